@@ -1,0 +1,28 @@
+"""A rendered catalogue with known answers: products, their photos, and people wearing them."""
+
+from lookdex.sample.photos import (
+    Photo,
+    TrueObject,
+    pick_outfit,
+    render_look,
+    render_product,
+)
+from lookdex.sample.products import CATEGORIES, Cut, Product, make_product
+from lookdex.sample.textures import Fabric
+from lookdex.sample.write import PRODUCTS_SCHEMA, TRUTH_SCHEMA, write_sample
+
+__all__ = [
+    "CATEGORIES",
+    "Cut",
+    "Fabric",
+    "Photo",
+    "PRODUCTS_SCHEMA",
+    "Product",
+    "TRUTH_SCHEMA",
+    "TrueObject",
+    "make_product",
+    "pick_outfit",
+    "render_look",
+    "render_product",
+    "write_sample",
+]
