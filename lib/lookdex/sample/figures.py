@@ -141,7 +141,7 @@ def body_parts(figure: Figure, hands_over: bool) -> list[Part]:
         hand = _hand(arm)
         parts.append(Part(skin, 33.5, fills=(hand,), lift=0.15))
         if hands_over:
-            parts.append(Part(skin, 43, fills=(hand, tube(arm[1:3], (0.25 * b, 0.16 * b))), lift=0.15))
+            parts.append(Part(skin, 43, fills=(hand,), lift=0.15))
     levels = np.array(_LEVELS[2:])
     trunk = np.column_stack([figure.half_width(levels) * 0.96, levels])
     shoulders = [(0.2, -2.46), (0.56 * b, -2.31), (0.70 * b, -2.18), (0.70 * b, -1.95)]
@@ -155,7 +155,9 @@ def body_parts(figure: Figure, hands_over: bool) -> list[Part]:
 def _head(figure: Figure, skin: Material, dark: Material) -> list[Part]:
     on = figure.on_head
     face = curve(
-        mirrored([(0.0, -0.5), (0.24, -0.45), (0.345, -0.2), (0.335, 0.08), (0.24, 0.36), (0.0, 0.5)])
+        mirrored(
+            [(0.0, -0.5), (0.24, -0.45), (0.345, -0.2), (0.335, 0.08), (0.24, 0.36), (0.0, 0.5)]
+        )
     )
     lips = Material((176, 92, 88) if sum(figure.skin) > 400 else (120, 62, 60))
     white = Material((240, 236, 230))
@@ -164,15 +166,15 @@ def _head(figure: Figure, skin: Material, dark: Material) -> list[Part]:
         Part(skin, 49.5, fills=(on(ellipse(-0.35, 0.02, 0.06, 0.11)), on(ellipse(0.35, 0.02, 0.06, 0.11)))),
         Part(lips, 51, fills=(on(curve([(-0.12, 0.28), (-0.04, 0.262), (0, 0.268), (0.04, 0.262), (0.12, 0.28), (0, 0.335)], 3)),), lift=0),
         Part(dark, 51, lines=(on(curve([(0.03, -0.02), (0.05, 0.13), (-0.02, 0.155)], 3, closed=False)),), width=0.014, lift=0),
-        Part(dark, 50.5, fills=(on(ellipse(0.2, 0.17, 0.1, 0.08)), on(ellipse(-0.2, 0.17, 0.1, 0.08))), lift=0),
+        Part(Material((226, 120, 104), opacity=0.10), 50.5, fills=(on(ellipse(0.2, 0.17, 0.1, 0.08)), on(ellipse(-0.2, 0.17, 0.1, 0.08))), lift=0),
     ]  # fmt: skip
-    parts[-1] = Part(
-        Material((226, 120, 104), opacity=0.10), 50.5, fills=parts[-1].fills, lift=0
-    )
     hair = Material(figure.hair, gloss=0.2)
     brow = Material(tuple(int(c * 0.8) for c in figure.hair))  # type: ignore[arg-type]
     for side in (-1, 1):
-        eye = curve([(side * 0.075, 0.0), (side * 0.15, -0.035), (side * 0.22, 0.0), (side * 0.15, 0.028)], 4)
+        eye = curve(
+            [(side * 0.075, 0.0), (side * 0.15, -0.035), (side * 0.22, 0.0), (side * 0.15, 0.028)],
+            4,
+        )
         parts += [
             Part(white, 51, fills=(on(eye),), lift=0),
             Part(Material((52, 38, 32)), 51.2, fills=(on(ellipse(side * 0.148, -0.004, 0.03)),), lift=0),
@@ -184,7 +186,15 @@ def _head(figure: Figure, skin: Material, dark: Material) -> list[Part]:
 
 def _hair(figure: Figure, hair: Material) -> list[Part]:
     on, style = figure.on_head, figure.hair_style
-    cap = [(0.0, -0.58), (0.3, -0.5), (0.41, -0.22), (0.385, 0.0), (0.33, -0.14), (0.24, -0.3), (0.0, -0.36)]
+    cap = [
+        (0.0, -0.58),
+        (0.3, -0.5),
+        (0.41, -0.22),
+        (0.385, 0.0),
+        (0.33, -0.14),
+        (0.24, -0.3),
+        (0.0, -0.36),
+    ]
     front = on(curve(np.vstack([points(cap), points(cap)[::-1][1:-1] * (-1, 1)])))
     if style == "shaved":
         thin = Material(figure.hair, opacity=0.45)
@@ -192,9 +202,17 @@ def _hair(figure: Figure, hair: Material) -> list[Part]:
     parts = [Part(hair, 52, fills=(front,), lift=0.2)]
     back: list[Points] = []
     if style == "long":
-        back = [curve(mirrored([(0.0, -0.58), (0.38, -0.4), (0.46, 0.1), (0.52, 0.6), (0.5, 1.1), (0.3, 1.25)]))]
+        back = [
+            curve(
+                mirrored(
+                    [(0.0, -0.58), (0.38, -0.4), (0.46, 0.1), (0.52, 0.6), (0.5, 1.1), (0.3, 1.25)]
+                )
+            )
+        ]
     elif style == "bob":
-        back = [curve(mirrored([(0.0, -0.58), (0.4, -0.4), (0.47, 0.05), (0.48, 0.42), (0.34, 0.5)]))]
+        back = [
+            curve(mirrored([(0.0, -0.58), (0.4, -0.4), (0.47, 0.05), (0.48, 0.42), (0.34, 0.5)]))
+        ]
     elif style == "afro":
         back = [ellipse(0, -0.2, 0.62, 0.56)]
     elif style == "bun":
@@ -211,7 +229,9 @@ def _hand(arm: Points) -> Points:
 
 
 def _bare_foot(figure: Figure, side: int) -> Points:
-    shape = curve([(-0.12, -0.1), (0.1, -0.1), (0.3, 0.08), (0.58, 0.16), (0.6, 0.24), (-0.14, 0.24)])
+    shape = curve(
+        [(-0.12, -0.1), (0.1, -0.1), (0.3, 0.08), (0.58, 0.16), (0.6, 0.24), (-0.14, 0.24)]
+    )
     return placed(shape, figure.leg(side)[2], flip=figure.foot_flip(side))
 
 

@@ -57,9 +57,7 @@ def ellipse(x: float, y: float, rx: float, ry: float | None = None, n: int = 28)
     return np.column_stack([x + rx * np.cos(turn), y + (ry or rx) * np.sin(turn)])
 
 
-def arc(
-    x: float, y: float, rx: float, ry: float, start: float, stop: float, n: int = 16
-) -> Points:
+def arc(x: float, y: float, rx: float, ry: float, start: float, stop: float, n: int = 16) -> Points:
     """Return a piece of an ellipse, angles in degrees, clockwise from the right."""
     turn = np.radians(np.linspace(start, stop, n))
     return np.column_stack([x + rx * np.cos(turn), y + ry * np.sin(turn)])

@@ -35,6 +35,10 @@ class Material:
     opacity: float = 1.0
 
 
+GOLD = Material((212, 172, 92), gloss=0.9)
+STEEL = Material((178, 182, 188), gloss=0.9)
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """One piece of an object, painted in the order of `z`.
@@ -110,6 +114,7 @@ class Canvas:
         self._folds = fold_tile(rng)
         self.owners = np.zeros(ground.shape[:2], dtype=np.uint8)
         self._whole: dict[int, NDArray[np.bool_]] = {}
+        self._enlarged_tiles: dict[int, NDArray[np.uint8]] = {}
 
     def paint(self, parts: Iterable[Part]) -> None:
         """Paint parts from the lowest `z` to the highest."""
@@ -140,15 +145,16 @@ class Canvas:
         full = shadow.resize((width, height), Image.Resampling.BILINEAR)
         self.pixels *= 1 - (dark / 255) * np.asarray(full, dtype=np.float32)[..., None]
 
-    def visible(self, owner: int) -> tuple[tuple[int, int, int, int] | None, float]:
-        """Return an object's visible box (None if unseen) and the share of it that is seen."""
+    def visible(self, owner: int) -> tuple[tuple[int, int, int, int] | None, float, float]:
+        """Return an object's visible box (None if unseen), the share of it that is seen, and
+        the share of the picture that it fills."""
         seen = self.owners == owner
         rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
         if not len(rows):
-            return None, 0.0
+            return None, 0.0, 0.0
         share = float(seen.sum()) / max(int(self._whole[owner].sum()), 1)
         box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-        return box, share
+        return box, share, float(seen.mean())
 
     def _paint(self, part: Part) -> None:
         shapes = [outline * self.scale + self.origin for outline in (*part.fills, *part.lines)]
@@ -254,8 +260,12 @@ class Canvas:
         while zoom < 4 and TEXELS * zoom < self.scale * 0.8:
             zoom *= 2
         if zoom > 1:
-            side = tile.shape[0] * zoom
-            tile = np.asarray(Image.fromarray(tile).resize((side, side), Image.Resampling.BICUBIC))
+            if id(tile) not in self._enlarged_tiles:
+                big = (tile.shape[0] * zoom, tile.shape[0] * zoom)
+                self._enlarged_tiles[id(tile)] = np.asarray(
+                    Image.fromarray(tile).resize(big, Image.Resampling.BICUBIC)
+                )
+            tile = self._enlarged_tiles[id(tile)]
         side = tile.shape[0]
         rate = TEXELS * zoom / self.scale
         x = (columns - self.origin[0]).astype(np.float32)

@@ -8,23 +8,29 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from lookdex.sample import accessories, garments, scene
+from lookdex.sample import bottoms, scene, tops
+from lookdex.sample.bags import bag_parts
+from lookdex.sample.belts import belt_parts, rolled_belt_parts
+from lookdex.sample.details import Fit
 from lookdex.sample.figures import Figure, body_parts, random_figure, standing
-from lookdex.sample.garments import Fit
 from lookdex.sample.geometry import arc, points
+from lookdex.sample.headwear import glasses_parts, hat_parts
 from lookdex.sample.paint import Canvas, Material, Part, extent
 from lookdex.sample.products import Product, make_product
+from lookdex.sample.shoes import pair_parts, shoe_parts
+from lookdex.sample.trinkets import jewelry_parts, on_torso, scarf_parts
 
 PRODUCT_SIZES = ((480, 640), (480, 600), (512, 640), (560, 560), (448, 640))
 LOOK_SIZES = ((640, 960), (640, 960), (600, 900), (672, 960))
 
 _MIN_SEEN = 0.35
+_MIN_PLAIN = (0.15, 0.004)  # or this share of it, if it fills this share of the picture
 _MIN_SIDE = 12
 
 _GARMENTS = {
-    "top": garments.top_parts, "outerwear": garments.coat_parts, "dress": garments.dress_parts,
-    "skirt": garments.skirt_parts, "pants": garments.trouser_parts,
-    "shorts": garments.trouser_parts, "legwear": garments.legwear_parts,
+    "top": tops.top_parts, "outerwear": tops.coat_parts, "dress": tops.dress_parts,
+    "skirt": bottoms.skirt_parts, "pants": bottoms.trouser_parts,
+    "shorts": bottoms.trouser_parts, "legwear": bottoms.legwear_parts,
 }  # fmt: skip
 
 
@@ -118,14 +124,26 @@ def pick_outfit(
         if legs != "pants":
             chosen += have("legwear", 0.4)
     coat = have("outerwear", 0.28)
-    chosen += coat + (have("belt", belt) if not coat else [])
     neck = rng.random()
-    if neck < 0.2:
+    chosen += coat + (have("belt", belt) if not coat and neck >= 0.2 else [])
+    if neck < 0.2 and not coat:
         chosen += have("scarf", 1.0)
     elif neck < 0.45 and not coat:
         chosen += have("jewelry", 1.0)
     chosen += have("shoes", 0.9) + have("bag", 0.45) + have("hat", 0.3) + have("glasses", 0.35)
-    return [products[category][rng.integers(len(products[category]))] for category in chosen]
+    picked = {name: products[name][int(rng.integers(len(products[name])))] for name in chosen}
+    if "legwear" in picked and _covered(picked):
+        del picked["legwear"]
+    return list(picked.values())
+
+
+def _covered(picked: Mapping[str, Product]) -> bool:
+    """Whether a long skirt or tall boots would hide the legwear."""
+    skirt = picked.get("dress") or picked.get("skirt")
+    if skirt is not None and skirt.cut.length > 0.55:
+        return True
+    boots = "shoes" in picked and "boots" in picked["shoes"].cut.style
+    return boots and "socks" in picked["legwear"].cut.style
 
 
 def still_parts(product: Product, rng: np.random.Generator) -> list[Part]:
@@ -133,17 +151,19 @@ def still_parts(product: Product, rng: np.random.Generator) -> list[Part]:
     kind = product.category
     if kind in _GARMENTS:
         figure = standing(float(rng.uniform(0.2, 0.5)), float(rng.uniform(0.03, 0.09)))
-        return _GARMENTS[kind](product, figure, Fit(0, open=bool(product.cut.number % 2), empty=True))
+        return _GARMENTS[kind](
+            product, figure, Fit(0, open=bool(product.cut.number % 2), empty=True)
+        )
     if kind == "shoes":
-        return accessories.pair_parts(
-            accessories.shoe_parts(product), float(rng.uniform(0.1, 0.3)), float(rng.uniform(0.3, 0.45)), 0.12
+        return pair_parts(
+            shoe_parts(product), float(rng.uniform(0.1, 0.3)), float(rng.uniform(0.3, 0.45)), 0.12
         )
     if kind == "belt":
-        return accessories.rolled_belt_parts(product)
+        return rolled_belt_parts(product)
     return {
-        "bag": accessories.bag_parts, "hat": accessories.hat_parts,
-        "glasses": accessories.glasses_parts, "scarf": accessories.scarf_parts,
-        "jewelry": accessories.jewelry_parts,
+        "bag": bag_parts, "hat": hat_parts,
+        "glasses": glasses_parts, "scarf": scarf_parts,
+        "jewelry": jewelry_parts,
     }[kind](product)  # fmt: skip
 
 
@@ -156,34 +176,43 @@ def worn_parts(product: Product, figure: Figure, fit: Fit, side: int) -> list[Pa
     if kind == "shoes":
         for foot in (-1, 1):
             ankle = figure.leg(foot)[2]
-            parts += [part.placed(ankle, figure.build * 0.92, flip=figure.foot_flip(foot)) for part in accessories.shoe_parts(product)]
+            parts += [
+                part.placed(ankle, figure.build * 1.02, flip=figure.foot_flip(foot))
+                for part in shoe_parts(product)
+            ]
     elif kind in ("hat", "glasses"):
-        make = accessories.hat_parts if kind == "hat" else accessories.glasses_parts
+        make = hat_parts if kind == "hat" else glasses_parts
         parts = [part.placed(figure.head, turn=figure.head_tilt) for part in make(product)]
     elif kind == "bag":
         parts = _carried(product, figure, side)
     elif kind == "jewelry" and "earrings" in product.cut.style:
-        parts = [part.placed(figure.head, turn=figure.head_tilt) for part in accessories.jewelry_parts(product)]
+        parts = [part.placed(figure.head, turn=figure.head_tilt) for part in jewelry_parts(product)]
     elif kind == "jewelry" and product.cut.style == "bangle":
         wrist = figure.arm(side)[2]
         way = wrist - figure.arm(side)[1]
         turn = float(-np.arctan2(way[0], way[1]))
-        parts = [part.placed(wrist, 1.15, turn, z=4) for part in accessories.jewelry_parts(product)]
+        parts = [part.placed(wrist, 1.15, turn, z=4) for part in jewelry_parts(product)]
     else:
-        make = {"belt": accessories.belt_parts, "scarf": accessories.scarf_parts, "jewelry": accessories.jewelry_parts}[kind]
-        parts = accessories.on_torso(make(product), figure.torso)
+        if kind == "belt":
+            upright = belt_parts(product, figure.build)
+        else:
+            upright = scarf_parts(product) if kind == "scarf" else jewelry_parts(product)
+        parts = on_torso(upright, figure.torso)
     return [replace(part, owner=fit.owner) for part in parts]
 
 
 def _carried(product: Product, figure: Figure, side: int) -> list[Part]:
-    parts = accessories.bag_parts(product)
+    parts = bag_parts(product)
     if product.cut.neck == "strap":  # over the shoulder, the bag at the other hip
         drop = 0.95
         hip = figure.torso([(side * 0.72 * figure.build, 0.0)])[0]
         bag = [part.placed(hip - (0, drop), z=0) for part in parts if part.z >= 46]
         shoulder = figure.torso([(-side * 0.45, -2.36)])[0]
         strap = next(part for part in parts if part.z == 45.5)
-        return [replace(strap, lines=(np.vstack([shoulder, hip + (-side * 0.35, 0.08)]), ), z=42.5), *bag]
+        return [
+            replace(strap, lines=(np.vstack([shoulder, hip + (-side * 0.35, 0.08)]),), z=42.5),
+            *bag,
+        ]
     hand = figure.arm(side)[3] - (0, 0.2)
     if product.cut.neck == "long":
         hand = figure.torso([(side * 0.84 * figure.build, -1.0)])[0]
@@ -220,12 +249,16 @@ def _person(
     side = 1 if rng.random() < 0.5 else -1
     if "bag" in kinds:
         straight = (0.34, 0.14)
-        figure = replace(figure, arms=(straight, figure.arms[1]) if side < 0 else (figure.arms[0], straight))
+        figure = replace(
+            figure, arms=(straight, figure.arms[1]) if side < 0 else (figure.arms[0], straight)
+        )
     tucked = "belt" in kinds or rng.random() < 0.35
     parts = body_parts(figure, hands_over=True)
     worn: list[Part] = []
     for number, product in enumerate(products, start=1):
-        fit = Fit(number, tucked=tucked, open=bool(kinds & {"top", "dress"}))
+        fit = Fit(
+            number, tucked=tucked, open=bool(kinds & {"top", "dress"}), under="outerwear" in kinds
+        )
         worn += worn_parts(product, figure, fit, side)
     parts += worn
     light = scene.random_light(rng, vivid)
@@ -233,7 +266,12 @@ def _person(
     floor = float(max(figure.leg(-1)[2][1], figure.leg(1)[2][1])) + 0.3
     if backdrop.floor is not None:
         canvas.cast(parts, (0.0, 0.0), 0.12, 0.34, squash=(floor, 0.16))
-        canvas.cast([Part(Material(), 0, fills=(arc(0, floor - 0.02, 0.95, 0.12, 0, 360),))], (0, 0), 0.1, 0.42)
+        canvas.cast(
+            [Part(Material(), 0, fills=(arc(0, floor - 0.02, 0.95, 0.12, 0, 360),))],
+            (0, 0),
+            0.1,
+            0.42,
+        )
     else:
         canvas.cast(parts, (-light.x * 0.25, 0.1), 0.25, 0.2)
     canvas.paint(parts)
@@ -256,6 +294,8 @@ def _posed(
         top, low = max(near[1] - room, whole[1]), min(near[3] + room, whole[3])
         if low - top < 1.6:
             top, low = top - 0.4, low + 0.4
+        if products[0].category in ("bag", "jewelry"):  # some of the person beside the thing
+            near = (min(near[0], -0.5), near[1], max(near[2], 0.5), near[3])
     tall = low - top
     scale = height / tall * float(rng.uniform(0.84, 0.96))
     wide = max(whole[2] - whole[0], 0.1) if vivid else near[2] - near[0]
@@ -298,8 +338,11 @@ def _finish(
 ) -> Photo:
     objects = []
     for number, product in enumerate(products, start=1):
-        box, share = canvas.visible(number)
-        if box is None or share < _MIN_SEEN or min(box[2] - box[0], box[3] - box[1]) < _MIN_SIDE:
+        box, share, area = canvas.visible(number)
+        plain = share >= _MIN_PLAIN[0] and area >= _MIN_PLAIN[1]
+        if box is None or not (share >= _MIN_SEEN or plain):
+            continue
+        if min(box[2] - box[0], box[3] - box[1]) < _MIN_SIDE:
             continue
         objects.append(TrueObject(box, product.category, product.product_id))
     return Photo(scene.develop(canvas.pixels, canvas.light, rng, vivid), tuple(objects))

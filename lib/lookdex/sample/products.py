@@ -295,7 +295,9 @@ def _palette(
 
 def _title(shade: str, cloth: str, cut: Cut, category: str) -> str:
     pattern = _PATTERN_WORDS.get(cloth, "")
-    if pattern and pattern.split("-")[0] in cut.style:
+    if cloth == "patent" and category in ("shoes", "bag", "belt"):
+        pattern = "patent leather"
+    if set(pattern.replace("-", " ").replace("knitted", "knit").split()) & set(cut.style.split()):
         pattern = ""
     neck = _NECK_WORDS.get(cut.neck, "") if category in ("top", "dress") else ""
     return " ".join(word for word in (shade, pattern, neck, cut.style) if word)

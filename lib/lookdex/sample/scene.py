@@ -101,8 +101,22 @@ def place(rng: np.random.Generator, size: Size) -> Backdrop:
     return Backdrop(np.asarray(full, dtype=np.float32).copy(), floor)
 
 
-_PAPERS = ((226, 206, 196), (204, 214, 222), (214, 220, 204), (232, 222, 200), (190, 186, 184), (222, 204, 216))
-_WALLS = ((206, 200, 190), (182, 190, 194), (222, 214, 200), (160, 150, 140), (196, 180, 168), (120, 128, 134))
+_PAPERS = (
+    (226, 206, 196),
+    (204, 214, 222),
+    (214, 220, 204),
+    (232, 222, 200),
+    (190, 186, 184),
+    (222, 204, 216),
+)
+_WALLS = (
+    (206, 200, 190),
+    (182, 190, 194),
+    (222, 214, 200),
+    (160, 150, 140),
+    (196, 180, 168),
+    (120, 128, 134),
+)
 
 
 def _noise(rng: np.random.Generator, size: Size, rows: int, columns: int) -> Pixels:
@@ -125,7 +139,10 @@ def _linen(rng: np.random.Generator, size: Size) -> Pixels:
     threads = rng.standard_normal((height, 1)) + rng.standard_normal((1, width))
     creases = _noise(rng, size, 5, 9)
     shade = 1 + 0.012 * threads + 0.05 * np.abs(creases) - 0.02
-    return _tinted(((232, 226, 214), (206, 196, 182), (176, 186, 190), (236, 232, 230))[rng.integers(4)], shade.astype(np.float32))
+    return _tinted(
+        ((232, 226, 214), (206, 196, 182), (176, 186, 190), (236, 232, 230))[rng.integers(4)],
+        shade.astype(np.float32),
+    )
 
 
 def _stone(rng: np.random.Generator, size: Size) -> Pixels:
@@ -146,7 +163,11 @@ def _planks(rng: np.random.Generator, size: Size) -> Pixels:
     shade = (board * gap)[None, :] * (1 + grain)
     pixels = _tinted(tone, shade.astype(np.float32))
     if rng.random() < 0.5:
-        side = np.asarray(Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).rotate(90, expand=True).resize(size))
+        side = np.asarray(
+            Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+            .rotate(90, expand=True)
+            .resize(size)
+        )
         return side.astype(np.float32)
     return pixels
 
@@ -188,7 +209,10 @@ def _street(rng: np.random.Generator, size: Size, horizon: float) -> Pixels:
         for wx in range(x + step // 4, x + wide - step // 3, step):
             for wy in range(top + step // 3, base - rise, rise):
                 lit = (250, 226, 170) if rng.random() < 0.15 else glass
-                draw.rectangle((wx - 2, wy - 2, wx + step // 2 + 2, wy + rise * 6 // 10 + 2), fill=tuple(int(v) for v in np.clip(tone * 1.15, 0, 255)))
+                draw.rectangle(
+                    (wx - 2, wy - 2, wx + step // 2 + 2, wy + rise * 6 // 10 + 2),
+                    fill=tuple(int(v) for v in np.clip(tone * 1.15, 0, 255)),
+                )
                 draw.rectangle((wx, wy, wx + step // 2, wy + rise * 6 // 10), fill=lit)
         shop = base - int(height * 0.16)
         if rng.random() < 0.6:
@@ -201,10 +225,20 @@ def _street(rng: np.random.Generator, size: Size, horizon: float) -> Pixels:
         draw.rounded_rectangle((cx - 70, base - 46, cx + 70, base + 4), 16, fill=tone)
         draw.ellipse((cx - 52, base - 14, cx - 24, base + 12), fill=(30, 30, 32))
         draw.ellipse((cx + 24, base - 14, cx + 52, base + 12), fill=(30, 30, 32))
-    return _floor(rng, np.asarray(picture, dtype=np.float32).copy(), horizon, _PAVINGS[rng.integers(3)], 5)
+    return _floor(
+        rng, np.asarray(picture, dtype=np.float32).copy(), horizon, _PAVINGS[rng.integers(3)], 5
+    )
 
 
-_FACADES = ((188, 160, 132), (172, 112, 88), (206, 196, 178), (142, 146, 150), (112, 98, 92), (220, 206, 170), (158, 174, 178))
+_FACADES = (
+    (188, 160, 132),
+    (172, 112, 88),
+    (206, 196, 178),
+    (142, 146, 150),
+    (112, 98, 92),
+    (220, 206, 170),
+    (158, 174, 178),
+)
 _PAVINGS = ((158, 154, 150), (178, 168, 154), (126, 126, 130))
 
 
@@ -214,7 +248,9 @@ def _bricks(rng: np.random.Generator, size: Size, horizon: float) -> Pixels:
     rows = np.arange(height) // tall
     shift = (rows % 2)[:, None] * tall
     columns = (np.arange(width)[None, :] + shift) // (2 * tall)
-    joint = ((np.arange(height) % tall < 2)[:, None]) | ((np.arange(width)[None, :] + shift) % (2 * tall) < 2)
+    joint = ((np.arange(height) % tall < 2)[:, None]) | (
+        (np.arange(width)[None, :] + shift) % (2 * tall) < 2
+    )
     table = 1 + 0.10 * rng.standard_normal((rows[-1] + 1, width // tall + 4))
     tones = ((164, 92, 72), (196, 182, 164), (126, 82, 68), (214, 210, 204))
     pixels = _tinted(tones[rng.integers(4)], table[rows[:, None], columns].astype(np.float32))
@@ -241,8 +277,12 @@ def _bokeh(rng: np.random.Generator, size: Size, horizon: float) -> Pixels:
     """City lights at dusk."""
     width, height = size
     ramp = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
-    sky = np.asarray(((44, 48, 74), (80, 64, 70), (120, 128, 140))[rng.integers(3)], dtype=np.float32)
-    picture = Image.fromarray(np.broadcast_to(sky * (0.7 + 0.8 * ramp), (height, width, 3)).astype(np.uint8))
+    sky = np.asarray(
+        ((44, 48, 74), (80, 64, 70), (120, 128, 140))[rng.integers(3)], dtype=np.float32
+    )
+    picture = Image.fromarray(
+        np.broadcast_to(sky * (0.7 + 0.8 * ramp), (height, width, 3)).astype(np.uint8)
+    )
     layer = Image.new("RGB", size)
     draw = ImageDraw.Draw(layer)
     lamps = ((255, 206, 140), (255, 236, 200), (255, 150, 110), (150, 196, 240), (240, 120, 130))
@@ -250,7 +290,10 @@ def _bokeh(rng: np.random.Generator, size: Size, horizon: float) -> Pixels:
         x, y, r = rng.uniform(0, width), rng.uniform(0, height * horizon), rng.uniform(5, 24)
         tone = np.array(lamps[rng.integers(5)]) * rng.uniform(0.25, 0.75)
         draw.ellipse((x - r, y - r, x + r, y + r), fill=tuple(int(v) for v in tone))
-    pixels = np.asarray(picture, dtype=np.float32) + np.asarray(layer.filter(ImageFilter.GaussianBlur(1.5)), dtype=np.float32) * 0.8
+    pixels = (
+        np.asarray(picture, dtype=np.float32)
+        + np.asarray(layer.filter(ImageFilter.GaussianBlur(1.5)), dtype=np.float32) * 0.8
+    )
     return _floor(rng, pixels, horizon, (96, 94, 100), 3)
 
 
@@ -272,13 +315,26 @@ def _room(rng: np.random.Generator, size: Size, horizon: float) -> Pixels:
             x, y = int(rng.uniform(0, 0.85) * width), int(rng.uniform(0.05, 0.4) * height)
             w, h = int(rng.integers(30, 80)), int(rng.integers(36, 90))
             draw.rectangle((x, y, x + w, y + h), fill=(60, 52, 46))
-            draw.rectangle((x + 4, y + 4, x + w - 4, y + h - 4), fill=tuple(int(v) for v in rng.integers(90, 235, 3)))
+            draw.rectangle(
+                (x + 4, y + 4, x + w - 4, y + h - 4),
+                fill=tuple(int(v) for v in rng.integers(90, 235, 3)),
+            )
     if rng.random() < 0.5:
         x = int(rng.choice((0.08, 0.9)) * width)
         for _ in range(26):
             a, b = x + rng.normal(0, 22), base - rng.uniform(46, 150)
-            draw.ellipse((a - 12, b - 22, a + 12, b + 22), fill=(int(rng.integers(40, 90)), int(rng.integers(84, 130)), int(rng.integers(50, 80))))
-        draw.polygon(((x - 24, base - 52), (x + 24, base - 52), (x + 18, base + 6), (x - 18, base + 6)), fill=(176, 110, 80))
+            draw.ellipse(
+                (a - 12, b - 22, a + 12, b + 22),
+                fill=(
+                    int(rng.integers(40, 90)),
+                    int(rng.integers(84, 130)),
+                    int(rng.integers(50, 80)),
+                ),
+            )
+        draw.polygon(
+            ((x - 24, base - 52), (x + 24, base - 52), (x + 18, base + 6), (x - 18, base + 6)),
+            fill=(176, 110, 80),
+        )
     draw.rectangle((0, base - 12, width, base), fill=(240, 236, 230))
     wood = ((168, 122, 86), (196, 160, 122), (116, 88, 70), (190, 186, 182))[rng.integers(4)]
     return _floor(rng, np.asarray(picture, dtype=np.float32).copy(), horizon, wood, 7)
@@ -287,7 +343,9 @@ def _room(rng: np.random.Generator, size: Size, horizon: float) -> Pixels:
 def _concrete(rng: np.random.Generator, size: Size, horizon: float) -> Pixels:
     """A concrete wall with a slanting shadow."""
     width, height = size
-    pixels = _tinted((178, 176, 172), 1 + 0.05 * _noise(rng, size, 12, 8) + 0.03 * _noise(rng, size, 90, 60))
+    pixels = _tinted(
+        (178, 176, 172), 1 + 0.05 * _noise(rng, size, 12, 8) + 0.03 * _noise(rng, size, 90, 60)
+    )
     x, y = np.arange(width)[None, :] / width, np.arange(height)[:, None] / height
     phase = (x * rng.uniform(0.6, 1.6) + y * rng.uniform(-0.9, 0.9)) * rng.integers(1, 4)
     pixels *= np.where(phase % 1 < rng.uniform(0.25, 0.6), 0.78, 1.0).astype(np.float32)[..., None]
@@ -306,4 +364,13 @@ def _sweep(rng: np.random.Generator, size: Size, horizon: float) -> Pixels:
 
 _PLACES = (_street, _street, _bricks, _foliage, _bokeh, _room, _room, _concrete, _sweep)
 
-__all__ = ["Backdrop", "develop", "flat_lay", "place", "random_light", "studio", "wall", "repeating_noise"]
+__all__ = [
+    "Backdrop",
+    "develop",
+    "flat_lay",
+    "place",
+    "random_light",
+    "studio",
+    "wall",
+    "repeating_noise",
+]

@@ -123,7 +123,7 @@ def _dots(fabric: Fabric, rng: np.random.Generator) -> Pixels:
 
 def _knit(fabric: Fabric, rng: np.random.Generator) -> Pixels:
     x, y = _grid()
-    columns = max(fabric.repeats, 8)
+    columns = max(fabric.repeats, 12)
     arm = np.abs(x * columns % 1 - 0.5)
     stitch = (y * columns * 1.5 + arm) % 1
     if fabric.seed % 2:
@@ -216,7 +216,9 @@ def _leopard(fabric: Fabric, rng: np.random.Generator) -> Pixels:
     dy = y * n % 1 - 0.5 + 0.8 * repeating_noise(rng, n, n, SIDE) * 0.12
     radius = np.hypot(dx, dy) + 0.09 * repeating_noise(rng, 3 * n, 3 * n, SIDE)
     dark = tuple(int(c * 0.22) for c in fabric.palette[0])
-    out = _mix(fabric.palette[0], tuple(int(c * 0.7) for c in fabric.palette[0]), _soft(0.2 - radius))  # type: ignore[arg-type]
+    out = _mix(
+        fabric.palette[0], tuple(int(c * 0.7) for c in fabric.palette[0]), _soft(0.2 - radius)
+    )  # type: ignore[arg-type]
     ring = _soft(0.10 - np.abs(radius - 0.30), 0.05)
     return _mix(out, dark, ring) * _weave(rng, 0.05)  # type: ignore[arg-type]
 
@@ -225,7 +227,9 @@ def _flowers(fabric: Fabric, rng: np.random.Generator) -> Pixels:
     """Blossoms of five petals with leaves, drawn over the tile's edges."""
     picture = Image.new("RGB", (SIDE * 2, SIDE * 2), fabric.palette[0])
     draw = ImageDraw.Draw(picture)
-    leaf = tuple(int(0.5 * a + 0.5 * b) for a, b in zip((60, 104, 62), fabric.palette[0], strict=True))
+    leaf = tuple(
+        int(0.5 * a + 0.5 * b) for a, b in zip((60, 104, 62), fabric.palette[0], strict=True)
+    )
     count = 4 + 2 * fabric.repeats
     size = 2 * SIDE * 0.75 / np.sqrt(count) / 2
     for number in range(count):
@@ -260,7 +264,7 @@ def _blossom(
 
 def _leather(fabric: Fabric, rng: np.random.Generator) -> Pixels:
     grain = repeating_noise(rng, 64, 64, SIDE) + 0.5 * repeating_noise(rng, 128, 128, SIDE)
-    return _flat(fabric.palette[0]) * (1 + 0.07 * grain - 0.03)[..., None]
+    return _flat(fabric.palette[0]) * (1 + 0.035 * grain)[..., None]
 
 
 def _quilted(fabric: Fabric, rng: np.random.Generator) -> Pixels:
