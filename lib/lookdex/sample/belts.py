@@ -105,7 +105,7 @@ def rolled_belt_parts(product: Product) -> list[Part]:
     ]
     if product.cut.trim in ("stitch", "studs"):
         parts += _belt_trim(product, line, half)
-    holes = tuple(ellipse(*p, half * 0.16) for p in line[2:10:2])
+    holes = tuple(ellipse(p[0], p[1], half * 0.16) for p in line[2:10:2])
     parts.append(Part(Material((24, 20, 18)), 26.5, fills=holes, lift=0))
     for part in buckle_parts(product, half, 27):
         parts.append(part.placed(tuple(tail[-1]), 1.15, -0.28))
@@ -131,7 +131,7 @@ def _belt_band(
 
 def _belt_trim(product: Product, spine: Points, half: float) -> list[Part]:
     if product.cut.trim == "studs":
-        studs = tuple(ellipse(*p, half * 0.3, n=12) for p in spine[::2])
+        studs = tuple(ellipse(p[0], p[1], half * 0.3, n=12) for p in spine[::2])
         return [Part(STEEL, 26.4, fills=studs, lift=0.3)]
     light = Material(product.cut.accent)
     rows = tuple(spine + (0, dy * half) for dy in (-0.62, 0.62))

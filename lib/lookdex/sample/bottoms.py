@@ -137,10 +137,12 @@ def legwear_parts(product: Product, figure: Figure, fit: Fit) -> list[Part]:
         leg = figure.leg(side)
         calf = leg[1] * 0.62 + leg[2] * 0.38 + (side * 0.03, 0)
         upward = np.vstack([leg[2] + (0, 0.06), leg[2], calf, leg[1], leg[0]])
-        path = cut_path(upward, cut.length)
-        widths = np.interp(
-            np.arange(len(path)), np.arange(5), np.array((0.23, 0.23, 0.39, 0.44, 0.64)) * b
-        )
+        girth = np.array((0.23, 0.23, 0.39, 0.44, 0.64)) * b
+        if cut.style == "leggings":  # from the ankle to the hip, without the foot
+            path, widths = upward[1:], girth[1:]
+        else:
+            path = cut_path(upward, cut.length)
+            widths = girth[: len(path)]
         way = leg[1] - leg[0]
         shape = tube(path, list(widths))
         parts.append(Part(cloth, z, fills=(shape,), lift=0.2, grain=-math.atan2(way[0], way[1])))
@@ -169,10 +171,10 @@ def legwear_parts(product: Product, figure: Figure, fit: Fit) -> list[Part]:
             parts.append(
                 Part(Material(cut.accent), z + 0.5, fills=(tip + leg[2], heel + leg[2]), lift=0)
             )
-    if cut.length > 0.98:
+    if cut.length > 0.85:  # tights and leggings reach the waist
         hips = [
-            (figure.half_width(-0.7), -0.7),
-            (figure.half_width(-0.05) * 1.02, -0.05),
+            (float(figure.half_width(-0.7)), -0.7),
+            (float(figure.half_width(-0.05)) * 1.02, -0.05),
             (0.62 * b, 0.25),
             (0.04, 0.3),
         ]
@@ -255,9 +257,9 @@ def _trouser_leg(product: Product, figure: Figure, side: int) -> tuple[Points, P
     path = cut_path(leg, cut.length)
     if len(path) == 2:
         shorten = cut.length * 2
-        half = (thigh, thigh + (knee - thigh) * shorten + 0.06 + 0.12 * cut.flare)
+        half = [thigh, thigh + (knee - thigh) * shorten + 0.06 + 0.12 * cut.flare]
     else:
-        half = (thigh, knee, knee + (ankle - knee) * (cut.length * 2 - 1))
+        half = [thigh, knee, knee + (ankle - knee) * (cut.length * 2 - 1)]
     outer = [path[i] + (side * half[i], 0) for i in range(1, len(path))]
     inner = [path[i] - (side * half[i], 0) for i in range(len(path) - 1, 0, -1)]
     levels = np.array([-0.72, -0.4, -0.05])

@@ -293,7 +293,7 @@ def patch_pocket(
         (x, y + height),
         (x - half, y + height * 0.8),
     ]
-    lines = (figure.torso(np.vstack([points(shape), points(shape)[:1]])),)
+    lines: tuple[Points, ...] = (figure.torso(np.vstack([points(shape), points(shape)[:1]])),)
     if flap:
         lines += (figure.torso([(x - half, y + 0.09), (x, y + 0.13), (x + half, y + 0.09)]),)
     return Part(thread(product), z, lines=lines, width=0.022, lift=0.25, volume=0)

@@ -56,7 +56,7 @@ class Figure:
 
     def half_width(self, y: ArrayLike) -> np.ndarray:
         """Return the body's half width in heads at torso heights `y`."""
-        return np.interp(y, _LEVELS, _HALF_WIDTHS) * self.build
+        return np.interp(np.asarray(y, dtype=np.float64), _LEVELS, _HALF_WIDTHS) * self.build
 
     def arm(self, side: int) -> Points:
         """Return shoulder, elbow, wrist and finger tips (4, 2); side -1 is the viewer's left."""
@@ -137,7 +137,9 @@ def body_parts(figure: Figure, hands_over: bool) -> list[Part]:
         parts.append(Part(skin, 2.1, fills=(_bare_foot(figure, side),), lift=0.1))
         arm = figure.arm(side)
         shape = tube(arm[:3], (0.32 * b, 0.25 * b, 0.16 * b))
-        parts.append(Part(skin, 33, fills=(shape, ellipse(*arm[0], 0.17 * b)), lift=0.2))
+        parts.append(
+            Part(skin, 33, fills=(shape, ellipse(arm[0][0], arm[0][1], 0.17 * b)), lift=0.2)
+        )
         hand = _hand(arm)
         parts.append(Part(skin, 33.5, fills=(hand,), lift=0.15))
         if hands_over:

@@ -84,7 +84,7 @@ def cut_path(path: ArrayLike, share: float) -> Points:
 
 
 def placed(
-    values: ArrayLike, at: Sequence[float], scale: float = 1.0, turn: float = 0.0, flip: float = 1.0
+    values: ArrayLike, at: ArrayLike, scale: float = 1.0, turn: float = 0.0, flip: float = 1.0
 ) -> Points:
     """Scale, mirror (`flip` below 0; also squeezes x), turn by radians and move an outline."""
     local = points(values) * (scale * flip, scale)

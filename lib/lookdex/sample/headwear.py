@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from lookdex.sample.details import dark
 from lookdex.sample.geometry import arc, curve, ellipse, points
 from lookdex.sample.paint import Material, Part
 from lookdex.sample.products import Product
@@ -230,11 +231,11 @@ def glasses_parts(product: Product) -> list[Part]:
     tone = {
         "clear": (226, 236, 240),
         "dark": (34, 34, 38),
-        "tinted": tuple(int(c * 0.6) for c in product.fabric.palette[1]),
+        "tinted": dark(product.fabric.palette[1]),
     }[cut.trim]
     lens = Material(
         tone, gloss=0.7, opacity={"clear": 0.22, "dark": 0.90, "tinted": 0.68}[cut.trim]
-    )  # type: ignore[arg-type]
+    )
     s = 0.9 + 0.25 * cut.width
     rim = 0.022 if style == "aviator sunglasses" else 0.03 + 0.035 * cut.length
     shapes = {

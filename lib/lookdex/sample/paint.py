@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from lookdex.sample.geometry import Points, placed
 
 Colour = tuple[int, int, int]
-Pixels = NDArray[np.float32]
+Pixels = NDArray[np.floating[Any]]
 
 TEXELS = 128
 """Texels per head in a cloth tile at its own size."""
@@ -112,7 +113,8 @@ class Canvas:
         self.origin = np.asarray(origin, dtype=np.float64)
         self.light = light
         self._folds = fold_tile(rng)
-        self.owners = np.zeros(ground.shape[:2], dtype=np.uint8)
+        self._height, self._width = int(ground.shape[0]), int(ground.shape[1])
+        self.owners = np.zeros((self._height, self._width), dtype=np.uint8)
         self._whole: dict[int, NDArray[np.bool_]] = {}
         self._enlarged_tiles: dict[int, NDArray[np.uint8]] = {}
 
@@ -128,7 +130,7 @@ class Canvas:
         offset, blur: heads. dark: 0 to 1. squash: (y of the floor in heads, share of the
         height that a standing thing's shadow keeps), for light on a floor.
         """
-        height, width = self.owners.shape
+        height, width = self._height, self._width
         shadow = Image.new("L", (width // _LOW + 1, height // _LOW + 1))
         draw = ImageDraw.Draw(shadow)
         for part in parts:
@@ -163,7 +165,7 @@ class Canvas:
         stroke = max(part.width * self.scale, 1.6)
         shade_px = 0.10 * self.scale if part.lift else 0
         pad = int(2 + (stroke / 2 if part.lines else 0) + shade_px)
-        height, width = self.owners.shape
+        height, width = self._height, self._width
         corner = np.floor(np.min([s.min(axis=0) for s in shapes], axis=0)).astype(int) - pad
         far = np.ceil(np.max([s.max(axis=0) for s in shapes], axis=0)).astype(int) + pad
         x0, y0 = np.maximum(corner, 0)

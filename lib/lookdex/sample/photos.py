@@ -68,7 +68,7 @@ def render_product(
     mood = rng.random()
     if mood < (0.16 if view == 0 else 0.5):
         return _worn_photo(product, rng, size, (seed, number))
-    hangable = product.category in ("top", "outerwear", "dress", "skirt", "pants", "scarf", "bag")
+    hangable = product.category in ("top", "outerwear", "dress", "skirt", "pants", "bag")
     if mood < 0.66:
         backdrop, shadow = scene.studio(rng, size), 0.28
     elif mood < 0.84 or not hangable:
@@ -323,7 +323,7 @@ def _framed(
 
 
 def _hanger(product: Product) -> list[Part]:
-    """A wooden hanger with its hook behind the product, or a peg for bags and scarves."""
+    """A wooden hanger with its hook behind the product, or a peg for bags."""
     wood, steel = Material((170, 124, 82), gloss=0.2), Material((160, 162, 166), gloss=0.8)
     if product.category == "bag":
         return [Part(steel, 60, fills=(arc(0, 0.0, 0.09, 0.09, 0, 360),))]

@@ -44,7 +44,9 @@ def develop(pixels: Pixels, light: Light, rng: np.random.Generator, vivid: bool)
     height, width = pixels.shape[:2]
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
-    fall = 1 + (x * light.x + y * light.y) * np.float32(rng.uniform(0, 0.14) if vivid else 0.02)
+    fall: Pixels = 1 + (x * light.x + y * light.y) * np.float32(
+        rng.uniform(0, 0.14) if vivid else 0.02
+    )
     fall = fall - (x * x + y * y) * np.float32(rng.uniform(0, 0.12) if vivid else 0.02)
     out = pixels * fall[..., None] * np.asarray(light.gains, dtype=np.float32)
     if vivid:
@@ -221,8 +223,8 @@ def _street(rng: np.random.Generator, size: Size, horizon: float) -> Pixels:
             draw.rectangle((x + 4, shop - 10, x + wide - 4, shop + 8), fill=awning)
         x += wide
     if rng.random() < 0.4:
-        cx, tone = int(rng.uniform(0, width)), tuple(int(v) for v in rng.integers(40, 200, 3))
-        draw.rounded_rectangle((cx - 70, base - 46, cx + 70, base + 4), 16, fill=tone)
+        cx, paint = int(rng.uniform(0, width)), tuple(int(v) for v in rng.integers(40, 200, 3))
+        draw.rounded_rectangle((cx - 70, base - 46, cx + 70, base + 4), 16, fill=paint)
         draw.ellipse((cx - 52, base - 14, cx - 24, base + 12), fill=(30, 30, 32))
         draw.ellipse((cx + 24, base - 14, cx + 52, base + 12), fill=(30, 30, 32))
     return _floor(

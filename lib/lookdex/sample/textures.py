@@ -215,12 +215,12 @@ def _leopard(fabric: Fabric, rng: np.random.Generator) -> Pixels:
     dx = (x * n + 0.5 * (row % 2)) % 1 - 0.5 + jitter
     dy = y * n % 1 - 0.5 + 0.8 * repeating_noise(rng, n, n, SIDE) * 0.12
     radius = np.hypot(dx, dy) + 0.09 * repeating_noise(rng, 3 * n, 3 * n, SIDE)
-    dark = tuple(int(c * 0.22) for c in fabric.palette[0])
-    out = _mix(
-        fabric.palette[0], tuple(int(c * 0.7) for c in fabric.palette[0]), _soft(0.2 - radius)
-    )  # type: ignore[arg-type]
+    r, g, b = fabric.palette[0]
+    dark = (int(r * 0.22), int(g * 0.22), int(b * 0.22))
+    heart = (int(r * 0.7), int(g * 0.7), int(b * 0.7))
+    out = _mix(fabric.palette[0], heart, _soft(0.2 - radius))
     ring = _soft(0.10 - np.abs(radius - 0.30), 0.05)
-    return _mix(out, dark, ring) * _weave(rng, 0.05)  # type: ignore[arg-type]
+    return _mix(out, dark, ring) * _weave(rng, 0.05)
 
 
 def _flowers(fabric: Fabric, rng: np.random.Generator) -> Pixels:

@@ -21,7 +21,7 @@ def scarf_parts(product: Product) -> list[Part]:
     accent = Material(cut.accent)
     if cut.style == "silk scarf":
         loop = curve(
-            mirrored([(0.0, -2.62), (0.26, -2.66), (0.34, -2.45), (0.2, -2.24), (0.0, -2.14)]), 4
+            mirrored([(0.0, -2.74), (0.26, -2.66), (0.34, -2.45), (0.2, -2.24), (0.0, -2.14)]), 4
         )
         sides = [
             curve(
@@ -77,7 +77,7 @@ def scarf_parts(product: Product) -> list[Part]:
         strands = np.linspace(x - half * 0.98, x + half * 0.98, 11)
         if cut.trim == "fringe":
             fringe = tuple(
-                points([(v, low - 0.03), (v + 0.015 * math.sin(9 * v), low + 0.2)]) for v in strands
+                points([(v, low - 0.03), (v + 0.015 * math.sin(9 * v), low + 0.3)]) for v in strands
             )
             parts.append(
                 Part(
@@ -101,7 +101,7 @@ def scarf_parts(product: Product) -> list[Part]:
                 )
             )
     outer = [
-        (0.0, -2.72),
+        (0.0, -2.86),
         (0.3, -2.72 - 0.3 * thick),
         (0.42 + thick * 0.6, -2.5),
         (0.36 + thick * 0.4, -2.2),
@@ -151,7 +151,7 @@ def jewelry_parts(product: Product) -> list[Part]:
             middle = 1 - np.abs(np.linspace(-1, 1, count))
             sizes = 0.042 + (0.05 * middle if cut.trim == "graded" else 0.015)
             beads = [
-                ellipse(*chain[i], float(r), n=16)
+                ellipse(chain[i][0], chain[i][1], float(r), n=16)
                 for i, r in zip(at, sizes + 0 * middle, strict=True)
             ]
             return [
