@@ -1,0 +1,31 @@
+# The verbs that people and CI type. Each sets the machine up first (infra/setup; seconds once it has run).
+#   make demo SOURCE=s3://bucket/photos PRODUCTS=products.csv LIMIT=500
+#   make test ARGS="tests/test_dag.py -x"
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+# Values reach the recipes through the environment, so that no character of them is read by a shell.
+export SOURCE PRODUCTS PATTERN LIMIT IMAGES PYTHON
+
+help: ## list the verbs
+	@awk -F ': *## *' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## the whole pipeline on a rendered catalogue, or on your photos: make demo SOURCE=<folder or s3://…>
+	@infra/setup jobs airflow
+	@exec .venv/jobs/bin/python -m lookdex.demo \
+	  $${SOURCE:+--source "$$SOURCE"} $${PRODUCTS:+--products "$$PRODUCTS"} \
+	  $${PATTERN:+--pattern "$$PATTERN"} $${LIMIT:+--limit "$$LIMIT"}
+
+test: ## format, lint, types and every test; ARGS="…" goes to pytest
+	@infra/setup jobs airflow
+	@exec infra/check $(ARGS)
+
+lint: ## format, lint and types only
+	@infra/setup jobs
+	@exec infra/check --lint
+
+bench: ## images/s, a night without changes, memory and rollback, on rendered photos: IMAGES=1000
+	@infra/setup jobs
+	@exec .venv/jobs/bin/python infra/bench.py $${IMAGES:-1000}

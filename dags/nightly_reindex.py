@@ -1,0 +1,198 @@
+"""Nightly reindex: plan >> index >> build >> audit >> promote, each a job of jobs/ or a verb of `lookdex`.
+
+Imports Airflow and the standard library only: the jobs run in their own environment, found on the worker's PATH
+(`spark-submit`, `lookdex`). Where they run, the connection `spark_default` says (master, deploy mode, queue).
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.providers.standard.hooks.subprocess import SubprocessHook
+from airflow.sdk import DAG, Asset, BaseOperator, Param
+
+JOBS = os.environ.get("LOOKDEX_JOBS") or str(Path(__file__).resolve().parent.parent / "jobs")
+SCHEDULE = os.environ.get("LOOKDEX_SCHEDULE") or "0 2 * * *"
+RELEASE = Asset("lookdex_release", uri="lookdex://release")
+WRONG_USAGE, REFUSED = 2, 3  # exit codes of lookdex: a retry would end the same way
+
+DOC = """\
+### What this does
+Looks at what changed in the bucket since the live release, detects and embeds the objects of the new photos, builds a
+candidate release, audits it and, if it passes, makes it live. **Whatever fails here, readers stay on the last good
+release.** Every stage continues where it stopped: *clear* a failed task (with its downstream) as often as you like.
+
+### You were paged: look at the red task's log, from its end
+| task | what it means | what to do |
+| --- | --- | --- |
+| plan | exit 2: a setting is wrong, the message names it. Exit 1 with *mass change*: more photos vanished than a night may lose, often an empty or half-copied bucket | look at the bucket. If the change is meant: trigger with `allow_mass_change` |
+| index | a worker died, or the bucket answered with errors. Finished shards are kept | clear the task. Single broken photos never stop it: they are rows with a reason in the table `images` |
+| build | the store failed, or another builder wrote to the table | clear the task; with *foreign transaction*: find the other builder first |
+| audit | exit 3: the candidate broke a check; the log shows its offending rows. Nothing was published | often a new model or a broken export: mend it and trigger again. Not retried |
+| promote | another release went live meanwhile: trigger a new run. *Skipped*: a rollback holds promotions | `lookdex resume --catalog …` when the cause is mended |
+
+### Bad answers are live
+`lookdex releases --catalog C` lists what there is; `lookdex rollback --catalog C` goes back at once and holds further
+promotions (nights go on building and auditing); `lookdex resume --catalog C` ends the hold.
+
+### Settings
+A value left empty in the form comes from the Airflow Variable `lookdex_<name>` (or `AIRFLOW_VAR_LOOKDEX_<NAME>`), and
+what has neither from lookdex's own configuration. `LOOKDEX_SCHEDULE` is the cron line, `LOOKDEX_JOBS` the folder of
+the jobs, the connection `spark_default` the cluster.
+"""
+
+
+def setting(name: str) -> str:
+    """Jinja for a value of the form, else of the Variable `lookdex_<name>`, else ''."""
+    return f"(params.{name} or var.value.get('lookdex_{name}', ''))"
+
+
+def options(*names: str) -> list[str]:
+    """One templated argument `--name=value` per setting, empty where the setting is.
+
+    The values never meet a shell, and one that starts with a dash cannot become another option.
+    """
+    flags = [name.replace("_", "-") for name in names]
+    return [
+        f"{{{{ '--{flag}=' ~ {setting(name)} if {setting(name)} else '' }}}}"
+        for flag, name in zip(flags, names, strict=True)
+    ]
+
+
+def switches(*names: str) -> list[str]:
+    return [f"{{{{ '--{name.replace('_', '-')}' if params.{name} else '' }}}}" for name in names]
+
+
+RUN = ["--run-id={{ run_id }}", *options("catalog")]
+
+
+class SparkJob(SparkSubmitOperator):
+    """`spark-submit` of one of jobs/, less the arguments that rendered empty; what a retry cannot mend is final."""
+
+    def execute(self, context: Any) -> None:
+        self.application_args = [argument for argument in self.application_args or () if argument]
+        try:
+            super().execute(context)
+        except AirflowException as error:
+            if f"Error code is: {WRONG_USAGE}." in str(error):
+                raise AirflowFailException(str(error)) from error
+            raise
+
+
+class LookdexCommand(BaseOperator):
+    """One verb of `lookdex` as an argument list, without a shell. Exit code 3 fails at once, or skips."""
+
+    template_fields = ("arguments",)
+
+    def __init__(self, *, arguments: list[str], skip_when_refused: bool = False, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.arguments = arguments
+        self.skip_when_refused = skip_when_refused
+        self.hook = SubprocessHook()
+
+    def execute(self, context: Any) -> None:
+        command = ["lookdex", *(argument for argument in self.arguments if argument)]
+        result = self.hook.run_command(command)
+        if result.exit_code == REFUSED and self.skip_when_refused:
+            raise AirflowSkipException(result.output)
+        if result.exit_code in (WRONG_USAGE, REFUSED):
+            raise AirflowFailException(f"exit code {result.exit_code}: {result.output}")
+        if result.exit_code:
+            raise AirflowException(f"exit code {result.exit_code}: {result.output}")
+
+    def on_kill(self) -> None:
+        self.hook.send_sigterm()
+
+
+def text(title: str, description: str) -> Param:
+    return Param(None, type=["null", "string"], title=title, description=description)
+
+
+with DAG(
+    "nightly_reindex",
+    description="What changed in the bucket becomes an audited release of the catalogue",
+    schedule=SCHEDULE,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=12),
+    tags=["lookdex", "catalogue"],
+    doc_md=DOC,
+    params={
+        "source": text("Source", "Where the photos lie: s3://bucket/prefix or a folder."),
+        "catalog": text("Catalogue", "Where lookdex keeps its releases: s3://bucket/prefix or a folder."),
+        "products": text("Products", "A .csv or .parquet with product_id, title, category …"),
+        "pattern": text("Key pattern", "How a photo's key names its product: {product_id}/{name}.jpg"),
+        "mapping": text("Mapping", "A file with the columns image_key and product_id, instead of a pattern."),
+        "device": text("Device", "Where the models run: cpu, cuda or cuda:N."),
+        "limit": Param(
+            None, type=["null", "integer"], minimum=1, title="Limit", description="Index at most so many."
+        ),
+        "full": Param(False, type="boolean", title="Full", description="Index every photo again."),
+        "allow_mass_change": Param(
+            False,
+            type="boolean",
+            title="Allow a mass change",
+            description="Go on where much of the catalogue vanished.",
+        ),
+    },
+    default_args={
+        "retries": 2,
+        "retry_delay": timedelta(minutes=1),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=15),
+    },
+) as dag:
+    # durable=False: a retry submits again, since finished shards are kept and fragments are committed once.
+    plan = SparkJob(
+        task_id="plan",
+        name="lookdex-plan",
+        application=f"{JOBS}/plan_changes.py",
+        application_args=[
+            *RUN,
+            *options("source", "products", "pattern", "mapping", "limit"),
+            *switches("full", "allow_mass_change"),
+        ],
+        durable=False,
+        execution_timeout=timedelta(hours=1),
+        doc_md="Lists the source, compares it with the live release, writes down what this night will do.",
+    )
+    index = SparkJob(
+        task_id="index",
+        name="lookdex-index",
+        application=f"{JOBS}/index_images.py",
+        application_args=[*RUN, *options("source", "device")],
+        durable=False,
+        retries=3,
+        execution_timeout=timedelta(hours=10),
+        doc_md="Fetches, decodes, detects, crops and embeds the planned photos, shard by shard.",
+    )
+    build = SparkJob(
+        task_id="build",
+        name="lookdex-build",
+        application=f"{JOBS}/build_release.py",
+        application_args=[*RUN, *options("products")],
+        durable=False,
+        execution_timeout=timedelta(hours=3),
+        doc_md="Makes the candidate: one commit on top of the live release, then the vector index.",
+    )
+    audit = LookdexCommand(
+        task_id="audit",
+        arguments=["audit", *RUN],
+        execution_timeout=timedelta(hours=1),
+        doc_md="Checks the candidate. Exit code 3: it is refused, nothing is published, no retry.",
+    )
+    promote = LookdexCommand(
+        task_id="promote",
+        arguments=["promote", *RUN],
+        skip_when_refused=True,
+        outlets=[RELEASE],
+        execution_timeout=timedelta(minutes=15),
+        doc_md="Writes the release into the promotion log: from here on it is live. Skipped while a rollback holds.",
+    )
+    plan >> index >> build >> audit >> promote

