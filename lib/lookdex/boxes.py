@@ -1,0 +1,56 @@
+"""Arithmetic of boxes. Arrays of boxes are (n, 4): x0, y0, x1, y1, with x1 and y1 exclusive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lookdex.records import Box
+
+
+def as_array(boxes: Sequence[Box]) -> np.ndarray:
+    """(n, 4) float32."""
+    return np.array([(b.x0, b.y0, b.x1, b.y1) for b in boxes], np.float32).reshape(-1, 4)
+
+
+def area(box: Box) -> int:
+    """Square pixels; 0 for an empty or turned-round box."""
+    return max(0, box.x1 - box.x0) * max(0, box.y1 - box.y0)
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union of every pair: (n, 4), (m, 4) → (n, m) in 0 … 1; 0 where both are empty."""
+    a, b = np.asarray(a, np.float64).reshape(-1, 4), np.asarray(b, np.float64).reshape(-1, 4)
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = (high - low).clip(min=0).prod(axis=2)
+    areas_a = (a[:, 2:] - a[:, :2]).clip(min=0).prod(axis=1)
+    areas_b = (b[:, 2:] - b[:, :2]).clip(min=0).prod(axis=1)
+    union = areas_a[:, None] + areas_b[None] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def nms(boxes: np.ndarray, scores: np.ndarray, max_iou: float) -> list[int]:
+    """Class-agnostic non-maximum suppression: indices kept, best score first (equal scores: the first box first)."""
+    order = np.argsort(-np.asarray(scores), kind="stable")
+    overlap = iou(boxes, boxes) > max_iou
+    kept: list[int] = []
+    gone = np.zeros(len(order), bool)
+    for i in order.tolist():
+        if not gone[i]:
+            kept.append(i)
+            gone |= overlap[i]
+    return kept
+
+
+def clip(box: Box, width: int, height: int) -> Box:
+    """The part of the box within the photo, at least one pixel wide and high."""
+    x0, y0 = min(max(box.x0, 0), width - 1), min(max(box.y0, 0), height - 1)
+    return Box(x0, y0, min(max(box.x1, x0 + 1), width), min(max(box.y1, y0 + 1), height))
+
+
+def expand(box: Box, margin: float, width: int, height: int) -> Box:
+    """The box grown on each side by `margin` × its longer side, clipped to the photo."""
+    by = round(margin * max(box.x1 - box.x0, box.y1 - box.y0))
+    return clip(Box(box.x0 - by, box.y0 - by, box.x1 + by, box.y1 + by), width, height)
