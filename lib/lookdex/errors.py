@@ -1,0 +1,112 @@
+"""What can go wrong, as a tree. A bad image is data (see `records.Reason`), never an exception.
+
+LookdexError
+├── ConfigError            a setting, flag or file of settings is wrong          → exit code 2
+│   ├── DeviceUnavailable  the device asked for is not on this machine
+│   └── ModelNotFound      no model under that name, id or folder
+├── StorageError           the store refused, or cannot be reached
+│   ├── NotFound           no such object
+│   ├── Changed            the object is another one than was asked for (If-Match failed)
+│   ├── AccessDenied       no credentials, wrong ones, or no right to do this
+│   ├── Unavailable        5xx, throttled, connection broken, timeout: worth another try later
+│   ├── TooLarge           more bytes than the caller allows
+│   └── UnsafeStore        the store ignores If-None-Match: two promoters could both win
+├── MassChange             the plan would remove too large a share of the catalogue
+├── PlanNotFound           the run has no plan for what is live now
+├── ShardsMissing          some shards of the plan have no report yet
+├── CorruptData            bytes do not match the digest they were written with
+├── EmptyBuild             a release without rows
+├── ForeignTransaction     another builder wrote to the table
+├── AuditFailed            a check returned offending rows                       → exit code 3
+├── PromotionConflict      another release went live first, or the parent is no longer live
+│   └── PromotionHeld      a rollback holds promotions until `lookdex resume`    → exit code 3
+├── ReleaseNotFound        no such release, or nothing is live yet
+├── ModelMismatch          the query's model is not the one the release was built with
+└── BadQuery               the question cannot be answered as asked (photo, box, filter) → exit code 2
+
+Every message says what happened, to what, and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class LookdexError(Exception):
+    """Base of every error that lookdex raises on purpose; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+
+class ConfigError(LookdexError):
+    exit_code = 2
+
+
+class DeviceUnavailable(ConfigError): ...
+
+
+class ModelNotFound(ConfigError): ...
+
+
+class StorageError(LookdexError): ...
+
+
+class NotFound(StorageError): ...
+
+
+class Changed(StorageError): ...
+
+
+class AccessDenied(StorageError): ...
+
+
+class Unavailable(StorageError): ...
+
+
+class TooLarge(StorageError): ...
+
+
+class UnsafeStore(StorageError): ...
+
+
+class MassChange(LookdexError): ...
+
+
+class PlanNotFound(LookdexError): ...
+
+
+class ShardsMissing(LookdexError): ...
+
+
+class CorruptData(LookdexError): ...
+
+
+class EmptyBuild(LookdexError): ...
+
+
+class ForeignTransaction(LookdexError): ...
+
+
+class AuditFailed(LookdexError):
+    """The candidate broke a check. `offenders` maps the check's name to a few of its offending rows."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, offenders: dict[str, list[dict[str, object]]] | None = None):
+        super().__init__(message)
+        self.offenders = offenders or {}
+
+
+class PromotionConflict(LookdexError): ...
+
+
+class PromotionHeld(PromotionConflict):
+    exit_code = 3
+
+
+class ReleaseNotFound(LookdexError): ...
+
+
+class ModelMismatch(LookdexError): ...
+
+
+class BadQuery(LookdexError):
+    exit_code = 2

@@ -1,0 +1,210 @@
+"""A folder as a store: what `storage.S3Store` does for a bucket, with the same promises and errors."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from lookdex.errors import AccessDenied, Changed, NotFound, StorageError, TooLarge, Unavailable
+from lookdex.storage import Level, Listed, Requests
+
+TEMPORARY = ".lookdex-tmp-"  # files being written; never listed
+PAGE = 1000
+
+
+class FolderStore:
+    """Files below a folder. Writes are atomic: a temporary file beside the target, then a rename or a link."""
+
+    def __init__(self, root: Path):
+        self._root = root
+        self._requests = Requests()
+
+    @property
+    def uri(self) -> str:
+        return str(self._root)
+
+    def __repr__(self) -> str:
+        return f"FolderStore({self.uri!r})"
+
+    @property
+    def requests(self) -> int:
+        return sum(self.request_counts.values())
+
+    @property
+    def request_counts(self) -> dict[str, int]:
+        return self._requests.counts()
+
+    @property
+    def lance_options(self) -> dict[str, str]:
+        return {}
+
+    def lance_uri(self, key: str) -> str:
+        return str(self._path(key))
+
+    def child(self, prefix: str) -> FolderStore:
+        child = FolderStore(self._path(prefix) if prefix.strip("/") else self._root)
+        child._requests = self._requests
+        return child
+
+    def get(self, key: str) -> bytes:
+        return self._read(key, None, None)
+
+    def get_limited(self, key: str, max_bytes: int, etag: str | None = None) -> bytes:
+        return self._read(key, max_bytes, etag)
+
+    def put(self, key: str, data: bytes) -> None:
+        self._requests.add("PutObject")
+        with self._writing(key, lambda file: file.write(data)) as (temporary, target):
+            os.replace(temporary, target)
+
+    def put_file(self, key: str, path: str | Path) -> None:
+        self._requests.add("PutObject")
+        with (
+            open(path, "rb") as source,
+            self._writing(key, lambda file: shutil.copyfileobj(source, file)) as (temporary, target),
+        ):
+            os.replace(temporary, target)
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        self._requests.add("PutObject")
+
+        def write(file: BinaryIO) -> None:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # the promotion log must outlive a power cut
+
+        with self._writing(key, write) as (temporary, target):
+            try:
+                os.link(temporary, target)  # unlike O_EXCL on the target, it appears with its content
+                return True
+            except FileExistsError:
+                return False
+
+    def delete(self, key: str) -> None:
+        self._requests.add("DeleteObject")
+        path = self._path(key)
+        with _typed_errors(path):
+            path.unlink(missing_ok=True)
+
+    def exists(self, key: str) -> bool:
+        self._requests.add("HeadObject")
+        return self._path(key).is_file()
+
+    def list(self, prefix: str = "") -> Iterator[Listed]:
+        found = [listed for page in self.pages(prefix) for listed in page]
+        return iter(sorted(found, key=lambda listed: listed.key))
+
+    def pages(self, prefix: str = "") -> Iterator[list[Listed]]:
+        self._requests.add("ListObjectsV2")
+        folder, _, start = prefix.rpartition("/")
+        page: list[Listed] = []
+        for listed in self._walk(folder + "/" if folder else "", start, ()):
+            page.append(listed)
+            if len(page) == PAGE:
+                yield page
+                page = []
+        if page:
+            yield page
+
+    def level(self, prefix: str = "", max_pages: int | None = None) -> Level:
+        self._requests.add("ListObjectsV2")
+        folder, _, start = prefix.rpartition("/")
+        objects, folders = self._scan(folder + "/" if folder else "", start)
+        return Level(objects, sorted(folders))
+
+    def prefixes(self, prefix: str = "", delimiter: str = "/") -> list[str]:
+        if delimiter == "/":
+            return self.level(prefix).prefixes
+        names = (listed.key.removeprefix(prefix) for listed in self.list(prefix))
+        heads = {name.partition(delimiter)[0] for name in names if delimiter in name}
+        return sorted(prefix + head + delimiter for head in heads)
+
+    def _path(self, key: str) -> Path:
+        parts = PurePosixPath(key).parts
+        if not parts or key.startswith("/") or ".." in parts or "\0" in key:
+            raise StorageError(f"{key!r} is not a key of {self.uri}: keys are relative and stay below the root")
+        return self._root.joinpath(*parts)
+
+    def _read(self, key: str, max_bytes: int | None, etag: str | None) -> bytes:
+        self._requests.add("GetObject")
+        path = self._path(key)
+        with _typed_errors(path), open(path, "rb") as file:
+            found = os.fstat(file.fileno())
+            if etag and etag != _etag(found):
+                raise Changed(f"{path} is not what it was when it was listed")
+            if max_bytes is None:
+                return file.read()
+            if found.st_size > max_bytes:
+                raise TooLarge(f"{path} has {found.st_size} bytes, more than {max_bytes}")
+            data = file.read(max_bytes + 1)
+            if len(data) > max_bytes:  # it grew while we read
+                raise TooLarge(f"{path} has more than {max_bytes} bytes")
+            return data
+
+    @contextmanager
+    def _writing(self, key: str, write: Callable[[BinaryIO], object]) -> Iterator[tuple[Path, Path]]:
+        """A temporary file filled by `write`, and the target; the temporary is gone afterwards."""
+        target = self._path(key)
+        temporary = target.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
+        with _typed_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with open(temporary, "xb") as file:
+                    write(file)
+                yield temporary, target
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def _walk(self, folder: str, start: str, above: tuple[tuple[int, int], ...]) -> Iterator[Listed]:
+        """Files below `folder` ('' or ending in '/'), in key order of each level; links into ourselves are cut."""
+        try:
+            found = os.stat(self._root / folder)
+        except OSError:
+            return
+        here = (found.st_dev, found.st_ino)
+        if here in above:
+            return
+        objects, folders = self._scan(folder, start)
+        yield from objects
+        for below in folders:
+            yield from self._walk(below, "", (*above, here))
+
+    def _scan(self, folder: str, start: str) -> tuple[list[Listed], list[str]]:
+        if ".." in folder.split("/"):
+            raise StorageError(f"{folder!r} is not a prefix of {self.uri}: prefixes stay below the root")
+        objects, folders = [], []
+        path = self._root / folder
+        try:
+            with _typed_errors(path), os.scandir(path) as entries:
+                for entry in entries:
+                    if not entry.name.startswith(start) or entry.name.startswith(TEMPORARY):
+                        continue
+                    if entry.is_dir():
+                        folders.append(f"{folder}{entry.name}/")
+                    elif entry.is_file():
+                        found = entry.stat()
+                        objects.append(Listed(folder + entry.name, _etag(found), found.st_size))
+        except NotFound:  # as in a bucket, where a prefix without keys is an empty listing
+            pass
+        return sorted(objects, key=lambda listed: listed.key), sorted(folders)
+
+
+def _etag(found: os.stat_result) -> str:
+    return f"{found.st_mtime_ns:x}-{found.st_size:x}"
+
+
+@contextmanager
+def _typed_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise NotFound(f"{path} does not exist") from error
+    except PermissionError as error:
+        raise AccessDenied(f"{path}: {error.strerror}; change its permissions or the user that runs this") from error
+    except OSError as error:
+        raise Unavailable(f"{path}: {error.strerror}") from error

@@ -1,0 +1,203 @@
+"""The files of one night, under `runs/<run>/`: the plan, the shards' done-marks, and bytes with their digests.
+
+Everything here is written once. What is put if absent is returned as it is stored, so that a task that runs twice,
+or a scheduler's retry, goes on with what the first one wrote.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import secrets
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lookdex import live
+from lookdex.codec import from_json, to_json
+from lookdex.errors import CorruptData, NotFound, PlanNotFound
+from lookdex.records import PLAN_SCHEMA, ImageRef, PlanSummary, Shard, ShardReport, StoredFile
+from lookdex.storage import Store
+
+ROW_GROUP = 8192  # rows; a plan is sorted by shard, so that a shard is found in one or two groups
+_READERS = 16
+
+
+def new_run_id() -> str:
+    """A run id for a night started by hand, e.g. '20261122T021500Z-9f3c'."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def run_slug(text: str) -> str:
+    """`text` as a name that is safe in paths, S3 keys and Lance tags; safe names stay as they are.
+
+    Airflow's 'scheduled__2026-11-22T00:00:00+00:00' becomes 'scheduled__2026-11-22T00-00-00-00-00-' and six hex
+    digits of the original, so that ids which differ only in replaced characters stay different.
+    """
+    slug = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:100] or "run"
+    if slug == text:
+        return slug
+    return f"{slug}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def run_folder(run_id: str) -> str:
+    return f"runs/{run_slug(run_id)}"
+
+
+def save_plan(store: Store, table: pa.Table, summary: PlanSummary) -> PlanSummary:
+    """Store a plan (a table of PLAN_SCHEMA) and return what is stored; `summary.plan` and `.shards` are set here.
+
+    The Parquet file's name carries its digest and the JSON, put if absent, decides: of two planners of one run the
+    first counts, and the second gets the first's summary.
+    """
+    table = table.select(PLAN_SCHEMA.names).cast(PLAN_SCHEMA)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, row_group_size=ROW_GROUP, compression="zstd")
+    data = buffer.getvalue()
+    digest = hashlib.sha256(data).hexdigest()
+    stored = StoredFile(
+        key=f"{run_folder(summary.run_id)}/plan-{summary.live}-{digest[:12]}.parquet",
+        sha256=digest,
+        rows=table.num_rows,
+        bytes=len(data),
+    )
+    store.put(stored.key, data)
+    run_id = run_slug(summary.run_id)
+    summary = replace(summary, run_id=run_id, shards=len(shard_ids(table)), plan=stored)
+    key = _plan_key(run_id, summary.live)
+    if store.put_if_absent(key, to_json(summary)):
+        return summary
+    return from_json(PlanSummary, store.get(key), f"{store.uri}/{key}")
+
+
+def find_plan(store: Store, run_id: str) -> PlanSummary | None:
+    """The run's plan against what is live now, or None."""
+    entry = live.current(store)
+    key = _plan_key(run_id, entry.n if entry else 0)
+    try:
+        data = store.get(key)
+    except NotFound:
+        return None
+    return from_json(PlanSummary, data, f"{store.uri}/{key}")
+
+
+def load_plan(store: Store, run_id: str) -> PlanSummary:
+    """The same, or PlanNotFound, which says whether the run was planned against another release."""
+    summary = find_plan(store, run_id)
+    if summary:
+        return summary
+    folder = run_folder(run_id)
+    stale = sorted(listed.key for listed in store.list(f"{folder}/plan-") if listed.key.endswith(".json"))
+    if stale:
+        raise PlanNotFound(
+            f"{store.uri}: something else went live since run {run_id} was planned ({', '.join(stale)}). "
+            "Plan it again: `lookdex plan` with the same run id; finished shards are kept."
+        )
+    raise PlanNotFound(f"{store.uri}: run {run_id} has no plan in {folder}/; start with `lookdex plan`")
+
+
+def load_plan_table(store: Store, summary: PlanSummary) -> pa.Table:
+    """PLAN_SCHEMA, sorted by shard and key, deleted images last. Raises CorruptData."""
+    return pq.read_table(pa.BufferReader(read_stored(store, summary.plan)))
+
+
+def shard_ids(table: pa.Table) -> list[str]:
+    """The shards of a plan, sorted."""
+    return sorted(pc.unique(table["shard_id"]).drop_null().to_pylist())
+
+
+def load_shard(plan: pa.Table | Store, summary: PlanSummary, shard_id: str) -> Shard:
+    """One shard of a plan, out of its table or straight from the store.
+
+    From the store, the compressed plan is fetched once per process and only the shard's row groups are decoded.
+    """
+    if isinstance(plan, pa.Table):
+        rows = plan.filter(pc.equal(plan["shard_id"], shard_id))
+    else:
+        data = _plan_bytes(plan.uri, summary.plan.sha256, _ByReference(plan, summary.plan))
+        rows = pq.read_table(pa.BufferReader(data), filters=[("shard_id", "=", shard_id)])
+    if rows.num_rows == 0:
+        raise PlanNotFound(f"run {summary.run_id} has no shard {shard_id} in {summary.plan.key}")
+    refs = tuple(
+        ImageRef(
+            key=row["image_key"],
+            etag=row["etag"],
+            bytes=row["bytes"],
+            product_ids=tuple(row["product_ids"] or ()),
+            category=row["category"],
+        )
+        for row in rows.to_pylist()
+    )
+    return Shard(shard_id, refs)
+
+
+def report_key(run_id: str, shard_id: str) -> str:
+    return f"{run_folder(run_id)}/reports/{shard_id}.json"
+
+
+def save_report(store: Store, run_id: str, report: ShardReport) -> ShardReport:
+    """Mark a shard as done. Returns the report that won: this one, or that of a twin which was faster."""
+    key = report_key(run_id, report.shard_id)
+    if store.put_if_absent(key, to_json(report)):
+        return report
+    return from_json(ShardReport, store.get(key), f"{store.uri}/{key}")
+
+
+def done_shards(store: Store, run_id: str) -> set[str]:
+    """The shards that have a report: a listing, no reads."""
+    folder = f"{run_folder(run_id)}/reports/"
+    keys = (listed.key for page in store.pages(folder) for listed in page)
+    return {key.removeprefix(folder).removesuffix(".json") for key in keys if key.endswith(".json")}
+
+
+def load_reports(store: Store, run_id: str, shard_ids: Iterable[str]) -> dict[str, ShardReport]:
+    """The reports that exist of the shards asked for, by shard id."""
+    wanted = sorted(done_shards(store, run_id).intersection(shard_ids))
+
+    def load(shard_id: str) -> ShardReport:
+        key = report_key(run_id, shard_id)
+        return from_json(ShardReport, store.get(key), f"{store.uri}/{key}")
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        return dict(zip(wanted, pool.map(load, wanted), strict=True))
+
+
+def read_stored(store: Store, file: StoredFile) -> bytes:
+    """The bytes of a file of the catalogue. Raises CorruptData when they are not those that were written."""
+    data = store.get(file.key)
+    found = hashlib.sha256(data).hexdigest()
+    if found != file.sha256:
+        raise CorruptData(
+            f"{store.uri}/{file.key} has SHA-256 {found[:12]}… and was written with {file.sha256[:12]}…: "
+            "its bytes changed since. Nothing is published from it; start a new run."
+        )
+    return data
+
+
+def _plan_key(run_id: str, live_number: int) -> str:
+    return f"{run_folder(run_id)}/plan-{live_number}.json"
+
+
+class _ByReference:
+    """Where to read a plan from, invisible to the cache's key."""
+
+    def __init__(self, store: Store, file: StoredFile):
+        self.store, self.file = store, file
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ByReference)
+
+
+@lru_cache(maxsize=1)
+def _plan_bytes(uri: str, sha256: str, where: _ByReference) -> bytes:
+    return read_stored(where.store, where.file)
