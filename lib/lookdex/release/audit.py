@@ -1,0 +1,231 @@
+"""Audit a candidate: SQL checks over both tables, and what SQL cannot see (bytes, indexes, the query itself).
+
+A check returns offending rows; none, and it holds. A candidate that passes becomes `releases/<id>.json`, with the
+results in it; one that does not leaves `runs/<run>/audit-<live>.json` and never goes live.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import duckdb
+
+from lookdex import live, runs, tables
+from lookdex.codec import to_json
+from lookdex.errors import AuditFailed, CorruptData, LookdexError, ReleaseNotFound
+from lookdex.records import CheckResult, Release, StoredFile
+from lookdex.release import ann, files
+from lookdex.release.tags import set_tag
+from lookdex.storage import Store
+
+SHOWN = 20  # offending rows kept of a check
+GOOD_RECALL = 0.95
+REREAD_BYTES = 2_000_000_000  # of files of earlier nights, read again each night, in turn
+CHECK_FILES = ("items/checks.sql", "images/checks.sql")
+
+Smoke = Callable[[Release], object]
+Offender = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Found:
+    """One check's result with its first offending rows."""
+
+    result: CheckResult
+    rows: list[Offender] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """`runs/<run>/audit-<live>.json`. offenders: check → its first offending rows as JSON."""
+
+    release_id: str
+    items_version: int
+    images_version: int
+    checks: tuple[CheckResult, ...]
+    offenders: dict[str, list[str]]
+
+
+def audit_release(
+    catalog: Store,
+    candidate: Release,
+    smoke: Smoke | None = None,
+    *,
+    max_lost: float = 0.10,
+    allow_mass_change: bool = False,
+) -> Release:
+    """Check a candidate; returns it with the results, stored as a release. Raises AuditFailed.
+
+    smoke: asks the candidate a question through the real query function, and raises when the answer is wrong.
+    max_lost: share of the live photos with items that may have none tonight; `allow_mass_change` lets more pass.
+    A release that passed before is returned without a second look.
+    """
+    try:
+        stored = live.load_release(catalog, candidate.release_id)
+    except ReleaseNotFound:
+        pass
+    else:
+        return live.save_release(catalog, replace(candidate, audit=stored.audit))
+    found = [*sql_checks(catalog, candidate), *python_checks(catalog, candidate)]
+    found.append(lost_photos(catalog, candidate, max_lost, allow_mass_change))
+    if smoke is not None:
+        found.append(smoke_check(candidate, smoke))
+    results = tuple(one.result for one in found)
+    broken = [one for one in found if not one.result.passed]
+    entry = live.current(catalog)
+    report = AuditReport(
+        release_id=candidate.release_id,
+        items_version=candidate.items_version,
+        images_version=candidate.images_version,
+        checks=results,
+        offenders={one.result.name: [json.dumps(row, default=str) for row in one.rows] for one in broken},
+    )
+    key = f"{runs.run_folder(candidate.release_id)}/audit-{entry.n if entry else 0}.json"
+    catalog.put(key, to_json(report))
+    if broken:
+        raise AuditFailed(message(catalog, candidate, broken, key), {b.result.name: b.rows for b in broken})
+    # The tag goes first: from then on no cleanup removes what the release names.
+    set_tag(catalog, candidate)
+    return live.save_release(catalog, replace(candidate, audit=results))
+
+
+def message(catalog: Store, candidate: Release, broken: list[Found], key: str) -> str:
+    lines = [f"the audit refused release {candidate.release_id}; what is live in {catalog.uri} stays live."]
+    for one in broken:
+        example = f", e.g. {json.dumps(one.rows[0], default=str)[:200]}" if one.rows else ""
+        detail = f": {one.result.detail}" if one.result.detail else ""
+        lines.append(f"  {one.result.name}: {one.result.offenders} offending{detail}{example}")
+    lines.append(f"All of it is in {key}. Mend the cause and start the night again under a new run id.")
+    return "\n".join(lines)
+
+
+def sql_checks(catalog: Store, candidate: Release) -> Iterator[Found]:
+    """The queries of sql/items/checks.sql and sql/images/checks.sql."""
+    with tables.connect(tables.open_tables(catalog, candidate)) as connection:
+        for file in CHECK_FILES:
+            for name, query in tables.sql_blocks(tables.sql_text(file)).items():
+                yield run_check(connection, name, query)
+
+
+def run_check(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> Found:
+    """Streams the offending rows: all are counted, SHOWN are kept."""
+    cursor = connection.execute(query)
+    names = [column[0] for column in cursor.description]
+    shown = [dict(zip(names, row, strict=True)) for row in cursor.fetchmany(SHOWN)]
+    count = len(shown)
+    while chunk := cursor.fetchmany(10_000):
+        count += len(chunk)
+    return Found(CheckResult(name, passed=count == 0, offenders=count), shown)
+
+
+def python_checks(catalog: Store, candidate: Release) -> Iterator[Found]:
+    opened = tables.open_tables(catalog, candidate)
+    counted = {"items": opened.items.count_rows(), "images": opened.images.count_rows()}
+    told = {"items": candidate.items, "images": sum(candidate.images.values())}
+    wrong = [
+        {"table": name, "rows": counted[name], "release": told[name]}
+        for name in told
+        if counted[name] != told[name]
+    ]
+    yield Found(CheckResult("rows are as many as the release says", not wrong, str(told), len(wrong)), wrong)
+    yield changed_files(catalog, candidate, opened)
+    left = [{"index": name, "rows": rows} for name, rows in ann.unindexed_rows(opened.items).items() if rows]
+    yield Found(
+        CheckResult("no row is left out of an index", not left, candidate.index.kind, len(left)), left
+    )
+    yield recall_check(candidate, opened)
+
+
+def changed_files(catalog: Store, candidate: Release, opened: tables.Tables) -> Found:
+    """Read data files again and compare: all new ones, and older ones in turn up to REREAD_BYTES a night."""
+    recorded = files.load_files(catalog, candidate)
+    if recorded is None:
+        raise CorruptData(
+            f"{catalog.uri}/{files.files_key(candidate)} is gone, and with it the digests of the release's files. "
+            "Build again: `lookdex build`."
+        )
+    known = {file.key: file for file in (*recorded.items, *recorded.images)}
+    named = [
+        *files.data_files(opened.items, tables.ITEMS),
+        *files.data_files(opened.images, tables.IMAGES),
+    ]
+    before = (
+        files.load_files(catalog, live.load_release(catalog, candidate.parent)) if candidate.parent else None
+    )
+    old = {file.key for file in (*before.items, *before.images)} if before else set()
+    rows: list[Offender] = [
+        {"file": key, "why": "no digest was recorded"} for key in named if key not in known
+    ]
+    new = [known[key] for key in named if key in known and key not in old]
+    seen = sorted((known[key] for key in named if key in old), key=lambda file: turn(file, candidate))
+    budget, read = REREAD_BYTES, 0
+    for number, file in enumerate([*new, *seen]):
+        if number >= len(new):
+            budget -= file.bytes
+            if budget < 0:
+                break
+        read += 1
+        try:
+            runs.read_stored(catalog, file)
+        except LookdexError as error:
+            rows.append({"file": file.key, "why": str(error)})
+    detail = f"{read} of {len(named)} files read again"
+    return Found(
+        CheckResult("data files have the bytes that were written", not rows, detail, len(rows)), rows
+    )
+
+
+def turn(file: StoredFile, candidate: Release) -> str:
+    """Another order each night, so that every old file is read again sooner or later."""
+    return hashlib.sha256(f"{candidate.release_id} {file.key}".encode()).hexdigest()
+
+
+def recall_check(candidate: Release, opened: tables.Tables) -> Found:
+    name = f"the index finds {GOOD_RECALL:.0%} of the ten nearest"
+    if candidate.index.kind == "exact":
+        return Found(CheckResult(name, True, "exact scan, no index"))
+    lanes = ann.recalls(opened.items, candidate.index)
+    poor = [
+        {"lane": r.lane, "recall_at_10": r.recall, "queries": r.queries}
+        for r in lanes
+        if r.recall < GOOD_RECALL
+    ]
+    detail = ", ".join(f"{r.lane} {r.recall:.3f} ({r.queries} queries)" for r in lanes)
+    return Found(CheckResult(name, not poor, detail, len(poor)), poor)
+
+
+def lost_photos(catalog: Store, candidate: Release, max_lost: float, allowed: bool) -> Found:
+    """Photos that had an object in the live release and have none now (rejected, nothing detected, or failed)."""
+    name = "photos do not lose their objects in masses"
+    if candidate.parent is None:
+        return Found(CheckResult(name, True, "nothing was live before"))
+    before = live.load_release(catalog, candidate.parent)
+    now, then = tables.ledger(catalog, candidate), tables.ledger(catalog, before)
+    with duckdb.connect() as connection:
+        connection.register("now_images", now)
+        connection.register("then_images", then)
+        join = "FROM then_images t JOIN now_images n USING (image_key) WHERE t.items > 1"
+        total = connection.execute(f"SELECT count(*) {join}").fetchone()[0]
+        lost = run_check(
+            connection,
+            name,
+            f"SELECT image_key, n.status, n.reason, t.items AS items_before {join} AND n.items <= 1",
+        )
+    share = lost.result.offenders / total if total else 0.0
+    detail = f"{lost.result.offenders} of {total} photos with objects have none tonight ({share:.1%})"
+    if share <= max_lost or allowed:
+        return Found(CheckResult(name, True, detail))
+    detail += f", and {max_lost:.0%} may; if that is right, run again with --allow-mass-change"
+    return Found(CheckResult(name, False, detail, lost.result.offenders), lost.rows)
+
+
+def smoke_check(candidate: Release, smoke: Smoke) -> Found:
+    name = "a query is answered"
+    try:
+        answer = smoke(candidate)
+    except Exception as error:
+        return Found(CheckResult(name, False, f"{type(error).__name__}: {error}", 1))
+    return Found(CheckResult(name, True, str(answer) if isinstance(answer, str) else ""))

@@ -1,0 +1,114 @@
+"""Lance transactions of a build: each carries the run's id, and none goes on top of somebody else's.
+
+A build starts from the live version (Restore, or Overwrite when the rows have another shape), then makes one
+commit that deletes and adds. Both may be repeated: they start from the live version again, so a retried build
+gives the same rows. Only index commits (CreateIndex) cannot carry properties; they change no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import lance
+import numpy as np
+import pyarrow as pa
+from lance import LanceOperation, Transaction
+from lance.commit import CommitConflictError
+from lance.fragment import FragmentMetadata
+
+from lookdex import tables
+from lookdex.errors import ForeignTransaction
+from lookdex.storage import Store
+
+RUN = "lookdex_run"  # the transaction property
+
+
+def start_from(catalog: Store, key: str, version: int, run_id: str) -> lance.LanceDataset:
+    """The table whose newest version has the content of `version`: restored, unless it is the newest already."""
+    newest = tables.open_table(catalog, key)
+    if newest.version == version:
+        return newest
+    # A Restore wins over whatever was committed in between; what matters is what follows it (see `check_chain`).
+    return commit(catalog, key, LanceOperation.Restore(version), newest.version, run_id)
+
+
+def overwrite(
+    catalog: Store, key: str, schema: pa.Schema, fragments: Sequence[FragmentMetadata], run_id: str
+) -> int:
+    """A new table, or a new version that shares no row with the older ones. Returns the version."""
+    newest = tables.newest(catalog, key)
+    read = newest.version if newest else 0
+    return commit(catalog, key, LanceOperation.Overwrite(schema, fragments), read, run_id).version
+
+
+def update(
+    catalog: Store,
+    key: str,
+    base: lance.LanceDataset,
+    deleted: np.ndarray,
+    added: Sequence[FragmentMetadata],
+    run_id: str,
+) -> int:
+    """One commit that deletes rows by their ids (uint64, as Lance's `_rowid`) and adds fragments.
+
+    Returns the version. Raises ForeignTransaction when somebody committed since `base`.
+    """
+    changed, removed = [], []
+    owners = deleted >> np.uint64(32)
+    for fragment in base.get_fragments():
+        rows = deleted[owners == fragment.fragment_id] & np.uint64(0xFFFFFFFF)
+        if len(rows):
+            left = fragment.delete_rows(rows.tolist())
+            changed.append(left) if left is not None else removed.append(fragment.fragment_id)
+    operation = LanceOperation.Update(
+        removed_fragment_ids=removed, updated_fragments=changed, new_fragments=list(added)
+    )
+    return commit(catalog, key, operation, base.version, run_id).version
+
+
+def commit(
+    catalog: Store, key: str, operation: LanceOperation.BaseOperation, read: int, run_id: str
+) -> lance.LanceDataset:
+    try:
+        done = lance.LanceDataset.commit(
+            catalog.lance_uri(key),
+            Transaction(read, operation, transaction_properties={RUN: run_id}),
+            storage_options=catalog.lance_options,
+            max_retries=0,
+        )
+    except CommitConflictError as error:
+        raise foreign(key, run_id, f"version {read} is no longer its newest") from error
+    # max_retries=0 still rebases over an Append; that the version follows the one read is what proves we are alone.
+    if done.version != read + 1 and not isinstance(operation, LanceOperation.Restore):
+        raise foreign(key, run_id, f"versions between {read} and {done.version} are not ours")
+    return done
+
+
+def check_chain(catalog: Store, key: str, live_version: int | None, version: int, run_id: str) -> None:
+    """Raises ForeignTransaction when a transaction between the live version and `version` is not the run's."""
+    table = tables.open_table(catalog, key, version)
+    step = version
+    while step != live_version:
+        transaction = table.read_transaction(step)
+        if transaction is None:
+            raise foreign(key, run_id, f"version {step} has no transaction")
+        if not isinstance(transaction.operation, LanceOperation.CreateIndex):
+            owner = (transaction.transaction_properties or {}).get(RUN)
+            if owner != run_id:
+                raise foreign(key, run_id, f"version {step} was written by {owner or 'another program'}")
+            if isinstance(transaction.operation, LanceOperation.Overwrite):
+                return
+            if isinstance(transaction.operation, LanceOperation.Restore):
+                if transaction.operation.version == live_version:
+                    return
+                raise foreign(
+                    key, run_id, f"version {step} does not start from the live version {live_version}"
+                )
+        step -= 1
+
+
+def foreign(key: str, run_id: str, what: str) -> ForeignTransaction:
+    return ForeignTransaction(
+        f"another builder wrote to {key} during the run {run_id}: {what}. Nothing was published. "
+        "Find the other writer (one catalogue has one nightly job), then build again."
+    )

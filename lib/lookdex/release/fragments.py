@@ -1,0 +1,193 @@
+"""Writing Lance fragments away from the driver: a task reads some shard files, adds the product columns, writes.
+
+A task commits nothing. It returns the fragments' metadata, which the driver commits all at once; a task that ran
+twice leaves a file that no version names. Each data file is read back and its SHA-256 returned, because Lance
+itself does not notice changed bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import lance
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from lance.fragment import FragmentMetadata, write_fragments
+
+from lookdex import runs, tables
+from lookdex.errors import CorruptData
+from lookdex.records import StoredFile, items_schema
+from lookdex.storage import Store, open_store
+
+READ_ROWS = 4096  # rows of the live table read at once
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentTask:
+    """Some rows of the next `items` table: those of `shards`, and rows [start, stop) of the list `carried`.
+
+    version: of the table that the fragments will join, None for a new vector space or new columns.
+    carried: a Parquet file of row ids (uint64) in the live version `carried_from`; those rows are written anew
+    with tonight's product columns. products: a Parquet file of product_id and the product columns; None keeps
+    the columns as they are.
+    """
+
+    catalog: str
+    dim: int
+    version: int | None
+    shards: tuple[StoredFile, ...] = ()
+    carried: StoredFile | None = None
+    carried_from: int = 0
+    start: int = 0
+    stop: int = 0
+    products: StoredFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentResult:
+    """What a task wrote: Lance's own JSON for each fragment, and each data file with its digest.
+
+    vanished: rows whose product is not in the products file (its columns are null).
+    """
+
+    fragments: tuple[str, ...]
+    files: tuple[StoredFile, ...]
+    rows: int
+    vanished: int
+
+
+def write_fragment(task: FragmentTask) -> FragmentResult:
+    """Run one task; a plain function, for Spark, a process or a loop. Raises CorruptData on a changed shard file.
+
+    Memory: one shard file (or READ_ROWS live rows) and what Lance buffers, whatever the size of the task.
+    """
+    catalog = open_store(task.catalog)
+    products = read_parquet(catalog, task.products) if task.products else None
+    joined = None
+    if task.version is not None:
+        joined = tables.open_table(catalog, tables.ITEMS, task.version)
+    schema = joined.schema if joined is not None else task_schema(task.dim, products)
+    names = schema.names[len(items_schema(task.dim)) :]
+    vanished = 0
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        nonlocal vanished
+        for rows, keep in source_rows(catalog, task):
+            columns = product_values(rows, products, names, keep, schema)
+            if products is not None:
+                vanished += unknown(rows, products)
+            table = pa.table(
+                [*(rows[name] for name in items_schema(task.dim).names), *columns], schema=schema
+            )
+            yield from table.combine_chunks().to_batches()
+
+    written = write_rows(catalog, tables.ITEMS, joined, pa.RecordBatchReader.from_batches(schema, batches()))
+    return FragmentResult(
+        fragments=tuple(json.dumps(fragment.to_json()) for fragment in written),
+        files=tuple(digest_files(catalog, tables.ITEMS, written)),
+        rows=sum(fragment.physical_rows for fragment in written),
+        vanished=vanished,
+    )
+
+
+def write_rows(
+    catalog: Store, key: str, joined: lance.LanceDataset | None, rows: pa.RecordBatchReader
+) -> list[FragmentMetadata]:
+    """Fragments that nothing names yet: to join a version of the table, or (None) to replace its content."""
+    if joined is not None:
+        return write_fragments(
+            rows, joined, schema=rows.schema, mode="append", storage_options=catalog.lance_options
+        )
+    mode = "create" if tables.newest(catalog, key) is None else "overwrite"
+    return write_fragments(
+        rows, catalog.lance_uri(key), schema=rows.schema, mode=mode, storage_options=catalog.lance_options
+    )
+
+
+def source_rows(catalog: Store, task: FragmentTask) -> Iterator[tuple[pa.Table, bool]]:
+    """The task's rows, and whether they already carry product columns (rows of the live table do)."""
+    plain = items_schema(task.dim)
+    for shard in task.shards:
+        table = read_parquet(catalog, shard)
+        try:
+            table = table.select(plain.names).cast(plain)
+        except (KeyError, pa.ArrowInvalid) as error:
+            raise CorruptData(
+                f"{shard.key} does not hold items of {task.dim} dimensions: {error}. "
+                "Remove the run and plan the night again."
+            ) from error
+        if table.num_rows:
+            yield table, False
+    if task.carried is None:
+        return
+    ids = read_parquet(catalog, task.carried)["row"].slice(task.start, task.stop - task.start).to_numpy()
+    source = tables.open_table(catalog, tables.ITEMS, task.carried_from)
+    for start in range(0, len(ids), READ_ROWS):
+        chunk = ids[start : start + READ_ROWS]
+        table = source.to_table(filter=f"_rowid IN ({','.join(map(str, chunk))})")
+        if table.num_rows != len(chunk):
+            raise CorruptData(
+                f"{len(chunk)} rows were asked of version {task.carried_from} of {tables.ITEMS} and "
+                f"{table.num_rows} came; plan the night again."
+            )
+        yield table, True
+
+
+def product_values(
+    rows: pa.Table, products: pa.Table | None, names: list[str], keep: bool, schema: pa.Schema
+) -> list[pa.ChunkedArray]:
+    """The product columns `names` for each row, null where the product is unknown."""
+    if products is None:
+        kept = keep and all(name in rows.column_names for name in names)
+        return [
+            rows[n] if kept else pa.chunked_array([pa.nulls(len(rows), schema.field(n).type)]) for n in names
+        ]
+    found = pc.index_in(rows["product_id"], products["product_id"])
+    return [products[name].take(found).cast(schema.field(name).type) for name in names]
+
+
+def unknown(rows: pa.Table, products: pa.Table) -> int:
+    """Rows that name a product which the products file does not have."""
+    known = pc.is_in(rows["product_id"], products["product_id"].combine_chunks())
+    return pc.sum(pc.and_(pc.is_valid(rows["product_id"]), pc.invert(known))).as_py() or 0
+
+
+def task_schema(dim: int, products: pa.Table | None) -> pa.Schema:
+    columns = (
+        [field for field in products.schema if field.name != "product_id"] if products is not None else []
+    )
+    return items_schema(dim, pa.schema(columns))
+
+
+def read_parquet(catalog: Store, file: StoredFile) -> pa.Table:
+    """A Parquet file of the catalogue, its digest verified. Raises CorruptData."""
+    return pq.read_table(io.BytesIO(runs.read_stored(catalog, file)))
+
+
+def write_parquet(catalog: Store, key: str, table: pa.Table) -> StoredFile:
+    """Store a table under a key that no reader knows yet."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    data = buffer.getvalue()
+    catalog.put(key, data)
+    return StoredFile(key, hashlib.sha256(data).hexdigest(), table.num_rows, len(data))
+
+
+def digest_files(catalog: Store, table: str, fragments: list[FragmentMetadata]) -> Iterator[StoredFile]:
+    """The data files of fragments just written, read back."""
+    for fragment in fragments:
+        for file in fragment.files:
+            key = f"{table}/data/{file.path}"
+            data = catalog.get(key)
+            yield StoredFile(key, hashlib.sha256(data).hexdigest(), fragment.physical_rows, len(data))
+
+
+def row_ids(rows: np.ndarray) -> pa.Table:
+    """Row ids as the table of one column `row` that `FragmentTask.carried` names."""
+    return pa.table({"row": pa.array(rows, pa.uint64())})

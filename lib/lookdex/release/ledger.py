@@ -1,0 +1,75 @@
+"""Tonight's outcomes become rows of `images`: small rows, written and committed by the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lookdex import runs, tables
+from lookdex.errors import CorruptData
+from lookdex.records import IMAGES_SCHEMA, Change, PlanSummary, Release, ShardReport, StoredFile
+from lookdex.release import commits, rows
+from lookdex.release.fragments import digest_files, read_parquet, write_rows
+from lookdex.storage import Store
+
+READERS = 8
+
+
+def read_outcomes(catalog: Store, plan_table: pa.Table, reports: Mapping[str, ShardReport]) -> pa.Table:
+    """The `images` rows of the plan's shards, digests verified, one for each planned image."""
+    files = [reports[shard].images for shard in runs.shard_ids(plan_table)]
+    with ThreadPoolExecutor(READERS) as pool:
+        parts = pool.map(lambda file: read_parquet(catalog, file).select(IMAGES_SCHEMA.names), files)
+        outcomes = pa.concat_tables(
+            [part.cast(IMAGES_SCHEMA) for part in parts] or [IMAGES_SCHEMA.empty_table()]
+        )
+    rows.check_outcomes(plan_table, outcomes)
+    return outcomes
+
+
+def commit_images(
+    catalog: Store,
+    plan: PlanSummary,
+    plan_table: pa.Table,
+    before: Release | None,
+    old: pa.Table | None,
+    outcomes: pa.Table,
+    keep_failed: bool,
+) -> tuple[int, tuple[StoredFile, ...]]:
+    """The ledger's version with tonight's outcomes, and the data files that it got."""
+    ledger = rows.ledger_rows(outcomes, old, keep_failed)
+    if before is None:
+        fragments = write_rows(catalog, tables.IMAGES, None, ledger.to_reader())
+        version = commits.overwrite(catalog, tables.IMAGES, IMAGES_SCHEMA, fragments, plan.run_id)
+        return version, tuple(digest_files(catalog, tables.IMAGES, fragments))
+    if not plan_table.num_rows:
+        return before.images_version, ()
+    base = tables.open_table(catalog, tables.IMAGES, before.images_version)
+    planned = plan_table.select(["image_key"])
+    ids = base.scanner(columns=["image_key"], with_row_id=True).to_reader()
+    deleted = rows.rows_of(planned, ids)
+    if small := rows.small_fragments({f.fragment_id: f.count_rows() for f in base.get_fragments()}):
+        held = base.scanner(
+            fragments=[base.get_fragment(number) for number in small], with_row_id=True
+        ).to_table()
+        held = held.filter(pc.invert(pc.is_in(held["image_key"], planned["image_key"].combine_chunks())))
+        deleted = np.union1d(deleted, held["_rowid"].to_numpy().astype(np.uint64))
+        ledger = pa.concat_tables([ledger, held.select(IMAGES_SCHEMA.names).cast(IMAGES_SCHEMA)])
+    fragments = write_rows(catalog, tables.IMAGES, base, ledger.to_reader()) if ledger.num_rows else []
+    started = commits.start_from(catalog, tables.IMAGES, before.images_version, plan.run_id)
+    version = commits.update(catalog, tables.IMAGES, started, deleted, fragments, plan.run_id)
+    expected = base.count_rows() - len(deleted) + ledger.num_rows
+    counted = tables.open_table(catalog, tables.IMAGES, version).count_rows()
+    added, gone = (
+        pc.sum(pc.equal(plan_table["change"], change)).as_py() for change in (Change.NEW, Change.DELETED)
+    )
+    if counted != expected or counted != base.count_rows() + added - gone:
+        raise CorruptData(
+            f"{tables.IMAGES} has {counted} rows where the live {base.count_rows()}, {added} new and {gone} deleted "
+            "photos make another number. Nothing was published; start the night again under a new run id."
+        )
+    return version, tuple(digest_files(catalog, tables.IMAGES, fragments))

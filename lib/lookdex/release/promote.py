@@ -1,0 +1,88 @@
+"""Which release is live: promote, roll back, resume. The promotion log decides (`lookdex.live`), tags follow it."""
+
+from __future__ import annotations
+
+import logging
+
+from lookdex import live
+from lookdex.errors import PromotionConflict, PromotionHeld, ReleaseNotFound
+from lookdex.records import LiveEntry
+from lookdex.release.tags import repair_tags
+from lookdex.storage import Store
+
+__all__ = ["promote", "repair_tags", "resume", "rollback"]
+
+log = logging.getLogger(__name__)
+
+
+def promote(catalog: Store, release_id: str) -> LiveEntry:
+    """Make an audited release live, if the release that it was built on still is. Returns its log entry.
+
+    Promoting what is live already changes nothing. Raises PromotionHeld while a rollback holds promotions,
+    PromotionConflict when another release went live since the build, ReleaseNotFound without a passed audit.
+    """
+    current = live.current(catalog)
+    if current is not None and current.release_id == release_id:
+        follow(catalog)
+        return current
+    if current is not None and current.hold:
+        follow(catalog)
+        raise PromotionHeld(
+            f"{catalog.uri}: promotions are held since the {current.action} to {current.release_id} at "
+            f"{current.at:%Y-%m-%d %H:%M} UTC{f' ({current.note})' if current.note else ''}. Release {release_id} "
+            f"is built and audited; `lookdex resume`, then `lookdex promote {release_id}` publishes it."
+        )
+    release = live.load_release(catalog, release_id)
+    parent = current.release_id if current else None
+    if release.parent != parent:
+        follow(catalog)
+        raise PromotionConflict(
+            f"{catalog.uri}: release {release_id} was built on {release.parent or 'an empty catalogue'} and "
+            f"{parent or 'nothing'} is live now. Publishing it would undo the other's changes: "
+            "run the night again (`lookdex reindex`), which plans against what is live."
+        )
+    entry = live.append(catalog, release_id=release_id, action="promote", expected=current)
+    follow(catalog)
+    return entry
+
+
+def rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveEntry:
+    """Make an older release live (default: the one that the live one was built on) and hold promotions.
+
+    Nights go on building and auditing; `resume` lets them publish again. After reading what is live, one request
+    decides. Raises ReleaseNotFound when there is nothing to go back to.
+    """
+    current = live.current(catalog)
+    if current is None:
+        raise ReleaseNotFound(f"nothing is live in {catalog.uri} yet, so there is nothing to roll back")
+    if to is None:
+        to = live.load_release(catalog, current.release_id).parent
+        if to is None:
+            raise ReleaseNotFound(
+                f"{catalog.uri}: release {current.release_id} is the first; there is none before it to go back to. "
+                "`lookdex releases` lists what there is."
+            )
+    target = live.load_release(catalog, to)
+    entry = live.append(
+        catalog, release_id=target.release_id, action="rollback", expected=current, hold=True, note=note
+    )
+    follow(catalog)
+    return entry
+
+
+def resume(catalog: Store) -> LiveEntry:
+    """Let nights publish again after a rollback. What is live stays live; without a hold nothing changes."""
+    current = live.current(catalog)
+    if current is None:
+        raise ReleaseNotFound(f"nothing is live in {catalog.uri} yet, so nothing is held")
+    if not current.hold:
+        follow(catalog)
+        return current
+    entry = live.append(catalog, release_id=current.release_id, action="resume", expected=current)
+    follow(catalog)
+    return entry
+
+
+def follow(catalog: Store) -> None:
+    for moved in repair_tags(catalog):
+        log.info("tag moved: %s", moved)

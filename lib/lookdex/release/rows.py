@@ -1,0 +1,149 @@
+"""What a night does to the rows: pure functions over Arrow tables, joined by DuckDB. No I/O."""
+
+from __future__ import annotations
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from lookdex.errors import ConfigError, CorruptData
+from lookdex.records import IMAGES_SCHEMA, Change, Status, items_schema
+
+FULL_FRAGMENT = 16_384  # rows; a smaller fragment is one that a later night may merge
+MAX_SMALL = 16  # small fragments left alone: each costs a query some 50 µs, merging them rewrites their rows
+
+_PLAIN_TYPES = {pa.large_string(): pa.string(), pa.string_view(): pa.string(), pa.null(): pa.string()}
+
+
+def product_table(products: pa.Table, columns: tuple[str, ...]) -> pa.Table:
+    """product_id (string) and the chosen columns (none named: all others), one row per product.
+
+    Raises ConfigError on a column that is missing, that `items` has already, or a product given twice.
+    """
+    chosen = columns or tuple(name for name in products.column_names if name != "product_id")
+    if missing := [name for name in ("product_id", *chosen) if name not in products.column_names]:
+        raise ConfigError(
+            f"the products file has no column {', '.join(missing)}; it has: {', '.join(products.column_names)}"
+        )
+    own = set(items_schema(1).names)
+    if clash := [name for name in chosen if name in own]:
+        rest = ",".join(name for name in chosen if name not in own)
+        raise ConfigError(
+            f"the products file's column {', '.join(clash)} has the name of a column of the items table. "
+            f"Rename it in the products file, or leave it out: --product-columns {rest or '…'}"
+        )
+    table = products.select(["product_id", *chosen])
+    types = [plain_type(field.type) for field in table.schema]
+    types[0] = pa.string()
+    table = table.cast(
+        pa.schema([(name, kind) for name, kind in zip(table.column_names, types, strict=True)])
+    )
+    table = table.combine_chunks()
+    twice = _twice(table)
+    if twice:
+        raise ConfigError(
+            f"the products file names a product twice: {', '.join(twice)}. Keep one row for each."
+        )
+    return table
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """The type that a column has in the table, whichever way the file encoded it."""
+    if pa.types.is_dictionary(kind):
+        return plain_type(kind.value_type)
+    return _PLAIN_TYPES.get(kind, kind)
+
+
+def _twice(table: pa.Table) -> list[str]:
+    query = "SELECT product_id FROM products GROUP BY 1 HAVING count(*) > 1 ORDER BY 1 LIMIT 3"
+    return [str(row[0]) for row in _connect(products=table).sql(query).fetchall()]
+
+
+def check_outcomes(plan: pa.Table, outcomes: pa.Table) -> None:
+    """Images in = images out: every planned image has exactly one outcome. Raises CorruptData."""
+    rows = (
+        _connect(plan=plan, outcomes=outcomes)
+        .sql(f"""
+        WITH wanted AS (SELECT image_key, count(*) n FROM plan WHERE change <> '{Change.DELETED}' GROUP BY 1),
+             got AS (SELECT image_key, count(*) n FROM outcomes GROUP BY 1)
+        SELECT coalesce(wanted.image_key, got.image_key), coalesce(wanted.n, 0), coalesce(got.n, 0)
+        FROM wanted FULL JOIN got USING (image_key)
+        WHERE wanted.n IS DISTINCT FROM 1 OR got.n IS DISTINCT FROM 1 ORDER BY 1
+    """)
+        .fetchall()
+    )
+    if rows:
+        key, wanted, got = rows[0]
+        raise CorruptData(
+            f"{len(rows)} images are not in the plan and in the shards exactly once each, first {key!r} "
+            f"(planned {wanted}, found {got}). Nothing was built; start the night again under a new run id."
+        )
+
+
+def ledger_rows(outcomes: pa.Table, live: pa.Table | None, keep_failed: bool) -> pa.Table:
+    """The `images` rows that tonight's outcomes become. first_seen is carried over.
+
+    A failed image that the ledger knew keeps what the ledger knew of it (its items are still in the table), with
+    tonight's status, reason and run; not with `keep_failed` False, when its old vectors cannot stay.
+    """
+    old = live if live is not None else IMAGES_SCHEMA.empty_table()
+    kept = f"(o.status = '{Status.FAILED}' AND l.image_key IS NOT NULL AND {keep_failed})"
+    tonight = {"image_key", "status", "reason", "run_id"}
+    columns = [
+        "coalesce(l.first_seen, o.first_seen) AS first_seen"
+        if name == "first_seen"
+        else f"o.{name}"
+        if name in tonight
+        else f"CASE WHEN {kept} THEN l.{name} ELSE o.{name} END AS {name}"
+        for name in IMAGES_SCHEMA.names
+    ]
+    query = (
+        f"SELECT {', '.join(columns)} FROM outcomes o LEFT JOIN live l USING (image_key) ORDER BY o.image_key"
+    )
+    return _connect(outcomes=outcomes, live=old).sql(query).to_arrow_table().cast(IMAGES_SCHEMA)
+
+
+def replaced_keys(plan: pa.Table, outcomes: pa.Table) -> pa.Table:
+    """image_key of the photos whose old items go: gone from the source, or judged anew tonight (not failed)."""
+    return (
+        _connect(plan=plan, outcomes=outcomes)
+        .sql(f"""
+            SELECT image_key FROM plan WHERE change = '{Change.DELETED}'
+            UNION ALL
+            SELECT image_key FROM outcomes WHERE status <> '{Status.FAILED}'
+        """)
+        .to_arrow_table()
+    )
+
+
+def rows_of(keys: pa.Table, rows: pa.RecordBatchReader) -> np.ndarray:
+    """Row ids (uint64, sorted) of the `rows` (image_key, _rowid) whose image is among `keys`."""
+    return _ids(_connect(keys=keys, live=rows), "SELECT _rowid FROM live SEMI JOIN keys USING (image_key)")
+
+
+def stale_rows(products: pa.Table, rows: pa.RecordBatchReader) -> np.ndarray:
+    """Row ids (uint64, sorted) of the `rows` (product_id, product columns, _rowid) that differ from `products`."""
+    names = [name for name in products.column_names if name != "product_id"]
+    if not names:
+        return np.empty(0, np.uint64)
+    differs = " OR ".join(f'live."{name}" IS DISTINCT FROM products."{name}"' for name in names)
+    query = f"SELECT _rowid FROM live LEFT JOIN products USING (product_id) WHERE {differs}"
+    return _ids(_connect(products=products, live=rows), query)
+
+
+def small_fragments(sizes: dict[int, int]) -> list[int]:
+    """Fragments (id → rows) to merge: all the small ones, once there are more than MAX_SMALL."""
+    small = [number for number, rows in sizes.items() if rows < FULL_FRAGMENT]
+    return small if len(small) > MAX_SMALL else []
+
+
+def _ids(connection: duckdb.DuckDBPyConnection, query: str) -> np.ndarray:
+    return np.sort(connection.sql(query).to_arrow_table()["_rowid"].to_numpy().astype(np.uint64))
+
+
+def _connect(**tables: pa.Table | pa.RecordBatchReader) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    for name, table in tables.items():
+        connection.register(name, table)
+    return connection

@@ -1,0 +1,120 @@
+"""The two Lance tables of a catalogue, opened at the versions of a release.
+
+`items` holds the vectors, `images` is the ledger: one row per photo, with its outcome. A table has many versions;
+a release names one of each. Never open "the newest version": that may be a candidate nobody has audited.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+# Lance puts every centroid into index statistics (and warns of it) unless told otherwise before it is loaded.
+os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
+
+import lance
+import pyarrow as pa
+
+from lookdex import live
+from lookdex.errors import ReleaseNotFound
+from lookdex.records import IMAGES_SCHEMA, Release
+from lookdex.storage import Store, open_store
+
+if TYPE_CHECKING:
+    import duckdb
+
+ITEMS = "tables/items.lance"
+IMAGES = "tables/images.lance"
+VECTOR_INDEX = "vector_idx"
+
+
+class Tables(NamedTuple):
+    """Both tables at the versions of one release."""
+
+    items: lance.LanceDataset
+    images: lance.LanceDataset
+
+
+def open_table(catalog: Store, key: str, version: int | None = None) -> lance.LanceDataset:
+    """The table at a version (None: its newest, whatever that is). Raises ReleaseNotFound when it is not there."""
+    try:
+        return lance.dataset(catalog.lance_uri(key), version=version, storage_options=catalog.lance_options)
+    except ValueError as error:
+        if "not found" not in str(error):
+            raise
+        which = "the table" if version is None else f"version {version} of the table"
+        raise ReleaseNotFound(
+            f"{which} {key} is not in {catalog.uri}. It was cleaned up or never written; "
+            "`lookdex releases` lists what can still be opened."
+        ) from error
+
+
+def newest(catalog: Store, key: str) -> lance.LanceDataset | None:
+    """The table at its newest version, or None when no night has written it yet."""
+    try:
+        return open_table(catalog, key)
+    except ReleaseNotFound:
+        return None
+
+
+def open_tables(catalog: Store, release: Release) -> Tables:
+    """`items` and `images` as `release` has them."""
+    return Tables(
+        open_table(catalog, ITEMS, release.items_version), open_table(catalog, IMAGES, release.images_version)
+    )
+
+
+def ledger(catalog: Store, release: Release) -> pa.Table:
+    """The `images` table of a release: IMAGES_SCHEMA, one row per photo of the catalogue."""
+    return open_table(catalog, IMAGES, release.images_version).to_table().cast(IMAGES_SCHEMA)
+
+
+def duckdb_connection(uri: str, release: str | None = None) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection with the views `items` and `images` of the live release (or of `release`, an id).
+
+    Rows are read from Lance while a query runs, and only the columns that it names. The connection keeps showing
+    the release that it was opened with. Raises ReleaseNotFound when nothing is live.
+
+    >>> con = lookdex.tables.duckdb_connection("s3://shop/catalog")
+    >>> con.sql("SELECT label, count(*) FROM items GROUP BY label").df()
+    """
+    catalog = open_store(uri)
+    if release is not None:
+        return connect(open_tables(catalog, live.load_release(catalog, release)))
+    current = live.live_release(catalog)
+    if current is None:
+        raise ReleaseNotFound(f"nothing is live in {uri} yet; publish a night with `lookdex reindex`.")
+    return connect(open_tables(catalog, current[1]))
+
+
+def connect(tables: Tables) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection in memory with `tables` as the views `items` and `images`, times in UTC."""
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.register("items", tables.items)
+    connection.register("images", tables.images)
+    return connection
+
+
+def sql_text(name: str) -> str:
+    """A file of `sql/`, e.g. 'items/checks.sql', installed as lookdex.sql or beside lib/ in a checkout."""
+    try:
+        root = resources.files("lookdex.sql")
+    except ModuleNotFoundError:
+        root = Path(__file__).parents[2] / "sql"
+    return root.joinpath(name).read_text(encoding="utf-8")
+
+
+def sql_blocks(text: str) -> dict[str, str]:
+    """The queries of a file by the name in the `-- name: …` line that opens each."""
+    blocks: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line.startswith("-- name:"):
+            lines = blocks.setdefault(line.removeprefix("-- name:").strip(), [])
+        elif blocks:
+            lines.append(line)
+    return {name: "\n".join(lines).strip().rstrip(";") for name, lines in blocks.items()}
