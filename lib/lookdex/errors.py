@@ -13,6 +13,7 @@ LookdexError
 │   └── UnsafeStore        the store ignores If-None-Match: two promoters could both win
 ├── MassChange             the plan would remove too large a share of the catalogue
 ├── PlanNotFound           the run has no plan for what is live now
+├── TaskFailed             a Spark task failed as often as it may
 ├── ShardsMissing          some shards of the plan have no report yet
 ├── CorruptData            bytes do not match the digest they were written with
 ├── EmptyBuild             a release without rows
@@ -71,6 +72,9 @@ class MassChange(LookdexError): ...
 
 
 class PlanNotFound(LookdexError): ...
+
+
+class TaskFailed(LookdexError): ...
 
 
 class ShardsMissing(LookdexError): ...

@@ -127,7 +127,9 @@ class FolderStore:
     def _path(self, key: str) -> Path:
         parts = PurePosixPath(key).parts
         if not parts or key.startswith("/") or ".." in parts or "\0" in key:
-            raise StorageError(f"{key!r} is not a key of {self.uri}: keys are relative and stay below the root")
+            raise StorageError(
+                f"{key!r} is not a key of {self.uri}: keys are relative and stay below the root"
+            )
         return self._root.joinpath(*parts)
 
     def _read(self, key: str, max_bytes: int | None, etag: str | None) -> bytes:
@@ -205,6 +207,8 @@ def _typed_errors(path: Path) -> Iterator[None]:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise NotFound(f"{path} does not exist") from error
     except PermissionError as error:
-        raise AccessDenied(f"{path}: {error.strerror}; change its permissions or the user that runs this") from error
+        raise AccessDenied(
+            f"{path}: {error.strerror}; change its permissions or the user that runs this"
+        ) from error
     except OSError as error:
         raise Unavailable(f"{path}: {error.strerror}") from error

@@ -12,7 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from lookdex.codec import from_json, to_json
-from lookdex.errors import CorruptData, NotFound, PromotionConflict, ReleaseNotFound, StorageError, Unavailable
+from lookdex.errors import (
+    CorruptData,
+    NotFound,
+    PromotionConflict,
+    ReleaseNotFound,
+    StorageError,
+    Unavailable,
+)
 from lookdex.records import LiveEntry, Release
 from lookdex.storage import Store
 

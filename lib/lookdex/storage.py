@@ -175,7 +175,9 @@ def open_store(uri: str | Path, access: S3Access | None = None) -> Store:
     if scheme in ("s3", "s3a", "s3n"):
         bucket, _, prefix = rest.partition("/")
         return S3Store(bucket, prefix, access)
-    raise ConfigError(f"{text}: lookdex reads s3://bucket/prefix, file:///folder and plain paths, not {scheme}://")
+    raise ConfigError(
+        f"{text}: lookdex reads s3://bucket/prefix, file:///folder and plain paths, not {scheme}://"
+    )
 
 
 class S3Store:
@@ -313,7 +315,9 @@ class S3Store:
                         return body.read()
             except _BrokenRead as error:  # botocore retries requests, but not the reading of their bodies
                 if attempt == READ_ATTEMPTS - 1:
-                    raise Unavailable(f"{self.uri}/{key}: the connection broke while reading: {error}") from error
+                    raise Unavailable(
+                        f"{self.uri}/{key}: the connection broke while reading: {error}"
+                    ) from error
         raise AssertionError("unreachable")
 
 
@@ -477,7 +481,9 @@ def probe_put_if_absent(store: Store) -> None:
     rivals = [f"rival {i}".encode() for i in range(4)]
     try:
         with ThreadPoolExecutor(len(rivals)) as pool:
-            winners = [r for r, won in zip(rivals, pool.map(lambda r: store.put_if_absent(key, r), rivals)) if won]
+            winners = [
+                r for r, won in zip(rivals, pool.map(lambda r: store.put_if_absent(key, r), rivals)) if won
+            ]
         late = store.put_if_absent(key, b"late")
         kept = store.get(key)
     finally:

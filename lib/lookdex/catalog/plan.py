@@ -1,0 +1,137 @@
+"""What a night has to do: the listing joined with the live release's ledger, cut into shards. No I/O.
+
+Everything stays in Arrow and DuckDB: a million photos are planned in seconds and never become Python objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lookdex.errors import ConfigError, MassChange
+from lookdex.records import IMAGES_SCHEMA, PLAN_SCHEMA, Change, Status
+
+# Failed before anything else: its row says nothing certain of the file. A full night plans what is unchanged as it
+# would for another recipe.
+_COMPARE = f"""
+create temp table compared as
+select coalesce(l.image_key, m.image_key) as image_key,
+       case when m.image_key is null then l.etag else m.etag end as etag,
+       case when m.image_key is null then l.bytes else m.bytes end as bytes,
+       case when m.image_key is null then l.product_ids else m.product_ids end as product_ids,
+       case when m.image_key is null then l.category else m.category end as category,
+       case when m.image_key is null then '{Change.DELETED}'
+            when l.image_key is null then '{Change.NEW}'
+            when l.status = '{Status.FAILED}' then '{Change.RETRY}'
+            when l.etag is distinct from m.etag
+              or list_sort(coalesce(l.product_ids, [])) is distinct from m.product_ids
+              or l.category is distinct from m.category then '{Change.CHANGED}'
+            when l.recipe is distinct from $recipe or $full then '{Change.RECIPE}'
+            else '{Change.UNCHANGED}' end as change
+from listed m full outer join ledger l on l.image_key = m.image_key
+"""
+# Each step is a table of its own: as one query DuckDB takes minutes for a million rows instead of seconds.
+_NUMBER = f"""
+create temp table planned as
+select *, number // $size as shard from (
+    select *, row_number() over (order by image_key) - 1 as number
+    from compared
+    where change not in ('{Change.DELETED}', '{Change.UNCHANGED}')
+)
+where $most is null or number < $most
+"""
+_NAME = """
+create temp table shards as
+select shard,
+       substr(sha256($recipe || chr(30) || string_agg(
+           image_key || chr(31) || etag || chr(31) || array_to_string(product_ids, chr(29)) || chr(31)
+           || coalesce(category, ''), chr(30) order by image_key)), 1, 16) as shard_id
+from planned
+group by shard
+"""
+_PLAN = f"""
+select shard_id, image_key, etag, bytes, product_ids, category, change
+from planned join shards using (shard)
+union all
+select null, image_key, etag, bytes, product_ids, category, change
+from compared where change = '{Change.DELETED}'
+order by shard_id nulls last, image_key
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A night's work. Apart from `postponed`, counts are those of the table and of the unchanged photos."""
+
+    table: pa.Table  # PLAN_SCHEMA, sorted by shard and key, deleted photos last
+    changes: dict[str, int]  # every Change → photos
+    postponed: int  # photos beyond `limit`: in no count, and planned by the next night
+
+    @property
+    def shards(self) -> int:
+        return len(pc.unique(self.table["shard_id"]).drop_null())
+
+
+def make_plan(
+    listing: pa.Table,
+    ledger: pa.Table | None,
+    recipe_digest: str,
+    shard_images: int = 256,
+    full: bool = False,
+    limit: int | None = None,
+) -> Plan:
+    """Compare `listing` (products.tie's columns, unique keys, any order) with `ledger` (IMAGES_SCHEMA; None: nothing).
+
+    Shards are `shard_images` planned photos each, in key order; a shard's id is a digest of the recipe and of its
+    members' keys, etags, products and categories. `full` plans every photo, `limit` at most so many (deletes are not
+    limited).
+    """
+    if shard_images < 1 or (limit is not None and limit < 0):
+        raise ConfigError(f"shard_images ({shard_images}) must be positive and limit ({limit}) not negative")
+    with duckdb.connect() as database:
+        database.register("listed", listing)
+        database.register("ledger", ledger if ledger is not None else IMAGES_SCHEMA.empty_table())
+        for name in ("listed", "ledger"):
+            keys, unique = (
+                database.execute(f"select count(*), count(distinct image_key) from {name}").fetchone() or ()
+            )
+            if keys != unique:
+                raise ConfigError(f"the {name} photos have {keys} keys, of which only {unique} are different")
+        database.execute(_COMPARE, {"recipe": recipe_digest, "full": full})
+        database.execute(_NUMBER, {"size": shard_images, "most": limit})
+        database.execute(_NAME, {"recipe": recipe_digest})
+        table = database.sql(_PLAN).to_arrow_table().cast(PLAN_SCHEMA).combine_chunks()
+        found = dict(database.execute("select change, count(*) from compared group by change").fetchall())
+        database.register("plan", table)
+        planned = dict(database.execute("select change, count(*) from plan group by change").fetchall())
+    planned[Change.UNCHANGED] = found.get(Change.UNCHANGED, 0)
+    changes = {str(change): int(planned.get(change, 0)) for change in Change}
+    return Plan(table, changes, postponed=sum(found.values()) - sum(changes.values()))
+
+
+def check_mass_change(
+    changes: Mapping[str, int],
+    live_images: int,
+    listed: int,
+    max_share: float = 0.10,
+    allow: bool = False,
+) -> None:
+    """Raise MassChange when the listing is empty, or more than `max_share` of the live photos are gone from it."""
+    if allow:
+        return
+    gone = changes.get(Change.DELETED, 0)
+    override = "If that is meant, say so with --allow-mass-change."
+    if listed == 0:
+        raise MassChange(
+            f"the source lists no photo at all, and {live_images:,} are live. Look at its URI, at its suffixes "
+            f"(.jpg .png .webp .gif) and at the right to list it. {override}"
+        )
+    if live_images and gone > max_share * live_images:
+        raise MassChange(
+            f"{gone:,} of {live_images:,} live photos ({gone / live_images:.1%}) are gone from the source, which "
+            f"lists {listed:,}; more than {max_share:.0%} stops a night. Look whether the listing is complete. {override}"
+        )

@@ -1,0 +1,195 @@
+"""Which products the photos show: the shop's products file, and the pattern or mapping that ties keys to it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+
+from lookdex.catalog.categories import normalise
+from lookdex.errors import ConfigError, NotFound
+from lookdex.records import items_schema
+from lookdex.storage import open_store
+
+RESERVED = frozenset(items_schema(1).names) - {"product_id"}
+FIELDS = {
+    "product_id": r"([^/]+?)",
+    "name": r"[^/]+",
+    "ext": r"[A-Za-z0-9]+",
+    "*": r".*",
+}
+
+
+def load_products(uri: str, columns: Sequence[str] = ()) -> pa.Table:
+    """The products file (.csv or .parquet, local or s3://): product_id as string first, then `columns` (all if none).
+
+    Raises ConfigError when the file, the column or another asked-for column is not there, or ids are missing or
+    given twice.
+    """
+    table = _read(uri, "product_id")
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise ConfigError(f"{uri} has no column {_names(missing)}; its columns: {_names(table.column_names)}")
+    kept = [name for name in (columns or table.column_names) if name != "product_id"]
+    if taken := sorted(RESERVED.intersection(kept)):
+        raise ConfigError(
+            f"{uri}: the columns {_names(taken)} have the names of lookdex's own. Rename them, or name the columns to "
+            f"keep (product_columns) out of {_names(name for name in table.column_names if name not in RESERVED)}"
+        )
+    counts = table["product_id"].value_counts()
+    twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    if len(twice):
+        raise ConfigError(
+            f"{uri} gives {len(twice)} product ids more than once, e.g. {_names(twice[:5].to_pylist())}; "
+            "a product is one row"
+        )
+    return table.select(["product_id", *kept])
+
+
+def load_mapping(uri: str) -> pa.Table:
+    """The mapping file (.csv or .parquet): image_key, product_id, both strings. Several rows tie several products."""
+    return _read(uri, "image_key", "product_id").select(["image_key", "product_id"])
+
+
+def digest(products: pa.Table) -> str:
+    """16 hex digits of names, types and values, whatever the order of the rows."""
+    ordered = products.sort_by("product_id").combine_chunks()
+    sink = hashlib.sha256(str([(field.name, str(field.type)) for field in ordered.schema]).encode())
+    buffer = io.BytesIO()
+    pa.csv.write_csv(_flat(ordered), buffer)
+    sink.update(buffer.getbuffer())
+    return sink.hexdigest()[:16]
+
+
+def tie(
+    listing: pa.Table,
+    products: pa.Table | None = None,
+    pattern: str | None = None,
+    mapping: pa.Table | None = None,
+) -> pa.Table:
+    """The listing with `product_ids` (list of strings, sorted, [] when none) and `category` (string or null).
+
+    `pattern` is read over the whole key: {product_id} and {name} match without '/', {ext} letters and digits, {*}
+    anything; {product_id} takes as few characters as it can. `mapping` has image_key and product_id. The category is
+    that of the first product that has one, in the detector's labels (see `categories.normalise`). A product id that
+    `products` lacks is kept. Raises ConfigError for a pattern without {product_id}, or both ways at once.
+    """
+    if pattern and mapping is not None:
+        raise ConfigError("give a pattern or a mapping file, not both: each says which product a photo shows")
+    with duckdb.connect() as database:
+        database.register("listing", listing)
+        database.register("kinds", _categories(products))
+        if mapping is not None:
+            database.register("mapping", mapping)
+            database.execute("create temp view ties as select distinct image_key, product_id from mapping")
+        elif pattern:
+            database.execute(
+                "create temp view ties as select image_key, regexp_extract(image_key, "
+                f"{_quoted(_expression(pattern))}, 1) as product_id from listing "
+                f"where regexp_full_match(image_key, {_quoted(_expression(pattern))})"
+            )
+        else:
+            database.execute("create temp view ties as select '' as image_key, '' as product_id where false")
+        tied = database.sql(
+            """
+            with grouped as (
+                select image_key,
+                       list(product_id order by product_id) as product_ids,
+                       first(category order by product_id) filter (category is not null) as category
+                from ties left join kinds using (product_id)
+                group by image_key
+            )
+            select image_key, etag, bytes,
+                   coalesce(product_ids, []::varchar[]) as product_ids, category
+            from listing left join grouped using (image_key)
+            order by image_key
+            """
+        ).to_arrow_table()
+    return tied.cast(
+        pa.schema([*listing.schema, ("product_ids", pa.list_(pa.string())), ("category", pa.string())])
+    )
+
+
+def unmatched(tied: pa.Table) -> int:
+    """Photos without a product."""
+    return int(pc.sum(pc.equal(pc.list_value_length(tied["product_ids"]), 0)).as_py() or 0)
+
+
+def _expression(pattern: str) -> str:
+    """An RE2 expression with the product id as group 1."""
+    fields = re.findall(r"\{([^{}]*)\}", pattern)
+    unknown = sorted(set(fields) - set(FIELDS))
+    if unknown or fields.count("product_id") != 1:
+        wrong = f"knows no {{{unknown[0]}}}" if unknown else "needs {product_id} once"
+        known = ", ".join(f"{{{field}}}" for field in FIELDS)
+        raise ConfigError(
+            f"the pattern {pattern!r} {wrong}; its fields are {known}, e.g. '{{product_id}}/{{name}}.jpg'"
+        )
+    parts = re.split(r"\{([^{}]*)\}", pattern)
+    return "".join(FIELDS[part] if i % 2 else re.escape(part) for i, part in enumerate(parts))
+
+
+def _categories(products: pa.Table | None) -> pa.Table:
+    """product_id, category: normalised once per distinct word of the shop."""
+    if products is None or "category" not in products.column_names:
+        return pa.table({"product_id": pa.array([], pa.string()), "category": pa.array([], pa.string())})
+    words = products["category"].cast(pa.string()).combine_chunks().dictionary_encode()
+    if isinstance(words, pa.ChunkedArray):
+        words = words.unify_dictionaries().combine_chunks()
+    labels = pa.array([normalise(word) for word in words.dictionary.to_pylist()], pa.string())
+    return pa.table({"product_id": products["product_id"], "category": labels.take(words.indices)})
+
+
+def _read(uri: str, *ids: str) -> pa.Table:
+    """A .csv or .parquet file whose columns `ids` are there, strings, and without nulls."""
+    parent, _, name = uri.rpartition("/")
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise ConfigError(f"{uri}: a .csv or a .parquet file is needed here")
+    try:
+        data = pa.BufferReader(open_store(parent or ("/" if uri.startswith("/") else ".")).get(name))
+    except NotFound as error:
+        raise ConfigError(f"{uri} does not exist") from error
+    try:
+        if suffix == ".parquet":
+            table = pa.parquet.read_table(data)
+        else:
+            # As text from the start: a number would lose the zeros that an id begins with.
+            options = pa.csv.ConvertOptions(
+                column_types={name: pa.string() for name in ids}, strings_can_be_null=True
+            )
+            table = pa.csv.read_csv(data, convert_options=options)
+    except (pa.ArrowInvalid, pa.ArrowException) as error:
+        raise ConfigError(f"{uri} cannot be read: {error}") from error
+    for column in ids:
+        if column not in table.column_names:
+            raise ConfigError(f"{uri} has no column {column!r}; its columns: {_names(table.column_names)}")
+        values = table[column].cast(pa.string())
+        if values.null_count or pc.any(pc.equal(values, "")).as_py():
+            empty = pc.sum(pc.or_(pc.is_null(values), pc.equal(pc.fill_null(values, ""), ""))).as_py()
+            raise ConfigError(f"{uri}: {empty} rows have no {column}; fill it in or drop them")
+        table = table.set_column(table.column_names.index(column), column, values)
+    return table
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """The table with each column as text, for a digest that does not hang on Arrow's layout."""
+    with duckdb.connect() as database:
+        database.register("t", table)
+        return database.sql("select columns(*)::varchar from t").to_arrow_table()
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _names(names) -> str:  # type: ignore[no-untyped-def]
+    return ", ".join(str(name) for name in names)
