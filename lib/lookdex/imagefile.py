@@ -10,6 +10,7 @@ Formats: JPEG (ITU T.81), PNG (W3C PNG 3), WebP (RFC 9649), GIF (89a). Others ar
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 JPEG_MAX_SCANS = 100  # usual are 1 to 10; each costs a pass over all coefficients, however few bytes it takes
@@ -80,7 +81,7 @@ def essence(data: bytes, header: Header) -> bytes:
 
 
 def orientation_of(exif: bytes) -> int:
-    """EXIF orientation 1 … 8 from a TIFF block (with or without the 'Exif' prefix); 1 where it has none or is broken."""
+    """EXIF orientation 1 … 8 of a TIFF block, with or without the 'Exif' prefix; 1 where it has none or is broken."""
     exif = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None:
@@ -101,7 +102,7 @@ def orientation_of(exif: bytes) -> int:
 # ── JPEG ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _jpeg_segments(data: bytes):
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield (marker, start, end) of each segment up to and including the first start of scan."""
     at = 2
     while True:
@@ -160,7 +161,7 @@ def _jpeg_essence(data: bytes) -> bytes:
 # ── PNG ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _png_chunks(data: bytes):
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield (type, start, end) of each chunk; a last one that is cut off ends where the file does."""
     at = 8
     while at + 8 <= len(data):

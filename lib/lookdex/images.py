@@ -7,6 +7,7 @@ a reason: it is data (a row of the `images` table), not a fault. Thread-safe; ne
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from io import BytesIO
@@ -23,7 +24,7 @@ from lookdex.records import Box, Reason
 MIN_SIDE = 16  # pixels: below, nothing can be told from a garment
 
 # Opened by class: `Image.open` would try other formats, and warns from a number of pixels that is not ours.
-_PLUGINS = {
+_PLUGINS: dict[str, Callable[[BytesIO], Image.Image]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
@@ -118,7 +119,11 @@ def _to_srgb(image: Image.Image) -> Image.Image:
         if image.mode in ("L", "LA"):
             base = rgba.getchannel("R")
     else:
-        base = image if image.mode in ("RGB", "L", "CMYK") else image.convert("L" if image.mode == "1" else "RGB")
+        base = (
+            image
+            if image.mode in ("RGB", "L", "CMYK")
+            else image.convert("L" if image.mode == "1" else "RGB")
+        )
     profile = image.info.get("icc_profile")
     if profile:
         base = _apply_profile(base, profile)

@@ -1,0 +1,196 @@
+"""Refs → pixels or a reason, in the refs' order, fetched and decoded ahead of the models by a pool of threads.
+
+What lies between the pool and the models is bounded twice: by images, and by decoded pixels (a shop's folder may hold
+thumbnails beside 50-megapixel originals). A photo that alone is larger than the bound passes when its turn comes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lookdex import images
+from lookdex.errors import AccessDenied, Changed, NotFound, StorageError, TooLarge
+from lookdex.records import ImageRef, Reason, Status
+from lookdex.storage import Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchOptions:
+    """max_bytes and max_pixels reject a photo; `ahead_images` and `ahead_pixels` bound what is decoded ahead."""
+
+    max_bytes: int
+    max_pixels: int
+    workers: int = 8
+    ahead_images: int = 32
+    ahead_pixels: int = 64_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a photo took so far: bytes fetched, busy seconds."""
+
+    bytes: int = 0
+    fetch_seconds: float = 0.0
+    decode_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A decoded photo: uint8 (H, W, 3) RGB, upright; content_hash is the SHA-256 of its file, hex."""
+
+    ref: ImageRef
+    pixels: np.ndarray
+    content_hash: str
+    cost: Cost
+
+    @property
+    def area(self) -> int:
+        return self.pixels.shape[0] * self.pixels.shape[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A photo that ended before the models. What is not known of it is None."""
+
+    ref: ImageRef
+    status: Status
+    reason: Reason
+    cost: Cost
+    content_hash: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+Fetched = Photo | Bad
+
+
+class PixelBudget:
+    """How many pixels may lie decoded ahead. Turns are positions in the shard; the turn that is awaited always passes.
+
+    So at any moment the pixels in use are at most `limit` plus one photo, and no order of threads can lock up.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+        self._awaited = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def take(self, turn: int, pixels: int) -> bool:
+        """Wait for room; False when the budget was closed meanwhile."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._closed or turn <= self._awaited or self.used + pixels <= self.limit
+            )
+            if not self._closed:
+                self.used += pixels
+            return not self._closed
+
+    def give(self, pixels: int) -> None:
+        with self._changed:
+            self.used -= pixels
+            self._changed.notify_all()
+
+    def await_turn(self, turn: int) -> None:
+        """From now on this turn passes without waiting."""
+        with self._changed:
+            self._awaited = turn
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+def fetch(refs: Sequence[ImageRef], source: Store, options: FetchOptions) -> Generator[Fetched]:
+    """Yield one `Fetched` for every ref, in order. Closing the iterator stops the threads.
+
+    Bad files and storage faults are values. What else goes wrong here is a fault of this program and raises.
+    """
+    budget = PixelBudget(options.ahead_pixels)
+    pool = ThreadPoolExecutor(max(1, options.workers), thread_name_prefix="lookdex-fetch")
+    waiting: deque[tuple[int, Future[tuple[Fetched, int]]]] = deque()
+    todo = iter(enumerate(refs))
+    try:
+        while True:
+            while len(waiting) < max(1, options.ahead_images) and (following := next(todo, None)):
+                turn, ref = following
+                waiting.append((turn, pool.submit(_one, turn, ref, source, options, budget)))
+            if not waiting:
+                return
+            turn, future = waiting.popleft()
+            budget.await_turn(turn)
+            fetched, taken = future.result()
+            del future  # it holds the pixels
+            budget.give(taken)
+            yield fetched
+            del fetched
+    finally:
+        budget.close()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _one(
+    turn: int, ref: ImageRef, source: Store, options: FetchOptions, budget: PixelBudget
+) -> tuple[Fetched, int]:
+    """Fetch and decode one photo → it, and the pixels taken from the budget."""
+    start = time.perf_counter()
+    try:
+        data = _bytes(ref, source, options.max_bytes)
+    except MemoryError:
+        return Bad(ref, Status.FAILED, Reason.OUT_OF_MEMORY, Cost(0, time.perf_counter() - start)), 0
+    except StorageError as error:
+        status, reason = _of_storage(error)
+        log.warning("%s: %s: %s", ref.key, reason, error)
+        return Bad(ref, status, reason, Cost(0, time.perf_counter() - start)), 0
+    fetched = time.perf_counter()
+    cost = Cost(len(data), fetched - start)
+    content_hash = images.content_hash(data)
+    width = height = None
+    taken = 0
+    try:
+        header = images.check(data, options.max_bytes, options.max_pixels)
+        width, height = images.upright_size(header)
+        if not budget.take(turn, width * height):
+            return Bad(ref, Status.FAILED, Reason.UNAVAILABLE, cost), 0  # closed: nobody reads this any more
+        taken = width * height
+        begin = time.perf_counter()
+        pixels = images.decode_checked(data, header)
+    except images.BadImage as error:
+        log.info("%s: %s", ref.key, error)
+        return Bad(ref, Status.REJECTED, error.reason, cost, content_hash, width, height), taken
+    except MemoryError:
+        log.warning("%s: not enough memory to decode %s × %s pixels", ref.key, width, height)
+        return Bad(ref, Status.FAILED, Reason.OUT_OF_MEMORY, cost, content_hash, width, height), taken
+    cost = replace(cost, decode_seconds=time.perf_counter() - begin)
+    return Photo(ref, pixels, content_hash, cost), taken
+
+
+def _bytes(ref: ImageRef, source: Store, max_bytes: int) -> bytes:
+    data = source.get_limited(ref.key, max_bytes, ref.etag)
+    if len(data) != ref.bytes:
+        # The ETag is the planned one, so the object is not shorter: what arrived of it is.
+        raise StorageError(f"{len(data):,} of {ref.bytes:,} bytes arrived")
+    return data
+
+
+def _of_storage(error: StorageError) -> tuple[Status, Reason]:
+    """A fault of the world is tried again the next night; a file that is too large is the file's own fault."""
+    if isinstance(error, TooLarge):
+        return Status.REJECTED, Reason.TOO_MANY_BYTES
+    for kind, reason in ((NotFound, Reason.GONE), (Changed, Reason.CHANGED), (AccessDenied, Reason.DENIED)):
+        if isinstance(error, kind):
+            return Status.FAILED, reason
+    return Status.FAILED, Reason.UNAVAILABLE

@@ -1,0 +1,82 @@
+"""One index task as a value, and what a worker process keeps between its tasks: the models and the stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+
+from lookdex import runs
+from lookdex.index.shard import Tools, index_shard
+from lookdex.models import custom
+from lookdex.records import PlanSummary, Recipe, ShardReport
+from lookdex.storage import Store, open_store
+
+if TYPE_CHECKING:
+    from lookdex.models.detect import Detector
+    from lookdex.models.embed import Embedder
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptions:
+    """How to index, none of which changes a row. device: cpu, cuda or cuda:N; batch: photos in one call of a model."""
+
+    device: str = "cpu"
+    batch: int = 16
+    fetch_workers: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class IndexTask:
+    catalog: str  # URI
+    plan: PlanSummary
+    shard_id: str
+    options: IndexOptions
+
+
+def run_task(task: IndexTask) -> ShardReport:
+    """Index one shard of a stored plan. The process's first task loads the models; those after it find them there."""
+    catalog = store_at(task.catalog)
+    shard = runs.load_shard(catalog, task.plan, task.shard_id)
+    detector, embedder = load_models(task.plan.recipe, task.options.device)
+    tools = Tools(
+        source=store_at(task.plan.source),
+        catalog=catalog,
+        detector=detector,
+        embedder=embedder,
+        recipe=task.plan.recipe,
+        run_id=task.plan.run_id,
+        batch=task.options.batch,
+        fetch_workers=task.options.fetch_workers,
+    )
+    return index_shard(shard, tools)
+
+
+@lru_cache(maxsize=8)
+def store_at(uri: str) -> Store:
+    return open_store(uri)
+
+
+@cache
+def load_models(recipe: Recipe, device: str) -> tuple[Detector, Embedder]:
+    """Both models of a recipe. Raises ModelNotFound, DeviceUnavailable, ConfigError."""
+    limits = {
+        "min_score": recipe.min_score,
+        "nms_iou": recipe.nms_iou,
+        "max_objects": recipe.max_objects,
+    }
+    detector: Detector
+    if custom.is_custom(recipe.detector):
+        detector = custom.factory_of(recipe.detector)(device=device, **limits)
+    else:
+        from lookdex.models.detect import load_detector
+
+        detector = load_detector(recipe.detector, device=device, **limits)  # type: ignore[arg-type]
+    embedder: Embedder
+    if custom.is_custom(recipe.embedder):
+        embedder = custom.factory_of(recipe.embedder)(device=device)
+    else:
+        from lookdex.models.embed import load_embedder
+
+        embedder = load_embedder(recipe.embedder, device=device)
+    return detector, embedder

@@ -1,0 +1,64 @@
+"""Which object of a photo is its product, and which are only worn beside it. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lookdex import boxes
+from lookdex.records import Box, Detection, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """What an object is to its photo: the product (main), or something else (other, without a product)."""
+
+    role: Role
+    product_id: str | None
+
+
+OTHER = Tie(Role.OTHER, None)
+
+
+def prominence(box: Box, width: int, height: int) -> float:
+    """0 … 1: the box's share of the photo, less the farther its middle is from the photo's (0 in a corner)."""
+    dx = (box.x0 + box.x1) / width - 1
+    dy = (box.y0 + box.y1) / height - 1
+    off_centre = min(1.0, math.hypot(dx, dy) / math.sqrt(2))
+    return boxes.area(box) / (width * height) * (1 - off_centre)
+
+
+def tie(
+    detections: Sequence[Detection],
+    product_ids: Sequence[str],
+    categories: Sequence[str | None],
+    width: int,
+    height: int,
+) -> list[Tie]:
+    """One `Tie` per detection, in order. `categories` go with `product_ids`; missing ones are unknown.
+
+    A product is tied to the most prominent object of its category. A single product that finds none (no category, or
+    the detector named it otherwise) takes the most prominent object that is left; several such products take none,
+    for which is whose cannot be told. Where there are objects one of them is main: in a photo without products, or
+    whose products found none, it is the most prominent, for the first product if there is one.
+    """
+    ties = [OTHER] * len(detections)
+    if not detections:
+        return ties
+    order = sorted(
+        range(len(detections)),
+        key=lambda i: (-prominence(detections[i].box, width, height), -detections[i].score, i),
+    )
+    unplaced: list[str] = []
+    known = [*categories, *[None] * len(product_ids)]
+    for product_id, category in zip(product_ids, known, strict=False):
+        fitting = [i for i in order if ties[i] is OTHER and category and detections[i].label == category]
+        if fitting:
+            ties[fitting[0]] = Tie(Role.MAIN, product_id)
+        else:
+            unplaced.append(product_id)
+    left = [i for i in order if ties[i] is OTHER]
+    if left and (len(unplaced) == 1 or len(left) == len(detections)):
+        ties[left[0]] = Tie(Role.MAIN, unplaced[0] if unplaced else None)
+    return ties

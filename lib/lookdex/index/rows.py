@@ -1,0 +1,172 @@
+"""Photos with their objects → rows of the items and the images file of a shard, written in bounded row groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lookdex import colour, images
+from lookdex.index import roles
+from lookdex.index.fetch import Bad, Photo
+from lookdex.records import (
+    IMAGES_SCHEMA,
+    Box,
+    Detection,
+    ImageRef,
+    Reason,
+    Recipe,
+    Role,
+    Scope,
+    Status,
+    item_id,
+    items_schema,
+)
+
+PHOTO_LABEL = "photo"  # of the row of scope `image`
+CROP_QUALITY = 85
+GROUP_BYTES = 8_000_000  # crops and vectors held before a row group is written
+
+
+class ShardWriter:
+    """Takes photos one by one; `close` ends both files. Holds at most one row group."""
+
+    def __init__(self, folder: Path, dim: int, recipe: Recipe, run_id: str, now: datetime):
+        self.items_path, self.images_path = folder / "items.parquet", folder / "images.parquet"
+        self.items = 0
+        self._recipe, self._run_id, self._now = recipe, run_id, now
+        self._schema = items_schema(dim)
+        # Crops and vectors do not shrink; what else there is does.
+        packed = {name: "ZSTD" for name in self._schema.names if name not in ("crop", "vector")}
+        packed |= {"crop": "NONE", "vector.list.element": "NONE"}
+        self._items_file = pq.ParquetWriter(
+            self.items_path, self._schema, compression=packed, use_dictionary=["image_key", "label", "colour"]
+        )
+        self._images_file = pq.ParquetWriter(self.images_path, IMAGES_SCHEMA, compression="ZSTD")
+        self._item_rows: list[dict[str, Any]] = []
+        self._image_rows: list[dict[str, Any]] = []
+        self._held = 0
+
+    def add_bad(self, photo: Bad) -> Status:
+        """A photo without pixels; returns its status."""
+        size = photo.width, photo.height
+        self._add_image(photo.ref, photo.status, photo.reason, photo.content_hash, size, 0)
+        return photo.status
+
+    def add(self, photo: Photo, detections: Sequence[Detection], vectors: np.ndarray) -> Status:
+        """A decoded photo with its objects; vectors (1 + objects, dim): the whole photo first."""
+        ref = photo.ref
+        height, width = photo.pixels.shape[:2]
+        whole = Detection(Box(0, 0, width, height), PHOTO_LABEL, 1.0)
+        product = ref.product_ids[0] if ref.product_ids else None
+        ties = [
+            roles.Tie(Role.MAIN, product),
+            *roles.tie(detections, ref.product_ids, (ref.category,), width, height),
+        ]
+        for scope, found, tie, vector in zip(
+            [Scope.IMAGE, *[Scope.OBJECT] * len(detections)], [whole, *detections], ties, vectors, strict=True
+        ):
+            self._add_item(photo, scope, found, tie, vector)
+        status = Status.INDEXED if detections else Status.NO_OBJECT
+        self._add_image(ref, status, None, photo.content_hash, (width, height), 1 + len(detections))
+        return status
+
+    def _add_item(
+        self, photo: Photo, scope: Scope, found: Detection, tie: roles.Tie, vector: np.ndarray
+    ) -> None:
+        box, pixels = found.box, photo.pixels
+        name, share = colour.name_of(images.crop(pixels, box))
+        whole = scope is Scope.IMAGE
+        crop = pixels if whole else images.crop(pixels, box, self._recipe.crop_margin)
+        # The whole photo is shown small, beside the crops of objects.
+        longer_side = self._recipe.crop_pixels * 3 // 4 if whole else self._recipe.crop_pixels
+        jpeg = images.encode_jpeg(crop, max(1, longer_side), CROP_QUALITY)
+        self._item_rows.append(
+            {
+                "item_id": item_id(photo.ref.key, photo.content_hash, scope, found.label, box),
+                "image_key": photo.ref.key,
+                "content_hash": photo.content_hash,
+                "product_id": tie.product_id,
+                "scope": scope.value,
+                "role": tie.role.value,
+                "label": found.label,
+                "score": found.score,
+                **asdict(box),
+                "width": pixels.shape[1],
+                "height": pixels.shape[0],
+                "colour": name,
+                "colour_share": share,
+                "vector": vector,
+                "crop": jpeg,
+                "run_id": self._run_id,
+            }
+        )
+        self.items += 1
+        self._held += len(jpeg) + vector.nbytes + 500
+        if self._held >= GROUP_BYTES:
+            self._flush()
+
+    def _add_image(
+        self,
+        ref: ImageRef,
+        status: Status,
+        reason: Reason | None,
+        content_hash: str | None,
+        size: tuple[int | None, int | None],
+        items: int,
+    ) -> None:
+        self._image_rows.append(
+            {
+                "image_key": ref.key,
+                "etag": ref.etag,
+                "bytes": ref.bytes,
+                "content_hash": content_hash,
+                "product_ids": list(ref.product_ids),
+                "category": ref.category,
+                "status": status.value,
+                "reason": reason.value if reason else None,
+                "width": size[0],
+                "height": size[1],
+                "items": items,
+                "recipe": self._recipe.digest,
+                "run_id": self._run_id,
+                "first_seen": self._now,
+                "indexed_at": self._now,
+            }
+        )
+        self._held += 500
+        if self._held >= GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._item_rows:
+            self._items_file.write_batch(items_batch(self._item_rows, self._schema))
+        if self._image_rows:
+            self._images_file.write_batch(pa.RecordBatch.from_pylist(self._image_rows, IMAGES_SCHEMA))
+        self._item_rows, self._image_rows, self._held = [], [], 0
+
+    def close(self) -> None:
+        """Write what is held and end both files."""
+        try:
+            self._flush()
+        finally:
+            self._items_file.close()
+            self._images_file.close()
+
+
+def items_batch(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
+    columns = []
+    for field in schema:
+        values = [row[field.name] for row in rows]
+        if field.name == "vector":
+            flat = np.concatenate(values).astype(np.float32, copy=False)
+            columns.append(pa.FixedSizeListArray.from_arrays(pa.array(flat), field.type.list_size))
+        else:
+            columns.append(pa.array(values, field.type))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

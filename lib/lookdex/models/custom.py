@@ -1,0 +1,30 @@
+"""Models of your own: `python:<module>:<factory>` names a function that returns a Detector or an Embedder.
+
+The module must be importable wherever the model runs: on Spark, ship it with --py-files or in the environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from lookdex.errors import ModelNotFound
+
+PREFIX = "python:"
+
+
+def is_custom(name: str) -> bool:
+    return name.startswith(PREFIX)
+
+
+def factory_of(name: str) -> Callable[..., Any]:
+    """The function that `name` names. Raises ModelNotFound."""
+    module, _, attribute = name.removeprefix(PREFIX).partition(":")
+    try:
+        factory = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ModelNotFound(
+            f"{name}: {error}. Name a function as python:<module>:<factory>, with the module on PYTHONPATH"
+        ) from error
+    return factory
