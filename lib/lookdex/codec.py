@@ -16,15 +16,16 @@ from lookdex.errors import CorruptData
 R = TypeVar("R")
 
 
-def to_json(record: object) -> bytes:
+def to_json(record: Any) -> bytes:
     """UTF-8 JSON of a dataclass, indented for people, with a newline at its end. Datetimes become ISO 8601."""
-    return _adapter(type(record)).dump_json(record, indent=1) + b"\n"
+    return _adapter(record.__class__).dump_json(record, indent=1) + b"\n"
 
 
 def from_json(cls: type[R], data: bytes, what: str = "") -> R:
     """The record of type `cls` in `data`; `what` (a key, a file) is named in the error. Raises CorruptData."""
+    adapter: TypeAdapter[R] = _adapter(cls)  # type: ignore[arg-type]  # mypy: type[R] is not Hashable
     try:
-        record: R = _adapter(cls).validate_json(data)
+        return adapter.validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
@@ -32,9 +33,8 @@ def from_json(cls: type[R], data: bytes, what: str = "") -> R:
             f"{what or cls.__name__} is damaged or of another version: {where}: {first['msg']}. "
             "Restore it, or run the night again."
         ) from error
-    return record
 
 
 @cache
-def _adapter(cls: type) -> TypeAdapter[Any]:
+def _adapter(cls: Any) -> TypeAdapter[Any]:
     return TypeAdapter(cls)

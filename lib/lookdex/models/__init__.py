@@ -1,0 +1,28 @@
+"""Detectors and embedders. The only package that imports torch, and only when a model is loaded.
+
+`digests` answers what a model is without torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lookdex.models.detect import Detector as Detector
+    from lookdex.models.detect import load_detector as load_detector
+    from lookdex.models.embed import Embedder as Embedder
+    from lookdex.models.embed import load_embedder as load_embedder
+
+__all__ = ["Detector", "Embedder", "load_detector", "load_embedder"]
+
+
+def __getattr__(name: str) -> Any:  # PEP 562: naming the package loads no torch
+    if name in ("Detector", "load_detector"):
+        from lookdex.models import detect
+
+        return getattr(detect, name)
+    if name in ("Embedder", "load_embedder"):
+        from lookdex.models import embed
+
+        return getattr(embed, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

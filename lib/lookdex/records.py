@@ -1,0 +1,302 @@
+"""The one vocabulary in which the stages meet: frozen records, and the Arrow schemas of what they write.
+
+Boxes are whole pixels of the upright photo (EXIF orientation applied), x1 and y1 exclusive.
+Vectors are float32 of unit length; similarity is the cosine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import pyarrow as pa
+
+CATEGORIES = (
+    "top outerwear dress skirt pants shorts shoes bag hat glasses belt scarf jewelry legwear".split()
+)
+
+
+class Status(StrEnum):
+    """How a planned image ended. Images in = the sum of the four."""
+
+    INDEXED = "indexed"
+    NO_OBJECT = "no_object"  # no detection; its whole-photo row is still indexed
+    REJECTED = "rejected"  # this file is bad: not fetched again until it changes
+    FAILED = "failed"  # the world was bad: its old rows stay, the next night tries again
+
+
+class Reason(StrEnum):
+    """Why an image was rejected (the first block) or failed (the second)."""
+
+    EMPTY = "empty"
+    TOO_MANY_BYTES = "too_many_bytes"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_SMALL = "too_small"
+    UNKNOWN_FORMAT = "unknown_format"
+    CORRUPT = "corrupt"
+
+    GONE = "gone"  # listed, but not there any more when fetched
+    CHANGED = "changed"  # another ETag than planned
+    DENIED = "denied"
+    UNAVAILABLE = "unavailable"  # 5xx, throttled, connection broken, timeout
+    OUT_OF_MEMORY = "out_of_memory"
+
+
+class Change(StrEnum):
+    """Why the plan names an image."""
+
+    NEW = "new"
+    CHANGED = "changed"  # another ETag, or other products
+    RECIPE = "recipe"  # indexed by another recipe than tonight's
+    RETRY = "retry"  # failed before
+    DELETED = "deleted"  # in the live release, no longer in the source
+    UNCHANGED = "unchanged"  # counted only; never in the plan
+
+
+class Scope(StrEnum):
+    OBJECT = "object"
+    IMAGE = "image"
+
+
+class Role(StrEnum):
+    MAIN = "main"  # this is the photo's product
+    OTHER = "other"  # something else in the photo
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Pixels of the upright photo: x0 ≤ x < x1, y0 ≤ y < y1."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    box: Box
+    label: str
+    score: float  # 0 … 1; comparable within a label only
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """One photo to index: a key relative to the source, what the listing said of it, and its products."""
+
+    key: str
+    etag: str
+    bytes: int
+    product_ids: tuple[str, ...] = ()
+    category: str | None = None  # of the (first) product, in the detector's labels where it can be
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """What one task does. `shard_id` is a digest of the recipe and its members' keys, etags and products."""
+
+    shard_id: str
+    refs: tuple[ImageRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file of the catalogue with the SHA-256 (hex) of its bytes; the key is relative to the catalogue's root."""
+
+    key: str
+    sha256: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReport:
+    """The done-mark of a shard, put if absent, written last."""
+
+    shard_id: str
+    objects: StoredFile
+    images: StoredFile
+    counts: dict[str, int]  # Status → images
+    reasons: dict[str, int]  # Reason → images
+    items: int
+    bytes_fetched: int
+    gets: int
+    seconds: dict[str, float]  # fetch, decode, detect, embed, write, total (busy seconds of each step)
+    peak_rss_bytes: int
+    worker: str  # host:pid
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that decides the rows. Its digest is in every `images` row, so a changed model is a change the plan sees."""
+
+    detector: str
+    detector_digest: str
+    embedder: str
+    embedder_digest: str
+    min_score: float
+    nms_iou: float
+    max_objects: int
+    crop_margin: float  # share of the box's longer side added around it before embedding
+    crop_pixels: int  # longer side of the stored crop
+    max_bytes: int
+    max_pixels: int
+    format: int = 1  # raised when the code itself would give other rows
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits."""
+        return digest_of(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSummary:
+    """`plan-<live>.json`: what a night will do, and against what it was compared. `live` is 0 on a first night."""
+
+    run_id: str
+    live: int
+    release_id: str | None
+    source: str
+    recipe: Recipe
+    changes: dict[str, int]  # Change → images, unchanged among them
+    shards: int
+    created_at: datetime
+    plan: StoredFile
+    products_digest: str = ""  # of the product columns that go into the table
+    products_changed: bool = False  # they are not those of the live release: rows are refreshed without a model
+
+    @property
+    def planned(self) -> int:
+        """Images to index (deleted ones need no work but a delete)."""
+        return sum(self.changes.get(c, 0) for c in (Change.NEW, Change.CHANGED, Change.RECIPE, Change.RETRY))
+
+    @property
+    def empty(self) -> bool:
+        """Nothing to index, to delete or to refresh."""
+        return self.planned == 0 and self.changes.get(Change.DELETED, 0) == 0 and not self.products_changed
+
+
+@dataclass(frozen=True, slots=True)
+class IndexParameters:
+    """The vector index of a release and how to search it; kind 'exact' has no index."""
+
+    kind: str  # exact | IVF_RQ | IVF_SQ …
+    partitions: int = 0
+    nprobes: int = 0
+    refine: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    name: str
+    passed: bool
+    detail: str = ""
+    offenders: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """`releases/<release_id>.json`: immutable. `release_id` is the run's id."""
+
+    release_id: str
+    parent: str | None
+    created_at: datetime
+    source: str
+    items_version: int
+    images_version: int
+    recipe: Recipe
+    dim: int
+    items: int
+    images: dict[str, int]  # Status → images
+    index: IndexParameters
+    product_columns: tuple[str, ...]
+    products_digest: str = ""
+    audit: tuple[CheckResult, ...] = ()
+    format: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LiveEntry:
+    """`live/<n>.json`: one line of the promotion log."""
+
+    n: int
+    release_id: str
+    nonce: str
+    at: datetime
+    action: str  # promote | rollback | resume
+    hold: bool = False
+    note: str = ""
+
+
+def digest_of(value: object) -> str:
+    """16 hex digits of SHA-256 over the value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def item_id(image_key: str, content_hash: str, scope: Scope, label: str, box: Box) -> str:
+    """32 hex digits: the same object keeps its id over nights and over a new embedder."""
+    text = "\x1f".join((image_key, content_hash, scope, label, f"{box.x0},{box.y0},{box.x1},{box.y1}"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+PLAN_SCHEMA = pa.schema(
+    [
+        ("shard_id", pa.string()),  # null for deleted images
+        ("image_key", pa.string()),
+        ("etag", pa.string()),
+        ("bytes", pa.int64()),
+        ("product_ids", pa.list_(pa.string())),
+        ("category", pa.string()),
+        ("change", pa.string()),
+    ]
+)
+
+IMAGES_SCHEMA = pa.schema(
+    [
+        ("image_key", pa.string()),
+        ("etag", pa.string()),
+        ("bytes", pa.int64()),
+        ("content_hash", pa.string()),  # SHA-256 of the file, hex; null when it could not be fetched
+        ("product_ids", pa.list_(pa.string())),
+        ("category", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("items", pa.int32()),
+        ("recipe", pa.string()),
+        ("run_id", pa.string()),
+        ("first_seen", pa.timestamp("us", tz="UTC")),
+        ("indexed_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+
+def items_schema(dim: int, product_columns: pa.Schema | None = None) -> pa.Schema:
+    """The `items` table: one row per vector of `dim` float32, then the product columns of the catalogue."""
+    fields = [
+        ("item_id", pa.string()),
+        ("image_key", pa.string()),
+        ("content_hash", pa.string()),
+        ("product_id", pa.string()),
+        ("scope", pa.string()),
+        ("role", pa.string()),
+        ("label", pa.string()),
+        ("score", pa.float32()),
+        ("x0", pa.int32()),
+        ("y0", pa.int32()),
+        ("x1", pa.int32()),
+        ("y1", pa.int32()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("colour", pa.string()),
+        ("colour_share", pa.float32()),
+        ("vector", pa.list_(pa.float32(), dim)),
+        ("crop", pa.binary()),
+        ("run_id", pa.string()),
+    ]
+    return pa.schema([*fields, *(product_columns or ())])

@@ -1,0 +1,1 @@
+"""What answers a photo: the open catalogue, its typed answer, and the picture of it."""
