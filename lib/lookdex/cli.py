@@ -1,0 +1,389 @@
+"""`lookdex`: a table of verbs. Each imports its stage when called, so that --help answers at once.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing published because the audit (or a hold) refused.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lookdex import __version__
+from lookdex.config import SETTINGS, Config, read_file
+from lookdex.errors import AuditFailed, ConfigError, LookdexError
+
+if TYPE_CHECKING:
+    from lookdex.nightly import Indexed, Planned
+    from lookdex.records import Release
+
+SOURCE = ("source", "products", "product_columns", "pattern", "mapping")
+MODELS = ("detector", "embedder", "device", "min_score", "nms_iou", "max_objects", "crop_margin")
+DECODING = ("crop_pixels", "max_bytes", "max_pixels")
+WORK = ("batch", "fetch_workers", "master")
+REQUIRED = ("source", "catalog")
+
+
+class Columns(click.ParamType):
+    """'a,b' on the command line, a list in the TOML file."""
+
+    name = "columns"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        names = value.split(",") if isinstance(value, str) else value
+        return tuple(name.strip() for name in names if name.strip())
+
+
+TYPES = {"str": str, "int": int, "float": float, "float | None": float, "tuple[str, ...]": Columns()}
+
+
+def settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Options for the named settings, in this order; the function gets them as one `Config`, `config`."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @click.pass_context
+        def call(context: click.Context, /, **values: Any) -> Any:
+            own = {name: values.pop(name) for name in names}
+            missing = [f"--{name}" for name in REQUIRED if name in own and not own[name]]
+            if missing:
+                raise click.UsageError(f"Missing option {missing[0]} (or LOOKDEX_{missing[0][2:].upper()}).", context)
+            return function(config=Config(**own), **values)
+
+        call.__name__, call.__doc__ = function.__name__, function.__doc__
+        call.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
+        for name in reversed(names):
+            entry = SETTINGS[name]
+            call = click.option(
+                "--" + name.replace("_", "-"),
+                type=TYPES[str(entry.type)],
+                default=entry.default,
+                envvar=f"LOOKDEX_{name.upper()}",
+                metavar=entry.metadata["metavar"],
+                help=entry.metadata["help"],
+                show_default=entry.default not in ("", None, ()),
+            )(call)
+        return call
+
+    return decorate
+
+
+class Verb(click.Command):
+    """A command that ends with one of the documented exit codes, alone (a job) or within `lookdex`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(
+            click.Option(["--config", "config_file"], metavar="FILE", envvar="LOOKDEX_CONFIG", is_eager=True,
+                         expose_value=False, callback=load_settings, help="TOML file of settings [./lookdex.toml].")
+        )  # fmt: skip
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LookdexError as error:
+            click.secho(f"lookdex {ctx.info_name}: {error}", fg="red", err=True)
+            if isinstance(error, AuditFailed):
+                for check, rows in error.offenders.items():
+                    for row in rows:
+                        click.echo(f"  {check}: {json.dumps(row, default=str, ensure_ascii=False)}", err=True)
+            ctx.exit(error.exit_code)
+
+
+def load_settings(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """Make the settings file's values the defaults of this command's options."""
+    try:
+        context.default_map = {**read_file(value), **(context.default_map or {})}
+    except ConfigError as error:
+        raise click.UsageError(str(error), context) from error
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="lookdex")
+def main() -> None:
+    """Search by photo over a shop's own catalogue.
+
+    \b
+    Every night:  lookdex reindex --source s3://shop/photos --catalog s3://shop/lookdex
+    Ask:          lookdex search photo.jpg --catalog s3://shop/lookdex
+    Undo:         lookdex rollback --catalog s3://shop/lookdex
+
+    Every option can also be set as LOOKDEX_<NAME> in the environment or in lookdex.toml.
+    """
+
+
+run_id_option = click.option(
+    "--run-id", required=True, metavar="ID", help="The night's name; a retry with the same id goes on where it was."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+def verb(name: str) -> Callable[[Callable[..., Any]], Verb]:
+    return main.command(name, cls=Verb)
+
+
+# ── the nightly reindex and its parts ────────────────────────────────────────────────────────────────────────
+
+
+@verb("reindex")
+@settings(*SOURCE[:1], "catalog", *SOURCE[1:], *MODELS, *DECODING, "shard_images", *WORK, "max_change", "keep_releases")
+@click.option("--run-id", metavar="ID", help="Go on with this night instead of starting one.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Index at most N photos tonight.")
+@click.option("--full", is_flag=True, help="Index every photo again, changed or not.")
+@click.option("--allow-mass-change", is_flag=True, help="Go on although a large share vanished or was rejected.")
+def reindex_command(
+    config: Config, run_id: str | None, limit: int | None, full: bool, allow_mass_change: bool
+) -> None:
+    """Plan, index, build, audit and promote, on local Spark, without Airflow."""
+    from lookdex import nightly, runs
+    from lookdex.progress import Progress
+
+    run = runs.run_slug(run_id) if run_id else runs.new_run_id()
+    click.echo(f"run {run}")
+    planned = nightly.plan_night(config, run, limit=limit, full=full, allow_mass_change=allow_mass_change)
+    print_plan(planned)
+    if planned.summary.empty:
+        click.echo("Nothing changed since the live release: nothing to do.")
+        return
+    with Progress(planned.summary.planned) as progress:
+        indexed = nightly.index_night(config, run, on_progress=progress)
+    print_indexed(indexed)
+    release = nightly.build_night(config, run, allow_mass_change=allow_mass_change)
+    click.echo(f"built    {release.items:,} items of {sum(release.images.values()):,} photos, index {release.index.kind}")
+    release = nightly.audit_night(config, run, allow_mass_change=allow_mass_change)
+    print_audit(release)
+    entry = nightly.promote_night(config, run)
+    click.echo(f"live     release {entry.release_id} (entry {entry.n} of the promotion log)")
+
+
+@verb("plan")
+@settings("source", "catalog", *SOURCE[1:], *MODELS, *DECODING, "shard_images", "max_change")
+@click.option("--run-id", metavar="ID", help="Store the plan as this night's; without it, plan is a dry run.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Plan at most N photos.")
+@click.option("--full", is_flag=True, help="Plan every photo, changed or not.")
+@click.option("--allow-mass-change", is_flag=True, help="Plan although a large share of the catalogue vanished.")
+@json_option
+def plan_command(
+    config: Config, run_id: str | None, limit: int | None, full: bool, allow_mass_change: bool, as_json: bool
+) -> None:
+    """List the source and say what a night would do; with --run-id, write it down for the stages that follow."""
+    from lookdex import codec, nightly, runs
+
+    run = runs.run_slug(run_id) if run_id else None
+    planned = nightly.plan_night(config, run, limit=limit, full=full, allow_mass_change=allow_mass_change)
+    if as_json:
+        click.echo(codec.to_json(planned.summary).decode())
+        return
+    print_plan(planned)
+    click.echo(f"stored as run {run}" if run else "dry run: nothing was written (--run-id ID stores the plan)")
+
+
+@verb("index")
+@settings("catalog", "device", *WORK)
+@run_id_option
+def index_command(config: Config, run_id: str) -> None:
+    """Fetch, detect, crop and embed the planned photos on Spark; shards already done are not done again."""
+    from lookdex import nightly, runs
+    from lookdex.progress import Progress
+
+    run = runs.run_slug(run_id)
+    summary = nightly.stored_plan(config, run)
+    if not summary.planned:
+        click.echo("Nothing to index: no photo changed.")
+        return
+    with Progress(summary.planned) as progress:
+        indexed = nightly.index_night(config, run, on_progress=progress)
+    print_indexed(indexed)
+
+
+@verb("build")
+@settings("catalog", "products", "product_columns", "master", "max_change")
+@run_id_option
+@click.option("--allow-mass-change", is_flag=True, help="Build although a large share of the photos was rejected.")
+def build_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
+    """Write the night's shards into the tables, as a candidate that nobody follows yet."""
+    from lookdex import nightly, runs
+
+    run = runs.run_slug(run_id)
+    if why := nightly.finished(config, run):
+        click.echo(why)
+        return
+    release = nightly.build_night(config, run, allow_mass_change=allow_mass_change)
+    click.echo(f"built {release.items:,} items of {sum(release.images.values()):,} photos, index {release.index.kind}")
+
+
+@verb("audit")
+@settings("catalog", "device", "max_change")
+@run_id_option
+@click.option("--allow-mass-change", is_flag=True, help="Accept that many photos lost their objects.")
+@json_option
+def audit_command(config: Config, run_id: str, allow_mass_change: bool, as_json: bool) -> None:
+    """Check the candidate; exit code 3 and the offending rows when a check refuses it."""
+    from lookdex import codec, nightly, runs
+
+    run = runs.run_slug(run_id)
+    if why := nightly.finished(config, run):
+        click.echo(why)
+        return
+    release = nightly.audit_night(config, run, allow_mass_change=allow_mass_change)
+    click.echo(codec.to_json(release).decode()) if as_json else print_audit(release)
+
+
+@verb("promote")
+@settings("catalog", "keep_releases")
+@run_id_option
+def promote_command(config: Config, run_id: str) -> None:
+    """Make the audited release live. Of two promoters one wins; the other gets an error."""
+    from lookdex import nightly, runs
+
+    run = runs.run_slug(run_id)
+    if why := nightly.finished(config, run):
+        click.echo(why)
+        return
+    entry = nightly.promote_night(config, run)
+    click.echo(f"live: release {entry.release_id} (entry {entry.n} of the promotion log)")
+
+
+# ── releases ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@verb("rollback")
+@settings("catalog")
+@click.option("--to", metavar="RELEASE", help="The release to go back to (default: the one live before).")
+@click.option("--note", default="", metavar="TEXT", help="Why; kept in the promotion log.")
+def rollback_command(config: Config, to: str | None, note: str) -> None:
+    """Make an older release live, and hold promotions until `lookdex resume`."""
+    from lookdex import nightly
+
+    done = nightly.rollback(config, to=to, note=note)
+    click.echo(f"live: release {done.entry.release_id} (entry {done.entry.n}); promotions are held")
+    click.echo(f"logged after {done.seconds:.2f} s and {done.requests} requests; `lookdex resume` lifts the hold")
+
+
+@verb("resume")
+@settings("catalog")
+def resume_command(config: Config) -> None:
+    """Lift the hold of a rollback: the next audited night may be promoted again."""
+    from lookdex import nightly
+
+    entry = nightly.resume(config)
+    click.echo(f"resumed; live: release {entry.release_id} (entry {entry.n})")
+
+
+@verb("releases")
+@settings("catalog")
+@json_option
+def releases_command(config: Config, as_json: bool) -> None:
+    """List the releases, newest first, and which one is live."""
+    from lookdex import codec, live
+    from lookdex.storage import open_store
+
+    catalog = open_store(config.catalog)
+    entry, listed = live.current(catalog), live.list_releases(catalog)[::-1]
+    if as_json:
+        click.echo(json.dumps({
+            "live": entry and json.loads(codec.to_json(entry)),
+            "releases": [json.loads(codec.to_json(release)) for release in listed],
+        }, ensure_ascii=False, indent=1))  # fmt: skip
+        return
+    if entry is None:
+        click.echo(f"nothing is live in {config.catalog} yet")
+    for release in listed:
+        here = entry is not None and entry.release_id == release.release_id
+        photos = sum(release.images.values())
+        click.echo(f"{'live' if here else '    '}  {release.release_id:<34} {release.created_at:%Y-%m-%d %H:%M}  "
+                   f"{photos:>9,} photos {release.items:>10,} items  index {release.index.kind}")  # fmt: skip
+    if entry is not None and entry.hold:
+        click.echo(f"held since {entry.at:%Y-%m-%d %H:%M}: promotions wait for `lookdex resume` {entry.note}".rstrip())
+
+
+# ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@verb("search")
+@click.argument("photo", required=False, type=click.Path(exists=True, dir_okay=False))
+@settings("catalog", "device")
+@click.option("--text", metavar="WORDS", help="Search by words instead of a photo.")
+@click.option("-k", default=5, show_default=True, type=click.IntRange(1, 1000), help="Products per object.")
+@click.option("--where", metavar="SQL", help="Only products for which this holds, e.g. \"price < 50\".")
+@click.option("--box", metavar="X0,Y0,X1,Y1", help="Search for what is in this box (pixels of the upright photo).")
+@click.option("--release", metavar="ID", help="Ask this release instead of the live one.")
+@json_option
+@click.option("--png", type=click.Path(dir_okay=False, writable=True), help="Write the answer as a picture.")
+def search_command(
+    config: Config, photo: str | None, text: str | None, k: int, where: str | None, box: str | None,
+    release: str | None, as_json: bool, png: str | None,
+) -> None:  # fmt: skip
+    """Find the objects in a photo and the most similar products for each."""
+    import lookdex
+    from lookdex.records import Box
+
+    if (photo is None) == (text is None):
+        raise click.UsageError("Give either a photo or --text.")
+    if text is not None and (box or png):
+        raise click.UsageError("--box and --png go with a photo.")
+    catalog = lookdex.open_catalog(config.catalog, release=release, device=config.device)
+    if text is not None:
+        answer = catalog.search_text(text, k=k, where=where)
+    else:
+        try:
+            corners = Box(*map(int, box.split(","))) if box else None
+        except (TypeError, ValueError):
+            raise click.BadParameter("four whole numbers: x0,y0,x1,y1", param_hint="--box") from None
+        answer = catalog.search(photo, k=k, where=where, box=corners)
+    if png:
+        from lookdex.search.sheet import draw_answer
+
+        draw_answer(photo, answer).save(png)
+    click.echo(answer.to_json() if as_json else answer.to_table())
+
+
+@verb("sample")
+@click.option("--out", required=True, metavar="URI", help="A folder or s3://bucket/prefix.")
+@click.option("--products", default=500, show_default=True, type=click.IntRange(1, 1_000_000), metavar="N")
+@click.option("--looks", default=60, show_default=True, type=click.IntRange(0, 1_000_000), metavar="M")
+@click.option("--seed", default=1, show_default=True, type=int, metavar="S")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes that render.")
+def sample_command(out: str, products: int, looks: int, seed: int, workers: int) -> None:
+    """Render a catalogue with known answers: product photos, look photos, products.parquet, truth.parquet."""
+    from lookdex.progress import bar
+    from lookdex.sample import write_sample
+    from lookdex.storage import open_store
+
+    with bar(products + looks, "render") as advance:
+        write_sample(open_store(out), products=products, looks=looks, seed=seed, workers=workers, progress=advance)
+    click.echo(f"{products:,} products and {looks:,} looks in {out}")
+
+
+# ── what is printed ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def print_plan(planned: Planned) -> None:
+    summary = planned.summary
+    against = f"compared with release {summary.release_id}" if summary.release_id else "nothing is live yet"
+    counts = ", ".join(f"{n:,} {change.replace('_', ' ')}" for change, n in summary.changes.items() if n) or "no photo"
+    click.echo(f"planned  {summary.planned:,} photos in {summary.shards:,} shards ({counts}); {against}")
+    if summary.products_changed:
+        click.echo("         the products file changed: rows are refreshed")
+    if planned.postponed:
+        click.echo(f"         {planned.postponed:,} photos beyond --limit are left for the next night")
+    if planned.unmatched and summary.products_digest:
+        click.echo(f"         {planned.unmatched:,} photos belong to no product (see --pattern and --mapping)", err=True)
+
+
+def print_indexed(indexed: Indexed) -> None:
+    counts = ", ".join(f"{n:,} {status}" for status, n in indexed.counts.items() if n)
+    why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(indexed.reasons.items()))
+    click.echo(f"indexed  {indexed.images:,} photos ({counts}), {indexed.items:,} items" + (f"; {why}" if why else ""))
+
+
+def print_audit(release: Release) -> None:
+    for check in release.audit:
+        click.echo(f"  {'ok  ' if check.passed else 'FAIL'} {check.name:<32} {check.detail}")
+    click.echo(f"audited  {len(release.audit)} checks hold")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

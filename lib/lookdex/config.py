@@ -1,0 +1,78 @@
+"""Every setting of lookdex, once: its type, its default and its words.
+
+The command line makes its options from this table. A value comes from the flag, else from the environment
+(`LOOKDEX_<NAME>`), else from the TOML file (`--config`, `LOOKDEX_CONFIG`, or `lookdex.toml` in the working
+directory), else from here. The library itself gets values and reads none of these.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from lookdex.errors import ConfigError
+
+DEFAULT_FILE = "lookdex.toml"
+
+
+def setting(default: Any, help: str, *, metavar: str | None = None) -> Any:
+    return field(default=default, metadata={"help": help, "metavar": metavar})
+
+
+@dataclass(frozen=True)
+class Config:
+    source: str = setting("", "Where the photos lie: s3://bucket/prefix or a folder.", metavar="URI")
+    catalog: str = setting("", "Where lookdex keeps its releases: s3://bucket/prefix or a folder.", metavar="URI")
+    products: str = setting("", "Products file (.csv or .parquet) with a column product_id.", metavar="URI")
+    product_columns: tuple[str, ...] = setting(
+        (), "Columns of the products file to keep beside each vector (default: all).", metavar="A,B,…"
+    )
+    pattern: str = setting(
+        "", "How a photo's key names its product, e.g. '{product_id}/{name}.{ext}'.", metavar="PATTERN"
+    )
+    mapping: str = setting("", "File with the columns image_key and product_id, instead of a pattern.", metavar="URI")
+
+    detector: str = setting("lookdex-tiny", "Detector: a name, a hub id or a folder.", metavar="MODEL")
+    embedder: str = setting("lookdex-tiny", "Embedder: a name, a hub id or a folder.", metavar="MODEL")
+    device: str = setting("cpu", "Where the models run: cpu, cuda or cuda:N. Never falls back.", metavar="DEVICE")
+    min_score: float | None = setting(None, "Detections below this score are dropped (default: the detector's).")
+    nms_iou: float = setting(0.6, "Boxes that overlap by more are one object, whatever their labels.")
+    max_objects: int = setting(20, "Objects kept per photo, best first.")
+    crop_margin: float | None = setting(
+        None, "Share of a box's longer side added around it before embedding (default: the embedder's)."
+    )
+    crop_pixels: int = setting(256, "Longer side of the crop kept in the table, pixels.")
+    max_bytes: int = setting(50_000_000, "Larger files are rejected.")
+    max_pixels: int = setting(100_000_000, "Photos with more pixels are rejected, before they are decoded.")
+    batch: int = setting(16, "Photos in one call of a model.")
+
+    shard_images: int = setting(256, "Photos in one shard, the unit of work and of resuming.")
+    fetch_workers: int = setting(8, "Threads that fetch and decode, in each Spark worker.")
+    master: str = setting("", "Spark master; default: spark-submit's, else local[cores].", metavar="URL")
+    max_change: float = setting(0.10, "Share of the catalogue that may vanish or be rejected in one night.")
+    keep_releases: int = setting(7, "Releases that stay available for rollback.")
+
+
+SETTINGS = {f.name: f for f in fields(Config)}
+
+
+def read_file(path: str | None) -> dict[str, Any]:
+    """The settings of a TOML file, by name; {} when `path` is None and there is no lookdex.toml here."""
+    file = Path(path or DEFAULT_FILE)
+    if path is None and not file.is_file():
+        return {}
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the settings file {file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the settings file {file} is not valid TOML: {error}") from error
+    unknown = sorted(set(values) - set(SETTINGS))
+    if unknown:
+        raise ConfigError(
+            f"the settings file {file} names unknown settings: {', '.join(unknown)}; "
+            f"those that exist: {', '.join(SETTINGS)}"
+        )
+    return values

@@ -1,0 +1,71 @@
+"""Answers against known objects: what was found, and was the right product first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lookdex.boxes import iou
+from lookdex.records import Box
+from lookdex.search.answer import Answer, FoundObject
+
+
+@dataclass(frozen=True, slots=True)
+class KnownObject:
+    box: Box
+    category: str
+    product_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts over known objects; add them up over photos."""
+
+    objects: int = 0
+    found: int = 0
+    right_first: int = 0
+    right_among: int = 0  # anywhere in the k products
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.objects + other.objects,
+            self.found + other.found,
+            self.right_first + other.right_first,
+            self.right_among + other.right_among,
+        )
+
+    @property
+    def objects_found(self) -> float:
+        """Share of the objects with a box of the right category at the asked IoU, 0 … 1; 0 without objects."""
+        return self.found / self.objects if self.objects else 0.0
+
+    @property
+    def right_product_top1(self) -> float:
+        """Share of the found objects whose first product is the right one, 0 … 1; 0 when none was found."""
+        return self.right_first / self.found if self.found else 0.0
+
+
+def judge(known: Sequence[KnownObject], answer: Answer, min_iou: float = 0.5) -> Tally:
+    """One photo's tally. Each box is matched to at most one known object, those that overlap most first."""
+    pairs = sorted(
+        (
+            (iou(truth.box, found.box), t, f)
+            for t, truth in enumerate(known)
+            for f, found in enumerate(answer.objects)
+            if found.label == truth.category
+        ),
+        key=lambda pair: -pair[0],
+    )
+    match: dict[int, FoundObject] = {}
+    used: set[int] = set()
+    for overlap, t, f in pairs:
+        if overlap >= min_iou and t not in match and f not in used:
+            match[t] = answer.objects[f]
+            used.add(f)
+    ranked = {t: [m.product_id for m in found.matches] for t, found in match.items()}
+    return Tally(
+        objects=len(known),
+        found=len(match),
+        right_first=sum(ids[:1] == [known[t].product_id] for t, ids in ranked.items()),
+        right_among=sum(known[t].product_id in ids for t, ids in ranked.items()),
+    )

@@ -1,0 +1,317 @@
+"""The night, put together: each verb of the command line is one function here, over the stages it joins.
+
+plan ─ index ─ build ─ audit ─ promote, in this order, each given the same run id. A stage that finds its work
+done says so and does nothing; a stage whose plan is no longer about what is live refuses (`PlanNotFound`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from lookdex import codec, live, runs, tables
+from lookdex.catalog import listing, plan, products
+from lookdex.config import Config
+from lookdex.errors import LookdexError, MassChange
+from lookdex.index.job import IndexOptions
+from lookdex.models import digests
+from lookdex.records import LiveEntry, PlanSummary, Recipe, Release, ShardReport, Status, StoredFile
+from lookdex.release import audit, build, fragments, promote, retention
+from lookdex.storage import Store, open_store, probe_put_if_absent
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+NOT_STORED = StoredFile(key="", sha256="", rows=0, bytes=0)  # the plan of a dry run
+MIN_JUDGED = 50  # photos; of fewer, a share of rejected ones says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, stored or (a dry run) not."""
+
+    summary: PlanSummary
+    unmatched: int = 0  # listed photos that neither pattern nor mapping ties to a product
+    postponed: int = 0  # photos beyond the limit: for the next night
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """What the shards of a run came to. `counts`: Status → photos; `reasons`: Reason → photos."""
+
+    images: int
+    items: int
+    counts: dict[str, int]
+    reasons: dict[str, int]
+    bytes_fetched: int
+    gets: int
+    peak_rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageSeconds:
+    """`runs/<run>/seconds/<stage>.json`: how long a stage took, last time it ran."""
+
+    stage: str
+    seconds: float
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    entry: LiveEntry
+    seconds: float  # from the start to the log entry being there
+    requests: int  # to the store, in that time
+
+
+def recipe_of(config: Config) -> Recipe:
+    """The recipe that the settings name. Reads the models' files, loads no model."""
+    return Recipe(
+        detector=config.detector,
+        detector_digest=digests.detector_digest(config.detector),
+        embedder=config.embedder,
+        embedder_digest=digests.embedder_digest(config.embedder),
+        min_score=(
+            digests.detector_defaults(config.detector).min_score if config.min_score is None else config.min_score
+        ),
+        nms_iou=config.nms_iou,
+        max_objects=config.max_objects,
+        crop_margin=(
+            digests.embedder_defaults(config.embedder).crop_margin
+            if config.crop_margin is None
+            else config.crop_margin
+        ),
+        crop_pixels=config.crop_pixels,
+        max_bytes=config.max_bytes,
+        max_pixels=config.max_pixels,
+    )
+
+
+def plan_night(
+    config: Config,
+    run_id: str | None,
+    *,
+    limit: int | None = None,
+    full: bool = False,
+    allow_mass_change: bool = False,
+) -> Planned:
+    """Compare the source with the live release. With a `run_id` the plan is stored, once: a second call returns it.
+
+    Raises MassChange when more than `config.max_change` of the live photos vanished, and UnsafeStore when the
+    catalogue's store ignores If-None-Match (looked at before a first night only).
+    """
+    catalog = open_store(config.catalog)
+    if run_id is not None and (stored := runs.find_plan(catalog, run_id)) is not None:
+        return Planned(stored)
+    with timed(catalog, run_id, "plan"):
+        entry, release = live.live_release(catalog) or (None, None)
+        if entry is None and run_id is not None:
+            probe_put_if_absent(catalog)
+        recipe = recipe_of(config)
+        stock = load_stock(config)
+        listed = listing.list_source(open_store(config.source), workers=config.fetch_workers)
+        mapping = products.load_mapping(config.mapping) if config.mapping else None
+        tied = products.tie(listed, stock, pattern=config.pattern or None, mapping=mapping)
+        ledger = tables.ledger(catalog, release) if release else None
+        made = plan.make_plan(
+            tied, ledger, recipe.digest, shard_images=config.shard_images, full=full, limit=limit
+        )
+        plan.check_mass_change(
+            made.changes,
+            live_images=ledger.num_rows if ledger is not None else 0,
+            listed=listed.num_rows,
+            max_share=config.max_change,
+            allow=allow_mass_change,
+        )
+        digest = products.digest(stock) if stock is not None else ""
+        summary = PlanSummary(
+            run_id=run_id or "",
+            live=entry.n if entry else 0,
+            release_id=release.release_id if release else None,
+            source=config.source,
+            recipe=recipe,
+            changes=made.changes,
+            shards=made.shards,
+            created_at=datetime.now(UTC),
+            plan=NOT_STORED,
+            products_digest=digest,
+            products_changed=release is not None and digest != release.products_digest,
+        )
+        if run_id is not None:
+            summary = runs.save_plan(catalog, made.table, summary)
+    return Planned(summary, unmatched=products.unmatched(tied), postponed=made.postponed)
+
+
+def stored_plan(config: Config, run_id: str) -> PlanSummary:
+    """The run's plan against what is live now. Raises PlanNotFound."""
+    return runs.load_plan(open_store(config.catalog), run_id)
+
+
+def finished(config: Config, run_id: str) -> str:
+    """Why this run has nothing (more) to build, audit or promote; '' when it has."""
+    catalog = open_store(config.catalog)
+    entry = live.current(catalog)
+    if entry is not None and entry.release_id == run_id:
+        return f"release {run_id} is live already: nothing to do"
+    if runs.load_plan(catalog, run_id).empty:
+        return "nothing changed since the live release: nothing to do"
+    return ""
+
+
+def index_night(
+    config: Config, run_id: str, on_progress: Callable[[int, int, int], object] | None = None
+) -> Indexed:
+    """Index the plan's shards on Spark. `on_progress(photos, rejected, failed)` is called with totals so far."""
+    from lookdex import spark
+
+    catalog = open_store(config.catalog)
+    summary = runs.load_plan(catalog, run_id)
+    options = IndexOptions(device=config.device, batch=config.batch, fetch_workers=config.fetch_workers)
+    with timed(catalog, run_id, "index"):
+        reports = spark.index_run(
+            lambda: spark.session(config.master or None), catalog, summary, options, on_progress
+        )
+    return add_up(reports)
+
+
+def add_up(reports: Iterable[ShardReport]) -> Indexed:
+    counts: Counter[str] = Counter({status.value: 0 for status in Status})
+    reasons: Counter[str] = Counter()
+    items = fetched = gets = peak = 0
+    for report in reports:
+        counts.update(report.counts)
+        reasons.update(report.reasons)
+        items += report.items
+        fetched += report.bytes_fetched
+        gets += report.gets
+        peak = max(peak, report.peak_rss_bytes)
+    return Indexed(sum(counts.values()), items, dict(counts), dict(reasons), fetched, gets, peak)
+
+
+def check_rejected(indexed: Indexed, max_share: float, allow: bool) -> None:
+    """Raise MassChange when so many photos were rejected or failed that the cause is hardly the photos."""
+    bad = indexed.counts.get(Status.REJECTED, 0) + indexed.counts.get(Status.FAILED, 0)
+    if allow or indexed.images < MIN_JUDGED or bad <= max_share * indexed.images:
+        return
+    why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(indexed.reasons.items(), key=lambda pair: -pair[1]))
+    raise MassChange(
+        f"{bad:,} of {indexed.images:,} photos were rejected or failed ({why}), more than the {max_share:.0%} that a "
+        "night may lose. Nothing was built. Look at the bucket; if this is meant, go on with --allow-mass-change"
+    )
+
+
+def build_night(config: Config, run_id: str, *, allow_mass_change: bool = False) -> Release:
+    """Write the run's shards into the tables as a candidate. Raises ShardsMissing, MassChange, CorruptData …"""
+    catalog = open_store(config.catalog)
+    summary = runs.load_plan(catalog, run_id)
+    table = runs.load_plan_table(catalog, summary)
+    with timed(catalog, run_id, "build"):
+        reports = runs.load_reports(catalog, run_id, runs.shard_ids(table))
+        check_rejected(add_up(reports.values()), config.max_change, allow_mass_change)
+        return build.build_release(
+            catalog, summary, table, reports, load_stock(config), config.product_columns, on_spark(config)
+        )
+
+
+def on_spark(config: Config) -> build.RunFragments:
+    """Runs fragment tasks on Spark, started when there is one."""
+
+    def run(tasks: list[fragments.FragmentTask]) -> Iterable[fragments.FragmentResult]:
+        from lookdex import spark
+
+        if not tasks:
+            return []
+        texts = [codec.to_json(task).decode() for task in tasks]
+        session: SparkSession = spark.session(config.master or None)
+        results = spark.map_json(session, texts, write_fragment, what="build")
+        return [codec.from_json(fragments.FragmentResult, text.encode(), "a task's result") for text in results]
+
+    return run
+
+
+def write_fragment(text: str) -> str:
+    """What a Spark task of `build` runs: a `FragmentTask` as JSON → its `FragmentResult` as JSON."""
+    task = codec.from_json(fragments.FragmentTask, text.encode(), "a task")
+    return codec.to_json(fragments.write_fragment(task)).decode()
+
+
+def audit_night(config: Config, run_id: str, *, allow_mass_change: bool = False) -> Release:
+    """Check the run's candidate and store it as a release. Raises AuditFailed with the offending rows."""
+    catalog = open_store(config.catalog)
+    summary = runs.load_plan(catalog, run_id)
+    candidate = build.load_candidate(catalog, summary)
+    with timed(catalog, run_id, "audit"):
+        return audit.audit_release(
+            catalog,
+            candidate,
+            lambda release: smoke_query(catalog, release, config.device),
+            max_lost=config.max_change,
+            allow_mass_change=allow_mass_change,
+        )
+
+
+def smoke_query(catalog: Store, release: Release, device: str) -> str:
+    """Ask the candidate, through the query function, with a photo's picture out of its own table."""
+    from lookdex.search.catalog import open_catalog
+
+    items = tables.open_tables(catalog, release).items
+    sample = items.to_table(columns=["image_key", "crop"], filter="scope = 'image'", limit=1).to_pylist()
+    if not sample:
+        raise LookdexError("the candidate has no photo to ask with")
+    answer = open_catalog(catalog, release=release, device=device).search(sample[0]["crop"], k=3)
+    if answer.whole is None or not answer.whole.matches:
+        raise LookdexError(f"asked with its own photo {sample[0]['image_key']}, the candidate answered nothing")
+    return f"{sample[0]['image_key']}: {len(answer.objects)} objects, nearest {answer.whole.matches[0].image_key}"
+
+
+def promote_night(config: Config, run_id: str) -> LiveEntry:
+    """Make the run's release live, then remove what no kept release needs."""
+    catalog = open_store(config.catalog)
+    with timed(catalog, run_id, "promote"):
+        entry = promote.promote(catalog, run_id)
+        retention.clean_up(catalog, config.keep_releases, apply=True)
+    return entry
+
+
+def rollback(config: Config, to: str | None, note: str) -> RolledBack:
+    """Make an older release live and hold promotions. The log entry comes first; tags follow it."""
+    start, catalog = time.perf_counter(), open_store(config.catalog)
+    entry = promote.rollback(catalog, to=to, note=note)
+    return RolledBack(entry, time.perf_counter() - start, catalog.requests)
+
+
+def resume(config: Config) -> LiveEntry:
+    return promote.resume(open_store(config.catalog))
+
+
+@contextmanager
+def timed(catalog: Store, run_id: str | None, stage: str) -> Iterator[None]:
+    """Keep how long the stage took beside the run's files; nothing for a dry run or a stage that failed."""
+    start = time.perf_counter()
+    yield
+    if run_id is not None:
+        took = StageSeconds(stage, round(time.perf_counter() - start, 3), datetime.now(UTC))
+        catalog.put(f"{runs.run_folder(run_id)}/seconds/{stage}.json", codec.to_json(took))
+
+
+def stage_seconds(catalog: Store, run_id: str) -> dict[str, float]:
+    """Stage → seconds, for the stages that have run."""
+    found = (
+        codec.from_json(StageSeconds, catalog.get(listed.key), listed.key)
+        for listed in catalog.list(f"{runs.run_folder(run_id)}/seconds/")
+    )
+    return {one.stage: one.seconds for one in sorted(found, key=lambda one: one.ended_at)}
+
+
+def load_stock(config: Config) -> pa.Table | None:
+    """The products with the columns that go into the table; None without a products file."""
+    if not config.products:
+        return None
+    return products.load_products(config.products, columns=config.product_columns)

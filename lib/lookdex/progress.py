@@ -1,0 +1,52 @@
+"""Progress of long work: one line on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from tqdm import tqdm
+
+LOG_SECONDS = 15.0  # between lines where the output is not a terminal
+
+
+def _line(total: int, what: str, unit: str) -> tqdm:
+    terminal = sys.stderr.isatty()
+    return tqdm(
+        total=total,
+        desc=what,
+        unit=unit,
+        dynamic_ncols=terminal,
+        mininterval=0.2 if terminal else LOG_SECONDS,
+        maxinterval=LOG_SECONDS,
+        bar_format="{desc} {n_fmt}/{total_fmt} {unit}s, {rate_fmt}{postfix}, {remaining} left",
+    )
+
+
+@contextmanager
+def bar(total: int, what: str, unit: str = "photo") -> Iterator[Callable[..., None]]:
+    """A line that is moved on by calling what this yields with the number done so far (a total is ignored)."""
+    with _line(total, what, unit) as line:
+        yield lambda done, *_: line.update(done - line.n)
+
+
+class Progress:
+    """The line of the index stage: done/total, images/s, rejected, failed, time left. Call it with totals so far."""
+
+    def __init__(self, total: int) -> None:
+        self._line = _line(total, "index", "image")
+
+    def __call__(self, done: int, rejected: int, failed: int) -> None:
+        self._line.set_postfix(rejected=rejected, failed=failed, refresh=False)
+        self._line.update(done - self._line.n)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._line.close()
