@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -212,10 +212,8 @@ def _wait_until_ready(process: subprocess.Popen[bytes], access: S3Access, deadli
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """At once: asked politely, SeaweedFS takes some 15 s to say goodbye, and what it acknowledged is in its files."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

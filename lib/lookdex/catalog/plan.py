@@ -96,9 +96,8 @@ def make_plan(
         database.register("listed", listing)
         database.register("ledger", ledger if ledger is not None else IMAGES_SCHEMA.empty_table())
         for name in ("listed", "ledger"):
-            keys, unique = (
-                database.execute(f"select count(*), count(distinct image_key) from {name}").fetchone() or ()
-            )
+            counted = database.execute(f"select count(*), count(distinct image_key) from {name}").fetchall()
+            keys, unique = counted[0]
             if keys != unique:
                 raise ConfigError(f"the {name} photos have {keys} keys, of which only {unique} are different")
         database.execute(_COMPARE, {"recipe": recipe_digest, "full": full})
@@ -133,5 +132,6 @@ def check_mass_change(
     if live_images and gone > max_share * live_images:
         raise MassChange(
             f"{gone:,} of {live_images:,} live photos ({gone / live_images:.1%}) are gone from the source, which "
-            f"lists {listed:,}; more than {max_share:.0%} stops a night. Look whether the listing is complete. {override}"
+            f"lists {listed:,}; more than {max_share:.0%} stops a night. Look whether the listing is complete. "
+            f"{override}"
         )

@@ -1,55 +1,18 @@
-"""Folders and S3 buckets behind one small interface. The only module that imports boto3.
-
-A store has a root URI; keys are relative to it, with `/` between their parts. Both kinds behave alike, down to
-their errors (`NotFound`, `Changed`, `AccessDenied`, `Unavailable`, `TooLarge`, all of them `StorageError`).
-Endpoint and credentials come from boto3's own chain: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, profiles, roles.
-"""
+"""An S3 bucket as a store. The only module that imports boto3."""
 
 from __future__ import annotations
 
 import os
 import random
-import secrets
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
-from lookdex.errors import (
-    AccessDenied,
-    Changed,
-    ConfigError,
-    NotFound,
-    StorageError,
-    TooLarge,
-    Unavailable,
-    UnsafeStore,
-)
-
-__all__ = [
-    "AccessDenied",
-    "Changed",
-    "Level",
-    "Listed",
-    "NotFound",
-    "Requests",
-    "S3Access",
-    "S3Store",
-    "StorageError",
-    "Store",
-    "TooLarge",
-    "Unavailable",
-    "UnsafeStore",
-    "create_bucket",
-    "open_store",
-    "probe_put_if_absent",
-]
+from lookdex.errors import AccessDenied, Changed, ConfigError, NotFound, StorageError, TooLarge, Unavailable
+from lookdex.storage.base import Level, Listed, Names, Page, Requests, S3Access
 
 POOL_CONNECTIONS = 64  # at least as many as any caller has threads
 READ_ATTEMPTS = 3
@@ -57,127 +20,6 @@ CONFLICT_ATTEMPTS = 6
 # Credentials from these providers expire within hours; Lance's own AWS chain finds and refreshes them.
 SELF_REFRESHED = ("iam-role", "container-role", "assume-role-with-web-identity")
 HOW_TO_GIVE_KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or run with a role that may"
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One object of a listing. The etag has no quotes; a folder's is made of the file's mtime and size."""
-
-    key: str
-    etag: str
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """What lies directly below a prefix; `complete` is False when the looking stopped at a page limit."""
-
-    objects: list[Listed]
-    prefixes: list[str]
-    complete: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class S3Access:
-    """An endpoint and its keys, for a server that we started ourselves; otherwise boto3's chain decides."""
-
-    endpoint: str
-    access_key: str
-    secret_key: str = field(repr=False)
-    region: str = "us-east-1"
-
-
-class Requests:
-    """How often a store was asked, by operation; shared by a store and its children, safe among threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counts: Counter[str] = Counter()
-
-    def add(self, operation: str) -> None:
-        with self._lock:
-            self._counts[operation] += 1
-
-    def counts(self) -> dict[str, int]:
-        with self._lock:
-            return dict(self._counts)
-
-    def __reduce__(self) -> tuple[type[Requests], tuple[()]]:
-        return (Requests, ())
-
-
-class Store(Protocol):
-    """Picklable; a copy in another process makes its own connections and counts its own requests."""
-
-    @property
-    def uri(self) -> str: ...
-    @property
-    def requests(self) -> int:
-        """Requests sent so far, retries among them (a folder's: calls)."""
-        ...
-
-    @property
-    def request_counts(self) -> dict[str, int]:
-        """The same by operation, in S3's names: GetObject, PutObject, ListObjectsV2 …"""
-        ...
-
-    @property
-    def lance_options(self) -> dict[str, str]:
-        """`storage_options` for lance and lancedb; empty for a folder."""
-        ...
-
-    def get(self, key: str) -> bytes: ...
-    def get_limited(self, key: str, max_bytes: int, etag: str | None = None) -> bytes:
-        """The object's bytes if they are at most `max_bytes` (else TooLarge, unread), and, with an etag, if it
-        is still that object (else Changed)."""
-        ...
-
-    def put(self, key: str, data: bytes) -> None: ...
-    def put_file(self, key: str, path: str | Path) -> None: ...
-    def put_if_absent(self, key: str, data: bytes) -> bool:
-        """False: an object of that name is there already. A retried request may meet its own first attempt."""
-        ...
-
-    def delete(self, key: str) -> None:
-        """No error when there is nothing to delete."""
-        ...
-
-    def exists(self, key: str) -> bool: ...
-    def list(self, prefix: str = "") -> Iterator[Listed]:
-        """All objects whose key starts with `prefix`, sorted by key. Held in memory: for many use `pages`."""
-        ...
-
-    def pages(self, prefix: str = "") -> Iterator[list[Listed]]:
-        """The same in pages of up to 1,000, in the store's own order."""
-        ...
-
-    def level(self, prefix: str = "", max_pages: int | None = None) -> Level:
-        """What lies directly below `prefix` ('' or ending in '/')."""
-        ...
-
-    def prefixes(self, prefix: str = "", delimiter: str = "/") -> list[str]: ...
-    def child(self, prefix: str) -> Store: ...
-    def lance_uri(self, key: str) -> str: ...
-
-
-def open_store(uri: str | Path, access: S3Access | None = None) -> Store:
-    """The store at `s3://bucket/prefix` (`s3a://` too), `file:///folder` or a folder's path. Connects to nothing."""
-    from lookdex.folder import FolderStore
-
-    text = str(uri)
-    if not text:
-        raise ConfigError("an empty URI names no store; give s3://bucket/prefix or a folder")
-    scheme, separator, rest = text.partition("://")
-    if not separator:
-        return FolderStore(Path(text).expanduser().absolute())
-    if scheme == "file":
-        return FolderStore(Path(unquote(urlsplit(text).path)))
-    if scheme in ("s3", "s3a", "s3n"):
-        bucket, _, prefix = rest.partition("/")
-        return S3Store(bucket, prefix, access)
-    raise ConfigError(
-        f"{text}: lookdex reads s3://bucket/prefix, file:///folder and plain paths, not {scheme}://"
-    )
 
 
 class S3Store:
@@ -262,13 +104,13 @@ class S3Store:
         found = [listed for page in self.pages(prefix) for listed in page]
         return iter(sorted(found, key=lambda listed: listed.key))
 
-    def pages(self, prefix: str = "") -> Iterator[list[Listed]]:
+    def pages(self, prefix: str = "") -> Iterator[Page]:
         for page in self._list_pages(prefix, None):
             yield self._listed(page)
 
     def level(self, prefix: str = "", max_pages: int | None = None) -> Level:
-        objects: list[Listed] = []
-        prefixes: list[str] = []
+        objects: Page = []
+        prefixes: Names = []
         for number, page in enumerate(self._list_pages(prefix, "/"), start=1):
             objects += self._listed(page)
             prefixes += [item["Prefix"].removeprefix(self._prefix) for item in page.get("CommonPrefixes", ())]
@@ -276,10 +118,15 @@ class S3Store:
                 return Level(objects, prefixes, complete=False)
         return Level(objects, prefixes)
 
-    def prefixes(self, prefix: str = "", delimiter: str = "/") -> list[str]:
+    def prefixes(self, prefix: str = "", delimiter: str = "/") -> Names:
         pages = self._list_pages(prefix, delimiter)
         found = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ())]
         return sorted(name.removeprefix(self._prefix) for name in found)
+
+    def create_bucket(self) -> None:
+        """Nothing happens when the bucket is there and ours."""
+        with suppress(_BucketIsOurs), self._errors(""):
+            self._client.create_bucket(Bucket=self._bucket)
 
     @property
     def _client(self) -> Any:
@@ -294,7 +141,7 @@ class S3Store:
             paginator = self._client.get_paginator("list_objects_v2")
             yield from paginator.paginate(Bucket=self._bucket, Prefix=self._prefix + prefix, **more)
 
-    def _listed(self, page: dict[str, Any]) -> list[Listed]:
+    def _listed(self, page: dict[str, Any]) -> Page:
         return [
             Listed(item["Key"].removeprefix(self._prefix), item["ETag"].strip('"'), item["Size"])
             for item in page.get("Contents", ())
@@ -443,7 +290,7 @@ def _typed_errors(what: str) -> Iterator[None]:
 def _from_answer(what: str, error: Any) -> StorageError:
     code = error.response.get("Error", {}).get("Code", "")
     http = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    text = error.response.get("Error", {}).get("Message", "") or code
+    text = error.response.get("Error", {}).get("Message", "").rstrip(".") or code
     if code == "NoSuchBucket":
         return StorageError(f"{what}: there is no such bucket; create it, or correct the URI")
     if code == "BucketAlreadyOwnedByYou":
@@ -459,38 +306,3 @@ def _from_answer(what: str, error: Any) -> StorageError:
     if http >= 500 or http == 429 or code in ("SlowDown", "RequestTimeout", "Throttling"):
         return Unavailable(f"{what}: the store answered {http} ({text}) after retries; try again later")
     return StorageError(f"{what}: the store answered {http} {code}: {text}")
-
-
-def create_bucket(uri: str, access: S3Access | None = None) -> None:
-    """Make the bucket of an s3:// URI; nothing happens when it is there and ours."""
-    store = open_store(uri, access)
-    if isinstance(store, S3Store):
-        try:
-            with _typed_errors(uri):
-                store._client.create_bucket(Bucket=store._bucket)
-        except _BucketIsOurs:
-            pass
-
-
-def probe_put_if_absent(store: Store) -> None:
-    """Raise UnsafeStore unless exactly one of several rivals can create a key, and the key keeps what it wrote.
-
-    Some eight requests; nothing is left behind. The promotion log stands on this property.
-    """
-    key = f"live/.probe-{secrets.token_hex(8)}"  # not a number: the log does not see it
-    rivals = [f"rival {i}".encode() for i in range(4)]
-    try:
-        with ThreadPoolExecutor(len(rivals)) as pool:
-            winners = [
-                r for r, won in zip(rivals, pool.map(lambda r: store.put_if_absent(key, r), rivals)) if won
-            ]
-        late = store.put_if_absent(key, b"late")
-        kept = store.get(key)
-    finally:
-        store.delete(key)
-    if len(winners) > 1 or late or (winners and kept != winners[0]):
-        raise UnsafeStore(
-            f"{store.uri}: this store ignores If-None-Match ({len(winners) + late} of {len(rivals) + 1} writers "
-            "created the same key), so two nights could both publish. Keep the catalogue on a store that honours "
-            "conditional writes: AWS S3, Google Cloud Storage, Cloudflare R2, MinIO, Ceph, SeaweedFS, or a folder."
-        )

@@ -1,4 +1,4 @@
-"""A folder as a store: what `storage.S3Store` does for a bucket, with the same promises and errors."""
+"""A folder as a store: what `s3.S3Store` does for a bucket, with the same promises and errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from lookdex.errors import AccessDenied, Changed, NotFound, StorageError, TooLarge, Unavailable
-from lookdex.storage import Level, Listed, Requests
+from lookdex.storage.base import Level, Listed, Names, Page, Requests
 
 TEMPORARY = ".lookdex-tmp-"  # files being written; never listed
 PAGE = 1000
@@ -99,10 +99,10 @@ class FolderStore:
         found = [listed for page in self.pages(prefix) for listed in page]
         return iter(sorted(found, key=lambda listed: listed.key))
 
-    def pages(self, prefix: str = "") -> Iterator[list[Listed]]:
+    def pages(self, prefix: str = "") -> Iterator[Page]:
         self._requests.add("ListObjectsV2")
         folder, _, start = prefix.rpartition("/")
-        page: list[Listed] = []
+        page: Page = []
         for listed in self._walk(folder + "/" if folder else "", start, ()):
             page.append(listed)
             if len(page) == PAGE:
@@ -117,7 +117,7 @@ class FolderStore:
         objects, folders = self._scan(folder + "/" if folder else "", start)
         return Level(objects, sorted(folders))
 
-    def prefixes(self, prefix: str = "", delimiter: str = "/") -> list[str]:
+    def prefixes(self, prefix: str = "", delimiter: str = "/") -> Names:
         if delimiter == "/":
             return self.level(prefix).prefixes
         names = (listed.key.removeprefix(prefix) for listed in self.list(prefix))
@@ -176,10 +176,11 @@ class FolderStore:
         for below in folders:
             yield from self._walk(below, "", (*above, here))
 
-    def _scan(self, folder: str, start: str) -> tuple[list[Listed], list[str]]:
+    def _scan(self, folder: str, start: str) -> tuple[Page, Names]:
         if ".." in folder.split("/"):
             raise StorageError(f"{folder!r} is not a prefix of {self.uri}: prefixes stay below the root")
-        objects, folders = [], []
+        objects: Page = []
+        folders: Names = []
         path = self._root / folder
         try:
             with _typed_errors(path), os.scandir(path) as entries:
