@@ -1,0 +1,181 @@
+"""Detectors: photos in, labelled boxes out. One protocol; the shipped model, torchvision's, transformers'."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchvision.ops import nms
+
+from lookdex.errors import ConfigError, ModelNotFound
+from lookdex.models.device import open_device, precision
+from lookdex.models.digests import TINY_DETECTOR, detector_defaults, detector_folder
+from lookdex.models.labels import category_of
+from lookdex.models.pixels import Placement, choose_canvas, fit
+from lookdex.records import Box, Detection
+
+DEFAULT_CANVASES = ((800, 608), (608, 800), (704, 704))
+
+
+class Detector(Protocol):
+    """Finds the objects of photos.
+
+    detect: uint8 RGB (H, W, 3) photos of any sizes → for each photo its objects, best first: boxes in
+    the photo's own whole pixels, score at least the detector's `min_score`, one box for one object
+    (class-agnostic NMS), at most `max_objects`.
+    """
+
+    name: str
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]: ...
+
+
+def load_detector(
+    name: str,
+    *,
+    device: str = "cpu",
+    min_score: float | None = None,
+    nms_iou: float = 0.6,
+    max_objects: int = 20,
+) -> Detector:
+    """Load a detector: 'lookdex-tiny', 'torchvision:<folder>' or 'transformers:<hub id or folder>'.
+
+    min_score: None takes the model's own operating point (`digests.detector_defaults`).
+
+    Raises:
+        ModelNotFound, DeviceUnavailable, ConfigError.
+    """
+    score = detector_defaults(name).min_score if min_score is None else min_score
+    if not 0 <= score <= 1 or not 0 < nms_iou <= 1 or max_objects < 1:
+        raise ConfigError(
+            f"min_score is {score}, nms_iou {nms_iou} and max_objects {max_objects}: set the first two between "
+            "0 and 1, the last to 1 or more"
+        )
+    place, limits = open_device(device), Limits(score, nms_iou, max_objects)
+    if name.startswith("transformers:"):
+        from lookdex.models.detect_transformers import TransformersDetector
+
+        return TransformersDetector(name, place, limits)
+    return TorchvisionDetector.load(name, place, limits)
+
+
+class Limits:
+    """What is kept of a model's raw boxes, the same for every kind of model."""
+
+    def __init__(self, min_score: float, nms_iou: float, max_objects: int) -> None:
+        self.min_score, self.nms_iou, self.max_objects = min_score, nms_iou, max_objects
+
+    def keep(
+        self, boxes: Tensor, scores: Tensor, labels: Sequence[str | None], height: int, width: int
+    ) -> list[Detection]:
+        """Raw boxes (n, 4) in photo pixels, scores (n,), labels (None: dropped) → the photo's objects."""
+        boxes, scores = boxes.float().cpu(), scores.float().cpu()
+        limit = torch.tensor([width, height, width, height], dtype=torch.float32)
+        whole = torch.minimum(boxes.round().clamp(min=0), limit)
+        named = torch.tensor([label is not None for label in labels], dtype=torch.bool)
+        solid = (whole[:, 2] > whole[:, 0]) & (whole[:, 3] > whole[:, 1])
+        chosen = torch.nonzero(named & solid & (scores >= self.min_score)).flatten()
+        # Boxes are compared as they will be stored, so that an item's id does not hang on a fraction.
+        order = chosen[nms(whole[chosen], scores[chosen], self.nms_iou)][: self.max_objects]
+        return [
+            Detection(Box(*(int(v) for v in whole[i])), str(labels[i]), round(float(scores[i]), 4))
+            for i in order.tolist()
+        ]
+
+
+class TorchvisionDetector:
+    """A torchvision detection model from a folder: `config.json` and `model.safetensors`.
+
+    config.json: builder (a function of torchvision.models.detection, or `lookdex_fcos_lite0`),
+    arguments (its keyword arguments), labels (by the model's label number; "" or null are dropped),
+    and, optional, canvases ([height, width] pairs, multiples of 32), fill (grey of the margin, 0 … 255),
+    min_score, keep_unknown (labels that are no category of lookdex: kept as they are, or dropped).
+    """
+
+    def __init__(
+        self, name: str, model: nn.Module, config: dict[str, Any], device: torch.device, limits: Limits
+    ):
+        self.name, self._device, self._limits = name, device, limits
+        keep = bool(config.get("keep_unknown", True))
+        self._labels = [
+            category_of(label, keep_unknown=keep) if label else None for label in config["labels"]
+        ]
+        self._canvases = [(int(h), int(w)) for h, w in config.get("canvases", DEFAULT_CANVASES)]
+        self._fill = int(config.get("fill", 114))
+        self._model = model.eval().to(device=device, memory_format=torch.channels_last)
+        if hasattr(model, "score_thresh"):
+            model.score_thresh = min(limits.min_score, 0.05)
+
+    @classmethod
+    def load(cls, name: str, device: torch.device, limits: Limits) -> TorchvisionDetector:
+        from safetensors.torch import load_file
+
+        folder = detector_folder(name)
+        config = json.loads((folder / "config.json").read_text())
+        model = build(config, folder)
+        state = {
+            k: v.float() if v.is_floating_point() else v
+            for k, v in load_file(folder / "model.safetensors").items()
+        }
+        missing, unexpected = model.load_state_dict(state, strict=False)
+        missing = [k for k in missing if not k.endswith("num_batches_tracked")]
+        if missing or unexpected:
+            raise ModelNotFound(
+                f"the weights in {folder} are not those of {config['builder']}: {len(missing)} missing, "
+                f"{len(unexpected)} unexpected tensors (first: {[*missing, *unexpected][0]}); "
+                "name the builder and arguments they were trained with in config.json"
+            )
+        return cls(name, model, config, device, limits)
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+        found: list[list[Detection]] = [[] for _ in images]
+        groups: dict[tuple[int, int], list[int]] = {}
+        for i, image in enumerate(images):
+            groups.setdefault(choose_canvas(image.shape, self._canvases), []).append(i)
+        for canvas, members in groups.items():
+            drawn = [fit(images[i], canvas, self._fill) for i in members]
+            outputs = self._forward([pixels for pixels, _ in drawn])
+            for i, (_, placement), output in zip(members, drawn, outputs, strict=True):
+                found[i] = self._objects(output, placement, *images[i].shape[:2])
+        return found
+
+    def _forward(self, drawn: list[np.ndarray]) -> list[dict[str, Tensor]]:
+        pixels = torch.from_numpy(np.stack(drawn)).to(self._device).permute(0, 3, 1, 2).float() / 255
+        with torch.inference_mode(), precision(self._device):
+            return self._model(list(pixels))
+
+    def _objects(
+        self, output: dict[str, Tensor], placement: Placement, height: int, width: int
+    ) -> list[Detection]:
+        labels = [self._labels[n] if n < len(self._labels) else None for n in output["labels"].tolist()]
+        boxes = output["boxes"] / placement.scale
+        return self._limits.keep(boxes, output["scores"], labels, height, width)
+
+
+def build(config: dict[str, Any], folder: Path) -> nn.Module:
+    """The untrained model that a config.json describes."""
+    from torchvision.models import detection
+
+    from lookdex.models.fcos import keep_size, lookdex_fcos_lite0
+
+    arguments = dict(config.get("arguments", {}))
+    arguments.setdefault("num_classes", len(config["labels"]))
+    if config["builder"] == lookdex_fcos_lite0.__name__:
+        return lookdex_fcos_lite0(**arguments)
+    builder = getattr(detection, config["builder"], None)
+    if not callable(builder) or config["builder"].startswith("_"):
+        raise ConfigError(
+            f"{folder}/config.json names the builder {config['builder']!r}: use a function of "
+            "torchvision.models.detection, such as fcos_resnet50_fpn"
+        )
+    model = builder(weights=None, weights_backbone=None, **arguments)
+    keep_size(model)
+    return model
+
+
+__all__ = ["TINY_DETECTOR", "Detector", "Limits", "TorchvisionDetector", "build", "load_detector"]

@@ -1,0 +1,88 @@
+"""Detectors of Hugging Face transformers (RT-DETR, D-FINE, YOLOS, DETR …) through its Auto classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from lookdex.errors import ModelNotFound
+from lookdex.models.detect import Limits
+from lookdex.models.device import precision
+from lookdex.models.labels import category_of
+from lookdex.models.pixels import Canvas, choose_canvas, fit
+from lookdex.records import Detection
+
+_SHAPES = (1.0, 4 / 3, 3 / 2, 2.0)  # long side over short side
+_GREY = 114
+
+
+class TransformersDetector:
+    """Any model that AutoModelForObjectDetection loads, by hub id or from a local folder.
+
+    Labels are the model's own where they are no category of lookdex (COCO's "person"): choose a model
+    trained on clothes, or filter on the label.
+    """
+
+    def __init__(self, name: str, device: torch.device, limits: Limits) -> None:
+        from transformers import AutoImageProcessor, AutoModelForObjectDetection
+
+        self.name, self._device, self._limits = name, device, limits
+        source = name.removeprefix("transformers:")
+        try:
+            self._processor = AutoImageProcessor.from_pretrained(source)
+            model = AutoModelForObjectDetection.from_pretrained(source, dtype=torch.float32)
+        except (OSError, ValueError) as error:
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+            raise ModelNotFound(
+                f"the detector {source!r} could not be loaded: {first}. It must be an object detection model: a "
+                "local folder (config.json, preprocessor_config.json, model.safetensors), or a hub id that is in "
+                "the local cache (`hf download`) or can be reached"
+            ) from error
+        self._model = model.eval().to(device)
+        self._labels = {int(i): category_of(label) for i, label in model.config.id2label.items()}
+        self._canvases = _canvases(dict(self._processor.size or {}))
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+        found: list[list[Detection]] = [[] for _ in images]
+        groups: dict[Canvas, list[int]] = {}
+        for i, image in enumerate(images):
+            canvas = choose_canvas(image.shape, self._canvases) if self._canvases else (0, 0)
+            groups.setdefault(canvas, []).append(i)
+        for canvas, members in groups.items():
+            chosen = [images[i] for i in members]
+            scales = [1.0] * len(chosen)
+            if self._canvases:
+                drawn = [fit(image, canvas, _GREY) for image in chosen]
+                chosen, scales = [pixels for pixels, _ in drawn], [place.scale for _, place in drawn]
+            for i, scale, output in zip(members, scales, self._forward(chosen), strict=True):
+                labels = [self._labels.get(n) for n in output["labels"].tolist()]
+                boxes = output["boxes"] / scale
+                found[i] = self._limits.keep(boxes, output["scores"], labels, *images[i].shape[:2])
+        return found
+
+    def _forward(self, images: list[np.ndarray]) -> list[dict[str, torch.Tensor]]:
+        inputs = self._processor(images=images, return_tensors="pt", input_data_format="channels_last").to(
+            self._device
+        )
+        with torch.inference_mode(), precision(self._device):
+            outputs = self._model(**inputs)
+        return self._processor.post_process_object_detection(
+            outputs, threshold=self._limits.min_score, target_sizes=[image.shape[:2] for image in images]
+        )
+
+
+def _canvases(size: dict[str, int]) -> list[Canvas]:
+    """The shapes to draw photos on, where the model's preprocessing would keep each photo's own shape.
+
+    A model that squeezes every photo into one shape (RT-DETR) needs none: [].
+    """
+    if "height" in size and "width" in size:
+        return []
+    if "max_height" in size and "max_width" in size:
+        return [(size["max_height"], size["max_width"])]
+    short = size.get("shortest_edge", 800)
+    longest = size.get("longest_edge", 1333)
+    wide = [(short, round(short * shape)) for shape in _SHAPES if round(short * shape) <= longest]
+    return sorted({*wide, *((w, h) for h, w in wide)})

@@ -1,0 +1,159 @@
+"""What a model is, known without loading it: its files' digest and its operating point. No torch here.
+
+`plan` compares recipes on machines that never run a model, so these answer in milliseconds from the
+files' bytes, a hub snapshot's commit, or a pretrained tag.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from lookdex.errors import ModelNotFound
+from lookdex.records import digest_of
+
+TINY = "lookdex-tiny"
+TINY_DETECTOR = Path(__file__).parent / "tiny" / "detector"
+TINY_EMBEDDER = Path(__file__).parent / "tiny" / "embedder"
+_DETECTOR_SCORE = 0.3  # of models that state no operating point of their own
+_CROP_MARGIN = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorDefaults:
+    """min_score: the operating point, 0 … 1."""
+
+    min_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderDefaults:
+    """crop_margin: share of the box's longer side to add around it, as the embedder was trained."""
+
+    crop_margin: float
+
+
+def detector_digest(name: str) -> str:
+    """16 hex digits of the detector's weights and configuration.
+
+    Raises:
+        ModelNotFound: no such model, or (a hub's) not on this machine.
+    """
+    if name.startswith("transformers:"):
+        return _hub_digest(name.removeprefix("transformers:"))
+    return folder_digest(detector_folder(name))
+
+
+def embedder_digest(name: str) -> str:
+    """16 hex digits of the embedder's weights and configuration; of the tag for 'open_clip:<arch>/<tag>'.
+
+    Raises:
+        ModelNotFound: no such model, or (a hub's) not on this machine.
+    """
+    if name.startswith("open_clip:"):
+        return digest_of(open_clip_tag(name))
+    if name.startswith("hf-hub:"):
+        return _hub_digest(name.removeprefix("hf-hub:"))
+    return folder_digest(embedder_folder(name))
+
+
+def detector_defaults(name: str) -> DetectorDefaults:
+    """The detector's own operating point, from its config.json's `min_score` where it has one."""
+    if name.startswith("transformers:"):
+        return DetectorDefaults(_DETECTOR_SCORE)
+    config = json.loads((detector_folder(name) / "config.json").read_text())
+    return DetectorDefaults(float(config.get("min_score", _DETECTOR_SCORE)))
+
+
+def embedder_defaults(name: str) -> EmbedderDefaults:
+    """How the embedder wants its crops, from `lookdex_cfg` in its open_clip_config.json where it has one."""
+    if name.startswith(("open_clip:", "hf-hub:")):
+        return EmbedderDefaults(_CROP_MARGIN)
+    config = json.loads((embedder_folder(name) / "open_clip_config.json").read_text())
+    return EmbedderDefaults(float(config.get("lookdex_cfg", {}).get("crop_margin", _CROP_MARGIN)))
+
+
+def detector_folder(name: str) -> Path:
+    """The folder of 'lookdex-tiny' or 'torchvision:<folder>'."""
+    if name == TINY:
+        return _with_files(TINY_DETECTOR, "config.json", "model.safetensors")
+    kind, _, folder = name.partition(":")
+    if kind != "torchvision" or not folder:
+        raise ModelNotFound(
+            f"no detector is called {name!r}: use {TINY}, torchvision:<folder> or transformers:<hub id or folder>"
+        )
+    return _with_files(Path(folder), "config.json", "model.safetensors")
+
+
+def embedder_folder(name: str) -> Path:
+    """The folder of 'lookdex-tiny' or of a local model laid out as open_clip's hub lays it out."""
+    if name == TINY:
+        return _with_files(TINY_EMBEDDER, "open_clip_config.json", "open_clip_model.safetensors")
+    if not Path(name).is_dir():
+        raise ModelNotFound(
+            f"no embedder is called {name!r}, and there is no such folder: use {TINY}, hf-hub:<org>/<model>, "
+            "open_clip:<architecture>/<pretrained tag>, or a folder with open_clip_config.json and "
+            "open_clip_model.safetensors"
+        )
+    return _with_files(Path(name), "open_clip_config.json")
+
+
+def open_clip_tag(name: str) -> tuple[str, str]:
+    """'open_clip:ViT-B-32/laion2b_s34b_b79k' → ('ViT-B-32', 'laion2b_s34b_b79k')."""
+    architecture, _, tag = name.removeprefix("open_clip:").rpartition("/")
+    if not architecture or not tag:
+        raise ModelNotFound(f"{name!r} names no pretrained tag: write open_clip:<architecture>/<tag>")
+    return architecture, tag
+
+
+def folder_digest(folder: Path) -> str:
+    """16 hex digits over the names and bytes of a model folder's files (cards and dot files left out)."""
+    found = sorted(f for f in folder.rglob("*") if f.is_file() and _counts(f.relative_to(folder)))
+    stats = tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in found)
+    return _files_digest(str(folder), stats)
+
+
+def _counts(path: Path) -> bool:
+    return path.suffix.lower() not in (".md", ".txt~", ".png") and not any(
+        p.startswith(".") for p in path.parts
+    )
+
+
+@lru_cache(maxsize=64)
+def _files_digest(folder: str, stats: tuple[tuple[str, int, int], ...]) -> str:
+    whole = hashlib.sha256()
+    for name, _, _ in stats:
+        with open(name, "rb") as file:
+            part = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update(f"{Path(name).relative_to(folder).as_posix()}\x1f{part}\n".encode())
+    return whole.hexdigest()[:16]
+
+
+def _hub_digest(model: str) -> str:
+    """A local folder by its bytes; a hub's model by the commit of its snapshot in the local cache."""
+    if Path(model).is_dir():
+        return folder_digest(Path(model))
+    cache = Path(
+        os.environ.get("HF_HUB_CACHE")
+        or Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser() / "hub"
+    ).expanduser()
+    reference = cache / f"models--{model.replace('/', '--')}" / "refs" / "main"
+    if not reference.is_file():
+        raise ModelNotFound(
+            f"{model!r} is no folder here and not in the Hugging Face cache {cache}: fetch it once with "
+            f"`hf download {model}` on a machine with a network, or name a local folder"
+        )
+    return digest_of((model, reference.read_text().strip()))
+
+
+def _with_files(folder: Path, *names: str) -> Path:
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise ModelNotFound(
+            f"the model folder {folder} lacks {' and '.join(missing)}: a model needs {' and '.join(names)} in it"
+        )
+    return folder

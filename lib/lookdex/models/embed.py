@@ -1,0 +1,161 @@
+"""Embedders: photos (and texts) in, unit vectors out. One implementation, open_clip's, for every model.
+
+The same object embeds what is indexed and what is asked, so the two cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.transforms.v2 import functional as tv
+
+from lookdex.errors import BadQuery, ModelNotFound
+from lookdex.models.device import open_device, precision
+from lookdex.models.digests import embedder_folder, open_clip_tag
+from lookdex.models.pixels import fit
+
+
+class Embedder(Protocol):
+    """Turns pictures and texts into vectors of one space.
+
+    embed_images: uint8 RGB (H, W, 3) pictures of any sizes → float32 (n, dim) of unit length.
+    embed_texts: the same for texts; raises BadQuery when the model has no text tower.
+    """
+
+    name: str
+    dim: int
+
+    def embed_images(self, images: Sequence[np.ndarray]) -> np.ndarray: ...
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray: ...
+
+
+def load_embedder(name: str, *, device: str = "cpu") -> Embedder:
+    """Load an embedder.
+
+    name: 'lookdex-tiny' (shipped); 'hf-hub:<org>/<model>'; 'open_clip:<architecture>/<pretrained tag>'; or
+    a folder laid out as open_clip's hub lays it out (`open_clip_config.json`, `open_clip_model.safetensors`).
+
+    Raises:
+        ModelNotFound, DeviceUnavailable, ConfigError.
+    """
+    return OpenClipEmbedder(name, open_device(device))
+
+
+class OpenClipEmbedder:
+    """An open_clip model with its own preprocessing (size, mean, std, resize mode)."""
+
+    def __init__(self, name: str, device: torch.device) -> None:
+        import open_clip
+
+        self.name, self._device = name, device
+        schema, tag, self._extra = _source(name)
+        quiet = logging.getLogger()
+        level = quiet.level
+        quiet.setLevel(max(level, logging.ERROR))  # open_clip tells its life story to the root logger
+        try:
+            model = open_clip.create_model(
+                schema, pretrained=tag, precision="fp32", device="cpu", require_pretrained=True
+            )
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ModelNotFound(
+                f"the embedder {name!r} could not be loaded: {_first_line(error)}. Without a network (or with "
+                "HF_HUB_OFFLINE=1) fetch it once elsewhere and name its folder, or use lookdex-tiny"
+            ) from error
+        finally:
+            quiet.setLevel(level)
+        self._schema = schema
+        self._tokenizer: Callable[[list[str]], Tensor] | None = None
+        self._model = model.eval().to(device=device, memory_format=torch.channels_last)
+        self._cfg: dict[str, Any] = open_clip.get_model_preprocess_cfg(model)
+        size = self._cfg.get("size", 224)
+        self._size: tuple[int, int] = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+        self._mean = torch.tensor(self._cfg["mean"], device=device).view(1, 3, 1, 1)
+        self._std = torch.tensor(self._cfg["std"], device=device).view(1, 3, 1, 1)
+        with torch.inference_mode():
+            self.dim = int(self._encode_image(torch.zeros(1, 3, *self._size, device=device)).shape[1])
+
+    def embed_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        if not len(images):
+            return np.zeros((0, self.dim), np.float32)
+        pixels = np.stack([self._prepare(image) for image in images])
+        with torch.inference_mode(), precision(self._device):
+            batch = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float() / 255
+            return _unit(self._encode_image((batch - self._mean) / self._std))
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        import open_clip
+
+        if not hasattr(self._model, "encode_text") or self._extra.get("text") is False:
+            raise BadQuery(
+                f"the embedder {self.name} knows no texts: ask with a photo, or use a model with a text tower"
+            )
+        if not len(texts):
+            return np.zeros((0, self.dim), np.float32)
+        if self._tokenizer is None:
+            self._tokenizer = open_clip.get_tokenizer(self._schema)
+        prepared = [text.lower() for text in texts] if self._extra.get("lower_case") else list(texts)
+        with torch.inference_mode(), precision(self._device):
+            return _unit(self._model.encode_text(self._tokenizer(prepared).to(self._device)))
+
+    def _encode_image(self, pixels: Tensor) -> Tensor:
+        return self._model.encode_image(pixels.contiguous(memory_format=torch.channels_last))
+
+    def _prepare(self, image: np.ndarray) -> np.ndarray:
+        """One picture → uint8 (size, size, 3), as the model's own preprocessing resizes it."""
+        mode = self._cfg.get("resize_mode", "shortest")
+        if mode == "longest":
+            return fit(image, self._size, int(self._cfg.get("fill_color", 0)), centred=True)[0]
+        how = tv.InterpolationMode(self._cfg.get("interpolation", "bicubic").replace("random", "bicubic"))
+        tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+        if mode == "squash":
+            tensor = tv.resize(tensor, list(self._size), interpolation=how, antialias=True)
+        else:
+            scale = max(self._size[0] / tensor.shape[1], self._size[1] / tensor.shape[2])
+            whole = [max(s, round(n * scale)) for s, n in zip(self._size, tensor.shape[1:], strict=True)]
+            tensor = tv.center_crop(
+                tv.resize(tensor, whole, interpolation=how, antialias=True), list(self._size)
+            )
+        return tensor.permute(1, 2, 0).numpy()
+
+
+def _source(name: str) -> tuple[str, str | None, dict[str, Any]]:
+    """An embedder's name → open_clip's name for it, its tag, and lookdex's own settings for it."""
+    if name.startswith("hf-hub:"):
+        return name, None, {}
+    if name.startswith("open_clip:"):
+        architecture, tag = open_clip_tag(name)
+        _check_tag(architecture, tag)
+        return architecture, tag, {}
+    folder = Path(embedder_folder(name))
+    if not any(folder.glob("open_clip_*.safetensors")) and not any(folder.glob("open_clip_*.bin")):
+        raise ModelNotFound(
+            f"the model folder {folder} has no weights: put open_clip_model.safetensors into it"
+        )
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    return f"local-dir:{folder}", None, config.get("lookdex_cfg", {})
+
+
+def _check_tag(architecture: str, tag: str) -> None:
+    import open_clip
+
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    if tag not in tags and not Path(tag).is_file():
+        known = ", ".join(tags) if tags else "none: open_clip.list_models() names the architectures"
+        raise ModelNotFound(f"open_clip has no weights {tag!r} for {architecture!r}; it has {known}")
+
+
+def _unit(vectors: Tensor) -> np.ndarray:
+    return F.normalize(vectors.float(), dim=-1).cpu().numpy()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,67 @@
+"""The network of the shipped detector: torchvision's FCOS over timm's EfficientNet-Lite0 features."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import timm
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection import FCOS
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.fcos import FCOSHead
+from torchvision.ops import FeaturePyramidNetwork
+
+TRUNK = "tf_efficientnet_lite0"
+STRIDES = (8, 16, 32)
+MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3
+
+
+class LitePyramid(nn.Module):
+    """EfficientNet-Lite0's features at strides 8, 16 and 32 (P3–P5), `channels` wide each."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.trunk = timm.create_model(TRUNK, features_only=True, out_indices=(2, 3, 4), pretrained=False)
+        self.pyramid = FeaturePyramidNetwork(self.trunk.feature_info.channels(), channels)
+        self.out_channels = channels
+
+    def forward(self, pixels: Tensor) -> OrderedDict[str, Tensor]:
+        features = self.trunk(pixels)
+        return self.pyramid(OrderedDict((str(i), f) for i, f in enumerate(features)))
+
+
+def lookdex_fcos_lite0(num_classes: int, channels: int = 64, convs: int = 2, **arguments: object) -> FCOS:
+    """An untrained FCOS for `num_classes` labels 0 … n-1 (there is no background label)."""
+    head = FCOSHead(channels, 1, num_classes, num_convs=convs)
+    anchors = AnchorGenerator(tuple((s,) for s in STRIDES), ((1.0,),) * len(STRIDES))
+    model = FCOS(
+        LitePyramid(channels),
+        num_classes,
+        image_mean=list(MEAN),
+        image_std=list(STD),
+        anchor_generator=anchors,
+        head=head,
+        **arguments,
+    )
+    keep_size(model)
+    return model
+
+
+def keep_size(model: nn.Module) -> None:
+    """Stop a torchvision detector from resizing: photos come on canvases already."""
+
+    def as_it_is(
+        image: Tensor, target: dict[str, Tensor] | None = None
+    ) -> tuple[Tensor, dict[str, Tensor] | None]:
+        return image, target
+
+    model.transform.resize = as_it_is
+
+
+def stack(images: list, device: torch.device | str = "cpu") -> Tensor:
+    """uint8 (H, W, 3) photos of one shape → float32 (n, 3, H, W) in 0 … 1, channels last in memory."""
+    import numpy as np
+
+    pixels = torch.from_numpy(np.stack(images)).to(device)
+    return pixels.permute(0, 3, 1, 2).float().div_(255)

@@ -1,0 +1,50 @@
+"""From photos to model inputs of few fixed shapes.
+
+oneDNN keeps a compiled kernel for every input shape it meets, so photos of a thousand sizes would
+grow its cache without end: every photo is fitted onto one of a model's few canvases instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+Canvas = tuple[int, int]  # height, width
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """How a photo lies on its canvas: canvas pixel = photo pixel × scale + (left, top)."""
+
+    canvas: Canvas
+    scale: float
+    left: int = 0
+    top: int = 0
+
+
+def choose_canvas(size: tuple[int, ...], canvases: Sequence[Canvas]) -> Canvas:
+    """The canvas on which a photo of this size (height, width …) is drawn largest; the smaller one of equals."""
+    height, width = size[:2]
+    return max(canvases, key=lambda c: (round(min(c[0] / height, c[1] / width), 6), -c[0] * c[1]))
+
+
+def fit(
+    image: np.ndarray, canvas: Canvas, fill: int, *, centred: bool = False
+) -> tuple[np.ndarray, Placement]:
+    """Draw a uint8 (H, W, 3) photo as large as fits on a canvas filled with one grey, keeping its shape.
+
+    The photo lies at the top left, or in the middle when `centred`.
+    """
+    height, width = image.shape[:2]
+    scale = min(canvas[0] / height, canvas[1] / width)
+    h, w = max(1, round(height * scale)), max(1, round(width * scale))
+    if (h, w) != (height, width):
+        smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        image = cv2.resize(image, (w, h), interpolation=smooth)
+    top, left = ((canvas[0] - h) // 2, (canvas[1] - w) // 2) if centred else (0, 0)
+    out = np.full((*canvas, 3), fill, np.uint8)
+    out[top : top + h, left : left + w] = image
+    return out, Placement(canvas, scale, left, top)

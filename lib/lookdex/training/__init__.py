@@ -1,0 +1,1 @@
+"""How lookdex-tiny is trained: data, losses, loops and measures. Not needed to run lookdex."""

@@ -1,0 +1,75 @@
+"""Random views of a photo."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+SEEN = 0.35  # an object of which less than this share is left in the view is no object of it
+
+
+def recolour(image: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
+    """Another exposure, contrast, white balance, and sometimes blur, noise or a poor JPEG. uint8 in and out."""
+    gain = np.exp(rng.normal(0, 0.12 * strength)) * np.exp(rng.normal(0, 0.04 * strength, 3))
+    gamma = np.exp(rng.normal(0, 0.15 * strength))
+    offset = rng.normal(0, 8 * strength)
+    steps = np.arange(256, dtype=np.float32)[:, None] / 255
+    table = np.clip(255 * steps**gamma * gain + offset, 0, 255).astype(np.uint8)
+    image = cv2.LUT(image, table[:, None, :])
+    if rng.random() < 0.3:
+        grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        share = float(rng.uniform(-0.25, 0.35)) * strength
+        image = cv2.addWeighted(image, 1 - share, grey, share, 0)
+    if rng.random() < 0.15:
+        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.2)))
+    if rng.random() < 0.15:
+        quality = int(rng.integers(30, 80))
+        data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
+    return image
+
+
+def window(
+    image: np.ndarray, boxes: np.ndarray, canvas: tuple[int, int], whole: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A random zoom into (or out of) a photo, drawn on a canvas (height, width).
+
+    whole: the scale at which inference would see the photo; the view's scale lies around it.
+
+    Returns the uint8 view, its boxes float32 (m, 4), and the indexes (m,) of the boxes that are left.
+    """
+    height, width = image.shape[:2]
+    high, wide = canvas
+    scale = whole * float(np.exp(rng.uniform(np.log(0.6), np.log(1.25))))
+    stretch = float(np.exp(rng.normal(0, 0.06)))
+    sx, sy = scale * stretch, scale / stretch
+
+    def place(room: float) -> float:  # room left on the canvas, or (negative) hidden beyond it
+        return float(rng.uniform(min(room, 0), max(room, 0)))
+
+    left, top = place(wide - width * sx), place(high - height * sy)
+    x0, y0 = max(0, int(-left / sx)), max(0, int(-top / sy))
+    x1, y1 = min(width, int((wide - left) / sx)), min(height, int((high - top) / sy))
+    left, top = max(0, round(x0 * sx + left)), max(0, round(y0 * sy + top))
+    w, h = min(wide - left, max(1, round((x1 - x0) * sx))), min(high - top, max(1, round((y1 - y0) * sy)))
+    view = np.full((high, wide, 3), 127 if rng.random() < 0.7 else int(rng.integers(256)), np.uint8)
+    part = cv2.resize(
+        image[y0:y1, x0:x1], (w, h), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
+    view[top : top + h, left : left + w] = part
+    kept = np.arange(len(boxes))
+    if len(boxes):
+        moved = (boxes - (x0, y0, x0, y0)) * (sx, sy, sx, sy) + (left, top, left, top)
+        inside = np.clip(moved, (left, top, left, top), (left + w, top + h, left + w, top + h))
+        share = _area(inside) / np.maximum(_area(moved), 1e-6)
+        sides = (inside[:, 2:] - inside[:, :2]).min(axis=1)
+        kept = np.flatnonzero((share >= SEEN) & (sides >= 3))
+        boxes = inside[kept].astype(np.float32)
+    if rng.random() < 0.5:
+        view = np.ascontiguousarray(view[:, ::-1])
+        boxes = np.stack([wide - boxes[:, 2], boxes[:, 1], wide - boxes[:, 0], boxes[:, 3]], 1)
+    return view, boxes.astype(np.float32).reshape(-1, 4), kept
+
+
+def _area(boxes: np.ndarray) -> np.ndarray:
+    return np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)

@@ -1,0 +1,165 @@
+"""What a step of the embedder's training sees: pairs of views of one thing, with labels and captions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lookdex.records import CATEGORIES
+from lookdex.sample import Product, make_product
+from lookdex.training import rendered, sources
+from lookdex.training.crops import Crops, Place
+
+LABELS = tuple(sources.LABEL_CATEGORY)
+# Names in captions where the label itself is not how people write it.
+_WORDS = {"Longsleeve": "long sleeve top", "Undershirt": "tank top", "Outwear": "jacket", "Body": "bodysuit"}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """2n pictures: i and i + n show one thing.
+
+    pixels: uint8 (2n, size, size, 3). thing: int64 (2n,), equal for equal things. label: the garment
+    label's number, or -1. category: the category's number. weight: of the pair in the pair loss.
+    """
+
+    pixels: np.ndarray
+    thing: np.ndarray
+    label: np.ndarray
+    category: np.ndarray
+    weight: np.ndarray
+    captions: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """How many pairs of each source are in a batch."""
+
+    rendered: int = 14
+    garments: int = 10
+    street: int = 4
+    categories: int = 2  # rendered pairs come from so many categories: their neighbours are their negatives
+
+
+class Pairs:
+    """Draws batches. The rendered folder may still be growing: `refresh` looks again."""
+
+    def __init__(
+        self, data: Path, folder: Path, seed: int, crops: Crops, mix: Mix, rng: np.random.Generator
+    ) -> None:
+        self._folder, self._seed, self._crops, self._mix, self._rng = folder, seed, crops, mix, rng
+        self._garments, _ = sources.garments(data / "clothing")
+        by_label: dict[str, list[int]] = defaultdict(list)
+        for i, garment in enumerate(self._garments):
+            by_label[garment.label].append(i)
+        counts = {label: len(found) for label, found in by_label.items()}
+        odds = np.array(
+            [counts[g.label] ** -0.5 for g in self._garments]
+        )  # rare labels more often, not equally
+        self._garment_odds = odds / odds.sum()
+        self._street = [
+            (Place.of(s.path, box), category, tag)
+            for s in sources.street(data / "ccp")[0]
+            for box, category, tag in zip(s.boxes, s.labels, s.tags, strict=True)
+        ]
+        self._products: dict[str, Product] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        catalogue, looks = rendered.load(self._folder)
+        places: dict[str, tuple[list[Place], list[Place]]] = defaultdict(lambda: ([], []))
+        for side, scenes in enumerate((catalogue, looks)):
+            for scene in scenes:
+                for box, product in zip(scene.boxes, scene.product_ids, strict=True):
+                    if product:
+                        places[product][side].append(Place.of(scene.path, box))
+        self._places = {k: v for k, v in places.items() if v[0] and len(v[0]) + len(v[1]) > 1}
+        self._by_category: dict[str, list[str]] = defaultdict(list)
+        for product_id in self._places:
+            if product_id not in self._products:
+                self._products[product_id] = make_product(self._seed, int(product_id[1:]))
+            self._by_category[self._products[product_id].category].append(product_id)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def batch(self) -> Batch:
+        first, second, thing, label, category, weight, captions = [], [], [], [], [], [], []
+        for product_id in self._some_products():
+            a, b = self._two_places(product_id)
+            product = self._products[product_id]
+            first.append(self._crops.draw(a, real=False))
+            second.append(self._crops.draw(b, real=False))
+            thing.append(int(product_id[1:]))
+            label.append(-1)
+            category.append(CATEGORIES.index(product.category))
+            weight.append(1.0)
+            captions.append(self._caption(product))
+        for i in self._rng.choice(
+            len(self._garments), self._mix.garments, replace=False, p=self._garment_odds
+        ):
+            garment = self._garments[i]
+            place = Place(garment.path)
+            first.append(self._crops.draw(place, real=True, strength=0.7))
+            second.append(self._crops.draw(place, real=True, strength=0.7))
+            thing.append(10_000_000 + int(i))
+            label.append(LABELS.index(garment.label))
+            category.append(CATEGORIES.index(garment.category))
+            weight.append(0.4)
+            captions.append(_WORDS.get(garment.label, garment.label).lower())
+        for i in self._rng.choice(len(self._street), self._mix.street, replace=False):
+            place, name, tag = self._street[i]
+            first.append(self._crops.draw(place, real=True, strength=0.7))
+            second.append(self._crops.draw(place, real=True, strength=0.7))
+            thing.append(20_000_000 + int(i))
+            label.append(-1)
+            category.append(CATEGORIES.index(name))
+            weight.append(0.4)
+            captions.append(tag if self._rng.random() < 0.7 else name)
+        return Batch(
+            np.stack([*first, *second]),
+            np.array(thing * 2),
+            np.array(label * 2),
+            np.array(category * 2),
+            np.array(weight * 2, np.float32),
+            captions * 2,
+        )
+
+    def _some_products(self) -> list[str]:
+        rng = self._rng
+        names = sorted(self._by_category)
+        # Large categories are harder (more look-alikes) and more often asked for.
+        odds = np.array([len(self._by_category[name]) ** 0.7 for name in names])
+        chosen = rng.choice(
+            len(names), min(self._mix.categories, len(names)), replace=False, p=odds / odds.sum()
+        )
+        each = self._mix.rendered // len(chosen)
+        found: list[str] = []
+        for k in chosen:
+            pool = self._by_category[names[k]]
+            found += [pool[i] for i in rng.choice(len(pool), min(each, len(pool)), replace=False)]
+        return found
+
+    def _two_places(self, product_id: str) -> tuple[Place, Place]:
+        rng = self._rng
+        catalogue, looks = self._places[product_id]
+        a = catalogue[rng.integers(len(catalogue))]
+        others = (
+            looks
+            if looks and (rng.random() < 0.75 or len(catalogue) < 2)
+            else [p for p in catalogue if p != a]
+        )
+        b = others[rng.integers(len(others))] if others else a
+        if rng.random() < 0.15:
+            a = Place(a.path)  # the whole photo is indexed too
+        return a, b
+
+    def _caption(self, product: Product) -> str:
+        kind = self._rng.random()
+        if kind < 0.5:
+            return product.title.lower()
+        noun = product.category if kind < 0.7 else product.cut.style.lower()
+        return f"{product.colour} {noun}"

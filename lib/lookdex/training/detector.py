@@ -1,0 +1,184 @@
+"""Train the shipped detector on street photos with boxes, rendered photos, and garments on plain grounds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from lookdex.models.detect import Limits, TorchvisionDetector, build
+from lookdex.models.fcos import stack
+from lookdex.models.pixels import choose_canvas
+from lookdex.records import CATEGORIES
+from lookdex.training import rendered, sources
+from lookdex.training.augment import recolour, window
+from lookdex.training.loop import Average, Run, freeze_early, freeze_statistics, imagenet_trunk, one_cycle
+from lookdex.training.measure import DetectionScore, in_batches, score_detections
+from lookdex.training.records import Scene
+
+CONFIG = {
+    "builder": "lookdex_fcos_lite0",
+    "arguments": {"num_classes": len(CATEGORIES), "channels": 64, "convs": 2},
+    "labels": list(CATEGORIES),
+    "canvases": [[416, 288], [288, 416], [352, 352]],
+    "fill": 127,
+    "min_score": 0.35,
+}
+# Training draws smaller windows of the photo at about the scale of inference: cheaper, and small
+# things keep their pixels.
+WINDOWS = ((320, 224), (256, 256), (224, 320))
+WINDOW_ODDS = (0.65, 0.25, 0.10)
+SOURCE_ODDS = {"street": 0.45, "looks": 0.25, "catalogue": 0.20, "garments": 0.10}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """out: where the model goes. run: checkpoints and curves. minutes: of training time."""
+
+    out: Path
+    run: Path
+    data: Path
+    rendered: Path
+    held: Path
+    minutes: float = 45
+    batch: int = 12
+    rate: float = 1.5e-3
+    export_every: float = 600
+    resume: bool = False
+    seed: int = 0
+
+
+class Sampler:
+    """Draws augmented training photos from the sources; the rendered folder may still be growing."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._rng = np.random.default_rng(settings.seed)
+        self._rendered = settings.rendered
+        garments, _ = sources.garments(settings.data / "clothing")
+        self._scenes = {
+            "street": sources.street(settings.data / "ccp")[0],
+            "garments": sources.boxed_garments(garments),
+            "catalogue": [],
+            "looks": [],
+        }
+        self.refresh()
+
+    def refresh(self) -> None:
+        self._scenes["catalogue"], self._scenes["looks"] = rendered.load(self._rendered)
+
+    def counts(self) -> dict[str, int]:
+        return {name: len(scenes) for name, scenes in self._scenes.items()}
+
+    def batch(self, size: int) -> tuple[torch.Tensor, list[dict[str, torch.Tensor]]]:
+        canvas = WINDOWS[self._rng.choice(len(WINDOWS), p=WINDOW_ODDS)]
+        drawn = [self._draw(canvas) for _ in range(size)]
+        return stack([view for view, _ in drawn]), [target for _, target in drawn]
+
+    def _draw(self, canvas: tuple[int, int]) -> tuple[np.ndarray, dict[str, torch.Tensor]]:
+        rng = self._rng
+        names = [n for n in SOURCE_ODDS if self._scenes[n]]
+        odds = np.array([SOURCE_ODDS[n] for n in names])
+        name = names[rng.choice(len(names), p=odds / odds.sum())]
+        scene = self._scenes[name][rng.integers(len(self._scenes[name]))]
+        half = name == "looks"  # 960 pixels high: twice what any window shows
+        image, boxes = sources.read(scene.path, half), scene.boxes / (2 if half else 1)
+        h, w = image.shape[:2]
+        full = choose_canvas((h, w), CONFIG["canvases"])  # type: ignore[arg-type]
+        view, boxes, kept = window(image, boxes, canvas, min(full[0] / h, full[1] / w), rng)
+        labels = torch.tensor([CATEGORIES.index(scene.labels[i]) for i in kept], dtype=torch.int64)
+        return recolour(view, rng), {"boxes": torch.from_numpy(boxes), "labels": labels}
+
+
+def train(settings: Settings) -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(settings.seed)
+    run = Run(settings.run, settings.minutes)
+    sampler = Sampler(settings)
+    print(f"photos: {sampler.counts()}", flush=True)
+    model = build(CONFIG, settings.out)
+    imagenet_trunk(model.backbone.trunk)
+    freeze_early(model.backbone.trunk)
+    model = model.to(memory_format=torch.channels_last)
+    trunk = [p for p in model.backbone.trunk.parameters() if p.requires_grad]
+    new = [*model.backbone.pyramid.parameters(), *model.head.parameters()]
+    optimizer = torch.optim.AdamW(
+        [{"params": trunk, "share": 0.4}, {"params": new, "share": 1.0}], lr=settings.rate, weight_decay=0.02
+    )
+    states = run.resume() if settings.resume else None
+    if states:
+        model.load_state_dict(states["model"])
+        optimizer.load_state_dict(states["optimizer"])
+    average = Average(model)
+    if states:
+        average.values = states["average"]
+    exported = run.seconds
+    while run.progress < 1:
+        model.train()
+        freeze_statistics(model)
+        pixels, targets = sampler.batch(settings.batch)
+        losses = model(list(pixels), targets)
+        optimizer.zero_grad(set_to_none=True)
+        sum(losses.values()).backward()
+        nn.utils.clip_grad_norm_([*trunk, *new], 8.0)
+        for group in optimizer.param_groups:
+            group["lr"] = settings.rate * group["share"] * one_cycle(run.progress)
+        optimizer.step()
+        run.advance(settings.batch, {k.split("_")[-1]: float(v.detach()) for k, v in losses.items()})
+        average.update(model, run.step)
+        if run.due(120):
+            run.save(model=model.state_dict(), optimizer=optimizer.state_dict(), average=average.values)
+            sampler.refresh()
+        if run.seconds - exported > settings.export_every:
+            exported = run.seconds
+            export(average.values, settings.out)
+            report(settings, run, photos=40)
+    run.save(model=model.state_dict(), optimizer=optimizer.state_dict(), average=average.values)
+    export(average.values, settings.out)
+    report(settings, run, photos=200)
+
+
+def export(values: dict[str, torch.Tensor], out: Path) -> None:
+    """Write weights in float16, and the configuration that is not there yet."""
+    out.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        k: (v.half() if v.is_floating_point() else v).contiguous()
+        for k, v in values.items()
+        if not k.endswith("num_batches_tracked")
+    }
+    save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
+    if not (out / "config.json").exists():
+        (out / "config.json").write_text(json.dumps(CONFIG, indent=1) + "\n")
+
+
+def measure(folder: Path, scenes: list[Scene], min_score: float) -> DetectionScore:
+    """Score a model folder on photos, through the same code that runs in production."""
+    detector = TorchvisionDetector.load(f"torchvision:{folder}", torch.device("cpu"), Limits(0.05, 0.6, 40))
+    detected = []
+    for batch in in_batches(scenes, 8):
+        detected += detector.detect([sources.read(scene.path) for scene in batch])
+    return score_detections(scenes, detected, min_score)
+
+
+def held_out(settings: Settings) -> dict[str, list[Scene]]:
+    catalogue, looks = rendered.load(settings.held)
+    return {"street": sources.street(settings.data / "ccp")[1], "looks": looks, "catalogue": catalogue}
+
+
+def report(settings: Settings, run: Run, photos: int) -> None:
+    config = json.loads((settings.out / "config.json").read_text())
+    for name, scenes in held_out(settings).items():
+        if not scenes:
+            continue
+        score = measure(settings.out, scenes[:photos], config["min_score"])
+        parts = {k: [round(v[0], 3), round(v[1], 3), v[2]] for k, v in score.by_category.items()}
+        run.log("held", source=name, ap50=score.ap50, found=score.found, wrong=score.wrong, categories=parts)
+        print(
+            f"held-out {name}: AP50 {score.ap50:.3f}, found {score.found:.3f}, wrong {score.wrong:.2f} a photo; "
+            + "  ".join(f"{k} {v[0]:.2f}/{v[1]:.2f}" for k, v in parts.items()),
+            flush=True,
+        )

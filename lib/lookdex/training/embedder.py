@@ -1,0 +1,214 @@
+"""Train the shipped embedder: an open_clip model whose image tower is EfficientNet-Lite0.
+
+Three losses together: pairs (two views of one product are nearer than any other thing, with a memory
+of earlier batches as further things), classes (the garment labels and the categories, by a cosine
+classifier), and captions (CLIP's, where several pictures may share a caption).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lookdex.models.fcos import MEAN, STD, TRUNK
+from lookdex.records import CATEGORIES
+from lookdex.training.batches import LABELS, Batch, Mix, Pairs
+from lookdex.training.crops import Crops
+from lookdex.training.loop import Average, Run, freeze_early, freeze_statistics, imagenet_trunk, one_cycle
+from lookdex.training.measure_embedder import report
+
+SIZE, DIM, MARGIN, CONTEXT = 192, 256, 0.05, 20
+CONFIG = {
+    "model_cfg": {
+        "embed_dim": DIM,
+        "vision_cfg": {
+            "timm_model_name": TRUNK,
+            "timm_model_pretrained": False,
+            "timm_pool": "",
+            "timm_proj": "linear",
+            "image_size": SIZE,
+        },
+        "text_cfg": {"context_length": CONTEXT, "vocab_size": 49408, "width": 64, "heads": 4, "layers": 2},
+        "custom_text": True,
+    },
+    "preprocess_cfg": {
+        "size": SIZE,
+        "mean": list(MEAN),
+        "std": list(STD),
+        "interpolation": "bicubic",
+        "resize_mode": "longest",
+        "fill_color": 255,
+    },
+    "lookdex_cfg": {"crop_margin": MARGIN, "lower_case": True},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """out: where the model goes. run: checkpoints and curves. minutes: of training time."""
+
+    out: Path
+    run: Path
+    data: Path
+    rendered: Path
+    rendered_seed: int
+    held: Path
+    minutes: float = 45
+    rate: float = 1.2e-3
+    export_every: float = 900
+    resume: bool = False
+    seed: int = 0
+
+
+class Heads(nn.Module):
+    """What only the training needs: classifiers and temperatures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.labels = nn.Parameter(torch.randn(len(LABELS), DIM) * 0.02)
+        self.categories = nn.Parameter(torch.randn(len(CATEGORIES), DIM) * 0.02)
+        self.scale = nn.Parameter(torch.tensor(2.7))  # exp: 15
+
+    def classes(self, z: Tensor, batch: Batch) -> Tensor:
+        """Cross-entropy over the garment labels (where there is one) and over the categories."""
+        label, category = torch.from_numpy(batch.label), torch.from_numpy(batch.category)
+        scale = self.scale.exp().clamp(max=40)
+        loss = 0.5 * F.cross_entropy(scale * z @ F.normalize(self.categories, dim=1).T, category)
+        known = label >= 0
+        if known.any():
+            loss = loss + F.cross_entropy(
+                scale * z[known] @ F.normalize(self.labels, dim=1).T, label[known], label_smoothing=0.05
+            )
+        return loss
+
+
+class Memory:
+    """The vectors of the last batches: more things to be far from, at no cost (Wang et al., XBM, 2020)."""
+
+    def __init__(self, size: int = 1536) -> None:
+        self._size = size
+        self.vectors, self.things = torch.zeros(0, DIM), torch.zeros(0, dtype=torch.int64)
+
+    def add(self, vectors: Tensor, things: Tensor) -> None:
+        self.vectors = torch.cat([vectors.detach(), self.vectors])[: self._size]
+        self.things = torch.cat([things, self.things])[: self._size]
+
+
+def pair_loss(z: Tensor, batch: Batch, memory: Memory, temperature: float = 0.07) -> Tensor:
+    """InfoNCE: each view finds the other view of its thing among the batch and the memory."""
+    n = len(z) // 2
+    thing = torch.from_numpy(batch.thing)
+    everything, things = torch.cat([z, memory.vectors]), torch.cat([thing, memory.things])
+    logits = z @ everything.T / temperature
+    partner = (torch.arange(2 * n) + n) % (2 * n)
+    same = thing[:, None] == things[None, :]
+    same[torch.arange(2 * n), partner] = False  # the one that counts; the same thing elsewhere does not
+    each = F.cross_entropy(logits.masked_fill(same, -1e4), partner, reduction="none")
+    weight = torch.from_numpy(batch.weight)
+    return (each * weight).sum() / weight.sum()
+
+
+def caption_loss(z: Tensor, texts: Tensor, which: Tensor, scale: Tensor) -> Tensor:
+    """CLIP's loss over distinct captions `texts` (m, dim); picture i has caption which[i]."""
+    logits = scale * z @ texts.T
+    to_text = F.cross_entropy(logits, which)
+    own = F.one_hot(which, len(texts)).float()
+    to_image = -(F.log_softmax(logits, dim=0) * own / own.sum(0)).sum(0).mean()
+    return (to_text + to_image) / 2
+
+
+def train(settings: Settings) -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(settings.seed)
+    run = Run(settings.run, settings.minutes)
+    rng = np.random.default_rng(settings.seed)
+    crops = Crops(MARGIN, SIZE, rng)
+    pairs = Pairs(settings.data, settings.rendered, settings.rendered_seed, crops, Mix(), rng)
+    print(f"{len(pairs)} rendered products", flush=True)
+    settings.out.mkdir(parents=True, exist_ok=True)
+    (settings.out / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=1) + "\n")
+    schema = f"local-dir:{settings.out}"
+    tokenizer = open_clip.get_tokenizer(schema)
+    model, heads, memory = open_clip.create_model(schema, load_weights=False), Heads(), Memory()
+    imagenet_trunk(model.visual.trunk)
+    freeze_early(model.visual.trunk)
+    nn.init.normal_(model.visual.head.proj.weight, std=1280**-0.5)
+    model = model.to(memory_format=torch.channels_last)
+    trunk = [p for p in model.visual.trunk.parameters() if p.requires_grad]
+    new = [*model.visual.head.parameters(), *model.text.parameters(), model.logit_scale, *heads.parameters()]
+    optimizer = torch.optim.AdamW(
+        [{"params": trunk, "share": 0.35}, {"params": new, "share": 1.0}], lr=settings.rate, weight_decay=0.02
+    )
+    average, words = Average(model, 0.98), torch.zeros(49408, dtype=torch.bool)
+    states = run.resume() if settings.resume else None
+    if states:
+        model.load_state_dict(states["model"])
+        heads.load_state_dict(states["heads"])
+        optimizer.load_state_dict(states["optimizer"])
+        average.values, words = states["average"], states["words"]
+    exported = run.seconds
+
+    def save() -> None:
+        run.save(
+            model=model.state_dict(), heads=heads.state_dict(), optimizer=optimizer.state_dict(),
+            average=average.values, words=words,
+        )  # fmt: skip
+
+    mean, std = torch.tensor(MEAN).view(1, 3, 1, 1), torch.tensor(STD).view(1, 3, 1, 1)
+    while run.progress < 1:
+        model.train()
+        freeze_statistics(model)
+        batch = pairs.batch()
+        pixels = (torch.from_numpy(batch.pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std
+        z = F.normalize(model.encode_image(pixels), dim=1)
+        captions = sorted(set(batch.captions))
+        tokens = tokenizer(captions)
+        words[tokens.flatten()] = True
+        texts = F.normalize(model.encode_text(tokens), dim=1)
+        which = torch.tensor([captions.index(caption) for caption in batch.captions])
+        losses = {
+            "pairs": pair_loss(z, batch, memory),
+            "classes": heads.classes(z, batch),
+            "captions": 0.5 * caption_loss(z, texts, which, model.logit_scale.exp().clamp(max=50)),
+        }
+        optimizer.zero_grad(set_to_none=True)
+        sum(losses.values()).backward()
+        nn.utils.clip_grad_norm_([*trunk, *new], 5.0)
+        for group in optimizer.param_groups:
+            group["lr"] = settings.rate * group["share"] * one_cycle(run.progress)
+        optimizer.step()
+        if run.step > 60:  # early vectors move too fast to remember
+            n = Mix().rendered
+            half = len(z) // 2
+            rows = torch.cat([torch.arange(n), torch.arange(half, half + n)])
+            memory.add(z[rows], torch.from_numpy(batch.thing)[rows])
+        run.advance(len(z), {k: float(v.detach()) for k, v in losses.items()})
+        average.update(model, run.step)
+        if run.due(120):
+            save()
+            pairs.refresh()
+        if run.seconds - exported > settings.export_every:
+            exported = run.seconds
+            export(average.values, words, settings.out)
+            report(settings.out, settings.data, settings.held, run, MARGIN, looks=40, garments=200)
+    save()
+    export(average.values, words, settings.out)
+    report(settings.out, settings.data, settings.held, run, MARGIN, looks=1000, garments=1000)
+
+
+def export(values: dict[str, Tensor], words: Tensor, out: Path) -> None:
+    """Write weights in float16; words that no caption had become zeros (neutral, and they pack well)."""
+    tensors = {k: (v.half() if v.is_floating_point() else v).contiguous().clone() for k, v in values.items()}
+    for name in tensors:
+        if name.endswith("token_embedding.weight"):
+            tensors[name][~words] = 0
+    tensors = {k: v for k, v in tensors.items() if not k.endswith("num_batches_tracked")}
+    save_file(tensors, out / "open_clip_model.safetensors", metadata={"format": "pt"})

@@ -1,0 +1,112 @@
+"""Real photos: Clothing Co-Parsing (boxes) and the Clothing dataset (labels), with what is held out."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lookdex.training.records import Garment, Scene
+
+NOT_LABELS = ("Not sure", "Other", "Skip")
+HELD_PHOTOS = 6  # every sixth street photo is held out
+HELD_SENDERS = 5  # every fifth sender is held out
+
+# The garment labels that are one lookdex category whatever the photo shows.
+LABEL_CATEGORY = {
+    "T-Shirt": "top", "Longsleeve": "top", "Shirt": "top", "Undershirt": "top", "Polo": "top", "Hoodie": "top",
+    "Body": "top", "Top": "top", "Blouse": "top", "Pants": "pants", "Shorts": "shorts", "Dress": "dress",
+    "Shoes": "shoes", "Outwear": "outerwear", "Blazer": "outerwear", "Skirt": "skirt", "Hat": "hat",
+}  # fmt: skip
+
+
+def street(root: Path) -> tuple[list[Scene], list[Scene]]:
+    """Street photos with boxes from `root` (COCO `boxes.json`): (to train on, held out)."""
+    data = json.loads((root / "boxes.json").read_text())
+    names = {c["id"]: c["name"] for c in data["categories"]}
+    objects: dict[int, list[dict]] = {image["id"]: [] for image in data["images"]}
+    for annotation in data["annotations"]:
+        objects[annotation["image_id"]].append(annotation)
+    train: list[Scene] = []
+    held: list[Scene] = []
+    for number, image in enumerate(data["images"]):
+        found = objects[image["id"]]
+        boxes = np.array([o["bbox"] for o in found], np.float32).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        scene = Scene(
+            root / "photos" / image["file_name"],
+            boxes,
+            tuple(names[o["category_id"]] for o in found),
+            tuple(o.get("tag") or names[o["category_id"]] for o in found),
+            ("",) * len(found),
+        )
+        (held if number % HELD_PHOTOS == 0 else train).append(scene)
+    return train, held
+
+
+def garments(root: Path) -> tuple[list[Garment], list[Garment]]:
+    """Single-garment photos from `root` (`items.csv`): (to train on, those of held-out senders)."""
+    train: list[Garment] = []
+    held: list[Garment] = []
+    with (root / "items.csv").open() as lines:
+        for row in csv.DictReader(lines):
+            if row["label"] in NOT_LABELS:
+                continue
+            garment = Garment(
+                root / "images" / f"{row['image']}.jpg",
+                row["label"],
+                row["sender_id"],
+                LABEL_CATEGORY[row["label"]],
+            )
+            (held if int(row["sender_id"]) % HELD_SENDERS == 0 else train).append(garment)
+    return train, held
+
+
+def read(path: Path, half: bool = False) -> np.ndarray:
+    """A JPEG as uint8 RGB (H, W, 3); at half its size, which is faster, when `half`."""
+    image = cv2.imread(str(path), cv2.IMREAD_REDUCED_COLOR_2 if half else cv2.IMREAD_COLOR)
+    if image is None:
+        raise FileNotFoundError(f"{path} is missing or no image")
+    return np.ascontiguousarray(image[:, :, ::-1])
+
+
+def plain_box(image: np.ndarray) -> np.ndarray | None:
+    """The box of the one thing on a plain ground, float32 (4,), or None where the ground is not plain.
+
+    The ground's colour is the median of the photo's border; the thing is the largest region that
+    differs from it. Sound only where the border is of one colour and the thing stays inside it.
+    """
+    height, width = image.shape[:2]
+    scale = 96 / max(height, width)
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)
+    edge = np.concatenate([lab[:3].reshape(-1, 3), lab[:, :3].reshape(-1, 3), lab[:, -3:].reshape(-1, 3)])
+    ground = np.median(edge, axis=0)
+    far = np.linalg.norm((edge - ground) * (0.7, 1, 1), axis=1)
+    if np.quantile(far, 0.8) > 12:
+        return None
+    differs = np.linalg.norm((lab - ground) * (0.7, 1, 1), axis=2) > max(
+        16.0, 2.5 * float(np.quantile(far, 0.8))
+    )
+    differs = cv2.morphologyEx(differs.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    count, _, stats, _ = cv2.connectedComponentsWithStats(differs)
+    if count < 2:
+        return None
+    x, y, w, h, area = stats[1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))]
+    touches = sum((x <= 1, y <= 1, x + w >= small.shape[1] - 1, y + h >= small.shape[0] - 1))
+    if touches > 1 or area < 0.1 * differs.size or area < 0.4 * w * h or w * h > 0.95 * differs.size:
+        return None
+    return np.array([x, y, x + w, y + h], np.float32) / scale
+
+
+def boxed_garments(found: list[Garment]) -> list[Scene]:
+    """The garments on plain grounds, as photos with one box."""
+    scenes = []
+    for garment in found:
+        box = plain_box(read(garment.path))
+        if box is not None:
+            scenes.append(Scene(garment.path, box[None], (garment.category,), (garment.label,), ("",)))
+    return scenes
