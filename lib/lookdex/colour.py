@@ -39,7 +39,9 @@ def _lab(rgb: np.ndarray) -> np.ndarray:
     return cv2.cvtColor((rgb.reshape(1, -1, 3) / 255).astype(np.float32), cv2.COLOR_RGB2LAB)[0]
 
 
-_CENTRES = _lab(np.array([value for values in _PLACES.values() for value in values], np.uint8))
+# Lightness counts less: a fold's shadow does not change a garment's colour.
+_WEIGHT = np.array([0.6, 1.0, 1.0], np.float32)
+_CENTRES = _lab(np.array([value for values in _PLACES.values() for value in values], np.uint8)) * _WEIGHT
 
 
 def name_of(crop: np.ndarray) -> Colour:
@@ -50,10 +52,9 @@ def name_of(crop: np.ndarray) -> Colour:
     height, width = crop.shape[:2]
     middle = crop[height // 4 : height - height // 4, width // 4 : width - width // 4]
     rows, columns = (-(-side // _SAMPLES) for side in middle.shape[:2])
-    pixels = _lab(middle[::rows, ::columns].reshape(-1, 3))
-    # Lightness counts less: a fold's shadow does not change a garment's colour.
-    weight = np.array([0.6, 1.0, 1.0], np.float32)
-    distance = (((pixels[:, None] - _CENTRES[None]) * weight) ** 2).sum(axis=2)
+    pixels = _lab(middle[::rows, ::columns].reshape(-1, 3)) * _WEIGHT
+    # |p − c|² less |p|², which is the same for all c.
+    distance = (_CENTRES**2).sum(axis=1) - 2 * pixels @ _CENTRES.T
     votes = np.bincount(_OWNER[distance.argmin(axis=1)], minlength=len(NAMES))
     best = int(votes.argmax())
     return Colour(NAMES[best], round(float(votes[best] / votes.sum()), 4))

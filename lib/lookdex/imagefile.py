@@ -28,7 +28,7 @@ class Header:
     """What the file says of itself. width, height: of the first frame as stored, before orientation.
 
     orientation: EXIF 1 … 8 (1 is upright). components: colour components a pixel has in a JPEG (1, 3, 4), else 0.
-    plain: a JPEG in YCbCr or grey without an ICC profile, 8 bits a component.
+    plain: a JPEG in YCbCr or grey, 8 bits a component.
     """
 
     format: str  # JPEG | PNG | WEBP | GIF
@@ -127,13 +127,11 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _read_jpeg(data: bytes) -> Header:
-    orientation, icc, transform, frame = 1, False, -1, None
+    orientation, transform, frame = 1, -1, None
     for marker, start, end in _jpeg_segments(data):
         body = data[start + 4 : min(end, start + 64)]
         if marker == 0xE1 and body.startswith(b"Exif\0") and orientation == 1:
             orientation = orientation_of(data[start + 4 : end])
-        elif marker == 0xE2 and body.startswith(b"ICC_PROFILE\0"):
-            icc = True
         elif marker == 0xEE and body.startswith(b"Adobe"):
             transform = body[11] if len(body) > 11 else -1
         elif marker in _JPEG_FRAMES and frame is None:
@@ -141,8 +139,18 @@ def _read_jpeg(data: bytes) -> Header:
     if frame is None:
         raise Malformed("a JPEG without a frame header")
     precision, height, width, components = frame
-    plain = precision == 8 and not icc and (components == 1 or (components == 3 and transform != 0))
+    plain = precision == 8 and (components == 1 or (components == 3 and transform != 0))
     return Header("JPEG", width, height, orientation, components, plain)
+
+
+def jpeg_profile(data: bytes) -> bytes:
+    """The ICC profile of a JPEG, joined from its parts; empty where it has none."""
+    parts = {
+        data[start + 16]: data[start + 18 : end]
+        for marker, start, end in _jpeg_segments(data)
+        if marker == 0xE2 and data[start + 4 : start + 16] == b"ICC_PROFILE\0" and end > start + 18
+    }
+    return b"".join(parts[number] for number in sorted(parts))
 
 
 def _jpeg_essence(data: bytes) -> bytes:

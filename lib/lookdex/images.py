@@ -92,8 +92,11 @@ def _decode(data: bytes, header: Header) -> np.ndarray:
     if header.plain:
         try:
             return _plain_jpeg(data, header)
-        except ValueError:
-            pass  # strict: it refuses what the other decoder may know how to read
+        except ValueError as error:
+            # Strict: it refuses whatever is odd, which the other decoder may know how to read. But that one fills
+            # what is missing with grey.
+            if any(words in str(error).lower() for words in ("premature end", "huffman")):
+                raise
     with _PLUGINS[header.format](BytesIO(data)) as image:
         if image.size[0] * image.size[1] > header.width * header.height:
             raise ValueError("the header and the decoder disagree on the size")
@@ -102,9 +105,13 @@ def _decode(data: bytes, header: Header) -> np.ndarray:
 
 
 def _plain_jpeg(data: bytes, header: Header) -> np.ndarray:
-    if header.components == 1:
-        return cv2.cvtColor(simplejpeg.decode_jpeg(data, "GRAY")[:, :, 0], cv2.COLOR_GRAY2RGB)
-    return simplejpeg.decode_jpeg(data, "RGB")
+    grey = header.components == 1
+    pixels = simplejpeg.decode_jpeg(data, "GRAY" if grey else "RGB")
+    profile = imagefile.jpeg_profile(data)
+    if profile:
+        turned = _apply_profile(Image.fromarray(pixels[:, :, 0] if grey else pixels), profile)
+        return np.asarray(turned.convert("RGB"))
+    return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if grey else pixels
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:

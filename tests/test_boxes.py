@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lookdex import boxes
+from lookdex.records import Box
+
+SIDE = 60
+sizes = st.integers(1, SIDE)
+corners = st.tuples(st.integers(-20, 80), st.integers(-20, 80), st.integers(1, 50), st.integers(1, 50))
+any_boxes = corners.map(lambda c: Box(c[0], c[1], c[0] + c[2], c[1] + c[3]))
+many = st.lists(any_boxes, min_size=1, max_size=12)
+
+
+def test_iou_by_hand() -> None:
+    a = np.array([[0, 0, 10, 10], [0, 0, 0, 0]])
+    b = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [10, 0, 20, 10], [2, 2, 4, 4]])
+    assert np.allclose(boxes.iou(a, b), [[1, 1 / 3, 0, 0.04], [0, 0, 0, 0]])
+
+
+@given(many, many)
+def test_iou_is_symmetric_and_within_0_and_1(a: list[Box], b: list[Box]) -> None:
+    pairs = boxes.iou(boxes.as_array(a), boxes.as_array(b))
+    assert pairs.shape == (len(a), len(b))
+    assert ((pairs >= 0) & (pairs <= 1 + 1e-9)).all()
+    assert np.allclose(pairs, boxes.iou(boxes.as_array(b), boxes.as_array(a)).T)
+    assert np.allclose(np.diag(boxes.iou(boxes.as_array(a), boxes.as_array(a))), 1)
+
+
+@given(many, st.floats(0, 1), st.randoms(use_true_random=False))
+def test_nms_keeps_the_best_of_each_heap(found: list[Box], max_iou: float, random) -> None:
+    array, scores = boxes.as_array(found), np.array([random.random() for _ in found])
+    kept = boxes.nms(array, scores, max_iou)
+    overlap = boxes.iou(array, array)
+    assert kept == sorted(kept, key=lambda i: -scores[i])
+    for n, i in enumerate(kept):
+        assert all(overlap[i, j] <= max_iou for j in kept[:n])
+    for i in set(range(len(found))) - set(kept):
+        assert any(overlap[i, j] > max_iou and scores[j] >= scores[i] for j in kept)
+
+
+@given(any_boxes, sizes, sizes)
+def test_clip_gives_at_least_a_pixel_inside(box: Box, width: int, height: int) -> None:
+    inside = boxes.clip(box, width, height)
+    assert 0 <= inside.x0 < inside.x1 <= width
+    assert 0 <= inside.y0 < inside.y1 <= height
+    assert boxes.clip(inside, width, height) == inside
+
+
+@given(any_boxes, st.floats(0, 2), sizes, sizes)
+def test_expand_holds_the_clipped_box(box: Box, margin: float, width: int, height: int) -> None:
+    inner, outer = boxes.clip(box, width, height), boxes.expand(box, margin, width, height)
+    assert outer.x0 <= inner.x0 < inner.x1 <= outer.x1
+    assert outer.y0 <= inner.y0 < inner.y1 <= outer.y1
+
+
+def test_area() -> None:
+    assert boxes.area(Box(2, 3, 12, 8)) == 50
+    assert boxes.area(Box(5, 5, 5, 9)) == 0
+    assert boxes.area(Box(9, 9, 5, 5)) == 0
