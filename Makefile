@@ -1,5 +1,5 @@
 # The verbs that people and CI type. Each sets the machine up first (infra/setup; seconds once it has run).
-#   make demo SOURCE=s3://bucket/photos PRODUCTS=products.csv LIMIT=500
+#   make demo SOURCE=s3://bucket/photos LIMIT=500
 #   make test ARGS="tests/test_dag.py -x"
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench
@@ -7,16 +7,15 @@
 MAKEFLAGS += --no-print-directory
 
 # Values reach the recipes through the environment, so that no character of them is read by a shell.
-export SOURCE PRODUCTS PATTERN LIMIT IMAGES PYTHON
+export SOURCE LIMIT PRODUCTS LOOKS IMAGES PYTHON
 
 help: ## list the verbs
 	@awk -F ': *## *' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## the whole pipeline on a rendered catalogue, or on your photos: make demo SOURCE=<folder or s3://…>
 	@infra/setup jobs airflow
-	@exec .venv/jobs/bin/python -m lookdex.demo \
-	  $${SOURCE:+--source "$$SOURCE"} $${PRODUCTS:+--products "$$PRODUCTS"} \
-	  $${PATTERN:+--pattern "$$PATTERN"} $${LIMIT:+--limit "$$LIMIT"}
+	@exec .venv/jobs/bin/python infra/demo.py $${SOURCE:+--source "$$SOURCE"} $${LIMIT:+--limit "$$LIMIT"} \
+	  $${PRODUCTS:+--products "$$PRODUCTS"} $${LOOKS:+--looks "$$LOOKS"}
 
 test: ## format, lint, types and every test; ARGS="…" goes to pytest
 	@infra/setup jobs airflow

@@ -26,7 +26,7 @@ test = [
 setup(
     name="lookdex",
     version="0.1.0",
-    description="Search a shop's catalogue by photo: a nightly Spark and Airflow reindex into an audited LanceDB release",
+    description="Search a shop's catalogue by photo: a nightly Spark reindex into an audited LanceDB release",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8")
     if Path(__file__).with_name("README.md").exists()
     else "",
@@ -49,7 +49,7 @@ setup(
         "pyarrow>=20",
         "pillow>=12",
         "simplejpeg>=1.8",
-        "boto3>=1.36",  # the first with If-None-Match on PutObject by default checks
+        "boto3>=1.36",  # If-None-Match on PutObject
         "duckdb>=1.3",
         # lancedb carries its own Lance: with another major of pylance it ignores the indexes that pylance wrote.
         "lancedb>=0.40,<0.41",

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.providers.standard.hooks.subprocess import SubprocessHook
 from airflow.sdk import DAG, Asset, BaseOperator, Param
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 JOBS = os.environ.get("LOOKDEX_JOBS") or str(Path(__file__).resolve().parent.parent / "jobs")
+RETRIES = int(os.environ.get("LOOKDEX_RETRIES") or 2)
 SCHEDULE = os.environ.get("LOOKDEX_SCHEDULE") or "0 2 * * *"
 RELEASE = Asset("lookdex_release", uri="lookdex://release")
 WRONG_USAGE, REFUSED = 2, 3  # exit codes of lookdex: a retry would end the same way
@@ -42,8 +43,8 @@ promotions (nights go on building and auditing); `lookdex resume --catalog C` en
 
 ### Settings
 A value left empty in the form comes from the Airflow Variable `lookdex_<name>` (or `AIRFLOW_VAR_LOOKDEX_<NAME>`), and
-what has neither from lookdex's own configuration. `LOOKDEX_SCHEDULE` is the cron line, `LOOKDEX_JOBS` the folder of
-the jobs, the connection `spark_default` the cluster.
+what has neither from lookdex's own configuration. `LOOKDEX_SCHEDULE` is the cron line, `LOOKDEX_RETRIES` how often
+a task is tried again, `LOOKDEX_JOBS` the folder of the jobs, the connection `spark_default` the cluster.
 """
 
 
@@ -97,7 +98,7 @@ class LookdexCommand(BaseOperator):
 
     def execute(self, context: Any) -> None:
         command = ["lookdex", *(argument for argument in self.arguments if argument)]
-        result = self.hook.run_command(command)
+        result = self.hook.run_command(command, cwd=os.getcwd())  # where spark-submit runs too
         if result.exit_code == REFUSED and self.skip_when_refused:
             raise AirflowSkipException(result.output)
         if result.exit_code in (WRONG_USAGE, REFUSED):
@@ -142,7 +143,7 @@ with DAG(
         ),
     },
     default_args={
-        "retries": 2,
+        "retries": RETRIES,
         "retry_delay": timedelta(minutes=1),
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(minutes=15),
@@ -168,7 +169,6 @@ with DAG(
         application=f"{JOBS}/index_images.py",
         application_args=[*RUN, *options("source", "device")],
         durable=False,
-        retries=3,
         execution_timeout=timedelta(hours=10),
         doc_md="Fetches, decodes, detects, crops and embeds the planned photos, shard by shard.",
     )
@@ -176,14 +176,14 @@ with DAG(
         task_id="build",
         name="lookdex-build",
         application=f"{JOBS}/build_release.py",
-        application_args=[*RUN, *options("products")],
+        application_args=[*RUN, *options("products"), *switches("allow_mass_change")],
         durable=False,
         execution_timeout=timedelta(hours=3),
         doc_md="Makes the candidate: one commit on top of the live release, then the vector index.",
     )
     audit = LookdexCommand(
         task_id="audit",
-        arguments=["audit", *RUN],
+        arguments=["audit", *RUN, *options("device")],
         execution_timeout=timedelta(hours=1),
         doc_md="Checks the candidate. Exit code 3: it is refused, nothing is published, no retry.",
     )
