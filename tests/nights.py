@@ -134,7 +134,7 @@ def compared(source: Sequence[Photo], ledger: pa.Table | None, recipe: Recipe) -
             changes[photo.key] = Change.RECIPE
         elif row["status"] == Status.FAILED:
             changes[photo.key] = Change.RETRY
-    return changes | {key: Change.DELETED for key in old.keys() - {photo.key for photo in source}}
+    return changes | dict.fromkeys(old.keys() - {photo.key for photo in source}, Change.DELETED)
 
 
 @dataclass(frozen=True)

@@ -125,10 +125,8 @@ def python_checks(catalog: Store, candidate: Release) -> Iterator[Found]:
     opened = tables.open_tables(catalog, candidate)
     counted = {"items": opened.items.count_rows(), "images": opened.images.count_rows()}
     told = {"items": candidate.items, "images": sum(candidate.images.values())}
-    wrong = [
-        {"table": name, "rows": counted[name], "release": told[name]}
-        for name in told
-        if counted[name] != told[name]
+    wrong: list[Offender] = [
+        {"table": name, "rows": counted[name], "release": rows} for name, rows in told.items() if counted[name] != rows
     ]
     yield Found(CheckResult("rows are as many as the release says", not wrong, str(told), len(wrong)), wrong)
     yield changed_files(catalog, candidate, opened)
