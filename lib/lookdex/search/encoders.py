@@ -1,0 +1,117 @@
+"""The two models of a release, checked against what it was built with, and loaded when first needed."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from lookdex.errors import ModelMismatch
+from lookdex.models import digests
+from lookdex.records import Recipe, Release
+
+if TYPE_CHECKING:
+    from lookdex.models.detect import Detector
+    from lookdex.models.embed import Embedder
+
+
+class Encoders:
+    """The detector and the embedder for queries against one release; each given, or loaded by its name.
+
+    Safe among threads. A model that would give other boxes or vectors than the release's rows is refused:
+    `__init__` raises ModelMismatch with both digests. A given model that has no `digest` is taken for the one of
+    that name in the recipe `trusted`: the first that it was opened with.
+    """
+
+    def __init__(
+        self,
+        release: Release,
+        trusted: Recipe,
+        device: str,
+        detector: Detector | None = None,
+        embedder: Embedder | None = None,
+    ):
+        recipe = release.recipe
+        self.key = models_key(release)
+        self._recipe, self._dim, self._device = recipe, release.dim, device
+        self._lock = threading.Lock()
+        self._detector, self._embedder = detector, embedder
+        _check("detector", release, trusted, detector)
+        _check("embedder", release, trusted, embedder)
+        self._check_dim(embedder)
+
+    @property
+    def loaded(self) -> bool:
+        return self._detector is not None and self._embedder is not None
+
+    def load(self) -> None:
+        """Load both now instead of at the first query."""
+        self.detector()
+        self.embedder()
+
+    def detector(self) -> Detector:
+        with self._lock:
+            if self._detector is None:
+                from lookdex.models.detect import load_detector
+
+                recipe = self._recipe
+                self._detector = load_detector(
+                    recipe.detector,
+                    device=self._device,
+                    min_score=recipe.min_score,
+                    nms_iou=recipe.nms_iou,
+                    max_objects=recipe.max_objects,
+                )
+            return self._detector
+
+    def embedder(self) -> Embedder:
+        with self._lock:
+            if self._embedder is None:
+                from lookdex.models.embed import load_embedder
+
+                embedder = load_embedder(self._recipe.embedder, device=self._device)
+                self._check_dim(embedder)
+                self._embedder = embedder
+            return self._embedder
+
+    def _check_dim(self, embedder: Embedder | None) -> None:
+        if embedder is not None and embedder.dim != self._dim:
+            raise ModelMismatch(
+                f"the embedder {embedder.name} gives {embedder.dim} numbers, the release holds vectors of "
+                f"{self._dim}: use the embedder that the release names"
+            )
+
+
+def models_key(release: Release) -> tuple[object, ...]:
+    """Equal for releases that the same loaded models can answer."""
+    r: Recipe = release.recipe
+    return (
+        *(r.detector, r.detector_digest, r.min_score, r.nms_iou, r.max_objects),
+        *(r.embedder, r.embedder_digest, release.dim),
+    )
+
+
+def _check(what: str, release: Release, trusted: Recipe, given: Detector | Embedder | None) -> None:
+    """Refuse a model of another name or digest than the release's."""
+    name, digest = _model(what, release.recipe)
+    if given is None:
+        here = digests.detector_digest(name) if what == "detector" else digests.embedder_digest(name)
+        other, cure = (
+            name,
+            f"install the files it was built with, or reindex with these: `lookdex reindex --{what} …`",
+        )
+    else:
+        known, its = _model(what, trusted)
+        other, here = given.name, getattr(given, "digest", its if given.name == known else "unknown")
+        cure = f"leave out {what}=… to load the release's own, or reindex with this one"
+    if (other, here) != (name, digest):
+        raise ModelMismatch(
+            f"release {release.release_id} was built with the {what} {name} (digest {digest}); here is {other} "
+            f"(digest {here}), whose answers would not fit its rows: {cure}"
+        )
+
+
+def _model(what: str, recipe: Recipe) -> tuple[str, str]:
+    """Name and digest."""
+    if what == "detector":
+        return recipe.detector, recipe.detector_digest
+    return recipe.embedder, recipe.embedder_digest
