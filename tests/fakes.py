@@ -5,8 +5,10 @@ Importable by Spark workers: as `python:tests.fakes:detector` and `python:tests.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -110,3 +112,31 @@ def recipe(**changes: object) -> Recipe:
         "max_pixels": 4_000_000,
     }
     return Recipe(**{**values, **changes})  # type: ignore[arg-type]
+
+
+# Detectors that misbehave, for the tests of the engine.
+
+
+def slow_detector(**settings: object) -> FakeDetector:
+    """With the device 'slow', each call takes a while."""
+
+    class Slow(FakeDetector):
+        def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+            time.sleep(0.4 if settings.get("device") == "slow" else 0)
+            return super().detect(images)
+
+    return Slow()
+
+
+def fragile_detector(**settings: object) -> FakeDetector:
+    """With the device `poison:<folder>`, fails on batches of fewer than 8 photos while the folder exists."""
+    folder = Path(str(settings.get("device")).removeprefix("poison:"))
+
+    class Fragile(FakeDetector):
+        def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+            found = super().detect(images)
+            if folder.exists() and len(images) < 8:
+                raise RuntimeError("poisoned")
+            return found
+
+    return Fragile()

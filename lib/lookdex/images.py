@@ -33,11 +33,14 @@ _PLUGINS: dict[str, Callable[[BytesIO], Image.Image]] = {
 
 
 class BadImage(Exception):
-    """This file gives no pixels. `reason` goes into the table, the text into the log."""
+    """This file gives no pixels. `reason` goes into the table, the text into the log.
 
-    def __init__(self, reason: Reason, detail: str = ""):
+    size: upright (width, height) where the header told it.
+    """
+
+    def __init__(self, reason: Reason, detail: str = "", size: tuple[int, int] | None = None):
         super().__init__(f"{reason}: {detail}" if detail else str(reason))
-        self.reason = reason
+        self.reason, self.size = reason, size
 
 
 def read_header(data: bytes) -> Header:
@@ -58,11 +61,11 @@ def check(data: bytes, max_bytes: int, max_pixels: int, min_side: int = MIN_SIDE
     if len(data) > max_bytes:
         raise BadImage(Reason.TOO_MANY_BYTES, f"{len(data):,} bytes")
     header = read_header(data)
-    size = f"{header.width} × {header.height} pixels"
+    detail = f"{header.width} × {header.height} pixels"
     if header.width * header.height > max_pixels:
-        raise BadImage(Reason.TOO_MANY_PIXELS, size)
+        raise BadImage(Reason.TOO_MANY_PIXELS, detail, upright_size(header))
     if min(header.width, header.height) < min_side:
-        raise BadImage(Reason.TOO_SMALL, size)
+        raise BadImage(Reason.TOO_SMALL, detail, upright_size(header))
     return header
 
 
@@ -84,7 +87,7 @@ def decode_checked(data: bytes, header: Header) -> np.ndarray:
     except MemoryError:
         raise
     except Exception as error:  # decoders raise whatever they like on broken input: see tests/test_images.py
-        raise BadImage(Reason.CORRUPT, f"{type(error).__name__}: {error}") from error
+        raise BadImage(Reason.CORRUPT, f"{type(error).__name__}: {error}", upright_size(header)) from error
     return np.ascontiguousarray(_turn(pixels, header.orientation))
 
 

@@ -170,6 +170,7 @@ def _one(
         pixels = images.decode_checked(data, header)
     except images.BadImage as error:
         log.info("%s: %s", ref.key, error)
+        width, height = error.size or (None, None)
         return Bad(ref, Status.REJECTED, error.reason, cost, content_hash, width, height), taken
     except MemoryError:
         log.warning("%s: not enough memory to decode %s × %s pixels", ref.key, width, height)

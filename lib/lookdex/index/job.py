@@ -7,7 +7,6 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from lookdex import runs
-from lookdex.index.shard import Tools, index_shard
 from lookdex.models import custom
 from lookdex.records import PlanSummary, Recipe, ShardReport
 from lookdex.storage import Store, open_store
@@ -36,6 +35,8 @@ class IndexTask:
 
 def run_task(task: IndexTask) -> ShardReport:
     """Index one shard of a stored plan. The process's first task loads the models; those after it find them there."""
+    from lookdex.index.shard import Tools, index_shard  # late: the driver needs no decoders
+
     catalog = store_at(task.catalog)
     shard = runs.load_shard(catalog, task.plan, task.shard_id)
     detector, embedder = load_models(task.plan.recipe, task.options.device)
