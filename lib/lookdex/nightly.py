@@ -115,7 +115,7 @@ def plan_night(
         if entry is None and run_id is not None:
             probe_put_if_absent(catalog)
         recipe = recipe_of(config)
-        stock = load_stock(config)
+        stock = products.load_products(config.products) if config.products else None
         listed = listing.list_source(open_store(config.source), workers=config.fetch_workers)
         mapping = products.load_mapping(config.mapping) if config.mapping else None
         tied = products.tie(listed, stock, pattern=config.pattern or None, mapping=mapping)
@@ -130,7 +130,7 @@ def plan_night(
             max_share=config.max_change,
             allow=allow_mass_change,
         )
-        digest = products.digest(stock) if stock is not None else ""
+        digest = products.digest(products.choose(stock, config.product_columns)) if stock is not None else ""
         summary = PlanSummary(
             run_id=run_id or "",
             live=entry.n if entry else 0,
@@ -216,7 +216,7 @@ def build_night(config: Config, run_id: str, *, allow_mass_change: bool = False)
         reports = runs.load_reports(catalog, run_id, runs.shard_ids(table))
         check_rejected(add_up(reports.values()), config.max_change, allow_mass_change)
         return build.build_release(
-            catalog, summary, table, reports, load_stock(config), config.product_columns, on_spark(config)
+            catalog, summary, table, reports, load_stock(config), (), on_spark(config)
         )
 
 
@@ -314,4 +314,4 @@ def load_stock(config: Config) -> pa.Table | None:
     """The products with the columns that go into the table; None without a products file."""
     if not config.products:
         return None
-    return products.load_products(config.products, columns=config.product_columns)
+    return products.choose(products.load_products(config.products), config.product_columns)

@@ -22,12 +22,12 @@ def _line(total: int, what: str, unit: str) -> tqdm:
         dynamic_ncols=terminal,
         mininterval=0.2 if terminal else LOG_SECONDS,
         maxinterval=LOG_SECONDS,
-        bar_format="{desc} {n_fmt}/{total_fmt} {unit}s, {rate_fmt}{postfix}, {remaining} left",
+        bar_format="{desc} {n_fmt}/{total_fmt}{unit}, {rate_fmt}{postfix}, {remaining} left",
     )
 
 
 @contextmanager
-def bar(total: int, what: str, unit: str = "photo") -> Iterator[Callable[..., None]]:
+def bar(total: int, what: str, unit: str = " photos") -> Iterator[Callable[..., None]]:
     """A line that is moved on by calling what this yields with the number done so far (a total is ignored)."""
     with _line(total, what, unit) as line:
         yield lambda done, *_: line.update(done - line.n)
@@ -37,7 +37,7 @@ class Progress:
     """The line of the index stage: done/total, images/s, rejected, failed, time left. Call it with totals so far."""
 
     def __init__(self, total: int) -> None:
-        self._line = _line(total, "index", "image")
+        self._line = _line(total, "index", " images")
 
     def __call__(self, done: int, rejected: int, failed: int) -> None:
         self._line.set_postfix(rejected=rejected, failed=failed, refresh=False)

@@ -24,26 +24,18 @@ FIELDS = {
     "product_id": r"([^/]+?)",
     "name": r"[^/]+",
     "ext": r"[A-Za-z0-9]+",
-    "*": r".*",
+    "*": r".*?",
 }
 
 
-def load_products(uri: str, columns: Sequence[str] = ()) -> pa.Table:
-    """The products file (.csv or .parquet, local or s3://): product_id as string first, then `columns` (all if none).
+def load_products(uri: str) -> pa.Table:
+    """The products file (.csv or .parquet, local or s3://): product_id as string first, then its other columns.
 
-    Raises ConfigError when the file, the column or another asked-for column is not there, or ids are missing or
-    given twice.
+    A column with the name of one of lookdex's own (colour, label, score …) is called product_<name> here.
+
+    Raises ConfigError when the file or its column product_id is not there, or ids are missing or given twice.
     """
     table = _read(uri, "product_id")
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
-        raise ConfigError(f"{uri} has no column {_names(missing)}; its columns: {_names(table.column_names)}")
-    kept = [name for name in (columns or table.column_names) if name != "product_id"]
-    if taken := sorted(RESERVED.intersection(kept)):
-        raise ConfigError(
-            f"{uri}: the columns {_names(taken)} have the names of lookdex's own. Rename them, or name the columns to "
-            f"keep (product_columns) out of {_names(name for name in table.column_names if name not in RESERVED)}"
-        )
     counts = table["product_id"].value_counts()
     twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     if len(twice):
@@ -51,7 +43,27 @@ def load_products(uri: str, columns: Sequence[str] = ()) -> pa.Table:
             f"{uri} gives {len(twice)} product ids more than once, e.g. {_names(twice[:5].to_pylist())}; "
             "a product is one row"
         )
-    return table.select(["product_id", *kept])
+    names = [f"product_{name}" if name in RESERVED else name for name in table.column_names]
+    if taken := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"{uri} has two columns for {_names(taken)}; rename one of them")
+    table = table.rename_columns(names)
+    return table.select(["product_id", *(name for name in names if name != "product_id")])
+
+
+def choose(products: pa.Table, columns: Sequence[str] = ()) -> pa.Table:
+    """product_id and the named columns, as the file or as lookdex calls them (none named: all).
+
+    Raises ConfigError when one is not there.
+    """
+    own = [f"product_{name}" if name in RESERVED else name for name in columns]
+    missing = [name for name in own if name not in products.column_names]
+    if missing:
+        raise ConfigError(
+            f"the products file has no column {_names(missing)}; its columns: {_names(products.column_names)}"
+        )
+    return (
+        products.select(["product_id", *(name for name in own if name != "product_id")]) if own else products
+    )
 
 
 def load_mapping(uri: str) -> pa.Table:
@@ -78,7 +90,7 @@ def tie(
     """The listing with `product_ids` (list of strings, sorted, [] when none) and `category` (string or null).
 
     `pattern` is read over the whole key: {product_id} and {name} match without '/', {ext} letters and digits, {*}
-    anything; {product_id} takes as few characters as it can. `mapping` has image_key and product_id. The category is
+    anything; {product_id} and {*} take as few characters as they can. `mapping` has image_key and product_id. The category is
     that of the first product that has one, in the detector's labels (see `categories.normalise`). A product id that
     `products` lacks is kept. Raises ConfigError for a pattern without {product_id}, or both ways at once.
     """
@@ -91,10 +103,10 @@ def tie(
             database.register("mapping", mapping)
             database.execute("create temp view ties as select distinct image_key, product_id from mapping")
         elif pattern:
+            expression = _quoted(_expression(pattern))
             database.execute(
-                "create temp view ties as select image_key, regexp_extract(image_key, "
-                f"{_quoted(_expression(pattern))}, 1) as product_id from listing "
-                f"where regexp_full_match(image_key, {_quoted(_expression(pattern))})"
+                f"create temp view ties as select image_key, regexp_extract(image_key, {expression}, 1) as product_id "
+                f"from listing where regexp_matches(image_key, {expression})"
             )
         else:
             database.execute("create temp view ties as select '' as image_key, '' as product_id where false")
@@ -134,7 +146,8 @@ def _expression(pattern: str) -> str:
             f"the pattern {pattern!r} {wrong}; its fields are {known}, e.g. '{{product_id}}/{{name}}.jpg'"
         )
     parts = re.split(r"\{([^{}]*)\}", pattern)
-    return "".join(FIELDS[part] if i % 2 else re.escape(part) for i, part in enumerate(parts))
+    whole = "".join(FIELDS[part] if i % 2 else re.escape(part) for i, part in enumerate(parts))
+    return rf"(?s)\A{whole}\z"
 
 
 def _categories(products: pa.Table | None) -> pa.Table:
@@ -169,6 +182,10 @@ def _read(uri: str, *ids: str) -> pa.Table:
             table = pa.csv.read_csv(data, convert_options=options)
     except (pa.ArrowInvalid, pa.ArrowException) as error:
         raise ConfigError(f"{uri} cannot be read: {error}") from error
+    if unreadable := [
+        field.name for field in table.schema if suffix == ".csv" and pa.types.is_binary(field.type)
+    ]:
+        raise ConfigError(f"{uri}: the column {unreadable[0]!r} is not UTF-8; save the file as UTF-8")
     for column in ids:
         if column not in table.column_names:
             raise ConfigError(f"{uri} has no column {column!r}; its columns: {_names(table.column_names)}")

@@ -1,0 +1,186 @@
+"""Products files, categories, and the ways to tie a photo to its products."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lookdex.catalog import products
+from lookdex.catalog.categories import normalise
+from lookdex.catalog.listing import LISTING_SCHEMA
+from lookdex.errors import ConfigError
+from lookdex.records import CATEGORIES
+from lookdex.storage import open_store
+
+CSV = "product_id,title,category,price\n007,Plain tee,T-Shirts,9.5\n8,Jeans,Denim Jeans,49\n9,Thing,,1\n"
+
+
+def listed(*keys: str) -> pa.Table:
+    return pa.table(
+        {"image_key": list(keys), "etag": ["e"] * len(keys), "bytes": [1] * len(keys)}, LISTING_SCHEMA
+    )
+
+
+def write(root_uri: str, name: str, data: bytes) -> str:
+    open_store(root_uri).put(name, data)
+    return f"{root_uri}/{name}"
+
+
+def parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return sink.getvalue().to_pybytes()
+
+
+def test_csv_keeps_ids_as_text(root_uri: str) -> None:
+    table = products.load_products(write(root_uri, "my products.csv", CSV.encode("utf-8-sig")))
+    assert table.column_names == ["product_id", "title", "category", "price"]
+    assert table["product_id"].to_pylist() == ["007", "8", "9"]
+    assert table["price"].to_pylist() == [9.5, 49.0, 1.0]
+    assert table["category"].to_pylist() == ["T-Shirts", "Denim Jeans", None]
+
+
+def test_parquet_with_number_ids(root_uri: str) -> None:
+    uri = write(root_uri, "p.parquet", parquet(pa.table({"price": [1.5, 2.5], "product_id": [7, 8]})))
+    table = products.load_products(uri)
+    assert table.to_pydict() == {"product_id": ["7", "8"], "price": [1.5, 2.5]}
+    both = pa.table({"product_id": ["7"], "price": [1.0], "title": ["a"]})
+    assert products.choose(both, ["title"]).column_names == ["product_id", "title"]
+    assert products.choose(both) is both
+
+
+def test_columns_with_lookdex_s_own_names_get_a_prefix(root_uri: str) -> None:
+    table = products.load_products(write(root_uri, "p.csv", b"label,product_id,title\na,1,b\n"))
+    assert table.column_names == ["product_id", "product_label", "title"]
+    assert products.choose(table, ["label"]).column_names == ["product_id", "product_label"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("p.csv", b"id,title\n1,a\n", "no column 'product_id'; its columns: id, title"),
+        ("p.csv", b"product_id,title\n1,a\n2,b\n1,c\n", "more than once, e.g. 1; a product is one row"),
+        ("p.csv", b"product_id,title\n1,a\n,b\n", "1 rows have no product_id"),
+        ("p.csv", b"product_id,label,product_label\n1,a,b\n", "two columns for product_label; rename one"),
+        ("p.csv", b"product_id,title\n1,a,b\n", "cannot be read"),
+        ("p.csv", b"product_id,title\n1,caf\xe9\n", "column 'title' is not UTF-8"),
+        ("p.csv", b"product_id,title\ncaf\xe9,x\n", "cannot be read"),
+        ("p.parquet", b"no parquet", "cannot be read"),
+        ("p.xlsx", b"", "a .csv or a .parquet file is needed"),
+    ],
+)
+def test_what_is_wrong_with_a_products_file_is_said(
+    root_uri: str, name: str, data: bytes, message: str
+) -> None:
+    uri = write(root_uri, name, data)
+    with pytest.raises(ConfigError, match=message):
+        products.load_products(uri)
+
+
+def test_missing_files_and_columns(root_uri: str) -> None:
+    with pytest.raises(ConfigError, match=r"nothing\.csv does not exist"):
+        products.load_products(f"{root_uri}/nothing.csv")
+    uri = write(root_uri, "p.csv", CSV.encode())
+    with pytest.raises(ConfigError, match="no column brand; its columns: product_id, title, category, price"):
+        products.choose(products.load_products(uri), ["title", "brand"])
+
+
+def test_a_pattern_ties_by_key() -> None:
+    stock = pa.table({"product_id": ["007", "8"], "category": ["T-Shirts", None]})
+    tied = products.tie(
+        listed("8/a.jpg", "007/front.jpg", "looks/1/x.jpg", "9/b.jpg"), stock, "{product_id}/{name}.jpg"
+    )
+    assert tied["image_key"].to_pylist() == ["007/front.jpg", "8/a.jpg", "9/b.jpg", "looks/1/x.jpg"]
+    assert tied["product_ids"].to_pylist() == [["007"], ["8"], ["9"], []]
+    assert tied["category"].to_pylist() == ["top", None, None, None]
+    assert products.unmatched(tied) == 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "key", "product"),
+    [
+        ("{product_id}/{name}.jpg", "a b/c.jpg", "a b"),
+        ("{product_id}/{name}.jpg", "a/c.png", None),
+        ("{product_id}/{name}.{ext}", "a/c.d.png", "a"),
+        ("{product_id}.{ext}", "a.b.jpg", "a.b"),
+        ("{product_id}_{name}.jpg", "sku_1_front.jpg", "sku"),
+        ("{*}/{product_id}-{name}.{ext}", "women/new/77-2.jpg", "77"),
+        ("{*}{product_id}/{name}.jpg", "77/2.jpg", "77"),
+        ("img(1)/{product_id}.jpg", "img(1)/5.jpg", "5"),
+        ("it's/{product_id}.jpg", "it's/5.jpg", "5"),
+        ("{product_id}/{*}", "77/deep/er/x.jpg", "77"),
+        ("{product_id}/{name}.jpg", "日本/x.jpg", "日本"),
+    ],
+)
+def test_patterns(pattern: str, key: str, product: str | None) -> None:
+    (ids,) = products.tie(listed(key), None, pattern)["product_ids"].to_pylist()
+    assert ids == ([product] if product else [])
+
+
+@pytest.mark.parametrize("pattern", ["{name}.jpg", "{sku}/{name}.jpg", "{product_id}/{product_id}.jpg", "x"])
+def test_wrong_patterns_are_refused_with_the_fields_that_exist(pattern: str) -> None:
+    with pytest.raises(ConfigError, match=r"its fields are \{product_id\}, \{name\}, \{ext\}, \{\*\}"):
+        products.tie(listed("a.jpg"), None, pattern)
+
+
+def test_a_mapping_ties_several_products_to_a_photo(root_uri: str) -> None:
+    mapping = products.load_mapping(
+        write(root_uri, "m.csv", b"image_key,product_id\nlook.jpg,9\nlook.jpg,008\nlook.jpg,9\ngone.jpg,1\n")
+    )
+    stock = pa.table({"product_id": ["008", "9"], "category": [None, "Leather Boots"]})
+    tied = products.tie(listed("look.jpg", "x.jpg"), stock, mapping=mapping)
+    assert tied["product_ids"].to_pylist() == [["008", "9"], []]
+    assert tied["category"].to_pylist() == ["shoes", None]
+
+
+def test_a_mapping_file_needs_its_columns(root_uri: str) -> None:
+    with pytest.raises(ConfigError, match="no column 'image_key'; its columns: key, product_id"):
+        products.load_mapping(write(root_uri, "m.csv", b"key,product_id\na,1\n"))
+
+
+def test_pattern_and_mapping_together_are_refused() -> None:
+    mapping = pa.table({"image_key": ["a"], "product_id": ["b"]})
+    with pytest.raises(ConfigError, match="not both"):
+        products.tie(listed("a.jpg"), None, "{product_id}.jpg", mapping)
+
+
+def test_without_either_no_photo_has_a_product() -> None:
+    tied = products.tie(listed("a.jpg", "b.jpg"))
+    assert tied["product_ids"].to_pylist() == [[], []]
+    assert products.unmatched(tied) == 2
+    assert products.unmatched(products.tie(listed())) == 0
+
+
+def test_the_digest_is_of_values_not_of_rows_order() -> None:
+    stock = pa.table({"product_id": ["a", "b"], "price": [1.0, 2.0]})
+    assert products.digest(stock) == products.digest(stock.take([1, 0]))
+    assert products.digest(stock) == products.digest(pa.concat_tables([stock.slice(0, 1), stock.slice(1)]))
+    assert products.digest(stock) != products.digest(stock.set_column(1, "price", pa.array([1.0, 3.0])))
+    assert products.digest(stock) != products.digest(stock.rename_columns(["product_id", "cost"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("T-Shirts", "top"), ("Women > Shoes > Running Sneakers", "shoes"), ("JEANS", "pants"), ("Shirt dress", "dress"),
+        ("dress shoes", "shoes"), ("Belt bag", "bag"), ("shoes for women", "shoes"), ("Accessories", "jewelry"),
+        ("Sunglasses", "glasses"), ("tights", "legwear"), ("Scarves", "scarf"), ("Shorts", "shorts"), ("watches", "jewelry"),
+        ("Hoodies & Sweatshirts", "top"), ("Trench coats", "outerwear"), ("Sofa", "sofa"), ("  ", None), (None, None),
+    ],
+)  # fmt: skip
+def test_shops_words_become_labels(text: str | None, label: str | None) -> None:
+    assert normalise(text) == label
+
+
+@given(st.sampled_from(CATEGORIES), st.booleans())
+def test_labels_stay_themselves(label: str, upper: bool) -> None:
+    assert normalise(label.upper() if upper else label) == label
+
+
+@given(st.text())
+def test_any_word_is_taken(text: str) -> None:
+    once = normalise(text)
+    assert once is None or normalise(once) == once
