@@ -165,9 +165,11 @@ def test_the_digest_is_of_values_not_of_rows_order() -> None:
 @pytest.mark.parametrize(
     ("text", "label"),
     [
-        ("T-Shirts", "top"), ("Women > Shoes > Running Sneakers", "shoes"), ("JEANS", "pants"), ("Shirt dress", "dress"),
+        ("T-Shirts", "top"), ("Women > Shoes > Running Sneakers", "shoes"), ("JEANS", "pants"),
+        ("Shirt dress", "dress"),
         ("dress shoes", "shoes"), ("Belt bag", "bag"), ("shoes for women", "shoes"), ("Accessories", "jewelry"),
-        ("Sunglasses", "glasses"), ("tights", "legwear"), ("Scarves", "scarf"), ("Shorts", "shorts"), ("watches", "jewelry"),
+        ("Sunglasses", "glasses"), ("tights", "legwear"), ("Scarves", "scarf"), ("Shorts", "shorts"),
+        ("watches", "jewelry"),
         ("Hoodies & Sweatshirts", "top"), ("Trench coats", "outerwear"), ("Sofa", "sofa"), ("  ", None), (None, None),
     ],
 )  # fmt: skip

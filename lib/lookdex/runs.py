@@ -41,9 +41,9 @@ def run_slug(text: str) -> str:
     Airflow's 'scheduled__2026-11-22T00:00:00+00:00' becomes 'scheduled__2026-11-22T00-00-00-00-00-' and six hex
     digits of the original, so that ids which differ only in replaced characters stay different.
     """
-    slug = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:100] or "run"
-    if slug == text:
-        return slug
+    if re.fullmatch(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,105}[A-Za-z0-9_])?", text):
+        return text
+    slug = re.sub(r"[^A-Za-z0-9_-]+", "-", text)[:100].strip("-") or "run"
     return f"{slug}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 

@@ -90,9 +90,10 @@ def tie(
     """The listing with `product_ids` (list of strings, sorted, [] when none) and `category` (string or null).
 
     `pattern` is read over the whole key: {product_id} and {name} match without '/', {ext} letters and digits, {*}
-    anything; {product_id} and {*} take as few characters as they can. `mapping` has image_key and product_id. The category is
-    that of the first product that has one, in the detector's labels (see `categories.normalise`). A product id that
-    `products` lacks is kept. Raises ConfigError for a pattern without {product_id}, or both ways at once.
+    anything; {product_id} and {*} take as few characters as they can. `mapping` has image_key and product_id. The
+    category is that of the first product that has one, in the detector's labels (see `categories.normalise`). A
+    product id that `products` lacks is kept. Raises ConfigError for a pattern without {product_id}, or both ways at
+    once.
     """
     if pattern and mapping is not None:
         raise ConfigError("give a pattern or a mapping file, not both: each says which product a photo shows")

@@ -1,0 +1,68 @@
+"""What every test stands on: an environment without the user's own AWS settings, and servers on demand."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything reads them, and for the processes that tests start.
+for name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_CA_BUNDLE"]:
+    del os.environ[name]
+os.environ |= {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "OMP_NUM_THREADS": "1",
+    "PYSPARK_PYTHON": sys.executable,
+    "PYTHONPATH": os.pathsep.join(
+        [
+            *(str(Path(__file__).parents[1] / name) for name in ("lib", "tests")),
+            *filter(None, [os.environ.get("PYTHONPATH")]),
+        ]
+    ),
+}
+for name in [name for name in os.environ if name.startswith("LOOKDEX_")]:
+    del os.environ[name]
+
+from servers import S3Server, start_s3, start_unsafe_s3  # noqa: E402
+
+from lookdex.storage import Store, create_bucket, open_store  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """SeaweedFS, with AWS_* set to it for the rest of the session. `s3()` is the URI of a fresh, empty prefix."""
+    with (
+        start_s3(tmp_path_factory.mktemp("seaweedfs")) as server,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        for name, value in server.env().items():
+            environment.setenv(name, value)
+        fixture = S3Server(server.access)
+        create_bucket(f"s3://{fixture.bucket}")
+        yield fixture
+
+
+@pytest.fixture(scope="session")
+def unsafe_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A server that ignores If-None-Match. The environment does not name it: use its `store()` or `env()`."""
+    with start_unsafe_s3(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
+
+
+@pytest.fixture(params=["folder", "s3"])
+def root_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URI of an empty root, once a folder and once a bucket's prefix."""
+    if request.param == "folder":
+        return str(tmp_path / "root")
+    uri: str = request.getfixturevalue("s3")()
+    return uri
+
+
+@pytest.fixture
+def store(root_uri: str) -> Store:
+    return open_store(root_uri)

@@ -1,0 +1,203 @@
+"""The promotion log: one winner, whatever the network does."""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from multiprocessing.synchronize import Barrier
+
+import pytest
+
+from lookdex import live
+from lookdex.codec import from_json, to_json
+from lookdex.errors import CorruptData, PromotionConflict, ReleaseNotFound, StorageError, Unavailable
+from lookdex.records import CheckResult, IndexParameters, LiveEntry, Recipe, Release
+from lookdex.storage import Store, open_store
+
+ROUNDS = 50
+RECIPE = Recipe("d", "1", "e", "2", 0.3, 0.6, 20, 0.1, 256, 1_000, 1_000)
+RELEASE = Release(
+    release_id="r1",
+    parent=None,
+    created_at=datetime(2026, 11, 22, 2, 15, tzinfo=UTC),
+    source="s3://shop/photos",
+    items_version=3,
+    images_version=2,
+    recipe=RECIPE,
+    dim=256,
+    items=10,
+    images={"indexed": 4},
+    index=IndexParameters("exact"),
+    product_columns=("title", "price"),
+    audit=(CheckResult("unit", True),),
+)
+
+
+def test_an_empty_log_has_nothing_live(store: Store) -> None:
+    assert live.current(store) is None
+    assert live.read_log(store) == []
+    assert live.live_release(store) is None
+    assert live.list_releases(store) == []
+
+
+def test_entries_follow_one_another(store: Store) -> None:
+    first = live.append(store, release_id="r1", action="promote", expected=None)
+    second = live.append(store, release_id="r2", action="promote", expected=first, note="a — “note”")
+    third = live.append(store, release_id="r1", action="rollback", expected=second, hold=True)
+    assert [entry.n for entry in (first, second, third)] == [1, 2, 3]
+    assert live.read_log(store) == [first, second, third]
+    assert live.current(store) == third
+    assert third.hold
+    assert [listed.key for listed in store.list("live/")] == [f"live/0000000{n}.json" for n in (1, 2, 3)]
+
+
+def test_what_is_live_costs_two_requests_and_an_append_one(store: Store) -> None:
+    entry = live.append(store, release_id="r1", action="promote", expected=None)
+    before = store.requests
+    assert live.current(store) == entry
+    assert store.requests - before == 2
+    before = store.requests
+    live.append(store, release_id="r2", action="promote", expected=entry)
+    assert store.requests - before == 1
+
+
+def test_a_stale_promoter_is_told_who_was_first(store: Store) -> None:
+    first = live.append(store, release_id="r1", action="promote", expected=None)
+    live.append(store, release_id="r2", action="promote", expected=first)
+    with pytest.raises(PromotionConflict, match=r"r2 took entry 2 .* before promote of r3"):
+        live.append(store, release_id="r3", action="promote", expected=first)
+    with pytest.raises(PromotionConflict, match="r1 took entry 1"):
+        live.append(store, release_id="r3", action="promote", expected=None)
+    assert [entry.release_id for entry in live.read_log(store)] == ["r1", "r2"]
+
+
+def test_other_files_below_live_are_no_entries(store: Store) -> None:
+    for key in ("live/.probe-1", "live/00000009.json.bak", "live/old/00000009.json", "live/9.json"):
+        store.put(key, b"{}")
+    assert live.current(store) is None
+    assert live.append(store, release_id="r1", action="promote", expected=None).n == 1
+
+
+def promote_rounds(uri: str, name: str, barrier: Barrier) -> list[str]:
+    """Race for every entry; what this promoter saw of each round."""
+    store = open_store(uri)
+    outcomes = []
+    for _ in range(ROUNDS):
+        expected = live.current(store)
+        barrier.wait(60)
+        try:
+            live.append(store, release_id=name, action="promote", expected=expected)
+            outcomes.append("won")
+        except PromotionConflict:
+            outcomes.append("lost")
+        barrier.wait(60)
+    return outcomes
+
+
+def test_of_two_promoters_one_wins_every_round(root_uri: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager:
+        barrier = manager.Barrier(2)
+        with context.Pool(2) as pool:
+            tasks = [pool.apply_async(promote_rounds, (root_uri, name, barrier)) for name in ("a", "b")]
+            a, b = (task.get(240) for task in tasks)
+    assert len(a) == ROUNDS
+    assert all({left, right} == {"won", "lost"} for left, right in zip(a, b, strict=True))
+    log = live.read_log(open_store(root_uri))
+    assert [entry.n for entry in log] == list(range(1, ROUNDS + 1))
+    assert [entry.release_id for entry in log] == ["a" if outcome == "won" else "b" for outcome in a]
+
+
+def test_threads_race_as_well(root_uri: str) -> None:
+    def promote(name: str) -> bool:
+        try:
+            live.append(open_store(root_uri), release_id=name, action="promote", expected=None)
+            return True
+        except PromotionConflict:
+            return False
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(promote, "abcdefgh"))
+    assert won.count(True) == 1
+    (entry,) = live.read_log(open_store(root_uri))
+    assert entry.release_id == "abcdefgh"[won.index(True)]
+
+
+class LostAnswer:
+    """A store whose put arrives, and whose answer does not: the retry is refused, or gives up."""
+
+    def __init__(self, store: Store, *, retried: bool, arrives: bool = True):
+        self.store, self.retried, self.arrives = store, retried, arrives
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.store, name)
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        if self.arrives:
+            self.store.put_if_absent(key, data)
+        if self.retried:
+            return self.store.put_if_absent(key, data)
+        raise Unavailable(f"{key}: no answer")
+
+
+@pytest.mark.parametrize("retried", [True, False])
+def test_a_refusal_by_our_own_first_attempt_is_a_win(store: Store, retried: bool) -> None:
+    entry = live.append(LostAnswer(store, retried=retried), release_id="r1", action="promote", expected=None)  # type: ignore[arg-type]
+    assert live.read_log(store) == [entry]
+
+
+def test_a_lost_answer_of_a_lost_race_is_not_a_win(store: Store) -> None:
+    live.append(store, release_id="r1", action="promote", expected=None)
+    with pytest.raises(Unavailable):
+        live.append(LostAnswer(store, retried=False), release_id="r2", action="promote", expected=None)  # type: ignore[arg-type]
+    assert [entry.release_id for entry in live.read_log(store)] == ["r1"]
+
+
+def test_a_put_that_never_arrived_is_unavailable(store: Store) -> None:
+    lost = LostAnswer(store, retried=False, arrives=False)
+    with pytest.raises(Unavailable):
+        live.append(lost, release_id="r1", action="promote", expected=None)  # type: ignore[arg-type]
+    assert live.current(store) is None
+
+
+def test_releases_are_stored_once(store: Store) -> None:
+    assert live.save_release(store, RELEASE) == RELEASE
+    assert live.load_release(store, "r1") == RELEASE
+    again = replace(RELEASE, created_at=datetime(2027, 1, 1, tzinfo=UTC))
+    assert live.save_release(store, again) == RELEASE
+    with pytest.raises(StorageError, match="start a new run"):
+        live.save_release(store, replace(RELEASE, items_version=9))
+    assert live.load_release(store, "r1") == RELEASE
+
+
+def test_releases_are_listed_by_age(store: Store) -> None:
+    older = replace(RELEASE, release_id="z", created_at=datetime(2025, 1, 1, tzinfo=UTC))
+    live.save_release(store, RELEASE)
+    live.save_release(store, older)
+    assert live.list_releases(store) == [older, RELEASE]
+    entry = live.append(store, release_id="z", action="promote", expected=None)
+    assert live.live_release(store) == (entry, older)
+
+
+def test_missing_newer_and_damaged_releases_are_named(store: Store) -> None:
+    with pytest.raises(ReleaseNotFound, match="no release r1"):
+        live.load_release(store, "r1")
+    store.put("releases/new.json", to_json(replace(RELEASE, release_id="new", format=2)))
+    with pytest.raises(CorruptData, match="format 2"):
+        live.load_release(store, "new")
+    store.put("releases/cut.json", to_json(RELEASE)[:100])
+    with pytest.raises(CorruptData, match=r"releases/cut\.json"):
+        live.load_release(store, "cut")
+
+
+def test_json_names_the_field_that_is_wrong_and_ignores_added_ones() -> None:
+    entry = LiveEntry(1, "r", "nonce", datetime(2026, 1, 1, tzinfo=UTC), "promote")
+    data = to_json(entry)
+    assert from_json(LiveEntry, data) == entry
+    assert from_json(LiveEntry, data.replace(b'"n": 1', b'"n": 1, "added": [2]')) == entry
+    with pytest.raises(CorruptData, match="release_id"):
+        from_json(LiveEntry, data.replace(b'"release_id"', b'"renamed"'), "live/1.json")
+    with pytest.raises(CorruptData, match=r"live/1\.json .*at"):
+        from_json(LiveEntry, data.replace(b"2026-01-01", b"yesterday"), "live/1.json")

@@ -1,0 +1,258 @@
+"""The plan as a function: what it finds, that it ends, and that nothing but the photos decides it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lookdex.catalog.plan import Plan, check_mass_change, make_plan
+from lookdex.errors import ConfigError, MassChange
+from lookdex.records import IMAGES_SCHEMA, PLAN_SCHEMA, Change, Status
+
+RECIPE = "0123456789abcdef"
+TIED_SCHEMA = pa.schema(
+    [
+        ("image_key", pa.string()),
+        ("etag", pa.string()),
+        ("bytes", pa.int64()),
+        ("product_ids", pa.list_(pa.string())),
+        ("category", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Photo:
+    etag: str = "1"
+    product_ids: tuple[str, ...] = ()
+    category: str | None = None
+    status: str = Status.INDEXED  # of the ledger's row
+    recipe: str = RECIPE
+
+
+def tied(photos: dict[str, Photo]) -> pa.Table:
+    rows = [
+        {
+            "image_key": k,
+            "etag": p.etag,
+            "bytes": 9,
+            "product_ids": sorted(p.product_ids),
+            "category": p.category,
+        }
+        for k, p in photos.items()
+    ]
+    return pa.Table.from_pylist(rows, TIED_SCHEMA)
+
+
+def ledger(photos: dict[str, Photo]) -> pa.Table:
+    rows = [
+        {"image_key": k, "etag": p.etag, "bytes": 9, "product_ids": list(p.product_ids), "category": p.category,
+         "status": p.status, "recipe": p.recipe}
+        for k, p in photos.items()
+    ]  # fmt: skip
+    return pa.Table.from_pylist(rows, IMAGES_SCHEMA)
+
+
+def apply(plan: Plan, old: pa.Table | None, status: str = Status.INDEXED) -> pa.Table:
+    """The ledger after the night: planned photos have new rows, deleted ones none."""
+    touched = set(plan.table["image_key"].to_pylist())
+    kept = [row for row in (old.to_pylist() if old else []) if row["image_key"] not in touched]
+    new = [
+        {**{name: row[name] for name in ("image_key", "etag", "bytes", "product_ids", "category")},
+         "status": status, "recipe": RECIPE}
+        for row in plan.table.to_pylist()
+        if row["change"] != Change.DELETED
+    ]  # fmt: skip
+    return pa.Table.from_pylist(
+        [{**dict.fromkeys(IMAGES_SCHEMA.names), **row} for row in kept + new], IMAGES_SCHEMA
+    )
+
+
+def changes_of(plan: Plan) -> dict[str, str]:
+    return dict(zip(plan.table["image_key"].to_pylist(), plan.table["change"].to_pylist(), strict=True))
+
+
+keys = st.text(st.sampled_from("abé /+\x1f."), min_size=1, max_size=4)
+photos = st.builds(
+    Photo,
+    etag=st.sampled_from(["1", "2", "3"]),
+    product_ids=st.lists(st.sampled_from(["p", "q", "r"]), unique=True, max_size=3).map(tuple),
+    category=st.sampled_from([None, "top", "shoes"]),
+    status=st.sampled_from(list(Status)),
+    recipe=st.sampled_from([RECIPE, "older"]),
+)
+shops = st.dictionaries(keys, photos, max_size=12)
+
+
+def test_each_kind_of_change_is_named() -> None:
+    same = Photo("1", ("p",), "top")
+    live = {
+        "same": same,
+        "gone": same,
+        "etag": Photo("0", ("p",), "top"),
+        "products": Photo("1", ("p", "q"), "top"),
+        "category": Photo("1", ("p",), None),
+        "recipe": Photo("1", ("p",), "top", recipe="older"),
+        "failed": Photo("1", ("p",), "top", status=Status.FAILED),
+        "rejected": Photo("1", ("p",), "top", status=Status.REJECTED),
+        "no object": Photo("1", ("p",), "top", status=Status.NO_OBJECT),
+    }
+    listing = dict.fromkeys([key for key in live if key != "gone"] + ["new"], same)
+    plan = make_plan(tied(listing), ledger(live), RECIPE)
+    assert changes_of(plan) == {
+        "new": Change.NEW,
+        "gone": Change.DELETED,
+        "etag": Change.CHANGED,
+        "products": Change.CHANGED,
+        "category": Change.CHANGED,
+        "recipe": Change.RECIPE,
+        "failed": Change.RETRY,
+    }
+    assert plan.changes == {"new": 1, "changed": 3, "recipe": 1, "retry": 1, "deleted": 1, "unchanged": 3}
+    assert plan.table.schema == PLAN_SCHEMA
+
+
+def test_a_first_night_plans_everything() -> None:
+    plan = make_plan(tied({f"{i}": Photo() for i in range(10)}), None, RECIPE, shard_images=4)
+    assert plan.changes[Change.NEW] == 10
+    assert plan.shards == 3
+    assert sorted(plan.table["shard_id"].value_counts().field("counts").to_pylist()) == [2, 4, 4]
+
+
+def test_full_plans_all_that_is_listed() -> None:
+    shop = {f"{i}": Photo() for i in range(5)}
+    assert make_plan(tied(shop), ledger(shop), RECIPE).changes[Change.UNCHANGED] == 5
+    plan = make_plan(tied(shop), ledger(shop), RECIPE, full=True)
+    assert (plan.changes[Change.RECIPE], plan.changes[Change.UNCHANGED]) == (5, 0)
+
+
+def test_shard_ids_follow_recipe_and_members() -> None:
+    shop = {f"{i}": Photo() for i in range(6)}
+
+    def ids(shop: dict[str, Photo], recipe: str = RECIPE) -> set[str]:
+        return set(make_plan(tied(shop), None, recipe, shard_images=3).table["shard_id"].to_pylist())
+
+    before = ids(shop)
+    assert all(len(shard_id) == 16 for shard_id in before)
+    assert ids(shop) == before
+    assert not ids(shop, "other") & before
+    for other in (Photo("2"), Photo(product_ids=("p",)), Photo(category="top")):
+        assert len(ids(shop | {"5": other}) & before) == 1
+
+
+@given(shops, shops, st.integers(1, 5))
+@settings(max_examples=30, deadline=None)
+def test_counts_add_up_and_after_the_night_nothing_is_left(
+    listing: dict[str, Photo], live: dict[str, Photo], size: int
+) -> None:
+    plan = make_plan(tied(listing), ledger(live), RECIPE, shard_images=size)
+    assert sum(plan.changes.values()) == len(listing.keys() | live.keys())
+    assert plan.changes[Change.DELETED] == len(live.keys() - listing.keys())
+    assert plan.changes[Change.NEW] == len(listing.keys() - live.keys())
+    assert plan.table.num_rows == sum(plan.changes.values()) - plan.changes[Change.UNCHANGED]
+    assert plan.table.filter(pa.compute.field("shard_id").is_null()).num_rows == plan.changes[Change.DELETED]
+
+    after = make_plan(tied(listing), apply(plan, ledger(live)), RECIPE, shard_images=size)
+    assert after.table.num_rows == 0
+    assert after.changes[Change.UNCHANGED] == len(listing)
+
+
+@given(shops, shops)
+@settings(max_examples=30, deadline=None)
+def test_no_changed_photo_is_missed_and_no_unchanged_one_planned(
+    listing: dict[str, Photo], live: dict[str, Photo]
+) -> None:
+    planned = changes_of(make_plan(tied(listing), ledger(live), RECIPE))
+    for key in listing.keys() & live.keys():
+        new, old = listing[key], live[key]
+        same = (new.etag, sorted(new.product_ids), new.category) == (
+            old.etag,
+            sorted(old.product_ids),
+            old.category,
+        )
+        if same and old.status != Status.FAILED and old.recipe == RECIPE:
+            assert key not in planned
+        else:
+            assert planned[key] in (Change.CHANGED, Change.RETRY, Change.RECIPE)
+
+
+@given(shops, shops, st.randoms(use_true_random=False))
+@settings(max_examples=20, deadline=None)
+def test_the_order_of_the_listing_does_not_matter(
+    listing: dict[str, Photo], live: dict[str, Photo], random
+) -> None:
+    def shuffled(table: pa.Table) -> pa.Table:
+        return table.take(pa.array(random.sample(range(table.num_rows), table.num_rows), pa.int64()))
+
+    plan = make_plan(tied(listing), ledger(live), RECIPE, shard_images=3)
+    other = make_plan(shuffled(tied(listing)), shuffled(ledger(live)), RECIPE, shard_images=3)
+    assert plan.table.equals(other.table)
+    assert plan.changes == other.changes
+
+
+@given(shops, shops, st.integers(0, 6))
+@settings(max_examples=20, deadline=None)
+def test_a_limited_night_does_part_and_the_next_ones_the_rest(
+    listing: dict[str, Photo], live: dict[str, Photo], limit: int
+) -> None:
+    whole = make_plan(tied(listing), ledger(live), RECIPE)
+    part = make_plan(tied(listing), ledger(live), RECIPE, limit=limit)
+    work = whole.table.num_rows - whole.changes[Change.DELETED]
+    assert part.table.num_rows - part.changes[Change.DELETED] == min(limit, work)
+    assert part.changes[Change.DELETED] == whole.changes[Change.DELETED]
+    assert part.postponed == work - min(limit, work)
+    rest = make_plan(tied(listing), apply(part, ledger(live)), RECIPE)
+    assert changes_of(part) | changes_of(rest) == changes_of(whole)
+
+
+def test_failed_photos_are_tried_every_night() -> None:
+    listing = tied({"a": Photo(), "b": Photo()})
+    table = None
+    for night in range(3):
+        plan = make_plan(listing, table, RECIPE)
+        assert changes_of(plan) == dict.fromkeys("ab", Change.RETRY if night else Change.NEW)
+        table = apply(plan, table, status=Status.FAILED)
+
+
+def test_keys_must_be_unique() -> None:
+    shop = tied({"a": Photo()})
+    with pytest.raises(ConfigError, match="2 keys, of which only 1 are different"):
+        make_plan(pa.concat_tables([shop, shop]), None, RECIPE)
+    with pytest.raises(ConfigError, match="positive"):
+        make_plan(shop, None, RECIPE, shard_images=0)
+
+
+def test_a_mass_change_stops_the_night_with_numbers_and_the_flag() -> None:
+    check_mass_change({Change.DELETED: 10}, live_images=100, listed=90)
+    check_mass_change({Change.DELETED: 0}, live_images=0, listed=1)
+    with pytest.raises(MassChange, match=r"11 of 100 live photos \(11\.0%\).*lists 89.*--allow-mass-change"):
+        check_mass_change({Change.DELETED: 11}, live_images=100, listed=89)
+    check_mass_change({Change.DELETED: 11}, live_images=100, listed=89, max_share=0.5)
+    check_mass_change({Change.DELETED: 100}, live_images=100, listed=0, allow=True)
+    for live in (0, 100):
+        with pytest.raises(MassChange, match=r"no photo at all.*--allow-mass-change"):
+            check_mass_change({Change.DELETED: live}, live_images=live, listed=0)
+
+
+def test_two_hundred_thousand_photos_plan_in_seconds() -> None:
+    n = 200_000
+    numbers = pa.array(np.arange(n)).cast(pa.string())
+    listing = pa.table(
+        {
+            "image_key": numbers,
+            "etag": numbers,
+            "bytes": pa.array(np.arange(n)),
+            "product_ids": pa.ListArray.from_arrays(np.arange(n + 1, dtype=np.int32), numbers),
+            "category": pa.nulls(n, pa.string()),
+        }
+    )
+    start = time.perf_counter()
+    plan = make_plan(listing, None, RECIPE)
+    assert (plan.changes[Change.NEW], plan.shards) == (n, 782)
+    assert time.perf_counter() - start < 30  # 1.5 s on an idle core
