@@ -188,7 +188,7 @@ def index_night(
         source="test", recipe=recipe, changes=counts, shards=len(reports), created_at=now,
         plan=StoredFile("", "", len(plan_rows), 0), products_changed=products_changed,
     )  # fmt: skip
-    return Night(plan, table, reports)
+    return Night(runs.save_plan(store, table, plan), table, reports)
 
 
 def plan_row(photo: Photo, shard: str | None, change: Change) -> dict[str, object]:

@@ -39,9 +39,7 @@ def rows(count: int, seed: int, dim: int = DIM) -> pa.Table:
         "label": ["top"] * count,
         "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), dim),
     }
-    return pa.table(
-        [known.get(field.name, pa.nulls(count, field.type)) for field in schema], schema=schema
-    )
+    return pa.table([known.get(field.name, pa.nulls(count, field.type)) for field in schema], schema=schema)
 
 
 @pytest.fixture(scope="module")
@@ -109,21 +107,19 @@ def copy(tmp_path: Path) -> lance.LanceDataset:
     return items
 
 
-def release(parameters: IndexParameters):
-    from types import SimpleNamespace
-
-    return SimpleNamespace(index=parameters)
-
-
 def test_new_rows_join_the_index(copy: lance.LanceDataset) -> None:
     before = ann.choose(ROWS, DIM)
-    for night in range(ann.MAX_SEGMENTS + 2):
+    for night in range(3):
         items = lance.write_dataset(rows(50, 10 + night), copy.uri, mode="append")
         assert ann.unindexed_rows(items)["vector_idx"] == 50
-        parameters = ann.update_index(items, release(before), 50)
+        parameters = ann.update_index(items, before, 50)
         assert set(ann.unindexed_rows(items).values()) == {0}
-        assert items.stats.index_stats("vector_idx")["num_indices"] <= ann.MAX_SEGMENTS + 1
+        assert items.stats.index_stats("vector_idx")["num_indices"] == night + 2
         assert parameters.partitions == before.partitions
+    for night in range(3, ann.MAX_SEGMENTS + 1):
+        items = lance.write_dataset(rows(50, 10 + night), copy.uri, mode="append")
+        ann.add_rows(items)
+    assert items.stats.index_stats("vector_idx")["num_indices"] < ann.MAX_SEGMENTS
     vector = rows(50, 10)["vector"][7].values.to_numpy()
     found = items.to_table(nearest=ann.nearest(vector, 1, parameters), fast_search=True, columns=["item_id"])
     assert found["item_id"].to_pylist() == ["10-7"]
@@ -131,7 +127,7 @@ def test_new_rows_join_the_index(copy: lance.LanceDataset) -> None:
 
 def test_many_new_rows_train_it_anew(copy: lance.LanceDataset) -> None:
     items = lance.write_dataset(rows(30_000, 2), copy.uri, mode="append")
-    parameters = ann.update_index(items, release(ann.choose(ROWS, DIM)), 30_000)
+    parameters = ann.update_index(items, ann.choose(ROWS, DIM), 30_000)
     assert parameters.partitions == ann.choose(ROWS + 30_000, DIM).partitions
     assert items.stats.index_stats("vector_idx")["num_indices"] == 1
     assert set(ann.unindexed_rows(items).values()) == {0}
@@ -139,7 +135,7 @@ def test_many_new_rows_train_it_anew(copy: lance.LanceDataset) -> None:
 
 def test_a_table_that_shrank_is_scanned_again(copy: lance.LanceDataset) -> None:
     copy.delete("scope = 'image'")
-    assert ann.update_index(copy, release(ann.choose(ROWS, DIM)), 0).kind == "exact"
+    assert ann.update_index(copy, ann.choose(ROWS, DIM), 0).kind == "exact"
     assert ann.unindexed_rows(copy) == {}
 
 
@@ -157,5 +153,7 @@ def test_nights_keep_their_index_complete(tmp_path: Path) -> None:
     details = {check.name: check.detail for check in second.audit}
     assert "objects 1.000" in details["the index finds 95% of the ten nearest"] or second.index.nprobes
     vector = opened.items.to_table(filter="image_key = 'new.jpg'")["vector"][0].values.to_numpy()
-    found = opened.items.to_table(nearest=ann.nearest(vector, 1, second.index), columns=["image_key"], fast_search=True)
+    found = opened.items.to_table(
+        nearest=ann.nearest(vector, 1, second.index), columns=["image_key"], fast_search=True
+    )
     assert found["image_key"].to_pylist() == ["new.jpg"]

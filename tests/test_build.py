@@ -26,7 +26,6 @@ from lookdex.errors import (
     PromotionConflict,
     ShardsMissing,
 )
-from lookdex.storage.folder import FolderStore
 from lookdex.records import Reason, Release, Scope, Status
 from lookdex.release import commits, rows
 from lookdex.release.audit import audit_release
@@ -34,6 +33,7 @@ from lookdex.release.build import build_release, candidate_key, load_candidate
 from lookdex.release.fragments import write_fragment
 from lookdex.release.promote import promote
 from lookdex.storage import Store, open_store
+from lookdex.storage.folder import FolderStore
 
 
 @pytest.fixture
@@ -257,16 +257,17 @@ class TestForeignTransactions:
         self.append(store)
         before = live.load_release(store, "n1")
         with pytest.raises(ForeignTransaction, match="another program"):
-            commits.check_chain(
-                store, tables.ITEMS, before.items_version, release.items_version + 1, "n2"
-            )
+            commits.check_chain(store, tables.ITEMS, before.items_version, release.items_version + 1, "n2")
         with pytest.raises(ForeignTransaction, match="written by n2"):
             commits.check_chain(store, tables.ITEMS, before.items_version, release.items_version, "n9")
 
 
 class TestProducts:
     def stock(self, count: int, price: float = 10.0, **more: object) -> pa.Table:
-        rows = [{"product_id": f"p{i:04d}", "title": f"Title {i}", "price": price + i, **more} for i in range(count)]
+        rows = [
+            {"product_id": f"p{i:04d}", "title": f"Title {i}", "price": price + i, **more}
+            for i in range(count)
+        ]
         return pa.Table.from_pylist(rows)
 
     def values(self, store: Store, release: Release) -> dict[str, tuple]:
@@ -323,14 +324,19 @@ class TestProducts:
     def test_names_that_items_has_already_are_refused(self) -> None:
         with pytest.raises(ConfigError, match=r"label has the name.*--product-columns title,price"):
             rows.product_table(self.stock(2, label="x"), ())
-        assert rows.product_table(self.stock(2, label="x"), ("title",)).column_names == ["product_id", "title"]
+        assert rows.product_table(self.stock(2, label="x"), ("title",)).column_names == [
+            "product_id",
+            "title",
+        ]
         with pytest.raises(ConfigError, match="no column weight"):
             rows.product_table(self.stock(2), ("weight",))
         with pytest.raises(ConfigError, match="twice: p0000"):
             rows.product_table(pa.concat_tables([self.stock(1), self.stock(2)]), ())
 
     def test_encoded_columns_become_plain(self) -> None:
-        stock = pa.table({"product_id": [7], "brand": pa.array(["a"]).dictionary_encode(), "note": pa.nulls(1)})
+        stock = pa.table(
+            {"product_id": [7], "brand": pa.array(["a"]).dictionary_encode(), "note": pa.nulls(1)}
+        )
         schema = rows.product_table(stock, ()).schema
         assert schema.types == [pa.string(), pa.string(), pa.string()]
 

@@ -22,10 +22,15 @@ from lookdex.release.tags import LIVE
 from lookdex.storage import Store, open_store
 
 
-@pytest.fixture(params=["folder", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    uri = str(tmp_path / "catalog") if request.param == "folder" else request.getfixturevalue("s3")()
-    return open_store(uri)
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(str(tmp_path / "catalog"))
+
+
+@pytest.fixture
+def anywhere(root_uri: str) -> Store:
+    """A folder, and a bucket."""
+    return open_store(root_uri)
 
 
 def audited(store: Store, run_id: str, count: int) -> Release:
@@ -33,7 +38,9 @@ def audited(store: Store, run_id: str, count: int) -> Release:
 
 
 def tagged(store: Store, name: str = LIVE) -> tuple[int, int]:
-    return tuple(tables.open_table(store, key).tags.get_version(name) for key in (tables.ITEMS, tables.IMAGES))
+    return tuple(
+        tables.open_table(store, key).tags.get_version(name) for key in (tables.ITEMS, tables.IMAGES)
+    )
 
 
 def versions(release: Release) -> tuple[int, int]:
@@ -56,37 +63,38 @@ def test_promoting_moves_the_log_and_the_tags(store: Store) -> None:
     assert repair_tags(store) == []
 
 
-def test_readers_that_know_only_lancedb_follow_the_tag(store: Store) -> None:
-    nights.publish(store, "n1", nights.photos(3))
-    audited(store, "n2", 5)
-    folder, name = store.lance_uri(tables.ITEMS).rsplit("/", 1)
-    table = lancedb.connect(folder, storage_options=store.lance_options).open_table(name.removesuffix(".lance"))
+def test_readers_that_know_only_lancedb_follow_the_tag(anywhere: Store) -> None:
+    nights.publish(anywhere, "n1", nights.photos(3))
+    audited(anywhere, "n2", 5)
+    folder, name = anywhere.lance_uri(tables.ITEMS).rsplit("/", 1)
+    table = lancedb.connect(folder, storage_options=anywhere.lance_options).open_table(
+        name.removesuffix(".lance")
+    )
     assert table.count_rows() == 10
     table.checkout(LIVE)
     assert table.count_rows() == 6
 
 
-def test_two_promoters_one_winner(store: Store) -> None:
-    nights.publish(store, "n1", nights.photos(2))
-    audited(store, "n2", 3)
+def test_two_promoters_one_winner(anywhere: Store) -> None:
+    nights.publish(anywhere, "n1", nights.photos(2))
+    audited(anywhere, "n2", 3)
     # Built on the same parent: the second build restores it and goes its own way.
-    third = audited(store, "n3", 4)
+    third = audited(anywhere, "n3", 4)
 
     def attempt(release_id: str) -> str | None:
         try:
-            return promote(open_store(store.uri), release_id).release_id
-        except PromotionConflict as error:
-            assert "run the night again" in str(error) or "took entry" in str(error)
+            return promote(open_store(anywhere.uri), release_id).release_id
+        except PromotionConflict:
             return None
 
     with ThreadPoolExecutor(2) as pool:
         winners = [name for name in pool.map(attempt, ["n2", "n3"]) if name]
     assert len(winners) == 1
-    log = live.read_log(store)
+    log = live.read_log(anywhere)
     assert [entry.n for entry in log] == [1, 2]
     assert log[-1].release_id == winners[0]
-    repair_tags(store)
-    assert tagged(store) == versions(live.load_release(store, winners[0]))
+    repair_tags(anywhere)
+    assert tagged(anywhere) == versions(live.load_release(anywhere, winners[0]))
     assert third.parent == "n1"
 
 
@@ -136,12 +144,12 @@ def test_rollback_twice_goes_further_back(store: Store) -> None:
         rollback(store, to="n9")
 
 
-def test_rollback_is_decided_by_one_write(store: Store) -> None:
-    nights.publish(store, "n1", nights.photos(2))
-    nights.publish(store, "n2", nights.photos(3))
-    before = store.request_counts
-    rollback(store)
-    spent = {name: count - before.get(name, 0) for name, count in store.request_counts.items()}
+def test_rollback_is_decided_by_one_write(anywhere: Store) -> None:
+    nights.publish(anywhere, "n1", nights.photos(2))
+    nights.publish(anywhere, "n2", nights.photos(3))
+    before = anywhere.request_counts
+    rollback(anywhere)
+    spent = {name: count - before.get(name, 0) for name, count in anywhere.request_counts.items()}
     assert spent["PutObject"] == 1
     # Reading: what is live, its release, its parent (and again for the tags).
     assert sum(spent.values()) <= 10
@@ -174,14 +182,14 @@ def kill_between_log_and_tags(store: Store) -> None:
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()
 
 
-def test_death_between_log_and_tags_is_mended_by_the_next_command(store: Store) -> None:
-    first = nights.publish(store, "n1", nights.photos(2))
-    second = audited(store, "n2", 3)
-    kill_between_log_and_tags(store)
-    assert live.current(store).release_id == "n2"
-    assert tagged(store) == versions(first)
-    promote(store, "n2")
-    assert tagged(store) == versions(second)
+def test_death_between_log_and_tags_is_mended_by_the_next_command(anywhere: Store) -> None:
+    first = nights.publish(anywhere, "n1", nights.photos(2))
+    second = audited(anywhere, "n2", 3)
+    kill_between_log_and_tags(anywhere)
+    assert live.current(anywhere).release_id == "n2"
+    assert tagged(anywhere) == versions(first)
+    promote(anywhere, "n2")
+    assert tagged(anywhere) == versions(second)
 
 
 def test_a_dead_promoter_does_not_stop_the_next_night(tmp_path: Path) -> None:

@@ -34,6 +34,10 @@ def readable(store: Store) -> dict[str, int]:
     return {r.release_id: nights.item_table(store, r).num_rows for r in live.list_releases(store)}
 
 
+def runs_left(store: Store) -> set[str]:
+    return {listed.key.split("/")[1] for listed in store.list("runs/")}
+
+
 def test_it_lists_and_removes_nothing_unless_told(store: Store) -> None:
     publish(store, 4)
     listed = clean_up(store, keep_releases=2, grace=NOW)
@@ -48,7 +52,7 @@ def test_it_keeps_what_kept_releases_need(store: Store) -> None:
     assert done.applied
     assert done.bytes > 0
     assert readable(store) == {"n3": 6, "n4": 6}
-    assert store.prefixes("runs/") == ["runs/n3/", "runs/n4/"]
+    assert runs_left(store) == {"n3", "n4"}
     items = tables.open_table(store, tables.ITEMS)
     assert set(items.tags.list()) == {"live", "r-n3", "r-n4"}
     with pytest.raises(ReleaseNotFound):
@@ -114,7 +118,7 @@ def test_an_empty_catalogue_has_nothing_to_clean(store: Store) -> None:
 
 def test_on_s3(s3) -> None:
     store = open_store(s3())
-    publish(store, 3)
+    publish(store, 2)
     clean_up(store, keep_releases=1, grace=NOW, apply=True)
-    assert readable(store) == {"n3": 6}
-    assert store.prefixes("runs/") == ["runs/n3/"]
+    assert readable(store) == {"n2": 6}
+    assert runs_left(store) == {"n2"}

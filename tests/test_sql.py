@@ -57,7 +57,7 @@ def test_rejected_photos(uri: str) -> None:
 
 def test_price_by_label(uri: str) -> None:
     top = next(row for row in run(uri, "price_by_label.sql") if row["label"] == "top")
-    assert (top["highest"], top["products"]) == (35.0, 3)
+    assert (top["highest"], top["products"]) == (35.0, 4)
 
 
 def test_look_alikes(uri: str) -> None:
@@ -72,15 +72,16 @@ def test_look_alikes(uri: str) -> None:
     with duckdb.connect() as connection:
         connection.register("items", copied)
         rows = connection.sql(query).fetchall()
-    assert rows[0][:3] == ("p0000", "p0001", "top")
+    assert len(rows) == 6
+    assert ("p0000", "p0001", "top") in {row[:3] for row in rows}
     assert rows[0][3] == pytest.approx(1, abs=1e-5)
 
 
 def test_a_connection_shows_one_release(uri: str) -> None:
     with lookdex.tables.duckdb_connection(uri, release="n1") as connection:
-        assert connection.sql("SELECT count(*) FROM images").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM images").fetchone() == (1,)
     with lookdex.tables.duckdb_connection(uri) as connection:
-        assert connection.sql("SELECT count(*) FROM images").fetchone() == (7,)
+        assert connection.execute("SELECT count(*) FROM images").fetchone() == (7,)
 
 
 def test_nothing_live_is_an_error(tmp_path: Path) -> None:
@@ -89,5 +90,7 @@ def test_nothing_live_is_an_error(tmp_path: Path) -> None:
 
 
 def test_blocks_are_named() -> None:
-    blocks = lookdex.tables.sql_blocks("-- about\n-- name: one\nSELECT 1;\n\n-- name: two\n-- why\nSELECT 2;\n")
+    blocks = lookdex.tables.sql_blocks(
+        "-- about\n-- name: one\nSELECT 1;\n\n-- name: two\n-- why\nSELECT 2;\n"
+    )
     assert blocks == {"one": "SELECT 1", "two": "-- why\nSELECT 2"}

@@ -17,13 +17,13 @@ SQ loses a point or two.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import lance
 import numpy as np
 
-from lookdex.records import IndexParameters, Release, Role, Scope
+from lookdex.records import IndexParameters, Role, Scope
 from lookdex.tables import VECTOR_INDEX
 
 EXACT_BELOW = 20_000  # rows
@@ -66,8 +66,10 @@ def choose(items: int, dim: int) -> IndexParameters:
     return IndexParameters(kind="IVF_SQ", partitions=partitions, nprobes=probes, refine=REFINE)
 
 
-def update_index(items: lance.LanceDataset, parent: Release | None, fresh: int) -> IndexParameters:
-    """Bring the indexes of `items` up to its rows; commits new versions of the table. `fresh`: rows added tonight.
+def update_index(items: lance.LanceDataset, live: IndexParameters | None, fresh: int) -> IndexParameters:
+    """Bring the indexes of `items` up to its rows; commits new versions of the table.
+
+    live: the parameters of the live release, whose index `items` may carry. fresh: rows added tonight.
 
     The vector index is trained anew when there is none, when half of the rows are new, or when the table has
     grown or shrunk twofold since; otherwise the new rows are added to it. No row is left unindexed.
@@ -79,7 +81,7 @@ def update_index(items: lance.LanceDataset, parent: Release | None, fresh: int) 
         for name in existing:
             items.drop_index(name)
         return wanted
-    before = parent.index if parent is not None and VECTOR_INDEX in existing else None
+    before = live if VECTOR_INDEX in existing else None
     if before is None or before.kind != wanted.kind or fresh > rows / 2 or not fits(before, wanted):
         items.create_index(
             "vector",
@@ -91,15 +93,23 @@ def update_index(items: lance.LanceDataset, parent: Release | None, fresh: int) 
         )
     else:
         wanted = replace(wanted, partitions=before.partitions, nprobes=max(before.nprobes, 1))
-        segments = items.stats.index_stats(VECTOR_INDEX)["num_indices"]
-        merge = segments if segments >= MAX_SEGMENTS else 0
-        items.optimize.optimize_indices(index_names=[VECTOR_INDEX], num_indices_to_merge=merge)
+        add_rows(items)
     for column, kind in SCALAR_INDEXES.items():
         if f"{column}_idx" not in existing:
             items.create_scalar_index(column, kind, name=f"{column}_idx")
     if scalar := sorted(existing - {VECTOR_INDEX}):
         items.optimize.optimize_indices(index_names=scalar)
     return tune(items, wanted)
+
+
+def add_rows(items: lance.LanceDataset) -> None:
+    """Add the new rows to the vector index as a segment of their own; merge the segments when they are many.
+
+    500 rows on 200,000 of 256-d: 0.05 s, a merge of three segments 0.2 s, where training anew takes 13 s.
+    """
+    segments = items.stats.index_stats(VECTOR_INDEX)["num_indices"]
+    merge = segments if segments >= MAX_SEGMENTS else 0
+    items.optimize.optimize_indices(index_names=[VECTOR_INDEX], num_indices_to_merge=merge)
 
 
 def fits(before: IndexParameters, wanted: IndexParameters) -> bool:
@@ -156,7 +166,7 @@ def exact_neighbours(items: lance.LanceDataset, where: str, sample: int = SAMPLE
     return Truth(where, queries, np.where(found, best, np.inf).min(axis=1, initial=np.inf), found.sum(axis=1))
 
 
-def stream_vectors(items: lance.LanceDataset, where: str) -> Sequence[np.ndarray] | object:
+def stream_vectors(items: lance.LanceDataset, where: str) -> Iterator[np.ndarray]:
     """Blocks (n, dim) float32 of the vectors that pass `where`, in table order."""
     dim = items.schema.field("vector").type.list_size
     for batch in items.scanner(

@@ -69,10 +69,12 @@ def audit_release(
         pass
     else:
         return live.save_release(catalog, replace(candidate, audit=stored.audit))
-    found = [*sql_checks(catalog, candidate), *python_checks(catalog, candidate)]
-    found.append(lost_photos(catalog, candidate, max_lost, allow_mass_change))
-    if smoke is not None:
-        found.append(smoke_check(candidate, smoke))
+    found = [changed_files(catalog, candidate)]
+    if found[0].result.passed:  # else nothing that is read means anything
+        found += [*sql_checks(catalog, candidate), *python_checks(catalog, candidate)]
+        found.append(lost_photos(catalog, candidate, max_lost, allow_mass_change))
+        if smoke is not None:
+            found.append(smoke_check(candidate, smoke))
     results = tuple(one.result for one in found)
     broken = [one for one in found if not one.result.passed]
     entry = live.current(catalog)
@@ -126,10 +128,11 @@ def python_checks(catalog: Store, candidate: Release) -> Iterator[Found]:
     counted = {"items": opened.items.count_rows(), "images": opened.images.count_rows()}
     told = {"items": candidate.items, "images": sum(candidate.images.values())}
     wrong: list[Offender] = [
-        {"table": name, "rows": counted[name], "release": rows} for name, rows in told.items() if counted[name] != rows
+        {"table": name, "rows": counted[name], "release": rows}
+        for name, rows in told.items()
+        if counted[name] != rows
     ]
     yield Found(CheckResult("rows are as many as the release says", not wrong, str(told), len(wrong)), wrong)
-    yield changed_files(catalog, candidate, opened)
     left = [{"index": name, "rows": rows} for name, rows in ann.unindexed_rows(opened.items).items() if rows]
     yield Found(
         CheckResult("no row is left out of an index", not left, candidate.index.kind, len(left)), left
@@ -137,7 +140,7 @@ def python_checks(catalog: Store, candidate: Release) -> Iterator[Found]:
     yield recall_check(candidate, opened)
 
 
-def changed_files(catalog: Store, candidate: Release, opened: tables.Tables) -> Found:
+def changed_files(catalog: Store, candidate: Release) -> Found:
     """Read data files again and compare: all new ones, and older ones in turn up to REREAD_BYTES a night."""
     recorded = files.load_files(catalog, candidate)
     if recorded is None:
@@ -145,6 +148,7 @@ def changed_files(catalog: Store, candidate: Release, opened: tables.Tables) -> 
             f"{catalog.uri}/{files.files_key(candidate)} is gone, and with it the digests of the release's files. "
             "Build again: `lookdex build`."
         )
+    opened = tables.open_tables(catalog, candidate)
     known = {file.key: file for file in (*recorded.items, *recorded.images)}
     named = [
         *files.data_files(opened.items, tables.ITEMS),

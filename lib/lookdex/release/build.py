@@ -127,7 +127,7 @@ def build_release(
     if before is not None and items_version == before.items_version:
         index = before.index
     else:
-        index = ann.update_index(items, before, fresh)
+        index = ann.update_index(items, before.index if before else None, fresh)
     commits.check_chain(
         catalog, tables.ITEMS, before.items_version if before else None, items.version, plan.run_id
     )
@@ -327,7 +327,7 @@ def tasks_of(
         products=file,
     )
     tasks = [replace(plain, shards=group) for group in grouped(work.shards)]
-    if len(work.carried):
+    if len(work.carried) and before is not None:
         listed = write_parquet(catalog, f"{folder}/carried.parquet", row_ids(work.carried))
         for start in range(0, len(work.carried), rows.FULL_FRAGMENT):
             stop = min(start + rows.FULL_FRAGMENT, len(work.carried))
@@ -358,7 +358,7 @@ def commit_items(
         for result in sorted(results, key=lambda r: r.fragments)
         for text in result.fragments
     ]
-    if work.base is None:
+    if before is None or work.base is None:
         return commits.overwrite(catalog, tables.ITEMS, work.schema, fragments, plan.run_id)
     if not fragments and not len(work.deleted):
         return before.items_version

@@ -7,6 +7,7 @@ release, or a night that is running, finds its files.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +21,7 @@ from lookdex.storage import Store
 
 KEEP_RELEASES = 7
 GRACE = timedelta(days=2)  # longer than the longest reader and the longest night
+DELETERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,13 @@ def clean_up(
         removed[key] = old_versions(table, needed, {release_tag(r.release_id) for r in kept}, cutoff)
         freed += remove_versions(table, removed[key], kept, apply)
     if apply:
-        for run in old_runs:
-            for listed in list(catalog.list(f"runs/{run}/")):
-                catalog.delete(listed.key)
+        with ThreadPoolExecutor(DELETERS) as pool:
+            for run in old_runs:
+                keys = [listed.key for listed in catalog.list(f"runs/{run}/")]
+                # The plan last: by it an interrupted cleanup finds the run again.
+                plans = [key for key in keys if key.startswith(f"runs/{run}/plan-")]
+                list(pool.map(catalog.delete, sorted(set(keys) - set(plans))))
+                list(pool.map(catalog.delete, plans))
     return Cleanup(
         kept=tuple(r.release_id for r in kept),
         releases=tuple(r.release_id for r in dropped),
