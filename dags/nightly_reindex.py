@@ -167,7 +167,7 @@ with DAG(
         task_id="index",
         name="lookdex-index",
         application=f"{JOBS}/index_images.py",
-        application_args=[*RUN, *options("source", "device")],
+        application_args=[*RUN, *options("device")],
         durable=False,
         execution_timeout=timedelta(hours=10),
         doc_md="Fetches, decodes, detects, crops and embeds the planned photos, shard by shard.",
@@ -183,7 +183,7 @@ with DAG(
     )
     audit = LookdexCommand(
         task_id="audit",
-        arguments=["audit", *RUN, *options("device")],
+        arguments=["audit", *RUN, *options("device"), *switches("allow_mass_change")],
         execution_timeout=timedelta(hours=1),
         doc_md="Checks the candidate. Exit code 3: it is refused, nothing is published, no retry.",
     )

@@ -164,7 +164,7 @@ def install(name: str) -> None:
     for lock in ENVIRONMENTS[name]:  # a lock is complete: nothing is resolved, so nothing can differ from it
         run([*pip, "install", *quiet, "--no-deps", "--requirement", str(LOCKS / f"{lock}.txt")])
     if name == "jobs":
-        run([*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
+        run([*pip, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], quiet=True)
     run([*pip, "check"], quiet=True)
     (home / f"{STAMP}.tmp").write_text(stamp_of(name))
     os.replace(home / f"{STAMP}.tmp", home / STAMP)
@@ -176,9 +176,8 @@ def run(command: list[str], quiet: bool = False) -> None:
     environment = {
         k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET")
     }
-    step = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE if quiet else None, text=True
-    )
+    out, err = (subprocess.PIPE, subprocess.STDOUT) if quiet else (None, None)  # quiet: shown if it fails
+    step = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=err, text=True)
     try:
         output, _ = step.communicate()
     except BaseException:

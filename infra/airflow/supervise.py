@@ -32,7 +32,9 @@ def main(command: list[str]) -> int:
 
     for number in signals:
         signal.signal(number, stop)
-    child = subprocess.Popen(command, start_new_session=True)  # the terminal's Ctrl-C comes to this process alone
+    child = subprocess.Popen(
+        command, start_new_session=True
+    )  # the terminal's Ctrl-C comes to this process alone
     try:
         code = child.wait()
     except Stop as told:
