@@ -204,6 +204,31 @@ def test_a_folder_follows_links_once(tmp_path: Path) -> None:
     assert [listed.key for listed in open_store(tmp_path / "root").list()] == ["link/k.jpg"]
 
 
+def test_a_folder_in_use_is_listed_whole(tmp_path: Path) -> None:
+    """Files that come and go beside them never hide those that stay: a partial listing would delete photos."""
+    store = open_store(tmp_path)
+    stay = {f"{folder}/stay-{i}" for folder in "abc" for i in range(50)}
+    for key in stay:
+        store.put(key, b"")
+    stop = threading.Event()
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            for i in range(50):
+                store.put(f"b/go-{i}", b"")
+            for i in range(50):
+                store.delete(f"b/go-{i}")
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        for _ in range(100):
+            assert stay <= {listed.key for listed in store.list()}
+    finally:
+        stop.set()
+        thread.join()
+
+
 def test_uris(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert open_store("x").uri == str(tmp_path / "x")

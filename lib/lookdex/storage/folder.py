@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -164,9 +164,11 @@ class FolderStore:
 
     def _walk(self, folder: str, start: str, above: tuple[tuple[int, int], ...]) -> Iterator[Listed]:
         """Files below `folder` ('' or ending in '/'), in key order of each level; links into ourselves are cut."""
+        path = self._root / folder
         try:
-            found = os.stat(self._root / folder)
-        except OSError:
+            with _typed_errors(path):
+                found = os.stat(path)
+        except NotFound:
             return
         here = (found.st_dev, found.st_ino)
         if here in above:
@@ -190,8 +192,9 @@ class FolderStore:
                     if entry.is_dir():
                         folders.append(f"{folder}{entry.name}/")
                     elif entry.is_file():
-                        found = entry.stat()
-                        objects.append(Listed(folder + entry.name, _etag(found), found.st_size))
+                        with suppress(FileNotFoundError):  # deleted since; its neighbours are still there
+                            found = entry.stat()
+                            objects.append(Listed(folder + entry.name, _etag(found), found.st_size))
         except NotFound:  # as in a bucket, where a prefix without keys is an empty listing
             pass
         return sorted(objects, key=lambda listed: listed.key), sorted(folders)
