@@ -140,6 +140,14 @@ def test_vectors_of_another_length_are_found(length: float, clean: tuple[pa.Tabl
     }
 
 
+def test_offenders_may_hold_times(clean: tuple[pa.Table, pa.Table]) -> None:
+    with duckdb.connect() as connection:
+        connection.register("images", clean[1])
+        found = run_check(connection, "times", "SELECT image_key, indexed_at FROM images")
+    assert found.result.offenders == len(found.rows) == len(SOURCE)
+    assert found.rows[0]["indexed_at"].year > 2000
+
+
 def test_a_passed_candidate_becomes_a_release(store: Store, candidate: Release) -> None:
     asked = []
     release = audit_release(store, candidate, lambda release: asked.append(release) or "3 products")
@@ -199,20 +207,26 @@ def test_older_files_are_read_again_too(store: Store) -> None:
 
 
 class TestLostPhotos:
-    def night(self, store: Store, **change: object) -> Release:
-        nights.publish(store, "n1", nights.photos(10))
-        source = [replace(p, etag="2", **change) if i < 2 else p for i, p in enumerate(nights.photos(10))]
+    def night(self, store: Store, count: int = 60, **change: object) -> Release:
+        nights.publish(store, "n1", nights.photos(count), shard_images=60)
+        source = [
+            replace(p, etag="2", **change) if i < count // 5 else p
+            for i, p in enumerate(nights.photos(count))
+        ]
         return nights.build(store, nights.index_night(store, "n2", source))
 
     @pytest.mark.parametrize("change", [{"labels": ()}, {"reason": Reason.CORRUPT}])
     def test_too_many_stop_the_release(self, store: Store, change: dict) -> None:
         candidate = self.night(store, **change)
-        with pytest.raises(AuditFailed, match=r"2 of 10 photos.*20\.0%.*10% may.*--allow-mass-change"):
+        with pytest.raises(AuditFailed, match=r"12 of 60 photos.*20\.0%.*10% may.*--allow-mass-change"):
             audit_release(store, candidate)
         assert audit_release(store, candidate, allow_mass_change=True).release_id == "n2"
 
     def test_the_share_is_the_callers(self, store: Store) -> None:
         assert audit_release(store, self.night(store, labels=()), max_lost=0.2).release_id == "n2"
+
+    def test_a_handful_of_photos_is_not_judged(self, store: Store) -> None:
+        audit_release(store, self.night(store, count=20, labels=()))
 
     def test_failed_photos_keep_their_objects(self, store: Store) -> None:
         audit_release(store, self.night(store, reason=Reason.UNAVAILABLE))

@@ -17,7 +17,7 @@ from lookdex import live, tables
 from lookdex.errors import PromotionConflict, PromotionHeld, ReleaseNotFound
 from lookdex.records import Release
 from lookdex.release.audit import audit_release
-from lookdex.release.promote import promote, repair_tags, resume, rollback
+from lookdex.release.promote import promote, release_of_run, repair_tags, resume, rollback
 from lookdex.release.tags import LIVE
 from lookdex.storage import Store, open_store
 
@@ -207,3 +207,15 @@ def test_nothing_is_live_yet(store: Store) -> None:
     for command in (rollback, resume):
         with pytest.raises(ReleaseNotFound, match="nothing is live"):
             command(store)
+
+
+def test_the_release_of_a_run_is_its_last(store: Store) -> None:
+    nights.publish(store, "n1", nights.photos(2))
+    with pytest.raises(ReleaseNotFound, match="lookdex audit"):
+        release_of_run(store, "n2")
+    nights.publish(store, "n2", nights.photos(3))
+    nights.publish(store, "n20", nights.photos(4))
+    assert release_of_run(store, "n2") == "n2"
+    nights.publish(store, "n2", nights.photos(5))
+    assert release_of_run(store, "n2") == "n2-3"
+    assert live.current(store).release_id == "n2-3"

@@ -1,6 +1,7 @@
 """Audit a candidate: SQL checks over both tables, and what SQL cannot see (bytes, indexes, the query itself).
 
-A check returns offending rows; none, and it holds. A candidate that passes becomes `releases/<id>.json`, with the
+A check returns offending rows; none, and it holds. All SQL checks over 200,000 items of 256-d take under 3 s on one
+busy core, the vectors 0.6 s of it (infra/bench_release.py). A candidate that passes becomes `releases/<id>.json`, with the
 results in it; one that does not leaves `runs/<run>/audit-<live>.json` and never goes live.
 """
 
@@ -24,6 +25,7 @@ from lookdex.storage import Store
 SHOWN = 20  # offending rows kept of a check
 GOOD_RECALL = 0.95
 REREAD_BYTES = 2_000_000_000  # of files of earlier nights, read again each night, in turn
+MIN_JUDGED = 50  # photos with objects; of fewer, a share says nothing
 CHECK_FILES = ("items/checks.sql", "images/checks.sql")
 
 Smoke = Callable[[Release], object]
@@ -60,7 +62,8 @@ def audit_release(
     """Check a candidate; returns it with the results, stored as a release. Raises AuditFailed.
 
     smoke: asks the candidate a question through the real query function, and raises when the answer is wrong.
-    max_lost: share of the live photos with items that may have none tonight; `allow_mass_change` lets more pass.
+    max_lost: share of the live photos with objects that may have none tonight (not judged below MIN_JUDGED photos);
+    `allow_mass_change` lets more pass.
     A release that passed before is returned without a second look.
     """
     try:
@@ -114,12 +117,12 @@ def sql_checks(catalog: Store, candidate: Release) -> Iterator[Found]:
 
 def run_check(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> Found:
     """Streams the offending rows: all are counted, SHOWN are kept."""
-    cursor = connection.execute(query)
-    names = [column[0] for column in cursor.description]
-    shown = [dict(zip(names, row, strict=True)) for row in cursor.fetchmany(SHOWN)]
-    count = len(shown)
-    while chunk := cursor.fetchmany(10_000):
-        count += len(chunk)
+    shown: list[Offender] = []
+    count = 0
+    # Through Arrow: DuckDB's own rows need pytz for a time with a zone.
+    for batch in connection.sql(query).to_arrow_reader(10_000):
+        shown += batch.slice(0, SHOWN - len(shown)).to_pylist()
+        count += batch.num_rows
     return Found(CheckResult(name, passed=count == 0, offenders=count), shown)
 
 
@@ -210,7 +213,7 @@ def lost_photos(catalog: Store, candidate: Release, max_lost: float, allowed: bo
         connection.register("now_images", now)
         connection.register("then_images", then)
         join = "FROM then_images t JOIN now_images n USING (image_key) WHERE t.items > 1"
-        total = connection.execute(f"SELECT count(*) {join}").fetchone()[0]
+        total = connection.execute(f"SELECT count(*) {join}").fetchall()[0][0]
         lost = run_check(
             connection,
             name,
@@ -218,7 +221,7 @@ def lost_photos(catalog: Store, candidate: Release, max_lost: float, allowed: bo
         )
     share = lost.result.offenders / total if total else 0.0
     detail = f"{lost.result.offenders} of {total} photos with objects have none tonight ({share:.1%})"
-    if share <= max_lost or allowed:
+    if share <= max_lost or total < MIN_JUDGED or allowed:
         return Found(CheckResult(name, True, detail))
     detail += f", and {max_lost:.0%} may; if that is right, run again with --allow-mass-change"
     return Found(CheckResult(name, False, detail, lost.result.offenders), lost.rows)

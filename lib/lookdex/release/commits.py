@@ -51,6 +51,9 @@ def update(
 ) -> int:
     """One commit that deletes rows by their ids (uint64, as Lance's `_rowid`) and adds fragments.
 
+    By address, and not `dataset.delete(… IN …)`: of 200,000 rows, 100,000 keys are found in 0.24 s and deleted in
+    0.06 s (infra/bench_release.py); a predicate takes 1.3 s for 10,000, and would be a commit of its own.
+
     Returns the version. Raises ForeignTransaction when somebody committed since `base`.
     """
     changed, removed = [], []

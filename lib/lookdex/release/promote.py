@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from lookdex import live
 from lookdex.errors import PromotionConflict, PromotionHeld, ReleaseNotFound
@@ -10,7 +11,7 @@ from lookdex.records import LiveEntry
 from lookdex.release.tags import repair_tags
 from lookdex.storage import Store
 
-__all__ = ["promote", "repair_tags", "resume", "rollback"]
+__all__ = ["promote", "release_of_run", "repair_tags", "resume", "rollback"]
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,25 @@ def promote(catalog: Store, release_id: str) -> LiveEntry:
     entry = live.append(catalog, release_id=release_id, action="promote", expected=current)
     follow(catalog)
     return entry
+
+
+def release_of_run(catalog: Store, run_id: str) -> str:
+    """The id of the release that a run made: the run's own, or `<run>-<n>` when it was planned again since.
+
+    Of several the last. Raises ReleaseNotFound when none passed the audit.
+    """
+    names = [
+        listed.key.removeprefix("releases/").removesuffix(".json")
+        for listed in catalog.list(f"releases/{run_id}")
+    ]
+    again = re.compile(re.escape(run_id) + r"(?:-(\d+))?")
+    found = {int(match[1] or -1): name for name in names if (match := again.fullmatch(name))}
+    if not found:
+        raise ReleaseNotFound(
+            f"{catalog.uri}: the run {run_id} has no release that passed the audit; "
+            f"`lookdex audit --run {run_id}` makes one of its candidate"
+        )
+    return found[max(found)]
 
 
 def rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveEntry:

@@ -1,0 +1,91 @@
+"""Deleting 100,000 of 200,000 items, and the SQL checks over 200,000. Figures in release/commits.py and audit.py.
+
+taskset -c 0 env OMP_NUM_THREADS=1 PYTHONPATH=lib python infra/bench_release.py
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import lance
+import numpy as np
+import pyarrow as pa
+
+from lookdex import tables
+from lookdex.records import IMAGES_SCHEMA, items_schema
+from lookdex.release import commits, rows
+from lookdex.release.audit import CHECK_FILES, run_check
+from lookdex.storage import open_store
+
+ROWS, DIM, CROP_BYTES = 200_000, 256, 6_000
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    print(f"{time.perf_counter() - start:7.3f} s  {what}", flush=True)
+
+
+def filled(schema: pa.Schema, known: dict[str, object], count: int) -> pa.Table:
+    return pa.table([known.get(field.name, pa.nulls(count, field.type)) for field in schema], schema=schema)
+
+
+def main() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((ROWS, DIM), dtype=np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    keys = pa.array([f"{number:07d}/photo.jpg" for number in range(ROWS)])
+    box = {"x0": [0] * ROWS, "y0": [0] * ROWS, "x1": [64] * ROWS, "y1": [64] * ROWS}
+    items = filled(
+        items_schema(DIM),
+        {
+            **{name: pa.array(values, pa.int32()) for name, values in box.items()},
+            "item_id": keys,
+            "image_key": keys,
+            "scope": pa.array(["image"] * ROWS),
+            "role": pa.array(["main"] * ROWS),
+            "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), DIM),
+            "crop": pa.array([bytes(CROP_BYTES)] * ROWS, pa.binary()),
+        },
+        ROWS,
+    )
+    side = pa.array([64] * ROWS, pa.int32())
+    images = filled(
+        IMAGES_SCHEMA,
+        {
+            "image_key": keys,
+            "status": pa.array(["no_object"] * ROWS),
+            "width": side,
+            "height": side,
+            "items": pa.array([1] * ROWS, pa.int32()),
+        },
+        ROWS,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        catalog = open_store(folder)
+        base = lance.write_dataset(
+            items, catalog.lance_uri(tables.ITEMS), max_rows_per_file=rows.FULL_FRAGMENT
+        )
+        ledger = lance.write_dataset(images, catalog.lance_uri(tables.IMAGES))
+        with tables.connect(tables.Tables(base, ledger)) as connection:
+            connection.execute("SET threads = 1")
+            for file in CHECK_FILES:
+                for name, query in tables.sql_blocks(tables.sql_text(file)).items():
+                    with timed(f"check: {name}"):
+                        run_check(connection, name, query)
+        half = pa.table({"image_key": keys.take(pa.array(rng.choice(ROWS, ROWS // 2, replace=False)))})
+        with timed("find the rows of 100,000 keys"):
+            gone = rows.rows_of(half, base.scanner(columns=["image_key"], with_row_id=True).to_reader())
+        with timed("delete them by address, one commit"):
+            commits.update(catalog, tables.ITEMS, base, gone, [], "bench")
+        listed = ", ".join(f"'{key}'" for key in half["image_key"].to_pylist()[:10_000])
+        with timed("for comparison: dataset.delete of 10,000 keys by predicate"):
+            lance.dataset(base.uri, version=1).delete(f"image_key IN ({listed})")
+
+
+if __name__ == "__main__":
+    main()
