@@ -175,7 +175,7 @@ def test_a_photo_that_cannot_be_used_says_why(shop: str, photo: object, says: st
 def test_where_is_applied_before_the_nearest_are_taken(shop: str):
     catalog = opened(shop)
     found = catalog.search(picture("red"), k=3, where="price between 6 and 8").objects[0]
-    assert [m.product_id for m in found.matches][0] == "p006"
+    assert found.matches[0].product_id == "p006"
     assert {m.product_id for m in found.matches} == {"p006", "p007", "p008"}
     nothing = catalog.search(picture("red"), k=3, where="price > 1000").objects[0]
     assert (nothing.matches, nothing.exhausted) == ((), True)

@@ -81,6 +81,7 @@ class FoundObject:
     colour: str | None = None
     main: bool = False
     crop: bytes | None = field(default=None, repr=False)  # JPEG of what was embedded
+    text: str | None = None  # what was asked with, for Kind.TEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ def describe(lane: FoundObject) -> str:
     return {
         Kind.BOX: " ".join(filter(None, (lane.colour, "drawn box"))),
         Kind.IMAGE: "whole photo",
-        Kind.TEXT: "text",
+        Kind.TEXT: f"“{lane.text}”",
         Kind.VECTOR: "vector",
     }[lane.kind]
 
@@ -202,6 +203,7 @@ def _object(found: FoundObject, crops: bool) -> dict[str, Any]:
         "score": found.score,
         "colour": found.colour,
         "main": found.main,
+        "text": found.text,
         "exhausted": found.exhausted,
         "matches": [_match(match, crops) for match in found.matches],
     }

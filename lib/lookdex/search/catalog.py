@@ -24,7 +24,7 @@ from lookdex.search.answer import Answer, FoundObject, Kind, Models
 from lookdex.search.encoders import Encoders, models_key
 from lookdex.search.grouping import Distinct
 from lookdex.search.opened import Opened, open_release
-from lookdex.search.photo import Photo, read_box, read_photo
+from lookdex.search.photo import Limits, Photo, read_box, read_photo
 from lookdex.storage import Store, open_store
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ class Catalog:
         else:
             pinned = live.load_release(store, release) if isinstance(release, str) else release
             self._now = self._open(0, pinned, None)
+        self._trusted = self._now.opened.release.recipe
         self._next_look = time.monotonic() + poll_seconds
 
     # ── the release ──────────────────────────────────────────────────────────────────────────────────────────
@@ -180,8 +181,8 @@ class Catalog:
         opened = open_release(self._store, release)
         if before is not None and before.encoders.key == models_key(release):
             return _Current(n, opened, before.encoders)
-        self._trusted = release.recipe if before is None else self._trusted
-        encoders = self._loading.encoders(release, self._trusted)
+        trusted = release.recipe if before is None else self._trusted
+        encoders = self._loading.encoders(release, trusted)
         if before is not None and before.encoders.loaded:
             encoders.load()  # before the swap: no query waits for it
         return _Current(n, opened, encoders)
@@ -210,7 +211,7 @@ class Catalog:
         _check_k(k)
         rows = _rows(now.opened, (Scope.OBJECT, Scope.IMAGE), where)
         recipe = now.opened.release.recipe
-        pixels = read_photo(photo, recipe)
+        pixels = read_photo(photo, Limits.of(recipe))
         height, width = pixels.shape[:2]
         clock.step("decode")
         if box is None:
@@ -248,7 +249,7 @@ class Catalog:
         rows = _rows(now.opened, (scope,), where)
         vectors = now.encoders.embedder().embed_texts([text])
         clock.step("embed")
-        lane = _Lane(FoundObject(Kind.TEXT, (), False), scope)
+        lane = _Lane(FoundObject(Kind.TEXT, (), False, text=text), scope)
         return _answer(
             now.opened.release, _ask(now.opened, [lane], vectors, k, rows, crops, clock), None, clock
         )

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from lookdex.errors import ModelMismatch
-from lookdex.models import digests
+from lookdex.models import digests, loading
 from lookdex.records import Recipe, Release
 
 if TYPE_CHECKING:
@@ -51,24 +51,13 @@ class Encoders:
     def detector(self) -> Detector:
         with self._lock:
             if self._detector is None:
-                from lookdex.models.detect import load_detector
-
-                recipe = self._recipe
-                self._detector = load_detector(
-                    recipe.detector,
-                    device=self._device,
-                    min_score=recipe.min_score,
-                    nms_iou=recipe.nms_iou,
-                    max_objects=recipe.max_objects,
-                )
+                self._detector = loading.detector_of(self._recipe, self._device)
             return self._detector
 
     def embedder(self) -> Embedder:
         with self._lock:
             if self._embedder is None:
-                from lookdex.models.embed import load_embedder
-
-                embedder = load_embedder(self._recipe.embedder, device=self._device)
+                embedder = loading.embedder_of(self._recipe, self._device)
                 self._check_dim(embedder)
                 self._embedder = embedder
             return self._embedder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,22 +18,35 @@ from lookdex.records import Box, Recipe
 Photo = str | os.PathLike[str] | bytes | bytearray | memoryview | np.ndarray | Any  # Any: a PIL image
 
 
-def read_photo(photo: Photo, recipe: Recipe) -> np.ndarray:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    max_bytes: int = 50_000_000
+    max_pixels: int = 100_000_000
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Limits:
+        return cls(recipe.max_bytes, recipe.max_pixels)
+
+
+LIMITS = Limits()
+
+
+def read_photo(photo: Photo, limits: Limits = LIMITS) -> np.ndarray:
     """Path, file's bytes, PIL image or uint8 (H, W, 3) RGB array → uint8 (H, W, 3) RGB, upright.
 
-    The recipe's limits on bytes and pixels hold. Raises BadQuery, which names the limit or the reason.
+    Raises BadQuery, which names the limit or the reason.
     """
     if isinstance(photo, np.ndarray):
-        return _checked(photo, recipe)
+        return _checked(photo, limits)
     if isinstance(photo, str | os.PathLike):
-        return _decode(_read(photo, recipe.max_bytes), recipe, recipe.max_bytes, os.fspath(photo))
+        return _decode(_read(photo, limits.max_bytes), limits, limits.max_bytes, os.fspath(photo))
     if isinstance(photo, bytes | bytearray | memoryview):
-        return _decode(bytes(photo), recipe, recipe.max_bytes, "the photo")
+        return _decode(bytes(photo), limits, limits.max_bytes, "the photo")
     if hasattr(photo, "getexif") and hasattr(photo, "convert"):
         if photo.mode == "RGB" and not photo.getexif() and "icc_profile" not in photo.info:
-            return _checked(np.asarray(photo), recipe)
+            return _checked(np.asarray(photo), limits)
         data = _as_png(photo)
-        return _decode(data, recipe, len(data), "the photo")
+        return _decode(data, limits, len(data), "the photo")
     raise BadQuery(
         f"a {type(photo).__name__} is no photo: give a path, the bytes of a JPEG, PNG, WebP or GIF file, "
         "a PIL image, or a uint8 array (height, width, 3) in RGB"
@@ -64,24 +78,24 @@ def _read(path: str | os.PathLike[str], max_bytes: int) -> bytes:
     return data
 
 
-def _decode(data: bytes, recipe: Recipe, max_bytes: int, what: str) -> np.ndarray:
+def _decode(data: bytes, limits: Limits, max_bytes: int, what: str) -> np.ndarray:
     try:
-        return decode(data, max_bytes, recipe.max_pixels)
+        return decode(data, max_bytes, limits.max_pixels)
     except BadImage as error:
         raise BadQuery(
-            f"{what} cannot be used: {error}. JPEG, PNG, WebP and GIF are read, up to {recipe.max_bytes:,} bytes "
-            f"and {recipe.max_pixels:,} pixels, at least {MIN_SIDE} pixels on the shorter side"
+            f"{what} cannot be used: {error}. JPEG, PNG, WebP and GIF are read, up to {limits.max_bytes:,} bytes "
+            f"and {limits.max_pixels:,} pixels, at least {MIN_SIDE} pixels on the shorter side"
         ) from error
 
 
-def _checked(pixels: np.ndarray, recipe: Recipe) -> np.ndarray:
+def _checked(pixels: np.ndarray, limits: Limits) -> np.ndarray:
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise BadQuery(f"the array is {pixels.dtype} {pixels.shape}: give uint8 (height, width, 3) in RGB")
     height, width = pixels.shape[:2]
-    if min(height, width) < MIN_SIDE or height * width > recipe.max_pixels:
+    if min(height, width) < MIN_SIDE or height * width > limits.max_pixels:
         raise BadQuery(
             f"the photo is {width} × {height} pixels: at least {MIN_SIDE} on the shorter side and at most "
-            f"{recipe.max_pixels:,} in all can be used"
+            f"{limits.max_pixels:,} in all can be used"
         )
     return np.ascontiguousarray(pixels)
 

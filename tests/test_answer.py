@@ -1,0 +1,138 @@
+"""The answer as JSON and as a table."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from lookdex.records import Box
+from lookdex.search.answer import Answer, FoundObject, Kind, Match, Models
+
+
+def match(rank: int, product_id: str | None = "p1", **columns: object) -> Match:
+    return Match(
+        rank, product_id, 0.9, 0.1, f"i{rank}", "a/b.jpg", "dress", "red", Box(1, 2, 3, 4), columns, b"\xff"
+    )
+
+
+def answer(*objects: FoundObject, whole: bool = True) -> Answer:
+    lane = FoundObject(Kind.IMAGE, (match(1, None),), False, box=Box(0, 0, 40, 30), crop=b"w")
+    return Answer(
+        "night-1",
+        datetime(2026, 11, 22, 2, 14, tzinfo=UTC),
+        Models("d", "dd", "e", "ee"),
+        objects,
+        lane if whole else None,
+        {"detect": 0.02, "nearest": 0.0041},
+        40,
+        30,
+    )
+
+
+DRESS = FoundObject(
+    Kind.OBJECT,
+    (
+        match(1, title="Red dress", price=49.5, added=date(2026, 1, 2)),
+        match(2, "p2", title=None, price=float("nan")),
+    ),
+    True,
+    Box(1, 2, 30, 28),
+    "dress",
+    0.875,
+    "red",
+    True,
+    crop=b"c",
+)
+
+
+def test_json_holds_everything_but_the_crops():
+    value = json.loads(answer(DRESS).to_json())
+    assert (value["format"], value["release_id"], value["released_at"]) == (
+        1,
+        "night-1",
+        "2026-11-22T02:14:00+00:00",
+    )
+    assert value["models"] == {
+        "detector": "d",
+        "detector_digest": "dd",
+        "embedder": "e",
+        "embedder_digest": "ee",
+    }
+    assert (value["width"], value["height"], value["no_object"]) == (40, 30, False)
+    (found,) = value["objects"]
+    assert (found["kind"], found["label"], found["score"], found["main"]) == ("object", "dress", 0.875, True)
+    assert (found["box"], found["exhausted"]) == ({"x0": 1, "y0": 2, "x1": 30, "y1": 28}, True)
+    assert found["matches"][0] == {
+        "rank": 1,
+        "product_id": "p1",
+        "similarity": 0.9,
+        "distance": 0.1,
+        "item_id": "i1",
+        "image_key": "a/b.jpg",
+        "label": "dress",
+        "colour": "red",
+        "box": {"x0": 1, "y0": 2, "x1": 3, "y1": 4},
+        "columns": {"title": "Red dress", "price": 49.5, "added": "2026-01-02"},
+    }
+    assert found["matches"][1]["columns"] == {"title": None, "price": None}
+    assert value["whole"]["kind"] == "image"
+    assert "crop" not in json.dumps(value)
+
+
+def test_json_with_crops():
+    value = answer(DRESS).as_dict(crops=True)
+    assert base64.b64decode(value["objects"][0]["crop"]) == b"c"
+    assert base64.b64decode(value["objects"][0]["matches"][0]["crop"]) == b"\xff"
+    assert base64.b64decode(value["whole"]["crop"]) == b"w"
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (Decimal("1.50"), 1.5),
+        (float("inf"), None),
+        (b"\x00", "AA=="),
+        (datetime(2026, 1, 1, tzinfo=UTC), "2026-01-01T00:00:00+00:00"),
+        ([1, {"a": float("nan")}], [1, {"a": None}]),
+        (True, True),
+    ],
+)
+def test_any_column_becomes_json(value: object, plain: object):
+    found = FoundObject(Kind.VECTOR, (match(1, c=value),), False)
+    assert json.loads(answer(found).to_json())["objects"][0]["matches"][0]["columns"]["c"] == plain
+
+
+def test_the_table_reads_like_one():
+    lines = answer(DRESS).to_table(width=100).splitlines()
+    assert lines[1].split() == ["object", "#", "product", "similarity", "title", "price", "added"]
+    assert lines[3].split() == [
+        "red",
+        "dress",
+        "0.88",
+        "1",
+        "p1",
+        "0.900",
+        "Red",
+        "dress",
+        "49.5",
+        "2026-01-02",
+    ]
+    assert any(line.split()[:4] == ["whole", "photo", "1", "a/b.jpg"] for line in lines)
+    assert lines[-1] == "release night-1 of 2026-11-22 02:14 · 24 ms"
+    assert max(map(len, lines)) <= 100
+
+
+def test_the_table_says_what_is_missing():
+    empty = FoundObject(Kind.TEXT, (), True, text="red dress")
+    assert "no product fits" in answer(empty, whole=False).to_table(width=80)
+    assert "“red dress”" in answer(empty, whole=False).to_table(width=80)
+    assert answer().to_table(width=80).startswith("No object found: the whole photo answers.")
+
+
+def test_markup_in_titles_is_text():
+    found = FoundObject(Kind.VECTOR, (match(1, title="[bold]x[/bold] [red]"),), False)
+    assert "[bold]x[/bold] [red]" in answer(found).to_table(width=100)
