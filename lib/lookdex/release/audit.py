@@ -1,8 +1,8 @@
 """Audit a candidate: SQL checks over both tables, and what SQL cannot see (bytes, indexes, the query itself).
 
-A check returns offending rows; none, and it holds. All SQL checks over 200,000 items of 256-d take under 3 s on one
-busy core, the vectors 0.6 s of it (infra/bench_release.py). A candidate that passes becomes `releases/<id>.json`, with the
-results in it; one that does not leaves `runs/<run>/audit-<live>.json` and never goes live.
+A check returns offending rows; none, and it holds. A candidate that passes becomes `releases/<id>.json`, with the
+results in it; one that does not leaves `runs/<run>/audit-<live>.json` and never goes live. All SQL checks over
+200,000 items of 256-d take under 3 s on one busy core, the vectors 0.6 s of it (infra/bench_release.py).
 """
 
 from __future__ import annotations
