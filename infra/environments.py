@@ -160,7 +160,7 @@ def install(name: str) -> None:
     (home / STAMP).unlink(missing_ok=True)
     run([sys.executable, "-m", "venv", "--clear", str(home)])
     pip = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    quiet = [] if sys.stdout.isatty() else ["--quiet", "--progress-bar=off"]
+    quiet = [] if sys.stdout.isatty() else ["--quiet", "--quiet", "--progress-bar=off"]  # errors only
     for lock in ENVIRONMENTS[name]:  # a lock is complete: nothing is resolved, so nothing can differ from it
         run([*pip, "install", *quiet, "--no-deps", "--requirement", str(LOCKS / f"{lock}.txt")])
     if name == "jobs":

@@ -1,0 +1,79 @@
+"""`make bench`: the nightly reindex on rendered photos in a folder, with the shipped models on local Spark.
+
+Prints images/s, the peak resident memory of a Spark Python worker, the seconds of a night without changes, and what a
+rollback takes. Other work on the machine shows in the figures.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from lookdex.codec import from_json
+from lookdex.records import ShardReport
+from lookdex.storage import open_store
+
+
+def main(images: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="lookdex-bench-") as folder:
+        shop, catalog = Path(folder) / "shop", Path(folder) / "catalog"
+        lookdex("sample", "--out", shop, "--products", max(1, images * 2 // 3), "--looks", 0, "--seed", 1)
+        photos = sorted((shop / "photos").rglob("*.jpg"))
+        night = [
+            "reindex",
+            "--source",
+            shop / "photos",
+            "--catalog",
+            catalog,
+            "--pattern",
+            "{product_id}/{name}.jpg",
+        ]
+        first = lookdex(*night)
+        reports = read_reports(catalog)
+        done = sum(sum(report.counts.values()) for report in reports)
+        steps = {
+            step: sum(report.seconds.get(step, 0.0) for report in reports)
+            for step in ("fetch", "decode", "detect", "embed", "write")
+        }
+        items = sum(report.items for report in reports)
+        peak = max(report.peak_rss_bytes for report in reports)
+        unchanged = lookdex(*night)
+        photos[0].write_bytes(photos[1].read_bytes())
+        lookdex(*night)
+        rollback = lookdex("rollback", "--catalog", catalog)
+
+    print(f"first night         {done} images, {items} items in {first:.1f} s: {done / first:.1f} images/s")
+    print(
+        "  ms an image       "
+        + ", ".join(f"{step} {1000 * seconds / done:.1f}" for step, seconds in steps.items())
+    )
+    print(f"  peak worker RSS   {peak / 2**20:.0f} MiB")
+    print(f"night, no changes   {unchanged:.1f} s")
+    print(f"rollback            {rollback:.1f} s, the start of Python included")
+    print(f"machine             {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+
+
+def lookdex(*arguments: object) -> float:
+    """Run one verb; its seconds. Its own output goes to stderr."""
+    started = time.monotonic()
+    subprocess.run(
+        [sys.executable, "-m", "lookdex.cli", *map(str, arguments)],
+        check=True,
+        stdout=sys.stderr,
+        stdin=subprocess.DEVNULL,
+    )
+    return time.monotonic() - started
+
+
+def read_reports(catalog: Path) -> list[ShardReport]:
+    store = open_store(str(catalog))
+    keys = [item.key for item in store.list("runs/") if "/reports/" in item.key]
+    return [from_json(ShardReport, store.get(key)) for key in keys]
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
