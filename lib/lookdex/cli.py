@@ -381,7 +381,7 @@ def print_indexed(indexed: Indexed) -> None:
 
 def print_audit(release: Release) -> None:
     for check in release.audit:
-        click.echo(f"  {'ok  ' if check.passed else 'FAIL'} {check.name:<32} {check.detail}")
+        click.echo(f"  {'ok  ' if check.passed else 'FAIL'} {check.name:<58} {check.detail}")
     click.echo(f"audited  {len(release.audit)} checks hold")
 
 

@@ -158,8 +158,8 @@ def finished(config: Config, run_id: str) -> str:
     """Why this run has nothing (more) to build, audit or promote; '' when it has."""
     catalog = open_store(config.catalog)
     entry = live.current(catalog)
-    if entry is not None and entry.release_id == run_id:
-        return f"release {run_id} is live already: nothing to do"
+    if entry is not None and entry.release_id in (run_id, f"{run_id}-{entry.n - 1}"):
+        return f"release {entry.release_id} is live already: nothing to do"
     if runs.load_plan(catalog, run_id).empty:
         return "nothing changed since the live release: nothing to do"
     return ""
@@ -275,7 +275,7 @@ def promote_night(config: Config, run_id: str) -> LiveEntry:
     """Make the run's release live, then remove what no kept release needs."""
     catalog = open_store(config.catalog)
     with timed(catalog, run_id, "promote"):
-        entry = promote.promote(catalog, run_id)
+        entry = promote.promote(catalog, promote.release_of_run(catalog, run_id))
         retention.clean_up(catalog, config.keep_releases, apply=True)
     return entry
 

@@ -22,7 +22,7 @@ def _line(total: int, what: str, unit: str) -> tqdm:
         dynamic_ncols=terminal,
         mininterval=0.2 if terminal else LOG_SECONDS,
         maxinterval=LOG_SECONDS,
-        bar_format="{desc} {n_fmt}/{total_fmt}{unit}, {rate_fmt}{postfix}, {remaining} left",
+        bar_format="{desc} {n_fmt}/{total_fmt}{unit}, {rate_noinv_fmt}{postfix}, {remaining} left",
     )
 
 

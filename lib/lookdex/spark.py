@@ -69,15 +69,17 @@ def session(master: str | None = None, app: str = "lookdex", **settings: str) ->
         builder = builder.master(master)
     for name, value in settings.items():
         builder = builder.config(name.replace("_", "."), value)
-    with _without_pandas_notice():
+    with _without_notices():
         return builder.getOrCreate()
 
 
 @contextlib.contextmanager
-def _without_pandas_notice() -> Iterator[None]:
-    """pyspark 4.3 warns of pandas 3 whenever it is imported; only Arrow is used here."""
+def _without_notices() -> Iterator[None]:
+    """pyspark 4.3 warns of pandas 3 whenever it is imported; only Arrow is used here. Lance warns of any fork; the one
+    here is followed by exec of the JVM."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
+        warnings.filterwarnings("ignore", message="lance is not fork-safe")
         yield
 
 
@@ -138,7 +140,7 @@ def map_json(
     # A range of n in n partitions has one row in each, which no shuffle may undo.
     numbers = spark.range(0, len(texts), 1, len(texts))
     try:
-        with _without_pandas_notice():
+        with _without_notices():
             mapped = numbers.mapInArrow(apply, "id long, result string")
         rows = mapped.collect()
     except PySparkException as error:

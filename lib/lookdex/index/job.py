@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from lookdex import runs
-from lookdex.models import custom
+from lookdex.models import loading
 from lookdex.records import PlanSummary, Recipe, ShardReport
 from lookdex.storage import Store, open_store
 
@@ -60,24 +60,5 @@ def store_at(uri: str) -> Store:
 
 @cache
 def load_models(recipe: Recipe, device: str) -> tuple[Detector, Embedder]:
-    """Both models of a recipe. Raises ModelNotFound, DeviceUnavailable, ConfigError."""
-    limits = {
-        "min_score": recipe.min_score,
-        "nms_iou": recipe.nms_iou,
-        "max_objects": recipe.max_objects,
-    }
-    detector: Detector
-    if custom.is_custom(recipe.detector):
-        detector = custom.factory_of(recipe.detector)(device=device, **limits)
-    else:
-        from lookdex.models.detect import load_detector
-
-        detector = load_detector(recipe.detector, device=device, **limits)  # type: ignore[arg-type]
-    embedder: Embedder
-    if custom.is_custom(recipe.embedder):
-        embedder = custom.factory_of(recipe.embedder)(device=device)
-    else:
-        from lookdex.models.embed import load_embedder
-
-        embedder = load_embedder(recipe.embedder, device=device)
-    return detector, embedder
+    """Both models of a recipe, once a process. Raises ModelNotFound, DeviceUnavailable, ConfigError."""
+    return loading.detector_of(recipe, device), loading.embedder_of(recipe, device)

@@ -11,7 +11,7 @@ Measured on one core of a two-core machine with AVX2 (256-d, clusters of 50, hal
     200,000     422 ms                96 ms                        4 ms, 0.981, built in 13 s
 
 So a table below 20,000 rows is scanned: no index to build or to fall behind, recall 1. Above it, IVF_SQ: IVF_RQ
-builds slower (17 s), answers slower (7 ms) and its recall is the same (0.990) at those settings. Without refine
+builds slower (17 s), answers slower (7 ms) and finds a little more (0.990) at those settings. Without refine
 SQ loses a point or two.
 """
 

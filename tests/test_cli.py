@@ -1,0 +1,287 @@
+"""The command line as people and schedulers use it: verbs, settings, exit codes, and whole nights with the fakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lookdex import cli, config, live, nightly, runs
+from lookdex.config import Config
+from lookdex.errors import ConfigError, MassChange
+from lookdex.nightly import Indexed
+from lookdex.records import Reason, Status
+from lookdex.storage import open_store
+from servers import S3Server
+from tests import photos
+
+FAKES = ("--detector", "python:tests.fakes:detector", "--embedder", "python:tests.fakes:embedder")
+PATTERN = ("--pattern", "{product_id}/{name}.png")
+LOCAL = ("--master", "local[2,1]")
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    return CliRunner().invoke(cli.main, arguments, env=environment, catch_exceptions=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def keys_for_workers(s3: S3Server) -> None:
+    """Spark's workers have the environment that the JVM was started in: the server's keys must be there by then."""
+
+
+@pytest.fixture
+def shop(root_uri: str, tmp_path: Path) -> tuple[str, str, str]:
+    """Twelve photos, their products file, and where the catalogue goes."""
+    photos.fill(open_store(f"{root_uri}/photos"), 12)
+    rows = "".join(f"p{n:05d},Thing {n},top,{10 + n}\n" for n in range(12))
+    products = tmp_path / "products.csv"
+    products.write_text("product_id,title,category,price\n" + rows)
+    return f"{root_uri}/photos", f"{root_uri}/catalog", str(products)
+
+
+def reindex(source: str, catalog: str, products: str, *more: str) -> Result:
+    where = ("--source", source, "--catalog", catalog, "--products", products)
+    return run("reindex", *where, *PATTERN, *FAKES, *LOCAL, *more)
+
+
+# ── verbs and settings ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", sorted(cli.main.commands))
+def test_every_verb_and_option_has_its_words(name: str) -> None:
+    verb = cli.main.commands[name]
+    assert verb.help
+    for option in verb.params:
+        if isinstance(option, click.Option) and option.name not in ("products", "looks", "seed", "help"):
+            assert option.help, f"lookdex {name} {option.opts[0]} has no help"
+    assert run(name, "--help").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nothing",),
+        ("plan", "--catalog", "c"),
+        ("index", "--catalog", "c"),
+        ("reindex", "--source", "s", "--catalog", "c", "--limit", "0"),
+        ("search", "--catalog", "c"),
+        ("search", "--catalog", "c", "--text", "red", "--box", "1,2,3,4"),
+        ("search", "/nowhere.jpg", "--catalog", "c"),
+        ("plan", "--source", "s", "--catalog", "c", "--config", "/nowhere.toml"),
+        ("sample",),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Error" in result.output
+    assert "Traceback" not in result.output
+
+
+def resolved(arguments: list[str], environment: dict[str, str], path: Path) -> Config:
+    """The Config that a verb would get."""
+    seen: list[Config] = []
+
+    @cli.settings("batch", "product_columns", "min_score")
+    def probe(config: Config) -> None:
+        seen.append(config)
+
+    command = cli.Verb("probe", callback=probe, params=list(reversed(probe.__click_params__)))
+    result = CliRunner().invoke(command, ["--config", str(path), *arguments], env=environment, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return seen[0]
+
+
+@given(
+    flag=st.none() | st.integers(1, 9),
+    environment=st.none() | st.integers(10, 19),
+    file=st.none() | st.integers(20, 29),
+)
+def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(
+    tmp_path_factory: pytest.TempPathFactory, flag: int | None, environment: int | None, file: int | None
+) -> None:
+    path = tmp_path_factory.mktemp("config") / "lookdex.toml"
+    path.write_text("" if file is None else f"batch = {file}\n")
+    arguments = [] if flag is None else ["--batch", str(flag)]
+    variables = {} if environment is None else {"LOOKDEX_BATCH": str(environment)}
+    expected = next(v for v in (flag, environment, file, Config().batch) if v is not None)
+    assert resolved(arguments, variables, path).batch == expected
+
+
+def test_lists_come_from_flags_variables_and_files(tmp_path: Path) -> None:
+    path = tmp_path / "lookdex.toml"
+    path.write_text('product_columns = ["title", "price"]\n')
+    assert resolved([], {}, path).product_columns == ("title", "price")
+    assert resolved([], {"LOOKDEX_PRODUCT_COLUMNS": "a, b"}, path).product_columns == ("a", "b")
+    assert resolved(["--product-columns", "c"], {}, path).product_columns == ("c",)
+
+
+@pytest.mark.parametrize("text", ["batch = ", "bathc = 3\n", "[models]\ndetector = 'x'\n"])
+def test_a_wrong_settings_file_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "lookdex.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=str(path)):
+        config.read_file(str(path))
+
+
+# ── nights ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_first_night_a_second_one_and_an_answer(shop: tuple[str, str, str], tmp_path: Path) -> None:
+    first = reindex(*shop)
+    assert first.exit_code == 0, first.output
+    assert "planned  12 photos" in first.output
+    assert "live     release" in first.output
+
+    again = reindex(*shop)
+    assert again.exit_code == 0
+    assert "planned  0 photos" in again.output
+    assert "nothing to do" in again.output
+
+    photo = tmp_path / "query.png"
+    photo.write_bytes(photos.numbered(3))
+    png = tmp_path / "answer.png"
+    asked = run("search", str(photo), "--catalog", shop[1], "-k", "2", "--where", "price < 20", "--json",
+                "--png", str(png))  # fmt: skip
+    assert asked.exit_code == 0, asked.output
+    answer = json.loads(asked.output)
+    assert answer["objects"]
+    assert answer["objects"][0]["matches"][0]["product_id"] == "p00003"
+    assert all(m["columns"]["price"] < 20 for o in answer["objects"] for m in o["matches"])
+    assert png.read_bytes().startswith(b"\x89PNG")
+
+    wrong = run("search", str(photo), "--catalog", shop[1], "--where", "prize < 20")
+    assert wrong.exit_code == 2
+    assert "price" in wrong.output
+    assert "p00003" in run("search", str(photo), "--catalog", shop[1], "-k", "2").output
+
+
+def test_a_night_in_its_parts_each_of_which_can_be_repeated(shop: tuple[str, str, str]) -> None:
+    source, catalog, products = shop
+    there = ("--catalog", catalog, "--run-id", "scheduled__2026-11-22T02:00:00+00:00")
+    stages: list[Callable[[], Result]] = [
+        lambda: run("plan", "--source", source, "--products", products, *PATTERN, *FAKES, *there),
+        lambda: run("index", *LOCAL, *there),
+        lambda: run("build", "--products", products, *LOCAL, *there),
+        lambda: run("audit", *there),
+        lambda: run("promote", *there),
+    ]
+    for stage in stages:
+        for _ in range(2):
+            result = stage()
+            assert result.exit_code == 0, result.output
+    listed = json.loads(run("releases", "--catalog", catalog, "--json").output)
+    run_id = runs.run_slug(there[3])
+    assert [r["release_id"] for r in listed["releases"]] == [run_id]
+    assert listed["live"]["release_id"] == run_id
+    assert set(nightly.stage_seconds(open_store(catalog), run_id)) == {"plan", "index", "build", "audit", "promote"}
+
+
+def test_new_changed_and_deleted_photos_the_next_night(shop: tuple[str, str, str]) -> None:
+    source, catalog, products = shop
+    assert reindex(*shop).exit_code == 0
+    store = open_store(source)
+    store.put("p00001/a.png", photos.numbered(50))
+    store.put("p00003/b.png", photos.numbered(51))
+    store.delete("p00002/a.png")
+    result = reindex(*shop)
+    assert result.exit_code == 0, result.output
+    assert "1 new, 1 changed, 1 deleted, 10 unchanged" in result.output
+    releases = live.list_releases(open_store(catalog))
+    assert [sum(r.images.values()) for r in releases] == [12, 12]
+
+
+def test_new_prices_reach_the_table_without_a_model(shop: tuple[str, str, str]) -> None:
+    source, catalog, products = shop
+    assert reindex(*shop).exit_code == 0
+    file = Path(products)
+    file.write_text(file.read_text().replace(",13\n", ",1300\n"))
+    result = reindex(*shop)
+    assert result.exit_code == 0, result.output
+    assert "planned  0 photos" in result.output
+    assert "the products file changed" in result.output
+    from lookdex.tables import duckdb_connection
+
+    with duckdb_connection(catalog) as connection:
+        rows = connection.sql("SELECT DISTINCT price FROM items WHERE product_id = 'p00003'").fetchall()
+    assert rows == [(1300,)]
+
+
+def test_an_emptied_bucket_stops_the_night_with_1(shop: tuple[str, str, str]) -> None:
+    source, catalog, _ = shop
+    assert reindex(*shop).exit_code == 0
+    store = open_store(source)
+    for listed in list(store.list()):
+        store.delete(listed.key)
+    result = reindex(*shop)
+    assert result.exit_code == 1
+    assert "--allow-mass-change" in result.output
+    assert len(live.read_log(open_store(catalog))) == 1
+
+
+def test_a_rollback_holds_promotions_until_resume(shop: tuple[str, str, str]) -> None:
+    source, catalog, _ = shop
+    assert reindex(*shop).exit_code == 0
+    open_store(source).put("p00001/a.png", photos.numbered(50))
+    assert reindex(*shop).exit_code == 0
+    before = live.list_releases(open_store(catalog))[0]
+
+    back = run("rollback", "--catalog", catalog, "--note", "bad boxes")
+    assert back.exit_code == 0, back.output
+    assert before.release_id in back.output
+    shown = run("releases", "--catalog", catalog).output
+    assert "held since" in shown
+    assert "bad boxes" in shown
+
+    held = reindex(*shop)
+    assert held.exit_code == 3, held.output
+    assert "lookdex resume" in held.output
+    assert run("resume", "--catalog", catalog).exit_code == 0
+    assert reindex(*shop).exit_code == 0
+
+
+def test_an_unreachable_part_of_the_job_is_said_once(tmp_path: Path) -> None:
+    nothing = run("search", "--text", "red", "--catalog", str(tmp_path))
+    assert nothing.exit_code == 1
+    assert "lookdex reindex" in nothing.output
+    unplanned = run("index", "--catalog", str(tmp_path), "--run-id", "never")
+    assert unplanned.exit_code == 1
+    assert "lookdex plan" in unplanned.output
+
+
+@given(bad=st.integers(0, 200), good=st.integers(0, 200), share=st.floats(0, 1))
+def test_a_night_that_rejects_too_much_stops(bad: int, good: int, share: float) -> None:
+    indexed = Indexed(bad + good, 0, {Status.REJECTED: bad, Status.INDEXED: good}, {Reason.CORRUPT: bad}, 0, 0, 0)
+    nightly.check_rejected(indexed, share, allow=True)
+    if bad + good >= nightly.MIN_JUDGED and bad > share * (bad + good):
+        with pytest.raises(MassChange, match=f"{bad:,} of {bad + good:,}"):
+            nightly.check_rejected(indexed, share, allow=False)
+    else:
+        nightly.check_rejected(indexed, share, allow=False)
+
+
+def test_jobs_are_the_same_commands() -> None:
+    """`spark-submit jobs/x.py` parses what the verb parses."""
+    for job, verb in (("plan_changes", "plan"), ("index_images", "index"), ("build_release", "build")):
+        path = Path(__file__).parents[1] / "jobs" / f"{job}.py"
+        done = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True, env=os.environ)
+        assert done.returncode == 0, done.stderr
+        options = {o for p in cli.main.commands[verb].params for o in p.opts}
+        assert all(option in done.stdout for option in options)
+
+
+def test_recipe_follows_the_settings() -> None:
+    base = Config(detector=FAKES[1], embedder=FAKES[3])
+    assert nightly.recipe_of(base) == nightly.recipe_of(replace(base, batch=3, device="cuda", shard_images=5))
+    for change in (replace(base, min_score=0.9), replace(base, crop_margin=0.5), replace(base, max_pixels=5)):
+        assert nightly.recipe_of(change).digest != nightly.recipe_of(base).digest
