@@ -29,8 +29,10 @@ class Cluster:
     directory: Path
     environment: Mapping[str, str]
 
-    def submit(self, *arguments: str, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
-        """spark-submit to this cluster in client mode. The driver knows no more of this checkout than its workers."""
+    def submit(
+        self, *arguments: str, driver_path: str = "", timeout_s: float = 240
+    ) -> subprocess.CompletedProcess[str]:
+        """spark-submit to this cluster in client mode. driver_path: PYTHONPATH of the driver; its workers have none."""
         settings = {
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
@@ -43,7 +45,7 @@ class Cluster:
         for name, value in settings.items():
             command += ["--conf", f"{name}={value}"]
         return subprocess.run(
-            [*command, *arguments], cwd=self.directory, env=dict(self.environment),
+            [*command, *arguments], cwd=self.directory, env={**self.environment, "PYTHONPATH": driver_path},
             capture_output=True, text=True, timeout=timeout_s,
         )  # fmt: skip
 

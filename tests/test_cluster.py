@@ -1,6 +1,7 @@
 """The engine is real: the index and the build job on a standalone Spark master with two workers, over S3.
 
-The workers know nothing of this checkout: the package travels with --py-files, as the README says.
+The workers know nothing of this checkout: the package travels as `infra/spark/package` says for its dist/lookdex.zip
+(--archives), and, for what needs no unpacking, with --py-files.
 """
 
 from __future__ import annotations
@@ -47,7 +48,11 @@ def test_index_and_build_run_on_a_cluster(cluster: Cluster, s3: S3Server, shippe
     fill(source, 40)
     summary = plan(source, catalog, shard_images=5)
     options = ["--catalog", catalog.uri, "--run-id", "night"]
-    done = cluster.submit("--py-files", shipped, str(ROOT / "jobs" / "index_images.py"), *options)
+    done = cluster.submit(
+        *("--archives", f"{shipped}#package", "--conf", "spark.executorEnv.PYTHONPATH=package"),
+        *(str(ROOT / "jobs" / "index_images.py"), *options),
+        driver_path=shipped,  # an installed package, elsewhere
+    )
     assert done.returncode == 0, done.stdout + done.stderr[-4000:]
     assert "40 photos" in done.stdout
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lookdex import runs, spark
@@ -60,18 +62,17 @@ def test_map_json_keeps_the_order_and_gives_each_payload_a_task(session) -> None
 
 
 def test_a_task_that_fails_for_good_names_the_cause(session) -> None:
-    with pytest.raises(TaskFailed, match="try: .*LookupError: b is the one that fails"):
+    with pytest.raises(TaskFailed, match=r"try: .*LookupError: b is the one that fails"):
         spark.map_json(session, ["a", "b"], fail_on_b, what="try")
 
 
 def test_twice_the_same_rows_and_progress(session, tmp_path: Path, source: Store) -> None:
-    tables, told = [], []
+    tables = []
     for name in ("first", "second"):
         catalog = open_store(tmp_path / name)
-        summary = plan(source, catalog)
-        reports = spark.index_run(
-            session, catalog, summary, IndexOptions(batch=4), lambda *counts: told.append(counts)
-        )
+        summary, told = plan(source, catalog), []
+        options = IndexOptions(batch=4)
+        reports = spark.index_run(session, catalog, summary, options, lambda *c: told.append(c))  # noqa: B023
         assert [report.shard_id for report in reports] == [f"shard-{n:04d}" for n in range(4)]
         assert sum(sum(r.counts.values()) for r in reports) == 31
         tables.append((items_of(catalog, reports), images_of(catalog, reports)))
@@ -82,7 +83,7 @@ def test_twice_the_same_rows_and_progress(session, tmp_path: Path, source: Store
     assert images["status"].to_pylist().count(Status.REJECTED) == 1
     assert told[0] == (0, 0, 0)
     assert told[-1] == (31, 1, 0)
-    assert all(a[0] <= b[0] for a, b in zip(told, told[1:], strict=False) if b[0])
+    assert all(a[0] <= b[0] for a, b in itertools.pairwise(told))
 
 
 def test_a_run_without_spark_gives_the_same_rows(session, tmp_path: Path, source: Store) -> None:
@@ -152,8 +153,11 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, source: Store) -> Non
         assert driver.poll() is None, driver.stderr.read() if driver.stderr else ""
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    family = psutil.Process(driver.pid).children(recursive=True)
+    assert any("java" in process.name() for process in family)
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
+    assert psutil.wait_procs(family, timeout=60)[1] == []
     done = runs.load_reports(catalog, "night", [f"shard-{n:04d}" for n in range(16)])
     assert 2 <= len(done) < 16
     reports = spark.index_run(None, catalog, summary)
