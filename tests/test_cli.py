@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
+from servers import S3Server
 
 from lookdex import cli, config, live, nightly, runs
 from lookdex.config import Config
@@ -22,7 +23,6 @@ from lookdex.errors import ConfigError, MassChange
 from lookdex.nightly import Indexed
 from lookdex.records import Reason, Status
 from lookdex.storage import open_store
-from servers import S3Server
 from tests import photos
 
 FAKES = ("--detector", "python:tests.fakes:detector", "--embedder", "python:tests.fakes:embedder")
@@ -97,7 +97,9 @@ def resolved(arguments: list[str], environment: dict[str, str], path: Path) -> C
         seen.append(config)
 
     command = cli.Verb("probe", callback=probe, params=list(reversed(probe.__click_params__)))
-    result = CliRunner().invoke(command, ["--config", str(path), *arguments], env=environment, catch_exceptions=False)
+    result = CliRunner().invoke(
+        command, ["--config", str(path), *arguments], env=environment, catch_exceptions=False
+    )
     assert result.exit_code == 0, result.output
     return seen[0]
 
@@ -184,11 +186,17 @@ def test_a_night_in_its_parts_each_of_which_can_be_repeated(shop: tuple[str, str
     run_id = runs.run_slug(there[3])
     assert [r["release_id"] for r in listed["releases"]] == [run_id]
     assert listed["live"]["release_id"] == run_id
-    assert set(nightly.stage_seconds(open_store(catalog), run_id)) == {"plan", "index", "build", "audit", "promote"}
+    assert set(nightly.stage_seconds(open_store(catalog), run_id)) == {
+        "plan",
+        "index",
+        "build",
+        "audit",
+        "promote",
+    }
 
 
 def test_new_changed_and_deleted_photos_the_next_night(shop: tuple[str, str, str]) -> None:
-    source, catalog, products = shop
+    source, catalog, _ = shop
     assert reindex(*shop).exit_code == 0
     store = open_store(source)
     store.put("p00001/a.png", photos.numbered(50))
@@ -202,7 +210,7 @@ def test_new_changed_and_deleted_photos_the_next_night(shop: tuple[str, str, str
 
 
 def test_new_prices_reach_the_table_without_a_model(shop: tuple[str, str, str]) -> None:
-    source, catalog, products = shop
+    _, catalog, products = shop
     assert reindex(*shop).exit_code == 0
     file = Path(products)
     file.write_text(file.read_text().replace(",13\n", ",1300\n"))
@@ -261,7 +269,9 @@ def test_an_unreachable_part_of_the_job_is_said_once(tmp_path: Path) -> None:
 
 @given(bad=st.integers(0, 200), good=st.integers(0, 200), share=st.floats(0, 1))
 def test_a_night_that_rejects_too_much_stops(bad: int, good: int, share: float) -> None:
-    indexed = Indexed(bad + good, 0, {Status.REJECTED: bad, Status.INDEXED: good}, {Reason.CORRUPT: bad}, 0, 0, 0)
+    indexed = Indexed(
+        bad + good, 0, {Status.REJECTED: bad, Status.INDEXED: good}, {Reason.CORRUPT: bad}, 0, 0, 0
+    )
     nightly.check_rejected(indexed, share, allow=True)
     if bad + good >= nightly.MIN_JUDGED and bad > share * (bad + good):
         with pytest.raises(MassChange, match=f"{bad:,} of {bad + good:,}"):
@@ -274,7 +284,9 @@ def test_jobs_are_the_same_commands() -> None:
     """`spark-submit jobs/x.py` parses what the verb parses."""
     for job, verb in (("plan_changes", "plan"), ("index_images", "index"), ("build_release", "build")):
         path = Path(__file__).parents[1] / "jobs" / f"{job}.py"
-        done = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True, env=os.environ)
+        done = subprocess.run(
+            [sys.executable, path, "--help"], capture_output=True, text=True, env=os.environ
+        )
         assert done.returncode == 0, done.stderr
         options = {o for p in cli.main.commands[verb].params for o in p.opts}
         assert all(option in done.stdout for option in options)

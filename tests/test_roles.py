@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookdex.index.roles import OTHER, Tie, prominence, tie
+from lookdex.boxes import prominence
+from lookdex.index.roles import OTHER, Tie, tie
 from lookdex.records import CATEGORIES, Box, Detection, Role
 
 W, H = 200, 300

@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
+
 from lookdex.sample import (
     CATEGORIES,
     PRODUCTS_SCHEMA,
@@ -24,7 +26,6 @@ from lookdex.sample import (
     render_product,
     write_sample,
 )
-from PIL import Image
 
 SMALL = (160, 240)
 
@@ -59,9 +60,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_same_arguments_give_the_same_bytes_in_another_process(
-    sample: Path, tmp_path: Path
-) -> None:
+def test_same_arguments_give_the_same_bytes_in_another_process(sample: Path, tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from tests.test_sample import Folder\n"
         "from lookdex.sample import write_sample\n"
@@ -121,11 +120,13 @@ def test_product_is_what_its_title_says(seed: int, index: int) -> None:
 def test_product_is_listed_inside_its_photo(index: int, category: str, view: int) -> None:
     product = make_product(5, index, category)
     photo = render_product(product, 5, view, SMALL)
-    assert photo.image.size == SMALL and photo.image.mode == "RGB"
+    assert photo.image.size == SMALL
+    assert photo.image.mode == "RGB"
     listed = {thing.product_id: thing for thing in photo.objects}
     if product.product_id in listed:  # at this size some jewelry is below the smallest side
         x0, y0, x1, y1 = listed[product.product_id].box
-        assert 0 <= x0 < x1 <= SMALL[0] and 0 <= y0 < y1 <= SMALL[1]
+        assert 0 <= x0 < x1 <= SMALL[0]
+        assert 0 <= y0 < y1 <= SMALL[1]
 
 
 def test_nearly_every_product_photo_lists_its_product() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -54,3 +55,11 @@ def expand(box: Box, margin: float, width: int, height: int) -> Box:
     """The box grown on each side by `margin` × its longer side, clipped to the photo."""
     by = round(margin * max(box.x1 - box.x0, box.y1 - box.y0))
     return clip(Box(box.x0 - by, box.y0 - by, box.x1 + by, box.y1 + by), width, height)
+
+
+def prominence(box: Box, width: int, height: int) -> float:
+    """0 … 1: the box's share of the photo, less the farther its middle is from the photo's (0 in a corner)."""
+    dx = (box.x0 + box.x1) / width - 1
+    dy = (box.y0 + box.y1) / height - 1
+    off_centre = min(1.0, math.hypot(dx, dy) / math.sqrt(2))
+    return area(box) / (width * height) * (1 - off_centre)

@@ -32,7 +32,9 @@ class Columns(click.ParamType):
 
     name = "columns"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
         names = value.split(",") if isinstance(value, str) else value
         return tuple(name.strip() for name in names if name.strip())
 
@@ -49,7 +51,9 @@ def settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             own = {name: values.pop(name) for name in names}
             missing = [f"--{name}" for name in REQUIRED if name in own and not own[name]]
             if missing:
-                raise click.UsageError(f"Missing option {missing[0]} (or LOOKDEX_{missing[0][2:].upper()}).", context)
+                raise click.UsageError(
+                    f"Missing option {missing[0]} (or LOOKDEX_{missing[0][2:].upper()}).", context
+                )
             return function(config=Config(**own), **values)
 
         call.__name__, call.__doc__ = function.__name__, function.__doc__
@@ -115,12 +119,15 @@ def main() -> None:
 
 
 run_id_option = click.option(
-    "--run-id", required=True, metavar="ID", help="The night's name; a retry with the same id goes on where it was."
+    "--run-id",
+    required=True,
+    metavar="ID",
+    help="The night's name; a retry with the same id goes on where it was.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
-def verb(name: str) -> Callable[[Callable[..., Any]], Verb]:
+def verb(name: str) -> Callable[[Callable[..., Any]], click.Command]:
     return main.command(name, cls=Verb)
 
 
@@ -128,11 +135,23 @@ def verb(name: str) -> Callable[[Callable[..., Any]], Verb]:
 
 
 @verb("reindex")
-@settings(*SOURCE[:1], "catalog", *SOURCE[1:], *MODELS, *DECODING, "shard_images", *WORK, "max_change", "keep_releases")
+@settings(
+    *SOURCE[:1],
+    "catalog",
+    *SOURCE[1:],
+    *MODELS,
+    *DECODING,
+    "shard_images",
+    *WORK,
+    "max_change",
+    "keep_releases",
+)
 @click.option("--run-id", metavar="ID", help="Go on with this night instead of starting one.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Index at most N photos tonight.")
 @click.option("--full", is_flag=True, help="Index every photo again, changed or not.")
-@click.option("--allow-mass-change", is_flag=True, help="Go on although a large share vanished or was rejected.")
+@click.option(
+    "--allow-mass-change", is_flag=True, help="Go on although a large share vanished or was rejected."
+)
 def reindex_command(
     config: Config, run_id: str | None, limit: int | None, full: bool, allow_mass_change: bool
 ) -> None:
@@ -151,7 +170,9 @@ def reindex_command(
         indexed = nightly.index_night(config, run, on_progress=progress)
     print_indexed(indexed)
     release = nightly.build_night(config, run, allow_mass_change=allow_mass_change)
-    click.echo(f"built    {release.items:,} items of {sum(release.images.values()):,} photos, index {release.index.kind}")
+    click.echo(
+        f"built    {release.items:,} items of {sum(release.images.values()):,} photos, index {release.index.kind}"
+    )
     release = nightly.audit_night(config, run, allow_mass_change=allow_mass_change)
     print_audit(release)
     entry = nightly.promote_night(config, run)
@@ -163,7 +184,9 @@ def reindex_command(
 @click.option("--run-id", metavar="ID", help="Store the plan as this night's; without it, plan is a dry run.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Plan at most N photos.")
 @click.option("--full", is_flag=True, help="Plan every photo, changed or not.")
-@click.option("--allow-mass-change", is_flag=True, help="Plan although a large share of the catalogue vanished.")
+@click.option(
+    "--allow-mass-change", is_flag=True, help="Plan although a large share of the catalogue vanished."
+)
 @json_option
 def plan_command(
     config: Config, run_id: str | None, limit: int | None, full: bool, allow_mass_change: bool, as_json: bool
@@ -177,7 +200,9 @@ def plan_command(
         click.echo(codec.to_json(planned.summary).decode())
         return
     print_plan(planned)
-    click.echo(f"stored as run {run}" if run else "dry run: nothing was written (--run-id ID stores the plan)")
+    click.echo(
+        f"stored as run {run}" if run else "dry run: nothing was written (--run-id ID stores the plan)"
+    )
 
 
 @verb("index")
@@ -201,7 +226,9 @@ def index_command(config: Config, run_id: str) -> None:
 @verb("build")
 @settings("catalog", "products", "product_columns", "master", "max_change")
 @run_id_option
-@click.option("--allow-mass-change", is_flag=True, help="Build although a large share of the photos was rejected.")
+@click.option(
+    "--allow-mass-change", is_flag=True, help="Build although a large share of the photos was rejected."
+)
 def build_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
     """Write the night's shards into the tables, as a candidate that nobody follows yet."""
     from lookdex import nightly, runs
@@ -211,7 +238,9 @@ def build_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
         click.echo(why)
         return
     release = nightly.build_night(config, run, allow_mass_change=allow_mass_change)
-    click.echo(f"built {release.items:,} items of {sum(release.images.values()):,} photos, index {release.index.kind}")
+    click.echo(
+        f"built {release.items:,} items of {sum(release.images.values()):,} photos, index {release.index.kind}"
+    )
 
 
 @verb("audit")
@@ -259,7 +288,9 @@ def rollback_command(config: Config, to: str | None, note: str) -> None:
 
     done = nightly.rollback(config, to=to, note=note)
     click.echo(f"live: release {done.entry.release_id} (entry {done.entry.n}); promotions are held")
-    click.echo(f"logged after {done.seconds:.2f} s and {done.requests} requests; `lookdex resume` lifts the hold")
+    click.echo(
+        f"logged after {done.seconds:.2f} s and {done.requests} requests; `lookdex resume` lifts the hold"
+    )
 
 
 @verb("resume")
@@ -296,7 +327,9 @@ def releases_command(config: Config, as_json: bool) -> None:
         click.echo(f"{'live' if here else '    '}  {release.release_id:<34} {release.created_at:%Y-%m-%d %H:%M}  "
                    f"{photos:>9,} photos {release.items:>10,} items  index {release.index.kind}")  # fmt: skip
     if entry is not None and entry.hold:
-        click.echo(f"held since {entry.at:%Y-%m-%d %H:%M}: promotions wait for `lookdex resume` {entry.note}".rstrip())
+        click.echo(
+            f"held since {entry.at:%Y-%m-%d %H:%M}: promotions wait for `lookdex resume` {entry.note}".rstrip()
+        )
 
 
 # ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -307,8 +340,10 @@ def releases_command(config: Config, as_json: bool) -> None:
 @settings("catalog", "device")
 @click.option("--text", metavar="WORDS", help="Search by words instead of a photo.")
 @click.option("-k", default=5, show_default=True, type=click.IntRange(1, 1000), help="Products per object.")
-@click.option("--where", metavar="SQL", help="Only products for which this holds, e.g. \"price < 50\".")
-@click.option("--box", metavar="X0,Y0,X1,Y1", help="Search for what is in this box (pixels of the upright photo).")
+@click.option("--where", metavar="SQL", help='Only products for which this holds, e.g. "price < 50".')
+@click.option(
+    "--box", metavar="X0,Y0,X1,Y1", help="Search for what is in this box (pixels of the upright photo)."
+)
 @click.option("--release", metavar="ID", help="Ask this release instead of the live one.")
 @json_option
 @click.option("--png", type=click.Path(dir_okay=False, writable=True), help="Write the answer as a picture.")
@@ -345,7 +380,9 @@ def search_command(
 @click.option("--products", default=500, show_default=True, type=click.IntRange(1, 1_000_000), metavar="N")
 @click.option("--looks", default=60, show_default=True, type=click.IntRange(0, 1_000_000), metavar="M")
 @click.option("--seed", default=1, show_default=True, type=int, metavar="S")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes that render.")
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes that render."
+)
 def sample_command(out: str, products: int, looks: int, seed: int, workers: int) -> None:
     """Render a catalogue with known answers: product photos, look photos, products.parquet, truth.parquet."""
     from lookdex.progress import bar
@@ -353,7 +390,9 @@ def sample_command(out: str, products: int, looks: int, seed: int, workers: int)
     from lookdex.storage import open_store
 
     with bar(products + looks, "render") as advance:
-        write_sample(open_store(out), products=products, looks=looks, seed=seed, workers=workers, progress=advance)
+        write_sample(
+            open_store(out), products=products, looks=looks, seed=seed, workers=workers, progress=advance
+        )
     click.echo(f"{products:,} products and {looks:,} looks in {out}")
 
 
@@ -363,20 +402,29 @@ def sample_command(out: str, products: int, looks: int, seed: int, workers: int)
 def print_plan(planned: Planned) -> None:
     summary = planned.summary
     against = f"compared with release {summary.release_id}" if summary.release_id else "nothing is live yet"
-    counts = ", ".join(f"{n:,} {change.replace('_', ' ')}" for change, n in summary.changes.items() if n) or "no photo"
+    counts = (
+        ", ".join(f"{n:,} {change.replace('_', ' ')}" for change, n in summary.changes.items() if n)
+        or "no photo"
+    )
     click.echo(f"planned  {summary.planned:,} photos in {summary.shards:,} shards ({counts}); {against}")
     if summary.products_changed:
         click.echo("         the products file changed: rows are refreshed")
     if planned.postponed:
         click.echo(f"         {planned.postponed:,} photos beyond --limit are left for the next night")
     if planned.unmatched and summary.products_digest:
-        click.echo(f"         {planned.unmatched:,} photos belong to no product (see --pattern and --mapping)", err=True)
+        click.echo(
+            f"         {planned.unmatched:,} photos belong to no product (see --pattern and --mapping)",
+            err=True,
+        )
 
 
 def print_indexed(indexed: Indexed) -> None:
     counts = ", ".join(f"{n:,} {status}" for status, n in indexed.counts.items() if n)
     why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(indexed.reasons.items()))
-    click.echo(f"indexed  {indexed.images:,} photos ({counts}), {indexed.items:,} items" + (f"; {why}" if why else ""))
+    click.echo(
+        f"indexed  {indexed.images:,} photos ({counts}), {indexed.items:,} items"
+        + (f"; {why}" if why else "")
+    )
 
 
 def print_audit(release: Release) -> None:

@@ -24,7 +24,9 @@ def setting(default: Any, help: str, *, metavar: str | None = None) -> Any:
 @dataclass(frozen=True)
 class Config:
     source: str = setting("", "Where the photos lie: s3://bucket/prefix or a folder.", metavar="URI")
-    catalog: str = setting("", "Where lookdex keeps its releases: s3://bucket/prefix or a folder.", metavar="URI")
+    catalog: str = setting(
+        "", "Where lookdex keeps its releases: s3://bucket/prefix or a folder.", metavar="URI"
+    )
     products: str = setting("", "Products file (.csv or .parquet) with a column product_id.", metavar="URI")
     product_columns: tuple[str, ...] = setting(
         (), "Columns of the products file to keep beside each vector (default: all).", metavar="A,B,…"
@@ -32,12 +34,18 @@ class Config:
     pattern: str = setting(
         "", "How a photo's key names its product, e.g. '{product_id}/{name}.{ext}'.", metavar="PATTERN"
     )
-    mapping: str = setting("", "File with the columns image_key and product_id, instead of a pattern.", metavar="URI")
+    mapping: str = setting(
+        "", "File with the columns image_key and product_id, instead of a pattern.", metavar="URI"
+    )
 
     detector: str = setting("lookdex-tiny", "Detector: a name, a hub id or a folder.", metavar="MODEL")
     embedder: str = setting("lookdex-tiny", "Embedder: a name, a hub id or a folder.", metavar="MODEL")
-    device: str = setting("cpu", "Where the models run: cpu, cuda or cuda:N. Never falls back.", metavar="DEVICE")
-    min_score: float | None = setting(None, "Detections below this score are dropped (default: the detector's).")
+    device: str = setting(
+        "cpu", "Where the models run: cpu, cuda or cuda:N. Never falls back.", metavar="DEVICE"
+    )
+    min_score: float | None = setting(
+        None, "Detections below this score are dropped (default: the detector's)."
+    )
     nms_iou: float = setting(0.6, "Boxes that overlap by more are one object, whatever their labels.")
     max_objects: int = setting(20, "Objects kept per photo, best first.")
     crop_margin: float | None = setting(
@@ -76,3 +84,17 @@ def read_file(path: str | None) -> dict[str, Any]:
             f"those that exist: {', '.join(SETTINGS)}"
         )
     return values
+
+
+def markdown_table() -> str:
+    """The README's reference of settings."""
+    rows = ["| setting | default | |", "| --- | --- | --- |"]
+    for name, entry in SETTINGS.items():
+        default = "" if entry.default in ("", None, ()) else f"`{entry.default}`"
+        words = entry.metadata["help"].replace("|", "\\|")
+        rows.append(f"| {name} | {default} | {words} |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    print(markdown_table())

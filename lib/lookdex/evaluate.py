@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lookdex.boxes import iou
+from lookdex import boxes
 from lookdex.records import Box
 from lookdex.search.answer import Answer, FoundObject
 
@@ -47,9 +47,13 @@ class Tally:
 
 def judge(known: Sequence[KnownObject], answer: Answer, min_iou: float = 0.5) -> Tally:
     """One photo's tally. Each box is matched to at most one known object, those that overlap most first."""
+    overlaps = boxes.iou(
+        boxes.as_array([truth.box for truth in known]),
+        boxes.as_array([found.box for found in answer.objects if found.box]),
+    )
     pairs = sorted(
         (
-            (iou(truth.box, found.box), t, f)
+            (float(overlaps[t, f]), t, f)
             for t, truth in enumerate(known)
             for f, found in enumerate(answer.objects)
             if found.label == truth.category

@@ -79,7 +79,9 @@ def recipe_of(config: Config) -> Recipe:
         embedder=config.embedder,
         embedder_digest=digests.embedder_digest(config.embedder),
         min_score=(
-            digests.detector_defaults(config.detector).min_score if config.min_score is None else config.min_score
+            digests.detector_defaults(config.detector).min_score
+            if config.min_score is None
+            else config.min_score
         ),
         nms_iou=config.nms_iou,
         max_objects=config.max_objects,
@@ -200,7 +202,9 @@ def check_rejected(indexed: Indexed, max_share: float, allow: bool) -> None:
     bad = indexed.counts.get(Status.REJECTED, 0) + indexed.counts.get(Status.FAILED, 0)
     if allow or indexed.images < MIN_JUDGED or bad <= max_share * indexed.images:
         return
-    why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(indexed.reasons.items(), key=lambda pair: -pair[1]))
+    why = ", ".join(
+        f"{n:,} {reason}" for reason, n in sorted(indexed.reasons.items(), key=lambda pair: -pair[1])
+    )
     raise MassChange(
         f"{bad:,} of {indexed.images:,} photos were rejected or failed ({why}), more than the {max_share:.0%} that a "
         "night may lose. Nothing was built. Look at the bucket; if this is meant, go on with --allow-mass-change"
@@ -215,9 +219,7 @@ def build_night(config: Config, run_id: str, *, allow_mass_change: bool = False)
     with timed(catalog, run_id, "build"):
         reports = runs.load_reports(catalog, run_id, runs.shard_ids(table))
         check_rejected(add_up(reports.values()), config.max_change, allow_mass_change)
-        return build.build_release(
-            catalog, summary, table, reports, load_stock(config), (), on_spark(config)
-        )
+        return build.build_release(catalog, summary, table, reports, load_stock(config), (), on_spark(config))
 
 
 def on_spark(config: Config) -> build.RunFragments:
@@ -231,7 +233,9 @@ def on_spark(config: Config) -> build.RunFragments:
         texts = [codec.to_json(task).decode() for task in tasks]
         session: SparkSession = spark.session(config.master or None)
         results = spark.map_json(session, texts, write_fragment, what="build")
-        return [codec.from_json(fragments.FragmentResult, text.encode(), "a task's result") for text in results]
+        return [
+            codec.from_json(fragments.FragmentResult, text.encode(), "a task's result") for text in results
+        ]
 
     return run
 
@@ -267,7 +271,9 @@ def smoke_query(catalog: Store, release: Release, device: str) -> str:
         raise LookdexError("the candidate has no photo to ask with")
     answer = open_catalog(catalog, release=release, device=device).search(sample[0]["crop"], k=3)
     if answer.whole is None or not answer.whole.matches:
-        raise LookdexError(f"asked with its own photo {sample[0]['image_key']}, the candidate answered nothing")
+        raise LookdexError(
+            f"asked with its own photo {sample[0]['image_key']}, the candidate answered nothing"
+        )
     return f"{sample[0]['image_key']}: {len(answer.objects)} objects, nearest {answer.whole.matches[0].image_key}"
 
 

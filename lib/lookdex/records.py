@@ -15,8 +15,9 @@ from enum import StrEnum
 import pyarrow as pa
 
 CATEGORIES = (
-    "top outerwear dress skirt pants shorts shoes bag hat glasses belt scarf jewelry legwear".split()
-)
+    "top", "outerwear", "dress", "skirt", "pants", "shorts", "shoes",
+    "bag", "hat", "glasses", "belt", "scarf", "jewelry", "legwear",
+)  # fmt: skip
 
 
 class Status(StrEnum):
@@ -166,7 +167,9 @@ class PlanSummary:
     created_at: datetime
     plan: StoredFile
     products_digest: str = ""  # of the product columns that go into the table
-    products_changed: bool = False  # they are not those of the live release: rows are refreshed without a model
+    products_changed: bool = (
+        False  # they are not those of the live release: rows are refreshed without a model
+    )
 
     @property
     def planned(self) -> int:

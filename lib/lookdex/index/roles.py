@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lookdex import boxes
-from lookdex.records import Box, Detection, Role
+from lookdex.records import Detection, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +18,6 @@ class Tie:
 
 
 OTHER = Tie(Role.OTHER, None)
-
-
-def prominence(box: Box, width: int, height: int) -> float:
-    """0 … 1: the box's share of the photo, less the farther its middle is from the photo's (0 in a corner)."""
-    dx = (box.x0 + box.x1) / width - 1
-    dy = (box.y0 + box.y1) / height - 1
-    off_centre = min(1.0, math.hypot(dx, dy) / math.sqrt(2))
-    return boxes.area(box) / (width * height) * (1 - off_centre)
 
 
 def tie(
@@ -48,7 +39,7 @@ def tie(
         return ties
     order = sorted(
         range(len(detections)),
-        key=lambda i: (-prominence(detections[i].box, width, height), -detections[i].score, i),
+        key=lambda i: (-boxes.prominence(detections[i].box, width, height), -detections[i].score, i),
     )
     unplaced: list[str] = []
     known = [*categories, *[None] * len(product_ids)]

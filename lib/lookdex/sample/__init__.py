@@ -13,12 +13,12 @@ from lookdex.sample.write import PRODUCTS_SCHEMA, TRUTH_SCHEMA, write_sample
 
 __all__ = [
     "CATEGORIES",
+    "PRODUCTS_SCHEMA",
+    "TRUTH_SCHEMA",
     "Cut",
     "Fabric",
     "Photo",
-    "PRODUCTS_SCHEMA",
     "Product",
-    "TRUTH_SCHEMA",
     "TrueObject",
     "make_product",
     "pick_outfit",

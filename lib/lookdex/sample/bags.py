@@ -99,9 +99,7 @@ def bag_parts(product: Product) -> list[Part]:
             parts.append(Part(metal, 46.7, fills=rings, lift=0.3))
     elif cut.neck == "strap":
         for s in (-1, 1):
-            strap = curve(
-                [(s * w * 0.85, top + 0.08), (s * w * 0.5, top * 0.4), (0, 0)], closed=False
-            )
+            strap = curve([(s * w * 0.85, top + 0.08), (s * w * 0.5, top * 0.4), (0, 0)], closed=False)
             parts.append(Part(trim, 45.5, lines=(strap,), width=0.06, lift=0.3))
             parts.append(
                 Part(
@@ -113,9 +111,7 @@ def bag_parts(product: Product) -> list[Part]:
                 )
             )
     elif cut.neck == "backpack":
-        parts.append(
-            Part(trim, 45.5, lines=(arc(0, top + 0.03, 0.14, 0.14, 180, 360),), width=0.07)
-        )
+        parts.append(Part(trim, 45.5, lines=(arc(0, top + 0.03, 0.14, 0.14, 180, 360),), width=0.07))
         for s in (-1, 1):
             strap = curve(
                 [
@@ -138,13 +134,9 @@ def bag_parts(product: Product) -> list[Part]:
             4,
         )
         parts.append(Part(cloth, 46.3, fills=(flap,), lift=0.6))
-        parts.append(
-            Part(metal, 46.6, fills=(box(-0.08, top + h * 0.44, 0.08, top + h * 0.6),), lift=0.4)
-        )
+        parts.append(Part(metal, 46.6, fills=(box(-0.08, top + h * 0.44, 0.08, top + h * 0.6),), lift=0.4))
     elif cut.closure == "clasp":
-        parts.append(
-            Part(metal, 46.3, fills=(box(-w * 0.78, top - 0.01, w * 0.78, top + 0.05),), lift=0.3)
-        )
+        parts.append(Part(metal, 46.3, fills=(box(-w * 0.78, top - 0.01, w * 0.78, top + 0.05),), lift=0.3))
         parts.append(
             Part(
                 metal,
@@ -229,9 +221,7 @@ def bag_parts(product: Product) -> list[Part]:
                 )
             )
     elif cut.pocket == "badge":
-        parts.append(
-            Part(accent, 46.4, fills=(ellipse(0, top + h * 0.5, 0.2),), lift=0.05, volume=0.2)
-        )
+        parts.append(Part(accent, 46.4, fills=(ellipse(0, top + h * 0.5, 0.2),), lift=0.05, volume=0.2))
     if cut.trim == "tassel":
         parts.append(
             Part(

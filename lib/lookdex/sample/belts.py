@@ -93,9 +93,7 @@ def rolled_belt_parts(product: Product) -> list[Part]:
     turn = np.linspace(0.3, 2 * math.pi * 1.55, 60)
     reach = 0.55 + 0.085 * turn
     spine = np.column_stack([reach * np.cos(turn) * 1.25, reach * np.sin(turn) * 0.75])
-    tail = spine[-1] + np.column_stack(
-        [np.linspace(0.05, 0.9, 6), np.linspace(-0.02, -0.25, 6)]
-    ) * (1, 1)
+    tail = spine[-1] + np.column_stack([np.linspace(0.05, 0.9, 6), np.linspace(-0.02, -0.25, 6)]) * (1, 1)
     line = np.vstack([spine, tail])
     cloth = replace(material(product.fabric), folds=0.15)
     under = Material(tuple(int(c * 0.72) for c in product.fabric.palette[0]))  # type: ignore[arg-type]

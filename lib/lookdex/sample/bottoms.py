@@ -53,9 +53,7 @@ def skirt_parts(product: Product, figure: Figure, fit: Fit) -> list[Part]:
         top = -0.6 if cut.closure == "zip" else hem - 0.6
         parts.append(seam(product, figure.torso([(x, top), (x, hem - 0.05)]), z + 1, 0.03))
     if cut.pocket == "patch":
-        parts += [
-            patch_pocket(product, figure, side * 0.36, -0.15, 0.17, 0.3, z + 1) for side in (-1, 1)
-        ]
+        parts += [patch_pocket(product, figure, side * 0.36, -0.15, 0.17, 0.3, z + 1) for side in (-1, 1)]
     return [replace(part, owner=fit.owner) for part in parts]
 
 
@@ -68,32 +66,22 @@ def trouser_parts(product: Product, figure: Figure, fit: Fit) -> list[Part]:
         outline, hem = _trouser_leg(product, figure, side)
         way = leg[1] - leg[0]
         grain = -math.atan2(way[0], way[1])
-        parts.append(
-            Part(cloth, z + (0.1 if side > 0 else 0), fills=(outline,), grain=grain, lift=0.35)
-        )
+        parts.append(Part(cloth, z + (0.1 if side > 0 else 0), fills=(outline,), grain=grain, lift=0.35))
         parts += _hem(product, hem, z + 1)
         if cut.trim == "crease":
             parts.append(seam(product, cut_path(leg, cut.length * 0.97), z + 0.6, 0.02))
         elif cut.trim == "side stripe":
             outer = outline[1 : 2 + len(cut_path(leg, cut.length))] - (side * 0.07, 0)
-            parts.append(
-                Part(Material(cut.accent), z + 0.6, lines=(outer,), width=0.07, lift=0, volume=0.2)
-            )
+            parts.append(Part(Material(cut.accent), z + 0.6, lines=(outer,), width=0.07, lift=0, volume=0.2))
         elif cut.trim == "ripped":
             knee = leg[0] + (leg[1] - leg[0]) * min(0.98, cut.length * 1.3)
             tear = ellipse(knee[0], knee[1] - 0.08, 0.15, 0.045)
-            parts.append(
-                Part(Material((226, 226, 222)), z + 0.6, fills=(tear,), lift=0, volume=0.3)
-            )
+            parts.append(Part(Material((226, 226, 222)), z + 0.6, fills=(tear,), lift=0, volume=0.3))
         if cut.pocket == "cargo":
             middle = leg[0] + (leg[1] - leg[0]) * (0.62 if cut.length > 0.6 else 0.4)
             x, y = middle + (side * 0.22, 0)
-            parts.append(
-                Part(cloth, z + 1, fills=(box(x - 0.15, y - 0.2, x + 0.15, y + 0.2),), lift=0.35)
-            )
-            parts.append(
-                Part(cloth, z + 1.1, fills=(box(x - 0.17, y - 0.24, x + 0.17, y - 0.1),), lift=0.35)
-            )
+            parts.append(Part(cloth, z + 1, fills=(box(x - 0.15, y - 0.2, x + 0.15, y + 0.2),), lift=0.35))
+            parts.append(Part(cloth, z + 1.1, fills=(box(x - 0.17, y - 0.24, x + 0.17, y - 0.1),), lift=0.35))
         elif cut.pocket in ("jeans", "slant"):
             w = float(figure.half_width(-0.6))
             if cut.pocket == "jeans":
@@ -106,9 +94,7 @@ def trouser_parts(product: Product, figure: Figure, fit: Fit) -> list[Part]:
     parts.append(Part(cloth, z + 1, fills=(band,), grain=math.pi / 2, lift=0.2))
     if fit.empty:
         back = figure.torso(curve([(-w, -0.74), (0, -0.82), (w, -0.74), (0, -0.62)]))
-        parts.append(
-            Part(Material(dark(product.fabric.palette[0], 0.5)), z + 1.2, fills=(back,), lift=0)
-        )
+        parts.append(Part(Material(dark(product.fabric.palette[0], 0.5)), z + 1.2, fills=(back,), lift=0))
     if cut.closure == "fly":
         fly = curve([(0.0, -0.56), (0.13, -0.5), (0.12, -0.15), (0.0, 0.02)], closed=False)
         parts.append(seam(product, figure.torso(fly), z + 0.8))
@@ -146,16 +132,12 @@ def legwear_parts(product: Product, figure: Figure, fit: Fit) -> list[Part]:
         way = leg[1] - leg[0]
         shape = tube(path, list(widths))
         parts.append(Part(cloth, z, fills=(shape,), lift=0.2, grain=-math.atan2(way[0], way[1])))
-        foot = curve(
-            [(-0.13, -0.12), (0.12, -0.14), (0.32, 0.06), (0.6, 0.14), (0.62, 0.25), (-0.15, 0.25)]
-        )
+        foot = curve([(-0.13, -0.12), (0.12, -0.14), (0.32, 0.06), (0.6, 0.14), (0.62, 0.25), (-0.15, 0.25)])
         sole = foot * (figure.foot_flip(side), 1) + leg[2]
         if cut.style != "leggings":
             parts.append(Part(cloth, z + 0.1, fills=(sole,), lift=0.1))
         if cut.trim in ("band", "bands"):
-            cuffs = (
-                [path[-1] - (0, 0.02), path[-1] + (0, 0.16)] if cut.trim == "bands" else [path[-1]]
-            )
+            cuffs = [path[-1] - (0, 0.02), path[-1] + (0, 0.16)] if cut.trim == "bands" else [path[-1]]
             half = float(widths[-1]) / 2 + 0.01
             fills = tuple(box(c[0] - half, c[1] - 0.01, c[0] + half, c[1] + 0.09) for c in cuffs)
             parts.append(Part(Material(cut.accent), z + 0.5, fills=fills, lift=0.1))
@@ -168,9 +150,7 @@ def legwear_parts(product: Product, figure: Figure, fit: Fit) -> list[Part]:
                 figure.foot_flip(side),
                 1,
             )
-            parts.append(
-                Part(Material(cut.accent), z + 0.5, fills=(tip + leg[2], heel + leg[2]), lift=0)
-            )
+            parts.append(Part(Material(cut.accent), z + 0.5, fills=(tip + leg[2], heel + leg[2]), lift=0))
     if cut.length > 0.85:  # tights and leggings reach the waist
         hips = [
             (float(figure.half_width(-0.7)), -0.7),
@@ -182,9 +162,7 @@ def legwear_parts(product: Product, figure: Figure, fit: Fit) -> list[Part]:
     return [replace(part, owner=fit.owner) for part in parts]
 
 
-def skirt_outline(
-    figure: Figure, waist: float, hem: float, ease: float, flare: float, number: int
-) -> Points:
+def skirt_outline(figure: Figure, waist: float, hem: float, ease: float, flare: float, number: int) -> Points:
     """A skirt's outline: hips to a hem that swings with the legs and waves."""
     sway = float((figure.leg(-1)[1][0] + figure.leg(1)[1][0]) / 2 - figure.torso([(0, 0)])[0][0])
     levels = np.array([waist, -0.4, -0.02])
@@ -268,9 +246,7 @@ def _trouser_leg(product: Product, figure: Figure, side: int) -> tuple[Points, P
     )
     crotch = figure.torso([(side * 0.01, 0.26)])
     middle = figure.torso([(-side * 0.02, 0.0), (-side * 0.02, -0.72)])
-    outline = np.vstack(
-        [hips, (hips[-1] + outer[0]) / 2 + (side * 0.03, 0), *outer, *inner, crotch, middle]
-    )
+    outline = np.vstack([hips, (hips[-1] + outer[0]) / 2 + (side * 0.03, 0), *outer, *inner, crotch, middle])
     return outline, np.vstack([outer[-1], inner[0]])
 
 

@@ -114,18 +114,12 @@ def neck_parts(product: Product, figure: Figure, fit: Fit, z: float) -> list[Par
                 (side * 0.40, -2.36),
                 (side * 0.30, -1.98),
             ]
-            parts.append(
-                Part(cloth, z + 6, fills=(figure.torso(leaf),), lift=0.45, grain=side * 0.7)
-            )
+            parts.append(Part(cloth, z + 6, fills=(figure.torso(leaf),), lift=0.45, grain=side * 0.7))
     elif cut.neck == "roll":
-        roll = curve(
-            mirrored([(0.0, -2.72), (0.25, -2.7), (0.29, -2.5), (0.3, -2.3), (0.0, -2.2)]), 3
-        )
+        roll = curve(mirrored([(0.0, -2.72), (0.25, -2.7), (0.29, -2.5), (0.3, -2.3), (0.0, -2.2)]), 3)
         parts.append(Part(cloth, z + 6, fills=(figure.torso(roll),), lift=0.4))
     elif cut.neck == "hood":
-        hood = curve(
-            mirrored([(0.2, -2.72), (0.42, -2.62), (0.52, -2.35), (0.34, -2.05), (0.0, -1.92)]), 3
-        )
+        hood = curve(mirrored([(0.2, -2.72), (0.42, -2.62), (0.52, -2.35), (0.34, -2.05), (0.0, -1.92)]), 3)
         inner = curve(mirrored([(0.1, -2.62), (0.27, -2.55), (0.3, -2.3), (0.0, -2.05)]), 3)
         if fit.empty:
             parts.append(Part(cloth, z + 5.8, fills=(figure.torso(hood),), lift=0.4))
@@ -141,26 +135,16 @@ def neck_parts(product: Product, figure: Figure, fit: Fit, z: float) -> list[Par
                 )
             )
         cords = [
-            figure.torso(
-                curve([(s * 0.13, -2.12), (s * 0.16, -1.9), (s * 0.13, -1.6)], closed=False)
-            )
+            figure.torso(curve([(s * 0.13, -2.12), (s * 0.16, -1.9), (s * 0.13, -1.6)], closed=False))
             for s in (-1, 1)
         ]
         parts.append(Part(Material(cut.accent), z + 6.5, lines=tuple(cords), width=0.04))
     elif cut.neck == "bow":
         for side in (-1, 1):
-            loop = curve(
-                [(0, -2.08), (side * 0.16, -2.22), (side * 0.34, -2.12), (side * 0.2, -2.0)]
-            )
-            tail = curve(
-                [(0, -2.08), (side * 0.12, -1.9), (side * 0.17, -1.55), (side * 0.04, -1.6)]
-            )
-            parts.append(
-                Part(cloth, z + 6, fills=(figure.torso(tail), figure.torso(loop)), lift=0.4)
-            )
-        parts.append(
-            Part(cloth, z + 6.2, fills=(figure.torso(ellipse(0, -2.08, 0.06, 0.07)),), lift=0.4)
-        )
+            loop = curve([(0, -2.08), (side * 0.16, -2.22), (side * 0.34, -2.12), (side * 0.2, -2.0)])
+            tail = curve([(0, -2.08), (side * 0.12, -1.9), (side * 0.17, -1.55), (side * 0.04, -1.6)])
+            parts.append(Part(cloth, z + 6, fills=(figure.torso(tail), figure.torso(loop)), lift=0.4))
+        parts.append(Part(cloth, z + 6.2, fills=(figure.torso(ellipse(0, -2.08, 0.06, 0.07)),), lift=0.4))
     else:
         trimmed = cut.trim == "ringer"
         band = Material(cut.accent) if trimmed else replace(cloth, folds=0)
@@ -207,19 +191,13 @@ def sleeve_parts(product: Product, figure: Figure, z: float, ease: float) -> lis
             depth = 0.16 if cut.trim in ("rib", "cuffs") else 0.07
             squeeze = 0.82 if cut.trim == "rib" else 1.0
             end, start = path[-1] + last * 0.02, path[-1] - last * depth
-            cuff = points(
-                [start - across, end - across * squeeze, end + across * squeeze, start + across]
-            )
+            cuff = points([start - across, end - across * squeeze, end + across * squeeze, start + across])
             band = Material(cut.accent) if cut.trim == "ringer" else cloth
-            parts.append(
-                Part(band, z + 0.4, fills=(cuff,), grain=grain + math.pi / 2, lift=0.25, tone=0.95)
-            )
+            parts.append(Part(band, z + 0.4, fills=(cuff,), grain=grain + math.pi / 2, lift=0.25, tone=0.95))
     return parts
 
 
-def closure_parts(
-    product: Product, figure: Figure, z: float, hem: float, start: float
-) -> list[Part]:
+def closure_parts(product: Product, figure: Figure, z: float, hem: float, start: float) -> list[Part]:
     cut, cloth = product.cut, material(product.fabric)
     if cut.closure == "none":
         return []
@@ -240,10 +218,7 @@ def pocket_parts(product: Product, figure: Figure, z: float, hem: float) -> list
     if cut.pocket == "chest":
         return [patch_pocket(product, figure, 0.33, -1.42, 0.14, 0.3, z + 1)]
     if cut.pocket == "two":
-        return [
-            patch_pocket(product, figure, s * 0.35, -1.42, 0.14, 0.3, z + 1, flap=True)
-            for s in (-1, 1)
-        ]
+        return [patch_pocket(product, figure, s * 0.35, -1.42, 0.14, 0.3, z + 1, flap=True) for s in (-1, 1)]
     if cut.pocket == "badge":
         return [
             Part(
@@ -323,7 +298,5 @@ def seam(product: Product, path: Points, z: float, width: float = 0.02) -> Part:
 
 def button(product: Product, at: Points, z: float) -> Part:
     metal = product.fabric.kind in ("denim", "leather") or product.cut.number % 5 == 0
-    look = (
-        Material((204, 172, 104), gloss=0.8) if metal else Material(product.cut.accent, gloss=0.3)
-    )
+    look = Material((204, 172, 104), gloss=0.8) if metal else Material(product.cut.accent, gloss=0.3)
     return Part(look, z, fills=(ellipse(float(at[0]), float(at[1]), 0.038, n=14),), lift=0.4)

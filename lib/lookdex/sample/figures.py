@@ -137,9 +137,7 @@ def body_parts(figure: Figure, hands_over: bool) -> list[Part]:
         parts.append(Part(skin, 2.1, fills=(_bare_foot(figure, side),), lift=0.1))
         arm = figure.arm(side)
         shape = tube(arm[:3], (0.32 * b, 0.25 * b, 0.16 * b))
-        parts.append(
-            Part(skin, 33, fills=(shape, ellipse(arm[0][0], arm[0][1], 0.17 * b)), lift=0.2)
-        )
+        parts.append(Part(skin, 33, fills=(shape, ellipse(arm[0][0], arm[0][1], 0.17 * b)), lift=0.2))
         hand = _hand(arm)
         parts.append(Part(skin, 33.5, fills=(hand,), lift=0.15))
         if hands_over:
@@ -157,9 +155,7 @@ def body_parts(figure: Figure, hands_over: bool) -> list[Part]:
 def _head(figure: Figure, skin: Material, dark: Material) -> list[Part]:
     on = figure.on_head
     face = curve(
-        mirrored(
-            [(0.0, -0.5), (0.24, -0.45), (0.345, -0.2), (0.335, 0.08), (0.24, 0.36), (0.0, 0.5)]
-        )
+        mirrored([(0.0, -0.5), (0.24, -0.45), (0.345, -0.2), (0.335, 0.08), (0.24, 0.36), (0.0, 0.5)])
     )
     lips = Material((176, 92, 88) if sum(figure.skin) > 400 else (120, 62, 60))
     white = Material((240, 236, 230))
@@ -205,16 +201,10 @@ def _hair(figure: Figure, hair: Material) -> list[Part]:
     back: list[Points] = []
     if style == "long":
         back = [
-            curve(
-                mirrored(
-                    [(0.0, -0.58), (0.38, -0.4), (0.46, 0.1), (0.52, 0.6), (0.5, 1.1), (0.3, 1.25)]
-                )
-            )
+            curve(mirrored([(0.0, -0.58), (0.38, -0.4), (0.46, 0.1), (0.52, 0.6), (0.5, 1.1), (0.3, 1.25)]))
         ]
     elif style == "bob":
-        back = [
-            curve(mirrored([(0.0, -0.58), (0.4, -0.4), (0.47, 0.05), (0.48, 0.42), (0.34, 0.5)]))
-        ]
+        back = [curve(mirrored([(0.0, -0.58), (0.4, -0.4), (0.47, 0.05), (0.48, 0.42), (0.34, 0.5)]))]
     elif style == "afro":
         back = [ellipse(0, -0.2, 0.62, 0.56)]
     elif style == "bun":
@@ -231,9 +221,7 @@ def _hand(arm: Points) -> Points:
 
 
 def _bare_foot(figure: Figure, side: int) -> Points:
-    shape = curve(
-        [(-0.12, -0.1), (0.1, -0.1), (0.3, 0.08), (0.58, 0.16), (0.6, 0.24), (-0.14, 0.24)]
-    )
+    shape = curve([(-0.12, -0.1), (0.1, -0.1), (0.3, 0.08), (0.58, 0.16), (0.6, 0.24), (-0.14, 0.24)])
     return placed(shape, figure.leg(side)[2], flip=figure.foot_flip(side))
 
 

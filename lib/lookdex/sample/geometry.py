@@ -30,10 +30,7 @@ def curve(values: ArrayLike, steps: int = 6, closed: bool = True) -> Points:
     p0, p1, p2, p3 = padded[:-3, None], padded[1:-2, None], padded[2:-1, None], padded[3:, None]
     t = (np.arange(steps) / steps)[None, :, None]
     spline = 0.5 * (
-        2 * p1
-        + (p2 - p0) * t
-        + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2
-        + (3 * p1 - p0 - 3 * p2 + p3) * t**3
+        2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3
     )
     rounded = spline.reshape(-1, 2)
     return rounded if closed else np.vstack([rounded, knots[-1:]])

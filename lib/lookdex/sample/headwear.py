@@ -67,13 +67,9 @@ def hat_parts(product: Product) -> list[Part]:
         )
         parts.append(Part(cloth, 54.6, fills=(ellipse(0, -0.77, 0.045, 0.03),), lift=0.2))
         if cut.pocket == "badge":
-            parts.append(
-                Part(accent, 54.7, fills=(ellipse(0.02 * side, -0.52, 0.13, 0.1),), lift=0.1)
-            )
+            parts.append(Part(accent, 54.7, fills=(ellipse(0.02 * side, -0.52, 0.13, 0.1),), lift=0.1))
         elif cut.pocket == "stripe":
-            parts.append(
-                Part(accent, 54.7, lines=(arc(0, -0.3, 0.36, 0.2, 180, 360),), width=0.07, lift=0)
-            )
+            parts.append(Part(accent, 54.7, lines=(arc(0, -0.3, 0.36, 0.2, 180, 360),), width=0.07, lift=0))
     elif style == "beanie":
         crown = curve(
             [
@@ -218,9 +214,7 @@ def hat_parts(product: Product) -> list[Part]:
             Part(cloth, 54, fills=(crown,), lift=0.5),
             Part(shade, 54.5, fills=(band,), lift=0.2, tone=0.75),
         ]
-        parts.append(
-            Part(cloth, 54.6, lines=(points([(-0.05, -0.78), (-0.02, -0.88)]),), width=0.05)
-        )
+        parts.append(Part(cloth, 54.6, lines=(points([(-0.05, -0.78), (-0.02, -0.88)]),), width=0.05))
     return parts
 
 
@@ -233,9 +227,7 @@ def glasses_parts(product: Product) -> list[Part]:
         "dark": (34, 34, 38),
         "tinted": dark(product.fabric.palette[1]),
     }[cut.trim]
-    lens = Material(
-        tone, gloss=0.7, opacity={"clear": 0.22, "dark": 0.90, "tinted": 0.68}[cut.trim]
-    )
+    lens = Material(tone, gloss=0.7, opacity={"clear": 0.22, "dark": 0.90, "tinted": 0.68}[cut.trim])
     s = 0.9 + 0.25 * cut.width
     rim = 0.022 if style == "aviator sunglasses" else 0.03 + 0.035 * cut.length
     shapes = {
@@ -309,8 +301,7 @@ def glasses_parts(product: Product) -> list[Part]:
             frame,
             56.4,
             lines=tuple(
-                points([(x * (outer - 0.01), -0.06), (x * max(outer + 0.05, 0.42), -0.05)])
-                for x in (-1, 1)
+                points([(x * (outer - 0.01), -0.06), (x * max(outer + 0.05, 0.42), -0.05)]) for x in (-1, 1)
             ),
             width=rim * 1.3,
         ),

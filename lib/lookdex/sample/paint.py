@@ -210,9 +210,7 @@ class Canvas:
         for outline in part.holes:
             _polygon(draw, local(outline), 0)
         for line in part.lines:
-            draw.line(
-                [tuple(p) for p in local(line)], fill=255, width=round(stroke * 2), joint="curve"
-            )
+            draw.line([tuple(p) for p in local(line)], fill=255, width=round(stroke * 2), joint="curve")
         return mask.reduce(2)
 
     def _shadow(self, region: Pixels, low: Image.Image, lift: float, reach: float) -> None:
@@ -252,9 +250,7 @@ class Canvas:
             shade += fold * (0.16 * folds * self.light.strength)
         return _enlarged(shade, size), _enlarged(fold * (9 * folds), size)
 
-    def _cloth(
-        self, part: Part, rows: NDArray[np.int64], columns: NDArray[np.int64], bend: Pixels
-    ) -> Pixels:
+    def _cloth(self, part: Part, rows: NDArray[np.int64], columns: NDArray[np.int64], bend: Pixels) -> Pixels:
         tile = part.material.tile
         if tile is None:
             return np.asarray(part.material.colour, dtype=np.float32)[None]
@@ -291,16 +287,12 @@ def repeating_noise(rng: np.random.Generator, rows: int, columns: int, side: int
     """Return smooth repeating noise, float32 (side, side), about unit variance."""
     cells = np.pad(rng.standard_normal((rows, columns)).astype(np.float32), 2, mode="wrap")
     box = (2.0, 2.0, 2.0 + columns, 2.0 + rows)
-    return np.asarray(
-        Image.fromarray(cells).resize((side, side), Image.Resampling.BICUBIC, box=box)
-    )
+    return np.asarray(Image.fromarray(cells).resize((side, side), Image.Resampling.BICUBIC, box=box))
 
 
 def _enlarged(low: Pixels, size: tuple[int, int]) -> Pixels:
     return np.asarray(
-        Image.fromarray(np.ascontiguousarray(low, dtype=np.float32)).resize(
-            size, Image.Resampling.BILINEAR
-        )
+        Image.fromarray(np.ascontiguousarray(low, dtype=np.float32)).resize(size, Image.Resampling.BILINEAR)
     )
 
 

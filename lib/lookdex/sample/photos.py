@@ -55,9 +55,7 @@ class Photo:
     objects: tuple[TrueObject, ...]
 
 
-def render_product(
-    product: Product, seed: int, view: int = 0, size: tuple[int, int] | None = None
-) -> Photo:
+def render_product(product: Product, seed: int, view: int = 0, size: tuple[int, int] | None = None) -> Photo:
     """Return a catalogue photo (`size` is width, height): studio, flat lay, hanging or worn.
 
     Photos of one product differ by `view`. Deterministic in all arguments.
@@ -88,9 +86,7 @@ def render_product(
     return _finish(canvas, [product], rng, vivid=False)
 
 
-def render_look(
-    products: Sequence[Product], seed: int, size: tuple[int, int] | None = None
-) -> Photo:
+def render_look(products: Sequence[Product], seed: int, size: tuple[int, int] | None = None) -> Photo:
     """Return a street or indoor photo of a person wearing `products` (`size`: width, height).
 
     Raises:
@@ -105,9 +101,7 @@ def render_look(
     return _person(products, rng, size, backdrop, vivid=True)
 
 
-def pick_outfit(
-    products: Mapping[str, Sequence[Product]], rng: np.random.Generator
-) -> list[Product]:
+def pick_outfit(products: Mapping[str, Sequence[Product]], rng: np.random.Generator) -> list[Product]:
     """Choose products, by category, that can all be seen when worn together."""
 
     def have(category: str, chance: float) -> list[str]:
@@ -151,9 +145,7 @@ def still_parts(product: Product, rng: np.random.Generator) -> list[Part]:
     kind = product.category
     if kind in _GARMENTS:
         figure = standing(float(rng.uniform(0.2, 0.5)), float(rng.uniform(0.03, 0.09)))
-        return _GARMENTS[kind](
-            product, figure, Fit(0, open=bool(product.cut.number % 2), empty=True)
-        )
+        return _GARMENTS[kind](product, figure, Fit(0, open=bool(product.cut.number % 2), empty=True))
     if kind == "shoes":
         return pair_parts(
             shoe_parts(product), float(rng.uniform(0.1, 0.3)), float(rng.uniform(0.3, 0.45)), 0.12
@@ -249,16 +241,12 @@ def _person(
     side = 1 if rng.random() < 0.5 else -1
     if "bag" in kinds:
         straight = (0.34, 0.14)
-        figure = replace(
-            figure, arms=(straight, figure.arms[1]) if side < 0 else (figure.arms[0], straight)
-        )
+        figure = replace(figure, arms=(straight, figure.arms[1]) if side < 0 else (figure.arms[0], straight))
     tucked = "belt" in kinds or rng.random() < 0.35
     parts = body_parts(figure, hands_over=True)
     worn: list[Part] = []
     for number, product in enumerate(products, start=1):
-        fit = Fit(
-            number, tucked=tucked, open=bool(kinds & {"top", "dress"}), under="outerwear" in kinds
-        )
+        fit = Fit(number, tucked=tucked, open=bool(kinds & {"top", "dress"}), under="outerwear" in kinds)
         worn += worn_parts(product, figure, fit, side)
     parts += worn
     light = scene.random_light(rng, vivid)
@@ -333,9 +321,7 @@ def _hanger(product: Product) -> list[Part]:
     return [Part(wood, 14, lines=(bar,), width=0.11), Part(steel, 14.5, lines=(hook,), width=0.035)]
 
 
-def _finish(
-    canvas: Canvas, products: Sequence[Product], rng: np.random.Generator, vivid: bool
-) -> Photo:
+def _finish(canvas: Canvas, products: Sequence[Product], rng: np.random.Generator, vivid: bool) -> Photo:
     objects = []
     for number, product in enumerate(products, start=1):
         box, share, area = canvas.visible(number)

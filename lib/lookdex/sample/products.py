@@ -280,9 +280,7 @@ def category_of(seed: int, index: int) -> str:
     return CATEGORIES[min(int(np.searchsorted(_CUMULATIVE, draw)), len(CATEGORIES) - 1)]
 
 
-def _palette(
-    rng: np.random.Generator, cloth: str
-) -> tuple[str, str, tuple[Colour, Colour, Colour]]:
+def _palette(rng: np.random.Generator, cloth: str) -> tuple[str, str, tuple[Colour, Colour, Colour]]:
     narrow = {"denim": _DENIMS, "metal": _METALS, "straw": _STRAWS}.get(cloth)
     if narrow:
         shade, colour, ground = narrow[rng.integers(len(narrow))]

@@ -44,9 +44,7 @@ def develop(pixels: Pixels, light: Light, rng: np.random.Generator, vivid: bool)
     height, width = pixels.shape[:2]
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
-    fall: Pixels = 1 + (x * light.x + y * light.y) * np.float32(
-        rng.uniform(0, 0.14) if vivid else 0.02
-    )
+    fall: Pixels = 1 + (x * light.x + y * light.y) * np.float32(rng.uniform(0, 0.14) if vivid else 0.02)
     fall = fall - (x * x + y * y) * np.float32(rng.uniform(0, 0.12) if vivid else 0.02)
     out = pixels * fall[..., None] * np.asarray(light.gains, dtype=np.float32)
     if vivid:
@@ -154,7 +152,7 @@ def _stone(rng: np.random.Generator, size: Size) -> Pixels:
 
 
 def _planks(rng: np.random.Generator, size: Size) -> Pixels:
-    width, height = size
+    width, _ = size
     count = int(rng.integers(4, 8))
     tones = ((176, 130, 92), (206, 172, 132), (124, 92, 70), (220, 214, 204))
     tone = tones[rng.integers(len(tones))]
@@ -166,9 +164,7 @@ def _planks(rng: np.random.Generator, size: Size) -> Pixels:
     pixels = _tinted(tone, shade.astype(np.float32))
     if rng.random() < 0.5:
         side = np.asarray(
-            Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-            .rotate(90, expand=True)
-            .resize(size)
+            Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).rotate(90, expand=True).resize(size)
         )
         return side.astype(np.float32)
     return pixels
@@ -227,9 +223,7 @@ def _street(rng: np.random.Generator, size: Size, horizon: float) -> Pixels:
         draw.rounded_rectangle((cx - 70, base - 46, cx + 70, base + 4), 16, fill=paint)
         draw.ellipse((cx - 52, base - 14, cx - 24, base + 12), fill=(30, 30, 32))
         draw.ellipse((cx + 24, base - 14, cx + 52, base + 12), fill=(30, 30, 32))
-    return _floor(
-        rng, np.asarray(picture, dtype=np.float32).copy(), horizon, _PAVINGS[rng.integers(3)], 5
-    )
+    return _floor(rng, np.asarray(picture, dtype=np.float32).copy(), horizon, _PAVINGS[rng.integers(3)], 5)
 
 
 _FACADES = (
@@ -250,9 +244,7 @@ def _bricks(rng: np.random.Generator, size: Size, horizon: float) -> Pixels:
     rows = np.arange(height) // tall
     shift = (rows % 2)[:, None] * tall
     columns = (np.arange(width)[None, :] + shift) // (2 * tall)
-    joint = ((np.arange(height) % tall < 2)[:, None]) | (
-        (np.arange(width)[None, :] + shift) % (2 * tall) < 2
-    )
+    joint = ((np.arange(height) % tall < 2)[:, None]) | ((np.arange(width)[None, :] + shift) % (2 * tall) < 2)
     table = 1 + 0.10 * rng.standard_normal((rows[-1] + 1, width // tall + 4))
     tones = ((164, 92, 72), (196, 182, 164), (126, 82, 68), (214, 210, 204))
     pixels = _tinted(tones[rng.integers(4)], table[rows[:, None], columns].astype(np.float32))
@@ -279,12 +271,8 @@ def _bokeh(rng: np.random.Generator, size: Size, horizon: float) -> Pixels:
     """City lights at dusk."""
     width, height = size
     ramp = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
-    sky = np.asarray(
-        ((44, 48, 74), (80, 64, 70), (120, 128, 140))[rng.integers(3)], dtype=np.float32
-    )
-    picture = Image.fromarray(
-        np.broadcast_to(sky * (0.7 + 0.8 * ramp), (height, width, 3)).astype(np.uint8)
-    )
+    sky = np.asarray(((44, 48, 74), (80, 64, 70), (120, 128, 140))[rng.integers(3)], dtype=np.float32)
+    picture = Image.fromarray(np.broadcast_to(sky * (0.7 + 0.8 * ramp), (height, width, 3)).astype(np.uint8))
     layer = Image.new("RGB", size)
     draw = ImageDraw.Draw(layer)
     lamps = ((255, 206, 140), (255, 236, 200), (255, 150, 110), (150, 196, 240), (240, 120, 130))
@@ -345,9 +333,7 @@ def _room(rng: np.random.Generator, size: Size, horizon: float) -> Pixels:
 def _concrete(rng: np.random.Generator, size: Size, horizon: float) -> Pixels:
     """A concrete wall with a slanting shadow."""
     width, height = size
-    pixels = _tinted(
-        (178, 176, 172), 1 + 0.05 * _noise(rng, size, 12, 8) + 0.03 * _noise(rng, size, 90, 60)
-    )
+    pixels = _tinted((178, 176, 172), 1 + 0.05 * _noise(rng, size, 12, 8) + 0.03 * _noise(rng, size, 90, 60))
     x, y = np.arange(width)[None, :] / width, np.arange(height)[:, None] / height
     phase = (x * rng.uniform(0.6, 1.6) + y * rng.uniform(-0.9, 0.9)) * rng.integers(1, 4)
     pixels *= np.where(phase % 1 < rng.uniform(0.25, 0.6), 0.78, 1.0).astype(np.float32)[..., None]
@@ -372,7 +358,7 @@ __all__ = [
     "flat_lay",
     "place",
     "random_light",
+    "repeating_noise",
     "studio",
     "wall",
-    "repeating_noise",
 ]

@@ -19,11 +19,7 @@ def shoe_parts(product: Product) -> list[Part]:
     cut, cloth = product.cut, replace(material(product.fabric), folds=0.2)
     accent = Material(cut.accent)
     style = cut.style
-    rise = (
-        0.05 + 0.27 * cut.flare
-        if style in ("pumps", "ankle boots", "knee boots", "sandals")
-        else 0.0
-    )
+    rise = 0.05 + 0.27 * cut.flare if style in ("pumps", "ankle boots", "knee boots", "sandals") else 0.0
     heel = Material(tuple(int(c * 0.5) for c in product.fabric.palette[0]))  # type: ignore[arg-type]
     toe = 0.78 if style in ("pumps", "loafers") else 0.74
     floor, back = 0.30, -0.20
@@ -77,16 +73,10 @@ def shoe_parts(product: Product) -> list[Part]:
             for i in range(4)
         ]
         if top < -0.2:
-            laces += [
-                points([(0.06, -0.26 + 0.09 * i), (0.19, -0.28 + 0.09 * i)]) for i in range(3)
-            ]
-        parts.append(
-            Part(Material((240, 238, 232)), 15.3, lines=tuple(laces), width=0.026, lift=0.3)
-        )
+            laces += [points([(0.06, -0.26 + 0.09 * i), (0.19, -0.28 + 0.09 * i)]) for i in range(3)]
+        parts.append(Part(Material((240, 238, 232)), 15.3, lines=tuple(laces), width=0.026, lift=0.3))
         if cut.trim == "toe cap":
-            cap = curve(
-                [(0.54, 0.1), (0.68, 0.12), (toe + 0.01, 0.22), (toe, 0.26), (0.54, 0.26)], 4
-            )
+            cap = curve([(0.54, 0.1), (0.68, 0.12), (toe + 0.01, 0.22), (toe, 0.26), (0.54, 0.26)], 4)
             parts.append(Part(_SOLE, 15.25, fills=(cap,), lift=0.15))
         elif cut.trim == "stripe":
             bands = [points([(0.02 + 0.1 * i, 0.2), (0.12 + 0.1 * i, 0.02)]) for i in range(3)]
@@ -96,9 +86,7 @@ def shoe_parts(product: Product) -> list[Part]:
             parts.append(Part(accent, 15.25, fills=(swoosh,), lift=0))
         elif cut.trim == "star":
             parts.append(Part(_SOLE, 15.25, fills=(ellipse(0.02, -0.06, 0.09),), lift=0))
-            parts.append(
-                Part(accent, 15.26, lines=(ellipse(0.02, -0.06, 0.065),), width=0.02, lift=0)
-            )
+            parts.append(Part(accent, 15.26, lines=(ellipse(0.02, -0.06, 0.065),), width=0.02, lift=0))
         parts.append(
             Part(
                 accent,
@@ -292,12 +280,8 @@ def shoe_parts(product: Product) -> list[Part]:
                 )
             )
         else:
-            parts.append(
-                Part(heel, 15.3, lines=(points([(back - 0.01, -0.08), (0.15, -0.04)]),), width=0.07)
-            )
-            parts.append(
-                Part(GOLD, 15.4, lines=(arc(0.03, -0.06, 0.055, 0.055, 0, 365),), width=0.025)
-            )
+            parts.append(Part(heel, 15.3, lines=(points([(back - 0.01, -0.08), (0.15, -0.04)]),), width=0.07))
+            parts.append(Part(GOLD, 15.4, lines=(arc(0.03, -0.06, 0.055, 0.055, 0, 365),), width=0.025))
     else:
         straps = {
             "two straps": [

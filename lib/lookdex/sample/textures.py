@@ -227,9 +227,7 @@ def _flowers(fabric: Fabric, rng: np.random.Generator) -> Pixels:
     """Blossoms of five petals with leaves, drawn over the tile's edges."""
     picture = Image.new("RGB", (SIDE * 2, SIDE * 2), fabric.palette[0])
     draw = ImageDraw.Draw(picture)
-    leaf = tuple(
-        int(0.5 * a + 0.5 * b) for a, b in zip((60, 104, 62), fabric.palette[0], strict=True)
-    )
+    leaf = tuple(int(0.5 * a + 0.5 * b) for a, b in zip((60, 104, 62), fabric.palette[0], strict=True))
     count = 4 + 2 * fabric.repeats
     size = 2 * SIDE * 0.75 / np.sqrt(count) / 2
     for number in range(count):

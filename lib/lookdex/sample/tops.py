@@ -67,9 +67,7 @@ def dress_parts(product: Product, figure: Figure, fit: Fit) -> list[Part]:
     width = float(figure.half_width(-0.82)) + ease
     if cut.trim == "sash":
         band = figure.torso(box(-width, -0.92, width, -0.7))
-        ends = [
-            figure.torso(curve([(0.1, -0.75), (0.22, -0.3), (0.3, 0.3), (0.17, 0.3), (0.08, -0.3)]))
-        ]
+        ends = [figure.torso(curve([(0.1, -0.75), (0.22, -0.3), (0.3, 0.3), (0.17, 0.3), (0.08, -0.3)]))]
         sash = Material(cut.accent, folds=0.5)
         parts += [Part(sash, z + 1.2, fills=(band,)), Part(sash, z + 1.3, fills=tuple(ends))]
     elif cut.trim == "rib":
@@ -203,9 +201,7 @@ def _front(
             else (edge + 0.04, -(edge + 0.30) if not fit.open else edge + 0.3)
         )
         low = min(hem - 0.15, 0.3)
-        count = (
-            max(2, 2 + cut.number % 3) if cut.neck == "lapel" else max(3, int((low - start) / 0.32))
-        )
+        count = max(2, 2 + cut.number % 3) if cut.neck == "lapel" else max(3, int((low - start) / 0.32))
         for x in columns:
             for y in np.linspace(start + 0.08, low - 0.1, count):
                 parts.append(button(product, figure.torso([(x, y)])[0], z + 1.2))
@@ -256,9 +252,7 @@ def _front(
             )
     width = float(figure.half_width(-0.8)) + ease + 0.02
     if cut.trim == "belt":
-        left = points(
-            [(-width, -0.9), (-max(gap, 0.0), -0.86), (-max(gap, 0.0), -0.68), (-width, -0.72)]
-        )
+        left = points([(-width, -0.9), (-max(gap, 0.0), -0.86), (-max(gap, 0.0), -0.68), (-width, -0.72)])
         for side in (1, -1):
             parts.append(
                 Part(

@@ -20,9 +20,7 @@ def scarf_parts(product: Product) -> list[Part]:
     cloth = replace(material(product.fabric), folds=0.9)
     accent = Material(cut.accent)
     if cut.style == "silk scarf":
-        loop = curve(
-            mirrored([(0.0, -2.74), (0.26, -2.66), (0.34, -2.45), (0.2, -2.24), (0.0, -2.14)]), 4
-        )
+        loop = curve(mirrored([(0.0, -2.74), (0.26, -2.66), (0.34, -2.45), (0.2, -2.24), (0.0, -2.14)]), 4)
         sides = [
             curve(
                 [
@@ -37,9 +35,7 @@ def scarf_parts(product: Product) -> list[Part]:
             for s in (-1, 1)
         ]
         if cut.number % 2:  # a triangle over the chest
-            sides = [
-                curve([(-0.62, -2.25), (0, -2.5), (0.62, -2.25), (0.1, -1.35), (-0.1, -1.35)], 4)
-            ]
+            sides = [curve([(-0.62, -2.25), (0, -2.5), (0.62, -2.25), (0.1, -1.35), (-0.1, -1.35)], 4)]
         parts = [
             Part(cloth, 47, fills=tuple(sides), lift=0.5),
             Part(cloth, 48, fills=(loop,), lift=0.5, grain=0.8),
@@ -108,9 +104,7 @@ def scarf_parts(product: Product) -> list[Part]:
         (0.0, -1.98 + thick * 0.5),
     ]
     parts.append(Part(cloth, 48, fills=(curve(mirrored(outer), 4),), lift=0.5, grain=math.pi / 2))
-    crease = [
-        curve([(-0.3, -2.6), (0.0, -2.4 + d), (0.34, -2.5)], closed=False) for d in (0.0, 0.16)
-    ]
+    crease = [curve([(-0.3, -2.6), (0.0, -2.4 + d), (0.34, -2.5)], closed=False) for d in (0.0, 0.16)]
     parts.append(
         Part(
             Material((16, 14, 18), opacity=0.28),
@@ -166,9 +160,7 @@ def jewelry_parts(product: Product) -> list[Part]:
                 ),
             ]
         pendant = {
-            "drop": curve(
-                [(0, depth), (0.12, depth + 0.2), (0, depth + 0.32), (-0.12, depth + 0.2)], 5
-            ),
+            "drop": curve([(0, depth), (0.12, depth + 0.2), (0, depth + 0.32), (-0.12, depth + 0.2)], 5),
             "disc": ellipse(0, depth + 0.14, 0.15),
             "heart": curve(
                 [
@@ -194,9 +186,7 @@ def jewelry_parts(product: Product) -> list[Part]:
         return parts
     if cut.style in ("hoop earrings", "drop earrings"):
         return [
-            part.placed((s * 0.37, 0.13), flip=s)
-            for s in (-1, 1)
-            for part in _earring(product, metal, stone)
+            part.placed((s * 0.37, 0.13), flip=s) for s in (-1, 1) for part in _earring(product, metal, stone)
         ]
     rings = {"single": 1, "triple": 3, "stones": 1}[cut.trim]
     parts = []
@@ -227,19 +217,13 @@ def _earring(product: Product, metal: Material, stone: Material) -> list[Part]:
     cut = product.cut
     if cut.style == "hoop earrings":
         r = 0.12 + 0.09 * cut.length
-        parts = [
-            Part(
-                metal, 53.5, lines=(arc(0.02, r, r * 0.85, r, -90, 272, 40),), width=0.05, lift=0.3
-            )
-        ]
+        parts = [Part(metal, 53.5, lines=(arc(0.02, r, r * 0.85, r, -90, 272, 40),), width=0.05, lift=0.3)]
         if cut.trim == "beads":
             parts.append(
                 Part(
                     stone,
                     53.7,
-                    fills=tuple(
-                        ellipse(0.02 + dx, r * 1.95 - abs(dx), 0.04) for dx in (-0.07, 0, 0.07)
-                    ),
+                    fills=tuple(ellipse(0.02 + dx, r * 1.95 - abs(dx), 0.04) for dx in (-0.07, 0, 0.07)),
                     lift=0.2,
                 )
             )
@@ -275,9 +259,7 @@ def _earring(product: Product, metal: Material, stone: Material) -> list[Part]:
             Part(
                 stone,
                 53.7,
-                lines=tuple(
-                    points([(0, low - 0.1), (d, low + 0.18)]) for d in (-0.05, -0.017, 0.017, 0.05)
-                ),
+                lines=tuple(points([(0, low - 0.1), (d, low + 0.18)]) for d in (-0.05, -0.017, 0.017, 0.05)),
                 width=0.03,
                 lift=0.3,
             )
@@ -292,6 +274,4 @@ def on_torso(parts: list[Part], mapping: Callable[[Points], Points]) -> list[Par
     def move(outlines: tuple[Points, ...]) -> tuple[Points, ...]:
         return tuple(mapping(outline) for outline in outlines)
 
-    return [
-        replace(p, fills=move(p.fills), holes=move(p.holes), lines=move(p.lines)) for p in parts
-    ]
+    return [replace(p, fills=move(p.fills), holes=move(p.holes), lines=move(p.lines)) for p in parts]

@@ -105,9 +105,7 @@ def write_sample(
         ValueError: no products, or a negative number of looks.
     """
     if products < 1 or looks < 0:
-        raise ValueError(
-            f"need at least one product and no fewer than 0 looks, got {products} and {looks}"
-        )
+        raise ValueError(f"need at least one product and no fewer than 0 looks, got {products} and {looks}")
     stock = shelves(seed, products)
     tasks: Iterator[_Task] = chain(
         (_Task(seed, index) for index in range(products)),

@@ -281,18 +281,12 @@ class Catalog:
 def _object_lanes(detections: Sequence[Detection], width: int, height: int) -> list[FoundObject]:
     """Best score first; the most prominent one is the main one."""
     main = max(
-        range(len(detections)), key=lambda i: _prominence(detections[i].box, width, height), default=None
+        range(len(detections)), key=lambda i: boxes.prominence(detections[i].box, width, height), default=None
     )
     return [
         FoundObject(Kind.OBJECT, (), False, box=d.box, label=d.label, score=d.score, main=i == main)
         for i, d in enumerate(detections)
     ]
-
-
-def _prominence(box: Box, width: int, height: int) -> float:
-    """Area as a share of the photo, halved for a box at its rim."""
-    off = abs(box.x0 + box.x1 - width) / width + abs(box.y0 + box.y1 - height) / height
-    return boxes.area(box) / (width * height) * (1 - off / 4)
 
 
 def _cut(pixels: np.ndarray, lane: FoundObject, margin: float) -> np.ndarray:

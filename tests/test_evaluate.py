@@ -1,0 +1,52 @@
+"""Answers against known objects, worked out by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from lookdex.evaluate import KnownObject, Tally, judge
+from lookdex.records import Box
+from lookdex.search.answer import Answer, FoundObject, Kind, Match, Models
+
+MODELS = Models("d", "0", "e", "0")
+
+
+def found(label: str, box: Box, *products: str) -> FoundObject:
+    matches = tuple(
+        Match(rank, product, 0.9, 0.1, "i", "k", label, None, box)
+        for rank, product in enumerate(products, start=1)
+    )
+    return FoundObject(Kind.OBJECT, matches, False, box=box, label=label, score=0.5)
+
+
+def answer(*objects: FoundObject) -> Answer:
+    return Answer("r", datetime(2026, 1, 1, tzinfo=UTC), MODELS, objects, None, {})
+
+
+TOP = KnownObject(Box(0, 0, 100, 100), "top", "A")
+SHOES = KnownObject(Box(0, 200, 100, 260), "shoes", "B")
+
+
+def test_a_box_of_the_right_category_and_place_finds_an_object() -> None:
+    told = answer(found("top", Box(0, 0, 100, 90), "A", "C"), found("shoes", Box(0, 200, 100, 260), "C", "B"))
+    tally = judge([TOP, SHOES], told)
+    assert tally == Tally(objects=2, found=2, right_first=1, right_among=2)
+    assert tally.objects_found == 1.0
+    assert tally.right_product_top1 == 0.5
+
+
+def test_another_category_another_place_and_nothing_do_not() -> None:
+    assert judge([TOP], answer(found("dress", TOP.box, "A"))) == Tally(objects=1)
+    assert judge([TOP], answer(found("top", Box(0, 0, 100, 40), "A"))) == Tally(objects=1)
+    assert judge([TOP], answer()) == Tally(objects=1)
+    assert judge([], answer(found("top", TOP.box, "A"))) == Tally()
+    assert Tally().objects_found == Tally().right_product_top1 == 0.0
+
+
+def test_a_box_counts_once_and_for_what_it_fits_best() -> None:
+    near = KnownObject(Box(0, 0, 100, 60), "top", "D")
+    told = answer(found("top", Box(0, 0, 100, 98), "A"))
+    assert judge([near, TOP], told) == Tally(objects=2, found=1, right_first=1, right_among=1)
+    assert judge([TOP], told) + judge([SHOES], told) == Tally(
+        objects=2, found=1, right_first=1, right_among=1
+    )
