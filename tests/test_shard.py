@@ -20,7 +20,7 @@ from lookdex import images, runs
 from lookdex.errors import AccessDenied, Changed, LookdexError, NotFound, StorageError, Unavailable
 from lookdex.index import fetch as fetching
 from lookdex.index.fetch import Bad, Cost, FetchOptions, Photo, PixelBudget, fetch
-from lookdex.index.shard import Tools, in_batches, index_shard
+from lookdex.index.shard import Tools, few_sizes, in_batches, index_shard
 from lookdex.records import IMAGES_SCHEMA, Box, ImageRef, Reason, Shard, ShardReport, Status, items_schema
 from lookdex.storage import Store, open_store
 from tests import fakes
@@ -375,6 +375,14 @@ def test_batches_are_bounded_and_keep_the_order(areas: list[int], size: int, pix
         good = [p.area for p in batch if isinstance(p, Photo)]
         assert len(good) <= size
         assert sum(good) <= pixels or len(good) == 1
+
+
+@given(st.integers(0, 400), st.integers(1, 64))
+def test_batches_of_crops_have_few_sizes(count: int, size: int) -> None:
+    sizes = few_sizes(count, size)
+    assert sum(sizes) == count
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(s == size or s & (s - 1) == 0 for s in sizes)
 
 
 def test_a_reader_that_stops_early_leaves_no_threads(source: Store) -> None:

@@ -21,7 +21,7 @@ class IndexOptions:
     """How to index, none of which changes a row. device: cpu, cuda or cuda:N; batch: photos in one call of a model."""
 
     device: str = "cpu"
-    batch: int = 16
+    batch: int = 8
     fetch_workers: int = 8
 
 
