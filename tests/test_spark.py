@@ -179,3 +179,15 @@ def test_a_local_session_leaves_no_litter(tmp_path: Path) -> None:
     assert done.stdout == "['A', 'B']\n", done.stderr
     assert [line for line in done.stderr.splitlines() if "incubator" not in line] == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_java_the_error_says_what_to_do(tmp_path: Path) -> None:
+    code = (
+        "from lookdex import spark, errors\n"
+        "try: spark.session()\n"
+        "except errors.ConfigError as error: print(error)\n"
+    )
+    environment = {**os.environ, "JAVA_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert "install a full Java 17 or 21" in done.stdout
+    assert str(tmp_path) in done.stdout

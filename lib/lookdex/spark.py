@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookdex import codec, runs
-from lookdex.errors import ShardsMissing, StorageError, TaskFailed
+from lookdex.errors import ConfigError, ShardsMissing, StorageError, TaskFailed
 from lookdex.index.job import IndexOptions, IndexTask, run_task
 from lookdex.records import PlanSummary, ShardReport, Status
 from lookdex.storage import Store
@@ -55,7 +55,11 @@ def session(master: str | None = None, app: str = "lookdex", **settings: str) ->
 
     master: as Spark's; None takes what spark-submit was given, else local with one task per core and 4 attempts.
     settings: further Spark settings with `_` for `.`; they win over the defaults here.
+
+    Raises:
+        ConfigError: no Java that Spark can use.
     """
+    from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName(app)
@@ -69,8 +73,16 @@ def session(master: str | None = None, app: str = "lookdex", **settings: str) ->
         builder = builder.master(master)
     for name, value in settings.items():
         builder = builder.config(name.replace("_", "."), value)
-    with _without_notices():
-        return builder.getOrCreate()
+    try:
+        with _without_notices():
+            return builder.getOrCreate()
+    except PySparkRuntimeError as error:
+        if error.getCondition() != "JAVA_GATEWAY_EXITED":
+            raise
+        raise ConfigError(
+            f"Spark did not start (JAVA_HOME: {os.environ.get('JAVA_HOME', 'not set')}): install a full Java 17 or 21 "
+            "(on Debian and Ubuntu: openjdk-17-jre-headless) and set JAVA_HOME to it. What it said is above"
+        ) from error
 
 
 @contextlib.contextmanager
