@@ -114,8 +114,6 @@ def plan_night(
         return Planned(stored)
     with timed(catalog, run_id, "plan"):
         entry, release = live.live_release(catalog) or (None, None)
-        if entry is None and run_id is not None:
-            probe_put_if_absent(catalog)
         recipe = recipe_of(config)
         stock = products.load_products(config.products) if config.products else None
         listed = listing.list_source(open_store(config.source), workers=config.fetch_workers)
@@ -147,6 +145,8 @@ def plan_night(
             products_changed=release is not None and digest != release.products_digest,
         )
         if run_id is not None:
+            if entry is None:
+                probe_put_if_absent(catalog)
             summary = runs.save_plan(catalog, made.table, summary)
     return Planned(summary, unmatched=products.unmatched(tied), postponed=made.postponed)
 

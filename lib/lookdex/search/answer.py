@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import math
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -138,7 +139,12 @@ class Answer:
 
         shown = _shown_columns(self)
         out = io.StringIO()
-        console = Console(file=out, width=width, color_system=None, highlight=False)
+        console = Console(
+            file=out,
+            width=width or shutil.get_terminal_size((120, 24)).columns,
+            color_system=None,
+            highlight=False,
+        )
         table = Table(box=SIMPLE_HEAD, pad_edge=False, expand=False)
         for name in ("object", "#", "product", "similarity", *shown):
             right = name in ("#", "similarity") or name == "price"
