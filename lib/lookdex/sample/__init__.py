@@ -7,12 +7,11 @@ from lookdex.sample.photos import (
     render_look,
     render_product,
 )
-from lookdex.sample.products import CATEGORIES, Cut, Product, make_product
+from lookdex.sample.products import Cut, Product, make_product
 from lookdex.sample.textures import Fabric
 from lookdex.sample.write import PRODUCTS_SCHEMA, TRUTH_SCHEMA, write_sample
 
 __all__ = [
-    "CATEGORIES",
     "PRODUCTS_SCHEMA",
     "TRUTH_SCHEMA",
     "Cut",

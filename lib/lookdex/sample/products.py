@@ -6,14 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lookdex.records import CATEGORIES
 from lookdex.sample.paint import Colour
 from lookdex.sample.textures import Fabric
 
-CATEGORIES = (
-    "top", "outerwear", "dress", "skirt", "pants", "shorts", "shoes", "bag", "hat", "glasses",
-    "belt", "scarf", "jewelry", "legwear",
-)  # fmt: skip
-
+# Of the categories, in their order.
 _SHARES = (0.17, 0.10, 0.10, 0.07, 0.10, 0.05, 0.11, 0.09, 0.05, 0.04, 0.03, 0.03, 0.03, 0.03)
 _CUMULATIVE = np.cumsum(_SHARES)
 

@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from lookdex.records import CATEGORIES
 from lookdex.sample.photos import Photo, pick_outfit, render_look, render_product
-from lookdex.sample.products import CATEGORIES, Product, category_of, make_product
+from lookdex.sample.products import Product, category_of, make_product
 
 PRODUCTS_SCHEMA = pa.schema(
     [
