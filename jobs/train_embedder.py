@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from lookdex.training.embedder import Settings, train
+from lookdex.training.refine import look, refine
 
 
 def main() -> None:
@@ -22,7 +23,17 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1.2e-3, help="peak learning rate")
     parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
     parser.add_argument("--seed", type=int, default=0)
-    train(Settings(**vars(parser.parse_args())))
+    parser.add_argument("--look-seconds", type=float, default=240, help="at crops for the last part")
+    parser.add_argument("--only", choices=["train", "look", "refine"], help="one part; the others have run")
+    options = vars(parser.parse_args())
+    seconds, only = options.pop("look_seconds"), options.pop("only")
+    settings = Settings(**options)
+    if only in (None, "train"):
+        train(settings)
+    if only in (None, "look"):
+        look(settings, seconds)
+    if only in (None, "refine"):
+        refine(settings)
 
 
 if __name__ == "__main__":

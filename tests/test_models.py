@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,14 +14,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookdex.boxes import as_array, expand, iou
 from lookdex.errors import BadQuery, ConfigError, DeviceUnavailable, ModelNotFound
 from lookdex.models import digests
 from lookdex.models.detect import Limits, load_detector
 from lookdex.models.device import open_device
 from lookdex.models.embed import load_embedder
+from lookdex.models.fcos import lookdex_fcos_lite0
+from lookdex.models.fuse import fuse
 from lookdex.models.labels import category_of
 from lookdex.models.pixels import choose_canvas, fit
 from lookdex.records import CATEGORIES, Box
+from lookdex.sample import make_product, render_look, render_product
 
 
 def photos(*shapes: tuple[int, int], seed: int = 0) -> list[np.ndarray]:
@@ -140,6 +146,17 @@ def test_digests_load_no_torch() -> None:
         digests.embedder_digest("lookdex-tiny"),
         str(digests.embedder_defaults("lookdex-tiny").crop_margin),
     ]
+
+
+def test_a_model_of_ones_own_is_known_by_its_modules_bytes(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_models.py").write_text("def detector(**settings):\n    return None\n")
+    first = digests.detector_digest("python:own_models:detector")
+    (tmp_path / "own_models.py").write_text("def detector(**settings):\n    return 1\n")
+    assert digests.detector_digest("python:own_models:detector") != first
+    assert digests.detector_defaults("python:own_models:detector").min_score > 0
+    with pytest.raises(ModelNotFound, match="PYTHONPATH"):
+        digests.embedder_digest("python:own_models:embedder")
 
 
 # ---------------------------------------------------------------- what is kept of raw boxes
@@ -316,3 +333,114 @@ def test_a_model_may_say_that_it_knows_no_texts(open_clip_folder, tmp_path) -> N
         load_embedder(str(tmp_path)).embed_texts(["red"])
     assert digests.embedder_defaults(str(tmp_path)).crop_margin == 0.2
     assert digests.embedder_digest(str(tmp_path)) != digests.embedder_digest(str(open_clip_folder))
+
+
+# ---------------------------------------------------------------- the shipped model
+
+
+@pytest.fixture(scope="session")
+def tiny_embedder():
+    return load_embedder("lookdex-tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_detector():
+    return load_detector("lookdex-tiny")
+
+
+@pytest.fixture(scope="session")
+def wardrobe():
+    """Three products, each in two catalogue photos, and a person wearing two of them."""
+    products = [make_product(77, i) for i in (2, 6, 7)]  # a dress, shoes, a bag
+    return (
+        products,
+        [[render_product(p, 77, view) for view in (0, 1)] for p in products],
+        render_look(products, 78),
+    )
+
+
+def test_folding_batch_norms_changes_nothing_but_the_speed() -> None:
+    torch.manual_seed(0)
+    model = lookdex_fcos_lite0(3).eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2)
+    pixels = torch.rand(2, 3, 64, 96)
+    with torch.inference_mode():
+        before = [f.clone() for f in model.backbone(pixels).values()]
+        assert fuse(model.backbone.trunk) == 48
+        after = list(model.backbone(pixels).values())
+    for a, b in zip(before, after, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_vectors_have_unit_length_and_do_not_hang_on_their_neighbours(tiny_embedder) -> None:
+    images = photos((300, 200), (64, 500), (33, 35), (192, 192), (800, 600))
+    together = tiny_embedder.embed_images(images)
+    alone = np.concatenate([tiny_embedder.embed_images([image]) for image in images])
+    assert together.shape == (5, tiny_embedder.dim)
+    assert together.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+    assert (together * alone).sum(axis=1).min() > 0.99999
+    assert tiny_embedder.embed_images([]).shape == (0, tiny_embedder.dim)
+
+
+def test_texts_live_in_the_same_space(tiny_embedder, wardrobe) -> None:
+    texts = tiny_embedder.embed_texts([product.title for product in wardrobe[0]])
+    np.testing.assert_allclose(np.linalg.norm(texts, axis=1), 1, atol=1e-5)
+    pictures = tiny_embedder.embed_images([np.asarray(views[0].image) for views in wardrobe[1]])
+    assert (texts @ pictures.T).argmax(axis=1).tolist() == [0, 1, 2]
+    assert tiny_embedder.embed_texts([]).shape == (0, tiny_embedder.dim)
+
+
+def test_two_photos_of_one_product_are_neighbours(tiny_embedder, wardrobe) -> None:
+    pictures = []
+    for views in wardrobe[1]:
+        for view in views:
+            image, box = np.asarray(view.image), Box(*view.objects[0].box)
+            near = expand(
+                box, digests.embedder_defaults("lookdex-tiny").crop_margin, image.shape[1], image.shape[0]
+            )
+            pictures.append(image[near.y0 : near.y1, near.x0 : near.x1])
+    vectors = tiny_embedder.embed_images(pictures)
+    similar = vectors @ vectors.T - 2 * np.eye(len(vectors))
+    assert similar.argmax(axis=1).tolist() == [1, 0, 3, 2, 5, 4]
+
+
+def test_the_shipped_detector_finds_what_is_worn(tiny_detector, wardrobe) -> None:
+    look = wardrobe[2]
+    found = tiny_detector.detect([np.asarray(look.image)])[0]
+    right = 0
+    for true in look.objects:
+        same = as_array([o.box for o in found if o.label == true.category])
+        right += bool((iou(same, as_array([Box(*true.box)])) >= 0.5).any())
+    assert right >= len(look.objects) - 1  # a first training: the bag before the dress is still missed
+
+
+def test_a_detection_does_not_hang_on_the_batch(tiny_detector, wardrobe) -> None:
+    images = [np.asarray(view.image) for views in wardrobe[1] for view in views] + [
+        np.asarray(wardrobe[2].image)
+    ]
+    together = tiny_detector.detect(images)
+    for image, objects in zip(images, together, strict=True):
+        alone = tiny_detector.detect([image])[0]
+        assert [(o.label, o.box) for o in alone] == [(o.label, o.box) for o in objects]
+
+
+def test_golden_vectors_of_the_shipped_embedder(tiny_embedder) -> None:
+    """Regenerated by GOLDEN=write pytest tests/test_models.py after the weights were meant to change."""
+    path = Path(__file__).parent / "golden" / "tiny_vectors.npz"
+    images, texts = photos((300, 200), (64, 500), seed=5), ["navy striped shirt", "red bag"]
+    vectors = np.concatenate([tiny_embedder.embed_images(images), tiny_embedder.embed_texts(texts)])
+    if os.environ.get("GOLDEN") == "write":
+        path.parent.mkdir(exist_ok=True)
+        np.savez_compressed(path, vectors=vectors.astype(np.float16))
+    golden = np.load(path)["vectors"].astype(np.float32)
+    assert (vectors * golden).sum(axis=1).min() > 0.999
+
+
+def test_the_shipped_weights_stay_small() -> None:
+    folder = digests.TINY_DETECTOR.parent
+    assert sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) < 25_000_000
+    assert {f.parent.name for f in folder.rglob("README.md")} == {"detector", "embedder"}

@@ -15,6 +15,8 @@ from torchvision.ops import nms
 from lookdex.errors import ConfigError, ModelNotFound
 from lookdex.models.device import open_device, precision
 from lookdex.models.digests import TINY_DETECTOR, detector_defaults, detector_folder
+from lookdex.models.fcos import LitePyramid, keep_size, lookdex_fcos_lite0
+from lookdex.models.fuse import fuse
 from lookdex.models.labels import category_of
 from lookdex.models.pixels import Placement, choose_canvas, fit
 from lookdex.records import Box, Detection
@@ -130,6 +132,8 @@ class TorchvisionDetector:
                 f"{len(unexpected)} unexpected tensors (first: {[*missing, *unexpected][0]}); "
                 "name the builder and arguments they were trained with in config.json"
             )
+        if isinstance(getattr(model, "backbone", None), LitePyramid):
+            fuse(model.backbone.trunk.eval())
         return cls(name, model, config, device, limits)
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
@@ -160,8 +164,6 @@ class TorchvisionDetector:
 def build(config: dict[str, Any], folder: Path) -> nn.Module:
     """The untrained model that a config.json describes."""
     from torchvision.models import detection
-
-    from lookdex.models.fcos import keep_size, lookdex_fcos_lite0
 
     arguments = dict(config.get("arguments", {}))
     arguments.setdefault("num_classes", len(config["labels"]))

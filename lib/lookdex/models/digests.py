@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from lookdex.errors import ModelNotFound
+from lookdex.models.custom import factory_of, is_custom
+from lookdex.models.packaged import on_disk
 from lookdex.records import digest_of
 
 TINY = "lookdex-tiny"
@@ -43,6 +46,8 @@ def detector_digest(name: str) -> str:
     Raises:
         ModelNotFound: no such model, or (a hub's) not on this machine.
     """
+    if is_custom(name):
+        return _module_digest(name)
     if name.startswith("transformers:"):
         return _hub_digest(name.removeprefix("transformers:"))
     return folder_digest(detector_folder(name))
@@ -54,6 +59,8 @@ def embedder_digest(name: str) -> str:
     Raises:
         ModelNotFound: no such model, or (a hub's) not on this machine.
     """
+    if is_custom(name):
+        return _module_digest(name)
     if name.startswith("open_clip:"):
         return digest_of(open_clip_tag(name))
     if name.startswith("hf-hub:"):
@@ -63,7 +70,7 @@ def embedder_digest(name: str) -> str:
 
 def detector_defaults(name: str) -> DetectorDefaults:
     """The detector's own operating point, from its config.json's `min_score` where it has one."""
-    if name.startswith("transformers:"):
+    if name.startswith("transformers:") or is_custom(name):
         return DetectorDefaults(_DETECTOR_SCORE)
     config = json.loads((detector_folder(name) / "config.json").read_text())
     return DetectorDefaults(float(config.get("min_score", _DETECTOR_SCORE)))
@@ -71,7 +78,7 @@ def detector_defaults(name: str) -> DetectorDefaults:
 
 def embedder_defaults(name: str) -> EmbedderDefaults:
     """How the embedder wants its crops, from `lookdex_cfg` in its open_clip_config.json where it has one."""
-    if name.startswith(("open_clip:", "hf-hub:")):
+    if name.startswith(("open_clip:", "hf-hub:")) or is_custom(name):
         return EmbedderDefaults(_CROP_MARGIN)
     config = json.loads((embedder_folder(name) / "open_clip_config.json").read_text())
     return EmbedderDefaults(float(config.get("lookdex_cfg", {}).get("crop_margin", _CROP_MARGIN)))
@@ -80,7 +87,7 @@ def embedder_defaults(name: str) -> EmbedderDefaults:
 def detector_folder(name: str) -> Path:
     """The folder of 'lookdex-tiny' or 'torchvision:<folder>'."""
     if name == TINY:
-        return _with_files(TINY_DETECTOR, "config.json", "model.safetensors")
+        return _with_files(on_disk(TINY_DETECTOR), "config.json", "model.safetensors")
     kind, _, folder = name.partition(":")
     if kind != "torchvision" or not folder:
         raise ModelNotFound(
@@ -92,7 +99,7 @@ def detector_folder(name: str) -> Path:
 def embedder_folder(name: str) -> Path:
     """The folder of 'lookdex-tiny' or of a local model laid out as open_clip's hub lays it out."""
     if name == TINY:
-        return _with_files(TINY_EMBEDDER, "open_clip_config.json", "open_clip_model.safetensors")
+        return _with_files(on_disk(TINY_EMBEDDER), "open_clip_config.json", "open_clip_model.safetensors")
     if not Path(name).is_dir():
         raise ModelNotFound(
             f"no embedder is called {name!r}, and there is no such folder: use {TINY}, hf-hub:<org>/<model>, "
@@ -131,6 +138,12 @@ def _files_digest(folder: str, stats: tuple[tuple[str, int, int], ...]) -> str:
             part = hashlib.file_digest(file, "sha256").hexdigest()
         whole.update(f"{Path(name).relative_to(folder).as_posix()}\x1f{part}\n".encode())
     return whole.hexdigest()[:16]
+
+
+def _module_digest(name: str) -> str:
+    """A model of your own, by the bytes of its module: raise a number in it when what it loads changes."""
+    path = getattr(sys.modules.get(factory_of(name).__module__), "__file__", None)
+    return digest_of((name, hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""))
 
 
 def _hub_digest(model: str) -> str:

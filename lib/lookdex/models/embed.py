@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from timm.models.efficientnet import EfficientNet
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as tv
@@ -20,6 +21,7 @@ from torchvision.transforms.v2 import functional as tv
 from lookdex.errors import BadQuery, ModelNotFound
 from lookdex.models.device import open_device, precision
 from lookdex.models.digests import embedder_folder, open_clip_tag
+from lookdex.models.fuse import fuse
 from lookdex.models.pixels import fit
 
 
@@ -74,6 +76,9 @@ class OpenClipEmbedder:
             quiet.setLevel(level)
         self._schema = schema
         self._tokenizer: Callable[[list[str]], Tensor] | None = None
+        trunk = getattr(model.visual, "trunk", None)
+        if isinstance(trunk, EfficientNet):
+            fuse(trunk.eval())
         self._model = model.eval().to(device=device, memory_format=torch.channels_last)
         self._cfg: dict[str, Any] = open_clip.get_model_preprocess_cfg(model)
         size = self._cfg.get("size", 224)

@@ -38,10 +38,10 @@ class Batch:
 class Mix:
     """How many pairs of each source are in a batch."""
 
-    rendered: int = 14
-    garments: int = 10
-    street: int = 4
-    categories: int = 2  # rendered pairs come from so many categories: their neighbours are their negatives
+    rendered: int = 8
+    garments: int = 6
+    street: int = 2
+    categories: int = 1  # rendered pairs come from so many categories: their neighbours are their negatives
 
 
 class Pairs:
@@ -109,7 +109,7 @@ class Pairs:
             label.append(LABELS.index(garment.label))
             category.append(CATEGORIES.index(garment.category))
             weight.append(0.4)
-            captions.append(_WORDS.get(garment.label, garment.label).lower())
+            captions.append(_words(garment.label))
         for i in self._rng.choice(len(self._street), self._mix.street, replace=False):
             place, name, tag = self._street[i]
             first.append(self._crops.draw(place, real=True, strength=0.7))
@@ -127,6 +127,34 @@ class Pairs:
             np.array(weight * 2, np.float32),
             captions * 2,
         )
+
+    def product_ids(self) -> list[str]:
+        return sorted(self._places)
+
+    def product(self, product_id: str) -> tuple[int, int, list[str], list[Place], list[Place]]:
+        """A rendered product's number, category number, captions, and places in catalogue photos and looks."""
+        product, (catalogue, looks) = self._products[product_id], self._places[product_id]
+        captions = [product.title.lower(), f"{product.colour} {product.category}"]
+        captions.append(f"{product.colour} {product.cut.style.lower()}")
+        return int(product_id[1:]), CATEGORIES.index(product.category), captions, catalogue, looks
+
+    def real_things(self) -> list[tuple[Place, int, int, int, str]]:
+        """(place, thing, garment label or -1, category, caption) of every real garment and street object."""
+        found = [
+            (
+                Place(g.path),
+                10_000_000 + i,
+                LABELS.index(g.label),
+                CATEGORIES.index(g.category),
+                _words(g.label),
+            )
+            for i, g in enumerate(self._garments)
+        ]
+        found += [
+            (place, 20_000_000 + i, -1, CATEGORIES.index(name), tag)
+            for i, (place, name, tag) in enumerate(self._street)
+        ]
+        return found
 
     def _some_products(self) -> list[str]:
         rng = self._rng
@@ -163,3 +191,7 @@ class Pairs:
             return product.title.lower()
         noun = product.category if kind < 0.7 else product.cut.style.lower()
         return f"{product.colour} {noun}"
+
+
+def _words(label: str) -> str:
+    return _WORDS.get(label, label).lower()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from lookdex.models.detect import Limits, TorchvisionDetector, build
@@ -17,7 +16,15 @@ from lookdex.models.pixels import choose_canvas
 from lookdex.records import CATEGORIES
 from lookdex.training import rendered, sources
 from lookdex.training.augment import recolour, window
-from lookdex.training.loop import Average, Run, freeze_early, freeze_statistics, imagenet_trunk, one_cycle
+from lookdex.training.loop import (
+    Average,
+    Run,
+    freeze_early,
+    freeze_statistics,
+    imagenet_trunk,
+    one_cycle,
+    write,
+)
 from lookdex.training.measure import DetectionScore, in_batches, score_detections
 from lookdex.training.records import Scene
 
@@ -46,7 +53,7 @@ class Settings:
     rendered: Path
     held: Path
     minutes: float = 45
-    batch: int = 12
+    batch: int = 8
     rate: float = 1.5e-3
     export_every: float = 600
     resume: bool = False
@@ -150,7 +157,7 @@ def export(values: dict[str, torch.Tensor], out: Path) -> None:
         for k, v in values.items()
         if not k.endswith("num_batches_tracked")
     }
-    save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
+    write(tensors, out / "model.safetensors")
     if not (out / "config.json").exists():
         (out / "config.json").write_text(json.dumps(CONFIG, indent=1) + "\n")
 

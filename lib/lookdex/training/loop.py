@@ -53,6 +53,15 @@ def one_cycle(progress: float, warm_up: float = 0.06) -> float:
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
 
 
+def write(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Write weights whole or not at all, readable by everyone (safetensors makes them private)."""
+    from safetensors.torch import save_file
+
+    save_file(tensors, path.with_suffix(".tmp"), metadata={"format": "pt"})
+    path.with_suffix(".tmp").chmod(0o644)
+    os.replace(path.with_suffix(".tmp"), path)
+
+
 class Average:
     """An exponential moving average of a model's weights."""
 
