@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from lookdex.records import CATEGORIES
 from lookdex.sample import (
-    CATEGORIES,
     PRODUCTS_SCHEMA,
     TRUTH_SCHEMA,
     Photo,

@@ -20,28 +20,51 @@ def area(box: Box) -> int:
     return max(0, box.x1 - box.x0) * max(0, box.y1 - box.y0)
 
 
+def intersections(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Square pixels that every pair shares: (n, 4), (m, 4) → float64 (n, m)."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared: np.ndarray = (high - low).clip(min=0).prod(axis=2)
+    return shared
+
+
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Intersection over union of every pair: (n, 4), (m, 4) → (n, m) in 0 … 1; 0 where both are empty."""
     a, b = np.asarray(a, np.float64).reshape(-1, 4), np.asarray(b, np.float64).reshape(-1, 4)
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = (high - low).clip(min=0).prod(axis=2)
-    areas_a = (a[:, 2:] - a[:, :2]).clip(min=0).prod(axis=1)
-    areas_b = (b[:, 2:] - b[:, :2]).clip(min=0).prod(axis=1)
-    union = areas_a[:, None] + areas_b[None] - shared
+    shared = intersections(a, b)
+    union = _areas(a)[:, None] + _areas(b)[None] - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
-def nms(boxes: np.ndarray, scores: np.ndarray, max_iou: float) -> list[int]:
-    """Class-agnostic non-maximum suppression: indices kept, best score first (equal scores: the first box first)."""
-    order = np.argsort(-np.asarray(scores), kind="stable")
-    overlap = iou(boxes, boxes) > max_iou
+def _areas(boxes: np.ndarray) -> np.ndarray:
+    areas: np.ndarray = (boxes[:, 2:] - boxes[:, :2]).clip(min=0).prod(axis=1)
+    return areas
+
+
+def distinct(
+    boxes: np.ndarray, scores: np.ndarray, labels: Sequence[str], max_iou: float, max_inside: float
+) -> list[int]:
+    """One object, one box: indices kept, best score first (equal scores: the first box first).
+
+    Dropped is a box whose IoU with a better one is over `max_iou`, whatever their labels; and one of the same label
+    that shares more than `max_inside` of the smaller of the two: one shoe of a pair, a sleeve of a coat.
+
+    boxes: (n, 4). scores: (n,).
+    """
+    corners = np.asarray(boxes, np.float64).reshape(-1, 4)
+    areas = _areas(corners)
+    smaller = np.minimum(areas[:, None], areas[None])
+    inside = np.divide(
+        intersections(corners, corners), smaller, out=np.zeros_like(smaller), where=smaller > 0
+    )
+    same = np.array([[a == b for b in labels] for a in labels], bool).reshape(len(areas), len(areas))
+    clash = (iou(corners, corners) > max_iou) | (same & (inside > max_inside))
     kept: list[int] = []
-    gone = np.zeros(len(order), bool)
-    for i in order.tolist():
+    gone = np.zeros(len(areas), bool)
+    for i in np.argsort(-np.asarray(scores), kind="stable").tolist():
         if not gone[i]:
             kept.append(i)
-            gone |= overlap[i]
+            gone |= clash[i]
     return kept
 
 

@@ -46,7 +46,7 @@ class Config:
     min_score: float | None = setting(
         None, "Detections below this score are dropped (default: the detector's)."
     )
-    nms_iou: float = setting(0.6, "Boxes that overlap by more are one object, whatever their labels.")
+    nms_iou: float = setting(0.7, "Boxes that overlap by more are one object, whatever their labels.")
     max_objects: int = setting(20, "Objects kept per photo, best first.")
     crop_margin: float | None = setting(
         None, "Share of a box's longer side added around it before embedding (default: the embedder's)."
@@ -54,7 +54,7 @@ class Config:
     crop_pixels: int = setting(256, "Longer side of the crop kept in the table, pixels.")
     max_bytes: int = setting(50_000_000, "Larger files are rejected.")
     max_pixels: int = setting(100_000_000, "Photos with more pixels are rejected, before they are decoded.")
-    batch: int = setting(16, "Photos in one call of a model.")
+    batch: int = setting(8, "Photos in one call of a model.")
 
     shard_images: int = setting(256, "Photos in one shard, the unit of work and of resuming.")
     fetch_workers: int = setting(8, "Threads that fetch and decode, in each Spark worker.")

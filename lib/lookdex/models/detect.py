@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.ops import nms
 
+from lookdex.boxes import distinct
 from lookdex.errors import ConfigError, ModelNotFound
 from lookdex.models.device import open_device, precision
 from lookdex.models.digests import TINY_DETECTOR, detector_defaults, detector_folder
@@ -42,7 +42,7 @@ def load_detector(
     *,
     device: str = "cpu",
     min_score: float | None = None,
-    nms_iou: float = 0.6,
+    nms_iou: float = 0.7,
     max_objects: int = 20,
 ) -> Detector:
     """Load a detector: 'lookdex-tiny', 'torchvision:<folder>' or 'transformers:<hub id or folder>'.
@@ -66,6 +66,11 @@ def load_detector(
     return TorchvisionDetector.load(name, place, limits)
 
 
+# Boxes of one label that share more of the smaller are one object. On 60 held-out looks it halves the wrong boxes at
+# the same share of objects found (lookdex.training.score).
+MAX_INSIDE = 0.6
+
+
 class Limits:
     """What is kept of a model's raw boxes, the same for every kind of model."""
 
@@ -83,10 +88,11 @@ class Limits:
         solid = (whole[:, 2] > whole[:, 0]) & (whole[:, 3] > whole[:, 1])
         chosen = torch.nonzero(named & solid & (scores >= self.min_score)).flatten()
         # Boxes are compared as they will be stored, so that an item's id does not hang on a fraction.
-        order = chosen[nms(whole[chosen], scores[chosen], self.nms_iou)][: self.max_objects]
+        names = [str(labels[i]) for i in chosen.tolist()]
+        order = distinct(whole[chosen].numpy(), scores[chosen].numpy(), names, self.nms_iou, MAX_INSIDE)
         return [
             Detection(Box(*(int(v) for v in whole[i])), str(labels[i]), round(float(scores[i]), 4))
-            for i in order.tolist()
+            for i in chosen[order[: self.max_objects]].tolist()
         ]
 
 
