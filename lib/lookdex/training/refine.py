@@ -124,12 +124,12 @@ def refine(settings: Settings, steps: int = 400) -> None:
 
 def joined(parts: list[Seen]) -> Seen:
     return Seen(
-        torch.cat([part.features for part in parts]),
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("thing", "side", "label", "category")
-        ),
-        [captions for part in parts for captions in part.captions],
+        features=torch.cat([part.features for part in parts]),
+        thing=np.concatenate([part.thing for part in parts]),
+        side=np.concatenate([part.side for part in parts]),
+        label=np.concatenate([part.label for part in parts]),
+        category=np.concatenate([part.category for part in parts]),
+        captions=[captions for part in parts for captions in part.captions],
     )
 
 
