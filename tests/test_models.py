@@ -17,12 +17,11 @@ from hypothesis import strategies as st
 from lookdex.boxes import as_array, expand, iou
 from lookdex.errors import BadQuery, ConfigError, DeviceUnavailable, ModelNotFound
 from lookdex.models import digests
-from lookdex.models.detect import Limits, load_detector
+from lookdex.models.detect import Limits, load_detector, own_label
 from lookdex.models.device import open_device
 from lookdex.models.embed import load_embedder
 from lookdex.models.fcos import lookdex_fcos_lite0
 from lookdex.models.fuse import fuse
-from lookdex.models.labels import category_of
 from lookdex.models.pixels import choose_canvas, fit
 from lookdex.records import CATEGORIES, Box
 from lookdex.sample import make_product, render_look, render_product
@@ -64,12 +63,12 @@ def test_fit_keeps_the_shape_and_fills_the_rest() -> None:
 
 
 def test_other_models_labels_become_categories() -> None:
-    assert [category_of(x) for x in ("handbag", "Tie", "tights, stockings", "long sleeve top", "Sunglasses")] == [
+    assert [own_label(x) for x in ("handbag", "Tie", "tights, stockings", "long sleeve top", "Sunglasses")] == [
         "bag", "scarf", "legwear", "top", "glasses",
     ]  # fmt: skip
-    assert category_of("person") == "person"
-    assert category_of("person", keep_unknown=False) is None
-    assert all(category_of(c) == c for c in CATEGORIES)
+    assert own_label("person") == "person"
+    assert own_label("person", False) is None
+    assert all(own_label(c) == c for c in CATEGORIES)
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpu:0", ""])

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookdex.catalog import products
-from lookdex.catalog.categories import normalise
 from lookdex.catalog.listing import LISTING_SCHEMA
+from lookdex.categories import normalise
 from lookdex.errors import ConfigError
 from lookdex.records import CATEGORIES
 from lookdex.storage import open_store

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from lookdex.catalog.categories import normalise
+from lookdex.categories import normalise
 from lookdex.errors import ConfigError, NotFound
 from lookdex.records import items_schema
 from lookdex.storage import open_store

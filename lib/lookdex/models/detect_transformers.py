@@ -8,9 +8,8 @@ import numpy as np
 import torch
 
 from lookdex.errors import ModelNotFound
-from lookdex.models.detect import Limits
+from lookdex.models.detect import Limits, own_label
 from lookdex.models.device import precision
-from lookdex.models.labels import category_of
 from lookdex.models.pixels import Canvas, choose_canvas, fit
 from lookdex.records import Detection
 
@@ -41,7 +40,7 @@ class TransformersDetector:
                 "the local cache (`hf download`) or can be reached"
             ) from error
         self._model = model.eval().to(device)
-        self._labels = {int(i): category_of(label) for i, label in model.config.id2label.items()}
+        self._labels = {int(i): own_label(label) for i, label in model.config.id2label.items()}
         self._canvases = _canvases(dict(self._processor.size or {}))
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
