@@ -34,7 +34,7 @@ CONFIG = {
     "labels": list(CATEGORIES),
     "canvases": [[416, 288], [288, 416], [352, 352]],
     "fill": 127,
-    "min_score": 0.3,
+    "min_score": 0.35,
 }
 # Training draws smaller windows of the photo at about the scale of inference: cheaper, and small
 # things keep their pixels.
