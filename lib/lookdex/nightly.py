@@ -289,8 +289,10 @@ def promote_night(config: Config, run_id: str) -> LiveEntry:
 def rollback(config: Config, to: str | None, note: str) -> RolledBack:
     """Make an older release live and hold promotions. The log entry comes first; tags follow it."""
     start, catalog = time.perf_counter(), open_store(config.catalog)
-    entry = promote.rollback(catalog, to=to, note=note)
-    return RolledBack(entry, time.perf_counter() - start, catalog.requests)
+    entry = promote.log_rollback(catalog, to=to, note=note)
+    done = RolledBack(entry, time.perf_counter() - start, catalog.requests)
+    promote.follow(catalog)
+    return done
 
 
 def resume(config: Config) -> LiveEntry:

@@ -72,6 +72,13 @@ def rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveEntry
     Nights go on building and auditing; `resume` lets them publish again. After reading what is live, one request
     decides. Raises ReleaseNotFound when there is nothing to go back to.
     """
+    entry = log_rollback(catalog, to, note)
+    follow(catalog)
+    return entry
+
+
+def log_rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveEntry:
+    """The part of `rollback` that readers wait for: the log entry, without the tags that follow it."""
     current = live.current(catalog)
     if current is None:
         raise ReleaseNotFound(f"nothing is live in {catalog.uri} yet, so there is nothing to roll back")
@@ -83,11 +90,9 @@ def rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveEntry
                 "`lookdex releases` lists what there is."
             )
     target = live.load_release(catalog, to)
-    entry = live.append(
+    return live.append(
         catalog, release_id=target.release_id, action="rollback", expected=current, hold=True, note=note
     )
-    follow(catalog)
-    return entry
 
 
 def resume(catalog: Store) -> LiveEntry:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lookdex.boxes import iou
 from lookdex.records import CATEGORIES, Detection
 from lookdex.training.records import Scene
 
@@ -24,15 +25,6 @@ class DetectionScore:
     found: float
     wrong: float
     by_category: dict[str, tuple[float, float, int]]
-
-
-def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(n, 4) and (m, 4) boxes → (n, m) intersection over union."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    both = np.prod(np.maximum(high - low, 0), axis=2)
-    area = [np.prod(x[:, 2:] - x[:, :2], axis=1) for x in (a, b)]
-    return both / np.maximum(area[0][:, None] + area[1][None, :] - both, 1e-9)
 
 
 def score_detections(

@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lookdex.boxes import iou
 from lookdex.models.detect import Detector, load_detector
 from lookdex.models.digests import detector_defaults, embedder_defaults
 from lookdex.models.embed import load_embedder
 from lookdex.records import Detection
 from lookdex.training import rendered, sources
 from lookdex.training.crops import cut
-from lookdex.training.measure import in_batches, iou, score_detections
+from lookdex.training.measure import in_batches, score_detections
 from lookdex.training.measure_embedder import embed, garments_nearest
 from lookdex.training.records import Scene
 
