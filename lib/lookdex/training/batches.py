@@ -38,8 +38,8 @@ class Batch:
 class Mix:
     """How many pairs of each source are in a batch."""
 
-    rendered: int = 8
-    garments: int = 6
+    rendered: int = 12
+    garments: int = 5
     street: int = 2
     categories: int = 1  # rendered pairs come from so many categories: their neighbours are their negatives
 

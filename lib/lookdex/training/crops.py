@@ -41,7 +41,7 @@ class Crops:
         """A random view of an object: uint8 (size, size, 3), letterboxed on white."""
         image, box = self._region(place)
         rng = self._rng
-        spread = 0.035 * np.array([box.x1 - box.x0, box.y1 - box.y0] * 2)
+        spread = 0.045 * np.array([box.x1 - box.x0, box.y1 - box.y0] * 2)
         x0, y0, x1, y1 = np.array([box.x0, box.y0, box.x1, box.y1]) + rng.normal(0, 1, 4) * spread
         if real and place.box is None:  # a garment fills its photo: take a part of it
             w, h = x1 - x0, y1 - y0

@@ -22,6 +22,7 @@ from lookdex.training.loop import (
     freeze_early,
     freeze_statistics,
     imagenet_trunk,
+    load_start,
     one_cycle,
     write,
 )
@@ -45,7 +46,10 @@ SOURCE_ODDS = {"street": 0.40, "looks": 0.34, "catalogue": 0.20, "garments": 0.0
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """out: where the model goes. run: checkpoints and curves. minutes: of training time."""
+    """out: where the model goes. run: checkpoints and curves. minutes: of training time.
+
+    start: the folder of a trained model to go on from; None starts from ImageNet's weights.
+    """
 
     out: Path
     run: Path
@@ -58,6 +62,7 @@ class Settings:
     export_every: float = 600
     resume: bool = False
     seed: int = 0
+    start: Path | None = None
 
 
 class Sampler:
@@ -108,7 +113,10 @@ def train(settings: Settings) -> None:
     sampler = Sampler(settings)
     print(f"photos: {sampler.counts()}", flush=True)
     model = build(CONFIG, settings.out)
-    imagenet_trunk(model.backbone.trunk)
+    if settings.start:
+        load_start(model, settings.start / "model.safetensors")
+    else:
+        imagenet_trunk(model.backbone.trunk)
     freeze_early(model.backbone.trunk)
     model = model.to(memory_format=torch.channels_last)
     trunk = [p for p in model.backbone.trunk.parameters() if p.requires_grad]

@@ -27,6 +27,7 @@ from lookdex.training.loop import (
     freeze_early,
     freeze_statistics,
     imagenet_trunk,
+    load_start,
     one_cycle,
     write,
 )
@@ -34,6 +35,7 @@ from lookdex.training.measure_embedder import report
 
 SIZE, DIM, MARGIN, CONTEXT = 192, 256, 0.05, 20
 TRAIN_SIZE = 160  # half again as many pictures in the same time; a little larger afterwards does no harm
+WEIGHTS = "open_clip_model.safetensors"
 CONFIG = {
     "model_cfg": {
         "embed_dim": DIM,
@@ -61,7 +63,10 @@ CONFIG = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """out: where the model goes. run: checkpoints and curves. minutes: of training time."""
+    """out: where the model goes. run: checkpoints and curves. minutes: of training time.
+
+    start: the folder of a trained model to go on from; None starts from ImageNet's weights.
+    """
 
     out: Path
     run: Path
@@ -71,9 +76,10 @@ class Settings:
     held: Path
     minutes: float = 45
     rate: float = 1.2e-3
-    export_every: float = 1e9
+    export_every: float = 1200
     resume: bool = False
     seed: int = 0
+    start: Path | None = None
 
 
 class Heads(nn.Module):
@@ -101,7 +107,7 @@ class Heads(nn.Module):
 class Memory:
     """The vectors of the last batches: more things to be far from, at no cost (Wang et al., XBM, 2020)."""
 
-    def __init__(self, size: int = 1536) -> None:
+    def __init__(self, size: int = 4096) -> None:
         self._size = size
         self.vectors, self.things = torch.zeros(0, DIM), torch.zeros(0, dtype=torch.int64)
 
@@ -146,16 +152,21 @@ def train(settings: Settings) -> None:
     schema = f"local-dir:{settings.out}"
     tokenizer = open_clip.get_tokenizer(schema)
     model, heads, memory = open_clip.create_model(schema, load_weights=False), Heads(), Memory()
-    imagenet_trunk(model.visual.trunk)
+    words = torch.zeros(49408, dtype=torch.bool)
+    if settings.start:
+        load_start(model, settings.start / WEIGHTS)
+        words = model.text.token_embedding.weight.detach().ne(0).any(dim=1)
+    else:
+        imagenet_trunk(model.visual.trunk)
+        nn.init.normal_(model.visual.head.proj.weight, std=1280**-0.5)
     freeze_early(model.visual.trunk)
-    nn.init.normal_(model.visual.head.proj.weight, std=1280**-0.5)
     model = model.to(memory_format=torch.channels_last)
     trunk = [p for p in model.visual.trunk.parameters() if p.requires_grad]
     new = [*model.visual.head.parameters(), *model.text.parameters(), model.logit_scale, *heads.parameters()]
     optimizer = torch.optim.AdamW(
         [{"params": trunk, "share": 0.35}, {"params": new, "share": 1.0}], lr=settings.rate, weight_decay=0.02
     )
-    average, words = Average(model, 0.98), torch.zeros(49408, dtype=torch.bool)
+    average = Average(model, 0.98)
     states = run.resume() if settings.resume else None
     if states:
         model.load_state_dict(states["model"])
@@ -219,4 +230,4 @@ def export(values: dict[str, Tensor], words: Tensor, out: Path) -> None:
         if name.endswith("token_embedding.weight"):
             tensors[name][~words] = 0
     tensors = {k: v for k, v in tensors.items() if not k.endswith("num_batches_tracked")}
-    write(tensors, out / "open_clip_model.safetensors")
+    write(tensors, out / WEIGHTS)

@@ -32,6 +32,17 @@ def imagenet_trunk(trunk: nn.Module) -> None:
         own[name].copy_(value)
 
 
+def load_start(model: nn.Module, weights: Path) -> None:
+    """Go on from a trained model's safetensors file (of any precision) in place of ImageNet's weights."""
+    from safetensors.torch import load_file
+
+    values = {name: v.float() if v.is_floating_point() else v for name, v in load_file(weights).items()}
+    missing, unexpected = model.load_state_dict(values, strict=False)
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if missing or unexpected:
+        raise ValueError(f"{weights} is another network's: lacks {missing[:3]}, has also {unexpected[:3]}")
+
+
 def freeze_early(trunk: nn.Module, stages: int = 2) -> None:
     """Keep the stem and the first stages as ImageNet left them: they cost the most and learn the least."""
     early = ("conv_stem.", "bn1.", *(f"blocks.{i}." for i in range(stages)))
