@@ -20,7 +20,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=45)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=1.5e-3, help="peak learning rate")
-    parser.add_argument("--start", type=Path, help="a trained model's folder to go on from (default: ImageNet)")
+    parser.add_argument(
+        "--start", type=Path, help="a trained model's folder to go on from (default: ImageNet)"
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
     parser.add_argument("--seed", type=int, default=0)
     train(Settings(**vars(parser.parse_args())))

@@ -21,7 +21,9 @@ def main() -> None:
     parser.add_argument("--held", type=Path, required=True, help="the same with another seed, to measure on")
     parser.add_argument("--minutes", type=float, default=45)
     parser.add_argument("--rate", type=float, default=1.2e-3, help="peak learning rate")
-    parser.add_argument("--start", type=Path, help="a trained model's folder to go on from (default: ImageNet)")
+    parser.add_argument(
+        "--start", type=Path, help="a trained model's folder to go on from (default: ImageNet)"
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--look-seconds", type=float, default=240, help="at crops for the last part")
