@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import S3Server
 
-from lookdex import cli, config, live, nightly, runs
+from lookdex import cli, config, live, nightly, options, runs
 from lookdex.config import Config
 from lookdex.errors import ConfigError, MassChange
 from lookdex.nightly import Indexed
@@ -92,11 +92,11 @@ def resolved(arguments: list[str], environment: dict[str, str], path: Path) -> C
     """The Config that a verb would get."""
     seen: list[Config] = []
 
-    @cli.settings("batch", "product_columns", "min_score")
+    @options.settings("batch", "product_columns", "min_score")
     def probe(config: Config) -> None:
         seen.append(config)
 
-    command = cli.Verb("probe", callback=probe, params=list(reversed(probe.__click_params__)))
+    command = options.Verb("probe", callback=probe, params=list(reversed(probe.__click_params__)))
     result = CliRunner().invoke(
         command, ["--config", str(path), *arguments], env=environment, catch_exceptions=False
     )

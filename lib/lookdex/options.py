@@ -1,0 +1,91 @@
+"""Settings as command-line options, and commands that end with the documented exit codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from lookdex.config import SETTINGS, Config, read_file
+from lookdex.errors import AuditFailed, ConfigError, LookdexError
+
+REQUIRED = ("source", "catalog")
+
+
+class Columns(click.ParamType):
+    """'a,b' on the command line, a list in the TOML file."""
+
+    name = "columns"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        names = value.split(",") if isinstance(value, str) else value
+        return tuple(name.strip() for name in names if name.strip())
+
+
+TYPES = {"str": str, "int": int, "float": float, "float | None": float, "tuple[str, ...]": Columns()}
+
+
+def settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Options for the named settings, in this order; the function gets them as one `Config`, `config`."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @click.pass_context
+        def call(context: click.Context, /, **values: Any) -> Any:
+            own = {name: values.pop(name) for name in names}
+            missing = [f"--{name}" for name in REQUIRED if name in own and not own[name]]
+            if missing:
+                raise click.UsageError(
+                    f"Missing option {missing[0]} (or LOOKDEX_{missing[0][2:].upper()}).", context
+                )
+            return function(config=Config(**own), **values)
+
+        call.__name__, call.__doc__ = function.__name__, function.__doc__
+        call.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
+        for name in reversed(names):
+            entry = SETTINGS[name]
+            call = click.option(
+                "--" + name.replace("_", "-"),
+                type=TYPES[str(entry.type)],
+                default=entry.default,
+                envvar=f"LOOKDEX_{name.upper()}",
+                metavar=entry.metadata["metavar"],
+                help=entry.metadata["help"],
+                show_default=entry.default not in ("", None, ()),
+            )(call)
+        return call
+
+    return decorate
+
+
+class Verb(click.Command):
+    """A command that ends with one of the documented exit codes, alone (a job) or within `lookdex`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(
+            click.Option(["--config", "config_file"], metavar="FILE", envvar="LOOKDEX_CONFIG", is_eager=True,
+                         expose_value=False, callback=load_settings, help="TOML file of settings [./lookdex.toml].")
+        )  # fmt: skip
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LookdexError as error:
+            click.secho(f"lookdex {ctx.info_name}: {error}", fg="red", err=True)
+            if isinstance(error, AuditFailed):
+                for check, rows in error.offenders.items():
+                    for row in rows:
+                        click.echo(f"  {check}: {json.dumps(row, default=str, ensure_ascii=False)}", err=True)
+            ctx.exit(error.exit_code)
+
+
+def load_settings(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """Make the settings file's values the defaults of this command's options."""
+    try:
+        context.default_map = {**read_file(value), **(context.default_map or {})}
+    except ConfigError as error:
+        raise click.UsageError(str(error), context) from error
