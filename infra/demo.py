@@ -25,7 +25,7 @@ import lookdex
 from lookdex import live, nightly, progress
 from lookdex.devserver import start_s3
 from lookdex.errors import LookdexError
-from lookdex.evaluate import KnownObject, Tally, judge
+from lookdex.evaluate.answers import KnownObject, Tally, judge
 from lookdex.records import Box, Status
 from lookdex.sample import write_sample
 from lookdex.search.answer import Answer

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lookdex import cli, config
+from lookdex.evaluate.commands import evaluate
 from lookdex.records import IMAGES_SCHEMA, items_schema
 
 ROOT = Path(__file__).parents[1]
@@ -62,7 +63,8 @@ def test_the_settings_are_the_code_s() -> None:
 
 
 def test_verbs_and_options_named_exist() -> None:
-    options = {option for verb in cli.main.commands.values() for p in verb.params for option in p.opts}
+    verbs = [*cli.main.commands.values(), *evaluate.commands.values()]
+    options = {option for verb in verbs for p in verb.params for option in p.opts}
     named = set(re.findall(r"lookdex ([a-z]+) +(?:[a-z.]+ )?--", README)) | set(
         re.findall(r"`lookdex ([a-z]+)`", README)
     )

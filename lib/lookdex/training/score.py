@@ -22,7 +22,7 @@ from lookdex.models.embed import load_embedder
 from lookdex.records import Detection
 from lookdex.training import rendered, sources
 from lookdex.training.crops import cut
-from lookdex.training.measure import in_batches, score_detections
+from lookdex.training.measure import in_batches, score_scenes
 from lookdex.training.measure_embedder import embed, garments_nearest
 from lookdex.training.records import Scene
 
@@ -41,11 +41,11 @@ def detect_all(detector: Detector, scenes: list[Scene]) -> tuple[list[list[Detec
 
 
 def print_detector(name: str, scenes: list[Scene], found: list[list[Detection]], ms: float) -> None:
-    whole = score_detections(scenes, found, 0.05)
+    whole = score_scenes(scenes, found, 0.05)
     print(f"{name}: AP50 {whole.ap50:.3f} over {len(scenes)} photos, {ms:.0f} ms of CPU a photo")
-    print("  " + "  ".join(f"{k} {v[0]:.2f} ({v[2]})" for k, v in whole.by_category.items()))
+    print("  " + "  ".join(f"{k} {v.ap50:.2f} ({v.objects})" for k, v in whole.by_category.items()))
     for point in POINTS:
-        score = score_detections(scenes, found, point)
+        score = score_scenes(scenes, found, point)
         print(f"  at {point:.2f}: found {score.found:.3f}, wrong {score.wrong:.2f} a photo")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from lookdex.evaluate import KnownObject, Tally, judge
+from lookdex.evaluate.answers import KnownObject, Tally, judge
 from lookdex.records import Box
 from lookdex.search.answer import Answer, FoundObject, Kind, Match, Models
 

@@ -1,0 +1,176 @@
+"""Labelled photos as people keep them: a table, a folder for each class, and the common public layouts."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lookdex.categories import normalise
+from lookdex.errors import ConfigError
+from lookdex.evaluate.detection import Truth
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One photo of one thing. box: what to cut out of it (x0, y0, x1, y1), or None for all of it."""
+
+    path: Path
+    label: str
+    group: str | None = None
+    box: tuple[int, int, int, int] | None = None
+
+
+def read_items(
+    table: Path, images: Path, label: str, group: str | None = None, skip: Sequence[str] = ()
+) -> list[Item]:
+    """A CSV or Parquet table with a column `image` (a file under `images`, with or without its suffix).
+
+    label, group: columns. Rows whose label is empty or one of `skip` are left out.
+
+    Raises:
+        ConfigError: a column that is not there (names those that are), a photo that is not there.
+    """
+    rows = list(_rows(table))
+    if not rows:
+        raise ConfigError(f"{table} has no rows")
+    for column in ("image", label, *([group] if group else [])):
+        if column not in rows[0]:
+            raise ConfigError(f"{table} has no column {column!r}; it has {', '.join(rows[0])}")
+    find = Photos(images)
+    return [
+        Item(find(row["image"]), row[label], row[group] if group else None)
+        for row in rows
+        if row[label] and row[label] not in skip
+    ]
+
+
+def read_folders(images: Path, skip: Sequence[str] = ()) -> list[Item]:
+    """A folder for each class, as torchvision's ImageFolder has them.
+
+    Raises:
+        ConfigError: no such folders.
+    """
+    found = [
+        Item(path, folder.name)
+        for folder in sorted(p for p in images.iterdir() if p.is_dir() and p.name not in skip)
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES
+    ]
+    if not found:
+        raise ConfigError(f"{images} has no folders with photos: give --items, or a folder for each class")
+    return found
+
+
+def read_in_shop(root: Path, partition: Path | None = None) -> tuple[list[Item], list[Item]]:
+    """DeepFashion In-Shop: (queries, gallery) of `list_eval_partition.txt`; labels are item ids."""
+    lines = _lines(partition or root / "list_eval_partition.txt")[2:]
+    found: dict[str, list[Item]] = {"train": [], "query": [], "gallery": []}
+    for line in lines:
+        name, item_id, status = line.split()
+        found[status].append(Item(_under(root, name), item_id))
+    return found["query"], found["gallery"]
+
+
+def read_online_products(root: Path) -> list[Item]:
+    """Stanford Online Products: the test half, `Ebay_test.txt`; labels are class ids, everyone asks for the others."""
+    rows = [line.split() for line in _lines(root / "Ebay_test.txt")[1:]]
+    return [Item(root / path, class_id) for _, class_id, _, path in rows]
+
+
+def read_deepfashion2(images: Path, annotations: Path) -> tuple[list[Item], list[Item]]:
+    """DeepFashion2, consumer to shop: (consumers' objects, shops'); one thing is a pair, a category and a style > 0."""
+    sides: dict[str, list[Item]] = {"user": [], "shop": []}
+    for file in sorted(annotations.glob("*.json")):
+        record = json.loads(file.read_text())
+        for key, thing in sorted(record.items()):
+            if not key.startswith("item") or not thing["style"]:
+                continue
+            label = f"{record['pair_id']}/{thing['category_id']}/{thing['style']}"
+            x0, y0, x1, y1 = (int(v) for v in thing["bounding_box"])
+            sides[record["source"]].append(Item(images / f"{file.stem}.jpg", label, None, (x0, y0, x1, y1)))
+    return sides["user"], sides["shop"]
+
+
+def read_coco(path: Path) -> list[Truth]:
+    """COCO annotations (Fashionpedia's too): the objects of each photo, labels as lookdex's categories where they
+    are some. A label that names no category stays itself: a detector with labels of its own may know it.
+
+    Raises:
+        ConfigError: not COCO.
+    """
+    try:
+        data = json.loads(path.read_text())
+        names = {c["id"]: normalise(c["name"]) or c["name"] for c in data["categories"]}
+        objects: dict[int, list[dict]] = {image["id"]: [] for image in data["images"]}
+        for one in data["annotations"]:
+            objects[one["image_id"]].append(one)
+        return [
+            Truth(
+                image["file_name"], int(image["width"]), int(image["height"]),
+                _corners([o["bbox"] for o in objects[image["id"]]]),
+                tuple(names[o["category_id"]] for o in objects[image["id"]]),
+                tuple(bool(o.get("iscrowd", 0)) for o in objects[image["id"]]),
+            )
+            for image in data["images"]
+        ]  # fmt: skip
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path} is no COCO file of boxes: {type(error).__name__}: {error}") from error
+
+
+class Photos:
+    """Finds photos under a folder by name: a path below it, with or without the suffix."""
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise ConfigError(f"there is no folder {folder}")
+        self._folder = folder
+        self._by_stem: dict[str, Path] | None = None
+
+    def __call__(self, name: str) -> Path:
+        """Raises ConfigError when no such photo is there."""
+        path = self._folder / name
+        if path.suffix.lower() in SUFFIXES and path.is_file():
+            return path
+        if self._by_stem is None:
+            files = (p for p in sorted(self._folder.rglob("*")) if p.suffix.lower() in SUFFIXES)
+            self._by_stem = {p.relative_to(self._folder).with_suffix("").as_posix(): p for p in files}
+        if name not in self._by_stem:
+            raise ConfigError(f"{self._folder} has no photo {name!r}")
+        return self._by_stem[name]
+
+
+def _rows(table: Path) -> Iterator[dict[str, str]]:
+    if table.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        for row in pq.read_table(table).to_pylist():
+            yield {key: "" if value is None else str(value) for key, value in row.items()}
+    else:
+        with table.open(newline="", encoding="utf-8-sig") as lines:
+            yield from csv.DictReader(lines)
+
+
+def _lines(path: Path) -> list[str]:
+    if not path.is_file():
+        raise ConfigError(f"there is no {path}")
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def _under(root: Path, name: str) -> Path:
+    """In-Shop's names begin with img/; people unpack them with and without that folder."""
+    whole = root / name
+    return whole if whole.is_file() else root / name.removeprefix("img/")
+
+
+def _corners(boxes: Sequence[Sequence[float]]) -> np.ndarray:
+    """COCO's x, y, width, height → corners, float32 (n, 4)."""
+    corners = np.array(boxes, np.float32).reshape(-1, 4)
+    corners[:, 2:] += corners[:, :2]
+    return corners

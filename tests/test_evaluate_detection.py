@@ -1,0 +1,71 @@
+"""Detection scores on made photos whose answers can be worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lookdex.evaluate.detection import Truth, score_detections
+from lookdex.records import Box, Detection
+
+
+def truth(*objects: tuple[str, int, int, int, int], crowd: tuple[bool, ...] = ()) -> Truth:
+    return Truth("photo.jpg", 400, 400, np.array([o[1:] for o in objects], np.float32).reshape(-1, 4),
+                 tuple(o[0] for o in objects), crowd)  # fmt: skip
+
+
+def seen(label: str, score: float, *corners: int) -> Detection:
+    return Detection(label=label, score=score, box=Box(*corners))
+
+
+def test_all_found_exactly() -> None:
+    photo = truth(("bag", 10, 10, 60, 60), ("shoes", 100, 100, 300, 300))
+    score = score_detections(
+        [photo], [[seen("bag", 0.9, 10, 10, 60, 60), seen("shoes", 0.6, 100, 100, 300, 300)]], 0.5
+    )
+    assert (score.ap, score.ap50, score.ap75) == pytest.approx((1.0, 1.0, 1.0))
+    assert (score.found, score.wrong, score.objects, score.photos) == (1.0, 0.0, 2, 1)
+    assert score.ap_by_size == {"small": None, "medium": pytest.approx(1.0), "large": pytest.approx(1.0)}
+
+
+def test_a_loose_box_counts_at_half_but_not_at_three_quarters() -> None:
+    score = score_detections([truth(("bag", 0, 0, 100, 100))], [[seen("bag", 0.9, 0, 0, 100, 60)]], 0.5)
+    assert score.ap50 == pytest.approx(1.0)
+    assert score.ap75 == 0.0
+    assert score.ap == pytest.approx(0.3)  # IoU 0.6: right at 0.50, 0.55 and 0.60, of ten thresholds
+
+
+def test_a_wrong_box_before_the_right_one_halves_precision() -> None:
+    photos = [truth(("hat", 0, 0, 100, 100))]
+    boxes = [[seen("hat", 0.9, 200, 200, 300, 300), seen("hat", 0.8, 0, 0, 100, 100)]]
+    score = score_detections(photos, boxes, 0.85)
+    assert score.ap50 == pytest.approx(0.5)
+    assert (score.found, score.wrong) == (0.0, 1.0)
+    assert score_detections(photos, boxes, 0.5).by_category["hat"].precision == 0.5
+
+
+def test_the_same_object_counts_once() -> None:
+    boxes = [seen("hat", 0.9, 0, 0, 100, 100), seen("hat", 0.8, 2, 2, 100, 100)]
+    score = score_detections([truth(("hat", 0, 0, 100, 100))], [boxes], 0.5)
+    assert (score.found, score.wrong) == (1.0, 1.0)
+
+
+def test_the_label_must_agree_and_strange_labels_are_wrong_boxes() -> None:
+    boxes = [seen("bag", 0.9, 0, 0, 100, 100), seen("kettle", 0.9, 200, 200, 300, 300)]
+    score = score_detections([truth(("hat", 0, 0, 100, 100))], [boxes], 0.5)
+    assert (score.ap, score.found, score.wrong) == (0.0, 0.0, 2.0)
+
+
+def test_a_crowd_is_no_object_and_makes_no_box_wrong() -> None:
+    photo = truth(("shoes", 0, 0, 50, 50), ("shoes", 100, 100, 400, 400), crowd=(False, True))
+    boxes = [seen("shoes", 0.9, 0, 0, 50, 50), seen("shoes", 0.8, 150, 150, 200, 200)]
+    score = score_detections([photo], [boxes], 0.5)
+    assert score.ap50 == pytest.approx(1.0)
+    assert (score.objects, score.found, score.wrong) == (1, 1.0, 0.0)
+
+
+def test_no_detections_and_no_truth() -> None:
+    empty = score_detections([truth(("hat", 0, 0, 9, 9))], [[]], 0.5)
+    assert (empty.ap, empty.found, empty.by_category["hat"].ap50) == (0.0, 0.0, 0.0)
+    nothing = score_detections([truth()], [[seen("hat", 0.9, 0, 0, 9, 9)]], 0.5)
+    assert (nothing.ap, nothing.wrong, nothing.by_category) == (0.0, 1.0, {})
