@@ -15,6 +15,8 @@ from lookdex.training.sources import read
 
 KEPT_AROUND = 0.3  # of the longer side: room for jitter and margin
 KEPT_PIXELS = 320
+# How far a detector's box is off, as a share of the object's side: mostly a little, for a third of them a lot.
+TIGHT, LOOSE = 0.035, 0.11
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Crops:
         """A random view of an object: uint8 (size, size, 3), letterboxed on white."""
         image, box = self._region(place)
         rng = self._rng
-        spread = 0.045 * np.array([box.x1 - box.x0, box.y1 - box.y0] * 2)
+        loose = LOOSE if rng.random() < 0.35 else TIGHT
+        spread = loose * np.array([box.x1 - box.x0, box.y1 - box.y0] * 2)
         x0, y0, x1, y1 = np.array([box.x0, box.y0, box.x1, box.y1]) + rng.normal(0, 1, 4) * spread
         if real and place.box is None:  # a garment fills its photo: take a part of it
             w, h = x1 - x0, y1 - y0

@@ -8,6 +8,7 @@ thousands of large batches in about a minute. Products that were set aside choos
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -137,12 +138,9 @@ def polish(model, heads: Heads, tokenizer, seen: Seen, steps: int, rng: np.rando
     """Train projection, text tower and classifiers on the features; leaves the best step's in `model`."""
     projection: nn.Linear = model.visual.head.proj
     train = np.flatnonzero((seen.side == 2) | (seen.thing % ASIDE != 0))
-    catalogue = {int(seen.thing[i]): i for i in train if seen.side[i] == 0}
-    looks: dict[int, list[int]] = {}
-    for i in train.tolist():
-        if seen.side[i] == 1 and int(seen.thing[i]) in catalogue:
-            looks.setdefault(int(seen.thing[i]), []).append(i)
-    things, real = np.array(sorted(looks)), np.flatnonzero(seen.side == 2)
+    catalogue, looks = _by_thing(seen, train, 0), _by_thing(seen, train, 1)
+    things = np.array(sorted(catalogue.keys() & looks.keys()))
+    real = np.flatnonzero(seen.side == 2)
     words_table = model.text.token_embedding.weight  # 3 million weights, learned already
     words_table.requires_grad_(False)
     text = [p for p in model.text.parameters() if p is not words_table]
@@ -154,16 +152,19 @@ def polish(model, heads: Heads, tokenizer, seen: Seen, steps: int, rng: np.rando
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = 1.5e-3 * 0.5 * (1 + np.cos(np.pi * step / steps))
-        some = rng.choice(things, min(192, len(things)), replace=False)
-        a = np.array([catalogue[int(t)] for t in some])
-        b = np.array([looks[int(t)][rng.integers(len(looks[int(t)]))] for t in some])
+        # Every product is on the catalogue's side, so that each look meets the ones most like its own.
+        asked = rng.choice(len(things), min(256, len(things)), replace=False)
+        a = np.array([rng.choice(catalogue[int(t)]) for t in things])
+        b = np.array([rng.choice(looks[int(t)]) for t in things[asked]])
         c = rng.choice(real, min(96, len(real)), replace=False)
         rows = np.concatenate([a, b, c])
         dropped = F.dropout(seen.features[rows], 0.15)
         z = F.normalize(projection(dropped), dim=1)
-        za, zb = z[: len(a)], z[len(a) : 2 * len(a)]
-        logits, target = za @ zb.T / 0.05, torch.arange(len(a))
-        loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+        za, zb = z[: len(a)], z[len(a) : len(a) + len(b)]
+        own, others = torch.from_numpy(asked), torch.arange(len(b))
+        loss = F.cross_entropy(zb @ za.T / 0.05, own) + F.cross_entropy(za[own] @ zb.T / 0.05, others)
+        named = np.concatenate([asked, np.arange(len(a), len(rows))])  # of the catalogue only those asked for
+        rows, z = rows[named], z[torch.from_numpy(named)]
         scale = heads.scale.exp().clamp(max=40)
         label, category = torch.from_numpy(seen.label[rows]), torch.from_numpy(seen.category[rows])
         loss = loss + 0.3 * F.cross_entropy(scale * z @ F.normalize(heads.categories, dim=1).T, category)
@@ -190,6 +191,14 @@ def polish(model, heads: Heads, tokenizer, seen: Seen, steps: int, rng: np.rando
     with torch.no_grad():
         for value, good in zip(shipped, kept, strict=True):
             value.copy_(good)
+
+
+def _by_thing(seen: Seen, rows: np.ndarray, side: int) -> dict[int, list[int]]:
+    """The crops of each thing on one side."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for i in rows[seen.side[rows] == side].tolist():
+        found[int(seen.thing[i])].append(i)
+    return found
 
 
 def _copies(values: list[Tensor]) -> list[Tensor]:
