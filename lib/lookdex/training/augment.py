@@ -71,5 +71,28 @@ def window(
     return view, boxes.astype(np.float32).reshape(-1, 4), kept
 
 
+def mosaic(
+    parts: list[tuple[np.ndarray, np.ndarray]], canvas: tuple[int, int], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int]]]:
+    """Four photos on one canvas (height, width), met at a random point (Bochkovskiy et al., YOLOv4, 2020).
+
+    parts: four pairs of a photo and its boxes. Returns the uint8 view, its boxes float32 (m, 4), and for each box
+    (part, index of the box there).
+    """
+    high, wide = canvas
+    split_y, split_x = (int(n * rng.uniform(0.4, 0.6)) for n in canvas)
+    view = np.empty((high, wide, 3), np.uint8)
+    found, which = [np.zeros((0, 4), np.float32)], []
+    for n, (image, boxes) in enumerate(parts):
+        y0, y1 = (0, split_y) if n < 2 else (split_y, high)
+        x0, x1 = (0, split_x) if n % 2 == 0 else (split_x, wide)
+        whole = min((y1 - y0) / image.shape[0], (x1 - x0) / image.shape[1])
+        part, moved, kept = window(image, boxes, (y1 - y0, x1 - x0), whole * 1.3, rng)
+        view[y0:y1, x0:x1] = part
+        found.append(moved + np.array([x0, y0, x0, y0], np.float32))
+        which += [(n, int(i)) for i in kept]
+    return view, np.concatenate(found), which
+
+
 def _area(boxes: np.ndarray) -> np.ndarray:
     return np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)

@@ -12,11 +12,8 @@ from torch import nn
 
 from lookdex.evaluate.detection import DetectionScore
 from lookdex.models.detect import Limits, TorchvisionDetector, build
-from lookdex.models.fcos import stack
-from lookdex.models.pixels import choose_canvas
 from lookdex.records import CATEGORIES
 from lookdex.training import rendered, sources
-from lookdex.training.augment import recolour, window
 from lookdex.training.loop import (
     Average,
     Run,
@@ -29,6 +26,7 @@ from lookdex.training.loop import (
 )
 from lookdex.training.measure import in_batches, score_scenes
 from lookdex.training.records import Scene
+from lookdex.training.windows import Windows
 
 CONFIG = {
     "builder": "lookdex_fcos_lite0",
@@ -38,12 +36,7 @@ CONFIG = {
     "fill": 127,
     "min_score": 0.35,
 }
-# Training draws smaller windows of the photo at about the scale of inference: cheaper, and small
-# things keep their pixels.
-WINDOWS = ((320, 224), (256, 256), (224, 320))
-WINDOW_ODDS = (0.65, 0.25, 0.10)
 BOX_WEIGHT = 2.0  # a loose box costs the embedder more than a missed one: the crop shows the neighbours
-SOURCE_ODDS = {"street": 0.40, "looks": 0.34, "catalogue": 0.20, "garments": 0.06}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,53 +60,14 @@ class Settings:
     start: Path | None = None
 
 
-class Sampler:
-    """Draws augmented training photos from the sources; the rendered folder may still be growing."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._rng = np.random.default_rng(settings.seed)
-        self._rendered = settings.rendered
-        garments, _ = sources.garments(settings.data / "clothing")
-        self._scenes = {
-            "street": sources.street(settings.data / "ccp")[0],
-            "garments": sources.boxed_garments(garments),
-            "catalogue": [],
-            "looks": [],
-        }
-        self.refresh()
-
-    def refresh(self) -> None:
-        self._scenes["catalogue"], self._scenes["looks"] = rendered.load(self._rendered)
-
-    def counts(self) -> dict[str, int]:
-        return {name: len(scenes) for name, scenes in self._scenes.items()}
-
-    def batch(self, size: int) -> tuple[torch.Tensor, list[dict[str, torch.Tensor]]]:
-        canvas = WINDOWS[self._rng.choice(len(WINDOWS), p=WINDOW_ODDS)]
-        drawn = [self._draw(canvas) for _ in range(size)]
-        return stack([view for view, _ in drawn]), [target for _, target in drawn]
-
-    def _draw(self, canvas: tuple[int, int]) -> tuple[np.ndarray, dict[str, torch.Tensor]]:
-        rng = self._rng
-        names = [n for n in SOURCE_ODDS if self._scenes[n]]
-        odds = np.array([SOURCE_ODDS[n] for n in names])
-        name = names[rng.choice(len(names), p=odds / odds.sum())]
-        scene = self._scenes[name][rng.integers(len(self._scenes[name]))]
-        half = name == "looks"  # 960 pixels high: twice what any window shows
-        image, boxes = sources.read(scene.path, half), scene.boxes / (2 if half else 1)
-        h, w = image.shape[:2]
-        full = choose_canvas((h, w), CONFIG["canvases"])  # type: ignore[arg-type]
-        view, boxes, kept = window(image, boxes, canvas, min(full[0] / h, full[1] / w), rng)
-        labels = torch.tensor([CATEGORIES.index(scene.labels[i]) for i in kept], dtype=torch.int64)
-        return recolour(view, rng), {"boxes": torch.from_numpy(boxes), "labels": labels}
-
-
 def train(settings: Settings) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(settings.seed)
     run = Run(settings.run, settings.minutes)
-    sampler = Sampler(settings)
-    print(f"photos: {sampler.counts()}", flush=True)
+    windows = Windows(
+        settings.data, settings.rendered, CONFIG["canvases"], np.random.default_rng(settings.seed)
+    )
+    print(f"photos: {windows.counts()}", flush=True)
     model = build(CONFIG, settings.out)
     if settings.start:
         load_start(model, settings.start / "model.safetensors")
@@ -137,7 +91,7 @@ def train(settings: Settings) -> None:
     while run.progress < 1:
         model.train()
         freeze_statistics(model)
-        pixels, targets = sampler.batch(settings.batch)
+        pixels, targets = windows.batch(settings.batch)
         losses = model(list(pixels), targets)
         optimizer.zero_grad(set_to_none=True)
         sum(BOX_WEIGHT * v if k == "bbox_regression" else v for k, v in losses.items()).backward()
@@ -149,7 +103,7 @@ def train(settings: Settings) -> None:
         average.update(model, run.step)
         if run.due(120):
             run.save(model=model.state_dict(), optimizer=optimizer.state_dict(), average=average.values)
-            sampler.refresh()
+            windows.refresh()
         if run.seconds - exported > settings.export_every:
             exported = run.seconds
             export(average.values, settings.out)

@@ -1,0 +1,194 @@
+"""Garments cut out of photos by their masks, laid on plain grounds and onto other photos.
+
+A catalogue shows most things flat or on a hanger; photos with boxes show them worn. A detector that has only
+seen the latter misses the former, so worn garments are cut out and laid down (Dwibedi et al., Cut, Paste and
+Learn, 2017).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lookdex.training.records import Scene
+from lookdex.training.sources import read, street
+
+LEAST_SIDE = 40  # pixels: smaller cut-outs would be blown up
+LEAST_FILLED = 0.35  # of its box that a cut-out fills: less is what others left of it
+KEPT_SIDE = 320  # pixels
+COVERED = 0.6  # an object of which more than this is covered is no object any more
+
+
+@dataclass(frozen=True, slots=True)
+class CutOut:
+    """pixels: uint8 (H, W, 4) RGBA, trimmed to what is seen."""
+
+    pixels: np.ndarray
+    label: str
+
+
+def cut_out(image: np.ndarray, mask: np.ndarray, box: np.ndarray, label: str) -> CutOut | None:
+    """What `mask` (bool (H, W)) shows within `box`, or None where that is too little to know it by."""
+    x0, y0, x1, y1 = (max(0, round(float(v))) for v in box)
+    inside = mask[y0:y1, x0:x1]
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    if not len(rows):
+        return None
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    inside = inside[top:bottom, left:right]
+    if min(inside.shape) < LEAST_SIDE or inside.mean() < LEAST_FILLED:
+        return None
+    alpha = cv2.GaussianBlur(inside.astype(np.uint8) * 255, (3, 3), 0)
+    colours = image[y0 + top : y0 + bottom, x0 + left : x0 + right]
+    return CutOut(np.dstack([colours, alpha]), label)
+
+
+def turned(thing: CutOut, rng: np.random.Generator, longer: float) -> CutOut:
+    """Another view of a cut-out: its longer side `longer` pixels, stretched, turned and mirrored a little."""
+    pixels = thing.pixels[:, ::-1] if rng.random() < 0.5 else thing.pixels
+    height, width = pixels.shape[:2]
+    scale = longer / max(height, width)
+    stretch = float(np.exp(rng.normal(0, 0.08)))
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), float(rng.normal(0, 10)), 1.0)
+    matrix = np.diag([scale * stretch, scale / stretch]) @ matrix
+    corners = matrix @ np.array([[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]], np.float64)
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    matrix[:, 2] -= low
+    size = np.ceil(high - low).astype(int).clip(min=2)
+    return CutOut(
+        cv2.warpAffine(pixels, matrix, (int(size[0]), int(size[1])), flags=cv2.INTER_AREA), thing.label
+    )
+
+
+def ground(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """A ground that things are photographed on: uint8 (height, width, 3), plain, shaded, or a little grained."""
+    colour = rng.uniform(150, 255) + rng.normal(0, 8, 3) if rng.random() < 0.75 else rng.uniform(20, 235, 3)
+    slope = np.linspace(-1, 1, height)[:, None] * rng.normal(0, 9) + np.linspace(-1, 1, width) * rng.normal(
+        0, 9
+    )
+    grain = cv2.resize(
+        rng.normal(0, rng.uniform(0, 9), (max(1, height // 3), max(1, width // 3))).astype(np.float32),
+        (width, height),
+    )
+    return np.clip(colour + (slope + grain)[:, :, None], 0, 255).astype(np.uint8)
+
+
+def lay(image: np.ndarray, thing: CutOut, x: int, y: int, shadow: float = 0.0) -> np.ndarray:
+    """Draw a cut-out on `image` (uint8 RGB, changed in place) with its corner at (x, y), all or in part inside.
+
+    Returns what it covers: bool (H, W).
+    """
+    height, width = image.shape[:2]
+    h, w = thing.pixels.shape[:2]
+    x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
+    if x0 >= x1 or y0 >= y1:
+        return np.zeros((height, width), bool)
+    alpha = np.zeros((height, width), np.float32)
+    alpha[y0:y1, x0:x1] = thing.pixels[y0 - y : y1 - y, x0 - x : x1 - x, 3] / 255
+    if shadow:
+        by = max(1, round(0.015 * max(h, w)))
+        soft = cv2.GaussianBlur(np.roll(alpha, (by, by), (0, 1)), (0, 0), 1.5 * by)
+        image[:] = image * (1 - shadow * soft)[:, :, None]
+    part = alpha[y0:y1, x0:x1, None]
+    under = image[y0:y1, x0:x1]
+    under[:] = under * (1 - part) + thing.pixels[y0 - y : y1 - y, x0 - x : x1 - x, :3] * part
+    covered: np.ndarray = alpha > 0.5
+    return covered
+
+
+def box_of(covered: np.ndarray) -> np.ndarray:
+    """The box of a mask that covers something: float32 (4,)."""
+    rows, columns = np.flatnonzero(covered.any(axis=1)), np.flatnonzero(covered.any(axis=0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
+
+
+def flat(thing: CutOut, height: int, width: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A catalogue flat of one thing: (uint8 (height, width, 3), its box float32 (1, 4))."""
+    image = ground(height, width, rng)
+    h, w = thing.pixels.shape[:2]
+    fits = min(height / h, width / w) * max(h, w)  # the longer side at which it fills the photo
+    view = turned(thing, rng, fits * rng.uniform(0.55, 0.97))
+    h, w = view.pixels.shape[:2]
+    x, y = (
+        round((width - w) / 2 + rng.normal(0, 0.04 * width)),
+        round((height - h) / 2 + rng.normal(0, 0.04 * height)),
+    )
+    covered = lay(image, view, x, y, shadow=rng.uniform(0, 0.45))
+    return image, box_of(covered)[None]
+
+
+def onto(
+    image: np.ndarray, scene: Scene, thing: CutOut, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """A photo with one thing more: (a copy of the photo, its boxes, their labels), less what is covered by it."""
+    height, width = image.shape[:2]
+    view = turned(thing, rng, rng.uniform(0.2, 0.5) * height)
+    h, w = view.pixels.shape[:2]
+    x, y = int(rng.uniform(0, max(1, width - w))), int(rng.uniform(0, max(1, height - h)))
+    image = image.copy()
+    covered = lay(image, view, x, y)
+    if not covered.any():
+        return image, scene.boxes, scene.labels
+    kept = [
+        i
+        for i, (x0, y0, x1, y1) in enumerate(scene.boxes.round().astype(int))
+        if covered[max(y0, 0) : y1, max(x0, 0) : x1].mean() <= COVERED
+    ]
+    boxes = np.concatenate([scene.boxes[kept].reshape(-1, 4), box_of(covered)[None]])
+    return image, boxes, (*(scene.labels[i] for i in kept), thing.label)
+
+
+class Wardrobe:
+    """Draws cut-outs from photos with masks: `masks`/<the photo's name>.png, whose pixels count `names`.
+
+    Those that were drawn once are kept, as PNG, no longer than KEPT_SIDE.
+    """
+
+    def __init__(self, scenes: list[Scene], masks: Path, names: tuple[str, ...]) -> None:
+        numbers = {name: n for n, name in enumerate(names)}
+        self._things = [
+            (scene, masks / f"{scene.path.stem}.png", i, numbers[tag])
+            for scene in scenes
+            if (masks / f"{scene.path.stem}.png").is_file()
+            for i, tag in enumerate(scene.tags)
+            if tag in numbers
+        ]
+        self._kept: dict[int, np.ndarray | None] = {}
+
+    def __len__(self) -> int:
+        return len(self._things)
+
+    def draw(self, rng: np.random.Generator, tries: int = 8) -> CutOut | None:
+        """A random cut-out; None where so many in a row were too small or too hidden."""
+        for _ in range(tries if self._things else 0):
+            which = int(rng.integers(len(self._things)))
+            if which not in self._kept:
+                self._kept[which] = self._cut(which)
+            data = self._kept[which]
+            if data is not None:
+                scene, _, i, _ = self._things[which]
+                return CutOut(np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED)), scene.labels[i])
+        return None
+
+    def _cut(self, which: int) -> np.ndarray | None:
+        scene, path, i, number = self._things[which]
+        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        if mask is None:
+            raise FileNotFoundError(f"{path} is no image")
+        found = cut_out(read(scene.path), mask == number, scene.boxes[i], scene.labels[i])
+        if found is None:
+            return None
+        scale = min(1.0, KEPT_SIDE / max(found.pixels.shape[:2]))
+        small = cv2.resize(found.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        return cv2.imencode(".png", small, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
+
+
+def wardrobe(root: Path) -> Wardrobe:
+    """What can be cut out of the street photos to train on, by `masks/` and `mask_labels.json` (none: nothing)."""
+    labels = root / "mask_labels.json"
+    names = tuple(json.loads(labels.read_text())) if labels.is_file() else ()
+    return Wardrobe(street(root)[0], root / "masks", names)
