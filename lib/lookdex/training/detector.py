@@ -28,11 +28,12 @@ from lookdex.training.measure import in_batches, score_scenes
 from lookdex.training.records import Scene
 from lookdex.training.windows import Windows
 
+CANVASES = ((416, 288), (288, 416), (352, 352))  # height, width
 CONFIG = {
     "builder": "lookdex_fcos_lite0",
     "arguments": {"num_classes": len(CATEGORIES), "channels": 64, "convs": 2},
     "labels": list(CATEGORIES),
-    "canvases": [[416, 288], [288, 416], [352, 352]],
+    "canvases": [list(canvas) for canvas in CANVASES],
     "fill": 127,
     "min_score": 0.35,
 }
@@ -64,9 +65,7 @@ def train(settings: Settings) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(settings.seed)
     run = Run(settings.run, settings.minutes)
-    windows = Windows(
-        settings.data, settings.rendered, CONFIG["canvases"], np.random.default_rng(settings.seed)
-    )
+    windows = Windows(settings.data, settings.rendered, CANVASES, np.random.default_rng(settings.seed))
     print(f"photos: {windows.counts()}", flush=True)
     model = build(CONFIG, settings.out)
     if settings.start:
