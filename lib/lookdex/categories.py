@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from lookdex import korean
 from lookdex.records import CATEGORIES
 
 _SYNONYMS = {
@@ -26,6 +27,7 @@ _SYNONYMS = {
     "legwear": "sock stocking tight hosiery pantyhose warmer",
 }
 _LABELS = {word: label for label, words in _SYNONYMS.items() for word in [label, *words.split()]}
+_LABELS |= {word: label for label, words in korean.CATEGORIES.items() for word in words}
 _PHRASES = {
     "t shirt": "tshirt", "tee shirt": "tshirt", "bath robe": "outerwear", "flip flop": "sandal", "one piece": "dress",
     "hair accessory": "headband",
@@ -35,8 +37,8 @@ _PHRASES = {
 def category_of(text: str) -> str | None:
     """The category that the last telling word names, or None.
 
-    >>> category_of("Women > Shoes > Running Sneakers"), category_of("tights, stockings"), category_of("person")
-    ('shoes', 'legwear', None)
+    >>> category_of("Women > Shoes > Running Sneakers"), category_of("여성 원피스"), category_of("person")
+    ('shoes', 'dress', None)
     """
     plain = " ".join(re.findall(r"[^\W\d_]+", text.lower()))
     for phrase, word in _PHRASES.items():
