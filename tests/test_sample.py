@@ -197,3 +197,16 @@ def test_mean_colour_does_not_tell_products_apart() -> None:
     right = float((gaps.argmin(axis=1) == np.arange(len(shelf))).mean())
     assert len(shelf) > 30
     assert right < 0.35
+
+
+@given(st.integers(0, 2**31))
+@settings(max_examples=10, deadline=None)
+def test_products_can_be_told_apart(seed: int) -> None:
+    """Of a shop's 500, next to none are alike in style, fabric, colourway and trim at once."""
+    products = [make_product(seed, i) for i in range(500)]
+    looks = {(p.cut.style, p.fabric.kind, frozenset(p.fabric.palette), p.cut.trim) for p in products}
+    assert len(looks) >= 490
+    assert len({p.category for p in products[: len(CATEGORIES)]}) == len(CATEGORIES)
+    counts = [sum(p.category == name for p in products) for name in CATEGORIES]
+    assert min(counts) == 15
+    assert max(counts) == 85

@@ -1,8 +1,15 @@
-"""Products: what decides a product's look, drawn from its number alone."""
+"""Products: what decides a product's look, drawn from its number alone.
+
+Products of a category go through its styles in turn, and those of a style through its fabrics, colourways and trims,
+so that no two of a shop's first products are alike in all four. The rest of a look is drawn.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product as combinations
 
 import numpy as np
 
@@ -10,9 +17,8 @@ from lookdex.records import CATEGORIES
 from lookdex.sample.paint import Colour
 from lookdex.sample.textures import Fabric
 
-# Of the categories, in their order.
-_SHARES = (0.17, 0.10, 0.10, 0.07, 0.10, 0.05, 0.11, 0.09, 0.05, 0.04, 0.03, 0.03, 0.03, 0.03)
-_CUMULATIVE = np.cumsum(_SHARES)
+# Products of each category, in their order, in every hundred.
+_IN_A_HUNDRED = (17, 10, 10, 7, 10, 5, 11, 9, 5, 4, 3, 3, 3, 3)
 
 
 @dataclass(frozen=True)
@@ -212,6 +218,8 @@ _STRAWS = (
     ("Dark", "brown", (112, 82, 56)), ("White", "white", (232, 224, 206)),
 )  # fmt: skip
 
+_NARROW = {"denim": _DENIMS, "metal": _METALS, "straw": _STRAWS}
+
 _PATTERN_WORDS = {
     "stripes": "striped", "gingham": "gingham", "tartan": "tartan", "dots": "polka-dot",
     "knit": "knitted", "cable": "cable-knit", "denim": "denim", "corduroy": "corduroy",
@@ -239,11 +247,13 @@ def make_product(seed: int, index: int, category: str | None = None) -> Product:
         raise ValueError(f"seed and index must not be negative, got {seed} and {index}")
     if category is not None and category not in CATEGORIES:
         raise ValueError(f"unknown category {category!r}: use one of {', '.join(CATEGORIES)}")
-    kind = category or category_of(seed, index)
+    kind, ordinal = (category, index) if category else _place(seed, index)
     rng = np.random.default_rng(np.random.SeedSequence((seed, index, CATEGORIES.index(kind), 1)))
-    style = STYLES[kind][rng.integers(len(STYLES[kind]))]
-    cloth = style.fabrics[rng.integers(len(style.fabrics))]
-    shade, colour, palette = _palette(rng, cloth)
+    turn, number = divmod(ordinal + seed, len(STYLES[kind]))
+    style, looks = STYLES[kind][number], _looks(kind, number)
+    cloth, (shade, colour, palette), trim = looks[_spread(turn, len(looks), _start(seed, kind, number))]
+    if cloth not in _NARROW and rng.random() < 0.3:
+        palette = (palette[0], palette[2], palette[1])
 
     def within(bounds: tuple[float, float]) -> float:
         return round(float(rng.uniform(*bounds)), 3)
@@ -255,7 +265,7 @@ def make_product(seed: int, index: int, category: str | None = None) -> Product:
     cut = Cut(
         style.name, within(style.length), within(style.width), within(style.flare),
         within(style.sleeve), one_of(style.necks), one_of(style.closures), one_of(style.pockets),
-        one_of(style.trims), int(rng.integers(1 << 16)), accents[rng.integers(4)],
+        trim, int(rng.integers(1 << 16)), accents[rng.integers(4)],
     )  # fmt: skip
     fabric = Fabric(
         cloth, int(rng.choice((4, 6, 8, 10, 12, 16, 20))), int(rng.choice((0, 0, 90, 90, 45))),
@@ -271,21 +281,56 @@ def make_product(seed: int, index: int, category: str | None = None) -> Product:
 
 def category_of(seed: int, index: int) -> str:
     """Return the category of product number `index`; the first 14 have one of each."""
-    if index < len(CATEGORIES):
-        return CATEGORIES[index]
-    draw = np.random.default_rng(np.random.SeedSequence((seed, index, 0))).random()
-    return CATEGORIES[min(int(np.searchsorted(_CUMULATIVE, draw)), len(CATEGORIES) - 1)]
+    return _place(seed, index)[0]
 
 
-def _palette(rng: np.random.Generator, cloth: str) -> tuple[str, str, tuple[Colour, Colour, Colour]]:
-    narrow = {"denim": _DENIMS, "metal": _METALS, "straw": _STRAWS}.get(cloth)
-    if narrow:
-        shade, colour, ground = narrow[rng.integers(len(narrow))]
-        return shade, colour, (ground, (232, 226, 214), (60, 52, 48))
-    shade, colour, ground, second, third = _COLOURWAYS[rng.integers(len(_COLOURWAYS))]
-    if rng.random() < 0.3:
-        second, third = third, second
-    return shade, colour, (ground, second, third)
+def _place(seed: int, index: int) -> tuple[str, int]:
+    """Product number `index` → its category, and how many products of that category come before it."""
+    hundred, at = divmod(index, 100)
+    kinds = _hundred(seed, hundred)
+    before = hundred * _IN_A_HUNDRED[kinds[at]] + kinds[:at].count(kinds[at])
+    return CATEGORIES[kinds[at]], before
+
+
+@lru_cache(maxsize=16)
+def _hundred(seed: int, number: int) -> tuple[int, ...]:
+    """The categories of a hundred products, mixed; the first of all begins with one of each."""
+    first = list(range(len(CATEGORIES))) if number == 0 else []
+    rest = [kind for kind, count in enumerate(_IN_A_HUNDRED) for _ in range(count - (number == 0))]
+    rng = np.random.default_rng(np.random.SeedSequence((seed, number, 0)))
+    return (*first, *(int(kind) for kind in rng.permutation(rest)))
+
+
+@lru_cache
+def _looks(
+    category: str, style: int
+) -> tuple[tuple[str, tuple[str, str, tuple[Colour, Colour, Colour]], str], ...]:
+    """All (fabric, colourway, trim) of a category's style."""
+    chosen = STYLES[category][style]
+    return tuple(
+        (cloth, colourway, trim)
+        for cloth in dict.fromkeys(chosen.fabrics)
+        for colourway, trim in combinations(_colourways(cloth), dict.fromkeys(chosen.trims))
+    )
+
+
+@lru_cache(maxsize=256)
+def _start(seed: int, category: str, style: int) -> int:
+    """Where a shop begins in a style's looks."""
+    return int(np.random.default_rng((seed, CATEGORIES.index(category), style, 2)).integers(1 << 16))
+
+
+def _spread(number: int, size: int, start: int) -> int:
+    """0, 1, 2 … → places of 0 … size - 1 from `start` on, each once in `size` numbers, and neighbours far apart."""
+    step = next(s for s in range(max(1, round(0.382 * size)), size + 1) if math.gcd(s, size) == 1)
+    return (number * step + start) % size
+
+
+def _colourways(cloth: str) -> list[tuple[str, str, tuple[Colour, Colour, Colour]]]:
+    """(shade, basic colour, palette) of all colourways that a fabric comes in."""
+    if narrow := _NARROW.get(cloth):
+        return [(shade, colour, (ground, (232, 226, 214), (60, 52, 48))) for shade, colour, ground in narrow]
+    return [(shade, colour, (ground, second, third)) for shade, colour, ground, second, third in _COLOURWAYS]
 
 
 def _title(shade: str, cloth: str, cut: Cut, category: str) -> str:
