@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 import lookdex
 from lookdex import live, nightly, progress
+from lookdex.catalog.listing import SUFFIXES, list_source
 from lookdex.devserver import start_s3
 from lookdex.errors import LookdexError
 from lookdex.evaluate.answers import KnownObject, Tally, judge
@@ -31,6 +32,7 @@ from lookdex.sample import write_sample
 from lookdex.search.answer import Answer
 from lookdex.search.sheet import draw_answer
 from lookdex.storage import Store, open_store
+from lookdex.tables import duckdb_connection
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE, CATALOG = "s3://sample", "s3://lookdex/catalog"
@@ -77,6 +79,8 @@ def main() -> int:
 
 def demo(options: argparse.Namespace) -> None:
     out: Path = options.out.resolve()
+    if options.source and not list_source(open_store(options.source)).num_rows:
+        raise LookdexError(f"{options.source} has no photos ({' '.join(SUFFIXES)})")
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     report = Report()
@@ -201,11 +205,21 @@ def ask_looks(report: Report, catalog_uri: str, looks: int, out: Path) -> tuple[
 
 def ask_one(catalog_uri: str, source: str, out: Path) -> tuple[Answer, bytes]:
     """Ask with the indexed photo in which the most objects were found."""
+    key = richest_photo(catalog_uri)
     catalog = lookdex.open_catalog(catalog_uri)
-    key = catalog.richest_photo()
     photo = open_store(source).get(key)
     (out / f"query{Path(key).suffix}").write_bytes(photo)
     return catalog.search(photo, k=5), photo
+
+
+def richest_photo(catalog_uri: str) -> str:
+    """The key of the photo in which the most objects were found; any photo where none was."""
+    row = duckdb_connection(catalog_uri).sql(
+        "SELECT image_key FROM items GROUP BY image_key ORDER BY count(*) DESC, image_key LIMIT 1"
+    ).fetchone()  # fmt: skip
+    if row is None:
+        raise LookdexError("no photo of the source could be indexed, so there is nothing to ask with")
+    return str(row[0])
 
 
 def print_report(report: Report, out: Path, catalog_uri: str, served: bool) -> None:
