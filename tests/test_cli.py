@@ -78,6 +78,11 @@ def test_every_verb_and_option_has_its_words(name: str) -> None:
         ("search", "--catalog", "c", "--text", "red", "--box", "1,2,3,4"),
         ("search", "/nowhere.jpg", "--catalog", "c"),
         ("plan", "--source", "s", "--catalog", "c", "--config", "/nowhere.toml"),
+        ("plan", "--source", "s", "--catalog", "c", "--min-score", "5"),
+        ("reindex", "--source", "s", "--catalog", "c", "--shard-images", "0"),
+        ("search", __file__, "--catalog", "c", "--png", "/nowhere/answer.png"),
+        ("search", __file__, "--catalog", "c", "--png", "answer.txt"),
+        ("evaluate", "retrieval", "--images", ".", "--json", "/nowhere/out.json"),
         ("sample",),
     ],
 )
@@ -254,8 +259,39 @@ def test_a_rollback_holds_promotions_until_resume(shop: tuple[str, str, str]) ->
     held = reindex(*shop)
     assert held.exit_code == 3, held.output
     assert "lookdex resume" in held.output
+    built = held.output.splitlines()[0].removeprefix("run ")
+    assert f"{built} " in next(
+        line for line in run("releases", "--catalog", catalog).output.splitlines() if "never live" in line
+    )
     assert run("resume", "--catalog", catalog).exit_code == 0
+    published = run("promote", "--catalog", catalog, "--run-id", built)
+    assert published.exit_code == 0, published.output
+    entry = live.current(open_store(catalog))
+    assert entry is not None
+    assert entry.release_id == built
+    assert "live already" in run("promote", "--catalog", catalog, "--run-id", built).output
+    assert "Nothing changed" in reindex(*shop).output
+
+
+def test_a_forgotten_pattern_stops_the_night(shop: tuple[str, str, str]) -> None:
+    source, catalog, products = shop
     assert reindex(*shop).exit_code == 0
+    forgotten = (
+        "reindex",
+        "--source",
+        source,
+        "--catalog",
+        catalog,
+        "--products",
+        products,
+        *FAKES,
+        *LOCAL[:2],
+    )
+    stopped = run(*forgotten)
+    assert stopped.exit_code == 1
+    assert "would belong to none" in stopped.output
+    assert "--pattern" in stopped.output
+    assert run(*forgotten, "--allow-mass-change").exit_code == 0
 
 
 def test_an_unreachable_part_of_the_job_is_said_once(tmp_path: Path) -> None:

@@ -132,6 +132,13 @@ def test_full_plans_all_that_is_listed() -> None:
     assert (plan.changes[Change.RECIPE], plan.changes[Change.UNCHANGED]) == (5, 0)
 
 
+@given(shops, shops)
+@settings(deadline=None, max_examples=60)
+def test_photos_that_lose_their_products_are_counted(before: dict[str, Photo], now: dict[str, Photo]) -> None:
+    lost = [key for key in before.keys() & now.keys() if before[key].product_ids and not now[key].product_ids]
+    assert make_plan(tied(now), ledger(before), RECIPE).unlinked == len(lost)
+
+
 def test_shard_ids_follow_recipe_and_members() -> None:
     shop = {f"{i}": Photo() for i in range(6)}
 
@@ -235,9 +242,17 @@ def test_a_mass_change_stops_the_night_with_numbers_and_the_flag() -> None:
         check_mass_change({Change.DELETED: 11}, live_images=100, listed=89)
     check_mass_change({Change.DELETED: 11}, live_images=100, listed=89, max_share=0.5)
     check_mass_change({Change.DELETED: 100}, live_images=100, listed=0, allow=True)
-    for live in (0, 100):
-        with pytest.raises(MassChange, match=r"no photo at all.*--allow-mass-change"):
-            check_mass_change({Change.DELETED: live}, live_images=live, listed=0)
+    with pytest.raises(MassChange, match=r"no photo at all, and 100 are live.*--allow-mass-change"):
+        check_mass_change({Change.DELETED: 100}, live_images=100, listed=0)
+    with pytest.raises(MassChange, match=r"no photo at all\. Look at its URI"):
+        check_mass_change({}, live_images=0, listed=0)
+
+
+def test_photos_that_lose_their_product_are_a_mass_change() -> None:
+    check_mass_change({}, live_images=100, listed=100, unlinked=10)
+    with pytest.raises(MassChange, match=r"11 of 100 live photos.*would belong to none.*--pattern"):
+        check_mass_change({}, live_images=100, listed=100, unlinked=11)
+    check_mass_change({}, live_images=100, listed=100, unlinked=100, allow=True)
 
 
 def test_two_hundred_thousand_photos_plan_in_seconds() -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +17,7 @@ import click
 from lookdex import __version__
 from lookdex.config import Config
 from lookdex.evaluate.commands import evaluate
-from lookdex.options import Verb, settings
+from lookdex.options import OutputFile, Verb, settings
 
 if TYPE_CHECKING:
     from lookdex.nightly import Indexed, Planned
@@ -37,7 +39,8 @@ def main() -> None:
     Ask:          lookdex search photo.jpg --catalog s3://shop/lookdex
     Undo:         lookdex rollback --catalog s3://shop/lookdex
 
-    Every option can also be set as LOOKDEX_<NAME> in the environment or in lookdex.toml.
+    Every setting (`python -m lookdex.config` lists them) can also be given as LOOKDEX_<NAME> in the environment or in
+    lookdex.toml.
     """
 
 
@@ -89,7 +92,7 @@ def reindex_command(
     if planned.summary.empty:
         click.echo("Nothing changed since the live release: nothing to do.")
         return
-    with Progress(planned.summary.planned) as progress:
+    with resumable(f"lookdex reindex with --run-id {run}"), Progress(planned.summary.planned) as progress:
         indexed = nightly.index_night(config, run, on_progress=progress)
     print_indexed(indexed)
     release = nightly.build_night(config, run, allow_mass_change=allow_mass_change)
@@ -141,9 +144,19 @@ def index_command(config: Config, run_id: str) -> None:
     if not summary.planned:
         click.echo("Nothing to index: no photo changed.")
         return
-    with Progress(summary.planned) as progress:
+    with resumable("the same command"), Progress(summary.planned) as progress:
         indexed = nightly.index_night(config, run, on_progress=progress)
     print_indexed(indexed)
+
+
+@contextmanager
+def resumable(how: str) -> Iterator[None]:
+    """Tell who stops or fails here that nothing which is finished is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"\nstopped: the live release stays; {how} goes on where this left off", err=True)
+        raise
 
 
 @verb("build")
@@ -236,6 +249,7 @@ def releases_command(config: Config, as_json: bool) -> None:
 
     catalog = open_store(config.catalog)
     entry, listed = live.current(catalog), live.list_releases(catalog)[::-1]
+    been_live = {logged.release_id for logged in live.read_log(catalog)}
     if as_json:
         click.echo(json.dumps({
             "live": entry and json.loads(codec.to_json(entry)),
@@ -247,11 +261,13 @@ def releases_command(config: Config, as_json: bool) -> None:
     for release in listed:
         here = entry is not None and entry.release_id == release.release_id
         photos = sum(release.images.values())
+        never = "" if release.release_id in been_live else "  never live"
         click.echo(f"{'live' if here else '    '}  {release.release_id:<34} {release.created_at:%Y-%m-%d %H:%M}  "
-                   f"{photos:>9,} photos {release.items:>10,} items  index {release.index.kind}")  # fmt: skip
+                   f"{photos:>9,} photos {release.items:>10,} items  index {release.index.kind}{never}")  # fmt: skip
     if entry is not None and entry.hold:
         click.echo(
-            f"held since {entry.at:%Y-%m-%d %H:%M}: promotions wait for `lookdex resume` {entry.note}".rstrip()
+            f"held since {entry.at:%Y-%m-%d %H:%M}{f' ({entry.note})' if entry.note else ''}: promotions wait for "
+            "`lookdex resume`"
         )
 
 
@@ -269,10 +285,10 @@ def releases_command(config: Config, as_json: bool) -> None:
 )
 @click.option("--release", metavar="ID", help="Ask this release instead of the live one.")
 @json_option
-@click.option("--png", type=click.Path(dir_okay=False, writable=True), help="Write the answer as a picture.")
+@click.option("--png", type=OutputFile(".png", ".jpg", ".webp"), help="Write the answer as a picture.")
 def search_command(
     config: Config, photo: str | None, text: str | None, k: int, where: str | None, box: str | None,
-    release: str | None, as_json: bool, png: str | None,
+    release: str | None, as_json: bool, png: Path | None,
 ) -> None:  # fmt: skip
     """Find the objects in a photo and the most similar products for each."""
     import lookdex
@@ -335,6 +351,11 @@ def print_plan(planned: Planned) -> None:
     click.echo(f"planned  {summary.planned:,} photos in {summary.shards:,} shards ({counts}); {against}")
     if summary.products_changed:
         click.echo("         the products file changed: rows are refreshed")
+    if planned.held:
+        click.echo(
+            "         promotions are held since a rollback: nothing goes live until `lookdex resume`",
+            err=True,
+        )
     if planned.postponed:
         click.echo(f"         {planned.postponed:,} photos beyond --limit are left for the next night")
     if planned.unmatched and summary.products_digest:

@@ -17,8 +17,17 @@ from lookdex.errors import ConfigError
 DEFAULT_FILE = "lookdex.toml"
 
 
-def setting(default: Any, help: str, *, metavar: str | None = None) -> Any:
-    return field(default=default, metadata={"help": help, "metavar": metavar})
+def setting(
+    default: Any,
+    help: str,
+    *,
+    metavar: str | None = None,
+    least: float | None = None,
+    most: float | None = None,
+) -> Any:
+    """A setting's default, its words, and the least and the most that a number may be."""
+    words = {"help": help, "metavar": metavar, "least": least, "most": most}
+    return field(default=default, metadata=words)
 
 
 @dataclass(frozen=True)
@@ -44,23 +53,32 @@ class Config:
         "cpu", "Where the models run: cpu, cuda or cuda:N. Never falls back.", metavar="DEVICE"
     )
     min_score: float | None = setting(
-        None, "Detections below this score are dropped (default: the detector's)."
+        None, "Detections below this score are dropped (default: the detector's).", least=0, most=1
     )
-    nms_iou: float = setting(0.7, "Boxes that overlap by more are one object, whatever their labels.")
-    max_objects: int = setting(20, "Objects kept per photo, best first.")
+    nms_iou: float = setting(
+        0.7, "Boxes that overlap by more are one object, whatever their labels.", least=0, most=1
+    )
+    max_objects: int = setting(20, "Objects kept per photo, best first.", least=1)
     crop_margin: float | None = setting(
-        None, "Share of a box's longer side added around it before embedding (default: the embedder's)."
+        None,
+        "Share of a box's longer side added around it before embedding (default: the embedder's).",
+        least=0,
+        most=1,
     )
-    crop_pixels: int = setting(256, "Longer side of the crop kept in the table, pixels.")
-    max_bytes: int = setting(50_000_000, "Larger files are rejected.")
-    max_pixels: int = setting(100_000_000, "Photos with more pixels are rejected, before they are decoded.")
-    batch: int = setting(8, "Photos in one call of a model.")
+    crop_pixels: int = setting(256, "Longer side of the crop kept in the table, pixels.", least=1)
+    max_bytes: int = setting(50_000_000, "Larger files are rejected.", least=1)
+    max_pixels: int = setting(
+        100_000_000, "Photos with more pixels are rejected, before they are decoded.", least=1
+    )
+    batch: int = setting(8, "Photos in one call of a model.", least=1)
 
-    shard_images: int = setting(256, "Photos in one shard, the unit of work and of resuming.")
-    fetch_workers: int = setting(8, "Threads that fetch and decode, in each Spark worker.")
+    shard_images: int = setting(256, "Photos in one shard, the unit of work and of resuming.", least=1)
+    fetch_workers: int = setting(8, "Threads that fetch and decode, in each Spark worker.", least=1)
     master: str = setting("", "Spark master; default: spark-submit's, else local[cores].", metavar="URL")
-    max_change: float = setting(0.10, "Share of the catalogue that may vanish or be rejected in one night.")
-    keep_releases: int = setting(7, "Releases that stay available for rollback.")
+    max_change: float = setting(
+        0.10, "Share of the catalogue that may vanish or be rejected in one night.", least=0, most=1
+    )
+    keep_releases: int = setting(7, "Releases that stay available for rollback.", least=1)
 
 
 SETTINGS = {f.name: f for f in fields(Config)}

@@ -40,6 +40,7 @@ class Planned:
     summary: PlanSummary
     unmatched: int = 0  # listed photos that neither pattern nor mapping ties to a product
     postponed: int = 0  # photos beyond the limit: for the next night
+    held: bool = False  # a rollback holds promotions
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def plan_night(
     """
     catalog = open_store(config.catalog)
     if run_id is not None and (stored := runs.find_plan(catalog, run_id)) is not None:
-        return Planned(stored)
+        return Planned(stored, held=held(catalog))
     with timed(catalog, run_id, "plan"):
         entry, release = live.live_release(catalog) or (None, None)
         recipe = recipe_of(config)
@@ -129,11 +130,12 @@ def plan_night(
             listed=listed.num_rows,
             max_share=config.max_change,
             allow=allow_mass_change,
+            unlinked=made.unlinked,
         )
         digest = products.digest(products.choose(stock, config.product_columns)) if stock is not None else ""
         summary = PlanSummary(
             run_id=run_id or "",
-            live=entry.n if entry else 0,
+            live=entry.since if entry else 0,
             release_id=release.release_id if release else None,
             source=config.source,
             recipe=recipe,
@@ -148,7 +150,16 @@ def plan_night(
             if entry is None:
                 probe_put_if_absent(catalog)
             summary = runs.save_plan(catalog, made.table, summary)
-    return Planned(summary, unmatched=products.unmatched(tied), postponed=made.postponed)
+    return Planned(
+        summary, unmatched=products.unmatched(tied), postponed=made.postponed,
+        held=entry is not None and entry.hold,
+    )  # fmt: skip
+
+
+def held(catalog: Store) -> bool:
+    """Does a rollback hold promotions?"""
+    entry = live.current(catalog)
+    return entry is not None and entry.hold
 
 
 def stored_plan(config: Config, run_id: str) -> PlanSummary:
@@ -160,7 +171,13 @@ def finished(config: Config, run_id: str) -> str:
     """Why this run has nothing (more) to build, audit or promote; '' when it has."""
     catalog = open_store(config.catalog)
     entry = live.current(catalog)
-    if entry is not None and entry.release_id in (run_id, f"{run_id}-{entry.n - 1}"):
+    # A run that was planned again has a release called after the entry it was planned on, just before its own (or
+    # before the resume that let it be promoted).
+    if entry is not None and entry.release_id in (
+        run_id,
+        f"{run_id}-{entry.n - 1}",
+        f"{run_id}-{entry.n - 2}",
+    ):
         return f"release {entry.release_id} is live already: nothing to do"
     if runs.load_plan(catalog, run_id).empty:
         return "nothing changed since the live release: nothing to do"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from dataclasses import Field
+from pathlib import Path
 from typing import Any
 
 import click
@@ -26,7 +29,36 @@ class Columns(click.ParamType):
         return tuple(name.strip() for name in names if name.strip())
 
 
-TYPES = {"str": str, "int": int, "float": float, "float | None": float, "tuple[str, ...]": Columns()}
+class OutputFile(click.Path):
+    """A file that will be written at the end of the work: what keeps it from being written is said before.
+
+    suffixes: those it may have; none allows all.
+    """
+
+    def __init__(self, *suffixes: str) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+        self._suffixes = suffixes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not path.absolute().parent.is_dir():
+            self.fail(f"there is no folder {path.parent}", param, ctx)
+        if self._suffixes and path.suffix.lower() not in self._suffixes:
+            self.fail(f"{path.name!r} must end in one of {' '.join(self._suffixes)}", param, ctx)
+        return path
+
+
+def type_of(entry: Field[Any]) -> Any:
+    """click's type of a setting: numbers within the setting's limits."""
+    least, most = entry.metadata["least"], entry.metadata["most"]
+    kinds = {
+        "str": str,
+        "int": click.IntRange(least, most),
+        "float": click.FloatRange(least, most),
+        "float | None": click.FloatRange(least, most),
+        "tuple[str, ...]": Columns(),
+    }
+    return kinds[str(entry.type)]
 
 
 def settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -49,7 +81,7 @@ def settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             entry = SETTINGS[name]
             call = click.option(
                 "--" + name.replace("_", "-"),
-                type=TYPES[str(entry.type)],
+                type=type_of(entry),
                 default=entry.default,
                 envvar=f"LOOKDEX_{name.upper()}",
                 metavar=entry.metadata["metavar"],
@@ -75,7 +107,8 @@ class Verb(click.Command):
         try:
             return super().invoke(ctx)
         except LookdexError as error:
-            click.secho(f"lookdex {ctx.info_name}: {error}", fg="red", err=True)
+            name = ctx.command_path if ctx.parent else f"lookdex {ctx.info_name}"
+            click.secho(f"{name}: {error}", fg="red", err=True)
             if isinstance(error, AuditFailed):
                 for check, rows in error.offenders.items():
                     for row in rows:

@@ -233,6 +233,11 @@ class LiveEntry:
     hold: bool = False
     note: str = ""
 
+    @property
+    def since(self) -> int:
+        """The entry that made this release live: lifting a hold leaves it live."""
+        return self.n - 1 if self.action == "resume" else self.n
+
 
 def digest_of(value: object) -> str:
     """16 hex digits of SHA-256 over the value's canonical JSON."""

@@ -80,7 +80,7 @@ def save_plan(store: Store, table: pa.Table, summary: PlanSummary) -> PlanSummar
 def find_plan(store: Store, run_id: str) -> PlanSummary | None:
     """The run's plan against what is live now, or None."""
     entry = live.current(store)
-    key = _plan_key(run_id, entry.n if entry else 0)
+    key = _plan_key(run_id, entry.since if entry else 0)
     try:
         data = store.get(key)
     except NotFound:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -75,7 +76,11 @@ def session(master: str | None = None, app: str = "lookdex", **settings: str) ->
         builder = builder.config(name.replace("_", "."), value)
     try:
         with _without_notices():
-            return builder.getOrCreate()
+            made = builder.getOrCreate()
+        if threading.current_thread() is threading.main_thread():
+            # pyspark's handler calls the JVM from within a call to the JVM, which ends in pages of traceback.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        return made
     except PySparkRuntimeError as error:
         if error.getCondition() != "JAVA_GATEWAY_EXITED":
             raise
@@ -158,6 +163,7 @@ def map_json(
     except PySparkException as error:
         raise TaskFailed(f"{what}: a Spark task failed for good: {_cause(error)}") from error
     except KeyboardInterrupt:
+        logging.disable(logging.CRITICAL)  # py4j logs the connection that was cut, by the page
         with contextlib.suppress(Exception):
             spark.interruptAll()
         raise

@@ -31,7 +31,8 @@ select coalesce(l.image_key, m.image_key) as image_key,
               or list_sort(coalesce(l.product_ids, [])) is distinct from m.product_ids
               or l.category is distinct from m.category then '{Change.CHANGED}'
             when l.recipe is distinct from $recipe or $full then '{Change.RECIPE}'
-            else '{Change.UNCHANGED}' end as change
+            else '{Change.UNCHANGED}' end as change,
+       m.image_key is not null and len(l.product_ids) > 0 and coalesce(len(m.product_ids), 0) = 0 as unlinked
 from listed m full outer join ledger l on l.image_key = m.image_key
 """
 # Each step is a table of its own: as one query DuckDB takes minutes for a million rows instead of seconds.
@@ -70,6 +71,7 @@ class Plan:
     table: pa.Table  # PLAN_SCHEMA, sorted by shard and key, deleted photos last
     changes: dict[str, int]  # every Change → photos
     postponed: int  # photos beyond `limit`: in no count, and planned by the next night
+    unlinked: int = 0  # listed photos that had products and have none any more
 
     @property
     def shards(self) -> int:
@@ -105,11 +107,12 @@ def make_plan(
         database.execute(_NAME, {"recipe": recipe_digest})
         table = database.sql(_PLAN).to_arrow_table().cast(PLAN_SCHEMA).combine_chunks()
         found = dict(database.execute("select change, count(*) from compared group by change").fetchall())
+        unlinked = database.execute("select count(*) from compared where unlinked").fetchall()[0][0]
         database.register("plan", table)
         planned = dict(database.execute("select change, count(*) from plan group by change").fetchall())
     planned[Change.UNCHANGED] = found.get(Change.UNCHANGED, 0)
     changes = {str(change): int(planned.get(change, 0)) for change in Change}
-    return Plan(table, changes, postponed=sum(found.values()) - sum(changes.values()))
+    return Plan(table, changes, postponed=sum(found.values()) - sum(changes.values()), unlinked=unlinked)
 
 
 def check_mass_change(
@@ -118,20 +121,29 @@ def check_mass_change(
     listed: int,
     max_share: float = 0.10,
     allow: bool = False,
+    unlinked: int = 0,
 ) -> None:
-    """Raise MassChange when the listing is empty, or more than `max_share` of the live photos are gone from it."""
+    """Raise MassChange when the listing is empty, or more than `max_share` of the live photos are gone from it, or
+    would lose their product."""
     if allow:
         return
     gone = changes.get(Change.DELETED, 0)
     override = "If that is meant, say so with --allow-mass-change."
     if listed == 0:
         raise MassChange(
-            f"the source lists no photo at all, and {live_images:,} are live. Look at its URI, at its suffixes "
-            f"(.jpg .png .webp .gif) and at the right to list it. {override}"
+            f"the source lists no photo at all{f', and {live_images:,} are live' if live_images else ''}. Look at "
+            "its URI, at its suffixes (.jpg .png .webp .gif) and at the right to list it."
+            + (f" {override}" if live_images else "")
         )
     if live_images and gone > max_share * live_images:
         raise MassChange(
             f"{gone:,} of {live_images:,} live photos ({gone / live_images:.1%}) are gone from the source, which "
             f"lists {listed:,}; more than {max_share:.0%} stops a night. Look whether the listing is complete. "
             f"{override}"
+        )
+    if live_images and unlinked > max_share * live_images:
+        raise MassChange(
+            f"{unlinked:,} of {live_images:,} live photos ({unlinked / live_images:.1%}) belonged to a product and "
+            f"would belong to none; more than {max_share:.0%} stops a night. Look at --pattern, --mapping and "
+            f"--products: they must be given every night. {override}"
         )

@@ -12,7 +12,7 @@ import click
 
 from lookdex.config import Config
 from lookdex.errors import ConfigError
-from lookdex.options import Verb, settings
+from lookdex.options import OutputFile, Verb, settings
 
 if TYPE_CHECKING:
     from lookdex.evaluate.datasets import Item
@@ -23,11 +23,7 @@ LOWEST_SCORE = 0.05  # boxes below it change no average precision worth having
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 json_option = click.option(
-    "--json",
-    "out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write all figures.",
+    "--json", "out", type=OutputFile(".json"), metavar="FILE", help="Write all figures."
 )
 models_option = click.option(
     "--models", metavar="DIR|NAME",
@@ -108,6 +104,7 @@ def retrieval_command(
         *([f"Recall@{k}", f"{score.recall[k]:.3f}"] for k in (5, 10)),
         ["mAP", f"{score.mean_ap:.3f}"],
         ["queries", f"{score.queries:,}"],
+        ["without an answer", f"{score.unanswerable:,}"],
         ["gallery", f"{score.gallery:,}"],
     ]))  # fmt: skip
     click.echo()
@@ -196,12 +193,14 @@ def pair(models: str | None, config: Config) -> tuple[str, str]:
         return models, models
     folder = Path(models)
     if not folder.is_dir():
-        kind, _, _ = models.partition(":")
-        return (
-            (models, config.embedder)
-            if kind in ("torchvision", "transformers")
-            else (config.detector, models)
-        )
+        kind, named, _ = models.partition(":")
+        if not named:
+            raise ConfigError(
+                f"--models {models}: no such folder. Name a folder, or one model as the settings detector and "
+                "embedder do (transformers:…, torchvision:…, hf-hub:…, open_clip:…)"
+            )
+        is_detector = kind in ("torchvision", "transformers")
+        return (models, config.embedder) if is_detector else (config.detector, models)
     sides = [folder / "detector", folder / "embedder"]
     if not any(side.is_dir() for side in sides):
         sides = [folder, folder]
@@ -259,5 +258,4 @@ def _embed(recipe: Recipe, config: Config, items: list[Item], crop: str) -> Embe
 
 def _write(out: Path | None, figures: dict[str, Any]) -> None:
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

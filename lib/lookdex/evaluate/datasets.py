@@ -120,8 +120,12 @@ def read_coco(path: Path) -> list[Truth]:
             )
             for image in data["images"]
         ]  # fmt: skip
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path} is no COCO file of boxes: {type(error).__name__}: {error}") from error
+    except KeyError as error:
+        raise ConfigError(
+            f"{path} is no COCO file of boxes: there is no {error} where one is asked for"
+        ) from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{path} is no COCO file of boxes: {error}") from error
 
 
 class Photos:

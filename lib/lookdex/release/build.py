@@ -206,7 +206,7 @@ def stored_candidate(catalog: Store, plan: PlanSummary, before: Release | None) 
 def live_for(catalog: Store, plan: PlanSummary) -> Release | None:
     """The release that the plan was compared with. Raises PromotionConflict when another one is live."""
     current = live.live_release(catalog)
-    number, release = (current[0].n, current[1]) if current else (0, None)
+    number, release = (current[0].since, current[1]) if current else (0, None)
     if number != plan.live:
         raise PromotionConflict(
             f"the plan of the run {plan.run_id} was made for entry {plan.live} of the promotion log and entry "

@@ -31,7 +31,7 @@ def promote(catalog: Store, release_id: str) -> LiveEntry:
         raise PromotionHeld(
             f"{catalog.uri}: promotions are held since the {current.action} to {current.release_id} at "
             f"{current.at:%Y-%m-%d %H:%M} UTC{f' ({current.note})' if current.note else ''}. Release {release_id} "
-            f"is built and audited; `lookdex resume`, then `lookdex promote {release_id}` publishes it."
+            "is built and audited; `lookdex resume`, then `lookdex promote` with this night's --run-id publishes it."
         )
     release = live.load_release(catalog, release_id)
     parent = current.release_id if current else None
@@ -61,7 +61,7 @@ def release_of_run(catalog: Store, run_id: str) -> str:
     if not found:
         raise ReleaseNotFound(
             f"{catalog.uri}: the run {run_id} has no release that passed the audit; "
-            f"`lookdex audit --run {run_id}` makes one of its candidate"
+            f"`lookdex audit --run-id {run_id}` makes one of its candidate"
         )
     return found[max(found)]
 
