@@ -414,7 +414,7 @@ def test_the_shipped_detector_finds_what_is_worn(tiny_detector, wardrobe) -> Non
     for true in look.objects:
         same = as_array([o.box for o in found if o.label == true.category])
         right += bool((iou(same, as_array([Box(*true.box)])) >= 0.5).any())
-    assert right >= len(look.objects) - 1  # a first training: the bag before the dress is still missed
+    assert right == len(look.objects)
 
 
 def test_a_detection_does_not_hang_on_the_batch(tiny_detector, wardrobe) -> None:

@@ -35,7 +35,7 @@ CONFIG = {
     "labels": list(CATEGORIES),
     "canvases": [list(canvas) for canvas in CANVASES],
     "fill": 127,
-    "min_score": 0.35,
+    "min_score": 0.4,
 }
 BOX_WEIGHT = 2.0  # a loose box costs the embedder more than a missed one: the crop shows the neighbours
 

@@ -33,7 +33,7 @@ from lookdex.training.loop import (
 )
 from lookdex.training.measure_embedder import report
 
-SIZE, DIM, MARGIN, CONTEXT = 192, 256, 0.05, 20
+SIZE, DIM, MARGIN, CONTEXT = 224, 256, 0.05, 20
 TRAIN_SIZE = 160  # half again as many pictures in the same time; a little larger afterwards does no harm
 WEIGHTS = "open_clip_model.safetensors"
 CONFIG = {
