@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +27,7 @@ from lookdex.records import Reason, Status
 from lookdex.storage import open_store
 from tests import photos
 
+ROOT = Path(__file__).resolve().parent.parent
 FAKES = ("--detector", "python:tests.fakes:detector", "--embedder", "python:tests.fakes:embedder")
 PATTERN = ("--pattern", "{product_id}/{name}.png")
 LOCAL = ("--master", "local[2,1]")
@@ -333,3 +336,35 @@ def test_recipe_follows_the_settings() -> None:
     assert nightly.recipe_of(base) == nightly.recipe_of(replace(base, batch=3, device="cuda", shard_images=5))
     for change in (replace(base, min_score=0.9), replace(base, crop_margin=0.5), replace(base, max_pixels=5)):
         assert nightly.recipe_of(change).digest != nightly.recipe_of(base).digest
+
+
+def test_ctrl_c_says_how_to_go_on_and_the_night_goes_on(tmp_path: Path) -> None:
+    source, catalog = tmp_path / "photos", tmp_path / "catalog"
+    photos.fill(open_store(str(source)), 12)
+    command = [sys.executable, "-m", "lookdex.cli", "reindex", "--source", source, "--catalog", catalog,
+               "--detector", "python:tests.fakes:slow_detector", *FAKES[2:], "--device", "slow", "--shard-images", "2",
+               *LOCAL]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'lib'}{os.pathsep}{ROOT}"}
+    night = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    reports = catalog / "runs"
+    deadline = time.monotonic() + 120
+    while not list(reports.glob("*/reports/*.json")):
+        assert night.poll() is None, night.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    night.send_signal(signal.SIGINT)
+    told, errors = night.communicate(timeout=60)
+    assert night.returncode == 1
+    assert "Traceback" not in errors, errors
+    run_id = told.splitlines()[0].removeprefix("run ")
+    assert f"--run-id {run_id} goes on" in errors
+    assert live.current(open_store(str(catalog))) is None
+    done = len(list(reports.glob("*/reports/*.json")))
+    again = subprocess.run(
+        [*command, "--run-id", run_id], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200
+    )
+    assert again.returncode == 0, again.stderr
+    assert "12 photos" in again.stdout
+    assert 0 < done < 6

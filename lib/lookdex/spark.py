@@ -80,6 +80,7 @@ def session(master: str | None = None, app: str = "lookdex", **settings: str) ->
         if threading.current_thread() is threading.main_thread():
             # pyspark's handler calls the JVM from within a call to the JVM, which ends in pages of traceback.
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        logging.getLogger().addFilter(_not_py4j)
         return made
     except PySparkRuntimeError as error:
         if error.getCondition() != "JAVA_GATEWAY_EXITED":
@@ -88,6 +89,11 @@ def session(master: str | None = None, app: str = "lookdex", **settings: str) ->
             f"Spark did not start (JAVA_HOME: {os.environ.get('JAVA_HOME', 'not set')}): install a full Java 17 or 21 "
             "(on Debian and Ubuntu: openjdk-17-jre-headless) and set JAVA_HOME to it. What it said is above"
         ) from error
+
+
+def _not_py4j(record: logging.LogRecord) -> bool:
+    """py4j writes every call that was cut off into the root log, by the page, and raises it as well."""
+    return "py4j" not in record.pathname
 
 
 @contextlib.contextmanager
@@ -163,7 +169,6 @@ def map_json(
     except PySparkException as error:
         raise TaskFailed(f"{what}: a Spark task failed for good: {_cause(error)}") from error
     except KeyboardInterrupt:
-        logging.disable(logging.CRITICAL)  # py4j logs the connection that was cut, by the page
         with contextlib.suppress(Exception):
             spark.interruptAll()
         raise
