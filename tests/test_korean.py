@@ -23,3 +23,16 @@ def test_a_shop_s_korean_category_is_understood() -> None:
     for name, words in korean.CATEGORIES.items():
         for word in words:
             assert category_of(f"여성 > {word}") == name
+
+
+def test_captions_fit_the_text_tower() -> None:
+    import open_clip
+
+    from lookdex.training.batches import in_korean
+    from lookdex.training.embedder import CONTEXT
+
+    tokenizer = open_clip.get_tokenizer("ViT-B-32")
+    assert "빨간 원피스" in in_korean("red", "dress")
+    assert in_korean("gold", "jewelry") == []
+    said = [text for name in korean.COLOURS for thing in CATEGORIES for text in in_korean(name, thing)]
+    assert max(len(tokenizer.encode(text)) for text in said) <= CONTEXT - 2

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from lookdex import korean
 from lookdex.records import CATEGORIES
 from lookdex.sample import Product, make_product
 from lookdex.training import rendered, sources
 from lookdex.training.crops import Crops, Place
 
+KOREAN = 0.25  # of the captions of rendered products
 LABELS = tuple(sources.LABEL_CATEGORY)
 # Names in captions where the label itself is not how people write it.
 _WORDS = {"Longsleeve": "long sleeve top", "Undershirt": "tank top", "Outwear": "jacket", "Body": "bodysuit"}
@@ -136,6 +138,7 @@ class Pairs:
         product, (catalogue, looks) = self._products[product_id], self._places[product_id]
         captions = [product.title.lower(), f"{product.colour} {product.category}"]
         captions.append(f"{product.colour} {product.cut.style.lower()}")
+        captions += in_korean(product.colour, product.category)
         return int(product_id[1:]), CATEGORIES.index(product.category), captions, catalogue, looks
 
     def real_things(self) -> list[tuple[Place, int, int, int, str]]:
@@ -187,10 +190,20 @@ class Pairs:
 
     def _caption(self, product: Product) -> str:
         kind = self._rng.random()
+        korean_ones = in_korean(product.colour, product.category)
+        if kind < KOREAN and korean_ones:
+            return korean_ones[self._rng.integers(len(korean_ones))]
+        kind = self._rng.random()
         if kind < 0.5:
             return product.title.lower()
         noun = product.category if kind < 0.7 else product.cut.style.lower()
         return f"{product.colour} {noun}"
+
+
+def in_korean(colour: str, category: str) -> list[str]:
+    """'red', 'dress' → '빨간색 원피스' and the other ways to say it; none for a colour without a Korean name."""
+    things = korean.CATEGORIES[category][:2]
+    return [f"{word} {thing}" for word in korean.COLOURS.get(colour, ()) for thing in things]
 
 
 def _words(label: str) -> str:
