@@ -214,12 +214,12 @@ def ask_one(catalog_uri: str, source: str, out: Path) -> tuple[Answer, bytes]:
 
 def richest_photo(catalog_uri: str) -> str:
     """The key of the photo in which the most objects were found; any photo where none was."""
-    row = duckdb_connection(catalog_uri).sql(
+    richest = duckdb_connection(catalog_uri).sql(
         "SELECT image_key FROM items GROUP BY image_key ORDER BY count(*) DESC, image_key LIMIT 1"
-    ).fetchone()  # fmt: skip
-    if row is None:
+    ).fetchall()  # fmt: skip
+    if not richest:
         raise LookdexError("no photo of the source could be indexed, so there is nothing to ask with")
-    return str(row[0])
+    return str(richest[0][0])
 
 
 def print_report(report: Report, out: Path, catalog_uri: str, served: bool) -> None:

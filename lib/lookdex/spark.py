@@ -148,6 +148,7 @@ def map_json(
         return []
     if spark is None:
         return [function(payload) for payload in payloads]
+    from py4j.protocol import Py4JError  # type: ignore[import-untyped]
     from pyspark.errors import PySparkException
 
     texts = list(payloads)
@@ -171,6 +172,10 @@ def map_json(
     except KeyboardInterrupt:
         with contextlib.suppress(Exception):
             spark.interruptAll()
+        raise
+    except Py4JError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # and pyspark's own clearing up failed after it
+            raise error.__context__ from None
         raise
     found = {row["id"]: row["result"] for row in rows}
     return [found[number] for number in range(len(texts))]
