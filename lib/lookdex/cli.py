@@ -151,7 +151,7 @@ def index_command(config: Config, run_id: str) -> None:
 
 @contextmanager
 def resumable(how: str) -> Iterator[None]:
-    """Tell who stops or fails here that nothing which is finished is lost."""
+    """Tell who stops the work here (Ctrl-C) that nothing is lost, and `how` it goes on."""
     try:
         yield
     except KeyboardInterrupt:

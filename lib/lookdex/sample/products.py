@@ -1,7 +1,7 @@
 """Products: what decides a product's look, drawn from its number alone.
 
 Products of a category go through its styles in turn, and those of a style through its fabrics, colourways and trims,
-so that no two of a shop's first products are alike in all four. The rest of a look is drawn.
+so that two are alike in all four only when a style has been through all of them. The rest of a look is drawn.
 """
 
 from __future__ import annotations

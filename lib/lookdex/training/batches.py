@@ -189,10 +189,9 @@ class Pairs:
         return a, b
 
     def _caption(self, product: Product) -> str:
-        kind = self._rng.random()
-        korean_ones = in_korean(product.colour, product.category)
-        if kind < KOREAN and korean_ones:
-            return korean_ones[self._rng.integers(len(korean_ones))]
+        said = in_korean(product.colour, product.category)
+        if said and self._rng.random() < KOREAN:
+            return said[self._rng.integers(len(said))]
         kind = self._rng.random()
         if kind < 0.5:
             return product.title.lower()
