@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,8 +70,9 @@ def retrieval_command(
         return datasets.read_items(table, images, label, exclude_same, skip)
 
     recipe = _recipe(config, models)
-    held = _embed(recipe, config, read(items), crop)
-    asked = _embed(recipe, config, read(queries), crop) if queries else None
+    embed = _embedding(recipe, config, crop)
+    held = embed(read(items))
+    asked = embed(read(queries)) if queries else None
 
     def labelled(side: Embedded) -> Labelled:
         groups = [item.group or "" for item in side.items] if exclude_same else None
@@ -245,15 +246,20 @@ def _recipe(config: Config, models: str | None) -> Recipe:
     return recipe_of(replace(config, detector=detector, embedder=embedder))
 
 
-def _embed(recipe: Recipe, config: Config, items: list[Item], crop: str) -> Embedded:
+def _embedding(recipe: Recipe, config: Config, crop: str) -> Callable[[list[Item]], Embedded]:
+    """Embeds items with progress; the models are loaded here, once."""
     from lookdex.evaluate.pictures import embed_items
     from lookdex.models.loading import detector_of, embedder_of
     from lookdex.progress import bar
 
     finder = detector_of(recipe, config.device) if crop == "detected" else None
     embedder = embedder_of(recipe, config.device)
-    with bar(len(items), "embed") as advance:
-        return embed_items(items, embedder, recipe.crop_margin, config.batch, finder, advance)
+
+    def embed(items: list[Item]) -> Embedded:
+        with bar(len(items), "embed") as advance:
+            return embed_items(items, embedder, recipe.crop_margin, config.batch, finder, advance)
+
+    return embed
 
 
 def _write(out: Path | None, figures: dict[str, Any]) -> None:
