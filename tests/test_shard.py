@@ -20,7 +20,8 @@ from lookdex import images, runs
 from lookdex.errors import AccessDenied, Changed, LookdexError, NotFound, StorageError, Unavailable
 from lookdex.index import fetch as fetching
 from lookdex.index.fetch import Bad, Cost, FetchOptions, Photo, PixelBudget, fetch
-from lookdex.index.shard import Tools, few_sizes, in_batches, index_shard
+from lookdex.index.shard import Tools, in_batches, index_shard
+from lookdex.models.pixels import few_sizes
 from lookdex.records import IMAGES_SCHEMA, Box, ImageRef, Reason, Shard, ShardReport, Status, items_schema
 from lookdex.storage import Store, open_store
 from tests import fakes

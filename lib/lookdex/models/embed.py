@@ -18,17 +18,18 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as tv
 
-from lookdex.errors import BadQuery, ModelNotFound
+from lookdex.errors import BadQuery, ConfigError, ModelNotFound
 from lookdex.models.device import open_device, precision
 from lookdex.models.digests import embedder_folder, open_clip_tag
 from lookdex.models.fuse import fuse
-from lookdex.models.pixels import fit
+from lookdex.models.pixels import Canvas, choose_canvas, few_sizes, fit
 
 
 class Embedder(Protocol):
     """Turns pictures and texts into vectors of one space.
 
-    embed_images: uint8 RGB (H, W, 3) pictures of any sizes → float32 (n, dim) of unit length.
+    embed_images: uint8 RGB (H, W, 3) pictures of any sizes → float32 (n, dim) of unit length. However many come, it
+    passes as many at a time through the model as its device likes.
     embed_texts: the same for texts; raises BadQuery when the model has no text tower.
     """
 
@@ -40,25 +41,30 @@ class Embedder(Protocol):
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray: ...
 
 
-def load_embedder(name: str, *, device: str = "cpu") -> Embedder:
+def load_embedder(name: str, *, device: str = "cpu", batch: int = 8) -> Embedder:
     """Load an embedder.
 
     name: 'lookdex-tiny' (shipped); 'hf-hub:<org>/<model>'; 'open_clip:<architecture>/<pretrained tag>'; or
     a folder laid out as open_clip's hub lays it out (`open_clip_config.json`, `open_clip_model.safetensors`).
+    batch: pictures that go through the model together.
 
     Raises:
         ModelNotFound, DeviceUnavailable, ConfigError.
     """
-    return OpenClipEmbedder(name, open_device(device))
+    return OpenClipEmbedder(name, open_device(device), batch)
 
 
 class OpenClipEmbedder:
-    """An open_clip model with its own preprocessing (size, mean, std, resize mode)."""
+    """An open_clip model with its own preprocessing (size, mean, std, resize mode).
 
-    def __init__(self, name: str, device: torch.device) -> None:
+    A model whose `lookdex_cfg` names `canvases` ([height, width] pairs) gets each picture on the one on which it is
+    drawn largest: trousers, belts and pairs of shoes would leave half of a square empty.
+    """
+
+    def __init__(self, name: str, device: torch.device, batch: int = 8) -> None:
         import open_clip
 
-        self.name, self._device = name, device
+        self.name, self._device, self._batch = name, device, batch
         schema, tag, self._extra = _source(name)
         quiet = logging.getLogger()
         level = quiet.level
@@ -83,6 +89,14 @@ class OpenClipEmbedder:
         self._cfg: dict[str, Any] = open_clip.get_model_preprocess_cfg(model)
         size = self._cfg.get("size", 224)
         self._size: tuple[int, int] = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+        self._canvases: list[Canvas] = [
+            (int(h), int(w)) for h, w in self._extra.get("canvases", [self._size])
+        ]
+        if "canvases" in self._extra and self._cfg.get("resize_mode") != "longest":
+            raise ConfigError(
+                f"the embedder {name!r} names canvases, but its preprocess_cfg has not resize_mode 'longest': they are "
+                "for models that see the whole of each picture"
+            )
         self._mean = torch.tensor(self._cfg["mean"], device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(self._cfg["std"], device=device).view(1, 3, 1, 1)
         with torch.inference_mode():
@@ -91,7 +105,17 @@ class OpenClipEmbedder:
     def embed_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
         if not len(images):
             return np.zeros((0, self.dim), np.float32)
-        pixels = np.stack([self._prepare(image) for image in images])
+        groups: dict[Canvas, list[int]] = {}
+        for i, image in enumerate(images):
+            groups.setdefault(choose_canvas(image.shape, self._canvases), []).append(i)
+        vectors = np.empty((len(images), self.dim), np.float32)
+        for canvas, members in groups.items():
+            for size in few_sizes(len(members), self._batch):
+                some, members = members[:size], members[size:]
+                vectors[some] = self._forward(np.stack([self._prepare(images[i], canvas) for i in some]))
+        return vectors
+
+    def _forward(self, pixels: np.ndarray) -> np.ndarray:
         with torch.inference_mode(), precision(self._device):
             batch = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float() / 255
             return _unit(self._encode_image((batch - self._mean) / self._std))
@@ -114,11 +138,11 @@ class OpenClipEmbedder:
     def _encode_image(self, pixels: Tensor) -> Tensor:
         return self._model.encode_image(pixels.contiguous(memory_format=torch.channels_last))
 
-    def _prepare(self, image: np.ndarray) -> np.ndarray:
-        """One picture → uint8 (size, size, 3), as the model's own preprocessing resizes it."""
+    def _prepare(self, image: np.ndarray, canvas: Canvas) -> np.ndarray:
+        """One picture → uint8 (*canvas, 3), as the model's own preprocessing resizes it."""
         mode = self._cfg.get("resize_mode", "shortest")
         if mode == "longest":
-            return fit(image, self._size, int(self._cfg.get("fill_color", 0)), centred=True)[0]
+            return fit(image, canvas, int(self._cfg.get("fill_color", 0)), centred=True)[0]
         how = tv.InterpolationMode(self._cfg.get("interpolation", "bicubic").replace("random", "bicubic"))
         tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
         if mode == "squash":

@@ -8,13 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from lookdex import korean
+from lookdex import colour, korean
 from lookdex.records import CATEGORIES
 from lookdex.sample import Product, make_product
 from lookdex.training import rendered, sources
-from lookdex.training.crops import Crops, Place
+from lookdex.training.crops import Crops, Place, cut
 
-KOREAN = 0.25  # of the captions of rendered products
+KOREAN = 0.25  # of the captions with a colour
+LARGE = (
+    "top",
+    "outerwear",
+    "dress",
+    "skirt",
+    "pants",
+    "shorts",
+)  # of others a crop's middle may not be the thing
 LABELS = tuple(sources.LABEL_CATEGORY)
 # Names in captions where the label itself is not how people write it.
 _WORDS = {"Longsleeve": "long sleeve top", "Undershirt": "tank top", "Outwear": "jacket", "Body": "bodysuit"}
@@ -24,11 +32,11 @@ _WORDS = {"Longsleeve": "long sleeve top", "Undershirt": "tank top", "Outwear": 
 class Batch:
     """2n pictures: i and i + n show one thing.
 
-    pixels: uint8 (2n, size, size, 3). thing: int64 (2n,), equal for equal things. label: the garment
+    pictures: 2n uint8 (height, width, 3), of few shapes. thing: int64 (2n,), equal for equal things. label: the garment
     label's number, or -1. category: the category's number. weight: of the pair in the pair loss.
     """
 
-    pixels: np.ndarray
+    pictures: list[np.ndarray]
     thing: np.ndarray
     label: np.ndarray
     category: np.ndarray
@@ -41,8 +49,8 @@ class Mix:
     """How many pairs of each source are in a batch."""
 
     rendered: int = 12
-    garments: int = 5
-    street: int = 2
+    garments: int = 7
+    street: int = 3
     categories: int = 1  # rendered pairs come from so many categories: their neighbours are their negatives
 
 
@@ -68,6 +76,7 @@ class Pairs:
             for box, category, tag in zip(s.boxes, s.labels, s.tags, strict=True)
         ]
         self._products: dict[str, Product] = {}
+        self._colours: dict[Place, str | None] = {}
         self.refresh()
 
     def refresh(self) -> None:
@@ -110,8 +119,8 @@ class Pairs:
             thing.append(10_000_000 + int(i))
             label.append(LABELS.index(garment.label))
             category.append(CATEGORIES.index(garment.category))
-            weight.append(0.4)
-            captions.append(_words(garment.label))
+            weight.append(0.6)
+            captions.append(self._said(place, garment.category, _words(garment.label)))
         for i in self._rng.choice(len(self._street), self._mix.street, replace=False):
             place, name, tag = self._street[i]
             first.append(self._crops.draw(place, real=True, strength=0.7))
@@ -119,10 +128,10 @@ class Pairs:
             thing.append(20_000_000 + int(i))
             label.append(-1)
             category.append(CATEGORIES.index(name))
-            weight.append(0.4)
-            captions.append(tag if self._rng.random() < 0.7 else name)
+            weight.append(0.6)
+            captions.append(self._said(place, name, tag))
         return Batch(
-            np.stack([*first, *second]),
+            [*first, *second],
             np.array(thing * 2),
             np.array(label * 2),
             np.array(category * 2),
@@ -158,6 +167,20 @@ class Pairs:
             for i, (place, name, tag) in enumerate(self._street)
         ]
         return found
+
+    def _said(self, place: Place, category: str, name: str) -> str:
+        """A caption of a real thing: what it is called, mostly with its colour where that can be told."""
+        if self._rng.random() < 0.3:
+            return name if self._rng.random() < 0.7 else category
+        if place not in self._colours:
+            self._colours[place] = _colour_of(place) if category in LARGE else None
+        colour = self._colours[place]
+        if colour is None:
+            return name
+        said = in_korean(colour, category)
+        if said and self._rng.random() < KOREAN:
+            return said[self._rng.integers(len(said))]
+        return f"{colour} {name if self._rng.random() < 0.6 else category}"
 
     def _some_products(self) -> list[str]:
         rng = self._rng
@@ -197,6 +220,11 @@ class Pairs:
             return product.title.lower()
         noun = product.category if kind < 0.7 else product.cut.style.lower()
         return f"{product.colour} {noun}"
+
+
+def _colour_of(place: Place) -> str:
+    image = sources.read(place.path)
+    return colour.name_of(image if place.box is None else cut(image, np.array(place.box), 0.0)).name
 
 
 def in_korean(colour: str, category: str) -> list[str]:

@@ -7,7 +7,10 @@ classifier), and captions (CLIP's, where several pictures may share a caption).
 
 from __future__ import annotations
 
+import copy
 import json
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lookdex.models.fcos import MEAN, STD, TRUNK
+from lookdex.models.fuse import fuse
 from lookdex.records import CATEGORIES
 from lookdex.training.batches import LABELS, Batch, Mix, Pairs
 from lookdex.training.crops import Crops
@@ -34,7 +38,12 @@ from lookdex.training.loop import (
 from lookdex.training.measure_embedder import report
 
 SIZE, DIM, MARGIN, CONTEXT = 224, 256, 0.05, 20
-TRAIN_SIZE = 160  # half again as many pictures in the same time; a little larger afterwards does no harm
+# As many pixels as SIZE × SIZE in the shapes that things have; (height, width), multiples of the network's stride.
+CANVASES = ((224, 224), (256, 192), (192, 256), (320, 160), (160, 320), (384, 128), (128, 384))
+# The sides of pictures while training, as a share, until that part of the training is over: smaller ones are quicker,
+# and a little larger afterwards does no harm (Touvron et al., Fixing the train-test resolution discrepancy, 2019).
+SCALES = ((0.6, 160 / 224), (1.0, 192 / 224))
+FROZEN = 2  # stages
 WEIGHTS = "open_clip_model.safetensors"
 CONFIG = {
     "model_cfg": {
@@ -57,7 +66,11 @@ CONFIG = {
         "resize_mode": "longest",
         "fill_color": 255,
     },
-    "lookdex_cfg": {"crop_margin": MARGIN, "lower_case": True},
+    "lookdex_cfg": {
+        "crop_margin": MARGIN,
+        "lower_case": True,
+        "canvases": [list(canvas) for canvas in CANVASES],
+    },
 }
 
 
@@ -98,7 +111,7 @@ class Heads(nn.Module):
         loss = 0.5 * F.cross_entropy(scale * z @ F.normalize(self.categories, dim=1).T, category)
         known = label >= 0
         if known.any():
-            loss = loss + F.cross_entropy(
+            loss = loss + 1.3 * F.cross_entropy(
                 scale * z[known] @ F.normalize(self.labels, dim=1).T, label[known], label_smoothing=0.05
             )
         return loss
@@ -114,6 +127,45 @@ class Memory:
     def add(self, vectors: Tensor, things: Tensor) -> None:
         self.vectors = torch.cat([vectors.detach(), self.vectors])[: self._size]
         self.things = torch.cat([things, self.things])[: self._size]
+
+
+class Tower:
+    """The image tower of a model that trains, for pictures of several shapes.
+
+    Its frozen stages run without their batch norms (folded once) and without a graph.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._visual, trunk = model.visual, model.visual.trunk
+        early = copy.deepcopy(trunk).eval()
+        fuse(early)
+        self._early = nn.Sequential(early.conv_stem, early.bn1, *early.blocks[:FROZEN])
+        self._early.to(memory_format=torch.channels_last)
+
+    def __call__(self, pictures: Sequence[np.ndarray]) -> Tensor:
+        """Unit vectors, float32 (n, DIM)."""
+        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for i, picture in enumerate(pictures):
+            groups[picture.shape].append(i)
+        order = torch.tensor([i for members in groups.values() for i in members])
+        parts = [self._forward(np.stack([pictures[i] for i in members])) for members in groups.values()]
+        return F.normalize(torch.cat(parts)[torch.argsort(order)], dim=1)
+
+    def _forward(self, pixels: np.ndarray) -> Tensor:
+        trunk = self._visual.trunk
+        with torch.no_grad():
+            x = self._early(as_input(pixels))
+        for stage in trunk.blocks[FROZEN:]:
+            x = stage(x)
+        features: Tensor = self._visual.head(trunk.forward_head(trunk.bn2(trunk.conv_head(x))))
+        return features
+
+
+def as_input(pixels: np.ndarray) -> Tensor:
+    """uint8 (n, height, width, 3) → what the tower takes, float32 (n, 3, height, width), channels last in memory."""
+    mean, std = torch.tensor(MEAN).view(1, 3, 1, 1), torch.tensor(STD).view(1, 3, 1, 1)
+    batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    return ((batch - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
 def pair_loss(z: Tensor, batch: Batch, memory: Memory, temperature: float = 0.07) -> Tensor:
@@ -144,7 +196,7 @@ def train(settings: Settings) -> None:
     torch.manual_seed(settings.seed)
     run = Run(settings.run, settings.minutes)
     rng = np.random.default_rng(settings.seed)
-    crops = Crops(MARGIN, TRAIN_SIZE, rng)
+    crops = Crops(MARGIN, CANVASES, rng)
     pairs = Pairs(settings.data, settings.rendered, settings.rendered_seed, crops, Mix(), rng)
     print(f"{len(pairs)} rendered products", flush=True)
     settings.out.mkdir(parents=True, exist_ok=True)
@@ -159,7 +211,7 @@ def train(settings: Settings) -> None:
     else:
         imagenet_trunk(model.visual.trunk)
         nn.init.normal_(model.visual.head.proj.weight, std=1280**-0.5)
-    freeze_early(model.visual.trunk)
+    freeze_early(model.visual.trunk, FROZEN)
     model = model.to(memory_format=torch.channels_last)
     trunk = [p for p in model.visual.trunk.parameters() if p.requires_grad]
     new = [*model.visual.head.parameters(), *model.text.parameters(), model.logit_scale, *heads.parameters()]
@@ -181,13 +233,13 @@ def train(settings: Settings) -> None:
             average=average.values, words=words,
         )  # fmt: skip
 
-    mean, std = torch.tensor(MEAN).view(1, 3, 1, 1), torch.tensor(STD).view(1, 3, 1, 1)
+    tower = Tower(model)
     while run.progress < 1:
         model.train()
         freeze_statistics(model)
+        crops.scale = next(scale for until, scale in SCALES if run.progress <= until)
         batch = pairs.batch()
-        pixels = (torch.from_numpy(batch.pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std
-        z = F.normalize(model.encode_image(pixels), dim=1)
+        z = tower(batch.pictures)
         captions = sorted(set(batch.captions))
         tokens = tokenizer(captions)
         words[tokens.flatten()] = True
@@ -205,10 +257,7 @@ def train(settings: Settings) -> None:
             group["lr"] = settings.rate * group["share"] * one_cycle(run.progress)
         optimizer.step()
         if run.step > 60:  # early vectors move too fast to remember
-            n = Mix().rendered
-            half = len(z) // 2
-            rows = torch.cat([torch.arange(n), torch.arange(half, half + n)])
-            memory.add(z[rows], torch.from_numpy(batch.thing)[rows])
+            memory.add(z, torch.from_numpy(batch.thing))
         run.advance(len(z), {k: float(v.detach()) for k, v in losses.items()})
         average.update(model, run.step)
         if run.due(120):

@@ -18,11 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lookdex.models.fcos import MEAN, STD
 from lookdex.models.fuse import fuse
 from lookdex.training.batches import Mix, Pairs
 from lookdex.training.crops import Crops, Place
-from lookdex.training.embedder import MARGIN, SIZE, Heads, Settings, caption_loss, export
+from lookdex.training.embedder import CANVASES, MARGIN, Heads, Settings, as_input, caption_loss, export
 
 ASIDE = 6  # every sixth product only chooses the step
 
@@ -43,22 +42,22 @@ def look_at(pairs: Pairs, crops: Crops, trunk: nn.Module, seconds: float, rng: n
     """Pass crops of products and real photos through the tower until the time is over."""
     rows: list[tuple[int, int, int, int, list[str]]] = []
     features: list[Tensor] = []
-    waiting: list[np.ndarray] = []
-    mean, std = torch.tensor(MEAN).view(1, 3, 1, 1), torch.tensor(STD).view(1, 3, 1, 1)
+    waiting: dict[tuple[int, ...], list[tuple[np.ndarray, tuple[int, int, int, int, list[str]]]]] = (
+        defaultdict(list)
+    )
 
-    def flush() -> None:
-        pixels = torch.from_numpy(np.stack(waiting)).permute(0, 3, 1, 2).float() / 255
+    def flush(shape: tuple[int, ...]) -> None:
+        some = waiting.pop(shape)
         with torch.inference_mode():
-            batch = ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)
-            features.append(trunk(batch).clone())
-        waiting.clear()
+            features.append(trunk(as_input(np.stack([picture for picture, _ in some]))).clone())
+        rows.extend(row for _, row in some)
 
     start, said = time.monotonic(), 0.0
     for place, real, row in _places(pairs, rng):
-        waiting.append(crops.draw(place, real=real, strength=0.6))
-        rows.append(row)
-        if len(waiting) == 32:
-            flush()
+        picture = crops.draw(place, real=real, strength=0.6)
+        waiting[picture.shape].append((picture, row))
+        if len(waiting[picture.shape]) == 16:
+            flush(picture.shape)
             spent = time.monotonic() - start
             if spent - said > 20:
                 said = spent
@@ -68,8 +67,8 @@ def look_at(pairs: Pairs, crops: Crops, trunk: nn.Module, seconds: float, rng: n
                 )
             if spent > seconds:
                 break
-    if waiting:
-        flush()
+    for shape in list(waiting):
+        flush(shape)
     thing, side, label, category = (np.array([row[k] for row in rows]) for k in range(4))
     return Seen(torch.cat(features), thing, side, label, category, [row[4] for row in rows])
 
@@ -96,7 +95,7 @@ def look(settings: Settings, seconds: float) -> None:
     """Put features of crops into the run's folder; several at once, with other seeds, add to each other."""
     torch.set_num_threads(1)
     rng = np.random.default_rng(settings.seed + 100)
-    crops = Crops(MARGIN, SIZE, rng)
+    crops = Crops(MARGIN, CANVASES, rng)
     pairs = Pairs(settings.data, settings.rendered, settings.rendered_seed, crops, Mix(), rng)
     states = torch.load(settings.run / "checkpoint.pt", map_location="cpu", weights_only=False)
     model = open_clip.create_model(f"local-dir:{settings.out}", load_weights=False)
