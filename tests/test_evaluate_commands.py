@@ -13,7 +13,8 @@ from PIL import Image
 from lookdex import cli
 from lookdex.config import Config
 from lookdex.errors import ConfigError
-from lookdex.evaluate.commands import pair, table
+from lookdex.evaluate.commands.common import pair
+from lookdex.evaluate.report import table
 from tests.fakes import COLOURS
 
 FAKES = ("--detector", "python:tests.fakes:detector", "--embedder", "python:tests.fakes:embedder")

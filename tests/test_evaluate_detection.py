@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lookdex.evaluate.detection import Truth, score_detections
+from lookdex.evaluate.detection import score_detections
+from lookdex.evaluate.records import Truth
 from lookdex.records import Box, Detection
 
 
