@@ -1,4 +1,4 @@
-"""What a step of the embedder's training sees: pairs of views of one thing, with labels and captions."""
+"""What lookdex-tiny's embedder sees: pairs of views of one thing, rendered and real, with labels and captions."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lookdex.records import CATEGORIES
 from lookdex.sample import Product, make_product
 from lookdex.training import rendered, sources
 from lookdex.training.crops import Crops, Place, cut
+from lookdex.training.embedder import Batch
 
 KOREAN = 0.25  # of the captions with a colour
 LARGE = (
@@ -26,22 +27,6 @@ LARGE = (
 LABELS = tuple(sources.LABEL_CATEGORY)
 # Names in captions where the label itself is not how people write it.
 _WORDS = {"Longsleeve": "long sleeve top", "Undershirt": "tank top", "Outwear": "jacket", "Body": "bodysuit"}
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """2n pictures: i and i + n show one thing.
-
-    pictures: 2n uint8 (height, width, 3), of few shapes. thing: int64 (2n,), equal for equal things. label: the garment
-    label's number, or -1. category: the category's number. weight: of the pair in the pair loss.
-    """
-
-    pictures: list[np.ndarray]
-    thing: np.ndarray
-    label: np.ndarray
-    category: np.ndarray
-    weight: np.ndarray
-    captions: list[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lookdex.models.fcos import MEAN, STD
 from lookdex.models.fuse import fuse
-from lookdex.training.batches import Mix, Pairs
+from lookdex.records import CATEGORIES
+from lookdex.training.batches import LABELS, Mix, Pairs
 from lookdex.training.crops import Crops, Place
-from lookdex.training.embedder import CANVASES, MARGIN, Heads, Settings, as_input, caption_loss, export
+from lookdex.training.losses import Heads, caption_loss
+from lookdex.training.tiny_embedder import CANVASES, DIM, MARGIN, Settings, export
+from lookdex.training.tower import Tower
 
 ASIDE = 6  # every sixth product only chooses the step
 
@@ -38,7 +42,9 @@ class Seen:
     captions: list[list[str]]
 
 
-def look_at(pairs: Pairs, crops: Crops, trunk: nn.Module, seconds: float, rng: np.random.Generator) -> Seen:
+def look_at(
+    pairs: Pairs, crops: Crops, trunk: nn.Module, tower: Tower, seconds: float, rng: np.random.Generator
+) -> Seen:
     """Pass crops of products and real photos through the tower until the time is over."""
     rows: list[tuple[int, int, int, int, list[str]]] = []
     features: list[Tensor] = []
@@ -49,7 +55,7 @@ def look_at(pairs: Pairs, crops: Crops, trunk: nn.Module, seconds: float, rng: n
     def flush(shape: tuple[int, ...]) -> None:
         some = waiting.pop(shape)
         with torch.inference_mode():
-            features.append(trunk(as_input(np.stack([picture for picture, _ in some]))).clone())
+            features.append(trunk(tower.as_input(np.stack([picture for picture, _ in some]))).clone())
         rows.extend(row for _, row in some)
 
     start, said = time.monotonic(), 0.0
@@ -91,10 +97,10 @@ def _places(
         yield place, True, (thing, 2, label, category, [caption])
 
 
-def look(settings: Settings, seconds: float) -> None:
-    """Put features of crops into the run's folder; several at once, with other seeds, add to each other."""
+def look(settings: Settings, seconds: float, part: int = 0) -> None:
+    """Put features of crops into the run's folder; several parts at once add to each other."""
     torch.set_num_threads(1)
-    rng = np.random.default_rng(settings.seed + 100)
+    rng = np.random.default_rng((settings.options.seed, 100, part))
     crops = Crops(MARGIN, CANVASES, rng)
     pairs = Pairs(settings.data, settings.rendered, settings.rendered_seed, crops, Mix(), rng)
     states = torch.load(settings.run / "checkpoint.pt", map_location="cpu", weights_only=False)
@@ -103,22 +109,33 @@ def look(settings: Settings, seconds: float) -> None:
     trunk = model.visual.trunk.eval()
     fuse(trunk)
     trunk = trunk.to(memory_format=torch.channels_last)
-    seen = look_at(pairs, crops, trunk, seconds, rng)
-    torch.save({"step": states["step"], "seen": seen}, settings.run / f"features-{settings.seed}.pt")
+    tower = Tower(model, MEAN, STD, torch.device("cpu"))
+    seen = look_at(pairs, crops, trunk, tower, seconds, rng)
+    torch.save({"step": states["step"], "seen": seen}, settings.run / f"features-{part}.pt")
 
 
 def refine(settings: Settings, steps: int = 400) -> None:
     """Finish the embedder from its checkpoint and the features seen so far, and export it."""
     torch.set_num_threads(1)
-    torch.manual_seed(settings.seed)
+    torch.manual_seed(settings.options.seed)
     states = torch.load(settings.run / "checkpoint.pt", map_location="cpu", weights_only=False)
     parts = [torch.load(f, weights_only=False) for f in sorted(settings.run.glob("features-*.pt"))]
     seen = joined([part["seen"] for part in parts if part["step"] == states["step"]])
     schema = f"local-dir:{settings.out}"
-    model, heads = open_clip.create_model(schema, load_weights=False), Heads()
+    model, heads = (
+        open_clip.create_model(schema, load_weights=False),
+        Heads(len(LABELS), len(CATEGORIES), DIM),
+    )
     model.load_state_dict(states["average"])
     heads.load_state_dict(states["heads"])
-    polish(model, heads, open_clip.get_tokenizer(schema), seen, steps, np.random.default_rng(settings.seed))
+    polish(
+        model,
+        heads,
+        open_clip.get_tokenizer(schema),
+        seen,
+        steps,
+        np.random.default_rng(settings.options.seed),
+    )
     export(model.state_dict(), states["words"], settings.out)
 
 

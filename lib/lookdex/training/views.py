@@ -56,7 +56,7 @@ def swap_ground(image: np.ndarray, mask: np.ndarray, under: np.ndarray) -> np.nd
 
 def plain_ground(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A plain or shaded ground of the image's size."""
-    return ground(*image.shape[:2], rng)
+    return ground(image.shape[0], image.shape[1], rng)
 
 
 def seen_from_aside(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
