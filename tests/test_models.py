@@ -358,7 +358,7 @@ def test_canvases_follow_a_picture_s_shape_and_its_vector_not_its_neighbours(tmp
 
 
 def test_canvases_are_refused_for_a_model_that_cuts_its_pictures(open_clip_folder, tmp_path) -> None:
-    folder = with_canvases(open_clip_folder, tmp_path, (32, 64))
+    folder = with_canvases(open_clip_folder, tmp_path, (32, 32))
     mode = json.loads((folder / "open_clip_config.json").read_text())["preprocess_cfg"]["resize_mode"]
     if mode == "longest":
         load_embedder(str(folder))
