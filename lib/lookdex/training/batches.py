@@ -135,31 +135,36 @@ class Pairs:
         captions += in_korean(product.colour, product.category)
         return int(product_id[1:]), CATEGORIES.index(product.category), captions, catalogue, looks
 
-    def real_things(self) -> list[tuple[Place, int, int, int, str]]:
-        """(place, thing, garment label or -1, category, caption) of every real garment and street object."""
-        found = [
-            (
-                Place(g.path),
-                10_000_000 + i,
-                LABELS.index(g.label),
-                CATEGORIES.index(g.category),
-                _words(g.label),
-            )
-            for i, g in enumerate(self._garments)
-        ]
-        found += [
-            (place, 20_000_000 + i, -1, CATEGORIES.index(name), tag)
-            for i, (place, name, tag) in enumerate(self._street)
-        ]
+    def real_things(self) -> list[tuple[Place, int, int, int, list[str]]]:
+        """(place, thing, garment label or -1, category, captions) of every real garment and street object."""
+        found = []
+        for i, g in enumerate(self._garments):
+            place, name = Place(g.path), _words(g.label)
+            label, category = LABELS.index(g.label), CATEGORIES.index(g.category)
+            found.append((place, 10_000_000 + i, label, category, self._captions(place, g.category, name)))
+        for i, (place, name, tag) in enumerate(self._street):
+            captions = self._captions(place, name, tag)
+            found.append((place, 20_000_000 + i, -1, CATEGORIES.index(name), captions))
         return found
+
+    def _captions(self, place: Place, category: str, name: str) -> list[str]:
+        """All that a real thing may be called."""
+        colour = self._colour(place, category)
+        if colour is None:
+            return [name]
+        return [name, f"{colour} {name}", f"{colour} {category}", *in_korean(colour, category)]
+
+    def _colour(self, place: Place, category: str) -> str | None:
+        """A real thing's colour, where a crop's middle tells it."""
+        if place not in self._colours:
+            self._colours[place] = _colour_of(place) if category in LARGE else None
+        return self._colours[place]
 
     def _said(self, place: Place, category: str, name: str) -> str:
         """A caption of a real thing: what it is called, mostly with its colour where that can be told."""
         if self._rng.random() < 0.3:
             return name if self._rng.random() < 0.7 else category
-        if place not in self._colours:
-            self._colours[place] = _colour_of(place) if category in LARGE else None
-        colour = self._colours[place]
+        colour = self._colour(place, category)
         if colour is None:
             return name
         said = in_korean(colour, category)
