@@ -33,6 +33,8 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--rate", default=1.2e-3, show_default=True, help="Peak learning rate.")
 @click.option("--products", default=3000, show_default=True, help="To render.")
 @click.option("--looks", default=3600, show_default=True, help="To render.")
+@click.option("--held-products", default=600, show_default=True, help="To render, and to measure on.")
+@click.option("--held-looks", default=60, show_default=True, help="To render, and to measure on.")
 @click.option(
     "--look-seconds", default=420.0, show_default=True, help="At crops, on each core, for the last part."
 )
@@ -41,7 +43,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--only", type=click.Choice(STAGES), help="One stage; those before it have run.")
 def main(
     data: Path, work: Path, out: Path, start: Path | None, minutes: float, rate: float, products: int, looks: int,
-    look_seconds: float, resume: bool, seed: int, only: str | None,
+    held_products: int, held_looks: int, look_seconds: float, resume: bool, seed: int, only: str | None,
 ) -> None:  # fmt: skip
     """Train lookdex-tiny's embedder on clothing/, ccp/ and rendered photos."""
     settings = Settings(
@@ -55,7 +57,7 @@ def main(
                 pool.submit(rendered.render, settings.rendered, SEED, products, looks, part, cores)
                 for part in range(cores)
             ]
-            tasks.append(pool.submit(rendered.render, settings.held, HELD_SEED, 600, 60))
+            tasks.append(pool.submit(rendered.render, settings.held, HELD_SEED, held_products, held_looks))
             print(f"{sum(task.result() for task in tasks)} photos rendered", flush=True)
         if only in (None, "train"):
             train(settings)
