@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nights import Photo
 
-from lookdex import live, tables
+from lookdex import live, records, tables
 from lookdex.errors import (
     ConfigError,
     CorruptData,
@@ -27,7 +27,7 @@ from lookdex.errors import (
     ShardsMissing,
 )
 from lookdex.records import Reason, Release, Scope, Status
-from lookdex.release import commits, rows
+from lookdex.release import build, commits, fragments, rows
 from lookdex.release.audit import audit_release
 from lookdex.release.build import build_release, candidate_key, load_candidate
 from lookdex.release.fragments import write_fragment
@@ -314,6 +314,31 @@ class TestProducts:
         assert set(nights.item_table(store, second)["url"].to_pylist()) == {"http://shop"}
         assert nights.item_table(store, first)["price"].null_count == 0
         audit_release(store, second, allow_mass_change=True)
+
+    @pytest.mark.parametrize("kind", [None, pa.string()], ids=["none", "the-shops-own"])
+    def test_rows_of_a_lookdex_without_palettes_stay(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch, kind: pa.DataType | None
+    ) -> None:
+        """A photo that fails in the night that brings the column keeps its rows, with no palette."""
+        whole = records.items_schema
+
+        def older(dim: int, product_columns: pa.Schema | None = None) -> pa.Schema:
+            schema = whole(dim, product_columns)
+            at = schema.get_field_index("palette")
+            return schema.remove(at) if kind is None else schema.set(at, pa.field("palette", kind))
+
+        source = nights.photos(3)
+        with monkeypatch.context() as patch:
+            for module in (nights, build, fragments):
+                patch.setattr(module, "items_schema", older)
+            nights.publish(store, "n1", source)
+        source[0] = replace(source[0], etag="2", reason=Reason.UNAVAILABLE)
+        night = nights.index_night(store, "n2", source, recipe=replace(nights.RECIPE, format=3))
+        second = nights.build(store, night)
+        assert ids(store, second) == expected_ids(nights.photos(3))
+        items = tables.open_tables(store, second).items
+        assert items.schema.names == whole(nights.DIM).names
+        assert items.schema.field("palette").type == records.PALETTE
 
     def test_without_a_products_file_the_columns_stay(self, store: Store) -> None:
         nights.publish(store, "n1", nights.photos(2), products=self.stock(2))
