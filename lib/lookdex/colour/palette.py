@@ -24,9 +24,9 @@ def make_palette(lab: np.ndarray, weight: np.ndarray) -> tuple[Swatch, ...]:
     kept = np.argsort(-shares, kind="stable")
     kept = kept[shares[kept] >= min(_LEAST * shares.sum(), shares.max())]
     shares = shares / shares[kept].sum()
-    # Rounded, so that the last bits of a sum make no other row.
+    # Rounded, so that the last bits of a sum make no other row; + 0.0, so that none is -0.0.
     return tuple(
-        Swatch(*(round(float(value), 1) for value in centres[i]), share=round(float(shares[i]), 4))
+        Swatch(*(round(float(value), 1) + 0.0 for value in centres[i]), share=round(float(shares[i]), 4))
         for i in kept
     )
 
