@@ -24,11 +24,13 @@ def make_palette(lab: np.ndarray, weight: np.ndarray) -> tuple[Swatch, ...]:
     kept = np.argsort(-shares, kind="stable")
     kept = kept[shares[kept] >= min(_LEAST * shares.sum(), shares.max())]
     shares = shares / shares[kept].sum()
-    # Rounded, so that the last bits of a sum make no other row; + 0.0, so that none is -0.0.
-    return tuple(
-        Swatch(*(round(float(value), 1) + 0.0 for value in centres[i]), share=round(float(shares[i]), 4))
-        for i in kept
-    )
+    return tuple(_swatch(centres[i], float(shares[i])) for i in kept)
+
+
+def _swatch(lab: np.ndarray, share: float) -> Swatch:
+    """Rounded, so that the last bits of a sum make no other row; + 0.0, so that none is -0.0."""
+    lightness, a, b = (round(float(value), 1) + 0.0 for value in lab)
+    return Swatch(lightness, a, b, round(share, 4))
 
 
 def _merged(centres: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
