@@ -83,6 +83,7 @@ def test_golden_rows(tools: Tools, source: Store) -> None:
         row["crop"] = images.decode(row["crop"], 10**6, 10**6, 1).shape[:2]
         row["vector"] = [round(v, 3) for v in row["vector"]]
         row["score"], row["colour_share"] = round(row["score"], 3), round(row["colour_share"], 3)
+        row["palette"] = [{name: round(value, 2) for name, value in s.items()} for s in row["palette"]]
     for row in ledger.values():
         assert row.pop("first_seen") == row.pop("indexed_at")
         del row["etag"]  # a folder's is made of the clock
