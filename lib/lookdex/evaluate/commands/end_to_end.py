@@ -35,7 +35,7 @@ if TYPE_CHECKING:
               help="CSV or Parquet: image, product_id, category, and x0, y0, x1, y1 where true boxes are known; or the "
               "truth.parquet of `lookdex sample`.")  # fmt: skip
 @click.option("--images", type=FOLDER, help="The folder that its photos are named from. [the table's own]")
-@click.option("-k", default=10, show_default=True, type=click.IntRange(2, 1000), help="Products a lane.")
+@click.option("-k", default=10, show_default=True, type=click.IntRange(5, 1000), help="Products a lane.")
 @click.option("--release", metavar="ID", help="Ask this release instead of the live one.")
 @click.option("--thresholds", type=OutputFile(".json"), metavar="FILE",
               help="Write, for each category, from which similarity on a match is worth showing.")  # fmt: skip
