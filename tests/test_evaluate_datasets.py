@@ -12,11 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from lookdex import codec
 from lookdex.errors import ConfigError
 from lookdex.evaluate import datasets, layouts, work
 from lookdex.evaluate.commands.retrieval import LAYOUTS
 from lookdex.evaluate.layouts import Layout
 from lookdex.evaluate.records import Stored
+from tests import fakes
 
 
 def photo(path: Path) -> Path:
@@ -180,6 +182,8 @@ def test_lookbench(tmp_path: Path) -> None:
         [120, 0, 0],
         [0, 0, 0],
     ]
+    task = work.EmbedTask(tuple(gallery), fakes.recipe(), work.Crop.WHOLE, "cpu", 2)
+    assert codec.from_json(work.EmbedTask, codec.to_json(task)) == task  # what a Spark worker gets
     fine, _ = datasets.read_lookbench(root, "category,main_attribute")
     assert [i.label for i in fine] == ["Dress / ", "Dress / long"]
     with pytest.raises(ConfigError, match=r"no column 'photo'.*--image-column"):
