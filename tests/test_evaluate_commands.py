@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -13,6 +14,7 @@ from PIL import Image
 from lookdex import cli
 from lookdex.config import Config
 from lookdex.errors import ConfigError
+from lookdex.evaluate.commands import evaluate
 from lookdex.evaluate.commands.common import pair
 from lookdex.evaluate.report import table
 from tests.fakes import COLOURS
@@ -208,3 +210,13 @@ def test_text_queries_count_where_enough_photos_answer(plain: Path) -> None:
         done = run("text", "--images", plain / "images", "--items", plain / "items.csv", *more, *FAKES)
         assert done.exit_code == 2
         assert words in done.output
+
+
+@pytest.mark.parametrize("name", list(evaluate.commands))
+def test_every_verb_and_option_is_explained(name: str) -> None:
+    verb = evaluate.commands[name]
+    assert verb.help
+    for option in verb.params:
+        assert isinstance(option, click.Option)
+        assert option.help or option.name == "help", f"{name} {option.opts[0]} has no help"
+    assert run(name, "--help").exit_code == 0
