@@ -17,7 +17,7 @@ from lookdex.evaluate.lanes import Asked, Outcome, outcomes
 from lookdex.evaluate.work import Advance
 from lookdex.records import Box, Release
 from lookdex.search.photo import Limits, read_photo
-from lookdex.storage import Store, open_store
+from lookdex.storage import Store
 
 if TYPE_CHECKING:
     from lookdex.search.catalog import Catalog
@@ -123,11 +123,11 @@ def known_only(photos: Sequence[AskedPhoto], products: set[str]) -> tuple[list[A
     return [photo for photo in kept if photo.objects], sorted(strange)
 
 
-def release_of(uri: str, release: str | None) -> Release:
+def release_of(catalog: Store, release: str | None) -> Release:
     """The release to ask: by its id, or the live one. Raises ReleaseNotFound."""
     from lookdex.search.catalog import open_catalog
 
-    return open_catalog(open_store(uri), release=release).release
+    return open_catalog(catalog, release=release).release
 
 
 def _box(row: Mapping[str, str], table: Path) -> Box | None:

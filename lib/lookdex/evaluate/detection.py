@@ -3,7 +3,8 @@
 COCO judges each category alone, and a coat over a shirt is two true boxes that nearly coincide. The product shows one
 object for one place (`boxes.distinct`), which is right for a shopper and wrong for AP: it costs some 3 points of AP50
 on street photos. So AP takes the boxes of a detector whose `nms_iou` is 1 (only boxes of one label suppress each
-other), and the product's own suppression is applied to what is counted at the operating point.
+other); what is found, and how many boxes are wrong, is counted on what the product's own recipe shows. Neither can be
+had from the other's boxes: a box that the one keeps may have suppressed one that the other would show.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookdex import boxes
-from lookdex.evaluate.coco import MAX_DETECTIONS, average_precision
+from lookdex.evaluate.coco import average_precision
 from lookdex.evaluate.records import Truth
 from lookdex.records import Detection
 
@@ -71,28 +72,32 @@ class DetectionScore:
 
 
 def score_detections(
-    truths: Sequence[Truth], detected: Sequence[Sequence[Detection]], min_score: float,
-    nms_iou: float = 1.0, max_objects: int = MAX_DETECTIONS,
-) -> DetectionScore:  # fmt: skip
-    """Compare detections, made at a low threshold and with nms_iou 1, with the truth.
+    truths: Sequence[Truth],
+    detected: Sequence[Sequence[Detection]],
+    min_score: float,
+    shown: Sequence[Sequence[Detection]] | None = None,
+) -> DetectionScore:
+    """Compare detections with the truth.
 
-    min_score, nms_iou, max_objects: the operating point, as the product's recipe has them; the defaults leave
-    detections that were suppressed before as they are. AP does not look at it.
+    detected: made at a low threshold and with nms_iou 1, for AP. shown: what the product's own recipe leaves of each
+    photo, for all that is counted at the operating point; None: those detected of at least `min_score`.
     """
+    if shown is None:
+        shown = [[o for o in objects if o.score >= min_score] for objects in detected]
     labels = sorted({label for truth in truths for label in truth.labels})
     precision = average_precision(truths, detected, labels)
     counts = {label: np.zeros(3, int) for label in labels}  # objects, found, boxes that count
     stray = 0
     photos = []
-    for truth, objects in zip(truths, detected, strict=True):
-        photo = _judge(truth, operate(objects, min_score, nms_iou, max_objects))
+    for truth, objects in zip(truths, shown, strict=True):
+        photo = _judge(truth, tuple(sorted(objects, key=lambda o: -o.score)))
         photos.append(photo)
         real = _real(truth)
         for label in labels:
             own = [i for i in real if truth.labels[i] == label]
-            shown = [ok for o, ok in zip(photo.shown, photo.right, strict=True) if o.label == label]
+            right = [ok for o, ok in zip(photo.shown, photo.right, strict=True) if o.label == label]
             found = sum(photo.found[i] for i in own)
-            counts[label] += len(own), found, found + shown.count(False)
+            counts[label] += len(own), found, found + right.count(False)
         stray += sum(o.label not in counts for o in photo.shown)
     objects_, found_, boxes_ = np.sum(list(counts.values()), axis=0) if counts else np.zeros(3, int)
     each = precision.by_label
@@ -113,19 +118,6 @@ def score_detections(
         },
         by_photo=tuple(photos),
     )  # fmt: skip
-
-
-def operate(
-    detected: Sequence[Detection], min_score: float, nms_iou: float, max_objects: int
-) -> tuple[Detection, ...]:
-    """What the product shows of these boxes: its score, one box for one place whatever the labels, its number."""
-    kept = [o for o in detected if o.score >= min_score]
-    # Boxes of one label have suppressed each other already, in the detector.
-    order = boxes.distinct(
-        boxes.as_array([o.box for o in kept]), np.array([o.score for o in kept]), [o.label for o in kept],
-        nms_iou, max_inside=1.0,
-    )  # fmt: skip
-    return tuple(kept[i] for i in order[:max_objects])
 
 
 def _judge(truth: Truth, shown: tuple[Detection, ...]) -> PhotoScore:

@@ -128,8 +128,8 @@ def embed_items(items: Sequence[Item], recipe: Recipe, crop: Crop, engine: Engin
 
 
 def detect_objects(
-    photos: Sequence[Path], recipe: Recipe, engine: Engine
-) -> list[tuple[Detection, ...] | None]:
-    """For each photo its objects, best first; None for one that could not be read."""
-    task = DetectTask(tuple(photos), recipe, engine.device, engine.batch)
+    photos: Sequence[Path], recipes: Sequence[Recipe], engine: Engine
+) -> list[tuple[tuple[Detection, ...], ...] | None]:
+    """For each photo what each recipe's detector finds, best first; None for one that could not be read."""
+    task = DetectTask(tuple(photos), tuple(recipes), engine.device, engine.batch)
     return [o for result in engine.run(task, detect, DetectResult, "detect") for o in result.objects]

@@ -64,28 +64,33 @@ def load(chosen: Chosen) -> tuple[list[Item] | None, list[Item]]:
             )
     if chosen.label and kind not in TABULAR:
         raise ConfigError(f"--label names a column of a table; --layout {kind} has none")
-    label = chosen.label_column or ""
+    queries, gallery = _read(chosen, kind, chosen.label_column or "")
+    queries, gallery = _without(queries, chosen.skip), _without(gallery, chosen.skip) or []
+    if not gallery:
+        raise ConfigError(f"{images} holds no photos in the layout {kind} but those of --skip")
+    return queries, gallery
+
+
+def _read(chosen: Chosen, kind: Layout, label: str) -> tuple[list[Item] | None, list[Item]]:
+    images = chosen.images
     match kind:
         case Layout.ITEMS:
 
             def read(table: Path) -> list[Item]:
-                return datasets.read_items(table, images, label, chosen.exclude_same, chosen.skip)
+                return datasets.read_items(table, images, label, chosen.exclude_same)
 
             assert chosen.items is not None
             return (read(chosen.queries) if chosen.queries else None), read(chosen.items)
         case Layout.FOLDERS:
-            return None, datasets.read_folders(images, chosen.skip)
+            return None, datasets.read_folders(images)
         case Layout.ONLINE_PRODUCTS:
-            queries, gallery = None, datasets.read_online_products(images)
+            return None, datasets.read_online_products(images)
         case Layout.IN_SHOP:
-            queries, gallery = datasets.read_in_shop(images)
+            return datasets.read_in_shop(images)
         case Layout.DEEPFASHION2:
-            queries, gallery = datasets.read_deepfashion2(images / "image", images / "annos")
+            return datasets.read_deepfashion2(images / "image", images / "annos")
         case Layout.LOOKBENCH:
-            queries, gallery = datasets.read_lookbench(images, label, chosen.image_column)
-    if not gallery:
-        raise ConfigError(f"{images} holds no photos in the layout {kind}")
-    return _without(queries, chosen.skip), _without(gallery, chosen.skip) or []
+            return datasets.read_lookbench(images, label, chosen.image_column)
 
 
 def _without(items: list[Item] | None, skip: tuple[str, ...]) -> list[Item] | None:

@@ -103,9 +103,11 @@ def precision_at(
 
     texts: (queries, dim). vectors: (n, dim), one for each of the rows. All of unit length.
     """
+    names = {column for query in queries for column, _ in query.wanted}
+    columns = {name: np.array([row[name] for row in rows]) for name in names}
     scores, short = [], []
     for query, text in zip(queries, texts, strict=True):
-        right = np.array([all(row[column] == value for column, value in query.wanted) for row in rows], bool)
+        right = np.all([columns[name] == value for name, value in query.wanted], axis=0)
         if right.sum() < k:
             short.append(query)
             continue

@@ -75,8 +75,10 @@ class EmbedResult:
 
 @dataclass(frozen=True, slots=True)
 class DetectTask:
+    """recipes: whose detectors look at each photo, which is read once."""
+
     photos: tuple[Source, ...]
-    recipe: Recipe
+    recipes: tuple[Recipe, ...]
     device: str
     batch: int
 
@@ -89,9 +91,10 @@ class DetectTask:
 
 @dataclass(frozen=True, slots=True)
 class DetectResult:
-    """For each photo of the task its objects, best first; None for one that could not be read."""
+    """For each photo of the task what each recipe's detector found, best first; None for one that could not be
+    read."""
 
-    objects: tuple[tuple[Detection, ...] | None, ...]
+    objects: tuple[tuple[tuple[Detection, ...], ...] | None, ...]
 
 
 def embed(task: EmbedTask, advance: Advance = lambda done: None) -> EmbedResult:
@@ -123,13 +126,13 @@ def cut_out(
 
 
 def detect(task: DetectTask, advance: Advance = lambda done: None) -> DetectResult:
-    """The objects of each photo by the recipe's detector and its limits."""
-    detector = detector_of(task.recipe, task.device)
-    objects: list[tuple[Detection, ...] | None] = []
+    """The objects of each photo by each recipe's detector and its limits."""
+    detectors = [detector_of(recipe, task.device) for recipe in task.recipes]
+    objects: list[tuple[tuple[Detection, ...], ...] | None] = []
     for group in in_batches(task.photos, lambda photo: photo, task.batch):
         good = [pixels for _, pixels in group if pixels is not None]
-        found = iter(detector.detect(good) if good else [])
-        objects += [None if pixels is None else tuple(next(found)) for _, pixels in group]
+        found = zip(*(detector.detect(good) for detector in detectors), strict=True) if good else iter(())
+        objects += [None if pixels is None else tuple(map(tuple, next(found))) for _, pixels in group]
         advance(len(objects))
     return DetectResult(tuple(objects))
 

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from lookdex.evaluate.report import Report
     from lookdex.records import Recipe
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+# Whole paths: a Spark worker's own folder is another one.
+FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path)
 WORK = ("device", "batch", "shard_images", "master")  # settings of where the models run
 SHOWN = 60  # rows of a printed table; the JSON has all
 

@@ -46,8 +46,8 @@ def detection_command(
     """Average precision by COCO's protocol, and what is found at the operating threshold.
 
     COCO judges each category alone: for AP, boxes of different labels do not suppress each other. What is found, the
-    precision and the wrong boxes a photo are counted after the product's own rules: --min-score, one box for one
-    place whatever the labels (--nms-iou), at most --max-objects.
+    precision and the wrong boxes a photo are counted on what the product itself shows: boxes of at least --min-score,
+    one for one place whatever the labels (--nms-iou), at most --max-objects. Each photo is looked at twice for that.
     """
     from lookdex.evaluate import datasets
     from lookdex.evaluate.coco import MAX_DETECTIONS
@@ -61,21 +61,18 @@ def detection_command(
     paths = [find(truth.image) for truth in truths]
     recipe = recipe_for(config, models)
     point = recipe.min_score
-    alone = replace(
-        recipe, min_score=min(LOWEST_SCORE, point), nms_iou=1.0, max_objects=MAX_DETECTIONS
-    )  # each category by itself
-    found = detect_objects(paths, alone, engine_of(config, spark))
-    seen = [n for n, objects in enumerate(found) if objects is not None]
-    score = score_detections(
-        [truths[n] for n in seen], [found[n] or () for n in seen], point, recipe.nms_iou, recipe.max_objects
-    )
+    alone = replace(recipe, min_score=min(LOWEST_SCORE, point), nms_iou=1.0, max_objects=MAX_DETECTIONS)
+    found = detect_objects(paths, (alone, recipe), engine_of(config, spark))
+    seen = [(n, objects) for n, objects in enumerate(found) if objects is not None]
+    kept = [truths[n] for n, _ in seen]
+    score = score_detections(kept, [o[0] for _, o in seen], point, shown=[o[1] for _, o in seen])
     if pictures:
         from lookdex.evaluate.drawn import boxed, curves
 
         out = folder(pictures)
         if score.by_category:
             curves.draw(score).save(out / "precision-recall.png")
-        if sheet := boxed.draw_worst([paths[n] for n in seen], [truths[n] for n in seen], score.by_photo):
+        if sheet := boxed.draw_worst([paths[n] for n, _ in seen], kept, score.by_photo):
             sheet.save(out / "worst.png")
     about = {
         "unreadable": [truths[n].image for n, objects in enumerate(found) if objects is None],

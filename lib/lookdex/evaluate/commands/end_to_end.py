@@ -35,7 +35,7 @@ if TYPE_CHECKING:
               help="CSV or Parquet: image, product_id, category, and x0, y0, x1, y1 where true boxes are known; or the "
               "truth.parquet of `lookdex sample`.")  # fmt: skip
 @click.option("--images", type=FOLDER, help="The folder that its photos are named from. [the table's own]")
-@click.option("-k", default=10, show_default=True, type=click.IntRange(2, 1000), help="Products a lane.")
+@click.option("-k", default=10, show_default=True, type=click.IntRange(5, 1000), help="Products a lane.")
 @click.option("--release", metavar="ID", help="Ask this release instead of the live one.")
 @click.option("--thresholds", type=OutputFile(".json"), metavar="FILE",
               help="Write, for each category, from which similarity on a match is worth showing.")  # fmt: skip
@@ -59,15 +59,16 @@ def end_to_end_command(
     from lookdex.evaluate.engine import engine_of
     from lookdex.storage import open_store
 
+    catalog = open_store(config.catalog)
     photos = ask.read_queries(queries, images)
-    asked = ask.release_of(config.catalog, release)
-    photos, strange = ask.known_only(photos, ask.products_of(open_store(config.catalog), asked))
+    asked = ask.release_of(catalog, release)
+    photos, strange = ask.known_only(photos, ask.products_of(catalog, asked))
     if not photos:
         raise ConfigError(
             f"release {asked.release_id} has none of the products in {queries}, such as {strange[0]!r}: "
             "are these its ids?"
         )
-    task = ask.AskTask(tuple(photos), config.catalog, asked.release_id, k, config.device)
+    task = ask.AskTask(tuple(photos), catalog.uri, asked.release_id, k, config.device)
     results = engine_of(config, spark).run(task, ask.ask, ask.AskResult, "ask")
     told = [one for result in results for one in result.outcomes]
     calibrated = _thresholds(told, asked.recipe.embedder, asked.recipe.embedder_digest, keep)
@@ -88,8 +89,8 @@ def end_to_end_command(
     if pictures:
         from lookdex.evaluate.drawn import answered
 
-        catalog = ask.catalog_at(config.catalog, asked.release_id, config.device)
-        if sheet := answered.draw_worst(told, catalog):
+        opened = ask.catalog_at(catalog.uri, asked.release_id, config.device)
+        if sheet := answered.draw_worst(told, opened):
             sheet.save(folder(pictures) / "worst.png")
     tell(_report(told, lanes.score(told), k, calibrated, about), as_json, markdown)
 

@@ -146,8 +146,7 @@ def _draw(
     from lookdex.evaluate.drawn import cases, confusion
     from lookdex.evaluate.retrieval import mistakes
 
-    names, counts = confusion.of_nearest(score)
-    confusion.draw(names, counts, "Label of the nearest neighbour").save(out / "confusion.png")
+    confusion.draw(confusion.of_nearest(score), "Label of the nearest neighbour").save(out / "confusion.png")
     rows = [
         cases.of_mistake(one, asked.items[one.query], [held.items[i] for i, _ in one.wrong], held.items[one.right[0]])
         for one in mistakes(*sides)

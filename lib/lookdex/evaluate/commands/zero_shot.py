@@ -72,7 +72,7 @@ def zero_shot_command(
     if pictures:
         from lookdex.evaluate.drawn import confusion
 
-        confusion.draw(score.classes, score.counts, "Classes by their names").save(
+        confusion.draw(confusion.of_classes(score), "Classes by their names").save(
             folder(pictures) / "confusion.png"
         )
     about = {

@@ -55,7 +55,7 @@ def _panel(made: Image.Image, at: tuple[int, int], name: str, one: CategoryScore
         lettering.write(pen, (left - 8, high + 5), text, 15, canvas.MUTED, anchor="rs")
     lettering.write(pen, (left + PLOT[0] * 0.25, top + PLOT[1] + 20), "recall", 15, canvas.MUTED, anchor="ms")
     canvas.upwards(made, (x + 40, top + round(PLOT[1] * 0.25) + 32), "precision", 15, canvas.MUTED)
-    told = f"found {one.found:.2f}, precision {one.precision:.2f}, {one.objects:,} objects"
+    told = f"found {one.found:.2f} of {one.objects:,}, precision {one.precision:.2f}"
     lettering.write(
         pen, (x + 18, y + PANEL[1] - 16), lettering.shorten(told, 17, PANEL[0] - 36), 17, canvas.MUTED
     )
@@ -77,6 +77,8 @@ def _plot(one: CategoryScore) -> Image.Image:
         pen.line([(0, at[1]), (width, at[1])], canvas.EDGE, FINE)
     if points:
         pen.line([*points, (points[-1][0], height)], canvas.FOUND, 3 * FINE, "curve")
+    if not one.found:  # no box of its own, and no precision
+        return plot.resize(PLOT, Image.Resampling.LANCZOS)
     middle = one.found * width, (1 - one.precision) * height
     for radius, fill in ((8 * FINE, canvas.CARD), (6 * FINE, canvas.WRONG)):
         pen.ellipse([middle[0] - radius, middle[1] - radius, middle[0] + radius, middle[1] + radius], fill)
