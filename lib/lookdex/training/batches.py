@@ -8,22 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from lookdex import colour, korean
-from lookdex.records import CATEGORIES
+from lookdex import boxes, colour, korean
+from lookdex.records import CATEGORIES, Box
 from lookdex.sample import Product, make_product
 from lookdex.training import rendered, sources
-from lookdex.training.crops import Crops, Place, cut
+from lookdex.training.crops import Crops, Place
 from lookdex.training.embedder import Batch
 
 KOREAN = 0.25  # of the captions with a colour
-LARGE = (
-    "top",
-    "outerwear",
-    "dress",
-    "skirt",
-    "pants",
-    "shorts",
-)  # of others a crop's middle may not be the thing
 LABELS = tuple(sources.LABEL_CATEGORY)
 # Names in captions where the label itself is not how people write it.
 _WORDS = {"Longsleeve": "long sleeve top", "Undershirt": "tank top", "Outwear": "jacket", "Body": "bodysuit"}
@@ -61,7 +53,7 @@ class Pairs:
             for box, category, tag in zip(s.boxes, s.labels, s.tags, strict=True)
         ]
         self._products: dict[str, Product] = {}
-        self._colours: dict[Place, str | None] = {}
+        self._colours: dict[Place, str] = {}
         self.refresh()
 
     def refresh(self) -> None:
@@ -150,14 +142,12 @@ class Pairs:
     def _captions(self, place: Place, category: str, name: str) -> list[str]:
         """All that a real thing may be called."""
         colour = self._colour(place, category)
-        if colour is None:
-            return [name]
         return [name, f"{colour} {name}", f"{colour} {category}", *in_korean(colour, category)]
 
-    def _colour(self, place: Place, category: str) -> str | None:
-        """A real thing's colour, where a crop's middle tells it."""
+    def _colour(self, place: Place, category: str) -> str:
+        """A real thing's colour, by its own pixels."""
         if place not in self._colours:
-            self._colours[place] = _colour_of(place) if category in LARGE else None
+            self._colours[place] = _colour_of(place, category)
         return self._colours[place]
 
     def _said(self, place: Place, category: str, name: str) -> str:
@@ -165,8 +155,6 @@ class Pairs:
         if self._rng.random() < 0.3:
             return name if self._rng.random() < 0.7 else category
         colour = self._colour(place, category)
-        if colour is None:
-            return name
         said = in_korean(colour, category)
         if said and self._rng.random() < KOREAN:
             return said[self._rng.integers(len(said))]
@@ -212,9 +200,12 @@ class Pairs:
         return f"{product.colour} {noun}"
 
 
-def _colour_of(place: Place) -> str:
+def _colour_of(place: Place, category: str) -> str:
     image = sources.read(place.path)
-    return colour.name_of(image if place.box is None else cut(image, np.array(place.box), 0.0)).name
+    height, width = image.shape[:2]
+    whole = Box(0, 0, width, height)
+    box = whole if place.box is None else boxes.clip(Box(*(round(v) for v in place.box)), width, height)
+    return colour.describe(image, box, category).name
 
 
 def in_korean(colour: str, category: str) -> list[str]:

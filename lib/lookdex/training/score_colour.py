@@ -63,7 +63,7 @@ def street(root: Path) -> Iterator[Case]:
     names = json.loads((root / "mask_labels.json").read_text())
     for scene in sources.street(root)[1]:
         photo = sources.read(scene.path)
-        mask = cv2.imread(str(root / "masks" / f"{scene.path.stem}.png"), cv2.IMREAD_GRAYSCALE)
+        mask = np.asarray(cv2.imread(str(root / "masks" / f"{scene.path.stem}.png"), cv2.IMREAD_GRAYSCALE))
         for i, box in enumerate(_boxes(scene, photo)):
             own = (images.crop(mask[..., None], box) == names.index(scene.tags[i]))[..., 0]
             if own.any():
