@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ import lance
 import numpy as np
 import pyarrow as pa
 
-from lookdex import live
+from lookdex import colour, live
 from lookdex.images import crop, encode_jpeg
 from lookdex.records import (
     Box,
@@ -84,6 +84,7 @@ def rows_of(shown: Shown, run_id: str, made: Recipe) -> list[dict[str, Any]]:
             "height": SIZE,
             "colour": shown.colour,
             "colour_share": 1.0,
+            "palette": [asdict(swatch) for swatch in colour.describe(pixels, d.box, d.label).palette],
             "vector": vector,
             "crop": encode_jpeg(part, made.crop_pixels),
             "run_id": run_id,

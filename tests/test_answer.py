@@ -9,14 +9,16 @@ from decimal import Decimal
 
 import pytest
 
-from lookdex.records import Box
+from lookdex.records import Box, Swatch
 from lookdex.search.answer import Answer, FoundObject, Kind, Match, Models
 
 
 def match(rank: int, product_id: str | None = "p1", **columns: object) -> Match:
+    palette = (Swatch(53.2, 80.1, 67.2, 1.0),)
     return Match(
-        rank, product_id, 0.9, 0.1, f"i{rank}", "a/b.jpg", "dress", "red", Box(1, 2, 3, 4), columns, b"\xff"
-    )
+        rank, product_id, 0.9, 0.1, f"i{rank}", "a/b.jpg", "dress", "red", Box(1, 2, 3, 4), columns, b"\xff",
+        palette, 0.75,
+    )  # fmt: skip
 
 
 def answer(*objects: FoundObject, whole: bool = True) -> Answer:
@@ -75,6 +77,9 @@ def test_json_holds_everything_but_the_crops():
         "image_key": "a/b.jpg",
         "label": "dress",
         "colour": "red",
+        "colour_ko": "빨간색",
+        "colour_similarity": 0.75,
+        "palette": [{"l": 53.2, "a": 80.1, "b": 67.2, "share": 1.0, "hex": "#ff0000"}],
         "box": {"x0": 1, "y0": 2, "x1": 3, "y1": 4},
         "columns": {"title": "Red dress", "price": 49.5, "added": "2026-01-02"},
     }

@@ -26,7 +26,7 @@ from lookdex.errors import (
     PromotionConflict,
     ShardsMissing,
 )
-from lookdex.records import Reason, Release, Scope, Status
+from lookdex.records import Reason, Release, Scope, Status, items_schema
 from lookdex.release import commits, rows
 from lookdex.release.audit import audit_release
 from lookdex.release.build import build_release, candidate_key, load_candidate
@@ -314,6 +314,26 @@ class TestProducts:
         assert set(nights.item_table(store, second)["url"].to_pylist()) == {"http://shop"}
         assert nights.item_table(store, first)["price"].null_count == 0
         audit_release(store, second, allow_mass_change=True)
+
+    @pytest.mark.parametrize("shops_own", [False, True])
+    def test_rows_of_a_lookdex_without_palettes_stay(self, store: Store, shops_own: bool) -> None:
+        """A photo that fails in the night that brings the column keeps its rows, with no palette."""
+        first = nights.publish(store, "n1", nights.photos(3))
+        items = tables.open_tables(store, first).items
+        items.drop_columns(["palette"])
+        if shops_own:
+            items.add_columns({"palette": "'warm'"})
+        older = replace(first, release_id="older", items_version=items.version)
+        live.save_release(store, older)
+        live.append(store, release_id="older", action="promote", expected=live.current(store))
+
+        source = nights.photos(3)
+        source[0] = replace(source[0], etag="2", reason=Reason.UNAVAILABLE)
+        second = nights.build(
+            store, nights.index_night(store, "n2", source, recipe=replace(nights.RECIPE, format=99))
+        )
+        assert ids(store, second) == expected_ids(nights.photos(3))
+        assert tables.open_tables(store, second).items.schema.names == items_schema(nights.DIM).names
 
     def test_without_a_products_file_the_columns_stay(self, store: Store) -> None:
         nights.publish(store, "n1", nights.photos(2), products=self.stock(2))

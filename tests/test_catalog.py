@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import lookdex
-from lookdex import live
+from lookdex import colour, live, tables
 from lookdex.errors import BadQuery, ModelMismatch, ReleaseNotFound
 from lookdex.images import encode_jpeg
 from lookdex.records import Box, Role, Scope
@@ -39,6 +39,18 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
 # ── what an answer holds ─────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_a_release_of_a_lookdex_without_palettes_answers(root_uri: str):
+    store = open_store(root_uri)
+    release = write_release(store, "night-1", stock())
+    items = tables.open_table(store, tables.ITEMS, release.items_version)
+    items.drop_columns(["palette"])
+    live.save_release(store, replace(release, release_id="older", items_version=items.version))
+    go_live(store, "older")
+    found = opened(root_uri).search(picture("red"), k=1).objects[0]
+    assert found.palette
+    assert [(match.palette, match.colour_similarity) for match in found.matches] == [((), None)]
+
+
 def test_every_object_is_answered_and_the_whole_photo(root_uri: str):
     store = open_store(root_uri)
     publish(store, "night-1", stock())
@@ -54,6 +66,10 @@ def test_every_object_is_answered_and_the_whole_photo(root_uri: str):
     assert {m.product_id for m in by_label["top"].matches} == {"p000", "p006"}
     assert {m.product_id for m in by_label["shoes"].matches} == {"p004", "p010"}
     assert sum(found.main for found in answer.objects) == 1
+    red, blue = by_label["top"], by_label["shoes"]
+    assert (red.colour, red.colour_ko, blue.colour) == ("red", "빨간색", "blue")
+    assert all(match.colour_similarity > 0.95 for found in (red, blue) for match in found.matches)
+    assert colour.similarity(red.palette, blue.palette) < 0.2
     assert answer.whole is not None
     assert (answer.whole.kind, answer.whole.box) == (Kind.IMAGE, Box(0, 0, SIZE, SIZE))
     assert answer.lanes == (*answer.objects, answer.whole)

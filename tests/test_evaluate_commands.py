@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -13,7 +14,9 @@ from PIL import Image
 from lookdex import cli
 from lookdex.config import Config
 from lookdex.errors import ConfigError
-from lookdex.evaluate.commands import pair, table
+from lookdex.evaluate.commands import evaluate
+from lookdex.evaluate.commands.common import pair
+from lookdex.evaluate.report import table
 from tests.fakes import COLOURS
 
 FAKES = ("--detector", "python:tests.fakes:detector", "--embedder", "python:tests.fakes:embedder")
@@ -142,3 +145,78 @@ def test_models_names_a_pair_a_folder_or_one_model(tmp_path: Path) -> None:
 
 def test_tables_are_markdown() -> None:
     assert table(["a", "bb"], [["long", "1"]]) == "| a    | bb |\n| ---- | -: |\n| long |  1 |"
+
+
+def test_retrieval_draws_its_mistakes(plain: Path) -> None:
+    text = (plain / "items.csv").read_text()
+    (plain / "items.csv").write_text(text.replace("0,red", "0,blue"))  # a red photo that is said to be blue
+    done = run("retrieval", "--images", plain / "images", "--items", plain / "items.csv", "--pictures",
+               plain / "drawn", "--markdown", plain / "out.md", *FAKES)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "| Recall@1 " in (plain / "out.md").read_text()
+    for name in ("confusion", "worst"):
+        with Image.open(plain / f"drawn/{name}.png") as sheet:
+            assert min(sheet.size) > 200
+
+
+def test_zero_shot(plain: Path) -> None:
+    done = run("zero-shot", "--images", plain / "images", "--items", plain / "items.csv", "--template", "{}",
+               "--json", plain / "out.json", "--pictures", plain / "drawn", "--crop", "detected", *FAKES)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    figures = json.loads((plain / "out.json").read_text())
+    assert (figures["accuracy"], figures["photos"], figures["confused"]) == (1.0, 6, [])
+    assert figures["by_class"]["red"] == {"recall": 1.0, "precision": 1.0, "photos": 4}
+    assert (plain / "drawn/confusion.png").stat().st_size > 1000
+    (plain / "names.csv").write_text("label,name\nred,blue\nblue,red\n")  # named the wrong way round
+    done = run("zero-shot", "--images", plain / "images", "--items", plain / "items.csv", "--template", "{}",
+               "--names", plain / "names.csv", "--json", plain / "out.json", *FAKES)  # fmt: skip
+    assert json.loads((plain / "out.json").read_text())["confused"] == [
+        ["red", "blue", 4],
+        ["blue", "red", 2],
+    ]
+    (plain / "names.csv").write_text("label,name\nred,blue\n")
+    done = run("zero-shot", "--images", plain / "images", "--items", plain / "items.csv",
+               "--names", plain / "names.csv", *FAKES)  # fmt: skip
+    assert done.exit_code == 2
+    assert "names no 'blue'" in done.output
+
+
+def test_text_there_and_back(plain: Path) -> None:
+    done = run("text", "--images", plain / "images", "--items", plain / "items.csv", "--text", "label",
+               "--json", plain / "out.json", *FAKES)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    figures = json.loads((plain / "out.json").read_text())
+    assert (figures["texts"], figures["images"]) == (2, 6)
+    assert figures["text_to_image"]["recall@1"] == 1.0
+    assert figures["image_to_text"]["queries"] == 6
+
+
+def test_text_queries_count_where_enough_photos_answer(plain: Path) -> None:
+    done = run("text", "--images", plain / "images", "--items", plain / "items.csv", "--from", "label", "-k", "3",
+               "--json", plain / "out.json", *FAKES)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    figures = json.loads((plain / "out.json").read_text())
+    assert (figures["precision@3"], figures["queries"], figures["too_few_answers"]) == (1.0, 1, 1)
+    (plain / "queries.csv").write_text("text,sender\nred,1\n")
+    done = run("text", "--images", plain / "images", "--items", plain / "items.csv", "--queries",
+               plain / "queries.csv", "-k", "2", "--json", plain / "out.json", *FAKES)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert json.loads((plain / "out.json").read_text())["by_query"][0]["right"] == 3
+    for more, words in [
+        (("--from", "label", "-k", "5"), "take a smaller -k"),
+        (("--from", "label", "--text", "label"), "Give one of"),
+        (("--from", "label", "--language", "ko"), "make no query in 'ko'"),
+    ]:
+        done = run("text", "--images", plain / "images", "--items", plain / "items.csv", *more, *FAKES)
+        assert done.exit_code == 2
+        assert words in done.output
+
+
+@pytest.mark.parametrize("name", list(evaluate.commands))
+def test_every_verb_and_option_is_explained(name: str) -> None:
+    verb = evaluate.commands[name]
+    assert verb.help
+    for option in verb.params:
+        assert isinstance(option, click.Option)
+        assert option.help or option.name == "help", f"{name} {option.opts[0]} has no help"
+    assert run(name, "--help").exit_code == 0

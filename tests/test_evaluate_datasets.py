@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -11,8 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from lookdex import codec
 from lookdex.errors import ConfigError
-from lookdex.evaluate import datasets
+from lookdex.evaluate import datasets, layouts, work
+from lookdex.evaluate.commands.retrieval import LAYOUTS
+from lookdex.evaluate.layouts import Layout
+from lookdex.evaluate.records import Stored
+from tests import fakes
 
 
 def photo(path: Path) -> Path:
@@ -141,3 +147,95 @@ def test_coco(tmp_path: Path) -> None:
     for text in ("{}", "no json", '{"images": [], "categories": [], "annotations": [{"image_id": 1}]}'):
         with pytest.raises(ConfigError, match="is no COCO file"):
             datasets.read_coco(written(tmp_path / "boxes.json", text))
+
+
+def lookbench(root: Path) -> Path:
+    """One subset of two row groups, its photos within the files."""
+    schema = pa.schema([
+        ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])), ("item_ID", pa.string()),
+        ("category", pa.string()), ("main_attribute", pa.string()),
+    ])  # fmt: skip
+    for name, ids in {"query": "ab", "gallery": "bca", "noise": "d"}.items():
+        rows = []
+        for n, item in enumerate(ids):
+            data = io.BytesIO()
+            Image.new("RGB", (16, 16), (60 * n, 0, 0)).save(data, "PNG")
+            rows.append(
+                {"image": {"bytes": data.getvalue(), "path": None}, "item_ID": item, "category": "Dress",
+                 "main_attribute": None if item == "a" else "long"}
+            )  # fmt: skip
+        root.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(rows, schema), root / f"{name}.parquet", row_group_size=2)
+    return root
+
+
+def test_lookbench(tmp_path: Path) -> None:
+    root = lookbench(tmp_path / "real_studio_flat")
+    queries, gallery = datasets.read_lookbench(root)
+    assert [i.label for i in queries] == ["a", "b"]
+    assert [i.label for i in gallery] == ["b", "c", "a", "d"]
+    assert gallery[2].path == Stored(root / "gallery.parquet", 1, 0, "image")
+    assert str(gallery[2].path).endswith("gallery.parquet#1/0")
+    assert [work.read(i.path)[0, 0].tolist() for i in gallery] == [
+        [0, 0, 0],
+        [60, 0, 0],
+        [120, 0, 0],
+        [0, 0, 0],
+    ]
+    task = work.EmbedTask(tuple(gallery), fakes.recipe(), work.Crop.WHOLE, "cpu", 2)
+    assert codec.from_json(work.EmbedTask, codec.to_json(task)) == task  # what a Spark worker gets
+    fine, _ = datasets.read_lookbench(root, "category,main_attribute")
+    assert [i.label for i in fine] == ["Dress / ", "Dress / long"]
+    with pytest.raises(ConfigError, match=r"no column 'photo'.*--image-column"):
+        datasets.read_lookbench(root, image="photo")
+    with pytest.raises(ConfigError, match="holds no LookBench"):
+        datasets.read_lookbench(tmp_path / "nowhere")
+
+
+def test_several_columns_make_one_label(images: Path, tmp_path: Path) -> None:
+    table = written(tmp_path / "items.csv", "image,colour,kind\na,red,top\nb,,\ndeep/c,red,\n")
+    found = datasets.read_items(table, images, "colour,kind")
+    assert [i.label for i in found] == ["red / top", "red / "]
+
+
+@pytest.mark.parametrize("layout", [*Layout])
+def test_every_layout_loads(layout: Layout, tmp_path: Path) -> None:
+    """Two photos of one thing, in each layout."""
+    root = tmp_path / "root"
+    table = None
+    match layout:
+        case Layout.ITEMS:
+            table = written(root / "items.csv", "image,label\na.jpg,x\nb.jpg,x\n")
+            photo(root / "a.jpg"), photo(root / "b.jpg")
+        case Layout.FOLDERS:
+            photo(root / "x/a.jpg"), photo(root / "x/b.jpg")
+        case Layout.IN_SHOP:
+            written(root / "list_eval_partition.txt", "2\nname id status\na.jpg x query\nb.jpg x gallery\n")
+        case Layout.ONLINE_PRODUCTS:
+            written(root / "Ebay_test.txt", "id class super path\n1 x 1 a.JPG\n2 x 1 b.JPG\n")
+        case Layout.DEEPFASHION2:
+            for name in ("user", "shop"):
+                thing = {"category_id": 1, "style": 1, "bounding_box": [0, 0, 5, 5]}
+                written(
+                    root / f"annos/{name}.json", json.dumps({"source": name, "pair_id": 1, "item1": thing})
+                )
+        case Layout.LOOKBENCH:
+            lookbench(root)
+    queries, gallery = layouts.load(layouts.Chosen(root, table, layout=layout))
+    labels = {item.label for item in gallery}
+    assert labels.intersection(i.label for i in queries or gallery)
+    assert (queries is None) == (layout in (Layout.ITEMS, Layout.FOLDERS, Layout.ONLINE_PRODUCTS))
+    with pytest.raises(ConfigError, match="holds no photos"):
+        layouts.load(layouts.Chosen(root, table, layout=layout, skip=tuple(labels)))
+
+
+def test_layouts_refuse_what_does_not_go_with_them(tmp_path: Path) -> None:
+    for chosen, words in [
+        (layouts.Chosen(tmp_path, layout=Layout.ITEMS), "needs --items"),
+        (layouts.Chosen(tmp_path, tmp_path, layout=Layout.IN_SHOP), "--items goes with a table"),
+        (layouts.Chosen(tmp_path, layout=Layout.IN_SHOP, exclude_same="sender"), "--exclude-same goes with"),
+        (layouts.Chosen(tmp_path, layout=Layout.FOLDERS, label="x"), "--label names a column"),
+    ]:
+        with pytest.raises(ConfigError, match=words):
+            layouts.load(chosen)
+    assert set(LAYOUTS) == {str(layout) for layout in Layout}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lookdex.evaluate.detection import Truth, score_detections
+from lookdex.evaluate.detection import PhotoScore, score_detections
+from lookdex.evaluate.records import Truth
 from lookdex.records import Box, Detection
 
 
@@ -69,3 +70,14 @@ def test_no_detections_and_no_truth() -> None:
     assert (empty.ap, empty.found, empty.by_category["hat"].ap50) == (0.0, 0.0, 0.0)
     nothing = score_detections([truth()], [[seen("hat", 0.9, 0, 0, 9, 9)]], 0.5)
     assert (nothing.ap, nothing.wrong, nothing.by_category) == (0.0, 1.0, {})
+
+
+def test_ap_and_the_operating_point_have_boxes_of_their_own() -> None:
+    """A coat over a shirt: AP takes both boxes, the product shows one object in one place."""
+    photo = truth(("outerwear", 0, 0, 100, 200), ("top", 0, 0, 100, 180))
+    coat, shirt = seen("outerwear", 0.9, 0, 0, 100, 200), seen("top", 0.6, 0, 0, 100, 180)
+    score = score_detections([photo], [[coat, shirt]], 0.5, shown=[[coat]])
+    assert (score.ap50, score.found, score.wrong) == (pytest.approx(1.0), 0.5, 0.0)
+    assert score.by_photo == (PhotoScore((coat,), (True,), (True, False)),)
+    assert score_detections([photo], [[shirt, coat]], 0.5).by_photo[0].shown == (coat, shirt)  # best first
+    np.testing.assert_allclose(score.by_category["top"].curve, 1.0)

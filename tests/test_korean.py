@@ -14,6 +14,10 @@ def test_everything_has_a_name() -> None:
     assert tuple(korean.COLOURS) == colour.NAMES
 
 
+def test_the_first_word_is_shown() -> None:
+    assert [korean.colour_shown(name) for name in ("red", "chartreuse", None)] == ["빨간색", None, None]
+
+
 def test_no_word_means_two_things() -> None:
     words = [*chain(*korean.CATEGORIES.values()), *chain(*korean.COLOURS.values())]
     assert len(words) == len(set(words))

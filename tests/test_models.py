@@ -334,6 +334,39 @@ def test_a_model_may_say_that_it_knows_no_texts(open_clip_folder, tmp_path) -> N
     assert digests.embedder_digest(str(tmp_path)) != digests.embedder_digest(str(open_clip_folder))
 
 
+def with_canvases(folder: Path, out: Path, *canvases: tuple[int, int]) -> Path:
+    """The same model with canvases."""
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["lookdex_cfg"] = {**config.get("lookdex_cfg", {}), "canvases": canvases}
+    (out / "open_clip_config.json").write_text(json.dumps(config))
+    (out / "open_clip_model.safetensors").symlink_to(folder / "open_clip_model.safetensors")
+    return out
+
+
+def test_canvases_follow_a_picture_s_shape_and_its_vector_not_its_neighbours(tmp_path) -> None:
+    shapes = [(224, 224), (160, 320), (320, 160)]
+    embedder = load_embedder(str(with_canvases(digests.TINY_EMBEDDER, tmp_path, *shapes)), batch=2)
+    pictures = photos((300, 300), (100, 200), (90, 180), (400, 200), (80, 160), (64, 64))
+    together = embedder.embed_images(pictures)
+    alone = np.concatenate([embedder.embed_images([picture]) for picture in pictures])
+    assert together.shape == (6, embedder.dim)
+    assert (together * alone).sum(axis=1).min() > 0.9999
+    # A picture of a canvas's own shape fills it: white beside it would be seen.
+    framed = np.full((200, 200, 3), 255, np.uint8)
+    framed[50:150] = pictures[1]
+    assert float(together[1] @ embedder.embed_images([framed])[0]) < 0.999
+
+
+def test_canvases_are_refused_for_a_model_that_cuts_its_pictures(open_clip_folder, tmp_path) -> None:
+    folder = with_canvases(open_clip_folder, tmp_path, (32, 32))
+    mode = json.loads((folder / "open_clip_config.json").read_text())["preprocess_cfg"]["resize_mode"]
+    if mode == "longest":
+        load_embedder(str(folder))
+    else:
+        with pytest.raises(ConfigError, match="canvases"):
+            load_embedder(str(folder))
+
+
 # ---------------------------------------------------------------- the shipped model
 
 

@@ -20,7 +20,8 @@ from lookdex import images, runs
 from lookdex.errors import AccessDenied, Changed, LookdexError, NotFound, StorageError, Unavailable
 from lookdex.index import fetch as fetching
 from lookdex.index.fetch import Bad, Cost, FetchOptions, Photo, PixelBudget, fetch
-from lookdex.index.shard import Tools, few_sizes, in_batches, index_shard
+from lookdex.index.shard import Tools, in_batches, index_shard
+from lookdex.models.pixels import few_sizes
 from lookdex.records import IMAGES_SCHEMA, Box, ImageRef, Reason, Shard, ShardReport, Status, items_schema
 from lookdex.storage import Store, open_store
 from tests import fakes
@@ -82,6 +83,7 @@ def test_golden_rows(tools: Tools, source: Store) -> None:
         row["crop"] = images.decode(row["crop"], 10**6, 10**6, 1).shape[:2]
         row["vector"] = [round(v, 3) for v in row["vector"]]
         row["score"], row["colour_share"] = round(row["score"], 3), round(row["colour_share"], 3)
+        row["palette"] = [{name: round(value, 2) for name, value in s.items()} for s in row["palette"]]
     for row in ledger.values():
         assert row.pop("first_seen") == row.pop("indexed_at")
         del row["etag"]  # a folder's is made of the clock

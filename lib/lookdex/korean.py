@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+
+def colour_shown(name: str | None) -> str | None:
+    """'red' → '빨간색'; None for None and for a colour without a Korean name."""
+    words = COLOURS.get(name or "")
+    return words[0] if words else None
+
+
 CATEGORIES: dict[str, tuple[str, ...]] = {
     "top": ("상의", "티셔츠", "셔츠", "블라우스", "니트"),
     "outerwear": ("아우터", "외투", "재킷", "자켓", "코트"),

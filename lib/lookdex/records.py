@@ -85,6 +85,16 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True)
+class Swatch:
+    """A colour of a palette: CIE L*a*b* (D65; L* 0 … 100), and its share of the object's own pixels, 0 … 1."""
+
+    l: float  # noqa: E741
+    a: float
+    b: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRef:
     """One photo to index: a key relative to the source, what the listing said of it, and its products."""
 
@@ -130,6 +140,11 @@ class ShardReport:
     worker: str  # host:pid
 
 
+# Raised when the code itself would give other rows, so that the next night indexes every photo again.
+# 2: colours are named from the object's own pixels, and a palette is kept.
+RECIPE_FORMAT = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """All that decides the rows. Its digest is in every `images` row, so a changed model is a change the plan sees."""
@@ -145,7 +160,7 @@ class Recipe:
     crop_pixels: int  # longer side of the stored crop
     max_bytes: int
     max_pixels: int
-    format: int = 1  # raised when the code itself would give other rows
+    format: int = RECIPE_FORMAT
 
     @property
     def digest(self) -> str:
@@ -283,6 +298,8 @@ IMAGES_SCHEMA = pa.schema(
     ]
 )
 
+PALETTE = pa.list_(pa.struct([(name, pa.float32()) for name in ("l", "a", "b", "share")]))  # of Swatch
+
 
 def items_schema(dim: int, product_columns: pa.Schema | None = None) -> pa.Schema:
     """The `items` table: one row per vector of `dim` float32, then the product columns of the catalogue."""
@@ -303,6 +320,7 @@ def items_schema(dim: int, product_columns: pa.Schema | None = None) -> pa.Schem
         ("height", pa.int32()),
         ("colour", pa.string()),
         ("colour_share", pa.float32()),
+        ("palette", PALETTE),
         ("vector", pa.list_(pa.float32(), dim)),
         ("crop", pa.binary()),
         ("run_id", pa.string()),

@@ -16,6 +16,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -236,10 +237,14 @@ def index_run(
 def index_payload(text: str) -> str:
     """What a worker runs: an `IndexTask` as JSON → its `ShardReport` as JSON."""
     task = codec.from_json(IndexTask, text.encode(), "a task")
-    if task.options.device == "cuda" and (address := _gpu_address()) is not None:
-        options = IndexOptions(f"cuda:{address}", task.options.batch, task.options.fetch_workers)
-        task = IndexTask(task.catalog, task.plan, task.shard_id, options)
-    return codec.to_json(run_task(task)).decode()
+    options = replace(task.options, device=task_device(task.options.device))
+    return codec.to_json(run_task(replace(task, options=options))).decode()
+
+
+def task_device(device: str) -> str:
+    """In a Spark task: 'cuda' as the GPU that Spark gave to this task, where it gave one; others as they are."""
+    address = _gpu_address() if device == "cuda" else None
+    return device if address is None else f"cuda:{address}"
 
 
 def _gpu_address() -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lookdex import boxes
 from lookdex.records import Box
-from lookdex.search.answer import Answer, FoundObject
+from lookdex.search.answer import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,29 +47,37 @@ class Tally:
 
 def judge(known: Sequence[KnownObject], answer: Answer, min_iou: float = 0.5) -> Tally:
     """One photo's tally. Each box is matched to at most one known object, those that overlap most first."""
+    found = {t: answer.objects[f] for t, f in matched(known, answer, min_iou).items()}
+    ranked = {t: [m.product_id for m in one.matches] for t, one in found.items()}
+    return Tally(
+        objects=len(known),
+        found=len(found),
+        right_first=sum(ids[:1] == [known[t].product_id] for t, ids in ranked.items()),
+        right_among=sum(known[t].product_id in ids for t, ids in ranked.items()),
+    )
+
+
+def matched(known: Sequence[KnownObject], answer: Answer, min_iou: float = 0.5) -> dict[int, int]:
+    """The number of the known object → the number of the answer's object that is it: of its category, with an IoU of
+    at least `min_iou`, those that overlap most first."""
+    placed = [f for f, found in enumerate(answer.objects) if found.box]
     overlaps = boxes.iou(
         boxes.as_array([truth.box for truth in known]),
         boxes.as_array([found.box for found in answer.objects if found.box]),
     )
     pairs = sorted(
         (
-            (float(overlaps[t, f]), t, f)
+            (float(overlaps[t, column]), t, f)
             for t, truth in enumerate(known)
-            for f, found in enumerate(answer.objects)
-            if found.label == truth.category
+            for column, f in enumerate(placed)
+            if answer.objects[f].label == truth.category
         ),
         key=lambda pair: -pair[0],
     )
-    match: dict[int, FoundObject] = {}
+    match: dict[int, int] = {}
     used: set[int] = set()
     for overlap, t, f in pairs:
         if overlap >= min_iou and t not in match and f not in used:
-            match[t] = answer.objects[f]
+            match[t] = f
             used.add(f)
-    ranked = {t: [m.product_id for m in found.matches] for t, found in match.items()}
-    return Tally(
-        objects=len(known),
-        found=len(match),
-        right_first=sum(ids[:1] == [known[t].product_id] for t, ids in ranked.items()),
-        right_among=sum(known[t].product_id in ids for t, ids in ranked.items()),
-    )
+    return match

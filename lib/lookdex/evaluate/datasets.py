@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from lookdex.categories import normalise
 from lookdex.errors import ConfigError
-from lookdex.evaluate.detection import Truth
+from lookdex.evaluate.records import Item, Stored, Truth
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One photo of one thing. box: what to cut out of it (x0, y0, x1, y1), or None for all of it."""
-
-    path: Path
-    label: str
-    group: str | None = None
-    box: tuple[int, int, int, int] | None = None
 
 
 def read_items(
@@ -32,23 +21,40 @@ def read_items(
 ) -> list[Item]:
     """A CSV or Parquet table with a column `image` (a file under `images`, with or without its suffix).
 
-    label, group: columns. Rows whose label is empty or one of `skip` are left out.
+    label, group: columns; several columns with commas between them make one label. Rows whose label is empty or one
+    of `skip` are left out.
 
     Raises:
         ConfigError: a column that is not there (names those that are), a photo that is not there.
     """
+    rows = read_table(table, ("image", *label.split(","), *([group] if group else [])))
+    find = Photos(images)
+    return [
+        Item(find(row["image"]), name, row[group] if group else None)
+        for row in rows
+        if (name := joined(row, label)) and name not in skip
+    ]
+
+
+def read_table(table: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a CSV or Parquet table as texts, "" for what is empty; at least one, with these columns.
+
+    Raises:
+        ConfigError: no rows, or a column that is not there (names those that are).
+    """
     rows = list(_rows(table))
     if not rows:
         raise ConfigError(f"{table} has no rows")
-    for column in ("image", label, *([group] if group else [])):
+    for column in columns:
         if column not in rows[0]:
             raise ConfigError(f"{table} has no column {column!r}; it has {', '.join(rows[0])}")
-    find = Photos(images)
-    return [
-        Item(find(row["image"]), row[label], row[group] if group else None)
-        for row in rows
-        if row[label] and row[label] not in skip
-    ]
+    return rows
+
+
+def joined(row: Mapping[str, object], columns: str) -> str:
+    """The values of one or more columns ("category,colour") as one label; "" where all are empty."""
+    values = ["" if row[column] is None else str(row[column]) for column in columns.split(",")]
+    return " / ".join(values) if any(values) else ""
 
 
 def read_folders(images: Path, skip: Sequence[str] = ()) -> list[Item]:
@@ -96,6 +102,28 @@ def read_deepfashion2(images: Path, annotations: Path) -> tuple[list[Item], list
             x0, y0, x1, y1 = (int(v) for v in thing["bounding_box"])
             sides[record["source"]].append(Item(images / f"{file.stem}.jpg", label, None, (x0, y0, x1, y1)))
     return sides["user"], sides["shop"]
+
+
+def read_lookbench(root: Path, label: str = "item_ID", image: str = "image") -> tuple[list[Item], list[Item]]:
+    """LookBench, one of its subsets: (queries, gallery) of the Parquet files `query*` and `gallery*` under `root`, as
+    its page on the hub lays them out; `noise*` joins the gallery.
+
+    label: the column whose value must agree (`item_ID`: the very item; `category`: LookBench's coarse measure;
+    `category,main_attribute,other_attributes`: its fine one). image: a column of structs {bytes, path}, or of bytes.
+    Photos stay in their files until they are embedded.
+
+    Raises:
+        ConfigError: no such files, a column that is not there.
+    """
+    sides: dict[str, list[Item]] = {"query": [], "gallery": [], "noise": []}
+    for name, items in sides.items():
+        for file in sorted(root.rglob(f"{name}*.parquet")):
+            items += _stored_items(file, image, label)
+    if not sides["query"] or not sides["gallery"]:
+        raise ConfigError(
+            f"{root} holds no LookBench: it needs query*.parquet and gallery*.parquet (name the folder of one subset)"
+        )
+    return sides["query"], sides["gallery"] + sides["noise"]
 
 
 def read_coco(path: Path) -> list[Truth]:
@@ -148,6 +176,25 @@ class Photos:
         if name not in self._by_stem:
             raise ConfigError(f"{self._folder} has no photo {name!r}")
         return self._by_stem[name]
+
+
+def _stored_items(file: Path, image: str, label: str) -> list[Item]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(file) as parquet:
+        names = parquet.schema_arrow.names
+        for column in (image, *label.split(",")):
+            if column not in names:
+                raise ConfigError(
+                    f"{file} has no column {column!r}; it has {', '.join(names)}: name yours with --image-column "
+                    "and --label"
+                )
+        return [
+            Item(Stored(file, group, row, image), name)
+            for group in range(parquet.num_row_groups)
+            for row, values in enumerate(parquet.read_row_group(group, label.split(",")).to_pylist())
+            if (name := joined(values, label))
+        ]
 
 
 def _rows(table: Path) -> Iterator[dict[str, str]]:

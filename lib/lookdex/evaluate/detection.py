@@ -1,47 +1,53 @@
-"""How well objects are found: average precision by the COCO protocol, and what the operating point gives."""
+"""How well objects are found: average precision by the COCO protocol, and what the product's own rules leave.
+
+COCO judges each category alone, and a coat over a shirt is two true boxes that nearly coincide. The product shows one
+object for one place (`boxes.distinct`), which is right for a shopper and wrong for AP: it costs some 3 points of AP50
+on street photos. So AP takes the boxes of a detector whose `nms_iou` is 1 (only boxes of one label suppress each
+other); what is found, and how many boxes are wrong, is counted on what the product's own recipe shows. Neither can be
+had from the other's boxes: a box that the one keeps may have suppressed one that the other would show.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lookdex import boxes
+from lookdex.evaluate.coco import average_precision
+from lookdex.evaluate.records import Truth
 from lookdex.records import Detection
 
 MIN_IOU = 0.5  # of a found object
-MAX_DETECTIONS = 100  # a photo, COCO's
-_SIZES = ("all", "small", "medium", "large")  # COCO's: below 32², below 96², above
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """One photo's objects. boxes: float (n, 4) x0, y0, x1, y1 in pixels. labels: n names.
-
-    crowd: n flags or (); a box over a heap of things, which neither counts as an object nor makes a box in it wrong.
-    """
-
-    image: str
-    width: int
-    height: int
-    boxes: np.ndarray
-    labels: tuple[str, ...]
-    crowd: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CategoryScore:
-    """ap, ap50: 0 … 1. found: share of its objects found at the operating point. precision: of its boxes there."""
+    """ap, ap50: 0 … 1. found: share of its objects found at the operating point. precision: of its boxes there.
+
+    curve: float64 (101,), the precision at IoU 0.5 for recalls of 0, 0.01 … 1.
+    """
 
     ap: float
     ap50: float
     found: float
     precision: float
     objects: int
+    curve: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoScore:
+    """One photo at the operating point: the boxes kept, and which objects and boxes found each other.
+
+    shown: the product's boxes, best first. right: for each of them, is it an object's (or within a crowd).
+    found: for each object of the truth, has it a box.
+    """
+
+    shown: tuple[Detection, ...]
+    right: tuple[bool, ...]
+    found: tuple[bool, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ class DetectionScore:
     """ap (IoU 0.50 … 0.95), ap50, ap75: means over the categories that occur. ap_by_size: None where none occurs.
 
     found: share of the objects with a box of their label, of at least `min_score` and IoU ≥ 0.5. wrong: boxes a photo
-    of at least `min_score` that are no object's.
+    of at least `min_score` that are no object's. by_photo: in the order of the truths.
     """
 
     ap: float
@@ -62,108 +68,82 @@ class DetectionScore:
     photos: int
     objects: int
     by_category: dict[str, CategoryScore]
+    by_photo: tuple[PhotoScore, ...]
 
 
 def score_detections(
-    truths: Sequence[Truth], detected: Sequence[Sequence[Detection]], min_score: float
+    truths: Sequence[Truth],
+    detected: Sequence[Sequence[Detection]],
+    min_score: float,
+    shown: Sequence[Sequence[Detection]] | None = None,
 ) -> DetectionScore:
-    """Compare detections, made at a low threshold, with the truth."""
+    """Compare detections with the truth.
+
+    detected: made at a low threshold and with nms_iou 1, for AP. shown: what the product's own recipe leaves of each
+    photo, for all that is counted at the operating point; None: those detected of at least `min_score`.
+    """
+    if shown is None:
+        shown = [[o for o in objects if o.score >= min_score] for objects in detected]
     labels = sorted({label for truth in truths for label in truth.labels})
-    ap, by_size, each = _coco(truths, detected, labels)
-    counts = {label: np.zeros(3, int) for label in labels}  # objects, found, boxes
+    precision = average_precision(truths, detected, labels)
+    counts = {label: np.zeros(3, int) for label in labels}  # objects, found, boxes that count
     stray = 0
-    for truth, objects in zip(truths, detected, strict=True):
-        kept = [o for o in objects if o.score >= min_score]
-        stray += sum(o.label not in counts for o in kept)
+    photos = []
+    for truth, objects in zip(truths, shown, strict=True):
+        photo = _judge(truth, tuple(sorted(objects, key=lambda o: -o.score)))
+        photos.append(photo)
+        real = _real(truth)
         for label in labels:
-            counts[label] += _at_point(truth, [o for o in kept if o.label == label], label)
-    objects, found, kept_boxes = np.sum(list(counts.values()), axis=0) if counts else np.zeros(3, int)
+            own = [i for i in real if truth.labels[i] == label]
+            right = [ok for o, ok in zip(photo.shown, photo.right, strict=True) if o.label == label]
+            found = sum(photo.found[i] for i in own)
+            counts[label] += len(own), found, found + right.count(False)
+        stray += sum(o.label not in counts for o in photo.shown)
+    objects_, found_, boxes_ = np.sum(list(counts.values()), axis=0) if counts else np.zeros(3, int)
+    each = precision.by_label
     return DetectionScore(
-        *ap,
-        ap_by_size=by_size,
-        found=_share(found, objects),
-        wrong=_share(kept_boxes - found + stray, len(truths)),
+        precision.ap, precision.ap50, precision.ap75,
+        ap_by_size=precision.by_size,
+        found=_share(found_, objects_),
+        wrong=_share(boxes_ - found_ + stray, len(truths)),
         min_score=min_score,
         photos=len(truths),
-        objects=int(objects),
+        objects=int(objects_),
         by_category={
-            label: CategoryScore(*each[label], _share(c[1], c[0]), _share(c[1], c[2]), int(c[0]))
+            label: CategoryScore(
+                each[label].ap, each[label].ap50, _share(c[1], c[0]), _share(c[1], c[2]), int(c[0]), each[label].curve
+            )
             for label, c in counts.items()
             if c[0]
         },
-    )
-
-
-def _at_point(truth: Truth, mine: Sequence[Detection], label: str) -> tuple[int, int, int]:
-    """(objects, found, boxes that count) of one label in one photo; best scores choose first."""
-    crowd = truth.crowd or (False,) * len(truth.labels)
-    own = [i for i, name in enumerate(truth.labels) if name == label and not crowd[i]]
-    heaps = [i for i, name in enumerate(truth.labels) if name == label and crowd[i]]
-    mine = sorted(mine, key=lambda o: -o.score)
-    corners = boxes.as_array([o.box for o in mine])
-    overlap = boxes.iou(corners, truth.boxes[own])
-    free, found, ignored = set(range(len(own))), 0, 0
-    for row, box in zip(overlap, corners, strict=True):
-        best = max(free, key=lambda i: row[i], default=None)
-        if best is not None and row[best] >= MIN_IOU:
-            free.discard(best)
-            found += 1
-        elif len(heaps):
-            shared = boxes.intersections(box[None].astype(np.float64), truth.boxes[heaps].astype(np.float64))
-            ignored += bool(shared.max() >= MIN_IOU * max(1.0, float((box[2:] - box[:2]).prod())))
-    return len(own), found, len(mine) - ignored
-
-
-def _coco(
-    truths: Sequence[Truth], detected: Sequence[Sequence[Detection]], labels: Sequence[str]
-) -> tuple[tuple[float, float, float], dict[str, float | None], dict[str, tuple[float, float]]]:
-    """((AP, AP50, AP75), AP by size, each label's (AP, AP50)) by pycocotools."""
-    from pycocotools.coco import COCO  # type: ignore[import-untyped]
-    from pycocotools.cocoeval import COCOeval  # type: ignore[import-untyped]
-
-    number = {label: i for i, label in enumerate(labels, 1)}
-    annotations: list[dict] = []
-    results: list[dict] = []
-    for image, (truth, objects) in enumerate(zip(truths, detected, strict=True), 1):
-        for i, (box, label) in enumerate(zip(truth.boxes.tolist(), truth.labels, strict=True)):
-            w, h = box[2] - box[0], box[3] - box[1]
-            annotations.append({
-                "id": len(annotations) + 1, "image_id": image, "category_id": number[label], "area": w * h,
-                "bbox": [box[0], box[1], w, h], "iscrowd": int(bool(truth.crowd) and truth.crowd[i]),
-            })  # fmt: skip
-        for o in objects:
-            if o.label in number:
-                box = [o.box.x0, o.box.y0, o.box.x1 - o.box.x0, o.box.y1 - o.box.y0]
-                results.append(
-                    {"image_id": image, "category_id": number[o.label], "bbox": box, "score": o.score}
-                )
-    if not annotations or not results:
-        return (0.0, 0.0, 0.0), dict.fromkeys(_SIZES[1:]), defaultdict(lambda: (0.0, 0.0))
-    with contextlib.redirect_stdout(io.StringIO()):  # it tells each of its steps
-        coco = COCO()
-        coco.dataset = {
-            "info": {},
-            "images": [{"id": i, "width": t.width, "height": t.height} for i, t in enumerate(truths, 1)],
-            "categories": [{"id": i, "name": label} for label, i in number.items()],
-            "annotations": annotations,
-        }
-        coco.createIndex()
-        run = COCOeval(coco, coco.loadRes(results), "bbox")
-        run.params.maxDets = [1, 10, MAX_DETECTIONS]
-        run.evaluate()
-        run.accumulate()
-    precision = run.eval["precision"][:, :, :, :, -1]  # IoU thresholds, recalls, labels, sizes; -1: no object
-    return (
-        (_mean(precision[..., 0]) or 0.0, _mean(precision[0, ..., 0]) or 0.0, _mean(precision[5, ..., 0]) or 0.0),
-        {name: _mean(precision[..., i]) for i, name in enumerate(_SIZES) if i},
-        {label: (_mean(precision[:, :, k, 0]) or 0.0, _mean(precision[0, :, k, 0]) or 0.0)
-         for k, label in enumerate(labels)},
+        by_photo=tuple(photos),
     )  # fmt: skip
 
 
-def _mean(values: np.ndarray) -> float | None:
-    kept = values[values > -1]
-    return float(kept.mean()) if kept.size else None
+def _judge(truth: Truth, shown: tuple[Detection, ...]) -> PhotoScore:
+    """Which boxes are objects'; best scores choose first, each the object of its label that it overlaps most."""
+    real = _real(truth)
+    heaps = [i for i in range(len(truth.labels)) if i not in real]
+    corners = boxes.as_array([o.box for o in shown]).astype(np.float64)
+    overlap = boxes.iou(corners, truth.boxes)
+    shared = boxes.intersections(corners, np.asarray(truth.boxes, np.float64))
+    free, right = set(real), []
+    for row, common, box, o in zip(overlap, shared, corners, shown, strict=True):
+        best = max((i for i in free if truth.labels[i] == o.label), key=lambda i: row[i], default=None)
+        if best is not None and row[best] >= MIN_IOU:
+            free.discard(best)
+            right.append(True)
+        else:
+            area = max(1.0, float((box[2:] - box[:2]).prod()))
+            right.append(any(truth.labels[i] == o.label and common[i] >= MIN_IOU * area for i in heaps))
+    return PhotoScore(
+        shown, tuple(right), tuple(i in real and i not in free for i in range(len(truth.labels)))
+    )
+
+
+def _real(truth: Truth) -> list[int]:
+    """Objects that are no crowd."""
+    return [i for i in range(len(truth.labels)) if not (truth.crowd and truth.crowd[i])]
 
 
 def _share(part: int, whole: int) -> float:

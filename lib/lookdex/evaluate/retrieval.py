@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +40,8 @@ class Retrieval:
     recall: for each k, the share of queries with at least one right item among the k nearest. mean_ap: the mean over
     queries of the average precision over the whole ranking. Both are over the `queries` that have a right item in the
     gallery at all; `unanswerable` counts the others. nearest: share of all queries, answerable or not, whose nearest
-    item has their label. confused: (label, the nearest item's label, how often), most frequent first.
+    item has their label. agreed: how often that is so, by label. confused: (label, the nearest item's label, how
+    often), most frequent first.
     """
 
     recall: dict[int, float]
@@ -50,6 +51,7 @@ class Retrieval:
     unanswerable: int
     gallery: int
     by_label: dict[str, tuple[float, int]]  # recall@1 and queries
+    agreed: dict[str, int]
     confused: tuple[tuple[str, str, int], ...]
 
 
@@ -60,37 +62,22 @@ def retrieve(queries: Labelled, gallery: Labelled | None = None) -> Retrieval:
     """
     alone = gallery is None
     gallery = gallery or queries
-    names: dict[str, int] = {}
-    asked = np.array([names.setdefault(label, len(names)) for label in queries.labels], np.int64)
-    held = np.array([names.setdefault(label, len(names)) for label in gallery.labels], np.int64)
-    apart = _groups(queries, gallery)
+    names, asked, held = _numbers(queries, gallery)
     n, m = len(asked), len(held)
     first = np.full(n, m, np.int64)  # rank of the first right item, from 0
     precision, right, nearest = np.zeros(n), np.zeros(n, np.int64), np.full(n, -1, np.int64)
-    block = max(1, _CELLS // max(m, 1))
-    for start in range(0, n, block):
-        rows = np.arange(start, min(start + block, n))
-        similar = queries.vectors[rows] @ gallery.vectors.T
-        out = np.zeros(similar.shape, bool)
-        if apart is not None:
-            out = apart[0][rows, None] == apart[1][None]
-        if alone:
-            out[np.arange(len(rows)), rows] = True
-        similar[out] = -np.inf
+    for rows, similar in _blocks(queries, gallery, alone):
         order = np.argsort(-similar, axis=1, kind="stable")
-        hits = (held[order] == asked[rows, None]) & ~np.take_along_axis(out, order, axis=1)
+        ranked_out = np.isneginf(np.take_along_axis(similar, order, axis=1))
+        hits = (held[order] == asked[rows, None]) & ~ranked_out
         right[rows] = hits.sum(axis=1)
         at = np.cumsum(hits, axis=1) / np.arange(1, m + 1)
         precision[rows] = (at * hits).sum(axis=1) / np.maximum(right[rows], 1)
         if m:
             first[rows] = np.where(right[rows] > 0, hits.argmax(axis=1), m)
-            best = order[:, 0]
-            nearest[rows] = np.where(out[np.arange(len(rows)), best], -1, held[best])
+            nearest[rows] = np.where(ranked_out[:, 0], -1, held[order[:, 0]])
     able = right > 0
-    label_of = list(names)
-    wrong = Counter(
-        (label_of[a], label_of[b]) for a, b in zip(asked, nearest, strict=True) if b >= 0 and a != b
-    )
+    taken = Counter((names[a], names[b]) for a, b in zip(asked, nearest, strict=True) if b >= 0)
     return Retrieval(
         recall={k: _mean(first[able] < k) for k in KS},
         mean_ap=_mean(precision[able]),
@@ -100,11 +87,51 @@ def retrieve(queries: Labelled, gallery: Labelled | None = None) -> Retrieval:
         gallery=m,
         by_label={
             label: (_mean(first[able & (asked == i)] < 1), int((able & (asked == i)).sum()))
-            for label, i in sorted(names.items())
+            for label, i in sorted(zip(names, range(len(names)), strict=True))
             if (able & (asked == i)).any()
         },
-        confused=tuple((a, b, count) for (a, b), count in wrong.most_common()),
+        agreed={label: taken[label, label] for label in sorted(names)},
+        confused=tuple((a, b, count) for (a, b), count in taken.most_common() if a != b),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A query whose nearest item is a wrong one. Items are numbers in the gallery, with their similarity (-1 … 1).
+
+    wrong: the nearest wrong items, nearest first. right: the nearest right one.
+    """
+
+    query: int
+    wrong: tuple[tuple[int, float], ...]
+    right: tuple[int, float]
+
+    @property
+    def margin(self) -> float:
+        """By how much the nearest item is more similar than any right one."""
+        return self.wrong[0][1] - self.right[1]
+
+
+def mistakes(
+    queries: Labelled, gallery: Labelled | None = None, limit: int = 8, shown: int = 5
+) -> list[Mistake]:
+    """The answerable queries whose nearest item is wrong by the largest margin, at most `limit`, worst first."""
+    alone = gallery is None
+    gallery = gallery or queries
+    _, asked, held = _numbers(queries, gallery)
+    found: list[Mistake] = []
+    for rows, similar in _blocks(queries, gallery, alone):
+        same = held[None] == asked[rows, None]
+        best_right = np.where(same, similar, -np.inf)
+        margin = np.where(same, -np.inf, similar).max(axis=1) - best_right.max(axis=1)
+        for row in np.flatnonzero(np.isfinite(margin) & (margin > 0)):
+            others = np.where(same[row], -np.inf, similar[row])
+            wrong = np.argsort(-others, kind="stable")[:shown]
+            right = int(best_right[row].argmax())
+            near = tuple((int(i), float(others[i])) for i in wrong if np.isfinite(others[i]))
+            found.append(Mistake(int(rows[row]), near, (right, float(similar[row, right]))))
+        found = sorted(found, key=lambda one: -one.margin)[:limit]
+    return found
 
 
 def interval(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
@@ -114,6 +141,29 @@ def interval(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _numbers(queries: Labelled, gallery: Labelled) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """(labels, each query's number among them, each item's)."""
+    names: dict[str, int] = {}
+    asked = np.array([names.setdefault(label, len(names)) for label in queries.labels], np.int64)
+    held = np.array([names.setdefault(label, len(names)) for label in gallery.labels], np.int64)
+    return list(names), asked, held
+
+
+def _blocks(queries: Labelled, gallery: Labelled, alone: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(numbers of some queries, their similarities to every item), -inf for an item that must not answer."""
+    apart = _groups(queries, gallery)
+    n, m = len(queries.vectors), len(gallery.vectors)
+    block = max(1, _CELLS // max(m, 1))
+    for start in range(0, n, block):
+        rows = np.arange(start, min(start + block, n))
+        similar = queries.vectors[rows] @ gallery.vectors.T
+        if apart is not None:
+            similar[apart[0][rows, None] == apart[1][None]] = -np.inf
+        if alone:
+            similar[np.arange(len(rows)), rows] = -np.inf
+        yield rows, similar
 
 
 def _groups(queries: Labelled, gallery: Labelled) -> tuple[np.ndarray, np.ndarray] | None:

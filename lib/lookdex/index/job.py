@@ -39,7 +39,7 @@ def run_task(task: IndexTask) -> ShardReport:
 
     catalog = store_at(task.catalog)
     shard = runs.load_shard(catalog, task.plan, task.shard_id)
-    detector, embedder = load_models(task.plan.recipe, task.options.device)
+    detector, embedder = load_models(task.plan.recipe, task.options.device, task.options.batch)
     tools = Tools(
         source=store_at(task.plan.source),
         catalog=catalog,
@@ -59,6 +59,6 @@ def store_at(uri: str) -> Store:
 
 
 @cache
-def load_models(recipe: Recipe, device: str) -> tuple[Detector, Embedder]:
+def load_models(recipe: Recipe, device: str, batch: int) -> tuple[Detector, Embedder]:
     """Both models of a recipe, once a process. Raises ModelNotFound, DeviceUnavailable, ConfigError."""
-    return loading.detector_of(recipe, device), loading.embedder_of(recipe, device)
+    return loading.detector_of(recipe, device), loading.embedder_of(recipe, device, batch)

@@ -81,7 +81,7 @@ class ShardWriter:
         self, photo: Photo, scope: Scope, found: Detection, tie: roles.Tie, vector: np.ndarray
     ) -> None:
         box, pixels = found.box, photo.pixels
-        name, share = colour.name_of(images.crop(pixels, box))
+        shown = colour.describe(pixels, box, found.label)
         whole = scope is Scope.IMAGE
         crop = pixels if whole else images.crop(pixels, box, self._recipe.crop_margin)
         # The whole photo is shown small, beside the crops of objects.
@@ -100,8 +100,9 @@ class ShardWriter:
                 **asdict(box),
                 "width": pixels.shape[1],
                 "height": pixels.shape[0],
-                "colour": name,
-                "colour_share": share,
+                "colour": shown.name,
+                "colour_share": shown.share,
+                "palette": [asdict(swatch) for swatch in shown.palette],
                 "vector": vector,
                 "crop": jpeg,
                 "run_id": self._run_id,

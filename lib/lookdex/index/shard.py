@@ -42,8 +42,8 @@ BATCH_PIXELS = 64_000_000  # a batch ends early when its photos have more pixels
 class Tools:
     """What a worker needs to index shards of one run.
 
-    batch: photos in one call of the detector, crops in one call of the embedder. On a CPU small ones are quicker:
-    13 ms a crop in eights, 22 in thirty-twos (the shipped models, one thread); a GPU wants more.
+    batch: photos in one call of the detector; the embedder gets all their crops and has a batch size of its own. On a
+    CPU small ones are quicker; a GPU wants more.
     """
 
     source: Store
@@ -199,19 +199,14 @@ def find_objects(photos: Sequence[Photo], tools: Tools) -> list[list[Detection]]
 def embed_all(
     photos: Sequence[Photo], found: Sequence[Sequence[Detection]], tools: Tools
 ) -> list[np.ndarray]:
-    """For each photo float32 (1 + objects, dim): the whole photo, then its objects. Photos share batches."""
+    """For each photo float32 (1 + objects, dim): the whole photo, then its objects."""
     crops: list[np.ndarray] = []
     for photo, detections in zip(photos, found, strict=True):
         crops.append(photo.pixels)
         crops += [images.crop(photo.pixels, d.box, tools.recipe.crop_margin) for d in detections]
     if not crops:
         return []
-    sizes = few_sizes(len(crops), tools.batch)
-    ends = np.cumsum(sizes)
-    parts = [
-        tools.embedder.embed_images(crops[end - size : end]) for size, end in zip(sizes, ends, strict=True)
-    ]
-    vectors = np.concatenate(parts)
+    vectors = tools.embedder.embed_images(crops)
     if vectors.shape != (len(crops), tools.embedder.dim) or not np.isfinite(vectors).all():
         raise LookdexError(
             f"embedder {tools.embedder.name}: {len(crops)} crops gave an array {vectors.shape} with "
@@ -219,13 +214,6 @@ def embed_all(
             f"{photos[-1].ref.key}; nothing of this shard is kept. Mend the model or its settings"
         )
     return np.split(vectors, np.cumsum([1 + len(detections) for detections in found])[:-1])
-
-
-def few_sizes(count: int, size: int) -> list[int]:
-    """`count` as full batches and powers of two: a model on oneDNN keeps memory for every batch size it has met."""
-    sizes = [size] * (count // size)
-    rest = count % size
-    return sizes + [1 << bit for bit in reversed(range(rest.bit_length())) if rest >> bit & 1]
 
 
 def _store(tools: Tools, shard: Shard, kind: str, path: Path, rows: int) -> StoredFile:

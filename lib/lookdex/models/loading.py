@@ -30,11 +30,15 @@ def detector_of(recipe: Recipe, device: str = "cpu") -> Detector:
     )
 
 
-def embedder_of(recipe: Recipe, device: str = "cpu") -> Embedder:
-    """Raises ModelNotFound, DeviceUnavailable, ConfigError."""
+def embedder_of(recipe: Recipe, device: str = "cpu", batch: int = 8) -> Embedder:
+    """batch: pictures that go through the model together; a model of your own chooses for itself.
+
+    Raises:
+        ModelNotFound, DeviceUnavailable, ConfigError.
+    """
     if is_custom(recipe.embedder):
         found: Embedder = factory_of(recipe.embedder)(device=device)
         return found
     from lookdex.models.embed import load_embedder
 
-    return load_embedder(recipe.embedder, device=device)
+    return load_embedder(recipe.embedder, device=device, batch=batch)

@@ -48,3 +48,10 @@ def fit(
     out = np.full((*canvas, 3), fill, np.uint8)
     out[top : top + h, left : left + w] = image
     return out, Placement(canvas, scale, left, top)
+
+
+def few_sizes(count: int, size: int) -> list[int]:
+    """`count` as full batches and powers of two: a model on oneDNN keeps memory for every batch size it has met."""
+    sizes = [size] * (count // size)
+    rest = count % size
+    return sizes + [1 << bit for bit in reversed(range(rest.bit_length())) if rest >> bit & 1]

@@ -130,13 +130,25 @@ def source_rows(catalog: Store, task: FragmentTask) -> Iterator[tuple[pa.Table, 
     source = tables.open_table(catalog, tables.ITEMS, task.carried_from)
     for start in range(0, len(ids), READ_ROWS):
         chunk = ids[start : start + READ_ROWS]
-        table = source.to_table(filter=f"_rowid IN ({','.join(map(str, chunk))})")
+        table = own_columns(source.to_table(filter=f"_rowid IN ({','.join(map(str, chunk))})"), plain)
         if table.num_rows != len(chunk):
             raise CorruptData(
                 f"{len(chunk)} rows were asked of version {task.carried_from} of {tables.ITEMS} and "
                 f"{table.num_rows} came; plan the night again."
             )
         yield table, True
+
+
+def own_columns(rows: pa.Table, plain: pa.Schema) -> pa.Table:
+    """`rows` with all columns of `plain`; one that the lookdex which wrote the rows did not keep is null."""
+    for field in plain:
+        at = rows.schema.get_field_index(field.name)
+        if at >= 0 and rows.schema.field(at).type == field.type:
+            continue
+        if at >= 0:  # the shop's own, from before lookdex had one of this name
+            rows = rows.remove_column(at)
+        rows = rows.append_column(field, pa.nulls(len(rows), field.type))
+    return rows
 
 
 def product_values(

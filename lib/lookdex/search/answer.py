@@ -14,7 +14,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from lookdex.records import Box, Recipe
+from lookdex import colour, korean
+from lookdex.records import Box, Recipe, Swatch
 
 FORMAT = 1  # of the JSON; raised when a field changes its meaning or goes
 
@@ -49,7 +50,9 @@ class Match:
 
     `similarity` is the cosine of the two vectors (-1 … 1), computed exactly whatever the index approximates;
     `distance` is 1 - similarity. `product_id` is None for a photo that is tied to no product. `box` holds
-    pixels of the photo `image_key`. `columns` are the product's (title, price, …).
+    pixels of the photo `image_key`. `columns` are the product's (title, price, …). `palette` is what the row's
+    object looks like in at most five colours, and `colour_similarity` (0 … 1) how alike that is to the lane's; ()
+    and None where a lane has no picture, or the release is of a lookdex that kept no palettes.
     """
 
     rank: int  # 1 is the most similar
@@ -63,6 +66,13 @@ class Match:
     box: Box
     columns: Mapping[str, Any] = field(default_factory=dict)
     crop: bytes | None = field(default=None, repr=False)  # JPEG, as the table keeps it
+    palette: tuple[Swatch, ...] = field(default=(), repr=False)
+    colour_similarity: float | None = None
+
+    @property
+    def colour_ko(self) -> str | None:
+        """`colour` in Korean."""
+        return korean.colour_shown(self.colour)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,8 @@ class FoundObject:
     """One lane of the query and its matches, each of another product.
 
     `box` holds pixels of the upright query photo; None for text and vectors. `exhausted`: the table holds
-    fewer products that fit than were asked for. `main`: the most prominent object of the photo.
+    fewer products that fit than were asked for. `main`: the most prominent object of the photo. `palette`: at most
+    five colours of the object's own pixels, largest share first; () for the whole photo, text and vectors.
     """
 
     kind: Kind
@@ -83,6 +94,12 @@ class FoundObject:
     main: bool = False
     crop: bytes | None = field(default=None, repr=False)  # JPEG of what was embedded
     text: str | None = None  # what was asked with, for Kind.TEXT
+    palette: tuple[Swatch, ...] = field(default=(), repr=False)
+
+    @property
+    def colour_ko(self) -> str | None:
+        """`colour` in Korean."""
+        return korean.colour_shown(self.colour)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +214,7 @@ def _cell(value: object) -> str:
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _fields(record: Models | Box) -> dict[str, Any]:
+def _fields(record: Models | Box | Swatch) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__slots__}
 
 
@@ -208,6 +225,8 @@ def _object(found: FoundObject, crops: bool) -> dict[str, Any]:
         "label": found.label,
         "score": found.score,
         "colour": found.colour,
+        "colour_ko": found.colour_ko,
+        "palette": _palette(found.palette),
         "main": found.main,
         "text": found.text,
         "exhausted": found.exhausted,
@@ -217,10 +236,16 @@ def _object(found: FoundObject, crops: bool) -> dict[str, Any]:
 
 
 def _match(match: Match, crops: bool) -> dict[str, Any]:
-    value = {name: getattr(match, name) for name in match.__slots__ if name not in ("box", "columns", "crop")}
-    value["box"] = _fields(match.box)
+    other = ("box", "columns", "crop", "palette")
+    value = {name: getattr(match, name) for name in match.__slots__ if name not in other}
+    value |= {"colour_ko": match.colour_ko, "palette": _palette(match.palette), "box": _fields(match.box)}
     value["columns"] = {name: _plain(v) for name, v in match.columns.items()}
     return value | ({"crop": _plain(match.crop)} if crops else {})
+
+
+def _palette(palette: tuple[Swatch, ...]) -> list[dict[str, Any]]:
+    """Each colour in L*a*b*, and as a screen shows it (`hex`), with its share."""
+    return [_fields(swatch) | {"hex": colour.hex_of(swatch)} for swatch in palette]
 
 
 def _plain(value: object) -> object:

@@ -20,7 +20,7 @@ import numpy as np
 from lookdex import boxes, colour, images, live
 from lookdex.errors import BadQuery, ReleaseNotFound
 from lookdex.records import Box, Detection, LiveEntry, Recipe, Release, Scope
-from lookdex.search.answer import Answer, FoundObject, Kind, Models
+from lookdex.search.answer import Answer, FoundObject, Kind, Match, Models
 from lookdex.search.encoders import Encoders, models_key
 from lookdex.search.grouping import Distinct
 from lookdex.search.opened import Opened, open_release
@@ -295,10 +295,10 @@ def _cut(pixels: np.ndarray, lane: FoundObject, margin: float) -> np.ndarray:
 
 
 def _described(lane: FoundObject, pixels: np.ndarray, part: np.ndarray, recipe: Recipe) -> FoundObject:
-    named = None
     if lane.kind is not Kind.IMAGE and lane.box is not None:
-        named = colour.name_of(images.crop(pixels, lane.box)).name
-    return replace(lane, colour=named, crop=images.encode_jpeg(part, recipe.crop_pixels))
+        shown = colour.describe(pixels, lane.box, lane.label)
+        lane = replace(lane, colour=shown.name, palette=shown.palette)
+    return replace(lane, crop=images.encode_jpeg(part, recipe.crop_pixels))
 
 
 def _rows(opened: Opened, scopes: Iterable[Scope], where: str | None) -> dict[Scope, str]:
@@ -325,8 +325,18 @@ def _ask(
     matches = opened.matches(vectors, distinct, crops=crops)
     clock.step("fetch")
     return tuple(
-        replace(lane.found, matches=own, exhausted=d.exhausted)
+        replace(lane.found, matches=_compared(lane.found, own), exhausted=d.exhausted)
         for lane, own, d in zip(lanes, matches, distinct, strict=True)
+    )
+
+
+def _compared(lane: FoundObject, matches: tuple[Match, ...]) -> tuple[Match, ...]:
+    """The matches, with how alike their colours are to the lane's, where both have any."""
+    return tuple(
+        replace(match, colour_similarity=round(colour.similarity(lane.palette, match.palette), 4))
+        if lane.palette and match.palette
+        else match
+        for match in matches
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from lookdex import tables
 from lookdex.errors import BadQuery
-from lookdex.records import Box, Release, Role, Scope
+from lookdex.records import PALETTE, Box, Release, Role, Scope, Swatch
 from lookdex.search.answer import Match
 from lookdex.search.filters import compile_filter
 from lookdex.search.grouping import Distinct, Hit, nearest_distinct
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FILTERABLE = ("product_id", "label", "colour", "score", "image_key")  # beside the product columns
 _FIXED = ("item_id", "product_id", "image_key", "label", "colour", "x0", "y0", "x1", "y1", "vector")
+_PALETTE = "palette"  # which a release of an older lookdex does not have
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ class Opened:
     def filterable(self) -> tuple[str, ...]:
         """The columns that a `where` may name."""
         return tuple(dict.fromkeys((*self.release.product_columns, *FILTERABLE)))
+
+    @property
+    def _has_palettes(self) -> bool:
+        schema = self.items.schema
+        return _PALETTE in schema.names and schema.field(_PALETTE).type == PALETTE
 
     def rows_of(self, scope: Scope, where: str | None) -> str:
         """The SQL of the rows that may answer. Raises BadQuery when `where` is no predicate on their columns."""
@@ -92,7 +98,8 @@ class Opened:
         )
 
     def _rows(self, row_ids: Sequence[int], crops: bool) -> dict[int, dict[str, Any]]:
-        columns = dict.fromkeys((*_FIXED, *self.release.product_columns, *(("crop",) if crops else ())))
+        kept = (*((_PALETTE,) if self._has_palettes else ()), *(("crop",) if crops else ()))
+        columns = dict.fromkeys((*_FIXED, *self.release.product_columns, *kept))
         table = self.items.to_table(
             columns=list(columns), filter=f"_rowid IN ({','.join(map(str, row_ids))})", with_row_id=True
         )
@@ -114,6 +121,9 @@ class Opened:
             box=Box(row["x0"], row["y0"], row["x1"], row["y1"]),
             columns={name: row[name] for name in self.release.product_columns},
             crop=row.get("crop"),
+            palette=tuple(Swatch(**swatch) for swatch in row.get(_PALETTE) or ())
+            if self._has_palettes
+            else (),
         )
 
     def crops(self, item_ids: Sequence[str]) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""What a step of the embedder's training sees: pairs of views of one thing, with labels and captions."""
+"""What lookdex-tiny's embedder sees: pairs of views of one thing, rendered and real, with labels and captions."""
 
 from __future__ import annotations
 
@@ -8,32 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from lookdex import korean
-from lookdex.records import CATEGORIES
+from lookdex import boxes, colour, korean
+from lookdex.records import CATEGORIES, Box
 from lookdex.sample import Product, make_product
 from lookdex.training import rendered, sources
 from lookdex.training.crops import Crops, Place
+from lookdex.training.embedder import Batch
 
-KOREAN = 0.25  # of the captions of rendered products
+KOREAN = 0.25  # of the captions with a colour
 LABELS = tuple(sources.LABEL_CATEGORY)
 # Names in captions where the label itself is not how people write it.
 _WORDS = {"Longsleeve": "long sleeve top", "Undershirt": "tank top", "Outwear": "jacket", "Body": "bodysuit"}
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """2n pictures: i and i + n show one thing.
-
-    pixels: uint8 (2n, size, size, 3). thing: int64 (2n,), equal for equal things. label: the garment
-    label's number, or -1. category: the category's number. weight: of the pair in the pair loss.
-    """
-
-    pixels: np.ndarray
-    thing: np.ndarray
-    label: np.ndarray
-    category: np.ndarray
-    weight: np.ndarray
-    captions: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +26,8 @@ class Mix:
     """How many pairs of each source are in a batch."""
 
     rendered: int = 12
-    garments: int = 5
-    street: int = 2
+    garments: int = 7
+    street: int = 3
     categories: int = 1  # rendered pairs come from so many categories: their neighbours are their negatives
 
 
@@ -68,6 +53,7 @@ class Pairs:
             for box, category, tag in zip(s.boxes, s.labels, s.tags, strict=True)
         ]
         self._products: dict[str, Product] = {}
+        self._colours: dict[Place, str] = {}
         self.refresh()
 
     def refresh(self) -> None:
@@ -110,8 +96,8 @@ class Pairs:
             thing.append(10_000_000 + int(i))
             label.append(LABELS.index(garment.label))
             category.append(CATEGORIES.index(garment.category))
-            weight.append(0.4)
-            captions.append(_words(garment.label))
+            weight.append(0.6)
+            captions.append(self._said(place, garment.category, _words(garment.label)))
         for i in self._rng.choice(len(self._street), self._mix.street, replace=False):
             place, name, tag = self._street[i]
             first.append(self._crops.draw(place, real=True, strength=0.7))
@@ -119,10 +105,10 @@ class Pairs:
             thing.append(20_000_000 + int(i))
             label.append(-1)
             category.append(CATEGORIES.index(name))
-            weight.append(0.4)
-            captions.append(tag if self._rng.random() < 0.7 else name)
+            weight.append(0.6)
+            captions.append(self._said(place, name, tag))
         return Batch(
-            np.stack([*first, *second]),
+            [*first, *second],
             np.array(thing * 2),
             np.array(label * 2),
             np.array(category * 2),
@@ -141,23 +127,38 @@ class Pairs:
         captions += in_korean(product.colour, product.category)
         return int(product_id[1:]), CATEGORIES.index(product.category), captions, catalogue, looks
 
-    def real_things(self) -> list[tuple[Place, int, int, int, str]]:
-        """(place, thing, garment label or -1, category, caption) of every real garment and street object."""
-        found = [
-            (
-                Place(g.path),
-                10_000_000 + i,
-                LABELS.index(g.label),
-                CATEGORIES.index(g.category),
-                _words(g.label),
-            )
-            for i, g in enumerate(self._garments)
-        ]
-        found += [
-            (place, 20_000_000 + i, -1, CATEGORIES.index(name), tag)
-            for i, (place, name, tag) in enumerate(self._street)
-        ]
+    def real_things(self) -> list[tuple[Place, int, int, int, list[str]]]:
+        """(place, thing, garment label or -1, category, captions) of every real garment and street object."""
+        found = []
+        for i, g in enumerate(self._garments):
+            place, name = Place(g.path), _words(g.label)
+            label, category = LABELS.index(g.label), CATEGORIES.index(g.category)
+            found.append((place, 10_000_000 + i, label, category, self._captions(place, g.category, name)))
+        for i, (place, name, tag) in enumerate(self._street):
+            captions = self._captions(place, name, tag)
+            found.append((place, 20_000_000 + i, -1, CATEGORIES.index(name), captions))
         return found
+
+    def _captions(self, place: Place, category: str, name: str) -> list[str]:
+        """All that a real thing may be called."""
+        colour = self._colour(place, category)
+        return [name, f"{colour} {name}", f"{colour} {category}", *in_korean(colour, category)]
+
+    def _colour(self, place: Place, category: str) -> str:
+        """A real thing's colour, by its own pixels."""
+        if place not in self._colours:
+            self._colours[place] = _colour_of(place, category)
+        return self._colours[place]
+
+    def _said(self, place: Place, category: str, name: str) -> str:
+        """A caption of a real thing: what it is called, mostly with its colour where that can be told."""
+        if self._rng.random() < 0.3:
+            return name if self._rng.random() < 0.7 else category
+        colour = self._colour(place, category)
+        said = in_korean(colour, category)
+        if said and self._rng.random() < KOREAN:
+            return said[self._rng.integers(len(said))]
+        return f"{colour} {name if self._rng.random() < 0.6 else category}"
 
     def _some_products(self) -> list[str]:
         rng = self._rng
@@ -197,6 +198,14 @@ class Pairs:
             return product.title.lower()
         noun = product.category if kind < 0.7 else product.cut.style.lower()
         return f"{product.colour} {noun}"
+
+
+def _colour_of(place: Place, category: str) -> str:
+    image = sources.read(place.path)
+    height, width = image.shape[:2]
+    whole = Box(0, 0, width, height)
+    box = whole if place.box is None else boxes.clip(Box(*(round(v) for v in place.box)), width, height)
+    return colour.describe(image, box, category).name
 
 
 def in_korean(colour: str, category: str) -> list[str]:

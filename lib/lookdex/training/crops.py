@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +10,14 @@ import cv2
 import numpy as np
 
 from lookdex import boxes as geometry
+from lookdex.models.pixels import Canvas, choose_canvas, fit
 from lookdex.records import Box
+from lookdex.training import views
 from lookdex.training.augment import recolour
 from lookdex.training.sources import read
 
 KEPT_AROUND = 0.3  # of the longer side: room for jitter and margin
-KEPT_PIXELS = 320
+KEPT_PIXELS = 352
 # How far a detector's box is off, as a share of the object's side: mostly a little, for a third of them a lot.
 TIGHT, LOOSE = 0.035, 0.11
 
@@ -33,35 +36,69 @@ class Place:
 
 
 class Crops:
-    """Cuts objects out of photos; keeps the small pictures it has cut, as JPEG, in memory."""
+    """Cuts objects out of photos; keeps the small pictures it has cut, as JPEG, in memory.
 
-    def __init__(self, margin: float, size: int, rng: np.random.Generator) -> None:
-        self.margin, self.size, self._rng = margin, size, rng
+    canvases: (height, width) of the pictures that it draws, each on the one where it is largest. `scale` makes them
+    smaller: fewer pixels, quicker steps.
+    """
+
+    def __init__(
+        self, margin: float, canvases: Sequence[Canvas], rng: np.random.Generator, scale: float = 1.0
+    ) -> None:
+        self.margin, self.scale, self._full, self._rng = margin, scale, tuple(canvases), rng
         self._kept: dict[Place, tuple[np.ndarray, Box]] = {}
+        self._masks: dict[Place, np.ndarray | None] = {}
+
+    @property
+    def canvases(self) -> list[Canvas]:
+        return [(round(h * self.scale / 8) * 8, round(w * self.scale / 8) * 8) for h, w in self._full]
 
     def draw(self, place: Place, *, real: bool, strength: float = 0.8) -> np.ndarray:
-        """A random view of an object: uint8 (size, size, 3), letterboxed on white."""
-        image, box = self._region(place)
+        """A random view of an object: uint8 (*canvas, 3), letterboxed on white."""
         rng = self._rng
-        loose = LOOSE if rng.random() < 0.35 else TIGHT
-        spread = loose * np.array([box.x1 - box.x0, box.y1 - box.y0] * 2)
-        x0, y0, x1, y1 = np.array([box.x0, box.y0, box.x1, box.y1]) + rng.normal(0, 1, 4) * spread
-        if real and place.box is None:  # a garment fills its photo: take a part of it
-            w, h = x1 - x0, y1 - y0
-            cut = rng.uniform(0, 0.14, 4) * (w, h, -w, -h)
-            x0, y0, x1, y1 = np.array([x0, y0, x1, y1]) + cut
-        height, width = image.shape[:2]
-        jittered = geometry.clip(Box(round(x0), round(y0), round(x1), round(y1)), width, height)
-        whole = Box(0, 0, width, height)
-        near = (
-            whole if place.box is None and not real else geometry.expand(jittered, self.margin, width, height)
-        )
-        picture = image[near.y0 : near.y1, near.x0 : near.x1]
+        picture = self._garment(place) if real and place.box is None else self._object(place, real)
+        if real and rng.random() < 0.4:
+            picture = views.seen_from_aside(picture, rng, 0.1)
         if real and rng.random() < 0.5:
             picture = _turned(picture, float(rng.normal(0, 7)))
         if rng.random() < 0.5:
             picture = picture[:, ::-1]
-        return recolour(letterbox(picture, self.size), rng, strength)
+        if rng.random() < 0.12:
+            picture = views.hide_some(picture, rng)
+        canvas = choose_canvas(picture.shape, self.canvases)
+        return recolour(fit(picture, canvas, 255, centred=True)[0], rng, strength)
+
+    def _object(self, place: Place, real: bool) -> np.ndarray:
+        """As the index cuts it out, by a box that is a little off."""
+        image, box = self._region(place)
+        height, width = image.shape[:2]
+        if place.box is None and not real:
+            return image
+        loose = LOOSE if self._rng.random() < 0.35 else TIGHT
+        spread = loose * np.array([box.x1 - box.x0, box.y1 - box.y0] * 2)
+        corners = np.array([box.x0, box.y0, box.x1, box.y1]) + self._rng.normal(0, 1, 4) * spread
+        x0, y0, x1, y1 = (round(float(v)) for v in corners)
+        near = geometry.expand(geometry.clip(Box(x0, y0, x1, y1), width, height), self.margin, width, height)
+        return image[near.y0 : near.y1, near.x0 : near.x1]
+
+    def _garment(self, place: Place) -> np.ndarray:
+        """A garment that fills its photo: a part of it, sometimes on another ground."""
+        image, _ = self._region(place)
+        rng = self._rng
+        if rng.random() < 0.4:
+            if place not in self._masks:
+                self._masks[place] = views.thing_mask(image)
+            mask = self._masks[place]
+            if mask is not None:
+                image = views.swap_ground(image, mask, self._ground(image))
+        return views.part_of(image, rng, 0.55) if rng.random() < 0.7 else image
+
+    def _ground(self, image: np.ndarray) -> np.ndarray:
+        """A plain ground, or some other photo."""
+        if self._rng.random() < 0.5 or len(self._kept) < 50:
+            return views.plain_ground(image, self._rng)
+        places = list(self._kept)
+        return self._region(places[self._rng.integers(len(places))])[0]
 
     def _region(self, place: Place) -> tuple[np.ndarray, Box]:
         if place not in self._kept:
@@ -84,13 +121,6 @@ class Crops:
             self._kept[place] = data, Box(*inner)
         data, box = self._kept[place]
         return cv2.cvtColor(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB), box
-
-
-def letterbox(image: np.ndarray, size: int) -> np.ndarray:
-    """As the embedder's own preprocessing does it."""
-    from lookdex.models.pixels import fit
-
-    return fit(image, (size, size), 255, centred=True)[0]
 
 
 def cut(image: np.ndarray, box: np.ndarray, margin: float) -> np.ndarray:

@@ -1,233 +1,160 @@
-"""Train the shipped embedder: an open_clip model whose image tower is EfficientNet-Lite0.
-
-Three losses together: pairs (two views of one product are nearer than any other thing, with a memory
-of earlier batches as further things), classes (the garment labels and the categories, by a cosine
-classifier), and captions (CLIP's, where several pictures may share a caption).
-"""
+"""The loop that trains an embedder: any open_clip model, on batches from anywhere."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
-import open_clip
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lookdex.models.fcos import MEAN, STD, TRUNK
-from lookdex.records import CATEGORIES
-from lookdex.training.batches import LABELS, Batch, Mix, Pairs
-from lookdex.training.crops import Crops
-from lookdex.training.loop import (
-    Average,
-    Run,
-    freeze_early,
-    freeze_statistics,
-    imagenet_trunk,
-    load_start,
-    one_cycle,
-    write,
-)
-from lookdex.training.measure_embedder import report
+from lookdex.models.device import open_device
+from lookdex.training.loop import Average, Run, freeze_statistics, one_cycle
+from lookdex.training.losses import Heads, Memory, caption_loss, pair_loss
+from lookdex.training.tower import Tower
 
-SIZE, DIM, MARGIN, CONTEXT = 224, 256, 0.05, 20
-TRAIN_SIZE = 160  # half again as many pictures in the same time; a little larger afterwards does no harm
-WEIGHTS = "open_clip_model.safetensors"
-CONFIG = {
-    "model_cfg": {
-        "embed_dim": DIM,
-        "vision_cfg": {
-            "timm_model_name": TRUNK,
-            "timm_model_pretrained": False,
-            "timm_pool": "",
-            "timm_proj": "linear",
-            "image_size": SIZE,
-        },
-        "text_cfg": {"context_length": CONTEXT, "vocab_size": 49408, "width": 64, "heads": 4, "layers": 2},
-        "custom_text": True,
-    },
-    "preprocess_cfg": {
-        "size": SIZE,
-        "mean": list(MEAN),
-        "std": list(STD),
-        "interpolation": "bicubic",
-        "resize_mode": "longest",
-        "fill_color": 255,
-    },
-    "lookdex_cfg": {"crop_margin": MARGIN, "lower_case": True},
-}
+STILL = 60  # steps: until then vectors move too fast to remember
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """out: where the model goes. run: checkpoints and curves. minutes: of training time.
+class Batch:
+    """2n pictures: i and i + n show one thing.
 
-    start: the folder of a trained model to go on from; None starts from ImageNet's weights.
+    pictures: 2n uint8 (height, width, 3), of few shapes. thing: int64 (2n,), equal for equal things. label, category:
+    int64 (2n,), a class's number or -1. weight: float32 (2n,), of the pair in the pair loss. captions: 2n, "" for none.
     """
 
-    out: Path
-    run: Path
-    data: Path
-    rendered: Path
-    rendered_seed: int
-    held: Path
+    pictures: list[np.ndarray]
+    thing: np.ndarray
+    label: np.ndarray
+    category: np.ndarray
+    weight: np.ndarray
+    captions: list[str]
+
+
+class Source(Protocol):
+    """Where batches come from. `refresh` is called now and then: there may be more to draw from."""
+
+    def batch(self, progress: float) -> Batch: ...
+
+    def refresh(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """minutes: of training time. rate: peak learning rate. export_every: seconds between exports on the way.
+
+    device: cpu, cuda or cuda:N; on a GPU in mixed precision. resume: go on from the run's checkpoint.
+    """
+
     minutes: float = 45
     rate: float = 1.2e-3
     export_every: float = 1200
+    device: str = "cpu"
     resume: bool = False
     seed: int = 0
-    start: Path | None = None
+    average: float = 0.98  # decay of the moving average of the weights, which is what is exported
 
 
-class Heads(nn.Module):
-    """What only the training needs: classifiers and temperatures."""
+@dataclass(slots=True)
+class Trainee:
+    """What is trained. groups: (parameters, their share of the learning rate). tokenizer: None without a text tower.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.labels = nn.Parameter(torch.randn(len(LABELS), DIM) * 0.02)
-        self.categories = nn.Parameter(torch.randn(len(CATEGORIES), DIM) * 0.02)
-        self.scale = nn.Parameter(torch.tensor(2.7))  # exp: 15
+    words: bool (vocabulary,) or None; marks the tokens that captions had.
+    """
 
-    def classes(self, z: Tensor, batch: Batch) -> Tensor:
-        """Cross-entropy over the garment labels (where there is one) and over the categories."""
-        label, category = torch.from_numpy(batch.label), torch.from_numpy(batch.category)
-        scale = self.scale.exp().clamp(max=40)
-        loss = 0.5 * F.cross_entropy(scale * z @ F.normalize(self.categories, dim=1).T, category)
-        known = label >= 0
-        if known.any():
-            loss = loss + F.cross_entropy(
-                scale * z[known] @ F.normalize(self.labels, dim=1).T, label[known], label_smoothing=0.05
-            )
-        return loss
+    model: nn.Module
+    tower: Tower
+    heads: Heads
+    tokenizer: Callable[[list[str]], Tensor] | None
+    groups: Sequence[tuple[list[nn.Parameter], float]]
+    words: Tensor | None = None
 
+    def states(self) -> dict[str, Any]:
+        return {"model": self.model.state_dict(), "heads": self.heads.state_dict(), "words": self.words}
 
-class Memory:
-    """The vectors of the last batches: more things to be far from, at no cost (Wang et al., XBM, 2020)."""
-
-    def __init__(self, size: int = 4096) -> None:
-        self._size = size
-        self.vectors, self.things = torch.zeros(0, DIM), torch.zeros(0, dtype=torch.int64)
-
-    def add(self, vectors: Tensor, things: Tensor) -> None:
-        self.vectors = torch.cat([vectors.detach(), self.vectors])[: self._size]
-        self.things = torch.cat([things, self.things])[: self._size]
+    def load(self, states: dict[str, Any]) -> None:
+        self.model.load_state_dict(states["model"])
+        self.heads.load_state_dict(states["heads"])
+        self.words = states["words"]
 
 
-def pair_loss(z: Tensor, batch: Batch, memory: Memory, temperature: float = 0.07) -> Tensor:
-    """InfoNCE: each view finds the other view of its thing among the batch and the memory."""
-    n = len(z) // 2
-    thing = torch.from_numpy(batch.thing)
-    everything, things = torch.cat([z, memory.vectors]), torch.cat([thing, memory.things])
-    logits = z @ everything.T / temperature
-    partner = (torch.arange(2 * n) + n) % (2 * n)
-    same = thing[:, None] == things[None, :]
-    same[torch.arange(2 * n), partner] = False  # the one that counts; the same thing elsewhere does not
-    each = F.cross_entropy(logits.masked_fill(same, -1e4), partner, reduction="none")
-    weight = torch.from_numpy(batch.weight)
-    return (each * weight).sum() / weight.sum()
+def fit(
+    trainee: Trainee, source: Source, run: Run, options: Options, halfway: Callable[[dict[str, Tensor]], None]
+) -> dict[str, Tensor]:
+    """Train until the run's clock ends; returns the averaged weights, which `halfway` also gets now and then.
 
-
-def caption_loss(z: Tensor, texts: Tensor, which: Tensor, scale: Tensor) -> Tensor:
-    """CLIP's loss over distinct captions `texts` (m, dim); picture i has caption which[i]."""
-    logits = scale * z @ texts.T
-    to_text = F.cross_entropy(logits, which)
-    own = F.one_hot(which, len(texts)).float()
-    to_image = -(F.log_softmax(logits, dim=0) * own / own.sum(0)).sum(0).mean()
-    return (to_text + to_image) / 2
-
-
-def train(settings: Settings) -> None:
-    torch.set_num_threads(1)
-    torch.manual_seed(settings.seed)
-    run = Run(settings.run, settings.minutes)
-    rng = np.random.default_rng(settings.seed)
-    crops = Crops(MARGIN, TRAIN_SIZE, rng)
-    pairs = Pairs(settings.data, settings.rendered, settings.rendered_seed, crops, Mix(), rng)
-    print(f"{len(pairs)} rendered products", flush=True)
-    settings.out.mkdir(parents=True, exist_ok=True)
-    (settings.out / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=1) + "\n")
-    schema = f"local-dir:{settings.out}"
-    tokenizer = open_clip.get_tokenizer(schema)
-    model, heads, memory = open_clip.create_model(schema, load_weights=False), Heads(), Memory()
-    words = torch.zeros(49408, dtype=torch.bool)
-    if settings.start:
-        load_start(model, settings.start / WEIGHTS)
-        words = model.text.token_embedding.weight.detach().ne(0).any(dim=1)
-    else:
-        imagenet_trunk(model.visual.trunk)
-        nn.init.normal_(model.visual.head.proj.weight, std=1280**-0.5)
-    freeze_early(model.visual.trunk)
-    model = model.to(memory_format=torch.channels_last)
-    trunk = [p for p in model.visual.trunk.parameters() if p.requires_grad]
-    new = [*model.visual.head.parameters(), *model.text.parameters(), model.logit_scale, *heads.parameters()]
+    Raises:
+        FloatingPointError: a loss is not finite.
+        DeviceUnavailable: a GPU that is not there.
+    """
+    device = open_device(options.device)
+    mixed = device.type == "cuda"
+    learning = [p for parameters, _ in trainee.groups for p in parameters]
     optimizer = torch.optim.AdamW(
-        [{"params": trunk, "share": 0.35}, {"params": new, "share": 1.0}], lr=settings.rate, weight_decay=0.02
-    )
-    average = Average(model, 0.98)
-    states = run.resume() if settings.resume else None
-    if states:
-        model.load_state_dict(states["model"])
-        heads.load_state_dict(states["heads"])
+        [{"params": parameters, "share": share} for parameters, share in trainee.groups],
+        lr=options.rate, weight_decay=0.02,
+    )  # fmt: skip
+    scaler = torch.amp.GradScaler(device.type, enabled=mixed)
+    average = Average(trainee.model, options.average)
+    memory = Memory(trainee.heads.labels.shape[1], device=device)
+    if options.resume and (states := run.resume()):
+        trainee.load(states)
         optimizer.load_state_dict(states["optimizer"])
-        average.values, words = states["average"], states["words"]
+        average.values = states["average"]
     exported = run.seconds
 
     def save() -> None:
-        run.save(
-            model=model.state_dict(), heads=heads.state_dict(), optimizer=optimizer.state_dict(),
-            average=average.values, words=words,
-        )  # fmt: skip
+        run.save(**trainee.states(), optimizer=optimizer.state_dict(), average=average.values)
 
-    mean, std = torch.tensor(MEAN).view(1, 3, 1, 1), torch.tensor(STD).view(1, 3, 1, 1)
     while run.progress < 1:
-        model.train()
-        freeze_statistics(model)
-        batch = pairs.batch()
-        pixels = (torch.from_numpy(batch.pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std
-        z = F.normalize(model.encode_image(pixels), dim=1)
-        captions = sorted(set(batch.captions))
-        tokens = tokenizer(captions)
-        words[tokens.flatten()] = True
-        texts = F.normalize(model.encode_text(tokens), dim=1)
-        which = torch.tensor([captions.index(caption) for caption in batch.captions])
-        losses = {
-            "pairs": pair_loss(z, batch, memory),
-            "classes": heads.classes(z, batch),
-            "captions": 0.5 * caption_loss(z, texts, which, model.logit_scale.exp().clamp(max=50)),
-        }
+        trainee.model.train()
+        freeze_statistics(trainee.model)
+        batch = source.batch(run.progress)
+        thing, weight = (torch.from_numpy(v).to(device) for v in (batch.thing, batch.weight))
+        label, category = (torch.from_numpy(v).to(device) for v in (batch.label, batch.category))
+        with torch.autocast(device.type, dtype=torch.float16, enabled=mixed):
+            z = trainee.tower(batch.pictures)
+            losses = {
+                "pairs": pair_loss(z, thing, weight, memory),
+                "classes": trainee.heads.classes(z, label, category),
+            }
+            if trainee.tokenizer is not None and any(batch.captions):
+                losses["captions"] = 0.5 * _said(trainee, z, batch.captions, device)
         optimizer.zero_grad(set_to_none=True)
-        sum(losses.values()).backward()
-        nn.utils.clip_grad_norm_([*trunk, *new], 5.0)
+        total: Tensor = torch.stack(list(losses.values())).sum()
+        scaler.scale(total).backward()
+        scaler.unscale_(optimizer)
+        nn.utils.clip_grad_norm_(learning, 5.0)
         for group in optimizer.param_groups:
-            group["lr"] = settings.rate * group["share"] * one_cycle(run.progress)
-        optimizer.step()
-        if run.step > 60:  # early vectors move too fast to remember
-            n = Mix().rendered
-            half = len(z) // 2
-            rows = torch.cat([torch.arange(n), torch.arange(half, half + n)])
-            memory.add(z[rows], torch.from_numpy(batch.thing)[rows])
+            group["lr"] = options.rate * group["share"] * one_cycle(run.progress)
+        scaler.step(optimizer)
+        scaler.update()
+        if run.step > STILL:
+            memory.add(z, thing)
         run.advance(len(z), {k: float(v.detach()) for k, v in losses.items()})
-        average.update(model, run.step)
+        average.update(trainee.model, run.step)
         if run.due(120):
             save()
-            pairs.refresh()
-        if run.seconds - exported > settings.export_every:
+            source.refresh()
+        if run.seconds - exported > options.export_every:
             exported = run.seconds
-            export(average.values, words, settings.out)
-            report(settings.out, settings.data, settings.held, run, MARGIN, looks=40, garments=200)
+            halfway(average.values)
     save()
-    export(average.values, words, settings.out)
-    report(settings.out, settings.data, settings.held, run, MARGIN, looks=1000, garments=400)
+    return average.values
 
 
-def export(values: dict[str, Tensor], words: Tensor, out: Path) -> None:
-    """Write weights in float16; words that no caption had become zeros (neutral, and they pack well)."""
-    tensors = {k: (v.half() if v.is_floating_point() else v).contiguous().clone() for k, v in values.items()}
-    for name in tensors:
-        if name.endswith("token_embedding.weight"):
-            tensors[name][~words] = 0
-    tensors = {k: v for k, v in tensors.items() if not k.endswith("num_batches_tracked")}
-    write(tensors, out / WEIGHTS)
+def _said(trainee: Trainee, z: Tensor, captions: Sequence[str], device: torch.device) -> Tensor:
+    """The loss of the pictures that have a caption."""
+    assert trainee.tokenizer is not None
+    distinct = sorted(set(filter(None, captions)))
+    tokens = trainee.tokenizer(distinct)
+    if trainee.words is not None:
+        trainee.words[tokens.flatten()] = True
+    texts = F.normalize(trainee.model.encode_text(tokens.to(device)).float(), dim=1)
+    told = torch.tensor([i for i, caption in enumerate(captions) if caption], device=device)
+    which = torch.tensor([distinct.index(caption) for caption in captions if caption], device=device)
+    return caption_loss(z[told], texts, which, trainee.model.logit_scale.exp().clamp(max=50))

@@ -1,0 +1,140 @@
+"""The questions of an end-to-end evaluation, put to a catalogue through the real query function."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from lookdex import tables
+from lookdex.categories import normalise
+from lookdex.errors import BadQuery, ConfigError
+from lookdex.evaluate.datasets import Photos, read_table
+from lookdex.evaluate.lanes import Asked, Outcome, outcomes
+from lookdex.evaluate.work import Advance
+from lookdex.records import Box, Release
+from lookdex.search.photo import Limits, read_photo
+from lookdex.storage import Store
+
+if TYPE_CHECKING:
+    from lookdex.search.catalog import Catalog
+
+CORNERS = ("x0", "y0", "x1", "y1")
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPhoto:
+    path: Path
+    objects: tuple[Asked, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskTask:
+    """catalog: URI. release: its id; every part of the work asks the same one. k: products a lane."""
+
+    photos: tuple[AskedPhoto, ...]
+    catalog: str
+    release: str
+    k: int
+    device: str
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def part(self, start: int, stop: int) -> Self:
+        return replace(self, photos=self.photos[start:stop])
+
+
+@dataclass(frozen=True, slots=True)
+class AskResult:
+    outcomes: tuple[Outcome, ...]
+    unreadable: tuple[str, ...]  # photos
+
+
+def ask(task: AskTask, advance: Advance = lambda done: None) -> AskResult:
+    """Ask with each photo, and with the true box of each of its objects that has one."""
+    catalog = catalog_at(task.catalog, task.release, task.device)
+    told: list[Outcome] = []
+    unreadable = []
+    for done, photo in enumerate(task.photos, start=1):
+        try:
+            pixels = read_photo(photo.path, Limits.of(catalog.release.recipe))
+        except BadQuery:
+            unreadable.append(str(photo.path))
+        else:
+            answer = catalog.search(pixels, k=task.k, crops=False)
+            drawn = [
+                catalog.search(pixels, k=task.k, box=one.box, crops=False).objects[0] if one.box else None
+                for one in photo.objects
+            ]
+            told += outcomes(photo.objects, answer, drawn)
+        advance(done)
+    return AskResult(tuple(told), tuple(unreadable))
+
+
+@lru_cache(maxsize=2)
+def catalog_at(uri: str, release: str, device: str) -> Catalog:
+    """Opened once a process; its models are loaded at the first question."""
+    from lookdex.search.catalog import open_catalog
+
+    return open_catalog(uri, release=release, device=device)
+
+
+def products_of(catalog: Store, release: Release) -> set[str]:
+    """The ids of the products that the release can answer with."""
+    column = tables.open_table(catalog, tables.ITEMS, release.items_version).to_table(columns=["product_id"])
+    return {value for value in column["product_id"].unique().to_pylist() if value is not None}
+
+
+def read_queries(table: Path, images: Path | None = None) -> list[AskedPhoto]:
+    """A CSV or Parquet table: image (below `images`, default: the table's own folder), product_id, category, and,
+    where they are known, x0, y0, x1, y1 in pixels of the upright photo; a photo with several objects has several rows.
+
+    What `lookdex sample` writes as truth.parquet is one: of its rows, the looks are asked with.
+
+    Raises:
+        ConfigError: columns, values or photos that are not there.
+    """
+    head = read_table(table, ())[0]
+    image = "image" if "image" in head or "image_key" not in head else "image_key"
+    boxed = all(name in head for name in CORNERS)
+    rows = read_table(table, (image, "product_id", "category"))
+    rows = [row for row in rows if row.get("kind", "look") == "look"]
+    if not rows:
+        raise ConfigError(f"{table} has no row to ask with: of its kinds, only 'look' is")
+    find = Photos(images or table.parent)
+    objects: dict[Path, list[Asked]] = defaultdict(list)
+    for row in rows:
+        if not (row[image] and row["product_id"] and row["category"]):
+            raise ConfigError(f"{table}: a row lacks its photo, its product or its category: {row}")
+        box = _box(row, table) if boxed else None
+        path = find(row[image])
+        objects[path].append(Asked(str(path), row["product_id"], normalise(row["category"]) or "", box))
+    return [AskedPhoto(path, tuple(own)) for path, own in sorted(objects.items())]
+
+
+def known_only(photos: Sequence[AskedPhoto], products: set[str]) -> tuple[list[AskedPhoto], list[str]]:
+    """(the photos with those objects that the products hold, the ids that they do not hold)."""
+    kept = [replace(p, objects=tuple(o for o in p.objects if o.product_id in products)) for p in photos]
+    strange = {o.product_id for p in photos for o in p.objects} - products
+    return [photo for photo in kept if photo.objects], sorted(strange)
+
+
+def release_of(catalog: Store, release: str | None) -> Release:
+    """The release to ask: by its id, or the live one. Raises ReleaseNotFound."""
+    from lookdex.search.catalog import open_catalog
+
+    return open_catalog(catalog, release=release).release
+
+
+def _box(row: Mapping[str, str], table: Path) -> Box | None:
+    values = [row[name] for name in CORNERS]
+    if not any(values):
+        return None
+    try:
+        return Box(*(round(float(value)) for value in values))
+    except ValueError as error:
+        raise ConfigError(f"{table}: x0, y0, x1, y1 of {row} are no pixels: {error}") from error

@@ -1,0 +1,119 @@
+"""Average precision by COCO's own protocol, through pycocotools."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lookdex.evaluate.records import Truth
+from lookdex.records import Detection
+
+MAX_DETECTIONS = 100  # a photo, COCO's
+RECALLS = np.linspace(0, 1, 101)  # where COCO reads the precision
+_SIZES = ("all", "small", "medium", "large")  # COCO's: below 32², below 96², above
+
+
+@dataclass(frozen=True, slots=True)
+class LabelPrecision:
+    """One category. curve: float64 (101,), the precision at IoU 0.5 for each of `RECALLS`."""
+
+    ap: float
+    ap50: float
+    curve: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """ap (IoU 0.50 … 0.95), ap50, ap75: means over the categories that occur. by_size: None where none occurs."""
+
+    ap: float
+    ap50: float
+    ap75: float
+    by_size: dict[str, float | None]
+    by_label: dict[str, LabelPrecision]
+
+
+def average_precision(
+    truths: Sequence[Truth], detected: Sequence[Sequence[Detection]], labels: Sequence[str]
+) -> Precision:
+    """Judge each category alone, as COCO does: boxes of two categories may lie over each other."""
+    number = {label: i for i, label in enumerate(labels, 1)}
+    annotations = _annotations(truths, number)
+    results = _results(detected, number)
+    if not annotations or not results:
+        nothing = LabelPrecision(0.0, 0.0, np.zeros(len(RECALLS)))
+        return Precision(0.0, 0.0, 0.0, dict.fromkeys(_SIZES[1:]), dict.fromkeys(labels, nothing))
+    # IoU thresholds, recalls, labels, sizes; -1: no object
+    precision = _evaluate(truths, number, annotations, results)
+    return Precision(
+        ap=_mean(precision[..., 0]) or 0.0,
+        ap50=_mean(precision[0, ..., 0]) or 0.0,
+        ap75=_mean(precision[5, ..., 0]) or 0.0,
+        by_size={name: _mean(precision[..., i]) for i, name in enumerate(_SIZES) if i},
+        by_label={
+            label: LabelPrecision(
+                _mean(precision[:, :, k, 0]) or 0.0,
+                _mean(precision[0, :, k, 0]) or 0.0,
+                precision[0, :, k, 0].clip(min=0),
+            )
+            for k, label in enumerate(labels)
+        },
+    )
+
+
+def _annotations(truths: Sequence[Truth], number: dict[str, int]) -> list[dict]:
+    made: list[dict] = []
+    for image, truth in enumerate(truths, 1):
+        for i, (box, label) in enumerate(zip(truth.boxes.tolist(), truth.labels, strict=True)):
+            w, h = box[2] - box[0], box[3] - box[1]
+            made.append({
+                "id": len(made) + 1, "image_id": image, "category_id": number[label], "area": w * h,
+                "bbox": [box[0], box[1], w, h], "iscrowd": int(bool(truth.crowd) and truth.crowd[i]),
+            })  # fmt: skip
+    return made
+
+
+def _results(detected: Sequence[Sequence[Detection]], number: dict[str, int]) -> list[dict]:
+    return [
+        {
+            "image_id": image,
+            "category_id": number[o.label],
+            "bbox": [o.box.x0, o.box.y0, o.box.x1 - o.box.x0, o.box.y1 - o.box.y0],
+            "score": o.score,
+        }
+        for image, objects in enumerate(detected, 1)
+        for o in objects
+        if o.label in number
+    ]
+
+
+def _evaluate(
+    truths: Sequence[Truth], number: dict[str, int], annotations: list[dict], results: list[dict]
+) -> np.ndarray:
+    from pycocotools.coco import COCO  # type: ignore[import-untyped]
+    from pycocotools.cocoeval import COCOeval  # type: ignore[import-untyped]
+
+    with contextlib.redirect_stdout(io.StringIO()):  # it tells each of its steps
+        coco = COCO()
+        coco.dataset = {
+            "info": {},
+            "images": [{"id": i, "width": t.width, "height": t.height} for i, t in enumerate(truths, 1)],
+            "categories": [{"id": i, "name": label} for label, i in number.items()],
+            "annotations": annotations,
+        }
+        coco.createIndex()
+        run = COCOeval(coco, coco.loadRes(results), "bbox")
+        run.params.maxDets = [1, 10, MAX_DETECTIONS]
+        run.evaluate()
+        run.accumulate()
+    precision: np.ndarray = run.eval["precision"][:, :, :, :, -1]
+    return precision
+
+
+def _mean(values: np.ndarray) -> float | None:
+    kept = values[values > -1]
+    return float(kept.mean()) if kept.size else None

@@ -1,0 +1,110 @@
+"""A sheet of wrong answers: in each row the query, what would have been right, and what came instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw
+
+from lookdex import boxes, images
+from lookdex.evaluate.drawn import canvas
+from lookdex.evaluate.drawn.canvas import RGB, lettering, paint
+from lookdex.evaluate.records import Item
+from lookdex.evaluate.retrieval import Mistake
+from lookdex.evaluate.work import read
+from lookdex.records import Box
+
+SIDE = 190
+GAP = 22
+ROW = SIDE + 84
+QUERY: RGB = (64, 84, 196)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """picture: a PIL image, uint8 (H, W, 3), or None. name, detail: the lines below it."""
+
+    picture: Any
+    name: str
+    detail: str
+    right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """right: None where no right answer has a picture."""
+
+    query: Tile
+    right: Tile | None
+    answers: tuple[Tile, ...]
+
+
+def of_mistake(mistake: Mistake, query: Item, wrong: Sequence[Item], right: Item) -> Row:
+    """A wrong answer of `retrieve`, its photos read again."""
+    return Row(
+        Tile(_shown(query), query.label, _name(query)),
+        Tile(_shown(right), right.label, f"{mistake.right[1]:.3f}", right=True),
+        tuple(
+            Tile(_shown(item), item.label, f"{similarity:.3f}")
+            for item, (_, similarity) in zip(wrong, mistake.wrong, strict=True)
+        ),
+    )
+
+
+def draw(rows: Sequence[Row], title: str) -> Image.Image:
+    """One row below the other; the numbers are similarities."""
+    most = max(len(row.answers) for row in rows)
+    step = SIDE + GAP
+    width = 2 * canvas.MARGIN + (most + 2) * step + 2 * GAP
+    top = canvas.TOP + 36
+    made, _ = canvas.sheet(
+        width,
+        top + len(rows) * ROW + canvas.MARGIN - 20,
+        title,
+        "Below a picture: its label and its similarity.",
+    )
+    x = canvas.MARGIN
+    heads = [
+        (x, QUERY, "query"),
+        (x + step + GAP, canvas.RIGHT, "right"),
+        (x + 2 * step + 2 * GAP, canvas.WRONG, "answers"),
+    ]
+    for at, colour, text in heads:
+        canvas.legend(made, (at, canvas.TOP), [(colour, text)])
+    for n, row in enumerate(rows):
+        y = top + n * ROW
+        _tile(made, (x, y), row.query, QUERY)
+        if row.right is not None:
+            _tile(made, (heads[1][0], y), row.right, canvas.RIGHT)
+        for place, answer in enumerate(row.answers):
+            colour = canvas.RIGHT if answer.right else canvas.WRONG
+            _tile(made, (heads[2][0] + place * step, y), answer, colour)
+    return made
+
+
+def _tile(made: Image.Image, at: tuple[int, int], tile: Tile, colour: RGB) -> None:
+    x, y = at
+    pen = ImageDraw.Draw(made)
+    canvas.picture(made, at, SIDE, tile.picture, colour, 4)
+    name = lettering.shorten(tile.name, canvas.TEXT, SIDE)
+    detail = lettering.shorten(tile.detail, canvas.SMALL, SIDE)
+    lettering.write(pen, (x + 2, y + SIDE + 30), name, canvas.TEXT, canvas.INK, weight=0.3)
+    lettering.write(pen, (x + 2, y + SIDE + 54), detail, canvas.SMALL, canvas.MUTED)
+
+
+def _shown(item: Item) -> Any:
+    """What was embedded of it, as far as the item itself says."""
+    pixels = read(item.path)
+    if pixels is None or item.box is None:
+        return pixels
+    return images.crop(pixels, boxes.clip(Box(*item.box), pixels.shape[1], pixels.shape[0]))
+
+
+def _name(item: Item) -> str:
+    return item.path.name if isinstance(item.path, Path) else str(item.path).rsplit("/", 1)[-1]
+
+
+__all__ = ["Row", "Tile", "draw", "of_mistake", "paint"]

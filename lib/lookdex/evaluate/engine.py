@@ -1,0 +1,135 @@
+"""Where an evaluation's models run: in this process with a line of progress, or in the tasks of a Spark session.
+
+The work is the same functions on the same tasks; only their results come back, and the measures are worked out here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+import numpy as np
+
+from lookdex import codec
+from lookdex.config import Config
+from lookdex.evaluate.records import Item, Source
+from lookdex.evaluate.work import (
+    Advance,
+    Crop,
+    DetectResult,
+    DetectTask,
+    EmbedResult,
+    EmbedTask,
+    detect,
+    embed,
+)
+from lookdex.progress import bar
+from lookdex.records import Detection, Recipe
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+class Task(Protocol):
+    """Work on a list of photos that can be cut into parts, and whose JSON says all of it."""
+
+    @property
+    def device(self) -> str: ...
+
+    def __len__(self) -> int: ...
+
+    def part(self, start: int, stop: int) -> Self: ...
+
+
+T = TypeVar("T", bound=Task)
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """device, batch: as the settings. session: Spark's, which maps `photos` of them a task; None: this process."""
+
+    device: str = "cpu"
+    batch: int = 8
+    session: SparkSession | None = None
+    photos: int = 256
+
+    def run(self, task: T, function: Callable[[T, Advance], R], result: type[R], what: str) -> list[R]:
+        """The results of the task's `parts`, in its order.
+
+        function: a module's own function, safe to run twice. result: what it returns, a record.
+
+        Raises:
+            TaskFailed: a Spark task failed for good. Whatever `function` raises is let through without Spark.
+        """
+        if self.session is None:
+            with bar(len(task), what) as advance:
+                return [function(part, advance) for part in self.parts(task)]
+        from lookdex import spark
+
+        payloads = [codec.to_json(part).decode() for part in self.parts(task)]
+        texts = spark.map_json(self.session, payloads, partial(call, type(task), function), what=what)
+        return [codec.from_json(result, text.encode(), "a task's result") for text in texts]
+
+    def parts(self, task: T) -> list[T]:
+        """The task itself, or what of it each Spark task gets."""
+        if self.session is None:
+            return [task]
+        return [task.part(n, n + self.photos) for n in range(0, max(1, len(task)), self.photos)]
+
+
+def engine_of(config: Config, on_spark: bool) -> Engine:
+    """The engine that the settings name, with a Spark session that lasts as long as the process.
+
+    Raises:
+        ConfigError: no Java that Spark can use.
+    """
+    if not on_spark:
+        return Engine(config.device, config.batch)
+    from lookdex import spark
+
+    return Engine(config.device, config.batch, spark.session(config.master or None), config.shard_images)
+
+
+def call(kind: type[Any], function: Callable[[Any, Advance], Any], text: str) -> str:
+    """What a Spark worker runs: a task as JSON → its result as JSON."""
+    from lookdex.spark import task_device
+
+    task = codec.from_json(kind, text.encode(), "a task")
+    result = function(replace(task, device=task_device(task.device)), lambda done: None)
+    return codec.to_json(result).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """vectors: float32 (n, dim), one for each of `items`. unreadable: photos that gave no pixels."""
+
+    items: list[Item]
+    vectors: np.ndarray
+    unreadable: list[Source]
+
+
+def embed_items(items: Sequence[Item], recipe: Recipe, crop: Crop, engine: Engine) -> Embedded:
+    """Embed each item: its box, or what the detector finds, or the whole photo."""
+    task = EmbedTask(tuple(items), recipe, crop, engine.device, engine.batch)
+    results = engine.run(task, embed, EmbedResult, "embed")
+    starts = accumulate((len(part) for part in engine.parts(task)), initial=0)
+    kept = [start + n for start, result in zip(starts, results, strict=False) for n in result.numbers]
+    left = set(range(len(items))).difference(kept)
+    return Embedded(
+        [items[n] for n in kept],
+        np.concatenate([result.vectors for result in results]),
+        [items[n].path for n in sorted(left)],
+    )
+
+
+def detect_objects(
+    photos: Sequence[Path], recipes: Sequence[Recipe], engine: Engine
+) -> list[tuple[tuple[Detection, ...], ...] | None]:
+    """For each photo what each recipe's detector finds, best first; None for one that could not be read."""
+    task = DetectTask(tuple(photos), tuple(recipes), engine.device, engine.batch)
+    return [o for result in engine.run(task, detect, DetectResult, "detect") for o in result.objects]

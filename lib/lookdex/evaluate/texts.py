@@ -1,0 +1,117 @@
+"""Texts against photos: how many of a query's first k answers are what it says. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from lookdex import korean
+from lookdex.categories import category_of
+from lookdex.errors import ConfigError
+
+COLOUR, CATEGORY = "colour", "category"  # columns whose values have Korean names
+
+
+class Language(StrEnum):
+    EN = "en"
+    KO = "ko"
+
+
+@dataclass(frozen=True, slots=True)
+class TextQuery:
+    """text: what is asked. wanted: column → the value that an item must have in it to be right."""
+
+    text: str
+    wanted: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryScore:
+    """precision: share of the first k items that are right, 0 … 1. right: items that are, in all."""
+
+    query: TextQuery
+    precision: float
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextScore:
+    """mean precision over the queries that have at least k right items; `short` are those with fewer."""
+
+    k: int
+    precision: float
+    queries: tuple[QueryScore, ...]
+    short: tuple[TextQuery, ...]
+
+
+def made_from(
+    rows: Sequence[Mapping[str, str]], columns: Sequence[str], language: Language
+) -> tuple[list[TextQuery], list[str]]:
+    """Queries such as "red dress" from what the rows' columns hold, each combination once, most frequent first.
+
+    Returns them and the values without a Korean name, whose combinations are left out. Rows with an empty value
+    make none.
+    """
+    combinations = Counter(tuple(row[column] for column in columns) for row in rows)
+    nameless: set[str] = set()
+    queries = []
+    for values, _ in combinations.most_common():
+        if not all(values):
+            continue
+        words = [
+            value if language is Language.EN else korean_word(c, value)
+            for c, value in zip(columns, values, strict=True)
+        ]
+        nameless |= {value for value, word in zip(values, words, strict=True) if word is None}
+        if None not in words:
+            queries.append(TextQuery(" ".join(map(str, words)), tuple(zip(columns, values, strict=True))))
+    return queries, sorted(nameless)
+
+
+def korean_word(column: str, value: str) -> str | None:
+    """'빨간색' for the colour 'red', '원피스' for the category 'dress' (or 'gown'); None for a word without a name."""
+    if column == COLOUR:
+        return korean.COLOURS.get(value.lower(), (None,))[0]
+    return korean.CATEGORIES.get(category_of(value) or "", (None,))[0]
+
+
+def read_queries(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> list[TextQuery]:
+    """A table's rows: `text`, and for each other column the value that must agree; an empty one asks for nothing.
+
+    Raises:
+        ConfigError: a row without a text or without any value.
+    """
+    queries = []
+    for row in rows:
+        wanted = tuple((column, row[column]) for column in columns if row[column])
+        if not row["text"] or not wanted:
+            raise ConfigError(
+                f"a query needs a text and a value that must agree, and this has not both: {row}"
+            )
+        queries.append(TextQuery(row["text"], wanted))
+    return queries
+
+
+def precision_at(
+    k: int, queries: Sequence[TextQuery], texts: np.ndarray, rows: Sequence[Mapping[str, str]], vectors: np.ndarray
+) -> TextScore:  # fmt: skip
+    """Ask with each text for the k most similar items (equal ones in their order).
+
+    texts: (queries, dim). vectors: (n, dim), one for each of the rows. All of unit length.
+    """
+    names = {column for query in queries for column, _ in query.wanted}
+    columns = {name: np.array([row[name] for row in rows]) for name in names}
+    scores, short = [], []
+    for query, text in zip(queries, texts, strict=True):
+        right = np.all([columns[name] == value for name, value in query.wanted], axis=0)
+        if right.sum() < k:
+            short.append(query)
+            continue
+        first = np.argsort(-(vectors @ text), kind="stable")[:k]
+        scores.append(QueryScore(query, float(right[first].mean()), int(right.sum())))
+    mean = float(np.mean([one.precision for one in scores])) if scores else 0.0
+    return TextScore(k, mean, tuple(scores), tuple(short))

@@ -1,0 +1,75 @@
+"""What an open_clip model wants done to a picture before it sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torchvision.transforms.v2 import functional as tv
+
+from lookdex.errors import ConfigError
+from lookdex.models.pixels import Canvas, choose_canvas, fit
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """A picture of any size → uint8 (height, width, 3) on one of the model's canvases.
+
+    canvases: (height, width); one, the model's own size, unless it was trained with more. A model with several gets
+    each picture on the one on which it is drawn largest: trousers, belts and pairs of shoes would leave half of a
+    square empty. mode: open_clip's resize_mode, shortest (and the middle cut out), longest (letterboxed on the grey
+    `fill`) or squash. mean, std: what the model subtracts and divides by, for pixels in 0 … 1.
+    """
+
+    canvases: tuple[Canvas, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    mode: str
+    interpolation: str
+    fill: int
+
+    @classmethod
+    def of(cls, settings: dict[str, Any], canvases: Sequence[Sequence[int]] | None = None) -> Preprocess:
+        """From open_clip's preprocess_cfg, and the canvases of lookdex_cfg.
+
+        Raises:
+            ConfigError: canvases for a model that does not see the whole of each picture.
+        """
+        size = settings.get("size", 224)
+        own = (size, size) if isinstance(size, int) else size
+        mode = settings.get("resize_mode", "shortest")
+        if canvases is not None and mode != "longest":
+            raise ConfigError(
+                f"the embedder names canvases, but its resize_mode is {mode!r}: they are for models that see the whole "
+                "of each picture ('longest')"
+            )
+        return cls(
+            canvases=tuple((int(h), int(w)) for h, w in canvases or [own]),
+            mean=tuple(settings["mean"]),
+            std=tuple(settings["std"]),
+            mode=mode,
+            interpolation=settings.get("interpolation", "bicubic").replace("random", "bicubic"),
+            fill=int(settings.get("fill_color", 0)),
+        )
+
+    def canvas(self, image: np.ndarray) -> Canvas:
+        """Where a picture (H, W, 3) is drawn."""
+        return choose_canvas(image.shape, self.canvases)
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """image: uint8 RGB (H, W, 3)."""
+        canvas = self.canvas(image)
+        if self.mode == "longest":
+            return fit(image, canvas, self.fill, centred=True)[0]
+        how = tv.InterpolationMode(self.interpolation)
+        tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+        if self.mode == "squash":
+            tensor = tv.resize(tensor, list(canvas), interpolation=how, antialias=True)
+        else:
+            scale = max(canvas[0] / tensor.shape[1], canvas[1] / tensor.shape[2])
+            whole = [max(s, round(n * scale)) for s, n in zip(canvas, tensor.shape[1:], strict=True)]
+            tensor = tv.center_crop(tv.resize(tensor, whole, interpolation=how, antialias=True), list(canvas))
+        return tensor.permute(1, 2, 0).numpy()

@@ -1,0 +1,208 @@
+"""Fine-tune any open_clip model on a shop: pictures of its products, their texts, their labels."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+from timm.models.efficientnet import EfficientNet
+from torch import Tensor, nn
+
+from lookdex.evaluate.retrieval import Labelled, Retrieval, retrieve
+from lookdex.models.device import open_device
+from lookdex.models.embed import Embedder, Opened, load_embedder, open_model
+from lookdex.models.preprocess import Preprocess
+from lookdex.training.embedder import Options, Trainee, fit
+from lookdex.training.loop import Run, freeze_early, write
+from lookdex.training.losses import Heads
+from lookdex.training.shop import Picture, Shop, on_another_ground, strong_view
+from lookdex.training.tower import EfficientNetTower, Tower
+
+WEIGHTS, CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
+FROZEN = 2  # stages of an EfficientNet: they cost the most and learn the least
+TOWER_SHARE = 0.35  # of the learning rate, for weights that are trained already
+SWAPPED = 0.25  # of the pictures come on another ground
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """model: a name that the setting `embedder` takes. out: the new model's folder. run: checkpoints and curves.
+
+    held: share of the products that only judge. unlock: layer groups of the image tower that learn, from its end;
+    None: all (of an EfficientNet all but the first stages). pairs: of a batch. licence, data: for the model card.
+    """
+
+    model: str
+    out: Path
+    run: Path
+    held: float = 0.1
+    unlock: int | None = None
+    pairs: int = 16
+    licence: str = ""
+    data: str = ""
+    options: Options = field(default_factory=lambda: Options(rate=3e-4))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Pictures of held-out products asking for the other pictures of theirs, before and after."""
+
+    before: Retrieval
+    after: Retrieval
+
+
+def finetune(settings: Settings, pictures: Sequence[Picture]) -> Judged | None:
+    """Train, write the model's folder with its card, and judge it; None where no held-out product has two pictures.
+
+    Raises:
+        ModelNotFound, ConfigError, DeviceUnavailable; FloatingPointError: the training diverged.
+    """
+    device = open_device(settings.options.device)
+    torch.manual_seed(settings.options.seed)
+    opened = open_model(settings.model)
+    learn, judge = split(pictures, settings.held)
+    rng = np.random.default_rng(settings.options.seed)
+    shop = Shop(learn, viewer(opened.preprocess), rng, settings.pairs)
+    print(f"{len(shop)} products, {len(learn)} pictures; {len(judge)} pictures held out", flush=True)
+    before = retrieval(load_embedder(settings.model, device=settings.options.device), judge)
+    run = Run(settings.run, settings.options.minutes)
+    trainee = _trainee(opened, shop, settings, device)
+    values = fit(trainee, shop, run, settings.options, lambda values: save(opened, settings, values))
+    save(opened, settings, values)
+    after = retrieval(load_embedder(str(settings.out), device=settings.options.device), judge)
+    judged = Judged(before, after) if before and after else None
+    (settings.out / "README.md").write_text(card(settings, shop, len(learn), run, judged))
+    return judged
+
+
+def split(pictures: Sequence[Picture], held: float) -> tuple[list[Picture], list[Picture]]:
+    """(to learn from, of held-out products): the last share of the products in a fixed random order."""
+    products = sorted({picture.product_id for picture in pictures})
+    order = np.random.default_rng(0).permutation(len(products))
+    out = {products[i] for i in order[len(products) - round(held * len(products)) :]}
+    sides: tuple[list[Picture], list[Picture]] = ([], [])
+    for picture in pictures:
+        sides[picture.product_id in out].append(picture)
+    return sides
+
+
+def viewer(preprocess: Preprocess) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
+    """Random views of pictures, as the model takes them."""
+
+    def draw(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        if rng.random() < SWAPPED:
+            picture = on_another_ground(picture, rng)
+        return preprocess(strong_view(picture, rng))
+
+    return draw
+
+
+def retrieval(embedder: Embedder, pictures: Sequence[Picture]) -> Retrieval | None:
+    """Each picture asks for the others of its product; None when no product has two."""
+    counts: dict[str, int] = defaultdict(int)
+    for picture in pictures:
+        counts[picture.product_id] += 1
+    asking = [picture for picture in pictures if counts[picture.product_id] > 1]
+    if not asking:
+        return None
+    vectors = [
+        embedder.embed_images([p.load() for p in asking[i : i + 64]]) for i in range(0, len(asking), 64)
+    ]
+    return retrieve(Labelled(np.concatenate(vectors), [p.product_id for p in asking]))
+
+
+def _trainee(opened: Opened, shop: Shop, settings: Settings, device: torch.device) -> Trainee:
+    model, look = opened.model, opened.preprocess
+    model.to(device=device, memory_format=torch.channels_last)
+    trunk = getattr(model.visual, "trunk", None)
+    light = isinstance(trunk, EfficientNet) and settings.unlock is None
+    if light:
+        freeze_early(trunk, FROZEN)
+    elif settings.unlock is not None:
+        model.lock_image_tower(unlocked_groups=settings.unlock)
+    tower = (
+        EfficientNetTower(model, look.mean, look.std, device, FROZEN) if light
+        else Tower(model, look.mean, look.std, device)
+    )  # fmt: skip
+    with torch.inference_mode():
+        dim = tower([np.zeros((*look.canvases[0], 3), np.uint8)]).shape[1]
+    heads = Heads(max(1, len(shop.labels)), max(1, len(shop.categories)), dim).to(device)
+    knows_text = hasattr(model, "encode_text") and opened.extra.get("text") is not False
+    tokenizer = open_clip.get_tokenizer(opened.schema) if knows_text else None
+    if tokenizer is not None and opened.extra.get("lower_case"):
+        tokenizer = _lower(tokenizer)
+    learning = [p for p in model.parameters() if p.requires_grad]
+    groups: list[tuple[list[nn.Parameter], float]] = [
+        (learning, TOWER_SHARE),
+        (list(heads.parameters()), 1.0),
+    ]
+    return Trainee(model, tower, heads, tokenizer, groups)
+
+
+def _lower(tokenizer: Callable[[list[str]], Tensor]) -> Callable[[list[str]], Tensor]:
+    return lambda texts: tokenizer([text.lower() for text in texts])
+
+
+def save(opened: Opened, settings: Settings, values: dict[str, Tensor]) -> None:
+    """Write the folder as open_clip's hub lays it out: config, weights in float16, tokenizer files where it has any."""
+    settings.out.mkdir(parents=True, exist_ok=True)
+    config = {
+        "model_cfg": _model_config(opened.schema),
+        "preprocess_cfg": dict(open_clip.get_model_preprocess_cfg(opened.model)),
+        "lookdex_cfg": opened.extra,
+    }
+    (settings.out / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
+    write({k: (v.half() if v.is_floating_point() else v).cpu().contiguous().clone() for k, v in values.items()},
+          settings.out / WEIGHTS)  # fmt: skip
+    tokenizer = open_clip.get_tokenizer(opened.schema)
+    if hasattr(tokenizer, "save_pretrained"):  # a Hugging Face tokenizer lies beside the weights
+        tokenizer.save_pretrained(str(settings.out))
+
+
+def _model_config(schema: str) -> dict[str, Any]:
+    kind, name = open_clip.factory.parse_model_name(schema)
+    if kind == "local-dir":
+        found: dict[str, Any] = json.loads((Path(name) / CONFIG).read_text())["model_cfg"]
+    elif kind == "hf-hub":
+        found = open_clip.factory._get_hf_config(name)["model_cfg"]
+    else:
+        found = open_clip.get_model_config(name)
+    return found
+
+
+def card(settings: Settings, shop: Shop, pictures: int, run: Run, judged: Judged | None) -> str:
+    """The model card, in Markdown."""
+    options, source = settings.options, f" ({settings.data})" if settings.data else ""
+    kinds = f"{len(shop.labels)} labels, {len(shop.categories)} categories"
+    how = f"peak learning rate {options.rate:g}, seed {options.seed}, on {options.device}"
+    lines = [
+        f"# {settings.out.name}",
+        "",
+        f"An open_clip model, fine-tuned from `{settings.model}` with lookdex.",
+        "",
+        f"- **Data**: {pictures:,} pictures of {len(shop):,} products{source}; {kinds}.",
+        f"- **Training**: {run.step:,} steps, {run.images:,} views, {run.seconds / 60:.1f} minutes; {how}.",
+        f"- **Licence**: {settings.licence or 'not stated'}; the model that it started from has its own.",
+        "",
+    ]
+    if judged is None:
+        return "\n".join([*lines, "No held-out product has two pictures: it was not judged.", ""])
+    rows = [("before", judged.before), ("after", judged.after)]
+    lines += [
+        f"Held out: {judged.after.queries:,} pictures ask for others of their product among {judged.after.gallery:,}.",
+        "",
+        "| | Recall@1 | Recall@5 | Recall@10 | mAP |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        *(
+            f"| {name} | {r.recall[1]:.3f} | {r.recall[5]:.3f} | {r.recall[10]:.3f} | {r.mean_ap:.3f} |"
+            for name, r in rows
+        ),
+    ]
+    return "\n".join([*lines, ""])

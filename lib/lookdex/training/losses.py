@@ -1,0 +1,83 @@
+"""What a step of the embedder's training minimises.
+
+Pairs (two views of one product are nearer than any other thing, with a memory of earlier batches as further things),
+classes (labels and categories, by a cosine classifier), and captions (CLIP's, where pictures may share a caption).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Heads(nn.Module):
+    """What only the training needs: classifiers of `labels` and `categories` classes, and their temperature."""
+
+    def __init__(self, labels: int, categories: int, dim: int) -> None:
+        super().__init__()
+        self.labels = nn.Parameter(torch.randn(labels, dim) * 0.02)
+        self.categories = nn.Parameter(torch.randn(categories, dim) * 0.02)
+        self.scale = nn.Parameter(torch.tensor(2.7))  # exp: 15
+
+    def classes(
+        self,
+        z: Tensor,
+        label: Tensor,
+        category: Tensor,
+        label_weight: float = 1.3,
+        category_weight: float = 0.5,
+    ) -> Tensor:
+        """Cross-entropy over the labels and over the categories, each where there is one (not -1).
+
+        z: float32 (n, dim), unit. label, category: int64 (n,).
+        """
+        scale = self.scale.exp().clamp(max=40)
+        loss = z.sum() * 0
+        for classes, truth, weight, smoothing in (
+            (self.labels, label, label_weight, 0.05),
+            (self.categories, category, category_weight, 0.0),
+        ):
+            known = truth >= 0
+            if known.any():
+                logits = scale * z[known] @ F.normalize(classes, dim=1).T
+                loss = loss + weight * F.cross_entropy(logits, truth[known], label_smoothing=smoothing)
+        return loss
+
+
+class Memory:
+    """The vectors of the last batches: more things to be far from, at no cost (Wang et al., XBM, 2020)."""
+
+    def __init__(self, dim: int, size: int = 4096, device: torch.device | str = "cpu") -> None:
+        self._size = size
+        self.vectors = torch.zeros(0, dim, device=device)
+        self.things = torch.zeros(0, dtype=torch.int64, device=device)
+
+    def add(self, vectors: Tensor, things: Tensor) -> None:
+        self.vectors = torch.cat([vectors.detach(), self.vectors])[: self._size]
+        self.things = torch.cat([things, self.things])[: self._size]
+
+
+def pair_loss(z: Tensor, thing: Tensor, weight: Tensor, memory: Memory, temperature: float = 0.07) -> Tensor:
+    """InfoNCE: each view finds the other view of its thing among the batch and the memory.
+
+    z: float32 (2n, dim), unit; i and i + n show one thing. thing: int64 (2n,), equal for equal things. weight: (2n,).
+    """
+    n = len(z) // 2
+    everything, things = torch.cat([z, memory.vectors]), torch.cat([thing, memory.things])
+    logits = z @ everything.T / temperature
+    at = torch.arange(2 * n, device=z.device)
+    partner = (at + n) % (2 * n)
+    same = thing[:, None] == things[None, :]
+    same[at, partner] = False  # the one that counts; the same thing elsewhere does not
+    each = F.cross_entropy(logits.masked_fill(same, -1e4), partner, reduction="none")
+    return (each * weight).sum() / weight.sum()
+
+
+def caption_loss(z: Tensor, texts: Tensor, which: Tensor, scale: Tensor) -> Tensor:
+    """CLIP's loss over distinct captions `texts` (m, dim); picture i has caption which[i]."""
+    logits = scale * z @ texts.T
+    to_text = F.cross_entropy(logits, which)
+    own = F.one_hot(which, len(texts)).float()
+    to_image = -(F.log_softmax(logits, dim=0) * own / own.sum(0)).sum(0).mean()
+    return (to_text + to_image) / 2

@@ -1,0 +1,198 @@
+"""What fine-tuning sees of a shop: pairs of pictures of one product, its texts, its labels, hard negatives.
+
+A product with several pictures is shown by two of them; one with a single picture by two strong views of it. The
+products of a batch come from few categories, so that their neighbours are their negatives.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lookdex import images
+from lookdex.errors import ConfigError, ReleaseNotFound
+from lookdex.records import Role, Scope
+from lookdex.search.photo import LIMITS
+from lookdex.training import views
+from lookdex.training.augment import recolour
+from lookdex.training.embedder import Batch
+
+FEWEST = 8  # products
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of a product. load: → uint8 RGB (H, W, 3). texts: captions; label, category: "" for none."""
+
+    product_id: str
+    load: Callable[[], np.ndarray]
+    texts: tuple[str, ...] = ()
+    label: str = ""
+    category: str = ""
+
+
+def of_release(catalog: str, texts: Sequence[str], label: str | None) -> list[Picture]:
+    """The main objects and whole photos of a catalogue's live release, from the crops that it keeps.
+
+    texts: patterns over the products' columns, such as '{title}'. label: a column of the products, or None.
+
+    Raises:
+        ReleaseNotFound: nothing is live. ConfigError: a column that the release has not.
+    """
+    from lookdex import live, tables
+    from lookdex.storage import open_store
+
+    store = open_store(catalog)
+    current = live.live_release(store)
+    if current is None:
+        raise ReleaseNotFound(f"nothing is live in {catalog} yet; publish a night with `lookdex reindex`")
+    items = tables.open_table(store, tables.ITEMS, current[1].items_version)
+    names = [name for name in items.schema.names if name != "vector"]
+    check_columns(texts, label, set(names), f"the release in {catalog}")
+    shown = f"product_id IS NOT NULL AND (scope = '{Scope.IMAGE}' OR role = '{Role.MAIN}')"
+    rows = items.to_table(columns=names, filter=shown).sort_by(
+        [("image_key", "ascending"), ("item_id", "ascending")]
+    )
+    found = []
+    for row in rows.to_pylist():
+        crop = row.pop("crop")
+        category = row["label"] if row["scope"] == Scope.OBJECT else ""
+        found.append(_picture(row, _decoder(crop), texts, label, category))
+    return found
+
+
+def of_table(rows: Sequence[Mapping[str, str]], photos: Callable[[str], Path], texts: Sequence[str],
+             label: str | None, product: str) -> list[Picture]:  # fmt: skip
+    """Photos listed in a table with the columns `image` and `product`. photos: an image's name → its file.
+
+    Raises:
+        ConfigError: a column that the table has not.
+    """
+    check_columns([*texts, "{image}", f"{{{product}}}"], label, set(rows[0]) if rows else set(), "the table")
+    return [
+        _picture(
+            {**row, "product_id": row[product]},
+            _reader(photos(row["image"])),
+            texts,
+            label,
+            row.get("category", ""),
+        )
+        for row in rows
+        if row[product]
+    ]
+
+
+def check_columns(texts: Sequence[str], label: str | None, names: set[str], where: str) -> None:
+    """Raises ConfigError when a pattern or the label names a column that is not there."""
+    from string import Formatter
+
+    wanted = {field for text in texts for _, field, _, _ in Formatter().parse(text) if field is not None}
+    lacking = sorted((wanted | ({label} if label else set())) - names)
+    if lacking:
+        raise ConfigError(f"{where} has no column {lacking[0]!r}; it has {', '.join(sorted(names))}")
+
+
+class Shop:
+    """Draws batches of pairs from pictures.
+
+    draw: a picture and a generator → its random view as the model takes it, uint8. categories: of a batch.
+    """
+
+    def __init__(
+        self, pictures: Sequence[Picture], draw: Callable[[np.ndarray, np.random.Generator], np.ndarray],
+        rng: np.random.Generator, pairs: int = 16, categories: int = 2,
+    ) -> None:  # fmt: skip
+        self._draw, self._rng, self._pairs, self._categories = draw, rng, pairs, categories
+        self._products: dict[str, list[Picture]] = defaultdict(list)
+        for picture in pictures:
+            self._products[picture.product_id].append(picture)
+        if len(self._products) < FEWEST:
+            raise ConfigError(
+                f"there are {len(self._products)} products to train on: give at least {FEWEST}, better some hundreds"
+            )
+        self.labels = sorted({p.label for p in pictures} - {""})
+        self.categories = sorted({p.category for p in pictures} - {""})
+        self._number = {product_id: n for n, product_id in enumerate(self._products)}
+        kinds: dict[str, set[str]] = defaultdict(set)
+        for picture in pictures:
+            kinds[picture.category].add(picture.product_id)
+        kinds = {name: ids for name, ids in kinds.items() if name} or kinds
+        self._kinds = [sorted(kinds[name]) for name in sorted(kinds)]
+
+    def __len__(self) -> int:
+        return len(self._products)
+
+    def refresh(self) -> None:
+        """All of the shop is known from the start."""
+
+    def batch(self, progress: float) -> Batch:
+        first, second = [], []
+        for product_id in self._some():
+            pool = self._products[product_id]
+            chosen = self._rng.choice(len(pool), 2, replace=len(pool) < 2)
+            first.append(pool[chosen[0]])
+            second.append(pool[chosen[1]])
+        both = [*first, *second]
+        return Batch(
+            pictures=[self._draw(picture.load(), self._rng) for picture in both],
+            thing=np.array([self._number[p.product_id] for p in both]),
+            label=np.array([self.labels.index(p.label) if p.label else -1 for p in both]),
+            category=np.array([self.categories.index(p.category) if p.category else -1 for p in both]),
+            weight=np.ones(len(both), np.float32),
+            captions=[str(self._rng.choice(p.texts)) if p.texts else "" for p in both],
+        )
+
+    def _some(self) -> Iterator[str]:
+        """Products of a few categories, larger ones more often: their look-alikes are harder, and more asked for."""
+        sizes = np.array([len(kind) for kind in self._kinds]) ** 0.7
+        count = min(self._categories, len(self._kinds))
+        chosen = self._rng.choice(len(self._kinds), count, replace=False, p=sizes / sizes.sum())
+        pool = sorted({product_id for k in chosen for product_id in self._kinds[k]})
+        if len(pool) < self._pairs:
+            pool = list(self._products)
+        for i in self._rng.choice(len(pool), min(self._pairs, len(pool)), replace=False):
+            yield pool[int(i)]
+
+
+def strong_view(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The picture (uint8 (H, W, 3)) as another photo might show the thing: part, viewpoint, mirror, light, cover."""
+    if rng.random() < 0.7:
+        picture = views.part_of(picture, rng, 0.6)
+    if rng.random() < 0.4:
+        picture = views.seen_from_aside(picture, rng, 0.1)
+    if rng.random() < 0.5:
+        picture = np.ascontiguousarray(picture[:, ::-1])
+    if rng.random() < 0.15:
+        picture = views.hide_some(picture, rng)
+    return recolour(picture, rng, 0.8)
+
+
+def on_another_ground(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The thing on a plain ground, where it can be told from its own; else the picture as it is."""
+    mask = views.thing_mask(picture)
+    return picture if mask is None else views.swap_ground(picture, mask, views.plain_ground(picture, rng))
+
+
+def _picture(
+    row: Mapping[str, Any],
+    load: Callable[[], np.ndarray],
+    texts: Sequence[str],
+    label: str | None,
+    category: str,
+) -> Picture:
+    told = {name: "" if value is None else value for name, value in row.items()}
+    said = tuple(filter(None, (" ".join(text.format_map(told).split()) for text in texts)))
+    return Picture(str(row["product_id"]), load, said, str(told[label]) if label else "", category)
+
+
+def _decoder(data: bytes) -> Callable[[], np.ndarray]:
+    return lambda: images.decode(data, LIMITS.max_bytes, LIMITS.max_pixels)
+
+
+def _reader(path: Path) -> Callable[[], np.ndarray]:
+    return lambda: images.decode(path.read_bytes(), LIMITS.max_bytes, LIMITS.max_pixels)

@@ -1,0 +1,145 @@
+"""The embedder of lookdex-tiny: its network, what it is trained on, and how it is written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+from torch import Tensor, nn
+
+from lookdex.models.fcos import MEAN, STD, TRUNK
+from lookdex.records import CATEGORIES
+from lookdex.training.batches import LABELS, Batch, Mix, Pairs
+from lookdex.training.crops import Crops
+from lookdex.training.embedder import Options, Trainee, fit
+from lookdex.training.loop import Run, freeze_early, imagenet_trunk, load_start, write
+from lookdex.training.losses import Heads
+from lookdex.training.measure_embedder import report
+from lookdex.training.tower import EfficientNetTower
+
+SIZE, DIM, MARGIN, CONTEXT = 224, 256, 0.05, 20
+# As many pixels as SIZE × SIZE in the shapes that things have; (height, width), multiples of the network's stride.
+CANVASES = ((224, 224), (256, 192), (192, 256), (320, 160), (160, 320), (384, 128), (128, 384))
+# The sides of pictures while training, as a share, until that part of the training is over: smaller ones are quicker,
+# and a little larger afterwards does no harm (Touvron et al., Fixing the train-test resolution discrepancy, 2019).
+SCALES = ((0.6, 160 / 224), (1.0, 192 / 224))
+FROZEN = 2  # stages
+WEIGHTS = "open_clip_model.safetensors"
+VOCABULARY = 49408  # of open_clip's own tokenizer
+CONFIG = {
+    "model_cfg": {
+        "embed_dim": DIM,
+        "vision_cfg": {
+            "timm_model_name": TRUNK,
+            "timm_model_pretrained": False,
+            "timm_pool": "",
+            "timm_proj": "linear",
+            "image_size": SIZE,
+        },
+        "text_cfg": {
+            "context_length": CONTEXT,
+            "vocab_size": VOCABULARY,
+            "width": 64,
+            "heads": 4,
+            "layers": 2,
+        },
+        "custom_text": True,
+    },
+    "preprocess_cfg": {
+        "size": SIZE,
+        "mean": list(MEAN),
+        "std": list(STD),
+        "interpolation": "bicubic",
+        "resize_mode": "longest",
+        "fill_color": 255,
+    },
+    "lookdex_cfg": {
+        "crop_margin": MARGIN,
+        "lower_case": True,
+        "canvases": [list(canvas) for canvas in CANVASES],
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """out: where the model goes. run: checkpoints and curves. data: folder with ccp/ and clothing/.
+
+    rendered, held: made by `lookdex.training.rendered`, to train and to measure on; rendered_seed: the first one's.
+    start: the folder of a trained model to go on from; None starts from ImageNet's weights.
+    """
+
+    out: Path
+    run: Path
+    data: Path
+    rendered: Path
+    rendered_seed: int
+    held: Path
+    start: Path | None = None
+    options: Options = field(default_factory=Options)
+
+
+class Drawn:
+    """Batches of rendered and real things, on canvases that grow towards the end."""
+
+    def __init__(self, settings: Settings) -> None:
+        rng = np.random.default_rng(settings.options.seed)
+        self._crops = Crops(MARGIN, CANVASES, rng)
+        self._pairs = Pairs(settings.data, settings.rendered, settings.rendered_seed, self._crops, Mix(), rng)
+        self.refresh = self._pairs.refresh  # the rendered folder may still be growing
+        print(f"{len(self._pairs)} rendered products", flush=True)
+
+    def batch(self, progress: float) -> Batch:
+        self._crops.scale = next(scale for until, scale in SCALES if progress <= until)
+        return self._pairs.batch()
+
+
+def train(settings: Settings) -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(settings.options.seed)
+    run = Run(settings.run, settings.options.minutes)
+    drawn = Drawn(settings)
+    settings.out.mkdir(parents=True, exist_ok=True)
+    (settings.out / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=1) + "\n")
+    schema = f"local-dir:{settings.out}"
+    model, words = (
+        open_clip.create_model(schema, load_weights=False),
+        torch.zeros(VOCABULARY, dtype=torch.bool),
+    )
+    if settings.start:
+        load_start(model, settings.start / WEIGHTS)
+        words = model.text.token_embedding.weight.detach().ne(0).any(dim=1)
+    else:
+        imagenet_trunk(model.visual.trunk)
+        nn.init.normal_(model.visual.head.proj.weight, std=1280**-0.5)
+    freeze_early(model.visual.trunk, FROZEN)
+    model = model.to(memory_format=torch.channels_last)
+    heads = Heads(len(LABELS), len(CATEGORIES), DIM)
+    trunk = [p for p in model.visual.trunk.parameters() if p.requires_grad]
+    new = [*model.visual.head.parameters(), *model.text.parameters(), model.logit_scale, *heads.parameters()]
+    trainee = Trainee(
+        model, EfficientNetTower(model, MEAN, STD, torch.device("cpu"), FROZEN), heads,
+        open_clip.get_tokenizer(schema), [(trunk, 0.35), (new, 1.0)], words,
+    )  # fmt: skip
+
+    def halfway(values: dict[str, Tensor]) -> None:
+        export(values, trainee.words, settings.out)
+        report(settings.out, settings.data, settings.held, run, MARGIN, looks=40, garments=200)
+
+    values = fit(trainee, drawn, run, settings.options, halfway)
+    export(values, trainee.words, settings.out)
+    report(settings.out, settings.data, settings.held, run, MARGIN, looks=1000, garments=400)
+
+
+def export(values: dict[str, Tensor], words: Tensor, out: Path) -> None:
+    """Write weights in float16; words that no caption had become zeros (neutral, and they pack well)."""
+    tensors = {k: (v.half() if v.is_floating_point() else v).contiguous().clone() for k, v in values.items()}
+    for name in tensors:
+        if name.endswith("token_embedding.weight"):
+            tensors[name][~words] = 0
+    tensors = {k: v for k, v in tensors.items() if not k.endswith("num_batches_tracked")}
+    write(tensors, out / WEIGHTS)

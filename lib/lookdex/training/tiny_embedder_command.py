@@ -1,0 +1,72 @@
+"""Make lookdex-tiny's embedder from a folder of data: render, train, finish.
+
+    python -m lookdex.training.tiny_embedder_command --data DIR --work DIR --out DIR
+
+What is finished is not done again, and a training that was stopped goes on with --resume.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import click
+
+from lookdex.training import refine, rendered
+from lookdex.training.embedder import Options
+from lookdex.training.tiny_embedder import Settings, train
+
+SEED, HELD_SEED = 3_000_000, 900_000_000
+STAGES = ("render", "train", "look", "refine")
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Folder with ccp/ and clothing/.")  # fmt: skip
+@click.option("--work", required=True, type=FOLDER, help="For rendered photos, checkpoints and curves.")
+@click.option("--out", required=True, type=FOLDER, help="The model's folder.")
+@click.option("--start", type=FOLDER, help="A trained model's folder to go on from. [ImageNet's weights]")
+@click.option("--minutes", default=85.0, show_default=True, help="Of training, before the last part.")
+@click.option("--rate", default=1.2e-3, show_default=True, help="Peak learning rate.")
+@click.option("--products", default=3000, show_default=True, help="To render.")
+@click.option("--looks", default=3600, show_default=True, help="To render.")
+@click.option("--held-products", default=600, show_default=True, help="To render, and to measure on.")
+@click.option("--held-looks", default=60, show_default=True, help="To render, and to measure on.")
+@click.option(
+    "--look-seconds", default=420.0, show_default=True, help="At crops, on each core, for the last part."
+)
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--only", type=click.Choice(STAGES), help="One stage; those before it have run.")
+def main(
+    data: Path, work: Path, out: Path, start: Path | None, minutes: float, rate: float, products: int, looks: int,
+    held_products: int, held_looks: int, look_seconds: float, resume: bool, seed: int, only: str | None,
+) -> None:  # fmt: skip
+    """Train lookdex-tiny's embedder on clothing/, ccp/ and rendered photos."""
+    settings = Settings(
+        out, work / "embedder", data, work / "rendered", SEED, work / "held", start,
+        Options(minutes=minutes, rate=rate, resume=resume, seed=seed),
+    )  # fmt: skip
+    cores = os.cpu_count() or 1
+    with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
+        if only in (None, "render"):
+            tasks = [
+                pool.submit(rendered.render, settings.rendered, SEED, products, looks, part, cores)
+                for part in range(cores)
+            ]
+            tasks.append(pool.submit(rendered.render, settings.held, HELD_SEED, held_products, held_looks))
+            print(f"{sum(task.result() for task in tasks)} photos rendered", flush=True)
+        if only in (None, "train"):
+            train(settings)
+        if only in (None, "look"):
+            for task in [pool.submit(refine.look, settings, look_seconds, part) for part in range(cores)]:
+                task.result()
+        if only in (None, "refine"):
+            refine.refine(settings)
+
+
+if __name__ == "__main__":
+    main()

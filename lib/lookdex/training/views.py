@@ -1,0 +1,96 @@
+"""The same thing photographed again: framing, viewpoint, ground, light, a poor JPEG, something in front of it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from lookdex.training.paste import ground
+
+MASKED_SIDE = 128  # pixels of the longer side on which a thing is told from its ground
+LEAST, MOST = 0.12, 0.92  # share of a photo that a thing can cover: a mask beyond it is a mistake
+
+
+def thing_mask(image: np.ndarray) -> np.ndarray | None:
+    """What a photo of one thing shows, without its ground: bool (H, W), or None where they cannot be told apart.
+
+    GrabCut (Rother et al., 2004) from a frame of 4 % of the sides.
+
+    image: uint8 (H, W, 3).
+    """
+    height, width = image.shape[:2]
+    scale = min(1.0, MASKED_SIDE / max(height, width))
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    h, w = small.shape[:2]
+    if min(h, w) < 16:
+        return None
+    x, y = max(1, round(0.04 * w)), max(1, round(0.04 * h))
+    mask = np.zeros((h, w), np.uint8)
+    cv2.setRNGSeed(0)
+    cv2.grabCut(
+        small,
+        mask,
+        (x, y, w - 2 * x, h - 2 * y),
+        np.zeros((1, 65)),
+        np.zeros((1, 65)),
+        3,
+        cv2.GC_INIT_WITH_RECT,
+    )
+    kept = cv2.morphologyEx(
+        ((mask == 1) | (mask == 3)).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)
+    )
+    if not LEAST <= kept.mean() <= MOST:
+        return None
+    smooth = cv2.resize(kept.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    found: np.ndarray = smooth > 0.5
+    return found
+
+
+def swap_ground(image: np.ndarray, mask: np.ndarray, under: np.ndarray) -> np.ndarray:
+    """The thing that `mask` (bool (H, W)) shows, on another ground (uint8, any size); its edge is blended."""
+    height, width = image.shape[:2]
+    under = cv2.resize(under, (width, height), interpolation=cv2.INTER_LINEAR)
+    alpha = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.2)[:, :, None]
+    return (image * alpha + under * (1 - alpha)).astype(np.uint8)
+
+
+def plain_ground(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A plain or shaded ground of the image's size."""
+    return ground(image.shape[0], image.shape[1], rng)
+
+
+def seen_from_aside(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Another viewpoint: each corner moved inwards or outwards by up to `strength` of the sides."""
+    height, width = image.shape[:2]
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    moved = corners + (rng.uniform(-strength, strength, (4, 2)) * (width, height)).astype(np.float32)
+    matrix = cv2.getPerspectiveTransform(corners, moved)
+    return cv2.warpPerspective(
+        image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def part_of(image: np.ndarray, rng: np.random.Generator, least: float, most: float = 1.0) -> np.ndarray:
+    """A part of `least` … `most` of the photo's area, its sides' ratio within a fifth of the photo's."""
+    height, width = image.shape[:2]
+    share = rng.uniform(least, most)
+    ratio = float(np.exp(rng.uniform(-0.2, 0.2)))
+    h = min(height, max(1, round(height * np.sqrt(share * ratio))))
+    w = min(width, max(1, round(width * np.sqrt(share / ratio))))
+    y, x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
+    return image[y : y + h, x : x + w]
+
+
+def hide_some(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Something plain in front of up to a sixth of the picture (random erasing, Zhong et al., 2017)."""
+    height, width = image.shape[:2]
+    h, w = (max(1, round(side * np.sqrt(rng.uniform(0.02, 0.16)))) for side in (height, width))
+    y, x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
+    image = image.copy()
+    image[y : y + h, x : x + w] = rng.integers(0, 256, 3)
+    return image
+
+
+def poor_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+    data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return cv2.cvtColor(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB)

@@ -1,0 +1,105 @@
+"""The one command that makes lookdex-tiny's embedder, on a handful of photos and for seconds."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from lookdex.models.digests import TINY_EMBEDDER
+from lookdex.models.embed import load_embedder
+from lookdex.sample import make_product, render_product
+from lookdex.training.refine import CATALOGUE, LOOK, Row, Seen, joined, polish
+from lookdex.training.tiny_embedder_command import main
+
+LABELS = ("T-Shirt", "Pants", "Dress", "Shoes")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """clothing/ and ccp/ as the real ones lie, drawn by the sample's renderer."""
+    folder = tmp_path_factory.mktemp("data")
+    photos = [render_product(make_product(5, n), 5, 0) for n in range(16)]
+    (folder / "clothing" / "images").mkdir(parents=True)
+    with (folder / "clothing" / "items.csv").open("w", newline="") as lines:
+        table = csv.writer(lines)
+        table.writerow(["image", "sender_id", "label", "category"])
+        for n, photo in enumerate(photos):
+            photo.image.resize((150, 200)).save(folder / "clothing" / "images" / f"{n}.jpg")
+            table.writerow([n, n % 10, LABELS[n % 4], "any"])
+    (folder / "ccp" / "photos").mkdir(parents=True)
+    images, boxes = [], []
+    for n, photo in enumerate(photos[:8], start=1):
+        photo.image.save(folder / "ccp" / "photos" / f"{n}.jpg")
+        images.append({"id": n, "file_name": f"{n}.jpg"})
+        for thing in photo.objects:
+            x0, y0, x1, y1 = (int(v) for v in thing.box)
+            boxes.append(
+                {"image_id": n, "category_id": 1, "bbox": [x0, y0, x1 - x0, y1 - y0], "tag": "blouse"}
+            )
+    layout = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "top"}]}
+    (folder / "ccp" / "boxes.json").write_text(json.dumps(layout))
+    return folder
+
+
+def test_one_command_makes_the_embedder(data, tmp_path) -> None:
+    asked = ["--data", str(data), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out"), "--start",
+             str(TINY_EMBEDDER), "--products", "28", "--looks", "10", "--held-products", "14", "--held-looks", "2",
+             "--look-seconds", "2", "--minutes", "0.1"]  # fmt: skip
+    done = CliRunner().invoke(main, asked, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    embedder = load_embedder(str(tmp_path / "out"))
+    shipped = load_embedder("lookdex-tiny")
+    picture = np.asarray(Image.open(data / "ccp" / "photos" / "1.jpg"))
+    assert 0.3 < float((embedder.embed_images([picture]) * shipped.embed_images([picture])).sum()) < 0.99999
+    curve = [
+        json.loads(line) for line in (tmp_path / "work" / "embedder" / "curve.jsonl").read_text().splitlines()
+    ]
+    held = [line for line in curve if line["kind"] == "held"]
+    assert 0 <= held[-1]["right_product_top1"] <= 1
+    assert held[-1]["products"] == 14
+    again = CliRunner().invoke(main, [*asked, "--only", "render"], catch_exceptions=False)
+    assert "0 photos rendered" in again.output  # what is there is not rendered again
+
+
+def test_polishing_finds_the_projection_that_tells_products_apart() -> None:
+    """Features whose first half tells the product and whose second half is louder noise."""
+    import torch
+    from torch import nn
+
+    rng, dim = np.random.default_rng(0), 16
+    names = rng.normal(0, 1, (60, dim))
+    rows, features = [], []
+    for number, name in enumerate(names):
+        for side in (CATALOGUE, LOOK, LOOK):
+            rows.append(Row(number, side, -1, number % 2, ["red dress", "dress"]))
+            features.append(np.concatenate([name + rng.normal(0, 0.2, dim), rng.normal(0, 1.5, dim)]))
+    for number in range(40):
+        for _ in range(2):
+            rows.append(Row(1000 + number, 2, number % 3, number % 2, ["black shoes"]))
+            features.append(rng.normal(0, 1, 2 * dim))
+    torch.manual_seed(0)
+    seen = joined([Seen(torch.tensor(np.array(features), dtype=torch.float32), rows)])
+    model = nn.Module()
+    model.visual, model.text = nn.Module(), nn.Module()
+    model.visual.head = nn.Module()
+    model.visual.head.proj = nn.Linear(2 * dim, 12, bias=False)
+    model.text.token_embedding = nn.Embedding(5, 12)
+    model.logit_scale = nn.Parameter(torch.tensor(2.7))
+    model.encode_text = lambda tokens: model.text.token_embedding(tokens)
+    from lookdex.training.losses import Heads
+    from lookdex.training.refine import aside
+
+    numbers = {"red dress": 1, "dress": 2, "black shoes": 3}
+    before = aside(model.visual.head.proj, seen)
+    polish(
+        model, Heads(3, 2, 12), lambda texts: torch.tensor([numbers[text] for text in texts]), seen, 400,
+        np.random.default_rng(1),
+    )  # fmt: skip
+    after = aside(model.visual.head.proj, seen)
+    assert before < 0.5 < after
