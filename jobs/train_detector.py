@@ -1,7 +1,7 @@
 """Train a detector on your own photos with boxes; see lookdex/training/detector.py.
 
     python jobs/train_detector.py --coco boxes.json --images photos --start models/other --out models/mine --minutes 60
-    torchrun --nproc-per-node 4 -- jobs/train_detector.py --device cuda --coco boxes.json --images photos --out models/mine
+    torchrun --nproc-per-node 4 -- jobs/train_detector.py --device cuda --coco boxes.json --images photos --out mine
 
 lookdex-tiny's own detector is trained by `python -m lookdex.training.tiny detector`.
 """

@@ -18,6 +18,7 @@ from torch import nn
 
 from lookdex.errors import ConfigError
 from lookdex.models.detect import load_detector
+from lookdex.models.digests import TINY_DETECTOR
 from lookdex.records import CATEGORIES, Box, Detection
 from lookdex.training import rendered, sources
 from lookdex.training.detector import Settings, train
@@ -28,6 +29,8 @@ from lookdex.training.pseudo import as_coco, lone_box, tagged_boxes
 from lookdex.training.records import Scene
 from lookdex.training.regions import UNKNOWN, RegionLoss, rarity, regions
 from lookdex.training.scores import Detected, kept, operating_point
+from lookdex.training.tiny import main as tiny
+from lookdex.training.tiny_detector import MIN_SCORE
 from lookdex.training.windows import repeats, window_of
 
 JOB = Path(__file__).parents[1] / "jobs" / "train_detector.py"
@@ -114,6 +117,33 @@ def test_two_processes_train_one_model(shop: Path, tmp_path: Path) -> None:
     state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=False)
     assert state["images"] == 4 * state["step"] > 0
     assert done.stdout.count("use it with --detector torchvision:") == 1
+
+
+def test_one_command_makes_the_shipped_kind(shop: Path, tmp_path: Path) -> None:
+    """ccp/ and clothing/ as the real ones lie, of the shop's rendered photos."""
+    data, names = tmp_path / "data", sorted(path.name for path in (shop / "photos").glob("*.jpg"))
+    (data / "ccp").mkdir(parents=True)
+    coco = as_coco([s for scenes in rendered.load(shop / "photos") for s in scenes])
+    (data / "ccp" / "boxes.json").write_text(json.dumps(coco))
+    (data / "ccp" / "photos").symlink_to(shop / "photos")
+    (data / "ccp" / "masks").symlink_to(shop / "masks")
+    (data / "ccp" / "mask_labels.json").write_text((shop / "names.json").read_text())
+    (data / "clothing").mkdir()
+    (data / "clothing" / "images").symlink_to(shop / "photos")
+    rows = [f"{name.removesuffix('.jpg')},{n},T-Shirt,top" for n, name in enumerate(names[:4])]
+    (data / "clothing" / "items.csv").write_text("\n".join(["image,sender_id,label,category", *rows]))
+    given = {"data": data, "work": tmp_path / "work", "out": tmp_path / "out", "minutes": 0.02, "products": 10,
+             "looks": 2, "held-looks": 2, "start": TINY_DETECTOR}  # fmt: skip
+    done = CliRunner().invoke(tiny, ["detector", *(f"--{name}={value}" for name, value in given.items())])
+    assert done.exit_code == 0, (done.output, done.exception)
+    found = json.loads((tmp_path / "work" / "garments.json").read_text())
+    assert {a["category_id"] for a in found["annotations"]} == {1}  # the label says what it is
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["labels"] == list(CATEGORIES)
+    assert config["min_score"] == MIN_SCORE
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "street photos, 2 photos | rendered looks, 2 photos" in card
+    assert (tmp_path / "out" / "model.safetensors").stat().st_size < 8e6
 
 
 def test_what_cannot_be_is_said(shop: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ class Settings:
     resume: bool = False
     seed: int = 0
     min_score: float | None = None
-    card: Card = Card()
+    card: Card = field(default_factory=Card)
 
 
 class Learner(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lookdex.errors import ConfigError
@@ -30,9 +30,7 @@ class Mixture:
     train: dict[str, list[Scene]]
     held: dict[str, list[Scene]]
     mask_names: tuple[str, ...] = ()
-    half: frozenset[str] = field(
-        default_factory=lambda: frozenset({"looks"})
-    )  # large: read at half their size
+    half: tuple[str, ...] = ("looks",)  # sources of large photos, which are read at half their size
 
     def all(self) -> list[Scene]:
         return [scene for scenes in self.train.values() for scene in scenes]

@@ -67,7 +67,7 @@ def mixture(recipe: Recipe) -> Mixture:
         {
             "street photos": held_street,
             "rendered looks": rendered.load(recipe.work / "held")[1],
-            "catalogue flats": sources.coco(EXAM, garments),
+            "catalogue flats": [s for s in sources.coco(EXAM, garments) if s.path.is_file()],
         },
         tuple(json.loads((recipe.data / "ccp" / "mask_labels.json").read_text())),
     )
