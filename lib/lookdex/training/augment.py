@@ -77,7 +77,7 @@ def mosaic(parts: Sequence[Photo], canvas: tuple[int, int], rng: np.random.Gener
     high, wide = canvas
     split_y, split_x = (int(n * rng.uniform(0.4, 0.6)) for n in canvas)
     pixels, mask = np.empty((high, wide, 3), np.uint8), np.empty((high, wide), np.uint8)
-    boxes, labels = [np.zeros((0, 4), np.float32)], []
+    boxes, labels = [np.zeros((0, 4), np.float32)], list[str]()
     for n, photo in enumerate(parts):
         y0, y1 = (0, split_y) if n < 2 else (split_y, high)
         x0, x1 = (0, split_x) if n % 2 == 0 else (split_x, wide)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from lookdex.training.mixture import FLATS, Mixture
 from lookdex.training.network import numbers_of
 from lookdex.training.scores import POINTS, Detected
 
+WEAK = 0.5  # AP50
 COUNTED = {
     "photos": "photos with boxes",
     "looks": "rendered looks",
@@ -56,7 +58,7 @@ def write_card(
         *_facts(card, made, config, mixture, (folder / "model.safetensors").stat().st_size),
     ]
     if seen:
-        parts += ["## Held-out photos", _scores(seen, config.get("min_score")), _points(seen)]
+        parts += ["## Held-out photos", _scores(seen), _points(seen, config.get("min_score"))]
     if curve:
         parts += ["## While it learnt", _curve(curve)]
     (folder / "README.md").write_text("\n\n".join(parts) + "\n")
@@ -80,10 +82,13 @@ def _facts(card: Card, made: Made, config: Mapping[str, Any], mixture: Mixture, 
         f"of photos ({settings})",
         "Licence": card.licence or "not stated",
     }
-    return ["\n".join(f"- **{name}**: {text.removesuffix('.')}." for name, text in facts.items())]
+    lines = [f"- **{name}**: {text.removesuffix('.')}." for name, text in facts.items()]
+    return [
+        "\n".join(textwrap.fill(line, 118, subsequent_indent="  ", break_on_hyphens=False) for line in lines)
+    ]
 
 
-def _scores(seen: Mapping[str, Detected], min_score: float | None) -> str:
+def _scores(seen: Mapping[str, Detected]) -> str:
     whole = {name: detected.ap() for name, detected in seen.items()}
     labels = sorted({label for score in whole.values() for label in score.by_category})
     rows = [
@@ -101,12 +106,15 @@ def _scores(seen: Mapping[str, Detected], min_score: float | None) -> str:
         *rows,
         f"| **mean** | {' | '.join(f'**{s.ap50:.3f}**' for s in whole.values())} |",
     ]
-    if min_score is not None:
-        text += ["", f"Its `min_score` is {min_score}."]
+    weak = {
+        name: [label for label, value in score.by_category.items() if value.ap50 < WEAK]
+        for name, score in whole.items()
+    }
+    text += ["", *(f"Weak on {name}: {', '.join(found)}." for name, found in weak.items() if found)]
     return "\n".join(text)
 
 
-def _points(seen: Mapping[str, Detected]) -> str:
+def _points(seen: Mapping[str, Detected], min_score: float | None) -> str:
     lines = [
         "Objects found, and boxes a photo that are none, at some values of `min_score`:",
         "",
@@ -116,6 +124,8 @@ def _points(seen: Mapping[str, Detected]) -> str:
     for point in POINTS[2:11:2]:
         scores = [detected.at(point) for detected in seen.values()]
         lines.append(f"| {point} | {' | '.join(f'{s.found:.2f}, {s.wrong:.1f}' for s in scores)} |")
+    if min_score is not None:
+        lines += ["", f"Its own `min_score` is {min_score}."]
     return "\n".join(lines)
 
 

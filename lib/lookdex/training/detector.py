@@ -24,6 +24,7 @@ from lookdex.training.network import (
     groups,
     half,
     has_statistics,
+    is_lite,
     mixed,
     numbers_of,
     open_network,
@@ -229,7 +230,12 @@ def finish(settings: Settings, mixture: Mixture, device: torch.device, run: Run,
         minutes=run.seconds / 60,
         steps=run.step,
         windows=run.images,
-        settings={"batch": settings.batch, "peak rate": settings.rate, "seed": settings.seed},
+        settings={
+            "batch": settings.batch,
+            "peak rate": settings.rate,
+            "seed": settings.seed,
+            "start": settings.start or ("ImageNet" if is_lite(state.learner.detector) else "none"),
+        },
     )
     write_card(settings.out, settings.card, made, config, mixture, seen, read_curve(run.folder))
     print(f"{settings.out}: use it with --detector torchvision:{settings.out}", flush=True)

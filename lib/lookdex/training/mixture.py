@@ -17,7 +17,7 @@ from lookdex.training.regions import Regions, regions
 
 FLATS = "flats"  # cut-outs on plain grounds
 # How often each source is drawn, of those there are. Real photos first: they are what a shop's own are like.
-ODDS = {"photos": 0.60, "looks": 0.16, "catalogue": 0.04, "garments": 0.12, FLATS: 0.08}
+ODDS = {"photos": 0.54, "looks": 0.24, "catalogue": 0.05, "garments": 0.10, FLATS: 0.07}
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def mixed(device: torch.device, kind: torch.dtype | None) -> AbstractContextMana
 
 def groups(model: nn.Module) -> list[dict[str, Any]]:
     """The optimizer's groups: the trunk at TRUNK_SHARE of the rate, all else at the whole."""
-    slow, fast = [], []
+    slow, fast = list[Tensor](), list[Tensor]()
     for name, value in model.named_parameters():
         if value.requires_grad:
             (slow if ".trunk." in name or ".backbone.body." in name else fast).append(value)

@@ -88,9 +88,9 @@ class RegionLoss(nn.Module):
                 "masks are learnt from a feature pyramid, and this detector has none: train it without --masks"
             )
         self.classify = nn.Conv2d(backbone.out_channels, len(weights), 1)
-        nn.init.zeros_(
-            self.classify.weight
-        )  # features are large: a random start would drown the boxes' losses
+        # The features are large: from a random start this loss would drown those of the boxes.
+        for parameter in self.classify.parameters():
+            nn.init.zeros_(parameter)
         self.register_buffer("weights", weights)
         self._levels: list[Tensor] = []
         backbone.register_forward_hook(lambda module, given, levels: self._keep(levels))

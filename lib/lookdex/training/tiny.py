@@ -40,13 +40,14 @@ main.add_command(embedder, "embedder")
 @click.option("--minutes", default=105.0, show_default=True, help="Of training.")
 @click.option("--products", default=3000, show_default=True, help="To render.")
 @click.option("--looks", default=3600, show_default=True, help="To render.")
+@click.option("--held-products", default=600, show_default=True, help="To render, and to measure on.")
 @click.option("--held-looks", default=60, show_default=True, help="To render, and to measure on.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint.")
 @click.option("--seed", default=0, show_default=True)
 def detector(
-    data: Path, work: Path, out: Path, start: Path | None, minutes: float, products: int, looks: int, held_looks: int,
-    device: str, resume: bool, seed: int,
+    data: Path, work: Path, out: Path, start: Path | None, minutes: float, products: int, looks: int,
+    held_products: int, held_looks: int, device: str, resume: bool, seed: int,
 ) -> None:  # fmt: skip
     """Train lookdex-tiny's detector on clothing/, ccp/ and rendered photos."""
     recipe = Recipe(data, work, out, start, minutes, device, resume, seed)
@@ -56,7 +57,7 @@ def detector(
             pool.submit(rendered.render, work / "rendered", SEED, products, looks, part, cores)
             for part in range(cores)
         ]
-        tasks.append(pool.submit(rendered.render, work / "held", HELD_SEED, products // 5, held_looks))
+        tasks.append(pool.submit(rendered.render, work / "held", HELD_SEED, held_products, held_looks))
         print(f"{sum(task.result() for task in tasks)} photos rendered", flush=True)
     print(f"{tiny_detector.find_garments(recipe)} photos of garments have boxes", flush=True)
     tiny_detector.train_detector(recipe)
