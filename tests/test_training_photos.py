@@ -11,47 +11,56 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookdex.training import paste
+from lookdex.training import paste, sources
 from lookdex.training.augment import mosaic, window
-from lookdex.training.records import Scene
+from lookdex.training.records import Photo
+from lookdex.training.regions import UNKNOWN
 
 SEEDS = st.integers(0, 2**32 - 1)
 RED = (230, 10, 10)
 
 
-def photo(height: int = 120, width: int = 90) -> tuple[np.ndarray, np.ndarray]:
-    """A red thing on grey, and its box."""
+def photo(height: int = 120, width: int = 90, *, empty: bool = False) -> Photo:
+    """A red thing on grey, its box, and its mask: region 3 on the ground, 0."""
     pixels = np.full((height, width, 3), 127, np.uint8)
+    mask = np.zeros((height, width), np.uint8)
+    if empty:
+        return Photo(pixels, np.zeros((0, 4), np.float32), (), mask)
     pixels[20:100, 15:70] = RED
-    return pixels, np.array([[15, 20, 70, 100]], np.float32)
+    mask[20:100, 15:70] = 3
+    return Photo(pixels, np.array([[15, 20, 70, 100]], np.float32), ("dress",), mask)
 
 
-def red_box(pixels: np.ndarray) -> tuple[float, float, float, float] | None:
-    red = (pixels[:, :, 0] > 170) & (pixels[:, :, 1] < 80)
-    return tuple(paste.box_of(red)) if red.any() else None  # type: ignore[return-value]
-
-
-@given(SEEDS)
-def test_a_window_s_boxes_are_where_the_thing_is(seed: int) -> None:
-    pixels, boxes = photo()
-    view, found, kept = window(pixels, boxes, (160, 128), 1.2, np.random.default_rng(seed))
-    assert view.shape == (160, 128, 3)
-    assert (found >= 0).all()
-    assert (found <= (128, 160, 128, 160)).all()
-    if len(kept):
-        np.testing.assert_allclose(found[0], red_box(view), atol=2.5)  # type: ignore[arg-type]
+def red(pixels: np.ndarray) -> np.ndarray:
+    shown: np.ndarray = (pixels[:, :, 0] > 170) & (pixels[:, :, 1] < 80)
+    return shown
 
 
 @given(SEEDS)
-def test_a_mosaic_s_boxes_are_where_the_things_are(seed: int) -> None:
-    parts = [photo(), photo(200, 200), photo(), photo()]
-    for n in (0, 2, 3):
-        parts[n] = (np.full((120, 90, 3), 127, np.uint8), np.zeros((0, 4), np.float32))
-    view, boxes, which = mosaic(parts, (160, 128), np.random.default_rng(seed))
-    assert view.shape == (160, 128, 3)
-    assert which in ([], [(1, 0)])
-    if which:
-        np.testing.assert_allclose(boxes[0], red_box(view), atol=2.5)  # type: ignore[arg-type]
+@settings(deadline=None)
+def test_a_window_s_box_and_mask_are_where_the_thing_is(seed: int) -> None:
+    view = window(photo(), (160, 128), 1.2, np.random.default_rng(seed))
+    assert (view.pixels.shape, view.mask.shape) == ((160, 128, 3), (160, 128))
+    assert (view.boxes >= 0).all()
+    assert (view.boxes <= (128, 160, 128, 160)).all()
+    assert len(view.boxes) == len(view.labels)
+    if view.labels:
+        assert view.labels == ("dress",)
+        np.testing.assert_allclose(view.boxes[0], paste.box_of(view.mask == 3), atol=2.5)
+    assert (red(view.pixels) == (view.mask == 3)).mean() > 0.95  # all but the softened edge
+    assert set(np.unique(view.mask)) <= {0, 3, UNKNOWN}  # UNKNOWN beyond the photo's border
+
+
+@given(SEEDS)
+@settings(deadline=None)
+def test_a_mosaic_s_boxes_and_mask_are_where_the_things_are(seed: int) -> None:
+    parts = [photo(empty=True), photo(200, 200), photo(empty=True), photo(empty=True)]
+    view = mosaic(parts, (160, 128), np.random.default_rng(seed))
+    assert (view.pixels.shape, view.mask.shape) == ((160, 128, 3), (160, 128))
+    assert view.labels in ((), ("dress",))
+    assert (red(view.pixels) == (view.mask == 3)).mean() > 0.95
+    if view.labels:
+        np.testing.assert_allclose(view.boxes[0], paste.box_of(red(view.pixels)), atol=2.5)
 
 
 def thing(height: int = 80, width: int = 50) -> paste.CutOut:
@@ -63,31 +72,30 @@ def thing(height: int = 80, width: int = 50) -> paste.CutOut:
 
 @given(SEEDS)
 @settings(deadline=None)
-def test_a_flat_s_box_is_what_is_laid(seed: int) -> None:
-    image, boxes = paste.flat(thing(), 200, 150, np.random.default_rng(seed))
-    assert (image.shape, boxes.shape) == ((200, 150, 3), (1, 4))
-    covered = (boxes[0, 2:] - boxes[0, :2]).prod() / image[:, :, 0].size
-    assert 0.05 < covered <= 1
-    x0, y0, x1, y1 = boxes[0].astype(int)
-    inside = image[y0:y1, x0:x1]
-    assert ((inside[:, :, 0] > 150) & (inside[:, :, 1] < 90)).mean() > 0.4
+def test_a_flat_s_box_and_mask_are_what_is_laid(seed: int) -> None:
+    view = paste.flat(thing(), 200, 150, 5, np.random.default_rng(seed))
+    assert (view.pixels.shape, view.boxes.shape, view.labels) == ((200, 150, 3), (1, 4), ("dress",))
+    np.testing.assert_array_equal(view.boxes[0], paste.box_of(view.mask == 5))
+    assert 0.05 < (view.mask == 5).mean() <= 1
+    assert set(np.unique(view.mask)) <= {0, 5}
+    inside = view.pixels[view.mask == 5]
+    assert ((inside[:, 0] > 150) & (inside[:, 1] < 90)).mean() > 0.9
 
 
 @given(SEEDS)
 @settings(deadline=None)
 def test_what_is_covered_is_no_object_any_more(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    pixels = np.full((300, 200, 3), 127, np.uint8)
+    pixels, mask = np.full((300, 200, 3), 127, np.uint8), np.full((300, 200), 8, np.uint8)
     small = [[i * 20, j * 20, i * 20 + 15, j * 20 + 15] for i in range(10) for j in range(15)]
-    scene = Scene(Path("x.jpg"), np.array(small, np.float32), ("bag",) * len(small))
-    image, boxes, labels = paste.onto(pixels, scene, thing(), rng)
-    assert (len(boxes), labels[-1]) == (len(labels), "dress")
-    x0, y0, x1, y1 = boxes[-1]
-    for bx0, by0, bx1, by1 in boxes[:-1]:
-        shared = max(0, min(x1, bx1) - max(x0, bx0)) * max(0, min(y1, by1) - max(y0, by0))
-        visible = (image[int(by0) : int(by1), int(bx0) : int(bx1), 1] > 60).mean()
-        assert shared < 15 * 15 or visible > 1 - paste.COVERED - 0.25
+    before = Photo(pixels, np.array(small, np.float32), ("bag",) * len(small), mask)
+    after = paste.onto(before, thing(), 3, rng)
+    assert (len(after.boxes), after.labels[-1]) == (len(after.labels), "dress")
+    np.testing.assert_array_equal(after.boxes[-1], paste.box_of(after.mask == 3))
+    for x0, y0, x1, y1 in after.boxes[:-1].astype(int):
+        assert (after.mask[y0:y1, x0:x1] == 3).mean() <= paste.COVERED
     assert pixels[0, 0, 1] == 127  # the photo itself is not drawn on
+    assert (mask == 8).all()
 
 
 def test_a_cut_out_is_trimmed_and_little_is_none() -> None:
@@ -117,12 +125,13 @@ def test_a_wardrobe_is_read_from_masks(tmp_path: Path) -> None:
         ],
     }
     (tmp_path / "boxes.json").write_text(json.dumps(coco))
-    (tmp_path / "mask_labels.json").write_text('["null", "blouse"]')
     for n in range(2):
         cv2.imwrite(str(tmp_path / f"photos/{n}.jpg"), pixels[:, :, ::-1])
         cv2.imwrite(str(tmp_path / f"masks/{n}.png"), (pixels[:, :, 1] < 128).astype(np.uint8))
-    found = paste.wardrobe(tmp_path)
-    assert len(found) == 1  # photo 0 is held out, 2 … 6 have no mask
+    train, held = sources.street(tmp_path)
+    assert ([s.path.stem for s in held], len(train)) == (["0", "6"], 5)
+    found = paste.Wardrobe(train, ["null", "blouse"])
+    assert len(found) == 1  # photo 0 is held out, 2 … 5 have no mask
     rng = np.random.default_rng(0)
     drawn = found.draw(rng)
     assert drawn is not None
@@ -131,5 +140,4 @@ def test_a_wardrobe_is_read_from_masks(tmp_path: Path) -> None:
     assert again is not None
     np.testing.assert_array_equal(again.pixels, drawn.pixels)
     assert np.median(drawn.pixels[:, :, 0]) == pytest.approx(RED[0], abs=4)
-    (tmp_path / "mask_labels.json").unlink()
-    assert paste.wardrobe(tmp_path).draw(rng) is None
+    assert paste.Wardrobe(train, []).draw(rng) is None

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
+from lookdex.training.records import Photo
+from lookdex.training.regions import UNKNOWN
+
+ZOOM = (0.6, 1.35)  # of the scale at which inference sees a photo
 SEEN = 0.35  # an object of which less than this share is left in the view is no object of it
 
 
@@ -29,18 +35,14 @@ def recolour(image: np.ndarray, rng: np.random.Generator, strength: float = 1.0)
     return image
 
 
-def window(
-    image: np.ndarray, boxes: np.ndarray, canvas: tuple[int, int], whole: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A random zoom into (or out of) a photo, drawn on a canvas (height, width).
+def window(photo: Photo, canvas: tuple[int, int], whole: float, rng: np.random.Generator) -> Photo:
+    """A random zoom into (or out of) a photo, drawn on a canvas (height, width), with what is left in it.
 
     whole: the scale at which inference would see the photo; the view's scale lies around it.
-
-    Returns the uint8 view, its boxes float32 (m, 4), and the indexes (m,) of the boxes that are left.
     """
-    height, width = image.shape[:2]
+    height, width = photo.pixels.shape[:2]
     high, wide = canvas
-    scale = whole * float(np.exp(rng.uniform(np.log(0.6), np.log(1.25))))
+    scale = whole * float(np.exp(rng.uniform(*np.log(ZOOM))))
     stretch = float(np.exp(rng.normal(0, 0.06)))
     sx, sy = scale * stretch, scale / stretch
 
@@ -52,46 +54,39 @@ def window(
     x1, y1 = min(width, int((wide - left) / sx)), min(height, int((high - top) / sy))
     left, top = max(0, round(x0 * sx + left)), max(0, round(y0 * sy + top))
     w, h = min(wide - left, max(1, round((x1 - x0) * sx))), min(high - top, max(1, round((y1 - y0) * sy)))
-    view = np.full((high, wide, 3), 127 if rng.random() < 0.7 else int(rng.integers(256)), np.uint8)
-    part = cv2.resize(
-        image[y0:y1, x0:x1], (w, h), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    )
-    view[top : top + h, left : left + w] = part
-    kept = np.arange(len(boxes))
-    if len(boxes):
-        moved = (boxes - (x0, y0, x0, y0)) * (sx, sy, sx, sy) + (left, top, left, top)
-        inside = np.clip(moved, (left, top, left, top), (left + w, top + h, left + w, top + h))
-        share = _area(inside) / np.maximum(_area(moved), 1e-6)
-        sides = (inside[:, 2:] - inside[:, :2]).min(axis=1)
-        kept = np.flatnonzero((share >= SEEN) & (sides >= 3))
-        boxes = inside[kept].astype(np.float32)
+    pixels = np.full((high, wide, 3), 127 if rng.random() < 0.7 else int(rng.integers(256)), np.uint8)
+    smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    there = np.s_[top : top + h, left : left + w]
+    pixels[there] = cv2.resize(photo.pixels[y0:y1, x0:x1], (w, h), interpolation=smooth)
+    mask = np.full((high, wide), UNKNOWN, np.uint8)
+    mask[there] = cv2.resize(photo.mask[y0:y1, x0:x1], (w, h), interpolation=cv2.INTER_NEAREST)
+
+    moved = (photo.boxes - (x0, y0, x0, y0)) * (sx, sy, sx, sy) + (left, top, left, top)
+    inside = np.clip(moved, (left, top, left, top), (left + w, top + h, left + w, top + h))
+    share = _area(inside) / np.maximum(_area(moved), 1e-6)
+    kept = np.flatnonzero((share >= SEEN) & ((inside[:, 2:] - inside[:, :2]).min(axis=1) >= 3))
+    boxes = inside[kept].astype(np.float32)
     if rng.random() < 0.5:
-        view = np.ascontiguousarray(view[:, ::-1])
+        pixels, mask = np.ascontiguousarray(pixels[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
         boxes = np.stack([wide - boxes[:, 2], boxes[:, 1], wide - boxes[:, 0], boxes[:, 3]], 1)
-    return view, boxes.astype(np.float32).reshape(-1, 4), kept
+    return Photo(pixels, boxes, tuple(photo.labels[i] for i in kept), mask)
 
 
-def mosaic(
-    parts: list[tuple[np.ndarray, np.ndarray]], canvas: tuple[int, int], rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int]]]:
-    """Four photos on one canvas (height, width), met at a random point (Bochkovskiy et al., YOLOv4, 2020).
-
-    parts: four pairs of a photo and its boxes. Returns the uint8 view, its boxes float32 (m, 4), and for each box
-    (part, index of the box there).
-    """
+def mosaic(parts: Sequence[Photo], canvas: tuple[int, int], rng: np.random.Generator) -> Photo:
+    """Four photos on one canvas (height, width), met at a random point (Bochkovskiy et al., YOLOv4, 2020)."""
     high, wide = canvas
     split_y, split_x = (int(n * rng.uniform(0.4, 0.6)) for n in canvas)
-    view = np.empty((high, wide, 3), np.uint8)
-    found, which = [np.zeros((0, 4), np.float32)], []
-    for n, (image, boxes) in enumerate(parts):
+    pixels, mask = np.empty((high, wide, 3), np.uint8), np.empty((high, wide), np.uint8)
+    boxes, labels = [np.zeros((0, 4), np.float32)], []
+    for n, photo in enumerate(parts):
         y0, y1 = (0, split_y) if n < 2 else (split_y, high)
         x0, x1 = (0, split_x) if n % 2 == 0 else (split_x, wide)
-        whole = min((y1 - y0) / image.shape[0], (x1 - x0) / image.shape[1])
-        part, moved, kept = window(image, boxes, (y1 - y0, x1 - x0), whole * 1.3, rng)
-        view[y0:y1, x0:x1] = part
-        found.append(moved + np.array([x0, y0, x0, y0], np.float32))
-        which += [(n, int(i)) for i in kept]
-    return view, np.concatenate(found), which
+        whole = min((y1 - y0) / photo.pixels.shape[0], (x1 - x0) / photo.pixels.shape[1])
+        part = window(photo, (y1 - y0, x1 - x0), whole * 1.3, rng)
+        pixels[y0:y1, x0:x1], mask[y0:y1, x0:x1] = part.pixels, part.mask
+        boxes.append(part.boxes + np.array([x0, y0, x0, y0], np.float32))
+        labels += part.labels
+    return Photo(pixels, np.concatenate(boxes), tuple(labels), mask)
 
 
 def _area(boxes: np.ndarray) -> np.ndarray:

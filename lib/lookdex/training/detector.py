@@ -1,154 +1,235 @@
-"""Train the shipped detector on street photos with boxes, rendered photos, and garments on plain grounds."""
+"""Train a detector: windows of photos with boxes, and masks where there are some, into a folder that lookdex loads."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from lookdex.evaluate.detection import DetectionScore
-from lookdex.models.detect import Limits, TorchvisionDetector, build
-from lookdex.records import CATEGORIES
-from lookdex.training import rendered, sources
-from lookdex.training.loop import (
-    Average,
-    Run,
-    freeze_early,
-    freeze_statistics,
-    imagenet_trunk,
-    load_start,
-    one_cycle,
-    write,
+from lookdex.errors import ConfigError
+from lookdex.models.detect import DEFAULT_CANVASES
+from lookdex.training.card import Card, Made, read_curve, write_card
+from lookdex.training.loop import Average, Run, one_cycle
+from lookdex.training.mixture import Mixture
+from lookdex.training.network import (
+    export,
+    groups,
+    half,
+    has_statistics,
+    mixed,
+    numbers_of,
+    open_network,
+    train_mode,
 )
-from lookdex.training.measure import in_batches, score_scenes
-from lookdex.training.records import Scene
-from lookdex.training.windows import Windows
+from lookdex.training.processes import Group, join
+from lookdex.training.regions import RegionLoss, rarity
+from lookdex.training.scores import Detected, detect_scenes, operating_point
+from lookdex.training.windows import Batch, Windows
 
-CANVASES = ((416, 288), (288, 416), (352, 352))  # height, width
-CONFIG = {
-    "builder": "lookdex_fcos_lite0",
-    "arguments": {"num_classes": len(CATEGORIES), "channels": 64, "convs": 2},
-    "labels": list(CATEGORIES),
-    "canvases": [list(canvas) for canvas in CANVASES],
-    "fill": 127,
-    "min_score": 0.4,
-}
 BOX_WEIGHT = 2.0  # a loose box costs the embedder more than a missed one: the crop shows the neighbours
+REGION_WEIGHT = 0.5
+AVERAGE = 0.997  # of the weights that are exported: over some 300 steps
+SAVE_EVERY = 120.0  # seconds
+MAX_NORM = 8.0  # of the gradients
+QUICK = 120  # held-out photos of each source that are measured on while training
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """out: where the model goes. run: checkpoints and curves. minutes: of training time.
+    """How to train.
 
-    start: the folder of a trained model to go on from; None starts from ImageNet's weights.
+    out: the folder of the model. run: checkpoints and learning curves. config: the model's config.json.
+    start: the folder of a trained model to go on from. minutes: of training, after which the learning rate has
+    fallen to its end. batch: windows a step, in each process. rate: the peak. measure_every: seconds between looks at
+    the held-out photos; 0: only at the end. device: 'cpu', 'cuda' or 'cuda:N'.
+    min_score: the operating point; None: the best F1 on the held-out photos.
     """
 
     out: Path
     run: Path
-    data: Path
-    rendered: Path
-    held: Path
-    minutes: float = 45
+    config: dict[str, Any]
+    start: Path | None = None
+    minutes: float = 60
     batch: int = 8
-    rate: float = 1.5e-3
-    export_every: float = 600
+    rate: float = 1.2e-3
+    measure_every: float = 900
+    device: str = "cpu"
     resume: bool = False
     seed: int = 0
-    start: Path | None = None
+    min_score: float | None = None
+    card: Card = field(default_factory=Card)
 
 
-def train(settings: Settings) -> None:
-    torch.set_num_threads(1)
-    torch.manual_seed(settings.seed)
-    run = Run(settings.run, settings.minutes)
-    windows = Windows(settings.data, settings.rendered, CANVASES, np.random.default_rng(settings.seed))
-    print(f"photos: {windows.counts()}", flush=True)
-    model = build(CONFIG, settings.out)
-    if settings.start:
-        load_start(model, settings.start / "model.safetensors")
-    else:
-        imagenet_trunk(model.backbone.trunk)
-    freeze_early(model.backbone.trunk)
-    model = model.to(memory_format=torch.channels_last)
-    trunk = [p for p in model.backbone.trunk.parameters() if p.requires_grad]
-    new = [*model.backbone.pyramid.parameters(), *model.head.parameters()]
-    optimizer = torch.optim.AdamW(
-        [{"params": trunk, "share": 0.4}, {"params": new, "share": 1.0}], lr=settings.rate, weight_decay=0.02
-    )
-    states = run.resume() if settings.resume else None
-    if states:
-        model.load_state_dict(states["model"])
-        optimizer.load_state_dict(states["optimizer"])
-    average = Average(model)
-    if states:
-        average.values = states["average"]
-    exported = run.seconds
-    while run.progress < 1:
-        model.train()
-        freeze_statistics(model)
-        pixels, targets = windows.batch(settings.batch)
-        losses = model(list(pixels), targets)
-        optimizer.zero_grad(set_to_none=True)
-        sum(BOX_WEIGHT * v if k == "bbox_regression" else v for k, v in losses.items()).backward()
-        nn.utils.clip_grad_norm_([*trunk, *new], 8.0)
-        for group in optimizer.param_groups:
-            group["lr"] = settings.rate * group["share"] * one_cycle(run.progress)
-        optimizer.step()
-        run.advance(settings.batch, {k.split("_")[-1]: float(v.detach()) for k, v in losses.items()})
-        average.update(model, run.step)
-        if run.due(120):
-            run.save(model=model.state_dict(), optimizer=optimizer.state_dict(), average=average.values)
-            windows.refresh()
-        if run.seconds - exported > settings.export_every:
-            exported = run.seconds
-            export(average.values, settings.out)
-            report(settings, run, photos=40)
-    run.save(model=model.state_dict(), optimizer=optimizer.state_dict(), average=average.values)
-    export(average.values, settings.out)
-    report(settings, run, photos=200)
+class Learner(nn.Module):
+    """A torchvision detector with the losses that it learns by, each with its weight."""
+
+    def __init__(self, detector: nn.Module, regions: RegionLoss | None) -> None:
+        super().__init__()
+        self.detector, self.regions = detector, regions
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        losses = dict(self.detector(list(batch.pixels), batch.targets))
+        for name in losses.keys() & {"bbox_regression", "loss_box_reg"}:
+            losses[name] = BOX_WEIGHT * losses[name]
+        if self.regions is not None:
+            losses["regions"] = REGION_WEIGHT * self.regions(batch.masks)
+        return losses
 
 
-def export(values: dict[str, torch.Tensor], out: Path) -> None:
-    """Write weights in float16, and the configuration that is not there yet."""
-    out.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        k: (v.half() if v.is_floating_point() else v).contiguous()
-        for k, v in values.items()
-        if not k.endswith("num_batches_tracked")
-    }
-    write(tensors, out / "model.safetensors")
-    if not (out / "config.json").exists():
-        (out / "config.json").write_text(json.dumps(CONFIG, indent=1) + "\n")
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a checkpoint keeps."""
 
+    learner: Learner
+    optimizer: torch.optim.Optimizer
+    average: Average
 
-def measure(folder: Path, scenes: list[Scene], min_score: float) -> DetectionScore:
-    """Score a model folder on photos, through the same code that runs in production."""
-    detector = TorchvisionDetector.load(f"torchvision:{folder}", torch.device("cpu"), Limits(0.05, 0.7, 40))
-    detected = []
-    for batch in in_batches(scenes, 8):
-        detected += detector.detect([sources.read(scene.path) for scene in batch])
-    return score_scenes(scenes, detected, min_score)
-
-
-def held_out(settings: Settings) -> dict[str, list[Scene]]:
-    catalogue, looks = rendered.load(settings.held)
-    return {"street": sources.street(settings.data / "ccp")[1], "looks": looks, "catalogue": catalogue}
-
-
-def report(settings: Settings, run: Run, photos: int) -> None:
-    config = json.loads((settings.out / "config.json").read_text())
-    for name, scenes in held_out(settings).items():
-        if not scenes:
-            continue
-        score = measure(settings.out, scenes[:photos], config["min_score"])
-        parts = {k: [round(v.ap50, 3), round(v.found, 3), v.objects] for k, v in score.by_category.items()}
-        run.log("held", source=name, ap50=score.ap50, found=score.found, wrong=score.wrong, categories=parts)
-        print(
-            f"held-out {name}: AP50 {score.ap50:.3f}, found {score.found:.3f}, wrong {score.wrong:.2f} a photo; "
-            + "  ".join(f"{k} {v[0]:.2f}/{v[1]:.2f}" for k, v in parts.items()),
-            flush=True,
+    def save(self, run: Run) -> None:
+        run.save(
+            learner=self.learner.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            average=self.average.values,
         )
+
+    def resume(self, run: Run) -> None:
+        """Go on from the run's checkpoint, where there is one."""
+        states = run.resume()
+        if states:
+            self.learner.load_state_dict(states["learner"])
+            self.optimizer.load_state_dict(states["optimizer"])
+            self.average.values = {n: v.to(self.average.values[n]) for n, v in states["average"].items()}
+
+
+def train(settings: Settings, mixture: Mixture) -> None:
+    """Train until the time is over; writes the model's folder with its card.
+
+    Raises:
+        ConfigError: photos with none of the config's labels; see also `network.open_network`, `processes.join`.
+    """
+    with join(settings.device) as group:
+        if group.device.type == "cpu":
+            torch.set_num_threads(1)
+        cv2.setNumThreads(1)
+        torch.manual_seed(settings.seed)
+        numbers = numbers_of(settings.config)
+        known = mixture.only(tuple(numbers))
+        if not known.labels():
+            raise ConfigError(
+                f"no box of the photos has one of the model's labels {', '.join(numbers)}: "
+                f"they have {', '.join(mixture.labels()) or 'no box'}"
+            )
+        state = start(settings, known, group.device)
+        run = Run(settings.run, settings.minutes)
+        if settings.resume:
+            state.resume(run)
+        learn(settings, known, group, run, state)
+        if group.first:
+            state.save(run)
+            finish(settings, known, group.device, run, state)
+
+
+def start(settings: Settings, mixture: Mixture, device: torch.device) -> State:
+    detector = open_network(settings.config, settings.start, settings.out)
+    masks = [scene.mask for scene in mixture.all() if scene.mask]
+    regions = None
+    if masks:
+        found = mixture.regions(tuple(numbers_of(settings.config)))
+        regions = RegionLoss(detector.backbone, rarity(found, masks))
+    learner = Learner(detector, regions).to(device)
+    optimizer = torch.optim.AdamW(groups(learner), lr=settings.rate, weight_decay=0.03)
+    return State(learner, optimizer, Average(detector, AVERAGE))
+
+
+def learn(settings: Settings, mixture: Mixture, group: Group, run: Run, state: State) -> None:
+    """Steps until the time is over. The first process's clock is everybody's; it alone saves and measures."""
+    started = has_statistics(state.learner.detector, settings.start)
+    module, kind = group.spread(state.learner), half(group.device)
+    scaler = torch.amp.GradScaler(enabled=kind is torch.float16)
+    measured = run.seconds
+    with batches(settings, mixture, group.rank) as drawn:
+        while (progress := group.agree(run.progress)) < 1:
+            train_mode(module, started)
+            with mixed(group.device, kind):
+                losses = module(next(drawn).to(group.device))
+            state.optimizer.zero_grad(set_to_none=True)
+            scaler.scale(sum(losses.values())).backward()
+            scaler.unscale_(state.optimizer)
+            nn.utils.clip_grad_norm_(module.parameters(), MAX_NORM)
+            for parameters in state.optimizer.param_groups:
+                parameters["lr"] = settings.rate * parameters["share"] * one_cycle(progress)
+            scaler.step(state.optimizer)
+            scaler.update()
+            if group.first:
+                run.advance(
+                    settings.batch * group.size,
+                    {k.split("_")[-1]: float(v.detach()) for k, v in losses.items()},
+                )
+                state.average.update(state.learner.detector, run.step)
+                if run.due(SAVE_EVERY):
+                    state.save(run)
+                if settings.measure_every and run.seconds - measured > settings.measure_every:
+                    measured = run.seconds
+                    export(state.average.values, settings.config, settings.out)
+                    look(settings, mixture, group.device, run, QUICK)
+
+
+@contextlib.contextmanager
+def batches(settings: Settings, mixture: Mixture, rank: int) -> Iterator[Iterator[Batch]]:
+    """Batches without end, each drawn while the one before is learnt from."""
+    canvases = [(h, w) for h, w in settings.config.get("canvases", DEFAULT_CANVASES)]
+    windows = Windows(
+        mixture, numbers_of(settings.config), canvases, np.random.default_rng((settings.seed, rank))
+    )
+
+    def draw(pool: ThreadPoolExecutor) -> Iterator[Batch]:
+        ahead = pool.submit(windows.batch, settings.batch)
+        while True:
+            batch = ahead.result()
+            ahead = pool.submit(windows.batch, settings.batch)
+            yield batch
+
+    with ThreadPoolExecutor(1) as pool:
+        yield draw(pool)
+
+
+def look(
+    settings: Settings, mixture: Mixture, device: torch.device, run: Run, photos: int | None = None
+) -> dict[str, Detected]:
+    """Measure what is in the model's folder on (the first) held-out photos; the log gets it too."""
+    seen = {
+        name: detect_scenes(settings.out, scenes[:photos], device) for name, scenes in mixture.held.items()
+    }
+    for name, detected in seen.items():
+        score = detected.ap()
+        each = {label: round(value.ap50, 3) for label, value in score.by_category.items()}
+        run.log("held", source=name, ap50=round(score.ap50, 4), categories=each)
+        said = "  ".join(f"{label} {value:.2f}" for label, value in each.items())
+        print(f"held-out {name}: AP50 {score.ap50:.3f} over {score.photos} photos; {said}", flush=True)
+    return seen
+
+
+def finish(settings: Settings, mixture: Mixture, device: torch.device, run: Run, state: State) -> None:
+    """Export, measure, choose the operating point, write the card."""
+    export(state.average.values, settings.config, settings.out)
+    seen = look(settings, mixture, device, run)
+    point = settings.min_score
+    if point is None and seen:
+        point = operating_point(list(seen.values()))
+    config = settings.config | ({} if point is None else {"min_score": point})
+    export(state.average.values, config, settings.out)
+    made = Made(
+        minutes=run.seconds / 60,
+        steps=run.step,
+        windows=run.images,
+        settings={"batch": settings.batch, "peak rate": settings.rate, "seed": settings.seed},
+    )
+    write_card(settings.out, settings.card, made, config, mixture, seen, read_curve(run.folder))
+    print(f"{settings.out}: use it with --detector torchvision:{settings.out}", flush=True)

@@ -33,6 +33,11 @@ def in_batches(items: Sequence, size: int) -> Iterable[Sequence]:
         yield items[start : start + size]
 
 
+def evenly(items: Sequence, most: int) -> list:
+    """At most so many of the items, from all over them, in their order."""
+    return [items[n * len(items) // most] for n in range(most)] if len(items) > most else list(items)
+
+
 def shares(keys: Sequence[str], values: np.ndarray) -> dict[str, float]:
     """The mean of `values` for each key."""
     groups: dict[str, list[float]] = defaultdict(list)

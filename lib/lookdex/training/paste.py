@@ -7,15 +7,15 @@ Learn, 2017).
 
 from __future__ import annotations
 
-import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from lookdex.training.records import Scene
-from lookdex.training.sources import read, street
+from lookdex.training.records import Photo, Scene
+from lookdex.training.sources import read
 
 LEAST_SIDE = 40  # pixels: smaller cut-outs would be blown up
 LEAST_FILLED = 0.35  # of its box that a cut-out fills: less is what others left of it
@@ -106,57 +106,58 @@ def box_of(covered: np.ndarray) -> np.ndarray:
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
 
 
-def flat(thing: CutOut, height: int, width: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A catalogue flat of one thing: (uint8 (height, width, 3), its box float32 (1, 4))."""
+def flat(thing: CutOut, height: int, width: int, region: int, rng: np.random.Generator) -> Photo:
+    """A catalogue flat of one thing, which is `region` in the photo's mask (0, the ground, around it)."""
     image = ground(height, width, rng)
     h, w = thing.pixels.shape[:2]
     fits = min(height / h, width / w) * max(h, w)  # the longer side at which it fills the photo
     view = turned(thing, rng, fits * rng.uniform(0.55, 0.97))
     h, w = view.pixels.shape[:2]
-    x, y = (
-        round((width - w) / 2 + rng.normal(0, 0.04 * width)),
-        round((height - h) / 2 + rng.normal(0, 0.04 * height)),
-    )
+    x = round((width - w) / 2 + rng.normal(0, 0.04 * width))
+    y = round((height - h) / 2 + rng.normal(0, 0.04 * height))
     covered = lay(image, view, x, y, shadow=rng.uniform(0, 0.45))
-    return image, box_of(covered)[None]
+    return Photo(image, box_of(covered)[None], (thing.label,), covered.astype(np.uint8) * np.uint8(region))
 
 
-def onto(
-    image: np.ndarray, scene: Scene, thing: CutOut, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """A photo with one thing more: (a copy of the photo, its boxes, their labels), less what is covered by it."""
-    height, width = image.shape[:2]
+def onto(photo: Photo, thing: CutOut, region: int, rng: np.random.Generator) -> Photo:
+    """A photo with one thing more, which is `region` in its mask, less what is covered by it."""
+    height, width = photo.pixels.shape[:2]
     view = turned(thing, rng, rng.uniform(0.2, 0.5) * height)
     h, w = view.pixels.shape[:2]
     x, y = int(rng.uniform(0, max(1, width - w))), int(rng.uniform(0, max(1, height - h)))
-    image = image.copy()
+    image = photo.pixels.copy()
     covered = lay(image, view, x, y)
     if not covered.any():
-        return image, scene.boxes, scene.labels
+        return Photo(image, photo.boxes, photo.labels, photo.mask)
     kept = [
         i
-        for i, (x0, y0, x1, y1) in enumerate(scene.boxes.round().astype(int))
+        for i, (x0, y0, x1, y1) in enumerate(photo.boxes.round().astype(int))
         if covered[max(y0, 0) : y1, max(x0, 0) : x1].mean() <= COVERED
     ]
-    boxes = np.concatenate([scene.boxes[kept].reshape(-1, 4), box_of(covered)[None]])
-    return image, boxes, (*(scene.labels[i] for i in kept), thing.label)
+    boxes = np.concatenate([photo.boxes[kept].reshape(-1, 4), box_of(covered)[None]])
+    labels = (*(photo.labels[i] for i in kept), thing.label)
+    return Photo(image, boxes, labels, np.where(covered, np.uint8(region), photo.mask))
 
 
 class Wardrobe:
-    """Draws cut-outs from photos with masks: `masks`/<the photo's name>.png, whose pixels count `names`.
+    """Draws cut-outs from photos with masks, whose pixels count `names`: the tags of the photos' boxes.
 
-    Those that were drawn once are kept, as PNG, no longer than KEPT_SIDE.
+    Labels are drawn by the square root of how often they occur. Cut-outs that were drawn once are kept, as PNG, no
+    longer than KEPT_SIDE.
     """
 
-    def __init__(self, scenes: list[Scene], masks: Path, names: tuple[str, ...]) -> None:
-        numbers = {name: n for n, name in enumerate(names)}
+    def __init__(self, scenes: Sequence[Scene], names: Sequence[str]) -> None:
+        self._numbers = {name: n for n, name in enumerate(names)}
         self._things = [
-            (scene, masks / f"{scene.path.stem}.png", i, numbers[tag])
+            (scene, i)
             for scene in scenes
-            if (masks / f"{scene.path.stem}.png").is_file()
+            if scene.mask is not None
             for i, tag in enumerate(scene.tags)
-            if tag in numbers
+            if tag in self._numbers
         ]
+        often = Counter(scene.labels[i] for scene, i in self._things)
+        chances = np.cumsum([often[scene.labels[i]] ** -0.5 for scene, i in self._things])
+        self._chances = chances / chances[-1:]
         self._kept: dict[int, np.ndarray | None] = {}
 
     def __len__(self) -> int:
@@ -165,30 +166,24 @@ class Wardrobe:
     def draw(self, rng: np.random.Generator, tries: int = 8) -> CutOut | None:
         """A random cut-out; None where so many in a row were too small or too hidden."""
         for _ in range(tries if self._things else 0):
-            which = int(rng.integers(len(self._things)))
+            which = min(int(np.searchsorted(self._chances, rng.random())), len(self) - 1)
             if which not in self._kept:
-                self._kept[which] = self._cut(which)
+                self._kept[which] = self._cut(*self._things[which])
             data = self._kept[which]
             if data is not None:
-                scene, _, i, _ = self._things[which]
+                scene, i = self._things[which]
                 return CutOut(np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED)), scene.labels[i])
         return None
 
-    def _cut(self, which: int) -> np.ndarray | None:
-        scene, path, i, number = self._things[which]
-        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    def _cut(self, scene: Scene, i: int) -> np.ndarray | None:
+        mask = cv2.imread(str(scene.mask), cv2.IMREAD_GRAYSCALE)
         if mask is None:
-            raise FileNotFoundError(f"{path} is no image")
-        found = cut_out(read(scene.path), mask == number, scene.boxes[i], scene.labels[i])
+            raise FileNotFoundError(f"the mask {scene.mask} is missing or no image")
+        found = cut_out(
+            read(scene.path), mask == self._numbers[scene.tags[i]], scene.boxes[i], scene.labels[i]
+        )
         if found is None:
             return None
         scale = min(1.0, KEPT_SIDE / max(found.pixels.shape[:2]))
         small = cv2.resize(found.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         return cv2.imencode(".png", small, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
-
-
-def wardrobe(root: Path) -> Wardrobe:
-    """What can be cut out of the street photos to train on, by `masks/` and `mask_labels.json` (none: nothing)."""
-    labels = root / "mask_labels.json"
-    names = tuple(json.loads(labels.read_text())) if labels.is_file() else ()
-    return Wardrobe(street(root)[0], root / "masks", names)

@@ -15,16 +15,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lookdex.boxes import iou
+from lookdex.boxes import as_array, iou
 from lookdex.models.detect import Detector, load_detector
 from lookdex.models.digests import detector_defaults, embedder_defaults
 from lookdex.models.embed import load_embedder
 from lookdex.records import Detection
 from lookdex.training import rendered, sources
 from lookdex.training.crops import cut
-from lookdex.training.measure import in_batches, score_scenes
+from lookdex.training.measure import evenly, in_batches
 from lookdex.training.measure_embedder import embed, garments_nearest
 from lookdex.training.records import Scene
+from lookdex.training.scores import ALL, Detected, kept
 
 POINTS = (0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
 
@@ -41,11 +42,12 @@ def detect_all(detector: Detector, scenes: list[Scene]) -> tuple[list[list[Detec
 
 
 def print_detector(name: str, scenes: list[Scene], found: list[list[Detection]], ms: float) -> None:
-    whole = score_scenes(scenes, found, 0.05)
+    seen = Detected(scenes, found)
+    whole = seen.ap()
     print(f"{name}: AP50 {whole.ap50:.3f} over {len(scenes)} photos, {ms:.0f} ms of CPU a photo")
     print("  " + "  ".join(f"{k} {v.ap50:.2f} ({v.objects})" for k, v in whole.by_category.items()))
     for point in POINTS:
-        score = score_scenes(scenes, found, point)
+        score = seen.at(point)
         print(f"  at {point:.2f}: found {score.found:.3f}, wrong {score.wrong:.2f} a photo")
 
 
@@ -73,15 +75,15 @@ def print_products(
     total = 0
     for scene, objects in zip(looks, found, strict=True):
         image = sources.read(scene.path)
-        kept = [o for o in objects if o.score >= point]
-        boxes = np.array([(o.box.x0, o.box.y0, o.box.x1, o.box.y1) for o in kept], np.float32).reshape(-1, 4)
+        objects = kept(objects, point)
+        boxes = as_array([o.box for o in objects])
         for box, product, label in zip(scene.boxes, scene.product_ids, scene.labels, strict=True):
             if product not in names:
                 continue
             total += 1
             asked["true boxes"].append(cut(image, box, margin))
             answers["true boxes"].append((product, label))
-            overlap = iou(box[None], boxes)[0] * np.array([o.label == label for o in kept])
+            overlap = iou(box[None], boxes)[0] * np.array([o.label == label for o in objects])
             if len(overlap) and overlap.max() >= 0.5:
                 asked["own boxes"].append(cut(image, boxes[int(overlap.argmax())], margin))
                 answers["own boxes"].append((product, label))
@@ -108,24 +110,29 @@ def main() -> None:
     parser.add_argument("--detector", default="lookdex-tiny")
     parser.add_argument("--embedder", default="lookdex-tiny")
     parser.add_argument("--garments", type=int, default=400, help="how many garments of held-out senders")
-    parser.add_argument("--skip", nargs="*", default=[], choices=["street", "products", "garments"])
+    parser.add_argument("--skip", nargs="*", default=[], choices=["street", "flats", "products", "garments"])
     options = parser.parse_args()
     torch.set_num_threads(1)
-    detector = load_detector(options.detector, min_score=0.05)
+    detector = load_detector(
+        options.detector, min_score=ALL.min_score, nms_iou=ALL.nms_iou, max_objects=ALL.max_objects
+    )
     catalogue, looks = rendered.load(options.held)
     if "street" not in options.skip:
         _, street = sources.street(options.data / "ccp")
         print_detector("street photos", street, *detect_all(detector, street))
+    if "flats" not in options.skip:
+        flats = sources.boxed_garments(
+            evenly(sources.garments(options.data / "clothing")[1], options.garments)
+        )
+        print_detector("garments on plain grounds", flats, *detect_all(detector, flats))
     found, ms = detect_all(detector, looks)
     print_detector("rendered looks", looks, found, ms)
     if "products" not in options.skip:
         print_products(options.detector, options.embedder, catalogue, looks, found)
     if "garments" not in options.skip:
         _, held = sources.garments(options.data / "clothing")
-        step = max(1, len(held) // options.garments)
-        print(
-            f"garments: {garments_nearest(load_embedder(options.embedder), held[::step][: options.garments])}"
-        )
+        nearest = garments_nearest(load_embedder(options.embedder), evenly(held, options.garments))
+        print(f"garments: {nearest}")
 
 
 if __name__ == "__main__":

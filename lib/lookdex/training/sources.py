@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lookdex.categories import category_of
 from lookdex.training.records import Garment, Scene
 
 NOT_LABELS = ("Not sure", "Other", "Skip")
@@ -23,44 +24,57 @@ LABEL_CATEGORY = {
 }  # fmt: skip
 
 
-def street(root: Path) -> tuple[list[Scene], list[Scene]]:
-    """Street photos with boxes from `root` (COCO `boxes.json`): (to train on, held out)."""
-    data = json.loads((root / "boxes.json").read_text())
+def coco(boxes: Path, images: Path, masks: Path | None = None) -> list[Scene]:
+    """Photos with boxes from a COCO file. masks: a folder with <the photo's name>.png for some or all of them.
+
+    An annotation's `tag`, where it has one, is its finer name. Heaps (`iscrowd`) are left out.
+    """
+    data = json.loads(boxes.read_text())
     names = {c["id"]: c["name"] for c in data["categories"]}
     objects: dict[int, list[dict]] = {image["id"]: [] for image in data["images"]}
     for annotation in data["annotations"]:
-        objects[annotation["image_id"]].append(annotation)
-    train: list[Scene] = []
-    held: list[Scene] = []
-    for number, image in enumerate(data["images"]):
+        if not annotation.get("iscrowd"):
+            objects[annotation["image_id"]].append(annotation)
+    scenes = []
+    for image in data["images"]:
         found = objects[image["id"]]
-        boxes = np.array([o["bbox"] for o in found], np.float32).reshape(-1, 4)
-        boxes[:, 2:] += boxes[:, :2]
-        scene = Scene(
-            root / "photos" / image["file_name"],
-            boxes,
-            tuple(names[o["category_id"]] for o in found),
-            tuple(o.get("tag") or names[o["category_id"]] for o in found),
-            ("",) * len(found),
+        corners = np.array([o["bbox"] for o in found], np.float32).reshape(-1, 4)
+        corners[:, 2:] += corners[:, :2]
+        mask = masks / f"{Path(image['file_name']).stem}.png" if masks else None
+        scenes.append(
+            Scene(
+                images / image["file_name"],
+                corners,
+                tuple(names[o["category_id"]] for o in found),
+                tuple(o.get("tag") or names[o["category_id"]] for o in found),
+                ("",) * len(found),
+                mask if mask and mask.is_file() else None,
+            )
         )
-        (held if number % HELD_PHOTOS == 0 else train).append(scene)
-    return train, held
+    return scenes
+
+
+def street(root: Path) -> tuple[list[Scene], list[Scene]]:
+    """Street photos with boxes and masks from `root` (COCO `boxes.json`): (to train on, held out)."""
+    scenes = coco(root / "boxes.json", root / "photos", root / "masks")
+    held = scenes[::HELD_PHOTOS]
+    return [scene for n, scene in enumerate(scenes) if n % HELD_PHOTOS], held
 
 
 def garments(root: Path) -> tuple[list[Garment], list[Garment]]:
-    """Single-garment photos from `root` (`items.csv`): (to train on, those of held-out senders)."""
+    """Single-garment photos from `root` (`items.csv`): (to train on, those of held-out senders).
+
+    Labels that name no category are left out.
+    """
     train: list[Garment] = []
     held: list[Garment] = []
     with (root / "items.csv").open() as lines:
         for row in csv.DictReader(lines):
-            if row["label"] in NOT_LABELS:
+            category = LABEL_CATEGORY.get(row["label"]) or category_of(row["label"])
+            if category is None or row["label"] in NOT_LABELS:
                 continue
-            garment = Garment(
-                root / "images" / f"{row['image']}.jpg",
-                row["label"],
-                row["sender_id"],
-                LABEL_CATEGORY[row["label"]],
-            )
+            path = root / "images" / f"{row['image']}.jpg"
+            garment = Garment(path, row["label"], row["sender_id"], category)
             (held if int(row["sender_id"]) % HELD_SENDERS == 0 else train).append(garment)
     return train, held
 

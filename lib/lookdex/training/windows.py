@@ -1,99 +1,130 @@
-"""What a step of the detector's training sees: windows of photos of all sources, with the boxes in them."""
+"""What a step of the detector's training sees: windows of photos of all sources, with what is known of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from lookdex.models.fcos import stack
 from lookdex.models.pixels import choose_canvas
-from lookdex.records import CATEGORIES
-from lookdex.training import rendered, sources
 from lookdex.training.augment import mosaic, recolour, window
-from lookdex.training.paste import flat, onto, wardrobe
+from lookdex.training.mixture import FLATS, ODDS, Mixture
+from lookdex.training.paste import flat, onto
+from lookdex.training.records import Photo, Scene
+from lookdex.training.sources import read
 
 # Training draws smaller windows of the photo at about the scale of inference: cheaper, and small
 # things keep their pixels.
-WINDOWS = ((320, 224), (256, 256), (224, 320))
-WINDOW_ODDS = (0.65, 0.25, 0.10)
-SOURCE_ODDS = {"street": 0.36, "looks": 0.30, "catalogue": 0.16, "garments": 0.06, "flats": 0.12}
-PASTED = 0.25  # of the street photos have one thing more, cut out of another
+WINDOW = 0.8  # of a canvas's sides
+UPRIGHT, SQUARE, WIDE = 0.65, 0.25, 0.10  # how often a window is each: fashion photos are mostly upright
+PASTED = 0.25  # of the photos with masks have one thing more, cut out of another
 MOSAICS = 0.08  # of the views are four photos at once
-
-
-class Windows:
-    """Draws batches. The rendered folder may still be growing: `refresh` looks again."""
-
-    def __init__(
-        self, data: Path, folder: Path, canvases: Sequence[tuple[int, int]], rng: np.random.Generator
-    ) -> None:
-        self._rng, self._rendered, self._canvases = rng, folder, canvases
-        garments, _ = sources.garments(data / "clothing")
-        self._scenes = {
-            "street": sources.street(data / "ccp")[0],
-            "garments": sources.boxed_garments(garments),
-            "catalogue": [],
-            "looks": [],
-        }
-        self._wardrobe = wardrobe(data / "ccp")
-        self.refresh()
-
-    def refresh(self) -> None:
-        self._scenes["catalogue"], self._scenes["looks"] = rendered.load(self._rendered)
-
-    def counts(self) -> dict[str, int]:
-        return {name: len(scenes) for name, scenes in self._scenes.items()} | {"flats": len(self._wardrobe)}
-
-    def batch(self, size: int) -> tuple[torch.Tensor, list[dict[str, torch.Tensor]]]:
-        canvas = WINDOWS[self._rng.choice(len(WINDOWS), p=WINDOW_ODDS)]
-        drawn = [self._draw(canvas) for _ in range(size)]
-        return stack([view for view, _ in drawn]), [target for _, target in drawn]
-
-    def _draw(self, canvas: tuple[int, int]) -> tuple[np.ndarray, dict[str, torch.Tensor]]:
-        rng = self._rng
-        if rng.random() < MOSAICS:
-            photos = [self._photo(canvas) for _ in range(4)]
-            view, boxes, which = mosaic([(p.pixels, p.boxes) for p in photos], canvas, rng)
-            names = [photos[n].labels[i] for n, i in which]
-        else:
-            photo = self._photo(canvas)
-            h, w = photo.pixels.shape[:2]
-            full = choose_canvas((h, w), self._canvases)
-            view, boxes, kept = window(photo.pixels, photo.boxes, canvas, min(full[0] / h, full[1] / w), rng)
-            names = [photo.labels[i] for i in kept]
-        labels = torch.tensor([CATEGORIES.index(name) for name in names], dtype=torch.int64)
-        return recolour(view, rng), {"boxes": torch.from_numpy(boxes), "labels": labels}
-
-    def _photo(self, canvas: tuple[int, int]) -> _Photo:
-        """A photo of a source drawn by its odds."""
-        rng = self._rng
-        names = [n for n in SOURCE_ODDS if (self._wardrobe if n == "flats" else self._scenes[n])]
-        odds = np.array([SOURCE_ODDS[n] for n in names])
-        name = names[rng.choice(len(names), p=odds / odds.sum())]
-        thing = None
-        if name == "flats" or (name == "street" and rng.random() < PASTED):
-            thing = self._wardrobe.draw(rng)
-        if name == "flats":
-            if thing is None:
-                return self._photo(canvas)
-            pixels, boxes = flat(thing, 2 * canvas[0], 2 * canvas[1], rng)
-            return _Photo(pixels, boxes, (thing.label,))
-        scene = self._scenes[name][rng.integers(len(self._scenes[name]))]
-        half = name == "looks"  # 960 pixels high: twice what any window shows
-        pixels = sources.read(scene.path, half)
-        if thing is not None:
-            return _Photo(*onto(pixels, scene, thing, rng))
-        return _Photo(pixels, scene.boxes / (2 if half else 1), scene.labels)
+COMMON = 0.3  # photos whose rarest label is in less than this share of them come more often
 
 
 @dataclass(frozen=True, slots=True)
-class _Photo:
-    """pixels: uint8 RGB (H, W, 3). boxes: float32 (n, 4). labels: n categories."""
+class Batch:
+    """pixels: float32 (n, 3, H, W) in 0 … 1. targets: torchvision's boxes and labels. masks: uint8 (n, H, W)."""
 
-    pixels: np.ndarray
-    boxes: np.ndarray
-    labels: tuple[str, ...]
+    pixels: torch.Tensor
+    targets: list[dict[str, torch.Tensor]]
+    masks: torch.Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        targets = [{name: value.to(device) for name, value in target.items()} for target in self.targets]
+        return Batch(self.pixels.to(device), targets, self.masks.to(device))
+
+
+class Windows:
+    """Draws batches of a mixture.
+
+    numbers: the detector's number of each label. canvases: those of inference, whose scale the windows keep to.
+    """
+
+    def __init__(
+        self,
+        mixture: Mixture,
+        numbers: Mapping[str, int],
+        canvases: Sequence[tuple[int, int]],
+        rng: np.random.Generator,
+    ) -> None:
+        self._rng, self._numbers, self._canvases, self._half = rng, numbers, canvases, mixture.half
+        self._wardrobe, self._regions = mixture.wardrobe(), mixture.regions(tuple(numbers))
+        self._scenes = {n: s for n, s in mixture.train.items() if (self._wardrobe if n == FLATS else s)}
+        self._chances = {name: repeats(scenes) for name, scenes in self._scenes.items()}
+        self._sources = list(self._scenes)
+        self._odds = _shares([ODDS[name] for name in self._sources])
+        self._windows = sorted({window_of(canvas) for canvas in canvases})
+        self._window_odds = _shares(
+            [UPRIGHT if h > w else SQUARE if h == w else WIDE for h, w in self._windows]
+        )
+
+    def batch(self, size: int) -> Batch:
+        canvas = self._windows[self._rng.choice(len(self._windows), p=self._window_odds)]
+        views = [self._view(canvas) for _ in range(size)]
+        return Batch(
+            stack([recolour(view.pixels, self._rng) for view in views]),
+            [
+                {
+                    "boxes": torch.from_numpy(view.boxes),
+                    "labels": torch.tensor([self._numbers[name] for name in view.labels], dtype=torch.int64),
+                }
+                for view in views
+            ],
+            torch.from_numpy(np.stack([view.mask for view in views])),
+        )
+
+    def _view(self, canvas: tuple[int, int]) -> Photo:
+        if self._rng.random() < MOSAICS:
+            return mosaic([self._photo(canvas) for _ in range(4)], canvas, self._rng)
+        photo = self._photo(canvas)
+        h, w = photo.pixels.shape[:2]
+        full = choose_canvas((h, w), self._canvases)
+        return window(photo, canvas, min(full[0] / h, full[1] / w), self._rng)
+
+    def _photo(self, canvas: tuple[int, int]) -> Photo:
+        """A photo of a source drawn by its odds."""
+        rng = self._rng
+        name = self._sources[rng.choice(len(self._sources), p=self._odds)]
+        if name == FLATS:
+            thing = self._wardrobe.draw(rng)
+            if thing is None:
+                return self._photo(canvas)
+            return flat(thing, 2 * canvas[0], 2 * canvas[1], self._regions.names.index(thing.label), rng)
+        scene = self._scenes[name][int(np.searchsorted(self._chances[name], rng.random()))]
+        half = name in self._half
+        pixels = read(scene.path, half)
+        mask = self._regions.read(scene.mask, *pixels.shape[:2])
+        photo = Photo(pixels, scene.boxes / (2 if half else 1), scene.labels, mask)
+        if scene.mask is not None and rng.random() < PASTED:
+            thing = self._wardrobe.draw(rng)
+            if thing is not None:
+                return onto(photo, thing, self._regions.names.index(thing.label), rng)
+        return photo
+
+
+def window_of(canvas: tuple[int, int]) -> tuple[int, int]:
+    """The window that is trained on for a canvas of inference (height, width): multiples of 32."""
+    height, width = (max(32, int(WINDOW * side) // 32 * 32) for side in canvas)
+    return height, width
+
+
+def repeats(scenes: Sequence[Scene]) -> np.ndarray:
+    """The cumulated chances (n,) of scenes, the last one 1: those with rare labels are drawn more often.
+
+    Repeat factors by each photo's rarest label (Gupta et al., LVIS, 2019).
+    """
+    shown = Counter(label for scene in scenes for label in set(scene.labels))
+    factor = {label: max(1.0, (COMMON * len(scenes) / count) ** 0.5) for label, count in shown.items()}
+    wanted = np.array([max((factor[label] for label in scene.labels), default=1.0) for scene in scenes])
+    chances = np.cumsum(wanted / wanted.sum())
+    chances[-1:] = 1.0
+    return chances
+
+
+def _shares(odds: Sequence[float]) -> np.ndarray:
+    return np.array(odds) / sum(odds)

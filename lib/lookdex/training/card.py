@@ -1,0 +1,139 @@
+"""The model card of a trained detector: what it is, what it learnt from, how, and how well it does."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lookdex.training.mixture import FLATS, Mixture
+from lookdex.training.network import numbers_of
+from lookdex.training.scores import POINTS, Detected
+
+COUNTED = {
+    "photos": "photos with boxes",
+    "looks": "rendered looks",
+    "catalogue": "rendered catalogue photos",
+    "garments": "photos of one garment",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What the model card says that no number does. about: what the photos are. licence: of the weights."""
+
+    name: str = "detector"
+    about: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How a detector was made. windows: of photos, seen. settings: those worth saying, by name."""
+
+    minutes: float
+    steps: int
+    windows: int
+    settings: Mapping[str, object]
+
+
+def write_card(
+    folder: Path,
+    card: Card,
+    made: Made,
+    config: Mapping[str, Any],
+    mixture: Mixture,
+    seen: Mapping[str, Detected],
+    curve: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write README.md into a detector's folder. seen: the held-out photos. curve: the run's lines of kind 'held'."""
+    parts = [
+        f"# {card.name}",
+        f"Finds {', '.join(numbers_of(config))}.",
+        *_facts(card, made, config, mixture, (folder / "model.safetensors").stat().st_size),
+    ]
+    if seen:
+        parts += ["## Held-out photos", _scores(seen, config.get("min_score")), _points(seen)]
+    if curve:
+        parts += ["## While it learnt", _curve(curve)]
+    (folder / "README.md").write_text("\n\n".join(parts) + "\n")
+
+
+def _facts(card: Card, made: Made, config: Mapping[str, Any], mixture: Mixture, size: int) -> list[str]:
+    counts = [f"{len(s):,} {COUNTED[name]}" for name, s in mixture.train.items() if s and name in COUNTED]
+    masks = sum(scene.mask is not None for scene in mixture.all())
+    if masks:
+        counts.append(
+            f"masks of {masks:,} of them" + (", things cut out by them" if FLATS in mixture.train else "")
+        )
+    objects = Counter(label for scene in mixture.all() for label in scene.labels)
+    arguments = ", ".join(f"{name} {value}" for name, value in config.get("arguments", {}).items())
+    settings = ", ".join(f"{name} {value}" for name, value in made.settings.items())
+    facts = {
+        "Network": f"`{config['builder']}` ({arguments}); {size / 1e6:.1f} MB in float16",
+        "Learnt from": "; ".join(counts) + (f". {card.about}" if card.about else ""),
+        "Boxes": ", ".join(f"{label} {count:,}" for label, count in objects.most_common()),
+        "How": f"`jobs/train_detector.py`, {made.minutes:.0f} minutes, {made.steps:,} steps, {made.windows:,} windows "
+        f"of photos ({settings})",
+        "Licence": card.licence or "not stated",
+    }
+    return ["\n".join(f"- **{name}**: {text.removesuffix('.')}." for name, text in facts.items())]
+
+
+def _scores(seen: Mapping[str, Detected], min_score: float | None) -> str:
+    whole = {name: detected.ap() for name, detected in seen.items()}
+    labels = sorted({label for score in whole.values() for label in score.by_category})
+    rows = [
+        f"| {label} | " + " | ".join(
+            f"{s.by_category[label].ap50:.2f} ({s.by_category[label].objects})" if label in s.by_category else ""
+            for s in whole.values()
+        ) + " |"
+        for label in labels
+    ]  # fmt: skip
+    text = [
+        "Average precision at IoU 0.5 (objects), as COCO counts it:",
+        "",
+        f"| | {' | '.join(f'{name}, {s.photos} photos' for name, s in whole.items())} |",
+        "|---|" + "---|" * len(whole),
+        *rows,
+        f"| **mean** | {' | '.join(f'**{s.ap50:.3f}**' for s in whole.values())} |",
+    ]
+    if min_score is not None:
+        text += ["", f"Its `min_score` is {min_score}."]
+    return "\n".join(text)
+
+
+def _points(seen: Mapping[str, Detected]) -> str:
+    lines = [
+        "Objects found, and boxes a photo that are none, at some values of `min_score`:",
+        "",
+        f"| min_score | {' | '.join(seen)} |",
+        "|---|" + "---|" * len(seen),
+    ]
+    for point in POINTS[2:11:2]:
+        scores = [detected.at(point) for detected in seen.values()]
+        lines.append(f"| {point} | {' | '.join(f'{s.found:.2f}, {s.wrong:.1f}' for s in scores)} |")
+    return "\n".join(lines)
+
+
+def _curve(curve: Sequence[Mapping[str, Any]]) -> str:
+    names = list(dict.fromkeys(line["source"] for line in curve))
+    at: dict[int, dict[str, float]] = {}
+    for line in curve:
+        at.setdefault(round(line["seconds"] / 60), {})[line["source"]] = line["ap50"]
+    lines = [f"| minutes | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
+    lines += [
+        f"| {minutes} | {' | '.join(f'{row[n]:.3f}' if n in row else '' for n in names)} |"
+        for minutes, row in sorted(at.items())
+    ]
+    return "AP50 of the averaged weights:\n\n" + "\n".join(lines)
+
+
+def read_curve(run: Path) -> list[dict[str, Any]]:
+    """The held-out lines of a run's learning curves."""
+    path = run / "curve.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [line for line in lines if line["kind"] == "held"]

@@ -1,0 +1,140 @@
+"""What a detector is trained and measured on: photos of several sources, from files in the usual formats."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lookdex.errors import ConfigError
+from lookdex.models.detect import own_label
+from lookdex.training import rendered, sources
+from lookdex.training.paste import Wardrobe
+from lookdex.training.records import Scene
+from lookdex.training.regions import Regions, regions
+
+FLATS = "flats"  # cut-outs on plain grounds
+# How often each source is drawn, of those there are. Real photos first: they are what a shop's own are like.
+ODDS = {"photos": 0.60, "looks": 0.16, "catalogue": 0.04, "garments": 0.12, FLATS: 0.08}
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """train: the photos of each source of ODDS. held: photos to measure on, by a name of their own.
+
+    mask_names: what the grey values of the photos' masks show, by number.
+    """
+
+    train: dict[str, list[Scene]]
+    held: dict[str, list[Scene]]
+    mask_names: tuple[str, ...] = ()
+    half: tuple[str, ...] = ("looks",)  # sources of large photos, which are read at half their size
+
+    def all(self) -> list[Scene]:
+        return [scene for scenes in self.train.values() for scene in scenes]
+
+    def labels(self) -> tuple[str, ...]:
+        """Every label of the photos to train on, the most frequent one first."""
+        return tuple(name for name, _ in Counter(n for s in self.all() for n in s.labels).most_common())
+
+    def wardrobe(self) -> Wardrobe:
+        return Wardrobe(self.all(), self.mask_names)
+
+    def regions(self, labels: Sequence[str]) -> Regions:
+        label_of = {t: n for s in self.all() if s.mask for t, n in zip(s.tags, s.labels, strict=True)}
+        return regions(labels, self.mask_names, label_of)
+
+    def only(self, labels: Sequence[str]) -> Mixture:
+        """The same photos without the boxes of other labels."""
+        keep = frozenset(labels)
+        return replace(
+            self,
+            train={name: [_only(s, keep) for s in scenes] for name, scenes in self.train.items()},
+            held={name: [_only(s, keep) for s in scenes] for name, scenes in self.held.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where the photos are.
+
+    coco, images: COCO files and the folder of each one's photos. masks: a folder with <photo's name>.png for some of
+    them; mask_names: a JSON list, what each grey value shows. held_coco, held_images: photos to measure on; without
+    them every n-th photo is kept for that, `held_share` in all. rendered: a folder of `training.rendered`; garments:
+    one with items.csv and images/ (columns image, label, sender_id), one garment a photo.
+    """
+
+    coco: tuple[Path, ...]
+    images: tuple[Path, ...]
+    masks: Path | None = None
+    mask_names: Path | None = None
+    held_coco: tuple[Path, ...] = ()
+    held_images: tuple[Path, ...] = ()
+    held_share: float = 0.1
+    rendered: Path | None = None
+    garments: Path | None = None
+
+
+def read_mixture(files: Files) -> Mixture:
+    """The photos of files; each must be there.
+
+    Raises:
+        ConfigError: a missing file or photo, a photo folder too few, nothing to train on.
+    """
+    if len(files.coco) != len(files.images) or len(files.held_coco) != len(files.held_images):
+        raise ConfigError(
+            f"{len(files.coco)} COCO files have {len(files.images)} photo folders, {len(files.held_coco)} held-out "
+            f"ones {len(files.held_images)}: give one --images for each --coco, one --held-images for each --held-coco"
+        )
+    if bool(files.masks) != bool(files.mask_names):
+        raise ConfigError("masks need names: give --masks and --mask-names together")
+    photos = [s for pair in zip(files.coco, files.images, strict=True) for s in _coco(*pair, files.masks)]
+    held = [s for pair in zip(files.held_coco, files.held_images, strict=True) for s in _coco(*pair, None)]
+    if not files.held_coco and files.held_share:
+        every = max(2, round(1 / files.held_share))
+        held, photos = photos[::every], [s for n, s in enumerate(photos) if n % every]
+    if not photos:
+        raise ConfigError(f"{', '.join(map(str, files.coco)) or 'no COCO file'} lists no photo to train on")
+    train, out = {"photos": photos}, {"photos": held}
+    if files.rendered:
+        train["catalogue"], train["looks"] = rendered.load(files.rendered)
+    if files.garments:
+        train["garments"] = sources.boxed_garments(sources.garments(files.garments)[0])
+    names = tuple(json.loads(_there(files.mask_names).read_text())) if files.mask_names else ()
+    if any(s.mask for s in photos):
+        train[FLATS] = []
+    return Mixture(train, {name: scenes for name, scenes in out.items() if scenes}, names)
+
+
+def _coco(boxes: Path, images: Path, masks: Path | None) -> list[Scene]:
+    """Its photos, with labels as lookdex will name them: a box of an unknown label keeps its own."""
+    try:
+        scenes = sources.coco(_there(boxes), _there(images), masks)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{boxes} is no COCO file of boxes ({error!r}): it needs images, categories and annotations with bbox"
+        ) from error
+    for scene in scenes:
+        _there(scene.path)
+    return [replace(s, labels=tuple(own_label(name) or name for name in s.labels)) for s in scenes]
+
+
+def _there(path: Path) -> Path:
+    if not path.exists():
+        raise ConfigError(f"{path} is not there: check the folders and the names in the COCO file")
+    return path
+
+
+def _only(scene: Scene, labels: frozenset[str]) -> Scene:
+    kept = [i for i, label in enumerate(scene.labels) if label in labels]
+    if len(kept) == len(scene.labels):
+        return scene
+    return replace(
+        scene,
+        boxes=scene.boxes[kept],
+        labels=tuple(scene.labels[i] for i in kept),
+        tags=tuple(scene.tags[i] for i in kept) if scene.tags else (),
+        product_ids=tuple(scene.product_ids[i] for i in kept) if scene.product_ids else (),
+    )

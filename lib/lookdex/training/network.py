@@ -1,0 +1,156 @@
+"""The network that a detector's training starts from, and the folder that it ends in."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from lookdex.errors import ConfigError
+from lookdex.models.detect import build, own_label
+from lookdex.models.fcos import LitePyramid
+from lookdex.training.loop import freeze_early, freeze_statistics, imagenet_trunk, write
+
+CANVASES = ((480, 320), (320, 480), (384, 384))  # height, width
+TRUNK_SHARE = 0.4  # of the learning rate: what ImageNet taught is worth keeping
+
+
+def tiny_config(labels: tuple[str, ...]) -> dict[str, Any]:
+    """The config.json of the shipped kind of network, for other labels."""
+    return {
+        "builder": "lookdex_fcos_lite0",
+        "arguments": {"num_classes": len(labels), "channels": 64, "convs": 2},
+        "labels": list(labels),
+        "canvases": [list(canvas) for canvas in CANVASES],
+        "fill": 127,
+    }
+
+
+def config_of(path: Path | None, start: Path | None, labels: tuple[str, ...]) -> dict[str, Any]:
+    """The config.json to train by: a given file's, else the start's for the photos' labels, else the shipped kind's.
+
+    Raises:
+        ConfigError: no such file; no JSON, or one without builder and labels.
+    """
+    file = path or (start / "config.json" if start else None)
+    if file is None:
+        return tiny_config(labels)
+    try:
+        config: dict[str, Any] = json.loads(file.read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise ConfigError(
+            f"{file} cannot be read as JSON ({error}): give a detector's config.json"
+        ) from error
+    if not {"builder", "labels"} <= config.keys():
+        raise ConfigError(
+            f"{file} names no builder or no labels: see lookdex.models.detect.TorchvisionDetector"
+        )
+    if path is None and not set(labels) <= set(config["labels"]):
+        blank = [
+            name for name in config["labels"][:1] if not name
+        ]  # torchvision's background, where it has one
+        config["labels"] = [*blank, *labels]
+        config["arguments"] = config.get("arguments", {}) | {"num_classes": len(config["labels"])}
+    return config
+
+
+def numbers_of(config: Mapping[str, Any]) -> dict[str, int]:
+    """The model's number of each label, under the names that lookdex gives them ("handbag" is its bag)."""
+    numbers: dict[str, int] = {}
+    for number, name in enumerate(config["labels"]):
+        label = own_label(name) if name else None
+        if label:
+            numbers.setdefault(label, number)
+    return numbers
+
+
+def open_network(config: dict[str, Any], start: Path | None, out: Path) -> nn.Module:
+    """The untrained detector of a config.json, with what can be had before training.
+
+    start: a trained model's folder; layers of another shape there (other labels) stay untrained. Without one, the
+    shipped kind of network starts from ImageNet's weights, any other from nothing.
+
+    Raises:
+        ConfigError: no such builder; `start` shares no layer with it.
+    """
+    model = build(config, out)
+    lite = is_lite(model)
+    if start:
+        taken = _take(model, start)
+        print(f"{taken} of {len(model.state_dict())} tensors start from {start}", flush=True)
+    elif lite:
+        imagenet_trunk(model.backbone.trunk)
+    if lite:
+        freeze_early(model.backbone.trunk)
+    return model.to(memory_format=torch.channels_last)
+
+
+def is_lite(model: nn.Module) -> bool:
+    return isinstance(getattr(model, "backbone", None), LitePyramid)
+
+
+def _take(model: nn.Module, start: Path) -> int:
+    own = model.state_dict()
+    given = {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in load_file(start / "model.safetensors").items()
+        if name in own and own[name].shape == value.shape
+    }
+    if not given:
+        raise ConfigError(
+            f"no layer of {start}/model.safetensors fits the network: start from a model of the same builder"
+        )
+    model.load_state_dict(given, strict=False)
+    return len(given)
+
+
+def has_statistics(model: nn.Module, start: Path | None) -> bool:
+    """Have its batch norms statistics already, which small batches of mixed sources would only spoil?"""
+    return start is not None or is_lite(model)
+
+
+def train_mode(model: nn.Module, frozen_statistics: bool) -> None:
+    model.train()
+    if frozen_statistics:
+        freeze_statistics(model)
+
+
+def half(device: torch.device) -> torch.dtype | None:
+    """The short floats to train in: bfloat16 where the GPU has it, else float16; None: a CPU stays at float32."""
+    if device.type != "cuda":
+        return None
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def mixed(device: torch.device, kind: torch.dtype | None) -> AbstractContextManager:
+    return contextlib.nullcontext() if kind is None else torch.autocast(device.type, dtype=kind)
+
+
+def groups(model: nn.Module) -> list[dict[str, Any]]:
+    """The optimizer's groups: the trunk at TRUNK_SHARE of the rate, all else at the whole."""
+    slow, fast = [], []
+    for name, value in model.named_parameters():
+        if value.requires_grad:
+            (slow if ".trunk." in name or ".backbone.body." in name else fast).append(value)
+    return [{"params": slow, "share": TRUNK_SHARE}, {"params": fast, "share": 1.0}]
+
+
+def export(values: Mapping[str, Tensor], config: dict[str, Any], out: Path) -> None:
+    """Write a detector's folder: weights in float16, config.json."""
+    out.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
+        for name, value in values.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    write(tensors, out / "model.safetensors")
+    (out / "config.tmp").write_text(json.dumps(config, indent=1) + "\n")
+    os.replace(out / "config.tmp", out / "config.json")

@@ -1,0 +1,115 @@
+"""What each pixel shows, learnt beside the boxes: masks say more about a photo than its boxes do.
+
+A few hundred photos with boxes teach a detector little about what is small or rare. Where there are masks, a
+linear layer on the sum of the pyramid's levels (Kirillov et al., Panoptic Feature Pyramid Networks, 2019) also
+names the region of each cell: background, one of the labels, skin, hair. It is thrown away after training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lookdex.errors import ConfigError
+
+UNKNOWN = 255
+BODY = ("skin", "hair")
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """names: background, the detector's labels in their order, then BODY; a region is its index here.
+
+    table: uint8 (256,), the region of each grey value of the mask files, UNKNOWN for those without one.
+    """
+
+    names: tuple[str, ...]
+    table: np.ndarray
+
+    def read(self, path: Path | None, height: int, width: int) -> np.ndarray:
+        """A mask file's regions, uint8 (height, width); all UNKNOWN without a file."""
+        if path is None:
+            return np.full((height, width), UNKNOWN, np.uint8)
+        grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        if grey is None:
+            raise FileNotFoundError(f"the mask {path} is missing or no image")
+        if grey.shape != (height, width):
+            grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_NEAREST)
+        return self.table[grey]
+
+
+def regions(labels: Sequence[str], mask_names: Sequence[str], label_of: Mapping[str, str]) -> Regions:
+    """The regions of masks whose grey value n shows `mask_names[n]`: "null", "skin", "hair", or a thing of a label.
+
+    label_of: the label of each mask name that is one of a box's tags.
+    """
+    names = ("background", *labels, *BODY)
+    table = np.full(256, UNKNOWN, np.uint8)
+    for grey, name in enumerate(mask_names):
+        name = "background" if name in ("null", "background") else label_of.get(name, name)
+        if name in names:
+            table[grey] = names.index(name)
+    return Regions(names, table)
+
+
+def rarity(found: Regions, masks: Sequence[Path]) -> Tensor:
+    """Each region's weight in the loss, float32 (n,): the less of the masks it fills the more, by the square root.
+
+    Their mean over the masks' pixels is 1. A region that no mask shows weighs 0.
+    """
+    counts = np.zeros(256)
+    for path in masks:
+        counts += np.bincount(found.read(path, 160, 104).ravel(), minlength=256)
+    share = counts[: len(found.names)] / max(1.0, counts[: len(found.names)].sum())
+    weights = np.where(share > 0, 1 / np.sqrt(np.maximum(share, 1e-4)), 0)
+    return torch.from_numpy((weights / max(1e-9, float((weights * share).sum()))).astype(np.float32))
+
+
+class RegionLoss(nn.Module):
+    """Cross-entropy of the regions, from the pyramid that `backbone` puts out at each forward pass.
+
+    backbone: gives a dictionary of feature maps, finest first, all `backbone.out_channels` deep.
+
+    Raises:
+        ConfigError: another kind of backbone.
+    """
+
+    def __init__(self, backbone: nn.Module, weights: Tensor) -> None:
+        super().__init__()
+        if not isinstance(getattr(backbone, "out_channels", None), int):
+            raise ConfigError(
+                "masks are learnt from a feature pyramid, and this detector has none: train it without --masks"
+            )
+        self.classify = nn.Conv2d(backbone.out_channels, len(weights), 1)
+        nn.init.zeros_(
+            self.classify.weight
+        )  # features are large: a random start would drown the boxes' losses
+        self.register_buffer("weights", weights)
+        self._levels: list[Tensor] = []
+        backbone.register_forward_hook(lambda module, given, levels: self._keep(levels))
+
+    def _keep(self, levels: Mapping[str, Tensor]) -> None:
+        self._levels = [level for name, level in levels.items() if name != "pool"]
+
+    def forward(self, masks: Tensor) -> Tensor:
+        """masks: uint8 (n, H, W) of the batch that the detector has just seen → the loss, a scalar (0: all unknown)."""
+        finest, *others = self._levels
+        size = finest.shape[-2:]
+        summed = finest
+        for level in others:
+            summed = summed + functional.interpolate(level, size, mode="bilinear", align_corners=False)
+        scores = functional.interpolate(
+            self.classify(summed), scale_factor=2, mode="bilinear", align_corners=False
+        )
+        step = masks.shape[-1] // scores.shape[-1]
+        wanted = masks[:, step // 2 :: step, step // 2 :: step].long()
+        if not (wanted != UNKNOWN).any():
+            return scores.sum() * 0
+        return functional.cross_entropy(scores, wanted, self.weights, ignore_index=UNKNOWN)

@@ -1,0 +1,72 @@
+"""How a detector does on held-out photos, through the code that runs in production."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lookdex.boxes import as_array, distinct
+from lookdex.evaluate.detection import DetectionScore
+from lookdex.models.detect import MAX_INSIDE, Limits, TorchvisionDetector
+from lookdex.records import Detection
+from lookdex.training.measure import in_batches, score_scenes
+from lookdex.training.records import Scene
+from lookdex.training.sources import read
+
+ALL = Limits(min_score=0.02, nms_iou=1.0, max_objects=100)  # boxes as COCO's AP wants them
+NMS_IOU, MAX_OBJECTS = 0.7, 20  # of load_detector: what a caller gets
+POINTS = tuple(round(0.1 + 0.05 * n, 2) for n in range(15))  # candidates for a detector's min_score
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """Held-out photos and all that was found in them."""
+
+    scenes: Sequence[Scene]
+    found: list[list[Detection]]
+
+    def ap(self) -> DetectionScore:
+        """Average precision, of all boxes."""
+        return score_scenes(self.scenes, self.found, ALL.min_score)
+
+    def at(self, min_score: float) -> DetectionScore:
+        """What a caller gets at an operating point: found, wrong. Its AP is that of the boxes left."""
+        return score_scenes(self.scenes, [kept(objects, min_score) for objects in self.found], min_score)
+
+
+def detect_scenes(folder: Path, scenes: Sequence[Scene], device: torch.device) -> Detected:
+    """Run a detector's folder on photos."""
+    detector = TorchvisionDetector.load(f"torchvision:{folder}", device, ALL)
+    found: list[list[Detection]] = []
+    for batch in in_batches(scenes, 8):
+        found += detector.detect([read(scene.path) for scene in batch])
+    return Detected(scenes, found)
+
+
+def kept(objects: Sequence[Detection], min_score: float) -> list[Detection]:
+    """What a caller gets of all boxes at an operating point: one object, one box."""
+    strong = [o for o in objects if o.score >= min_score]
+    order = distinct(
+        as_array([o.box for o in strong]),
+        np.array([o.score for o in strong]),
+        [o.label for o in strong],
+        NMS_IOU,
+        MAX_INSIDE,
+    )
+    return [strong[i] for i in order[:MAX_OBJECTS]]
+
+
+def operating_point(detected: Sequence[Detected]) -> float:
+    """The min_score at which the F1 of the boxes is best, over all held-out photos."""
+
+    def f1(point: float) -> float:
+        scores = [d.at(point) for d in detected]
+        right = sum(s.found * s.objects for s in scores)
+        wrong = sum(s.wrong * s.photos for s in scores)
+        return 2 * right / max(1e-9, right + wrong + sum(s.objects for s in scores))
+
+    return max(POINTS, key=f1)
