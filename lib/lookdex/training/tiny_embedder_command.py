@@ -1,6 +1,6 @@
 """Make lookdex-tiny's embedder from a folder of data: render, train, finish.
 
-    python -m lookdex.training.tiny_embedder_command --data DIR --work DIR --out DIR
+    python -m lookdex.training.tiny embedder --data DIR --work DIR --out DIR
 
 What is finished is not done again, and a training that was stopped goes on with --resume.
 """
