@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from lookdex.models.device import open_device
 from lookdex.training.loop import Average, Run, freeze_statistics, one_cycle
 from lookdex.training.losses import Heads, Memory, caption_loss, pair_loss
+from lookdex.training.network import half, mixed
 from lookdex.training.tower import Tower
 
 STILL = 60  # steps: until then vectors move too fast to remember
@@ -92,13 +93,13 @@ def fit(
         DeviceUnavailable: a GPU that is not there.
     """
     device = open_device(options.device)
-    mixed = device.type == "cuda"
+    kind = half(device)
     learning = [p for parameters, _ in trainee.groups for p in parameters]
     optimizer = torch.optim.AdamW(
         [{"params": parameters, "share": share} for parameters, share in trainee.groups],
         lr=options.rate, weight_decay=0.02,
     )  # fmt: skip
-    scaler = torch.amp.GradScaler(device.type, enabled=mixed)
+    scaler = torch.amp.GradScaler(device.type, enabled=kind is torch.float16)
     average = Average(trainee.model, options.average)
     memory = Memory(trainee.heads.labels.shape[1], device=device)
     if options.resume and (states := run.resume()):
@@ -116,7 +117,7 @@ def fit(
         batch = source.batch(run.progress)
         thing, weight = (torch.from_numpy(v).to(device) for v in (batch.thing, batch.weight))
         label, category = (torch.from_numpy(v).to(device) for v in (batch.label, batch.category))
-        with torch.autocast(device.type, dtype=torch.float16, enabled=mixed):
+        with mixed(device, kind):
             z = trainee.tower(batch.pictures)
             losses = {
                 "pairs": pair_loss(z, thing, weight, memory),
