@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from lookdex.errors import ConfigError
 from lookdex.models.embed import load_embedder
 from lookdex.storage import open_store
-from lookdex.training import shop
-from lookdex.training.embedder import Options
-from lookdex.training.finetune import Settings, finetune, split
-from lookdex.training.finetune_command import main
-from lookdex.training.losses import Heads, Memory, caption_loss, pair_loss
-from lookdex.training.shop import Picture, Shop
+from lookdex.training.embedder import shop
+from lookdex.training.embedder.command import main
+from lookdex.training.embedder.finetune import Settings, finetune, split
+from lookdex.training.embedder.fit import Options
+from lookdex.training.embedder.losses import Heads, Memory, caption_loss, pair_loss
+from lookdex.training.embedder.shop import Picture, Shop
 from tests.catalogs import publish, stock
 from tests.fakes import COLOURS
 

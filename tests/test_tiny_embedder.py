@@ -14,8 +14,8 @@ from PIL import Image
 from lookdex.models.digests import TINY_EMBEDDER
 from lookdex.models.embed import load_embedder
 from lookdex.sample import make_product, render_product
-from lookdex.training.refine import CATALOGUE, LOOK, Row, Seen, joined, polish
-from lookdex.training.tiny_embedder_command import main
+from lookdex.training.embedder.recipe_command import main
+from lookdex.training.embedder.refine import CATALOGUE, LOOK, Row, Seen, joined, polish
 
 LABELS = ("T-Shirt", "Pants", "Dress", "Shoes")
 
@@ -92,8 +92,8 @@ def test_polishing_finds_the_projection_that_tells_products_apart() -> None:
     model.text.token_embedding = nn.Embedding(5, 12)
     model.logit_scale = nn.Parameter(torch.tensor(2.7))
     model.encode_text = lambda tokens: model.text.token_embedding(tokens)
-    from lookdex.training.losses import Heads
-    from lookdex.training.refine import aside
+    from lookdex.training.embedder.losses import Heads
+    from lookdex.training.embedder.refine import aside
 
     numbers = {"red dress": 1, "dress": 2, "black shoes": 3}
     before = aside(model.visual.head.proj, seen)

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lookdex.models.device import open_device
+from lookdex.training.embedder.losses import Heads, Memory, caption_loss, pair_loss
+from lookdex.training.embedder.tower import Tower
 from lookdex.training.loop import Average, Run, freeze_statistics, one_cycle
-from lookdex.training.losses import Heads, Memory, caption_loss, pair_loss
 from lookdex.training.network import half, mixed
-from lookdex.training.tower import Tower
 
 STILL = 60  # steps: until then vectors move too fast to remember
 

@@ -12,8 +12,8 @@ import numpy as np
 from lookdex import boxes as geometry
 from lookdex.models.pixels import Canvas, choose_canvas, fit
 from lookdex.records import Box
-from lookdex.training import views
 from lookdex.training.augment import recolour
+from lookdex.training.embedder import views
 from lookdex.training.sources import read
 
 KEPT_AROUND = 0.3  # of the longer side: room for jitter and margin

@@ -23,11 +23,11 @@ from torch.nn import functional as F
 from lookdex.models.fcos import MEAN, STD
 from lookdex.models.fuse import fuse
 from lookdex.records import CATEGORIES
-from lookdex.training.batches import LABELS, Mix, Pairs
-from lookdex.training.crops import Crops, Place
-from lookdex.training.losses import Heads, caption_loss
-from lookdex.training.tiny_embedder import CANVASES, DIM, MARGIN, Settings, export
-from lookdex.training.tower import Tower
+from lookdex.training.embedder.crops import Crops, Place
+from lookdex.training.embedder.losses import Heads, caption_loss
+from lookdex.training.embedder.pairs import LABELS, Mix, Pairs
+from lookdex.training.embedder.recipe import CANVASES, DIM, MARGIN, Settings, export
+from lookdex.training.embedder.tower import Tower
 
 ASIDE = 6  # every sixth product only chooses the step
 CATALOGUE, LOOK, REAL = range(3)
