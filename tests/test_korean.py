@@ -32,7 +32,7 @@ def test_a_shop_s_korean_category_is_understood() -> None:
 def test_captions_fit_the_text_tower() -> None:
     import open_clip
 
-    from lookdex.training.embedder.fit import CONTEXT
+    from lookdex.training.embedder.recipe import CONTEXT
     from lookdex.training.embedder.pairs import in_korean
 
     tokenizer = open_clip.get_tokenizer("ViT-B-32")
