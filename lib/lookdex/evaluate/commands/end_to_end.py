@@ -86,13 +86,13 @@ def end_to_end_command(
         "detector": asked.recipe.detector,
         "embedder": asked.recipe.embedder,
     }
+    tell(_report(told, lanes.score(told), k, calibrated, about), as_json, markdown)
     if pictures:
         from lookdex.evaluate.drawn import answered
 
         opened = ask.catalog_at(catalog.uri, asked.release_id, config.device)
         if sheet := answered.draw_worst(told, opened):
             sheet.save(folder(pictures) / "worst.png")
-    tell(_report(told, lanes.score(told), k, calibrated, about), as_json, markdown)
 
 
 def _thresholds(
