@@ -120,7 +120,7 @@ def fit(
         with mixed(device, kind):
             z = trainee.tower(batch.pictures)
             losses = {
-                "pairs": pair_loss(z, thing, weight, memory),
+                "pairs": pair_loss(z, thing, label, weight, memory),
                 "classes": trainee.heads.classes(z, label, category),
             }
             if trainee.tokenizer is not None and any(batch.captions):
@@ -135,7 +135,7 @@ def fit(
         scaler.step(optimizer)
         scaler.update()
         if run.step > STILL:
-            memory.add(z, thing)
+            memory.add(z, thing, label)
         run.advance(len(z), {k: float(v.detach()) for k, v in losses.items()})
         average.update(trainee.model, run.step)
         if run.due(120):
