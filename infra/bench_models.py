@@ -87,7 +87,7 @@ def candidates(only: str) -> Iterator[Candidate]:
         yield tiny_detector()
     for name, (config, size) in DETECTORS.items():
         if only in name.lower():
-            detector = AutoModelForObjectDetection.from_config(config).eval()
+            detector = AutoModelForObjectDetection.from_config(config).eval().requires_grad_(False)
             yield Candidate(name, count(detector), size, "boxes", detector)
 
 
