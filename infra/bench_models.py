@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ def candidates(only: str) -> Iterator[Candidate]:
         yield tiny_detector()
     for name, (config, size) in DETECTORS.items():
         if only in name.lower():
-            detector = AutoModelForObjectDetection.from_config(config).eval()
+            detector = AutoModelForObjectDetection.from_config(config).eval().requires_grad_(False)
             yield Candidate(name, count(detector), size, "boxes", detector)
 
 
@@ -106,6 +107,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="models whose name holds this, in lower case")
     options = parser.parse_args()
+    logging.getLogger().setLevel(logging.ERROR)  # open_clip warns that random weights are random
     torch.set_num_threads(1)
     torch.manual_seed(0)
     print("| model | parameters | picture | output | GFLOPs | ms |\n| --- | --: | --: | --: | --: | --: |")

@@ -1,4 +1,4 @@
-"""Fine-tune an open_clip model on a shop's own catalogue; see lookdex/training/finetune.py.
+"""Fine-tune an open_clip model on a shop's own catalogue; see lookdex/training/embedder/finetune.py.
 
     python jobs/train_embedder.py --catalog s3://shop/lookdex --text '{title}' --out models/mine --minutes 60
     python jobs/train_embedder.py --images photos --items items.csv --label label --model hf-hub:… --out models/mine
@@ -8,7 +8,7 @@ lookdex-tiny's own embedder is trained by `python -m lookdex.training.tiny embed
 
 from __future__ import annotations
 
-from lookdex.training.finetune_command import main
+from lookdex.training.embedder.command import main
 
 if __name__ == "__main__":
     main(prog_name="train_embedder.py")

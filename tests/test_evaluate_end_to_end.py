@@ -56,7 +56,7 @@ def run(shop: Path, *arguments: str | Path) -> Result:
         "--queries",
         shop / "queries.csv",
         "-k",
-        "3",
+        "5",
     ]
     return CliRunner().invoke(cli.main, [*map(str, verb), *map(str, arguments)], catch_exceptions=False)
 

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from lookdex.errors import ConfigError
 from lookdex.models.embed import load_embedder
 from lookdex.storage import open_store
-from lookdex.training import shop
-from lookdex.training.embedder import Options
-from lookdex.training.finetune import Settings, finetune, split
-from lookdex.training.finetune_command import main
-from lookdex.training.losses import Heads, Memory, caption_loss, pair_loss
-from lookdex.training.shop import Picture, Shop
+from lookdex.training.embedder import shop
+from lookdex.training.embedder.command import main
+from lookdex.training.embedder.finetune import Settings, finetune, split
+from lookdex.training.embedder.fit import Options
+from lookdex.training.embedder.losses import Heads, Memory, caption_loss, pair_loss
+from lookdex.training.embedder.shop import Picture, Shop
 from tests.catalogs import publish, stock
 from tests.fakes import COLOURS
 
@@ -137,22 +137,26 @@ def unit(rows: list[list[float]]) -> torch.Tensor:
 
 
 def test_pairs_that_agree_cost_less_than_pairs_that_do_not() -> None:
-    thing_numbers, weight, memory = torch.tensor([0, 1, 0, 1]), torch.ones(4), Memory(2)
+    thing_numbers, none = torch.tensor([0, 1, 0, 1]), -torch.ones(4, dtype=torch.int64)
+    weight, memory = torch.ones(4), Memory(2)
     good = unit([[1, 0], [0, 1], [1, 0.1], [0.1, 1]])
     bad = unit([[1, 0], [0, 1], [0.1, 1], [1, 0.1]])
-    assert pair_loss(good, thing_numbers, weight, memory) < 0.01
-    assert pair_loss(bad, thing_numbers, weight, memory) > 5
+    assert pair_loss(good, thing_numbers, none, weight, memory) < 0.01
+    assert pair_loss(bad, thing_numbers, none, weight, memory) > 5
+    one_label = torch.zeros(4, dtype=torch.int64)  # neighbours then, not rivals: only the partner is left
+    assert pair_loss(bad, thing_numbers, one_label, weight, memory) == pytest.approx(0)
 
 
 def test_the_memory_adds_negatives_but_never_the_thing_itself() -> None:
     z, numbers, weight = unit([[1, 0], [0, 1], [1, 0.2], [0.2, 1]]), torch.tensor([0, 1, 0, 1]), torch.ones(4)
-    alone = pair_loss(z, numbers, weight, Memory(2))
+    none, free = -torch.ones(4, dtype=torch.int64), -torch.ones(1, dtype=torch.int64)
+    alone = pair_loss(z, numbers, none, weight, Memory(2))
     own, other = Memory(2), Memory(2)
-    own.add(unit([[1, 0.05]]), torch.tensor([0]))
-    other.add(unit([[1, 0.05]]), torch.tensor([7]))
+    own.add(unit([[1, 0.05]]), torch.tensor([0]), free)
+    other.add(unit([[1, 0.05]]), torch.tensor([7]), free)
     # The same thing seen before is masked for its own two views and a far negative for the others.
-    assert pair_loss(z, numbers, weight, own) == pytest.approx(float(alone), abs=1e-3)
-    assert pair_loss(z, numbers, weight, other) > alone + 0.3
+    assert pair_loss(z, numbers, none, weight, own) == pytest.approx(float(alone), abs=1e-3)
+    assert pair_loss(z, numbers, none, weight, other) > alone + 0.3
 
 
 def test_a_caption_that_several_pictures_share_pulls_them_all() -> None:

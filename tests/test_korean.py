@@ -32,8 +32,8 @@ def test_a_shop_s_korean_category_is_understood() -> None:
 def test_captions_fit_the_text_tower() -> None:
     import open_clip
 
-    from lookdex.training.batches import in_korean
-    from lookdex.training.embedder import CONTEXT
+    from lookdex.training.embedder.pairs import in_korean
+    from lookdex.training.embedder.recipe import CONTEXT
 
     tokenizer = open_clip.get_tokenizer("ViT-B-32")
     assert "빨간 원피스" in in_korean("red", "dress")

@@ -66,6 +66,10 @@ def test_other_models_labels_become_categories() -> None:
     assert [own_label(x) for x in ("handbag", "Tie", "tights, stockings", "long sleeve top", "Sunglasses")] == [
         "bag", "scarf", "legwear", "top", "glasses",
     ]  # fmt: skip
+    assert [own_label(x) for x in ("shirt, blouse", "bag, wallet", "headband, head covering, hair accessory")] == [
+        "top", "bag", "hat",
+    ]  # fmt: skip
+    assert [own_label(x) for x in ("sleeve", "umbrella", "hood")] == ["sleeve", "umbrella", "hood"]
     assert own_label("person") == "person"
     assert own_label("person", False) is None
     assert all(own_label(c) == c for c in CATEGORIES)
@@ -246,7 +250,40 @@ def _rt_detr(folder) -> None:
     RTDetrImageProcessor(size={"height": 64, "width": 64}).save_pretrained(folder)
 
 
-@pytest.mark.parametrize("make", [_yolos, _rt_detr])
+def _d_fine(folder) -> None:
+    from transformers import DFineConfig, DFineForObjectDetection, HGNetV2Config, RTDetrImageProcessor
+
+    backbone = HGNetV2Config(
+        stem_channels=[3, 8, 8], stage_in_channels=[8, 16, 16, 16], stage_mid_channels=[8] * 4,
+        stage_out_channels=[16] * 4, hidden_sizes=[16] * 4, stage_num_blocks=[1] * 4, stage_numb_of_layers=[1] * 4,
+        out_features=["stage2", "stage3", "stage4"],
+    )  # fmt: skip
+    config = DFineConfig(
+        backbone_config=backbone, encoder_in_channels=[16] * 3, encoder_hidden_dim=16, encoder_ffn_dim=16,
+        encoder_attention_heads=2, d_model=16, num_queries=8, decoder_in_channels=[16] * 3, decoder_ffn_dim=16,
+        decoder_layers=2, decoder_attention_heads=2, decoder_n_points=[2, 2, 2], num_denoising=0,
+        id2label={0: "handbag", 1: "necktie"},
+    )  # fmt: skip
+    DFineForObjectDetection(config).save_pretrained(folder)
+    RTDetrImageProcessor(size={"height": 64, "width": 64}).save_pretrained(folder)
+
+
+def _detr(folder) -> None:
+    from transformers import DetrConfig, DetrForObjectDetection, DetrImageProcessor, ResNetConfig
+
+    backbone = ResNetConfig(
+        embedding_size=8, hidden_sizes=[8] * 4, depths=[1] * 4, layer_type="basic", out_features=["stage4"]
+    )
+    config = DetrConfig(
+        backbone_config=backbone, use_timm_backbone=False, d_model=16, num_queries=8, encoder_layers=1,
+        decoder_layers=1, encoder_ffn_dim=16, decoder_ffn_dim=16, encoder_attention_heads=2,
+        decoder_attention_heads=2, id2label={0: "handbag", 1: "necktie"},
+    )  # fmt: skip
+    DetrForObjectDetection(config).save_pretrained(folder)
+    DetrImageProcessor(size={"shortest_edge": 64, "longest_edge": 128}).save_pretrained(folder)
+
+
+@pytest.mark.parametrize("make", [_yolos, _rt_detr, _d_fine, _detr])
 def test_a_transformers_folder(make, tmp_path) -> None:
     torch.manual_seed(1)
     make(tmp_path)
@@ -314,6 +351,53 @@ def test_an_open_clip_folder_embeds_as_open_clip_itself_does(open_clip_folder) -
     assert got.dtype == np.float32
     assert (got * expected.numpy()).sum(axis=1).min() > 0.98  # their resize, not ours
     np.testing.assert_allclose(embedder.embed_texts(["a red hat"]), words.numpy(), atol=1e-5)
+
+
+def test_a_siglip_folder_with_its_own_tokenizer(tmp_path) -> None:
+    """Laid out like Marqo-FashionSigLIP: a timm tower that pools by attention, a text tower, a tokenizer's files."""
+    import open_clip
+    from safetensors.torch import save_file
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = ["<pad>", "</s>", "<unk>", "a", "red", "blue", "hat"]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(tmp_path)
+    config = {
+        "model_cfg": {
+            "embed_dim": 64,
+            "init_logit_bias": -10,
+            "custom_text": True,
+            "vision_cfg": {
+                "image_size": 160, "timm_model_name": "test_vit", "timm_model_pretrained": False,
+                "timm_pool": "map", "timm_proj": "none",
+            },
+            "text_cfg": {
+                "context_length": 8, "vocab_size": len(words), "hf_tokenizer_name": "org/its-own",
+                "tokenizer_kwargs": {"clean": "canonicalize"}, "width": 64, "heads": 2, "layers": 1,
+                "no_causal_mask": True, "proj_bias": True, "pool_type": "last",
+            },
+        },
+        "preprocess_cfg": {"size": [160, 160], "mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"},
+    }  # fmt: skip
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+    torch.manual_seed(0)
+    model = open_clip.create_model(f"local-dir:{tmp_path}", load_weights=False).eval()
+    save_file(
+        {k: v.contiguous() for k, v in model.state_dict().items()}, tmp_path / "open_clip_model.safetensors"
+    )
+
+    embedder = load_embedder(str(tmp_path))
+    assert embedder.embed_images(photos((64, 48))).shape == (1, embedder.dim) == (1, 64)
+    red, same, blue = embedder.embed_texts(["a red hat", "A red, hat!", "a blue hat"])
+    with torch.inference_mode():
+        expected = model.encode_text(torch.tensor([[3, 4, 6, 0, 0, 0, 0, 0]]), normalize=True)[0]
+    np.testing.assert_allclose(red, expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(red, same, atol=1e-6)
+    assert np.abs(red - blue).max() > 1e-3
 
 
 def test_a_folder_without_weights_is_refused(open_clip_folder, tmp_path) -> None:

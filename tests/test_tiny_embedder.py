@@ -11,11 +11,16 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from lookdex.colour import NAMES
+from lookdex.evaluate.datasets import read_coco
 from lookdex.models.digests import TINY_EMBEDDER
 from lookdex.models.embed import load_embedder
+from lookdex.records import CATEGORIES
 from lookdex.sample import make_product, render_product
-from lookdex.training.refine import CATALOGUE, LOOK, Row, Seen, joined, polish
-from lookdex.training.tiny_embedder_command import main
+from lookdex.training.embedder.recipe_command import main
+from lookdex.training.embedder.refine import CATALOGUE, LOOK, Row, Seen, joined, polish
+from lookdex.training.rendered import render
+from lookdex.training.splits import HELD_SEED, write_splits
 
 LABELS = ("T-Shirt", "Pants", "Dress", "Shoes")
 
@@ -33,10 +38,17 @@ def data(tmp_path_factory) -> Path:
             photo.image.resize((150, 200)).save(folder / "clothing" / "images" / f"{n}.jpg")
             table.writerow([n, n % 10, LABELS[n % 4], "any"])
     (folder / "ccp" / "photos").mkdir(parents=True)
+    (folder / "ccp" / "masks").mkdir()
+    (folder / "ccp" / "mask_labels.json").write_text(json.dumps(["null", "blouse"]))
     images, boxes = [], []
     for n, photo in enumerate(photos[:8], start=1):
         photo.image.save(folder / "ccp" / "photos" / f"{n}.jpg")
-        images.append({"id": n, "file_name": f"{n}.jpg"})
+        mask = Image.new("L", photo.image.size)
+        for thing in photo.objects:
+            mask.paste(1, tuple(int(v) for v in thing.box))
+        mask.save(folder / "ccp" / "masks" / f"{n}.png")
+        width, height = photo.image.size
+        images.append({"id": n, "file_name": f"{n}.jpg", "width": width, "height": height})
         for thing in photo.objects:
             x0, y0, x1, y1 = (int(v) for v in thing.box)
             boxes.append(
@@ -67,6 +79,26 @@ def test_one_command_makes_the_embedder(data, tmp_path) -> None:
     assert "0 photos rendered" in again.output  # what is there is not rendered again
 
 
+def test_the_exam_is_what_was_held_out(data, tmp_path) -> None:
+    render(tmp_path / "held", HELD_SEED, products=6, looks=1)
+    counts = write_splits(data, tmp_path / "held", tmp_path / "exam")
+    assert counts["clothing.csv"] == 4  # of the senders 0 … 9, two are held out: 0 and 5
+    assert counts["street.json"] == 2  # of eight photos, the first and the seventh
+    with (tmp_path / "exam" / "clothing.csv").open() as lines:
+        assert {row["sender_id"] for row in csv.DictReader(lines)} == {"0", "5"}
+    assert len(read_coco(tmp_path / "exam" / "street.json")) == 2
+    assert len(read_coco(tmp_path / "exam" / "flats.json")) == 200
+    for name in ("street", "shop"):
+        with (tmp_path / "exam" / "words" / f"{name}.csv").open() as lines:
+            rows = list(csv.DictReader(lines))
+        assert len(rows) == counts[f"words/{name}.csv"] > 0
+        for row in rows:
+            assert (tmp_path / "exam" / "words" / name / row["image"]).is_file()
+            assert row["category"] in CATEGORIES
+            assert row["colour"] in NAMES
+    assert counts["words/shop.csv"] > 6
+
+
 def test_polishing_finds_the_projection_that_tells_products_apart() -> None:
     """Features whose first half tells the product and whose second half is louder noise."""
     import torch
@@ -92,8 +124,8 @@ def test_polishing_finds_the_projection_that_tells_products_apart() -> None:
     model.text.token_embedding = nn.Embedding(5, 12)
     model.logit_scale = nn.Parameter(torch.tensor(2.7))
     model.encode_text = lambda tokens: model.text.token_embedding(tokens)
-    from lookdex.training.losses import Heads
-    from lookdex.training.refine import aside
+    from lookdex.training.embedder.losses import Heads
+    from lookdex.training.embedder.refine import aside
 
     numbers = {"red dress": 1, "dress": 2, "black shoes": 3}
     before = aside(model.visual.head.proj, seen)

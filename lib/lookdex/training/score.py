@@ -21,9 +21,9 @@ from lookdex.models.digests import detector_defaults, embedder_defaults
 from lookdex.models.embed import load_embedder
 from lookdex.records import Detection
 from lookdex.training import rendered, sources
-from lookdex.training.crops import cut
+from lookdex.training.embedder.crops import cut
+from lookdex.training.embedder.measure import embed, garments_nearest
 from lookdex.training.measure import evenly, in_batches
-from lookdex.training.measure_embedder import embed, garments_nearest
 from lookdex.training.records import Scene
 from lookdex.training.scores import ALL, Detected, kept
 

@@ -63,7 +63,10 @@ def street(root: Path) -> Iterator[Case]:
     names = json.loads((root / "mask_labels.json").read_text())
     for scene in sources.street(root)[1]:
         photo = sources.read(scene.path)
-        mask = np.asarray(cv2.imread(str(root / "masks" / f"{scene.path.stem}.png"), cv2.IMREAD_GRAYSCALE))
+        path = root / "masks" / f"{scene.path.stem}.png"
+        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        if mask is None:
+            raise FileNotFoundError(f"{path} is missing or no image")
         for i, box in enumerate(_boxes(scene, photo)):
             own = (images.crop(mask[..., None], box) == names.index(scene.tags[i]))[..., 0]
             if own.any():

@@ -15,8 +15,8 @@ import click
 
 from lookdex.options import Verb
 from lookdex.training import rendered, tiny_detector
+from lookdex.training.embedder.recipe_command import main as embedder
 from lookdex.training.tiny_detector import HELD_SEED, SEED, Recipe
-from lookdex.training.tiny_embedder_command import main as embedder
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 

@@ -66,6 +66,13 @@ def detection_command(
     seen = [(n, objects) for n, objects in enumerate(found) if objects is not None]
     kept = [truths[n] for n, _ in seen]
     score = score_detections(kept, [o[0] for _, o in seen], point, shown=[o[1] for _, o in seen])
+    about = {
+        "unreadable": [truths[n].image for n, objects in enumerate(found) if objects is None],
+        "nms_iou": recipe.nms_iou,
+        "max_objects": recipe.max_objects,
+        "detector": recipe.detector,
+    }
+    tell(_report(score, about), as_json, markdown)
     if pictures:
         from lookdex.evaluate.drawn import boxed, curves
 
@@ -74,13 +81,6 @@ def detection_command(
             curves.draw(score).save(out / "precision-recall.png")
         if sheet := boxed.draw_worst([paths[n] for n, _ in seen], kept, score.by_photo):
             sheet.save(out / "worst.png")
-    about = {
-        "unreadable": [truths[n].image for n, objects in enumerate(found) if objects is None],
-        "nms_iou": recipe.nms_iou,
-        "max_objects": recipe.max_objects,
-        "detector": recipe.detector,
-    }
-    tell(_report(score, about), as_json, markdown)
 
 
 def _report(score: DetectionScore, about: dict[str, Any]) -> Report:

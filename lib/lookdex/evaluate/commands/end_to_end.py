@@ -86,13 +86,13 @@ def end_to_end_command(
         "detector": asked.recipe.detector,
         "embedder": asked.recipe.embedder,
     }
+    tell(_report(told, lanes.score(told), k, calibrated, about), as_json, markdown)
     if pictures:
         from lookdex.evaluate.drawn import answered
 
         opened = ask.catalog_at(catalog.uri, asked.release_id, config.device)
         if sheet := answered.draw_worst(told, opened):
             sheet.save(folder(pictures) / "worst.png")
-    tell(_report(told, lanes.score(told), k, calibrated, about), as_json, markdown)
 
 
 def _thresholds(
@@ -130,8 +130,8 @@ def _report(
         "thresholds": asdict(calibrated) if calibrated else None,
         **about,
     }
-    head = ["lane", "objects", "answered", "right first", "among 5", f"among {k}",
-            "of found: first", "among 5", f"among {k}"]  # fmt: skip
+    cutoffs = ["first", "among 5", f"among {k}"]
+    head = ["lane", "objects", "answered", *cutoffs, *(f"{name}, of found" for name in cutoffs)]
     rows = [
         [str(lane), str(s.of_all.objects), str(s.answered),
          *(share(v) for v in (s.of_all.first, s.of_all.among_5, s.of_all.among_k)),
@@ -149,6 +149,6 @@ def _report(
             *(["–"] * 3 if limit is None else [f"{limit.similarity:.3f}{' (all)' if limit.pooled else ''}",
                                                share(limit.kept), share(limit.false_accepts)]),
         ])  # fmt: skip
-    category_head = ["category", "objects", "found", "right first", "of found", "true box",
-                     "threshold", "keeps right", "lets wrong by"]  # fmt: skip
+    category_head = ["category", "objects", "found", "first", "first, of found", "first, true box",
+                     "threshold", "right kept", "wrong let by"]  # fmt: skip
     return Report(figures, (table(head, rows), table(category_head, categories)))

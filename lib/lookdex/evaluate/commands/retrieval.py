@@ -102,9 +102,9 @@ def retrieval_command(
         "detector": recipe.detector if crop == "detected" else None,
         "embedder": recipe.embedder,
     }
+    tell(_report(score, about, chosen.label_column or "class"), as_json, markdown)
     if pictures:
         _draw(folder(pictures), score, sides, asked or held, held)
-    tell(_report(score, about, chosen.label_column or "class"), as_json, markdown)
 
 
 def _report(score: Retrieval, about: dict[str, Any], label: str) -> Report:

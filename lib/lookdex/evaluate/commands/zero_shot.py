@@ -69,12 +69,6 @@ def zero_shot_command(
     )
     embedded = embed_items(read, recipe, Crop(crop), engine_of(config, spark))
     score = zero_shot.classify(embedded.vectors, [item.label for item in embedded.items], texts, classes)
-    if pictures:
-        from lookdex.evaluate.drawn import confusion
-
-        confusion.draw(confusion.of_classes(score), "Classes by their names").save(
-            folder(pictures) / "confusion.png"
-        )
     about = {
         "unreadable": sorted(map(str, embedded.unreadable)),
         "templates": list(templates or zero_shot.TEMPLATES),
@@ -84,6 +78,12 @@ def zero_shot_command(
         "embedder": recipe.embedder,
     }
     tell(_report(score, about, label), as_json, markdown)
+    if pictures:
+        from lookdex.evaluate.drawn import confusion
+
+        confusion.draw(confusion.of_classes(score), "Classes by their names").save(
+            folder(pictures) / "confusion.png"
+        )
 
 
 def _names(table: Path | None, classes: Sequence[str]) -> dict[str, list[str]]:

@@ -98,6 +98,6 @@ def _cell(
         return
     text = str(count) if count < 10_000 else f"{count / 1000:.0f}k"
     size = next((s for s in (18, 16, 14) if lettering.width(text, s) <= CELL - 8), 12)
-    ink = canvas.CARD if portion > 0.6 else canvas.INK
+    ink = canvas.CARD if portion > 0.7 else canvas.INK
     pen = ImageDraw.Draw(made)
     lettering.write(pen, (at[0] + CELL / 2 - 1, at[1] + CELL / 2), text, size, ink, anchor="mm")

@@ -23,14 +23,15 @@ from torch.nn import functional as F
 from lookdex.models.fcos import MEAN, STD
 from lookdex.models.fuse import fuse
 from lookdex.records import CATEGORIES
-from lookdex.training.batches import LABELS, Mix, Pairs
-from lookdex.training.crops import Crops, Place
-from lookdex.training.losses import Heads, caption_loss
-from lookdex.training.tiny_embedder import CANVASES, DIM, MARGIN, Settings, export
-from lookdex.training.tower import Tower
+from lookdex.training.embedder.crops import Crops, Place
+from lookdex.training.embedder.losses import Heads, caption_loss
+from lookdex.training.embedder.pairs import LABELS, Mix, Pairs
+from lookdex.training.embedder.recipe import CANVASES, DIM, MARGIN, Settings, export
+from lookdex.training.embedder.tower import Tower
 
 ASIDE = 6  # every sixth product only chooses the step
 CATALOGUE, LOOK, REAL = range(3)
+LABEL_WEIGHT, CATEGORY_WEIGHT = 2.0, 0.6
 
 
 class Row(NamedTuple):
@@ -69,8 +70,8 @@ def look_at(
         rows.extend(row for _, row in some)
 
     start, said = time.monotonic(), 0.0
-    for place, row in _places(pairs, rng):
-        picture = crops.draw(place, real=row.side == REAL, strength=0.6)
+    for place, row, random in _places(pairs, rng):
+        picture = crops.draw(place, real=row.side == REAL, strength=0.6) if random else crops.plain(place)
         waiting[picture.shape].append((picture, row))
         if len(waiting[picture.shape]) == 16:
             flush(picture.shape)
@@ -88,21 +89,30 @@ def look_at(
     return Seen(torch.cat(features), rows)
 
 
-def _places(pairs: Pairs, rng: np.random.Generator) -> Iterator[tuple[Place, Row]]:
-    """Products (a catalogue photo, two looks) and real things (two views) in turn, round after round."""
+def _places(pairs: Pairs, rng: np.random.Generator) -> Iterator[tuple[Place, Row, bool]]:
+    """(crop, row, is it a random view): products (a catalogue photo, two looks) and real things in turn, round after
+    round. A real thing comes as the index sees it, and in a random view."""
     real = pairs.real_things()
+    garments = [i for i, (place, *_) in enumerate(real) if place.box is None]
+    others = [i for i, (place, *_) in enumerate(real) if place.box is not None]
+    turns = [itertools.cycle(rng.permutation(kind).tolist()) for kind in (garments, garments, others) if kind]
+    turn = 0
     while True:
-        at = itertools.cycle(rng.permutation(len(real)))
         for product_id in rng.permutation(pairs.product_ids()):
             number, category, captions, catalogue, looks = pairs.product(str(product_id))
             if not looks:
                 continue
-            yield catalogue[rng.integers(len(catalogue))], Row(number, CATALOGUE, -1, category, captions)
+            yield (
+                catalogue[rng.integers(len(catalogue))],
+                Row(number, CATALOGUE, -1, category, captions),
+                True,
+            )
             for i in rng.choice(len(looks), min(2, len(looks)), replace=False):
-                yield looks[i], Row(number, LOOK, -1, category, captions)
-            place, thing, label, category, captions = real[next(at)]
-            for _ in range(2):
-                yield place, Row(thing, REAL, label, category, captions)
+                yield looks[i], Row(number, LOOK, -1, category, captions), True
+            place, thing, label, category, captions = real[next(turns[turn % len(turns)])]
+            turn += 1
+            for random in (False, True):
+                yield place, Row(thing, REAL, label, category, captions), random
 
 
 def look(settings: Settings, seconds: float, part: int = 0) -> None:
@@ -192,7 +202,7 @@ def polish(
             [asked, np.arange(len(za), len(rows))]
         )  # of the catalogue only those asked for
         rows, z = rows[named], z[torch.from_numpy(named)]
-        loss = loss + heads.classes(z, labels[rows], categories[rows], label_weight=0.8, category_weight=0.3)
+        loss = loss + heads.classes(z, labels[rows], categories[rows], LABEL_WEIGHT, CATEGORY_WEIGHT)
         if step % 3 == 0:  # the text tower costs more than all the rest
             told = rng.choice(len(rows), min(128, len(rows)), replace=False)
             said = [str(rng.choice(seen.rows[rows[i]].captions)) for i in told]

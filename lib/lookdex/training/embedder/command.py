@@ -55,9 +55,9 @@ def main(
     if (catalog is None) == (images is None) or (images is None) != (items is None):
         raise click.UsageError("give --catalog, or --images and --items")
     from lookdex.evaluate.datasets import Photos, read_table
-    from lookdex.training import shop
-    from lookdex.training.embedder import Options
-    from lookdex.training.finetune import Settings, finetune
+    from lookdex.training.embedder import shop
+    from lookdex.training.embedder.finetune import Settings, finetune
+    from lookdex.training.embedder.fit import Options
 
     if catalog is not None:
         pictures, data = shop.of_release(catalog, texts, label), catalog

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from lookdex.models.fcos import MEAN, STD, TRUNK
 from lookdex.records import CATEGORIES
-from lookdex.training.batches import LABELS, Batch, Mix, Pairs
-from lookdex.training.crops import Crops
-from lookdex.training.embedder import Options, Trainee, fit
+from lookdex.training.embedder.crops import Crops
+from lookdex.training.embedder.fit import Options, Trainee, fit
+from lookdex.training.embedder.losses import Heads
+from lookdex.training.embedder.measure import report
+from lookdex.training.embedder.pairs import LABELS, Batch, Mix, Pairs
+from lookdex.training.embedder.tower import EfficientNetTower
 from lookdex.training.loop import Run, freeze_early, imagenet_trunk, load_start, write
-from lookdex.training.losses import Heads
-from lookdex.training.measure_embedder import report
-from lookdex.training.tower import EfficientNetTower
 
 SIZE, DIM, MARGIN, CONTEXT = 224, 256, 0.05, 20
 # As many pixels as SIZE × SIZE in the shapes that things have; (height, width), multiples of the network's stride.

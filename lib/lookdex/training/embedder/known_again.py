@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookdex.models.embed import Embedder
-from lookdex.training import sources, views
+from lookdex.training import sources
 from lookdex.training.augment import recolour
-from lookdex.training.crops import cut
+from lookdex.training.embedder import views
+from lookdex.training.embedder.crops import cut
 from lookdex.training.measure import in_batches
 from lookdex.training.records import Garment, Scene
 

@@ -12,8 +12,8 @@ from lookdex import boxes, colour, korean
 from lookdex.records import CATEGORIES, Box
 from lookdex.sample import Product, make_product
 from lookdex.training import rendered, sources
-from lookdex.training.crops import Crops, Place
-from lookdex.training.embedder import Batch
+from lookdex.training.embedder.crops import Crops, Place
+from lookdex.training.embedder.fit import Batch
 
 KOREAN = 0.25  # of the captions with a colour
 LABELS = tuple(sources.LABEL_CATEGORY)

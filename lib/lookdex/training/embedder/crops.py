@@ -12,8 +12,8 @@ import numpy as np
 from lookdex import boxes as geometry
 from lookdex.models.pixels import Canvas, choose_canvas, fit
 from lookdex.records import Box
-from lookdex.training import views
 from lookdex.training.augment import recolour
+from lookdex.training.embedder import views
 from lookdex.training.sources import read
 
 KEPT_AROUND = 0.3  # of the longer side: room for jitter and margin
@@ -67,6 +67,15 @@ class Crops:
             picture = views.hide_some(picture, rng)
         canvas = choose_canvas(picture.shape, self.canvases)
         return recolour(fit(picture, canvas, 255, centred=True)[0], rng, strength)
+
+    def plain(self, place: Place) -> np.ndarray:
+        """An object as the index cuts it out, without chance: uint8 (*canvas, 3)."""
+        image, box = self._region(place)
+        height, width = image.shape[:2]
+        if place.box is not None:
+            near = geometry.expand(box, self.margin, width, height)
+            image = image[near.y0 : near.y1, near.x0 : near.x1]
+        return fit(image, choose_canvas(image.shape, self.canvases), 255, centred=True)[0]
 
     def _object(self, place: Place, real: bool) -> np.ndarray:
         """As the index cuts it out, by a box that is a little off."""

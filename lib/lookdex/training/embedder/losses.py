@@ -52,23 +52,31 @@ class Memory:
         self._size = size
         self.vectors = torch.zeros(0, dim, device=device)
         self.things = torch.zeros(0, dtype=torch.int64, device=device)
+        self.labels = torch.zeros(0, dtype=torch.int64, device=device)
 
-    def add(self, vectors: Tensor, things: Tensor) -> None:
+    def add(self, vectors: Tensor, things: Tensor, labels: Tensor) -> None:
         self.vectors = torch.cat([vectors.detach(), self.vectors])[: self._size]
         self.things = torch.cat([things, self.things])[: self._size]
+        self.labels = torch.cat([labels, self.labels])[: self._size]
 
 
-def pair_loss(z: Tensor, thing: Tensor, weight: Tensor, memory: Memory, temperature: float = 0.07) -> Tensor:
+def pair_loss(
+    z: Tensor, thing: Tensor, label: Tensor, weight: Tensor, memory: Memory, temperature: float = 0.07
+) -> Tensor:
     """InfoNCE: each view finds the other view of its thing among the batch and the memory.
 
-    z: float32 (2n, dim), unit; i and i + n show one thing. thing: int64 (2n,), equal for equal things. weight: (2n,).
+    Things of one label do not repel each other: they are to be neighbours.
+
+    z: float32 (2n, dim), unit; i and i + n show one thing. thing: int64 (2n,), equal for equal things. label: int64
+    (2n,), -1 for none. weight: (2n,).
     """
     n = len(z) // 2
     everything, things = torch.cat([z, memory.vectors]), torch.cat([thing, memory.things])
+    labels = torch.cat([label, memory.labels])
     logits = z @ everything.T / temperature
     at = torch.arange(2 * n, device=z.device)
     partner = (at + n) % (2 * n)
-    same = thing[:, None] == things[None, :]
+    same = (thing[:, None] == things[None, :]) | ((label[:, None] == labels[None, :]) & (label[:, None] >= 0))
     same[at, partner] = False  # the one that counts; the same thing elsewhere does not
     each = F.cross_entropy(logits.masked_fill(same, -1e4), partner, reduction="none")
     return (each * weight).sum() / weight.sum()

@@ -19,11 +19,11 @@ from lookdex.evaluate.retrieval import Labelled, Retrieval, retrieve
 from lookdex.models.device import open_device
 from lookdex.models.embed import Embedder, Opened, load_embedder, open_model
 from lookdex.models.preprocess import Preprocess
-from lookdex.training.embedder import Options, Trainee, fit
+from lookdex.training.embedder.fit import Options, Trainee, fit
+from lookdex.training.embedder.losses import Heads
+from lookdex.training.embedder.shop import Picture, Shop, on_another_ground, strong_view
+from lookdex.training.embedder.tower import EfficientNetTower, Tower
 from lookdex.training.loop import Run, freeze_early, write
-from lookdex.training.losses import Heads
-from lookdex.training.shop import Picture, Shop, on_another_ground, strong_view
-from lookdex.training.tower import EfficientNetTower, Tower
 
 WEIGHTS, CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
 FROZEN = 2  # stages of an EfficientNet: they cost the most and learn the least

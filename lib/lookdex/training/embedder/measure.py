@@ -8,7 +8,7 @@ import numpy as np
 
 from lookdex.models.embed import Embedder, load_embedder
 from lookdex.training import rendered, sources
-from lookdex.training.crops import cut
+from lookdex.training.embedder.crops import cut
 from lookdex.training.loop import Run
 from lookdex.training.measure import in_batches, right_nearest, shares
 from lookdex.training.records import Garment, Scene

@@ -18,9 +18,9 @@ from lookdex import images
 from lookdex.errors import ConfigError, ReleaseNotFound
 from lookdex.records import Role, Scope
 from lookdex.search.photo import LIMITS
-from lookdex.training import views
 from lookdex.training.augment import recolour
-from lookdex.training.embedder import Batch
+from lookdex.training.embedder import views
+from lookdex.training.embedder.fit import Batch
 
 FEWEST = 8  # products
 

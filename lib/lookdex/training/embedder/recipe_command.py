@@ -1,6 +1,6 @@
 """Make lookdex-tiny's embedder from a folder of data: render, train, finish.
 
-    python -m lookdex.training.tiny_embedder_command --data DIR --work DIR --out DIR
+    python -m lookdex.training.tiny embedder --data DIR --work DIR --out DIR
 
 What is finished is not done again, and a training that was stopped goes on with --resume.
 """
@@ -14,9 +14,10 @@ from pathlib import Path
 
 import click
 
-from lookdex.training import refine, rendered
-from lookdex.training.embedder import Options
-from lookdex.training.tiny_embedder import Settings, train
+from lookdex.training import rendered
+from lookdex.training.embedder import refine
+from lookdex.training.embedder.fit import Options
+from lookdex.training.embedder.recipe import Settings, train
 
 SEED, HELD_SEED = 3_000_000, 900_000_000
 STAGES = ("render", "train", "look", "refine")

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lookdex.models.device import open_device
+from lookdex.training.embedder.losses import Heads, Memory, caption_loss, pair_loss
+from lookdex.training.embedder.tower import Tower
 from lookdex.training.loop import Average, Run, freeze_statistics, one_cycle
-from lookdex.training.losses import Heads, Memory, caption_loss, pair_loss
-from lookdex.training.tower import Tower
+from lookdex.training.network import half, mixed
 
 STILL = 60  # steps: until then vectors move too fast to remember
 
@@ -92,13 +93,13 @@ def fit(
         DeviceUnavailable: a GPU that is not there.
     """
     device = open_device(options.device)
-    mixed = device.type == "cuda"
+    kind = half(device)
     learning = [p for parameters, _ in trainee.groups for p in parameters]
     optimizer = torch.optim.AdamW(
         [{"params": parameters, "share": share} for parameters, share in trainee.groups],
         lr=options.rate, weight_decay=0.02,
     )  # fmt: skip
-    scaler = torch.amp.GradScaler(device.type, enabled=mixed)
+    scaler = torch.amp.GradScaler(device.type, enabled=kind is torch.float16)
     average = Average(trainee.model, options.average)
     memory = Memory(trainee.heads.labels.shape[1], device=device)
     if options.resume and (states := run.resume()):
@@ -116,10 +117,10 @@ def fit(
         batch = source.batch(run.progress)
         thing, weight = (torch.from_numpy(v).to(device) for v in (batch.thing, batch.weight))
         label, category = (torch.from_numpy(v).to(device) for v in (batch.label, batch.category))
-        with torch.autocast(device.type, dtype=torch.float16, enabled=mixed):
+        with mixed(device, kind):
             z = trainee.tower(batch.pictures)
             losses = {
-                "pairs": pair_loss(z, thing, weight, memory),
+                "pairs": pair_loss(z, thing, label, weight, memory),
                 "classes": trainee.heads.classes(z, label, category),
             }
             if trainee.tokenizer is not None and any(batch.captions):
@@ -134,7 +135,7 @@ def fit(
         scaler.step(optimizer)
         scaler.update()
         if run.step > STILL:
-            memory.add(z, thing)
+            memory.add(z, thing, label)
         run.advance(len(z), {k: float(v.detach()) for k, v in losses.items()})
         average.update(trainee.model, run.step)
         if run.due(120):
