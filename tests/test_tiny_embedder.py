@@ -17,6 +17,7 @@ from lookdex.models.digests import TINY_EMBEDDER
 from lookdex.models.embed import load_embedder
 from lookdex.records import CATEGORIES
 from lookdex.sample import make_product, render_product
+from lookdex.training.embedder.recipe import blend
 from lookdex.training.embedder.recipe_command import main
 from lookdex.training.embedder.refine import CATALOGUE, LOOK, Row, Seen, joined, polish
 from lookdex.training.rendered import render
@@ -77,6 +78,17 @@ def test_one_command_makes_the_embedder(data, tmp_path) -> None:
     assert held[-1]["products"] == 14
     again = CliRunner().invoke(main, [*asked, "--only", "render"], catch_exceptions=False)
     assert "0 photos rendered" in again.output  # what is there is not rendered again
+
+
+def test_a_blend_lies_between_where_training_started_and_ended() -> None:
+    import torch
+
+    before = {"weight": torch.tensor([0.0, 2.0], dtype=torch.float16), "steps": torch.tensor(1)}
+    after = {"weight": torch.tensor([1.0, 4.0]), "steps": torch.tensor(9)}
+    mixed = blend(before, after, 0.25)
+    assert mixed["weight"].tolist() == [0.75, 3.5]
+    assert mixed["steps"] == 9
+    assert blend(before, after, 0.0)["weight"].tolist() == [1.0, 4.0]
 
 
 def test_the_exam_is_what_was_held_out(data, tmp_path) -> None:

@@ -1,5 +1,7 @@
 """Is a thing known again? Each under strong augmentation against all of them as they are.
 
+    python -m lookdex.training.embedder.known_again --data DIR [--embedder NAME]
+
 The protocol, frozen: the things are every garment of the held-out senders and every object of the held-out street
 photos whose shorter side has SMALLEST pixels or more. The gallery is each as the index embeds it. A query is a part
 of 60 to 100 % of it, seen from aside, under another light and colour, in a JPEG of quality 40, and, where it can be
@@ -9,12 +11,15 @@ is seeded by the thing's number, so that every model is asked the same.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from lookdex.models.embed import Embedder
+from lookdex.models.digests import TINY, embedder_defaults
+from lookdex.models.embed import Embedder, load_embedder
 from lookdex.training import sources
 from lookdex.training.augment import recolour
 from lookdex.training.embedder import views
@@ -76,3 +81,24 @@ def strong_view(
 
 def _embedded(embedder: Embedder, pictures: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([embedder.embed_images(batch) for batch in in_batches(pictures, 64)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with ccp/ and clothing/")
+    parser.add_argument("--embedder", default=TINY)
+    options = parser.parse_args()
+    told = known_again(
+        load_embedder(options.embedder),
+        sources.garments(options.data / "clothing")[1],
+        sources.street(options.data / "ccp")[1],
+        embedder_defaults(options.embedder).crop_margin,
+    )
+    print(
+        f"known again: first {told.first:.3f}, among ten {told.among_ten:.3f} of {told.things} things; "
+        f"{told.grounds:.2f} of them on another ground"
+    )
+
+
+if __name__ == "__main__":
+    main()

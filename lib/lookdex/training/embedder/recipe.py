@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import open_clip
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lookdex.models.fcos import MEAN, STD, TRUNK
@@ -70,7 +71,8 @@ class Settings:
     """out: where the model goes. run: checkpoints and curves. data: folder with ccp/ and clothing/.
 
     rendered, held: made by `lookdex.training.rendered`, to train and to measure on; rendered_seed: the first one's.
-    start: the folder of a trained model to go on from; None starts from ImageNet's weights.
+    start: the folder of a trained model to go on from; None starts from ImageNet's weights. keep: the share of its
+    weights in what is exported, 0 … 1 (Wortsman et al., Robust fine-tuning of zero-shot models, 2022).
     """
 
     out: Path
@@ -80,6 +82,7 @@ class Settings:
     rendered_seed: int
     held: Path
     start: Path | None = None
+    keep: float = 0.0
     options: Options = field(default_factory=Options)
 
 
@@ -130,9 +133,22 @@ def train(settings: Settings) -> None:
         export(values, trainee.words, settings.out)
         report(settings.out, settings.data, settings.held, run, MARGIN, looks=40, garments=200)
 
-    values = fit(trainee, drawn, run, settings.options, halfway)
+    values = settled(settings, fit(trainee, drawn, run, settings.options, halfway))
     export(values, trainee.words, settings.out)
     report(settings.out, settings.data, settings.held, run, MARGIN, looks=1000, garments=400)
+
+
+def settled(settings: Settings, values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Trained weights as the settings want them in the model."""
+    return blend(load_file(settings.start / WEIGHTS), values, settings.keep) if settings.start else values
+
+
+def blend(before: dict[str, Tensor], after: dict[str, Tensor], keep: float) -> dict[str, Tensor]:
+    """Each weight between where it started and where training took it: `keep` of the first, the rest of the second."""
+    return {
+        name: torch.lerp(value, before[name].to(value.dtype), keep) if value.is_floating_point() else value
+        for name, value in after.items()
+    }
 
 
 def export(values: dict[str, Tensor], words: Tensor, out: Path) -> None:

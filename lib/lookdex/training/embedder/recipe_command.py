@@ -30,6 +30,9 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--work", required=True, type=FOLDER, help="For rendered photos, checkpoints and curves.")
 @click.option("--out", required=True, type=FOLDER, help="The model's folder.")
 @click.option("--start", type=FOLDER, help="A trained model's folder to go on from. [ImageNet's weights]")
+@click.option(
+    "--keep", default=0.0, show_default=True, help="Share of --start's weights in the model, 0 … 1."
+)
 @click.option("--minutes", default=85.0, show_default=True, help="Of training, before the last part.")
 @click.option("--rate", default=1.2e-3, show_default=True, help="Peak learning rate.")
 @click.option("--products", default=3000, show_default=True, help="To render.")
@@ -43,12 +46,12 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--only", type=click.Choice(STAGES), help="One stage; those before it have run.")
 def main(
-    data: Path, work: Path, out: Path, start: Path | None, minutes: float, rate: float, products: int, looks: int,
-    held_products: int, held_looks: int, look_seconds: float, resume: bool, seed: int, only: str | None,
+    data: Path, work: Path, out: Path, start: Path | None, keep: float, minutes: float, rate: float, products: int,
+    looks: int, held_products: int, held_looks: int, look_seconds: float, resume: bool, seed: int, only: str | None,
 ) -> None:  # fmt: skip
     """Train lookdex-tiny's embedder on clothing/, ccp/ and rendered photos."""
     settings = Settings(
-        out, work / "embedder", data, work / "rendered", SEED, work / "held", start,
+        out, work / "embedder", data, work / "rendered", SEED, work / "held", start, keep,
         Options(minutes=minutes, rate=rate, resume=resume, seed=seed),
     )  # fmt: skip
     cores = os.cpu_count() or 1

@@ -26,7 +26,7 @@ from lookdex.records import CATEGORIES
 from lookdex.training.embedder.crops import Crops, Place
 from lookdex.training.embedder.losses import Heads, caption_loss
 from lookdex.training.embedder.pairs import LABELS, Mix, Pairs
-from lookdex.training.embedder.recipe import CANVASES, DIM, MARGIN, Settings, export
+from lookdex.training.embedder.recipe import CANVASES, DIM, MARGIN, Settings, export, settled
 from lookdex.training.embedder.tower import Tower
 
 ASIDE = 6  # every sixth product only chooses the step
@@ -123,7 +123,7 @@ def look(settings: Settings, seconds: float, part: int = 0) -> None:
     pairs = Pairs(settings.data, settings.rendered, settings.rendered_seed, crops, Mix(), rng)
     states = torch.load(settings.run / "checkpoint.pt", map_location="cpu", weights_only=False)
     model = open_clip.create_model(f"local-dir:{settings.out}", load_weights=False)
-    model.load_state_dict(states["average"])
+    model.load_state_dict(settled(settings, states["average"]))
     trunk = model.visual.trunk.eval()
     fuse(trunk)
     trunk = trunk.to(memory_format=torch.channels_last)
@@ -144,7 +144,7 @@ def refine(settings: Settings, steps: int = 400) -> None:
         open_clip.create_model(schema, load_weights=False),
         Heads(len(LABELS), len(CATEGORIES), DIM),
     )
-    model.load_state_dict(states["average"])
+    model.load_state_dict(settled(settings, states["average"]))
     heads.load_state_dict(states["heads"])
     polish(
         model,
