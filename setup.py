@@ -42,6 +42,7 @@ setup(
         "lookdex.models": ["tiny/*", "tiny/*/*"],
         "lookdex.search": ["page/*", "page/*/*"],
         "lookdex.sql": ["*/*.sql"],
+        "lookdex.training": ["protocol/*"],
     },
     # What a backend that only reads and queries a release imports, less its model (extra: models).
     install_requires=[
