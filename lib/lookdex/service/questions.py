@@ -63,7 +63,7 @@ class Questions:
         def work() -> Spoken:
             watch.stage("queue")
             DEADLINE.set(deadline)
-            pixels = [self._decoders.decode(photo) for photo in photos]
+            pixels = [self._decoders.decode(photo, deadline) for photo in photos]
             if photos:
                 watch.stage("decode")
             answer = self._answer(pixels, options)
