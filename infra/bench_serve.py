@@ -177,7 +177,11 @@ class Bare:
     """The two models alone, from as many threads as asked."""
 
     def __init__(self, recipe: Recipe, loader: Loader, asked: Sequence[Asked]):
-        self._detector, self._embedder, self._asked = loader.detector_of(recipe, "cpu"), loader.embedder_of(recipe, "cpu"), asked
+        self._detector, self._embedder, self._asked = (
+            loader.detector_of(recipe, "cpu"),
+            loader.embedder_of(recipe, "cpu"),
+            asked,
+        )
 
     def once(self, number: int) -> None:
         asked = self._asked[number % len(self._asked)]

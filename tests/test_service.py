@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -28,6 +31,7 @@ from tests.catalogs import Shown, go_live, picture, publish, stock, write_releas
 from tests.photos import encode
 from tests.services import Service, honest_recipe, start
 
+CONTRACT = Path(__file__).parent / "contract"
 RED = encode(picture("red"), "JPEG")
 LOOK = encode(picture("red", "blue"), "JPEG")
 LIMITS = ("--upload-bytes", "400000", "--upload-pixels", "1000000", "--poll-seconds", "0.2")
@@ -159,6 +163,8 @@ def test_paths_and_methods_that_are_not_there(service: Service):
     assert_problem(
         service.web.get("/v1/text", params={"q": "red", "k": "many"}), Kind.BAD_QUESTION, "query.k"
     )
+    # A filter that is misspelt must not be a filter that is left out.
+    assert_problem(service.web.get("/v1/text?q=red&wehre=price<5"), Kind.BAD_QUESTION, "wehre")
 
 
 def test_an_upload_is_refused_while_it_arrives(service: Service):
@@ -318,6 +324,25 @@ def test_the_interface_is_described(service: Service):
     assert {"200", "400", "401", "408", "413", "415", "422", "500", "503"} <= set(search["responses"])
     assert {"Options", "AnswerModel", "Problem"} <= set(document["components"]["schemas"])
     assert PREFIX in json.dumps(document["components"]["schemas"]["Problem"])
+
+
+def test_the_service_keeps_to_its_description(shop: str, tmp_path: Path):
+    """Every check of schemathesis on a few cases of each operation, with a token as a client has it."""
+    token, line = new_token("schemathesis")
+    with start(shop, tmp_path, "--tokens", line) as service:
+        command = [
+            sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONTRACT / "schemathesis.toml"), "run",
+            f"{service.url}/openapi.json", "--checks", "all", "--phases", "examples,fuzzing",
+            "--max-examples", "8", "--seed", "1",
+            "--header", f"Authorization: Bearer {token}", "--generation-database", "none", "--no-color",
+        ]  # fmt: skip
+        hooks = {"SCHEMATHESIS_HOOKS": "tests.contract.hooks"}
+        ran = subprocess.run(
+            command, capture_output=True, text=True, timeout=300, cwd=tmp_path, env=os.environ | hooks
+        )
+        assert ran.returncode == 0, ran.stdout[-5000:] + ran.stderr[-2000:]
+        statuses = {(line["route"], line["status"]) for line in service.lines() if line["event"] == "request"}
+        assert {("/v1/search", 200), ("/v1/search", 422), ("/v1/text", 200), ("other", 401)} <= statuses
 
 
 # ── under load ───────────────────────────────────────────────────────────────────────────────────────────────
