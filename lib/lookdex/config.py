@@ -79,6 +79,11 @@ class Config:
     max_change: float = setting(
         0.10, "Share of the catalogue that may vanish or be rejected in one night.", least=0, most=1
     )
+    thresholds: str = setting(
+        "",
+        "File that `lookdex evaluate end-to-end --thresholds` wrote, kept with the release (default: the live one's).",
+        metavar="URI",
+    )
     keep_releases: int = setting(7, "Releases that stay available for rollback.", least=1)
 
     host: str = setting(
