@@ -134,7 +134,11 @@ class Catalog:
     def refresh(self) -> Release:
         """Look at the promotion log now. Raises what keeps the live release from being opened."""
         with self._looking:
-            self._follow()
+            try:
+                self._follow()
+            except Exception as error:
+                self._remember(error)
+                raise
         return self._now.opened.release
 
     def _current(self) -> _Current:
@@ -143,15 +147,16 @@ class Catalog:
             try:
                 self._follow()
             except Exception as error:  # whatever it is: a bad night never reaches those who ask
-                if self._behind != str(error):
-                    logger.warning(
-                        "still answering from release %s: %s", self._now.opened.release.release_id, error
-                    )
-                self._behind = str(error)
+                self._remember(error)
             finally:
                 self._next_look = time.monotonic() + self._poll_seconds
                 self._looking.release()
         return self._now
+
+    def _remember(self, error: Exception) -> None:
+        if self._behind != str(error):
+            logger.warning("still answering from release %s: %s", self._now.opened.release.release_id, error)
+        self._behind = str(error)
 
     def _follow(self) -> None:
         if not self._following:
