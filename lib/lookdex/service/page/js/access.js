@@ -46,7 +46,7 @@ function dialog(wrong) {
     const input = h("input.field", {
       id: "key", type: "password", autocomplete: "off", required: true, "aria-describedby": "key-text",
     });
-    const box = h("dialog.dialog.narrow", { "aria-labelledby": "key-title" });
+    const box = h("dialog.dialog.slim", { "aria-labelledby": "key-title" });
     fill(
       box,
       h("form.stack", { method: "dialog", onsubmit: given },

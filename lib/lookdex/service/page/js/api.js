@@ -81,6 +81,7 @@ const json = async (address, init) => (await send(address, init)).json();
 async function send(address, init) {
   for (;;) {
     const sent = key();
+    /** @type {Record<string, string>} */
     const headers = sent === null ? {} : { Authorization: `Bearer ${sent}` };
     let response;
     try {

@@ -30,6 +30,7 @@ export function createAsker(store, trail) {
    * @param {NonNullable<State["busy"]>} busy
    * @param {(signal: AbortSignal) => Promise<Partial<State>>} work
    * @param {(() => void) | null} retry
+   * @returns {Promise<boolean>} It was answered.
    */
   async function run(busy, work, retry) {
     running?.abort();
@@ -39,11 +40,14 @@ export function createAsker(store, trail) {
     const late = setTimeout(() => mine.abort("late"), LONGEST);
     try {
       const changes = await work(mine.signal);
-      if (running === mine) store.set({ ...changes, busy: null, slow: false });
+      if (running !== mine) return false;
+      store.set({ ...changes, busy: null, slow: false });
+      return true;
     } catch (error) {
-      if (running !== mine) return; // a newer question is on its way
+      if (running !== mine) return false; // a newer question is on its way
       const problem = mine.signal.reason === "late" ? new Problem("timeout") : problemFrom(error);
       store.set({ busy: null, slow: false, trouble: { problem, retry } });
+      return false;
     } finally {
       clearTimeout(slow);
       clearTimeout(late);
@@ -95,12 +99,12 @@ export function createAsker(store, trail) {
   return {
     /** A file that was dropped, pasted, picked or taken. @param {Blob} file @param {string} name */
     async photo(file, name) {
-      await run("reading", async () => {
+      const read = await run("reading", async () => {
         const photo = await readPhoto(file, name);
         trail.visit(null);
         return { ...FRESH, view: "photo", photo, asked: null };
       }, null);
-      if (store.get().photo && !store.get().trouble) await askPhoto();
+      if (read) await askPhoto();
     },
     /** A picture of the page's own. @param {string} address @param {string} name */
     async sample(address, name) {
@@ -153,13 +157,16 @@ export function createAsker(store, trail) {
     /** @param {string} text */
     text(text) {
       trail.visit({ kind: "text", text });
-      store.set({ ...FRESH, view: "words", asked: { kind: "text", text } });
-      return askWords();
+      return this.resume({ kind: "text", text });
     },
     /** More like a product. @param {string} product @param {string} title */
     similar(product, title) {
       trail.visit({ kind: "similar", product, title });
-      store.set({ ...FRESH, view: "words", asked: { kind: "similar", product, title } });
+      return this.resume({ kind: "similar", product, title });
+    },
+    /** What the page's address asks already. @param {Asked} asked */
+    resume(asked) {
+      store.set({ ...FRESH, view: "words", asked });
       return askWords();
     },
     /** Ask the same again with other filters, colour or words. @param {Partial<State>} changes */

@@ -34,7 +34,7 @@ function set(element, key, value) {
 
 /** @param {Element} element @param {Child[]} children */
 function append(element, children) {
-  for (const child of children.flat(Infinity)) {
+  for (const child of /** @type {any[]} */ (children).flat(9)) {
     if (child === null || child === undefined || child === false) continue;
     element.append(child instanceof Node ? child : String(child));
   }

@@ -54,6 +54,7 @@
  * @typedef {object} LookPhoto
  * @property {string} item_id
  * @property {string | null} product_id
+ * @property {{object: number, item_id: string}[]} worn
  * @property {number} score
  * @property {Record<string, unknown>} columns
  *
