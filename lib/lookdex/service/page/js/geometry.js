@@ -65,8 +65,8 @@ export function overlap(a, b) {
 }
 
 /**
- * Where the tags go so that they cover each other little: for each box a few places at its edges, the first one
- * that is free, else the freest. All in pixels of the shown photo.
+ * Where the tags go so that they hide little: for each box the place at its edges that covers the least of other tags
+ * and of the boxes, small ones above all. All in pixels of the shown photo.
  *
  * @param {Box[]} boxes
  * @param {Size[]} tags Their sizes.
@@ -78,26 +78,38 @@ export function placeTags(boxes, tags, size) {
   const taken = [];
   return boxes.map((box, i) => {
     const { width, height } = tags[i];
-    const places = [
-      { x: box.x0, y: box.y0 - height - 3 },
-      { x: box.x0 + 4, y: box.y0 + 4 },
-      { x: box.x1 - width, y: box.y0 - height - 3 },
-      { x: box.x0, y: box.y1 + 3 },
-      { x: box.x1 - width, y: box.y1 + 3 },
-      { x: box.x1 + 3, y: (box.y0 + box.y1 - height) / 2 },
-      { x: box.x0 - width - 3, y: (box.y0 + box.y1 - height) / 2 },
-      { x: box.x0 + 4, y: box.y1 - height - 4 },
-      { x: (box.x0 + box.x1 - width) / 2, y: (box.y0 + box.y1 - height) / 2 },
-    ].map(({ x, y }) => ({
-      x: clamp(x, 2, Math.max(2, size.width - width - 2)),
-      y: clamp(y, 2, Math.max(2, size.height - height - 2)),
-    }));
-    const covered = places.map(({ x, y }) => {
-      const rectangle = { x0: x, y0: y, x1: x + width, y1: y + height };
-      return taken.reduce((sum, other) => sum + overlap(rectangle, other), 0);
+    const rectangles = placesAt(box, tags[i]).map(({ x, y }) => {
+      const x0 = clamp(x, 2, Math.max(2, size.width - width - 2));
+      const y0 = clamp(y, 2, Math.max(2, size.height - height - 2));
+      return { x0, y0, x1: x0 + width, y1: y0 + height };
     });
-    const chosen = places[covered.indexOf(Math.min(...covered))];
-    taken.push({ x0: chosen.x, y0: chosen.y, x1: chosen.x + width, y1: chosen.y + height });
-    return chosen;
+    const costs = rectangles.map((rectangle, order) => {
+      const onTags = taken.reduce((sum, other) => sum + overlap(rectangle, other) / (width * height), 0);
+      const onBoxes = boxes.reduce((sum, other) => sum + overlap(rectangle, other) / area(other), 0);
+      return 10 * onTags + onBoxes + 0.02 * order;
+    });
+    const chosen = rectangles[costs.indexOf(Math.min(...costs))];
+    taken.push(chosen);
+    return { x: chosen.x0, y: chosen.y0 };
   });
+}
+
+/** Where a tag may stand at its box, the usual places first. @param {Box} box @param {Size} tag @returns {Point[]} */
+function placesAt({ x0, y0, x1, y1 }, { width, height }) {
+  const gap = 3;
+  const middleY = (y0 + y1 - height) / 2;
+  return [
+    { x: x0, y: y0 - height - gap },
+    { x: x1 - width, y: y0 - height - gap },
+    { x: x1 + gap, y: y0 },
+    { x: x0 - width - gap, y: y0 },
+    { x: x0 + 5, y: y0 + 5 },
+    { x: x1 + gap, y: middleY },
+    { x: x0 - width - gap, y: middleY },
+    { x: x0, y: y1 + gap },
+    { x: x1 - width, y: y1 + gap },
+    { x: x0 + 5, y: y1 - height - 5 },
+    { x: x1 - width - 5, y: y1 - height - 5 },
+    { x: (x0 + x1 - width) / 2, y: middleY },
+  ];
 }

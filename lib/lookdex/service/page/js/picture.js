@@ -12,8 +12,7 @@ export function itemPicture(item, { eager = false } = {}) {
   const image = h("img", { alt: "", loading: eager ? "eager" : "lazy", decoding: "async" });
   const ground = h("span.picture", {}, image);
   image.addEventListener("load", () => {
-    const edge = edgeOf(image);
-    if (edge) ground.style.background = edge;
+    continueEdges(image, ground);
     ground.classList.add("shown");
   });
   image.addEventListener("error", () => ground.classList.add("missing"));
@@ -23,24 +22,32 @@ export function itemPicture(item, { eager = false } = {}) {
 
 const GRAIN = 16;
 
-/** The mean colour of a picture's left and right edges; null where the browser does not tell. @param {HTMLImageElement} image */
-function edgeOf(image) {
+/**
+ * Colour the ground beside a picture as the edges that it touches. @param {HTMLImageElement} image
+ * @param {HTMLElement} ground A square.
+ */
+function continueEdges(image, ground) {
+  const ratio = image.naturalWidth / image.naturalHeight;
+  const wide = ratio > 1;
+  const free = (100 * (1 - (wide ? 1 / ratio : ratio))) / 2; // per cent of the square, on each side
+  if (free < 1) return;
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = GRAIN;
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  if (!context) return null;
+  if (!context) return;
   context.drawImage(image, 0, 0, GRAIN, GRAIN);
   const { data } = context.getImageData(0, 0, GRAIN, GRAIN);
+  const edge = (/** @type {number} */ at) => meanOf(data, (i) => (wide ? at * GRAIN + i : i * GRAIN + at));
+  ground.style.background = `linear-gradient(to ${wide ? "bottom" : "right"}, ${edge(0)} ${free}%, ${edge(GRAIN - 1)} ${100 - free}%)`;
+  ground.style.setProperty("--from", `${free}%`);
+  ground.classList.add(wide ? "wide" : "tall");
+}
+
+/** @param {Uint8ClampedArray} data @param {(i: number) => number} pixel */
+function meanOf(data, pixel) {
   const sum = [0, 0, 0];
-  let count = 0;
-  for (let y = 0; y < GRAIN; y++) {
-    for (let x = 0; x < GRAIN; x++) {
-      if (x > 0 && x < GRAIN - 1 && y > 0 && y < GRAIN - 1) continue;
-      for (let c = 0; c < 3; c++) sum[c] += data[4 * (y * GRAIN + x) + c];
-      count++;
-    }
-  }
-  return `rgb(${sum.map((total) => Math.round(total / count)).join(" ")})`;
+  for (let i = 0; i < GRAIN; i++) for (let c = 0; c < 3; c++) sum[c] += data[4 * pixel(i) + c] / GRAIN;
+  return `rgb(${sum.map(Math.round).join(" ")})`;
 }
 
 /**

@@ -9,13 +9,13 @@
  * @property {string} ko
  */
 
-/** @type {Sample & {boxes: [number, number, number, number, string][]}} The boxes are what lookdex-tiny finds. */
+/** @type {Sample & {boxes: [number, number, number, number, string, string][]}} The boxes are what lookdex-tiny finds. */
 export const HERO = {
   file: "orange-dress.webp", width: 520, height: 780,
   en: "an orange dress under a green jacket", ko: "주황 원피스에 초록 재킷",
   boxes: [
-    [166, 168, 367, 644, "dress"], [133, 137, 403, 393, "outerwear"], [220, 62, 308, 98, "glasses"],
-    [329, 420, 450, 527, "bag"], [90, 664, 410, 759, "shoes"],
+    [220, 62, 308, 98, "Glasses", "안경"], [133, 137, 403, 393, "Jacket", "재킷"], [329, 420, 450, 527, "Bag", "가방"],
+    [166, 168, 367, 644, "Dress", "원피스"], [90, 664, 410, 759, "Shoes", "신발"],
   ],
 };
 

@@ -2,9 +2,10 @@
 
 import { fill, h, icon } from "./dom.js";
 import { createDrawing } from "./draw.js";
-import { area, placeTags } from "./geometry.js";
+import { area } from "./geometry.js";
 import { named, onLanguage, t } from "./i18n.js";
 import { lanesOf } from "./question.js";
+import { arrangeTags } from "./tags.js";
 
 /**
  * @typedef {import("./state.js").State} State
@@ -76,18 +77,7 @@ export function createStage(store, ask, another) {
   /** @param {Lane} lane */
   const boxOf = (lane) => lane.box ?? { x0: 0, y0: 0, x1: 1, y1: 1 };
 
-  /** Put the tags where they cover each other least, for the size that the photo has now. */
-  function arrange() {
-    const buttons = /** @type {HTMLElement[]} */ ([...boxes.children]);
-    const size = { width: overlay.clientWidth, height: overlay.clientHeight };
-    if (!buttons.length || !size.width) return;
-    const rectangles = buttons.map((b) => ({ x0: b.offsetLeft, y0: b.offsetTop, x1: b.offsetLeft + b.offsetWidth, y1: b.offsetTop + b.offsetHeight }));
-    const tags = buttons.map((b) => /** @type {HTMLElement} */ (b.firstElementChild));
-    const places = placeTags(rectangles, tags.map((tag) => ({ width: tag.offsetWidth, height: tag.offsetHeight })), size);
-    tags.forEach((tag, n) => {
-      tag.style.transform = `translate(${places[n].x - rectangles[n].x0}px, ${places[n].y - rectangles[n].y0}px)`;
-    });
-  }
+  const arrange = () => arrangeTags(overlay, /** @type {HTMLElement[]} */ ([...boxes.children]));
 
   /** @param {State} state */
   function showTools(state) {

@@ -1,8 +1,9 @@
 /** The start: what this is, and every way to bring a photo. */
 
 import { fill, h, icon } from "./dom.js";
-import { capital, categoryName, current, onLanguage, t } from "./i18n.js";
+import { capital, current, onLanguage, t } from "./i18n.js";
 import { HERO, SAMPLES } from "./samples.js";
+import { arrangeTags } from "./tags.js";
 
 /**
  * @param {import("./state.js").Store} store
@@ -13,6 +14,11 @@ export function createStart(store, ask) {
   const picker = fileInput({});
   const camera = fileInput({ capture: "environment" });
   document.body.append(h("div.unseen", {}, picker, camera)); // they outlive the start: “another photo” uses them too
+
+  const resized = new ResizeObserver(() => {
+    const frame = place.querySelector(".hero-photo");
+    if (frame) arrangeTags(frame, [...frame.querySelectorAll(".box")]);
+  });
 
   /** @param {Record<string, string>} more */
   function fileInput(more) {
@@ -49,14 +55,17 @@ export function createStart(store, ask) {
   /** A photo with its pieces marked: what the page does, without a word. */
   function example() {
     const { file, width, height, boxes } = HERO;
-    return h("button.hero-photo", { type: "button", "aria-label": `${t("heroExample")}. ${t("sample", { what: HERO[current()] })}`, onclick: () => use(HERO) },
+    const frame = h("button.hero-photo", { type: "button", "aria-label": `${t("heroExample")}. ${t("sample", { what: HERO[current()] })}`, onclick: () => use(HERO) },
       h("img", { src: address(file), alt: "", width, height }),
-      boxes.map(([x0, y0, x1, y1, label], n) =>
-        h("span.hero-box", { "aria-hidden": "true", style: {
+      boxes.map(([x0, y0, x1, y1, en, ko], n) =>
+        h("span.box", { "aria-hidden": "true", style: {
           left: `${(100 * x0) / width}%`, top: `${(100 * y0) / height}%`,
           width: `${(100 * (x1 - x0)) / width}%`, height: `${(100 * (y1 - y0)) / height}%`,
           "animation-delay": `${300 + 180 * n}ms`,
-        } }, h("span", {}, categoryName(label)))));
+        } }, h("span.tag", {}, current() === "ko" ? ko : en))));
+    resized.disconnect();
+    resized.observe(frame);
+    return frame;
   }
 
   /** @param {import("./samples.js").Sample} photo */

@@ -35,7 +35,7 @@ export const en = {
   drawSearch: "Search this",
   cancel: "Cancel",
   newPhoto: "Another photo",
-  zoomHint: "Choose a piece, or drag a box around anything else.",
+  zoomHint: "Choose a piece, or draw a box around anything else.",
 
   filters: "Filters",
   filtersOn: "Filters ({n})",

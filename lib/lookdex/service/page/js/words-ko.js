@@ -35,7 +35,7 @@ export const ko = {
   drawSearch: "이 영역 검색",
   cancel: "취소",
   newPhoto: "다른 사진",
-  zoomHint: "아이템을 고르거나, 찾고 싶은 곳을 드래그하세요.",
+  zoomHint: "아이템을 고르거나, 찾고 싶은 곳에 영역을 그리세요.",
 
   filters: "필터",
   filtersOn: "필터 ({n})",
