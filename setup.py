@@ -13,6 +13,7 @@ models = [
     "transformers>=5,<6",
     "safetensors>=0.5",
 ]
+openvino = ["openvino>=2025.4"]
 serve = [
     "fastapi>=0.160,<1",
     "uvicorn>=0.40",
@@ -76,6 +77,7 @@ setup(
     extras_require={
         "spark": spark,
         "models": models,
+        "openvino": openvino,
         "serve": [*models, *serve],
         "evaluate": [*models, *evaluate],
         "train": train,

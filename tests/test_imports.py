@@ -21,6 +21,7 @@ OWNERS = {
     "torchvision": ("models", "training"),
     "timm": ("models", "training"),
     "open_clip": ("models", "training"),
+    "openvino": ("models",),
     "transformers": ("models", "training"),
     "simplejpeg": ("images",),
     "boto3": ("storage",),

@@ -18,7 +18,7 @@ from lookdex import __version__
 from lookdex.config import Config
 from lookdex.evaluate.commands import evaluate
 from lookdex.options import OutputFile, Verb, settings
-from lookdex.service.commands import serve
+from lookdex.service.commands import serve, token
 
 if TYPE_CHECKING:
     from lookdex.nightly import Indexed, Planned
@@ -337,6 +337,7 @@ def sample_command(out: str, products: int, looks: int, seed: int, workers: int)
 
 
 main.add_command(serve)
+main.add_command(token)
 main.add_command(evaluate)
 
 

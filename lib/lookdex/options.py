@@ -49,7 +49,9 @@ class OutputFile(click.Path):
 
 
 def type_of(entry: Field[Any]) -> Any:
-    """click's type of a setting: numbers within the setting's limits."""
+    """click's type of a setting: numbers within the setting's limits, words among its choices."""
+    if entry.metadata["choices"]:
+        return click.Choice(entry.metadata["choices"])
     least, most = entry.metadata["least"], entry.metadata["most"]
     kinds = {
         "str": str,

@@ -19,9 +19,10 @@ import numpy as np
 
 from lookdex import boxes, colour, images, live
 from lookdex.errors import BadQuery, ReleaseNotFound
+from lookdex.models import loading
 from lookdex.records import Box, Detection, LiveEntry, Recipe, Release, Scope
 from lookdex.search.answer import Answer, FoundObject, Kind, Match, Models
-from lookdex.search.encoders import Encoders, models_key
+from lookdex.search.encoders import Encoders, Loader, models_key
 from lookdex.search.grouping import Distinct
 from lookdex.search.opened import Opened, open_release
 from lookdex.search.photo import Limits, Photo, read_box, read_photo
@@ -42,32 +43,35 @@ def open_catalog(
     device: str = "cpu",
     detector: Detector | None = None,
     embedder: Embedder | None = None,
+    loader: Loader | None = None,
     poll_seconds: float = 5.0,
 ) -> Catalog:
     """Open the live release of the catalogue at `uri` and follow it, or stay with `release` (an id, or a record).
 
-    The models are those that the release names, loaded on `device` at the first query (`Catalog.load` does it
-    now); a given `detector` or `embedder` must be the release's. The promotion log is looked at when a query
-    comes and `poll_seconds` have passed since the last look.
+    The models are those that the release names, loaded on `device`, or by `loader`, at the first query
+    (`Catalog.load` does it now); a given `detector` or `embedder` must be the release's. The promotion log is looked
+    at when a query comes and `poll_seconds` have passed since the last look.
 
     Raises:
         ReleaseNotFound: nothing is live yet, or there is no such release.
         ModelMismatch: a model here is not the one the release was built with.
     """
     store = open_store(uri) if isinstance(uri, str) else uri
-    return Catalog(store, release, Loading(device, detector, embedder), poll_seconds)
+    return Catalog(
+        store, release, Loading(loader or loading.Loader(device), detector, embedder), poll_seconds
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """Where models come from: given, or loaded by name on the device."""
+    """Where models come from: given, or loaded by name."""
 
-    device: str = "cpu"
+    loader: Loader
     detector: Detector | None = None
     embedder: Embedder | None = None
 
     def encoders(self, release: Release, trusted: Recipe) -> Encoders:
-        return Encoders(release, trusted, self.device, self.detector, self.embedder)
+        return Encoders(release, trusted, self.loader, self.detector, self.embedder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,11 @@ class Catalog:
     def refresh(self) -> Release:
         """Look at the promotion log now. Raises what keeps the live release from being opened."""
         with self._looking:
-            self._follow()
+            try:
+                self._follow()
+            except Exception as error:
+                self._remember(error)
+                raise
         return self._now.opened.release
 
     def _current(self) -> _Current:
@@ -155,15 +163,16 @@ class Catalog:
             try:
                 self._follow()
             except Exception as error:  # whatever it is: a bad night never reaches those who ask
-                if self._behind != str(error):
-                    logger.warning(
-                        "still answering from release %s: %s", self._now.opened.release.release_id, error
-                    )
-                self._behind = str(error)
+                self._remember(error)
             finally:
                 self._next_look = time.monotonic() + self._poll_seconds
                 self._looking.release()
         return self._now
+
+    def _remember(self, error: Exception) -> None:
+        if self._behind != str(error):
+            logger.warning("still answering from release %s: %s", self._now.opened.release.release_id, error)
+        self._behind = str(error)
 
     def _follow(self) -> None:
         if not self._following:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from lookdex.errors import ModelMismatch
-from lookdex.models import digests, loading
+from lookdex.models import digests
 from lookdex.records import Recipe, Release
 
 if TYPE_CHECKING:
     from lookdex.models.detect import Detector
     from lookdex.models.embed import Embedder
+
+
+class Loader(Protocol):
+    """How the models that a recipe names come into this process: `models.loading.Loader`, or one that wraps it."""
+
+    def detector(self, recipe: Recipe) -> Detector: ...
+
+    def embedder(self, recipe: Recipe) -> Embedder: ...
 
 
 class Encoders:
@@ -26,13 +34,13 @@ class Encoders:
         self,
         release: Release,
         trusted: Recipe,
-        device: str,
+        loader: Loader,
         detector: Detector | None = None,
         embedder: Embedder | None = None,
     ):
         recipe = release.recipe
         self.key = models_key(release)
-        self._recipe, self._dim, self._device = recipe, release.dim, device
+        self._recipe, self._dim, self._loader = recipe, release.dim, loader
         self._lock = threading.Lock()
         self._detector, self._embedder = detector, embedder
         _check("detector", release, trusted, detector)
@@ -51,13 +59,13 @@ class Encoders:
     def detector(self) -> Detector:
         with self._lock:
             if self._detector is None:
-                self._detector = loading.detector_of(self._recipe, self._device)
+                self._detector = self._loader.detector(self._recipe)
             return self._detector
 
     def embedder(self) -> Embedder:
         with self._lock:
             if self._embedder is None:
-                embedder = loading.embedder_of(self._recipe, self._device)
+                embedder = self._loader.embedder(self._recipe)
                 self._check_dim(embedder)
                 self._embedder = embedder
             return self._embedder

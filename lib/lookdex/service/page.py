@@ -11,7 +11,7 @@ from importlib.resources.abc import Traversable
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from lookdex.service.problems import Refused
+from lookdex.service.problems import Kind, Refused
 
 # Nothing from elsewhere is loaded, sent or framed. blob: and data: are photos that the browser itself holds.
 POLICY = (
@@ -64,7 +64,7 @@ def page_routes(*, reload: bool = False) -> APIRouter:
     async def named(name: str, request: Request) -> Response:
         found = (_read_all() if reload else held).get(name)
         if found is None:
-            raise Refused(404, "there is no such page")
+            raise Refused(Kind.NOT_FOUND, "there is no such page")
         headers = HEADERS | {"ETag": found.etag}
         if found.etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
