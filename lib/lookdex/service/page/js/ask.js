@@ -86,7 +86,7 @@ export function createAsker(store, trail) {
       const options = wordsOptions(store.get(), k);
       const answer = asked?.kind === "similar"
         ? await api.searchSimilar(asked.product, { ...options, goes_with: "true" }, signal)
-        : await api.searchText({ text: asked?.text, ...options }, signal);
+        : await api.searchText({ q: asked?.text, ...options }, signal);
       return { answer };
     }, () => askWords(k));
   }

@@ -2,7 +2,7 @@
 
 import { meter } from "./card.js";
 import { fill, h, icon } from "./dom.js";
-import { named, number, t } from "./i18n.js";
+import { capital, named, number, t } from "./i18n.js";
 import { cutOut, itemPicture, strip } from "./picture.js";
 import { linkOf, otherFacts, priceOf, titleOf } from "./product.js";
 
@@ -29,7 +29,7 @@ export function openDetail(match, lane, photo, similar) {
       asked && h("figure", {}, h("span.picture.shown", {}, asked), strip(lane.palette), h("figcaption", {}, t("detailYours"))),
       h("figure", {}, itemPicture(match.item_id, { eager: true }), strip(match.palette), h("figcaption", {}, t("detailTheirs")))),
     h("div.detail-words", {},
-      h("p.eyebrow", {}, named(match)),
+      h("p.eyebrow", {}, kindOf(match)),
       h("h2", { id: "detail-title" }, title),
       priceOf(match.columns) && h("p.detail-price", {}, priceOf(match.columns)),
       h("div.buttons", {},
@@ -54,6 +54,9 @@ export function openDetail(match, lane, photo, similar) {
   document.body.append(box);
   box.showModal();
 }
+
+/** The shop's own word for what it is; the detector's where it has none. @param {Match} match */
+const kindOf = (match) => (typeof match.columns.category === "string" ? capital(match.columns.category) : named(match));
 
 /** @param {Match} match @param {Lane} lane */
 function reasons(match, lane) {

@@ -32,7 +32,7 @@ export function laneRow(state, { id, lane }, acts) {
   return h("section.lane", { "aria-labelledby": key, "data-lane": id },
     h("header.lane-head", {},
       state.photo && h("span.thumb", {}, cutOut(state.photo, id === "whole" ? null : lane.box, 56)),
-      h("div.lane-names", {}, h("h2", { id: key }, name), meta(lane)),
+      h("div.lane-names", {}, h("h2", { id: key }, name), meta(lane, false)),
       lane.matches.length > 0 && h("button.button.small.ghost", { type: "button", onclick: () => acts.alone(id), "aria-label": `${t("seeAll")}: ${name}` }, t("seeAll"), icon("next"))),
     notices(lane, acts.clear),
     lane.matches.length > 0 && h("div.scroller", {}, list, arrows(list, name)));
@@ -49,7 +49,7 @@ export function laneGrid(state, { id, lane, title }, acts) {
   return h("section.lane.alone", { "aria-labelledby": "lane-alone" },
     h("header.lane-head", {},
       state.photo && h("span.thumb", {}, cutOut(state.photo, id === "whole" ? null : lane.box, 56)),
-      h("div.lane-names", {}, h("h2", { id: "lane-alone" }, name), meta(lane))),
+      h("div.lane-names", {}, h("h2", { id: "lane-alone" }, name), meta(lane, true))),
     notices(lane, acts.clear),
     h("ul.grid", {}, lane.matches.map((match) => card(match, lane, acts.open))),
     lane.matches.length > 0 && (lane.exhausted
@@ -61,15 +61,15 @@ export function laneGrid(state, { id, lane, title }, acts) {
 export function plainRow(lane, title, open, n) {
   const list = h("ul.row", {}, lane.matches.map((match) => card(match, lane, open)));
   return h("section.lane", { "aria-labelledby": `plain-${n}` },
-    h("header.lane-head", {}, h("div.lane-names", {}, h("h2", { id: `plain-${n}` }, title), meta(lane))),
+    h("header.lane-head", {}, h("div.lane-names", {}, h("h2", { id: `plain-${n}` }, title), meta(lane, false))),
     h("div.scroller", {}, list, arrows(list, title)));
 }
 
-/** How sure, and where was looked first. @param {Lane} lane */
-function meta(lane) {
+/** How sure, and where was looked first. @param {Lane} lane @param {boolean} all */
+function meta(lane, all) {
   const parts = [
     lane.kind === "object" && lane.score !== null && t("sureness", { n: Math.round(100 * lane.score) }),
-    lane.within && t("within", { what: categoryName(lane.within) }),
+    all && lane.within && t("within", { what: categoryName(lane.within) }),
   ].filter(Boolean);
   return h("p.lane-meta", {}, lane.palette.length > 0 && strip(lane.palette), parts.length > 0 && h("span", {}, parts.join(" · ")));
 }

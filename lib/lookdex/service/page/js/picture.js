@@ -2,6 +2,7 @@
 
 import { picture as addressOf } from "./api.js";
 import { h } from "./dom.js";
+import { clamp } from "./geometry.js";
 
 /**
  * The picture of an item. Crops have every shape: each lies whole on a ground that continues its edges.
@@ -51,19 +52,18 @@ function meanOf(data, pixel) {
 }
 
 /**
- * A piece of the photo, cut out with a little around it.
+ * A piece of the photo, cut out as a square: with what is beside it where the piece is longer than wide, and so on.
  * @param {import("./types.js").Photo} photo
- * @param {import("./types.js").Box | null} box null: all of it.
- * @param {number} side Longer side of what is shown, CSS pixels.
+ * @param {import("./types.js").Box | null} box null: the middle of all of it.
+ * @param {number} side Of what is shown, CSS pixels.
  */
 export function cutOut(photo, box, side) {
-  const whole = { x0: 0, y0: 0, x1: photo.width, y1: photo.height };
-  const { x0, y0, x1, y1 } = box ?? whole;
-  const margin = box ? 0.06 * Math.max(x1 - x0, y1 - y0) : 0;
-  const left = Math.max(0, x0 - margin);
-  const top = Math.max(0, y0 - margin);
-  const width = Math.min(photo.width, x1 + margin) - left;
-  const height = Math.min(photo.height, y1 + margin) - top;
+  const { x0, y0, x1, y1 } = box ?? { x0: 0, y0: 0, x1: photo.width, y1: photo.height };
+  const longer = Math.max(x1 - x0, y1 - y0);
+  const width = Math.min(photo.width, box ? longer * 1.12 : Math.min(photo.width, photo.height));
+  const height = Math.min(photo.height, box ? longer * 1.12 : Math.min(photo.width, photo.height));
+  const left = clamp((x0 + x1 - width) / 2, 0, photo.width - width);
+  const top = clamp((y0 + y1 - height) / 2, 0, photo.height - height);
   const scale = Math.min(1, (side * Math.min(2, devicePixelRatio)) / Math.max(width, height));
   const canvas = h("canvas.cut-out", { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)), "aria-hidden": "true" });
   const context = canvas.getContext("2d");

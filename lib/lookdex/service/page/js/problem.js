@@ -1,7 +1,7 @@
 /** What can go wrong, as the page tells it. */
 
 /**
- * @typedef {'offline' | 'busy' | 'large' | 'kind' | 'empty' | 'decode' | 'noRelease' | 'query' | 'gone' | 'forbidden'
+ * @typedef {'offline' | 'busy' | 'large' | 'kind' | 'empty' | 'decode' | 'photo' | 'noRelease' | 'query' | 'gone' | 'forbidden'
  *   | 'access' | 'timeout' | 'server'} ProblemKind
  */
 
@@ -21,7 +21,10 @@ export class Problem extends Error {
   }
 }
 
-/** @type {Record<number, ProblemKind>} */
+/** By the name in a problem's type. @type {Record<string, ProblemKind>} */
+const NAMES = { "bad-photo": "photo", "too-late": "timeout", "slow-upload": "timeout" };
+
+/** By status, for the others. @type {Record<number, ProblemKind>} */
 const KINDS = {
   400: "query", 401: "access", 403: "forbidden", 404: "gone", 408: "timeout", 413: "large", 415: "kind",
   422: "query", 429: "busy", 503: "busy", 504: "timeout",
@@ -33,7 +36,7 @@ const KINDS = {
  */
 export async function problemOf(response) {
   const type = response.headers.get("content-type") ?? "";
-  let told = { title: response.statusText, detail: "" };
+  let told = { type: "", title: response.statusText, detail: "" };
   if (type.includes("json")) {
     try {
       told = { ...told, ...(await response.json()) };
@@ -41,8 +44,9 @@ export async function problemOf(response) {
       // a body that is not what its type says: the status still tells enough
     }
   }
+  const name = String(told.type).split(":").at(-1) ?? "";
   const wait = Number(response.headers.get("retry-after"));
-  return new Problem(KINDS[response.status] ?? (response.status < 500 ? "query" : "server"), {
+  return new Problem(NAMES[name] ?? KINDS[response.status] ?? (response.status < 500 ? "query" : "server"), {
     status: response.status,
     title: String(told.title ?? ""),
     detail: String(told.detail ?? ""),

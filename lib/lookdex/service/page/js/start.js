@@ -1,7 +1,7 @@
 /** The start: what this is, and every way to bring a photo. */
 
 import { fill, h, icon } from "./dom.js";
-import { capital, current, onLanguage, t } from "./i18n.js";
+import { current, onLanguage, t } from "./i18n.js";
 import { HERO, SAMPLES } from "./samples.js";
 import { arrangeTags } from "./tags.js";
 
@@ -10,7 +10,7 @@ import { arrangeTags } from "./tags.js";
  * @param {import("./ask.js").Asker} ask
  */
 export function createStart(store, ask) {
-  const place = h("section.start", { "aria-labelledby": "hero" });
+  const place = h("section.start.hero", { "aria-labelledby": "hero" });
   const picker = fileInput({});
   const camera = fileInput({ capture: "environment" });
   document.body.append(h("div.unseen", {}, picker, camera)); // they outlive the start: “another photo” uses them too
@@ -37,18 +37,17 @@ export function createStart(store, ask) {
   function show() {
     fill(
       place,
-      h("div.hero", {},
-        h("div.hero-words", {},
-          h("h1", { id: "hero" }, t("heroTitle")),
-          h("p.lead", {}, t("heroText")),
-          h("div.buttons", {},
-            h("button.button.primary.large", { type: "button", onclick: () => picker.click() }, icon("photo"), t("pick")),
-            h("button.button.large.shoot", { type: "button", onclick: () => camera.click() }, icon("camera"), t("shoot"))),
-          h("p.hint", {}, h("span.only-desk", {}, t("dropHint")), h("span", {}, t("private")))),
-        example()),
-      h("section.samples", { "aria-labelledby": "samples" },
-        h("h2", { id: "samples" }, t("samples")),
-        h("ul", {}, SAMPLES.map(sample))),
+      h("div.hero-words", {},
+        h("h1", { id: "hero" }, t("heroTitle")),
+        h("p.lead", {}, t("heroText")),
+        h("div.buttons", {},
+          h("button.button.primary.large", { type: "button", onclick: () => picker.click() }, icon("photo"), t("pick")),
+          h("button.button.large.shoot", { type: "button", onclick: () => camera.click() }, icon("camera"), t("shoot"))),
+        h("p.hint", {}, h("span.only-desk", {}, t("dropHint")), h("span", {}, t("private"))),
+        h("section.samples", { "aria-labelledby": "samples" },
+          h("h2", { id: "samples" }, t("samples")),
+          h("ul", {}, SAMPLES.map(sample)))),
+      example(),
     );
   }
 
@@ -71,9 +70,8 @@ export function createStart(store, ask) {
   /** @param {import("./samples.js").Sample} photo */
   function sample(photo) {
     return h("li", {},
-      h("button.sample", { type: "button", "aria-label": t("sample", { what: photo[current()] }), onclick: () => use(photo) },
-        h("img", { src: address(photo.file), alt: "", width: photo.width, height: photo.height, loading: "lazy" }),
-        h("span", { "aria-hidden": "true" }, capital(photo[current()]))));
+      h("button.sample", { type: "button", "aria-label": t("sample", { what: photo[current()] }), title: photo[current()], onclick: () => use(photo) },
+        h("img", { src: address(photo.file), alt: "", width: photo.width, height: photo.height })));
   }
 
   /** @param {import("./samples.js").Sample} photo */

@@ -25,6 +25,8 @@ export function wordsOf(problem) {
       return { title: t("problem_kind"), text: detail || t("problem_kind_text") };
     case "decode":
       return { title: t("problem_kind"), text: t("problem_decode_text") };
+    case "photo":
+      return { title: t("problem_photo"), text: detail };
     case "empty":
       return { title: t("problem_empty"), text: t("problem_kind_text") };
     case "large":

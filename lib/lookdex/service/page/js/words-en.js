@@ -137,7 +137,7 @@ export const en = {
 
   step_decode: "reading the photo", step_detect: "finding pieces", step_crop: "cutting out and colours",
   step_embed: "understanding", step_nearest: "comparing", step_fetch: "fetching", step_queue: "waiting",
-  step_look: "the look", step_text: "words", step_wait: "waiting",
+  step_look: "the look", step_text: "words", step_encode: "writing it down",
 
   accessTitle: "This shop's search needs a key",
   accessText: "Enter the access key that you were given. It is kept in this tab only, until you close it.",
@@ -155,6 +155,7 @@ export const en = {
   problem_large: "This photo is too large",
   problem_kind: "This file is not a photo that can be read",
   problem_kind_text: "JPEG, PNG, WebP and GIF work. Video, PDF and RAW do not.",
+  problem_photo: "This photo cannot be used",
   problem_empty: "This file is empty",
   problem_decode_text: "The browser could not decode it. It may be damaged, or of a format that it does not know.",
   problem_noRelease: "The shop is not open yet",

@@ -137,7 +137,7 @@ export const ko = {
 
   step_decode: "사진 읽기", step_detect: "아이템 찾기", step_crop: "잘라내기와 색상",
   step_embed: "이해하기", step_nearest: "비교하기", step_fetch: "가져오기", step_queue: "대기",
-  step_look: "코디", step_text: "문장", step_wait: "대기",
+  step_look: "코디", step_text: "문장", step_encode: "답 쓰기",
 
   accessTitle: "이 검색에는 키가 필요해요",
   accessText: "받으신 접속 키를 입력하세요. 이 탭에만 보관되고 탭을 닫으면 지워져요.",
@@ -155,6 +155,7 @@ export const ko = {
   problem_large: "사진이 너무 커요",
   problem_kind: "읽을 수 있는 사진이 아니에요",
   problem_kind_text: "JPEG, PNG, WebP, GIF 사진을 쓸 수 있어요. 동영상, PDF, RAW는 안 돼요.",
+  problem_photo: "이 사진은 쓸 수 없어요",
   problem_empty: "빈 파일이에요",
   problem_decode_text: "브라우저가 이 파일을 열지 못했어요. 손상되었거나 모르는 형식일 수 있어요.",
   problem_noRelease: "아직 준비 중이에요",
