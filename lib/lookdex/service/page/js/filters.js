@@ -2,7 +2,7 @@
 
 import { fill, h, icon } from "./dom.js";
 import { categories, categoryName, number, price, t } from "./i18n.js";
-import { filterCount } from "./question.js";
+import { categoryColumn, filterCount } from "./question.js";
 import { NO_FILTERS } from "./state.js";
 
 /**
@@ -28,8 +28,8 @@ export function filterChips(state, ask) {
   if (filters.min !== null || filters.max !== null) {
     chips.push(chip(priceWords(filters), { filters: { ...filters, min: null, max: null } }));
   }
-  for (const label of filters.labels) {
-    chips.push(chip(categoryName(label), { filters: { ...filters, labels: filters.labels.filter((other) => other !== label) } }));
+  for (const name of filters.categories) {
+    chips.push(chip(categoryName(name), { filters: { ...filters, categories: filters.categories.filter((other) => other !== name) } }));
   }
   if (colour > 0) chips.push(chip(t("colourChip", { n: Math.round(100 * colour) }), { colour: 0 }));
   return chips.length ? h("ul.active-filters", { "aria-label": t("filters") }, chips) : null;
@@ -50,9 +50,10 @@ export function openFilters(store, ask) {
   const state = store.get();
   const columns = state.release?.columns;
   const has = (/** @type {string} */ name) => !columns || columns.includes(name);
-  const low = amount("price-min", t("priceMin"), state.filters.min);
-  const high = amount("price-max", t("priceMax"), state.filters.max);
-  const chosen = new Set(state.filters.labels);
+  const range = state.release?.facets?.price;
+  const low = amount("price-min", t("priceMin"), state.filters.min, range?.least);
+  const high = amount("price-max", t("priceMax"), state.filters.max, range?.most);
+  const chosen = new Set(state.filters.categories);
   const colour = h("input", { id: "colour", type: "range", min: 0, max: 0.9, step: 0.1, value: state.colour, oninput: tell });
   const share = h("output.muted", { for: "colour" });
   const box = h("dialog.dialog.sheet", { "aria-labelledby": "filters-title", onclick: outside });
@@ -64,10 +65,10 @@ export function openFilters(store, ask) {
       has("price") && h("fieldset", {},
         h("legend", {}, t("price")),
         h("div.range", {}, low.label, low.input, high.label, high.input)),
-      has("label") && h("fieldset", {},
+      has(categoryColumn(state.release)) && h("fieldset", {},
         h("legend", {}, t("category")),
-        h("div.choices", {}, names().map((label) =>
-          h("button.chip", { type: "button", "aria-pressed": String(chosen.has(label)), onclick: toggle, "data-label": label }, categoryName(label))))),
+        h("div.choices", {}, names().map((name) =>
+          h("button.chip", { type: "button", "aria-pressed": String(chosen.has(name)), onclick: toggle, "data-category": name }, categoryName(name))))),
       state.view === "photo" && h("fieldset", {},
         h("legend", {}, h("label", { for: "colour" }, t("colourMatters")), share),
         colour,
@@ -78,8 +79,10 @@ export function openFilters(store, ask) {
   );
   tell();
 
-  /** Those of lookdex, and what else the answer shows. */
+  /** The shop's; else those of lookdex, and what else the answer shows. */
   function names() {
+    const told = state.release?.facets?.categories ?? [];
+    if (told.length) return told.map(({ name }) => name);
     const seen = (state.answer?.objects ?? []).flatMap((lane) => [lane.label, ...lane.matches.map((match) => match.label)]);
     const others = new Set(seen.filter((label) => label !== null && !categories.includes(label)));
     return [...categories, .../** @type {Set<string>} */ (others)];
@@ -88,9 +91,9 @@ export function openFilters(store, ask) {
   /** @param {Event} event */
   function toggle(event) {
     const button = /** @type {HTMLElement} */ (event.currentTarget);
-    const label = /** @type {string} */ (button.dataset.label);
-    if (!chosen.delete(label)) chosen.add(label);
-    button.setAttribute("aria-pressed", String(chosen.has(label)));
+    const name = /** @type {string} */ (button.dataset.category);
+    if (!chosen.delete(name)) chosen.add(name);
+    button.setAttribute("aria-pressed", String(chosen.has(name)));
   }
 
   function tell() {
@@ -103,7 +106,7 @@ export function openFilters(store, ask) {
     box.close();
     let [min, max] = [low.value(), high.value()];
     if (min !== null && max !== null && min > max) [min, max] = [max, min];
-    ask.narrow({ filters: { min, max, labels: [...chosen] }, colour: Number(colour.value) });
+    ask.narrow({ filters: { min, max, categories: [...chosen] }, colour: Number(colour.value) });
   }
 
   function clear() {
@@ -121,9 +124,15 @@ export function openFilters(store, ask) {
   box.showModal();
 }
 
-/** A field for an amount of money. @param {string} id @param {string} name @param {number | null} value */
-function amount(id, name, value) {
-  const input = h("input.field", { id, type: "number", inputmode: "decimal", min: 0, step: "any", value: value ?? "", "aria-label": name });
+/**
+ * A field for an amount of money.
+ * @param {string} id
+ * @param {string} name
+ * @param {number | null} value
+ * @param {number | undefined} extreme What the shop's prices go down or up to.
+ */
+function amount(id, name, value, extreme) {
+  const input = h("input.field", { id, placeholder: extreme === undefined ? null : String(extreme), type: "number", inputmode: "decimal", min: 0, step: "any", value: value ?? "", "aria-label": name });
   const label = h("span", { "aria-hidden": "true" }, id === "price-min" ? t("priceFrom") : t("priceTo"));
   return {
     input,

@@ -19,7 +19,7 @@ export function createFooter(place, store) {
       h("p", {},
         h("span.release", {}, t("release", { id })),
         when && h("time", { datetime: at, title: dateTime(when) }, t("published", { when: ago(when) })),
-        typeof release?.products === "number" && h("span", {}, t("products", { n: release.products })),
+        release?.facets?.products !== undefined && h("span", {}, t("products", { n: release.facets.products })),
         answer && h("span", {}, t("answered", { ms: Math.round(1000 * total(answer.seconds)) }))),
       answer && steps(answer),
     );

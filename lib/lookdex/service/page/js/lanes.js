@@ -34,7 +34,7 @@ export function laneRow(state, { id, lane }, acts) {
       state.photo && h("span.thumb", {}, cutOut(state.photo, id === "whole" ? null : lane.box, 56)),
       h("div.lane-names", {}, h("h2", { id: key }, name), meta(lane, false)),
       lane.matches.length > 0 && h("button.button.small.ghost", { type: "button", onclick: () => acts.alone(id), "aria-label": `${t("seeAll")}: ${name}` }, t("seeAll"), icon("next"))),
-    notices(lane, acts.clear),
+    notices(lane, acts.clear, false),
     lane.matches.length > 0 && h("div.scroller", {}, list, arrows(list, name)));
 }
 
@@ -50,7 +50,7 @@ export function laneGrid(state, { id, lane, title }, acts) {
     h("header.lane-head", {},
       state.photo && h("span.thumb", {}, cutOut(state.photo, id === "whole" ? null : lane.box, 56)),
       h("div.lane-names", {}, h("h2", { id: "lane-alone" }, name), meta(lane, true))),
-    notices(lane, acts.clear),
+    notices(lane, acts.clear, true),
     h("ul.grid", {}, lane.matches.map((match) => card(match, lane, acts.open))),
     lane.matches.length > 0 && (lane.exhausted
       ? h("p.end", {}, t("exhausted", { n: lane.matches.length }))
@@ -74,8 +74,8 @@ function meta(lane, all) {
   return h("p.lane-meta", {}, lane.palette.length > 0 && strip(lane.palette), parts.length > 0 && h("span", {}, parts.join(" · ")));
 }
 
-/** What is to be said before the products. @param {Lane} lane @param {(() => void) | null} clear */
-function notices(lane, clear) {
+/** What is to be said before the products. @param {Lane} lane @param {(() => void) | null} clear @param {boolean} all */
+function notices(lane, clear, all) {
   if (!lane.matches.length) {
     return h("div.notice.empty", {}, h("strong", {}, t("emptyTitle")), h("p", {}, clear ? t("emptyFilters") : t("emptyText")),
       clear && h("button.button.small", { type: "button", onclick: clear }, t("clearAll")));
@@ -83,7 +83,7 @@ function notices(lane, clear) {
   if (lane.no_good_match) {
     return h("div.notice.far", {}, h("strong", {}, t("noGoodTitle")), h("p", {}, t("noGoodText")));
   }
-  if (lane.widened && lane.kind !== "image") return h("p.notice.quiet", {}, t(`widened_${lane.widened}`));
+  if (all && lane.widened && lane.kind !== "image") return h("p.notice.quiet", {}, t(`widened_${lane.widened}`));
   return null;
 }
 

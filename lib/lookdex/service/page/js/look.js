@@ -12,6 +12,8 @@ import { priceOf, titleOf } from "./product.js";
  * @typedef {import("./types.js").Lane} Lane
  */
 
+const LEAST = 0.5; // score of a catalogue photo that is worth showing as such a look
+
 /**
  * The pieces of the look with their matches, without those that are no good match: they would be sold as a look
  * that they do not make.
@@ -87,7 +89,7 @@ export function lookOf(answer, open) {
  * @param {(product: string, title: string) => void} similar
  */
 export function wornLike(answer, similar) {
-  const photos = (answer.look?.photos ?? []).filter((photo) => photo.worn.length > 1 && photo.product_id !== null);
+  const photos = (answer.look?.photos ?? []).filter((photo) => photo.worn.length > 1 && photo.score >= LEAST && photo.product_id !== null);
   if (!photos.length) return null;
   return h("section.lane.worn", { "aria-labelledby": "worn-title" },
     h("header.lane-head", {}, h("h2", { id: "worn-title" }, t("lookPhotos"))),

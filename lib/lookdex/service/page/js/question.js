@@ -14,15 +14,19 @@ const LOOK_PHOTOS = 4;
 /**
  * The filters as a predicate on the release's columns; undefined without any.
  * @param {Filters} filters
+ * @param {import("./types.js").Release | null} release
  * @returns {string | undefined}
  */
-export function whereOf({ min, max, labels }) {
+export function whereOf({ min, max, categories }, release) {
   const parts = [];
   if (min !== null) parts.push(`price >= ${plain(min)}`);
   if (max !== null) parts.push(`price <= ${plain(max)}`);
-  if (labels.length) parts.push(`label in (${labels.map(quoted).join(", ")})`);
+  if (categories.length) parts.push(`${categoryColumn(release)} in (${categories.map(quoted).join(", ")})`);
   return parts.join(" and ") || undefined;
 }
+
+/** The shop's own categories where the release tells them, else what the detector takes things for. @param {import("./types.js").Release | null} release */
+export const categoryColumn = (release) => (release?.facets?.categories?.length ? "category" : "label");
 
 /** @param {string} text */
 const quoted = (text) => `'${text.replaceAll("'", "''")}'`;
@@ -32,10 +36,10 @@ const plain = (value) => (Number.isInteger(value) ? value.toFixed(0) : String(Nu
 
 /** How many filters are on. @param {State} state */
 export const filterCount = ({ filters, colour }) =>
-  Number(filters.min !== null || filters.max !== null) + filters.labels.length + Number(colour > 0);
+  Number(filters.min !== null || filters.max !== null) + filters.categories.length + Number(colour > 0);
 
 /** What every question has. @param {State} state @returns {Options} */
-const shared = ({ filters, colour }) => ({ where: whereOf(filters), colour: colour || undefined });
+const shared = ({ filters, colour, release }) => ({ where: whereOf(filters, release), colour: colour || undefined });
 
 /** Every object of the photo. @param {State} state @param {number} [k] @returns {Options} */
 export const photoOptions = (state, k = FIRST) =>
@@ -55,11 +59,11 @@ export function laneOptions(state, lane, k) {
 }
 
 /** Words, or a product. @param {State} state @param {number} [k] */
-export const wordsOptions = ({ filters }, k = STEP) => ({ k, where: whereOf(filters) });
+export const wordsOptions = ({ filters, release }, k = STEP) => ({ k, where: whereOf(filters, release) });
 
 /**
  * The lanes to show, in order: what was drawn, the photo's most prominent object, the others, the whole photo.
- * A filter by category hides the objects of other categories, unless that would hide all.
+ * A filter by category hides the objects that it does not fit, unless it fits none.
  * @param {State} state
  * @returns {{lanes: {id: import("./state.js").Chosen, lane: Lane}[], hidden: number}}
  */
@@ -70,9 +74,13 @@ export function lanesOf({ answer, drawn, filters }) {
   if (!answer) return { lanes, hidden: 0 };
   const objects = answer.objects.map((lane, id) => ({ id, lane }));
   objects.sort((a, b) => Number(b.lane.main) - Number(a.lane.main));
-  const fitting = objects.filter(({ lane }) => filters.labels.includes(lane.label ?? ""));
-  const shown = filters.labels.length && fitting.length ? fitting : objects;
+  const fitting = filters.categories.length ? objects.filter(({ lane }) => fits(lane, filters.categories)) : [];
+  const shown = fitting.length ? fitting : objects;
   lanes.push(...shown);
   if (answer.whole) lanes.push({ id: "whole", lane: answer.whole });
   return { lanes, hidden: objects.length - shown.length };
 }
+
+/** The object is of such a category, or something of it is a good match. @param {Lane} lane @param {string[]} categories */
+const fits = (lane, categories) =>
+  categories.some((name) => name.toLowerCase() === lane.label) || lane.matches.some((match) => match.good === true);

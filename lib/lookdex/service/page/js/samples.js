@@ -14,8 +14,8 @@ export const HERO = {
   file: "orange-dress.webp", width: 520, height: 780,
   en: "an orange dress under a green jacket", ko: "주황 원피스에 초록 재킷",
   boxes: [
-    [220, 62, 308, 98, "Glasses", "안경"], [133, 137, 403, 393, "Jacket", "재킷"], [329, 420, 450, 527, "Bag", "가방"],
-    [166, 168, 367, 644, "Dress", "원피스"], [90, 664, 410, 759, "Shoes", "신발"],
+    [166, 168, 367, 644, "Dress", "원피스"], [133, 137, 403, 393, "Jacket", "재킷"], [220, 62, 308, 98, "Glasses", "안경"],
+    [329, 420, 450, 527, "Bag", "가방"], [90, 664, 410, 759, "Shoes", "신발"],
   ],
 };
 

@@ -25,11 +25,11 @@
  * @property {null | 'reading' | 'photo' | 'box' | 'more' | 'words'} busy
  * @property {boolean} slow
  * @property {{problem: Problem, retry: (() => void) | null} | null} trouble
- * @property {{columns: string[], [field: string]: any} | null} release
+ * @property {import("./types.js").Release | null} release
  */
 
 /** @type {Filters} */
-export const NO_FILTERS = { min: null, max: null, labels: [] };
+export const NO_FILTERS = { min: null, max: null, categories: [] };
 
 /** @type {State} */
 export const START = {

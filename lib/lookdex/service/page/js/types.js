@@ -80,6 +80,13 @@
  * @property {Lane[]} goes_with
  * @property {Record<string, number>} seconds
  *
+ * @typedef {object} Release
+ * @property {string} release_id
+ * @property {string} released_at
+ * @property {number} [items]
+ * @property {string[]} columns What a filter may name.
+ * @property {{products?: number, categories?: {name: string, products: number}[], price?: {least: number, most: number} | null}} [facets]
+ *
  * @typedef {object} Photo A photo as it is sent and shown.
  * @property {Blob} blob What is sent.
  * @property {string} url Of the blob, for `<img>`.
@@ -88,6 +95,6 @@
  * @property {number} height
  * @property {string} name
  *
- * @typedef {{min: number | null, max: number | null, labels: string[]}} Filters
+ * @typedef {{min: number | null, max: number | null, categories: string[]}} Filters
  */
 export {};
