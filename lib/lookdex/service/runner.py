@@ -14,14 +14,16 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lookdex.models import Detector, Embedder
 from lookdex.models.loading import Loader
 from lookdex.records import Detection, Recipe
 from lookdex.service.problems import Kind, Refused
+
+if TYPE_CHECKING:
+    from lookdex.models import Detector, Embedder
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +180,15 @@ class SharedEmbedder:
 
 @dataclass(frozen=True)
 class SharedModels:
-    """The loader of a catalogue's models that runs them on `runner`. gpu: they run on one."""
+    """The loader of a catalogue's models that runs them on `runner`."""
 
     inner: Loader
     runner: Runner
-    gpu: bool
 
-    def detector(self, recipe: Recipe) -> Detector:
-        return SharedDetector(self.inner.detector(recipe), self.runner, self.inner.batch if self.gpu else 1)
+    def detector_of(self, recipe: Recipe, device: str) -> Detector:
+        batch = 1 if device == "cpu" else self.inner.batch
+        return SharedDetector(self.inner.detector_of(recipe, device), self.runner, batch)
 
-    def embedder(self, recipe: Recipe) -> Embedder:
-        embedder = self.inner.embedder(recipe)
+    def embedder_of(self, recipe: Recipe, device: str) -> Embedder:
+        embedder = self.inner.embedder_of(recipe, device)
         return SharedEmbedder(embedder, self.runner, getattr(embedder, "batch", 1))

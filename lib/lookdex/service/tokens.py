@@ -83,7 +83,9 @@ class Tokens:
                 return
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read the tokens in {file}: {error}") from error
+            raise ConfigError(
+                f"cannot read the tokens in {file} ({error}); `lookdex token NAME` makes one"
+            ) from error
         self._digests = _parse(text, str(file))
         self._seen = (stat.st_mtime_ns, stat.st_size)
 
