@@ -49,7 +49,7 @@ export function laneGrid(state, { id, lane, title }, acts) {
   return h("section.lane.alone", { "aria-labelledby": "lane-alone" },
     h("header.lane-head", {},
       state.photo && h("span.thumb", {}, cutOut(state.photo, id === "whole" ? null : lane.box, 56)),
-      h("div.lane-names", {}, h("h2", { id: "lane-alone" }, name), meta(lane, true))),
+      h("div.lane-names", {}, h(title ? "h1" : "h2", { id: "lane-alone" }, name), meta(lane, true))),
     notices(lane, acts.clear, true),
     h("ul.grid", {}, lane.matches.map((match) => card(match, lane, acts.open))),
     lane.matches.length > 0 && (lane.exhausted
@@ -76,15 +76,18 @@ function meta(lane, all) {
 
 /** What is to be said before the products. @param {Lane} lane @param {(() => void) | null} clear @param {boolean} all */
 function notices(lane, clear, all) {
-  if (!lane.matches.length) {
-    return h("div.notice.empty", {}, h("strong", {}, t("emptyTitle")), h("p", {}, clear ? t("emptyFilters") : t("emptyText")),
-      clear && h("button.button.small", { type: "button", onclick: clear }, t("clearAll")));
-  }
+  if (!lane.matches.length) return nothing(clear);
   if (lane.no_good_match) {
     return h("div.notice.far", {}, h("strong", {}, t("noGoodTitle")), h("p", {}, t("noGoodText")));
   }
   if (all && lane.widened && lane.kind !== "image") return h("p.notice.quiet", {}, t(`widened_${lane.widened}`));
   return null;
+}
+
+/** No product at all. @param {(() => void) | null} clear Takes the filters away, where they are the reason. */
+export function nothing(clear) {
+  return h("div.notice.empty", {}, h("strong", {}, t("emptyTitle")), h("p", {}, clear ? t("emptyFilters") : t("emptyText")),
+    clear && h("button.button.small", { type: "button", onclick: clear }, t("clearAll")));
 }
 
 /** Buttons beside a row for those who have a mouse and no wheel that goes sideways. @param {HTMLElement} list @param {string} name */

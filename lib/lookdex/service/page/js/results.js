@@ -4,7 +4,7 @@ import { openDetail } from "./detail.js";
 import { fill, h, icon } from "./dom.js";
 import { filterButton, filterChips, openFilters } from "./filters.js";
 import { labelled, onLanguage, t } from "./i18n.js";
-import { gridSkeleton, laneGrid, laneName, laneRow, lanesSkeleton, plainRow } from "./lanes.js";
+import { gridSkeleton, laneGrid, laneName, laneRow, lanesSkeleton, nothing, plainRow } from "./lanes.js";
 import { lookOf, wornLike } from "./look.js";
 import { cutOut } from "./picture.js";
 import { filterCount, lanesOf } from "./question.js";
@@ -25,7 +25,8 @@ import { troublePanel } from "./trouble.js";
 export function createResults(store, ask, another) {
   const bar = h("div.bar");
   const body = h("div.results-body");
-  const element = h("section.results", {}, bar, body);
+  const title = h("h1.unseen");
+  const element = h("section.results", {}, title, bar, body);
 
   /** @param {Match} match @param {Lane} lane */
   const open = (match, lane) => openDetail(match, lane, store.get().photo, (product, title) => ask.similar(product, title));
@@ -36,6 +37,8 @@ export function createResults(store, ask, another) {
     const ready = state.answer !== null;
     const photo = state.view === "photo" && state.photo;
     const { lanes } = lanesOf(state);
+    fill(title, state.view === "photo" ? t("pieces") : wordsTitle(state));
+    title.hidden = state.view === "words" && ready; // then it is seen, above the products
     fill(
       bar,
       ready && photo && h("div.pieces", { role: "group", "aria-label": t("pieces") },
@@ -86,6 +89,7 @@ export function createResults(store, ask, another) {
     const { lanes, hidden } = lanesOf(state);
     const clearing = filterCount(state) ? clear : null;
     if (chosen === "box" && !state.drawn?.lane) return state.trouble ? null : [h("p.loading-words", {}, t("searchingText")), gridSkeleton(8)];
+    if (clearing && lanes.every(({ lane }) => !lane.matches.length)) return nothing(clear);
     const alone = lanes.find(({ id }) => id === chosen);
     if (alone) {
       return [
@@ -117,12 +121,16 @@ export function createResults(store, ask, another) {
     const { answer, asked } = state;
     const lane = answer?.objects[0];
     if (!answer || !lane || !asked) return null;
-    const title = asked.kind === "text" ? t("textTitle", { text: asked.text }) : t("similarTitle", { title: asked.title });
     const clearing = filterCount(state) ? clear : null;
     return [
-      laneGrid({ ...state, photo: null }, { id: "all", lane, title }, { open, clear: clearing, more: () => void ask.more() }),
+      laneGrid({ ...state, photo: null }, { id: "all", lane, title: wordsTitle(state) }, { open, clear: clearing, more: () => void ask.more() }),
       answer.goes_with.filter((worn) => worn.matches.length).map((worn, n) => plainRow(worn, t("goesWith", { what: labelled(worn) ?? t("unknownPiece") }), open, n)),
     ];
+  }
+
+  /** @param {State} state */
+  function wordsTitle({ asked }) {
+    return asked?.kind === "similar" ? t("similarTitle", { title: asked.title }) : t("textTitle", { text: asked?.text ?? "" });
   }
 
   function all() {
