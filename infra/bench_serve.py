@@ -157,7 +157,7 @@ def question(pixels: np.ndarray, parts: list[np.ndarray]) -> Asked:
 
 def questions(count: int, recipe: Recipe, loader: Loader) -> list[Asked]:
     """Photos of people who wear three things, in which the detector finds three."""
-    detector, found, number = loader.detector(recipe), [], 0
+    detector, found, number = loader.detector_of(recipe, "cpu"), [], 0
     while len(found) < count:
         number += 1
         outfit = [make_product(number, n, name) for n, name in enumerate(("top", "pants", "shoes"))]
@@ -177,7 +177,11 @@ class Bare:
     """The two models alone, from as many threads as asked."""
 
     def __init__(self, recipe: Recipe, loader: Loader, asked: Sequence[Asked]):
-        self._detector, self._embedder, self._asked = loader.detector(recipe), loader.embedder(recipe), asked
+        self._detector, self._embedder, self._asked = (
+            loader.detector_of(recipe, "cpu"),
+            loader.embedder_of(recipe, "cpu"),
+            asked,
+        )
 
     def once(self, number: int) -> None:
         asked = self._asked[number % len(self._asked)]
@@ -410,7 +414,7 @@ def main() -> None:
         catalog = options.catalog or Path(folder)
         recipe, loader = recipe_of(Config()), Loader(engine=Engine(options.engine), threads=CORES)
         if not (catalog / "live").exists():
-            publish(catalog, recipe, options.items, Loader().embedder(recipe).dim)
+            publish(catalog, recipe, options.items, Loader().embedder_of(recipe, "cpu").dim)
         asked = questions(12, recipe, loader)
         size = statistics.mean(len(a.body) for a in asked)
         print(

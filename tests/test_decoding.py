@@ -31,7 +31,7 @@ LIMITS = UploadLimits(max_bytes=3_000_000, max_pixels=4_000_000, max_frames=3, s
 @pytest.fixture(scope="module")
 def decoders() -> Iterator[Decoders]:
     decoders = Decoders(1, LIMITS)
-    decoders.warm()
+    decoders.start()
     yield decoders
     decoders.close()
 
@@ -118,7 +118,7 @@ def test_a_decoder_that_hangs_is_killed_and_replaced():
     before = {process.pid for process in processes()}
     decoders = Decoders(1, replace(LIMITS, max_pixels=40_000_000, seconds=1), lost.append)
     try:
-        decoders.warm()
+        decoders.start()
         (mine,) = [process for process in processes() if process.pid not in before]
         with ThreadPoolExecutor(2) as callers:
             hanging = callers.submit(decoders.decode, large)
@@ -150,7 +150,7 @@ def test_a_decoder_that_dies_takes_nobody_with_it():
     before = {process.pid for process in processes()}
     decoders = Decoders(2, replace(LIMITS, max_pixels=40_000_000), lost.append)
     try:
-        decoders.warm()
+        decoders.start()
         mine = [process for process in processes() if process.pid not in before]
         with ThreadPoolExecutor(2) as callers:
             dying = callers.submit(decoders.decode, large)
@@ -189,6 +189,7 @@ def test_a_decoder_has_no_more_memory_than_it_needs():
 
 def test_nothing_is_left_behind():
     decoders = Decoders(1, LIMITS)
+    decoders.start()
     decoders.decode(encode(picture("red")))
     with pytest.raises(Refused):
         decoders.decode(b"nothing")

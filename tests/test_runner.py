@@ -43,6 +43,7 @@ def ran() -> list[tuple[str, int]]:
 @pytest.fixture
 def runner(ran: list[tuple[str, int]]) -> Iterator[Runner]:
     runner = Runner(1, lambda name, inputs: ran.append((name, inputs)))
+    runner.start()
     yield runner
     runner.close()
 
@@ -118,6 +119,7 @@ def test_what_nobody_waits_for_any_more_is_not_run(runner):
 
 def test_a_closed_runner_ends_what_waits_and_takes_no_more():
     runner, model = Runner(1), Slow()
+    runner.start()
     work = Work("model", model.double, 1)
     with ThreadPoolExecutor(2) as callers:
         first = callers.submit(runner.run, work, [1, 2])

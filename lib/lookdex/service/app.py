@@ -62,8 +62,9 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        runner.start()
+        await run_in_threadpool(decoders.start)
         await run_in_threadpool(opened.load)
-        await run_in_threadpool(decoders.warm)
         with following(opened, config.poll_seconds):
             app.state.ready = True
             yield

@@ -63,26 +63,24 @@ _TOO_MUCH_MEMORY = "too_much_memory"
 
 
 class Decoders:
-    """So many decoding processes. Safe among threads; `close` ends them.
+    """So many decoding processes. Safe among threads; from `start` to `close`.
 
     lost: called with 'killed' or 'crashed' for each process that a file cost.
     """
 
     def __init__(self, processes: int, limits: UploadLimits, lost: Callable[[str], None] = lambda why: None):
-        self._limits, self._lost, self._closed = limits, lost, False
-        self._folder = Path(tempfile.mkdtemp(prefix="lookdex-pixels-", dir=_roomy(processes, limits)))
-        self._numbers = itertools.count()
+        self._processes, self._limits, self._lost, self._closed = processes, limits, lost, False
         self._free: queue.LifoQueue[_Process] = queue.LifoQueue()  # the last one used is the warmest
-        for _ in range(processes):
-            self._free.put(self._start())
+        self._numbers = itertools.count()
 
-    def warm(self) -> None:
-        """Return when every process that is free has started. Raises TimeoutError."""
-        started = []
-        while not self._free.empty():
-            started.append(self._free.get())
-            started[-1].await_start(time.monotonic() + _START_SECONDS)
+    def start(self) -> None:
+        """Return when every process has started. Raises OSError, EOFError: one did not."""
+        self._folder = Path(
+            tempfile.mkdtemp(prefix="lookdex-pixels-", dir=_roomy(self._processes, self._limits))
+        )
+        started = [self._new() for _ in range(self._processes)]
         for process in started:
+            process.await_start(time.monotonic() + _START_SECONDS)
             self._free.put(process)
 
     def decode(self, data: bytes, deadline: float | None = None) -> np.ndarray:
@@ -125,7 +123,7 @@ class Decoders:
             raise _too_late() from None
         if not process.alive:  # killed while it was idle: no file is to blame
             process.kill()
-            process = self._start()
+            process = self._new()
         try:
             process.await_start(end)
         except (OSError, EOFError):  # TimeoutError is an OSError
@@ -137,9 +135,9 @@ class Decoders:
         if self._closed:
             process.kill()
         else:
-            self._free.put(process if process.alive else self._start())
+            self._free.put(process if process.alive else self._new())
 
-    def _start(self) -> _Process:
+    def _new(self) -> _Process:
         return _Process(self._folder / str(next(self._numbers)), self._limits)
 
 

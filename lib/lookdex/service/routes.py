@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from lookdex.search.ask import MAX_K, MAX_TEXT, Crops, Options
-from lookdex.search.filters import MAX_LENGTH
 from lookdex.search.wire import AnswerModel
 from lookdex.service import openapi, problems
 from lookdex.service.problems import Kind, Refused
@@ -26,11 +25,12 @@ PICTURE: dict[int | str, dict[str, Any]] = {
     }
 }
 
+MAX_WHERE = 3000  # characters: escaped, a longer one is no URL; the field options of a photo takes more
 K = Annotated[int, Query(ge=1, le=MAX_K, description="Distinct products.")]
 Where = Annotated[
     str | None,
     Query(
-        min_length=1, max_length=MAX_LENGTH, description="A predicate on the product columns, e.g. price < 50"
+        min_length=1, max_length=MAX_WHERE, description="A predicate on the product columns, e.g. price < 50"
     ),
 ]
 Colour = Annotated[
@@ -80,9 +80,18 @@ class ReleaseModel(BaseModel):
     behind: str | None = Field(description="Why a newer live release could not be opened; null when none is.")
 
 
+def only_known_parameters(request: Request) -> None:
+    """Refuse what would be ignored: a misspelt filter is not a filter that is left out."""
+    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        told = f"those that exist: {', '.join(known)}" if known else "it takes none"
+        raise Refused(Kind.BAD_QUESTION, f"there is no parameter {unknown[0][:40]!r} here; {told}")
+
+
 def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIRouter:
     """max_bytes, receive_seconds: of an upload."""
-    router = APIRouter(prefix="/v1")
+    router = APIRouter(prefix="/v1", dependencies=[Depends(only_known_parameters)])
     catalog = questions.catalog
 
     def said(request: Request, spoken: Spoken, **seconds: float) -> Response:
@@ -162,7 +171,7 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
     @router.get(
         "/release",
         operation_id="release",
-        responses=problems.responses(Kind.UNAUTHORIZED, Kind.INTERNAL),
+        responses=problems.responses(Kind.UNAUTHORIZED, Kind.BAD_QUESTION, Kind.INTERNAL),
     )
     async def release() -> ReleaseModel:
         """The release that answers now."""

@@ -56,7 +56,10 @@ class _Call:
 
 
 class Runner:
-    """threads: that run models. ran: told of each call of a model: its name, and how many pictures."""
+    """threads: that run models, between `start` and `close`.
+
+    ran: told of each call of a model: its name, and how many pictures.
+    """
 
     def __init__(self, threads: int, ran: Callable[[str, int], None] = lambda model, pictures: None):
         self._ran = ran
@@ -66,6 +69,8 @@ class Runner:
         self._threads = [
             threading.Thread(target=self._work, name=f"model-{n}", daemon=True) for n in range(threads)
         ]
+
+    def start(self) -> None:
         for thread in self._threads:
             thread.start()
 

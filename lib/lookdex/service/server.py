@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
+import sys
 
 import uvicorn
 
@@ -21,6 +23,9 @@ def serve(config: Config) -> None:
 
     Raises ConfigError when the port cannot be had, and what `create_app` raises.
     """
+    # uvicorn hands a signal on once it has ended by it: then it is no way to die.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
     log_lines()
     listening = _listen(config.host, config.port)
     app = create_app(config)
