@@ -23,13 +23,15 @@ from lookdex.records import (
     Release,
     Role,
     Scope,
+    Thresholds,
     item_id,
     items_schema,
 )
 from lookdex.storage import Store
-from tests.fakes import COLOURS, FakeDetector, FakeEmbedder, recipe
+from tests.fakes import COLOURS, LABELS, FakeDetector, FakeEmbedder, recipe
 
 PRODUCT_COLUMNS = pa.schema([("title", pa.string()), ("price", pa.float64()), ("url", pa.string())])
+WITH_CATEGORY = PRODUCT_COLUMNS.append(pa.field("category", pa.string()))
 SIZE = 96
 
 
@@ -37,7 +39,8 @@ SIZE = 96
 class Shown:
     """One photo: a rectangle of a colour on white. `product_id` None: tied to no product.
 
-    Of two photos with one mark (default: each product's own) the crops are nearly the same picture.
+    Of two photos with one mark (default: each product's own) the crops are nearly the same picture. others: what is
+    worn beside the product, in these colours. category: the product's own.
     """
 
     product_id: str | None
@@ -45,6 +48,8 @@ class Shown:
     price: float = 10.0
     photo: int = 0
     mark: str | None = None
+    others: tuple[str, ...] = ()
+    category: str | None = None
 
     @property
     def key(self) -> str:
@@ -78,13 +83,14 @@ def marked(pixels: np.ndarray, mark: str) -> np.ndarray:
 
 
 def rows_of(shown: Shown, run_id: str, made: Recipe) -> list[dict[str, Any]]:
-    pixels = picture(shown.colour, shade=shown.photo % 40)
+    pixels = picture(shown.colour, *shown.others, shade=shown.photo % 40)
     detections = FakeDetector().detect([pixels])[0]
     whole = Detection(Box(0, 0, SIZE, SIZE), "", 1.0)
     found = [(Scope.IMAGE, whole, pixels)]
     found += [(Scope.OBJECT, d, crop(pixels, d.box, made.crop_margin)) for d in detections]
     vectors = FakeEmbedder().embed_images([part for _, _, part in found])
-    return [
+    other = {LABELS[name] for name in shown.others}
+    rows = [
         {
             "item_id": item_id(shown.key, "h", scope, d.label, d.box),
             "image_key": shown.key,
@@ -106,9 +112,12 @@ def rows_of(shown: Shown, run_id: str, made: Recipe) -> list[dict[str, Any]]:
             "title": f"{shown.colour} thing of {run_id}",
             "price": shown.price,
             "url": None,
+            "category": shown.category,
         }
         for (scope, d, part), vector in zip(found, vectors, strict=True)
     ]
+    unsold = {"role": str(Role.OTHER)} | dict.fromkeys(("product_id", *PRODUCT_COLUMNS.names, "category"))
+    return [row | unsold if row["label"] in other else row for row in rows]
 
 
 def write_release(
@@ -119,6 +128,8 @@ def write_release(
     made: Recipe | None = None,
     roles: Role | None = None,
     dim: int = FakeEmbedder.dim,
+    columns: pa.Schema = PRODUCT_COLUMNS,
+    thresholds: Thresholds | None = None,
 ) -> Release:
     """Write the items as a new version of the table, and the release's record; nothing is live yet."""
     made = made or recipe()
@@ -127,7 +138,7 @@ def write_release(
         rows = [row | {"role": str(roles)} for row in rows]
     if dim != FakeEmbedder.dim:
         rows = [row | {"vector": np.eye(1, dim, dtype=np.float32)[0]} for row in rows]
-    table = pa.Table.from_pylist(rows, schema=items_schema(dim, PRODUCT_COLUMNS))
+    table = pa.Table.from_pylist(rows, schema=items_schema(dim, columns))
     uri = store.lance_uri("tables/items.lance")
     items = lance.write_dataset(table, uri, mode="overwrite", storage_options=store.lance_options)
     release = Release(
@@ -142,7 +153,8 @@ def write_release(
         items=len(rows),
         images={"indexed": len(shown)},
         index=IndexParameters("exact"),
-        product_columns=tuple(PRODUCT_COLUMNS.names),
+        product_columns=tuple(columns.names),
+        thresholds=thresholds,
     )
     return live.save_release(store, release)
 

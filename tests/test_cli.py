@@ -19,11 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import S3Server
 
-from lookdex import cli, config, live, nightly, options, runs
+from lookdex import cli, codec, config, live, nightly, options, runs
 from lookdex.config import Config
 from lookdex.errors import ConfigError, MassChange
 from lookdex.nightly import Indexed
-from lookdex.records import Reason, Status
+from lookdex.records import Reason, Status, Threshold, Thresholds
 from lookdex.storage import open_store
 from tests import photos
 
@@ -231,6 +231,34 @@ def test_new_prices_reach_the_table_without_a_model(shop: tuple[str, str, str]) 
     with duckdb_connection(catalog) as connection:
         rows = connection.sql("SELECT DISTINCT price FROM items WHERE product_id = 'p00003'").fetchall()
     assert rows == [(1300,)]
+
+
+def test_thresholds_are_kept_with_the_release_and_inherited(
+    shop: tuple[str, str, str], tmp_path: Path
+) -> None:
+    """A file of thresholds alone makes a release, without a model; later nights keep them."""
+    _, catalog, _ = shop
+    store = open_store(catalog)
+    assert reindex(*shop).exit_code == 0
+    first = live.live_release(store)[1]
+    assert first.thresholds is None
+    file = tmp_path / "thresholds.json"
+    limit = Threshold(0.7, 0.95, 0.1, 40, 40, False)
+    made = Thresholds(0.95, 20, first.recipe.embedder, first.recipe.embedder_digest, limit, {"top": limit})
+    file.write_bytes(codec.to_json(made))
+    result = reindex(*shop, "--thresholds", str(file))
+    assert result.exit_code == 0, result.output
+    assert "the thresholds changed" in result.output
+    second = live.live_release(store)[1]
+    assert (second.parent, second.thresholds) == (first.release_id, made)
+    assert (second.items_version, second.images_version) == (first.items_version, first.images_version)
+    assert "nothing to do" in reindex(*shop, "--thresholds", str(file)).output
+    assert "nothing to do" in reindex(*shop).output
+    photos.fill(open_store(shop[0]), 13)
+    assert reindex(*shop).exit_code == 0
+    assert live.live_release(store)[1].thresholds == made
+    file.write_text("{}")
+    assert reindex(*shop, "--thresholds", str(file)).exit_code == 2
 
 
 def test_an_emptied_bucket_stops_the_night_with_1(shop: tuple[str, str, str]) -> None:

@@ -119,28 +119,30 @@ def test_a_decoder_that_hangs_is_killed_and_replaced():
     decoders = Decoders(1, replace(LIMITS, max_pixels=40_000_000, seconds=1), lost.append)
     try:
         decoders.start()
-        (mine,) = [process for process in processes() if process.pid not in before]
+        mine = [process for process in processes() if process.pid not in before]
         with ThreadPoolExecutor(2) as callers:
             hanging = callers.submit(decoders.decode, large)
-            while mine.cpu_percent(0.01) < 50:
+            while max(busy := [process.cpu_percent(0.01) for process in mine]) < 50:
                 pass
-            mine.suspend()
+            stuck = mine[busy.index(max(busy))]
+            stuck.suspend()
             waiting = callers.submit(decoders.decode, encode(picture("red")))
             with pytest.raises(Refused, match="longer than 1 s") as refused:
                 hanging.result(30)
             assert (refused.value.kind, lost) == (Kind.BAD_PHOTO, ["killed"])
             assert waiting.result(30).shape == (96, 96, 3)
-        assert not mine.is_running()
+        assert not stuck.is_running()
     finally:
         decoders.close()
 
 
 def test_a_deadline_ends_the_wait_for_a_free_process(decoders: Decoders):
-    taken = decoders._take(None)
+    taken = [decoders._take(None) for _ in range(2)]
     with pytest.raises(Refused) as refused:
         decoders.decode(encode(picture("red")), time.monotonic() + 0.05)
     assert refused.value.kind is Kind.TOO_LATE
-    decoders._give_back(taken)
+    for process in taken:
+        decoders._give_back(process)
     assert decoders.decode(encode(picture("red")), time.monotonic() + 30).shape == (96, 96, 3)
 
 

@@ -15,9 +15,8 @@ from lookdex import cli, codec
 from lookdex.errors import ConfigError
 from lookdex.evaluate import ask
 from lookdex.evaluate.lanes import Asked
-from lookdex.evaluate.thresholds import Thresholds
 from lookdex.models import digests
-from lookdex.records import Box
+from lookdex.records import Box, Thresholds
 from lookdex.storage import open_store
 from tests.catalogs import picture, publish, stock
 from tests.fakes import FakeDetector, FakeEmbedder, recipe

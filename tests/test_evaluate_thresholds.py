@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookdex import codec
-from lookdex.evaluate.thresholds import Case, Thresholds, calibrate, highest
+from lookdex.evaluate.thresholds import Case, calibrate, highest
+from lookdex.records import Thresholds
+from tests.fakes import recipe
 
 similarity = st.integers(-100, 100).map(lambda n: n / 100)  # coarse: ties are common
 shares = st.sampled_from([0.05, 0.5, 0.9, 0.95, 1.0])
@@ -18,7 +20,7 @@ cases = st.lists(
 
 
 def told(found: list[Case], keep: float = 0.95, least: int = 20) -> Thresholds | None:
-    return calibrate(found, "lookdex-tiny", "0123456789abcdef", keep, least)
+    return calibrate(found, recipe(), None, keep, least)
 
 
 def test_by_hand() -> None:
@@ -77,5 +79,5 @@ def test_the_record_is_kept_as_json() -> None:
     made = told([Case("bag", 0.75, 0.5)])
     assert made is not None
     text = codec.to_json(made)
-    assert b'"format": 1' in text
+    assert b'"format": 2' in text
     assert codec.from_json(Thresholds, text) == made

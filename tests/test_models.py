@@ -20,7 +20,7 @@ from lookdex.models import digests
 from lookdex.models.detect import Limits, load_detector, own_label
 from lookdex.models.device import open_device
 from lookdex.models.embed import load_embedder
-from lookdex.models.fcos import lookdex_fcos_lite0
+from lookdex.models.fcos import lookdex_fcos
 from lookdex.models.fuse import fuse
 from lookdex.models.pixels import choose_canvas, fit
 from lookdex.records import CATEGORIES, Box
@@ -214,8 +214,8 @@ def test_a_torchvision_folder(torchvision_folder) -> None:
 
 def test_weights_of_another_model_are_refused(torchvision_folder, tmp_path) -> None:
     (tmp_path / "model.safetensors").symlink_to(torchvision_folder / "model.safetensors")
-    (tmp_path / "config.json").write_text(json.dumps({"builder": "lookdex_fcos_lite0", "labels": ["bag"]}))
-    with pytest.raises(ModelNotFound, match="not those of lookdex_fcos_lite0"):
+    (tmp_path / "config.json").write_text(json.dumps({"builder": "lookdex_fcos", "labels": ["bag"]}))
+    with pytest.raises(ModelNotFound, match="not those of lookdex_fcos"):
         load_detector(f"torchvision:{tmp_path}")
     (tmp_path / "config.json").write_text(json.dumps({"builder": "no_such", "labels": ["bag"]}))
     with pytest.raises(ConfigError, match="no_such"):
@@ -477,7 +477,7 @@ def wardrobe():
 
 def test_folding_batch_norms_changes_nothing_but_the_speed() -> None:
     torch.manual_seed(0)
-    model = lookdex_fcos_lite0(3).eval()
+    model = lookdex_fcos(3).eval()
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)

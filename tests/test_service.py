@@ -27,6 +27,7 @@ from lookdex.service import create_app
 from lookdex.service.problems import PREFIX, Kind
 from lookdex.service.tokens import new_token
 from lookdex.storage import Store, open_store
+from tests import hostile
 from tests.catalogs import Shown, go_live, picture, publish, stock, write_release
 from tests.photos import encode
 from tests.services import Service, honest_recipe, start
@@ -208,6 +209,16 @@ def test_photos_that_are_none(service: Service):
     assert_problem(
         service.ask(encode(np.zeros((1100, 1000, 3), np.uint8))), Kind.TOO_LARGE, "too_many_pixels"
     )
+
+
+def test_hostile_uploads_end_as_an_answer_or_a_problem(service: Service):
+    """Every fifth of them; infra/hostile_uploads.py sends all."""
+    for name, data in hostile.uploads()[::5]:
+        response = service.ask(data)
+        kind = "json" if response.status_code == 200 else "problem+json"
+        assert response.headers["content-type"] == f"application/{kind}", name
+        assert 200 <= response.status_code < 500, name
+    assert service.ask(RED).status_code == 200
 
 
 # ── tokens, CORS, headers ────────────────────────────────────────────────────────────────────────────────────

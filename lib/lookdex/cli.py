@@ -71,6 +71,7 @@ def verb(name: str) -> Callable[[Callable[..., Any]], click.Command]:
     "shard_images",
     *WORK,
     "max_change",
+    "thresholds",
     "keep_releases",
 )
 @click.option("--run-id", metavar="ID", help="Go on with this night instead of starting one.")
@@ -107,7 +108,7 @@ def reindex_command(
 
 
 @verb("plan")
-@settings("source", "catalog", *SOURCE[1:], *MODELS, *DECODING, "shard_images", "max_change")
+@settings("source", "catalog", *SOURCE[1:], *MODELS, *DECODING, "shard_images", "max_change", "thresholds")
 @click.option("--run-id", metavar="ID", help="Store the plan as this night's; without it, plan is a dry run.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Plan at most N photos.")
 @click.option("--full", is_flag=True, help="Plan every photo, changed or not.")
@@ -161,7 +162,7 @@ def resumable(how: str) -> Iterator[None]:
 
 
 @verb("build")
-@settings("catalog", "products", "product_columns", "master", "max_change")
+@settings("catalog", "products", "product_columns", "master", "max_change", "thresholds")
 @run_id_option
 @click.option(
     "--allow-mass-change", is_flag=True, help="Build although a large share of the photos was rejected."
@@ -354,6 +355,8 @@ def print_plan(planned: Planned) -> None:
     click.echo(f"planned  {summary.planned:,} photos in {summary.shards:,} shards ({counts}); {against}")
     if summary.products_changed:
         click.echo("         the products file changed: rows are refreshed")
+    if summary.thresholds_changed:
+        click.echo("         the thresholds changed: the release keeps the new ones")
     if planned.held:
         click.echo(
             "         promotions are held since a rollback: nothing goes live until `lookdex resume`",

@@ -79,6 +79,11 @@ class Config:
     max_change: float = setting(
         0.10, "Share of the catalogue that may vanish or be rejected in one night.", least=0, most=1
     )
+    thresholds: str = setting(
+        "",
+        "File that `lookdex evaluate end-to-end --thresholds` wrote, kept with the release (default: the live one's).",
+        metavar="URI",
+    )
     keep_releases: int = setting(7, "Releases that stay available for rollback.", least=1)
 
     host: str = setting(
@@ -108,8 +113,8 @@ class Config:
         100, "Animations with more frames are refused; the first is searched.", least=1
     )
     receive_seconds: float = setting(30.0, "In which an upload must have arrived.", least=0.1)
-    decode_seconds: float = setting(1.5, "Uploads that take longer to decode are refused.", least=0.1)
-    decoders: int = setting(0, "Processes that decode uploads; 0: one for each core.", least=0)
+    decode_seconds: float = setting(1.0, "Uploads that take longer to decode are refused.", least=0.1)
+    decoders: int = setting(0, "Uploads that are decoded at a time; 0: one for each core.", least=0)
     places: int = setting(0, "Questions that are worked on at a time; 0: two for each core.", least=0)
     queue: int = setting(16, "Questions that wait for a place; more are refused with 503.", least=0)
     deadline_seconds: float = setting(

@@ -16,13 +16,22 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lookdex import codec, live, runs, tables
+from lookdex import codec, live, runs, tables, thresholds
 from lookdex.catalog import listing, plan, products
 from lookdex.config import Config
 from lookdex.errors import LookdexError, MassChange
 from lookdex.index.job import IndexOptions
 from lookdex.models import digests
-from lookdex.records import LiveEntry, PlanSummary, Recipe, Release, ShardReport, Status, StoredFile
+from lookdex.records import (
+    LiveEntry,
+    PlanSummary,
+    Recipe,
+    Release,
+    ShardReport,
+    Status,
+    StoredFile,
+    Thresholds,
+)
 from lookdex.release import audit, build, fragments, promote, retention
 from lookdex.storage import Store, open_store, probe_put_if_absent
 
@@ -145,6 +154,8 @@ def plan_night(
             plan=NOT_STORED,
             products_digest=digest,
             products_changed=release is not None and digest != release.products_digest,
+            thresholds_changed=release is not None
+            and thresholds.chosen(given_thresholds(config), release, recipe) != release.thresholds,
         )
         if run_id is not None:
             if entry is None:
@@ -236,7 +247,15 @@ def build_night(config: Config, run_id: str, *, allow_mass_change: bool = False)
     with timed(catalog, run_id, "build"):
         reports = runs.load_reports(catalog, run_id, runs.shard_ids(table))
         check_rejected(add_up(reports.values()), config.max_change, allow_mass_change)
-        return build.build_release(catalog, summary, table, reports, load_stock(config), (), on_spark(config))
+        return build.build_release(
+            catalog, summary, table, reports, load_stock(config), (), on_spark(config),
+            lambda before: thresholds.chosen(given_thresholds(config), before, summary.recipe),
+        )  # fmt: skip
+
+
+def given_thresholds(config: Config) -> Thresholds | None:
+    """Those that the settings name."""
+    return thresholds.load(config.thresholds) if config.thresholds else None
 
 
 def on_spark(config: Config) -> build.RunFragments:

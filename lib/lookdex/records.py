@@ -185,6 +185,7 @@ class PlanSummary:
     products_changed: bool = (
         False  # they are not those of the live release: rows are refreshed without a model
     )
+    thresholds_changed: bool = False  # the live release keeps others than tonight's would
 
     @property
     def planned(self) -> int:
@@ -194,7 +195,8 @@ class PlanSummary:
     @property
     def empty(self) -> bool:
         """Nothing to index, to delete or to refresh."""
-        return self.planned == 0 and self.changes.get(Change.DELETED, 0) == 0 and not self.products_changed
+        changed = self.products_changed or self.thresholds_changed
+        return self.planned == 0 and self.changes.get(Change.DELETED, 0) == 0 and not changed
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,26 @@ class KnownObject:
 
 
 @dataclass(frozen=True, slots=True)
+class Recall:
+    """Shares 0 … 1 of `objects` whose right product came first, among the first five, among the k; 0 without any."""
+
+    objects: int
+    first: float
+    among_5: float
+    among_k: float
+
+
+def recall_of(ranks: Sequence[int | None]) -> Recall:
+    """ranks: where the right product came, from 1; None: not among the k."""
+
+    def share(most: int | None) -> float:
+        right = sum(rank is not None and (most is None or rank <= most) for rank in ranks)
+        return right / len(ranks) if ranks else 0.0
+
+    return Recall(len(ranks), share(1), share(5), share(None))
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """Counts over known objects; add them up over photos."""
 
@@ -57,9 +77,11 @@ def judge(known: Sequence[KnownObject], answer: Answer, min_iou: float = 0.5) ->
     )
 
 
-def matched(known: Sequence[KnownObject], answer: Answer, min_iou: float = 0.5) -> dict[int, int]:
-    """The number of the known object → the number of the answer's object that is it: of its category, with an IoU of
-    at least `min_iou`, those that overlap most first."""
+def matched(
+    known: Sequence[KnownObject], answer: Answer, min_iou: float = 0.5, *, any_label: bool = False
+) -> dict[int, int]:
+    """The number of the known object → the number of the answer's object that is it: of its category (or of
+    `any_label`), with an IoU of at least `min_iou`, those that overlap most first."""
     placed = [f for f, found in enumerate(answer.objects) if found.box]
     overlaps = boxes.iou(
         boxes.as_array([truth.box for truth in known]),
@@ -70,7 +92,7 @@ def matched(known: Sequence[KnownObject], answer: Answer, min_iou: float = 0.5) 
             (float(overlaps[t, column]), t, f)
             for t, truth in enumerate(known)
             for column, f in enumerate(placed)
-            if answer.objects[f].label == truth.category
+            if any_label or answer.objects[f].label == truth.category
         ),
         key=lambda pair: -pair[0],
     )

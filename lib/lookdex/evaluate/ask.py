@@ -13,9 +13,12 @@ from lookdex import tables
 from lookdex.categories import normalise
 from lookdex.errors import BadQuery, ConfigError
 from lookdex.evaluate.datasets import Photos, read_table
-from lookdex.evaluate.lanes import Asked, Outcome, outcomes
+from lookdex.evaluate.lanes import Asked, Outcome, outcomes, seen_in
+from lookdex.evaluate.remember import Remembering
+from lookdex.evaluate.trust import Seen
 from lookdex.evaluate.work import Advance
 from lookdex.records import Box, Release
+from lookdex.search.ask import Crops, Options, Widen
 from lookdex.search.photo import Limits, read_photo
 from lookdex.storage import Store
 
@@ -51,13 +54,21 @@ class AskTask:
 @dataclass(frozen=True, slots=True)
 class AskResult:
     outcomes: tuple[Outcome, ...]
+    seen: tuple[Seen, ...]
     unreadable: tuple[str, ...]  # photos
 
 
 def ask(task: AskTask, advance: Advance = lambda done: None) -> AskResult:
-    """Ask with each photo, and with the true box of each of its objects that has one."""
+    """Ask with each photo, and with the true box of each of its objects that has one; and, where boxes are known, for
+    the objects among all categories and among their own.
+
+    Nothing is folded: of two products that look the same, each is to be found.
+    """
     catalog = catalog_at(task.catalog, task.release, task.device)
+    options = Options(k=task.k, fold=False, look=False, crops=Crops.NONE)
+    alone = replace(options, whole=False)
     told: list[Outcome] = []
+    seen: list[Seen] = []
     unreadable = []
     for done, photo in enumerate(task.photos, start=1):
         try:
@@ -65,22 +76,29 @@ def ask(task: AskTask, advance: Advance = lambda done: None) -> AskResult:
         except BadQuery:
             unreadable.append(str(photo.path))
         else:
-            answer = catalog.search(pixels, k=task.k, crops=False)
+            answer = catalog.ask(pixels, options=options)
             drawn = [
-                catalog.search(pixels, k=task.k, box=one.box, crops=False).objects[0] if one.box else None
+                catalog.ask(pixels, options=replace(alone, box=one.box)).objects[0] if one.box else None
                 for one in photo.objects
             ]
             told += outcomes(photo.objects, answer, drawn)
+            if any(one.box is not None for one in photo.objects):
+                among = [
+                    catalog.ask(pixels, options=replace(alone, widen=widen))
+                    for widen in (Widen.ALWAYS, Widen.NEVER)
+                ]
+                seen += seen_in(photo.objects, *among)
         advance(done)
-    return AskResult(tuple(told), tuple(unreadable))
+    return AskResult(tuple(told), tuple(seen), tuple(unreadable))
 
 
 @lru_cache(maxsize=2)
 def catalog_at(uri: str, release: str, device: str) -> Catalog:
-    """Opened once a process; its models are loaded at the first question."""
+    """Opened once a process; its models are loaded at the first question, and run once for a photo that is asked in
+    several ways."""
     from lookdex.search.catalog import open_catalog
 
-    return open_catalog(uri, release=release, device=device)
+    return open_catalog(uri, release=release, device=device, loader=Remembering())
 
 
 def products_of(catalog: Store, release: Release) -> set[str]:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lookdex.evaluate.answers import KnownObject, matched
+from lookdex.evaluate.answers import KnownObject, Recall, matched, recall_of
+from lookdex.evaluate.trust import Seen
 from lookdex.records import Box
 from lookdex.search.answer import Answer, FoundObject, Match
 
@@ -60,16 +61,6 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Recall:
-    """Shares 0 … 1 of `objects` whose right product came first, among the first five, among the k; 0 without any."""
-
-    objects: int
-    first: float
-    among_5: float
-    among_k: float
-
-
-@dataclass(frozen=True, slots=True)
 class LaneScore:
     """answered: objects for which the lane had an answer. of_all: over all objects asked for. of_found: over those
     that the detector found, in every lane the same ones."""
@@ -112,6 +103,20 @@ def found_for(asked: Sequence[Asked], answer: Answer) -> dict[int, FoundObject]:
     return found
 
 
+def seen_in(asked: Sequence[Asked], among_all: Answer, among_own: Answer) -> list[Seen]:
+    """The asked objects that were found by their true boxes, whatever they were called.
+
+    among_all, among_own: two answers of one photo, whose objects are the same in the same order.
+    """
+    known = [KnownObject(one.box, one.category, one.product_id) for one in asked if one.box is not None]
+    told = []
+    for t, f in matched(known, among_all, any_label=True).items():
+        found, product = among_all.objects[f], known[t].product_id
+        ranks = [place(answer.objects[f], product).rank for answer in (among_all, among_own)]
+        told.append(Seen(known[t].category, found.label or "", found.score or 0.0, *ranks))
+    return told
+
+
 def place(found: FoundObject, product_id: str) -> Placed:
     """Where a product came among the matches of a lane."""
 
@@ -139,10 +144,4 @@ def score(told: Sequence[Outcome]) -> dict[Lane, LaneScore]:
 
 
 def recall(told: Sequence[Outcome], lane: Lane) -> Recall:
-    ranks = [one.lanes[lane].rank if lane in one.lanes else None for one in told]
-
-    def share(most: int | None) -> float:
-        right = sum(rank is not None and (most is None or rank <= most) for rank in ranks)
-        return right / len(ranks) if ranks else 0.0
-
-    return Recall(len(ranks), share(1), share(5), share(None))
+    return recall_of([one.lanes[lane].rank if lane in one.lanes else None for one in told])

@@ -12,7 +12,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-FORMAT = 1  # of the JSON; raised when a field changes its meaning or goes
+from lookdex.records import Recipe, Threshold, Thresholds, Trust
+
+FORMAT = 2  # of the JSON; raised when a field changes its meaning or goes. 2: the detector, and trust in its labels
 KEEP = 0.95
 LEAST = 20  # right matches, of fewer a quantile says little: at 20, one of them is 5 %
 
@@ -27,39 +29,13 @@ class Case:
     wrong: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """A match is shown when its similarity is at least `similarity`.
-
-    kept: share of the category's right first matches that are. false_accepts: share of its wrong ones that are. Both
-    are None without a case. right, wrong: the cases counted. pooled: `similarity` is that of all categories together.
-    """
-
-    similarity: float
-    kept: float | None
-    false_accepts: float | None
-    right: int
-    wrong: int
-    pooled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """What `--thresholds` writes. embedder, embedder_digest: whose similarities these are; of no use for another."""
-
-    keep: float
-    least: int
-    embedder: str
-    embedder_digest: str
-    all: Threshold
-    by_category: dict[str, Threshold]
-    format: int = FORMAT
-
-
 def calibrate(
-    cases: Sequence[Case], embedder: str, embedder_digest: str, keep: float = KEEP, least: int = LEAST
+    cases: Sequence[Case], recipe: Recipe, trust: Trust | None = None, keep: float = KEEP, least: int = LEAST
 ) -> Thresholds | None:
-    """The thresholds of the cases; None when no right product came first, so that there is nothing to keep."""
+    """The thresholds of the cases; None when no right product came first, so that there is nothing to keep.
+
+    recipe: of the release that was asked. trust: in the detector's labels, None where it was not measured.
+    """
     together = [case.right for case in cases if case.right is not None]
     if not together:
         return None
@@ -72,7 +48,10 @@ def calibrate(
         own = [case.right for case in members if case.right is not None]
         enough = len(own) >= least
         each[category] = _told(members, highest(own, keep) if enough else pooled, not enough)
-    return Thresholds(keep, least, embedder, embedder_digest, _told(cases, pooled, True), each)
+    return Thresholds(
+        keep, least, recipe.embedder, recipe.embedder_digest, _told(cases, pooled, True), each,
+        recipe.detector, recipe.detector_digest, trust, FORMAT,
+    )  # fmt: skip
 
 
 def highest(similarities: Sequence[float], keep: float) -> float:

@@ -16,7 +16,7 @@ from lookdex.categories import category_of
 from lookdex.errors import ConfigError, ModelNotFound
 from lookdex.models.device import open_device, precision
 from lookdex.models.digests import TINY_DETECTOR, detector_defaults, detector_folder
-from lookdex.models.fcos import LitePyramid, keep_size, lookdex_fcos_lite0
+from lookdex.models.fcos import LitePyramid, keep_size, lookdex_fcos
 from lookdex.models.fuse import fuse
 from lookdex.models.pixels import Placement, choose_canvas, fit
 from lookdex.records import Box, Detection
@@ -71,11 +71,6 @@ def own_label(label: str, keep_unknown: bool = True) -> str | None:
     return category_of(label) or (label.strip() if keep_unknown else None)
 
 
-# Boxes of one label that share more of the smaller are one object. On 60 held-out looks it halves the wrong boxes at
-# the same share of objects found (lookdex.training.score).
-MAX_INSIDE = 0.6
-
-
 class Limits:
     """What is kept of a model's raw boxes, the same for every kind of model."""
 
@@ -93,8 +88,7 @@ class Limits:
         solid = (whole[:, 2] > whole[:, 0]) & (whole[:, 3] > whole[:, 1])
         chosen = torch.nonzero(named & solid & (scores >= self.min_score)).flatten()
         # Boxes are compared as they will be stored, so that an item's id does not hang on a fraction.
-        names = [str(labels[i]) for i in chosen.tolist()]
-        order = distinct(whole[chosen].numpy(), scores[chosen].numpy(), names, self.nms_iou, MAX_INSIDE)
+        order = distinct(whole[chosen].numpy(), scores[chosen].numpy(), self.nms_iou)
         return [
             Detection(Box(*(int(v) for v in whole[i])), str(labels[i]), round(float(scores[i]), 4))
             for i in chosen[order[: self.max_objects]].tolist()
@@ -104,7 +98,7 @@ class Limits:
 class TorchvisionDetector:
     """A torchvision detection model from a folder: `config.json` and `model.safetensors`.
 
-    config.json: builder (a function of torchvision.models.detection, or `lookdex_fcos_lite0`),
+    config.json: builder (a function of torchvision.models.detection, or `lookdex_fcos`),
     arguments (its keyword arguments), labels (by the model's label number; "" or null are dropped),
     and, optional, canvases ([height, width] pairs, multiples of 32), fill (grey of the margin, 0 … 255),
     min_score, keep_unknown (labels that are no category of lookdex: kept as they are, or dropped).
@@ -176,8 +170,8 @@ def build(config: dict[str, Any], folder: Path) -> nn.Module:
 
     arguments = dict(config.get("arguments", {}))
     arguments.setdefault("num_classes", len(config["labels"]))
-    if config["builder"] == lookdex_fcos_lite0.__name__:
-        return lookdex_fcos_lite0(**arguments)
+    if config["builder"] == lookdex_fcos.__name__:
+        return lookdex_fcos(**arguments)
     builder = getattr(detection, config["builder"], None)
     if not callable(builder) or config["builder"].startswith("_"):
         raise ConfigError(

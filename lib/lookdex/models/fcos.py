@@ -1,4 +1,4 @@
-"""The network of the shipped detector: torchvision's FCOS over timm's EfficientNet-Lite0 features."""
+"""The network of the shipped detector: torchvision's FCOS over the features of timm's EfficientNet-Lite."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3
 
 
 class LitePyramid(nn.Module):
-    """EfficientNet-Lite0's features at strides 8, 16 and 32 (P3–P5), `channels` wide each."""
+    """The features of timm's `trunk` at strides 8, 16 and 32 (P3–P5), `channels` wide each."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, trunk: str, channels: int) -> None:
         super().__init__()
-        self.trunk = timm.create_model(TRUNK, features_only=True, out_indices=(2, 3, 4), pretrained=False)
+        self.trunk = timm.create_model(trunk, features_only=True, out_indices=(2, 3, 4), pretrained=False)
         self.pyramid = FeaturePyramidNetwork(self.trunk.feature_info.channels(), channels)
         self.out_channels = channels
 
@@ -31,12 +31,17 @@ class LitePyramid(nn.Module):
         return self.pyramid(OrderedDict((str(i), f) for i, f in enumerate(features)))
 
 
-def lookdex_fcos_lite0(num_classes: int, channels: int = 64, convs: int = 2, **arguments: object) -> FCOS:
-    """An untrained FCOS for `num_classes` labels 0 … n-1 (there is no background label)."""
+def lookdex_fcos(
+    num_classes: int, trunk: str = TRUNK, channels: int = 64, convs: int = 2, **arguments: object
+) -> FCOS:
+    """An untrained FCOS for `num_classes` labels 0 … n-1 (there is no background label).
+
+    trunk: one of timm's EfficientNet-Lites.
+    """
     head = FCOSHead(channels, 1, num_classes, num_convs=convs)
     anchors = AnchorGenerator(tuple((s,) for s in STRIDES), ((1.0,),) * len(STRIDES))
     model = FCOS(
-        LitePyramid(channels),
+        LitePyramid(trunk, channels),
         num_classes,
         image_mean=list(MEAN),
         image_std=list(STD),

@@ -28,7 +28,9 @@ from lookdex.tables import VECTOR_INDEX
 
 EXACT_BELOW = 20_000  # rows
 PARTITION_ROWS = 1024
-PROBED = 0.10  # share of the partitions that a query reads, to begin with
+PROBED = (
+    0.02  # share of the partitions that a query reads, to begin with: `tune` doubles it as the vectors need
+)
 REFINE = 4  # candidates re-scored with their full vectors, as a multiple of k
 GOOD_RECALL = 0.97  # what `tune` looks for; the audit refuses below 0.95
 MAX_SEGMENTS = 8  # nights whose new rows may stand as an index segment of their own
@@ -40,6 +42,7 @@ SCALAR_INDEXES = {
     "label": "BITMAP",
     "product_id": "BTREE",
     "image_key": "BTREE",
+    "category": "BITMAP",  # of the shop, where it has one: queries for an object ask its category first
 }
 
 LANES = {
@@ -95,7 +98,7 @@ def update_index(items: lance.LanceDataset, live: IndexParameters | None, fresh:
         wanted = replace(wanted, partitions=before.partitions, nprobes=max(before.nprobes, 1))
         add_rows(items)
     for column, kind in SCALAR_INDEXES.items():
-        if f"{column}_idx" not in existing:
+        if column in items.schema.names and f"{column}_idx" not in existing:
             items.create_scalar_index(column, kind, name=f"{column}_idx")
     if scalar := sorted(existing - {VECTOR_INDEX}):
         items.optimize.optimize_indices(index_names=scalar)
@@ -194,8 +197,9 @@ def nearest(query: np.ndarray, k: int, parameters: IndexParameters) -> dict[str,
     plain = {"column": "vector", "q": query, "k": k, "metric": "cosine"}
     if parameters.kind == "exact":
         return {**plain, "use_index": False}
-    # As queries ask at first; where a filter leaves too few rows, they read every partition.
-    return {**plain, "nprobes": max(1, parameters.nprobes), "refine_factor": parameters.refine}
+    # As queries ask. With a minimum alone Lance reads every partition where there is a filter.
+    probes = max(1, parameters.nprobes)
+    return {**plain, "minimum_nprobes": probes, "maximum_nprobes": probes, "refine_factor": parameters.refine}
 
 
 def recalls(items: lance.LanceDataset, parameters: IndexParameters) -> list[Recall]:

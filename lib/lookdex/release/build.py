@@ -30,7 +30,7 @@ from lookdex.errors import (
     ReleaseNotFound,
     ShardsMissing,
 )
-from lookdex.records import PlanSummary, Release, ShardReport, StoredFile, items_schema
+from lookdex.records import PlanSummary, Release, ShardReport, StoredFile, Thresholds, items_schema
 from lookdex.release import ann, commits, files, ledger, rows
 from lookdex.release.fragments import FragmentResult, FragmentTask, row_ids, write_parquet
 from lookdex.storage import Store
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 TASK_BYTES = 256_000_000  # of shard files in one task
 
+ChooseThresholds = Callable[[Release | None], Thresholds | None]  # for what is live
 RunFragments = Callable[[list[FragmentTask]], Iterable[FragmentResult]]
 
 
@@ -83,12 +84,14 @@ def build_release(
     products: pa.Table | None,
     product_columns: tuple[str, ...],
     run_fragments: RunFragments,
+    choose_thresholds: ChooseThresholds = lambda before: None,
 ) -> Release:
     """The candidate of a night, stored as `runs/<run>/candidate-<live>.json`, ready for the audit.
 
     plan_table: PLAN_SCHEMA. reports: by shard id, all of the plan's. products: product_id and columns, of which
     `product_columns` (none named: all) go into `items`; None leaves the columns that are there as they are.
-    run_fragments: runs `write_fragment` over the tasks, anywhere, in any order.
+    run_fragments: runs `write_fragment` over the tasks, anywhere, in any order. choose_thresholds: what the release
+    keeps of them, given the live one.
 
     When the night changes nothing, the live release itself is returned. Raises ShardsMissing, CorruptData (a shard
     file, or counts that do not add up), EmptyBuild, ForeignTransaction, MassChange (a new vector space without all
@@ -155,6 +158,7 @@ def build_release(
         index=index,
         product_columns=tuple(work.schema.names[len(items_schema(dim)) :]),
         products_digest=plan.products_digest,
+        thresholds=choose_thresholds(before),
     )
     new_files = files.DataFiles(tuple(file for result in results for file in result.files), images_files)
     files.save_files(catalog, release, before, new_files)

@@ -136,6 +136,12 @@ class Options:
     crops: Annotated[Crops, Field(description="Which pictures the answer carries.")] = Crops.OBJECTS
 
     def __post_init__(self) -> None:
+        for name, kind in (("widen", Widen), ("crops", Crops)):  # Python callers give their words
+            try:
+                object.__setattr__(self, name, kind(getattr(self, name)))
+            except ValueError as error:
+                words = ", ".join(kind)
+                raise BadQuery(f"{name} is {getattr(self, name)!r}: it is one of {words}") from error
         if not 1 <= self.k <= MAX_K:
             raise BadQuery(f"k is {self.k}: ask for 1 to {MAX_K} products")
         for name in ("text_weight", "colour"):

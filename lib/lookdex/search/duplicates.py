@@ -32,7 +32,7 @@ def comparer(
     pairs = _proposed(ranked)
     wanted = sorted(set().union(*pairs)) if pairs else []
     small = {row: _small(jpeg) for row, jpeg in crops(wanted).items()} if wanted else {}
-    same = {pair for pair in pairs if _alike(*(small[row] for row in pair))}
+    same = {pair for pair in pairs if _alike(*(small.get(row) for row in pair))}
     return lambda a, b: frozenset((a.id, b.id)) in same
 
 
@@ -50,13 +50,16 @@ def _coloured_alike(a: Sequence[Swatch], b: Sequence[Swatch]) -> bool:
     return not a or not b or colour.similarity(a, b) >= COLOURS
 
 
-def _small(jpeg: bytes) -> np.ndarray:
-    """(3,072,) float32, mean 0, length 1 (0 for a picture of one colour)."""
-    pixels = images.decode(jpeg, _MOST, _MOST, min_side=1)
+def _small(jpeg: bytes) -> np.ndarray | None:
+    """(3,072,) float32, mean 0, length 1 (0 for a picture of one colour); None for a crop that is none."""
+    try:
+        pixels = images.decode(jpeg, _MOST, _MOST, min_side=1)
+    except images.BadImage:
+        return None
     values = cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
     values -= values.mean()
     return values / max(float(np.linalg.norm(values)), 1e-6)
 
 
-def _alike(a: np.ndarray, b: np.ndarray) -> bool:
-    return float(np.dot(a, b)) >= ALIKE
+def _alike(a: np.ndarray | None, b: np.ndarray | None) -> bool:
+    return a is not None and b is not None and float(np.dot(a, b)) >= ALIKE

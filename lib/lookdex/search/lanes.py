@@ -21,7 +21,7 @@ from lookdex.search.ask import ALL, Crops, Options, Pick, Widen
 from lookdex.search.nearest import Answered, Lane
 from lookdex.search.opened import Opened, quoted
 from lookdex.search.photo import read_box
-from lookdex.search.rows import Row, sold_as
+from lookdex.search.rows import CATEGORY, sold_as
 
 _THRESHOLDED = (Kind.OBJECT, Kind.BOX, Kind.PHOTOS)  # what the thresholds were measured on
 
@@ -116,13 +116,14 @@ def of_text(text: str) -> Asked:
 def of_product(opened: Opened, options: Options) -> Asked:
     """More like a product: the rows that show it in its photos. Raises ProductNotFound."""
     product = options.product or ""
-    ids = _rows_of_product(opened, product)
+    ids, scope = _rows_of_product(opened, product)
     rows, vectors = opened.rows.rows(ids), opened.rows.vectors(ids)
     first = rows[ids[0]]
-    seen = Counter(row.label for row in rows.values() if row.label)
+    seen = Counter(row.label for row in rows.values() if scope is Scope.OBJECT).most_common(1)
+    label = sold_as(first.columns.get(CATEGORY)) or (seen[0][0] if seen else None)
     found = FoundObject(
-        Kind.PRODUCT, (), False, label=_category(first) or seen.most_common(1)[0][0], colour=first.colour,
-        palette=first.palette, product_id=product, text=options.text,
+        Kind.PRODUCT, (), False, label=label, colour=first.colour, palette=first.palette, product_id=product,
+        text=options.text,
         crop=opened.rows.crops(ids[:1])[ids[0]] if options.crops is not Crops.NONE else None,
     )  # fmt: skip
     return Asked(found, vectors=tuple(vectors[i] for i in ids), without=product)
@@ -131,7 +132,8 @@ def of_product(opened: Opened, options: Options) -> Asked:
 def of_worn(opened: Opened, options: Options) -> list[Asked]:
     """What is worn with a product in its own photos: for each label the object that the detector is surest of."""
     product = options.product or ""
-    keys = {row.image_key for row in opened.rows.rows(_rows_of_product(opened, product)).values()}
+    own, _ = _rows_of_product(opened, product)
+    keys = {row.image_key for row in opened.rows.rows(own).values()}
     photos = ", ".join(map(quoted, sorted(keys)))
     ids = opened.rows.ids(f"scope = '{Scope.OBJECT}' AND role = '{Role.OTHER}' AND image_key IN ({photos})")
     rows, vectors, scores = opened.rows.rows(ids), opened.rows.vectors(ids), opened.rows.scores(ids)
@@ -238,14 +240,10 @@ def _jpeg(picture: np.ndarray, recipe: Recipe, options: Options) -> bytes | None
     return None if options.crops is Crops.NONE else images.encode_jpeg(picture, recipe.crop_pixels)
 
 
-def _rows_of_product(opened: Opened, product: str) -> list[int]:
-    """The rows that show the product; where no object does, its whole photos."""
+def _rows_of_product(opened: Opened, product: str) -> tuple[list[int], Scope]:
+    """The rows that show the product, and what they are: objects, or where none does, its whole photos."""
     own = f"product_id = {quoted(product)}"
     for scope in (Scope.OBJECT, Scope.IMAGE):
         if ids := opened.rows.ids(f"{own} AND scope = '{scope}' AND role = '{Role.MAIN}'"):
-            return sorted(ids)
+            return sorted(ids), scope
     raise ProductNotFound(f"release {opened.release.release_id} has no product {product!r}")
-
-
-def _category(row: Row) -> str | None:
-    return sold_as(row.columns.get("category"))

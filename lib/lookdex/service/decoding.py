@@ -8,14 +8,15 @@ kernel does for want of memory; and pixels through a pipe (4 MB) took 25 to 60 m
 
 from __future__ import annotations
 
+import collections
 import itertools
 import multiprocessing
 import os
-import queue
 import resource
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,14 +64,15 @@ _TOO_MUCH_MEMORY = "too_much_memory"
 
 
 class Decoders:
-    """So many decoding processes. Safe among threads; from `start` to `close`.
+    """So many decoding processes, and a spare one while another starts. Safe among threads; from `start` to `close`.
 
     lost: called with 'killed' or 'crashed' for each process that a file cost.
     """
 
     def __init__(self, processes: int, limits: UploadLimits, lost: Callable[[str], None] = lambda why: None):
         self._processes, self._limits, self._lost, self._closed = processes, limits, lost, False
-        self._free: queue.LifoQueue[_Process] = queue.LifoQueue()  # the last one used is the warmest
+        self._free: collections.deque[_Process] = collections.deque()  # the warmest last
+        self._some = threading.Condition()
         self._numbers = itertools.count()
 
     def start(self) -> None:
@@ -78,10 +80,10 @@ class Decoders:
         self._folder = Path(
             tempfile.mkdtemp(prefix="lookdex-pixels-", dir=_roomy(self._processes, self._limits))
         )
-        started = [self._new() for _ in range(self._processes)]
+        started = [self._new() for _ in range(self._processes + 1)]
         for process in started:
             process.await_start(time.monotonic() + _START_SECONDS)
-            self._free.put(process)
+            self._free.append(process)
 
     def decode(self, data: bytes, deadline: float | None = None) -> np.ndarray:
         """The pixels of a file: uint8 (H, W, 3) RGB, upright. deadline: of time.monotonic().
@@ -110,17 +112,18 @@ class Decoders:
     def close(self) -> None:
         """End every process, once those at work are done."""
         self._closed = True
-        while not self._free.empty():
-            self._free.get().kill()
+        with self._some:
+            while self._free:
+                self._free.pop().kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _take(self, deadline: float | None) -> _Process:
         """A process that has started and lives."""
         end = time.monotonic() + _START_SECONDS if deadline is None else deadline
-        try:
-            process = self._free.get(timeout=max(0.0, end - time.monotonic()))
-        except queue.Empty:
-            raise _too_late() from None
+        with self._some:
+            if not self._some.wait_for(lambda: self._free, max(0.0, end - time.monotonic())):
+                raise _too_late()
+            process = self._free.pop()
         if not process.alive:  # killed while it was idle: no file is to blame
             process.kill()
             process = self._new()
@@ -134,8 +137,11 @@ class Decoders:
     def _give_back(self, process: _Process) -> None:
         if self._closed:
             process.kill()
-        else:
-            self._free.put(process if process.alive else self._new())
+            return
+        warm = process.alive
+        with self._some:
+            self._free.append(process) if warm else self._free.appendleft(self._new())
+            self._some.notify()
 
     def _new(self) -> _Process:
         return _Process(self._folder / str(next(self._numbers)), self._limits)

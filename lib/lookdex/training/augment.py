@@ -10,7 +10,7 @@ import numpy as np
 from lookdex.training.records import Photo
 from lookdex.training.regions import UNKNOWN
 
-ZOOM = (0.6, 1.35)  # of the scale at which inference sees a photo
+ZOOM = (0.7, 1.55)  # of the scale at which inference sees a photo
 SEEN = 0.35  # an object of which less than this share is left in the view is no object of it
 
 
@@ -82,7 +82,7 @@ def mosaic(parts: Sequence[Photo], canvas: tuple[int, int], rng: np.random.Gener
         y0, y1 = (0, split_y) if n < 2 else (split_y, high)
         x0, x1 = (0, split_x) if n % 2 == 0 else (split_x, wide)
         whole = min((y1 - y0) / photo.pixels.shape[0], (x1 - x0) / photo.pixels.shape[1])
-        part = window(photo, (y1 - y0, x1 - x0), whole * 1.3, rng)
+        part = window(photo, (y1 - y0, x1 - x0), whole * 1.13, rng)
         pixels[y0:y1, x0:x1], mask[y0:y1, x0:x1] = part.pixels, part.mask
         boxes.append(part.boxes + np.array([x0, y0, x0, y0], np.float32))
         labels += part.labels

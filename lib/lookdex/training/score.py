@@ -26,6 +26,7 @@ from lookdex.training.embedder.measure import embed, garments_nearest
 from lookdex.training.measure import evenly, in_batches
 from lookdex.training.records import Scene
 from lookdex.training.scores import ALL, Detected, kept
+from lookdex.training.tiny_detector import EXAM
 
 POINTS = (0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
 
@@ -121,10 +122,8 @@ def main() -> None:
         _, street = sources.street(options.data / "ccp")
         print_detector("street photos", street, *detect_all(detector, street))
     if "flats" not in options.skip:
-        flats = sources.boxed_garments(
-            evenly(sources.garments(options.data / "clothing")[1], options.garments)
-        )
-        print_detector("garments on plain grounds", flats, *detect_all(detector, flats))
+        flats = sources.coco(EXAM, options.data / "clothing" / "images")
+        print_detector("catalogue flats", flats, *detect_all(detector, flats))
     found, ms = detect_all(detector, looks)
     print_detector("rendered looks", looks, found, ms)
     if "products" not in options.skip:

@@ -10,7 +10,6 @@ colour of the product. Beside `colour.describe` stands what it replaced: every p
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,11 +19,10 @@ import cv2
 import numpy as np
 
 from lookdex import boxes, colour, images
-from lookdex.colour.names import vote
-from lookdex.colour.space import to_lab
 from lookdex.records import Box
 from lookdex.sample import make_product
 from lookdex.training import rendered, sources
+from lookdex.training.masks import Masks, name_of
 from lookdex.training.records import Scene
 
 ALSO = {"blue": ("navy",)}  # what the sample shop's colours may be called besides
@@ -55,22 +53,17 @@ def middle(case: Case) -> str:
     height, width = crop.shape[:2]
     inner = crop[height // 4 : height - height // 4, width // 4 : width - width // 4]
     rows, columns = (-(-side // 32) for side in inner.shape[:2])
-    return _name_of(inner[::rows, ::columns])
+    return name_of(inner[::rows, ::columns])
 
 
 def street(root: Path) -> Iterator[Case]:
     """The held-out street photos of `sources.street`: the priors of `colour.garment` come from the others."""
-    names = json.loads((root / "mask_labels.json").read_text())
+    masks = Masks.of(root)
     for scene in sources.street(root)[1]:
         photo = sources.read(scene.path)
-        path = root / "masks" / f"{scene.path.stem}.png"
-        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-        if mask is None:
-            raise FileNotFoundError(f"{path} is missing or no image")
-        for i, box in enumerate(_boxes(scene, photo)):
-            own = (images.crop(mask[..., None], box) == names.index(scene.tags[i]))[..., 0]
-            if own.any():
-                yield Case(photo, box, scene.labels[i], (_name_of(images.crop(photo, box)[own]),))
+        for box, label, tag in zip(_boxes(scene, photo), scene.labels, scene.tags, strict=True):
+            if name := masks.colour(scene.path, photo, box, tag):
+                yield Case(photo, box, label, (name,))
 
 
 def shop(held: Path, seed: int) -> Iterator[Case]:
@@ -87,11 +80,6 @@ def shop(held: Path, seed: int) -> Iterator[Case]:
 def _boxes(scene: Scene, photo: np.ndarray) -> list[Box]:
     height, width = photo.shape[:2]
     return [boxes.clip(Box(*map(int, box)), width, height) for box in scene.boxes]
-
-
-def _name_of(pixels: np.ndarray) -> str:
-    flat = pixels.reshape(-1, 3)
-    return vote(to_lab(flat), np.ones(len(flat)))[0]
 
 
 @dataclass

@@ -59,7 +59,8 @@ def detector(
         ]
         tasks.append(pool.submit(rendered.render, work / "held", HELD_SEED, held_products, held_looks))
         print(f"{sum(task.result() for task in tasks)} photos rendered", flush=True)
-    print(f"{tiny_detector.find_garments(recipe)} photos of garments have boxes", flush=True)
+    for name, count in tiny_detector.find_boxes(recipe).items():
+        print(f"{count} {name} photos have boxes", flush=True)
     tiny_detector.train_detector(recipe)
 
 

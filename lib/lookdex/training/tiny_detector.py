@@ -6,12 +6,14 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from lookdex.models.detect import Detector
 from lookdex.records import CATEGORIES
 from lookdex.training import pseudo, rendered, sources
 from lookdex.training.card import Card
 from lookdex.training.detector import Settings, train
 from lookdex.training.mixture import FLATS, Mixture
 from lookdex.training.network import tiny_config
+from lookdex.training.records import Scene
 
 SEED, HELD_SEED = 3_000_000, 900_000_000  # of the rendered photos
 MIN_SCORE = 0.4
@@ -42,13 +44,27 @@ class Recipe:
     seed: int = 0
 
 
-def find_garments(recipe: Recipe) -> int:
-    """Write boxes for photos of one garment into the work folder, where they are not there yet; returns how many."""
-    path = recipe.work / "garments.json"
-    if not path.exists():
-        finder = pseudo.finder("lookdex-tiny", recipe.device)
-        pseudo.write(path, pseudo.box_garments(finder, pseudo.lone_garments(recipe.data / "clothing")))
-    return len(json.loads(path.read_text())["images"])
+def find_boxes(recipe: Recipe) -> dict[str, int]:
+    """Write boxes for photos that have only labels into the work folder, where they are not there yet.
+
+    Returns how many photos of each kind have boxes."""
+    finder = None
+    for name, box in (("garments", _garments), ("tagged", _tagged)):
+        path = recipe.work / f"{name}.json"
+        if not path.exists():
+            finder = finder or pseudo.finder("lookdex-tiny", recipe.device)
+            pseudo.write(path, box(finder, recipe.data))
+    return {
+        n: len(json.loads((recipe.work / f"{n}.json").read_text())["images"]) for n in ("garments", "tagged")
+    }
+
+
+def _garments(finder: Detector, data: Path) -> list[Scene]:
+    return pseudo.box_garments(finder, pseudo.lone_garments(data / "clothing"))
+
+
+def _tagged(finder: Detector, data: Path) -> list[Scene]:
+    return pseudo.box_street(finder, pseudo.unboxed_street(data / "ccp"))
 
 
 def mixture(recipe: Recipe) -> Mixture:
@@ -59,6 +75,7 @@ def mixture(recipe: Recipe) -> Mixture:
     return Mixture(
         {
             "photos": street,
+            "tagged": sources.coco(recipe.work / "tagged.json", recipe.data / "ccp" / "unboxed" / "photos"),
             "looks": looks,
             "catalogue": catalogue,
             "garments": sources.coco(recipe.work / "garments.json", garments),

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from lookdex.models.fcos import stack
 from lookdex.models.pixels import choose_canvas
 from lookdex.training.augment import mosaic, recolour, window
 from lookdex.training.mixture import FLATS, ODDS, Mixture
@@ -17,9 +16,9 @@ from lookdex.training.paste import flat, onto
 from lookdex.training.records import Photo, Scene
 from lookdex.training.sources import read
 
-# Training draws smaller windows of the photo at about the scale of inference: cheaper, and small
-# things keep their pixels.
-WINDOW = 0.8  # of a canvas's sides
+# Training draws windows of the photo at a somewhat larger scale than inference (`augment.ZOOM`): small things keep
+# their pixels, and a whole photo at that scale would cost more.
+WINDOW = 0.92  # of a canvas's sides
 UPRIGHT, SQUARE, WIDE = 0.65, 0.25, 0.10  # how often a window is each: fashion photos are mostly upright
 PASTED = 0.25  # of the photos with masks have one thing more, cut out of another
 MOSAICS = 0.08  # of the views are four photos at once
@@ -27,22 +26,40 @@ COMMON = 0.3  # photos whose rarest label is in less than this share of them com
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Inputs:
     """pixels: float32 (n, 3, H, W) in 0 … 1. targets: torchvision's boxes and labels. masks: uint8 (n, H, W)."""
 
     pixels: torch.Tensor
     targets: list[dict[str, torch.Tensor]]
     masks: torch.Tensor
 
-    def to(self, device: torch.device) -> Batch:
-        targets = [{name: value.to(device) for name, value in target.items()} for target in self.targets]
-        return Batch(self.pixels.to(device), targets, self.masks.to(device))
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Windows as they are drawn, small enough to pass between processes.
+
+    pixels: uint8 (n, H, W, 3). masks: uint8 (n, H, W), regions. boxes: float32 (m, 4) and labels: int64 (m,) of each.
+    """
+
+    pixels: torch.Tensor
+    masks: torch.Tensor
+    boxes: list[np.ndarray]
+    labels: list[np.ndarray]
+
+    def on(self, device: torch.device) -> Inputs:
+        """What the network takes, on its device."""
+        pixels = self.pixels.to(device).permute(0, 3, 1, 2).float().div_(255)  # channels last in memory
+        targets = [
+            {"boxes": torch.from_numpy(boxes).to(device), "labels": torch.from_numpy(labels).to(device)}
+            for boxes, labels in zip(self.boxes, self.labels, strict=True)
+        ]
+        return Inputs(pixels, targets, self.masks.to(device))
 
 
 class Windows:
     """Draws batches of a mixture.
 
-    numbers: the detector's number of each label. canvases: those of inference, whose scale the windows keep to.
+    numbers: the detector's number of each label. canvases: those of inference.
     """
 
     def __init__(
@@ -67,15 +84,10 @@ class Windows:
         canvas = self._windows[self._rng.choice(len(self._windows), p=self._window_odds)]
         views = [self._view(canvas) for _ in range(size)]
         return Batch(
-            stack([recolour(view.pixels, self._rng) for view in views]),
-            [
-                {
-                    "boxes": torch.from_numpy(view.boxes),
-                    "labels": torch.tensor([self._numbers[name] for name in view.labels], dtype=torch.int64),
-                }
-                for view in views
-            ],
+            torch.from_numpy(np.stack([recolour(view.pixels, self._rng) for view in views])),
             torch.from_numpy(np.stack([view.mask for view in views])),
+            [view.boxes for view in views],
+            [np.array([self._numbers[name] for name in view.labels], np.int64) for view in views],
         )
 
     def _view(self, canvas: tuple[int, int]) -> Photo:
@@ -109,7 +121,7 @@ class Windows:
 
 def window_of(canvas: tuple[int, int]) -> tuple[int, int]:
     """The window that is trained on for a canvas of inference (height, width): multiples of 32."""
-    height, width = (max(32, int(WINDOW * side) // 32 * 32) for side in canvas)
+    height, width = (max(32, 32 * round(WINDOW * side / 32)) for side in canvas)
     return height, width
 
 

@@ -26,7 +26,8 @@ from lookdex.options import OutputFile, Verb, settings
 if TYPE_CHECKING:
     from lookdex.evaluate.lanes import Outcome
     from lookdex.evaluate.report import Report
-    from lookdex.evaluate.thresholds import Thresholds
+    from lookdex.evaluate.trust import Seen
+    from lookdex.records import Recipe, Thresholds
 
 
 @click.command("end-to-end", cls=Verb)
@@ -53,6 +54,10 @@ def end_to_end_command(
     Each object is asked for in four lanes: the whole photo; the detected object of its category (and, where its true
     box is known, with an IoU of at least 0.5); the best-scored object whatever it is; its true box. Every lane is
     judged over all objects and over those that the detector found, which shows what detection costs.
+
+    Where true boxes are known, found objects are also asked for among the products of all categories and among those of
+    their own label, and the score is found from which a label is right for 99 % of the objects (--thresholds keeps it):
+    from there on the category is asked first.
     """
     from lookdex import codec
     from lookdex.evaluate import ask, lanes
@@ -71,7 +76,8 @@ def end_to_end_command(
     task = ask.AskTask(tuple(photos), catalog.uri, asked.release_id, k, config.device)
     results = engine_of(config, spark).run(task, ask.ask, ask.AskResult, "ask")
     told = [one for result in results for one in result.outcomes]
-    calibrated = _thresholds(told, asked.recipe.embedder, asked.recipe.embedder_digest, keep)
+    seen = [one for result in results for one in result.seen]
+    calibrated = _thresholds(told, seen, asked.recipe, keep)
     if thresholds:
         if calibrated is None:
             raise ConfigError(
@@ -86,7 +92,7 @@ def end_to_end_command(
         "detector": asked.recipe.detector,
         "embedder": asked.recipe.embedder,
     }
-    tell(_report(told, lanes.score(told), k, calibrated, about), as_json, markdown)
+    tell(_report(told, lanes.score(told), seen, k, calibrated, about), as_json, markdown)
     if pictures:
         from lookdex.evaluate.drawn import answered
 
@@ -96,9 +102,10 @@ def end_to_end_command(
 
 
 def _thresholds(
-    told: Sequence[Outcome], embedder: str, embedder_digest: str, keep: float
+    told: Sequence[Outcome], seen: Sequence[Seen], recipe: Recipe, keep: float
 ) -> Thresholds | None:
     """Calibrated on what the detector found: it is what an answer's objects are."""
+    from lookdex.evaluate import trust
     from lookdex.evaluate.lanes import Lane
     from lookdex.evaluate.thresholds import Case, calibrate
 
@@ -106,19 +113,22 @@ def _thresholds(
     cases = [
         Case(category, placed.right if placed.rank == 1 else None, placed.wrong) for category, placed in found
     ]
-    return calibrate(cases, embedder, embedder_digest, keep)
+    return calibrate(cases, recipe, trust.calibrate(seen), keep)
 
 
 def _report(
-    told: Sequence[Outcome], scores: dict[Any, Any], k: int, calibrated: Thresholds | None, about: dict[str, Any]
+    told: Sequence[Outcome], scores: dict[Any, Any], seen: Sequence[Seen], k: int, calibrated: Thresholds | None,
+    about: dict[str, Any],
 ) -> Report:  # fmt: skip
-    from lookdex.evaluate import lanes
+    from lookdex.evaluate import lanes, trust
     from lookdex.evaluate.report import Report, share, table
 
     groups: dict[str, list[Outcome]] = defaultdict(list)
     for one in told:
         groups[one.asked.category].append(one)
     each = {category: lanes.score(own) for category, own in sorted(groups.items())}
+    believed = calibrated.trust if calibrated else None
+    policies = trust.compare(seen, believed) if believed else []
     figures = {
         "objects": len(told),
         "found": sum(one.found for one in told) / max(1, len(told)),
@@ -128,6 +138,7 @@ def _report(
             category: {lane: asdict(score) for lane, score in own.items()} for category, own in each.items()
         },
         "thresholds": asdict(calibrated) if calibrated else None,
+        "categories": [asdict(policy) for policy in policies],
         **about,
     }
     cutoffs = ["first", "among 5", f"among {k}"]
@@ -149,6 +160,17 @@ def _report(
             *(["–"] * 3 if limit is None else [f"{limit.similarity:.3f}{' (all)' if limit.pooled else ''}",
                                                share(limit.kept), share(limit.false_accepts)]),
         ])  # fmt: skip
+        categories[-1].append(
+            "–" if believed is None else f"{believed.by_label.get(category, believed.all):.2f}"
+        )
     category_head = ["category", "objects", "found", "first", "first, of found", "first, true box",
-                     "threshold", "right kept", "wrong let by"]  # fmt: skip
-    return Report(figures, (table(head, rows), table(category_head, categories)))
+                     "threshold", "right kept", "wrong let by", "label right from"]  # fmt: skip
+    tables = [table(head, rows), table(category_head, categories)]
+    if policies:
+        policy_head = ["products that answer a found object", "objects", "asked alone", *cutoffs]
+        tables.append(table(policy_head, [
+            [policy.name, str(policy.recall.objects), share(policy.own),
+             *map(share, (policy.recall.first, policy.recall.among_5, policy.recall.among_k))]
+            for policy in policies
+        ]))  # fmt: skip
+    return Report(figures, tuple(tables))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from lookdex import boxes as geometry
+from lookdex.errors import NotFound
 from lookdex.models.pixels import Canvas, choose_canvas, fit
 from lookdex.records import Box
+from lookdex.storage import Store, open_store
 from lookdex.training.augment import recolour
 from lookdex.training.embedder import views
 from lookdex.training.sources import read
@@ -36,17 +40,24 @@ class Place:
 
 
 class Crops:
-    """Cuts objects out of photos; keeps the small pictures it has cut, as JPEG, in memory.
+    """Cuts objects out of photos; keeps the small pictures it has cut, as JPEG, in memory; and in `folder`,
+    if there is one, which several processes share.
 
     canvases: (height, width) of the pictures that it draws, each on the one where it is largest. `scale` makes them
     smaller: fewer pixels, quicker steps.
     """
 
     def __init__(
-        self, margin: float, canvases: Sequence[Canvas], rng: np.random.Generator, scale: float = 1.0
+        self,
+        margin: float,
+        canvases: Sequence[Canvas],
+        rng: np.random.Generator,
+        scale: float = 1.0,
+        folder: Path | None = None,
     ) -> None:
         self.margin, self.scale, self._full, self._rng = margin, scale, tuple(canvases), rng
-        self._kept: dict[Place, tuple[np.ndarray, Box]] = {}
+        self._store = open_store(folder) if folder else None
+        self._kept: dict[Place, _Region] = {}
         self._masks: dict[Place, np.ndarray | None] = {}
 
     @property
@@ -57,7 +68,9 @@ class Crops:
         """A random view of an object: uint8 (*canvas, 3), letterboxed on white."""
         rng = self._rng
         picture = self._garment(place) if real and place.box is None else self._object(place, real)
-        if real and rng.random() < 0.4:
+        if real and place.box is not None and rng.random() < 0.4:
+            picture = views.part_of(picture, rng, 0.6)
+        if real and rng.random() < 0.55:
             picture = views.seen_from_aside(picture, rng, 0.1)
         if real and rng.random() < 0.5:
             picture = _turned(picture, float(rng.normal(0, 7)))
@@ -111,25 +124,49 @@ class Crops:
 
     def _region(self, place: Place) -> tuple[np.ndarray, Box]:
         if place not in self._kept:
-            image = read(place.path)
-            height, width = image.shape[:2]
-            box = (
-                Box(0, 0, width, height) if place.box is None else Box(*(round(float(v)) for v in place.box))
-            )
-            box = geometry.clip(box, width, height)
-            near = geometry.expand(box, KEPT_AROUND, width, height)
-            image = image[near.y0 : near.y1, near.x0 : near.x1]
-            scale = min(1.0, KEPT_PIXELS / max(image.shape[:2]))
-            if scale < 1:
-                image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            inner = [
-                round((v - o) * scale)
-                for v, o in zip((box.x0, box.y0, box.x1, box.y1), (near.x0, near.y0) * 2, strict=True)
-            ]
-            data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 94])[1]
-            self._kept[place] = data, Box(*inner)
-        data, box = self._kept[place]
-        return cv2.cvtColor(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB), box
+            self._kept[place] = _shared(place, self._store) if self._store else _Region.of(place)
+        region = self._kept[place]
+        image = cv2.cvtColor(np.asarray(cv2.imdecode(region.data, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB)
+        return image, region.box
+
+
+@dataclass(frozen=True, slots=True)
+class _Region:
+    """An object with what is around it. data: uint8 (bytes,), a JPEG. box: the object's, in its pixels."""
+
+    data: np.ndarray
+    box: Box
+
+    @classmethod
+    def of(cls, place: Place) -> _Region:
+        image = read(place.path)
+        height, width = image.shape[:2]
+        box = Box(0, 0, width, height) if place.box is None else Box(*(round(float(v)) for v in place.box))
+        box = geometry.clip(box, width, height)
+        near = geometry.expand(box, KEPT_AROUND, width, height)
+        image = image[near.y0 : near.y1, near.x0 : near.x1]
+        scale = min(1.0, KEPT_PIXELS / max(image.shape[:2]))
+        if scale < 1:
+            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        inner = [
+            round((v - o) * scale)
+            for v, o in zip((box.x0, box.y0, box.x1, box.y1), (near.x0, near.y0) * 2, strict=True)
+        ]
+        data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 94])[1]
+        return cls(data.reshape(-1), Box(*inner))
+
+
+def _shared(place: Place, store: Store) -> _Region:
+    """The region that another process left in the store; else it is made, and left there."""
+    key = f"{hashlib.sha256(repr(place).encode()).hexdigest()}.npz"
+    try:
+        with np.load(BytesIO(store.get(key))) as kept:
+            return _Region(kept["data"], Box(*(int(v) for v in kept["box"])))
+    except NotFound:
+        made, out = _Region.of(place), BytesIO()
+        np.savez(out, data=made.data, box=np.array([made.box.x0, made.box.y0, made.box.x1, made.box.y1]))
+        store.put(key, out.getvalue())
+        return made
 
 
 def cut(image: np.ndarray, box: np.ndarray, margin: float) -> np.ndarray:

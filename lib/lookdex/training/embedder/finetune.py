@@ -22,7 +22,7 @@ from lookdex.models.preprocess import Preprocess
 from lookdex.training.embedder.fit import Options, Trainee, fit
 from lookdex.training.embedder.losses import Heads
 from lookdex.training.embedder.shop import Picture, Shop, on_another_ground, strong_view
-from lookdex.training.embedder.tower import EfficientNetTower, Tower
+from lookdex.training.embedder.tower import EfficientNetTower, Pictures, Tower
 from lookdex.training.loop import Run, freeze_early, write
 
 WEIGHTS, CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
@@ -132,7 +132,7 @@ def _trainee(opened: Opened, shop: Shop, settings: Settings, device: torch.devic
         else Tower(model, look.mean, look.std, device)
     )  # fmt: skip
     with torch.inference_mode():
-        dim = tower([np.zeros((*look.canvases[0], 3), np.uint8)]).shape[1]
+        dim = tower(Pictures.of([np.zeros((*look.canvases[0], 3), np.uint8)])).shape[1]
     heads = Heads(max(1, len(shop.labels)), max(1, len(shop.categories)), dim).to(device)
     knows_text = hasattr(model, "encode_text") and opened.extra.get("text") is not False
     tokenizer = open_clip.get_tokenizer(opened.schema) if knows_text else None

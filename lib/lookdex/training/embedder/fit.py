@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from lookdex.models.device import open_device
 from lookdex.training.embedder.losses import Heads, Memory, caption_loss, pair_loss
-from lookdex.training.embedder.tower import Tower
+from lookdex.training.embedder.tower import Pictures, Tower
 from lookdex.training.loop import Average, Run, freeze_statistics, one_cycle
 from lookdex.training.network import half, mixed
 
@@ -24,11 +24,11 @@ STILL = 60  # steps: until then vectors move too fast to remember
 class Batch:
     """2n pictures: i and i + n show one thing.
 
-    pictures: 2n uint8 (height, width, 3), of few shapes. thing: int64 (2n,), equal for equal things. label, category:
+    pictures: 2n. thing: int64 (2n,), equal for equal things. label, category:
     int64 (2n,), a class's number or -1. weight: float32 (2n,), of the pair in the pair loss. captions: 2n, "" for none.
     """
 
-    pictures: list[np.ndarray]
+    pictures: Pictures
     thing: np.ndarray
     label: np.ndarray
     category: np.ndarray

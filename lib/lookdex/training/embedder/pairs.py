@@ -14,8 +14,11 @@ from lookdex.sample import Product, make_product
 from lookdex.training import rendered, sources
 from lookdex.training.embedder.crops import Crops, Place
 from lookdex.training.embedder.fit import Batch
+from lookdex.training.embedder.tower import Pictures
+from lookdex.training.masks import Masks
 
-KOREAN = 0.25  # of the captions with a colour
+KOREAN = 0.35  # of the captions with a colour
+STRENGTH = 0.85  # of a real thing's other light
 LABELS = tuple(sources.LABEL_CATEGORY)
 # Names in captions where the label itself is not how people write it.
 _WORDS = {"Longsleeve": "long sleeve top", "Undershirt": "tank top", "Outwear": "jacket", "Body": "bodysuit"}
@@ -47,11 +50,13 @@ class Pairs:
             [counts[g.label] ** -0.5 for g in self._garments]
         )  # rare labels more often, not equally
         self._garment_odds = odds / odds.sum()
+        self._masks = Masks.of(data / "ccp")
         self._street = [
             (Place.of(s.path, box), category, tag)
             for s in sources.street(data / "ccp")[0]
             for box, category, tag in zip(s.boxes, s.labels, s.tags, strict=True)
         ]
+        self._tags = {place: tag for place, _, tag in self._street}
         self._products: dict[str, Product] = {}
         self._colours: dict[Place, str] = {}
         self.refresh()
@@ -91,8 +96,8 @@ class Pairs:
         ):
             garment = self._garments[i]
             place = Place(garment.path)
-            first.append(self._crops.draw(place, real=True, strength=0.7))
-            second.append(self._crops.draw(place, real=True, strength=0.7))
+            first.append(self._crops.draw(place, real=True, strength=STRENGTH))
+            second.append(self._crops.draw(place, real=True, strength=STRENGTH))
             thing.append(10_000_000 + int(i))
             label.append(LABELS.index(garment.label))
             category.append(CATEGORIES.index(garment.category))
@@ -100,15 +105,15 @@ class Pairs:
             captions.append(self._said(place, garment.category, _words(garment.label)))
         for i in self._rng.choice(len(self._street), self._mix.street, replace=False):
             place, name, tag = self._street[i]
-            first.append(self._crops.draw(place, real=True, strength=0.7))
-            second.append(self._crops.draw(place, real=True, strength=0.7))
+            first.append(self._crops.draw(place, real=True, strength=STRENGTH))
+            second.append(self._crops.draw(place, real=True, strength=STRENGTH))
             thing.append(20_000_000 + int(i))
             label.append(-1)
             category.append(CATEGORIES.index(name))
             weight.append(0.6)
             captions.append(self._said(place, name, tag))
         return Batch(
-            [*first, *second],
+            Pictures.of([*first, *second]),
             np.array(thing * 2),
             np.array(label * 2),
             np.array(category * 2),
@@ -147,7 +152,12 @@ class Pairs:
     def _colour(self, place: Place, category: str) -> str:
         """A real thing's colour, by its own pixels."""
         if place not in self._colours:
-            self._colours[place] = _colour_of(place, category)
+            image = sources.read(place.path)
+            box = _box_of(place, image)
+            masked = (
+                self._masks.colour(place.path, image, box, self._tags[place]) if place in self._tags else None
+            )
+            self._colours[place] = masked or colour.describe(image, box, category).name
         return self._colours[place]
 
     def _said(self, place: Place, category: str, name: str) -> str:
@@ -200,12 +210,10 @@ class Pairs:
         return f"{product.colour} {noun}"
 
 
-def _colour_of(place: Place, category: str) -> str:
-    image = sources.read(place.path)
+def _box_of(place: Place, image: np.ndarray) -> Box:
     height, width = image.shape[:2]
     whole = Box(0, 0, width, height)
-    box = whole if place.box is None else boxes.clip(Box(*(round(v) for v in place.box)), width, height)
-    return colour.describe(image, box, category).name
+    return whole if place.box is None else boxes.clip(Box(*(round(v) for v in place.box)), width, height)
 
 
 def in_korean(colour: str, category: str) -> list[str]:

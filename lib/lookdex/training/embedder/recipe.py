@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +18,15 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from lookdex.models.device import open_device
 from lookdex.models.fcos import MEAN, STD, TRUNK
 from lookdex.records import CATEGORIES
+from lookdex.training.ahead import drawn_ahead, workers_for
 from lookdex.training.embedder.crops import Crops
-from lookdex.training.embedder.fit import Options, Trainee, fit
+from lookdex.training.embedder.fit import Batch, Options, Source, Trainee, fit
 from lookdex.training.embedder.losses import Heads
 from lookdex.training.embedder.measure import report
-from lookdex.training.embedder.pairs import LABELS, Batch, Mix, Pairs
+from lookdex.training.embedder.pairs import LABELS, Mix, Pairs
 from lookdex.training.embedder.tower import EfficientNetTower
 from lookdex.training.loop import Run, freeze_early, imagenet_trunk, load_start, write
 
@@ -29,6 +37,7 @@ CANVASES = ((224, 224), (256, 192), (192, 256), (320, 160), (160, 320), (384, 12
 # and a little larger afterwards does no harm (Touvron et al., Fixing the train-test resolution discrepancy, 2019).
 SCALES = ((0.6, 160 / 224), (1.0, 192 / 224))
 FROZEN = 2  # stages
+REFRESH_EVERY = 60  # seconds
 WEIGHTS = "open_clip_model.safetensors"
 VOCABULARY = 49408  # of open_clip's own tokenizer
 CONFIG = {
@@ -72,7 +81,8 @@ class Settings:
 
     rendered, held: made by `lookdex.training.rendered`, to train and to measure on; rendered_seed: the first one's.
     start: the folder of a trained model to go on from; None starts from ImageNet's weights. keep: the share of its
-    weights in what is exported, 0 … 1 (Wortsman et al., Robust fine-tuning of zero-shot models, 2022).
+    weights in what is exported, 0 … 1 (Wortsman et al., Robust fine-tuning of zero-shot models, 2022). mix: of a batch.
+    workers: processes that draw batches; None: as `ahead.workers_for` says.
     """
 
     out: Path
@@ -84,28 +94,66 @@ class Settings:
     start: Path | None = None
     keep: float = 0.0
     options: Options = field(default_factory=Options)
+    mix: Mix = field(default_factory=Mix)
+    workers: int | None = None
 
 
 class Drawn:
     """Batches of rendered and real things, on canvases that grow towards the end."""
 
-    def __init__(self, settings: Settings) -> None:
-        rng = np.random.default_rng(settings.options.seed)
-        self._crops = Crops(MARGIN, CANVASES, rng)
-        self._pairs = Pairs(settings.data, settings.rendered, settings.rendered_seed, self._crops, Mix(), rng)
+    def __init__(self, settings: Settings, worker: int = 0, folder: Path | None = None) -> None:
+        rng = np.random.default_rng((settings.options.seed, worker))
+        self._crops = Crops(MARGIN, CANVASES, rng, folder=folder)
+        self._pairs = Pairs(
+            settings.data, settings.rendered, settings.rendered_seed, self._crops, settings.mix, rng
+        )
         self.refresh = self._pairs.refresh  # the rendered folder may still be growing
-        print(f"{len(self._pairs)} rendered products", flush=True)
 
     def batch(self, progress: float) -> Batch:
         self._crops.scale = next(scale for until, scale in SCALES if progress <= until)
         return self._pairs.batch()
 
 
+class DrawnAhead:
+    """The same batches, drawn by processes. progress: shared with them."""
+
+    def __init__(self, batches: Iterator[Batch], progress: Synchronized) -> None:
+        self._batches, self._progress = batches, progress
+
+    def batch(self, progress: float) -> Batch:
+        self._progress.value = progress
+        return next(self._batches)
+
+    def refresh(self) -> None:
+        """The processes look for themselves."""
+
+
+@contextmanager
+def source(settings: Settings, workers: int) -> Iterator[Source]:
+    if not workers:
+        yield Drawn(settings)
+        return
+    progress = multiprocessing.get_context("spawn").Value("d", 0.0)
+    with drawn_ahead(partial(_batches, settings, progress), workers) as batches:
+        yield DrawnAhead(batches, progress)
+
+
+def _batches(settings: Settings, progress: Synchronized, worker: int) -> Iterator[Batch]:
+    drawn = Drawn(settings, worker, settings.run / "crops")
+    looked = time.monotonic()
+    while True:
+        if time.monotonic() - looked > REFRESH_EVERY:
+            drawn.refresh()
+            looked = time.monotonic()
+        yield drawn.batch(progress.value)
+
+
 def train(settings: Settings) -> None:
-    torch.set_num_threads(1)
+    device = open_device(settings.options.device)
+    if device.type == "cpu":
+        torch.set_num_threads(1)
     torch.manual_seed(settings.options.seed)
     run = Run(settings.run, settings.options.minutes)
-    drawn = Drawn(settings)
     settings.out.mkdir(parents=True, exist_ok=True)
     (settings.out / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=1) + "\n")
     schema = f"local-dir:{settings.out}"
@@ -117,15 +165,15 @@ def train(settings: Settings) -> None:
         load_start(model, settings.start / WEIGHTS)
         words = model.text.token_embedding.weight.detach().ne(0).any(dim=1)
     else:
-        imagenet_trunk(model.visual.trunk)
+        imagenet_trunk(model.visual.trunk, TRUNK)
         nn.init.normal_(model.visual.head.proj.weight, std=1280**-0.5)
     freeze_early(model.visual.trunk, FROZEN)
-    model = model.to(memory_format=torch.channels_last)
-    heads = Heads(len(LABELS), len(CATEGORIES), DIM)
+    model = model.to(device=device, memory_format=torch.channels_last)
+    heads = Heads(len(LABELS), len(CATEGORIES), DIM).to(device)
     trunk = [p for p in model.visual.trunk.parameters() if p.requires_grad]
     new = [*model.visual.head.parameters(), *model.text.parameters(), model.logit_scale, *heads.parameters()]
     trainee = Trainee(
-        model, EfficientNetTower(model, MEAN, STD, torch.device("cpu"), FROZEN), heads,
+        model, EfficientNetTower(model, MEAN, STD, device, FROZEN), heads,
         open_clip.get_tokenizer(schema), [(trunk, 0.35), (new, 1.0)], words,
     )  # fmt: skip
 
@@ -133,7 +181,9 @@ def train(settings: Settings) -> None:
         export(values, trainee.words, settings.out)
         report(settings.out, settings.data, settings.held, run, MARGIN, looks=40, garments=200)
 
-    values = settled(settings, fit(trainee, drawn, run, settings.options, halfway))
+    workers = workers_for(device) if settings.workers is None else settings.workers
+    with source(settings, workers) as drawn:
+        values = settled(settings, fit(trainee, drawn, run, settings.options, halfway))
     export(values, trainee.words, settings.out)
     report(settings.out, settings.data, settings.held, run, MARGIN, looks=1000, garments=400)
 
@@ -146,14 +196,16 @@ def settled(settings: Settings, values: dict[str, Tensor]) -> dict[str, Tensor]:
 def blend(before: dict[str, Tensor], after: dict[str, Tensor], keep: float) -> dict[str, Tensor]:
     """Each weight between where it started and where training took it: `keep` of the first, the rest of the second."""
     return {
-        name: torch.lerp(value, before[name].to(value.dtype), keep) if value.is_floating_point() else value
+        name: torch.lerp(value, before[name].to(value), keep) if value.is_floating_point() else value
         for name, value in after.items()
     }
 
 
 def export(values: dict[str, Tensor], words: Tensor, out: Path) -> None:
     """Write weights in float16; words that no caption had become zeros (neutral, and they pack well)."""
-    tensors = {k: (v.half() if v.is_floating_point() else v).contiguous().clone() for k, v in values.items()}
+    tensors = {
+        k: (v.half() if v.is_floating_point() else v).cpu().contiguous().clone() for k, v in values.items()
+    }
     for name in tensors:
         if name.endswith("token_embedding.weight"):
             tensors[name][~words] = 0

@@ -66,7 +66,9 @@ def look_at(
     def flush(shape: tuple[int, ...]) -> None:
         some = waiting.pop(shape)
         with torch.inference_mode():
-            features.append(trunk(tower.as_input(np.stack([picture for picture, _ in some]))).clone())
+            features.append(
+                trunk(tower.as_input(torch.from_numpy(np.stack([picture for picture, _ in some])))).clone()
+            )
         rows.extend(row for _, row in some)
 
     start, said = time.monotonic(), 0.0

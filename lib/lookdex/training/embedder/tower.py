@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,6 +13,27 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lookdex.models.fuse import fuse
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Pictures of a few shapes. stacks: uint8 (m, height, width, 3), one a shape. order: int64 (n,), where each is."""
+
+    stacks: list[Tensor]
+    order: Tensor
+
+    @classmethod
+    def of(cls, pictures: Sequence[np.ndarray]) -> Pictures:
+        """uint8 (height, width, 3) pictures."""
+        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for i, picture in enumerate(pictures):
+            groups[picture.shape].append(i)
+        placed = torch.tensor([i for members in groups.values() for i in members])
+        stacks = [torch.from_numpy(np.stack([pictures[i] for i in members])) for members in groups.values()]
+        return cls(stacks, torch.argsort(placed))
+
+    def __len__(self) -> int:
+        return len(self.order)
 
 
 class Tower:
@@ -24,29 +46,30 @@ class Tower:
         self, model: nn.Module, mean: Sequence[float], std: Sequence[float], device: torch.device
     ) -> None:
         self._model, self._device = model, device
+        self._pads = device.type == "cuda"  # cuDNN compiles kernels for every new shape, for seconds
         self._mean = torch.tensor(mean, device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(std, device=device).view(1, 3, 1, 1)
 
-    def __call__(self, pictures: Sequence[np.ndarray]) -> Tensor:
-        """uint8 (height, width, 3) pictures of few shapes → float32 (n, dim) of unit length."""
-        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for i, picture in enumerate(pictures):
-            groups[picture.shape].append(i)
-        order = torch.tensor([i for members in groups.values() for i in members], device=self._device)
-        parts = [
-            self._encode(self.as_input(np.stack([pictures[i] for i in members])))
-            for members in groups.values()
-        ]
-        return F.normalize(torch.cat(parts).float()[torch.argsort(order)], dim=1)
+    def __call__(self, pictures: Pictures) -> Tensor:
+        """Pictures → float32 (n, dim) of unit length."""
+        parts = [self._encode(self.as_input(_padded(stack) if self._pads else stack))[: len(stack)]
+                 for stack in pictures.stacks]  # fmt: skip
+        return F.normalize(torch.cat(parts).float()[pictures.order.to(self._device)], dim=1)
 
-    def as_input(self, pixels: np.ndarray) -> Tensor:
+    def as_input(self, pixels: Tensor) -> Tensor:
         """uint8 (n, height, width, 3) → what the tower takes, float32 (n, 3, height, width), channels last."""
-        batch = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float() / 255
+        batch = pixels.to(self._device).permute(0, 3, 1, 2).float() / 255
         return ((batch - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
 
     def _encode(self, batch: Tensor) -> Tensor:
         found: Tensor = self._model.encode_image(batch)
         return found
+
+
+def _padded(stack: Tensor) -> Tensor:
+    """The pictures and as many empty ones as make a power of two."""
+    count = len(stack)
+    return F.pad(stack, (0, 0, 0, 0, 0, 0, 0, (1 << (count - 1).bit_length()) - count))
 
 
 class EfficientNetTower(Tower):

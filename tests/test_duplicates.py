@@ -1,0 +1,99 @@
+"""Nearly the same picture: saved anew, smaller, brighter; and what only resembles it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lookdex import colour
+from lookdex.images import crop, decode, encode_jpeg
+from lookdex.records import Box
+from lookdex.sample.photos import render_product
+from lookdex.sample.products import make_product
+from lookdex.search import duplicates, ranking
+from lookdex.search.ranking import Candidate
+from lookdex.search.rows import Row
+from tests.catalogs import picture
+
+
+def candidate(number: int, pixels: np.ndarray, vector: Sequence[float] = (1.0, 0.0)) -> Candidate:
+    """A candidate whose row id is its number; the smaller, the better it ranks."""
+    box = Box(0, 0, pixels.shape[1], pixels.shape[0])
+    palette = colour.describe(pixels, box).palette
+    row = Row(f"i{number}", f"p{number}", f"{number}.jpg", "top", None, box, palette, {})
+    unit = np.asarray(vector, np.float32) / np.linalg.norm(vector)
+    return Candidate(number, row, unit, 1.0 - number / 100, None, 1.0 - number / 100, True)
+
+
+def folded(pictures: Sequence[np.ndarray], *vectors: Sequence[float]) -> list[int]:
+    """How many each kept picture took in, the pictures in the order of their ranks."""
+    vectors = vectors or ((1.0, 0.0),) * len(pictures)
+    told = [candidate(n, p, v) for n, (p, v) in enumerate(zip(pictures, vectors, strict=True))]
+    crops = {n: encode_jpeg(p, 256) for n, p in enumerate(pictures)}
+    asked: list[int] = []
+
+    def read(ids: Sequence[int]) -> dict[int, bytes]:
+        asked.extend(ids)
+        return {i: crops[i] for i in ids}
+
+    kept = ranking.fold(told, duplicates.comparer(told, read))
+    assert len(asked) == len(set(asked))
+    return [len(one.folded) for one in kept]
+
+
+def shoe(number: int = 3) -> np.ndarray:
+    return np.asarray(render_product(make_product(7, number), 7).image)
+
+
+def test_a_picture_saved_anew_is_the_same() -> None:
+    own = shoe()
+    height, width = own.shape[:2]
+    small = cv2.resize(own, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    brighter = np.clip(own.astype(np.float32) * 1.08, 0, 255).astype(np.uint8)
+    cut = crop(own, Box(8, 8, width - 8, height - 8))
+    worse = decode(encode_jpeg(own, 4000, quality=50), 10**7, 10**7)
+    assert folded([own, small, brighter, cut, worse]) == [4]
+
+
+def test_another_product_is_another_picture() -> None:
+    assert folded([shoe(3), shoe(9), shoe(12)]) == [0, 0, 0]
+    assert folded([shoe(), shoe()[:, ::-1]]) == [0, 0]  # mirrored
+
+
+def test_vectors_that_differ_are_not_looked_at() -> None:
+    assert folded([shoe(), shoe()], (1.0, 0.0), (1.0, 0.3)) == [0, 0]
+
+
+def test_another_colour_is_another_picture() -> None:
+    red = picture("red")
+    assert folded([red, picture("magenta")]) == [0, 0]
+    assert folded([red, picture("red", shade=4)]) == [1]
+
+
+def test_a_crop_that_is_no_picture_is_like_nothing() -> None:
+    told = [candidate(n, picture("red")) for n in range(2)]
+    same = duplicates.comparer(told, lambda ids: {0: b"no picture", 1: encode_jpeg(picture("red"), 256)})
+    assert not same(told[0], told[1])
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 5), max_size=30))
+def test_folding_keeps_the_best_of_each_group_in_order(groups: list[int]) -> None:
+    told = [candidate(n, np.zeros((4, 4, 3), np.uint8)) for n in range(len(groups))]
+    kept = ranking.fold(told, lambda a, b: groups[a.id] == groups[b.id])
+    assert [groups[one.id] for one in kept] == list(dict.fromkeys(groups))
+    assert [one.id for one in kept] == sorted(one.id for one in kept)
+    assert sum(1 + len(one.folded) for one in kept) == len(groups)
+    for one in kept:
+        assert all(other.id > one.id and groups[other.id] == groups[one.id] for other in one.folded)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_nothing_to_compare(count: int) -> None:
+    told = [candidate(n, picture("red")) for n in range(count)]
+    assert ranking.fold(told, duplicates.comparer(told, lambda ids: {})) == told

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from lookdex.training.ahead import drawn_ahead, workers_for
+
+
+def test_a_thread_draws_in_order() -> None:
+    with drawn_ahead(itertools.count, 0) as drawn:
+        assert list(itertools.islice(drawn, 5)) == [0, 1, 2, 3, 4]
+
+
+def test_the_batches_of_workers_come_in_turn() -> None:
+    with drawn_ahead(itertools.count, 2) as drawn:
+        assert list(itertools.islice(drawn, 6)) == [0, 1, 1, 2, 2, 3]
+
+
+def test_an_error_while_drawing_ends_the_training() -> None:
+    def broken(worker: int):
+        yield worker
+        raise FileNotFoundError("photo 7 is missing")
+
+    with drawn_ahead(broken, 0) as drawn, pytest.raises(FileNotFoundError, match="photo 7"):
+        list(itertools.islice(drawn, 3))
+
+
+def test_gpus_share_the_cores_and_a_cpu_draws_by_itself(monkeypatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    assert workers_for(torch.device("cpu")) == 0
+    assert workers_for(torch.device("cuda")) == 15
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert workers_for(torch.device("cuda", 1)) == 3
