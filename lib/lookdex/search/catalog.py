@@ -24,6 +24,7 @@ from lookdex.search import asking
 from lookdex.search.answer import Answer
 from lookdex.search.ask import Crops, Options
 from lookdex.search.encoders import Encoders, Loader, models_key
+from lookdex.search.facets import Facets
 from lookdex.search.opened import Opened, open_release
 from lookdex.search.photo import Photo, box_of
 from lookdex.storage import Store, open_store
@@ -120,6 +121,11 @@ class Catalog:
     def columns(self) -> tuple[str, ...]:
         """The columns that a `where` may name."""
         return self._current().opened.filterable
+
+    @property
+    def facets(self) -> Facets:
+        """The categories and the range of prices that a `where` may choose among."""
+        return self._current().opened.facets
 
     def load(self) -> Catalog:
         """Load the models, and what is small of the release's rows, now: no query waits for them, now or after a swap.
