@@ -314,6 +314,26 @@ def search_command(
     click.echo(answer.to_json() if as_json else answer.to_table())
 
 
+# ── for analysts ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@verb("report")
+@settings("catalog")
+@click.option("--out", required=True, type=OutputFile(".html", ".htm"), help="The page to write.")
+@click.option("--release", metavar="ID", help="Report on this release instead of the live one.")
+def report_command(config: Config, out: Path, release: str | None) -> None:
+    """Write what is in a release, and what is odd in it, as one page that loads nothing from anywhere."""
+    from lookdex.report import make_report
+    from lookdex.report.render import render
+
+    report = make_report(config.catalog, release)
+    page = render(report)
+    out.write_text(page, encoding="utf-8")
+    for finding in report.findings:
+        click.echo(f"  {finding.text}")
+    click.echo(f"{out}: release {report.release.release_id}, {len(page.encode()) / 1e6:.1f} MB")
+
+
 @verb("sample")
 @click.option("--out", required=True, metavar="URI", help="A folder or s3://bucket/prefix.")
 @click.option("--products", default=500, show_default=True, type=click.IntRange(1, 1_000_000), metavar="N")
