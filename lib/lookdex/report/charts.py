@@ -26,7 +26,14 @@ def histogram(counts: Sequence[int], said: str, names: Sequence[str]) -> Markup:
     most = max(counts, default=0) or 1
     wide = 100 / max(1, len(counts))
     parts = [
-        _rect(n * wide + wide * 0.08, 40 * (1 - count / most), wide * 0.84, 40 * count / most, "", f"{name}: {count:,}")
+        _rect(
+            n * wide + wide * 0.08,
+            40 * (1 - count / most),
+            wide * 0.84,
+            40 * count / most,
+            "",
+            f"{name}: {count:,}",
+        )
         for n, (count, name) in enumerate(zip(counts, names, strict=True))
         if count
     ]
@@ -43,7 +50,9 @@ def columns(stacks: Sequence[Sequence[Bar]], said: str) -> Markup:
         for bar in stack:
             high = 40 * bar.count / most
             top -= high
-            parts.append(_rect(n * wide + wide * 0.14, top, wide * 0.72, high, bar.fill, f"{bar.name}: {bar.count:,}"))
+            parts.append(
+                _rect(n * wide + wide * 0.14, top, wide * 0.72, high, bar.fill, f"{bar.name}: {bar.count:,}")
+            )
     return _svg(parts, 40, said, "columns")
 
 

@@ -69,9 +69,7 @@ def confidence(published: Published) -> tuple[Confidence, ...]:
     bins: dict[str, list[int]] = defaultdict(lambda: [0] * BINS)
     for row in published.ask("score_bins"):
         bins[row["label"]][row["bin"]] = row["objects"]
-    shown = show(
-        published, (found["item_id"] for row in rows for found in (*row["unsure"], *row["sure"]))
-    )
+    shown = show(published, (found["item_id"] for row in rows for found in (*row["unsure"], *row["sure"])))
     return tuple(
         Confidence(
             label=row["label"],
@@ -113,5 +111,3 @@ def steps_of(releases: list[Release], log: list[LiveEntry], most: int) -> Growth
         forgotten=len(been_live - {release.release_id for release in releases}),
         rollbacks=tuple(entry for entry in log if entry.action == "rollback"),
     )
-
-

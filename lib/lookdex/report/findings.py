@@ -45,7 +45,7 @@ def _rejects(rejects: tuple[Rejects, ...], totals: Totals) -> Iterator[Finding]:
             most = max(some, key=lambda r: r.photos)
             why = (most.reason or "").replace("_", " ")
             yield Finding(
-                f"{_many(photos, 'photo')} of {totals.source_photos:,} {words}; most: {why} ({most.photos:,}).",
+                f"{count_of(photos, 'photo')} of {totals.source_photos:,} {words}; most: {why} ({most.photos:,}).",
                 "rejects",
             )
 
@@ -54,21 +54,22 @@ def _unseen(totals: Totals) -> Iterator[Finding]:
     unseen = totals.products - totals.seen_products
     if unseen:
         yield Finding(
-            f"{_many(unseen, 'product')} of {totals.products:,} can only be met by searching with the whole photo: "
+            f"{count_of(unseen, 'product')} of {totals.products:,} can only be met by searching with the whole photo: "
             "no object was found in any of their photos.",
             "rejects",
         )
     if totals.loose_photos and totals.products:
         yield Finding(
-            f"{_many(totals.loose_photos, 'photo')} belong to no product (see --pattern and --mapping).",
+            f"{count_of(totals.loose_photos, 'photo')} belong to no product (see --pattern and --mapping).",
             "overview",
         )
 
 
 def _duplicates(duplicates: Duplicates) -> Iterator[Finding]:
     if duplicates.across:
+        stand = "stands" if duplicates.across == 1 else "stand"
         yield Finding(
-            f"{_many(duplicates.across, 'picture')} stand for several products: shoppers see them as one.",
+            f"{count_of(duplicates.across, 'picture')} {stand} for several products: shoppers cannot tell them apart.",
             "duplicates",
         )
 
@@ -100,5 +101,6 @@ def _nearest(nearest: Nearest) -> Iterator[Finding]:
         )
 
 
-def _many(count: int, what: str) -> str:
+def count_of(count: int, what: str) -> str:
+    """“1 photo”, “2,300 photos”."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

@@ -89,9 +89,7 @@ def probe(published: Published, picked: Sequence[str]) -> list[Probe]:
                 if row >= 0 and row != own
             ),
         )
-        for own, nearest, cosines in zip(
-            ids.tolist(), near.rows.tolist(), near.cosines.tolist(), strict=True
-        )
+        for own, nearest, cosines in zip(ids.tolist(), near.rows.tolist(), near.cosines.tolist(), strict=True)
     ]
 
 
@@ -120,9 +118,7 @@ def several_photos(published: Published, products: Iterable[str]) -> set[str]:
 def _row(probe: Probe, shown: Shown, most: int) -> Neighbours:
     def picture(row: Mapping[str, Any], note: str) -> Picture:
         odd = row["label"] != probe.item["label"]
-        return shown.picture(
-            row["item_id"], f"{note} {row['label']}" if odd else note, "odd" if odd else ""
-        )
+        return shown.picture(row["item_id"], f"{note} {row['label']}" if odd else note, "odd" if odd else "")
 
     return Neighbours(
         label=probe.item["label"],

@@ -43,7 +43,9 @@ class Published:
         found: dict[str, dict[str, Any]] = {}
         names = list(dict.fromkeys(("item_id", *columns)))
         for start in range(0, len(wanted), _AT_ONCE):
-            quoted = ",".join("'" + item.replace("'", "''") + "'" for item in wanted[start : start + _AT_ONCE])
+            quoted = ",".join(
+                "'" + item.replace("'", "''") + "'" for item in wanted[start : start + _AT_ONCE]
+            )
             table = self.opened.items.to_table(columns=names, filter=f"item_id IN ({quoted})")
             found |= {row["item_id"]: row for row in table.to_pylist()}
         return found

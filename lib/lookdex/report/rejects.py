@@ -56,9 +56,7 @@ def rejects(published: Published) -> tuple[tuple[Rejects, ...], str]:
     if empty:
         examples = published.ask("without_object", most)
         shown = show(published, (row["item_id"] for row in examples))
-        pictures = tuple(
-            Picture(shown.sources.get(row["item_id"]), row["image_key"]) for row in examples
-        )
+        pictures = tuple(Picture(shown.sources.get(row["item_id"]), row["image_key"]) for row in examples)
         found.append(Rejects(Status.NO_OBJECT, None, NOTHING_FOUND, empty, 0, pictures))
     return tuple(found), unread
 

@@ -12,6 +12,7 @@ from lookdex import __version__
 from lookdex.records import Status
 from lookdex.report import charts
 from lookdex.report.counts import BINS, FILLS
+from lookdex.report.findings import count_of
 from lookdex.report.records import Bar, Report, Share
 from lookdex.report.rejects import weight_of
 
@@ -41,6 +42,7 @@ def render(report: Report) -> str:
     )
     environment.filters |= {
         "many": lambda number: f"{number:,}",
+        "count_of": count_of,
         "percent": _percent,
         "when": _when,
         "words": lambda name: str(name).replace("_", " "),
