@@ -17,7 +17,7 @@ def match(rank: int, product_id: str | None = "p1", **columns: object) -> Match:
     palette = (Swatch(53.2, 80.1, 67.2, 1.0),)
     return Match(
         rank, product_id, 0.9, 0.1, f"i{rank}", "a/b.jpg", "dress", "red", Box(1, 2, 3, 4), columns, b"\xff",
-        palette, 0.75,
+        palette, 0.75, good=True, score=0.9,
     )  # fmt: skip
 
 
@@ -54,9 +54,9 @@ DRESS = FoundObject(
 def test_json_holds_everything_but_the_crops():
     value = json.loads(answer(DRESS).to_json())
     assert (value["format"], value["release_id"], value["released_at"]) == (
-        1,
+        2,
         "night-1",
-        "2026-11-22T02:14:00+00:00",
+        "2026-11-22T02:14:00Z",
     )
     assert value["models"] == {
         "detector": "d",
@@ -73,19 +73,26 @@ def test_json_holds_everything_but_the_crops():
         "product_id": "p1",
         "similarity": 0.9,
         "distance": 0.1,
+        "score": 0.9,
+        "text_similarity": None,
+        "good": True,
+        "folded": 0,
+        "folded_products": [],
         "item_id": "i1",
         "image_key": "a/b.jpg",
         "label": "dress",
+        "label_ko": "원피스",
         "colour": "red",
         "colour_ko": "빨간색",
         "colour_similarity": 0.75,
         "palette": [{"l": 53.2, "a": 80.1, "b": 67.2, "share": 1.0, "hex": "#ff0000"}],
         "box": {"x0": 1, "y0": 2, "x1": 3, "y1": 4},
         "columns": {"title": "Red dress", "price": 49.5, "added": "2026-01-02"},
+        "crop": None,
     }
     assert found["matches"][1]["columns"] == {"title": None, "price": None}
     assert value["whole"]["kind"] == "image"
-    assert "crop" not in json.dumps(value)
+    assert [lane["crop"] for lane in (found, value["whole"])] == [None, None]
 
 
 def test_json_with_crops():

@@ -29,8 +29,8 @@ from lookdex.report import Limits, Report, make_report
 from lookdex.report.counts import FILLS, steps_of
 from lookdex.report.groups import connected
 from lookdex.report.render import render
-from lookdex.report.samepicture import same_picture
 from lookdex.report.vectors import nearest
+from lookdex.samepicture import same_picture
 from lookdex.storage import open_store
 
 EVIL = "<script>alert(1)</script>"

@@ -9,6 +9,12 @@ def colour_shown(name: str | None) -> str | None:
     return words[0] if words else None
 
 
+def category_shown(name: str | None) -> str | None:
+    """'dress' → '원피스'; None for None and for a label without a Korean name."""
+    words = CATEGORIES.get(name or "")
+    return words[0] if words else None
+
+
 CATEGORIES: dict[str, tuple[str, ...]] = {
     "top": ("상의", "티셔츠", "셔츠", "블라우스", "니트"),
     "outerwear": ("아우터", "외투", "재킷", "자켓", "코트"),

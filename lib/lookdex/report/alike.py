@@ -14,7 +14,7 @@ from lookdex.report.groups import connected
 from lookdex.report.pictures import Shown, pixels_of, show
 from lookdex.report.published import Published
 from lookdex.report.records import Cluster, Duplicates, Picture
-from lookdex.report.samepicture import same_picture
+from lookdex.samepicture import same_picture
 
 LEAST_COSINE = 0.94  # of two vectors whose photos may be one picture (saved or cut anew: 0.95 and more)
 PER_PHOTO = 6

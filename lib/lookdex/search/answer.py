@@ -1,23 +1,20 @@
-"""The answer to a query: typed, wholly from one release, as JSON and as a table for terminals."""
+"""The answer to a query: typed, wholly from one release.
+
+Its JSON is `wire` (with a published schema), its table for terminals is `terminal`.
+"""
 
 from __future__ import annotations
 
-import base64
-import io
-import json
-import math
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
-from decimal import Decimal
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from lookdex import colour, korean
 from lookdex.records import Box, Recipe, Swatch
 
-FORMAT = 1  # of the JSON; raised when a field changes its meaning or goes
+FORMAT = 2  # of the JSON; raised when a field changes its meaning or goes
 
 
 class Kind(StrEnum):
@@ -25,9 +22,20 @@ class Kind(StrEnum):
 
     OBJECT = "object"  # found by the detector
     BOX = "box"  # drawn by the caller
+    PHOTOS = "photos"  # one object in each of several photos of it
     IMAGE = "image"  # the whole photo
     TEXT = "text"
+    PRODUCT = "product"  # of the catalogue
+    WORN = "worn"  # something else in a product's own photos
     VECTOR = "vector"
+
+
+class Widened(StrEnum):
+    """Why products of other categories than the object's answer too."""
+
+    UNCERTAIN = "uncertain"  # the label's score is below what `lookdex evaluate` found to be trusted
+    TOO_FEW = "too_few"  # the category holds fewer than k products that fit
+    ASKED = "asked"  # the caller wished it
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +54,20 @@ class Models:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A product of the answer, by its most similar row.
+    """A product of the answer, by its best row.
 
-    `similarity` is the cosine of the two vectors (-1 … 1), computed exactly whatever the index approximates;
-    `distance` is 1 - similarity. `product_id` is None for a photo that is tied to no product. `box` holds
-    pixels of the photo `image_key`. `columns` are the product's (title, price, …). `palette` is what the row's
-    object looks like in at most five colours, and `colour_similarity` (0 … 1) how alike that is to the lane's; ()
-    and None where a lane has no picture, or the release is of a lookdex that kept no palettes.
+    `similarity` is the cosine of the row's vector and the lane's (-1 … 1), computed exactly whatever the index
+    approximates; `distance` is 1 - similarity. `score` is what the ranks follow: the similarity, or with a colour
+    emphasis w, (1 - w) × similarity + w × colour similarity. `product_id` is None for a photo that is tied to no
+    product. `box` holds pixels of the photo `image_key`. `columns` are the product's (title, price, …). `palette` is
+    what the row's object looks like in at most five colours, and `colour_similarity` (0 … 1) how alike that is to the
+    lane's; () and None where a lane has no picture, or the release is of a lookdex that kept no palettes.
+    `text_similarity`: the cosine with the text alone, where photo and text were asked together. `good`: the similarity
+    reaches the lane's threshold; None where it has none. `folded`: rows that show nearly the same picture and were
+    left out for it; `folded_products`: whose they are, where it is another product.
     """
 
-    rank: int  # 1 is the most similar
+    rank: int  # 1 is the best
     product_id: str | None
     similarity: float
     distance: float
@@ -68,20 +80,70 @@ class Match:
     crop: bytes | None = field(default=None, repr=False)  # JPEG, as the table keeps it
     palette: tuple[Swatch, ...] = field(default=(), repr=False)
     colour_similarity: float | None = None
+    text_similarity: float | None = None
+    good: bool | None = None
+    folded: int = 0
+    folded_products: tuple[str, ...] = ()
+    score: float = 0.0
+
+    @property
+    def label_ko(self) -> str | None:
+        """`label` in Korean."""
+        return korean.category_shown(self.label)
 
     @property
     def colour_ko(self) -> str | None:
         """`colour` in Korean."""
         return korean.colour_shown(self.colour)
 
+    @property
+    def swatches(self) -> tuple[Shown, ...]:
+        return tuple(Shown.of(swatch) for swatch in self.palette)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A colour of a palette with what a screen shows for it ('#rrggbb')."""
+
+    l: float  # noqa: E741
+    a: float
+    b: float
+    share: float
+    hex: str
+
+    @classmethod
+    def of(cls, swatch: Swatch) -> Shown:
+        return cls(swatch.l, swatch.a, swatch.b, swatch.share, colour.hex_of(swatch))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one of several photos of an item was asked with. photo: its number, from 0. box: None, the whole photo."""
+
+    photo: int
+    box: Box | None
+    label: str | None = None
+    score: float | None = None
+    crop: bytes | None = field(default=None, repr=False)
+
+    @property
+    def label_ko(self) -> str | None:
+        """`label` in Korean."""
+        return korean.category_shown(self.label)
+
 
 @dataclass(frozen=True, slots=True)
 class FoundObject:
     """One lane of the query and its matches, each of another product.
 
-    `box` holds pixels of the upright query photo; None for text and vectors. `exhausted`: the table holds
-    fewer products that fit than were asked for. `main`: the most prominent object of the photo. `palette`: at most
-    five colours of the object's own pixels, largest share first; () for the whole photo, text and vectors.
+    `box` holds pixels of the upright query photo; None for several photos, products, texts and vectors. `exhausted`:
+    the table holds fewer products that fit than were asked for. `main`: the most prominent object of the photo.
+    `colour_share`: the share (0 … 1) of the object's own pixels that have its `colour`. `palette`: at most five
+    colours of those pixels, largest share first; () for the whole photo, texts and vectors. `within`: the category
+    whose products were asked for; None where all were. `widened`: why products of other categories follow or mix in;
+    None when they do not. `threshold`: from which similarity on a match is good, calibrated with the release; None
+    where it has none for this lane. `text`: what was asked with, alone or beside the photo. `product_id`: what was
+    asked with, for a product; `parts`: for several photos.
     """
 
     kind: Kind
@@ -93,20 +155,116 @@ class FoundObject:
     colour: str | None = None
     main: bool = False
     crop: bytes | None = field(default=None, repr=False)  # JPEG of what was embedded
-    text: str | None = None  # what was asked with, for Kind.TEXT
+    text: str | None = None
     palette: tuple[Swatch, ...] = field(default=(), repr=False)
+    colour_share: float | None = None
+    within: str | None = None
+    widened: Widened | None = None
+    threshold: float | None = None
+    product_id: str | None = None
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def label_ko(self) -> str | None:
+        """`label` in Korean."""
+        return korean.category_shown(self.label)
 
     @property
     def colour_ko(self) -> str | None:
         """`colour` in Korean."""
         return korean.colour_shown(self.colour)
 
+    @property
+    def swatches(self) -> tuple[Shown, ...]:
+        return tuple(Shown.of(swatch) for swatch in self.palette)
+
+    @property
+    def no_good_match(self) -> bool | None:
+        """No match reaches the threshold; None without a threshold."""
+        return None if self.threshold is None else not any(match.good for match in self.matches)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The product of a look for one object of the photo: object is its number among the answer's, from 0.
+
+    price: None where the product has none. good: as in its `Match`.
+    """
+
+    object: int
+    label: str | None
+    product_id: str
+    item_id: str
+    similarity: float
+    price: float | None
+    good: bool | None
+
+    @property
+    def label_ko(self) -> str | None:
+        """`label` in Korean."""
+        return korean.category_shown(self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Worn:
+    """An object of a catalogue photo that looks like object number `object` of the query."""
+
+    object: int
+    item_id: str
+    label: str | None
+    box: Box
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class LookPhoto:
+    """A photo of the catalogue that shows an outfit like the query's.
+
+    score: the mean over the query's objects of the cosine with the most similar object of the photo of the same
+    label, 0 for an object without one. worn: those pairs. item_id: of the photo's whole-photo row, whose crop shows
+    it. similarity: of the two whole photos. product_id, columns: of the product whose photo it is.
+    """
+
+    rank: int
+    image_key: str
+    item_id: str
+    product_id: str | None
+    score: float
+    similarity: float
+    worn: tuple[Worn, ...]
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    crop: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The outfit: the best product of each object as one set, and catalogue photos that show one like it.
+
+    total: the sum of the prices that are known, in the unit of the column `price_column`; None without any.
+    unpriced: pieces without a price. missing: the numbers of the objects without a product, or whose best one is no
+    good match. photos: only when they were asked for.
+    """
+
+    pieces: tuple[Piece, ...]
+    price_column: str | None
+    total: float | None
+    unpriced: int
+    missing: tuple[int, ...]
+    photos: tuple[LookPhoto, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Every object has a product that may be shown."""
+        return not self.missing
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Every object found, best score first, and the whole photo as one more lane.
 
-    A query by text or vector has one object and no `whole`. `seconds` is the time of each step.
+    A query by text, product or vector has one object and no `whole`. `look`: for photos with two or more objects.
+    `goes_with`: what is worn with the product that was asked with, when that was asked for. `seconds` is the time of
+    each step.
     """
 
     release_id: str
@@ -117,6 +275,8 @@ class Answer:
     seconds: Mapping[str, float]
     width: int | None = None  # of the upright query photo, pixels
     height: int | None = None
+    look: Look | None = None
+    goes_with: tuple[FoundObject, ...] = ()
     format: int = FORMAT
 
     @property
@@ -130,140 +290,35 @@ class Answer:
         return not self.objects
 
     def as_dict(self, *, crops: bool = False) -> dict[str, Any]:
-        """Plain values for JSON; with `crops`, the JPEGs as base64, else without them."""
-        return {
-            "format": self.format,
-            "release_id": self.release_id,
-            "released_at": self.released_at.isoformat(),
-            "models": _fields(self.models),
-            "width": self.width,
-            "height": self.height,
-            "no_object": self.no_object,
-            "objects": [_object(found, crops) for found in self.objects],
-            "whole": None if self.whole is None else _object(self.whole, crops),
-            "seconds": {step: round(value, 6) for step, value in self.seconds.items()},
-        }
+        """Plain values for JSON; with `crops`, the JPEGs as base64, else null."""
+        from lookdex.search import wire
 
-    def to_json(self, *, crops: bool = False) -> str:
-        return json.dumps(self.as_dict(crops=crops), ensure_ascii=False, indent=1, allow_nan=False)
+        return wire.as_dict(self, crops=crops)
+
+    def to_json(self, *, crops: bool = False, indent: int | None = 1) -> str:
+        """The JSON that the schema `answer-2.json` describes; with `crops`, the JPEGs as base64, else null."""
+        from lookdex.search import wire
+
+        return wire.to_json(self, crops=crops, indent=indent)
 
     def to_table(self, *, width: int | None = None) -> str:
         """The answer as text for a terminal of `width` columns (default: this terminal's)."""
-        from rich.box import SIMPLE_HEAD
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
+        from lookdex.search import terminal
 
-        shown = _shown_columns(self)
-        out = io.StringIO()
-        console = Console(
-            file=out,
-            width=width or shutil.get_terminal_size((120, 24)).columns,
-            color_system=None,
-            highlight=False,
-        )
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, expand=False)
-        for name in ("object", "#", "product", "similarity", *shown):
-            right = name in ("#", "similarity") or name == "price"
-            table.add_column(name, justify="right" if right else "left", no_wrap=name in ("#", "similarity"))
-        for lane in self.lanes:
-            cells = [Text(describe(lane)), *map(Text, ("", "no product fits", "", *("" for _ in shown)))]
-            for match in lane.matches:
-                values = (_cell(match.columns.get(name)) for name in shown)
-                cells[1:] = map(Text, (str(match.rank), match.product_id or match.image_key,
-                                       f"{match.similarity:.3f}", *values))  # fmt: skip
-                table.add_row(*cells)
-                cells[0] = Text("")
-            if not lane.matches:
-                table.add_row(*cells)
-            table.add_section()
-        if self.no_object:
-            console.print("No object found: the whole photo answers.")
-        console.print(table)
-        total = sum(self.seconds.values())
-        console.print(
-            f"release {self.release_id} of {self.released_at:%Y-%m-%d %H:%M} · {total * 1000:.0f} ms"
-        )
-        return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+        return terminal.as_table(self, width)
 
 
 def describe(lane: FoundObject) -> str:
     """A lane in a few words: “red dress 0.87”, “whole photo”."""
-    if lane.kind is Kind.OBJECT:
-        name = " ".join(filter(None, (lane.colour, lane.label)))
-        return name if lane.score is None else f"{name} {lane.score:.2f}"
-    return {
-        Kind.BOX: " ".join(filter(None, (lane.colour, "drawn box"))),
+    named = " ".join(filter(None, (lane.colour, lane.label)))
+    words = {
+        Kind.OBJECT: named if lane.score is None else f"{named} {lane.score:.2f}",
+        Kind.BOX: named if lane.label else " ".join(filter(None, (lane.colour, "drawn box"))),
+        Kind.PHOTOS: f"{lane.label or 'item'} of {len(lane.parts)} photos",
         Kind.IMAGE: "whole photo",
         Kind.TEXT: f"“{lane.text}”",
+        Kind.PRODUCT: f"like {lane.product_id}",
+        Kind.WORN: f"{lane.label} with {lane.product_id}",
         Kind.VECTOR: "vector",
     }[lane.kind]
-
-
-def _shown_columns(answer: Answer) -> list[str]:
-    """At most four product columns: those every shop has first."""
-    present: dict[str, None] = {}
-    for lane in answer.lanes:
-        for match in lane.matches:
-            present.update(dict.fromkeys(match.columns))
-    usual = [name for name in ("title", "category", "colour", "price") if name in present]
-    return (usual + [name for name in present if name not in usual and name != "url"])[:4]
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _fields(record: Models | Box | Swatch) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__slots__}
-
-
-def _object(found: FoundObject, crops: bool) -> dict[str, Any]:
-    value = {
-        "kind": str(found.kind),
-        "box": None if found.box is None else _fields(found.box),
-        "label": found.label,
-        "score": found.score,
-        "colour": found.colour,
-        "colour_ko": found.colour_ko,
-        "palette": _palette(found.palette),
-        "main": found.main,
-        "text": found.text,
-        "exhausted": found.exhausted,
-        "matches": [_match(match, crops) for match in found.matches],
-    }
-    return value | ({"crop": _plain(found.crop)} if crops else {})
-
-
-def _match(match: Match, crops: bool) -> dict[str, Any]:
-    other = ("box", "columns", "crop", "palette")
-    value = {name: getattr(match, name) for name in match.__slots__ if name not in other}
-    value |= {"colour_ko": match.colour_ko, "palette": _palette(match.palette), "box": _fields(match.box)}
-    value["columns"] = {name: _plain(v) for name, v in match.columns.items()}
-    return value | ({"crop": _plain(match.crop)} if crops else {})
-
-
-def _palette(palette: tuple[Swatch, ...]) -> list[dict[str, Any]]:
-    """Each colour in L*a*b*, and as a screen shows it (`hex`), with its share."""
-    return [_fields(swatch) | {"hex": colour.hex_of(swatch)} for swatch in palette]
-
-
-def _plain(value: object) -> object:
-    """A value of an Arrow column as JSON has it: no NaN, dates as ISO 8601, bytes as base64."""
-    match value:
-        case None | bool() | int() | str():
-            return value
-        case float():
-            return value if math.isfinite(value) else None
-        case datetime() | date() | time():
-            return value.isoformat()
-        case Decimal():
-            return float(value)
-        case bytes():
-            return base64.b64encode(value).decode("ascii")
-        case Mapping():
-            return {str(k): _plain(v) for k, v in value.items()}
-        case list() | tuple() | set():
-            return [_plain(v) for v in value]
-        case _:
-            return str(value)
+    return words if lane.text is None or lane.kind is Kind.TEXT else f"{words} + “{lane.text}”"

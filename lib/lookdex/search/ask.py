@@ -1,0 +1,185 @@
+"""What can be asked: `Options`, the same for the library, the service and the command line.
+
+A question is photos and options. `Options` says what of the photos is meant, what is asked beside or instead of
+them, and how the answer is ranked; its JSON is what the service's field `options` holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from lookdex.errors import BadQuery
+from lookdex.records import Box
+
+FORMAT = 2  # of the JSON, as the answer's
+MAX_K = 1000
+MAX_PHOTOS = 8  # of one item
+MAX_TEXT = 1000  # characters
+MAX_LOOK_PHOTOS = 100
+TEXT_WEIGHT = 0.5
+_STRICT = ConfigDict(extra="forbid", strict=True)  # a number in quotes is no number
+
+
+class Widen(StrEnum):
+    """Whether products of other categories than the object's may answer."""
+
+    AUTO = "auto"  # where the label is uncertain, or its category holds too few
+    NEVER = "never"
+    ALWAYS = "always"
+
+
+class Crops(StrEnum):
+    """Which JPEGs an answer carries."""
+
+    NONE = "none"
+    OBJECTS = "objects"  # what was asked with
+    ALL = "all"  # those of the matches too
+
+
+def _box(value: object) -> object:
+    """[x0, y0, x1, y1] beside {"x0": …}."""
+    if isinstance(value, list | tuple) and len(value) == 4:
+        return dict(zip(("x0", "y0", "x1", "y1"), value, strict=True))
+    return value
+
+
+AnyBox = Annotated[
+    Box,
+    BeforeValidator(_box, json_schema_input_type=Box | tuple[int, int, int, int]),
+    Field(description="Pixels of the upright photo, x1 and y1 exclusive: [x0, y0, x1, y1] or an object."),
+]
+
+
+Number = Annotated[int, Field(ge=0, description="Number of an object in the answer's `objects`, from 0.")]
+Label = Annotated[
+    str, Field(description="What the box shows, such as a found object's label: its category is asked first.")
+]
+Text = Annotated[
+    str, Field(min_length=1, max_length=MAX_TEXT, description="Words, alone or beside a photo (“in red”).")
+]
+Where = Annotated[
+    str, Field(description="A predicate on the product columns: price < 50 and category = 'dress'.")
+]
+ProductId = Annotated[str, Field(description="More like this product of the catalogue, without itself.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """What of a photo is meant: an object by its number in the answer's `objects`, or a box (and its label)."""
+
+    __pydantic_config__ = _STRICT
+
+    object: Number | None = None
+    box: AnyBox | None = None
+    label: Label | None = None
+
+    def __post_init__(self) -> None:
+        if self.object is not None and self.box is not None:
+            raise BadQuery("both an object and a box are chosen of one photo: give one of them")
+        if self.object is not None and self.object < 0:
+            raise BadQuery(f"object is {self.object}: objects are counted from 0")
+        if self.label is not None and self.box is None:
+            raise BadQuery("a label says what a box holds: give the box too")
+
+
+ALL = Pick()  # every object of the photo
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a question is asked and answered. What contradicts itself is a BadQuery, at once.
+
+    object, box, label: what of the photo is meant (see `Pick`); none of them: every object. picks: the same for
+    several photos of one item, one for each photo, in order; a photo without a pick stands for its main object.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    k: Annotated[int, Field(ge=1, le=MAX_K, description="Distinct products for each object.")] = 5
+    where: Where | None = None
+    object: Number | None = None
+    box: AnyBox | None = None
+    label: Label | None = None
+    picks: Annotated[
+        tuple[Pick, ...],
+        Field(max_length=MAX_PHOTOS, description="For several photos of one item: what of each is meant."),
+    ] = ()
+    text: Text | None = None
+    text_weight: Annotated[
+        float, Field(ge=0, le=1, description="What the text counts beside a photo: 0 nothing, 1 alone.")
+    ] = TEXT_WEIGHT
+    product: ProductId | None = None
+    goes_with: Annotated[
+        bool, Field(description="With `product`: also what is worn with it in its own photos.")
+    ] = False
+    colour: Annotated[
+        float, Field(ge=0, le=1, description="What likeness of colour counts: 0 nothing, 1 alone.")
+    ] = 0.0
+    widen: Annotated[Widen, Field(description="Whether other categories than the object's answer.")] = (
+        Widen.AUTO
+    )
+    fold: Annotated[
+        bool, Field(description="Leave out rows that show nearly the same picture as a better one.")
+    ] = True
+    whole: Annotated[bool, Field(description="Answer for the whole photo too.")] = True
+    look: Annotated[bool, Field(description="Put the best product of each object together as a set.")] = True
+    look_photos: Annotated[
+        int, Field(ge=0, le=MAX_LOOK_PHOTOS, description="Catalogue photos that show such an outfit to find.")
+    ] = 0
+    crops: Annotated[Crops, Field(description="Which pictures the answer carries.")] = Crops.OBJECTS
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.k <= MAX_K:
+            raise BadQuery(f"k is {self.k}: ask for 1 to {MAX_K} products")
+        for name in ("text_weight", "colour"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise BadQuery(f"{name} is {getattr(self, name)}: it is a share from 0 to 1")
+        if not 0 <= self.look_photos <= MAX_LOOK_PHOTOS:
+            raise BadQuery(f"look_photos is {self.look_photos}: ask for 0 to {MAX_LOOK_PHOTOS} photos")
+        if self.text is not None and not self.text.strip():
+            raise BadQuery("the text is empty: describe what to look for, such as “red dress”")
+        if self.text is not None and len(self.text) > MAX_TEXT:
+            raise BadQuery(f"the text has {len(self.text)} characters, the most is {MAX_TEXT}")
+        if self.pick != ALL and self.picks:
+            raise BadQuery(
+                "object, box and label are for one photo, picks for several: give one or the other"
+            )
+        if len(self.picks) > MAX_PHOTOS:
+            raise BadQuery(f"{len(self.picks)} picks are given: at most {MAX_PHOTOS} photos show one item")
+        if self.goes_with and self.product is None:
+            raise BadQuery("goes_with tells what is worn with a product: give the product")
+
+    @property
+    def pick(self) -> Pick:
+        """What of a single photo is meant."""
+        return Pick(self.object, self.box, self.label)
+
+
+def read_options(value: str | bytes | Mapping[str, Any]) -> Options:
+    """Options from JSON, or from its plain values. Raises BadQuery, which names the field and what it may be."""
+    text = value if isinstance(value, str | bytes) else json.dumps(value)
+    try:
+        return _adapter().validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the JSON"
+        unknown = first["type"] == "unexpected_keyword_argument"
+        known = f"; those that exist: {', '.join(Options.__slots__)}" if unknown else ""
+        raise BadQuery(f"options: {where}: {first['msg']}{known}") from error
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of options."""
+    return _adapter().json_schema(mode="validation")
+
+
+@cache
+def _adapter() -> TypeAdapter[Options]:
+    return TypeAdapter(Options)

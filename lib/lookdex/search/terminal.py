@@ -1,0 +1,81 @@
+"""An answer as a table for terminals."""
+
+from __future__ import annotations
+
+import io
+import shutil
+
+from lookdex.search.answer import Answer, FoundObject, Look, Match, describe
+
+
+def as_table(answer: Answer, width: int | None = None) -> str:
+    """The answer as text of `width` columns (default: this terminal's)."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = _shown_columns(answer)
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=width or shutil.get_terminal_size((120, 24)).columns,
+        color_system=None,
+        highlight=False,
+    )
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, expand=False)
+    for name in ("object", "#", "product", "similarity", *shown):
+        right = name in ("#", "similarity") or name == "price"
+        table.add_column(name, justify="right" if right else "left", no_wrap=name in ("#", "similarity"))
+    for lane in (*answer.lanes, *answer.goes_with):
+        cells = [Text(_headed(lane)), *map(Text, ("", "no product fits", "", *("" for _ in shown)))]
+        for match in lane.matches:
+            values = (_cell(match.columns.get(name)) for name in shown)
+            cells[1:] = map(
+                Text, (str(match.rank), match.product_id or match.image_key, _nearness(match), *values)
+            )
+            table.add_row(*cells)
+            cells[0] = Text("")
+        if not lane.matches:
+            table.add_row(*cells)
+        table.add_section()
+    if answer.no_object:
+        console.print("No object found: the whole photo answers.")
+    console.print(table)
+    if answer.look is not None and answer.look.pieces:
+        console.print(_look(answer.look))
+    total = sum(answer.seconds.values())
+    console.print(
+        f"release {answer.release_id} of {answer.released_at:%Y-%m-%d %H:%M} · {total * 1000:.0f} ms"
+    )
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def _headed(lane: FoundObject) -> str:
+    return f"{describe(lane)}: no good match" if lane.no_good_match else describe(lane)
+
+
+def _nearness(match: Match) -> str:
+    """A match below the threshold is marked."""
+    return f"{match.similarity:.3f}{' –' if match.good is False else ''}"
+
+
+def _look(look: Look) -> str:
+    names = ", ".join(piece.product_id for piece in look.pieces)
+    total = "" if look.total is None else f", {look.total:,.2f} in all"
+    without = f" ({look.unpriced} without a price)" if look.total is not None and look.unpriced else ""
+    return f"the look: {names}{total}{without}"
+
+
+def _shown_columns(answer: Answer) -> list[str]:
+    """At most four product columns: those every shop has first."""
+    present: dict[str, None] = {}
+    for lane in answer.lanes:
+        for match in lane.matches:
+            present.update(dict.fromkeys(match.columns))
+    usual = [name for name in ("title", "category", "colour", "price") if name in present]
+    return (usual + [name for name in present if name not in usual and name != "url"])[:4]
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,271 @@
+"""The JSON of an answer: its types, from which the published schema is made, and answers written by them.
+
+The records of `answer` are lookdex's own and may move; what is here is what others read. A change of meaning, or a
+field that goes, is another format (`answer.FORMAT`); a new field is not, so readers ignore what they do not know.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    ValidationInfo,
+)
+
+from lookdex.search.answer import Answer, Kind, Widened
+
+
+def plain(value: object) -> Any:
+    """A value of an Arrow column as JSON has it: no NaN, dates as ISO 8601, bytes as base64."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case datetime() | date() | time():
+            return value.isoformat()
+        case Decimal():
+            return plain(float(value))
+        case bytes():
+            return base64.b64encode(value).decode("ascii")
+        case Mapping():
+            return {str(k): plain(v) for k, v in value.items()}
+        case list() | tuple() | set():
+            return [plain(v) for v in value]
+        case _:
+            return str(value)
+
+
+class Wire(BaseModel):
+    model_config = ConfigDict(
+        from_attributes=True, frozen=True, json_schema_serialization_defaults_required=True
+    )
+
+
+def _jpeg(value: object, info: ValidationInfo) -> Any:
+    return plain(value) if info.context is None or info.context["crops"] else None
+
+
+Jpeg = Annotated[
+    str | None,
+    BeforeValidator(_jpeg),
+    Field(
+        description="JPEG, base64; null where it was not asked for.",
+        json_schema_extra={"contentEncoding": "base64"},
+    ),
+]
+Columns = Annotated[
+    dict[str, JsonValue],
+    BeforeValidator(plain),
+    Field(description="The product's own columns (title, price, …), as the release has them."),
+]
+_PALETTE = AliasChoices("swatches", "palette")  # of a record, of JSON
+Cosine = Annotated[float, Field(ge=-1.001, le=1.001)]
+Share = Annotated[float, Field(ge=0, le=1.001)]
+Steps = Annotated[
+    dict[str, float], PlainSerializer(lambda steps: {step: round(value, 6) for step, value in steps.items()})
+]  # fmt: skip
+
+
+class BoxModel(Wire):
+    """Whole pixels of the upright photo; x1 and y1 exclusive."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+
+class SwatchModel(Wire):
+    """A colour: CIE L*a*b* (D65), its share, and what a screen shows for it."""
+
+    l: float  # noqa: E741
+    a: float
+    b: float
+    share: Share
+    hex: str = Field(pattern="^#[0-9a-f]{6}$")
+
+
+class ModelsModel(Wire):
+    """The release's models, with the digests of their weights."""
+
+    detector: str
+    detector_digest: str
+    embedder: str
+    embedder_digest: str
+
+
+class MatchModel(Wire):
+    """A product, by its best row."""
+
+    rank: int = Field(ge=1, description="1 is the best.")
+    product_id: str | None = Field(description="null for a photo that is tied to no product.")
+    similarity: Cosine = Field(description="Cosine of the row's vector and the lane's.")
+    distance: float = Field(description="1 - similarity.")
+    score: float = Field(
+        description="What the ranks follow: the similarity, or with a colour emphasis w, "
+        "(1 - w) × similarity + w × colour_similarity."
+    )
+    colour_similarity: Share | None = Field(
+        description="How alike the two palettes are; null where one of them is missing."
+    )
+    text_similarity: Cosine | None = Field(
+        description="Cosine with the text alone, where a photo was asked with a text."
+    )
+    good: bool | None = Field(description="similarity ≥ the lane's threshold; null without a threshold.")
+    item_id: str = Field(description="The row; /v1/crops/{item_id} shows it.")
+    image_key: str = Field(description="The catalogue photo.")
+    box: BoxModel = Field(description="Where in that photo.")
+    label: str | None
+    label_ko: str | None
+    colour: str | None
+    colour_ko: str | None
+    palette: tuple[SwatchModel, ...] = Field(validation_alias=_PALETTE)
+    folded: int = Field(ge=0, description="Rows left out because they show nearly the same picture.")
+    folded_products: tuple[str, ...] = Field(description="The other products among them.")
+    columns: Columns
+    crop: Jpeg
+
+
+class PartModel(Wire):
+    """What one of several photos was asked with."""
+
+    photo: int = Field(ge=0)
+    box: BoxModel | None
+    label: str | None
+    label_ko: str | None
+    score: float | None
+    crop: Jpeg
+
+
+class FoundModel(Wire):
+    """One lane of the query and its matches, each of another product."""
+
+    kind: Kind
+    box: BoxModel | None = Field(description="In pixels of the upright query photo.")
+    label: str | None
+    label_ko: str | None
+    score: float | None = Field(description="The detector's; comparable within a label only.")
+    colour: str | None
+    colour_ko: str | None
+    colour_share: Share | None = Field(description="Share of the object's own pixels that have the colour.")
+    palette: tuple[SwatchModel, ...] = Field(validation_alias=_PALETTE, description="Largest share first.")
+    main: bool = Field(description="The most prominent object of the photo.")
+    text: str | None = Field(description="What was asked with, alone or beside the photo.")
+    product_id: str | None = Field(description="What was asked with.")
+    parts: tuple[PartModel, ...] = Field(description="Of several photos of one item.")
+    within: str | None = Field(description="The category that was asked first; null: all of them.")
+    widened: Widened | None = Field(description="Why products of other categories answer too.")
+    threshold: float | None = Field(
+        description="From which similarity on a match is good; null where the release has none for this lane."
+    )
+    no_good_match: bool | None = Field(
+        description="No match reaches the threshold; null without a threshold."
+    )
+    exhausted: bool = Field(description="The release holds fewer products that fit than were asked for.")
+    matches: tuple[MatchModel, ...] = Field(description="Best first; each of another product.")
+    crop: Jpeg
+
+
+class PieceModel(Wire):
+    object: int = Field(ge=0, description="The number of the object in `objects`, from 0.")
+    label: str | None
+    label_ko: str | None
+    product_id: str
+    item_id: str
+    similarity: Cosine
+    price: float | None
+    good: bool | None
+
+
+class WornModel(Wire):
+    """An object of a catalogue photo that looks like one of the query's."""
+
+    object: int = Field(ge=0, description="The number of the object in `objects`, from 0.")
+    item_id: str
+    label: str | None
+    box: BoxModel
+    similarity: Cosine
+
+
+class LookPhotoModel(Wire):
+    """A catalogue photo that shows an outfit like the query's."""
+
+    rank: int = Field(ge=1)
+    image_key: str
+    item_id: str
+    product_id: str | None
+    score: float = Field(
+        description="Mean over the query's objects of the cosine with the photo's object of the same label, 0 for none."
+    )
+    similarity: Cosine = Field(description="Of the two whole photos.")
+    worn: tuple[WornModel, ...]
+    columns: Columns
+    crop: Jpeg
+
+
+class LookModel(Wire):
+    """The best product of each object as one set."""
+
+    pieces: tuple[PieceModel, ...]
+    price_column: str | None
+    total: float | None = Field(description="Sum of the known prices.")
+    unpriced: int = Field(ge=0, description="Pieces without a price.")
+    missing: tuple[int, ...] = Field(description="Objects without a product that may be shown, by number.")
+    complete: bool
+    photos: tuple[LookPhotoModel, ...]
+
+
+class AnswerModel(Wire):
+    """An answer of lookdex, wholly from one release. Fields that are not described here may be added."""
+
+    model_config = ConfigDict(title="lookdex answer")
+
+    format: Literal[2]
+    release_id: str
+    released_at: datetime = Field(description="When the release was built.")
+    models: ModelsModel
+    width: int | None = Field(description="Of the upright query photo, pixels.")
+    height: int | None
+    no_object: bool = Field(description="Nothing was found in the photo: only the whole photo answers.")
+    objects: tuple[FoundModel, ...] = Field(
+        description="Every object, best score first; or the one lane asked."
+    )
+    whole: FoundModel | None = Field(description="The whole photo, asked as one picture.")
+    look: LookModel | None = Field(description="For photos with two or more objects.")
+    goes_with: tuple[FoundModel, ...] = Field(
+        description="What is worn with the product that was asked with."
+    )
+    seconds: Steps = Field(description="Time of each step.")
+
+
+def model_of(answer: Answer, *, crops: bool) -> AnswerModel:
+    """The answer in the types of its JSON."""
+    return AnswerModel.model_validate(answer, context={"crops": crops})
+
+
+def as_dict(answer: Answer, *, crops: bool) -> dict[str, Any]:
+    """Plain values, as `json.loads(to_json(…))` gives them."""
+    return model_of(answer, crops=crops).model_dump(mode="json")
+
+
+def to_json(answer: Answer, *, crops: bool, indent: int | None) -> str:
+    """crops: with the JPEGs that the answer has, as base64; else they are null."""
+    return model_of(answer, crops=crops).model_dump_json(indent=indent)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of an answer."""
+    return AnswerModel.model_json_schema(mode="serialization")
