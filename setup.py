@@ -43,7 +43,6 @@ setup(
     package_data={
         "lookdex.models": ["tiny/*", "tiny/*/*"],
         "lookdex.report": ["page/*"],
-        "lookdex.search": ["page/*", "page/*/*"],
         "lookdex.search": ["page/*", "page/*/*", "schemas/*"],
         "lookdex.sql": ["*/*.sql"],
         "lookdex.training": ["protocol/*"],
