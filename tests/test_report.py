@@ -264,6 +264,7 @@ def test_every_colour_has_a_fill() -> None:
 # ── its pure parts ───────────────────────────────────────────────────────────────────────────────────────────
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12))))
 def test_groups_are_what_links_join(links: list[tuple[int, int]]) -> None:
     groups = connected([(str(a), str(b)) for a, b in links])
@@ -279,7 +280,7 @@ def test_groups_are_what_links_join(links: list[tuple[int, int]]) -> None:
         assert reached == set(group)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     arrays.arrays(np.float32, st.tuples(st.integers(0, 30), st.just(4)), elements=st.floats(-1, 1, width=32)),
     st.integers(1, 7),
