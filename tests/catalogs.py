@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -34,12 +35,16 @@ SIZE = 96
 
 @dataclass(frozen=True)
 class Shown:
-    """One photo: a rectangle of a colour on white. `product_id` None: tied to no product."""
+    """One photo: a rectangle of a colour on white. `product_id` None: tied to no product.
+
+    Of two photos with one mark (default: each product's own) the crops are nearly the same picture.
+    """
 
     product_id: str | None
     colour: str
     price: float = 10.0
     photo: int = 0
+    mark: str | None = None
 
     @property
     def key(self) -> str:
@@ -60,6 +65,16 @@ def stock(products: int = 12, photos: int = 2) -> list[Shown]:
     """Products in the six colours of the fakes by turns, priced 0, 1, 2 …, `photos` of each."""
     names = list(COLOURS)
     return [Shown(f"p{n:03d}", names[n % 6], float(n), m) for n in range(products) for m in range(photos)]
+
+
+def marked(pixels: np.ndarray, mark: str) -> np.ndarray:
+    """The picture with columns of it inverted, as the mark says: what a crop shows, though not its vector."""
+    columns = np.array_split(np.arange(pixels.shape[1]), 16)
+    turned = [own for n, own in enumerate(columns) if zlib.crc32(mark.encode()) >> n & 1]
+    shown = pixels.copy()
+    for own in turned:
+        shown[:, own] = 255 - shown[:, own]
+    return shown
 
 
 def rows_of(shown: Shown, run_id: str, made: Recipe) -> list[dict[str, Any]]:
@@ -86,7 +101,7 @@ def rows_of(shown: Shown, run_id: str, made: Recipe) -> list[dict[str, Any]]:
             "colour_share": 1.0,
             "palette": [asdict(swatch) for swatch in colour.describe(pixels, d.box, d.label).palette],
             "vector": vector,
-            "crop": encode_jpeg(part, made.crop_pixels),
+            "crop": encode_jpeg(marked(part, shown.mark or shown.product_id or shown.key), made.crop_pixels),
             "run_id": run_id,
             "title": f"{shown.colour} thing of {run_id}",
             "price": shown.price,

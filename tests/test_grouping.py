@@ -7,15 +7,29 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookdex.search.grouping import FIRST_ROWS, Distinct, Hit, nearest_distinct, nearest_of_each
+from lookdex.search.grouping import (
+    FIRST_ROWS,
+    Distinct,
+    Hit,
+    Wanted,
+    gather,
+    nearest_distinct,
+    nearest_of_each,
+)
+
+LABELS = ("top", "dress", "bag")
 
 
 def table(products: Sequence[int | None]) -> list[Hit]:
-    """Rows in the order of their distance; each of a product, or (None) of none, every photo with two rows."""
+    """Rows in the order of their distance; each of a product, or (None) of none, every photo with two rows. A row's
+    label goes by its place, its product's category by the product, so that they often differ."""
     return [
-        Hit(row, None if p is None else f"p{p}", f"photo{row // 2}.jpg", row / 1000)
+        Hit(
+            row, None if p is None else f"p{p}", f"photo{row // 2}.jpg", row / 1000, LABELS[row % 3],
+            None if p is None or p % 4 == 3 else LABELS[p % 4 % 3],
+        )
         for row, p in enumerate(products)
-    ]
+    ]  # fmt: skip
 
 
 class Table:
@@ -35,7 +49,7 @@ def expected(rows: list[Hit], k: int) -> Distinct:
         if key not in seen and len(hits) < k:
             seen.add(key)
             hits.append(hit)
-    return Distinct(tuple(hits), exhausted=len(hits) < k)
+    return Distinct(tuple(hits), exhausted=len(hits) < k, own=len(hits))
 
 
 @given(
@@ -81,6 +95,68 @@ def test_only_lanes_that_lack_products_are_asked_again():
     easy, hard = nearest_distinct(asked, 2, 5)
     assert (easy.exhausted, hard.exhausted, len(hard.hits)) == (False, True, 1)
     assert asked.asked[0] == 1 < asked.asked[1]
+
+
+class Shelves:
+    """The table as `gather` asks it; `categories`: one for each lane."""
+
+    def __init__(self, lanes: Sequence[list[Hit]], wanted: Sequence[Wanted]):
+        self.lanes, self.wanted, self.asked = lanes, wanted, 0
+
+    def __call__(self, lanes: Sequence[int], limit: int, within: bool) -> list[list[Hit]]:
+        self.asked += 1
+        return [self._rows(lane, within)[:limit] for lane in lanes]
+
+    def _rows(self, lane: int, within: bool) -> list[Hit]:
+        category = self.wanted[lane].within
+        rows = self.lanes[lane]
+        return [row for row in rows if row.within(category or "")] if within else rows
+
+
+def scanned(rows: list[Hit], wanted: Wanted, k: int) -> Distinct:
+    """What a scan of all rows says, worked out in the plainest way."""
+    if wanted.within is None:
+        return expected(rows, k)
+    own = expected([row for row in rows if row.within(wanted.within)], k).hits
+    groups = {hit.group for hit in own}
+    others = [hit for hit in expected(rows, len(rows) + 1).hits if hit.group not in groups]
+    hits = (*own, *(others if wanted.widen else ()))[:k]
+    return Distinct(hits, len(hits) < k, len(own))
+
+
+rows_of_lanes = st.lists(
+    st.lists(st.one_of(st.none(), st.integers(0, 30)), max_size=400), min_size=1, max_size=4
+)
+wishes = st.builds(Wanted, st.one_of(st.none(), st.sampled_from((*LABELS, "hat"))), st.booleans())
+
+
+@given(rows_of_lanes, st.data(), st.integers(1, 40))
+def test_categories_come_first_as_a_scan_has_it(lanes: list[list[int | None]], data: st.DataObject, k: int):
+    rows = [table(products) for products in lanes]
+    wanted = data.draw(st.lists(wishes, min_size=len(rows), max_size=len(rows)))
+    told = gather(Shelves(rows, wanted), wanted, k)
+    assert told == tuple(scanned(own, wish, k) for own, wish in zip(rows, wanted, strict=True))
+
+
+@given(st.permutations([p for p in range(24) for _ in range(50)]), wishes, st.integers(1, 20))
+def test_fifty_crops_of_each_product_and_categories(products: list[int], wish: Wanted, k: int):
+    """Exactly k distinct products, or `exhausted`, however the rows lie and whatever is asked first."""
+    rows = table(products)
+    (found,) = gather(Shelves([rows], [wish]), [wish], k)
+    groups = [hit.group for hit in found.hits]
+    assert len(groups) == len(set(groups))
+    assert len(groups) == k or found.exhausted
+    assert found.exhausted == (len(groups) < k)
+    if wish.within is None or wish.widen:
+        assert len(groups) == k
+    assert found == scanned(rows, wish, k)
+
+
+def test_one_question_is_enough_where_the_nearest_are_of_the_category():
+    wish = Wanted("top", widen=True)
+    shelves = Shelves([table(range(0, 400, 4))], [wish])  # all tops
+    (found,) = gather(shelves, [wish], 8)
+    assert (found.own, found.exhausted, shelves.asked) == (8, False, 1)
 
 
 def test_photos_without_a_product_count_by_photo():

@@ -24,6 +24,7 @@ LookdexError
 ├── ReleaseNotFound        no such release, or nothing is live yet
 ├── ModelMismatch          the query's model is not the one the release was built with
 └── BadQuery               the question cannot be answered as asked (photo, box, filter) → exit code 2
+    └── ProductNotFound    the release has no such product
 
 Every message says what happened, to what, and what to do next.
 """
@@ -114,3 +115,6 @@ class ModelMismatch(LookdexError): ...
 
 class BadQuery(LookdexError):
     exit_code = 2
+
+
+class ProductNotFound(BadQuery): ...

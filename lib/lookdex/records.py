@@ -216,8 +216,74 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Threshold:
+    """A match is good when its similarity is at least `similarity`.
+
+    kept: share of the category's right first matches that are. false_accepts: share of its wrong ones that are. Both
+    are None without a case. right, wrong: the cases counted. pooled: `similarity` is that of all categories together.
+    """
+
+    similarity: float
+    kept: float | None
+    false_accepts: float | None
+    right: int
+    wrong: int
+    pooled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """From which score on a detector's label is believed: it is right for at least `right` of those objects.
+
+    all: for a label that was seen too seldom. A score above 1: the label is never believed.
+    """
+
+    right: float
+    all: float
+    by_label: dict[str, float]
+
+    def believes(self, label: str, score: float) -> bool:
+        return score >= self.by_label.get(label, self.all)
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What `lookdex evaluate end-to-end --thresholds` writes and a release keeps.
+
+    The models are those whose similarities and scores these are; of no use for others. A file of format 1 names no
+    detector and has no trust.
+    """
+
+    keep: float
+    least: int
+    embedder: str
+    embedder_digest: str
+    all: Threshold
+    by_category: dict[str, Threshold]
+    detector: str = ""
+    detector_digest: str = ""
+    trust: Trust | None = None
+    format: int = 1
+
+    def fits(self, recipe: Recipe) -> bool:
+        """They were measured with the recipe's models."""
+        return self.embedder_digest == recipe.embedder_digest and self.detector_digest in (
+            "",
+            recipe.detector_digest,
+        )
+
+    def similarity(self, category: str | None) -> float:
+        """From which similarity on a match is good, for an object of this category."""
+        found = self.by_category.get(category or "")
+        return self.all.similarity if found is None else found.similarity
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
-    """`releases/<release_id>.json`: immutable. `release_id` is the run's id."""
+    """`releases/<release_id>.json`: immutable. `release_id` is the run's id.
+
+    thresholds: from which similarity on a match may be shown; None where nobody has measured them for these models.
+    """
 
     release_id: str
     parent: str | None
@@ -233,6 +299,7 @@ class Release:
     product_columns: tuple[str, ...]
     products_digest: str = ""
     audit: tuple[CheckResult, ...] = ()
+    thresholds: Thresholds | None = None
     format: int = 1
 
 

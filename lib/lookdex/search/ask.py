@@ -131,7 +131,7 @@ class Options:
     whole: Annotated[bool, Field(description="Answer for the whole photo too.")] = True
     look: Annotated[bool, Field(description="Put the best product of each object together as a set.")] = True
     look_photos: Annotated[
-        int, Field(ge=0, le=MAX_LOOK_PHOTOS, description="Catalogue photos that show such an outfit to find.")
+        int, Field(ge=0, le=MAX_LOOK_PHOTOS, description="Catalogue photos of such an outfit to find.")
     ] = 0
     crops: Annotated[Crops, Field(description="Which pictures the answer carries.")] = Crops.OBJECTS
 

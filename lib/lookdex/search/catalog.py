@@ -13,25 +13,25 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lookdex import boxes, colour, images, live
+from lookdex import live
 from lookdex.errors import BadQuery, ReleaseNotFound
-from lookdex.records import Box, Detection, LiveEntry, Recipe, Release, Scope
-from lookdex.search.answer import Answer, FoundObject, Kind, Match, Models
-from lookdex.search.encoders import Encoders, models_key
-from lookdex.search.grouping import Distinct
+from lookdex.records import Box, LiveEntry, Recipe, Release, Scope
+from lookdex.search import asking
+from lookdex.search.answer import Answer
+from lookdex.search.ask import Crops, Options
+from lookdex.search.encoders import Encoders, Loader, models_key
 from lookdex.search.opened import Opened, open_release
-from lookdex.search.photo import Limits, Photo, read_box, read_photo
+from lookdex.search.photo import Photo, box_of
 from lookdex.storage import Store, open_store
 
 if TYPE_CHECKING:
     from lookdex.models.detect import Detector
     from lookdex.models.embed import Embedder
 
-MAX_K = 1000
 logger = logging.getLogger(__name__)
 
 
@@ -42,20 +42,22 @@ def open_catalog(
     device: str = "cpu",
     detector: Detector | None = None,
     embedder: Embedder | None = None,
+    loader: Loader | None = None,
     poll_seconds: float = 5.0,
 ) -> Catalog:
     """Open the live release of the catalogue at `uri` and follow it, or stay with `release` (an id, or a record).
 
     The models are those that the release names, loaded on `device` at the first query (`Catalog.load` does it
-    now); a given `detector` or `embedder` must be the release's. The promotion log is looked at when a query
-    comes and `poll_seconds` have passed since the last look.
+    now); a given `detector` or `embedder` must be the release's. `loader` loads them in another way, for every release
+    that needs others than the one before. The promotion log is looked at when a query comes and `poll_seconds` have
+    passed since the last look.
 
     Raises:
         ReleaseNotFound: nothing is live yet, or there is no such release.
         ModelMismatch: a model here is not the one the release was built with.
     """
     store = open_store(uri) if isinstance(uri, str) else uri
-    return Catalog(store, release, Loading(device, detector, embedder), poll_seconds)
+    return Catalog(store, release, Loading(device, detector, embedder, loader), poll_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,10 @@ class Loading:
     device: str = "cpu"
     detector: Detector | None = None
     embedder: Embedder | None = None
+    loader: Loader | None = None
 
     def encoders(self, release: Release, trusted: Recipe) -> Encoders:
-        return Encoders(release, trusted, self.device, self.detector, self.embedder)
+        return Encoders(release, trusted, self.device, self.detector, self.embedder, self.loader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +80,6 @@ class _Current:
     n: int  # of the promotion log; 0 when pinned
     opened: Opened
     encoders: Encoders
-
-
-@dataclass(frozen=True, slots=True)
-class _Lane:
-    """One question of a request, before its answer."""
-
-    found: FoundObject
-    scope: Scope
-
-
-class _Clock:
-    """Seconds by step."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def step(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name], self._last = now - self._last, now
 
 
 class Catalog:
@@ -139,8 +122,13 @@ class Catalog:
         return self._current().opened.filterable
 
     def load(self) -> Catalog:
-        """Load the models now, so that the first query does not wait for them."""
-        self._current().encoders.load()
+        """Load the models, and what is small of the release's rows, now: no query waits for them, now or after a swap.
+
+        The rows take some 200 bytes each in memory; without this, each answer reads its own from the table.
+        """
+        now = self._current()
+        now.encoders.load()
+        now.opened.rows.hold()
         return self
 
     def refresh(self) -> Release:
@@ -179,58 +167,50 @@ class Catalog:
 
     def _open(self, n: int, release: Release, before: _Current | None) -> _Current:
         opened = open_release(self._store, release)
-        if before is not None and before.encoders.key == models_key(release):
-            return _Current(n, opened, before.encoders)
-        trusted = release.recipe if before is None else self._trusted
-        encoders = self._loading.encoders(release, trusted)
-        if before is not None and before.encoders.loaded:
-            encoders.load()  # before the swap: no query waits for it
+        if before is None:
+            return _Current(n, opened, self._loading.encoders(release, release.recipe))
+        encoders = before.encoders
+        if encoders.key != models_key(release):
+            encoders = self._loading.encoders(release, self._trusted)
+            if before.encoders.loaded:
+                encoders.load()  # before the swap, as what follows: no query waits for it
+        if before.opened.rows.held:
+            opened.rows.hold()
         return _Current(n, opened, encoders)
 
     # ── questions ────────────────────────────────────────────────────────────────────────────────────────────
 
+    def ask(self, *photos: Photo, options: Options | None = None) -> Answer:
+        """Answer a question: one photo, several of one item, or none, with what `options` say beside or instead.
+
+        photos: paths, a file's bytes, PIL images, or uint8 (H, W, 3) RGB arrays.
+
+        Raises BadQuery: the photos or the options cannot be used, or do not go together; the message says why.
+        """
+        now = self._current()
+        return asking.answer(now.opened, now.encoders, photos, options or Options())
+
     def search(
         self,
-        photo: Photo,
+        photo: Photo | Sequence[Photo],
         k: int = 5,
         where: str | None = None,
         box: Box | Sequence[int] | None = None,
         *,
         crops: bool = True,
+        **more: Any,
     ) -> Answer:
         """The k most similar distinct products for each object in the photo, and for the whole photo.
 
-        photo: a path, a file's bytes, a PIL image, or uint8 (H, W, 3) RGB.
-        where: a predicate on product columns, e.g. "price < 50 and category = 'dress'" (see `filters`).
-        box: (x0, y0, x1, y1) in pixels of the upright photo; then this is the one object that is searched.
-        crops: fetch the JPEGs of the matches too (`Match.crop`).
-
-        Raises BadQuery: the photo, the box, `where` or `k` cannot be used; the message says why.
+        photo: as in `ask`; a list or a tuple of photos shows one item. where: a predicate on product columns, e.g.
+        "price < 50 and category = 'dress'" (see `filters`). box: (x0, y0, x1, y1) in pixels of the upright photo;
+        then this is the one object that is searched. crops: fetch the JPEGs of the matches too (`Match.crop`).
+        more: any other of the `Options`: text="in red", colour=0.3, object=2, widen="never" …
         """
-        now, clock = self._current(), _Clock()
-        _check_k(k)
-        rows = _rows(now.opened, (Scope.OBJECT, Scope.IMAGE), where)
-        recipe = now.opened.release.recipe
-        pixels = read_photo(photo, Limits.of(recipe))
-        height, width = pixels.shape[:2]
-        clock.step("decode")
-        if box is None:
-            detections = now.encoders.detector().detect([pixels])[0]
-            lanes = _object_lanes(detections, width, height)
-        else:
-            lanes = [FoundObject(Kind.BOX, (), False, box=read_box(box, width, height), main=True)]
-        lanes.append(FoundObject(Kind.IMAGE, (), False, box=Box(0, 0, width, height)))
-        clock.step("detect")
-        cut = [_cut(pixels, lane, recipe.crop_margin) for lane in lanes]
-        lanes = [_described(lane, pixels, part, recipe) for lane, part in zip(lanes, cut, strict=True)]
-        clock.step("crop")
-        vectors = now.encoders.embedder().embed_images(cut)
-        clock.step("embed")
-        scopes = [Scope.IMAGE if lane.kind is Kind.IMAGE else Scope.OBJECT for lane in lanes]
-        asked = [_Lane(lane, scope) for lane, scope in zip(lanes, scopes, strict=True)]
-        found = _ask(now.opened, asked, vectors, k, rows, crops, clock)
-        answer = _answer(now.opened.release, found[:-1], found[-1], clock)
-        return replace(answer, width=width, height=height)
+        photos = photo if isinstance(photo, list | tuple) else (photo,)
+        wish = Crops.ALL if crops else Crops.OBJECTS
+        options = Options(k=k, where=where, box=None if box is None else box_of(box), crops=wish, **more)
+        return self.ask(*photos, options=options)
 
     def search_text(
         self,
@@ -240,19 +220,12 @@ class Catalog:
         *,
         scope: Scope = Scope.OBJECT,
         crops: bool = True,
+        **more: Any,
     ) -> Answer:
         """The k products most similar to a text. Raises BadQuery when the release's embedder reads no text."""
-        if not text.strip():
-            raise BadQuery("the text is empty: describe what to look for, such as “red dress”")
-        now, clock = self._current(), _Clock()
-        _check_k(k)
-        rows = _rows(now.opened, (scope,), where)
-        vectors = now.encoders.embedder().embed_texts([text])
-        clock.step("embed")
-        lane = _Lane(FoundObject(Kind.TEXT, (), False, text=text), scope)
-        return _answer(
-            now.opened.release, _ask(now.opened, [lane], vectors, k, rows, crops, clock), None, clock
-        )
+        options = Options(k=k, where=where, text=text, crops=Crops.ALL if crops else Crops.OBJECTS, **more)
+        now = self._current()
+        return asking.answer(now.opened, now.encoders, (), options, scope)
 
     def search_vector(
         self,
@@ -264,102 +237,33 @@ class Catalog:
         crops: bool = True,
     ) -> Answer:
         """The k products most similar to a vector (dim,) of the release's embedder; its length does not matter."""
-        now, clock = self._current(), _Clock()
-        _check_k(k)
-        vectors = _unit(vector, now.opened.release.dim)
-        rows = _rows(now.opened, (scope,), where)
-        lane = _Lane(FoundObject(Kind.VECTOR, (), False), scope)
-        return _answer(
-            now.opened.release, _ask(now.opened, [lane], vectors, k, rows, crops, clock), None, clock
-        )
+        options = Options(k=k, where=where, crops=Crops.ALL if crops else Crops.OBJECTS)
+        now = self._current()
+        return asking.answer_vector(now.opened, _unit(vector, now.opened.release.dim), scope, options)
+
+    def similar(
+        self, product_id: str, k: int = 5, where: str | None = None, *, crops: bool = True, **more: Any
+    ) -> Answer:
+        """More like a product of the catalogue, without itself. With goes_with=True also what is worn with it.
+
+        Raises ProductNotFound.
+        """
+        wish = Crops.ALL if crops else Crops.OBJECTS
+        return self.ask(options=Options(k=k, where=where, product=product_id, crops=wish, **more))
+
+    def goes_with(
+        self, product_id: str, k: int = 5, where: str | None = None, *, crops: bool = True
+    ) -> Answer:
+        """What is worn with a product in its own photos: `Answer.goes_with`, a lane for each thing."""
+        return self.similar(product_id, k, where, crops=crops, goes_with=True)
 
     def crops(self, item_ids: Iterable[str]) -> dict[str, bytes]:
         """The stored crops (JPEG) of those of the items that the release has."""
-        return self._current().opened.crops(tuple(item_ids))
-
-
-def _object_lanes(detections: Sequence[Detection], width: int, height: int) -> list[FoundObject]:
-    """Best score first; the most prominent one is the main one."""
-    main = max(
-        range(len(detections)), key=lambda i: boxes.prominence(detections[i].box, width, height), default=None
-    )
-    return [
-        FoundObject(Kind.OBJECT, (), False, box=d.box, label=d.label, score=d.score, main=i == main)
-        for i, d in enumerate(detections)
-    ]
-
-
-def _cut(pixels: np.ndarray, lane: FoundObject, margin: float) -> np.ndarray:
-    """What is embedded of the photo for a lane: the same cut as the index made."""
-    return pixels if lane.kind is Kind.IMAGE or lane.box is None else images.crop(pixels, lane.box, margin)
-
-
-def _described(lane: FoundObject, pixels: np.ndarray, part: np.ndarray, recipe: Recipe) -> FoundObject:
-    if lane.kind is not Kind.IMAGE and lane.box is not None:
-        shown = colour.describe(pixels, lane.box, lane.label)
-        lane = replace(lane, colour=shown.name, palette=shown.palette)
-    return replace(lane, crop=images.encode_jpeg(part, recipe.crop_pixels))
-
-
-def _rows(opened: Opened, scopes: Iterable[Scope], where: str | None) -> dict[Scope, str]:
-    """The rows that may answer, by scope; before any model runs, so that a wrong filter costs nothing."""
-    return {scope: opened.rows_of(scope, where) for scope in scopes}
-
-
-def _ask(
-    opened: Opened,
-    lanes: Sequence[_Lane],
-    vectors: np.ndarray,
-    k: int,
-    rows: dict[Scope, str],
-    crops: bool,
-    clock: _Clock,
-) -> tuple[FoundObject, ...]:
-    """The lanes with their matches; vectors: (lanes, dim) float32 of unit length."""
-    found: list[tuple[int, Distinct]] = []
-    for scope, predicate in rows.items():
-        members = [i for i, lane in enumerate(lanes) if lane.scope is scope]
-        found += zip(members, opened.nearest(vectors[members], k, predicate), strict=True)
-    distinct = [answer for _, answer in sorted(found, key=lambda pair: pair[0])]
-    clock.step("nearest")
-    matches = opened.matches(vectors, distinct, crops=crops)
-    clock.step("fetch")
-    return tuple(
-        replace(lane.found, matches=_compared(lane.found, own), exhausted=d.exhausted)
-        for lane, own, d in zip(lanes, matches, distinct, strict=True)
-    )
-
-
-def _compared(lane: FoundObject, matches: tuple[Match, ...]) -> tuple[Match, ...]:
-    """The matches, with how alike their colours are to the lane's, where both have any."""
-    return tuple(
-        replace(match, colour_similarity=round(colour.similarity(lane.palette, match.palette), 4))
-        if lane.palette and match.palette
-        else match
-        for match in matches
-    )
-
-
-def _answer(
-    release: Release, objects: tuple[FoundObject, ...], whole: FoundObject | None, clock: _Clock
-) -> Answer:
-    return Answer(
-        release_id=release.release_id,
-        released_at=release.created_at,
-        models=Models.of(release.recipe),
-        objects=objects,
-        whole=whole,
-        seconds=clock.seconds,
-    )
-
-
-def _check_k(k: int) -> None:
-    if not 1 <= k <= MAX_K:
-        raise BadQuery(f"k is {k}: ask for 1 to {MAX_K} products")
+        return self._current().opened.crops(item_ids)
 
 
 def _unit(vector: np.ndarray | Sequence[float], dim: int) -> np.ndarray:
-    """(1, dim) float32 of unit length. Raises BadQuery for another size, for zeros and for values not finite."""
+    """(dim,) float32 of unit length. Raises BadQuery for another size, for zeros and for values not finite."""
     try:
         values = np.asarray(vector, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -370,4 +274,4 @@ def _unit(vector: np.ndarray | Sequence[float], dim: int) -> np.ndarray:
             f"the vector has the shape {values.shape} and the length {length:g}: the release's embedder gives "
             f"{dim} finite numbers that are not all 0"
         )
-    return (values / length).astype(np.float32)[None]
+    return (values / length).astype(np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from lookdex.errors import ModelMismatch
 from lookdex.models import digests, loading
@@ -12,6 +12,14 @@ from lookdex.records import Recipe, Release
 if TYPE_CHECKING:
     from lookdex.models.detect import Detector
     from lookdex.models.embed import Embedder
+
+
+class Loader(Protocol):
+    """Loads the models that a recipe names. Raises ModelNotFound, DeviceUnavailable, ConfigError."""
+
+    def detector_of(self, recipe: Recipe, device: str) -> Detector: ...
+
+    def embedder_of(self, recipe: Recipe, device: str) -> Embedder: ...
 
 
 class Encoders:
@@ -29,10 +37,12 @@ class Encoders:
         device: str,
         detector: Detector | None = None,
         embedder: Embedder | None = None,
+        loader: Loader | None = None,
     ):
         recipe = release.recipe
         self.key = models_key(release)
         self._recipe, self._dim, self._device = recipe, release.dim, device
+        self._loader: Loader = loading if loader is None else loader
         self._lock = threading.Lock()
         self._detector, self._embedder = detector, embedder
         _check("detector", release, trusted, detector)
@@ -51,13 +61,13 @@ class Encoders:
     def detector(self) -> Detector:
         with self._lock:
             if self._detector is None:
-                self._detector = loading.detector_of(self._recipe, self._device)
+                self._detector = self._loader.detector_of(self._recipe, self._device)
             return self._detector
 
     def embedder(self) -> Embedder:
         with self._lock:
             if self._embedder is None:
-                embedder = loading.embedder_of(self._recipe, self._device)
+                embedder = self._loader.embedder_of(self._recipe, self._device)
                 self._check_dim(embedder)
                 self._embedder = embedder
             return self._embedder

@@ -1,63 +1,87 @@
-"""One release, opened for reading: its table at its version, and how to ask it."""
+"""One release, opened for reading: its table at its version, and how to ask it for the nearest rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow.compute as pc
 
 from lookdex import tables
 from lookdex.errors import BadQuery
-from lookdex.records import PALETTE, Box, Release, Role, Scope, Swatch
-from lookdex.search.answer import Match
+from lookdex.records import Release, Role, Scope
 from lookdex.search.filters import compile_filter
-from lookdex.search.grouping import Distinct, Hit, nearest_distinct
+from lookdex.search.grouping import Hit
+from lookdex.search.rows import CATEGORY, Rows, sold_as
 from lookdex.storage import Store
 
 if TYPE_CHECKING:
     import lance
 
 FILTERABLE = ("product_id", "label", "colour", "score", "image_key")  # beside the product columns
-_FIXED = ("item_id", "product_id", "image_key", "label", "colour", "x0", "y0", "x1", "y1", "vector")
-_PALETTE = "palette"  # which a release of an older lookdex does not have
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Opened:
-    """A release and its `items` table. Immutable, safe among threads; every read sees the release's version."""
+    """A release and its `items` table. Safe among threads; every read sees the release's version.
+
+    has_main: False where no object of the release is its photo's product, so that all objects answer.
+    """
 
     release: Release
     items: lance.LanceDataset
-    has_main: bool  # False: no object of the release is its photo's product, so all objects answer
+    has_main: bool
+    rows: Rows = field(repr=False)
 
     @property
     def filterable(self) -> tuple[str, ...]:
         """The columns that a `where` may name."""
         return tuple(dict.fromkeys((*self.release.product_columns, *FILTERABLE)))
 
-    @property
-    def _has_palettes(self) -> bool:
-        schema = self.items.schema
-        return _PALETTE in schema.names and schema.field(_PALETTE).type == PALETTE
+    def compiled(self, where: str | None) -> str | None:
+        """The caller's filter as SQL. Raises BadQuery when it is no predicate on their columns."""
+        return None if where is None else compile_filter(where, self.filterable)
 
-    def rows_of(self, scope: Scope, where: str | None) -> str:
-        """The SQL of the rows that may answer. Raises BadQuery when `where` is no predicate on their columns."""
+    def rows_of(self, scope: Scope, role: Role | None = None) -> str:
+        """The SQL of the rows of a scope (and a role) that may answer."""
         sql = f"scope = '{scope}'"
-        if scope is Scope.OBJECT and self.has_main:
-            sql += f" AND role = '{Role.MAIN}'"
-        return sql if where is None else f"{sql} AND {compile_filter(where, self.filterable)}"
+        return sql if role is None or not self.has_main else f"{sql} AND role = '{role}'"
 
-    def nearest(self, vectors: np.ndarray, k: int, rows: str) -> tuple[Distinct, ...]:
-        """For each of the vectors (n, dim) its k nearest distinct products among the `rows` (an SQL predicate)."""
+    def within(self, category: str) -> str:
+        """The SQL of the rows that are of a category: their product is, or the detector saw it in the photo."""
+        sold = [raw for raw, known in self._categories.items() if known == category]
+        seen = f"label = {quoted(category)}"
+        return f"({seen} OR {CATEGORY} IN ({', '.join(map(quoted, sold))}))" if sold else seen
 
-        def ask(lanes: Sequence[int], limit: int) -> list[list[Hit]]:
-            return self._nearest_rows(vectors[list(lanes)], limit, rows)
+    @cached_property
+    def _categories(self) -> dict[str, str | None]:
+        """What each value of the shop's own category column stands for."""
+        if not self.rows.has_category:
+            return {}
+        column = self.items.to_table(columns=[CATEGORY], filter=self.rows_of(Scope.OBJECT, Role.MAIN))[
+            CATEGORY
+        ]
+        return {raw: sold_as(raw) for raw in pc.unique(column).drop_null().to_pylist()}
 
-        return nearest_distinct(ask, len(vectors), k)
+    def nearest(self, vectors: np.ndarray, limit: int, rows: str, *, bounded: bool) -> list[list[Hit]]:
+        """For each of the vectors (n, dim) its `limit` nearest rows (fewer: there are no more), nearest first.
 
-    def _nearest_rows(self, vectors: np.ndarray, limit: int, rows: str) -> list[list[Hit]]:
+        rows: an SQL predicate. bounded: read as much of the index as the release was tuned for, and all of it only
+        where that gives too few; for rows that are picked by what they look like it would miss the nearest.
+        """
+        found = self._nearest(vectors, limit, rows, bounded=bounded)
+        if bounded and self.release.index.kind != "exact":
+            short = [n for n, hits in enumerate(found) if len(hits) < limit]
+            if short:
+                again = self._nearest(vectors[short], limit, rows, bounded=False)
+                for n, hits in zip(short, again, strict=True):
+                    found[n] = hits
+        return found
+
+    def _nearest(self, vectors: np.ndarray, limit: int, rows: str, *, bounded: bool) -> list[list[Hit]]:
         # All vectors in one read: the rows are filtered once, and an exact scan passes over them once
         # (3 vectors, 19,000 rows: 18 ms of CPU time against 50).
         query: dict[str, Any] = {"column": "vector", "q": vectors, "k": limit}
@@ -65,14 +89,15 @@ class Opened:
         if index.kind == "exact":
             query |= {"metric": "cosine", "use_index": False}
         else:
-            # Only a minimum: `nprobes` is a maximum too, and with a narrow filter the nearest partitions may
-            # hold no row that passes it (measured: 0 of 155 rows).
+            # With a minimum alone Lance reads every partition where there is a filter (200,000 rows: 12 ms a vector,
+            # 2 with the maximum). Nothing is refined here: `limit` is several times what is wanted, and the wanted
+            # are scored exactly afterwards.
             query["minimum_nprobes"] = max(1, index.nprobes)
-            if index.refine:
-                query["refine_factor"] = index.refine
+            if bounded:
+                query["maximum_nprobes"] = max(1, index.nprobes)
         try:
             found = self.items.to_table(
-                columns=["product_id", "image_key", "_distance"],
+                columns=[*self.rows.hit_columns, "_distance"],
                 nearest=query,
                 filter=rows,
                 prefilter=True,
@@ -80,58 +105,17 @@ class Opened:
             )
         except (OSError, ValueError) as error:
             raise filter_error(error) from error
-        columns = ("query_index", "_rowid", "product_id", "image_key", "_distance")
         lanes: list[list[Hit]] = [[] for _ in vectors]
-        for lane, *values in zip(*(found[name].to_pylist() for name in columns), strict=True):
-            lanes[lane].append(Hit(*values))
+        for lane, hit in zip(found["query_index"].to_pylist(), self.rows.hits(found), strict=True):
+            lanes[lane].append(hit)
         return [sorted(lane, key=lambda hit: hit.distance) for lane in lanes]
 
-    def matches(
-        self, vectors: np.ndarray, found: Sequence[Distinct], *, crops: bool
-    ) -> tuple[tuple[Match, ...], ...]:
-        """The matches of each lane, most similar first, from one read of the table. vectors: (n, dim), unit."""
-        wanted = sorted({hit.row for lane in found for hit in lane.hits})
-        rows = self._rows(wanted, crops) if wanted else {}
-        return tuple(
-            _ranked([self._match(rows[hit.row], vector) for hit in lane.hits])
-            for vector, lane in zip(vectors, found, strict=True)
-        )
-
-    def _rows(self, row_ids: Sequence[int], crops: bool) -> dict[int, dict[str, Any]]:
-        kept = (*((_PALETTE,) if self._has_palettes else ()), *(("crop",) if crops else ()))
-        columns = dict.fromkeys((*_FIXED, *self.release.product_columns, *kept))
-        table = self.items.to_table(
-            columns=list(columns), filter=f"_rowid IN ({','.join(map(str, row_ids))})", with_row_id=True
-        )
-        vectors = np.stack(table["vector"].to_numpy(zero_copy_only=False))
-        rows = table.drop_columns(["vector"]).to_pylist()
-        return {row["_rowid"]: row | {"vector": vector} for row, vector in zip(rows, vectors, strict=True)}
-
-    def _match(self, row: dict[str, Any], vector: np.ndarray) -> Match:
-        similarity = float(np.dot(row["vector"], vector))
-        return Match(
-            rank=0,
-            product_id=row["product_id"],
-            similarity=similarity,
-            distance=1.0 - similarity,
-            item_id=row["item_id"],
-            image_key=row["image_key"],
-            label=row["label"],
-            colour=row["colour"],
-            box=Box(row["x0"], row["y0"], row["x1"], row["y1"]),
-            columns={name: row[name] for name in self.release.product_columns},
-            crop=row.get("crop"),
-            palette=tuple(Swatch(**swatch) for swatch in row.get(_PALETTE) or ())
-            if self._has_palettes
-            else (),
-        )
-
-    def crops(self, item_ids: Sequence[str]) -> dict[str, bytes]:
+    def crops(self, item_ids: Iterable[str]) -> dict[str, bytes]:
         """The stored crop (JPEG) of each of these items that the release has."""
-        if not item_ids:
+        wanted = ",".join(map(quoted, item_ids))
+        if not wanted:
             return {}
-        quoted = ",".join("'" + item_id.replace("'", "''") + "'" for item_id in item_ids)
-        table = self.items.to_table(columns=["item_id", "crop"], filter=f"item_id IN ({quoted})")
+        table = self.items.to_table(columns=["item_id", "crop"], filter=f"item_id IN ({wanted})")
         return dict(zip(table["item_id"].to_pylist(), table["crop"].to_pylist(), strict=True))
 
 
@@ -140,12 +124,12 @@ def open_release(store: Store, release: Release) -> Opened:
     items = tables.open_table(store, tables.ITEMS, release.items_version)
     main = f"scope = '{Scope.OBJECT}' AND role = '{Role.MAIN}'"
     has_main = items.to_table(columns=["item_id"], filter=main, limit=1).num_rows > 0
-    return Opened(release, items, has_main)
+    return Opened(release, items, has_main, Rows(items, release.product_columns))
 
 
-def _ranked(matches: list[Match]) -> tuple[Match, ...]:
-    ordered = sorted(matches, key=lambda m: (-m.similarity, m.item_id))
-    return tuple(replace(match, rank=rank) for rank, match in enumerate(ordered, start=1))
+def quoted(text: str) -> str:
+    """A value as SQL text."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def filter_error(error: Exception) -> Exception:

@@ -53,13 +53,18 @@ def read_photo(photo: Photo, limits: Limits = LIMITS) -> np.ndarray:
     )
 
 
-def read_box(box: Box | Sequence[int], width: int, height: int) -> Box:
-    """The part of `box` (x0, y0, x1, y1) within the photo. Raises BadQuery when there is none."""
-    if not isinstance(box, Box):
-        try:
-            box = Box(*(int(value) for value in box))
-        except (TypeError, ValueError, OverflowError) as error:
-            raise BadQuery(f"{box!r} is no box: give four whole numbers x0, y0, x1, y1") from error
+def box_of(box: Box | Sequence[int]) -> Box:
+    """(x0, y0, x1, y1) as a box. Raises BadQuery."""
+    if isinstance(box, Box):
+        return box
+    try:
+        return Box(*(int(value) for value in box))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadQuery(f"{box!r} is no box: give four whole numbers x0, y0, x1, y1") from error
+
+
+def read_box(box: Box, width: int, height: int) -> Box:
+    """The part of `box` within the photo. Raises BadQuery when there is none."""
     within = Box(max(box.x0, 0), max(box.y0, 0), min(box.x1, width), min(box.y1, height))
     if boxes.area(within) == 0:
         raise BadQuery(

@@ -1,0 +1,187 @@
+"""A question from its first step to its answer: decode, detect, cut, embed, nearest, fetch.
+
+The models run in two places only, `detect` and `embed`, each called once for all that a question holds: what is
+handed in as detector and embedder may put the calls of several questions together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lookdex.errors import BadQuery
+from lookdex.records import Detection, Scope
+from lookdex.search import lanes, looks
+from lookdex.search.answer import Answer, FoundObject, Kind, Models
+from lookdex.search.ask import MAX_PHOTOS, Options, Pick
+from lookdex.search.encoders import Encoders
+from lookdex.search.lanes import Asked
+from lookdex.search.nearest import answer_lanes
+from lookdex.search.opened import Opened
+from lookdex.search.photo import Limits, Photo, read_photo
+from lookdex.search.timing import Clock
+
+if TYPE_CHECKING:
+    from lookdex.models.detect import Detector
+    from lookdex.models.embed import Embedder
+
+
+def answer(
+    opened: Opened,
+    encoders: Encoders,
+    photos: Sequence[Photo],
+    options: Options,
+    scope: Scope = Scope.OBJECT,
+) -> Answer:
+    """Answer photos (and what `options` say beside them), a text, or a product. scope: of the rows for a text.
+
+    Raises BadQuery; a wrong filter before any model runs.
+    """
+    clock = Clock()
+    where = opened.compiled(options.where)
+    _check(photos, options)
+    recipe = opened.release.recipe
+    size: tuple[int | None, int | None] = (None, None)
+    worn: list[Asked] = []
+    if photos:
+        picks = lanes.picks_of(options, len(photos))
+        pixels = [read_photo(photo, Limits.of(recipe)) for photo in photos]
+        clock.step("decode")
+        detections = detect(pixels, picks, encoders)
+        clock.step("detect")
+        if len(pixels) == 1:
+            asked = lanes.of_photo(pixels[0], picks[0], detections[0], recipe, options)
+            size = pixels[0].shape[1], pixels[0].shape[0]
+        else:
+            asked = [lanes.of_photos(pixels, picks, detections, recipe, options)]
+        clock.step("crop")
+    elif options.product is not None:
+        asked = [lanes.of_product(opened, options)]
+        worn = lanes.of_worn(opened, options) if options.goes_with else []
+        clock.step("fetch")
+    else:
+        asked = [replace(lanes.of_text(options.text or ""), scope=scope)]
+    told, vectors = _told(opened, encoders, [*asked, *worn], options, where, clock)
+    found, with_it = told[: len(asked)], told[len(asked) :]
+    whole = found.pop() if found[-1].kind is Kind.IMAGE else None
+    made = _answer(opened, tuple(found), whole, clock)
+    several = sum(one.kind is Kind.OBJECT for one in found) > 1
+    if options.look and several:
+        look = looks.put_together(found, opened.release.product_columns)
+        if options.look_photos:
+            outfit = looks.Outfit(
+                tuple(one.label for one in found), vectors[: len(found)], vectors[len(found)]
+            )
+            look = replace(look, photos=looks.photos(opened, outfit, options, where))
+            clock.step("look")
+        made = replace(made, look=look)
+    return replace(made, width=size[0], height=size[1], goes_with=tuple(with_it))
+
+
+def answer_vector(opened: Opened, vector: np.ndarray, scope: Scope, options: Options) -> Answer:
+    """Answer a vector (dim,) of unit length."""
+    clock = Clock()
+    where = opened.compiled(options.where)
+    asked = Asked(FoundObject(Kind.VECTOR, (), False), scope)
+    lane = lanes.lane(asked, vector, None, opened.release.thresholds, options)
+    (told,) = answer_lanes(opened, [lane], options, where, clock)
+    return _answer(opened, (lanes.answered(asked, lane, told, options),), None, clock)
+
+
+def detect(
+    pixels: Sequence[np.ndarray], picks: Sequence[Pick], encoders: Encoders
+) -> list[Sequence[Detection]]:
+    """The objects of each photo, best first; () where a box says what is meant."""
+    needed = [n for n, pick in enumerate(picks) if lanes.needs_detector(pick)]
+    found: list[Sequence[Detection]] = [()] * len(pixels)
+    if needed:
+        detector: Detector = encoders.detector()
+        for n, own in zip(needed, detector.detect([pixels[n] for n in needed]), strict=True):
+            found[n] = own
+    return found
+
+
+def embed(asked: Sequence[Asked], encoders: Encoders, weight: float) -> tuple[np.ndarray, np.ndarray | None]:
+    """Each lane's vector, (n, dim) float32 of unit length, and that of the text beside pictures, (dim,), if any.
+
+    weight: what a text counts beside pictures, 0 … 1.
+    """
+    embedder: Embedder = encoders.embedder()
+    pictures = [picture for one in asked for picture in one.pictures]
+    embedded = iter(embedder.embed_images(pictures)) if pictures else iter(())
+    texts = list(dict.fromkeys(one.found.text for one in asked if one.found.text is not None))
+    words = dict(zip(texts, embedder.embed_texts(texts), strict=True)) if texts else {}
+    vectors = []
+    for one in asked:
+        own = [*one.vectors, *(next(embedded) for _ in one.pictures)]
+        text = None if one.found.text is None else words[one.found.text]
+        vectors.append(_mixed(own, text, weight))
+    beside = any(one.found.text is not None and (one.pictures or one.vectors) for one in asked)
+    return np.stack(vectors).astype(np.float32), words[texts[0]] if beside else None
+
+
+def _mixed(pictures: Sequence[np.ndarray], text: np.ndarray | None, weight: float) -> np.ndarray:
+    """The mean of the pictures, and (1 - weight) of it with weight of the text. (dim,), unit length."""
+    if not pictures:
+        assert text is not None
+        return text
+    mean = _unit(np.mean(pictures, axis=0))
+    return mean if text is None else _unit((1 - weight) * mean + weight * text)
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    unit: np.ndarray = vector / max(float(np.linalg.norm(vector)), 1e-12)
+    return unit
+
+
+def _told(
+    opened: Opened,
+    encoders: Encoders,
+    asked: Sequence[Asked],
+    options: Options,
+    where: str | None,
+    clock: Clock,
+) -> tuple[list[FoundObject], np.ndarray]:
+    """The lanes with their matches, and their vectors (n, dim)."""
+    vectors, text = embed(asked, encoders, options.text_weight)
+    clock.step("embed")
+    thresholds = opened.release.thresholds
+    made = [
+        lanes.lane(one, vector, text if one.found.text else None, thresholds, options)
+        for one, vector in zip(asked, vectors, strict=True)
+    ]
+    told = answer_lanes(opened, made, options, where, clock)
+    found = [
+        lanes.answered(one, lane, own, options) for one, lane, own in zip(asked, made, told, strict=True)
+    ]
+    return found, vectors
+
+
+def _check(photos: Sequence[Photo], options: Options) -> None:
+    if len(photos) > MAX_PHOTOS:
+        raise BadQuery(f"{len(photos)} photos are given: at most {MAX_PHOTOS} show one item")
+    if photos and options.product is not None:
+        raise BadQuery("a photo and a product are given: ask with one of them")
+    if photos:
+        return
+    if options.pick != Pick() or options.picks:
+        raise BadQuery("an object, a box or picks say what of a photo is meant: give the photo")
+    if options.product is None and options.text is None:
+        raise BadQuery("nothing is asked: give a photo, a text or a product")
+
+
+def _answer(
+    opened: Opened, objects: tuple[FoundObject, ...], whole: FoundObject | None, clock: Clock
+) -> Answer:
+    release = opened.release
+    return Answer(
+        release_id=release.release_id,
+        released_at=release.created_at,
+        models=Models.of(release.recipe),
+        objects=objects,
+        whole=whole,
+        seconds=clock.seconds,
+    )

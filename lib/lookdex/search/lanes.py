@@ -1,0 +1,251 @@
+"""From photos, texts and products to the lanes of a question. No model runs here: what is to be embedded is handed out.
+
+A lane is one thing that is asked for. It is cut and described as the index did it, so that what is asked and what is
+stored cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lookdex import boxes, colour, images
+from lookdex.categories import category_of
+from lookdex.errors import BadQuery, ProductNotFound
+from lookdex.records import Box, Detection, Recipe, Role, Scope, Thresholds
+from lookdex.search.answer import FoundObject, Kind, Part, Widened
+from lookdex.search.ask import ALL, Crops, Options, Pick, Widen
+from lookdex.search.nearest import Answered, Lane
+from lookdex.search.opened import Opened, quoted
+from lookdex.search.photo import read_box
+from lookdex.search.rows import Row, sold_as
+
+_THRESHOLDED = (Kind.OBJECT, Kind.BOX, Kind.PHOTOS)  # what the thresholds were measured on
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A lane before its answer. pictures: uint8 RGB, to be embedded; vectors: (n, dim), known already. The lane's own
+    vector is the mean of them all. The text of `found`, if any, is embedded beside them, or alone.
+    """
+
+    found: FoundObject
+    scope: Scope = Scope.OBJECT
+    pictures: tuple[np.ndarray, ...] = ()
+    vectors: tuple[np.ndarray, ...] = ()
+    without: str | None = None
+
+
+def needs_detector(pick: Pick) -> bool:
+    """A drawn box is cut out as it is."""
+    return pick.box is None
+
+
+def picks_of(options: Options, photos: int) -> tuple[Pick, ...]:
+    """What of each photo is meant. Raises BadQuery when picks and photos do not go together."""
+    if photos == 1:
+        if len(options.picks) > 1:
+            raise BadQuery(f"{len(options.picks)} picks are given for one photo")
+        return options.picks or (options.pick,)
+    if options.pick != ALL:
+        raise BadQuery(
+            f"object, box and label are for one photo, and {photos} were given: say in picks what of each is meant"
+        )
+    if options.picks and len(options.picks) != photos:
+        raise BadQuery(f"{len(options.picks)} picks are given for {photos} photos: one for each, in order")
+    return options.picks or (ALL,) * photos
+
+
+def of_photo(
+    pixels: np.ndarray, pick: Pick, detections: Sequence[Detection], recipe: Recipe, options: Options
+) -> list[Asked]:
+    """The objects of a photo, or the one that is meant, and last the whole photo.
+
+    pixels: uint8 (H, W, 3), upright. detections: best score first; () where the pick needs none.
+    Raises BadQuery when what is meant is not in the photo.
+    """
+    height, width = pixels.shape[:2]
+    if pick.box is not None:
+        box = read_box(pick.box, width, height)
+        found = [FoundObject(Kind.BOX, (), False, box=box, label=pick.label, main=True)]
+    else:
+        found = _objects(detections, width, height)
+        if pick.object is not None:
+            found = [_chosen(found, pick.object)]
+    lanes = [_described(lane, pixels, recipe, options) for lane in found]
+    if options.whole or options.look_photos or not lanes:  # photos are compared as a whole too
+        whole = FoundObject(Kind.IMAGE, (), False, box=Box(0, 0, width, height))
+        lanes.append(Asked(replace(whole, crop=_jpeg(pixels, recipe, options)), Scope.IMAGE, (pixels,)))
+    return [replace(lane, found=replace(lane.found, text=options.text)) for lane in lanes]
+
+
+def of_photos(
+    photos: Sequence[np.ndarray],
+    picks: Sequence[Pick],
+    detections: Sequence[Sequence[Detection]],
+    recipe: Recipe,
+    options: Options,
+) -> Asked:
+    """One lane of several photos of an item: in each what is meant, or the most prominent object, or all of it."""
+    parts, lanes = [], []
+    alone = replace(options, whole=False, look_photos=0, text=None)
+    for number, (pixels, pick, found) in enumerate(zip(photos, picks, detections, strict=True)):
+        told = of_photo(pixels, pick, found, recipe, alone)
+        meant = next((one for one in told if one.found.main), told[0])
+        shown = meant.found
+        box = None if shown.kind is Kind.IMAGE else shown.box
+        parts.append(Part(number, box, shown.label, shown.score, shown.crop))
+        lanes.append(meant)
+    labels = {part.label for part in parts}
+    first = lanes[0].found
+    item = FoundObject(
+        Kind.PHOTOS, (), False, label=labels.pop() if len(labels) == 1 else None, main=True, crop=first.crop,
+        colour=first.colour, colour_share=first.colour_share, palette=first.palette, text=options.text,
+        score=min((p.score for p in parts if p.score is not None), default=None), parts=tuple(parts),
+    )  # fmt: skip
+    return Asked(item, pictures=tuple(picture for lane in lanes for picture in lane.pictures))
+
+
+def of_text(text: str) -> Asked:
+    return Asked(FoundObject(Kind.TEXT, (), False, text=text))
+
+
+def of_product(opened: Opened, options: Options) -> Asked:
+    """More like a product: the rows that show it in its photos. Raises ProductNotFound."""
+    product = options.product or ""
+    ids = _rows_of_product(opened, product)
+    rows, vectors = opened.rows.rows(ids), opened.rows.vectors(ids)
+    first = rows[ids[0]]
+    seen = Counter(row.label for row in rows.values() if row.label)
+    found = FoundObject(
+        Kind.PRODUCT, (), False, label=_category(first) or seen.most_common(1)[0][0], colour=first.colour,
+        palette=first.palette, product_id=product, text=options.text,
+        crop=opened.rows.crops(ids[:1])[ids[0]] if options.crops is not Crops.NONE else None,
+    )  # fmt: skip
+    return Asked(found, vectors=tuple(vectors[i] for i in ids), without=product)
+
+
+def of_worn(opened: Opened, options: Options) -> list[Asked]:
+    """What is worn with a product in its own photos: for each label the object that the detector is surest of."""
+    product = options.product or ""
+    keys = {row.image_key for row in opened.rows.rows(_rows_of_product(opened, product)).values()}
+    photos = ", ".join(map(quoted, sorted(keys)))
+    ids = opened.rows.ids(f"scope = '{Scope.OBJECT}' AND role = '{Role.OTHER}' AND image_key IN ({photos})")
+    rows, vectors, scores = opened.rows.rows(ids), opened.rows.vectors(ids), opened.rows.scores(ids)
+    best: dict[str, int] = {}
+    for i in sorted(ids, key=lambda i: (-scores[i], rows[i].item_id)):
+        best.setdefault(rows[i].label or "", i)
+    crops = opened.rows.crops(list(best.values())) if options.crops is not Crops.NONE else {}
+    return [
+        Asked(
+            FoundObject(
+                Kind.WORN, (), False, label=rows[i].label, score=scores[i], colour=rows[i].colour,
+                palette=rows[i].palette, product_id=product, crop=crops.get(i),
+            ),
+            vectors=(vectors[i],),
+            without=product,
+        )
+        for i in best.values()
+    ]  # fmt: skip
+
+
+def lane(
+    asked: Asked, vector: np.ndarray, text: np.ndarray | None, thresholds: Thresholds | None, options: Options
+) -> Lane:
+    """What the table is asked. vector: (dim,) of pictures and text together; text: of the text beside pictures."""
+    found = asked.found
+    threshold = None
+    if thresholds is not None and found.kind in _THRESHOLDED and found.text is None:
+        threshold = thresholds.similarity(found.label)
+    return Lane(
+        vector=vector,
+        scope=asked.scope,
+        role=Role.MAIN if asked.scope is Scope.OBJECT else None,
+        within=_within(asked, thresholds, options),
+        widen=options.widen is not Widen.NEVER,
+        palette=found.palette,
+        text=text,
+        without=asked.without,
+        threshold=threshold,
+    )
+
+
+def answered(asked: Asked, lane: Lane, answer: Answered, options: Options) -> FoundObject:
+    """The lane with its matches."""
+    widened = answer.widened
+    if lane.within is None and asked.scope is Scope.OBJECT and asked.found.label is not None:
+        widened = Widened.ASKED if options.widen is Widen.ALWAYS else Widened.UNCERTAIN
+    return replace(
+        asked.found,
+        matches=answer.matches,
+        exhausted=answer.exhausted,
+        within=lane.within,
+        widened=widened,
+        threshold=lane.threshold,
+    )
+
+
+def _within(asked: Asked, thresholds: Thresholds | None, options: Options) -> str | None:
+    """The category that is asked first. What the text names counts more than what the photo shows."""
+    found = asked.found
+    if asked.scope is not Scope.OBJECT or options.widen is Widen.ALWAYS:
+        return None
+    named = category_of(found.text) if found.text else None
+    if named is not None or found.label is None:
+        return named
+    if options.widen is Widen.NEVER or found.score is None or found.kind is Kind.WORN:
+        return found.label
+    trust = None if thresholds is None else thresholds.trust
+    return found.label if trust is not None and trust.believes(found.label, found.score) else None
+
+
+def _objects(detections: Sequence[Detection], width: int, height: int) -> list[FoundObject]:
+    """Best score first; the most prominent one is the main one."""
+    main = max(
+        range(len(detections)), key=lambda i: boxes.prominence(detections[i].box, width, height), default=None
+    )
+    return [
+        FoundObject(Kind.OBJECT, (), False, box=d.box, label=d.label, score=d.score, main=i == main)
+        for i, d in enumerate(detections)
+    ]
+
+
+def _chosen(found: Sequence[FoundObject], number: int) -> FoundObject:
+    if number >= len(found):
+        there = "no object was found" if not found else f"its objects are 0 to {len(found) - 1}"
+        raise BadQuery(f"the photo has no object {number}: {there}; draw a box around what is meant")
+    return found[number]
+
+
+def _described(found: FoundObject, pixels: np.ndarray, recipe: Recipe, options: Options) -> Asked:
+    assert found.box is not None
+    shown = colour.describe(pixels, found.box, found.label)
+    cut = images.crop(pixels, found.box, recipe.crop_margin)
+    found = replace(
+        found,
+        colour=shown.name,
+        colour_share=shown.share,
+        palette=shown.palette,
+        crop=_jpeg(cut, recipe, options),
+    )
+    return Asked(found, pictures=(cut,))
+
+
+def _jpeg(picture: np.ndarray, recipe: Recipe, options: Options) -> bytes | None:
+    return None if options.crops is Crops.NONE else images.encode_jpeg(picture, recipe.crop_pixels)
+
+
+def _rows_of_product(opened: Opened, product: str) -> list[int]:
+    """The rows that show the product; where no object does, its whole photos."""
+    own = f"product_id = {quoted(product)}"
+    for scope in (Scope.OBJECT, Scope.IMAGE):
+        if ids := opened.rows.ids(f"{own} AND scope = '{scope}' AND role = '{Role.MAIN}'"):
+            return sorted(ids)
+    raise ProductNotFound(f"release {opened.release.release_id} has no product {product!r}")
+
+
+def _category(row: Row) -> str | None:
+    return sold_as(row.columns.get("category"))

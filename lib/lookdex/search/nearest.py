@@ -1,0 +1,153 @@
+"""What the table answers to the lanes of a question: exactly k distinct products each, or fewer and `exhausted`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lookdex.records import Role, Scope, Swatch
+from lookdex.search import duplicates, ranking
+from lookdex.search.answer import Match, Widened
+from lookdex.search.ask import Crops, Options
+from lookdex.search.grouping import Distinct, Hit, Wanted, gather
+from lookdex.search.opened import Opened, quoted
+from lookdex.search.ranking import Candidate
+from lookdex.search.timing import Clock
+
+COLOUR_CANDIDATES = 20  # products looked at for each one wanted, where likeness of colour counts
+SPARE = 3  # products looked at beyond those wanted: some may show the same picture
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A question to the table. vector: (dim,) float32 of unit length. scope, role: of the rows that may answer.
+
+    within: the category that is asked first, None for all; widen: other products follow where it holds too few.
+    palette: of what is asked with. text: (dim,) of the text alone, where the vector is of photo and text. without:
+    a product that must not answer. threshold: from which similarity on a match is good.
+    """
+
+    vector: np.ndarray
+    scope: Scope
+    role: Role | None = Role.MAIN
+    within: str | None = None
+    widen: bool = True
+    palette: tuple[Swatch, ...] = ()
+    text: np.ndarray | None = None
+    without: str | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """widened: other products than those of the asked category follow, because it holds too few."""
+
+    matches: tuple[Match, ...]
+    exhausted: bool
+    widened: Widened | None
+
+
+def answer_lanes(
+    opened: Opened, lanes: Sequence[Lane], options: Options, where: str | None, clock: Clock
+) -> list[Answered]:
+    """k distinct products for each lane, best first. where: SQL that the rows must fulfil (`Opened.compiled`).
+
+    Raises BadQuery for a filter whose types do not compare.
+    """
+    ranked: dict[int, tuple[list[Candidate], bool]] = {}
+    pending = list(range(len(lanes)))
+    wanted = options.k * COLOUR_CANDIDATES if options.colour else options.k + (SPARE if options.fold else 0)
+    while pending:
+        found = _distinct(opened, [lanes[n] for n in pending], wanted, where)
+        clock.step("nearest")
+        ids = list(dict.fromkeys(hit.row for distinct in found for hit in distinct.hits))
+        rows, vectors = opened.rows.rows(ids), opened.rows.vectors(ids)
+        for n, distinct in zip(pending, found, strict=True):
+            lane = lanes[n]
+            told = ranking.candidates(distinct, rows, vectors, lane.vector, lane.palette, options.colour)
+            if options.fold:
+                told = ranking.fold(told, duplicates.comparer(told, opened.rows.crops))
+            ranked[n] = told[: options.k], distinct.exhausted
+        clock.step("fetch")
+        # Folding may leave too few where there are more.
+        pending = [n for n in pending if len(ranked[n][0]) < options.k and not ranked[n][1]]
+        wanted *= 2
+    crops: dict[int, bytes] = {}
+    if options.crops is Crops.ALL:
+        crops = opened.rows.crops(sorted({one.id for told, _ in ranked.values() for one in told}))
+        clock.step("fetch")
+    return [_answered(lane, ranked[n][0], options, crops) for n, lane in enumerate(lanes)]
+
+
+def _distinct(opened: Opened, lanes: Sequence[Lane], k: int, where: str | None) -> list[Distinct]:
+    """Lanes over the same rows are asked together."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for n, lane in enumerate(lanes):
+        groups[_rows(opened, lane, where)].append(n)
+    found: dict[int, Distinct] = {}
+    for rows, members in groups.items():
+        own = [lanes[n] for n in members]
+        bounded = where is None and all(lane.without is None for lane in own)
+        wishes = [Wanted(lane.within, lane.widen) for lane in own]
+        found |= zip(members, gather(_asking(opened, own, rows, bounded), wishes, k), strict=True)
+    return [found[n] for n in range(len(lanes))]
+
+
+def _rows(opened: Opened, lane: Lane, where: str | None) -> str:
+    sql = opened.rows_of(lane.scope, lane.role)
+    if lane.without is not None:
+        sql += f" AND (product_id IS NULL OR product_id <> {quoted(lane.without)})"
+    return sql if where is None else f"{sql} AND {where}"
+
+
+class _asking:
+    """The table as `gather` asks it. Rows of a category are asked for each category by itself."""
+
+    def __init__(self, opened: Opened, lanes: Sequence[Lane], rows: str, bounded: bool):
+        self._opened, self._lanes, self._rows, self._bounded = opened, lanes, rows, bounded
+
+    def __call__(self, lanes: Sequence[int], limit: int, within: bool) -> list[list[Hit]]:
+        groups: dict[str | None, list[int]] = defaultdict(list)
+        for lane in lanes:
+            groups[self._lanes[lane].within if within else None].append(lane)
+        hits: dict[int, list[Hit]] = {}
+        for category, members in groups.items():
+            rows = self._rows if category is None else f"{self._rows} AND {self._opened.within(category)}"
+            vectors = np.stack([self._lanes[lane].vector for lane in members])
+            bounded = self._bounded and category is None
+            hits |= zip(members, self._opened.nearest(vectors, limit, rows, bounded=bounded), strict=True)
+        return [hits[lane] for lane in lanes]
+
+
+def _answered(lane: Lane, ranked: Sequence[Candidate], options: Options, crops: dict[int, bytes]) -> Answered:
+    matches = tuple(_match(lane, one, rank, crops.get(one.id)) for rank, one in enumerate(ranked, start=1))
+    others = lane.within is not None and not all(one.own for one in ranked)
+    return Answered(matches, len(matches) < options.k, Widened.TOO_FEW if others else None)
+
+
+def _match(lane: Lane, one: Candidate, rank: int, crop: bytes | None) -> Match:
+    row = one.row
+    products = dict.fromkeys(other.row.product_id for other in one.folded)
+    return Match(
+        rank=rank,
+        product_id=row.product_id,
+        similarity=one.similarity,
+        distance=1.0 - one.similarity,
+        item_id=row.item_id,
+        image_key=row.image_key,
+        label=row.label,
+        colour=row.colour,
+        box=row.box,
+        columns=row.columns,
+        crop=crop,
+        palette=row.palette,
+        colour_similarity=one.colour_similarity,
+        text_similarity=None if lane.text is None else float(np.dot(one.vector, lane.text)),
+        good=None if lane.threshold is None else one.similarity >= lane.threshold,
+        folded=len(one.folded),
+        folded_products=tuple(p for p in products if p is not None and p != row.product_id),
+        score=one.score,
+    )

@@ -1,0 +1,71 @@
+"""From a lane's candidates, scored exactly, to its ranked products; nearly the same pictures are shown once. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lookdex import colour
+from lookdex.records import Swatch
+from lookdex.search.grouping import Distinct
+from lookdex.search.rows import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A product by its nearest row. similarity: the exact cosine. score: what it is ranked by.
+
+    own: of the category that is asked first. folded: those that show nearly the same picture, and rank below it.
+    """
+
+    id: int  # Lance's row id
+    row: Row
+    vector: np.ndarray
+    similarity: float
+    colour_similarity: float | None
+    score: float
+    own: bool
+    folded: tuple[Candidate, ...] = ()
+
+
+def candidates(
+    found: Distinct,
+    rows: dict[int, Row],
+    vectors: dict[int, np.ndarray],
+    vector: np.ndarray,
+    palette: Sequence[Swatch],
+    weight: float,
+) -> list[Candidate]:
+    """The hits of a lane with their exact scores, best first, those of the asked category before the others.
+
+    vector: the lane's (dim,). palette: its colours, () for none. weight: what likeness of colour counts, 0 … 1; a row
+    without a palette counts as alike in nothing.
+    """
+    told = []
+    for place, hit in enumerate(found.hits):
+        row = rows[hit.row]
+        similarity = float(np.dot(vectors[hit.row], vector))
+        alike = None
+        if palette and row.palette:
+            alike = round(colour.similarity(palette, row.palette), 4)
+        score = (
+            similarity if not (weight and palette) else (1 - weight) * similarity + weight * (alike or 0.0)
+        )
+        told.append(Candidate(hit.row, row, vectors[hit.row], similarity, alike, score, place < found.own))
+    return sorted(told, key=lambda one: (not one.own, -one.score, one.row.item_id))
+
+
+def fold(ranked: Sequence[Candidate], same: Callable[[Candidate, Candidate], bool]) -> list[Candidate]:
+    """The candidates less those that show the same picture as a better one, which takes them in."""
+    kept: list[Candidate] = []
+    taken: list[list[Candidate]] = []
+    for one in ranked:
+        shown = next((n for n, better in enumerate(kept) if same(better, one)), None)
+        if shown is None:
+            kept.append(one)
+            taken.append([])
+        else:
+            taken[shown].append(one)
+    return [replace(one, folded=tuple(own)) if own else one for one, own in zip(kept, taken, strict=True)]

@@ -1,0 +1,177 @@
+"""The rows of a release as answers need them: read from its table, or, once held, from memory.
+
+What is held is everything small: ids, labels, boxes, colours, palettes, product columns; some 200 bytes a row.
+Vectors and crops stay in the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from lookdex.categories import normalise
+from lookdex.records import PALETTE, Box, Swatch
+from lookdex.search.grouping import Hit
+
+if TYPE_CHECKING:
+    import lance
+
+CATEGORY = "category"  # the product column that tells what a product is, where the shop has one
+_SMALL = ("item_id", "product_id", "image_key", "label", "colour", "x0", "y0", "x1", "y1")
+_HIT = ("product_id", "image_key", "label")
+_PALETTE = "palette"  # which a release of an older lookdex does not have
+_REPEATED = ("product_id", "image_key", "label", "colour", CATEGORY)  # strings kept once in memory
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An item, without its vector and its crop. columns: of its product."""
+
+    item_id: str
+    product_id: str | None
+    image_key: str
+    label: str | None
+    colour: str | None
+    box: Box
+    palette: tuple[Swatch, ...]
+    columns: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Rows:
+    """The rows of `items`, by Lance's row id in its version. Safe among threads."""
+
+    items: lance.LanceDataset
+    product_columns: tuple[str, ...]
+    has_palettes: bool = field(init=False)
+    has_category: bool = field(init=False)
+    _held: tuple[np.ndarray, pa.Table] | None = field(
+        init=False, default=None
+    )  # row ids in order; their columns
+
+    def __post_init__(self) -> None:
+        schema = self.items.schema
+        self.has_palettes = _PALETTE in schema.names and schema.field(_PALETTE).type == PALETTE
+        self.has_category = CATEGORY in self.product_columns and pa.types.is_string(
+            schema.field(CATEGORY).type
+        )
+
+    @property
+    def held(self) -> bool:
+        return self._held is not None
+
+    def hold(self) -> None:
+        """Read everything small into memory, so that an answer reads only vectors and crops from the table."""
+        if self._held is None:
+            table = self.items.to_table(columns=self._columns, with_row_id=True)
+            for name in set(_REPEATED) & set(table.column_names):
+                if pa.types.is_string(table.schema.field(name).type):
+                    at = table.column_names.index(name)
+                    table = table.set_column(at, name, table[name].dictionary_encode())
+            table = table.unify_dictionaries().combine_chunks()
+            ids = table["_rowid"].to_numpy()
+            order = np.argsort(ids, kind="stable")
+            table = table.drop_columns(["_rowid"])
+            if (np.diff(ids.astype(np.int64)) < 0).any():
+                table, ids = table.take(pa.array(order)), ids[order]
+            self._held = ids, table
+
+    @property
+    def _columns(self) -> list[str]:
+        palette = (_PALETTE,) if self.has_palettes else ()
+        return list(dict.fromkeys((*_SMALL, *self.product_columns, *palette)))
+
+    @property
+    def hit_columns(self) -> list[str]:
+        """The columns that a `Hit` is made of, unless they are held."""
+        return [] if self.held else [*_HIT, *((CATEGORY,) if self.has_category else ())]
+
+    def hits(self, found: pa.Table) -> list[Hit]:
+        """Rows of a nearest query: `_rowid`, `_distance` and, unless they are held, `hit_columns`."""
+        ids, distances = found["_rowid"].to_pylist(), found["_distance"].to_pylist()
+        if self._held is not None:
+            wanted = [*_HIT, *((CATEGORY,) if self.has_category else ())]
+            found = self._take(ids, wanted)
+        product, image, label = (found[name].to_pylist() for name in _HIT)
+        category = found[CATEGORY].to_pylist() if self.has_category else [None] * len(ids)
+        return [
+            Hit(i, p, key, d, own, sold_as(c))
+            for i, p, key, d, own, c in zip(ids, product, image, distances, label, category, strict=True)
+        ]
+
+    def rows(self, ids: Sequence[int]) -> dict[int, Row]:
+        """The rows by their ids."""
+        if not ids:
+            return {}
+        if self._held is not None:
+            table, order = self._take(ids, self._columns), list(ids)
+        else:
+            table = self._read(ids, self._columns)
+            order = table["_rowid"].to_pylist()
+        return dict(zip(order, map(self._row, table.to_pylist()), strict=True))
+
+    def vectors(self, ids: Sequence[int]) -> dict[int, np.ndarray]:
+        """Their vectors, (dim,) float32 of unit length."""
+        if not ids:
+            return {}
+        table = self._read(ids, ["vector"])
+        flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return dict(zip(table["_rowid"].to_pylist(), flat.reshape(table.num_rows, -1), strict=True))
+
+    def scores(self, ids: Sequence[int]) -> dict[int, float]:
+        """The detector's scores."""
+        if not ids:
+            return {}
+        table = self._read(ids, ["score"])
+        return dict(zip(table["_rowid"].to_pylist(), table["score"].to_pylist(), strict=True))
+
+    def crops(self, ids: Sequence[int]) -> dict[int, bytes]:
+        """Their crops, JPEG."""
+        if not ids:
+            return {}
+        table = self._read(ids, ["crop"])
+        return dict(zip(table["_rowid"].to_pylist(), table["crop"].to_pylist(), strict=True))
+
+    def ids(self, where: str, limit: int | None = None) -> list[int]:
+        """The ids of the rows for which an SQL predicate holds."""
+        table = self.items.to_table(columns=[], filter=where, limit=limit, with_row_id=True)
+        found: list[int] = table["_rowid"].to_pylist()
+        return found
+
+    def among(self, ids: Sequence[int], where: str) -> list[int]:
+        """Those of the rows for which an SQL predicate holds."""
+        return self.ids(f"_rowid IN ({','.join(map(str, ids))}) AND {where}") if ids else []
+
+    def _read(self, ids: Sequence[int], columns: list[str]) -> pa.Table:
+        return self.items.to_table(
+            columns=columns, filter=f"_rowid IN ({','.join(map(str, ids))})", with_row_id=True
+        )
+
+    def _take(self, ids: Sequence[int], columns: list[str]) -> pa.Table:
+        assert self._held is not None
+        known, table = self._held
+        places = np.searchsorted(known, np.asarray(ids, known.dtype))
+        return table.select(columns).take(pa.array(places))
+
+    def _row(self, values: dict[str, Any]) -> Row:
+        return Row(
+            item_id=values["item_id"],
+            product_id=values["product_id"],
+            image_key=values["image_key"],
+            label=values["label"],
+            colour=values["colour"],
+            box=Box(values["x0"], values["y0"], values["x1"], values["y1"]),
+            palette=tuple(Swatch(**swatch) for swatch in values.get(_PALETTE) or ()),
+            columns={name: values[name] for name in self.product_columns},
+        )
+
+
+@lru_cache(maxsize=4096)
+def sold_as(category: str | None) -> str | None:
+    """A shop's word for what a product is, as a category of ours; None where it is none."""
+    return None if category is None else normalise(category)
