@@ -51,7 +51,7 @@ setup(
     install_requires=[
         "click>=8.1",
         "rich>=13",
-        "textual-image>=0.9",
+        "textual-image>=0.12",
         "jinja2>=3.1",
         "tqdm>=4.66",
         "pydantic>=2.7",
