@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from lookdex.search.ask import MAX_K, MAX_TEXT, Crops, Options
@@ -39,6 +40,32 @@ WithCrops = Annotated[Crops, Query(description="Which pictures (JPEG, base64) th
 COMMON = (Kind.UNAUTHORIZED, Kind.BAD_QUESTION, Kind.INTERNAL, Kind.BUSY, Kind.TOO_LATE, Kind.STOPPING)
 
 
+class CategoryModel(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    products: int
+
+
+class PriceModel(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    least: float
+    most: float
+
+
+class FacetsModel(BaseModel):
+    """What filters can offer."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    products: int = Field(description="Distinct products.")
+    categories: list[CategoryModel] = Field(
+        description="Values of the column `category`, most products first."
+    )
+    price: PriceModel | None = Field(description="Of the column `price`.")
+
+
 class ReleaseModel(BaseModel):
     """The release that answers now."""
 
@@ -49,6 +76,7 @@ class ReleaseModel(BaseModel):
     detector: str
     embedder: str
     columns: list[str] = Field(description="What `where` may name.")
+    facets: FacetsModel
     behind: str | None = Field(description="Why a newer live release could not be opened; null when none is.")
 
 
@@ -156,6 +184,7 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
             detector=live.recipe.detector,
             embedder=live.recipe.embedder,
             columns=list(catalog.columns),
+            facets=FacetsModel.model_validate(await run_in_threadpool(lambda: catalog.facets)),
             behind=catalog.behind,
         )
 
