@@ -24,6 +24,7 @@ from torchvision.models.detection.image_list import ImageList
 
 from lookdex.errors import ConfigError
 from lookdex.models.detect import Detector, Limits, TorchvisionDetector
+from lookdex.models.device import cores
 from lookdex.models.embed import OpenClipEmbedder
 from lookdex.models.pixels import Canvas
 from lookdex.records import Recipe
@@ -46,7 +47,7 @@ def load_detector(recipe: Recipe, threads: int) -> Detector | None:
 
 
 class Network:
-    """A torch module of pictures, compiled for each canvas. Safe among threads; as many run at a time as `threads`.
+    """A torch module of pictures, compiled for each canvas. Safe among threads: `threads` calls share all cores.
 
     module: float32 (1, 3, h, w), normalised → a tensor or a tuple of them. mean, std: of pixels in 0 … 1.
     """
@@ -80,7 +81,7 @@ class Network:
                 {
                     "INFERENCE_PRECISION_HINT": "f32",
                     "NUM_STREAMS": threads,
-                    "INFERENCE_NUM_THREADS": threads,
+                    "INFERENCE_NUM_THREADS": max(threads, cores()),
                     "ENABLE_CPU_PINNING": False,  # other processes use the cores too
                 },
             )
