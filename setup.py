@@ -5,6 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 spark = ["pyspark>=4.1,<5", "pandas>=2.2", "psutil>=6"]
+notebook = ["pandas>=2.2"]
 models = [
     "torch>=2.9,<3",
     "torchvision>=0.24,<1",
@@ -52,6 +53,7 @@ setup(
     package_dir={"": "lib", "lookdex.sql": "sql"},
     package_data={
         "lookdex.models": ["tiny/*", "tiny/*/*"],
+        "lookdex.report": ["page/*"],
         "lookdex.search": ["schemas/*"],
         "lookdex.service": ["page/*", "page/*/*"],
         "lookdex.sql": ["*/*.sql"],
@@ -61,6 +63,8 @@ setup(
     install_requires=[
         "click>=8.1",
         "rich>=13",
+        "textual-image>=0.12",
+        "jinja2>=3.1",
         "tqdm>=4.66",
         "pydantic>=2.7",
         "numpy>=2",
@@ -77,13 +81,14 @@ setup(
     ],
     extras_require={
         "spark": spark,
+        "notebook": notebook,
         "models": models,
         "openvino": openvino,
         "serve": [*models, *serve],
         "evaluate": [*models, *evaluate],
         "train": train,
         "test": test,
-        "all": [*spark, *models, *evaluate, *serve],
+        "all": [*spark, *notebook, *models, *evaluate, *serve],
     },
     entry_points={"console_scripts": ["lookdex = lookdex.cli:main"]},
 )

@@ -181,7 +181,8 @@ def _check_tag(architecture: str, tag: str) -> None:
 
 
 def _unit(vectors: Tensor) -> np.ndarray:
-    return F.normalize(vectors.float(), dim=-1).cpu().numpy()
+    """Of unit length, also where a picture woke no feature (noise can leave a ReLU's outputs all zero)."""
+    return F.normalize(vectors.float() + 1e-9, dim=-1).cpu().numpy()
 
 
 def _first_line(error: BaseException) -> str:
