@@ -14,7 +14,17 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "lib" / "lookdex"
 STAGES = ("catalog", "index", "release", "search")
 # These put stages together; everything else outside the stages is shared and imports none of them.
-COMPOSERS = ("__init__", "cli", "nightly", "service", "spark", "evaluate", "report", "tables_text", "training")
+COMPOSERS = (
+    "__init__",
+    "cli",
+    "nightly",
+    "service",
+    "spark",
+    "evaluate",
+    "report",
+    "tables_text",
+    "training",
+)
 # Heavy dependency → the modules that may import it (a folder's name stands for all in it).
 OWNERS = {
     "torch": ("models", "training"),
