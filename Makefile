@@ -2,15 +2,15 @@
 #   make demo SOURCE=s3://bucket/photos LIMIT=500
 #   make test ARGS="tests/test_dag.py -x"
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench
+.PHONY: help demo test lint bench bench-serve
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
 # Values reach the recipes through the environment, so that no character of them is read by a shell.
-export SOURCE LIMIT PRODUCTS LOOKS IMAGES PYTHON
+export SOURCE LIMIT PRODUCTS LOOKS IMAGES ROUNDS PYTHON
 
 help: ## list the verbs
-	@awk -F ': *## *' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ': *## *' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## the whole pipeline on a rendered catalogue, or on your photos: make demo SOURCE=<folder or s3://…>
 	@infra/setup jobs airflow
@@ -28,3 +28,7 @@ lint: ## format, lint and types only
 bench: ## images/s, a night without changes, memory and rollback, on rendered photos: IMAGES=1000
 	@infra/setup jobs
 	@exec .venv/jobs/bin/python infra/bench.py $${IMAGES:-1000}
+
+bench-serve: ## the service beside a bare loop over its models, on 200,000 items: ROUNDS=4
+	@infra/setup jobs
+	@exec .venv/jobs/bin/python infra/bench_serve.py --rounds $${ROUNDS:-4}

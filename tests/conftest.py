@@ -20,7 +20,7 @@ os.environ |= {
     "PYSPARK_PYTHON": sys.executable,
     "PYTHONPATH": os.pathsep.join(
         [
-            *(str(Path(__file__).parents[1] / name) for name in ("lib", "tests")),
+            *(str(Path(__file__).parents[1] / name) for name in ("lib", "tests", ".")),
             *filter(None, [os.environ.get("PYTHONPATH")]),
         ]
     ),

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lookdex import live, runs, tables
+from lookdex.images import encode_jpeg
 from lookdex.records import (
     IMAGES_SCHEMA,
     PLAN_SCHEMA,
@@ -46,13 +48,21 @@ SIDE = 100  # pixels of every photo
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo in the source and what tonight's index made of it. labels: one object each."""
+    """A photo in the source and what tonight's index made of it. labels: one object each.
+
+    look: photos of one look show one picture and have the same vectors, '' has a picture that cannot be decoded.
+    file: photos of one file have the same content; '' is a file of its own.
+    """
 
     key: str
     etag: str = "1"
     labels: tuple[str, ...] = ("top",)
     product: str | None = None
     reason: Reason | None = None
+    look: str = ""
+    file: str = ""
+    category: str | None = None
+    score: float = 0.9
 
     @property
     def status(self) -> Status:
@@ -70,11 +80,23 @@ class Photo:
 
     @property
     def content(self) -> str:
-        return hashlib.sha256(f"{self.key}@{self.etag}".encode()).hexdigest()
+        return hashlib.sha256((self.file or f"{self.key}@{self.etag}").encode()).hexdigest()
+
+    @property
+    def crop(self) -> bytes:
+        return encode_jpeg(picture(self.look), SIDE) if self.look else b"jpeg"
 
 
 def photos(count: int, **kwargs: object) -> list[Photo]:
     return [Photo(f"p{i:04d}/a.jpg", product=f"p{i:04d}", **kwargs) for i in range(count)]
+
+
+def picture(look: str) -> np.ndarray:
+    """uint8 (SIDE, SIDE, 3): soft blots, others for each look."""
+    rng = np.random.default_rng(int(hashlib.sha256(look.encode()).hexdigest()[:8], 16))
+    return cv2.resize(
+        rng.integers(0, 256, (6, 6, 3), dtype=np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC
+    )
 
 
 def vectors(seed: str, count: int, dim: int) -> np.ndarray:
@@ -92,11 +114,13 @@ def item_rows(photo: Photo, run_id: str, dim: int) -> list[dict[str, object]]:
         {
             "item_id": item_id(photo.key, photo.content, scope, label, box),
             "image_key": photo.key, "content_hash": photo.content, "product_id": photo.product,
-            "scope": scope.value, "role": Role.MAIN.value, "label": label, "score": 0.9,
+            "scope": scope.value, "role": Role.MAIN.value, "label": label, "score": photo.score,
             "x0": box.x0, "y0": box.y0, "x1": box.x1, "y1": box.y1, "width": SIDE, "height": SIDE,
-            "colour": "red", "colour_share": 0.5, "vector": vector.tolist(), "crop": b"jpeg", "run_id": run_id,
+            "colour": "red", "colour_share": 0.5, "vector": vector.tolist(), "crop": photo.crop, "run_id": run_id,
         }
-        for (scope, label, box), vector in zip(found, vectors(photo.content, len(found), dim), strict=True)
+        for (scope, label, box), vector in zip(
+            found, vectors(photo.look or photo.content, len(found), dim), strict=True
+        )
     ]  # fmt: skip
 
 
@@ -105,7 +129,8 @@ def image_row(photo: Photo, run_id: str, recipe: Recipe, now: datetime) -> dict[
     return {
         "image_key": photo.key, "etag": photo.etag, "bytes": 1000,
         "content_hash": photo.content if photo.status != Status.FAILED else None,
-        "product_ids": [photo.product] if photo.product else [], "category": None, "status": photo.status.value,
+        "product_ids": [photo.product] if photo.product else [], "category": photo.category,
+        "status": photo.status.value,
         "reason": photo.reason.value if photo.reason else None, "width": SIDE if known else None,
         "height": SIDE if known else None, "items": 1 + len(photo.labels) if known else 0,
         "recipe": recipe.digest, "run_id": run_id, "first_seen": now, "indexed_at": now,

@@ -29,14 +29,19 @@ def test_iou_is_symmetric_and_within_0_and_1(a: list[Box], b: list[Box]) -> None
     assert np.allclose(np.diag(boxes.iou(boxes.as_array(a), boxes.as_array(a))), 1)
 
 
-@given(many, st.floats(0, 1), st.randoms(use_true_random=False))
-def test_distinct_keeps_the_best_of_each_heap(found: list[Box], max_iou: float, random) -> None:
+@given(many, st.floats(0, 1), st.floats(0, 1), st.randoms(use_true_random=False))
+def test_distinct_keeps_the_best_of_each_heap(
+    found: list[Box], max_iou: float, max_inside: float, random
+) -> None:
     array, scores = boxes.as_array(found), np.array([random.random() for _ in found])
-    kept = boxes.distinct(array, scores, max_iou)
+    labels = [random.choice("ab") for _ in found]
+    kept = boxes.distinct(array, scores, labels, max_iou, max_inside)
     overlap = boxes.iou(array, array)
 
     def clash(i: int, j: int) -> bool:
-        return bool(overlap[i, j] > max_iou)
+        shared = boxes.intersections(array[[i]], array[[j]])[0, 0]
+        part = shared / min(boxes.area(found[i]), boxes.area(found[j]))
+        return bool(overlap[i, j] > max_iou or (labels[i] == labels[j] and part > max_inside))
 
     assert kept == sorted(kept, key=lambda i: -scores[i])
     for n, i in enumerate(kept):
@@ -46,10 +51,11 @@ def test_distinct_keeps_the_best_of_each_heap(found: list[Box], max_iou: float, 
 
 
 def test_distinct_by_hand() -> None:
-    coat, shirt_inside, twin = (0, 0, 20, 10), (0, 0, 10, 10), (0, 0, 20, 11)
-    kept = boxes.distinct(np.array([coat, shirt_inside, twin]), np.array([0.9, 0.8, 0.7]), 0.7)
-    assert kept == [0, 1]
-    assert boxes.distinct(np.zeros((0, 4)), np.zeros(0), 0.7) == []
+    pair, shoe, trousers, twin = (0, 0, 20, 10), (0, 0, 9, 10), (0, 0, 10, 10), (0, 0, 20, 11)
+    array = np.array([pair, shoe, trousers, twin])
+    kept = boxes.distinct(array, np.array([0.9, 0.8, 0.7, 0.6]), ["shoes", "shoes", "pants", "bag"], 0.7, 0.6)
+    assert kept == [0, 2]
+    assert boxes.distinct(np.zeros((0, 4)), np.zeros(0), [], 0.7, 0.6) == []
 
 
 @given(any_boxes, sizes, sizes)

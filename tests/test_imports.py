@@ -14,13 +14,24 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "lib" / "lookdex"
 STAGES = ("catalog", "index", "release", "search")
 # These put stages together; everything else outside the stages is shared and imports none of them.
-COMPOSERS = ("__init__", "cli", "nightly", "spark", "evaluate", "tables_text", "training")
+COMPOSERS = (
+    "__init__",
+    "cli",
+    "nightly",
+    "service",
+    "spark",
+    "evaluate",
+    "report",
+    "tables_text",
+    "training",
+)
 # Heavy dependency → the modules that may import it (a folder's name stands for all in it).
 OWNERS = {
     "torch": ("models", "training"),
     "torchvision": ("models", "training"),
     "timm": ("models", "training"),
     "open_clip": ("models", "training"),
+    "openvino": ("models",),
     "transformers": ("models", "training"),
     "simplejpeg": ("images",),
     "boto3": ("storage",),
@@ -29,7 +40,10 @@ OWNERS = {
     "lance": ("release", "search.catalog", "search.opened", "tables"),
     "pyspark": ("spark",),
     "airflow": (),
-    "fastapi": ("search.service",),
+    "fastapi": ("service",),
+    "starlette": ("service",),
+    "uvicorn": ("service",),
+    "prometheus_client": ("service",),
 }
 # Pillow decodes in images.py only; these draw pictures of their own and open no foreign file.
 DRAWERS = ("images", "sample", "search.sheet", "training", "evaluate.drawn")

@@ -19,7 +19,7 @@ from lookdex.errors import BadQuery, ConfigError, DeviceUnavailable, ModelNotFou
 from lookdex.models import digests
 from lookdex.models.detect import Limits, load_detector, own_label
 from lookdex.models.device import open_device
-from lookdex.models.embed import load_embedder
+from lookdex.models.embed import _unit, load_embedder
 from lookdex.models.fcos import lookdex_fcos
 from lookdex.models.fuse import fuse
 from lookdex.models.pixels import choose_canvas, fit
@@ -554,6 +554,11 @@ def test_golden_vectors_of_the_shipped_embedder(tiny_embedder) -> None:
         np.savez_compressed(path, vectors=vectors.astype(np.float16))
     golden = np.load(path)["vectors"].astype(np.float32)
     assert (vectors * golden).sum(axis=1).min() > 0.999
+
+
+def test_a_picture_that_wakes_no_feature_has_a_vector_too() -> None:
+    vectors = _unit(torch.tensor([[0.0, 0.0, 0.0, 0.0], [3.0, 0.0, 4.0, 0.0]]))
+    np.testing.assert_allclose(vectors, [[0.5] * 4, [0.6, 0, 0.8, 0]], atol=1e-6)
 
 
 def test_the_shipped_weights_stay_small() -> None:

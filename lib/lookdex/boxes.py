@@ -41,17 +41,26 @@ def _areas(boxes: np.ndarray) -> np.ndarray:
     return areas
 
 
-def distinct(boxes: np.ndarray, scores: np.ndarray, max_iou: float) -> list[int]:
+def distinct(
+    boxes: np.ndarray, scores: np.ndarray, labels: Sequence[str], max_iou: float, max_inside: float
+) -> list[int]:
     """One object, one box: indices kept, best score first (equal scores: the first box first).
 
-    Dropped is a box whose IoU with a better one is over `max_iou`, whatever their labels.
+    Dropped is a box whose IoU with a better one is over `max_iou`, whatever their labels; and one of the same label
+    that shares more than `max_inside` of the smaller of the two: one shoe of a pair, a sleeve of a coat.
 
     boxes: (n, 4). scores: (n,).
     """
     corners = np.asarray(boxes, np.float64).reshape(-1, 4)
-    clash = iou(corners, corners) > max_iou
+    areas = _areas(corners)
+    smaller = np.minimum(areas[:, None], areas[None])
+    inside = np.divide(
+        intersections(corners, corners), smaller, out=np.zeros_like(smaller), where=smaller > 0
+    )
+    same = np.array([[a == b for b in labels] for a in labels], bool).reshape(len(areas), len(areas))
+    clash = (iou(corners, corners) > max_iou) | (same & (inside > max_inside))
     kept: list[int] = []
-    gone = np.zeros(len(corners), bool)
+    gone = np.zeros(len(areas), bool)
     for i in np.argsort(-np.asarray(scores), kind="stable").tolist():
         if not gone[i]:
             kept.append(i)

@@ -18,6 +18,8 @@ from lookdex import __version__
 from lookdex.config import Config
 from lookdex.evaluate.commands import evaluate
 from lookdex.options import OutputFile, Verb, settings
+from lookdex.search.command import search
+from lookdex.service.commands import serve, token
 
 if TYPE_CHECKING:
     from lookdex.nightly import Indexed, Planned
@@ -272,47 +274,24 @@ def releases_command(config: Config, as_json: bool) -> None:
         )
 
 
-# ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── for analysts ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@verb("search")
-@click.argument("photo", required=False, type=click.Path(exists=True, dir_okay=False))
-@settings("catalog", "device")
-@click.option("--text", metavar="WORDS", help="Search by words instead of a photo.")
-@click.option("-k", default=5, show_default=True, type=click.IntRange(1, 1000), help="Products per object.")
-@click.option("--where", metavar="SQL", help='Only products for which this holds, e.g. "price < 50".')
-@click.option(
-    "--box", metavar="X0,Y0,X1,Y1", help="Search for what is in this box (pixels of the upright photo)."
-)
-@click.option("--release", metavar="ID", help="Ask this release instead of the live one.")
-@json_option
-@click.option("--png", type=OutputFile(".png", ".jpg", ".webp"), help="Write the answer as a picture.")
-def search_command(
-    config: Config, photo: str | None, text: str | None, k: int, where: str | None, box: str | None,
-    release: str | None, as_json: bool, png: Path | None,
-) -> None:  # fmt: skip
-    """Find the objects in a photo and the most similar products for each."""
-    import lookdex
-    from lookdex.records import Box
+@verb("report")
+@settings("catalog")
+@click.option("--out", required=True, type=OutputFile(".html", ".htm"), help="The page to write.")
+@click.option("--release", metavar="ID", help="Report on this release instead of the live one.")
+def report_command(config: Config, out: Path, release: str | None) -> None:
+    """Write what is in a release, and what is odd in it, as one page that loads nothing from anywhere."""
+    from lookdex.report import make_report
+    from lookdex.report.render import render
 
-    if (photo is None) == (text is None):
-        raise click.UsageError("Give either a photo or --text.")
-    if text is not None and (box or png):
-        raise click.UsageError("--box and --png go with a photo.")
-    catalog = lookdex.open_catalog(config.catalog, release=release, device=config.device)
-    if text is not None:
-        answer = catalog.search_text(text, k=k, where=where)
-    else:
-        try:
-            corners = Box(*map(int, box.split(","))) if box else None
-        except (TypeError, ValueError):
-            raise click.BadParameter("four whole numbers: x0,y0,x1,y1", param_hint="--box") from None
-        answer = catalog.search(photo, k=k, where=where, box=corners)
-    if png:
-        from lookdex.search.sheet import draw_answer
-
-        draw_answer(photo, answer).save(png)
-    click.echo(answer.to_json() if as_json else answer.to_table())
+    report = make_report(config.catalog, release)
+    page = render(report)
+    out.write_text(page, encoding="utf-8")
+    for finding in report.findings:
+        click.echo(f"  {finding.text}")
+    click.echo(f"{out}: release {report.release.release_id}, {len(page.encode()) / 1e6:.1f} MB")
 
 
 @verb("sample")
@@ -336,7 +315,10 @@ def sample_command(out: str, products: int, looks: int, seed: int, workers: int)
     click.echo(f"{products:,} products and {looks:,} looks in {out}")
 
 
+main.add_command(serve)
+main.add_command(token)
 main.add_command(evaluate)
+main.add_command(search)
 
 
 # ── what is printed ──────────────────────────────────────────────────────────────────────────────────────────

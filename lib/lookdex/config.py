@@ -24,9 +24,10 @@ def setting(
     metavar: str | None = None,
     least: float | None = None,
     most: float | None = None,
+    choices: tuple[str, ...] = (),
 ) -> Any:
-    """A setting's default, its words, and the least and the most that a number may be."""
-    words = {"help": help, "metavar": metavar, "least": least, "most": most}
+    """A setting's default, its words, the least and the most that a number may be, and the words that a text may be."""
+    words = {"help": help, "metavar": metavar, "least": least, "most": most, "choices": choices}
     return field(default=default, metadata=words)
 
 
@@ -84,6 +85,43 @@ class Config:
         metavar="URI",
     )
     keep_releases: int = setting(7, "Releases that stay available for rollback.", least=1)
+
+    host: str = setting(
+        "127.0.0.1", "Address that `lookdex serve` listens on; 0.0.0.0 for all of the machine's."
+    )
+    port: int = setting(
+        8000, "Port that `lookdex serve` listens on; 0 takes a free one.", least=0, most=65535
+    )
+    engine: str = setting(
+        "auto",
+        "What runs the models of `lookdex serve` on a CPU: torch, openvino, or auto (OpenVINO where it is installed).",
+        choices=("auto", "torch", "openvino"),
+    )
+    tokens: str = setting(
+        "",
+        "File of hashed tokens, or those lines themselves (see `lookdex token`); empty: everyone may ask.",
+        metavar="FILE",
+    )
+    cors: tuple[str, ...] = setting(
+        (), "Origins whose pages may ask from a browser, such as https://shop.example.", metavar="ORIGIN,…"
+    )
+    upload_bytes: int = setting(20_000_000, "Larger uploads are refused while they arrive.", least=1)
+    upload_pixels: int = setting(
+        50_000_000, "Uploads with more pixels are refused, before they are decoded.", least=1
+    )
+    upload_frames: int = setting(
+        100, "Animations with more frames are refused; the first is searched.", least=1
+    )
+    receive_seconds: float = setting(30.0, "In which an upload must have arrived.", least=0.1)
+    decode_seconds: float = setting(1.0, "Uploads that take longer to decode are refused.", least=0.1)
+    decoders: int = setting(0, "Uploads that are decoded at a time; 0: one for each core.", least=0)
+    places: int = setting(0, "Questions that are worked on at a time; 0: two for each core.", least=0)
+    queue: int = setting(16, "Questions that wait for a place; more are refused with 503.", least=0)
+    deadline_seconds: float = setting(
+        10.0, "In which a question is answered, or refused with 503.", least=0.1
+    )
+    poll_seconds: float = setting(5.0, "Between looks at what is live.", least=0.01)
+    drain_seconds: float = setting(30.0, "In which SIGTERM lets questions end.", least=0)
 
 
 SETTINGS = {f.name: f for f in fields(Config)}

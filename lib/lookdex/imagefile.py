@@ -80,6 +80,21 @@ def essence(data: bytes, header: Header) -> bytes:
     return data  # WebP and GIF decoders here read the first frame only
 
 
+def frames(data: bytes, header: Header) -> int:
+    """How many frames an animation has, by the marks in the file; 1 for a still picture. Decodes nothing."""
+    try:
+        if header.format == "GIF":
+            return max(1, sum(_gif_frames(data)))
+        if header.format == "WEBP":
+            return max(1, sum(kind == b"ANMF" for kind in _webp_chunks(data)))
+        if header.format == "PNG":
+            control = next((start for kind, start, _ in _png_chunks(data) if kind == b"acTL"), None)
+            return 1 if control is None else max(1, struct.unpack_from(">I", data, control + 8)[0])
+    except (struct.error, IndexError):
+        pass  # cut off: what decodes of it is the first frame
+    return 1
+
+
 def orientation_of(exif: bytes) -> int:
     """EXIF orientation 1 … 8 of a TIFF block, with or without the 'Exif' prefix; 1 where it has none or is broken."""
     exif = exif.removeprefix(b"Exif\0\0")
@@ -227,6 +242,14 @@ def _webp_orientation(data: bytes) -> int:
     return 1
 
 
+def _webp_chunks(data: bytes) -> Iterator[bytes]:
+    at = 12
+    while at + 8 <= len(data):
+        kind, length = struct.unpack_from("<4sI", data, at)
+        yield kind
+        at += 8 + length + (length & 1)
+
+
 # ── GIF ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -243,5 +266,21 @@ def _read_gif(data: bytes) -> Header:
             raise Malformed("a GIF without a frame")
         at += 2  # an extension: skip its label and its sub-blocks
         while data[at]:
+            at += 1 + data[at]
+        at += 1
+
+
+def _gif_frames(data: bytes) -> Iterator[int]:
+    """1 for each frame of the file, as far as it goes."""
+    flags = data[10]
+    at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    while at < len(data) and data[at] in (0x21, 0x2C):
+        if data[at] == 0x2C:
+            yield 1
+            own = data[at + 9]
+            at += 11 + (3 << (own & 7) + 1 if own & 0x80 else 0)
+        else:
+            at += 2
+        while at < len(data) and data[at]:
             at += 1 + data[at]
         at += 1

@@ -205,6 +205,12 @@ def shrink(image: np.ndarray, longer_side: int) -> np.ndarray:
     if scale >= 1:
         return image
     size = max(1, round(width * scale)), max(1, round(height * scale))
+    if scale < 0.25:  # halved first, which is fast: 2 ms instead of 5 from 1,000 × 1,333 to 256
+        image = cv2.resize(
+            image[: height // 2 * 2, : width // 2 * 2],
+            (width // 2, height // 2),
+            interpolation=cv2.INTER_AREA,
+        )
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
@@ -212,3 +218,24 @@ def encode_jpeg(image: np.ndarray, longer_side: int, quality: int = 85) -> bytes
     """uint8 (H, W, 3) RGB → JPEG of at most `longer_side` pixels on its longer side (4:2:0)."""
     small = np.ascontiguousarray(shrink(image, longer_side))
     return simplejpeg.encode_jpeg(small, quality=quality, colorspace="RGB", colorsubsampling="420")
+
+
+def glimpse(data: bytes, longer_side: int, max_pixels: int) -> bytes:
+    """A small JPEG of what can be seen of a file that was refused: the upper part of one that was cut off, a huge
+    JPEG decoded at an eighth of its size. For people to look at, never for a model.
+
+    max_pixels: of a file that is decoded whole. Raises BadImage when nothing can be seen.
+    """
+    header = read_header(data)
+    try:
+        if header.plain:
+            whole = imagefile.essence(data, header)
+            part = simplejpeg.decode_jpeg(
+                whole, "RGB", min_height=longer_side, min_width=longer_side, strict=False
+            )
+            return encode_jpeg(np.ascontiguousarray(_turn(part, header.orientation)), longer_side)
+        if header.width * header.height > max_pixels:
+            raise BadImage(Reason.TOO_MANY_PIXELS, f"{header.width} × {header.height} pixels")
+        return encode_jpeg(decode_checked(data, header), longer_side)
+    except (imagefile.Malformed, ValueError) as error:
+        raise BadImage(Reason.CORRUPT, str(error)) from error

@@ -49,7 +49,9 @@ class OutputFile(click.Path):
 
 
 def type_of(entry: Field[Any]) -> Any:
-    """click's type of a setting: numbers within the setting's limits."""
+    """click's type of a setting: numbers within the setting's limits, words among its choices."""
+    if entry.metadata["choices"]:
+        return click.Choice(entry.metadata["choices"])
     least, most = entry.metadata["least"], entry.metadata["most"]
     kinds = {
         "str": str,
@@ -122,3 +124,35 @@ def load_settings(context: click.Context, parameter: click.Parameter, value: str
         context.default_map = {**read_file(value), **(context.default_map or {})}
     except ConfigError as error:
         raise click.UsageError(str(error), context) from error
+
+
+class GroupedOption(click.Option):
+    """An option that --help shows under a heading of its group."""
+
+    def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.group = group
+
+
+def option_of(group: str) -> Callable[..., Callable[..., Any]]:
+    """`click.option` for options of a group."""
+
+    def option(*names: str, **attributes: Any) -> Callable[..., Any]:
+        return click.option(*names, cls=GroupedOption, group=group, **attributes)
+
+    return option
+
+
+class GroupedVerb(Verb):
+    """A command whose help lists its options group by group, those of no group last."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+            if record is not None:
+                groups.setdefault(getattr(param, "group", ""), []).append(record)
+        rest = groups.pop("", [])
+        for title, records in [*groups.items(), ("Options", rest)]:
+            with formatter.section(title):
+                formatter.write_dl(records)

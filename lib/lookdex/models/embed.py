@@ -93,11 +93,14 @@ def open_model(name: str) -> Opened:
 
 
 class OpenClipEmbedder:
-    """An open_clip model with its own preprocessing (size, mean, std, resize mode)."""
+    """An open_clip model with its own preprocessing (size, mean, std, resize mode).
+
+    batch: pictures that its device likes in one call, at most.
+    """
 
     def __init__(self, name: str, device: torch.device, batch: int = 8) -> None:
         opened = open_model(name)
-        self.name, self._device, self._batch = name, device, batch
+        self.name, self._device, self.batch = name, device, batch
         self._schema, self._extra, self._preprocess = opened.schema, opened.extra, opened.preprocess
         self._tokenizer: Callable[[list[str]], Tensor] | None = None
         trunk = getattr(opened.model.visual, "trunk", None)
@@ -106,7 +109,7 @@ class OpenClipEmbedder:
             if device.type == "cpu":
                 # Eight together take 16 ms each, one alone 15 (a ViT-B/32: 98 and 140). Alone, a picture's vector is
                 # the same whatever comes with it, and oneDNN meets one shape a canvas.
-                self._batch = 1
+                self.batch = 1
         self._model = opened.model.eval().to(device=device, memory_format=torch.channels_last)
         self._mean = torch.tensor(self._preprocess.mean, device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(self._preprocess.std, device=device).view(1, 3, 1, 1)
@@ -122,7 +125,7 @@ class OpenClipEmbedder:
             groups.setdefault(self._preprocess.canvas(image), []).append(i)
         vectors = np.empty((len(images), self.dim), np.float32)
         for members in groups.values():
-            for size in few_sizes(len(members), self._batch):
+            for size in few_sizes(len(members), self.batch):
                 some, members = members[:size], members[size:]
                 vectors[some] = self._forward(np.stack([self._preprocess(images[i]) for i in some]))
         return vectors
@@ -178,7 +181,8 @@ def _check_tag(architecture: str, tag: str) -> None:
 
 
 def _unit(vectors: Tensor) -> np.ndarray:
-    return F.normalize(vectors.float(), dim=-1).cpu().numpy()
+    """Of unit length, also where a picture woke no feature (noise can leave a ReLU's outputs all zero)."""
+    return F.normalize(vectors.float() + 1e-9, dim=-1).cpu().numpy()
 
 
 def _first_line(error: BaseException) -> str:

@@ -2,14 +2,82 @@
 
 from __future__ import annotations
 
+import importlib.util
+import logging
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from lookdex.errors import ConfigError
 from lookdex.models.custom import factory_of, is_custom
 from lookdex.records import Recipe
 
 if TYPE_CHECKING:
     from lookdex.models.detect import Detector
     from lookdex.models.embed import Embedder
+
+
+logger = logging.getLogger(__name__)
+
+
+class Engine(StrEnum):
+    """What runs the networks."""
+
+    AUTO = "auto"  # OpenVINO on a CPU where it is installed, else torch
+    TORCH = "torch"
+    OPENVINO = "openvino"
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Loads the models of a recipe for an engine. threads: calls of a model at a time. batch: as of `embedder_of`.
+
+    OpenVINO runs the networks that it can (`models.openvino`); others, and texts, stay with torch.
+    """
+
+    engine: Engine = Engine.TORCH
+    threads: int = 1
+    batch: int = 8
+
+    def detector_of(self, recipe: Recipe, device: str) -> Detector:
+        """Raises ModelNotFound, DeviceUnavailable, ConfigError."""
+        if self._openvino(device) and not is_custom(recipe.detector):
+            from lookdex.models import openvino
+
+            try:
+                found = openvino.load_detector(recipe, self.threads)
+                if found is not None:
+                    return found
+            except openvino.Differs as error:
+                self._stay(error)
+        return detector_of(recipe, device)
+
+    def embedder_of(self, recipe: Recipe, device: str) -> Embedder:
+        """Raises ModelNotFound, DeviceUnavailable, ConfigError."""
+        if self._openvino(device) and not is_custom(recipe.embedder):
+            from lookdex.models import openvino
+
+            try:
+                return openvino.OpenvinoEmbedder(recipe.embedder, self.threads)
+            except openvino.Differs as error:
+                self._stay(error)
+        return embedder_of(recipe, device, self.batch)
+
+    def _openvino(self, device: str) -> bool:
+        installed = importlib.util.find_spec("openvino") is not None
+        if self.engine is Engine.OPENVINO and (device != "cpu" or not installed):
+            raise ConfigError(
+                f"the engine openvino was asked for, with the device {device}: it runs on cpu only"
+                if installed
+                else "the engine openvino was asked for, and is not installed: pip install 'lookdex[openvino]'"
+            )
+        return self.engine is not Engine.TORCH and device == "cpu" and installed
+
+    def _stay(self, error: Exception) -> None:
+        """With torch, unless OpenVINO was asked for by name."""
+        if self.engine is Engine.OPENVINO:
+            raise error
+        logger.warning("%s; torch runs it", error)
 
 
 def detector_of(recipe: Recipe, device: str = "cpu") -> Detector:

@@ -42,7 +42,7 @@ def answer(
     """
     clock = Clock()
     where = opened.compiled(options.where)
-    _check(photos, options)
+    check(photos, options)
     recipe = opened.release.recipe
     size: tuple[int | None, int | None] = (None, None)
     worn: list[Asked] = []
@@ -161,7 +161,8 @@ def _told(
     return found, vectors
 
 
-def _check(photos: Sequence[Photo], options: Options) -> None:
+def check(photos: Sequence[Photo], options: Options) -> None:
+    """Raises BadQuery when the photos and the options do not go together."""
     if len(photos) > MAX_PHOTOS:
         raise BadQuery(f"{len(photos)} photos are given: at most {MAX_PHOTOS} show one item")
     if photos and options.product is not None:

@@ -24,11 +24,16 @@ from lookdex.search import asking
 from lookdex.search.answer import Answer
 from lookdex.search.ask import Crops, Options
 from lookdex.search.encoders import Encoders, Loader, models_key
+from lookdex.search.facets import Facets
+from lookdex.search.frame import to_frame
 from lookdex.search.opened import Opened, open_release
 from lookdex.search.photo import Photo, box_of
+from lookdex.search.vectors import vectors_of
 from lookdex.storage import Store, open_store
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lookdex.models.detect import Detector
     from lookdex.models.embed import Embedder
 
@@ -121,6 +126,11 @@ class Catalog:
         """The columns that a `where` may name."""
         return self._current().opened.filterable
 
+    @property
+    def facets(self) -> Facets:
+        """The categories and the range of prices that a `where` may choose among."""
+        return self._current().opened.facets
+
     def load(self) -> Catalog:
         """Load the models, and what is small of the release's rows, now: no query waits for them, now or after a swap.
 
@@ -134,7 +144,11 @@ class Catalog:
     def refresh(self) -> Release:
         """Look at the promotion log now. Raises what keeps the live release from being opened."""
         with self._looking:
-            self._follow()
+            try:
+                self._follow()
+            except Exception as error:
+                self._remember(error)
+                raise
         return self._now.opened.release
 
     def _current(self) -> _Current:
@@ -143,15 +157,16 @@ class Catalog:
             try:
                 self._follow()
             except Exception as error:  # whatever it is: a bad night never reaches those who ask
-                if self._behind != str(error):
-                    logger.warning(
-                        "still answering from release %s: %s", self._now.opened.release.release_id, error
-                    )
-                self._behind = str(error)
+                self._remember(error)
             finally:
                 self._next_look = time.monotonic() + self._poll_seconds
                 self._looking.release()
         return self._now
+
+    def _remember(self, error: Exception) -> None:
+        if self._behind != str(error):
+            logger.warning("still answering from release %s: %s", self._now.opened.release.release_id, error)
+        self._behind = str(error)
 
     def _follow(self) -> None:
         if not self._following:
@@ -257,9 +272,36 @@ class Catalog:
         """What is worn with a product in its own photos: `Answer.goes_with`, a lane for each thing."""
         return self.similar(product_id, k, where, crops=crops, goes_with=True)
 
+    def vectors(self, *photos: Photo, options: Options | None = None) -> np.ndarray:
+        """What `ask` asks the table with: float32 (lanes, dim) of unit length, for readers that ask it themselves.
+
+        In the order of the answer: its objects, the whole photo, then what goes with a product. The models run again.
+        Raises BadQuery.
+        """
+        now = self._current()
+        return vectors_of(now.opened, now.encoders, photos, options or Options())
+
+    # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────
+
     def crops(self, item_ids: Iterable[str]) -> dict[str, bytes]:
         """The stored crops (JPEG) of those of the items that the release has."""
         return self._current().opened.crops(item_ids)
+
+    def to_pandas(
+        self,
+        where: str | None = None,
+        columns: Sequence[str] | None = None,
+        *,
+        scope: Scope | str | None = Scope.OBJECT,
+        limit: int | None = None,
+    ) -> pd.DataFrame:
+        """Rows of the release as a pandas frame: the objects (scope "image": the whole photos; None: both).
+
+        where: a predicate as in `search`, on any column but vector, crop and palette. columns: those to read; by
+        default all but vector and crop, which take kilobytes a row (np.stack(frame["vector"]) is then the matrix).
+        The frame's `attrs` name the release. Raises BadQuery, and ConfigError where pandas is not installed.
+        """
+        return to_frame(self._current().opened, where, columns, scope=scope, limit=limit)
 
 
 def _unit(vector: np.ndarray | Sequence[float], dim: int) -> np.ndarray:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from lookdex import tables
 from lookdex.errors import BadQuery
 from lookdex.records import Release, Role, Scope
+from lookdex.search.facets import Facets, facets_of
 from lookdex.search.filters import compile_filter
 from lookdex.search.grouping import Hit
 from lookdex.search.rows import CATEGORY, Rows, sold_as
@@ -55,6 +56,12 @@ class Opened:
         sold = [raw for raw, known in self._categories.items() if known == category]
         seen = f"label = {quoted(category)}"
         return f"({seen} OR {CATEGORY} IN ({', '.join(map(quoted, sold))}))" if sold else seen
+
+    @cached_property
+    def facets(self) -> Facets:
+        """What filters can offer of the products that may answer."""
+        wanted = [c for c in ("product_id", CATEGORY, "price") if c in self.items.schema.names]
+        return facets_of(self.items.to_table(columns=wanted, filter=self.rows_of(Scope.OBJECT, Role.MAIN)))
 
     @cached_property
     def _categories(self) -> dict[str, str | None]:

@@ -28,7 +28,7 @@ def as_table(answer: Answer, width: int | None = None) -> str:
         right = name in ("#", "similarity") or name == "price"
         table.add_column(name, justify="right" if right else "left", no_wrap=name in ("#", "similarity"))
     for lane in (*answer.lanes, *answer.goes_with):
-        cells = [Text(_headed(lane)), *map(Text, ("", "no product fits", "", *("" for _ in shown)))]
+        cells = [Text(heading(lane)), *map(Text, ("", "no product fits", "", *("" for _ in shown)))]
         for match in lane.matches:
             values = (_cell(match.columns.get(name)) for name in shown)
             cells[1:] = map(
@@ -43,16 +43,20 @@ def as_table(answer: Answer, width: int | None = None) -> str:
         console.print("No object found: the whole photo answers.")
     console.print(table)
     if answer.look is not None and answer.look.pieces:
-        console.print(_look(answer.look))
-    total = sum(answer.seconds.values())
-    console.print(
-        f"release {answer.release_id} of {answer.released_at:%Y-%m-%d %H:%M} · {total * 1000:.0f} ms"
-    )
+        console.print(look_line(answer.look))
+    console.print(release_line(answer))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
-def _headed(lane: FoundObject) -> str:
+def heading(lane: FoundObject) -> str:
+    """A lane in a few words, and whether anything good was found for it."""
     return f"{describe(lane)}: no good match" if lane.no_good_match else describe(lane)
+
+
+def release_line(answer: Answer) -> str:
+    """What answered, and how fast."""
+    total = sum(answer.seconds.values())
+    return f"release {answer.release_id} of {answer.released_at:%Y-%m-%d %H:%M} · {total * 1000:.0f} ms"
 
 
 def _nearness(match: Match) -> str:
@@ -60,7 +64,8 @@ def _nearness(match: Match) -> str:
     return f"{match.similarity:.3f}{' –' if match.good is False else ''}"
 
 
-def _look(look: Look) -> str:
+def look_line(look: Look) -> str:
+    """The set of products in a line."""
     names = ", ".join(piece.product_id for piece in look.pieces)
     total = "" if look.total is None else f", {look.total:,.2f} in all"
     without = f" ({look.unpriced} without a price)" if look.total is not None and look.unpriced else ""

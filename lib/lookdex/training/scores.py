@@ -11,7 +11,7 @@ import torch
 
 from lookdex.boxes import as_array, distinct
 from lookdex.evaluate.detection import DetectionScore
-from lookdex.models.detect import Limits, TorchvisionDetector
+from lookdex.models.detect import MAX_INSIDE, Limits, TorchvisionDetector
 from lookdex.records import Detection
 from lookdex.training.measure import in_batches, score_scenes
 from lookdex.training.records import Scene
@@ -50,7 +50,13 @@ def detect_scenes(folder: Path, scenes: Sequence[Scene], device: torch.device) -
 def kept(objects: Sequence[Detection], min_score: float) -> list[Detection]:
     """What a caller gets of all boxes at an operating point: one object, one box."""
     strong = [o for o in objects if o.score >= min_score]
-    order = distinct(as_array([o.box for o in strong]), np.array([o.score for o in strong]), NMS_IOU)
+    order = distinct(
+        as_array([o.box for o in strong]),
+        np.array([o.score for o in strong]),
+        [o.label for o in strong],
+        NMS_IOU,
+        MAX_INSIDE,
+    )
     return [strong[i] for i in order[:MAX_OBJECTS]]
 
 

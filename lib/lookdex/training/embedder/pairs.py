@@ -28,9 +28,9 @@ _WORDS = {"Longsleeve": "long sleeve top", "Undershirt": "tank top", "Outwear": 
 class Mix:
     """How many pairs of each source are in a batch."""
 
-    rendered: int = 12
-    garments: int = 7
-    street: int = 3
+    rendered: int = 10
+    garments: int = 8
+    street: int = 4
     categories: int = 1  # rendered pairs come from so many categories: their neighbours are their negatives
 
 

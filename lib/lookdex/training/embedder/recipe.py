@@ -35,7 +35,7 @@ SIZE, DIM, MARGIN, CONTEXT = 224, 256, 0.05, 20
 CANVASES = ((224, 224), (256, 192), (192, 256), (320, 160), (160, 320), (384, 128), (128, 384))
 # The sides of pictures while training, as a share, until that part of the training is over: smaller ones are quicker,
 # and a little larger afterwards does no harm (Touvron et al., Fixing the train-test resolution discrepancy, 2019).
-SCALES = ((0.6, 160 / 224), (1.0, 192 / 224))
+SCALES = ((0.5, 176 / 224), (1.0, 200 / 224))
 FROZEN = 2  # stages
 REFRESH_EVERY = 60  # seconds
 WEIGHTS = "open_clip_model.safetensors"

@@ -43,16 +43,18 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     "--look-seconds", default=420.0, show_default=True, help="At crops, on each core, for the last part."
 )
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint.")
+@click.option("--device", default="cpu", show_default=True, help="Of the training: cpu, cuda or cuda:N.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--only", type=click.Choice(STAGES), help="One stage; those before it have run.")
 def main(
     data: Path, work: Path, out: Path, start: Path | None, keep: float, minutes: float, rate: float, products: int,
-    looks: int, held_products: int, held_looks: int, look_seconds: float, resume: bool, seed: int, only: str | None,
+    looks: int, held_products: int, held_looks: int, look_seconds: float, resume: bool, device: str, seed: int,
+    only: str | None,
 ) -> None:  # fmt: skip
     """Train lookdex-tiny's embedder on clothing/, ccp/ and rendered photos."""
     settings = Settings(
         out, work / "embedder", data, work / "rendered", SEED, work / "held", start, keep,
-        Options(minutes=minutes, rate=rate, resume=resume, seed=seed),
+        Options(minutes=minutes, rate=rate, device=device, resume=resume, seed=seed),
     )  # fmt: skip
     cores = os.cpu_count() or 1
     with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:

@@ -1,0 +1,349 @@
+"""`make bench-serve`: the service on a release of 200,000 items, beside a bare loop over the same two models.
+
+    PYTHONPATH=lib python infra/bench_serve.py [--items 200000] [--seconds 8] [--rounds 4] [--engine auto]
+    PYTHONPATH=lib python infra/bench_serve.py --memory 5000          # resident memory over requests of mixed sizes
+
+The release has synthetic vectors, the models are the shipped ones. Questions are rendered looks as JPEGs of
+1,000 × 1,333 pixels in which the detector finds three objects, asked with the default options. The bare loop decodes
+nothing and answers nothing: it calls the detector with the photo's pixels and the embedder with its three objects and
+the whole photo. Loop and service take turns, so that what else happens on the machine meets both; figures are medians
+of the rounds' ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import cv2
+import numpy as np
+import psutil
+from synthetic import publish
+
+from lookdex.config import Config
+from lookdex.images import crop, encode_jpeg
+from lookdex.models.loading import Engine, Loader
+from lookdex.nightly import recipe_of
+from lookdex.records import Recipe
+from lookdex.sample.photos import render_look
+from lookdex.sample.products import make_product
+
+WIDTH, HEIGHT, OBJECTS = 1000, 1333, 3
+CORES = len(os.sched_getaffinity(0))
+
+
+# ── questions ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question: its pixels and what the models see of it, and its request's body."""
+
+    pixels: np.ndarray
+    parts: list[np.ndarray]
+    body: bytes
+
+
+BOUNDARY = "bench-serve"
+TYPE = f"multipart/form-data; boundary={BOUNDARY}"
+
+
+def question(pixels: np.ndarray, parts: list[np.ndarray]) -> Asked:
+    head = (
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="photo"; filename="look.jpg"\r\n'
+        "Content-Type: image/jpeg\r\n\r\n"
+    )
+    jpeg = encode_jpeg(pixels, max(pixels.shape), quality=90)
+    return Asked(pixels, parts, head.encode() + jpeg + f"\r\n--{BOUNDARY}--\r\n".encode())
+
+
+def questions(count: int, recipe: Recipe, loader: Loader) -> list[Asked]:
+    """Photos of people who wear three things, in which the detector finds three."""
+    detector, found, number = loader.detector_of(recipe, "cpu"), [], 0
+    while len(found) < count:
+        number += 1
+        outfit = [make_product(number, n, name) for n, name in enumerate(("top", "pants", "shoes"))]
+        pixels = np.asarray(render_look(outfit, number, (WIDTH, HEIGHT)).image).astype(np.int16)
+        noise = np.random.default_rng(number).normal(0, 4, pixels.shape)  # a camera's; 250 kB as JPEG
+        photo = np.clip(pixels + noise, 0, 255).astype(np.uint8)
+        objects = detector.detect([photo])[0]
+        if len(objects) == OBJECTS:
+            found.append(question(photo, [*(crop(photo, o.box, recipe.crop_margin) for o in objects), photo]))
+    return found
+
+
+# ── the bare loop, and the service ───────────────────────────────────────────────────────────────────────────
+
+
+class Bare:
+    """The two models alone, from as many threads as asked."""
+
+    def __init__(self, recipe: Recipe, loader: Loader, asked: Sequence[Asked]):
+        self._detector, self._embedder, self._asked = (
+            loader.detector_of(recipe, "cpu"),
+            loader.embedder_of(recipe, "cpu"),
+            asked,
+        )
+
+    def once(self, number: int) -> None:
+        asked = self._asked[number % len(self._asked)]
+        self._detector.detect([asked.pixels])
+        self._embedder.embed_images(asked.parts)
+
+
+@dataclass
+class Load:
+    """What clients saw. seconds: of each 200. wall: seconds in all."""
+
+    seconds: list[float] = field(default_factory=list)
+    statuses: dict[int, int] = field(default_factory=dict)
+    late: list[float] = field(default_factory=list)  # of each 503: seconds until it came
+    wall: float = 0.0
+
+    @property
+    def p50(self) -> float:
+        return statistics.median(self.seconds)
+
+    @property
+    def rate(self) -> float:
+        return len(self.seconds) / self.wall
+
+    def count(self, status: int, seconds: float) -> None:
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        (self.seconds if status == 200 else self.late).append(seconds)
+
+
+def closed(threads: int, seconds: float, once: Callable[[int], int]) -> Load:
+    """Each of the threads calls `once` again and again."""
+    load, numbers, lock = Load(), iter(range(1 << 30)), threading.Lock()
+    end = time.perf_counter() + seconds
+
+    def work() -> None:
+        while time.perf_counter() < end:
+            with lock:
+                number = next(numbers)
+            start = time.perf_counter()
+            status = once(number)
+            with lock:
+                load.count(status, time.perf_counter() - start)
+
+    run(load, [threading.Thread(target=work) for _ in range(threads)])
+    return load
+
+
+def open_loop(rate: float, seconds: float, once: Callable[[int], int]) -> Load:
+    """`rate` calls a second, evenly, whatever becomes of those before."""
+    load, lock = Load(), threading.Lock()
+    begin = time.perf_counter()
+
+    def work(number: int) -> None:
+        time.sleep(max(0.0, begin + number / rate - time.perf_counter()))
+        start = time.perf_counter()
+        status = once(number)
+        with lock:
+            load.count(status, time.perf_counter() - start)
+
+    run(load, [threading.Thread(target=work, args=(number,)) for number in range(int(rate * seconds))])
+    return load
+
+
+def run(load: Load, threads: list[threading.Thread]) -> None:
+    start = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    load.wall = time.perf_counter() - start
+
+
+class Client:
+    """Asks the service; each thread has a connection of its own."""
+
+    def __init__(self, port: int, bodies: Sequence[bytes]):
+        self._port, self._bodies, self._own = port, bodies, threading.local()
+
+    def once(self, number: int) -> int:
+        connection = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = self._own.connection = http.client.HTTPConnection(
+                "127.0.0.1", self._port, timeout=60
+            )
+        connection.request(
+            "POST", "/v1/search", self._bodies[number % len(self._bodies)], {"Content-Type": TYPE}
+        )
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+
+
+@contextmanager
+def service(catalog: Path, engine: str, *more: str) -> Iterator[tuple[int, psutil.Process]]:
+    """`lookdex serve` in a process of its own; its port."""
+    command = [sys.executable, "-m", "lookdex.cli", "serve", "--catalog", str(catalog), "--port", "0",
+               "--engine", engine, *more]  # fmt: skip
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, stderr=log, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+        try:
+            port = 0
+            while not port:
+                if process.poll() is not None:
+                    log.seek(0)
+                    raise SystemExit(log.read().decode())
+                time.sleep(0.2)
+                log.seek(0)
+                for line in log.read().splitlines():
+                    told = json.loads(line) if line.startswith(b"{") else {"event": ""}
+                    port = int(told["url"].rpartition(":")[2]) if told["event"] == "serving" else port
+            probe = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+            probe.request("GET", "/readyz")
+            probe.getresponse().read()
+            yield port, psutil.Process(process.pid)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def resident(process: psutil.Process) -> float:
+    """MiB, its children's too."""
+    return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)]) / 2**20
+
+
+# ── what is measured ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def speed(port: int, bare: Bare, asked: Sequence[Asked], options: argparse.Namespace) -> None:
+    client = Client(port, [a.body for a in asked])
+
+    def alone(number: int) -> int:
+        bare.once(number)
+        return 200
+
+    for once in (client.once, alone):
+        closed(2, 2, once)
+    cost, steps, throughput, strained, quiet, shed = [], [], [], [], [], []
+    for turn in range(options.rounds):
+        loop = closed(1, options.seconds, alone)
+        before = stages(port)
+        one = closed(1, options.seconds, client.once)
+        beside = spent(before, stages(port))
+        loops = closed(CORES, options.seconds, alone)
+        eight = closed(8, options.seconds, client.once)
+        over = open_loop(2 * eight.rate, options.seconds, client.once)
+        time.sleep(3)  # the queue opens again
+        models = beside["detect"] + beside["embed"]
+        cost.append(one.p50 / loop.p50 - 1)
+        steps.append((one.p50 - models) / models)
+        throughput.append(eight.rate / loops.rate)
+        strained.append(over.p50 / one.p50)
+        quiet.append(one.p50)
+        shed.append(over.statuses.get(503, 0) / sum(over.statuses.values()))
+        print(
+            f"round {turn + 1}: loop {1000 * loop.p50:.0f} ms, one client {1000 * one.p50:.0f} ms "
+            f"({', '.join(f'{name} {1000 * value:.1f}' for name, value in beside.items())}); "
+            f"{CORES} loops {loops.rate:.1f}/s, 8 clients {eight.rate:.1f}/s {eight.statuses}; "
+            f"at {2 * eight.rate:.0f}/s: p50 {1000 * over.p50:.0f} ms, {over.statuses}, "
+            f"503 after {1000 * statistics.median(over.late or [0]):.0f} ms; load {os.getloadavg()[0]:.1f}",
+            flush=True,
+        )
+    print(f"one client: beside the models' forwards, of them  {median(cost):+.0%} (against the loop's time)")
+    print(f"one client: the same, by the service's own clock  {median(steps):+.0%}")
+    print(f"8 clients: throughput, of {CORES} bare loops'             {median(throughput):.2f}")
+    print(
+        f"twice that load: p50 of the accepted, of unloaded  {median(strained):.1f}; 503: {median(shed):.0%}"
+    )
+
+
+def median(values: Sequence[float]) -> float:
+    return statistics.median(values)
+
+
+def stages(port: int) -> dict[str, tuple[float, float]]:
+    """Sum and count of each stage's seconds until now."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", "/metrics")
+    found: dict[str, list[float]] = {}
+    for line in connection.getresponse().read().decode().splitlines():
+        for n, what in enumerate(("sum", "count")):
+            if line.startswith(f"lookdex_stage_seconds_{what}{{"):
+                found.setdefault(line.split('"')[1], [0.0, 0.0])[n] = float(line.split()[-1])
+    connection.close()
+    return {name: (total, count) for name, (total, count) in found.items()}
+
+
+def spent(before: dict[str, tuple[float, float]], after: dict[str, tuple[float, float]]) -> dict[str, float]:
+    """Mean seconds of each stage between two looks."""
+    means = {}
+    for name, (total, count) in after.items():
+        base = before.get(name, (0.0, 0.0))
+        if count > base[1]:
+            means[name] = (total - base[0]) / (count - base[1])
+    return means
+
+
+def memory(port: int, process: psutil.Process, asked: Sequence[Asked], requests: int) -> None:
+    """Resident memory while photos of many sizes are asked by four clients."""
+    rng = np.random.default_rng(0)
+    bodies = []
+    for number in range(200):
+        longest = int(np.exp(rng.uniform(np.log(64), np.log(3000))))
+        width, height = (longest, max(20, int(longest * rng.uniform(0.4, 1))))[:: rng.choice((1, -1))]
+        pixels = cv2.resize(asked[number % len(asked)].pixels, (width, height), interpolation=cv2.INTER_AREA)
+        bodies.append(question(pixels, []).body)
+    client, done = Client(port, bodies), 0
+    print(f"{0:>6} requests  {resident(process):6.0f} MiB (started)", flush=True)
+    while done < requests:
+        end = min(done + 500, requests)
+        with ThreadPoolExecutor(4) as clients:
+            assert set(clients.map(client.once, range(done, end))) == {200}
+        done = end
+        print(f"{done:>6} requests  {resident(process):6.0f} MiB", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--items", type=int, default=200_000)
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each part of a round")
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--engine", default="auto", choices=[*Engine])
+    parser.add_argument(
+        "--memory", type=int, default=0, metavar="REQUESTS", help="watch resident memory instead"
+    )
+    parser.add_argument("--catalog", type=Path, help="keep the release here, and use it again")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="lookdex-bench-") as folder:
+        catalog = options.catalog or Path(folder)
+        recipe, loader = recipe_of(Config()), Loader(engine=Engine(options.engine), threads=CORES)
+        if not (catalog / "live").exists():
+            publish(catalog, recipe, options.items, Loader().embedder_of(recipe, "cpu").dim)
+        asked = questions(12, recipe, loader)
+        size = statistics.mean(len(a.body) for a in asked)
+        print(
+            f"{options.items:,} items, {len(asked)} photos of {size / 1000:.0f} kB, {CORES} cores", flush=True
+        )
+        bare = None if options.memory else Bare(recipe, loader, asked)
+        with service(catalog, options.engine) as (port, process):
+            if bare is None:
+                memory(port, process, asked, options.memory)
+            else:
+                speed(port, bare, asked, options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""The same networks run by OpenVINO on a CPU: the vectors and boxes of torch, in less time.
+
+What is compiled is the torch module as it was loaded, fused and checked; the steps around it (canvas, boxes, labels)
+stay the ones that indexed the catalogue. In float32: bfloat16, which OpenVINO would choose by itself where the CPU has
+it, moved vectors by as much as 0.0004 of cosine. Needs the extra `openvino`.
+
+Measured with lookdex-tiny on two cores: PLACEHOLDER
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models.detection import FCOS
+from torchvision.models.detection.image_list import ImageList
+
+from lookdex.errors import ConfigError
+from lookdex.models.detect import Detector, Limits, TorchvisionDetector
+from lookdex.models.embed import OpenClipEmbedder
+from lookdex.models.pixels import Canvas
+from lookdex.records import Recipe
+
+SAME_VECTOR = 0.9999  # cosine of the two engines' vectors, below which OpenVINO's are not used
+SAME_BOXES = 0.01  # most that a detector's raw outputs may differ
+
+
+class Differs(ConfigError):
+    """OpenVINO answers something else than torch."""
+
+
+def load_detector(recipe: Recipe, threads: int) -> Detector | None:
+    """The recipe's detector; None where its network is of a kind that is not compiled here. Raises Differs."""
+    if recipe.detector.startswith("transformers:"):
+        return None
+    limits = Limits(recipe.min_score, recipe.nms_iou, recipe.max_objects)
+    found = OpenvinoDetector.load(recipe.detector, torch.device("cpu"), limits)
+    return found.start(threads) if isinstance(found, OpenvinoDetector) and found.compilable else None
+
+
+class Network:
+    """A torch module of pictures, compiled for each canvas. Safe among threads; as many run at a time as `threads`.
+
+    module: float32 (1, 3, h, w), normalised → a tensor or a tuple of them. mean, std: of pixels in 0 … 1.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        canvases: Sequence[Canvas],
+        mean: Sequence[float],
+        std: Sequence[float],
+        threads: int,
+    ):
+        import openvino as ov
+
+        self._free: dict[Canvas, list[ov.InferRequest]] = {}
+        self._compiled: dict[Canvas, ov.CompiledModel] = {}
+        self._lock = threading.Lock()
+        core = ov.Core()
+        with torch.no_grad(), warnings.catch_warnings():  # not inference_mode: its tensors cannot be traced
+            warnings.simplefilter("ignore")
+            traced = ov.convert_model(module, example_input=torch.zeros(1, 3, *canvases[0]))
+        for height, width in canvases:
+            model = traced.clone()
+            model.reshape([1, 3, height, width])
+            steps = ov.preprocess.PrePostProcessor(model)
+            steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+            steps.input().model().set_layout(ov.Layout("NCHW"))
+            steps.input().preprocess().convert_element_type(ov.Type.f32).mean([255 * m for m in mean]).scale(
+                [255 * s for s in std]
+            )
+            self._compiled[height, width] = core.compile_model(
+                steps.build(),
+                "CPU",
+                {
+                    "INFERENCE_PRECISION_HINT": "f32",
+                    "NUM_STREAMS": threads,
+                    "INFERENCE_NUM_THREADS": threads,
+                    "ENABLE_CPU_PINNING": False,  # other processes use the cores too
+                },
+            )
+            self._free[height, width] = []
+
+    def __call__(self, picture: np.ndarray) -> list[np.ndarray]:
+        """picture: uint8 (h, w, 3) on one of the canvases → each output, with its first dimension of 1."""
+        canvas = picture.shape[0], picture.shape[1]
+        with self._lock:
+            free = self._free[canvas]
+            request = free.pop() if free else self._compiled[canvas].create_infer_request()
+        try:
+            found = request.infer([picture[None]], share_inputs=True)
+            return [np.array(found[n]) for n in range(len(found))]
+        finally:
+            with self._lock:
+                free.append(request)
+
+
+class _Vectors(nn.Module):
+    def __init__(self, encode: Callable[[Tensor], Tensor], visual: nn.Module) -> None:
+        super().__init__()
+        self._encode, self._visual = encode, visual
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return F.normalize(self._encode(pixels).float(), dim=-1)
+
+
+class OpenvinoEmbedder(OpenClipEmbedder):
+    """Pictures through OpenVINO, one at a time; texts, and all that comes before and after, as in its base."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        super().__init__(name, torch.device("cpu"), batch=1)
+        settings = self._preprocess
+        module = _Vectors(self._model.encode_image, self._model.visual)
+        self._network = Network(module, settings.canvases, settings.mean, settings.std, threads)
+        for canvas in settings.canvases:
+            picture = _sample(canvas)[None]
+            cosine = float((super()._forward(picture) * self._forward(picture)).sum())
+            if cosine < SAME_VECTOR:
+                raise Differs(
+                    f"OpenVINO's vectors of {name} differ from torch's (cosine {cosine:.5f} on a canvas of "
+                    f"{canvas[0]} × {canvas[1]}): set engine to torch"
+                )
+
+    def _forward(self, pixels: np.ndarray) -> np.ndarray:
+        return np.concatenate([self._network(picture)[0] for picture in pixels])
+
+
+class _Raw(nn.Module):
+    """An FCOS up to what its boxes are made of."""
+
+    def __init__(self, model: FCOS) -> None:
+        super().__init__()
+        self.backbone, self.head = model.backbone, model.head
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        found = self.head(list(self.backbone(pixels).values()))
+        return found["cls_logits"], found["bbox_regression"], found["bbox_ctrness"]
+
+
+class OpenvinoDetector(TorchvisionDetector):
+    """An FCOS whose network is run by OpenVINO, one photo at a time; boxes are made of it as torchvision does."""
+
+    @property
+    def compilable(self) -> bool:
+        """Its network is of a kind that is compiled here."""
+        return isinstance(self._model, FCOS)
+
+    def start(self, threads: int) -> OpenvinoDetector:
+        """Compile it. Raises Differs."""
+        model = self._model
+        assert isinstance(model, FCOS)
+        raw = _Raw(model)
+        mean, std = model.transform.image_mean, model.transform.image_std
+        self._network = Network(raw, self._canvases, mean, std, threads)
+        self._levels: dict[Canvas, tuple[list[Tensor], list[int]]] = {}
+        for canvas in self._canvases:
+            picture = _sample(canvas)
+            pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
+            scaled = (pixels - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+            with torch.inference_mode():
+                wanted = raw(scaled.contiguous(memory_format=torch.channels_last))
+                features = list(model.backbone(scaled).values())
+                anchors = model.anchor_generator(ImageList(scaled, [canvas]), features)[0]
+            counts = [f.shape[2] * f.shape[3] for f in features]
+            self._levels[canvas] = list(anchors.split(counts)), counts
+            apart = max(
+                float((torch.from_numpy(got) - want).abs().max())
+                for got, want in zip(self._network(picture), wanted, strict=True)
+            )
+            if apart > SAME_BOXES:
+                raise Differs(
+                    f"OpenVINO's raw boxes of {self.name} differ from torch's by {apart:.3f}: set engine to torch"
+                )
+        return self
+
+    def _forward(self, drawn: list[np.ndarray]) -> list[dict[str, Tensor]]:
+        return [self._boxes(picture) for picture in drawn]
+
+    def _boxes(self, picture: np.ndarray) -> dict[str, Tensor]:
+        canvas = picture.shape[0], picture.shape[1]
+        anchors, counts = self._levels[canvas]
+        names = ("cls_logits", "bbox_regression", "bbox_ctrness")
+        outputs = {
+            name: list(torch.from_numpy(value).split(counts, dim=1))
+            for name, value in zip(names, self._network(picture), strict=True)
+        }
+        with torch.inference_mode():
+            return self._model.postprocess_detections(outputs, [anchors], [canvas])[0]
+
+
+def _sample(canvas: Canvas) -> np.ndarray:
+    """uint8 (h, w, 3): a picture with smooth and with rough parts, the same each time."""
+    rng = np.random.default_rng(0)
+    height, width = canvas
+    slope = np.linspace(0, 200, height)[:, None, None] * np.linspace(0.2, 1, width)[None, :, None]
+    return np.clip(slope + rng.integers(0, 56, (height, width, 3)), 0, 255).astype(np.uint8)

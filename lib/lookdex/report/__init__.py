@@ -1,0 +1,45 @@
+"""A release as one page for people who look after a catalogue: what is in it, what is missing, what is odd.
+
+Reads what the stages published (both tables at the release's versions, the promotion log) and files of the source
+that were rejected. No model runs, so it works where none is installed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from lookdex.report.records import Limits, Report
+
+
+def make_report(uri: str, release_id: str | None = None, limits: Limits | None = None) -> Report:
+    """Look through the live release of the catalogue at `uri`, or the one of that id.
+
+    Memory stays bounded: queries stream over few columns, and where each is to be compared with each, a sample is.
+    Raises ReleaseNotFound.
+    """
+    from lookdex.report import alike, counts, neighbours, rejects
+    from lookdex.report.findings import findings
+    from lookdex.report.published import open_published
+
+    limits = limits or Limits()
+    with open_published(uri, release_id, limits) as published:
+        refused, unread = rejects.rejects(published)
+        report = Report(
+            catalog=published.store.uri,
+            release=published.release,
+            made_at=datetime.now(UTC),
+            is_live=published.is_live,
+            totals=counts.totals(published),
+            categories=counts.categories(published),
+            rejects=refused,
+            source_unread=unread,
+            confidence=counts.confidence(published),
+            duplicates=alike.duplicates(published),
+            nearest=neighbours.neighbours(published),
+            growth=counts.growth(published.store, limits.releases),
+        )
+    return replace(report, findings=findings(report))
+
+
+__all__ = ["Limits", "Report", "make_report"]

@@ -1,0 +1,158 @@
+"""Near-duplicates: photos that are one file, or one picture saved anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lookdex.records import Scope
+from lookdex.report import vectors
+from lookdex.report.groups import connected
+from lookdex.report.pictures import Shown, pixels_of, show
+from lookdex.report.published import Published
+from lookdex.report.records import Cluster, Duplicates, Picture
+from lookdex.samepicture import same_picture
+
+LEAST_COSINE = 0.94  # of two vectors whose photos may be one picture (saved or cut anew: 0.95 and more)
+PER_PHOTO = 6
+_CROPS_AT_ONCE = 200
+PHOTOS = f"scope = '{Scope.IMAGE}'"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Items of two photos, and the cosine of their vectors."""
+
+    a: str
+    b: str
+    cosine: float
+
+
+def duplicates(published: Published) -> Duplicates:
+    """One file several times is found in the whole catalogue; pictures saved anew among `limits.compared` photos,
+    or between a sample and all."""
+    limits = published.limits
+    same_files = published.ask("same_file", limits.strip)
+    pairs, compared = close_pairs(published)
+    candidates = pairs[: limits.candidates]
+    groups = connected((pair.a, pair.b) for pair in confirmed(published, candidates))
+    named = {item for group in groups for item in group}
+    rows = published.items(named, ["image_key", "product_id", "content_hash"])
+    known = {row["content_hash"]: row for row in same_files}
+    merged = [_Group.of(group, rows, known) for group in groups]
+    seen = {digest for group in merged for digest in group.digests}
+    merged += [_Group.of_file(row) for row in same_files if row["content_hash"] not in seen]
+    merged.sort(key=lambda group: (-group.products, -group.photos, group.examples))
+    shown = show(published, (item for group in merged[: limits.clusters] for item in group.examples))
+    return Duplicates(
+        clusters=tuple(group.cluster(shown, limits.strip) for group in merged[: limits.clusters]),
+        found=len(merged),
+        photos=sum(group.photos for group in merged),
+        across=sum(group.products > 1 for group in merged),
+        compared=compared,
+        of=int(published.opened.items.count_rows(PHOTOS)),
+        cut=len(pairs) > limits.candidates,
+    )
+
+
+def close_pairs(published: Published) -> tuple[list[Pair], int]:
+    """Pairs of photos with like vectors and different files, most alike first; and how many photos were asked for."""
+    table, limits = published.opened.items, published.limits
+    photos = table.count_rows(PHOTOS)
+    where = PHOTOS
+    if photos > limits.compared:
+        where = f"{PHOTOS} AND {sampled('item_id', limits.sampled / photos)}"
+    found = list(vectors.batches(table, where))
+    if not found:
+        return [], 0
+    ids = np.concatenate([rows for rows, _ in found])
+    queries = np.concatenate([part for _, part in found])
+    near = vectors.nearest(vectors.batches(table, PHOTOS), queries, PER_PHOTO + 1)
+    best: dict[tuple[int, int], float] = {}
+    for own, rows, cosines in zip(ids.tolist(), near.rows.tolist(), near.cosines.tolist(), strict=True):
+        for row, cosine in zip(rows, cosines, strict=True):
+            if row != own and cosine >= LEAST_COSINE:
+                best[min(own, row), max(own, row)] = cosine
+    names = published.named({row for pair in best for row in pair}, ["item_id", "content_hash"])
+    pairs = [
+        Pair(names[a]["item_id"], names[b]["item_id"], cosine)
+        for (a, b), cosine in best.items()
+        if names[a]["content_hash"] != names[b]["content_hash"]
+    ]
+    return sorted(pairs, key=lambda pair: (-pair.cosine, pair.a, pair.b)), len(queries)
+
+
+def sampled(column: str, share: float) -> str:
+    """SQL: about this share of the rows, by an id that is a hash in hex digits."""
+    return f"{column} < '{min(int(share * 16**8), 16**8 - 1):08x}'"
+
+
+def confirmed(published: Published, pairs: list[Pair]) -> list[Pair]:
+    """Those whose pixels show one picture; the crops of few pairs are held at once."""
+    same: list[Pair] = []
+    for start in range(0, len(pairs), _CROPS_AT_ONCE):
+        some = pairs[start : start + _CROPS_AT_ONCE]
+        crops = published.items((item for pair in some for item in (pair.a, pair.b)), ["crop"])
+        pixels = {item: pixels_of(row["crop"]) for item, row in crops.items()}
+        for pair in some:
+            a, b = pixels.get(pair.a), pixels.get(pair.b)
+            if a is not None and b is not None and same_picture(a, b):
+                same.append(pair)
+    return same
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A cluster before its pictures are read."""
+
+    examples: tuple[str, ...]  # item ids
+    photos: int
+    products: int
+    digests: frozenset[str]  # of the files in it
+
+    @classmethod
+    def of(
+        cls,
+        items: Iterable[str],
+        rows: Mapping[str, Mapping[str, Any]],
+        same_files: Mapping[str, Mapping[str, Any]],
+    ) -> _Group:
+        """Photos that show one picture, and the copies of each one's file."""
+        mine = [rows[item] for item in items]
+        digests = {row["content_hash"] for row in mine}
+        copies = [same_files[digest] for digest in sorted(digests) if digest in same_files]
+        examples = {row["item_id"]: row["product_id"] for row in mine}
+        photos = len(mine)
+        for copy in copies:
+            new = {found["item_id"]: found["product_id"] for found in copy["examples"]}
+            photos += copy["photos"] - sum(row["content_hash"] == copy["content_hash"] for row in mine)
+            examples |= new
+        # Exact as long as the copies of a file are few enough to be named.
+        products = len({product for product in examples.values() if product is not None})
+        return cls(
+            tuple(examples),
+            photos,
+            max([products, *(copy["products"] for copy in copies)]),
+            frozenset(digests),
+        )
+
+    @classmethod
+    def of_file(cls, row: Mapping[str, Any]) -> _Group:
+        examples = tuple(found["item_id"] for found in row["examples"])
+        return cls(examples, row["photos"], row["products"], frozenset((row["content_hash"],)))
+
+    def cluster(self, shown: Shown, most: int) -> Cluster:
+        return Cluster(
+            self.photos, self.products, len(self.digests) == 1, _captioned(shown, self.examples[:most])
+        )
+
+
+def _captioned(shown: Shown, items: Iterable[str]) -> tuple[Picture, ...]:
+    return tuple(
+        shown.picture(item, str(shown.rows[item]["product_id"] or shown.rows[item]["image_key"]))
+        for item in items
+        if item in shown.rows
+    )

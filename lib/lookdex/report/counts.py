@@ -1,0 +1,113 @@
+"""What is in the catalogue: totals, categories with their colours, detections by confidence, growth."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from lookdex import live
+from lookdex.records import LiveEntry, Release
+from lookdex.report.pictures import show
+from lookdex.report.published import Published
+from lookdex.report.records import Bar, Category, Confidence, Growth, Share, Step, Totals
+from lookdex.storage import Store
+
+# Of each of the 14 names, as a screen shows it.
+FILLS = {
+    "black": "#1d1d20", "grey": "#8d9096", "white": "#f6f5f1", "beige": "#dccaae", "brown": "#7f5535",
+    "red": "#c22f3a", "orange": "#e2793a", "yellow": "#ecc945", "green": "#4b8a55", "teal": "#2f8f90",
+    "blue": "#4a7fc1", "navy": "#22305a", "purple": "#8055a6", "pink": "#e39db2",
+}  # fmt: skip
+BINS = 20
+
+
+def totals(published: Published) -> Totals:
+    (row,) = published.ask("totals")
+    return Totals(
+        photos=dict(published.release.images),
+        objects=row["objects"],
+        products=row["products"],
+        seen_products=row["seen_products"],
+        loose_photos=row["loose_photos"],
+        photos_per_product=_counted(published, "photos_per_product", "photos", "products"),
+        objects_per_photo=_counted(published, "objects_per_photo", "objects", "photos"),
+    )
+
+
+def _counted(published: Published, query: str, of: str, what: str) -> tuple[Bar, ...]:
+    found = {row[of]: row[what] for row in published.ask(query)}
+    steps = range(min(found, default=0), max(found, default=-1) + 1)
+    return tuple(Bar(f"{n} or more" if n == 6 else str(n), found.get(n, 0)) for n in steps)
+
+
+def categories(published: Published) -> tuple[Category, ...]:
+    """By products, most first."""
+    rows = published.ask("labels", published.limits.strip)
+    colours: dict[str, list[Bar]] = defaultdict(list)
+    for row in published.ask("colours"):
+        colours[row["label"]].append(
+            Bar(row["colour"], row["products"], FILLS.get(row["colour"], FILLS["grey"]))
+        )
+    seen = {row["category"]: Share(row["seen"], row["photos"]) for row in published.ask("agreement")}
+    shown = show(published, (item for row in rows for item in row["examples"]))
+    return tuple(
+        Category(
+            label=row["label"],
+            objects=row["objects"],
+            main_objects=row["main_objects"],
+            products=row["products"],
+            colours=tuple(colours[row["label"]]),
+            seen=seen.get(row["label"]),
+            pictures=shown.pictures(row["examples"]),
+        )
+        for row in rows
+    )
+
+
+def confidence(published: Published) -> tuple[Confidence, ...]:
+    """By objects, most first; the objects that the detector was least and most sure of."""
+    rows = published.ask("scores", published.limits.strip // 2)
+    bins: dict[str, list[int]] = defaultdict(lambda: [0] * BINS)
+    for row in published.ask("score_bins"):
+        bins[row["label"]][row["bin"]] = row["objects"]
+    shown = show(published, (found["item_id"] for row in rows for found in (*row["unsure"], *row["sure"])))
+    return tuple(
+        Confidence(
+            label=row["label"],
+            objects=row["objects"],
+            median=row["median"],
+            least=row["least"],
+            bins=tuple(bins[row["label"]]),
+            unsure=tuple(shown.picture(f["item_id"], f"{f['score']:.2f}") for f in row["unsure"]),
+            sure=tuple(shown.picture(f["item_id"], f"{f['score']:.2f}") for f in row["sure"]),
+        )
+        for row in rows
+    )
+
+
+def growth(store: Store, most: int) -> Growth:
+    """The last `most` releases that are still stored, oldest first."""
+    return steps_of(live.list_releases(store), live.read_log(store), most)
+
+
+def steps_of(releases: list[Release], log: list[LiveEntry], most: int) -> Growth:
+    """releases: oldest first. Pure."""
+    now = log[-1].release_id if log else None
+    been_live = {entry.release_id for entry in log}
+    before = [None, *releases]
+    steps = [
+        Step(
+            release=release,
+            live=release.release_id == now,
+            been_live=release.release_id in been_live,
+            new_models=earlier is not None and earlier.recipe.digest != release.recipe.digest,
+            more_photos=None
+            if earlier is None
+            else sum(release.images.values()) - sum(earlier.images.values()),
+        )
+        for earlier, release in zip(before, releases, strict=False)
+    ]
+    return Growth(
+        steps=tuple(steps[-most:]),
+        forgotten=len(been_live - {release.release_id for release in releases}),
+        rollbacks=tuple(entry for entry in log if entry.action == "rollback"),
+    )

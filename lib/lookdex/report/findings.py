@@ -1,0 +1,106 @@
+"""What in the figures deserves a look. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lookdex.records import Status
+from lookdex.report.records import Category, Confidence, Duplicates, Finding, Nearest, Rejects, Report, Totals
+
+LOW_MEDIAN = 0.5  # of a category's scores
+LOW_SEEN = 0.7  # of the photos that the shop files under a category
+LOW_OWN = 0.8
+FEW = 20  # photos or objects below which a share says little
+
+
+def findings(report: Report) -> tuple[Finding, ...]:
+    """The most pressing first."""
+    return (
+        *_audit(report),
+        *_rejects(report.rejects, report.totals),
+        *_unseen(report.totals),
+        *_duplicates(report.duplicates),
+        *_categories(report.categories),
+        *_confidence(report.confidence),
+        *_nearest(report.nearest),
+    )
+
+
+def _audit(report: Report) -> Iterator[Finding]:
+    if not report.release.audit:
+        yield Finding("This release was never audited: it is a candidate.", "growth")
+    elif report.failed_checks:
+        names = ", ".join(check.name for check in report.failed_checks)
+        yield Finding(f"The audit refused this release: {names}.", "growth")
+
+
+def _rejects(rejects: tuple[Rejects, ...], totals: Totals) -> Iterator[Finding]:
+    for status, words in (
+        (Status.REJECTED, "cannot be read and wait for better files"),
+        (Status.FAILED, "could not be fetched; the next night tries again"),
+    ):
+        some = [r for r in rejects if r.status == status]
+        photos = sum(r.photos for r in some)
+        if photos:
+            most = max(some, key=lambda r: r.photos)
+            why = (most.reason or "").replace("_", " ")
+            yield Finding(
+                f"{count_of(photos, 'photo')} of {totals.source_photos:,} {words}; most: {why} ({most.photos:,}).",
+                "rejects",
+            )
+
+
+def _unseen(totals: Totals) -> Iterator[Finding]:
+    unseen = totals.products - totals.seen_products
+    if unseen:
+        yield Finding(
+            f"{count_of(unseen, 'product')} of {totals.products:,} can only be met by searching with the whole photo: "
+            "no object was found in any of their photos.",
+            "rejects",
+        )
+    if totals.loose_photos and totals.products:
+        yield Finding(
+            f"{count_of(totals.loose_photos, 'photo')} belong to no product (see --pattern and --mapping).",
+            "overview",
+        )
+
+
+def _duplicates(duplicates: Duplicates) -> Iterator[Finding]:
+    if duplicates.across:
+        stand = "stands" if duplicates.across == 1 else "stand"
+        yield Finding(
+            f"{count_of(duplicates.across, 'picture')} {stand} for several products: shoppers cannot tell them apart.",
+            "duplicates",
+        )
+
+
+def _categories(categories: tuple[Category, ...]) -> Iterator[Finding]:
+    for category in categories:
+        seen = category.seen
+        if seen and seen.total >= FEW and seen.value is not None and seen.value < LOW_SEEN:
+            yield Finding(
+                f"Only {seen.value:.0%} of the {seen.total:,} photos that the shop calls {category.label} show one, "
+                "says the detector.",
+                "categories",
+            )
+
+
+def _confidence(confidence: tuple[Confidence, ...]) -> Iterator[Finding]:
+    weak = [c.label for c in confidence if c.objects >= FEW and c.median < LOW_MEDIAN]
+    if weak:
+        yield Finding(f"The detector is seldom sure of: {', '.join(weak)}.", "confidence")
+
+
+def _nearest(nearest: Nearest) -> Iterator[Finding]:
+    own = nearest.own_first
+    if own.total >= FEW and own.value is not None and own.value < LOW_OWN:
+        yield Finding(
+            f"Asked with one photo of a product, its other photos come first in only {own.value:.0%} of "
+            f"{own.total:,} tries.",
+            "neighbours",
+        )
+
+
+def count_of(count: int, what: str) -> str:
+    """“1 photo”, “2,300 photos”."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

@@ -1,0 +1,24 @@
+"""Things that are linked, as groups. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def connected(links: Iterable[tuple[str, str]]) -> tuple[tuple[str, ...], ...]:
+    """The groups of names that links join, each sorted, largest first."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        parent.setdefault(name, name)
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for a, b in links:
+        parent[root(a)] = root(b)
+    groups: dict[str, list[str]] = {}
+    for name in parent:
+        groups.setdefault(root(name), []).append(name)
+    return tuple(sorted((tuple(sorted(group)) for group in groups.values()), key=lambda g: (-len(g), g)))

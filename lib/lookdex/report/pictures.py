@@ -1,0 +1,68 @@
+"""Stored crops as small pictures within the page, with what they show in words."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lookdex import images
+from lookdex.report.published import Published
+from lookdex.report.records import Picture
+
+QUALITY = 72
+_CROP_BYTES, _CROP_PIXELS = 10_000_000, 50_000_000  # of a crop that lookdex itself wrote: far above them
+
+
+def data_uri(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+
+
+def pixels_of(crop: bytes | None) -> np.ndarray | None:
+    """uint8 (H, W, 3) RGB of a stored crop; None where there is none that can be read."""
+    if not crop:
+        return None
+    try:
+        return images.decode(crop, _CROP_BYTES, _CROP_PIXELS, min_side=1)
+    except images.BadImage:
+        return None
+
+
+def thumb(crop: bytes | None, side: int) -> str | None:
+    """A stored crop as a data: URI of at most `side` pixels on its longer side."""
+    pixels = pixels_of(crop)
+    return None if pixels is None else data_uri(images.encode_jpeg(pixels, side, QUALITY))
+
+
+def title_of(row: Mapping[str, Any]) -> str:
+    """A product's title, else its id, else the photo's name."""
+    for name in ("title", "name"):
+        if row.get(name):
+            return str(row[name])
+    return str(row.get("product_id") or row["image_key"].rsplit("/", 1)[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The pictures of a set of items, read at once."""
+
+    rows: Mapping[str, Mapping[str, Any]]
+    sources: Mapping[str, str | None]
+
+    def picture(self, item_id: str, note: str = "", mark: str = "") -> Picture:
+        row = self.rows[item_id]
+        return Picture(self.sources[item_id], title_of(row), note, mark)
+
+    def pictures(self, item_ids: Iterable[str]) -> tuple[Picture, ...]:
+        return tuple(self.picture(item_id) for item_id in item_ids if item_id in self.rows)
+
+
+def show(published: Published, item_ids: Iterable[str]) -> Shown:
+    titles = [name for name in ("title", "name") if name in published.product_columns]
+    side = published.limits.thumb
+    rows = published.items(item_ids, ["product_id", "image_key", "crop", *titles])
+    sources = {item_id: thumb(row.pop("crop"), side) for item_id, row in rows.items()}
+    return Shown(rows, sources)

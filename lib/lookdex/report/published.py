@@ -1,0 +1,88 @@
+"""A release as a report reads it: its two tables at their versions, through DuckDB and Lance, in bounded memory."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from lookdex import live, tables
+from lookdex.errors import ReleaseNotFound
+from lookdex.records import Release
+from lookdex.report.records import Limits
+from lookdex.storage import Store, open_store
+
+_AT_ONCE = 500  # items named in one read
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    store: Store
+    release: Release
+    is_live: bool
+    opened: tables.Tables
+    connection: duckdb.DuckDBPyConnection
+    queries: Mapping[str, str]
+    limits: Limits
+
+    def ask(self, name: str, pictures: int = 0) -> list[dict[str, Any]]:
+        """The rows of a query of sql/report; `pictures` is how many examples it names per row."""
+        query = self.queries[name]
+        given = {"pictures": pictures} if "$pictures" in query else {}
+        found = self.connection.execute(query, given)
+        columns = [column[0] for column in found.description]
+        return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
+
+    def items(self, item_ids: Iterable[str], columns: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """These columns of the items, by id; those that the release does not have are left out."""
+        wanted = sorted(set(item_ids))
+        found: dict[str, dict[str, Any]] = {}
+        names = list(dict.fromkeys(("item_id", *columns)))
+        for start in range(0, len(wanted), _AT_ONCE):
+            quoted = ",".join(
+                "'" + item.replace("'", "''") + "'" for item in wanted[start : start + _AT_ONCE]
+            )
+            table = self.opened.items.to_table(columns=names, filter=f"item_id IN ({quoted})")
+            found |= {row["item_id"]: row for row in table.to_pylist()}
+        return found
+
+    def named(self, rows: Iterable[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
+        """These columns of the items, by Lance's row id."""
+        wanted = sorted(set(rows))
+        found: dict[int, dict[str, Any]] = {}
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = ",".join(map(str, wanted[start : start + _AT_ONCE]))
+            table = self.opened.items.to_table(
+                columns=list(columns), filter=f"_rowid IN ({some})", with_row_id=True
+            )
+            found |= {row["_rowid"]: row for row in table.to_pylist()}
+        return found
+
+    @property
+    def product_columns(self) -> tuple[str, ...]:
+        return self.release.product_columns
+
+
+@contextmanager
+def open_published(uri: str, release_id: str | None, limits: Limits) -> Iterator[Published]:
+    """The live release of the catalogue at `uri`, or the one of that id. Raises ReleaseNotFound."""
+    store = open_store(uri)
+    current = live.live_release(store)
+    if release_id is not None:
+        release = live.load_release(store, release_id)
+    elif current is not None:
+        release = current[1]
+    else:
+        raise ReleaseNotFound(f"nothing is live in {store.uri} yet; publish a night with `lookdex reindex`.")
+    opened = tables.open_tables(store, release)
+    is_live = current is not None and current[1].release_id == release.release_id
+    queries = tables.sql_blocks(tables.sql_text("report/queries.sql"))
+    with tempfile.TemporaryDirectory(prefix="lookdex-report-") as spill, tables.connect(opened) as connection:
+        connection.execute("SET memory_limit = ?", [limits.memory])
+        connection.execute("SET temp_directory = ?", [spill])
+        connection.execute("SET preserve_insertion_order = false")
+        yield Published(store, release, is_live, opened, connection, queries, limits)

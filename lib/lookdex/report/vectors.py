@@ -1,0 +1,59 @@
+"""The nearest rows of a table to many vectors at once: exact, in one pass over the vectors, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import lance
+
+BATCH_ROWS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """rows: int64 (queries, k), Lance's row ids, nearest first; cosines: float32, the same shape, -inf where there
+    are fewer than k rows."""
+
+    rows: np.ndarray
+    cosines: np.ndarray
+
+
+def batches(table: lance.LanceDataset, where: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Row ids (n,) and vectors (n, dim) float32 of the rows that fit."""
+    scanner = table.scanner(
+        columns=["vector"], filter=where, with_row_id=True, batch_size=BATCH_ROWS, batch_readahead=2
+    )
+    for batch in scanner.to_batches():
+        if batch.num_rows:
+            vectors = batch["vector"]
+            flat = vectors.flatten().to_numpy(zero_copy_only=False)
+            yield batch["_rowid"].to_numpy(), flat.reshape(batch.num_rows, -1)
+
+
+def nearest(found: Iterable[tuple[np.ndarray, np.ndarray]], queries: np.ndarray, k: int) -> Nearest:
+    """The k nearest of all rows in `found` to each of queries (n, dim), both of unit length.
+
+    Holds one batch, its products with the queries, and the best k so far.
+    """
+    count = len(queries)
+    rows = np.full((count, k), -1, np.int64)
+    cosines = np.full((count, k), -np.inf, np.float32)
+    for ids, vectors in found:
+        products = queries @ vectors.T
+        better = np.flatnonzero((products > cosines[:, -1:]).any(axis=1))
+        if not len(better):
+            continue
+        all_cosines = np.hstack([cosines[better], products[better]])
+        all_rows = np.hstack([rows[better], np.broadcast_to(ids.astype(np.int64), (len(better), len(ids)))])
+        best = np.argpartition(-all_cosines, k - 1, axis=1)[:, :k]
+        kept_cosines = np.take_along_axis(all_cosines, best, axis=1)
+        kept_rows = np.take_along_axis(all_rows, best, axis=1)
+        order = np.lexsort((kept_rows, -kept_cosines), axis=1)
+        cosines[better] = np.take_along_axis(kept_cosines, order, axis=1)
+        rows[better] = np.take_along_axis(kept_rows, order, axis=1)
+    return Nearest(rows, cosines)

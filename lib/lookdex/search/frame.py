@@ -1,0 +1,60 @@
+"""Rows of a release as a pandas frame, for notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lookdex.errors import BadQuery, ConfigError
+from lookdex.records import Scope
+from lookdex.search.filters import compile_filter
+from lookdex.search.opened import Opened, filter_error
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEAVY = ("vector", "crop")  # kilobytes a row: only where they are named
+_NO_VALUES = (*HEAVY, "palette")  # nothing that a predicate compares
+
+
+def to_frame(
+    opened: Opened,
+    where: str | None = None,
+    columns: Sequence[str] | None = None,
+    *,
+    scope: Scope | str | None = Scope.OBJECT,
+    limit: int | None = None,
+) -> pd.DataFrame:
+    """See `Catalog.to_pandas`."""
+    try:
+        import pandas  # noqa: F401  (pyarrow imports it by itself; here its absence gets a cure)
+    except ImportError as error:
+        raise ConfigError("to_pandas needs pandas: pip install 'lookdex[notebook]'") from error
+    known = list(opened.items.schema.names)
+    wanted = [name for name in known if name not in HEAVY] if columns is None else list(columns)
+    if unknown := [name for name in wanted if name not in known]:
+        raise BadQuery(
+            f"there is no column {', '.join(map(repr, unknown))}; those that exist: {', '.join(known)}"
+        )
+    if limit is not None and limit < 0:
+        raise BadQuery(f"limit is {limit}: the number of rows to read at most")
+    rows = [f"scope = '{_scope(scope)}'"] if scope is not None else []
+    if where is not None:
+        rows.append(compile_filter(where, [name for name in known if name not in _NO_VALUES]))
+    try:
+        table = opened.items.to_table(columns=wanted, filter=" AND ".join(rows) or None, limit=limit)
+    except (OSError, ValueError) as error:
+        raise filter_error(error) from error
+    frame = table.to_pandas()
+    frame.attrs |= {
+        "release_id": opened.release.release_id,
+        "released_at": opened.release.created_at.isoformat(),
+    }
+    return frame
+
+
+def _scope(scope: Scope | str) -> Scope:
+    try:
+        return Scope(scope)
+    except ValueError as error:
+        raise BadQuery(f"scope is {scope!r}: give {', '.join(map(repr, map(str, Scope)))} or None") from error

@@ -1,0 +1,18 @@
+"""The service: a catalogue over HTTP. `create_app` makes it; `lookdex serve` runs it.
+
+The only package that imports FastAPI, uvicorn and the Prometheus client.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["create_app"]
+
+
+def __getattr__(name: str) -> Any:  # PEP 562: naming the package loads no FastAPI
+    if name == "create_app":
+        from lookdex.service.app import create_app
+
+        return create_app
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

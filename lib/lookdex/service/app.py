@@ -1,0 +1,127 @@
+"""The application: settings in, FastAPI out. Everything is put together here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import PlainTextResponse, Response
+
+from lookdex import __version__
+from lookdex.config import Config
+from lookdex.models.loading import Engine, Loader
+from lookdex.search.catalog import Catalog, open_catalog
+from lookdex.service import openapi, problems
+from lookdex.service.decoding import Decoders, UploadLimits
+from lookdex.service.follow import following
+from lookdex.service.middleware import Guarded, Observed
+from lookdex.service.observe import Metrics
+from lookdex.service.page import page_routes
+from lookdex.service.problems import Kind, Refused
+from lookdex.service.questions import Questions
+from lookdex.service.routes import routes
+from lookdex.service.runner import Runner, SharedModels
+from lookdex.service.tokens import Tokens
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
+    """The service of the catalogue that `config` names, or of one that is open already (with models of its own).
+
+    Raises:
+        ReleaseNotFound, ModelMismatch, ConfigError, StorageError: before anything is served.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    metrics, tokens = Metrics(), Tokens(config.tokens)
+    limits = UploadLimits(
+        config.upload_bytes, config.upload_pixels, config.upload_frames, config.decode_seconds
+    )
+    runner = Runner(cores if config.device == "cpu" else 1, metrics.ran)
+    loader = Loader(Engine(config.engine), threads=cores, batch=config.batch)
+    opened = catalog or open_catalog(
+        config.catalog,
+        device=config.device,
+        loader=SharedModels(loader, runner),
+        poll_seconds=float("inf"),  # `following` looks
+    )
+    decoders = Decoders(config.decoders or cores, limits, metrics.lost)
+    questions = Questions(
+        opened,
+        decoders,
+        runner,
+        metrics,
+        places=config.places or 2 * cores,
+        queue=config.queue,
+        deadline=config.deadline_seconds,
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        runner.start()
+        await run_in_threadpool(decoders.start)
+        await run_in_threadpool(opened.load)
+        with following(opened, config.poll_seconds):
+            app.state.ready = True
+            yield
+            app.state.ready = False
+        await run_in_threadpool(questions.close)
+        await run_in_threadpool(runner.close)
+        await run_in_threadpool(decoders.close)
+
+    app = FastAPI(
+        title="lookdex",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,  # their scripts come from elsewhere
+        redoc_url=None,
+        telemetry={"tracing": False},
+    )
+    app.state.ready = False
+    problems.install(app)
+    app.add_middleware(Guarded, tokens=tokens, max_bytes=config.upload_bytes)
+    if config.cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=config.cors,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "X-Request-ID"],
+            expose_headers=["Retry-After", "Server-Timing", "X-Request-ID"],
+        )
+    app.add_middleware(Observed, metrics=metrics)
+
+    @app.get("/healthz", operation_id="healthz", response_class=PlainTextResponse)
+    async def healthz() -> Response:
+        """The process runs."""
+        return PlainTextResponse("ok\n")
+
+    @app.get(
+        "/readyz",
+        operation_id="readyz",
+        response_class=PlainTextResponse,
+        responses=problems.responses(Kind.STOPPING),
+    )
+    async def readyz() -> Response:
+        """A release is open, its models are loaded, and the service is not stopping."""
+        if not app.state.ready:
+            raise Refused(Kind.STOPPING, "the service is starting or stopping", retry_after=1)
+        return PlainTextResponse("ready\n")
+
+    @app.get(
+        "/metrics",
+        operation_id="metrics",
+        response_class=PlainTextResponse,
+        responses=problems.responses(Kind.UNAUTHORIZED),
+    )
+    async def measured() -> Response:
+        """Prometheus' text format."""
+        return Response(metrics.text(), media_type=METRICS_TYPE)
+
+    app.include_router(routes(questions, config.upload_bytes, config.receive_seconds))
+    app.include_router(page_routes())
+    openapi.describe(app, tokens=tokens.needed)
+    return app

@@ -1,0 +1,30 @@
+"""Follow the live release from a thread, so that no question waits for a look at the promotion log."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from lookdex.search.catalog import Catalog
+
+
+@contextlib.contextmanager
+def following(catalog: Catalog, seconds: float) -> Iterator[None]:
+    """Look every so many seconds. What keeps a release from being opened is in the log, and in `Catalog.behind`."""
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.wait(seconds):
+            with contextlib.suppress(
+                Exception
+            ):  # remembered by the catalogue: a bad night never reaches who asks
+                catalog.refresh()
+
+    thread = threading.Thread(target=look, name="follow", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

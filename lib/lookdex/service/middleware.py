@@ -1,0 +1,106 @@
+"""What happens to every request, before and after its route: a name, a token, a line in the log, the metrics."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lookdex.service import problems
+from lookdex.service.observe import Metrics
+from lookdex.service.problems import Kind
+from lookdex.service.tokens import Tokens
+from lookdex.service.uploads import drain
+
+OPEN = ("/", "/healthz", "/readyz", "/openapi.json")  # without a token; and the page's files
+_NAME = re.compile(r"[\w.:-]{1,64}")
+logger = logging.getLogger("lookdex.service")
+
+
+class Observed:
+    """Measures and logs each request, and answers 500 where a route raised what nobody expected."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics):
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        given = Headers(scope=scope).get("x-request-id", "")
+        state = scope.setdefault("state", {})
+        name = state["request"] = given if _NAME.fullmatch(given) else secrets.token_hex(8)
+        fields = state["fields"] = {}
+        status = 0
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = name
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sent)
+        except Exception:
+            logger.exception("a request failed", extra={"fields": {"request": name}})
+            if status:
+                raise  # half of an answer is out: the connection must break
+            fields["problem"] = Kind.INTERNAL.slug
+            response = problems.response_of(
+                Kind.INTERNAL, f"the question could not be answered; the log says why, at request {name}"
+            )
+            await response(scope, receive, sent)
+        finally:
+            seconds = time.perf_counter() - started
+            route = getattr(scope.get("route"), "path", None) or "other"
+            self._metrics.answered(route, _method(scope), status, seconds)
+            if problem := fields.get("problem"):
+                self._metrics.refused(problem)
+            if route not in OPEN and route != "/metrics":
+                line = {"request": name, "method": scope["method"], "route": route, "status": status}
+                logger.info("request", extra={"fields": {**line, "ms": round(seconds * 1000, 1), **fields}})
+
+
+class Guarded:
+    """Lets nobody ask without a token, where tokens are needed; before anything of a body is kept."""
+
+    def __init__(self, app: ASGIApp, tokens: Tokens, max_bytes: int):
+        self._app, self._tokens, self._max_bytes = app, tokens, max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not self._tokens.needed or _is_open(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        name = self._tokens.name_of(Headers(scope=scope).get("authorization"))
+        state = scope["state"]
+        if name is not None:
+            state["fields"]["client"] = name
+            await self._app(scope, receive, send)
+            return
+        state["fields"]["problem"] = Kind.UNAUTHORIZED.slug
+        await drain(receive, self._max_bytes)
+        response = problems.response_of(
+            Kind.UNAUTHORIZED,
+            "send the header `Authorization: Bearer <token>` with a token that this service knows",
+            {"WWW-Authenticate": 'Bearer realm="lookdex"'},
+        )
+        await response(scope, receive, send)
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN or path.startswith("/page/")
+
+
+def _method(scope: Scope) -> str:
+    """Few, whatever clients make up: each is a time series."""
+    known = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+    return scope["method"] if scope["method"] in known else "other"

@@ -1,0 +1,174 @@
+"""What the operators see: Prometheus metrics, and a log of one JSON object a line. Neither holds photos or tokens."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from lookdex.search.catalog import Catalog
+from lookdex.service.gate import Gate
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
+
+
+class Metrics:
+    """The counters of one application, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        self._requests = Counter(
+            "lookdex_requests", "Requests answered.", ("route", "method", "status"), registry=self.registry
+        )
+        self._seconds = Histogram(
+            "lookdex_request_seconds",
+            "From the first byte of a request to the last of its answer.",
+            ("route",),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._stages = Histogram(
+            "lookdex_stage_seconds",
+            "Time of a stage of a question.",
+            ("stage",),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._batches = Histogram(
+            "lookdex_batch_inputs",
+            "Pictures or texts in one call of a model.",
+            ("model",),
+            buckets=(1, 2, 4, 8, 16, 32, 64),
+            registry=self.registry,
+        )
+        self._upload_bytes = Histogram(
+            "lookdex_upload_bytes",
+            "Size of the photos of a question.",
+            buckets=tuple(4**n << 10 for n in range(8)),
+            registry=self.registry,
+        )
+        self._refused = Counter(
+            "lookdex_refused", "Requests ended by a problem, by its kind.", ("kind",), registry=self.registry
+        )
+        self._lost = Counter(
+            "lookdex_decoders_lost",
+            "Decoding processes that an upload cost.",
+            ("how",),
+            registry=self.registry,
+        )
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        self._requests.labels(route, method, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def stages(self, seconds: Mapping[str, float]) -> None:
+        for stage, spent in seconds.items():
+            self._stages.labels(stage).observe(spent)
+
+    def ran(self, model: str, inputs: int) -> None:
+        self._batches.labels(model).observe(inputs)
+
+    def uploaded(self, size: int) -> None:
+        self._upload_bytes.observe(size)
+
+    def refused(self, kind: str) -> None:
+        self._refused.labels(kind).inc()
+
+    def lost(self, how: str) -> None:
+        self._lost.labels(how).inc()
+
+    def watch(self, catalog: Catalog, gate: Gate) -> None:
+        """Tell, whenever it is asked, which release answers and how many requests are here."""
+        self.registry.register(_Now(catalog, gate))
+
+    def text(self) -> bytes:
+        """Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class _Now(Collector):
+    def __init__(self, catalog: Catalog, gate: Gate):
+        self._catalog, self._gate = catalog, gate
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        release = self._catalog.release
+        info = GaugeMetricFamily(
+            "lookdex_release_info", "The release that answers now.", labels=["release_id"]
+        )
+        info.add_metric([release.release_id], 1)
+        yield info
+        behind = self._catalog.behind is not None
+        age = (datetime.now(UTC) - release.created_at).total_seconds()
+        for name, words, value in (
+            ("lookdex_release_age_seconds", "Since the release was built.", age),
+            ("lookdex_release_items", "Rows of the release.", release.items),
+            ("lookdex_release_behind", "1: a newer release is live and cannot be opened.", int(behind)),
+            ("lookdex_requests_in_work", "Requests that are worked on.", self._gate.busy),
+            ("lookdex_requests_waiting", "Requests that wait for a place.", self._gate.waiting),
+            ("lookdex_strained", "1: the queue overflowed lately, and is kept short.", int(self._gate.strained)),
+        ):  # fmt: skip
+            yield GaugeMetricFamily(name, words, value=value)
+
+
+class JsonLines(logging.Formatter):
+    """A log record as a line of JSON. Fields come from `extra={"fields": {…}}`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def log_lines(level: int = logging.INFO) -> None:
+    """Send every log record of this process to stderr as a line of JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    logging.getLogger("uvicorn.access").disabled = True  # ours says more, and no query
+
+
+class Stopwatch:
+    """Seconds by stage, in their order."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def stage(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name], self._last = now - self._last, now
+
+    def skip(self) -> None:
+        """Leave out what passed since the last stage."""
+        self._last = time.perf_counter()

@@ -1,0 +1,97 @@
+"""The page at `/`: static files with their types, a strict content policy, and caching by their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from lookdex.service.problems import Kind, Refused
+
+# Nothing from elsewhere is loaded, sent or framed. blob: and data: are photos that the browser itself holds.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' blob: data:; "
+    "media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
+    "Cache-Control": "no-cache",  # asked again each time, and answered with 304 until it changes
+}
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+    ".webmanifest": "application/manifest+json",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+    ".ico": "image/x-icon",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """body: the whole file, so that nothing of the request ever becomes a path."""
+
+    body: bytes
+    media_type: str
+    etag: str
+
+
+def page_routes(*, reload: bool = False) -> APIRouter:
+    """`/` and every file of the package's page folder. reload: read them anew at each request (for developing it)."""
+    router = APIRouter(include_in_schema=False)
+    held = _read_all()
+
+    @router.get("/")
+    @router.head("/")
+    async def index(request: Request) -> Response:
+        return await named("index.html", request)
+
+    @router.get("/page/{name:path}")
+    @router.head("/page/{name:path}")
+    async def named(name: str, request: Request) -> Response:
+        found = (_read_all() if reload else held).get(name)
+        if found is None:
+            raise Refused(Kind.NOT_FOUND, "there is no such page")
+        headers = HEADERS | {"ETag": found.etag}
+        if found.etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return Response(found.body, headers=headers, media_type=found.media_type)
+
+    return router
+
+
+def _read_all() -> dict[str, _File]:
+    """Every file below `page/`, by its path there."""
+    found: dict[str, _File] = {}
+
+    def walk(folder: Traversable, prefix: str) -> None:
+        for entry in folder.iterdir():
+            if entry.name.startswith((".", "__")):
+                continue
+            if entry.is_dir():
+                walk(entry, f"{prefix}{entry.name}/")
+            else:
+                body = entry.read_bytes()
+                digest = hashlib.sha256(body).hexdigest()[:32]
+                found[prefix + entry.name] = _File(body, _type(entry.name), f'"{digest}"')
+
+    walk(files("lookdex.service") / "page", "")
+    return found
+
+
+def _type(name: str) -> str:
+    suffix = name[name.rfind(".") :].lower()
+    return _TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"

@@ -1,0 +1,80 @@
+/** The access key of a service that wants one: asked for once, kept in this tab. */
+
+import { fill, h, icon } from "./dom.js";
+import { t } from "./i18n.js";
+
+const KEPT = "lookdex-key";
+/** @type {string | null} */
+let held = null;
+/** @type {Promise<boolean> | null} */
+let asking = null;
+
+/** @returns {string | null} */
+export function key() {
+  try {
+    return held ?? sessionStorage.getItem(KEPT);
+  } catch {
+    return held;
+  }
+}
+
+/** @param {string | null} value */
+function keep(value) {
+  held = value;
+  try {
+    if (value === null) sessionStorage.removeItem(KEPT);
+    else sessionStorage.setItem(KEPT, value);
+  } catch {
+    // without storage the key lives as long as the page
+  }
+}
+
+/**
+ * Ask for a key; several requests that were refused at once share the question. True when one was given.
+ * @param {string | null} refused The key that was just refused.
+ * @returns {Promise<boolean>}
+ */
+export function askForKey(refused) {
+  if (refused !== key()) return Promise.resolve(key() !== null); // another request has asked meanwhile
+  asking ??= dialog(refused !== null).finally(() => (asking = null));
+  return asking;
+}
+
+/** @param {boolean} wrong @returns {Promise<boolean>} */
+function dialog(wrong) {
+  return new Promise((resolve) => {
+    const input = h("input.field", {
+      id: "key", type: "password", autocomplete: "off", required: true, "aria-describedby": "key-text",
+    });
+    const box = h("dialog.dialog.slim", { "aria-labelledby": "key-title" });
+    fill(
+      box,
+      h("form.stack", { method: "dialog", onsubmit: given },
+        h("div.badge", {}, icon("key")),
+        h("h2", { id: "key-title" }, t("accessTitle")),
+        h("p.muted", { id: "key-text" }, t("accessText")),
+        wrong && h("p.wrong", { role: "alert" }, t("accessWrong")),
+        h("label.label", { for: "key" }, t("accessLabel")),
+        input,
+        h("div.buttons", {},
+          h("button.button", { type: "button", onclick: () => box.close() }, t("cancel")),
+          h("button.button.primary", { type: "submit" }, t("accessGo")))),
+    );
+    let done = false;
+    /** @param {Event} event */
+    function given(event) {
+      event.preventDefault(); // a content policy without form-action would report the submission
+      if (!input.value.trim()) return;
+      keep(input.value.trim());
+      done = true;
+      box.close();
+    }
+    box.addEventListener("close", () => {
+      if (!done && wrong) keep(null);
+      box.remove();
+      resolve(done);
+    });
+    document.body.append(box);
+    box.showModal();
+  });
+}

@@ -1,0 +1,97 @@
+/** The service's interface. Addresses are relative, so that the page may lie below a prefix. */
+
+import { askForKey, key } from "./access.js";
+import { Problem, problemOf } from "./problem.js";
+
+/** @typedef {import("./types.js").Answer} Answer */
+
+/**
+ * @typedef {object} Options How a question is asked; the JSON of `options-2.json`.
+ * @property {number} [k]
+ * @property {string} [where]
+ * @property {number} [object]
+ * @property {[number, number, number, number]} [box]
+ * @property {string} [text]
+ * @property {number} [colour]
+ * @property {number} [look_photos]
+ * @property {boolean} [whole]
+ * @property {boolean} [look]
+ * @property {string} [crops]
+ */
+
+/** Ask with a photo. @param {Blob} photo @param {Options} options @param {AbortSignal} signal @returns {Promise<Answer>} */
+export function searchPhoto(photo, options, signal) {
+  const form = new FormData();
+  form.append("photo", photo, "photo");
+  form.append("options", JSON.stringify({ crops: "none", ...options }));
+  return json("v1/search", { method: "POST", body: form, signal });
+}
+
+/** Ask with words. @param {Record<string, string | number | undefined>} asked @param {AbortSignal} signal @returns {Promise<Answer>} */
+export const searchText = (asked, signal) => json(`v1/text?${query(asked)}`, { signal });
+
+/**
+ * More like a product.
+ * @param {string} product
+ * @param {Record<string, string | number | undefined>} asked
+ * @param {AbortSignal} signal
+ * @returns {Promise<Answer>}
+ */
+export const searchSimilar = (product, asked, signal) =>
+  json(`v1/products/${encodeURIComponent(product)}/similar?${query(asked)}`, { signal });
+
+/** @returns {Promise<any>} */
+export const release = () => json("v1/release", {});
+
+/** @param {Record<string, string | number | undefined>} asked */
+function query(asked) {
+  const set = Object.entries(asked).filter(([, value]) => value !== undefined);
+  return new URLSearchParams(set.map(([name, value]) => [name, String(value)])).toString();
+}
+
+/** @type {Map<string, Promise<string>>} */
+const fetched = new Map();
+
+/**
+ * The address of an item's picture. With a key it is fetched here, because an `<img>` sends none.
+ * @param {string} item
+ * @returns {Promise<string>}
+ */
+export function picture(item) {
+  const address = `v1/crops/${encodeURIComponent(item)}`;
+  if (key() === null) return Promise.resolve(address);
+  let url = fetched.get(item);
+  if (!url) {
+    url = send(address, {}).then(async (response) => URL.createObjectURL(await response.blob()));
+    url.catch(() => fetched.delete(item));
+    fetched.set(item, url);
+  }
+  return url;
+}
+
+/** @param {string} address @param {RequestInit} init */
+const json = async (address, init) => (await send(address, init)).json();
+
+/**
+ * @param {string} address
+ * @param {RequestInit} init
+ * @returns {Promise<Response>}
+ * @throws {Problem} Anything but a success; an aborted request throws its AbortError.
+ */
+async function send(address, init) {
+  for (;;) {
+    const sent = key();
+    /** @type {Record<string, string>} */
+    const headers = sent === null ? {} : { Authorization: `Bearer ${sent}` };
+    let response;
+    try {
+      response = await fetch(address, { ...init, headers });
+    } catch (error) {
+      if (init.signal?.aborted) throw error;
+      throw new Problem("offline");
+    }
+    if (response.ok) return response;
+    if (response.status === 401 && (await askForKey(sent))) continue;
+    throw await problemOf(response);
+  }
+}

@@ -1,0 +1,193 @@
+/** Questions and their answers: each verb of the page asks the service and puts what comes into the state. */
+
+import * as api from "./api.js";
+import { readPhoto } from "./photo.js";
+import { Problem } from "./problem.js";
+import { FIRST, STEP, boxOptions, laneOptions, photoOptions, wordsOptions } from "./question.js";
+import { NO_FILTERS } from "./state.js";
+
+/**
+ * @typedef {import("./state.js").Asked} Asked
+ * @typedef {import("./state.js").Chosen} Chosen
+ * @typedef {import("./state.js").State} State
+ * @typedef {import("./types.js").Box} Box
+ * @typedef {import("./types.js").Answer} Answer
+ */
+
+const SLOW = 6000; // ms after which the page says that it takes long
+const LONGEST = 60000;
+
+/**
+ * @param {import("./state.js").Store} store
+ * @param {{visit: (asked: Asked | null) => void}} trail Where the browser's “back” leads.
+ */
+export function createAsker(store, trail) {
+  /** @type {AbortController | null} */
+  let running = null;
+
+  /**
+   * Run one question; a newer one ends it. What goes wrong becomes the state's `trouble`.
+   * @param {NonNullable<State["busy"]>} busy
+   * @param {(signal: AbortSignal) => Promise<Partial<State>>} work
+   * @param {(() => void) | null} retry
+   * @returns {Promise<boolean>} It was answered.
+   */
+  async function run(busy, work, retry) {
+    running?.abort();
+    const mine = (running = new AbortController());
+    store.set({ busy, slow: false, trouble: null });
+    const slow = setTimeout(() => store.set({ slow: true }), SLOW);
+    const late = setTimeout(() => mine.abort("late"), LONGEST);
+    try {
+      const changes = await work(mine.signal);
+      if (running !== mine) return false;
+      store.set({ ...changes, busy: null, slow: false });
+      return true;
+    } catch (error) {
+      if (running !== mine) return false; // a newer question is on its way
+      const problem = mine.signal.reason === "late" ? new Problem("timeout") : problemFrom(error);
+      store.set({ busy: null, slow: false, trouble: { problem, retry } });
+      return false;
+    } finally {
+      clearTimeout(slow);
+      clearTimeout(late);
+    }
+  }
+
+  /** @param {unknown} error */
+  function problemFrom(error) {
+    if (error instanceof Problem) return error;
+    console.error(error);
+    return new Problem("server", { detail: String(error) });
+  }
+
+  /** Ask for the photo that the state holds, and again for what was drawn over it. @param {number} [k] */
+  function askPhoto(k = FIRST) {
+    return run("photo", async (signal) => {
+      const state = store.get();
+      const photo = /** @type {NonNullable<State["photo"]>} */ (state.photo);
+      const [answer, drawn] = await Promise.all([
+        api.searchPhoto(photo.blob, photoOptions(state, k), signal),
+        state.drawn ? api.searchPhoto(photo.blob, boxOptions(state), signal) : null,
+      ]);
+      const kept = typeof state.chosen !== "number" || state.chosen < answer.objects.length;
+      return {
+        answer,
+        drawn: state.drawn && drawn ? { box: state.drawn.box, lane: drawn.objects[0] } : state.drawn,
+        chosen: kept ? state.chosen : "all",
+      };
+    }, () => askPhoto(k));
+  }
+
+  /** @param {number} [k] */
+  function askWords(k = STEP) {
+    return run("words", async (signal) => {
+      const { asked } = store.get();
+      const options = wordsOptions(store.get(), k);
+      const answer = asked?.kind === "similar"
+        ? await api.searchSimilar(asked.product, { ...options, goes_with: "true" }, signal)
+        : await api.searchText({ q: asked?.text, ...options }, signal);
+      return { answer };
+    }, () => askWords(k));
+  }
+
+  const askAgain = () => (store.get().view === "photo" ? askPhoto() : askWords());
+
+  /** What every new question starts from. */
+  const FRESH = { answer: null, drawn: null, drawing: false, chosen: /** @type {Chosen} */ ("all"), refine: "", filters: NO_FILTERS, colour: 0 };
+
+  return {
+    /** A file that was dropped, pasted, picked or taken. @param {Blob} file @param {string} name */
+    async photo(file, name) {
+      const read = await run("reading", async () => {
+        const photo = await readPhoto(file, name);
+        trail.visit(null);
+        return { ...FRESH, view: "photo", photo, asked: null };
+      }, null);
+      if (read) await askPhoto();
+    },
+    /** A picture of the page's own. @param {string} address @param {string} name */
+    async sample(address, name) {
+      try {
+        const response = await fetch(address);
+        if (!response.ok) throw new Problem("server");
+        await this.photo(await response.blob(), name);
+      } catch {
+        store.set({ trouble: { problem: new Problem("offline"), retry: () => this.sample(address, name) } });
+      }
+    },
+    /** What was drawn over the photo. @param {Box} box */
+    box(box) {
+      store.set({ drawn: { box, lane: null }, drawing: false, chosen: "box" });
+      return run("box", async (signal) => {
+        const state = store.get();
+        const photo = /** @type {NonNullable<State["photo"]>} */ (state.photo);
+        const answer = await api.searchPhoto(photo.blob, boxOptions(state), signal);
+        return { drawn: { box, lane: answer.objects[0] } };
+      }, () => this.box(box));
+    },
+    /** Show one lane alone, or all. @param {Chosen} chosen */
+    choose(chosen) {
+      const { drawn } = store.get();
+      store.set({ chosen, drawing: false, drawn: drawn?.lane || chosen === "box" ? drawn : null });
+    },
+    /** More products of the lane that is shown alone. */
+    more() {
+      const { view, chosen, answer, drawn } = store.get();
+      if (view === "words") return askWords((answer?.objects[0]?.matches.length ?? 0) + STEP);
+      return run("more", async (signal) => {
+        const state = store.get();
+        const photo = /** @type {NonNullable<State["photo"]>} */ (state.photo);
+        if (chosen === "box" && drawn?.lane) {
+          const more = await api.searchPhoto(photo.blob, boxOptions(state, drawn.lane.matches.length + STEP), signal);
+          return { drawn: { box: drawn.box, lane: more.objects[0] } };
+        }
+        if (!answer || chosen === "all" || chosen === "box") return {};
+        const lane = chosen === "whole" ? answer.whole : answer.objects[chosen];
+        const options = laneOptions(state, chosen, (lane?.matches.length ?? 0) + STEP);
+        const more = await api.searchPhoto(photo.blob, options, signal);
+        if (more.release_id !== answer.release_id) {
+          // Another release is live since: its answers never stand beside the old one's.
+          return { answer: await api.searchPhoto(photo.blob, photoOptions(state, options.k), signal), chosen: "all" };
+        }
+        if (chosen === "whole") return { answer: { ...answer, whole: more.whole } };
+        return { answer: { ...answer, objects: answer.objects.with(chosen, { ...more.objects[0], main: answer.objects[chosen].main }) } };
+      }, () => this.more());
+    },
+    /** @param {string} text */
+    text(text) {
+      trail.visit({ kind: "text", text });
+      return this.resume({ kind: "text", text });
+    },
+    /** More like a product. @param {string} product @param {string} title */
+    similar(product, title) {
+      trail.visit({ kind: "similar", product, title });
+      return this.resume({ kind: "similar", product, title });
+    },
+    /** What the page's address asks already. @param {Asked} asked */
+    resume(asked) {
+      store.set({ ...FRESH, view: "words", asked });
+      return askWords();
+    },
+    /** Ask the same again with other filters, colour or words. @param {Partial<State>} changes */
+    narrow(changes) {
+      store.set(changes);
+      return askAgain();
+    },
+    again: askAgain,
+    home() {
+      running?.abort();
+      running = null;
+      trail.visit(null);
+      store.set({ ...FRESH, view: "start", photo: null, asked: null, busy: null, slow: false, trouble: null });
+    },
+    /** End what runs, without a word. */
+    stop() {
+      running?.abort();
+      running = null;
+      store.set({ busy: null, slow: false });
+    },
+  };
+}
+
+/** @typedef {ReturnType<typeof createAsker>} Asker */

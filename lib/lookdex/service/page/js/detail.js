@@ -1,0 +1,91 @@
+/** One product beside what was asked: why it is here, what it costs, where it is sold. */
+
+import { meter } from "./card.js";
+import { fill, h, icon } from "./dom.js";
+import { capital, named, number, t } from "./i18n.js";
+import { cutOut, itemPicture, strip } from "./picture.js";
+import { linkOf, otherFacts, priceOf, titleOf } from "./product.js";
+
+/**
+ * @typedef {import("./types.js").Match} Match
+ * @typedef {import("./types.js").Lane} Lane
+ */
+
+/**
+ * @param {Match} match
+ * @param {Lane} lane
+ * @param {import("./types.js").Photo | null} photo
+ * @param {(product: string, title: string) => void} similar
+ */
+export function openDetail(match, lane, photo, similar) {
+  const title = titleOf(match);
+  const link = linkOf(match.columns);
+  const asked = photo && lane.kind !== "text" && lane.kind !== "product" ? cutOut(photo, lane.box, 320) : null;
+  const box = h("dialog.dialog.detail", { "aria-labelledby": "detail-title", onclick: outside });
+  fill(
+    box,
+    h("button.close", { type: "button", "aria-label": t("close"), onclick: () => box.close() }, icon("close")),
+    h("div.pair", {},
+      asked && h("figure", {}, h("span.picture.shown", {}, asked), strip(lane.palette), h("figcaption", {}, t("detailYours"))),
+      h("figure", {}, itemPicture(match.item_id, { eager: true }), strip(match.palette), h("figcaption", {}, t("detailTheirs")))),
+    h("div.detail-words", {},
+      h("p.eyebrow", {}, kindOf(match)),
+      h("h2", { id: "detail-title" }, title),
+      priceOf(match.columns) && h("p.detail-price", {}, priceOf(match.columns)),
+      h("div.buttons", {},
+        link && h("a.button.primary", { href: link, target: "_blank", rel: "noopener noreferrer" }, t("shopLink"), icon("away")),
+        match.product_id !== null && h("button.button", { type: "button", onclick: more }, icon("spark"), t("moreLike"))),
+      h("h3", {}, t("whyTitle")),
+      h("dl.reasons", {}, reasons(match, lane)),
+      facts(match, lane)),
+  );
+
+  function more() {
+    box.close();
+    similar(/** @type {string} */ (match.product_id), title);
+  }
+
+  /** A click beside the dialog closes it. @param {MouseEvent} event */
+  function outside(event) {
+    if (event.target === box) box.close();
+  }
+
+  box.addEventListener("close", () => box.remove());
+  document.body.append(box);
+  box.showModal();
+}
+
+/** The shop's own word for what it is; the detector's where it has none. @param {Match} match */
+const kindOf = (match) => (typeof match.columns.category === "string" ? capital(match.columns.category) : named(match));
+
+/** @param {Match} match @param {Lane} lane */
+function reasons(match, lane) {
+  const { threshold } = lane;
+  const words = match.text_similarity !== null && lane.kind !== "text";
+  return [
+    reason(t("like"), match.similarity, lane.kind === "text" ? t("whyText") : t("whyLike")),
+    match.good === false && threshold !== null && h("dd.below", {}, t("whyBelow", { n: number(threshold, 2) })),
+    match.colour_similarity !== null && reason(t("likeColour"), match.colour_similarity, t("whyColour")),
+    words && reason(t("likeText"), /** @type {number} */ (match.text_similarity), t("whyText")),
+  ];
+}
+
+/** @param {string} name @param {number} value @param {string} text */
+const reason = (name, value, text) => [h("dt", {}, meter(name, value)), h("dd", {}, text)];
+
+/** What a merchandiser wants to know. @param {Match} match @param {Lane} lane */
+function facts(match, lane) {
+  /** @type {[string, string][]} */
+  const rows = [
+    [t("factProduct"), match.product_id ?? "–"],
+    [t("factPhoto"), match.image_key],
+    [t("factItem"), match.item_id],
+    [t("factRank"), number(match.rank)],
+    ...otherFacts(match.columns),
+  ];
+  return h("details.facts", {},
+    h("summary", {}, t("facts")),
+    h("dl", {}, rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+    match.folded > 0 && h("p.muted", {}, t("whyFolded", { n: match.folded })),
+    lane.score !== null && h("p.muted", {}, t("sureness", { n: Math.round(100 * lane.score) })));
+}

@@ -1,0 +1,143 @@
+/** The filters: price, category, how much colour counts. A dialog to set them, chips that tell and remove them. */
+
+import { fill, h, icon } from "./dom.js";
+import { categories, categoryName, number, price, t } from "./i18n.js";
+import { categoryColumn, filterCount } from "./question.js";
+import { NO_FILTERS } from "./state.js";
+
+/**
+ * @typedef {import("./state.js").State} State
+ * @typedef {import("./ask.js").Asker} Asker
+ */
+
+/** The button that opens the dialog. @param {State} state @param {() => void} open */
+export function filterButton(state, open) {
+  const n = filterCount(state);
+  return h(`button.button.small.filter-button${n ? ".on" : ""}`, { type: "button", "aria-haspopup": "dialog", onclick: open },
+    icon("filter"), n ? t("filtersOn", { n }) : t("filters"));
+}
+
+/** One chip for each filter that is on. @param {State} state @param {Asker} ask */
+export function filterChips(state, ask) {
+  const { filters, colour, refine } = state;
+  /** @param {string} text @param {Partial<State>} without */
+  const chip = (text, without) =>
+    h("li", {}, h("button.chip.removable", { type: "button", "aria-label": t("remove", { what: text }), onclick: () => ask.narrow(without) }, text, icon("close")));
+  const chips = [];
+  if (refine) chips.push(chip(t("refined", { text: refine }), { refine: "" }));
+  if (filters.min !== null || filters.max !== null) {
+    chips.push(chip(priceWords(filters), { filters: { ...filters, min: null, max: null } }));
+  }
+  for (const name of filters.categories) {
+    chips.push(chip(categoryName(name), { filters: { ...filters, categories: filters.categories.filter((other) => other !== name) } }));
+  }
+  if (colour > 0) chips.push(chip(t("colourChip", { n: Math.round(100 * colour) }), { colour: 0 }));
+  return chips.length ? h("ul.active-filters", { "aria-label": t("filters") }, chips) : null;
+}
+
+/** @param {import("./types.js").Filters} filters */
+function priceWords({ min, max }) {
+  if (min !== null && max !== null) return t("priceRange", { min: price(min), max: price(max) });
+  if (max !== null) return t("priceUpTo", { max: price(max) });
+  return t("priceAtLeast", { min: price(/** @type {number} */ (min)) });
+}
+
+/**
+ * @param {import("./state.js").Store} store
+ * @param {Asker} ask
+ */
+export function openFilters(store, ask) {
+  const state = store.get();
+  const columns = state.release?.columns;
+  const has = (/** @type {string} */ name) => !columns || columns.includes(name);
+  const range = state.release?.facets?.price;
+  const low = amount("price-min", t("priceMin"), state.filters.min, range?.least);
+  const high = amount("price-max", t("priceMax"), state.filters.max, range?.most);
+  const chosen = new Set(state.filters.categories);
+  const colour = h("input", { id: "colour", type: "range", min: 0, max: 0.9, step: 0.1, value: state.colour, oninput: tell });
+  const share = h("output.muted", { for: "colour" });
+  const box = h("dialog.dialog.sheet", { "aria-labelledby": "filters-title", onclick: outside });
+  fill(
+    box,
+    h("form.stack", { method: "dialog", onsubmit: apply },
+      h("button.close", { type: "button", "aria-label": t("close"), onclick: () => box.close() }, icon("close")),
+      h("h2", { id: "filters-title" }, t("filters")),
+      has("price") && h("fieldset", {},
+        h("legend", {}, t("price")),
+        h("div.range", {}, low.label, low.input, high.label, high.input)),
+      has(categoryColumn(state.release)) && h("fieldset", {},
+        h("legend", {}, t("category")),
+        h("div.choices", {}, names().map((name) =>
+          h("button.chip", { type: "button", "aria-pressed": String(chosen.has(name)), onclick: toggle, "data-category": name }, categoryName(name))))),
+      state.view === "photo" && h("fieldset", {},
+        h("legend", {}, h("label", { for: "colour" }, t("colourMatters")), share),
+        colour,
+        h("div.ends", { "aria-hidden": "true" }, h("span", {}, t("colourLess")), h("span", {}, t("colourMore")))),
+      h("div.buttons.spread", {},
+        h("button.button", { type: "button", onclick: clear }, t("clear")),
+        h("button.button.primary", { type: "submit" }, t("apply")))),
+  );
+  tell();
+
+  /** The shop's; else those of lookdex, and what else the answer shows. */
+  function names() {
+    const told = state.release?.facets?.categories ?? [];
+    if (told.length) return told.map(({ name }) => name);
+    const seen = (state.answer?.objects ?? []).flatMap((lane) => [lane.label, ...lane.matches.map((match) => match.label)]);
+    const others = new Set(seen.filter((label) => label !== null && !categories.includes(label)));
+    return [...categories, .../** @type {Set<string>} */ (others)];
+  }
+
+  /** @param {Event} event */
+  function toggle(event) {
+    const button = /** @type {HTMLElement} */ (event.currentTarget);
+    const name = /** @type {string} */ (button.dataset.category);
+    if (!chosen.delete(name)) chosen.add(name);
+    button.setAttribute("aria-pressed", String(chosen.has(name)));
+  }
+
+  function tell() {
+    fill(share, `${number(100 * Number(colour.value))} %`);
+  }
+
+  /** @param {Event} event */
+  function apply(event) {
+    event.preventDefault();
+    box.close();
+    let [min, max] = [low.value(), high.value()];
+    if (min !== null && max !== null && min > max) [min, max] = [max, min];
+    ask.narrow({ filters: { min, max, categories: [...chosen] }, colour: Number(colour.value) });
+  }
+
+  function clear() {
+    box.close();
+    ask.narrow({ filters: NO_FILTERS, colour: 0 });
+  }
+
+  /** @param {MouseEvent} event */
+  function outside(event) {
+    if (event.target === box) box.close();
+  }
+
+  box.addEventListener("close", () => box.remove());
+  document.body.append(box);
+  box.showModal();
+}
+
+/**
+ * A field for an amount of money.
+ * @param {string} id
+ * @param {string} name
+ * @param {number | null} value
+ * @param {number | undefined} extreme What the shop's prices go down or up to.
+ */
+function amount(id, name, value, extreme) {
+  const input = h("input.field", { id, placeholder: extreme === undefined ? null : String(extreme), type: "number", inputmode: "decimal", min: 0, step: "any", value: value ?? "", "aria-label": name });
+  const label = h("span", { "aria-hidden": "true" }, id === "price-min" ? t("priceFrom") : t("priceTo"));
+  return {
+    input,
+    label,
+    /** @returns {number | null} */
+    value: () => (input.value.trim() === "" || !Number.isFinite(input.valueAsNumber) ? null : Math.max(0, input.valueAsNumber)),
+  };
+}

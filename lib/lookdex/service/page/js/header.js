@@ -1,0 +1,68 @@
+/** The top of the page: its name, the search by words, the language. */
+
+import { fill, h, icon } from "./dom.js";
+import * as i18n from "./i18n.js";
+import { t } from "./i18n.js";
+
+/**
+ * @param {HTMLElement} place
+ * @param {import("./state.js").Store} store
+ * @param {import("./ask.js").Asker} ask
+ */
+export function createHeader(place, store, ask) {
+  const input = h("input", { id: "words", type: "search", enterkeyhint: "search", autocomplete: "off", maxlength: 300 });
+  const state = store.get();
+  if (state.asked?.kind === "text") input.value = state.asked.text;
+
+  /** @param {Event} event */
+  function submit(event) {
+    event.preventDefault();
+    const text = input.value.trim();
+    if (text) {
+      input.blur();
+      ask.text(text);
+    } else input.focus();
+  }
+
+  function show() {
+    input.placeholder = t("searchHint");
+    fill(
+      place,
+      h("a.brand", { href: "./", "aria-label": t("home"), onclick: home },
+        h("img", { src: "page/icon.svg", alt: "", width: 30, height: 30 }), h("span", {}, "lookdex")),
+      h("form.words", { role: "search", onsubmit: submit },
+        h("label.unseen", { for: "words" }, t("searchLabel")),
+        icon("search"),
+        input,
+        h("button.words-go", { type: "submit" }, t("searchGo"))),
+      h("div.languages", { role: "group", "aria-label": t("language") }, language("en", "EN", "English"), language("ko", "한국어", "한국어")),
+    );
+  }
+
+  /** @param {i18n.Language} code @param {string} short @param {string} full */
+  function language(code, short, full) {
+    const on = i18n.current() === code;
+    return h("button", {
+      type: "button", lang: code, title: full, "aria-pressed": String(on),
+      onclick: () => {
+        i18n.choose(code);
+        /** @type {HTMLElement | null} */ (place.querySelector(`button[lang=${code}]`))?.focus();
+      },
+    }, short);
+  }
+
+  /** @param {MouseEvent} event */
+  function home(event) {
+    if (event.metaKey || event.ctrlKey || event.shiftKey) return; // a new tab or window
+    event.preventDefault();
+    ask.home();
+  }
+
+  store.on((now, before) => {
+    if (now.asked !== before.asked || now.view !== before.view) {
+      input.value = now.asked?.kind === "text" ? now.asked.text : "";
+    }
+  });
+  i18n.onLanguage(show);
+  show();
+}

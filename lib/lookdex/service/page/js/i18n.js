@@ -1,0 +1,139 @@
+/** The two languages: the words of the page, numbers, prices and times. */
+
+import { categoriesEn, en } from "./words-en.js";
+import { categoriesKo, ko } from "./words-ko.js";
+
+/** @typedef {'en' | 'ko'} Language */
+/** @typedef {keyof typeof en} Word */
+
+const WORDS = { en, ko };
+const CATEGORIES = { en: categoriesEn, ko: categoriesKo };
+const KEPT = "lookdex-language";
+/** @type {Language} */
+let language = first();
+/** @type {(() => void)[]} */
+const listeners = [];
+
+/** The address's `?lang=`, what was chosen before, or the browser's. @returns {Language} */
+function first() {
+  const asked = new URLSearchParams(location.search).get("lang") ?? kept() ?? navigator.language;
+  return asked.toLowerCase().startsWith("ko") ? "ko" : "en";
+}
+
+/** @returns {string | null} */
+function kept() {
+  try {
+    return localStorage.getItem(KEPT);
+  } catch {
+    return null; // storage is forbidden: the browser's language is good enough
+  }
+}
+
+export const current = () => language;
+
+/** @param {Language} chosen */
+export function choose(chosen) {
+  if (chosen === language) return;
+  language = chosen;
+  try {
+    localStorage.setItem(KEPT, chosen);
+  } catch {
+    // forbidden storage costs only the memory of the choice
+  }
+  mark();
+  for (const listener of listeners) listener();
+}
+
+/** Call when the language changes. @param {() => void} listener */
+export const onLanguage = (listener) => void listeners.push(listener);
+
+/** Tell the browser and screen readers which language this is. */
+export function mark() {
+  document.documentElement.lang = language;
+  document.title = t("title");
+}
+
+/**
+ * A text: `t("found", {n: 3})`.
+ * @param {Word} word
+ * @param {Record<string, string | number>} [values]
+ */
+export function t(word, values = {}) {
+  const forms = WORDS[language][word].split(" | ");
+  const form = forms.length > 1 && values.n !== 1 ? forms[1] : forms[0];
+  return form.replace(/\{(\w+)\}/g, (_, name) => {
+    const value = values[name];
+    return typeof value === "number" ? number(value) : (value ?? "");
+  });
+}
+
+/** A word that may be missing, such as a step's name that a newer service tells. @param {string} word */
+export function maybe(word) {
+  return word in WORDS[language] ? t(/** @type {Word} */ (word)) : null;
+}
+
+/** @param {string} label */
+export function categoryName(label) {
+  const names = /** @type {Record<string, string>} */ (CATEGORIES[language]);
+  return names[label] ?? capital(label);
+}
+
+export const categories = Object.keys(categoriesEn);
+
+/** @param {number} value @param {number} [digits] */
+export function number(value, digits = 0) {
+  return new Intl.NumberFormat(language, { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
+}
+
+/**
+ * A price; with its currency where the shop's products say which (ISO 4217).
+ * @param {number} value
+ * @param {unknown} [currency]
+ */
+export function price(value, currency) {
+  if (typeof currency === "string" && /^[A-Za-z]{3}$/.test(currency)) {
+    try {
+      return new Intl.NumberFormat(language, { style: "currency", currency }).format(value);
+    } catch {
+      // three letters that are no currency: the plain number
+    }
+  }
+  return number(value, Number.isInteger(value) ? 0 : 2);
+}
+
+/** “3 hours ago”. @param {Date} then */
+export function ago(then) {
+  const seconds = (then.getTime() - Date.now()) / 1000;
+  const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
+  const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
+  for (const [unit, size] of units) {
+    if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
+  }
+  return relative.format(0, "minute");
+}
+
+/** @param {Date} when */
+export function dateTime(when) {
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(when);
+}
+
+/** @param {string} text */
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/**
+ * What a lane or a match is called: “Brown top”, “갈색 상의”.
+ * @param {{label: string | null, label_ko: string | null, colour: string | null, colour_ko: string | null}} thing
+ */
+export function named(thing) {
+  const label = language === "ko" ? (thing.label_ko ?? thing.label) : thing.label;
+  const colour = language === "ko" ? (thing.colour_ko ?? thing.colour) : thing.colour;
+  if (!label) return null;
+  return capital([colour, label].filter(Boolean).join(" "));
+}
+
+/** Its label alone. @param {{label: string | null, label_ko: string | null}} thing */
+export function labelled(thing) {
+  const label = language === "ko" ? (thing.label_ko ?? thing.label) : thing.label;
+  return label ? capital(label) : null;
+}

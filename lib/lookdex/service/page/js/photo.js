@@ -1,0 +1,102 @@
+/** A photo as it is sent and shown: upright, of a format that the service reads, and no larger than is of use. */
+
+import { Problem } from "./problem.js";
+
+/** @typedef {import("./types.js").Photo} Photo */
+
+/**
+ * Longer side above which a photo is scaled down, pixels. Of an object lookdex looks at no more than 256 pixels:
+ * anything that takes a tenth of the photo still has them. `MAX_BYTES` is where an upload starts to be felt.
+ */
+export const MAX_SIDE = 2560;
+const MAX_BYTES = 4_000_000;
+const QUALITY = 0.92;
+
+/** @typedef {'jpeg' | 'png' | 'webp' | 'gif' | 'other'} Format */
+
+/** The format by a file's first bytes; names and declared types are often wrong. @param {Uint8Array} head @returns {Format} */
+export function sniff(head) {
+  const text = String.fromCharCode(...head.slice(0, 12));
+  if (head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff) return "jpeg";
+  if (text.startsWith("\x89PNG")) return "png";
+  if (text.startsWith("RIFF") && text.slice(8, 12) === "WEBP") return "webp";
+  if (text.startsWith("GIF8")) return "gif";
+  return "other";
+}
+
+/**
+ * What is to be done with a photo before it is sent.
+ * @param {Format} format
+ * @param {number} bytes
+ * @param {number} width
+ * @param {number} height
+ * @returns {{width: number, height: number} | null} Its new size; null to send the file as it is.
+ */
+export function plan(format, bytes, width, height) {
+  const scale = Math.min(1, MAX_SIDE / Math.max(width, height));
+  if (scale === 1 && format !== "other" && bytes <= MAX_BYTES) return null;
+  return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
+}
+
+/**
+ * Read a file that was dropped, pasted, picked or taken.
+ * @param {Blob} file
+ * @param {string} name
+ * @returns {Promise<Photo>}
+ * @throws {Problem} It is no photo, or the browser cannot decode it.
+ */
+export async function readPhoto(file, name) {
+  if (file.size === 0) throw new Problem("empty");
+  const format = sniff(new Uint8Array(await file.slice(0, 16).arrayBuffer()));
+  if (format === "other" && !/^image\//.test(file.type)) throw new Problem("kind");
+  const image = await decoded(file, format === "other" ? "kind" : "decode");
+  const size = plan(format, file.size, image.naturalWidth, image.naturalHeight);
+  if (size === null) return photoOf(file, image, name);
+  const smaller = await drawn(image, size);
+  URL.revokeObjectURL(image.src);
+  return photoOf(smaller, await decoded(smaller, "decode"), name);
+}
+
+/** @param {Blob} blob @param {HTMLImageElement} image @param {string} name @returns {Photo} */
+const photoOf = (blob, image, name) =>
+  ({ blob, image, name, url: image.src, width: image.naturalWidth, height: image.naturalHeight });
+
+/**
+ * An `<img>` shows a photo upright, whatever its EXIF orientation, and its natural size is the upright one.
+ * @param {Blob} blob
+ * @param {'kind' | 'decode'} otherwise
+ */
+async function decoded(blob, otherwise) {
+  const image = new Image();
+  image.src = URL.createObjectURL(blob);
+  try {
+    await image.decode();
+    if (!image.naturalWidth) throw new Error("a picture without a size");
+  } catch {
+    URL.revokeObjectURL(image.src);
+    throw new Problem(otherwise);
+  }
+  return image;
+}
+
+/** A JPEG of that size, upright; what is transparent becomes white. @param {HTMLImageElement} image @param {{width: number, height: number}} size @returns {Promise<Blob>} */
+async function drawn(image, { width, height }) {
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, width, height);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(image, 0, 0, width, height);
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
+  canvas.width = 0; // gives the pixels back at once: phones hold few canvases of this size
+  if (!blob) throw new Problem("decode");
+  return /** @type {Blob} */ (blob);
+}
+
+/** The photo in an event's data, or null. @param {DataTransfer | null} data @returns {File | null} */
+export function photoIn(data) {
+  const files = [...(data?.files ?? [])];
+  return files.find((file) => file.type.startsWith("image/")) ?? files[0] ?? null;
+}

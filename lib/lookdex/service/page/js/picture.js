@@ -1,0 +1,78 @@
+/** Pictures: a catalogue's crop on a ground of its own edge colour, and a piece cut out of the photo. */
+
+import { picture as addressOf } from "./api.js";
+import { h } from "./dom.js";
+import { clamp } from "./geometry.js";
+
+/**
+ * The picture of an item. Crops have every shape: each lies whole on a ground that continues its edges.
+ * @param {string} item
+ * @param {{eager?: boolean}} [how]
+ */
+export function itemPicture(item, { eager = false } = {}) {
+  const image = h("img", { alt: "", loading: eager ? "eager" : "lazy", decoding: "async" });
+  const ground = h("span.picture", {}, image);
+  image.addEventListener("load", () => {
+    continueEdges(image, ground);
+    ground.classList.add("shown");
+  });
+  image.addEventListener("error", () => ground.classList.add("missing"));
+  addressOf(item).then((address) => (image.src = address), () => ground.classList.add("missing"));
+  return ground;
+}
+
+const GRAIN = 16;
+
+/**
+ * Colour the ground beside a picture as the edges that it touches. @param {HTMLImageElement} image
+ * @param {HTMLElement} ground A square.
+ */
+function continueEdges(image, ground) {
+  const ratio = image.naturalWidth / image.naturalHeight;
+  const wide = ratio > 1;
+  const free = (100 * (1 - (wide ? 1 / ratio : ratio))) / 2; // per cent of the square, on each side
+  if (free < 1) return;
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = GRAIN;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  if (!context) return;
+  context.drawImage(image, 0, 0, GRAIN, GRAIN);
+  const { data } = context.getImageData(0, 0, GRAIN, GRAIN);
+  const edge = (/** @type {number} */ at) => meanOf(data, (i) => (wide ? at * GRAIN + i : i * GRAIN + at));
+  ground.style.background = `linear-gradient(to ${wide ? "bottom" : "right"}, ${edge(0)} ${free}%, ${edge(GRAIN - 1)} ${100 - free}%)`;
+  ground.style.setProperty("--from", `${free}%`);
+  ground.classList.add(wide ? "wide" : "tall");
+}
+
+/** @param {Uint8ClampedArray} data @param {(i: number) => number} pixel */
+function meanOf(data, pixel) {
+  const sum = [0, 0, 0];
+  for (let i = 0; i < GRAIN; i++) for (let c = 0; c < 3; c++) sum[c] += data[4 * pixel(i) + c] / GRAIN;
+  return `rgb(${sum.map(Math.round).join(" ")})`;
+}
+
+/**
+ * A piece of the photo, cut out as a square: with what is beside it where the piece is longer than wide, and so on.
+ * @param {import("./types.js").Photo} photo
+ * @param {import("./types.js").Box | null} box null: the middle of all of it.
+ * @param {number} side Of what is shown, CSS pixels.
+ */
+export function cutOut(photo, box, side) {
+  const { x0, y0, x1, y1 } = box ?? { x0: 0, y0: 0, x1: photo.width, y1: photo.height };
+  const longer = Math.max(x1 - x0, y1 - y0);
+  const width = Math.min(photo.width, box ? longer * 1.12 : Math.min(photo.width, photo.height));
+  const height = Math.min(photo.height, box ? longer * 1.12 : Math.min(photo.width, photo.height));
+  const left = clamp((x0 + x1 - width) / 2, 0, photo.width - width);
+  const top = clamp((y0 + y1 - height) / 2, 0, photo.height - height);
+  const scale = Math.min(1, (side * Math.min(2, devicePixelRatio)) / Math.max(width, height));
+  const canvas = h("canvas.cut-out", { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)), "aria-hidden": "true" });
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(photo.image, left, top, width, height, 0, 0, canvas.width, canvas.height);
+  return canvas;
+}
+
+/** A palette as a strip, each colour as wide as its share. @param {import("./types.js").Swatch[]} palette */
+export function strip(palette) {
+  return h("span.strip", { "aria-hidden": "true" }, palette.map(({ hex, share }) => h("i", { style: { background: hex, "flex-grow": Math.max(share, 0.02) } })));
+}

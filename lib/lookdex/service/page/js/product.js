@@ -1,0 +1,35 @@
+/** What a product's own columns say: every shop names them as it likes, these are the usual names. */
+
+import { price, t } from "./i18n.js";
+
+/** @typedef {Record<string, unknown>} Columns */
+/** @typedef {{product_id: string | null, image_key?: string, columns: Columns}} Product */
+
+/** @param {Product} product */
+export function titleOf({ columns, product_id, image_key }) {
+  for (const name of ["title", "name", "product_name"]) {
+    if (typeof columns[name] === "string" && columns[name].trim()) return columns[name].trim();
+  }
+  return product_id ?? image_key ?? t("untitled");
+}
+
+/** As text; null where the product has none. @param {Columns} columns */
+export function priceOf(columns) {
+  const value = columns.price;
+  return typeof value === "number" ? price(value, columns.currency) : null;
+}
+
+/** The product's page. Only addresses of the web: a catalogue's file is no place to run code from. @param {Columns} columns */
+export function linkOf(columns) {
+  const value = columns.url ?? columns.link;
+  if (typeof value !== "string" || !/^https?:\/\//i.test(value)) return null;
+  return URL.canParse(value) ? value : null;
+}
+
+/** The other columns that have something to tell. @param {Columns} columns @returns {[string, string][]} */
+export function otherFacts(columns) {
+  const shown = new Set(["title", "name", "product_name", "price", "currency", "url", "link"]);
+  return Object.entries(columns)
+    .filter(([name, value]) => !shown.has(name) && value !== null && typeof value !== "object" && value !== "")
+    .map(([name, value]) => [name.replaceAll("_", " "), String(value)]);
+}

@@ -1,0 +1,86 @@
+/** From what is chosen on the page to what the service is asked: pure. */
+
+/**
+ * @typedef {import("./api.js").Options} Options
+ * @typedef {import("./state.js").State} State
+ * @typedef {import("./types.js").Filters} Filters
+ * @typedef {import("./types.js").Lane} Lane
+ */
+
+export const FIRST = 12; // products in a row
+export const STEP = 24; // that “show more” adds
+const LOOK_PHOTOS = 4;
+
+/**
+ * The filters as a predicate on the release's columns; undefined without any.
+ * @param {Filters} filters
+ * @param {import("./types.js").Release | null} release
+ * @returns {string | undefined}
+ */
+export function whereOf({ min, max, categories }, release) {
+  const parts = [];
+  if (min !== null) parts.push(`price >= ${plain(min)}`);
+  if (max !== null) parts.push(`price <= ${plain(max)}`);
+  if (categories.length) parts.push(`${categoryColumn(release)} in (${categories.map(quoted).join(", ")})`);
+  return parts.join(" and ") || undefined;
+}
+
+/** The shop's own categories where the release tells them, else what the detector takes things for. @param {import("./types.js").Release | null} release */
+export const categoryColumn = (release) => (release?.facets?.categories?.length ? "category" : "label");
+
+/** @param {string} text */
+const quoted = (text) => `'${text.replaceAll("'", "''")}'`;
+
+/** Without an exponent. @param {number} value */
+const plain = (value) => (Number.isInteger(value) ? value.toFixed(0) : String(Number(value.toFixed(4))));
+
+/** How many filters are on. @param {State} state */
+export const filterCount = ({ filters, colour }) =>
+  Number(filters.min !== null || filters.max !== null) + filters.categories.length + Number(colour > 0);
+
+/** What every question has. @param {State} state @returns {Options} */
+const shared = ({ filters, colour, release }) => ({ where: whereOf(filters, release), colour: colour || undefined });
+
+/** Every object of the photo. @param {State} state @param {number} [k] @returns {Options} */
+export const photoOptions = (state, k = FIRST) =>
+  ({ ...shared(state), k, text: state.refine || undefined, look_photos: LOOK_PHOTOS });
+
+/** What was drawn. @param {State} state @param {number} [k] @returns {Options} */
+export function boxOptions(state, k = FIRST * 2) {
+  const { x0, y0, x1, y1 } = /** @type {NonNullable<State["drawn"]>} */ (state.drawn).box;
+  return { ...shared(state), k, text: state.refine || undefined, box: [x0, y0, x1, y1], whole: false, look: false };
+}
+
+/** One object, or the whole photo, with more products. @param {State} state @param {number | 'whole'} lane @param {number} k @returns {Options} */
+export function laneOptions(state, lane, k) {
+  const objects = state.answer?.objects.length ?? 0;
+  const object = lane === "whole" ? (objects ? 0 : undefined) : lane;
+  return { ...shared(state), k, text: state.refine || undefined, object, whole: lane === "whole", look: false };
+}
+
+/** Words, or a product. @param {State} state @param {number} [k] */
+export const wordsOptions = ({ filters, release }, k = STEP) => ({ k, where: whereOf(filters, release) });
+
+/**
+ * The lanes to show, in order: what was drawn, the photo's most prominent object, the others, the whole photo.
+ * A filter by category hides the objects that it does not fit, unless it fits none.
+ * @param {State} state
+ * @returns {{lanes: {id: import("./state.js").Chosen, lane: Lane}[], hidden: number}}
+ */
+export function lanesOf({ answer, drawn, filters }) {
+  /** @type {{id: import("./state.js").Chosen, lane: Lane}[]} */
+  const lanes = [];
+  if (drawn?.lane) lanes.push({ id: "box", lane: drawn.lane });
+  if (!answer) return { lanes, hidden: 0 };
+  const objects = answer.objects.map((lane, id) => ({ id, lane }));
+  objects.sort((a, b) => Number(b.lane.main) - Number(a.lane.main));
+  const fitting = filters.categories.length ? objects.filter(({ lane }) => fits(lane, filters.categories)) : [];
+  const shown = fitting.length ? fitting : objects;
+  lanes.push(...shown);
+  if (answer.whole) lanes.push({ id: "whole", lane: answer.whole });
+  return { lanes, hidden: objects.length - shown.length };
+}
+
+/** The object is of such a category, or something of it is a good match. @param {Lane} lane @param {string[]} categories */
+const fits = (lane, categories) =>
+  categories.some((name) => name.toLowerCase() === lane.label) || lane.matches.some((match) => match.good === true);

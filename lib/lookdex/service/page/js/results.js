@@ -1,0 +1,162 @@
+/** Everything beside the photo: what can be chosen, the look, the lanes; or why there are none. */
+
+import { openDetail } from "./detail.js";
+import { fill, h, icon } from "./dom.js";
+import { filterButton, filterChips, openFilters } from "./filters.js";
+import { labelled, onLanguage, t } from "./i18n.js";
+import { gridSkeleton, laneGrid, laneName, laneRow, lanesSkeleton, nothing, plainRow } from "./lanes.js";
+import { lookOf, wornLike } from "./look.js";
+import { cutOut } from "./picture.js";
+import { filterCount, lanesOf } from "./question.js";
+import { NO_FILTERS } from "./state.js";
+import { troublePanel } from "./trouble.js";
+
+/**
+ * @typedef {import("./state.js").State} State
+ * @typedef {import("./types.js").Lane} Lane
+ * @typedef {import("./types.js").Match} Match
+ */
+
+/**
+ * @param {import("./state.js").Store} store
+ * @param {import("./ask.js").Asker} ask
+ * @param {() => void} another Choose another photo.
+ */
+export function createResults(store, ask, another) {
+  const bar = h("div.bar");
+  const body = h("div.results-body");
+  const title = h("h1.unseen");
+  const element = h("section.results", {}, title, bar, body);
+
+  /** @param {Match} match @param {Lane} lane */
+  const open = (match, lane) => openDetail(match, lane, store.get().photo, (product, title) => ask.similar(product, title));
+  const clear = () => void ask.narrow({ filters: NO_FILTERS, colour: 0 });
+
+  /** @param {State} state */
+  function showBar(state) {
+    const ready = state.answer !== null;
+    const photo = state.view === "photo" && state.photo;
+    const { lanes } = lanesOf(state);
+    fill(title, state.view === "photo" ? t("pieces") : wordsTitle(state));
+    title.hidden = state.view === "words" && ready; // then it is seen, above the products
+    fill(
+      bar,
+      ready && photo && h("div.pieces", { role: "group", "aria-label": t("pieces") },
+        h("button.chip", { type: "button", "aria-pressed": String(state.chosen === "all"), onclick: () => ask.choose("all"), "data-chip": "all" }, t("all")),
+        lanes.map(({ id, lane }) =>
+          h("button.chip.with-thumb", { type: "button", "aria-pressed": String(state.chosen === id), onclick: () => ask.choose(id), "data-chip": id },
+            h("span.thumb.round", {}, cutOut(photo, id === "whole" ? null : lane.box, 32)), laneName(lane, id)))),
+      (ready || filterCount(state) > 0) && h("div.narrow", {},
+        filterButton(state, () => openFilters(store, ask)),
+        photo && refineForm(),
+        filterChips(state, ask)),
+    );
+  }
+
+  function refineForm() {
+    const input = h("input", { id: "refine", type: "text", placeholder: t("refineHint"), maxlength: 200, enterkeyhint: "search", autocomplete: "off" });
+    return h("form.refine", {
+      /** @param {Event} event */
+      onsubmit: (event) => {
+        event.preventDefault();
+        const refine = input.value.trim();
+        if (refine) ask.narrow({ refine });
+        else input.focus();
+      },
+    },
+      h("label.unseen", { for: "refine" }, t("refineLabel")), icon("spark"), input,
+      h("button", { type: "submit", "aria-label": t("refineGo"), title: t("refineGo") }, icon("next")));
+  }
+
+  /** @param {State} state */
+  function showBody(state) {
+    const { trouble, busy, answer } = state;
+    const panel = trouble && troublePanel(trouble.problem, trouble.retry, state.view === "photo" ? another : null);
+    body.classList.toggle("stale", busy !== null && answer !== null && busy !== "more");
+    body.setAttribute("aria-busy", String(busy !== null));
+    if (!answer) {
+      const rows = state.view === "photo" ? lanesSkeleton(3, t(state.slow ? "slow" : "searching"))
+        : [h("p.loading-words", {}, t(state.slow ? "slow" : "searchingText")), gridSkeleton(12)];
+      return fill(body, panel ?? (busy && rows));
+    }
+    fill(body, panel, state.view === "photo" ? photoAnswer(state) : wordsAnswer(state));
+  }
+
+  /** @param {State} state */
+  function photoAnswer(state) {
+    const { answer, chosen } = state;
+    if (!answer) return null;
+    const { lanes, hidden } = lanesOf(state);
+    const clearing = filterCount(state) ? clear : null;
+    if (chosen === "box" && !state.drawn?.lane) return state.trouble ? null : [h("p.loading-words", {}, t("searchingText")), gridSkeleton(8)];
+    if (clearing && lanes.every(({ lane }) => !lane.matches.length)) return nothing(clear);
+    const alone = lanes.find(({ id }) => id === chosen);
+    if (alone) {
+      return [
+        h("button.button.small.ghost.to-all", { type: "button", onclick: () => ask.choose("all") }, icon("back"), t("backToAll")),
+        laneGrid(state, alone, { open, clear: clearing, more: () => void ask.more() }),
+      ];
+    }
+    return [
+      answer.no_object && h("div.notice", {},
+        h("strong", {}, t("noObjectTitle")), h("p", {}, t("noObjectText")),
+        h("button.button.small", { type: "button", onclick: () => /** @type {HTMLElement | null} */ (document.querySelector(".draw"))?.click() }, icon("box"), t("draw"))),
+      !hidden && lookOf(answer, open),
+      lanes.map((shown) => laneRow(state, shown, { open, alone: (id) => alonely(id), clear: clearing })),
+      hidden > 0 && h("p.notice.quiet", {}, t("hiddenLanes", { n: hidden })),
+      wornLike(answer, (product, title) => void ask.similar(product, title)),
+    ];
+  }
+
+  /** Show one lane alone, from its top. @param {import("./state.js").Chosen} id */
+  function alonely(id) {
+    ask.choose(id);
+    const top = body.getBoundingClientRect().top + scrollY - 160;
+    if (scrollY > top) scrollTo({ top });
+    /** @type {HTMLElement | null} */ (bar.querySelector(`[data-chip="${id}"]`))?.focus({ preventScroll: true });
+  }
+
+  /** @param {State} state */
+  function wordsAnswer(state) {
+    const { answer, asked } = state;
+    const lane = answer?.objects[0];
+    if (!answer || !lane || !asked) return null;
+    const clearing = filterCount(state) ? clear : null;
+    return [
+      laneGrid({ ...state, photo: null }, { id: "all", lane, title: wordsTitle(state) }, { open, clear: clearing, more: () => void ask.more() }),
+      answer.goes_with.filter((worn) => worn.matches.length).map((worn, n) => plainRow(worn, t("goesWith", { what: labelled(worn) ?? t("unknownPiece") }), open, n)),
+    ];
+  }
+
+  /** @param {State} state */
+  function wordsTitle({ asked }) {
+    return asked?.kind === "similar" ? t("similarTitle", { title: asked.title }) : t("textTitle", { text: asked?.text ?? "" });
+  }
+
+  function all() {
+    const state = store.get();
+    element.setAttribute("aria-label", t("match"));
+    showBar(state);
+    showBody(state);
+  }
+
+  store.on((now, before) => {
+    if (now.view === "start") return;
+    const changed = (/** @type {(keyof State)[]} */ ...names) => names.some((name) => now[name] !== before[name]);
+    if (changed("answer", "chosen", "drawn", "filters", "colour", "refine", "view", "photo", "asked")) keepFocus(() => showBar(now));
+    if (changed("answer", "chosen", "drawn", "busy", "trouble", "view", "photo", "asked", "slow")) showBody(now);
+  });
+  onLanguage(all);
+
+  /** Chips are made anew: who stood on one still does. @param {() => void} change */
+  function keepFocus(change) {
+    const held = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.chip;
+    const inside = bar.contains(document.activeElement);
+    change();
+    if (!inside) return;
+    const next = held ? bar.querySelector(`[data-chip="${held}"]`) : bar.querySelector(".filter-button");
+    /** @type {HTMLElement | null} */ (next)?.focus({ preventScroll: true });
+  }
+
+  return { element };
+}

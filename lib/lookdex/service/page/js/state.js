@@ -1,0 +1,75 @@
+/** What the page knows, in one record that is replaced and never changed in place. */
+
+/**
+ * @typedef {import("./types.js").Answer} Answer
+ * @typedef {import("./types.js").Box} Box
+ * @typedef {import("./types.js").Filters} Filters
+ * @typedef {import("./types.js").Lane} Lane
+ * @typedef {import("./types.js").Photo} Photo
+ * @typedef {import("./problem.js").Problem} Problem
+ *
+ * @typedef {{kind: 'text', text: string} | {kind: 'similar', product: string, title: string}} Asked
+ * @typedef {'all' | 'whole' | 'box' | number} Chosen A number: of the answer's `objects`.
+ *
+ * @typedef {object} State
+ * @property {'start' | 'photo' | 'words'} view
+ * @property {Photo | null} photo
+ * @property {Asked | null} asked In the view `words`.
+ * @property {Answer | null} answer
+ * @property {{box: Box, lane: Lane | null} | null} drawn What was drawn over the photo, and its answer.
+ * @property {boolean} drawing
+ * @property {Chosen} chosen
+ * @property {string} refine “This, but …”.
+ * @property {number} colour 0 … 1: what likeness of colour counts.
+ * @property {Filters} filters
+ * @property {null | 'reading' | 'photo' | 'box' | 'more' | 'words'} busy
+ * @property {boolean} slow
+ * @property {{problem: Problem, retry: (() => void) | null} | null} trouble
+ * @property {import("./types.js").Release | null} release
+ */
+
+/** @type {Filters} */
+export const NO_FILTERS = { min: null, max: null, categories: [] };
+
+/** @type {State} */
+export const START = {
+  view: "start",
+  photo: null,
+  asked: null,
+  answer: null,
+  drawn: null,
+  drawing: false,
+  chosen: "all",
+  refine: "",
+  colour: 0,
+  filters: NO_FILTERS,
+  busy: null,
+  slow: false,
+  trouble: null,
+  release: null,
+};
+
+/** @param {State} state */
+export function createStore(state) {
+  /** @type {((now: State, before: State) => void)[]} */
+  const listeners = [];
+  return {
+    get: () => state,
+    /** @param {Partial<State>} changes */
+    set(changes) {
+      const before = state;
+      state = { ...state, ...changes };
+      for (const listener of listeners) listener(state, before);
+    },
+    /** Call after each change. @param {(now: State, before: State) => void} listener */
+    on(listener) {
+      listeners.push(listener);
+    },
+    /** Call everyone, as if everything had changed: the language has. */
+    again() {
+      for (const listener of listeners) listener(state, state);
+    },
+  };
+}
+
+/** @typedef {ReturnType<typeof createStore>} Store */

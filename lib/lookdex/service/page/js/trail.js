@@ -1,0 +1,69 @@
+/** The browser's “back” and “forward”: each question is a place, and its answer is kept while the page lives. */
+
+import { START } from "./state.js";
+
+/**
+ * @typedef {import("./state.js").Asked} Asked
+ * @typedef {import("./state.js").State} State
+ */
+
+const MOST = 20; // places kept; a photo of a few megabytes hangs on each
+
+/** @param {import("./state.js").Store} store */
+export function createTrail(store) {
+  /** @type {Map<number, State>} */
+  const places = new Map();
+  let here = 0;
+  let last = 0;
+  history.replaceState({ place: here }, "");
+
+  function leave() {
+    places.set(here, { ...store.get(), busy: null, slow: false, drawing: false });
+    const oldest = [...places.keys()][0];
+    if (places.size > MOST) places.delete(oldest);
+  }
+
+  return {
+    /** Go on to a new place. @param {Asked | null} asked What its address tells; null for a photo and the start. */
+    visit(asked) {
+      leave();
+      here = ++last;
+      history.pushState({ place: here }, "", address(asked));
+      scrollTo({ top: 0 });
+    },
+    /** Go where the browser has gone. @param {(asked: Asked) => void} otherwise For a place that is not kept. */
+    follow(otherwise) {
+      addEventListener("popstate", (event) => {
+        leave();
+        here = event.state?.place ?? 0;
+        const kept = places.get(here);
+        const asked = askedIn(location.search);
+        if (kept) store.set({ ...kept, release: store.get().release });
+        else if (asked) otherwise(asked);
+        else store.set({ ...START, release: store.get().release });
+      });
+    },
+  };
+}
+
+/** @param {Asked | null} asked */
+function address(asked) {
+  const url = new URL(location.href);
+  url.search = "";
+  if (asked?.kind === "text") url.searchParams.set("q", asked.text);
+  if (asked?.kind === "similar") {
+    url.searchParams.set("like", asked.product);
+    url.searchParams.set("title", asked.title);
+  }
+  return url.href;
+}
+
+/** What an address asks. @param {string} search @returns {Asked | null} */
+export function askedIn(search) {
+  const parameters = new URLSearchParams(search);
+  const text = parameters.get("q")?.trim();
+  const product = parameters.get("like");
+  if (text) return { kind: "text", text };
+  if (product) return { kind: "similar", product, title: parameters.get("title") ?? product };
+  return null;
+}

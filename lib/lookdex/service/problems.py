@@ -1,0 +1,128 @@
+"""Errors as problem documents (RFC 9457): `application/problem+json`, whatever went wrong and wherever."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from lookdex.errors import BadQuery, ProductNotFound
+
+MEDIA_TYPE = "application/problem+json"
+PREFIX = "urn:lookdex:problem:"
+
+
+class Kind(Enum):
+    """The kinds of problem: the name in their type, the status, the title."""
+
+    MALFORMED = ("malformed", 400, "The request cannot be read")
+    UNAUTHORIZED = ("unauthorized", 401, "A token is needed")
+    NOT_FOUND = ("not-found", 404, "There is no such thing")
+    METHOD = ("method", 405, "Another method is needed")
+    SLOW_UPLOAD = ("slow-upload", 408, "The upload took too long")
+    TOO_LARGE = ("too-large", 413, "The upload is too large")
+    UNKNOWN_FORMAT = ("unknown-format", 415, "This kind of content is not read")
+    BAD_PHOTO = ("bad-photo", 422, "The photo cannot be used")
+    BAD_QUESTION = ("bad-question", 422, "The question cannot be answered as asked")
+    INTERNAL = ("internal", 500, "The service failed")
+    BUSY = ("busy", 503, "The service is busy")
+    TOO_LATE = ("too-late", 503, "The answer would have come too late")
+    STOPPING = ("stopping", 503, "The service is stopping")
+
+    def __init__(self, slug: str, status: int, title: str):
+        self.slug, self.status, self.title = slug, status, title
+
+    @property
+    def type(self) -> str:
+        return PREFIX + self.slug
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    type: str = Field(description="The kind of problem, a name for programs.", examples=[Kind.BAD_PHOTO.type])
+    title: str = Field(description="The kind of problem, for people.", examples=[Kind.BAD_PHOTO.title])
+    status: int = Field(description="The HTTP status.", examples=[Kind.BAD_PHOTO.status])
+    detail: str = Field(description="What happened here, and what to do about it.")
+
+
+class Refused(Exception):
+    """Ends a request with a problem document. retry_after: seconds."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str,
+        *,
+        retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ):
+        super().__init__(detail)
+        self.kind, self.detail, self.headers = kind, detail, dict(headers or {})
+        if retry_after is not None:
+            self.headers["Retry-After"] = str(retry_after)
+
+
+def response_of(kind: Kind, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The problem as a response."""
+    problem = Problem(type=kind.type, title=kind.title, status=kind.status, detail=detail)
+    return JSONResponse(problem.model_dump(), kind.status, dict(headers or {}), MEDIA_TYPE)
+
+
+def responses(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's responses of an operation that may end with these problems."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    by_status: dict[int | str, list[str]] = {}
+    for kind in kinds:
+        by_status.setdefault(kind.status, []).append(kind.title)
+    return {
+        status: {"description": "; ".join(titles), "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status, titles in by_status.items()
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the application with a problem document."""
+
+    def answer(request: Request, kind: Kind, detail: str, headers: Mapping[str, str] | None) -> JSONResponse:
+        request.state.fields["problem"] = kind.slug  # for the log and the metrics
+        return response_of(kind, detail, headers)
+
+    async def refused(request: Request, error: Refused) -> JSONResponse:
+        return answer(request, error.kind, error.detail, error.headers)
+
+    async def bad_query(request: Request, error: BadQuery) -> JSONResponse:
+        kind = Kind.NOT_FOUND if isinstance(error, ProductNotFound) else Kind.BAD_QUESTION
+        return answer(request, kind, str(error), None)
+
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        return answer(request, Kind.BAD_QUESTION, told(error.errors()), None)
+
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        kind = _BY_STATUS.get(error.status_code, Kind.INTERNAL)
+        words = {404: "there is no such path: /openapi.json names those there are"}
+        detail = words.get(error.status_code, f"{request.method} {request.url.path}: {error.detail}")
+        return answer(request, kind, detail, error.headers)
+
+    for kind, handler in (
+        (Refused, refused),
+        (BadQuery, bad_query),
+        (RequestValidationError, invalid),
+        (HTTPException, http),
+    ):
+        app.add_exception_handler(kind, handler)  # type: ignore[arg-type]
+
+
+_BY_STATUS = {kind.status: kind for kind in (Kind.MALFORMED, Kind.UNAUTHORIZED, Kind.NOT_FOUND, Kind.METHOD,
+                                             Kind.TOO_LARGE, Kind.UNKNOWN_FORMAT, Kind.BAD_QUESTION)}  # fmt: skip
+
+
+def told(errors: Any) -> str:
+    """pydantic's errors in one sentence: where, and what. The values themselves are not repeated."""
+    return "; ".join(f"{'.'.join(map(str, error['loc'])) or 'the value'}: {error['msg']}" for error in errors)

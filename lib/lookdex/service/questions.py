@@ -1,0 +1,100 @@
+"""From a received question to the bytes of its answer: a place at the gate, pixels, the catalogue, JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from lookdex.search.answer import Answer
+from lookdex.search.ask import Crops, Options
+from lookdex.search.catalog import Catalog
+from lookdex.service.decoding import Decoders
+from lookdex.service.gate import Gate
+from lookdex.service.observe import Metrics, Stopwatch
+from lookdex.service.runner import DEADLINE, Runner
+
+T = TypeVar("T")
+_READERS = 4  # stored crops read at a time
+_READERS_QUEUE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """An answer as it is sent. seconds: by stage."""
+
+    body: str
+    release_id: str
+    seconds: dict[str, float]
+
+
+class Questions:
+    """Answers questions of one catalogue. Of one event loop; `close` when it ends.
+
+    places, queue: of the gate. deadline: seconds from a question's arrival to its answer.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        decoders: Decoders,
+        runner: Runner,
+        metrics: Metrics,
+        *,
+        places: int,
+        queue: int,
+        deadline: float,
+    ):
+        self.catalog, self.gate = catalog, Gate(places, queue)
+        self._decoders, self._runner, self._metrics, self._deadline = decoders, runner, metrics, deadline
+        self._reads = Gate(_READERS, _READERS_QUEUE)
+        self._threads = ThreadPoolExecutor(places + _READERS, thread_name_prefix="question")
+        metrics.watch(catalog, self.gate)
+
+    async def ask(self, photos: tuple[bytes, ...], options: Options) -> Spoken:
+        """The answer to photos and options, or to options alone. Raises Refused, BadQuery."""
+        for photo in photos:
+            self._metrics.uploaded(len(photo))
+        deadline, watch = time.monotonic() + self._deadline, Stopwatch()
+
+        def work() -> Spoken:
+            watch.stage("queue")
+            DEADLINE.set(deadline)
+            pixels = [self._decoders.decode(photo, deadline) for photo in photos]
+            if photos:
+                watch.stage("decode")
+            answer = self._answer(pixels, options)
+            watch.skip()
+            body = answer.to_json(crops=options.crops is not Crops.NONE, indent=None)
+            watch.stage("encode")
+            steps = {step: spent for step, spent in answer.seconds.items() if step != "decode"}
+            return Spoken(body, answer.release_id, watch.seconds | steps)
+
+        spoken = await self._in_thread(self.gate, work, deadline)
+        self._metrics.stages(spoken.seconds)
+        return spoken
+
+    async def crop(self, item_id: str) -> bytes | None:
+        """The stored picture (JPEG) of an item; None where the release has no such item. Raises Refused."""
+        found = await self._in_thread(
+            self._reads, lambda: self.catalog.crops([item_id]), time.monotonic() + self._deadline
+        )
+        return found.get(item_id)
+
+    def _answer(self, pixels: list[Any], options: Options) -> Answer:
+        return self.catalog.ask(*pixels, options=options)
+
+    async def _in_thread(self, gate: Gate, work: Callable[[], T], deadline: float) -> T:
+        loop = asyncio.get_running_loop()
+
+        async def run() -> T:
+            return await loop.run_in_executor(self._threads, work)
+
+        return await gate.run(run, deadline)
+
+    def close(self) -> None:
+        self.gate.close()
+        self._threads.shutdown(wait=True)

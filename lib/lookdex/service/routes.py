@@ -1,0 +1,206 @@
+"""The questions that the service answers, under `/v1`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from lookdex.search.ask import MAX_K, MAX_TEXT, Crops, Options
+from lookdex.search.wire import AnswerModel
+from lookdex.service import openapi, problems
+from lookdex.service.problems import Kind, Refused
+from lookdex.service.questions import Questions, Spoken
+from lookdex.service.uploads import drain, receive
+
+CACHED = "private, max-age=86400, immutable"  # an item's id is made of what its picture shows
+PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The picture.",
+        "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+MAX_WHERE = 3000  # characters: escaped, a longer one is no URL; the field options of a photo takes more
+K = Annotated[int, Query(ge=1, le=MAX_K, description="Distinct products.")]
+Where = Annotated[
+    str | None,
+    Query(
+        min_length=1, max_length=MAX_WHERE, description="A predicate on the product columns, e.g. price < 50"
+    ),
+]
+Colour = Annotated[
+    float, Query(ge=0, le=1, description="What likeness of colour counts: 0 nothing, 1 alone.")
+]
+WithCrops = Annotated[Crops, Query(description="Which pictures (JPEG, base64) the answer carries.")]
+COMMON = (Kind.UNAUTHORIZED, Kind.BAD_QUESTION, Kind.INTERNAL, Kind.BUSY, Kind.TOO_LATE, Kind.STOPPING)
+
+
+class CategoryModel(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    products: int
+
+
+class PriceModel(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    least: float
+    most: float
+
+
+class FacetsModel(BaseModel):
+    """What filters can offer."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    products: int = Field(description="Distinct products.")
+    categories: list[CategoryModel] = Field(
+        description="Values of the column `category`, most products first."
+    )
+    price: PriceModel | None = Field(description="Of the column `price`.")
+
+
+class ReleaseModel(BaseModel):
+    """The release that answers now."""
+
+    release_id: str
+    released_at: datetime = Field(description="When it was built.")
+    items: int = Field(description="Rows: objects and whole photos.")
+    images: dict[str, int] = Field(description="Photos by how they ended.")
+    detector: str
+    embedder: str
+    columns: list[str] = Field(description="What `where` may name.")
+    facets: FacetsModel
+    behind: str | None = Field(description="Why a newer live release could not be opened; null when none is.")
+
+
+def only_known_parameters(request: Request) -> None:
+    """Refuse what would be ignored: a misspelt filter is not a filter that is left out."""
+    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        told = f"those that exist: {', '.join(known)}" if known else "it takes none"
+        raise Refused(Kind.BAD_QUESTION, f"there is no parameter {unknown[0][:40]!r} here; {told}")
+
+
+def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIRouter:
+    """max_bytes, receive_seconds: of an upload."""
+    router = APIRouter(prefix="/v1", dependencies=[Depends(only_known_parameters)])
+    catalog = questions.catalog
+
+    def said(request: Request, spoken: Spoken, **seconds: float) -> Response:
+        steps = {step: round(1000 * spent, 1) for step, spent in (seconds | spoken.seconds).items()}
+        request.state.fields.update(release=spoken.release_id, steps_ms=steps)
+        timing = ", ".join(f"{step};dur={spent}" for step, spent in steps.items())
+        return Response(spoken.body, media_type="application/json", headers={"Server-Timing": timing})
+
+    @router.post(
+        "/search",
+        operation_id="search",
+        openapi_extra=openapi.SEARCH_BODY,
+        response_model=AnswerModel,
+        responses=problems.responses(
+            Kind.MALFORMED, Kind.SLOW_UPLOAD, Kind.TOO_LARGE, Kind.UNKNOWN_FORMAT, Kind.BAD_PHOTO, *COMMON
+        ),
+    )
+    async def search(request: Request) -> Response:
+        """Every object in a photo, and the most similar products of each.
+
+        The photo is JPEG, PNG, WebP or GIF. Several photos of one item are asked as one question.
+        """
+        try:
+            questions.gate.check()
+        except Refused:
+            await drain(request.receive, max_bytes)
+            raise
+        question = await receive(request, max_bytes, receive_seconds)
+        request.state.fields.update(photos=len(question.photos), bytes=sum(map(len, question.photos)))
+        return said(request, await questions.ask(question.photos, question.options))
+
+    @router.get(
+        "/text",
+        operation_id="text",
+        response_model=AnswerModel,
+        responses=problems.responses(*COMMON),
+    )
+    async def text(
+        request: Request,
+        q: Annotated[
+            str,
+            Query(
+                min_length=1,
+                max_length=MAX_TEXT,
+                description="What to look for, in English or Korean.",
+                examples=["red dress"],
+            ),
+        ],
+        k: K = 5,
+        where: Where = None,
+        crops: WithCrops = Crops.NONE,
+    ) -> Response:
+        """Products that a text describes."""
+        return said(request, await questions.ask((), Options(k=k, where=where, text=q, crops=crops)))
+
+    @router.get(
+        "/products/{product_id}/similar",
+        operation_id="similar",
+        response_model=AnswerModel,
+        responses=problems.responses(Kind.NOT_FOUND, *COMMON),
+    )
+    async def similar(
+        request: Request,
+        product_id: Annotated[str, Path(min_length=1, max_length=500, description="Of the catalogue.")],
+        k: K = 5,
+        where: Where = None,
+        colour: Colour = 0.0,
+        goes_with: Annotated[bool, Query(description="Also what is worn with it in its own photos.")] = False,
+        crops: WithCrops = Crops.NONE,
+    ) -> Response:
+        """Products like one of the catalogue, without itself."""
+        options = Options(
+            k=k, where=where, product=product_id, colour=colour, goes_with=goes_with, crops=crops
+        )
+        return said(request, await questions.ask((), options))
+
+    @router.get(
+        "/release",
+        operation_id="release",
+        responses=problems.responses(Kind.UNAUTHORIZED, Kind.BAD_QUESTION, Kind.INTERNAL),
+    )
+    async def release() -> ReleaseModel:
+        """The release that answers now."""
+        live = catalog.release
+        return ReleaseModel(
+            release_id=live.release_id,
+            released_at=live.created_at,
+            items=live.items,
+            images=dict(live.images),
+            detector=live.recipe.detector,
+            embedder=live.recipe.embedder,
+            columns=list(catalog.columns),
+            facets=FacetsModel.model_validate(await run_in_threadpool(lambda: catalog.facets)),
+            behind=catalog.behind,
+        )
+
+    @router.get(
+        "/crops/{item_id}",
+        operation_id="crop",
+        response_class=Response,
+        responses=PICTURE | problems.responses(Kind.NOT_FOUND, *COMMON),
+    )
+    async def crop(
+        item_id: Annotated[str, Path(min_length=1, max_length=200, description="`item_id` of a match.")],
+    ) -> Response:
+        """The stored picture of an item of the release."""
+        found = await questions.crop(item_id)
+        if found is None:
+            raise Refused(Kind.NOT_FOUND, "the release that answers now has no such item")
+        return Response(found, media_type="image/jpeg", headers={"Cache-Control": CACHED})
+
+    return router

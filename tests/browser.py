@@ -1,0 +1,85 @@
+"""A real browser: the machine's own Chromium, driven by Playwright, which fetches none."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+MACOS = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, (*NAMES, MACOS))), None)
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None,
+    reason="no Chromium on the PATH: apt-get install chromium (or name one: CHROMIUM=/path/to/chrome)",
+)
+# The driver does not show what a form with a file holds.
+REMEMBER = """
+    window.sent = [];
+    const send = window.fetch;
+    window.fetch = (address, init) => {
+        if (init?.body instanceof FormData) {
+            window.sent.push({options: JSON.parse(init.body.get("options")), bytes: init.body.get("photo").size});
+        }
+        return send(address, init);
+    };
+"""
+DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+
+
+@contextmanager
+def start_browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """A page that someone looks at. wrong: what its console complained of; requests: all that it sent."""
+
+    page: Page
+    url: str
+    wrong: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+
+    def asked(self) -> list[dict[str, Any]]:
+        """The options of each photo that this page has sent since it was loaded, in order."""
+        return [sent["options"] for sent in self.sent()]
+
+    def sent(self) -> list[dict[str, Any]]:
+        """The same with the photo's `bytes`."""
+        found: list[dict[str, Any]] = self.page.evaluate("window.sent")
+        return found
+
+
+@contextmanager
+def visit(browser: Browser, url: str, **context: Any) -> Iterator[Visit]:
+    """A fresh visitor at `url`, at a desk unless told otherwise. Complaints of the page's scripts end the test."""
+    settings = {"viewport": DESK, "locale": "en-GB", "reduced_motion": "reduce"} | context
+    opened = browser.new_context(**settings)
+    opened.set_default_timeout(20_000)
+    opened.add_init_script(REMEMBER)
+    page = opened.new_page()
+    seen = Visit(page, url)
+    page.on("pageerror", lambda error: seen.wrong.append(str(error)))
+    page.on("console", lambda said: seen.wrong.append(said.text) if said.type == "error" else None)
+    page.on("request", lambda request: seen.requests.append(request))
+    try:
+        page.goto(url)
+        page.wait_for_selector("h1, .lane")
+        yield seen
+        refused = re.compile(
+            r"Failed to load resource"
+        )  # the browser's own line for a 4xx; the page tells it
+        assert [text for text in seen.wrong if not refused.match(text)] == []
+    finally:
+        opened.close()

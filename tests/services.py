@@ -1,0 +1,85 @@
+"""The service as its operators start it: `lookdex serve` in a process of its own, on a free port."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from lookdex.models import digests
+from lookdex.records import Recipe
+from tests.fakes import FakeDetector, FakeEmbedder, recipe
+
+START_SECONDS = 90
+
+
+@dataclass
+class Service:
+    """A running service. log: of JSON lines. web: a client of it."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    web: httpx2.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.web = httpx2.Client(base_url=self.url, timeout=60)
+
+    def ask(self, photo: bytes, options: dict[str, Any] | None = None, **headers: str) -> httpx2.Response:
+        form = {} if options is None else {"options": json.dumps(options)}
+        return self.web.post("/v1/search", files={"photo": ("photo.jpg", photo)}, data=form, headers=headers)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The log until now."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+def honest_recipe(**changes: object) -> Recipe:
+    """A recipe of the fakes that a process on its own loads by name, and finds to be the release's."""
+    return recipe(
+        detector_digest=digests.detector_digest(FakeDetector.name),
+        embedder_digest=digests.embedder_digest(FakeEmbedder.name),
+        **changes,
+    )
+
+
+@contextmanager
+def start(catalog: str, folder: Path, *options: str, **environment: str) -> Iterator[Service]:
+    """`lookdex serve --catalog catalog options…`, ready to answer. folder: for its log."""
+    log = folder / f"serve-{time.monotonic_ns()}.log"
+    command = [sys.executable, "-m", "lookdex.cli", "serve", "--catalog", catalog, "--port", "0", *options]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | environment)
+    try:
+        service = Service(_url(process, log), process, log)
+        with service.web:
+            assert service.web.get("/readyz", timeout=START_SECONDS).text == "ready\n"
+            yield service
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _url(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        for line in log.read_text().splitlines():
+            if '"serving"' in line:
+                return str(json.loads(line)["url"])
+        time.sleep(0.05)
+    raise RuntimeError(f"lookdex serve did not start:\n{log.read_text()[-3000:]}")

@@ -1,0 +1,60 @@
+"""Terminals that say what they can, and keep what was written to them."""
+
+from __future__ import annotations
+
+import codecs
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+COLUMNS, ROWS, CELL = 120, 60, (10, 20)  # a cell in pixels
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """answers: what it says to each question, in order.
+
+    They lie ready before the first question: a program waits a tenth of a second for an answer, and a busy machine
+    may take longer to give one.
+    """
+
+    answers: Sequence[str] = ()
+    columns: int = COLUMNS
+
+    def run(
+        self, command: Sequence[str], environment: Mapping[str, str], seconds: float = 60
+    ) -> tuple[int, str]:
+        """Run a command on it. Returns the exit code and all that it wrote."""
+        master, slave = pty.openpty()
+        size = struct.pack("HHHH", ROWS, self.columns, self.columns * CELL[0], ROWS * CELL[1])
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, size)
+        quiet = termios.tcgetattr(slave)
+        quiet[3] &= ~termios.ECHO
+        termios.tcsetattr(slave, termios.TCSANOW, quiet)
+        os.write(master, "".join(self.answers).encode())
+        process = subprocess.Popen(
+            command, stdin=slave, stdout=slave, stderr=slave, env=dict(environment), start_new_session=True
+        )
+        os.close(slave)
+        decoder, written = codecs.getincrementaldecoder("utf-8")(), ""
+        deadline = time.monotonic() + seconds
+        try:
+            while time.monotonic() < deadline:
+                if not select.select([master], [], [], 0.1)[0]:
+                    continue
+                try:
+                    written += decoder.decode(os.read(master, 65536))
+                except OSError:  # the other end is closed
+                    break
+            return process.wait(timeout=10), written.replace("\r\n", "\n")
+        finally:
+            process.kill()
+            process.wait()
+            os.close(master)

@@ -1,0 +1,200 @@
+"""Uploads are decoded in processes that can be lost, and by limits that are looked at before."""
+
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from lookdex import imagefile, images
+from lookdex.service.decoding import Decoders, UploadLimits
+from lookdex.service.problems import Kind, Refused
+from tests.catalogs import picture
+from tests.fakes import COLOURS
+from tests.photos import encode
+
+LIMITS = UploadLimits(max_bytes=3_000_000, max_pixels=4_000_000, max_frames=3, seconds=20)
+
+
+@pytest.fixture(scope="module")
+def decoders() -> Iterator[Decoders]:
+    decoders = Decoders(1, LIMITS)
+    decoders.start()
+    yield decoders
+    decoders.close()
+
+
+def animation(frames: int, format: str) -> bytes:
+    pages = [Image.fromarray(picture(list(COLOURS)[n % 6])) for n in range(frames)]
+    out = io.BytesIO()
+    pages[0].save(out, format, save_all=True, append_images=pages[1:], duration=40)
+    return out.getvalue()
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of few bytes that says it has so many pixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(999)))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF"])
+def test_the_pixels_are_those_of_the_index(decoders: Decoders, format: str):
+    data = encode(picture("red", "blue"), format)
+    wanted = images.decode(data, LIMITS.max_bytes, LIMITS.max_pixels)
+    pixels = decoders.decode(data)
+    np.testing.assert_array_equal(pixels, wanted)
+    assert (pixels.dtype, pixels.flags.c_contiguous) == (np.uint8, True)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "says"),
+    [
+        (b"", Kind.BAD_PHOTO, "empty"),
+        (b"%PDF-1.7", Kind.UNKNOWN_FORMAT, "unknown_format"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", Kind.UNKNOWN_FORMAT, "JPEG, PNG, WebP and GIF"),
+        (encode(picture("red"))[:150], Kind.BAD_PHOTO, "corrupt"),
+        (encode(picture("red"))[:20], Kind.BAD_PHOTO, "header"),
+        (encode(picture("red")[:9]), Kind.BAD_PHOTO, "too_small: 96 × 9 pixels"),
+        (bomb(60_000, 60_000), Kind.TOO_LARGE, "too_many_pixels: 60000 × 60000"),
+        (b"\xff\xd8\xff" + bytes(3_100_000), Kind.TOO_LARGE, "too_many_bytes"),
+        (animation(4, "GIF"), Kind.BAD_PHOTO, "too_many_frames: an animation of 4 frames"),
+        (animation(5, "WEBP"), Kind.BAD_PHOTO, "too_many_frames: an animation of 5 frames"),
+        (animation(6, "PNG"), Kind.BAD_PHOTO, "too_many_frames: an animation of 6 frames"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_used_says_why(decoders: Decoders, data: bytes, kind: Kind, says: str):
+    with pytest.raises(Refused, match=says) as refused:
+        decoders.decode(data)
+    assert refused.value.kind is kind
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
+def test_few_frames_are_a_photo(decoders: Decoders, format: str):
+    assert decoders.decode(animation(3, format)).shape == (96, 96, 3)
+
+
+@pytest.mark.parametrize(("format", "frames"), [("GIF", 7), ("WEBP", 7), ("PNG", 7), ("GIF", 1), ("JPEG", 1)])
+def test_frames_are_counted_without_decoding(format: str, frames: int):
+    data = animation(frames, format) if format != "JPEG" else encode(picture("red"), "JPEG")
+    header = images.read_header(data)
+    assert imagefile.frames(data, header) == frames
+    for end in range(len(data) // 3, len(data), 97):  # cut off: no more than there were, and no error
+        assert 1 <= imagefile.frames(data[:end], header) <= frames
+
+
+def processes() -> list[psutil.Process]:
+    """The decoding processes that are running."""
+    return [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if "spawn_main" in " ".join(child.cmdline())
+    ]
+
+
+def test_a_decoder_that_hangs_is_killed_and_replaced():
+    lost: list[str] = []
+    large = encode(np.zeros((6000, 6000, 3), np.uint8), compress_level=1)  # some 0.3 s of work
+    before = {process.pid for process in processes()}
+    decoders = Decoders(1, replace(LIMITS, max_pixels=40_000_000, seconds=1), lost.append)
+    try:
+        decoders.start()
+        mine = [process for process in processes() if process.pid not in before]
+        with ThreadPoolExecutor(2) as callers:
+            hanging = callers.submit(decoders.decode, large)
+            while max(busy := [process.cpu_percent(0.01) for process in mine]) < 50:
+                pass
+            stuck = mine[busy.index(max(busy))]
+            stuck.suspend()
+            waiting = callers.submit(decoders.decode, encode(picture("red")))
+            with pytest.raises(Refused, match="longer than 1 s") as refused:
+                hanging.result(30)
+            assert (refused.value.kind, lost) == (Kind.BAD_PHOTO, ["killed"])
+            assert waiting.result(30).shape == (96, 96, 3)
+        assert not stuck.is_running()
+    finally:
+        decoders.close()
+
+
+def test_a_deadline_ends_the_wait_for_a_free_process(decoders: Decoders):
+    taken = [decoders._take(None) for _ in range(2)]
+    with pytest.raises(Refused) as refused:
+        decoders.decode(encode(picture("red")), time.monotonic() + 0.05)
+    assert refused.value.kind is Kind.TOO_LATE
+    for process in taken:
+        decoders._give_back(process)
+    assert decoders.decode(encode(picture("red")), time.monotonic() + 30).shape == (96, 96, 3)
+
+
+def test_a_decoder_that_dies_takes_nobody_with_it():
+    lost: list[str] = []
+    large, small = encode(np.zeros((6000, 6000, 3), np.uint8), compress_level=1), encode(picture("red"))
+    before = {process.pid for process in processes()}
+    decoders = Decoders(2, replace(LIMITS, max_pixels=40_000_000), lost.append)
+    try:
+        decoders.start()
+        mine = [process for process in processes() if process.pid not in before]
+        with ThreadPoolExecutor(2) as callers:
+            dying = callers.submit(decoders.decode, large)
+            while max(busy := [process.cpu_percent(0.01) for process in mine]) < 50:
+                pass
+            mine[busy.index(max(busy))].kill()
+            with pytest.raises(Refused, match="gave up"):
+                dying.result(30)
+        assert lost == ["crashed"]
+        for process in [p for p in processes() if p.pid not in before]:
+            process.kill()  # idle ones: no file is to blame, and no file is refused
+            process.wait()
+        with ThreadPoolExecutor(4) as callers:
+            assert {pixels.shape for pixels in callers.map(decoders.decode, [small] * 8)} == {(96, 96, 3)}
+        assert lost == ["crashed"]
+    finally:
+        decoders.close()
+    assert not [process for process in processes() if process.pid not in before]
+
+
+def test_a_decoder_has_no_more_memory_than_it_needs():
+    """A limit that the decoder of a large photo passes; the process itself stays."""
+    code = (
+        "import resource, sys; from pathlib import Path; from lookdex.service import decoding as d;"
+        "d._SPARE_BYTES, d._BYTES_A_PIXEL = 8 << 20, 0; limits = d.UploadLimits(1 << 30, 1 << 30, 1, 9.0);"
+        "d._settle(limits); print(d._decode(Path(sys.argv[1]), limits))"
+    )
+    with tempfile.NamedTemporaryFile(suffix=".png") as file:
+        file.write(encode(np.zeros((3000, 3000, 3), np.uint8)))
+        file.flush()
+        ran = subprocess.run(
+            [sys.executable, "-c", code, file.name], capture_output=True, text=True, timeout=60, check=True
+        )
+    assert "too_much_memory" in ran.stdout
+
+
+def test_nothing_is_left_behind():
+    decoders = Decoders(1, LIMITS)
+    decoders.start()
+    decoders.decode(encode(picture("red")))
+    with pytest.raises(Refused):
+        decoders.decode(b"nothing")
+    assert decoders._folder.stat().st_mode & 0o077 == 0
+    decoders.close()
+    assert not decoders._folder.exists()

@@ -1,0 +1,155 @@
+"""The gate: who is worked for, in which order, and who is sent away."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from lookdex.service.gate import Gate
+from lookdex.service.problems import Kind, Refused
+
+
+def soon(seconds: float = 30) -> float:
+    return time.monotonic() + seconds
+
+
+class Held:
+    """Work that goes on until it is let go."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self._ends: dict[str, asyncio.Event] = {}
+
+    def work(self, name: str) -> Callable[[], Awaitable[str]]:
+        async def run() -> str:
+            self.started.append(name)
+            await self._ends.setdefault(name, asyncio.Event()).wait()
+            return name
+
+        return run
+
+    def end(self, name: str) -> None:
+        self._ends.setdefault(name, asyncio.Event()).set()
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_first_come_first_served_and_never_more_than_the_places():
+    async def scenario() -> None:
+        gate, held = Gate(places=2, queue=9), Held()
+        tasks = [asyncio.create_task(gate.run(held.work(name), soon())) for name in "abcde"]
+        await settle()
+        assert (held.started, gate.busy, gate.waiting) == (["a", "b"], 2, 3)
+        held.end("b")
+        await settle()
+        assert held.started == ["a", "b", "c"]
+        for name in "acde":
+            held.end(name)
+        assert await asyncio.gather(*tasks) == list("abcde")
+        assert (held.started, gate.busy, gate.waiting) == (list("abcde"), 0, 0)
+
+    asyncio.run(scenario())
+
+
+def test_an_overflow_is_refused_and_shortens_the_queue(monkeypatch: pytest.MonkeyPatch):
+    async def scenario() -> None:
+        gate, held = Gate(places=4, queue=6), Held()
+        tasks = [asyncio.create_task(gate.run(held.work(name), soon())) for name in "abcdefghij"]
+        await settle()
+        assert (gate.busy, gate.waiting, gate.strained) == (4, 6, False)
+        with pytest.raises(Refused) as refused:
+            await gate.run(held.work("k"), soon())
+        assert (refused.value.kind, int(refused.value.headers["Retry-After"])) == (Kind.BUSY, 1)
+        assert gate.strained
+        for name in "abcde":
+            held.end(name)
+        await settle()
+        assert (gate.busy, gate.waiting) == (4, 1)
+        with pytest.raises(Refused):  # in quiet times six may wait; now one does, and that is all
+            gate.check()
+        held.end("f")
+        await settle()
+        gate.check()
+        now = time.monotonic()
+        monkeypatch.setattr("time.monotonic", lambda: now + 60)
+        assert not gate.strained
+        monkeypatch.undo()
+        for name in "ghij":
+            held.end(name)
+        await asyncio.gather(*tasks)
+
+    asyncio.run(scenario())
+
+
+def test_a_deadline_ends_the_wait_and_frees_what_it_held():
+    async def scenario() -> None:
+        gate, held = Gate(places=1, queue=5), Held()
+        first = asyncio.create_task(gate.run(held.work("a"), soon()))
+        await settle()
+        with pytest.raises(Refused) as late:
+            await gate.run(held.work("b"), soon(0.02))
+        assert late.value.kind is Kind.TOO_LATE
+        assert (gate.waiting, held.started) == (0, ["a"])
+        held.end("a")
+        assert await first == "a"
+        with pytest.raises(
+            Refused
+        ):  # its place stays taken until the work itself ends: nobody else is squeezed in
+            await gate.run(held.work("c"), soon(0.02))
+        assert gate.busy == 1
+        held.end("c")
+        await settle()
+        assert gate.busy == 0
+
+    asyncio.run(scenario())
+
+
+def test_one_that_gives_up_as_its_turn_comes_passes_the_place_on():
+    async def scenario() -> None:
+        gate, held = Gate(places=1, queue=5), Held()
+        tasks = {name: asyncio.create_task(gate.run(held.work(name), soon())) for name in "abc"}
+        await settle()
+        held.end("a")
+        tasks["b"].cancel()
+        await settle()
+        held.end("c")
+        assert await tasks["c"] == "c"
+        assert gate.busy == 0
+
+    asyncio.run(scenario())
+
+
+def test_errors_come_through_and_leave_the_place():
+    async def broken() -> str:
+        raise ValueError("broken")
+
+    async def scenario() -> None:
+        gate = Gate(places=1, queue=0)
+        for _ in range(3):
+            with pytest.raises(ValueError, match="broken"):
+                await gate.run(broken, soon())
+        assert gate.busy == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_closed_gate_lets_those_in_who_wait():
+    async def scenario() -> None:
+        gate, held = Gate(places=1, queue=5), Held()
+        tasks = [asyncio.create_task(gate.run(held.work(name), soon())) for name in "ab"]
+        await settle()
+        gate.close()
+        with pytest.raises(Refused) as refused:
+            await gate.run(held.work("c"), soon())
+        assert refused.value.kind is Kind.STOPPING
+        held.end("a")
+        held.end("b")
+        assert await asyncio.gather(*tasks) == ["a", "b"]
+
+    asyncio.run(scenario())

@@ -1,0 +1,354 @@
+"""The report: right figures, right pictures, and a page that loads nothing and runs nothing of a shop's texts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import nights
+import numpy as np
+import pyarrow as pa
+import pytest
+import simplejpeg
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from nights import Photo
+
+from lookdex import cli, colour, images, live
+from lookdex.errors import ReleaseNotFound
+from lookdex.records import IndexParameters, LiveEntry, Reason, Release, Status
+from lookdex.release.audit import audit_release
+from lookdex.release.promote import promote
+from lookdex.report import Limits, Report, make_report
+from lookdex.report.counts import FILLS, steps_of
+from lookdex.report.groups import connected
+from lookdex.report.render import render
+from lookdex.report.vectors import nearest
+from lookdex.samepicture import same_picture
+from lookdex.storage import open_store
+
+EVIL = "<script>alert(1)</script>"
+STOCK = pa.table({
+    "product_id": [f"p{i:04d}" for i in range(12)],
+    "title": [EVIL if i == 0 else f"Thing {i}" for i in range(12)],
+})  # fmt: skip
+
+
+def shop() -> list[Photo]:
+    """12 products: tops, of which two share a file and two a picture; two photos for p0000; one bag filed as a hat."""
+    tops = [
+        Photo(f"p{i:04d}/a.jpg", product=f"p{i:04d}", look=f"look {i}", score=0.5 + i / 100)
+        for i in range(10)
+    ]
+    tops[1] = replace(tops[1], file="shared", look="shared", category="top")
+    tops[2] = replace(tops[2], file="shared", look="shared", category="top")
+    tops[3] = replace(tops[3], look="resaved")
+    tops[4] = replace(tops[4], look="resaved")
+    return [
+        *tops,
+        Photo("p0000/b.jpg", product="p0000", look="look 0", score=0.95),
+        Photo("p0010/a.jpg", product="p0010", labels=("bag",), look="bag", category="hat"),
+        Photo("p0011/a.jpg", product="p0011", labels=(), look="empty"),
+        Photo("loose.jpg", labels=("bag", "shoes"), look="loose"),
+        Photo("cut.jpg", reason=Reason.CORRUPT), Photo("gone.jpg", reason=Reason.CORRUPT),
+        Photo("late.jpg", reason=Reason.UNAVAILABLE),
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> str:
+    source = tmp_path_factory.mktemp("source")
+    whole = images.encode_jpeg(nights.picture("cut"), 100)
+    (source / "cut.jpg").write_bytes(whole[: len(whole) * 2 // 3])
+    store = open_store(str(tmp_path_factory.mktemp("catalog")))
+    nights.publish(store, "n1", shop()[:5], products=STOCK)
+    night = nights.renamed(nights.index_night(store, "n2", shop()), source=str(source))
+    promote(store, audit_release(store, nights.build(store, night, STOCK)).release_id)
+    return store.uri
+
+
+@pytest.fixture(scope="module")
+def report(catalog: str) -> Report:
+    return make_report(catalog)
+
+
+@pytest.fixture(scope="module")
+def page(report: Report) -> str:
+    return render(report)
+
+
+# ── what it counts ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_totals(report: Report) -> None:
+    totals = report.totals
+    assert totals.photos == {"indexed": 13, "no_object": 1, "rejected": 2, "failed": 1}
+    assert (totals.products, totals.seen_products, totals.loose_photos, totals.objects) == (12, 11, 1, 14)
+    assert {bar.name: bar.count for bar in totals.photos_per_product} == {"1": 11, "2": 1}
+    assert {bar.name: bar.count for bar in totals.objects_per_photo} == {"0": 1, "1": 12, "2": 1}
+
+
+def test_categories(report: Report) -> None:
+    found = {c.label: (c.products, c.objects, sum(bar.count for bar in c.colours)) for c in report.categories}
+    # The loose bag belongs to no product: in the bar it counts for itself.
+    assert found == {"top": (10, 11, 10), "bag": (1, 2, 2), "shoes": (0, 1, 1)}
+    top = report.categories[0]
+    assert top.seen is not None
+    assert (top.seen.count, top.seen.total) == (2, 2)
+    assert len(top.pictures) == 6
+    assert all(picture.src for picture in top.pictures)
+
+
+def test_rejects_are_looked_at_in_the_source(report: Report) -> None:
+    corrupt = next(r for r in report.rejects if r.reason == "corrupt")
+    assert (corrupt.status, corrupt.photos) == ("rejected", 2)
+    seen = {picture.title: picture.src for picture in corrupt.pictures}
+    assert seen["cut.jpg"] is not None  # its upper part
+    assert seen["gone.jpg"] is None
+    assert {r.reason: r.photos for r in report.rejects if r.status == "failed"} == {"unavailable": 1}
+    nothing = next(r for r in report.rejects if r.status == Status.NO_OBJECT)
+    assert [p.title for p in nothing.pictures] == ["p0011/a.jpg"]
+    assert nothing.pictures[0].src
+
+
+def test_confidence(report: Report) -> None:
+    top = next(c for c in report.confidence if c.label == "top")
+    assert sum(top.bins) == top.objects == 11
+    assert top.bins[19] == 1  # 0.95
+    assert [p.note for p in top.unsure] == ["0.50", "0.51", "0.52"]
+    assert top.sure[0].note == "0.95"
+
+
+def test_duplicates(report: Report) -> None:
+    duplicates = report.duplicates
+    kinds = Counter((c.photos, c.products, c.same_file) for c in duplicates.clusters)
+    # One file of two products; one picture of two products; p0000's two photos.
+    assert kinds == {(2, 2, True): 1, (2, 2, False): 1, (2, 1, False): 1}
+    assert (duplicates.found, duplicates.photos, duplicates.across) == (3, 6, 2)
+    assert duplicates.compared == duplicates.of == 14
+    assert duplicates.clusters[0].products == 2
+    titles = {tuple(sorted(p.note for p in c.pictures)) for c in duplicates.clusters}
+    assert titles == {("p0001", "p0002"), ("p0003", "p0004"), ("p0000", "p0000")}
+
+
+def test_a_large_catalogue_is_sampled_and_says_so(catalog: str) -> None:
+    sampled = make_report(catalog, limits=Limits(compared=4, sampled=6, candidates=1))
+    assert 0 < sampled.duplicates.compared < sampled.duplicates.of == 14
+    assert sum(c.same_file for c in sampled.duplicates.clusters) == 1  # found in the whole catalogue, always
+    assert f"a sample of {sampled.duplicates.compared} photos with all 14" in render(sampled)
+
+
+def test_neighbours(report: Report) -> None:
+    rows = {row.label: row for row in report.nearest.rows}
+    assert set(rows) == {"top", "bag"}  # the shoes belong to no product
+    for row in rows.values():
+        assert len(row.nearest) == 6
+        cosines = [float(p.note.split()[0]) for p in row.nearest]
+        assert cosines == sorted(cosines, reverse=True)
+    assert all(p.mark == "odd" for p in rows["bag"].nearest)  # all other products are tops
+    # p0000's two photos have the same vector: each finds the other.
+    assert (report.nearest.own_first.count, report.nearest.own_first.total) == (2, 2)
+
+
+def test_growth(report: Report) -> None:
+    steps = report.growth.steps
+    assert [(s.release.release_id, s.photos, s.more_photos, s.live) for s in steps] == [
+        ("n1", 5, None, False), ("n2", 17, 12, True),
+    ]  # fmt: skip
+
+
+def test_findings_point_to_sections(report: Report, page: str) -> None:
+    texts = " ".join(finding.text for finding in report.findings)
+    assert "2 photos of 17 cannot be read" in texts
+    assert "1 product of 12 can only be met by searching with the whole photo" in texts
+    assert "2 pictures stand for several products" in texts
+    for finding in report.findings:
+        assert f'<section id="{finding.section}"' in page
+
+
+def test_an_older_release(catalog: str) -> None:
+    older = make_report(catalog, "n1")
+    assert not older.is_live
+    assert older.totals.source_photos == 5
+    assert "not live" in render(older)
+
+
+def test_nothing_live(tmp_path: Path) -> None:
+    with pytest.raises(ReleaseNotFound, match="lookdex reindex"):
+        make_report(str(tmp_path))
+
+
+# ── the page ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Seen(HTMLParser):
+    """Tags, addresses, ids and whether every tag is closed."""
+
+    VOID = ("meta", "img", "br")
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.addresses: list[str] = []
+        self.ids: list[str] = []
+        self.open: list[str] = []
+        self.unnamed = 0
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.tags[tag] += 1
+        self.addresses += [str(v) for n, v in attrs if n in ("src", "href", "srcset", "action", "data")]
+        self.ids += [str(given["id"])] if "id" in given else []
+        self.unnamed += tag == "img" and not given.get("alt")
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, tag
+
+
+def test_the_page_is_whole_and_loads_nothing(page: str) -> None:
+    seen = Seen(page)
+    assert seen.open == []
+    assert not seen.unnamed
+    assert not seen.tags["script"]
+    assert not seen.tags["link"]
+    assert seen.tags["img"] > 30
+    for address in seen.addresses:
+        assert address.startswith("data:image/jpeg;base64,") or address[1:] in seen.ids, address
+    assert len(seen.ids) == len(set(seen.ids))
+    assert "url(" not in page
+    assert "default-src 'none'; img-src data:" in page
+
+
+def test_a_shop_s_texts_are_text(page: str) -> None:
+    assert EVIL not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_a_catalogue_without_objects(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    night = nights.index_night(store, "n1", [Photo("a.jpg", labels=()), Photo("b.jpg", labels=())])
+    release = live.save_release(store, nights.build(store, night))  # never audited
+    report = make_report(store.uri, release.release_id)
+    page = render(report)
+    assert "No object was found in any photo." in page
+    assert "never audited" in page
+    assert Seen(page).open == []
+
+
+def test_the_verb(catalog: str, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    done = CliRunner().invoke(cli.main, ["report", "--catalog", catalog, "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "release n2" in done.output
+    assert out.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    missing = CliRunner().invoke(
+        cli.main, ["report", "--catalog", catalog, "--out", str(out), "--release", "no"]
+    )
+    assert missing.exit_code == 1
+    assert "lookdex releases" in missing.output
+
+
+def test_every_colour_has_a_fill() -> None:
+    assert set(FILLS) == set(colour.NAMES)
+
+
+# ── its pure parts ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12))))
+def test_groups_are_what_links_join(links: list[tuple[int, int]]) -> None:
+    groups = connected([(str(a), str(b)) for a, b in links])
+    of = {name: n for n, group in enumerate(groups) for name in group}
+    assert len(of) == sum(map(len, groups)) == len({x for link in links for x in link})
+    assert all(of[str(a)] == of[str(b)] for a, b in links)
+    # No smaller groups would do: within each, every name is reached from the first.
+    for group in groups:
+        reached, size = {group[0]}, 0
+        while len(reached) > size:
+            size = len(reached)
+            reached |= {str(x) for a, b in links if {str(a), str(b)} & reached for x in (a, b)}
+        assert reached == set(group)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays.arrays(np.float32, st.tuples(st.integers(0, 30), st.just(4)), elements=st.floats(-1, 1, width=32)),
+    st.integers(1, 7),
+    st.integers(1, 12),
+)
+def test_nearest_is_that_of_all_rows_at_once(rows: np.ndarray, k: int, size: int) -> None:
+    queries = np.eye(4, dtype=np.float32)[:3]
+    ids = np.arange(len(rows)) + 100
+    parts = [(ids[i : i + size], rows[i : i + size]) for i in range(0, len(rows), size)]
+    found = nearest(parts, queries, k)
+    everything = -np.sort(-(queries @ rows.T), axis=1)[:, :k]
+    there = everything.shape[1]
+    np.testing.assert_array_equal(found.cosines[:, :there], everything)
+    assert (found.rows[:, there:] == -1).all()
+    assert np.isneginf(found.cosines[:, there:]).all()
+    for query, own_rows, cosines in zip(queries, found.rows, found.cosines, strict=True):
+        kept = own_rows[own_rows >= 0]
+        assert len(set(kept.tolist())) == len(kept)
+        np.testing.assert_array_equal(rows[kept - 100] @ query, cosines[: len(kept)])
+
+
+def test_one_picture_saved_and_cut_anew() -> None:
+    photo = cv2.resize(nights.picture("a"), (400, 500))
+    cut = photo[10:490, 8:394]
+    anew = simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(np.ascontiguousarray(cut), quality=50))
+    assert same_picture(photo, photo)
+    assert same_picture(photo, anew)
+    assert same_picture(anew, photo)
+    other = cv2.resize(nights.picture("b"), (400, 500))
+    assert not same_picture(photo, other)
+    assert not same_picture(photo, photo[:, :200])
+    plain = np.full((100, 100, 3), 250, np.uint8)
+    assert not same_picture(plain, plain)  # nothing to tell it by
+
+
+def test_a_glimpse_of_what_was_refused() -> None:
+    photo = cv2.resize(nights.picture("a"), (1200, 900))
+    jpeg = images.encode_jpeg(photo, 1200)
+    with pytest.raises(images.BadImage):
+        images.decode(jpeg[: len(jpeg) // 2], 10**7, 10**7)
+    upper = images.decode(images.glimpse(jpeg[: len(jpeg) // 2], 120, 10**7), 10**7, 10**7)
+    assert max(upper.shape) == 120
+    top = cv2.resize(photo, (upper.shape[1], upper.shape[0]), interpolation=cv2.INTER_AREA)[:20]
+    assert np.abs(upper[:20].astype(int) - top).mean() < 12
+    assert images.glimpse(jpeg, 120, max_pixels=10)  # a huge JPEG is decoded small
+    png = cv2.imencode(".png", photo)[1].tobytes()
+    with pytest.raises(images.BadImage, match="pixels"):
+        images.glimpse(png, 120, max_pixels=10)
+    for nothing in (b"", b"text", png[:60], jpeg[:40]):
+        with pytest.raises(images.BadImage):
+            images.glimpse(nothing, 120, 10**7)
+
+
+def test_steps_tell_what_changed() -> None:
+    def release(name: str, photos: int, day: int, **recipe: object) -> Release:
+        return Release(
+            release_id=name, parent=None, created_at=datetime(2026, 1, day, tzinfo=UTC), source="s", items_version=1,
+            images_version=1, recipe=replace(nights.RECIPE, **recipe), dim=4, items=2 * photos,
+            images={"indexed": photos}, index=IndexParameters("exact"), product_columns=(),
+        )  # fmt: skip
+
+    releases = [release("a", 10, 1), release("b", 8, 2), release("c", 12, 3, min_score=0.9)]
+    now = datetime(2026, 1, 4, tzinfo=UTC)
+    log = [LiveEntry(n, name, "x", now, action) for n, (name, action) in enumerate(
+        [("old", "promote"), ("a", "promote"), ("b", "promote"), ("a", "rollback")], 1)]  # fmt: skip
+    growth = steps_of(releases, log, most=2)
+    assert [(s.release.release_id, s.more_photos, s.live, s.been_live, s.new_models) for s in growth.steps] == [
+        ("b", -2, False, True, False), ("c", 4, False, False, True),
+    ]  # fmt: skip
+    assert growth.forgotten == 1
+    assert [entry.release_id for entry in growth.rollbacks] == ["a"]

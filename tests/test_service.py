@@ -1,0 +1,446 @@
+"""The service over HTTP, as its clients meet it: a process of its own with the fakes as models."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import jsonschema_rs
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from lookdex.config import Config
+from lookdex.errors import ConfigError, ReleaseNotFound
+from lookdex.search import schema
+from lookdex.service import create_app
+from lookdex.service.problems import PREFIX, Kind
+from lookdex.service.tokens import new_token
+from lookdex.storage import Store, open_store
+from tests import hostile
+from tests.catalogs import Shown, go_live, picture, publish, stock, write_release
+from tests.photos import encode
+from tests.services import Service, honest_recipe, start
+
+CONTRACT = Path(__file__).parent / "contract"
+RED = encode(picture("red"), "JPEG")
+LOOK = encode(picture("red", "blue"), "JPEG")
+LIMITS = ("--upload-bytes", "400000", "--upload-pixels", "1000000", "--poll-seconds", "0.2")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
+    uri = str(tmp_path_factory.mktemp("shop"))
+    publish(open_store(uri), "night-1", [*stock(), Shown(None, "red", price=500.0)], made=honest_recipe())
+    return uri
+
+
+@pytest.fixture(scope="module")
+def service(shop: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with start(shop, tmp_path_factory.mktemp("service"), *LIMITS) as service:
+        yield service
+
+
+def assert_problem(response: httpx2.Response, kind: Kind, says: str = "") -> None:
+    assert (response.status_code, response.headers["content-type"]) == (
+        kind.status,
+        "application/problem+json",
+    )
+    told = response.json()
+    assert (told["type"], told["title"], told["status"]) == (kind.type, kind.title, kind.status)
+    assert says in told["detail"]
+
+
+# ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_photo_is_answered_by_the_contract(service: Service):
+    response = service.ask(LOOK, {"k": 3, "where": "price < 11", "crops": "objects"})
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
+    answer = response.json()
+    jsonschema_rs.validator_for(json.loads(schema.published("answer-2.json"))).validate(answer)
+    assert {found["label"] for found in answer["objects"]} == {"top", "shoes"}
+    assert (answer["release_id"], answer["width"], answer["height"]) == ("night-1", 96, 96)
+    for found in answer["objects"]:
+        assert len({match["product_id"] for match in found["matches"]}) == 3
+        assert all(match["columns"]["price"] < 11 for match in found["matches"])
+        assert found["crop"]
+    assert response.headers["cache-control"] == "no-store"
+    assert "embed;dur=" in response.headers["server-timing"]
+
+
+def test_options_are_a_field_or_a_file_and_may_be_left_out(service: Service):
+    plain = service.ask(RED).json()
+    assert len(plain["objects"][0]["matches"]) == 5
+    part = {"photo": ("a.jpg", RED), "options": ("options.json", b'{"k": 1}', "application/json")}
+    assert len(service.web.post("/v1/search", files=part).json()["objects"][0]["matches"]) == 1
+
+
+def test_a_text_is_answered(service: Service):
+    answer = service.web.get("/v1/text", params={"q": "cyan", "k": 2, "where": "price < 4"}).json()
+    assert [match["product_id"] for match in answer["objects"][0]["matches"]][:1] == ["p003"]
+    response = service.web.get("/v1/text", params={"q": "a colour that the fake does not know"})
+    assert_problem(response, Kind.BAD_QUESTION, "knows no colour")
+
+
+def test_products_like_one_of_the_catalogue(service: Service):
+    response = service.web.get("/v1/products/p000/similar", params={"k": 2})
+    found = [match["product_id"] for match in response.json()["objects"][0]["matches"]]
+    assert found[0] == "p006"
+    assert "p000" not in found
+    assert_problem(service.web.get("/v1/products/nothing/similar"), Kind.NOT_FOUND, "nothing")
+
+
+def test_the_release_and_its_columns(service: Service):
+    told = service.web.get("/v1/release").json()
+    assert (told["release_id"], told["items"], told["behind"]) == ("night-1", 50, None)
+    assert "price" in told["columns"]
+
+
+def test_crops_of_items_of_the_release_only(service: Service):
+    match = service.ask(RED, {"k": 1}).json()["objects"][0]["matches"][0]
+    response = service.web.get(f"/v1/crops/{match['item_id']}")
+    assert (response.headers["content-type"], response.content[:2]) == ("image/jpeg", b"\xff\xd8")
+    assert "max-age" in response.headers["cache-control"]
+    for wrong in ("nothing", "..%2f..%2fetc%2fpasswd", "' OR true --", "x" * 201):
+        assert service.web.get(f"/v1/crops/{wrong}").status_code in (404, 422)
+
+
+# ── refusals ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"where": "prise < 5"}, "those that exist: title, price"),
+        ({"where": "price < 5; drop table items"}, "filter"),
+        ({"k": 0}, "k"),
+        ({"k": "5"}, "k"),
+        ({"limit": 5}, "limit"),
+        ({"box": [500, 500, 600, 600]}, "box"),
+        ({"object": 99}, "object"),
+        ([], "options"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_says_why(service: Service, options: Any, says: str):
+    assert_problem(service.ask(RED, options), Kind.BAD_QUESTION, says)
+
+
+def test_requests_that_are_no_question(service: Service):
+    post = service.web.post
+    assert_problem(post("/v1/search", content=RED), Kind.UNKNOWN_FORMAT, "multipart/form-data")
+    assert_problem(post("/v1/search", json={"photo": 1}), Kind.UNKNOWN_FORMAT)
+    assert_problem(
+        post("/v1/search", data={"photo": "http://127.0.0.1/a.jpg"}, files={"a": b""}), Kind.BAD_QUESTION
+    )
+    assert_problem(post("/v1/search", files={"picture": RED}), Kind.BAD_QUESTION, "picture")
+    assert_problem(post("/v1/search", files=[("photo", RED)] * 9), Kind.BAD_QUESTION, "8 photos")
+    twice = [("photo", RED), ("options", b"{}"), ("options", b"{}")]
+    assert_problem(post("/v1/search", files=twice), Kind.BAD_QUESTION, "more than once")
+    broken = {"Content-Type": "multipart/form-data; boundary=x"}
+    for body in (b"", b"--x\r\n", b"--y\r\n\r\n", b"--x\r\nContent-Disposition: form-data\r\n\r\n\r\n--x--"):
+        assert post("/v1/search", content=body, headers=broken).status_code in (400, 422)
+    bare = {"Content-Type": "multipart/form-data"}
+    assert_problem(post("/v1/search", content=b"x", headers=bare), Kind.MALFORMED, "boundary")
+    assert_problem(service.ask(RED, json.loads('{"where": "' + "a" * 70_000 + '"}')), Kind.MALFORMED)
+
+
+def test_paths_and_methods_that_are_not_there(service: Service):
+    assert_problem(service.web.get("/v2/search"), Kind.NOT_FOUND)
+    refused = service.web.get("/v1/search")
+    assert_problem(refused, Kind.METHOD)
+    assert refused.headers["allow"] == "POST"
+    assert_problem(service.web.request("TRACE", "/v1/release"), Kind.METHOD)
+    assert_problem(
+        service.web.get("/v1/text", params={"q": "red", "k": "many"}), Kind.BAD_QUESTION, "query.k"
+    )
+    # A filter that is misspelt must not be a filter that is left out.
+    assert_problem(service.web.get("/v1/text?q=red&wehre=price<5"), Kind.BAD_QUESTION, "wehre")
+
+
+def test_an_upload_is_refused_while_it_arrives(service: Service):
+    """Ten times the limit is announced, or sent in chunks without an end; the answer comes long before that."""
+    assert_problem(service.ask(RED + bytes(4_000_000)), Kind.TOO_LARGE, "481,")
+
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        yield b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\n'
+        while sent < 50_000_000:
+            sent += 10_000
+            yield bytes(10_000)
+
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    try:
+        response = service.web.post("/v1/search", content=endless(), headers=headers)
+        assert_problem(response, Kind.TOO_LARGE)
+    except httpx2.TransportError:  # the connection was closed while it still sent
+        pass
+    assert sent < 10_000_000
+    assert service.ask(RED).status_code == 200
+
+
+def test_an_upload_that_does_not_come_is_not_waited_for(narrow: Service):
+    host, port = narrow.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as slow:
+        slow.sendall(
+            b"POST /v1/search HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+            b"Content-Length: 5000\r\n\r\n--x\r\n"
+        )
+        assert b"408" in slow.recv(4096)
+    assert narrow.ask(RED).status_code == 200
+
+
+def test_photos_that_are_none(service: Service):
+    assert_problem(service.ask(b"%PDF-1.7 no photo"), Kind.UNKNOWN_FORMAT, "unknown_format")
+    assert_problem(service.ask(RED[:200]), Kind.BAD_PHOTO)
+    assert_problem(service.ask(b""), Kind.BAD_PHOTO, "empty")
+    assert_problem(
+        service.ask(encode(np.zeros((1100, 1000, 3), np.uint8))), Kind.TOO_LARGE, "too_many_pixels"
+    )
+
+
+def test_hostile_uploads_end_as_an_answer_or_a_problem(service: Service):
+    """Every fifth of them; infra/hostile_uploads.py sends all."""
+    for name, data in hostile.uploads()[::5]:
+        response = service.ask(data)
+        kind = "json" if response.status_code == 200 else "problem+json"
+        assert response.headers["content-type"] == f"application/{kind}", name
+        assert 200 <= response.status_code < 500, name
+    assert service.ask(RED).status_code == 200
+
+
+# ── tokens, CORS, headers ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_tokens(shop: str, tmp_path: Path):
+    token, line = new_token("storefront")
+    later, later_line = new_token("app")
+    file = tmp_path / "tokens"
+    file.write_text(f"# who may ask\n{line}\n")
+    origin = "https://shop.example"
+    with start(shop, tmp_path, "--tokens", str(file), "--cors", origin) as service:
+        for wrong in (
+            {},
+            {"Authorization": "Bearer x"},
+            {"Authorization": token},
+            {"Authorization": f"Basic {token}"},
+        ):
+            refused = service.web.post("/v1/search", files={"photo": RED}, headers=wrong)
+            assert_problem(refused, Kind.UNAUTHORIZED)
+            assert refused.headers["www-authenticate"].startswith("Bearer")
+            assert service.web.get("/metrics", headers=wrong).status_code == 401
+        assert [service.web.get(path).status_code for path in ("/", "/healthz", "/openapi.json")] == [200] * 3
+        mine = {"Authorization": f"Bearer {token}", "Origin": origin}
+        answer = service.ask(RED, None, **mine)
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, origin)
+        asked = {"Origin": origin, "Access-Control-Request-Method": "POST",
+                 "Access-Control-Request-Headers": "authorization"}  # fmt: skip
+        assert service.web.options("/v1/search", headers=asked).status_code == 200
+        assert (
+            service.web.options("/v1/search", headers=asked | {"Origin": "https://evil.example"}).status_code
+            == 400
+        )
+        assert service.web.get("/v1/release", headers={"Authorization": f"Bearer {later}"}).status_code == 401
+        file.write_text(f"{line}\n{later_line}\n")
+        deadline = time.monotonic() + 20
+        while service.web.get("/v1/release", headers={"Authorization": f"Bearer {later}"}).status_code == 401:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert "storefront" in {entry.get("client") for entry in service.lines()}
+        logged = service.log.read_text()
+        assert token not in logged
+        assert later not in logged
+
+
+def test_without_being_asked_no_other_page_may_ask(service: Service):
+    response = service.ask(RED, None, Origin="https://shop.example")
+    assert not [name for name in response.headers if name.startswith("access-control")]
+    preflight = service.web.options("/v1/search", headers={"Origin": "https://shop.example",
+                                                            "Access-Control-Request-Method": "POST"})  # fmt: skip
+    assert_problem(preflight, Kind.METHOD)
+
+
+def test_the_page_is_served_by_a_strict_policy(service: Service):
+    page = service.web.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    again = service.web.get("/", headers={"If-None-Match": page.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert service.web.head("/").headers["etag"] == page.headers["etag"]
+    for path in ("/page/nothing.js", "/page/../app.py", "/page/%2e%2e/app.py", "/page//etc/passwd"):
+        assert service.web.get(path).status_code == 404
+
+
+def test_request_ids_come_back_and_are_logged(service: Service):
+    assert (
+        service.ask(RED, None, **{"X-Request-ID": "from-the-shop-1"}).headers["x-request-id"]
+        == "from-the-shop-1"
+    )
+    odd = service.ask(RED, None, **{"X-Request-ID": "a b{c}"}).headers["x-request-id"]
+    assert odd != "a b{c}"
+    (line,) = [line for line in service.lines() if line.get("request") == "from-the-shop-1"]
+    assert (line["route"], line["status"], line["photos"], line["release"]) == (
+        "/v1/search",
+        200,
+        1,
+        "night-1",
+    )
+    assert line["bytes"] == len(RED)
+
+
+def test_the_log_holds_no_question(service: Service):
+    service.web.get("/v1/text", params={"q": "magenta"})
+    service.ask(RED, {"where": "title = 'a secret'"})
+    assert "magenta" not in service.log.read_text()
+    assert "secret" not in service.log.read_text()
+
+
+def test_the_metrics(service: Service):
+    service.ask(LOOK)
+    service.ask(b"nothing")
+    families = {f.name: f for f in text_string_to_metric_families(service.web.get("/metrics").text)}
+    asked = {(s.labels["route"], s.labels["status"]): s.value for s in families["lookdex_requests"].samples
+             if s.name.endswith("_total")}  # fmt: skip
+    assert asked["/v1/search", "200"] >= 1
+    assert asked["/v1/search", "415"] >= 1
+    stages = {s.labels["stage"] for s in families["lookdex_stage_seconds"].samples}
+    assert {"queue", "decode", "detect", "embed", "encode"} <= stages
+    assert {"detector", "embedder"} <= {s.labels["model"] for s in families["lookdex_batch_inputs"].samples}
+    assert families["lookdex_release_info"].samples[0].labels == {"release_id": "night-1"}
+    assert families["lookdex_release_age_seconds"].samples[0].value > 0
+    assert {"process_resident_memory_bytes", "lookdex_upload_bytes", "lookdex_refused"} <= families.keys()
+
+
+def test_the_interface_is_described(service: Service):
+    document = service.web.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    assert set(document["paths"]) == {
+        "/v1/search", "/v1/text", "/v1/products/{product_id}/similar", "/v1/release", "/v1/crops/{item_id}",
+        "/healthz", "/readyz", "/metrics",
+    }  # fmt: skip
+    search = document["paths"]["/v1/search"]["post"]
+    assert search["requestBody"]["content"]["multipart/form-data"]["examples"]
+    assert {"200", "400", "401", "408", "413", "415", "422", "500", "503"} <= set(search["responses"])
+    assert {"Options", "AnswerModel", "Problem"} <= set(document["components"]["schemas"])
+    assert PREFIX in json.dumps(document["components"]["schemas"]["Problem"])
+
+
+def test_the_service_keeps_to_its_description(shop: str, tmp_path: Path):
+    """Every check of schemathesis on a few cases of each operation, with a token as a client has it."""
+    token, line = new_token("schemathesis")
+    with start(shop, tmp_path, "--tokens", line) as service:
+        command = [
+            sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONTRACT / "schemathesis.toml"), "run",
+            f"{service.url}/openapi.json", "--checks", "all", "--phases", "examples,fuzzing",
+            "--max-examples", "8", "--seed", "1",
+            "--header", f"Authorization: Bearer {token}", "--generation-database", "none", "--no-color",
+        ]  # fmt: skip
+        hooks = {"SCHEMATHESIS_HOOKS": "tests.contract.hooks"}
+        ran = subprocess.run(
+            command, capture_output=True, text=True, timeout=300, cwd=tmp_path, env=os.environ | hooks
+        )
+        assert ran.returncode == 0, ran.stdout[-5000:] + ran.stderr[-2000:]
+        statuses = {(line["route"], line["status"]) for line in service.lines() if line["event"] == "request"}
+        assert {("/v1/search", 200), ("/v1/search", 422), ("/v1/text", 200), ("other", 401)} <= statuses
+
+
+# ── under load ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def narrow(shop: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Answers one question at a time; one waits."""
+    options = ("--places", "1", "--queue", "1", "--receive-seconds", "1", "--deadline-seconds", "30")
+    with start(shop, tmp_path_factory.mktemp("narrow"), *options) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Service]]:
+    """A catalogue with two releases, whose service looks all the time which one is live."""
+    folder = tmp_path_factory.mktemp("moving")
+    store = open_store(str(folder / "shop"))
+    publish(store, "night-1", stock(), made=honest_recipe())
+    write_release(store, "night-2", stock(products=9), made=honest_recipe())
+    with start(str(folder / "shop"), folder, "--poll-seconds", "0.02") as service:
+        yield store, service
+
+
+def test_more_than_can_be_answered_is_refused_and_told_when_to_come_back(narrow: Service):
+    def ask(_: int) -> httpx2.Response:
+        return httpx2.post(f"{narrow.url}/v1/search", files={"photo": LOOK}, timeout=60)
+
+    with ThreadPoolExecutor(24) as clients:
+        answers = list(clients.map(ask, range(72)))
+    assert {answer.status_code for answer in answers} == {200, 503}
+    for refused in (answer for answer in answers if answer.status_code == 503):
+        assert_problem(refused, Kind.BUSY)
+        assert int(refused.headers["retry-after"]) >= 1
+    assert narrow.ask(RED).status_code == 200
+
+
+def test_a_release_is_swapped_in_without_a_failed_or_a_mixed_answer(moving: tuple[Store, Service]):
+    """Every title names the release that wrote it."""
+    store, service = moving
+    stop, seen, wrong = threading.Event(), set(), []
+
+    def ask() -> None:
+        with httpx2.Client(base_url=service.url, timeout=60) as web:
+            while not stop.is_set():
+                response = web.post("/v1/search", files={"photo": LOOK}, data={"options": '{"k": 4}'})
+                answer = response.json()
+                lanes = [*answer.get("objects", []), *filter(None, [answer.get("whole")])]
+                titles = {m["columns"]["title"].split()[-1] for lane in lanes for m in lane["matches"]}
+                if response.status_code != 200 or titles != {answer["release_id"]}:
+                    wrong.append((response.status_code, answer.get("release_id"), titles))
+                seen.add(answer.get("release_id"))
+
+    clients = [threading.Thread(target=ask) for _ in range(4)]
+    for client in clients:
+        client.start()
+    for turn in range(12):
+        go_live(store, f"night-{turn % 2 + 1}")
+        stop.wait(0.15)
+    stop.set()
+    for client in clients:
+        client.join()
+    assert not wrong
+    assert seen == {"night-1", "night-2"}
+
+
+def test_sigterm_lets_everyone_be_answered(moving: tuple[Store, Service]):
+    _, service = moving
+    with ThreadPoolExecutor(8) as clients:
+        asked = [
+            clients.submit(httpx2.post, f"{service.url}/v1/search", files={"photo": LOOK}, timeout=60)
+            for _ in range(8)
+        ]
+        while not any(future.done() for future in asked):
+            time.sleep(0.002)
+        assert service.stop() == 0
+        answered = [future.result().status_code for future in asked if future.exception() is None]
+    assert set(answered) == {200}
+    assert len(answered) >= 2
+    with pytest.raises(httpx2.TransportError):
+        service.ask(RED)
+
+
+def test_what_keeps_it_from_starting_is_said(tmp_path: Path):
+    with pytest.raises(ReleaseNotFound, match="nothing is live"):
+        create_app(Config(catalog=str(tmp_path / "empty")))
+    publish(open_store(str(tmp_path / "shop")), "night-1", stock(), made=honest_recipe())
+    for wrong in ("/nowhere", "storefront sha256:1234"):
+        with pytest.raises(ConfigError, match="lookdex token"):
+            create_app(Config(catalog=str(tmp_path / "shop"), tokens=wrong))
