@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import nodejs
 import pytest
 
 from lookdex import cli, config
@@ -44,16 +46,34 @@ def environment() -> dict[str, str]:
 @pytest.mark.parametrize("name", list(BLOCKS))
 def test_the_commands_run(name: str, folder: Path, environment: dict[str, str]) -> None:
     language, text = BLOCKS[name]
+    if name == "node":
+        nodejs.install()
+        environment = environment | {"PATH": f"{nodejs.NODE.parent}{os.pathsep}{environment['PATH']}"}
     command = [sys.executable, "-c", text] if language == "python" else ["bash", "-euc", text]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=550)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     if name == "walkthrough":
         assert (folder / "answer.png").stat().st_size > 10_000
         assert "live     release" in done.stdout
+    if name == "report":
+        assert (folder / "report.html").stat().st_size > 100_000
+    if name == "node":
+        objects = json.loads(done.stdout)["objects"]
+        assert objects
+        assert all(len({match["product_id"] for match in found["matches"]}) == 3 for found in objects)
 
 
 def test_the_blocks_are_there() -> None:
-    assert list(BLOCKS) == ["walkthrough", "airflow", "sql", "backend", "operate"]
+    assert list(BLOCKS) == [
+        "walkthrough",
+        "airflow",
+        "sql",
+        "report",
+        "notebook",
+        "backend",
+        "node",
+        "operate",
+    ]
 
 
 def test_the_settings_are_the_code_s() -> None:

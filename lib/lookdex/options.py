@@ -95,6 +95,25 @@ def settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
+def from_environment(**defaults: Any) -> Config:
+    """The settings that LOOKDEX_<NAME> variables give, for a program without a command line; others as in defaults.
+
+    Raises ConfigError, which names the variable.
+    """
+    values = dict(defaults)
+    for name, entry in SETTINGS.items():
+        text = os.environ.get(f"LOOKDEX_{name.upper()}")
+        if text is None:
+            continue
+        try:
+            values[name] = click.types.convert_type(type_of(entry))(text)
+        except click.BadParameter as error:
+            raise ConfigError(f"LOOKDEX_{name.upper()}: {error.message}") from error
+    if not values.get("catalog"):
+        raise ConfigError("LOOKDEX_CATALOG is not set: s3://bucket/prefix or a folder")
+    return Config(**values)
+
+
 class Verb(click.Command):
     """A command that ends with one of the documented exit codes, alone (a job) or within `lookdex`."""
 

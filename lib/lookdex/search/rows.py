@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CATEGORY = "category"  # the product column that tells what a product is, where the shop has one
 _SMALL = ("item_id", "product_id", "image_key", "label", "colour", "x0", "y0", "x1", "y1")
-_HIT = ("product_id", "image_key", "label")
+_HIT = ("product_id", "image_key", "label", "colour")
 HELD_VECTORS = 256 << 20  # bytes: 262,144 rows of 256 numbers
 _PALETTE = "palette"  # which a release of an older lookdex does not have
 _REPEATED = ("product_id", "image_key", "label", "colour", CATEGORY)  # strings kept once in memory
@@ -101,11 +101,13 @@ class Rows:
         if self._held is not None:
             wanted = [*_HIT, *((CATEGORY,) if self.has_category else ())]
             found = self._take(ids, wanted)
-        product, image, label = (found[name].to_pylist() for name in _HIT)
+        product, image, label, named = (found[name].to_pylist() for name in _HIT)
         category = found[CATEGORY].to_pylist() if self.has_category else [None] * len(ids)
         return [
-            Hit(i, p, key, d, own, sold_as(c))
-            for i, p, key, d, own, c in zip(ids, product, image, distances, label, category, strict=True)
+            Hit(i, p, key, d, own, sold_as(c), tint)
+            for i, p, key, d, own, c, tint in zip(
+                ids, product, image, distances, label, category, named, strict=True
+            )
         ]
 
     def rows(self, ids: Sequence[int]) -> dict[int, Row]:

@@ -1,0 +1,27 @@
+"""The service behind API Gateway: AWS Lambda's handler is `handler.handler`.
+
+It is the application of `lookdex serve` with its whole interface: /v1/search takes the same form, gives the same JSON
+and the same problem documents. Payloads of API Gateway's HTTP and REST interfaces, of function URLs and of a load
+balancer are understood. Settings come as LOOKDEX_… variables; LOOKDEX_CATALOG is the one that is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from mangum import Mangum
+
+from lookdex.options import from_environment
+from lookdex.service import create_app
+
+# A Lambda answers one request at a time, with 6 MB of payload, in which a photo's bytes take a third more as base64.
+SETTINGS = {"places": 1, "queue": 1, "decoders": 1, "upload_bytes": 4_400_000, "deadline_seconds": 25.0}
+TEXTS = ["text/", "application/json", "application/problem+json", "application/javascript", "image/svg+xml"]
+
+loop = asyncio.new_event_loop()
+asyncio.set_event_loop(loop)  # the one that Mangum runs each request on
+app = create_app(from_environment(**SETTINGS))
+# Started once for all requests: models are loaded and the release is open before the first one comes.
+started = app.router.lifespan_context(app)
+loop.run_until_complete(started.__aenter__())
+handler = Mangum(app, lifespan="off", text_mime_types=TEXTS)
