@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -218,6 +219,26 @@ def test_an_upload_that_does_not_come_is_not_waited_for(narrow: Service):
     assert narrow.ask(RED).status_code == 200
 
 
+def test_uploads_that_arrive_at_a_time_are_bounded(narrow: Service):
+    """Each takes memory while it arrives, however slowly; eight may, where one question is answered and one waits."""
+    host, port = narrow.url.removeprefix("http://").split(":")
+    head = (
+        b"POST /v1/search HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        b"Content-Length: 5000\r\n\r\n--x\r\n"
+    )
+    with contextlib.ExitStack() as stack:
+        slow = [
+            stack.enter_context(socket.create_connection((host, int(port)), timeout=30)) for _ in range(8)
+        ]
+        for connection in slow:
+            connection.sendall(head)
+        statuses = [narrow.ask(RED).status_code for _ in range(3)]
+        assert 503 in statuses
+    deadline = time.monotonic() + 20
+    while narrow.ask(RED).status_code != 200:
+        assert time.monotonic() < deadline
+
+
 def test_photos_that_are_none(service: Service):
     assert_problem(service.ask(b"%PDF-1.7 no photo"), Kind.UNKNOWN_FORMAT, "unknown_format")
     assert_problem(service.ask(RED[:200]), Kind.BAD_PHOTO)
@@ -378,7 +399,7 @@ def test_the_service_keeps_to_its_description(shop: str, tmp_path: Path):
 @pytest.fixture(scope="module")
 def narrow(shop: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Answers one question at a time; one waits."""
-    options = ("--places", "1", "--queue", "1", "--receive-seconds", "1", "--deadline-seconds", "30")
+    options = ("--places", "1", "--queue", "1", "--receive-seconds", "3", "--deadline-seconds", "30")
     with start(shop, tmp_path_factory.mktemp("narrow"), *options) as service:
         yield service
 

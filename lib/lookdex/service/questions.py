@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,11 +16,13 @@ from lookdex.search.catalog import Catalog
 from lookdex.service.decoding import Decoders
 from lookdex.service.gate import Gate
 from lookdex.service.observe import Metrics, Stopwatch
+from lookdex.service.problems import Kind, Refused
 from lookdex.service.runner import DEADLINE, Runner
 
 T = TypeVar("T")
 _READERS = 4  # stored crops read at a time
 _READERS_QUEUE = 256
+_ARRIVING = 4  # uploads that arrive at a time, for each question that is answered or waits: they take memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,21 @@ class Questions:
         self.catalog, self.gate = catalog, Gate(places, queue)
         self._decoders, self._runner, self._metrics, self._deadline = decoders, runner, metrics, deadline
         self._reads = Gate(_READERS, _READERS_QUEUE)
+        self._arriving, self._most_arriving = 0, _ARRIVING * (places + queue)
         self._threads = ThreadPoolExecutor(places + _READERS, thread_name_prefix="question")
         metrics.watch(catalog, self.gate)
+
+    @contextmanager
+    def reception(self) -> Iterator[None]:
+        """While an upload arrives. Raises Refused, before any of it is read, when there would be no place for it."""
+        self.gate.check()
+        if self._arriving >= self._most_arriving:
+            raise Refused(Kind.BUSY, "too many uploads arrive at a time: ask again later", retry_after=1)
+        self._arriving += 1
+        try:
+            yield
+        finally:
+            self._arriving -= 1
 
     async def ask(self, photos: tuple[bytes, ...], options: Options) -> Spoken:
         """The answer to photos and options, or to options alone. Raises Refused, BadQuery."""

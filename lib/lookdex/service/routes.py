@@ -115,11 +115,12 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
         The photo is JPEG, PNG, WebP or GIF. Several photos of one item are asked as one question.
         """
         try:
-            questions.gate.check()
-        except Refused:
-            await drain(request.receive, max_bytes)
+            with questions.reception():
+                question = await receive(request, max_bytes, receive_seconds)
+        except Refused as refused:
+            if refused.kind in (Kind.BUSY, Kind.STOPPING, Kind.TOO_LARGE):
+                await drain(request.receive, max_bytes)  # who is still sending would not read the answer
             raise
-        question = await receive(request, max_bytes, receive_seconds)
         request.state.fields.update(photos=len(question.photos), bytes=sum(map(len, question.photos)))
         return said(request, await questions.ask(question.photos, question.options))
 
