@@ -78,7 +78,7 @@ function meta(lane, all) {
 function notices(lane, clear, all) {
   if (!lane.matches.length) return nothing(clear);
   if (lane.no_good_match) {
-    return h("div.notice.far", {}, h("strong", {}, t("noGoodTitle")), h("p", {}, t("noGoodText")));
+    return h(`div.notice.far${all ? "" : ".slim"}`, {}, h("strong", {}, t("noGoodTitle")), all && h("p", {}, t("noGoodText")));
   }
   if (all && lane.widened && lane.kind !== "image") return h("p.notice.quiet", {}, t(`widened_${lane.widened}`));
   return null;
