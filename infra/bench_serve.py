@@ -6,8 +6,9 @@
 The release has synthetic vectors, the models are the shipped ones. Questions are rendered looks as JPEGs of
 1,000 × 1,333 pixels in which the detector finds three objects, asked with the default options. The bare loop decodes
 nothing and answers nothing: it calls the detector with the photo's pixels and the embedder with its three objects and
-the whole photo. Loop and service take turns, so that what else happens on the machine meets both; figures are medians
-of the rounds' ratios.
+the whole photo, one photo after the other, each call with all cores; beside it, as many such loops as there are cores,
+each call with one. Loops and service take turns, so that what else happens on the machine meets them all; figures are
+medians of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -226,46 +227,53 @@ def resident(process: psutil.Process) -> float:
 # ── what is measured ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def speed(port: int, bare: Bare, asked: Sequence[Asked], options: argparse.Namespace) -> None:
+def speed(
+    port: int, one_call: Bare, calls: Bare, asked: Sequence[Asked], options: argparse.Namespace
+) -> None:
+    """one_call: models of which each call has all cores; calls: of which as many run side by side as there are."""
     client = Client(port, [a.body for a in asked])
-
-    def alone(number: int) -> int:
-        bare.once(number)
-        return 200
-
-    for once in (client.once, alone):
+    bare, shared = answering(one_call), answering(calls)
+    for once in (client.once, bare, shared):
         closed(2, 2, once)
-    cost, steps, throughput, strained, quiet, shed = [], [], [], [], [], []
+    cost, throughput, against_all, strained, shed = [], [], [], [], []
     for turn in range(options.rounds):
-        loop = closed(1, options.seconds, alone)
+        loop = closed(1, options.seconds, bare)
         before = stages(port)
         one = closed(1, options.seconds, client.once)
         beside = spent(before, stages(port))
-        loops = closed(CORES, options.seconds, alone)
+        again = closed(1, options.seconds, bare)
+        loops = closed(CORES, options.seconds, shared)
         eight = closed(8, options.seconds, client.once)
-        over = open_loop(2 * eight.rate, options.seconds, client.once)
+        loops_again = closed(CORES, options.seconds, shared)
+        over = open_loop(2 * eight.rate, 3 * options.seconds, client.once)
         time.sleep(3)  # the queue opens again
-        models = beside["detect"] + beside["embed"]
-        cost.append(one.p50 / loop.p50 - 1)
-        steps.append((one.p50 - models) / models)
-        throughput.append(eight.rate / loops.rate)
+        cost.append(2 * one.p50 / (loop.p50 + again.p50) - 1)
+        throughput.append(2 * eight.rate / (loop.rate + again.rate))
+        against_all.append(2 * eight.rate / (loops.rate + loops_again.rate))
         strained.append(over.p50 / one.p50)
-        quiet.append(one.p50)
         shed.append(over.statuses.get(503, 0) / sum(over.statuses.values()))
         print(
-            f"round {turn + 1}: loop {1000 * loop.p50:.0f} ms, one client {1000 * one.p50:.0f} ms "
+            f"round {turn + 1}: loop {1000 * loop.p50:.0f} ms, {loop.rate:.1f}/s; one client {1000 * one.p50:.0f} ms "
             f"({', '.join(f'{name} {1000 * value:.1f}' for name, value in beside.items())}); "
             f"{CORES} loops {loops.rate:.1f}/s, 8 clients {eight.rate:.1f}/s {eight.statuses}; "
             f"at {2 * eight.rate:.0f}/s: p50 {1000 * over.p50:.0f} ms, {over.statuses}, "
             f"503 after {1000 * statistics.median(over.late or [0]):.0f} ms; load {os.getloadavg()[0]:.1f}",
             flush=True,
         )
-    print(f"one client: beside the models' forwards, of them  {median(cost):+.0%} (against the loop's time)")
-    print(f"one client: the same, by the service's own clock  {median(steps):+.0%}")
-    print(f"8 clients: throughput, of {CORES} bare loops'             {median(throughput):.2f}")
+    print(f"one client: p50 beside the bare loop's             {median(cost):+.0%}")
+    print(f"8 clients: throughput, of the bare loop's          {median(throughput):.2f}")
+    print(f"8 clients: throughput, of {CORES} loops' side by side     {median(against_all):.2f}")
     print(
         f"twice that load: p50 of the accepted, of unloaded  {median(strained):.1f}; 503: {median(shed):.0%}"
     )
+
+
+def answering(bare: Bare) -> Callable[[int], int]:
+    def once(number: int) -> int:
+        bare.once(number)
+        return 200
+
+    return once
 
 
 def median(values: Sequence[float]) -> float:
@@ -329,7 +337,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lookdex-bench-") as folder:
         catalog = options.catalog or Path(folder)
-        recipe, loader = recipe_of(Config()), Loader(engine=Engine(options.engine), threads=CORES)
+        recipe, loader = recipe_of(Config()), Loader(Engine(options.engine), threads=CORES)
         if not (catalog / "live").exists():
             publish(catalog, recipe, options.items, Loader().embedder_of(recipe, "cpu").dim)
         asked = questions(12, recipe, loader)
@@ -337,12 +345,12 @@ def main() -> None:
         print(
             f"{options.items:,} items, {len(asked)} photos of {size / 1000:.0f} kB, {CORES} cores", flush=True
         )
-        bare = None if options.memory else Bare(recipe, loader, asked)
         with service(catalog, options.engine) as (port, process):
-            if bare is None:
+            if options.memory:
                 memory(port, process, asked, options.memory)
             else:
-                speed(port, bare, asked, options)
+                alone = Bare(recipe, Loader(Engine(options.engine)), asked)
+                speed(port, alone, Bare(recipe, loader, asked), asked, options)
 
 
 if __name__ == "__main__":

@@ -174,6 +174,31 @@ def test_text_that_names_a_category_asks_it_first(shop: Catalog):
     assert (this.within, labels(this)) == ("shoes", {"shoes"})
 
 
+def test_a_colour_that_the_text_names_comes_first(tmp_path: Path):
+    """The nearest tops are red; those that are sold as blue come first, though they look farther away."""
+    shown = [*stock(products=12), *(Shown(f"q{n:03d}", "red", photo=20, category="navy") for n in range(3))]
+    catalog = shop_in(tmp_path, shown, thresholds=thresholds())
+    items = catalog._now.opened.items
+    items.update({"colour": "'navy'"}, where="product_id >= 'q'")
+    live.save_release(
+        catalog._store, replace(catalog.release, release_id="night-2", items_version=items.version)
+    )
+
+    class Reading(FakeEmbedder):
+        def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+            assert texts == ["navy"]  # without the words that say nothing
+            return super().embed_texts(["red"])
+
+    again = opened(tmp_path, release="night-2", embedder=Reading())
+    for k in (2, 5):
+        (found,) = again.search(picture("red"), k=k, text="this, but in navy", whole=False).objects
+        assert (found.tint, found.within) == ("navy", "top")
+        assert {match.colour for match in found.matches[:3]} == {"navy"}
+        assert found.widened == (Widened.TOO_FEW if k > 3 else None)
+    (plain,) = again.search(picture("red"), k=2, text="in navy", text_weight=0.0, whole=False).objects
+    assert (plain.tint, {match.colour for match in plain.matches}) == (None, {"red"})
+
+
 def test_more_like_a_product_is_not_the_product(shop: Catalog):
     answer = shop.similar("p000", k=4, widen="always")
     (found,) = answer.objects

@@ -38,6 +38,8 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> str:
             archive.write(file, file.relative_to(ROOT / "lib"))
         for file in sorted((ROOT / "sql").rglob("*.sql")):
             archive.write(file, Path("lookdex") / file.relative_to(ROOT))
+        for file in sorted((ROOT / "lib" / "lookdex" / "models").rglob("*.json")):
+            archive.write(file, file.relative_to(ROOT / "lib"))
         archive.writestr("tests/__init__.py", "")
         archive.write(ROOT / "tests" / "fakes.py", "tests/fakes.py")
     return str(path)

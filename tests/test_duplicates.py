@@ -27,7 +27,7 @@ def candidate(number: int, pixels: np.ndarray, vector: Sequence[float] = (1.0, 0
     palette = colour.describe(pixels, box).palette
     row = Row(f"i{number}", f"p{number}", f"{number}.jpg", "top", None, box, palette, {})
     unit = np.asarray(vector, np.float32) / np.linalg.norm(vector)
-    return Candidate(number, row, unit, 1.0 - number / 100, None, 1.0 - number / 100, True)
+    return Candidate(number, row, unit, 1.0 - number / 100, None, 1.0 - number / 100, 0)
 
 
 def folded(pictures: Sequence[np.ndarray], *vectors: Sequence[float]) -> list[int]:

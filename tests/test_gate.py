@@ -57,7 +57,7 @@ def test_first_come_first_served_and_never_more_than_the_places():
     asyncio.run(scenario())
 
 
-def test_an_overflow_is_refused_and_shortens_the_queue(monkeypatch: pytest.MonkeyPatch):
+def test_an_overflow_is_refused_and_closes_the_queue(monkeypatch: pytest.MonkeyPatch):
     async def scenario() -> None:
         gate, held = Gate(places=4, queue=6), Held()
         tasks = [asyncio.create_task(gate.run(held.work(name), soon())) for name in "abcdefghij"]
@@ -71,16 +71,18 @@ def test_an_overflow_is_refused_and_shortens_the_queue(monkeypatch: pytest.Monke
             held.end(name)
         await settle()
         assert (gate.busy, gate.waiting) == (4, 1)
-        with pytest.raises(Refused):  # in quiet times six may wait; now one does, and that is all
+        with pytest.raises(Refused):  # in quiet times six may wait; now nobody else
             gate.check()
-        held.end("f")
+        for name in "fg":
+            held.end(name)
         await settle()
-        gate.check()
+        assert (gate.busy, gate.waiting) == (3, 0)
+        gate.check()  # who finds a place is let in
         now = time.monotonic()
         monkeypatch.setattr("time.monotonic", lambda: now + 60)
         assert not gate.strained
         monkeypatch.undo()
-        for name in "ghij":
+        for name in "hij":
             held.end(name)
         await asyncio.gather(*tasks)
 

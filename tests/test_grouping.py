@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lookdex.search.grouping import (
+    ANYTHING,
     FIRST_ROWS,
     Distinct,
     Hit,
-    Wanted,
+    Tier,
     gather,
     nearest_distinct,
     nearest_of_each,
 )
 
 LABELS = ("top", "dress", "bag")
+COLOURS = ("red", "blue")
 
 
 def table(products: Sequence[int | None]) -> list[Hit]:
@@ -26,7 +29,7 @@ def table(products: Sequence[int | None]) -> list[Hit]:
     return [
         Hit(
             row, None if p is None else f"p{p}", f"photo{row // 2}.jpg", row / 1000, LABELS[row % 3],
-            None if p is None or p % 4 == 3 else LABELS[p % 4 % 3],
+            None if p is None or p % 4 == 3 else LABELS[p % 4 % 3], COLOURS[row % 2],
         )
         for row, p in enumerate(products)
     ]  # fmt: skip
@@ -49,7 +52,14 @@ def expected(rows: list[Hit], k: int) -> Distinct:
         if key not in seen and len(hits) < k:
             seen.add(key)
             hits.append(hit)
-    return Distinct(tuple(hits), exhausted=len(hits) < k, own=len(hits))
+    return Distinct(tuple(hits), exhausted=len(hits) < k, tiers=(0,) * len(hits))
+
+
+def shuffled(seed: int, products: int, photos: int) -> list[int]:
+    """Every product `photos` times, in some order."""
+    found = [product for product in range(products) for _ in range(photos)]
+    random.Random(seed).shuffle(found)
+    return found
 
 
 @given(
@@ -61,10 +71,10 @@ def test_the_answer_is_that_of_a_scan_of_all_rows(lanes: list[list[int | None]],
     assert nearest_distinct(Table(*rows), len(rows), k) == tuple(expected(r, k) for r in rows)
 
 
-@given(st.data(), st.integers(1, 20))
-def test_fifty_photos_of_each_product(data: st.DataObject, k: int):
+@given(st.integers(0), st.integers(1, 20))
+def test_fifty_photos_of_each_product(seed: int, k: int):
     """The nearest products may hide behind 50 rows each; in any order of the rows there are exactly k, all distinct."""
-    products = data.draw(st.permutations([p for p in range(24) for _ in range(50)]))
+    products = shuffled(seed, 24, 50)
     rows = table(products)
     (found,) = nearest_distinct(Table(rows), 1, k)
     assert len({hit.product_id for hit in found.hits}) == k
@@ -87,7 +97,7 @@ def test_exhausted_says_that_fewer_fit():
         False,
         True,
     ]
-    assert nearest_distinct(Table([]), 1, 3) == (Distinct((), exhausted=True),)
+    assert nearest_distinct(Table([]), 1, 3) == (Distinct((), True, ()),)
 
 
 def test_only_lanes_that_lack_products_are_asked_again():
@@ -98,65 +108,75 @@ def test_only_lanes_that_lack_products_are_asked_again():
 
 
 class Shelves:
-    """The table as `gather` asks it; `categories`: one for each lane."""
+    """The table as `gather` asks it."""
 
-    def __init__(self, lanes: Sequence[list[Hit]], wanted: Sequence[Wanted]):
-        self.lanes, self.wanted, self.asked = lanes, wanted, 0
+    def __init__(self, lanes: Sequence[list[Hit]], tiers: Sequence[Sequence[Tier]]):
+        self.lanes, self.tiers, self.asked = lanes, tiers, 0
 
-    def __call__(self, lanes: Sequence[int], limit: int, within: bool) -> list[list[Hit]]:
+    def __call__(self, lanes: Sequence[int], limit: int, tier: int | None) -> list[list[Hit]]:
         self.asked += 1
-        return [self._rows(lane, within)[:limit] for lane in lanes]
+        return [self._rows(lane, tier)[:limit] for lane in lanes]
 
-    def _rows(self, lane: int, within: bool) -> list[Hit]:
-        category = self.wanted[lane].within
+    def _rows(self, lane: int, tier: int | None) -> list[Hit]:
         rows = self.lanes[lane]
-        return [row for row in rows if row.within(category or "")] if within else rows
+        return rows if tier is None else fitting(rows, self.tiers[lane][tier])
 
 
-def scanned(rows: list[Hit], wanted: Wanted, k: int) -> Distinct:
+def fitting(rows: list[Hit], tier: Tier) -> list[Hit]:
+    own = [row for row in rows if tier.within in (None, row.label, row.category)]
+    return [row for row in own if tier.tint is None or row.colour == tier.tint]
+
+
+def scanned(rows: list[Hit], tiers: Sequence[Tier], k: int) -> Distinct:
     """What a scan of all rows says, worked out in the plainest way."""
-    if wanted.within is None:
-        return expected(rows, k)
-    own = expected([row for row in rows if row.within(wanted.within)], k).hits
-    groups = {hit.group for hit in own}
-    others = [hit for hit in expected(rows, len(rows) + 1).hits if hit.group not in groups]
-    hits = (*own, *(others if wanted.widen else ()))[:k]
-    return Distinct(hits, len(hits) < k, len(own))
+    hits: list[tuple[Hit, int]] = []
+    for number, tier in enumerate(tiers):
+        groups = {hit.group for hit, _ in hits}
+        own = expected(fitting(rows, tier), len(rows) + 1).hits
+        hits += [(hit, number) for hit in own if hit.group not in groups]
+    hits = hits[:k]
+    return Distinct(tuple(hit for hit, _ in hits), len(hits) < k, tuple(number for _, number in hits))
 
 
 rows_of_lanes = st.lists(
     st.lists(st.one_of(st.none(), st.integers(0, 30)), max_size=400), min_size=1, max_size=4
 )
-wishes = st.builds(Wanted, st.one_of(st.none(), st.sampled_from((*LABELS, "hat"))), st.booleans())
+some_tiers = st.lists(
+    st.builds(
+        Tier, st.none() | st.sampled_from((*LABELS, "hat")), st.none() | st.sampled_from((*COLOURS, "teal"))
+    ),
+    min_size=1,
+    max_size=3,
+)
 
 
 @given(rows_of_lanes, st.data(), st.integers(1, 40))
-def test_categories_come_first_as_a_scan_has_it(lanes: list[list[int | None]], data: st.DataObject, k: int):
+def test_tiers_follow_each_other_as_a_scan_has_it(lanes: list[list[int | None]], data: st.DataObject, k: int):
     rows = [table(products) for products in lanes]
-    wanted = data.draw(st.lists(wishes, min_size=len(rows), max_size=len(rows)))
-    told = gather(Shelves(rows, wanted), wanted, k)
-    assert told == tuple(scanned(own, wish, k) for own, wish in zip(rows, wanted, strict=True))
+    tiers = data.draw(st.lists(some_tiers, min_size=len(rows), max_size=len(rows)))
+    told = gather(Shelves(rows, tiers), tiers, k)
+    assert told == tuple(scanned(own, wish, k) for own, wish in zip(rows, tiers, strict=True))
 
 
-@given(st.permutations([p for p in range(24) for _ in range(50)]), wishes, st.integers(1, 20))
-def test_fifty_crops_of_each_product_and_categories(products: list[int], wish: Wanted, k: int):
+@given(st.integers(0), some_tiers, st.integers(1, 20))
+def test_fifty_crops_of_each_product_in_tiers(seed: int, tiers: list[Tier], k: int):
     """Exactly k distinct products, or `exhausted`, however the rows lie and whatever is asked first."""
-    rows = table(products)
-    (found,) = gather(Shelves([rows], [wish]), [wish], k)
+    rows = table(shuffled(seed, 24, 50))
+    (found,) = gather(Shelves([rows], [tiers]), [tiers], k)
     groups = [hit.group for hit in found.hits]
     assert len(groups) == len(set(groups))
-    assert len(groups) == k or found.exhausted
     assert found.exhausted == (len(groups) < k)
-    if wish.within is None or wish.widen:
+    if ANYTHING in tiers:
         assert len(groups) == k
-    assert found == scanned(rows, wish, k)
+    assert list(found.tiers) == sorted(found.tiers)
+    assert found == scanned(rows, tiers, k)
 
 
 def test_one_question_is_enough_where_the_nearest_are_of_the_category():
-    wish = Wanted("top", widen=True)
-    shelves = Shelves([table(range(0, 400, 4))], [wish])  # all tops
-    (found,) = gather(shelves, [wish], 8)
-    assert (found.own, found.exhausted, shelves.asked) == (8, False, 1)
+    tiers = [Tier("top"), ANYTHING]
+    shelves = Shelves([table(range(0, 400, 4))], [tiers])  # all tops
+    (found,) = gather(shelves, [tiers], 8)
+    assert (found.tiers, found.exhausted, shelves.asked) == ((0,) * 8, False, 1)
 
 
 def test_photos_without_a_product_count_by_photo():

@@ -22,6 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lookdex.config import Config
 from lookdex.errors import ConfigError, ReleaseNotFound
+from lookdex.nightly import recipe_of
+from lookdex.sample import make_product, render_look
 from lookdex.search import schema
 from lookdex.service import create_app
 from lookdex.service.problems import PREFIX, Kind
@@ -114,6 +116,20 @@ def test_crops_of_items_of_the_release_only(service: Service):
     assert "max-age" in response.headers["cache-control"]
     for wrong in ("nothing", "..%2f..%2fetc%2fpasswd", "' OR true --", "x" * 201):
         assert service.web.get(f"/v1/crops/{wrong}").status_code in (404, 422)
+
+
+def test_the_shipped_models_answer(tmp_path: Path):
+    store, made = open_store(str(tmp_path / "shop")), recipe_of(Config())
+    publish(store, "night-1", stock(products=20), made=made, dim=256)
+    outfit = [make_product(1, n, name) for n, name in enumerate(("top", "pants", "shoes"))]
+    photo = encode(np.asarray(render_look(outfit, 1).image), "JPEG")
+    with start(str(tmp_path / "shop"), tmp_path, "--engine", "openvino") as service:
+        answer = service.ask(photo, {"k": 2}).json()
+        assert answer["models"]["detector"] == "lookdex-tiny"
+        assert len(answer["objects"]) >= 2
+        assert all(len(found["matches"]) == 2 for found in answer["objects"])
+        words = service.web.get("/v1/text", params={"q": "빨간 원피스", "k": 3}).json()
+        assert len(words["objects"][0]["matches"]) == 3
 
 
 # ── refusals ─────────────────────────────────────────────────────────────────────────────────────────────────

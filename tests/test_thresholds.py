@@ -66,11 +66,18 @@ def test_a_new_setting_that_moves_no_model_keeps_them() -> None:
 def test_the_shipped_models_bring_their_own() -> None:
     tiny = recipe_of(Config())
     found = thresholds.chosen(None, None, tiny)
-    assert found is not None
+    assert found is not None, (
+        "the detector is another: lookdex evaluate detection --images … --coco street.json "
+        "--trust lib/lookdex/models/tiny/thresholds.json, on the street photos of lookdex.training.splits"
+    )
     assert found.format == thresholds.FORMAT
     assert set(found.by_category) <= set(CATEGORIES)
     assert found.trust is not None
-    assert thresholds.shipped(replace(tiny, embedder_digest="another")) is None
+    assert (
+        thresholds.shipped(replace(tiny, embedder_digest="another")) == found
+    )  # whatever embedder goes with it
+    assert thresholds.shipped(replace(tiny, detector_digest="another")) is None
+    assert found.similarity("top") is None  # what is a good match, a shop measures itself
     assert thresholds.chosen(measured(made=tiny), None, tiny) == measured(made=tiny)
 
 

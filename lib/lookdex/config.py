@@ -116,7 +116,7 @@ class Config:
     decode_seconds: float = setting(1.0, "Uploads that take longer to decode are refused.", least=0.1)
     decoders: int = setting(0, "Uploads that are decoded at a time; 0: one for each core.", least=0)
     places: int = setting(0, "Questions that are worked on at a time; 0: two for each core.", least=0)
-    queue: int = setting(16, "Questions that wait for a place; more are refused with 503.", least=0)
+    queue: int = setting(8, "Questions that wait for a place; more are refused with 503.", least=0)
     deadline_seconds: float = setting(
         10.0, "In which a question is answered, or refused with 503.", least=0.1
     )

@@ -247,20 +247,25 @@ class Trust:
     def believes(self, label: str, score: float) -> bool:
         return score >= self.by_label.get(label, self.all)
 
+    def shown(self, label: str) -> str:
+        """That score, for a table."""
+        score = self.by_label.get(label, self.all)
+        return "never" if score > 1 else f"{score:.2f}"
+
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
     """What `lookdex evaluate end-to-end --thresholds` writes and a release keeps.
 
     The models are those whose similarities and scores these are; of no use for others. A file of format 1 names no
-    detector and has no trust.
+    detector and has no trust; one of `lookdex evaluate detection` names no embedder and has nothing but trust.
     """
 
     keep: float
     least: int
     embedder: str
     embedder_digest: str
-    all: Threshold
+    all: Threshold | None
     by_category: dict[str, Threshold]
     detector: str = ""
     detector_digest: str = ""
@@ -269,15 +274,13 @@ class Thresholds:
 
     def fits(self, recipe: Recipe) -> bool:
         """They were measured with the recipe's models."""
-        return self.embedder_digest == recipe.embedder_digest and self.detector_digest in (
-            "",
-            recipe.detector_digest,
-        )
+        embedder, detector = self.embedder_digest, self.detector_digest
+        return embedder in ("", recipe.embedder_digest) and detector in ("", recipe.detector_digest)
 
-    def similarity(self, category: str | None) -> float:
-        """From which similarity on a match is good, for an object of this category."""
-        found = self.by_category.get(category or "")
-        return self.all.similarity if found is None else found.similarity
+    def similarity(self, category: str | None) -> float | None:
+        """From which similarity on a match is good, for an object of this category; None where it was not measured."""
+        found = self.by_category.get(category or "", self.all)
+        return None if found is None else found.similarity
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,15 @@ no others.
 from __future__ import annotations
 
 import logging
-from pathlib import Path, PurePosixPath
+from importlib import resources
+from pathlib import PurePosixPath
 
 from lookdex import codec
 from lookdex.errors import ConfigError, CorruptData, NotFound
-from lookdex.models.packaged import on_disk
 from lookdex.records import Recipe, Release, Thresholds
 from lookdex.storage import open_store
 
-SHIPPED = Path(__file__).parent / "models" / "tiny"
+SHIPPED = resources.files("lookdex.models") / "tiny" / "thresholds.json"  # also in a zip
 FORMAT = 2  # of the file, as far as this version reads
 log = logging.getLogger(__name__)
 
@@ -42,8 +42,7 @@ def load(uri: str) -> Thresholds:
 
 def shipped(recipe: Recipe) -> Thresholds | None:
     """What was measured for the models that come with lookdex; None for any others."""
-    file = on_disk(SHIPPED) / "thresholds.json"
-    found = codec.from_json(Thresholds, file.read_bytes(), str(file))
+    found = codec.from_json(Thresholds, SHIPPED.read_bytes(), str(SHIPPED))
     return found if found.fits(recipe) else None
 
 

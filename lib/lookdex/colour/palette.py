@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -59,6 +60,7 @@ def similarity(one: Sequence[Swatch], other: Sequence[Swatch]) -> float:
     return float(min(1.0, _product(p, q) / np.sqrt(_product(p, p) * _product(q, q))))
 
 
+@lru_cache(maxsize=1 << 16)
 def hex_of(swatch: Swatch) -> str:
     """The colour for a screen, '#rrggbb' (clipped to sRGB)."""
     red, green, blue = to_rgb(np.array([[swatch.l, swatch.a, swatch.b]], np.float32))[0]

@@ -17,6 +17,7 @@ import numpy as np
 from lookdex import boxes
 from lookdex.evaluate.coco import average_precision
 from lookdex.evaluate.records import Truth
+from lookdex.evaluate.trust import Named
 from lookdex.records import Detection
 
 MIN_IOU = 0.5  # of a found object
@@ -139,6 +140,24 @@ def _judge(truth: Truth, shown: tuple[Detection, ...]) -> PhotoScore:
     return PhotoScore(
         shown, tuple(right), tuple(i in real and i not in free for i in range(len(truth.labels)))
     )
+
+
+def named(truths: Sequence[Truth], shown: Sequence[Sequence[Detection]]) -> list[Named]:
+    """The objects that have a box, whatever its label: IoU ≥ 0.5, those that overlap most first, each once."""
+    told = []
+    for truth, objects in zip(truths, shown, strict=True):
+        real = _real(truth)
+        overlap = boxes.iou(truth.boxes, boxes.as_array([o.box for o in objects]))
+        pairs = sorted(
+            ((float(overlap[t, d]), t, d) for t in real for d in range(len(objects))), reverse=True
+        )
+        free = set(real), set(range(len(objects)))
+        for shared, t, d in pairs:
+            if shared >= MIN_IOU and t in free[0] and d in free[1]:
+                free[0].discard(t)
+                free[1].discard(d)
+                told.append(Named(truth.labels[t], objects[d].label, objects[d].score))
+    return told
 
 
 def _real(truth: Truth) -> list[int]:

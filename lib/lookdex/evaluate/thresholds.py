@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lookdex.evaluate import trust
+from lookdex.evaluate.trust import Labelled
 from lookdex.records import Recipe, Threshold, Thresholds, Trust
 
 FORMAT = 2  # of the JSON; raised when a field changes its meaning or goes. 2: the detector, and trust in its labels
@@ -30,11 +32,15 @@ class Case:
 
 
 def calibrate(
-    cases: Sequence[Case], recipe: Recipe, trust: Trust | None = None, keep: float = KEEP, least: int = LEAST
+    cases: Sequence[Case],
+    recipe: Recipe,
+    believed: Trust | None = None,
+    keep: float = KEEP,
+    least: int = LEAST,
 ) -> Thresholds | None:
     """The thresholds of the cases; None when no right product came first, so that there is nothing to keep.
 
-    recipe: of the release that was asked. trust: in the detector's labels, None where it was not measured.
+    recipe: of the release that was asked. believed: trust in its detector's labels, None where it was not measured.
     """
     together = [case.right for case in cases if case.right is not None]
     if not together:
@@ -50,8 +56,18 @@ def calibrate(
         each[category] = _told(members, highest(own, keep) if enough else pooled, not enough)
     return Thresholds(
         keep, least, recipe.embedder, recipe.embedder_digest, _told(cases, pooled, True), each,
-        recipe.detector, recipe.detector_digest, trust, FORMAT,
+        recipe.detector, recipe.detector_digest, believed, FORMAT,
     )  # fmt: skip
+
+
+def of_labels(named: Sequence[Labelled], recipe: Recipe, least: int = LEAST) -> Thresholds | None:
+    """Trust in a detector's labels alone, whatever embedder goes with it; None without any object."""
+    believed = trust.calibrate(named, least=least)
+    if believed is None:
+        return None
+    return Thresholds(
+        KEEP, least, "", "", None, {}, recipe.detector, recipe.detector_digest, believed, FORMAT
+    )
 
 
 def highest(similarities: Sequence[float], keep: float) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from lookdex.evaluate.answers import Recall, recall_of
 from lookdex.records import Trust
@@ -19,9 +20,27 @@ LEAST = 20  # objects of a label, of fewer a share says little
 NEVER = 2.0  # a score that no label reaches
 
 
+class Labelled(Protocol):
+    """An object that was found, whatever the detector calls it. category: what it is."""
+
+    @property
+    def category(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    category: str
+    label: str
+    score: float
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An object that was found, whatever the detector calls it. category: what it is.
+    """A found object and its products.
 
     among_all, among_own: where its product came (from 1; None: not among the k) when products of all categories were
     asked, and those of the label alone.
@@ -43,14 +62,14 @@ class Policy:
     recall: Recall
 
 
-def calibrate(seen: Sequence[Seen], right: float = RIGHT, least: int = LEAST) -> Trust | None:
+def calibrate(seen: Sequence[Labelled], right: float = RIGHT, least: int = LEAST) -> Trust | None:
     """The lowest scores from which labels are right for at least `right` of the objects; None without any object.
 
     A label of fewer than `least` objects takes the score of all together.
     """
     if not seen:
         return None
-    groups: dict[str, list[Seen]] = defaultdict(list)
+    groups: dict[str, list[Labelled]] = defaultdict(list)
     for one in seen:
         groups[one.label].append(one)
     together = lowest(seen, right)
@@ -58,7 +77,7 @@ def calibrate(seen: Sequence[Seen], right: float = RIGHT, least: int = LEAST) ->
     return Trust(right, together, each)
 
 
-def lowest(seen: Sequence[Seen], right: float) -> float:
+def lowest(seen: Sequence[Labelled], right: float) -> float:
     """The lowest score of the objects such that at least `right` of those that reach it are labelled rightly.
 
     Objects with one score count together. NEVER when there is none.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from contextlib import AbstractContextManager
 
 import torch
@@ -28,6 +29,16 @@ def open_device(name: str) -> torch.device:
                 f"the device {name} was asked for, but {seen}: use device=cpu, or a machine with it"
             )
     return torch.device(name)
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def share_cores(calls: int) -> None:
+    """Let so many calls of models run side by side on the CPU: torch would give each of them every core."""
+    torch.set_num_threads(max(1, cores() // calls))
 
 
 def precision(device: torch.device) -> AbstractContextManager:

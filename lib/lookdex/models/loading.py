@@ -50,6 +50,7 @@ class Loader:
                     return found
             except openvino.Differs as error:
                 self._stay(error)
+        self._share_cores(device)
         return detector_of(recipe, device)
 
     def embedder_of(self, recipe: Recipe, device: str) -> Embedder:
@@ -61,7 +62,14 @@ class Loader:
                 return openvino.OpenvinoEmbedder(recipe.embedder, self.threads)
             except openvino.Differs as error:
                 self._stay(error)
+        self._share_cores(device)
         return embedder_of(recipe, device, self.batch)
+
+    def _share_cores(self, device: str) -> None:
+        if device == "cpu" and self.threads > 1:
+            from lookdex.models.device import share_cores
+
+            share_cores(self.threads)
 
     def _openvino(self, device: str) -> bool:
         installed = importlib.util.find_spec("openvino") is not None

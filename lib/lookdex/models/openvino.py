@@ -9,9 +9,11 @@ Measured with lookdex-tiny on two cores: PLACEHOLDER
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +24,7 @@ from torchvision.models.detection.image_list import ImageList
 
 from lookdex.errors import ConfigError
 from lookdex.models.detect import Detector, Limits, TorchvisionDetector
+from lookdex.models.device import cores
 from lookdex.models.embed import OpenClipEmbedder
 from lookdex.models.pixels import Canvas
 from lookdex.records import Recipe
@@ -44,7 +47,7 @@ def load_detector(recipe: Recipe, threads: int) -> Detector | None:
 
 
 class Network:
-    """A torch module of pictures, compiled for each canvas. Safe among threads; as many run at a time as `threads`.
+    """A torch module of pictures, compiled for each canvas. Safe among threads: `threads` calls share all cores.
 
     module: float32 (1, 3, h, w), normalised → a tensor or a tuple of them. mean, std: of pixels in 0 … 1.
     """
@@ -57,15 +60,12 @@ class Network:
         std: Sequence[float],
         threads: int,
     ):
-        import openvino as ov
-
-        self._free: dict[Canvas, list[ov.InferRequest]] = {}
-        self._compiled: dict[Canvas, ov.CompiledModel] = {}
+        ov = _openvino()
+        self._free: dict[Canvas, list[Any]] = {}
+        self._compiled: dict[Canvas, Any] = {}
         self._lock = threading.Lock()
         core = ov.Core()
-        with torch.no_grad(), warnings.catch_warnings():  # not inference_mode: its tensors cannot be traced
-            warnings.simplefilter("ignore")
-            traced = ov.convert_model(module, example_input=torch.zeros(1, 3, *canvases[0]))
+        traced = _converted(module, canvases[0])
         for height, width in canvases:
             model = traced.clone()
             model.reshape([1, 3, height, width])
@@ -81,7 +81,7 @@ class Network:
                 {
                     "INFERENCE_PRECISION_HINT": "f32",
                     "NUM_STREAMS": threads,
-                    "INFERENCE_NUM_THREADS": threads,
+                    "INFERENCE_NUM_THREADS": max(threads, cores()),
                     "ENABLE_CPU_PINNING": False,  # other processes use the cores too
                 },
             )
@@ -99,6 +99,30 @@ class Network:
         finally:
             with self._lock:
                 free.append(request)
+
+
+def _openvino() -> Any:
+    """The package, without its telemetry: to be imported, it would fork this process and tell its maker of it."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if it were not installed
+    import openvino
+
+    return openvino
+
+
+def _converted(module: nn.Module, canvas: Canvas) -> Any:
+    """OpenVINO's model of a torch module, of any size of picture.
+
+    By its frontend: `openvino.convert_model` does the same in twice the time.
+    """
+    _openvino()
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    with torch.no_grad(), warnings.catch_warnings():  # not inference_mode: its tensors cannot be traced
+        warnings.simplefilter("ignore")
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        traced = TorchScriptPythonDecoder(module, example_input=(torch.zeros(1, 3, *canvas),))
+        return frontend.convert(frontend.load(traced))
 
 
 class _Vectors(nn.Module):

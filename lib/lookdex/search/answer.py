@@ -34,7 +34,7 @@ class Widened(StrEnum):
     """Why products of other categories than the object's answer too."""
 
     UNCERTAIN = "uncertain"  # the label's score is below what `lookdex evaluate` found to be trusted
-    TOO_FEW = "too_few"  # the category holds fewer than k products that fit
+    TOO_FEW = "too_few"  # the category, in the colour that a text names, holds fewer than k products that fit
     ASKED = "asked"  # the caller wished it
 
 
@@ -140,10 +140,10 @@ class FoundObject:
     the table holds fewer products that fit than were asked for. `main`: the most prominent object of the photo.
     `colour_share`: the share (0 … 1) of the object's own pixels that have its `colour`. `palette`: at most five
     colours of those pixels, largest share first; () for the whole photo, texts and vectors. `within`: the category
-    whose products were asked for; None where all were. `widened`: why products of other categories follow or mix in;
-    None when they do not. `threshold`: from which similarity on a match is good, calibrated with the release; None
-    where it has none for this lane. `text`: what was asked with, alone or beside the photo. `product_id`: what was
-    asked with, for a product; `parts`: for several photos.
+    whose products were asked for; None where all were. `tint`: the colour that the text names, asked first. `widened`:
+    why other products follow or mix in; None when they do not. `threshold`: from which similarity on a match is good,
+    calibrated with the release; None where it has none for this lane. `text`: what was asked with, alone or beside the
+    photo. `product_id`: what was asked with, for a product; `parts`: for several photos.
     """
 
     kind: Kind
@@ -159,6 +159,7 @@ class FoundObject:
     palette: tuple[Swatch, ...] = field(default=(), repr=False)
     colour_share: float | None = None
     within: str | None = None
+    tint: str | None = None
     widened: Widened | None = None
     threshold: float | None = None
     product_id: str | None = None

@@ -14,7 +14,7 @@ import numpy as np
 
 from lookdex.errors import BadQuery
 from lookdex.records import Detection, Scope
-from lookdex.search import lanes, looks
+from lookdex.search import lanes, looks, words
 from lookdex.search.answer import Answer, FoundObject, Kind, Models
 from lookdex.search.ask import MAX_PHOTOS, Options, Pick
 from lookdex.search.encoders import Encoders
@@ -112,15 +112,16 @@ def embed(asked: Sequence[Asked], encoders: Encoders, weight: float) -> tuple[np
     embedder: Embedder = encoders.embedder()
     pictures = [picture for one in asked for picture in one.pictures]
     embedded = iter(embedder.embed_images(pictures)) if pictures else iter(())
-    texts = list(dict.fromkeys(one.found.text for one in asked if one.found.text is not None))
-    words = dict(zip(texts, embedder.embed_texts(texts), strict=True)) if texts else {}
+    beside = next((one.found.text for one in asked if one.found.text and (one.pictures or one.vectors)), None)
+    alone = next((one.found.text for one in asked if one.found.text), None)
+    text = None
+    if alone is not None:
+        text = embedder.embed_texts([alone if beside is None else words.read(beside).essence])[0]
     vectors = []
     for one in asked:
         own = [*one.vectors, *(next(embedded) for _ in one.pictures)]
-        text = None if one.found.text is None else words[one.found.text]
-        vectors.append(_mixed(own, text, weight))
-    beside = any(one.found.text is not None and (one.pictures or one.vectors) for one in asked)
-    return np.stack(vectors).astype(np.float32), words[texts[0]] if beside else None
+        vectors.append(_mixed(own, text if one.found.text else None, weight))
+    return np.stack(vectors).astype(np.float32), None if beside is None else text
 
 
 def _mixed(pictures: Sequence[np.ndarray], text: np.ndarray | None, weight: float) -> np.ndarray:

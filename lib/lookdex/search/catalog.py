@@ -134,7 +134,8 @@ class Catalog:
     def load(self) -> Catalog:
         """Load the models, and what is small of the release's rows, now: no query waits for them, now or after a swap.
 
-        The rows take some 200 bytes each in memory; without this, each answer reads its own from the table.
+        The rows take some 200 bytes each in memory, and those of up to 256 MB of vectors these too; without this, each
+        answer reads its own from the table.
         """
         now = self._current()
         now.encoders.load()

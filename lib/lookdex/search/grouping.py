@@ -21,44 +21,48 @@ class Hit:
     distance: float
     label: str | None = None
     category: str | None = None
+    colour: str | None = None
 
     @property
     def group(self) -> tuple[str, str]:
         """What counts as one: the product, or the photo where no product is known."""
         return ("image", self.image_key) if self.product_id is None else ("product", self.product_id)
 
-    def within(self, category: str) -> bool:
-        """It is of this category: its product is, or the detector saw it in the photo."""
-        return category in (self.label, self.category)
+    def of(self, tier: Tier) -> bool:
+        """It is of the tier's category (its product is, or the detector saw it in the photo) and of its colour."""
+        category = tier.within is None or tier.within in (self.label, self.category)
+        return category and tier.tint in (None, self.colour)
 
 
 @dataclass(frozen=True, slots=True)
 class Distinct:
-    """The nearest hit of each group, nearest first; `exhausted`: there are fewer groups than were asked for.
+    """The nearest hit of each group; `exhausted`: there are fewer groups than were asked for.
 
-    own: how many of the hits, at the beginning, are of the category that was asked first; all without one.
+    tiers: of each hit the number of the tier that it answers for, never falling; within a tier the nearest is first.
     """
 
     hits: tuple[Hit, ...]
     exhausted: bool
-    own: int = 0
+    tiers: tuple[int, ...]
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.own <= len(self.hits):
-            raise ValueError(f"{self.own} of {len(self.hits)} hits")
+    @classmethod
+    def of_one(cls, hits: tuple[Hit, ...], k: int) -> Distinct:
+        return cls(hits, len(hits) < k, (0,) * len(hits))
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What one lane wants: products of this category first (None: of any); others after them, if `widen`."""
+class Tier:
+    """Products that are asked together: of a category (None: of any), of a colour (None: of any)."""
 
     within: str | None = None
-    widen: bool = False
+    tint: str | None = None
 
 
-# ask(lanes, limit, within): for each of those lanes its `limit` nearest rows, nearest first, or fewer when the table
-# has no more that fit; `within`: of the lane's category only.
-Ask = Callable[[Sequence[int], int, bool], Sequence[Sequence[Hit]]]
+ANYTHING = Tier()
+
+# ask(lanes, limit, tier): for each of those lanes its `limit` nearest rows of its tier with that number, nearest
+# first, or fewer when the table has no more that fit; tier None: of all rows.
+Ask = Callable[[Sequence[int], int, int | None], Sequence[Sequence[Hit]]]
 
 
 def nearest_of_each(hits: Sequence[Hit], k: int) -> tuple[Hit, ...]:
@@ -71,38 +75,29 @@ def nearest_of_each(hits: Sequence[Hit], k: int) -> tuple[Hit, ...]:
     return tuple(first.values())
 
 
-def gather(ask: Ask, lanes: Sequence[Wanted], k: int) -> tuple[Distinct, ...]:
-    """The k nearest distinct products of each lane, as it wants them.
+def gather(ask: Ask, lanes: Sequence[Sequence[Tier]], k: int) -> tuple[Distinct, ...]:
+    """The k nearest distinct products of each lane: those of its first tier, and where they are too few the next's.
 
-    All lanes are asked together first: the nearest rows of an object are mostly of its category, and then nothing
-    else need be asked.
+    lanes: the tiers of each, one at least. All are asked together for whatever is nearest first: that is mostly of the
+    first tier, and then nothing else need be asked.
     """
     limit = first_rows(k)
-    done: dict[int, Distinct] = {}
-    short: list[int] = []
-    alone: list[int] = []
-    for lane, hits in enumerate(ask(range(len(lanes)), limit, False)):
-        category = lanes[lane].within
-        best = nearest_of_each(hits if category is None else [h for h in hits if h.within(category)], k)
-        if len(best) == k or (len(hits) < limit and category is None):
-            done[lane] = Distinct(best, len(best) < k, len(best))
-        elif category is None:
-            short.append(lane)
+    found: dict[int, Distinct] = {}
+    pending: list[int] = []
+    for lane, hits in enumerate(ask(range(len(lanes)), limit, None)):
+        best = nearest_of_each([hit for hit in hits if hit.of(lanes[lane][0])], k)
+        if len(best) == k or (len(hits) < limit and lanes[lane][0] == ANYTHING):
+            found[lane] = Distinct.of_one(best, k)
         else:
-            alone.append(lane)
-    for lane, found in zip(
-        short, nearest_distinct(_only(ask, short, False), len(short), k, limit), strict=True
-    ):
-        done[lane] = found
-    own = nearest_distinct(_only(ask, alone, True), len(alone), k)
-    for lane, found in zip(alone, own, strict=True):
-        done[lane] = found
-    wide = [lane for lane in alone if done[lane].exhausted and lanes[lane].widen]
-    most = max((len(done[lane].hits) for lane in wide), default=0)
-    everything = nearest_distinct(_only(ask, wide, False), len(wide), k + most)
-    for lane, found in zip(wide, everything, strict=True):
-        done[lane] = _followed(done[lane], found, k)
-    return tuple(done[lane] for lane in range(len(lanes)))
+            found[lane] = Distinct.of_one((), k)
+            pending.append(lane)
+    for tier in range(max(map(len, lanes), default=0)):
+        short = [lane for lane in pending if tier < len(lanes[lane]) and found[lane].exhausted]
+        seen = max((len(found[lane].hits) for lane in short), default=0)
+        nearest = nearest_distinct(_for(ask, short, tier), len(short), k + seen)
+        for lane, more in zip(short, nearest, strict=True):
+            found[lane] = _followed(found[lane], more.hits, tier, k)
+    return tuple(found[lane] for lane in range(len(lanes)))
 
 
 def first_rows(k: int) -> int:
@@ -110,25 +105,24 @@ def first_rows(k: int) -> int:
 
 
 def nearest_distinct(
-    ask: Callable[[Sequence[int], int], Sequence[Sequence[Hit]]], lanes: int, k: int, asked: int = 0
+    ask: Callable[[Sequence[int], int], Sequence[Sequence[Hit]]], lanes: int, k: int
 ) -> tuple[Distinct, ...]:
     """The k nearest distinct products of each of `lanes` queries.
 
     `ask(lanes, limit)` returns for each of those lanes its `limit` nearest rows, nearest first, or fewer when
     the table has no more that fit. A lane whose rows hold too few products is asked again for at least twice
-    as many: with 50 photos a product, the k nearest products may lie 50 × k rows deep. asked: rows that have been
-    asked for in vain.
+    as many: with 50 photos a product, the k nearest products may lie 50 × k rows deep.
     """
     done: dict[int, Distinct] = {}
     pending: list[int] = list(range(lanes))
-    limit = 2 * asked or first_rows(k)
+    limit = first_rows(k)
     while pending:
         short: list[int] = []
         fewest = k
         for lane, hits in zip(pending, ask(pending, limit), strict=True):
             best = nearest_of_each(hits, k)
             if len(best) == k or len(hits) < limit:
-                done[lane] = Distinct(best, len(best) < k, len(best))
+                done[lane] = Distinct.of_one(best, k)
             else:
                 short.append(lane)
                 fewest = min(fewest, len(best))
@@ -136,16 +130,16 @@ def nearest_distinct(
     return tuple(done[lane] for lane in range(lanes))
 
 
-def _only(
-    ask: Ask, numbers: Sequence[int], within: bool
+def _for(
+    ask: Ask, numbers: Sequence[int], tier: int
 ) -> Callable[[Sequence[int], int], Sequence[Sequence[Hit]]]:
-    """`ask` for some of the lanes, counted from 0."""
-    return lambda lanes, limit: ask([numbers[lane] for lane in lanes], limit, within)
+    """`ask` for one tier of some of the lanes, counted from 0."""
+    return lambda lanes, limit: ask([numbers[lane] for lane in lanes], limit, tier)
 
 
-def _followed(own: Distinct, everything: Distinct, k: int) -> Distinct:
-    """The products of the category, then the nearest others, k in all."""
-    seen = {hit.group for hit in own.hits}
-    others = [hit for hit in everything.hits if hit.group not in seen]
-    hits = (*own.hits, *others)[:k]
-    return Distinct(hits, len(hits) < k, len(own.hits))
+def _followed(found: Distinct, more: Sequence[Hit], tier: int, k: int) -> Distinct:
+    """What was found, then the nearest others of a further tier, k in all."""
+    seen = {hit.group for hit in found.hits}
+    others = [hit for hit in more if hit.group not in seen][: k - len(found.hits)]
+    hits = (*found.hits, *others)
+    return Distinct(hits, len(hits) < k, (*found.tiers, *(tier,) * len(others)))

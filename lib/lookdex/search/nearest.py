@@ -12,7 +12,7 @@ from lookdex.records import Role, Scope, Swatch
 from lookdex.search import duplicates, ranking
 from lookdex.search.answer import Match, Widened
 from lookdex.search.ask import Crops, Options
-from lookdex.search.grouping import Distinct, Hit, Wanted, gather
+from lookdex.search.grouping import ANYTHING, Distinct, Hit, Tier, gather
 from lookdex.search.opened import Opened, quoted
 from lookdex.search.ranking import Candidate
 from lookdex.search.timing import Clock
@@ -25,7 +25,8 @@ SPARE = 3  # products looked at beyond those wanted: some may show the same pict
 class Lane:
     """A question to the table. vector: (dim,) float32 of unit length. scope, role: of the rows that may answer.
 
-    within: the category that is asked first, None for all; widen: other products follow where it holds too few.
+    within, tint: the category and the colour that are asked first, None for all; where they hold too few, other colours
+    of the category follow, and with `widen` whatever is nearest.
     palette: of what is asked with. text: (dim,) of the text alone, where the vector is of photo and text. without:
     a product that must not answer. threshold: from which similarity on a match is good.
     """
@@ -34,6 +35,7 @@ class Lane:
     scope: Scope
     role: Role | None = Role.MAIN
     within: str | None = None
+    tint: str | None = None
     widen: bool = True
     palette: tuple[Swatch, ...] = ()
     text: np.ndarray | None = None
@@ -43,7 +45,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """widened: other products than those of the asked category follow, because it holds too few."""
+    """widened: other products than those that were asked first follow, because they are too few."""
 
     matches: tuple[Match, ...]
     exhausted: bool
@@ -91,9 +93,17 @@ def _distinct(opened: Opened, lanes: Sequence[Lane], k: int, where: str | None) 
     for rows, members in groups.items():
         own = [lanes[n] for n in members]
         bounded = where is None and all(lane.without is None for lane in own)
-        wishes = [Wanted(lane.within, lane.widen) for lane in own]
-        found |= zip(members, gather(_asking(opened, own, rows, bounded), wishes, k), strict=True)
+        tiers = [tiers_of(lane) for lane in own]
+        found |= zip(members, gather(_asking(opened, own, tiers, rows, bounded), tiers, k), strict=True)
     return [found[n] for n in range(len(lanes))]
+
+
+def tiers_of(lane: Lane) -> list[Tier]:
+    """What is asked, in turn: the category in the colour, the category, anything."""
+    tiers = [Tier(lane.within, lane.tint)]
+    if lane.tint is not None and lane.within is not None:
+        tiers.append(Tier(lane.within))
+    return [*tiers, ANYTHING] if lane.widen and tiers[0] != ANYTHING else tiers
 
 
 def _rows(opened: Opened, lane: Lane, where: str | None) -> str:
@@ -104,27 +114,35 @@ def _rows(opened: Opened, lane: Lane, where: str | None) -> str:
 
 
 class _asking:
-    """The table as `gather` asks it. Rows of a category are asked for each category by itself."""
+    """The table as `gather` asks it: lanes that ask for the same rows together."""
 
-    def __init__(self, opened: Opened, lanes: Sequence[Lane], rows: str, bounded: bool):
-        self._opened, self._lanes, self._rows, self._bounded = opened, lanes, rows, bounded
+    def __init__(
+        self, opened: Opened, lanes: Sequence[Lane], tiers: Sequence[Sequence[Tier]], rows: str, bounded: bool
+    ):
+        self._opened, self._lanes, self._tiers = opened, lanes, tiers
+        self._rows, self._bounded = rows, bounded
 
-    def __call__(self, lanes: Sequence[int], limit: int, within: bool) -> list[list[Hit]]:
-        groups: dict[str | None, list[int]] = defaultdict(list)
+    def __call__(self, lanes: Sequence[int], limit: int, tier: int | None) -> list[list[Hit]]:
+        groups: dict[str, list[int]] = defaultdict(list)
         for lane in lanes:
-            groups[self._lanes[lane].within if within else None].append(lane)
+            groups[self._of(ANYTHING if tier is None else self._tiers[lane][tier])].append(lane)
         hits: dict[int, list[Hit]] = {}
-        for category, members in groups.items():
-            rows = self._rows if category is None else f"{self._rows} AND {self._opened.within(category)}"
+        for rows, members in groups.items():
             vectors = np.stack([self._lanes[lane].vector for lane in members])
-            bounded = self._bounded and category is None
+            bounded = self._bounded and rows == self._rows
             hits |= zip(members, self._opened.nearest(vectors, limit, rows, bounded=bounded), strict=True)
         return [hits[lane] for lane in lanes]
+
+    def _of(self, tier: Tier) -> str:
+        rows = self._rows
+        if tier.within is not None:
+            rows += f" AND {self._opened.within(tier.within)}"
+        return rows if tier.tint is None else f"{rows} AND colour = {quoted(tier.tint)}"
 
 
 def _answered(lane: Lane, ranked: Sequence[Candidate], options: Options, crops: dict[int, bytes]) -> Answered:
     matches = tuple(_match(lane, one, rank, crops.get(one.id)) for rank, one in enumerate(ranked, start=1))
-    others = lane.within is not None and not all(one.own for one in ranked)
+    others = any(one.tier for one in ranked)
     return Answered(matches, len(matches) < options.k, Widened.TOO_FEW if others else None)
 
 

@@ -17,7 +17,7 @@ from lookdex.search.rows import Row
 class Candidate:
     """A product by its nearest row. similarity: the exact cosine. score: what it is ranked by.
 
-    own: of the category that is asked first. folded: those that show nearly the same picture, and rank below it.
+    tier: 0 for what is asked first. folded: those that show nearly the same picture, and rank below it.
     """
 
     id: int  # Lance's row id
@@ -26,7 +26,7 @@ class Candidate:
     similarity: float
     colour_similarity: float | None
     score: float
-    own: bool
+    tier: int
     folded: tuple[Candidate, ...] = ()
 
 
@@ -38,13 +38,13 @@ def candidates(
     palette: Sequence[Swatch],
     weight: float,
 ) -> list[Candidate]:
-    """The hits of a lane with their exact scores, best first, those of the asked category before the others.
+    """The hits of a lane with their exact scores, best first within each tier.
 
     vector: the lane's (dim,). palette: its colours, () for none. weight: what likeness of colour counts, 0 … 1; a row
     without a palette counts as alike in nothing.
     """
     told = []
-    for place, hit in enumerate(found.hits):
+    for hit, tier in zip(found.hits, found.tiers, strict=True):
         row = rows[hit.row]
         similarity = float(np.dot(vectors[hit.row], vector))
         alike = None
@@ -53,8 +53,8 @@ def candidates(
         score = (
             similarity if not (weight and palette) else (1 - weight) * similarity + weight * (alike or 0.0)
         )
-        told.append(Candidate(hit.row, row, vectors[hit.row], similarity, alike, score, place < found.own))
-    return sorted(told, key=lambda one: (not one.own, -one.score, one.row.item_id))
+        told.append(Candidate(hit.row, row, vectors[hit.row], similarity, alike, score, tier))
+    return sorted(told, key=lambda one: (one.tier, -one.score, one.row.item_id))
 
 
 def fold(ranked: Sequence[Candidate], same: Callable[[Candidate, Candidate], bool]) -> list[Candidate]:

@@ -1,7 +1,8 @@
 """The rows of a release as answers need them: read from its table, or, once held, from memory.
 
-What is held is everything small: ids, labels, boxes, colours, palettes, product columns; some 200 bytes a row.
-Vectors and crops stay in the table.
+What is held is everything small: ids, labels, boxes, colours, palettes, product columns; some 200 bytes a row. The
+vectors are too while they are no more than `HELD_VECTORS`: to read those of one answer from the table takes 5 ms of CPU
+time (200,000 rows). Crops stay in the table.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 CATEGORY = "category"  # the product column that tells what a product is, where the shop has one
 _SMALL = ("item_id", "product_id", "image_key", "label", "colour", "x0", "y0", "x1", "y1")
-_HIT = ("product_id", "image_key", "label")
+_HIT = ("product_id", "image_key", "label", "colour")
+HELD_VECTORS = 256 << 20  # bytes: 262,144 rows of 256 numbers
 _PALETTE = "palette"  # which a release of an older lookdex does not have
 _REPEATED = ("product_id", "image_key", "label", "colour", CATEGORY)  # strings kept once in memory
 
@@ -66,9 +68,11 @@ class Rows:
         return self._held is not None
 
     def hold(self) -> None:
-        """Read everything small into memory, so that an answer reads only vectors and crops from the table."""
+        """Read what is small into memory, so that an answer reads only crops, and vectors of a large table, from it."""
         if self._held is None:
-            table = self.items.to_table(columns=self._columns, with_row_id=True)
+            size = 4 * self.items.schema.field("vector").type.list_size * self.items.count_rows()
+            columns = [*self._columns, *(["vector"] if size <= HELD_VECTORS else [])]
+            table = self.items.to_table(columns=columns, with_row_id=True)
             for name in set(_REPEATED) & set(table.column_names):
                 if pa.types.is_string(table.schema.field(name).type):
                     at = table.column_names.index(name)
@@ -97,11 +101,13 @@ class Rows:
         if self._held is not None:
             wanted = [*_HIT, *((CATEGORY,) if self.has_category else ())]
             found = self._take(ids, wanted)
-        product, image, label = (found[name].to_pylist() for name in _HIT)
+        product, image, label, named = (found[name].to_pylist() for name in _HIT)
         category = found[CATEGORY].to_pylist() if self.has_category else [None] * len(ids)
         return [
-            Hit(i, p, key, d, own, sold_as(c))
-            for i, p, key, d, own, c in zip(ids, product, image, distances, label, category, strict=True)
+            Hit(i, p, key, d, own, sold_as(c), tint)
+            for i, p, key, d, own, c, tint in zip(
+                ids, product, image, distances, label, category, named, strict=True
+            )
         ]
 
     def rows(self, ids: Sequence[int]) -> dict[int, Row]:
@@ -119,9 +125,13 @@ class Rows:
         """Their vectors, (dim,) float32 of unit length."""
         if not ids:
             return {}
-        table = self._read(ids, ["vector"])
+        if self._held is not None and "vector" in self._held[1].column_names:
+            table, order = self._take(ids, ["vector"]), list(ids)
+        else:
+            table = self._read(ids, ["vector"])
+            order = table["_rowid"].to_pylist()
         flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        return dict(zip(table["_rowid"].to_pylist(), flat.reshape(table.num_rows, -1), strict=True))
+        return dict(zip(order, flat.reshape(table.num_rows, -1), strict=True))
 
     def scores(self, ids: Sequence[int]) -> dict[int, float]:
         """The detector's scores."""

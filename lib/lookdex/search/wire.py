@@ -167,7 +167,8 @@ class FoundModel(Wire):
     product_id: str | None = Field(description="What was asked with.")
     parts: tuple[PartModel, ...] = Field(description="Of several photos of one item.")
     within: str | None = Field(description="The category that was asked first; null: all of them.")
-    widened: Widened | None = Field(description="Why products of other categories answer too.")
+    tint: str | None = Field(description="The colour that the text names: asked first.")
+    widened: Widened | None = Field(description="Why products of other categories (or colours) answer too.")
     threshold: float | None = Field(
         description="From which similarity on a match is good; null where the release has none for this lane."
     )

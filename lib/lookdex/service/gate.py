@@ -1,8 +1,8 @@
 """Who is worked for now, who waits, and who is sent away with 503.
 
 So many requests are worked on at a time; more wait, first come first served. When that queue overflows, more is asked
-than can be answered: from then on, until nobody has been sent away for a while, hardly anyone may wait, so that who
-is let in is answered about as fast as on a quiet day, and the others learn at once that they must come back.
+than can be answered: from then on, until nobody has been sent away for a while, nobody else may wait, so that who is
+let in is answered about as fast as on a quiet day, and the others learn at once that they must come back.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Gate:
 
     @property
     def strained(self) -> bool:
-        """The queue overflowed lately, and is kept short."""
+        """The queue overflowed lately, and is closed."""
         return time.monotonic() < self._strained_until
 
     def close(self) -> None:
@@ -53,8 +53,7 @@ class Gate:
         """Raises Refused when there is no room for one more request. Costs nothing: ask before reading a body."""
         if self._closed:
             raise Refused(Kind.STOPPING, "the service is stopping: ask again", retry_after=1)
-        short = min(self._queue, max(1, self._places // 4))
-        if self._busy >= self._places and self.waiting >= (short if self.strained else self._queue):
+        if self._busy >= self._places and self.waiting >= (0 if self.strained else self._queue):
             self._strained_until = time.monotonic() + _CALM_SECONDS
             raise Refused(
                 Kind.BUSY,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,12 @@ from lookdex.evaluate.commands.common import (
     spark_option,
     tell,
 )
-from lookdex.options import Verb, settings
+from lookdex.options import OutputFile, Verb, settings
 
 if TYPE_CHECKING:
     from lookdex.evaluate.detection import DetectionScore
     from lookdex.evaluate.report import Report
+    from lookdex.records import Trust
 
 LOWEST_SCORE = 0.05  # boxes below it change no average precision worth having
 
@@ -36,20 +37,26 @@ LOWEST_SCORE = 0.05  # boxes below it change no average precision worth having
 @click.option("--coco", required=True, type=FILE, help="Boxes in COCO's layout.")
 @models_option
 @settings("detector", "min_score", "nms_iou", "max_objects", *WORK)
+@click.option("--trust", "trust_file", type=OutputFile(".json"), metavar="FILE",
+              help="Write from which score on each label is right, for the setting `thresholds`.")  # fmt: skip
 @spark_option
 @outputs
 @pictures_option
 def detection_command(
-    config: Config, images: Path, coco: Path, models: str | None, spark: bool, as_json: Path | None,
-    markdown: Path | None, pictures: Path | None,
+    config: Config, images: Path, coco: Path, models: str | None, trust_file: Path | None, spark: bool,
+    as_json: Path | None, markdown: Path | None, pictures: Path | None,
 ) -> None:  # fmt: skip
     """Average precision by COCO's protocol, and what is found at the operating threshold.
 
     COCO judges each category alone: for AP, boxes of different labels do not suppress each other. What is found, the
     precision and the wrong boxes a photo are counted on what the product itself shows: boxes of at least --min-score,
     one for one place whatever the labels (--nms-iou), at most --max-objects. Each photo is looked at twice for that.
+
+    A label is right from some score on for 99 % of the objects that reach it and have a box; --trust keeps that score
+    of each label: a search asks for the products of the label's category first from there on.
     """
-    from lookdex.evaluate import datasets
+    from lookdex import codec
+    from lookdex.evaluate import datasets, detection, thresholds
     from lookdex.evaluate.coco import MAX_DETECTIONS
     from lookdex.evaluate.detection import score_detections
     from lookdex.evaluate.engine import detect_objects, engine_of
@@ -66,13 +73,19 @@ def detection_command(
     seen = [(n, objects) for n, objects in enumerate(found) if objects is not None]
     kept = [truths[n] for n, _ in seen]
     score = score_detections(kept, [o[0] for _, o in seen], point, shown=[o[1] for _, o in seen])
+    believed = thresholds.of_labels(detection.named(kept, [o[1] for _, o in seen]), recipe)
+    if trust_file:
+        if believed is None:
+            raise ConfigError("no object was found: there is no label to believe")
+        trust_file.write_bytes(codec.to_json(believed))
     about = {
         "unreadable": [truths[n].image for n, objects in enumerate(found) if objects is None],
         "nms_iou": recipe.nms_iou,
         "max_objects": recipe.max_objects,
         "detector": recipe.detector,
+        "trust": asdict(believed.trust) if believed and believed.trust else None,
     }
-    tell(_report(score, about), as_json, markdown)
+    tell(_report(score, believed.trust if believed else None, about), as_json, markdown)
     if pictures:
         from lookdex.evaluate.drawn import boxed, curves
 
@@ -83,7 +96,7 @@ def detection_command(
             sheet.save(out / "worst.png")
 
 
-def _report(score: DetectionScore, about: dict[str, Any]) -> Report:
+def _report(score: DetectionScore, believed: Trust | None, about: dict[str, Any]) -> Report:
     from lookdex.evaluate.report import Report, share, table
 
     figures = {
@@ -116,8 +129,17 @@ def _report(score: DetectionScore, about: dict[str, Any]) -> Report:
         ["photos", f"{score.photos:,}"],
     ]  # fmt: skip
     categories = [
-        [name, share(c.ap), share(c.ap50), share(c.found), share(c.precision), str(c.objects)]
+        [name, share(c.ap), share(c.ap50), share(c.found), share(c.precision), str(c.objects),
+         "–" if believed is None else believed.shown(name)]
         for name, c in score.by_category.items()
+    ]  # fmt: skip
+    head = [
+        "category",
+        "AP",
+        "AP50",
+        f"found at {score.min_score:g}",
+        "precision",
+        "objects",
+        "label right from",
     ]
-    head = ["category", "AP", "AP50", f"found at {score.min_score:g}", "precision", "objects"]
     return Report(figures, (table(["measure", "value"], measures), table(head, categories)))

@@ -160,9 +160,7 @@ def _report(
             *(["–"] * 3 if limit is None else [f"{limit.similarity:.3f}{' (all)' if limit.pooled else ''}",
                                                share(limit.kept), share(limit.false_accepts)]),
         ])  # fmt: skip
-        categories[-1].append(
-            "–" if believed is None else f"{believed.by_label.get(category, believed.all):.2f}"
-        )
+        categories[-1].append("–" if believed is None else believed.shown(category))
     category_head = ["category", "objects", "found", "first", "first, of found", "first, true box",
                      "threshold", "right kept", "wrong let by", "label right from"]  # fmt: skip
     tables = [table(head, rows), table(category_head, categories)]
