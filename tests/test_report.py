@@ -309,6 +309,10 @@ def test_one_picture_saved_and_cut_anew() -> None:
     assert same_picture(photo, photo)
     assert same_picture(photo, anew)
     assert same_picture(anew, photo)
+    brighter = np.clip(photo * 1.08, 0, 255).astype(np.uint8)
+    assert same_picture(photo, brighter)
+    assert not same_picture(photo, np.ascontiguousarray(photo[:, ::-1]))
+    assert not same_picture(photo, photo[:, :, ::-1])  # another colour
     other = cv2.resize(nights.picture("b"), (400, 500))
     assert not same_picture(photo, other)
     assert not same_picture(photo, photo[:, :200])

@@ -1,45 +1,62 @@
-"""Do two pictures show one photo, saved or cut anew? By their pixels: a model finds two shirts alike as well."""
+"""Do two pictures show one photo, saved, cut or brightened anew? By their pixels: to a model two shirts are alike too.
+
+The middle of one is looked for in the other over a few scales; there, their colours must agree but for one gain. Of 120
+rendered and 120 real product photos, saved anew (quality 60, 0.6 and 1.5 times as large, 8 % brighter) all are known
+again, with 4 % cut off two or four sides 0.97 and 0.96 (real, two sides: 0.90). Of 849 pairs of different photos with a
+cosine of 0.9 or more, rendered and real, one is taken for the same: a skirt's front and its other side. A mirrored
+picture is another, unless what it shows has two like halves.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-# On 620 photos of single garments and a rendered shop of 400 products with planted copies (saved anew at quality 70,
-# 2 % cut from each side): every copy is above both, no pair of different photos is.
-LEAST_MATCH = 0.92
-MOST_DIFFERENCE = 0.05
-_COARSE, _FINE, _MARGIN = 32, 96, 12
-_SCALES = (0.94, 0.97, 1.0, 1.03, 1.06)
+LEAST_MATCH = 0.93  # normalised correlation of the lightness
+MOST_DIFFERENCE = 0.03  # mean difference of two colour values, 0 … 1
+_SIDE, _MARGIN = 96, 12
+_SCALES = (0.92, 0.95, 0.975, 1.0, 1.025, 1.05, 1.08)
+
+
+@dataclass(frozen=True, slots=True)
+class _Small:
+    """uint8 (96, 96, 3) RGB, and its lightness (96, 96)."""
+
+    colour: np.ndarray
+    grey: np.ndarray
+
+    @classmethod
+    def of(cls, pixels: np.ndarray) -> _Small:
+        small = cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+        return cls(small, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
 
 
 def same_picture(a: np.ndarray, b: np.ndarray) -> bool:
-    """a, b: uint8 (H, W, 3) RGB, of any two sizes. Symmetric; shapes that differ by a quarter are never the same."""
+    """a, b: uint8 (H, W, 3) RGB, of any two sizes. Symmetric. Shapes that differ by a quarter are never the same."""
     shapes = sorted((a.shape[1] / a.shape[0], b.shape[1] / b.shape[0]))
-    if shapes[0] * 1.25 < shapes[1] or difference(a, b) > MOST_DIFFERENCE:
+    if shapes[0] * 1.25 < shapes[1]:
         return False
-    return match(a, b) >= LEAST_MATCH
+    one, other = _Small.of(a), _Small.of(b)
+    match, difference = max(_found(one, other), _found(other, one), key=lambda found: found[0])
+    return match >= LEAST_MATCH and difference <= MOST_DIFFERENCE
 
 
-def difference(a: np.ndarray, b: np.ndarray) -> float:
-    """The mean difference of two colour values, 0 … 1, of the pictures scaled to 32 × 32."""
-    small = [cv2.resize(x, (_COARSE, _COARSE), interpolation=cv2.INTER_AREA).astype(np.int16) for x in (a, b)]
-    return float(np.abs(small[0] - small[1]).mean()) / 255
-
-
-def match(a: np.ndarray, b: np.ndarray) -> float:
-    """How well the middle of one is found in the other: the best normalised correlation (-1 … 1) over a few scales."""
-    fine = [
-        cv2.resize(cv2.cvtColor(x, cv2.COLOR_RGB2GRAY), (_FINE, _FINE), interpolation=cv2.INTER_AREA)
-        for x in (a, b)
-    ]
-    inner = slice(_MARGIN, _FINE - _MARGIN)
-    best = -1.0
-    for middle, whole in ((fine[0][inner, inner], fine[1]), (fine[1][inner, inner], fine[0])):
-        if middle.std() < 1:  # one plain area is found anywhere, or nowhere
-            continue
-        for scale in _SCALES:
-            side = round(middle.shape[0] * scale)
-            scaled = cv2.resize(middle, (side, side), interpolation=cv2.INTER_AREA)
-            best = max(best, float(cv2.matchTemplate(whole, scaled, cv2.TM_CCOEFF_NORMED).max()))
+def _found(part: _Small, whole: _Small) -> tuple[float, float]:
+    """How well the middle of `part` is found in `whole` (-1 … 1), and how much their colours differ there (0 … 1)."""
+    inner = slice(_MARGIN, _SIDE - _MARGIN)
+    grey, colour = part.grey[inner, inner], part.colour[inner, inner]
+    best = -1.0, 1.0
+    if grey.std() < 1:  # one plain area is found anywhere, or nowhere
+        return best
+    for scale in _SCALES:
+        side = round(grey.shape[0] * scale)
+        scaled = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA)
+        _, match, _, (x, y) = cv2.minMaxLoc(cv2.matchTemplate(whole.grey, scaled, cv2.TM_CCOEFF_NORMED))
+        if match > best[0]:
+            own = cv2.resize(colour, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
+            there = whole.colour[y : y + side, x : x + side].astype(np.float32)
+            gain = float(there.mean()) / max(float(own.mean()), 1.0)
+            best = float(match), float(np.abs(np.clip(own * gain, 0, 255) - there).mean()) / 255
     return best
