@@ -115,7 +115,7 @@ def _scans(count: int) -> bytes:
 
 def _others() -> Iterator[tuple[str, bytes]]:
     plain = Image.fromarray(picture("red"))
-    for format in ("BMP", "TIFF", "PPM", "TGA", "ICO", "JPEG2000", "PDF", "EPS", "DDS", "SGI", "PCX", "IM"):
+    for format in ("BMP", "TIFF", "PPM", "TGA", "ICO", "JPEG2000", "PDF", "EPS", "DDS", "SGI", "PCX"):
         out = io.BytesIO()
         plain.save(out, format)
         yield format, out.getvalue()
