@@ -113,8 +113,10 @@ def test_one_object_a_box_and_a_label(shop: str, photo: str) -> None:
 
 def test_words_colour_products_and_filters(shop: str, photo: str) -> None:
     assert products(told("--text", "green", "--catalog", shop, "-k", "2")["objects"][0]) == ["p002", "p008"]
-    both = told(photo, "--catalog", shop, "--object", "0", "--text", "green", "--text-weight", "1", "-k", "1")
-    assert both["objects"][0]["matches"][0]["colour"] == "green"
+    in_green = (photo, "--catalog", shop, "--object", "0", "--text", "green", "--widen", "always", "-k", "1")
+    for weight, colour in (("0", "red"), ("1", "green")):
+        answer = told(*in_green, "--text-weight", weight)
+        assert answer["objects"][0]["matches"][0]["colour"] == colour
     like = told("--product", "p000", "--catalog", shop, "-k", "1", "--where", "price > 3")
     assert like["objects"][0]["kind"] == "product"
     assert products(like["objects"][0]) == ["p006"]
