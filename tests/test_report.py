@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import simplejpeg
+from axe_playwright_python.sync_playwright import Axe
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,6 +33,7 @@ from lookdex.report.render import render
 from lookdex.report.vectors import nearest
 from lookdex.samepicture import same_picture
 from lookdex.storage import open_store
+from tests.browser import DESK, PHONE, needs_chromium, start_browser
 
 EVIL = "<script>alert(1)</script>"
 STOCK = pa.table({
@@ -242,6 +244,31 @@ def test_a_catalogue_without_objects(tmp_path: Path) -> None:
     assert "No object was found in any photo." in page
     assert "never audited" in page
     assert Seen(page).open == []
+
+
+@needs_chromium
+def test_the_page_in_a_browser(page: str, tmp_path: Path) -> None:
+    """At a desk and on a phone, light and dark: nothing is loaded, nothing overflows, nothing keeps people out."""
+    file = tmp_path / "report.html"
+    file.write_text(page, encoding="utf-8")
+    with start_browser() as browser:
+        for size, in_a_row in ((DESK, 6), (PHONE, 3)):
+            for scheme in ("light", "dark"):
+                sent: list[str] = []
+                seen = browser.new_page(viewport=size, color_scheme=scheme)
+                seen.on("request", lambda request, sent=sent: sent.append(request.url.partition(":")[0]))
+                seen.goto(file.as_uri())
+                assert set(sent) <= {"file", "data"}
+                assert sent.count("file") == 1
+                assert seen.evaluate("document.documentElement.scrollWidth") == size["width"]
+                assert seen.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+                columns = seen.evaluate(
+                    "getComputedStyle(document.querySelector('.near .strip')).gridTemplateColumns"
+                )
+                assert len(columns.split()) == in_a_row
+                found = Axe().run(seen).response["violations"]
+                assert not found, [(one["id"], one["nodes"][0]["html"][:200]) for one in found]
+                seen.close()
 
 
 def test_the_verb(catalog: str, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 The middle of one is looked for in the other over a few scales; there, their colours must agree but for one gain. Of 120
 rendered and 120 real product photos, saved anew (quality 60, 0.6 and 1.5 times as large, 8 % brighter) all are known
 again, with 4 % cut off two or four sides 0.97 and 0.96 (real, two sides: 0.90). Of 849 pairs of different photos with a
-cosine of 0.9 or more, rendered and real, one is taken for the same: a skirt's front and its other side. A mirrored
+cosine of 0.9 or more, rendered and real, one is taken for the same: earrings, from both sides. A mirrored
 picture is another, unless what it shows has two like halves.
 """
 
