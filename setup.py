@@ -59,6 +59,7 @@ setup(
         "lookdex.report": ["page/*"],
         "lookdex.search": ["schemas/*"],
         "lookdex.service": ["page/*", "page/*/*"],
+        "lookdex.sample": ["thresholds.json"],
         "lookdex.sql": ["*/*.sql"],
         "lookdex.training": ["protocol/*"],
     },

@@ -101,6 +101,7 @@ def demo(options: argparse.Namespace) -> None:
                 "products": f"{SAMPLE}/products.parquet",
                 "pattern": "{product_id}/{name}.jpg",
             }
+            os.environ["LOOKDEX_THRESHOLDS"] = f"{SAMPLE}/thresholds.json"
         if options.limit:
             conf["limit"] = options.limit
         with timed(report, "dag"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lookdex import codec, live, thresholds
+from lookdex import codec, live, sample, thresholds
 from lookdex.config import Config
 from lookdex.errors import ConfigError
 from lookdex.nightly import recipe_of
@@ -79,6 +79,17 @@ def test_the_shipped_models_bring_their_own() -> None:
     assert thresholds.shipped(replace(tiny, detector_digest="another")) is None
     assert found.similarity("top") is None  # what is a good match, a shop measures itself
     assert thresholds.chosen(measured(made=tiny), None, tiny) == measured(made=tiny)
+
+
+def test_the_sample_s_own_fit_the_shipped_models() -> None:
+    file = Path(sample.__file__).with_name("thresholds.json")
+    found = thresholds.load(str(file))
+    assert found.fits(recipe_of(Config())), (
+        "the models are others: lookdex sample --out S --products 1000 --looks 400; lookdex reindex … ; "
+        f"lookdex evaluate end-to-end --catalog C --queries S/truth.parquet --thresholds {file}"
+    )
+    assert set(found.by_category) == set(CATEGORIES)
+    assert found.trust is not None
 
 
 def test_a_file_of_the_first_format_is_read(tmp_path: Path) -> None:

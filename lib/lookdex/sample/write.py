@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from importlib import resources
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol, overload
@@ -96,9 +97,10 @@ def write_sample(
 ) -> None:
     """Render a catalogue and store it under `target`; the same arguments give the same bytes.
 
-    Keys: photos/{product_id}/{front|alt}.jpg (a third of the products have both),
-    looks/look-00000.jpg, products.parquet (`PRODUCTS_SCHEMA`) and truth.parquet
-    (`TRUTH_SCHEMA`: one row per visible object, boxes in whole pixels, x1 and y1 exclusive).
+    Keys: photos/{product_id}/{front|alt}.jpg (a third of the products have both), looks/look-00000.jpg,
+    products.parquet (`PRODUCTS_SCHEMA`), truth.parquet (`TRUTH_SCHEMA`: one row per visible object, boxes in whole
+    pixels, x1 and y1 exclusive) and thresholds.json, as `lookdex evaluate end-to-end --thresholds` wrote it for the
+    shipped models and another rendered catalogue.
 
     progress: called with (done, total), counted in products and looks. workers: processes.
 
@@ -128,6 +130,7 @@ def write_sample(
                     progress(done, products + looks)
         target.put("products.parquet", listing.path.read_bytes())
         target.put("truth.parquet", truth.path.read_bytes())
+        target.put("thresholds.json", resources.files(__package__).joinpath("thresholds.json").read_bytes())
 
 
 @dataclass(frozen=True)
