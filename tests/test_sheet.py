@@ -12,7 +12,17 @@ from PIL import Image
 from lookdex.images import encode_jpeg
 from lookdex.records import Box
 from lookdex.search.answer import Answer, FoundObject, Kind, Match, Models
-from lookdex.search.sheet import LANE_COLOURS, PAPER, draw_answer, lettering, paint, rows_of, words
+from lookdex.search.sheet import (
+    LANE_COLOURS,
+    PAPER,
+    Row,
+    captions,
+    draw_answer,
+    lettering,
+    paint,
+    rows_of,
+    words,
+)
 from tests.catalogs import picture
 
 CROP = encode_jpeg(picture("red"), 96)
@@ -138,3 +148,18 @@ def test_a_fitted_picture_is_whole_and_fills_its_tile():
     assert tile.size == (80, 80)
     assert tile.getpixel((40, 40)) == (200, 0, 0)
     assert tile.getpixel((40, 2)) != (255, 255, 255)
+
+
+def test_every_kind_of_lane_has_its_words():
+    for kind in Kind:
+        heading, _ = captions(Row(replace(found(1), kind=kind), (0, 0, 0), "1"))
+        assert heading
+
+
+def test_no_good_match_is_written_and_no_card_stands_out():
+    poor = replace(found(1), threshold=0.99, matches=(replace(match(1), good=False),))
+    fine = replace(poor, threshold=0.5, matches=(replace(match(1), good=True),))
+    assert captions(Row(poor, (0, 0, 0), "1"))[1].endswith(" · no good match")
+    assert "no good match" not in captions(Row(fine, (0, 0, 0), "1"))[1]
+    one, two = (np.asarray(draw_answer(picture("red", size=120), answer(lane)), int) for lane in (poor, fine))
+    assert np.abs(one - two).max() > 60

@@ -198,15 +198,18 @@ def draw_row(
 def captions(row: Row) -> tuple[str, str]:
     """What the lane is, and what is known of it."""
     lane = row.lane
-    if lane.kind is Kind.OBJECT:
-        score = "" if lane.score is None else f"{lane.score:.2f}"
-        return lane.label or "object", " · ".join(filter(None, (lane.colour, score)))
-    return {
-        Kind.BOX: ("drawn box", lane.colour or ""),
-        Kind.IMAGE: ("whole photo", ""),
-        Kind.TEXT: ("text", lane.text or ""),
-        Kind.VECTOR: ("vector", ""),
-    }[lane.kind]
+    known = [lane.colour or "", "" if lane.score is None else f"{lane.score:.2f}", lane.text or ""]
+    if lane.no_good_match:
+        known.append("no good match")
+    heading = {
+        Kind.OBJECT: lane.label or "object",
+        Kind.BOX: lane.label or "drawn box",
+        Kind.PHOTOS: lane.label or "item",
+        Kind.IMAGE: "whole photo",
+        Kind.PRODUCT: "more like it",
+        Kind.WORN: lane.label or "worn with it",
+    }.get(lane.kind, str(lane.kind))
+    return heading, " · ".join(filter(None, known))
 
 
 def _card(
@@ -222,7 +225,7 @@ def _card(
     draw = ImageDraw.Draw(sheet)
     paint.panel(sheet, (x, y + 3), (wide, high), 20, EDGE)
     paint.panel(sheet, (x, y), (wide, high), 20, CARD)
-    best = match.rank == 1
+    best = match.rank == 1 and match.good is not False
     paint.outline(sheet, (x, y), (wide, high), 20, 4 if best else 1, row.colour if best else EDGE)
     title, price = words(match)
     _picture(
