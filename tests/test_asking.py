@@ -174,6 +174,17 @@ def test_text_that_names_a_category_asks_it_first(shop: Catalog):
     assert (this.within, labels(this)) == ("shoes", {"shoes"})
 
 
+@pytest.mark.parametrize(("weight", "within"), [(0.5, "top"), (1.0, None)])
+def test_beside_a_text_the_photo_keeps_its_category_unless_the_text_counts_alone(
+    tmp_path: Path, weight: float, within: str | None
+):
+    catalog = shop_in(tmp_path, stock(), thresholds=thresholds(believed=1.1))  # no label is believed
+    (found,) = catalog.search(picture("red"), k=2, text="green", text_weight=weight, whole=False).objects
+    assert (found.within, found.tint) == (within, "green")
+    assert labels(found) == {"top" if within else "skirt"}
+    assert found.widened == (Widened.TOO_FEW if within else Widened.ASKED)
+
+
 def test_a_colour_that_the_text_names_comes_first(tmp_path: Path):
     """The nearest tops are red; those that are sold as blue come first, though they look farther away."""
     shown = [*stock(products=12), *(Shown(f"q{n:03d}", "red", photo=20, category="navy") for n in range(3))]

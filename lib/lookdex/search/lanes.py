@@ -183,7 +183,9 @@ def answered(asked: Asked, lane: Lane, answer: Answered, options: Options) -> Fo
     """The lane with its matches."""
     widened = answer.widened
     if lane.within is None and asked.scope is Scope.OBJECT and asked.found.label is not None:
-        widened = Widened.ASKED if options.widen is Widen.ALWAYS else Widened.UNCERTAIN
+        words_alone = asked.found.text is not None and options.text_weight == 1
+        wished = options.widen is Widen.ALWAYS or words_alone
+        widened = Widened.ASKED if wished else Widened.UNCERTAIN
     return replace(
         asked.found,
         matches=answer.matches,
@@ -199,16 +201,18 @@ def _within(asked: Asked, named: Words | None, thresholds: Thresholds | None, op
     """The category that is asked first. What the text names counts more than what the photo shows.
 
     Beside a photo a text moves the vector away from its category (of ten answers to “red” with a rendered shop's photos
-    0.56 were still of it), so that there the label is asked first, however sure it is.
+    0.56 were still of it), so that there the label is asked first, however sure it is; unless the text counts alone.
     """
     found = asked.found
     if asked.scope is not Scope.OBJECT or options.widen is Widen.ALWAYS:
         return None
     if named is not None and named.category is not None:
         return named.category
-    if found.label is None or options.widen is Widen.NEVER or found.score is None or found.kind is Kind.WORN:
+    if found.label is None or options.widen is Widen.NEVER:
         return found.label
     if named is not None:
+        return found.label if options.text_weight < 1 else None
+    if found.score is None or found.kind is Kind.WORN:
         return found.label
     trust = None if thresholds is None else thresholds.trust
     return found.label if trust is not None and trust.believes(found.label, found.score) else None
