@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,8 @@ from lookdex.search.ranking import Candidate
 from lookdex.search.timing import Clock
 
 COLOUR_CANDIDATES = 20  # products looked at for each one wanted, where likeness of colour counts
+# The whole photo's rows are read while its objects' are. What runs here waits for nothing that runs here.
+_BESIDE = ThreadPoolExecutor(8, thread_name_prefix="nearest")
 SPARE = 3  # products looked at beyond those wanted: some may show the same picture
 
 
@@ -85,16 +88,22 @@ def answer_lanes(
 
 
 def _distinct(opened: Opened, lanes: Sequence[Lane], k: int, where: str | None) -> list[Distinct]:
-    """Lanes over the same rows are asked together."""
+    """Lanes over the same rows are asked together, and those over others beside them."""
     groups: dict[str, list[int]] = defaultdict(list)
     for n, lane in enumerate(lanes):
         groups[_rows(opened, lane, where)].append(n)
-    found: dict[int, Distinct] = {}
-    for rows, members in groups.items():
+
+    def ask(rows: str, members: list[int]) -> dict[int, Distinct]:
         own = [lanes[n] for n in members]
         bounded = where is None and all(lane.without is None for lane in own)
         tiers = [tiers_of(lane) for lane in own]
-        found |= zip(members, gather(_asking(opened, own, tiers, rows, bounded), tiers, k), strict=True)
+        return dict(zip(members, gather(_asking(opened, own, tiers, rows, bounded), tiers, k), strict=True))
+
+    first, *others = groups.items()
+    beside = [_BESIDE.submit(ask, *other) for other in others]
+    found = ask(*first)
+    for future in beside:
+        found |= future.result()
     return [found[n] for n in range(len(lanes))]
 
 
