@@ -7,6 +7,8 @@ handed in as detector and embedder may put the calls of several questions togeth
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from lookdex.models.embed import Embedder
 
 
+# A photo's lanes are embedded while their colours are looked at.
+_AHEAD = ThreadPoolExecutor(32, thread_name_prefix="embed")
+
+
 def answer(
     opened: Opened,
     encoders: Encoders,
@@ -46,6 +52,7 @@ def answer(
     recipe = opened.release.recipe
     size: tuple[int | None, int | None] = (None, None)
     worn: list[Asked] = []
+    ahead: list[Future[np.ndarray]] = []
     if photos:
         picks = lanes.picks_of(options, len(photos))
         pixels = [read_photo(photo, Limits.of(recipe)) for photo in photos]
@@ -53,7 +60,12 @@ def answer(
         detections = detect(pixels, picks, encoders)
         clock.step("detect")
         if len(pixels) == 1:
-            asked = lanes.of_photo(pixels[0], picks[0], detections[0], recipe, options)
+            embedder = encoders.embedder()
+            here = copy_context().run  # with what this thread was told, such as its deadline
+            asked = lanes.of_photo(
+                pixels[0], picks[0], detections[0], recipe, options,
+                lambda pictures: ahead.append(_AHEAD.submit(here, embedder.embed_images, pictures)),
+            )  # fmt: skip
             size = pixels[0].shape[1], pixels[0].shape[0]
         else:
             asked = [lanes.of_photos(pixels, picks, detections, recipe, options)]
@@ -64,7 +76,8 @@ def answer(
         clock.step("fetch")
     else:
         asked = [replace(lanes.of_text(options.text or ""), scope=scope)]
-    told, vectors = _told(opened, encoders, [*asked, *worn], options, where, clock)
+    embedded = ahead[0].result() if ahead else None
+    told, vectors = _told(opened, encoders, [*asked, *worn], embedded, options, where, clock)
     found, with_it = told[: len(asked)], told[len(asked) :]
     whole = found.pop() if found[-1].kind is Kind.IMAGE else None
     made = _answer(opened, tuple(found), whole, clock)
@@ -104,14 +117,18 @@ def detect(
     return found
 
 
-def embed(asked: Sequence[Asked], encoders: Encoders, weight: float) -> tuple[np.ndarray, np.ndarray | None]:
+def embed(
+    asked: Sequence[Asked], encoders: Encoders, weight: float, known: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Each lane's vector, (n, dim) float32 of unit length, and that of the text beside pictures, (dim,), if any.
 
-    weight: what a text counts beside pictures, 0 … 1.
+    weight: what a text counts beside pictures, 0 … 1. known: the vectors of all pictures, where they are known.
     """
     embedder: Embedder = encoders.embedder()
     pictures = [picture for one in asked for picture in one.pictures]
-    embedded = iter(embedder.embed_images(pictures)) if pictures else iter(())
+    if known is None:
+        known = embedder.embed_images(pictures) if pictures else np.zeros((0, embedder.dim), np.float32)
+    embedded = iter(known)
     beside = next((one.found.text for one in asked if one.found.text and (one.pictures or one.vectors)), None)
     alone = next((one.found.text for one in asked if one.found.text), None)
     text = None
@@ -142,12 +159,13 @@ def _told(
     opened: Opened,
     encoders: Encoders,
     asked: Sequence[Asked],
+    embedded: np.ndarray | None,
     options: Options,
     where: str | None,
     clock: Clock,
 ) -> tuple[list[FoundObject], np.ndarray]:
-    """The lanes with their matches, and their vectors (n, dim)."""
-    vectors, text = embed(asked, encoders, options.text_weight)
+    """The lanes with their matches, and their vectors (n, dim). embedded: their pictures' vectors, where known."""
+    vectors, text = embed(asked, encoders, options.text_weight, embedded)
     clock.step("embed")
     thresholds = opened.release.thresholds
     made = [

@@ -7,7 +7,7 @@ stored cannot drift apart.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,11 +61,17 @@ def picks_of(options: Options, photos: int) -> tuple[Pick, ...]:
 
 
 def of_photo(
-    pixels: np.ndarray, pick: Pick, detections: Sequence[Detection], recipe: Recipe, options: Options
+    pixels: np.ndarray,
+    pick: Pick,
+    detections: Sequence[Detection],
+    recipe: Recipe,
+    options: Options,
+    cut: Callable[[list[np.ndarray]], None] | None = None,
 ) -> list[Asked]:
     """The objects of a photo, or the one that is meant, and last the whole photo.
 
-    pixels: uint8 (H, W, 3), upright. detections: best score first; () where the pick needs none.
+    pixels: uint8 (H, W, 3), upright. detections: best score first; () where the pick needs none. cut: gets the pictures
+    of all lanes, in order, before their colours are looked at: to be embedded meanwhile.
     Raises BadQuery when what is meant is not in the photo.
     """
     height, width = pixels.shape[:2]
@@ -76,8 +82,12 @@ def of_photo(
         found = _objects(detections, width, height)
         if pick.object is not None:
             found = [_chosen(found, pick.object)]
-    lanes = [_described(lane, pixels, recipe, options) for lane in found]
-    if options.whole or options.look_photos or not lanes:  # photos are compared as a whole too
+    parts = [images.crop(pixels, lane.box, recipe.crop_margin) for lane in found if lane.box is not None]
+    with_whole = bool(options.whole or options.look_photos or not found)  # photos are compared as a whole too
+    if cut is not None:
+        cut([*parts, pixels] if with_whole else parts)
+    lanes = [_described(*one, pixels, recipe, options) for one in zip(found, parts, strict=True)]
+    if with_whole:
         whole = FoundObject(Kind.IMAGE, (), False, box=Box(0, 0, width, height))
         lanes.append(Asked(replace(whole, crop=_jpeg(pixels, recipe, options)), Scope.IMAGE, (pixels,)))
     return [replace(lane, found=replace(lane.found, text=options.text)) for lane in lanes]
@@ -236,18 +246,20 @@ def _chosen(found: Sequence[FoundObject], number: int) -> FoundObject:
     return found[number]
 
 
-def _described(found: FoundObject, pixels: np.ndarray, recipe: Recipe, options: Options) -> Asked:
+def _described(
+    found: FoundObject, part: np.ndarray, pixels: np.ndarray, recipe: Recipe, options: Options
+) -> Asked:
+    """part: of the pixels, what is embedded."""
     assert found.box is not None
     shown = colour.describe(pixels, found.box, found.label)
-    cut = images.crop(pixels, found.box, recipe.crop_margin)
     found = replace(
         found,
         colour=shown.name,
         colour_share=shown.share,
         palette=shown.palette,
-        crop=_jpeg(cut, recipe, options),
+        crop=_jpeg(part, recipe, options),
     )
-    return Asked(found, pictures=(cut,))
+    return Asked(found, pictures=(part,))
 
 
 def _jpeg(picture: np.ndarray, recipe: Recipe, options: Options) -> bytes | None:
