@@ -47,9 +47,11 @@ def load_detector(recipe: Recipe, threads: int) -> Detector | None:
 
 
 class Network:
-    """A torch module of pictures, compiled for each canvas. Safe among threads: `threads` calls share all cores.
+    """A torch module of pictures, compiled for each canvas. Safe among threads.
 
-    module: float32 (1, 3, h, w), normalised → a tensor or a tuple of them. mean, std: of pixels in 0 … 1.
+    module: float32 (1, 3, h, w), normalised → a tensor or a tuple of them. mean, std: of pixels in 0 … 1. threads:
+    calls at a time that share all cores. alone: a call beside which there is no other gets all of them, for twice the
+    memory; for networks that a question calls once.
     """
 
     def __init__(
@@ -59,12 +61,13 @@ class Network:
         mean: Sequence[float],
         std: Sequence[float],
         threads: int,
+        alone: bool = False,
     ):
         ov = _openvino()
-        self._free: dict[Canvas, list[Any]] = {}
-        self._compiled: dict[Canvas, Any] = {}
-        self._lock = threading.Lock()
-        core = ov.Core()
+        self._core, self._threads, self._lock, self._running = ov.Core(), threads, threading.Lock(), 0
+        self._compiled: dict[tuple[Canvas, bool], Any] = {}
+        self._free: dict[tuple[Canvas, bool], list[Any]] = {}
+        self._alone = alone and threads > 1
         traced = _converted(module, canvases[0])
         for height, width in canvases:
             model = traced.clone()
@@ -75,29 +78,36 @@ class Network:
             steps.input().preprocess().convert_element_type(ov.Type.f32).mean([255 * m for m in mean]).scale(
                 [255 * s for s in std]
             )
-            self._compiled[height, width] = core.compile_model(
-                steps.build(),
-                "CPU",
-                {
-                    "INFERENCE_PRECISION_HINT": "f32",
-                    "NUM_STREAMS": threads,
-                    "INFERENCE_NUM_THREADS": max(threads, cores()),
-                    "ENABLE_CPU_PINNING": False,  # other processes use the cores too
-                },
-            )
-            self._free[height, width] = []
+            built = steps.build()
+            for by_itself in (False, True) if self._alone else (False,):
+                self._compiled[(height, width), by_itself] = self._compile(built, 1 if by_itself else threads)
+                self._free[(height, width), by_itself] = []
+
+    def _compile(self, model: Any, streams: int) -> Any:
+        return self._core.compile_model(
+            model,
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": "f32",
+                "NUM_STREAMS": streams,
+                "INFERENCE_NUM_THREADS": max(streams, cores()),
+                "ENABLE_CPU_PINNING": False,  # other processes use the cores too
+            },
+        )
 
     def __call__(self, picture: np.ndarray) -> list[np.ndarray]:
         """picture: uint8 (h, w, 3) on one of the canvases → each output, with its first dimension of 1."""
-        canvas = picture.shape[0], picture.shape[1]
         with self._lock:
-            free = self._free[canvas]
-            request = free.pop() if free else self._compiled[canvas].create_infer_request()
+            which = (picture.shape[0], picture.shape[1]), self._alone and self._running == 0
+            free = self._free[which]
+            request = free.pop() if free else self._compiled[which].create_infer_request()
+            self._running += 1
         try:
             found = request.infer([picture[None]], share_inputs=True)
             return [np.array(found[n]) for n in range(len(found))]
         finally:
             with self._lock:
+                self._running -= 1
                 free.append(request)
 
 
@@ -181,7 +191,7 @@ class OpenvinoDetector(TorchvisionDetector):
         assert isinstance(model, FCOS)
         raw = _Raw(model)
         mean, std = model.transform.image_mean, model.transform.image_std
-        self._network = Network(raw, self._canvases, mean, std, threads)
+        self._network = Network(raw, self._canvases, mean, std, threads, alone=True)
         self._levels: dict[Canvas, tuple[list[Tensor], list[int]]] = {}
         for canvas in self._canvases:
             picture = _sample(canvas)
