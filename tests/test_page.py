@@ -386,6 +386,63 @@ def test_words_are_searched_and_have_an_address(desk: Visit) -> None:
     expect(page.get_by_label("Search by words")).to_have_value("cyan")
 
 
+# ── back ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_answer_that_comes_after_one_went_back_is_not_shown(desk: Visit) -> None:
+    page = desk.page
+    answered(page)
+    page.evaluate(
+        """() => {
+            const send = window.fetch;
+            window.fetch = async (address, init) => {
+                const answer = await send(address, init);
+                await new Promise((come) => (window.come = come));
+                return answer;
+            };
+        }"""
+    )
+    page.get_by_label("Search by words").fill("cyan")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => window.come")
+    page.go_back()
+    expect(page.locator(".lane")).to_have_count(3)
+    page.evaluate("() => new Promise((over) => { window.come(); setTimeout(over, 300); })")
+    expect(page.locator(".lane")).to_have_count(3)
+    assert page.locator("body").get_attribute("data-view") == "photo"
+
+
+def test_a_photo_that_was_left_before_its_answer_is_asked_again(desk: Visit) -> None:
+    page = desk.page
+    page.route("**/v1/search", lambda route: None, times=1)
+    with page.expect_request("**/v1/search"):
+        upload(page)
+    page.get_by_label("Search by words").fill("cyan")
+    page.keyboard.press("Enter")
+    expect(page.locator(".lane h1")).to_have_text("“cyan”")
+    page.go_back()
+    expect(page.locator('.box[data-object="1"]')).to_be_visible()
+    expect(page.locator(".lane")).to_have_count(3)
+    assert len(desk.asked()) == 2
+
+
+def test_of_two_photos_at_once_the_first_leaves_no_place(desk: Visit) -> None:
+    page = desk.page
+    before = page.evaluate("history.length")
+    page.evaluate(
+        """async (bytes) => {
+            for (const name of ["a.jpg", "b.jpg"]) {
+                const data = new DataTransfer();
+                data.items.add(new File([new Uint8Array(bytes)], name, {type: "image/jpeg"}));
+                window.dispatchEvent(new ClipboardEvent("paste", {clipboardData: data, cancelable: true}));
+            }
+        }""",
+        list(LOOK),
+    )
+    page.wait_for_selector('.box[data-object="1"]')
+    assert page.evaluate("history.length") == before + 1
+
+
 # ── Korean ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 

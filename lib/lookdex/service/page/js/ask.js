@@ -99,8 +99,12 @@ export function createAsker(store, trail) {
   return {
     /** A file that was dropped, pasted, picked or taken. @param {Blob} file @param {string} name */
     async photo(file, name) {
-      const read = await run("reading", async () => {
+      const read = await run("reading", async (signal) => {
         const photo = await readPhoto(file, name);
+        if (signal.aborted) {
+          URL.revokeObjectURL(photo.url);
+          throw signal.reason;
+        }
         trail.visit(null);
         return { ...FRESH, view: "photo", photo, asked: null };
       }, null);

@@ -93,7 +93,7 @@ async function loadRelease() {
 mark();
 skip();
 arrange(store.get());
-trail.follow(ask.resume);
+trail.follow(ask);
 const asked = askedIn(location.search);
 if (asked) ask.resume(asked);
 loadRelease();

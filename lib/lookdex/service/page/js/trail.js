@@ -11,14 +11,15 @@ const MOST = 20; // places kept; a photo of a few megabytes hangs on each
 
 /** @param {import("./state.js").Store} store */
 export function createTrail(store) {
-  /** @type {Map<number, State>} */
+  /** @type {Map<number, {state: State, open: boolean}>} */
   const places = new Map();
   let here = 0;
   let last = 0;
   history.replaceState({ place: here }, "");
 
   function leave() {
-    places.set(here, { ...store.get(), busy: null, slow: false, drawing: false });
+    const state = store.get();
+    places.set(here, { state: { ...state, busy: null, slow: false, drawing: false }, open: isOpen(state) });
     const oldest = [...places.keys()][0];
     if (places.size > MOST) places.delete(oldest);
   }
@@ -31,20 +32,29 @@ export function createTrail(store) {
       history.pushState({ place: here }, "", address(asked));
       scrollTo({ top: 0 });
     },
-    /** Go where the browser has gone. @param {(asked: Asked) => void} otherwise For a place that is not kept. */
-    follow(otherwise) {
+    /** Go where the browser has gone. @param {import("./ask.js").Asker} ask */
+    follow(ask) {
       addEventListener("popstate", (event) => {
         leave();
+        ask.stop(); // its answer belongs to the place that was left
         here = event.state?.place ?? 0;
         const kept = places.get(here);
         const asked = askedIn(location.search);
-        if (kept) store.set({ ...kept, release: store.get().release });
-        else if (asked) otherwise(asked);
-        else store.set({ ...START, release: store.get().release });
+        const { release } = store.get();
+        if (kept) {
+          store.set({ ...kept.state, release });
+          if (kept.open) ask.again();
+        } else if (asked) ask.resume(asked);
+        else store.set({ ...START, release });
       });
     },
   };
 }
+
+/** Left before its answer came. @param {State} state */
+const isOpen = ({ view, busy, answer, drawn, trouble }) =>
+  view !== "start" && !trouble &&
+  (busy === "photo" || busy === "box" || busy === "words" || answer === null || drawn?.lane === null);
 
 /** @param {Asked | null} asked */
 function address(asked) {
