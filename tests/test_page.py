@@ -443,6 +443,33 @@ def test_of_two_photos_at_once_the_first_leaves_no_place(desk: Visit) -> None:
     assert page.evaluate("history.length") == before + 1
 
 
+def test_photos_and_pictures_are_let_go(desk: Visit) -> None:
+    """The twenty places that are kept hold their photos, and a thousand pictures stay."""
+    gone, pictures = desk.page.evaluate(
+        """async () => {
+            const [{createTrail}, {createStore, START}, {picture}] =
+                await Promise.all(["trail", "state", "api"].map((name) => import(`/page/js/${name}.js`)));
+            const gone = [];
+            URL.revokeObjectURL = (url) => gone.push(url);
+            const store = createStore(START), trail = createTrail(store);
+            for (let n = 0; n < 30; n++) {
+                trail.visit(null);
+                if (n % 2 === 0) store.set({photo: {url: `photo ${n / 2}`}});  // each is seen at two places
+            }
+            const photos = gone.splice(0);
+            sessionStorage.setItem("lookdex-key", "a key");
+            window.fetch = async () => new Response(new Blob(["a picture"]));
+            const urls = [];
+            for (let n = 0; n < 1010; n++) urls.push(await picture(`item ${n}`));
+            await picture("item 10");
+            await picture("item 1011");
+            return [photos, gone.map((url) => urls.indexOf(url))];
+        }"""
+    )
+    assert gone == [f"photo {n}" for n in range(4)]
+    assert pictures == [*range(10), 11]
+
+
 # ── Korean ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -49,7 +49,8 @@ function query(asked) {
   return new URLSearchParams(set.map(([name, value]) => [name, String(value)])).toString();
 }
 
-/** @type {Map<string, Promise<string>>} */
+const MOST_PICTURES = 1000; // held at a time, of some 10 kB each; one view shows fewer
+/** @type {Map<string, Promise<string>>} By item, the one that was shown last at the end. */
 const fetched = new Map();
 
 /**
@@ -60,12 +61,21 @@ const fetched = new Map();
 export function picture(item) {
   const address = `v1/crops/${encodeURIComponent(item)}`;
   if (key() === null) return Promise.resolve(address);
-  let url = fetched.get(item);
-  if (!url) {
-    url = send(address, {}).then(async (response) => URL.createObjectURL(await response.blob()));
-    url.catch(() => fetched.delete(item));
-    fetched.set(item, url);
+  const url = fetched.get(item) ?? fetchPicture(item, address);
+  fetched.delete(item);
+  fetched.set(item, url);
+  if (fetched.size > MOST_PICTURES) {
+    const [[oldest, dropped]] = fetched;
+    fetched.delete(oldest);
+    dropped.then(URL.revokeObjectURL, () => {});
   }
+  return url;
+}
+
+/** @param {string} item @param {string} address */
+function fetchPicture(item, address) {
+  const url = send(address, {}).then(async (response) => URL.createObjectURL(await response.blob()));
+  url.catch(() => fetched.delete(item));
   return url;
 }
 

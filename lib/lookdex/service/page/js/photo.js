@@ -52,8 +52,7 @@ export async function readPhoto(file, name) {
   const image = await decoded(file, format === "other" ? "kind" : "decode");
   const size = plan(format, file.size, image.naturalWidth, image.naturalHeight);
   if (size === null) return photoOf(file, image, name);
-  const smaller = await drawn(image, size);
-  URL.revokeObjectURL(image.src);
+  const smaller = await drawn(image, size).finally(() => URL.revokeObjectURL(image.src));
   return photoOf(smaller, await decoded(smaller, "decode"), name);
 }
 

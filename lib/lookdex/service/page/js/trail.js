@@ -20,8 +20,15 @@ export function createTrail(store) {
   function leave() {
     const state = store.get();
     places.set(here, { state: { ...state, busy: null, slow: false, drawing: false }, open: isOpen(state) });
-    const oldest = [...places.keys()][0];
-    if (places.size > MOST) places.delete(oldest);
+    if (places.size > MOST) forget([...places.keys()][0]);
+  }
+
+  /** @param {number} place */
+  function forget(place) {
+    const photo = places.get(place)?.state.photo;
+    places.delete(place);
+    const shown = [store.get(), ...[...places.values()].map(({ state }) => state)];
+    if (photo && !shown.some((other) => other.photo === photo)) URL.revokeObjectURL(photo.url);
   }
 
   return {
