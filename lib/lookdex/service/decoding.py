@@ -32,9 +32,8 @@ from lookdex.service.problems import Kind, Refused
 
 _SPARE_BYTES = 512 << 20  # what a decoder may hold beside the pixels: the file, its rows, its tables
 _BYTES_A_PIXEL = 16  # decoded, turned, its alpha split off and laid over white
-_KEPT_BYTES = (
-    16 << 20
-)  # of pixels: so much memory stays with a process, and need not be cleared for each photo
+# Of pixels: so much memory stays with a process, and need not be cleared for each photo.
+_KEPT_BYTES = 16 << 20
 _START_SECONDS = 30.0
 _MEMORY = Path("/dev/shm")
 _SPAWN = multiprocessing.get_context("spawn")  # a fork of a process with running threads can hang

@@ -16,9 +16,8 @@ def following(catalog: Catalog, seconds: float) -> Iterator[None]:
 
     def look() -> None:
         while not stop.wait(seconds):
-            with contextlib.suppress(
-                Exception
-            ):  # remembered by the catalogue: a bad night never reaches who asks
+            # The catalogue remembers what was wrong: a bad night never reaches who asks.
+            with contextlib.suppress(Exception):
                 catalog.refresh()
 
     thread = threading.Thread(target=look, name="follow", daemon=True)

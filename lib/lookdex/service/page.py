@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -30,13 +29,9 @@ HEADERS = {
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
-    ".json": "application/json",
-    ".webmanifest": "application/manifest+json",
     ".svg": "image/svg+xml",
-    ".woff2": "font/woff2",
-    ".ico": "image/x-icon",
+    ".webp": "image/webp",
 }
 
 
@@ -49,8 +44,8 @@ class _File:
     etag: str
 
 
-def page_routes(*, reload: bool = False) -> APIRouter:
-    """`/` and every file of the package's page folder. reload: read them anew at each request (for developing it)."""
+def page_routes() -> APIRouter:
+    """`/` and every file of the package's page folder, as they are now."""
     router = APIRouter(include_in_schema=False)
     held = _read_all()
 
@@ -62,7 +57,7 @@ def page_routes(*, reload: bool = False) -> APIRouter:
     @router.get("/page/{name:path}")
     @router.head("/page/{name:path}")
     async def named(name: str, request: Request) -> Response:
-        found = (_read_all() if reload else held).get(name)
+        found = held.get(name)
         if found is None:
             raise Refused(Kind.NOT_FOUND, "there is no such page")
         headers = HEADERS | {"ETag": found.etag}
@@ -94,4 +89,4 @@ def _read_all() -> dict[str, _File]:
 
 def _type(name: str) -> str:
     suffix = name[name.rfind(".") :].lower()
-    return _TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return _TYPES.get(suffix, "application/octet-stream")

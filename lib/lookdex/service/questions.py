@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from lookdex.search.answer import Answer
 from lookdex.search.ask import Crops, Options
 from lookdex.search.catalog import Catalog
 from lookdex.service.decoding import Decoders
@@ -82,7 +81,7 @@ class Questions:
             pixels = [self._decoders.decode(photo, deadline) for photo in photos]
             if photos:
                 watch.stage("decode")
-            answer = self._answer(pixels, options)
+            answer = self.catalog.ask(*pixels, options=options)
             watch.skip()
             body = answer.to_json(crops=options.crops is not Crops.NONE, indent=None)
             watch.stage("encode")
@@ -99,9 +98,6 @@ class Questions:
             self._reads, lambda: self.catalog.crops([item_id]), time.monotonic() + self._deadline
         )
         return found.get(item_id)
-
-    def _answer(self, pixels: list[Any], options: Options) -> Answer:
-        return self.catalog.ask(*pixels, options=options)
 
     async def _in_thread(self, gate: Gate, work: Callable[[], T], deadline: float) -> T:
         loop = asyncio.get_running_loop()

@@ -65,10 +65,6 @@ export function createStore(state) {
     on(listener) {
       listeners.push(listener);
     },
-    /** Call everyone, as if everything had changed: the language has. */
-    again() {
-      for (const listener of listeners) listener(state, state);
-    },
   };
 }
 
