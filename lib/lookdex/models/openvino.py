@@ -4,7 +4,7 @@ What is compiled is the torch module as it was loaded, fused and checked; the st
 stay the ones that indexed the catalogue. In float32: bfloat16, which OpenVINO would choose by itself where the CPU has
 it, moved vectors by as much as 0.0004 of cosine. Needs the extra `openvino`.
 
-Measured with lookdex-tiny on two cores: PLACEHOLDER
+What that saves: `infra/bench_serve.py --engine torch` beside `--engine openvino`; both print the bare loop's time.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Network:
         alone: bool = False,
     ):
         ov = _openvino()
-        self._core, self._threads, self._lock, self._running = ov.Core(), threads, threading.Lock(), 0
+        self._core, self._lock, self._running = ov.Core(), threading.Lock(), 0
         self._compiled: dict[tuple[Canvas, bool], Any] = {}
         self._free: dict[tuple[Canvas, bool], list[Any]] = {}
         self._alone = alone and threads > 1
