@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,19 @@ def test_a_picture_s_fault_is_not_the_others(runner):
     first, good, bad, last = many(runner, Work("model", model.double, 8), [[1], [2], [3, 13], [4]], model)
     assert (first, good, last) == ([2], [4], [8])
     assert isinstance(bad, ValueError)
+
+
+def test_a_model_that_loses_an_answer_fails_the_call_alone(runner):
+    def lose(numbers: list[int]) -> list[int]:
+        return [2 * n for n in numbers if n != 13]
+
+    def ask(numbers: list[int]) -> list[int]:
+        DEADLINE.set(time.monotonic() + 20)
+        return runner.run(Work("model", lose, 8), numbers)
+
+    with pytest.raises(ValueError, match="the model gave 1 answers to 2 inputs"):
+        copy_context().run(ask, [1, 13])
+    assert copy_context().run(ask, [2]) == [4]
 
 
 def test_different_models_do_not_mix(runner):

@@ -131,7 +131,9 @@ class Runner:
     def _answer(self, taken: list[tuple[_Call, int]]) -> None:
         work = taken[0][0].work
         try:
-            answers = work.method([call.inputs[number] for call, number in taken])
+            answers = list(work.method([call.inputs[number] for call, number in taken]))
+            if len(answers) != len(taken):  # a model of your own may do anything, but not end this thread
+                raise ValueError(f"the {work.name} gave {len(answers)} answers to {len(taken)} inputs")
         except BaseException as error:
             if len({id(call) for call, _ in taken}) > 1:  # one picture's fault is not the others'
                 for one in taken:
