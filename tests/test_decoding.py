@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -19,6 +21,7 @@ import pytest
 from PIL import Image
 
 from lookdex import imagefile, images
+from lookdex.service import decoding
 from lookdex.service.decoding import Decoders, UploadLimits
 from lookdex.service.problems import Kind, Refused
 from tests.catalogs import picture
@@ -178,7 +181,7 @@ def test_a_decoder_has_no_more_memory_than_it_needs():
     code = (
         "import resource, sys; from pathlib import Path; from lookdex.service import decoding as d;"
         "d._SPARE_BYTES, d._BYTES_A_PIXEL = 8 << 20, 0; limits = d.UploadLimits(1 << 30, 1 << 30, 1, 9.0);"
-        "d._settle(limits); print(d._decode(Path(sys.argv[1]), limits))"
+        "d._settle(limits); print(d._decode(Path(sys.argv[1]).open('rb'), limits))"
     )
     with tempfile.NamedTemporaryFile(suffix=".png") as file:
         file.write(encode(np.zeros((3000, 3000, 3), np.uint8)))
@@ -189,12 +192,37 @@ def test_a_decoder_has_no_more_memory_than_it_needs():
     assert "too_much_memory" in ran.stdout
 
 
-def test_nothing_is_left_behind():
-    decoders = Decoders(1, LIMITS)
+@pytest.mark.parametrize("roomy", [True, False])
+def test_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, roomy: bool):
+    """Photos lie in files without a name: there is none to be found now, nor after a kill."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    if roomy:
+        monkeypatch.setattr(decoding, "_MEMORY", tmp_path)
+    else:
+        monkeypatch.setattr(decoding, "_roomy", lambda processes, limits: None)
+    decoders, before = Decoders(1, LIMITS), set(processes())
     decoders.start()
     decoders.decode(encode(picture("red")))
     with pytest.raises(Refused):
         decoders.decode(b"nothing")
-    assert decoders._folder.stat().st_mode & 0o077 == 0
+    (mine, *_) = set(processes()) - before
+    if sys.platform == "linux":
+        held = {Path(os.readlink(link)).parent for link in Path(f"/proc/{mine.pid}/fd").iterdir()}
+        assert tmp_path in held
+    assert list(tmp_path.iterdir()) == []
     decoders.close()
-    assert not decoders._folder.exists()
+    assert not mine.is_running()
+
+
+def test_decoders_of_a_service_that_is_killed_end(tmp_path: Path):
+    code = (
+        "import sys, time; from lookdex.service.decoding import Decoders, UploadLimits;"
+        "Decoders(1, UploadLimits(1 << 20, 1 << 20, 1, 9.0)).start(); print('started', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as service:
+        assert service.stdout is not None
+        service.stdout.readline()
+        children = psutil.Process(service.pid).children(recursive=True)
+        service.kill()
+    gone, alive = psutil.wait_procs(children, 20)
+    assert (len(gone) >= 2, alive) == (True, [])

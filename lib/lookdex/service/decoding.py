@@ -1,7 +1,8 @@
 """Uploads become pixels in processes that can be lost: a decoder that hangs or crashes takes nobody else with it.
 
 A process gets a file, checks it against the limits before it decodes it, and leaves the pixels in another file; both
-lie in memory. One that takes too long is killed, and one that died is replaced. Why this is no pool of a library:
+lie in memory, and have no name: they are gone with the processes that hold them, whatever ends these. One that takes
+too long is killed, and one that died is replaced. Why this is no pool of a library:
 concurrent.futures' is broken for good by one death, and so was Pebble's (5.2) where an idle process was killed, as the
 kernel does for want of memory; and pixels through a pipe (4 MB) took 25 to 60 ms where a file takes 3.
 """
@@ -9,7 +10,6 @@ kernel does for want of memory; and pixels through a pipe (4 MB) took 25 to 60 m
 from __future__ import annotations
 
 import collections
-import itertools
 import multiprocessing
 import os
 import resource
@@ -21,8 +21,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import DupFd
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -72,13 +73,10 @@ class Decoders:
         self._processes, self._limits, self._lost, self._closed = processes, limits, lost, False
         self._free: collections.deque[_Process] = collections.deque()  # the warmest last
         self._some = threading.Condition()
-        self._numbers = itertools.count()
 
     def start(self) -> None:
         """Return when every process has started. Raises OSError, EOFError: one did not."""
-        self._folder = Path(
-            tempfile.mkdtemp(prefix="lookdex-pixels-", dir=_roomy(self._processes, self._limits))
-        )
+        self._folder = _roomy(self._processes, self._limits)
         started = [self._new() for _ in range(self._processes + 1)]
         for process in started:
             process.await_start(time.monotonic() + _START_SECONDS)
@@ -110,11 +108,10 @@ class Decoders:
 
     def close(self) -> None:
         """End every process, once those at work are done."""
-        self._closed = True
         with self._some:
+            self._closed = True
             while self._free:
                 self._free.pop().kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _take(self, deadline: float | None) -> _Process:
         """A process that has started and lives."""
@@ -143,23 +140,49 @@ class Decoders:
             self._some.notify()
 
     def _new(self) -> _Process:
-        return _Process(self._folder / str(next(self._numbers)), self._limits)
+        return _Process(self._folder, self._limits)
 
 
 def _too_late() -> Refused:
     return Refused(Kind.TOO_LATE, "the answer took longer than it may: ask again", retry_after=1)
 
 
-class _Process:
-    """One process, used by one thread at a time. path: of a file, and with a suffix of its pixels, of its own."""
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """An unbuffered file for two processes that take turns. The second gets it as it is spawned."""
 
-    def __init__(self, path: Path, limits: UploadLimits) -> None:
-        self._path, self._pixels = path, _pixels_of(path)
+    file: BinaryIO
+
+    @classmethod
+    def made(cls, folder: str | None) -> _Shared:
+        return cls(tempfile.TemporaryFile(dir=folder, buffering=0))  # until its process is killed
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _handed_over, (DupFd(self.file.fileno()),)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """From the start, over what was there."""
+        self.file.seek(0)
+        left = memoryview(data).cast("B")
+        while left:
+            left = left[self.file.write(left) :]
+
+
+def _handed_over(descriptor: Any) -> _Shared:
+    return _Shared(open(descriptor.detach(), "r+b", buffering=0))
+
+
+class _Process:
+    """One process, used by one thread at a time. folder: where its files lie."""
+
+    def __init__(self, folder: str | None, limits: UploadLimits) -> None:
+        self._upload, self._pixels = _Shared.made(folder), _Shared.made(folder)
         self._pipe, theirs = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=_work, args=(theirs, path, limits), name="decoder", daemon=True)
+        arguments = (theirs, self._upload, self._pixels, limits)
+        self._process = _SPAWN.Process(target=_work, args=arguments, name="decoder", daemon=True)
         self._process.start()
         theirs.close()
-        self._started = False
+        self.started = False
 
     @property
     def alive(self) -> bool:
@@ -167,13 +190,14 @@ class _Process:
 
     def await_start(self, deadline: float) -> None:
         """Raises TimeoutError; EOFError, OSError: it ended instead."""
-        if not self._started:
+        if not self.started:
             self._hear(max(0.0, deadline - time.monotonic()))
-            self._started = True
+            self.started = True
 
     def decode(self, data: bytes, seconds: float) -> np.ndarray | _Bad:
         """Raises TimeoutError: it took longer, and was killed. EOFError: it died."""
-        self._path.write_bytes(data)
+        self._upload.write(data)
+        self._upload.file.truncate()
         try:
             self._pipe.send("decode")  # short: it never waits for a reader
             answer: _Shape | _Bad = self._hear(seconds)
@@ -185,11 +209,11 @@ class _Process:
             raise EOFError from None
         if isinstance(answer, _Bad):
             return answer
-        pixels = np.empty(answer, np.uint8)
-        with self._pixels.open("r+b", buffering=0) as file:
-            file.readinto(pixels.data)
-            if pixels.nbytes > _KEPT_BYTES:
-                file.truncate(0)
+        pixels, file = np.empty(answer, np.uint8), self._pixels.file
+        file.seek(0)
+        file.readinto(pixels.data)  # type: ignore[attr-defined]  # of a raw file, which typeshed's BinaryIO does not say
+        if pixels.nbytes > _KEPT_BYTES:
+            file.truncate(0)
         return pixels
 
     def _hear(self, seconds: float) -> Any:
@@ -202,9 +226,8 @@ class _Process:
     def kill(self) -> None:
         self._process.kill()  # SIGKILL: nothing that a file did can hold it up
         self._process.join()
-        self._pipe.close()
-        self._path.unlink(missing_ok=True)
-        self._pixels.unlink(missing_ok=True)
+        for held in (self._pipe, self._upload.file, self._pixels.file):
+            held.close()
 
 
 def _refusal(bad: _Bad, limits: UploadLimits) -> Refused:
@@ -232,15 +255,11 @@ def _roomy(processes: int, limits: UploadLimits) -> str | None:
     return str(_MEMORY) if shutil.disk_usage(_MEMORY).free > needed else None
 
 
-def _pixels_of(path: Path) -> Path:
-    return path.with_suffix(".rgb")
-
-
 # ── in the processes ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _work(pipe: Connection, path: Path, limits: UploadLimits) -> None:
-    """Decode what lies at `path`, again and again, until the pipe ends."""
+def _work(pipe: Connection, upload: _Shared, pixels: _Shared, limits: UploadLimits) -> None:
+    """Decode what was uploaded, again and again, until the pipe ends."""
     _settle(limits)
     pipe.send("started")
     while True:
@@ -248,7 +267,13 @@ def _work(pipe: Connection, path: Path, limits: UploadLimits) -> None:
             pipe.recv()
         except EOFError:  # the service is gone
             return
-        pipe.send(_decode(path, limits))
+        upload.file.seek(0)
+        found = _decode(upload.file, limits)
+        if isinstance(found, _Bad):
+            pipe.send(found)
+        else:
+            pixels.write(found.data)
+            pipe.send(found.shape)
 
 
 def _settle(limits: UploadLimits) -> None:
@@ -269,25 +294,16 @@ def _held() -> int:
     return 1 << 30
 
 
-def _decode(path: Path, limits: UploadLimits) -> _Shape | _Bad:
-    """Write the pixels beside the file; their shape."""
+def _decode(upload: BinaryIO, limits: UploadLimits) -> np.ndarray | _Bad:
+    """The pixels: uint8 (H, W, 3)."""
     try:
-        data = path.read_bytes()
+        data = upload.read()
         header = images.check(data, limits.max_bytes, limits.max_pixels)
         frames = imagefile.frames(data, header)
         if frames > limits.max_frames:
             return _Bad(_TOO_MANY_FRAMES, f"an animation of {frames:,} frames is no photo")
-        pixels = images.decode_checked(data, header)
+        return images.decode_checked(data, header)
     except images.BadImage as error:
         return _Bad(error.reason, str(error).partition(": ")[2] or str(error.reason))
     except MemoryError:
         return _Bad(_TOO_MUCH_MEMORY, "its decoder needs more memory than it may have")
-    file = os.open(_pixels_of(path), os.O_WRONLY | os.O_CREAT, 0o600)  # over what was there
-    try:
-        left = pixels.data.cast("B")
-        while left:
-            left = left[os.write(file, left) :]
-    finally:
-        os.close(file)
-    height, width = pixels.shape[:2]
-    return height, width, 3
