@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import resource
 import struct
 import subprocess
 import sys
@@ -226,3 +227,26 @@ def test_decoders_of_a_service_that_is_killed_end(tmp_path: Path):
         service.kill()
     gone, alive = psutil.wait_procs(children, 20)
     assert (len(gone) >= 2, alive) == (True, [])
+
+
+def test_a_process_that_cannot_be_started_loses_no_turn():
+    decoders, small, before = Decoders(1, LIMITS), encode(picture("red")), set(processes())
+    try:
+        decoders.start()
+        for process in set(processes()) - before:
+            process.kill()
+            process.wait()
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, most[1]))  # nothing can be opened any more
+        try:
+            for _ in range(4):
+                with pytest.raises(Refused) as refused:
+                    decoders.decode(small, time.monotonic() + 5)
+                assert refused.value.kind is Kind.TOO_LATE
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, most)
+        with ThreadPoolExecutor(2) as callers:
+            assert {pixels.shape for pixels in callers.map(decoders.decode, [small] * 4)} == {(96, 96, 3)}
+        assert len(decoders._free) == 2
+    finally:
+        decoders.close()

@@ -10,6 +10,7 @@ kernel does for want of memory; and pixels through a pipe (4 MB) took 25 to 60 m
 from __future__ import annotations
 
 import collections
+import logging
 import multiprocessing
 import os
 import resource
@@ -37,6 +38,7 @@ _BYTES_A_PIXEL = 16  # decoded, turned, its alpha split off and laid over white
 _KEPT_BYTES = 16 << 20
 _START_SECONDS = 30.0
 _MEMORY = Path("/dev/shm")
+logger = logging.getLogger("lookdex.service")
 _SPAWN = multiprocessing.get_context("spawn")  # a fork of a process with running threads can hang
 
 
@@ -120,10 +122,9 @@ class Decoders:
             if not self._some.wait_for(lambda: self._free, max(0.0, end - time.monotonic())):
                 raise _too_late()
             process = self._free.pop()
-        if not process.alive:  # killed while it was idle: no file is to blame
-            process.kill()
-            process = self._new()
         try:
+            if not process.alive:  # killed while it was idle: no file is to blame
+                process = self._anew(process)
             process.await_start(end)
         except (OSError, EOFError):  # TimeoutError is an OSError
             self._give_back(process)
@@ -131,13 +132,23 @@ class Decoders:
         return process
 
     def _give_back(self, process: _Process) -> None:
-        if self._closed:
-            process.kill()
-            return
-        warm = process.alive
+        warm = process.alive and process.started
+        if not process.alive:
+            try:
+                process = self._anew(process)
+            except OSError as error:  # its place is kept: the next one who takes it tries again
+                logger.warning("no decoder could be started: %s", error)
         with self._some:
-            self._free.append(process) if warm else self._free.appendleft(self._new())
+            if self._closed:
+                process.kill()
+                return
+            self._free.append(process) if warm else self._free.appendleft(process)
             self._some.notify()
+
+    def _anew(self, dead: _Process) -> _Process:
+        """One in its stead. Raises OSError: the machine has no room for one."""
+        dead.kill()
+        return self._new()
 
     def _new(self) -> _Process:
         return _Process(self._folder, self._limits)
