@@ -295,6 +295,12 @@ def test_tokens(shop: str, tmp_path: Path):
         while service.web.get("/v1/release", headers={"Authorization": f"Bearer {later}"}).status_code == 401:
             assert time.monotonic() < deadline
             time.sleep(0.2)
+        file.write_text("# everyone was taken out\n")
+        deadline = time.monotonic() + 20
+        while not any("holds no token: nobody could ask" in entry["event"] for entry in service.lines()):
+            assert service.web.get("/v1/release", headers=mine).status_code == 200
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
         assert "storefront" in {entry.get("client") for entry in service.lines()}
         logged = service.log.read_text()
         assert token not in logged

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 import threading
@@ -20,6 +21,7 @@ from lookdex.errors import ConfigError
 
 _LINE = re.compile(r"([A-Za-z0-9][\w.-]{0,63})\s+sha256:([0-9a-f]{64})")
 _LOOK_SECONDS = 2.0  # between looks at the file
+logger = logging.getLogger("lookdex.service")
 
 
 def new_token(name: str) -> tuple[str, str]:
@@ -34,6 +36,8 @@ def new_token(name: str) -> tuple[str, str]:
 class Tokens:
     """Who may ask. Safe among threads; a changed file counts from the next look at it on.
 
+    A file that then cannot be read, or lets nobody in, changes nothing, and the log says so.
+
     source: a file, or the lines themselves, separated by commas or new lines; empty: everyone may ask.
 
     Raises ConfigError: the file cannot be read, or a line is none.
@@ -44,7 +48,7 @@ class Tokens:
         self._file = Path(source) if source and not lines else None
         self._lock = threading.Lock()
         self._seen: tuple[int, int] | None = None
-        self._next_look = 0.0
+        self._next_look, self._trouble = 0.0, ""
         self._digests = _parse(source, "the setting tokens") if lines else {}
         if self._file is not None:
             self._read(self._file)
@@ -70,8 +74,11 @@ class Tokens:
             return
         try:
             self._read(self._file)
-        except ConfigError:
-            pass  # half-written, or gone for a moment: those known stay
+            self._trouble = ""
+        except ConfigError as error:  # half-written, or gone for a moment: those known stay
+            if str(error) != self._trouble:
+                logger.warning("still letting in the tokens known before: %s", error)
+            self._trouble = str(error)
         finally:
             self._lock.release()
 
