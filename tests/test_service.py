@@ -438,6 +438,7 @@ def test_a_release_is_swapped_in_without_a_failed_or_a_mixed_answer(moving: tupl
     """Every title names the release that wrote it."""
     store, service = moving
     stop, seen, wrong = threading.Event(), set(), []
+    products = {"night-1": 12, "night-2": 9}
 
     def ask() -> None:
         with httpx2.Client(base_url=service.url, timeout=60) as web:
@@ -449,6 +450,9 @@ def test_a_release_is_swapped_in_without_a_failed_or_a_mixed_answer(moving: tupl
                 if response.status_code != 200 or titles != {answer["release_id"]}:
                     wrong.append((response.status_code, answer.get("release_id"), titles))
                 seen.add(answer.get("release_id"))
+                told = web.get("/v1/release").json()
+                if told["facets"]["products"] != products[told["release_id"]]:
+                    wrong.append((told["release_id"], told["facets"]["products"]))
 
     clients = [threading.Thread(target=ask) for _ in range(4)]
     for client in clients:

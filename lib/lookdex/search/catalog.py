@@ -112,9 +112,14 @@ class Catalog:
     # ── the release ──────────────────────────────────────────────────────────────────────────────────────────
 
     @property
+    def opened(self) -> Opened:
+        """What the next query would be answered from: for who asks several things of one release."""
+        return self._current().opened
+
+    @property
     def release(self) -> Release:
         """The release that the next query would be answered from."""
-        return self._current().opened.release
+        return self.opened.release
 
     @property
     def behind(self) -> str | None:
@@ -124,12 +129,12 @@ class Catalog:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that a `where` may name."""
-        return self._current().opened.filterable
+        return self.opened.filterable
 
     @property
     def facets(self) -> Facets:
         """The categories and the range of prices that a `where` may choose among."""
-        return self._current().opened.facets
+        return self.opened.facets
 
     def load(self) -> Catalog:
         """Load the models, and what is small of the release's rows, now: no query waits for them, now or after a swap.

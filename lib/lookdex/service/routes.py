@@ -176,7 +176,8 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
     )
     async def release() -> ReleaseModel:
         """The release that answers now."""
-        live = catalog.release
+        opened = catalog.opened
+        live = opened.release
         return ReleaseModel(
             release_id=live.release_id,
             released_at=live.created_at,
@@ -184,8 +185,8 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
             images=dict(live.images),
             detector=live.recipe.detector,
             embedder=live.recipe.embedder,
-            columns=list(catalog.columns),
-            facets=FacetsModel.model_validate(await run_in_threadpool(lambda: catalog.facets)),
+            columns=list(opened.filterable),
+            facets=FacetsModel.model_validate(await run_in_threadpool(lambda: opened.facets)),
             behind=catalog.behind,
         )
 
