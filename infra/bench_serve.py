@@ -17,7 +17,6 @@ import argparse
 import http.client
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import mean, median
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -118,7 +118,7 @@ class Load:
 
     @property
     def p50(self) -> float:
-        return statistics.median(self.seconds)
+        return median(self.seconds)
 
     @property
     def rate(self) -> float:
@@ -126,7 +126,8 @@ class Load:
 
     def count(self, status: int, seconds: float) -> None:
         self.statuses[status] = self.statuses.get(status, 0) + 1
-        (self.seconds if status == 200 else self.late).append(seconds)
+        if status in (200, 503):
+            (self.seconds if status == 200 else self.late).append(seconds)
 
 
 def closed(threads: int, seconds: float, once: Callable[[int], int]) -> Load:
@@ -257,7 +258,7 @@ def speed(
             f"({', '.join(f'{name} {1000 * value:.1f}' for name, value in beside.items())}); "
             f"{CORES} loops {loops.rate:.1f}/s, 8 clients {eight.rate:.1f}/s {eight.statuses}; "
             f"at {2 * eight.rate:.0f}/s: p50 {1000 * over.p50:.0f} ms, {over.statuses}, "
-            f"503 after {1000 * statistics.median(over.late or [0]):.0f} ms; load {os.getloadavg()[0]:.1f}",
+            f"503 after {1000 * median(over.late or [0]):.0f} ms; load {os.getloadavg()[0]:.1f}",
             flush=True,
         )
     print(f"one client: p50 beside the bare loop's             {median(cost):+.0%}")
@@ -274,10 +275,6 @@ def answering(bare: Bare) -> Callable[[int], int]:
         return 200
 
     return once
-
-
-def median(values: Sequence[float]) -> float:
-    return statistics.median(values)
 
 
 def stages(port: int) -> dict[str, tuple[float, float]]:
@@ -341,7 +338,7 @@ def main() -> None:
         if not (catalog / "live").exists():
             publish(catalog, recipe, options.items, Loader().embedder_of(recipe, "cpu").dim)
         asked = questions(12, recipe, loader)
-        size = statistics.mean(len(a.body) for a in asked)
+        size = mean(len(a.body) for a in asked)
         print(
             f"{options.items:,} items, {len(asked)} photos of {size / 1000:.0f} kB, {CORES} cores", flush=True
         )

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import psutil
+from bench_serve import resident
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -24,11 +25,6 @@ from tests import hostile
 from tests.services import start
 
 MOST_SECONDS, MOST_MIB = 2.0, 200.0
-
-
-def resident(process: psutil.Process) -> float:
-    """MiB, its children's too."""
-    return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)]) / 2**20
 
 
 def main() -> int:
