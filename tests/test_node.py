@@ -147,6 +147,20 @@ def test_the_index_of_a_release_is_used(tmp_path: Path) -> None:
     assert "ANNSubIndex" in done.stdout, done.stdout
 
 
+def test_whole_numbers_of_64_bits_are_written(tmp_path: Path) -> None:
+    """Arrow gives them as BigInt, which JSON does not know."""
+    store, large = open_store(str(tmp_path)), 2**60 + 1
+    stock = pa.table({"product_id": ["p0000", "p0001"], "sold": [7, large]})
+    nights.publish(store, "n1", photos(2), products=stock)
+    vectors = rows(store.uri)
+    objects = [{"label": "top", "box": None, "vector": vectors[name].tolist()} for name in ("p0000", "p0001")]
+    done = nodejs.run(
+        ["search.mjs", store.uri, "-k", "1"], dict(os.environ), json.dumps({"objects": objects})
+    )
+    assert done.returncode == 0, done.stderr
+    assert [o["matches"][0]["sold"] for o in json.loads(done.stdout)["objects"]] == [7, str(large)]
+
+
 def test_what_cannot_be_asked_is_said(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     nights.publish(store, "n1", photos(3), products=STOCK)

@@ -104,5 +104,11 @@ export class Catalog {
 }
 
 function matchOf({ _distance, ...row }) {
-  return { ...row, similarity: 1 - _distance };
+  const columns = Object.entries(row).map(([name, value]) => [name, typeof value === "bigint" ? plain(value) : value]);
+  return { ...Object.fromEntries(columns), similarity: 1 - _distance };
+}
+
+/** Arrow's 64-bit integers are BigInts, which JSON does not know: numbers, or their digits where a number holds less. */
+function plain(value) {
+  return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
 }
