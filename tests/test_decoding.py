@@ -109,11 +109,14 @@ def test_frames_are_counted_without_decoding(format: str, frames: int):
 
 def processes() -> list[psutil.Process]:
     """The decoding processes that are running."""
-    return [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if "spawn_main" in " ".join(child.cmdline())
-    ]
+    return [child for child in psutil.Process().children(recursive=True) if "spawn_main" in command_of(child)]
+
+
+def command_of(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # also what has ended and was not yet waited for, such as another test's
+        return ""
 
 
 def test_a_decoder_that_hangs_is_killed_and_replaced():

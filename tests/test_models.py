@@ -1,9 +1,8 @@
-"""Loaders against folders laid out as the hub lays them out (random weights), and the shipped model."""
+"""Loaders against folders laid out as the hub lays them out (random weights)."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookdex.boxes import as_array, expand, iou
 from lookdex.errors import BadQuery, ConfigError, DeviceUnavailable, ModelNotFound
 from lookdex.models import digests
 from lookdex.models.detect import Limits, load_detector, own_label
@@ -24,18 +22,7 @@ from lookdex.models.fcos import lookdex_fcos
 from lookdex.models.fuse import fuse
 from lookdex.models.pixels import choose_canvas, fit
 from lookdex.records import CATEGORIES, Box
-from lookdex.sample import make_product, render_look, render_product
-
-
-def photos(*shapes: tuple[int, int], seed: int = 0) -> list[np.ndarray]:
-    """Smooth random pictures: white noise is nothing that a model or a resize was made for."""
-    rng = np.random.default_rng(seed)
-    found = []
-    for height, width in shapes:
-        coarse = rng.integers(0, 255, (height // 16 + 2, width // 16 + 2, 3))
-        found.append(np.kron(coarse, np.ones((16, 16, 1)))[:height, :width].astype(np.uint8))
-    return found
-
+from tests.photos import smooth
 
 # ---------------------------------------------------------------- pixels
 
@@ -200,7 +187,7 @@ def torchvision_folder(tmp_path_factory: pytest.TempPathFactory):
 
 def test_a_torchvision_folder(torchvision_folder) -> None:
     detector = load_detector(f"torchvision:{torchvision_folder}", min_score=0.0, max_objects=7)
-    images = photos((300, 200), (64, 640))
+    images = smooth((300, 200), (64, 640))
     found = detector.detect(images)
     assert detector.name == f"torchvision:{torchvision_folder}"
     for image, objects in zip(images, found, strict=True):
@@ -288,7 +275,7 @@ def test_a_transformers_folder(make, tmp_path) -> None:
     torch.manual_seed(1)
     make(tmp_path)
     detector = load_detector(f"transformers:{tmp_path}", min_score=0.0, nms_iou=0.9)
-    images = photos((90, 60), (60, 90), (500, 100))
+    images = smooth((90, 60), (60, 90), (500, 100))
     together, alone = detector.detect(images), [detector.detect([image])[0] for image in images]
     assert any(together)
     for image, objects, same in zip(images, together, alone, strict=True):
@@ -338,7 +325,7 @@ def test_an_open_clip_folder_embeds_as_open_clip_itself_does(open_clip_folder) -
 
     embedder = load_embedder(str(open_clip_folder))
     model, prepare = open_clip.create_model_from_pretrained(f"local-dir:{open_clip_folder}")
-    images = photos((64, 48), (40, 160))
+    images = smooth((64, 48), (40, 160))
     with torch.inference_mode():
         expected = model.eval().encode_image(
             torch.stack([prepare(Image.fromarray(i)) for i in images]), normalize=True
@@ -391,7 +378,7 @@ def test_a_siglip_folder_with_its_own_tokenizer(tmp_path) -> None:
     )
 
     embedder = load_embedder(str(tmp_path))
-    assert embedder.embed_images(photos((64, 48))).shape == (1, embedder.dim) == (1, 64)
+    assert embedder.embed_images(smooth((64, 48))).shape == (1, embedder.dim) == (1, 64)
     red, same, blue = embedder.embed_texts(["a red hat", "A red, hat!", "a blue hat"])
     with torch.inference_mode():
         expected = model.encode_text(torch.tensor([[3, 4, 6, 0, 0, 0, 0, 0]]), normalize=True)[0]
@@ -430,7 +417,7 @@ def with_canvases(folder: Path, out: Path, *canvases: tuple[int, int]) -> Path:
 def test_canvases_follow_a_picture_s_shape_and_its_vector_not_its_neighbours(tmp_path) -> None:
     shapes = [(224, 224), (160, 320), (320, 160)]
     embedder = load_embedder(str(with_canvases(digests.TINY_EMBEDDER, tmp_path, *shapes)), batch=2)
-    pictures = photos((300, 300), (100, 200), (90, 180), (400, 200), (80, 160), (64, 64))
+    pictures = smooth((300, 300), (100, 200), (90, 180), (400, 200), (80, 160), (64, 64))
     together = embedder.embed_images(pictures)
     alone = np.concatenate([embedder.embed_images([picture]) for picture in pictures])
     assert together.shape == (6, embedder.dim)
@@ -451,30 +438,6 @@ def test_canvases_are_refused_for_a_model_that_cuts_its_pictures(open_clip_folde
             load_embedder(str(folder))
 
 
-# ---------------------------------------------------------------- the shipped model
-
-
-@pytest.fixture(scope="session")
-def tiny_embedder():
-    return load_embedder("lookdex-tiny")
-
-
-@pytest.fixture(scope="session")
-def tiny_detector():
-    return load_detector("lookdex-tiny")
-
-
-@pytest.fixture(scope="session")
-def wardrobe():
-    """Three products, each in two catalogue photos, and a person wearing two of them."""
-    products = [make_product(77, i) for i in (2, 6, 7)]  # a dress, shoes, a bag
-    return (
-        products,
-        [[render_product(p, 77, view) for view in (0, 1)] for p in products],
-        render_look(products, 78),
-    )
-
-
 def test_folding_batch_norms_changes_nothing_but_the_speed() -> None:
     torch.manual_seed(0)
     model = lookdex_fcos(3).eval()
@@ -491,77 +454,6 @@ def test_folding_batch_norms_changes_nothing_but_the_speed() -> None:
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
 
 
-def test_vectors_have_unit_length_and_do_not_hang_on_their_neighbours(tiny_embedder) -> None:
-    images = photos((300, 200), (64, 500), (33, 35), (192, 192), (800, 600))
-    together = tiny_embedder.embed_images(images)
-    alone = np.concatenate([tiny_embedder.embed_images([image]) for image in images])
-    assert together.shape == (5, tiny_embedder.dim)
-    assert together.dtype == np.float32
-    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
-    assert (together * alone).sum(axis=1).min() > 0.99999
-    assert tiny_embedder.embed_images([]).shape == (0, tiny_embedder.dim)
-
-
-def test_texts_live_in_the_same_space(tiny_embedder, wardrobe) -> None:
-    texts = tiny_embedder.embed_texts([product.title for product in wardrobe[0]])
-    np.testing.assert_allclose(np.linalg.norm(texts, axis=1), 1, atol=1e-5)
-    pictures = tiny_embedder.embed_images([np.asarray(views[0].image) for views in wardrobe[1]])
-    assert (texts @ pictures.T).argmax(axis=1).tolist() == [0, 1, 2]
-    assert tiny_embedder.embed_texts([]).shape == (0, tiny_embedder.dim)
-
-
-def test_two_photos_of_one_product_are_neighbours(tiny_embedder, wardrobe) -> None:
-    pictures = []
-    for views in wardrobe[1]:
-        for view in views:
-            image, box = np.asarray(view.image), Box(*view.objects[0].box)
-            near = expand(
-                box, digests.embedder_defaults("lookdex-tiny").crop_margin, image.shape[1], image.shape[0]
-            )
-            pictures.append(image[near.y0 : near.y1, near.x0 : near.x1])
-    vectors = tiny_embedder.embed_images(pictures)
-    similar = vectors @ vectors.T - 2 * np.eye(len(vectors))
-    assert similar.argmax(axis=1).tolist() == [1, 0, 3, 2, 5, 4]
-
-
-def test_the_shipped_detector_finds_what_is_worn(tiny_detector, wardrobe) -> None:
-    look = wardrobe[2]
-    found = tiny_detector.detect([np.asarray(look.image)])[0]
-    right = 0
-    for true in look.objects:
-        same = as_array([o.box for o in found if o.label == true.category])
-        right += bool((iou(same, as_array([Box(*true.box)])) >= 0.5).any())
-    assert right == len(look.objects)
-
-
-def test_a_detection_does_not_hang_on_the_batch(tiny_detector, wardrobe) -> None:
-    images = [np.asarray(view.image) for views in wardrobe[1] for view in views] + [
-        np.asarray(wardrobe[2].image)
-    ]
-    together = tiny_detector.detect(images)
-    for image, objects in zip(images, together, strict=True):
-        alone = tiny_detector.detect([image])[0]
-        assert [(o.label, o.box) for o in alone] == [(o.label, o.box) for o in objects]
-
-
-def test_golden_vectors_of_the_shipped_embedder(tiny_embedder) -> None:
-    """Regenerated by GOLDEN=write pytest tests/test_models.py after the weights were meant to change."""
-    path = Path(__file__).parent / "golden" / "tiny_vectors.npz"
-    images, texts = photos((300, 200), (64, 500), seed=5), ["navy striped shirt", "red bag"]
-    vectors = np.concatenate([tiny_embedder.embed_images(images), tiny_embedder.embed_texts(texts)])
-    if os.environ.get("GOLDEN") == "write":
-        path.parent.mkdir(exist_ok=True)
-        np.savez_compressed(path, vectors=vectors.astype(np.float16))
-    golden = np.load(path)["vectors"].astype(np.float32)
-    assert (vectors * golden).sum(axis=1).min() > 0.999
-
-
 def test_a_picture_that_wakes_no_feature_has_a_vector_too() -> None:
     vectors = _unit(torch.tensor([[0.0, 0.0, 0.0, 0.0], [3.0, 0.0, 4.0, 0.0]]))
     np.testing.assert_allclose(vectors, [[0.5] * 4, [0.6, 0, 0.8, 0]], atol=1e-6)
-
-
-def test_the_shipped_weights_stay_small() -> None:
-    folder = digests.TINY_DETECTOR.parent
-    assert sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) < 25_000_000
-    assert {f.parent.name for f in folder.rglob("README.md")} == {"detector", "embedder"}

