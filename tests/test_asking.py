@@ -19,6 +19,7 @@ from lookdex.records import Box, Threshold, Thresholds, Trust
 from lookdex.search.answer import FoundObject, Kind, Widened
 from lookdex.search.ask import Crops, Options, Pick, Widen
 from lookdex.search.catalog import Catalog
+from lookdex.search.nearest import looked_at
 from lookdex.storage import open_store
 from tests.catalogs import SIZE, WITH_CATEGORY, Shown, picture, publish, stock
 from tests.fakes import COLOURS, FakeDetector, FakeEmbedder, recipe
@@ -423,6 +424,12 @@ def test_colour_emphasis_ranks_by_likeness_of_colour(tmp_path: Path):
     assert likeness == sorted(likeness, reverse=True)
     for match in plain.matches:
         assert match.colour_similarity == round(colour.similarity(plain.palette, match.palette), 4)
+
+
+def test_products_looked_at_for_their_colours_are_bounded():
+    assert [looked_at(Options(k=k)) for k in (5, 1000)] == [8, 1003]
+    assert [looked_at(Options(k=k, colour=0.3)) for k in (5, 100, 1000)] == [100, 2000, 2000]
+    assert looked_at(Options(k=5, fold=False)) == 5
 
 
 def test_a_match_below_its_category_s_threshold_is_no_good_match(tmp_path: Path):
