@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from lookdex import colour
 from lookdex.images import crop, decode, encode_jpeg
 from lookdex.records import Box
+from lookdex.samepicture import Small, same
 from lookdex.sample.photos import render_product
 from lookdex.sample.products import make_product
-from lookdex.samepicture import Small, same
 from lookdex.search import duplicates, ranking
 from lookdex.search.ranking import Candidate
 from lookdex.search.rows import Row
