@@ -502,6 +502,20 @@ def test_catalogue_photos_of_such_an_outfit(tmp_path: Path):
     assert catalog.search(picture("red", "blue"), k=1).look.photos == ()
 
 
+def test_the_photos_of_a_look_are_chosen_among_those_that_fit(tmp_path: Path):
+    """The hundred that are most alike cost too much; those behind them are proposed none the less."""
+    shown = [Shown(f"p{n:03d}", "red", 100.0, others=("blue",)) for n in range(100)]
+    shown += [Shown(f"q{n:03d}", "red", float(n), photo=20, others=("blue",)) for n in range(3)]
+    catalog = shop_in(tmp_path, shown)
+    options = Options(k=1, look_photos=3, where="price < 50", fold=False)
+    look = catalog.ask(picture("red", "blue"), options=options).look
+    assert look is not None
+    assert {photo.product_id for photo in look.photos} == {"q000", "q001", "q002"}
+    every = catalog.ask(picture("red", "blue"), options=Options(k=1, look_photos=100, fold=False)).look
+    assert every is not None
+    assert len(every.photos) == 100
+
+
 # ── steps ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
