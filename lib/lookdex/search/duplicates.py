@@ -20,7 +20,6 @@ COLOURS = 0.9
 # What one lane may spend, whatever a shop holds (a thousand products under one picture); beyond it all are different.
 MOST_COMPARED = 256  # pairs, by their pixels: some 3 ms each
 MOST_FOLDED = 1000  # rows
-_MOST = 10_000_000  # pixels and bytes of a stored crop are far fewer
 
 
 class Comparer:
@@ -68,11 +67,8 @@ class Comparer:
     def _seen(self, row: int) -> Small | None:
         """None for a crop that is no picture."""
         if row not in self._small:
-            try:
-                pixels = images.decode(self._crops[row], _MOST, _MOST, min_side=1)
-                self._small[row] = Small.of(pixels)
-            except images.BadImage:
-                self._small[row] = None
+            pixels = images.decode_crop(self._crops[row])
+            self._small[row] = None if pixels is None else Small.of(pixels)
         return self._small[row]
 
 
