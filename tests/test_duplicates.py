@@ -79,8 +79,9 @@ def test_another_colour_is_another_picture() -> None:
 def test_a_crop_that_is_no_picture_is_like_nothing() -> None:
     told = [candidate(n, picture("red")) for n in range(2)]
     crops = {0: b"no picture", 1: encode_jpeg(picture("red"), 256)}
-    same = duplicates.Comparer(lambda ids: crops).of(told)
-    assert not same(told[0], told[1])
+    told_same = duplicates.Comparer(lambda ids: crops).of(told)
+    assert not told_same(told[0], told[1])
+    assert not duplicates.Comparer(lambda ids: dict.fromkeys(ids, b"")).of(told)(told[0], told[1])
 
 
 @settings(deadline=None)

@@ -38,7 +38,7 @@ class Comparer:
         """The test, for any two of the candidates: the better one first."""
         wanted = [row for row in _proposed(ranked) if row not in self._crops]
         if wanted:
-            self._crops |= self._read(wanted)
+            self._crops |= {row: jpeg for row, jpeg in self._read(wanted).items() if jpeg}
         return self._same
 
     def _same(self, better: Candidate, one: Candidate) -> bool:
@@ -48,21 +48,21 @@ class Comparer:
             return False
         pair = better.id, one.id
         if pair not in self._told:
-            self._told[pair] = _coloured_alike(better.row.palette, one.row.palette) and self._alike(*pair)
+            self._told[pair] = self._alike(better, one)
             if self._told[pair]:
                 self._folded.add(one.id)
         return self._told[pair]
 
-    def _alike(self, a: int, b: int) -> bool:
-        if len(self._folded) >= MOST_FOLDED and b not in self._folded:
+    def _alike(self, better: Candidate, one: Candidate) -> bool:
+        if len(self._folded) >= MOST_FOLDED and one.id not in self._folded:
             return False
-        if self._crops[a] == self._crops[b]:
+        if self._crops[better.id] == self._crops[one.id]:
             return True
-        if self._compared >= MOST_COMPARED:
+        if self._compared >= MOST_COMPARED or not _coloured_alike(better.row.palette, one.row.palette):
             return False
         self._compared += 1
-        one, other = self._seen(a), self._seen(b)
-        return one is not None and other is not None and same(one, other)
+        a, b = self._seen(better.id), self._seen(one.id)
+        return a is not None and b is not None and same(a, b)
 
     def _seen(self, row: int) -> Small | None:
         """None for a crop that is no picture."""
