@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
 
 from lookdex.records import Box, Swatch
-from lookdex.search.answer import Answer, FoundObject, Kind, Match, Models
+from lookdex.search.answer import Answer, FoundObject, Kind, Look, Match, Models, Piece
 
 
 def match(rank: int, product_id: str | None = "p1", **columns: object) -> Match:
@@ -148,3 +149,9 @@ def test_the_table_says_what_is_missing():
 def test_markup_in_titles_is_text():
     found = FoundObject(Kind.VECTOR, (match(1, title="[bold]x[/bold] [red]"),), False)
     assert "[bold]x[/bold] [red]" in answer(found).to_table(width=100)
+
+
+def test_markup_in_a_product_s_name_is_text():
+    piece = Piece(0, "dress", "shoe[red]:star:[/x]", "i1", 0.9, None, None)
+    shown = replace(answer(DRESS), look=Look((piece,), None, None, 1, ()))
+    assert "the look: shoe[red]:star:[/x]" in shown.to_table(width=100)

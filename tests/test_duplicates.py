@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lookdex import colour
 from lookdex.images import crop, decode, encode_jpeg
 from lookdex.records import Box
+from lookdex.samepicture import Small, same
 from lookdex.sample.photos import render_product
 from lookdex.sample.products import make_product
 from lookdex.search import duplicates, ranking
@@ -41,7 +42,7 @@ def folded(pictures: Sequence[np.ndarray], *vectors: Sequence[float]) -> list[in
         asked.extend(ids)
         return {i: crops[i] for i in ids}
 
-    kept = ranking.fold(told, duplicates.comparer(told, read))
+    kept = ranking.fold(told, duplicates.Comparer(read).of(told), len(told))
     assert len(asked) == len(set(asked))
     return [len(one.folded) for one in kept]
 
@@ -77,15 +78,17 @@ def test_another_colour_is_another_picture() -> None:
 
 def test_a_crop_that_is_no_picture_is_like_nothing() -> None:
     told = [candidate(n, picture("red")) for n in range(2)]
-    same = duplicates.comparer(told, lambda ids: {0: b"no picture", 1: encode_jpeg(picture("red"), 256)})
-    assert not same(told[0], told[1])
+    crops = {0: b"no picture", 1: encode_jpeg(picture("red"), 256)}
+    told_same = duplicates.Comparer(lambda ids: crops).of(told)
+    assert not told_same(told[0], told[1])
+    assert not duplicates.Comparer(lambda ids: dict.fromkeys(ids, b"")).of(told)(told[0], told[1])
 
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 5), max_size=30))
 def test_folding_keeps_the_best_of_each_group_in_order(groups: list[int]) -> None:
     told = [candidate(n, np.zeros((4, 4, 3), np.uint8)) for n in range(len(groups))]
-    kept = ranking.fold(told, lambda a, b: groups[a.id] == groups[b.id])
+    kept = ranking.fold(told, lambda a, b: groups[a.id] == groups[b.id], len(told))
     assert [groups[one.id] for one in kept] == list(dict.fromkeys(groups))
     assert [one.id for one in kept] == sorted(one.id for one in kept)
     assert sum(1 + len(one.folded) for one in kept) == len(groups)
@@ -93,7 +96,59 @@ def test_folding_keeps_the_best_of_each_group_in_order(groups: list[int]) -> Non
         assert all(other.id > one.id and groups[other.id] == groups[one.id] for other in one.folded)
 
 
+@given(st.lists(st.integers(0, 5), max_size=30), st.integers(1, 8))
+def test_the_first_of_what_is_folded_are_those_of_all(groups: list[int], most: int) -> None:
+    told = [candidate(n, np.zeros((4, 4, 3), np.uint8)) for n in range(len(groups))]
+    alike = lambda a, b: groups[a.id] == groups[b.id]  # noqa: E731
+    assert ranking.fold(told, alike, most) == ranking.fold(told, alike, len(told))[:most]
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """The verdicts over pixels, as they are made."""
+    made: list[bool] = []
+
+    def compared(one: Small, other: Small) -> bool:
+        made.append(same(one, other))
+        return made[-1]
+
+    monkeypatch.setattr(duplicates, "same", compared)
+    return made
+
+
+def test_work_grows_with_the_pictures_not_with_their_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty of one picture in two files, and more of them in a second round: each is compared once, with the best."""
+    made = counted(monkeypatch)
+    jpegs = [encode_jpeg(shoe(), 256, quality=quality) for quality in (90, 60)]
+    told = [candidate(n, picture("red")) for n in range(60)]
+    read: list[int] = []
+
+    def crops(ids: Sequence[int]) -> dict[int, bytes]:
+        read.extend(ids)
+        return {i: jpegs[i % 2] for i in ids}
+
+    comparer = duplicates.Comparer(crops)
+    for count in (40, 60):
+        (kept,) = ranking.fold(told[:count], comparer.of(told[:count]), 5)
+        assert len(kept.folded) == count - 1
+        assert len(made) == count // 2  # those of the other file
+    assert read == list(range(60))
+
+
+def test_what_a_lane_may_spend_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = counted(monkeypatch)
+    monkeypatch.setattr(duplicates, "MOST_COMPARED", 3)
+    jpegs = [encode_jpeg(shoe(), 256, quality=quality) for quality in range(50, 90, 4)]
+    told = [candidate(n, picture("red")) for n in range(10)]
+    comparer = duplicates.Comparer(lambda ids: {i: jpegs[i] for i in ids})
+    kept = ranking.fold(told, comparer.of(told), 10)
+    assert (len(made), [len(one.folded) for one in kept]) == (3, [3, *[0] * 6])
+    monkeypatch.setattr(duplicates, "MOST_FOLDED", 4)
+    comparer = duplicates.Comparer(lambda ids: dict.fromkeys(ids, jpegs[0]))
+    kept = ranking.fold(told, comparer.of(told), 10)
+    assert [len(one.folded) for one in kept] == [4, *[0] * 5]
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_nothing_to_compare(count: int) -> None:
     told = [candidate(n, picture("red")) for n in range(count)]
-    assert ranking.fold(told, duplicates.comparer(told, lambda ids: {})) == told
+    assert ranking.fold(told, duplicates.Comparer(lambda ids: {}).of(told), 5) == told

@@ -133,6 +133,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("LOOKDEX_CATALOG", "s3://shop/lookdex")
     monkeypatch.setenv("LOOKDEX_QUEUE", "3")
     monkeypatch.setenv("LOOKDEX_PRODUCT_COLUMNS", "title,price")
+    monkeypatch.setenv("LOOKDEX_PLACES", "")  # as good as none
     config = options.from_environment(places=1, queue=9)
     assert (config.catalog, config.queue, config.places) == ("s3://shop/lookdex", 3, 1)
     assert config.product_columns == ("title", "price")

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from lookdex.images import encode_jpeg
 from lookdex.models import digests
 from lookdex.records import Role
 from lookdex.search.ask import Options
+from lookdex.search.catalog import Catalog
 from lookdex.search.command import search
 from lookdex.storage import open_store
 from tests.catalogs import Shown, picture, publish, stock
@@ -326,3 +328,25 @@ def test_a_frame_of_what_was_asked_for(catalog: lookdex.Catalog) -> None:
 def test_a_frame_that_cannot_be_made(catalog: lookdex.Catalog, arguments: dict, says: str) -> None:
     with pytest.raises(lookdex.errors.BadQuery, match=says):
         catalog.to_pandas(**arguments)
+
+
+def test_vectors_are_of_the_release_that_answered(
+    tmp_path: Path, photo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one goes live between the answer and its vectors."""
+    store = open_store(str(tmp_path))
+    publish(store, "night-1", stock(), made=MADE)
+    released: list[str] = []
+    vectors = Catalog.vectors
+
+    def an_hour_later(catalog: Catalog, *photos: str, options: Options) -> np.ndarray:
+        publish(store, "night-2", stock(products=6), made=MADE)
+        later = time.monotonic() + 3600
+        monkeypatch.setattr(time, "monotonic", lambda: later)
+        found = vectors(catalog, *photos, options=options)
+        released.append(catalog.release.release_id)
+        return found
+
+    monkeypatch.setattr(Catalog, "vectors", an_hour_later)
+    assert told(photo, "--catalog", str(tmp_path), "--vectors")["release_id"] == "night-1"
+    assert released == ["night-1"]

@@ -23,6 +23,8 @@ from lookdex.records import Box, Reason
 
 MIN_SIDE = 16  # pixels: below, nothing can be told from a garment
 
+_CROP_MOST = 50_000_000  # bytes, and pixels: a stored crop has far fewer
+
 # Opened by class: `Image.open` would try other formats, and warns from a number of pixels that is not ours.
 _PLUGINS: dict[str, Callable[[BytesIO], Image.Image]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -212,6 +214,14 @@ def shrink(image: np.ndarray, longer_side: int) -> np.ndarray:
             interpolation=cv2.INTER_AREA,
         )
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def decode_crop(jpeg: bytes | None) -> np.ndarray | None:
+    """A crop that lookdex itself stored → uint8 (H, W, 3) RGB; None where there is none that can be read."""
+    try:
+        return decode(jpeg or b"", _CROP_MOST, _CROP_MOST, min_side=1)
+    except BadImage:
+        return None
 
 
 def encode_jpeg(image: np.ndarray, longer_side: int, quality: int = 85) -> bytes:

@@ -103,7 +103,7 @@ def from_environment(**defaults: Any) -> Config:
     values = dict(defaults)
     for name, entry in SETTINGS.items():
         text = os.environ.get(f"LOOKDEX_{name.upper()}")
-        if text is None:
+        if not text:  # as on a command line: an empty variable is none
             continue
         try:
             values[name] = click.types.convert_type(type_of(entry))(text)

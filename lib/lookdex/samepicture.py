@@ -21,29 +21,38 @@ _SCALES = (0.92, 0.95, 0.975, 1.0, 1.025, 1.05, 1.08)
 
 
 @dataclass(frozen=True, slots=True)
-class _Small:
-    """uint8 (96, 96, 3) RGB, and its lightness (96, 96)."""
+class Small:
+    """A picture as it is compared, 37 kB; one that is compared with several is made small once.
+
+    colour: uint8 (96, 96, 3) RGB. grey: its lightness (96, 96). shape: width / height, before it was made small.
+    """
 
     colour: np.ndarray
     grey: np.ndarray
+    shape: float
 
     @classmethod
-    def of(cls, pixels: np.ndarray) -> _Small:
+    def of(cls, pixels: np.ndarray) -> Small:
+        """pixels: uint8 (H, W, 3) RGB."""
         small = cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-        return cls(small, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
+        return cls(small, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), pixels.shape[1] / pixels.shape[0])
 
 
 def same_picture(a: np.ndarray, b: np.ndarray) -> bool:
     """a, b: uint8 (H, W, 3) RGB, of any two sizes. Symmetric. Shapes that differ by a quarter are never the same."""
-    shapes = sorted((a.shape[1] / a.shape[0], b.shape[1] / b.shape[0]))
+    return same(Small.of(a), Small.of(b))
+
+
+def same(one: Small, other: Small) -> bool:
+    """`same_picture` of two that are small already. Some 3 ms."""
+    shapes = sorted((one.shape, other.shape))
     if shapes[0] * 1.25 < shapes[1]:
         return False
-    one, other = _Small.of(a), _Small.of(b)
     match, difference = max(_found(one, other), _found(other, one), key=lambda found: found[0])
     return match >= LEAST_MATCH and difference <= MOST_DIFFERENCE
 
 
-def _found(part: _Small, whole: _Small) -> tuple[float, float]:
+def _found(part: Small, whole: Small) -> tuple[float, float]:
     """How well the middle of `part` is found in `whole` (-1 … 1), and how much their colours differ there (0 … 1)."""
     inner = slice(_MARGIN, _SIDE - _MARGIN)
     grey, colour = part.grey[inner, inner], part.colour[inner, inner]

@@ -31,8 +31,7 @@ ORDER BY label, products DESC, colour;
 
 -- name: agreement
 -- Of the photos that the shop files under a category: in how many is that what was found.
-SELECT images.category, count(*) AS photos, count(*) FILTER (main.labels IS NOT NULL) AS photos_with_object,
-       count(*) FILTER (list_contains(main.labels, images.category)) AS seen
+SELECT images.category, count(*) AS photos, count(*) FILTER (list_contains(main.labels, images.category)) AS seen
 FROM images
 LEFT JOIN (
     SELECT image_key, list(label) AS labels FROM items WHERE scope = 'object' AND role = 'main' GROUP BY image_key
@@ -55,7 +54,7 @@ GROUP BY ALL
 ORDER BY ALL;
 
 -- name: reasons
-SELECT status, reason, count(*) AS photos, sum(bytes) AS bytes, max(indexed_at) AS last_tried,
+SELECT status, reason, count(*) AS photos, sum(bytes) AS bytes,
        arg_min({'key': image_key, 'bytes': bytes, 'width': width, 'height': height}, md5(image_key), $pictures)
            AS examples
 FROM images

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from lookdex.evaluate import trust
 from lookdex.evaluate.trust import Labelled
 from lookdex.records import Recipe, Threshold, Thresholds, Trust
+from lookdex.thresholds import FORMAT
 
-FORMAT = 2  # of the JSON; raised when a field changes its meaning or goes. 2: the detector, and trust in its labels
 KEEP = 0.95
 LEAST = 20  # right matches, of fewer a quantile says little: at 20, one of them is 5 %
 

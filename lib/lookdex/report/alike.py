@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from lookdex import images
 from lookdex.records import Scope
 from lookdex.report import vectors
 from lookdex.report.groups import connected
-from lookdex.report.pictures import Shown, pixels_of, show
+from lookdex.report.pictures import Shown, show
 from lookdex.report.published import Published
 from lookdex.report.records import Cluster, Duplicates, Picture
 from lookdex.samepicture import same_picture
@@ -96,7 +97,7 @@ def confirmed(published: Published, pairs: list[Pair]) -> list[Pair]:
     for start in range(0, len(pairs), _CROPS_AT_ONCE):
         some = pairs[start : start + _CROPS_AT_ONCE]
         crops = published.items((item for pair in some for item in (pair.a, pair.b)), ["crop"])
-        pixels = {item: pixels_of(row["crop"]) for item, row in crops.items()}
+        pixels = {item: images.decode_crop(row["crop"]) for item, row in crops.items()}
         for pair in some:
             a, b = pixels.get(pair.a), pixels.get(pair.b)
             if a is not None and b is not None and same_picture(a, b):

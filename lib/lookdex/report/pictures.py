@@ -7,33 +7,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from lookdex import images
 from lookdex.report.published import Published
 from lookdex.report.records import Picture
 
 QUALITY = 72
-_CROP_BYTES, _CROP_PIXELS = 10_000_000, 50_000_000  # of a crop that lookdex itself wrote: far above them
 
 
 def data_uri(jpeg: bytes) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
 
 
-def pixels_of(crop: bytes | None) -> np.ndarray | None:
-    """uint8 (H, W, 3) RGB of a stored crop; None where there is none that can be read."""
-    if not crop:
-        return None
-    try:
-        return images.decode(crop, _CROP_BYTES, _CROP_PIXELS, min_side=1)
-    except images.BadImage:
-        return None
-
-
 def thumb(crop: bytes | None, side: int) -> str | None:
     """A stored crop as a data: URI of at most `side` pixels on its longer side."""
-    pixels = pixels_of(crop)
+    pixels = images.decode_crop(crop)
     return None if pixels is None else data_uri(images.encode_jpeg(pixels, side, QUALITY))
 
 

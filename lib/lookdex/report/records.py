@@ -158,7 +158,7 @@ class Nearest:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A stored release in the catalogue's history. gone: photos fewer than in the one before it here, or more."""
+    """A stored release in the catalogue's history. more_photos: than in the one before it here; None for the first."""
 
     release: Release
     live: bool

@@ -6,7 +6,7 @@ handed in as detector and embedder may put the calls of several questions togeth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
@@ -48,37 +48,19 @@ def answer(
     """
     clock = Clock()
     where = opened.compiled(options.where)
-    check(photos, options)
-    recipe = opened.release.recipe
-    size: tuple[int | None, int | None] = (None, None)
-    worn: list[Asked] = []
     ahead: list[Future[np.ndarray]] = []
-    if photos:
-        picks = lanes.picks_of(options, len(photos))
-        pixels = [read_photo(photo, Limits.of(recipe)) for photo in photos]
-        clock.step("decode")
-        detections = detect(pixels, picks, encoders)
-        clock.step("detect")
-        if len(pixels) == 1:
-            embedder = encoders.embedder()
-            here = copy_context().run  # with what this thread was told, such as its deadline
-            asked = lanes.of_photo(
-                pixels[0], picks[0], detections[0], recipe, options,
-                lambda pictures: ahead.append(_AHEAD.submit(here, embedder.embed_images, pictures)),
-            )  # fmt: skip
-            size = pixels[0].shape[1], pixels[0].shape[0]
-        else:
-            asked = [lanes.of_photos(pixels, picks, detections, recipe, options)]
-        clock.step("crop")
-    elif options.product is not None:
-        asked = [lanes.of_product(opened, options)]
-        worn = lanes.of_worn(opened, options) if options.goes_with else []
-        clock.step("fetch")
-    else:
-        asked = [replace(lanes.of_text(options.text or ""), scope=scope)]
+
+    def embed_ahead(pictures: list[np.ndarray]) -> None:
+        here = copy_context().run  # with what this thread was told, such as its deadline
+        ahead.append(_AHEAD.submit(here, encoders.embedder().embed_images, pictures))
+
+    asked, size = questions(opened, encoders, photos, options, clock, embed_ahead)
+    if asked[0].found.kind is Kind.TEXT:
+        asked = [replace(one, scope=scope) for one in asked]
     embedded = ahead[0].result() if ahead else None
-    told, vectors = _told(opened, encoders, [*asked, *worn], embedded, options, where, clock)
-    found, with_it = told[: len(asked)], told[len(asked) :]
+    told, vectors = _told(opened, encoders, asked, embedded, options, where, clock)
+    found = [one for one in told if one.kind is not Kind.WORN]
+    with_it = told[len(found) :]
     whole = found.pop() if found[-1].kind is Kind.IMAGE else None
     made = _answer(opened, tuple(found), whole, clock)
     several = sum(one.kind is Kind.OBJECT for one in found) > 1
@@ -92,6 +74,42 @@ def answer(
             clock.step("look")
         made = replace(made, look=look)
     return replace(made, width=size[0], height=size[1], goes_with=tuple(with_it))
+
+
+def questions(
+    opened: Opened,
+    encoders: Encoders,
+    photos: Sequence[Photo],
+    options: Options,
+    clock: Clock,
+    cut: Callable[[list[np.ndarray]], None] | None = None,
+) -> tuple[list[Asked], tuple[int | None, int | None]]:
+    """The lanes in the order of the answer: its objects, the whole photo, what goes with a product. Only the detector
+    runs. And the width and height of a single photo.
+
+    cut: as in `lanes.of_photo`, for a single photo. Raises BadQuery, ProductNotFound.
+    """
+    check(photos, options)
+    if not photos:
+        if options.product is None:
+            return [lanes.of_text(options.text or "")], (None, None)
+        asked = [lanes.of_product(opened, options)]
+        asked += lanes.of_worn(opened, options) if options.goes_with else []
+        clock.step("fetch")
+        return asked, (None, None)
+    recipe = opened.release.recipe
+    picks = lanes.picks_of(options, len(photos))
+    pixels = [read_photo(photo, Limits.of(recipe)) for photo in photos]
+    clock.step("decode")
+    detections = detect(pixels, picks, encoders)
+    clock.step("detect")
+    if len(pixels) > 1:
+        several = lanes.of_photos(pixels, picks, detections, recipe, options)
+        clock.step("crop")
+        return [several], (None, None)
+    asked = lanes.of_photo(pixels[0], picks[0], detections[0], recipe, options, cut)
+    clock.step("crop")
+    return asked, (pixels[0].shape[1], pixels[0].shape[0])
 
 
 def answer_vector(opened: Opened, vector: np.ndarray, scope: Scope, options: Options) -> Answer:

@@ -137,8 +137,10 @@ class Catalog:
         return self.opened.facets
 
     def load(self) -> Catalog:
-        """Load the models, and what is small of the release's rows, now: no query waits for them, now or after a swap.
+        """Load the models, and what is small of the release's rows, now: no query waits for them.
 
+        Those of a release that goes live later are loaded by whoever looks: a thread that calls `refresh`, or the one
+        query that finds it.
         The rows take some 200 bytes each in memory, and those of up to 256 MB of vectors these too; without this, each
         answer reads its own from the table.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +124,10 @@ def search(
         crops=Crops.ALL if pictures else Crops.NONE,
         **question,
     )
-    catalog = lookdex.open_catalog(config.catalog, release=release, device=config.device)
+    # Never looks again: the vectors are those of the release that answered.
+    catalog = lookdex.open_catalog(
+        config.catalog, release=release, device=config.device, poll_seconds=math.inf
+    )
     answer = catalog.ask(*photos, options=options)
     if png:
         from lookdex.search.sheet import draw_answer

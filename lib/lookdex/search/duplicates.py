@@ -1,7 +1,7 @@
 """Matches that show nearly the same picture: one file saved twice, smaller, brighter, cropped, under two products.
 
-Vectors and palettes propose (cosine ≥ 0.97, colours ≥ 0.9 alike), the pixels of the stored crops decide
-(`samepicture`, whose words say how well).
+Vectors and palettes propose (cosine ≥ 0.97, colours ≥ 0.9 alike), the stored crops decide: by their bytes, else by
+their pixels (`samepicture`, whose words say how well).
 """
 
 from __future__ import annotations
@@ -12,46 +12,74 @@ import numpy as np
 
 from lookdex import colour, images
 from lookdex.records import Swatch
-from lookdex.samepicture import same_picture
+from lookdex.samepicture import Small, same
 from lookdex.search.ranking import Candidate
 
 NEAR = 0.97
 COLOURS = 0.9
-_MOST = 10_000_000  # pixels and bytes of a stored crop are far fewer
+# What one lane may spend, whatever a shop holds (a thousand products under one picture); beyond it all are different.
+MOST_COMPARED = 256  # pairs, by their pixels: some 3 ms each
+MOST_FOLDED = 1000  # rows
 
 
-def comparer(
-    ranked: Sequence[Candidate], crops: Callable[[Sequence[int]], dict[int, bytes]]
-) -> Callable[[Candidate, Candidate], bool]:
-    """A test of two of the candidates. crops: row ids → JPEGs, asked once, and only where vectors propose a pair."""
-    pairs = _proposed(ranked)
-    wanted = sorted(set().union(*pairs)) if pairs else []
-    pixels = {row: _pixels(jpeg) for row, jpeg in crops(wanted).items()} if wanted else {}
-    same = {pair for pair in pairs if _alike(*(pixels.get(row) for row in pair))}
-    return lambda a, b: frozenset((a.id, b.id)) in same
+class Comparer:
+    """Tests candidates of one lane, of which more may come; no crop is read, and no two are compared, twice."""
+
+    def __init__(self, crops: Callable[[Sequence[int]], dict[int, bytes]]) -> None:
+        """crops: row ids → JPEGs, asked only for those whose vectors propose a pair."""
+        self._read = crops
+        self._crops: dict[int, bytes] = {}
+        self._small: dict[int, Small | None] = {}
+        self._told: dict[tuple[int, int], bool] = {}
+        self._compared = 0
+        self._folded: set[int] = set()
+
+    def of(self, ranked: Sequence[Candidate]) -> Callable[[Candidate, Candidate], bool]:
+        """The test, for any two of the candidates: the better one first."""
+        wanted = [row for row in _proposed(ranked) if row not in self._crops]
+        if wanted:
+            self._crops |= {row: jpeg for row, jpeg in self._read(wanted).items() if jpeg}
+        return self._same
+
+    def _same(self, better: Candidate, one: Candidate) -> bool:
+        if one.id not in self._crops or better.id not in self._crops:  # near to none
+            return False
+        if float(np.dot(better.vector, one.vector)) < NEAR:
+            return False
+        pair = better.id, one.id
+        if pair not in self._told:
+            self._told[pair] = self._alike(better, one)
+            if self._told[pair]:
+                self._folded.add(one.id)
+        return self._told[pair]
+
+    def _alike(self, better: Candidate, one: Candidate) -> bool:
+        if len(self._folded) >= MOST_FOLDED and one.id not in self._folded:
+            return False
+        if self._crops[better.id] == self._crops[one.id]:
+            return True
+        if self._compared >= MOST_COMPARED or not _coloured_alike(better.row.palette, one.row.palette):
+            return False
+        self._compared += 1
+        a, b = self._seen(better.id), self._seen(one.id)
+        return a is not None and b is not None and same(a, b)
+
+    def _seen(self, row: int) -> Small | None:
+        """None for a crop that is no picture."""
+        if row not in self._small:
+            pixels = images.decode_crop(self._crops[row])
+            self._small[row] = None if pixels is None else Small.of(pixels)
+        return self._small[row]
 
 
-def _proposed(ranked: Sequence[Candidate]) -> set[frozenset[int]]:
-    """Pairs of row ids."""
+def _proposed(ranked: Sequence[Candidate]) -> list[int]:
+    """The row ids of the candidates to which another one is near."""
     if len(ranked) < 2:
-        return set()
+        return []
     vectors = np.stack([one.vector for one in ranked])
-    near = np.argwhere(np.triu(vectors @ vectors.T >= NEAR, 1))
-    pairs = ((ranked[a], ranked[b]) for a, b in near.tolist())
-    return {frozenset((a.id, b.id)) for a, b in pairs if _coloured_alike(a.row.palette, b.row.palette)}
+    near = (vectors @ vectors.T >= NEAR).sum(axis=1) > 1
+    return [one.id for one, so in zip(ranked, near, strict=True) if so]
 
 
 def _coloured_alike(a: Sequence[Swatch], b: Sequence[Swatch]) -> bool:
     return not a or not b or colour.similarity(a, b) >= COLOURS
-
-
-def _pixels(jpeg: bytes) -> np.ndarray | None:
-    """None for a crop that is no picture."""
-    try:
-        return images.decode(jpeg, _MOST, _MOST, min_side=1)
-    except images.BadImage:
-        return None
-
-
-def _alike(a: np.ndarray | None, b: np.ndarray | None) -> bool:
-    return a is not None and b is not None and same_picture(a, b)

@@ -17,7 +17,7 @@ from lookdex.search.opened import Opened, quoted
 from lookdex.search.rows import Row
 
 PRICE = "price"  # the product column that is summed, where the shop has one
-NEAREST = 48  # rows of each object, and whole photos, from which photos are proposed
+NEAREST = 48  # rows of each object, and whole photos, at least, from which photos are proposed
 PROPOSED = 4  # photos compared for each one wanted
 
 
@@ -80,13 +80,11 @@ def photos(opened: Opened, outfit: Outfit, options: Options, where: str | None) 
     Photos are proposed by the rows nearest to the objects and to the whole photo, those that several rows propose
     first, and then compared as a whole: `LookPhoto.score`. where: SQL that the photo's product must fulfil.
     """
-    keys = _proposed(opened, outfit, PROPOSED * options.look_photos)
-    if not keys:
+    wholes = _proposed(opened, outfit, options.look_photos, where)
+    if not wholes:
         return ()
-    ids = opened.rows.ids(f"image_key IN ({', '.join(map(quoted, keys))})")
+    ids = opened.rows.ids(f"image_key IN ({', '.join(map(quoted, wholes))})")
     rows, vectors = opened.rows.rows(ids), opened.rows.vectors(ids)
-    fits = f"scope = '{Scope.IMAGE}'" + ("" if where is None else f" AND {where}")
-    wholes = {rows[i].image_key: i for i in opened.rows.among(ids, fits)}
     worn: dict[str, list[int]] = defaultdict(list)
     for i in opened.rows.among(ids, f"scope = '{Scope.OBJECT}'"):
         worn[rows[i].image_key].append(i)
@@ -102,10 +100,15 @@ def photos(opened: Opened, outfit: Outfit, options: Options, where: str | None) 
     )
 
 
-def _proposed(opened: Opened, outfit: Outfit, most: int) -> list[str]:
-    """Photo keys. A photo's worth: the sum over objects of its nearest row's similarity, and of the whole photo's."""
-    worn = opened.nearest(outfit.vectors, NEAREST, opened.rows_of(Scope.OBJECT), bounded=True)
-    whole = opened.nearest(outfit.whole[None], NEAREST, opened.rows_of(Scope.IMAGE), bounded=True)
+def _proposed(opened: Opened, outfit: Outfit, wanted: int, where: str | None) -> dict[str, int]:
+    """Photo keys and the rows of the whole photos. where: SQL that these fulfil.
+
+    A photo's worth: the sum over objects of its nearest row's similarity, and of the whole photo's.
+    """
+    limit = max(NEAREST, wanted)
+    fits = opened.rows_of(Scope.IMAGE) + ("" if where is None else f" AND {where}")
+    worn = opened.nearest(outfit.vectors, limit, opened.rows_of(Scope.OBJECT), bounded=True)
+    whole = opened.nearest(outfit.whole[None], limit, fits, bounded=where is None)
     worth: dict[str, float] = defaultdict(float)
     for hits in (*worn, *whole):
         nearest: dict[str, float] = {}
@@ -113,7 +116,12 @@ def _proposed(opened: Opened, outfit: Outfit, most: int) -> list[str]:
             nearest.setdefault(hit.image_key, 1.0 - hit.distance)
         for key, similarity in nearest.items():
             worth[key] += max(similarity, 0.0)
-    return sorted(worth, key=lambda key: (-worth[key], key))[:most]
+    if not worth:
+        return {}
+    known = opened.rows.ids(f"image_key IN ({', '.join(map(quoted, worth))}) AND {fits}")
+    photo = {row.image_key: i for i, row in opened.rows.rows(known).items()}
+    best = sorted(photo, key=lambda key: (-worth[key], key))[: PROPOSED * wanted]
+    return {key: photo[key] for key in best}
 
 
 def _compared(

@@ -57,15 +57,20 @@ def candidates(
     return sorted(told, key=lambda one: (one.tier, -one.score, one.row.item_id))
 
 
-def fold(ranked: Sequence[Candidate], same: Callable[[Candidate, Candidate], bool]) -> list[Candidate]:
-    """The candidates less those that show the same picture as a better one, which takes them in."""
+def fold(
+    ranked: Sequence[Candidate], same: Callable[[Candidate, Candidate], bool], most: int
+) -> list[Candidate]:
+    """The first `most` of the candidates less those that show the same picture as a better one, which takes them in.
+
+    same: told the better one first.
+    """
     kept: list[Candidate] = []
     taken: list[list[Candidate]] = []
     for one in ranked:
         shown = next((n for n, better in enumerate(kept) if same(better, one)), None)
-        if shown is None:
+        if shown is not None:
+            taken[shown].append(one)
+        elif len(kept) < most:
             kept.append(one)
             taken.append([])
-        else:
-            taken[shown].append(one)
     return [replace(one, folded=tuple(own)) if own else one for one, own in zip(kept, taken, strict=True)]

@@ -43,8 +43,8 @@ def as_table(answer: Answer, width: int | None = None) -> str:
         console.print("No object found: the whole photo answers.")
     console.print(table)
     if answer.look is not None and answer.look.pieces:
-        console.print(look_line(answer.look))
-    console.print(release_line(answer))
+        console.print(Text(look_line(answer.look)))
+    console.print(Text(release_line(answer)))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 

@@ -95,6 +95,7 @@ def show(answer: Answer, how: Drawing, crops: Mapping[str, bytes] | None = None)
     crops: JPEG by item id, for an answer that was asked for without them.
     """
     from rich.console import Console
+    from rich.text import Text
 
     width = shutil.get_terminal_size((120, 24)).columns
     console = Console(
@@ -108,8 +109,8 @@ def show(answer: Answer, how: Drawing, crops: Mapping[str, bytes] | None = None)
     for lane in (*answer.lanes, *answer.goes_with):
         _lane(console, lane, how, crops or {}, width)
     if answer.look is not None and answer.look.pieces:
-        console.print(look_line(answer.look), markup=False)
-    console.print(release_line(answer), markup=False, style="dim")
+        console.print(Text(look_line(answer.look)))
+    console.print(Text(release_line(answer)), style="dim")
 
 
 def fits(how: Drawing | None) -> bool:
