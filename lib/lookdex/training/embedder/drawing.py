@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from multiprocessing.sharedctypes import Synchronized
 
 from lookdex.training.ahead import drawn_ahead
@@ -27,7 +28,8 @@ def drawing(make: Callable[[int], Source], workers: int) -> Iterator[Source]:
         return
     progress = multiprocessing.get_context("spawn").Value("d", 0.0)
     with drawn_ahead(partial(_batches, make, progress), workers) as batches:
-        yield _Drawn(batches, progress)
+        first = next(batches)  # by then the processes have started, which is no training time
+        yield _Drawn(chain([first], batches), progress)
 
 
 class _Drawn:

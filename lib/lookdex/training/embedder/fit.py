@@ -107,6 +107,7 @@ def fit(
         trainee.load(states)
         optimizer.load_state_dict(states["optimizer"])
         average.values = states["average"]
+    run.begin()
     exported = run.seconds
 
     def save() -> None:
