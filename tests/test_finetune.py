@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +15,18 @@ import torch
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from lookdex.errors import ConfigError
-from lookdex.models.embed import load_embedder
+from lookdex.models.embed import load_embedder, open_model
 from lookdex.storage import open_store
 from lookdex.training.embedder import shop
 from lookdex.training.embedder.command import main
-from lookdex.training.embedder.finetune import Settings, finetune, split
-from lookdex.training.embedder.fit import Options
+from lookdex.training.embedder.drawing import drawing
+from lookdex.training.embedder.finetune import Settings, finetune, shop_of, split
+from lookdex.training.embedder.fit import Batch, Options
 from lookdex.training.embedder.losses import Heads, Memory, caption_loss, pair_loss
-from lookdex.training.embedder.shop import Picture, Shop
+from lookdex.training.embedder.shop import Part, Picture, Shop, in_one_file
 from tests.catalogs import publish, stock
 from tests.fakes import COLOURS
 
@@ -35,10 +40,16 @@ def thing(number: int, view: int = 0) -> np.ndarray:
     return np.clip(pixels.astype(int) - 12 * view, 0, 255).astype(np.uint8)
 
 
+def as_file(pixels: np.ndarray) -> bytes:
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
 def pictures(products: int = 24, views: int = 2) -> list[Picture]:
     return [
         Picture(
-            f"p{n}", lambda n=n, v=v: thing(n, v), (f"{list(COLOURS)[n % 6]} thing",),  # type: ignore[misc]
+            f"p{n}", as_file(thing(n, v)), (f"{list(COLOURS)[n % 6]} thing",),
             label=list(COLOURS)[n % 6], category="even" if n % 2 == 0 else "odd",
         )
         for n in range(products) for v in range(views)
@@ -106,7 +117,7 @@ def test_too_few_products_are_refused() -> None:
 
 @given(st.integers(2, 300), st.floats(0, 0.9))
 def test_held_out_products_are_never_trained_on(products: int, held: float) -> None:
-    made = [Picture(f"p{n}", lambda: thing(0)) for n in range(products) for _ in range(2)]
+    made = [Picture(f"p{n}", b"") for n in range(products) for _ in range(2)]
     learn, judge = split(made, held)
     assert {p.product_id for p in learn}.isdisjoint(p.product_id for p in judge)
     assert len(learn) + len(judge) == len(made)
@@ -129,6 +140,37 @@ def test_a_release_s_crops_are_its_products_pictures(tmp_path) -> None:
     }  # objects say what they are, whole photos do not
     with pytest.raises(ConfigError, match=r"no column 'nmae'; it has .*title"):
         shop.of_release(str(tmp_path / "catalog"), ["{nmae}"], None)
+
+
+def test_pictures_in_one_file_are_the_same_pictures(tmp_path) -> None:
+    alone = tmp_path / "alone.png"
+    alone.write_bytes(as_file(thing(5)))
+    made = [*pictures(3), Picture("p9", alone, label="red")]
+    moved = in_one_file(made, tmp_path / "run" / "pictures.bin")
+    assert [type(p.file) for p in moved] == [Part] * 6 + [type(alone)]
+    for before, after in zip(made, moved, strict=True):
+        np.testing.assert_array_equal(after.load(), before.load())
+        assert replace(after, file=before.file) == before
+
+
+def test_processes_draw_the_same_batches_again(small_model, tmp_path) -> None:
+    chosen = Settings(str(small_model), tmp_path / "mine", tmp_path / "run", pairs=4)
+    stored = in_one_file(pictures(), tmp_path / "pictures.bin")
+    make = partial(shop_of, stored, open_model(str(small_model)).preprocess, chosen)
+
+    def drawn() -> list[Batch]:
+        with drawing(make, 2) as source:
+            return [source.batch(0.5) for _ in range(4)]
+
+    def same(one: Batch, other: Batch) -> bool:
+        (seen,), (again,) = one.pictures.stacks, other.pictures.stacks
+        return one.captions == other.captions and torch.equal(seen, again)
+
+    first, second = drawn(), drawn()
+    assert all(same(*both) for both in zip(first, second, strict=True))
+    assert not same(first[0], first[1])  # each process has a chance of its own
+    own = make(0)  # the first process's, in this one
+    assert [same(own.batch(0.5), batch) for batch in first[::2]] == [True, True]
 
 
 # ---------------------------------------------------------------- losses
@@ -217,9 +259,19 @@ def test_a_model_learns_the_shop_and_is_written_as_the_hub_lays_it_out(small_mod
     assert int((tmp_path / "mine" / "README.md").read_text().split(" steps")[0].split()[-1]) > steps
 
 
-def test_the_job_trains_from_a_table(small_model, tmp_path) -> None:
-    from PIL import Image
+def test_processes_draw_for_a_training(small_model, tmp_path) -> None:
+    chosen = Settings(
+        str(small_model), tmp_path / "mine", tmp_path / "run", held=0.25, pairs=6, workers=2,
+        options=Options(minutes=0.03, rate=3e-3),
+    )  # fmt: skip
+    assert finetune(chosen, pictures(32)) is not None
+    before = load_embedder(str(small_model)).embed_images([thing(3)])
+    after = load_embedder(str(tmp_path / "mine")).embed_images([thing(3)])
+    assert (after * before).sum() < 0.9999
+    assert (tmp_path / "run" / "pictures.bin").stat().st_size > 0
 
+
+def test_the_job_trains_from_a_table(small_model, tmp_path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     with (tmp_path / "items.csv").open("w", newline="") as lines:

@@ -9,17 +9,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
+from lookdex import colour
 from lookdex.colour import NAMES
 from lookdex.evaluate.datasets import read_coco
 from lookdex.models.digests import TINY_EMBEDDER
 from lookdex.models.embed import load_embedder
-from lookdex.records import CATEGORIES
+from lookdex.records import CATEGORIES, Box
 from lookdex.sample import make_product, render_product
+from lookdex.training import pseudo
+from lookdex.training.embedder.crops import Crops
+from lookdex.training.embedder.pace import CPU, GPU, pace_for, scale_at
+from lookdex.training.embedder.pairs import Mix, Pairs
 from lookdex.training.embedder.recipe import Settings, blend, source
 from lookdex.training.embedder.recipe_command import main
 from lookdex.training.embedder.refine import CATALOGUE, LOOK, Row, Seen, joined, polish
+from lookdex.training.records import Scene
 from lookdex.training.rendered import render
 from lookdex.training.splits import HELD_SEED, write_splits
 
@@ -55,6 +63,12 @@ def data(tmp_path_factory) -> Path:
             boxes.append(
                 {"image_id": n, "category_id": 1, "bbox": [x0, y0, x1 - x0, y1 - y0], "tag": "blouse"}
             )
+    # Like real ones, street photos that have tags alone: of eight, the first is left for queries.
+    (folder / "ccp" / "unboxed" / "photos").mkdir(parents=True)
+    for n, photo in enumerate(photos[8:16], start=11):
+        photo.image.save(folder / "ccp" / "unboxed" / "photos" / f"{n}.jpg")
+    tags = {str(n): ["blouse"] for n in range(11, 19)}
+    (folder / "ccp" / "unboxed" / "tags.json").write_text(json.dumps(tags))
     layout = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "top"}]}
     (folder / "ccp" / "boxes.json").write_text(json.dumps(layout))
     return folder
@@ -76,6 +90,8 @@ def test_one_command_makes_the_embedder(data, tmp_path) -> None:
     held = [line for line in curve if line["kind"] == "held"]
     assert 0 <= held[-1]["right_product_top1"] <= 1
     assert held[-1]["products"] == 14
+    told = int(done.output.split(" street photos have boxes by their tags")[0].split()[-1])
+    assert told == len(json.loads((tmp_path / "work" / "tagged.json").read_text())["images"]) > 0
     again = CliRunner().invoke(main, [*asked, "--only", "render"], catch_exceptions=False)
     assert "0 photos rendered" in again.output  # what is there is not rendered again
 
@@ -91,6 +107,59 @@ def test_processes_draw_the_batches_of_a_training(data, tmp_path) -> None:
     half = len(batch.thing) // 2
     np.testing.assert_array_equal(batch.thing[:half], batch.thing[half:])
     assert list((tmp_path / "run" / "crops").glob("*.npz"))
+
+
+def test_photos_whose_boxes_were_found_by_their_tags_are_seen_too(data, tmp_path) -> None:
+    render(tmp_path / "rendered", HELD_SEED, 28, 6)
+    street = data / "ccp" / "unboxed" / "photos"
+    found = [
+        Scene(
+            street / f"{n}.jpg", np.array([[20, 20, 90, 120], [10, 60, 80, 150]], np.float32), ("top", "bag")
+        )
+        for n in (12, 13)
+    ]
+    rng = np.random.default_rng(0)
+
+    def pairs(tagged: Path) -> Pairs:
+        crops = Crops(0.05, ((64, 64),), rng)
+        return Pairs(data, tmp_path / "rendered", HELD_SEED, crops, Mix(street=99), rng, tagged)
+
+    without = pairs(tmp_path / "tagged.json").real_things()  # the file is not there yet
+    pseudo.write(tmp_path / "tagged.json", found)
+    both = pairs(tmp_path / "tagged.json")
+    new = both.real_things()[len(without) :]
+    assert [(place.path.name, CATEGORIES[category]) for place, _, _, category, _ in new] == [
+        ("12.jpg", "top"), ("12.jpg", "bag"), ("13.jpg", "top"), ("13.jpg", "bag")
+    ]  # fmt: skip
+    for place, _, _, category, captions in new:
+        name = CATEGORIES[category]
+        box = Box(*(round(v) for v in place.box or ()))
+        seen = colour.describe(np.asarray(Image.open(place.path)), box, name).name
+        assert f"{seen} {name}" in captions
+    assert {thing for _, thing, *_ in new} <= set(both.batch().thing.tolist())
+
+
+@given(st.integers(8, 4000))
+def test_a_batch_of_another_size_has_the_same_shares(pictures: int) -> None:
+    for mix in (CPU.mix, GPU.mix):
+        sized = mix.sized(pictures)
+        assert abs(sized.pictures - pictures) <= 4
+        assert min(sized.rendered, sized.garments, sized.street, sized.categories) >= 1
+        assert mix.sized(mix.pictures) == mix
+        if pictures >= 88:
+            assert sized.street / sized.garments == pytest.approx(mix.street / mix.garments, rel=0.15)
+
+
+def test_a_gpu_takes_larger_steps_on_growing_canvases() -> None:
+    import torch
+
+    assert pace_for(torch.device("cpu")) is CPU
+    assert pace_for(torch.device("cuda", 1)) is GPU
+    assert GPU.mix.pictures > 7 * CPU.mix.pictures
+    for pace in (CPU, GPU):
+        grown = [scale_at(pace.scales, progress) for progress in np.linspace(0, 1, 41)]
+        assert grown == sorted(grown)
+        assert grown[0] < grown[-1] <= 1
 
 
 def test_a_blend_lies_between_where_training_started_and_ended() -> None:

@@ -116,6 +116,10 @@ class Run:
         self.step, self.images, self._before, self._start = 0, 0, 0.0, time.monotonic()
         self._said, self._saved = 0.0, 0.0
 
+    def begin(self) -> None:
+        """The clock starts now: until here all was made ready."""
+        self._start = time.monotonic()
+
     @property
     def seconds(self) -> float:
         return self._before + time.monotonic() - self._start

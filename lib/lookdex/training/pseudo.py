@@ -32,6 +32,7 @@ TAGGED_SCORE = 0.4
 LARGE = ("top", "outerwear", "dress", "pants", "skirt", "shoes")
 LONE_SCORE = 0.15  # of the box of a garment that is known to be there, and mostly fills the photo
 LONE_SHARE = 0.15  # of the photo that it fills at least
+GARMENTS, TAGGED = "garments", "tagged"  # the two kinds of photos that are given boxes
 EVERY_QUERY = 8  # of the street photos without boxes every eighth is looked at as a query
 
 
@@ -129,6 +130,32 @@ def box_garments(detector: Detector, photos: Sequence[Tagged]) -> list[Scene]:
 
 def scene_of(path: Path, found: Sequence[Detection]) -> Scene:
     return Scene(path, boxes.as_array([o.box for o in found]), tuple(o.label for o in found))
+
+
+def boxes_file(work: Path, kind: str) -> Path:
+    """Where in the work folder the found boxes of a kind are."""
+    return work / f"{kind}.json"
+
+
+def find_boxes(
+    data: Path, work: Path, kinds: Sequence[str] = (GARMENTS, TAGGED), device: str = "cpu"
+) -> dict[str, int]:
+    """Write boxes for photos that have only labels into the work folder, where they are not there yet.
+
+    data: folder with ccp/ and clothing/. Returns how many photos of each kind have boxes."""
+    detector, counts = None, {}
+    for kind in kinds:
+        path = boxes_file(work, kind)
+        if not path.exists():
+            lone = kind == GARMENTS
+            photos = lone_garments(data / "clothing") if lone else unboxed_street(data / "ccp")
+            scenes = list[Scene]()
+            if photos:
+                detector = detector or finder("lookdex-tiny", device)
+                scenes = (box_garments if lone else box_street)(detector, photos)
+            write(path, scenes)
+        counts[kind] = len(json.loads(path.read_text())["images"])
+    return counts
 
 
 def as_coco(scenes: Sequence[Scene]) -> dict:

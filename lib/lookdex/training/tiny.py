@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from lookdex.options import Verb
-from lookdex.training import rendered, tiny_detector
+from lookdex.training import pseudo, rendered, tiny_detector
 from lookdex.training.embedder.recipe_command import main as embedder
 from lookdex.training.tiny_detector import HELD_SEED, SEED, Recipe
 
@@ -59,7 +59,7 @@ def detector(
         ]
         tasks.append(pool.submit(rendered.render, work / "held", HELD_SEED, held_products, held_looks))
         print(f"{sum(task.result() for task in tasks)} photos rendered", flush=True)
-    for name, count in tiny_detector.find_boxes(recipe).items():
+    for name, count in pseudo.find_boxes(data, work, device=device).items():
         print(f"{count} {name} photos have boxes", flush=True)
     tiny_detector.train_detector(recipe)
 

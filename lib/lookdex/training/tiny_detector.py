@@ -6,14 +6,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from lookdex.models.detect import Detector
 from lookdex.records import CATEGORIES
-from lookdex.training import pseudo, rendered, sources
+from lookdex.training import rendered, sources
 from lookdex.training.card import Card
 from lookdex.training.detector import Settings, train
 from lookdex.training.mixture import FLATS, Mixture
 from lookdex.training.network import tiny_config
-from lookdex.training.records import Scene
+from lookdex.training.pseudo import GARMENTS, TAGGED, boxes_file
 
 SEED, HELD_SEED = 3_000_000, 900_000_000  # of the rendered photos
 MIN_SCORE = 0.4
@@ -44,29 +43,6 @@ class Recipe:
     seed: int = 0
 
 
-def find_boxes(recipe: Recipe) -> dict[str, int]:
-    """Write boxes for photos that have only labels into the work folder, where they are not there yet.
-
-    Returns how many photos of each kind have boxes."""
-    finder = None
-    for name, box in (("garments", _garments), ("tagged", _tagged)):
-        path = recipe.work / f"{name}.json"
-        if not path.exists():
-            finder = finder or pseudo.finder("lookdex-tiny", recipe.device)
-            pseudo.write(path, box(finder, recipe.data))
-    return {
-        n: len(json.loads((recipe.work / f"{n}.json").read_text())["images"]) for n in ("garments", "tagged")
-    }
-
-
-def _garments(finder: Detector, data: Path) -> list[Scene]:
-    return pseudo.box_garments(finder, pseudo.lone_garments(data / "clothing"))
-
-
-def _tagged(finder: Detector, data: Path) -> list[Scene]:
-    return pseudo.box_street(finder, pseudo.unboxed_street(data / "ccp"))
-
-
 def mixture(recipe: Recipe) -> Mixture:
     """All photos; those rendered and found are in the work folder."""
     street, held_street = sources.street(recipe.data / "ccp")
@@ -75,10 +51,12 @@ def mixture(recipe: Recipe) -> Mixture:
     return Mixture(
         {
             "photos": street,
-            "tagged": sources.coco(recipe.work / "tagged.json", recipe.data / "ccp" / "unboxed" / "photos"),
+            "tagged": sources.coco(
+                boxes_file(recipe.work, TAGGED), recipe.data / "ccp" / "unboxed" / "photos"
+            ),
             "looks": looks,
             "catalogue": catalogue,
-            "garments": sources.coco(recipe.work / "garments.json", garments),
+            "garments": sources.coco(boxes_file(recipe.work, GARMENTS), garments),
             FLATS: [],
         },
         {

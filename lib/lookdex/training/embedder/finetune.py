@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,12 @@ from lookdex.evaluate.retrieval import Labelled, Retrieval, retrieve
 from lookdex.models.device import open_device
 from lookdex.models.embed import Embedder, Opened, load_embedder, open_model
 from lookdex.models.preprocess import Preprocess
+from lookdex.training.ahead import workers_for
+from lookdex.training.convolutions import without_cudnn
+from lookdex.training.embedder.drawing import drawing
 from lookdex.training.embedder.fit import Options, Trainee, fit
 from lookdex.training.embedder.losses import Heads
-from lookdex.training.embedder.shop import Picture, Shop, on_another_ground, strong_view
+from lookdex.training.embedder.shop import Picture, Shop, in_one_file, on_another_ground, strong_view
 from lookdex.training.embedder.tower import EfficientNetTower, Pictures, Tower
 from lookdex.training.loop import Run, freeze_early, write
 
@@ -37,6 +41,7 @@ class Settings:
 
     held: share of the products that only judge. unlock: layer groups of the image tower that learn, from its end;
     None: all (of an EfficientNet all but the first stages). pairs: of a batch. licence, data: for the model card.
+    workers: processes that draw batches; None: as `ahead.workers_for` says. So many draw the same batches again.
     """
 
     model: str
@@ -48,6 +53,7 @@ class Settings:
     licence: str = ""
     data: str = ""
     options: Options = field(default_factory=lambda: Options(rate=3e-4))
+    workers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +74,17 @@ def finetune(settings: Settings, pictures: Sequence[Picture]) -> Judged | None:
     torch.manual_seed(settings.options.seed)
     opened = open_model(settings.model)
     learn, judge = split(pictures, settings.held)
-    rng = np.random.default_rng(settings.options.seed)
-    shop = Shop(learn, viewer(opened.preprocess), rng, settings.pairs)
+    workers = workers_for(device) if settings.workers is None else settings.workers
+    if workers:
+        learn = in_one_file(learn, settings.run / "pictures.bin")
+    make = partial(shop_of, learn, opened.preprocess, settings)
+    shop = make(0)
     print(f"{len(shop)} products, {len(learn)} pictures; {len(judge)} pictures held out", flush=True)
     before = retrieval(load_embedder(settings.model, device=settings.options.device), judge)
     run = Run(settings.run, settings.options.minutes)
-    trainee = _trainee(opened, shop, settings, device)
-    values = fit(trainee, shop, run, settings.options, lambda values: save(opened, settings, values))
+    with without_cudnn(device), drawing(make, workers) as drawn:
+        trainee = _trainee(opened, shop, settings, device)
+        values = fit(trainee, drawn, run, settings.options, lambda values: save(opened, settings, values))
     save(opened, settings, values)
     after = retrieval(load_embedder(str(settings.out), device=settings.options.device), judge)
     judged = Judged(before, after) if before and after else None
@@ -93,15 +103,17 @@ def split(pictures: Sequence[Picture], held: float) -> tuple[list[Picture], list
     return sides
 
 
-def viewer(preprocess: Preprocess) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
-    """Random views of pictures, as the model takes them."""
+def shop_of(pictures: Sequence[Picture], preprocess: Preprocess, settings: Settings, worker: int) -> Shop:
+    """Draws batches of the pictures, each worker by a chance of its own."""
+    rng = np.random.default_rng((settings.options.seed, worker))
+    return Shop(pictures, partial(random_view, preprocess), rng, settings.pairs)
 
-    def draw(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        if rng.random() < SWAPPED:
-            picture = on_another_ground(picture, rng)
-        return preprocess(strong_view(picture, rng))
 
-    return draw
+def random_view(preprocess: Preprocess, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random view of a picture (uint8 (H, W, 3)), as the model takes it."""
+    if rng.random() < SWAPPED:
+        picture = on_another_ground(picture, rng)
+    return preprocess(strong_view(picture, rng))
 
 
 def retrieval(embedder: Embedder, pictures: Sequence[Picture]) -> Retrieval | None:

@@ -58,6 +58,7 @@ class Options:
     resume: bool = False
     seed: int = 0
     average: float = 0.98  # decay of the moving average of the weights, which is what is exported
+    memory: int = 4096  # vectors of earlier batches, to be far from
 
 
 @dataclass(slots=True)
@@ -101,11 +102,12 @@ def fit(
     )  # fmt: skip
     scaler = torch.amp.GradScaler(device.type, enabled=kind is torch.float16)
     average = Average(trainee.model, options.average)
-    memory = Memory(trainee.heads.labels.shape[1], device=device)
+    memory = Memory(trainee.heads.labels.shape[1], options.memory, device)
     if options.resume and (states := run.resume()):
         trainee.load(states)
         optimizer.load_state_dict(states["optimizer"])
         average.values = states["average"]
+    run.begin()
     exported = run.seconds
 
     def save() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lookdex.training.embedder.crops import Crops, Place
 from lookdex.training.embedder.fit import Batch
 from lookdex.training.embedder.tower import Pictures
 from lookdex.training.masks import Masks
+from lookdex.training.records import Scene
 
 KOREAN = 0.35  # of the captions with a colour
 STRENGTH = 0.85  # of a real thing's other light
@@ -33,13 +35,30 @@ class Mix:
     street: int = 4
     categories: int = 1  # rendered pairs come from so many categories: their neighbours are their negatives
 
+    @property
+    def pictures(self) -> int:
+        """Of a batch: two a pair."""
+        return 2 * (self.rendered + self.garments + self.street)
+
+    def sized(self, pictures: int) -> Mix:
+        """The same shares of a batch of some `pictures`; of each source at least one pair."""
+        times = pictures / self.pictures
+        return Mix(
+            *(max(1, round(times * n)) for n in (self.rendered, self.garments, self.street, self.categories))
+        )
+
 
 class Pairs:
-    """Draws batches. The rendered folder may still be growing: `refresh` looks again."""
+    """Draws batches. The rendered folder may still be growing: `refresh` looks again.
+
+    tagged: a COCO file with boxes of street photos that have tags and no masks (`pseudo`); if it is not there, they
+    are left out.
+    """
 
     def __init__(
-        self, data: Path, folder: Path, seed: int, crops: Crops, mix: Mix, rng: np.random.Generator
-    ) -> None:
+        self, data: Path, folder: Path, seed: int, crops: Crops, mix: Mix, rng: np.random.Generator,
+        tagged: Path | None = None,
+    ) -> None:  # fmt: skip
         self._folder, self._seed, self._crops, self._mix, self._rng = folder, seed, crops, mix, rng
         self._garments, _ = sources.garments(data / "clothing")
         by_label: dict[str, list[int]] = defaultdict(list)
@@ -51,12 +70,10 @@ class Pairs:
         )  # rare labels more often, not equally
         self._garment_odds = odds / odds.sum()
         self._masks = Masks.of(data / "ccp")
-        self._street = [
-            (Place.of(s.path, box), category, tag)
-            for s in sources.street(data / "ccp")[0]
-            for box, category, tag in zip(s.boxes, s.labels, s.tags, strict=True)
-        ]
-        self._tags = {place: tag for place, _, tag in self._street}
+        self._street = _things(sources.street(data / "ccp")[0])
+        self._tags = {place: tag for place, _, tag in self._street}  # of masks' names: only these have masks
+        if tagged is not None and tagged.is_file():
+            self._street += _things(sources.coco(tagged, data / "ccp" / "unboxed" / "photos"))
         self._products: dict[str, Product] = {}
         self._colours: dict[Place, str] = {}
         self.refresh()
@@ -92,7 +109,10 @@ class Pairs:
             weight.append(1.0)
             captions.append(self._caption(product))
         for i in self._rng.choice(
-            len(self._garments), self._mix.garments, replace=False, p=self._garment_odds
+            len(self._garments),
+            min(self._mix.garments, len(self._garments)),
+            replace=False,
+            p=self._garment_odds,
         ):
             garment = self._garments[i]
             place = Place(garment.path)
@@ -103,7 +123,7 @@ class Pairs:
             category.append(CATEGORIES.index(garment.category))
             weight.append(0.6)
             captions.append(self._said(place, garment.category, _words(garment.label)))
-        for i in self._rng.choice(len(self._street), self._mix.street, replace=False):
+        for i in self._rng.choice(len(self._street), min(self._mix.street, len(self._street)), replace=False):
             place, name, tag = self._street[i]
             first.append(self._crops.draw(place, real=True, strength=STRENGTH))
             second.append(self._crops.draw(place, real=True, strength=STRENGTH))
@@ -208,6 +228,15 @@ class Pairs:
             return product.title.lower()
         noun = product.category if kind < 0.7 else product.cut.style.lower()
         return f"{product.colour} {noun}"
+
+
+def _things(scenes: Sequence[Scene]) -> list[tuple[Place, str, str]]:
+    """(place, category, tag) of every object."""
+    return [
+        (Place.of(scene.path, box), category, tag)
+        for scene in scenes
+        for box, category, tag in zip(scene.boxes, scene.labels, scene.tags, strict=True)
+    ]
 
 
 def _box_of(place: Place, image: np.ndarray) -> Box:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +17,14 @@ from torch import Tensor, nn
 from lookdex.models.device import open_device
 from lookdex.models.fcos import MEAN, STD, TRUNK
 from lookdex.records import CATEGORIES
-from lookdex.training.ahead import drawn_ahead, workers_for
+from lookdex.training.ahead import workers_for
+from lookdex.training.convolutions import without_cudnn
 from lookdex.training.embedder.crops import Crops
+from lookdex.training.embedder.drawing import drawing
 from lookdex.training.embedder.fit import Batch, Options, Source, Trainee, fit
 from lookdex.training.embedder.losses import Heads
 from lookdex.training.embedder.measure import report
+from lookdex.training.embedder.pace import CPU, scale_at
 from lookdex.training.embedder.pairs import LABELS, Mix, Pairs
 from lookdex.training.embedder.tower import EfficientNetTower
 from lookdex.training.loop import Run, freeze_early, imagenet_trunk, load_start, write
@@ -33,11 +32,7 @@ from lookdex.training.loop import Run, freeze_early, imagenet_trunk, load_start,
 SIZE, DIM, MARGIN, CONTEXT = 224, 256, 0.05, 20
 # As many pixels as SIZE × SIZE in the shapes that things have; (height, width), multiples of the network's stride.
 CANVASES = ((224, 224), (256, 192), (192, 256), (320, 160), (160, 320), (384, 128), (128, 384))
-# The sides of pictures while training, as a share, until that part of the training is over: smaller ones are quicker,
-# and a little larger afterwards does no harm (Touvron et al., Fixing the train-test resolution discrepancy, 2019).
-SCALES = ((0.5, 176 / 224), (1.0, 200 / 224))
 FROZEN = 2  # stages
-REFRESH_EVERY = 60  # seconds
 WEIGHTS = "open_clip_model.safetensors"
 VOCABULARY = 49408  # of open_clip's own tokenizer
 CONFIG = {
@@ -81,7 +76,8 @@ class Settings:
 
     rendered, held: made by `lookdex.training.rendered`, to train and to measure on; rendered_seed: the first one's.
     start: the folder of a trained model to go on from; None starts from ImageNet's weights. keep: the share of its
-    weights in what is exported, 0 … 1 (Wortsman et al., Robust fine-tuning of zero-shot models, 2022). mix: of a batch.
+    weights in what is exported, 0 … 1 (Wortsman et al., Robust fine-tuning of zero-shot models, 2022). mix, scales: of
+    batches, as in `pace.Pace`. tagged: as in `pairs.Pairs`.
     workers: processes that draw batches; None: as `ahead.workers_for` says.
     """
 
@@ -94,7 +90,9 @@ class Settings:
     start: Path | None = None
     keep: float = 0.0
     options: Options = field(default_factory=Options)
-    mix: Mix = field(default_factory=Mix)
+    mix: Mix = CPU.mix
+    scales: tuple[tuple[float, float], ...] = CPU.scales
+    tagged: Path | None = None
     workers: int | None = None
 
 
@@ -103,49 +101,24 @@ class Drawn:
 
     def __init__(self, settings: Settings, worker: int = 0, folder: Path | None = None) -> None:
         rng = np.random.default_rng((settings.options.seed, worker))
-        self._crops = Crops(MARGIN, CANVASES, rng, folder=folder)
-        self._pairs = Pairs(
-            settings.data, settings.rendered, settings.rendered_seed, self._crops, settings.mix, rng
-        )
+        self._crops, self._scales = Crops(MARGIN, CANVASES, rng, folder=folder), settings.scales
+        self._pairs = pairs_of(settings, self._crops, rng)
         self.refresh = self._pairs.refresh  # the rendered folder may still be growing
 
     def batch(self, progress: float) -> Batch:
-        self._crops.scale = next(scale for until, scale in SCALES if progress <= until)
+        self._crops.scale = scale_at(self._scales, progress)
         return self._pairs.batch()
 
 
-class DrawnAhead:
-    """The same batches, drawn by processes. progress: shared with them."""
-
-    def __init__(self, batches: Iterator[Batch], progress: Synchronized) -> None:
-        self._batches, self._progress = batches, progress
-
-    def batch(self, progress: float) -> Batch:
-        self._progress.value = progress
-        return next(self._batches)
-
-    def refresh(self) -> None:
-        """The processes look for themselves."""
+def source(settings: Settings, workers: int) -> AbstractContextManager[Source]:
+    """The training's batches. Processes share the crops that they cut, in the run's folder."""
+    return drawing(partial(Drawn, settings, folder=settings.run / "crops" if workers else None), workers)
 
 
-@contextmanager
-def source(settings: Settings, workers: int) -> Iterator[Source]:
-    if not workers:
-        yield Drawn(settings)
-        return
-    progress = multiprocessing.get_context("spawn").Value("d", 0.0)
-    with drawn_ahead(partial(_batches, settings, progress), workers) as batches:
-        yield DrawnAhead(batches, progress)
-
-
-def _batches(settings: Settings, progress: Synchronized, worker: int) -> Iterator[Batch]:
-    drawn = Drawn(settings, worker, settings.run / "crops")
-    looked = time.monotonic()
-    while True:
-        if time.monotonic() - looked > REFRESH_EVERY:
-            drawn.refresh()
-            looked = time.monotonic()
-        yield drawn.batch(progress.value)
+def pairs_of(settings: Settings, crops: Crops, rng: np.random.Generator) -> Pairs:
+    return Pairs(
+        settings.data, settings.rendered, settings.rendered_seed, crops, settings.mix, rng, settings.tagged
+    )
 
 
 def train(settings: Settings) -> None:
@@ -182,7 +155,7 @@ def train(settings: Settings) -> None:
         report(settings.out, settings.data, settings.held, run, MARGIN, looks=40, garments=200)
 
     workers = workers_for(device) if settings.workers is None else settings.workers
-    with source(settings, workers) as drawn:
+    with without_cudnn(device), source(settings, workers) as drawn:
         values = settled(settings, fit(trainee, drawn, run, settings.options, halfway))
     export(values, trainee.words, settings.out)
     report(settings.out, settings.data, settings.held, run, MARGIN, looks=1000, garments=400)

@@ -1,4 +1,4 @@
-"""Make lookdex-tiny's embedder from a folder of data: render, train, finish.
+"""Make lookdex-tiny's embedder from a folder of data: render, find boxes, train, finish.
 
     python -m lookdex.training.tiny embedder --data DIR --work DIR --out DIR
 
@@ -14,27 +14,41 @@ from pathlib import Path
 
 import click
 
+from lookdex.models.device import open_device
 from lookdex.training import rendered
 from lookdex.training.embedder import refine
 from lookdex.training.embedder.fit import Options
+from lookdex.training.embedder.pace import CPU, GPU, pace_for
 from lookdex.training.embedder.recipe import Settings, train
+from lookdex.training.pseudo import TAGGED, boxes_file, find_boxes
 
 SEED, HELD_SEED = 3_000_000, 900_000_000
-STAGES = ("render", "train", "look", "refine")
+STAGES = ("render", "boxes", "train", "look", "refine")
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
 @click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="Folder with ccp/ and clothing/.")  # fmt: skip
-@click.option("--work", required=True, type=FOLDER, help="For rendered photos, checkpoints and curves.")
+@click.option(
+    "--work", required=True, type=FOLDER, help="For rendered photos, boxes, checkpoints and curves."
+)
 @click.option("--out", required=True, type=FOLDER, help="The model's folder.")
 @click.option("--start", type=FOLDER, help="A trained model's folder to go on from. [ImageNet's weights]")
 @click.option(
     "--keep", default=0.0, show_default=True, help="Share of --start's weights in the model, 0 … 1."
 )
 @click.option("--minutes", default=85.0, show_default=True, help="Of training, before the last part.")
-@click.option("--rate", default=1.2e-3, show_default=True, help="Peak learning rate.")
+@click.option(
+    "--batch",
+    type=click.IntRange(min=8),
+    metavar="PICTURES",
+    help=f"Of one step, from all sources. [{CPU.mix.pictures}; on a GPU {GPU.mix.pictures}]",
+)
+@click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True),
+    help=f"Peak learning rate. [{CPU.rate:g}; on a GPU {GPU.rate:g}, from --start {GPU.rate_on:g}]",
+)  # fmt: skip
 @click.option("--products", default=3000, show_default=True, help="To render.")
 @click.option("--looks", default=3600, show_default=True, help="To render.")
 @click.option("--held-products", default=600, show_default=True, help="To render, and to measure on.")
@@ -47,14 +61,19 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--only", type=click.Choice(STAGES), help="One stage; those before it have run.")
 def main(
-    data: Path, work: Path, out: Path, start: Path | None, keep: float, minutes: float, rate: float, products: int,
-    looks: int, held_products: int, held_looks: int, look_seconds: float, resume: bool, device: str, seed: int,
-    only: str | None,
+    data: Path, work: Path, out: Path, start: Path | None, keep: float, minutes: float, batch: int | None,
+    rate: float | None, products: int, looks: int, held_products: int, held_looks: int, look_seconds: float,
+    resume: bool, device: str, seed: int, only: str | None,
 ) -> None:  # fmt: skip
     """Train lookdex-tiny's embedder on clothing/, ccp/ and rendered photos."""
+    pace, tagged = pace_for(open_device(device)), boxes_file(work, TAGGED)
     settings = Settings(
         out, work / "embedder", data, work / "rendered", SEED, work / "held", start, keep,
-        Options(minutes=minutes, rate=rate, device=device, resume=resume, seed=seed),
+        Options(
+            minutes=minutes, rate=rate or (pace.rate_on if start else pace.rate), device=device, resume=resume,
+            seed=seed, average=pace.average, memory=pace.memory,
+        ),
+        pace.mix.sized(batch) if batch else pace.mix, pace.scales, tagged,
     )  # fmt: skip
     cores = os.cpu_count() or 1
     with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
@@ -65,6 +84,9 @@ def main(
             ]
             tasks.append(pool.submit(rendered.render, settings.held, HELD_SEED, held_products, held_looks))
             print(f"{sum(task.result() for task in tasks)} photos rendered", flush=True)
+        if only in (None, "boxes"):
+            count = find_boxes(data, work, (TAGGED,), device)[TAGGED]
+            print(f"{count} street photos have boxes by their tags", flush=True)
         if only in (None, "train"):
             train(settings)
         if only in (None, "look"):

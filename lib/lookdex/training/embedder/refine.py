@@ -25,8 +25,8 @@ from lookdex.models.fuse import fuse
 from lookdex.records import CATEGORIES
 from lookdex.training.embedder.crops import Crops, Place
 from lookdex.training.embedder.losses import Heads, caption_loss
-from lookdex.training.embedder.pairs import LABELS, Mix, Pairs
-from lookdex.training.embedder.recipe import CANVASES, DIM, MARGIN, Settings, export, settled
+from lookdex.training.embedder.pairs import LABELS, Pairs
+from lookdex.training.embedder.recipe import CANVASES, DIM, MARGIN, Settings, export, pairs_of, settled
 from lookdex.training.embedder.tower import Tower
 
 ASIDE = 6  # every sixth product only chooses the step
@@ -122,7 +122,7 @@ def look(settings: Settings, seconds: float, part: int = 0) -> None:
     torch.set_num_threads(1)
     rng = np.random.default_rng((settings.options.seed, 100, part))
     crops = Crops(MARGIN, CANVASES, rng)
-    pairs = Pairs(settings.data, settings.rendered, settings.rendered_seed, crops, Mix(), rng)
+    pairs = pairs_of(settings, crops, rng)
     states = torch.load(settings.run / "checkpoint.pt", map_location="cpu", weights_only=False)
     model = open_clip.create_model(f"local-dir:{settings.out}", load_weights=False)
     model.load_state_dict(settled(settings, states["average"]))

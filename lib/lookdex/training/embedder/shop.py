@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,58 @@ FEWEST = 8  # products
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """`size` bytes of a file, from `start` on."""
+
+    path: Path
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture of a product. load: → uint8 RGB (H, W, 3). texts: captions; label, category: "" for none."""
+    """A picture of a product. file: an image file, its bytes, or where they lie in a file of many.
+
+    texts: captions; label, category: "" for none.
+    """
 
     product_id: str
-    load: Callable[[], np.ndarray]
+    file: Path | Part | bytes
     texts: tuple[str, ...] = ()
     label: str = ""
     category: str = ""
+
+    def load(self) -> np.ndarray:
+        """Its pixels: uint8 RGB (H, W, 3).
+
+        Raises:
+            BadImage, OSError
+        """
+        return images.decode(self._bytes(), LIMITS.max_bytes, LIMITS.max_pixels)
+
+    def _bytes(self) -> bytes:
+        match self.file:
+            case Part(path, start, size):
+                with path.open("rb") as file:
+                    file.seek(start)
+                    return file.read(size)
+            case Path():
+                return self.file.read_bytes()
+            case _:
+                return self.file
+
+
+def in_one_file(pictures: Sequence[Picture], path: Path) -> list[Picture]:
+    """The same pictures, those held in memory written into one file: processes then share it and hold none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    moved = []
+    with path.open("wb") as file:
+        for picture in pictures:
+            if isinstance(picture.file, bytes):
+                part = Part(path, file.tell(), file.write(picture.file))
+                picture = replace(picture, file=part)
+            moved.append(picture)
+    return moved
 
 
 def of_release(catalog: str, texts: Sequence[str], label: str | None) -> list[Picture]:
@@ -55,7 +99,9 @@ def of_release(catalog: str, texts: Sequence[str], label: str | None) -> list[Pi
     items = tables.open_table(store, tables.ITEMS, current[1].items_version)
     names = [name for name in items.schema.names if name != "vector"]
     check_columns(texts, label, set(names), f"the release in {catalog}")
-    shown = f"product_id IS NOT NULL AND (scope = '{Scope.IMAGE}' OR role = '{Role.MAIN}')"
+    shown = (
+        f"product_id IS NOT NULL AND crop IS NOT NULL AND (scope = '{Scope.IMAGE}' OR role = '{Role.MAIN}')"
+    )
     rows = items.to_table(columns=names, filter=shown).sort_by(
         [("image_key", "ascending"), ("item_id", "ascending")]
     )
@@ -63,7 +109,7 @@ def of_release(catalog: str, texts: Sequence[str], label: str | None) -> list[Pi
     for row in rows.to_pylist():
         crop = row.pop("crop")
         category = row["label"] if row["scope"] == Scope.OBJECT else ""
-        found.append(_picture(row, _decoder(crop), texts, label, category))
+        found.append(_picture(row, crop, texts, label, category))
     return found
 
 
@@ -78,7 +124,7 @@ def of_table(rows: Sequence[Mapping[str, str]], photos: Callable[[str], Path], t
     return [
         _picture(
             {**row, "product_id": row[product]},
-            _reader(photos(row["image"])),
+            photos(row["image"]),
             texts,
             label,
             row.get("category", ""),
@@ -181,19 +227,11 @@ def on_another_ground(picture: np.ndarray, rng: np.random.Generator) -> np.ndarr
 
 def _picture(
     row: Mapping[str, Any],
-    load: Callable[[], np.ndarray],
+    file: Path | bytes,
     texts: Sequence[str],
     label: str | None,
     category: str,
 ) -> Picture:
     told = {name: "" if value is None else value for name, value in row.items()}
     said = tuple(filter(None, (" ".join(text.format_map(told).split()) for text in texts)))
-    return Picture(str(row["product_id"]), load, said, str(told[label]) if label else "", category)
-
-
-def _decoder(data: bytes) -> Callable[[], np.ndarray]:
-    return lambda: images.decode(data, LIMITS.max_bytes, LIMITS.max_pixels)
-
-
-def _reader(path: Path) -> Callable[[], np.ndarray]:
-    return lambda: images.decode(path.read_bytes(), LIMITS.max_bytes, LIMITS.max_pixels)
+    return Picture(str(row["product_id"]), file, said, str(told[label]) if label else "", category)

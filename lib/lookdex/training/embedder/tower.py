@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lookdex.models.fuse import fuse
+from lookdex.training.convolutions import for_any_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Pictures:
 
 
 class Tower:
-    """Any open_clip model's image tower.
+    """Any open_clip model's image tower. On a GPU its convolutions take any shape: train it `without_cudnn`.
 
     mean, std: of its input, three numbers each in 0 … 1.
     """
@@ -46,18 +47,15 @@ class Tower:
         self, model: nn.Module, mean: Sequence[float], std: Sequence[float], device: torch.device
     ) -> None:
         self._model, self._device = model, device
-        self._pads = device.type == "cuda"  # cuDNN compiles kernels for every new shape, for seconds
+        if device.type == "cuda":
+            for_any_shape(model)
         self._mean = torch.tensor(mean, device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(std, device=device).view(1, 3, 1, 1)
 
     def __call__(self, pictures: Pictures) -> Tensor:
         """Pictures → float32 (n, dim) of unit length."""
-        parts = [self._vectors(stack) for stack in pictures.stacks]
+        parts = [self._encode(self.as_input(stack)) for stack in pictures.stacks]
         return F.normalize(torch.cat(parts).float()[pictures.order.to(self._device)], dim=1)
-
-    def _vectors(self, stack: Tensor) -> Tensor:
-        filled = _padded(stack) if self._pads else stack
-        return self._encode(self.as_input(filled))[: len(stack)]
 
     def as_input(self, pixels: Tensor) -> Tensor:
         """uint8 (n, height, width, 3) → what the tower takes, float32 (n, 3, height, width), channels last."""
@@ -67,12 +65,6 @@ class Tower:
     def _encode(self, batch: Tensor) -> Tensor:
         found: Tensor = self._model.encode_image(batch)
         return found
-
-
-def _padded(stack: Tensor) -> Tensor:
-    """The pictures and as many empty ones as make a power of two."""
-    count = len(stack)
-    return F.pad(stack, (0, 0, 0, 0, 0, 0, 0, (1 << (count - 1).bit_length()) - count))
 
 
 class EfficientNetTower(Tower):
