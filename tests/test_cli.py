@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from servers import S3Server
 
@@ -112,6 +112,7 @@ def resolved(arguments: list[str], environment: dict[str, str], path: Path) -> C
     return seen[0]
 
 
+@settings(deadline=None)
 @given(
     flag=st.none() | st.integers(1, 9),
     environment=st.none() | st.integers(10, 19),
@@ -334,6 +335,7 @@ def test_an_unreachable_part_of_the_job_is_said_once(tmp_path: Path) -> None:
     assert "lookdex plan" in unplanned.output
 
 
+@settings(deadline=None)
 @given(bad=st.integers(0, 200), good=st.integers(0, 200), share=st.floats(0, 1))
 def test_a_night_that_rejects_too_much_stops(bad: int, good: int, share: float) -> None:
     indexed = Indexed(

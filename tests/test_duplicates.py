@@ -148,6 +148,24 @@ def test_what_a_lane_may_spend_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     assert [len(one.folded) for one in kept] == [4, *[0] * 5]
 
 
+def test_palettes_are_compared_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand products with like vectors and other colours; what is one file is still known for it."""
+    monkeypatch.setattr(duplicates, "MOST_COLOURED", 5)
+    asked: list[bool] = []
+
+    def alike(one: object, other: object) -> bool:
+        asked.append(False)
+        return asked[-1]
+
+    monkeypatch.setattr(duplicates, "_coloured_alike", alike)
+    jpegs = [encode_jpeg(shoe(), 256, quality=quality) for quality in range(50, 90, 4)]
+    told = [candidate(n, picture("red")) for n in range(20)]
+    comparer = duplicates.Comparer(lambda ids: {i: jpegs[i % 10] for i in ids})
+    kept = ranking.fold(told, comparer.of(told), 20)
+    assert len(asked) == 5
+    assert [[other.id for other in one.folded] for one in kept] == [[n + 10] for n in range(10)]
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_nothing_to_compare(count: int) -> None:
     told = [candidate(n, picture("red")) for n in range(count)]

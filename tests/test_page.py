@@ -238,6 +238,24 @@ def test_a_chosen_piece_stands_alone_and_has_more(desk: Visit) -> None:
     expect(page.locator(".lane")).to_have_count(3)
 
 
+def test_no_more_is_offered_than_the_service_gives(desk: Visit) -> None:
+    page = desk.page
+
+    def told(route: Route) -> None:
+        route.fulfill(json=route.fetch().json() | {"max_k": 30})
+
+    page.route("**/v1/release", told)
+    with page.expect_response("**/v1/release"):
+        page.reload()
+    answered(page)
+    page.locator('.box[data-object="1"]').click()
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator(".grid .card")).to_have_count(30)
+    assert desk.asked()[-1]["k"] == 30
+    expect(page.get_by_text("These are the 30 nearest.")).to_be_visible()
+    expect(page.get_by_role("button", name="Show more")).to_have_count(0)
+
+
 def test_a_drawn_box_is_searched(desk: Visit) -> None:
     page = desk.page
     answered(page)

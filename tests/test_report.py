@@ -312,12 +312,13 @@ def test_groups_are_what_links_join(links: list[tuple[int, int]]) -> None:
     arrays.arrays(np.float32, st.tuples(st.integers(0, 30), st.just(4)), elements=st.floats(-1, 1, width=32)),
     st.integers(1, 7),
     st.integers(1, 12),
+    st.integers(1, 4),
 )
-def test_nearest_is_that_of_all_rows_at_once(rows: np.ndarray, k: int, size: int) -> None:
+def test_nearest_is_that_of_all_rows_at_once(rows: np.ndarray, k: int, size: int, at_once: int) -> None:
     queries = np.eye(4, dtype=np.float32)[:3]
     ids = np.arange(len(rows)) + 100
     parts = [(ids[i : i + size], rows[i : i + size]) for i in range(0, len(rows), size)]
-    found = nearest(parts, queries, k)
+    found = nearest(parts, queries, k, at_once)
     everything = -np.sort(-(queries @ rows.T), axis=1)[:, :k]
     there = everything.shape[1]
     np.testing.assert_array_equal(found.cosines[:, :there], everything)

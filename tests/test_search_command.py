@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -209,11 +210,16 @@ def environment() -> dict[str, str]:
     }
 
 
-def on(terminal: Terminal, environment: dict[str, str], shop: str, *more: str) -> str:
+def on(
+    terminal: Terminal,
+    environment: dict[str, str],
+    shop: str,
+    *more: str,
+    program: Sequence[str] = ("-m", "lookdex.cli"),
+) -> str:
     command = [
         sys.executable,
-        "-m",
-        "lookdex.cli",
+        *program,
         "search",
         "--text",
         "red",
@@ -267,6 +273,23 @@ def test_a_table_where_pictures_make_no_sense(shop: str, environment: dict[str, 
         written = on(terminal, environment | changed, shop, *more)
         assert not SIXEL_PICTURE.search(written)
         assert "▀" not in written
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["del t.capture_terminal_response", "t.capture_terminal_response = lambda: None"],
+    ids=["gone", "other"],
+)
+def test_a_table_where_kitty_s_version_cannot_be_asked(
+    change: str, shop: str, environment: dict[str, str]
+) -> None:
+    later = f"import textual_image.renderable, textual_image._terminal as t; {change}"
+    program = ("-c", f"{later}; from lookdex.cli import main; main()")
+    written = on(Terminal(KITTY), environment, shop, program=program)
+    assert KITTY_QUERY in written
+    assert TABLE in written
+    assert not KITTY_PICTURE.search(written)
+    assert "▀" not in written
 
 
 @pytest.mark.parametrize("wish", ["auto", "kitty", "sixel", "blocks"])

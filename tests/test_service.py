@@ -108,6 +108,9 @@ def test_the_release_and_its_columns(service: Service):
     told = service.web.get("/v1/release").json()
     assert (told["release_id"], told["items"], told["behind"]) == ("night-1", 50, None)
     assert "price" in told["columns"]
+    assert service.web.get("/v1/text", params={"q": "red", "k": told["max_k"]}).status_code == 200
+    beyond = service.web.get("/v1/text", params={"q": "red", "k": told["max_k"] + 1})
+    assert_problem(beyond, Kind.BAD_QUESTION)
 
 
 def test_crops_of_items_of_the_release_only(service: Service):

@@ -16,6 +16,7 @@ import pyarrow.parquet
 
 from lookdex.categories import normalise
 from lookdex.errors import ConfigError, NotFound
+from lookdex.predicates import quoted
 from lookdex.records import items_schema
 from lookdex.storage import open_store
 
@@ -104,7 +105,7 @@ def tie(
             database.register("mapping", mapping)
             database.execute("create temp view ties as select distinct image_key, product_id from mapping")
         elif pattern:
-            expression = _quoted(_expression(pattern))
+            expression = quoted(_expression(pattern))
             database.execute(
                 f"create temp view ties as select image_key, regexp_extract(image_key, {expression}, 1) as product_id "
                 f"from listing where regexp_matches(image_key, {expression})"
@@ -203,10 +204,6 @@ def _flat(table: pa.Table) -> pa.Table:
     with duckdb.connect() as database:
         database.register("t", table)
         return database.sql("select columns(*)::varchar from t").to_arrow_table()
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _names(names) -> str:  # type: ignore[no-untyped-def]

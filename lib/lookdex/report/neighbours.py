@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lookdex.predicates import listed
 from lookdex.records import Role, Scope
 from lookdex.report import vectors
 from lookdex.report.alike import sampled
@@ -71,8 +72,9 @@ def probe(published: Published, picked: Sequence[str]) -> list[Probe]:
     table = published.opened.items
     total = table.count_rows(MAIN)
     share = published.limits.probes / max(total, 1)
-    quoted = ",".join(f"'{item}'" for item in picked)
-    where = f"{MAIN} AND ({sampled('item_id', share)}{f' OR item_id IN ({quoted})' if picked else ''})"
+    where = (
+        f"{MAIN} AND ({sampled('item_id', share)}{f' OR item_id IN ({listed(picked)})' if picked else ''})"
+    )
     found = list(vectors.batches(table, where))
     if not found:
         return []

@@ -12,6 +12,7 @@ import duckdb
 
 from lookdex import live, tables
 from lookdex.errors import ReleaseNotFound
+from lookdex.predicates import listed
 from lookdex.records import Release
 from lookdex.report.records import Limits
 from lookdex.storage import Store, open_store
@@ -43,10 +44,8 @@ class Published:
         found: dict[str, dict[str, Any]] = {}
         names = list(dict.fromkeys(("item_id", *columns)))
         for start in range(0, len(wanted), _AT_ONCE):
-            quoted = ",".join(
-                "'" + item.replace("'", "''") + "'" for item in wanted[start : start + _AT_ONCE]
-            )
-            table = self.opened.items.to_table(columns=names, filter=f"item_id IN ({quoted})")
+            some = listed(wanted[start : start + _AT_ONCE])
+            table = self.opened.items.to_table(columns=names, filter=f"item_id IN ({some})")
             found |= {row["item_id"]: row for row in table.to_pylist()}
         return found
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import lance
 
 BATCH_ROWS = 4096
+QUERIES = 1024  # multiplied with a batch at a time: 20,000 at once took 2.8 GB
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +36,33 @@ def batches(table: lance.LanceDataset, where: str) -> Iterator[tuple[np.ndarray,
             yield batch["_rowid"].to_numpy(), flat.reshape(batch.num_rows, -1)
 
 
-def nearest(found: Iterable[tuple[np.ndarray, np.ndarray]], queries: np.ndarray, k: int) -> Nearest:
+def nearest(
+    found: Iterable[tuple[np.ndarray, np.ndarray]], queries: np.ndarray, k: int, at_once: int = QUERIES
+) -> Nearest:
     """The k nearest of all rows in `found` to each of queries (n, dim), both of unit length.
 
-    Holds one batch, its products with the queries, and the best k so far.
+    Holds one batch, its products with `at_once` queries, and the best k so far.
     """
     count = len(queries)
-    rows = np.full((count, k), -1, np.int64)
-    cosines = np.full((count, k), -np.inf, np.float32)
+    best = Nearest(np.full((count, k), -1, np.int64), np.full((count, k), -np.inf, np.float32))
     for ids, vectors in found:
-        products = queries @ vectors.T
-        better = np.flatnonzero((products > cosines[:, -1:]).any(axis=1))
-        if not len(better):
-            continue
-        all_cosines = np.hstack([cosines[better], products[better]])
-        all_rows = np.hstack([rows[better], np.broadcast_to(ids.astype(np.int64), (len(better), len(ids)))])
-        best = np.argpartition(-all_cosines, k - 1, axis=1)[:, :k]
-        kept_cosines = np.take_along_axis(all_cosines, best, axis=1)
-        kept_rows = np.take_along_axis(all_rows, best, axis=1)
-        order = np.lexsort((kept_rows, -kept_cosines), axis=1)
-        cosines[better] = np.take_along_axis(kept_cosines, order, axis=1)
-        rows[better] = np.take_along_axis(kept_rows, order, axis=1)
-    return Nearest(rows, cosines)
+        for start in range(0, count, at_once):
+            some = slice(start, start + at_once)
+            _improve(best.rows[some], best.cosines[some], ids, queries[some] @ vectors.T)
+    return best
+
+
+def _improve(rows: np.ndarray, cosines: np.ndarray, ids: np.ndarray, products: np.ndarray) -> None:
+    """Put what is nearer into `rows` and `cosines` (queries, k). ids: (n,). products: (queries, n)."""
+    k = rows.shape[1]
+    better = np.flatnonzero((products > cosines[:, -1:]).any(axis=1))
+    if not len(better):
+        return
+    all_cosines = np.hstack([cosines[better], products[better]])
+    all_rows = np.hstack([rows[better], np.broadcast_to(ids.astype(np.int64), (len(better), len(ids)))])
+    best = np.argpartition(-all_cosines, k - 1, axis=1)[:, :k]
+    kept_cosines = np.take_along_axis(all_cosines, best, axis=1)
+    kept_rows = np.take_along_axis(all_rows, best, axis=1)
+    order = np.lexsort((kept_rows, -kept_cosines), axis=1)
+    cosines[better] = np.take_along_axis(kept_cosines, order, axis=1)
+    rows[better] = np.take_along_axis(kept_rows, order, axis=1)

@@ -17,7 +17,11 @@ from lookdex.search.ranking import Candidate
 
 NEAR = 0.97
 COLOURS = 0.9
-# What one lane may spend, whatever a shop holds (a thousand products under one picture); beyond it all are different.
+# What one lane may spend, whatever a shop holds (a thousand products under one picture); beyond it all are different,
+# but for those of equal bytes.
+MOST_COLOURED = (
+    20_000  # pairs, by their palettes: some 30 µs each, and 1,000 products that are near make 500,000
+)
 MOST_COMPARED = 256  # pairs, by their pixels: some 3 ms each
 MOST_FOLDED = 1000  # rows
 
@@ -31,6 +35,7 @@ class Comparer:
         self._crops: dict[int, bytes] = {}
         self._small: dict[int, Small | None] = {}
         self._told: dict[tuple[int, int], bool] = {}
+        self._coloured = 0
         self._compared = 0
         self._folded: set[int] = set()
 
@@ -44,9 +49,11 @@ class Comparer:
     def _same(self, better: Candidate, one: Candidate) -> bool:
         if one.id not in self._crops or better.id not in self._crops:  # near to none
             return False
+        pair = better.id, one.id
+        if self._spent and pair not in self._told and self._crops[better.id] != self._crops[one.id]:
+            return False
         if float(np.dot(better.vector, one.vector)) < NEAR:
             return False
-        pair = better.id, one.id
         if pair not in self._told:
             self._told[pair] = self._alike(better, one)
             if self._told[pair]:
@@ -58,11 +65,18 @@ class Comparer:
             return False
         if self._crops[better.id] == self._crops[one.id]:
             return True
-        if self._compared >= MOST_COMPARED or not _coloured_alike(better.row.palette, one.row.palette):
+        if self._spent:
+            return False
+        self._coloured += 1
+        if not _coloured_alike(better.row.palette, one.row.palette):
             return False
         self._compared += 1
         a, b = self._seen(better.id), self._seen(one.id)
         return a is not None and b is not None and same(a, b)
+
+    @property
+    def _spent(self) -> bool:
+        return self._compared >= MOST_COMPARED or self._coloured >= MOST_COLOURED
 
     def _seen(self, row: int) -> Small | None:
         """None for a crop that is no picture."""

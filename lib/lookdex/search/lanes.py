@@ -14,12 +14,13 @@ import numpy as np
 
 from lookdex import boxes, colour, images
 from lookdex.errors import BadQuery, ProductNotFound
+from lookdex.predicates import listed, quoted
 from lookdex.records import Box, Detection, Recipe, Role, Scope, Thresholds
 from lookdex.search import words
 from lookdex.search.answer import FoundObject, Kind, Part, Widened
 from lookdex.search.ask import ALL, Crops, Options, Pick, Widen
 from lookdex.search.nearest import Answered, Lane
-from lookdex.search.opened import Opened, quoted
+from lookdex.search.opened import Opened
 from lookdex.search.photo import read_box
 from lookdex.search.rows import CATEGORY, sold_as
 from lookdex.search.words import Words
@@ -145,7 +146,7 @@ def of_worn(opened: Opened, options: Options) -> list[Asked]:
     product = options.product or ""
     own, _ = _rows_of_product(opened, product)
     keys = {row.image_key for row in opened.rows.rows(own).values()}
-    photos = ", ".join(map(quoted, sorted(keys)))
+    photos = listed(sorted(keys))
     ids = opened.rows.ids(f"scope = '{Scope.OBJECT}' AND role = '{Role.OTHER}' AND image_key IN ({photos})")
     rows, vectors, scores = opened.rows.rows(ids), opened.rows.vectors(ids), opened.rows.scores(ids)
     best: dict[str, int] = {}

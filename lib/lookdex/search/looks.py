@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from lookdex.predicates import listed
 from lookdex.records import Scope
 from lookdex.search.answer import FoundObject, Look, LookPhoto, Match, Piece, Worn
 from lookdex.search.ask import Crops, Options
-from lookdex.search.opened import Opened, quoted
+from lookdex.search.opened import Opened
 from lookdex.search.rows import Row
 
 PRICE = "price"  # the product column that is summed, where the shop has one
@@ -83,7 +84,7 @@ def photos(opened: Opened, outfit: Outfit, options: Options, where: str | None) 
     wholes = _proposed(opened, outfit, options.look_photos, where)
     if not wholes:
         return ()
-    ids = opened.rows.ids(f"image_key IN ({', '.join(map(quoted, wholes))})")
+    ids = opened.rows.ids(f"image_key IN ({listed(wholes)})")
     rows, vectors = opened.rows.rows(ids), opened.rows.vectors(ids)
     worn: dict[str, list[int]] = defaultdict(list)
     for i in opened.rows.among(ids, f"scope = '{Scope.OBJECT}'"):
@@ -118,7 +119,7 @@ def _proposed(opened: Opened, outfit: Outfit, wanted: int, where: str | None) ->
             worth[key] += max(similarity, 0.0)
     if not worth:
         return {}
-    known = opened.rows.ids(f"image_key IN ({', '.join(map(quoted, worth))}) AND {fits}")
+    known = opened.rows.ids(f"image_key IN ({listed(worth)}) AND {fits}")
     photo = {row.image_key: i for i, row in opened.rows.rows(known).items()}
     best = sorted(photo, key=lambda key: (-worth[key], key))[: PROPOSED * wanted]
     return {key: photo[key] for key in best}

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lookdex.predicates import quoted
 from lookdex.records import Role, Scope, Swatch
 from lookdex.search import duplicates, ranking
 from lookdex.search.answer import Match, Widened
 from lookdex.search.ask import Crops, Options
 from lookdex.search.grouping import ANYTHING, Distinct, Hit, Tier, gather
-from lookdex.search.opened import Opened, quoted
+from lookdex.search.opened import Opened
 from lookdex.search.ranking import Candidate
 from lookdex.search.timing import Clock
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from lookdex import tables
 from lookdex.errors import BadQuery
+from lookdex.predicates import listed, quoted
 from lookdex.records import Release, Role, Scope
 from lookdex.search.facets import Facets, facets_of
 from lookdex.search.filters import compile_filter
@@ -55,7 +56,7 @@ class Opened:
         """The SQL of the rows that are of a category: their product is, or the detector saw it in the photo."""
         sold = [raw for raw, known in self._categories.items() if known == category]
         seen = f"label = {quoted(category)}"
-        return f"({seen} OR {CATEGORY} IN ({', '.join(map(quoted, sold))}))" if sold else seen
+        return f"({seen} OR {CATEGORY} IN ({listed(sold)}))" if sold else seen
 
     @cached_property
     def facets(self) -> Facets:
@@ -119,7 +120,7 @@ class Opened:
 
     def crops(self, item_ids: Iterable[str]) -> dict[str, bytes]:
         """The stored crop (JPEG) of each of these items that the release has."""
-        wanted = ",".join(map(quoted, item_ids))
+        wanted = listed(item_ids)
         if not wanted:
             return {}
         table = self.items.to_table(columns=["item_id", "crop"], filter=f"item_id IN ({wanted})")
@@ -132,11 +133,6 @@ def open_release(store: Store, release: Release) -> Opened:
     main = f"scope = '{Scope.OBJECT}' AND role = '{Role.MAIN}'"
     has_main = items.to_table(columns=["item_id"], filter=main, limit=1).num_rows > 0
     return Opened(release, items, has_main, Rows(items, release.product_columns))
-
-
-def quoted(text: str) -> str:
-    """A value as SQL text."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def filter_error(error: Exception) -> Exception:

@@ -64,13 +64,23 @@ def drawing(wish: Wish, environment: Mapping[str, str] = os.environ) -> Drawing 
     }
     if wish is Wish.AUTO:
         wish = next((known for known, own in classes.items() if own is renderable.Image), Wish.BLOCKS)
-        if wish is Wish.KITTY and _old_kitty():
-            wish = Wish.BLOCKS
+        if wish is Wish.KITTY:
+            try:
+                wish = Wish.BLOCKS if _old_kitty() else wish
+            except _CHANGED:
+                return None  # what kitty would make of a picture is not known
     return Drawing(classes[wish], _CELLS[wish], true_colour=wish is Wish.KITTY)
 
 
+# textual_image shares its way of asking a terminal with nobody officially: another version may lack it.
+_CHANGED = (ImportError, AttributeError, TypeError)
+
+
 def _old_kitty() -> bool:
-    """A kitty before 0.28, which knows the protocol but not the placeholders that pictures in a table need."""
+    """A kitty before 0.28, which knows the protocol but not the placeholders that pictures in a table need.
+
+    Raises one of `_CHANGED` where the installed textual_image cannot ask.
+    """
     from textual_image._terminal import TerminalError, capture_terminal_response
 
     terminal = sys.__stdout__

@@ -77,6 +77,7 @@ class ReleaseModel(BaseModel):
     embedder: str
     columns: list[str] = Field(description="What `where` may name.")
     facets: FacetsModel
+    max_k: int = Field(description="Most products that a question may ask for.")
     behind: str | None = Field(description="Why a newer live release could not be opened; null when none is.")
 
 
@@ -187,6 +188,7 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
             embedder=live.recipe.embedder,
             columns=list(opened.filterable),
             facets=FacetsModel.model_validate(await run_in_threadpool(lambda: opened.facets)),
+            max_k=MAX_K,
             behind=catalog.behind,
         )
 

@@ -13,6 +13,7 @@ from lookdex import boxes, images
 from lookdex.evaluate.drawn import cases
 from lookdex.evaluate.lanes import Lane, Outcome
 from lookdex.evaluate.work import read
+from lookdex.predicates import quoted
 from lookdex.records import Box
 
 if TYPE_CHECKING:
@@ -50,8 +51,11 @@ def _row(one: Outcome, catalog: Catalog) -> cases.Row:
         placed.box or Box(0, 0, pixels.shape[1], pixels.shape[0]), pixels.shape[1], pixels.shape[0]
     )
     matches = catalog.search(pixels, k=SHOWN, box=box).objects[0].matches
-    quoted = asked.product_id.replace("'", "''")
-    own = catalog.search(pixels, k=1, box=box, where=f"product_id = '{quoted}'").objects[0].matches
+    own = (
+        catalog.search(pixels, k=1, box=box, where=f"product_id = {quoted(asked.product_id)}")
+        .objects[0]
+        .matches
+    )
     right = _tile(own[0], asked.product_id) if own else None
     query = cases.Tile(images.crop(pixels, box, 0.05), asked.category, Path(asked.image).name)
     return cases.Row(query, right, tuple(_tile(match, asked.product_id) for match in matches))

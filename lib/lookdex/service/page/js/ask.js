@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { readPhoto } from "./photo.js";
 import { Problem } from "./problem.js";
-import { FIRST, STEP, boxOptions, laneOptions, photoOptions, wordsOptions } from "./question.js";
+import { FIRST, STEP, boxOptions, laneOptions, moreOf, photoOptions, wordsOptions } from "./question.js";
 import { NO_FILTERS } from "./state.js";
 
 /**
@@ -138,17 +138,17 @@ export function createAsker(store, trail) {
     /** More products of the lane that is shown alone. */
     more() {
       const { view, chosen, answer, drawn } = store.get();
-      if (view === "words") return askWords((answer?.objects[0]?.matches.length ?? 0) + STEP);
+      if (view === "words") return askWords(moreOf(store.get(), answer?.objects[0]));
       return run("more", async (signal) => {
         const state = store.get();
         const photo = /** @type {NonNullable<State["photo"]>} */ (state.photo);
         if (chosen === "box" && drawn?.lane) {
-          const more = await api.searchPhoto(photo.blob, boxOptions(state, drawn.lane.matches.length + STEP), signal);
+          const more = await api.searchPhoto(photo.blob, boxOptions(state, moreOf(state, drawn.lane)), signal);
           return { drawn: { box: drawn.box, lane: more.objects[0] } };
         }
         if (!answer || chosen === "all" || chosen === "box") return {};
         const lane = chosen === "whole" ? answer.whole : answer.objects[chosen];
-        const options = laneOptions(state, chosen, (lane?.matches.length ?? 0) + STEP);
+        const options = laneOptions(state, chosen, moreOf(state, lane));
         const more = await api.searchPhoto(photo.blob, options, signal);
         if (more.release_id !== answer.release_id) {
           // Another release is live since: its answers never stand beside the old one's.

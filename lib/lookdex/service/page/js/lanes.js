@@ -4,6 +4,7 @@ import { card, cardSkeleton } from "./card.js";
 import { h, icon } from "./dom.js";
 import { categoryName, named, t } from "./i18n.js";
 import { cutOut, strip } from "./picture.js";
+import { mostOf } from "./question.js";
 
 /**
  * @typedef {import("./state.js").State} State
@@ -52,8 +53,8 @@ export function laneGrid(state, { id, lane, title }, acts) {
       h("div.lane-names", {}, h(title ? "h1" : "h2", { id: "lane-alone" }, name), meta(lane, true))),
     notices(lane, acts.clear, true),
     h("ul.grid", {}, lane.matches.map((match) => card(match, lane, acts.open))),
-    lane.matches.length > 0 && (lane.exhausted
-      ? h("p.end", {}, t("exhausted", { n: lane.matches.length }))
+    lane.matches.length > 0 && (lane.exhausted || lane.matches.length >= mostOf(state)
+      ? h("p.end", {}, t(lane.exhausted ? "exhausted" : "most", { n: lane.matches.length }))
       : acts.more && h("div.buttons.centre", {}, h("button.button.more", { type: "button", onclick: acts.more, disabled: state.busy === "more" }, t("more")))));
 }
 

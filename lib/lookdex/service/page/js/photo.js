@@ -5,8 +5,9 @@ import { Problem } from "./problem.js";
 /** @typedef {import("./types.js").Photo} Photo */
 
 /**
- * Longer side above which a photo is scaled down, pixels. Of an object lookdex looks at no more than 256 pixels:
- * anything that takes a tenth of the photo still has them. `MAX_BYTES` is where an upload starts to be felt.
+ * Longer side above which a photo is scaled down, pixels. lookdex-tiny looks at 224 × 224 pixels of a square object and
+ * at 384 × 128 of a long one: one that takes a tenth of the photo's length, a long one that takes 15 %, still has them.
+ * `MAX_BYTES` is where an upload starts to be felt.
  */
 export const MAX_SIDE = 2560;
 const MAX_BYTES = 4_000_000;

@@ -11,6 +11,12 @@ export const FIRST = 12; // products in a row
 export const STEP = 24; // that “show more” adds
 const LOOK_PHOTOS = 4;
 
+/** The most products that the service answers with, as far as it told. @param {State} state */
+export const mostOf = ({ release }) => release?.max_k ?? Infinity;
+
+/** How many products “show more” asks for. @param {State} state @param {Lane | null | undefined} lane What is shown already. */
+export const moreOf = (state, lane) => Math.min((lane?.matches.length ?? 0) + STEP, mostOf(state));
+
 /**
  * The filters as a predicate on the release's columns; undefined without any.
  * @param {Filters} filters

@@ -85,6 +85,7 @@
  * @property {string} released_at
  * @property {number} [items]
  * @property {string[]} columns What a filter may name.
+ * @property {number} [max_k] The most products that it answers with.
  * @property {{products?: number, categories?: {name: string, products: number}[], price?: {least: number, most: number} | null}} [facets]
  *
  * @typedef {object} Photo A photo as it is sent and shown.

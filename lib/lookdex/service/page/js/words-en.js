@@ -104,6 +104,7 @@ export const en = {
   emptyFilters: "No product fits these filters.",
   emptyText: "The shop has nothing to show here.",
   exhausted: "That is everything that fits: {n} product. | That is everything that fits: {n} products.",
+  most: "These are the {n} nearest. Filters or other words bring up others.",
   hiddenLanes: "{n} other piece is hidden by the category filter. | {n} other pieces are hidden by the category filter.",
 
   textTitle: "“{text}”",

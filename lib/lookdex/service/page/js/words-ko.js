@@ -104,6 +104,7 @@ export const ko = {
   emptyFilters: "이 필터에 맞는 상품이 없어요.",
   emptyText: "여기에 보여 드릴 상품이 없어요.",
   exhausted: "조건에 맞는 상품은 이게 전부예요: {n}개.",
+  most: "가장 비슷한 상품 {n}개예요. 필터나 다른 말로 찾으면 다른 상품도 나와요.",
   hiddenLanes: "카테고리 필터로 다른 아이템 {n}개를 숨겼어요.",
 
   textTitle: "“{text}”",

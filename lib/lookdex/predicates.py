@@ -1,0 +1,15 @@
+"""Values in SQL predicates, as Lance and DuckDB read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def quoted(text: str) -> str:
+    """A value as SQL text: a quote within it is doubled."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def listed(values: Iterable[str]) -> str:
+    """Values as SQL texts for `IN (…)`; none is "", which stands in no predicate."""
+    return ", ".join(map(quoted, values))

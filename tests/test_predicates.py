@@ -1,0 +1,30 @@
+"""Values in SQL predicates arrive as they are, in both engines that read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import lance
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lookdex.predicates import listed, quoted
+
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
+
+
+@settings(deadline=None)
+@given(TEXTS | st.text("'\"\\-; ", max_size=8))
+def test_duckdb_reads_a_value_as_it_is(text: str) -> None:
+    assert duckdb.sql(f"select {quoted(text)}").fetchall() == [(text,)]
+
+
+def test_lance_finds_what_is_listed(tmp_path: Path) -> None:
+    names = ["plain", "women's", "''", "\\'", 'a"b', "x' OR true --", "바지"]
+    uri = str(tmp_path / "names.lance")
+    table = lance.write_dataset(pa.table({"name": [*names, "another"]}), uri)
+    assert table.to_table(filter=f"name IN ({listed(names)})")["name"].to_pylist() == names
+    for name in names:
+        assert table.to_table(filter=f"name = {quoted(name)}")["name"].to_pylist() == [name]
