@@ -55,7 +55,7 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         decoders,
         runner,
         metrics,
-        places=config.places or 2 * cores,
+        places=config.places or cores + 1,
         queue=config.queue,
         deadline=config.deadline_seconds,
     )
