@@ -115,7 +115,9 @@ class Config:
     receive_seconds: float = setting(30.0, "In which an upload must have arrived.", least=0.1)
     decode_seconds: float = setting(1.0, "Uploads that take longer to decode are refused.", least=0.1)
     decoders: int = setting(0, "Uploads that are decoded at a time; 0: one for each core.", least=0)
-    places: int = setting(0, "Questions that are worked on at a time; 0: one more than there are cores.", least=0)
+    places: int = setting(
+        0, "Questions that are worked on at a time; 0: one more than there are cores.", least=0
+    )
     queue: int = setting(8, "Questions that wait for a place; more are refused with 503.", least=0)
     deadline_seconds: float = setting(
         10.0, "In which a question is answered, or refused with 503.", least=0.1
