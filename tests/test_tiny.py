@@ -101,6 +101,7 @@ def test_golden_vectors_of_the_shipped_embedder(tiny_embedder) -> None:
         np.savez_compressed(path, vectors=vectors.astype(np.float16))
     golden = np.load(path)["vectors"].astype(np.float32)
     assert (vectors * golden).sum(axis=1).min() > 0.999
+    assert vectors[0] @ vectors[1] < 0.95  # the pictures wake the network
 
 
 def test_the_shipped_weights_stay_small() -> None:
