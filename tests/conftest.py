@@ -6,8 +6,12 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Before anything reads them, and for the processes that tests start.
 for name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_CA_BUNDLE"]:
@@ -66,3 +70,12 @@ def root_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def store(root_uri: str) -> Store:
     return open_store(root_uri)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window; for tests that are marked `needs_chromium`."""
+    from tests.browser import start_browser
+
+    with start_browser() as found:
+        yield found

@@ -18,7 +18,7 @@ from lookdex import live
 from lookdex.records import Threshold, Thresholds
 from lookdex.service.tokens import new_token
 from lookdex.storage import open_store
-from tests.browser import PHONE, Visit, needs_chromium, start_browser, visit
+from tests.browser import PHONE, Visit, needs_chromium, visit
 from tests.catalogs import go_live, picture, publish, stock, write_release
 from tests.photos import encode
 from tests.services import Service, honest_recipe, start
@@ -57,12 +57,6 @@ def closed(tmp_path_factory: pytest.TempPathFactory, key: tuple[str, str]) -> It
     # Its readiness is asked without a key; the page's own files are served without one too.
     with start(shop.uri, tmp_path_factory.mktemp("service"), "--tokens", key[1]) as service:
         yield service
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with start_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 import lookdex.service
-from tests.browser import needs_chromium, start_browser, visit
+from tests.browser import needs_chromium, visit
 
 pytestmark = needs_chromium
 SERVICE = Path(lookdex.service.__file__).parent
@@ -32,12 +32,6 @@ def files() -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with start_browser() as browser:
-        yield browser
 
 
 @pytest.fixture
