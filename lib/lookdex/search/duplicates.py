@@ -65,8 +65,6 @@ class Comparer:
             return False
         if self._crops[better.id] == self._crops[one.id]:
             return True
-        if self._spent:
-            return False
         self._coloured += 1
         if not _coloured_alike(better.row.palette, one.row.palette):
             return False
