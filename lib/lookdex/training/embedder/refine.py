@@ -120,7 +120,8 @@ def _places(pairs: Pairs, part: int, parts: int) -> Iterator[tuple[Place, Row, b
     for product_id in pairs.product_ids()[part::parts]:
         number, category, captions, catalogue, looks = pairs.product(product_id)
         row = Row(number, PRODUCT, -1, category, captions)
-        for place in (catalogue[0], Place(catalogue[0].path), *looks):
+        whole = [Place(place.path) for place in catalogue[:1]]
+        for place in (*catalogue[:1], *whole, *looks):
             yield place, row, False
     for place, thing, label, category, captions in pairs.real_things()[part::parts]:
         row = Row(thing, STREET if label < 0 else GARMENT, label, category, captions)
