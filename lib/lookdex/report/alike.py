@@ -17,7 +17,7 @@ from lookdex.report.published import Published
 from lookdex.report.records import Cluster, Duplicates, Picture
 from lookdex.samepicture import same_picture
 
-LEAST_COSINE = 0.94  # of two vectors whose photos may be one picture (saved or cut anew: 0.95 and more)
+LEAST_COSINE = 0.91  # of two vectors whose photos may be one picture (saved or cut anew: 0.91 and more)
 PER_PHOTO = 6
 _CROPS_AT_ONCE = 200
 PHOTOS = f"scope = '{Scope.IMAGE}'"

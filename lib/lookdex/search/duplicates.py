@@ -1,6 +1,6 @@
 """Matches that show nearly the same picture: one file saved twice, smaller, brighter, cropped, under two products.
 
-Vectors and palettes propose (cosine ≥ 0.97, colours ≥ 0.9 alike), the stored crops decide: by their bytes, else by
+Vectors and palettes propose (cosine ≥ 0.95, colours ≥ 0.9 alike), the stored crops decide: by their bytes, else by
 their pixels (`samepicture`, whose words say how well).
 """
 
@@ -15,7 +15,7 @@ from lookdex.records import Swatch
 from lookdex.samepicture import Small, same
 from lookdex.search.ranking import Candidate
 
-NEAR = 0.97
+NEAR = 0.95
 COLOURS = 0.9
 # What one lane may spend, whatever a shop holds (a thousand products under one picture); beyond it all are different,
 # but for those of equal bytes.
