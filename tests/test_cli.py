@@ -326,6 +326,25 @@ def test_a_forgotten_pattern_stops_the_night(shop: tuple[str, str, str]) -> None
     assert run(*forgotten, "--allow-mass-change").exit_code == 0
 
 
+def test_a_truncated_products_file_stops_the_night(shop: tuple[str, str, str]) -> None:
+    source, catalog, products = shop
+    assert reindex(*shop).exit_code == 0
+    file = Path(products)
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:4]))
+    stopped = reindex(*shop)
+    assert stopped.exit_code == 1
+    assert "9 of 12 live products (75.0%)" in stopped.output
+    assert "title, price" in stopped.output
+    for name in ("--products", "--allow-mass-change"):
+        assert name in stopped.output
+    assert len(live.read_log(open_store(catalog))) == 1
+    plan = ("plan", "--source", source, "--catalog", catalog, *PATTERN, *FAKES)
+    without = run(*plan)
+    assert without.exit_code == 1
+    assert "12 of 12 live products" in without.output
+    assert run(*plan, "--products", products, "--allow-mass-change").exit_code == 0
+
+
 def test_an_unreachable_part_of_the_job_is_said_once(tmp_path: Path) -> None:
     nothing = run("search", "--text", "red", "--catalog", str(tmp_path))
     assert nothing.exit_code == 1

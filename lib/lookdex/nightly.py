@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lookdex import codec, live, runs, tables, thresholds
 from lookdex.catalog import listing, plan, products
@@ -23,6 +24,7 @@ from lookdex.errors import LookdexError, MassChange
 from lookdex.index.job import IndexOptions
 from lookdex.models import digests
 from lookdex.records import (
+    Change,
     LiveEntry,
     PlanSummary,
     Recipe,
@@ -116,7 +118,8 @@ def plan_night(
 ) -> Planned:
     """Compare the source with the live release. With a `run_id` the plan is stored, once: a second call returns it.
 
-    Raises MassChange when more than `config.max_change` of the live photos vanished, and UnsafeStore when the
+    Raises MassChange when more than `config.max_change` of the live photos vanished, or of the live products lost
+    their row of the products file, and UnsafeStore when the
     catalogue's store ignores If-None-Match (looked at before a first night only).
     """
     catalog = open_store(config.catalog)
@@ -133,6 +136,18 @@ def plan_night(
         made = plan.make_plan(
             tied, ledger, recipe.digest, shard_images=config.shard_images, full=full, limit=limit
         )
+        digest = products.digest(products.choose(stock, config.product_columns)) if stock is not None else ""
+        described, lost = 0, 0
+        if (
+            release is not None
+            and ledger is not None
+            and (digest != release.products_digest or made.changes[Change.CHANGED])
+        ):
+            told = tables.described_products(catalog, release)
+            # Without a products file, rows that are not written anew keep their columns.
+            photos = tied if stock is not None else made.table.filter(pc.field("shard_id").is_valid())
+            known = stock["product_id"] if stock is not None else pa.array([], pa.string())
+            described, lost = len(told), plan.lost_products(photos, ledger, told, known)
         plan.check_mass_change(
             made.changes,
             live_images=ledger.num_rows if ledger is not None else 0,
@@ -140,8 +155,9 @@ def plan_night(
             max_share=config.max_change,
             allow=allow_mass_change,
             unlinked=made.unlinked,
+            lost=lost,
+            described=described,
         )
-        digest = products.digest(products.choose(stock, config.product_columns)) if stock is not None else ""
         summary = PlanSummary(
             run_id=run_id or "",
             live=entry.since if entry else 0,
