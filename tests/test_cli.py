@@ -326,6 +326,43 @@ def test_a_forgotten_pattern_stops_the_night(shop: tuple[str, str, str]) -> None
     assert run(*forgotten, "--allow-mass-change").exit_code == 0
 
 
+def test_a_pattern_that_fits_no_photo_is_refused_before_anything_is_built(
+    shop: tuple[str, str, str],
+) -> None:
+    source, catalog, products = shop
+    there = ("--source", source, "--catalog", catalog, *FAKES)
+    for verb in ("plan", "reindex"):
+        wrong = run(verb, *there, "--pattern", "{product_id}_{name}.png")
+        assert wrong.exit_code == 2
+        assert "matches none of the 12 photos, such as p00000/a.png" in wrong.output
+        other = run(verb, *there, "--pattern", "{*}/{product_id}.png", "--products", products)
+        assert other.exit_code == 2
+        assert "'a' from p00000/a.png" in other.output
+        assert "--pattern '{product_id}/" in run(verb, *there, "--products", products).output
+    assert not list(open_store(catalog).list())
+
+
+def test_a_plan_says_how_many_photos_have_a_product_and_which_columns_products_have(
+    shop: tuple[str, str, str],
+) -> None:
+    source, catalog, products = shop
+    there = ("--source", source, "--catalog", catalog, *FAKES)
+    assert "0 of 12 photos are tied to a product" in run("plan", *there).output
+    whole = run("plan", *there, *PATTERN, "--products", products).output
+    assert "12 of 12 photos are tied to a product\n" in whole
+    assert "the products' columns: title (text), category (text), price (number)\n" in whole
+    assert "not a number" not in whole
+    file = Path(products)
+    file.write_text(
+        "".join(f"{line},€5.50\n" for line in file.read_text().replace(",price", "").splitlines()[:6])
+    )
+    file.write_text("product_id,title,category,cost,price\n" + file.read_text().partition("\n")[2])
+    part = run("plan", *there, *PATTERN, "--products", products).output
+    assert "12 of 12 photos are tied to a product, 5 of them to one in the products file" in part
+    assert "price (text)" in part
+    assert "the column price is text, not a number" in part
+
+
 def test_a_truncated_products_file_stops_the_night(shop: tuple[str, str, str]) -> None:
     source, catalog, products = shop
     assert reindex(*shop).exit_code == 0

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -18,12 +18,9 @@ from lookdex import __version__
 from lookdex.config import Config
 from lookdex.evaluate.commands import evaluate
 from lookdex.options import OutputFile, Verb, settings
+from lookdex.printed import built, print_audit, print_indexed, print_plan
 from lookdex.search.command import search
 from lookdex.service.commands import serve, token
-
-if TYPE_CHECKING:
-    from lookdex.nightly import Indexed, Planned
-    from lookdex.records import Release
 
 SOURCE = ("source", "products", "product_columns", "pattern", "mapping")
 MODELS = ("detector", "embedder", "device", "min_score", "nms_iou", "max_objects", "crop_margin")
@@ -99,9 +96,7 @@ def reindex_command(
         indexed = nightly.index_night(config, run, on_progress=progress)
     print_indexed(indexed)
     release = nightly.build_night(config, run, allow_mass_change=allow_mass_change)
-    click.echo(
-        f"built    {release.items:,} items of {sum(release.images.values()):,} photos, index {release.index.kind}"
-    )
+    click.echo(f"built    {built(release)}")
     release = nightly.audit_night(config, run, allow_mass_change=allow_mass_change)
     print_audit(release)
     entry = nightly.promote_night(config, run)
@@ -177,9 +172,7 @@ def build_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
         click.echo(why)
         return
     release = nightly.build_night(config, run, allow_mass_change=allow_mass_change)
-    click.echo(
-        f"built {release.items:,} items of {sum(release.images.values()):,} photos, index {release.index.kind}"
-    )
+    click.echo(f"built {built(release)}")
 
 
 @verb("audit")
@@ -319,50 +312,6 @@ main.add_command(serve)
 main.add_command(token)
 main.add_command(evaluate)
 main.add_command(search)
-
-
-# ── what is printed ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-def print_plan(planned: Planned) -> None:
-    summary = planned.summary
-    against = f"compared with release {summary.release_id}" if summary.release_id else "nothing is live yet"
-    counts = (
-        ", ".join(f"{n:,} {change.replace('_', ' ')}" for change, n in summary.changes.items() if n)
-        or "no photo"
-    )
-    click.echo(f"planned  {summary.planned:,} photos in {summary.shards:,} shards ({counts}); {against}")
-    if summary.products_changed:
-        click.echo("         the products file changed: rows are refreshed")
-    if summary.thresholds_changed:
-        click.echo("         the thresholds changed: the release keeps the new ones")
-    if planned.held:
-        click.echo(
-            "         promotions are held since a rollback: nothing goes live until `lookdex resume`",
-            err=True,
-        )
-    if planned.postponed:
-        click.echo(f"         {planned.postponed:,} photos beyond --limit are left for the next night")
-    if planned.unmatched and summary.products_digest:
-        click.echo(
-            f"         {planned.unmatched:,} photos belong to no product (see --pattern and --mapping)",
-            err=True,
-        )
-
-
-def print_indexed(indexed: Indexed) -> None:
-    counts = ", ".join(f"{n:,} {status}" for status, n in indexed.counts.items() if n)
-    why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(indexed.reasons.items()))
-    click.echo(
-        f"indexed  {indexed.images:,} photos ({counts}), {indexed.items:,} items"
-        + (f"; {why}" if why else "")
-    )
-
-
-def print_audit(release: Release) -> None:
-    for check in release.audit:
-        click.echo(f"  {'ok  ' if check.passed else 'FAIL'} {check.name:<58} {check.detail}")
-    click.echo(f"audited  {len(release.audit)} checks hold")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from lookdex import codec, live, runs, tables, thresholds
 from lookdex.catalog import listing, plan, products
+from lookdex.catalog.ties import Ties, check_known, check_ties, count_ties
 from lookdex.config import Config
 from lookdex.errors import LookdexError, MassChange
 from lookdex.index.job import IndexOptions
@@ -49,7 +50,8 @@ class Planned:
     """A plan, stored or (a dry run) not."""
 
     summary: PlanSummary
-    unmatched: int = 0  # listed photos that neither pattern nor mapping ties to a product
+    ties: Ties | None = None  # None: the plan was stored before
+    products: pa.Schema | None = None  # of the products file: product_id and the columns kept
     postponed: int = 0  # photos beyond the limit: for the next night
     held: bool = False  # a rollback holds promotions
 
@@ -119,8 +121,8 @@ def plan_night(
     """Compare the source with the live release. With a `run_id` the plan is stored, once: a second call returns it.
 
     Raises MassChange when more than `config.max_change` of the live photos vanished, or of the live products lost
-    their row of the products file, and UnsafeStore when the
-    catalogue's store ignores If-None-Match (looked at before a first night only).
+    their row of the products file; UnsafeStore when the catalogue's store ignores If-None-Match (looked at before a
+    first night only); ConfigError when a pattern, mapping or products file was given and fits no photo.
     """
     catalog = open_store(config.catalog)
     if run_id is not None and (stored := runs.find_plan(catalog, run_id)) is not None:
@@ -132,11 +134,14 @@ def plan_night(
         listed = listing.list_source(open_store(config.source), workers=config.fetch_workers)
         mapping = products.load_mapping(config.mapping) if config.mapping else None
         tied = products.tie(listed, stock, pattern=config.pattern or None, mapping=mapping)
+        ties = count_ties(tied, stock)
+        check_ties(tied, ties, config.pattern, config.mapping)
         ledger = tables.ledger(catalog, release) if release else None
         made = plan.make_plan(
             tied, ledger, recipe.digest, shard_images=config.shard_images, full=full, limit=limit
         )
-        digest = products.digest(products.choose(stock, config.product_columns)) if stock is not None else ""
+        kept = products.choose(stock, config.product_columns) if stock is not None else None
+        digest = products.digest(kept) if kept is not None else ""
         described, lost = 0, 0
         if (
             release is not None
@@ -158,6 +163,8 @@ def plan_night(
             lost=lost,
             described=described,
         )
+        if stock is not None and not allow_mass_change:
+            check_known(tied, ties, stock, config.products)
         summary = PlanSummary(
             run_id=run_id or "",
             live=entry.since if entry else 0,
@@ -178,9 +185,8 @@ def plan_night(
                 probe_put_if_absent(catalog)
             summary = runs.save_plan(catalog, made.table, summary)
     return Planned(
-        summary, unmatched=products.unmatched(tied), postponed=made.postponed,
-        held=entry is not None and entry.hold,
-    )  # fmt: skip
+        summary, ties, None if kept is None else kept.schema, made.postponed, entry is not None and entry.hold
+    )
 
 
 def held(catalog: Store) -> bool:

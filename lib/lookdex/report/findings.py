@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lookdex.records import Status
 from lookdex.report.records import Category, Confidence, Duplicates, Finding, Nearest, Rejects, Report, Totals
+from lookdex.wording import count_of
 
 LOW_MEDIAN = 0.5  # of a category's scores
 LOW_SEEN = 0.7  # of the photos that the shop files under a category
@@ -99,8 +100,3 @@ def _nearest(nearest: Nearest) -> Iterator[Finding]:
             f"{own.total:,} tries.",
             "neighbours",
         )
-
-
-def count_of(count: int, what: str) -> str:
-    """“1 photo”, “2,300 photos”."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
