@@ -19,6 +19,7 @@ from lookdex.wording import count_of
 SECTIONS = (
     ("overview", "Overview"),
     ("categories", "Categories"),
+    ("filed", "Shop and detector"),
     ("rejects", "Not found"),
     ("confidence", "Confidence"),
     ("duplicates", "Duplicates"),
