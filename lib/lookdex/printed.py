@@ -56,6 +56,8 @@ def print_ties(ties: Ties, with_products: bool) -> None:
 
 def print_products(schema: pa.Schema) -> None:
     """The products' columns with their types; a price that cannot be compared with a number is warned of."""
+    from lookdex.columns import kind_of
+
     columns = [field for field in schema if field.name != "product_id"]
     if columns:
         named = ", ".join(f"{field.name} ({kind_of(field.type)})" for field in columns)
@@ -67,27 +69,6 @@ def print_products(schema: pa.Schema) -> None:
                 "be asked, and looks have no total. Write 12.95, without a currency, a blank or a decimal comma",
                 err=True,
             )
-
-
-def kind_of(kind: pa.DataType) -> str:
-    """The type of a column in plain words; Arrow's name of one that has none."""
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(kind):
-        return kind_of(kind.value_type)
-    is_text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    is_number = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
-    if any(fits(kind) for fits in is_text):
-        return "text"
-    if any(fits(kind) for fits in is_number):
-        return "number"
-    if pa.types.is_null(kind):
-        return "empty"
-    if pa.types.is_boolean(kind):
-        return "true or false"
-    if pa.types.is_date(kind):
-        return "date"
-    return "time" if pa.types.is_timestamp(kind) else str(kind)
 
 
 def print_indexed(indexed: Indexed) -> None:

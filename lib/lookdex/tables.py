@@ -77,14 +77,13 @@ def ledger(catalog: Store, release: Release) -> pa.Table:
 def described_products(catalog: Store, release: Release) -> pa.Array:
     """The ids (strings, each once) of a release's products of which the products file told something."""
     columns = list(release.product_columns)
-    found = pa.array([], pa.string())
-    if not columns:
-        return found
-    items = open_table(catalog, ITEMS, release.items_version)
-    for batch in items.to_batches(columns=["product_id", *columns], filter="product_id IS NOT NULL"):
-        told = reduce(pc.or_, (pc.is_valid(batch[name]) for name in columns))
-        found = pc.unique(pa.concat_arrays([found, batch["product_id"].filter(told)]))
-    return found
+    found = [pa.array([], pa.string())]
+    if columns:
+        items = open_table(catalog, ITEMS, release.items_version)
+        for batch in items.to_batches(columns=["product_id", *columns], filter="product_id IS NOT NULL"):
+            told = reduce(pc.or_, (pc.is_valid(batch[name]) for name in columns))
+            found.append(pc.unique(batch["product_id"].filter(told)))
+    return pc.unique(pa.concat_arrays(found))
 
 
 def duckdb_connection(uri: str, release: str | None = None) -> duckdb.DuckDBPyConnection:
