@@ -382,6 +382,26 @@ def test_a_truncated_products_file_stops_the_night(shop: tuple[str, str, str]) -
     assert run(*plan, "--products", products, "--allow-mass-change").exit_code == 0
 
 
+def test_a_device_that_is_not_here_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos.fill(open_store(f"{tmp_path}/photos"), 2)
+    there = ("--source", f"{tmp_path}/photos", "--catalog", f"{tmp_path}/catalog", *FAKES)
+    for device, words in (("cuda:99", "sees"), ("gpu", "use cpu, cuda or cuda:N")):
+        missing = run("reindex", *there, "--device", device)
+        assert missing.exit_code == 2
+        assert words in missing.output
+        assert "planned" not in missing.output
+        assert run("plan", *there, "--run-id", "n1").exit_code == 0
+        index = run("index", "--catalog", f"{tmp_path}/catalog", "--run-id", "n1", "--device", device)
+        assert index.exit_code == 2
+        assert words in index.output
+    config = Config(device="cuda:99", master="spark://host:7077")
+    nightly.check_device(config)  # the workers may have it
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    nightly.check_device(replace(config, master=""))
+
+
 def test_an_unreachable_part_of_the_job_is_said_once(tmp_path: Path) -> None:
     nothing = run("search", "--text", "red", "--catalog", str(tmp_path))
     assert nothing.exit_code == 1

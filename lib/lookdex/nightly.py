@@ -217,12 +217,24 @@ def finished(config: Config, run_id: str) -> str:
     return ""
 
 
+def check_device(config: Config) -> None:
+    """Raise DeviceUnavailable or ConfigError where the tasks of `index_night` would, before Spark starts and each task
+    is tried four times. On a cluster the workers' devices are not this machine's: nothing is checked."""
+    from lookdex import spark
+
+    if config.device != "cpu" and spark.runs_here(config.master or None):
+        from lookdex.models.device import open_device
+
+        open_device(config.device)
+
+
 def index_night(
     config: Config, run_id: str, on_progress: Callable[[int, int, int], object] | None = None
 ) -> Indexed:
     """Index the plan's shards on Spark. `on_progress(photos, rejected, failed)` is called with totals so far."""
     from lookdex import spark
 
+    check_device(config)
     catalog = open_store(config.catalog)
     summary = runs.load_plan(catalog, run_id)
     options = IndexOptions(device=config.device, batch=config.batch, fetch_workers=config.fetch_workers)
