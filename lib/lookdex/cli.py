@@ -21,6 +21,7 @@ from lookdex.options import OutputFile, Verb, settings
 from lookdex.printed import built, print_audit, print_indexed, print_plan
 from lookdex.search.command import search
 from lookdex.service.commands import serve, token
+from lookdex.wording import count_of
 
 SOURCE = ("source", "products", "product_columns", "pattern", "mapping")
 MODELS = ("detector", "embedder", "device", "min_score", "nms_iou", "max_objects", "crop_margin")
@@ -296,17 +297,22 @@ def report_command(config: Config, out: Path, release: str | None) -> None:
 @click.option(
     "--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes that render."
 )
-def sample_command(out: str, products: int, looks: int, seed: int, workers: int) -> None:
+@click.option(
+    "--force", is_flag=True, help="Write where files are already; what an earlier sample left is removed."
+)
+def sample_command(out: str, products: int, looks: int, seed: int, workers: int, force: bool) -> None:
     """Render a catalogue with known answers: product photos, look photos, products.parquet, truth.parquet."""
     from lookdex.progress import bar
     from lookdex.sample import write_sample
+    from lookdex.sample.earlier import make_room
     from lookdex.storage import open_store
 
+    store = open_store(out)
+    if removed := make_room(store, force):
+        click.echo(f"removed {count_of(removed, 'file')} of an earlier sample")
     with bar(products + looks, "render") as advance:
-        write_sample(
-            open_store(out), products=products, looks=looks, seed=seed, workers=workers, progress=advance
-        )
-    click.echo(f"{products:,} products and {looks:,} looks in {out}")
+        write_sample(store, products=products, looks=looks, seed=seed, workers=workers, progress=advance)
+    click.echo(f"{count_of(products, 'product')} and {count_of(looks, 'look')} in {out}")
 
 
 main.add_command(serve)
