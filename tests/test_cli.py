@@ -145,6 +145,36 @@ def test_a_wrong_settings_file_is_named(tmp_path: Path, text: str) -> None:
         config.read_file(str(path))
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('min_score = "high"', "min_score: 'high' is not a valid float"),
+        ("min_score = 3", "min_score: 3"),
+        ('port = "x"', "port: 'x' is not a valid integer"),
+        ('product_columns = ["a", 5]', "product_columns: ['a', 5] is not a list of names"),
+        ("product_columns = 5", "product_columns: 5 is not a list of names"),
+        ('engine = "gpu"', "engine: 'gpu' is not one of"),
+    ],
+)
+def test_a_wrong_value_in_a_settings_file_is_told_with_the_file(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "lookdex.toml"
+    path.write_text(text)
+    result = run("plan", "--source", "s", "--catalog", "c", "--config", str(path))
+    assert result.exit_code == 2
+    assert f"the settings file {path}: {told}" in " ".join(result.output.split())
+
+
+def test_a_place_without_a_catalogue_is_an_error(tmp_path: Path) -> None:
+    for more in ((), ("--json",)):
+        missing = run("releases", "--catalog", str(tmp_path), *more)
+        assert missing.exit_code == 1
+        assert "there is no catalogue in" in missing.output
+    open_store(str(tmp_path)).put("runs/n1/plan-0.json", b"{}")  # a first night is under way
+    begun = run("releases", "--catalog", str(tmp_path))
+    assert begun.exit_code == 0
+    assert "nothing is live" in begun.output
+
+
 # ── nights ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 

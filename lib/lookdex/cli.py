@@ -243,10 +243,13 @@ def resume_command(config: Config) -> None:
 def releases_command(config: Config, as_json: bool) -> None:
     """List the releases, newest first, and which one is live."""
     from lookdex import codec, live
+    from lookdex.errors import ReleaseNotFound
     from lookdex.storage import open_store
 
     catalog = open_store(config.catalog)
     entry, listed = live.current(catalog), live.list_releases(catalog)[::-1]
+    if entry is None and not listed and not any(catalog.pages("runs/")):
+        raise ReleaseNotFound(f"there is no catalogue in {config.catalog}; `lookdex reindex` makes one")
     been_live = {logged.release_id for logged in live.read_log(catalog)}
     if as_json:
         click.echo(json.dumps({
