@@ -400,7 +400,7 @@ def test_a_truncated_products_file_stops_the_night(shop: tuple[str, str, str]) -
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:4]))
     stopped = reindex(*shop)
     assert stopped.exit_code == 1
-    assert "9 of 12 live products (75.0%)" in stopped.output
+    assert "9 of the 12 live products with a row in the products file (75.0%)" in stopped.output
     assert "title, price" in stopped.output
     for name in ("--products", "--allow-mass-change"):
         assert name in stopped.output
@@ -408,7 +408,7 @@ def test_a_truncated_products_file_stops_the_night(shop: tuple[str, str, str]) -
     plan = ("plan", "--source", source, "--catalog", catalog, *PATTERN, *FAKES)
     without = run(*plan)
     assert without.exit_code == 1
-    assert "12 of 12 live products" in without.output
+    assert "12 of the 12 live products" in without.output
     assert run(*plan, "--products", products, "--allow-mass-change").exit_code == 0
 
 
@@ -416,18 +416,19 @@ def test_a_device_that_is_not_here_is_told_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos.fill(open_store(f"{tmp_path}/photos"), 2)
-    there = ("--source", f"{tmp_path}/photos", "--catalog", f"{tmp_path}/catalog", *FAKES)
-    for device, words in (("cuda:99", "sees"), ("gpu", "use cpu, cuda or cuda:N")):
-        missing = run("reindex", *there, "--device", device)
+    there = ("--source", f"{tmp_path}/photos", "--catalog", f"{tmp_path}/catalog")
+    for device, models, words in (("cuda:99", FAKES, "sees"), ("gpu", (), "use cpu, cuda or cuda:N")):
+        missing = run("reindex", *there, *models, "--device", device)
         assert missing.exit_code == 2
         assert words in missing.output
         assert "planned" not in missing.output
-        assert run("plan", *there, "--run-id", "n1").exit_code == 0
-        index = run("index", "--catalog", f"{tmp_path}/catalog", "--run-id", "n1", "--device", device)
+        assert run("plan", *there, *models, "--run-id", device).exit_code == 0
+        index = run("index", "--catalog", f"{tmp_path}/catalog", "--run-id", device, "--device", device)
         assert index.exit_code == 2
         assert words in index.output
     config = Config(device="cuda:99", master="spark://host:7077")
     nightly.check_device(config)  # the workers may have it
+    nightly.check_device(replace(config, device="own", master=""), "python:mine:detector", "lookdex-tiny")
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
     nightly.check_device(replace(config, master=""))
 

@@ -280,7 +280,8 @@ def test_products_that_lose_their_row_are_counted(
 def test_products_that_lose_their_row_are_a_mass_change() -> None:
     check_mass_change({}, live_images=100, listed=100, lost=4, described=40)
     with pytest.raises(
-        MassChange, match=r"5 of 40 live products \(12\.5%\).*--products.*--allow-mass-change"
+        MassChange,
+        match=r"5 of the 40 live products with a row .*\(12\.5%\).*--products.*--allow-mass-change",
     ):
         check_mass_change({}, live_images=100, listed=100, lost=5, described=40)
     check_mass_change({}, live_images=100, listed=100, lost=5, described=40, max_share=0.2)

@@ -86,7 +86,7 @@ def reindex_command(
     from lookdex import nightly, runs
     from lookdex.progress import Progress
 
-    nightly.check_device(config)
+    nightly.check_device(config, config.detector, config.embedder)
     run = runs.run_slug(run_id) if run_id else runs.new_run_id()
     click.echo(f"run {run}")
     planned = nightly.plan_night(config, run, limit=limit, full=full, allow_mass_change=allow_mass_change)

@@ -217,12 +217,14 @@ def finished(config: Config, run_id: str) -> str:
     return ""
 
 
-def check_device(config: Config) -> None:
+def check_device(config: Config, *models: str) -> None:
     """Raise DeviceUnavailable or ConfigError where the tasks of `index_night` would, before Spark starts and each task
-    is tried four times. On a cluster the workers' devices are not this machine's: nothing is checked."""
+    is tried four times. On a cluster the workers' devices are not this machine's, and a model of the user's own code
+    (`python:…`) may know other names: nothing is checked there."""
     from lookdex import spark
 
-    if config.device != "cpu" and spark.runs_here(config.master or None):
+    own = any(model.startswith("python:") for model in models) and not config.device.startswith("cuda")
+    if config.device != "cpu" and not own and spark.runs_here(config.master or None):
         from lookdex.models.device import open_device
 
         open_device(config.device)
@@ -234,9 +236,9 @@ def index_night(
     """Index the plan's shards on Spark. `on_progress(photos, rejected, failed)` is called with totals so far."""
     from lookdex import spark
 
-    check_device(config)
     catalog = open_store(config.catalog)
     summary = runs.load_plan(catalog, run_id)
+    check_device(config, summary.recipe.detector, summary.recipe.embedder)
     options = IndexOptions(device=config.device, batch=config.batch, fetch_workers=config.fetch_workers)
     with timed(catalog, run_id, "index"):
         reports = spark.index_run(

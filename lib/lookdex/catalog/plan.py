@@ -179,8 +179,8 @@ def check_mass_change(
         )
     if lost > max_share * described:
         raise MassChange(
-            f"{lost:,} of {described:,} live products ({lost / described:.1%}) are in the products file and would be "
-            f"no more: title, price and what else it says of them would be gone. More than {max_share:.0%} stops a "
-            "night. Look whether the file is complete, and at --products and --pattern: they must be given every "
+            f"{lost:,} of the {described:,} live products with a row in the products file ({lost / described:.1%}) "
+            f"would lose it, and with it title, price and what else it says; more than {max_share:.0%} stops a night. "
+            "Look whether the file is complete, and at --products and --pattern: they must be given every "
             f"night. {override}"
         )
