@@ -139,7 +139,7 @@ with DAG(
             False,
             type="boolean",
             title="Allow a mass change",
-            description="Go on where much of the catalogue vanished.",
+            description="Go on where much of the catalogue vanished or lost its products.",
         ),
     },
     default_args={

@@ -77,7 +77,9 @@ def verb(name: str) -> Callable[[Callable[..., Any]], click.Command]:
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Index at most N photos tonight.")
 @click.option("--full", is_flag=True, help="Index every photo again, changed or not.")
 @click.option(
-    "--allow-mass-change", is_flag=True, help="Go on although a large share vanished or was rejected."
+    "--allow-mass-change",
+    is_flag=True,
+    help="Go on although a large share vanished, lost its products or was rejected.",
 )
 def reindex_command(
     config: Config, run_id: str | None, limit: int | None, full: bool, allow_mass_change: bool
@@ -111,7 +113,9 @@ def reindex_command(
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Plan at most N photos.")
 @click.option("--full", is_flag=True, help="Plan every photo, changed or not.")
 @click.option(
-    "--allow-mass-change", is_flag=True, help="Plan although a large share of the catalogue vanished."
+    "--allow-mass-change",
+    is_flag=True,
+    help="Plan although a large share of the catalogue vanished or lost its products.",
 )
 @json_option
 def plan_command(

@@ -80,8 +80,9 @@ def _products(totals: Totals) -> Iterator[Finding]:
         )
     untold = totals.products - (totals.products if totals.told_products is None else totals.told_products)
     if untold:
+        are, have = ("is", "it has") if untold == 1 else ("are", "they have")
         yield Finding(
-            f"{count_of(untold, 'product')} of {totals.products:,} are not in the products file: they have no title, "
+            f"{count_of(untold, 'product')} of {totals.products:,} {are} not in the products file: {have} no title, "
             "no price and no other of its columns.",
             "overview",
         )
