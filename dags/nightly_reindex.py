@@ -31,7 +31,7 @@ release.** Every stage continues where it stopped: *clear* a failed task (with i
 ### You were paged: look at the red task's log, from its end
 | task | what it means | what to do |
 | --- | --- | --- |
-| plan | exit 2: a setting is wrong, the message names it. Exit 1 with *mass change*: more photos vanished than a night may lose, often an empty or half-copied bucket | look at the bucket. If the change is meant: trigger with `allow_mass_change` |
+| plan | exit 2: a setting is wrong, the message names it. Exit 1 with *mass change*: more photos vanished, or more products lost their row of the products file, than a night may lose: often an empty or half-copied bucket or file | look at the bucket and the file. If the change is meant: trigger with `allow_mass_change` |
 | index | a worker died, or the bucket answered with errors. Finished shards are kept | clear the task. Single broken photos never stop it: they are rows with a reason in the table `images` |
 | build | the store failed, or another builder wrote to the table | clear the task; with *foreign transaction*: find the other builder first |
 | audit | exit 3: the candidate broke a check; the log shows its offending rows. Nothing was published | often a new model or a broken export: mend it and trigger again. Not retried |
@@ -139,7 +139,7 @@ with DAG(
             False,
             type="boolean",
             title="Allow a mass change",
-            description="Go on where much of the catalogue vanished.",
+            description="Go on where much of the catalogue vanished or lost its products.",
         ),
     },
     default_args={

@@ -1,6 +1,6 @@
 """`make demo`: a rendered catalogue in a real bucket, the nightly DAG over it, and a look photo answered.
 
-With --source, the same on any photos. Everything it makes lies in demo/; a second run starts afresh.
+With --source, the same on any photos. Everything it makes lies in demo/; a second run starts afresh, and says so.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from lookdex.storage import Store, open_store
 from lookdex.tables import duckdb_connection
 
 ROOT = Path(__file__).resolve().parent.parent
+MADE = ("bucket", "catalog", "airflow", "airflow.log", "report.json")  # by one of them a demo is known
 SAMPLE, CATALOG = "s3://sample", "s3://lookdex/catalog"
 
 
@@ -81,7 +82,7 @@ def demo(options: argparse.Namespace) -> None:
     out: Path = options.out.resolve()
     if options.source and not list_source(open_store(options.source)).num_rows:
         raise LookdexError(f"{options.source} has no photos ({' '.join(SUFFIXES)})")
-    shutil.rmtree(out, ignore_errors=True)
+    make_room(out, options.source)
     out.mkdir(parents=True)
     report = Report()
     own_bucket = options.source.startswith("s3://")  # then its store, and its credentials, are the user's
@@ -116,6 +117,20 @@ def demo(options: argparse.Namespace) -> None:
         print(shown.to_table())
     (out / "report.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
     print_report(report, out, catalog_uri, served=server is not None)
+
+
+def make_room(out: Path, source: str) -> None:
+    """Remove an earlier demo, and say so; nothing that is none, and no demo that holds the source."""
+    if not out.exists():
+        return
+    if source and "://" not in source and Path(source).resolve().is_relative_to(out):
+        raise LookdexError(
+            f"the source {source} lies in {out}, which a demo starts by removing: move it away first"
+        )
+    if any(out.iterdir()) and not any((out / name).exists() for name in MADE):
+        raise LookdexError(f"{out} holds something else than a demo: give another --out")
+    print(f"demo     what an earlier demo left in {out} is removed")
+    shutil.rmtree(out)
 
 
 @contextmanager

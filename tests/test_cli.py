@@ -145,6 +145,36 @@ def test_a_wrong_settings_file_is_named(tmp_path: Path, text: str) -> None:
         config.read_file(str(path))
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('min_score = "high"', "min_score: 'high' is not a valid float"),
+        ("min_score = 3", "min_score: 3"),
+        ('port = "x"', "port: 'x' is not a valid integer"),
+        ('product_columns = ["a", 5]', "product_columns: ['a', 5] is not a list of names"),
+        ("product_columns = 5", "product_columns: 5 is not a list of names"),
+        ('engine = "gpu"', "engine: 'gpu' is not one of"),
+    ],
+)
+def test_a_wrong_value_in_a_settings_file_is_told_with_the_file(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "lookdex.toml"
+    path.write_text(text)
+    result = run("plan", "--source", "s", "--catalog", "c", "--config", str(path))
+    assert result.exit_code == 2
+    assert f"the settings file {path}: {told}" in " ".join(result.output.split())
+
+
+def test_a_place_without_a_catalogue_is_an_error(tmp_path: Path) -> None:
+    for more in ((), ("--json",)):
+        missing = run("releases", "--catalog", str(tmp_path), *more)
+        assert missing.exit_code == 1
+        assert "there is no catalogue in" in missing.output
+    open_store(str(tmp_path)).put("runs/n1/plan-0.json", b"{}")  # a first night is under way
+    begun = run("releases", "--catalog", str(tmp_path))
+    assert begun.exit_code == 0
+    assert "nothing is live" in begun.output
+
+
 # ── nights ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -324,6 +354,83 @@ def test_a_forgotten_pattern_stops_the_night(shop: tuple[str, str, str]) -> None
     assert "would belong to none" in stopped.output
     assert "--pattern" in stopped.output
     assert run(*forgotten, "--allow-mass-change").exit_code == 0
+
+
+def test_a_pattern_that_fits_no_photo_is_refused_before_anything_is_built(
+    shop: tuple[str, str, str],
+) -> None:
+    source, catalog, products = shop
+    there = ("--source", source, "--catalog", catalog, *FAKES)
+    for verb in ("plan", "reindex"):
+        wrong = run(verb, *there, "--pattern", "{product_id}_{name}.png")
+        assert wrong.exit_code == 2
+        assert "matches none of the 12 photos, such as p00000/a.png" in wrong.output
+        other = run(verb, *there, "--pattern", "{*}/{product_id}.png", "--products", products)
+        assert other.exit_code == 2
+        assert "'a' from p00000/a.png" in other.output
+        assert "--pattern '{product_id}/" in run(verb, *there, "--products", products).output
+    assert not list(open_store(catalog).list())
+
+
+def test_a_plan_says_how_many_photos_have_a_product_and_which_columns_products_have(
+    shop: tuple[str, str, str],
+) -> None:
+    source, catalog, products = shop
+    there = ("--source", source, "--catalog", catalog, *FAKES)
+    assert "0 of 12 photos are tied to a product" in run("plan", *there).output
+    whole = run("plan", *there, *PATTERN, "--products", products).output
+    assert "12 of 12 photos are tied to a product\n" in whole
+    assert "the products' columns: title (text), category (text), price (number)\n" in whole
+    assert "not a number" not in whole
+    file = Path(products)
+    file.write_text(
+        "".join(f"{line},€5.50\n" for line in file.read_text().replace(",price", "").splitlines()[:6])
+    )
+    file.write_text("product_id,title,category,cost,price\n" + file.read_text().partition("\n")[2])
+    part = run("plan", *there, *PATTERN, "--products", products).output
+    assert "12 of 12 photos are tied to a product, 5 of them to one in the products file" in part
+    assert "price (text)" in part
+    assert "the column price is text, not a number" in part
+
+
+def test_a_truncated_products_file_stops_the_night(shop: tuple[str, str, str]) -> None:
+    source, catalog, products = shop
+    assert reindex(*shop).exit_code == 0
+    file = Path(products)
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:4]))
+    stopped = reindex(*shop)
+    assert stopped.exit_code == 1
+    assert "9 of the 12 live products with a row in the products file (75.0%)" in stopped.output
+    assert "title, price" in stopped.output
+    for name in ("--products", "--allow-mass-change"):
+        assert name in stopped.output
+    assert len(live.read_log(open_store(catalog))) == 1
+    plan = ("plan", "--source", source, "--catalog", catalog, *PATTERN, *FAKES)
+    without = run(*plan)
+    assert without.exit_code == 1
+    assert "12 of the 12 live products" in without.output
+    assert run(*plan, "--products", products, "--allow-mass-change").exit_code == 0
+
+
+def test_a_device_that_is_not_here_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos.fill(open_store(f"{tmp_path}/photos"), 2)
+    there = ("--source", f"{tmp_path}/photos", "--catalog", f"{tmp_path}/catalog")
+    for device, models, words in (("cuda:99", FAKES, "sees"), ("gpu", (), "use cpu, cuda or cuda:N")):
+        missing = run("reindex", *there, *models, "--device", device)
+        assert missing.exit_code == 2
+        assert words in missing.output
+        assert "planned" not in missing.output
+        assert run("plan", *there, *models, "--run-id", device).exit_code == 0
+        index = run("index", "--catalog", f"{tmp_path}/catalog", "--run-id", device, "--device", device)
+        assert index.exit_code == 2
+        assert words in index.output
+    config = Config(device="cuda:99", master="spark://host:7077")
+    nightly.check_device(config)  # the workers may have it
+    nightly.check_device(replace(config, device="own", master=""), "python:mine:detector", "lookdex-tiny")
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    nightly.check_device(replace(config, master=""))
 
 
 def test_an_unreachable_part_of_the_job_is_said_once(tmp_path: Path) -> None:

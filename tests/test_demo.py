@@ -43,6 +43,21 @@ def test_rendered_and_own_photos(tmp_path: Path) -> None:
     assert (tmp_path / "own/answer.png").stat().st_size > 10_000
 
 
+def test_only_an_earlier_demo_is_removed(tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    photos = out / "photos"
+    photos.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(photos / "a.jpg")
+    other = demo("--out", out)
+    assert other.returncode == 1
+    assert "holds something else than a demo" in other.stderr
+    (out / "report.json").write_text("{}")
+    inside = demo("--source", photos, "--out", out)
+    assert inside.returncode == 1
+    assert "move it away first" in inside.stderr
+    assert (photos / "a.jpg").exists()
+
+
 def test_a_source_without_photos_is_told_before_anything_is_removed(tmp_path: Path) -> None:
     out, empty = tmp_path / "demo", tmp_path / "empty"
     out.mkdir()

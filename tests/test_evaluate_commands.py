@@ -197,13 +197,18 @@ def test_text_queries_count_where_enough_photos_answer(plain: Path) -> None:
     assert done.exit_code == 0, done.output
     figures = json.loads((plain / "out.json").read_text())
     assert (figures["precision@3"], figures["queries"], figures["too_few_answers"]) == (1.0, 1, 1)
+    (plain / "queries.csv").write_text("text,sender\nred,nobody\n")
+    done = run("text", "--images", plain / "images", "--items", plain / "items.csv", "--queries",
+               plain / "queries.csv", "-k", "1", "--embedder", "/nowhere")  # fmt: skip
+    assert done.exit_code == 2  # before any model is loaded
+    assert "no photo of" in done.output
     (plain / "queries.csv").write_text("text,sender\nred,1\n")
     done = run("text", "--images", plain / "images", "--items", plain / "items.csv", "--queries",
                plain / "queries.csv", "-k", "2", "--json", plain / "out.json", *FAKES)  # fmt: skip
     assert done.exit_code == 0, done.output
     assert json.loads((plain / "out.json").read_text())["by_query"][0]["right"] == 3
     for more, words in [
-        (("--from", "label", "-k", "5"), "take a smaller -k"),
+        (("--from", "label", "-k", "5"), "the most is 4: take -k 4 or smaller"),
         (("--from", "label", "--text", "label"), "Give one of"),
         (("--from", "label", "--language", "ko"), "make no query in 'ko'"),
     ]:

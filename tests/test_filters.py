@@ -144,8 +144,37 @@ def test_a_wrong_column_is_answered_with_those_that_exist(where: str):
 def test_the_message_says_where_and_what():
     with pytest.raises(BadQuery, match=r"at character 12, before “limit 1”"):
         compile_filter("price < 50 limit 1", COLUMNS)
+    for cut_off in ("price <", "price < ", "price < 50 and\t"):
+        with pytest.raises(BadQuery, match="not a predicate: it stops too early"):
+            compile_filter(cut_off, COLUMNS)
     with pytest.raises(BadQuery, match="lower, upper, length, abs"):
         compile_filter("random() < 1", COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("title < 50", "title holds text"),
+        ("title in (1, 2)", "title holds text"),
+        ("title * 2 < price", "title holds text; price holds number"),
+        ("title < price", "title holds text; price holds number"),
+        ("abs(title) < 3", "title holds text"),
+        ("title is true", "title holds text"),
+        ("price < 'a `b` c'", "price holds number"),
+        ("added > 5 and title = 'x'", "added holds time; title holds text"),
+        ("date > 'today'", "date holds date"),
+        ("on_sale = 1", "on_sale holds true or false"),
+        ("\"Size EU\" like '4%'", "Size EU holds number"),
+    ],
+)
+def test_types_that_do_not_compare_are_told_by_column(rows: lance.LanceDataset, where: str, told: str):
+    sql = compile_filter(where, COLUMNS)
+    with pytest.raises((OSError, ValueError)) as caught:
+        rows.to_table(filter=sql)
+    error = filter_error(caught.value, sql, rows.schema)
+    assert isinstance(error, BadQuery)
+    assert f"cannot be applied: {told}." in str(error)
+    assert "Utf8" not in str(error)
 
 
 def test_depth_within_the_limit_is_fine(rows: lance.LanceDataset):
@@ -176,7 +205,7 @@ def test_what_is_compiled_is_a_filter_to_lance_or_a_type_error(rows: lance.Lance
         try:
             rows.count_rows(sql)
         except (OSError, ValueError) as error:
-            raise filter_error(error) from error
+            raise filter_error(error, sql, rows.schema) from error
 
 
 @given(st.text(max_size=30).filter(lambda t: "\x00" not in t))

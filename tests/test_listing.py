@@ -71,6 +71,9 @@ def test_an_empty_source_is_an_empty_table(store: Store) -> None:
 def test_a_folder_that_is_not_there_is_a_wrong_setting(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing does not exist"):
         list_source(open_store(tmp_path / "nothing"))
+    (tmp_path / "a.jpg").write_bytes(b"1")
+    with pytest.raises(ConfigError, match=r"a\.jpg is a file; give a folder"):
+        list_source(open_store(tmp_path / "a.jpg"))
 
 
 def test_names_that_are_not_utf8_are_left_out_loudly(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookdex.catalog.plan import Plan, check_mass_change, make_plan
+from lookdex.catalog.plan import Plan, check_mass_change, lost_products, make_plan
 from lookdex.errors import ConfigError, MassChange
 from lookdex.records import IMAGES_SCHEMA, PLAN_SCHEMA, Change, Status
 
@@ -253,6 +253,40 @@ def test_photos_that_lose_their_product_are_a_mass_change() -> None:
     with pytest.raises(MassChange, match=r"11 of 100 live photos.*would belong to none.*--pattern"):
         check_mass_change({}, live_images=100, listed=100, unlinked=11)
     check_mass_change({}, live_images=100, listed=100, unlinked=100, allow=True)
+
+
+some_products = st.sets(st.sampled_from(["p", "q", "r"]))
+
+
+@given(shops, shops, some_products, some_products)
+@settings(deadline=None, max_examples=60)
+def test_products_that_lose_their_row_are_counted(
+    before: dict[str, Photo], now: dict[str, Photo], described: set[str], known: set[str]
+) -> None:
+    still = {product for photo in now.values() for product in photo.product_ids} & known
+    lost = {
+        product
+        for key in before.keys() & now.keys()
+        if not known.intersection(now[key].product_ids)
+        for product in before[key].product_ids
+        if product in described and product not in still
+    }
+    counted = lost_products(
+        tied(now), ledger(before), *(pa.array(sorted(ids), pa.string()) for ids in (described, known))
+    )
+    assert counted == len(lost)
+
+
+def test_products_that_lose_their_row_are_a_mass_change() -> None:
+    check_mass_change({}, live_images=100, listed=100, lost=4, described=40)
+    with pytest.raises(
+        MassChange,
+        match=r"5 of the 40 live products with a row .*\(12\.5%\).*--products.*--allow-mass-change",
+    ):
+        check_mass_change({}, live_images=100, listed=100, lost=5, described=40)
+    check_mass_change({}, live_images=100, listed=100, lost=5, described=40, max_share=0.2)
+    check_mass_change({}, live_images=100, listed=100, lost=40, described=40, allow=True)
+    check_mass_change({}, live_images=100, listed=100)
 
 
 def test_two_hundred_thousand_photos_plan_in_seconds() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lookdex.catalog import products
 from lookdex.catalog.listing import LISTING_SCHEMA
+from lookdex.catalog.ties import Ties, check_known, check_ties, count_ties
 from lookdex.categories import normalise
 from lookdex.errors import ConfigError
 from lookdex.records import CATEGORIES
@@ -62,8 +63,12 @@ def test_columns_with_lookdex_s_own_names_get_a_prefix(root_uri: str) -> None:
     ("name", "data", "message"),
     [
         ("p.csv", b"id,title\n1,a\n", "no column 'product_id'; its columns: id, title"),
-        ("p.csv", b"product_id,title\n1,a\n2,b\n1,c\n", "more than once, e.g. 1; a product is one row"),
-        ("p.csv", b"product_id,title\n1,a\n,b\n", "1 rows have no product_id"),
+        (
+            "p.csv",
+            b"product_id,title\n1,a\n2,b\n1,c\n",
+            "gives 1 product id more than once, e.g. 1; a product is one row",
+        ),
+        ("p.csv", b"product_id,title\n1,a\n,b\n", "1 row without a product_id"),
         ("p.csv", b"product_id,label,product_label\n1,a,b\n", "two columns for product_label; rename one"),
         ("p.csv", b"product_id,title\n1,a,b\n", "cannot be read"),
         ("p.csv", b"product_id,title\n1,caf\xe9\n", "column 'title' is not UTF-8"),
@@ -96,7 +101,7 @@ def test_a_pattern_ties_by_key() -> None:
     assert tied["image_key"].to_pylist() == ["007/front.jpg", "8/a.jpg", "9/b.jpg", "looks/1/x.jpg"]
     assert tied["product_ids"].to_pylist() == [["007"], ["8"], ["9"], []]
     assert tied["category"].to_pylist() == ["top", None, None, None]
-    assert products.unmatched(tied) == 1
+    assert count_ties(tied, stock) == Ties(photos=4, tied=3, known=2)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +139,7 @@ def test_a_mapping_ties_several_products_to_a_photo(root_uri: str) -> None:
     tied = products.tie(listed("look.jpg", "x.jpg"), stock, mapping=mapping)
     assert tied["product_ids"].to_pylist() == [["008", "9"], []]
     assert tied["category"].to_pylist() == ["shoes", None]
+    assert count_ties(tied, stock) == Ties(photos=2, tied=1, known=1)
 
 
 def test_a_mapping_file_needs_its_columns(root_uri: str) -> None:
@@ -150,8 +156,37 @@ def test_pattern_and_mapping_together_are_refused() -> None:
 def test_without_either_no_photo_has_a_product() -> None:
     tied = products.tie(listed("a.jpg", "b.jpg"))
     assert tied["product_ids"].to_pylist() == [[], []]
-    assert products.unmatched(tied) == 2
-    assert products.unmatched(products.tie(listed())) == 0
+    assert count_ties(tied, None) == Ties(photos=2, tied=0, known=0)
+    assert count_ties(products.tie(listed()), None) == Ties(0, 0, 0)
+
+
+def test_a_pattern_or_mapping_that_ties_nothing_is_refused() -> None:
+    pattern = "{product_id}_{name}.jpg"
+    tied = products.tie(listed("p1/a.jpg", "p2/b.jpg"), None, pattern)
+    ties = count_ties(tied, None)
+    with pytest.raises(
+        ConfigError, match=r"_\{name\}\.jpg' matches none of the 2 photos, such as p1/a\.jpg.*whole key"
+    ):
+        check_ties(tied, ties, pattern, "")
+    with pytest.raises(ConfigError, match=r"m\.csv names none of the 2 photos, such as p1/a\.jpg"):
+        check_ties(tied, ties, "", "m.csv")
+    check_ties(tied, ties, "", "")
+    some = products.tie(listed("p1/a.jpg", "p2_b.jpg"), None, pattern)
+    check_ties(some, count_ties(some, None), pattern, "")
+    nothing = products.tie(listed(), None, pattern)
+    check_ties(nothing, count_ties(nothing, None), pattern, "")
+
+
+def test_a_products_file_of_no_photo_is_refused() -> None:
+    stock = pa.table({"product_id": ["a1", "a2"]})
+    tied = products.tie(listed("p1/a.jpg", "p2/b.jpg"), stock, "{product_id}/{name}.jpg")
+    with pytest.raises(ConfigError, match=r"'p1' from p1/a\.jpg, 'p2' .* of the file a1, a2"):
+        check_known(tied, count_ties(tied, stock), stock, "p.csv")
+    loose = products.tie(listed("p1/a.jpg"), stock)
+    with pytest.raises(ConfigError, match=r"none of the 1 photo, such as p1/a\.jpg.*--pattern"):
+        check_known(loose, count_ties(loose, stock), stock, "p.csv")
+    one = pa.table({"product_id": ["p2"]})
+    check_known(tied, count_ties(tied, one), one, "p.csv")
 
 
 def test_the_digest_is_of_values_not_of_rows_order() -> None:

@@ -29,6 +29,7 @@ from lookdex.release.promote import promote
 from lookdex.report import Limits, Report, make_report
 from lookdex.report.counts import FILLS, steps_of
 from lookdex.report.groups import connected
+from lookdex.report.records import Share
 from lookdex.report.render import render
 from lookdex.report.vectors import nearest
 from lookdex.samepicture import same_picture
@@ -39,6 +40,7 @@ EVIL = "<script>alert(1)</script>"
 STOCK = pa.table({
     "product_id": [f"p{i:04d}" for i in range(12)],
     "title": [EVIL if i == 0 else f"Thing {i}" for i in range(12)],
+    "category": ["Things"] * 12,
 })  # fmt: skip
 
 
@@ -99,12 +101,77 @@ def test_totals(report: Report) -> None:
 def test_categories(report: Report) -> None:
     found = {c.label: (c.products, c.objects, sum(bar.count for bar in c.colours)) for c in report.categories}
     # The loose bag belongs to no product: in the bar it counts for itself.
-    assert found == {"top": (10, 11, 10), "bag": (1, 2, 2), "shoes": (0, 1, 1)}
+    assert found == {"top": (10, 11, 10), "bag": (1, 2, 2), "shoes": (0, 1, 1), "hat": (0, 0, 0)}
+    hat = report.categories[-1]
+    assert (hat.label, hat.seen) == ("hat", Share(0, 1))  # only the shop knows it
     top = report.categories[0]
     assert top.seen is not None
     assert (top.seen.count, top.seen.total) == (2, 2)
     assert len(top.pictures) == 6
     assert all(picture.src for picture in top.pictures)
+
+
+def test_what_the_shop_says_and_the_detector_sees(report: Report, page: str) -> None:
+    filed = report.filed
+    assert (filed.products, filed.of, filed.pairs_found) == (
+        1,
+        3,
+        1,
+    )  # p0001 and p0002 are the tops that they are
+    (pair,) = filed.pairs
+    assert (pair.category, pair.label, pair.products) == ("hat", "bag", 1)
+    assert [(p.title, p.note) for p in pair.pictures] == [("Thing 10", "p0010")]
+    assert pair.pictures[0].src
+    assert "<span>the shop says</span> hat <span>· the detector sees</span> bag" in page
+    texts = " ".join(finding.text for finding in report.findings)
+    assert "1 product of 3 is taken for something else than what the shop says: hat as bag" in texts
+    assert "Seldom found in the photos that the shop files under them: hat in 0 of 1." in texts
+    assert "Nothing stands out" not in page
+
+
+def test_one_photo_with_the_right_label_is_enough(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    shoes = Photo("a/1.jpg", product="a", labels=("shoes",), category="shoes", look="1")
+    as_bags = [
+        Photo(
+            f"{name}/{n}.jpg",
+            product=name,
+            labels=("bag",),
+            category="shoes",
+            look=f"{name}{n}",
+            score=n / 10,
+        )
+        for name, n in (("a", 2), ("b", 3), ("c", 4))
+    ]
+    as_hat = Photo("b/9.jpg", product="b", labels=("hat",), category="shoes", look="9", score=0.9)
+    nights.publish(store, "n1", [shoes, *as_bags, as_hat])
+    report = make_report(store.uri, limits=Limits(disagreements=1))
+    filed = report.filed
+    assert (filed.products, filed.of, filed.pairs_found) == (2, 3, 2)
+    assert [(pair.label, pair.products) for pair in filed.pairs] == [("bag", 1)]
+    assert "The first 1 of 2 pairs are shown." in render(report)
+
+
+def test_a_shop_without_a_pattern_is_told(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    nights.publish(store, "n1", [Photo("a.jpg", look="a"), Photo("b.jpg", look="b")])
+    report = make_report(store.uri)
+    assert report.findings[0].text.startswith("No photo is tied to a product")
+    page = render(report)
+    assert "There is nothing to compare: no photo is tied to a product." in page
+    assert "Nothing stands out" not in page
+
+
+def test_products_that_the_file_does_not_have_are_told(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    source = [Photo(f"p{i:04d}/a.jpg", product=f"p{i:04d}", look=f"{i}") for i in range(3)]
+    nights.publish(store, "n1", source, products=STOCK.slice(0, 1))
+    texts = [finding.text for finding in make_report(store.uri).findings]
+    assert any(text.startswith("2 products of 3 are not in the products file") for text in texts)
+    nights.publish(store, "n2", source, products=STOCK, products_changed=True)
+    whole = make_report(store.uri)
+    assert whole.findings == ()
+    assert "cannot be told without a column category" in render(whole)
 
 
 def test_rejects_are_looked_at_in_the_source(report: Report) -> None:

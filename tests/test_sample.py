@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from lookdex.cli import main
 from lookdex.records import CATEGORIES
 from lookdex.sample import (
     PRODUCTS_SCHEMA,
@@ -26,6 +28,7 @@ from lookdex.sample import (
     render_product,
     write_sample,
 )
+from lookdex.storage import open_store
 
 SMALL = (160, 240)
 
@@ -95,6 +98,37 @@ def test_progress_counts_to_the_end(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     write_sample(Folder(tmp_path), 2, 1, seed=1, progress=lambda done, of: seen.append((done, of)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_an_earlier_sample_is_replaced_only_when_that_is_said(root_uri: str) -> None:
+    store = open_store(root_uri)
+
+    def sample(products: int, *more: str) -> Result:
+        command = ["sample", "--out", root_uri, "--products", str(products), "--looks", "1", *more]
+        return CliRunner().invoke(main, command, catch_exceptions=False)
+
+    assert sample(3).exit_code == 0
+    before = {listed.key: listed.etag for listed in store.list()}
+    refused = sample(1)
+    assert refused.exit_code == 2
+    assert "is not empty" in refused.output
+    assert "--force" in refused.output
+    assert {listed.key: listed.etag for listed in store.list()} == before
+    own = ("mine/P000001.jpg", "photos/P000001/mine.jpg", "products.csv")
+    for key in own:
+        store.put(key, b"mine")
+    done = sample(1, "--force")
+    assert done.exit_code == 0
+    assert f"removed {len(before)} files of an earlier sample" in done.output
+    assert "1 product and 1 look in" in done.output
+    left = {listed.key for listed in store.list()}
+    photos = {key for key in before if key.startswith("photos/P000000/")}
+    assert photos
+    assert left == {
+        *own, *photos, "looks/look-00000.jpg", "products.parquet", "truth.parquet", "thresholds.json"
+    }  # fmt: skip
+    if "://" not in root_uri:
+        assert sorted(folder.name for folder in Path(root_uri, "photos").iterdir()) == ["P000000", "P000001"]
 
 
 @pytest.mark.parametrize(("products", "looks"), [(0, 1), (1, -1)])

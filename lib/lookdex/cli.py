@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -18,12 +18,10 @@ from lookdex import __version__
 from lookdex.config import Config
 from lookdex.evaluate.commands import evaluate
 from lookdex.options import OutputFile, Verb, settings
+from lookdex.printed import built, print_audit, print_indexed, print_plan
 from lookdex.search.command import search
 from lookdex.service.commands import serve, token
-
-if TYPE_CHECKING:
-    from lookdex.nightly import Indexed, Planned
-    from lookdex.records import Release
+from lookdex.wording import count_of
 
 SOURCE = ("source", "products", "product_columns", "pattern", "mapping")
 MODELS = ("detector", "embedder", "device", "min_score", "nms_iou", "max_objects", "crop_margin")
@@ -79,7 +77,9 @@ def verb(name: str) -> Callable[[Callable[..., Any]], click.Command]:
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Index at most N photos tonight.")
 @click.option("--full", is_flag=True, help="Index every photo again, changed or not.")
 @click.option(
-    "--allow-mass-change", is_flag=True, help="Go on although a large share vanished or was rejected."
+    "--allow-mass-change",
+    is_flag=True,
+    help="Go on although a large share vanished, lost its products or was rejected.",
 )
 def reindex_command(
     config: Config, run_id: str | None, limit: int | None, full: bool, allow_mass_change: bool
@@ -88,6 +88,7 @@ def reindex_command(
     from lookdex import nightly, runs
     from lookdex.progress import Progress
 
+    nightly.check_device(config, config.detector, config.embedder)
     run = runs.run_slug(run_id) if run_id else runs.new_run_id()
     click.echo(f"run {run}")
     planned = nightly.plan_night(config, run, limit=limit, full=full, allow_mass_change=allow_mass_change)
@@ -99,9 +100,7 @@ def reindex_command(
         indexed = nightly.index_night(config, run, on_progress=progress)
     print_indexed(indexed)
     release = nightly.build_night(config, run, allow_mass_change=allow_mass_change)
-    click.echo(
-        f"built    {release.items:,} items of {sum(release.images.values()):,} photos, index {release.index.kind}"
-    )
+    click.echo(f"built    {built(release)}")
     release = nightly.audit_night(config, run, allow_mass_change=allow_mass_change)
     print_audit(release)
     entry = nightly.promote_night(config, run)
@@ -114,7 +113,9 @@ def reindex_command(
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Plan at most N photos.")
 @click.option("--full", is_flag=True, help="Plan every photo, changed or not.")
 @click.option(
-    "--allow-mass-change", is_flag=True, help="Plan although a large share of the catalogue vanished."
+    "--allow-mass-change",
+    is_flag=True,
+    help="Plan although a large share of the catalogue vanished or lost its products.",
 )
 @json_option
 def plan_command(
@@ -177,9 +178,7 @@ def build_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
         click.echo(why)
         return
     release = nightly.build_night(config, run, allow_mass_change=allow_mass_change)
-    click.echo(
-        f"built {release.items:,} items of {sum(release.images.values()):,} photos, index {release.index.kind}"
-    )
+    click.echo(f"built {built(release)}")
 
 
 @verb("audit")
@@ -248,10 +247,13 @@ def resume_command(config: Config) -> None:
 def releases_command(config: Config, as_json: bool) -> None:
     """List the releases, newest first, and which one is live."""
     from lookdex import codec, live
+    from lookdex.errors import ReleaseNotFound
     from lookdex.storage import open_store
 
     catalog = open_store(config.catalog)
     entry, listed = live.current(catalog), live.list_releases(catalog)[::-1]
+    if entry is None and not listed and not any(catalog.pages("runs/")):
+        raise ReleaseNotFound(f"there is no catalogue in {config.catalog}; `lookdex reindex` makes one")
     been_live = {logged.release_id for logged in live.read_log(catalog)}
     if as_json:
         click.echo(json.dumps({
@@ -302,67 +304,28 @@ def report_command(config: Config, out: Path, release: str | None) -> None:
 @click.option(
     "--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes that render."
 )
-def sample_command(out: str, products: int, looks: int, seed: int, workers: int) -> None:
+@click.option(
+    "--force", is_flag=True, help="Write where files are already; what an earlier sample left is removed."
+)
+def sample_command(out: str, products: int, looks: int, seed: int, workers: int, force: bool) -> None:
     """Render a catalogue with known answers: product photos, look photos, products.parquet, truth.parquet."""
     from lookdex.progress import bar
     from lookdex.sample import write_sample
+    from lookdex.sample.earlier import make_room
     from lookdex.storage import open_store
 
+    store = open_store(out)
+    if removed := make_room(store, force):
+        click.echo(f"removed {count_of(removed, 'file')} of an earlier sample")
     with bar(products + looks, "render") as advance:
-        write_sample(
-            open_store(out), products=products, looks=looks, seed=seed, workers=workers, progress=advance
-        )
-    click.echo(f"{products:,} products and {looks:,} looks in {out}")
+        write_sample(store, products=products, looks=looks, seed=seed, workers=workers, progress=advance)
+    click.echo(f"{count_of(products, 'product')} and {count_of(looks, 'look')} in {out}")
 
 
 main.add_command(serve)
 main.add_command(token)
 main.add_command(evaluate)
 main.add_command(search)
-
-
-# ── what is printed ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-def print_plan(planned: Planned) -> None:
-    summary = planned.summary
-    against = f"compared with release {summary.release_id}" if summary.release_id else "nothing is live yet"
-    counts = (
-        ", ".join(f"{n:,} {change.replace('_', ' ')}" for change, n in summary.changes.items() if n)
-        or "no photo"
-    )
-    click.echo(f"planned  {summary.planned:,} photos in {summary.shards:,} shards ({counts}); {against}")
-    if summary.products_changed:
-        click.echo("         the products file changed: rows are refreshed")
-    if summary.thresholds_changed:
-        click.echo("         the thresholds changed: the release keeps the new ones")
-    if planned.held:
-        click.echo(
-            "         promotions are held since a rollback: nothing goes live until `lookdex resume`",
-            err=True,
-        )
-    if planned.postponed:
-        click.echo(f"         {planned.postponed:,} photos beyond --limit are left for the next night")
-    if planned.unmatched and summary.products_digest:
-        click.echo(
-            f"         {planned.unmatched:,} photos belong to no product (see --pattern and --mapping)",
-            err=True,
-        )
-
-
-def print_indexed(indexed: Indexed) -> None:
-    counts = ", ".join(f"{n:,} {status}" for status, n in indexed.counts.items() if n)
-    why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(indexed.reasons.items()))
-    click.echo(
-        f"indexed  {indexed.images:,} photos ({counts}), {indexed.items:,} items"
-        + (f"; {why}" if why else "")
-    )
-
-
-def print_audit(release: Release) -> None:
-    for check in release.audit:
-        click.echo(f"  {'ok  ' if check.passed else 'FAIL'} {check.name:<58} {check.detail}")
-    click.echo(f"audited  {len(release.audit)} checks hold")
 
 
 if __name__ == "__main__":

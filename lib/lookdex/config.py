@@ -77,7 +77,10 @@ class Config:
     fetch_workers: int = setting(8, "Threads that fetch and decode, in each Spark worker.", least=1)
     master: str = setting("", "Spark master; default: spark-submit's, else local[cores].", metavar="URL")
     max_change: float = setting(
-        0.10, "Share of the catalogue that may vanish or be rejected in one night.", least=0, most=1
+        0.10,
+        "Share of the catalogue that may vanish, lose its products or be rejected in one night.",
+        least=0,
+        most=1,
     )
     thresholds: str = setting(
         "",

@@ -15,14 +15,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lookdex import codec, live, runs, tables, thresholds
 from lookdex.catalog import listing, plan, products
+from lookdex.catalog.ties import Ties, check_known, check_ties, count_ties
 from lookdex.config import Config
 from lookdex.errors import LookdexError, MassChange
 from lookdex.index.job import IndexOptions
 from lookdex.models import digests
 from lookdex.records import (
+    Change,
     LiveEntry,
     PlanSummary,
     Recipe,
@@ -47,7 +50,8 @@ class Planned:
     """A plan, stored or (a dry run) not."""
 
     summary: PlanSummary
-    unmatched: int = 0  # listed photos that neither pattern nor mapping ties to a product
+    ties: Ties | None = None  # None: the plan was stored before
+    products: pa.Schema | None = None  # of the products file: product_id and the columns kept
     postponed: int = 0  # photos beyond the limit: for the next night
     held: bool = False  # a rollback holds promotions
 
@@ -116,8 +120,9 @@ def plan_night(
 ) -> Planned:
     """Compare the source with the live release. With a `run_id` the plan is stored, once: a second call returns it.
 
-    Raises MassChange when more than `config.max_change` of the live photos vanished, and UnsafeStore when the
-    catalogue's store ignores If-None-Match (looked at before a first night only).
+    Raises MassChange when more than `config.max_change` of the live photos vanished, or of the live products lost
+    their row of the products file; UnsafeStore when the catalogue's store ignores If-None-Match (looked at before a
+    first night only); ConfigError when a pattern, mapping or products file was given and fits no photo.
     """
     catalog = open_store(config.catalog)
     if run_id is not None and (stored := runs.find_plan(catalog, run_id)) is not None:
@@ -129,10 +134,25 @@ def plan_night(
         listed = listing.list_source(open_store(config.source), workers=config.fetch_workers)
         mapping = products.load_mapping(config.mapping) if config.mapping else None
         tied = products.tie(listed, stock, pattern=config.pattern or None, mapping=mapping)
+        ties = count_ties(tied, stock)
+        check_ties(tied, ties, config.pattern, config.mapping)
         ledger = tables.ledger(catalog, release) if release else None
         made = plan.make_plan(
             tied, ledger, recipe.digest, shard_images=config.shard_images, full=full, limit=limit
         )
+        kept = products.choose(stock, config.product_columns) if stock is not None else None
+        digest = products.digest(kept) if kept is not None else ""
+        described, lost = 0, 0
+        if (
+            release is not None
+            and ledger is not None
+            and (digest != release.products_digest or made.changes[Change.CHANGED])
+        ):
+            told = tables.described_products(catalog, release)
+            # Without a products file, rows that are not written anew keep their columns.
+            photos = tied if stock is not None else made.table.filter(pc.field("shard_id").is_valid())
+            known = stock["product_id"] if stock is not None else pa.array([], pa.string())
+            described, lost = len(told), plan.lost_products(photos, ledger, told, known)
         plan.check_mass_change(
             made.changes,
             live_images=ledger.num_rows if ledger is not None else 0,
@@ -140,8 +160,11 @@ def plan_night(
             max_share=config.max_change,
             allow=allow_mass_change,
             unlinked=made.unlinked,
+            lost=lost,
+            described=described,
         )
-        digest = products.digest(products.choose(stock, config.product_columns)) if stock is not None else ""
+        if stock is not None and not allow_mass_change:
+            check_known(tied, ties, stock, config.products)
         summary = PlanSummary(
             run_id=run_id or "",
             live=entry.since if entry else 0,
@@ -162,9 +185,8 @@ def plan_night(
                 probe_put_if_absent(catalog)
             summary = runs.save_plan(catalog, made.table, summary)
     return Planned(
-        summary, unmatched=products.unmatched(tied), postponed=made.postponed,
-        held=entry is not None and entry.hold,
-    )  # fmt: skip
+        summary, ties, None if kept is None else kept.schema, made.postponed, entry is not None and entry.hold
+    )
 
 
 def held(catalog: Store) -> bool:
@@ -195,6 +217,19 @@ def finished(config: Config, run_id: str) -> str:
     return ""
 
 
+def check_device(config: Config, *models: str) -> None:
+    """Raise DeviceUnavailable or ConfigError where the tasks of `index_night` would, before Spark starts and each task
+    is tried four times. On a cluster the workers' devices are not this machine's, and a model of the user's own code
+    (`python:…`) may know other names: nothing is checked there."""
+    from lookdex import spark
+
+    own = any(model.startswith("python:") for model in models) and not config.device.startswith("cuda")
+    if config.device != "cpu" and not own and spark.runs_here(config.master or None):
+        from lookdex.models.device import open_device
+
+        open_device(config.device)
+
+
 def index_night(
     config: Config, run_id: str, on_progress: Callable[[int, int, int], object] | None = None
 ) -> Indexed:
@@ -203,6 +238,7 @@ def index_night(
 
     catalog = open_store(config.catalog)
     summary = runs.load_plan(catalog, run_id)
+    check_device(config, summary.recipe.detector, summary.recipe.embedder)
     options = IndexOptions(device=config.device, batch=config.batch, fetch_workers=config.fetch_workers)
     with timed(catalog, run_id, "index"):
         reports = spark.index_run(

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from lookdex.config import SETTINGS, Config, read_file
+from lookdex.config import DEFAULT_FILE, SETTINGS, Config, read_file
 from lookdex.errors import AuditFailed, ConfigError, LookdexError
 
 REQUIRED = ("source", "catalog")
@@ -26,6 +26,8 @@ class Columns(click.ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
         names = value.split(",") if isinstance(value, str) else value
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            self.fail(f"{value!r} is not a list of names", param, ctx)
         return tuple(name.strip() for name in names if name.strip())
 
 
@@ -138,11 +140,21 @@ class Verb(click.Command):
 
 
 def load_settings(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    """Make the settings file's values the defaults of this command's options."""
+    """Make the settings file's values the defaults of this command's options.
+
+    They are checked here: where they are used, nobody knows any more that they are from a file.
+    """
     try:
-        context.default_map = {**read_file(value), **(context.default_map or {})}
+        found = read_file(value)
     except ConfigError as error:
         raise click.UsageError(str(error), context) from error
+    for name, setting in found.items():
+        try:
+            click.types.convert_type(type_of(SETTINGS[name]))(setting)
+        except click.BadParameter as error:
+            file = value or DEFAULT_FILE
+            raise click.UsageError(f"the settings file {file}: {name}: {error.message}", context) from error
+    context.default_map = {**found, **(context.default_map or {})}
 
 
 class GroupedOption(click.Option):

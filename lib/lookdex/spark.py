@@ -65,8 +65,7 @@ def session(master: str | None = None, app: str = "lookdex", **settings: str) ->
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName(app)
-    submitted = "PYSPARK_GATEWAY_PORT" in os.environ or "SPARK_REMOTE" in os.environ
-    if not submitted:
+    if not _submitted():
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         master = master or f"local[{len(os.sched_getaffinity(0))},{ATTEMPTS}]"
         for name, value in _local_settings(master).items():
@@ -90,6 +89,16 @@ def session(master: str | None = None, app: str = "lookdex", **settings: str) ->
             f"Spark did not start (JAVA_HOME: {os.environ.get('JAVA_HOME', 'not set')}): install a full Java 17 or 21 "
             "(on Debian and Ubuntu: openjdk-17-jre-headless) and set JAVA_HOME to it. What it said is above"
         ) from error
+
+
+def runs_here(master: str | None = None) -> bool:
+    """Will `session(master)` run its tasks on this machine? False where what submitted this process decides."""
+    return not _submitted() and (master or "local").startswith("local")
+
+
+def _submitted() -> bool:
+    """By spark-submit, or over Spark Connect."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ or "SPARK_REMOTE" in os.environ
 
 
 def _not_py4j(record: logging.LogRecord) -> bool:

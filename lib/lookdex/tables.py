@@ -7,6 +7,7 @@ a release names one of each. Never open "the newest version": that may be a cand
 from __future__ import annotations
 
 import os
+from functools import reduce
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,6 +18,7 @@ os.environ.setdefault("LANCE_LOG", "error")
 
 import lance
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lookdex import live
 from lookdex.errors import ReleaseNotFound
@@ -70,6 +72,18 @@ def open_tables(catalog: Store, release: Release) -> Tables:
 def ledger(catalog: Store, release: Release) -> pa.Table:
     """The `images` table of a release: IMAGES_SCHEMA, one row per photo of the catalogue."""
     return open_table(catalog, IMAGES, release.images_version).to_table().cast(IMAGES_SCHEMA)
+
+
+def described_products(catalog: Store, release: Release) -> pa.Array:
+    """The ids (strings, each once) of a release's products of which the products file told something."""
+    columns = list(release.product_columns)
+    found = [pa.array([], pa.string())]
+    if columns:
+        items = open_table(catalog, ITEMS, release.items_version)
+        for batch in items.to_batches(columns=["product_id", *columns], filter="product_id IS NOT NULL"):
+            told = reduce(pc.or_, (pc.is_valid(batch[name]) for name in columns))
+            found.append(pc.unique(batch["product_id"].filter(told)))
+    return pc.unique(pa.concat_arrays(found))
 
 
 def duckdb_connection(uri: str, release: str | None = None) -> duckdb.DuckDBPyConnection:

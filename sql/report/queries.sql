@@ -39,6 +39,26 @@ LEFT JOIN (
 WHERE images.category IS NOT NULL AND images.status IN ('indexed', 'no_object')
 GROUP BY images.category;
 
+-- name: seen_as
+-- Products of one category whose photos show nothing but them: what the detector takes each for. In one photo of a
+-- product the right label is enough; else the surest label counts.
+WITH filed AS (
+    SELECT image_key, product_ids[1] AS product_id, category FROM images
+    WHERE category IS NOT NULL AND len(product_ids) = 1 AND status IN ('indexed', 'no_object')
+),
+seen AS (
+    SELECT product_id, filed.category, arg_max({'label': label, 'item_id': item_id, 'score': score},
+                                               (label = filed.category, score, item_id)) AS best
+    FROM items JOIN filed USING (image_key, product_id)
+    WHERE scope = 'object' AND role = 'main' AND label IS NOT NULL
+    GROUP BY product_id, filed.category
+)
+SELECT category, best.label AS label, count(*) AS products,
+       arg_max(best.item_id, (best.score, best.item_id), $pictures) AS examples
+FROM seen
+GROUP BY ALL
+ORDER BY products DESC, category, label;
+
 -- name: photos_per_product
 SELECT least(photos, 6) AS photos, count(*) AS products
 FROM (SELECT count(DISTINCT image_key) AS photos FROM items

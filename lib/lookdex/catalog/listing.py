@@ -35,17 +35,16 @@ def list_source(store: Store, workers: int = 8) -> pa.Table:
     """The photos below the store's root as LISTING_SCHEMA (image_key, etag, bytes), sorted by key.
 
     Photos are the keys with an image suffix, in any case; other keys, hidden files and names that are not UTF-8 are
-    left out, the latter with a warning. Raises ConfigError for a folder that does not exist.
+    left out, the latter with a warning. Raises ConfigError for a folder that does not exist, and for a file.
     """
     split = _split(store, workers)
     with ThreadPoolExecutor(workers) as pool:
         tables = list(pool.map(lambda prefix: _collect(store.pages(prefix)), split.prefixes))
     tables.append(_collect(iter(split.pages)))
     table = pa.concat_tables(tables)
-    if table.num_rows == 0 and "://" not in store.uri and not Path(store.uri).is_dir():
-        raise ConfigError(
-            f"the source {store.uri} does not exist; give a folder with photos or s3://bucket/prefix"
-        )
+    if table.num_rows == 0 and "://" not in store.uri and not (path := Path(store.uri)).is_dir():
+        wrong = "is a file" if path.exists() else "does not exist"
+        raise ConfigError(f"the source {store.uri} {wrong}; give a folder with photos or s3://bucket/prefix")
     return table.sort_by("image_key").combine_chunks()
 
 

@@ -62,6 +62,19 @@ select null, image_key, etag, bytes, product_ids, category, change
 from compared where change = '{Change.DELETED}'
 order by shard_id nulls last, image_key
 """
+_LOST = """
+with was as (select image_key, unnest(product_ids) as product_id from ledger),
+     is_ as (select image_key, unnest(product_ids) as product_id from photos),
+     told as (select * from is_ semi join known using (product_id))
+select count(*) from (
+    select product_id
+    from was semi join described using (product_id)
+             semi join photos using (image_key)
+             anti join told using (image_key)
+    except
+    select product_id from told
+)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +128,21 @@ def make_plan(
     return Plan(table, changes, postponed=sum(found.values()) - sum(changes.values()), unlinked=unlinked)
 
 
+def lost_products(photos: pa.Table, ledger: pa.Table, described: pa.Array, known: pa.Array) -> int:
+    """Of the products that are `described` live (product ids), those that would be described no more.
+
+    photos: image_key and product_ids as tonight ties them. ledger: IMAGES_SCHEMA. known: the products file's ids. A
+    product is lost when a photo of it is among `photos` and belongs to no known product, and no other photo does to
+    it; one whose photos are all gone is not counted, its photos are.
+    """
+    with duckdb.connect() as database:
+        for name, table in (("photos", photos), ("ledger", ledger)):
+            database.register(name, table.select(["image_key", "product_ids"]))
+        for name, ids in (("described", described), ("known", known)):
+            database.register(name, pa.table({"product_id": ids}))
+        return int(database.execute(_LOST).fetchall()[0][0])
+
+
 def check_mass_change(
     changes: Mapping[str, int],
     live_images: int,
@@ -122,9 +150,11 @@ def check_mass_change(
     max_share: float = 0.10,
     allow: bool = False,
     unlinked: int = 0,
+    lost: int = 0,
+    described: int = 0,
 ) -> None:
     """Raise MassChange when the listing is empty, or more than `max_share` of the live photos are gone from it, or
-    would lose their product."""
+    would lose their product, or of the `described` live products would lose their row of the products file."""
     if allow:
         return
     gone = changes.get(Change.DELETED, 0)
@@ -146,4 +176,11 @@ def check_mass_change(
             f"{unlinked:,} of {live_images:,} live photos ({unlinked / live_images:.1%}) belonged to a product and "
             f"would belong to none; more than {max_share:.0%} stops a night. Look at --pattern, --mapping and "
             f"--products: they must be given every night. {override}"
+        )
+    if lost > max_share * described:
+        raise MassChange(
+            f"{lost:,} of the {described:,} live products with a row in the products file ({lost / described:.1%}) "
+            f"would lose it, and with it title, price and what else it says; more than {max_share:.0%} stops a night. "
+            "Look whether the file is complete, and at --products and --pattern: they must be given every "
+            f"night. {override}"
         )

@@ -19,6 +19,7 @@ from lookdex.errors import ConfigError, NotFound
 from lookdex.predicates import quoted
 from lookdex.records import items_schema
 from lookdex.storage import open_store
+from lookdex.wording import count_of
 
 RESERVED = frozenset(items_schema(1).names) - {"product_id"}
 FIELDS = {
@@ -41,7 +42,7 @@ def load_products(uri: str) -> pa.Table:
     twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     if len(twice):
         raise ConfigError(
-            f"{uri} gives {len(twice)} product ids more than once, e.g. {_names(twice[:5].to_pylist())}; "
+            f"{uri} gives {count_of(len(twice), 'product id')} more than once, e.g. {_names(twice[:5].to_pylist())}; "
             "a product is one row"
         )
     names = [f"product_{name}" if name in RESERVED else name for name in table.column_names]
@@ -132,11 +133,6 @@ def tie(
     )
 
 
-def unmatched(tied: pa.Table) -> int:
-    """Photos without a product."""
-    return int(pc.sum(pc.equal(pc.list_value_length(tied["product_ids"]), 0)).as_py() or 0)
-
-
 def _expression(pattern: str) -> str:
     """An RE2 expression with the product id as group 1."""
     fields = re.findall(r"\{([^{}]*)\}", pattern)
@@ -194,7 +190,7 @@ def _read(uri: str, *ids: str) -> pa.Table:
         values = table[column].cast(pa.string())
         if values.null_count or pc.any(pc.equal(values, "")).as_py():
             empty = pc.sum(pc.or_(pc.is_null(values), pc.equal(pc.fill_null(values, ""), ""))).as_py()
-            raise ConfigError(f"{uri}: {empty} rows have no {column}; fill it in or drop them")
+            raise ConfigError(f"{uri}: {count_of(empty, 'row')} without a {column}; fill it in or drop them")
         table = table.set_column(table.column_names.index(column), column, values)
     return table
 

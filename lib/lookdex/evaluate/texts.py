@@ -28,6 +28,9 @@ class TextQuery:
     text: str
     wanted: tuple[tuple[str, str], ...]
 
+    def answered_by(self, row: Mapping[str, str]) -> bool:
+        return all(row[column] == value for column, value in self.wanted)
+
 
 @dataclass(frozen=True, slots=True)
 class QueryScore:
@@ -94,6 +97,11 @@ def read_queries(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> l
             )
         queries.append(TextQuery(row["text"], wanted))
     return queries
+
+
+def most_answers(queries: Sequence[TextQuery], rows: Sequence[Mapping[str, str]]) -> int:
+    """Of the query that most rows answer: how many."""
+    return max((sum(map(query.answered_by, rows)) for query in queries), default=0)
 
 
 def precision_at(

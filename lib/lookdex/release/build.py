@@ -231,7 +231,7 @@ def check_shards(plan: PlanSummary, plan_table: pa.Table, reports: Mapping[str, 
     if missing:
         raise ShardsMissing(
             f"{len(missing)} of the {plan.shards} shards of the run {plan.run_id} have no report yet, first "
-            f"{missing[0]}. Finish them with `lookdex index --run {plan.run_id}`, then build again."
+            f"{missing[0]}. Finish them with `lookdex index --run-id {plan.run_id}`, then build again."
         )
 
 

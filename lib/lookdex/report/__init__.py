@@ -18,7 +18,7 @@ def make_report(uri: str, release_id: str | None = None, limits: Limits | None =
     Memory stays bounded: queries stream over few columns, and where each is to be compared with each, a sample is.
     Raises ReleaseNotFound.
     """
-    from lookdex.report import alike, counts, neighbours, rejects
+    from lookdex.report import alike, counts, filed, neighbours, rejects
     from lookdex.report.findings import findings
     from lookdex.report.published import open_published
 
@@ -32,6 +32,7 @@ def make_report(uri: str, release_id: str | None = None, limits: Limits | None =
             is_live=published.is_live,
             totals=counts.totals(published),
             categories=counts.categories(published),
+            filed=filed.filed(published),
             rejects=refused,
             source_unread=unread,
             confidence=counts.confidence(published),

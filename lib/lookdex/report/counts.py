@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from lookdex import live
 from lookdex.records import LiveEntry, Release
+from lookdex.report.filed import products_told_of
 from lookdex.report.pictures import show
 from lookdex.report.published import Published
 from lookdex.report.records import Bar, Category, Confidence, Growth, Share, Step, Totals
@@ -27,6 +28,7 @@ def totals(published: Published) -> Totals:
         objects=row["objects"],
         products=row["products"],
         seen_products=row["seen_products"],
+        told_products=products_told_of(published),
         loose_photos=row["loose_photos"],
         photos_per_product=_counted(published, "photos_per_product", "photos", "products"),
         objects_per_photo=_counted(published, "objects_per_photo", "objects", "photos"),
@@ -40,7 +42,7 @@ def _counted(published: Published, query: str, of: str, what: str) -> tuple[Bar,
 
 
 def categories(published: Published) -> tuple[Category, ...]:
-    """By products, most first."""
+    """By products, most first; then the shop's categories that no object is of, by photos."""
     rows = published.ask("labels", published.limits.strip)
     colours: dict[str, list[Bar]] = defaultdict(list)
     for row in published.ask("colours"):
@@ -49,18 +51,20 @@ def categories(published: Published) -> tuple[Category, ...]:
         )
     seen = {row["category"]: Share(row["seen"], row["photos"]) for row in published.ask("agreement")}
     shown = show(published, (item for row in rows for item in row["examples"]))
-    return tuple(
+    found = [
         Category(
             label=row["label"],
             objects=row["objects"],
             main_objects=row["main_objects"],
             products=row["products"],
             colours=tuple(colours[row["label"]]),
-            seen=seen.get(row["label"]),
+            seen=seen.pop(row["label"], None),
             pictures=shown.pictures(row["examples"]),
         )
         for row in rows
-    )
+    ]
+    unmet = sorted(seen.items(), key=lambda pair: (-pair[1].total, pair[0]))[: published.limits.unmet]
+    return (*found, *(Category(label, 0, 0, 0, (), share, ()) for label, share in unmet))
 
 
 def confidence(published: Published) -> tuple[Confidence, ...]:

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lookdex.records import Status
-from lookdex.report.records import Category, Confidence, Duplicates, Finding, Nearest, Rejects, Report, Totals
+from lookdex.report.records import (
+    Category,
+    Confidence,
+    Duplicates,
+    Filed,
+    Finding,
+    Nearest,
+    Rejects,
+    Report,
+    Totals,
+)
+from lookdex.wording import count_of
 
 LOW_MEDIAN = 0.5  # of a category's scores
 LOW_SEEN = 0.7  # of the photos that the shop files under a category
 LOW_OWN = 0.8
+NAMED = 6  # in one finding
 FEW = 20  # photos or objects below which a share says little
 
 
@@ -18,7 +30,9 @@ def findings(report: Report) -> tuple[Finding, ...]:
     return (
         *_audit(report),
         *_rejects(report.rejects, report.totals),
+        *_products(report.totals),
         *_unseen(report.totals),
+        *_filed(report.filed),
         *_duplicates(report.duplicates),
         *_categories(report.categories),
         *_confidence(report.confidence),
@@ -50,6 +64,30 @@ def _rejects(rejects: tuple[Rejects, ...], totals: Totals) -> Iterator[Finding]:
             )
 
 
+def _products(totals: Totals) -> Iterator[Finding]:
+    if totals.source_photos and not totals.products:
+        yield Finding(
+            "No photo is tied to a product: every answer is a photo, without title and price (see --pattern, --mapping "
+            "and --products).",
+            "overview",
+        )
+        return
+    if totals.loose_photos:
+        belong = "belongs" if totals.loose_photos == 1 else "belong"
+        yield Finding(
+            f"{count_of(totals.loose_photos, 'photo')} {belong} to no product (see --pattern and --mapping).",
+            "overview",
+        )
+    untold = totals.products - (totals.products if totals.told_products is None else totals.told_products)
+    if untold:
+        are, have = ("is", "it has") if untold == 1 else ("are", "they have")
+        yield Finding(
+            f"{count_of(untold, 'product')} of {totals.products:,} {are} not in the products file: {have} no title, "
+            "no price and no other of its columns.",
+            "overview",
+        )
+
+
 def _unseen(totals: Totals) -> Iterator[Finding]:
     unseen = totals.products - totals.seen_products
     if unseen:
@@ -58,10 +96,17 @@ def _unseen(totals: Totals) -> Iterator[Finding]:
             "no object was found in any of their photos.",
             "rejects",
         )
-    if totals.loose_photos and totals.products:
+
+
+def _filed(filed: Filed) -> Iterator[Finding]:
+    if filed.products:
+        are = "is" if filed.products == 1 else "are"
+        most = ", ".join(f"{pair.category} as {pair.label}" for pair in filed.pairs[:NAMED])
+        more = " and others" if filed.pairs_found > NAMED else ""
         yield Finding(
-            f"{count_of(totals.loose_photos, 'photo')} belong to no product (see --pattern and --mapping).",
-            "overview",
+            f"{count_of(filed.products, 'product')} of {filed.of:,} {are} taken for something else than what the shop "
+            f"says: {most}{more}.",
+            "filed",
         )
 
 
@@ -75,14 +120,17 @@ def _duplicates(duplicates: Duplicates) -> Iterator[Finding]:
 
 
 def _categories(categories: tuple[Category, ...]) -> Iterator[Finding]:
-    for category in categories:
-        seen = category.seen
-        if seen and seen.total >= FEW and seen.value is not None and seen.value < LOW_SEEN:
-            yield Finding(
-                f"Only {seen.value:.0%} of the {seen.total:,} photos that the shop calls {category.label} show one, "
-                "says the detector.",
-                "categories",
-            )
+    seldom = [
+        (category.label, category.seen)
+        for category in categories
+        if category.seen and category.seen.value is not None and category.seen.value < LOW_SEEN
+    ]
+    if seldom:
+        most = ", ".join(f"{label} in {seen.count:,} of {seen.total:,}" for label, seen in seldom[:NAMED])
+        more = f" and {len(seldom) - NAMED:,} more" if len(seldom) > NAMED else ""
+        yield Finding(
+            f"Seldom found in the photos that the shop files under them: {most}{more}.", "categories"
+        )
 
 
 def _confidence(confidence: tuple[Confidence, ...]) -> Iterator[Finding]:
@@ -99,8 +147,3 @@ def _nearest(nearest: Nearest) -> Iterator[Finding]:
             f"{own.total:,} tries.",
             "neighbours",
         )
-
-
-def count_of(count: int, what: str) -> str:
-    """“1 photo”, “2,300 photos”."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

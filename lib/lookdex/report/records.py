@@ -18,6 +18,8 @@ class Limits:
     sampled: int = 2_000  # photos of that sample
     candidates: int = 2_000  # pairs whose pixels are compared
     clusters: int = 16  # of near-duplicates, shown
+    disagreements: int = 24  # pairs of a shop's category and a label, shown
+    unmet: int = 40  # of the shop's categories that no object is of, shown
     probes: int = 400  # objects whose neighbours are judged
     releases: int = 12
     memory: str = "1GB"  # DuckDB's
@@ -60,6 +62,7 @@ class Totals:
     objects: int
     products: int  # that have a photo in the table
     seen_products: int  # of them: those of which an object was found
+    told_products: int | None  # of them: those in the products file; None where there was none
     loose_photos: int  # tied to no product
     photos_per_product: tuple[Bar, ...]
     objects_per_photo: tuple[Bar, ...]
@@ -72,7 +75,7 @@ class Totals:
 @dataclass(frozen=True, slots=True)
 class Category:
     """products: whose photos show it as the main object. seen: of the photos that the shop files here, those in
-    which it is what was found."""
+    which it is what was found. Without objects: only the shop knows it."""
 
     label: str
     objects: int
@@ -86,6 +89,30 @@ class Category:
     def counted(self) -> int:
         """The length of its bar: a product in two colours counts for both."""
         return sum(bar.count for bar in self.colours)
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Products that the shop files under `category` and in whose photos the detector sees a `label`."""
+
+    category: str
+    label: str
+    products: int
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """Shop and detector compared over `of` products: those with a category, a photo of their own and an object in it.
+
+    products: seen as something else in all of their photos, in `pairs_found` pairs of category and label, of which
+    `pairs` are shown, most products first.
+    """
+
+    pairs: tuple[Disagreement, ...]
+    pairs_found: int
+    products: int
+    of: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +221,7 @@ class Report:
     is_live: bool
     totals: Totals
     categories: tuple[Category, ...]
+    filed: Filed
     rejects: tuple[Rejects, ...]
     source_unread: str  # why the source could not be read; '' when it could
     confidence: tuple[Confidence, ...]

@@ -12,13 +12,14 @@ from lookdex import __version__
 from lookdex.records import Status
 from lookdex.report import charts
 from lookdex.report.counts import BINS, FILLS
-from lookdex.report.findings import count_of
 from lookdex.report.records import Bar, Report, Share
 from lookdex.report.rejects import weight_of
+from lookdex.wording import count_of
 
 SECTIONS = (
     ("overview", "Overview"),
     ("categories", "Categories"),
+    ("filed", "Shop and detector"),
     ("rejects", "Not found"),
     ("confidence", "Confidence"),
     ("duplicates", "Duplicates"),

@@ -57,6 +57,12 @@ def compile_filter(where: str, columns: Sequence[str]) -> str:
     return _Parser(where, columns).parse()
 
 
+def named_columns(sql: str) -> tuple[str, ...]:
+    """The columns that a compiled predicate names, each once."""
+    outside = re.sub(r"'(?:[^']|'')*'", "", sql)
+    return tuple(dict.fromkeys(re.findall(r"`([^`]+)`", outside)))
+
+
 def _tokens(where: str) -> list[_Token]:
     found, at, end = [], 0, len(where.rstrip())
     while at < end:
@@ -77,7 +83,7 @@ HINT = (
 
 
 def _here(where: str, at: int) -> str:
-    rest = where[at : at + 24]
+    rest = where[at : at + 24].rstrip()
     return f"at character {at + 1}, before “{rest}”" if rest else "it stops too early"
 
 

@@ -41,10 +41,11 @@ def to_frame(
     rows = [f"scope = '{_scope(scope)}'"] if scope is not None else []
     if where is not None:
         rows.append(compile_filter(where, [name for name in known if name not in _NO_VALUES]))
+    sql = " AND ".join(rows)
     try:
-        table = opened.items.to_table(columns=wanted, filter=" AND ".join(rows) or None, limit=limit)
+        table = opened.items.to_table(columns=wanted, filter=sql or None, limit=limit)
     except (OSError, ValueError) as error:
-        raise filter_error(error) from error
+        raise filter_error(error, sql, opened.items.schema) from error
     frame = table.to_pandas()
     frame.attrs |= {
         "release_id": opened.release.release_id,

@@ -11,17 +11,19 @@ import numpy as np
 import pyarrow.compute as pc
 
 from lookdex import tables
+from lookdex.columns import kind_of
 from lookdex.errors import BadQuery
 from lookdex.predicates import listed, quoted
 from lookdex.records import Release, Role, Scope
 from lookdex.search.facets import Facets, facets_of
-from lookdex.search.filters import compile_filter
+from lookdex.search.filters import compile_filter, named_columns
 from lookdex.search.grouping import Hit
 from lookdex.search.rows import CATEGORY, Rows, sold_as
 from lookdex.storage import Store
 
 if TYPE_CHECKING:
     import lance
+    import pyarrow as pa
 
 FILTERABLE = ("product_id", "label", "colour", "score", "image_key")  # beside the product columns
 
@@ -112,7 +114,7 @@ class Opened:
                 with_row_id=True,
             )
         except (OSError, ValueError) as error:
-            raise filter_error(error) from error
+            raise filter_error(error, rows, self.items.schema) from error
         lanes: list[list[Hit]] = [[] for _ in vectors]
         for lane, hit in zip(found["query_index"].to_pylist(), self.rows.hits(found), strict=True):
             lanes[lane].append(hit)
@@ -135,14 +137,20 @@ def open_release(store: Store, release: Release) -> Opened:
     return Opened(release, items, has_main, Rows(items, release.product_columns))
 
 
-def filter_error(error: Exception) -> Exception:
-    """Lance's complaint about a predicate (types that do not compare) as ours; anything else as it is."""
+def filter_error(error: Exception, sql: str, schema: pa.Schema) -> Exception:
+    """Lance's complaint about a predicate (types that do not compare) as ours; anything else as it is.
+
+    sql: what was asked, of `compile_filter` or with it in it. schema: of the table.
+    """
     text = _first_line(error)
-    if "Invalid user input" not in text:
+    if "Invalid user input" not in text and "Cast error" not in text:
         return error
-    detail = text.split("Invalid user input: ")[-1].split(", /")[0]
+    kinds = "; ".join(f"{name} holds {kind_of(schema.field(name).type)}" for name in named_columns(sql))
+    if not kinds:
+        return BadQuery("the filter cannot be applied: it names no column, or compares what does not compare")
     return BadQuery(
-        f"the filter cannot be applied: {detail}. Compare each column with values of its own type"
+        f"the filter cannot be applied: {kinds}. Compare each column with values of its own type: a number, 'text', "
+        "true, date '2026-11-22'"
     )
 
 

@@ -22,6 +22,7 @@ from lookdex.evaluate.commands.common import (
     tell,
 )
 from lookdex.options import OutputFile, Verb, settings
+from lookdex.wording import count_of
 
 if TYPE_CHECKING:
     from lookdex.evaluate.lanes import Outcome
@@ -84,6 +85,7 @@ def end_to_end_command(
                 "no detected object got its right product first: there is nothing to calibrate on"
             )
         thresholds.write_bytes(codec.to_json(calibrated))
+        warn_of_few(calibrated)
     about = {
         "release": asked.release_id,
         "photos": len(photos),
@@ -99,6 +101,18 @@ def end_to_end_command(
         opened = ask.catalog_at(catalog.uri, asked.release_id, config.device)
         if sheet := answered.draw_worst(told, opened):
             sheet.save(folder(pictures) / "worst.png")
+
+
+def warn_of_few(calibrated: Thresholds) -> None:
+    """Say so where all categories together have fewer right matches than one should have."""
+    right = calibrated.all.right if calibrated.all else 0
+    if right < calibrated.least:
+        click.secho(
+            f"these thresholds rest on {count_of(right, 'right match', 'right matches')}, and one category should "
+            f"have {calibrated.least}: ask with more photos before nights keep them",
+            fg="yellow",
+            err=True,
+        )
 
 
 def _thresholds(

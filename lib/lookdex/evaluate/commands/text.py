@@ -87,6 +87,12 @@ def text_command(
         rows = [row for row in rows if row[caption]]
     if not rows:
         raise ConfigError(f"{items} has no caption in its column {caption!r}")
+    if asked and (most := texts.most_answers(asked, rows)) < k:
+        raise ConfigError(
+            f"no query is answered by {k} photos of {items}, the most is {most}: take -k {most} or smaller"
+            if most
+            else f"no photo of {items} has the values that a query of {queries} names"
+        )
     find = datasets.Photos(images)
     read = [Item(find(row["image"]), str(number)) for number, row in enumerate(rows)]
     recipe = recipe_for(config, models)
@@ -105,7 +111,8 @@ def text_command(
         score = texts.precision_at(k, asked, in_words, [rows[n] for n in numbers], embedded.vectors)
         if not score.queries:
             raise ConfigError(
-                f"none of the {len(asked)} queries has {k} photos that answer it: take a smaller -k"
+                f"no query is answered by {k} photos that can be read ({len(embedded.unreadable)} cannot): take a "
+                "smaller -k"
             )
         report = _precision(
             score, about | {"nameless": nameless, "language": language if made_from else None}

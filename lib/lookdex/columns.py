@@ -1,0 +1,23 @@
+"""The types of columns in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyarrow as pa
+
+_IS: dict[str, tuple[Callable[[pa.DataType], bool], ...]] = {
+    "text": (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view),
+    "number": (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal),
+    "true or false": (pa.types.is_boolean,),
+    "date": (pa.types.is_date,),
+    "time": (pa.types.is_timestamp,),
+    "empty": (pa.types.is_null,),
+}
+
+
+def kind_of(kind: pa.DataType) -> str:
+    """“text”, “number”, “date” …; Arrow's name of a type that has no plainer one."""
+    if pa.types.is_dictionary(kind):
+        return kind_of(kind.value_type)
+    return next((word for word, fits in _IS.items() if any(fit(kind) for fit in fits)), str(kind))

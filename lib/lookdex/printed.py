@@ -1,0 +1,91 @@
+"""What the nightly verbs print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lookdex.wording import count_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lookdex.catalog.ties import Ties
+    from lookdex.nightly import Indexed, Planned
+    from lookdex.records import Release
+
+INDENT = " " * 9
+
+
+def print_plan(planned: Planned) -> None:
+    summary = planned.summary
+    against = f"compared with release {summary.release_id}" if summary.release_id else "nothing is live yet"
+    counts = (
+        ", ".join(f"{n:,} {change.replace('_', ' ')}" for change, n in summary.changes.items() if n)
+        or "no photo"
+    )
+    work = f"{count_of(summary.planned, 'photo')} in {count_of(summary.shards, 'shard')}"
+    click.echo(f"planned  {work} ({counts}); {against}")
+    if planned.ties is not None:
+        print_ties(planned.ties, with_products=planned.products is not None)
+    if planned.products is not None:
+        print_products(planned.products)
+    if summary.products_changed:
+        click.echo(f"{INDENT}the products file changed: rows are refreshed")
+    if summary.thresholds_changed:
+        click.echo(f"{INDENT}the thresholds changed: the release keeps the new ones")
+    if planned.held:
+        click.echo(
+            f"{INDENT}promotions are held since a rollback: nothing goes live until `lookdex resume`",
+            err=True,
+        )
+    if planned.postponed:
+        click.echo(
+            f"{INDENT}{count_of(planned.postponed, 'photo')} beyond --limit are left for the next night"
+        )
+
+
+def print_ties(ties: Ties, with_products: bool) -> None:
+    said = f"{INDENT}{ties.tied:,} of {count_of(ties.photos, 'photo')} are tied to a product"
+    if with_products and ties.known < ties.tied:
+        said += f", {ties.known:,} of them to one in the products file"
+    complete = ties.tied == ties.photos and (ties.known == ties.tied or not with_products)
+    click.echo(said if complete else f"{said} (see --pattern, --mapping and --products)")
+
+
+def print_products(schema: pa.Schema) -> None:
+    """The products' columns with their types; a price that cannot be compared with a number is warned of."""
+    from lookdex.columns import kind_of
+
+    columns = [field for field in schema if field.name != "product_id"]
+    if columns:
+        named = ", ".join(f"{field.name} ({kind_of(field.type)})" for field in columns)
+        click.echo(f"{INDENT}the products' columns: {named}")
+    for field in columns:
+        if field.name == "price" and kind_of(field.type) != "number":
+            click.echo(
+                f"{INDENT}the column price is {kind_of(field.type)}, not a number: filters such as price < 50 cannot "
+                "be asked, and looks have no total. Write 12.95, without a currency, a blank or a decimal comma",
+                err=True,
+            )
+
+
+def print_indexed(indexed: Indexed) -> None:
+    counts = ", ".join(f"{n:,} {status}" for status, n in indexed.counts.items() if n)
+    why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(indexed.reasons.items()))
+    click.echo(
+        f"indexed  {count_of(indexed.images, 'photo')} ({counts}), {count_of(indexed.items, 'item')}"
+        + (f"; {why}" if why else "")
+    )
+
+
+def print_audit(release: Release) -> None:
+    for check in release.audit:
+        click.echo(f"  {'ok  ' if check.passed else 'FAIL'} {check.name:<58} {check.detail}")
+    click.echo(f"audited  {count_of(len(release.audit), 'check')} hold")
+
+
+def built(release: Release) -> str:
+    photos = count_of(sum(release.images.values()), "photo")
+    return f"{count_of(release.items, 'item')} of {photos}, index {release.index.kind}"
