@@ -1,8 +1,7 @@
 /** Everything beside the photo: what can be chosen, the look, the lanes; or why there are none. */
 
-import { openDetail } from "./detail.js";
 import { fill, h, icon } from "./dom.js";
-import { filterButton, filterChips, openFilters } from "./filters.js";
+import { filterButton, filterChips } from "./filters.js";
 import { labelled, onLanguage, t } from "./i18n.js";
 import { gridSkeleton, laneGrid, laneName, laneRow, lanesSkeleton, nothing, plainRow } from "./lanes.js";
 import { lookOf, wornLike } from "./look.js";
@@ -29,7 +28,7 @@ export function createResults(store, ask, another) {
   const element = h("section.results", {}, title, bar, body);
 
   /** @param {Match} match @param {Lane} lane */
-  const open = (match, lane) => openDetail(match, lane, store.get().photo, (product, title) => ask.similar(product, title));
+  const open = (match, lane) => ask.open({ kind: "product", match, lane });
   const clear = () => void ask.narrow({ filters: NO_FILTERS, colour: 0 });
 
   /** @param {State} state */
@@ -47,7 +46,7 @@ export function createResults(store, ask, another) {
           h("button.chip.with-thumb", { type: "button", "aria-pressed": String(state.chosen === id), onclick: () => ask.choose(id), "data-chip": id },
             h("span.thumb.round", {}, cutOut(photo, id === "whole" ? null : lane.box, 32)), laneName(lane, id)))),
       (ready || filterCount(state) > 0) && h("div.narrow", {},
-        filterButton(state, () => openFilters(store, ask)),
+        filterButton(state, () => ask.open({ kind: "filters" })),
         photo && refineForm(),
         filterChips(state, ask)),
     );

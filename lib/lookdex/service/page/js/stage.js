@@ -33,7 +33,7 @@ export function createStage(store, ask, another) {
     cancelled: () => {
       const { drawn, chosen } = store.get();
       const back = drawn?.lane ? chosen : chosen === "box" ? "all" : chosen;
-      store.set({ drawing: false, drawn: drawn?.lane ? drawn : null, chosen: back });
+      ask.choose(back);
       drawing.show(store.get().drawn?.box ?? null);
       element.querySelector(".draw")?.focus();
     },
