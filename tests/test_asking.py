@@ -14,7 +14,7 @@ import lookdex
 from lookdex import live
 from lookdex.errors import BadQuery, ProductNotFound
 from lookdex.records import Box
-from lookdex.search.answer import Kind, Widened
+from lookdex.search.answer import Kind, Other, Widened
 from lookdex.search.ask import Crops, Options, Pick
 from lookdex.search.catalog import Catalog
 from lookdex.storage import open_store
@@ -172,6 +172,7 @@ def test_a_colour_that_the_text_names_comes_first(tmp_path: Path):
         assert (found.tint, found.within) == ("navy", "top")
         assert {match.colour for match in found.matches[:3]} == {"navy"}
         assert found.widened == (Widened.TOO_FEW if k > 3 else None)
+        assert [match.other for match in found.matches] == [None] * min(k, 3) + [Other.COLOUR] * (k - 3)
     (plain,) = again.search(picture("red"), k=2, text="in navy", text_weight=0.0, whole=False).objects
     assert (plain.tint, {match.colour for match in plain.matches}) == (None, {"red"})
 
@@ -296,6 +297,41 @@ def test_a_loader_loads_what_each_release_needs(tmp_path: Path):
     publish(store, "night-2", stock(), made=replace(made, min_score=0.25))
     assert catalog.search(picture("red")).release_id == "night-2"
     assert len(loaded) == 4
+
+
+def test_products_of_other_kinds_say_so_and_follow(shop: Catalog):
+    (found,) = shop.search(picture("red"), k=1000, whole=False).objects
+    own = [match for match in found.matches if match.other is None]
+    assert found.matches[: len(own)] == tuple(own)
+    assert {match.label for match in own} == {"top"} == {found.within}
+    assert {(match.label == "top", match.other) for match in found.matches[len(own) :]} == {
+        (False, Other.KIND)
+    }
+    for ranks in (own, found.matches[len(own) :]):
+        assert [match.score for match in ranks] == sorted((match.score for match in ranks), reverse=True)
+    (found,) = shop.search(picture("red"), k=1000, whole=False, widen="always").objects
+    assert {match.other for match in found.matches} == {None}
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_text_is_understood_by_a_word_that_products_have(shop: Catalog, held: bool):
+    class Anything(FakeEmbedder):
+        def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+            return super().embed_texts(["red"] * len(texts))
+
+    catalog = opened(shop._store.uri, embedder=Anything())
+    if held:
+        catalog.load()
+    for text, understood in {
+        "asdfgh qwerty": False,
+        "THINGS of night": True,
+        "thin": False,
+        "blue qwerty": True,
+    }.items():
+        assert catalog.search_text(text).objects[0].understood == understood, text
+        found = catalog.search(picture("red"), text=text)
+        assert {lane.understood for lane in found.lanes} == {understood}
+    assert {lane.understood for lane in catalog.search(picture("red")).lanes} == {None}
 
 
 def test_rows_that_are_held_answer_the_same(shop: Catalog):

@@ -38,6 +38,13 @@ class Widened(StrEnum):
     ASKED = "asked"  # the caller wished it
 
 
+class Other(StrEnum):
+    """What a product has that was not asked first: it ranks below those that are as asked."""
+
+    KIND = "kind"  # another category than the lane's `within`
+    COLOUR = "colour"  # that category, in another colour than the text names
+
+
 @dataclass(frozen=True, slots=True)
 class Models:
     """What the release was built with, and the query answered with."""
@@ -64,7 +71,8 @@ class Match:
     lane's; () and None where a lane has no picture, or the release is of a lookdex that kept no palettes.
     `text_similarity`: the cosine with the text alone, where photo and text were asked together. `good`: the similarity
     reaches the lane's threshold; None where it has none. `folded`: rows that show nearly the same picture and were
-    left out for it; `folded_products`: whose they are, where it is another product.
+    left out for it; `folded_products`: whose they are, where it is another product. `other`: it is not of the category,
+    or the colour, that was asked first; ranks follow `score` among those that are, then among those that are not.
     """
 
     rank: int  # 1 is the best
@@ -85,6 +93,7 @@ class Match:
     folded: int = 0
     folded_products: tuple[str, ...] = ()
     score: float = 0.0
+    other: Other | None = None
 
     @property
     def label_ko(self) -> str | None:
@@ -143,7 +152,9 @@ class FoundObject:
     whose products were asked for; None where all were. `tint`: the colour that the text names, asked first. `widened`:
     why other products follow or mix in; None when they do not. `threshold`: from which similarity on a match is good,
     calibrated with the release; None where it has none for this lane. `text`: what was asked with, alone or beside the
-    photo. `product_id`: what was asked with, for a product; `parts`: for several photos.
+    photo. `understood`: a word of that text names a category, a colour or a look, or stands in a product's columns (an
+    embedder finds something near any text). `product_id`: what was asked with, for a product; `parts`: for several
+    photos.
     """
 
     kind: Kind
@@ -164,6 +175,7 @@ class FoundObject:
     threshold: float | None = None
     product_id: str | None = None
     parts: tuple[Part, ...] = ()
+    understood: bool | None = None  # without a text
 
     @property
     def label_ko(self) -> str | None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from lookdex.errors import BadQuery
 from lookdex.records import Detection, Scope
-from lookdex.search import lanes, looks, words
+from lookdex.search import lanes, looks, vocabulary, words
 from lookdex.search.answer import Answer, FoundObject, Kind, Models
 from lookdex.search.ask import MAX_PHOTOS, Options, Pick
 from lookdex.search.encoders import Encoders
@@ -58,6 +58,12 @@ def answer(
     if asked[0].found.kind is Kind.TEXT:
         asked = [replace(one, scope=scope) for one in asked]
     embedded = ahead[0].result() if ahead else None
+    if options.text is not None:
+        known = vocabulary.understood(opened.rows, options.text)
+        asked = [
+            replace(one, found=replace(one.found, understood=known)) if one.found.text else one
+            for one in asked
+        ]
     told, vectors = _told(opened, encoders, asked, embedded, options, where, clock)
     found = [one for one in told if one.kind is not Kind.WORN]
     with_it = told[len(found) :]

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lookdex.categories import normalise
+from lookdex.predicates import quoted
 from lookdex.records import PALETTE, Box, Swatch
 from lookdex.search.grouping import Hit
 
@@ -157,6 +159,17 @@ class Rows:
         """Those of the rows for which an SQL predicate holds."""
         return self.ids(f"_rowid IN ({','.join(map(str, ids))}) AND {where}") if ids else []
 
+    def mention(self, pattern: str) -> bool:
+        """A text column of a product holds what the regular expression finds, whatever its case. '': nothing does."""
+        schema = self.items.schema
+        named = [name for name in self.product_columns if pa.types.is_string(schema.field(name).type)]
+        if not pattern or not named:
+            return False
+        if self._held is None:
+            told = " OR ".join(f"regexp_like(`{name}`, {quoted(pattern)}, 'i')" for name in named)
+            return bool(self.ids(told, limit=1))
+        return any(_holds(self._held[1][name], pattern) for name in named)
+
     def _read(self, ids: Sequence[int], columns: list[str]) -> pa.Table:
         return self.items.to_table(
             columns=columns, filter=f"_rowid IN ({','.join(map(str, ids))})", with_row_id=True
@@ -179,6 +192,11 @@ class Rows:
             palette=tuple(Swatch(**swatch) for swatch in values.get(_PALETTE) or ()),
             columns={name: values[name] for name in self.product_columns},
         )
+
+
+def _holds(texts: pa.ChunkedArray, pattern: str) -> bool:
+    chunks = (c.dictionary if pa.types.is_dictionary(c.type) else c for c in texts.chunks)
+    return any(pc.any(pc.match_substring_regex(c, pattern, ignore_case=True)).as_py() for c in chunks)
 
 
 @lru_cache(maxsize=4096)

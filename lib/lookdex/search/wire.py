@@ -24,7 +24,7 @@ from pydantic import (
     ValidationInfo,
 )
 
-from lookdex.search.answer import Answer, Kind, Widened
+from lookdex.search.answer import Answer, Kind, Other, Widened
 
 
 def plain(value: object) -> Any:
@@ -115,8 +115,12 @@ class MatchModel(Wire):
     similarity: Cosine = Field(description="Cosine of the row's vector and the lane's.")
     distance: float = Field(description="1 - similarity.")
     score: float = Field(
-        description="What the ranks follow: the similarity, or with a colour emphasis w, "
-        "(1 - w) × similarity + w × colour_similarity."
+        description="What the ranks follow, first of what is as asked and then of what is not (`other`): the "
+        "similarity, or with a colour emphasis w, (1 - w) × similarity + w × colour_similarity."
+    )
+    other: Other | None = Field(
+        description="Not as asked first: of another category than the lane's `within` (kind), or of that and another "
+        "colour than its `tint` (colour); null where it is."
     )
     colour_similarity: Share | None = Field(
         description="How alike the two palettes are; null where one of them is missing."
@@ -164,6 +168,10 @@ class FoundModel(Wire):
     palette: tuple[SwatchModel, ...] = Field(validation_alias=_PALETTE, description="Largest share first.")
     main: bool = Field(description="The most prominent object of the photo.")
     text: str | None = Field(description="What was asked with, alone or beside the photo.")
+    understood: bool | None = Field(
+        description="A word of the text names a category, a colour or a look, or stands in a product's columns; null "
+        "without a text."
+    )
     product_id: str | None = Field(description="What was asked with.")
     parts: tuple[PartModel, ...] = Field(description="Of several photos of one item.")
     within: str | None = Field(description="The category that was asked first; null: all of them.")
