@@ -18,7 +18,7 @@ from lookdex.search.answer import Kind, Other, Widened
 from lookdex.search.ask import Crops, Options, Pick
 from lookdex.search.catalog import Catalog
 from lookdex.storage import open_store
-from tests.catalogs import SIZE, Shown, picture, publish, stock
+from tests.catalogs import SIZE, WITH_CATEGORY, Shown, picture, publish, stock
 from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.shops import labels, opened, products, shop_in, stocked, thresholds
 from tests.test_search_schema import validator
@@ -57,6 +57,17 @@ def test_a_box_needs_no_detector_and_its_label_is_asked_first(shop: Catalog, tmp
     assert labels(found) == {"shoes"}
     (unnamed,) = quiet.search(picture("red", "blue"), k=4, box=(48, 12, 82, 84)).objects
     assert (unnamed.label, unnamed.within, unnamed.widened) == (None, None, None)
+
+
+def test_a_box_s_label_is_a_category_or_one_that_the_release_has(shop: Catalog, tmp_path: Path):
+    photo, box = picture("red"), Box(8, 12, 80, 80)
+    for pick in ({"box": box, "label": "tutu"}, {"picks": (Pick(box=box, label="tutu"),)}):
+        with pytest.raises(BadQuery, match="is a 'tutu': label is one of top, outerwear, dress"):
+            shop.ask(photo, options=Options(**pick))
+    assert shop.search(photo, box=box, label="legwear").objects[0].widened is Widened.TOO_FEW
+    sold = shop_in(tmp_path, [Shown("p1", "red", category="tutu")], columns=WITH_CATEGORY)
+    found = sold.search(photo, box=box, label="tutu").objects[0]
+    assert (found.within, [match.other for match in found.matches]) == ("tutu", [None])
 
 
 def test_without_the_whole_photo(shop: Catalog):
