@@ -11,7 +11,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
+
 from lookdex import colour, korean
+from lookdex.colour.names import vote
 from lookdex.records import Box, Recipe, Swatch
 
 FORMAT = 2  # of the JSON; raised when a field changes its meaning or goes
@@ -190,6 +193,19 @@ class FoundObject:
     @property
     def swatches(self) -> tuple[Shown, ...]:
         return tuple(Shown.of(swatch) for swatch in self.palette)
+
+    @property
+    def colour_hex(self) -> str | None:
+        """What a screen shows for `colour` ('#rrggbb'): the largest of the palette's swatches that has the name.
+
+        The name is what most pixels are called; the largest swatch, a mean of many, may be called otherwise. None where
+        no swatch has the name.
+        """
+        one = np.ones(1)
+        called = (
+            (swatch, vote(np.array([[swatch.l, swatch.a, swatch.b]]), one)[0]) for swatch in self.palette
+        )
+        return next((colour.hex_of(swatch) for swatch, name in called if name == self.colour), None)
 
     @property
     def no_good_match(self) -> bool | None:

@@ -164,6 +164,10 @@ class FoundModel(Wire):
     score: float | None = Field(description="The detector's; comparable within a label only.")
     colour: str | None
     colour_ko: str | None
+    colour_hex: str | None = Field(
+        pattern="^#[0-9a-f]{6}$",
+        description="What a screen shows for the colour: the largest swatch of the palette that has its name.",
+    )
     colour_share: Share | None = Field(description="Share of the object's own pixels that have the colour.")
     palette: tuple[SwatchModel, ...] = Field(validation_alias=_PALETTE, description="Largest share first.")
     main: bool = Field(description="The most prominent object of the photo.")

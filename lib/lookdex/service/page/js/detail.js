@@ -2,7 +2,7 @@
 
 import { meter } from "./card.js";
 import { fill, h, icon } from "./dom.js";
-import { capital, named, number, t } from "./i18n.js";
+import { capital, labelName, named, number, t } from "./i18n.js";
 import { cutOut, itemPicture, strip } from "./picture.js";
 import { linkOf, otherFacts, priceOf, titleOf } from "./product.js";
 
@@ -44,7 +44,7 @@ export function detailDialog(match, lane, photo, ask) {
 }
 
 /** The shop's own word for what it is; the detector's where it has none. @param {Match} match */
-const kindOf = (match) => (typeof match.columns.category === "string" ? capital(match.columns.category) : named(match));
+const kindOf = (match) => (typeof match.columns.category === "string" ? capital(labelName(match.columns.category)) : named(match));
 
 /** @param {Match} match @param {Lane} lane */
 function reasons(match, lane) {

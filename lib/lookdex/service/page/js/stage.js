@@ -68,7 +68,7 @@ export function createStage(store, ask, another) {
           width: `${(100 * (x1 - x0)) / photo.width}%`, height: `${(100 * (y1 - y0)) / photo.height}%`,
           "z-index": 1 + largest.findIndex((other) => other.id === id), // small ones lie on top
         },
-      }, h("span.tag", { "aria-hidden": "true" }, h("i", { style: { background: lane.palette[0]?.hex ?? "transparent" } }), name));
+      }, h("span.tag", { "aria-hidden": "true" }, lane.colour_hex && h("i", { style: { background: lane.colour_hex } }), name));
     }));
     boxes.classList.toggle("some-chosen", chosen !== "all");
     arrange();

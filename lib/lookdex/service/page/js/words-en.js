@@ -5,6 +5,7 @@ export const en = {
   home: "lookdex, back to the start",
   language: "Language",
 
+  searchOpen: "Search in words",
   searchLabel: "Search by words",
   searchHint: "Or in words: red dress, striped shirt …",
   searchGo: "Search",
@@ -76,6 +77,9 @@ export const en = {
   sureness: "{n} % sure",
   within: "in {what} first",
   widened_uncertain: "We are not certain what this is, so other kinds of things are here too.",
+  widened_colour: "The shop has few of these in that colour, so other colours follow.",
+  others_kind: "Other kinds",
+  others_colour: "Other colours",
   widened_too_few: "The shop has few of these, so other kinds of things follow.",
   widened_asked: "All kinds of things.",
   match: "Product",
@@ -99,6 +103,11 @@ export const en = {
   noObjectTitle: "We could not pick out a piece",
   noObjectText: "Here is what resembles the whole photo. Draw a box around the thing you mean: that works with almost anything.",
   noGoodTitle: "Nothing in the shop is really like this",
+  noGoodPieces: "Nothing in the shop is really like this piece | Nothing in the shop is really like these {n} pieces",
+  noGoodFilters: "Nothing like this within your filters",
+  noGoodOpen: "Open one to see what comes nearest.",
+  unknownWords: "No product word understood",
+  unknownWordsText: "None of these words is a kind of thing, a colour or a pattern, and no product here has them: what follows may have nothing to do with them.",
   noGoodText: "These are the nearest, though not close. A box drawn more tightly, or other words, may help.",
   emptyTitle: "Nothing fits",
   emptyFilters: "No product fits these filters.",
@@ -118,7 +127,7 @@ export const en = {
   whyLike: "How alike the two pictures are to the model: shape, pattern, material. 1 is the same picture.",
   whyColour: "How alike the two palettes are, measured on the garments themselves.",
   whyText: "How well it fits your words.",
-  whyBelow: "Below {n}, matches of this kind are seldom right; this one is.",
+  whyBelow: "Matches of this kind are seldom right below {n}, and this one is below it.",
   whyFolded: "{n} nearly identical picture left out | {n} nearly identical pictures left out",
   facts: "For the shop",
   factProduct: "Product",
@@ -174,5 +183,12 @@ export const en = {
 export const categoriesEn = {
   top: "Tops", outerwear: "Outerwear", dress: "Dresses", skirt: "Skirts", pants: "Trousers", shorts: "Shorts",
   shoes: "Shoes", bag: "Bags", hat: "Hats", glasses: "Glasses", belt: "Belts", scarf: "Scarves",
-  jewelry: "Jewelry", legwear: "Socks & tights",
+  jewelry: "Jewellery", legwear: "Socks & tights",
+};
+
+/** What a single thing of each is called, in the middle of a sentence. */
+export const labelsEn = {
+  top: "top", outerwear: "outerwear", dress: "dress", skirt: "skirt", pants: "trousers", shorts: "shorts",
+  shoes: "shoes", bag: "bag", hat: "hat", glasses: "glasses", belt: "belt", scarf: "scarf",
+  jewelry: "jewellery", legwear: "socks & tights",
 };
