@@ -623,11 +623,61 @@ def test_a_file_that_is_no_photo(desk: Visit) -> None:
     assert len(desk.asked()) == 1
 
 
-def test_a_question_that_the_service_refuses_is_told_in_its_words(desk: Visit) -> None:
+def test_a_question_that_the_service_refuses_is_told_plainly(desk: Visit) -> None:
     page = desk.page
     page.get_by_label("Search by words").fill("paisley")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("the fake knows no colour 'paisley'")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("Try other words, or without filters.")
+    expect(alert.get_by_text("the fake knows no colour 'paisley'")).to_be_hidden()
+    alert.locator("summary").click()
+    expect(alert.get_by_text("the fake knows no colour 'paisley'")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("locale", "kind", "reason", "says"),
+    [
+        ("en-GB", "bad-photo", "corrupt", "The file is damaged or cut off. Another copy of it may work."),
+        ("ko-KR", "bad-photo", "corrupt", "파일이 손상되었거나 잘렸어요."),
+        ("ko-KR", "bad-photo", "too_small", "사진이 너무 작아"),
+        ("en-GB", "bad-photo", "a reason of later", "Saved anew, as a JPEG, it may work."),
+        ("en-GB", "unknown-format", "unknown_format", "JPEG, PNG, WebP and GIF work."),
+        ("ko-KR", "too-large", "too_many_pixels", "더 작은 사진으로"),
+        ("en-GB", "bad-photo", "empty", "There is nothing in it."),
+    ],
+)
+def test_a_photo_that_the_service_refuses_is_told_plainly(
+    browser: Browser, service: Service, locale: str, kind: str, reason: str, says: str
+) -> None:
+    status = {"bad-photo": 422, "unknown-format": 415, "too-large": 413}[kind]
+    problem = {"type": f"urn:lookdex:problem:{kind}", "title": "A title", "status": status, "reason": reason}
+
+    def refuse(route: Route) -> None:
+        body = json.dumps(problem | {"detail": "ValueError: 23 20 6c"})
+        route.fulfill(status=status, headers={"Content-Type": "application/problem+json"}, body=body)
+
+    with visit(browser, service.url, locale=locale) as seen:
+        page = seen.page
+        page.route("**/v1/search", refuse)
+        upload(page)
+        alert = page.get_by_role("alert")
+        expect(alert).to_contain_text(says)
+        for never in ("ValueError", "A title"):
+            expect(alert).not_to_contain_text(never)
+        expect(alert.locator(".primary")).to_have_count(0)  # to try it again ends the same
+        expect(page.locator(".draw")).to_have_count(0)
+        expect(alert.locator("button")).to_have_count(1)  # another photo
+
+
+def test_a_file_that_is_no_photo_leaves_no_earlier_one_in_its_place(desk: Visit) -> None:
+    page = desk.page
+    answered(page)
+    upload(page, b"no photo", "a.txt", "text/plain")
+    expect(page.get_by_role("alert")).to_contain_text("This file is not a photo that can be read")
+    expect(page.locator(".stage-photo")).to_have_count(0)
+    page.go_back()
+    expect(page.locator(".lane")).to_have_count(3)
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_a_busy_service_is_asked_again_when_it_says(desk: Visit) -> None:

@@ -113,7 +113,12 @@ export function createAsker(store, trail) {
         trail.visit(null);
         return { ...FRESH, view: "photo", photo, asked: null };
       }, null);
-      if (read) await askPhoto();
+      if (read) return void (await askPhoto());
+      const { trouble, view } = store.get();
+      if (!trouble || view === "start") return;
+      store.set({ trouble: null }); // of the new file, and not of what is left behind for it
+      trail.visit(null);
+      store.set({ ...FRESH, view: "start", photo: null, asked: null, trouble });
     },
     /** A picture of the page's own. @param {string} address @param {string} name */
     async sample(address, name) {

@@ -90,7 +90,7 @@ export function createStage(store, ask, another) {
             h("button.button.small", { type: "button", onclick: () => ask.choose(store.get().chosen) }, t("cancel")),
           ]
         : [
-            h("button.button.small.draw", { type: "button", onclick: startDrawing }, icon("box"), t("draw")),
+            !(state.trouble?.problem.lasts && !state.answer) && h("button.button.small.draw", { type: "button", onclick: startDrawing }, icon("box"), t("draw")),
             h("button.button.small", { type: "button", onclick: another }, icon("photo"), t("newPhoto")),
           ],
     );
@@ -119,7 +119,7 @@ export function createStage(store, ask, another) {
     if (now.photo !== before.photo) showPhoto(now);
     if (now.answer !== before.answer || now.chosen !== before.chosen || now.filters !== before.filters) keepFocus(() => showBoxes(now));
     if (now.drawn !== before.drawn || (before.drawing && !now.drawing)) drawing.show(now.drawn?.box ?? null);
-    if (now.drawing !== before.drawing || now.answer !== before.answer || now.view !== before.view) showTools(now);
+    if (now.drawing !== before.drawing || now.answer !== before.answer || now.view !== before.view || now.trouble !== before.trouble) showTools(now);
     frame.classList.toggle("busy", now.busy === "photo" || now.busy === "box");
   });
   new ResizeObserver(arrange).observe(overlay);
