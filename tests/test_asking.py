@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import lookdex
@@ -18,7 +19,7 @@ from lookdex.search.answer import Kind, Other, Widened
 from lookdex.search.ask import Crops, Options, Pick
 from lookdex.search.catalog import Catalog
 from lookdex.storage import open_store
-from tests.catalogs import SIZE, WITH_CATEGORY, Shown, picture, publish, stock
+from tests.catalogs import PRODUCT_COLUMNS, SIZE, WITH_CATEGORY, Shown, picture, publish, stock
 from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.shops import labels, opened, products, shop_in, stocked, thresholds
 from tests.test_search_schema import validator
@@ -353,6 +354,21 @@ def test_rows_that_are_held_answer_the_same(shop: Catalog):
         left, right = (replace(one, seconds={}) for one in told)
         assert left == right
     assert held.similar("p000", goes_with=True).objects == shop.similar("p000", goes_with=True).objects
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_numbers_of_32_bits_are_told_as_they_were_written(tmp_path: Path, held: bool):
+    narrow = PRODUCT_COLUMNS.set(1, pa.field("price", pa.float32()))
+    catalog = shop_in(tmp_path, [Shown("p1", "red", 45.3)], columns=narrow)
+    if held:
+        catalog.load()
+    answer = json.loads(catalog.search(picture("red")).to_json())
+    (match,) = answer["objects"][0]["matches"]
+    assert match["columns"]["price"] == 45.3
+    written: list[str] = []
+    json.loads(json.dumps([match, answer["whole"]]), parse_float=written.append)
+    assert len(written) > 10
+    assert [number for number in written if len(number.partition(".")[2]) > 6] == []
 
 
 def test_real_answers_hold_to_the_schema(shop: Catalog):

@@ -82,6 +82,21 @@ def test_a_photo_is_answered_by_the_contract(service: Service):
     assert "embed;dur=" in response.headers["server-timing"]
 
 
+def test_text_is_compressed_for_those_who_can_read_it(service: Service):
+    for path in ("/v1/text?q=red&k=9", "/page/js/lanes.js", "/"):
+        plain, packed = (
+            service.web.get(path, headers={"Accept-Encoding": way}) for way in ("identity", "gzip")
+        )
+        assert (plain.headers.get("content-encoding"), packed.headers["content-encoding"]) == (None, "gzip")
+        assert int(packed.headers["content-length"]) < len(plain.content) / 2
+        assert packed.headers["vary"] == "Accept-Encoding"
+        if "v1" not in path:
+            assert packed.content == plain.content
+    item = service.ask(RED, {"k": 1}).json()["objects"][0]["matches"][0]["item_id"]
+    for path in (f"/v1/crops/{item}", "/healthz", "/page/samples/dotted-skirt.webp"):
+        assert "content-encoding" not in service.web.get(path, headers={"Accept-Encoding": "gzip"}).headers
+
+
 def test_options_are_a_field_or_a_file_and_may_be_left_out(service: Service):
     plain = service.ask(RED).json()
     assert len(plain["objects"][0]["matches"]) == 5

@@ -54,6 +54,7 @@ class Rows:
     product_columns: tuple[str, ...]
     has_palettes: bool = field(init=False)
     has_category: bool = field(init=False)
+    _narrow: frozenset[str] = field(init=False)  # the product columns of 32-bit numbers
     _held: tuple[np.ndarray, pa.Table] | None = field(
         init=False, default=None
     )  # row ids in order; their columns
@@ -61,6 +62,9 @@ class Rows:
     def __post_init__(self) -> None:
         schema = self.items.schema
         self.has_palettes = _PALETTE in schema.names and schema.field(_PALETTE).type == PALETTE
+        self._narrow = frozenset(
+            name for name in self.product_columns if pa.types.is_float32(schema.field(name).type)
+        )
         self.has_category = CATEGORY in self.product_columns and pa.types.is_string(
             schema.field(CATEGORY).type
         )
@@ -189,9 +193,22 @@ class Rows:
             label=values["label"],
             colour=values["colour"],
             box=Box(values["x0"], values["y0"], values["x1"], values["y1"]),
-            palette=tuple(Swatch(**swatch) for swatch in values.get(_PALETTE) or ()),
-            columns={name: values[name] for name in self.product_columns},
+            palette=tuple(
+                Swatch(**{part: round(value, 4) for part, value in swatch.items()})  # kept in 32 bits
+                for swatch in values.get(_PALETTE) or ()
+            ),
+            columns={
+                name: _short(values[name])
+                if name in self._narrow and values[name] is not None
+                else values[name]
+                for name in self.product_columns
+            },
         )
+
+
+def _short(value: float) -> float:
+    """A 32-bit number as it was written: 45.3, and not 45.29999923706055."""
+    return float(str(np.float32(value)))
 
 
 def _holds(texts: pa.ChunkedArray, pattern: str) -> bool:
