@@ -26,7 +26,6 @@ from lookdex.training.embedder.pace import CPU, GPU, pace_for, scale_at
 from lookdex.training.embedder.pairs import Mix, Pairs
 from lookdex.training.embedder.recipe import Settings, blend, source
 from lookdex.training.embedder.recipe_command import main
-from lookdex.training.embedder.refine import CATALOGUE, LOOK, Row, Seen, joined, polish
 from lookdex.training.records import Scene
 from lookdex.training.rendered import render
 from lookdex.training.splits import HELD_SEED, write_splits
@@ -77,13 +76,17 @@ def data(tmp_path_factory) -> Path:
 def test_one_command_makes_the_embedder(data, tmp_path) -> None:
     asked = ["--data", str(data), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out"), "--start",
              str(TINY_EMBEDDER), "--products", "28", "--looks", "10", "--held-products", "14", "--held-looks", "2",
-             "--look-seconds", "2", "--minutes", "0.1"]  # fmt: skip
+             "--minutes", "0.1", "--text-steps", "10"]  # fmt: skip
     done = CliRunner().invoke(main, asked, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     embedder = load_embedder(str(tmp_path / "out"))
     shipped = load_embedder("lookdex-tiny")
     picture = np.asarray(Image.open(data / "ccp" / "photos" / "1.jpg"))
-    assert 0.3 < float((embedder.embed_images([picture]) * shipped.embed_images([picture])).sum()) < 0.99999
+    own, told = embedder.embed_images([picture])[0], embedder.embed_texts(["red dress"])[0]
+    assert np.linalg.norm(own) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.norm(told) == pytest.approx(1, abs=1e-5)
+    assert own.shape == told.shape == (shipped.dim,)
+    assert abs(float(own @ shipped.embed_images([picture])[0])) < 0.99
     curve = [
         json.loads(line) for line in (tmp_path / "work" / "embedder" / "curve.jsonl").read_text().splitlines()
     ]
@@ -92,6 +95,8 @@ def test_one_command_makes_the_embedder(data, tmp_path) -> None:
     assert held[-1]["products"] == 14
     told = int(done.output.split(" street photos have boxes by their tags")[0].split()[-1])
     assert told == len(json.loads((tmp_path / "work" / "tagged.json").read_text())["images"]) > 0
+    stale = CliRunner().invoke(main, [*asked, "--only", "refine"])
+    assert "no features of the embedder" in str(stale.exception)  # what is finished is another model
     again = CliRunner().invoke(main, [*asked, "--only", "render"], catch_exceptions=False)
     assert "0 photos rendered" in again.output  # what is there is not rendered again
 
@@ -191,41 +196,3 @@ def test_the_exam_is_what_was_held_out(data, tmp_path) -> None:
             assert row["category"] in CATEGORIES
             assert row["colour"] in NAMES
     assert counts["words/shop.csv"] > 6
-
-
-def test_polishing_finds_the_projection_that_tells_products_apart() -> None:
-    """Features whose first half tells the product and whose second half is louder noise."""
-    import torch
-    from torch import nn
-
-    rng, dim = np.random.default_rng(0), 16
-    names = rng.normal(0, 1, (60, dim))
-    rows, features = [], []
-    for number, name in enumerate(names):
-        for side in (CATALOGUE, LOOK, LOOK):
-            rows.append(Row(number, side, -1, number % 2, ["red dress", "dress"]))
-            features.append(np.concatenate([name + rng.normal(0, 0.2, dim), rng.normal(0, 1.5, dim)]))
-    for number in range(40):
-        for _ in range(2):
-            rows.append(Row(1000 + number, 2, number % 3, number % 2, ["black shoes"]))
-            features.append(rng.normal(0, 1, 2 * dim))
-    torch.manual_seed(0)
-    seen = joined([Seen(torch.tensor(np.array(features), dtype=torch.float32), rows)])
-    model = nn.Module()
-    model.visual, model.text = nn.Module(), nn.Module()
-    model.visual.head = nn.Module()
-    model.visual.head.proj = nn.Linear(2 * dim, 12, bias=False)
-    model.text.token_embedding = nn.Embedding(5, 12)
-    model.logit_scale = nn.Parameter(torch.tensor(2.7))
-    model.encode_text = lambda tokens: model.text.token_embedding(tokens)
-    from lookdex.training.embedder.losses import Heads
-    from lookdex.training.embedder.refine import aside
-
-    numbers = {"red dress": 1, "dress": 2, "black shoes": 3}
-    before = aside(model.visual.head.proj, seen)
-    polish(
-        model, Heads(3, 2, 12), lambda texts: torch.tensor([numbers[text] for text in texts]), seen, 400,
-        np.random.default_rng(1),
-    )  # fmt: skip
-    after = aside(model.visual.head.proj, seen)
-    assert before < 0.5 < after

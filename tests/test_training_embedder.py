@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lookdex.errors import ConfigError
-from lookdex.images import encode_jpeg
+from lookdex.images import crop, decode, encode_jpeg
+from lookdex.models.preprocess import Preprocess
+from lookdex.records import Box
 from lookdex.training.embedder.crops import Crops, Place
 from lookdex.training.embedder.tower import Pictures, Tower
 from lookdex.training.loop import imagenet_trunk
@@ -48,11 +50,24 @@ def test_crops_in_a_folder_are_those_of_memory_and_are_cut_once(tmp_path: Path) 
     def crops(folder: Path | None) -> Crops:
         return Crops(0.05, ((96, 96),), np.random.default_rng(3), folder=folder)
 
-    alone = crops(None).plain(place)
-    np.testing.assert_array_equal(crops(tmp_path / "shared").plain(place), alone)
+    alone = crops(None).draw(place, real=False)
+    np.testing.assert_array_equal(crops(tmp_path / "shared").draw(place, real=False), alone)
     assert len(list((tmp_path / "shared").glob("*.npz"))) == 1
     photo.unlink()  # another process needs it no more
-    np.testing.assert_array_equal(crops(tmp_path / "shared").plain(place), alone)
+    np.testing.assert_array_equal(crops(tmp_path / "shared").draw(place, real=False), alone)
+
+
+def test_a_plain_crop_is_the_one_that_the_index_embeds(tmp_path: Path) -> None:
+    (picture,) = smooth((900, 700))
+    (tmp_path / "photo.jpg").write_bytes(encode_jpeg(picture, 900))
+    place = Place(tmp_path / "photo.jpg", (140.0, 260.0, 620.0, 800.0))
+    canvases = ((96, 96), (128, 64))
+    drawn = Crops(0.05, canvases, np.random.default_rng(0)).plain(place)
+    prepared = Preprocess(canvases, (0.5,) * 3, (0.5,) * 3, "longest", "bicubic", 255)
+    part = crop(
+        decode((tmp_path / "photo.jpg").read_bytes(), 1 << 24, 1 << 24), Box(140, 260, 620, 800), 0.05
+    )
+    np.testing.assert_array_equal(drawn, prepared(part))
 
 
 def test_weights_that_are_not_installed_are_named() -> None:

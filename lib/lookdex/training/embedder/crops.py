@@ -82,12 +82,10 @@ class Crops:
         return recolour(fit(picture, canvas, 255, centred=True)[0], rng, strength)
 
     def plain(self, place: Place) -> np.ndarray:
-        """An object as the index cuts it out, without chance: uint8 (*canvas, 3)."""
-        image, box = self._region(place)
-        height, width = image.shape[:2]
+        """An object as the index cuts it out, in full resolution and without chance: uint8 (*canvas, 3)."""
+        image = read(place.path)
         if place.box is not None:
-            near = geometry.expand(box, self.margin, width, height)
-            image = image[near.y0 : near.y1, near.x0 : near.x1]
+            image = cut(image, np.array(place.box), self.margin)
         return fit(image, choose_canvas(image.shape, self.canvases), 255, centred=True)[0]
 
     def _object(self, place: Place, real: bool) -> np.ndarray:

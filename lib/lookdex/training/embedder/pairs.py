@@ -86,15 +86,13 @@ class Pairs:
                 for box, product in zip(scene.boxes, scene.product_ids, strict=True):
                     if product:
                         places[product][side].append(Place.of(scene.path, box))
-        self._places = {k: v for k, v in places.items() if v[0] and len(v[0]) + len(v[1]) > 1}
+        self._places = places
         self._by_category: dict[str, list[str]] = defaultdict(list)
-        for product_id in self._places:
+        for product_id, (seen, worn) in places.items():
             if product_id not in self._products:
                 self._products[product_id] = make_product(self._seed, int(product_id[1:]))
-            self._by_category[self._products[product_id].category].append(product_id)
-
-    def __len__(self) -> int:
-        return len(self._places)
+            if seen and len(seen) + len(worn) > 1:
+                self._by_category[self._products[product_id].category].append(product_id)
 
     def batch(self) -> Batch:
         first, second, thing, label, category, weight, captions = [], [], [], [], [], [], []

@@ -38,7 +38,9 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--keep", default=0.0, show_default=True, help="Share of --start's weights in the model, 0 … 1."
 )
-@click.option("--minutes", default=85.0, show_default=True, help="Of training, before the last part.")
+@click.option(
+    "--minutes", default=85.0, show_default=True, help="Of training, before the projection is solved for."
+)
 @click.option(
     "--batch",
     type=click.IntRange(min=8),
@@ -53,17 +55,15 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--looks", default=3600, show_default=True, help="To render.")
 @click.option("--held-products", default=600, show_default=True, help="To render, and to measure on.")
 @click.option("--held-looks", default=60, show_default=True, help="To render, and to measure on.")
-@click.option(
-    "--look-seconds", default=420.0, show_default=True, help="At crops, on each core, for the last part."
-)
+@click.option("--text-steps", default=1500, show_default=True, help="Of the text tower, at the end.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint.")
 @click.option("--device", default="cpu", show_default=True, help="Of the training: cpu, cuda or cuda:N.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--only", type=click.Choice(STAGES), help="One stage; those before it have run.")
 def main(
     data: Path, work: Path, out: Path, start: Path | None, keep: float, minutes: float, batch: int | None,
-    rate: float | None, products: int, looks: int, held_products: int, held_looks: int, look_seconds: float,
-    resume: bool, device: str, seed: int, only: str | None,
+    rate: float | None, products: int, looks: int, held_products: int, held_looks: int, text_steps: int, resume: bool,
+    device: str, seed: int, only: str | None,
 ) -> None:  # fmt: skip
     """Train lookdex-tiny's embedder on clothing/, ccp/ and rendered photos."""
     pace, tagged = pace_for(open_device(device)), boxes_file(work, TAGGED)
@@ -90,10 +90,10 @@ def main(
         if only in (None, "train"):
             train(settings)
         if only in (None, "look"):
-            for task in [pool.submit(refine.look, settings, look_seconds, part) for part in range(cores)]:
+            for task in [pool.submit(refine.look, settings, part, cores) for part in range(cores)]:
                 task.result()
         if only in (None, "refine"):
-            refine.refine(settings)
+            refine.refine(settings, text_steps)
 
 
 if __name__ == "__main__":

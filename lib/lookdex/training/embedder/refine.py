@@ -1,18 +1,16 @@
-"""The embedder's last minutes: its projection trained to the end on features that are computed once.
+"""The embedder's last minutes: its projection and its text tower finished on features that are computed once.
 
-The image tower costs all the time of a step, its last linear map almost none. So the tower is frozen,
-each crop goes through it once, and the projection, the text tower and the classifiers then see
-thousands of large batches in about a minute. Products that were set aside choose the best step.
+The image tower costs all the time of a step, its last linear map almost none. So each crop goes through the tower
+once (`look`); then the projection is solved for (`projection`), and the text tower learns to speak of the new space.
 """
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import open_clip
@@ -20,25 +18,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lookdex.errors import ConfigError
+from lookdex.models.digests import embedder_digest
 from lookdex.models.fcos import MEAN, STD
 from lookdex.models.fuse import fuse
-from lookdex.records import CATEGORIES
 from lookdex.training.embedder.crops import Crops, Place
-from lookdex.training.embedder.losses import Heads, caption_loss
-from lookdex.training.embedder.pairs import LABELS, Pairs
-from lookdex.training.embedder.recipe import CANVASES, DIM, MARGIN, Settings, export, pairs_of, settled
+from lookdex.training.embedder.losses import caption_loss
+from lookdex.training.embedder.pairs import STRENGTH, Pairs
+from lookdex.training.embedder.projection import Crops as Kind
+from lookdex.training.embedder.projection import projection
+from lookdex.training.embedder.recipe import CANVASES, MARGIN, WEIGHTS, Settings, export, pairs_of
 from lookdex.training.embedder.tower import Tower
+from lookdex.training.loop import load_start
 
-ASIDE = 6  # every sixth product only chooses the step
-CATALOGUE, LOOK, REAL = range(3)
-LABEL_WEIGHT, CATEGORY_WEIGHT = 2.0, 0.6
+PRODUCT, GARMENT, STREET = range(3)
+VIEWS = {GARMENT: 2, STREET: 1}  # random views of each, beside how the index sees it
+BATCH = 16  # crops of one canvas through the tower
+TOLD = 256  # crops in a step of the text tower, of all kinds alike
 
 
 class Row(NamedTuple):
-    """What a crop shows. side: 0 a product's catalogue photo, 1 a look, 2 a real thing. label: -1 for none."""
+    """What a crop shows. kind: of thing. label, category: numbers, -1 for none. captions: all it may be called."""
 
     thing: int
-    side: int
+    kind: int
     label: int
     category: int
     captions: list[str]
@@ -54,11 +57,32 @@ class Seen:
     def column(self, name: str) -> np.ndarray:
         return np.array([getattr(row, name) for row in self.rows])
 
+    def of(self, kind: int) -> Kind:
+        own = self.column("kind") == kind
+        features = self.features.numpy()[own].astype(np.float64)
+        return Kind(features, *(self.column(name)[own] for name in ("thing", "label", "category")))
 
-def look_at(
-    pairs: Pairs, crops: Crops, trunk: nn.Module, tower: Tower, seconds: float, rng: np.random.Generator
-) -> Seen:
-    """Pass crops of products and real photos through the tower until the time is over."""
+
+def look(settings: Settings, part: int = 0, parts: int = 1) -> None:
+    """Put features of every `parts`-th thing's crops into the run's folder, by the embedder that is in `out`.
+
+    Raises ConfigError when none is there.
+    """
+    torch.set_num_threads(1)
+    rng = np.random.default_rng((settings.options.seed, 100, part))
+    crops = Crops(MARGIN, CANVASES, rng)
+    places = list(_places(pairs_of(settings, crops, rng), part, parts))
+    model = _model(settings)
+    trunk = model.visual.trunk.eval()
+    fuse(trunk)
+    trunk = trunk.to(memory_format=torch.channels_last)
+    seen = look_at(places, crops, trunk, Tower(model, MEAN, STD, torch.device("cpu")))
+    settings.run.mkdir(parents=True, exist_ok=True)
+    torch.save({"of": embedder_digest(str(settings.out)), "seen": seen}, settings.run / f"features-{part}.pt")
+
+
+def look_at(places: Sequence[tuple[Place, Row, bool]], crops: Crops, trunk: nn.Module, tower: Tower) -> Seen:
+    """Pass crops, each as the index sees it or in a random view, through the tower."""
     rows: list[Row] = []
     features: list[Tensor] = []
     waiting: dict[tuple[int, ...], list[tuple[np.ndarray, Row]]] = defaultdict(list)
@@ -71,185 +95,103 @@ def look_at(
             )
         rows.extend(row for _, row in some)
 
-    start, said = time.monotonic(), 0.0
-    for place, row, random in _places(pairs, rng):
-        picture = crops.draw(place, real=row.side == REAL, strength=0.6) if random else crops.plain(place)
+    start = said = time.monotonic()
+    for place, row, random in places:
+        real = row.kind != PRODUCT
+        picture = crops.draw(place, real=real, strength=STRENGTH) if random else crops.plain(place)
         waiting[picture.shape].append((picture, row))
-        if len(waiting[picture.shape]) == 16:
+        if len(waiting[picture.shape]) == BATCH:
             flush(picture.shape)
-            spent = time.monotonic() - start
-            if spent - said > 20:
-                said = spent
+            now = time.monotonic()
+            if now - said > 20:
+                said, rate = now, len(rows) / (now - start)
+                left = (len(places) - len(rows)) / rate
                 print(
-                    f"{len(rows)} crops, {len(rows) / spent:.1f} a second, {seconds - spent:.0f} s left",
-                    flush=True,
+                    f"{len(rows)} of {len(places)} crops, {rate:.1f} a second, {left:.0f} s left", flush=True
                 )
-            if spent > seconds:
-                break
     for shape in list(waiting):
         flush(shape)
     return Seen(torch.cat(features), rows)
 
 
-def _places(pairs: Pairs, rng: np.random.Generator) -> Iterator[tuple[Place, Row, bool]]:
-    """(crop, row, is it a random view): products (a catalogue photo, two looks) and real things in turn, round after
-    round. A real thing comes as the index sees it, and in a random view."""
-    real = pairs.real_things()
-    garments = [i for i, (place, *_) in enumerate(real) if place.box is None]
-    others = [i for i, (place, *_) in enumerate(real) if place.box is not None]
-    turns = [itertools.cycle(rng.permutation(kind).tolist()) for kind in (garments, garments, others) if kind]
-    turn = 0
-    while True:
-        for product_id in rng.permutation(pairs.product_ids()):
-            number, category, captions, catalogue, looks = pairs.product(str(product_id))
-            if not looks:
-                continue
-            yield (
-                catalogue[rng.integers(len(catalogue))],
-                Row(number, CATALOGUE, -1, category, captions),
-                True,
-            )
-            for i in rng.choice(len(looks), min(2, len(looks)), replace=False):
-                yield looks[i], Row(number, LOOK, -1, category, captions), True
-            place, thing, label, category, captions = real[next(turns[turn % len(turns)])]
-            turn += 1
-            for random in (False, True):
-                yield place, Row(thing, REAL, label, category, captions), random
+def _places(pairs: Pairs, part: int, parts: int) -> Iterator[tuple[Place, Row, bool]]:
+    """(crop, row, is it a random view): a product's catalogue photo, whole and cut out, and it in looks; real things
+    as the index sees them and in random views."""
+    for product_id in pairs.product_ids()[part::parts]:
+        number, category, captions, catalogue, looks = pairs.product(product_id)
+        row = Row(number, PRODUCT, -1, category, captions)
+        whole = [Place(place.path) for place in catalogue[:1]]
+        for place in (*catalogue[:1], *whole, *looks):
+            yield place, row, False
+    for place, thing, label, category, captions in pairs.real_things()[part::parts]:
+        row = Row(thing, STREET if label < 0 else GARMENT, label, category, captions)
+        yield place, row, False
+        for _ in range(VIEWS[row.kind]):
+            yield place, row, True
 
 
-def look(settings: Settings, seconds: float, part: int = 0) -> None:
-    """Put features of crops into the run's folder; several parts at once add to each other."""
-    torch.set_num_threads(1)
-    rng = np.random.default_rng((settings.options.seed, 100, part))
-    crops = Crops(MARGIN, CANVASES, rng)
-    pairs = pairs_of(settings, crops, rng)
-    states = torch.load(settings.run / "checkpoint.pt", map_location="cpu", weights_only=False)
-    model = open_clip.create_model(f"local-dir:{settings.out}", load_weights=False)
-    model.load_state_dict(settled(settings, states["average"]))
-    trunk = model.visual.trunk.eval()
-    fuse(trunk)
-    trunk = trunk.to(memory_format=torch.channels_last)
-    tower = Tower(model, MEAN, STD, torch.device("cpu"))
-    seen = look_at(pairs, crops, trunk, tower, seconds, rng)
-    torch.save({"step": states["step"], "seen": seen}, settings.run / f"features-{part}.pt")
+def refine(settings: Settings, steps: int) -> None:
+    """Finish the embedder in `out` by the features seen of it, and write it there.
 
-
-def refine(settings: Settings, steps: int = 400) -> None:
-    """Finish the embedder from its checkpoint and the features seen so far, and export it."""
+    Raises ConfigError when no features of these weights are there.
+    """
     torch.set_num_threads(1)
     torch.manual_seed(settings.options.seed)
-    states = torch.load(settings.run / "checkpoint.pt", map_location="cpu", weights_only=False)
+    model = _model(settings)
+    digest = embedder_digest(str(settings.out))
     parts = [torch.load(f, weights_only=False) for f in sorted(settings.run.glob("features-*.pt"))]
-    seen = joined([part["seen"] for part in parts if part["step"] == states["step"]])
-    schema = f"local-dir:{settings.out}"
-    model, heads = (
-        open_clip.create_model(schema, load_weights=False),
-        Heads(len(LABELS), len(CATEGORIES), DIM),
-    )
-    model.load_state_dict(settled(settings, states["average"]))
-    heads.load_state_dict(states["heads"])
-    polish(
-        model,
-        heads,
-        open_clip.get_tokenizer(schema),
-        seen,
-        steps,
-        np.random.default_rng(settings.options.seed),
-    )
-    export(model.state_dict(), states["words"], settings.out)
+    seen = [part["seen"] for part in parts if part["of"] == digest]
+    if not seen:
+        raise ConfigError(
+            f"{settings.run} has no features of the embedder in {settings.out}: --only look first"
+        )
+    words = model.text.token_embedding.weight.detach().ne(0).any(dim=1)
+    rng = np.random.default_rng(settings.options.seed)
+    finish(model, open_clip.get_tokenizer(f"local-dir:{settings.out}"), joined(seen), steps, rng)
+    export(model.state_dict(), words, settings.out)
 
 
 def joined(parts: Sequence[Seen]) -> Seen:
     return Seen(torch.cat([part.features for part in parts]), [row for part in parts for row in part.rows])
 
 
-def polish(
-    model: nn.Module, heads: Heads, tokenizer: Callable[[list[str]], Tensor], seen: Seen, steps: int,
-    rng: np.random.Generator,
-) -> None:  # fmt: skip
-    """Train projection, text tower and classifiers on the features; leaves the best step's in `model`."""
-    projection: nn.Linear = model.visual.head.proj
-    labels, categories = torch.from_numpy(seen.column("label")), torch.from_numpy(seen.column("category"))
-    catalogue, looks, real = (_by_thing(seen, side) for side in (CATALOGUE, LOOK, REAL))
-    things = sorted(thing for thing in catalogue.keys() & looks.keys() if thing % ASIDE)
-    twice = sorted(thing for thing, rows in real.items() if len(rows) > 1)
-    words_table = model.text.token_embedding.weight  # 3 million weights, learned already
-    words_table.requires_grad_(False)
-    text = [p for p in model.text.parameters() if p is not words_table]
-    new = [*projection.parameters(), *text, model.logit_scale, *heads.parameters()]
-    optimizer = torch.optim.AdamW(new, lr=1e-3, weight_decay=0.05)
-    shipped = [projection.weight, *text, model.logit_scale]
-    first, best, kept = projection.weight.detach().clone(), aside(projection, seen), _copies(shipped)
-    print(f"{len(things)} products and {len(twice)} real things; before: {best:.3f}", flush=True)
+def finish(
+    model: Any, tokenizer: Callable[[list[str]], Tensor], seen: Seen, steps: int, rng: np.random.Generator
+) -> None:
+    """Solve for the projection, and train the text tower in its space; the tables of words stay as they are."""
+    weight = model.visual.head.proj.weight
+    solved, turn = projection(
+        weight.detach().numpy().astype(np.float64), seen.of(PRODUCT), [seen.of(GARMENT), seen.of(STREET)]
+    )
+    with torch.no_grad():
+        weight.copy_(torch.from_numpy(solved))
+        spoken = torch.from_numpy(turn).to(weight) @ model.text.text_projection.T
+        model.text.text_projection.copy_(spoken.T * model.text.text_projection.norm() / spoken.norm())
+        vectors = F.normalize(seen.features @ weight.T, dim=1)
+    table = model.text.token_embedding.weight  # 3 million weights, learned already
+    text = [p for p in model.text.parameters() if p is not table]
+    optimizer = torch.optim.AdamW([*text, model.logit_scale], lr=1e-3, weight_decay=0.02)
+    kinds = [np.flatnonzero(seen.column("kind") == kind) for kind in (PRODUCT, GARMENT, STREET)]
     for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = 1.5e-3 * 0.5 * (1 + np.cos(np.pi * step / steps))
-        # Every product is on the catalogue's side, so that each look meets the ones most like its own.
-        asked = rng.choice(len(things), min(256, len(things)), replace=False)
-        chosen = rng.choice(len(twice), min(256, len(twice)), replace=False)
-        views = [rng.choice(real[twice[i]], 2, replace=False) for i in chosen]
-        parts = [
-            [rng.choice(catalogue[thing]) for thing in things],
-            [rng.choice(looks[things[i]]) for i in asked],
-            [one for one, _ in views],
-            [other for _, other in views],
-        ]
-        rows = np.concatenate(parts)
-        z = F.normalize(projection(F.dropout(seen.features[rows], 0.15)), dim=1)
-        za, zb, zc, zd = z.split([len(part) for part in parts])
-        own = torch.from_numpy(asked)
-        loss = F.cross_entropy(zb @ za.T / 0.05, own) + _each_its_own(za[own] @ zb.T / 0.05)
-        loss = loss + 0.5 * (_each_its_own(zc @ zd.T / 0.05) + _each_its_own(zd @ zc.T / 0.05))
-        named = np.concatenate(
-            [asked, np.arange(len(za), len(rows))]
-        )  # of the catalogue only those asked for
-        rows, z = rows[named], z[torch.from_numpy(named)]
-        loss = loss + heads.classes(z, labels[rows], categories[rows], LABEL_WEIGHT, CATEGORY_WEIGHT)
-        if step % 3 == 0:  # the text tower costs more than all the rest
-            told = rng.choice(len(rows), min(128, len(rows)), replace=False)
-            said = [str(rng.choice(seen.rows[rows[i]].captions)) for i in told]
-            distinct = sorted(set(said))
-            texts = F.normalize(model.encode_text(tokenizer(distinct)), dim=1)
-            which = torch.tensor([distinct.index(text) for text in said])
-            loss = loss + 0.5 * caption_loss(z[told], texts, which, model.logit_scale.exp().clamp(max=50))
-        loss = loss + 0.2 * (projection.weight - first).square().sum() / first.square().sum()
+            group["lr"] = 1e-3 * 0.5 * (1 + np.cos(np.pi * step / steps))
+        rows = np.concatenate([rng.choice(kind, TOLD // len(kinds)) for kind in kinds])
+        said = [str(rng.choice(seen.rows[i].captions)) for i in rows]
+        distinct = sorted(set(said))
+        texts = F.normalize(model.encode_text(tokenizer(distinct)), dim=1)
+        which = torch.tensor([distinct.index(caption) for caption in said])
+        loss = caption_loss(vectors[rows], texts, which, model.logit_scale.exp().clamp(max=50))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        if (step + 1) % 50 == 0:
-            right = aside(projection, seen)
-            print(f"step {step + 1}: loss {float(loss.detach()):.3f}, set aside: {right:.3f}", flush=True)
-            if right >= best:
-                best, kept = right, _copies(shipped)
-    with torch.no_grad():
-        for value, good in zip(shipped, kept, strict=True):
-            value.copy_(good)
+        if (step + 1) % 100 == 0:
+            print(f"text, step {step + 1} of {steps}: loss {float(loss.detach()):.3f}", flush=True)
 
 
-def _each_its_own(logits: Tensor) -> Tensor:
-    """Cross-entropy where row i belongs to column i."""
-    return F.cross_entropy(logits, torch.arange(len(logits)))
-
-
-def _by_thing(seen: Seen, side: int) -> dict[int, list[int]]:
-    """The crops of each thing on one side."""
-    found: dict[int, list[int]] = defaultdict(list)
-    for i, row in enumerate(seen.rows):
-        if row.side == side:
-            found[row.thing].append(i)
-    return found
-
-
-def _copies(values: list[Tensor]) -> list[Tensor]:
-    return [value.detach().clone() for value in values]
-
-
-@torch.no_grad()
-def aside(projection: nn.Module, seen: Seen) -> float:
-    """Looks of the products set aside against all products' catalogue crops: the share whose nearest is right."""
-    z = F.normalize(projection(seen.features), dim=1).numpy()
-    thing, side = seen.column("thing"), seen.column("side")
-    gallery = np.flatnonzero(side == CATALOGUE)
-    queries = np.flatnonzero((side == LOOK) & (thing % ASIDE == 0))
-    nearest = gallery[(z[queries] @ z[gallery].T).argmax(axis=1)]
-    return float((thing[nearest] == thing[queries]).mean()) if len(queries) else 0.0
+def _model(settings: Settings) -> Any:
+    """The embedder in `out`, as open_clip has it."""
+    if not (settings.out / WEIGHTS).is_file():
+        raise ConfigError(f"{settings.out} has no {WEIGHTS}: train first")
+    model = open_clip.create_model(f"local-dir:{settings.out}", load_weights=False)
+    load_start(model, settings.out / WEIGHTS)
+    return model
