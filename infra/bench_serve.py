@@ -210,7 +210,7 @@ def service(catalog: Path, engine: str, *more: str) -> Iterator[tuple[int, psuti
                 log.seek(0)
                 for line in log.read().splitlines():
                     told = json.loads(line) if line.startswith(b"{") else {"event": ""}
-                    port = int(told["url"].rpartition(":")[2]) if told["event"] == "serving" else port
+                    port = int(told["url"].rpartition(":")[2]) if told["event"] == "ready" else port
             probe = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
             probe.request("GET", "/readyz")
             probe.getresponse().read()

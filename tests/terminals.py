@@ -27,13 +27,14 @@ class Terminal:
 
     answers: Sequence[str] = ()
     columns: int = COLUMNS
+    cell: tuple[int, int] = CELL
 
     def run(
         self, command: Sequence[str], environment: Mapping[str, str], seconds: float = 60
     ) -> tuple[int, str]:
         """Run a command on it. Returns the exit code and all that it wrote."""
         master, slave = pty.openpty()
-        size = struct.pack("HHHH", ROWS, self.columns, self.columns * CELL[0], ROWS * CELL[1])
+        size = struct.pack("HHHH", ROWS, self.columns, self.columns * self.cell[0], ROWS * self.cell[1])
         fcntl.ioctl(slave, termios.TIOCSWINSZ, size)
         quiet = termios.tcgetattr(slave)
         quiet[3] &= ~termios.ECHO

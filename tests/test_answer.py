@@ -11,7 +11,7 @@ from decimal import Decimal
 import pytest
 
 from lookdex.records import Box, Swatch
-from lookdex.search.answer import Answer, FoundObject, Kind, Look, Match, Models, Piece
+from lookdex.search.answer import Answer, FoundObject, Kind, Look, Match, Models, Other, Piece
 
 
 def match(rank: int, product_id: str | None = "p1", **columns: object) -> Match:
@@ -75,6 +75,7 @@ def test_json_holds_everything_but_the_crops():
         "similarity": 0.9,
         "distance": 0.1,
         "score": 0.9,
+        "other": None,
         "text_similarity": None,
         "good": True,
         "folded": 0,
@@ -123,6 +124,7 @@ def test_the_table_reads_like_one():
     lines = answer(DRESS).to_table(width=100).splitlines()
     assert lines[1].split() == ["object", "#", "product", "similarity", "title", "price", "added"]
     assert lines[3].split() == [
+        "0",
         "red",
         "dress",
         "0.88",
@@ -137,6 +139,26 @@ def test_the_table_reads_like_one():
     assert any(line.split()[:4] == ["whole", "photo", "1", "a/b.jpg"] for line in lines)
     assert lines[-1] == "release night-1 of 2026-11-22 02:14 · 24 ms"
     assert max(map(len, lines)) <= 100
+
+
+def test_the_table_says_where_other_kinds_begin_and_what_the_dash_means():
+    ranks = [
+        replace(match(1), good=False),
+        replace(match(2), other=Other.COLOUR),
+        *(replace(match(n), other=Other.KIND) for n in (3, 4)),
+    ]
+    lines = answer(replace(DRESS, matches=tuple(ranks)), whole=False).to_table(width=100).splitlines()
+    told = [line.replace("0 red dress 0.88", "").split() for line in lines]
+    assert [words[0] for words in told[3:9]] == ["1", "other", "2", "other", "3", "4"]
+    assert (told[4], told[6]) == (["other", "colours:"], ["other", "kinds:"])
+    assert told[3][3] == "–"
+    assert lines[-2].startswith("– below the similarity")
+    assert "– below" not in answer(DRESS).to_table(width=100)
+
+
+def test_the_table_says_that_a_text_was_not_understood():
+    text = FoundObject(Kind.TEXT, (match(1),), False, text="asdfgh", understood=False)
+    assert "“asdfgh”: no word of it tells of a product" in answer(text, whole=False).to_table(width=100)
 
 
 def test_the_table_says_what_is_missing():

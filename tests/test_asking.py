@@ -8,17 +8,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import lookdex
 from lookdex import live
 from lookdex.errors import BadQuery, ProductNotFound
 from lookdex.records import Box
-from lookdex.search.answer import Kind, Widened
+from lookdex.search.answer import Kind, Other, Widened
 from lookdex.search.ask import Crops, Options, Pick
 from lookdex.search.catalog import Catalog
 from lookdex.storage import open_store
-from tests.catalogs import SIZE, Shown, picture, publish, stock
+from tests.catalogs import PRODUCT_COLUMNS, SIZE, WITH_CATEGORY, Shown, picture, publish, stock
 from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.shops import labels, opened, products, shop_in, stocked, thresholds
 from tests.test_search_schema import validator
@@ -57,6 +58,17 @@ def test_a_box_needs_no_detector_and_its_label_is_asked_first(shop: Catalog, tmp
     assert labels(found) == {"shoes"}
     (unnamed,) = quiet.search(picture("red", "blue"), k=4, box=(48, 12, 82, 84)).objects
     assert (unnamed.label, unnamed.within, unnamed.widened) == (None, None, None)
+
+
+def test_a_box_s_label_is_a_category_or_one_that_the_release_has(shop: Catalog, tmp_path: Path):
+    photo, box = picture("red"), Box(8, 12, 80, 80)
+    for pick in ({"box": box, "label": "tutu"}, {"picks": (Pick(box=box, label="tutu"),)}):
+        with pytest.raises(BadQuery, match="is a 'tutu': label is one of top, outerwear, dress"):
+            shop.ask(photo, options=Options(**pick))
+    assert shop.search(photo, box=box, label="legwear").objects[0].widened is Widened.TOO_FEW
+    sold = shop_in(tmp_path, [Shown("p1", "red", category="tutu")], columns=WITH_CATEGORY)
+    found = sold.search(photo, box=box, label="tutu").objects[0]
+    assert (found.within, [match.other for match in found.matches]) == ("tutu", [None])
 
 
 def test_without_the_whole_photo(shop: Catalog):
@@ -172,6 +184,7 @@ def test_a_colour_that_the_text_names_comes_first(tmp_path: Path):
         assert (found.tint, found.within) == ("navy", "top")
         assert {match.colour for match in found.matches[:3]} == {"navy"}
         assert found.widened == (Widened.TOO_FEW if k > 3 else None)
+        assert [match.other for match in found.matches] == [None] * min(k, 3) + [Other.COLOUR] * (k - 3)
     (plain,) = again.search(picture("red"), k=2, text="in navy", text_weight=0.0, whole=False).objects
     assert (plain.tint, {match.colour for match in plain.matches}) == (None, {"red"})
 
@@ -298,6 +311,41 @@ def test_a_loader_loads_what_each_release_needs(tmp_path: Path):
     assert len(loaded) == 4
 
 
+def test_products_of_other_kinds_say_so_and_follow(shop: Catalog):
+    (found,) = shop.search(picture("red"), k=1000, whole=False).objects
+    own = [match for match in found.matches if match.other is None]
+    assert found.matches[: len(own)] == tuple(own)
+    assert {match.label for match in own} == {"top"} == {found.within}
+    assert {(match.label == "top", match.other) for match in found.matches[len(own) :]} == {
+        (False, Other.KIND)
+    }
+    for ranks in (own, found.matches[len(own) :]):
+        assert [match.score for match in ranks] == sorted((match.score for match in ranks), reverse=True)
+    (found,) = shop.search(picture("red"), k=1000, whole=False, widen="always").objects
+    assert {match.other for match in found.matches} == {None}
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_text_is_understood_by_a_word_that_products_have(shop: Catalog, held: bool):
+    class Anything(FakeEmbedder):
+        def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+            return super().embed_texts(["red"] * len(texts))
+
+    catalog = opened(shop._store.uri, embedder=Anything())
+    if held:
+        catalog.load()
+    for text, understood in {
+        "asdfgh qwerty": False,
+        "THINGS of night": True,
+        "thin": False,
+        "blue qwerty": True,
+    }.items():
+        assert catalog.search_text(text).objects[0].understood == understood, text
+        found = catalog.search(picture("red"), text=text)
+        assert {lane.understood for lane in found.lanes} == {understood}
+    assert {lane.understood for lane in catalog.search(picture("red")).lanes} == {None}
+
+
 def test_rows_that_are_held_answer_the_same(shop: Catalog):
     held = opened(shop._store.uri).load()
     assert held._now.opened.rows.held
@@ -306,6 +354,21 @@ def test_rows_that_are_held_answer_the_same(shop: Catalog):
         left, right = (replace(one, seconds={}) for one in told)
         assert left == right
     assert held.similar("p000", goes_with=True).objects == shop.similar("p000", goes_with=True).objects
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_numbers_of_32_bits_are_told_as_they_were_written(tmp_path: Path, held: bool):
+    narrow = PRODUCT_COLUMNS.set(1, pa.field("price", pa.float32()))
+    catalog = shop_in(tmp_path, [Shown("p1", "red", 45.3)], columns=narrow)
+    if held:
+        catalog.load()
+    answer = json.loads(catalog.search(picture("red")).to_json())
+    (match,) = answer["objects"][0]["matches"]
+    assert match["columns"]["price"] == 45.3
+    written: list[str] = []
+    json.loads(json.dumps([match, answer["whole"]]), parse_float=written.append)
+    assert len(written) > 10
+    assert [number for number in written if len(number.partition(".")[2]) > 6] == []
 
 
 def test_real_answers_hold_to_the_schema(shop: Catalog):

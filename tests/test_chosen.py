@@ -192,7 +192,7 @@ def test_a_match_below_its_category_s_threshold_is_no_good_match(tmp_path: Path)
     answer = catalog.search(picture("red"))
     assert answer.whole is not None
     assert (answer.whole.threshold, answer.whole.matches[0].good) == (None, None)
-    assert "no good match" in catalog.search(picture("yellow"), k=3).to_table(width=100)
+    assert "no good match" in catalog.search(picture("yellow"), k=3).to_table(width=140)
 
 
 # ── the whole look ───────────────────────────────────────────────────────────────────────────────────────────

@@ -22,6 +22,7 @@ import pytest
 from PIL import Image
 
 from lookdex import imagefile, images
+from lookdex.records import Reason
 from lookdex.service import decoding
 from lookdex.service.decoding import Decoders, UploadLimits
 from lookdex.service.problems import Kind, Refused
@@ -91,6 +92,8 @@ def test_what_cannot_be_used_says_why(decoders: Decoders, data: bytes, kind: Kin
     with pytest.raises(Refused, match=says) as refused:
         decoders.decode(data)
     assert refused.value.kind is kind
+    assert refused.value.reason in {*Reason, "too_many_frames"}
+    assert f"({refused.value.reason}" in str(refused.value)
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])

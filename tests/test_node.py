@@ -173,6 +173,19 @@ def test_what_cannot_be_asked_is_said(tmp_path: Path) -> None:
     assert "has 2 numbers, release n1 has 16" in wrong.stderr
     nothing = nodejs.run(["search.mjs", str(tmp_path / "none")], dict(os.environ), json.dumps(answer))
     assert nothing.returncode == 1
-    assert "search.mjs:" in nothing.stderr
+    told = (
+        f"search.mjs: no live release could be opened at {tmp_path / 'none'}: Table 'items' was not found\n"
+    )
+    assert nothing.stderr == told
+    for said, says in {
+        "": "is no JSON",
+        "{}": "is no answer",
+        "null": "is no answer",
+        '{"objects": [{"label": "top", "box": null}]}': "has no vectors: ask with `lookdex search … --json --vectors`",
+    }.items():
+        refused = nodejs.run(["search.mjs", store.uri], dict(os.environ), said)
+        assert refused.returncode == 1
+        assert says in refused.stderr
+        assert refused.stderr.count("\n") == 1
     with pytest.raises(ReleaseNotFound):
         lookdex.tables.duckdb_connection(str(tmp_path / "none"))

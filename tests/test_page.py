@@ -27,7 +27,8 @@ pytestmark = needs_chromium
 RED = encode(picture("red"), "JPEG")
 LOOK = encode(picture("red", "blue", size=240), "JPEG")
 GREY = encode(np.full((120, 90, 3), 128, np.uint8))
-PRODUCTS = 50
+PRODUCTS = 100
+ALIKE = 49  # of them not opposite in colour to blue
 NEVER = Threshold(0.99999, None, None, 0, 0, True)  # no match is that good
 
 
@@ -79,7 +80,7 @@ def answered(page: Page, photo: bytes = LOOK) -> dict[str, Any]:
     """Upload a photo and wait for its lanes."""
     with page.expect_response("**/v1/search") as response:
         upload(page, photo)
-    page.wait_for_selector(".card-face, .trouble")
+    page.wait_for_selector(".card-face:visible, .folded, .trouble")
     assert page.locator(".trouble").all_inner_texts() == []
     answer: dict[str, Any] = response.value.json()
     return answer
@@ -120,7 +121,8 @@ def test_an_upload_shows_its_pieces_and_the_products_of_each(desk: Visit) -> Non
             (lane["box"]["x1"] - lane["box"]["x0"]) / 240, abs=0.02
         )
         row = f'.lane[data-lane="{n}"]'
-        assert titles(page, row) == [match["columns"]["title"] for match in lane["matches"]]
+        alike = [match for match in lane["matches"] if match["similarity"] > 0]
+        assert titles(page, row) == [match["columns"]["title"] for match in alike]
         first = page.locator(f"{row} .card").first
         match = lane["matches"][0]
         expect(first.locator(".card-price")).to_have_text(f"{match['columns']['price']:g}")
@@ -132,6 +134,29 @@ def test_an_upload_shows_its_pieces_and_the_products_of_each(desk: Visit) -> Non
     expect(page.locator("#foot")).to_contain_text("Release night-1")
     expect(page.locator("#foot")).to_contain_text("answered in")
     expect(page.locator("#spoken")).to_have_text("2 pieces found.")
+
+
+def test_a_piece_s_dot_has_the_colour_of_its_name(desk: Visit) -> None:
+    """Not that of the largest swatch, which may be called otherwise."""
+    page = desk.page
+
+    def told(route: Route) -> None:
+        answer = route.fetch().json()
+        first, second = answer["objects"]
+        first["palette"][0] |= {"hex": "#ee8800"}
+        assert first["colour_hex"].startswith("#d")
+        second["colour_hex"] = None
+        route.fulfill(json=answer)
+
+    page.route("**/v1/search", told)
+    upload(page)
+    page.wait_for_selector(".card-face")
+    dots = page.locator(".tag i").evaluate_all(
+        "dots => dots.map((dot) => getComputedStyle(dot).backgroundColor)"
+    )
+    assert len(dots) == 1
+    assert dots[0].startswith("rgb(2")
+    assert dots[0] != "rgb(238, 136, 0)"
 
 
 def test_a_look_counts_what_is_kept_in_it(desk: Visit) -> None:
@@ -227,9 +252,39 @@ def test_a_chosen_piece_stands_alone_and_has_more(desk: Visit) -> None:
     expect(page.locator(".grid .card")).to_have_count(36)
     assert desk.asked()[-1] == {"k": 36, "object": 1, "whole": False, "look": False, "crops": "none"}
     page.get_by_role("button", name="Show more").click()
-    expect(page.get_by_text(f"That is everything that fits: {PRODUCTS} products.")).to_be_visible()
+    expect(page.get_by_text(f"That is everything that fits: {ALIKE} products.")).to_be_visible()
     page.locator(".to-all").click()
     expect(page.locator(".lane")).to_have_count(3)
+
+
+def test_where_other_kinds_begin_is_said(desk: Visit) -> None:
+    page = desk.page
+
+    def told(route: Route) -> None:
+        answer = route.fetch().json()
+        for lane in answer["objects"]:
+            lane["widened"] = "too_few"
+            for n, match in enumerate(lane["matches"]):
+                match["other"] = None if n < 3 else "colour"
+        answer["objects"][1]["matches"][5]["other"] = "kind"
+        route.fulfill(json=answer)
+
+    page.route("**/v1/search", told)
+    upload(page)
+    page.wait_for_selector(".card-face:visible")
+    row = page.locator('.lane[data-lane="0"] .row')
+    expect(row.locator("li:nth-child(4)")).to_have_text("Other colours")
+    expect(row.locator(".others")).to_have_count(1)
+    page.locator('.box[data-object="0"]').click()
+    expect(page.get_by_text("few of these in that colour")).to_be_visible()
+    expect(page.locator(".grid > :nth-child(4)")).to_have_text("Other colours")
+    page.locator('.box[data-object="1"]').click()
+    expect(page.get_by_text("so other kinds of things follow")).to_be_visible()
+    assert page.locator(".grid .others").all_inner_texts() == [
+        "Other colours",
+        "Other kinds",
+        "Other colours",
+    ]
 
 
 def test_no_more_is_offered_than_the_service_gives(desk: Visit) -> None:
@@ -352,7 +407,9 @@ def test_filters_narrow_every_lane(desk: Visit) -> None:
         page.get_by_role("button", name="Remove Shoes").click()
     assert desk.asked()[-1]["where"] == "price <= 20.5"
     page.wait_for_selector('.lane[data-lane="0"] .card-face')
-    assert {float(text) for text in page.locator(".lane .card-price").all_inner_texts()} <= set(range(21))
+    assert {float(text) for text in page.locator(".lane:not(.folded) .card-price").all_inner_texts()} <= set(
+        range(21)
+    )
     with page.expect_response("**/v1/search"):
         page.get_by_role("button", name="Remove up to 20.5").click()
     assert "where" not in desk.asked()[-1]
@@ -397,6 +454,84 @@ def test_words_are_searched_and_have_an_address(desk: Visit) -> None:
 
 
 # ── back ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_back_closes_a_product_then_a_lane_then_leaves_the_answer(phone: Visit) -> None:
+    page = phone.page
+    answered(page)
+    first = titles(page, '.lane[data-lane="0"]')
+    page.get_by_role("button", name="See all").nth(1).click()
+    expect(page.locator(".lane")).to_have_count(1)
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator(".grid .card")).to_have_count(36)
+    page.locator(".grid .card-face").nth(1).click()
+    expect(page.locator("dialog")).to_be_visible()
+
+    page.go_back()
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(page.locator(".grid .card")).to_have_count(36)
+    page.go_back()
+    expect(page.locator(".lane")).to_have_count(3)
+    assert titles(page, '.lane[data-lane="0"]')[:12] == first
+    page.go_back()
+    expect(page.locator(".hero")).to_be_visible()
+
+    for shown in (".lane", ".grid", "dialog"):
+        page.go_forward()
+        expect(page.locator(shown).first).to_be_visible()
+    assert len(phone.asked()) == 2
+
+
+def test_what_is_closed_on_the_page_needs_no_going_back(desk: Visit) -> None:
+    page = desk.page
+    answered(page)
+    length = page.evaluate("history.length")
+    page.locator('.box[data-object="1"]').click()
+    page.locator('.box[data-object="0"]').click()  # another lane, in its place
+    page.locator(".card-face").first.click()
+    page.get_by_role("button", name="Close").click()
+    page.locator(".to-all").click()  # before the browser has gone back, or after
+    page.locator(".filter-button").click()
+    page.go_back()
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(page.locator(".lane")).to_have_count(3)
+    page.go_back()
+    expect(page.locator(".hero")).to_be_visible()
+    assert page.evaluate("history.length") <= length + 2
+
+
+def test_back_from_more_like_a_product_shows_the_product_again(desk: Visit) -> None:
+    page = desk.page
+    title = answered(page)["objects"][0]["matches"][2]["columns"]["title"]
+    page.locator('.lane[data-lane="0"] .card-face').nth(2).click()
+    page.get_by_role("button", name="More like this").click()
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(page.locator(".lane h1")).to_have_text(f"More like {title}")
+    page.go_back()
+    expect(page.locator("dialog h2")).to_have_text(title)
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(page.locator(".stage-photo")).to_be_visible()
+    page.go_back()
+    expect(page.locator(".hero")).to_be_visible()
+
+
+def test_entries_that_an_earlier_page_made_are_no_places(desk: Visit) -> None:
+    page = desk.page
+    answered(page)
+    page.locator('.box[data-object="1"]').click()
+    page.reload()
+    expect(page.locator(".hero")).to_be_visible()
+    answered(page)
+    page.locator('.box[data-object="0"]').click()
+    for _ in range(2):
+        page.go_back()
+    expect(page.locator(".hero")).to_be_visible()
+    page.go_back()  # the first photo, which is gone
+    expect(page.locator(".hero")).to_be_visible()
+    page.go_forward()
+    page.go_forward()
+    expect(page.locator(".lane")).to_have_count(3)
 
 
 def test_an_answer_that_comes_after_one_went_back_is_not_shown(desk: Visit) -> None:
@@ -488,11 +623,61 @@ def test_a_file_that_is_no_photo(desk: Visit) -> None:
     assert len(desk.asked()) == 1
 
 
-def test_a_question_that_the_service_refuses_is_told_in_its_words(desk: Visit) -> None:
+def test_a_question_that_the_service_refuses_is_told_plainly(desk: Visit) -> None:
     page = desk.page
     page.get_by_label("Search by words").fill("paisley")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("the fake knows no colour 'paisley'")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("Try other words, or without filters.")
+    expect(alert.get_by_text("the fake knows no colour 'paisley'")).to_be_hidden()
+    alert.locator("summary").click()
+    expect(alert.get_by_text("the fake knows no colour 'paisley'")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("locale", "kind", "reason", "says"),
+    [
+        ("en-GB", "bad-photo", "corrupt", "The file is damaged or cut off. Another copy of it may work."),
+        ("ko-KR", "bad-photo", "corrupt", "파일이 손상되었거나 잘렸어요."),
+        ("ko-KR", "bad-photo", "too_small", "사진이 너무 작아"),
+        ("en-GB", "bad-photo", "a reason of later", "Saved anew, as a JPEG, it may work."),
+        ("en-GB", "unknown-format", "unknown_format", "JPEG, PNG, WebP and GIF work."),
+        ("ko-KR", "too-large", "too_many_pixels", "더 작은 사진으로"),
+        ("en-GB", "bad-photo", "empty", "There is nothing in it."),
+    ],
+)
+def test_a_photo_that_the_service_refuses_is_told_plainly(
+    browser: Browser, service: Service, locale: str, kind: str, reason: str, says: str
+) -> None:
+    status = {"bad-photo": 422, "unknown-format": 415, "too-large": 413}[kind]
+    problem = {"type": f"urn:lookdex:problem:{kind}", "title": "A title", "status": status, "reason": reason}
+
+    def refuse(route: Route) -> None:
+        body = json.dumps(problem | {"detail": "ValueError: 23 20 6c"})
+        route.fulfill(status=status, headers={"Content-Type": "application/problem+json"}, body=body)
+
+    with visit(browser, service.url, locale=locale) as seen:
+        page = seen.page
+        page.route("**/v1/search", refuse)
+        upload(page)
+        alert = page.get_by_role("alert")
+        expect(alert).to_contain_text(says)
+        for never in ("ValueError", "A title"):
+            expect(alert).not_to_contain_text(never)
+        expect(alert.locator(".primary")).to_have_count(0)  # to try it again ends the same
+        expect(page.locator(".draw")).to_have_count(0)
+        expect(alert.locator("button")).to_have_count(1)  # another photo
+
+
+def test_a_file_that_is_no_photo_leaves_no_earlier_one_in_its_place(desk: Visit) -> None:
+    page = desk.page
+    answered(page)
+    upload(page, b"no photo", "a.txt", "text/plain")
+    expect(page.get_by_role("alert")).to_contain_text("This file is not a photo that can be read")
+    expect(page.locator(".stage-photo")).to_have_count(0)
+    page.go_back()
+    expect(page.locator(".lane")).to_have_count(3)
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_a_busy_service_is_asked_again_when_it_says(desk: Visit) -> None:
@@ -535,19 +720,64 @@ def test_a_service_that_wants_a_key_is_given_one(
         expect(dialog).to_have_count(0)
         expect(page.locator("#foot")).to_contain_text("Release night-2")
         answered(page)
+        page.locator(".folded summary").first.click()
         first = page.locator(".lane .card img").first
         page.wait_for_function("image => image.naturalWidth > 0", arg=first.element_handle())
         assert page.evaluate("[localStorage.length, sessionStorage.length]") == [0, 1]
         page.reload()
         expect(page.locator("#foot")).to_contain_text("Release night-2")
 
-        # Nothing in this shop is really alike.
-        answered(page)
-        expect(page.get_by_text("Nothing in the shop is really like this")).to_have_count(2)
-        expect(page.locator('.lane[data-lane="0"] .flag')).to_have_count(6)
+
+def test_pieces_that_nothing_is_like_are_told_once_and_can_be_opened(
+    browser: Browser, closed: Service, key: tuple[str, str]
+) -> None:
+    with visit(browser, closed.url) as seen:
+        page = seen.page
+        page.get_by_label("Access key").fill(key[0])
+        page.keyboard.press("Enter")
+        expect(page.locator("#foot")).to_contain_text("Release night-2")
+        upload(page)
+        expect(page.locator(".far-lanes strong")).to_have_text(
+            "Nothing in the shop is really like these 2 pieces"
+        )
+        expect(page.locator(".lane.folded")).to_have_count(3)  # and the whole photo
+        expect(page.locator(".card").first).to_be_hidden()
         expect(page.locator(".look")).to_have_count(0)
-        page.get_by_role("button", name="See all").first.click()
-        expect(page.get_by_text("That is everything that fits: 6 products.")).to_be_visible()
+        piece = page.locator('.lane[data-lane="0"]')
+        piece.locator("summary").click()
+        expect(piece.locator(".flag")).to_have_count(3)
+        expect(piece.locator(".card").first).to_be_visible()
+        piece.get_by_role("button", name="See all").click()
+        expect(page.get_by_text("Nothing in the shop is really like this", exact=True)).to_be_visible()
+        expect(page.get_by_text("That is everything that fits: 3 products.")).to_be_visible()
+        page.go_back()
+        expect(piece.locator(".card").first).to_be_visible()  # as it was left
+
+        page.locator(".filter-button").click()
+        page.get_by_label("Highest price").fill("3")
+        page.get_by_role("button", name="Show products").click()
+        expect(page.locator(".far-lanes strong")).to_have_text("Nothing like this within your filters")
+        page.locator(".far-lanes").get_by_role("button", name="Clear the filters").click()
+        expect(page.locator(".far-lanes strong")).to_contain_text("Nothing in the shop")
+        assert "where" not in seen.asked()[-1]
+
+
+def test_words_that_say_nothing_of_products(desk: Visit) -> None:
+    page = desk.page
+
+    def told(route: Route) -> None:
+        answer = route.fetch(url=route.request.url.replace("qwerty", "red")).json()
+        assert answer["objects"][0].pop("understood")  # “red” is a word that is known
+        answer["objects"][0]["understood"] = False
+        route.fulfill(json=answer)
+
+    page.route("**/v1/text?*", told)
+    page.get_by_label("Search by words").fill("qwerty")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("No product word understood")).to_be_visible()
+    expect(page.locator(".card")).not_to_have_count(0)
+    shown = [float(text) for text in page.locator(".card .meter-value").all_inner_texts()]
+    assert min(shown) >= 0
 
 
 def test_a_key_that_is_not_given_is_asked_for_again(browser: Browser, closed: Service) -> None:
@@ -576,6 +806,29 @@ def test_a_phone(phone: Visit) -> None:
     assert columns == 2
     page.set_viewport_size({"width": 320, "height": 640})
     assert page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+def test_a_phone_s_results_keep_the_search_and_stay_on_the_screen(phone: Visit) -> None:
+    page = phone.page
+    answered(page)
+    expect(page.locator(".words")).to_be_hidden()
+    page.get_by_role("button", name="Search in words").tap()
+    expect(page.get_by_label("Search by words")).to_be_focused()
+    page.get_by_role("button", name="Search in words").tap()
+    expect(page.locator(".words")).to_be_hidden()
+    page.locator(".filter-button").tap()
+    page.get_by_label("Highest price").fill("20")
+    page.get_by_role("button", name="Show products").tap()
+    expect(page.get_by_role("button", name="Remove up to 20")).to_be_visible()
+    for part in (".refine", ".refine button", ".filter-button"):
+        box = page.locator(part).bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390, part
+    page.get_by_role("button", name="Search in words").tap()
+    page.keyboard.type("cyan")
+    page.keyboard.press("Enter")
+    expect(page.locator(".lane h1")).to_have_text("“cyan”")
 
 
 def test_a_finger_scrolls_until_it_is_told_to_draw(phone: Visit) -> None:

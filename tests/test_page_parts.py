@@ -44,11 +44,13 @@ def page(browser: Browser, files: str) -> Iterator[Page]:
 def test_the_two_languages_say_the_same_things(page: Page) -> None:
     words = page.evaluate(
         """async () => {
-            const {en, categoriesEn} = await import("/page/js/words-en.js");
+            const {en, categoriesEn, labelsEn} = await import("/page/js/words-en.js");
             const {ko, categoriesKo} = await import("/page/js/words-ko.js");
-            return [{...en, ...categoriesEn}, {...ko, ...categoriesKo}];
+            return [{...en, ...categoriesEn}, {...ko, ...categoriesKo}, labelsEn, categoriesEn];
         }"""
     )
+    *words, labels, categories = words
+    assert labels.keys() == categories.keys()
     english, korean = ({k: set(_values(v)) for k, v in language.items()} for language in words)
     assert english == korean
     assert all(words[0].values())

@@ -263,12 +263,21 @@ def test_half_blocks(answers: tuple[str, ...], shop: str, environment: dict[str,
     assert not KITTY_PICTURE.search(written)
 
 
+@pytest.mark.parametrize("wish", ["auto", "blocks"])
+def test_half_blocks_where_nothing_is_answered(wish: str, shop: str, environment: dict[str, str]) -> None:
+    """Neither what the terminal can, nor how many pixels a cell has."""
+    written = on(Terminal(cell=(0, 0)), environment, shop, "--thumbnails", wish)
+    assert written.count("▀") == 3 * 24 * 12
+    assert "Traceback" not in written
+
+
 def test_a_table_where_pictures_make_no_sense(shop: str, environment: dict[str, str]) -> None:
     for terminal, changed, more in (
         (Terminal(SIXEL), {"TERM": "dumb"}, ()),
         (Terminal(SIXEL), {"NO_COLOR": "1"}, ()),
         (Terminal(SIXEL), {}, ("--thumbnails", "none")),
         (Terminal(SIXEL, columns=30), {}, ()),
+        (Terminal(SIXEL, columns=0), {}, ("--thumbnails", "blocks")),
     ):
         written = on(terminal, environment | changed, shop, *more)
         assert not SIXEL_PICTURE.search(written)

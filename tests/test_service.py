@@ -33,7 +33,7 @@ from lookdex.storage import Store, open_store
 from tests import hostile
 from tests.catalogs import Shown, go_live, picture, publish, stock, write_release
 from tests.photos import encode
-from tests.services import Service, honest_recipe, start
+from tests.services import Service, honest_recipe, start, url_told
 
 CONTRACT = Path(__file__).parent / "contract"
 RED = encode(picture("red"), "JPEG")
@@ -80,6 +80,21 @@ def test_a_photo_is_answered_by_the_contract(service: Service):
         assert found["crop"]
     assert response.headers["cache-control"] == "no-store"
     assert "embed;dur=" in response.headers["server-timing"]
+
+
+def test_text_is_compressed_for_those_who_can_read_it(service: Service):
+    for path in ("/v1/text?q=red&k=9", "/page/js/lanes.js", "/"):
+        plain, packed = (
+            service.web.get(path, headers={"Accept-Encoding": way}) for way in ("identity", "gzip")
+        )
+        assert (plain.headers.get("content-encoding"), packed.headers["content-encoding"]) == (None, "gzip")
+        assert int(packed.headers["content-length"]) < len(plain.content) / 2
+        assert packed.headers["vary"] == "Accept-Encoding"
+        if "v1" not in path:
+            assert packed.content == plain.content
+    item = service.ask(RED, {"k": 1}).json()["objects"][0]["matches"][0]["item_id"]
+    for path in (f"/v1/crops/{item}", "/healthz", "/page/samples/dotted-skirt.webp"):
+        assert "content-encoding" not in service.web.get(path, headers={"Accept-Encoding": "gzip"}).headers
 
 
 def test_options_are_a_field_or_a_file_and_may_be_left_out(service: Service):
@@ -468,6 +483,12 @@ def test_a_release_is_swapped_in_without_a_failed_or_a_mixed_answer(moving: tupl
         client.join()
     assert not wrong
     assert seen == {"night-1", "night-2"}
+    swaps = [line for line in service.lines() if line["event"] == "another release answers"]
+    assert {(line["before"], line["release"]) for line in swaps} == {
+        ("night-1", "night-2"),
+        ("night-2", "night-1"),
+    }
+    assert {line["by"] for line in swaps} == {"promote"}
 
 
 def test_sigterm_lets_everyone_be_answered(moving: tuple[Store, Service]):
@@ -485,6 +506,34 @@ def test_sigterm_lets_everyone_be_answered(moving: tuple[Store, Service]):
     assert len(answered) >= 2
     with pytest.raises(httpx2.TransportError):
         service.ask(RED)
+
+
+def test_it_refuses_connections_until_it_can_answer(shop: str, tmp_path: Path):
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "lookdex.cli", "serve", "--catalog", shop, "--port", "0"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out)
+    try:
+        url = url_told(process, log, "loading")
+        refused = 0
+        while True:
+            try:
+                told = httpx2.get(f"{url}/healthz", timeout=5)
+                break
+            except httpx2.ConnectError:
+                refused += 1
+                time.sleep(0.05)
+                assert process.poll() is None
+        assert refused
+        assert (told.text, httpx2.get(f"{url}/readyz").text) == ("ok\n", "ready\n")
+        assert url_told(process, log) == url
+        again = subprocess.run(
+            [*command[:-1], url.rpartition(":")[2]], capture_output=True, text=True, timeout=60
+        )
+        assert (again.returncode, "choose another --port" in again.stderr) == (2, True)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_what_keeps_it_from_starting_is_said(tmp_path: Path):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from lookdex.images import encode_jpeg
 from lookdex.records import Box
-from lookdex.search.answer import Answer, FoundObject, Kind, Match, Models
+from lookdex.search.answer import Answer, FoundObject, Kind, Match, Models, Other
 from lookdex.search.sheet import (
     LANE_COLOURS,
     PAPER,
@@ -97,7 +97,18 @@ def test_rows_go_from_the_top_of_the_photo_down():
     rows = rows_of(answer(found(1), found(5), found(3)))
     tops = [row.lane.box.y0 for row in rows[:3] if row.lane.box]
     assert tops == sorted(tops)
-    assert [row.badge for row in rows] == ["1", "2", "3", ""]
+    assert [row.badge for row in rows] == ["1", "2", "0", ""]  # numbers of the answer
+
+
+def test_what_is_of_another_kind_says_so():
+    plain = found(1)
+    other = replace(
+        plain, matches=(*plain.matches[:2], replace(plain.matches[2], other=Other.KIND), *plain.matches[3:])
+    )
+    without, told = (np.asarray(draw_answer(None, answer(one)), int) for one in (plain, other))
+    changed = (np.abs(without - told).max(axis=2) > 0).nonzero()
+    assert 100 < np.ptp(changed[1]) < 196  # over the third picture alone
+    assert np.ptp(changed[0]) <= 32
 
 
 def test_the_same_answer_gives_the_same_picture():

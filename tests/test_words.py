@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lookdex import colour, korean
-from lookdex.search import words
+from lookdex.search import vocabulary, words
 from lookdex.search.words import Words
 
 
@@ -41,3 +43,35 @@ def test_any_text_is_read(text: str) -> None:
     found = words.read(text)
     assert found.colour is None or found.colour in colour.NAMES
     assert found.essence or not text.strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("asdfgh qwerty", False),
+        ("this one, please", False),
+        ("!?", False),
+        ("polka-dot", True),
+        ("something in red and blue", True),
+        ("빨간색으로", True),
+        ("여름 여행", True),
+        ("뷁", False),
+        ("summer", True),
+    ],
+)
+def test_words_that_say_something_of_a_thing(text: str, known: bool) -> None:
+    assert words.is_telling(text) == known
+
+
+LETTERS = st.characters(codec="ascii") | st.sampled_from("가나빨간색으로코트")
+
+
+@given(st.text(LETTERS, max_size=40))
+def test_a_text_s_pattern_finds_the_text(text: str) -> None:
+    pattern = vocabulary.pattern(text)
+    assert bool(pattern) == bool(words.telling(text))
+    if pattern:
+        assert pc.match_substring_regex(pa.array([text, ""]), pattern, ignore_case=True).to_pylist() == [
+            True,
+            False,
+        ]

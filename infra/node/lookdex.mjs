@@ -26,9 +26,15 @@ export async function openCatalog(uri) {
   const db = await lancedb.connect(`${uri.replace(/\/+$/, "")}/tables`, {
     ...(remote && { storageOptions: storageOptions() }),
   });
-  const table = await db.openTable("items");
-  const catalog = new Catalog(table);
-  await catalog.refresh();
+  let catalog;
+  try {
+    catalog = new Catalog(await db.openTable("items"));
+    await catalog.refresh();
+  } catch (error) {
+    // The library's messages go on with places in its own source.
+    const [first] = String(error.message).split(/\n|\s+Caused by: |, (?=\/|[A-Z]:\\)/);
+    throw new Error(`no live release could be opened at ${uri}: ${first}`, { cause: error });
+  }
   return catalog;
 }
 

@@ -11,7 +11,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
+
 from lookdex import colour, korean
+from lookdex.colour.names import vote
 from lookdex.records import Box, Recipe, Swatch
 
 FORMAT = 2  # of the JSON; raised when a field changes its meaning or goes
@@ -36,6 +39,13 @@ class Widened(StrEnum):
     UNCERTAIN = "uncertain"  # the label's score is below what `lookdex evaluate` found to be trusted
     TOO_FEW = "too_few"  # the category, in the colour that a text names, holds fewer than k products that fit
     ASKED = "asked"  # the caller wished it
+
+
+class Other(StrEnum):
+    """What a product has that was not asked first: it ranks below those that are as asked."""
+
+    KIND = "kind"  # another category than the lane's `within`
+    COLOUR = "colour"  # that category, in another colour than the text names
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +74,8 @@ class Match:
     lane's; () and None where a lane has no picture, or the release is of a lookdex that kept no palettes.
     `text_similarity`: the cosine with the text alone, where photo and text were asked together. `good`: the similarity
     reaches the lane's threshold; None where it has none. `folded`: rows that show nearly the same picture and were
-    left out for it; `folded_products`: whose they are, where it is another product.
+    left out for it; `folded_products`: whose they are, where it is another product. `other`: it is not of the category,
+    or the colour, that was asked first; ranks follow `score` among those that are, then among those that are not.
     """
 
     rank: int  # 1 is the best
@@ -85,6 +96,7 @@ class Match:
     folded: int = 0
     folded_products: tuple[str, ...] = ()
     score: float = 0.0
+    other: Other | None = None
 
     @property
     def label_ko(self) -> str | None:
@@ -143,7 +155,9 @@ class FoundObject:
     whose products were asked for; None where all were. `tint`: the colour that the text names, asked first. `widened`:
     why other products follow or mix in; None when they do not. `threshold`: from which similarity on a match is good,
     calibrated with the release; None where it has none for this lane. `text`: what was asked with, alone or beside the
-    photo. `product_id`: what was asked with, for a product; `parts`: for several photos.
+    photo. `understood`: a word of that text names a category, a colour or a look, or stands in a product's columns (an
+    embedder finds something near any text). `product_id`: what was asked with, for a product; `parts`: for several
+    photos.
     """
 
     kind: Kind
@@ -164,6 +178,7 @@ class FoundObject:
     threshold: float | None = None
     product_id: str | None = None
     parts: tuple[Part, ...] = ()
+    understood: bool | None = None  # without a text
 
     @property
     def label_ko(self) -> str | None:
@@ -178,6 +193,19 @@ class FoundObject:
     @property
     def swatches(self) -> tuple[Shown, ...]:
         return tuple(Shown.of(swatch) for swatch in self.palette)
+
+    @property
+    def colour_hex(self) -> str | None:
+        """What a screen shows for `colour` ('#rrggbb'): the largest of the palette's swatches that has the name.
+
+        The name is what most pixels are called; the largest swatch, a mean of many, may be called otherwise. None where
+        no swatch has the name.
+        """
+        one = np.ones(1)
+        called = (
+            (swatch, vote(np.array([[swatch.l, swatch.a, swatch.b]]), one)[0]) for swatch in self.palette
+        )
+        return next((colour.hex_of(swatch) for swatch, name in called if name == self.colour), None)
 
     @property
     def no_good_match(self) -> bool | None:

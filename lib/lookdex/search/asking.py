@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lookdex.errors import BadQuery
-from lookdex.records import Detection, Scope
-from lookdex.search import lanes, looks, words
+from lookdex.records import CATEGORIES, Detection, Scope
+from lookdex.search import lanes, looks, vocabulary, words
 from lookdex.search.answer import Answer, FoundObject, Kind, Models
 from lookdex.search.ask import MAX_PHOTOS, Options, Pick
 from lookdex.search.encoders import Encoders
@@ -58,6 +58,12 @@ def answer(
     if asked[0].found.kind is Kind.TEXT:
         asked = [replace(one, scope=scope) for one in asked]
     embedded = ahead[0].result() if ahead else None
+    if options.text is not None:
+        known = vocabulary.understood(opened.rows, options.text)
+        asked = [
+            replace(one, found=replace(one.found, understood=known)) if one.found.text else one
+            for one in asked
+        ]
     told, vectors = _told(opened, encoders, asked, embedded, options, where, clock)
     found = [one for one in told if one.kind is not Kind.WORN]
     with_it = told[len(found) :]
@@ -99,6 +105,9 @@ def questions(
         return asked, (None, None)
     recipe = opened.release.recipe
     picks = lanes.picks_of(options, len(photos))
+    for pick in picks:
+        if pick.label is not None:
+            _known(opened, pick.label)
     pixels = [read_photo(photo, Limits.of(recipe)) for photo in photos]
     clock.step("decode")
     detections = detect(pixels, picks, encoders)
@@ -209,6 +218,15 @@ def check(photos: Sequence[Photo], options: Options) -> None:
         raise BadQuery("an object, a box or picks say what of a photo is meant: give the photo")
     if options.product is None and options.text is None:
         raise BadQuery("nothing is asked: give a photo, a text or a product")
+
+
+def _known(opened: Opened, label: str) -> None:
+    """Raises BadQuery for a label that is no category, and that nothing in the release has."""
+    if label not in CATEGORIES and not opened.rows.ids(opened.within(label), limit=1):
+        raise BadQuery(
+            f"nothing in release {opened.release.release_id} is a {label!r}: label is one of {', '.join(CATEGORIES)}, "
+            "or what an answer calls an object"
+        )
 
 
 def _answer(

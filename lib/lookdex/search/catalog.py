@@ -186,6 +186,12 @@ class Catalog:
                 self._now = replace(now, n=entry.n)
             else:
                 self._now = self._open(entry.n, live.load_release(self._store, entry.release_id), now)
+                told = {
+                    "release": entry.release_id,
+                    "before": now.opened.release.release_id,
+                    "by": entry.action,
+                }
+                logger.info("another release answers", extra={"fields": told})
         self._behind = None
 
     def _open(self, n: int, release: Release, before: _Current | None) -> _Current:

@@ -17,7 +17,7 @@ from lookdex.errors import BadQuery, ProductNotFound
 from lookdex.predicates import listed, quoted
 from lookdex.records import Box, Detection, Recipe, Role, Scope, Thresholds
 from lookdex.search import words
-from lookdex.search.answer import FoundObject, Kind, Part, Widened
+from lookdex.search.answer import FoundObject, Kind, Match, Other, Part, Widened
 from lookdex.search.ask import ALL, Crops, Options, Pick, Widen
 from lookdex.search.nearest import Answered, Lane
 from lookdex.search.opened import Opened
@@ -199,13 +199,25 @@ def answered(asked: Asked, lane: Lane, answer: Answered, options: Options) -> Fo
         widened = Widened.ASKED if wished else Widened.UNCERTAIN
     return replace(
         asked.found,
-        matches=answer.matches,
+        matches=tuple(replace(match, other=_other(match, lane)) for match in answer.matches),
         exhausted=answer.exhausted,
         within=lane.within,
         tint=lane.tint,
         widened=widened,
         threshold=lane.threshold,
     )
+
+
+def _other(match: Match, lane: Lane) -> Other | None:
+    """As `nearest` tells the tiers apart."""
+    if lane.within is not None and lane.within not in (match.label, _category(match)):
+        return Other.KIND
+    return Other.COLOUR if lane.tint not in (None, match.colour) else None
+
+
+def _category(match: Match) -> str | None:
+    told = match.columns.get(CATEGORY)
+    return sold_as(told) if isinstance(told, str) else None
 
 
 def _within(asked: Asked, named: Words | None, thresholds: Thresholds | None, options: Options) -> str | None:

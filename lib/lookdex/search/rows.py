@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lookdex.categories import normalise
+from lookdex.predicates import quoted
 from lookdex.records import PALETTE, Box, Swatch
 from lookdex.search.grouping import Hit
 
@@ -52,6 +54,7 @@ class Rows:
     product_columns: tuple[str, ...]
     has_palettes: bool = field(init=False)
     has_category: bool = field(init=False)
+    _narrow: frozenset[str] = field(init=False)  # the product columns of 32-bit numbers
     _held: tuple[np.ndarray, pa.Table] | None = field(
         init=False, default=None
     )  # row ids in order; their columns
@@ -59,6 +62,9 @@ class Rows:
     def __post_init__(self) -> None:
         schema = self.items.schema
         self.has_palettes = _PALETTE in schema.names and schema.field(_PALETTE).type == PALETTE
+        self._narrow = frozenset(
+            name for name in self.product_columns if pa.types.is_float32(schema.field(name).type)
+        )
         self.has_category = CATEGORY in self.product_columns and pa.types.is_string(
             schema.field(CATEGORY).type
         )
@@ -157,6 +163,17 @@ class Rows:
         """Those of the rows for which an SQL predicate holds."""
         return self.ids(f"_rowid IN ({','.join(map(str, ids))}) AND {where}") if ids else []
 
+    def mention(self, pattern: str) -> bool:
+        """A text column of a product holds what the regular expression finds, whatever its case. '': nothing does."""
+        schema = self.items.schema
+        named = [name for name in self.product_columns if pa.types.is_string(schema.field(name).type)]
+        if not pattern or not named:
+            return False
+        if self._held is None:
+            told = " OR ".join(f"regexp_like(`{name}`, {quoted(pattern)}, 'i')" for name in named)
+            return bool(self.ids(told, limit=1))
+        return any(_holds(self._held[1][name], pattern) for name in named)
+
     def _read(self, ids: Sequence[int], columns: list[str]) -> pa.Table:
         return self.items.to_table(
             columns=columns, filter=f"_rowid IN ({','.join(map(str, ids))})", with_row_id=True
@@ -176,9 +193,27 @@ class Rows:
             label=values["label"],
             colour=values["colour"],
             box=Box(values["x0"], values["y0"], values["x1"], values["y1"]),
-            palette=tuple(Swatch(**swatch) for swatch in values.get(_PALETTE) or ()),
-            columns={name: values[name] for name in self.product_columns},
+            palette=tuple(
+                Swatch(**{part: round(value, 4) for part, value in swatch.items()})  # kept in 32 bits
+                for swatch in values.get(_PALETTE) or ()
+            ),
+            columns={
+                name: _short(values[name])
+                if name in self._narrow and values[name] is not None
+                else values[name]
+                for name in self.product_columns
+            },
         )
+
+
+def _short(value: float) -> float:
+    """A 32-bit number as it was written: 45.3, and not 45.29999923706055."""
+    return float(str(np.float32(value)))
+
+
+def _holds(texts: pa.ChunkedArray, pattern: str) -> bool:
+    chunks = (c.dictionary if pa.types.is_dictionary(c.type) else c for c in texts.chunks)
+    return any(pc.any(pc.match_substring_regex(c, pattern, ignore_case=True)).as_py() for c in chunks)
 
 
 @lru_cache(maxsize=4096)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import io
 import shutil
 
-from lookdex.search.answer import Answer, FoundObject, Look, Match, describe
+from lookdex.search.answer import Answer, FoundObject, Kind, Look, Match, Other, describe
+
+OTHERS = {Other.KIND: "other kinds:", Other.COLOUR: "other colours:"}
+WEAK = "– below the similarity from which matches of such a thing are mostly right"
 
 
 def as_table(answer: Answer, width: int | None = None) -> str:
     """The answer as text of `width` columns (default: this terminal's)."""
+    from itertools import groupby
+
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -27,21 +32,26 @@ def as_table(answer: Answer, width: int | None = None) -> str:
     for name in ("object", "#", "product", "similarity", *shown):
         right = name in ("#", "similarity") or name == "price"
         table.add_column(name, justify="right" if right else "left", no_wrap=name in ("#", "similarity"))
-    for lane in (*answer.lanes, *answer.goes_with):
-        cells = [Text(heading(lane)), *map(Text, ("", "no product fits", "", *("" for _ in shown)))]
-        for match in lane.matches:
-            values = (_cell(match.columns.get(name)) for name in shown)
-            cells[1:] = map(
-                Text, (str(match.rank), match.product_id or match.image_key, _nearness(match), *values)
-            )
-            table.add_row(*cells)
-            cells[0] = Text("")
+    lanes = (*answer.lanes, *answer.goes_with)
+    for lane, name in zip(lanes, names(answer), strict=True):
+        told = [Text(name)]
+        for other, matches in groupby(lane.matches, key=lambda match: match.other):
+            if other is not None:
+                table.add_row(*told, "", Text(OTHERS[other]))
+                told = [Text("")]
+            for match in matches:
+                values = (_cell(match.columns.get(name)) for name in shown)
+                product = match.product_id or match.image_key
+                table.add_row(*told, *map(Text, (str(match.rank), product, _nearness(match), *values)))
+                told = [Text("")]
         if not lane.matches:
-            table.add_row(*cells)
+            table.add_row(*told, "", "no product fits")
         table.add_section()
     if answer.no_object:
         console.print("No object found: the whole photo answers.")
     console.print(table)
+    if any(match.good is False for lane in lanes for match in lane.matches):
+        console.print(WEAK)
     if answer.look is not None and answer.look.pieces:
         console.print(Text(look_line(answer.look)))
     console.print(Text(release_line(answer)))
@@ -50,7 +60,18 @@ def as_table(answer: Answer, width: int | None = None) -> str:
 
 def heading(lane: FoundObject) -> str:
     """A lane in a few words, and whether anything good was found for it."""
-    return f"{describe(lane)}: no good match" if lane.no_good_match else describe(lane)
+    told = "no good match" if lane.no_good_match else ""
+    if lane.understood is False:
+        told = "no word of it tells of a product"
+    return f"{describe(lane)}: {told}" if told else describe(lane)
+
+
+def names(answer: Answer) -> list[str]:
+    """The headings of all lanes: the objects of a photo with the numbers that ask for one of them (`--object 0`)."""
+    lanes = (*answer.lanes, *answer.goes_with)
+    return [
+        f"{n} {heading(lane)}" if lane.kind is Kind.OBJECT else heading(lane) for n, lane in enumerate(lanes)
+    ]
 
 
 def release_line(answer: Answer) -> str:

@@ -6,6 +6,7 @@ where the output is no terminal.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from lookdex.search.answer import Answer, FoundObject, Match
-from lookdex.search.terminal import heading, look_line, release_line
+from lookdex.search.terminal import OTHERS, look_line, names, release_line
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -55,6 +56,10 @@ def drawing(wish: Wish, environment: Mapping[str, str] = os.environ) -> Drawing 
         return None  # the answer to the question what it can comes by the standard input
     if wish is Wish.AUTO and (environment.get("NO_COLOR") or environment.get("TERM", "dumb") == "dumb"):
         return None
+    if os.get_terminal_size(sys.__stdout__.fileno()).columns == 0:  # type: ignore[union-attr]
+        return None  # a terminal without a size, as some programs give to those that they run
+    # It warns with a traceback of a terminal that answers no question, and then does without the answer.
+    logging.getLogger("textual_image").setLevel(logging.ERROR)
     from textual_image import renderable
 
     classes = {
@@ -116,8 +121,8 @@ def show(answer: Answer, how: Drawing, crops: Mapping[str, bytes] | None = None)
     )
     if answer.no_object:
         console.print("No object found: the whole photo answers.")
-    for lane in (*answer.lanes, *answer.goes_with):
-        _lane(console, lane, how, crops or {}, width)
+    for lane, name in zip((*answer.lanes, *answer.goes_with), names(answer), strict=True):
+        _lane(console, lane, name, how, crops or {}, width)
     if answer.look is not None and answer.look.pieces:
         console.print(Text(look_line(answer.look)))
     console.print(Text(release_line(answer)), style="dim")
@@ -130,12 +135,14 @@ def fits(how: Drawing | None) -> bool:
     )
 
 
-def _lane(console: Console, lane: FoundObject, how: Drawing, crops: Mapping[str, bytes], width: int) -> None:
+def _lane(
+    console: Console, lane: FoundObject, name: str, how: Drawing, crops: Mapping[str, bytes], width: int
+) -> None:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    console.print(Text(heading(lane), style="bold"))
+    console.print(Text(name, style="bold"))
     if not lane.matches:
         console.print("no product fits\n", style="dim")
         return
@@ -179,6 +186,12 @@ def _caption(console: Console, match: Match, wide: int) -> list[RenderableType]:
     if len(lines) > 2:
         lines[1] = Text(f"{lines[1].plain.rstrip()} {lines[2].plain}")  # too long: cut with an ellipsis
     weak = match.good is False
+    other = "" if match.other is None else OTHERS[match.other].removesuffix("s:")
     nearness = f"{match.rank}  {match.similarity:.3f}{' – weak' if weak else ''}"
-    told = [*lines[:2], Text(price, style="dim"), Text(nearness, style="yellow" if weak else "green")]
+    told = [
+        *lines[:2],
+        Text(other, style="dim"),
+        Text(price, style="dim"),
+        Text(nearness, style="yellow" if weak else "green"),
+    ]
     return [line for line in told if line.plain]

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BaseModel,
     BeforeValidator,
@@ -24,7 +25,7 @@ from pydantic import (
     ValidationInfo,
 )
 
-from lookdex.search.answer import Answer, Kind, Widened
+from lookdex.search.answer import Answer, Kind, Other, Widened
 
 
 def plain(value: object) -> Any:
@@ -72,8 +73,10 @@ Columns = Annotated[
     Field(description="The product's own columns (title, price, …), as the release has them."),
 ]
 _PALETTE = AliasChoices("swatches", "palette")  # of a record, of JSON
-Cosine = Annotated[float, Field(ge=-1.001, le=1.001)]
-Share = Annotated[float, Field(ge=0, le=1.001)]
+_ROUND = AfterValidator(lambda value: round(value, 6))  # most come of 32 bits: further digits say nothing
+Rounded = Annotated[float, _ROUND]
+Cosine = Annotated[float, Field(ge=-1.001, le=1.001), _ROUND]
+Share = Annotated[float, Field(ge=0, le=1.001), _ROUND]
 Steps = Annotated[
     dict[str, float], PlainSerializer(lambda steps: {step: round(value, 6) for step, value in steps.items()})
 ]  # fmt: skip
@@ -91,9 +94,9 @@ class BoxModel(Wire):
 class SwatchModel(Wire):
     """A colour: CIE L*a*b* (D65), its share, and what a screen shows for it."""
 
-    l: float  # noqa: E741
-    a: float
-    b: float
+    l: Rounded  # noqa: E741
+    a: Rounded
+    b: Rounded
     share: Share
     hex: str = Field(pattern="^#[0-9a-f]{6}$")
 
@@ -113,10 +116,14 @@ class MatchModel(Wire):
     rank: int = Field(ge=1, description="1 is the best.")
     product_id: str | None = Field(description="null for a photo that is tied to no product.")
     similarity: Cosine = Field(description="Cosine of the row's vector and the lane's.")
-    distance: float = Field(description="1 - similarity.")
-    score: float = Field(
-        description="What the ranks follow: the similarity, or with a colour emphasis w, "
-        "(1 - w) × similarity + w × colour_similarity."
+    distance: Rounded = Field(description="1 - similarity.")
+    score: Rounded = Field(
+        description="What the ranks follow, first of what is as asked and then of what is not (`other`): the "
+        "similarity, or with a colour emphasis w, (1 - w) × similarity + w × colour_similarity."
+    )
+    other: Other | None = Field(
+        description="Not as asked first: of another category than the lane's `within` (kind), or of that and another "
+        "colour than its `tint` (colour); null where it is."
     )
     colour_similarity: Share | None = Field(
         description="How alike the two palettes are; null where one of them is missing."
@@ -146,7 +153,7 @@ class PartModel(Wire):
     box: BoxModel | None
     label: str | None
     label_ko: str | None
-    score: float | None
+    score: Rounded | None
     crop: Jpeg
 
 
@@ -157,19 +164,27 @@ class FoundModel(Wire):
     box: BoxModel | None = Field(description="In pixels of the upright query photo.")
     label: str | None
     label_ko: str | None
-    score: float | None = Field(description="The detector's; comparable within a label only.")
+    score: Rounded | None = Field(description="The detector's; comparable within a label only.")
     colour: str | None
     colour_ko: str | None
+    colour_hex: str | None = Field(
+        pattern="^#[0-9a-f]{6}$",
+        description="What a screen shows for the colour: the largest swatch of the palette that has its name.",
+    )
     colour_share: Share | None = Field(description="Share of the object's own pixels that have the colour.")
     palette: tuple[SwatchModel, ...] = Field(validation_alias=_PALETTE, description="Largest share first.")
     main: bool = Field(description="The most prominent object of the photo.")
     text: str | None = Field(description="What was asked with, alone or beside the photo.")
+    understood: bool | None = Field(
+        description="A word of the text names a category, a colour or a look, or stands in a product's columns; null "
+        "without a text."
+    )
     product_id: str | None = Field(description="What was asked with.")
     parts: tuple[PartModel, ...] = Field(description="Of several photos of one item.")
     within: str | None = Field(description="The category that was asked first; null: all of them.")
     tint: str | None = Field(description="The colour that the text names: asked first.")
     widened: Widened | None = Field(description="Why products of other categories (or colours) answer too.")
-    threshold: float | None = Field(
+    threshold: Rounded | None = Field(
         description="From which similarity on a match is good; null where the release has none for this lane."
     )
     no_good_match: bool | None = Field(
@@ -208,7 +223,7 @@ class LookPhotoModel(Wire):
     image_key: str
     item_id: str
     product_id: str | None
-    score: float = Field(
+    score: Rounded = Field(
         description="Mean over the query's objects of the cosine with the photo's object of the same label, 0 for none."
     )
     similarity: Cosine = Field(description="Of the two whole photos.")

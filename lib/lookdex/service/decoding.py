@@ -63,6 +63,7 @@ class _Bad:
 _Shape = tuple[int, int, int]
 _TOO_MANY_FRAMES = "too_many_frames"
 _TOO_MUCH_MEMORY = "too_much_memory"
+_TOO_SLOW = "too_slow"
 
 
 class Decoders:
@@ -98,10 +99,13 @@ class Decoders:
             raise Refused(
                 Kind.BAD_PHOTO,
                 f"the photo takes longer than {self._limits.seconds:g} s to decode: save it anew",
+                reason=_TOO_SLOW,
             ) from None
         except EOFError:
             self._lost("crashed")
-            raise Refused(Kind.BAD_PHOTO, "the photo's decoder gave up on it: save it anew") from None
+            raise Refused(
+                Kind.BAD_PHOTO, "the photo's decoder gave up on it: save it anew", reason=Reason.CORRUPT
+            ) from None
         finally:
             self._give_back(process)
         if isinstance(answer, _Bad):
@@ -247,11 +251,13 @@ def _refusal(bad: _Bad, limits: UploadLimits) -> Refused:
         Reason.TOO_MANY_PIXELS: Kind.TOO_LARGE,
         Reason.UNKNOWN_FORMAT: Kind.UNKNOWN_FORMAT,
     }
+    why = f"{bad.reason}: {bad.detail}" if bad.detail else bad.reason
     return Refused(
         kinds.get(bad.reason, Kind.BAD_PHOTO),
-        f"the photo cannot be used ({bad.reason}: {bad.detail}). JPEG, PNG, WebP and GIF are read, up to "
+        f"the photo cannot be used ({why}). JPEG, PNG, WebP and GIF are read, up to "
         f"{limits.max_bytes:,} bytes, {limits.max_pixels:,} pixels and {limits.max_frames} frames, at least "
         f"{images.MIN_SIDE} pixels on the shorter side",
+        reason=bad.reason,
     )
 
 
@@ -315,6 +321,6 @@ def _decode(upload: BinaryIO, limits: UploadLimits) -> np.ndarray | _Bad:
             return _Bad(_TOO_MANY_FRAMES, f"an animation of {frames:,} frames is no photo")
         return images.decode_checked(data, header)
     except images.BadImage as error:
-        return _Bad(error.reason, str(error).partition(": ")[2] or str(error.reason))
+        return _Bad(error.reason, str(error).partition(": ")[2])
     except MemoryError:
         return _Bad(_TOO_MUCH_MEMORY, "its decoder needs more memory than it may have")

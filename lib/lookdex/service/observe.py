@@ -148,6 +148,8 @@ def log_lines(level: int = logging.INFO) -> None:
     """Send every log record of this process to stderr as a line of JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    # open_clip tells, through the root logger, each tokenizer that it looks for.
+    handler.addFilter(lambda record: record.levelno > logging.INFO or "open_clip" not in record.pathname)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -50,6 +50,11 @@ class Problem(BaseModel):
     title: str = Field(description="The kind of problem, for people.", examples=[Kind.BAD_PHOTO.title])
     status: int = Field(description="The HTTP status.", examples=[Kind.BAD_PHOTO.status])
     detail: str = Field(description="What happened here, and what to do about it.")
+    reason: str | None = Field(
+        None,
+        description="Of a photo that cannot be used, why, a name for programs: corrupt, too_small, too_many_pixels, "
+        "too_many_bytes, too_many_frames, too_much_memory, too_slow, empty, unknown_format.",
+    )
 
 
 class Refused(Exception):
@@ -62,17 +67,20 @@ class Refused(Exception):
         *,
         retry_after: int | None = None,
         headers: Mapping[str, str] | None = None,
+        reason: str | None = None,
     ):
         super().__init__(detail)
-        self.kind, self.detail, self.headers = kind, detail, dict(headers or {})
+        self.kind, self.detail, self.headers, self.reason = kind, detail, dict(headers or {}), reason
         if retry_after is not None:
             self.headers["Retry-After"] = str(retry_after)
 
 
-def response_of(kind: Kind, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def response_of(
+    kind: Kind, detail: str, headers: Mapping[str, str] | None = None, reason: str | None = None
+) -> JSONResponse:
     """The problem as a response."""
-    problem = Problem(type=kind.type, title=kind.title, status=kind.status, detail=detail)
-    return JSONResponse(problem.model_dump(), kind.status, dict(headers or {}), MEDIA_TYPE)
+    problem = Problem(type=kind.type, title=kind.title, status=kind.status, detail=detail, reason=reason)
+    return JSONResponse(problem.model_dump(exclude_none=True), kind.status, dict(headers or {}), MEDIA_TYPE)
 
 
 def responses(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
@@ -90,12 +98,18 @@ def responses(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
 def install(app: FastAPI) -> None:
     """Answer every error of the application with a problem document."""
 
-    def answer(request: Request, kind: Kind, detail: str, headers: Mapping[str, str] | None) -> JSONResponse:
+    def answer(
+        request: Request,
+        kind: Kind,
+        detail: str,
+        headers: Mapping[str, str] | None,
+        reason: str | None = None,
+    ) -> JSONResponse:
         request.state.fields["problem"] = kind.slug  # for the log and the metrics
-        return response_of(kind, detail, headers)
+        return response_of(kind, detail, headers, reason)
 
     async def refused(request: Request, error: Refused) -> JSONResponse:
-        return answer(request, error.kind, error.detail, error.headers)
+        return answer(request, error.kind, error.detail, error.headers, error.reason)
 
     async def bad_query(request: Request, error: BadQuery) -> JSONResponse:
         kind = Kind.NOT_FOUND if isinstance(error, ProductNotFound) else Kind.BAD_QUESTION

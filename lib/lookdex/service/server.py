@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import uvicorn
 
@@ -27,11 +30,14 @@ def serve(config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     log_lines()
-    listening = _listen(config.host, config.port)
-    app = create_app(config)
-    server = uvicorn.Server(
+    port = _bound(config.host, config.port)
+    host, number = port.getsockname()[:2]
+    where = {"url": f"http://{host}:{number}", "catalog": config.catalog}
+    logger.info("loading", extra={"fields": where})
+    server = _Server(
         uvicorn.Config(
-            app,
+            create_app(config),
+            backlog=BACKLOG,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -42,16 +48,34 @@ def serve(config: Config) -> None:
             timeout_graceful_shutdown=round(config.drain_seconds),
         )
     )
-    host, port = listening.getsockname()[:2]
-    logger.info("serving", extra={"fields": {"url": f"http://{host}:{port}", "catalog": config.catalog}})
-    server.run([listening])
+    server.where = where
+    server.run([port])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+class _Server(uvicorn.Server):
+    """Says when it answers."""
+
+    where: Mapping[str, object] = MappingProxyType({})
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        logger.info("ready", extra={"fields": {**self.where}})
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket that has the port and does not listen yet: uvicorn does, once the application can answer. What asks
+    before is refused at once instead of left waiting."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family)
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        if os.name == "posix":
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as socket.create_server does
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind((host, port))
+        return bound
     except OSError as error:
+        bound.close()
         raise ConfigError(
             f"cannot listen on {host}:{port}: {error.strerror}; choose another --port"
         ) from error

@@ -11,6 +11,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
+from lookdex.records import Reason
 from lookdex.search.ask import MAX_PHOTOS, Options, read_options
 from lookdex.service.problems import Kind, Refused
 
@@ -89,6 +90,7 @@ def _too_large(most: int) -> Refused:
         Kind.TOO_LARGE,
         f"at most {most:,} bytes are taken: send a smaller photo",
         headers={"Connection": "close"},
+        reason=Reason.TOO_MANY_BYTES,
     )
 
 

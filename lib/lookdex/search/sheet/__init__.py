@@ -11,6 +11,7 @@ from lookdex.records import Box
 from lookdex.search.answer import Answer, FoundObject, Kind, Match
 from lookdex.search.photo import Photo, read_photo
 from lookdex.search.sheet import lettering, paint
+from lookdex.search.terminal import OTHERS
 
 RGB = tuple[int, int, int]
 
@@ -41,7 +42,7 @@ class Row:
 
     lane: FoundObject
     colour: RGB
-    badge: str  # '1', '2' …; '' for a lane without a box of its own
+    badge: str  # the object's number in the answer, from 0; '' for a lane that is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +96,14 @@ def draw_answer(
 
 def rows_of(answer: Answer) -> list[Row]:
     """Objects from the top of the photo to its bottom, then the whole photo."""
-    objects = sorted(answer.objects, key=lambda o: (o.box.y0 + o.box.y1, o.box.x0) if o.box else (0, 0))
+
+    def place(lane: FoundObject) -> tuple[int, int]:
+        return (lane.box.y0 + lane.box.y1, lane.box.x0) if lane.box else (0, 0)
+
+    objects = sorted(enumerate(answer.objects), key=lambda one: place(one[1]))
     rows = [
-        Row(lane, LANE_COLOURS[n % len(LANE_COLOURS)], str(n + 1) if lane.box else "")
-        for n, lane in enumerate(objects)
+        Row(lane, LANE_COLOURS[n % len(LANE_COLOURS)], str(number) if lane.box else "")
+        for n, (number, lane) in enumerate(objects)
     ]
     return rows if answer.whole is None else [*rows, Row(answer.whole, WHOLE_COLOUR, "")]
 
@@ -201,6 +206,8 @@ def captions(row: Row) -> tuple[str, str]:
     known = [lane.colour or "", "" if lane.score is None else f"{lane.score:.2f}", lane.text or ""]
     if lane.no_good_match:
         known.append("no good match")
+    if lane.understood is False:
+        known.append("no word of it tells of a product")
     heading = {
         Kind.OBJECT: lane.label or "object",
         Kind.BOX: lane.label or "drawn box",
@@ -231,6 +238,8 @@ def _card(
     _picture(
         sheet, (x + 10, y + 10), measures.tile, paint.read(match.crop or crops.get(match.item_id)), title[:1]
     )
+    if match.other is not None:
+        _flag(sheet, (x + 10, y + 10), OTHERS[match.other].removesuffix("s:"))
     room, top = measures.tile - 8, y + measures.tile + 10
     for n, line in enumerate(lettering.wrap(title, SMALL, room, 2)):
         lettering.write(draw, (x + 14, top + 32 + 26 * n), line, SMALL, INK)
@@ -239,6 +248,13 @@ def _card(
     lettering.write(draw, (x + 14 + room, base), similarity, SMALL, row.colour, anchor="rs", weight=0.3)
     rest = lettering.shorten(price, SMALL, room - lettering.width(similarity, SMALL) - 14)
     lettering.write(draw, (x + 14, base), rest, SMALL, MUTED)
+
+
+def _flag(sheet: Image.Image, at: tuple[int, int], text: str) -> None:
+    """A few words over the corner of a picture."""
+    wide = round(lettering.width(text, SMALL)) + 20
+    paint.panel(sheet, at, (wide, 32), 14, CARD)
+    lettering.write(ImageDraw.Draw(sheet), (at[0] + 10, at[1] + 23), text, SMALL, INK)
 
 
 def words(match: Match) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 import { askForKey, key } from "./access.js";
 import { Problem, problemOf } from "./problem.js";
+import { alikeOf } from "./question.js";
 
 /** @typedef {import("./types.js").Answer} Answer */
 
@@ -24,11 +25,11 @@ export function searchPhoto(photo, options, signal) {
   const form = new FormData();
   form.append("photo", photo, "photo");
   form.append("options", JSON.stringify({ crops: "none", ...options }));
-  return json("v1/search", { method: "POST", body: form, signal });
+  return answer("v1/search", { method: "POST", body: form, signal });
 }
 
 /** Ask with words. @param {Record<string, string | number | undefined>} asked @param {AbortSignal} signal @returns {Promise<Answer>} */
-export const searchText = (asked, signal) => json(`v1/text?${query(asked)}`, { signal });
+export const searchText = (asked, signal) => answer(`v1/text?${query(asked)}`, { signal });
 
 /**
  * More like a product.
@@ -38,7 +39,10 @@ export const searchText = (asked, signal) => json(`v1/text?${query(asked)}`, { s
  * @returns {Promise<Answer>}
  */
 export const searchSimilar = (product, asked, signal) =>
-  json(`v1/products/${encodeURIComponent(product)}/similar?${query(asked)}`, { signal });
+  answer(`v1/products/${encodeURIComponent(product)}/similar?${query(asked)}`, { signal });
+
+/** @param {string} address @param {RequestInit} init @returns {Promise<Answer>} */
+const answer = async (address, init) => alikeOf(await json(address, init));
 
 /** @returns {Promise<any>} */
 export const release = () => json("v1/release", {});

@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { readPhoto } from "./photo.js";
 import { Problem } from "./problem.js";
 import { FIRST, STEP, boxOptions, laneOptions, moreOf, photoOptions, wordsOptions } from "./question.js";
-import { NO_FILTERS } from "./state.js";
+import { NO_FILTERS, there } from "./state.js";
 
 /**
  * @typedef {import("./state.js").Asked} Asked
@@ -19,7 +19,8 @@ const LONGEST = 60000;
 
 /**
  * @param {import("./state.js").Store} store
- * @param {{visit: (asked: Asked | null) => void}} trail Where the browser's “back” leads.
+ * @param {{visit: (asked: Asked | null) => void, step: () => void, back: () => void}} trail Where the browser's “back”
+ *   leads.
  */
 export function createAsker(store, trail) {
   /** @type {AbortController | null} */
@@ -70,12 +71,8 @@ export function createAsker(store, trail) {
         api.searchPhoto(photo.blob, photoOptions(state, k), signal),
         state.drawn ? api.searchPhoto(photo.blob, boxOptions(state), signal) : null,
       ]);
-      const kept = typeof state.chosen !== "number" || state.chosen < answer.objects.length;
-      return {
-        answer,
-        drawn: state.drawn && drawn ? { box: state.drawn.box, lane: drawn.objects[0] } : state.drawn,
-        chosen: kept ? state.chosen : "all",
-      };
+      const lane = state.drawn && drawn ? { box: state.drawn.box, lane: drawn.objects[0] } : state.drawn;
+      return { answer, drawn: lane, chosen: there({ answer, drawn: lane }, store.get().chosen) };
     }, () => askPhoto(k));
   }
 
@@ -94,7 +91,15 @@ export function createAsker(store, trail) {
   const askAgain = () => (store.get().view === "photo" ? askPhoto() : askWords());
 
   /** What every new question starts from. */
-  const FRESH = { answer: null, drawn: null, drawing: false, chosen: /** @type {Chosen} */ ("all"), refine: "", filters: NO_FILTERS, colour: 0 };
+  const FRESH = { answer: null, drawn: null, drawing: false, chosen: /** @type {Chosen} */ ("all"), over: null, refine: "", filters: NO_FILTERS, colour: 0 };
+
+  /** A lane is a place over all of them. @param {Chosen} chosen @param {Partial<State>} changes */
+  function choose(chosen, changes) {
+    const before = store.get().chosen;
+    if (before === "all" && chosen !== "all") trail.step();
+    store.set({ ...changes, chosen });
+    if (before !== "all" && chosen === "all") trail.back();
+  }
 
   return {
     /** A file that was dropped, pasted, picked or taken. @param {Blob} file @param {string} name */
@@ -108,7 +113,12 @@ export function createAsker(store, trail) {
         trail.visit(null);
         return { ...FRESH, view: "photo", photo, asked: null };
       }, null);
-      if (read) await askPhoto();
+      if (read) return void (await askPhoto());
+      const { trouble, view } = store.get();
+      if (!trouble || view === "start") return;
+      store.set({ trouble: null }); // of the new file, and not of what is left behind for it
+      trail.visit(null);
+      store.set({ ...FRESH, view: "start", photo: null, asked: null, trouble });
     },
     /** A picture of the page's own. @param {string} address @param {string} name */
     async sample(address, name) {
@@ -122,7 +132,7 @@ export function createAsker(store, trail) {
     },
     /** What was drawn over the photo. @param {Box} box */
     box(box) {
-      store.set({ drawn: { box, lane: null }, drawing: false, chosen: "box" });
+      choose("box", { drawn: { box, lane: null }, drawing: false });
       return run("box", async (signal) => {
         const state = store.get();
         const photo = /** @type {NonNullable<State["photo"]>} */ (state.photo);
@@ -133,7 +143,30 @@ export function createAsker(store, trail) {
     /** Show one lane alone, or all. @param {Chosen} chosen */
     choose(chosen) {
       const { drawn } = store.get();
-      store.set({ chosen, drawing: false, drawn: drawn?.lane || chosen === "box" ? drawn : null });
+      choose(chosen, { drawing: false, drawn: drawn?.lane || chosen === "box" ? drawn : null });
+    },
+    /** Lay a dialog over the answer. @param {import("./state.js").Over} over */
+    open(over) {
+      trail.step();
+      store.set({ over });
+    },
+    /** Take the dialog away, and its place. */
+    shut() {
+      if (!store.get().over) return;
+      store.set({ over: null });
+      trail.back();
+    },
+    /** Take the dialog away for what comes next, which has a place of its own. */
+    lay() {
+      store.set({ over: null });
+    },
+    /** What the browser went back to, or on to, within one question. @param {Chosen} chosen @param {State["over"]} over */
+    show(chosen, over) {
+      const { busy } = store.get();
+      if (busy === "box" || busy === "more") this.stop(); // they belong to the lane that was left
+      const state = store.get();
+      const drawn = state.drawn?.lane ? state.drawn : null;
+      store.set({ chosen: there({ ...state, drawn }, chosen), over, drawn, drawing: false });
     },
     /** More products of the lane that is shown alone. */
     more() {

@@ -2,7 +2,7 @@
 
 import { meter } from "./card.js";
 import { fill, h, icon } from "./dom.js";
-import { capital, named, number, t } from "./i18n.js";
+import { capital, labelName, named, number, t } from "./i18n.js";
 import { cutOut, itemPicture, strip } from "./picture.js";
 import { linkOf, otherFacts, priceOf, titleOf } from "./product.js";
 
@@ -14,14 +14,15 @@ import { linkOf, otherFacts, priceOf, titleOf } from "./product.js";
 /**
  * @param {Match} match
  * @param {Lane} lane
- * @param {import("./types.js").Photo | null} photo
- * @param {(product: string, title: string) => void} similar
+ * @param {import("./types.js").Photo | null} photo What was asked with.
+ * @param {import("./ask.js").Asker} ask
+ * @returns {HTMLDialogElement}
  */
-export function openDetail(match, lane, photo, similar) {
+export function detailDialog(match, lane, photo, ask) {
   const title = titleOf(match);
   const link = linkOf(match.columns);
   const asked = photo && lane.kind !== "text" && lane.kind !== "product" ? cutOut(photo, lane.box, 320) : null;
-  const box = h("dialog.dialog.detail", { "aria-labelledby": "detail-title", onclick: outside });
+  const box = h("dialog.dialog.detail", { "aria-labelledby": "detail-title" });
   fill(
     box,
     h("button.close", { type: "button", "aria-label": t("close"), onclick: () => box.close() }, icon("close")),
@@ -34,29 +35,16 @@ export function openDetail(match, lane, photo, similar) {
       priceOf(match.columns) && h("p.detail-price", {}, priceOf(match.columns)),
       h("div.buttons", {},
         link && h("a.button.primary", { href: link, target: "_blank", rel: "noopener noreferrer" }, t("shopLink"), icon("away")),
-        match.product_id !== null && h("button.button", { type: "button", onclick: more }, icon("spark"), t("moreLike"))),
+        match.product_id !== null && h("button.button", { type: "button", onclick: () => void ask.similar(/** @type {string} */ (match.product_id), title) }, icon("spark"), t("moreLike"))),
       h("h3", {}, t("whyTitle")),
       h("dl.reasons", {}, reasons(match, lane)),
       facts(match, lane)),
   );
-
-  function more() {
-    box.close();
-    similar(/** @type {string} */ (match.product_id), title);
-  }
-
-  /** A click beside the dialog closes it. @param {MouseEvent} event */
-  function outside(event) {
-    if (event.target === box) box.close();
-  }
-
-  box.addEventListener("close", () => box.remove());
-  document.body.append(box);
-  box.showModal();
+  return box;
 }
 
 /** The shop's own word for what it is; the detector's where it has none. @param {Match} match */
-const kindOf = (match) => (typeof match.columns.category === "string" ? capital(match.columns.category) : named(match));
+const kindOf = (match) => (typeof match.columns.category === "string" ? capital(labelName(match.columns.category)) : named(match));
 
 /** @param {Match} match @param {Lane} lane */
 function reasons(match, lane) {

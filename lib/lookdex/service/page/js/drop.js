@@ -46,6 +46,7 @@ export function acceptPhotos(veil, ask) {
   /** @param {File | null} file */
   function take(file) {
     if (!file) return;
+    ask.lay();
     for (const open of document.querySelectorAll("dialog[open]")) /** @type {HTMLDialogElement} */ (open).close();
     ask.photo(file, file.name);
   }

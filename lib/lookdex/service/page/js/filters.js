@@ -43,11 +43,11 @@ function priceWords({ min, max }) {
 }
 
 /**
- * @param {import("./state.js").Store} store
+ * @param {State} state
  * @param {Asker} ask
+ * @returns {HTMLDialogElement}
  */
-export function openFilters(store, ask) {
-  const state = store.get();
+export function filtersDialog(state, ask) {
   const columns = state.release?.columns;
   const has = (/** @type {string} */ name) => !columns || columns.includes(name);
   const range = state.release?.facets?.price;
@@ -56,7 +56,7 @@ export function openFilters(store, ask) {
   const chosen = new Set(state.filters.categories);
   const colour = h("input", { id: "colour", type: "range", min: 0, max: 0.9, step: 0.1, value: state.colour, oninput: tell });
   const share = h("output.muted", { for: "colour" });
-  const box = h("dialog.dialog.sheet", { "aria-labelledby": "filters-title", onclick: outside });
+  const box = h("dialog.dialog.sheet", { "aria-labelledby": "filters-title" });
   fill(
     box,
     h("form.stack", { method: "dialog", onsubmit: apply },
@@ -103,25 +103,17 @@ export function openFilters(store, ask) {
   /** @param {Event} event */
   function apply(event) {
     event.preventDefault();
-    box.close();
+    ask.shut();
     let [min, max] = [low.value(), high.value()];
     if (min !== null && max !== null && min > max) [min, max] = [max, min];
     ask.narrow({ filters: { min, max, categories: [...chosen] }, colour: Number(colour.value) });
   }
 
   function clear() {
-    box.close();
+    ask.shut();
     ask.narrow({ filters: NO_FILTERS, colour: 0 });
   }
-
-  /** @param {MouseEvent} event */
-  function outside(event) {
-    if (event.target === box) box.close();
-  }
-
-  box.addEventListener("close", () => box.remove());
-  document.body.append(box);
-  box.showModal();
+  return box;
 }
 
 /**

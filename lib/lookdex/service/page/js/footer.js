@@ -12,7 +12,7 @@ export function createFooter(place, store) {
     const { answer, release } = store.get();
     const id = answer?.release_id ?? release?.release_id;
     const at = answer?.released_at ?? release?.released_at;
-    if (!id) return fill(place, h("p", {}, "lookdex"));
+    if (!id) return fill(place, h("p", {}, h("span", {}, "lookdex")));
     const when = at ? new Date(at) : null;
     fill(
       place,

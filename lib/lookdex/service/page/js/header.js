@@ -35,8 +35,21 @@ export function createHeader(place, store, ask) {
         icon("search"),
         input,
         h("button.words-go", { type: "submit" }, t("searchGo"))),
+      h("button.words-open", { type: "button", "aria-label": t("searchOpen"), title: t("searchOpen"), "aria-controls": "words", "aria-expanded": String(place.classList.contains("searching")), onclick: toggle }, icon("search")),
       h("div.languages", { role: "group", "aria-label": t("language") }, language("en", "EN", "English"), language("ko", "한국어", "한국어")),
     );
+  }
+
+  /** Where the form has no room of its own, it is there when it is wanted. */
+  function toggle() {
+    search(!place.classList.contains("searching"));
+    input.focus();
+  }
+
+  /** @param {boolean} on */
+  function search(on) {
+    place.classList.toggle("searching", on);
+    place.querySelector(".words-open")?.setAttribute("aria-expanded", String(on));
   }
 
   /** @param {i18n.Language} code @param {string} short @param {string} full */
@@ -59,6 +72,7 @@ export function createHeader(place, store, ask) {
   }
 
   store.on((now, before) => {
+    if (now.photo !== before.photo || now.view !== before.view) search(false);
     if (now.asked !== before.asked || now.view !== before.view) {
       input.value = now.asked?.kind === "text" ? now.asked.text : "";
     }

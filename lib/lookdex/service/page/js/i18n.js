@@ -1,6 +1,6 @@
 /** The two languages: the words of the page, numbers, prices and times. */
 
-import { categoriesEn, en } from "./words-en.js";
+import { categoriesEn, en, labelsEn } from "./words-en.js";
 import { categoriesKo, ko } from "./words-ko.js";
 
 /** @typedef {'en' | 'ko'} Language */
@@ -8,6 +8,7 @@ import { categoriesKo, ko } from "./words-ko.js";
 
 const WORDS = { en, ko };
 const CATEGORIES = { en: categoriesEn, ko: categoriesKo };
+const LABELS = { en: labelsEn, ko: categoriesKo };
 const KEPT = "lookdex-language";
 /** @type {Language} */
 let language = first();
@@ -72,6 +73,12 @@ export function maybe(word) {
   return word in WORDS[language] ? t(/** @type {Word} */ (word)) : null;
 }
 
+/** One thing of a category: “trousers”, where the filter says “Trousers”. @param {string} label */
+export function labelName(label) {
+  const names = /** @type {Record<string, string>} */ (LABELS[language]);
+  return names[label] ?? label;
+}
+
 /** @param {string} label */
 export function categoryName(label) {
   const names = /** @type {Record<string, string>} */ (CATEGORIES[language]);
@@ -126,7 +133,7 @@ export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
  * @param {{label: string | null, label_ko: string | null, colour: string | null, colour_ko: string | null}} thing
  */
 export function named(thing) {
-  const label = language === "ko" ? (thing.label_ko ?? thing.label) : thing.label;
+  const label = thing.label && labelName(thing.label);
   const colour = language === "ko" ? (thing.colour_ko ?? thing.colour) : thing.colour;
   if (!label) return null;
   return capital([colour, label].filter(Boolean).join(" "));
@@ -134,6 +141,5 @@ export function named(thing) {
 
 /** Its label alone. @param {{label: string | null, label_ko: string | null}} thing */
 export function labelled(thing) {
-  const label = language === "ko" ? (thing.label_ko ?? thing.label) : thing.label;
-  return label ? capital(label) : null;
+  return thing.label ? capital(labelName(thing.label)) : null;
 }

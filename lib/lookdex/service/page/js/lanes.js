@@ -4,7 +4,7 @@ import { card, cardSkeleton } from "./card.js";
 import { h, icon } from "./dom.js";
 import { categoryName, named, t } from "./i18n.js";
 import { cutOut, strip } from "./picture.js";
-import { mostOf } from "./question.js";
+import { isFar, leavesOut, mostOf } from "./question.js";
 
 /**
  * @typedef {import("./state.js").State} State
@@ -29,15 +29,69 @@ export function laneName(lane, id) {
 export function laneRow(state, { id, lane }, acts) {
   const name = laneName(lane, id);
   const key = `lane-${id}`;
-  const list = h("ul.row", {}, lane.matches.map((match) => card(match, lane, acts.open)));
   return h("section.lane", { "aria-labelledby": key, "data-lane": id },
     h("header.lane-head", {},
       state.photo && h("span.thumb", {}, cutOut(state.photo, id === "whole" ? null : lane.box, 56)),
       h("div.lane-names", {}, h("h2", { id: key }, name), meta(lane, false)),
-      lane.matches.length > 0 && h("button.button.small.ghost", { type: "button", onclick: () => acts.alone(id), "aria-label": `${t("seeAll")}: ${name}` }, t("seeAll"), icon("next"))),
-    notices(lane, acts.clear, false),
-    lane.matches.length > 0 && h("div.scroller", {}, list, arrows(list, name)));
+      lane.matches.length > 0 && allButton(id, name, acts.alone)),
+    notices(state, lane, acts.clear, false),
+    lane.matches.length > 0 && rowOf(lane, name, acts.open));
 }
+
+/**
+ * A lane of which only the name is shown until it is opened.
+ * @param {State} state
+ * @param {{id: Chosen, lane: Lane}} shown
+ * @param {{open: (match: Match, lane: Lane) => void, alone: (id: Chosen) => void, unfolded: Set<Chosen>}} acts unfolded: those that
+ *   are open; kept here, because lanes are made anew.
+ */
+export function foldedLane(state, { id, lane }, acts) {
+  const name = laneName(lane, id);
+  const box = h("details.lane.folded", {
+    "data-lane": id, open: acts.unfolded.has(id),
+    ontoggle: () => void (box.open ? acts.unfolded.add(id) : acts.unfolded.delete(id)),
+  },
+    h("summary", {},
+      state.photo && h("span.thumb", {}, cutOut(state.photo, id === "whole" ? null : lane.box, 56)),
+      h("h2", {}, name), icon("next")),
+    lane.matches.length ? [h("div.folded-head", {}, meta(lane, false), allButton(id, name, acts.alone)), rowOf(lane, name, acts.open)] : nothing(null));
+  return box;
+}
+
+/**
+ * The pieces that nothing in the shop is like, or nothing within the filters: said once, each can be opened.
+ * @param {State} state
+ * @param {{id: Chosen, lane: Lane}[]} lanes
+ * @param {Parameters<typeof foldedLane>[2] & {clear: (() => void) | null}} acts
+ */
+export function farLanes(state, lanes, acts) {
+  const filtered = leavesOut(state.filters);
+  return h("section.far-lanes", { "aria-labelledby": "far-lanes" },
+    h("div.notice.far", {},
+      h("strong", { id: "far-lanes" }, filtered ? t("noGoodFilters") : t("noGoodPieces", { n: lanes.length })),
+      h("p", {}, t("noGoodOpen")),
+      filtered && acts.clear && clearButton(acts.clear)),
+    lanes.map((shown) => foldedLane(state, shown, acts)));
+}
+
+/** @param {Chosen} id @param {string} name @param {(id: Chosen) => void} alone */
+const allButton = (id, name, alone) =>
+  h("button.button.small.ghost", { type: "button", onclick: () => alone(id), "aria-label": `${t("seeAll")}: ${name}` }, t("seeAll"), icon("next"));
+
+/** @param {() => void} clear */
+const clearButton = (clear) => h("button.button.small", { type: "button", onclick: clear }, t("clearAll"));
+
+/** @param {Lane} lane @param {string} name @param {(match: Match, lane: Lane) => void} open */
+function rowOf(lane, name, open) {
+  const list = h("ul.row", {}, cards(lane, open));
+  return h("div.scroller", {}, list, arrows(list, name));
+}
+
+/** The products, and where those of other kinds or colours begin. @param {Lane} lane @param {(match: Match, lane: Lane) => void} open */
+const cards = (lane, open) => lane.matches.map((match, n) => [
+  match.other !== null && match.other !== lane.matches[n - 1]?.other && h("li.others", {}, h("span", {}, t(`others_${match.other}`))),
+  card(match, lane, open),
+]);
 
 /**
  * A lane by itself: all its products, and more of them.
@@ -51,8 +105,8 @@ export function laneGrid(state, { id, lane, title }, acts) {
     h("header.lane-head", {},
       state.photo && h("span.thumb", {}, cutOut(state.photo, id === "whole" ? null : lane.box, 56)),
       h("div.lane-names", {}, h(title ? "h1" : "h2", { id: "lane-alone" }, name), meta(lane, true))),
-    notices(lane, acts.clear, true),
-    h("ul.grid", {}, lane.matches.map((match) => card(match, lane, acts.open))),
+    notices(state, lane, acts.clear, true),
+    h("ul.grid", {}, cards(lane, acts.open)),
     lane.matches.length > 0 && (lane.exhausted || lane.matches.length >= mostOf(state)
       ? h("p.end", {}, t(lane.exhausted ? "exhausted" : "most", { n: lane.matches.length }))
       : acts.more && h("div.buttons.centre", {}, h("button.button.more", { type: "button", onclick: acts.more, disabled: state.busy === "more" }, t("more")))));
@@ -60,10 +114,9 @@ export function laneGrid(state, { id, lane, title }, acts) {
 
 /** A lane under a name of its own, without a photo: what is worn with a product. @param {Lane} lane @param {string} title @param {(match: Match, lane: Lane) => void} open @param {number} n */
 export function plainRow(lane, title, open, n) {
-  const list = h("ul.row", {}, lane.matches.map((match) => card(match, lane, open)));
   return h("section.lane", { "aria-labelledby": `plain-${n}` },
     h("header.lane-head", {}, h("div.lane-names", {}, h("h2", { id: `plain-${n}` }, title), meta(lane, false))),
-    h("div.scroller", {}, list, arrows(list, title)));
+    rowOf(lane, title, open));
 }
 
 /** How sure, and where was looked first. @param {Lane} lane @param {boolean} all */
@@ -75,20 +128,28 @@ function meta(lane, all) {
   return h("p.lane-meta", {}, lane.palette.length > 0 && strip(lane.palette), parts.length > 0 && h("span", {}, parts.join(" · ")));
 }
 
-/** What is to be said before the products. @param {Lane} lane @param {(() => void) | null} clear @param {boolean} all */
-function notices(lane, clear, all) {
-  if (!lane.matches.length) return nothing(clear);
-  if (lane.no_good_match) {
-    return h(`div.notice.far${all ? "" : ".slim"}`, {}, h("strong", {}, t("noGoodTitle")), all && h("p", {}, t("noGoodText")));
+/** What is to be said before the products. @param {State} state @param {Lane} lane @param {(() => void) | null} clear @param {boolean} all */
+function notices(state, lane, clear, all) {
+  const unknown = all && unknownWords(lane);
+  if (!lane.matches.length) return [unknown, nothing(clear)];
+  if (isFar(lane)) {
+    const filtered = leavesOut(state.filters);
+    return h(`div.notice.far${all ? "" : ".slim"}`, {},
+      h("strong", {}, filtered ? t("noGoodFilters") : t("noGoodTitle")), all && !filtered && h("p", {}, t("noGoodText")),
+      filtered && clear && clearButton(clear));
   }
-  if (all && lane.widened && lane.kind !== "image") return h("p.notice.quiet", {}, t(`widened_${lane.widened}`));
-  return null;
+  const follows = lane.widened === "too_few" && lane.matches.every(({ other }) => other !== "kind") ? "colour" : lane.widened;
+  return [unknown, all && follows && lane.kind !== "image" && h("p.notice.quiet", {}, t(`widened_${follows}`))];
 }
+
+/** An answer to words that say nothing of products. @param {Lane | null | undefined} lane */
+export const unknownWords = (lane) => lane?.understood === false &&
+  h("div.notice.far", {}, h("strong", {}, t("unknownWords")), h("p", {}, t("unknownWordsText")));
 
 /** No product at all. @param {(() => void) | null} clear Takes the filters away, where they are the reason. */
 export function nothing(clear) {
   return h("div.notice.empty", {}, h("strong", {}, t("emptyTitle")), h("p", {}, clear ? t("emptyFilters") : t("emptyText")),
-    clear && h("button.button.small", { type: "button", onclick: clear }, t("clearAll")));
+    clear && clearButton(clear));
 }
 
 /** Buttons beside a row for those who have a mouse and no wheel that goes sideways. @param {HTMLElement} list @param {string} name */

@@ -7,6 +7,7 @@ import { acceptPhotos } from "./drop.js";
 import { createFooter } from "./footer.js";
 import { createHeader } from "./header.js";
 import { mark, onLanguage, t } from "./i18n.js";
+import { createOver } from "./over.js";
 import { Problem } from "./problem.js";
 import { createResults } from "./results.js";
 import { createStage } from "./stage.js";
@@ -30,6 +31,7 @@ const warning = h("div.warning");
 
 createHeader(place("top"), store, ask);
 createFooter(place("foot"), store);
+createOver(store, ask);
 acceptPhotos(place("veil"), ask);
 
 /** @param {State} state */

@@ -8,16 +8,23 @@
 export class Problem extends Error {
   /**
    * @param {ProblemKind} kind
-   * @param {{status?: number, title?: string, detail?: string, retryAfter?: number | null}} [told] By the service.
+   * @param {{status?: number, title?: string, detail?: string, reason?: string, retryAfter?: number | null}} [told] By the
+   *   service: in English, for who runs it; `reason` names why a photo cannot be used.
    */
-  constructor(kind, { status = 0, title = "", detail = "", retryAfter = null } = {}) {
+  constructor(kind, { status = 0, title = "", detail = "", reason = "", retryAfter = null } = {}) {
     super(detail || title || kind);
     this.kind = kind;
     this.status = status;
     this.title = title;
     this.detail = detail;
+    this.reason = reason;
     /** Seconds after which another try makes sense; null when the service does not say. */
     this.retryAfter = retryAfter;
+  }
+
+  /** To ask the same again would end the same. */
+  get lasts() {
+    return ["large", "kind", "empty", "decode", "photo", "gone"].includes(this.kind) && this.reason !== "too_slow";
   }
 }
 
@@ -36,7 +43,7 @@ const KINDS = {
  */
 export async function problemOf(response) {
   const type = response.headers.get("content-type") ?? "";
-  let told = { type: "", title: response.statusText, detail: "" };
+  let told = { type: "", title: response.statusText, detail: "", reason: "" };
   if (type.includes("json")) {
     try {
       told = { ...told, ...(await response.json()) };
@@ -50,6 +57,7 @@ export async function problemOf(response) {
     status: response.status,
     title: String(told.title ?? ""),
     detail: String(told.detail ?? ""),
+    reason: String(told.reason ?? ""),
     retryAfter: response.headers.has("retry-after") && Number.isFinite(wait) ? wait : null,
   });
 }

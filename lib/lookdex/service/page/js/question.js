@@ -87,6 +87,26 @@ export function lanesOf({ answer, drawn, filters }) {
   return { lanes, hidden: objects.length - shown.length };
 }
 
+/** Nothing of the lane is like what was asked, as far as the release can tell. @param {Lane} lane */
+export const isFar = (lane) => lane.no_good_match === true;
+
+/** A filter leaves products out, so that it may be why nothing is like what was asked. @param {Filters} filters */
+export const leavesOut = ({ min, max, categories }) => min !== null || max !== null || categories.length > 0;
+
+/**
+ * An answer without products that have nothing in common with what was asked: they fill up what was asked for.
+ * @param {import("./types.js").Answer} answer
+ * @returns {import("./types.js").Answer}
+ */
+export const alikeOf = (answer) =>
+  ({ ...answer, objects: answer.objects.map(alike), whole: answer.whole && alike(answer.whole), goes_with: answer.goes_with.map(alike) });
+
+/** @param {Lane} lane @returns {Lane} */
+function alike(lane) {
+  const matches = lane.matches.filter(({ similarity }) => similarity > 0);
+  return matches.length === lane.matches.length ? lane : { ...lane, matches, exhausted: true };
+}
+
 /** The object is of such a category, or something of it is a good match. @param {Lane} lane @param {string[]} categories */
 const fits = (lane, categories) =>
   categories.some((name) => name.toLowerCase() === lane.label) || lane.matches.some((match) => match.good === true);

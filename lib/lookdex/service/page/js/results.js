@@ -1,13 +1,12 @@
 /** Everything beside the photo: what can be chosen, the look, the lanes; or why there are none. */
 
-import { openDetail } from "./detail.js";
 import { fill, h, icon } from "./dom.js";
-import { filterButton, filterChips, openFilters } from "./filters.js";
+import { filterButton, filterChips } from "./filters.js";
 import { labelled, onLanguage, t } from "./i18n.js";
-import { gridSkeleton, laneGrid, laneName, laneRow, lanesSkeleton, nothing, plainRow } from "./lanes.js";
+import { farLanes, foldedLane, gridSkeleton, laneGrid, laneName, laneRow, lanesSkeleton, nothing, plainRow, unknownWords } from "./lanes.js";
 import { lookOf, wornLike } from "./look.js";
 import { cutOut } from "./picture.js";
-import { filterCount, lanesOf } from "./question.js";
+import { filterCount, isFar, lanesOf } from "./question.js";
 import { NO_FILTERS } from "./state.js";
 import { troublePanel } from "./trouble.js";
 
@@ -27,9 +26,11 @@ export function createResults(store, ask, another) {
   const body = h("div.results-body");
   const title = h("h1.unseen");
   const element = h("section.results", {}, title, bar, body);
+  /** @type {Set<import("./state.js").Chosen>} */
+  const unfolded = new Set();
 
   /** @param {Match} match @param {Lane} lane */
-  const open = (match, lane) => openDetail(match, lane, store.get().photo, (product, title) => ask.similar(product, title));
+  const open = (match, lane) => ask.open({ kind: "product", match, lane });
   const clear = () => void ask.narrow({ filters: NO_FILTERS, colour: 0 });
 
   /** @param {State} state */
@@ -47,7 +48,7 @@ export function createResults(store, ask, another) {
           h("button.chip.with-thumb", { type: "button", "aria-pressed": String(state.chosen === id), onclick: () => ask.choose(id), "data-chip": id },
             h("span.thumb.round", {}, cutOut(photo, id === "whole" ? null : lane.box, 32)), laneName(lane, id)))),
       (ready || filterCount(state) > 0) && h("div.narrow", {},
-        filterButton(state, () => openFilters(store, ask)),
+        filterButton(state, () => ask.open({ kind: "filters" })),
         photo && refineForm(),
         filterChips(state, ask)),
     );
@@ -97,15 +98,32 @@ export function createResults(store, ask, another) {
         laneGrid(state, alone, { open, clear: clearing, more: () => void ask.more() }),
       ];
     }
+    const acts = { open, alone: alonely, clear: clearing, unfolded };
+    const rows = inRows(lanes, answer.objects.length > 0);
     return [
       answer.no_object && h("div.notice", {},
         h("strong", {}, t("noObjectTitle")), h("p", {}, t("noObjectText")),
         h("button.button.small", { type: "button", onclick: () => /** @type {HTMLElement | null} */ (document.querySelector(".draw"))?.click() }, icon("box"), t("draw"))),
+      unknownWords(answer.whole ?? answer.objects[0]),
       !hidden && lookOf(answer, open),
-      lanes.map((shown) => laneRow(state, shown, { open, alone: (id) => alonely(id), clear: clearing })),
+      rows.near.map((shown) => laneRow(state, shown, acts)),
+      rows.far.length > 0 && farLanes(state, rows.far, acts),
+      rows.whole && foldedLane(state, rows.whole, acts),
       hidden > 0 && h("p.notice.quiet", {}, t("hiddenLanes", { n: hidden })),
       wornLike(answer, (product, title) => void ask.similar(product, title)),
     ];
+  }
+
+  /**
+   * A piece that nothing is like needs no row; nor does the whole photo, beside rows for its pieces.
+   * @param {{id: import("./state.js").Chosen, lane: Lane}[]} lanes
+   * @param {boolean} pieces
+   */
+  function inRows(lanes, pieces) {
+    const whole = pieces && lanes.find(({ id }) => id === "whole");
+    const others = lanes.filter((shown) => shown !== whole);
+    const far = others.filter(({ id, lane }) => typeof id === "number" && isFar(lane));
+    return { near: others.filter((shown) => !far.includes(shown)), far, whole };
   }
 
   /** Show one lane alone, from its top. @param {import("./state.js").Chosen} id */
@@ -142,6 +160,7 @@ export function createResults(store, ask, another) {
 
   store.on((now, before) => {
     if (now.view === "start") return;
+    if (now.photo !== before.photo) unfolded.clear();
     const changed = (/** @type {(keyof State)[]} */ ...names) => names.some((name) => now[name] !== before[name]);
     if (changed("answer", "chosen", "drawn", "filters", "colour", "refine", "view", "photo", "asked")) keepFocus(() => showBar(now));
     if (changed("answer", "chosen", "drawn", "busy", "trouble", "view", "photo", "asked", "slow")) showBody(now);

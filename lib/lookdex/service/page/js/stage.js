@@ -33,7 +33,7 @@ export function createStage(store, ask, another) {
     cancelled: () => {
       const { drawn, chosen } = store.get();
       const back = drawn?.lane ? chosen : chosen === "box" ? "all" : chosen;
-      store.set({ drawing: false, drawn: drawn?.lane ? drawn : null, chosen: back });
+      ask.choose(back);
       drawing.show(store.get().drawn?.box ?? null);
       element.querySelector(".draw")?.focus();
     },
@@ -68,7 +68,7 @@ export function createStage(store, ask, another) {
           width: `${(100 * (x1 - x0)) / photo.width}%`, height: `${(100 * (y1 - y0)) / photo.height}%`,
           "z-index": 1 + largest.findIndex((other) => other.id === id), // small ones lie on top
         },
-      }, h("span.tag", { "aria-hidden": "true" }, h("i", { style: { background: lane.palette[0]?.hex ?? "transparent" } }), name));
+      }, h("span.tag", { "aria-hidden": "true" }, lane.colour_hex && h("i", { style: { background: lane.colour_hex } }), name));
     }));
     boxes.classList.toggle("some-chosen", chosen !== "all");
     arrange();
@@ -90,7 +90,7 @@ export function createStage(store, ask, another) {
             h("button.button.small", { type: "button", onclick: () => ask.choose(store.get().chosen) }, t("cancel")),
           ]
         : [
-            h("button.button.small.draw", { type: "button", onclick: startDrawing }, icon("box"), t("draw")),
+            !(state.trouble?.problem.lasts && !state.answer) && h("button.button.small.draw", { type: "button", onclick: startDrawing }, icon("box"), t("draw")),
             h("button.button.small", { type: "button", onclick: another }, icon("photo"), t("newPhoto")),
           ],
     );
@@ -119,7 +119,7 @@ export function createStage(store, ask, another) {
     if (now.photo !== before.photo) showPhoto(now);
     if (now.answer !== before.answer || now.chosen !== before.chosen || now.filters !== before.filters) keepFocus(() => showBoxes(now));
     if (now.drawn !== before.drawn || (before.drawing && !now.drawing)) drawing.show(now.drawn?.box ?? null);
-    if (now.drawing !== before.drawing || now.answer !== before.answer || now.view !== before.view) showTools(now);
+    if (now.drawing !== before.drawing || now.answer !== before.answer || now.view !== before.view || now.trouble !== before.trouble) showTools(now);
     frame.classList.toggle("busy", now.busy === "photo" || now.busy === "box");
   });
   new ResizeObserver(arrange).observe(overlay);

@@ -10,6 +10,7 @@
  *
  * @typedef {{kind: 'text', text: string} | {kind: 'similar', product: string, title: string}} Asked
  * @typedef {'all' | 'whole' | 'box' | number} Chosen A number: of the answer's `objects`.
+ * @typedef {{kind: 'product', match: import("./types.js").Match, lane: Lane} | {kind: 'filters'}} Over
  *
  * @typedef {object} State
  * @property {'start' | 'photo' | 'words'} view
@@ -19,6 +20,7 @@
  * @property {{box: Box, lane: Lane | null} | null} drawn What was drawn over the photo, and its answer.
  * @property {boolean} drawing
  * @property {Chosen} chosen
+ * @property {Over | null} over The dialog that lies over the answer.
  * @property {string} refine “This, but …”.
  * @property {number} colour 0 … 1: what likeness of colour counts.
  * @property {Filters} filters
@@ -40,6 +42,7 @@ export const START = {
   drawn: null,
   drawing: false,
   chosen: "all",
+  over: null,
   refine: "",
   colour: 0,
   filters: NO_FILTERS,
@@ -48,6 +51,12 @@ export const START = {
   trouble: null,
   release: null,
 };
+
+/** A lane that was shown alone; all of them, where it is gone. @param {Pick<State, "answer" | "drawn">} state @param {Chosen} chosen @returns {Chosen} */
+export function there({ answer, drawn }, chosen) {
+  if (chosen === "box") return drawn ? chosen : "all";
+  return typeof chosen !== "number" || !answer || chosen < answer.objects.length ? chosen : "all";
+}
 
 /** @param {State} state */
 export function createStore(state) {

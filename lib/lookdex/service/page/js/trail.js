@@ -1,55 +1,122 @@
-/** The browser's “back” and “forward”: each question is a place, and its answer is kept while the page lives. */
+/**
+ * The browser's “back” and “forward”: each question is a place, and so is each lane that is shown alone and each dialog
+ * over a question's answer, which is kept while the page lives.
+ */
 
-import { START } from "./state.js";
+import { START, there } from "./state.js";
 
 /**
  * @typedef {import("./state.js").Asked} Asked
+ * @typedef {import("./state.js").Chosen} Chosen
+ * @typedef {import("./state.js").Over} Over
  * @typedef {import("./state.js").State} State
+ *
+ * @typedef {object} Place
+ * @property {number} question
+ * @property {number | null} under The place that it was opened over; null for a question's first.
+ * @property {Chosen} chosen
+ * @property {Over | null} over
  */
 
-const MOST = 20; // places kept; a photo of a few megabytes hangs on each
+const MOST = 20; // questions kept; a photo of a few megabytes hangs on each
+const LIFE = performance.timeOrigin; // entries of the history outlive the page that made them
 
 /** @param {import("./state.js").Store} store */
 export function createTrail(store) {
+  /** @type {Map<number, Place>} */
+  const places = new Map([[0, { question: 0, under: null, chosen: "all", over: null }]]);
   /** @type {Map<number, {state: State, open: boolean}>} */
-  const places = new Map();
+  const questions = new Map();
   let here = 0;
   let last = 0;
-  history.replaceState({ place: here }, "");
+  /** The browser goes back only after the script has ended: what is visited until then. @type {(() => void)[] | null} */
+  let waiting = null;
+  history.replaceState({ place: here, life: LIFE }, "");
 
-  function leave() {
-    const state = store.get();
-    places.set(here, { state: { ...state, busy: null, slow: false, drawing: false }, open: isOpen(state) });
-    if (places.size > MOST) forget([...places.keys()][0]);
+  const current = () => /** @type {Place} */ (places.get(here));
+
+  /** Keep what is shown. @param {State} state */
+  function leave(state) {
+    const place = current();
+    places.set(here, { ...place, chosen: state.chosen, over: state.over });
+    questions.delete(place.question); // the one that was seen last comes last
+    questions.set(place.question, { state: { ...state, busy: null, slow: false, drawing: false, over: null }, open: isOpen(state) });
+    if (questions.size > MOST) forget([...questions.keys()][0]);
   }
 
-  /** @param {number} place */
-  function forget(place) {
-    const photo = places.get(place)?.state.photo;
-    places.delete(place);
-    const shown = [store.get(), ...[...places.values()].map(({ state }) => state)];
+  /** @param {number} question */
+  function forget(question) {
+    const photo = questions.get(question)?.state.photo;
+    questions.delete(question);
+    for (const [number, place] of places) if (place.question === question) places.delete(number);
+    const shown = [store.get(), ...[...questions.values()].map(({ state }) => state)];
     if (photo && !shown.some((other) => other.photo === photo)) URL.revokeObjectURL(photo.url);
   }
 
+  /** Once the browser is where the page thinks it is. @param {() => void} step */
+  const then = (step) => (waiting ? waiting.push(step) : step());
+
+  /** @param {Place} place @param {string} address */
+  function push(place, address) {
+    here = ++last;
+    places.set(here, place);
+    history.pushState({ place: here, life: LIFE }, "", address);
+  }
+
   return {
-    /** Go on to a new place. @param {Asked | null} asked What its address tells; null for a photo and the start. */
+    /** Go on to a new question. @param {Asked | null} asked What its address tells; null for a photo and the start. */
     visit(asked) {
-      leave();
-      here = ++last;
-      history.pushState({ place: here }, "", address(asked));
-      scrollTo({ top: 0 });
+      const state = store.get();
+      then(() => {
+        leave(state);
+        push({ question: last + 1, under: null, chosen: "all", over: null }, address(asked));
+        scrollTo({ top: 0 });
+      });
+    },
+    /** Show a lane alone, or a dialog, over what is here. */
+    step() {
+      const state = store.get();
+      then(() => {
+        leave(state);
+        push({ question: current().question, under: here, chosen: state.chosen, over: state.over }, location.href);
+      });
+    },
+    /** Leave a lane or a dialog for what it was opened over; the state says so already. */
+    back() {
+      then(() => {
+        const { under } = current();
+        if (under === null || !places.has(under)) return;
+        here = under;
+        waiting = [];
+        history.back();
+      });
     },
     /** Go where the browser has gone. @param {import("./ask.js").Asker} ask */
     follow(ask) {
       addEventListener("popstate", (event) => {
-        leave();
-        ask.stop(); // its answer belongs to the place that was left
-        here = event.state?.place ?? 0;
-        const kept = places.get(here);
+        const known = event.state?.life === LIFE ? places.get(event.state.place) : undefined;
+        if (waiting && known && event.state.place === here) {
+          const steps = waiting;
+          waiting = null;
+          for (const step of steps) step();
+          return;
+        }
+        waiting = null;
+        const before = current().question;
+        leave(store.get());
+        if (known) here = event.state.place;
+        else {
+          here = ++last;
+          places.set(here, { question: here, under: null, chosen: "all", over: null });
+          history.replaceState({ place: here, life: LIFE }, "");
+        }
+        if (known?.question === before) return ask.show(known.chosen, known.over);
+        ask.stop(); // its answer belongs to the question that was left
+        const kept = known && questions.get(known.question);
         const asked = askedIn(location.search);
         const { release } = store.get();
         if (kept) {
-          store.set({ ...kept.state, release });
+          store.set({ ...kept.state, release, chosen: there(kept.state, known.chosen), over: known.over });
           if (kept.open) ask.again();
         } else if (asked) ask.resume(asked);
         else store.set({ ...START, release });

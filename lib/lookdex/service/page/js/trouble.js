@@ -1,7 +1,7 @@
 /** What went wrong, in words that help, with what can be done about it. */
 
 import { fill, h, icon } from "./dom.js";
-import { number, t } from "./i18n.js";
+import { t } from "./i18n.js";
 
 /** @typedef {import("./problem.js").Problem} Problem */
 
@@ -11,10 +11,15 @@ let waits = 0;
 /** A question was answered: the next busy service starts with fresh patience. */
 export const calm = () => void (waits = 0);
 
-/** @param {Problem} problem @returns {{title: string, text: string}} */
-export function wordsOf(problem) {
-  const { kind, detail, title } = problem;
-  switch (kind) {
+/** Why a photo cannot be used, by the reason that the service names. @type {Record<string, import("./i18n.js").Word>} */
+const PHOTO = {
+  corrupt: "problem_corrupt_text", too_small: "problem_small_text", too_many_frames: "problem_frames_text",
+  too_much_memory: "problem_anew_text", too_slow: "problem_anew_text",
+};
+
+/** For a shopper: never the service's own words, which are for who runs it. @param {Problem} problem @returns {{title: string, text: string}} */
+export function wordsOf({ kind, reason }) {
+  switch (reason === "empty" ? "empty" : kind) {
     case "offline":
       return { title: t("problem_offline"), text: t("problem_offline_text") };
     case "busy":
@@ -22,26 +27,26 @@ export function wordsOf(problem) {
     case "timeout":
       return { title: t("problem_timeout"), text: t("problem_timeout_text") };
     case "kind":
-      return { title: t("problem_kind"), text: detail || t("problem_kind_text") };
+      return { title: t("problem_kind"), text: t("problem_kind_text") };
     case "decode":
       return { title: t("problem_kind"), text: t("problem_decode_text") };
     case "photo":
-      return { title: t("problem_photo"), text: detail };
+      return { title: t("problem_photo"), text: t(PHOTO[reason] ?? "problem_anew_text") };
     case "empty":
-      return { title: t("problem_empty"), text: t("problem_kind_text") };
+      return { title: t("problem_empty"), text: t("problem_empty_text") };
     case "large":
-      return { title: t("problem_large"), text: detail };
+      return { title: t("problem_large"), text: t("problem_large_text") };
     case "noRelease":
       return { title: t("problem_noRelease"), text: t("problem_noRelease_text") };
     case "query":
-      return { title: t("problem_query"), text: detail || title };
+      return { title: t("problem_query"), text: t("problem_query_text") };
     case "gone":
-      return { title: t("problem_gone"), text: detail };
+      return { title: t("problem_gone"), text: "" };
     case "access":
     case "forbidden":
-      return { title: t("problem_forbidden"), text: detail };
+      return { title: t("problem_forbidden"), text: t("problem_forbidden_text") };
     default:
-      return { title: t("problem_server"), text: detail || title };
+      return { title: t("problem_server"), text: t("problem_server_text") };
   }
 }
 
@@ -52,13 +57,14 @@ export function wordsOf(problem) {
  */
 export function troublePanel(problem, retry, another) {
   const { title, text } = wordsOf(problem);
-  const again = retry && h("button.button.primary", { type: "button", onclick: retry }, t("retry"));
+  const again = retry && !problem.lasts && h("button.button.primary", { type: "button", onclick: retry }, t("retry"));
   const panel = h("section.trouble", { role: "alert" },
     h("div.badge", {}, icon(problem.kind === "access" || problem.kind === "forbidden" ? "key" : "photo")),
     h("h2", {}, title),
     text && h("p", {}, text),
     h("div.buttons", {}, again, another && h("button.button", { type: "button", onclick: another }, icon("photo"), t("newPhoto"))),
-    problem.status > 0 && h("p.trouble-code", {}, `${number(problem.status)} ${problem.title}`));
+    problem.detail && !problem.lasts && h("details.trouble-code", {}, h("summary", {}, t("details")),
+      h("p", { lang: "en" }, [problem.status || null, problem.detail].filter(Boolean).join(" · "))));
   if (problem.kind === "busy" && again && retry && problem.retryAfter !== null && waits < MOST_WAITS) {
     waits++;
     wait(again, retry, Math.max(1, Math.ceil(problem.retryAfter)), panel);

@@ -11,6 +11,7 @@
  * @property {number} score What the ranks follow.
  * @property {number | null} colour_similarity 0 … 1.
  * @property {number | null} text_similarity
+ * @property {'kind' | 'colour' | null} other Not as asked first: of another kind, or another colour.
  * @property {boolean | null} good Reaches the lane's threshold; null without one.
  * @property {string} item_id
  * @property {string} image_key
@@ -31,9 +32,11 @@
  * @property {number | null} score
  * @property {string | null} colour
  * @property {string | null} colour_ko
+ * @property {string | null} colour_hex What a screen shows for `colour`.
  * @property {Swatch[]} palette
  * @property {boolean} main
  * @property {string | null} text
+ * @property {boolean | null} understood A word of the text says something of products; null without a text.
  * @property {string | null} product_id
  * @property {string | null} within
  * @property {'uncertain' | 'too_few' | 'asked' | null} widened

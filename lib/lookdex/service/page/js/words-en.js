@@ -5,6 +5,7 @@ export const en = {
   home: "lookdex, back to the start",
   language: "Language",
 
+  searchOpen: "Search in words",
   searchLabel: "Search by words",
   searchHint: "Or in words: red dress, striped shirt …",
   searchGo: "Search",
@@ -76,6 +77,9 @@ export const en = {
   sureness: "{n} % sure",
   within: "in {what} first",
   widened_uncertain: "We are not certain what this is, so other kinds of things are here too.",
+  widened_colour: "The shop has few of these in that colour, so other colours follow.",
+  others_kind: "Other kinds",
+  others_colour: "Other colours",
   widened_too_few: "The shop has few of these, so other kinds of things follow.",
   widened_asked: "All kinds of things.",
   match: "Product",
@@ -99,6 +103,11 @@ export const en = {
   noObjectTitle: "We could not pick out a piece",
   noObjectText: "Here is what resembles the whole photo. Draw a box around the thing you mean: that works with almost anything.",
   noGoodTitle: "Nothing in the shop is really like this",
+  noGoodPieces: "Nothing in the shop is really like this piece | Nothing in the shop is really like these {n} pieces",
+  noGoodFilters: "Nothing like this within your filters",
+  noGoodOpen: "Open one to see what comes nearest.",
+  unknownWords: "No product word understood",
+  unknownWordsText: "None of these words is a kind of thing, a colour or a pattern, and no product here has them: what follows may have nothing to do with them.",
   noGoodText: "These are the nearest, though not close. A box drawn more tightly, or other words, may help.",
   emptyTitle: "Nothing fits",
   emptyFilters: "No product fits these filters.",
@@ -118,7 +127,7 @@ export const en = {
   whyLike: "How alike the two pictures are to the model: shape, pattern, material. 1 is the same picture.",
   whyColour: "How alike the two palettes are, measured on the garments themselves.",
   whyText: "How well it fits your words.",
-  whyBelow: "Below {n}, matches of this kind are seldom right; this one is.",
+  whyBelow: "Matches of this kind are seldom right below {n}, and this one is below it.",
   whyFolded: "{n} nearly identical picture left out | {n} nearly identical pictures left out",
   facts: "For the shop",
   factProduct: "Product",
@@ -158,6 +167,15 @@ export const en = {
   problem_kind_text: "JPEG, PNG, WebP and GIF work. Video, PDF and RAW do not.",
   problem_photo: "This photo cannot be used",
   problem_empty: "This file is empty",
+  problem_empty_text: "There is nothing in it. Choose another one.",
+  problem_corrupt_text: "The file is damaged or cut off. Another copy of it may work.",
+  problem_small_text: "It has too few pixels to see anything in it. A larger copy may work.",
+  problem_frames_text: "It is a long animation. Choose a single picture.",
+  problem_anew_text: "It cannot be opened as it is. Saved anew, as a JPEG, it may work.",
+  problem_large_text: "A smaller copy of it works.",
+  problem_query_text: "Try other words, or without filters.",
+  problem_forbidden_text: "The search of this shop needs a key that it knows.",
+  problem_server_text: "It is not your photo. Try again in a moment.",
   problem_decode_text: "The browser could not decode it. It may be damaged, or of a format that it does not know.",
   problem_noRelease: "The shop is not open yet",
   problem_noRelease_text: "No catalogue has been published. Try again later.",
@@ -174,5 +192,12 @@ export const en = {
 export const categoriesEn = {
   top: "Tops", outerwear: "Outerwear", dress: "Dresses", skirt: "Skirts", pants: "Trousers", shorts: "Shorts",
   shoes: "Shoes", bag: "Bags", hat: "Hats", glasses: "Glasses", belt: "Belts", scarf: "Scarves",
-  jewelry: "Jewelry", legwear: "Socks & tights",
+  jewelry: "Jewellery", legwear: "Socks & tights",
+};
+
+/** What a single thing of each is called, in the middle of a sentence. */
+export const labelsEn = {
+  top: "top", outerwear: "outerwear", dress: "dress", skirt: "skirt", pants: "trousers", shorts: "shorts",
+  shoes: "shoes", bag: "bag", hat: "hat", glasses: "glasses", belt: "belt", scarf: "scarf",
+  jewelry: "jewellery", legwear: "socks & tights",
 };

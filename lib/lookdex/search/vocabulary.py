@@ -1,0 +1,33 @@
+"""Whether a text says anything of products: an embedder has a vector for every text, and products near it."""
+
+from __future__ import annotations
+
+import re
+
+from lookdex.search import words
+from lookdex.search.rows import Rows
+
+
+def understood(rows: Rows, text: str) -> bool:
+    """A word of the text names a category, a colour or a look, or stands in the products' own columns.
+
+    These are read only where no word names anything: 20 to 30 ms for a column of 200,000 titles.
+    """
+    return words.is_telling(text) or rows.mention(pattern(text))
+
+
+def pattern(text: str) -> str:
+    """A regular expression (of RE2 and of Lance's) for each word that says something: English ones whole and in either
+    number, others, to which endings are tied, wherever they stand; '' where no word is left.
+
+    >>> pattern("the Coats"), pattern("코트가")
+    ('(?:^|[^[:alnum:]])coat(?:s|es)?(?:$|[^[:alnum:]])', '코트가')
+    """
+    told = []
+    for word in words.telling(text):
+        if word.isascii():
+            stem = re.escape(word.removesuffix("s") if len(word) > 3 else word)
+            told.append(f"(?:^|[^[:alnum:]]){stem}(?:s|es)?(?:$|[^[:alnum:]])")
+        else:
+            told.append(re.escape(word))
+    return "|".join(told)
