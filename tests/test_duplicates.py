@@ -67,7 +67,7 @@ def test_another_product_is_another_picture() -> None:
 
 
 def test_vectors_that_differ_are_not_looked_at() -> None:
-    assert folded([shoe(), shoe()], (1.0, 0.0), (1.0, 0.3)) == [0, 0]
+    assert folded([shoe(), shoe()], (1.0, 0.0), (1.0, 0.35)) == [0, 0]
 
 
 def test_another_colour_is_another_picture() -> None:
