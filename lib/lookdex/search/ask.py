@@ -23,7 +23,7 @@ MAX_K = 1000
 MAX_PHOTOS = 8  # of one item
 MAX_TEXT = 1000  # characters
 MAX_LOOK_PHOTOS = 100
-TEXT_WEIGHT = 0.5
+TEXT_WEIGHT = 0.6
 _STRICT = ConfigDict(extra="forbid", strict=True)  # a number in quotes is no number
 
 

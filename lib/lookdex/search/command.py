@@ -68,7 +68,7 @@ class BoxType(click.ParamType):
 )  # fmt: skip
 @among("--release", metavar="ID", help="Ask this release instead of the live one.")
 @ranked(
-    "--text-weight", type=click.FloatRange(0, 1), metavar="0-1", default=0.5, show_default=True,
+    "--text-weight", type=click.FloatRange(0, 1), metavar="0-1", default=0.6, show_default=True,
     help="What the words count beside a photo: 0 nothing, 1 alone.",
 )  # fmt: skip
 @ranked(
