@@ -428,7 +428,9 @@ def test_colour_and_words_beside_the_photo(desk: Visit) -> None:
         page.keyboard.press("Enter")
     assert desk.asked()[-1]["text"] == "blue"
     matches = response.value.json()["objects"][0]["matches"]
-    likeness = next(one["text_similarity"] for one in matches if one["similarity"] > 0)  # the first that is shown
+    likeness = next(
+        one["text_similarity"] for one in matches if one["similarity"] > 0
+    )  # the first that is shown
     words = page.locator('.lane[data-lane="0"] .card').first.locator(".meter", has_text="Words")
     expect(words).to_contain_text(f"{likeness:.2f}")
     expect(page.get_by_role("button", name="Remove with “blue”")).to_be_visible()
