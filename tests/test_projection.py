@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lookdex.training.embedder.projection import Crops, projection
+from lookdex.training.embedder.projection import Kind, projection
 from lookdex.training.embedder.refine import GARMENT, PRODUCT, STREET, Row, Seen, finish, joined
 
 DIM, TOLD, NOISE = (
@@ -21,7 +21,7 @@ DIM, TOLD, NOISE = (
 THINGS = 120
 
 
-def made(seed: int, views: int, labels: int = 0, apart: float = 0.35) -> tuple[Crops, np.ndarray]:
+def made(seed: int, views: int, labels: int = 0, apart: float = 0.35) -> tuple[Kind, np.ndarray]:
     """Crops of things: what tells them apart is as loud as what differs between their views."""
     rng = np.random.default_rng(seed)
     label = rng.integers(0, labels, THINGS) if labels else np.full(THINGS, -1)
@@ -30,14 +30,14 @@ def made(seed: int, views: int, labels: int = 0, apart: float = 0.35) -> tuple[C
     thing = np.repeat(np.arange(THINGS), views)
     quiet = own[thing] + rng.normal(0, 0.15, (len(thing), TOLD))
     loud = rng.normal(0, 0.7, (len(thing), NOISE))
-    return Crops(np.hstack([quiet, loud]), thing, label[thing], thing % 3), own
+    return Kind(np.hstack([quiet, loud]), thing, label[thing], thing % 3), own
 
 
 def start(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 1, (DIM, TOLD + NOISE)) / np.sqrt(TOLD + NOISE)
 
 
-def known_again(weight: np.ndarray, crops: Crops) -> float:
+def known_again(weight: np.ndarray, crops: Kind) -> float:
     """The share of first views whose nearest second view is of the same thing."""
     vectors = crops.features @ weight.T
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -60,7 +60,7 @@ def test_things_that_were_never_seen_are_known_again(seed: int) -> None:
 def test_labels_are_neighbours() -> None:
     """On the mean of ten worlds: in one, the few labels of 120 things may hide it."""
 
-    def right(weight: np.ndarray, asked: Crops) -> float:
+    def right(weight: np.ndarray, asked: Kind) -> float:
         vectors = asked.features @ weight.T
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         similar = vectors @ vectors.T
@@ -70,7 +70,7 @@ def test_labels_are_neighbours() -> None:
     shares = []
     for seed in range(10):
         products, real, street = made(seed, 3)[0], made(seed + 1, 3, 5)[0], made(seed + 2, 2)[0]
-        without = Crops(real.features, real.thing, np.full_like(real.label, -1), real.category)
+        without = Kind(real.features, real.thing, np.full_like(real.label, -1), real.category)
         asked = made(seed + 3, 1, 5)[0]
         solved = [projection(start(seed), products, [kind, street])[0] for kind in (real, without)]
         shares.append([right(weight, asked) for weight in (*solved, start(seed))])

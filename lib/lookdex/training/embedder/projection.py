@@ -28,8 +28,8 @@ DISCRIMINANTS = 448
 
 
 @dataclass(frozen=True, slots=True)
-class Crops:
-    """Crops of one kind of things. features: float64 (n, f), of the tower. thing: int64 (n,), equal for one thing's.
+class Kind:
+    """Kind of one kind of things. features: float64 (n, f), of the tower. thing: int64 (n,), equal for one thing's.
 
     label, category: int64 (n,), -1 for none.
     """
@@ -40,7 +40,7 @@ class Crops:
     category: np.ndarray
 
 
-def projection(before: np.ndarray, products: Crops, real: list[Crops]) -> tuple[np.ndarray, np.ndarray]:
+def projection(before: np.ndarray, products: Kind, real: list[Kind]) -> tuple[np.ndarray, np.ndarray]:
     """A projection of the shape of `before` (d, f), and what takes vectors of the space before to the new one (d, d).
 
     products: photos of things that are told apart by how they look. real: kinds of real things (garments, street),
@@ -75,7 +75,7 @@ def projection(before: np.ndarray, products: Crops, real: list[Crops]) -> tuple[
     return turn @ stacked, turn[:, :dim] @ np.linalg.inv(white)
 
 
-def _within_vectors(before: np.ndarray, crops: Crops) -> np.ndarray:
+def _within_vectors(before: np.ndarray, crops: Kind) -> np.ndarray:
     vectors = crops.features @ before.T
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     return _within(unit, crops.thing)

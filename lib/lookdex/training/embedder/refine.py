@@ -25,8 +25,7 @@ from lookdex.models.fuse import fuse
 from lookdex.training.embedder.crops import Crops, Place
 from lookdex.training.embedder.losses import caption_loss
 from lookdex.training.embedder.pairs import STRENGTH, Pairs
-from lookdex.training.embedder.projection import Crops as Kind
-from lookdex.training.embedder.projection import projection
+from lookdex.training.embedder.projection import Kind, projection
 from lookdex.training.embedder.recipe import CANVASES, MARGIN, WEIGHTS, Settings, export, pairs_of
 from lookdex.training.embedder.tower import Tower
 from lookdex.training.loop import load_start
