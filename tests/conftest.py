@@ -13,6 +13,9 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from tests.browser import Visit
+    from tests.services import Service
+
 # Before anything reads them, and for the processes that tests start.
 for name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_CA_BUNDLE"]:
     del os.environ[name]
@@ -79,3 +82,34 @@ def browser() -> Iterator[Browser]:
 
     with start_browser() as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def page_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service that the page's tests look at, with the fakes as models; they change nothing in its shop."""
+    from tests.catalogs import publish, stock
+    from tests.pages import PRODUCTS
+    from tests.services import honest_recipe, start
+
+    shop = str(tmp_path_factory.mktemp("shop"))
+    publish(open_store(shop), "night-1", stock(PRODUCTS), made=honest_recipe())
+    with start(shop, tmp_path_factory.mktemp("service")) as service:
+        yield service
+
+
+@pytest.fixture
+def desk(browser: Browser, page_service: Service) -> Iterator[Visit]:
+    """The page at a desk."""
+    from tests.browser import visit
+
+    with visit(browser, page_service.url) as seen:
+        yield seen
+
+
+@pytest.fixture
+def phone(browser: Browser, page_service: Service) -> Iterator[Visit]:
+    """The page on a phone."""
+    from tests.browser import PHONE, visit
+
+    with visit(browser, page_service.url, viewport=PHONE, has_touch=True, is_mobile=True) as seen:
+        yield seen

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,80 +11,15 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
-from lookdex import live
-from lookdex.records import Threshold, Thresholds
-from lookdex.service.tokens import new_token
-from lookdex.storage import open_store
 from tests.browser import PHONE, Visit, needs_chromium, visit
-from tests.catalogs import go_live, picture, publish, stock, write_release
+from tests.catalogs import picture
+from tests.pages import LOOK, PRODUCTS, answered, titles, upload
 from tests.photos import encode
-from tests.services import Service, honest_recipe, start
+from tests.services import Service
 
 pytestmark = needs_chromium
-RED = encode(picture("red"), "JPEG")
-LOOK = encode(picture("red", "blue", size=240), "JPEG")
 GREY = encode(np.full((120, 90, 3), 128, np.uint8))
-PRODUCTS = 100
-ALIKE = 49  # of them not opposite in colour to blue
-NEVER = Threshold(0.99999, None, None, 0, 0, True)  # no match is that good
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    shop = str(tmp_path_factory.mktemp("shop"))
-    publish(open_store(shop), "night-1", stock(PRODUCTS), made=honest_recipe())
-    with start(shop, tmp_path_factory.mktemp("service")) as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def key() -> tuple[str, str]:
-    """An access key, and the line that lets it in."""
-    return new_token("page")
-
-
-@pytest.fixture(scope="module")
-def closed(tmp_path_factory: pytest.TempPathFactory, key: tuple[str, str]) -> Iterator[Service]:
-    """A service that wants a key, of a shop with nothing really alike."""
-    shop = open_store(str(tmp_path_factory.mktemp("closed")))
-    made = honest_recipe()
-    written = write_release(shop, "night-1", stock(6), made=made)
-    known = Thresholds(0.95, 20, made.embedder, made.embedder_digest, NEVER, {})
-    live.save_release(shop, replace(written, release_id="night-2", thresholds=known))
-    go_live(shop, "night-2")
-    # Its readiness is asked without a key; the page's own files are served without one too.
-    with start(shop.uri, tmp_path_factory.mktemp("service"), "--tokens", key[1]) as service:
-        yield service
-
-
-@pytest.fixture
-def desk(browser: Browser, service: Service) -> Iterator[Visit]:
-    with visit(browser, service.url) as seen:
-        yield seen
-
-
-@pytest.fixture
-def phone(browser: Browser, service: Service) -> Iterator[Visit]:
-    with visit(browser, service.url, viewport=PHONE, has_touch=True, is_mobile=True) as seen:
-        yield seen
-
-
-def upload(page: Page, photo: bytes = LOOK, name: str = "photo.jpg", kind: str = "image/jpeg") -> None:
-    page.locator("input[type=file]").first.set_input_files({"name": name, "mimeType": kind, "buffer": photo})
-
-
-def answered(page: Page, photo: bytes = LOOK) -> dict[str, Any]:
-    """Upload a photo and wait for its lanes."""
-    with page.expect_response("**/v1/search") as response:
-        upload(page, photo)
-    page.wait_for_selector(".card-face:visible, .folded, .trouble")
-    assert page.locator(".trouble").all_inner_texts() == []
-    answer: dict[str, Any] = response.value.json()
-    return answer
-
-
-def titles(page: Page, within: str = ".lane") -> list[str]:
-    return page.locator(f"{within} .card-title").all_inner_texts()
+ALIKE = 49  # of the products not opposite in colour to blue
 
 
 def drag(page: Page, *corners: tuple[float, float]) -> None:
@@ -456,146 +388,11 @@ def test_words_are_searched_and_have_an_address(desk: Visit) -> None:
     expect(page.get_by_label("Search by words")).to_have_value("cyan")
 
 
-# ── back ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_back_closes_a_product_then_a_lane_then_leaves_the_answer(phone: Visit) -> None:
-    page = phone.page
-    answered(page)
-    first = titles(page, '.lane[data-lane="0"]')
-    page.get_by_role("button", name="See all").nth(1).click()
-    expect(page.locator(".lane")).to_have_count(1)
-    page.get_by_role("button", name="Show more").click()
-    expect(page.locator(".grid .card")).to_have_count(36)
-    page.locator(".grid .card-face").nth(1).click()
-    expect(page.locator("dialog")).to_be_visible()
-
-    page.go_back()
-    expect(page.locator("dialog")).to_have_count(0)
-    expect(page.locator(".grid .card")).to_have_count(36)
-    page.go_back()
-    expect(page.locator(".lane")).to_have_count(3)
-    assert titles(page, '.lane[data-lane="0"]')[:12] == first
-    page.go_back()
-    expect(page.locator(".hero")).to_be_visible()
-
-    for shown in (".lane", ".grid", "dialog"):
-        page.go_forward()
-        expect(page.locator(shown).first).to_be_visible()
-    assert len(phone.asked()) == 2
-
-
-def test_what_is_closed_on_the_page_needs_no_going_back(desk: Visit) -> None:
-    page = desk.page
-    answered(page)
-    length = page.evaluate("history.length")
-    page.locator('.box[data-object="1"]').click()
-    page.locator('.box[data-object="0"]').click()  # another lane, in its place
-    page.locator(".card-face").first.click()
-    page.get_by_role("button", name="Close").click()
-    page.locator(".to-all").click()  # before the browser has gone back, or after
-    page.locator(".filter-button").click()
-    page.go_back()
-    expect(page.locator("dialog")).to_have_count(0)
-    expect(page.locator(".lane")).to_have_count(3)
-    page.go_back()
-    expect(page.locator(".hero")).to_be_visible()
-    assert page.evaluate("history.length") <= length + 2
-
-
-def test_back_from_more_like_a_product_shows_the_product_again(desk: Visit) -> None:
-    page = desk.page
-    title = answered(page)["objects"][0]["matches"][2]["columns"]["title"]
-    page.locator('.lane[data-lane="0"] .card-face').nth(2).click()
-    page.get_by_role("button", name="More like this").click()
-    expect(page.locator("dialog")).to_have_count(0)
-    expect(page.locator(".lane h1")).to_have_text(f"More like {title}")
-    page.go_back()
-    expect(page.locator("dialog h2")).to_have_text(title)
-    page.keyboard.press("Escape")
-    expect(page.locator("dialog")).to_have_count(0)
-    expect(page.locator(".stage-photo")).to_be_visible()
-    page.go_back()
-    expect(page.locator(".hero")).to_be_visible()
-
-
-def test_entries_that_an_earlier_page_made_are_no_places(desk: Visit) -> None:
-    page = desk.page
-    answered(page)
-    page.locator('.box[data-object="1"]').click()
-    page.reload()
-    expect(page.locator(".hero")).to_be_visible()
-    answered(page)
-    page.locator('.box[data-object="0"]').click()
-    for _ in range(2):
-        page.go_back()
-    expect(page.locator(".hero")).to_be_visible()
-    page.go_back()  # the first photo, which is gone
-    expect(page.locator(".hero")).to_be_visible()
-    page.go_forward()
-    page.go_forward()
-    expect(page.locator(".lane")).to_have_count(3)
-
-
-def test_an_answer_that_comes_after_one_went_back_is_not_shown(desk: Visit) -> None:
-    page = desk.page
-    answered(page)
-    page.evaluate(
-        """() => {
-            const send = window.fetch;
-            window.fetch = async (address, init) => {
-                const answer = await send(address, init);
-                await new Promise((come) => (window.come = come));
-                return answer;
-            };
-        }"""
-    )
-    page.get_by_label("Search by words").fill("cyan")
-    page.keyboard.press("Enter")
-    page.wait_for_function("() => window.come")
-    page.go_back()
-    expect(page.locator(".lane")).to_have_count(3)
-    page.evaluate("() => new Promise((over) => { window.come(); setTimeout(over, 300); })")
-    expect(page.locator(".lane")).to_have_count(3)
-    assert page.locator("body").get_attribute("data-view") == "photo"
-
-
-def test_a_photo_that_was_left_before_its_answer_is_asked_again(desk: Visit) -> None:
-    page = desk.page
-    page.route("**/v1/search", lambda route: None, times=1)
-    with page.expect_request("**/v1/search"):
-        upload(page)
-    page.get_by_label("Search by words").fill("cyan")
-    page.keyboard.press("Enter")
-    expect(page.locator(".lane h1")).to_have_text("“cyan”")
-    page.go_back()
-    expect(page.locator('.box[data-object="1"]')).to_be_visible()
-    expect(page.locator(".lane")).to_have_count(3)
-    assert len(desk.asked()) == 2
-
-
-def test_of_two_photos_at_once_the_first_leaves_no_place(desk: Visit) -> None:
-    page = desk.page
-    before = page.evaluate("history.length")
-    page.evaluate(
-        """async (bytes) => {
-            for (const name of ["a.jpg", "b.jpg"]) {
-                const data = new DataTransfer();
-                data.items.add(new File([new Uint8Array(bytes)], name, {type: "image/jpeg"}));
-                window.dispatchEvent(new ClipboardEvent("paste", {clipboardData: data, cancelable: true}));
-            }
-        }""",
-        list(LOOK),
-    )
-    page.wait_for_selector('.box[data-object="1"]')
-    assert page.evaluate("history.length") == before + 1
-
-
 # ── Korean ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_korean_is_the_browser_s_and_can_be_switched(browser: Browser, service: Service) -> None:
-    with visit(browser, service.url, locale="ko-KR") as seen:
+def test_korean_is_the_browser_s_and_can_be_switched(browser: Browser, page_service: Service) -> None:
+    with visit(browser, page_service.url, locale="ko-KR") as seen:
         page = seen.page
         expect(page.locator("html")).to_have_attribute("lang", "ko")
         expect(page.locator("h1")).to_contain_text("찾으세요")
@@ -608,187 +405,6 @@ def test_korean_is_the_browser_s_and_can_be_switched(browser: Browser, service: 
         expect(page.get_by_role("heading", name="Blue shoes")).to_be_visible()
         page.reload()
         expect(page.locator("h1")).to_contain_text("Find it here")
-
-
-# ── what goes wrong ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_file_that_is_no_photo(desk: Visit) -> None:
-    page = desk.page
-    upload(page, b"%PDF-1.7 ...", "a.pdf", "application/pdf")
-    expect(page.get_by_role("alert")).to_contain_text("This file is not a photo that can be read")
-    upload(page, RED[:200], "half.jpg")
-    expect(page.get_by_role("alert")).to_contain_text("It may be damaged")
-    upload(page, b"", "empty.jpg")
-    expect(page.get_by_role("alert")).to_contain_text("This file is empty")
-    answered(page)
-    expect(page.get_by_role("alert")).to_have_count(0)
-    assert len(desk.asked()) == 1
-
-
-def test_a_question_that_the_service_refuses_is_told_plainly(desk: Visit) -> None:
-    page = desk.page
-    page.get_by_label("Search by words").fill("paisley")
-    page.keyboard.press("Enter")
-    alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("Try other words, or without filters.")
-    expect(alert.get_by_text("the fake knows no colour 'paisley'")).to_be_hidden()
-    alert.locator("summary").click()
-    expect(alert.get_by_text("the fake knows no colour 'paisley'")).to_be_visible()
-
-
-@pytest.mark.parametrize(
-    ("locale", "kind", "reason", "says"),
-    [
-        ("en-GB", "bad-photo", "corrupt", "The file is damaged or cut off. Another copy of it may work."),
-        ("ko-KR", "bad-photo", "corrupt", "파일이 손상되었거나 잘렸어요."),
-        ("ko-KR", "bad-photo", "too_small", "사진이 너무 작아"),
-        ("en-GB", "bad-photo", "a reason of later", "Saved anew, as a JPEG, it may work."),
-        ("en-GB", "unknown-format", "unknown_format", "JPEG, PNG, WebP and GIF work."),
-        ("ko-KR", "too-large", "too_many_pixels", "더 작은 사진으로"),
-        ("en-GB", "bad-photo", "empty", "There is nothing in it."),
-    ],
-)
-def test_a_photo_that_the_service_refuses_is_told_plainly(
-    browser: Browser, service: Service, locale: str, kind: str, reason: str, says: str
-) -> None:
-    status = {"bad-photo": 422, "unknown-format": 415, "too-large": 413}[kind]
-    problem = {"type": f"urn:lookdex:problem:{kind}", "title": "A title", "status": status, "reason": reason}
-
-    def refuse(route: Route) -> None:
-        body = json.dumps(problem | {"detail": "ValueError: 23 20 6c"})
-        route.fulfill(status=status, headers={"Content-Type": "application/problem+json"}, body=body)
-
-    with visit(browser, service.url, locale=locale) as seen:
-        page = seen.page
-        page.route("**/v1/search", refuse)
-        upload(page)
-        alert = page.get_by_role("alert")
-        expect(alert).to_contain_text(says)
-        for never in ("ValueError", "A title"):
-            expect(alert).not_to_contain_text(never)
-        expect(alert.locator(".primary")).to_have_count(0)  # to try it again ends the same
-        expect(page.locator(".draw")).to_have_count(0)
-        expect(alert.locator("button")).to_have_count(1)  # another photo
-
-
-def test_a_file_that_is_no_photo_leaves_no_earlier_one_in_its_place(desk: Visit) -> None:
-    page = desk.page
-    answered(page)
-    upload(page, b"no photo", "a.txt", "text/plain")
-    expect(page.get_by_role("alert")).to_contain_text("This file is not a photo that can be read")
-    expect(page.locator(".stage-photo")).to_have_count(0)
-    page.go_back()
-    expect(page.locator(".lane")).to_have_count(3)
-    expect(page.get_by_role("alert")).to_have_count(0)
-
-
-def test_a_busy_service_is_asked_again_when_it_says(desk: Visit) -> None:
-    page = desk.page
-
-    def busy(route: Route) -> None:
-        problem = {"type": "urn:lookdex:problem:busy", "title": "Busy", "status": 503, "detail": "full"}
-        headers = {"Retry-After": "1", "Content-Type": "application/problem+json"}
-        route.fulfill(status=503, headers=headers, body=json.dumps(problem))
-
-    page.route("**/v1/search", busy, times=1)
-    upload(page)
-    expect(page.get_by_role("alert")).to_contain_text("Many people are searching right now")
-    expect(page.locator('.box[data-object="1"]')).to_be_visible()
-    assert len(desk.asked()) == 2
-
-
-def test_without_a_network_the_photo_stays_and_can_be_tried_again(desk: Visit) -> None:
-    page = desk.page
-    page.context.set_offline(True)
-    upload(page)
-    expect(page.get_by_role("alert")).to_contain_text("No connection")
-    expect(page.locator(".stage-photo")).to_be_visible()
-    page.context.set_offline(False)
-    page.get_by_role("button", name="Try again").click()
-    expect(page.locator('.box[data-object="1"]')).to_be_visible()
-
-
-def test_a_service_that_wants_a_key_is_given_one(
-    browser: Browser, closed: Service, key: tuple[str, str]
-) -> None:
-    with visit(browser, closed.url) as seen:
-        page = seen.page
-        dialog = page.get_by_role("dialog")
-        dialog.get_by_label("Access key").fill("ldx_wrong")
-        dialog.get_by_role("button", name="Continue").click()
-        expect(dialog.get_by_text("This key was not accepted.")).to_be_visible()
-        dialog.get_by_label("Access key").fill(key[0])
-        dialog.get_by_role("button", name="Continue").click()
-        expect(dialog).to_have_count(0)
-        expect(page.locator("#foot")).to_contain_text("Release night-2")
-        answered(page)
-        page.locator(".folded summary").first.click()
-        first = page.locator(".lane .card img").first
-        page.wait_for_function("image => image.naturalWidth > 0", arg=first.element_handle())
-        assert page.evaluate("[localStorage.length, sessionStorage.length]") == [0, 1]
-        page.reload()
-        expect(page.locator("#foot")).to_contain_text("Release night-2")
-
-
-def test_pieces_that_nothing_is_like_are_told_once_and_can_be_opened(
-    browser: Browser, closed: Service, key: tuple[str, str]
-) -> None:
-    with visit(browser, closed.url) as seen:
-        page = seen.page
-        page.get_by_label("Access key").fill(key[0])
-        page.keyboard.press("Enter")
-        expect(page.locator("#foot")).to_contain_text("Release night-2")
-        upload(page)
-        expect(page.locator(".far-lanes strong")).to_have_text(
-            "Nothing in the shop is really like these 2 pieces"
-        )
-        expect(page.locator(".lane.folded")).to_have_count(3)  # and the whole photo
-        expect(page.locator(".card").first).to_be_hidden()
-        expect(page.locator(".look")).to_have_count(0)
-        piece = page.locator('.lane[data-lane="0"]')
-        piece.locator("summary").click()
-        expect(piece.locator(".flag")).to_have_count(3)
-        expect(piece.locator(".card").first).to_be_visible()
-        piece.get_by_role("button", name="See all").click()
-        expect(page.get_by_text("Nothing in the shop is really like this", exact=True)).to_be_visible()
-        expect(page.get_by_text("That is everything that fits: 3 products.")).to_be_visible()
-        page.go_back()
-        expect(piece.locator(".card").first).to_be_visible()  # as it was left
-
-        page.locator(".filter-button").click()
-        page.get_by_label("Highest price").fill("3")
-        page.get_by_role("button", name="Show products").click()
-        expect(page.locator(".far-lanes strong")).to_have_text("Nothing like this within your filters")
-        page.locator(".far-lanes").get_by_role("button", name="Clear the filters").click()
-        expect(page.locator(".far-lanes strong")).to_contain_text("Nothing in the shop")
-        assert "where" not in seen.asked()[-1]
-
-
-def test_words_that_say_nothing_of_products(desk: Visit) -> None:
-    page = desk.page
-
-    def told(route: Route) -> None:
-        answer = route.fetch(url=route.request.url.replace("qwerty", "red")).json()
-        assert answer["objects"][0].pop("understood")  # “red” is a word that is known
-        answer["objects"][0]["understood"] = False
-        route.fulfill(json=answer)
-
-    page.route("**/v1/text?*", told)
-    page.get_by_label("Search by words").fill("qwerty")
-    page.keyboard.press("Enter")
-    expect(page.get_by_text("No product word understood")).to_be_visible()
-    expect(page.locator(".card")).not_to_have_count(0)
-    shown = [float(text) for text in page.locator(".card .meter-value").all_inner_texts()]
-    assert min(shown) >= 0
-
-
-def test_a_key_that_is_not_given_is_asked_for_again(browser: Browser, closed: Service) -> None:
-    with visit(browser, closed.url) as seen:
-        seen.page.keyboard.press("Escape")
-        expect(seen.page.get_by_role("alert")).to_contain_text("Access was refused")
-        seen.page.get_by_role("button", name="Try again").click()
-        expect(seen.page.get_by_role("dialog")).to_be_visible()
 
 
 # ── everyone ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -866,9 +482,9 @@ DARK_PHONE = {"color_scheme": "dark", "locale": "ko-KR", "viewport": PHONE}
 
 @pytest.mark.parametrize("context", [{"color_scheme": "light"}, DARK_PHONE], ids=["light-desk", "dark-phone"])
 def test_no_barriers_that_a_machine_can_find(
-    browser: Browser, service: Service, context: dict[str, Any]
+    browser: Browser, page_service: Service, context: dict[str, Any]
 ) -> None:
-    with visit(browser, service.url, **context) as seen:
+    with visit(browser, page_service.url, **context) as seen:
         page = seen.page
         assert barriers(page) == []
         answered(page)

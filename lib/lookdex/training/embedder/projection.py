@@ -29,9 +29,10 @@ DISCRIMINANTS = 448
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Kind of one kind of things. features: float64 (n, f), of the tower. thing: int64 (n,), equal for one thing's.
+    """All crops of one kind of things.
 
-    label, category: int64 (n,), -1 for none.
+    features: float64 (n, f), of the tower. thing: int64 (n,), equal for one thing's. label, category: int64 (n,), -1
+    for none.
     """
 
     features: np.ndarray
