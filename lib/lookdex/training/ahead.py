@@ -37,7 +37,9 @@ def drawn_ahead(make: Callable[[int], Iterator[T]], workers: int) -> Iterator[It
             batch_size=None,
             num_workers=workers,
             collate_fn=_as_it_is,
-            multiprocessing_context="spawn",  # PyTorch's threads do not survive a fork
+            # PyTorch's threads do not survive a fork of this process, and a spawned one may abort as it ends:
+            # Python finalizes it under the thread that sends its tensors. One of a fork server just leaves.
+            multiprocessing_context="forkserver",
             prefetch_factor=AHEAD,
         )
         yield iter(loader)

@@ -26,7 +26,7 @@ def drawing(make: Callable[[int], Source], workers: int) -> Iterator[Source]:
     if not workers:
         yield make(0)
         return
-    progress = multiprocessing.get_context("spawn").Value("d", 0.0)
+    progress = multiprocessing.get_context("forkserver").Value("d", 0.0)
     with drawn_ahead(partial(_batches, make, progress), workers) as batches:
         first = next(batches)  # by then the processes have started, which is no training time
         yield _Drawn(chain([first], batches), progress)
