@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 import lance
 import pyarrow as pa
@@ -199,7 +200,7 @@ def test_what_is_compiled_is_a_filter_to_lance_or_a_type_error(rows: lance.Lance
         sql = compile_filter(where, COLUMNS)
     except BadQuery:
         return
-    outside = sql.replace("'x'", "")
+    outside = re.sub(r"'[^']*'", "", sql)
     assert not any(sign in outside.lower() for sign in (";", "--", "select", "from"))
     with contextlib.suppress(BadQuery):
         try:
