@@ -202,7 +202,8 @@ TABLE = "similarity"  # a heading that only the table has
 
 @pytest.fixture(scope="module")
 def environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLORTERM")}
+    unset = ("NO_COLOR", "COLORTERM", "COLUMNS", "LINES")
+    kept = {name: value for name, value in os.environ.items() if name not in unset}
     return kept | {
         "TERM": "xterm-256color",
         "COLORTERM": "truecolor",
