@@ -100,7 +100,7 @@ def _alive_workers(web_port: int) -> int:
     try:
         with urlopen(f"http://127.0.0.1:{web_port}/json/", timeout=5) as answer:
             return int(json.load(answer)["aliveworkers"])
-    except OSError:
+    except (OSError, json.JSONDecodeError):  # first it has no page, then for a moment not yet this one
         return 0
 
 
