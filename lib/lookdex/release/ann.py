@@ -17,6 +17,7 @@ SQ loses a point or two.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -29,7 +30,7 @@ from lookdex.tables import VECTOR_INDEX
 EXACT_BELOW = 20_000  # rows
 PARTITION_ROWS = 1024
 PROBED = (
-    0.02  # share of the partitions that a query reads, to begin with: `tune` doubles it as the vectors need
+    0.02  # share of the partitions that a query reads, to begin with: `tune` raises it as the vectors need
 )
 REFINE = 4  # candidates re-scored with their full vectors, as a multiple of k
 GOOD_RECALL = 0.97  # what `tune` looks for; the audit refuses below 0.95
@@ -132,7 +133,8 @@ def tune(items: lance.LanceDataset, parameters: IndexParameters) -> IndexParamet
         worst = min((recall(items, parameters, truth) for truth in truths if len(truth.queries)), default=1.0)
         if worst >= GOOD_RECALL or parameters.nprobes >= parameters.partitions:
             return parameters
-        parameters = replace(parameters, nprobes=min(parameters.partitions, parameters.nprobes * 2))
+        more = math.ceil(1.5 * parameters.nprobes)
+        parameters = replace(parameters, nprobes=min(parameters.partitions, more))
 
 
 @dataclass(frozen=True)
