@@ -18,6 +18,7 @@ import simplejpeg
 from PIL import GifImagePlugin, Image, ImageCms, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from lookdex import boxes, imagefile
+from lookdex.halving import halved
 from lookdex.imagefile import Header
 from lookdex.records import Box, Reason
 
@@ -201,20 +202,13 @@ def crop(image: np.ndarray, box: Box, margin: float = 0.0) -> np.ndarray:
 
 
 def shrink(image: np.ndarray, longer_side: int) -> np.ndarray:
-    """At most `longer_side` pixels on the longer side; smaller pictures stay as they are.
-
-    Halved while that is not too small, which is fast, and the rest between pixels: 0.1 ms from 400 × 500 to 256 and 0.5
-    from 1,000 × 1,333, where the mean over the areas takes 1 and 5.
-    """
+    """At most `longer_side` pixels on the longer side, for people to look at; smaller pictures stay as they are."""
     height, width = image.shape[:2]
     scale = longer_side / max(height, width)
     if scale >= 1:
         return image
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    while image.shape[1] >= 2 * size[0] and image.shape[0] >= 2 * size[1]:
-        height, width = image.shape[0] // 2, image.shape[1] // 2
-        image = cv2.resize(image[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
-    return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(halved(image, *size), size, interpolation=cv2.INTER_LINEAR)
 
 
 def decode_crop(jpeg: bytes | None) -> np.ndarray | None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from lookdex.halving import halved
+
 Canvas = tuple[int, int]  # height, width
 
 
@@ -43,7 +45,7 @@ def fit(
     h, w = max(1, round(height * scale)), max(1, round(width * scale))
     if (h, w) != (height, width):
         smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        image = cv2.resize(image, (w, h), interpolation=smooth)
+        image = cv2.resize(halved(image, w, h), (w, h), interpolation=smooth)
     top, left = ((canvas[0] - h) // 2, (canvas[1] - w) // 2) if centred else (0, 0)
     out = np.full((*canvas, 3), fill, np.uint8)
     out[top : top + h, left : left + w] = image
