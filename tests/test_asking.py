@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -259,26 +260,31 @@ def test_an_unknown_option_is_an_error_of_the_call(shop: Catalog):
 # ── steps ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_each_model_is_called_once_for_all_that_a_question_holds(shop: Catalog):
+def test_the_whole_photo_is_embedded_while_its_objects_are_looked_for(shop: Catalog):
     calls: dict[str, list[int]] = {"detect": [], "embed": []}
+    embedding = threading.Event()
 
     class Detector(FakeDetector):
         def detect(self, images: Sequence[np.ndarray]) -> list:
             calls["detect"].append(len(images))
+            assert embedding.wait(60)
             return super().detect(images)
 
     class Embedder(FakeEmbedder):
         def embed_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
             calls["embed"].append(len(images))
+            embedding.set()
             return super().embed_images(images)
 
     catalog = opened(shop._store.uri, detector=Detector(), embedder=Embedder())
     catalog.search(picture("red", "blue"))
-    assert calls == {"detect": [1], "embed": [3]}
+    assert calls == {"detect": [1], "embed": [1, 2]}  # the whole, then its objects together
+    catalog.search(picture("red", "blue"), whole=False)
+    assert calls == {"detect": [1, 1], "embed": [1, 2, 2]}
     catalog.search(
         [picture("red"), picture("red"), picture("red")], picks=(Pick(), Pick(box=Box(0, 0, 9, 9)), Pick())
     )
-    assert calls == {"detect": [1, 2], "embed": [3, 3]}
+    assert calls == {"detect": [1, 1, 2], "embed": [1, 2, 2, 3]}
 
 
 def test_a_loader_loads_what_each_release_needs(tmp_path: Path):

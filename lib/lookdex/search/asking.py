@@ -1,14 +1,12 @@
 """A question from its first step to its answer: decode, detect, cut, embed, nearest, fetch.
 
-The models run in two places only, `detect` and `embed`, each called once for all that a question holds: what is
-handed in as detector and embedder may put the calls of several questions together.
+The models run in two places only, `detect` and `Embedding`: what is handed in as detector and embedder may put the
+calls of several questions together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,9 +14,10 @@ import numpy as np
 
 from lookdex.errors import BadQuery
 from lookdex.records import CATEGORIES, Detection, Scope
-from lookdex.search import lanes, looks, vocabulary, words
+from lookdex.search import lanes, looks, vocabulary
 from lookdex.search.answer import Answer, FoundObject, Kind, Models
 from lookdex.search.ask import MAX_PHOTOS, Options, Pick
+from lookdex.search.embedding import Embedding
 from lookdex.search.encoders import Encoders
 from lookdex.search.lanes import Asked
 from lookdex.search.nearest import answer_lanes
@@ -28,11 +27,6 @@ from lookdex.search.timing import Clock
 
 if TYPE_CHECKING:
     from lookdex.models.detect import Detector
-    from lookdex.models.embed import Embedder
-
-
-# A photo's lanes are embedded while their colours are looked at.
-_AHEAD = ThreadPoolExecutor(32, thread_name_prefix="embed")
 
 
 def answer(
@@ -48,23 +42,17 @@ def answer(
     """
     clock = Clock()
     where = opened.compiled(options.where)
-    ahead: list[Future[np.ndarray]] = []
-
-    def embed_ahead(pictures: list[np.ndarray]) -> None:
-        here = copy_context().run  # with what this thread was told, such as its deadline
-        ahead.append(_AHEAD.submit(here, encoders.embedder().embed_images, pictures))
-
-    asked, size = questions(opened, encoders, photos, options, clock, embed_ahead)
+    embedding = Embedding(encoders)
+    asked, size = questions(opened, encoders, photos, options, clock, embedding)
     if asked[0].found.kind is Kind.TEXT:
         asked = [replace(one, scope=scope) for one in asked]
-    embedded = ahead[0].result() if ahead else None
     if options.text is not None:
         known = vocabulary.understood(opened.rows, options.text)
         asked = [
             replace(one, found=replace(one.found, understood=known)) if one.found.text else one
             for one in asked
         ]
-    told, vectors = _told(opened, encoders, asked, embedded, options, where, clock)
+    told, vectors = _told(opened, embedding, asked, options, where, clock)
     found = [one for one in told if one.kind is not Kind.WORN]
     with_it = told[len(found) :]
     whole = found.pop() if found[-1].kind is Kind.IMAGE else None
@@ -88,12 +76,13 @@ def questions(
     photos: Sequence[Photo],
     options: Options,
     clock: Clock,
-    cut: Callable[[list[np.ndarray]], None] | None = None,
+    embedding: Embedding,
 ) -> tuple[list[Asked], tuple[int | None, int | None]]:
     """The lanes in the order of the answer: its objects, the whole photo, what goes with a product. Only the detector
     runs. And the width and height of a single photo.
 
-    cut: as in `lanes.of_photo`, for a single photo. Raises BadQuery, ProductNotFound.
+    embedding: is told the pictures of a single photo's lanes as soon as they are known. Raises BadQuery,
+    ProductNotFound.
     """
     check(photos, options)
     if not photos:
@@ -110,13 +99,15 @@ def questions(
             _known(opened, pick.label)
     pixels = [read_photo(photo, Limits.of(recipe)) for photo in photos]
     clock.step("decode")
+    if len(pixels) == 1 and lanes.with_whole(options):
+        embedding.start(pixels)
     detections = detect(pixels, picks, encoders)
     clock.step("detect")
     if len(pixels) > 1:
         several = lanes.of_photos(pixels, picks, detections, recipe, options)
         clock.step("crop")
         return [several], (None, None)
-    asked = lanes.of_photo(pixels[0], picks[0], detections[0], recipe, options, cut)
+    asked = lanes.of_photo(pixels[0], picks[0], detections[0], recipe, options, embedding.start)
     clock.step("crop")
     return asked, (pixels[0].shape[1], pixels[0].shape[0])
 
@@ -144,55 +135,16 @@ def detect(
     return found
 
 
-def embed(
-    asked: Sequence[Asked], encoders: Encoders, weight: float, known: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Each lane's vector, (n, dim) float32 of unit length, and that of the text beside pictures, (dim,), if any.
-
-    weight: what a text counts beside pictures, 0 … 1. known: the vectors of all pictures, where they are known.
-    """
-    embedder: Embedder = encoders.embedder()
-    pictures = [picture for one in asked for picture in one.pictures]
-    if known is None:
-        known = embedder.embed_images(pictures) if pictures else np.zeros((0, embedder.dim), np.float32)
-    embedded = iter(known)
-    beside = next((one.found.text for one in asked if one.found.text and (one.pictures or one.vectors)), None)
-    alone = next((one.found.text for one in asked if one.found.text), None)
-    text = None
-    if alone is not None:
-        text = embedder.embed_texts([alone if beside is None else words.read(beside).essence])[0]
-    vectors = []
-    for one in asked:
-        own = [*one.vectors, *(next(embedded) for _ in one.pictures)]
-        vectors.append(_mixed(own, text if one.found.text else None, weight))
-    return np.stack(vectors).astype(np.float32), None if beside is None else text
-
-
-def _mixed(pictures: Sequence[np.ndarray], text: np.ndarray | None, weight: float) -> np.ndarray:
-    """The mean of the pictures, and (1 - weight) of it with weight of the text. (dim,), unit length."""
-    if not pictures:
-        assert text is not None
-        return text
-    mean = _unit(np.mean(pictures, axis=0))
-    return mean if text is None else _unit((1 - weight) * mean + weight * text)
-
-
-def _unit(vector: np.ndarray) -> np.ndarray:
-    unit: np.ndarray = vector / max(float(np.linalg.norm(vector)), 1e-12)
-    return unit
-
-
 def _told(
     opened: Opened,
-    encoders: Encoders,
+    embedding: Embedding,
     asked: Sequence[Asked],
-    embedded: np.ndarray | None,
     options: Options,
     where: str | None,
     clock: Clock,
 ) -> tuple[list[FoundObject], np.ndarray]:
-    """The lanes with their matches, and their vectors (n, dim). embedded: their pictures' vectors, where known."""
-    vectors, text = embed(asked, encoders, options.text_weight, embedded)
+    """The lanes with their matches, and their vectors (n, dim)."""
+    vectors, text = embedding.vectors(asked, options.text_weight)
     clock.step("embed")
     thresholds = opened.release.thresholds
     made = [

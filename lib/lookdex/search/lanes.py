@@ -61,6 +61,11 @@ def picks_of(options: Options, photos: int) -> tuple[Pick, ...]:
     return options.picks or (ALL,) * photos
 
 
+def with_whole(options: Options) -> bool:
+    """The whole photo is asked for, whatever is found in it."""
+    return options.whole or options.look_photos > 0  # photos are compared as a whole too
+
+
 def of_photo(
     pixels: np.ndarray,
     pick: Pick,
@@ -84,11 +89,11 @@ def of_photo(
         if pick.object is not None:
             found = [_chosen(found, pick.object)]
     parts = [images.crop(pixels, lane.box, recipe.crop_margin) for lane in found if lane.box is not None]
-    with_whole = bool(options.whole or options.look_photos or not found)  # photos are compared as a whole too
+    whole_too = with_whole(options) or not found
     if cut is not None:
-        cut([*parts, pixels] if with_whole else parts)
+        cut([*parts, pixels] if whole_too else parts)
     lanes = [_described(*one, pixels, recipe, options) for one in zip(found, parts, strict=True)]
-    if with_whole:
+    if whole_too:
         whole = FoundObject(Kind.IMAGE, (), False, box=Box(0, 0, width, height))
         lanes.append(Asked(replace(whole, crop=_jpeg(pixels, recipe, options)), Scope.IMAGE, (pixels,)))
     return [replace(lane, found=replace(lane.found, text=options.text)) for lane in lanes]

@@ -8,6 +8,7 @@ import numpy as np
 
 from lookdex.search import asking
 from lookdex.search.ask import Options
+from lookdex.search.embedding import Embedding
 from lookdex.search.encoders import Encoders
 from lookdex.search.opened import Opened
 from lookdex.search.photo import Photo
@@ -19,6 +20,7 @@ def vectors_of(opened: Opened, encoders: Encoders, photos: Sequence[Photo], opti
 
     Raises BadQuery, as the question itself does.
     """
-    asked, _ = asking.questions(opened, encoders, photos, options, Clock())
-    vectors, _ = asking.embed(asked, encoders, options.text_weight)
+    embedding = Embedding(encoders)
+    asked, _ = asking.questions(opened, encoders, photos, options, Clock(), embedding)
+    vectors, _ = embedding.vectors(asked, options.text_weight)
     return vectors
