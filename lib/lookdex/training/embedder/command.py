@@ -10,6 +10,7 @@ from lookdex.options import Verb
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+PAIRS, GPU_PAIRS = 16, 64  # each is two pictures; more of them are more to tell a product from
 
 
 @click.command(cls=Verb)
@@ -37,7 +38,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--minutes", default=60.0, show_default=True, help="Of training; the schedule follows the clock."
 )
 @click.option("--rate", default=3e-4, show_default=True, help="Peak learning rate.")
-@click.option("--pairs", default=16, show_default=True, help="Of one step.")
+@click.option("--pairs", type=click.IntRange(2), help=f"Of one step. [{PAIRS}; {GPU_PAIRS} on a GPU]")
 @click.option(
     "--unlock", type=int, metavar="N", help="Layer groups of the image tower that learn, from its end. [all]"
 )
@@ -48,7 +49,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--licence", default="", help="For the model card.")
 def main(
     catalog: str | None, images: Path | None, items: Path | None, product: str, texts: tuple[str, ...],
-    label: str | None, model: str, out: Path, run: Path | None, minutes: float, rate: float, pairs: int,
+    label: str | None, model: str, out: Path, run: Path | None, minutes: float, rate: float, pairs: int | None,
     unlock: int | None, held: float, device: str, resume: bool, seed: int, licence: str,
 ) -> None:  # fmt: skip
     """Fine-tune an open_clip model on a shop's own products."""
@@ -68,6 +69,8 @@ def main(
             shop.of_table(read_table(items, ()), Photos(images), texts, label, product),
             items.name,
         )
+    if pairs is None:
+        pairs = PAIRS if device == "cpu" else GPU_PAIRS
     options = Options(minutes=minutes, rate=rate, device=device, resume=resume, seed=seed)
     judged = finetune(
         Settings(
