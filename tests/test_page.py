@@ -20,6 +20,19 @@ from tests.services import Service
 pytestmark = needs_chromium
 GREY = encode(np.full((120, 90, 3), 128, np.uint8))
 ALIKE = 49  # of the products not opposite in colour to blue
+# For each tag of the start's photo, what lies over it along its middle: [] where it lies above all.
+OVER_TAGS = """
+    () => Promise.all([...document.querySelectorAll(".hero-photo .box")].map((box) =>
+        Promise.all(box.getAnimations().map((one) => one.finished)))).then(() =>
+            [...document.querySelectorAll(".hero-photo .tag")].map((tag) => {
+                const {x, y, width, height} = tag.getBoundingClientRect();
+                const steps = Array.from({length: 21}, (_, n) => n / 20);
+                const along = steps.map((n) => [x + 4 + n * (width - 8), y + height / 2]);
+                const down = steps.map((n) => [x + width / 2, y + 1 + n * (height - 2)]);
+                return [...along, ...down].map((at) => document.elementFromPoint(...at))
+                    .filter((found) => !tag.contains(found)).map((found) => found?.className);
+            }))
+"""
 
 
 def drag(page: Page, *corners: tuple[float, float]) -> None:
@@ -35,6 +48,17 @@ def drag(page: Page, *corners: tuple[float, float]) -> None:
 
 
 # ── a photo ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_no_line_of_a_box_crosses_a_tag(browser: Browser, page_service: Service) -> None:
+    for width in (390, 768, 1440):
+        for language in ("en", "ko"):
+            size = {"width": width, "height": 900}
+            with visit(browser, f"{page_service.url}/?lang={language}", viewport=size) as seen:
+                seen.page.wait_for_selector(".hero-photo .tag[style]")
+                seen.page.locator(".hero-photo").scroll_into_view_if_needed()
+                covered = seen.page.evaluate(OVER_TAGS)
+                assert covered == [[]] * 5, (width, language)
 
 
 def test_an_upload_shows_its_pieces_and_the_products_of_each(desk: Visit) -> None:
