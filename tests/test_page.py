@@ -351,6 +351,8 @@ def test_filters_narrow_every_lane(desk: Visit) -> None:
     page = desk.page
     answered(page)
     page.get_by_role("button", name="Filters").click()
+    expect(page.get_by_label("Colour counts")).to_have_value("0")
+    assert page.locator("dialog .ends span").all_inner_texts() == ["not at all", "a lot"]
     expect(page.get_by_label("Highest price")).to_have_attribute("placeholder", str(PRODUCTS - 1))
     page.get_by_label("Highest price").fill("20.5")
     page.get_by_role("button", name="Shoes", exact=True).click()

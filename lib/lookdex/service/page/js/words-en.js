@@ -47,7 +47,7 @@ export const en = {
   priceTo: "to",
   category: "Category",
   colourMatters: "Colour counts",
-  colourLess: "a little",
+  colourLess: "not at all",
   colourMore: "a lot",
   apply: "Show products",
   clear: "Clear",

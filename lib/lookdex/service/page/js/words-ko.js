@@ -47,7 +47,7 @@ export const ko = {
   priceTo: "최고",
   category: "카테고리",
   colourMatters: "색상 비중",
-  colourLess: "낮게",
+  colourLess: "반영 안 함",
   colourMore: "높게",
   apply: "상품 보기",
   clear: "지우기",
