@@ -214,14 +214,14 @@ def test_a_chosen_piece_stands_alone_and_has_more(desk: Visit) -> None:
 
 
 def test_where_other_kinds_begin_is_said(desk: Visit) -> None:
-    page = desk.page
+    page, follows = desk.page, ["colour"]
 
     def told(route: Route) -> None:
         answer = route.fetch().json()
         for lane in answer["objects"]:
             lane["widened"] = "too_few"
             for n, match in enumerate(lane["matches"]):
-                match["other"] = None if n < 3 else "colour"
+                match["other"] = None if n < 3 else follows[-1]
         answer["objects"][1]["matches"][5]["other"] = "kind"
         route.fulfill(json=answer)
 
@@ -232,15 +232,23 @@ def test_where_other_kinds_begin_is_said(desk: Visit) -> None:
     expect(row.locator("li:nth-child(4)")).to_have_text("Other colours")
     expect(row.locator(".others")).to_have_count(1)
     page.locator('.box[data-object="0"]').click()
-    expect(page.get_by_text("few of these in that colour")).to_be_visible()
+    expect(page.get_by_text("few of these in that colour, so other colours follow.")).to_be_visible()
     expect(page.locator(".grid > :nth-child(4)")).to_have_text("Other colours")
     page.locator('.box[data-object="1"]').click()
-    expect(page.get_by_text("so other kinds of things follow")).to_be_visible()
+    expect(
+        page.get_by_text("in that colour, so other colours and other kinds of things follow.")
+    ).to_be_visible()
     assert page.locator(".grid .others").all_inner_texts() == [
         "Other colours",
         "Other kinds",
         "Other colours",
     ]
+    follows.append("kind")
+    page.reload()
+    upload(page)
+    page.wait_for_selector(".card-face:visible")
+    page.locator('.box[data-object="0"]').click()
+    expect(page.get_by_text("few of these, so other kinds of things follow.")).to_be_visible()
 
 
 def test_no_more_is_offered_than_the_service_gives(desk: Visit) -> None:

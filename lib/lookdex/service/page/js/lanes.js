@@ -138,8 +138,15 @@ function notices(state, lane, clear, all) {
       h("strong", {}, filtered ? t("noGoodFilters") : t("noGoodTitle")), all && !filtered && h("p", {}, t("noGoodText")),
       filtered && clear && clearButton(clear));
   }
-  const follows = lane.widened === "too_few" && lane.matches.every(({ other }) => other !== "kind") ? "colour" : lane.widened;
+  const follows = lane.widened === "too_few" ? fewOf(lane) : lane.widened;
   return [unknown, all && follows && lane.kind !== "image" && h("p.notice.quiet", {}, t(`widened_${follows}`))];
+}
+
+/** What follows where the shop has few of what was asked. @param {Lane} lane */
+function fewOf({ matches }) {
+  const colours = matches.some(({ other }) => other === "colour");
+  const kinds = matches.some(({ other }) => other === "kind");
+  return colours && kinds ? "both" : colours ? "colour" : kinds ? "too_few" : null;
 }
 
 /** An answer to words that say nothing of products. @param {Lane | null | undefined} lane */

@@ -81,6 +81,7 @@ export const en = {
   others_kind: "Other kinds",
   others_colour: "Other colours",
   widened_too_few: "The shop has few of these, so other kinds of things follow.",
+  widened_both: "The shop has few of these in that colour, so other colours and other kinds of things follow.",
   widened_asked: "All kinds of things.",
   match: "Product",
   best: "Closest",

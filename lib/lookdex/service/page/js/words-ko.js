@@ -81,6 +81,7 @@ export const ko = {
   others_kind: "다른 종류",
   others_colour: "다른 색상",
   widened_too_few: "이 종류의 상품이 많지 않아 다른 종류가 이어져요.",
+  widened_both: "그 색상의 상품이 많지 않아 다른 색상과 다른 종류가 이어져요.",
   widened_asked: "모든 종류의 상품이에요.",
   match: "상품",
   best: "가장 비슷함",
