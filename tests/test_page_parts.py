@@ -57,6 +57,23 @@ def test_the_two_languages_say_the_same_things(page: Page) -> None:
     assert all(words[1].values())
 
 
+def test_how_long_ago_something_was_is_said(page: Page) -> None:
+    said = page.evaluate(
+        """async () => {
+            const {ago, choose, t} = await import("/page/js/i18n.js");
+            const told = (seconds) => t("published", {when: ago(new Date(Date.now() - 1000 * seconds))});
+            return ["en", "ko"].map((language) => {
+                choose(language);
+                return [5, 90, 3 * 3600 + 9, 2 * 86400 + 9].map(told);
+            });
+        }"""
+    )
+    assert said == [
+        ["published just now", "published 1 minute ago", "published 3 hours ago", "published 2 days ago"],
+        ["방금 게시", "1분 전 게시", "3시간 전 게시", "그저께 게시"],
+    ]
+
+
 def _values(text: str) -> list[str]:
     return [part.split("}")[0] for part in text.split("{")[1:]]
 

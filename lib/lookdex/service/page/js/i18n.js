@@ -108,7 +108,7 @@ export function price(value, currency) {
   return number(value, Number.isInteger(value) ? 0 : 2);
 }
 
-/** “3 hours ago”. @param {Date} then */
+/** “3 hours ago”, “just now”. @param {Date} then */
 export function ago(then) {
   const seconds = (then.getTime() - Date.now()) / 1000;
   const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
@@ -117,7 +117,7 @@ export function ago(then) {
   for (const [unit, size] of units) {
     if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
   }
-  return relative.format(0, "minute");
+  return t("justNow");
 }
 
 /** @param {Date} when */

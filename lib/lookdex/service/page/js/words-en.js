@@ -140,6 +140,7 @@ export const en = {
 
   release: "Release {id}",
   published: "published {when}",
+  justNow: "just now",
   answered: "answered in {ms} ms",
   stepsTitle: "Where the time went",
   models: "Models: {detector}, {embedder}",

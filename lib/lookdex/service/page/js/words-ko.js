@@ -140,6 +140,7 @@ export const ko = {
 
   release: "릴리스 {id}",
   published: "{when} 게시",
+  justNow: "방금",
   answered: "응답 {ms}ms",
   stepsTitle: "시간 내역",
   models: "모델: {detector}, {embedder}",
