@@ -28,8 +28,9 @@ from lookdex.release.audit import audit_release
 from lookdex.release.promote import promote
 from lookdex.report import Limits, Report, make_report
 from lookdex.report.counts import FILLS, steps_of
+from lookdex.report.findings import findings
 from lookdex.report.groups import connected
-from lookdex.report.records import Share
+from lookdex.report.records import Rejects, Share
 from lookdex.report.render import render
 from lookdex.report.vectors import nearest
 from lookdex.samepicture import same_picture
@@ -234,11 +235,20 @@ def test_growth(report: Report) -> None:
 
 def test_findings_point_to_sections(report: Report, page: str) -> None:
     texts = " ".join(finding.text for finding in report.findings)
-    assert "2 photos of 17 cannot be read" in texts
+    assert "2 photos of 17 cannot be read and wait for better files: corrupt (2)." in texts
     assert "1 product of 12 can only be met by searching with the whole photo" in texts
     assert "2 pictures stand for several products" in texts
     for finding in report.findings:
         assert f'<section id="{finding.section}"' in page
+
+
+def test_most_is_said_of_a_reason_that_has_more_photos_than_any_other(report: Report) -> None:
+    def said(*counts: tuple[Reason, int]) -> str:
+        rejects = tuple(Rejects(Status.REJECTED, reason, "", n, 0, ()) for reason, n in counts)
+        return findings(replace(report, rejects=rejects))[0].text.partition(" better files")[2]
+
+    assert said((Reason.CORRUPT, 1), (Reason.UNKNOWN_FORMAT, 1)) == ": corrupt (1), unknown format (1)."
+    assert said((Reason.CORRUPT, 1), (Reason.UNKNOWN_FORMAT, 3)) == "; most: unknown format (3)."
 
 
 def test_an_older_release(catalog: str) -> None:

@@ -53,15 +53,20 @@ def _rejects(rejects: tuple[Rejects, ...], totals: Totals) -> Iterator[Finding]:
         (Status.REJECTED, "cannot be read and wait for better files"),
         (Status.FAILED, "could not be fetched; the next night tries again"),
     ):
-        some = [r for r in rejects if r.status == status]
+        some = sorted((r for r in rejects if r.status == status), key=lambda r: -r.photos)
         photos = sum(r.photos for r in some)
         if photos:
-            most = max(some, key=lambda r: r.photos)
-            why = (most.reason or "").replace("_", " ")
             yield Finding(
-                f"{count_of(photos, 'photo')} of {totals.source_photos:,} {words}; most: {why} ({most.photos:,}).",
-                "rejects",
+                f"{count_of(photos, 'photo')} of {totals.source_photos:,} {words}{_why(some)}.", "rejects"
             )
+
+
+def _why(some: list[Rejects]) -> str:
+    """The reason that has more photos than any other, of several; else all of them. some: most photos first."""
+    named = [f"{(r.reason or '').replace('_', ' ')} ({r.photos:,})" for r in some]
+    if len(some) > 1 and some[0].photos > some[1].photos:
+        return f"; most: {named[0]}"
+    return f": {', '.join(named)}"
 
 
 def _products(totals: Totals) -> Iterator[Finding]:
