@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -30,7 +31,7 @@ from lookdex.report import Limits, Report, make_report
 from lookdex.report.counts import FILLS, steps_of
 from lookdex.report.findings import findings
 from lookdex.report.groups import connected
-from lookdex.report.records import Rejects, Share
+from lookdex.report.records import Bar, Rejects, Share
 from lookdex.report.render import render
 from lookdex.report.vectors import nearest
 from lookdex.samepicture import same_picture
@@ -310,6 +311,13 @@ def test_the_page_is_whole_and_loads_nothing(page: str) -> None:
 def test_a_shop_s_texts_are_text(page: str) -> None:
     assert EVIL not in page
     assert "&lt;script&gt;alert(1)" in page
+
+
+def test_nothing_has_no_bar(report: Report) -> None:
+    counted = (Bar("0", 0), Bar("1", 1), Bar("2", 500))
+    page = render(replace(report, totals=replace(report.totals, objects_per_photo=counted)))
+    bars = re.findall(r"<dt>(.)</dt><dd>(<i .*?></i>)?<b>", page.partition("Objects in a photo")[2])
+    assert [(name, bool(bar)) for name, bar in bars] == [("0", False), ("1", True), ("2", True)]
 
 
 def test_a_catalogue_without_objects(tmp_path: Path) -> None:
