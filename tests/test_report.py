@@ -270,7 +270,7 @@ def test_nothing_live(tmp_path: Path) -> None:
 class Seen(HTMLParser):
     """Tags, addresses, ids and whether every tag is closed."""
 
-    VOID = ("meta", "img", "br")
+    VOID = ("meta", "img", "br", "wbr")
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -318,6 +318,21 @@ def test_nothing_has_no_bar(report: Report) -> None:
     page = render(replace(report, totals=replace(report.totals, objects_per_photo=counted)))
     bars = re.findall(r"<dt>(.)</dt><dd>(<i .*?></i>)?<b>", page.partition("Objects in a photo")[2])
     assert [(name, bool(bar)) for name, bar in bars] == [("0", False), ("1", True), ("2", True)]
+
+
+def test_a_photo_without_a_product_is_told_by_its_key(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    keys = [f"P00000{n}/front.jpg" for n in range(4)]
+    odd = Photo("P000005/<b>.jpg", reason=Reason.CORRUPT)
+    nights.publish(store, "n1", [*(Photo(key, look=f"same {n // 2}") for n, key in enumerate(keys)), odd])
+    report = make_report(store.uri)
+    told = [(p.title, p.note) for cluster in report.duplicates.clusters for p in cluster.pictures]
+    assert sorted(told) == [(key, key) for key in keys]
+    page = render(report)
+    assert 'alt="P000003/front.jpg"' in page
+    assert '<span class="n">P000003/<wbr>front.jpg</span>' in page
+    assert '<span class="t">P000003' not in page.partition('id="duplicates"')[2]  # said once
+    assert '<span class="t">P000005/<wbr>&lt;b&gt;.jpg</span>' in page
 
 
 def test_a_catalogue_without_objects(tmp_path: Path) -> None:

@@ -25,11 +25,11 @@ def thumb(crop: bytes | None, side: int) -> str | None:
 
 
 def title_of(row: Mapping[str, Any]) -> str:
-    """A product's title, else its id, else the photo's name."""
+    """A product's title, else its id, else the photo's key."""
     for name in ("title", "name"):
         if row.get(name):
             return str(row[name])
-    return str(row.get("product_id") or row["image_key"].rsplit("/", 1)[-1])
+    return str(row.get("product_id") or row["image_key"])
 
 
 @dataclass(frozen=True, slots=True)

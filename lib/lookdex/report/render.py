@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from lookdex import __version__
 from lookdex.records import Status
@@ -48,6 +49,7 @@ def render(report: Report) -> str:
         "when": _when,
         "words": lambda name: str(name).replace("_", " "),
         "weight": weight_of,
+        "broken": _broken,
         "change": lambda number: f"{number:+,}" if number else "0",
         "by_name": lambda bars: {bar.name: bar.count for bar in bars},
     }
@@ -94,6 +96,11 @@ def _percent(value: float | None) -> str:
     if (shown == "100%" and value < 1) or (shown == "0%" and value > 0):
         return f"{value:.1%}" if 0.0005 <= value < 0.9995 else ("over 99.9%" if value > 0.5 else "under 0.1%")
     return shown
+
+
+def _broken(text: str) -> Markup:
+    """A key that goes on in the next line after a folder, not within a word."""
+    return escape(text).replace("/", Markup("/<wbr>"))
 
 
 def _when(time: datetime) -> str:
