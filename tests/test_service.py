@@ -178,6 +178,11 @@ def test_requests_that_are_no_question(service: Service):
     assert_problem(
         post("/v1/search", data={"photo": "http://127.0.0.1/a.jpg"}, files={"a": b""}), Kind.BAD_QUESTION
     )
+    words = {"options": (None, '{"text": "red dress"}')}
+    assert_problem(post("/v1/search", files=words), Kind.BAD_QUESTION, "no photo: send one")
+    assert_problem(post("/v1/search", files=words), Kind.BAD_QUESTION, "GET /v1/text")
+    no_file = {"photo": (None, "http://127.0.0.1/a.jpg")}
+    assert_problem(post("/v1/search", files=no_file), Kind.BAD_QUESTION, "must be a file")
     assert_problem(post("/v1/search", files={"picture": RED}), Kind.BAD_QUESTION, "picture")
     assert_problem(post("/v1/search", files=[("photo", RED)] * 9), Kind.BAD_QUESTION, "8 photos")
     twice = [("photo", RED), ("options", b"{}"), ("options", b"{}")]

@@ -103,7 +103,13 @@ async def _question(fields: list[tuple[str, Any]]) -> Question:
         )
     photos = [value for name, value in fields if name == "photo"]
     options = [value for name, value in fields if name == "options"]
-    if not photos or not all(isinstance(photo, UploadFile) for photo in photos):
+    if not photos:
+        raise Refused(
+            Kind.BAD_QUESTION,
+            "there is no photo: send one as a file in the field photo; words alone go to GET /v1/text, "
+            "and a product to GET /v1/products/{product_id}/similar",
+        )
+    if not all(isinstance(photo, UploadFile) for photo in photos):
         raise Refused(Kind.BAD_QUESTION, "the field photo must be a file (with a filename)")
     if len(photos) > MAX_PHOTOS:
         raise Refused(Kind.BAD_QUESTION, f"more than {MAX_PHOTOS} photos: so many show one item at most")
