@@ -195,6 +195,14 @@ def test_requests_that_are_no_question(service: Service):
     assert_problem(service.ask(RED, json.loads('{"where": "' + "a" * 70_000 + '"}')), Kind.MALFORMED)
 
 
+def test_uptime_checks_may_ask_for_the_head_alone(service: Service):
+    for path in ("/healthz", "/readyz"):
+        head = service.web.head(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == service.web.get(path).headers["content-length"]
+    assert service.web.head("/v1/release").status_code == 405
+
+
 def test_paths_and_methods_that_are_not_there(service: Service):
     assert_problem(service.web.get("/v2/search"), Kind.NOT_FOUND)
     refused = service.web.get("/v1/search")

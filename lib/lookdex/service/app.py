@@ -97,11 +97,14 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         )
     app.add_middleware(Observed, metrics=metrics)
 
+    # Uptime checks ask with HEAD.
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", operation_id="healthz", response_class=PlainTextResponse)
     async def healthz() -> Response:
         """The process runs."""
         return PlainTextResponse("ok\n")
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get(
         "/readyz",
         operation_id="readyz",
