@@ -206,8 +206,16 @@ def test_uptime_checks_may_ask_for_the_head_alone(service: Service):
 def test_paths_and_methods_that_are_not_there(service: Service):
     assert_problem(service.web.get("/v2/search"), Kind.NOT_FOUND)
     refused = service.web.get("/v1/search")
-    assert_problem(refused, Kind.METHOD)
+    assert_problem(refused, Kind.METHOD, "GET is not for /v1/search: use POST")
     assert refused.headers["allow"] == "POST"
+    for path, allowed in (
+        ("/v1/products/p/similar", ["GET"]),
+        ("/healthz", ["GET", "HEAD"]),
+        ("/", ["GET", "HEAD"]),
+    ):
+        refused = service.web.post(path)
+        assert_problem(refused, Kind.METHOD, f"POST is not for {path}: use {' or '.join(allowed)}")
+        assert refused.headers["allow"] == ", ".join(allowed)
     assert_problem(service.web.request("TRACE", "/v1/release"), Kind.METHOD)
     assert_problem(
         service.web.get("/v1/text", params={"q": "red", "k": "many"}), Kind.BAD_QUESTION, "query.k"

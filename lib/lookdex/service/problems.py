@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from lookdex.errors import BadQuery, ProductNotFound
 
@@ -120,6 +121,8 @@ def install(app: FastAPI) -> None:
 
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         kind = _BY_STATUS.get(error.status_code, Kind.INTERNAL)
+        if kind is Kind.METHOD:
+            return answer(request, kind, *_another_method(request))
         words = {404: "there is no such path: /openapi.json names those there are"}
         detail = words.get(error.status_code, f"{request.method} {request.url.path}: {error.detail}")
         return answer(request, kind, detail, error.headers)
@@ -131,6 +134,23 @@ def install(app: FastAPI) -> None:
         (HTTPException, http),
     ):
         app.add_exception_handler(kind, handler)  # type: ignore[arg-type]
+
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
+def _another_method(request: Request) -> tuple[str, dict[str, str]]:
+    """What to say of a wrong method, and the header that names those of the path: of all its routes, not the first."""
+    allowed = [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.router.routes
+        )
+    ]
+    detail = f"{request.method} is not for {request.url.path}: use {' or '.join(allowed)}"
+    return detail, {"Allow": ", ".join(allowed)}
 
 
 _BY_STATUS = {kind.status: kind for kind in (Kind.MALFORMED, Kind.UNAUTHORIZED, Kind.NOT_FOUND, Kind.METHOD,
