@@ -381,7 +381,7 @@ def test_a_plan_says_how_many_photos_have_a_product_and_which_columns_products_h
     whole = run("plan", *there, *PATTERN, "--products", products).output
     assert "12 of 12 photos are tied to a product\n" in whole
     assert "the products' columns: title (text), category (text), price (number)\n" in whole
-    assert "not a number" not in whole
+    assert "not numbers" not in whole
     file = Path(products)
     file.write_text(
         "".join(f"{line},€5.50\n" for line in file.read_text().replace(",price", "").splitlines()[:6])
@@ -390,7 +390,7 @@ def test_a_plan_says_how_many_photos_have_a_product_and_which_columns_products_h
     part = run("plan", *there, *PATTERN, "--products", products).output
     assert "12 of 12 photos are tied to a product, 5 of them to one in the products file" in part
     assert "price (text)" in part
-    assert "the column price is text, not a number" in part
+    assert "the column price holds text, not numbers" in part
 
 
 def test_a_truncated_products_file_stops_the_night(shop: tuple[str, str, str]) -> None:

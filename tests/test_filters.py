@@ -157,15 +157,15 @@ def test_the_message_says_where_and_what():
     [
         ("title < 50", "title holds text"),
         ("title in (1, 2)", "title holds text"),
-        ("title * 2 < price", "title holds text; price holds number"),
-        ("title < price", "title holds text; price holds number"),
+        ("title * 2 < price", "title holds text; price holds numbers"),
+        ("title < price", "title holds text; price holds numbers"),
         ("abs(title) < 3", "title holds text"),
         ("title is true", "title holds text"),
-        ("price < 'a `b` c'", "price holds number"),
-        ("added > 5 and title = 'x'", "added holds time; title holds text"),
-        ("date > 'today'", "date holds date"),
+        ("price < 'a `b` c'", "price holds numbers"),
+        ("added > 5 and title = 'x'", "added holds times; title holds text"),
+        ("date > 'today'", "date holds dates"),
         ("on_sale = 1", "on_sale holds true or false"),
-        ("\"Size EU\" like '4%'", "Size EU holds number"),
+        ("\"Size EU\" like '4%'", "Size EU holds numbers"),
     ],
 )
 def test_types_that_do_not_compare_are_told_by_column(rows: lance.LanceDataset, where: str, told: str):

@@ -16,8 +16,17 @@ _IS: dict[str, tuple[Callable[[pa.DataType], bool], ...]] = {
 }
 
 
+_MANY = {"number": "numbers", "date": "dates", "time": "times", "empty": "nothing"}
+
+
 def kind_of(kind: pa.DataType) -> str:
     """“text”, “number”, “date” …; Arrow's name of a type that has no plainer one."""
     if pa.types.is_dictionary(kind):
         return kind_of(kind.value_type)
     return next((word for word, fits in _IS.items() if any(fit(kind) for fit in fits)), str(kind))
+
+
+def held(kind: pa.DataType) -> str:
+    """What a column of the type holds: “text”, “numbers”, “dates” …, in a sentence."""
+    word = kind_of(kind)
+    return _MANY.get(word, word)

@@ -56,7 +56,7 @@ def print_ties(ties: Ties, with_products: bool) -> None:
 
 def print_products(schema: pa.Schema) -> None:
     """The products' columns with their types; a price that cannot be compared with a number is warned of."""
-    from lookdex.columns import kind_of
+    from lookdex.columns import held, kind_of
 
     columns = [field for field in schema if field.name != "product_id"]
     if columns:
@@ -65,7 +65,7 @@ def print_products(schema: pa.Schema) -> None:
     for field in columns:
         if field.name == "price" and kind_of(field.type) != "number":
             click.echo(
-                f"{INDENT}the column price is {kind_of(field.type)}, not a number: filters such as price < 50 cannot "
+                f"{INDENT}the column price holds {held(field.type)}, not numbers: filters such as price < 50 cannot "
                 "be asked, and looks have no total. Write 12.95, without a currency, a blank or a decimal comma",
                 err=True,
             )

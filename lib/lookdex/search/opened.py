@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from lookdex import tables
-from lookdex.columns import kind_of
+from lookdex.columns import held
 from lookdex.errors import BadQuery
 from lookdex.predicates import listed, quoted
 from lookdex.records import Release, Role, Scope
@@ -145,7 +145,7 @@ def filter_error(error: Exception, sql: str, schema: pa.Schema) -> Exception:
     text = _first_line(error)
     if "Invalid user input" not in text and "Cast error" not in text:
         return error
-    kinds = "; ".join(f"{name} holds {kind_of(schema.field(name).type)}" for name in named_columns(sql))
+    kinds = "; ".join(f"{name} holds {held(schema.field(name).type)}" for name in named_columns(sql))
     if not kinds:
         return BadQuery("the filter cannot be applied: it names no column, or compares what does not compare")
     return BadQuery(
