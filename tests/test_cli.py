@@ -164,6 +164,15 @@ def test_a_wrong_value_in_a_settings_file_is_told_with_the_file(tmp_path: Path, 
     assert f"the settings file {path}: {told}" in " ".join(result.output.split())
 
 
+def test_a_wrong_value_in_a_variable_is_told_with_its_name() -> None:
+    result = run("serve", "--catalog", "c", LOOKDEX_PORT="abc")
+    assert result.exit_code == 2
+    assert "'--port' (LOOKDEX_PORT in the environment): 'abc' is not" in " ".join(result.output.split())
+    typed = run("serve", "--catalog", "c", "--port", "abc", LOOKDEX_PORT="80")
+    assert typed.exit_code == 2
+    assert "LOOKDEX_PORT" not in typed.output
+
+
 def test_a_place_without_a_catalogue_is_an_error(tmp_path: Path) -> None:
     for more in ((), ("--json",)):
         missing = run("releases", "--catalog", str(tmp_path), *more)

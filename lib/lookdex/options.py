@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from lookdex.config import DEFAULT_FILE, SETTINGS, Config, read_file
 from lookdex.errors import AuditFailed, ConfigError, LookdexError
@@ -65,6 +66,15 @@ def type_of(entry: Field[Any]) -> Any:
     return kinds[str(entry.type)]
 
 
+class SettingOption(click.Option):
+    """A setting's option, which says where a wrong value is from when nobody typed the flag."""
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        hint = super().get_error_hint(ctx)
+        source = ctx.get_parameter_source(str(self.name)) if ctx else None
+        return f"{hint} ({self.envvar} in the environment)" if source is ParameterSource.ENVIRONMENT else hint
+
+
 def settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Options for the named settings, in this order; the function gets them as one `Config`, `config`."""
 
@@ -85,6 +95,7 @@ def settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             entry = SETTINGS[name]
             call = click.option(
                 "--" + name.replace("_", "-"),
+                cls=SettingOption,
                 type=type_of(entry),
                 default=entry.default,
                 envvar=f"LOOKDEX_{name.upper()}",
