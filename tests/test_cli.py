@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -171,6 +172,29 @@ def test_a_wrong_value_in_a_variable_is_told_with_its_name() -> None:
     typed = run("serve", "--catalog", "c", "--port", "abc", LOOKDEX_PORT="80")
     assert typed.exit_code == 2
     assert "LOOKDEX_PORT" not in typed.output
+
+
+def test_variables_that_are_no_settings_are_warned_of_once(tmp_path: Path) -> None:
+    read = dict.fromkeys(("LOOKDEX_RETRIES", "LOOKDEX_JOBS_ENV", "LOOKDEX_PORT_8000_TCP_ADDR", "OTHER"), "1")
+    empty = {"LOOKDEX_EMPTY": ""}
+    result = run("releases", "--catalog", str(tmp_path), LOOKDEX_PROT="1", LOOKDEX_XYZ="1", **read, **empty)
+    warned = [line for line in result.stderr.splitlines() if "is no setting" in line]
+    assert warned == [
+        "lookdex: the variable LOOKDEX_PROT is no setting and is ignored; did you mean LOOKDEX_PORT?",
+        "lookdex: the variable LOOKDEX_XYZ is no setting and is ignored; `python -m lookdex.config` lists the settings",
+    ]
+    assert not result.stdout
+
+
+def test_every_variable_that_the_project_reads_is_known() -> None:
+    """Those that its programs beside the library name, too."""
+    files = [path for name in ("dags", "infra", "jobs") for path in (ROOT / name).rglob("*")
+             if path.is_file() and "node_modules" not in path.parts]  # fmt: skip
+    named = {
+        name for path in files for name in re.findall(r"\bLOOKDEX_[A-Z_]+\b", path.read_text(errors="ignore"))
+    }
+    assert {"LOOKDEX_SCHEDULE", "LOOKDEX_AIRFLOW_ENV"} <= named
+    assert config.unknown_variables(named) == {}
 
 
 def test_a_place_without_a_catalogue_is_an_error(tmp_path: Path) -> None:

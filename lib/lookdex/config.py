@@ -7,14 +7,22 @@ directory), else from here. The library itself gets values and reads none of the
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from lookdex.errors import ConfigError
 
 DEFAULT_FILE = "lookdex.toml"
+PREFIX = "LOOKDEX_"
+# Read, though no settings: --config; of dags/nightly_reindex.py; of infra/airflow/run.
+OTHER_VARIABLES = ("CONFIG", "JOBS", "RETRIES", "SCHEDULE", "JOBS_ENV", "AIRFLOW_ENV")
+# Kubernetes gives these to every pod beside a service that is called lookdex.
+_OF_KUBERNETES = re.compile(r"(\w+_)?SERVICE_(HOST|PORT\w*)|(\w+_)?PORT_\d+_\w+")
 
 
 def setting(
@@ -150,6 +158,15 @@ def read_file(path: str | None) -> dict[str, Any]:
             f"those that exist: {', '.join(SETTINGS)}"
         )
     return values
+
+
+def unknown_variables(names: Iterable[str]) -> dict[str, str]:
+    """Those of the names that are LOOKDEX_… and that nothing reads, each with the nearest that is read, or ''."""
+    known = [name.upper() for name in SETTINGS] + list(OTHER_VARIABLES)
+    told = sorted(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
+    unknown = [name for name in told if name not in known and not _OF_KUBERNETES.fullmatch(name)]
+    nearest = {name: get_close_matches(name, known, 1) for name in unknown}
+    return {PREFIX + name: PREFIX + near[0] if near else "" for name, near in nearest.items()}
 
 
 def markdown_table() -> str:

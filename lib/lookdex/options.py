@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from lookdex.config import DEFAULT_FILE, SETTINGS, Config, read_file
+from lookdex.config import DEFAULT_FILE, SETTINGS, Config, read_file, unknown_variables
 from lookdex.errors import AuditFailed, ConfigError, LookdexError
 
 REQUIRED = ("source", "catalog")
@@ -108,11 +108,19 @@ def settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
+def warn_of_unknown_variables() -> None:
+    """Say on stderr which LOOKDEX_… variables nothing reads: a misspelt setting is not a setting that is left out."""
+    for name, near in unknown_variables(name for name, value in os.environ.items() if value).items():
+        meant = f"did you mean {near}?" if near else "`python -m lookdex.config` lists the settings"
+        click.echo(f"lookdex: the variable {name} is no setting and is ignored; {meant}", err=True)
+
+
 def from_environment(**defaults: Any) -> Config:
     """The settings that LOOKDEX_<NAME> variables give, for a program without a command line; others as in defaults.
 
     Raises ConfigError, which names the variable.
     """
+    warn_of_unknown_variables()
     values = dict(defaults)
     for name, entry in SETTINGS.items():
         text = os.environ.get(f"LOOKDEX_{name.upper()}")
@@ -153,8 +161,11 @@ class Verb(click.Command):
 def load_settings(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
     """Make the settings file's values the defaults of this command's options.
 
-    They are checked here: where they are used, nobody knows any more that they are from a file.
+    They are checked here: where they are used, nobody knows any more that they are from a file. Variables that are no
+    settings are warned of.
     """
+    if not context.resilient_parsing:
+        warn_of_unknown_variables()
     try:
         found = read_file(value)
     except ConfigError as error:
