@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
@@ -505,3 +506,27 @@ def test_ctrl_c_says_how_to_go_on_and_the_night_goes_on(tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
     assert "12 photos" in again.stdout
     assert 0 < done < 6
+
+
+def test_ctrl_c_while_spark_starts_leaves_no_process(tmp_path: Path) -> None:
+    source, catalog = tmp_path / "photos", tmp_path / "catalog"
+    photos.fill(open_store(str(source)), 2)
+    command = [
+        sys.executable, "-m", "lookdex.cli", "reindex", "--source", source, "--catalog", catalog, *FAKES, *LOCAL
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'lib'}{os.pathsep}{ROOT}"}
+    night = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    started, deadline = psutil.Process(night.pid), time.monotonic() + 120
+    while not started.children(recursive=True):
+        assert night.poll() is None, night.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(night.pid, signal.SIGINT)  # as a terminal does
+    _, errors = night.communicate(timeout=60)  # the pipes end with the last process that holds them
+    assert night.returncode == 1
+    assert "goes on" in errors
+    assert "Exception" not in errors
+    assert "Traceback" not in errors
