@@ -357,6 +357,20 @@ def test_a_forgotten_pattern_stops_the_night(shop: tuple[str, str, str]) -> None
     assert run(*forgotten, "--allow-mass-change").exit_code == 0
 
 
+def test_thresholds_that_are_none_are_refused_before_anything_is_built(
+    shop: tuple[str, str, str], tmp_path: Path
+) -> None:
+    source, catalog, products = shop
+    (tmp_path / "odd.csv").write_text("product_id,price\n1,2\n")
+    wrong = run("plan", "--source", source, "--catalog", catalog, "--products", products,
+                "--thresholds", str(tmp_path / "odd.csv"), *FAKES)  # fmt: skip
+    assert wrong.exit_code == 2
+    assert (
+        "odd.csv holds no thresholds as `lookdex evaluate end-to-end --thresholds` writes them"
+        in wrong.output
+    )
+
+
 def test_a_pattern_that_fits_no_photo_is_refused_before_anything_is_built(
     shop: tuple[str, str, str],
 ) -> None:
