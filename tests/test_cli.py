@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
@@ -389,6 +390,20 @@ def test_a_forgotten_pattern_stops_the_night(shop: tuple[str, str, str]) -> None
     assert run(*forgotten, "--allow-mass-change").exit_code == 0
 
 
+def test_thresholds_that_are_none_are_refused_before_anything_is_built(
+    shop: tuple[str, str, str], tmp_path: Path
+) -> None:
+    source, catalog, products = shop
+    (tmp_path / "odd.csv").write_text("product_id,price\n1,2\n")
+    wrong = run("plan", "--source", source, "--catalog", catalog, "--products", products,
+                "--thresholds", str(tmp_path / "odd.csv"), *FAKES)  # fmt: skip
+    assert wrong.exit_code == 2
+    assert (
+        "odd.csv holds no thresholds as `lookdex evaluate end-to-end --thresholds` writes them"
+        in wrong.output
+    )
+
+
 def test_a_pattern_that_fits_no_photo_is_refused_before_anything_is_built(
     shop: tuple[str, str, str],
 ) -> None:
@@ -538,3 +553,27 @@ def test_ctrl_c_says_how_to_go_on_and_the_night_goes_on(tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
     assert "12 photos" in again.stdout
     assert 0 < done < 6
+
+
+def test_ctrl_c_while_spark_starts_leaves_no_process(tmp_path: Path) -> None:
+    source, catalog = tmp_path / "photos", tmp_path / "catalog"
+    photos.fill(open_store(str(source)), 2)
+    command = [
+        sys.executable, "-m", "lookdex.cli", "reindex", "--source", source, "--catalog", catalog, *FAKES, *LOCAL
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'lib'}{os.pathsep}{ROOT}"}
+    night = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    started, deadline = psutil.Process(night.pid), time.monotonic() + 120
+    while not started.children(recursive=True):
+        assert night.poll() is None, night.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(night.pid, signal.SIGINT)  # as a terminal does
+    _, errors = night.communicate(timeout=60)  # the pipes end with the last process that holds them
+    assert night.returncode == 1
+    assert "goes on" in errors
+    assert "Exception" not in errors
+    assert "Traceback" not in errors

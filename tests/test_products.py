@@ -101,7 +101,7 @@ def test_a_pattern_ties_by_key() -> None:
     assert tied["image_key"].to_pylist() == ["007/front.jpg", "8/a.jpg", "9/b.jpg", "looks/1/x.jpg"]
     assert tied["product_ids"].to_pylist() == [["007"], ["8"], ["9"], []]
     assert tied["category"].to_pylist() == ["top", None, None, None]
-    assert count_ties(tied, stock) == Ties(photos=4, tied=3, known=2)
+    assert count_ties(tied, stock) == Ties(photos=4, tied=3, known=2, products=2)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_mapping_ties_several_products_to_a_photo(root_uri: str) -> None:
     tied = products.tie(listed("look.jpg", "x.jpg"), stock, mapping=mapping)
     assert tied["product_ids"].to_pylist() == [["008", "9"], []]
     assert tied["category"].to_pylist() == ["shoes", None]
-    assert count_ties(tied, stock) == Ties(photos=2, tied=1, known=1)
+    assert count_ties(tied, stock) == Ties(photos=2, tied=1, known=1, products=2)
 
 
 def test_a_mapping_file_needs_its_columns(root_uri: str) -> None:
@@ -221,3 +221,9 @@ def test_labels_stay_themselves(label: str, upper: bool) -> None:
 def test_any_word_is_taken(text: str) -> None:
     once = normalise(text)
     assert once is None or normalise(once) == once
+
+
+def test_products_without_a_photo_are_counted_and_named() -> None:
+    stock = pa.table({"product_id": ["1", "2", "3", "4", "5"], "category": pa.array([None] * 5, pa.string())})
+    ties = count_ties(products.tie(listed("3/a.jpg"), stock, "{product_id}/{name}.jpg"), stock)
+    assert (ties.products, ties.unshown, ties.unshown_count) == (5, ("1", "2", "4"), 4)

@@ -126,8 +126,9 @@ def test_rollback_holds_until_resume(store: Store) -> None:
     with pytest.raises(PromotionHeld, match=r"wrong labels.*lookdex resume"):
         promote(store, "n3")
     assert live.current(store).release_id == "n1"
-    assert resume(store).hold is False
-    assert resume(store).n == 4
+    entry, was_held = resume(store)
+    assert (entry.n, entry.hold, was_held) == (4, False, True)
+    assert resume(store) == (entry, False)
     assert promote(store, "n3").n == 5
     assert tagged(store) == versions(third)
 

@@ -62,7 +62,7 @@ def shop() -> list[Photo]:
         Photo("p0010/a.jpg", product="p0010", labels=("bag",), look="bag", category="hat"),
         Photo("p0011/a.jpg", product="p0011", labels=(), look="empty"),
         Photo("loose.jpg", labels=("bag", "shoes"), look="loose"),
-        Photo("cut.jpg", reason=Reason.CORRUPT), Photo("gone.jpg", reason=Reason.CORRUPT),
+        Photo("cut.jpg", product="p0012", reason=Reason.CORRUPT), Photo("gone.jpg", reason=Reason.CORRUPT),
         Photo("late.jpg", reason=Reason.UNAVAILABLE),
     ]  # fmt: skip
 
@@ -96,6 +96,7 @@ def test_totals(report: Report) -> None:
     totals = report.totals
     assert totals.photos == {"indexed": 13, "no_object": 1, "rejected": 2, "failed": 1}
     assert (totals.products, totals.seen_products, totals.loose_photos, totals.objects) == (12, 11, 1, 14)
+    assert totals.lost_products == 1
     assert {bar.name: bar.count for bar in totals.photos_per_product} == {"1": 11, "2": 1}
     assert {bar.name: bar.count for bar in totals.objects_per_photo} == {"0": 1, "1": 12, "2": 1}
 
@@ -237,6 +238,7 @@ def test_growth(report: Report) -> None:
 def test_findings_point_to_sections(report: Report, page: str) -> None:
     texts = " ".join(finding.text for finding in report.findings)
     assert "2 photos of 17 cannot be read and wait for better files: corrupt (2)." in texts
+    assert "1 product cannot be found at all" in texts
     assert "1 product of 12 can only be met by searching with the whole photo" in texts
     assert "2 pictures stand for several products" in texts
     for finding in report.findings:

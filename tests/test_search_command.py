@@ -139,6 +139,8 @@ def test_what_goes_with_a_product(tmp_path: Path) -> None:
     publish(open_store(str(tmp_path)), "n", [Shown("p1", "red"), Shown("p2", "blue")], made=MADE)
     answer = told("--product", "p1", "--goes-with", "--catalog", str(tmp_path))
     assert answer["goes_with"] == []  # nothing else is in its photo
+    plain = run("--product", "p1", "--goes-with", "--catalog", str(tmp_path)).output
+    assert "nothing else was seen in the photos of p1" in plain
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +19,9 @@ from typing import Any
 import httpx2
 import jsonschema_rs
 import numpy as np
+import psutil
 import pytest
+import torch
 from prometheus_client.parser import text_string_to_metric_families
 
 from lookdex.config import Config
@@ -298,6 +301,38 @@ def test_hostile_uploads_end_as_an_answer_or_a_problem(service: Service):
 
 
 # ── tokens, CORS, headers ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_ctrl_c_ends_it_quietly(shop: str, tmp_path: Path) -> None:
+    with start(shop, tmp_path) as service:
+        process = psutil.Process(service.process.pid)
+        for one in (process, *process.children(recursive=True)):  # as a terminal does
+            one.send_signal(signal.SIGINT)
+        assert service.process.wait(60) == 0
+        assert all(line.startswith("{") for line in service.log.read_text().splitlines())
+
+
+def test_what_cannot_be_loaded_is_told_in_a_line(tmp_path: Path) -> None:
+    publish(open_store(str(tmp_path)), "night-1", stock(products=2), made=recipe_of(Config()), dim=256)
+    command = [
+        sys.executable,
+        "-m",
+        "lookdex.cli",
+        "serve",
+        "--catalog",
+        tmp_path,
+        "--device",
+        "cuda",
+        "--port",
+        "0",
+    ]
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=90)
+    assert ended.returncode == 2
+    loading, told = ended.stderr.splitlines()
+    assert json.loads(loading)["event"] == "loading"
+    assert ": the device cuda was asked for" in told
 
 
 def test_tokens(shop: str, tmp_path: Path):

@@ -110,8 +110,9 @@ def test_a_file_that_is_none_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.json does not exist; .*--thresholds` writes it"):
         thresholds.load(str(tmp_path / "none.json"))
     (tmp_path / "odd.json").write_text('{"keep": 0.95}')
-    with pytest.raises(ConfigError, match=r"odd\.json holds no thresholds"):
+    with pytest.raises(ConfigError, match=r"odd\.json holds no thresholds") as caught:
         thresholds.load(str(tmp_path / "odd.json"))
+    assert "run the night again" not in str(caught.value)
 
 
 def test_a_relative_path_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -237,8 +237,9 @@ def resume_command(config: Config) -> None:
     """Lift the hold of a rollback: the next audited night may be promoted again."""
     from lookdex import nightly
 
-    entry = nightly.resume(config)
-    click.echo(f"resumed; live: release {entry.release_id} (entry {entry.n})")
+    entry, held = nightly.resume(config)
+    done = "resumed" if held else "promotions were not held: nothing to resume"
+    click.echo(f"{done}; live: release {entry.release_id} (entry {entry.n})")
 
 
 @verb("releases")

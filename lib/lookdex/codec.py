@@ -27,12 +27,25 @@ def from_json(cls: type[R], data: bytes, what: str = "") -> R:
     try:
         return adapter.validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
         raise CorruptData(
-            f"{what or cls.__name__} is damaged or of another version: {where}: {first['msg']}. "
+            f"{what or cls.__name__} is damaged or of another version: {_first(error)}. "
             "Restore it, or run the night again."
         ) from error
+
+
+def given_json(cls: type[R], data: bytes) -> R:
+    """As `from_json`, for what a user hands over. Raises ValueError: what is wrong with it, in a few words."""
+    adapter: TypeAdapter[R] = _adapter(cls)  # type: ignore[arg-type]  # mypy: type[R] is not Hashable
+    try:
+        return adapter.validate_json(data)
+    except ValidationError as error:
+        raise ValueError(_first(error)) from error
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where or 'the file'}: {first['msg']}"
 
 
 @cache

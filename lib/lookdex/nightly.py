@@ -122,7 +122,8 @@ def plan_night(
 
     Raises MassChange when more than `config.max_change` of the live photos vanished, or of the live products lost
     their row of the products file; UnsafeStore when the catalogue's store ignores If-None-Match (looked at before a
-    first night only); ConfigError when a pattern, mapping or products file was given and fits no photo.
+    first night only); ConfigError when a pattern, mapping or products file was given and fits no photo, or the
+    thresholds' file holds none.
     """
     catalog = open_store(config.catalog)
     if run_id is not None and (stored := runs.find_plan(catalog, run_id)) is not None:
@@ -130,6 +131,7 @@ def plan_night(
     with timed(catalog, run_id, "plan"):
         entry, release = live.live_release(catalog) or (None, None)
         recipe = recipe_of(config)
+        given = given_thresholds(config)
         stock = products.load_products(config.products) if config.products else None
         listed = listing.list_source(open_store(config.source), workers=config.fetch_workers)
         mapping = products.load_mapping(config.mapping) if config.mapping else None
@@ -178,7 +180,7 @@ def plan_night(
             products_digest=digest,
             products_changed=release is not None and digest != release.products_digest,
             thresholds_changed=release is not None
-            and thresholds.chosen(given_thresholds(config), release, recipe) != release.thresholds,
+            and thresholds.chosen(given, release, recipe) != release.thresholds,
         )
         if run_id is not None:
             if entry is None:
@@ -367,7 +369,8 @@ def rollback(config: Config, to: str | None, note: str) -> RolledBack:
     return done
 
 
-def resume(config: Config) -> LiveEntry:
+def resume(config: Config) -> tuple[LiveEntry, bool]:
+    """What is live, and whether promotions were held until now."""
     return promote.resume(open_store(config.catalog))
 
 

@@ -75,11 +75,8 @@ def session(master: str | None = None, app: str = "lookdex", **settings: str) ->
     for name, value in settings.items():
         builder = builder.config(name.replace("_", "."), value)
     try:
-        with _without_notices():
+        with _without_notices(), _interrupted_afterwards():
             made = builder.getOrCreate()
-        if threading.current_thread() is threading.main_thread():
-            # pyspark's handler calls the JVM from within a call to the JVM, which ends in pages of traceback.
-            signal.signal(signal.SIGINT, signal.default_int_handler)
         logging.getLogger().addFilter(_not_py4j)
         return made
     except PySparkRuntimeError as error:
@@ -114,6 +111,23 @@ def _without_notices() -> Iterator[None]:
         warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
         warnings.filterwarnings("ignore", message="lance is not fork-safe")
         yield
+
+
+@contextlib.contextmanager
+def _interrupted_afterwards() -> Iterator[None]:
+    """Ctrl-C waits while Spark starts: a JVM that starts for nobody stays for good (pyspark 4.3)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        # Not pyspark's, which calls the JVM from within a call to the JVM: that ends in pages of traceback.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _local_settings(master: str) -> dict[str, str]:

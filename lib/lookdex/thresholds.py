@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import PurePosixPath
 
 from lookdex import codec
-from lookdex.errors import ConfigError, CorruptData, NotFound
+from lookdex.errors import ConfigError, NotFound
 from lookdex.records import Recipe, Release, Thresholds
 from lookdex.storage import open_store
 
@@ -26,12 +26,12 @@ def load(uri: str) -> Thresholds:
     where = PurePosixPath(path)
     parent = f"{scheme}{slashes}{where.parent}" if slashes else str(where.parent)
     try:
-        found = codec.from_json(Thresholds, open_store(parent).get(where.name), uri)
+        found = codec.given_json(Thresholds, open_store(parent).get(where.name))
     except NotFound as error:
         raise ConfigError(
             f"{uri} does not exist; `lookdex evaluate end-to-end --thresholds` writes it"
         ) from error
-    except CorruptData as error:
+    except ValueError as error:
         raise ConfigError(
             f"{uri} holds no thresholds as `lookdex evaluate end-to-end --thresholds` writes them: {error}"
         ) from error

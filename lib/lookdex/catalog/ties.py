@@ -15,24 +15,34 @@ EXAMPLES = 3
 
 @dataclass(frozen=True, slots=True)
 class Ties:
-    """photos: listed. tied: those of them with a product. known: those with one in the products file."""
+    """photos: listed. tied: those of them with a product. known: those with one in the products file.
+
+    products: of that file. unshown: the first few of those without a photo; unshown_count: all of them.
+    """
 
     photos: int
     tied: int
     known: int
+    products: int = 0
+    unshown: tuple[str, ...] = ()
+    unshown_count: int = 0
 
 
 def count_ties(tied: pa.Table, stock: pa.Table | None) -> Ties:
     """tied: of `products.tie`. stock: the products file; without one, no product is known."""
-    known = 0
-    if stock is not None:
-        products = tied["product_ids"].combine_chunks()
-        found = pc.is_in(products.flatten(), stock["product_id"].combine_chunks())
-        known = len(pc.unique(pc.list_parent_indices(products).filter(found)))
+    with_product = int(pc.sum(pc.greater(pc.list_value_length(tied["product_ids"]), 0)).as_py() or 0)
+    if stock is None:
+        return Ties(tied.num_rows, with_product, 0)
+    products, told = tied["product_ids"].combine_chunks(), stock["product_id"].combine_chunks()
+    found = pc.is_in(products.flatten(), told)
+    unshown = told.filter(pc.invert(pc.is_in(told, products.flatten())))
     return Ties(
         tied.num_rows,
-        int(pc.sum(pc.greater(pc.list_value_length(tied["product_ids"]), 0)).as_py() or 0),
-        known,
+        with_product,
+        known=len(pc.unique(pc.list_parent_indices(products).filter(found))),
+        products=len(told),
+        unshown=tuple(unshown[:EXAMPLES].to_pylist()),
+        unshown_count=len(unshown),
     )
 
 

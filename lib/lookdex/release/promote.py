@@ -95,17 +95,20 @@ def log_rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveE
     )
 
 
-def resume(catalog: Store) -> LiveEntry:
-    """Let nights publish again after a rollback. What is live stays live; without a hold nothing changes."""
+def resume(catalog: Store) -> tuple[LiveEntry, bool]:
+    """Let nights publish again after a rollback. What is live stays live; without a hold nothing changes.
+
+    Returns what is live, and whether there was a hold.
+    """
     current = live.current(catalog)
     if current is None:
         raise ReleaseNotFound(f"nothing is live in {catalog.uri} yet, so nothing is held")
     if not current.hold:
         follow(catalog)
-        return current
+        return current, False
     entry = live.append(catalog, release_id=current.release_id, action="resume", expected=current)
     follow(catalog)
-    return entry
+    return entry, True
 
 
 def follow(catalog: Store) -> None:

@@ -28,6 +28,7 @@ def totals(published: Published) -> Totals:
         objects=row["objects"],
         products=row["products"],
         seen_products=row["seen_products"],
+        lost_products=row["lost_products"],
         told_products=products_told_of(published),
         loose_photos=row["loose_photos"],
         photos_per_product=_counted(published, "photos_per_product", "photos", "products"),

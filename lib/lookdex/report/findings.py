@@ -70,6 +70,13 @@ def _why(some: list[Rejects]) -> str:
 
 
 def _products(totals: Totals) -> Iterator[Finding]:
+    if totals.lost_products:
+        its = "its photos" if totals.lost_products == 1 else "their photos"
+        yield Finding(
+            f"{count_of(totals.lost_products, 'product')} cannot be found at all: none of {its} could be fetched and "
+            "read.",
+            "rejects",
+        )
     if totals.source_photos and not totals.products:
         yield Finding(
             "No photo is tied to a product: every answer is a photo, without title and price (see --pattern, --mapping "

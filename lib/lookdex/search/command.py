@@ -141,6 +141,8 @@ def search(
         show(answer, how)
     else:
         click.echo(answer.to_table())
+    if not as_json and options.goes_with and not answer.goes_with:
+        click.echo(f"nothing else was seen in the photos of {options.product}")
 
 
 def _box(corners: tuple[int, int, int, int] | None) -> Any:

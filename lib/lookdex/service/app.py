@@ -83,7 +83,7 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         redoc_url=None,
         telemetry={"tracing": False},
     )
-    app.state.ready = False
+    app.state.ready, app.state.catalog = False, opened
     problems.install(app)
     app.add_middleware(Guarded, tokens=tokens, max_bytes=config.upload_bytes)
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES, compresslevel=GZIP_LEVEL)  # not of pictures

@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -295,6 +296,8 @@ def _work(pipe: Connection, upload: _Shared, pixels: _Shared, limits: UploadLimi
 
 def _settle(limits: UploadLimits) -> None:
     """Bound what a hostile file can make of this process, and leave it nothing to read from its environment."""
+    # A terminal's Ctrl-C reaches every process; this one ends when the service does, which may still need it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in [name for name in os.environ if name.startswith(("AWS_", "LOOKDEX_"))]:
         del os.environ[name]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold the photo

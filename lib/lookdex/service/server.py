@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -24,7 +25,7 @@ logger = logging.getLogger("lookdex.service")
 def serve(config: Config) -> None:
     """Serve until SIGTERM or SIGINT; then answer what was asked, for at most `drain_seconds`.
 
-    Raises ConfigError when the port cannot be had, and what `create_app` raises.
+    Raises ConfigError when the port cannot be had, and what `create_app` and loading the models raise.
     """
     # uvicorn hands a signal on once it has ended by it: then it is no way to die.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -34,9 +35,11 @@ def serve(config: Config) -> None:
     host, number = port.getsockname()[:2]
     where = {"url": f"http://{host}:{number}", "catalog": config.catalog}
     logger.info("loading", extra={"fields": where})
+    app = create_app(config)
+    app.state.catalog.load()  # here an error is raised, and a signal ends it: within uvicorn both would wait
     server = _Server(
         uvicorn.Config(
-            create_app(config),
+            app,
             backlog=BACKLOG,
             log_config=None,
             access_log=False,
@@ -76,6 +79,9 @@ def _bound(host: str, port: int) -> socket.socket:
         return bound
     except OSError as error:
         bound.close()
+        what = (
+            "--host" if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL else "--port"
+        )
         raise ConfigError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another --port"
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another {what}"
         ) from error
