@@ -23,12 +23,11 @@ def to_json(record: Any) -> bytes:
 
 def from_json(cls: type[R], data: bytes, what: str = "") -> R:
     """The record of type `cls` in `data`; `what` (a key, a file) is named in the error. Raises CorruptData."""
-    adapter: TypeAdapter[R] = _adapter(cls)  # type: ignore[arg-type]  # mypy: type[R] is not Hashable
     try:
-        return adapter.validate_json(data)
-    except ValidationError as error:
+        return given_json(cls, data)
+    except ValueError as error:
         raise CorruptData(
-            f"{what or cls.__name__} is damaged or of another version: {_first(error)}. "
+            f"{what or cls.__name__} is damaged or of another version: {error}. "
             "Restore it, or run the night again."
         ) from error
 
@@ -39,13 +38,9 @@ def given_json(cls: type[R], data: bytes) -> R:
     try:
         return adapter.validate_json(data)
     except ValidationError as error:
-        raise ValueError(_first(error)) from error
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    where = ".".join(map(str, first["loc"]))
-    return f"{where or 'the file'}: {first['msg']}"
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise ValueError(f"{where}: {first['msg']}") from error
 
 
 @cache

@@ -160,6 +160,11 @@ def read_file(path: str | None) -> dict[str, Any]:
     return values
 
 
+def variable(name: str) -> str:
+    """The environment's name of a setting."""
+    return PREFIX + name.upper()
+
+
 def unknown_variables(names: Iterable[str]) -> dict[str, str]:
     """Those of the names that are LOOKDEX_… and that nothing reads, each with the nearest that is read, or ''."""
     known = [name.upper() for name in SETTINGS] + list(OTHER_VARIABLES)

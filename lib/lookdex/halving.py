@@ -7,7 +7,7 @@ import numpy as np
 
 
 def halved(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    """A picture (H, W, 3) halved as often as it stays at least so large: the little that is left to a resize is quick.
+    """A picture, uint8 (H, W, 3), halved as often as it stays at least so large: what a resize has left is quick.
 
     From 1,000 × 1,333 pixels to 192 × 256 the mean over areas takes 4.7 ms; 1.3 after halving, and 0.5 between pixels
     instead. An odd last row or column is left out.

@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from lookdex.config import DEFAULT_FILE, SETTINGS, Config, read_file, unknown_variables
+from lookdex.config import DEFAULT_FILE, SETTINGS, Config, read_file, unknown_variables, variable
 from lookdex.errors import AuditFailed, ConfigError, LookdexError
 
 REQUIRED = ("source", "catalog")
@@ -98,7 +98,7 @@ def settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
                 cls=SettingOption,
                 type=type_of(entry),
                 default=entry.default,
-                envvar=f"LOOKDEX_{name.upper()}",
+                envvar=variable(name),
                 metavar=entry.metadata["metavar"],
                 help=entry.metadata["help"],
                 show_default=entry.default not in ("", None, ()),
@@ -123,13 +123,13 @@ def from_environment(**defaults: Any) -> Config:
     warn_of_unknown_variables()
     values = dict(defaults)
     for name, entry in SETTINGS.items():
-        text = os.environ.get(f"LOOKDEX_{name.upper()}")
+        text = os.environ.get(variable(name))
         if not text:  # as on a command line: an empty variable is none
             continue
         try:
             values[name] = click.types.convert_type(type_of(entry))(text)
         except click.BadParameter as error:
-            raise ConfigError(f"LOOKDEX_{name.upper()}: {error.message}") from error
+            raise ConfigError(f"{variable(name)}: {error.message}") from error
     if not values.get("catalog"):
         raise ConfigError("LOOKDEX_CATALOG is not set: s3://bucket/prefix or a folder")
     return Config(**values)
