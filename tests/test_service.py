@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -19,24 +18,20 @@ from typing import Any
 import httpx2
 import jsonschema_rs
 import numpy as np
-import psutil
 import pytest
-import torch
 from prometheus_client.parser import text_string_to_metric_families
 
 from lookdex.config import Config
-from lookdex.errors import ConfigError, ReleaseNotFound
 from lookdex.nightly import recipe_of
 from lookdex.sample import make_product, render_look
 from lookdex.search import schema
-from lookdex.service import create_app
 from lookdex.service.problems import PREFIX, Kind
 from lookdex.service.tokens import new_token
 from lookdex.storage import Store, open_store
 from tests import hostile
 from tests.catalogs import Shown, go_live, picture, publish, stock, write_release
 from tests.photos import encode
-from tests.services import Service, honest_recipe, start, url_told
+from tests.services import Service, honest_recipe, start
 
 CONTRACT = Path(__file__).parent / "contract"
 RED = encode(picture("red"), "JPEG")
@@ -303,38 +298,6 @@ def test_hostile_uploads_end_as_an_answer_or_a_problem(service: Service):
 # ── tokens, CORS, headers ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_ctrl_c_ends_it_quietly(shop: str, tmp_path: Path) -> None:
-    with start(shop, tmp_path) as service:
-        process = psutil.Process(service.process.pid)
-        for one in (process, *process.children(recursive=True)):  # as a terminal does
-            one.send_signal(signal.SIGINT)
-        assert service.process.wait(60) == 0
-        assert all(line.startswith("{") for line in service.log.read_text().splitlines())
-
-
-def test_what_cannot_be_loaded_is_told_in_a_line(tmp_path: Path) -> None:
-    publish(open_store(str(tmp_path)), "night-1", stock(products=2), made=recipe_of(Config()), dim=256)
-    command = [
-        sys.executable,
-        "-m",
-        "lookdex.cli",
-        "serve",
-        "--catalog",
-        tmp_path,
-        "--device",
-        "cuda",
-        "--port",
-        "0",
-    ]
-    if torch.cuda.is_available():
-        pytest.skip("this machine has a GPU")
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=90)
-    assert ended.returncode == 2
-    loading, told = ended.stderr.splitlines()
-    assert json.loads(loading)["event"] == "loading"
-    assert ": the device cuda was asked for" in told
-
-
 def test_tokens(shop: str, tmp_path: Path):
     token, line = new_token("storefront")
     later, later_line = new_token("app")
@@ -562,40 +525,3 @@ def test_sigterm_lets_everyone_be_answered(moving: tuple[Store, Service]):
     assert len(answered) >= 2
     with pytest.raises(httpx2.TransportError):
         service.ask(RED)
-
-
-def test_it_refuses_connections_until_it_can_answer(shop: str, tmp_path: Path):
-    log = tmp_path / "log"
-    command = [sys.executable, "-m", "lookdex.cli", "serve", "--catalog", shop, "--port", "0"]
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out)
-    try:
-        url = url_told(process, log, "loading")
-        refused = 0
-        while True:
-            try:
-                told = httpx2.get(f"{url}/healthz", timeout=5)
-                break
-            except httpx2.ConnectError:
-                refused += 1
-                time.sleep(0.05)
-                assert process.poll() is None
-        assert refused
-        assert (told.text, httpx2.get(f"{url}/readyz").text) == ("ok\n", "ready\n")
-        assert url_told(process, log) == url
-        again = subprocess.run(
-            [*command[:-1], url.rpartition(":")[2]], capture_output=True, text=True, timeout=60
-        )
-        assert (again.returncode, "choose another --port" in again.stderr) == (2, True)
-    finally:
-        process.kill()
-        process.wait()
-
-
-def test_what_keeps_it_from_starting_is_said(tmp_path: Path):
-    with pytest.raises(ReleaseNotFound, match="nothing is live"):
-        create_app(Config(catalog=str(tmp_path / "empty")))
-    publish(open_store(str(tmp_path / "shop")), "night-1", stock(), made=honest_recipe())
-    for wrong in ("/nowhere", "storefront sha256:1234"):
-        with pytest.raises(ConfigError, match="lookdex token"):
-            create_app(Config(catalog=str(tmp_path / "shop"), tokens=wrong))
