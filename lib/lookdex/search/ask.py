@@ -129,7 +129,7 @@ class Options:
         bool, Field(description="Leave out rows that show nearly the same picture as a better one.")
     ] = True
     whole: Annotated[bool, Field(description="Answer for the whole photo too.")] = True
-    look: Annotated[bool, Field(description="Put the best product of each object together as a set.")] = True
+    look: Annotated[bool, Field(description="Put the best product of each object, of its own kind, together as a set.")] = True
     look_photos: Annotated[
         int, Field(ge=0, le=MAX_LOOK_PHOTOS, description="Catalogue photos of such an outfit to find.")
     ] = 0
