@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import jsonschema_rs
@@ -115,6 +116,24 @@ def test_products_like_one_of_the_catalogue(service: Service):
     assert found[0] == "p006"
     assert "p000" not in found
     assert_problem(service.web.get("/v1/products/nothing/similar"), Kind.NOT_FOUND, "nothing")
+
+
+def test_a_product_s_id_may_hold_any_character(tmp_path: Path):
+    ids = ("a/b", "a/similar", "shoes/similar/2", "50% off?#", "가/나", "../c", "/", "' or true --")
+    shown = [Shown(product_id, "red", photo=n) for n, product_id in enumerate(ids)]
+    publish(open_store(str(tmp_path / "shop")), "night-1", shown, made=honest_recipe())
+    with start(str(tmp_path / "shop"), tmp_path) as service:
+        for product_id in ids:
+            response = service.web.get(f"/v1/products/{quote(product_id, safe='')}/similar?k=1")
+            assert response.status_code == 200, (product_id, response.text)
+            (found,) = response.json()["objects"]
+            assert found["product_id"] == product_id
+            assert found["matches"][0]["product_id"] != product_id
+        assert_problem(service.web.get("/v1/products/a%2Fz/similar"), Kind.NOT_FOUND, "no product 'a/z'")
+        refused = service.web.post("/v1/products/a%2Fb/similar")
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
+        routes = {line["route"] for line in service.lines() if line["event"] == "request"}
+        assert routes == {"/v1/products/{product_id}/similar"}
 
 
 def test_the_release_and_its_columns(service: Service):

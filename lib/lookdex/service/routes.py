@@ -25,6 +25,7 @@ PICTURE: dict[int | str, dict[str, Any]] = {
     }
 }
 
+SLASHES = "Of the catalogue, percent-encoded: a/b is a%2Fb."
 MAX_WHERE = 3000  # characters: escaped, a longer one is no URL; the field options of a photo takes more
 K = Annotated[int, Query(ge=1, le=MAX_K, description="Distinct products.")]
 Where = Annotated[
@@ -150,14 +151,14 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
         return said(request, await questions.ask((), Options(k=k, where=where, text=q, crops=crops)))
 
     @router.get(
-        "/products/{product_id}/similar",
+        "/products/{product_id:path}/similar",
         operation_id="similar",
         response_model=AnswerModel,
         responses=problems.responses(Kind.NOT_FOUND, *COMMON),
     )
     async def similar(
         request: Request,
-        product_id: Annotated[str, Path(min_length=1, max_length=500, description="Of the catalogue.")],
+        product_id: Annotated[str, Path(min_length=1, max_length=500, description=SLASHES)],
         k: K = 5,
         where: Where = None,
         colour: Colour = 0.0,
