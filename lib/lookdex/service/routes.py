@@ -83,12 +83,14 @@ class ReleaseModel(BaseModel):
 
 
 def only_known_parameters(request: Request) -> None:
-    """Refuse what would be ignored: a misspelt filter is not a filter that is left out."""
+    """Refuse what would be ignored: a misspelt filter is not a filter that is left out, and a second one is none."""
     known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
     unknown = [name for name in request.query_params if name not in known]
     if unknown:
         told = f"those that exist: {', '.join(known)}" if known else "it takes none"
         raise Refused(Kind.BAD_QUESTION, f"there is no parameter {unknown[0][:40]!r} here; {told}")
+    if twice := [name for name in known if len(request.query_params.getlist(name)) > 1]:
+        raise Refused(Kind.BAD_QUESTION, f"the parameter {twice[0]} is there more than once: give it once")
 
 
 def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIRouter:
