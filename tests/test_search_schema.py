@@ -68,7 +68,10 @@ def test_options_are_read_from_json(text: str, options: Options):
         ('{"k": 0}', "options: k: .* greater than or equal to 1"),
         ('{"k": "3"}', "options: k: .* integer"),
         ('{"prise": 1}', "options: prise: .*those that exist: k, where, object"),
-        ('{"box": [1, 2, 3]}', r"options: box: four whole numbers in pixels are a box: \[x0, y0, x1, y1\], or"),
+        (
+            '{"box": [1, 2, 3]}',
+            r"options: box: four whole numbers in pixels are a box: \[x0, y0, x1, y1\], or",
+        ),
         ('{"box": [1, 2, 3, 4, 5]}', r"options: box: four whole numbers .*\[x0, y0, x1, y1\]"),
         ('{"box": "1,2,3,4"}', r"options: box: four whole numbers .*\[x0, y0, x1, y1\]"),
         ('{"box": [1, 2, 3, "4"]}', "options: box.y1: .*integer"),

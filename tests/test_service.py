@@ -203,7 +203,9 @@ def test_requests_that_are_no_question(service: Service):
     assert_problem(post("/v1/search", files=no_file), Kind.BAD_QUESTION, "must be a file")
     assert_problem(post("/v1/search", files={"picture": RED}), Kind.BAD_QUESTION, "picture")
     for many in (9, 10, 30):
-        assert_problem(post("/v1/search", files=[("photo", RED)] * many), Kind.BAD_QUESTION, "more than 8 photos")
+        assert_problem(
+            post("/v1/search", files=[("photo", RED)] * many), Kind.BAD_QUESTION, "more than 8 photos"
+        )
     twice = [("photo", RED), ("options", b"{}"), ("options", b"{}")]
     assert_problem(post("/v1/search", files=twice), Kind.BAD_QUESTION, "more than once")
     broken = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -242,7 +244,9 @@ def test_paths_and_methods_that_are_not_there(service: Service):
     # A filter that is misspelt must not be a filter that is left out.
     assert_problem(service.web.get("/v1/text?q=red&wehre=price<5"), Kind.BAD_QUESTION, "wehre")
     for query in ("q=red&q=blue", "q=red&q=red", "q=red&k=1&k=2"):
-        assert_problem(service.web.get(f"/v1/text?{query}"), Kind.BAD_QUESTION, "more than once: give it once")
+        assert_problem(
+            service.web.get(f"/v1/text?{query}"), Kind.BAD_QUESTION, "more than once: give it once"
+        )
 
 
 def test_an_upload_is_refused_while_it_arrives(service: Service):

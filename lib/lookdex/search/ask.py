@@ -54,7 +54,8 @@ def _box(value: object) -> object:
     if isinstance(value, Mapping | Box):
         return value
     raise PydanticCustomError(
-        "box", f"four whole numbers in pixels are a box: [{', '.join(_CORNERS)}], or an object with these names"
+        "box",
+        f"four whole numbers in pixels are a box: [{', '.join(_CORNERS)}], or an object with these names",
     )
 
 
@@ -137,7 +138,9 @@ class Options:
         bool, Field(description="Leave out rows that show nearly the same picture as a better one.")
     ] = True
     whole: Annotated[bool, Field(description="Answer for the whole photo too.")] = True
-    look: Annotated[bool, Field(description="Put the best product of each object, of its own kind, together as a set.")] = True
+    look: Annotated[
+        bool, Field(description="Put the best product of each object, of its own kind, together as a set.")
+    ] = True
     look_photos: Annotated[
         int, Field(ge=0, le=MAX_LOOK_PHOTOS, description="Catalogue photos of such an outfit to find.")
     ] = 0
