@@ -122,8 +122,8 @@ def test_errors_are_problem_documents(function: Function) -> None:
 
 
 SCHEDULED = {
-    "version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", "detail-type": "Scheduled Event", "source": "aws.events",
-    "account": "123456789012", "time": "2026-03-12T19:03:58Z", "region": "eu-west-1",
+    "version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", "detail-type": "Scheduled Event",
+    "source": "aws.events", "account": "123456789012", "time": "2026-03-12T19:03:58Z", "region": "eu-west-1",
     "resources": ["arn:aws:events:eu-west-1:123456789012:rule/warm"], "detail": {},
 }  # fmt: skip
 
