@@ -82,8 +82,8 @@ def print_indexed(indexed: Indexed) -> None:
     counts = ", ".join(f"{n:,} {status}" for status, n in indexed.counts.items() if n)
     why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(indexed.reasons.items()))
     click.echo(
-        f"indexed  {count_of(indexed.images, 'photo')} ({counts}), {count_of(indexed.items, 'item')}"
-        + (f"; {why}" if why else "")
+        f"indexed  {count_of(indexed.images, 'photo')}{f' ({counts})' if counts else ''}, "
+        f"{count_of(indexed.items, 'item')}{f'; {why}' if why else ''}"
     )
 
 

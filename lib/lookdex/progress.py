@@ -13,10 +13,34 @@ from tqdm import tqdm
 LOG_SECONDS = 15.0  # between lines where the output is not a terminal
 
 
+class _Log:
+    """Lines of a log are not written over each other."""
+
+    def write(self, text: str) -> None:
+        if line := text.strip():
+            print(line, file=sys.stderr)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+class _Line(tqdm):
+    """Tells each count once: tqdm says the last one again where it ends."""
+
+    _told: float | None = None
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> bool | None:
+        if self._told == self.n:
+            return None
+        self._told = self.n
+        return super().display(msg, pos)
+
+
 def _line(total: int, what: str, unit: str) -> tqdm:
     terminal = sys.stderr.isatty()
-    return tqdm(
+    return _Line(
         total=total,
+        file=sys.stderr if terminal else _Log(),
         desc=what,
         unit=unit,
         dynamic_ncols=terminal,
@@ -34,12 +58,20 @@ def bar(total: int, what: str, unit: str = " photos") -> Iterator[Callable[..., 
 
 
 class Progress:
-    """The line of the index stage: done/total, images/s, rejected, failed, time left. Call it with totals so far."""
+    """The line of the index stage: done/total, images/s, rejected, failed, time left. Call it with totals so far.
+
+    It begins with the first call, so that what Spark says while it starts is not in it; without images there is none.
+    """
 
     def __init__(self, total: int) -> None:
-        self._line = _line(total, "index", " images")
+        self._total = total
+        self._line: tqdm | None = None
 
     def __call__(self, done: int, rejected: int, failed: int) -> None:
+        if not self._total:
+            return
+        if self._line is None:
+            self._line = _line(self._total, "index", " images")
         self._line.set_postfix(rejected=rejected, failed=failed, refresh=False)
         self._line.update(done - self._line.n)
 
@@ -49,4 +81,5 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._line.close()
+        if self._line is not None:
+            self._line.close()

@@ -235,6 +235,9 @@ def index_run(
     shard_ids = runs.shard_ids(runs.load_plan_table(catalog, plan))
     done = runs.load_reports(catalog, plan.run_id, shard_ids)
     missing = [shard_id for shard_id in shard_ids if shard_id not in done]
+    engine = (
+        spark() if missing and callable(spark) else spark
+    )  # before progress is told: the JVM has words of its own
     with _Watch(catalog, plan, shard_ids, done, on_progress):
         if missing:
             options = options or IndexOptions()
@@ -242,7 +245,6 @@ def index_run(
                 codec.to_json(IndexTask(catalog.uri, plan, shard_id, options)).decode()
                 for shard_id in missing
             ]
-            engine = spark() if callable(spark) else spark
             try:
                 results = map_json(engine, texts, index_payload, what=f"index {plan.run_id}")
             except TaskFailed as error:
