@@ -99,8 +99,8 @@ class Tokens:
 
 def _parse(text: str, where: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    told = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    for line in (part.strip() for line in told for part in line.split(",")):
+    told = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    for line in (line.strip() for line in told.replace(",", "\n").splitlines()):
         if not line:
             continue
         match = _LINE.fullmatch(line)
