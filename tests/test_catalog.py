@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -18,7 +20,17 @@ from lookdex.records import Box, Role, Scope
 from lookdex.search.answer import Kind
 from lookdex.search.catalog import Catalog
 from lookdex.storage import open_store
-from tests.catalogs import SIZE, Shown, go_live, picture, publish, stock, with_index, write_release
+from tests.catalogs import (
+    PRODUCT_COLUMNS,
+    SIZE,
+    Shown,
+    go_live,
+    picture,
+    publish,
+    stock,
+    with_index,
+    write_release,
+)
 from tests.fakes import FakeDetector, FakeEmbedder, recipe
 
 
@@ -223,6 +235,20 @@ def test_a_wrong_column_names_those_that_exist(shop: str, where: str):
 def test_what_is_no_predicate_is_refused(shop: str, where: str):
     with pytest.raises(BadQuery, match="filter"):
         opened(shop).search(picture("red"), where=where)
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"), [(pa.int64(), int), (pa.int32(), int), (pa.decimal128(10, 2), Decimal)]
+)
+def test_whole_and_decimal_prices_are_compared_with_any_number(tmp_path: Path, kind: pa.DataType, number):
+    columns = PRODUCT_COLUMNS.set(1, pa.field("price", kind))
+    shown = [replace(one, price=number(one.price)) for one in stock(12)]
+    publish(open_store(str(tmp_path)), "night-1", shown, columns=columns)
+    asked = opened(str(tmp_path))
+    for where in ("price < 4.99", "price <= 4.0", "price between -0.5 and 4.5"):
+        answer = asked.search(picture("red"), k=12, where=where)
+        assert {m.product_id for m in answer.objects[0].matches} == {f"p{n:03d}" for n in range(5)}
+        assert len(asked.to_pandas(where)) == 10
 
 
 def test_a_wrong_filter_is_refused_before_a_model_runs(shop: str):

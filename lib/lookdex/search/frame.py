@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lookdex.columns import exact_digits
 from lookdex.errors import BadQuery, ConfigError
 from lookdex.records import Scope
 from lookdex.search.filters import compile_filter
@@ -40,7 +41,8 @@ def to_frame(
         raise BadQuery(f"limit is {limit}: the number of rows to read at most")
     rows = [f"scope = '{_scope(scope)}'"] if scope is not None else []
     if where is not None:
-        rows.append(compile_filter(where, [name for name in known if name not in _NO_VALUES]))
+        named = [name for name in known if name not in _NO_VALUES]
+        rows.append(compile_filter(where, named, exact_digits(opened.items.schema)))
     sql = " AND ".join(rows)
     try:
         table = opened.items.to_table(columns=wanted, filter=sql or None, limit=limit)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from lookdex import tables
-from lookdex.columns import held
+from lookdex.columns import exact_digits, held
 from lookdex.errors import BadQuery
 from lookdex.predicates import listed, quoted
 from lookdex.records import Release, Role, Scope
@@ -47,7 +47,9 @@ class Opened:
 
     def compiled(self, where: str | None) -> str | None:
         """The caller's filter as SQL. Raises BadQuery when it is no predicate on their columns."""
-        return None if where is None else compile_filter(where, self.filterable)
+        if where is None:
+            return None
+        return compile_filter(where, self.filterable, exact_digits(self.items.schema))
 
     def rows_of(self, scope: Scope, role: Role | None = None) -> str:
         """The SQL of the rows of a scope (and a role) that may answer."""
