@@ -249,6 +249,8 @@ def test_whole_and_decimal_prices_are_compared_with_any_number(tmp_path: Path, k
         answer = asked.search(picture("red"), k=12, where=where)
         assert {m.product_id for m in answer.objects[0].matches} == {f"p{n:03d}" for n in range(5)}
         assert len(asked.to_pandas(where)) == 10
+    with pytest.raises(BadQuery, match="divides by 0"):
+        asked.search(picture("red"), where="100 / price > 10")
 
 
 def test_a_wrong_filter_is_refused_before_a_model_runs(shop: str):

@@ -196,6 +196,18 @@ def test_types_that_do_not_compare_are_told_by_column(rows: lance.LanceDataset, 
     assert "Utf8" not in str(error)
 
 
+@pytest.mark.parametrize(
+    "where", ["100 / stock > 1", "stock % 0 = 1", "cost / 0 > 1", "abs(-9223372036854775807 - 1) = stock"]
+)
+def test_arithmetic_without_a_result_is_told(rows: lance.LanceDataset, where: str):
+    sql = compiled(where)
+    with pytest.raises((OSError, ValueError)) as caught:
+        rows.to_table(filter=sql)
+    error = filter_error(caught.value, sql, rows.schema)
+    assert isinstance(error, BadQuery)
+    assert "divides by 0 or a number becomes too large" in str(error)
+
+
 def test_a_large_whole_number_is_compared_exactly():
     assert compile_filter("n = 900719925474099311", ["n"], {"n": 18}) == "(`n` = 900719925474099311)"
     assert compile_filter("n = 1.5", ["n"], {"n": 18}) == "(CAST(`n` AS DOUBLE) = 1.5)"
@@ -216,7 +228,7 @@ def test_any_text_is_compiled_or_refused(where: str):
 SIGNS = ["(", ")", "=", "<", ",", ";", "--", "-", "+", "*", "'", '"', "`"]
 KEYWORDS = ["and", "or", "not", "in", "like", "between", "is", "null", "true", "select", "from"]
 VALUES = ["price", "cost", "stock", "title", "'x'", "1", "0", "2.5", "lower", "abs"]
-WORDS = st.sampled_from([*SIGNS, *KEYWORDS, *VALUES])
+WORDS = st.sampled_from([*SIGNS, "/", "%", *KEYWORDS, *VALUES])
 
 
 @given(st.lists(WORDS, max_size=14).map(" ".join))

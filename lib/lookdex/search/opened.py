@@ -140,11 +140,16 @@ def open_release(store: Store, release: Release) -> Opened:
 
 
 def filter_error(error: Exception, sql: str, schema: pa.Schema) -> Exception:
-    """Lance's complaint about a predicate (types that do not compare) as ours; anything else as it is.
+    """Lance's complaint about a predicate (types that do not compare, no result) as ours; anything else as it is.
 
     sql: what was asked, of `compile_filter` or with it in it. schema: of the table.
     """
     text = _first_line(error)
+    if "Divide by zero" in text or "overflow" in text.lower():
+        return BadQuery(
+            "the filter cannot be applied: its arithmetic has no result in some row, where it divides by 0 or a number "
+            "becomes too large; compare the columns themselves with values"
+        )
     if "Invalid user input" not in text and "Cast error" not in text:
         return error
     kinds = "; ".join(f"{name} holds {held(schema.field(name).type)}" for name in named_columns(sql))
