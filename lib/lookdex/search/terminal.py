@@ -104,4 +104,4 @@ def _shown_columns(answer: Answer) -> list[str]:
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return "" if value is None else f"{value:.15g}" if isinstance(value, float) else str(value)
