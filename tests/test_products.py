@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -91,6 +93,21 @@ def test_missing_files_and_columns(root_uri: str) -> None:
     uri = write(root_uri, "p.csv", CSV.encode())
     with pytest.raises(ConfigError, match="no column brand; its columns: product_id, title, category, price"):
         products.choose(products.load_products(uri), ["title", "brand"])
+
+
+@pytest.mark.parametrize("name", ["", "price.eur", 'size "EU"', "_rowid"])
+def test_a_column_that_the_table_cannot_hold_is_refused_unless_it_is_left_out(
+    root_uri: str, name: str
+) -> None:
+    heading = name.replace('"', '""')
+    table = products.load_products(
+        write(root_uri, "p.csv", f'"{heading}",product_id,title\n0,7,a\n'.encode())
+    )
+    with pytest.raises(
+        ConfigError, match=rf"column '{re.escape(name)}' has a name .* --product-columns title$"
+    ):
+        products.choose(table)
+    assert products.choose(table, ["title"]).column_names == ["product_id", "title"]
 
 
 def test_a_pattern_ties_by_key() -> None:

@@ -22,6 +22,15 @@ from lookdex.storage import open_store
 from lookdex.wording import count_of
 
 RESERVED = frozenset(items_schema(1).names) - {"product_id"}
+UNFIT = (
+    "",
+    "_rowid",
+    "_rowaddr",
+    "_rowoffset",
+    "_distance",
+    "_score",
+)  # Lance's own, and that of a CSV's unnamed column
+UNFIT_CHARACTERS = frozenset('."`')
 FIELDS = {
     "product_id": r"([^/]+?)",
     "name": r"[^/]+",
@@ -55,7 +64,7 @@ def load_products(uri: str) -> pa.Table:
 def choose(products: pa.Table, columns: Sequence[str] = ()) -> pa.Table:
     """product_id and the named columns, as the file or as lookdex calls them (none named: all).
 
-    Raises ConfigError when one is not there.
+    Raises ConfigError when one is not there, or has a name that no column of the table can have.
     """
     own = [f"product_{name}" if name in RESERVED else name for name in columns]
     missing = [name for name in own if name not in products.column_names]
@@ -63,9 +72,18 @@ def choose(products: pa.Table, columns: Sequence[str] = ()) -> pa.Table:
         raise ConfigError(
             f"the products file has no column {_names(missing)}; its columns: {_names(products.column_names)}"
         )
-    return (
+    chosen = (
         products.select(["product_id", *(name for name in own if name != "product_id")]) if own else products
     )
+    unfit = [name for name in chosen.column_names if name in UNFIT or not UNFIT_CHARACTERS.isdisjoint(name)]
+    if unfit:
+        rest = ",".join(name for name in chosen.column_names[1:] if name not in unfit)
+        raise ConfigError(
+            f"the products file's column {', '.join(map(repr, unfit))} has a name that the table cannot hold (none, "
+            "one of the table's own, or one with a dot or a quote). Rename it in the products file, or leave it out: "
+            f"--product-columns {rest or '…'}"
+        )
+    return chosen
 
 
 def load_mapping(uri: str) -> pa.Table:
