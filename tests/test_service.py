@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import jsonschema_rs
@@ -115,6 +116,20 @@ def test_products_like_one_of_the_catalogue(service: Service):
     assert found[0] == "p006"
     assert "p000" not in found
     assert_problem(service.web.get("/v1/products/nothing/similar"), Kind.NOT_FOUND, "nothing")
+
+
+def test_a_product_whose_id_is_no_word(tmp_path: Path):
+    names = ("AB/12", "AB/12/similar", "50% ?#&", "청바지")
+    shown = [Shown(name, "red", mark=str(n)) for n, name in enumerate(names)]
+    publish(open_store(str(tmp_path / "shop")), "night-1", shown, made=honest_recipe())
+    with start(str(tmp_path / "shop"), tmp_path) as service:
+        for name in names:
+            answer = service.web.get(f"/v1/products/{quote(name, safe='')}/similar").json()
+            found = {match["product_id"] for match in answer["objects"][0]["matches"]}
+            assert (answer["objects"][0]["product_id"], found) == (name, {*names} - {name})
+        assert {line["route"] for line in service.lines() if line["event"] == "request"} >= {
+            "/v1/products/{product_id}/similar"
+        }
 
 
 def test_the_release_and_its_columns(service: Service):
