@@ -315,6 +315,24 @@ def test_other_objects_do_not_answer(tmp_path: Path):
     assert len(answer.objects[0].matches) == 11
 
 
+def test_a_scope_may_be_named(tmp_path: Path):
+    shown = [Shown("p000", "red", others=("blue",)), Shown("p001", "red", photo=3)]
+    publish(open_store(str(tmp_path)), "night-1", shown)
+    catalog = opened(str(tmp_path))
+    blue = FakeEmbedder().embed_images([picture("blue")])[0]
+    for named in Scope:
+        for found in (
+            catalog.search_vector(blue, scope=str(named)),
+            catalog.search_text("blue", scope=str(named)),
+        ):
+            (lane,) = found.objects
+            assert {m.product_id for m in lane.matches} == {"p000", "p001"}  # not the blue thing itself
+            assert {m.label for m in lane.matches} == ({"top"} if named is Scope.OBJECT else {None})
+    for ask, what in ((catalog.search_vector, blue), (catalog.search_text, "blue")):
+        with pytest.raises(BadQuery, match="scope is 'photo'"):
+            ask(what, scope="photo")
+
+
 # ── the index ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
