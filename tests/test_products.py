@@ -110,6 +110,12 @@ def test_a_column_that_the_table_cannot_hold_is_refused_unless_it_is_left_out(
     assert products.choose(table, ["title"]).column_names == ["product_id", "title"]
 
 
+def test_categories_that_are_no_text_are_told() -> None:
+    stock = pa.table({"product_id": ["7", "8"], "category": [["dress", "summer"], ["top"]]})
+    with pytest.raises(ConfigError, match=r"category holds list<.*: it tells what a product is, in text"):
+        products.tie(listed("7/a.jpg"), stock, "{product_id}/{name}.jpg")
+
+
 def test_a_pattern_ties_by_key() -> None:
     stock = pa.table({"product_id": ["007", "8"], "category": ["T-Shirts", None]})
     tied = products.tie(

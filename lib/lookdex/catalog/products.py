@@ -15,6 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from lookdex.categories import normalise
+from lookdex.columns import held
 from lookdex.errors import ConfigError, NotFound
 from lookdex.predicates import quoted
 from lookdex.records import items_schema
@@ -170,7 +171,14 @@ def _categories(products: pa.Table | None) -> pa.Table:
     """product_id, category: normalised once per distinct word of the shop."""
     if products is None or "category" not in products.column_names:
         return pa.table({"product_id": pa.array([], pa.string()), "category": pa.array([], pa.string())})
-    words = products["category"].cast(pa.string()).combine_chunks().dictionary_encode()
+    try:
+        text = products["category"].cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ConfigError(
+            f"the products file's column category holds {held(products.schema.field('category').type)}: it tells what "
+            "a product is, in text; write one category for each product, or rename the column"
+        ) from error
+    words = text.combine_chunks().dictionary_encode()
     if isinstance(words, pa.ChunkedArray):
         words = words.unify_dictionaries().combine_chunks()
     labels = pa.array([normalise(word) for word in words.dictionary.to_pylist()], pa.string())
