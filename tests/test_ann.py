@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import lance
@@ -83,6 +84,19 @@ def test_recall_sees_a_bad_index(tmp_path: Path) -> None:
     poor = IndexParameters(kind="IVF_PQ", partitions=4, nprobes=1, refine=1)
     assert min(lane.recall for lane in ann.recalls(items, poor)) < 0.8
     assert ann.tune(items, poor).nprobes == 4
+
+
+@pytest.mark.parametrize("needed", [1, 4, 5, 23, 60, 64, 1000])
+def test_no_more_partitions_are_read_than_good_recall_needs(
+    indexed: tuple[lance.LanceDataset, IndexParameters], monkeypatch: pytest.MonkeyPatch, needed: int
+) -> None:
+    items, parameters = indexed
+    monkeypatch.setattr(ann, "recall", lambda items, tried, truth: 1.0 if tried.nprobes >= needed else 0.9)
+    found = ann.tune(items, replace(parameters, partitions=64, nprobes=4)).nprobes
+    if needed <= 64:
+        assert max(4, needed) <= found <= max(4, needed) + found // ann.TUNED_TO + 1
+    else:
+        assert found == 64  # all there are, though they do not suffice
 
 
 def test_recall_of_an_exact_scan_is_one(indexed: tuple[lance.LanceDataset, IndexParameters]) -> None:

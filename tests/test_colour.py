@@ -166,6 +166,15 @@ def test_similarity_is_symmetric_within_0_and_1(one: tuple[Swatch, ...], other: 
 
 
 @settings(deadline=None, max_examples=50)
+@given(PALETTES, st.lists(PALETTES, min_size=1, max_size=6))
+def test_palettes_of_any_length_are_compared_together_as_one_by_one(
+    one: tuple[Swatch, ...], others: list[tuple[Swatch, ...]]
+) -> None:
+    alone = [colour.similarity(one, other) for other in others]
+    assert colour.similarities(one, others) == pytest.approx(alone, abs=1e-12)
+
+
+@settings(deadline=None, max_examples=50)
 @given(SWATCHES, SWATCHES, st.floats(0, 1), st.floats(0, 1))
 def test_similarity_grows_as_colours_come_closer(a: Swatch, b: Swatch, one: float, other: float) -> None:
     def towards(share: float) -> tuple[Swatch]:

@@ -22,9 +22,19 @@ from lookdex.records import CATEGORIES, Box
 from lookdex.sample import make_product, render_product
 from lookdex.training import pseudo
 from lookdex.training.embedder.crops import Crops
+from lookdex.training.embedder.lookalikes import Lookalikes
 from lookdex.training.embedder.pace import CPU, GPU, pace_for, scale_at
 from lookdex.training.embedder.pairs import Mix, Pairs
-from lookdex.training.embedder.recipe import Settings, blend, source
+from lookdex.training.embedder.recipe import (
+    CANVASES,
+    LOOKALIKES,
+    MARGIN,
+    Settings,
+    blend,
+    find_lookalikes,
+    pairs_of,
+    source,
+)
 from lookdex.training.embedder.recipe_command import main
 from lookdex.training.records import Scene
 from lookdex.training.rendered import render
@@ -142,6 +152,28 @@ def test_photos_whose_boxes_were_found_by_their_tags_are_seen_too(data, tmp_path
         seen = colour.describe(np.asarray(Image.open(place.path)), box, name).name
         assert f"{seen} {name}" in captions
     assert {thing for _, thing, *_ in new} <= set(both.batch().thing.tolist())
+
+
+def test_rendered_products_of_a_batch_look_alike(data, tmp_path) -> None:
+    render(tmp_path / "rendered", HELD_SEED, 28, 6)
+    settings = Settings(
+        tmp_path / "out", tmp_path / "run", data, tmp_path / "rendered", HELD_SEED, tmp_path / "held",
+        start=TINY_EMBEDDER, mix=Mix(rendered=5),
+    )  # fmt: skip
+    find_lookalikes(settings)
+    rng = np.random.default_rng(0)
+    products = pairs_of(settings, Crops(MARGIN, CANVASES, rng), rng).product_ids()
+    found = Lookalikes.load(settings.run / LOOKALIKES)
+    assert {*found.beside(products[0], 40, rng), products[0]} == set(products)  # all are known, and not many
+
+    few = Lookalikes.of(products, rng.standard_normal((len(products), 3)), 4)
+    few.save(settings.run / LOOKALIKES)
+    with source(settings, workers=0) as drawn:
+        for _ in range(6):
+            batch = drawn.batch(0.9)
+            rendered = [f"P{n:06d}" for n in batch.thing[: len(batch.thing) // 2] if n < 10_000_000]
+            assert len(rendered) == 5
+            assert any(set(rendered) == {one, *few.beside(one, 4, rng)} for one in rendered)
 
 
 @given(st.integers(8, 4000))

@@ -13,7 +13,7 @@ import numpy as np
 
 from lookdex.colour.garment import own_pixels
 from lookdex.colour.names import NAMES, vote
-from lookdex.colour.palette import hex_of, make_palette, similarity
+from lookdex.colour.palette import hex_of, make_palette, similarities, similarity
 from lookdex.records import Box, Swatch
 
 
@@ -36,4 +36,4 @@ def describe(photo: np.ndarray, box: Box, label: str | None = None) -> Colour:
     return Colour(name, share, make_palette(pixels.lab, pixels.weight))
 
 
-__all__ = ["NAMES", "Colour", "describe", "hex_of", "similarity"]
+__all__ = ["NAMES", "Colour", "describe", "hex_of", "similarities", "similarity"]

@@ -50,14 +50,22 @@ def _merged(centres: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def similarity(one: Sequence[Swatch], other: Sequence[Swatch]) -> float:
-    """How alike two palettes are: 0 (nothing in common) … 1 (the same), whichever comes first.
+    """How alike two palettes are: 0 (nothing in common) … 1 (the same), whichever comes first. As `similarities`."""
+    return float(similarities(one, [other])[0])
+
+
+def similarities(one: Sequence[Swatch], others: Sequence[Sequence[Swatch]]) -> np.ndarray:
+    """How alike a palette is to each of others: float64 (n,), 0 … 1.
 
     The cosine of the two in the space of a Gaussian kernel over Lab: Σ pᵢqⱼk(i,j) over its root of Σ pᵢpⱼk · Σ qᵢqⱼk.
-    This is the similarity behind the Signature Quadratic Form Distance (Beecks, Uysal, Seidl, CIVR 2010). Both
+    This is the similarity behind the Signature Quadratic Form Distance (Beecks, Uysal, Seidl, CIVR 2010). All
     palettes have at least one colour.
     """
-    p, q = _arrays(one), _arrays(other)
-    return float(min(1.0, _product(p, q) / np.sqrt(_product(p, p) * _product(q, q))))
+    places, shares = _arrays([one, *others])
+    first = places[:1], shares[:1]
+    own = _product(places, shares, places, shares)
+    found: np.ndarray = _product(*first, places[1:], shares[1:]) / np.sqrt(own[0] * own[1:])
+    return np.minimum(found, 1.0)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -67,12 +75,19 @@ def hex_of(swatch: Swatch) -> str:
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-def _arrays(palette: Sequence[Swatch]) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted Lab (n, 3) and shares (n,), float64."""
-    places = np.array([(s.l, s.a, s.b) for s in palette], np.float64) * EVEN
-    return places, np.array([s.share for s in palette], np.float64)
+def _arrays(palettes: Sequence[Sequence[Swatch]]) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted Lab (n, m, 3) and shares (n, m), float64; a palette of fewer than m colours ends in shares of 0."""
+    most = max(map(len, palettes))
+    none = (0.0, 0.0, 0.0, 0.0)
+    values = [[(s.l, s.a, s.b, s.share) for s in p] + [none] * (most - len(p)) for p in palettes]
+    swatches = np.array(values, np.float64)
+    return swatches[..., :3] * EVEN, swatches[..., 3]
 
 
-def _product(p: tuple[np.ndarray, np.ndarray], q: tuple[np.ndarray, np.ndarray]) -> float:
-    gaps = ((p[0][:, None] - q[0]) ** 2).sum(axis=2)
-    return float(p[1] @ np.exp(-gaps / (2 * _REACH**2)) @ q[1])
+def _product(p: np.ndarray, weight: np.ndarray, q: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Σ pᵢqⱼk(i,j) of each pair of palettes, (n,). p, q: (n, m, 3); weight, other: their shares (n, m)."""
+    gaps = ((p[:, :, None] - q[:, None]) ** 2).sum(axis=3)
+    summed: np.ndarray = (np.exp(-gaps / (2 * _REACH**2)) * weight[:, :, None] * other[:, None]).sum(
+        axis=(1, 2)
+    )
+    return summed

@@ -44,17 +44,26 @@ def candidates(
     without a palette counts as alike in nothing.
     """
     told = []
+    likeness = _likeness(palette, {hit.row: rows[hit.row].palette for hit in found.hits})
     for hit, tier in zip(found.hits, found.tiers, strict=True):
         row = rows[hit.row]
         similarity = float(np.dot(vectors[hit.row], vector))
-        alike = None
-        if palette and row.palette:
-            alike = round(colour.similarity(palette, row.palette), 4)
+        alike = likeness.get(hit.row)
         score = (
             similarity if not (weight and palette) else (1 - weight) * similarity + weight * (alike or 0.0)
         )
         told.append(Candidate(hit.row, row, vectors[hit.row], similarity, alike, score, tier))
     return sorted(told, key=lambda one: (one.tier, -one.score, one.row.item_id))
+
+
+def _likeness(palette: Sequence[Swatch], palettes: dict[int, tuple[Swatch, ...]]) -> dict[int, float]:
+    """How alike in colour each row is that has a palette, by its id; {} where there is nothing to compare with."""
+    coloured = {row: own for row, own in palettes.items() if own}
+    if not palette or not coloured:
+        return {}
+    return dict(
+        zip(coloured, colour.similarities(palette, list(coloured.values())).round(4).tolist(), strict=True)
+    )
 
 
 def fold(

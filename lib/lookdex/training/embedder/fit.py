@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lookdex.models.device import open_device
-from lookdex.training.embedder.losses import Heads, Memory, caption_loss, pair_loss
+from lookdex.training.embedder.losses import TEMPERATURE, Heads, Memory, caption_loss, pair_loss
 from lookdex.training.embedder.tower import Pictures, Tower
 from lookdex.training.loop import Average, Run, freeze_statistics, one_cycle
 from lookdex.training.network import half, mixed
@@ -59,6 +59,7 @@ class Options:
     seed: int = 0
     average: float = 0.98  # decay of the moving average of the weights, which is what is exported
     memory: int = 4096  # vectors of earlier batches, to be far from
+    temperature: float = TEMPERATURE  # of the pair loss
 
 
 @dataclass(slots=True)
@@ -122,7 +123,7 @@ def fit(
         with mixed(device, kind):
             z = trainee.tower(batch.pictures)
             losses = {
-                "pairs": pair_loss(z, thing, label, weight, memory),
+                "pairs": pair_loss(z, thing, label, weight, memory, options.temperature),
                 "classes": trainee.heads.classes(z, label, category),
             }
             if trainee.tokenizer is not None and any(batch.captions):

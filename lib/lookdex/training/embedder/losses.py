@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+TEMPERATURE = 0.07  # of the pair loss: the lower, the more the nearest of the others count
+
 
 class Heads(nn.Module):
     """What only the training needs: classifiers of `labels` and `categories` classes, and their temperature."""
@@ -61,7 +63,7 @@ class Memory:
 
 
 def pair_loss(
-    z: Tensor, thing: Tensor, label: Tensor, weight: Tensor, memory: Memory, temperature: float = 0.07
+    z: Tensor, thing: Tensor, label: Tensor, weight: Tensor, memory: Memory, temperature: float = TEMPERATURE
 ) -> Tensor:
     """InfoNCE: each view finds the other view of its thing among the batch and the memory.
 

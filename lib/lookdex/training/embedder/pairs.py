@@ -15,12 +15,14 @@ from lookdex.sample import Product, make_product
 from lookdex.training import rendered, sources
 from lookdex.training.embedder.crops import Crops, Place
 from lookdex.training.embedder.fit import Batch
+from lookdex.training.embedder.lookalikes import Lookalikes
 from lookdex.training.embedder.tower import Pictures
 from lookdex.training.masks import Masks
 from lookdex.training.records import Scene
 
 KOREAN = 0.35  # of the captions with a colour
 STRENGTH = 0.85  # of a real thing's other light
+RENDERED_STRENGTH = 0.35  # two rendered photos have other light already; with more, two greens are one
 LABELS = tuple(sources.LABEL_CATEGORY)
 # Names in captions where the label itself is not how people write it.
 _WORDS = {"Longsleeve": "long sleeve top", "Undershirt": "tank top", "Outwear": "jacket", "Body": "bodysuit"}
@@ -52,14 +54,16 @@ class Pairs:
     """Draws batches. The rendered folder may still be growing: `refresh` looks again.
 
     tagged: a COCO file with boxes of street photos that have tags and no masks (`pseudo`); if it is not there, they
-    are left out.
+    are left out. lookalikes: of the rendered products; with them, the rendered ones of a category are those that look
+    like one of it, and not any.
     """
 
     def __init__(
         self, data: Path, folder: Path, seed: int, crops: Crops, mix: Mix, rng: np.random.Generator,
-        tagged: Path | None = None,
+        tagged: Path | None = None, lookalikes: Lookalikes | None = None,
     ) -> None:  # fmt: skip
         self._folder, self._seed, self._crops, self._mix, self._rng = folder, seed, crops, mix, rng
+        self._lookalikes = lookalikes
         self._garments, _ = sources.garments(data / "clothing")
         by_label: dict[str, list[int]] = defaultdict(list)
         for i, garment in enumerate(self._garments):
@@ -99,8 +103,8 @@ class Pairs:
         for product_id in self._some_products():
             a, b = self._two_places(product_id)
             product = self._products[product_id]
-            first.append(self._crops.draw(a, real=False))
-            second.append(self._crops.draw(b, real=False))
+            first.append(self._crops.draw(a, real=False, strength=RENDERED_STRENGTH))
+            second.append(self._crops.draw(b, real=False, strength=RENDERED_STRENGTH))
             thing.append(int(product_id[1:]))
             label.append(-1)
             category.append(CATEGORIES.index(product.category))
@@ -200,8 +204,12 @@ class Pairs:
         found: list[str] = []
         for k in chosen:
             pool = self._by_category[names[k]]
-            found += [pool[i] for i in rng.choice(len(pool), min(each, len(pool)), replace=False)]
-        return found
+            if self._lookalikes is None:
+                found += [pool[i] for i in rng.choice(len(pool), min(each, len(pool)), replace=False)]
+                continue
+            one = pool[rng.integers(len(pool))]
+            found += [one, *self._lookalikes.beside(one, each - 1, rng)]
+        return list(dict.fromkeys(found))
 
     def _two_places(self, product_id: str) -> tuple[Place, Place]:
         rng = self._rng

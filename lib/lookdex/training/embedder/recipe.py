@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lookdex.models.device import open_device
+from lookdex.models.embed import load_embedder
 from lookdex.models.fcos import MEAN, STD, TRUNK
 from lookdex.records import CATEGORIES
 from lookdex.training.ahead import workers_for
@@ -22,18 +23,22 @@ from lookdex.training.convolutions import without_cudnn
 from lookdex.training.embedder.crops import Crops
 from lookdex.training.embedder.drawing import drawing
 from lookdex.training.embedder.fit import Batch, Options, Source, Trainee, fit
+from lookdex.training.embedder.lookalikes import Lookalikes
 from lookdex.training.embedder.losses import Heads
 from lookdex.training.embedder.measure import report
 from lookdex.training.embedder.pace import CPU, scale_at
 from lookdex.training.embedder.pairs import LABELS, Mix, Pairs
 from lookdex.training.embedder.tower import EfficientNetTower
 from lookdex.training.loop import Run, freeze_early, imagenet_trunk, load_start, write
+from lookdex.training.measure import in_batches
 
 SIZE, DIM, MARGIN, CONTEXT = 224, 256, 0.05, 20
 # As many pixels as SIZE × SIZE in the shapes that things have; (height, width), multiples of the network's stride.
 CANVASES = ((224, 224), (256, 192), (192, 256), (320, 160), (160, 320), (384, 128), (128, 384))
 FROZEN = 2  # stages
 WEIGHTS = "open_clip_model.safetensors"
+LOOKALIKES = "lookalikes.npz"  # in the run's folder
+ALIKE = 0.05  # temperature of the pair loss where the products of a batch look alike
 VOCABULARY = 49408  # of open_clip's own tokenizer
 CONFIG = {
     "model_cfg": {
@@ -116,9 +121,25 @@ def source(settings: Settings, workers: int) -> AbstractContextManager[Source]:
 
 
 def pairs_of(settings: Settings, crops: Crops, rng: np.random.Generator) -> Pairs:
+    kept = settings.run / LOOKALIKES
     return Pairs(
-        settings.data, settings.rendered, settings.rendered_seed, crops, settings.mix, rng, settings.tagged
-    )
+        settings.data, settings.rendered, settings.rendered_seed, crops, settings.mix, rng, settings.tagged,
+        Lookalikes.load(kept) if kept.exists() else None,
+    )  # fmt: skip
+
+
+def find_lookalikes(settings: Settings) -> None:
+    """Look with the model to go on from at each rendered product's first photo, and keep who is near whom."""
+    crops = Crops(MARGIN, CANVASES, np.random.default_rng(0))
+    pairs = pairs_of(settings, crops, np.random.default_rng(0))
+    embedder = load_embedder(str(settings.start), device=settings.options.device)
+    ids: list[str] = []
+    vectors: list[np.ndarray] = []
+    for some in in_batches(pairs.product_ids(), 64):
+        places = [pairs.product(one)[3] or pairs.product(one)[4] for one in some]
+        vectors.append(embedder.embed_images([crops.plain(first) for first, *_ in places]))
+        ids += some
+    Lookalikes.of(ids, np.concatenate(vectors)).save(settings.run / LOOKALIKES)
 
 
 def train(settings: Settings) -> None:
@@ -129,6 +150,8 @@ def train(settings: Settings) -> None:
     run = Run(settings.run, settings.options.minutes)
     settings.out.mkdir(parents=True, exist_ok=True)
     (settings.out / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=1) + "\n")
+    if settings.start and not (settings.run / LOOKALIKES).exists():
+        find_lookalikes(settings)
     schema = f"local-dir:{settings.out}"
     model, words = (
         open_clip.create_model(schema, load_weights=False),

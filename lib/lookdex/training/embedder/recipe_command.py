@@ -18,8 +18,9 @@ from lookdex.models.device import open_device
 from lookdex.training import rendered
 from lookdex.training.embedder import refine
 from lookdex.training.embedder.fit import Options
+from lookdex.training.embedder.losses import TEMPERATURE
 from lookdex.training.embedder.pace import CPU, GPU, pace_for
-from lookdex.training.embedder.recipe import Settings, train
+from lookdex.training.embedder.recipe import ALIKE, Settings, train
 from lookdex.training.pseudo import TAGGED, boxes_file, find_boxes
 
 SEED, HELD_SEED = 3_000_000, 900_000_000
@@ -71,7 +72,7 @@ def main(
         out, work / "embedder", data, work / "rendered", SEED, work / "held", start, keep,
         Options(
             minutes=minutes, rate=rate or (pace.rate_on if start else pace.rate), device=device, resume=resume,
-            seed=seed, average=pace.average, memory=pace.memory,
+            seed=seed, average=pace.average, memory=pace.memory, temperature=ALIKE if start else TEMPERATURE,
         ),
         pace.mix.sized(batch) if batch else pace.mix, pace.scales, tagged,
     )  # fmt: skip
