@@ -22,7 +22,7 @@ from lookdex.errors import BadQuery, ReleaseNotFound
 from lookdex.records import Box, LiveEntry, Recipe, Release, Scope
 from lookdex.search import asking
 from lookdex.search.answer import Answer
-from lookdex.search.ask import Crops, Options
+from lookdex.search.ask import Crops, Options, options_of
 from lookdex.search.encoders import Encoders, Loader, models_key
 from lookdex.search.facets import Facets
 from lookdex.search.frame import scope_of, to_frame
@@ -234,11 +234,12 @@ class Catalog:
         photo: as in `ask`; a list or a tuple of photos shows one item. where: a predicate on product columns, e.g.
         "price < 50 and category = 'dress'" (see `filters`). box: (x0, y0, x1, y1) in pixels of the upright photo;
         then this is the one object that is searched. crops: fetch the JPEGs of the matches too (`Match.crop`).
-        more: any other of the `Options`: text="in red", colour=0.3, object=2, widen="never" …
+        more: any other of the `Options`: text="in red", colour=0.3, object=2, widen="never" … Raises BadQuery for one
+        that does not exist.
         """
         photos = photo if isinstance(photo, list | tuple) else (photo,)
         wish = Crops.ALL if crops else Crops.OBJECTS
-        options = Options(k=k, where=where, box=None if box is None else box_of(box), crops=wish, **more)
+        options = options_of(k=k, where=where, box=None if box is None else box_of(box), crops=wish, **more)
         return self.ask(*photos, options=options)
 
     def search_text(
@@ -252,7 +253,8 @@ class Catalog:
         **more: Any,
     ) -> Answer:
         """The k products most similar to a text. Raises BadQuery when the release's embedder reads no text."""
-        options = Options(k=k, where=where, text=text, crops=Crops.ALL if crops else Crops.OBJECTS, **more)
+        wish = Crops.ALL if crops else Crops.OBJECTS
+        options = options_of(k=k, where=where, text=text, crops=wish, **more)
         now = self._current()
         return asking.answer(now.opened, now.encoders, (), options, scope_of(scope))
 
@@ -279,7 +281,7 @@ class Catalog:
         Raises ProductNotFound.
         """
         wish = Crops.ALL if crops else Crops.OBJECTS
-        return self.ask(options=Options(k=k, where=where, product=product_id, crops=wish, **more))
+        return self.ask(options=options_of(k=k, where=where, product=product_id, crops=wish, **more))
 
     def goes_with(
         self, product_id: str, k: int = 5, where: str | None = None, *, crops: bool = True
