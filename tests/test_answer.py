@@ -142,6 +142,13 @@ def test_the_table_reads_like_one():
     assert max(map(len, lines)) <= 100
 
 
+def test_the_table_shortens_no_price():
+    prices = (12345.67, 1_290_000.0, 0.1 + 0.2, 59.0)
+    found = replace(DRESS, matches=tuple(match(n, price=price) for n, price in enumerate(prices, start=1)))
+    lines = answer(found, whole=False).to_table(width=100).splitlines()
+    assert [line.split()[-1] for line in lines[3:7]] == ["12,345.67", "1,290,000", "0.3", "59"]
+
+
 def test_the_table_says_where_other_kinds_begin_and_what_the_dash_means():
     ranks = [
         replace(match(1), good=False),

@@ -2,10 +2,9 @@
 
 It is the application of `lookdex serve` with its whole interface: /v1/search takes the same form, gives the same JSON
 and the same problem documents. Payloads of API Gateway's HTTP and REST interfaces, of function URLs and of a load
-balancer are understood. Settings come as LOOKDEX_… variables; LOOKDEX_CATALOG is the one that is needed.
-
-An event that is no request, such as a schedule's or an empty one, keeps an instance warm: it is answered with the
-release that is live.
+balancer are understood. Settings come as LOOKDEX_… variables; LOOKDEX_CATALOG is the one that is needed. An event that
+is no request, such as a schedule's or an empty one, keeps an instance warm: it looks which release is live, and says
+so.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from lookdex.search.answer import Answer
 from lookdex.search.ask import Crops, Options, options_of
 from lookdex.search.encoders import Encoders, Loader, models_key
 from lookdex.search.facets import Facets
-from lookdex.search.frame import to_frame
+from lookdex.search.frame import scope_of, to_frame
 from lookdex.search.opened import Opened, open_release
 from lookdex.search.photo import Photo, box_of
 from lookdex.search.vectors import vectors_of
@@ -248,7 +248,7 @@ class Catalog:
         k: int = 5,
         where: str | None = None,
         *,
-        scope: Scope = Scope.OBJECT,
+        scope: Scope | str = Scope.OBJECT,
         crops: bool = True,
         **more: Any,
     ) -> Answer:
@@ -256,21 +256,22 @@ class Catalog:
         wish = Crops.ALL if crops else Crops.OBJECTS
         options = options_of(k=k, where=where, text=text, crops=wish, **more)
         now = self._current()
-        return asking.answer(now.opened, now.encoders, (), options, scope)
+        return asking.answer(now.opened, now.encoders, (), options, scope_of(scope))
 
     def search_vector(
         self,
         vector: np.ndarray | Sequence[float],
         k: int = 5,
         where: str | None = None,
-        scope: Scope = Scope.OBJECT,
+        scope: Scope | str = Scope.OBJECT,
         *,
         crops: bool = True,
     ) -> Answer:
         """The k products most similar to a vector (dim,) of the release's embedder; its length does not matter."""
         options = Options(k=k, where=where, crops=Crops.ALL if crops else Crops.OBJECTS)
         now = self._current()
-        return asking.answer_vector(now.opened, _unit(vector, now.opened.release.dim), scope, options)
+        unit = _unit(vector, now.opened.release.dim)
+        return asking.answer_vector(now.opened, unit, scope_of(scope), options)
 
     def similar(
         self, product_id: str, k: int = 5, where: str | None = None, *, crops: bool = True, **more: Any

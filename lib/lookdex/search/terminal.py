@@ -108,7 +108,7 @@ def _shown_columns(answer: Answer) -> list[str]:
 def _cell(value: object, *, price: bool) -> str:
     if price:
         return "" if value is None else amount(value)
-    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return "" if value is None else f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def amount(price: object) -> str:

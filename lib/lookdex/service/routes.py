@@ -153,7 +153,7 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
         return said(request, await questions.ask((), Options(k=k, where=where, text=q, crops=crops)))
 
     @router.get(
-        "/products/{product_id:path}/similar",
+        "/products/{product_id:path}/similar",  # a shop's id may have a slash
         operation_id="similar",
         response_model=AnswerModel,
         responses=problems.responses(Kind.NOT_FOUND, *COMMON),
