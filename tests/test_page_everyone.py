@@ -24,6 +24,13 @@ def test_a_phone(phone: Visit) -> None:
     box = page.locator('.box[data-object="0"]')
     box.tap()
     expect(box).to_have_attribute("aria-pressed", "true")
+    page.wait_for_function("document.querySelector('.results').getBoundingClientRect().top < 100")
+    shown = page.locator(".lane h2").bounding_box()
+    assert shown
+    assert page.viewport_size
+    assert (
+        0 < shown["y"] < page.viewport_size["height"] / 2
+    )  # its products, not only its name below the photo
     columns = page.evaluate(
         "getComputedStyle(document.querySelector('.grid')).gridTemplateColumns.split(' ').length"
     )
@@ -76,6 +83,7 @@ def test_a_finger_scrolls_until_it_is_told_to_draw(phone: Visit) -> None:
     page.locator(".draw").tap()
     with page.expect_response("**/v1/search"):
         swipe()
+    page.wait_for_function("document.querySelector('.results').getBoundingClientRect().top < 100")
     x0, y0, x1, y1 = phone.asked()[-1]["box"]
     assert (x0, y0) == pytest.approx((0.15 * 240, 0.3 * 240), abs=8)
     assert x1 - x0 == pytest.approx(120 / shown["width"] * 240, abs=8)

@@ -1,8 +1,8 @@
 /** Rows and grids of products: one lane of an answer each. */
 
 import { card, cardSkeleton } from "./card.js";
-import { h, icon } from "./dom.js";
-import { categoryName, named, t } from "./i18n.js";
+import { h, icon, pace } from "./dom.js";
+import { categoryName, kindsName, named, t } from "./i18n.js";
 import { cutOut, strip } from "./picture.js";
 import { isFar, leavesOut, mostOf } from "./question.js";
 
@@ -165,7 +165,7 @@ function arrows(list, name) {
   const arrow = (direction) =>
     h(`button.arrow.${direction > 0 ? "on" : "back"}`, {
       type: "button", tabindex: -1, "aria-hidden": "true", title: t(direction > 0 ? "scrollOn" : "scrollBack", { what: name }),
-      onclick: () => list.scrollBy({ left: direction * list.clientWidth * 0.85, behavior: "smooth" }),
+      onclick: () => list.scrollBy({ left: direction * list.clientWidth * 0.85, behavior: pace() }),
     }, icon("next"));
   const pair = [arrow(-1), arrow(1)];
   const update = () => {

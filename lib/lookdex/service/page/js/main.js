@@ -25,8 +25,8 @@ const trail = createTrail(store);
 const ask = createAsker(store, trail);
 const main = place("main");
 const start = createStart(store, ask);
-const stage = createStage(store, ask, start.pick);
 const results = createResults(store, ask, start.pick);
+const stage = createStage(store, ask, start.pick, results.reveal);
 const warning = h("div.warning");
 
 createHeader(place("top"), store, ask);

@@ -1,6 +1,6 @@
 /** Everything beside the photo: what can be chosen, the look, the lanes; or why there are none. */
 
-import { fill, h, icon } from "./dom.js";
+import { fill, h, icon, pace } from "./dom.js";
 import { filterButton, filterChips } from "./filters.js";
 import { labelled, onLanguage, t } from "./i18n.js";
 import { farLanes, foldedLane, gridSkeleton, laneGrid, laneName, laneRow, lanesSkeleton, nothing, plainRow, unknownWords } from "./lanes.js";
@@ -177,5 +177,10 @@ export function createResults(store, ask, another) {
     /** @type {HTMLElement | null} */ (next)?.focus({ preventScroll: true });
   }
 
-  return { element };
+  /** Bring the products onto the screen, where the photo lies above them and not beside them. */
+  function reveal() {
+    if (element.getBoundingClientRect().top > innerHeight / 3) element.scrollIntoView({ block: "start", behavior: pace() });
+  }
+
+  return { element, reveal };
 }
