@@ -169,11 +169,12 @@ export function createResults(store, ask, another) {
 
   /** Chips are made anew: who stood on one still does. @param {() => void} change */
   function keepFocus(change) {
-    const held = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.chip;
-    const inside = bar.contains(document.activeElement);
+    const held = /** @type {HTMLElement | null} */ (document.activeElement);
+    if (!held || !bar.contains(held)) return change();
+    const { chip } = held.dataset;
+    const words = held.closest(".refine") !== null;
     change();
-    if (!inside) return;
-    const next = held ? bar.querySelector(`[data-chip="${held}"]`) : bar.querySelector(".filter-button");
+    const next = bar.querySelector(chip ? `[data-chip="${chip}"]` : words ? ".refine input" : ".filter-button");
     /** @type {HTMLElement | null} */ (next)?.focus({ preventScroll: true });
   }
 
