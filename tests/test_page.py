@@ -121,6 +121,9 @@ def test_a_look_counts_what_is_kept_in_it(desk: Visit) -> None:
     expect(page.locator(".look-count")).to_have_text("1 piece")
     page.locator(".tile-keep input").nth(1).uncheck()
     expect(page.locator(".look-total")).to_have_text("–")
+    page.get_by_role("button", name="한국어").click()
+    expect(page.locator(".look-count")).to_have_text("고른 아이템이 없어요")
+    assert [box.is_checked() for box in page.locator(".tile-keep input").all()] == [False, False]
 
 
 def test_nothing_comes_from_elsewhere(desk: Visit) -> None:
@@ -247,6 +250,53 @@ def test_where_other_kinds_begin_is_said(desk: Visit) -> None:
     page.wait_for_selector(".card-face:visible")
     page.locator('.box[data-object="0"]').click()
     expect(page.get_by_text("few of these, so other kinds of things follow.")).to_be_visible()
+
+
+def test_what_the_shop_has_none_of_is_said(desk: Visit) -> None:
+    page = desk.page
+
+    def told(route: Route) -> None:
+        answer = route.fetch().json()
+        for lane, (within, widened) in zip(
+            answer["objects"], [("glasses", "too_few"), (None, "uncertain")], strict=True
+        ):
+            lane |= {"within": within, "widened": widened}
+            for match in lane["matches"]:
+                match |= {"similarity": 0.31, "other": "kind" if within else None}
+            lane["matches"][0]["similarity"] = 0.29
+        route.fulfill(json=answer)
+
+    page.route("**/v1/search", told)
+    upload(page)
+    lane = page.locator('.lane[data-lane="0"]')
+    expect(lane.get_by_text("The shop has no glasses", exact=True)).to_be_visible()
+    expect(lane.locator(".meter.faint")).to_have_count(1)  # 0.29, not 0.31
+    expect(page.locator('.lane[data-lane="1"] .lane-meta')).to_contain_text("other kinds too")
+    page.get_by_role("button", name="한국어").click()
+    expect(lane.get_by_text("이 쇼핑몰에는 안경 상품이 없어요", exact=True)).to_be_visible()
+    page.get_by_role("button", name="EN", exact=True).click()
+    page.locator('.box[data-object="0"]').click()
+    expect(page.get_by_text("The shop has no glasses", exact=True)).to_be_visible()
+    expect(page.get_by_text("few of these")).to_have_count(0)
+    expect(page.locator(".lane-meta")).not_to_contain_text("first")
+
+
+def test_long_things_are_shown_whole(desk: Visit) -> None:
+    page = desk.page
+    long = iter(
+        [encode(np.full((300, 60, 3), 90, np.uint8)), encode(np.full((60, 300, 3), 90, np.uint8))] * 99
+    )
+    page.route("**/v1/crops/*", lambda route: route.fulfill(body=next(long), content_type="image/png"))
+    answered(page)
+    page.wait_for_selector(".lane .picture.tall")
+    page.wait_for_selector(".lane .picture.wide")
+    outside = page.evaluate(
+        """() => [...document.querySelectorAll(".picture.shown")].filter((ground) => {
+            const [a, b] = [ground, ground.querySelector("img")].map((one) => one.getBoundingClientRect());
+            return b.top < a.top - 1 || b.bottom > a.bottom + 1 || b.left < a.left - 1 || b.right > a.right + 1;
+        }).length"""
+    )
+    assert outside == 0
 
 
 def test_no_more_is_offered_than_the_service_gives(desk: Visit) -> None:
@@ -396,7 +446,12 @@ def test_colour_and_words_beside_the_photo(desk: Visit) -> None:
         one["text_similarity"] for one in matches if one["similarity"] > 0
     )  # the first that is shown
     words = page.locator('.lane[data-lane="0"] .card').first.locator(".meter", has_text="Words")
-    expect(words).to_contain_text(f"{likeness:.2f}")
+    expect(words).to_have_text(f"Words{max(0, likeness):.2f}")  # never -0.00
+    expect(page.get_by_label("Change something")).to_be_focused()  # not on another button, for the next Enter
+    assert response.value.json()["objects"][0]["tint"] == "blue"
+    expect(page.locator(".lane").first.get_by_text("Colour")).to_have_count(
+        0
+    )  # the photo's is not what is asked
     expect(page.get_by_role("button", name="Remove with “blue”")).to_be_visible()
 
 

@@ -1,6 +1,6 @@
 /** One product beside what was asked: why it is here, what it costs, where it is sold. */
 
-import { meter } from "./card.js";
+import { isFaint, meter, tellsColour } from "./card.js";
 import { fill, h, icon } from "./dom.js";
 import { capital, labelName, named, number, t } from "./i18n.js";
 import { cutOut, itemPicture, strip } from "./picture.js";
@@ -51,15 +51,15 @@ function reasons(match, lane) {
   const { threshold } = lane;
   const words = match.text_similarity !== null && lane.kind !== "text";
   return [
-    reason(t("like"), match.similarity, lane.kind === "text" ? t("whyText") : t("whyLike")),
+    reason(meter(t("like"), match.similarity, isFaint(match, lane)), lane.kind === "text" ? t("whyText") : t("whyLike")),
     match.good === false && threshold !== null && h("dd.below", {}, t("whyBelow", { n: number(threshold, 2) })),
-    match.colour_similarity !== null && reason(t("likeColour"), match.colour_similarity, t("whyColour")),
-    words && reason(t("likeText"), /** @type {number} */ (match.text_similarity), t("whyText")),
+    tellsColour(match, lane) && reason(meter(t("likeColour"), match.colour_similarity ?? 0), t("whyColour")),
+    words && reason(meter(t("likeText"), match.text_similarity ?? 0), t("whyText")),
   ];
 }
 
-/** @param {string} name @param {number} value @param {string} text */
-const reason = (name, value, text) => [h("dt", {}, meter(name, value)), h("dd", {}, text)];
+/** @param {Node} bar @param {string} text */
+const reason = (bar, text) => [h("dt", {}, bar), h("dd", {}, text)];
 
 /** What a merchandiser wants to know. @param {Match} match @param {Lane} lane */
 function facts(match, lane) {

@@ -123,7 +123,8 @@ export function plainRow(lane, title, open, n) {
 function meta(lane, all) {
   const parts = [
     lane.kind === "object" && lane.score !== null && t("sureness", { n: Math.round(100 * lane.score) }),
-    all && lane.within && t("within", { what: categoryName(lane.within) }),
+    !all && lane.widened === "uncertain" && t("otherKindsToo"),
+    all && lane.within && !lane.lacking && t("within", { what: categoryName(lane.within) }),
   ].filter(Boolean);
   return h("p.lane-meta", {}, lane.palette.length > 0 && strip(lane.palette), parts.length > 0 && h("span", {}, parts.join(" · ")));
 }
@@ -132,6 +133,7 @@ function meta(lane, all) {
 function notices(state, lane, clear, all) {
   const unknown = all && unknownWords(lane);
   if (!lane.matches.length) return [unknown, nothing(clear)];
+  if (lane.lacking) return [unknown, lacks(state, /** @type {string} */ (lane.within), clear, all)];
   if (isFar(lane)) {
     const filtered = leavesOut(state.filters);
     return h(`div.notice.far${all ? "" : ".slim"}`, {},
@@ -140,6 +142,14 @@ function notices(state, lane, clear, all) {
   }
   const follows = lane.widened === "too_few" ? fewOf(lane) : lane.widened;
   return [unknown, all && follows && lane.kind !== "image" && h("p.notice.quiet", {}, t(`widened_${follows}`))];
+}
+
+/** That there is nothing of the kind that was looked for. @param {State} state @param {string} kind @param {(() => void) | null} clear @param {boolean} all */
+function lacks(state, kind, clear, all) {
+  const filtered = leavesOut(state.filters);
+  return h(`div.notice${all ? "" : ".slim"}`, {},
+    h("strong", {}, t(filtered ? "lacksFiltered" : "lacks", { what: kindsName(kind) })), all && h("p", {}, t("lacksText")),
+    filtered && clear && clearButton(clear));
 }
 
 /** What follows where the shop has few of what was asked. @param {Lane} lane */

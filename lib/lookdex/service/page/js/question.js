@@ -104,7 +104,8 @@ export const alikeOf = (answer) =>
 /** @param {Lane} lane @returns {Lane} */
 function alike(lane) {
   const matches = lane.matches.filter(({ similarity }) => similarity > 0);
-  return matches.length === lane.matches.length ? lane : { ...lane, matches, exhausted: true };
+  const lacking = lane.within !== null && lane.matches.length > 0 && lane.matches.every(({ other }) => other === "kind");
+  return { ...lane, matches, lacking, exhausted: lane.exhausted || matches.length < lane.matches.length };
 }
 
 /** The object is of such a category, or something of it is a good match. @param {Lane} lane @param {string[]} categories */

@@ -167,7 +167,7 @@ export function createResults(store, ask, another) {
   });
   onLanguage(all);
 
-  /** Chips are made anew: who stood on one still does. @param {() => void} change */
+  /** Chips and fields are made anew: who stood on one still does. @param {() => void} change */
   function keepFocus(change) {
     const held = /** @type {HTMLElement | null} */ (document.activeElement);
     if (!held || !bar.contains(held)) return change();
