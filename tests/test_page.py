@@ -367,6 +367,26 @@ def test_all_of_it_works_by_keys(desk: Visit) -> None:
     expect(page.locator(".card-face").first).to_be_focused()
 
 
+def test_a_row_is_one_stop_of_the_tab_key(desk: Visit) -> None:
+    page = desk.page
+    answered(page)
+    first, second = (page.locator(".row").nth(n).locator(".card-face") for n in (0, 1))
+    first.first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(first.nth(1)).to_be_focused()
+    page.keyboard.press("End")
+    expect(first.last).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="See all").nth(1)).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(second.first).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(second.first).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    expect(first.last).to_be_focused()  # where one was
+
+
 def test_escape_gives_up_drawing(desk: Visit) -> None:
     page = desk.page
     answered(page)
@@ -395,6 +415,12 @@ def test_a_product_says_why_it_is_there_and_leads_to_others(desk: Visit) -> None
     shown = [m["product_id"] for m in response.value.json()["objects"][0]["matches"]]
     assert match["product_id"] not in shown
     expect(page.locator(".lane h1")).to_have_text(f"More like {match['columns']['title']}")
+    expect(page.locator(".lane-head .card-price")).to_have_text(f"{match['columns']['price']:g}")
+    page.wait_for_selector(".lane-head .picture.shown")
+    page.get_by_role("button", name="Back to your photo").click()
+    expect(page.locator(".lane")).to_have_count(3)
+    page.go_back()
+    expect(page.locator(".lane h1")).to_be_visible()
     page.go_back()
     expect(page.locator(".stage-photo")).to_be_visible()
     expect(page.locator(".lane")).to_have_count(3)
@@ -473,6 +499,23 @@ def test_words_are_searched_and_have_an_address(desk: Visit) -> None:
     page.go_back()
     expect(page.locator(".lane h1")).to_have_text("“cyan”")
     expect(page.get_by_label("Search by words")).to_have_value("cyan")
+
+
+def test_a_product_s_name_is_the_catalogue_s_not_the_address_s(desk: Visit) -> None:
+    page = desk.page
+    match = answered(page)["objects"][0]["matches"][0]
+    product = match["product_id"]
+
+    def told(route: Route) -> None:  # the fake embedder knows colours alone
+        route.fulfill(response=route.fetch(url=route.request.url.replace(f"q={product}", "q=red")))
+
+    page.route("**/v1/text?*", told)
+    page.goto(f"{desk.url}/?like={product}&title=Another+name")
+    expect(page.locator(".lane h1")).to_have_text(f"More like {match['columns']['title']}")
+    page.unroute("**/v1/text?*")
+    page.reload()
+    expect(page.locator(".lane h1")).to_have_text(f"More like {product}")
+    expect(page.get_by_text("Another name")).to_have_count(0)
 
 
 # ── Korean ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -97,7 +97,7 @@ export function lookOf(answer, open) {
 /**
  * Catalogue photos that show such an outfit: those with at least two pieces of it.
  * @param {Answer} answer
- * @param {(product: string, title: string) => void} similar
+ * @param {(product: string, about: import("./state.js").Known) => void} similar
  */
 export function wornLike(answer, similar) {
   const photos = (answer.look?.photos ?? []).filter((photo) => photo.worn.length > 1 && photo.score >= LEAST && photo.product_id !== null);
@@ -107,7 +107,7 @@ export function wornLike(answer, similar) {
     h("ul.row", {}, photos.map((photo) => {
       const title = titleOf(photo);
       return h("li.card", {},
-        h("button.card-face", { type: "button", onclick: () => similar(/** @type {string} */ (photo.product_id), title) },
+        h("button.card-face", { type: "button", onclick: () => similar(/** @type {string} */ (photo.product_id), photo) },
           itemPicture(photo.item_id),
           h("span.card-title", {}, title),
           h("span.meter-value", {}, `${t("like")} ${number(photo.score, 2)}`)));

@@ -35,7 +35,7 @@ export function whereOf({ min, max, categories }, release) {
 export const categoryColumn = (release) => (release?.facets?.categories?.length ? "category" : "label");
 
 /** @param {string} text */
-const quoted = (text) => `'${text.replaceAll("'", "''")}'`;
+export const quoted = (text) => `'${text.replaceAll("'", "''")}'`;
 
 /** Without an exponent. @param {number} value */
 const plain = (value) => (Number.isInteger(value) ? value.toFixed(0) : String(Number(value.toFixed(4))));
@@ -92,6 +92,9 @@ export const isFar = (lane) => lane.no_good_match === true;
 
 /** A filter leaves products out, so that it may be why nothing is like what was asked. @param {Filters} filters */
 export const leavesOut = ({ min, max, categories }) => min !== null || max !== null || categories.length > 0;
+
+/** The filters are why nothing is like that piece: something was before. @param {State} state @param {import("./state.js").Chosen} id */
+export const blames = ({ filters, unlike }, id) => leavesOut(filters) && !(typeof id === "number" && unlike.includes(id));
 
 /**
  * An answer without products that have nothing in common with what was asked: they fill up what was asked for.
