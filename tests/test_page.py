@@ -281,6 +281,18 @@ def test_what_the_shop_has_none_of_is_said(desk: Visit) -> None:
     expect(page.locator(".lane-meta")).not_to_contain_text("first")
 
 
+def test_nothing_passes_beside_the_bar(desk: Visit) -> None:
+    page = desk.page
+    answered(page)
+    bar = page.locator(".bar").bounding_box()
+    assert bar
+    for passes in (".row", ".arrow.on", ".look"):
+        shown = page.locator(passes).first.bounding_box()
+        assert shown, passes
+        assert bar["x"] <= shown["x"], passes
+        assert shown["x"] + shown["width"] <= bar["x"] + bar["width"], passes
+
+
 def test_long_things_are_shown_whole(desk: Visit) -> None:
     page = desk.page
     long = iter(
@@ -453,6 +465,25 @@ def test_filters_narrow_every_lane(desk: Visit) -> None:
     with page.expect_response("**/v1/search"):
         page.get_by_role("button", name="Remove up to 20.5").click()
     assert "where" not in desk.asked()[-1]
+
+
+def test_prices_of_the_filter_have_the_products_currency(desk: Visit) -> None:
+    page = desk.page
+
+    def told(route: Route) -> None:
+        answer = route.fetch().json()
+        for lane in (*answer["objects"], answer["whole"]):
+            for match in lane["matches"]:
+                match["columns"]["currency"] = "KRW"
+        route.fulfill(json=answer)
+
+    page.route("**/v1/search", told)
+    answered(page)
+    page.get_by_role("button", name="Filters").click()
+    expect(page.get_by_label("Highest price")).to_have_attribute("placeholder", f"₩{PRODUCTS - 1}")
+    page.get_by_label("Highest price").fill("20")
+    page.get_by_role("button", name="Show products").click()
+    expect(page.get_by_role("button", name="Remove up to ₩20")).to_be_visible()
 
 
 def test_colour_and_words_beside_the_photo(desk: Visit) -> None:

@@ -21,6 +21,16 @@ def test_a_phone(phone: Visit) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     answered(page)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+    label, total = (
+        page.locator(".look-sum > span").first.bounding_box(),
+        page.locator(".look-total").bounding_box(),
+    )
+    ends = page.locator(".tiles").bounding_box()
+    assert label
+    assert total
+    assert ends
+    assert label["x"] == pytest.approx(ends["x"] + 4, abs=1)
+    assert total["x"] + total["width"] == pytest.approx(ends["x"] + ends["width"] - 4, abs=1)
     box = page.locator('.box[data-object="0"]')
     box.tap()
     expect(box).to_have_attribute("aria-pressed", "true")

@@ -77,7 +77,7 @@ export const ko = {
   backToAll: "모든 아이템",
   sureness: "확신도 {n}%",
   within: "{what} 먼저",
-  otherKindsToo: "다른 종류도 함께",
+  otherKindsToo: "다른 종류 포함",
   lacks: "이 쇼핑몰에는 {what} 상품이 없어요",
   lacksFiltered: "필터에 맞는 {what} 상품이 없어요",
   lacksText: "아래는 조금 비슷해 보이는 다른 종류의 상품이에요.",
