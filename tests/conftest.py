@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ os.environ |= {
 }
 for name in [name for name in os.environ if name.startswith("LOOKDEX_")]:
     del os.environ[name]
+
+# An example may take as long as a busy machine lets it.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 from servers import S3Server, start_s3, start_unsafe_s3  # noqa: E402
 

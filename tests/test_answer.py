@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from lookdex.records import Box, Swatch
@@ -141,6 +142,13 @@ def test_the_table_reads_like_one():
     assert max(map(len, lines)) <= 100
 
 
+def test_the_table_shortens_no_price():
+    prices = (12345.67, 1_290_000.0, 0.1 + 0.2, 59.0)
+    found = replace(DRESS, matches=tuple(match(n, price=price) for n, price in enumerate(prices, start=1)))
+    lines = answer(found, whole=False).to_table(width=100).splitlines()
+    assert [line.split()[-1] for line in lines[3:7]] == ["12,345.67", "1,290,000", "0.3", "59"]
+
+
 def test_the_table_says_where_other_kinds_begin_and_what_the_dash_means():
     ranks = [
         replace(match(1), good=False),
@@ -166,6 +174,30 @@ def test_the_table_says_what_is_missing():
     assert "no product fits" in answer(empty, whole=False).to_table(width=80)
     assert "“red dress”" in answer(empty, whole=False).to_table(width=80)
     assert answer().to_table(width=80).startswith("No object found: the whole photo answers.")
+
+
+@pytest.mark.parametrize(
+    ("price", "shown"),
+    [
+        (872000.0, "872,000"),
+        (1234567.0, "1,234,567"),
+        (39000, "39,000"),
+        (49.5, "49.5"),
+        (float(np.float32(49.99)), "49.99"),
+        (Decimal("49.50"), "49.50"),
+        ("12,50 €", "12,50 €"),
+    ],
+)
+def test_prices_have_the_decimals_of_the_shop_s_numbers(price: object, shown: str):
+    found = FoundObject(Kind.TEXT, (match(1, price=price),), False, text="red dress")
+    assert answer(found, whole=False).to_table(width=100).splitlines()[3].endswith(f" {shown}")
+
+
+@pytest.mark.parametrize(("total", "shown"), [(872000.0, "872,000"), (59.5, "59.5"), (1062.25, "1,062.25")])
+def test_a_look_s_total_has_no_other_decimals_than_its_prices(total: float, shown: str):
+    piece = Piece(0, "dress", "p1", "i1", 0.9, total, None)
+    told = replace(answer(DRESS), look=Look((piece,), "price", total, 0, ())).to_table(width=100)
+    assert f"the look: p1, {shown} in all\n" in told
 
 
 def test_markup_in_titles_is_text():

@@ -252,9 +252,14 @@ def test_questions_that_contradict_themselves(shop: Catalog, photos: int, option
         shop.ask(*[picture("red")] * photos, options=options)
 
 
-def test_an_unknown_option_is_an_error_of_the_call(shop: Catalog):
-    with pytest.raises(TypeError, match="prise"):
-        shop.search(picture("red"), prise=5)
+def test_an_unknown_option_is_told_with_those_that_exist(shop: Catalog):
+    for ask in (
+        lambda: shop.search(picture("red"), prise=5),
+        lambda: shop.search_text("red", prise=5),
+        lambda: shop.similar("p000", prise=5),
+    ):
+        with pytest.raises(BadQuery, match="no option 'prise'; those that exist: k, where, object, box"):
+            ask()
 
 
 # ── steps ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -14,7 +14,7 @@ import pytest
 from nights import Photo
 
 from lookdex import live, tables
-from lookdex.errors import AuditFailed, PromotionConflict, ReleaseNotFound
+from lookdex.errors import AuditFailed, ReleaseNotFound
 from lookdex.records import Reason, Release, Status
 from lookdex.release.audit import CHECK_FILES, audit_release, run_check
 from lookdex.release.promote import promote
@@ -230,12 +230,3 @@ class TestLostPhotos:
 
     def test_failed_photos_keep_their_objects(self, store: Store) -> None:
         audit_release(store, self.night(store, reason=Reason.UNAVAILABLE))
-
-
-def test_a_release_with_the_id_of_another_is_refused(store: Store) -> None:
-    nights.publish(store, "n1", nights.photos(2))
-    candidate = nights.build(store, nights.index_night(store, "n2", nights.photos(3)))
-    audit_release(store, candidate)
-    nights.publish(store, "n3", nights.photos(4))
-    with pytest.raises(PromotionConflict):
-        promote(store, "n2")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -18,7 +20,17 @@ from lookdex.records import Box, Role, Scope
 from lookdex.search.answer import Kind
 from lookdex.search.catalog import Catalog
 from lookdex.storage import open_store
-from tests.catalogs import SIZE, Shown, go_live, picture, publish, stock, with_index, write_release
+from tests.catalogs import (
+    PRODUCT_COLUMNS,
+    SIZE,
+    Shown,
+    go_live,
+    picture,
+    publish,
+    stock,
+    with_index,
+    write_release,
+)
 from tests.fakes import FakeDetector, FakeEmbedder, recipe
 
 
@@ -225,6 +237,22 @@ def test_what_is_no_predicate_is_refused(shop: str, where: str):
         opened(shop).search(picture("red"), where=where)
 
 
+@pytest.mark.parametrize(
+    ("kind", "number"), [(pa.int64(), int), (pa.int32(), int), (pa.decimal128(10, 2), Decimal)]
+)
+def test_whole_and_decimal_prices_are_compared_with_any_number(tmp_path: Path, kind: pa.DataType, number):
+    columns = PRODUCT_COLUMNS.set(1, pa.field("price", kind))
+    shown = [replace(one, price=number(one.price)) for one in stock(12)]
+    publish(open_store(str(tmp_path)), "night-1", shown, columns=columns)
+    asked = opened(str(tmp_path))
+    for where in ("price < 4.99", "price <= 4.0", "price between -0.5 and 4.5"):
+        answer = asked.search(picture("red"), k=12, where=where)
+        assert {m.product_id for m in answer.objects[0].matches} == {f"p{n:03d}" for n in range(5)}
+        assert len(asked.to_pandas(where)) == 10
+    with pytest.raises(BadQuery, match="divides by 0"):
+        asked.search(picture("red"), where="100 / price > 10")
+
+
 def test_a_wrong_filter_is_refused_before_a_model_runs(shop: str):
     @dataclass(frozen=True)
     class Counting(FakeDetector):
@@ -285,6 +313,24 @@ def test_other_objects_do_not_answer(tmp_path: Path):
     answer = opened(str(tmp_path), release="night-2").search(picture("red"), k=12)
     assert "p000" not in {m.product_id for m in answer.objects[0].matches}
     assert len(answer.objects[0].matches) == 11
+
+
+def test_a_scope_may_be_named(tmp_path: Path):
+    shown = [Shown("p000", "red", others=("blue",)), Shown("p001", "red", photo=3)]
+    publish(open_store(str(tmp_path)), "night-1", shown)
+    catalog = opened(str(tmp_path))
+    blue = FakeEmbedder().embed_images([picture("blue")])[0]
+    for named in Scope:
+        for found in (
+            catalog.search_vector(blue, scope=str(named)),
+            catalog.search_text("blue", scope=str(named)),
+        ):
+            (lane,) = found.objects
+            assert {m.product_id for m in lane.matches} == {"p000", "p001"}  # not the blue thing itself
+            assert {m.label for m in lane.matches} == ({"top"} if named is Scope.OBJECT else {None})
+    for ask, what in ((catalog.search_vector, blue), (catalog.search_text, "blue")):
+        with pytest.raises(BadQuery, match="scope is 'photo'"):
+            ask(what, scope="photo")
 
 
 # ── the index ────────────────────────────────────────────────────────────────────────────────────────────────

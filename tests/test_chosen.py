@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lookdex import colour
-from lookdex.search.answer import Kind, Widened
+from lookdex.search.answer import Kind, Other, Widened
 from lookdex.search.ask import Crops, Options, Widen
 from lookdex.search.catalog import Catalog
 from lookdex.search.nearest import looked_at
@@ -225,6 +225,20 @@ def test_a_look_leaves_out_what_is_no_good_match(tmp_path: Path):
     shoes = next(n for n, found in enumerate(answer.objects) if found.label == "shoes")
     assert [piece.label for piece in look.pieces] == ["top"]
     assert (look.missing, look.complete) == ((shoes,), False)
+
+
+def test_a_look_sells_nothing_of_another_kind(tmp_path: Path):
+    """The shop has tops and one pair of shoes, but no bag: the nearest top is no bag."""
+    shown = [*(Shown(f"t{n}", "red", float(n), n) for n in range(6)), Shown("s0", "blue", 30.0)]
+    catalog = shop_in(tmp_path, shown, thresholds=thresholds(similarity=-1.0))
+    answer = catalog.search(picture("red", "blue", "magenta"), k=5)
+    bag = next(n for n, found in enumerate(answer.objects) if found.label == "bag")
+    assert {match.other for match in answer.objects[bag].matches} == {Other.KIND}
+    look = answer.look
+    assert look is not None
+    assert sorted(piece.label for piece in look.pieces) == ["shoes", "top"]
+    assert "s0" in [piece.product_id for piece in look.pieces]
+    assert (look.missing, look.complete) == ((bag,), False)
 
 
 def test_catalogue_photos_of_such_an_outfit(tmp_path: Path):

@@ -53,6 +53,10 @@ def reindex(source: str, catalog: str, products: str, *more: str) -> Result:
 
 
 def test_a_first_night_a_second_one_and_an_answer(shop: tuple[str, str, str], tmp_path: Path) -> None:
+    file = Path(shop[2])
+    head, *rows = file.read_text().splitlines()
+    eans = [f"{row},040123456789{n % 10}" for n, row in enumerate(rows)]
+    file.write_text("\n".join([f"{head},ean", *eans]))
     first = reindex(*shop)
     assert first.exit_code == 0, first.output
     assert "planned  12 photos" in first.output
@@ -74,6 +78,10 @@ def test_a_first_night_a_second_one_and_an_answer(shop: tuple[str, str, str], tm
     assert answer["objects"][0]["matches"][0]["product_id"] == "p00003"
     assert all(m["columns"]["price"] < 20 for o in answer["objects"] for m in o["matches"])
     assert png.read_bytes().startswith(b"\x89PNG")
+
+    coded = run("search", str(photo), "--catalog", shop[1], "--where", "ean = '0401234567890'", "--json")
+    found = {m["product_id"] for o in json.loads(coded.output)["objects"] for m in o["matches"]}
+    assert found == {"p00000", "p00010"}
 
     wrong = run("search", str(photo), "--catalog", shop[1], "--where", "prize < 20")
     assert wrong.exit_code == 2

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -219,6 +220,22 @@ def test_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
     assert list(tmp_path.iterdir()) == []
     decoders.close()
     assert not mine.is_running()
+
+
+@pytest.mark.parametrize(("photos", "roomy"), [(1.9, False), (2.1, True)])
+def test_memory_holds_the_largest_photos_of_all_processes_or_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, photos: float, roomy: bool
+):
+    free = int(photos * (3 * LIMITS.max_pixels + LIMITS.max_bytes))
+    monkeypatch.setattr(decoding, "_MEMORY", tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=free))
+    decoders, before = Decoders(1, LIMITS), set(processes())
+    try:
+        decoders.start()
+        assert len(set(processes()) - before) == 2  # one, and the spare one
+        assert decoders._folder == (str(tmp_path) if roomy else None)
+    finally:
+        decoders.close()
 
 
 def test_decoders_of_a_service_that_is_killed_end(tmp_path: Path):

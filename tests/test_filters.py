@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from decimal import Decimal
 
 import lance
 import pyarrow as pa
@@ -11,17 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookdex.columns import exact_digits
 from lookdex.errors import BadQuery
 from lookdex.search.filters import MAX_DEPTH, compile_filter
 from lookdex.search.opened import filter_error
 
-COLUMNS = ("title", "category", "price", "Size EU", "added", "date", "on_sale")
+COLUMNS = ("title", "category", "price", "Size EU", "cost", "stock", "added", "date", "on_sale")
 ROWS = pa.table(
     {
         "title": ["Red dress", "it's black", "50% off \\ now", None],
         "category": ["dress", "top", "shoes", "bag"],
         "price": [10.0, 49.5, 120.0, None],
         "Size EU": [36, 38, 40, 42],
+        "cost": pa.array([Decimal("4.50"), Decimal("19.99"), Decimal("60.00"), None], pa.decimal128(10, 2)),
+        "stock": pa.array([0, 1, 200, 30_000], pa.int16()),
         "added": pa.array([0, 86_400, 2 * 86_400, 3 * 86_400], pa.timestamp("s")),
         "date": pa.array([0, 1, 2, 3], pa.date32()),
         "on_sale": [True, False, None, True],
@@ -33,6 +37,10 @@ ROWS = pa.table(
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> lance.LanceDataset:
     return lance.write_dataset(ROWS, str(tmp_path_factory.mktemp("filters") / "rows.lance"))
+
+
+def compiled(where: str) -> str:
+    return compile_filter(where, COLUMNS, exact_digits(ROWS.schema))
 
 
 @pytest.mark.parametrize(
@@ -57,6 +65,16 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> lance.LanceDataset:
         ('"Size EU" >= 40', [3, 4]),
         ("`Size EU` >= 40 and price > -1", [3]),
         ('abs(-price) + 1 < 12 or ("Size EU" - 36) / 2 = 1', [1, 2]),
+        ('"Size EU" < 38.5', [1, 2]),
+        ('"Size EU" = 38.0 or 41.5 < "Size EU"', [2, 4]),
+        ('"Size EU" between 37.5 and 40', [2, 3]),
+        ('"Size EU" in (36.0, 37.5, 42)', [1, 4]),
+        ('"Size EU" < 1e400 and "Size EU" > -99999999999999999999', [1, 2, 3, 4]),
+        ("cost < 19.99", [1]),
+        ("cost <= 19.99 or cost = 60.0", [1, 2, 3]),
+        ("cost not in (4.5, 60)", [2]),
+        ("cost < 100000000000 and cost > 4", [1, 2, 3]),
+        ("stock < 100000 and stock > 199.5", [3, 4]),
         ("price * 2 > 3 * price - 20 and price <> 1", [1]),
         ("added >= timestamp '1970-01-03 00:00:00'", [3, 4]),
         ("date > date '1970-01-02'", [3, 4]),
@@ -69,7 +87,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> lance.LanceDataset:
     ],
 )
 def test_predicates_that_are_meant_to_work(rows: lance.LanceDataset, where: str, kept: list[int]):
-    found = rows.to_table(columns=["secret"], filter=compile_filter(where, COLUMNS))
+    found = rows.to_table(columns=["secret"], filter=compiled(where))
     assert found["secret"].to_pylist() == kept
 
 
@@ -138,7 +156,7 @@ def test_anything_but_a_predicate_is_refused(where: str):
     "where", ["secret = 1", "size < 3", "_rowid = 1", "`secret` = 1", '"sec ret" = 1', "vector is null"]
 )
 def test_a_wrong_column_is_answered_with_those_that_exist(where: str):
-    with pytest.raises(BadQuery, match=r"title, category, price, Size EU, added, date, on_sale"):
+    with pytest.raises(BadQuery, match=r"title, category, price, Size EU, cost, stock, added, date, on_sale"):
         compile_filter(where, COLUMNS)
 
 
@@ -169,13 +187,31 @@ def test_the_message_says_where_and_what():
     ],
 )
 def test_types_that_do_not_compare_are_told_by_column(rows: lance.LanceDataset, where: str, told: str):
-    sql = compile_filter(where, COLUMNS)
+    sql = compiled(where)
     with pytest.raises((OSError, ValueError)) as caught:
         rows.to_table(filter=sql)
     error = filter_error(caught.value, sql, rows.schema)
     assert isinstance(error, BadQuery)
     assert f"cannot be applied: {told}." in str(error)
     assert "Utf8" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "where", ["100 / stock > 1", "stock % 0 = 1", "cost / 0 > 1", "abs(-9223372036854775807 - 1) = stock"]
+)
+def test_arithmetic_without_a_result_is_told(rows: lance.LanceDataset, where: str):
+    sql = compiled(where)
+    with pytest.raises((OSError, ValueError)) as caught:
+        rows.to_table(filter=sql)
+    error = filter_error(caught.value, sql, rows.schema)
+    assert isinstance(error, BadQuery)
+    assert "divides by 0 or a number becomes too large" in str(error)
+
+
+def test_a_large_whole_number_is_compared_exactly():
+    assert compile_filter("n = 900719925474099311", ["n"], {"n": 18}) == "(`n` = 900719925474099311)"
+    assert compile_filter("n = 1.5", ["n"], {"n": 18}) == "(CAST(`n` AS DOUBLE) = 1.5)"
+    assert compile_filter("n = 1.5", ["n"]) == "(`n` = 1.5)"
 
 
 def test_depth_within_the_limit_is_fine(rows: lance.LanceDataset):
@@ -191,13 +227,14 @@ def test_any_text_is_compiled_or_refused(where: str):
 
 SIGNS = ["(", ")", "=", "<", ",", ";", "--", "-", "+", "*", "'", '"', "`"]
 KEYWORDS = ["and", "or", "not", "in", "like", "between", "is", "null", "true", "select", "from"]
-WORDS = st.sampled_from([*SIGNS, *KEYWORDS, "price", "title", "'x'", "1", "2.5", "lower"])
+VALUES = ["price", "cost", "stock", "title", "'x'", "1", "0", "2.5", "lower", "abs"]
+WORDS = st.sampled_from([*SIGNS, "/", "%", *KEYWORDS, *VALUES])
 
 
 @given(st.lists(WORDS, max_size=14).map(" ".join))
 def test_what_is_compiled_is_a_filter_to_lance_or_a_type_error(rows: lance.LanceDataset, where: str):
     try:
-        sql = compile_filter(where, COLUMNS)
+        sql = compiled(where)
     except BadQuery:
         return
     outside = re.sub(r"'[^']*'", "", sql)

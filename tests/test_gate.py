@@ -120,9 +120,10 @@ def test_one_that_gives_up_as_its_turn_comes_passes_the_place_on():
         held.end("a")
         tasks["b"].cancel()
         await settle()
+        assert tasks["b"].cancelled()  # by nothing else, or its deadline would be no deadline
         held.end("c")
         assert await tasks["c"] == "c"
-        assert gate.busy == 0
+        assert (gate.busy, gate.waiting) == (0, 0)
 
     asyncio.run(scenario())
 

@@ -121,6 +121,19 @@ def test_errors_are_problem_documents(function: Function) -> None:
         assert json.loads(said["body"])["type"].endswith(kind)
 
 
+SCHEDULED = {
+    "version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", "detail-type": "Scheduled Event",
+    "source": "aws.events", "account": "123456789012", "time": "2026-03-12T19:03:58Z", "region": "eu-west-1",
+    "resources": ["arn:aws:events:eu-west-1:123456789012:rule/warm"], "detail": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("event", [{}, SCHEDULED, {"warm": True}])
+def test_an_event_that_is_no_request_keeps_the_function_warm(function: Function, event: dict) -> None:
+    assert function(event) == {"release_id": "night-1", "behind": None}
+    assert function(http("GET", "/v1/release"))["statusCode"] == 200
+
+
 def test_a_new_release_is_followed(function: Function, catalog: str) -> None:
     publish(open_store(catalog), "night-2", stock(), made=MADE)
     deadline = time.monotonic() + 30

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -42,6 +46,33 @@ def test_csv_keeps_ids_as_text(root_uri: str) -> None:
     assert table["product_id"].to_pylist() == ["007", "8", "9"]
     assert table["price"].to_pylist() == [9.5, 49.0, 1.0]
     assert table["category"].to_pylist() == ["T-Shirts", "Denim Jeans", None]
+
+
+NUMBERS = ["0", "-0", "0.5", "-0.5", "+7", "1e3", "19.990000000000002", "123456789012345", ""]
+CODES = ["00", "00012", "0401234567890", "-012", "00.5", "0x1F", "8801234567890123", "99999999999999999999"]
+LINES = st.lists(st.sampled_from(NUMBERS), max_size=5)
+
+
+@given(LINES, st.none() | st.sampled_from(CODES), LINES)
+def test_csv_keeps_codes_as_text_and_numbers_as_numbers(
+    before: list[str], code: str | None, after: list[str]
+):
+    values = ["1", *before, *([] if code is None else [code]), *after]
+    rows = "".join(f"p{n},{value},{n}\n" for n, value in enumerate(values))
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "p.csv").write_text("product_id,sku,price\n" + rows)
+        table = products.load_products(f"{folder}/p.csv")
+    as_read = float if code is None else str
+    assert table["sku"].to_pylist() == [as_read(value) if value else None for value in values]
+    assert table["price"].to_pylist() == list(range(len(values)))
+
+
+def test_a_code_far_down_in_a_csv_is_kept_too(root_uri: str) -> None:
+    rows = "".join(f"{n},{n + 10},{n}\n" for n in range(150_000))
+    table = products.load_products(write(root_uri, "p.csv", f"product_id,sku,n\n{rows}x,007,1\n".encode()))
+    assert table["sku"].to_pylist()[:2] == ["10", "11"]
+    assert table["sku"][-1].as_py() == "007"
+    assert table["n"].type == pa.int64()
 
 
 def test_parquet_with_number_ids(root_uri: str) -> None:
@@ -91,6 +122,27 @@ def test_missing_files_and_columns(root_uri: str) -> None:
     uri = write(root_uri, "p.csv", CSV.encode())
     with pytest.raises(ConfigError, match="no column brand; its columns: product_id, title, category, price"):
         products.choose(products.load_products(uri), ["title", "brand"])
+
+
+@pytest.mark.parametrize("name", ["", "price.eur", 'size "EU"', "_rowid"])
+def test_a_column_that_the_table_cannot_hold_is_refused_unless_it_is_left_out(
+    root_uri: str, name: str
+) -> None:
+    heading = name.replace('"', '""')
+    table = products.load_products(
+        write(root_uri, "p.csv", f'"{heading}",product_id,title\n0,7,a\n'.encode())
+    )
+    with pytest.raises(
+        ConfigError, match=rf"column '{re.escape(name)}' has a name .* --product-columns title$"
+    ):
+        products.choose(table)
+    assert products.choose(table, ["title"]).column_names == ["product_id", "title"]
+
+
+def test_categories_that_are_no_text_are_told() -> None:
+    stock = pa.table({"product_id": ["7", "8"], "category": [["dress", "summer"], ["top"]]})
+    with pytest.raises(ConfigError, match=r"category holds list<.*: it tells what a product is, in text"):
+        products.tie(listed("7/a.jpg"), stock, "{product_id}/{name}.jpg")
 
 
 def test_a_pattern_ties_by_key() -> None:

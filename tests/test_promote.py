@@ -220,3 +220,11 @@ def test_the_release_of_a_run_is_its_last(store: Store) -> None:
     nights.publish(store, "n2", nights.photos(5))
     assert release_of_run(store, "n2") == "n2-3"
     assert live.current(store).release_id == "n2-3"
+
+
+def test_the_release_of_a_run_is_not_that_of_another_with_a_number(store: Store) -> None:
+    nights.publish(store, "n1", nights.photos(2))
+    audited(store, "n2", 3)
+    audited(store, "n2-7", 4)  # the name of somebody's next try
+    assert release_of_run(store, "n2") == "n2"
+    assert release_of_run(store, "n2-7") == "n2-7"

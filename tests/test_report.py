@@ -167,6 +167,16 @@ def test_products_that_the_file_does_not_have_are_told(tmp_path: Path) -> None:
     assert "cannot be told without a column category" in render(whole)
 
 
+def test_a_product_whose_photo_failed_tonight_is_not_lost(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    known, new = (Photo(f"{name}/a.jpg", product=name, look=name) for name in ("known", "new"))
+    nights.publish(store, "n1", [known])
+    late = [replace(photo, etag="2", reason=Reason.UNAVAILABLE) for photo in (known, new)]
+    nights.publish(store, "n2", late)
+    totals = make_report(store.uri).totals
+    assert (totals.photos["failed"], totals.products, totals.lost_products) == (2, 1, 1)
+
+
 def test_rejects_are_looked_at_in_the_source(report: Report) -> None:
     corrupt = next(r for r in report.rejects if r.reason == "corrupt")
     assert (corrupt.status, corrupt.photos) == ("rejected", 2)

@@ -342,6 +342,7 @@ def test_a_frame_of_objects(catalog: lookdex.Catalog) -> None:
 def test_a_frame_of_what_was_asked_for(catalog: lookdex.Catalog) -> None:
     frame = catalog.to_pandas("price < 3 and colour = 'red'", ["product_id", "vector", "crop"])
     assert list(frame.columns) == ["product_id", "vector", "crop"]
+    assert list(catalog.to_pandas(columns=["price", "title", "price"]).columns) == ["price", "title"]
     assert set(frame["product_id"]) == {"p000"}
     assert np.stack(frame["vector"]).shape == (2, FakeEmbedder.dim)
     assert frame["crop"][0].startswith(b"\xff\xd8")

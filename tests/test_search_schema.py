@@ -46,6 +46,7 @@ def test_the_schema_is_no_empty_promise():
         ('{"k": 3, "where": "price < 5", "widen": "never"}', Options(3, "price < 5", widen=Widen.NEVER)),
         ('{"box": [1, 2, 3, 4], "label": "bag"}', Options(box=Box(1, 2, 3, 4), label="bag")),
         ('{"box": {"x0": 1, "y0": 2, "x1": 3, "y1": 4}}', Options(box=Box(1, 2, 3, 4))),
+        ('{"box": null}', Options()),
         ('{"picks": [{"object": 1}, {}], "crops": "all"}', Options(picks=(Pick(1), Pick()), crops=Crops.ALL)),
         (
             '{"text": "빨간색", "text_weight": 1, "colour": 0}',
@@ -67,9 +68,16 @@ def test_options_are_read_from_json(text: str, options: Options):
         ('{"k": 0}', "options: k: .* greater than or equal to 1"),
         ('{"k": "3"}', "options: k: .* integer"),
         ('{"prise": 1}', "options: prise: .*those that exist: k, where, object"),
-        ('{"box": [1, 2, 3]}', "options: box"),
+        (
+            '{"box": [1, 2, 3]}',
+            r"options: box: four whole numbers in pixels are a box: \[x0, y0, x1, y1\], or",
+        ),
+        ('{"box": [1, 2, 3, 4, 5]}', r"options: box: four whole numbers .*\[x0, y0, x1, y1\]"),
+        ('{"box": "1,2,3,4"}', r"options: box: four whole numbers .*\[x0, y0, x1, y1\]"),
+        ('{"box": [1, 2, 3, "4"]}', "options: box.y1: .*integer"),
+        ('{"picks": [{"box": [1]}]}', r"options: picks.0.box: .*\[x0, y0, x1, y1\]"),
         ('{"widen": "maybe"}', "options: widen: .*'auto', 'never' or 'always'"),
-        ('{"picks": [{"colour": 1}]}', "options: picks.0.colour"),
+        ('{"picks": [{"colour": 1}]}', "options: picks.0.colour: .*those that exist: object, box, label$"),
     ],
 )
 def test_options_that_are_none_say_where(text: str, says: str):
@@ -92,6 +100,7 @@ def test_options_that_are_none_say_where(text: str, says: str):
         ({"object": 1, "picks": (Pick(),)}, "for one photo, picks for several"),
         ({"picks": (Pick(),) * 9}, "9 picks"),
         ({"text": "  "}, "the text is empty"),
+        ({"text": " \x00\x07 "}, "the text is empty"),
         ({"text": "a" * 1001}, "1001 characters"),
         ({"text_weight": 1.5}, "text_weight is 1.5"),
         ({"colour": float("nan")}, "colour is nan"),

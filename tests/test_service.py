@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import jsonschema_rs
@@ -117,6 +118,24 @@ def test_products_like_one_of_the_catalogue(service: Service):
     assert_problem(service.web.get("/v1/products/nothing/similar"), Kind.NOT_FOUND, "nothing")
 
 
+def test_a_product_s_id_may_hold_any_character(tmp_path: Path):
+    ids = ("a/b", "a/similar", "shoes/similar/2", "50% off?#", "가/나", "../c", "/", "' or true --")
+    shown = [Shown(product_id, "red", photo=n) for n, product_id in enumerate(ids)]
+    publish(open_store(str(tmp_path / "shop")), "night-1", shown, made=honest_recipe())
+    with start(str(tmp_path / "shop"), tmp_path) as service:
+        for product_id in ids:
+            response = service.web.get(f"/v1/products/{quote(product_id, safe='')}/similar?k=1")
+            assert response.status_code == 200, (product_id, response.text)
+            (found,) = response.json()["objects"]
+            assert found["product_id"] == product_id
+            assert found["matches"][0]["product_id"] != product_id
+        assert_problem(service.web.get("/v1/products/a%2Fz/similar"), Kind.NOT_FOUND, "no product 'a/z'")
+        refused = service.web.post("/v1/products/a%2Fb/similar")
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
+        routes = {line["route"] for line in service.lines() if line["event"] == "request"}
+        assert routes == {"/v1/products/{product_id}/similar"}
+
+
 def test_the_release_and_its_columns(service: Service):
     told = service.web.get("/v1/release").json()
     assert (told["release_id"], told["items"], told["behind"]) == ("night-1", 50, None)
@@ -161,6 +180,7 @@ def test_the_shipped_models_answer(tmp_path: Path):
         ({"k": "5"}, "k"),
         ({"limit": 5}, "limit"),
         ({"box": [500, 500, 600, 600]}, "box"),
+        ({"box": [1, 2, 3]}, "[x0, y0, x1, y1]"),
         ({"object": 99}, "object"),
         ([], "options"),
     ],
@@ -182,7 +202,10 @@ def test_requests_that_are_no_question(service: Service):
     no_file = {"photo": (None, "http://127.0.0.1/a.jpg")}
     assert_problem(post("/v1/search", files=no_file), Kind.BAD_QUESTION, "must be a file")
     assert_problem(post("/v1/search", files={"picture": RED}), Kind.BAD_QUESTION, "picture")
-    assert_problem(post("/v1/search", files=[("photo", RED)] * 9), Kind.BAD_QUESTION, "8 photos")
+    for many in (9, 10, 30):
+        assert_problem(
+            post("/v1/search", files=[("photo", RED)] * many), Kind.BAD_QUESTION, "more than 8 photos"
+        )
     twice = [("photo", RED), ("options", b"{}"), ("options", b"{}")]
     assert_problem(post("/v1/search", files=twice), Kind.BAD_QUESTION, "more than once")
     broken = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -220,6 +243,10 @@ def test_paths_and_methods_that_are_not_there(service: Service):
     )
     # A filter that is misspelt must not be a filter that is left out.
     assert_problem(service.web.get("/v1/text?q=red&wehre=price<5"), Kind.BAD_QUESTION, "wehre")
+    for query in ("q=red&q=blue", "q=red&q=red", "q=red&k=1&k=2"):
+        assert_problem(
+            service.web.get(f"/v1/text?{query}"), Kind.BAD_QUESTION, "more than once: give it once"
+        )
 
 
 def test_an_upload_is_refused_while_it_arrives(service: Service):

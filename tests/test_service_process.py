@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -55,6 +56,16 @@ def test_it_refuses_connections_until_it_can_answer(shop: str, tmp_path: Path):
     finally:
         process.kill()
         process.wait()
+
+
+def test_its_log_tells_an_address_that_can_be_asked(shop: str, tmp_path: Path):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with start(shop, tmp_path, "--host", "::1") as service:
+        assert service.url.startswith("http://[::1]:")
+        assert httpx2.get(f"{service.url}/healthz").text == "ok\n"
 
 
 def test_what_keeps_it_from_starting_is_said(tmp_path: Path):

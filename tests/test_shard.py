@@ -22,7 +22,17 @@ from lookdex.index import fetch as fetching
 from lookdex.index.fetch import Bad, Cost, FetchOptions, Photo, PixelBudget, fetch
 from lookdex.index.shard import Tools, in_batches, index_shard
 from lookdex.models.pixels import few_sizes
-from lookdex.records import IMAGES_SCHEMA, Box, ImageRef, Reason, Shard, ShardReport, Status, items_schema
+from lookdex.records import (
+    IMAGES_SCHEMA,
+    Box,
+    Detection,
+    ImageRef,
+    Reason,
+    Shard,
+    ShardReport,
+    Status,
+    items_schema,
+)
 from lookdex.storage import Store, open_store
 from tests import fakes
 from tests.photos import draw, encode, fill, images_of, items_of, numbered, refs_of
@@ -111,6 +121,26 @@ def test_batches_do_not_change_what_is_found(tools: Tools, source: Store) -> Non
         for n in (1, 7)
     )
     assert a.drop(["run_id"]).equals(b.drop(["run_id"]))
+
+
+@dataclass(frozen=True)
+class Twice(fakes.FakeDetector):
+    """Finds everything once more, less surely: as DETR may where nms_iou is 1."""
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+        return [[*own, *(replace(d, score=d.score / 2) for d in own)] for own in super().detect(images)]
+
+
+def test_what_is_found_twice_in_the_same_pixels_is_one_item(tools: Tools, source: Store) -> None:
+    fill(source, 5)
+    items, ledger = rows_of(tools, index_shard(whole(source), tools))
+    again, counted = rows_of(
+        tools, index_shard(whole(source), replace(tools, run_id="twice", detector=Twice()))
+    )
+    assert [(row["item_id"], row["score"]) for row in again] == [
+        (row["item_id"], row["score"]) for row in items
+    ]
+    assert [row["items"] for row in counted.values()] == [row["items"] for row in ledger.values()]
 
 
 def test_crops_are_jpegs_of_the_recipes_size(tools: Tools, source: Store) -> None:

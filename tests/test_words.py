@@ -75,3 +75,16 @@ def test_a_text_s_pattern_finds_the_text(text: str) -> None:
             True,
             False,
         ]
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "found"),
+    [
+        *(("watches", "Gold Watch", True), ("watch", "Watches", True), ("glasses", "a glass", True)),
+        *(("blouses", "Blouse", True), ("blouse", "Blouses", True), ("ties", "Tie", True), ("yes", "yep", False)),
+        *(("dress", "Dresses", True), ("watches", "wat", False), ("coats", "coated", False)),
+    ],
+)  # fmt: skip
+def test_a_text_s_pattern_finds_either_number(text: str, title: str, found: bool) -> None:
+    pattern = vocabulary.pattern(text)
+    assert pc.match_substring_regex(pa.array([title]), pattern, ignore_case=True).to_pylist() == [found]

@@ -2,12 +2,16 @@
 
 It is the application of `lookdex serve` with its whole interface: /v1/search takes the same form, gives the same JSON
 and the same problem documents. Payloads of API Gateway's HTTP and REST interfaces, of function URLs and of a load
-balancer are understood. Settings come as LOOKDEX_… variables; LOOKDEX_CATALOG is the one that is needed.
+balancer are understood. Settings come as LOOKDEX_… variables; LOOKDEX_CATALOG is the one that is needed. An event that
+is no request, such as a schedule's or an empty one, keeps an instance warm: it looks which release is live, and says
+so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from typing import Any
 
 from mangum import Mangum
 
@@ -24,4 +28,14 @@ app = create_app(from_environment(**SETTINGS))
 # Started once for all requests: models are loaded and the release is open before the first one comes.
 started = app.router.lifespan_context(app)
 loop.run_until_complete(started.__aenter__())
-handler = Mangum(app, lifespan="off", text_mime_types=TEXTS)
+requests = Mangum(app, lifespan="off", text_mime_types=TEXTS)
+
+
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    """A request's response; of another event, which release answers, and why not a newer one (null: there is none)."""
+    if isinstance(event, dict) and "requestContext" in event:  # in the payloads of all that pass requests on
+        return requests(event, context)
+    catalog = app.state.catalog
+    with contextlib.suppress(Exception):  # what was wrong is in `behind` and in the log
+        catalog.refresh()
+    return {"release_id": catalog.release.release_id, "behind": catalog.behind}

@@ -218,7 +218,11 @@ def promote_command(config: Config, run_id: str) -> None:
 
 @verb("rollback")
 @settings("catalog")
-@click.option("--to", metavar="RELEASE", help="The release to go back to (default: the one live before).")
+@click.option(
+    "--to",
+    metavar="RELEASE",
+    help="The release to make live (default: the one that the live one was built on).",
+)
 @click.option("--note", default="", metavar="TEXT", help="Why; kept in the promotion log.")
 def rollback_command(config: Config, to: str | None, note: str) -> None:
     """Make an older release live, and hold promotions until `lookdex resume`."""

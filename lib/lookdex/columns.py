@@ -30,3 +30,15 @@ def held(kind: pa.DataType) -> str:
     """What a column of the type holds: “text”, “numbers”, “dates” …, in a sentence."""
     word = kind_of(kind)
     return _MANY.get(word, word)
+
+
+def exact_digits(schema: pa.Schema) -> dict[str, int]:
+    """Of the columns of whole numbers and of decimals: with so many digits any whole number is one of theirs."""
+    integers = {8: 2, 16: 4, 32: 9, 64: 18}
+    return {
+        field.name: integers[field.type.bit_width]
+        if pa.types.is_integer(field.type)
+        else field.type.precision - field.type.scale
+        for field in schema
+        if pa.types.is_integer(field.type) or pa.types.is_decimal(field.type)
+    }

@@ -133,6 +133,7 @@ def plan_night(
         recipe = recipe_of(config)
         given = given_thresholds(config)
         stock = products.load_products(config.products) if config.products else None
+        kept = products.choose(stock, config.product_columns) if stock is not None else None
         listed = listing.list_source(open_store(config.source), workers=config.fetch_workers)
         mapping = products.load_mapping(config.mapping) if config.mapping else None
         tied = products.tie(listed, stock, pattern=config.pattern or None, mapping=mapping)
@@ -142,7 +143,6 @@ def plan_night(
         made = plan.make_plan(
             tied, ledger, recipe.digest, shard_images=config.shard_images, full=full, limit=limit
         )
-        kept = products.choose(stock, config.product_columns) if stock is not None else None
         digest = products.digest(kept) if kept is not None else ""
         described, lost = 0, 0
         if (

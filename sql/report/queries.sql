@@ -7,9 +7,10 @@ SELECT count(*) FILTER (scope = 'object') AS objects,
        count(*) FILTER (scope = 'image' AND product_id IS NULL) AS loose_photos,
        count(DISTINCT product_id) AS products,
        count(DISTINCT product_id) FILTER (scope = 'object' AND role = 'main') AS seen_products,
+       -- A photo that could not be fetched tonight keeps the rows of an earlier night.
        (SELECT count(*) FROM (
            SELECT product_id
-           FROM (SELECT unnest(product_ids) AS product_id, status IN ('indexed', 'no_object') AS shown FROM images)
+           FROM (SELECT unnest(product_ids) AS product_id, items > 0 AS shown FROM images)
            GROUP BY product_id HAVING NOT bool_or(shown))) AS lost_products
 FROM items;
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 import duckdb
@@ -15,6 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from lookdex.categories import normalise
+from lookdex.columns import held
 from lookdex.errors import ConfigError, NotFound
 from lookdex.predicates import quoted
 from lookdex.records import items_schema
@@ -22,18 +23,32 @@ from lookdex.storage import open_store
 from lookdex.wording import count_of
 
 RESERVED = frozenset(items_schema(1).names) - {"product_id"}
+UNFIT = (
+    "",
+    "_rowid",
+    "_rowaddr",
+    "_rowoffset",
+    "_distance",
+    "_score",
+)  # Lance's own, and that of a CSV's unnamed column
+UNFIT_CHARACTERS = frozenset('."`')
 FIELDS = {
     "product_id": r"([^/]+?)",
     "name": r"[^/]+",
     "ext": r"[A-Za-z0-9]+",
     "*": r".*?",
 }
+# What a number would lose of a code: the zeros that it begins with, what is hexadecimal of it, and digits after the
+# 15th (the most that any float64 keeps), but not the many decimals of a computed price.
+_CODE = r"^\s*[+-]?(?:0[0-9xX]|\d{16})"
 
 
 def load_products(uri: str) -> pa.Table:
     """The products file (.csv or .parquet, local or s3://): product_id as string first, then its other columns.
 
-    A column with the name of one of lookdex's own (colour, label, score …) is called product_<name> here.
+    A column with the name of one of lookdex's own (colour, label, score …) is called product_<name> here. A CSV's
+    column of numbers stays text where one of them begins with a zero before another digit, or has more than 15 digits
+    before the point: it holds codes (00012, an EAN), of which a number would lose something.
 
     Raises ConfigError when the file or its column product_id is not there, or ids are missing or given twice.
     """
@@ -55,7 +70,7 @@ def load_products(uri: str) -> pa.Table:
 def choose(products: pa.Table, columns: Sequence[str] = ()) -> pa.Table:
     """product_id and the named columns, as the file or as lookdex calls them (none named: all).
 
-    Raises ConfigError when one is not there.
+    Raises ConfigError when one is not there, or has a name that no column of the table can have.
     """
     own = [f"product_{name}" if name in RESERVED else name for name in columns]
     missing = [name for name in own if name not in products.column_names]
@@ -63,9 +78,18 @@ def choose(products: pa.Table, columns: Sequence[str] = ()) -> pa.Table:
         raise ConfigError(
             f"the products file has no column {_names(missing)}; its columns: {_names(products.column_names)}"
         )
-    return (
+    chosen = (
         products.select(["product_id", *(name for name in own if name != "product_id")]) if own else products
     )
+    unfit = [name for name in chosen.column_names if name in UNFIT or not UNFIT_CHARACTERS.isdisjoint(name)]
+    if unfit:
+        rest = ",".join(name for name in chosen.column_names[1:] if name not in unfit)
+        raise ConfigError(
+            f"the products file's column {', '.join(map(repr, unfit))} has a name that the table cannot hold (none, "
+            "one of the table's own, or one with a dot or a quote). Rename it in the products file, or leave it out: "
+            f"--product-columns {rest or '…'}"
+        )
+    return chosen
 
 
 def load_mapping(uri: str) -> pa.Table:
@@ -152,7 +176,14 @@ def _categories(products: pa.Table | None) -> pa.Table:
     """product_id, category: normalised once per distinct word of the shop."""
     if products is None or "category" not in products.column_names:
         return pa.table({"product_id": pa.array([], pa.string()), "category": pa.array([], pa.string())})
-    words = products["category"].cast(pa.string()).combine_chunks().dictionary_encode()
+    try:
+        text = products["category"].cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ConfigError(
+            f"the products file's column category holds {held(products.schema.field('category').type)}: it tells what "
+            "a product is, in text; write one category for each product, or rename the column"
+        ) from error
+    words = text.combine_chunks().dictionary_encode()
     if isinstance(words, pa.ChunkedArray):
         words = words.unify_dictionaries().combine_chunks()
     labels = pa.array([normalise(word) for word in words.dictionary.to_pylist()], pa.string())
@@ -173,11 +204,7 @@ def _read(uri: str, *ids: str) -> pa.Table:
         if suffix == ".parquet":
             table = pa.parquet.read_table(data)
         else:
-            # As text from the start: a number would lose the zeros that an id begins with.
-            options = pa.csv.ConvertOptions(
-                column_types={name: pa.string() for name in ids}, strings_can_be_null=True
-            )
-            table = pa.csv.read_csv(data, convert_options=options)
+            table = _read_csv(data, *ids)
     except (pa.ArrowInvalid, pa.ArrowException) as error:
         raise ConfigError(f"{uri} cannot be read: {error}") from error
     if unreadable := [
@@ -193,6 +220,29 @@ def _read(uri: str, *ids: str) -> pa.Table:
             raise ConfigError(f"{uri}: {count_of(empty, 'row')} without a {column}; fill it in or drop them")
         table = table.set_column(table.column_names.index(column), column, values)
     return table
+
+
+def _read_csv(data: pa.BufferReader, *ids: str) -> pa.Table:
+    """Numbers as numbers, but as text, as they are written, the columns `ids` and those in which a value is a code."""
+    table = pa.csv.read_csv(data, convert_options=_as_text(ids))
+    numbers = {field.name for field in table.schema if _is_number(field.type)}
+    if not numbers:
+        return table
+    data.seek(0)
+    written = pa.csv.read_csv(data, convert_options=_as_text(numbers))
+    for place, name in enumerate(table.column_names):
+        values = written.column(place)
+        if name in numbers and pc.any(pc.match_substring_regex(values, _CODE)).as_py():
+            table = table.set_column(place, name, values)
+    return table
+
+
+def _as_text(names: Iterable[str]) -> pa.csv.ConvertOptions:
+    return pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def _flat(table: pa.Table) -> pa.Table:

@@ -28,7 +28,7 @@ from lookdex.codec import from_json
 from lookdex.errors import LookdexError, NotFound
 from lookdex.index.fetch import Bad, Fetched, FetchOptions, Photo, fetch
 from lookdex.index.rows import ShardWriter
-from lookdex.records import Detection, Recipe, Shard, ShardReport, Status, StoredFile
+from lookdex.records import Box, Detection, Recipe, Shard, ShardReport, Status, StoredFile
 from lookdex.storage import Store
 
 if TYPE_CHECKING:
@@ -193,7 +193,15 @@ def find_objects(photos: Sequence[Photo], tools: Tools) -> list[list[Detection]]
         raise LookdexError(
             f"detector {tools.detector.name}: {len(photos)} photos in, {len(found)} answers out; mend the model"
         )
-    return found
+    return [once(own) for own in found]
+
+
+def once(found: Sequence[Detection]) -> list[Detection]:
+    """Without what is found again under the same label in the same pixels: its item would have the same id."""
+    first: dict[tuple[str, Box], Detection] = {}
+    for one in found:
+        first.setdefault((one.label, one.box), one)
+    return list(first.values())
 
 
 def embed_all(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
-from lookdex import live
+from lookdex import live, runs
 from lookdex.errors import PromotionConflict, PromotionHeld, ReleaseNotFound
 from lookdex.records import LiveEntry
 from lookdex.release.tags import repair_tags
@@ -57,13 +57,22 @@ def release_of_run(catalog: Store, run_id: str) -> str:
         for listed in catalog.list(f"releases/{run_id}")
     ]
     again = re.compile(re.escape(run_id) + r"(?:-(\d+))?")
-    found = {int(match[1] or -1): name for name in names if (match := again.fullmatch(name))}
+    found = {
+        int(match[1] or -1): name
+        for name in names
+        if (match := again.fullmatch(name)) and (name == run_id or not is_run(catalog, name))
+    }
     if not found:
         raise ReleaseNotFound(
             f"{catalog.uri}: the run {run_id} has no release that passed the audit; "
             f"`lookdex audit --run-id {run_id}` makes one of its candidate"
         )
     return found[max(found)]
+
+
+def is_run(catalog: Store, name: str) -> bool:
+    """A night of that name was planned: its release is not another run's, whatever they are called."""
+    return any(catalog.list(f"{runs.run_folder(name)}/plan-"))
 
 
 def rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveEntry:

@@ -62,7 +62,7 @@ class Totals:
     objects: int
     products: int  # that have a photo in the table
     seen_products: int  # of them: those of which an object was found
-    lost_products: int  # beside them: those of which no photo could be fetched and read
+    lost_products: int  # beside them: those of which no photo could be fetched and read, tonight or before
     told_products: int | None  # of them: those in the products file; None where there was none
     loose_photos: int  # tied to no product
     photos_per_product: tuple[Bar, ...]

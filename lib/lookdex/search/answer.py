@@ -270,8 +270,8 @@ class Look:
     """The outfit: the best product of each object as one set, and catalogue photos that show one like it.
 
     total: the sum of the prices that are known, in the unit of the column `price_column`; None without any.
-    unpriced: pieces without a price. missing: the numbers of the objects without a product, or whose best one is no
-    good match. photos: only when they were asked for.
+    unpriced: pieces without a price. missing: the numbers of the objects without a product of their own kind that is a
+    good match (where that is known) and stands for no other object. photos: only when they were asked for.
     """
 
     pieces: tuple[Piece, ...]

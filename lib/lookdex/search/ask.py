@@ -14,6 +14,7 @@ from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 
 from lookdex.errors import BadQuery
 from lookdex.records import Box
@@ -43,11 +44,19 @@ class Crops(StrEnum):
     ALL = "all"  # those of the matches too
 
 
+_CORNERS = ("x0", "y0", "x1", "y1")
+
+
 def _box(value: object) -> object:
     """[x0, y0, x1, y1] beside {"x0": …}."""
     if isinstance(value, list | tuple) and len(value) == 4:
-        return dict(zip(("x0", "y0", "x1", "y1"), value, strict=True))
-    return value
+        return dict(zip(_CORNERS, value, strict=True))
+    if isinstance(value, Mapping | Box):
+        return value
+    raise PydanticCustomError(
+        "box",
+        f"four whole numbers in pixels are a box: [{', '.join(_CORNERS)}], or an object with these names",
+    )
 
 
 AnyBox = Annotated[
@@ -129,7 +138,9 @@ class Options:
         bool, Field(description="Leave out rows that show nearly the same picture as a better one.")
     ] = True
     whole: Annotated[bool, Field(description="Answer for the whole photo too.")] = True
-    look: Annotated[bool, Field(description="Put the best product of each object together as a set.")] = True
+    look: Annotated[
+        bool, Field(description="Put the best product of each object, of its own kind, together as a set.")
+    ] = True
     look_photos: Annotated[
         int, Field(ge=0, le=MAX_LOOK_PHOTOS, description="Catalogue photos of such an outfit to find.")
     ] = 0
@@ -149,7 +160,7 @@ class Options:
                 raise BadQuery(f"{name} is {getattr(self, name)}: it is a share from 0 to 1")
         if not 0 <= self.look_photos <= MAX_LOOK_PHOTOS:
             raise BadQuery(f"look_photos is {self.look_photos}: ask for 0 to {MAX_LOOK_PHOTOS} photos")
-        if self.text is not None and not self.text.strip():
+        if self.text is not None and not any(map(str.isprintable, self.text.strip())):
             raise BadQuery("the text is empty: describe what to look for, such as “red dress”")
         if self.text is not None and len(self.text) > MAX_TEXT:
             raise BadQuery(f"the text has {len(self.text)} characters, the most is {MAX_TEXT}")
@@ -177,8 +188,19 @@ def read_options(value: str | bytes | Mapping[str, Any]) -> Options:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"])) or "the JSON"
         unknown = first["type"] == "unexpected_keyword_argument"
-        known = f"; those that exist: {', '.join(Options.__slots__)}" if unknown else ""
+        known = _known(Options if len(first["loc"]) == 1 else Pick) if unknown else ""
         raise BadQuery(f"options: {where}: {first['msg']}{known}") from error
+
+
+def options_of(**given: Any) -> Options:
+    """Options by their names, as Python callers give them. Raises BadQuery, which names those that exist."""
+    if unknown := [name for name in given if name not in Options.__slots__]:
+        raise BadQuery(f"there is no option {unknown[0]!r}{_known(Options)}")
+    return Options(**given)
+
+
+def _known(record: type[Options] | type[Pick]) -> str:
+    return f"; those that exist: {', '.join(record.__slots__)}"
 
 
 def schema() -> dict[str, Any]:

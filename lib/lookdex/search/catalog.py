@@ -22,10 +22,10 @@ from lookdex.errors import BadQuery, ReleaseNotFound
 from lookdex.records import Box, LiveEntry, Recipe, Release, Scope
 from lookdex.search import asking
 from lookdex.search.answer import Answer
-from lookdex.search.ask import Crops, Options
+from lookdex.search.ask import Crops, Options, options_of
 from lookdex.search.encoders import Encoders, Loader, models_key
 from lookdex.search.facets import Facets
-from lookdex.search.frame import to_frame
+from lookdex.search.frame import scope_of, to_frame
 from lookdex.search.opened import Opened, open_release
 from lookdex.search.photo import Photo, box_of
 from lookdex.search.vectors import vectors_of
@@ -234,11 +234,12 @@ class Catalog:
         photo: as in `ask`; a list or a tuple of photos shows one item. where: a predicate on product columns, e.g.
         "price < 50 and category = 'dress'" (see `filters`). box: (x0, y0, x1, y1) in pixels of the upright photo;
         then this is the one object that is searched. crops: fetch the JPEGs of the matches too (`Match.crop`).
-        more: any other of the `Options`: text="in red", colour=0.3, object=2, widen="never" …
+        more: any other of the `Options`: text="in red", colour=0.3, object=2, widen="never" … Raises BadQuery for one
+        that does not exist.
         """
         photos = photo if isinstance(photo, list | tuple) else (photo,)
         wish = Crops.ALL if crops else Crops.OBJECTS
-        options = Options(k=k, where=where, box=None if box is None else box_of(box), crops=wish, **more)
+        options = options_of(k=k, where=where, box=None if box is None else box_of(box), crops=wish, **more)
         return self.ask(*photos, options=options)
 
     def search_text(
@@ -247,28 +248,30 @@ class Catalog:
         k: int = 5,
         where: str | None = None,
         *,
-        scope: Scope = Scope.OBJECT,
+        scope: Scope | str = Scope.OBJECT,
         crops: bool = True,
         **more: Any,
     ) -> Answer:
         """The k products most similar to a text. Raises BadQuery when the release's embedder reads no text."""
-        options = Options(k=k, where=where, text=text, crops=Crops.ALL if crops else Crops.OBJECTS, **more)
+        wish = Crops.ALL if crops else Crops.OBJECTS
+        options = options_of(k=k, where=where, text=text, crops=wish, **more)
         now = self._current()
-        return asking.answer(now.opened, now.encoders, (), options, scope)
+        return asking.answer(now.opened, now.encoders, (), options, scope_of(scope))
 
     def search_vector(
         self,
         vector: np.ndarray | Sequence[float],
         k: int = 5,
         where: str | None = None,
-        scope: Scope = Scope.OBJECT,
+        scope: Scope | str = Scope.OBJECT,
         *,
         crops: bool = True,
     ) -> Answer:
         """The k products most similar to a vector (dim,) of the release's embedder; its length does not matter."""
         options = Options(k=k, where=where, crops=Crops.ALL if crops else Crops.OBJECTS)
         now = self._current()
-        return asking.answer_vector(now.opened, _unit(vector, now.opened.release.dim), scope, options)
+        unit = _unit(vector, now.opened.release.dim)
+        return asking.answer_vector(now.opened, unit, scope_of(scope), options)
 
     def similar(
         self, product_id: str, k: int = 5, where: str | None = None, *, crops: bool = True, **more: Any
@@ -278,7 +281,7 @@ class Catalog:
         Raises ProductNotFound.
         """
         wish = Crops.ALL if crops else Crops.OBJECTS
-        return self.ask(options=Options(k=k, where=where, product=product_id, crops=wish, **more))
+        return self.ask(options=options_of(k=k, where=where, product=product_id, crops=wish, **more))
 
     def goes_with(
         self, product_id: str, k: int = 5, where: str | None = None, *, crops: bool = True

@@ -8,13 +8,14 @@
     literal    = 12.5 | 'text' | TRUE | FALSE | NULL | DATE '2026-11-22' | TIMESTAMP '2026-11-22 10:00:00'
 
 The text is parsed here and written anew for Lance: what does not parse never reaches the table, so that there
-is no way from here to a subquery, another table, a file or a second statement. Types are the table's to check.
+is no way from here to a subquery, another table, a file or a second statement. Types are the table's to check, but
+for numbers: Lance refuses to compare a column of whole numbers with 49.99, so that it is read as one of others there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -45,8 +46,11 @@ class _Token:
     at: int  # offset in the predicate
 
 
-def compile_filter(where: str, columns: Sequence[str]) -> str:
+def compile_filter(where: str, columns: Sequence[str], digits: Mapping[str, int] | None = None) -> str:
     """The predicate as Lance SQL, fully parenthesised, over the `columns` that may be named (any case).
+
+    digits: of the columns of whole numbers and of decimals, the digits that a whole number may have to be compared with
+    them as it is.
 
     Raises BadQuery, which says where it stopped to understand, or which columns there are.
     """
@@ -54,7 +58,7 @@ def compile_filter(where: str, columns: Sequence[str]) -> str:
         raise BadQuery("the filter is empty: leave it out, or write a predicate such as  price < 50")
     if len(where) > MAX_LENGTH:
         raise BadQuery(f"the filter has {len(where)} characters, the most is {MAX_LENGTH}")
-    return _Parser(where, columns).parse()
+    return _Parser(where, columns, digits or {}).parse()
 
 
 def named_columns(sql: str) -> tuple[str, ...]:
@@ -90,9 +94,10 @@ def _here(where: str, at: int) -> str:
 class _Parser:
     """Recursive descent; each method returns the Lance SQL of what it read."""
 
-    def __init__(self, where: str, columns: Sequence[str]):
+    def __init__(self, where: str, columns: Sequence[str], digits: Mapping[str, int]):
         self.where = where
         self.columns = columns
+        self.digits = digits
         self.tokens = _tokens(where)
         self.next = 0
         self.depth = 0
@@ -162,25 +167,39 @@ class _Parser:
         return self.test()
 
     def test(self) -> str:
+        start = self.next
         left = self.sum()
         if sign := self.take("=", "<>", "!=", "<", "<=", ">", ">="):
-            return f"({left} {'<>' if sign == '!=' else sign} {self.sum()})"
+            right = self.sum()
+            left, right = (self.compared(side, start) for side in (left, right))
+            return f"({left} {'<>' if sign == '!=' else sign} {right})"
         if self.take("is"):
             inverted = "NOT " if self.take("not") else ""
             value = self.take("null", "true", "false") or self.fail()
             return f"({left} IS {inverted}{value.upper()})"
         inverted = "NOT " if self.take("not") else ""
         if self.take("in"):
-            return f"({left} {inverted}IN ({self.values()}))"
+            values = self.values()
+            return f"({self.compared(left, start)} {inverted}IN ({values}))"
         if self.take("between"):
             low = self.sum()
             self.need("and")
-            return f"({left} {inverted}BETWEEN {low} AND {self.sum()})"
+            high = self.sum()
+            left, low, high = (self.compared(side, start) for side in (left, low, high))
+            return f"({left} {inverted}BETWEEN {low} AND {high})"
         if like := self.take("like", "ilike"):
             return f"({left} {inverted}{like.upper()} {self.literal_of('text')})"
         if inverted:
             self.fail()
         return left
+
+    def compared(self, side: str, start: int) -> str:
+        """A side of the test that began with the token `start`: a column as it is, or as numbers of any kind."""
+        most = self.digits.get(side[1:-1]) if side.startswith("`") else None
+        numbers = (token.text for token in self.tokens[start : self.next] if token.kind == "number")
+        if most is None or all(text.isdecimal() and len(text) <= most for text in numbers):
+            return side
+        return f"CAST({side} AS DOUBLE)"
 
     def values(self) -> str:
         self.need("(")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lookdex.columns import exact_digits
 from lookdex.errors import BadQuery, ConfigError
 from lookdex.records import Scope
 from lookdex.search.filters import compile_filter
@@ -31,16 +32,19 @@ def to_frame(
     except ImportError as error:
         raise ConfigError("to_pandas needs pandas: pip install 'lookdex[notebook]'") from error
     known = list(opened.items.schema.names)
-    wanted = [name for name in known if name not in HEAVY] if columns is None else list(columns)
+    wanted = (
+        [name for name in known if name not in HEAVY] if columns is None else list(dict.fromkeys(columns))
+    )
     if unknown := [name for name in wanted if name not in known]:
         raise BadQuery(
             f"there is no column {', '.join(map(repr, unknown))}; those that exist: {', '.join(known)}"
         )
     if limit is not None and limit < 0:
         raise BadQuery(f"limit is {limit}: the number of rows to read at most")
-    rows = [f"scope = '{_scope(scope)}'"] if scope is not None else []
+    rows = [f"scope = '{scope_of(scope)}'"] if scope is not None else []
     if where is not None:
-        rows.append(compile_filter(where, [name for name in known if name not in _NO_VALUES]))
+        named = [name for name in known if name not in _NO_VALUES]
+        rows.append(compile_filter(where, named, exact_digits(opened.items.schema)))
     sql = " AND ".join(rows)
     try:
         table = opened.items.to_table(columns=wanted, filter=sql or None, limit=limit)
@@ -54,8 +58,9 @@ def to_frame(
     return frame
 
 
-def _scope(scope: Scope | str) -> Scope:
+def scope_of(scope: Scope | str) -> Scope:
+    """A scope by its name, as Python callers give it. Raises BadQuery."""
     try:
         return Scope(scope)
     except ValueError as error:
-        raise BadQuery(f"scope is {scope!r}: give {', '.join(map(repr, map(str, Scope)))} or None") from error
+        raise BadQuery(f"scope is {scope!r}: give {' or '.join(map(repr, map(str, Scope)))}") from error

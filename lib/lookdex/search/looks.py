@@ -12,7 +12,7 @@ import numpy as np
 
 from lookdex.predicates import listed
 from lookdex.records import Scope
-from lookdex.search.answer import FoundObject, Look, LookPhoto, Match, Piece, Worn
+from lookdex.search.answer import FoundObject, Look, LookPhoto, Match, Other, Piece, Worn
 from lookdex.search.ask import Crops, Options
 from lookdex.search.opened import Opened
 from lookdex.search.rows import Row
@@ -25,12 +25,10 @@ PROPOSED = 4  # photos compared for each one wanted
 def put_together(objects: Sequence[FoundObject], columns: Sequence[str]) -> Look:
     """The best product of each object; of objects with the same best product the more similar one has it.
 
-    columns: the product columns of the release. A match below the threshold is in no set: its object is `missing`.
+    columns: the product columns of the release. A match of another kind than was asked, or below the threshold, is in
+    no set: an object with no other is `missing`.
     """
-    offers = [
-        [match for match in found.matches if match.product_id is not None and match.good is not False]
-        for found in objects
-    ]
+    offers = [[match for match in found.matches if _sets(match)] for found in objects]
     chosen: dict[int, Match] = {}
     taken: set[str | None] = set()
     for number in sorted(range(len(objects)), key=lambda n: -offers[n][0].score if offers[n] else 2.0):
@@ -46,6 +44,11 @@ def put_together(objects: Sequence[FoundObject], columns: Sequence[str]) -> Look
         unpriced=len(pieces) - len(prices),
         missing=tuple(number for number in range(len(objects)) if number not in chosen),
     )
+
+
+def _sets(match: Match) -> bool:
+    """May it be a piece?"""
+    return match.product_id is not None and match.good is not False and match.other is not Other.KIND
 
 
 def _piece(number: int, found: FoundObject, match: Match) -> Piece:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from lookdex import tables
-from lookdex.columns import held
+from lookdex.columns import exact_digits, held
 from lookdex.errors import BadQuery
 from lookdex.predicates import listed, quoted
 from lookdex.records import Release, Role, Scope
@@ -47,7 +47,9 @@ class Opened:
 
     def compiled(self, where: str | None) -> str | None:
         """The caller's filter as SQL. Raises BadQuery when it is no predicate on their columns."""
-        return None if where is None else compile_filter(where, self.filterable)
+        if where is None:
+            return None
+        return compile_filter(where, self.filterable, exact_digits(self.items.schema))
 
     def rows_of(self, scope: Scope, role: Role | None = None) -> str:
         """The SQL of the rows of a scope (and a role) that may answer."""
@@ -138,11 +140,16 @@ def open_release(store: Store, release: Release) -> Opened:
 
 
 def filter_error(error: Exception, sql: str, schema: pa.Schema) -> Exception:
-    """Lance's complaint about a predicate (types that do not compare) as ours; anything else as it is.
+    """Lance's complaint about a predicate (types that do not compare, no result) as ours; anything else as it is.
 
     sql: what was asked, of `compile_filter` or with it in it. schema: of the table.
     """
     text = _first_line(error)
+    if "Divide by zero" in text or "overflow" in text.lower():
+        return BadQuery(
+            "the filter cannot be applied: its arithmetic has no result in some row, where it divides by 0 or a number "
+            "becomes too large; compare the columns themselves with values"
+        )
     if "Invalid user input" not in text and "Cast error" not in text:
         return error
     kinds = "; ".join(f"{name} holds {held(schema.field(name).type)}" for name in named_columns(sql))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import shutil
+from decimal import Decimal
 
 from lookdex.search.answer import Answer, FoundObject, Kind, Look, Match, Other, describe
 
 OTHERS = {Other.KIND: "other kinds:", Other.COLOUR: "other colours:"}
+PRICE = "price"  # the product column
 WEAK = "– below the similarity from which matches of such a thing are mostly right"
 
 
@@ -30,7 +32,7 @@ def as_table(answer: Answer, width: int | None = None) -> str:
     )
     table = Table(box=SIMPLE_HEAD, pad_edge=False, expand=False)
     for name in ("object", "#", "product", "similarity", *shown):
-        right = name in ("#", "similarity") or name == "price"
+        right = name in ("#", "similarity", PRICE)
         table.add_column(name, justify="right" if right else "left", no_wrap=name in ("#", "similarity"))
     lanes = (*answer.lanes, *answer.goes_with)
     for lane, name in zip(lanes, names(answer), strict=True):
@@ -40,7 +42,7 @@ def as_table(answer: Answer, width: int | None = None) -> str:
                 table.add_row(*told, "", Text(OTHERS[other]))
                 told = [Text("")]
             for match in matches:
-                values = (_cell(match.columns.get(name)) for name in shown)
+                values = (_cell(match.columns.get(name), price=name == PRICE) for name in shown)
                 product = match.product_id or match.image_key
                 table.add_row(*told, *map(Text, (str(match.rank), product, _nearness(match), *values)))
                 told = [Text("")]
@@ -88,7 +90,7 @@ def _nearness(match: Match) -> str:
 def look_line(look: Look) -> str:
     """The set of products in a line."""
     names = ", ".join(piece.product_id for piece in look.pieces)
-    total = "" if look.total is None else f", {look.total:,.2f} in all"
+    total = "" if look.total is None else f", {amount(look.total)} in all"
     without = f" ({look.unpriced} without a price)" if look.total is not None and look.unpriced else ""
     return f"the look: {names}{total}{without}"
 
@@ -99,9 +101,18 @@ def _shown_columns(answer: Answer) -> list[str]:
     for lane in answer.lanes:
         for match in lane.matches:
             present.update(dict.fromkeys(match.columns))
-    usual = [name for name in ("title", "category", "colour", "price") if name in present]
+    usual = [name for name in ("title", "category", "colour", PRICE) if name in present]
     return (usual + [name for name in present if name not in usual and name != "url"])[:4]
 
 
-def _cell(value: object) -> str:
-    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+def _cell(value: object, *, price: bool) -> str:
+    if price:
+        return "" if value is None else amount(value)
+    return "" if value is None else f"{value:.15g}" if isinstance(value, float) else str(value)
+
+
+def amount(price: object) -> str:
+    """A price with the decimals that the shop's number has: 872,000 and 49.5; a text as it is."""
+    if isinstance(price, Decimal):
+        return f"{price:,}"
+    return f"{round(price, 2):,}".removesuffix(".0") if isinstance(price, int | float) else str(price)

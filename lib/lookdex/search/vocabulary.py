@@ -26,8 +26,14 @@ def pattern(text: str) -> str:
     told = []
     for word in words.telling(text):
         if word.isascii():
-            stem = re.escape(word.removesuffix("s") if len(word) > 3 else word)
-            told.append(f"(?:^|[^[:alnum:]]){stem}(?:s|es)?(?:$|[^[:alnum:]])")
+            told.append(f"(?:^|[^[:alnum:]]){_either_number(word)}(?:$|[^[:alnum:]])")
         else:
             told.append(re.escape(word))
     return "|".join(told)
+
+
+def _either_number(word: str) -> str:
+    if len(word) > 4 and word.endswith("es"):  # watch-es, blouse-s
+        return f"{re.escape(word.removesuffix('es'))}e?s?"
+    plural = len(word) > 3 and not word.endswith("ss")
+    return f"{re.escape(word.removesuffix('s') if plural else word)}(?:s|es)?"

@@ -239,7 +239,9 @@ class LookModel(Wire):
     price_column: str | None
     total: float | None = Field(description="Sum of the known prices.")
     unpriced: int = Field(ge=0, description="Pieces without a price.")
-    missing: tuple[int, ...] = Field(description="Objects without a product that may be shown, by number.")
+    missing: tuple[int, ...] = Field(
+        description="Numbers of the objects without a product of their own kind that may be shown."
+    )
     complete: bool
     photos: tuple[LookPhotoModel, ...]
 

@@ -68,7 +68,8 @@ _TOO_SLOW = "too_slow"
 
 
 class Decoders:
-    """So many decoding processes, and a spare one while another starts. Safe among threads; from `start` to `close`.
+    """So many decoding processes, and a spare one, so that none waits while another starts. Safe among threads; from
+    `start` to `close`.
 
     lost: called with 'killed' or 'crashed' for each process that a file cost.
     """
@@ -80,8 +81,9 @@ class Decoders:
 
     def start(self) -> None:
         """Return when every process has started. Raises OSError, EOFError: one did not."""
-        self._folder = _roomy(self._processes, self._limits)
-        started = [self._new() for _ in range(self._processes + 1)]
+        all_of_them = self._processes + 1
+        self._folder = _roomy(all_of_them, self._limits)
+        started = [self._new() for _ in range(all_of_them)]
         for process in started:
             process.await_start(time.monotonic() + _START_SECONDS)
             self._free.append(process)

@@ -91,7 +91,7 @@ class Gate:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._leave()  # the place came in the moment in which nobody wanted it any more
-            else:
+            elif turn in self._waiting:  # else the place has passed over it in that moment
                 self._waiting.remove(turn)
             raise
 

@@ -61,7 +61,7 @@ class Observed:
             await response(scope, receive, sent)
         finally:
             seconds = time.perf_counter() - started
-            route = getattr(scope.get("route"), "path", None) or "other"
+            route = getattr(scope.get("route"), "path_format", None) or "other"
             self._metrics.answered(route, _method(scope), status, seconds)
             if problem := fields.get("problem"):
                 self._metrics.refused(problem)

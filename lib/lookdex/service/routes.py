@@ -25,6 +25,7 @@ PICTURE: dict[int | str, dict[str, Any]] = {
     }
 }
 
+SLASHES = "Of the catalogue, percent-encoded: a/b is a%2Fb."
 MAX_WHERE = 3000  # characters: escaped, a longer one is no URL; the field options of a photo takes more
 K = Annotated[int, Query(ge=1, le=MAX_K, description="Distinct products.")]
 Where = Annotated[
@@ -82,12 +83,14 @@ class ReleaseModel(BaseModel):
 
 
 def only_known_parameters(request: Request) -> None:
-    """Refuse what would be ignored: a misspelt filter is not a filter that is left out."""
+    """Refuse what would be ignored: a misspelt filter is not a filter that is left out, and a second one is none."""
     known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
     unknown = [name for name in request.query_params if name not in known]
     if unknown:
         told = f"those that exist: {', '.join(known)}" if known else "it takes none"
         raise Refused(Kind.BAD_QUESTION, f"there is no parameter {unknown[0][:40]!r} here; {told}")
+    if twice := [name for name in known if len(request.query_params.getlist(name)) > 1]:
+        raise Refused(Kind.BAD_QUESTION, f"the parameter {twice[0]} is there more than once: give it once")
 
 
 def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIRouter:
@@ -150,14 +153,14 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
         return said(request, await questions.ask((), Options(k=k, where=where, text=q, crops=crops)))
 
     @router.get(
-        "/products/{product_id}/similar",
+        "/products/{product_id:path}/similar",  # a shop's id may have a slash
         operation_id="similar",
         response_model=AnswerModel,
         responses=problems.responses(Kind.NOT_FOUND, *COMMON),
     )
     async def similar(
         request: Request,
-        product_id: Annotated[str, Path(min_length=1, max_length=500, description="Of the catalogue.")],
+        product_id: Annotated[str, Path(min_length=1, max_length=500, description=SLASHES)],
         k: K = 5,
         where: Where = None,
         colour: Colour = 0.0,

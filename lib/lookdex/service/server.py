@@ -33,7 +33,8 @@ def serve(config: Config) -> None:
     log_lines()
     port = _bound(config.host, config.port)
     host, number = port.getsockname()[:2]
-    where = {"url": f"http://{host}:{number}", "catalog": config.catalog}
+    named = f"[{host}]" if ":" in host else host
+    where = {"url": f"http://{named}:{number}", "catalog": config.catalog}
     logger.info("loading", extra={"fields": where})
     app = create_app(config)
     app.state.catalog.load()  # here an error is raised, and a signal ends it: within uvicorn both would wait

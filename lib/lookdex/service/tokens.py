@@ -99,8 +99,9 @@ class Tokens:
 
 def _parse(text: str, where: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for line in (line.strip() for line in text.replace(",", "\n").splitlines()):
-        if not line or line.startswith("#"):
+    told = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    for line in (line.strip() for line in told.replace(",", "\n").splitlines()):
+        if not line:
             continue
         match = _LINE.fullmatch(line)
         if match is None or match[1] in found:

@@ -62,6 +62,8 @@ async def receive(request: Request, max_bytes: int, seconds: float) -> Question:
             Kind.SLOW_UPLOAD, f"the photo did not arrive within {seconds:g} s: send a smaller one"
         ) from None
     except MultiPartException as error:
+        if error.message.startswith("Too many files"):
+            raise _too_many_photos() from error
         raise Refused(Kind.MALFORMED, f"the form cannot be read: {error.message}") from error
     except ClientDisconnect:
         raise Refused(Kind.MALFORMED, "the client went away") from None
@@ -94,6 +96,10 @@ def _too_large(most: int) -> Refused:
     )
 
 
+def _too_many_photos() -> Refused:
+    return Refused(Kind.BAD_QUESTION, f"more than {MAX_PHOTOS} photos: so many show one item at most")
+
+
 async def _question(fields: list[tuple[str, Any]]) -> Question:
     unknown = sorted({name for name, _ in fields} - {"photo", "options"})
     if unknown:
@@ -112,7 +118,7 @@ async def _question(fields: list[tuple[str, Any]]) -> Question:
     if not all(isinstance(photo, UploadFile) for photo in photos):
         raise Refused(Kind.BAD_QUESTION, "the field photo must be a file (with a filename)")
     if len(photos) > MAX_PHOTOS:
-        raise Refused(Kind.BAD_QUESTION, f"more than {MAX_PHOTOS} photos: so many show one item at most")
+        raise _too_many_photos()
     if len(options) > 1:
         raise Refused(Kind.BAD_QUESTION, "the field options is there more than once")
     text: str | bytes = options[0] if options and isinstance(options[0], str) else "{}"

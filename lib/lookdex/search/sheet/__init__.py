@@ -11,7 +11,7 @@ from lookdex.records import Box
 from lookdex.search.answer import Answer, FoundObject, Kind, Match
 from lookdex.search.photo import Photo, read_photo
 from lookdex.search.sheet import lettering, paint
-from lookdex.search.terminal import OTHERS
+from lookdex.search.terminal import OTHERS, amount
 
 RGB = tuple[int, int, int]
 
@@ -95,15 +95,10 @@ def draw_answer(
 
 
 def rows_of(answer: Answer) -> list[Row]:
-    """Objects from the top of the photo to its bottom, then the whole photo."""
-
-    def place(lane: FoundObject) -> tuple[int, int]:
-        return (lane.box.y0 + lane.box.y1, lane.box.x0) if lane.box else (0, 0)
-
-    objects = sorted(enumerate(answer.objects), key=lambda one: place(one[1]))
+    """Objects in the order of the answer, then the whole photo."""
     rows = [
-        Row(lane, LANE_COLOURS[n % len(LANE_COLOURS)], str(number) if lane.box else "")
-        for n, (number, lane) in enumerate(objects)
+        Row(lane, LANE_COLOURS[n % len(LANE_COLOURS)], str(n) if lane.box else "")
+        for n, lane in enumerate(answer.objects)
     ]
     return rows if answer.whole is None else [*rows, Row(answer.whole, WHOLE_COLOUR, "")]
 
@@ -267,8 +262,7 @@ def words(match: Match) -> tuple[str, str]:
     price = columns.get("price")
     if price is None:
         return title, "" if title == name else name
-    amount = f"{price:,.2f}".removesuffix(".00") if isinstance(price, int | float) else str(price)
-    return title, " ".join(filter(None, (amount, str(columns.get("currency", "")))))
+    return title, " ".join(filter(None, (amount(price), str(columns.get("currency", "")))))
 
 
 def _picture(
