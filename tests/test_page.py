@@ -482,7 +482,8 @@ def test_prices_of_the_filter_have_the_products_currency(desk: Visit) -> None:
     page.get_by_role("button", name="Filters").click()
     expect(page.get_by_label("Highest price")).to_have_attribute("placeholder", f"₩{PRODUCTS - 1}")
     page.get_by_label("Highest price").fill("20")
-    page.get_by_role("button", name="Show products").click()
+    with page.expect_response("**/v1/search"):
+        page.get_by_role("button", name="Show products").click()
     expect(page.get_by_role("button", name="Remove up to ₩20")).to_be_visible()
 
 
