@@ -121,6 +121,9 @@ def test_a_look_counts_what_is_kept_in_it(desk: Visit) -> None:
     expect(page.locator(".look-count")).to_have_text("1 piece")
     page.locator(".tile-keep input").nth(1).uncheck()
     expect(page.locator(".look-total")).to_have_text("–")
+    page.get_by_role("button", name="한국어").click()
+    expect(page.locator(".look-count")).to_have_text("고른 아이템이 없어요")
+    assert [box.is_checked() for box in page.locator(".tile-keep input").all()] == [False, False]
 
 
 def test_nothing_comes_from_elsewhere(desk: Visit) -> None:
@@ -249,6 +252,65 @@ def test_where_other_kinds_begin_is_said(desk: Visit) -> None:
     expect(page.get_by_text("few of these, so other kinds of things follow.")).to_be_visible()
 
 
+def test_what_the_shop_has_none_of_is_said(desk: Visit) -> None:
+    page = desk.page
+
+    def told(route: Route) -> None:
+        answer = route.fetch().json()
+        for lane, (within, widened) in zip(
+            answer["objects"], [("glasses", "too_few"), (None, "uncertain")], strict=True
+        ):
+            lane |= {"within": within, "widened": widened}
+            for match in lane["matches"]:
+                match |= {"similarity": 0.31, "other": "kind" if within else None}
+            lane["matches"][0]["similarity"] = 0.29
+        route.fulfill(json=answer)
+
+    page.route("**/v1/search", told)
+    upload(page)
+    lane = page.locator('.lane[data-lane="0"]')
+    expect(lane.get_by_text("The shop has no glasses", exact=True)).to_be_visible()
+    expect(lane.locator(".meter.faint")).to_have_count(1)  # 0.29, not 0.31
+    expect(page.locator('.lane[data-lane="1"] .lane-meta')).to_contain_text("other kinds too")
+    page.get_by_role("button", name="한국어").click()
+    expect(lane.get_by_text("이 쇼핑몰에는 안경 상품이 없어요", exact=True)).to_be_visible()
+    page.get_by_role("button", name="EN", exact=True).click()
+    page.locator('.box[data-object="0"]').click()
+    expect(page.get_by_text("The shop has no glasses", exact=True)).to_be_visible()
+    expect(page.get_by_text("few of these")).to_have_count(0)
+    expect(page.locator(".lane-meta")).not_to_contain_text("first")
+
+
+def test_nothing_passes_beside_the_bar(desk: Visit) -> None:
+    page = desk.page
+    answered(page)
+    bar = page.locator(".bar").bounding_box()
+    assert bar
+    for passes in (".row", ".arrow.on", ".look"):
+        shown = page.locator(passes).first.bounding_box()
+        assert shown, passes
+        assert bar["x"] <= shown["x"], passes
+        assert shown["x"] + shown["width"] <= bar["x"] + bar["width"], passes
+
+
+def test_long_things_are_shown_whole(desk: Visit) -> None:
+    page = desk.page
+    long = iter(
+        [encode(np.full((300, 60, 3), 90, np.uint8)), encode(np.full((60, 300, 3), 90, np.uint8))] * 99
+    )
+    page.route("**/v1/crops/*", lambda route: route.fulfill(body=next(long), content_type="image/png"))
+    answered(page)
+    page.wait_for_selector(".lane .picture.tall")
+    page.wait_for_selector(".lane .picture.wide")
+    outside = page.evaluate(
+        """() => [...document.querySelectorAll(".picture.shown")].filter((ground) => {
+            const [a, b] = [ground, ground.querySelector("img")].map((one) => one.getBoundingClientRect());
+            return b.top < a.top - 1 || b.bottom > a.bottom + 1 || b.left < a.left - 1 || b.right > a.right + 1;
+        }).length"""
+    )
+    assert outside == 0
+
+
 def test_no_more_is_offered_than_the_service_gives(desk: Visit) -> None:
     page = desk.page
 
@@ -317,6 +379,26 @@ def test_all_of_it_works_by_keys(desk: Visit) -> None:
     expect(page.locator(".card-face").first).to_be_focused()
 
 
+def test_a_row_is_one_stop_of_the_tab_key(desk: Visit) -> None:
+    page = desk.page
+    answered(page)
+    first, second = (page.locator(".row").nth(n).locator(".card-face") for n in (0, 1))
+    first.first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(first.nth(1)).to_be_focused()
+    page.keyboard.press("End")
+    expect(first.last).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="See all").nth(1)).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(second.first).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(second.first).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    expect(first.last).to_be_focused()  # where one was
+
+
 def test_escape_gives_up_drawing(desk: Visit) -> None:
     page = desk.page
     answered(page)
@@ -345,6 +427,12 @@ def test_a_product_says_why_it_is_there_and_leads_to_others(desk: Visit) -> None
     shown = [m["product_id"] for m in response.value.json()["objects"][0]["matches"]]
     assert match["product_id"] not in shown
     expect(page.locator(".lane h1")).to_have_text(f"More like {match['columns']['title']}")
+    expect(page.locator(".lane-head .card-price")).to_have_text(f"{match['columns']['price']:g}")
+    page.wait_for_selector(".lane-head .picture.shown")
+    page.get_by_role("button", name="Back to your photo").click()
+    expect(page.locator(".lane")).to_have_count(3)
+    page.go_back()
+    expect(page.locator(".lane h1")).to_be_visible()
     page.go_back()
     expect(page.locator(".stage-photo")).to_be_visible()
     expect(page.locator(".lane")).to_have_count(3)
@@ -379,6 +467,26 @@ def test_filters_narrow_every_lane(desk: Visit) -> None:
     assert "where" not in desk.asked()[-1]
 
 
+def test_prices_of_the_filter_have_the_products_currency(desk: Visit) -> None:
+    page = desk.page
+
+    def told(route: Route) -> None:
+        answer = route.fetch().json()
+        for lane in (*answer["objects"], answer["whole"]):
+            for match in lane["matches"]:
+                match["columns"]["currency"] = "KRW"
+        route.fulfill(json=answer)
+
+    page.route("**/v1/search", told)
+    answered(page)
+    page.get_by_role("button", name="Filters").click()
+    expect(page.get_by_label("Highest price")).to_have_attribute("placeholder", f"₩{PRODUCTS - 1}")
+    page.get_by_label("Highest price").fill("20")
+    with page.expect_response("**/v1/search"):
+        page.get_by_role("button", name="Show products").click()
+    expect(page.get_by_role("button", name="Remove up to ₩20")).to_be_visible()
+
+
 def test_colour_and_words_beside_the_photo(desk: Visit) -> None:
     page = desk.page
     answered(page)
@@ -396,7 +504,12 @@ def test_colour_and_words_beside_the_photo(desk: Visit) -> None:
         one["text_similarity"] for one in matches if one["similarity"] > 0
     )  # the first that is shown
     words = page.locator('.lane[data-lane="0"] .card').first.locator(".meter", has_text="Words")
-    expect(words).to_contain_text(f"{likeness:.2f}")
+    expect(words).to_have_text(f"Words{max(0, likeness):.2f}")  # never -0.00
+    expect(page.get_by_label("Change something")).to_be_focused()  # not on another button, for the next Enter
+    assert response.value.json()["objects"][0]["tint"] == "blue"
+    expect(page.locator(".lane").first.get_by_text("Colour")).to_have_count(
+        0
+    )  # the photo's is not what is asked
     expect(page.get_by_role("button", name="Remove with “blue”")).to_be_visible()
 
 
@@ -418,6 +531,23 @@ def test_words_are_searched_and_have_an_address(desk: Visit) -> None:
     page.go_back()
     expect(page.locator(".lane h1")).to_have_text("“cyan”")
     expect(page.get_by_label("Search by words")).to_have_value("cyan")
+
+
+def test_a_product_s_name_is_the_catalogue_s_not_the_address_s(desk: Visit) -> None:
+    page = desk.page
+    match = answered(page)["objects"][0]["matches"][0]
+    product = match["product_id"]
+
+    def told(route: Route) -> None:  # the fake embedder knows colours alone
+        route.fulfill(response=route.fetch(url=route.request.url.replace(f"q={product}", "q=red")))
+
+    page.route("**/v1/text?*", told)
+    page.goto(f"{desk.url}/?like={product}&title=Another+name")
+    expect(page.locator(".lane h1")).to_have_text(f"More like {match['columns']['title']}")
+    page.unroute("**/v1/text?*")
+    page.reload()
+    expect(page.locator(".lane h1")).to_have_text(f"More like {product}")
+    expect(page.get_by_text("Another name")).to_have_count(0)
 
 
 # ── Korean ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -21,9 +21,26 @@ def test_a_phone(phone: Visit) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     answered(page)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+    label, total = (
+        page.locator(".look-sum > span").first.bounding_box(),
+        page.locator(".look-total").bounding_box(),
+    )
+    ends = page.locator(".tiles").bounding_box()
+    assert label
+    assert total
+    assert ends
+    assert label["x"] == pytest.approx(ends["x"] + 4, abs=1)
+    assert total["x"] + total["width"] == pytest.approx(ends["x"] + ends["width"] - 4, abs=1)
     box = page.locator('.box[data-object="0"]')
     box.tap()
     expect(box).to_have_attribute("aria-pressed", "true")
+    page.wait_for_function("document.querySelector('.results').getBoundingClientRect().top < 100")
+    shown = page.locator(".lane h2").bounding_box()
+    assert shown
+    assert page.viewport_size
+    assert (
+        0 < shown["y"] < page.viewport_size["height"] / 2
+    )  # its products, not only its name below the photo
     columns = page.evaluate(
         "getComputedStyle(document.querySelector('.grid')).gridTemplateColumns.split(' ').length"
     )
@@ -76,6 +93,7 @@ def test_a_finger_scrolls_until_it_is_told_to_draw(phone: Visit) -> None:
     page.locator(".draw").tap()
     with page.expect_response("**/v1/search"):
         swipe()
+    page.wait_for_function("document.querySelector('.results').getBoundingClientRect().top < 100")
     x0, y0, x1, y1 = phone.asked()[-1]["box"]
     assert (x0, y0) == pytest.approx((0.15 * 240, 0.3 * 240), abs=8)
     assert x1 - x0 == pytest.approx(120 / shown["width"] * 240, abs=8)

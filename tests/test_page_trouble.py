@@ -135,6 +135,12 @@ def test_without_a_network_the_photo_stays_and_can_be_tried_again(desk: Visit) -
     upload(page)
     expect(page.get_by_role("alert")).to_contain_text("No connection")
     expect(page.locator(".stage-photo")).to_be_visible()
+    page.get_by_label("Search by words").fill("cyan")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Check the network, then try again.")
+    expect(page.get_by_role("alert").locator("p")).not_to_contain_text("photo")  # none was asked with
+    page.go_back()
+    expect(page.get_by_role("alert")).to_contain_text("Your photo is still here.")
     page.context.set_offline(False)
     page.get_by_role("button", name="Try again").click()
     expect(page.locator('.box[data-object="1"]')).to_be_visible()
@@ -187,13 +193,80 @@ def test_pieces_that_nothing_is_like_are_told_once_and_can_be_opened(
         page.go_back()
         expect(piece.locator(".card").first).to_be_visible()  # as it was left
 
+        filtered: list[bool] = []
+
+        def told(route: Route) -> None:  # something is like the first piece, as long as nothing is filtered
+            answer = route.fetch().json()
+            answer["objects"][0]["no_good_match"] = bool(filtered)
+            route.fulfill(json=answer)
+
+        page.route("**/v1/search", told)
+        upload(page)
+        expect(page.locator(".far-lanes strong")).to_have_text(
+            "Nothing in the shop is really like this piece"
+        )
         page.locator(".filter-button").click()
         page.get_by_label("Highest price").fill("3")
+        filtered.append(True)
         page.get_by_role("button", name="Show products").click()
-        expect(page.locator(".far-lanes strong")).to_have_text("Nothing like this within your filters")
+        expect(page.locator(".far-lanes strong")).to_have_text(
+            ["Nothing in the shop is really like this piece", "Nothing like this within your filters"]
+        )
+        filtered.clear()
         page.locator(".far-lanes").get_by_role("button", name="Clear the filters").click()
-        expect(page.locator(".far-lanes strong")).to_contain_text("Nothing in the shop")
+        expect(page.locator(".far-lanes strong")).to_have_text(
+            "Nothing in the shop is really like this piece"
+        )
         assert "where" not in seen.asked()[-1]
+
+
+def test_waiting_for_a_key_is_no_slowness(browser: Browser, closed: Service, key: tuple[str, str]) -> None:
+    with visit(browser, closed.url) as seen:
+        page = seen.page
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("alert")).to_be_visible()
+        page.clock.install()
+        upload(page)
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.clock.fast_forward(100_000)
+        expect(page.locator(".loading-words")).to_have_text("Looking for the pieces …")
+        page.get_by_label("Access key").fill(key[0])
+        page.keyboard.press("Enter")
+        expect(page.locator(".far-lanes")).to_be_visible()
+
+
+def test_a_product_that_the_shop_has_taken_out_is_no_dead_end(desk: Visit) -> None:
+    page = desk.page
+    gone = {"type": "urn:lookdex:problem:not-found", "title": "Not found", "status": 404, "detail": "no such"}
+
+    def anew(route: Route) -> None:
+        later = {"release_id": "night-2", "released_at": "2999-01-01T00:00:00Z"}
+        route.fulfill(json=route.fetch().json() | later)
+
+    for address in ("crops/*", "products/*/similar?*"):
+        page.route(f"**/v1/{address}", lambda route: route.fulfill(status=404, json=gone))
+    page.route("**/v1/release", anew)
+    answered(page)
+    expect(page.locator(".card .picture.missing .icon").first).to_be_visible()
+    expect(page.locator("#foot")).to_contain_text("The shop has published anew since.")
+    page.locator(".card-face").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("alert")).to_have_text("This product is no longer in the shop")
+    expect(dialog.get_by_role("link")).to_have_count(0)
+    page.keyboard.press("Escape")
+
+    page.unroute("**/v1/crops/*")
+    with page.expect_response("**/v1/search"):
+        page.locator("#foot .again").click()
+    page.wait_for_selector(".card .picture.shown")
+    page.locator(".card-face").first.click()
+    page.get_by_role("button", name="More like this").click()
+    expect(page.get_by_role("alert")).to_contain_text("The shop has taken it out")
+    page.get_by_role("button", name="Back to your photo").click()
+    expect(page.locator(".lane")).to_have_count(3)
+    page.goto(f"{desk.url}/?like=p0")
+    page.get_by_role("button", name="To the start").click()
+    expect(page.locator(".hero")).to_be_visible()
 
 
 def test_words_that_say_nothing_of_products(desk: Visit) -> None:

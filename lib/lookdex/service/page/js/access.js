@@ -40,6 +40,9 @@ export function askForKey(refused) {
   return asking;
 }
 
+/** While the shopper is asked for a key, what comes of it; else null. */
+export const keyIsAsked = () => asking;
+
 /** @param {boolean} wrong @returns {Promise<boolean>} */
 function dialog(wrong) {
   return new Promise((resolve) => {

@@ -2,7 +2,7 @@
 
 import { askForKey, key } from "./access.js";
 import { Problem, problemOf } from "./problem.js";
-import { alikeOf } from "./question.js";
+import { alikeOf, quoted } from "./question.js";
 
 /** @typedef {import("./types.js").Answer} Answer */
 
@@ -40,6 +40,25 @@ export const searchText = (asked, signal) => answer(`v1/text?${query(asked)}`, {
  */
 export const searchSimilar = (product, asked, signal) =>
   answer(`v1/products/${encodeURIComponent(product)}/similar?${query(asked)}`, { signal });
+
+/**
+ * A product as the catalogue tells it; null where it does not. There is no question for that: any words, within it alone.
+ * @param {string} product
+ * @param {AbortSignal} signal
+ * @returns {Promise<import("./types.js").Match | null>}
+ */
+export async function productOf(product, signal) {
+  try {
+    const found = await json(`v1/text?${query({ q: product, k: 1, where: `product_id = ${quoted(product)}` })}`, { signal });
+    return found.objects[0].matches[0] ?? null;
+  } catch {
+    return null; // its id is a name as well
+  }
+}
+
+/** The shop has taken a product out. @param {string} product */
+export const isGone = (product) =>
+  json(`v1/products/${encodeURIComponent(product)}/similar?k=1`, {}).then(() => false, (error) => error instanceof Problem && error.kind === "gone");
 
 /** @param {string} address @param {RequestInit} init @returns {Promise<Answer>} */
 const answer = async (address, init) => alikeOf(await json(address, init));

@@ -1,9 +1,10 @@
 /** Questions and their answers: each verb of the page asks the service and puts what comes into the state. */
 
+import { keyIsAsked } from "./access.js";
 import * as api from "./api.js";
 import { readPhoto } from "./photo.js";
 import { Problem } from "./problem.js";
-import { FIRST, STEP, boxOptions, laneOptions, moreOf, photoOptions, wordsOptions } from "./question.js";
+import { FIRST, STEP, boxOptions, isFar, laneOptions, leavesOut, moreOf, photoOptions, wordsOptions } from "./question.js";
 import { NO_FILTERS, there } from "./state.js";
 
 /**
@@ -17,10 +18,27 @@ import { NO_FILTERS, there } from "./state.js";
 const SLOW = 6000; // ms after which the page says that it takes long
 const LONGEST = 60000;
 
+/** Once that time has passed in which nobody was asked for a key. @param {number} ms @param {() => void} then @returns {AbortController} Ends it. */
+function after(ms, then) {
+  const ended = new AbortController();
+  let timer = 0;
+  const start = () => {
+    if (ended.signal.aborted) return;
+    timer = setTimeout(() => {
+      const asking = keyIsAsked();
+      if (asking) void asking.then(start);
+      else then();
+    }, ms);
+  };
+  ended.signal.addEventListener("abort", () => clearTimeout(timer));
+  start();
+  return ended;
+}
+
 /**
  * @param {import("./state.js").Store} store
- * @param {{visit: (asked: Asked | null) => void, step: () => void, back: () => void}} trail Where the browser's “back”
- *   leads.
+ * @param {{visit: (asked: Asked | null) => void, step: () => void, back: () => void, photo: () => {state: State, open: boolean} | null}}
+ *   trail Where the browser's “back” leads, and the photo that was left last.
  */
 export function createAsker(store, trail) {
   /** @type {AbortController | null} */
@@ -37,8 +55,8 @@ export function createAsker(store, trail) {
     running?.abort();
     const mine = (running = new AbortController());
     store.set({ busy, slow: false, trouble: null });
-    const slow = setTimeout(() => store.set({ slow: true }), SLOW);
-    const late = setTimeout(() => mine.abort("late"), LONGEST);
+    const slow = after(SLOW, () => store.set({ slow: true }));
+    const late = after(LONGEST, () => mine.abort("late"));
     try {
       const changes = await work(mine.signal);
       if (running !== mine) return false;
@@ -50,8 +68,8 @@ export function createAsker(store, trail) {
       store.set({ busy: null, slow: false, trouble: { problem, retry } });
       return false;
     } finally {
-      clearTimeout(slow);
-      clearTimeout(late);
+      slow.abort();
+      late.abort();
     }
   }
 
@@ -72,7 +90,8 @@ export function createAsker(store, trail) {
         state.drawn ? api.searchPhoto(photo.blob, boxOptions(state), signal) : null,
       ]);
       const lane = state.drawn && drawn ? { box: state.drawn.box, lane: drawn.objects[0] } : state.drawn;
-      return { answer, drawn: lane, chosen: there({ answer, drawn: lane }, store.get().chosen) };
+      const unlike = leavesOut(state.filters) ? state.unlike : answer.objects.flatMap((one, n) => (isFar(one) ? n : []));
+      return { answer, drawn: lane, unlike, chosen: there({ answer, drawn: lane }, store.get().chosen) };
     }, () => askPhoto(k));
   }
 
@@ -81,17 +100,19 @@ export function createAsker(store, trail) {
     return run("words", async (signal) => {
       const { asked } = store.get();
       const options = wordsOptions(store.get(), k);
-      const answer = asked?.kind === "similar"
-        ? await api.searchSimilar(asked.product, { ...options, goes_with: "true" }, signal)
-        : await api.searchText({ q: asked?.text, ...options }, signal);
-      return { answer };
+      if (asked?.kind !== "similar") return { answer: await api.searchText({ q: asked?.text, ...options }, signal) };
+      const [answer, about] = await Promise.all([
+        api.searchSimilar(asked.product, { ...options, goes_with: "true" }, signal),
+        asked.about ?? api.productOf(asked.product, signal),
+      ]);
+      return { answer, asked: { ...asked, about } };
     }, () => askWords(k));
   }
 
   const askAgain = () => (store.get().view === "photo" ? askPhoto() : askWords());
 
   /** What every new question starts from. */
-  const FRESH = { answer: null, drawn: null, drawing: false, chosen: /** @type {Chosen} */ ("all"), over: null, refine: "", filters: NO_FILTERS, colour: 0 };
+  const FRESH = { answer: null, drawn: null, drawing: false, chosen: /** @type {Chosen} */ ("all"), over: null, refine: "", filters: NO_FILTERS, unlike: [], colour: 0 };
 
   /** A lane is a place over all of them. @param {Chosen} chosen @param {Partial<State>} changes */
   function choose(chosen, changes) {
@@ -196,10 +217,21 @@ export function createAsker(store, trail) {
       trail.visit({ kind: "text", text });
       return this.resume({ kind: "text", text });
     },
-    /** More like a product. @param {string} product @param {string} title */
-    similar(product, title) {
-      trail.visit({ kind: "similar", product, title });
-      return this.resume({ kind: "similar", product, title });
+    /** More like a product. @param {string} product @param {import("./state.js").Known} about */
+    similar(product, about) {
+      trail.visit({ kind: "similar", product, about });
+      return this.resume({ kind: "similar", product, about });
+    },
+    /** There is a photo to go back to. */
+    hasPhoto: () => trail.photo() !== null,
+    /** On to the last photo's answer, as it was left. */
+    toPhoto() {
+      const kept = trail.photo();
+      if (!kept) return;
+      this.stop();
+      trail.visit(null);
+      store.set({ ...kept.state, release: store.get().release });
+      if (kept.open) askAgain();
     },
     /** What the page's address asks already. @param {Asked} asked */
     resume(asked) {

@@ -5,10 +5,15 @@ import { number, t } from "./i18n.js";
 import { itemPicture, strip } from "./picture.js";
 import { priceOf, titleOf } from "./product.js";
 
+/** @typedef {import("./types.js").Match} Match */
+/** @typedef {import("./types.js").Lane} Lane */
+
+const FAINT = 0.3; // similarity of two pictures below which they have little in common
+
 /**
- * @param {import("./types.js").Match} match
- * @param {import("./types.js").Lane} lane
- * @param {(match: import("./types.js").Match, lane: import("./types.js").Lane) => void} open
+ * @param {Match} match
+ * @param {Lane} lane
+ * @param {(match: Match, lane: Lane) => void} open
  */
 export function card(match, lane, open) {
   const far = match.good === false;
@@ -19,17 +24,25 @@ export function card(match, lane, open) {
       h("span.card-title", {}, titleOf(match)),
       h("span.card-price", {}, priceOf(match.columns) ?? "\u00a0"),
       h("span.why", {},
-        meter(t("like"), match.similarity),
+        meter(t("like"), match.similarity, isFaint(match, lane)),
         match.text_similarity !== null && lane.kind !== "text" && meter(t("likeText"), match.text_similarity),
-        match.colour_similarity !== null && meter(t("likeColour"), match.colour_similarity)),
+        tellsColour(match, lane) && meter(t("likeColour"), match.colour_similarity ?? 0)),
       far && h("span.flag", {}, t("notClose"))));
 }
 
-/** A likeness with its bar. @param {string} name @param {number} value 0 … 1 */
-export function meter(name, value) {
-  return h("span.meter", {},
+/** So little alike that no bar should praise it. Words and pictures are never as alike as two pictures. @param {Match} match @param {Lane} lane */
+export const isFaint = ({ similarity }, { kind }) => kind !== "text" && similarity < FAINT;
+
+/** The colours are compared with the photo's: of no use where words ask for another one. @param {Match} match @param {Lane} lane */
+export const tellsColour = ({ colour_similarity }, { kind, text, tint }) =>
+  colour_similarity !== null && tint === null && (kind !== "image" || text === null);
+
+/** A likeness with its bar. @param {string} name @param {number} value 0 … 1; what is opposite counts as unlike @param {boolean} [faint] */
+export function meter(name, value, faint = false) {
+  value = Math.max(0, value);
+  return h(`span.meter${faint ? ".faint" : ""}`, {},
     h("span.meter-name", {}, name),
-    h("span.meter-bar", { "aria-hidden": "true" }, h("i", { style: { width: `${100 * Math.min(1, Math.max(0, value))}%` } })),
+    h("span.meter-bar", { "aria-hidden": "true" }, h("i", { style: { width: `${100 * Math.min(1, value)}%` } })),
     h("span.meter-value", {}, number(value, 2)));
 }
 

@@ -1,9 +1,10 @@
 /** One product beside what was asked: why it is here, what it costs, where it is sold. */
 
-import { meter } from "./card.js";
+import { isGone } from "./api.js";
+import { isFaint, meter, tellsColour } from "./card.js";
 import { fill, h, icon } from "./dom.js";
 import { capital, labelName, named, number, t } from "./i18n.js";
-import { cutOut, itemPicture, strip } from "./picture.js";
+import { MISSING, cutOut, itemPicture, strip } from "./picture.js";
 import { linkOf, otherFacts, priceOf, titleOf } from "./product.js";
 
 /**
@@ -23,6 +24,9 @@ export function detailDialog(match, lane, photo, ask) {
   const link = linkOf(match.columns);
   const asked = photo && lane.kind !== "text" && lane.kind !== "product" ? cutOut(photo, lane.box, 320) : null;
   const box = h("dialog.dialog.detail", { "aria-labelledby": "detail-title" });
+  const ways = h("div.buttons", {},
+    link && h("a.button.primary", { href: link, target: "_blank", rel: "noopener noreferrer" }, t("shopLink"), icon("away")),
+    match.product_id !== null && h("button.button", { type: "button", onclick: () => void ask.similar(/** @type {string} */ (match.product_id), match) }, icon("spark"), t("moreLike")));
   fill(
     box,
     h("button.close", { type: "button", "aria-label": t("close"), onclick: () => box.close() }, icon("close")),
@@ -33,13 +37,14 @@ export function detailDialog(match, lane, photo, ask) {
       h("p.eyebrow", {}, kindOf(match)),
       h("h2", { id: "detail-title" }, title),
       priceOf(match.columns) && h("p.detail-price", {}, priceOf(match.columns)),
-      h("div.buttons", {},
-        link && h("a.button.primary", { href: link, target: "_blank", rel: "noopener noreferrer" }, t("shopLink"), icon("away")),
-        match.product_id !== null && h("button.button", { type: "button", onclick: () => void ask.similar(/** @type {string} */ (match.product_id), title) }, icon("spark"), t("moreLike"))),
+      ways,
       h("h3", {}, t("whyTitle")),
-      h("dl.reasons", {}, reasons(match, lane)),
-      facts(match, lane)),
+      h("dl.reasons", {}, reasons(match, lane))),
+    facts(match, lane),
   );
+  box.addEventListener(MISSING, async () => {
+    if (match.product_id !== null && (await isGone(match.product_id))) fill(ways, h("p.below", { role: "alert" }, t("problem_gone")));
+  });
   return box;
 }
 
@@ -51,15 +56,15 @@ function reasons(match, lane) {
   const { threshold } = lane;
   const words = match.text_similarity !== null && lane.kind !== "text";
   return [
-    reason(t("like"), match.similarity, lane.kind === "text" ? t("whyText") : t("whyLike")),
+    reason(meter(t("like"), match.similarity, isFaint(match, lane)), lane.kind === "text" ? t("whyText") : t("whyLike")),
     match.good === false && threshold !== null && h("dd.below", {}, t("whyBelow", { n: number(threshold, 2) })),
-    match.colour_similarity !== null && reason(t("likeColour"), match.colour_similarity, t("whyColour")),
-    words && reason(t("likeText"), /** @type {number} */ (match.text_similarity), t("whyText")),
+    tellsColour(match, lane) && reason(meter(t("likeColour"), match.colour_similarity ?? 0), t("whyColour")),
+    words && reason(meter(t("likeText"), match.text_similarity ?? 0), t("whyText")),
   ];
 }
 
-/** @param {string} name @param {number} value @param {string} text */
-const reason = (name, value, text) => [h("dt", {}, meter(name, value)), h("dd", {}, text)];
+/** @param {Node} bar @param {string} text */
+const reason = (bar, text) => [h("dt", {}, bar), h("dd", {}, text)];
 
 /** What a merchandiser wants to know. @param {Match} match @param {Lane} lane */
 function facts(match, lane) {

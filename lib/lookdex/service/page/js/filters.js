@@ -26,7 +26,7 @@ export function filterChips(state, ask) {
   const chips = [];
   if (refine) chips.push(chip(t("refined", { text: refine }), { refine: "" }));
   if (filters.min !== null || filters.max !== null) {
-    chips.push(chip(priceWords(filters), { filters: { ...filters, min: null, max: null } }));
+    chips.push(chip(priceWords(filters, currencyOf(state)), { filters: { ...filters, min: null, max: null } }));
   }
   for (const name of filters.categories) {
     chips.push(chip(categoryName(name), { filters: { ...filters, categories: filters.categories.filter((other) => other !== name) } }));
@@ -35,11 +35,18 @@ export function filterChips(state, ask) {
   return chips.length ? h("ul.active-filters", { "aria-label": t("filters") }, chips) : null;
 }
 
-/** @param {import("./types.js").Filters} filters */
-function priceWords({ min, max }) {
-  if (min !== null && max !== null) return t("priceRange", { min: price(min), max: price(max) });
-  if (max !== null) return t("priceUpTo", { max: price(max) });
-  return t("priceAtLeast", { min: price(/** @type {number} */ (min)) });
+/** @param {import("./types.js").Filters} filters @param {unknown} currency */
+function priceWords({ min, max }, currency) {
+  if (min !== null && max !== null) return t("priceRange", { min: price(min, currency), max: price(max, currency) });
+  if (max !== null) return t("priceUpTo", { max: price(max, currency) });
+  return t("priceAtLeast", { min: price(/** @type {number} */ (min), currency) });
+}
+
+/** Of the products that are shown; undefined where they do not say, or not the same. @param {State} state */
+function currencyOf({ answer, drawn }) {
+  const lanes = [...(answer?.objects ?? []), answer?.whole, drawn?.lane];
+  const told = new Set(lanes.flatMap((lane) => lane?.matches.map(({ columns }) => columns.currency) ?? []));
+  return told.size === 1 ? [...told][0] : undefined;
 }
 
 /**
@@ -51,8 +58,9 @@ export function filtersDialog(state, ask) {
   const columns = state.release?.columns;
   const has = (/** @type {string} */ name) => !columns || columns.includes(name);
   const range = state.release?.facets?.price;
-  const low = amount("price-min", t("priceMin"), state.filters.min, range?.least);
-  const high = amount("price-max", t("priceMax"), state.filters.max, range?.most);
+  const currency = currencyOf(state);
+  const low = amount("price-min", t("priceMin"), state.filters.min, range && price(range.least, currency));
+  const high = amount("price-max", t("priceMax"), state.filters.max, range && price(range.most, currency));
   const chosen = new Set(state.filters.categories);
   const colour = h("input", { id: "colour", type: "range", min: 0, max: 0.9, step: 0.1, value: state.colour, oninput: tell });
   const share = h("output.muted", { for: "colour" });
@@ -121,10 +129,10 @@ export function filtersDialog(state, ask) {
  * @param {string} id
  * @param {string} name
  * @param {number | null} value
- * @param {number | undefined} extreme What the shop's prices go down or up to.
+ * @param {string | null | undefined} extreme What the shop's prices go down or up to.
  */
 function amount(id, name, value, extreme) {
-  const input = h("input.field", { id, placeholder: extreme === undefined ? null : String(extreme), type: "number", inputmode: "decimal", min: 0, step: "any", value: value ?? "", "aria-label": name });
+  const input = h("input.field", { id, placeholder: extreme, type: "number", inputmode: "decimal", min: 0, step: "any", value: value ?? "", "aria-label": name });
   const label = h("span", { "aria-hidden": "true" }, id === "price-min" ? t("priceFrom") : t("priceTo"));
   return {
     input,

@@ -1,13 +1,15 @@
 /** The foot of the page: which release answers, how old it is, how long the answer took and where the time went. */
 
 import { fill, h } from "./dom.js";
+import { isOld } from "./fresh.js";
 import { ago, dateTime, maybe, number, onLanguage, t } from "./i18n.js";
 
 /**
  * @param {HTMLElement} place
  * @param {import("./state.js").Store} store
+ * @param {import("./ask.js").Asker} ask
  */
-export function createFooter(place, store) {
+export function createFooter(place, store, ask) {
   function show() {
     const { answer, release } = store.get();
     const id = answer?.release_id ?? release?.release_id;
@@ -20,6 +22,7 @@ export function createFooter(place, store) {
         h("span.release", {}, t("release", { id })),
         when && h("time", { datetime: at, title: dateTime(when) }, t("published", { when: ago(when) })),
         release?.facets?.products !== undefined && h("span", {}, t("products", { n: release.facets.products })),
+        isOld(store.get()) && h("span.newer", {}, t("newer"), " ", h("button.again", { type: "button", onclick: ask.again }, t("askAgain"))),
         answer && h("span", {}, t("answered", { ms: Math.round(1000 * total(answer.seconds)) }))),
       answer && steps(answer),
     );

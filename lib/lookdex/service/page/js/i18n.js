@@ -85,6 +85,12 @@ export function categoryName(label) {
   return names[label] ?? capital(label);
 }
 
+/** Things of a category, in the middle of a sentence: “trousers”. @param {string} label */
+export function kindsName(label) {
+  const name = categoryName(label);
+  return label in CATEGORIES[language] ? name.toLowerCase() : name;
+}
+
 export const categories = Object.keys(categoriesEn);
 
 /** @param {number} value @param {number} [digits] */

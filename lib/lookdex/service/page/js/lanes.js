@@ -1,10 +1,11 @@
 /** Rows and grids of products: one lane of an answer each. */
 
 import { card, cardSkeleton } from "./card.js";
-import { h, icon } from "./dom.js";
-import { categoryName, named, t } from "./i18n.js";
-import { cutOut, strip } from "./picture.js";
-import { isFar, leavesOut, mostOf } from "./question.js";
+import { h, icon, pace } from "./dom.js";
+import { categoryName, kindsName, named, t } from "./i18n.js";
+import { cutOut, itemPicture, strip } from "./picture.js";
+import { linkOf, priceOf } from "./product.js";
+import { blames, isFar, leavesOut, mostOf } from "./question.js";
 
 /**
  * @typedef {import("./state.js").State} State
@@ -34,7 +35,7 @@ export function laneRow(state, { id, lane }, acts) {
       state.photo && h("span.thumb", {}, cutOut(state.photo, id === "whole" ? null : lane.box, 56)),
       h("div.lane-names", {}, h("h2", { id: key }, name), meta(lane, false)),
       lane.matches.length > 0 && allButton(id, name, acts.alone)),
-    notices(state, lane, acts.clear, false),
+    notices(state, { id, lane }, acts.clear, false),
     lane.matches.length > 0 && rowOf(lane, name, acts.open));
 }
 
@@ -59,16 +60,17 @@ export function foldedLane(state, { id, lane }, acts) {
 }
 
 /**
- * The pieces that nothing in the shop is like, or nothing within the filters: said once, each can be opened.
+ * The pieces that nothing in the shop is like, or, all of them, nothing within the filters: said once, each can be opened.
  * @param {State} state
  * @param {{id: Chosen, lane: Lane}[]} lanes
  * @param {Parameters<typeof foldedLane>[2] & {clear: (() => void) | null}} acts
  */
 export function farLanes(state, lanes, acts) {
-  const filtered = leavesOut(state.filters);
-  return h("section.far-lanes", { "aria-labelledby": "far-lanes" },
+  const filtered = lanes.every(({ id }) => blames(state, id));
+  const key = `far-lanes${filtered ? "-filtered" : ""}`;
+  return h("section.far-lanes", { "aria-labelledby": key },
     h("div.notice.far", {},
-      h("strong", { id: "far-lanes" }, filtered ? t("noGoodFilters") : t("noGoodPieces", { n: lanes.length })),
+      h("strong", { id: key }, filtered ? t("noGoodFilters") : t("noGoodPieces", { n: lanes.length })),
       h("p", {}, t("noGoodOpen")),
       filtered && acts.clear && clearButton(acts.clear)),
     lanes.map((shown) => foldedLane(state, shown, acts)));
@@ -84,7 +86,27 @@ const clearButton = (clear) => h("button.button.small", { type: "button", onclic
 /** @param {Lane} lane @param {string} name @param {(match: Match, lane: Lane) => void} open */
 function rowOf(lane, name, open) {
   const list = h("ul.row", {}, cards(lane, open));
+  rove(list);
   return h("div.scroller", {}, list, arrows(list, name));
+}
+
+/** @type {Record<string, (at: number, of: number) => number>} */
+const STEPS = { ArrowLeft: (at) => at - 1, ArrowRight: (at) => at + 1, Home: () => 0, End: (_, of) => of - 1 };
+
+/** One stop for the tab key in a row of products, and arrows from one to the next. @param {HTMLElement} list */
+function rove(list) {
+  const faces = /** @type {HTMLElement[]} */ ([...list.querySelectorAll(".card-face")]);
+  /** @param {HTMLElement} held */
+  const hold = (held) => faces.forEach((face) => (face.tabIndex = face === held ? 0 : -1));
+  hold(faces[0]);
+  list.addEventListener("focusin", (event) => hold(/** @type {HTMLElement} */ (event.target)));
+  list.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const next = faces[STEPS[event.key]?.(faces.indexOf(/** @type {HTMLElement} */ (event.target)), faces.length)];
+    if (!next) return;
+    event.preventDefault(); // it would scroll as well
+    next.focus();
+  });
 }
 
 /** The products, and where those of other kinds or colours begin. @param {Lane} lane @param {(match: Match, lane: Lane) => void} open */
@@ -96,20 +118,28 @@ const cards = (lane, open) => lane.matches.map((match, n) => [
 /**
  * A lane by itself: all its products, and more of them.
  * @param {State} state
- * @param {{id: Chosen, lane: Lane, title?: string}} shown
+ * @param {{id: Chosen, lane: Lane, title?: string, about?: import("./state.js").Known | null}} shown about: the product that it is about.
  * @param {{open: (match: Match, lane: Lane) => void, more: (() => void) | null, clear: (() => void) | null}} acts
  */
-export function laneGrid(state, { id, lane, title }, acts) {
+export function laneGrid(state, { id, lane, title, about }, acts) {
   const name = title ?? laneName(lane, id);
   return h("section.lane.alone", { "aria-labelledby": "lane-alone" },
     h("header.lane-head", {},
       state.photo && h("span.thumb", {}, cutOut(state.photo, id === "whole" ? null : lane.box, 56)),
-      h("div.lane-names", {}, h(title ? "h1" : "h2", { id: "lane-alone" }, name), meta(lane, true))),
-    notices(state, lane, acts.clear, true),
+      about && itemPicture(about.item_id, { eager: true }),
+      h("div.lane-names", {}, h(title ? "h1" : "h2", { id: "lane-alone" }, name), about && sold(about.columns), meta(lane, true))),
+    notices(state, { id, lane }, acts.clear, true),
     h("ul.grid", {}, cards(lane, acts.open)),
     lane.matches.length > 0 && (lane.exhausted || lane.matches.length >= mostOf(state)
       ? h("p.end", {}, t(lane.exhausted ? "exhausted" : "most", { n: lane.matches.length }))
       : acts.more && h("div.buttons.centre", {}, h("button.button.more", { type: "button", onclick: acts.more, disabled: state.busy === "more" }, t("more")))));
+}
+
+/** What a product costs, and where it is sold. @param {Record<string, unknown>} columns */
+function sold(columns) {
+  const [cost, link] = [priceOf(columns), linkOf(columns)];
+  return h("p.sold", {}, cost && h("span.card-price", {}, cost),
+    link && h("a", { href: link, target: "_blank", rel: "noopener noreferrer" }, t("shopLink")));
 }
 
 /** A lane under a name of its own, without a photo: what is worn with a product. @param {Lane} lane @param {string} title @param {(match: Match, lane: Lane) => void} open @param {number} n */
@@ -123,23 +153,33 @@ export function plainRow(lane, title, open, n) {
 function meta(lane, all) {
   const parts = [
     lane.kind === "object" && lane.score !== null && t("sureness", { n: Math.round(100 * lane.score) }),
-    all && lane.within && t("within", { what: categoryName(lane.within) }),
+    !all && lane.widened === "uncertain" && t("otherKindsToo"),
+    all && lane.within && !lane.lacking && t("within", { what: categoryName(lane.within) }),
   ].filter(Boolean);
   return h("p.lane-meta", {}, lane.palette.length > 0 && strip(lane.palette), parts.length > 0 && h("span", {}, parts.join(" · ")));
 }
 
-/** What is to be said before the products. @param {State} state @param {Lane} lane @param {(() => void) | null} clear @param {boolean} all */
-function notices(state, lane, clear, all) {
+/** What is to be said before the products. @param {State} state @param {{id: Chosen, lane: Lane}} shown @param {(() => void) | null} clear @param {boolean} all */
+function notices(state, { id, lane }, clear, all) {
   const unknown = all && unknownWords(lane);
   if (!lane.matches.length) return [unknown, nothing(clear)];
+  if (lane.lacking) return [unknown, lacks(state, /** @type {string} */ (lane.within), clear, all)];
   if (isFar(lane)) {
-    const filtered = leavesOut(state.filters);
+    const filtered = blames(state, id);
     return h(`div.notice.far${all ? "" : ".slim"}`, {},
       h("strong", {}, filtered ? t("noGoodFilters") : t("noGoodTitle")), all && !filtered && h("p", {}, t("noGoodText")),
       filtered && clear && clearButton(clear));
   }
   const follows = lane.widened === "too_few" ? fewOf(lane) : lane.widened;
   return [unknown, all && follows && lane.kind !== "image" && h("p.notice.quiet", {}, t(`widened_${follows}`))];
+}
+
+/** That there is nothing of the kind that was looked for. @param {State} state @param {string} kind @param {(() => void) | null} clear @param {boolean} all */
+function lacks(state, kind, clear, all) {
+  const filtered = leavesOut(state.filters);
+  return h(`div.notice${all ? "" : ".slim"}`, {},
+    h("strong", {}, t(filtered ? "lacksFiltered" : "lacks", { what: kindsName(kind) })), all && h("p", {}, t("lacksText")),
+    filtered && clear && clearButton(clear));
 }
 
 /** What follows where the shop has few of what was asked. @param {Lane} lane */
@@ -165,7 +205,7 @@ function arrows(list, name) {
   const arrow = (direction) =>
     h(`button.arrow.${direction > 0 ? "on" : "back"}`, {
       type: "button", tabindex: -1, "aria-hidden": "true", title: t(direction > 0 ? "scrollOn" : "scrollBack", { what: name }),
-      onclick: () => list.scrollBy({ left: direction * list.clientWidth * 0.85, behavior: "smooth" }),
+      onclick: () => list.scrollBy({ left: direction * list.clientWidth * 0.85, behavior: pace() }),
     }, icon("next"));
   const pair = [arrow(-1), arrow(1)];
   const update = () => {

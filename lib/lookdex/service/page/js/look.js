@@ -31,6 +31,16 @@ export function piecesOf(answer) {
     });
 }
 
+/** @type {WeakMap<import("./types.js").Look, Set<number>>} */
+const leftOut = new WeakMap();
+
+/** The objects whose pieces the shopper left out; kept, because the tiles are made anew. @param {import("./types.js").Look} look */
+function leftOutOf(look) {
+  const out = leftOut.get(look) ?? new Set();
+  leftOut.set(look, out);
+  return out;
+}
+
 /**
  * @param {Answer} answer
  * @param {(match: Match, lane: Lane) => void} open
@@ -39,28 +49,29 @@ export function piecesOf(answer) {
 export function lookOf(answer, open) {
   const pieces = piecesOf(answer);
   if (pieces.length < 2) return null;
-  const left = new Set(pieces);
+  const out = leftOutOf(/** @type {import("./types.js").Look} */ (answer.look));
   const count = h("span.look-count");
   const total = h("output.look-total", { "aria-live": "polite" });
   const unpriced = h("span.muted");
   const currency = pieces.map(({ match }) => match.columns.currency).find((value) => typeof value === "string");
 
   function sum() {
-    const known = pieces.filter((p) => left.has(p) && p.piece.price !== null);
-    const missing = left.size - known.length;
-    fill(count, left.size ? t("lookPieces", { n: left.size }) : t("lookNone"));
+    const kept = pieces.filter(({ piece }) => !out.has(piece.object));
+    const known = kept.filter(({ piece }) => piece.price !== null);
+    const missing = kept.length - known.length;
+    fill(count, kept.length ? t("lookPieces", { n: kept.length }) : t("lookNone"));
     fill(total, known.length ? price(known.reduce((all, p) => all + /** @type {number} */ (p.piece.price), 0), currency) : "–");
     fill(unpriced, missing ? t("lookUnpriced", { n: missing }) : "");
   }
 
-  const tiles = pieces.map((entry) => {
-    const { piece, lane, match } = entry;
+  const tiles = pieces.map(({ piece, lane, match }) => {
     const name = labelled(piece) ?? titleOf(match);
-    const tile = h("li.tile", {},
+    const kept = !out.has(piece.object);
+    const tile = h(`li.tile${kept ? "" : ".out"}`, {},
       h("button.tile-face", { type: "button", onclick: () => open(match, lane), "aria-label": t("openProduct", { title: titleOf(match) }) },
         itemPicture(match.item_id)),
       h("label.tile-keep", {},
-        h("input", { type: "checkbox", checked: true, "aria-label": t("lookInclude", { what: name }), onchange: keep }),
+        h("input", { type: "checkbox", checked: kept, "aria-label": t("lookInclude", { what: name }), onchange: keep }),
         h("span.tick", { "aria-hidden": "true" }, icon("check"))),
       h("span.tile-name", {}, name),
       h("span.tile-price", {}, priceOf(match.columns) ?? ""));
@@ -68,8 +79,8 @@ export function lookOf(answer, open) {
     /** @param {Event} event */
     function keep(event) {
       const on = /** @type {HTMLInputElement} */ (event.target).checked;
-      if (on) left.add(entry);
-      else left.delete(entry);
+      if (on) out.delete(piece.object);
+      else out.add(piece.object);
       tile.classList.toggle("out", !on);
       sum();
     }
@@ -86,7 +97,7 @@ export function lookOf(answer, open) {
 /**
  * Catalogue photos that show such an outfit: those with at least two pieces of it.
  * @param {Answer} answer
- * @param {(product: string, title: string) => void} similar
+ * @param {(product: string, about: import("./state.js").Known) => void} similar
  */
 export function wornLike(answer, similar) {
   const photos = (answer.look?.photos ?? []).filter((photo) => photo.worn.length > 1 && photo.score >= LEAST && photo.product_id !== null);
@@ -96,7 +107,7 @@ export function wornLike(answer, similar) {
     h("ul.row", {}, photos.map((photo) => {
       const title = titleOf(photo);
       return h("li.card", {},
-        h("button.card-face", { type: "button", onclick: () => similar(/** @type {string} */ (photo.product_id), title) },
+        h("button.card-face", { type: "button", onclick: () => similar(/** @type {string} */ (photo.product_id), photo) },
           itemPicture(photo.item_id),
           h("span.card-title", {}, title),
           h("span.meter-value", {}, `${t("like")} ${number(photo.score, 2)}`)));

@@ -5,6 +5,7 @@ import { createAsker } from "./ask.js";
 import { h } from "./dom.js";
 import { acceptPhotos } from "./drop.js";
 import { createFooter } from "./footer.js";
+import { watchRelease } from "./fresh.js";
 import { createHeader } from "./header.js";
 import { mark, onLanguage, t } from "./i18n.js";
 import { createOver } from "./over.js";
@@ -25,12 +26,13 @@ const trail = createTrail(store);
 const ask = createAsker(store, trail);
 const main = place("main");
 const start = createStart(store, ask);
-const stage = createStage(store, ask, start.pick);
 const results = createResults(store, ask, start.pick);
+const stage = createStage(store, ask, start.pick, results.reveal);
 const warning = h("div.warning");
 
 createHeader(place("top"), store, ask);
-createFooter(place("foot"), store);
+createFooter(place("foot"), store, ask);
+watchRelease(store);
 createOver(store, ask);
 acceptPhotos(place("veil"), ask);
 
@@ -47,7 +49,7 @@ function speak(now, before) {
   const say = (/** @type {string} */ text) => (place("spoken").textContent = text);
   if (now.busy !== before.busy && now.busy) say(t(now.busy === "photo" ? "searching" : "searchingText"));
   else if (now.slow && !before.slow) say(t("slow"));
-  else if (now.trouble && now.trouble !== before.trouble) say(wordsOf(now.trouble.problem).title);
+  else if (now.trouble && now.trouble !== before.trouble) say(wordsOf(now.trouble.problem, now.view === "photo").title);
   else if (now.answer && now.answer !== before.answer) say(found(now));
   else if (now.drawn?.lane && now.drawn !== before.drawn) say(t("foundProducts", { n: now.drawn.lane.matches.length }));
 }
@@ -61,7 +63,7 @@ function found({ view, answer }) {
 /** Trouble while nothing has been asked yet: a file that is no photo, a shop without a catalogue. @param {State} state */
 function warn({ view, trouble }) {
   if (view !== "start") return;
-  warning.replaceChildren(...(trouble ? [troublePanel(trouble.problem, trouble.retry, null)] : []));
+  warning.replaceChildren(...(trouble ? [troublePanel(trouble.problem, trouble.retry, {})] : []));
 }
 
 store.on((now, before) => {

@@ -1,8 +1,11 @@
 /** Pictures: a catalogue's crop on a ground of its own edge colour, and a piece cut out of the photo. */
 
 import { picture as addressOf } from "./api.js";
-import { h } from "./dom.js";
+import { h, icon } from "./dom.js";
 import { clamp } from "./geometry.js";
+
+/** What a picture that cannot be had tells those around it: the shop may have taken out what it shows. */
+export const MISSING = "missing";
 
 /**
  * The picture of an item. Crops have every shape: each lies whole on a ground that continues its edges.
@@ -16,8 +19,13 @@ export function itemPicture(item, { eager = false } = {}) {
     continueEdges(image, ground);
     ground.classList.add("shown");
   });
-  image.addEventListener("error", () => ground.classList.add("missing"));
-  addressOf(item).then((address) => (image.src = address), () => ground.classList.add("missing"));
+  const missed = () => {
+    ground.classList.add("missing");
+    ground.replaceChildren(icon("photo"));
+    ground.dispatchEvent(new Event(MISSING, { bubbles: true }));
+  };
+  image.addEventListener("error", missed);
+  addressOf(item).then((address) => (image.src = address), missed);
   return ground;
 }
 

@@ -35,7 +35,7 @@ export function whereOf({ min, max, categories }, release) {
 export const categoryColumn = (release) => (release?.facets?.categories?.length ? "category" : "label");
 
 /** @param {string} text */
-const quoted = (text) => `'${text.replaceAll("'", "''")}'`;
+export const quoted = (text) => `'${text.replaceAll("'", "''")}'`;
 
 /** Without an exponent. @param {number} value */
 const plain = (value) => (Number.isInteger(value) ? value.toFixed(0) : String(Number(value.toFixed(4))));
@@ -93,6 +93,9 @@ export const isFar = (lane) => lane.no_good_match === true;
 /** A filter leaves products out, so that it may be why nothing is like what was asked. @param {Filters} filters */
 export const leavesOut = ({ min, max, categories }) => min !== null || max !== null || categories.length > 0;
 
+/** The filters are why nothing is like that piece: something was before. @param {State} state @param {import("./state.js").Chosen} id */
+export const blames = ({ filters, unlike }, id) => leavesOut(filters) && !(typeof id === "number" && unlike.includes(id));
+
 /**
  * An answer without products that have nothing in common with what was asked: they fill up what was asked for.
  * @param {import("./types.js").Answer} answer
@@ -104,7 +107,8 @@ export const alikeOf = (answer) =>
 /** @param {Lane} lane @returns {Lane} */
 function alike(lane) {
   const matches = lane.matches.filter(({ similarity }) => similarity > 0);
-  return matches.length === lane.matches.length ? lane : { ...lane, matches, exhausted: true };
+  const lacking = lane.within !== null && lane.matches.length > 0 && lane.matches.every(({ other }) => other === "kind");
+  return { ...lane, matches, lacking, exhausted: lane.exhausted || matches.length < lane.matches.length };
 }
 
 /** The object is of such a category, or something of it is a good match. @param {Lane} lane @param {string[]} categories */

@@ -1,12 +1,13 @@
 /** Everything beside the photo: what can be chosen, the look, the lanes; or why there are none. */
 
-import { fill, h, icon } from "./dom.js";
+import { fill, h, icon, pace } from "./dom.js";
 import { filterButton, filterChips } from "./filters.js";
 import { labelled, onLanguage, t } from "./i18n.js";
 import { farLanes, foldedLane, gridSkeleton, laneGrid, laneName, laneRow, lanesSkeleton, nothing, plainRow, unknownWords } from "./lanes.js";
 import { lookOf, wornLike } from "./look.js";
 import { cutOut } from "./picture.js";
-import { filterCount, isFar, lanesOf } from "./question.js";
+import { titleOf } from "./product.js";
+import { blames, filterCount, isFar, lanesOf } from "./question.js";
 import { NO_FILTERS } from "./state.js";
 import { troublePanel } from "./trouble.js";
 
@@ -72,7 +73,8 @@ export function createResults(store, ask, another) {
   /** @param {State} state */
   function showBody(state) {
     const { trouble, busy, answer } = state;
-    const panel = trouble && troublePanel(trouble.problem, trouble.retry, state.view === "photo" ? another : null);
+    const toPhoto = ask.hasPhoto() ? () => ask.toPhoto() : undefined;
+    const panel = trouble && troublePanel(trouble.problem, trouble.retry, state.view === "photo" ? { photo: true, another } : { toPhoto, home: ask.home });
     body.classList.toggle("stale", busy !== null && answer !== null && busy !== "more");
     body.setAttribute("aria-busy", String(busy !== null));
     if (!answer) {
@@ -80,7 +82,7 @@ export function createResults(store, ask, another) {
         : [h("p.loading-words", {}, t(state.slow ? "slow" : "searchingText")), gridSkeleton(12)];
       return fill(body, panel ?? (busy && rows));
     }
-    fill(body, panel, state.view === "photo" ? photoAnswer(state) : wordsAnswer(state));
+    fill(body, panel, state.view === "photo" ? photoAnswer(state) : wordsAnswer(state, toPhoto));
   }
 
   /** @param {State} state */
@@ -107,10 +109,11 @@ export function createResults(store, ask, another) {
       unknownWords(answer.whole ?? answer.objects[0]),
       !hidden && lookOf(answer, open),
       rows.near.map((shown) => laneRow(state, shown, acts)),
-      rows.far.length > 0 && farLanes(state, rows.far, acts),
+      [false, true].map((filtered) => rows.far.filter(({ id }) => blames(state, id) === filtered))
+        .map((far) => far.length > 0 && farLanes(state, far, acts)),
       rows.whole && foldedLane(state, rows.whole, acts),
       hidden > 0 && h("p.notice.quiet", {}, t("hiddenLanes", { n: hidden })),
-      wornLike(answer, (product, title) => void ask.similar(product, title)),
+      wornLike(answer, (product, about) => void ask.similar(product, about)),
     ];
   }
 
@@ -134,21 +137,23 @@ export function createResults(store, ask, another) {
     /** @type {HTMLElement | null} */ (bar.querySelector(`[data-chip="${id}"]`))?.focus({ preventScroll: true });
   }
 
-  /** @param {State} state */
-  function wordsAnswer(state) {
+  /** @param {State} state @param {(() => void) | undefined} toPhoto */
+  function wordsAnswer(state, toPhoto) {
     const { answer, asked } = state;
     const lane = answer?.objects[0];
     if (!answer || !lane || !asked) return null;
     const clearing = filterCount(state) ? clear : null;
+    const about = asked.kind === "similar" ? asked.about : null;
     return [
-      laneGrid({ ...state, photo: null }, { id: "all", lane, title: wordsTitle(state) }, { open, clear: clearing, more: () => void ask.more() }),
+      toPhoto && h("button.button.small.ghost.to-all", { type: "button", onclick: toPhoto }, icon("back"), t("backToPhoto")),
+      laneGrid({ ...state, photo: null }, { id: "all", lane, title: wordsTitle(state), about }, { open, clear: clearing, more: () => void ask.more() }),
       answer.goes_with.filter((worn) => worn.matches.length).map((worn, n) => plainRow(worn, t("goesWith", { what: labelled(worn) ?? t("unknownPiece") }), open, n)),
     ];
   }
 
   /** @param {State} state */
   function wordsTitle({ asked }) {
-    return asked?.kind === "similar" ? t("similarTitle", { title: asked.title }) : t("textTitle", { text: asked?.text ?? "" });
+    return asked?.kind === "similar" ? t("similarTitle", { title: asked.about ? titleOf(asked.about) : asked.product }) : t("textTitle", { text: asked?.text ?? "" });
   }
 
   function all() {
@@ -167,15 +172,21 @@ export function createResults(store, ask, another) {
   });
   onLanguage(all);
 
-  /** Chips are made anew: who stood on one still does. @param {() => void} change */
+  /** Chips and fields are made anew: who stood on one still does. @param {() => void} change */
   function keepFocus(change) {
-    const held = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.chip;
-    const inside = bar.contains(document.activeElement);
+    const held = /** @type {HTMLElement | null} */ (document.activeElement);
+    if (!held || !bar.contains(held)) return change();
+    const { chip } = held.dataset;
+    const words = held.closest(".refine") !== null;
     change();
-    if (!inside) return;
-    const next = held ? bar.querySelector(`[data-chip="${held}"]`) : bar.querySelector(".filter-button");
+    const next = bar.querySelector(chip ? `[data-chip="${chip}"]` : words ? ".refine input" : ".filter-button");
     /** @type {HTMLElement | null} */ (next)?.focus({ preventScroll: true });
   }
 
-  return { element };
+  /** Bring the products onto the screen, where the photo lies above them and not beside them. */
+  function reveal() {
+    if (element.getBoundingClientRect().top > innerHeight / 3) element.scrollIntoView({ block: "start", behavior: pace() });
+  }
+
+  return { element, reveal };
 }

@@ -16,8 +16,9 @@ import { arrangeTags } from "./tags.js";
  * @param {import("./state.js").Store} store
  * @param {import("./ask.js").Asker} ask
  * @param {() => void} another Choose another photo.
+ * @param {() => void} reveal Show the products of what was chosen here.
  */
-export function createStage(store, ask, another) {
+export function createStage(store, ask, another, reveal) {
   const image = h("img.stage-photo", { draggable: "false" });
   const overlay = h("div.overlay");
   const frame = h("div.stage-frame", {}, image, overlay, h("div.scan", { "aria-hidden": "true" }));
@@ -29,7 +30,10 @@ export function createStage(store, ask, another) {
   const drawing = createDrawing(overlay, {
     size: () => ({ width: store.get().photo?.width ?? 1, height: store.get().photo?.height ?? 1 }),
     mayTouch: () => store.get().drawing,
-    done: (box) => void ask.box(box),
+    done: (box) => {
+      void ask.box(box);
+      reveal();
+    },
     cancelled: () => {
       const { drawn, chosen } = store.get();
       const back = drawn?.lane ? chosen : chosen === "box" ? "all" : chosen;
@@ -42,6 +46,7 @@ export function createStage(store, ask, another) {
   /** @param {State} state */
   function showPhoto({ photo }) {
     if (!photo) return;
+    image.removeAttribute("src"); // else the photo before it is shown until this one is decoded
     image.src = photo.url;
     image.alt = t("photoAlt");
     frame.style.setProperty("--ratio", String(photo.width / photo.height));
@@ -62,7 +67,10 @@ export function createStage(store, ask, another) {
         "aria-pressed": String(chosen === id),
         "aria-label": t("boxed", { what: name, n: n + 1, of: shown.length }),
         "data-object": id,
-        onclick: () => ask.choose(chosen === id ? "all" : id),
+        onclick: () => {
+          ask.choose(chosen === id ? "all" : id);
+          if (chosen !== id) reveal();
+        },
         style: {
           left: `${(100 * x0) / photo.width}%`, top: `${(100 * y0) / photo.height}%`,
           width: `${(100 * (x1 - x0)) / photo.width}%`, height: `${(100 * (y1 - y0)) / photo.height}%`,

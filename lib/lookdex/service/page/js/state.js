@@ -8,7 +8,8 @@
  * @typedef {import("./types.js").Photo} Photo
  * @typedef {import("./problem.js").Problem} Problem
  *
- * @typedef {{kind: 'text', text: string} | {kind: 'similar', product: string, title: string}} Asked
+ * @typedef {{item_id: string, product_id: string | null, columns: Record<string, unknown>}} Known A product as the catalogue tells it.
+ * @typedef {{kind: 'text', text: string} | {kind: 'similar', product: string, about: Known | null}} Asked
  * @typedef {'all' | 'whole' | 'box' | number} Chosen A number: of the answer's `objects`.
  * @typedef {{kind: 'product', match: import("./types.js").Match, lane: Lane} | {kind: 'filters'}} Over
  *
@@ -24,6 +25,7 @@
  * @property {string} refine “This, but …”.
  * @property {number} colour 0 … 1: what likeness of colour counts.
  * @property {Filters} filters
+ * @property {number[]} unlike The objects that nothing was really like before the filters.
  * @property {null | 'reading' | 'photo' | 'box' | 'more' | 'words'} busy
  * @property {boolean} slow
  * @property {{problem: Problem, retry: (() => void) | null} | null} trouble
@@ -46,6 +48,7 @@ export const START = {
   refine: "",
   colour: 0,
   filters: NO_FILTERS,
+  unlike: [],
   busy: null,
   slow: false,
   trouble: null,

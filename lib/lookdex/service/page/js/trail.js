@@ -91,6 +91,8 @@ export function createTrail(store) {
         history.back();
       });
     },
+    /** The photo's answer that was left last; null without one. */
+    photo: () => [...questions.values()].findLast(({ state }) => state.view === "photo") ?? null,
     /** Go where the browser has gone. @param {import("./ask.js").Asker} ask */
     follow(ask) {
       addEventListener("popstate", (event) => {
@@ -135,10 +137,7 @@ function address(asked) {
   const url = new URL(location.href);
   url.search = "";
   if (asked?.kind === "text") url.searchParams.set("q", asked.text);
-  if (asked?.kind === "similar") {
-    url.searchParams.set("like", asked.product);
-    url.searchParams.set("title", asked.title);
-  }
+  if (asked?.kind === "similar") url.searchParams.set("like", asked.product);
   return url.href;
 }
 
@@ -148,6 +147,6 @@ export function askedIn(search) {
   const text = parameters.get("q")?.trim();
   const product = parameters.get("like");
   if (text) return { kind: "text", text };
-  if (product) return { kind: "similar", product, title: parameters.get("title") ?? product };
+  if (product) return { kind: "similar", product, about: null };
   return null;
 }

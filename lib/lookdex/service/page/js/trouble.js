@@ -17,15 +17,15 @@ const PHOTO = {
   too_much_memory: "problem_anew_text", too_slow: "problem_anew_text",
 };
 
-/** For a shopper: never the service's own words, which are for who runs it. @param {Problem} problem @returns {{title: string, text: string}} */
-export function wordsOf({ kind, reason }) {
+/** For a shopper: never the service's own words, which are for who runs it. @param {Problem} problem @param {boolean} photo It was asked with one. @returns {{title: string, text: string}} */
+export function wordsOf({ kind, reason }, photo) {
   switch (reason === "empty" ? "empty" : kind) {
     case "offline":
-      return { title: t("problem_offline"), text: t("problem_offline_text") };
+      return { title: t("problem_offline"), text: t(photo ? "problem_offline_photo" : "problem_offline_text") };
     case "busy":
       return { title: t("problem_busy"), text: t("problem_busy_text") };
     case "timeout":
-      return { title: t("problem_timeout"), text: t("problem_timeout_text") };
+      return { title: t("problem_timeout"), text: t(photo ? "problem_timeout_photo" : "problem_timeout_text") };
     case "kind":
       return { title: t("problem_kind"), text: t("problem_kind_text") };
     case "decode":
@@ -41,28 +41,31 @@ export function wordsOf({ kind, reason }) {
     case "query":
       return { title: t("problem_query"), text: t("problem_query_text") };
     case "gone":
-      return { title: t("problem_gone"), text: "" };
+      return { title: t("problem_gone"), text: t("problem_gone_text") };
     case "access":
     case "forbidden":
       return { title: t("problem_forbidden"), text: t("problem_forbidden_text") };
     default:
-      return { title: t("problem_server"), text: t("problem_server_text") };
+      return { title: t("problem_server"), text: t(photo ? "problem_server_photo" : "problem_server_text") };
   }
 }
 
 /**
  * @param {Problem} problem
  * @param {(() => void) | null} retry
- * @param {(() => void) | null} another Choose another photo.
+ * @param {{photo?: boolean, another?: () => void, toPhoto?: () => void, home?: () => void}} ways photo: it was asked with one; the
+ *   others: what else can be done.
  */
-export function troublePanel(problem, retry, another) {
-  const { title, text } = wordsOf(problem);
+export function troublePanel(problem, retry, { photo = false, another, toPhoto, home }) {
+  const { title, text } = wordsOf(problem, photo);
   const again = retry && !problem.lasts && h("button.button.primary", { type: "button", onclick: retry }, t("retry"));
   const panel = h("section.trouble", { role: "alert" },
     h("div.badge", {}, icon(problem.kind === "access" || problem.kind === "forbidden" ? "key" : "photo")),
     h("h2", {}, title),
     text && h("p", {}, text),
-    h("div.buttons", {}, again, another && h("button.button", { type: "button", onclick: another }, icon("photo"), t("newPhoto"))),
+    h("div.buttons", {}, again, another && h("button.button", { type: "button", onclick: another }, icon("photo"), t("newPhoto")),
+      toPhoto && h("button.button", { type: "button", onclick: toPhoto }, icon("back"), t("backToPhoto")),
+      home && problem.kind === "gone" && h("button.button", { type: "button", onclick: home }, t("startAnew"))),
     problem.detail && !problem.lasts && h("details.trouble-code", {}, h("summary", {}, t("details")),
       h("p", { lang: "en" }, [problem.status || null, problem.detail].filter(Boolean).join(" · "))));
   if (problem.kind === "busy" && again && retry && problem.retryAfter !== null && waits < MOST_WAITS) {

@@ -39,10 +39,12 @@
  * @property {boolean | null} understood A word of the text says something of products; null without a text.
  * @property {string | null} product_id
  * @property {string | null} within
+ * @property {string | null} tint The colour that the text names.
  * @property {'uncertain' | 'too_few' | 'asked' | null} widened
  * @property {number | null} threshold
  * @property {boolean | null} no_good_match
  * @property {boolean} exhausted
+ * @property {boolean} [lacking] There is nothing of the kind `within`; what the page makes of the matches.
  * @property {Match[]} matches
  *
  * @typedef {object} Piece The product of a look for one object.
