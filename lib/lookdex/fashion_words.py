@@ -19,7 +19,7 @@ CATEGORIES = {
     "corduroys flares palazzo",
     "shorts": "short bermuda trunk hotpants",
     "shoes": "shoe sneaker boot sandal heel pump loafer flat mule footwear espadrille clog wedge croc "
-    "birkenstock platform brogue oxford derby moccasin galosh wellington wellies",
+    "birkenstock brogue oxford derby moccasin galosh wellington wellies",
     "bag": "handbag backpack purse clutch wallet satchel pouch briefcase luggage suitcase beltbag bumbag "
     "fannypack hobo holdall shopper cardholder duffelbag dufflebag",
     "hat": "cap beanie beret fedora headwear bonnet visor headband helmet hairaccessory earmuff snapback "
@@ -78,7 +78,7 @@ THINGS = {
     "skirt": {
         "skirt": "치마 스커트 미디스커트 랩스커트 치마바지 캉캉치마",
         "mini skirt": "miniskirt 미니스커트 미니치마 짧은치마 테니스스커트 테니스치마 숏스커트",
-        "tiered maxi skirt": "롱스커트 롱치마 맥시스커트 긴치마 캉캉스커트",
+        "maxi skirt": "롱스커트 롱치마 맥시스커트 긴치마 캉캉스커트",
         "pleated skirt": "플리츠스커트 플리츠치마 주름치마 주름스커트",
         "pencil skirt": "펜슬스커트 h라인스커트 h라인치마 에이치라인스커트",
         "a-line skirt": "a라인스커트 a라인치마 에이라인스커트 플레어스커트",
@@ -87,9 +87,10 @@ THINGS = {
     "pants": {
         "pants": "바지 팬츠 하의 긴바지",
         "trousers": "slack 슬랙스 정장바지 슬렉스 기모바지",
-        "wide-leg trousers": "와이드팬츠 와이드바지 통바지 와이드슬랙스 나팔바지 부츠컷 부츠컷팬츠 부츠컷바지",
-        "straight jeans": "denims 청바지 데님팬츠 데님바지 진 진바지 일자바지 와이드진 와이드데님 "
-        "부츠컷청바지 부츠컷데님 일자청바지",
+        "wide-leg trousers": "와이드팬츠 와이드바지 통바지 와이드슬랙스 나팔바지",
+        "jeans": "denims 청바지 데님팬츠 데님바지 진 진바지 일자바지 와이드진 와이드데님 일자청바지",
+        "bootcut trousers": "부츠컷 부츠컷팬츠 부츠컷바지",
+        "bootcut jeans": "부츠컷청바지 부츠컷데님",
         "skinny jeans": "스키니 스키니진 스키니팬츠",
         "chinos": "면바지 치노 치노팬츠 코튼팬츠 골덴바지 코듀로이팬츠",
         "joggers": "tracksuit trackpants trackies 조거 조거팬츠 트레이닝바지 츄리닝 추리닝 트레이닝복 운동복 "
@@ -137,7 +138,7 @@ THINGS = {
         "sun hat": "밀짚모자 라피아햇 썬햇 선햇 파나마햇 챙모자 왕골모자",
     },
     "glasses": {
-        "rectangular glasses": "안경 안경테 뿔테 뿔테안경",
+        "glasses": "안경 안경테 뿔테 뿔테안경",
         "round glasses": "동그란안경 둥근안경",
         "aviator sunglasses": "보잉선글라스 보잉",
         "sunglasses": "shades sunnies 선글라스 썬글라스 색안경 고글",
@@ -148,21 +149,22 @@ THINGS = {
     },
     "scarf": {
         "scarf": "shawl stole pashmina 스카프 숄 두건 반다나 쁘띠스카프 트윌리",
-        "chunky knit scarf": "목도리 머플러 넥워머 워머",
+        "knit scarf": "목도리 머플러 넥워머 워머",
         "silk scarf": "실크스카프 실크머플러",
         "tie": "넥타이 타이 보타이 나비넥타이",
     },
     "jewelry": {
         "jewelry": "주얼리 쥬얼리 장신구 액세서리 악세사리 악세서리 엑세서리 브로치",
-        "pendant necklace": "목걸이 네크리스 펜던트 초커 네클리스",
+        "necklace": "목걸이 네크리스 펜던트 초커 네클리스",
         "stud earrings": "studs",
-        "hoop earrings": "귀걸이 귀고리 이어링 피어싱 링귀걸이",
-        "bangle": "팔찌 뱅글 브레이슬릿 발찌",
+        "earrings": "귀걸이 귀고리 이어링 피어싱 링귀걸이",
+        "bangle": "뱅글",
+        "bracelet": "팔찌 브레이슬릿 발찌",
         "ring": "반지 커플링 약지반지",
         "watch": "시계 손목시계",
     },
     "legwear": {
-        "crew socks": "양말 발목양말 덧신 페이크삭스",
+        "socks": "양말 발목양말 덧신 페이크삭스",
         "knee socks": "kneehigh 니삭스 니하이 니하이삭스 무릎양말",
         "tights": "stocking hosiery pantyhose 스타킹 타이츠 팬티스타킹 망사스타킹 검스",
     },

@@ -94,7 +94,7 @@ def _meanings(word: str, alone: bool) -> tuple[Meaning, ...]:
     if len(word) > _LONGEST:
         return ()
     if not _HANGUL.search(word):
-        forms = (word, word.removesuffix("s"), word.removesuffix("es"), word.removesuffix("ies") + "y")
+        forms = (word, word.removesuffix("s"), word.removesuffix("es"), re.sub("ies$", "y", word))
         return next(((known[form],) for form in forms if form in known), ())
     for end in range(len(word), 0, -1):
         one = known.get(word[:end]) if word[end:] in _ENDINGS else None
