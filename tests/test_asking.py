@@ -153,6 +153,14 @@ def test_text_that_names_a_category_asks_it_first(shop: Catalog):
     assert (this.within, labels(this)) == ("shoes", {"shoes"})
 
 
+def test_an_embedder_is_told_korean_in_english(shop: Catalog):
+    found = shop.search_text("파란색으로", k=3).objects[0]  # the fake knows no Korean
+    assert (found.tint, found.understood) == ("blue", True)
+    assert {match.colour for match in found.matches} == {"blue"}
+    asked = shop.search(picture("red"), k=3, text="이거 파란색으로", whole=False).objects[0]
+    assert asked.tint == "blue"
+
+
 @pytest.mark.parametrize(("weight", "within"), [(0.5, "top"), (1.0, None)])
 def test_beside_a_text_the_photo_keeps_its_category_unless_the_text_counts_alone(
     tmp_path: Path, weight: float, within: str | None

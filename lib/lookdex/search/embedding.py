@@ -44,7 +44,7 @@ class Embedding:
         if told:
             said = told[0].found.text or ""
             text = self._encoders.embedder().embed_texts(
-                [said if beside is None else words.read(beside).essence]
+                [words.in_english(said) if beside is None else words.read(beside).essence]
             )[0]
         vectors = []
         for one in asked:

@@ -1,0 +1,131 @@
+"""Everyday fashion words of both languages, however they are written; the longest one wins."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lookdex import colour, fashion_words, korean, lexicon
+from lookdex.categories import category_of
+from lookdex.records import CATEGORIES
+from lookdex.search import words
+from lookdex.search.words import Words
+
+THINGS = [
+    (word, category, told)
+    for category, table in fashion_words.THINGS.items()
+    for told, line in table.items()
+    for word in line.split()
+]
+SHADES = [
+    (word, name, told)
+    for name, table in fashion_words.COLOURS.items()
+    for told, line in table.items()
+    for word in line.split()
+]
+LOOKS = [word for line in fashion_words.LOOKS.values() for word in line.split()]
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("후드티", Words("top", None, "hoodie")),
+        ("스니커즈", Words("shoes", None, "sneakers")),
+        ("빨간 스니커즈", Words("shoes", "red", "red sneakers")),
+        ("검정후드티", Words("top", "black", "black hoodie")),
+        ("하늘색 셔츠", Words("top", "blue", "sky blue shirt")),
+        ("베이지색트렌치코트", Words("outerwear", "beige", "beige trench coat")),
+        ("카키 바지", Words("pants", "green", "olive pants")),
+        ("미니스커트", Words("skirt", None, "mini skirt")),
+        ("숄더백", Words("bag", None, "shoulder bag")),
+        ("부츠컷", Words("pants", None, "bootcut trousers")),
+        ("부츠 컷 청바지", Words("pants", None, "bootcut jeans")),
+        ("청자켓", Words("outerwear", None, "denim jacket")),
+        ("셔츠 원피스", Words("dress", None, "shirt dress")),
+        ("니트", Words("top", None, "sweater")),
+        ("니트 원피스", Words("dress", None, "sweater dress")),
+        ("니트 조끼", Words("top", None, "vest")),
+        ("체크무늬 치마를", Words("skirt", None, "tartan skirt")),
+        ("레드벨벳스커트", Words("skirt", "red", "red velvet skirt")),
+        ("롱가디건", Words("top", None, "long cardigan")),
+        ("A라인 스커트", Words("skirt", None, "a-line skirt")),
+        ("게스청바지", Words("pants", None, "jeans")),
+        ("하늘하늘한 원피스", Words("dress", None, "dress")),
+        ("세상의 모든", Words(None, None, "세상의 모든")),
+        ("수영복", Words(None, None, "swimsuit")),
+        ("골드 목걸이", Words("jewelry", "yellow", "gold necklace")),
+        ("puffer", Words("outerwear", None, "puffer jacket")),
+        ("puffer jackets", Words("outerwear", None, "puffer jackets")),
+        ("off-white tank top", Words("top", "white", "off-white tank top")),
+        ("khaki shorts", Words("shorts", "beige", "khaki shorts")),
+        ("Navy blue trainers", Words("shoes", "navy", "navy sneakers")),
+        ("maroon boots", Words("shoes", "red", "burgundy boots")),
+        ("bag with a belt", Words("bag", None, "bag belt")),
+        ("with sleeves, a dress", Words("dress", None, "sleeves dress")),
+        ("hood, part", Words(None, None, "hood part")),  # neither a hoody nor a party
+        ("Bags > Belts", Words("belt", None, "Bags Belts")),
+    ],
+)
+def test_what_shoppers_type(text: str, read: Words) -> None:
+    assert words.read(text) == read
+
+
+def test_the_tables_cover_every_category_and_colour_and_say_nothing_twice() -> None:
+    assert tuple(fashion_words.CATEGORIES) == tuple(fashion_words.THINGS) == CATEGORIES
+    assert tuple(fashion_words.COLOURS) == colour.NAMES
+    english = [word for line in fashion_words.CATEGORIES.values() for word in line.split()]
+    others = [word for line in fashion_words.OTHERS.values() for word in line.split()]
+    known = [*english, *others, *LOOKS, *(word for word, *_ in (*THINGS, *SHADES))]
+    assert [word for word, times in Counter(known).items() if times > 1] == []
+
+
+@given(st.sampled_from(THINGS), st.data())
+def test_a_thing_is_known_in_any_case_and_spacing(thing: tuple[str, str, str], data: st.DataObject) -> None:
+    word, category, told = thing
+    cut = data.draw(st.integers(1, len(word)))
+    gap = data.draw(st.sampled_from([" ", "-", "  "])) if cut < len(word) else ""
+    spaced = word[:cut] + gap + word[cut:]
+    written = data.draw(st.sampled_from([str.upper, str.title, str.lower]))(spaced)
+    assert category_of(written) == category
+    assert lexicon.in_english(written) == told
+    assert words.is_telling(written)
+
+
+@given(st.sampled_from(SHADES), st.sampled_from(THINGS))
+def test_a_colour_and_a_thing_are_both_known(
+    shade: tuple[str, str, str], thing: tuple[str, str, str]
+) -> None:
+    text = f"{shade[0]} {thing[0]}"
+    read = words.read(text)
+    assert (read.category, read.colour) == (thing[1], shade[1])
+    assert lexicon.in_english(text) == f"{shade[2] or shade[0]} {thing[2]}"
+
+
+@given(st.sampled_from([*THINGS, *SHADES]))
+def test_what_an_embedder_is_told_means_the_same(row: tuple[str, str, str]) -> None:
+    word, _, told = row
+    assert lexicon.in_english(told) == told
+    assert (told == "") or words.read(told) == words.read(word)
+
+
+@pytest.mark.parametrize("ending", ["", "색", "색으로", "의", "계열"])
+def test_a_colour_with_an_ending(ending: str) -> None:
+    for name, shown in korean.COLOURS.items():
+        for word in shown:
+            if not (ending.startswith("색") and word.endswith("색")):
+                assert words.read(f"{word}{ending} 원피스").colour == name
+
+
+@given(st.text(max_size=30) | st.text("빨간색검정하늘롱티 -aA", max_size=60))
+def test_of_any_text_parts_are_found(text: str) -> None:
+    found = lexicon.find(text)
+    assert all(0 <= one.start < one.end <= len(text) for one in found)
+    assert [one.start for one in found] == sorted(one.start for one in found)
+    assert lexicon.in_english(text) == text or any(one.meaning.told for one in found)
+
+
+def test_a_long_word_takes_no_time() -> None:
+    assert lexicon.find("빨간" * 50_000) == []
