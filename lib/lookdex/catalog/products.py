@@ -23,14 +23,8 @@ from lookdex.storage import open_store
 from lookdex.wording import count_of
 
 RESERVED = frozenset(items_schema(1).names) - {"product_id"}
-UNFIT = (
-    "",
-    "_rowid",
-    "_rowaddr",
-    "_rowoffset",
-    "_distance",
-    "_score",
-)  # Lance's own, and that of a CSV's unnamed column
+# Lance's own, and that of a CSV's unnamed column.
+UNFIT = ("", "_rowid", "_rowaddr", "_rowoffset", "_distance", "_score")
 UNFIT_CHARACTERS = frozenset('."`')
 FIELDS = {
     "product_id": r"([^/]+?)",
