@@ -158,7 +158,7 @@ def test_rendered_products_of_a_batch_look_alike(data, tmp_path) -> None:
     render(tmp_path / "rendered", HELD_SEED, 28, 6)
     settings = Settings(
         tmp_path / "out", tmp_path / "run", data, tmp_path / "rendered", HELD_SEED, tmp_path / "held",
-        start=TINY_EMBEDDER, mix=Mix(rendered=5),
+        start=TINY_EMBEDDER, mix=Mix(rendered=5), alike=True,
     )  # fmt: skip
     find_lookalikes(settings)
     rng = np.random.default_rng(0)

@@ -14,7 +14,7 @@ def understood(rows: Rows, text: str) -> bool:
     These are read only where no word names anything: 20 to 30 ms for a column of 200,000 titles. A Korean word may
     stand there in English.
     """
-    return words.is_telling(text) or rows.mention(pattern(" ".join({text, words.in_english(text)})))
+    return words.is_telling(text) or rows.mention(pattern(f"{text} {words.in_english(text)}"))
 
 
 def pattern(text: str) -> str:

@@ -22,7 +22,8 @@ from lookdex.training.records import Scene
 
 KOREAN = 0.35  # of the captions with a colour
 STRENGTH = 0.85  # of a real thing's other light
-RENDERED_STRENGTH = 0.35  # two rendered photos have other light already; with more, two greens are one
+RENDERED_STRENGTH = 0.8  # of a rendered one's …
+ALIKE_STRENGTH = 0.35  # … and beside those that look like it: with more, two greens are one
 LABELS = tuple(sources.LABEL_CATEGORY)
 # Names in captions where the label itself is not how people write it.
 _WORDS = {"Longsleeve": "long sleeve top", "Undershirt": "tank top", "Outwear": "jacket", "Body": "bodysuit"}
@@ -100,11 +101,12 @@ class Pairs:
 
     def batch(self) -> Batch:
         first, second, thing, label, category, weight, captions = [], [], [], [], [], [], []
+        strength = RENDERED_STRENGTH if self._lookalikes is None else ALIKE_STRENGTH
         for product_id in self._some_products():
             a, b = self._two_places(product_id)
             product = self._products[product_id]
-            first.append(self._crops.draw(a, real=False, strength=RENDERED_STRENGTH))
-            second.append(self._crops.draw(b, real=False, strength=RENDERED_STRENGTH))
+            first.append(self._crops.draw(a, real=False, strength=strength))
+            second.append(self._crops.draw(b, real=False, strength=strength))
             thing.append(int(product_id[1:]))
             label.append(-1)
             category.append(CATEGORIES.index(product.category))

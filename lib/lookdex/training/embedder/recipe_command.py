@@ -39,6 +39,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--keep", default=0.0, show_default=True, help="Share of --start's weights in the model, 0 … 1."
 )
+@click.option("--alike", is_flag=True, help="Batches of rendered products that look alike to --start.")
 @click.option(
     "--minutes", default=85.0, show_default=True, help="Of training, before the projection is solved for."
 )
@@ -62,19 +63,21 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--only", type=click.Choice(STAGES), help="One stage; those before it have run.")
 def main(
-    data: Path, work: Path, out: Path, start: Path | None, keep: float, minutes: float, batch: int | None,
+    data: Path, work: Path, out: Path, start: Path | None, keep: float, alike: bool, minutes: float, batch: int | None,
     rate: float | None, products: int, looks: int, held_products: int, held_looks: int, text_steps: int, resume: bool,
     device: str, seed: int, only: str | None,
 ) -> None:  # fmt: skip
     """Train lookdex-tiny's embedder on clothing/, ccp/ and rendered photos."""
+    if alike and start is None:
+        raise click.UsageError("--alike needs --start: its model says what looks alike")
     pace, tagged = pace_for(open_device(device)), boxes_file(work, TAGGED)
     settings = Settings(
         out, work / "embedder", data, work / "rendered", SEED, work / "held", start, keep,
         Options(
             minutes=minutes, rate=rate or (pace.rate_on if start else pace.rate), device=device, resume=resume,
-            seed=seed, average=pace.average, memory=pace.memory, temperature=ALIKE if start else TEMPERATURE,
+            seed=seed, average=pace.average, memory=pace.memory, temperature=ALIKE if alike else TEMPERATURE,
         ),
-        pace.mix.sized(batch) if batch else pace.mix, pace.scales, tagged,
+        pace.mix.sized(batch) if batch else pace.mix, pace.scales, tagged, alike=alike,
     )  # fmt: skip
     cores = os.cpu_count() or 1
     with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
