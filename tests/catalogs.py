@@ -12,6 +12,7 @@ import lance
 import numpy as np
 import pyarrow as pa
 
+import lookdex
 from lookdex import colour, live
 from lookdex.images import crop, encode_jpeg
 from lookdex.records import (
@@ -27,6 +28,7 @@ from lookdex.records import (
     item_id,
     items_schema,
 )
+from lookdex.search.catalog import Catalog
 from lookdex.storage import Store
 from tests.fakes import COLOURS, LABELS, FakeDetector, FakeEmbedder, recipe
 
@@ -184,3 +186,9 @@ def with_index(store: Store, release: Release, release_id: str, **index: Any) ->
         index=IndexParameters("IVF_SQ", **index),
     )
     return live.save_release(store, indexed)
+
+
+def opened(uri: str, **options: object) -> Catalog:
+    """Of the fakes as models; it looks at the promotion log for each question."""
+    options = {"detector": FakeDetector(), "embedder": FakeEmbedder(), "poll_seconds": 0.0} | options
+    return lookdex.open_catalog(uri, **options)

@@ -29,3 +29,15 @@ def answered(page: Page, photo: bytes = LOOK) -> dict[str, Any]:
 
 def titles(page: Page, within: str = ".lane") -> list[str]:
     return page.locator(f"{within} .card-title").all_inner_texts()
+
+
+def drag(page: Page, *corners: tuple[float, float]) -> None:
+    """With the mouse, between corners that are shares of the photo."""
+    shown = page.locator(".overlay").bounding_box()
+    assert shown
+    points = [(shown["x"] + x * shown["width"], shown["y"] + y * shown["height"]) for x, y in corners]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=4)
+    page.mouse.up()

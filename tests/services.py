@@ -18,6 +18,7 @@ import httpx2
 
 from lookdex.models import digests
 from lookdex.records import Recipe
+from lookdex.service.problems import Kind
 from tests.fakes import FakeDetector, FakeEmbedder, recipe
 
 START_SECONDS = 90
@@ -84,3 +85,13 @@ def url_told(process: subprocess.Popen[bytes], log: Path, event: str = "ready") 
                 return str(json.loads(line)["url"])
         time.sleep(0.05)
     raise RuntimeError(f"lookdex serve did not start:\n{log.read_text()[-3000:]}")
+
+
+def assert_problem(response: httpx2.Response, kind: Kind, says: str = "") -> None:
+    assert (response.status_code, response.headers["content-type"]) == (
+        kind.status,
+        "application/problem+json",
+    )
+    told = response.json()
+    assert (told["type"], told["title"], told["status"]) == (kind.type, kind.title, kind.status)
+    assert says in told["detail"]
