@@ -176,6 +176,12 @@ def test_rendered_products_of_a_batch_look_alike(data, tmp_path) -> None:
             assert any(set(rendered) == {one, *few.beside(one, 4, rng)} for one in rendered)
 
 
+def test_what_looks_alike_is_told_by_a_model(data, tmp_path) -> None:
+    asked = ["--data", str(data), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out"), "--alike"]
+    told = CliRunner().invoke(main, asked)
+    assert (told.exit_code, "--alike needs --start" in told.output) == (2, True)
+
+
 @given(st.integers(8, 4000))
 def test_a_batch_of_another_size_has_the_same_shares(pictures: int) -> None:
     for mix in (CPU.mix, GPU.mix):
