@@ -23,7 +23,8 @@ from lookdex.search.command import search
 from lookdex.service.commands import serve, token
 from lookdex.wording import count_of
 
-SOURCE = ("source", "products", "product_columns", "pattern", "mapping")
+PRODUCTS = ("products", "products_encoding", "products_separator", "products_types", "product_columns")
+SOURCE = ("source", *PRODUCTS, "pattern", "mapping")
 MODELS = ("detector", "embedder", "device", "min_score", "nms_iou", "max_objects", "crop_margin")
 DECODING = ("crop_pixels", "max_bytes", "max_pixels")
 WORK = ("batch", "fetch_workers", "master")
@@ -127,7 +128,9 @@ def plan_command(
     run = runs.run_slug(run_id) if run_id else None
     planned = nightly.plan_night(config, run, limit=limit, full=full, allow_mass_change=allow_mass_change)
     if as_json:
-        click.echo(codec.to_json(planned.summary).decode())
+        summary = json.loads(codec.to_json(planned.summary))
+        found = planned.found and json.loads(codec.to_json(planned.found))
+        click.echo(json.dumps(summary | {"products_file": found}, ensure_ascii=False))
         return
     print_plan(planned)
     click.echo(
@@ -164,7 +167,7 @@ def resumable(how: str) -> Iterator[None]:
 
 
 @verb("build")
-@settings("catalog", "products", "product_columns", "master", "max_change", "thresholds")
+@settings("catalog", *PRODUCTS, "master", "max_change", "thresholds")
 @run_id_option
 @click.option(
     "--allow-mass-change", is_flag=True, help="Build although a large share of the photos was rejected."

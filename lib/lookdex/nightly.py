@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from lookdex import codec, live, runs, tables, thresholds
 from lookdex.catalog import listing, plan, products
+from lookdex.catalog.datafile import Found, Reading
 from lookdex.catalog.ties import Ties, check_known, check_ties, count_ties
 from lookdex.config import Config
 from lookdex.errors import LookdexError, MassChange
@@ -54,6 +55,7 @@ class Planned:
     products: pa.Schema | None = None  # of the products file: product_id and the columns kept
     postponed: int = 0  # photos beyond the limit: for the next night
     held: bool = False  # a rollback holds promotions
+    found: Found | None = None  # how the products file was read
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +134,9 @@ def plan_night(
         entry, release = live.live_release(catalog) or (None, None)
         recipe = recipe_of(config)
         given = given_thresholds(config)
-        stock = products.load_products(config.products) if config.products else None
-        kept = products.choose(stock, config.product_columns) if stock is not None else None
+        file = load_products(config)
+        kept = products.choose(file, config.product_columns) if file is not None else None
+        stock = file.table if file is not None else None
         listed = listing.list_source(open_store(config.source), workers=config.fetch_workers)
         mapping = products.load_mapping(config.mapping) if config.mapping else None
         tied = products.tie(listed, stock, pattern=config.pattern or None, mapping=mapping)
@@ -187,7 +190,12 @@ def plan_night(
                 probe_put_if_absent(catalog)
             summary = runs.save_plan(catalog, made.table, summary)
     return Planned(
-        summary, ties, None if kept is None else kept.schema, made.postponed, entry is not None and entry.hold
+        summary,
+        ties,
+        None if kept is None else kept.schema,
+        made.postponed,
+        entry is not None and entry.hold,
+        None if file is None else file.found,
     )
 
 
@@ -393,8 +401,15 @@ def stage_seconds(catalog: Store, run_id: str) -> dict[str, float]:
     return {one.stage: one.seconds for one in sorted(found, key=lambda one: one.ended_at)}
 
 
-def load_stock(config: Config) -> pa.Table | None:
-    """The products with the columns that go into the table; None without a products file."""
+def load_products(config: Config) -> products.Products | None:
+    """The products file as the settings say to read it; None without one."""
     if not config.products:
         return None
-    return products.choose(products.load_products(config.products), config.product_columns)
+    reading = Reading.of(config.products_encoding, config.products_separator, config.products_types)
+    return products.load_products(config.products, reading)
+
+
+def load_stock(config: Config) -> pa.Table | None:
+    """The products with the columns that go into the table; None without a products file."""
+    file = load_products(config)
+    return products.choose(file, config.product_columns) if file is not None else None
