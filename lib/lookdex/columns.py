@@ -101,13 +101,14 @@ def fit(values: pa.Array, nested: bool = False) -> pa.Array:
 
 def example_of(values: pa.Array) -> str:
     """The first value that is not null, short; '' when there is none."""
-    found = values.drop_null()[:1]
-    if not len(found):
+    at = next((at for at in range(len(values)) if values[at].is_valid), None)
+    if at is None:
         return ""
     try:
-        text = repr(found[0].as_py())
+        value = values[at].as_py()
+        text = repr(value) if isinstance(value, str | bytes | list | dict) else str(value)
     except (ValueError, OverflowError, ImportError):  # beyond what Python's types can say
-        text = str(found.cast(pa.string())[0])
+        text = str(values[at : at + 1].cast(pa.string())[0])
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 

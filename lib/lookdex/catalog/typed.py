@@ -28,6 +28,7 @@ from lookdex.columns import DATE_TIME, INSTANT, MOST_DIGITS, Unfit
 # What a setting may call a column.
 TYPES = ("text", "number", "date", "datetime", "boolean")
 
+_HEAD = 1_000
 _FLAG = r"(?i)^(true|false)$"
 _WHOLE = r"^-?(0|[1-9][0-9]{0,10})$"
 _CODE = r"^-?[0-9]{12,}$"
@@ -107,7 +108,11 @@ def as_type(text: pa.Array, wish: str, comma: bool = False) -> pa.Array:
 
 
 def _all(values: pa.Array, pattern: str) -> bool:
-    return bool(pc.all(pc.match_substring_regex(values, pattern), min_count=0).as_py())
+    # Of most columns the first few values show that they are something else.
+    return all(
+        pc.all(pc.match_substring_regex(part, pattern), min_count=0).as_py()
+        for part in (values[:_HEAD], values[_HEAD:])
+    )
 
 
 def _any(values: pa.Array, pattern: str) -> bool:

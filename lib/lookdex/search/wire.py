@@ -31,7 +31,7 @@ from lookdex.search.answer import Answer, Kind, Other, Widened
 def plain(value: object) -> Any:
     """A value of an Arrow column as JSON has it: no NaN, dates as ISO 8601, bytes as base64.
 
-    A decimal is a number where a float64 holds each of its digits, else text.
+    A decimal is a whole number where it has no places, another where a float64 holds each of its digits, else text.
     """
     match value:
         case None | bool() | int() | str():
@@ -40,6 +40,8 @@ def plain(value: object) -> Any:
             return value if math.isfinite(value) else None
         case datetime() | date() | time():
             return value.isoformat()
+        case Decimal() if value.as_tuple().exponent == 0:
+            return int(value)
         case Decimal():
             number = float(value)
             return number if value.is_finite() and Decimal(repr(number)) == value else format(value, "f")
@@ -76,7 +78,7 @@ Columns = Annotated[
     BeforeValidator(plain),
     Field(
         description="The product's own columns (title, price, …), as the release has them: dates and times as ISO 8601 "
-        "text, decimals of more digits than a double holds as text."
+        "text, whole numbers with all their digits, decimals with places of more digits than a double holds as text."
     ),
 ]
 _PALETTE = AliasChoices("swatches", "palette")  # of a record, of JSON
