@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lookdex import live, tables
+from lookdex.search.catalog import Catalog
 from lookdex.storage import open_store
 from tests import catalogs, fakes, nights
 
@@ -42,9 +44,12 @@ class Published:
     uri: str
     kinds: dict[str, pa.DataType]
 
+    @cached_property
+    def catalog(self) -> Catalog:
+        return catalogs.opened(self.uri)
+
     def values(self) -> dict[str, dict[str, Values]]:
         """Reader → column → product id → value, for the four that give values."""
-        catalog = catalogs.opened(self.uri)
         names = list(self.kinds)
         wanted = ["product_id", *names]
         entry = live.live_release(open_store(self.uri))
@@ -57,9 +62,11 @@ class Published:
             dict(zip(wanted, row, strict=True))
             for row in connection.sql(f"select {columns} from items where scope = 'object'").fetchall()
         ]
-        frame = catalog.to_pandas(columns=wanted)
+        frame = self.catalog.to_pandas(columns=wanted)
         pandas = [dict(zip(wanted, row, strict=True)) for row in frame.itertuples(index=False, name=None)]
-        answer = json.loads(catalog.search_vector(np.ones(nights.DIM), k=len(lance), crops=False).to_json())
+        answer = json.loads(
+            self.catalog.search_vector(np.ones(nights.DIM), k=len(lance), crops=False).to_json()
+        )
         matches = [
             {"product_id": match["product_id"], **match["columns"]}
             for match in answer["objects"][0]["matches"]
@@ -72,7 +79,7 @@ class Published:
 
     def filtered(self, where: str) -> set[str]:
         """The products for which a filter holds."""
-        return set(catalogs.opened(self.uri).to_pandas(where, columns=["product_id"])["product_id"])
+        return set(self.catalog.to_pandas(where, columns=["product_id"])["product_id"])
 
 
 def publish(folder: Path, products: pa.Table) -> Published:

@@ -29,13 +29,20 @@ from lookdex.columns import fits
 from lookdex.errors import ConfigError
 from tests import feeds
 
-THOROUGH = settings.default is not None and settings.default.max_examples == 1_000
-# Each draw takes half a second, so that to make a failing one smaller would take minutes.
-PHASES = [phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.shrink]
-DRAWS = settings(max_examples=1_000 if THOROUGH else 8, phases=PHASES)
+FILES = 5  # of one example, published as one catalogue: to build it is what takes the time
+EXAMPLES = settings.default.max_examples // FILES if settings.default.max_examples == 1_000 else 2  # type: ignore[union-attr]
+# To make a failing example smaller would take minutes.
+DRAWS = settings(
+    max_examples=EXAMPLES,
+    phases=[phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.shrink],
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
 ROWS = 6
 NAMES = ("a", "select", "Größe", "가격", "two words", "UPPER", "it's", "a,b", "x=y", "price")
 COUNTS: Counter[str] = Counter()
+Drawn = tuple[
+    pa.Table, dict[str, list[Any]]
+]  # of one file: what may be published, and the values of its columns
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -172,38 +179,50 @@ def arrays(draw: st.DrawFn, count: int, depth: int = 2) -> pa.Array:
     return of.from_arrays(pa.array(starts, width), items, mask=missing)
 
 
+@st.composite
+def tables(draw: st.DrawFn) -> pa.Table:
+    columns = draw(st.lists(arrays(ROWS), min_size=1, max_size=3))
+    names = draw(st.permutations(NAMES))
+    return pa.table({"product_id": feeds.ids(ROWS), **dict(zip(names, columns, strict=False))})
+
+
 @DRAWS
-@given(st.lists(arrays(ROWS), min_size=1, max_size=5), st.permutations(NAMES))
-def test_parquet_of_any_type_is_published_as_it_is_or_refused(
-    columns: list[pa.Array], names: list[str]
-) -> None:
-    named = dict(zip(names, columns, strict=False))
-    table = pa.table({"product_id": feeds.ids(ROWS), **named})
-    try:
-        data = feeds.parquet(table)
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:  # the writer's own limits
-        COUNTS["Parquet: files that pyarrow does not write"] += 1
-        hypothesis.reject()
-        raise AssertionError from error
+@given(st.lists(tables(), min_size=FILES, max_size=FILES))
+def test_parquet_of_any_type_is_published_as_it_is_or_refused(drawn: list[pa.Table]) -> None:
+    files: list[Drawn] = []
     with TemporaryDirectory() as folder:
-        (Path(folder) / "p.parquet").write_bytes(data)
-        file = products.load_products(f"{folder}/p.parquet")
-        refused = {one.name for one in file.refused}
-        for name in refused:
-            with pytest.raises(ConfigError, match="leave it out: --product-columns"):
-                products.choose(file, [name])
-        kept = products.choose(file, [name for name in named if name not in refused] or ["product_id"])
-        assert all(fits(kind) for kind in kept.schema.types)
-        COUNTS["Parquet: columns refused"] += len(refused)
-        COUNTS["Parquet: columns published"] += len(named) - len(refused)
-        COUNTS["Parquet: files"] += 1
-        if len(refused) < len(named):
-            expected = {
-                name: dict(zip(feeds.ids(ROWS), map(feeds.plain, values.to_pylist()), strict=True))
-                for name, values in named.items()
-                if name not in refused
-            }
-            feeds.check(feeds.publish(Path(folder) / "catalog", kept), expected)
+        for table in drawn:
+            try:
+                (Path(folder) / "p.parquet").write_bytes(feeds.parquet(table))
+            except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+                COUNTS["Parquet: files that pyarrow does not write"] += 1
+                continue
+            file = products.load_products(f"{folder}/p.parquet")
+            refused = {one.name for one in file.refused}
+            for name in refused:
+                with pytest.raises(ConfigError, match="leave it out: --product-columns"):
+                    products.choose(file, [name])
+            names = [name for name in table.column_names[1:] if name not in refused]
+            COUNTS["Parquet: files"] += 1
+            COUNTS["Parquet: columns refused"] += len(refused)
+            COUNTS["Parquet: columns published"] += len(names)
+            if names:
+                told = {name: list(map(feeds.plain, table[name].to_pylist())) for name in names}
+                files.append((products.choose(file, names), told))
+        check(Path(folder), files)
+
+
+def check(folder: Path, files: list[Drawn]) -> None:
+    """Publish the columns of all the files, each under the number of its file, and look at them with every reader."""
+    columns: dict[str, Any] = {"product_id": feeds.ids(ROWS)}
+    expected = {}
+    for number, (table, told) in enumerate(files):
+        assert all(fits(kind) for kind in table.schema.types)
+        for name, values in told.items():
+            columns[f"{number} {name}"] = table[name]
+            expected[f"{number} {name}"] = dict(zip(feeds.ids(ROWS), values, strict=True))
+    if expected:
+        feeds.check(feeds.publish(folder / "catalog", pa.table(columns)), expected)
 
 
 # ── CSV ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -265,14 +284,14 @@ def cells(encoding: str) -> dict[str, tuple[st.SearchStrategy[str], Callable[[st
 
 
 @st.composite
-def csv_files(draw: st.DrawFn) -> tuple[str, bytes, dict[str, dict[str, Any]]]:
+def csv_files(draw: st.DrawFn) -> tuple[str, bytes, dict[str, list[Any]]]:
     """A file's name, its bytes, and its columns' values."""
     encoding = draw(st.sampled_from(ENCODINGS))
     kinds = cells(encoding)
     names = draw(st.permutations([name for name in NAMES if encoding != "cp1252" or name != "가격"]))
     names = [name for name in names if encoding != "cp949" or name != "Größe"][: draw(st.integers(1, 5))]
     rows = [[one] for one in feeds.ids(ROWS)]
-    expected: dict[str, dict[str, Any]] = {}
+    expected: dict[str, list[Any]] = {}
     for name in names:
         kind = draw(st.sampled_from(list(kinds)))
         strategy, value_of = kinds[kind]
@@ -281,8 +300,7 @@ def csv_files(draw: st.DrawFn) -> tuple[str, bytes, dict[str, dict[str, Any]]]:
             written[0] = draw(st.sampled_from(["x", "word", "NA", "00012"]))
         for row, cell in zip(rows, written, strict=True):
             row.append(cell)
-        values = [feeds.plain(value_of(cell)) if cell else None for cell in written]
-        expected[name] = dict(zip(feeds.ids(ROWS), values, strict=True))
+        expected[name] = [feeds.plain(value_of(cell)) if cell else None for cell in written]
     separator = draw(st.sampled_from(list(SEPARATORS)))
     buffer = io.StringIO(newline="")
     if draw(st.integers(0, 3)) == 0:
@@ -302,20 +320,22 @@ def csv_files(draw: st.DrawFn) -> tuple[str, bytes, dict[str, dict[str, Any]]]:
 
 
 @DRAWS
-@given(csv_files())
+@given(st.lists(csv_files(), min_size=FILES, max_size=FILES))
 def test_a_csv_of_any_dialect_is_published_as_it_is_or_refused(
-    drawn: tuple[str, bytes, dict[str, dict[str, Any]]],
+    drawn: list[tuple[str, bytes, dict[str, list[Any]]]],
 ) -> None:
-    name, data, expected = drawn
-    COUNTS["CSV: files"] += 1
+    files: list[Drawn] = []
     with TemporaryDirectory() as folder:
-        (Path(folder) / name).write_bytes(data)
-        try:
-            kept = products.choose(products.load_products(f"{folder}/{name}"))
-        except ConfigError as error:
-            COUNTS["CSV: refused, of unknown encoding"] += 1
-            if "encoding cannot be told" in str(error):
-                return
-            raise
-        COUNTS["CSV: published"] += 1
-        feeds.check(feeds.publish(Path(folder) / "catalog", kept), expected)
+        for name, data, told in drawn:
+            COUNTS["CSV: files"] += 1
+            (Path(folder) / name).write_bytes(data)
+            try:
+                file = products.load_products(f"{folder}/{name}")
+            except ConfigError as error:
+                COUNTS["CSV: files refused, of unknown encoding"] += 1
+                if "encoding cannot be told" in str(error):
+                    continue
+                raise
+            COUNTS["CSV: files published"] += 1
+            files.append((products.choose(file), told))
+        check(Path(folder), files)

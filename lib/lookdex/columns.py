@@ -162,6 +162,7 @@ def _decimal(values: pa.Array) -> pa.Array:
     precision, scale = values.type.precision, values.type.scale
     if scale < 0:
         precision, scale = precision - scale, 0
+    scale = min(scale, MOST_DIGITS)  # further places must hold zeros alone
     return values.cast(pa.decimal128(max(1, min(max(precision, scale), MOST_DIGITS)), scale))
 
 
