@@ -1,0 +1,264 @@
+"""Photos → rows, one by one in a process that may be lost: a photo that breaks a model, or kills it, is found.
+
+The process does all there is to do with a photo: fetch, decode, models, rows. When it dies, or something raises that
+is no fault of the world, the photo at work is the culprit, and the next photo gets a new process. A new one shows that
+its models work on a plain picture first: a model that fails on everything is no photo's fault.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, Pipe
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+
+from lookdex.errors import LookdexError, ModelFailed
+from lookdex.index.analyse import Tools, analyse
+from lookdex.index.budget import Supply
+from lookdex.index.fetch import Bad, Cost, Fetched, FetchOptions, Photo, fetch
+from lookdex.index.rows import Outcome
+from lookdex.index.stopwatch import Stopwatch
+from lookdex.records import ImageRef, Reason, Status
+
+if TYPE_CHECKING:
+    from lookdex.index.job import IndexTask
+
+MOST_CULPRITS = 5  # of a shard; where more photos break a model, it is the model that is broken
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    outcome: Outcome
+    gets: int  # by this process so far
+    last: bool = False  # the process ends: what it holds may be damaged
+
+
+class Isolated:
+    """An `Analysis` of one shard. Raises ModelFailed when the models are to blame, and not a photo or two."""
+
+    def __init__(self, task: IndexTask):
+        self._task = task
+        self._process: _Process | None = None
+        self._gets = 0
+        self._culprits: list[Bad] = []
+
+    @property
+    def dim(self) -> int:
+        return self._started().dim
+
+    @property
+    def gets(self) -> int:
+        return self._gets + (self._process.gets if self._process else 0)
+
+    def outcomes(self, photos: Supply, watch: Stopwatch) -> Generator[Outcome]:
+        try:
+            for ref in photos:
+                watch.lap("wait")
+                outcome = photos.see(self._ask(ref))
+                watch.lap("detect")
+                yield outcome
+                watch.lap("write")
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._gets += self._process.gets
+            self._process.end()
+            self._process = None
+
+    def _started(self) -> _Process:
+        if self._process is None:
+            self._process = _Process(self._task)
+        return self._process
+
+    def _ask(self, ref: ImageRef) -> Outcome:
+        process = self._started()
+        try:
+            answer = process.ask(ref)
+        except (EOFError, OSError):
+            outcome: Outcome = culprit(ref, f"the process that looked at it {process.death()}")
+            self.close()
+        else:
+            outcome = answer.outcome
+            if answer.last:
+                self.close()
+        if isinstance(outcome, Bad) and outcome.reason is Reason.BREAKS_MODEL:
+            self._culprits.append(outcome)
+            if len(self._culprits) > MOST_CULPRITS:
+                raise ModelFailed(
+                    f"{len(self._culprits)} photos of one shard broke a model, so the model is to blame. "
+                    f"The last one: {ref.key}: {outcome.error}"
+                )
+        return outcome
+
+
+def culprit(ref: ImageRef, error: str, photo: Fetched | None = None) -> Bad:
+    """The outcome of a photo that breaks a model."""
+    known = photo if isinstance(photo, Photo) else None
+    return Bad(
+        ref,
+        Status.FAILED,
+        Reason.BREAKS_MODEL,
+        known.cost if known else Cost(),
+        known.content_hash if known else None,
+        known.pixels.shape[1] if known else None,
+        known.pixels.shape[0] if known else None,
+        error,
+    )
+
+
+class _Process:
+    """One such process, its models loaded. Raises what loading them raised, or ModelFailed."""
+
+    def __init__(self, task: IndexTask):
+        ours, theirs = Pipe()
+        paths = [path or os.getcwd() for path in sys.path]
+        self._connection = ours
+        with theirs:
+            # No multiprocessing: its `spawn` would run the main module again, which is Spark's.
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "lookdex.index.isolated", str(theirs.fileno()), str(os.getpid())],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                stdin=subprocess.DEVNULL,
+                stdout=2,  # a worker's own output belongs to Spark
+                pass_fds=[theirs.fileno()],
+            )
+        self.gets = 0
+        try:
+            ours.send(task)
+            self.dim: int = self._receive()
+        except (EOFError, OSError) as error:
+            death = self.death()
+            self.end()
+            raise ModelFailed(
+                f"the models {task.plan.recipe.detector} and {task.plan.recipe.embedder} could not be tried: their "
+                f"process {death}"
+            ) from error
+        except BaseException:
+            self.end()
+            raise
+
+    def ask(self, ref: ImageRef) -> _Answer:
+        """Raises EOFError or OSError when the process died of it, and the faults that are no photo's."""
+        self._connection.send(ref)
+        answer: _Answer = self._receive()
+        self.gets = answer.gets
+        return answer
+
+    def _receive(self) -> object:
+        found = self._connection.recv()
+        if isinstance(found, LookdexError):
+            raise found
+        return found
+
+    def death(self) -> str:
+        """How it ended, once its side of the connection is closed."""
+        with suppress(subprocess.TimeoutExpired):
+            self._child.wait(timeout=10)
+        code = self._child.poll()
+        if code is None:
+            return "closed its connection"
+        if code >= 0:
+            return f"ended with exit code {code}"
+        name = signal.Signals(-code).name
+        return f"was ended by {name}" + (" (out of memory?)" if -code == signal.SIGKILL else "")
+
+    def end(self) -> None:
+        self._connection.close()
+        with suppress(ProcessLookupError):
+            self._child.kill()
+        self._child.wait()
+
+
+# ── in that process ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _serve(connection: Connection) -> None:
+    """Answer an `IndexTask` with the vectors' size, then each `ImageRef` with an `_Answer`; either with an error."""
+    task: IndexTask = connection.recv()
+    try:
+        from lookdex.index.job import tools_of
+
+        tools = tools_of(task)
+        _try_out(tools)
+    except Exception as error:
+        connection.send(_portable(error))
+        return
+    connection.send(tools.embedder.dim)
+    _look_one_by_one(connection, tools)
+
+
+def _look_one_by_one(connection: Connection, tools: Tools) -> None:
+    asked: list[ImageRef] = []
+
+    def refs() -> Iterator[ImageRef]:
+        while True:
+            asked[:] = [connection.recv()]
+            yield asked[0]
+
+    # One at a time: whatever dies, dies of the photo that was asked for last.
+    options = FetchOptions(tools.recipe.max_bytes, tools.recipe.max_pixels, workers=1, ahead_images=1)
+    fetched: Fetched | None = None
+    try:
+        for fetched in fetch(refs(), tools.source, options):
+            (outcome,) = analyse([fetched], tools, Stopwatch())
+            connection.send(_Answer(outcome, tools.source.requests))
+            fetched = None
+    except EOFError:  # nobody asks any more
+        return
+    except Exception as error:
+        if isinstance(error, LookdexError) and not isinstance(error, ModelFailed):
+            connection.send(_portable(error))
+        else:
+            words = str(error) if isinstance(error, ModelFailed) else f"{type(error).__name__}: {error}"
+            connection.send(_Answer(culprit(asked[0], words, fetched), tools.source.requests, last=True))
+
+
+def _try_out(tools: Tools) -> None:
+    """The models on a plain picture. Raises ModelFailed."""
+    shade = np.linspace(40, 220, 224 * 160 * 3).reshape(224, 160, 3).astype(np.uint8)
+    plain = Photo(ImageRef("a plain picture", "", 0), shade, "", Cost())
+    try:
+        analyse([plain], tools, Stopwatch())
+    except LookdexError:
+        raise
+    except Exception as error:
+        raise ModelFailed(f"{type(error).__name__}: {error}, on a plain picture") from error
+
+
+def _portable(error: Exception) -> LookdexError:
+    """An error that the other process can read."""
+    if isinstance(error, LookdexError):
+        with suppress(Exception):
+            pickle.loads(pickle.dumps(error))
+            return error
+    return ModelFailed(f"{type(error).__name__}: {error}")
+
+
+def _die_with_parent(parent: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        sys.exit("the parent is gone")
+
+
+def main() -> NoReturn:
+    _die_with_parent(int(sys.argv[2]))
+    with Connection(int(sys.argv[1])) as connection:
+        _serve(connection)
+    sys.stdout.flush()
+    os._exit(0)  # what a model left behind may not end by itself
+
+
+if __name__ == "__main__":
+    main()
