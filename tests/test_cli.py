@@ -22,6 +22,7 @@ from servers import S3Server
 from lookdex import cli, codec, live, nightly, runs
 from lookdex.config import Config
 from lookdex.errors import MassChange
+from lookdex.index import budget
 from lookdex.nightly import Indexed
 from lookdex.records import Reason, Status, Threshold, Thresholds
 from lookdex.storage import open_store
@@ -347,7 +348,7 @@ def test_a_night_that_rejects_too_much_stops(bad: int, good: int, share: float) 
         bad + good, 0, {Status.REJECTED: bad, Status.INDEXED: good}, {Reason.CORRUPT: bad}, 0, 0, 0
     )
     nightly.check_rejected(indexed, share, allow=True)
-    if bad + good >= nightly.MIN_JUDGED and bad > share * (bad + good):
+    if bad + good >= budget.MIN_JUDGED and bad > share * (bad + good):
         with pytest.raises(MassChange, match=f"{bad:,} of {bad + good:,}"):
             nightly.check_rejected(indexed, share, allow=False)
     else:

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from lookdex import images, runs
 from lookdex.errors import AccessDenied, Changed, ModelFailed, NotFound, StorageError, Unavailable
 from lookdex.index import fetch as fetching
-from lookdex.index.fetch import Bad, Cost, FetchOptions, Photo, PixelBudget, fetch
 from lookdex.index.analyse import Tools, in_batches
+from lookdex.index.fetch import Bad, Cost, FetchOptions, Photo, PixelBudget, fetch
 from lookdex.index.shard import index_shard
 from lookdex.models.pixels import few_sizes
 from lookdex.records import (

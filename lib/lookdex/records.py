@@ -26,7 +26,9 @@ class Status(StrEnum):
     INDEXED = "indexed"
     NO_OBJECT = "no_object"  # no detection; its whole-photo row is still indexed
     REJECTED = "rejected"  # this file is bad: not fetched again until it changes
-    FAILED = "failed"  # the world was bad: its old rows stay, the next night tries again (but see BREAKS_MODEL)
+    FAILED = (
+        "failed"  # the world was bad: its old rows stay, the next night tries again (but see BREAKS_MODEL)
+    )
 
 
 class Reason(StrEnum):
@@ -45,7 +47,9 @@ class Reason(StrEnum):
     UNAVAILABLE = "unavailable"  # 5xx, throttled, connection broken, timeout
     OUT_OF_MEMORY = "out_of_memory"
     NOT_TRIED = "not_tried"  # the night was stopped before its turn came
-    BREAKS_MODEL = "breaks_model"  # a model fails on it: not tried again until the photo or the recipe changes
+    BREAKS_MODEL = (
+        "breaks_model"  # a model fails on it: not tried again until the photo or the recipe changes
+    )
 
 
 class Change(StrEnum):

@@ -12,7 +12,7 @@ from lookdex.records import Example, ImageRef, Reason
 MIN_JUDGED = 50  # photos; of fewer, a share of lost ones says nothing
 IN_A_ROW = 50  # photos that the source does not give, none between them that it does: it is down
 
-O = TypeVar("O", Fetched, Outcome)
+Some = TypeVar("Some", Fetched, Outcome)
 
 
 def most_lost(planned: int, max_share: float) -> int | None:
@@ -35,7 +35,7 @@ class Supply:
             self._taken += 1
             yield self._refs[self._taken - 1]
 
-    def see(self, outcome: O) -> O:
+    def see(self, outcome: Some) -> Some:
         """Count what came of a photo."""
         lost = isinstance(outcome, Bad)
         self._seen += 1
@@ -56,10 +56,14 @@ class Supply:
         return self._refs[self._taken :]
 
 
-def in_words(lost: int, seen: int, planned: int, reasons: Mapping[str, int], examples: Sequence[Example]) -> str:
+def in_words(
+    lost: int, seen: int, planned: int, reasons: Mapping[str, int], examples: Sequence[Example]
+) -> str:
     """'31 of the 90 photos so far were rejected or failed (31 unavailable), such as a/b.jpg: …'."""
     of = f"{seen:,} photos" if seen >= planned else f"{seen:,} photos seen so far ({planned:,} are planned)"
-    why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(reasons.items(), key=lambda pair: -pair[1]) if n)
+    why = ", ".join(
+        f"{n:,} {reason}" for reason, n in sorted(reasons.items(), key=lambda pair: -pair[1]) if n
+    )
     most = max(examples, key=lambda example: reasons.get(example.reason, 0), default=None)
     such = f". One of them is {most.key}: {most.error or most.reason}" if most else ""
     return f"{lost:,} of {of} were rejected or failed ({why}){such}"

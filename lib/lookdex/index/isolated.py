@@ -17,7 +17,7 @@ from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from lookdex.records import ImageRef, Reason, Status
 if TYPE_CHECKING:
     from lookdex.index.job import IndexTask
 
+_MAIN = "from lookdex.index.isolated import main; main()"  # not as __main__: both sides must know one _Answer
 MOST_CULPRITS = 5  # of a shard; where more photos break a model, it is the model that is broken
 
 
@@ -127,7 +128,7 @@ class _Process:
         with theirs:
             # No multiprocessing: its `spawn` would run the main module again, which is Spark's.
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "lookdex.index.isolated", str(theirs.fileno()), str(os.getpid())],
+                [sys.executable, "-c", _MAIN, str(theirs.fileno()), str(os.getpid())],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # a worker's own output belongs to Spark
@@ -155,7 +156,7 @@ class _Process:
         self.gets = answer.gets
         return answer
 
-    def _receive(self) -> object:
+    def _receive(self) -> Any:
         found = self._connection.recv()
         if isinstance(found, LookdexError):
             raise found
@@ -258,7 +259,3 @@ def main() -> NoReturn:
         _serve(connection)
     sys.stdout.flush()
     os._exit(0)  # what a model left behind may not end by itself
-
-
-if __name__ == "__main__":
-    main()

@@ -120,9 +120,7 @@ class _Earlier:
         tried = images.filter(again)
         self.reasons: Mapping[str, Reason] = {
             key: Reason(reason)
-            for key, reason in zip(
-                tried["image_key"].to_pylist(), tried["reason"].to_pylist(), strict=True
-            )
+            for key, reason in zip(tried["image_key"].to_pylist(), tried["reason"].to_pylist(), strict=True)
         }
 
     def count(self, tally: _Tally) -> None:
