@@ -147,7 +147,7 @@ POISON = (1, 2, 3)  # a photo whose first pixel has this colour breaks `poisoned
 
 
 def poisoned_detector(**settings: object) -> FakeDetector:
-    """On a poisoned photo it raises; with the device 'abort' its process dies, with 'broken' it raises on all photos."""
+    """Raises on a poisoned photo; with the device 'abort' its process dies, with 'broken' it raises on all photos."""
     device = settings.get("device")
 
     class Poisoned(FakeDetector):

@@ -15,7 +15,7 @@ LookdexError
 ├── PlanNotFound           the run has no plan for what is live now
 ├── ModelFailed            a model raised, died, or answered what cannot be
 ├── TaskFailed             a Spark task failed as often as it may
-├── Stopped                Spark was shut down by somebody else
+├── Stopped                what submitted this process shut Spark down         → exit code 143
 ├── ShardsMissing          some shards of the plan have no report yet
 ├── CorruptData            bytes do not match the digest they were written with
 ├── EmptyBuild             a release without rows
@@ -88,7 +88,8 @@ class TaskFailed(LookdexError):
         self.number, self.cause = number, cause or message
 
 
-class Stopped(LookdexError): ...
+class Stopped(LookdexError):
+    exit_code = 143
 
 
 class ShardsMissing(LookdexError): ...

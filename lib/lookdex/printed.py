@@ -89,10 +89,8 @@ def print_indexed(indexed: Indexed) -> None:
     )
     for example in indexed.examples:
         breaks = example.reason is Reason.BREAKS_MODEL
-        said = f"{example.key}: {example.error or example.reason}"
-        click.echo(
-            f"{INDENT}breaks a model: {said}" if breaks else f"{INDENT}{example.reason}, such as {said}"
-        )
+        said = "breaks a model: " if breaks else f"{example.reason}, such as "
+        click.echo(f"{INDENT}{said}{example.words}")
 
 
 def print_audit(release: Release) -> None:

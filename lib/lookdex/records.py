@@ -137,6 +137,11 @@ class Example:
     reason: Reason
     error: str
 
+    @property
+    def words(self) -> str:
+        """Its key and why; most errors name the key themselves."""
+        return self.error if self.key in self.error else f"{self.key}: {self.error or self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class ShardReport:
@@ -341,7 +346,7 @@ class Release:
     audit: tuple[CheckResult, ...] = ()
     thresholds: Thresholds | None = None
     format: int = 1
-    shards_digest: str = ""  # of the shard files that it was built from
+    built_from: str = ""  # a digest of the shard files
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ import hashlib
 import io
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -22,7 +23,7 @@ import pyarrow.parquet as pq
 
 from lookdex import live
 from lookdex.codec import from_json, to_json
-from lookdex.errors import CorruptData, NotFound, PlanNotFound
+from lookdex.errors import CorruptData, NotFound, PlanNotFound, StorageError
 from lookdex.records import (
     PLAN_SCHEMA,
     ImageRef,
@@ -208,13 +209,20 @@ def load_reports(
         return dict(zip(found, pool.map(load, found), strict=True))
 
 
-def mark_attempt(store: Store, run_id: str, shard_id: str, round: int) -> None:
-    """Say that a worker has begun a shard's round: one that dies of it cannot."""
-    store.put(f"{run_folder(run_id)}/attempts/{shard_id}.{round}", b"")
+@contextmanager
+def attempt(store: Store, run_id: str, shard_id: str, round: int) -> Iterator[None]:
+    """Leave a mark while a worker is at a shard's round: one that dies of it cannot say so."""
+    key = f"{run_folder(run_id)}/attempts/{shard_id}.{round}"
+    store.put(key, b"")
+    try:
+        yield
+    finally:
+        with suppress(StorageError):  # the shard's own outcome says more
+            store.delete(key)
 
 
 def attempts(store: Store, run_id: str) -> set[tuple[str, int]]:
-    """(shard, round) of everything that was ever begun: a listing."""
+    """(shard, round) of what is being worked on, or was when its worker died: a listing."""
     folder = f"{run_folder(run_id)}/attempts/"
     names = (listed.key.removeprefix(folder) for page in store.pages(folder) for listed in page)
     return {(name.rpartition(".")[0], int(name.rpartition(".")[2])) for name in names}

@@ -10,6 +10,8 @@ from types import FrameType
 
 import click
 
+from lookdex.errors import Stopped
+
 INTERRUPTED, TERMINATED = 130, 143  # exit codes, as of a shell: 128 + the signal
 
 
@@ -17,7 +19,7 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM came. As a KeyboardInterrupt it ends whatever Ctrl-C does."""
 
 
-def _raise(number: int, frame: FrameType | None) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
@@ -25,12 +27,12 @@ def _raise(number: int, frame: FrameType | None) -> None:
 def resumable(how: str) -> Iterator[None]:
     """Tell who stops the work here that nothing is lost, and `how` it goes on; exits with 130 or 143."""
     here = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, _raise) if here else None
+    before = signal.signal(signal.SIGTERM, _stop) if here else None
     try:
         yield
-    except KeyboardInterrupt as stop:
+    except (KeyboardInterrupt, Stopped) as stop:
         click.echo(f"\nstopped: the live release stays; {how} goes on where this left off", err=True)
-        code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
+        code = TERMINATED if isinstance(stop, (Terminated, Stopped)) else INTERRUPTED
         raise click.exceptions.Exit(code) from None
     finally:
         if here:

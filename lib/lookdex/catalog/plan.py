@@ -27,7 +27,8 @@ select coalesce(l.image_key, m.image_key) as image_key,
        case when m.image_key is null then l.category else m.category end as category,
        case when m.image_key is null then '{Change.DELETED}'
             when l.image_key is null then '{Change.NEW}'
-            when l.status = '{Status.FAILED}' and l.reason is distinct from '{Reason.BREAKS_MODEL}' then '{Change.RETRY}'
+            when l.status = '{Status.FAILED}' and l.reason is distinct from '{Reason.BREAKS_MODEL}'
+            then '{Change.RETRY}'
             when l.etag is distinct from m.etag
               or list_sort(coalesce(l.product_ids, [])) is distinct from m.product_ids
               or l.category is distinct from m.category then '{Change.CHANGED}'

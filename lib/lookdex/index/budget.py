@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lookdex.index.fetch import Bad, Fetched
 from lookdex.index.rows import Outcome
@@ -20,7 +20,7 @@ def most_lost(planned: int, max_share: float) -> int | None:
     return None if planned < MIN_JUDGED else int(max_share * planned)
 
 
-class Supply:
+class Supply(Sequence[ImageRef]):
     """The photos of a shard, one after another, until so many are lost that the night is refused anyway.
 
     most_lost: of the whole night; None: never stop. What was handed out before the end is still to be waited for.
@@ -29,6 +29,12 @@ class Supply:
     def __init__(self, refs: Sequence[ImageRef], most_lost: int | None = None):
         self._refs, self._most = refs, most_lost
         self._taken = self._seen = self._lost = self._in_a_row = 0
+
+    def __len__(self) -> int:
+        return len(self._refs)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._refs[index]
 
     def __iter__(self) -> Iterator[ImageRef]:
         while self._taken < len(self._refs) and not self.spent:
@@ -65,5 +71,5 @@ def in_words(
         f"{n:,} {reason}" for reason, n in sorted(reasons.items(), key=lambda pair: -pair[1]) if n
     )
     most = max(examples, key=lambda example: reasons.get(example.reason, 0), default=None)
-    such = f". One of them is {most.key}: {most.error or most.reason}" if most else ""
+    such = f". One of them is {most.words}" if most else ""
     return f"{lost:,} of {of} were rejected or failed ({why}){such}"

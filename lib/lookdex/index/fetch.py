@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -115,7 +115,7 @@ class PixelBudget:
             self._changed.notify_all()
 
 
-def fetch(refs: Iterable[ImageRef], source: Store, options: FetchOptions) -> Generator[Fetched]:
+def fetch(refs: Sequence[ImageRef], source: Store, options: FetchOptions) -> Generator[Fetched]:
     """Yield one `Fetched` for every ref, in order. Closing the iterator stops the threads.
 
     Bad files and storage faults are values. What else goes wrong here is a fault of this program and raises.

@@ -13,7 +13,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
@@ -27,7 +27,7 @@ from lookdex.index.budget import Supply
 from lookdex.index.fetch import Bad, Cost, Fetched, FetchOptions, Photo, fetch
 from lookdex.index.rows import Outcome
 from lookdex.index.stopwatch import Stopwatch
-from lookdex.records import ImageRef, Reason, Status
+from lookdex.records import ImageRef, Reason, Shard, Status
 
 if TYPE_CHECKING:
     from lookdex.index.job import IndexTask
@@ -46,8 +46,8 @@ class _Answer:
 class Isolated:
     """An `Analysis` of one shard. Raises ModelFailed when the models are to blame, and not a photo or two."""
 
-    def __init__(self, task: IndexTask):
-        self._task = task
+    def __init__(self, task: IndexTask, shard: Shard):
+        self._task, self._shard = task, shard
         self._process: _Process | None = None
         self._gets = 0
         self._culprits: list[Bad] = []
@@ -79,7 +79,7 @@ class Isolated:
 
     def _started(self) -> _Process:
         if self._process is None:
-            self._process = _Process(self._task)
+            self._process = _Process(self._task, self._shard)
         return self._process
 
     def _ask(self, ref: ImageRef) -> Outcome:
@@ -121,7 +121,7 @@ def culprit(ref: ImageRef, error: str, photo: Fetched | None = None) -> Bad:
 class _Process:
     """One such process, its models loaded. Raises what loading them raised, or ModelFailed."""
 
-    def __init__(self, task: IndexTask):
+    def __init__(self, task: IndexTask, shard: Shard):
         ours, theirs = Pipe()
         paths = [path or os.getcwd() for path in sys.path]
         self._connection = ours
@@ -136,7 +136,7 @@ class _Process:
             )
         self.gets = 0
         try:
-            ours.send(task)
+            ours.send((task, shard))
             self.dim: int = self._receive()
         except (EOFError, OSError) as error:
             death = self.death()
@@ -184,9 +184,31 @@ class _Process:
 # ── in that process ──────────────────────────────────────────────────────────────────────────────────────────
 
 
+class _Asked(Sequence[ImageRef]):
+    """The photos of a shard, each when the other process asks for it."""
+
+    def __init__(self, shard: Shard, connection: Connection):
+        self._shard, self._connection = shard, connection
+        self.at_work: ImageRef | None = None
+
+    def __len__(self) -> int:
+        return len(self._shard.refs)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._shard.refs[index]
+
+    def __iter__(self) -> Iterator[ImageRef]:
+        while True:
+            try:
+                self.at_work = self._connection.recv()
+            except EOFError:  # nobody asks any more
+                return
+            yield self.at_work
+
+
 def _serve(connection: Connection) -> None:
-    """Answer an `IndexTask` with the vectors' size, then each `ImageRef` with an `_Answer`; either with an error."""
-    task: IndexTask = connection.recv()
+    """Answer a task and its shard with the vectors' size, then each `ImageRef` with an `_Answer`; or with an error."""
+    task, shard = connection.recv()
     try:
         from lookdex.index.job import tools_of
 
@@ -196,33 +218,42 @@ def _serve(connection: Connection) -> None:
         connection.send(_portable(error))
         return
     connection.send(tools.embedder.dim)
-    _look_one_by_one(connection, tools)
-
-
-def _look_one_by_one(connection: Connection, tools: Tools) -> None:
-    asked: list[ImageRef] = []
-
-    def refs() -> Iterator[ImageRef]:
-        while True:
-            asked[:] = [connection.recv()]
-            yield asked[0]
-
     # One at a time: whatever dies, dies of the photo that was asked for last.
     options = FetchOptions(tools.recipe.max_bytes, tools.recipe.max_pixels, workers=1, ahead_images=1)
-    fetched: Fetched | None = None
+    asked = _Asked(shard, connection)
     try:
-        for fetched in fetch(refs(), tools.source, options):
-            (outcome,) = analyse([fetched], tools, Stopwatch())
-            connection.send(_Answer(outcome, tools.source.requests))
-            fetched = None
-    except EOFError:  # nobody asks any more
-        return
+        for fetched in fetch(asked, tools.source, options):
+            connection.send(_look(fetched, tools))
     except Exception as error:
-        if isinstance(error, LookdexError) and not isinstance(error, ModelFailed):
+        if asked.at_work is None or _of_the_world(error):
             connection.send(_portable(error))
         else:
-            words = str(error) if isinstance(error, ModelFailed) else f"{type(error).__name__}: {error}"
-            connection.send(_Answer(culprit(asked[0], words, fetched), tools.source.requests, last=True))
+            connection.send(_Answer(culprit(asked.at_work, _words(error)), tools.source.requests, last=True))
+
+
+def _look(fetched: Fetched, tools: Tools) -> _Answer:
+    """One photo's outcome. Raises what is no fault of it."""
+    try:
+        (outcome,) = analyse([fetched], tools, Stopwatch())
+        return _Answer(outcome, tools.source.requests)
+    except Exception as error:
+        if _of_the_world(error):
+            raise
+        broken = culprit(fetched.ref, _words(error), fetched)
+    last = False
+    try:
+        _try_out(tools)
+    except Exception:  # what holds the models does not survive the photo: a GPU's context does not
+        last = True
+    return _Answer(broken, tools.source.requests, last)
+
+
+def _of_the_world(error: Exception) -> bool:
+    return isinstance(error, LookdexError) and not isinstance(error, ModelFailed)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, ModelFailed) else f"{type(error).__name__}: {error}"
 
 
 def _try_out(tools: Tools) -> None:

@@ -62,14 +62,14 @@ def run_task(task: IndexTask) -> ShardReport:
     shard = runs.load_shard(catalog, plan, task.shard_id)
     order = Order(catalog, plan.recipe, plan.run_id, task.round, task.options.most_lost)
     if not task.careful:
-        runs.mark_attempt(catalog, plan.run_id, task.shard_id, task.round)
         try:
-            return finish_shard(shard, order, InProcess(tools_of(task)))
+            with runs.attempt(catalog, plan.run_id, task.shard_id, task.round):
+                return finish_shard(shard, order, InProcess(tools_of(task)))
         except Exception as error:
             if isinstance(error, LookdexError) and not isinstance(error, ModelFailed):
                 raise
             log.warning("shard %s: %s; now photo by photo", task.shard_id, error)
-    with closing(Isolated(task)) as isolated:
+    with closing(Isolated(task, shard)) as isolated:
         return finish_shard(shard, order, isolated)
 
 

@@ -101,9 +101,10 @@ def build_release(
     before = live_for(catalog, plan)
     if before is not None and plan.empty:
         return before
-    if (candidate := stored_candidate(catalog, plan, before)) is not None:
-        return candidate
     check_shards(plan, plan_table, reports)
+    built_from = runs.reports_digest(reports)
+    if (candidate := stored_candidate(catalog, plan, before, built_from)) is not None:
+        return candidate
     stock = rows.product_table(products, product_columns) if products is not None else None
     outcomes = ledger.read_outcomes(catalog, plan_table, reports)
     old = tables.ledger(catalog, before) if before else None
@@ -159,6 +160,7 @@ def build_release(
         product_columns=tuple(work.schema.names[len(items_schema(dim)) :]),
         products_digest=plan.products_digest,
         thresholds=choose_thresholds(before),
+        built_from=built_from,
     )
     new_files = files.DataFiles(tuple(file for result in results for file in result.files), images_files)
     files.save_files(catalog, release, before, new_files)
@@ -193,12 +195,17 @@ def load_candidate(catalog: Store, plan: PlanSummary) -> Release:
         ) from error
 
 
-def stored_candidate(catalog: Store, plan: PlanSummary, before: Release | None) -> Release | None:
-    """The stored candidate, when both of its versions are still there and its own; else None: build it again."""
+def stored_candidate(
+    catalog: Store, plan: PlanSummary, before: Release | None, built_from: str
+) -> Release | None:
+    """The stored candidate, when it was built from the same shard files and both of its versions are still there and
+    its own; else None: build it again."""
     try:
         candidate = load_candidate(catalog, plan)
         opened = tables.open_tables(catalog, candidate)
     except ReleaseNotFound:
+        return None
+    if candidate.built_from != built_from:
         return None
     commits.check_chain(
         catalog, tables.ITEMS, before.items_version if before else None, candidate.items_version, plan.run_id

@@ -78,10 +78,25 @@ def start(settings: Mapping[str, str]) -> None:
     except BaseException:
         folder.remove()
         raise
-    atexit.register(_end, gateway, folder, os.getpid())
+    atexit.register(_end, gateway, words, folder, os.getpid())
     words.pass_on()
     SparkContext._ensure_initialized(gateway=gateway)
     log_in(gateway.jvm)
+
+
+def settle() -> None:
+    """What `start` does for this process's own JVM, in one that spark-submit started."""
+    from pyspark import SparkContext
+
+    SparkContext._ensure_initialized()
+    view = SparkContext._jvm
+    log_in(view)
+    # Its log is set up by others; but a failed task's stack is nobody's need, nor that of a worker that ended early.
+    levels = view.org.apache.logging.log4j
+    for name in SILENT:
+        levels.core.config.Configurator.setLevel(name, levels.Level.OFF)
+    workers = "org.apache.spark.api.python.PythonWorkerFactory"
+    levels.core.config.Configurator.setLevel(workers, levels.Level.ERROR)
 
 
 def _java_options(folder: Path) -> list[str]:
@@ -165,6 +180,10 @@ class _Words:
             for line in self.lines:
                 _say(line + "\n")
             self._passing.set()
+
+    def ignore(self) -> None:
+        """The JVM is being ended: what it says of that is of no use."""
+        self._passing.clear()
 
     def close(self) -> None:
         """The JVM is gone: nothing more will come."""
@@ -257,13 +276,14 @@ def _remove_if_left(folder: Path) -> None:
         os.close(lock)
 
 
-def _end(gateway: Any, folder: _Folder, pid: int) -> None:
+def _end(gateway: Any, words: _Words, folder: _Folder, pid: int) -> None:
     """Let the JVM end by itself (its input closes), and its workers with it; then remove what it left."""
     if os.getpid() != pid:
         return
     import psutil
     from pyspark import SparkContext
 
+    words.ignore()
     context = SparkContext._active_spark_context
     if context is not None and context._accumulatorServer is not None:
         context._accumulatorServer.shutdown()  # it would tell of the JVM's end by a traceback

@@ -46,9 +46,9 @@ def session(master: str | None = None, app: str = "lookdex", **settings: str) ->
     with without_notices(), _interrupted_afterwards():
         if not submitted():
             jvm.start({**chosen, "spark.master": master or "local"})
+        elif "PYSPARK_GATEWAY_PORT" in os.environ:
+            jvm.settle()
         made = builder.getOrCreate()
-        if "PYSPARK_GATEWAY_PORT" in os.environ:
-            _settle_into(made)
     logging.getLogger().addFilter(_not_py4j)
     return made
 
@@ -61,15 +61,6 @@ def runs_here(master: str | None = None) -> bool:
 def submitted() -> bool:
     """By spark-submit, or over Spark Connect."""
     return "PYSPARK_GATEWAY_PORT" in os.environ or "SPARK_REMOTE" in os.environ
-
-
-def _settle_into(made: SparkSession) -> None:
-    """What `jvm.start` does for a JVM of this process, in one that spark-submit started."""
-    view = made.sparkContext._jvm
-    jvm.log_in(view)
-    levels = view.org.apache.logging.log4j
-    for name in jvm.SILENT:
-        levels.core.config.Configurator.setLevel(name, levels.Level.OFF)
 
 
 def _not_py4j(record: logging.LogRecord) -> bool:

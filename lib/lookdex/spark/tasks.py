@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from lookdex.errors import Stopped, TaskFailed
+from lookdex.errors import LookdexError, Stopped, TaskFailed
 from lookdex.spark.session import without_notices
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def map_json(
 
     Raises:
         TaskFailed: a task failed as often as Spark lets it; the others may have been done.
-        Stopped: Spark was shut down meanwhile.
+        Stopped: what submitted this process shut Spark down.
+        LookdexError: the JVM died.
     """
     if not payloads:
         return []
@@ -69,8 +70,9 @@ def map_json(
             raise error.__context__ from None
         if isinstance(error, Py4JJavaError):
             raise _failed(what, str(error.java_exception)) from None
-        raise Stopped(
-            f"{what}: Spark's JVM is gone ({str(error).splitlines()[0]}). If nobody stopped it, look at its memory"
+        raise LookdexError(
+            f"{what}: Spark's JVM is gone ({str(error).splitlines()[0]}), killed for want of memory perhaps. What is "
+            "done is kept: run the same stage again"
         ) from None
     found = {row["id"]: row["result"] for row in rows}
     return [found[number] for number in range(len(texts))]
