@@ -241,7 +241,7 @@ WORDS = {
     "java.lang.module.FindException: Module jdk.incubator.vector not found": f"lacks modules: {NO_JAVA}",
     "Error: Could not reserve enough space for 2097152KB object heap": "not enough memory",
     "java.io.IOException: No space left on device": "set TMPDIR",
-    "IllegalArgumentException: basedir must be absolute: ?/.ivy2.5.2/local\n\tat org.apache.ivy.Checks(Checks.java:4)": (
+    "IllegalArgumentException: basedir must be absolute: ?/.ivy2\n\tat org.apache.ivy.Checks(Checks.java:4)": (
         "the user id has no name"
     ),
     "Unrecognized VM option 'UseZGCC'\nError: no Java Virtual Machine.": "It said: Unrecognized VM option",

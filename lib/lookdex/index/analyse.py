@@ -11,10 +11,10 @@ import numpy as np
 
 from lookdex import images
 from lookdex.errors import LookdexError, ModelFailed
-from lookdex.index.budget import Supply
 from lookdex.index.fetch import Bad, Fetched, FetchOptions, Photo, fetch
 from lookdex.index.rows import Outcome, describe
 from lookdex.index.stopwatch import Stopwatch
+from lookdex.index.supply import Supply
 from lookdex.records import Box, Detection, Recipe
 from lookdex.storage import Store
 

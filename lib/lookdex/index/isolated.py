@@ -23,10 +23,10 @@ import numpy as np
 
 from lookdex.errors import LookdexError, ModelFailed
 from lookdex.index.analyse import Tools, analyse
-from lookdex.index.budget import Supply
 from lookdex.index.fetch import Bad, Cost, Fetched, FetchOptions, Photo, fetch
 from lookdex.index.rows import Outcome
 from lookdex.index.stopwatch import Stopwatch
+from lookdex.index.supply import Supply
 from lookdex.records import ImageRef, Reason, Shard, Status
 
 if TYPE_CHECKING:

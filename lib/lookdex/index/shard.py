@@ -27,10 +27,10 @@ import pyarrow.parquet as pq
 from lookdex import runs
 from lookdex.errors import LookdexError
 from lookdex.index.analyse import Analysis, InProcess, Tools
-from lookdex.index.budget import Supply
 from lookdex.index.fetch import Bad, Cost
 from lookdex.index.rows import Outcome, ShardWriter
 from lookdex.index.stopwatch import Stopwatch
+from lookdex.index.supply import Supply
 from lookdex.records import Example, ImageRef, Reason, Recipe, Shard, ShardReport, Status, StoredFile
 from lookdex.storage import Store
 
