@@ -72,6 +72,11 @@ def typed_error(
     return CorruptData(f"{where} cannot be read: {text}. {cure}")
 
 
+def names_file(text: str) -> bool:
+    """A file of a table is named: what is wrong is in there."""
+    return bool(_FILE.search(text))
+
+
 def told(error: BaseException) -> str:
     """The error's text in one line, without the places in Lance's source."""
     text = " ".join(_SOURCE.sub("", str(error)).split()) or type(error).__name__

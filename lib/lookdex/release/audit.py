@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import duckdb
 
-from lookdex import live, runs, tables
+from lookdex import integrity, live, runs, tables
 from lookdex.codec import sealed
 from lookdex.errors import AuditFailed, CorruptData, ReleaseNotFound
 from lookdex.reading import reading
@@ -151,14 +151,14 @@ def changed_files(catalog: Store, candidate: Release) -> Found:
 
     Before either table is opened: of a damaged file Lance may read anything, or abort the process.
     """
-    recorded = files.load_files(catalog, candidate)
+    recorded = integrity.load_files(catalog, candidate)
     if recorded is None:
         raise CorruptData(
-            f"{catalog.uri}/{files.files_key(candidate)} is gone, and with it the digests of the release's files. "
+            f"{catalog.uri}/{integrity.files_key(candidate)} is gone, and with it the digests of the release's files. "
             "Build again: `lookdex build`."
         )
     parent = live.load_release(catalog, candidate.parent) if candidate.parent else None
-    old = {file.key for file in files.find_files(catalog, parent) or ()}
+    old = {file.key for file in integrity.find_files(catalog, parent) or ()}
     new = [file for file in recorded if file.key not in old]
     budget = REREAD_BYTES
     again: list[StoredFile] = []
@@ -167,9 +167,9 @@ def changed_files(catalog: Store, candidate: Release) -> Found:
         if budget < 0:
             break
         again.append(file)
-    rows: list[Offender] = [{"file": d.key, "why": d.why} for d in files.changed(catalog, new)]
-    for damage in files.changed(catalog, again):
-        cure = files.remedy(catalog, damage.key, candidate.parent)
+    rows: list[Offender] = [{"file": d.key, "why": d.why} for d in integrity.changed(catalog, new)]
+    for damage in integrity.changed(catalog, again):
+        cure = integrity.remedy(catalog, damage.key, candidate.parent)
         rows.append({"file": damage.key, "why": f"{damage.why}. The live release uses it. {cure}"})
     if not rows:
         opened = tables.open_tables(catalog, candidate)

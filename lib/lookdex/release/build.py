@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from lance.fragment import FragmentMetadata
 
-from lookdex import live, runs, tables
+from lookdex import integrity, live, runs, tables
 from lookdex.codec import from_json, sealed
 from lookdex.errors import (
     CorruptData,
@@ -162,7 +162,7 @@ def build_release(
         products_digest=plan.products_digest,
         thresholds=choose_thresholds(before),
     )
-    new_files = files.DataFiles(tuple(file for result in results for file in result.files), images_files)
+    new_files = integrity.DataFiles(tuple(file for result in results for file in result.files), images_files)
     files.save_files(catalog, release, before, new_files)
     report = BuildReport(
         run_id=plan.run_id,
@@ -201,7 +201,7 @@ def stored_candidate(catalog: Store, plan: PlanSummary, before: Release | None) 
     try:
         candidate = load_candidate(catalog, plan)
         opened = tables.open_tables(catalog, candidate)
-        if files.load_files(catalog, candidate) is None:
+        if integrity.load_files(catalog, candidate) is None:
             return None
     except ReleaseNotFound:
         return None
