@@ -151,6 +151,37 @@ def test_a_damaged_record_of_a_candidate_is_built_again(store: Store) -> None:
     assert audit_release(store, again).release_id == "n3"
 
 
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("run_id", ["n3", "n4"])
+def test_a_damaged_manifest_of_a_candidate_stops_no_night(store: Store, table: str, run_id: str) -> None:
+    """It is the table's newest version, which Lance reads before any commit."""
+    key = min(listed.key for listed in store.list(f"{table}/_versions/") if "manifest" in listed.key)
+    store.put(key, store.get(key)[:200])
+    again = nights.build(store, indexed(store, run_id, source(3)), products())
+    assert again.items == candidate(store).items
+    assert audit_release(store, again).release_id == run_id
+
+
+def test_a_damaged_manifest_of_a_release_is_never_removed(store: Store) -> None:
+    third = audit_release(store, candidate(store))
+    key = file_of(store, third, "_versions")
+    store.put(key, b"damaged")
+    with pytest.raises(CorruptData, match=f"{key}.*from a backup"):
+        nights.build(store, indexed(store, "n4", source(4)), products())
+    assert store.get(key) == b"damaged"
+
+
+@pytest.mark.parametrize("folder", ["data", "_deletions", "_indices"])
+def test_a_night_is_not_built_on_damage(store: Store, folder: str) -> None:
+    """Rows that are written anew, for another price here, would get a digest of their own."""
+    now = live.live_release(store)[1]
+    key = min(f.key for f in integrity.load_files(store, now).items if f"/{folder}/" in f.key)
+    flip(store, key)
+    dearer = products().set_column(1, "price", pa.array([n + 0.5 for n in range(60)]))
+    with pytest.raises(CorruptData, match=f"{key}, of the live release n2, is damaged.*Nothing was built"):
+        nights.build(store, indexed(store, "n4", source(4)), dearer)
+
+
 # ── a live release ───────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -7,7 +7,7 @@ new ones again before they go live, and of the others some each night; a reader 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar
@@ -77,6 +77,25 @@ def changed(catalog: Store, recorded: Iterable[StoredFile]) -> list[Damage]:
     """Read files again: those that are gone or not as they were written. Raises Unavailable, AccessDenied."""
     with ThreadPoolExecutor(READERS) as pool:
         return [damage for damage in pool.map(lambda file: check(catalog, file), recorded) if damage]
+
+
+def require(catalog: Store, release: Release, wanted: Callable[[StoredFile], bool]) -> None:
+    """Read those recorded files of the live release again that a night is about to build on.
+
+    What is read of a damaged one would be written anew, with a digest of its own. Raises CorruptData.
+    """
+    recorded = find_files(catalog, release) or ()
+    if found := changed(catalog, [f for f in recorded if wanted(f) and f"/{TRANSACTIONS}" not in f.key]):
+        damage, name = found[0], release.release_id
+        raise CorruptData(
+            f"{catalog.uri}/{damage.key}, of the live release {name}, is damaged: {damage.why}. Nothing was built. "
+            f"{remedy(catalog, damage.key, name)}"
+        )
+
+
+def is_data(file: StoredFile, key: str) -> bool:
+    """A data file of that table."""
+    return file.key.startswith(f"{key}/{DATA}")
 
 
 def check(catalog: Store, file: StoredFile) -> Damage | None:

@@ -51,7 +51,8 @@ def open_table(catalog: Store, key: str, version: int | None = None) -> lance.La
     """
     with reading(name_of(catalog, key, version)):
         table = _open(catalog, key, version)
-    check_format(format_of(table.schema), FORMATS[key], f"{catalog.uri}/{key}")
+        found = format_of(table.schema)  # Lance reads the schema of a manifest only now
+    check_format(found, FORMATS[key], f"{catalog.uri}/{key}")
     return table
 
 

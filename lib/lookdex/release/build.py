@@ -31,7 +31,7 @@ from lookdex.errors import (
     ShardsMissing,
 )
 from lookdex.records import PlanSummary, Release, ShardReport, StoredFile, Thresholds, items_schema
-from lookdex.release import ann, commits, files, ledger, rows
+from lookdex.release import ann, commits, files, ledger, leftovers, rows
 from lookdex.release.fragments import FragmentResult, FragmentTask, row_ids, write_parquet
 from lookdex.storage import Store
 
@@ -104,6 +104,10 @@ def build_release(
     if (candidate := stored_candidate(catalog, plan, before)) is not None:
         return candidate
     check_shards(plan, plan_table, reports)
+    for key in (tables.ITEMS, tables.IMAGES):
+        leftovers.clear_newest(catalog, key)
+    if before is not None:
+        integrity.require(catalog, before, lambda file: not integrity.is_data(file, tables.ITEMS))
     stock = rows.product_table(products, product_columns) if products is not None else None
     outcomes = ledger.read_outcomes(catalog, plan_table, reports)
     old = tables.ledger(catalog, before) if before else None
@@ -116,6 +120,11 @@ def build_release(
     # Rows of which none stays are not read: so a night of all photos mends a table that is damaged.
     anew = new_space or replaces_all(keys, old)
     work = items_work(catalog, before, anew, dim, keys, stock, reports)
+    if before is not None and len(work.carried):
+        read = files.data_files_of(
+            tables.open_table(catalog, tables.ITEMS, before.items_version), work.carried
+        )
+        integrity.require(catalog, before, lambda file: file.key in read)
     if work.rows == 0:
         raise EmptyBuild(
             f"the run {plan.run_id} leaves no item in {catalog.uri}: {plan.changes}. Nothing was built; "
@@ -200,9 +209,15 @@ def stored_candidate(catalog: Store, plan: PlanSummary, before: Release | None) 
     it again."""
     try:
         candidate = load_candidate(catalog, plan)
-        opened = tables.open_tables(catalog, candidate)
-        if integrity.load_files(catalog, candidate) is None:
+        recorded = integrity.load_files(catalog, candidate)
+        if recorded is None:
             return None
+        # The audit reads the data files too; these decide what Lance does when it opens the tables.
+        small = (file for file in recorded if not file.rows)
+        if damaged := integrity.changed(catalog, small):
+            log.warning("%s: %s. The candidate is built again.", damaged[0].key, damaged[0].why)
+            return None
+        opened = tables.open_tables(catalog, candidate)
     except ReleaseNotFound:
         return None
     except CorruptData as error:

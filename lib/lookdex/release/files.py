@@ -6,6 +6,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 
 import lance
+import numpy as np
 
 from lookdex import tables
 from lookdex.codec import sealed
@@ -30,6 +31,17 @@ def named_files(table: lance.LanceDataset, key: str) -> dict[str, int]:
         if version == table.version
     ]
     return {name: rows.get(name, 0) for name in sorted({*names, *rows})}
+
+
+def data_files_of(items: lance.LanceDataset, rows: np.ndarray) -> set[str]:
+    """The data files that hold these rows of `items` (uint64, Lance's row ids)."""
+    numbers = {int(number) for number in np.unique(rows >> np.uint64(32))}
+    return {
+        f"{tables.ITEMS}/{DATA}{file.path}"
+        for fragment in items.get_fragments()
+        if fragment.fragment_id in numbers
+        for file in fragment.data_files()
+    }
 
 
 def save_files(catalog: Store, release: Release, before: Release | None, new: DataFiles) -> DataFiles:
