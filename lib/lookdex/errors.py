@@ -9,6 +9,7 @@ LookdexError
 │   ├── Changed            the object is another one than was asked for (If-Match failed)
 │   ├── AccessDenied       no credentials, wrong ones, or no right to do this
 │   ├── Unavailable        5xx, throttled, connection broken, timeout: worth another try later
+│   ├── TooSlow            a table was not read within the time that a question may take
 │   ├── TooLarge           more bytes than the caller allows
 │   └── UnsafeStore        the store ignores If-None-Match: two promoters could both win
 ├── MassChange             the plan would remove too large a share of the catalogue
@@ -17,7 +18,8 @@ LookdexError
 ├── TaskFailed             a Spark task failed as often as it may
 ├── Stopped                what submitted this process shut Spark down         → exit code 143
 ├── ShardsMissing          some shards of the plan have no report yet
-├── CorruptData            bytes do not match the digest they were written with
+├── CorruptData            bytes are not those that were written, or a table cannot be read
+├── NewerFormat            a record or a table was written by a newer lookdex: upgrade
 ├── EmptyBuild             a release without rows
 ├── ForeignTransaction     another builder wrote to the table
 ├── AuditFailed            a check returned offending rows                       → exit code 3
@@ -65,6 +67,9 @@ class AccessDenied(StorageError): ...
 class Unavailable(StorageError): ...
 
 
+class TooSlow(StorageError): ...
+
+
 class TooLarge(StorageError): ...
 
 
@@ -96,6 +101,9 @@ class ShardsMissing(LookdexError): ...
 
 
 class CorruptData(LookdexError): ...
+
+
+class NewerFormat(LookdexError): ...
 
 
 class EmptyBuild(LookdexError): ...

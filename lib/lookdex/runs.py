@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lookdex import live
-from lookdex.codec import from_json, to_json
+from lookdex.codec import from_json, sealed
 from lookdex.errors import CorruptData, NotFound, PlanNotFound, StorageError
 from lookdex.records import (
     PLAN_SCHEMA,
@@ -82,7 +82,7 @@ def save_plan(store: Store, table: pa.Table, summary: PlanSummary) -> PlanSummar
     run_id = run_slug(summary.run_id)
     summary = replace(summary, run_id=run_id, shards=len(shard_ids(table)), plan=stored)
     key = _plan_key(run_id, summary.live)
-    if store.put_if_absent(key, to_json(summary)):
+    if store.put_if_absent(key, sealed(summary)):
         return summary
     return from_json(PlanSummary, store.get(key), f"{store.uri}/{key}")
 
@@ -155,7 +155,7 @@ def report_key(run_id: str, shard_id: str, round: int = 0) -> str:
 def save_report(store: Store, run_id: str, report: ShardReport) -> ShardReport:
     """Mark a shard's round as done. Returns the report that won: this one, or that of a twin which was faster."""
     key = report_key(run_id, report.shard_id, report.round)
-    if store.put_if_absent(key, to_json(report)):
+    if store.put_if_absent(key, sealed(report)):
         return report
     return from_json(ShardReport, store.get(key), f"{store.uri}/{key}")
 
@@ -234,7 +234,7 @@ def failure_key(run_id: str, job: str, shard_id: str) -> str:
 
 def save_failure(store: Store, run_id: str, job: str, failure: ShardFailure) -> None:
     """Tell the driver, which looks at these, before the engine would."""
-    store.put(failure_key(run_id, job, failure.shard_id), to_json(failure))
+    store.put(failure_key(run_id, job, failure.shard_id), sealed(failure))
 
 
 def load_failure(store: Store, run_id: str, job: str) -> ShardFailure | None:
