@@ -14,7 +14,6 @@ from lookdex.catalog import products
 from lookdex.catalog.datafile import Found, Reading
 from lookdex.config import Config
 from lookdex.errors import ConfigError
-from lookdex.nightly import load_products
 from tests import feeds
 
 
@@ -25,7 +24,7 @@ def load(tmp_path: Path):
     def read(name: str, data: bytes | str, **settings: object) -> products.Products:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(data.encode() if isinstance(data, str) else data)
-        found = load_products(Config(products=str(tmp_path / name), **settings))  # type: ignore[arg-type]
+        found = products.configured(Config(products=str(tmp_path / name), **settings))  # type: ignore[arg-type]
         assert found is not None
         return found
 

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from lookdex import codec, live, runs, tables, thresholds
 from lookdex.catalog import listing, plan, products
-from lookdex.catalog.datafile import Found, Reading
+from lookdex.catalog.datafile import Found
 from lookdex.catalog.ties import Ties, check_known, check_ties, count_ties
 from lookdex.config import Config
 from lookdex.errors import LookdexError, MassChange
@@ -143,7 +143,7 @@ def plan_night(
         entry, release = live.live_release(catalog) or (None, None)
         recipe = recipe_of(config)
         given = given_thresholds(config)
-        file = load_products(config)
+        file = products.configured(config)
         kept = products.choose(file, config.product_columns) if file is not None else None
         stock = file.table if file is not None else None
         listed = listing.list_source(open_store(config.source), workers=config.fetch_workers)
@@ -444,15 +444,7 @@ def stage_seconds(catalog: Store, run_id: str) -> dict[str, float]:
     return {one.stage: one.seconds for one in sorted(found, key=lambda one: one.ended_at)}
 
 
-def load_products(config: Config) -> products.Products | None:
-    """The products file as the settings say to read it; None without one."""
-    if not config.products:
-        return None
-    reading = Reading.of(config.products_encoding, config.products_separator, config.products_types)
-    return products.load_products(config.products, reading)
-
-
 def load_stock(config: Config) -> pa.Table | None:
     """The products with the columns that go into the table; None without a products file."""
-    file = load_products(config)
+    file = products.configured(config)
     return products.choose(file, config.product_columns) if file is not None else None

@@ -17,6 +17,7 @@ from lookdex.catalog import ids
 from lookdex.catalog.datafile import Found, Reading, Refused, read_file
 from lookdex.categories import normalise
 from lookdex.columns import held
+from lookdex.config import Config
 from lookdex.errors import ConfigError
 from lookdex.predicates import quoted
 from lookdex.records import items_schema
@@ -74,6 +75,14 @@ def load_products(uri: str, reading: Reading | None = None) -> Products:
     table = table.rename_columns(names)
     ordered = table.select(["product_id", *(name for name in names if name != "product_id")])
     return Products(ordered, refused, file.found)
+
+
+def configured(config: Config) -> Products | None:
+    """The products file that the settings name, read as they say; None without one. Raises as `load_products`."""
+    if not config.products:
+        return None
+    reading = Reading.of(config.products_encoding, config.products_separator, config.products_types)
+    return load_products(config.products, reading)
 
 
 def own_name(name: str) -> str:
