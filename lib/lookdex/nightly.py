@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lookdex import codec, live, runs, tables, thresholds
+from lookdex import codec, integrity, live, runs, tables, thresholds
 from lookdex.catalog import listing, plan, products
 from lookdex.catalog.ties import Ties, check_known, check_ties, count_ties
 from lookdex.config import Config
@@ -145,6 +145,8 @@ def plan_night(
         tied = products.tie(listed, stock, pattern=config.pattern or None, mapping=mapping)
         ties = count_ties(tied, stock)
         check_ties(tied, ties, config.pattern, config.mapping)
+        if release is not None:
+            integrity.require(catalog, release, integrity.of_ledger)
         ledger = tables.ledger(catalog, release) if release else None
         made = plan.make_plan(
             tied, ledger, recipe.digest, shard_images=config.shard_images, full=full, limit=limit
