@@ -23,6 +23,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -348,6 +349,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     small_index()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     started, bad = time.monotonic(), 0
     with tempfile.TemporaryDirectory(prefix="lookdex-flips-") as temporary:
         folder = options.keep or Path(temporary)
