@@ -80,7 +80,7 @@ def changed(catalog: Store, recorded: Iterable[StoredFile]) -> list[Damage]:
 
 
 def require(catalog: Store, release: Release, wanted: Callable[[StoredFile], bool]) -> None:
-    """Read those recorded files of the live release again that are about to be read by Lance.
+    """Read those recorded files of a release again that Lance is about to read.
 
     What is read of a damaged one would be written anew, with a digest of its own; or Lance takes a length from it, asks
     for a petabyte and aborts the process. Raises CorruptData.
@@ -89,7 +89,7 @@ def require(catalog: Store, release: Release, wanted: Callable[[StoredFile], boo
     if found := changed(catalog, [f for f in recorded if wanted(f) and f"/{TRANSACTIONS}" not in f.key]):
         damage, name = found[0], release.release_id
         raise CorruptData(
-            f"{catalog.uri}/{damage.key}, of the live release {name}, is damaged: {damage.why}. Nothing was built. "
+            f"{catalog.uri}/{damage.key}, of release {name}, is damaged: {damage.why}. Nothing was done with it. "
             f"{remedy(catalog, damage.key, name)}"
         )
 
@@ -106,6 +106,11 @@ def of_data(file: StoredFile) -> bool:
 def of_items(file: StoredFile) -> bool:
     """But for the data: the manifest, the index, the deletion files."""
     return file.key.startswith(tables.ITEMS) and not of_data(file)
+
+
+def but_data(file: StoredFile) -> bool:
+    """Of both tables, what decides how they are read."""
+    return of_ledger(file) or of_items(file)
 
 
 def is_manifest(file: StoredFile) -> bool:
