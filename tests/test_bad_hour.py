@@ -318,6 +318,14 @@ def test_many_photos_that_break_a_model_are_the_models_fault(tmp_path: Path) -> 
         spark.index_run(None, catalog, summary)
 
 
+def test_a_device_that_a_worker_lacks_is_wrong_usage_and_said_once(shop: Shop, weather: Weather) -> None:
+    assert replace(shop, models=POISONED).plan().exit_code == 0
+    missing = shop.stage("index", "night", "--device", "absent")
+    assert missing.exit_code == 2
+    assert missing.output.count("there is no device absent here") == 1
+    assert weather.asked == 0
+
+
 def test_faults_of_the_store_are_not_blamed_on_photos(tmp_path: Path, weather: Weather) -> None:
     """Photo by photo, too, a photo that the source does not give has failed for that reason."""
     source, catalog = open_store(tmp_path / "photos"), open_store(tmp_path / "catalog")

@@ -87,10 +87,11 @@ class _Run:
                 self._map(left, careful)
                 return
             except TaskFailed as error:
+                failed = left[error.number] if error.number is not None else None
                 left = [s for s in left if s not in self._done_by_now(left)]
                 begun = runs.attempts(self._catalog, self._plan.run_id)
                 suspects = {s for s in left if (s, self._round(s)) in begun}
-                if not suspects - careful:
+                if failed in careful or not suspects - careful:
                     raise self._missing(error, shard_ids) from None
                 log.warning("%s; once more, photo by photo where a worker died", error)
 
