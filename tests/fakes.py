@@ -147,8 +147,10 @@ POISON = (1, 2, 3)  # a photo whose first pixel has this colour breaks `poisoned
 
 
 def poisoned_detector(**settings: object) -> FakeDetector:
-    """Raises on a poisoned photo; with the device 'abort' its process dies, with 'broken' it raises on all photos. There
-    is no device 'absent'."""
+    """Raises on a poisoned photo; with the device 'abort' its process dies, with 'broken' it raises on all photos.
+
+    There is no device 'absent'.
+    """
     device = settings.get("device")
     if device == "absent":
         raise DeviceUnavailable("there is no device absent here")
