@@ -28,6 +28,7 @@ from lookdex.records import (
     Change,
     LiveEntry,
     PlanSummary,
+    Reason,
     Recipe,
     Release,
     ShardReport,
@@ -36,7 +37,7 @@ from lookdex.records import (
     Thresholds,
 )
 from lookdex.release import audit, build, fragments, promote, retention
-from lookdex.storage import Store, open_store, probe_put_if_absent
+from lookdex.storage import ReadOptions, Signing, Store, open_store, probe_put_if_absent
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -54,6 +55,8 @@ class Planned:
     products: pa.Schema | None = None  # of the products file: product_id and the columns kept
     postponed: int = 0  # photos beyond the limit: for the next night
     held: bool = False  # a rollback holds promotions
+    unnamed: int = 0  # photos whose keys have no picture's suffix
+    unnamed_examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +137,23 @@ def plan_night(
         given = given_thresholds(config)
         stock = products.load_products(config.products) if config.products else None
         kept = products.choose(stock, config.product_columns) if stock is not None else None
-        listed = listing.list_source(open_store(config.source), workers=config.fetch_workers)
+        found = listing.list_source(open_source(config), workers=config.fetch_workers)
+        listed = found.photos
         mapping = products.load_mapping(config.mapping) if config.mapping else None
         tied = products.tie(listed, stock, pattern=config.pattern or None, mapping=mapping)
         ties = count_ties(tied, stock)
         check_ties(tied, ties, config.pattern, config.mapping)
         ledger = tables.ledger(catalog, release) if release else None
         made = plan.make_plan(
-            tied, ledger, recipe.digest, shard_images=config.shard_images, full=full, limit=limit
+            tied,
+            ledger,
+            recipe.digest,
+            shard_images=config.shard_images,
+            full=full,
+            limit=limit,
+            refusal_digest=recipe.refusal,
+            archived=found.archived,
+            turn=datetime.now(UTC).toordinal() % plan.ARCHIVE_NIGHTS,
         )
         digest = products.digest(kept) if kept is not None else ""
         described, lost = 0, 0
@@ -164,6 +176,7 @@ def plan_night(
             unlinked=made.unlinked,
             lost=lost,
             described=described,
+            skipped=sum(keys.count for keys in found.skipped),
         )
         if stock is not None and not allow_mass_change:
             check_known(tied, ties, stock, config.products)
@@ -181,14 +194,27 @@ def plan_night(
             products_changed=release is not None and digest != release.products_digest,
             thresholds_changed=release is not None
             and thresholds.chosen(given, release, recipe) != release.thresholds,
+            source_access=config.source_access,
+            skipped=(*found.skipped, *filter(None, [made.archived])),
         )
         if run_id is not None:
             if entry is None:
                 probe_put_if_absent(catalog)
             summary = runs.save_plan(catalog, made.table, summary)
     return Planned(
-        summary, ties, None if kept is None else kept.schema, made.postponed, entry is not None and entry.hold
+        summary,
+        ties,
+        None if kept is None else kept.schema,
+        made.postponed,
+        entry is not None and entry.hold,
+        found.unnamed,
+        found.unnamed_examples,
     )
+
+
+def open_source(config: Config) -> Store:
+    """The store of the shop's photos, read as the settings say."""
+    return open_store(config.source, options=ReadOptions(Signing(config.source_access), config.fetch_seconds))
 
 
 def held(catalog: Store) -> bool:
@@ -241,7 +267,12 @@ def index_night(
     catalog = open_store(config.catalog)
     summary = runs.load_plan(catalog, run_id)
     check_device(config, summary.recipe.detector, summary.recipe.embedder)
-    options = IndexOptions(device=config.device, batch=config.batch, fetch_workers=config.fetch_workers)
+    options = IndexOptions(
+        device=config.device,
+        batch=config.batch,
+        fetch_workers=config.fetch_workers,
+        fetch_seconds=config.fetch_seconds,
+    )
     with timed(catalog, run_id, "index"):
         reports = spark.index_run(
             lambda: spark.session(config.master or None), catalog, summary, options, on_progress
@@ -263,10 +294,15 @@ def add_up(reports: Iterable[ShardReport]) -> Indexed:
     return Indexed(sum(counts.values()), items, dict(counts), dict(reasons), fetched, gets, peak)
 
 
-def check_rejected(indexed: Indexed, max_share: float, allow: bool) -> None:
-    """Raise MassChange when so many photos were rejected or failed that the cause is hardly the photos."""
+def check_rejected(indexed: Indexed, max_share: float, allow: bool, retried: int = 0) -> None:
+    """Raise MassChange when so many photos were rejected or failed that the cause is hardly the photos.
+
+    Files that are no pictures by their name either say nothing of the night, nor do `retried` photos, which had failed
+    or been rejected before.
+    """
     bad = indexed.counts.get(Status.REJECTED, 0) + indexed.counts.get(Status.FAILED, 0)
-    if allow or indexed.images < MIN_JUDGED or bad <= max_share * indexed.images:
+    lost = bad - retried - indexed.reasons.get(Reason.NO_PICTURE, 0)
+    if allow or indexed.images < MIN_JUDGED or lost <= max_share * indexed.images:
         return
     why = ", ".join(
         f"{n:,} {reason}" for reason, n in sorted(indexed.reasons.items(), key=lambda pair: -pair[1])
@@ -284,7 +320,12 @@ def build_night(config: Config, run_id: str, *, allow_mass_change: bool = False)
     table = runs.load_plan_table(catalog, summary)
     with timed(catalog, run_id, "build"):
         reports = runs.load_reports(catalog, run_id, runs.shard_ids(table))
-        check_rejected(add_up(reports.values()), config.max_change, allow_mass_change)
+        check_rejected(
+            add_up(reports.values()),
+            config.max_change,
+            allow_mass_change,
+            summary.changes.get(Change.RETRY, 0),
+        )
         return build.build_release(
             catalog, summary, table, reports, load_stock(config), (), on_spark(config),
             lambda before: thresholds.chosen(given_thresholds(config), before, summary.recipe),

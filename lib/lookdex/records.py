@@ -37,11 +37,14 @@ class Reason(StrEnum):
     TOO_MANY_PIXELS = "too_many_pixels"
     TOO_SMALL = "too_small"
     UNKNOWN_FORMAT = "unknown_format"
+    NO_PICTURE = "no_picture"  # neither its name nor its content is a picture's
     CORRUPT = "corrupt"
 
     GONE = "gone"  # listed, but not there any more when fetched
     CHANGED = "changed"  # another ETag than planned
     DENIED = "denied"
+    ARCHIVED = "archived"  # to be restored from its storage class first
+    DAMAGED_IN_TRANSIT = "damaged_in_transit"  # other bytes arrived than were stored
     UNAVAILABLE = "unavailable"  # 5xx, throttled, connection broken, timeout
     OUT_OF_MEMORY = "out_of_memory"
 
@@ -55,6 +58,18 @@ class Change(StrEnum):
     RETRY = "retry"  # failed before
     DELETED = "deleted"  # in the live release, no longer in the source
     UNCHANGED = "unchanged"  # counted only; never in the plan
+
+
+class Skip(StrEnum):
+    """Why a key of the source is not even planned."""
+
+    FOLDER_MARKER = "folder_marker"
+    HIDDEN = "hidden"
+    NOT_UTF8 = "not_utf8"
+    OTHER_TYPE = "other_type"  # by its suffix: a table, a document, a film
+    UNREAD_FORMAT = "unread_format"  # by its suffix: a picture of a format that is not read
+    EMPTY = "empty"  # no bytes, and not named as a picture
+    ARCHIVED = "archived"  # and not in the catalogue yet
 
 
 class Scope(StrEnum):
@@ -106,6 +121,15 @@ class ImageRef:
 
 
 @dataclass(frozen=True, slots=True)
+class SkippedKeys:
+    """Keys that are left out for one reason: how many, and the first few."""
+
+    reason: Skip
+    count: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Shard:
     """What one task does. `shard_id` is a digest of the recipe and its members' keys, etags and products."""
 
@@ -143,6 +167,9 @@ class ShardReport:
 # Raised when the code itself would give other rows, so that the next night indexes every photo again.
 # 2: colours are named from the object's own pixels, and a palette is kept.
 RECIPE_FORMAT = 2
+# Raised when files that were rejected may now be read: the next night fetches those again, and no others.
+# 2: AVIF and HEIC are read, and a JPEG that lacks only its end marker.
+DECODING = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +194,11 @@ class Recipe:
         """16 hex digits."""
         return digest_of(asdict(self))
 
+    @property
+    def refusal(self) -> str:
+        """16 hex digits, in the place of `digest` in the row of a rejected photo: all that decides that it is one."""
+        return digest_of([asdict(self), DECODING])
+
 
 @dataclass(frozen=True, slots=True)
 class PlanSummary:
@@ -186,6 +218,8 @@ class PlanSummary:
         False  # they are not those of the live release: rows are refreshed without a model
     )
     thresholds_changed: bool = False  # the live release keeps others than tonight's would
+    source_access: str = "signed"  # a `storage.Signing`
+    skipped: tuple[SkippedKeys, ...] = ()
 
     @property
     def planned(self) -> int:
@@ -306,6 +340,7 @@ class Release:
     audit: tuple[CheckResult, ...] = ()
     thresholds: Thresholds | None = None
     format: int = 1
+    source_access: str = "signed"  # a `storage.Signing`
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lookdex import runs
 from lookdex.models import loading
 from lookdex.records import PlanSummary, Recipe, ShardReport
-from lookdex.storage import Store, open_store
+from lookdex.storage import ReadOptions, Signing, Store, open_store
 
 if TYPE_CHECKING:
     from lookdex.models.detect import Detector
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class IndexOptions:
-    """How to index, none of which changes a row. device: cpu, cuda or cuda:N; batch: photos in one call of a model."""
+    """How to index, none of which changes a row. device: cpu, cuda or cuda:N; batch: photos in one call of a model;
+    fetch_seconds: in which a photo must have been fetched, over all attempts."""
 
     device: str = "cpu"
     batch: int = 8
     fetch_workers: int = 8
+    fetch_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,9 @@ def run_task(task: IndexTask) -> ShardReport:
     shard = runs.load_shard(catalog, task.plan, task.shard_id)
     detector, embedder = load_models(task.plan.recipe, task.options.device, task.options.batch)
     tools = Tools(
-        source=store_at(task.plan.source),
+        source=store_at(
+            task.plan.source, ReadOptions(Signing(task.plan.source_access), task.options.fetch_seconds)
+        ),
         catalog=catalog,
         detector=detector,
         embedder=embedder,
@@ -54,8 +58,8 @@ def run_task(task: IndexTask) -> ShardReport:
 
 
 @lru_cache(maxsize=8)
-def store_at(uri: str) -> Store:
-    return open_store(uri)
+def store_at(uri: str, options: ReadOptions = ReadOptions()) -> Store:  # noqa: B008  # frozen
+    return open_store(uri, options=options)
 
 
 @cache

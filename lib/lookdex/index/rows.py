@@ -135,7 +135,7 @@ class ShardWriter:
                 "width": size[0],
                 "height": size[1],
                 "items": items,
-                "recipe": self._recipe.digest,
+                "recipe": self._recipe.refusal if status is Status.REJECTED else self._recipe.digest,
                 "run_id": self._run_id,
                 "first_seen": self._now,
                 "indexed_at": self._now,
