@@ -202,6 +202,8 @@ def _one(
     start = time.perf_counter()
     try:
         data = source.get_limited(ref.key, options.max_bytes, ref.etag, ref.bytes)
+        if len(data) != ref.bytes:
+            raise DamagedInTransit(f"{len(data):,} of {ref.bytes:,} bytes arrived")
     except MemoryError:
         return Bad(ref, Status.FAILED, Reason.OUT_OF_MEMORY, Cost(0, time.perf_counter() - start)), 0
     except CredentialsRefused:
