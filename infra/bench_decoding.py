@@ -117,8 +117,8 @@ KINDS: dict[str, Callable[[int], bytes]] = {
 def largest(make: Callable[[int], bytes], most: int) -> int:
     """The side of the largest square that is accepted, from what a small one says of itself."""
     header = images.read_header(make(384))
-    # A file of a tenth of a byte a pixel, twice; photos that compress less have less room.
-    room = images.MEMORY / (header.working + 0.3)
+    # Files of 0.3 bytes a pixel, which are held twice; those that compress less have less room.
+    room = images.MEMORY / (header.working + 0.6)
     return int(math.sqrt(min(most, room, 16_383**2)))
 
 

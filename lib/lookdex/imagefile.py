@@ -121,7 +121,8 @@ def frames(data: bytes, header: Header) -> int:
 def _read_jpeg(data: bytes) -> Header:
     frame = jpegfile.read(data)
     # A turned copy beside the picture, or the decoder's coefficients, or (of CMYK) Pillow's own copy.
-    working = max(6.0 if frame.orientation > 1 else 3.1, 3.1 + 2 * frame.kept)
+    least = 4.1 if frame.components == 1 else 3.1
+    working = max(6.0 if frame.orientation > 1 else least, least + 2 * frame.kept)
     if not frame.plain:
         working = 7.5 + 2 * frame.kept
     return Header(
