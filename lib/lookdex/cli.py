@@ -252,12 +252,20 @@ def resume_command(config: Config) -> None:
 def releases_command(config: Config, as_json: bool) -> None:
     """List the releases, newest first, and which one is live."""
     from lookdex import codec, live
-    from lookdex.errors import ReleaseNotFound
+    from lookdex.errors import CorruptData, ReleaseNotFound
+    from lookdex.release.promote import follow
     from lookdex.storage import open_store
 
     catalog = open_store(config.catalog)
-    entry, listed = live.current(catalog), live.list_releases(catalog)[::-1]
-    if entry is None and not listed and not any(catalog.pages("runs/")):
+    listed = live.list_releases(catalog)[::-1]
+    try:
+        entry, unknown = live.current(catalog), ""
+    except CorruptData as error:  # this list is what helps then
+        entry, unknown = None, str(error)
+        click.secho(unknown, fg="red", err=True)
+    else:
+        follow(catalog)
+    if entry is None and not unknown and not listed and not any(catalog.pages("runs/")):
         raise ReleaseNotFound(f"there is no catalogue in {config.catalog}; `lookdex reindex` makes one")
     been_live = {logged.release_id for logged in live.read_log(catalog)}
     if as_json:
@@ -266,7 +274,7 @@ def releases_command(config: Config, as_json: bool) -> None:
             "releases": [json.loads(codec.to_json(release)) for release in listed],
         }, ensure_ascii=False, indent=1))  # fmt: skip
         return
-    if entry is None:
+    if entry is None and not unknown:
         click.echo(f"nothing is live in {config.catalog} yet")
     for release in listed:
         here = entry is not None and entry.release_id == release.release_id

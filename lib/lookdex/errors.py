@@ -12,13 +12,15 @@ LookdexError
 │   ├── Archived           the object must be restored from its storage class before it can be read
 │   ├── DamagedInTransit   other bytes arrived than were stored, at every attempt
 │   ├── Unavailable        5xx, throttled, connection broken, timeout: worth another try later
+│   ├── TooSlow            a table was not read within the time that a question may take
 │   ├── TooLarge           more bytes than the caller allows
 │   └── UnsafeStore        the store ignores If-None-Match: two promoters could both win
 ├── MassChange             the plan would remove too large a share of the catalogue
 ├── PlanNotFound           the run has no plan for what is live now
 ├── TaskFailed             a Spark task failed as often as it may
 ├── ShardsMissing          some shards of the plan have no report yet
-├── CorruptData            bytes do not match the digest they were written with
+├── CorruptData            bytes are not those that were written, or a table cannot be read
+├── NewerFormat            a record or a table was written by a newer lookdex: upgrade
 ├── EmptyBuild             a release without rows
 ├── ForeignTransaction     another builder wrote to the table
 ├── AuditFailed            a check returned offending rows                       → exit code 3
@@ -75,6 +77,9 @@ class DamagedInTransit(StorageError): ...
 class Unavailable(StorageError): ...
 
 
+class TooSlow(StorageError): ...
+
+
 class TooLarge(StorageError): ...
 
 
@@ -94,6 +99,9 @@ class ShardsMissing(LookdexError): ...
 
 
 class CorruptData(LookdexError): ...
+
+
+class NewerFormat(LookdexError): ...
 
 
 class EmptyBuild(LookdexError): ...

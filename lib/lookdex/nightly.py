@@ -6,10 +6,11 @@ done says so and does nothing; a stage whose plan is no longer about what is liv
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from lookdex.config import Config
 from lookdex.errors import LookdexError, MassChange
 from lookdex.index.job import IndexOptions
 from lookdex.models import digests
+from lookdex.reading import reading
 from lookdex.records import (
     Change,
     LiveEntry,
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 
 NOT_STORED = StoredFile(key="", sha256="", rows=0, bytes=0)  # the plan of a dry run
 MIN_JUDGED = 50  # photos; of fewer, a share of rejected ones says nothing
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,9 @@ def plan_night(
     catalog = open_store(config.catalog)
     if run_id is not None and (stored := runs.find_plan(catalog, run_id)) is not None:
         return Planned(stored, held=held(catalog))
-    with timed(catalog, run_id, "plan"):
+    if run_id is not None:
+        promote.follow(catalog)
+    with timed(catalog, run_id, "plan"), lance_errors(catalog):
         entry, release = live.live_release(catalog) or (None, None)
         recipe = recipe_of(config)
         given = given_thresholds(config)
@@ -225,12 +231,18 @@ def held(catalog: Store) -> bool:
 
 def stored_plan(config: Config, run_id: str) -> PlanSummary:
     """The run's plan against what is live now. Raises PlanNotFound."""
-    return runs.load_plan(open_store(config.catalog), run_id)
+    catalog = open_store(config.catalog)
+    promote.follow(catalog)
+    return runs.load_plan(catalog, run_id)
 
 
 def finished(config: Config, run_id: str) -> str:
-    """Why this run has nothing (more) to build, audit or promote; '' when it has."""
+    """Why this run has nothing (more) to build, audit or promote; '' when it has.
+
+    The tags are brought up to the promotion log: a promotion that died before it set them is finished here.
+    """
     catalog = open_store(config.catalog)
+    promote.follow(catalog)
     entry = live.current(catalog)
     # A run that was planned again has a release called after the entry it was planned on, just before its own (or
     # before the resume that let it be promoted).
@@ -318,7 +330,7 @@ def build_night(config: Config, run_id: str, *, allow_mass_change: bool = False)
     catalog = open_store(config.catalog)
     summary = runs.load_plan(catalog, run_id)
     table = runs.load_plan_table(catalog, summary)
-    with timed(catalog, run_id, "build"):
+    with timed(catalog, run_id, "build"), lance_errors(catalog):
         reports = runs.load_reports(catalog, run_id, runs.shard_ids(table))
         check_rejected(
             add_up(reports.values()),
@@ -366,7 +378,7 @@ def audit_night(config: Config, run_id: str, *, allow_mass_change: bool = False)
     catalog = open_store(config.catalog)
     summary = runs.load_plan(catalog, run_id)
     candidate = build.load_candidate(catalog, summary)
-    with timed(catalog, run_id, "audit"):
+    with timed(catalog, run_id, "audit"), lance_errors(catalog):
         return audit.audit_release(
             catalog,
             candidate,
@@ -393,11 +405,17 @@ def smoke_query(catalog: Store, release: Release, device: str) -> str:
 
 
 def promote_night(config: Config, run_id: str) -> LiveEntry:
-    """Make the run's release live, then remove what no kept release needs."""
+    """Make the run's release live, then remove what no kept release needs.
+
+    The release is live whatever becomes of the cleanup: what keeps it from working is a warning.
+    """
     catalog = open_store(config.catalog)
-    with timed(catalog, run_id, "promote"):
+    with timed(catalog, run_id, "promote"), lance_errors(catalog):
         entry = promote.promote(catalog, promote.release_of_run(catalog, run_id))
-        retention.clean_up(catalog, config.keep_releases, apply=True)
+        try:
+            retention.clean_up(catalog, config.keep_releases, apply=True)
+        except LookdexError as error:
+            log.warning("release %s is live; old files were not removed: %s", entry.release_id, error)
     return entry
 
 
@@ -415,6 +433,11 @@ def resume(config: Config) -> tuple[LiveEntry, bool]:
     return promote.resume(open_store(config.catalog))
 
 
+def lance_errors(catalog: Store) -> AbstractContextManager[None]:
+    """For a whole stage: what Lance raises in it is an error of lookdex."""
+    return reading(f"a table of {catalog.uri}", much=True)
+
+
 @contextmanager
 def timed(catalog: Store, run_id: str | None, stage: str) -> Iterator[None]:
     """Keep how long the stage took beside the run's files; nothing for a dry run or a stage that failed."""
@@ -422,7 +445,7 @@ def timed(catalog: Store, run_id: str | None, stage: str) -> Iterator[None]:
     yield
     if run_id is not None:
         took = StageSeconds(stage, round(time.perf_counter() - start, 3), datetime.now(UTC))
-        catalog.put(f"{runs.run_folder(run_id)}/seconds/{stage}.json", codec.to_json(took))
+        catalog.put(f"{runs.run_folder(run_id)}/seconds/{stage}.json", codec.sealed(took))
 
 
 def stage_seconds(catalog: Store, run_id: str) -> dict[str, float]:

@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -294,6 +295,8 @@ class Thresholds:
     The models are those whose similarities and scores these are; of no use for others. A file of format 1 names no
     detector and has no trust; one of `lookdex evaluate detection` names no embedder and has nothing but trust.
     """
+
+    FORMAT: ClassVar[int] = 2  # raised when a field changes its meaning or goes
 
     keep: float
     least: int

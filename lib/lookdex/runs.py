@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lookdex import live
-from lookdex.codec import from_json, to_json
+from lookdex.codec import from_json, sealed
 from lookdex.errors import CorruptData, NotFound, PlanNotFound
 from lookdex.records import PLAN_SCHEMA, ImageRef, PlanSummary, Shard, ShardReport, StoredFile
 from lookdex.storage import Store
@@ -72,7 +72,7 @@ def save_plan(store: Store, table: pa.Table, summary: PlanSummary) -> PlanSummar
     run_id = run_slug(summary.run_id)
     summary = replace(summary, run_id=run_id, shards=len(shard_ids(table)), plan=stored)
     key = _plan_key(run_id, summary.live)
-    if store.put_if_absent(key, to_json(summary)):
+    if store.put_if_absent(key, sealed(summary)):
         return summary
     return from_json(PlanSummary, store.get(key), f"{store.uri}/{key}")
 
@@ -145,7 +145,7 @@ def report_key(run_id: str, shard_id: str) -> str:
 def save_report(store: Store, run_id: str, report: ShardReport) -> ShardReport:
     """Mark a shard as done. Returns the report that won: this one, or that of a twin which was faster."""
     key = report_key(run_id, report.shard_id)
-    if store.put_if_absent(key, to_json(report)):
+    if store.put_if_absent(key, sealed(report)):
         return report
     return from_json(ShardReport, store.get(key), f"{store.uri}/{key}")
 

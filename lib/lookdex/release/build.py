@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from lance.fragment import FragmentMetadata
 
-from lookdex import live, runs, tables
-from lookdex.codec import from_json, to_json
+from lookdex import integrity, live, runs, tables
+from lookdex.codec import from_json, sealed
 from lookdex.errors import (
     CorruptData,
     EmptyBuild,
@@ -31,7 +31,7 @@ from lookdex.errors import (
     ShardsMissing,
 )
 from lookdex.records import PlanSummary, Release, ShardReport, StoredFile, Thresholds, items_schema
-from lookdex.release import ann, commits, files, ledger, rows
+from lookdex.release import ann, commits, files, ledger, leftovers, rows
 from lookdex.release.fragments import FragmentResult, FragmentTask, row_ids, write_parquet
 from lookdex.storage import Store
 
@@ -104,6 +104,10 @@ def build_release(
     if (candidate := stored_candidate(catalog, plan, before)) is not None:
         return candidate
     check_shards(plan, plan_table, reports)
+    for key in (tables.ITEMS, tables.IMAGES):
+        leftovers.clear_newest(catalog, key)
+    if before is not None:
+        integrity.require(catalog, before, lambda file: not integrity.is_data(file, tables.ITEMS))
     stock = rows.product_table(products, product_columns) if products is not None else None
     outcomes = ledger.read_outcomes(catalog, plan_table, reports)
     old = tables.ledger(catalog, before) if before else None
@@ -113,7 +117,14 @@ def build_release(
         check_all_planned(plan_table, old, before, plan)
 
     keys = rows.replaced_keys(plan_table, outcomes)
-    work = items_work(catalog, before, new_space, dim, keys, stock, reports)
+    # Rows of which none stays are not read: so a night of all photos mends a table that is damaged.
+    anew = new_space or replaces_all(keys, old)
+    work = items_work(catalog, before, anew, dim, keys, stock, reports)
+    if before is not None and len(work.carried):
+        read = files.data_files_of(
+            tables.open_table(catalog, tables.ITEMS, before.items_version), work.carried
+        )
+        integrity.require(catalog, before, lambda file: file.key in read)
     if work.rows == 0:
         raise EmptyBuild(
             f"the run {plan.run_id} leaves no item in {catalog.uri}: {plan.changes}. Nothing was built; "
@@ -161,7 +172,7 @@ def build_release(
         thresholds=choose_thresholds(before),
         source_access=plan.source_access,
     )
-    new_files = files.DataFiles(tuple(file for result in results for file in result.files), images_files)
+    new_files = integrity.DataFiles(tuple(file for result in results for file in result.files), images_files)
     files.save_files(catalog, release, before, new_files)
     report = BuildReport(
         run_id=plan.run_id,
@@ -173,9 +184,9 @@ def build_release(
         new_space=new_space,
         seconds=(datetime.now(UTC) - start).total_seconds(),
     )
-    catalog.put(f"{runs.run_folder(plan.run_id)}/build-{plan.live}.json", to_json(report))
+    catalog.put(f"{runs.run_folder(plan.run_id)}/build-{plan.live}.json", sealed(report))
     log.info("built %s: %s", release.release_id, report)
-    catalog.put(candidate_key(plan), to_json(release))
+    catalog.put(candidate_key(plan), sealed(release))
     return release
 
 
@@ -195,11 +206,23 @@ def load_candidate(catalog: Store, plan: PlanSummary) -> Release:
 
 
 def stored_candidate(catalog: Store, plan: PlanSummary, before: Release | None) -> Release | None:
-    """The stored candidate, when both of its versions are still there and its own; else None: build it again."""
+    """The stored candidate, when it and its digests can be read and both of its versions are its own; else None: build
+    it again."""
     try:
         candidate = load_candidate(catalog, plan)
+        recorded = integrity.load_files(catalog, candidate)
+        if recorded is None:
+            return None
+        # The audit reads the data files too; these decide what Lance does when it opens the tables.
+        small = (file for file in recorded if not file.rows)
+        if damaged := integrity.changed(catalog, small):
+            log.warning("%s: %s. The candidate is built again.", damaged[0].key, damaged[0].why)
+            return None
         opened = tables.open_tables(catalog, candidate)
     except ReleaseNotFound:
+        return None
+    except CorruptData as error:
+        log.warning("%s The candidate is built again.", error)
         return None
     commits.check_chain(
         catalog, tables.ITEMS, before.items_version if before else None, candidate.items_version, plan.run_id
@@ -262,22 +285,29 @@ def check_all_planned(plan_table: pa.Table, old: pa.Table, before: Release, plan
         )
 
 
+def replaces_all(keys: pa.Table, old: pa.Table | None) -> bool:
+    """Every photo of the live ledger is among the `keys` whose items go."""
+    return old is not None and bool(
+        pc.all(pc.is_in(old["image_key"], keys["image_key"].combine_chunks())).as_py()
+    )
+
+
 def items_work(
     catalog: Store,
     before: Release | None,
-    new_space: bool,
+    anew: bool,
     dim: int,
     keys: pa.Table,
     stock: pa.Table | None,
     reports: Mapping[str, ShardReport],
 ) -> Work:
-    """Which live rows go, which are written anew, which shard files come."""
+    """Which live rows go, which are written anew, which shard files come. anew: no live row stays."""
     shards = tuple(report.objects for _, report in sorted(reports.items()) if report.objects.rows)
     added = sum(shard.rows for shard in shards)
     nothing = np.empty(0, np.uint64)
     base = tables.open_table(catalog, tables.ITEMS, before.items_version) if before else None
     schema = wanted_schema(dim, stock, base.schema if base is not None else None)
-    if base is None or new_space:
+    if base is None or anew:
         return Work(schema, None, nothing, nothing, 0, shards, added)
 
     def scan(columns: list[str], **options: object) -> pa.RecordBatchReader:
@@ -364,7 +394,8 @@ def commit_items(
         for text in result.fragments
     ]
     if before is None or work.base is None:
-        return commits.overwrite(catalog, tables.ITEMS, work.schema, fragments, plan.run_id)
+        schema = tables.with_format(work.schema, tables.ITEMS)
+        return commits.overwrite(catalog, tables.ITEMS, schema, fragments, plan.run_id)
     if not fragments and not len(work.deleted):
         return before.items_version
     base = commits.start_from(catalog, tables.ITEMS, before.items_version, plan.run_id)

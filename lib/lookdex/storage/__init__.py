@@ -23,13 +23,14 @@ from lookdex.errors import (
     Unavailable,
     UnsafeStore,
 )
-from lookdex.storage.base import Level, Listed, ReadOptions, S3Access, Signing, Store
+from lookdex.storage.base import Digest, Level, Listed, ReadOptions, S3Access, Signing, Store
 from lookdex.storage.folder import FolderStore
 from lookdex.storage.s3 import S3Store
 
 __all__ = [
     "AccessDenied",
     "Changed",
+    "Digest",
     "Level",
     "Listed",
     "NotFound",

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, suppress
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lookdex.errors import Changed, ConfigError, NotFound, StorageError, Unavailable
 from lookdex.storage import etags
-from lookdex.storage.base import Level, Listed, Names, Page, ReadOptions, S3Access, Signing
+from lookdex.storage.base import Digest, Level, Listed, Names, Page, ReadOptions, S3Access, Signing
 from lookdex.storage.s3_connection import Connection
 from lookdex.storage.s3_errors import BrokenRead, BucketIsOurs, Conflict, typed_errors
 from lookdex.storage.s3_read import ObjectReader, Wanted
 
+R = TypeVar("R")
+
 READ_ATTEMPTS = 3
 CONFLICT_ATTEMPTS = 6
 ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")  # storage classes; what lies in GLACIER_IR can be read at once
+CHUNK = 1 << 20
 
 
 class S3Store:
@@ -66,6 +71,25 @@ class S3Store:
         return child
 
     def get(self, key: str) -> bytes:
+        return self._whole(key, lambda body: bytes(body.read()))
+
+    def get_limited(
+        self, key: str, max_bytes: int, etag: str | None = None, size: int | None = None
+    ) -> bytes:
+        return self._reader.read(Wanted(self._bucket, self._prefix + key, max_bytes, etag, size))
+
+    def digest(self, key: str) -> Digest:
+        def of(body: Any) -> Digest:
+            digest, size = hashlib.sha256(), 0
+            for chunk in body.iter_chunks(CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+            return Digest(digest.hexdigest(), size)
+
+        return self._whole(key, of)
+
+    def _whole(self, key: str, read: Callable[[Any], R]) -> R:
+        """What `read` makes of the object's body; begun anew when the connection breaks meanwhile."""
         for attempt in range(READ_ATTEMPTS):
             try:
                 with self._errors(key):
@@ -73,18 +97,13 @@ class S3Store:
                         Bucket=self._bucket, Key=self._prefix + key, **self._payer
                     )
                     with closing(answer["Body"]) as body:
-                        return bytes(body.read())
+                        return read(body)
             except BrokenRead as error:  # botocore retries requests, but not the reading of their bodies
                 if attempt == READ_ATTEMPTS - 1:
                     raise Unavailable(
                         f"{self.uri}/{key}: the connection broke while reading: {error}"
                     ) from error
         raise AssertionError("unreachable")
-
-    def get_limited(
-        self, key: str, max_bytes: int, etag: str | None = None, size: int | None = None
-    ) -> bytes:
-        return self._reader.read(Wanted(self._bucket, self._prefix + key, max_bytes, etag, size))
 
     def put(self, key: str, data: bytes) -> None:
         with self._errors(key):
@@ -143,6 +162,27 @@ class S3Store:
         pages = self._list_pages(prefix, delimiter)
         found = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ())]
         return sorted(name.removeprefix(self._prefix) for name in found)
+
+    def last_written(self, prefix: str) -> datetime | None:
+        times = [
+            item["LastModified"]
+            for page in self._list_pages(prefix, None)
+            for item in page.get("Contents", ())
+        ]
+        return max(times, default=None)
+
+    def discard_unfinished(self, before: datetime) -> int:
+        count = 0
+        with self._errors(""):
+            paginator = self._client.get_paginator("list_multipart_uploads")
+            for page in paginator.paginate(Bucket=self._bucket, Prefix=self._prefix):
+                for upload in page.get("Uploads", ()):
+                    if upload["Initiated"] < before:
+                        self._client.abort_multipart_upload(
+                            Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                        )
+                        count += 1
+        return count
 
     def create_bucket(self) -> None:
         """Nothing happens when the bucket is there and ours."""
