@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from lookdex import cli
 from lookdex.catalog.listing import list_source
 from lookdex.errors import (
     AccessDenied,
@@ -80,6 +84,35 @@ def test_what_only_its_content_can_tell_is_told_by_it(odd: OddS3) -> None:
     assert reasons([found["LICENSE"], found["x.jpg"]]) == [
         (Status.REJECTED, Reason.NO_PICTURE), (Status.REJECTED, Reason.UNKNOWN_FORMAT),
     ]  # fmt: skip
+
+
+def test_plan_says_what_is_left_out_and_why(
+    odd: OddS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in odd.env.items():
+        monkeypatch.setenv(name, value)
+    fill(odd, 3)
+    for n in range(5):
+        odd.put(f"photos/cold-{n}.jpg", b"1", storage_class="DEEP_ARCHIVE")
+    for key in ("", "a/", "feed.csv", "a.tif", "b.TIFF", "noext", "x.jpg_large"):
+        odd.put(f"photos/{key}", b"1")
+    told = ["plan", "--source", "s3://shop/photos", "--catalog", str(tmp_path)]
+    done = CliRunner().invoke(cli.main, told, catch_exceptions=False)
+    assert done.exit_code == 0
+    for line in (
+        "planned  5 photos in 1 shard (5 new); nothing is live yet",
+        "left out: 2 folder markers ('/', 'a/')",
+        "left out: 1 file of another type ('feed.csv')",
+        "left out: 2 pictures of unread formats ('a.tif', 'b.TIFF'); JPEG, PNG, WebP, GIF, AVIF and HEIC are read",
+        "left out: 5 archived photos ('cold-0.jpg', 'cold-1.jpg', 'cold-2.jpg', …); restore them to have them indexed",
+        "without a picture's suffix: 2 keys ('noext', 'x.jpg_large'); their content tells what they are",
+    ):
+        assert line in done.output
+    listed = json.loads(CliRunner().invoke(cli.main, [*told, "--json"], catch_exceptions=False).output)
+    assert {"reason": "other_type", "count": 1, "examples": ["feed.csv"]} in listed["skipped"]
+    nothing = CliRunner().invoke(cli.main, [*told[:2], "s3://none/photos", *told[3:]])
+    assert (nothing.exit_code, nothing.output.count("\n")) == (2, 1)
+    assert "s3://none/photos/: there is no such bucket" in nothing.output.replace("photos:", "photos/:")
 
 
 # ── archives ─────────────────────────────────────────────────────────────────────────────────────────────────

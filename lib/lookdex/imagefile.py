@@ -136,7 +136,7 @@ def _read_png(data: bytes) -> Header:
         raise Malformed("a PNG without IHDR")
     orientation = pngfile.orientation(data)
     narrow = colour == 3 or (colour == 0 and depth <= 8)
-    working = max(4.2 if narrow else 7.2, 6.0 if orientation > 1 else 0)
+    working = max(4.2 if narrow else 7.4, 6.0 if orientation > 1 else 0)
     return Header("PNG", width, height, orientation, working=working)
 
 

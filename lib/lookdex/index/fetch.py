@@ -134,10 +134,11 @@ class Denials:
     In the second case each further photo would cost a request and a row that says nothing.
     """
 
-    def __init__(self, refs: Sequence[ImageRef], source: Store) -> None:
-        self._refs, self._source = refs, source
+    def __init__(self, source: Store) -> None:
+        self._source = source
         self._in_a_row = 0
-        self._read: ImageRef | None = None  # the last photo that could be
+        self.ahead: ImageRef | None = None  # the photo that was begun last
+        self._read: ImageRef | None = None  # the last one that could be read
 
     def saw(self, fetched: Fetched) -> None:
         """Take note of the next photo. Raises AccessDenied when no photo can be read any more."""
@@ -148,8 +149,8 @@ class Denials:
         self._in_a_row += 1
         if self._in_a_row % DENIED_IN_A_ROW:
             return
-        # One that could be read before tells most; without one, one from elsewhere in the shard.
-        other = self._read or self._refs[-1]
+        # One that could be read before tells most; without one, one that is not beside these.
+        other = self._read or self.ahead or fetched.ref
         try:
             self._source.get_limited(other.key, other.bytes)
         except AccessDenied as error:
@@ -170,7 +171,7 @@ def fetch(refs: Sequence[ImageRef], source: Store, options: FetchOptions) -> Gen
         AccessDenied: the credentials are refused, or one photo after another is.
         ConfigError: there is no such bucket.
     """
-    denials = Denials(refs, source)
+    denials = Denials(source)
     budget = PixelBudget(options.ahead_pixels)
     pool = ThreadPoolExecutor(max(1, options.workers), thread_name_prefix="lookdex-fetch")
     waiting: deque[tuple[int, Future[tuple[Fetched, int]]]] = deque()
@@ -179,6 +180,7 @@ def fetch(refs: Sequence[ImageRef], source: Store, options: FetchOptions) -> Gen
         while True:
             while len(waiting) < max(1, options.ahead_images) and (following := next(todo, None)):
                 turn, ref = following
+                denials.ahead = ref
                 waiting.append((turn, pool.submit(_one, turn, ref, source, options, budget)))
             if not waiting:
                 return
