@@ -145,7 +145,7 @@ def _read_heif(data: bytes) -> Header | None:
     if found is None:
         return None
     if found.format == "AVIF":
-        working = 17.0 + (5.0 if found.alpha else 0) + (6.0 if found.bits > 8 else 0)
+        working = 12.0 + (2.5 if found.alpha else 0) + (4.0 if found.bits > 8 else 0)
     else:
         working = 11.0 + (4.0 if found.alpha else 0) + (5.0 if found.bits > 8 else 0)
     size = found.width, found.height
@@ -161,19 +161,19 @@ def _read_webp(data: bytes) -> Header:
         if data[23:26] != b"\x9d\x01\x2a":
             raise Malformed("a lossy WebP without its start code")
         width, height = struct.unpack_from("<HH", data, 26)
-        return Header("WEBP", width & 0x3FFF, height & 0x3FFF, working=7.0)
+        return Header("WEBP", width & 0x3FFF, height & 0x3FFF, working=6.5)
     if kind == b"VP8L":
         signature, bits = struct.unpack_from("<BI", data, 20)
         if signature != 0x2F:
             raise Malformed("a lossless WebP without its signature")
-        return Header("WEBP", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, working=9.0)
+        return Header("WEBP", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, working=8.5)
     if kind == b"VP8X":
         w, h = data[24:27], data[27:30]
         if len(h) < 3:
             raise Malformed("the file ends within its header")
         size = int.from_bytes(w, "little") + 1, int.from_bytes(h, "little") + 1
         animated = bool(data[20] & 2)
-        working = 23.0 if animated else 9.0
+        working = 17.0 if animated else 8.5
         return Header("WEBP", *size, _webp_orientation(data), working=working, animated=animated)
     raise Malformed("a WebP of an unknown kind")
 

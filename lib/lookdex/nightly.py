@@ -27,10 +27,10 @@ from lookdex.index.job import IndexOptions
 from lookdex.models import digests
 from lookdex.reading import reading
 from lookdex.records import (
+    NO_LOSS,
     Change,
     LiveEntry,
     PlanSummary,
-    Reason,
     Recipe,
     Release,
     ShardReport,
@@ -309,11 +309,11 @@ def add_up(reports: Iterable[ShardReport]) -> Indexed:
 def check_rejected(indexed: Indexed, max_share: float, allow: bool, retried: int = 0) -> None:
     """Raise MassChange when so many photos were rejected or failed that the cause is hardly the photos.
 
-    Files that are no pictures by their name either say nothing of the night, nor do `retried` photos, which had failed
+    What is lost for one of the reasons of NO_LOSS says nothing of the night, nor do `retried` photos, which had failed
     or been rejected before.
     """
     bad = indexed.counts.get(Status.REJECTED, 0) + indexed.counts.get(Status.FAILED, 0)
-    lost = bad - retried - indexed.reasons.get(Reason.NO_PICTURE, 0)
+    lost = bad - retried - sum(indexed.reasons.get(reason, 0) for reason in NO_LOSS)
     if allow or indexed.images < MIN_JUDGED or lost <= max_share * indexed.images:
         return
     why = ", ".join(

@@ -119,6 +119,11 @@ def print_indexed(indexed: Indexed) -> None:
         f"indexed  {count_of(indexed.images, 'photo')}{f' ({counts})' if counts else ''}, "
         f"{count_of(indexed.items, 'item')}{f'; {why}' if why else ''}"
     )
+    if archived := indexed.reasons.get("archived"):
+        click.echo(
+            f"{INDENT}{count_of(archived, 'photo')} cannot be read while archived: restore them from their storage "
+            "class. What is live of them stays; they are asked for again within a week"
+        )
 
 
 def print_audit(release: Release) -> None:

@@ -50,6 +50,10 @@ class Reason(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
 
 
+# These say nothing of the night: photos that wait for their restore, and files that nobody called pictures.
+NO_LOSS = frozenset((Reason.ARCHIVED, Reason.NO_PICTURE))
+
+
 class Change(StrEnum):
     """Why the plan names an image."""
 

@@ -22,7 +22,7 @@ HOW_TO_GIVE_KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE
 # The store knows these keys no longer, or never did: no other request can succeed.
 _KEYS_REFUSED = frozenset((
     "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken", "InvalidAccessKeyId",
-    "SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
 ))  # fmt: skip
 
 

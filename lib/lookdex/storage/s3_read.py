@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,8 +171,13 @@ def _last(error: StorageError) -> str:
 @contextmanager
 def _ended_at(deadline: float, body: Any) -> Iterator[None]:
     """Break the connection at the deadline. A read timeout alone is no limit: it begins anew with every byte."""
+
     # botocore has no such thing; urllib3's response, which it wraps, can be shut down by another thread.
-    watch = threading.Timer(max(0.0, deadline - time.monotonic()), body._raw_stream.shutdown)
+    def end() -> None:
+        with suppress(ValueError, OSError):  # it came to its end at this very moment
+            body._raw_stream.shutdown()
+
+    watch = threading.Timer(max(0.0, deadline - time.monotonic()), end)
     watch.daemon = True
     watch.start()
     try:
