@@ -17,7 +17,9 @@ LookdexError
 │   └── UnsafeStore        the store ignores If-None-Match: two promoters could both win
 ├── MassChange             the plan would remove too large a share of the catalogue
 ├── PlanNotFound           the run has no plan for what is live now
+├── ModelFailed            a model raised, died, or answered what cannot be
 ├── TaskFailed             a Spark task failed as often as it may
+├── Stopped                what submitted this process shut Spark down         → exit code 143
 ├── ShardsMissing          some shards of the plan have no report yet
 ├── CorruptData            bytes are not those that were written, or a table cannot be read
 ├── NewerFormat            a record or a table was written by a newer lookdex: upgrade
@@ -92,7 +94,19 @@ class MassChange(LookdexError): ...
 class PlanNotFound(LookdexError): ...
 
 
-class TaskFailed(LookdexError): ...
+class ModelFailed(LookdexError): ...
+
+
+class TaskFailed(LookdexError):
+    """number: of the payload whose task failed, where the engine tells; cause: the worker's own words."""
+
+    def __init__(self, message: str, number: int | None = None, cause: str = ""):
+        super().__init__(message)
+        self.number, self.cause = number, cause or message
+
+
+class Stopped(LookdexError):
+    exit_code = 143
 
 
 class ShardsMissing(LookdexError): ...

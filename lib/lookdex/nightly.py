@@ -23,14 +23,17 @@ from lookdex.catalog import listing, plan, products
 from lookdex.catalog.ties import Ties, check_known, check_ties, count_ties
 from lookdex.config import Config
 from lookdex.errors import LookdexError, MassChange
+from lookdex.index import budget
 from lookdex.index.job import IndexOptions
 from lookdex.models import digests
 from lookdex.reading import reading
 from lookdex.records import (
     NO_LOSS,
     Change,
+    Example,
     LiveEntry,
     PlanSummary,
+    Reason,
     Recipe,
     Release,
     ShardReport,
@@ -45,7 +48,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 NOT_STORED = StoredFile(key="", sha256="", rows=0, bytes=0)  # the plan of a dry run
-MIN_JUDGED = 50  # photos; of fewer, a share of rejected ones says nothing
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,7 @@ class Indexed:
     bytes_fetched: int
     gets: int
     peak_rss_bytes: int
+    examples: tuple[Example, ...] = ()  # one of each reason, and every photo that breaks a model
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,9 +274,17 @@ def check_device(config: Config, *models: str) -> None:
 
 
 def index_night(
-    config: Config, run_id: str, on_progress: Callable[[int, int, int], object] | None = None
+    config: Config,
+    run_id: str,
+    on_progress: Callable[[int, int, int], object] | None = None,
+    *,
+    allow_mass_change: bool = False,
 ) -> Indexed:
-    """Index the plan's shards on Spark. `on_progress(photos, rejected, failed)` is called with totals so far."""
+    """Index the plan's shards on Spark; of those that are done already, try again what failed.
+
+    `on_progress(photos, rejected, failed)` is called with totals so far. Raises MassChange as soon as more photos were
+    rejected or failed than `config.max_change` allows.
+    """
     from lookdex import spark
 
     catalog = open_store(config.catalog)
@@ -284,6 +295,7 @@ def index_night(
         batch=config.batch,
         fetch_workers=config.fetch_workers,
         fetch_seconds=config.fetch_seconds,
+        most_lost=None if allow_mass_change else most_lost(summary, config.max_change),
     )
     with timed(catalog, run_id, "index"):
         reports = spark.index_run(
@@ -292,9 +304,17 @@ def index_night(
     return add_up(reports)
 
 
+def most_lost(summary: PlanSummary, max_share: float) -> int | None:
+    """How many photos of the night may be lost before it stops; None: any number. What had been lost before may be lost
+    again."""
+    most = budget.most_lost(summary.planned, max_share)
+    return None if most is None else most + summary.changes.get(Change.RETRY, 0)
+
+
 def add_up(reports: Iterable[ShardReport]) -> Indexed:
     counts: Counter[str] = Counter({status.value: 0 for status in Status})
     reasons: Counter[str] = Counter()
+    examples: list[Example] = []
     items = fetched = gets = peak = 0
     for report in reports:
         counts.update(report.counts)
@@ -303,7 +323,10 @@ def add_up(reports: Iterable[ShardReport]) -> Indexed:
         fetched += report.bytes_fetched
         gets += report.gets
         peak = max(peak, report.peak_rss_bytes)
-    return Indexed(sum(counts.values()), items, dict(counts), dict(reasons), fetched, gets, peak)
+        shown = {example.reason for example in examples} - {Reason.BREAKS_MODEL}
+        examples += [example for example in report.examples if example.reason not in shown]
+    total = sum(counts.values())
+    return Indexed(total, items, dict(counts), dict(reasons), fetched, gets, peak, tuple(examples))
 
 
 def check_rejected(indexed: Indexed, max_share: float, allow: bool, retried: int = 0) -> None:
@@ -314,14 +337,14 @@ def check_rejected(indexed: Indexed, max_share: float, allow: bool, retried: int
     """
     bad = indexed.counts.get(Status.REJECTED, 0) + indexed.counts.get(Status.FAILED, 0)
     lost = bad - retried - sum(indexed.reasons.get(reason, 0) for reason in NO_LOSS)
-    if allow or indexed.images < MIN_JUDGED or lost <= max_share * indexed.images:
+    most = budget.most_lost(indexed.images, max_share)
+    if allow or most is None or lost <= most:
         return
-    why = ", ".join(
-        f"{n:,} {reason}" for reason, n in sorted(indexed.reasons.items(), key=lambda pair: -pair[1])
-    )
+    words = budget.in_words(bad, indexed.images, indexed.images, indexed.reasons, indexed.examples)
     raise MassChange(
-        f"{bad:,} of {indexed.images:,} photos were rejected or failed ({why}), more than the {max_share:.0%} that a "
-        "night may lose. Nothing was built. Look at the bucket; if this is meant, go on with --allow-mass-change"
+        f"{words}. That is more than the {max_share:.0%} that a night may lose: nothing was built. Look at the source, "
+        "then run `lookdex index` again with the same run id: it tries again what failed. If this is meant, go on with "
+        "--allow-mass-change"
     )
 
 

@@ -27,7 +27,9 @@ class Status(StrEnum):
     INDEXED = "indexed"
     NO_OBJECT = "no_object"  # no detection; its whole-photo row is still indexed
     REJECTED = "rejected"  # this file is bad: not fetched again until it changes
-    FAILED = "failed"  # the world was bad: its old rows stay, the next night tries again
+    FAILED = (
+        "failed"  # the world was bad: its old rows stay, the next night tries again (but see BREAKS_MODEL)
+    )
 
 
 class Reason(StrEnum):
@@ -48,6 +50,10 @@ class Reason(StrEnum):
     DAMAGED_IN_TRANSIT = "damaged_in_transit"  # other bytes arrived than were stored
     UNAVAILABLE = "unavailable"  # 5xx, throttled, connection broken, timeout
     OUT_OF_MEMORY = "out_of_memory"
+    NOT_TRIED = "not_tried"  # the night was stopped before its turn came
+    BREAKS_MODEL = (
+        "breaks_model"  # a model fails on it: not tried again until the photo or the recipe changes
+    )
 
 
 # These say nothing of the night: photos that wait for their restore, and files that nobody called pictures.
@@ -153,8 +159,26 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """A photo that was rejected or failed, and the text of its error."""
+
+    key: str
+    reason: Reason
+    error: str
+
+    @property
+    def words(self) -> str:
+        """Its key and why; most errors name the key themselves."""
+        return self.error if self.key in self.error else f"{self.key}: {self.error or self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class ShardReport:
-    """The done-mark of a shard, put if absent, written last."""
+    """The done-mark of a shard, put if absent, written last.
+
+    A later round tries again what failed in the one before. Its report and its files are those of the whole shard; what
+    was fetched, asked and spent is that of all rounds together.
+    """
 
     shard_id: str
     objects: StoredFile
@@ -167,6 +191,22 @@ class ShardReport:
     seconds: dict[str, float]  # fetch, decode, detect, embed, write, total (busy seconds of each step)
     peak_rss_bytes: int
     worker: str  # host:pid
+    round: int = 0
+    examples: tuple[Example, ...] = ()  # one of each reason, and every photo that breaks a model
+
+    @property
+    def to_retry(self) -> int:
+        """Photos that another round would try again."""
+        return self.counts.get(Status.FAILED, 0) - self.reasons.get(Reason.BREAKS_MODEL, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFailure:
+    """Why a shard cannot be indexed, where trying again at once would end the same way. kind: the error's class."""
+
+    shard_id: str
+    kind: str
+    message: str
 
 
 # Raised when the code itself would give other rows, so that the next night indexes every photo again.
@@ -348,6 +388,7 @@ class Release:
     thresholds: Thresholds | None = None
     format: int = 1
     source_access: str = "signed"  # a `storage.Signing`
+    built_from: str = ""  # a digest of the shard files
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,14 @@ import pyarrow.compute as pc
 from lookdex.errors import ConfigError, MassChange
 from lookdex.records import IMAGES_SCHEMA, PLAN_SCHEMA, Change, Reason, Skip, SkippedKeys, Status
 
-ARCHIVE_NIGHTS = (
-    7  # in which each photo is asked for once that was archived though its listing does not say so
-)
+# In so many nights each photo is asked for once that was archived though its listing does not say so.
+ARCHIVE_NIGHTS = 7
 EXAMPLES = 3
-# Failed before anything else: its row says nothing certain of the file. A full night plans what is unchanged as it
-# would for another recipe. Archived photos that the ledger does not know are left out; one that it knows is asked for
-# when something changed, as any other, and then not again until its listing says that it was restored. (Listings do
-# not say it of the archive tiers of Intelligent-Tiering, hence the turns.) A rejected photo that a later version may
-# be able to read is tried once more.
+# Failed before anything else: its row says nothing certain of the file; but one that breaks a model does so until it
+# or the model is another. A full night plans what is unchanged as it would for another recipe. Archived photos that the
+# ledger does not know are left out; one that it knows is asked for when something changed, as any other, and then not
+# again until its listing says that it was restored. (Listings do not say it of the archive tiers of
+# Intelligent-Tiering, hence the turns.) A rejected photo that a later version may be able to read is tried once more.
 _COMPARE = f"""
 create temp table compared as
 select coalesce(l.image_key, m.image_key) as image_key,
@@ -36,7 +35,8 @@ select coalesce(l.image_key, m.image_key) as image_key,
             when l.status = '{Status.FAILED}' and l.reason = '{Reason.ARCHIVED}' and l.recipe = $recipe
               and (a.image_key is not null or not $full and hash(l.image_key) % {ARCHIVE_NIGHTS} <> $turn)
               then '{Change.UNCHANGED}'
-            when l.status = '{Status.FAILED}' then '{Change.RETRY}'
+            when l.status = '{Status.FAILED}' and l.reason is distinct from '{Reason.BREAKS_MODEL}'
+            then '{Change.RETRY}'
             when l.etag is distinct from m.etag
               or list_sort(coalesce(l.product_ids, [])) is distinct from m.product_ids
               or l.category is distinct from m.category then '{Change.CHANGED}'

@@ -83,6 +83,7 @@ class Bad:
     content_hash: str | None = None
     width: int | None = None
     height: int | None = None
+    error: str = ""  # in words
 
 
 Fetched = Photo | Bad
@@ -214,7 +215,7 @@ def _one(
         status, reason = _of_storage(error)
         level = logging.INFO if reason is Reason.ARCHIVED else logging.WARNING  # of those there may be many
         log.log(level, "%r: %s: %s", ref.key, reason, error)
-        return Bad(ref, status, reason, Cost(0, time.perf_counter() - start)), 0
+        return Bad(ref, status, reason, Cost(0, time.perf_counter() - start), error=str(error)), 0
     fetched = time.perf_counter()
     cost = Cost(len(data), fetched - start)
     content_hash = images.content_hash(data)
@@ -232,7 +233,7 @@ def _one(
         log.info("%r: %s", ref.key, error)
         width, height = error.size or (None, None)
         reason = _of_file(ref, error.reason)
-        return Bad(ref, Status.REJECTED, reason, cost, content_hash, width, height), taken
+        return Bad(ref, Status.REJECTED, reason, cost, content_hash, width, height, str(error)), taken
     except MemoryError:
         log.warning("%r: not enough memory to decode %s × %s pixels", ref.key, width, height)
         return Bad(ref, Status.FAILED, Reason.OUT_OF_MEMORY, cost, content_hash, width, height), taken

@@ -101,9 +101,10 @@ def build_release(
     before = live_for(catalog, plan)
     if before is not None and plan.empty:
         return before
-    if (candidate := stored_candidate(catalog, plan, before)) is not None:
-        return candidate
     check_shards(plan, plan_table, reports)
+    built_from = runs.reports_digest(reports)
+    if (candidate := stored_candidate(catalog, plan, before, built_from)) is not None:
+        return candidate
     for key in (tables.ITEMS, tables.IMAGES):
         leftovers.clear_newest(catalog, key)
     if before is not None:
@@ -171,6 +172,7 @@ def build_release(
         products_digest=plan.products_digest,
         thresholds=choose_thresholds(before),
         source_access=plan.source_access,
+        built_from=built_from,
     )
     new_files = integrity.DataFiles(tuple(file for result in results for file in result.files), images_files)
     files.save_files(catalog, release, before, new_files)
@@ -205,11 +207,15 @@ def load_candidate(catalog: Store, plan: PlanSummary) -> Release:
         ) from error
 
 
-def stored_candidate(catalog: Store, plan: PlanSummary, before: Release | None) -> Release | None:
-    """The stored candidate, when it and its digests can be read and both of its versions are its own; else None: build
-    it again."""
+def stored_candidate(
+    catalog: Store, plan: PlanSummary, before: Release | None, built_from: str
+) -> Release | None:
+    """The stored candidate, when it was built from the same shard files, it and its digests can be read and both of its
+    versions are its own; else None: build it again."""
     try:
         candidate = load_candidate(catalog, plan)
+        if candidate.built_from != built_from:
+            return None
         recorded = integrity.load_files(catalog, candidate)
         if recorded is None:
             return None

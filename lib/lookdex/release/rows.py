@@ -7,10 +7,13 @@ import numpy as np
 import pyarrow as pa
 
 from lookdex.errors import ConfigError, CorruptData
-from lookdex.records import IMAGES_SCHEMA, Change, Status, items_schema
+from lookdex.records import IMAGES_SCHEMA, Change, Reason, Status, items_schema
 
 FULL_FRAGMENT = 16_384  # rows; a smaller fragment is one that a later night may merge
 MAX_SMALL = 16  # small fragments left alone: each costs a query some 50 µs, merging them rewrites their rows
+
+# Of an outcome `o`: the world was bad, and what is known of the photo stays.
+_MAY_STAY = f"(o.status = '{Status.FAILED}' AND o.reason IS DISTINCT FROM '{Reason.BREAKS_MODEL}')"
 
 _PLAIN_TYPES = {pa.large_string(): pa.string(), pa.string_view(): pa.string(), pa.null(): pa.string()}
 
@@ -84,10 +87,11 @@ def ledger_rows(outcomes: pa.Table, live: pa.Table | None, keep_failed: bool) ->
     """The `images` rows that tonight's outcomes become. first_seen is carried over.
 
     A failed image that the ledger knew keeps what the ledger knew of it (its items are still in the table), with
-    tonight's status, reason, recipe and run; not with `keep_failed` False, when its old vectors cannot stay.
+    tonight's status, reason, recipe and run; not with `keep_failed` False, when its old vectors cannot stay, and not one
+    that breaks a model, which is judged as it is now.
     """
     old = live if live is not None else IMAGES_SCHEMA.empty_table()
-    kept = f"(o.status = '{Status.FAILED}' AND l.image_key IS NOT NULL AND {keep_failed})"
+    kept = f"({_MAY_STAY} AND l.image_key IS NOT NULL AND {keep_failed})"
     tonight = {"image_key", "status", "reason", "recipe", "run_id"}
     columns = [
         "coalesce(l.first_seen, o.first_seen) AS first_seen"
@@ -104,13 +108,14 @@ def ledger_rows(outcomes: pa.Table, live: pa.Table | None, keep_failed: bool) ->
 
 
 def replaced_keys(plan: pa.Table, outcomes: pa.Table) -> pa.Table:
-    """image_key of the photos whose old items go: gone from the source, or judged anew tonight (not failed)."""
+    """image_key of the photos whose old items go: gone from the source, or judged anew tonight (whatever failed was
+    not, unless it breaks a model)."""
     return (
         _connect(plan=plan, outcomes=outcomes)
         .sql(f"""
             SELECT image_key FROM plan WHERE change = '{Change.DELETED}'
             UNION ALL
-            SELECT image_key FROM outcomes WHERE status <> '{Status.FAILED}'
+            SELECT image_key FROM outcomes o WHERE NOT {_MAY_STAY}
         """)
         .to_arrow_table()
     )
