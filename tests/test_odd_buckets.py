@@ -23,7 +23,9 @@ from lookdex.errors import (
     StorageError,
     Unavailable,
 )
-from lookdex.index.fetch import Bad, FetchOptions, Photo, fetch
+from lookdex.index.budget import MIN_JUDGED
+from lookdex.index.fetch import Bad, Cost, FetchOptions, Photo, fetch
+from lookdex.index.supply import Supply
 from lookdex.records import ImageRef, Reason, Skip, Status
 from lookdex.storage import ReadOptions, Signing, Store, open_store, s3_read
 from tests import odd_s3
@@ -131,6 +133,16 @@ def test_archived_photos_are_told_by_the_listing_or_by_the_get(odd: OddS3) -> No
         store.get_limited("cold.png", 10**6)
     cold = (Status.FAILED, Reason.ARCHIVED)
     assert reasons(fetched(store)) == [cold, cold, cold, None, None, cold]
+
+
+def test_archives_and_what_is_no_picture_do_not_count_as_lost(odd: OddS3) -> None:
+    fill(odd, 1)
+    (ref,) = refs_of(odd.store())
+    for reason, counts in ((Reason.ARCHIVED, False), (Reason.NO_PICTURE, False), (Reason.CORRUPT, True)):
+        supply = Supply([ref] * 100, most_lost=10)
+        for _ in range(MIN_JUDGED):
+            supply.see(Bad(ref, Status.FAILED, reason, Cost()))
+        assert supply.spent is counts
 
 
 # ── ETags ────────────────────────────────────────────────────────────────────────────────────────────────────

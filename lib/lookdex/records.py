@@ -66,7 +66,7 @@ class Change(StrEnum):
     NEW = "new"
     CHANGED = "changed"  # another ETag, or other products
     RECIPE = "recipe"  # indexed by another recipe than tonight's
-    RETRY = "retry"  # failed before
+    RETRY = "retry"  # failed before, or was rejected by a version that could read less
     DELETED = "deleted"  # in the live release, no longer in the source
     UNCHANGED = "unchanged"  # counted only; never in the plan
 
