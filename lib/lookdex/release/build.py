@@ -174,6 +174,7 @@ def build_release(
         product_columns=tuple(work.schema.names[len(items_schema(dim)) :]),
         products_digest=plan.products_digest,
         thresholds=choose_thresholds(before),
+        source_access=plan.source_access,
         built_from=built_from,
     )
     new_files = integrity.DataFiles(tuple(file for result in results for file in result.files), images_files)
