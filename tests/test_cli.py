@@ -391,6 +391,9 @@ def test_a_night_that_rejects_too_much_stops(bad: int, good: int, share: float) 
             nightly.check_rejected(indexed, share, allow=False)
     else:
         nightly.check_rejected(indexed, share, allow=False)
+    # What had been lost before, and what nobody called a picture, says nothing of tonight.
+    nightly.check_rejected(indexed, share, allow=False, retried=bad)
+    nightly.check_rejected(replace(indexed, reasons={Reason.NO_PICTURE: bad}), share, allow=False)
 
 
 def test_jobs_are_the_same_commands() -> None:

@@ -25,11 +25,11 @@ from lookdex.stopping import resumable
 from lookdex.wording import count_of
 
 PRODUCTS = ("products", "products_encoding", "products_separator", "products_types", "product_columns")
-SOURCE = ("source", *PRODUCTS, "pattern", "mapping")
+SOURCE = ("source", "source_access", *PRODUCTS, "pattern", "mapping")
 MODELS = ("detector", "embedder", "device", "min_score", "nms_iou", "max_objects", "crop_margin")
 DECODING = ("crop_pixels", "max_bytes", "max_pixels")
 SAME = "the same command"
-WORK = ("batch", "fetch_workers", "master")
+WORK = ("batch", "fetch_workers", "fetch_seconds", "master")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

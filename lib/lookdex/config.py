@@ -42,6 +42,11 @@ def setting(
 @dataclass(frozen=True)
 class Config:
     source: str = setting("", "Where the photos lie: s3://bucket/prefix or a folder.", metavar="URI")
+    source_access: str = setting(
+        "signed",
+        "How the source's bucket is read: signed (with boto3's credentials), anonymous, or requester-pays.",
+        choices=("signed", "anonymous", "requester-pays"),
+    )
     catalog: str = setting(
         "", "Where lookdex keeps its releases: s3://bucket/prefix or a folder.", metavar="URI"
     )
@@ -100,6 +105,9 @@ class Config:
 
     shard_images: int = setting(256, "Photos in one shard, the unit of work and of resuming.", least=1)
     fetch_workers: int = setting(8, "Threads that fetch and decode, in each Spark worker.", least=1)
+    fetch_seconds: float = setting(
+        60.0, "In which a photo must have been fetched, over all attempts.", least=1
+    )
     master: str = setting("", "Spark master; default: spark-submit's, else local[cores].", metavar="URL")
     max_change: float = setting(
         0.10,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lookdex import codec, live, runs, tables, thresholds
+from lookdex import codec, integrity, live, runs, tables, thresholds
 from lookdex.catalog import listing, plan, products
 from lookdex.catalog.datafile import Found
 from lookdex.catalog.ties import Ties, check_known, check_ties, count_ties
@@ -29,6 +29,7 @@ from lookdex.index.job import IndexOptions
 from lookdex.models import digests
 from lookdex.reading import reading
 from lookdex.records import (
+    NO_LOSS,
     Change,
     Example,
     LiveEntry,
@@ -42,7 +43,7 @@ from lookdex.records import (
     Thresholds,
 )
 from lookdex.release import audit, build, fragments, promote, retention
-from lookdex.storage import Store, open_store, probe_put_if_absent
+from lookdex.storage import ReadOptions, Signing, Store, open_store, probe_put_if_absent
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -61,6 +62,8 @@ class Planned:
     products: pa.Schema | None = None  # of the products file: product_id and the columns kept
     postponed: int = 0  # photos beyond the limit: for the next night
     held: bool = False  # a rollback holds promotions
+    unnamed: int = 0  # photos whose keys have no picture's suffix
+    unnamed_examples: tuple[str, ...] = ()
     found: Found | None = None  # how the products file was read
 
 
@@ -146,14 +149,25 @@ def plan_night(
         file = products.configured(config)
         kept = products.choose(file, config.product_columns) if file is not None else None
         stock = file.table if file is not None else None
-        listed = listing.list_source(open_store(config.source), workers=config.fetch_workers)
+        found = listing.list_source(open_source(config), workers=config.fetch_workers)
+        listed = found.photos
         mapping = products.load_mapping(config.mapping) if config.mapping else None
         tied = products.tie(listed, stock, pattern=config.pattern or None, mapping=mapping)
         ties = count_ties(tied, stock)
         check_ties(tied, ties, config.pattern, config.mapping)
+        if release is not None:
+            integrity.require(catalog, release, integrity.of_ledger)
         ledger = tables.ledger(catalog, release) if release else None
         made = plan.make_plan(
-            tied, ledger, recipe.digest, shard_images=config.shard_images, full=full, limit=limit
+            tied,
+            ledger,
+            recipe.digest,
+            shard_images=config.shard_images,
+            full=full,
+            limit=limit,
+            refusal_digest=recipe.refusal,
+            archived=found.archived,
+            turn=datetime.now(UTC).toordinal() % plan.ARCHIVE_NIGHTS,
         )
         digest = products.digest(kept) if kept is not None else ""
         described, lost = 0, 0
@@ -176,6 +190,7 @@ def plan_night(
             unlinked=made.unlinked,
             lost=lost,
             described=described,
+            skipped=sum(keys.count for keys in found.skipped),
         )
         if stock is not None and not allow_mass_change:
             check_known(tied, ties, stock, config.products)
@@ -193,6 +208,8 @@ def plan_night(
             products_changed=release is not None and digest != release.products_digest,
             thresholds_changed=release is not None
             and thresholds.chosen(given, release, recipe) != release.thresholds,
+            source_access=config.source_access,
+            skipped=(*found.skipped, *filter(None, [made.archived])),
         )
         if run_id is not None:
             if entry is None:
@@ -204,8 +221,15 @@ def plan_night(
         None if kept is None else kept.schema,
         made.postponed,
         entry is not None and entry.hold,
+        found.unnamed,
+        found.unnamed_examples,
         None if file is None else file.found,
     )
+
+
+def open_source(config: Config) -> Store:
+    """The store of the shop's photos, read as the settings say."""
+    return open_store(config.source, options=ReadOptions(Signing(config.source_access), config.fetch_seconds))
 
 
 def held(catalog: Store) -> bool:
@@ -276,13 +300,21 @@ def index_night(
         device=config.device,
         batch=config.batch,
         fetch_workers=config.fetch_workers,
-        most_lost=None if allow_mass_change else budget.most_lost(summary.planned, config.max_change),
+        fetch_seconds=config.fetch_seconds,
+        most_lost=None if allow_mass_change else most_lost(summary, config.max_change),
     )
     with timed(catalog, run_id, "index"):
         reports = spark.index_run(
             lambda: spark.session(config.master or None), catalog, summary, options, on_progress
         )
     return add_up(reports)
+
+
+def most_lost(summary: PlanSummary, max_share: float) -> int | None:
+    """How many photos of the night may be lost before it stops; None: any number. What had been lost before may be lost
+    again."""
+    most = budget.most_lost(summary.planned, max_share)
+    return None if most is None else most + summary.changes.get(Change.RETRY, 0)
 
 
 def add_up(reports: Iterable[ShardReport]) -> Indexed:
@@ -303,11 +335,16 @@ def add_up(reports: Iterable[ShardReport]) -> Indexed:
     return Indexed(total, items, dict(counts), dict(reasons), fetched, gets, peak, tuple(examples))
 
 
-def check_rejected(indexed: Indexed, max_share: float, allow: bool) -> None:
-    """Raise MassChange when so many photos were rejected or failed that the cause is hardly the photos."""
+def check_rejected(indexed: Indexed, max_share: float, allow: bool, retried: int = 0) -> None:
+    """Raise MassChange when so many photos were rejected or failed that the cause is hardly the photos.
+
+    What is lost for one of the reasons of NO_LOSS says nothing of the night, nor do `retried` photos, which had failed
+    or been rejected before.
+    """
     bad = indexed.counts.get(Status.REJECTED, 0) + indexed.counts.get(Status.FAILED, 0)
+    lost = bad - retried - sum(indexed.reasons.get(reason, 0) for reason in NO_LOSS)
     most = budget.most_lost(indexed.images, max_share)
-    if allow or most is None or bad <= most:
+    if allow or most is None or lost <= most:
         return
     words = budget.in_words(bad, indexed.images, indexed.images, indexed.reasons, indexed.examples)
     raise MassChange(
@@ -324,7 +361,12 @@ def build_night(config: Config, run_id: str, *, allow_mass_change: bool = False)
     table = runs.load_plan_table(catalog, summary)
     with timed(catalog, run_id, "build"), lance_errors(catalog):
         reports = runs.load_reports(catalog, run_id, runs.shard_ids(table))
-        check_rejected(add_up(reports.values()), config.max_change, allow_mass_change)
+        check_rejected(
+            add_up(reports.values()),
+            config.max_change,
+            allow_mass_change,
+            summary.changes.get(Change.RETRY, 0),
+        )
         return build.build_release(
             catalog, summary, table, reports, load_stock(config), (), on_spark(config),
             lambda before: thresholds.chosen(given_thresholds(config), before, summary.recipe),

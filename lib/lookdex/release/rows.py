@@ -87,12 +87,12 @@ def ledger_rows(outcomes: pa.Table, live: pa.Table | None, keep_failed: bool) ->
     """The `images` rows that tonight's outcomes become. first_seen is carried over.
 
     A failed image that the ledger knew keeps what the ledger knew of it (its items are still in the table), with
-    tonight's status, reason and run; not with `keep_failed` False, when its old vectors cannot stay, and not one that
-    breaks a model, which is judged as it is now.
+    tonight's status, reason, recipe and run; not with `keep_failed` False, when its old vectors cannot stay, and not
+    one that breaks a model, which is judged as it is now.
     """
     old = live if live is not None else IMAGES_SCHEMA.empty_table()
     kept = f"({_MAY_STAY} AND l.image_key IS NOT NULL AND {keep_failed})"
-    tonight = {"image_key", "status", "reason", "run_id"}
+    tonight = {"image_key", "status", "reason", "recipe", "run_id"}
     columns = [
         "coalesce(l.first_seen, o.first_seen) AS first_seen"
         if name == "first_seen"
