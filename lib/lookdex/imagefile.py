@@ -145,9 +145,9 @@ def _read_heif(data: bytes) -> Header | None:
     if found is None:
         return None
     if found.format == "AVIF":
-        working = 12.0 + (2.5 if found.alpha else 0) + (4.0 if found.bits > 8 else 0)
+        working = 12.0 + (2.5 if found.alpha else 0) + (3.0 if found.bits > 8 else 0)
     else:
-        working = 11.0 + (4.0 if found.alpha else 0) + (5.0 if found.bits > 8 else 0)
+        working = 9.5 + (2.5 if found.alpha else 0) + (6.0 if found.bits > 8 else 0)
     size = found.width, found.height
     return Header(found.format, *size, found.orientation, working=working, coded=found.coded)
 
