@@ -4,7 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-spark = ["pyspark>=4.1,<5", "pandas>=2.2", "psutil>=6"]
+spark = ["pyspark>=4.1,<5", "pandas>=2.2", "psutil>=6", "charset-normalizer>=3.4"]
 notebook = ["pandas>=2.2"]
 models = [
     "torch>=2.9,<3",

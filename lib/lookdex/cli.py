@@ -24,7 +24,8 @@ from lookdex.service.commands import serve, token
 from lookdex.stopping import resumable
 from lookdex.wording import count_of
 
-SOURCE = ("source", "source_access", "products", "product_columns", "pattern", "mapping")
+PRODUCTS = ("products", "products_encoding", "products_separator", "products_types", "product_columns")
+SOURCE = ("source", "source_access", *PRODUCTS, "pattern", "mapping")
 MODELS = ("detector", "embedder", "device", "min_score", "nms_iou", "max_objects", "crop_margin")
 DECODING = ("crop_pixels", "max_bytes", "max_pixels")
 SAME = "the same command"
@@ -133,7 +134,9 @@ def plan_command(
     with resumable(SAME):
         planned = nightly.plan_night(config, run, limit=limit, full=full, allow_mass_change=allow_mass_change)
     if as_json:
-        click.echo(codec.to_json(planned.summary).decode())
+        summary = json.loads(codec.to_json(planned.summary))
+        found = planned.found and json.loads(codec.to_json(planned.found))
+        click.echo(json.dumps(summary | {"products_file": found}, ensure_ascii=False))
         return
     print_plan(planned)
     click.echo(
@@ -165,7 +168,7 @@ def index_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
 
 
 @verb("build")
-@settings("catalog", "products", "product_columns", "master", "max_change", "thresholds")
+@settings("catalog", *PRODUCTS, "master", "max_change", "thresholds")
 @run_id_option
 @click.option(
     "--allow-mass-change", is_flag=True, help="Build although a large share of the photos was rejected."

@@ -50,7 +50,24 @@ class Config:
     catalog: str = setting(
         "", "Where lookdex keeps its releases: s3://bucket/prefix or a folder.", metavar="URI"
     )
-    products: str = setting("", "Products file (.csv or .parquet) with a column product_id.", metavar="URI")
+    products: str = setting(
+        "",
+        "Products with a column product_id: CSV, JSON lines (.gz too), Parquet, or a folder of Parquet.",
+        metavar="URI",
+    )
+    products_encoding: str = setting(
+        "", "Encoding of the products file, such as cp949 (default: found out).", metavar="NAME"
+    )
+    products_separator: str = setting(
+        "auto",
+        "What separates the products file's columns.",
+        choices=("auto", "comma", "semicolon", "tab", "pipe"),
+    )
+    products_types: tuple[str, ...] = setting(
+        (),
+        "Types of the products' columns that are not as found: text, number, date, datetime or boolean.",
+        metavar="EAN=text,…",
+    )
     product_columns: tuple[str, ...] = setting(
         (), "Columns of the products file to keep beside each vector (default: all).", metavar="A,B,…"
     )

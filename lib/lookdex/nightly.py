@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lookdex import codec, live, runs, tables, thresholds
+from lookdex import codec, integrity, live, runs, tables, thresholds
 from lookdex.catalog import listing, plan, products
+from lookdex.catalog.datafile import Found
 from lookdex.catalog.ties import Ties, check_known, check_ties, count_ties
 from lookdex.config import Config
 from lookdex.errors import LookdexError, MassChange
@@ -63,6 +64,7 @@ class Planned:
     held: bool = False  # a rollback holds promotions
     unnamed: int = 0  # photos whose keys have no picture's suffix
     unnamed_examples: tuple[str, ...] = ()
+    found: Found | None = None  # how the products file was read
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +146,17 @@ def plan_night(
         entry, release = live.live_release(catalog) or (None, None)
         recipe = recipe_of(config)
         given = given_thresholds(config)
-        stock = products.load_products(config.products) if config.products else None
-        kept = products.choose(stock, config.product_columns) if stock is not None else None
+        file = products.configured(config)
+        kept = products.choose(file, config.product_columns) if file is not None else None
+        stock = file.table if file is not None else None
         found = listing.list_source(open_source(config), workers=config.fetch_workers)
         listed = found.photos
         mapping = products.load_mapping(config.mapping) if config.mapping else None
         tied = products.tie(listed, stock, pattern=config.pattern or None, mapping=mapping)
         ties = count_ties(tied, stock)
         check_ties(tied, ties, config.pattern, config.mapping)
+        if release is not None:
+            integrity.require(catalog, release, integrity.of_ledger)
         ledger = tables.ledger(catalog, release) if release else None
         made = plan.make_plan(
             tied,
@@ -218,6 +223,7 @@ def plan_night(
         entry is not None and entry.hold,
         found.unnamed,
         found.unnamed_examples,
+        None if file is None else file.found,
     )
 
 
@@ -482,6 +488,5 @@ def stage_seconds(catalog: Store, run_id: str) -> dict[str, float]:
 
 def load_stock(config: Config) -> pa.Table | None:
     """The products with the columns that go into the table; None without a products file."""
-    if not config.products:
-        return None
-    return products.choose(products.load_products(config.products), config.product_columns)
+    file = products.configured(config)
+    return products.choose(file, config.product_columns) if file is not None else None

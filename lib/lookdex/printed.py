@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from lookdex.catalog.datafile import Found
     from lookdex.catalog.ties import Ties
     from lookdex.nightly import Indexed, Planned
     from lookdex.records import Release, SkippedKeys
@@ -38,6 +39,8 @@ def print_plan(planned: Planned) -> None:
         )
     if planned.ties is not None:
         print_ties(planned.ties, with_products=planned.products is not None)
+    if planned.found is not None:
+        print_found(planned.found)
     if planned.products is not None:
         print_products(planned.products)
     if summary.products_changed:
@@ -92,6 +95,30 @@ def print_ties(ties: Ties, with_products: bool) -> None:
         click.echo(
             f"{INDENT}{ties.unshown_count:,} of {count_of(ties.products, 'product')} in the products file {have} no "
             f"photo: {such}"
+        )
+    if ties.case.count:
+        such = "; ".join(f"{photo!r} of a photo, {file!r} of the file" for photo, file in ties.case.examples)
+        click.echo(
+            f"{INDENT}{count_of(ties.case.count, 'product id')} of photos and file differ in upper and lower case "
+            f"only, and are not tied: {such}",
+            err=True,
+        )
+
+
+def print_found(found: Found) -> None:
+    """How the products file was read, and a line to judge a guessed encoding by."""
+    told = [
+        f"{found.format} with gzip" if found.gzip else found.format,
+        found.encoding,
+        f"separator {found.separator}" if found.separator else "",
+        count_of(found.rows, "row"),
+    ]
+    settings = " (see --products-encoding, --products-separator, --products-types)" if found.separator else ""
+    click.echo(f"{INDENT}the products file: {', '.join(filter(None, told))}{settings}")
+    if found.guess:
+        line = found.guess if len(found.guess) <= 60 else f"{found.guess[:59]}…"
+        click.echo(
+            f"{INDENT}its encoding is a guess; if this reads wrong, name it with --products-encoding: {line}"
         )
 
 

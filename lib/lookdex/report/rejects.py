@@ -30,6 +30,8 @@ WHY = {
     Reason.DAMAGED_IN_TRANSIT: "Other bytes arrived than were stored, at every attempt.",
     Reason.UNAVAILABLE: "The store did not answer.",
     Reason.OUT_OF_MEMORY: "There was not enough memory to decode it.",
+    Reason.NOT_TRIED: "The night was stopped before its turn came.",
+    Reason.BREAKS_MODEL: "A model raises or dies on it; it is tried again when the photo or the model changes.",
 }
 NOTHING_FOUND = "Nothing was found in it: only a search with the whole photo meets it."
 MAX_BYTES = 30_000_000  # of a file that is fetched for a look
