@@ -53,7 +53,7 @@ class Change(StrEnum):
     CHANGED = "changed"  # another ETag, or other products
     RECIPE = "recipe"  # indexed by another recipe than tonight's
     RETRY = "retry"  # failed before
-    DELETED = "deleted"  # in the live release, no longer in the source
+    DELETED = "deleted"  # live, and no longer in the source or of no product that is sold
     UNCHANGED = "unchanged"  # counted only; never in the plan
 
 
@@ -169,6 +169,24 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
+class Unlisted:
+    """Products that photos show and the products file does not list. examples: the first few ids, sorted."""
+
+    products: int = 0
+    photos: int = 0  # that show only such products
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnChange:
+    """A product column that differs from the live release's. Types in plain words; "" where there is no such column."""
+
+    name: str
+    live: str
+    planned: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlanSummary:
     """`plan-<live>.json`: what a night will do, and against what it was compared. `live` is 0 on a first night."""
 
@@ -186,6 +204,18 @@ class PlanSummary:
         False  # they are not those of the live release: rows are refreshed without a model
     )
     thresholds_changed: bool = False  # the live release keeps others than tonight's would
+    products: StoredFile | None = None  # those columns by product_id, as `items` will have them
+    keep_unlisted: bool = False  # photos of products that `products` does not list stay
+    leaving: Unlisted | None = (
+        None  # live products and photos that leave; their photos are still in the source
+    )
+    left_out: Unlisted | None = None  # photos that are not live and are not indexed, and their products
+    column_changes: tuple[ColumnChange, ...] = ()
+
+    @property
+    def outdated(self) -> bool:
+        """Stored by a lookdex whose plans did not hold the products: nothing can be built from it."""
+        return bool(self.products_digest) and self.products is None
 
     @property
     def planned(self) -> int:
@@ -194,8 +224,8 @@ class PlanSummary:
 
     @property
     def empty(self) -> bool:
-        """Nothing to index, to delete or to refresh."""
-        changed = self.products_changed or self.thresholds_changed
+        """Nothing to index, to delete or to refresh. A night before anything is live is never empty."""
+        changed = self.products_changed or self.thresholds_changed or self.release_id is None
         return self.planned == 0 and self.changes.get(Change.DELETED, 0) == 0 and not changed
 
 
@@ -285,9 +315,12 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """`releases/<release_id>.json`: immutable. `release_id` is the run's id.
+    """`releases/<release_id>.json`: immutable. `release_id` is the run's id, with a number where that was taken.
 
     thresholds: from which similarity on a match may be shown; None where nobody has measured them for these models.
+    run_id: the run that built it; "" in a release of a lookdex that did not record it (see `promote.run_of`).
+    built_from: digest of all that the build read; a candidate of anything else is built again.
+    products: the product columns as the plan stored them; None when the night had no products file.
     """
 
     release_id: str
@@ -305,6 +338,10 @@ class Release:
     products_digest: str = ""
     audit: tuple[CheckResult, ...] = ()
     thresholds: Thresholds | None = None
+    run_id: str = ""
+    built_from: str = ""
+    products: StoredFile | None = None
+    keep_unlisted: bool = False  # items of products that `products` does not list are meant
     format: int = 1
 
 
