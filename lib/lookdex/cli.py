@@ -23,7 +23,7 @@ from lookdex.search.command import search
 from lookdex.service.commands import serve, token
 from lookdex.wording import count_of
 
-SOURCE = ("source", "products", "product_columns", "pattern", "mapping")
+SOURCE = ("source", "products", "product_columns", "keep_unlisted", "pattern", "mapping")
 MODELS = ("detector", "embedder", "device", "min_score", "nms_iou", "max_objects", "crop_margin")
 DECODING = ("crop_pixels", "max_bytes", "max_pixels")
 WORK = ("batch", "fetch_workers", "master")
@@ -79,7 +79,7 @@ def verb(name: str) -> Callable[[Callable[..., Any]], click.Command]:
 @click.option(
     "--allow-mass-change",
     is_flag=True,
-    help="Go on although a large share vanished, lost its products or was rejected.",
+    help="Go on although a large share vanished, is not in the products file or was rejected.",
 )
 def reindex_command(
     config: Config, run_id: str | None, limit: int | None, full: bool, allow_mass_change: bool
@@ -115,7 +115,7 @@ def reindex_command(
 @click.option(
     "--allow-mass-change",
     is_flag=True,
-    help="Plan although a large share of the catalogue vanished or lost its products.",
+    help="Plan although a large share of the catalogue vanished or is not in the products file.",
 )
 @json_option
 def plan_command(
@@ -144,6 +144,9 @@ def index_command(config: Config, run_id: str) -> None:
     from lookdex.progress import Progress
 
     run = runs.run_slug(run_id)
+    if why := nightly.finished(config, run):
+        click.echo(why)
+        return
     summary = nightly.stored_plan(config, run)
     if not summary.planned:
         click.echo("Nothing to index: no photo changed.")
@@ -164,7 +167,7 @@ def resumable(how: str) -> Iterator[None]:
 
 
 @verb("build")
-@settings("catalog", "products", "product_columns", "master", "max_change", "thresholds")
+@settings("catalog", "master", "max_change", "thresholds")
 @run_id_option
 @click.option(
     "--allow-mass-change", is_flag=True, help="Build although a large share of the photos was rejected."

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lookdex import codec, live, runs, tables, thresholds
-from lookdex.catalog import listing, plan, products
+from lookdex.catalog import assortment, listing, plan, products
 from lookdex.catalog.ties import Ties, check_known, check_ties, count_ties
 from lookdex.config import Config
 from lookdex.errors import LookdexError, MassChange
@@ -26,6 +26,7 @@ from lookdex.index.job import IndexOptions
 from lookdex.models import digests
 from lookdex.records import (
     Change,
+    ColumnChange,
     LiveEntry,
     PlanSummary,
     Recipe,
@@ -34,8 +35,9 @@ from lookdex.records import (
     Status,
     StoredFile,
     Thresholds,
+    Unlisted,
 )
-from lookdex.release import audit, build, fragments, promote, retention
+from lookdex.release import audit, build, candidates, fragments, promote, retention, rows
 from lookdex.storage import Store, open_store, probe_put_if_absent
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class Planned:
     products: pa.Schema | None = None  # of the products file: product_id and the columns kept
     postponed: int = 0  # photos beyond the limit: for the next night
     held: bool = False  # a rollback holds promotions
+    again: bool = False  # the plan was stored before: what is given now changes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,51 +123,60 @@ def plan_night(
 ) -> Planned:
     """Compare the source with the live release. With a `run_id` the plan is stored, once: a second call returns it.
 
-    Raises MassChange when more than `config.max_change` of the live photos vanished, or of the live products lost
-    their row of the products file; UnsafeStore when the catalogue's store ignores If-None-Match (looked at before a
-    first night only); ConfigError when a pattern, mapping or products file was given and fits no photo, or the
-    thresholds' file holds none.
+    Raises MassChange when more than `config.max_change` of the live photos vanished, or of the live products are not
+    in the products file; RolledBack for a run whose release was rolled back; UnsafeStore when the catalogue's store
+    ignores If-None-Match (looked at before a first night only); ConfigError when a pattern, mapping or products file
+    was given and fits no photo, or the thresholds' file holds none.
     """
     catalog = open_store(config.catalog)
-    if run_id is not None and (stored := runs.find_plan(catalog, run_id)) is not None:
-        return Planned(stored, held=held(catalog))
+    if run_id is not None:
+        stored = runs.find_plan(catalog, run_id)
+        if stored is not None and not stored.outdated:
+            return Planned(stored, held=held(catalog), again=True)
+        candidates.check_run_not_undone(catalog, run_id)
     with timed(catalog, run_id, "plan"):
         entry, release = live.live_release(catalog) or (None, None)
         recipe = recipe_of(config)
         given = given_thresholds(config)
         stock = products.load_products(config.products) if config.products else None
-        kept = products.choose(stock, config.product_columns) if stock is not None else None
+        kept = None
+        if stock is not None:
+            kept = rows.product_table(products.choose(stock, config.product_columns))
         listed = listing.list_source(open_store(config.source), workers=config.fetch_workers)
         mapping = products.load_mapping(config.mapping) if config.mapping else None
         tied = products.tie(listed, stock, pattern=config.pattern or None, mapping=mapping)
         ties = count_ties(tied, stock)
         check_ties(tied, ties, config.pattern, config.mapping)
         ledger = tables.ledger(catalog, release) if release else None
+        known = stock["product_id"] if stock is not None else None
+        sold = known if not config.keep_unlisted else None
+        photos, leaving, left_out = tied, Unlisted(), Unlisted()
+        if sold is not None:
+            chosen = assortment.only_listed(tied, sold, ledger)
+            photos, leaving, left_out = chosen.photos, chosen.leaving, chosen.left_out
         made = plan.make_plan(
-            tied, ledger, recipe.digest, shard_images=config.shard_images, full=full, limit=limit
+            photos, ledger, recipe.digest, shard_images=config.shard_images, full=full, limit=limit, sold=sold
         )
         digest = products.digest(kept) if kept is not None else ""
-        described, lost = 0, 0
-        if (
-            release is not None
-            and ledger is not None
-            and (digest != release.products_digest or made.changes[Change.CHANGED])
-        ):
-            told = tables.described_products(catalog, release)
-            # Without a products file, rows that are not written anew keep their columns.
-            photos = tied if stock is not None else made.table.filter(pc.field("shard_id").is_valid())
-            known = stock["product_id"] if stock is not None else pa.array([], pa.string())
-            described, lost = len(told), plan.lost_products(photos, ledger, told, known)
-        plan.check_mass_change(
-            made.changes,
-            live_images=ledger.num_rows if ledger is not None else 0,
-            listed=listed.num_rows,
-            max_share=config.max_change,
-            allow=allow_mass_change,
-            unlinked=made.unlinked,
-            lost=lost,
-            described=described,
-        )
+        losses = plan.Losses(listed=listed.num_rows)
+        if release is not None and ledger is not None:
+            losses = plan.Losses(
+                photos=ledger.num_rows,
+                listed=listed.num_rows,
+                gone=made.changes[Change.DELETED] - leaving.photos,
+                unlinked=made.unlinked,
+                products=len(pc.unique(pc.list_flatten(ledger["product_ids"]))),
+                leaving=leaving,
+            )
+            if sold is None and (digest != release.products_digest or made.changes[Change.CHANGED]):
+                told = tables.described_products(catalog, release)
+                # Without a products file, rows that are not written anew keep their columns.
+                written = tied if stock is not None else made.table.filter(pc.field("shard_id").is_valid())
+                lost = plan.lost_products(
+                    written, ledger, told, pa.array([], pa.string()) if known is None else known
+                )
+                losses = replace(losses, described=len(told), lost=lost)
+        plan.check_mass_change(losses, config.max_change, allow_mass_change)
         if stock is not None and not allow_mass_change:
             check_known(tied, ties, stock, config.products)
         summary = PlanSummary(
@@ -181,14 +193,29 @@ def plan_night(
             products_changed=release is not None and digest != release.products_digest,
             thresholds_changed=release is not None
             and thresholds.chosen(given, release, recipe) != release.thresholds,
+            keep_unlisted=stock is not None and config.keep_unlisted,
+            leaving=leaving,
+            left_out=left_out,
+            column_changes=column_changes(catalog, release, kept),
         )
         if run_id is not None:
             if entry is None:
                 probe_put_if_absent(catalog)
-            summary = runs.save_plan(catalog, made.table, summary)
+            summary = runs.save_plan(catalog, made.table, summary, kept)
     return Planned(
         summary, ties, None if kept is None else kept.schema, made.postponed, entry is not None and entry.hold
     )
+
+
+def column_changes(
+    catalog: Store, release: Release | None, kept: pa.Table | None
+) -> tuple[ColumnChange, ...]:
+    """The product columns that differ from the live release's. Without a products file they stay as they are."""
+    if release is None or kept is None:
+        return ()
+    schema = tables.open_table(catalog, tables.ITEMS, release.items_version).schema
+    columns = pa.schema([schema.field(name) for name in release.product_columns])
+    return assortment.column_changes(columns, kept.schema)
 
 
 def held(catalog: Store) -> bool:
@@ -203,20 +230,11 @@ def stored_plan(config: Config, run_id: str) -> PlanSummary:
 
 
 def finished(config: Config, run_id: str) -> str:
-    """Why this run has nothing (more) to build, audit or promote; '' when it has."""
-    catalog = open_store(config.catalog)
-    entry = live.current(catalog)
-    # A run that was planned again has a release called after the entry it was planned on, just before its own (or
-    # before the resume that let it be promoted).
-    if entry is not None and entry.release_id in (
-        run_id,
-        f"{run_id}-{entry.n - 1}",
-        f"{run_id}-{entry.n - 2}",
-    ):
-        return f"release {entry.release_id} is live already: nothing to do"
-    if runs.load_plan(catalog, run_id).empty:
-        return "nothing changed since the live release: nothing to do"
-    return ""
+    """Why this run has nothing (more) to index, build, audit or promote; '' when it has.
+
+    Raises PlanNotFound when it has to be planned (again), RolledBack when a rollback undid its release.
+    """
+    return candidates.finished(open_store(config.catalog), run_id)
 
 
 def check_device(config: Config, *models: str) -> None:
@@ -286,7 +304,7 @@ def build_night(config: Config, run_id: str, *, allow_mass_change: bool = False)
         reports = runs.load_reports(catalog, run_id, runs.shard_ids(table))
         check_rejected(add_up(reports.values()), config.max_change, allow_mass_change)
         return build.build_release(
-            catalog, summary, table, reports, load_stock(config), (), on_spark(config),
+            catalog, summary, table, reports, on_spark(config),
             lambda before: thresholds.chosen(given_thresholds(config), before, summary.recipe),
         )  # fmt: skip
 
@@ -355,7 +373,7 @@ def promote_night(config: Config, run_id: str) -> LiveEntry:
     """Make the run's release live, then remove what no kept release needs."""
     catalog = open_store(config.catalog)
     with timed(catalog, run_id, "promote"):
-        entry = promote.promote(catalog, promote.release_of_run(catalog, run_id))
+        entry = promote.promote(catalog, candidates.release_of_run(catalog, run_id))
         retention.clean_up(catalog, config.keep_releases, apply=True)
     return entry
 
@@ -391,10 +409,3 @@ def stage_seconds(catalog: Store, run_id: str) -> dict[str, float]:
         for listed in catalog.list(f"{runs.run_folder(run_id)}/seconds/")
     )
     return {one.stage: one.seconds for one in sorted(found, key=lambda one: one.ended_at)}
-
-
-def load_stock(config: Config) -> pa.Table | None:
-    """The products with the columns that go into the table; None without a products file."""
-    if not config.products:
-        return None
-    return products.choose(products.load_products(config.products), config.product_columns)

@@ -39,9 +39,13 @@ def commit_images(
     old: pa.Table | None,
     outcomes: pa.Table,
     keep_failed: bool,
+    unsold: pa.Table,
 ) -> tuple[int, tuple[StoredFile, ...]]:
-    """The ledger's version with tonight's outcomes, and the data files that it got."""
-    ledger = rows.ledger_rows(outcomes, old, keep_failed)
+    """The ledger's version with tonight's outcomes, and the data files that it got.
+
+    keep_failed, unsold: as in `rows.ledger_rows`.
+    """
+    ledger = rows.ledger_rows(outcomes, old, keep_failed, unsold)
     if before is None:
         fragments = write_rows(catalog, tables.IMAGES, None, ledger.to_reader())
         version = commits.overwrite(catalog, tables.IMAGES, IMAGES_SCHEMA, fragments, plan.run_id)
