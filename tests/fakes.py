@@ -5,6 +5,7 @@ Importable by Spark workers: as `python:tests.fakes:detector` and `python:tests.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -140,3 +141,21 @@ def fragile_detector(**settings: object) -> FakeDetector:
             return found
 
     return Fragile()
+
+
+POISON = (1, 2, 3)  # a photo whose first pixel has this colour breaks `poisoned_detector`
+
+
+def poisoned_detector(**settings: object) -> FakeDetector:
+    """Raises on a poisoned photo; with the device 'abort' its process dies, with 'broken' it raises on all photos."""
+    device = settings.get("device")
+
+    class Poisoned(FakeDetector):
+        def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+            if device == "broken" or any(tuple(image[0, 0]) == POISON for image in images):
+                if device == "abort":
+                    os.abort()
+                raise ArithmeticError("a photo too odd")
+            return super().detect(images)
+
+    return Poisoned()

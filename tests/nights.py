@@ -219,7 +219,7 @@ def index_night(
     digest = "" if products is None else digest_of_products(products)
     counts = {change.value: list(changes.values()).count(change) for change in Change}
     plan = PlanSummary(
-        run_id=run_id, live=entry.n if entry else 0, release_id=before.release_id if before else None,
+        run_id=run_id, live=entry.since if entry else 0, release_id=before.release_id if before else None,
         source="test", recipe=recipe, changes=counts, shards=len(reports), created_at=now,
         plan=StoredFile("", "", len(plan_rows), 0), products_digest=digest, keep_unlisted=keep_unlisted,
         products_changed=before is not None and digest != before.products_digest

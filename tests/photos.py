@@ -103,3 +103,10 @@ def smooth(*shapes: tuple[int, int], seed: int = 0) -> list[np.ndarray]:
         coarse = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
         found.append(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
     return found
+
+
+def poisoned() -> bytes:
+    """A photo that breaks `fakes.poisoned_detector`."""
+    pixels = draw({"red": Box(10, 20, 60, 90)})
+    pixels[0, 0] = fakes.POISON
+    return encode(pixels)

@@ -176,7 +176,7 @@ def test_a_colour_that_the_text_names_comes_first(tmp_path: Path):
     """The nearest tops are red; those that are sold as blue come first, though they look farther away."""
     shown = [*stock(products=12), *(Shown(f"q{n:03d}", "red", photo=20, category="navy") for n in range(3))]
     catalog = shop_in(tmp_path, shown, thresholds=thresholds())
-    items = catalog._now.opened.items
+    items = catalog._now.opened.items.dataset
     items.update({"colour": "'navy'"}, where="product_id >= 'q'")
     live.save_release(
         catalog._store, replace(catalog.release, release_id="night-2", items_version=items.version)
@@ -216,7 +216,7 @@ def test_more_like_a_product_is_not_the_product(shop: Catalog):
 
 def test_a_product_without_objects_is_asked_by_its_photo(tmp_path: Path):
     catalog = shop_in(tmp_path, stock(products=6))
-    items = catalog._now.opened.items
+    items = catalog._now.opened.items.dataset
     items.delete("product_id = 'p000' AND scope = 'object'")
     release = replace(catalog.release, release_id="night-2", items_version=items.version)
     live.save_release(catalog._store, release)

@@ -22,6 +22,7 @@ from servers import S3Server
 from lookdex import cli, codec, live, nightly, runs
 from lookdex.config import Config
 from lookdex.errors import MassChange
+from lookdex.index import budget
 from lookdex.nightly import Indexed
 from lookdex.records import Reason, Status, Threshold, Thresholds
 from lookdex.storage import open_store
@@ -431,7 +432,7 @@ def test_a_night_that_rejects_too_much_stops(bad: int, good: int, share: float) 
         bad + good, 0, {Status.REJECTED: bad, Status.INDEXED: good}, {Reason.CORRUPT: bad}, 0, 0, 0
     )
     nightly.check_rejected(indexed, share, allow=True)
-    if bad + good >= nightly.MIN_JUDGED and bad > share * (bad + good):
+    if bad + good >= budget.MIN_JUDGED and bad > share * (bad + good):
         with pytest.raises(MassChange, match=f"{bad:,} of {bad + good:,}"):
             nightly.check_rejected(indexed, share, allow=False)
     else:
@@ -457,13 +458,15 @@ def test_recipe_follows_the_settings() -> None:
         assert nightly.recipe_of(change).digest != nightly.recipe_of(base).digest
 
 
-def test_ctrl_c_says_how_to_go_on_and_the_night_goes_on(tmp_path: Path) -> None:
-    source, catalog = tmp_path / "photos", tmp_path / "catalog"
+def test_sigterm_says_how_to_go_on_leaves_nothing_behind_and_the_night_goes_on(tmp_path: Path) -> None:
+    source, catalog, temporary = tmp_path / "photos", tmp_path / "catalog", tmp_path / "tmp"
+    temporary.mkdir()
     photos.fill(open_store(str(source)), 12)
     command = [sys.executable, "-m", "lookdex.cli", "reindex", "--source", source, "--catalog", catalog,
                "--detector", "python:tests.fakes:slow_detector", *FAKES[2:], "--device", "slow", "--shard-images", "2",
                *LOCAL]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'lib'}{os.pathsep}{ROOT}"}
+    path = f"{ROOT / 'lib'}{os.pathsep}{ROOT}"
+    environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(temporary)}
     night = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -473,12 +476,17 @@ def test_ctrl_c_says_how_to_go_on_and_the_night_goes_on(tmp_path: Path) -> None:
         assert night.poll() is None, night.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    night.send_signal(signal.SIGINT)
+    family = psutil.Process(night.pid).children(recursive=True)
+    night.send_signal(signal.SIGTERM)
     told, errors = night.communicate(timeout=60)
-    assert night.returncode == 1
-    assert "Traceback" not in errors, errors
+    assert night.returncode == 143
+    assert not any(process.is_running() for process in family)
+    assert list(temporary.iterdir()) == []
     run_id = told.splitlines()[0].removeprefix("run ")
-    assert f"--run-id {run_id} goes on" in errors
+    lines = [line for line in errors.splitlines() if line and not line.startswith("index ")]
+    assert lines == [
+        f"stopped: the live release stays; lookdex reindex with --run-id {run_id} goes on where this left off"
+    ]
     assert live.current(open_store(str(catalog))) is None
     done = len(list(reports.glob("*/reports/*.json")))
     again = subprocess.run(
@@ -487,6 +495,23 @@ def test_ctrl_c_says_how_to_go_on_and_the_night_goes_on(tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
     assert "12 photos" in again.stdout
     assert 0 < done < 6
+
+
+def test_a_photo_that_kills_its_process_is_named_and_the_night_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where Spark gives each task one attempt."""
+    source, catalog = f"{tmp_path}/photos", f"{tmp_path}/catalog"
+    photos.fill(open_store(source), 200)
+    open_store(source).put("p00123/a.png", photos.poisoned())
+    models = ("--detector", "python:tests.fakes:poisoned_detector", *FAKES[2:], "--device", "abort")
+    done = run(
+        "reindex", "--source", source, "--catalog", catalog, *PATTERN, *models, *LOCAL, "--shard-images", "50"
+    )
+    assert done.exit_code == 0, done.output
+    assert "200 photos (199 indexed, 1 failed)" in done.output
+    assert "breaks a model: p00123/a.png: the process that looked at it was ended by SIGABRT" in done.output
+    assert live.live_release(open_store(catalog))[1].images == {"indexed": 199, "failed": 1}
 
 
 def test_ctrl_c_while_spark_starts_leaves_no_process(tmp_path: Path) -> None:
@@ -507,7 +532,7 @@ def test_ctrl_c_while_spark_starts_leaves_no_process(tmp_path: Path) -> None:
         time.sleep(0.01)
     os.killpg(night.pid, signal.SIGINT)  # as a terminal does
     _, errors = night.communicate(timeout=60)  # the pipes end with the last process that holds them
-    assert night.returncode == 1
+    assert night.returncode == 130
     assert "goes on" in errors
     assert "Exception" not in errors
     assert "Traceback" not in errors

@@ -174,7 +174,7 @@ def test_the_form_wins_and_no_value_reaches_a_shell(home: Path) -> None:
     assert parsed["plan"]["pattern"] == form["pattern"]
     assert (parsed["plan"]["limit"], parsed["plan"]["full"]) == (7, True)
     assert parsed["index"]["device"] == parsed["audit"]["device"] == "cuda:1"
-    for stage in ("plan", "build", "audit"):
+    for stage in ("plan", "index", "build", "audit"):
         assert parsed[stage]["allow_mass_change"]
 
 

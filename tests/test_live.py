@@ -12,7 +12,14 @@ import pytest
 
 from lookdex import live
 from lookdex.codec import from_json, to_json
-from lookdex.errors import CorruptData, PromotionConflict, ReleaseNotFound, StorageError, Unavailable
+from lookdex.errors import (
+    CorruptData,
+    NewerFormat,
+    PromotionConflict,
+    ReleaseNotFound,
+    StorageError,
+    Unavailable,
+)
 from lookdex.records import CheckResult, IndexParameters, LiveEntry, Recipe, Release
 from lookdex.storage import Store, open_store
 
@@ -185,7 +192,7 @@ def test_missing_newer_and_damaged_releases_are_named(store: Store) -> None:
     with pytest.raises(ReleaseNotFound, match="no release r1"):
         live.load_release(store, "r1")
     store.put("releases/new.json", to_json(replace(RELEASE, release_id="new", format=2)))
-    with pytest.raises(CorruptData, match="format 2"):
+    with pytest.raises(NewerFormat, match=r"newer lookdex \(format 2; this one reads up to 1"):
         live.load_release(store, "new")
     store.put("releases/cut.json", to_json(RELEASE)[:100])
     with pytest.raises(CorruptData, match=r"releases/cut\.json"):

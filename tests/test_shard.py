@@ -17,10 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lookdex import images, runs
-from lookdex.errors import AccessDenied, Changed, LookdexError, NotFound, StorageError, Unavailable
+from lookdex.errors import AccessDenied, Changed, ModelFailed, NotFound, StorageError, Unavailable
 from lookdex.index import fetch as fetching
+from lookdex.index.analyse import Tools, in_batches
 from lookdex.index.fetch import Bad, Cost, FetchOptions, Photo, PixelBudget, fetch
-from lookdex.index.shard import Tools, in_batches, index_shard
+from lookdex.index.shard import index_shard
 from lookdex.models.pixels import few_sizes
 from lookdex.records import (
     IMAGES_SCHEMA,
@@ -280,9 +281,9 @@ class Broken:
 
 def test_a_model_that_raises_fails_the_shard_and_leaves_nothing(tools: Tools, source: Store) -> None:
     fill(source, 40)
-    with pytest.raises(RuntimeError, match="fell over"):
+    with pytest.raises(ModelFailed, match="fell over, in the batch from"):
         index_shard(whole(source), replace(tools, detector=Broken()))
-    with pytest.raises(LookdexError, match="finite"):
+    with pytest.raises(ModelFailed, match="finite"):
         index_shard(whole(source), replace(tools, embedder=Broken()))
     assert list(tools.catalog.list()) == []
     assert not [t for t in threading.enumerate() if t.name.startswith("lookdex-fetch")]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ from lookdex import runs, spark
 from lookdex.errors import ShardsMissing, TaskFailed
 from lookdex.index.job import IndexOptions
 from lookdex.records import Status
+from lookdex.spark import jvm
 from lookdex.storage import Store, open_store
 from tests import fakes
 from tests.photos import fill, images_of, items_of, plan
@@ -115,7 +118,9 @@ def test_a_failed_shard_is_named_and_the_others_stay(session, tmp_path: Path, so
     summary = plan(source, catalog, recipe=broken)
     poisoned = catalog.uri + "/poison"
     Path(poisoned).mkdir(parents=True)
-    with pytest.raises(ShardsMissing, match=r"of 4 shards could not be indexed.*poisoned.*again"):
+    with pytest.raises(
+        ShardsMissing, match=r"of 4 shards could not be indexed. shard shard-000\d: .*poisoned.*again"
+    ):
         spark.index_run(session, catalog, summary, IndexOptions(device=f"poison:{poisoned}"))
     done = runs.done_shards(catalog, "night")
     Path(poisoned).rmdir()
@@ -167,18 +172,89 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, source: Store) -> Non
     assert ledger.num_rows == len(set(ledger["image_key"].to_pylist())) == 31
 
 
-def test_a_local_session_leaves_no_litter(tmp_path: Path) -> None:
+# Another user id, without an entry in the passwd database and without a home, as in a container that runs under any id.
+NAMELESS = (
+    "unshare",
+    "--user",
+    "--map-user=45678",
+    "--map-group=45678",
+    "env",
+    "-u",
+    "HOME",
+    "-u",
+    "USER",
+    "-u",
+    "LOGNAME",
+)
+
+
+def test_a_local_session_leaves_no_litter_whoever_starts_it(tmp_path: Path) -> None:
+    allowed = (
+        shutil.which(NAMELESS[0]) and not subprocess.run([*NAMELESS, "true"], capture_output=True).returncode
+    )
+    who = NAMELESS if allowed else ()
     code = (
         "from lookdex import spark\n"
         "with spark.session() as session:\n"
         "    print(spark.map_json(session, ['a', 'b'], str.upper))\n"
     )
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=180
-    )
+        [*who, sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=180,
+        env={**os.environ, "TMPDIR": str(temporary)},
+    )  # fmt: skip
     assert done.stdout == "['A', 'B']\n", done.stderr
-    assert [line for line in done.stderr.splitlines() if "incubator" not in line] == []
+    assert done.stderr == ""
+    assert list(tmp_path.rglob("*")) == [temporary]
+
+
+def test_what_a_killed_session_left_is_removed_by_the_next_and_what_lives_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = (
+        "import sys; from lookdex.spark.jvm import _Folder; folder = _Folder(); "
+        "print(folder.path, flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    with other:
+        assert other.stdout
+        path = Path(other.stdout.readline().strip())
+        jvm._Folder().remove()
+        assert path.is_dir()
+        other.kill()
+    jvm._Folder().remove()
     assert list(tmp_path.iterdir()) == []
+
+
+NO_JAVA = "install a full Java 17 or 21"
+WORDS = {
+    "/nowhere/bin/java: No such file or directory": f"no Java was found: {NO_JAVA}",
+    "JAVA_HOME is not set": "no Java was found",
+    "Error: LinkageError occurred\n\tjava.lang.UnsupportedClassVersionError: class file version 61.0": (
+        f"too old: {NO_JAVA}"
+    ),
+    "java.lang.module.FindException: Module jdk.incubator.vector not found": f"lacks modules: {NO_JAVA}",
+    "Error: Could not reserve enough space for 2097152KB object heap": "not enough memory",
+    "java.io.IOException: No space left on device": "set TMPDIR",
+    "IllegalArgumentException: basedir must be absolute: ?/.ivy2\n\tat org.apache.ivy.Checks(Checks.java:4)": (
+        "the user id has no name"
+    ),
+    "Unrecognized VM option 'UseZGCC'\nError: no Java Virtual Machine.": "It said: Unrecognized VM option",
+    "": "It said nothing",
+}
+
+
+@pytest.mark.parametrize(("said", "why"), WORDS.items())
+def test_a_jvm_that_does_not_start_is_told_by_its_own_words(said: str, why: str) -> None:
+    told = jvm.why_not(said.splitlines())
+    assert why in told
+    assert (NO_JAVA in told) == ("Java" in why or "lacks" in why)
+    assert "\tat " not in told
 
 
 def test_without_java_the_error_says_what_to_do(tmp_path: Path) -> None:
@@ -187,7 +263,9 @@ def test_without_java_the_error_says_what_to_do(tmp_path: Path) -> None:
         "try: spark.session()\n"
         "except errors.ConfigError as error: print(error)\n"
     )
-    environment = {**os.environ, "JAVA_HOME": str(tmp_path)}
+    environment = {**os.environ, "JAVA_HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert "install a full Java 17 or 21" in done.stdout
     assert str(tmp_path) in done.stdout
+    assert done.stderr == ""
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import socket
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from servers import S3Server
 from lookdex import storage
 from lookdex.devserver import find_program, free_ports, start_s3
 from lookdex.errors import ConfigError, StorageError, UnsafeStore
-from lookdex.storage import S3Access, Store, open_store, probe_put_if_absent
+from lookdex.storage import Digest, S3Access, Store, open_store, probe_put_if_absent
 
 ODD_KEYS = [
     "a b.jpg",
@@ -82,6 +84,33 @@ def test_of_sixteen_writers_one_wins(store: Store) -> None:
     assert won.count(True) == 1
     assert store.get("race") == str(won.index(True)).encode()
     assert [listed.key for listed in store.list()] == ["race"]
+
+
+def test_the_digest_of_an_object(store: Store) -> None:
+    data = os.urandom(3_000_000)
+    store.put("big", data)
+    assert store.digest("big") == Digest(hashlib.sha256(data).hexdigest(), len(data))
+    with pytest.raises(storage.NotFound):
+        store.digest("none")
+
+
+def test_when_the_youngest_object_was_written(store: Store) -> None:
+    assert store.last_written("runs/") is None
+    store.put("runs/a", b"1")
+    store.put("runs/b/c", b"2")
+    written = store.last_written("runs/")
+    assert written is not None
+    assert abs((datetime.now(UTC) - written).total_seconds()) < 60
+
+
+def test_unfinished_uploads_are_discarded_once_they_are_old(s3: S3Server) -> None:
+    store = open_store(s3())
+    client, bucket = store._client, store._bucket
+    upload = client.create_multipart_upload(Bucket=bucket, Key=f"{store._prefix}runs/half")
+    assert store.discard_unfinished(datetime.now(UTC) - timedelta(hours=1)) == 0
+    assert store.discard_unfinished(datetime.now(UTC) + timedelta(hours=1)) == 1
+    left = client.list_multipart_uploads(Bucket=bucket, Prefix=store._prefix)
+    assert upload["UploadId"] not in {one["UploadId"] for one in left.get("Uploads", ())}
 
 
 def test_errors_are_the_same(store: Store) -> None:

@@ -1,14 +1,14 @@
 """`lookdex`: a table of verbs. Each imports its stage when called, so that --help answers at once.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing published because the audit (or a hold) refused.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing published because the audit (or a hold) refused, 130 and 143
+stopped by Ctrl-C and by SIGTERM.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,13 @@ from lookdex.options import OutputFile, Verb, settings
 from lookdex.printed import built, print_audit, print_indexed, print_plan
 from lookdex.search.command import search
 from lookdex.service.commands import serve, token
+from lookdex.stopping import resumable
 from lookdex.wording import count_of
 
 SOURCE = ("source", "products", "product_columns", "keep_unlisted", "pattern", "mapping")
 MODELS = ("detector", "embedder", "device", "min_score", "nms_iou", "max_objects", "crop_margin")
 DECODING = ("crop_pixels", "max_bytes", "max_pixels")
+SAME = "the same command"
 WORK = ("batch", "fetch_workers", "master")
 
 
@@ -91,19 +93,22 @@ def reindex_command(
     nightly.check_device(config, config.detector, config.embedder)
     run = runs.run_slug(run_id) if run_id else runs.new_run_id()
     click.echo(f"run {run}")
-    planned = nightly.plan_night(config, run, limit=limit, full=full, allow_mass_change=allow_mass_change)
-    print_plan(planned)
-    if planned.summary.empty:
-        click.echo("Nothing changed since the live release: nothing to do.")
-        return
-    with resumable(f"lookdex reindex with --run-id {run}"), Progress(planned.summary.planned) as progress:
-        indexed = nightly.index_night(config, run, on_progress=progress)
-    print_indexed(indexed)
-    release = nightly.build_night(config, run, allow_mass_change=allow_mass_change)
-    click.echo(f"built    {built(release)}")
-    release = nightly.audit_night(config, run, allow_mass_change=allow_mass_change)
-    print_audit(release)
-    entry = nightly.promote_night(config, run)
+    with resumable(f"lookdex reindex with --run-id {run}"):
+        planned = nightly.plan_night(config, run, limit=limit, full=full, allow_mass_change=allow_mass_change)
+        print_plan(planned)
+        if planned.summary.empty:
+            click.echo("Nothing changed since the live release: nothing to do.")
+            return
+        with Progress(planned.summary.planned) as progress:
+            indexed = nightly.index_night(
+                config, run, on_progress=progress, allow_mass_change=allow_mass_change
+            )
+        print_indexed(indexed)
+        release = nightly.build_night(config, run, allow_mass_change=allow_mass_change)
+        click.echo(f"built    {built(release)}")
+        release = nightly.audit_night(config, run, allow_mass_change=allow_mass_change)
+        print_audit(release)
+        entry = nightly.promote_night(config, run)
     click.echo(f"live     release {entry.release_id} (entry {entry.n} of the promotion log)")
 
 
@@ -125,7 +130,8 @@ def plan_command(
     from lookdex import codec, nightly, runs
 
     run = runs.run_slug(run_id) if run_id else None
-    planned = nightly.plan_night(config, run, limit=limit, full=full, allow_mass_change=allow_mass_change)
+    with resumable(SAME):
+        planned = nightly.plan_night(config, run, limit=limit, full=full, allow_mass_change=allow_mass_change)
     if as_json:
         click.echo(codec.to_json(planned.summary).decode())
         return
@@ -136,10 +142,15 @@ def plan_command(
 
 
 @verb("index")
-@settings("catalog", "device", *WORK)
+@settings("catalog", "device", *WORK, "max_change")
 @run_id_option
-def index_command(config: Config, run_id: str) -> None:
-    """Fetch, detect, crop and embed the planned photos on Spark; shards already done are not done again."""
+@click.option(
+    "--allow-mass-change",
+    is_flag=True,
+    help="Go on although a large share of the photos was rejected or failed.",
+)
+def index_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
+    """Fetch, detect, crop and embed the planned photos on Spark; of shards already done, try again what failed."""
     from lookdex import nightly, runs
     from lookdex.progress import Progress
 
@@ -151,19 +162,9 @@ def index_command(config: Config, run_id: str) -> None:
     if not summary.planned:
         click.echo("Nothing to index: no photo changed.")
         return
-    with resumable("the same command"), Progress(summary.planned) as progress:
-        indexed = nightly.index_night(config, run, on_progress=progress)
+    with resumable(SAME), Progress(summary.planned) as progress:
+        indexed = nightly.index_night(config, run, on_progress=progress, allow_mass_change=allow_mass_change)
     print_indexed(indexed)
-
-
-@contextmanager
-def resumable(how: str) -> Iterator[None]:
-    """Tell who stops the work here (Ctrl-C) that nothing is lost, and `how` it goes on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo(f"\nstopped: the live release stays; {how} goes on where this left off", err=True)
-        raise
 
 
 @verb("build")
@@ -180,7 +181,8 @@ def build_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
     if why := nightly.finished(config, run):
         click.echo(why)
         return
-    release = nightly.build_night(config, run, allow_mass_change=allow_mass_change)
+    with resumable(SAME):
+        release = nightly.build_night(config, run, allow_mass_change=allow_mass_change)
     click.echo(f"built {built(release)}")
 
 
@@ -197,7 +199,8 @@ def audit_command(config: Config, run_id: str, allow_mass_change: bool, as_json:
     if why := nightly.finished(config, run):
         click.echo(why)
         return
-    release = nightly.audit_night(config, run, allow_mass_change=allow_mass_change)
+    with resumable(SAME):
+        release = nightly.audit_night(config, run, allow_mass_change=allow_mass_change)
     click.echo(codec.to_json(release).decode()) if as_json else print_audit(release)
 
 
@@ -212,7 +215,8 @@ def promote_command(config: Config, run_id: str) -> None:
     if why := nightly.finished(config, run):
         click.echo(why)
         return
-    entry = nightly.promote_night(config, run)
+    with resumable(SAME):
+        entry = nightly.promote_night(config, run)
     click.echo(f"live: release {entry.release_id} (entry {entry.n} of the promotion log)")
 
 
@@ -255,12 +259,20 @@ def resume_command(config: Config) -> None:
 def releases_command(config: Config, as_json: bool) -> None:
     """List the releases, newest first, and which one is live."""
     from lookdex import codec, live
-    from lookdex.errors import ReleaseNotFound
+    from lookdex.errors import CorruptData, ReleaseNotFound
+    from lookdex.release.promote import follow
     from lookdex.storage import open_store
 
     catalog = open_store(config.catalog)
-    entry, listed = live.current(catalog), live.list_releases(catalog)[::-1]
-    if entry is None and not listed and not any(catalog.pages("runs/")):
+    listed = live.list_releases(catalog)[::-1]
+    try:
+        entry, unknown = live.current(catalog), ""
+    except CorruptData as error:  # this list is what helps then
+        entry, unknown = None, str(error)
+        click.secho(unknown, fg="red", err=True)
+    else:
+        follow(catalog)
+    if entry is None and not unknown and not listed and not any(catalog.pages("runs/")):
         raise ReleaseNotFound(f"there is no catalogue in {config.catalog}; `lookdex reindex` makes one")
     been_live = {logged.release_id for logged in live.read_log(catalog)}
     if as_json:
@@ -269,7 +281,7 @@ def releases_command(config: Config, as_json: bool) -> None:
             "releases": [json.loads(codec.to_json(release)) for release in listed],
         }, ensure_ascii=False, indent=1))  # fmt: skip
         return
-    if entry is None:
+    if entry is None and not unknown:
         click.echo(f"nothing is live in {config.catalog} yet")
     for release in listed:
         here = entry is not None and entry.release_id == release.release_id

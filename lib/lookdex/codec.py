@@ -2,18 +2,25 @@
 
 The reader is strict about what it needs (a missing or mistyped field is `CorruptData`, named by its path) and
 lenient about what it does not know (an added field of a later version is ignored).
+
+A stored record carries its format and a checksum of its content (`sealed`): one flipped bit in a number would
+otherwise read as another number. A record's class names the newest format that it reads as `FORMAT`, 1 without one; a
+record of a newer format is `NewerFormat`. Records without a checksum are those of older versions, and are read.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from lookdex.errors import CorruptData
+from lookdex.errors import CorruptData, NewerFormat
 
 R = TypeVar("R")
+CHECKSUM = "checksum"
 
 
 def to_json(record: Any) -> bytes:
@@ -21,19 +28,32 @@ def to_json(record: Any) -> bytes:
     return _adapter(record.__class__).dump_json(record, indent=1) + b"\n"
 
 
+def sealed(record: Any) -> bytes:
+    """The same with the format and a checksum of the content: what the catalogue stores."""
+    content = {**json.loads(to_json(record)), "format": format_of(record.__class__)}
+    content[CHECKSUM] = _checksum(content)
+    return json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
 def from_json(cls: type[R], data: bytes, what: str = "") -> R:
-    """The record of type `cls` in `data`; `what` (a key, a file) is named in the error. Raises CorruptData."""
+    """The record of type `cls` in `data`; `what` (a key, a file) is named in the error.
+
+    Raises CorruptData, and NewerFormat for a record that this version does not know yet.
+    """
+    name = what or cls.__name__
     try:
+        content = json.loads(data)
+        if isinstance(content, dict):
+            if CHECKSUM in content and content[CHECKSUM] != _checksum(content):
+                raise ValueError("its content is not what its checksum was computed from")
+            check_format(content.get("format"), format_of(cls), name)
         return given_json(cls, data)
     except ValueError as error:
-        raise CorruptData(
-            f"{what or cls.__name__} is damaged or of another version: {error}. "
-            "Restore it, or run the night again."
-        ) from error
+        raise CorruptData(f"{name} is damaged: {error}. Restore it, or run the night again.") from error
 
 
 def given_json(cls: type[R], data: bytes) -> R:
-    """As `from_json`, for what a user hands over. Raises ValueError: what is wrong with it, in a few words."""
+    """A record that a user hands over, who may have edited it. Raises ValueError: what is wrong, in a few words."""
     adapter: TypeAdapter[R] = _adapter(cls)  # type: ignore[arg-type]  # mypy: type[R] is not Hashable
     try:
         return adapter.validate_json(data)
@@ -41,6 +61,27 @@ def given_json(cls: type[R], data: bytes) -> R:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise ValueError(f"{where}: {first['msg']}") from error
+
+
+def format_of(cls: type) -> int:
+    """The newest format of a record that this version reads, and the one that it writes."""
+    return int(getattr(cls, "FORMAT", 1))
+
+
+def check_format(found: object, newest: int, what: str) -> None:
+    """Raises NewerFormat when `found` is a format beyond `newest`. None: written before there were formats."""
+    if isinstance(found, int) and found > newest:
+        raise NewerFormat(
+            f"{what} was written by a newer lookdex (format {found}; this one reads up to {newest}). "
+            "Upgrade lookdex here."
+        )
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    """SHA-256 (hex) over the content's canonical JSON, so that it holds for a file that was indented otherwise."""
+    rest = {name: value for name, value in content.items() if name != CHECKSUM}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @cache

@@ -9,13 +9,17 @@ LookdexError
 │   ├── Changed            the object is another one than was asked for (If-Match failed)
 │   ├── AccessDenied       no credentials, wrong ones, or no right to do this
 │   ├── Unavailable        5xx, throttled, connection broken, timeout: worth another try later
+│   ├── TooSlow            a table was not read within the time that a question may take
 │   ├── TooLarge           more bytes than the caller allows
 │   └── UnsafeStore        the store ignores If-None-Match: two promoters could both win
 ├── MassChange             the plan would remove too large a share of the catalogue
 ├── PlanNotFound           the run has no plan for what is live now
+├── ModelFailed            a model raised, died, or answered what cannot be
 ├── TaskFailed             a Spark task failed as often as it may
+├── Stopped                what submitted this process shut Spark down         → exit code 143
 ├── ShardsMissing          some shards of the plan have no report yet
-├── CorruptData            bytes do not match the digest they were written with
+├── CorruptData            bytes are not those that were written, or a table cannot be read
+├── NewerFormat            a record or a table was written by a newer lookdex: upgrade
 ├── EmptyBuild             a release without rows
 ├── ForeignTransaction     another builder wrote to the table
 ├── AuditFailed            a check returned offending rows                       → exit code 3
@@ -64,6 +68,9 @@ class AccessDenied(StorageError): ...
 class Unavailable(StorageError): ...
 
 
+class TooSlow(StorageError): ...
+
+
 class TooLarge(StorageError): ...
 
 
@@ -76,13 +83,28 @@ class MassChange(LookdexError): ...
 class PlanNotFound(LookdexError): ...
 
 
-class TaskFailed(LookdexError): ...
+class ModelFailed(LookdexError): ...
+
+
+class TaskFailed(LookdexError):
+    """number: of the payload whose task failed, where the engine tells; cause: the worker's own words."""
+
+    def __init__(self, message: str, number: int | None = None, cause: str = ""):
+        super().__init__(message)
+        self.number, self.cause = number, cause or message
+
+
+class Stopped(LookdexError):
+    exit_code = 143
 
 
 class ShardsMissing(LookdexError): ...
 
 
 class CorruptData(LookdexError): ...
+
+
+class NewerFormat(LookdexError): ...
 
 
 class EmptyBuild(LookdexError): ...

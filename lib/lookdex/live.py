@@ -6,14 +6,19 @@ changed or deleted here. `releases/<id>.json` is immutable.
 
 from __future__ import annotations
 
+import logging
 import re
 import uuid
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
-from lookdex.codec import from_json, to_json
+from lookdex.codec import from_json, sealed
 from lookdex.errors import (
     CorruptData,
+    NewerFormat,
     NotFound,
     PromotionConflict,
     ReleaseNotFound,
@@ -23,22 +28,41 @@ from lookdex.errors import (
 from lookdex.records import LiveEntry, Release
 from lookdex.storage import Store
 
-FORMAT = 1  # of releases/<id>.json, as far as this version reads
 _ENTRY = re.compile(r"live/(\d{8})\.json")
 _READERS = 8
+log = logging.getLogger(__name__)
+K = TypeVar("K")
+R = TypeVar("R", LiveEntry, Release)
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """What is stored: the releases that can be read, oldest first, and why others (by their id) cannot."""
+
+    readable: list[Release]
+    unreadable: dict[str, str]
 
 
 def read_log(store: Store) -> list[LiveEntry]:
-    """Every entry, oldest first."""
-    numbers = _numbers(store)
-    with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(lambda n: _read(store, n), numbers))
+    """Every entry, oldest first. One that cannot be read is left out with a warning: later ones stand without it."""
+    found, unreadable = _readable(lambda n: _read(store, n), _numbers(store))
+    for why in unreadable.values():
+        log.warning("%s", why)
+    return found
 
 
 def current(store: Store) -> LiveEntry | None:
-    """The last entry, in two requests (a listing and a read); None before the first promotion."""
+    """The last entry, in two requests (a listing and a read); None before the first promotion.
+
+    Raises CorruptData when it is damaged: nobody may guess what is live.
+    """
     numbers = _numbers(store)
     return _read(store, numbers[-1]) if numbers else None
+
+
+def last_number(store: Store) -> int:
+    """The number of the last entry, 0 before the first, without reading it."""
+    return max(_numbers(store), default=0)
 
 
 def append(
@@ -46,17 +70,18 @@ def append(
     *,
     release_id: str,
     action: str,
-    expected: LiveEntry | None,
+    expected: LiveEntry | int | None,
     hold: bool = False,
     note: str = "",
 ) -> LiveEntry:
-    """Write the entry after `expected` (None: the first). One request when nobody interferes.
+    """Write the entry after `expected`, an entry or its number (None: the first). One request when nobody interferes.
 
     Raises PromotionConflict when another entry took that place, Unavailable when the store cannot be reached; then
     the entry may have been written or not, and the next command sees which.
     """
+    before = expected.n if isinstance(expected, LiveEntry) else expected or 0
     entry = LiveEntry(
-        n=expected.n + 1 if expected else 1,
+        n=before + 1,
         release_id=release_id,
         nonce=uuid.uuid4().hex,
         at=datetime.now(UTC),
@@ -65,7 +90,7 @@ def append(
         note=note,
     )
     try:
-        if store.put_if_absent(_key(entry.n), to_json(entry)):
+        if store.put_if_absent(_key(entry.n), sealed(entry)):
             return entry
     except Unavailable:
         # The answer was lost, not necessarily the write.
@@ -95,7 +120,7 @@ def save_release(store: Store, release: Release) -> Release:
 
     Raises StorageError when another build has the same id: releases never change.
     """
-    if store.put_if_absent(release_key(release.release_id), to_json(release)):
+    if store.put_if_absent(release_key(release.release_id), sealed(release)):
         return release
     stored = load_release(store, release.release_id)
     if _identity(stored) != _identity(release):
@@ -115,7 +140,7 @@ def _identity(release: Release) -> tuple[object, ...]:
 
 
 def load_release(store: Store, release_id: str) -> Release:
-    """Raises ReleaseNotFound, and CorruptData for a release written by a later version of lookdex."""
+    """Raises ReleaseNotFound, CorruptData, and NewerFormat for a release written by a later version of lookdex."""
     key = release_key(release_id)
     try:
         data = store.get(key)
@@ -123,21 +148,28 @@ def load_release(store: Store, release_id: str) -> Release:
         raise ReleaseNotFound(
             f"{store.uri} has no release {release_id}; `lookdex releases` lists those it has"
         ) from error
-    release = from_json(Release, data, f"{store.uri}/{key}")
-    if release.format > FORMAT:
+    try:
+        return from_json(Release, data, f"{store.uri}/{key}")
+    except CorruptData as error:
         raise CorruptData(
-            f"{store.uri}/{key} has format {release.format}; this lookdex reads up to {FORMAT}. Upgrade it."
-        )
-    return release
+            f"{error} If it is live, another release goes live with `lookdex rollback --to RELEASE`."
+        ) from error
 
 
 def list_releases(store: Store) -> list[Release]:
-    """Every stored release, oldest first."""
+    """Every stored release that can be read, oldest first; of others a warning says why not."""
+    found = stored_releases(store)
+    for why in found.unreadable.values():
+        log.warning("%s", why)
+    return found.readable
+
+
+def stored_releases(store: Store) -> Releases:
+    """Every stored release."""
     keys = [listed.key for listed in store.list("releases/") if listed.key.endswith(".json")]
     ids = [key.removeprefix("releases/").removesuffix(".json") for key in keys]
-    with ThreadPoolExecutor(_READERS) as pool:
-        found = pool.map(lambda release_id: load_release(store, release_id), ids)
-        return sorted(found, key=lambda release: (release.created_at, release.release_id))
+    found, unreadable = _readable(lambda release_id: load_release(store, release_id), ids)
+    return Releases(sorted(found, key=lambda release: (release.created_at, release.release_id)), unreadable)
 
 
 def live_release(store: Store) -> tuple[LiveEntry, Release] | None:
@@ -156,4 +188,26 @@ def _numbers(store: Store) -> list[int]:
 
 
 def _read(store: Store, n: int) -> LiveEntry:
-    return from_json(LiveEntry, store.get(_key(n)), f"{store.uri}/{_key(n)}")
+    try:
+        return from_json(LiveEntry, store.get(_key(n)), f"{store.uri}/{_key(n)}")
+    except CorruptData as error:
+        raise CorruptData(
+            f"{error} `lookdex rollback --to RELEASE` goes on after it, with a release of `lookdex releases`."
+        ) from error
+
+
+def _readable(read: Callable[[K], R], keys: Iterable[K]) -> tuple[list[R], dict[K, str]]:
+    """What can be read, in order, and why the rest cannot. Raises what is wrong with the store."""
+
+    def attempt(key: K) -> R | str:
+        try:
+            return read(key)
+        except (CorruptData, NewerFormat) as error:
+            return str(error)
+
+    keys = list(keys)
+    with ThreadPoolExecutor(_READERS) as pool:
+        found = list(zip(keys, pool.map(attempt, keys), strict=True))
+    return [one for _, one in found if not isinstance(one, str)], {
+        key: one for key, one in found if isinstance(one, str)
+    }

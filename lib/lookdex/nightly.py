@@ -6,10 +6,11 @@ done says so and does nothing; a stage whose plan is no longer about what is liv
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -22,13 +23,17 @@ from lookdex.catalog import assortment, listing, plan, products
 from lookdex.catalog.ties import Ties, check_known, check_ties, count_ties
 from lookdex.config import Config
 from lookdex.errors import LookdexError, MassChange
+from lookdex.index import budget
 from lookdex.index.job import IndexOptions
 from lookdex.models import digests
+from lookdex.reading import reading
 from lookdex.records import (
     Change,
     ColumnChange,
+    Example,
     LiveEntry,
     PlanSummary,
+    Reason,
     Recipe,
     Release,
     ShardReport,
@@ -44,7 +49,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 NOT_STORED = StoredFile(key="", sha256="", rows=0, bytes=0)  # the plan of a dry run
-MIN_JUDGED = 50  # photos; of fewer, a share of rejected ones says nothing
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,7 @@ class Indexed:
     bytes_fetched: int
     gets: int
     peak_rss_bytes: int
+    examples: tuple[Example, ...] = ()  # one of each reason, and every photo that breaks a model
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +141,8 @@ def plan_night(
         if stored is not None and not stored.outdated:
             return Planned(stored, held=held(catalog), again=True)
         candidates.check_run_not_undone(catalog, run_id)
-    with timed(catalog, run_id, "plan"):
+        promote.follow(catalog)
+    with timed(catalog, run_id, "plan"), lance_errors(catalog):
         entry, release = live.live_release(catalog) or (None, None)
         recipe = recipe_of(config)
         given = given_thresholds(config)
@@ -226,15 +234,20 @@ def held(catalog: Store) -> bool:
 
 def stored_plan(config: Config, run_id: str) -> PlanSummary:
     """The run's plan against what is live now. Raises PlanNotFound."""
-    return runs.load_plan(open_store(config.catalog), run_id)
+    catalog = open_store(config.catalog)
+    promote.follow(catalog)
+    return runs.load_plan(catalog, run_id)
 
 
 def finished(config: Config, run_id: str) -> str:
     """Why this run has nothing (more) to index, build, audit or promote; '' when it has.
 
-    Raises PlanNotFound when it has to be planned (again), RolledBack when a rollback undid its release.
+    The tags are brought up to the promotion log: a promotion that died before it set them is finished here. Raises
+    PlanNotFound when the run has to be planned (again), RolledBack when a rollback undid its release.
     """
-    return candidates.finished(open_store(config.catalog), run_id)
+    catalog = open_store(config.catalog)
+    promote.follow(catalog)
+    return candidates.finished(catalog, run_id)
 
 
 def check_device(config: Config, *models: str) -> None:
@@ -251,15 +264,28 @@ def check_device(config: Config, *models: str) -> None:
 
 
 def index_night(
-    config: Config, run_id: str, on_progress: Callable[[int, int, int], object] | None = None
+    config: Config,
+    run_id: str,
+    on_progress: Callable[[int, int, int], object] | None = None,
+    *,
+    allow_mass_change: bool = False,
 ) -> Indexed:
-    """Index the plan's shards on Spark. `on_progress(photos, rejected, failed)` is called with totals so far."""
+    """Index the plan's shards on Spark; of those that are done already, try again what failed.
+
+    `on_progress(photos, rejected, failed)` is called with totals so far. Raises MassChange as soon as more photos were
+    rejected or failed than `config.max_change` allows.
+    """
     from lookdex import spark
 
     catalog = open_store(config.catalog)
     summary = runs.load_plan(catalog, run_id)
     check_device(config, summary.recipe.detector, summary.recipe.embedder)
-    options = IndexOptions(device=config.device, batch=config.batch, fetch_workers=config.fetch_workers)
+    options = IndexOptions(
+        device=config.device,
+        batch=config.batch,
+        fetch_workers=config.fetch_workers,
+        most_lost=None if allow_mass_change else budget.most_lost(summary.planned, config.max_change),
+    )
     with timed(catalog, run_id, "index"):
         reports = spark.index_run(
             lambda: spark.session(config.master or None), catalog, summary, options, on_progress
@@ -270,6 +296,7 @@ def index_night(
 def add_up(reports: Iterable[ShardReport]) -> Indexed:
     counts: Counter[str] = Counter({status.value: 0 for status in Status})
     reasons: Counter[str] = Counter()
+    examples: list[Example] = []
     items = fetched = gets = peak = 0
     for report in reports:
         counts.update(report.counts)
@@ -278,20 +305,23 @@ def add_up(reports: Iterable[ShardReport]) -> Indexed:
         fetched += report.bytes_fetched
         gets += report.gets
         peak = max(peak, report.peak_rss_bytes)
-    return Indexed(sum(counts.values()), items, dict(counts), dict(reasons), fetched, gets, peak)
+        shown = {example.reason for example in examples} - {Reason.BREAKS_MODEL}
+        examples += [example for example in report.examples if example.reason not in shown]
+    total = sum(counts.values())
+    return Indexed(total, items, dict(counts), dict(reasons), fetched, gets, peak, tuple(examples))
 
 
 def check_rejected(indexed: Indexed, max_share: float, allow: bool) -> None:
     """Raise MassChange when so many photos were rejected or failed that the cause is hardly the photos."""
     bad = indexed.counts.get(Status.REJECTED, 0) + indexed.counts.get(Status.FAILED, 0)
-    if allow or indexed.images < MIN_JUDGED or bad <= max_share * indexed.images:
+    most = budget.most_lost(indexed.images, max_share)
+    if allow or most is None or bad <= most:
         return
-    why = ", ".join(
-        f"{n:,} {reason}" for reason, n in sorted(indexed.reasons.items(), key=lambda pair: -pair[1])
-    )
+    words = budget.in_words(bad, indexed.images, indexed.images, indexed.reasons, indexed.examples)
     raise MassChange(
-        f"{bad:,} of {indexed.images:,} photos were rejected or failed ({why}), more than the {max_share:.0%} that a "
-        "night may lose. Nothing was built. Look at the bucket; if this is meant, go on with --allow-mass-change"
+        f"{words}. That is more than the {max_share:.0%} that a night may lose: nothing was built. Look at the source, "
+        "then run `lookdex index` again with the same run id: it tries again what failed. If this is meant, go on with "
+        "--allow-mass-change"
     )
 
 
@@ -300,7 +330,7 @@ def build_night(config: Config, run_id: str, *, allow_mass_change: bool = False)
     catalog = open_store(config.catalog)
     summary = runs.load_plan(catalog, run_id)
     table = runs.load_plan_table(catalog, summary)
-    with timed(catalog, run_id, "build"):
+    with timed(catalog, run_id, "build"), lance_errors(catalog):
         reports = runs.load_reports(catalog, run_id, runs.shard_ids(table))
         check_rejected(add_up(reports.values()), config.max_change, allow_mass_change)
         return build.build_release(
@@ -343,7 +373,7 @@ def audit_night(config: Config, run_id: str, *, allow_mass_change: bool = False)
     catalog = open_store(config.catalog)
     summary = runs.load_plan(catalog, run_id)
     candidate = build.load_candidate(catalog, summary)
-    with timed(catalog, run_id, "audit"):
+    with timed(catalog, run_id, "audit"), lance_errors(catalog):
         return audit.audit_release(
             catalog,
             candidate,
@@ -370,11 +400,17 @@ def smoke_query(catalog: Store, release: Release, device: str) -> str:
 
 
 def promote_night(config: Config, run_id: str) -> LiveEntry:
-    """Make the run's release live, then remove what no kept release needs."""
+    """Make the run's release live, then remove what no kept release needs.
+
+    The release is live whatever becomes of the cleanup: what keeps it from working is a warning.
+    """
     catalog = open_store(config.catalog)
-    with timed(catalog, run_id, "promote"):
+    with timed(catalog, run_id, "promote"), lance_errors(catalog):
         entry = promote.promote(catalog, candidates.release_of_run(catalog, run_id))
-        retention.clean_up(catalog, config.keep_releases, apply=True)
+        try:
+            retention.clean_up(catalog, config.keep_releases, apply=True)
+        except LookdexError as error:
+            log.warning("release %s is live; old files were not removed: %s", entry.release_id, error)
     return entry
 
 
@@ -392,6 +428,11 @@ def resume(config: Config) -> tuple[LiveEntry, bool]:
     return promote.resume(open_store(config.catalog))
 
 
+def lance_errors(catalog: Store) -> AbstractContextManager[None]:
+    """For a whole stage: what Lance raises in it is an error of lookdex."""
+    return reading(f"a table of {catalog.uri}", much=True)
+
+
 @contextmanager
 def timed(catalog: Store, run_id: str | None, stage: str) -> Iterator[None]:
     """Keep how long the stage took beside the run's files; nothing for a dry run or a stage that failed."""
@@ -399,7 +440,7 @@ def timed(catalog: Store, run_id: str | None, stage: str) -> Iterator[None]:
     yield
     if run_id is not None:
         took = StageSeconds(stage, round(time.perf_counter() - start, 3), datetime.now(UTC))
-        catalog.put(f"{runs.run_folder(run_id)}/seconds/{stage}.json", codec.to_json(took))
+        catalog.put(f"{runs.run_folder(run_id)}/seconds/{stage}.json", codec.sealed(took))
 
 
 def stage_seconds(catalog: Store, run_id: str) -> dict[str, float]:

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from lookdex.config import DEFAULT_FILE, SETTINGS, Config, read_file, unknown_variables, variable
 from lookdex.errors import AuditFailed, ConfigError, LookdexError
+from lookdex.reading import reading
 
 REQUIRED = ("source", "catalog")
 
@@ -157,8 +158,10 @@ class Verb(click.Command):
         )  # fmt: skip
 
     def invoke(self, ctx: click.Context) -> Any:
+        where = f"a table of {ctx.params['catalog']}" if ctx.params.get("catalog") else "a table"
         try:
-            return super().invoke(ctx)
+            with reading(where, much=True):
+                return super().invoke(ctx)
         except LookdexError as error:
             name = ctx.command_path if ctx.parent else f"lookdex {ctx.info_name}"
             click.secho(f"{name}: {error}", fg="red", err=True)

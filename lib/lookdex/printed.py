@@ -126,12 +126,18 @@ def print_products(schema: pa.Schema) -> None:
 
 
 def print_indexed(indexed: Indexed) -> None:
+    from lookdex.records import Reason
+
     counts = ", ".join(f"{n:,} {status}" for status, n in indexed.counts.items() if n)
     why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(indexed.reasons.items()))
     click.echo(
         f"indexed  {count_of(indexed.images, 'photo')}{f' ({counts})' if counts else ''}, "
         f"{count_of(indexed.items, 'item')}{f'; {why}' if why else ''}"
     )
+    for example in indexed.examples:
+        breaks = example.reason is Reason.BREAKS_MODEL
+        said = "breaks a model: " if breaks else f"{example.reason}, such as "
+        click.echo(f"{INDENT}{said}{example.words}")
 
 
 def print_audit(release: Release) -> None:

@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -26,7 +27,9 @@ class Status(StrEnum):
     INDEXED = "indexed"
     NO_OBJECT = "no_object"  # no detection; its whole-photo row is still indexed
     REJECTED = "rejected"  # this file is bad: not fetched again until it changes
-    FAILED = "failed"  # the world was bad: its old rows stay, the next night tries again
+    FAILED = (
+        "failed"  # the world was bad: its old rows stay, the next night tries again (but see BREAKS_MODEL)
+    )
 
 
 class Reason(StrEnum):
@@ -44,6 +47,10 @@ class Reason(StrEnum):
     DENIED = "denied"
     UNAVAILABLE = "unavailable"  # 5xx, throttled, connection broken, timeout
     OUT_OF_MEMORY = "out_of_memory"
+    NOT_TRIED = "not_tried"  # the night was stopped before its turn came
+    BREAKS_MODEL = (
+        "breaks_model"  # a model fails on it: not tried again until the photo or the recipe changes
+    )
 
 
 class Change(StrEnum):
@@ -124,8 +131,26 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """A photo that was rejected or failed, and the text of its error."""
+
+    key: str
+    reason: Reason
+    error: str
+
+    @property
+    def words(self) -> str:
+        """Its key and why; most errors name the key themselves."""
+        return self.error if self.key in self.error else f"{self.key}: {self.error or self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class ShardReport:
-    """The done-mark of a shard, put if absent, written last."""
+    """The done-mark of a shard, put if absent, written last.
+
+    A later round tries again what failed in the one before. Its report and its files are those of the whole shard; what
+    was fetched, asked and spent is that of all rounds together.
+    """
 
     shard_id: str
     objects: StoredFile
@@ -138,6 +163,22 @@ class ShardReport:
     seconds: dict[str, float]  # fetch, decode, detect, embed, write, total (busy seconds of each step)
     peak_rss_bytes: int
     worker: str  # host:pid
+    round: int = 0
+    examples: tuple[Example, ...] = ()  # one of each reason, and every photo that breaks a model
+
+    @property
+    def to_retry(self) -> int:
+        """Photos that another round would try again."""
+        return self.counts.get(Status.FAILED, 0) - self.reasons.get(Reason.BREAKS_MODEL, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFailure:
+    """Why a shard cannot be indexed, where trying again at once would end the same way. kind: the error's class."""
+
+    shard_id: str
+    kind: str
+    message: str
 
 
 # Raised when the code itself would give other rows, so that the next night indexes every photo again.
@@ -291,6 +332,8 @@ class Thresholds:
     detector and has no trust; one of `lookdex evaluate detection` names no embedder and has nothing but trust.
     """
 
+    FORMAT: ClassVar[int] = 2  # raised when a field changes its meaning or goes
+
     keep: float
     least: int
     embedder: str
@@ -318,7 +361,7 @@ class Release:
     """`releases/<release_id>.json`: immutable. `release_id` is the run's id, with a number where that was taken.
 
     thresholds: from which similarity on a match may be shown; None where nobody has measured them for these models.
-    run_id: the run that built it; "" in a release of a lookdex that did not record it (see `promote.run_of`).
+    run_id: the run that built it; "" in a release of a lookdex that did not record it (see `release.candidates`).
     built_from: digest of all that the build read; a candidate of anything else is built again.
     products: the product columns as the plan stored them; None when the night had no products file.
     """

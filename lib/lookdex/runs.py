@@ -10,8 +10,9 @@ import hashlib
 import io
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -21,9 +22,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lookdex import live
-from lookdex.codec import from_json, to_json
-from lookdex.errors import CorruptData, NotFound, PlanNotFound
-from lookdex.records import PLAN_SCHEMA, ImageRef, PlanSummary, Shard, ShardReport, StoredFile
+from lookdex.codec import from_json, sealed
+from lookdex.errors import CorruptData, NotFound, PlanNotFound, StorageError
+from lookdex.records import (
+    PLAN_SCHEMA,
+    ImageRef,
+    PlanSummary,
+    Shard,
+    ShardFailure,
+    ShardReport,
+    StoredFile,
+    digest_of,
+)
 from lookdex.storage import Store
 
 ROW_GROUP = 8192  # rows; a plan is sorted by shard, so that a shard is found in one or two groups
@@ -72,12 +82,12 @@ def save_plan(
         products=None if products is None else _save_table(store, f"{folder}/products", products),
     )
     key = _plan_key(run_id, summary.live)
-    if store.put_if_absent(key, to_json(summary)):
+    if store.put_if_absent(key, sealed(summary)):
         return summary
     stored = from_json(PlanSummary, store.get(key), f"{store.uri}/{key}")
     if not stored.outdated:
         return stored
-    store.put(key, to_json(summary))
+    store.put(key, sealed(summary))
     return summary
 
 
@@ -163,35 +173,105 @@ def load_shard(plan: pa.Table | Store, summary: PlanSummary, shard_id: str) -> S
     return Shard(shard_id, refs)
 
 
-def report_key(run_id: str, shard_id: str) -> str:
-    return f"{run_folder(run_id)}/reports/{shard_id}.json"
+def report_key(run_id: str, shard_id: str, round: int = 0) -> str:
+    return f"{run_folder(run_id)}/reports/{shard_id}{f'.{round}' if round else ''}.json"
 
 
 def save_report(store: Store, run_id: str, report: ShardReport) -> ShardReport:
-    """Mark a shard as done. Returns the report that won: this one, or that of a twin which was faster."""
-    key = report_key(run_id, report.shard_id)
-    if store.put_if_absent(key, to_json(report)):
+    """Mark a shard's round as done. Returns the report that won: this one, or that of a twin which was faster."""
+    key = report_key(run_id, report.shard_id, report.round)
+    if store.put_if_absent(key, sealed(report)):
         return report
     return from_json(ShardReport, store.get(key), f"{store.uri}/{key}")
 
 
+def report_rounds(store: Store, run_id: str, shard_id: str = "") -> dict[str, int]:
+    """The latest round of each shard that has a report (or of this one): a listing, no reads."""
+    folder = f"{run_folder(run_id)}/reports/"
+    rounds: dict[str, int] = {}
+    for page in store.pages(folder + shard_id):
+        for listed in page:
+            name, json, rest = listed.key.removeprefix(folder).partition(".json")
+            shard, _, number = name.partition(".")
+            if json and not rest and (not number or number.isdecimal()):
+                rounds[shard] = max(rounds.get(shard, 0), int(number or 0))
+    return rounds
+
+
 def done_shards(store: Store, run_id: str) -> set[str]:
     """The shards that have a report: a listing, no reads."""
-    folder = f"{run_folder(run_id)}/reports/"
-    keys = (listed.key for page in store.pages(folder) for listed in page)
-    return {key.removeprefix(folder).removesuffix(".json") for key in keys if key.endswith(".json")}
+    return set(report_rounds(store, run_id))
 
 
-def load_reports(store: Store, run_id: str, shard_ids: Iterable[str]) -> dict[str, ShardReport]:
-    """The reports that exist of the shards asked for, by shard id."""
-    wanted = sorted(done_shards(store, run_id).intersection(shard_ids))
+def load_report(store: Store, run_id: str, shard_id: str) -> ShardReport | None:
+    """The latest report of one shard; None without any."""
+    return load_reports(store, run_id, [shard_id], within=shard_id).get(shard_id)
+
+
+def load_reports(
+    store: Store,
+    run_id: str,
+    shard_ids: Iterable[str],
+    known: Mapping[str, ShardReport] | None = None,
+    within: str = "",
+) -> dict[str, ShardReport]:
+    """The latest reports of the shards asked for, by shard id; those without any are left out.
+
+    known: reports read before, which are read again only where a later round is there. within: list only the reports of
+    this shard.
+    """
+    wanted, known, rounds = set(shard_ids), known or {}, report_rounds(store, run_id, within)
+    found = {shard_id: rounds[shard_id] for shard_id in sorted(wanted & rounds.keys())}
 
     def load(shard_id: str) -> ShardReport:
-        key = report_key(run_id, shard_id)
+        read = known.get(shard_id)
+        if read is not None and read.round == found[shard_id]:
+            return read
+        key = report_key(run_id, shard_id, found[shard_id])
         return from_json(ShardReport, store.get(key), f"{store.uri}/{key}")
 
     with ThreadPoolExecutor(_READERS) as pool:
-        return dict(zip(wanted, pool.map(load, wanted), strict=True))
+        return dict(zip(found, pool.map(load, found), strict=True))
+
+
+@contextmanager
+def attempt(store: Store, run_id: str, shard_id: str, round: int) -> Iterator[None]:
+    """Leave a mark while a worker is at a shard's round: one that dies of it cannot say so."""
+    key = f"{run_folder(run_id)}/attempts/{shard_id}.{round}"
+    store.put(key, b"")
+    try:
+        yield
+    finally:
+        with suppress(StorageError):  # the shard's own outcome says more
+            store.delete(key)
+
+
+def attempts(store: Store, run_id: str) -> set[tuple[str, int]]:
+    """(shard, round) of what is being worked on, or was when its worker died: a listing."""
+    folder = f"{run_folder(run_id)}/attempts/"
+    names = (listed.key.removeprefix(folder) for page in store.pages(folder) for listed in page)
+    return {(name.rpartition(".")[0], int(name.rpartition(".")[2])) for name in names}
+
+
+def failure_key(run_id: str, job: str, shard_id: str) -> str:
+    return f"{run_folder(run_id)}/failures/{job}/{shard_id}.json"
+
+
+def save_failure(store: Store, run_id: str, job: str, failure: ShardFailure) -> None:
+    """Tell the driver, which looks at these, before the engine would."""
+    store.put(failure_key(run_id, job, failure.shard_id), sealed(failure))
+
+
+def load_failure(store: Store, run_id: str, job: str) -> ShardFailure | None:
+    """The first failure of a job, if there is one."""
+    for listed in store.list(f"{run_folder(run_id)}/failures/{job}/"):
+        return from_json(ShardFailure, store.get(listed.key), f"{store.uri}/{listed.key}")
+    return None
+
+
+def reports_digest(reports: Mapping[str, ShardReport]) -> str:
+    """16 hex digits: those of another set of shard files are others."""
+    return digest_of([[r.objects.sha256, r.images.sha256] for _, r in sorted(reports.items())])
 
 
 def read_stored(store: Store, file: StoredFile) -> bytes:

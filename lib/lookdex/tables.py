@@ -21,7 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lookdex import live
+from lookdex.codec import check_format
 from lookdex.errors import ReleaseNotFound
+from lookdex.reading import reading
 from lookdex.records import IMAGES_SCHEMA, Release
 from lookdex.storage import Store, open_store
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 ITEMS = "tables/items.lance"
 IMAGES = "tables/images.lance"
 VECTOR_INDEX = "vector_idx"
+FORMATS = {ITEMS: 1, IMAGES: 1}  # the newest that this version reads, and the ones that it writes
+_FORMAT = b"lookdex.format"  # in a table's schema; a table without it is of format 1
 
 
 class Tables(NamedTuple):
@@ -41,7 +45,18 @@ class Tables(NamedTuple):
 
 
 def open_table(catalog: Store, key: str, version: int | None = None) -> lance.LanceDataset:
-    """The table at a version (None: its newest, whatever that is). Raises ReleaseNotFound when it is not there."""
+    """The table at a version (None: its newest, whatever that is).
+
+    Raises ReleaseNotFound when it is not there, CorruptData when it cannot be read, NewerFormat.
+    """
+    with reading(name_of(catalog, key, version)):
+        table = _open(catalog, key, version)
+        found = format_of(table.schema)  # Lance reads the schema of a manifest only now
+    check_format(found, FORMATS[key], f"{catalog.uri}/{key}")
+    return table
+
+
+def _open(catalog: Store, key: str, version: int | None) -> lance.LanceDataset:
     try:
         return lance.dataset(catalog.lance_uri(key), version=version, storage_options=catalog.lance_options)
     except ValueError as error:
@@ -52,6 +67,22 @@ def open_table(catalog: Store, key: str, version: int | None = None) -> lance.La
             f"{which} {key} is not in {catalog.uri}. It was cleaned up or never written; "
             "`lookdex releases` lists what can still be opened."
         ) from error
+
+
+def name_of(catalog: Store, key: str, version: int | None = None) -> str:
+    """A table in messages."""
+    return f"{catalog.uri}/{key}" + ("" if version is None else f", version {version},")
+
+
+def format_of(schema: pa.Schema) -> int:
+    """The format that a table's schema names."""
+    text = (schema.metadata or {}).get(_FORMAT, b"1")
+    return int(text) if text.isdigit() else 1
+
+
+def with_format(schema: pa.Schema, key: str) -> pa.Schema:
+    """The schema of a new table of that name."""
+    return schema.with_metadata({**(schema.metadata or {}), _FORMAT: str(FORMATS[key]).encode()})
 
 
 def newest(catalog: Store, key: str) -> lance.LanceDataset | None:
@@ -70,8 +101,26 @@ def open_tables(catalog: Store, release: Release) -> Tables:
 
 
 def ledger(catalog: Store, release: Release) -> pa.Table:
-    """The `images` table of a release: IMAGES_SCHEMA, one row per photo of the catalogue."""
-    return open_table(catalog, IMAGES, release.images_version).to_table().cast(IMAGES_SCHEMA)
+    """The `images` table of a release: IMAGES_SCHEMA, one row per photo of the catalogue.
+
+    A column that the lookdex which wrote it did not have is null; columns of a newer one are left out.
+    """
+    table = open_table(catalog, IMAGES, release.images_version)
+    with reading(name_of(catalog, IMAGES, release.images_version)):
+        known = set(table.schema.names)
+        rows = table.to_table(columns=[name for name in IMAGES_SCHEMA.names if name in known])
+        return conformed(rows, IMAGES_SCHEMA)
+
+
+def conformed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`rows` with the columns of `schema`, in its order: cast, or null where `rows` has none of that name."""
+    columns = [
+        rows[field.name].cast(field.type)
+        if field.name in rows.column_names
+        else pa.nulls(len(rows), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
 
 
 def described_products(catalog: Store, release: Release) -> pa.Array:
@@ -80,9 +129,10 @@ def described_products(catalog: Store, release: Release) -> pa.Array:
     found = [pa.array([], pa.string())]
     if columns:
         items = open_table(catalog, ITEMS, release.items_version)
-        for batch in items.to_batches(columns=["product_id", *columns], filter="product_id IS NOT NULL"):
-            told = reduce(pc.or_, (pc.is_valid(batch[name]) for name in columns))
-            found.append(pc.unique(batch["product_id"].filter(told)))
+        with reading(name_of(catalog, ITEMS, release.items_version)):
+            for batch in items.to_batches(columns=["product_id", *columns], filter="product_id IS NOT NULL"):
+                known = reduce(pc.or_, (pc.is_valid(batch[name]) for name in columns))
+                found.append(pc.unique(batch["product_id"].filter(known)))
     return pc.unique(pa.concat_arrays(found))
 
 

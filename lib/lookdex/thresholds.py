@@ -16,7 +16,7 @@ from lookdex.records import Recipe, Release, Thresholds
 from lookdex.storage import open_store
 
 SHIPPED = resources.files("lookdex.models") / "tiny" / "thresholds.json"  # also in a zip
-FORMAT = 2  # of the file; raised when a field changes its meaning or goes. 2: the detector, and trust in its labels
+FORMAT = Thresholds.FORMAT
 log = logging.getLogger(__name__)
 
 

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lookdex.errors import ConfigError, MassChange
-from lookdex.records import IMAGES_SCHEMA, PLAN_SCHEMA, Change, Status, Unlisted
+from lookdex.records import IMAGES_SCHEMA, PLAN_SCHEMA, Change, Reason, Status, Unlisted
 from lookdex.wording import count_of
 
-# Failed before anything else: its row says nothing certain of the file. A full night plans what is unchanged as it
+# Failed before anything else: its row says nothing certain of the file; but one that breaks a model does so until it
+# or the model is another. A full night plans what is unchanged as it
 # would for another recipe.
 _COMPARE = f"""
 create temp table compared as
@@ -26,7 +27,8 @@ select coalesce(l.image_key, m.image_key) as image_key,
        case when m.image_key is null then l.category else m.category end as category,
        case when m.image_key is null then '{Change.DELETED}'
             when l.image_key is null then '{Change.NEW}'
-            when l.status = '{Status.FAILED}' then '{Change.RETRY}'
+            when l.status = '{Status.FAILED}' and l.reason is distinct from '{Reason.BREAKS_MODEL}'
+            then '{Change.RETRY}'
             when l.etag is distinct from m.etag
               or list_sort(coalesce(l.product_ids, [])) is distinct from m.product_ids
               or l.category is distinct from m.category then '{Change.CHANGED}'

@@ -69,6 +69,7 @@ class Bad:
     content_hash: str | None = None
     width: int | None = None
     height: int | None = None
+    error: str = ""  # in words
 
 
 Fetched = Photo | Bad
@@ -154,7 +155,7 @@ def _one(
     except StorageError as error:
         status, reason = _of_storage(error)
         log.warning("%s: %s: %s", ref.key, reason, error)
-        return Bad(ref, status, reason, Cost(0, time.perf_counter() - start)), 0
+        return Bad(ref, status, reason, Cost(0, time.perf_counter() - start), error=str(error)), 0
     fetched = time.perf_counter()
     cost = Cost(len(data), fetched - start)
     content_hash = images.content_hash(data)
@@ -171,7 +172,7 @@ def _one(
     except images.BadImage as error:
         log.info("%s: %s", ref.key, error)
         width, height = error.size or (None, None)
-        return Bad(ref, Status.REJECTED, error.reason, cost, content_hash, width, height), taken
+        return Bad(ref, Status.REJECTED, error.reason, cost, content_hash, width, height, str(error)), taken
     except MemoryError:
         log.warning("%s: not enough memory to decode %s × %s pixels", ref.key, width, height)
         return Bad(ref, Status.FAILED, Reason.OUT_OF_MEMORY, cost, content_hash, width, height), taken

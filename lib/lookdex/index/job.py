@@ -2,47 +2,85 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from lookdex import runs
+from lookdex.errors import LookdexError, ModelFailed
 from lookdex.models import loading
 from lookdex.records import PlanSummary, Recipe, ShardReport
 from lookdex.storage import Store, open_store
 
 if TYPE_CHECKING:
+    from lookdex.index.analyse import Tools
     from lookdex.models.detect import Detector
     from lookdex.models.embed import Embedder
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class IndexOptions:
-    """How to index, none of which changes a row. device: cpu, cuda or cuda:N; batch: photos in one call of a model."""
+    """How to index, none of which changes a row. device: cpu, cuda or cuda:N; batch: photos in one call of a model.
+
+    most_lost: photos of the night that may be rejected or fail before it stops; None: any number.
+    """
 
     device: str = "cpu"
     batch: int = 8
     fetch_workers: int = 8
+    most_lost: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class IndexTask:
+    """round: 0, or the number of a retry. careful: photo by photo, in a process that may be lost."""
+
     catalog: str  # URI
     plan: PlanSummary
     shard_id: str
     options: IndexOptions
+    round: int = 0
+    careful: bool = False
+    job: str = ""  # what failures are told under
 
 
 def run_task(task: IndexTask) -> ShardReport:
-    """Index one shard of a stored plan. The process's first task loads the models; those after it find them there."""
-    from lookdex.index.shard import Tools, index_shard  # late: the driver needs no decoders
+    """Index one shard of a stored plan. The process's first task loads the models; those after it find them there.
 
-    catalog = store_at(task.catalog)
-    shard = runs.load_shard(catalog, task.plan, task.shard_id)
+    Where a model fails, or anything that is no fault of the world, the shard is done again photo by photo at once.
+    Where this process dies, only another one can: that begins with `careful`.
+    """
+    from lookdex.index.analyse import InProcess  # late: the driver needs no decoders
+    from lookdex.index.isolated import Isolated
+    from lookdex.index.shard import Order, finish_shard
+
+    catalog, plan = store_at(task.catalog), task.plan
+    shard = runs.load_shard(catalog, plan, task.shard_id)
+    order = Order(catalog, plan.recipe, plan.run_id, task.round, task.options.most_lost)
+    if not task.careful:
+        try:
+            with runs.attempt(catalog, plan.run_id, task.shard_id, task.round):
+                return finish_shard(shard, order, InProcess(tools_of(task)))
+        except Exception as error:
+            if isinstance(error, LookdexError) and not isinstance(error, ModelFailed):
+                raise
+            log.warning("shard %s: %s; now photo by photo", task.shard_id, error)
+    with closing(Isolated(task, shard)) as isolated:
+        return finish_shard(shard, order, isolated)
+
+
+def tools_of(task: IndexTask) -> Tools:
+    """The stores and the models of a task. Raises ModelNotFound, DeviceUnavailable, ConfigError."""
+    from lookdex.index.analyse import Tools
+
     detector, embedder = load_models(task.plan.recipe, task.options.device, task.options.batch)
-    tools = Tools(
+    return Tools(
         source=store_at(task.plan.source),
-        catalog=catalog,
+        catalog=store_at(task.catalog),
         detector=detector,
         embedder=embedder,
         recipe=task.plan.recipe,
@@ -50,7 +88,6 @@ def run_task(task: IndexTask) -> ShardReport:
         batch=task.options.batch,
         fetch_workers=task.options.fetch_workers,
     )
-    return index_shard(shard, tools)
 
 
 @lru_cache(maxsize=8)

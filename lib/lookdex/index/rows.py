@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from lookdex import colour, images
 from lookdex.index import roles
-from lookdex.index.fetch import Bad, Photo
+from lookdex.index.fetch import Bad, Cost, Photo
 from lookdex.records import (
     IMAGES_SCHEMA,
     Box,
@@ -34,8 +34,83 @@ CROP_QUALITY = 85
 GROUP_BYTES = 8_000_000  # crops and vectors held before a row group is written
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A photo that the models have seen. items: rows of `items_schema`, that of the whole photo first."""
+
+    ref: ImageRef
+    content_hash: str
+    width: int
+    height: int
+    items: list[dict[str, Any]]
+    cost: Cost
+
+    @property
+    def status(self) -> Status:
+        return Status.INDEXED if len(self.items) > 1 else Status.NO_OBJECT
+
+
+Outcome = Seen | Bad
+
+
+def describe(
+    photo: Photo, detections: Sequence[Detection], vectors: np.ndarray, recipe: Recipe, run_id: str
+) -> Seen:
+    """A decoded photo with its objects → its rows; vectors (1 + objects, dim): the whole photo first."""
+    ref = photo.ref
+    height, width = photo.pixels.shape[:2]
+    whole = Detection(Box(0, 0, width, height), PHOTO_LABEL, 1.0)
+    product = ref.product_ids[0] if ref.product_ids else None
+    ties = [
+        roles.Tie(Role.MAIN, product),
+        *roles.tie(detections, ref.product_ids, (ref.category,), width, height),
+    ]
+    scopes = [Scope.IMAGE, *[Scope.OBJECT] * len(detections)]
+    items = [
+        _item(photo, scope, found, tie, vector, recipe, run_id)
+        for scope, found, tie, vector in zip(scopes, [whole, *detections], ties, vectors, strict=True)
+    ]
+    return Seen(ref, photo.content_hash, width, height, items, photo.cost)
+
+
+def _item(
+    photo: Photo,
+    scope: Scope,
+    found: Detection,
+    tie: roles.Tie,
+    vector: np.ndarray,
+    recipe: Recipe,
+    run_id: str,
+) -> dict[str, Any]:
+    box, pixels = found.box, photo.pixels
+    shown = colour.describe(pixels, box, found.label)
+    whole = scope is Scope.IMAGE
+    crop = pixels if whole else images.crop(pixels, box, recipe.crop_margin)
+    # The whole photo is shown small, beside the crops of objects.
+    longer_side = recipe.crop_pixels * 3 // 4 if whole else recipe.crop_pixels
+    return {
+        "item_id": item_id(photo.ref.key, photo.content_hash, scope, found.label, box),
+        "image_key": photo.ref.key,
+        "content_hash": photo.content_hash,
+        "product_id": tie.product_id,
+        "scope": scope.value,
+        "role": tie.role.value,
+        "label": found.label,
+        "score": found.score,
+        **asdict(box),
+        "width": pixels.shape[1],
+        "height": pixels.shape[0],
+        "colour": shown.name,
+        "colour_share": shown.share,
+        "palette": [asdict(swatch) for swatch in shown.palette],
+        "vector": vector,
+        "crop": images.encode_jpeg(crop, max(1, longer_side), CROP_QUALITY),
+        "run_id": run_id,
+    }
+
+
 class ShardWriter:
-    """Takes photos one by one; `close` ends both files. Holds at most one row group."""
+    """Takes outcomes one by one; `close` ends both files. Holds at most one row group."""
 
     def __init__(self, folder: Path, dim: int, recipe: Recipe, run_id: str, now: datetime):
         self.items_path, self.images_path = folder / "items.parquet", folder / "images.parquet"
@@ -53,87 +128,39 @@ class ShardWriter:
         self._image_rows: list[dict[str, Any]] = []
         self._held = 0
 
-    def add_bad(self, photo: Bad) -> Status:
-        """A photo without pixels; returns its status."""
-        size = photo.width, photo.height
-        self._add_image(photo.ref, photo.status, photo.reason, photo.content_hash, size, 0)
-        return photo.status
+    def copy(self, items: pq.ParquetFile, image_rows: pa.Table) -> None:
+        """What an earlier round of the shard wrote, and this one keeps."""
+        for number in range(items.num_row_groups):
+            group = items.read_row_group(number)
+            self._items_file.write_table(group.select(self._schema.names).cast(self._schema))
+        self._images_file.write_table(image_rows.select(IMAGES_SCHEMA.names).cast(IMAGES_SCHEMA))
+        self.items += items.metadata.num_rows
 
-    def add(self, photo: Photo, detections: Sequence[Detection], vectors: np.ndarray) -> Status:
-        """A decoded photo with its objects; vectors (1 + objects, dim): the whole photo first."""
-        ref = photo.ref
-        height, width = photo.pixels.shape[:2]
-        whole = Detection(Box(0, 0, width, height), PHOTO_LABEL, 1.0)
-        product = ref.product_ids[0] if ref.product_ids else None
-        ties = [
-            roles.Tie(Role.MAIN, product),
-            *roles.tie(detections, ref.product_ids, (ref.category,), width, height),
-        ]
-        for scope, found, tie, vector in zip(
-            [Scope.IMAGE, *[Scope.OBJECT] * len(detections)], [whole, *detections], ties, vectors, strict=True
-        ):
-            self._add_item(photo, scope, found, tie, vector)
-        status = Status.INDEXED if detections else Status.NO_OBJECT
-        self._add_image(ref, status, None, photo.content_hash, (width, height), 1 + len(detections))
-        return status
-
-    def _add_item(
-        self, photo: Photo, scope: Scope, found: Detection, tie: roles.Tie, vector: np.ndarray
-    ) -> None:
-        box, pixels = found.box, photo.pixels
-        shown = colour.describe(pixels, box, found.label)
-        whole = scope is Scope.IMAGE
-        crop = pixels if whole else images.crop(pixels, box, self._recipe.crop_margin)
-        # The whole photo is shown small, beside the crops of objects.
-        longer_side = self._recipe.crop_pixels * 3 // 4 if whole else self._recipe.crop_pixels
-        jpeg = images.encode_jpeg(crop, max(1, longer_side), CROP_QUALITY)
-        self._item_rows.append(
-            {
-                "item_id": item_id(photo.ref.key, photo.content_hash, scope, found.label, box),
-                "image_key": photo.ref.key,
-                "content_hash": photo.content_hash,
-                "product_id": tie.product_id,
-                "scope": scope.value,
-                "role": tie.role.value,
-                "label": found.label,
-                "score": found.score,
-                **asdict(box),
-                "width": pixels.shape[1],
-                "height": pixels.shape[0],
-                "colour": shown.name,
-                "colour_share": shown.share,
-                "palette": [asdict(swatch) for swatch in shown.palette],
-                "vector": vector,
-                "crop": jpeg,
-                "run_id": self._run_id,
-            }
-        )
-        self.items += 1
-        self._held += len(jpeg) + vector.nbytes + 500
+    def add(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Seen):
+            self._item_rows += outcome.items
+            self.items += len(outcome.items)
+            self._held += sum(len(row["crop"]) + row["vector"].nbytes + 500 for row in outcome.items)
+            self._add_image(outcome, None, len(outcome.items))
+        else:
+            self._add_image(outcome, outcome.reason, 0)
         if self._held >= GROUP_BYTES:
             self._flush()
 
-    def _add_image(
-        self,
-        ref: ImageRef,
-        status: Status,
-        reason: Reason | None,
-        content_hash: str | None,
-        size: tuple[int | None, int | None],
-        items: int,
-    ) -> None:
+    def _add_image(self, outcome: Outcome, reason: Reason | None, items: int) -> None:
+        ref = outcome.ref
         self._image_rows.append(
             {
                 "image_key": ref.key,
                 "etag": ref.etag,
                 "bytes": ref.bytes,
-                "content_hash": content_hash,
+                "content_hash": outcome.content_hash,
                 "product_ids": list(ref.product_ids),
                 "category": ref.category,
-                "status": status.value,
+                "status": outcome.status.value,
                 "reason": reason.value if reason else None,
-                "width": size[0],
-                "height": size[1],
+                "width": outcome.width,
+                "height": outcome.height,
                 "items": items,
                 "recipe": self._recipe.digest,
                 "run_id": self._run_id,
@@ -142,8 +169,6 @@ class ShardWriter:
             }
         )
         self._held += 500
-        if self._held >= GROUP_BYTES:
-            self._flush()
 
     def _flush(self) -> None:
         if self._item_rows:

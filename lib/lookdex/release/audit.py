@@ -16,10 +16,11 @@ from dataclasses import dataclass, field, replace
 import duckdb
 import pyarrow as pa
 
-from lookdex import live, runs, tables
-from lookdex.codec import to_json
-from lookdex.errors import AuditFailed, CorruptData, LookdexError, ReleaseNotFound
+from lookdex import integrity, live, runs, tables
+from lookdex.codec import sealed
+from lookdex.errors import AuditFailed, CorruptData, ReleaseNotFound
 from lookdex.predicates import identifier, quoted
+from lookdex.reading import reading
 from lookdex.records import CheckResult, Release, StoredFile, items_schema
 from lookdex.release import ann, commits, files
 from lookdex.release.fragments import read_parquet
@@ -31,6 +32,7 @@ SHOWN = 20  # offending rows kept of a check
 GOOD_RECALL = 0.95
 REREAD_BYTES = 2_000_000_000  # of files of earlier nights, read again each night, in turn
 MIN_JUDGED = 50  # photos with objects; of fewer, a share says nothing
+AGAIN = "Start the night again under a new run id."
 CHECK_FILES = ("items/checks.sql", "images/checks.sql")
 PRODUCT_CHECKS = "items/products.sql"
 LISTED = "the products file lists every product that is sold"  # of PRODUCT_CHECKS
@@ -71,7 +73,7 @@ def audit_release(
     smoke: asks the candidate a question through the real query function, and raises when the answer is wrong.
     max_lost: share of the live photos with objects that may have none tonight (not judged below MIN_JUDGED photos);
     `allow_mass_change` lets more pass.
-    A release that passed before is returned without a second look.
+    A release that passed before is returned without a second look. Raises CorruptData for tables that cannot be read.
     """
     try:
         stored = live.load_release(catalog, candidate.release_id)
@@ -79,13 +81,14 @@ def audit_release(
         pass
     else:  # save_release refuses when that was another candidate
         return live.save_release(catalog, replace(candidate, audit=stored.audit))
-    found = [changed_files(catalog, candidate)]
-    if found[0].result.passed:  # else nothing that is read means anything
-        found += [*sql_checks(catalog, candidate), *product_checks(catalog, candidate)]
-        found += python_checks(catalog, candidate)
-        found.append(lost_photos(catalog, candidate, max_lost, allow_mass_change))
-        if smoke is not None:
-            found.append(smoke_check(candidate, smoke))
+    with reading(f"the candidate {candidate.release_id} in {catalog.uri}", AGAIN):
+        found = [changed_files(catalog, candidate)]
+        if found[0].result.passed:  # else nothing that is read means anything
+            found += [*sql_checks(catalog, candidate), *product_checks(catalog, candidate)]
+            found += python_checks(catalog, candidate)
+            found.append(lost_photos(catalog, candidate, max_lost, allow_mass_change))
+    if found[0].result.passed and smoke is not None:
+        found.append(smoke_check(candidate, smoke))
     results = tuple(one.result for one in found)
     broken = [one for one in found if not one.result.passed]
     entry = live.current(catalog)
@@ -98,7 +101,7 @@ def audit_release(
     )
     run = candidate.run_id or candidate.release_id
     key = f"{runs.run_folder(run)}/audit-{entry.n if entry else 0}.json"
-    catalog.put(key, to_json(report))
+    catalog.put(key, sealed(report))
     if broken:
         raise AuditFailed(message(catalog, candidate, broken, key), {b.result.name: b.rows for b in broken})
     # The tag goes first: from then on no cleanup removes what the release names.
@@ -109,7 +112,7 @@ def audit_release(
 def message(catalog: Store, candidate: Release, broken: list[Found], key: str) -> str:
     lines = [f"the audit refused release {candidate.release_id}; what is live in {catalog.uri} stays live."]
     for one in broken:
-        example = f", e.g. {json.dumps(one.rows[0], default=str)[:200]}" if one.rows else ""
+        example = f", e.g. {json.dumps(one.rows[0], default=str)[:600]}" if one.rows else ""
         detail = f": {one.result.detail}" if one.result.detail else ""
         lines.append(f"  {one.result.name}: {one.result.offenders} offending{detail}{example}")
     lines.append(f"All of it is in {key}. Mend the cause and start the night again under a new run id.")
@@ -210,43 +213,40 @@ def python_checks(catalog: Store, candidate: Release) -> Iterator[Found]:
 
 
 def changed_files(catalog: Store, candidate: Release) -> Found:
-    """Read data files again and compare: all new ones, and older ones in turn up to REREAD_BYTES a night."""
-    recorded = files.load_files(catalog, candidate)
+    """Read the files again and compare: all new ones, and older ones in turn up to REREAD_BYTES a night.
+
+    Before either table is opened: of a damaged file Lance may read anything, or abort the process.
+    """
+    recorded = integrity.load_files(catalog, candidate)
     if recorded is None:
         raise CorruptData(
-            f"{catalog.uri}/{files.files_key(candidate)} is gone, and with it the digests of the release's files. "
+            f"{catalog.uri}/{integrity.files_key(candidate)} is gone, and with it the digests of the release's files. "
             "Build again: `lookdex build`."
         )
-    opened = tables.open_tables(catalog, candidate)
-    known = {file.key: file for file in (*recorded.items, *recorded.images)}
-    named = [
-        *files.data_files(opened.items, tables.ITEMS),
-        *files.data_files(opened.images, tables.IMAGES),
-    ]
-    before = (
-        files.load_files(catalog, live.load_release(catalog, candidate.parent)) if candidate.parent else None
-    )
-    old = {file.key for file in (*before.items, *before.images)} if before else set()
-    rows: list[Offender] = [
-        {"file": key, "why": "no digest was recorded"} for key in named if key not in known
-    ]
-    new = [known[key] for key in named if key in known and key not in old]
-    seen = sorted((known[key] for key in named if key in old), key=lambda file: turn(file, candidate))
-    budget, read = REREAD_BYTES, 0
-    for number, file in enumerate([*new, *seen]):
-        if number >= len(new):
-            budget -= file.bytes
-            if budget < 0:
-                break
-        read += 1
-        try:
-            runs.read_stored(catalog, file)
-        except LookdexError as error:
-            rows.append({"file": file.key, "why": str(error)})
-    detail = f"{read} of {len(named)} files read again"
-    return Found(
-        CheckResult("data files have the bytes that were written", not rows, detail, len(rows)), rows
-    )
+    parent = live.load_release(catalog, candidate.parent) if candidate.parent else None
+    old = {file.key for file in integrity.find_files(catalog, parent) or ()}
+    new = [file for file in recorded if file.key not in old]
+    budget = REREAD_BYTES
+    again: list[StoredFile] = []
+    for file in sorted((f for f in recorded if f.key in old), key=lambda f: turn(f, candidate)):
+        budget -= file.bytes
+        if budget < 0:
+            break
+        again.append(file)
+    rows: list[Offender] = [{"file": d.key, "why": d.why} for d in integrity.changed(catalog, new)]
+    for damage in integrity.changed(catalog, again):
+        cure = integrity.remedy(catalog, damage.key, candidate.parent)
+        rows.append({"file": damage.key, "why": f"{damage.why}. The live release uses it. {cure}"})
+    if not rows:
+        opened = tables.open_tables(catalog, candidate)
+        known = {file.key for file in recorded}
+        named = [
+            *files.named_files(opened.items, tables.ITEMS),
+            *files.named_files(opened.images, tables.IMAGES),
+        ]
+        rows = [{"file": key, "why": "no digest was recorded"} for key in named if key not in known]
+    detail = f"{len(new) + len(again)} of {len([*recorded])} files read again"
+    return Found(CheckResult("files have the bytes that were written", not rows, detail, len(rows)), rows)
 
 
 def turn(file: StoredFile, candidate: Release) -> str:

@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from lance.fragment import FragmentMetadata
 
-from lookdex import live, runs, tables
-from lookdex.codec import to_json
+from lookdex import integrity, live, runs, tables
+from lookdex.codec import sealed
 from lookdex.errors import (
     CorruptData,
     EmptyBuild,
@@ -38,7 +38,7 @@ from lookdex.records import (
     digest_of,
     items_schema,
 )
-from lookdex.release import ann, commits, files, ledger, rows
+from lookdex.release import ann, commits, files, ledger, leftovers, rows
 from lookdex.release.candidates import candidate_key, free_id, load_candidate
 from lookdex.release.fragments import FragmentResult, FragmentTask, read_parquet, row_ids, write_parquet
 from lookdex.storage import Store
@@ -109,9 +109,13 @@ def build_release(
         return before
     check_shards(plan, plan_table, reports)
     thresholds = choose_thresholds(before)
-    built_from = inputs(plan, plan_table, reports, thresholds)
+    built_from = inputs(plan, reports, thresholds)
     if (candidate := stored_candidate(catalog, plan, before, built_from)) is not None:
         return candidate
+    for key in (tables.ITEMS, tables.IMAGES):
+        leftovers.clear_newest(catalog, key)
+    if before is not None:
+        integrity.require(catalog, before, lambda file: not integrity.is_data(file, tables.ITEMS))
     stock = read_parquet(catalog, plan.products) if plan.products is not None else None
     outcomes = ledger.read_outcomes(catalog, plan_table, reports)
     old = tables.ledger(catalog, before) if before else None
@@ -123,7 +127,14 @@ def build_release(
     sold = stock["product_id"] if stock is not None and not plan.keep_unlisted else None
     unsold = rows.unsold_failures(outcomes, old, sold)
     keys = rows.replaced_keys(plan_table, outcomes, unsold)
-    work = items_work(catalog, before, new_space, dim, keys, stock, reports)
+    # Rows of which none stays are not read: so a night of all photos mends a table that is damaged.
+    anew = new_space or replaces_all(keys, old)
+    work = items_work(catalog, before, anew, dim, keys, stock, reports)
+    if before is not None and len(work.carried):
+        read = files.data_files_of(
+            tables.open_table(catalog, tables.ITEMS, before.items_version), work.carried
+        )
+        integrity.require(catalog, before, lambda file: file.key in read)
     if work.rows == 0:
         raise EmptyBuild(
             f"the run {plan.run_id} leaves no item in {catalog.uri}: {plan.changes}. Nothing was built; "
@@ -174,7 +185,7 @@ def build_release(
         products=plan.products,
         keep_unlisted=plan.keep_unlisted,
     )
-    new_files = files.DataFiles(tuple(file for result in results for file in result.files), images_files)
+    new_files = integrity.DataFiles(tuple(file for result in results for file in result.files), images_files)
     files.save_files(catalog, release, before, new_files)
     report = BuildReport(
         run_id=plan.run_id,
@@ -186,37 +197,40 @@ def build_release(
         new_space=new_space,
         seconds=(datetime.now(UTC) - start).total_seconds(),
     )
-    catalog.put(f"{runs.run_folder(plan.run_id)}/build-{plan.live}.json", to_json(report))
+    catalog.put(f"{runs.run_folder(plan.run_id)}/build-{plan.live}.json", sealed(report))
     log.info("built %s: %s", release.release_id, report)
-    catalog.put(candidate_key(plan), to_json(release))
+    catalog.put(candidate_key(plan), sealed(release))
     return release
 
 
-def inputs(
-    plan: PlanSummary,
-    plan_table: pa.Table,
-    reports: Mapping[str, ShardReport],
-    thresholds: Thresholds | None,
-) -> str:
-    """A digest of all that a candidate is built from: the plan, its shards' files, products and thresholds."""
-    shards = [
-        (shard, reports[shard].objects.sha256, reports[shard].images.sha256)
-        for shard in runs.shard_ids(plan_table)
-    ]
-    return digest_of([asdict(plan), shards, asdict(thresholds) if thresholds else None])
+def inputs(plan: PlanSummary, reports: Mapping[str, ShardReport], thresholds: Thresholds | None) -> str:
+    """A digest of all that a candidate is built from: the plan with its products, its shards' files, thresholds."""
+    kept = asdict(thresholds) if thresholds else None
+    return digest_of([asdict(plan), runs.reports_digest(reports), kept])
 
 
 def stored_candidate(
     catalog: Store, plan: PlanSummary, before: Release | None, built_from: str
 ) -> Release | None:
-    """The stored candidate, when it was built from the same and both its versions are still there and its own; else
-    None: build it again."""
+    """The stored candidate, when it was built from the same, it and its digests can be read and both of its versions
+    are its own; else None: build it again."""
     try:
         candidate = load_candidate(catalog, plan)
         if candidate.built_from != built_from:
             return None
+        recorded = integrity.load_files(catalog, candidate)
+        if recorded is None:
+            return None
+        # The audit reads the data files too; these decide what Lance does when it opens the tables.
+        small = (file for file in recorded if not file.rows)
+        if damaged := integrity.changed(catalog, small):
+            log.warning("%s: %s. The candidate is built again.", damaged[0].key, damaged[0].why)
+            return None
         opened = tables.open_tables(catalog, candidate)
     except ReleaseNotFound:
+        return None
+    except CorruptData as error:
+        log.warning("%s The candidate is built again.", error)
         return None
     commits.check_chain(
         catalog, tables.ITEMS, before.items_version if before else None, candidate.items_version, plan.run_id
@@ -272,22 +286,29 @@ def check_all_planned(plan_table: pa.Table, old: pa.Table, before: Release, plan
         )
 
 
+def replaces_all(keys: pa.Table, old: pa.Table | None) -> bool:
+    """Every photo of the live ledger is among the `keys` whose items go."""
+    return old is not None and bool(
+        pc.all(pc.is_in(old["image_key"], keys["image_key"].combine_chunks())).as_py()
+    )
+
+
 def items_work(
     catalog: Store,
     before: Release | None,
-    new_space: bool,
+    anew: bool,
     dim: int,
     keys: pa.Table,
     stock: pa.Table | None,
     reports: Mapping[str, ShardReport],
 ) -> Work:
-    """Which live rows go, which are written anew, which shard files come."""
+    """Which live rows go, which are written anew, which shard files come. anew: no live row stays."""
     shards = tuple(report.objects for _, report in sorted(reports.items()) if report.objects.rows)
     added = sum(shard.rows for shard in shards)
     nothing = np.empty(0, np.uint64)
     base = tables.open_table(catalog, tables.ITEMS, before.items_version) if before else None
     schema = wanted_schema(dim, stock, base.schema if base is not None else None)
-    if base is None or new_space:
+    if base is None or anew:
         return Work(schema, None, nothing, nothing, 0, shards, added)
 
     def scan(columns: list[str], **options: object) -> pa.RecordBatchReader:
@@ -375,7 +396,8 @@ def commit_items(
         for text in result.fragments
     ]
     if before is None or work.base is None:
-        return commits.overwrite(catalog, tables.ITEMS, work.schema, fragments, plan.run_id)
+        schema = tables.with_format(work.schema, tables.ITEMS)
+        return commits.overwrite(catalog, tables.ITEMS, schema, fragments, plan.run_id)
     if not fragments and not len(work.deleted):
         return before.items_version
     base = commits.start_from(catalog, tables.ITEMS, before.items_version, plan.run_id)

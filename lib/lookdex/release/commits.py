@@ -7,6 +7,7 @@ gives the same rows. Only index commits (CreateIndex) cannot carry properties; t
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,10 +20,12 @@ from lance.file import LanceFileReader
 from lance.fragment import FragmentMetadata
 
 from lookdex import tables
-from lookdex.errors import CorruptData, ForeignTransaction
+from lookdex.errors import CorruptData, ForeignTransaction, StorageError
+from lookdex.reading import reading
 from lookdex.storage import Store
 
 RUN = "lookdex_run"  # the transaction property
+COMMIT = "lookdex_commit"  # another: of one commit
 READERS = 8
 
 
@@ -116,19 +119,40 @@ def difference(schema: pa.Schema, found: pa.Schema) -> str:
 def commit(
     catalog: Store, key: str, operation: LanceOperation.BaseOperation, read: int, run_id: str
 ) -> lance.LanceDataset:
+    """One transaction on top of version `read`.
+
+    Raises ForeignTransaction when somebody else committed in between, CorruptData, Unavailable. When the store's answer
+    is lost, what is in the table decides: the commit may have arrived.
+    """
+    nonce = uuid.uuid4().hex
     try:
-        done = lance.LanceDataset.commit(
-            catalog.lance_uri(key),
-            Transaction(read, operation, transaction_properties={RUN: run_id}),
-            storage_options=catalog.lance_options,
-            max_retries=0,
-        )
-    except CommitConflictError as error:
-        raise foreign(key, run_id, f"version {read} is no longer its newest") from error
+        with reading(tables.name_of(catalog, key)):
+            try:
+                done = lance.LanceDataset.commit(
+                    catalog.lance_uri(key),
+                    Transaction(read, operation, transaction_properties={RUN: run_id, COMMIT: nonce}),
+                    storage_options=catalog.lance_options,
+                    max_retries=0,
+                )
+            except CommitConflictError as error:
+                raise foreign(key, run_id, f"version {read} is no longer its newest") from error
+    except (ForeignTransaction, StorageError):
+        # The first attempt may have arrived and only its answer got lost: then a retry meets itself.
+        arrived = tables.newest(catalog, key)
+        if arrived is None or arrived.version <= read or not is_commit(arrived, nonce):
+            raise
+        done = arrived
     # max_retries=0 still rebases over an Append; that the version follows the one read is what proves we are alone.
     if done.version != read + 1 and not isinstance(operation, LanceOperation.Restore):
         raise foreign(key, run_id, f"versions between {read} and {done.version} are not ours")
     return done
+
+
+def is_commit(table: lance.LanceDataset, nonce: str) -> bool:
+    """The table's version was written by the commit of this nonce."""
+    with reading(table.uri):
+        transaction = table.read_transaction(table.version)
+    return transaction is not None and (transaction.transaction_properties or {}).get(COMMIT) == nonce
 
 
 def check_chain(catalog: Store, key: str, live_version: int | None, version: int, run_id: str) -> None:

@@ -1,63 +1,73 @@
-"""The digests of a release's data files. Lance reads a flipped bit as good; the audit reads the bytes again."""
+"""What `build` records of a release's files (see `lookdex.integrity`): their digests, taken where they are written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import lance
+import numpy as np
 
-from lookdex import runs, tables
-from lookdex.codec import from_json, to_json
-from lookdex.errors import NotFound
+from lookdex import tables
+from lookdex.codec import sealed
+from lookdex.integrity import DATA, READERS, DataFiles, files_key, find_files
 from lookdex.records import Release, StoredFile
 from lookdex.storage import Store
 
-
-@dataclass(frozen=True, slots=True)
-class DataFiles:
-    """Every data file of a release with its digest: `runs/<release>/files-<items>-<images>.json`."""
-
-    items: tuple[StoredFile, ...]
-    images: tuple[StoredFile, ...]
+log = logging.getLogger(__name__)
 
 
-def files_key(release: Release) -> str:
-    folder = runs.run_folder(release.release_id)
-    return f"{folder}/files-{release.items_version}-{release.images_version}.json"
-
-
-def load_files(catalog: Store, release: Release) -> DataFiles | None:
-    key = files_key(release)
-    try:
-        return from_json(DataFiles, catalog.get(key), f"{catalog.uri}/{key}")
-    except NotFound:
-        return None
-
-
-def data_files(table: lance.LanceDataset, key: str) -> dict[str, int]:
-    """The data files of an opened version (key in the catalogue → rows)."""
-    return {
-        f"{key}/data/{file.path}": fragment.physical_rows
+def named_files(table: lance.LanceDataset, key: str) -> dict[str, int]:
+    """Every file that an opened version names (key in the catalogue → rows of a data file, else 0)."""
+    rows = {
+        f"{key}/{DATA}{file.path}": fragment.physical_rows
         for fragment in table.get_fragments()
+        for file in fragment.data_files()
+    }
+    tracked = table.tracked_files(min_version=table.version).read_all()
+    names = [
+        f"{key}/{path}"
+        for version, path in zip(tracked["version"].to_pylist(), tracked["path"].to_pylist(), strict=True)
+        if version == table.version
+    ]
+    return {name: rows.get(name, 0) for name in sorted({*names, *rows})}
+
+
+def data_files_of(items: lance.LanceDataset, rows: np.ndarray) -> set[str]:
+    """The data files that hold these rows of `items` (uint64, Lance's row ids)."""
+    numbers = {int(number) for number in np.unique(rows >> np.uint64(32))}
+    return {
+        f"{tables.ITEMS}/{DATA}{file.path}"
+        for fragment in items.get_fragments()
+        if fragment.fragment_id in numbers
         for file in fragment.data_files()
     }
 
 
 def save_files(catalog: Store, release: Release, before: Release | None, new: DataFiles) -> DataFiles:
-    """Store the digests of every data file of `release`: the new ones, and its parent's that it still uses."""
+    """Store the digests of every file of `release`.
+
+    Those of `new` were taken where the files were written, and those of earlier nights are kept. Others are taken
+    now: of the files that the commits wrote, and of what an older lookdex did not record.
+    """
     opened = tables.open_tables(catalog, release)
-    known = load_files(catalog, before) if before else None
+    known = {file.key: file for file in [*(find_files(catalog, before) or ()), *new]}
 
-    def of(
-        table: lance.LanceDataset, key: str, fresh: Iterable[StoredFile], old: Iterable[StoredFile]
-    ) -> tuple:
-        digests = {file.key: file for file in [*old, *fresh]}
-        return tuple(digests[name] for name in data_files(table, key) if name in digests)
+    def of(table: lance.LanceDataset, key: str) -> tuple[StoredFile, ...]:
+        names = named_files(table, key)
+        missing = [name for name in names if name not in known]
+        if lost := [name for name in missing if name.startswith(f"{key}/{DATA}")]:
+            log.warning(
+                "%s: no digest is left of %d data files of earlier nights, first %s; they are recorded as they are now",
+                catalog.uri,
+                len(lost),
+                lost[0],
+            )
+        with ThreadPoolExecutor(READERS) as pool:
+            taken = zip(missing, pool.map(catalog.digest, missing), strict=True)
+            known.update({name: StoredFile(name, d.sha256, names[name], d.bytes) for name, d in taken})
+        return tuple(known[name] for name in names)
 
-    files = DataFiles(
-        of(opened.items, tables.ITEMS, new.items, known.items if known else ()),
-        of(opened.images, tables.IMAGES, new.images, known.images if known else ()),
-    )
-    catalog.put(files_key(release), to_json(files))
+    files = DataFiles(of(opened.items, tables.ITEMS), of(opened.images, tables.IMAGES), DataFiles.FORMAT)
+    catalog.put(files_key(release), sealed(files))
     return files

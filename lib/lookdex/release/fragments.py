@@ -22,6 +22,7 @@ from lance.fragment import FragmentMetadata, write_fragments
 
 from lookdex import runs, tables
 from lookdex.errors import CorruptData
+from lookdex.reading import reading
 from lookdex.records import StoredFile, items_schema
 from lookdex.storage import Store, open_store
 
@@ -87,7 +88,9 @@ def write_fragment(task: FragmentTask) -> FragmentResult:
             )
             yield from table.combine_chunks().to_batches()
 
-    written = write_rows(catalog, tables.ITEMS, joined, pa.RecordBatchReader.from_batches(schema, batches()))
+    with reading(tables.name_of(catalog, tables.ITEMS, task.carried_from or task.version), much=True):
+        source = pa.RecordBatchReader.from_batches(schema, batches())
+        written = write_rows(catalog, tables.ITEMS, joined, source)
     return FragmentResult(
         fragments=tuple(json.dumps(fragment.to_json()) for fragment in written),
         files=tuple(digest_files(catalog, tables.ITEMS, written)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+import lance
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -47,12 +48,12 @@ def commit_images(
     """
     ledger = rows.ledger_rows(outcomes, old, keep_failed, unsold)
     if before is None:
-        fragments = write_rows(catalog, tables.IMAGES, None, ledger.to_reader())
-        version = commits.overwrite(catalog, tables.IMAGES, IMAGES_SCHEMA, fragments, plan.run_id)
-        return version, tuple(digest_files(catalog, tables.IMAGES, fragments))
+        return write_anew(catalog, plan, tables.with_format(IMAGES_SCHEMA, tables.IMAGES), ledger)
     if not plan_table.num_rows:
         return before.images_version, ()
     base = tables.open_table(catalog, tables.IMAGES, before.images_version)
+    if lacking(base.schema):
+        return extend(catalog, plan, plan_table, base, ledger)
     planned = plan_table.select(["image_key"])
     ids = base.scanner(columns=["image_key"], with_row_id=True).to_reader()
     deleted = rows.rows_of(planned, ids)
@@ -62,7 +63,11 @@ def commit_images(
         ).to_table()
         held = held.filter(pc.invert(pc.is_in(held["image_key"], planned["image_key"].combine_chunks())))
         deleted = np.union1d(deleted, held["_rowid"].to_numpy().astype(np.uint64))
-        ledger = pa.concat_tables([ledger, held.select(IMAGES_SCHEMA.names).cast(IMAGES_SCHEMA)])
+        ledger = pa.concat_tables(
+            [tables.conformed(ledger, base.schema), tables.conformed(held, base.schema)]
+        )
+    # With the table's own columns: those that this version does not know are null in what it writes.
+    ledger = tables.conformed(ledger, base.schema)
     fragments = write_rows(catalog, tables.IMAGES, base, ledger.to_reader()) if ledger.num_rows else []
     started = commits.start_from(catalog, tables.IMAGES, before.images_version, plan.run_id)
     version = commits.update(catalog, tables.IMAGES, started, deleted, fragments, plan.run_id)
@@ -76,4 +81,35 @@ def commit_images(
             f"{tables.IMAGES} has {counted} rows where the live {base.count_rows()}, {added} new and {gone} deleted "
             "photos make another number. Nothing was published; start the night again under a new run id."
         )
+    return version, tuple(digest_files(catalog, tables.IMAGES, fragments))
+
+
+def lacking(schema: pa.Schema) -> list[str]:
+    """The columns of the ledger that a table's schema lacks, or has with another type."""
+    return [
+        field.name
+        for field in IMAGES_SCHEMA
+        if field.name not in schema.names or schema.field(field.name).type != field.type
+    ]
+
+
+def extend(
+    catalog: Store, plan: PlanSummary, plan_table: pa.Table, base: lance.LanceDataset, ledger: pa.Table
+) -> tuple[int, tuple[StoredFile, ...]]:
+    """Write the whole ledger with the columns that an older lookdex did not have, null in its rows."""
+    unknown = [field for field in base.schema if field.name not in IMAGES_SCHEMA.names]
+    schema = tables.with_format(pa.schema([*IMAGES_SCHEMA, *unknown]), tables.IMAGES)
+    rest = base.to_table()
+    rest = rest.filter(pc.invert(pc.is_in(rest["image_key"], plan_table["image_key"].combine_chunks())))
+    both = pa.concat_tables([tables.conformed(rest, schema), tables.conformed(ledger, schema)])
+    return write_anew(catalog, plan, schema, both)
+
+
+def write_anew(
+    catalog: Store, plan: PlanSummary, schema: pa.Schema, ledger: pa.Table
+) -> tuple[int, tuple[StoredFile, ...]]:
+    """A version of the ledger that shares no row with those before."""
+    ledger = ledger.replace_schema_metadata(schema.metadata)
+    fragments = write_rows(catalog, tables.IMAGES, None, ledger.to_reader())
+    version = commits.overwrite(catalog, tables.IMAGES, schema, fragments, plan.run_id)
     return version, tuple(digest_files(catalog, tables.IMAGES, fragments))

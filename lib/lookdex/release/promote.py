@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-
 from lookdex import live
-from lookdex.errors import PromotionConflict, PromotionHeld, ReleaseNotFound
+from lookdex.errors import CorruptData, PromotionConflict, PromotionHeld, ReleaseNotFound
 from lookdex.records import LiveEntry
 from lookdex.release.candidates import check_not_undone
-from lookdex.release.tags import repair_tags
+from lookdex.release.tags import follow, repair_tags
 from lookdex.storage import Store
 
-__all__ = ["promote", "repair_tags", "resume", "rollback"]
-
-log = logging.getLogger(__name__)
+__all__ = ["follow", "promote", "repair_tags", "resume", "rollback"]
 
 
 def promote(catalog: Store, release_id: str) -> LiveEntry:
@@ -23,12 +19,11 @@ def promote(catalog: Store, release_id: str) -> LiveEntry:
     undone, PromotionHeld while a rollback holds promotions, PromotionConflict when another release went live since the
     build, ReleaseNotFound without a passed audit.
     """
-    log = live.read_log(catalog)
-    current = log[-1] if log else None
+    current = live.current(catalog)
     if current is not None and current.release_id == release_id:
         follow(catalog)
         return current
-    check_not_undone(catalog, log, release_id)
+    check_not_undone(catalog, live.read_log(catalog), release_id)
     if current is not None and current.hold:
         follow(catalog)
         raise PromotionHeld(
@@ -63,7 +58,21 @@ def rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveEntry
 
 def log_rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveEntry:
     """The part of `rollback` that readers wait for: the log entry, without the tags that follow it."""
-    current = live.current(catalog)
+    try:
+        current = live.current(catalog)
+    except CorruptData:
+        if to is None:
+            raise
+        # The damaged entry keeps its number, and this one follows it.
+        target = live.load_release(catalog, to)
+        return live.append(
+            catalog,
+            release_id=target.release_id,
+            action="rollback",
+            expected=live.last_number(catalog),
+            hold=True,
+            note=note,
+        )
     if current is None:
         raise ReleaseNotFound(f"nothing is live in {catalog.uri} yet, so there is nothing to roll back")
     if to is None:
@@ -93,8 +102,3 @@ def resume(catalog: Store) -> tuple[LiveEntry, bool]:
     entry = live.append(catalog, release_id=current.release_id, action="resume", expected=current)
     follow(catalog)
     return entry, True
-
-
-def follow(catalog: Store) -> None:
-    for moved in repair_tags(catalog):
-        log.info("tag moved: %s", moved)

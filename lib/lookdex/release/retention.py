@@ -7,21 +7,27 @@ release, or a night that is running, finds its files.
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import lance
 
 from lookdex import live, runs, tables
 from lookdex.codec import from_json
+from lookdex.errors import CorruptData, LookdexError, NewerFormat, NotFound
+from lookdex.reading import reading
 from lookdex.records import LiveEntry, PlanSummary, Release
-from lookdex.release.tags import LIVE, release_tag, repair_tags, versions
+from lookdex.release.tags import follow, is_ours, release_tag, tag_versions, versions
 from lookdex.storage import Store
 
 KEEP_RELEASES = 7
 GRACE = timedelta(days=2)  # longer than the longest reader and the longest night
 DELETERS = 8
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +48,33 @@ def clean_up(
     """List what can go; remove it with `apply`. Interrupted, it is finished by the next call.
 
     A release goes first from the list of releases, then loses its tags, its versions and its night's files: no
-    command finds a release whose rows are gone.
+    command finds a release whose rows are gone. What cannot be read stays, with a warning, and keeps nothing else
+    from going. Raises CorruptData when it cannot be read what is live.
     """
     cutoff = datetime.now(UTC) - grace
-    log, releases = live.read_log(catalog), live.list_releases(catalog)
-    kept = kept_releases(log, releases, keep_releases, cutoff, foreign_versions(catalog))
-    dropped = [release for release in releases if release.release_id not in {r.release_id for r in kept}]
-    old_runs = stale_runs(catalog, {r.release_id for r in kept}, cutoff)
+    live.current(catalog)
+    log_entries, stored = live.read_log(catalog), live.stored_releases(catalog)
+    for why in stored.unreadable.values():
+        log.warning("%s It stays.", why)
     if apply:
-        repair_tags(catalog)
+        follow(catalog)
+    tagged = foreign_versions(catalog)
+    kept = kept_releases(log_entries, stored.readable, keep_releases, cutoff, tagged or {})
+    # Without the others' tags nobody knows which releases they protect.
+    dropped = [r for r in stored.readable if r not in kept] if tagged is not None else []
+    names = {r.release_id for r in stored.readable if r not in dropped} | set(stored.unreadable)
+    made = {r.run_id for r in stored.readable if r not in dropped}
+    old_runs = stale_runs(catalog, names | made, cutoff)
+    if apply:
         for release in dropped:
             catalog.delete(live.release_key(release.release_id))
     removed: dict[str, tuple[int, ...]] = {}
     freed = 0
-    for key in (tables.ITEMS, tables.IMAGES):
-        table = tables.newest(catalog, key)
-        if table is None:
-            continue
-        needed = {versions(release)[key] for release in kept}
-        removed[key] = old_versions(table, needed, {release_tag(r.release_id) for r in kept}, cutoff)
-        freed += remove_versions(table, removed[key], kept, apply)
+    if tagged is not None:
+        for key in tagged:
+            needed = {versions(release)[key] for release in kept}
+            removed[key], count = remove_versions(catalog, key, needed, names, cutoff, apply)
+            freed += count
     if apply:
         with ThreadPoolExecutor(DELETERS) as pool:
             for run in old_runs:
@@ -70,6 +83,7 @@ def clean_up(
                 plans = [key for key in keys if key.startswith(f"runs/{run}/plan-")]
                 list(pool.map(catalog.delete, sorted(set(keys) - set(plans))))
                 list(pool.map(catalog.delete, plans))
+        discard_unfinished(catalog, cutoff)
     return Cleanup(
         kept=tuple(r.release_id for r in kept),
         releases=tuple(r.release_id for r in dropped),
@@ -78,6 +92,15 @@ def clean_up(
         bytes=freed,
         applied=apply,
     )
+
+
+def discard_unfinished(catalog: Store, cutoff: datetime) -> None:
+    """Remove temporary files and parts of uploads of writers that died before the cutoff."""
+    try:
+        if count := catalog.discard_unfinished(cutoff):
+            log.info("%s: removed %d files that were never finished", catalog.uri, count)
+    except LookdexError as error:  # some stores list no uploads, and some users may not
+        log.warning("unfinished uploads were not looked for: %s", error)
 
 
 def kept_releases(
@@ -104,26 +127,54 @@ def kept_releases(
     ]
 
 
-def foreign_versions(catalog: Store) -> dict[str, set[int]]:
-    """Versions of each table under tags that are not lookdex's."""
+def foreign_versions(catalog: Store) -> dict[str, set[int]] | None:
+    """Versions of each table under tags that are not lookdex's; None (and a warning) where they cannot be read."""
     found: dict[str, set[int]] = {}
     for key in (tables.ITEMS, tables.IMAGES):
-        table = tables.newest(catalog, key)
-        tags = table.tags.list() if table is not None else {}
-        found[key] = {
-            tag["version"] for name, tag in tags.items() if name != LIVE and not name.startswith("r-")
-        }
+        try:
+            table = tables.newest(catalog, key)
+            if table is not None:
+                tags = tag_versions(catalog, key, table)
+                found[key] = {version for name, version in tags.items() if not is_ours(name)}
+        except LookdexError as error:
+            log.warning("no release and no version is removed: %s", error)
+            return None
     return found
 
 
+def remove_versions(
+    catalog: Store, key: str, needed: set[int], kept: set[str], cutoff: datetime, apply: bool
+) -> tuple[tuple[int, ...], int]:
+    """Remove the versions of a table that nobody needs and the files that only they name.
+
+    needed: those of kept releases. kept: the ids of releases that stay. Returns the versions and their bytes; none, and
+    a warning, when a version's manifest is damaged: Lance reads them all to know which files are still named.
+    """
+    try:
+        with reading(tables.name_of(catalog, key)):
+            table = tables.open_table(catalog, key)
+            tags = table.tags.list()
+            old = old_versions(table, tags, needed, {release_tag(name) for name in kept}, cutoff)
+            return old, _remove(table, tags, old, kept, apply)
+    except LookdexError as error:
+        log.warning(
+            "no version of %s is removed: %s A manifest that no release of `lookdex releases` needs may be deleted.",
+            key,
+            error,
+        )
+        return (), 0
+
+
 def old_versions(
-    table: lance.LanceDataset, needed: set[int], kept_tags: set[str], cutoff: datetime
+    table: lance.LanceDataset,
+    tags: dict[str, Any],
+    needed: set[int],
+    kept_tags: set[str],
+    cutoff: datetime,
 ) -> tuple[int, ...]:
     """Versions before the cutoff that no kept release, no other tag and no writer (the newest) needs."""
     protected = {
-        tag["version"]
-        for name, tag in table.tags.list().items()
-        if not name.startswith("r-") or name in kept_tags
+        tag["version"] for name, tag in tags.items() if not name.startswith("r-") or name in kept_tags
     }
     stay = needed | protected | {table.version}
     return tuple(
@@ -133,13 +184,14 @@ def old_versions(
     )
 
 
-def remove_versions(table: lance.LanceDataset, old: tuple[int, ...], kept: list[Release], apply: bool) -> int:
-    """Remove versions and the files that only they name. Returns bytes."""
+def _remove(
+    table: lance.LanceDataset, tags: dict[str, Any], old: tuple[int, ...], kept: set[str], apply: bool
+) -> int:
     options = {"versions": list(old), "error_if_tagged_old_versions": False}
     if not apply:
         return table.explain_cleanup_old_versions(**options).stats.bytes_removed if old else 0
-    names = {release_tag(release.release_id) for release in kept}
-    for name, tag in table.tags.list().items():
+    names = {release_tag(name) for name in kept}
+    for name, tag in tags.items():
         if name.startswith("r-") and name not in names and tag["version"] in old:
             table.tags.delete(name)
     return table.cleanup_old_versions(**options).bytes_removed if old else 0
@@ -152,10 +204,12 @@ def stale_runs(catalog: Store, kept: set[str], cutoff: datetime) -> list[str]:
 
 
 def run_time(catalog: Store, run: str) -> datetime:
-    """When a run was last planned; a run without a plan is nobody's."""
-    times = [
-        from_json(PlanSummary, catalog.get(listed.key), listed.key).created_at
-        for listed in catalog.list(f"{runs.run_folder(run)}/plan-")
-        if listed.key.endswith(".json")
-    ]
-    return max(times, default=datetime.now(UTC))
+    """When a run was last planned; without a plan that can be read, when its youngest file was written."""
+    times = []
+    for listed in catalog.list(f"{runs.run_folder(run)}/plan-"):
+        if listed.key.endswith(".json"):
+            try:
+                times.append(from_json(PlanSummary, catalog.get(listed.key), listed.key).created_at)
+            except (CorruptData, NewerFormat, NotFound) as error:
+                log.warning("%s", error)
+    return max(times, default=None) or catalog.last_written(f"runs/{run}/") or datetime.now(UTC)

@@ -7,10 +7,13 @@ import numpy as np
 import pyarrow as pa
 
 from lookdex.errors import CorruptData
-from lookdex.records import IMAGES_SCHEMA, Change, Status
+from lookdex.records import IMAGES_SCHEMA, Change, Reason, Status
 
 FULL_FRAGMENT = 16_384  # rows; a smaller fragment is one that a later night may merge
 MAX_SMALL = 16  # small fragments left alone: each costs a query some 50 µs, merging them rewrites their rows
+
+# Of an outcome `o`: the world was bad, and what is known of the photo stays.
+_MAY_STAY = f"(o.status = '{Status.FAILED}' AND o.reason IS DISTINCT FROM '{Reason.BREAKS_MODEL}')"
 
 _PLAIN_TYPES = {pa.large_string(): pa.string(), pa.string_view(): pa.string(), pa.null(): pa.string()}
 
@@ -74,12 +77,12 @@ def ledger_rows(
     """The `images` rows that tonight's outcomes become. first_seen is carried over.
 
     A failed image that the ledger knew keeps what the ledger knew of it (its items are still in the table), with
-    tonight's status, reason and run; not with `keep_failed` False, when its old vectors cannot stay, nor among
-    `unsold` (of `unsold_failures`).
+    tonight's status, reason and run; not with `keep_failed` False, when its old vectors cannot stay, not one that
+    breaks a model, which is judged as it is now, nor one among `unsold` (of `unsold_failures`).
     """
     old = live if live is not None else IMAGES_SCHEMA.empty_table()
     gone = unsold if unsold is not None else old.select(["image_key"]).slice(0, 0)
-    kept = f"(o.status = '{Status.FAILED}' AND l.image_key IS NOT NULL AND u.image_key IS NULL AND {keep_failed})"
+    kept = f"({_MAY_STAY} AND l.image_key IS NOT NULL AND u.image_key IS NULL AND {keep_failed})"
     tonight = {"image_key", "status", "reason", "run_id"}
     columns = [
         "coalesce(l.first_seen, o.first_seen) AS first_seen"
@@ -97,13 +100,14 @@ def ledger_rows(
 
 
 def replaced_keys(plan: pa.Table, outcomes: pa.Table, unsold: pa.Table) -> pa.Table:
-    """image_key of the photos whose old items go: not in tonight's catalogue, judged anew, or among `unsold`."""
+    """image_key of the photos whose old items go: not in tonight's catalogue, judged anew (whatever failed was not,
+    unless it breaks a model), or among `unsold`."""
     return (
         _connect(plan=plan, outcomes=outcomes, unsold=unsold)
         .sql(f"""
             SELECT image_key FROM plan WHERE change = '{Change.DELETED}'
             UNION ALL
-            SELECT image_key FROM outcomes WHERE status <> '{Status.FAILED}'
+            SELECT image_key FROM outcomes o WHERE NOT {_MAY_STAY}
             UNION ALL
             SELECT image_key FROM unsold
         """)

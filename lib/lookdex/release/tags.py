@@ -6,46 +6,115 @@ compare-and-swap, so they never decide anything.
 
 from __future__ import annotations
 
+import logging
+
+import lance
+
 from lookdex import live, tables
+from lookdex.errors import CorruptData, ReleaseNotFound
+from lookdex.reading import reading
 from lookdex.records import Release
 from lookdex.storage import Store
 
 LIVE = "live"
+log = logging.getLogger(__name__)
 
 
 def release_tag(release_id: str) -> str:
     return f"r-{release_id}"
 
 
+def is_ours(name: str) -> bool:
+    return name == LIVE or name.startswith("r-")
+
+
 def versions(release: Release) -> dict[str, int]:
     return {tables.ITEMS: release.items_version, tables.IMAGES: release.images_version}
 
 
+def tag_key(key: str, name: str) -> str:
+    """Where Lance keeps a tag of a table."""
+    return f"{key}/_refs/tags/{name}.json"
+
+
+def damaged_tags(catalog: Store, key: str, table: lance.LanceDataset) -> list[str]:
+    """The tags of a table whose file cannot be read; one is enough for Lance to list none."""
+    folder = f"{key}/_refs/tags/"
+    names = [listed.key.removeprefix(folder).removesuffix(".json") for listed in catalog.list(folder)]
+    return [name for name in names if not is_whole(catalog, key, table, name)]
+
+
+def is_whole(catalog: Store, key: str, table: lance.LanceDataset, name: str) -> bool:
+    try:
+        version_of(catalog, key, table, name)
+    except CorruptData:
+        return False
+    return True
+
+
+def version_of(catalog: Store, key: str, table: lance.LanceDataset, name: str) -> int | None:
+    """Where a tag points; None where there is no such tag. Raises CorruptData when its file is damaged."""
+    with reading(f"{catalog.uri}/{tag_key(key, name)}", "The next night writes it anew."):
+        try:
+            return int(table.tags.get_version(name))
+        except ValueError as error:
+            if "does not exist" in str(error):
+                return None
+            raise
+
+
+def tag_versions(catalog: Store, key: str, table: lance.LanceDataset) -> dict[str, int]:
+    """The tags of a table (name → version). Raises CorruptData, which names the damaged file."""
+    try:
+        with reading(tables.name_of(catalog, key)):
+            return {name: tag["version"] for name, tag in table.tags.list().items()}
+    except CorruptData as error:
+        files = ", ".join(tag_key(key, name) for name in damaged_tags(catalog, key, table))
+        raise CorruptData(
+            f"{catalog.uri}: {files or key}: the tag is damaged, so that Lance lists none of the table's tags. Make "
+            "it anew with LanceDB, or remove the file."
+        ) from error
+
+
 def set_tag(catalog: Store, release: Release, name: str | None = None) -> list[str]:
-    """Point a tag (default: `r-<id>`) of both tables at a release. Returns the tables where it did not already."""
+    """Point a tag (default: `r-<id>`) of both tables at a release. Returns the tables where it did not already.
+
+    A tag whose file is damaged is written anew.
+    """
     name = name or release_tag(release.release_id)
     moved = []
     for key, version in versions(release).items():
-        tags = tables.open_table(catalog, key, version).tags
-        there = tags.list().get(name)
-        if there is not None and there["version"] == version:
-            continue
+        if point(catalog, key, tables.open_table(catalog, key, version), name, version):
+            moved.append(f"{key}: {name} → {version}")
+    return moved
+
+
+def point(catalog: Store, key: str, table: lance.LanceDataset, name: str, version: int) -> bool:
+    """Point one tag at a version; False when it already did."""
+    try:
+        there = version_of(catalog, key, table, name)
+    except CorruptData as error:
+        log.warning("the tag %s of %s is written anew: %s", name, key, error)
+        catalog.delete(tag_key(key, name))
+        there = None
+    if there == version:
+        return False
+    with reading(f"{catalog.uri}/{tag_key(key, name)}"):
         if there is None:
             try:
-                tags.create(name, version)
+                table.tags.create(name, version)
+                return True
             except (ValueError, OSError):  # another process made it in between
-                tags.update(name, version)
-        else:
-            tags.update(name, version)
-        moved.append(f"{key}: {name} → {version}")
-    return moved
+                pass
+        table.tags.update(name, version)
+        return True
 
 
 def repair_tags(catalog: Store) -> list[str]:
     """Make the tags say what the promotion log says. Returns what was changed; [] when all was right.
 
-    Every command that writes the log ends with this, and each begins with it: a process that died between the log
-    and the tags is mended by the next. If the log moves meanwhile, the tags follow again.
+    Every command of the night or about releases ends or begins with this (see `follow`): a process that died between
+    the log and the tags is mended by the next. If the log moves meanwhile, the tags follow again.
     """
     moved = []
     entry = live.current(catalog)
@@ -55,6 +124,35 @@ def repair_tags(catalog: Store) -> list[str]:
         moved += set_tag(catalog, release, LIVE)
         latest = live.current(catalog)
         if latest == entry:
-            break
+            return moved + rewrite_damaged(catalog, release)
         entry = latest
     return moved
+
+
+def rewrite_damaged(catalog: Store, release: Release) -> list[str]:
+    """Write the damaged tags of other releases anew, from what is stored of these. Somebody else's are named only."""
+    moved = []
+    for key, version in versions(release).items():
+        table = tables.open_table(catalog, key, version)
+        for name in damaged_tags(catalog, key, table):
+            if not is_ours(name):
+                log.warning("%s/%s is damaged: make it anew, or remove it", catalog.uri, tag_key(key, name))
+                continue
+            try:
+                other = live.load_release(catalog, name.removeprefix("r-"))
+            except ReleaseNotFound:
+                log.warning("%s/%s is damaged, of no release: it is removed", catalog.uri, tag_key(key, name))
+                catalog.delete(tag_key(key, name))
+                continue
+            point(catalog, key, table, name, versions(other)[key])
+            moved.append(f"{key}: {name} → {versions(other)[key]}")
+    return moved
+
+
+def follow(catalog: Store) -> None:
+    """`repair_tags`, which changes nothing about what is live: what keeps it from working is a warning."""
+    try:
+        for moved in repair_tags(catalog):
+            log.info("tag moved: %s", moved)
+    except Exception as error:
+        log.warning("the tags of %s could not be brought up to the promotion log: %s", catalog.uri, error)

@@ -13,6 +13,7 @@ import duckdb
 from lookdex import live, tables
 from lookdex.errors import ReleaseNotFound
 from lookdex.predicates import listed
+from lookdex.reading import reading
 from lookdex.records import Release
 from lookdex.report.records import Limits
 from lookdex.storage import Store, open_store
@@ -68,7 +69,10 @@ class Published:
 
 @contextmanager
 def open_published(uri: str, release_id: str | None, limits: Limits) -> Iterator[Published]:
-    """The live release of the catalogue at `uri`, or the one of that id. Raises ReleaseNotFound."""
+    """The live release of the catalogue at `uri`, or the one of that id.
+
+    Raises ReleaseNotFound, and CorruptData for what cannot be read while it is open.
+    """
     store = open_store(uri)
     current = live.live_release(store)
     if release_id is not None:
@@ -80,7 +84,11 @@ def open_published(uri: str, release_id: str | None, limits: Limits) -> Iterator
     opened = tables.open_tables(store, release)
     is_live = current is not None and current[1].release_id == release.release_id
     queries = tables.sql_blocks(tables.sql_text("report/queries.sql"))
-    with tempfile.TemporaryDirectory(prefix="lookdex-report-") as spill, tables.connect(opened) as connection:
+    with (
+        reading(f"release {release.release_id} in {store.uri}", much=True),
+        tempfile.TemporaryDirectory(prefix="lookdex-report-") as spill,
+        tables.connect(opened) as connection,
+    ):
         connection.execute("SET memory_limit = ?", [limits.memory])
         connection.execute("SET temp_directory = ?", [spill])
         connection.execute("SET preserve_insertion_order = false")

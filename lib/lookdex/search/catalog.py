@@ -28,7 +28,9 @@ from lookdex.search.facets import Facets
 from lookdex.search.frame import scope_of, to_frame
 from lookdex.search.opened import Opened, open_release
 from lookdex.search.photo import Photo, box_of
+from lookdex.search.table import READ_SECONDS
 from lookdex.search.vectors import vectors_of
+from lookdex.search.verified import VERIFY_BYTES
 from lookdex.storage import Store, open_store
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ def open_catalog(
     embedder: Embedder | None = None,
     loader: Loader | None = None,
     poll_seconds: float = 5.0,
+    read_seconds: float | None = READ_SECONDS,
+    verify_bytes: int | None = VERIFY_BYTES,
 ) -> Catalog:
     """Open the live release of the catalogue at `uri` and follow it, or stay with `release` (an id, or a record).
 
@@ -57,12 +61,18 @@ def open_catalog(
     that needs others than the one before. The promotion log is looked at when a query comes and `poll_seconds` have
     passed since the last look.
 
+    The release's index, manifest and deletion files, and up to `verify_bytes` of its data files (None: all), are
+    compared with the digests that they were written with before it answers; see `verified`. A read of the table that
+    takes longer than `read_seconds` (None: for ever) raises TooSlow.
+
     Raises:
         ReleaseNotFound: nothing is live yet, or there is no such release.
+        CorruptData: the release is damaged; the message says which file, and what helps.
         ModelMismatch: a model here is not the one the release was built with.
     """
     store = open_store(uri) if isinstance(uri, str) else uri
-    return Catalog(store, release, Loading(device, detector, embedder, loader), poll_seconds)
+    opening = Opening(verify_bytes, read_seconds)
+    return Catalog(store, release, Loading(device, detector, embedder, loader), poll_seconds, opening)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,17 @@ class Loading:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """How releases are opened: the arguments of `open_catalog`."""
+
+    verify_bytes: int | None = VERIFY_BYTES
+    read_seconds: float | None = READ_SECONDS
+
+    def open(self, store: Store, release: Release) -> Opened:
+        return open_release(store, release, verify_bytes=self.verify_bytes, read_seconds=self.read_seconds)
+
+
+@dataclass(frozen=True, slots=True)
 class _Current:
     """What a request works with from its first step to its last."""
 
@@ -90,8 +111,15 @@ class _Current:
 class Catalog:
     """Answers photos, texts and vectors from one release at a time. Safe among threads; made by `open_catalog`."""
 
-    def __init__(self, store: Store, release: str | Release | None, loading: Loading, poll_seconds: float):
-        self._store, self._loading, self._poll_seconds = store, loading, poll_seconds
+    def __init__(
+        self,
+        store: Store,
+        release: str | Release | None,
+        loading: Loading,
+        poll_seconds: float,
+        opening: Opening,
+    ):
+        self._store, self._loading, self._poll_seconds, self._opening = store, loading, poll_seconds, opening
         self._following = release is None
         self._looking = threading.Lock()
         self._behind: str | None = None
@@ -127,6 +155,11 @@ class Catalog:
         return self._behind
 
     @property
+    def damage(self) -> str | None:
+        """What is wrong with the files of the open release, and what helps; None while nothing is known."""
+        return self._now.opened.items.verified.damage
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns that a `where` may name."""
         return self.opened.filterable
@@ -147,6 +180,7 @@ class Catalog:
         now = self._current()
         now.encoders.load()
         now.opened.rows.hold()
+        now.opened.items.verified.look_at_rest()
         return self
 
     def refresh(self) -> Release:
@@ -195,7 +229,7 @@ class Catalog:
         self._behind = None
 
     def _open(self, n: int, release: Release, before: _Current | None) -> _Current:
-        opened = open_release(self._store, release)
+        opened = self._opening.open(self._store, release)
         if before is None:
             return _Current(n, opened, self._loading.encoders(release, release.recipe))
         encoders = before.encoders
@@ -205,6 +239,7 @@ class Catalog:
                 encoders.load()  # before the swap, as what follows: no query waits for it
         if before.opened.rows.held:
             opened.rows.hold()
+            opened.items.verified.look_at_rest()
         return _Current(n, opened, encoders)
 
     # ── questions ────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lookdex.columns import exact_digits
-from lookdex.errors import BadQuery, ConfigError
+from lookdex.errors import BadQuery, ConfigError, CorruptData, StorageError
 from lookdex.records import Scope
 from lookdex.search.filters import compile_filter
 from lookdex.search.opened import Opened, filter_error
@@ -47,8 +47,8 @@ def to_frame(
         rows.append(compile_filter(where, named, exact_digits(opened.items.schema)))
     sql = " AND ".join(rows)
     try:
-        table = opened.items.to_table(columns=wanted, filter=sql or None, limit=limit)
-    except (OSError, ValueError) as error:
+        table = opened.items.to_table(columns=wanted, filter=sql or None, limit=limit, patient=True)
+    except (CorruptData, StorageError) as error:
         raise filter_error(error, sql, opened.items.schema) from error
     frame = table.to_pandas()
     frame.attrs |= {

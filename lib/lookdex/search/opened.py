@@ -12,17 +12,19 @@ import pyarrow.compute as pc
 
 from lookdex import tables
 from lookdex.columns import exact_digits, held
-from lookdex.errors import BadQuery
+from lookdex.errors import BadQuery, CorruptData, LookdexError, StorageError
 from lookdex.predicates import listed, quoted
+from lookdex.reading import names_file
 from lookdex.records import Release, Role, Scope
 from lookdex.search.facets import Facets, facets_of
 from lookdex.search.filters import compile_filter, named_columns
 from lookdex.search.grouping import Hit
 from lookdex.search.rows import CATEGORY, Rows, sold_as
+from lookdex.search.table import READ_SECONDS, ReadTable
+from lookdex.search.verified import VERIFY_BYTES, Verified
 from lookdex.storage import Store
 
 if TYPE_CHECKING:
-    import lance
     import pyarrow as pa
 
 FILTERABLE = ("product_id", "label", "colour", "score", "image_key")  # beside the product columns
@@ -36,7 +38,7 @@ class Opened:
     """
 
     release: Release
-    items: lance.LanceDataset
+    items: ReadTable
     has_main: bool
     rows: Rows = field(repr=False)
 
@@ -66,16 +68,16 @@ class Opened:
     def facets(self) -> Facets:
         """What filters can offer of the products that may answer."""
         wanted = [c for c in ("product_id", CATEGORY, "price") if c in self.items.schema.names]
-        return facets_of(self.items.to_table(columns=wanted, filter=self.rows_of(Scope.OBJECT, Role.MAIN)))
+        rows = self.rows_of(Scope.OBJECT, Role.MAIN)
+        return facets_of(self.items.to_table(columns=wanted, filter=rows, patient=True))
 
     @cached_property
     def _categories(self) -> dict[str, str | None]:
         """What each value of the shop's own category column stands for."""
         if not self.rows.has_category:
             return {}
-        column = self.items.to_table(columns=[CATEGORY], filter=self.rows_of(Scope.OBJECT, Role.MAIN))[
-            CATEGORY
-        ]
+        rows = self.rows_of(Scope.OBJECT, Role.MAIN)
+        column = self.items.to_table(columns=[CATEGORY], filter=rows, patient=True)[CATEGORY]
         return {raw: sold_as(raw) for raw in pc.unique(column).drop_null().to_pylist()}
 
     def nearest(self, vectors: np.ndarray, limit: int, rows: str, *, bounded: bool) -> list[list[Hit]]:
@@ -115,7 +117,7 @@ class Opened:
                 prefilter=True,
                 with_row_id=True,
             )
-        except (OSError, ValueError) as error:
+        except (CorruptData, StorageError) as error:
             raise filter_error(error, rows, self.items.schema) from error
         lanes: list[list[Hit]] = [[] for _ in vectors]
         for lane, hit in zip(found["query_index"].to_pylist(), self.rows.hits(found), strict=True):
@@ -131,20 +133,35 @@ class Opened:
         return dict(zip(table["item_id"].to_pylist(), table["crop"].to_pylist(), strict=True))
 
 
-def open_release(store: Store, release: Release) -> Opened:
-    """Open the release's `items` at its version. Raises ReleaseNotFound when that version is gone."""
-    items = tables.open_table(store, tables.ITEMS, release.items_version)
+def open_release(
+    store: Store,
+    release: Release,
+    *,
+    verify_bytes: int | None = VERIFY_BYTES,
+    read_seconds: float | None = READ_SECONDS,
+) -> Opened:
+    """Open the release's `items` at its version, once its files were looked at (see `verified`).
+
+    Raises ReleaseNotFound when that version is gone, CorruptData when it is damaged.
+    """
+    verified = Verified(store, release, verify_bytes)
+    verified.look_first()
+    dataset = tables.open_table(store, tables.ITEMS, release.items_version)
+    name = f"release {release.release_id}: {tables.name_of(store, tables.ITEMS, release.items_version)}"
+    items = ReadTable(dataset, name, verified, read_seconds)
     main = f"scope = '{Scope.OBJECT}' AND role = '{Role.MAIN}'"
     has_main = items.to_table(columns=["item_id"], filter=main, limit=1).num_rows > 0
     return Opened(release, items, has_main, Rows(items, release.product_columns))
 
 
-def filter_error(error: Exception, sql: str, schema: pa.Schema) -> Exception:
+def filter_error(error: LookdexError, sql: str, schema: pa.Schema) -> LookdexError:
     """Lance's complaint about a predicate (types that do not compare, no result) as ours; anything else as it is.
 
-    sql: what was asked, of `compile_filter` or with it in it. schema: of the table.
+    error: as the table raises it. sql: what was asked, of `compile_filter` or with it in it. schema: of the table.
     """
-    text = _first_line(error)
+    text = _first_line(error.__cause__ or error)
+    if names_file(text):  # no predicate is at fault for what is in a file
+        return error
     if "Divide by zero" in text or "overflow" in text.lower():
         return BadQuery(
             "the filter cannot be applied: its arithmetic has no result in some row, where it divides by 0 or a number "
@@ -161,5 +178,5 @@ def filter_error(error: Exception, sql: str, schema: pa.Schema) -> Exception:
     )
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__

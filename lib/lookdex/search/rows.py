@@ -22,7 +22,7 @@ from lookdex.records import PALETTE, Box, Swatch
 from lookdex.search.grouping import Hit
 
 if TYPE_CHECKING:
-    import lance
+    from lookdex.search.table import ReadTable
 
 CATEGORY = "category"  # the product column that tells what a product is, where the shop has one
 _SMALL = ("item_id", "product_id", "image_key", "label", "colour", "x0", "y0", "x1", "y1")
@@ -50,7 +50,7 @@ class Row:
 class Rows:
     """The rows of `items`, by Lance's row id in its version. Safe among threads."""
 
-    items: lance.LanceDataset
+    items: ReadTable
     product_columns: tuple[str, ...]
     has_palettes: bool = field(init=False)
     has_category: bool = field(init=False)
@@ -78,7 +78,7 @@ class Rows:
         if self._held is None:
             size = 4 * self.items.schema.field("vector").type.list_size * self.items.count_rows()
             columns = [*self._columns, *(["vector"] if size <= HELD_VECTORS else [])]
-            table = self.items.to_table(columns=columns, with_row_id=True)
+            table = self.items.to_table(columns=columns, with_row_id=True, patient=True)
             for name in set(_REPEATED) & set(table.column_names):
                 if pa.types.is_string(table.schema.field(name).type):
                     at = table.column_names.index(name)

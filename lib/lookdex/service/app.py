@@ -50,6 +50,7 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         device=config.device,
         loader=SharedModels(loader, runner),
         poll_seconds=float("inf"),  # `following` looks
+        read_seconds=config.deadline_seconds,  # nobody waits any longer
     )
     decoders = Decoders(config.decoders or cores, limits, metrics.lost)
     questions = Questions(
@@ -109,10 +110,12 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         "/readyz",
         operation_id="readyz",
         response_class=PlainTextResponse,
-        responses=problems.responses(Kind.STOPPING),
+        responses=problems.responses(Kind.STOPPING, Kind.INTERNAL),
     )
     async def readyz() -> Response:
-        """A release is open, its models are loaded, and the service is not stopping."""
+        """A release is open and whole, its models are loaded, and the service is not stopping."""
+        if opened.damage:
+            raise Refused(Kind.INTERNAL, "the release is damaged; the log says what helps")
         if not app.state.ready:
             raise Refused(Kind.STOPPING, "the service is starting or stopping", retry_after=1)
         return PlainTextResponse("ready\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
@@ -13,8 +14,9 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from lookdex.errors import BadQuery, ProductNotFound
+from lookdex.errors import BadQuery, ProductNotFound, TooSlow
 
+logger = logging.getLogger("lookdex.service")
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "urn:lookdex:problem:"
 
@@ -116,6 +118,12 @@ def install(app: FastAPI) -> None:
         kind = Kind.NOT_FOUND if isinstance(error, ProductNotFound) else Kind.BAD_QUESTION
         return answer(request, kind, str(error), None)
 
+    async def too_slow(request: Request, error: TooSlow) -> JSONResponse:
+        logger.error("%s", error)
+        return answer(
+            request, Kind.TOO_LATE, "the catalogue was not read in time: ask again", {"Retry-After": "1"}
+        )
+
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         return answer(request, Kind.BAD_QUESTION, told(error.errors()), None)
 
@@ -130,6 +138,7 @@ def install(app: FastAPI) -> None:
     for kind, handler in (
         (Refused, refused),
         (BadQuery, bad_query),
+        (TooSlow, too_slow),
         (RequestValidationError, invalid),
         (HTTPException, http),
     ):

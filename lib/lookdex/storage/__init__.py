@@ -22,13 +22,14 @@ from lookdex.errors import (
     Unavailable,
     UnsafeStore,
 )
-from lookdex.storage.base import Level, Listed, S3Access, Store
+from lookdex.storage.base import Digest, Level, Listed, S3Access, Store
 from lookdex.storage.folder import FolderStore
 from lookdex.storage.s3 import S3Store
 
 __all__ = [
     "AccessDenied",
     "Changed",
+    "Digest",
     "Level",
     "Listed",
     "NotFound",

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -31,6 +32,14 @@ class Level:
     objects: list[Listed]
     prefixes: list[str]
     complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """SHA-256 (hex) of an object's bytes, and how many they are."""
+
+    sha256: str
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,10 @@ class Store(Protocol):
         is still that object (else Changed)."""
         ...
 
+    def digest(self, key: str) -> Digest:
+        """Of the object's bytes, read piece by piece."""
+        ...
+
     def put(self, key: str, data: bytes) -> None: ...
     def put_file(self, key: str, path: str | Path) -> None: ...
     def put_if_absent(self, key: str, data: bytes) -> bool:
@@ -112,5 +125,13 @@ class Store(Protocol):
         ...
 
     def prefixes(self, prefix: str = "", delimiter: str = "/") -> Names: ...
+    def last_written(self, prefix: str) -> datetime | None:
+        """When the youngest object below a prefix was written; None where there is none."""
+        ...
+
+    def discard_unfinished(self, before: datetime) -> int:
+        """Remove what writers that died left: temporary files, parts of uploads. Returns how many there were."""
+        ...
+
     def child(self, prefix: str) -> Store: ...
     def lance_uri(self, key: str) -> str: ...

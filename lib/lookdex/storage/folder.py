@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from lookdex.errors import AccessDenied, Changed, NotFound, StorageError, TooLarge, Unavailable
-from lookdex.storage.base import Level, Listed, Names, Page, Requests
+from lookdex.storage.base import Digest, Level, Listed, Names, Page, Requests
 
 TEMPORARY = ".lookdex-tmp-"  # files being written; never listed
 PAGE = 1000
@@ -56,6 +58,13 @@ class FolderStore:
 
     def get_limited(self, key: str, max_bytes: int, etag: str | None = None) -> bytes:
         return self._read(key, max_bytes, etag)
+
+    def digest(self, key: str) -> Digest:
+        self._requests.add("GetObject")
+        path = self._path(key)
+        with _typed_errors(path), open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+            return Digest(digest.hexdigest(), file.tell())
 
     def put(self, key: str, data: bytes) -> None:
         self._requests.add("PutObject")
@@ -116,6 +125,22 @@ class FolderStore:
         folder, _, start = prefix.rpartition("/")
         objects, folders = self._scan(folder + "/" if folder else "", start)
         return Level(objects, sorted(folders))
+
+    def last_written(self, prefix: str) -> datetime | None:
+        times = [self._path(listed.key).stat().st_mtime for page in self.pages(prefix) for listed in page]
+        return datetime.fromtimestamp(max(times), UTC) if times else None
+
+    def discard_unfinished(self, before: datetime) -> int:
+        count = 0
+        for folder, _, names in os.walk(self._root):
+            for name in names:
+                path = Path(folder, name)
+                with suppress(FileNotFoundError):
+                    if name.startswith(TEMPORARY) and path.stat().st_mtime < before.timestamp():
+                        with _typed_errors(path):
+                            path.unlink(missing_ok=True)
+                        count += 1
+        return count
 
     def prefixes(self, prefix: str = "", delimiter: str = "/") -> Names:
         if delimiter == "/":

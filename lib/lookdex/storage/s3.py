@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from lookdex.errors import AccessDenied, Changed, ConfigError, NotFound, StorageError, TooLarge, Unavailable
-from lookdex.storage.base import Level, Listed, Names, Page, Requests, S3Access
+from lookdex.storage.base import Digest, Level, Listed, Names, Page, Requests, S3Access
 
 POOL_CONNECTIONS = 64  # at least as many as any caller has threads
 READ_ATTEMPTS = 3
 CONFLICT_ATTEMPTS = 6
+CHUNK = 1 << 20
 # Credentials from these providers expire within hours; Lance's own AWS chain finds and refreshes them.
 SELF_REFRESHED = ("iam-role", "container-role", "assume-role-with-web-identity")
 HOW_TO_GIVE_KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or run with a role that may"
@@ -64,6 +67,24 @@ class S3Store:
 
     def get_limited(self, key: str, max_bytes: int, etag: str | None = None) -> bytes:
         return self._read(key, max_bytes, etag)
+
+    def digest(self, key: str) -> Digest:
+        for attempt in range(READ_ATTEMPTS):
+            digest, size = hashlib.sha256(), 0
+            try:
+                with self._errors(key):
+                    answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+                    with closing(answer["Body"]) as body:
+                        for chunk in body.iter_chunks(CHUNK):
+                            digest.update(chunk)
+                            size += len(chunk)
+                return Digest(digest.hexdigest(), size)
+            except _BrokenRead as error:
+                if attempt == READ_ATTEMPTS - 1:
+                    raise Unavailable(
+                        f"{self.uri}/{key}: the connection broke while reading: {error}"
+                    ) from error
+        raise AssertionError("unreachable")
 
     def put(self, key: str, data: bytes) -> None:
         with self._errors(key):
@@ -122,6 +143,27 @@ class S3Store:
         pages = self._list_pages(prefix, delimiter)
         found = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ())]
         return sorted(name.removeprefix(self._prefix) for name in found)
+
+    def last_written(self, prefix: str) -> datetime | None:
+        times = [
+            item["LastModified"]
+            for page in self._list_pages(prefix, None)
+            for item in page.get("Contents", ())
+        ]
+        return max(times, default=None)
+
+    def discard_unfinished(self, before: datetime) -> int:
+        count = 0
+        with self._errors(""):
+            paginator = self._client.get_paginator("list_multipart_uploads")
+            for page in paginator.paginate(Bucket=self._bucket, Prefix=self._prefix):
+                for upload in page.get("Uploads", ()):
+                    if upload["Initiated"] < before:
+                        self._client.abort_multipart_upload(
+                            Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                        )
+                        count += 1
+        return count
 
     def create_bucket(self) -> None:
         """Nothing happens when the bucket is there and ours."""

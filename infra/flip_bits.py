@@ -1,0 +1,361 @@
+"""What notices a flipped bit: one bit at a time, over every kind of file of a candidate and of a live release.
+
+    PYTHONPATH=lib:tests:. python infra/flip_bits.py [--flips 1000] [--seed 1] [--seconds 60] [--only live] [--keep DIR]
+
+A small catalogue of the tests' fakes, with an index, deleted rows, several fragments and products. Each flip is made in
+a copy, in a process of its own kind that may hang or crash:
+
+- candidate: a night is indexed (half of the flips) or built; the stages that are left run, then the release is asked.
+- live: the catalogue is opened and asked.
+
+Prints a table: the kind of file, and how its flips ended. `silent` is an answer that differs from the right one and
+was given all the same; with `hung`, `crashed` and `untyped` (an error that is no LookdexError) it fails the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import hashlib
+import json
+import logging
+import multiprocessing
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import nights
+import numpy as np
+import pyarrow as pa
+
+from lookdex import integrity, live, runs
+from lookdex.errors import AuditFailed, LookdexError
+from lookdex.records import Release, Scope
+from lookdex.release import ann, retention
+from lookdex.release.audit import audit_release
+from lookdex.release.build import build_release, load_candidate
+from lookdex.release.promote import promote
+from lookdex.search.catalog import Catalog, open_catalog
+from lookdex.storage import Store, open_store
+from tests import fakes
+
+PHOTOS = 120
+RUN = "night3"
+INDEXED, BUILT, LIVE = "indexed", "built", "live"  # states of the catalogue; folders of that name
+VERSIONED = ("data", "deletions", "index", "transactions", "manifest")  # kinds of files that versions name
+BAD = ("silent", "hung", "crashed", "untyped")
+
+
+@dataclass(frozen=True)
+class Flip:
+    """One trial. state: of the catalogue. file: below it. bit: of the file."""
+
+    state: str
+    file: str
+    bit: int
+    name: str
+
+
+@dataclass(frozen=True)
+class End:
+    """how: harmless, refused, or one of BAD. by: what noticed it."""
+
+    how: str
+    by: str = ""
+
+
+# ── the catalogue ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def source(night: int) -> list[nights.Photo]:
+    """Photos that come, go and change; a third of them with a picture."""
+    kept = range(4 * (night - 1), PHOTOS + 10 * night)
+    return [
+        nights.Photo(
+            f"p{n:04d}/a.jpg",
+            etag=str(night) if n % 40 == night else "1",
+            labels=("top", "shoes") if n % 5 == 0 else ("top",),
+            product=f"p{n:04d}",
+            look=f"look {n}" if n % 3 == 0 else "",
+        )
+        for n in kept
+    ]
+
+
+def products() -> pa.Table:
+    numbers = range(PHOTOS + 40)
+    return pa.table(
+        {
+            "product_id": [f"p{n:04d}" for n in numbers],
+            "title": [f"thing {n}" for n in numbers],
+            "category": ["top" if n % 2 else "shoes" for n in numbers],
+            "price": [float(n) for n in numbers],
+        }
+    )
+
+
+def make_catalogs(folder: Path) -> None:
+    """Two nights live; a third indexed, then built, then live: a copy of each state."""
+    store = open_store(str(folder / "catalog"))
+    recipe = fakes.recipe()
+    for night in (1, 2):
+        nights.publish(
+            store, f"night{night}", source(night), recipe=recipe, shard_images=40, products=products()
+        )
+    third = nights.index_night(store, RUN, source(3), recipe=recipe, shard_images=20, products=products())
+    for report in third.reports.values():
+        runs.save_report(store, RUN, report)
+    for state in (INDEXED, BUILT, LIVE):
+        if state == BUILT:
+            build(store)
+        if state == LIVE:
+            publish(store)
+        shutil.copytree(folder / "catalog", folder / state)
+
+
+def build(store: Store) -> Release:
+    """As `lookdex build`: whatever is there is read anew."""
+    plan = runs.load_plan(store, RUN)
+    table = runs.load_plan_table(store, plan)
+    reports = runs.load_reports(store, RUN, runs.shard_ids(table))
+    return build_release(store, plan, table, reports, nights.in_a_loop)
+
+
+def publish(store: Store) -> None:
+    """As `lookdex audit` and `lookdex promote`."""
+    release = audit_release(store, build(store), smoke)
+    promote(store, release.release_id)
+    retention.clean_up(store, apply=True)
+
+
+def smoke(release: Release) -> str:
+    return "asked afterwards"
+
+
+# ── what is asked ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def opened(store: Store) -> Catalog:
+    return open_catalog(
+        store, detector=fakes.FakeDetector(), embedder=fakes.FakeEmbedder(), read_seconds=20.0
+    )
+
+
+def answers(store: Store) -> str:
+    """A digest of what the live release answers."""
+    catalog = opened(store)
+    rng = np.random.default_rng(0)
+    told: list[object] = [catalog.release.release_id]
+    for number in range(6):
+        for scope in (Scope.OBJECT, Scope.IMAGE):
+            where = ("price < 60", None, "category = 'shoes' and price > 10")[number % 3]
+            vector = rng.standard_normal(nights.DIM)
+            answer = catalog.search_vector(vector, k=5, where=where, scope=scope)
+            told.append([shown(match) for match in answer.objects[0].matches])
+    for product in ("p0021", "p0033"):
+        answer = catalog.similar(product, k=5)
+        told.append([shown(match) for match in answer.objects[0].matches])
+    return hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()
+
+
+def shown(match: object) -> list[object]:
+    values = {name: getattr(match, name) for name in match.__slots__}  # type: ignore[attr-defined]
+    crop = values.pop("crop")
+    return [hashlib.sha256(crop or b"").hexdigest(), repr(values)]
+
+
+# ── a trial ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def attempt(folder: Path, flip: Flip, right: str) -> End:
+    """Flip the bit in a copy, go on as a night or a reader would, and say how it ended."""
+    place = Path(tempfile.mkdtemp(dir=folder, prefix="trial-"))
+    try:
+        copy = place / "catalog"
+        # Links: nothing of a catalogue is changed in place.
+        shutil.copytree(folder / flip.state, copy, copy_function=os.link)
+        data = bytearray((copy / flip.file).read_bytes())
+        data[flip.bit // 8] ^= 1 << flip.bit % 8
+        (copy / flip.file).unlink()
+        (copy / flip.file).write_bytes(data)
+        store, stage = open_store(str(copy)), "publish"
+        try:
+            if flip.state != LIVE:
+                publish(store)
+            stage = "ask"
+            found = answers(store)
+        except AuditFailed as error:
+            return End("refused", f"audit: {', '.join(error.offenders)}")
+        except LookdexError as error:
+            return End("refused", f"{stage}: {type(error).__name__}")
+        except BaseException as error:
+            return End("untyped", f"{stage}: {type(error).__name__}: {str(error)[:150]}")
+        return End("harmless") if found == right else End("silent", "another answer")
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def work(folder: str, right: str, pipe: Connection) -> None:
+    """A process that attempts what it is sent."""
+    small_index()
+    logging.disable(logging.CRITICAL)
+    while True:
+        pipe.send(attempt(Path(folder), pipe.recv(), right))
+
+
+class Worker:
+    """The process, and another one after a hang or a crash."""
+
+    def __init__(self, folder: Path, right: str, seconds: float):
+        self._folder, self._right, self._seconds = folder, right, seconds
+        self._start()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=work, args=(str(self._folder), self._right, theirs), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+
+    def attempt(self, flip: Flip) -> End:
+        try:
+            self._pipe.send(flip)
+            if self._pipe.poll(self._seconds):
+                end: End = self._pipe.recv()
+                return end
+            end = End("hung", f"no answer in {self._seconds:g} s")
+        except (EOFError, ConnectionError):
+            self._process.join(5)
+            end = End("crashed", f"exit code {self._process.exitcode}")
+        self.close()
+        self._start()
+        return end
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+
+
+# ── the run ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def small_index() -> None:
+    """So small a table has an index all the same."""
+    ann.EXACT_BELOW, ann.PARTITION_ROWS = 100, 64
+
+
+def kind_of(file: str) -> str:
+    """'items: index', 'plan', 'shards' …"""
+    parts = Path(file).parts
+    if parts[0] == "tables":
+        folders = {
+            "data": "data", "_deletions": "deletions", "_indices": "index", "_transactions": "transactions",
+            "_versions": "manifest", "_refs": "tag",
+        }  # fmt: skip
+        kind = "version hint" if parts[-1].endswith("hint.json") else folders[parts[2]]
+        return f"{parts[1].removesuffix('.lance')}: {kind}"
+    if parts[0] == "live":
+        return "promotion log"
+    if parts[0] == "releases":
+        return "release"
+    return f"run: {parts[2].partition('-')[0].partition('.')[0]}"
+
+
+def in_use(folder: Path, state: str) -> set[str]:
+    """The files of the tables that the state's release names: the candidate's, or the live one's."""
+    store = open_store(str(folder / state))
+    if state == BUILT:
+        release = load_candidate(store, runs.load_plan(store, RUN))
+    else:
+        _, release = live.live_release(store) or (None, None)
+    recorded = integrity.load_files(store, release) if release is not None else None
+    return {file.key for file in recorded or ()}
+
+
+def draw(folder: Path, states: Iterable[str], count: int, seed: int) -> list[Flip]:
+    """Flips, as many of each kind of file, in files and bits drawn at random.
+
+    Files of the tables that only other releases name are kinds of their own.
+    """
+    rng = random.Random(seed)
+    kinds: dict[str, list[tuple[str, str]]] = collections.defaultdict(list)
+    for state in states:
+        used = in_use(folder, state)
+        for path in sorted((folder / state).rglob("*")):
+            file = str(path.relative_to(folder / state))
+            if path.is_file() and path.stat().st_size:
+                name = kind_of(file)
+                old = name.endswith(VERSIONED) and file not in used
+                kinds[f"{name}, others'" if old else name].append((state, file))
+    names = sorted(kinds)
+    flips = []
+    for number in range(count):
+        name = names[number % len(names)]
+        state, file = rng.choice(kinds[name])
+        flips.append(Flip(state, file, rng.randrange(8 * (folder / state / file).stat().st_size), name))
+    return flips
+
+
+def run(folder: Path, what: str, flips: list[Flip], right: str, seconds: float) -> dict[str, int]:
+    """Attempt them all and print how they ended. Returns how many ended how."""
+    ends: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    caught: collections.Counter[str] = collections.Counter()
+    worker = Worker(folder, right, seconds)
+    for flip in flips:
+        end = worker.attempt(flip)
+        ends[flip.name][end.how] += 1
+        caught[end.by] += end.how == "refused"
+        if end.how in BAD:
+            print(f"  {end.how}: {flip.state} {flip.file}, bit {flip.bit}: {end.by}", flush=True)
+    worker.close()
+    hows = ("harmless", "refused", *BAD)
+    print(f"\n{what}: {len(flips)} flips\n{'kind of file':<24}" + "".join(f"{how:>10}" for how in hows))
+    for name in sorted(ends):
+        print(f"{name:<24}" + "".join(f"{ends[name][how]:>10}" for how in hows))
+    total = {how: sum(counts[how] for counts in ends.values()) for how in hows}
+    print(f"{'in all':<24}" + "".join(f"{total[how]:>10}" for how in hows))
+    for by, count in (+caught).most_common():
+        print(f"  {count:>5} refused by {by}")
+    return total
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--flips", type=int, default=1000, help="of each part")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=60.0, help="after which a trial counts as hung")
+    parser.add_argument("--only", choices=("candidate", "live"))
+    parser.add_argument(
+        "--keep", type=Path, help="folder of the catalogue: made when it is empty, used again when not"
+    )
+    options = parser.parse_args()
+    small_index()
+    started, bad = time.monotonic(), 0
+    with tempfile.TemporaryDirectory(prefix="lookdex-flips-") as temporary:
+        folder = options.keep or Path(temporary)
+        if not (folder / LIVE).exists():
+            make_catalogs(folder)
+        right = answers(open_store(str(folder / LIVE)))
+        for what, states in (("candidate", (INDEXED, BUILT)), ("live", (LIVE,))):
+            if options.only in (None, what):
+                flips = draw(folder, states, options.flips, options.seed)
+                total = run(folder, what, flips, right, options.seconds)
+                bad += sum(total[how] for how in BAD)
+    print(f"\n{time.monotonic() - started:.0f} s; {bad} flips ended badly")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

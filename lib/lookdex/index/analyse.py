@@ -1,0 +1,178 @@
+"""Photos → rows, in this process: fetched ahead, given to the models in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from lookdex import images
+from lookdex.errors import LookdexError, ModelFailed
+from lookdex.index.fetch import Bad, Fetched, FetchOptions, Photo, fetch
+from lookdex.index.rows import Outcome, describe
+from lookdex.index.stopwatch import Stopwatch
+from lookdex.index.supply import Supply
+from lookdex.records import Box, Detection, Recipe
+from lookdex.storage import Store
+
+if TYPE_CHECKING:
+    from lookdex.models.detect import Detector
+    from lookdex.models.embed import Embedder
+
+BATCH_PIXELS = 64_000_000  # a batch ends early when its photos have more pixels than this together
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a worker needs to index shards of one run.
+
+    batch: photos in one call of the detector; the embedder gets all their crops and has a batch size of its own. On a
+    CPU small ones are quicker; a GPU wants more.
+    """
+
+    source: Store
+    catalog: Store
+    detector: Detector
+    embedder: Embedder
+    recipe: Recipe
+    run_id: str
+    batch: int = 8
+    fetch_workers: int = 8
+
+
+class Analysis(Protocol):
+    """What makes outcomes of a shard's photos."""
+
+    @property
+    def dim(self) -> int:
+        """Of the vectors."""
+
+    @property
+    def gets(self) -> int:
+        """Requests to the source so far."""
+
+    def outcomes(self, photos: Supply, watch: Stopwatch) -> Generator[Outcome]:
+        """One for each photo of the supply, in order, each shown to the supply."""
+
+
+class InProcess:
+    """The quick way. What a model raises is `ModelFailed`, and ends the shard; what kills it ends this process."""
+
+    def __init__(self, tools: Tools):
+        self._tools, self._before = tools, tools.source.requests
+
+    @property
+    def dim(self) -> int:
+        return self._tools.embedder.dim
+
+    @property
+    def gets(self) -> int:
+        return self._tools.source.requests - self._before
+
+    def outcomes(self, photos: Supply, watch: Stopwatch) -> Generator[Outcome]:
+        tools = self._tools
+        options = FetchOptions(tools.recipe.max_bytes, tools.recipe.max_pixels, tools.fetch_workers)
+        with closing(fetch(photos, tools.source, options)) as fetched:
+            for batch in in_batches(map(photos.see, fetched), tools.batch):
+                watch.lap("wait")
+                done = analyse(batch, tools, watch)
+                for outcome in done:
+                    watch.add("fetch", outcome.cost.fetch_seconds)
+                    watch.add("decode", outcome.cost.decode_seconds)
+                del batch  # the next one is awaited without this one's pixels
+                yield from done
+                watch.lap("write")
+
+
+def analyse(batch: Sequence[Fetched], tools: Tools, watch: Stopwatch) -> list[Outcome]:
+    """Their rows, in order. Raises ModelFailed."""
+    good = [photo for photo in batch if isinstance(photo, Photo)]
+    found = find_objects(good, tools)
+    watch.lap("detect")
+    vectors = embed_all(good, found, tools)
+    watch.lap("embed")
+    objects = iter(zip(found, vectors, strict=True))
+    return [
+        photo if isinstance(photo, Bad) else describe(photo, *next(objects), tools.recipe, tools.run_id)
+        for photo in batch
+    ]
+
+
+def in_batches(photos: Iterable[Fetched], size: int, pixels: int = BATCH_PIXELS) -> Iterator[list[Fetched]]:
+    """Lists of up to `size` good photos and up to `pixels` pixels (or one photo), with the bad ones between them.
+
+    Where a batch ends depends on the photos alone, not on timing: vectors depend a little on their batch.
+    """
+    batch: list[Fetched] = []
+    good = held = 0
+    for photo in photos:
+        area = photo.area if isinstance(photo, Photo) else 0
+        if batch and area and (good >= size or held + area > pixels):
+            yield batch
+            batch, good, held = [], 0, 0
+        batch.append(photo)
+        good, held = good + bool(area), held + area
+        del photo  # or it would be held while the batch is at work
+    if batch:
+        yield batch
+
+
+def find_objects(photos: Sequence[Photo], tools: Tools) -> list[list[Detection]]:
+    """What the detector finds in each photo; it is not asked when there are none. Raises ModelFailed."""
+    if not photos:
+        return []
+    try:
+        found = tools.detector.detect([photo.pixels for photo in photos])
+    except LookdexError:
+        raise
+    except Exception as error:
+        raise _failed(f"detector {tools.detector.name}", photos, error) from error
+    if len(found) != len(photos):
+        raise ModelFailed(
+            f"detector {tools.detector.name}: {len(photos)} photos in, {len(found)} answers out; mend the model"
+        )
+    return [once(own) for own in found]
+
+
+def once(found: Sequence[Detection]) -> list[Detection]:
+    """Without what is found again under the same label in the same pixels: its item would have the same id."""
+    first: dict[tuple[str, Box], Detection] = {}
+    for one in found:
+        first.setdefault((one.label, one.box), one)
+    return list(first.values())
+
+
+def embed_all(
+    photos: Sequence[Photo], found: Sequence[Sequence[Detection]], tools: Tools
+) -> list[np.ndarray]:
+    """For each photo float32 (1 + objects, dim): the whole photo, then its objects. Raises ModelFailed."""
+    crops: list[np.ndarray] = []
+    for photo, detections in zip(photos, found, strict=True):
+        crops.append(photo.pixels)
+        crops += [images.crop(photo.pixels, d.box, tools.recipe.crop_margin) for d in detections]
+    if not crops:
+        return []
+    try:
+        vectors = tools.embedder.embed_images(crops)
+    except LookdexError:
+        raise
+    except Exception as error:
+        raise _failed(f"embedder {tools.embedder.name}", photos, error) from error
+    if vectors.shape != (len(crops), tools.embedder.dim) or not np.isfinite(vectors).all():
+        raise ModelFailed(
+            f"embedder {tools.embedder.name}: {len(crops)} crops gave an array {vectors.shape} with "
+            f"{np.isfinite(vectors).mean():.1%} finite values{_where(photos)}. Mend the model or its settings"
+        )
+    return np.split(vectors, np.cumsum([1 + len(detections) for detections in found])[:-1])
+
+
+def _failed(model: str, photos: Sequence[Photo], error: Exception) -> ModelFailed:
+    return ModelFailed(f"{model}: {type(error).__name__}: {error}{_where(photos)}")
+
+
+def _where(photos: Sequence[Photo]) -> str:
+    first, last = photos[0].ref.key, photos[-1].ref.key
+    return f", on {first}" if first == last else f", in the batch from {first} to {last}"

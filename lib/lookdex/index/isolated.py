@@ -1,0 +1,292 @@
+"""Photos → rows, one by one in a process that may be lost: a photo that breaks a model, or kills it, is found.
+
+The process does all there is to do with a photo: fetch, decode, models, rows. When it dies, or something raises that
+is no fault of the world, the photo at work is the culprit, and the next photo gets a new process. A new one shows that
+its models work on a plain picture first: a model that fails on everything is no photo's fault.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, Pipe
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from lookdex.errors import LookdexError, ModelFailed
+from lookdex.index.analyse import Tools, analyse
+from lookdex.index.fetch import Bad, Cost, Fetched, FetchOptions, Photo, fetch
+from lookdex.index.rows import Outcome
+from lookdex.index.stopwatch import Stopwatch
+from lookdex.index.supply import Supply
+from lookdex.records import ImageRef, Reason, Shard, Status
+
+if TYPE_CHECKING:
+    from lookdex.index.job import IndexTask
+
+_MAIN = "from lookdex.index.isolated import main; main()"  # not as __main__: both sides must know one _Answer
+MOST_CULPRITS = 5  # of a shard; where more photos break a model, it is the model that is broken
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    outcome: Outcome
+    gets: int  # by this process so far
+    last: bool = False  # the process ends: what it holds may be damaged
+
+
+class Isolated:
+    """An `Analysis` of one shard. Raises ModelFailed when the models are to blame, and not a photo or two."""
+
+    def __init__(self, task: IndexTask, shard: Shard):
+        self._task, self._shard = task, shard
+        self._process: _Process | None = None
+        self._gets = 0
+        self._culprits: list[Bad] = []
+
+    @property
+    def dim(self) -> int:
+        return self._started().dim
+
+    @property
+    def gets(self) -> int:
+        return self._gets + (self._process.gets if self._process else 0)
+
+    def outcomes(self, photos: Supply, watch: Stopwatch) -> Generator[Outcome]:
+        try:
+            for ref in photos:
+                watch.lap("wait")
+                outcome = photos.see(self._ask(ref))
+                watch.lap("detect")
+                yield outcome
+                watch.lap("write")
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._gets += self._process.gets
+            self._process.end()
+            self._process = None
+
+    def _started(self) -> _Process:
+        if self._process is None:
+            self._process = _Process(self._task, self._shard)
+        return self._process
+
+    def _ask(self, ref: ImageRef) -> Outcome:
+        process = self._started()
+        try:
+            answer = process.ask(ref)
+        except (EOFError, OSError):
+            outcome: Outcome = culprit(ref, f"the process that looked at it {process.death()}")
+            self.close()
+        else:
+            outcome = answer.outcome
+            if answer.last:
+                self.close()
+        if isinstance(outcome, Bad) and outcome.reason is Reason.BREAKS_MODEL:
+            self._culprits.append(outcome)
+            if len(self._culprits) > MOST_CULPRITS:
+                raise ModelFailed(
+                    f"{len(self._culprits)} photos of one shard broke a model, so the model is to blame. "
+                    f"The last one: {ref.key}: {outcome.error}"
+                )
+        return outcome
+
+
+def culprit(ref: ImageRef, error: str, photo: Fetched | None = None) -> Bad:
+    """The outcome of a photo that breaks a model."""
+    known = photo if isinstance(photo, Photo) else None
+    return Bad(
+        ref,
+        Status.FAILED,
+        Reason.BREAKS_MODEL,
+        known.cost if known else Cost(),
+        known.content_hash if known else None,
+        known.pixels.shape[1] if known else None,
+        known.pixels.shape[0] if known else None,
+        error,
+    )
+
+
+class _Process:
+    """One such process, its models loaded. Raises what loading them raised, or ModelFailed."""
+
+    def __init__(self, task: IndexTask, shard: Shard):
+        ours, theirs = Pipe()
+        paths = [path or os.getcwd() for path in sys.path]
+        self._connection = ours
+        with theirs:
+            # No multiprocessing: its `spawn` would run the main module again, which is Spark's.
+            self._child = subprocess.Popen(
+                [sys.executable, "-c", _MAIN, str(theirs.fileno()), str(os.getpid())],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                stdin=subprocess.DEVNULL,
+                stdout=2,  # a worker's own output belongs to Spark
+                pass_fds=[theirs.fileno()],
+            )
+        self.gets = 0
+        try:
+            ours.send((task, shard))
+            self.dim: int = self._receive()
+        except (EOFError, OSError) as error:
+            death = self.death()
+            self.end()
+            raise ModelFailed(
+                f"the models {task.plan.recipe.detector} and {task.plan.recipe.embedder} could not be tried: their "
+                f"process {death}"
+            ) from error
+        except BaseException:
+            self.end()
+            raise
+
+    def ask(self, ref: ImageRef) -> _Answer:
+        """Raises EOFError or OSError when the process died of it, and the faults that are no photo's."""
+        self._connection.send(ref)
+        answer: _Answer = self._receive()
+        self.gets = answer.gets
+        return answer
+
+    def _receive(self) -> Any:
+        found = self._connection.recv()
+        if isinstance(found, LookdexError):
+            raise found
+        return found
+
+    def death(self) -> str:
+        """How it ended, once its side of the connection is closed."""
+        with suppress(subprocess.TimeoutExpired):
+            self._child.wait(timeout=10)
+        code = self._child.poll()
+        if code is None:
+            return "closed its connection"
+        if code >= 0:
+            return f"ended with exit code {code}"
+        name = signal.Signals(-code).name
+        return f"was ended by {name}" + (" (out of memory?)" if -code == signal.SIGKILL else "")
+
+    def end(self) -> None:
+        self._connection.close()
+        with suppress(ProcessLookupError):
+            self._child.kill()
+        self._child.wait()
+
+
+# ── in that process ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Asked(Sequence[ImageRef]):
+    """The photos of a shard, each when the other process asks for it."""
+
+    def __init__(self, shard: Shard, connection: Connection):
+        self._shard, self._connection = shard, connection
+        self.at_work: ImageRef | None = None
+
+    def __len__(self) -> int:
+        return len(self._shard.refs)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._shard.refs[index]
+
+    def __iter__(self) -> Iterator[ImageRef]:
+        while True:
+            try:
+                self.at_work = self._connection.recv()
+            except EOFError:  # nobody asks any more
+                return
+            yield self.at_work
+
+
+def _serve(connection: Connection) -> None:
+    """Answer a task and its shard with the vectors' size, then each `ImageRef` with an `_Answer`; or with an error."""
+    task, shard = connection.recv()
+    try:
+        from lookdex.index.job import tools_of
+
+        tools = tools_of(task)
+        _try_out(tools)
+    except Exception as error:
+        connection.send(_portable(error))
+        return
+    connection.send(tools.embedder.dim)
+    # One at a time: whatever dies, dies of the photo that was asked for last.
+    options = FetchOptions(tools.recipe.max_bytes, tools.recipe.max_pixels, workers=1, ahead_images=1)
+    asked = _Asked(shard, connection)
+    try:
+        for fetched in fetch(asked, tools.source, options):
+            connection.send(_look(fetched, tools))
+    except Exception as error:
+        if asked.at_work is None or _of_the_world(error):
+            connection.send(_portable(error))
+        else:
+            connection.send(_Answer(culprit(asked.at_work, _words(error)), tools.source.requests, last=True))
+
+
+def _look(fetched: Fetched, tools: Tools) -> _Answer:
+    """One photo's outcome. Raises what is no fault of it."""
+    try:
+        (outcome,) = analyse([fetched], tools, Stopwatch())
+        return _Answer(outcome, tools.source.requests)
+    except Exception as error:
+        if _of_the_world(error):
+            raise
+        broken = culprit(fetched.ref, _words(error), fetched)
+    last = False
+    try:
+        _try_out(tools)
+    except Exception:  # what holds the models does not survive the photo: a GPU's context does not
+        last = True
+    return _Answer(broken, tools.source.requests, last)
+
+
+def _of_the_world(error: Exception) -> bool:
+    return isinstance(error, LookdexError) and not isinstance(error, ModelFailed)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, ModelFailed) else f"{type(error).__name__}: {error}"
+
+
+def _try_out(tools: Tools) -> None:
+    """The models on a plain picture. Raises ModelFailed."""
+    shade = np.linspace(40, 220, 224 * 160 * 3).reshape(224, 160, 3).astype(np.uint8)
+    plain = Photo(ImageRef("a plain picture", "", 0), shade, "", Cost())
+    try:
+        analyse([plain], tools, Stopwatch())
+    except LookdexError:
+        raise
+    except Exception as error:
+        raise ModelFailed(f"{type(error).__name__}: {error}, on a plain picture") from error
+
+
+def _portable(error: Exception) -> LookdexError:
+    """An error that the other process can read."""
+    if isinstance(error, LookdexError):
+        with suppress(Exception):
+            pickle.loads(pickle.dumps(error))
+            return error
+    return ModelFailed(f"{type(error).__name__}: {error}")
+
+
+def _die_with_parent(parent: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        sys.exit("the parent is gone")
+
+
+def main() -> NoReturn:
+    _die_with_parent(int(sys.argv[2]))
+    with Connection(int(sys.argv[1])) as connection:
+        _serve(connection)
+    sys.stdout.flush()
+    os._exit(0)  # what a model left behind may not end by itself

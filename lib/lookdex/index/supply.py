@@ -1,0 +1,57 @@
+"""The photos of a shard as they are handed out, until the night is lost anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+from lookdex.index.budget import MIN_JUDGED
+from lookdex.index.fetch import Bad, Fetched
+from lookdex.index.rows import Outcome
+from lookdex.records import ImageRef, Reason
+
+IN_A_ROW = 50  # photos that the source does not give, none between them that it does: it is down
+
+Some = TypeVar("Some", Fetched, Outcome)
+
+
+class Supply(Sequence[ImageRef]):
+    """The photos of a shard, one after another, until so many are lost that the night is refused anyway.
+
+    most_lost: of the whole night; None: never stop. What was handed out before the end is still to be waited for.
+    """
+
+    def __init__(self, refs: Sequence[ImageRef], most_lost: int | None = None):
+        self._refs, self._most = refs, most_lost
+        self._taken = self._seen = self._lost = self._in_a_row = 0
+
+    def __len__(self) -> int:
+        return len(self._refs)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._refs[index]
+
+    def __iter__(self) -> Iterator[ImageRef]:
+        while self._taken < len(self._refs) and not self.spent:
+            self._taken += 1
+            yield self._refs[self._taken - 1]
+
+    def see(self, outcome: Some) -> Some:
+        """Count what came of a photo."""
+        lost = isinstance(outcome, Bad)
+        self._seen += 1
+        self._lost += lost
+        down = isinstance(outcome, Bad) and outcome.reason is Reason.UNAVAILABLE
+        self._in_a_row = self._in_a_row + 1 if down else 0
+        return outcome
+
+    @property
+    def spent(self) -> bool:
+        if self._most is None:
+            return False
+        return self._in_a_row >= IN_A_ROW or (self._seen >= MIN_JUDGED and self._lost > self._most)
+
+    @property
+    def rest(self) -> Sequence[ImageRef]:
+        """Those that were not handed out."""
+        return self._refs[self._taken :]

@@ -1,0 +1,150 @@
+"""The digests of every file that a release's versions name: Lance reads a flipped bit as good.
+
+Data, deletion, index, transaction files and the manifest of both tables. `build` records them; the audit reads the
+new ones again before they go live, and of the others some each night; a reader checks what it is about to use.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lookdex import live, runs, tables
+from lookdex.codec import from_json
+from lookdex.errors import CorruptData, LookdexError, NotFound
+from lookdex.records import Release, StoredFile
+from lookdex.storage import Store
+
+READERS = 8
+DATA, MANIFESTS, TRANSACTIONS = "data/", "_versions/", "_transactions/"  # folders of a table
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DataFiles:
+    """Every file of a release with its digest: `runs/<release>/files-<items>-<images>.json`.
+
+    rows: of data files, 0 for others. Format 1 has the data files alone.
+    """
+
+    FORMAT: ClassVar[int] = 2
+
+    items: tuple[StoredFile, ...]
+    images: tuple[StoredFile, ...]
+    format: int = 1
+
+    def __iter__(self) -> Iterator[StoredFile]:
+        yield from self.items
+        yield from self.images
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A file whose bytes are not those that were written. why: what is wrong with it."""
+
+    key: str
+    why: str
+
+
+def files_key(release: Release) -> str:
+    folder = runs.run_folder(release.release_id)
+    return f"{folder}/files-{release.items_version}-{release.images_version}.json"
+
+
+def load_files(catalog: Store, release: Release) -> DataFiles | None:
+    """The recorded digests; None where there are none. Raises CorruptData."""
+    key = files_key(release)
+    try:
+        return from_json(DataFiles, catalog.get(key), f"{catalog.uri}/{key}")
+    except NotFound:
+        return None
+
+
+def find_files(catalog: Store, release: Release | None) -> DataFiles | None:
+    """The same, and None with a warning where the record itself is damaged: the tables may still be good."""
+    try:
+        return load_files(catalog, release) if release is not None else None
+    except CorruptData as error:
+        log.warning("%s Its tables are read unchecked.", error)
+        return None
+
+
+def changed(catalog: Store, recorded: Iterable[StoredFile]) -> list[Damage]:
+    """Read files again: those that are gone or not as they were written. Raises Unavailable, AccessDenied."""
+    with ThreadPoolExecutor(READERS) as pool:
+        return [damage for damage in pool.map(lambda file: check(catalog, file), recorded) if damage]
+
+
+def require(catalog: Store, release: Release, wanted: Callable[[StoredFile], bool]) -> None:
+    """Read those recorded files of the live release again that a night is about to build on.
+
+    What is read of a damaged one would be written anew, with a digest of its own. Raises CorruptData.
+    """
+    recorded = find_files(catalog, release) or ()
+    if found := changed(catalog, [f for f in recorded if wanted(f) and f"/{TRANSACTIONS}" not in f.key]):
+        damage, name = found[0], release.release_id
+        raise CorruptData(
+            f"{catalog.uri}/{damage.key}, of the live release {name}, is damaged: {damage.why}. Nothing was built. "
+            f"{remedy(catalog, damage.key, name)}"
+        )
+
+
+def is_data(file: StoredFile, key: str) -> bool:
+    """A data file of that table."""
+    return file.key.startswith(f"{key}/{DATA}")
+
+
+def check(catalog: Store, file: StoredFile) -> Damage | None:
+    try:
+        found = catalog.digest(file.key)
+    except NotFound:
+        return Damage(file.key, "it is gone")
+    if found.sha256 == file.sha256:
+        return None
+    return Damage(
+        file.key,
+        f"it has SHA-256 {found.sha256[:12]}… and {found.bytes:,} bytes, and was written with {file.sha256[:12]}… "
+        f"and {file.bytes:,}",
+    )
+
+
+def remedy(catalog: Store, key: str, used_by: str | None) -> str:
+    """What makes the catalogue whole again when a file of the release `used_by` is damaged, as a sentence.
+
+    The best is the release that was live last and does not name the file. Never raises: it is part of a message.
+    """
+    try:
+        whole = releases_without(catalog, key, used_by)
+    except Exception as error:  # the message that this is part of must not be lost
+        log.warning("no release without %s was looked for: %s", key, error)
+        whole = []
+    manifest = f"/{MANIFESTS}" in key
+    steps = ["Restore the file from a backup or the bucket's versions"]
+    if whole:
+        then = f", then remove {key}" if manifest else ""
+        steps.append(f"`lookdex rollback --to {whole[0]}`{then}")
+    if key.startswith(tables.ITEMS) and not manifest:
+        steps.append("index every photo again with `lookdex reindex --full`")
+    if len(steps) == 1:
+        steps.append("reindex into an empty catalogue")
+    return f"{', or '.join(steps)}."
+
+
+def releases_without(catalog: Store, key: str, used_by: str | None) -> list[str]:
+    """Releases that were live and name no such file, the latest first."""
+    found: dict[str, bool] = {}
+    for entry in reversed(live.read_log(catalog)):
+        if entry.release_id in found or entry.release_id == used_by:
+            continue
+        try:
+            recorded = load_files(catalog, live.load_release(catalog, entry.release_id))
+        except LookdexError:
+            continue
+        # A record of data files alone does not say which index files were in use.
+        complete = recorded is not None and (recorded.format > 1 or f"/{DATA}" in key)
+        found[entry.release_id] = complete and key not in {file.key for file in recorded or ()}
+    return [release_id for release_id, whole in found.items() if whole]

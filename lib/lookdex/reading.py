@@ -1,0 +1,83 @@
+"""Errors of Lance as lookdex's own: a damaged table is `CorruptData`, a store out of reach `Unavailable`, and so on.
+
+Lance raises ValueError, OSError, RuntimeError or a panic, pyarrow and DuckDB wrap them, and only their text tells a
+flipped bit from a broken connection. Whatever reads or writes a table does so inside `reading`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lookdex.errors import AccessDenied, CorruptData, LookdexError, NotFound, StorageError, Unavailable
+
+_FILE = re.compile(r"(?:data|_versions|_indices|_deletions|_transactions|_refs)/[\w./=-]*\w")
+_SOURCE = re.compile(r",? ?(?:/[\w.-]+)*/[\w.-]+\.rs:\d+(?::\d+)?")  # where in Lance's own code
+_DENIED = re.compile(
+    r"access ?denied|permission denied|unauthori[sz]ed|forbidden|status:? (?:code:? )?40[13]|invalidaccesskey"
+    r"|expiredtoken|signaturedoesnotmatch|credential",
+    re.IGNORECASE,
+)
+_AWAY = re.compile(
+    r"timed? ?out|connection|connect error|error sending request|slow ?down|throttl|dns error"
+    r"|status:? (?:code:? )?(?:50[0234]|429)",
+    re.IGNORECASE,
+)
+_FULL = re.compile(r"no space left|disk quota|read-only file system", re.IGNORECASE)
+_GONE = re.compile(r"not found|no such file|does not exist|nosuchkey", re.IGNORECASE)
+_LIBRARIES = ("duckdb", "_duckdb", "pyarrow", "lance", "pyo3_runtime")  # with exceptions of their own
+_LANCES = re.compile(r"\.rs:\d+|LanceError|panicked")
+
+
+@contextmanager
+def reading(table: str, remedy: str = "", *, much: bool = False) -> Iterator[None]:
+    """Raise what Lance, pyarrow or DuckDB raise in here as a LookdexError. table: what is read, for the message.
+
+    much: a whole stage runs in here, so that only what is evidently Lance's is translated.
+
+    Raises CorruptData, NotFound (a file of the table is gone), AccessDenied, Unavailable, StorageError.
+    """
+    try:
+        yield
+    except BaseException as error:
+        typed = typed_error(error, table, remedy, much=much)
+        if typed is None:
+            raise
+        raise typed from error
+
+
+def typed_error(
+    error: BaseException, table: str, remedy: str = "", *, much: bool = False
+) -> LookdexError | None:
+    """What an error of Lance means; None for an error that is not Lance's, or is typed already."""
+    library = type(error).__module__.partition(".")[0] in _LIBRARIES  # a panic is no Exception
+    likely = library or isinstance(error, OSError | ValueError | RuntimeError)
+    if isinstance(error, LookdexError) or not likely:
+        return None
+    if much and not (type(error).__name__ == "PanicException" or _LANCES.search(str(error))):
+        return None
+    text = told(error)
+    file = _FILE.search(str(error))
+    where = f"{table} ({file[0]})" if file else table
+    if _FULL.search(text):
+        return StorageError(f"{where}: {text}. Make room, then try again.")
+    if _DENIED.search(text):
+        return AccessDenied(f"{where}: {text}. Check the credentials and their rights.")
+    if isinstance(error, TimeoutError) or _AWAY.search(text):
+        return Unavailable(f"{where}: {text}. Try again later.")
+    cure = remedy or "Go back to a release that is whole: `lookdex rollback`."
+    if _GONE.search(text):
+        return NotFound(f"{where}: {text}. A file of the table is gone. {cure}")
+    return CorruptData(f"{where} cannot be read: {text}. {cure}")
+
+
+def names_file(text: str) -> bool:
+    """A file of a table is named: what is wrong is in there."""
+    return bool(_FILE.search(text))
+
+
+def told(error: BaseException) -> str:
+    """The error's text in one line, without the places in Lance's source."""
+    text = " ".join(_SOURCE.sub("", str(error)).split()) or type(error).__name__
+    return text[:400].rstrip(". ")

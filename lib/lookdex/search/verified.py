@@ -1,0 +1,86 @@
+"""Whether the files of an opened release have the bytes that were written: looked at before they are used.
+
+The manifest, the index and the deletion files decide which rows are found, and Lance takes what they say: all of them
+are read at once when a release is opened, and of the data files as many as `verify_bytes` allows. The others are read
+in the background once the catalogue is loaded. What changes afterwards, under an open catalogue, nobody sees but the
+audit of the next nights.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from lookdex import integrity, tables
+from lookdex.errors import CorruptData, StorageError
+from lookdex.records import Release, StoredFile
+from lookdex.storage import Store
+
+VERIFY_BYTES = (
+    128_000_000  # of data files, read again when a release is opened: 0.1 s from a disk, 1 s from S3
+)
+
+logger = logging.getLogger(__name__)
+
+
+class Verified:
+    """Of the `items` of one release. Safe among threads."""
+
+    def __init__(self, store: Store, release: Release, verify_bytes: int | None = VERIFY_BYTES):
+        """verify_bytes: of data files, before anything is asked; None for all."""
+        self._store, self._release = store, release
+        self._damage: str | None = None
+        self._started = threading.Lock()
+        recorded = integrity.find_files(store, release)
+        self._first: list[StoredFile] = []
+        self._rest: list[StoredFile] = []
+        left = verify_bytes
+        for file in recorded.items if recorded is not None else ():
+            folder = file.key.removeprefix(f"{tables.ITEMS}/")
+            if folder.startswith(integrity.TRANSACTIONS):  # read by writers alone
+                continue
+            if folder.startswith(integrity.DATA) and left is not None:
+                left -= file.bytes
+                (self._first if left >= 0 else self._rest).append(file)
+            else:
+                self._first.append(file)
+
+    @property
+    def damage(self) -> str | None:
+        """What is wrong with the release's files, and what helps; None while nothing is known."""
+        return self._damage
+
+    def check(self) -> None:
+        """Raises CorruptData once damage is known."""
+        if self._damage is not None:
+            raise CorruptData(self._damage)
+
+    def look_first(self) -> None:
+        """Read what must be whole before the table is opened. Raises CorruptData, Unavailable, AccessDenied."""
+        if found := integrity.changed(self._store, self._first):
+            self._remember(found[0])
+            self.check()
+
+    def look_at_rest(self) -> None:
+        """Read the rest from a thread, once."""
+        if self._rest and self._started.acquire(blocking=False):
+            threading.Thread(target=self._look_at_rest, name="verify", daemon=True).start()
+
+    def _look_at_rest(self) -> None:
+        for file in self._rest:
+            try:
+                damage = integrity.check(self._store, file)
+            except StorageError as error:
+                logger.warning("release %s is not verified: %s", self._release.release_id, error)
+                return
+            if damage is not None:
+                self._remember(damage)
+                logger.error("%s", self._damage)
+                return
+
+    def _remember(self, damage: integrity.Damage) -> None:
+        name = self._release.release_id
+        self._damage = (
+            f"release {name} is damaged: {self._store.uri}/{damage.key}: {damage.why}. No question is answered from "
+            f"it. {integrity.remedy(self._store, damage.key, name)}"
+        )

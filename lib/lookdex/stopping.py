@@ -1,0 +1,39 @@
+"""Ctrl-C and SIGTERM end a stage alike: at once, in order, with one line that says how it goes on."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import click
+
+from lookdex.errors import Stopped
+
+INTERRUPTED, TERMINATED = 130, 143  # exit codes, as of a shell: 128 + the signal
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came. As a KeyboardInterrupt it ends whatever Ctrl-C does."""
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+@contextmanager
+def resumable(how: str) -> Iterator[None]:
+    """Tell who stops the work here that nothing is lost, and `how` it goes on; exits with 130 or 143."""
+    here = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, _stop) if here else None
+    try:
+        yield
+    except (KeyboardInterrupt, Stopped) as stop:
+        click.echo(f"\nstopped: the live release stays; {how} goes on where this left off", err=True)
+        code = TERMINATED if isinstance(stop, (Terminated, Stopped)) else INTERRUPTED
+        raise click.exceptions.Exit(code) from None
+    finally:
+        if here:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
