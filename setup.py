@@ -4,7 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-spark = ["pyspark>=4.1,<5", "pandas>=2.2", "psutil>=6"]
+spark = ["pyspark>=4.1,<5", "pandas>=2.2", "psutil>=6", "charset-normalizer>=3.4"]
 notebook = ["pandas>=2.2"]
 models = [
     "torch>=2.9,<3",
@@ -77,6 +77,9 @@ setup(
         "pillow>=12",
         "simplejpeg>=1.8",
         "opencv-python-headless>=4.10",
+        # HEIC. Of pillow-heif's two packages the one that only decodes: libheif and libde265 under the LGPL, loaded as
+        # shared libraries, and no x265, which is under the GPL. (AVIF is Pillow's own: libavif and dav1d, BSD.)
+        "pi-heif>=1.1",
         "boto3>=1.36",  # If-None-Match on PutObject
         "duckdb>=1.3",
         "pytz",  # DuckDB's, for times with a zone

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from lookdex.codec import from_json
+from lookdex import runs
 from lookdex.records import ShardReport
 from lookdex.storage import open_store
 
@@ -71,8 +71,9 @@ def lookdex(*arguments: object) -> float:
 
 def read_reports(catalog: Path) -> list[ShardReport]:
     store = open_store(str(catalog))
-    keys = [item.key for item in store.list("runs/") if "/reports/" in item.key]
-    return [from_json(ShardReport, store.get(key)) for key in keys]
+    ids = [folder.removeprefix("runs/").rstrip("/") for folder in store.prefixes("runs/")]
+    found = [runs.load_reports(store, run, runs.done_shards(store, run)) for run in ids]
+    return [report for reports in found for report in reports.values()]
 
 
 if __name__ == "__main__":

@@ -23,10 +23,11 @@ import pyarrow.parquet as pq
 
 import lookdex
 from lookdex import live, nightly, progress
-from lookdex.catalog.listing import SUFFIXES, list_source
+from lookdex.catalog.listing import list_source
 from lookdex.devserver import start_s3
 from lookdex.errors import LookdexError
 from lookdex.evaluate.answers import KnownObject, Tally, judge
+from lookdex.formats import AND_FORMATS
 from lookdex.records import Box, Status
 from lookdex.sample import write_sample
 from lookdex.search.answer import Answer
@@ -80,8 +81,8 @@ def main() -> int:
 
 def demo(options: argparse.Namespace) -> None:
     out: Path = options.out.resolve()
-    if options.source and not list_source(open_store(options.source)).num_rows:
-        raise LookdexError(f"{options.source} has no photos ({' '.join(SUFFIXES)})")
+    if options.source and not list_source(open_store(options.source)).photos.num_rows:
+        raise LookdexError(f"{options.source} has no photos ({AND_FORMATS})")
     make_room(out, options.source)
     out.mkdir(parents=True)
     report = Report()

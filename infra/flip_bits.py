@@ -23,6 +23,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -35,7 +36,7 @@ import nights
 import numpy as np
 import pyarrow as pa
 
-from lookdex import integrity, live, runs
+from lookdex import integrity, live, nightly, runs
 from lookdex.errors import AuditFailed, LookdexError
 from lookdex.records import Release, Scope
 from lookdex.release import ann, retention
@@ -188,7 +189,8 @@ def attempt(folder: Path, flip: Flip, right: str) -> End:
         store, stage = open_store(str(copy)), "publish"
         try:
             if flip.state != LIVE:
-                publish(store)
+                with nightly.lance_errors(store):
+                    publish(store)
             stage = "ask"
             found = answers(store)
         except AuditFailed as error:
@@ -311,15 +313,20 @@ def run(folder: Path, what: str, flips: list[Flip], right: str, seconds: float) 
     ends: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     caught: collections.Counter[str] = collections.Counter()
     worker = Worker(folder, right, seconds)
+    done = 0
     for flip in flips:
-        end = worker.attempt(flip)
+        try:
+            end = worker.attempt(flip)
+        except KeyboardInterrupt:  # Ctrl-C: what is known until now
+            break
+        done += 1
         ends[flip.name][end.how] += 1
         caught[end.by] += end.how == "refused"
         if end.how in BAD:
             print(f"  {end.how}: {flip.state} {flip.file}, bit {flip.bit}: {end.by}", flush=True)
     worker.close()
     hows = ("harmless", "refused", *BAD)
-    print(f"\n{what}: {len(flips)} flips\n{'kind of file':<24}" + "".join(f"{how:>10}" for how in hows))
+    print(f"\n{what}: {done} flips\n{'kind of file':<24}" + "".join(f"{how:>10}" for how in hows))
     for name in sorted(ends):
         print(f"{name:<24}" + "".join(f"{ends[name][how]:>10}" for how in hows))
     total = {how: sum(counts[how] for counts in ends.values()) for how in hows}
@@ -342,6 +349,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     small_index()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     started, bad = time.monotonic(), 0
     with tempfile.TemporaryDirectory(prefix="lookdex-flips-") as temporary:
         folder = options.keep or Path(temporary)

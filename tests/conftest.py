@@ -39,6 +39,8 @@ for name in [name for name in os.environ if name.startswith("LOOKDEX_")]:
 # An example may take as long as a busy machine lets it.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+# On demand: pytest --hypothesis-profile thorough -s tests/test_feed_draws.py
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1_000)
 
 from servers import S3Server, start_s3, start_unsafe_s3  # noqa: E402
 

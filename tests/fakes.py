@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lookdex.errors import BadQuery
+from lookdex.errors import BadQuery, DeviceUnavailable
 from lookdex.records import Box, Detection, Recipe
 
 # A strong colour is an object of this category.
@@ -147,8 +147,13 @@ POISON = (1, 2, 3)  # a photo whose first pixel has this colour breaks `poisoned
 
 
 def poisoned_detector(**settings: object) -> FakeDetector:
-    """Raises on a poisoned photo; with the device 'abort' its process dies, with 'broken' it raises on all photos."""
+    """Raises on a poisoned photo; with the device 'abort' its process dies, with 'broken' it raises on all photos.
+
+    There is no device 'absent'.
+    """
     device = settings.get("device")
+    if device == "absent":
+        raise DeviceUnavailable("there is no device absent here")
 
     class Poisoned(FakeDetector):
         def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:

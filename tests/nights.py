@@ -73,6 +73,8 @@ class Photo:
             Reason.DENIED,
             Reason.UNAVAILABLE,
             Reason.OUT_OF_MEMORY,
+            Reason.NOT_TRIED,
+            Reason.BREAKS_MODEL,
         ):
             return Status.FAILED
         if self.reason:

@@ -406,15 +406,6 @@ class TestProducts:
         assert self.values(store, second)["p0001"] == ("Title 1", 11.0)
         assert self.values(store, second)["p0002"] == (None, None)
 
-    def test_encoded_columns_become_plain(self) -> None:
-        ids = pa.field("product_id", pa.string(), nullable=False)
-        stock = pa.table([pa.array(["7"])], schema=pa.schema([ids]))
-        stock = stock.append_column("brand", pa.array(["a"]).dictionary_encode())
-        stock = stock.append_column("note", pa.nulls(1))
-        schema = rows.product_table(stock).schema
-        assert schema.types == [pa.string(), pa.string(), pa.string()]
-        assert all(field.nullable for field in schema)
-
 
 class TestNewVectorSpace:
     recipe = replace(nights.RECIPE, embedder="other", embedder_digest="f")

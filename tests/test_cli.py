@@ -266,7 +266,7 @@ def test_a_pattern_that_fits_no_photo_is_refused_before_anything_is_built(
         assert "matches none of the 12 photos, such as p00000/a.png" in wrong.output
         other = run(verb, *there, "--pattern", "{*}/{product_id}.png", "--products", products)
         assert other.exit_code == 2
-        assert "'a' from p00000/a.png" in other.output
+        assert "'a' from 'p00000/a.png'" in other.output
         assert "--pattern '{product_id}/" in run(verb, *there, "--products", products).output
     assert not list(open_store(catalog).list())
 
@@ -437,6 +437,9 @@ def test_a_night_that_rejects_too_much_stops(bad: int, good: int, share: float) 
             nightly.check_rejected(indexed, share, allow=False)
     else:
         nightly.check_rejected(indexed, share, allow=False)
+    # What had been lost before, and what nobody called a picture, says nothing of tonight.
+    nightly.check_rejected(indexed, share, allow=False, retried=bad)
+    nightly.check_rejected(replace(indexed, reasons={Reason.NO_PICTURE: bad}), share, allow=False)
 
 
 def test_jobs_are_the_same_commands() -> None:

@@ -78,7 +78,7 @@ def test_the_pixels_are_those_of_the_index(decoders: Decoders, format: str):
     [
         (b"", Kind.BAD_PHOTO, "empty"),
         (b"%PDF-1.7", Kind.UNKNOWN_FORMAT, "unknown_format"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", Kind.UNKNOWN_FORMAT, "JPEG, PNG, WebP and GIF"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", Kind.UNKNOWN_FORMAT, "JPEG, PNG, WebP, GIF, AVIF and HEIC"),
         (encode(picture("red"))[:150], Kind.BAD_PHOTO, "corrupt"),
         (encode(picture("red"))[:20], Kind.BAD_PHOTO, "header"),
         (encode(picture("red")[:9]), Kind.BAD_PHOTO, "too_small: 96 × 9 pixels"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from decimal import Decimal
+from pathlib import Path
 
 import lance
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookdex.columns import exact_digits
+from lookdex.columns import exact_numbers
 from lookdex.errors import BadQuery
 from lookdex.search.filters import MAX_DEPTH, compile_filter
 from lookdex.search.opened import filter_error
@@ -40,7 +41,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> lance.LanceDataset:
 
 
 def compiled(where: str) -> str:
-    return compile_filter(where, COLUMNS, exact_digits(ROWS.schema))
+    return compile_filter(where, COLUMNS, exact_numbers(ROWS.schema))
 
 
 @pytest.mark.parametrize(
@@ -209,9 +210,49 @@ def test_arithmetic_without_a_result_is_told(rows: lance.LanceDataset, where: st
 
 
 def test_a_large_whole_number_is_compared_exactly():
-    assert compile_filter("n = 900719925474099311", ["n"], {"n": 18}) == "(`n` = 900719925474099311)"
-    assert compile_filter("n = 1.5", ["n"], {"n": 18}) == "(CAST(`n` AS DOUBLE) = 1.5)"
+    exact = {"n": pa.int64()}
+    assert compile_filter("n = 900719925474099311", ["n"], exact) == "(`n` = 900719925474099311)"
+    assert compile_filter("n = 1e999999999", ["n"], exact) == "(CAST(`n` AS DOUBLE) = 1E+999999999)"
     assert compile_filter("n = 1.5", ["n"]) == "(`n` = 1.5)"
+
+
+NINES = "9" * 38
+WIDE = pa.table(
+    {
+        "whole": [2**63 - 1, 2**63 - 2, -(2**63)],
+        "exact": pa.array([Decimal(NINES), Decimal(NINES) - 10**12, Decimal(1)], pa.decimal128(38, 0)),
+        "share": pa.array(
+            [Decimal(f"0.{'1' * 38}"), Decimal(f"0.{'1' * 37}2"), Decimal(0)], pa.decimal128(38, 38)
+        ),
+        "price": pa.array([Decimal("12.90"), Decimal("12.95"), Decimal(1)], pa.decimal128(12, 2)),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("where", "kept"),
+    [
+        ("whole = 9223372036854775807", [0]),
+        ("whole > 9223372036854775806", [0]),
+        ("whole = -9223372036854775808", [2]),
+        ("whole < 9223372036854775808", [0, 1, 2]),
+        ("whole < 9223372036854775806.5", [1, 2]),
+        ("whole in (9223372036854775806, 5)", [1]),
+        (f"exact = {NINES}", [0]),
+        ("exact > 99999999999999999999 and exact < 1e39", [0, 1]),
+        (f"share = 0.{'1' * 38}", [0]),
+        ("share < 1e-300 or share > 0.111112", [2]),
+        ("price = 12.9", [0]),
+        ("price <= 12.901", [0, 2]),
+        ("price in (12.95, 1, 7.123)", [1, 2]),
+        ("price < whole", [0, 1]),
+        ("price < whole + 0.5", [0, 1]),
+    ],
+)
+def test_neighbours_of_many_digits_are_told_apart(tmp_path: Path, where: str, kept: list[int]):
+    dataset = lance.write_dataset(WIDE.append_column("n", pa.array([0, 1, 2])), str(tmp_path / "wide.lance"))
+    sql = compile_filter(where, WIDE.column_names, exact_numbers(WIDE.schema))
+    assert dataset.to_table(columns=["n"], filter=sql)["n"].to_pylist() == kept
 
 
 def test_depth_within_the_limit_is_fine(rows: lance.LanceDataset):

@@ -99,6 +99,54 @@ def test_an_orientation_that_does_not_exist_is_upright(orientation: int) -> None
     )
 
 
+def chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def raw_profile(orientation: int) -> bytes:
+    """As ImageMagick keeps EXIF in a PNG."""
+    block = exif(orientation).tobytes()
+    return f"\nexif\n{len(block):8}\n{block.hex()}\n".encode()
+
+
+def xmp(orientation: int, element: bool) -> bytes:
+    said = f"<tiff:Orientation>{orientation}</tiff:Orientation>" if element else ""
+    attribute = "" if element else f' tiff:Orientation="{orientation}"'
+    return f"<x:xmpmeta><rdf:Description{attribute}>{said}</rdf:Description></x:xmpmeta>".encode()
+
+
+TURNED_PNGS = st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)).flatmap(
+    lambda n: st.lists(
+        st.sampled_from([
+            chunk(b"eXIf", exif(n[0]).tobytes()[6:]), chunk(b"eXIf", b"II*\0"),
+            chunk(b"eXIf", Image.Exif().tobytes()[6:]),
+            chunk(b"tEXt", b"Raw profile type exif\0" + raw_profile(n[1])),
+            chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(raw_profile(n[1]))),
+            chunk(b"tEXt", b"Raw profile type iptc\0" + raw_profile(n[1])),
+            chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(n[2], True)),
+            chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0en\0\0" + zlib.compress(xmp(n[2], False))),
+            chunk(b"iTXt", b"Comment\0\0\0\0\0" + xmp(n[2], True)),
+        ]),
+        max_size=3,
+    )
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(before=TURNED_PNGS, after=TURNED_PNGS)
+def test_a_png_is_turned_as_pillow_turns_it(before: list[bytes], after: list[bytes]) -> None:
+    """By eXIf, by EXIF kept as text, by XMP, before or after the pixels; the last of each counts."""
+    plain = ENCODED["PNG"]
+    start, end = plain.index(b"IDAT") - 4, plain.index(b"IEND") - 4
+    data = plain[:start] + b"".join(before) + plain[start:end] + b"".join(after) + plain[end:]
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            upright = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (SyntaxError, ValueError, struct.error):
+        return  # Pillow gives up on what is broken of it
+    assert np.array_equal(decode(data), upright)
+
+
 @pytest.mark.parametrize("block", [b"Exif\0\0MM", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0nonsense" * 9])
 def test_broken_exif_says_nothing_of_the_pixels(block: bytes) -> None:
     jpeg = ENCODED["JPEG"]
@@ -285,6 +333,49 @@ def test_a_size_that_lies_is_corrupt() -> None:
     at = data.index(b"\xff\xc0") + 5
     data[at : at + 4] = struct.pack(">HH", 900, 900)
     assert reason_of(bytes(data)) is Reason.CORRUPT
+
+
+@pytest.mark.parametrize("restarts", [0, 1])
+@pytest.mark.parametrize("kind", ["baseline", "progressive", "grey", "CMYK", "4:2:0"])
+def test_a_jpeg_may_lack_its_end_marker_and_nothing_else(kind: str, restarts: int) -> None:
+    image = PLAIN.convert({"grey": "L", "CMYK": "CMYK"}.get(kind, "RGB"))
+    noise = np.random.default_rng(3).integers(0, 60, np.asarray(image).shape, np.uint8)
+    image = Image.fromarray((np.asarray(image) // 2 + noise).astype(np.uint8), image.mode)
+    data = encode(
+        image, "JPEG", quality=90, progressive=kind == "progressive", subsampling=2 if kind == "4:2:0" else 0,
+        restart_marker_rows=restarts,
+    )  # fmt: skip
+    assert data.endswith(b"\xff\xd9")
+    whole = decode(data)
+    assert np.array_equal(decode(data[:-1]), whole)
+    assert np.array_equal(decode(data[:-2]), whole)
+    first = data.index(b"\xff\xda")
+    for cut in (3, 4, 5, 8, 13, 40, 200, (len(data) - first) // 2):
+        with pytest.raises(images.BadImage) as error:
+            images.decode(data[:-cut], **LIMITS)
+        assert error.value.reason is Reason.CORRUPT, cut
+
+
+def test_a_progressive_jpeg_that_lacks_scans_is_corrupt() -> None:
+    """Cut between two scans it looks whole to a decoder, and is a blurred picture."""
+    data = ENCODED["progressive"]
+    scans = [at for at in range(len(data) - 1) if data[at : at + 2] == b"\xff\xda"]
+    tables = [data.rindex(b"\xff\xc4", 0, at) for at in scans[1:]]
+    assert len(tables) > 4
+    for at in tables:
+        assert reason_of(data[:at]) is Reason.CORRUPT
+
+
+def test_what_takes_too_much_memory_is_refused_by_its_header() -> None:
+    """A limit of pixels alone would let decoders take as much as they like: see infra/bench_decoding.py."""
+    large = {"max_pixels": 10**9, "max_bytes": 10**9}
+    assert reason_of(png(9000, 9000), **large) is Reason.TOO_MANY_PIXELS
+    header = images.read_header(png(9000, 9000, kind=0))
+    assert header.memory < images.MEMORY
+    with pytest.raises(
+        images.BadImage, match=r"9000 × 9000 pixels in PNG take \d+ MiB to decode, more than 512"
+    ):
+        images.decode(png(9000, 9000), **large)
 
 
 def test_a_jpeg_of_many_scans_is_refused_unread() -> None:

@@ -25,6 +25,7 @@ from lookdex.records import Release
 from lookdex.release import ann, promote, retention
 from lookdex.release.audit import audit_release
 from lookdex.release.build import load_candidate
+from lookdex.report import make_report
 from lookdex.search.catalog import Catalog, open_catalog
 from lookdex.storage import Store, open_store
 from lookdex.storage.folder import TEMPORARY
@@ -181,7 +182,7 @@ def test_a_night_is_not_built_on_damage(store: Store, folder: str) -> None:
     key = min(f.key for f in integrity.load_files(store, now).items if f"/{folder}/" in f.key)
     flip(store, key)
     dearer = products().set_column(1, "price", pa.array([n + 0.5 for n in range(60)]))
-    with pytest.raises(CorruptData, match=f"{key}, of the live release n2, is damaged.*Nothing was built"):
+    with pytest.raises(CorruptData, match=f"{key}, of release n2, is damaged.*Nothing was done with it"):
         nights.build(store, indexed(store, "n4", source(4), dearer))
 
 
@@ -252,6 +253,12 @@ def test_damage_under_an_open_catalogue_is_no_bad_question(store: Store, where: 
     with pytest.raises(LookdexError) as caught:
         ask(catalog, where)
     assert type(caught.value).__name__ in ("CorruptData", "NotFound", "StorageError")
+
+
+def test_a_report_reads_no_damaged_file(store: Store) -> None:
+    flip(store, file_of(store, live.live_release(store)[1], "_deletions", tables.IMAGES))
+    with pytest.raises(CorruptData, match="of release n2, is damaged"):
+        make_report(store.uri)
 
 
 def test_a_damaged_entry_of_the_log_is_passed_over(store: Store) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lookdex.catalog import listing
 from lookdex.catalog.listing import LISTING_SCHEMA, list_source
 from lookdex.errors import ConfigError
+from lookdex.formats import named_as_picture, skip_of
+from lookdex.records import Skip, SkippedKeys
 from lookdex.storage import Store, open_store
 
 LAYOUTS = {
@@ -29,7 +32,7 @@ def test_every_photo_is_listed_once_in_order(store: Store, layout: str, workers:
     keys = LAYOUTS[layout]
     for key in keys:
         store.put(key, key.encode())
-    table = list_source(store, workers=workers)
+    table = list_source(store, workers=workers).photos
     assert table.schema == LISTING_SCHEMA
     assert table["image_key"].to_pylist() == sorted(keys)
     assert table["bytes"].to_pylist() == [len(key.encode()) for key in sorted(keys)]
@@ -43,29 +46,50 @@ def test_more_folders_than_it_asks_for_one_by_one(store: Store, monkeypatch: pyt
     for key in keys:
         store.put(key, b"1")
     before = store.requests
-    assert list_source(store)["image_key"].to_pylist() == sorted(keys)
+    assert list_source(store).photos["image_key"].to_pylist() == sorted(keys)
     assert store.requests - before < 15
 
 
-def test_only_photos(store: Store) -> None:
-    kept = ["a.jpg", "b.JPEG", "c.Png", "d.webp", "e.gif", "f/g.jfif"]
-    for key in [
-        *kept,
-        "readme.txt",
-        "jpg",
-        "x.jpg.bak",
-        "f/.hidden.jpg",
-        "f/._g.jpg",
-        "video.mp4",
-        "Thumbs.db",
-    ]:
+def test_every_key_is_a_photo_or_counted_among_those_left_out(store: Store) -> None:
+    named = ["a.jpg", "b.JPEG", "c.Png", "d.webp", "e.gif", "f/g.jfif", "h.heic", "i.AVIF", "j.HIF"]
+    unnamed = ["noext", "x.jpg_large", "a.jpeg?width=800", "trail.jpg ", "README", "v1.2/photo", "a.b.q"]
+    others = {
+        Skip.OTHER_TYPE: [
+            "readme.txt",
+            "x.jpg.bak",
+            "video.mp4",
+            "Thumbs.db",
+            "feed.csv",
+            "a.ZIP",
+            "p.parquet",
+        ],
+        Skip.UNREAD_FORMAT: ["a.tif", "b.svg", "c.CR2", "d.psd", "e.bmp"],
+        Skip.HIDDEN: ["f/.hidden.jpg", "f/._g.jpg", ".DS_Store", ".git/objects/ab12"],
+    }
+    for key in [*named, *unnamed, *(key for keys in others.values() for key in keys)]:
         store.put(key, b"1")
-    assert list_source(store)["image_key"].to_pylist() == sorted(kept)
+    store.put("out/_SUCCESS", b"")
+    found = list_source(store)
+    assert found.photos["image_key"].to_pylist() == sorted([*named, *unnamed])
+    assert (found.unnamed, found.unnamed_examples) == (len(unnamed), tuple(sorted(unnamed)[:3]))
+    assert {keys.reason: (keys.count, keys.examples) for keys in found.skipped} == {
+        **{reason: (len(keys), tuple(sorted(keys)[:3])) for reason, keys in others.items()},
+        Skip.EMPTY: (1, ("out/_SUCCESS",)),
+    }
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=30), st.integers(0, 3))
+def test_what_is_done_with_a_key_depends_on_nothing_but_its_letters(key: str, size: int) -> None:
+    assert skip_of(key, size) is skip_of(key, size)
+    if skip_of(key, 1) is None:
+        assert skip_of(key, 0) in (None, Skip.EMPTY)
+    if named_as_picture(key) and not key.rpartition("/")[2].startswith("."):
+        assert skip_of(key, size) is None
 
 
 def test_an_empty_source_is_an_empty_table(store: Store) -> None:
     store.put("readme.txt", b"1")
-    assert list_source(store).equals(pa.table(LISTING_SCHEMA.empty_table()))
+    assert list_source(store).photos.equals(pa.table(LISTING_SCHEMA.empty_table()))
 
 
 def test_a_folder_that_is_not_there_is_a_wrong_setting(tmp_path: Path) -> None:
@@ -76,14 +100,12 @@ def test_a_folder_that_is_not_there_is_a_wrong_setting(tmp_path: Path) -> None:
         list_source(open_store(tmp_path / "a.jpg"))
 
 
-def test_names_that_are_not_utf8_are_left_out_loudly(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_names_that_are_not_utf8_are_counted(tmp_path: Path) -> None:
     (tmp_path / "good.jpg").write_bytes(b"1")
     try:
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg")).write_bytes(b"1")
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
-    with caplog.at_level(logging.WARNING):
-        assert list_source(open_store(tmp_path))["image_key"].to_pylist() == ["good.jpg"]
-    assert "not UTF-8" in caplog.text
+    found = list_source(open_store(tmp_path))
+    assert found.photos["image_key"].to_pylist() == ["good.jpg"]
+    assert found.skipped == (SkippedKeys(Skip.NOT_UTF8, 1, ("caf\\udce9.jpg",)),)

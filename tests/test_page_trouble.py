@@ -75,7 +75,7 @@ def test_a_question_that_the_service_refuses_is_told_plainly(desk: Visit) -> Non
         ("ko-KR", "bad-photo", "corrupt", "파일이 손상되었거나 잘렸어요."),
         ("ko-KR", "bad-photo", "too_small", "사진이 너무 작아"),
         ("en-GB", "bad-photo", "a reason of later", "Saved anew, as a JPEG, it may work."),
-        ("en-GB", "unknown-format", "unknown_format", "JPEG, PNG, WebP and GIF work."),
+        ("en-GB", "unknown-format", "unknown_format", "JPEG, PNG, WebP, GIF and AVIF work"),
         ("ko-KR", "too-large", "too_many_pixels", "더 작은 사진으로"),
         ("en-GB", "bad-photo", "empty", "There is nothing in it."),
     ],

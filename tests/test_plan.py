@@ -11,9 +11,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookdex.catalog.plan import Losses, Plan, check_mass_change, lost_products, make_plan
+from lookdex.catalog.plan import (
+    ARCHIVE_NIGHTS,
+    Losses,
+    Plan,
+    check_mass_change,
+    lost_products,
+    make_plan,
+)
 from lookdex.errors import ConfigError, MassChange
-from lookdex.records import IMAGES_SCHEMA, PLAN_SCHEMA, Change, Status, Unlisted
+from lookdex.records import (
+    IMAGES_SCHEMA,
+    PLAN_SCHEMA,
+    Change,
+    Reason,
+    Skip,
+    SkippedKeys,
+    Status,
+    Unlisted,
+)
 
 RECIPE = "0123456789abcdef"
 TIED_SCHEMA = pa.schema(
@@ -34,6 +50,7 @@ class Photo:
     category: str | None = None
     status: str = Status.INDEXED  # of the ledger's row
     recipe: str = RECIPE
+    reason: str | None = None
 
 
 def tied(photos: dict[str, Photo]) -> pa.Table:
@@ -53,7 +70,7 @@ def tied(photos: dict[str, Photo]) -> pa.Table:
 def ledger(photos: dict[str, Photo]) -> pa.Table:
     rows = [
         {"image_key": k, "etag": p.etag, "bytes": 9, "product_ids": list(p.product_ids), "category": p.category,
-         "status": p.status, "recipe": p.recipe}
+         "status": p.status, "recipe": p.recipe, "reason": p.reason}
         for k, p in photos.items()
     ]  # fmt: skip
     return pa.Table.from_pylist(rows, IMAGES_SCHEMA)
@@ -325,3 +342,57 @@ def test_two_hundred_thousand_photos_plan_in_seconds() -> None:
     plan = make_plan(listing, None, RECIPE)
     assert (plan.changes[Change.NEW], plan.shards) == (n, 782)
     assert time.perf_counter() - start < 30  # 1.5 s on an idle core
+
+
+def test_archived_photos_wait_until_they_are_restored() -> None:
+    """New ones are left out; known ones are asked for when something changed, and then not again."""
+    cold = Photo(status=Status.FAILED, reason=Reason.ARCHIVED)
+    known = {
+        "live": Photo(),
+        "changed": Photo(),
+        "asked": cold,
+        "replaced": cold,
+        "back": cold,
+        "other": cold,
+    }
+    known["other"] = Photo(status=Status.FAILED, reason=Reason.ARCHIVED, recipe="older")
+    listed = {
+        **{key: Photo() for key in known},
+        "changed": Photo("2"),
+        "replaced": Photo("2"),
+        "new": Photo(),
+    }
+    archived = pa.array(sorted(set(listed) - {"back"}))
+    for full in (False, True):
+        plan = make_plan(tied(listed), ledger(known), RECIPE, archived=archived, full=full)
+        assert plan.archived == SkippedKeys(Skip.ARCHIVED, 1, ("new",))
+        wanted = {"changed": Change.CHANGED, "other": Change.RETRY, "back": Change.RETRY}
+        if not full:
+            turns = [make_plan(tied(listed), ledger(known), RECIPE, archived=archived, turn=turn)
+                     for turn in range(ARCHIVE_NIGHTS)]  # fmt: skip
+            asked = [changes_of(made).get("back") for made in turns]
+            assert asked.count(Change.RETRY) == 1
+            plan = turns[asked.index(Change.RETRY)]
+        assert changes_of(plan) == wanted | ({"live": Change.RECIPE} if full else {})
+
+
+def test_archives_that_no_listing_tells_of_are_asked_for_in_turns() -> None:
+    known = {f"p{n}": Photo(status=Status.FAILED, reason=Reason.ARCHIVED) for n in range(70)}
+    asked = [
+        set(changes_of(make_plan(tied(known), ledger(known), RECIPE, turn=turn)))
+        for turn in range(ARCHIVE_NIGHTS)
+    ]
+    assert sorted(key for keys in asked for key in keys) == sorted(known)
+    assert max(map(len, asked)) < 30
+
+
+def test_what_was_rejected_is_tried_again_once_more_can_be_read() -> None:
+    """Its row holds the recipe's `refusal`; rows of the versions before this hold the recipe itself."""
+    known = {
+        "old": Photo(status=Status.REJECTED), "new": Photo(status=Status.REJECTED, recipe="refused"), "good": Photo(),
+    }  # fmt: skip
+    plan = make_plan(tied(known), ledger(known), RECIPE, refusal_digest="refused")
+    assert changes_of(plan) == {"old": Change.RETRY}
+    known["new"] = Photo(status=Status.REJECTED, recipe="refused by an earlier one")
+    plan = make_plan(tied(known), ledger(known), RECIPE, refusal_digest="refused")
+    assert changes_of(plan) == {"old": Change.RETRY, "new": Change.RECIPE}

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookdex.catalog import products
+from lookdex.catalog.datafile import Found
+from lookdex.catalog.ids import CaseOnly
 from lookdex.catalog.listing import LISTING_SCHEMA
 from lookdex.catalog.ties import Ties, check_known, check_ties, count_ties
 from lookdex.categories import normalise
@@ -34,6 +36,14 @@ def write(root_uri: str, name: str, data: bytes) -> str:
     return f"{root_uri}/{name}"
 
 
+def loaded(uri: str) -> pa.Table:
+    return products.load_products(uri).table
+
+
+def file_of(table: pa.Table) -> products.Products:
+    return products.Products(table, (), Found("Parquet", table.num_rows))
+
+
 def parquet(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
@@ -41,15 +51,28 @@ def parquet(table: pa.Table) -> bytes:
 
 
 def test_csv_keeps_ids_as_text(root_uri: str) -> None:
-    table = products.load_products(write(root_uri, "my products.csv", CSV.encode("utf-8-sig")))
+    table = loaded(write(root_uri, "my products.csv", CSV.encode("utf-8-sig")))
     assert table.column_names == ["product_id", "title", "category", "price"]
     assert table["product_id"].to_pylist() == ["007", "8", "9"]
     assert table["price"].to_pylist() == [9.5, 49.0, 1.0]
     assert table["category"].to_pylist() == ["T-Shirts", "Denim Jeans", None]
 
 
-NUMBERS = ["0", "-0", "0.5", "-0.5", "+7", "1e3", "19.990000000000002", "123456789012345", ""]
-CODES = ["00", "00012", "0401234567890", "-012", "00.5", "0x1F", "8801234567890123", "99999999999999999999"]
+NUMBERS = ["0", "-0", "0.5", "-0.5", "19.990000000000002", "12345678901", ""]
+CODES = [
+    "00",
+    "00012",
+    "0401234567890",
+    "-012",
+    "00.5",
+    "0x1F",
+    "8801234567890",
+    "123456789012",
+    "12E5",
+    "1e10",
+    "+82",
+    "NA",
+]
 LINES = st.lists(st.sampled_from(NUMBERS), max_size=5)
 
 
@@ -61,7 +84,7 @@ def test_csv_keeps_codes_as_text_and_numbers_as_numbers(
     rows = "".join(f"p{n},{value},{n}\n" for n, value in enumerate(values))
     with TemporaryDirectory() as folder:
         (Path(folder) / "p.csv").write_text("product_id,sku,price\n" + rows)
-        table = products.load_products(f"{folder}/p.csv")
+        table = loaded(f"{folder}/p.csv")
     as_read = float if code is None else str
     assert table["sku"].to_pylist() == [as_read(value) if value else None for value in values]
     assert table["price"].to_pylist() == list(range(len(values)))
@@ -69,7 +92,7 @@ def test_csv_keeps_codes_as_text_and_numbers_as_numbers(
 
 def test_a_code_far_down_in_a_csv_is_kept_too(root_uri: str) -> None:
     rows = "".join(f"{n},{n + 10},{n}\n" for n in range(150_000))
-    table = products.load_products(write(root_uri, "p.csv", f"product_id,sku,n\n{rows}x,007,1\n".encode()))
+    table = loaded(write(root_uri, "p.csv", f"product_id,sku,n\n{rows}x,007,1\n".encode()))
     assert table["sku"].to_pylist()[:2] == ["10", "11"]
     assert table["sku"][-1].as_py() == "007"
     assert table["n"].type == pa.int64()
@@ -77,17 +100,25 @@ def test_a_code_far_down_in_a_csv_is_kept_too(root_uri: str) -> None:
 
 def test_parquet_with_number_ids(root_uri: str) -> None:
     uri = write(root_uri, "p.parquet", parquet(pa.table({"price": [1.5, 2.5], "product_id": [7, 8]})))
-    table = products.load_products(uri)
+    table = loaded(uri)
     assert table.to_pydict() == {"product_id": ["7", "8"], "price": [1.5, 2.5]}
     both = pa.table({"product_id": ["7"], "price": [1.0], "title": ["a"]})
-    assert products.choose(both, ["title"]).column_names == ["product_id", "title"]
-    assert products.choose(both) is both
+    assert products.choose(file_of(both), ["title"]).column_names == ["product_id", "title"]
+    assert products.choose(file_of(both)).equals(both)
 
 
 def test_columns_with_lookdex_s_own_names_get_a_prefix(root_uri: str) -> None:
-    table = products.load_products(write(root_uri, "p.csv", b"label,product_id,title\na,1,b\n"))
-    assert table.column_names == ["product_id", "product_label", "title"]
-    assert products.choose(table, ["label"]).column_names == ["product_id", "product_label"]
+    file = products.load_products(write(root_uri, "p.csv", b"Label,product_id,title\na,1,b\n"))
+    assert file.table.column_names == ["product_id", "product_Label", "title"]
+    assert products.choose(file, ["label"]).column_names == ["product_id", "product_Label"]
+
+
+def test_columns_that_mean_something_are_found_in_whatever_case(root_uri: str) -> None:
+    table = loaded(write(root_uri, "p.csv", b"Product_ID,Category,PRICE,Title\n1,Jeans,5,b\n"))
+    assert table.column_names == ["product_id", "category", "price", "Title"]
+    assert products.tie(listed("1/a.jpg"), table, "{product_id}/{name}.jpg")["category"].to_pylist() == [
+        "pants"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -97,15 +128,18 @@ def test_columns_with_lookdex_s_own_names_get_a_prefix(root_uri: str) -> None:
         (
             "p.csv",
             b"product_id,title\n1,a\n2,b\n1,c\n",
-            "gives 1 product id more than once, e.g. 1; a product is one row",
+            "gives 1 product id more than once, e.g. '1'; a product is one row",
         ),
         ("p.csv", b"product_id,title\n1,a\n,b\n", "1 row without a product_id"),
         ("p.csv", b"product_id,label,product_label\n1,a,b\n", "two columns for product_label; rename one"),
-        ("p.csv", b"product_id,title\n1,a,b\n", "cannot be read"),
-        ("p.csv", b"product_id,title\n1,caf\xe9\n", "column 'title' is not UTF-8"),
-        ("p.csv", b"product_id,title\ncaf\xe9,x\n", "cannot be read"),
-        ("p.parquet", b"no parquet", "cannot be read"),
-        ("p.xlsx", b"", "a .csv or a .parquet file is needed"),
+        ("p.csv", b"product_id,label,Product_Label\n1,a,b\n", "two columns for .*; rename one"),
+        ("p.csv", b"product_id,title,Title\n1,a,b\n", "two columns for 'Title', 'title'"),
+        ("p.csv", b"product_id,title\n \xc2\xa01 ,a\n1,b\n", "gives 1 product id more than once"),
+        ("p.csv", b"product_id,title\na\x07,b\n", r"'a\\x07' has a character that cannot be printed"),
+        ("p.csv", b"product_id,title\n1,a,b\n", "line 2 has 3 fields where the header names 2 columns"),
+        ("p.parquet", b"no parquet", "cannot be read as Parquet"),
+        ("p.xlsx", b"PK\x03\x04\x14", "is a zip archive or an Excel file: export it as CSV"),
+        ("p.csv", b"", "is empty"),
     ],
 )
 def test_what_is_wrong_with_a_products_file_is_said(
@@ -129,19 +163,19 @@ def test_a_column_that_the_table_cannot_hold_is_refused_unless_it_is_left_out(
     root_uri: str, name: str
 ) -> None:
     heading = name.replace('"', '""')
-    table = products.load_products(
-        write(root_uri, "p.csv", f'"{heading}",product_id,title\n0,7,a\n'.encode())
-    )
+    file = products.load_products(write(root_uri, "p.csv", f'"{heading}",product_id,title\n0,7,a\n'.encode()))
     with pytest.raises(
         ConfigError, match=rf"column '{re.escape(name)}' has a name .* --product-columns title$"
     ):
-        products.choose(table)
-    assert products.choose(table, ["title"]).column_names == ["product_id", "title"]
+        products.choose(file)
+    assert products.choose(file, ["title"]).column_names == ["product_id", "title"]
 
 
 def test_categories_that_are_no_text_are_told() -> None:
     stock = pa.table({"product_id": ["7", "8"], "category": [["dress", "summer"], ["top"]]})
-    with pytest.raises(ConfigError, match=r"category holds list<.*: it tells what a product is, in text"):
+    with pytest.raises(
+        ConfigError, match=r"category holds list of text: it tells what a product is, in text"
+    ):
         products.tie(listed("7/a.jpg"), stock, "{product_id}/{name}.jpg")
 
 
@@ -232,7 +266,7 @@ def test_a_pattern_or_mapping_that_ties_nothing_is_refused() -> None:
 def test_a_products_file_of_no_photo_is_refused() -> None:
     stock = pa.table({"product_id": ["a1", "a2"]})
     tied = products.tie(listed("p1/a.jpg", "p2/b.jpg"), stock, "{product_id}/{name}.jpg")
-    with pytest.raises(ConfigError, match=r"'p1' from p1/a\.jpg, 'p2' .* of the file a1, a2"):
+    with pytest.raises(ConfigError, match=r"'p1' from 'p1/a\.jpg', 'p2' .* of the file 'a1', 'a2'\. Look"):
         check_known(tied, count_ties(tied, stock), stock, "p.csv")
     loose = products.tie(listed("p1/a.jpg"), stock)
     with pytest.raises(ConfigError, match=r"none of the 1 photo, such as p1/a\.jpg.*--pattern"):
@@ -279,3 +313,31 @@ def test_products_without_a_photo_are_counted_and_named() -> None:
     stock = pa.table({"product_id": ["1", "2", "3", "4", "5"], "category": pa.array([None] * 5, pa.string())})
     ties = count_ties(products.tie(listed("3/a.jpg"), stock, "{product_id}/{name}.jpg"), stock)
     assert (ties.products, ties.unshown, ties.unshown_count) == (5, ("1", "2", "4"), 4)
+
+
+def test_ids_are_compared_trimmed_and_composed(root_uri: str) -> None:
+    composed, apart = "가방", "\u1100\u1161\u1107\u1161\u11bc"
+    stock = loaded(write(root_uri, "p.csv", f"product_id,title\n {composed} ,a\nNA,b\n".encode()))
+    assert stock["product_id"].to_pylist() == [composed, "NA"]
+    keys = listed(f"{apart}/a.jpg", "NA /b.jpg", " /c.jpg")
+    tied = products.tie(keys, stock, "{product_id}/{name}.jpg")
+    assert dict(zip(tied["image_key"].to_pylist(), tied["product_ids"].to_pylist(), strict=True)) == {
+        f"{apart}/a.jpg": [composed], "NA /b.jpg": ["NA"], " /c.jpg": [],
+    }  # fmt: skip
+    mapping = products.load_mapping(
+        write(root_uri, "m.csv", f"image_key;product_id\n{composed}/a.jpg;{apart}\n".encode())
+    )
+    tied = products.tie(keys, stock, mapping=mapping)
+    assert [ids for ids in tied["product_ids"].to_pylist() if ids] == [[composed]]
+
+
+def test_ids_that_differ_in_case_only_are_told_in_quotes() -> None:
+    stock = pa.table({"product_id": ["ab1", "AB2", "c"]})
+    tied = products.tie(listed("AB1/a.jpg", "ab2/b.jpg", "c/d.jpg"), stock, "{product_id}/{name}.jpg")
+    assert count_ties(tied, stock).case == CaseOnly(2, (("AB1", "ab1"), ("ab2", "AB2")))
+    few = stock.slice(0, 2)
+    tied = products.tie(listed("AB1/a.jpg", "ab2/b.jpg"), few, "{product_id}/{name}.jpg")
+    with pytest.raises(
+        ConfigError, match=r"'AB1' from 'AB1/a.jpg'.*'ab1', 'AB2'; they differ in upper and lower case"
+    ):
+        check_known(tied, count_ties(tied, few), few, "p.csv")

@@ -90,10 +90,13 @@ def test_no_damage_of_a_table_is_a_raw_error(tmp_path: Path, name: str) -> None:
     store = open_store(str(tmp_path))
     nights.publish(store, "n1", nights.photos(6))
     release = nights.publish(store, "n2", nights.photos(7)[2:])
-    for listed in store.list(f"{tables.ITEMS}/{name}/"):
-        store.put(listed.key, store.get(listed.key)[: listed.bytes // 2])
-    with pytest.raises(CorruptData, match=r"items\.lance"):
-        tables.described_products(store, replace(release, product_columns=("label",)))
+    for key in (tables.ITEMS, tables.IMAGES):
+        for listed in store.list(f"{key}/{name}/"):
+            store.put(listed.key, store.get(listed.key)[: listed.bytes // 2])
+    with pytest.raises(CorruptData, match=r"images\.lance"):
+        tables.ledger(store, release)
+    # Only counted from: a night that mends the table must be planned all the same.
+    assert len(tables.described_products(store, replace(release, product_columns=("label",)))) == 0
 
 
 # ── the time of a read ───────────────────────────────────────────────────────────────────────────────────────

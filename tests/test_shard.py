@@ -208,11 +208,13 @@ class FaultyStore:
     inner: Store
     faults: dict[str, Exception | bytes]
 
-    def get_limited(self, key: str, max_bytes: int, etag: str | None = None) -> bytes:
+    def get_limited(
+        self, key: str, max_bytes: int, etag: str | None = None, size: int | None = None
+    ) -> bytes:
         fault = self.faults.get(key)
         if isinstance(fault, Exception):
             raise fault
-        return fault if fault is not None else self.inner.get_limited(key, max_bytes, etag)
+        return fault if fault is not None else self.inner.get_limited(key, max_bytes, etag, size)
 
     @property
     def requests(self) -> int:
@@ -235,7 +237,7 @@ def test_faults_of_the_world_are_failed_with_their_reason(tools: Tools, source: 
     _, ledger = rows_of(tools, report)
     assert report.counts == {"indexed": 5, "no_object": 0, "rejected": 0, "failed": 7}
     assert [ledger[keys[n]]["reason"] for n in (1, 3, 4, 5, 7, 8, 9)] == [
-        "unavailable", "denied", "gone", "changed", "unavailable", "out_of_memory", "unavailable",
+        "unavailable", "denied", "gone", "changed", "unavailable", "out_of_memory", "damaged_in_transit",
     ]  # fmt: skip
     assert all(ledger[key]["content_hash"] is None for key in faults)
 
@@ -346,7 +348,7 @@ def test_decoded_pixels_ahead_are_bounded_and_nothing_locks(
     held = peak = 0
 
     class Sizes:
-        def get_limited(self, key: str, max_bytes: int, etag: str | None = None) -> bytes:
+        def get_limited(self, key: str, *_: object) -> bytes:
             return key.encode()
 
     def header_of(data: bytes, *_: int) -> images.Header:

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from lookdex import runs, spark
-from lookdex.errors import ShardsMissing, TaskFailed
+from lookdex.errors import MassChange, ShardsMissing, TaskFailed
 from lookdex.index.job import IndexOptions
 from lookdex.records import Status
 from lookdex.spark import jvm
@@ -127,6 +127,30 @@ def test_a_failed_shard_is_named_and_the_others_stay(session, tmp_path: Path, so
     reports = spark.index_run(session, catalog, summary, IndexOptions(device=f"poison:{poisoned}"))
     assert len(reports) == 4
     assert done < {report.shard_id for report in reports}
+
+
+def test_a_night_that_loses_too_much_is_stopped_while_it_runs(
+    session, tmp_path: Path, source: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver adds up what the shards lost, and cancels the job."""
+    monkeypatch.setattr("lookdex.spark.watch.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("lookdex.index.budget.MIN_JUDGED", 4)
+    catalog = open_store(tmp_path / "catalog")
+    for number in range(6):
+        source.put(f"p{number:05d}/a.png", b"\x89PNG and no more")
+    slow = fakes.recipe(detector="python:tests.fakes:slow_detector")
+    summary = plan(source, catalog, shard_images=2, recipe=slow)
+    options = IndexOptions(device="slow", most_lost=3)
+    with pytest.raises(
+        MassChange, match=r"was stopped: [456] of \d+ photos seen so far \(31 are planned\)"
+    ) as stopped:
+        spark.index_run(session, catalog, summary, options)
+    assert "Java" not in str(stopped.value)
+    done = runs.done_shards(catalog, "night")
+    assert len(done) < 16
+    reports = spark.index_run(session, catalog, summary, IndexOptions())
+    assert len(reports) == 16
+    assert done <= {report.shard_id for report in reports}
 
 
 NIGHT = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import duckdb
@@ -94,3 +95,11 @@ def test_blocks_are_named() -> None:
         "-- about\n-- name: one\nSELECT 1;\n\n-- name: two\n-- why\nSELECT 2;\n"
     )
     assert blocks == {"one": "SELECT 1", "two": "-- why\nSELECT 2"}
+
+
+def test_the_ledgers_check_knows_every_reason() -> None:
+    query = lookdex.tables.sql_blocks(lookdex.tables.sql_text("images/checks.sql"))[
+        "every photo has an outcome, and a reason where it failed"
+    ]
+    listed = [set(re.findall(r"'(\w+)'", line)) for line in query.splitlines() if " IN (" in line]
+    assert set().union(*listed) - {"rejected", "failed"} == set(Reason)

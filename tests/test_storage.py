@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import pickle
 import socket
@@ -10,11 +11,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from servers import S3Server
 
 from lookdex import storage
@@ -32,6 +35,13 @@ ODD_KEYS = [
     "sub/sub/deep.png",
     "emoji-👖.jpg",
 ]
+
+
+class RawResponse(io.BytesIO):
+    """The body of an answer, empty, as urllib3 hands it over."""
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield b""
 
 
 @pytest.mark.parametrize("key", ODD_KEYS)
@@ -273,10 +283,13 @@ def test_uris(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_wrong_keys_and_missing_buckets_say_so(s3: S3Server) -> None:
     with pytest.raises(storage.AccessDenied, match="AWS_ACCESS_KEY_ID"):
         open_store("s3://lookdex-test", S3Access(s3.access.endpoint, "nobody", "nothing")).get("k")
-    with pytest.raises(StorageError, match="no such bucket"):
-        open_store("s3://no-such-bucket").get("k")
-    with pytest.raises(StorageError, match="no such bucket"):
-        list(open_store("s3://no-such-bucket").list())
+    for ask in (
+        lambda store: store.get("k"),
+        lambda store: store.get_limited("k", 9),
+        lambda store: list(store.list()),
+    ):
+        with pytest.raises(ConfigError, match="no such bucket"):
+            ask(open_store("s3://no-such-bucket"))
 
 
 def test_no_keys_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,8 +351,20 @@ def test_amazon_itself_needs_no_endpoint(monkeypatch: pytest.MonkeyPatch) -> Non
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    options = {"aws_region": "eu-west-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
-    assert open_store("s3://bucket").lance_options == options
+    store, asked = open_store("s3://bucket"), []
+
+    def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        asked.append(request.url)
+        return AWSResponse(request.url, status[0], {"x-amz-bucket-region": "ap-northeast-2"}, RawResponse())
+
+    store._client.meta.events.register("before-send.s3.HeadBucket", answer)
+    options = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    status = [403]  # no right to ask: what the settings say
+    assert store.lance_options == {"aws_region": "eu-west-1"} | options
+    status = [200]
+    assert store.lance_options == {"aws_region": "ap-northeast-2"} | options
+    assert store.child("x").lance_options == store.lance_options
+    assert len(asked) == 2
 
 
 def test_lance_writes_where_the_store_says(store: Store) -> None:

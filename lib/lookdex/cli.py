@@ -24,11 +24,12 @@ from lookdex.service.commands import serve, token
 from lookdex.stopping import resumable
 from lookdex.wording import count_of
 
-SOURCE = ("source", "products", "product_columns", "keep_unlisted", "pattern", "mapping")
+PRODUCTS = ("products", "products_encoding", "products_separator", "products_types", "product_columns")
+SOURCE = ("source", "source_access", *PRODUCTS, "keep_unlisted", "pattern", "mapping")
 MODELS = ("detector", "embedder", "device", "min_score", "nms_iou", "max_objects", "crop_margin")
 DECODING = ("crop_pixels", "max_bytes", "max_pixels")
 SAME = "the same command"
-WORK = ("batch", "fetch_workers", "master")
+WORK = ("batch", "fetch_workers", "fetch_seconds", "master")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -133,7 +134,9 @@ def plan_command(
     with resumable(SAME):
         planned = nightly.plan_night(config, run, limit=limit, full=full, allow_mass_change=allow_mass_change)
     if as_json:
-        click.echo(codec.to_json(planned.summary).decode())
+        summary = json.loads(codec.to_json(planned.summary))
+        found = planned.found and json.loads(codec.to_json(planned.found))
+        click.echo(json.dumps(summary | {"products_file": found}, ensure_ascii=False))
         return
     print_plan(planned)
     click.echo(

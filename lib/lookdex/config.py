@@ -42,10 +42,32 @@ def setting(
 @dataclass(frozen=True)
 class Config:
     source: str = setting("", "Where the photos lie: s3://bucket/prefix or a folder.", metavar="URI")
+    source_access: str = setting(
+        "signed",
+        "How the source's bucket is read: signed (with boto3's credentials), anonymous, or requester-pays.",
+        choices=("signed", "anonymous", "requester-pays"),
+    )
     catalog: str = setting(
         "", "Where lookdex keeps its releases: s3://bucket/prefix or a folder.", metavar="URI"
     )
-    products: str = setting("", "Products file (.csv or .parquet) with a column product_id.", metavar="URI")
+    products: str = setting(
+        "",
+        "Products with a column product_id: CSV, JSON lines (.gz too), Parquet, or a folder of Parquet.",
+        metavar="URI",
+    )
+    products_encoding: str = setting(
+        "", "Encoding of the products file, such as cp949 (default: found out).", metavar="NAME"
+    )
+    products_separator: str = setting(
+        "auto",
+        "What separates the products file's columns.",
+        choices=("auto", "comma", "semicolon", "tab", "pipe"),
+    )
+    products_types: tuple[str, ...] = setting(
+        (),
+        "Types of the products' columns that are not as found: text, number, date, datetime or boolean.",
+        metavar="EAN=text,…",
+    )
     product_columns: tuple[str, ...] = setting(
         (), "Columns of the products file to keep beside each vector (default: all).", metavar="A,B,…"
     )
@@ -84,6 +106,9 @@ class Config:
 
     shard_images: int = setting(256, "Photos in one shard, the unit of work and of resuming.", least=1)
     fetch_workers: int = setting(8, "Threads that fetch and decode, in each Spark worker.", least=1)
+    fetch_seconds: float = setting(
+        60.0, "In which a photo must have been fetched, over all attempts.", least=1
+    )
     master: str = setting("", "Spark master; default: spark-submit's, else local[cores].", metavar="URL")
     max_change: float = setting(
         0.10,

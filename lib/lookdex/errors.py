@@ -8,6 +8,9 @@ LookdexError
 │   ├── NotFound           no such object
 │   ├── Changed            the object is another one than was asked for (If-Match failed)
 │   ├── AccessDenied       no credentials, wrong ones, or no right to do this
+│   │   └── CredentialsRefused   these credentials are expired or unknown: nothing will be given
+│   ├── Archived           the object must be restored from its storage class before it can be read
+│   ├── DamagedInTransit   other bytes arrived than were stored, at every attempt
 │   ├── Unavailable        5xx, throttled, connection broken, timeout: worth another try later
 │   ├── TooSlow            a table was not read within the time that a question may take
 │   ├── TooLarge           more bytes than the caller allows
@@ -63,6 +66,15 @@ class Changed(StorageError): ...
 
 
 class AccessDenied(StorageError): ...
+
+
+class CredentialsRefused(AccessDenied): ...
+
+
+class Archived(StorageError): ...
+
+
+class DamagedInTransit(StorageError): ...
 
 
 class Unavailable(StorageError): ...

@@ -1,4 +1,4 @@
-"""Bytes to pixels and back. The only module that uses Pillow and the JPEG decoder.
+"""Bytes to pixels and back.
 
 Pixels are uint8 (H, W, 3) sRGB, upright, alpha over white. A file that is not such a picture raises `BadImage` with
 a reason: it is data (a row of the `images` table), not a fault. Thread-safe; never warns.
@@ -7,32 +7,21 @@ a reason: it is data (a row of the `images` table), not a fault. Thread-safe; ne
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
-from io import BytesIO
 
 import cv2
 import numpy as np
 import simplejpeg
-from PIL import GifImagePlugin, Image, ImageCms, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from lookdex import boxes, imagefile
+from lookdex import boxes, decoders, imagefile
 from lookdex.halving import halved
 from lookdex.imagefile import Header
 from lookdex.records import Box, Reason
 
 MIN_SIDE = 16  # pixels: below, nothing can be told from a garment
+MEMORY = 512 << 20  # bytes that one photo may take: its file, and what decoding it needs at the most
 
 _CROP_MOST = 50_000_000  # bytes, and pixels: a stored crop has far fewer
-
-# Opened by class: `Image.open` would try other formats, and warns from a number of pixels that is not ours.
-_PLUGINS: dict[str, Callable[[BytesIO], Image.Image]] = {
-    "JPEG": JpegImagePlugin.JpegImageFile,
-    "PNG": PngImagePlugin.PngImageFile,
-    "WEBP": WebPImagePlugin.WebPImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
-}
 
 
 class BadImage(Exception):
@@ -65,7 +54,11 @@ def check(data: bytes, max_bytes: int, max_pixels: int, min_side: int = MIN_SIDE
         raise BadImage(Reason.TOO_MANY_BYTES, f"{len(data):,} bytes")
     header = read_header(data)
     detail = f"{header.width} × {header.height} pixels"
-    if header.width * header.height > max_pixels:
+    if max(header.width * header.height, header.coded) > max_pixels:
+        raise BadImage(Reason.TOO_MANY_PIXELS, detail, upright_size(header))
+    needed = 2 * len(data) + header.memory  # the file, its essence, and the decoder's share
+    if needed > MEMORY:
+        detail = f"{detail} in {header.format} take {needed >> 20} MiB to decode, more than {MEMORY >> 20}"
         raise BadImage(Reason.TOO_MANY_PIXELS, detail, upright_size(header))
     if min(header.width, header.height) < min_side:
         raise BadImage(Reason.TOO_SMALL, detail, upright_size(header))
@@ -73,9 +66,10 @@ def check(data: bytes, max_bytes: int, max_pixels: int, min_side: int = MIN_SIDE
 
 
 def decode(data: bytes, max_bytes: int, max_pixels: int, min_side: int = MIN_SIDE) -> np.ndarray:
-    """Pixels of a JPEG, PNG, WebP or GIF (first frame): uint8 (H, W, 3) sRGB, upright, alpha over white.
+    """Pixels of a file of one of the `formats.FORMATS` (first frame): uint8 (H, W, 3) sRGB, upright, alpha over white.
 
-    max_pixels and min_side hold for the stored size and are checked before anything is decoded.
+    max_pixels and min_side hold for the stored size and are checked before anything is decoded, as is whether that
+    takes more than MEMORY.
 
     Raises:
         BadImage: with the reason. MemoryError is let through: it says nothing of the file.
@@ -86,101 +80,11 @@ def decode(data: bytes, max_bytes: int, max_pixels: int, min_side: int = MIN_SID
 def decode_checked(data: bytes, header: Header) -> np.ndarray:
     """`decode` for a file whose header has been checked already."""
     try:
-        pixels = _decode(imagefile.essence(data, header), header)
+        return decoders.decode(data, header)
     except MemoryError:
         raise
     except Exception as error:  # decoders raise whatever they like on broken input: see tests/test_images.py
         raise BadImage(Reason.CORRUPT, f"{type(error).__name__}: {error}", upright_size(header)) from error
-    return np.ascontiguousarray(_turn(pixels, header.orientation))
-
-
-def _decode(data: bytes, header: Header) -> np.ndarray:
-    if header.plain:
-        try:
-            return _plain_jpeg(data, header)
-        except ValueError as error:
-            # Strict: it refuses whatever is odd, which the other decoder may know how to read. But that one fills
-            # what is missing with grey.
-            if any(words in str(error).lower() for words in ("premature end", "huffman")):
-                raise
-    with _PLUGINS[header.format](BytesIO(data)) as image:
-        if image.size[0] * image.size[1] > header.width * header.height:
-            raise ValueError("the header and the decoder disagree on the size")
-        image.load()
-        return np.asarray(_to_srgb(image))
-
-
-def _plain_jpeg(data: bytes, header: Header) -> np.ndarray:
-    grey = header.components == 1
-    pixels = simplejpeg.decode_jpeg(data, "GRAY" if grey else "RGB")
-    profile = imagefile.jpeg_profile(data)
-    if profile:
-        turned = _apply_profile(Image.fromarray(pixels[:, :, 0] if grey else pixels), profile)
-        return np.asarray(turned.convert("RGB"))
-    return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if grey else pixels
-
-
-def _to_srgb(image: Image.Image) -> Image.Image:
-    """Any mode that the four formats have → RGB: profile applied, 16 bits cut to 8, alpha over white."""
-    if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-    alpha = None
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        rgba.info = image.info
-        alpha, base = rgba.getchannel("A"), rgba.convert("RGB")
-        if image.mode in ("L", "LA"):
-            base = rgba.getchannel("R")
-    else:
-        base = (
-            image
-            if image.mode in ("RGB", "L", "CMYK")
-            else image.convert("L" if image.mode == "1" else "RGB")
-        )
-    profile = image.info.get("icc_profile")
-    if profile:
-        base = _apply_profile(base, profile)
-    if alpha is None:
-        return base.convert("RGB")
-    paper = Image.new("RGB", base.size, "white")
-    paper.paste(base.convert("RGB"), mask=alpha)
-    return paper
-
-
-def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    """A profile that cannot be read, or is for another kind of colour, is left alone, as browsers do."""
-    try:
-        transform = _transform(profile, image.mode)
-        return transform.apply(image) if transform else image
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return image
-
-
-@lru_cache(maxsize=16)
-def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """None where nothing is to be done: the profile is sRGB itself."""
-    source = ImageCms.ImageCmsProfile(BytesIO(profile))
-    if mode == "RGB" and "srgb" in (source.profile.profile_description or "").lower():
-        return None
-    intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
-    flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
-    return ImageCms.ImageCmsTransform(source, _srgb(), mode, "RGB", intent, flags=flags)
-
-
-@lru_cache(maxsize=1)
-def _srgb() -> ImageCms.ImageCmsProfile:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-
-
-def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Stored pixels → upright (EXIF 2.3, tag 0x0112)."""
-    if orientation >= 5:
-        pixels = pixels.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return pixels
 
 
 def upright_size(header: Header) -> tuple[int, int]:
@@ -238,7 +142,7 @@ def glimpse(data: bytes, longer_side: int, max_pixels: int) -> bytes:
             part = simplejpeg.decode_jpeg(
                 whole, "RGB", min_height=longer_side, min_width=longer_side, strict=False
             )
-            return encode_jpeg(np.ascontiguousarray(_turn(part, header.orientation)), longer_side)
+            return encode_jpeg(np.ascontiguousarray(decoders.turned(part, header.orientation)), longer_side)
         if header.width * header.height > max_pixels:
             raise BadImage(Reason.TOO_MANY_PIXELS, f"{header.width} × {header.height} pixels")
         return encode_jpeg(decode_checked(data, header), longer_side)

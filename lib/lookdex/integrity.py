@@ -80,22 +80,41 @@ def changed(catalog: Store, recorded: Iterable[StoredFile]) -> list[Damage]:
 
 
 def require(catalog: Store, release: Release, wanted: Callable[[StoredFile], bool]) -> None:
-    """Read those recorded files of the live release again that a night is about to build on.
+    """Read those recorded files of a release again that Lance is about to read.
 
-    What is read of a damaged one would be written anew, with a digest of its own. Raises CorruptData.
+    What is read of a damaged one would be written anew, with a digest of its own; or Lance takes a length from it, asks
+    for a petabyte and aborts the process. Raises CorruptData.
     """
     recorded = find_files(catalog, release) or ()
     if found := changed(catalog, [f for f in recorded if wanted(f) and f"/{TRANSACTIONS}" not in f.key]):
         damage, name = found[0], release.release_id
         raise CorruptData(
-            f"{catalog.uri}/{damage.key}, of the live release {name}, is damaged: {damage.why}. Nothing was built. "
+            f"{catalog.uri}/{damage.key}, of release {name}, is damaged: {damage.why}. Nothing was done with it. "
             f"{remedy(catalog, damage.key, name)}"
         )
 
 
-def is_data(file: StoredFile, key: str) -> bool:
-    """A data file of that table."""
-    return file.key.startswith(f"{key}/{DATA}")
+def of_ledger(file: StoredFile) -> bool:
+    return file.key.startswith(tables.IMAGES)
+
+
+def of_data(file: StoredFile) -> bool:
+    """A data file of the items: nearly all that a catalogue weighs."""
+    return file.key.startswith(f"{tables.ITEMS}/{DATA}")
+
+
+def of_items(file: StoredFile) -> bool:
+    """But for the data: the manifest, the index, the deletion files."""
+    return file.key.startswith(tables.ITEMS) and not of_data(file)
+
+
+def but_data(file: StoredFile) -> bool:
+    """Of both tables, what decides how they are read."""
+    return of_ledger(file) or of_items(file)
+
+
+def is_manifest(file: StoredFile) -> bool:
+    return f"/{MANIFESTS}" in file.key
 
 
 def check(catalog: Store, file: StoredFile) -> Damage | None:

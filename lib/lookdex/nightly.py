@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lookdex import codec, live, runs, tables, thresholds
+from lookdex import codec, integrity, live, runs, tables, thresholds
 from lookdex.catalog import assortment, listing, plan, products
+from lookdex.catalog.datafile import Found
 from lookdex.catalog.ties import Ties, check_known, check_ties, count_ties
 from lookdex.config import Config
 from lookdex.errors import LookdexError, MassChange
@@ -28,6 +29,7 @@ from lookdex.index.job import IndexOptions
 from lookdex.models import digests
 from lookdex.reading import reading
 from lookdex.records import (
+    NO_LOSS,
     Change,
     ColumnChange,
     Example,
@@ -42,8 +44,8 @@ from lookdex.records import (
     Thresholds,
     Unlisted,
 )
-from lookdex.release import audit, build, candidates, fragments, promote, retention, rows
-from lookdex.storage import Store, open_store, probe_put_if_absent
+from lookdex.release import audit, build, candidates, fragments, promote, retention
+from lookdex.storage import ReadOptions, Signing, Store, open_store, probe_put_if_absent
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -62,6 +64,9 @@ class Planned:
     products: pa.Schema | None = None  # of the products file: product_id and the columns kept
     postponed: int = 0  # photos beyond the limit: for the next night
     held: bool = False  # a rollback holds promotions
+    unnamed: int = 0  # photos whose keys have no picture's suffix
+    unnamed_examples: tuple[str, ...] = ()
+    found: Found | None = None  # how the products file was read
     again: bool = False  # the plan was stored before: what is given now changes nothing
 
 
@@ -146,15 +151,17 @@ def plan_night(
         entry, release = live.live_release(catalog) or (None, None)
         recipe = recipe_of(config)
         given = given_thresholds(config)
-        stock = products.load_products(config.products) if config.products else None
-        kept = None
-        if stock is not None:
-            kept = rows.product_table(products.choose(stock, config.product_columns))
-        listed = listing.list_source(open_store(config.source), workers=config.fetch_workers)
+        file = products.configured(config)
+        kept = products.choose(file, config.product_columns) if file is not None else None
+        stock = file.table if file is not None else None
+        found = listing.list_source(open_source(config), workers=config.fetch_workers)
+        listed = found.photos
         mapping = products.load_mapping(config.mapping) if config.mapping else None
         tied = products.tie(listed, stock, pattern=config.pattern or None, mapping=mapping)
         ties = count_ties(tied, stock)
         check_ties(tied, ties, config.pattern, config.mapping)
+        if release is not None:
+            integrity.require(catalog, release, integrity.of_ledger)
         ledger = tables.ledger(catalog, release) if release else None
         known = stock["product_id"] if stock is not None else None
         sold = known if not config.keep_unlisted else None
@@ -163,10 +170,19 @@ def plan_night(
             chosen = assortment.only_listed(tied, sold, ledger)
             photos, leaving, left_out = chosen.photos, chosen.leaving, chosen.left_out
         made = plan.make_plan(
-            photos, ledger, recipe.digest, shard_images=config.shard_images, full=full, limit=limit, sold=sold
+            photos,
+            ledger,
+            recipe.digest,
+            shard_images=config.shard_images,
+            full=full,
+            limit=limit,
+            refusal_digest=recipe.refusal,
+            archived=found.archived,
+            turn=datetime.now(UTC).toordinal() % plan.ARCHIVE_NIGHTS,
+            sold=sold,
         )
         digest = products.digest(kept) if kept is not None else ""
-        losses = plan.Losses(listed=listed.num_rows)
+        losses = plan.Losses(listed=listed.num_rows, skipped=sum(keys.count for keys in found.skipped))
         if release is not None and ledger is not None:
             losses = plan.Losses(
                 photos=ledger.num_rows,
@@ -205,13 +221,22 @@ def plan_night(
             leaving=leaving,
             left_out=left_out,
             column_changes=column_changes(catalog, release, kept),
+            source_access=config.source_access,
+            skipped=(*found.skipped, *filter(None, [made.archived])),
         )
         if run_id is not None:
             if entry is None:
                 probe_put_if_absent(catalog)
             summary = runs.save_plan(catalog, made.table, summary, kept)
     return Planned(
-        summary, ties, None if kept is None else kept.schema, made.postponed, entry is not None and entry.hold
+        summary,
+        ties,
+        None if kept is None else kept.schema,
+        made.postponed,
+        entry is not None and entry.hold,
+        found.unnamed,
+        found.unnamed_examples,
+        None if file is None else file.found,
     )
 
 
@@ -224,6 +249,11 @@ def column_changes(
     schema = tables.open_table(catalog, tables.ITEMS, release.items_version).schema
     columns = pa.schema([schema.field(name) for name in release.product_columns])
     return assortment.column_changes(columns, kept.schema)
+
+
+def open_source(config: Config) -> Store:
+    """The store of the shop's photos, read as the settings say."""
+    return open_store(config.source, options=ReadOptions(Signing(config.source_access), config.fetch_seconds))
 
 
 def held(catalog: Store) -> bool:
@@ -284,13 +314,21 @@ def index_night(
         device=config.device,
         batch=config.batch,
         fetch_workers=config.fetch_workers,
-        most_lost=None if allow_mass_change else budget.most_lost(summary.planned, config.max_change),
+        fetch_seconds=config.fetch_seconds,
+        most_lost=None if allow_mass_change else most_lost(summary, config.max_change),
     )
     with timed(catalog, run_id, "index"):
         reports = spark.index_run(
             lambda: spark.session(config.master or None), catalog, summary, options, on_progress
         )
     return add_up(reports)
+
+
+def most_lost(summary: PlanSummary, max_share: float) -> int | None:
+    """How many photos of the night may be lost before it stops; None: any number. What had been lost before may be lost
+    again."""
+    most = budget.most_lost(summary.planned, max_share)
+    return None if most is None else most + summary.changes.get(Change.RETRY, 0)
 
 
 def add_up(reports: Iterable[ShardReport]) -> Indexed:
@@ -311,11 +349,16 @@ def add_up(reports: Iterable[ShardReport]) -> Indexed:
     return Indexed(total, items, dict(counts), dict(reasons), fetched, gets, peak, tuple(examples))
 
 
-def check_rejected(indexed: Indexed, max_share: float, allow: bool) -> None:
-    """Raise MassChange when so many photos were rejected or failed that the cause is hardly the photos."""
+def check_rejected(indexed: Indexed, max_share: float, allow: bool, retried: int = 0) -> None:
+    """Raise MassChange when so many photos were rejected or failed that the cause is hardly the photos.
+
+    What is lost for one of the reasons of NO_LOSS says nothing of the night, nor do `retried` photos, which had failed
+    or been rejected before.
+    """
     bad = indexed.counts.get(Status.REJECTED, 0) + indexed.counts.get(Status.FAILED, 0)
+    lost = bad - retried - sum(indexed.reasons.get(reason, 0) for reason in NO_LOSS)
     most = budget.most_lost(indexed.images, max_share)
-    if allow or most is None or bad <= most:
+    if allow or most is None or lost <= most:
         return
     words = budget.in_words(bad, indexed.images, indexed.images, indexed.reasons, indexed.examples)
     raise MassChange(
@@ -332,7 +375,12 @@ def build_night(config: Config, run_id: str, *, allow_mass_change: bool = False)
     table = runs.load_plan_table(catalog, summary)
     with timed(catalog, run_id, "build"), lance_errors(catalog):
         reports = runs.load_reports(catalog, run_id, runs.shard_ids(table))
-        check_rejected(add_up(reports.values()), config.max_change, allow_mass_change)
+        check_rejected(
+            add_up(reports.values()),
+            config.max_change,
+            allow_mass_change,
+            summary.changes.get(Change.RETRY, 0),
+        )
         return build.build_release(
             catalog, summary, table, reports, on_spark(config),
             lambda before: thresholds.chosen(given_thresholds(config), before, summary.recipe),

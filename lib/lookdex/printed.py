@@ -9,11 +9,14 @@ import click
 from lookdex.wording import count_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
+    from lookdex.catalog.datafile import Found
     from lookdex.catalog.ties import Ties
     from lookdex.nightly import Indexed, Planned
-    from lookdex.records import PlanSummary, Release, Unlisted
+    from lookdex.records import PlanSummary, Release, SkippedKeys, Unlisted
 
 INDENT = " " * 9
 
@@ -30,8 +33,17 @@ def print_plan(planned: Planned) -> None:
     )
     work = f"{count_of(summary.planned, 'photo')} in {count_of(summary.shards, 'shard')}"
     click.echo(f"planned  {work} ({counts}); {against}")
+    print_skipped(summary.skipped)
+    if planned.unnamed:
+        keys = count_of(planned.unnamed, "key")
+        click.echo(
+            f"{INDENT}without a picture's suffix: {keys} ({such_as(planned.unnamed, planned.unnamed_examples)}); "
+            "their content tells what they are"
+        )
     if planned.ties is not None:
         print_ties(planned.ties, with_products=planned.products is not None)
+    if planned.found is not None:
+        print_found(planned.found)
     if planned.products is not None:
         print_products(planned.products)
     print_unlisted(summary)
@@ -55,6 +67,31 @@ def print_plan(planned: Planned) -> None:
         )
 
 
+def print_skipped(skipped: Sequence[SkippedKeys]) -> None:
+    """One line for each reason for which keys of the source are left out."""
+    from lookdex.formats import AND_FORMATS
+    from lookdex.records import Skip
+
+    words = {  # one, many, and what to do where something can be done
+        Skip.FOLDER_MARKER: ("folder marker", "folder markers", ""),
+        Skip.HIDDEN: ("hidden file", "hidden files", ""),
+        Skip.NOT_UTF8: ("name that is not UTF-8", "names that are not UTF-8", "rename them to have them indexed"),
+        Skip.OTHER_TYPE: ("file of another type", "files of other types", ""),
+        Skip.UNREAD_FORMAT: ("picture of an unread format", "pictures of unread formats", f"{AND_FORMATS} are read"),
+        Skip.EMPTY: ("empty file without a picture's suffix", "empty files without a picture's suffix", ""),
+        Skip.ARCHIVED: ("archived photo", "archived photos", "restore them to have them indexed"),
+    }  # fmt: skip
+    for keys in skipped:
+        one, many, remedy = words[keys.reason]
+        said = f"{INDENT}left out: {count_of(keys.count, one, many)} ({such_as(keys.count, keys.examples)})"
+        click.echo(f"{said}; {remedy}" if remedy else said)
+
+
+def such_as(count: int, examples: Sequence[str]) -> str:
+    """The first few of so many keys, quoted: they may hold blanks and line breaks."""
+    return ", ".join(map(repr, examples)) + (", …" if count > len(examples) else "")
+
+
 def print_ties(ties: Ties, with_products: bool) -> None:
     said = f"{INDENT}{ties.tied:,} of {count_of(ties.photos, 'photo')} are tied to a product"
     if with_products and ties.known < ties.tied:
@@ -67,6 +104,30 @@ def print_ties(ties: Ties, with_products: bool) -> None:
         click.echo(
             f"{INDENT}{ties.unshown_count:,} of {count_of(ties.products, 'product')} in the products file {have} no "
             f"photo: {such}"
+        )
+    if ties.case.count:
+        such = "; ".join(f"{photo!r} of a photo, {file!r} of the file" for photo, file in ties.case.examples)
+        click.echo(
+            f"{INDENT}{count_of(ties.case.count, 'product id')} of photos and file differ in upper and lower case "
+            f"only, and are not tied: {such}",
+            err=True,
+        )
+
+
+def print_found(found: Found) -> None:
+    """How the products file was read, and a line to judge a guessed encoding by."""
+    told = [
+        f"{found.format} with gzip" if found.gzip else found.format,
+        found.encoding,
+        f"separator {found.separator}" if found.separator else "",
+        count_of(found.rows, "row"),
+    ]
+    settings = " (see --products-encoding, --products-separator, --products-types)" if found.separator else ""
+    click.echo(f"{INDENT}the products file: {', '.join(filter(None, told))}{settings}")
+    if found.guess:
+        line = found.guess if len(found.guess) <= 60 else f"{found.guess[:59]}…"
+        click.echo(
+            f"{INDENT}its encoding is a guess; if this reads wrong, name it with --products-encoding: {line}"
         )
 
 
@@ -138,6 +199,11 @@ def print_indexed(indexed: Indexed) -> None:
         breaks = example.reason is Reason.BREAKS_MODEL
         said = "breaks a model: " if breaks else f"{example.reason}, such as "
         click.echo(f"{INDENT}{said}{example.words}")
+    if archived := indexed.reasons.get("archived"):
+        click.echo(
+            f"{INDENT}{count_of(archived, 'photo')} cannot be read while archived: restore them from their storage "
+            "class. What is live of them stays; they are asked for again within a week"
+        )
 
 
 def print_audit(release: Release) -> None:

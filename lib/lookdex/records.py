@@ -40,11 +40,14 @@ class Reason(StrEnum):
     TOO_MANY_PIXELS = "too_many_pixels"
     TOO_SMALL = "too_small"
     UNKNOWN_FORMAT = "unknown_format"
+    NO_PICTURE = "no_picture"  # neither its name nor its content is a picture's
     CORRUPT = "corrupt"
 
     GONE = "gone"  # listed, but not there any more when fetched
     CHANGED = "changed"  # another ETag than planned
     DENIED = "denied"
+    ARCHIVED = "archived"  # to be restored from its storage class first
+    DAMAGED_IN_TRANSIT = "damaged_in_transit"  # other bytes arrived than were stored
     UNAVAILABLE = "unavailable"  # 5xx, throttled, connection broken, timeout
     OUT_OF_MEMORY = "out_of_memory"
     NOT_TRIED = "not_tried"  # the night was stopped before its turn came
@@ -53,15 +56,31 @@ class Reason(StrEnum):
     )
 
 
+# These say nothing of the night: photos that wait for their restore, and files that nobody called pictures.
+NO_LOSS = frozenset((Reason.ARCHIVED, Reason.NO_PICTURE))
+
+
 class Change(StrEnum):
     """Why the plan names an image."""
 
     NEW = "new"
     CHANGED = "changed"  # another ETag, or other products
     RECIPE = "recipe"  # indexed by another recipe than tonight's
-    RETRY = "retry"  # failed before
+    RETRY = "retry"  # failed before, or was rejected by a version that could read less
     DELETED = "deleted"  # live, and no longer in the source or of no product that is sold
     UNCHANGED = "unchanged"  # counted only; never in the plan
+
+
+class Skip(StrEnum):
+    """Why a key of the source is not even planned."""
+
+    FOLDER_MARKER = "folder_marker"
+    HIDDEN = "hidden"
+    NOT_UTF8 = "not_utf8"
+    OTHER_TYPE = "other_type"  # by its suffix: a table, a document, a film
+    UNREAD_FORMAT = "unread_format"  # by its suffix: a picture of a format that is not read
+    EMPTY = "empty"  # no bytes, and not named as a picture
+    ARCHIVED = "archived"  # and not in the catalogue yet
 
 
 class Scope(StrEnum):
@@ -110,6 +129,15 @@ class ImageRef:
     bytes: int
     product_ids: tuple[str, ...] = ()
     category: str | None = None  # of the (first) product, in the detector's labels where it can be
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedKeys:
+    """Keys that are left out for one reason: how many, and the first few."""
+
+    reason: Skip
+    count: int
+    examples: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +212,9 @@ class ShardFailure:
 # Raised when the code itself would give other rows, so that the next night indexes every photo again.
 # 2: colours are named from the object's own pixels, and a palette is kept.
 RECIPE_FORMAT = 2
+# Raised when files that were rejected may now be read: the next night fetches those again, and no others.
+# 2: AVIF and HEIC are read, and a JPEG that lacks only its end marker.
+DECODING = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +238,11 @@ class Recipe:
     def digest(self) -> str:
         """16 hex digits."""
         return digest_of(asdict(self))
+
+    @property
+    def refusal(self) -> str:
+        """16 hex digits, in the place of `digest` in the row of a rejected photo: all that decides that it is one."""
+        return digest_of([asdict(self), DECODING])
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +281,8 @@ class PlanSummary:
         False  # they are not those of the live release: rows are refreshed without a model
     )
     thresholds_changed: bool = False  # the live release keeps others than tonight's would
+    source_access: str = "signed"  # a `storage.Signing`
+    skipped: tuple[SkippedKeys, ...] = ()
     products: StoredFile | None = None  # those columns by product_id, as `items` will have them
     keep_unlisted: bool = False  # photos of products that `products` does not list stay
     leaving: Unlisted | None = (
@@ -386,6 +424,7 @@ class Release:
     products: StoredFile | None = None
     keep_unlisted: bool = False  # items of products that `products` does not list are meant
     format: int = 1
+    source_access: str = "signed"  # a `storage.Signing`
 
 
 @dataclass(frozen=True, slots=True)

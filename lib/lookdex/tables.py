@@ -6,6 +6,7 @@ a release names one of each. Never open "the newest version": that may be a cand
 
 from __future__ import annotations
 
+import logging
 import os
 from functools import reduce
 from importlib import resources
@@ -22,7 +23,7 @@ import pyarrow.compute as pc
 
 from lookdex import live
 from lookdex.codec import check_format
-from lookdex.errors import ReleaseNotFound
+from lookdex.errors import CorruptData, NotFound, ReleaseNotFound
 from lookdex.reading import reading
 from lookdex.records import IMAGES_SCHEMA, Release
 from lookdex.storage import Store, open_store
@@ -34,6 +35,7 @@ ITEMS = "tables/items.lance"
 IMAGES = "tables/images.lance"
 VECTOR_INDEX = "vector_idx"
 FORMATS = {ITEMS: 1, IMAGES: 1}  # the newest that this version reads, and the ones that it writes
+log = logging.getLogger(__name__)
 _FORMAT = b"lookdex.format"  # in a table's schema; a table without it is of format 1
 
 
@@ -124,15 +126,23 @@ def conformed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def described_products(catalog: Store, release: Release) -> pa.Array:
-    """The ids (strings, each once) of a release's products of which the products file told something."""
+    """The ids (strings, each once) of a release's products of which the products file told something.
+
+    None, with a warning, where `items` cannot be read: a night of all photos mends it, and must be planned.
+    """
     columns = list(release.product_columns)
     found = [pa.array([], pa.string())]
     if columns:
-        items = open_table(catalog, ITEMS, release.items_version)
-        with reading(name_of(catalog, ITEMS, release.items_version)):
-            for batch in items.to_batches(columns=["product_id", *columns], filter="product_id IS NOT NULL"):
-                known = reduce(pc.or_, (pc.is_valid(batch[name]) for name in columns))
-                found.append(pc.unique(batch["product_id"].filter(known)))
+        try:
+            items = open_table(catalog, ITEMS, release.items_version)
+            with reading(name_of(catalog, ITEMS, release.items_version)):
+                for batch in items.to_batches(
+                    columns=["product_id", *columns], filter="product_id IS NOT NULL"
+                ):
+                    known = reduce(pc.or_, (pc.is_valid(batch[name]) for name in columns))
+                    found.append(pc.unique(batch["product_id"].filter(known)))
+        except (CorruptData, NotFound) as error:
+            log.warning("products that would lose their columns are not counted: %s", error)
     return pc.unique(pa.concat_arrays(found))
 
 

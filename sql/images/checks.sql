@@ -9,8 +9,8 @@ FROM images
 WHERE NOT coalesce(CASE status
     WHEN 'indexed' THEN reason IS NULL
     WHEN 'no_object' THEN reason IS NULL
-    WHEN 'rejected' THEN reason IN ('empty', 'too_many_bytes', 'too_many_pixels', 'too_small', 'unknown_format', 'corrupt')
-    WHEN 'failed' THEN reason IN ('gone', 'changed', 'denied', 'unavailable', 'out_of_memory', 'not_tried', 'breaks_model')
+    WHEN 'rejected' THEN reason IN ('empty', 'too_many_bytes', 'too_many_pixels', 'too_small', 'unknown_format', 'no_picture', 'corrupt')
+    WHEN 'failed' THEN reason IN ('gone', 'changed', 'denied', 'archived', 'damaged_in_transit', 'unavailable', 'out_of_memory', 'not_tried', 'breaks_model')
 END, false);
 
 -- name: the ledger counts the items of each photo

@@ -13,7 +13,7 @@ from tests.photos import encode
 PHOTOS = [
     encode(picture(*colours), format)
     for colours in (("red",), ("blue", "green"), ())
-    for format in ("JPEG", "PNG", "WEBP", "GIF")
+    for format in ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
 ]
 FILTERS = ("price < 5", "title LIKE 'red%'", "product_id IS NOT NULL AND price BETWEEN 1 AND 9")
 

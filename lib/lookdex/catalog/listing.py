@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+import heapq
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 
 from lookdex.errors import ConfigError
+from lookdex.formats import named_as_picture, skip_of
+from lookdex.records import Skip, SkippedKeys
 from lookdex.storage import Listed, Store
 
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif")
 LISTING_SCHEMA = pa.schema([("image_key", pa.string()), ("etag", pa.string()), ("bytes", pa.int64())])
 # One request lists 1,000 keys, or one prefix: with more prefixes than this (a folder per product), walking
 # straight through their parent is cheaper than asking for each.
 MAX_PREFIXES = 256
 MAX_DEPTH = 4
+EXAMPLES = 3
 
-log = logging.getLogger(__name__)
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Every key of a source is in one of these.
+
+    photos: LISTING_SCHEMA, sorted by key, of all that is or may be a photo. archived: those of their keys that must be
+    restored before they can be read. skipped: what is left out, by reason. unnamed: how many photos have no picture's
+    suffix, so that only their content can tell what they are, and the first few of them.
+    """
+
+    photos: pa.Table
+    archived: pa.Array
+    skipped: tuple[SkippedKeys, ...]
+    unnamed: int
+    unnamed_examples: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +47,35 @@ class _Split:
     pages: list[list[Listed]]
 
 
-def list_source(store: Store, workers: int = 8) -> pa.Table:
-    """The photos below the store's root as LISTING_SCHEMA (image_key, etag, bytes), sorted by key.
+def list_source(store: Store, workers: int = 8) -> Source:
+    """The photos below the store's root, and what else is there.
 
-    Photos are the keys with an image suffix, in any case; other keys, hidden files and names that are not UTF-8 are
-    left out, the latter with a warning. Raises ConfigError for a folder that does not exist, and for a file.
+    Raises ConfigError for a folder that does not exist, for a file, and for a bucket that does not exist.
     """
     split = _split(store, workers)
     with ThreadPoolExecutor(workers) as pool:
-        tables = list(pool.map(lambda prefix: _collect(store.pages(prefix)), split.prefixes))
-    tables.append(_collect(iter(split.pages)))
-    table = pa.concat_tables(tables)
-    if table.num_rows == 0 and "://" not in store.uri and not (path := Path(store.uri)).is_dir():
+        parts = list(pool.map(lambda prefix: _collect(store.pages(prefix, markers=True)), split.prefixes))
+    parts.append(_collect(iter(split.pages)))
+    photos = pa.concat_tables(part.photos for part in parts)
+    skipped = _joined(part.skipped for part in parts)
+    if (
+        not photos.num_rows
+        and not skipped
+        and "://" not in store.uri
+        and not (path := Path(store.uri)).is_dir()
+    ):
         wrong = "is a file" if path.exists() else "does not exist"
         raise ConfigError(f"the source {store.uri} {wrong}; give a folder with photos or s3://bucket/prefix")
-    return table.sort_by("image_key").combine_chunks()
+    unnamed = _Keys()
+    for part in parts:
+        unnamed.add(part.unnamed.count, part.unnamed.first)
+    return Source(
+        photos.sort_by("image_key").combine_chunks(),
+        pa.array(sorted(key for part in parts for key in part.archived), pa.string()),
+        tuple(SkippedKeys(reason, keys.count, keys.first) for reason, keys in sorted(skipped.items())),
+        unnamed.count,
+        unnamed.first,
+    )
 
 
 def _split(store: Store, workers: int) -> _Split:
@@ -57,7 +87,7 @@ def _split(store: Store, workers: int) -> _Split:
         below: list[str] = []
         found: list[list[Listed]] = []
         for prefix in prefixes:
-            level = store.level(prefix, max_pages=2)
+            level = store.level(prefix, max_pages=2, markers=True)
             if not level.complete or len(level.prefixes) > MAX_PREFIXES:
                 below.append(prefix)
             else:
@@ -70,23 +100,57 @@ def _split(store: Store, workers: int) -> _Split:
     return _Split(prefixes, pages)
 
 
-def _collect(pages: Iterator[list[Listed]]) -> pa.Table:
+@dataclass(slots=True)
+class _Keys:
+    """How many keys, and the first few by name."""
+
+    count: int = 0
+    first: tuple[str, ...] = ()
+
+    def add(self, count: int, keys: Iterable[str]) -> None:
+        self.count += count
+        self.first = tuple(heapq.nsmallest(EXAMPLES, (*self.first, *keys)))
+
+
+_ByReason = dict[Skip, _Keys]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one walk found, in no order."""
+
+    photos: pa.Table
+    archived: list[str]
+    skipped: _ByReason
+    unnamed: _Keys
+
+
+def _joined(parts: Iterable[_ByReason]) -> _ByReason:
+    joined: _ByReason = {}
+    for part in parts:
+        for reason, keys in part.items():
+            joined.setdefault(reason, _Keys()).add(keys.count, keys.first)
+    return joined
+
+
+def _collect(pages: Iterator[list[Listed]]) -> _Part:
     """Page by page into columns: a million `Listed` at once would take some 300 MB."""
     batches = []
+    part = _Part(LISTING_SCHEMA.empty_table(), [], {}, _Keys())
     for page in pages:
-        photos = [listed for listed in page if _is_photo(listed.key)]
+        photos = []
+        for listed in page:
+            reason = skip_of(listed.key, listed.bytes)
+            if reason is not None:
+                key = listed.key.encode(errors="backslashreplace").decode() or "/"  # the prefix itself
+                part.skipped.setdefault(reason, _Keys()).add(1, (key,))
+                continue
+            photos.append(listed)
+            if listed.archived:
+                part.archived.append(listed.key)
+            if not named_as_picture(listed.key):
+                part.unnamed.add(1, (listed.key,))
         if photos:
             columns = [[p.key for p in photos], [p.etag for p in photos], [p.bytes for p in photos]]
             batches.append(pa.record_batch(columns, schema=LISTING_SCHEMA))
-    return pa.Table.from_batches(batches, LISTING_SCHEMA)
-
-
-def _is_photo(key: str) -> bool:
-    if not key.lower().endswith(SUFFIXES) or key.rpartition("/")[2].startswith("."):
-        return False
-    try:
-        key.encode()
-    except UnicodeEncodeError:  # a file name in another encoding: Arrow, S3 and the table could not hold it
-        log.warning("%r is not UTF-8 and is left out; rename the file", key)
-        return False
-    return True
+    return replace(part, photos=pa.Table.from_batches(batches, LISTING_SCHEMA))

@@ -12,12 +12,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lookdex.errors import ConfigError, MassChange
-from lookdex.records import IMAGES_SCHEMA, PLAN_SCHEMA, Change, Reason, Status, Unlisted
+from lookdex.records import (
+    IMAGES_SCHEMA,
+    PLAN_SCHEMA,
+    Change,
+    Reason,
+    Skip,
+    SkippedKeys,
+    Status,
+    Unlisted,
+)
 from lookdex.wording import count_of
 
+# In so many nights each photo is asked for once that was archived though its listing does not say so.
+ARCHIVE_NIGHTS = 7
+EXAMPLES = 3
 # Failed before anything else: its row says nothing certain of the file; but one that breaks a model does so until it
-# or the model is another. A full night plans what is unchanged as it
-# would for another recipe.
+# or the model is another. A full night plans what is unchanged as it would for another recipe. Archived photos that the
+# ledger does not know are left out; one that it knows is asked for when something changed, as any other, and then not
+# again until its listing says that it was restored. (Listings do not say it of the archive tiers of
+# Intelligent-Tiering, hence the turns.) A rejected photo that a later version may be able to read is tried once more.
 _COMPARE = f"""
 create temp table compared as
 select coalesce(l.image_key, m.image_key) as image_key,
@@ -27,17 +41,27 @@ select coalesce(l.image_key, m.image_key) as image_key,
        case when m.image_key is null then l.category else m.category end as category,
        case when m.image_key is null then '{Change.DELETED}'
             when l.image_key is null then '{Change.NEW}'
+            when l.status = '{Status.FAILED}' and l.reason = '{Reason.ARCHIVED}' and l.recipe = $recipe
+              and unsold.image_key is null
+              and (a.image_key is not null or not $full and hash(l.image_key) % {ARCHIVE_NIGHTS} <> $turn)
+              then '{Change.UNCHANGED}'
             when l.status = '{Status.FAILED}' and l.reason is distinct from '{Reason.BREAKS_MODEL}'
             then '{Change.RETRY}'
             when l.etag is distinct from m.etag
               or list_sort(coalesce(l.product_ids, [])) is distinct from m.product_ids
               or l.category is distinct from m.category then '{Change.CHANGED}'
-            when l.recipe is distinct from $recipe or $full then '{Change.RECIPE}'
+            when l.status = '{Status.REJECTED}' and l.recipe = $recipe and $refusal <> $recipe
+              then '{Change.RETRY}'
+            when l.recipe is distinct from
+                case when l.status = '{Status.REJECTED}' then $refusal else $recipe end or $full
+              then '{Change.RECIPE}'
             else '{Change.UNCHANGED}' end as change,
        m.image_key is not null and len(l.product_ids) > 0 and coalesce(len(m.product_ids), 0) = 0 as unlinked,
        unsold.image_key is not null as urgent
 from listed m full outer join ledger l on l.image_key = m.image_key
-left join unsold on unsold.image_key = l.image_key
+     left join archived a on a.image_key = m.image_key
+     left join unsold on unsold.image_key = l.image_key
+where l.image_key is not null or a.image_key is null
 """
 # Live photos whose rows name a product that is no longer sold. They are judged anew whatever the limit: rows of such
 # a product may not stay for another night.
@@ -73,6 +97,10 @@ select null, image_key, etag, bytes, product_ids, category, change
 from compared where change = '{Change.DELETED}'
 order by shard_id nulls last, image_key
 """
+_ARCHIVED = f"""
+select count(*), coalesce(list(image_key order by image_key)[:{EXAMPLES}], [])
+from archived anti join ledger using (image_key)
+"""
 _LOST = """
 with was as (select image_key, unnest(product_ids) as product_id from ledger),
      is_ as (select image_key, unnest(product_ids) as product_id from photos),
@@ -96,6 +124,7 @@ class Plan:
     changes: dict[str, int]  # every Change → photos
     postponed: int  # photos beyond `limit`: in no count, and planned by the next night
     unlinked: int = 0  # listed photos that had products and have none any more
+    archived: SkippedKeys | None = None  # photos left out because they are archived, and new
 
     @property
     def shards(self) -> int:
@@ -109,20 +138,30 @@ def make_plan(
     shard_images: int = 256,
     full: bool = False,
     limit: int | None = None,
+    refusal_digest: str | None = None,
+    archived: pa.Array | None = None,
+    turn: int = 0,
     sold: pa.Array | pa.ChunkedArray | None = None,
 ) -> Plan:
     """Compare `listing` (products.tie's columns, unique keys, any order) with `ledger` (IMAGES_SCHEMA; None: nothing).
 
     Shards are `shard_images` planned photos each, in key order; a shard's id is a digest of the recipe and of its
     members' keys, etags, products and categories. `full` plans every photo, `limit` at most so many (deletes are not
-    limited). `sold`: ids of the only products that may stay in the release (None: all may); live photos of others are
-    planned whatever the limit.
+    limited).
+
+    refusal_digest: `Recipe.refusal` (None: the recipe's digest). archived: keys of the listing that must be restored
+    before they can be read. turn: 0 … ARCHIVE_NIGHTS - 1, another one each night. sold: ids of the only products that
+    may stay in the release (None: all may); live photos of others are planned whatever the limit.
     """
     if shard_images < 1 or (limit is not None and limit < 0):
         raise ConfigError(f"shard_images ({shard_images}) must be positive and limit ({limit}) not negative")
     with duckdb.connect() as database:
         database.register("listed", listing)
         database.register("ledger", ledger if ledger is not None else IMAGES_SCHEMA.empty_table())
+        database.register(
+            "archived",
+            pa.table({"image_key": archived if archived is not None else pa.array([], pa.string())}),
+        )
         for name in ("listed", "ledger"):
             counted = database.execute(f"select count(*), count(distinct image_key) from {name}").fetchall()
             keys, unique = counted[0]
@@ -133,7 +172,14 @@ def make_plan(
             database.execute(_UNSOLD)
         else:
             database.execute("create temp table unsold (image_key varchar)")
-        database.execute(_COMPARE, {"recipe": recipe_digest, "full": full})
+        values = {
+            "recipe": recipe_digest,
+            "refusal": refusal_digest or recipe_digest,
+            "full": full,
+            "turn": turn,
+        }
+        database.execute(_COMPARE, values)
+        cold = database.execute(_ARCHIVED).fetchall()[0]
         database.execute(_NUMBER, {"size": shard_images, "most": limit})
         database.execute(_NAME, {"recipe": recipe_digest})
         table = database.sql(_PLAN).to_arrow_table().cast(PLAN_SCHEMA).combine_chunks()
@@ -143,7 +189,13 @@ def make_plan(
         planned = dict(database.execute("select change, count(*) from plan group by change").fetchall())
     planned[Change.UNCHANGED] = found.get(Change.UNCHANGED, 0)
     changes = {str(change): int(planned.get(change, 0)) for change in Change}
-    return Plan(table, changes, postponed=sum(found.values()) - sum(changes.values()), unlinked=unlinked)
+    return Plan(
+        table,
+        changes,
+        postponed=sum(found.values()) - sum(changes.values()),
+        unlinked=unlinked,
+        archived=SkippedKeys(Skip.ARCHIVED, cold[0], tuple(cold[1])) if cold[0] else None,
+    )
 
 
 def lost_products(photos: pa.Table, ledger: pa.Table, described: pa.Array, known: pa.Array) -> int:
@@ -165,15 +217,17 @@ def lost_products(photos: pa.Table, ledger: pa.Table, described: pa.Array, known
 class Losses:
     """What the night would take from the live release.
 
-    listed: photos in the source. photos, products: live. gone: live photos that are not in the source. unlinked: live
-    photos whose products are none tonight. leaving: live products, and photos of such alone, that the products file
-    does not list. lost: of the `described` live products with a row in the products file, those that would have none.
+    listed: photos in the source. skipped: keys of the source that are no photos. photos, products: live. gone: live
+    photos that are not in the source. unlinked: live photos whose products are none tonight. leaving: live products,
+    and photos of such alone, that the products file does not list. lost: of the `described` live products with a row
+    in the products file, those that would have none.
     """
 
     listed: int
     photos: int = 0
     gone: int = 0
     unlinked: int = 0
+    skipped: int = 0
     products: int = 0
     leaving: Unlisted = field(default_factory=Unlisted)
     described: int = 0
@@ -190,9 +244,9 @@ def check_mass_change(losses: Losses, max_share: float = 0.10, allow: bool = Fal
     limit = f"more than {max_share:.0%} stops a night"
     if losses.listed == 0:
         raise MassChange(
-            f"the source lists no photo at all{f', and {live:,} are live' if live else ''}. Look at "
-            "its URI, at its suffixes (.jpg .png .webp .gif) and at the right to list it."
-            + (f" {override}" if live else "")
+            f"the source lists no photo at all{f', and {live:,} are live' if live else ''}"
+            f"{f' ({losses.skipped:,} other keys are there)' if losses.skipped else ''}. Look at its URI, at what its "
+            "files are called and at the right to list it." + (f" {override}" if live else "")
         )
     if losses.gone > max_share * live:
         raise MassChange(

@@ -6,23 +6,28 @@ import hashlib
 import io
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
+from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-import pyarrow.parquet
 
+from lookdex.catalog import ids
+from lookdex.catalog.datafile import Found, Reading, Refused, read_file
 from lookdex.categories import normalise
 from lookdex.columns import held
-from lookdex.errors import ConfigError, NotFound
+from lookdex.config import Config
+from lookdex.errors import ConfigError
 from lookdex.predicates import quoted
 from lookdex.records import items_schema
-from lookdex.storage import open_store
 from lookdex.wording import count_of
 
 RESERVED = frozenset(items_schema(1).names) - {"product_id"}
+KNOWN = (
+    "category",
+    "price",
+)  # columns of the shop's that lookdex itself reads, in whatever case it writes them
 # Lance's own, and that of a CSV's unnamed column.
 UNFIT = ("", "_rowid", "_rowaddr", "_rowoffset", "_distance", "_score")
 UNFIT_CHARACTERS = frozenset('."`')
@@ -32,63 +37,102 @@ FIELDS = {
     "ext": r"[A-Za-z0-9]+",
     "*": r".*?",
 }
-# What a number would lose of a code: the zeros that it begins with, what is hexadecimal of it, and digits after the
-# 15th (the most that any float64 keeps), but not the many decimals of a computed price.
-_CODE = r"^\s*[+-]?(?:0[0-9xX]|\d{16})"
 
 
-def load_products(uri: str) -> pa.Table:
-    """The products file (.csv or .parquet, local or s3://): product_id as string first, then its other columns.
+@dataclass(frozen=True, slots=True)
+class Products:
+    """The products file. table: product_id (string, unique, as `ids.clean`) first, then every column that the tables
+    can hold, each of a type of `columns`. refused: its other columns. found: how the file was read."""
 
-    A column with the name of one of lookdex's own (colour, label, score …) is called product_<name> here. A CSV's
-    column of numbers stays text where one of them begins with a zero before another digit, or has more than 15 digits
-    before the point: it holds codes (00012, an EAN), of which a number would lose something.
+    table: pa.Table
+    refused: tuple[Refused, ...]
+    found: Found
 
-    Raises ConfigError when the file or its column product_id is not there, or ids are missing or given twice.
+
+def load_products(uri: str, reading: Reading | None = None) -> Products:
+    """The products file (see `datafile`): product_id and whatever columns it has.
+
+    A column with the name of one of lookdex's own (colour, label, score …), in whatever case, is called
+    product_<name> here. reading: what the settings say of the file.
+
+    Raises ConfigError when the file or its column product_id is not there, ids are missing or given twice, or two
+    columns have one name.
     """
-    table = _read(uri, "product_id")
+    file = read_file(uri, ("product_id",), reading or Reading(flags=True))
+    table = ids.clean_column(file.table, "product_id", uri)
     counts = table["product_id"].value_counts()
     twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     if len(twice):
         raise ConfigError(
-            f"{uri} gives {count_of(len(twice), 'product id')} more than once, e.g. {_names(twice[:5].to_pylist())}; "
+            f"{uri} gives {count_of(len(twice), 'product id')} more than once, e.g. {ids.shown(twice, 5)}; "
             "a product is one row"
         )
-    names = [f"product_{name}" if name in RESERVED else name for name in table.column_names]
-    if taken := sorted({name for name in names if names.count(name) > 1}):
+    names = [own_name(name) for name in table.column_names]
+    refused = tuple(Refused(own_name(one.name), one.why) for one in file.refused)
+    folded = [name.lower() for name in (*names, *(one.name for one in refused))]
+    if taken := sorted({name for name in names if folded.count(name.lower()) > 1}):
         raise ConfigError(f"{uri} has two columns for {_names(taken)}; rename one of them")
     table = table.rename_columns(names)
-    return table.select(["product_id", *(name for name in names if name != "product_id")])
+    ordered = table.select(["product_id", *(name for name in names if name != "product_id")])
+    return Products(ordered, refused, file.found)
 
 
-def choose(products: pa.Table, columns: Sequence[str] = ()) -> pa.Table:
-    """product_id and the named columns, as the file or as lookdex calls them (none named: all).
+def configured(config: Config) -> Products | None:
+    """The products file that the settings name, read as they say; None without one. Raises as `load_products`."""
+    if not config.products:
+        return None
+    reading = Reading.of(config.products_encoding, config.products_separator, config.products_types)
+    return load_products(config.products, reading)
 
-    Raises ConfigError when one is not there, or has a name that no column of the table can have.
+
+def own_name(name: str) -> str:
+    """What a column of the file is called here."""
+    if name.lower() in RESERVED:
+        return f"product_{name}"
+    return name.lower() if name.lower() in KNOWN else name
+
+
+def choose(products: Products, columns: Sequence[str] = ()) -> pa.Table:
+    """product_id and the named columns, as the file or as lookdex calls them, in whatever case (none named: all).
+
+    Raises ConfigError when one is not there, or has a type or a name that no column of the table can have.
     """
-    own = [f"product_{name}" if name in RESERVED else name for name in columns]
-    missing = [name for name in own if name not in products.column_names]
+    table = products.table
+    refused = {one.name: one.why for one in products.refused}
+    known = {name.lower(): name for name in (*table.column_names, *refused)}
+    own = [known.get(own_name(name).lower(), own_name(name)) for name in columns]
+    missing = [name for name in own if name.lower() not in known]
     if missing:
         raise ConfigError(
-            f"the products file has no column {_names(missing)}; its columns: {_names(products.column_names)}"
+            f"the products file has no column {_names(missing)}; its columns: {_names(known.values())}"
         )
-    chosen = (
-        products.select(["product_id", *(name for name in own if name != "product_id")]) if own else products
-    )
-    unfit = [name for name in chosen.column_names if name in UNFIT or not UNFIT_CHARACTERS.isdisjoint(name)]
+    names = list(dict.fromkeys(name for name in (own or known.values()) if name != "product_id"))
+    unfit = [
+        name
+        for name in names
+        if name.lower() in UNFIT or not UNFIT_CHARACTERS.isdisjoint(name) or name in refused
+    ]
+    rest = ",".join(name for name in names if name not in unfit)
+    for name in unfit:
+        if name in refused:
+            raise ConfigError(
+                f"the products file cannot be published: {refused[name]}, or leave it out: --product-columns "
+                f"{rest or '…'}"
+            )
     if unfit:
-        rest = ",".join(name for name in chosen.column_names[1:] if name not in unfit)
         raise ConfigError(
             f"the products file's column {', '.join(map(repr, unfit))} has a name that the table cannot hold (none, "
             "one of the table's own, or one with a dot or a quote). Rename it in the products file, or leave it out: "
             f"--product-columns {rest or '…'}"
         )
-    return chosen
+    return table.select(["product_id", *names])
 
 
 def load_mapping(uri: str) -> pa.Table:
-    """The mapping file (.csv or .parquet): image_key, product_id, both strings. Several rows tie several products."""
-    return _read(uri, "image_key", "product_id").select(["image_key", "product_id"])
+    """The mapping file (see `datafile`): image_key, product_id, both strings. Several rows tie several products."""
+    table = read_file(uri, ("image_key", "product_id"), Reading()).table
+    table = ids.clean_column(ids.clean_column(table, "image_key", uri), "product_id", uri)
+    return table.select(["image_key", "product_id"])
 
 
 def digest(products: pa.Table) -> str:
@@ -112,25 +156,33 @@ def tie(
     `pattern` is read over the whole key: {product_id} and {name} match without '/', {ext} letters and digits, {*}
     anything; {product_id} and {*} take as few characters as they can. `mapping` has image_key and product_id. The
     category is that of the first product that has one, in the detector's labels (see `categories.normalise`). A
-    product id that `products` lacks is kept. Raises ConfigError for a pattern without {product_id}, or both ways at
-    once.
+    product id that `products` lacks is kept. Ids, and keys named by the mapping, are compared as `ids.clean` makes
+    them. Raises ConfigError for a pattern without {product_id}, or both ways at once.
     """
     if pattern and mapping is not None:
         raise ConfigError("give a pattern or a mapping file, not both: each says which product a photo shows")
     with duckdb.connect() as database:
         database.register("listing", listing)
         database.register("kinds", _categories(products))
+        keys = listing["image_key"]
         if mapping is not None:
+            database.register("spelt", pa.table({"image_key": keys, "clean": ids.clean(keys)}))
             database.register("mapping", mapping)
-            database.execute("create temp view ties as select distinct image_key, product_id from mapping")
+            named = database.sql(
+                "select distinct spelt.image_key, product_id "
+                "from mapping join spelt on clean = mapping.image_key"
+            )
         elif pattern:
             expression = quoted(_expression(pattern))
-            database.execute(
-                f"create temp view ties as select image_key, regexp_extract(image_key, {expression}, 1) as product_id "
+            named = database.sql(
+                f"select image_key, regexp_extract(image_key, {expression}, 1) as product_id "
                 f"from listing where regexp_matches(image_key, {expression})"
             )
         else:
-            database.execute("create temp view ties as select '' as image_key, '' as product_id where false")
+            named = database.sql("select '' as image_key, '' as product_id where false")
+        found = named.to_arrow_table()
+        clean = pa.table({"image_key": found["image_key"], "product_id": ids.clean(found["product_id"])})
+        database.register("ties", clean.filter(pc.not_equal(clean["product_id"], "")))
         tied = database.sql(
             """
             with grouped as (
@@ -184,67 +236,13 @@ def _categories(products: pa.Table | None) -> pa.Table:
     return pa.table({"product_id": products["product_id"], "category": labels.take(words.indices)})
 
 
-def _read(uri: str, *ids: str) -> pa.Table:
-    """A .csv or .parquet file whose columns `ids` are there, strings, and without nulls."""
-    parent, _, name = uri.rpartition("/")
-    suffix = PurePosixPath(name).suffix.lower()
-    if suffix not in (".csv", ".parquet"):
-        raise ConfigError(f"{uri}: a .csv or a .parquet file is needed here")
-    try:
-        data = pa.BufferReader(open_store(parent or ("/" if uri.startswith("/") else ".")).get(name))
-    except NotFound as error:
-        raise ConfigError(f"{uri} does not exist") from error
-    try:
-        if suffix == ".parquet":
-            table = pa.parquet.read_table(data)
-        else:
-            table = _read_csv(data, *ids)
-    except (pa.ArrowInvalid, pa.ArrowException) as error:
-        raise ConfigError(f"{uri} cannot be read: {error}") from error
-    if unreadable := [
-        field.name for field in table.schema if suffix == ".csv" and pa.types.is_binary(field.type)
-    ]:
-        raise ConfigError(f"{uri}: the column {unreadable[0]!r} is not UTF-8; save the file as UTF-8")
-    for column in ids:
-        if column not in table.column_names:
-            raise ConfigError(f"{uri} has no column {column!r}; its columns: {_names(table.column_names)}")
-        values = table[column].cast(pa.string())
-        if values.null_count or pc.any(pc.equal(values, "")).as_py():
-            empty = pc.sum(pc.or_(pc.is_null(values), pc.equal(pc.fill_null(values, ""), ""))).as_py()
-            raise ConfigError(f"{uri}: {count_of(empty, 'row')} without a {column}; fill it in or drop them")
-        table = table.set_column(table.column_names.index(column), column, values)
-    return table
-
-
-def _read_csv(data: pa.BufferReader, *ids: str) -> pa.Table:
-    """Numbers as numbers, but as text, as they are written, the columns `ids` and those in which a value is a code."""
-    table = pa.csv.read_csv(data, convert_options=_as_text(ids))
-    numbers = {field.name for field in table.schema if _is_number(field.type)}
-    if not numbers:
-        return table
-    data.seek(0)
-    written = pa.csv.read_csv(data, convert_options=_as_text(numbers))
-    for place, name in enumerate(table.column_names):
-        values = written.column(place)
-        if name in numbers and pc.any(pc.match_substring_regex(values, _CODE)).as_py():
-            table = table.set_column(place, name, values)
-    return table
-
-
-def _as_text(names: Iterable[str]) -> pa.csv.ConvertOptions:
-    return pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
-
-
 def _flat(table: pa.Table) -> pa.Table:
     """The table with each column as text, for a digest that does not hang on Arrow's layout."""
     with duckdb.connect() as database:
+        database.execute("set TimeZone = 'UTC'")
         database.register("t", table)
         return database.sql("select columns(*)::varchar from t").to_arrow_table()
 
 
-def _names(names) -> str:  # type: ignore[no-untyped-def]
-    return ", ".join(str(name) for name in names)
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(names)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lookdex.catalog.ids import EXAMPLES, CaseOnly, case_only, shown
 from lookdex.errors import ConfigError
 from lookdex.wording import count_of
-
-EXAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Ties:
     """photos: listed. tied: those of them with a product. known: those with one in the products file.
 
-    products: of that file. unshown: the first few of those without a photo; unshown_count: all of them.
+    products: of that file. unshown: the first few of those without a photo; unshown_count: all of them. case: products
+    of photos that the file spells with other capitals.
     """
 
     photos: int
@@ -26,6 +26,7 @@ class Ties:
     products: int = 0
     unshown: tuple[str, ...] = ()
     unshown_count: int = 0
+    case: CaseOnly = field(default_factory=CaseOnly)
 
 
 def count_ties(tied: pa.Table, stock: pa.Table | None) -> Ties:
@@ -43,6 +44,7 @@ def count_ties(tied: pa.Table, stock: pa.Table | None) -> Ties:
         products=len(told),
         unshown=tuple(unshown[:EXAMPLES].to_pylist()),
         unshown_count=len(unshown),
+        case=case_only(pc.unique(products.flatten()), told) if len(unshown) else CaseOnly(),
     )
 
 
@@ -75,13 +77,14 @@ def check_known(tied: pa.Table, ties: Ties, stock: pa.Table, uri: str) -> None:
         )
     told = tied.filter(pc.greater(pc.list_value_length(tied["product_ids"]), 0)).slice(0, EXAMPLES)
     read = ", ".join(
-        f"{products[0]!r} from {key}"
+        f"{products[0]!r} from {key!r}"
         for key, products in zip(told["image_key"].to_pylist(), told["product_ids"].to_pylist(), strict=True)
     )
+    case = "; they differ in upper and lower case only" if ties.case.count else ""
     raise ConfigError(
         f"none of the {photos} shows a product of {uri}. Their products' ids read {read}; those of the file "
-        f"{some(stock['product_id']) or '(it is empty)'}. Look at --pattern or --mapping, and whether the file is the "
-        "right one"
+        f"{shown(stock['product_id']) or '(it is empty)'}{case}. Look at --pattern or --mapping, and whether the file "
+        "is the right one"
     )
 
 

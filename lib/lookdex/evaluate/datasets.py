@@ -12,8 +12,9 @@ import numpy as np
 from lookdex.categories import normalise
 from lookdex.errors import ConfigError
 from lookdex.evaluate.records import Item, Stored, Truth
+from lookdex.formats import PICTURES
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
+SUFFIXES = PICTURES
 
 
 def read_items(

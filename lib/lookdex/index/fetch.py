@@ -17,9 +17,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lookdex import images
-from lookdex.errors import AccessDenied, Changed, NotFound, StorageError, TooLarge
+from lookdex.errors import (
+    AccessDenied,
+    Archived,
+    Changed,
+    CredentialsRefused,
+    DamagedInTransit,
+    NotFound,
+    StorageError,
+    TooLarge,
+)
+from lookdex.formats import named_as_picture
 from lookdex.records import ImageRef, Reason, Status
 from lookdex.storage import Store
+
+DENIED_IN_A_ROW = (
+    5  # after so many photos, in the shard's order, it is looked whether anything can be read at all
+)
 
 log = logging.getLogger(__name__)
 
@@ -115,11 +129,50 @@ class PixelBudget:
             self._changed.notify_all()
 
 
+class Denials:
+    """Photos that the store denied, one after another: a few private ones, or a night without rights.
+
+    In the second case each further photo would cost a request and a row that says nothing.
+    """
+
+    def __init__(self, source: Store) -> None:
+        self._source = source
+        self._in_a_row = 0
+        self.ahead: ImageRef | None = None  # the photo that was begun last
+        self._read: ImageRef | None = None  # the last one that could be read
+
+    def saw(self, fetched: Fetched) -> None:
+        """Take note of the next photo. Raises AccessDenied when no photo can be read any more."""
+        if not isinstance(fetched, Bad) or fetched.reason is not Reason.DENIED:
+            if isinstance(fetched, Photo) or fetched.status is Status.REJECTED:
+                self._read, self._in_a_row = fetched.ref, 0
+            return
+        self._in_a_row += 1
+        if self._in_a_row % DENIED_IN_A_ROW:
+            return
+        # One that could be read before tells most; without one, one that is not beside these.
+        other = self._read or self.ahead or fetched.ref
+        try:
+            self._source.get_limited(other.key, other.bytes)
+        except AccessDenied as error:
+            raise AccessDenied(
+                f"{self._in_a_row} photos in a row, the last {fetched.ref.key!r}, were denied, and so is "
+                f"{other.key!r}: {error}. Once the rights are mended, the same run goes on"
+            ) from error
+        except StorageError as error:  # says nothing of the rights
+            log.info("%s: %s", other.key, error)
+
+
 def fetch(refs: Sequence[ImageRef], source: Store, options: FetchOptions) -> Generator[Fetched]:
     """Yield one `Fetched` for every ref, in order. Closing the iterator stops the threads.
 
     Bad files and storage faults are values. What else goes wrong here is a fault of this program and raises.
+
+    Raises:
+        AccessDenied: the credentials are refused, or one photo after another is.
+        ConfigError: there is no such bucket.
     """
+    denials = Denials(source)
     budget = PixelBudget(options.ahead_pixels)
     pool = ThreadPoolExecutor(max(1, options.workers), thread_name_prefix="lookdex-fetch")
     waiting: deque[tuple[int, Future[tuple[Fetched, int]]]] = deque()
@@ -128,6 +181,7 @@ def fetch(refs: Sequence[ImageRef], source: Store, options: FetchOptions) -> Gen
         while True:
             while len(waiting) < max(1, options.ahead_images) and (following := next(todo, None)):
                 turn, ref = following
+                denials.ahead = ref
                 waiting.append((turn, pool.submit(_one, turn, ref, source, options, budget)))
             if not waiting:
                 return
@@ -136,6 +190,7 @@ def fetch(refs: Sequence[ImageRef], source: Store, options: FetchOptions) -> Gen
             fetched, taken = future.result()
             del future  # it holds the pixels
             budget.give(taken)
+            denials.saw(fetched)
             yield fetched
             del fetched
     finally:
@@ -149,12 +204,17 @@ def _one(
     """Fetch and decode one photo → it, and the pixels taken from the budget."""
     start = time.perf_counter()
     try:
-        data = _bytes(ref, source, options.max_bytes)
+        data = source.get_limited(ref.key, options.max_bytes, ref.etag, ref.bytes)
+        if len(data) != ref.bytes:
+            raise DamagedInTransit(f"{len(data):,} of {ref.bytes:,} bytes arrived")
     except MemoryError:
         return Bad(ref, Status.FAILED, Reason.OUT_OF_MEMORY, Cost(0, time.perf_counter() - start)), 0
+    except CredentialsRefused:
+        raise
     except StorageError as error:
         status, reason = _of_storage(error)
-        log.warning("%s: %s: %s", ref.key, reason, error)
+        level = logging.INFO if reason is Reason.ARCHIVED else logging.WARNING  # of those there may be many
+        log.log(level, "%r: %s: %s", ref.key, reason, error)
         return Bad(ref, status, reason, Cost(0, time.perf_counter() - start), error=str(error)), 0
     fetched = time.perf_counter()
     cost = Cost(len(data), fetched - start)
@@ -170,29 +230,34 @@ def _one(
         begin = time.perf_counter()
         pixels = images.decode_checked(data, header)
     except images.BadImage as error:
-        log.info("%s: %s", ref.key, error)
+        log.info("%r: %s", ref.key, error)
         width, height = error.size or (None, None)
-        return Bad(ref, Status.REJECTED, error.reason, cost, content_hash, width, height, str(error)), taken
+        reason = _of_file(ref, error.reason)
+        return Bad(ref, Status.REJECTED, reason, cost, content_hash, width, height, str(error)), taken
     except MemoryError:
-        log.warning("%s: not enough memory to decode %s × %s pixels", ref.key, width, height)
+        log.warning("%r: not enough memory to decode %s × %s pixels", ref.key, width, height)
         return Bad(ref, Status.FAILED, Reason.OUT_OF_MEMORY, cost, content_hash, width, height), taken
     cost = replace(cost, decode_seconds=time.perf_counter() - begin)
     return Photo(ref, pixels, content_hash, cost), taken
-
-
-def _bytes(ref: ImageRef, source: Store, max_bytes: int) -> bytes:
-    data = source.get_limited(ref.key, max_bytes, ref.etag)
-    if len(data) != ref.bytes:
-        # The ETag is the planned one, so the object is not shorter: what arrived of it is.
-        raise StorageError(f"{len(data):,} of {ref.bytes:,} bytes arrived")
-    return data
 
 
 def _of_storage(error: StorageError) -> tuple[Status, Reason]:
     """A fault of the world is tried again the next night; a file that is too large is the file's own fault."""
     if isinstance(error, TooLarge):
         return Status.REJECTED, Reason.TOO_MANY_BYTES
-    for kind, reason in ((NotFound, Reason.GONE), (Changed, Reason.CHANGED), (AccessDenied, Reason.DENIED)):
+    for kind, reason in (
+        (NotFound, Reason.GONE),
+        (Changed, Reason.CHANGED),
+        (AccessDenied, Reason.DENIED),
+        (Archived, Reason.ARCHIVED),
+        (DamagedInTransit, Reason.DAMAGED_IN_TRANSIT),
+    ):
         if isinstance(error, kind):
             return Status.FAILED, reason
     return Status.FAILED, Reason.UNAVAILABLE
+
+
+def _of_file(ref: ImageRef, reason: Reason) -> Reason:
+    """A file that nobody called a picture need not be one."""
+    unnamed = reason is Reason.UNKNOWN_FORMAT and not named_as_picture(ref.key)
+    return Reason.NO_PICTURE if unnamed else reason

@@ -12,7 +12,7 @@ from lookdex import runs
 from lookdex.errors import LookdexError, ModelFailed
 from lookdex.models import loading
 from lookdex.records import PlanSummary, Recipe, ShardReport
-from lookdex.storage import Store, open_store
+from lookdex.storage import ReadOptions, Signing, Store, open_store
 
 if TYPE_CHECKING:
     from lookdex.index.analyse import Tools
@@ -26,13 +26,15 @@ log = logging.getLogger(__name__)
 class IndexOptions:
     """How to index, none of which changes a row. device: cpu, cuda or cuda:N; batch: photos in one call of a model.
 
-    most_lost: photos of the night that may be rejected or fail before it stops; None: any number.
+    most_lost: photos of the night that may be rejected or fail before it stops; None: any number. fetch_seconds: in
+    which a photo must have been fetched, over all attempts.
     """
 
     device: str = "cpu"
     batch: int = 8
     fetch_workers: int = 8
     most_lost: int | None = None
+    fetch_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,9 @@ def tools_of(task: IndexTask) -> Tools:
     from lookdex.index.analyse import Tools
 
     detector, embedder = load_models(task.plan.recipe, task.options.device, task.options.batch)
+    source = ReadOptions(Signing(task.plan.source_access), task.options.fetch_seconds)
     return Tools(
-        source=store_at(task.plan.source),
+        source=store_at(task.plan.source, source),
         catalog=store_at(task.catalog),
         detector=detector,
         embedder=embedder,
@@ -91,8 +94,8 @@ def tools_of(task: IndexTask) -> Tools:
 
 
 @lru_cache(maxsize=8)
-def store_at(uri: str) -> Store:
-    return open_store(uri)
+def store_at(uri: str, options: ReadOptions = ReadOptions()) -> Store:  # noqa: B008  # frozen
+    return open_store(uri, options=options)
 
 
 @cache

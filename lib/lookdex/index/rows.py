@@ -162,7 +162,7 @@ class ShardWriter:
                 "width": outcome.width,
                 "height": outcome.height,
                 "items": items,
-                "recipe": self._recipe.digest,
+                "recipe": self._recipe.refusal if outcome.status is Status.REJECTED else self._recipe.digest,
                 "run_id": self._run_id,
                 "first_seen": self._now,
                 "indexed_at": self._now,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from lookdex.index.budget import MIN_JUDGED
 from lookdex.index.fetch import Bad, Fetched
 from lookdex.index.rows import Outcome
-from lookdex.records import ImageRef, Reason
+from lookdex.records import NO_LOSS, ImageRef, Reason
 
 IN_A_ROW = 50  # photos that the source does not give, none between them that it does: it is down
 
@@ -38,7 +38,7 @@ class Supply(Sequence[ImageRef]):
 
     def see(self, outcome: Some) -> Some:
         """Count what came of a photo."""
-        lost = isinstance(outcome, Bad)
+        lost = isinstance(outcome, Bad) and outcome.reason not in NO_LOSS
         self._seen += 1
         self._lost += lost
         down = isinstance(outcome, Bad) and outcome.reason is Reason.UNAVAILABLE

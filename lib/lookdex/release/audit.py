@@ -213,7 +213,7 @@ def python_checks(catalog: Store, candidate: Release) -> Iterator[Found]:
 
 
 def changed_files(catalog: Store, candidate: Release) -> Found:
-    """Read the files again and compare: all new ones, and older ones in turn up to REREAD_BYTES a night.
+    """Read the files again and compare; of the items' older data files REREAD_BYTES a night, in turn.
 
     Before either table is opened: of a damaged file Lance may read anything, or abort the process.
     """
@@ -224,11 +224,16 @@ def changed_files(catalog: Store, candidate: Release) -> Found:
             "Build again: `lookdex build`."
         )
     parent = live.load_release(catalog, candidate.parent) if candidate.parent else None
-    old = {file.key for file in integrity.find_files(catalog, parent) or ()}
+    before = tuple(integrity.find_files(catalog, parent) or ())
+    old = {file.key for file in before}
+    known = {file.key for file in recorded}
     new = [file for file in recorded if file.key not in old]
     budget = REREAD_BYTES
-    again: list[StoredFile] = []
-    for file in sorted((f for f in recorded if f.key in old), key=lambda f: turn(f, candidate)):
+    # What the checks read first, and the live ledger, which `lost_photos` reads.
+    again = [f for f in recorded if f.key in old and not integrity.of_data(f)]
+    again += [f for f in before if integrity.of_ledger(f) and f.key not in known]
+    seen = [f for f in recorded if f.key in old and integrity.of_data(f)]
+    for file in sorted(seen, key=lambda file: turn(file, candidate)):
         budget -= file.bytes
         if budget < 0:
             break
@@ -239,13 +244,12 @@ def changed_files(catalog: Store, candidate: Release) -> Found:
         rows.append({"file": damage.key, "why": f"{damage.why}. The live release uses it. {cure}"})
     if not rows:
         opened = tables.open_tables(catalog, candidate)
-        known = {file.key for file in recorded}
         named = [
             *files.named_files(opened.items, tables.ITEMS),
             *files.named_files(opened.images, tables.IMAGES),
         ]
         rows = [{"file": key, "why": "no digest was recorded"} for key in named if key not in known]
-    detail = f"{len(new) + len(again)} of {len([*recorded])} files read again"
+    detail = f"{len(new) + len(again)} of {len(known | old)} files read again"
     return Found(CheckResult("files have the bytes that were written", not rows, detail, len(rows)), rows)
 
 

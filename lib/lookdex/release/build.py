@@ -29,6 +29,7 @@ from lookdex.errors import (
     ReleaseNotFound,
     ShardsMissing,
 )
+from lookdex.reading import reading
 from lookdex.records import (
     PlanSummary,
     Release,
@@ -115,7 +116,7 @@ def build_release(
     for key in (tables.ITEMS, tables.IMAGES):
         leftovers.clear_newest(catalog, key)
     if before is not None:
-        integrity.require(catalog, before, lambda file: not integrity.is_data(file, tables.ITEMS))
+        integrity.require(catalog, before, integrity.of_ledger)
     stock = read_parquet(catalog, plan.products) if plan.products is not None else None
     outcomes = ledger.read_outcomes(catalog, plan_table, reports)
     old = tables.ledger(catalog, before) if before else None
@@ -129,6 +130,8 @@ def build_release(
     keys = rows.replaced_keys(plan_table, outcomes, unsold)
     # Rows of which none stays are not read: so a night of all photos mends a table that is damaged.
     anew = new_space or replaces_all(keys, old)
+    if before is not None:
+        integrity.require(catalog, before, integrity.is_manifest if anew else integrity.of_items)
     work = items_work(catalog, before, anew, dim, keys, stock, reports)
     if before is not None and len(work.carried):
         read = files.data_files_of(
@@ -180,6 +183,7 @@ def build_release(
         product_columns=tuple(work.schema.names[len(items_schema(dim)) :]),
         products_digest=plan.products_digest,
         thresholds=thresholds,
+        source_access=plan.source_access,
         run_id=plan.run_id,
         built_from=built_from,
         products=plan.products,
@@ -227,14 +231,14 @@ def stored_candidate(
             log.warning("%s: %s. The candidate is built again.", damaged[0].key, damaged[0].why)
             return None
         opened = tables.open_tables(catalog, candidate)
+        live_version = before.items_version if before else None
+        with reading(tables.name_of(catalog, tables.ITEMS, candidate.items_version)):
+            commits.check_chain(catalog, tables.ITEMS, live_version, candidate.items_version, plan.run_id)
     except ReleaseNotFound:
         return None
     except CorruptData as error:
         log.warning("%s The candidate is built again.", error)
         return None
-    commits.check_chain(
-        catalog, tables.ITEMS, before.items_version if before else None, candidate.items_version, plan.run_id
-    )
     intact = opened.items.count_rows() == candidate.items
     return candidate if intact and opened.images.count_rows() == sum(candidate.images.values()) else None
 

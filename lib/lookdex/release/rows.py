@@ -15,21 +15,6 @@ MAX_SMALL = 16  # small fragments left alone: each costs a query some 50 µs, me
 # Of an outcome `o`: the world was bad, and what is known of the photo stays.
 _MAY_STAY = f"(o.status = '{Status.FAILED}' AND o.reason IS DISTINCT FROM '{Reason.BREAKS_MODEL}')"
 
-_PLAIN_TYPES = {pa.large_string(): pa.string(), pa.string_view(): pa.string(), pa.null(): pa.string()}
-
-
-def product_table(products: pa.Table) -> pa.Table:
-    """product_id and the product columns, in the types that the table has, each of which may be null."""
-    schema = pa.schema([(field.name, plain_type(field.type)) for field in products.schema])
-    return products.cast(schema).combine_chunks()
-
-
-def plain_type(kind: pa.DataType) -> pa.DataType:
-    """The type that a column has in the table, whichever way the file encoded it."""
-    if pa.types.is_dictionary(kind):
-        return plain_type(kind.value_type)
-    return _PLAIN_TYPES.get(kind, kind)
-
 
 def check_outcomes(plan: pa.Table, outcomes: pa.Table) -> None:
     """Images in = images out: every planned image has exactly one outcome. Raises CorruptData."""
@@ -77,13 +62,13 @@ def ledger_rows(
     """The `images` rows that tonight's outcomes become. first_seen is carried over.
 
     A failed image that the ledger knew keeps what the ledger knew of it (its items are still in the table), with
-    tonight's status, reason and run; not with `keep_failed` False, when its old vectors cannot stay, not one that
-    breaks a model, which is judged as it is now, nor one among `unsold` (of `unsold_failures`).
+    tonight's status, reason, recipe and run; not with `keep_failed` False, when its old vectors cannot stay, not one
+    that breaks a model, which is judged as it is now, nor one among `unsold` (of `unsold_failures`).
     """
     old = live if live is not None else IMAGES_SCHEMA.empty_table()
     gone = unsold if unsold is not None else old.select(["image_key"]).slice(0, 0)
     kept = f"({_MAY_STAY} AND l.image_key IS NOT NULL AND u.image_key IS NULL AND {keep_failed})"
-    tonight = {"image_key", "status", "reason", "run_id"}
+    tonight = {"image_key", "status", "reason", "recipe", "run_id"}
     columns = [
         "coalesce(l.first_seen, o.first_seen) AS first_seen"
         if name == "first_seen"

@@ -8,24 +8,30 @@ from typing import Any
 
 from lookdex import images
 from lookdex.errors import ConfigError, NotFound, StorageError, TooLarge
+from lookdex.formats import OR_FORMATS
 from lookdex.records import Reason, Status
 from lookdex.report.pictures import data_uri, show
 from lookdex.report.published import Published
 from lookdex.report.records import Picture, Rejects
-from lookdex.storage import Store, open_store
+from lookdex.storage import ReadOptions, Signing, Store, open_store
 
 WHY = {
     Reason.EMPTY: "The file has no bytes.",
     Reason.TOO_MANY_BYTES: "The file is larger than max_bytes.",
-    Reason.TOO_MANY_PIXELS: "The picture is larger than max_pixels.",
+    Reason.TOO_MANY_PIXELS: "The picture is larger than max_pixels, or than can be decoded in little memory.",
     Reason.TOO_SMALL: f"The shorter side has fewer than {images.MIN_SIDE} pixels.",
-    Reason.UNKNOWN_FORMAT: "It is no JPEG, PNG, WebP or GIF, whatever its name says.",
+    Reason.UNKNOWN_FORMAT: f"It is no {OR_FORMATS}, whatever its name says.",
+    Reason.NO_PICTURE: "Neither its name nor its content is a picture's.",
     Reason.CORRUPT: "The file is broken or was cut off.",
     Reason.GONE: "It was listed, and gone when it was fetched.",
     Reason.CHANGED: "It was another file when it was fetched.",
     Reason.DENIED: "The store refused to give it.",
+    Reason.ARCHIVED: "It is archived: restore it from its storage class to have it indexed.",
+    Reason.DAMAGED_IN_TRANSIT: "Other bytes arrived than were stored, at every attempt.",
     Reason.UNAVAILABLE: "The store did not answer.",
     Reason.OUT_OF_MEMORY: "There was not enough memory to decode it.",
+    Reason.NOT_TRIED: "The night was stopped before its turn came.",
+    Reason.BREAKS_MODEL: "A model raises or dies on it; it is tried again when the photo or the model changes.",
 }
 NOTHING_FOUND = "Nothing was found in it: only a search with the whole photo meets it."
 MAX_BYTES = 30_000_000  # of a file that is fetched for a look
@@ -63,7 +69,8 @@ def rejects(published: Published) -> tuple[tuple[Rejects, ...], str]:
 
 def _source(published: Published) -> tuple[Store | None, str]:
     try:
-        return open_store(published.release.source), ""
+        options = ReadOptions(Signing(published.release.source_access))
+        return open_store(published.release.source, options=options), ""
     except ConfigError as error:
         return None, str(error)
 

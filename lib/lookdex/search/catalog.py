@@ -175,7 +175,8 @@ class Catalog:
         Those of a release that goes live later are loaded by whoever looks: a thread that calls `refresh`, or the one
         query that finds it.
         The rows take some 200 bytes each in memory, and those of up to 256 MB of vectors these too; without this, each
-        answer reads its own from the table.
+        answer reads its own from the table. Data files that were not verified when the release was opened are read by a
+        thread meanwhile.
         """
         now = self._current()
         now.encoders.load()

@@ -9,7 +9,7 @@
 
 The text is parsed here and written anew for Lance: what does not parse never reaches the table, so that there
 is no way from here to a subquery, another table, a file or a second statement. Types are the table's to check, but
-for numbers: Lance refuses to compare a column of whole numbers with 49.99, so that it is read as one of others there.
+for numbers: see `numbers`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+import pyarrow as pa
+
 from lookdex.errors import BadQuery
+from lookdex.search.numbers import compare, number_of
 
 FUNCTIONS = {"lower": "lower", "upper": "upper", "length": "character_length", "abs": "abs"}
 MAX_LENGTH = 20_000  # characters
@@ -46,11 +49,10 @@ class _Token:
     at: int  # offset in the predicate
 
 
-def compile_filter(where: str, columns: Sequence[str], digits: Mapping[str, int] | None = None) -> str:
+def compile_filter(where: str, columns: Sequence[str], exact: Mapping[str, pa.DataType] | None = None) -> str:
     """The predicate as Lance SQL, fully parenthesised, over the `columns` that may be named (any case).
 
-    digits: of the columns of whole numbers and of decimals, the digits that a whole number may have to be compared with
-    them as it is.
+    exact: the columns of whole numbers and of decimals, with their types (`columns.exact_numbers`).
 
     Raises BadQuery, which says where it stopped to understand, or which columns there are.
     """
@@ -58,7 +60,7 @@ def compile_filter(where: str, columns: Sequence[str], digits: Mapping[str, int]
         raise BadQuery("the filter is empty: leave it out, or write a predicate such as  price < 50")
     if len(where) > MAX_LENGTH:
         raise BadQuery(f"the filter has {len(where)} characters, the most is {MAX_LENGTH}")
-    return _Parser(where, columns, digits or {}).parse()
+    return _Parser(where, columns, exact or {}).parse()
 
 
 def named_columns(sql: str) -> tuple[str, ...]:
@@ -94,10 +96,10 @@ def _here(where: str, at: int) -> str:
 class _Parser:
     """Recursive descent; each method returns the Lance SQL of what it read."""
 
-    def __init__(self, where: str, columns: Sequence[str], digits: Mapping[str, int]):
+    def __init__(self, where: str, columns: Sequence[str], exact: Mapping[str, pa.DataType]):
         self.where = where
         self.columns = columns
-        self.digits = digits
+        self.exact = exact
         self.tokens = _tokens(where)
         self.next = 0
         self.depth = 0
@@ -170,8 +172,7 @@ class _Parser:
         start = self.next
         left = self.sum()
         if sign := self.take("=", "<>", "!=", "<", "<=", ">", ">="):
-            right = self.sum()
-            left, right = (self.compared(side, start) for side in (left, right))
+            left, right = self.compared(start, left, self.sum())
             return f"({left} {'<>' if sign == '!=' else sign} {right})"
         if self.take("is"):
             inverted = "NOT " if self.take("not") else ""
@@ -179,13 +180,13 @@ class _Parser:
             return f"({left} IS {inverted}{value.upper()})"
         inverted = "NOT " if self.take("not") else ""
         if self.take("in"):
-            values = self.values()
-            return f"({self.compared(left, start)} {inverted}IN ({values}))"
+            left, *values = self.compared(start, left, *self.values())
+            return f"({left} {inverted}IN ({', '.join(values)}))"
         if self.take("between"):
             low = self.sum()
             self.need("and")
             high = self.sum()
-            left, low, high = (self.compared(side, start) for side in (left, low, high))
+            left, low, high = self.compared(start, left, low, high)
             return f"({left} {inverted}BETWEEN {low} AND {high})"
         if like := self.take("like", "ilike"):
             return f"({left} {inverted}{like.upper()} {self.literal_of('text')})"
@@ -193,21 +194,29 @@ class _Parser:
             self.fail()
         return left
 
-    def compared(self, side: str, start: int) -> str:
-        """A side of the test that began with the token `start`: a column as it is, or as numbers of any kind."""
-        most = self.digits.get(side[1:-1]) if side.startswith("`") else None
-        numbers = (token.text for token in self.tokens[start : self.next] if token.kind == "number")
-        if most is None or all(text.isdecimal() and len(text) <= most for text in numbers):
-            return side
-        return f"CAST({side} AS DOUBLE)"
+    def compared(self, start: int, *sides: str) -> list[str]:
+        """The sides of the test that began with the token `start`, as Lance compares them without losing digits."""
+        named = [side[1:-1] for side in sides if side.startswith("`") and side[1:-1] in self.exact]
+        numbers = [number_of(side) for side in sides]
+        if not named or not any(token.kind == "number" for token in self.tokens[start : self.next]):
+            return list(sides)
+        if len(set(named)) == 1 and all(
+            number is not None or side == f"`{named[0]}`" for number, side in zip(numbers, sides, strict=True)
+        ):
+            given = [number for number in numbers if number is not None]
+            column, written = compare(f"`{named[0]}`", self.exact[named[0]], given)
+            rest = iter(written)
+            return [column if number is None else next(rest) for number in numbers]
+        # Beside arithmetic and other columns: as numbers of any kind.
+        return [f"CAST({side} AS DOUBLE)" if side[1:-1] in named else side for side in sides]
 
-    def values(self) -> str:
+    def values(self) -> list[str]:
         self.need("(")
         found = [self.signed_literal()]
         while self.take(","):
             found.append(self.signed_literal())
         self.need(")")
-        return ", ".join(found)
+        return found
 
     def signed_literal(self) -> str:
         if self.take("-"):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lookdex.columns import exact_digits
+import pyarrow as pa
+
+from lookdex.columns import exact_numbers
 from lookdex.errors import BadQuery, ConfigError, CorruptData, StorageError
 from lookdex.records import Scope
 from lookdex.search.filters import compile_filter
@@ -44,17 +46,39 @@ def to_frame(
     rows = [f"scope = '{scope_of(scope)}'"] if scope is not None else []
     if where is not None:
         named = [name for name in known if name not in _NO_VALUES]
-        rows.append(compile_filter(where, named, exact_digits(opened.items.schema)))
+        rows.append(compile_filter(where, named, exact_numbers(opened.items.schema)))
     sql = " AND ".join(rows)
     try:
         table = opened.items.to_table(columns=wanted, filter=sql or None, limit=limit, patient=True)
     except (CorruptData, StorageError) as error:
         raise filter_error(error, sql, opened.items.schema) from error
-    frame = table.to_pandas()
+    frame = _pandas(table)
     frame.attrs |= {
         "release_id": opened.release.release_id,
         "released_at": opened.release.created_at.isoformat(),
     }
+    return frame
+
+
+def _pandas(table: pa.Table) -> pd.DataFrame:
+    """The frame with every value as it is: whole numbers with nulls as Int64, and nested values as Python's.
+
+    By itself pyarrow makes floats of whole numbers beside nulls, which changes those beyond 2^53.
+    """
+    import pandas as pd
+
+    whole = {pa.int64(): pd.Int64Dtype()}
+    gaps = [field.name for field in table.schema if field.type in whole and table[field.name].null_count]
+    nested = [
+        field.name
+        for field in table.schema
+        if pa.types.is_nested(field.type) and field.name not in _NO_VALUES
+    ]
+    frame = table.drop_columns(nested).to_pandas()
+    for name in gaps:
+        frame[name] = table[name].to_pandas(types_mapper=whole.get)
+    for name in nested:
+        frame.insert(table.column_names.index(name), name, pd.Series(table[name].to_pylist(), dtype=object))
     return frame
 
 

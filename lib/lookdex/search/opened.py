@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from lookdex import tables
-from lookdex.columns import exact_digits, held
+from lookdex.columns import exact_numbers, held
 from lookdex.errors import BadQuery, CorruptData, LookdexError, StorageError
 from lookdex.predicates import listed, quoted
 from lookdex.reading import names_file
@@ -51,7 +51,7 @@ class Opened:
         """The caller's filter as SQL. Raises BadQuery when it is no predicate on their columns."""
         if where is None:
             return None
-        return compile_filter(where, self.filterable, exact_digits(self.items.schema))
+        return compile_filter(where, self.filterable, exact_numbers(self.items.schema))
 
     def rows_of(self, scope: Scope, role: Role | None = None) -> str:
         """The SQL of the rows of a scope (and a role) that may answer."""

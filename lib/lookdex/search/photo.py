@@ -12,6 +12,7 @@ import numpy as np
 
 from lookdex import boxes
 from lookdex.errors import BadQuery
+from lookdex.formats import AND_FORMATS, OR_FORMATS
 from lookdex.images import MIN_SIDE, BadImage, decode
 from lookdex.records import Box, Recipe
 
@@ -48,7 +49,7 @@ def read_photo(photo: Photo, limits: Limits = LIMITS) -> np.ndarray:
         data = _as_png(photo)
         return _decode(data, limits, len(data), "the photo")
     raise BadQuery(
-        f"a {type(photo).__name__} is no photo: give a path, the bytes of a JPEG, PNG, WebP or GIF file, "
+        f"a {type(photo).__name__} is no photo: give a path, the bytes of a {OR_FORMATS} file, "
         "a PIL image, or a uint8 array (height, width, 3) in RGB"
     )
 
@@ -88,7 +89,7 @@ def _decode(data: bytes, limits: Limits, max_bytes: int, what: str) -> np.ndarra
         return decode(data, max_bytes, limits.max_pixels)
     except BadImage as error:
         raise BadQuery(
-            f"{what} cannot be used: {error}. JPEG, PNG, WebP and GIF are read, up to {limits.max_bytes:,} bytes "
+            f"{what} cannot be used: {error}. {AND_FORMATS} are read, up to {limits.max_bytes:,} bytes "
             f"and {limits.max_pixels:,} pixels, at least {MIN_SIDE} pixels on the shorter side"
         ) from error
 

@@ -29,7 +29,10 @@ from lookdex.search.answer import Answer, Kind, Other, Widened
 
 
 def plain(value: object) -> Any:
-    """A value of an Arrow column as JSON has it: no NaN, dates as ISO 8601, bytes as base64."""
+    """A value of an Arrow column as JSON has it: no NaN, dates as ISO 8601, bytes as base64.
+
+    A decimal is a whole number where it has no places, another where a float64 holds each of its digits, else text.
+    """
     match value:
         case None | bool() | int() | str():
             return value
@@ -37,8 +40,11 @@ def plain(value: object) -> Any:
             return value if math.isfinite(value) else None
         case datetime() | date() | time():
             return value.isoformat()
+        case Decimal() if value.as_tuple().exponent == 0:
+            return int(value)
         case Decimal():
-            return plain(float(value))
+            number = float(value)
+            return number if value.is_finite() and Decimal(repr(number)) == value else format(value, "f")
         case bytes():
             return base64.b64encode(value).decode("ascii")
         case Mapping():
@@ -70,7 +76,10 @@ Jpeg = Annotated[
 Columns = Annotated[
     dict[str, JsonValue],
     BeforeValidator(plain),
-    Field(description="The product's own columns (title, price, …), as the release has them."),
+    Field(
+        description="The product's own columns (title, price, …), as the release has them: dates and times as ISO 8601 "
+        "text, whole numbers with all their digits, decimals with places of more digits than a double holds as text."
+    ),
 ]
 _PALETTE = AliasChoices("swatches", "palette")  # of a record, of JSON
 _ROUND = AfterValidator(lambda value: round(value, 6))  # most come of 32 bits: further digits say nothing

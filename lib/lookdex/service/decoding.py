@@ -30,6 +30,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from lookdex import imagefile, images
+from lookdex.formats import AND_FORMATS
 from lookdex.records import Reason
 from lookdex.service.problems import Kind, Refused
 
@@ -257,7 +258,7 @@ def _refusal(bad: _Bad, limits: UploadLimits) -> Refused:
     why = f"{bad.reason}: {bad.detail}" if bad.detail else bad.reason
     return Refused(
         kinds.get(bad.reason, Kind.BAD_PHOTO),
-        f"the photo cannot be used ({why}). JPEG, PNG, WebP and GIF are read, up to "
+        f"the photo cannot be used ({why}). {AND_FORMATS} are read, up to "
         f"{limits.max_bytes:,} bytes, {limits.max_pixels:,} pixels and {limits.max_frames} frames, at least "
         f"{images.MIN_SIDE} pixels on the shorter side",
         reason=bad.reason,

@@ -46,7 +46,9 @@ SEARCH_BODY: dict[str, Any] = {
                     },
                 },
                 "encoding": {
-                    "photo": {"contentType": "image/jpeg, image/png, image/webp, image/gif"},
+                    "photo": {
+                        "contentType": "image/jpeg, image/png, image/webp, image/gif, image/avif, image/heic"
+                    },
                     "options": {"contentType": "application/json"},
                 },
                 "examples": {

@@ -116,7 +116,7 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
     async def search(request: Request) -> Response:
         """Every object in a photo, and the most similar products of each.
 
-        The photo is JPEG, PNG, WebP or GIF. Several photos of one item are asked as one question.
+        The photo is JPEG, PNG, WebP, GIF, AVIF or HEIC. Several photos of one item are asked as one question.
         """
         try:
             with questions.reception():

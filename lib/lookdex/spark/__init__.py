@@ -8,7 +8,7 @@ run twice (retries, speculation); what is mapped here must bear that.
 from __future__ import annotations
 
 from lookdex.spark.indexing import index_payload, index_run, task_device
-from lookdex.spark.session import runs_here, session
+from lookdex.spark.sessions import runs_here, session
 from lookdex.spark.tasks import map_json
 
 __all__ = ["index_payload", "index_run", "map_json", "runs_here", "session", "task_device"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lookdex import codec, errors, runs
-from lookdex.errors import LookdexError, ShardsMissing, StorageError, TaskFailed
+from lookdex.errors import LookdexError, StorageError, TaskFailed
 from lookdex.index.job import IndexOptions, IndexTask, run_task, store_at
 from lookdex.records import PlanSummary, ShardFailure, ShardReport
 from lookdex.spark.tasks import map_json
@@ -56,6 +56,8 @@ def index_run(
 
 
 class _Run:
+    """One call of `index_run`: the reports so far, and the engine once it was needed."""
+
     def __init__(
         self,
         spark: SparkSession | Callable[[], SparkSession] | None,
@@ -87,11 +89,12 @@ class _Run:
                 self._map(left, careful)
                 return
             except TaskFailed as error:
+                failed = left[error.number] if error.number is not None else None
                 left = [s for s in left if s not in self._done_by_now(left)]
                 begun = runs.attempts(self._catalog, self._plan.run_id)
                 suspects = {s for s in left if (s, self._round(s)) in begun}
-                if not suspects - careful:
-                    raise self._missing(error, shard_ids) from None
+                if failed in careful or not suspects - careful:
+                    raise shards_missing(self._plan, len(left), error.cause) from None
                 log.warning("%s; once more, photo by photo where a worker died", error)
 
     def _map(self, shard_ids: Sequence[str], careful: set[str]) -> None:
@@ -150,10 +153,6 @@ class _Run:
         found = runs.load_reports(self._catalog, self._plan.run_id, shard_ids, known=self.reports)
         self.reports |= found
         return {shard_id for shard_id, report in found.items() if report.round >= rounds[shard_id]}
-
-    def _missing(self, error: TaskFailed, shard_ids: Sequence[str]) -> ShardsMissing:
-        left = len(set(shard_ids) - self._done_by_now(shard_ids))
-        return shards_missing(self._plan, left, error.cause)
 
 
 def index_payload(text: str) -> str:

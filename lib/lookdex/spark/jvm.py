@@ -253,8 +253,10 @@ class _Folder:
         for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
             _remove_if_left(left)
         self.path = Path(tempfile.mkdtemp(prefix=_FOLDER))
-        self._lock = os.open(self.path / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        # Locked before it has the name that others look for.
+        self._lock = os.open(self.path / "lock.new", os.O_CREAT | os.O_RDWR, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.rename(self.path / "lock.new", self.path / "lock")
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

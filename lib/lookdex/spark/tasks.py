@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from lookdex.errors import LookdexError, Stopped, TaskFailed
-from lookdex.spark.session import without_notices
+from lookdex.spark.sessions import without_notices
 
 if TYPE_CHECKING:
     import pyarrow as pa

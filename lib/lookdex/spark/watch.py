@@ -136,7 +136,7 @@ class Watch:
             self._error = MassChange(
                 f"run {self._plan.run_id} was stopped: {words}. A night of {planned:,} photos may lose {self._most:,}, "
                 "and one whose source gives nothing any more is not waited for. Look at the source; then run the same "
-                "stage again with the same run id: it tries again what failed, and nothing else. If this is meant, go "
+                "stage again with the same run id: it fetches what is missing, and nothing else. If this is meant, go "
                 "on with --allow-mass-change"
             )
 

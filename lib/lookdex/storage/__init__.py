@@ -1,7 +1,8 @@
 """Folders and S3 buckets behind one small interface.
 
 A store has a root URI; keys are relative to it, with `/` between their parts. Both kinds behave alike, down to
-their errors (`NotFound`, `Changed`, `AccessDenied`, `Unavailable`, `TooLarge`, all of them `StorageError`).
+their errors (`NotFound`, `Changed`, `AccessDenied`, `Archived`, `DamagedInTransit`, `Unavailable`, `TooLarge`, all of
+them `StorageError`).
 Endpoint and credentials come from boto3's own chain: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, profiles, roles.
 """
 
@@ -22,7 +23,7 @@ from lookdex.errors import (
     Unavailable,
     UnsafeStore,
 )
-from lookdex.storage.base import Digest, Level, Listed, S3Access, Store
+from lookdex.storage.base import Digest, Level, Listed, ReadOptions, S3Access, Signing, Store
 from lookdex.storage.folder import FolderStore
 from lookdex.storage.s3 import S3Store
 
@@ -33,7 +34,9 @@ __all__ = [
     "Level",
     "Listed",
     "NotFound",
+    "ReadOptions",
     "S3Access",
+    "Signing",
     "StorageError",
     "Store",
     "TooLarge",
@@ -45,7 +48,11 @@ __all__ = [
 ]
 
 
-def open_store(uri: str | Path, access: S3Access | None = None) -> Store:
+def open_store(
+    uri: str | Path,
+    access: S3Access | None = None,
+    options: ReadOptions = ReadOptions(),  # noqa: B008  # frozen
+) -> Store:
     """The store at `s3://bucket/prefix` (`s3a://` too), `file:///folder` or a folder's path. Connects to nothing."""
     text = str(uri)
     if not text:
@@ -57,7 +64,7 @@ def open_store(uri: str | Path, access: S3Access | None = None) -> Store:
         return FolderStore(Path(unquote(urlsplit(text).path)))
     if scheme in ("s3", "s3a", "s3n"):
         bucket, _, prefix = rest.partition("/")
-        return S3Store(bucket, prefix, access)
+        return S3Store(bucket, prefix, access, options)
     raise ConfigError(
         f"{text}: lookdex reads s3://bucket/prefix, file:///folder and plain paths, not {scheme}://"
     )

@@ -7,17 +7,22 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One object of a listing. The etag has no quotes; a folder's is made of the file's mtime and size."""
+    """One object of a listing. The etag has no quotes; a folder's is made of the file's mtime and size.
+
+    archived: its storage class has to restore it before it can be read.
+    """
 
     key: str
     etag: str
     bytes: int
+    archived: bool = False
 
 
 # Named, because inside the stores `list` is the method.
@@ -50,6 +55,23 @@ class S3Access:
     access_key: str
     secret_key: str = field(repr=False)
     region: str = "us-east-1"
+
+
+class Signing(StrEnum):
+    """As whom a bucket is read."""
+
+    SIGNED = "signed"  # with the credentials that boto3 finds
+    ANONYMOUS = "anonymous"  # a public bucket, without credentials
+    REQUESTER_PAYS = "requester-pays"  # with credentials, whose account pays for the requests
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How a bucket is read. seconds: in which `get_limited` must have an object, over all attempts. A folder needs
+    none of it."""
+
+    signing: Signing = Signing.SIGNED
+    seconds: float = 60.0
 
 
 class Requests:
@@ -92,9 +114,15 @@ class Store(Protocol):
         ...
 
     def get(self, key: str) -> bytes: ...
-    def get_limited(self, key: str, max_bytes: int, etag: str | None = None) -> bytes:
+    def get_limited(
+        self, key: str, max_bytes: int, etag: str | None = None, size: int | None = None
+    ) -> bytes:
         """The object's bytes if they are at most `max_bytes` (else TooLarge, unread), and, with an etag, if it
-        is still that object (else Changed)."""
+        is still that object (else Changed).
+
+        size: as listed. Raises DamagedInTransit when as many did not arrive, or not with the MD5 that a bucket names;
+        Unavailable after the time of the `ReadOptions`.
+        """
         ...
 
     def digest(self, key: str) -> Digest:
@@ -116,11 +144,14 @@ class Store(Protocol):
         """All objects whose key starts with `prefix`, sorted by key. Held in memory: for many use `pages`."""
         ...
 
-    def pages(self, prefix: str = "") -> Iterator[Page]:
-        """The same in pages of up to 1,000, in the store's own order."""
+    def pages(self, prefix: str = "", markers: bool = False) -> Iterator[Page]:
+        """The same in pages of up to 1,000, in the store's own order.
+
+        markers: with the keys that end in '/', the empty objects that consoles make as folders.
+        """
         ...
 
-    def level(self, prefix: str = "", max_pages: int | None = None) -> Level:
+    def level(self, prefix: str = "", max_pages: int | None = None, markers: bool = False) -> Level:
         """What lies directly below `prefix` ('' or ending in '/')."""
         ...
 

@@ -12,7 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from lookdex.errors import AccessDenied, Changed, NotFound, StorageError, TooLarge, Unavailable
+from lookdex.errors import (
+    AccessDenied,
+    Changed,
+    DamagedInTransit,
+    NotFound,
+    StorageError,
+    TooLarge,
+    Unavailable,
+)
 from lookdex.storage.base import Digest, Level, Listed, Names, Page, Requests
 
 TEMPORARY = ".lookdex-tmp-"  # files being written; never listed
@@ -56,8 +64,15 @@ class FolderStore:
     def get(self, key: str) -> bytes:
         return self._read(key, None, None)
 
-    def get_limited(self, key: str, max_bytes: int, etag: str | None = None) -> bytes:
-        return self._read(key, max_bytes, etag)
+    def get_limited(
+        self, key: str, max_bytes: int, etag: str | None = None, size: int | None = None
+    ) -> bytes:
+        data = self._read(key, max_bytes, etag)
+        if (
+            size is not None and len(data) != size
+        ):  # the file's etag holds its size: a disk that lost some of it
+            raise DamagedInTransit(f"{self._path(key)}: {len(data):,} of {size:,} bytes were read")
+        return data
 
     def digest(self, key: str) -> Digest:
         self._requests.add("GetObject")
@@ -108,7 +123,7 @@ class FolderStore:
         found = [listed for page in self.pages(prefix) for listed in page]
         return iter(sorted(found, key=lambda listed: listed.key))
 
-    def pages(self, prefix: str = "") -> Iterator[Page]:
+    def pages(self, prefix: str = "", markers: bool = False) -> Iterator[Page]:
         self._requests.add("ListObjectsV2")
         folder, _, start = prefix.rpartition("/")
         page: Page = []
@@ -120,7 +135,7 @@ class FolderStore:
         if page:
             yield page
 
-    def level(self, prefix: str = "", max_pages: int | None = None) -> Level:
+    def level(self, prefix: str = "", max_pages: int | None = None, markers: bool = False) -> Level:
         self._requests.add("ListObjectsV2")
         folder, _, start = prefix.rpartition("/")
         objects, folders = self._scan(folder + "/" if folder else "", start)

@@ -1,39 +1,47 @@
-"""An S3 bucket as a store. The only module that imports boto3."""
+"""An S3 bucket as a store."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import random
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from lookdex.errors import AccessDenied, Changed, ConfigError, NotFound, StorageError, TooLarge, Unavailable
-from lookdex.storage.base import Digest, Level, Listed, Names, Page, Requests, S3Access
+from lookdex.errors import Changed, ConfigError, NotFound, StorageError, Unavailable
+from lookdex.storage import etags
+from lookdex.storage.base import Digest, Level, Listed, Names, Page, ReadOptions, S3Access, Signing
+from lookdex.storage.s3_connection import Connection
+from lookdex.storage.s3_errors import BrokenRead, BucketIsOurs, Conflict, typed_errors
+from lookdex.storage.s3_read import ObjectReader, Wanted
 
-POOL_CONNECTIONS = 64  # at least as many as any caller has threads
+R = TypeVar("R")
+
 READ_ATTEMPTS = 3
 CONFLICT_ATTEMPTS = 6
+ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")  # storage classes; what lies in GLACIER_IR can be read at once
 CHUNK = 1 << 20
-# Credentials from these providers expire within hours; Lance's own AWS chain finds and refreshes them.
-SELF_REFRESHED = ("iam-role", "container-role", "assume-role-with-web-identity")
-HOW_TO_GIVE_KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or run with a role that may"
 
 
 class S3Store:
     """A bucket, or what lies below a prefix of one."""
 
-    def __init__(self, bucket: str, prefix: str = "", access: S3Access | None = None):
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str = "",
+        access: S3Access | None = None,
+        options: ReadOptions = ReadOptions(),  # noqa: B008  # frozen
+    ):
         if not bucket:
             raise ConfigError(f"s3:///{prefix} names no bucket; give s3://bucket/prefix")
         self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
         self._bucket = bucket
-        self._connection = _Connection(access)
+        self._connection = Connection(access, options)
+        self._reader = ObjectReader(self._connection)
 
     @property
     def uri(self) -> str:
@@ -52,34 +60,45 @@ class S3Store:
 
     @property
     def lance_options(self) -> dict[str, str]:
-        return self._connection.lance_options()
+        return self._connection.lance_options(self._bucket)
 
     def lance_uri(self, key: str) -> str:
         return f"{self.uri}/{key}"
 
     def child(self, prefix: str) -> S3Store:
         child = S3Store(self._bucket, self._prefix + prefix)
-        child._connection = self._connection
+        child._connection, child._reader = self._connection, self._reader
         return child
 
     def get(self, key: str) -> bytes:
-        return self._read(key, None, None)
+        return self._whole(key, lambda body: bytes(body.read()))
 
-    def get_limited(self, key: str, max_bytes: int, etag: str | None = None) -> bytes:
-        return self._read(key, max_bytes, etag)
+    def get_limited(
+        self, key: str, max_bytes: int, etag: str | None = None, size: int | None = None
+    ) -> bytes:
+        return self._reader.read(Wanted(self._bucket, self._prefix + key, max_bytes, etag, size))
 
     def digest(self, key: str) -> Digest:
-        for attempt in range(READ_ATTEMPTS):
+        def of(body: Any) -> Digest:
             digest, size = hashlib.sha256(), 0
+            for chunk in body.iter_chunks(CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+            return Digest(digest.hexdigest(), size)
+
+        return self._whole(key, of)
+
+    def _whole(self, key: str, read: Callable[[Any], R]) -> R:
+        """What `read` makes of the object's body; begun anew when the connection breaks meanwhile."""
+        for attempt in range(READ_ATTEMPTS):
             try:
                 with self._errors(key):
-                    answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+                    answer = self._client.get_object(
+                        Bucket=self._bucket, Key=self._prefix + key, **self._payer
+                    )
                     with closing(answer["Body"]) as body:
-                        for chunk in body.iter_chunks(CHUNK):
-                            digest.update(chunk)
-                            size += len(chunk)
-                return Digest(digest.hexdigest(), size)
-            except _BrokenRead as error:
+                        return read(body)
+            except BrokenRead as error:  # botocore retries requests, but not the reading of their bodies
                 if attempt == READ_ATTEMPTS - 1:
                     raise Unavailable(
                         f"{self.uri}/{key}: the connection broke while reading: {error}"
@@ -104,7 +123,7 @@ class S3Store:
                 return True
             except Changed:
                 return False
-            except _Conflict:  # S3's 409: a rival is writing this key; ask again which of us it was
+            except Conflict:  # S3's 409: a rival is writing this key; ask again which of us it was
                 time.sleep(0.05 * 2**attempt * (1 + random.random()))
         raise Unavailable(f"{self.uri}/{key}: rivals kept writing this key; try again")
 
@@ -115,7 +134,7 @@ class S3Store:
     def exists(self, key: str) -> bool:
         try:
             with self._errors(key):
-                self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
+                self._client.head_object(Bucket=self._bucket, Key=self._prefix + key, **self._payer)
             return True
         except NotFound:
             return False
@@ -125,15 +144,15 @@ class S3Store:
         found = [listed for page in self.pages(prefix) for listed in page]
         return iter(sorted(found, key=lambda listed: listed.key))
 
-    def pages(self, prefix: str = "") -> Iterator[Page]:
+    def pages(self, prefix: str = "", markers: bool = False) -> Iterator[Page]:
         for page in self._list_pages(prefix, None):
-            yield self._listed(page)
+            yield self._listed(page, markers)
 
-    def level(self, prefix: str = "", max_pages: int | None = None) -> Level:
+    def level(self, prefix: str = "", max_pages: int | None = None, markers: bool = False) -> Level:
         objects: Page = []
         prefixes: Names = []
         for number, page in enumerate(self._list_pages(prefix, "/"), start=1):
-            objects += self._listed(page)
+            objects += self._listed(page, markers)
             prefixes += [item["Prefix"].removeprefix(self._prefix) for item in page.get("CommonPrefixes", ())]
             if number == max_pages and page.get("IsTruncated"):
                 return Level(objects, prefixes, complete=False)
@@ -167,7 +186,7 @@ class S3Store:
 
     def create_bucket(self) -> None:
         """Nothing happens when the bucket is there and ours."""
-        with suppress(_BucketIsOurs), self._errors(""):
+        with suppress(BucketIsOurs), self._errors(""):
             self._client.create_bucket(Bucket=self._bucket)
 
     @property
@@ -175,176 +194,46 @@ class S3Store:
         return self._connection.client()
 
     def _errors(self, key: str) -> AbstractContextManager[None]:
-        return _typed_errors(f"{self.uri}/{key}" if key else self.uri)
+        return typed_errors(f"{self.uri}/{key}" if key else self.uri)
+
+    @property
+    def _payer(self) -> dict[str, str]:
+        pays = self._connection.options.signing is Signing.REQUESTER_PAYS
+        return {"RequestPayer": "requester"} if pays else {}
 
     def _list_pages(self, prefix: str, delimiter: str | None) -> Iterator[dict[str, Any]]:
-        more = {"Delimiter": delimiter} if delimiter else {}
+        more: dict[str, Any] = {"Delimiter": delimiter} if delimiter else {}
         with self._errors(prefix):
             paginator = self._client.get_paginator("list_objects_v2")
-            yield from paginator.paginate(Bucket=self._bucket, Prefix=self._prefix + prefix, **more)
+            yield from paginator.paginate(
+                Bucket=self._bucket,
+                Prefix=self._prefix + prefix,
+                OptionalObjectAttributes=["RestoreStatus"],
+                **more,
+                **self._payer,
+            )
 
-    def _listed(self, page: dict[str, Any]) -> Page:
+    def _listed(self, page: dict[str, Any], markers: bool = False) -> Page:
         return [
-            Listed(item["Key"].removeprefix(self._prefix), item["ETag"].strip('"'), item["Size"])
+            Listed(
+                item["Key"].removeprefix(self._prefix), self._etag_of(item), item["Size"], _is_archived(item)
+            )
             for item in page.get("Contents", ())
-            if not item["Key"].endswith("/")  # the empty objects that consoles make as "folders"
+            if markers or not item["Key"].endswith("/")
         ]
 
-    def _read(self, key: str, max_bytes: int | None, etag: str | None) -> bytes:
-        match = {"IfMatch": f'"{etag}"'} if etag else {}
-        for attempt in range(READ_ATTEMPTS):
-            try:
-                with self._errors(key):
-                    answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key, **match)
-                    with closing(answer["Body"]) as body:
-                        if max_bytes is not None and answer["ContentLength"] > max_bytes:
-                            raise TooLarge(
-                                f"{self.uri}/{key} has {answer['ContentLength']} bytes, more than {max_bytes}"
-                            )
-                        return body.read()
-            except _BrokenRead as error:  # botocore retries requests, but not the reading of their bodies
-                if attempt == READ_ATTEMPTS - 1:
-                    raise Unavailable(
-                        f"{self.uri}/{key}: the connection broke while reading: {error}"
-                    ) from error
-        raise AssertionError("unreachable")
-
-
-class _Connection:
-    """One boto3 client per process, made when first used; copies sent to other processes start without one."""
-
-    def __init__(self, access: S3Access | None):
-        self.requests = Requests()
-        self._access = access
-        self._lock = threading.Lock()
-        self._made: tuple[int, Any, Any] | None = None
-
-    def __reduce__(self) -> tuple[type[_Connection], tuple[S3Access | None]]:
-        return (_Connection, (self._access,))
-
-    def client(self) -> Any:
-        return self._session_and_client()[1]
-
-    def _session_and_client(self) -> tuple[Any, Any]:
-        made = self._made
-        if made is None or made[0] != os.getpid():
-            with self._lock:
-                made = self._made
-                if made is None or made[0] != os.getpid():
-                    made = self._made = (os.getpid(), *self._connect())
-        return made[1], made[2]
-
-    def _connect(self) -> tuple[Any, Any]:
-        import boto3
-
-        with _typed_errors("S3"):
-            if self._access:
-                session = boto3.Session(
-                    aws_access_key_id=self._access.access_key,
-                    aws_secret_access_key=self._access.secret_key,
-                    region_name=self._access.region,
-                )
-            else:
-                session = boto3.Session()
-            client = self._client_of(session)
-            if not client.meta.endpoint_url.endswith(".amazonaws.com"):
-                # Path-style, because a server on an address has no name per bucket; and no checksum trailers,
-                # which are newer than many S3-compatible servers.
-                client = self._client_of(
-                    session,
-                    s3={"addressing_style": "path"},
-                    request_checksum_calculation="when_required",
-                    response_checksum_validation="when_required",
-                )
-        client.meta.events.register("before-send.s3", self._count)
-        return session, client
-
-    def _client_of(self, session: Any, **more: Any) -> Any:
-        from botocore.config import Config
-
-        config = Config(
-            connect_timeout=5,
-            read_timeout=30,
-            retries={"mode": "standard", "total_max_attempts": 5},
-            max_pool_connections=POOL_CONNECTIONS,
-            tcp_keepalive=True,
-            **more,
-        )
-        return session.client(
-            "s3",
-            endpoint_url=self._access.endpoint if self._access else None,
-            region_name=session.region_name or "us-east-1",
-            config=config,
+    def _etag_of(self, item: dict[str, Any]) -> str:
+        if etag := item.get("ETag"):
+            return etags.plain(etag)
+        if modified := item.get("LastModified"):
+            return etags.dated(modified, item["Size"])
+        raise StorageError(
+            f"{self.uri}: the store lists {item['Key']!r} with neither an ETag nor a time, so that a photo that "
+            "changed cannot be told from one that did not; keep the photos in a store that lists either"
         )
 
-    def _count(self, event_name: str, **_: object) -> None:
-        self.requests.add(event_name.rpartition(".")[2])
 
-    def lance_options(self) -> dict[str, str]:
-        session, client = self._session_and_client()
-        endpoint = client.meta.endpoint_url
-        options = {"aws_region": client.meta.region_name}
-        if not endpoint.endswith(".amazonaws.com"):
-            options |= {"aws_endpoint": endpoint, "aws_virtual_hosted_style_request": "false"}
-            if endpoint.startswith("http://"):
-                options["allow_http"] = "true"
-        with _typed_errors("S3"):
-            credentials = session.get_credentials()
-            if credentials is None:
-                raise AccessDenied(f"no S3 credentials found for {endpoint}; {HOW_TO_GIVE_KEYS}")
-            if credentials.method in SELF_REFRESHED:
-                return options
-            frozen = credentials.get_frozen_credentials()
-        options |= {"aws_access_key_id": frozen.access_key, "aws_secret_access_key": frozen.secret_key}
-        if frozen.token:
-            options["aws_session_token"] = frozen.token
-        return options
-
-
-class _Conflict(StorageError): ...
-
-
-class _BucketIsOurs(StorageError): ...
-
-
-class _BrokenRead(StorageError): ...
-
-
-@contextmanager
-def _typed_errors(what: str) -> Iterator[None]:
-    """Turn botocore's errors about `what` into ours."""
-    from botocore import exceptions as boto
-
-    try:
-        yield
-    except boto.ClientError as error:
-        raise _from_answer(what, error) from error
-    except (boto.ReadTimeoutError, boto.IncompleteReadError, boto.ResponseStreamingError) as error:
-        raise _BrokenRead(f"{what}: {error}") from error
-    except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError) as error:
-        raise AccessDenied(f"{what}: {error}; {HOW_TO_GIVE_KEYS}") from error
-    except (boto.ProfileNotFound, boto.ConfigParseError, boto.ParamValidationError, ValueError) as error:
-        raise ConfigError(f"{what}: {error}") from error
-    except (boto.HTTPClientError, boto.BotoCoreError) as error:
-        raise Unavailable(f"{what}: {error}; check the endpoint and the network, then try again") from error
-
-
-def _from_answer(what: str, error: Any) -> StorageError:
-    code = error.response.get("Error", {}).get("Code", "")
-    http = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    text = error.response.get("Error", {}).get("Message", "").rstrip(".") or code
-    if code == "NoSuchBucket":
-        return StorageError(f"{what}: there is no such bucket; create it, or correct the URI")
-    if code == "BucketAlreadyOwnedByYou":
-        return _BucketIsOurs(f"{what}: {text}")
-    if code in ("ConditionalRequestConflict", "OperationAborted"):
-        return _Conflict(f"{what}: {text}")
-    if http == 404 or code in ("NoSuchKey", "NotFound"):
-        return NotFound(f"{what} does not exist")
-    if http == 412:
-        return Changed(f"{what} is not what it was when it was listed")
-    if http in (401, 403) or code in ("InvalidAccessKeyId", "ExpiredToken", "InvalidToken"):
-        return AccessDenied(f"{what}: {text}; {HOW_TO_GIVE_KEYS}")
-    if http >= 500 or http == 429 or code in ("SlowDown", "RequestTimeout", "Throttling"):
-        return Unavailable(f"{what}: the store answered {http} ({text}) after retries; try again later")
-    return StorageError(f"{what}: the store answered {http} {code}: {text}")
+def _is_archived(item: dict[str, Any]) -> bool:
+    restored = item.get("RestoreStatus", {})
+    readable = restored.get("RestoreExpiryDate") and not restored.get("IsRestoreInProgress")
+    return item.get("StorageClass") in ARCHIVES and not readable

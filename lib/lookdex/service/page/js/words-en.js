@@ -174,7 +174,7 @@ export const en = {
   problem_busy_text: "The search is at its limit. Try again in a moment.",
   problem_large: "This photo is too large",
   problem_kind: "This file is not a photo that can be read",
-  problem_kind_text: "JPEG, PNG, WebP and GIF work. Video, PDF and RAW do not.",
+  problem_kind_text: "JPEG, PNG, WebP, GIF and AVIF work, and HEIC where the browser shows it. Video, PDF and RAW do not.",
   problem_photo: "This photo cannot be used",
   problem_empty: "This file is empty",
   problem_empty_text: "There is nothing in it. Choose another one.",

@@ -174,7 +174,7 @@ export const ko = {
   problem_busy_text: "잠시 뒤에 다시 시도해 주세요.",
   problem_large: "사진이 너무 커요",
   problem_kind: "읽을 수 있는 사진이 아니에요",
-  problem_kind_text: "JPEG, PNG, WebP, GIF 사진을 쓸 수 있어요. 동영상, PDF, RAW는 안 돼요.",
+  problem_kind_text: "JPEG, PNG, WebP, GIF, AVIF 사진을 쓸 수 있고, HEIC는 브라우저가 열 수 있으면 돼요. 동영상, PDF, RAW는 안 돼요.",
   problem_photo: "이 사진은 쓸 수 없어요",
   problem_empty: "빈 파일이에요",
   problem_empty_text: "파일에 내용이 없어요. 다른 파일을 골라 주세요.",

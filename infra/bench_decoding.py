@@ -1,0 +1,169 @@
+"""What decoding takes: peak memory and time of each kind of file, at the largest size that is accepted.
+
+    PYTHONPATH=lib:. python infra/bench_decoding.py [KIND …] [--megapixels N]
+
+Each file is made in one process and decoded in another, whose peak resident memory above what the imports took is
+printed, beside the bound that `images.check` goes by.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import math
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from lookdex import images
+from tests import heif
+
+MOST_PIXELS, MOST_BYTES = 100_000_000, 50_000_000
+
+
+def picture(side: int) -> Image.Image:
+    """A smooth one, which compresses."""
+    seed = np.random.default_rng(1).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    return Image.fromarray(seed).resize((side, side), Image.Resampling.BICUBIC)
+
+
+def saved(format: str, mode: str = "RGB", **options: object) -> Callable[[int], bytes]:
+    def make(side: int) -> bytes:
+        image, out = picture(side), io.BytesIO()
+        if mode == "I;16":
+            image = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
+        elif mode == "P":
+            image = image.quantize(64)
+        elif mode in ("RGBA", "LA"):
+            image = image.convert(mode.removesuffix("A").replace("RGB", "RGB"))
+            image.putalpha(128)
+        else:
+            image = image.convert(mode)
+        image.save(out, format, **options)
+        return out.getvalue()
+
+    return make
+
+
+def turned(make: Callable[..., bytes]) -> dict[str, object]:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return {"exif": exif}
+
+
+def heic_grid(source: bytes) -> Callable[[int], bytes]:
+    def make(side: int) -> bytes:
+        side = min(side, 30 * 64)  # libheif reads no more than 1,000 tiles
+        columns, rows = math.ceil(side / 64), math.ceil(side / 96)
+        return heif.grid(heif.coded(source), (64, 96), columns, rows, (side, side))
+
+    return make
+
+
+def sixteen_bit_rgb(side: int) -> bytes:
+    import cv2
+
+    pixels = np.asarray(picture(side)).astype(np.uint16) * 257
+    return bytes(cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
+
+
+def animated(format: str) -> Callable[[int], bytes]:
+    def make(side: int) -> bytes:
+        out = io.BytesIO()
+        first = picture(side)
+        first.save(out, format, save_all=True, append_images=[Image.new("RGB", first.size)], method=0)
+        return out.getvalue()
+
+    return make
+
+
+UPRIGHT = turned(lambda: b"")
+KINDS: dict[str, Callable[[int], bytes]] = {
+    "JPEG": saved("JPEG", quality=60),
+    "JPEG, turned": saved("JPEG", quality=60, **UPRIGHT),
+    "JPEG, progressive 4:2:0": saved("JPEG", quality=60, progressive=True),
+    "JPEG, progressive 4:4:4": saved("JPEG", quality=60, progressive=True, subsampling=0),
+    "JPEG, CMYK": saved("JPEG", "CMYK", quality=60),
+    "JPEG, grey": saved("JPEG", "L", quality=60),
+    "PNG": saved("PNG", compress_level=1),
+    "PNG, turned": saved("PNG", compress_level=1, **UPRIGHT),
+    "PNG, alpha": saved("PNG", "RGBA", compress_level=1),
+    "PNG, interlaced": saved("PNG", compress_level=1, interlace=1),
+    "PNG, palette": saved("PNG", "P", compress_level=1),
+    "PNG, grey of 16 bits": saved("PNG", "I;16", compress_level=1),
+    "PNG, colour of 16 bits": sixteen_bit_rgb,
+    "WebP": saved("WEBP", quality=50, method=0),
+    "WebP, alpha": saved("WEBP", "RGBA", quality=50, method=0),
+    "WebP, lossless": saved("WEBP", lossless=True, quality=0, method=0),
+    "WebP, animated": animated("WEBP"),
+    "GIF": saved("GIF", "P"),
+    "AVIF": saved("AVIF", quality=50, speed=10),
+    "AVIF, 4:4:4": saved("AVIF", quality=50, speed=10, subsampling="4:4:4"),
+    "AVIF, alpha": saved("AVIF", "RGBA", quality=50, speed=10),
+    "AVIF, turned": saved("AVIF", quality=50, speed=10, **UPRIGHT),
+    "HEIC, grid": heic_grid(heif.TILES),
+    "HEIC, grid of 10 bits": heic_grid(heif.TILES_10BIT),
+}
+
+
+def largest(make: Callable[[int], bytes], most: int) -> int:
+    """The side of the largest square that is accepted, from what a small one says of itself."""
+    header = images.read_header(make(384))
+    # Files of 0.3 bytes a pixel, which are held twice; those that compress less have less room.
+    room = images.MEMORY / (header.working + 0.6)
+    return int(math.sqrt(min(most, room, 16_383**2)))
+
+
+def decode(path: str) -> None:
+    data = Path(path).read_bytes()
+    images.decode(heif.TILES, 10**6, 10**6)  # what is loaded when first used
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    pixels = images.decode(data, MOST_BYTES, MOST_PIXELS)
+    seconds = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print((after - before) >> 10, f"{(after - before) * 1024 / (pixels.size / 3):.1f}", f"{seconds:.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("kinds", nargs="*", metavar="KIND")
+    parser.add_argument("--megapixels", type=float, default=MOST_PIXELS / 1e6, help="At most so many.")
+    parser.add_argument("--make", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--decode", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.decode:
+        return decode(options.decode)
+    if options.make:
+        kind, side, path = options.make
+        Path(path).write_bytes(KINDS[kind](int(side)))
+        return None
+    print("| kind | megapixels | file, MB | peak, MiB | bytes a pixel | bound | seconds |")
+    print("| --- | --: | --: | --: | --: | --: | --: |")
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in options.kinds or KINDS:
+            path, side = f"{folder}/file", largest(KINDS[kind], int(options.megapixels * 1e6))
+            subprocess.run([sys.executable, __file__, "--make", kind, str(side), path], check=True)
+            header = images.read_header(data := Path(path).read_bytes())
+            told = subprocess.run(
+                [sys.executable, __file__, "--decode", path], capture_output=True, text=True
+            )
+            peak, each, seconds = told.stdout.split() or ("refused", "", told.stderr.strip().splitlines()[-1])
+            print(f"| {kind} | {side * side / 1e6:.0f} | {len(data) / 1e6:.1f} | {peak} | {each} | "
+                  f"{header.working:.1f} | {seconds} |", flush=True)  # fmt: skip
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""The orientation in an EXIF block (a TIFF header and its first directory)."""
+
+from __future__ import annotations
+
+import struct
+
+_ORIENTATION = 0x0112
+
+
+def orientation_of(exif: bytes) -> int:
+    """1 … 8 of a TIFF block, with or without the 'Exif' prefix; 1 where it has none or is broken."""
+    found = orientation_in(exif)
+    return found if found is not None and 1 <= found <= 8 else 1
+
+
+def orientation_in(exif: bytes) -> int | None:
+    """The number that the block gives, whatever it is; None where it gives none."""
+    exif = exif.removeprefix(b"Exif\0\0")
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None:
+        return None
+    try:
+        (first,) = struct.unpack_from(order + "I", exif, 4)
+        (entries,) = struct.unpack_from(order + "H", exif, first)
+        for at in range(first + 2, first + 2 + 12 * entries, 12):
+            tag, kind, _ = struct.unpack_from(order + "HHI", exif, at)
+            if tag == _ORIENTATION:
+                value: int = struct.unpack_from(order + ("I" if kind == 4 else "H"), exif, at + 8)[0]
+                return value
+    except struct.error:
+        pass  # a cut EXIF block is common in the wild and says nothing of the pixels
+    return None

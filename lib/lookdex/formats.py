@@ -1,0 +1,60 @@
+"""The picture formats that are read, and what a key's last letters say of the object, before it is read."""
+
+from __future__ import annotations
+
+import mimetypes
+
+from lookdex.records import Skip
+
+FORMATS = ("JPEG", "PNG", "WebP", "GIF", "AVIF", "HEIC")
+AND_FORMATS = ", ".join(FORMATS[:-1]) + f" and {FORMATS[-1]}"
+OR_FORMATS = ", ".join(FORMATS[:-1]) + f" or {FORMATS[-1]}"
+PICTURES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp", ".png", ".apng", ".webp", ".gif",
+    ".avif", ".heic", ".heif", ".hif",
+)  # fmt: skip
+# Common beside photos, and not among Python's own types.
+_OTHERS = frozenset((
+    "7z", "ai", "ass", "avro", "bak", "bz2", "crc", "db", "dll", "docx", "exe", "ini", "iso", "jsonl", "lance", "lnk",
+    "lock", "log", "lz4", "m4a", "m4v", "md5", "mkv", "mov", "mp4", "msg", "ndjson", "old", "orc", "parquet", "part",
+    "pem", "pptx", "py", "rar", "sha1", "sha256", "sql", "sqlite", "srt", "swp", "tmp", "toml", "ttf", "url", "vtt",
+    "webm", "woff", "woff2", "xlsx", "xmp", "xz", "yaml", "yml", "zst", "aae", "thm", "sh", "gz", "tgz",
+))  # fmt: skip
+_UNREAD = frozenset((
+    "arw", "bmp", "cr2", "cr3", "crw", "dng", "emf", "eps", "exr", "hdr", "ico", "j2k", "jp2", "jxl", "jxr", "nef",
+    "orf", "pef", "psb", "psd", "raf", "raw", "rw2", "sr2", "srw", "svg", "svgz", "tga", "tif", "tiff", "wmf", "xcf",
+))  # fmt: skip
+_TYPES = mimetypes.MimeTypes(filenames=()).types_map[True]  # Python's own table, the same on every machine
+
+
+def named_as_picture(key: str) -> bool:
+    """Has the key the suffix of a format that is read?"""
+    return key.lower().endswith(PICTURES)
+
+
+def skip_of(key: str, size: int) -> Skip | None:
+    """Why an object is left out unread; None for a photo, and for what may be one: a missing suffix, or one that nobody
+    knows (`x.jpg_large`, `a.jpeg?width=800`), says nothing, and the content decides."""
+    name = key.rpartition("/")[2]
+    if not name:
+        return Skip.FOLDER_MARKER
+    try:
+        key.encode()
+    except UnicodeEncodeError:  # a file name in another encoding: Arrow, S3 and the table could not hold it
+        return Skip.NOT_UTF8
+    if name.startswith("."):
+        return Skip.HIDDEN
+    if named_as_picture(name):
+        return None
+    if any(part.startswith(".") and part not in (".", "..") for part in key.split("/")):
+        return Skip.HIDDEN  # .git, .cache and the like hold much that has no suffix
+    stem, dot, suffix = name.lower().rpartition(".")
+    if dot and stem:
+        if suffix in _UNREAD:
+            return Skip.UNREAD_FORMAT
+        kind = _TYPES.get("." + suffix, "")
+        if suffix in _OTHERS or (kind and not kind.startswith("image/")):
+            return Skip.OTHER_TYPE
+        if kind:
+            return Skip.UNREAD_FORMAT
+    return Skip.EMPTY if size == 0 else None

@@ -1,0 +1,89 @@
+"""botocore's errors as lookdex's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lookdex.errors import (
+    AccessDenied,
+    Archived,
+    Changed,
+    ConfigError,
+    CredentialsRefused,
+    LookdexError,
+    NotFound,
+    StorageError,
+    Unavailable,
+)
+
+HOW_TO_GIVE_KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or run with a role that may"
+# The store knows these keys no longer, or never did: no other request can succeed.
+_KEYS_REFUSED = frozenset((
+    "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken", "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+))  # fmt: skip
+
+
+class Conflict(StorageError): ...
+
+
+class BucketIsOurs(StorageError): ...
+
+
+class BrokenRead(StorageError): ...
+
+
+@contextmanager
+def typed_errors(what: str) -> Iterator[None]:
+    """Turn botocore's errors about `what` into ours."""
+    from botocore import exceptions as boto
+
+    try:
+        yield
+    except boto.ClientError as error:
+        raise _from_answer(what, error) from error
+    except (
+        boto.ReadTimeoutError, boto.IncompleteReadError, boto.ResponseStreamingError, boto.FlexibleChecksumError,
+    ) as error:  # fmt: skip
+        raise BrokenRead(f"{what}: {error}") from error
+    except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError) as error:
+        raise AccessDenied(f"{what}: {error}; {HOW_TO_GIVE_KEYS}") from error
+    except (boto.ProfileNotFound, boto.ConfigParseError, boto.ParamValidationError, ValueError) as error:
+        raise ConfigError(f"{what}: {error}") from error
+    except (
+        boto.EndpointProviderError
+    ) as error:  # botocore's rules find no endpoint for this bucket and region
+        raise ConfigError(
+            f"{what}: {error}; correct the bucket's name, the region or the endpoint"
+        ) from error
+    except (boto.HTTPClientError, boto.BotoCoreError) as error:
+        raise Unavailable(f"{what}: {error}; check the endpoint and the network, then try again") from error
+
+
+def _from_answer(what: str, error: Any) -> LookdexError:
+    code = error.response.get("Error", {}).get("Code", "")
+    http = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    text = error.response.get("Error", {}).get("Message", "").rstrip(".") or code
+    if code == "NoSuchBucket":
+        return ConfigError(f"{what}: there is no such bucket; create it, or correct the URI")
+    if code == "InvalidBucketName":
+        return ConfigError(f"{what}: {text}; correct the URI")
+    if code == "InvalidObjectState":
+        return Archived(f"{what} is archived: restore it from its storage class to have it read")
+    if code == "BucketAlreadyOwnedByYou":
+        return BucketIsOurs(f"{what}: {text}")
+    if code in ("ConditionalRequestConflict", "OperationAborted"):
+        return Conflict(f"{what}: {text}")
+    if http == 404 or code in ("NoSuchKey", "NotFound"):
+        return NotFound(f"{what} does not exist")
+    if http == 412:
+        return Changed(f"{what} is not what it was when it was listed")
+    if code in _KEYS_REFUSED:
+        return CredentialsRefused(f"{what}: {text} ({code}); renew the keys: {HOW_TO_GIVE_KEYS}")
+    if http in (401, 403):
+        return AccessDenied(f"{what}: {text}; {HOW_TO_GIVE_KEYS}")
+    if http >= 500 or http == 429 or code in ("SlowDown", "RequestTimeout", "Throttling"):
+        return Unavailable(f"{what}: the store answered {http} ({text}) after retries; try again later")
+    return StorageError(f"{what}: the store answered {http} {code}: {text}")

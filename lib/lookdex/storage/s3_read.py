@@ -1,0 +1,186 @@
+"""One object's bytes, whole and as they were stored, or why not: attempts, a time limit, and checks of what arrived."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from lookdex.errors import Changed, DamagedInTransit, StorageError, TooLarge, Unavailable
+from lookdex.storage import etags
+from lookdex.storage.base import Signing
+from lookdex.storage.s3_connection import Connection
+from lookdex.storage.s3_errors import BrokenRead, typed_errors
+
+ATTEMPTS = 5
+PAUSE = 0.2  # seconds after the first attempt; twice as long after each further one
+PIECE = 1 << 20  # bytes
+WITNESSES = 3  # other objects that are read to learn whether a store's ETags are MD5s
+WITNESS_BYTES = 10_000_000
+# Who encrypts with keys of his own gets ETags of 32 hex digits that are no MD5.
+_PLAIN_ENCRYPTION = (None, "AES256")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """etag: None takes whatever is there. bytes: the size that was listed; None takes any."""
+
+    bucket: str
+    key: str
+    max_bytes: int
+    etag: str | None = None
+    bytes: int | None = None
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+class ObjectReader:
+    """Reads objects within `options.seconds` each, over all attempts. Safe among threads."""
+
+    def __init__(self, connection: Connection):
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._etags_are_md5: bool | None = None  # None: no ETag has been compared with its body yet
+
+    def __reduce__(self) -> tuple[type[ObjectReader], tuple[Connection]]:
+        return (ObjectReader, (self._connection,))
+
+    def read(self, wanted: Wanted) -> bytes:
+        """Raises NotFound, Changed, AccessDenied, Archived, TooLarge; DamagedInTransit and Unavailable when that was
+        still so at the last attempt, or at the end of the time."""
+        seconds = self._connection.options.seconds
+        deadline = time.monotonic() + seconds
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._attempt(wanted, deadline)
+            except (BrokenRead, DamagedInTransit, Unavailable) as error:
+                pause = PAUSE * 2 ** (attempt - 1) * (0.5 + random.random())
+                spent = time.monotonic() + pause >= deadline
+                if isinstance(error, DamagedInTransit) and (spent or attempt == ATTEMPTS):
+                    raise
+                if spent:
+                    raise Unavailable(
+                        f"{wanted.uri} did not arrive within {seconds:g} s ({attempt} attempts; {_last(error)})"
+                    ) from error
+                if attempt == ATTEMPTS:
+                    raise Unavailable(
+                        f"{wanted.uri} did not arrive in {attempt} attempts ({_last(error)})"
+                    ) from error
+            time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    def _attempt(self, wanted: Wanted, deadline: float) -> bytes:
+        match = {"IfMatch": f'"{wanted.etag}"'} if wanted.etag and etags.is_strong(wanted.etag) else {}
+        payer = (
+            {"RequestPayer": "requester"}
+            if self._connection.options.signing is Signing.REQUESTER_PAYS
+            else {}
+        )
+        with typed_errors(wanted.uri):
+            answer = self._connection.reader().get_object(
+                Bucket=wanted.bucket, Key=wanted.key, **match, **payer
+            )
+            with closing(answer["Body"]) as body, _ended_at(deadline, body):
+                size = answer["ContentLength"]
+                if size > wanted.max_bytes:
+                    raise TooLarge(f"{wanted.uri} has {size} bytes, more than {wanted.max_bytes}")
+                if wanted.etag and not etags.same(
+                    wanted.etag, answer.get("ETag"), answer.get("LastModified"), size
+                ):
+                    raise Changed(f"{wanted.uri} is not what it was when it was listed")
+                data = bytearray()
+                while piece := body.read(PIECE):
+                    data += piece
+        self._check(wanted, answer, data)
+        return bytes(data)
+
+    def _check(self, wanted: Wanted, answer: dict[str, Any], data: bytearray) -> None:
+        """Raise DamagedInTransit when these are not the bytes that were stored."""
+        expected = answer["ContentLength"] if wanted.bytes is None else wanted.bytes
+        if len(data) != expected:  # the ETag is the listed one, so the object itself is not shorter
+            raise DamagedInTransit(f"{wanted.uri}: {len(data):,} of {expected:,} bytes arrived")
+        md5 = _md5_of(answer)
+        if md5 is None or self._etags_are_md5 is False:
+            return
+        if _digest(data) == md5:
+            self._etags_are_md5 = True
+        elif self._known_to_be_md5(wanted):
+            raise DamagedInTransit(f"{wanted.uri}: what arrived has not the MD5 that its ETag names")
+
+    def _known_to_be_md5(self, wanted: Wanted) -> bool:
+        """Are this store's ETags MD5s? Some stores make theirs of 32 other digits. Looked at where one does not match:
+        a store of which nothing else can be read is taken to keep to S3's rule."""
+        with self._lock:
+            if self._etags_are_md5 is None:
+                seen = [_digest(body) == md5 for md5, body in self._witnesses(wanted)]
+                self._etags_are_md5 = any(seen) or not seen
+            return self._etags_are_md5
+
+    def _witnesses(self, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
+        """(MD5 by its ETag, body) of some other objects beside it."""
+        client, folder = self._connection.reader(), wanted.key.rpartition("/")[0].rpartition("/")[0]
+        payer = (
+            {"RequestPayer": "requester"}
+            if self._connection.options.signing is Signing.REQUESTER_PAYS
+            else {}
+        )
+        found = 0
+        try:
+            with typed_errors(wanted.uri):
+                listed = client.list_objects_v2(
+                    Bucket=wanted.bucket, Prefix=folder and folder + "/", MaxKeys=50, **payer
+                )
+                for item in listed.get("Contents", ()):
+                    if item["Key"] == wanted.key or not 0 < item["Size"] <= WITNESS_BYTES:
+                        continue
+                    answer = client.get_object(Bucket=wanted.bucket, Key=item["Key"], **payer)
+                    with closing(answer["Body"]) as body:
+                        md5, data = _md5_of(answer), body.read()
+                    if md5 is not None:
+                        yield md5, data
+                        found += 1
+                    if found == WITNESSES:
+                        return
+        except StorageError:
+            return  # those that were read have to do
+
+
+def _md5_of(answer: dict[str, Any]) -> str | None:
+    """The MD5 that the answer's ETag names, where it may be one."""
+    own_keys = answer.get("ServerSideEncryption") not in _PLAIN_ENCRYPTION or answer.get(
+        "SSECustomerAlgorithm"
+    )
+    return None if own_keys else etags.md5(etags.plain(answer.get("ETag", "")))
+
+
+def _digest(data: bytes | bytearray) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _last(error: StorageError) -> str:
+    return f"the last: {error}"
+
+
+@contextmanager
+def _ended_at(deadline: float, body: Any) -> Iterator[None]:
+    """Break the connection at the deadline. A read timeout alone is no limit: it begins anew with every byte."""
+
+    # botocore has no such thing; urllib3's response, which it wraps, can be shut down by another thread.
+    def end() -> None:
+        with suppress(ValueError, OSError):  # it came to its end at this very moment
+            body._raw_stream.shutdown()
+
+    watch = threading.Timer(max(0.0, deadline - time.monotonic()), end)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()
