@@ -127,7 +127,7 @@ with DAG(
     params={
         "source": text("Source", "Where the photos lie: s3://bucket/prefix or a folder."),
         "catalog": text("Catalogue", "Where lookdex keeps its releases: s3://bucket/prefix or a folder."),
-        "products": text("Products", "A .csv or .parquet with product_id, title, category …"),
+        "products": text("Products", "CSV, JSON lines or Parquet with product_id, title, category …"),
         "pattern": text("Key pattern", "How a photo's key names its product: {product_id}/{name}.jpg"),
         "mapping": text("Mapping", "A file with the columns image_key and product_id, instead of a pattern."),
         "device": text("Device", "Where the models run: cpu, cuda or cuda:N."),

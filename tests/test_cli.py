@@ -279,17 +279,55 @@ def test_a_plan_says_how_many_photos_have_a_product_and_which_columns_products_h
     assert "0 of 12 photos are tied to a product" in run("plan", *there).output
     whole = run("plan", *there, *PATTERN, "--products", products).output
     assert "12 of 12 photos are tied to a product\n" in whole
+    assert "the products file: CSV, utf-8, separator comma, 12 rows (see --products-encoding, " in whole
     assert "the products' columns: title (text), category (text), price (number)\n" in whole
     assert "not numbers" not in whole
+    told = json.loads(run("plan", *there, *PATTERN, "--products", products, "--json").output)
+    assert (told["changes"]["new"], told["products_file"]["separator"]) == (12, "comma")
     file = Path(products)
     file.write_text(
         "".join(f"{line},€5.50\n" for line in file.read_text().replace(",price", "").splitlines()[:6])
     )
     file.write_text("product_id,title,category,cost,price\n" + file.read_text().partition("\n")[2])
     part = run("plan", *there, *PATTERN, "--products", products).output
+    assert "a guess" not in part
     assert "12 of 12 photos are tied to a product, 5 of them to one in the products file" in part
     assert "price (text)" in part
     assert "the column price holds text, not numbers" in part
+
+
+def test_a_plan_shows_what_it_guessed_and_ids_that_differ_in_case_only(tmp_path: Path) -> None:
+    source, apart = open_store(str(tmp_path / "photos")), "\u1100\u1161\u1107\u1161\u11bc"
+    for key in (f"{apart}/a.png", "AB1/a.png"):
+        source.put(key, photos.numbered(1))
+    products = tmp_path / "products.txt"
+    products.write_bytes("product_id;상품명;가격\n가방;원피스;1,5\nab1;치마;2\n".encode("cp949"))
+    there = ("--source", str(tmp_path / "photos"), "--catalog", str(tmp_path / "catalog"), *FAKES, *PATTERN)
+    said = run("plan", *there, "--products", str(products)).output
+    assert "2 of 2 photos are tied to a product, 1 of them to one in the products file" in said
+    assert "the products file: CSV, cp949, separator semicolon, 2 rows" in said
+    assert (
+        "its encoding is a guess; if this reads wrong, name it with --products-encoding: product_id;상품명;가격"
+        in said
+    )
+    assert "the products' columns: 상품명 (text), 가격 (number)" in said
+    assert "1 product id of photos and file differ in upper and lower case only" in said
+    assert "'AB1' of a photo, 'ab1' of the file" in said
+    named = (
+        "--products-encoding",
+        "euc_kr",
+        "--products-separator",
+        "semicolon",
+        "--products-types",
+        "가격=text",
+    )
+    said = run("plan", *there, "--products", str(products), *named).output
+    assert "CSV, euc_kr, separator semicolon" in said
+    assert "a guess" not in said
+    assert "가격 (text)" in said
+    refused = run("plan", *there, "--products", str(products), "--products-types", "가격=date")
+    assert refused.exit_code == 2
+    assert "the column '가격' holds a value that is no date, e.g. '1,5': mend it" in refused.output
 
 
 def test_a_truncated_products_file_stops_the_night(shop: tuple[str, str, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -226,6 +227,8 @@ def test_json_lines_are_read(load, name: str) -> None:
 def test_a_list_of_json_objects_is_read_and_text_stays_text(load) -> None:
     rows = [{"product_id": "1", "day": "2026-03-01", "code": "007"}]
     assert load("p.json", json.dumps(rows)).table.to_pylist() == rows
+    exact = load("p.json", '[{"product_id": "1", "share": 0.1234567890123456789}]').table
+    assert exact["share"].to_pylist() == [Decimal("0.1234567890123456789")]
 
 
 @pytest.mark.parametrize(
@@ -236,6 +239,7 @@ def test_a_list_of_json_objects_is_read_and_text_stays_text(load) -> None:
         ("[1]", "row 1 is no object"),
         ('{"product_id": "1", "x": 1}\n{"product_id": "2", "x": "a"}', "'x' cannot be read .its values are int and"),
         ('{"product_id": "1", "x": 9007199254740993}\n{"product_id": "2", "x": 0.5}', "'x' holds 9007199254740993"),
+        ('{"product_id": "1", "x": 0.12345678901234567}\n{"product_id": "2", "x": 0.5}', "are Decimal and float"),
         ('{"id": "1"}', "has no column 'product_id'; its columns: id"),
     ],
 )  # fmt: skip

@@ -158,7 +158,7 @@ def test_missing_files_and_columns(root_uri: str) -> None:
         products.choose(products.load_products(uri), ["title", "brand"])
 
 
-@pytest.mark.parametrize("name", ["", "price.eur", 'size "EU"', "_rowid"])
+@pytest.mark.parametrize("name", ["", "price.eur", 'size "EU"', "_rowid", "_RowId", "*"])
 def test_a_column_that_the_table_cannot_hold_is_refused_unless_it_is_left_out(
     root_uri: str, name: str
 ) -> None:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from lookdex.catalog.datafile import Found
     from lookdex.catalog.ties import Ties
-    from lookdex.nightly import Indexed, Planned
+    from lookdex.index.indexed import Indexed
+    from lookdex.nightly import Planned
     from lookdex.records import PlanSummary, Release, SkippedKeys, Unlisted
 
 INDENT = " " * 9

@@ -11,9 +11,10 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
 
 import pyarrow as pa
+
+from lookdex.measured import Threshold, Thresholds, Trust  # noqa: F401
 
 CATEGORIES = (
     "top", "outerwear", "dress", "skirt", "pants", "shorts", "shoes",
@@ -277,18 +278,14 @@ class PlanSummary:
     created_at: datetime
     plan: StoredFile
     products_digest: str = ""  # of the product columns that go into the table
-    products_changed: bool = (
-        False  # they are not those of the live release: rows are refreshed without a model
-    )
+    products_changed: bool = False  # they are not the live ones: rows are refreshed without a model
     thresholds_changed: bool = False  # the live release keeps others than tonight's would
     source_access: str = "signed"  # a `storage.Signing`
     skipped: tuple[SkippedKeys, ...] = ()
     products: StoredFile | None = None  # those columns by product_id, as `items` will have them
     keep_unlisted: bool = False  # photos of products that `products` does not list stay
-    leaving: Unlisted | None = (
-        None  # live products and photos that leave; their photos are still in the source
-    )
-    left_out: Unlisted | None = None  # photos that are not live and are not indexed, and their products
+    leaving: Unlisted | None = None  # live products that leave, with photos that are still in the source
+    left_out: Unlisted | None = None  # what is not live and not indexed
     column_changes: tuple[ColumnChange, ...] = ()
 
     @property
@@ -324,74 +321,6 @@ class CheckResult:
     passed: bool
     detail: str = ""
     offenders: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """A match is good when its similarity is at least `similarity`.
-
-    kept: share of the category's right first matches that are. false_accepts: share of its wrong ones that are. Both
-    are None without a case. right, wrong: the cases counted. pooled: `similarity` is that of all categories together.
-    """
-
-    similarity: float
-    kept: float | None
-    false_accepts: float | None
-    right: int
-    wrong: int
-    pooled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """From which score on a detector's label is believed: it is right for at least `right` of those objects.
-
-    all: for a label that was seen too seldom. A score above 1: the label is never believed.
-    """
-
-    right: float
-    all: float
-    by_label: dict[str, float]
-
-    def believes(self, label: str, score: float) -> bool:
-        return score >= self.by_label.get(label, self.all)
-
-    def shown(self, label: str) -> str:
-        """That score, for a table."""
-        score = self.by_label.get(label, self.all)
-        return "never" if score > 1 else f"{score:.2f}"
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """What `lookdex evaluate end-to-end --thresholds` writes and a release keeps.
-
-    The models are those whose similarities and scores these are; of no use for others. A file of format 1 names no
-    detector and has no trust; one of `lookdex evaluate detection` names no embedder and has nothing but trust.
-    """
-
-    FORMAT: ClassVar[int] = 2  # raised when a field changes its meaning or goes
-
-    keep: float
-    least: int
-    embedder: str
-    embedder_digest: str
-    all: Threshold | None
-    by_category: dict[str, Threshold]
-    detector: str = ""
-    detector_digest: str = ""
-    trust: Trust | None = None
-    format: int = 1
-
-    def fits(self, recipe: Recipe) -> bool:
-        """They were measured with the recipe's models."""
-        embedder, detector = self.embedder_digest, self.detector_digest
-        return embedder in ("", recipe.embedder_digest) and detector in ("", recipe.detector_digest)
-
-    def similarity(self, category: str | None) -> float | None:
-        """From which similarity on a match is good, for an object of this category; None where it was not measured."""
-        found = self.by_category.get(category or "", self.all)
-        return None if found is None else found.similarity
 
 
 @dataclass(frozen=True, slots=True)

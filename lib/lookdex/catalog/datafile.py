@@ -12,6 +12,7 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
@@ -246,12 +247,12 @@ def _json_lines(text: str, uri: str) -> pa.Table:
     number = 0
     try:
         if text.lstrip().startswith("["):
-            rows = json.loads(text, parse_constant=_no_number)
+            rows = json.loads(text, parse_constant=_no_number, parse_float=_exact)
         else:
             for line in io.StringIO(text):
                 number += 1
                 if line.strip():
-                    rows.append(json.loads(line, parse_constant=_no_number))
+                    rows.append(json.loads(line, parse_constant=_no_number, parse_float=_exact))
     except ValueError as error:
         where = f"line {number}" if number else "the list"
         raise ConfigError(f"{uri}: {where} is no JSON: {error}") from error
@@ -267,6 +268,12 @@ def _json_lines(text: str, uri: str) -> pa.Table:
 
 def _no_number(word: str) -> None:
     raise ValueError(f"{word} is no number")
+
+
+def _exact(text: str) -> float | Decimal:
+    """The number; as a Decimal where a float would lose one of its digits."""
+    number = float(text)
+    return number if len(text) <= 16 or Decimal(repr(number)) == Decimal(text) else Decimal(text)
 
 
 def _json_column(values: list[Any], name: str, uri: str) -> pa.Array:

@@ -28,9 +28,9 @@ KNOWN = (
     "category",
     "price",
 )  # columns of the shop's that lookdex itself reads, in whatever case it writes them
-# Lance's own, and that of a CSV's unnamed column.
-UNFIT = ("", "_rowid", "_rowaddr", "_rowoffset", "_distance", "_score")
-UNFIT_CHARACTERS = frozenset('."`')
+# That of a CSV's unnamed column, and those that Lance takes for something else.
+UNFIT = ("", "*", "_rowid", "_rowaddr", "_rowoffset", "_distance", "_score")
+UNFIT_CHARACTERS = frozenset('."`\0')
 FIELDS = {
     "product_id": r"([^/]+?)",
     "name": r"[^/]+",
@@ -122,8 +122,8 @@ def choose(products: Products, columns: Sequence[str] = ()) -> pa.Table:
     if unfit:
         raise ConfigError(
             f"the products file's column {', '.join(map(repr, unfit))} has a name that the table cannot hold (none, "
-            "one of the table's own, or one with a dot or a quote). Rename it in the products file, or leave it out: "
-            f"--product-columns {rest or '…'}"
+            "one that Lance has a use for, or one with a dot or a quote). Rename it in the products file, or leave it "
+            f"out: --product-columns {rest or '…'}"
         )
     return table.select(["product_id", *names])
 

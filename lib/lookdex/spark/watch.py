@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import TYPE_CHECKING
 
 from lookdex import errors, runs
-from lookdex.errors import ConfigError, LookdexError, MassChange, ShardsMissing, StorageError
+from lookdex.errors import ConfigError, LookdexError, MassChange, ShardsMissing
 from lookdex.index import budget
-from lookdex.records import Example, PlanSummary, Reason, ShardFailure, ShardReport, Status
+from lookdex.records import NO_LOSS, PlanSummary, Reason, ShardFailure, ShardReport, Status
 from lookdex.storage import Store
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Watch:
         try:
             new = runs.load_reports(self._catalog, self._plan.run_id, left, known=self._reports)
             failure = runs.load_failure(self._catalog, self._plan.run_id, self._job)
-        except StorageError as error:  # only the line stands still
+        except LookdexError as error:  # only the line stands still; what is wrong is said where it is needed
             log.debug("progress: %s", error)
             return
         if any(self._reports.get(shard) is not report for shard, report in new.items()):
@@ -113,24 +113,18 @@ class Watch:
             self._tell(*totals(self._reports.values()))
 
     def _judge(self, pending: Collection[str]) -> None:
-        """Is the night lost, whatever comes of the pending shards?"""
+        """Is the night lost? A pending shard is judged when it is done: what failed in it is being tried again."""
         if self._most is None or self._error is not None:
             return
+        judged = [report for shard, report in self._reports.items() if shard not in pending]
         reasons: Counter[str] = Counter()
-        examples: list[Example] = []
-        seen = lost = untried = 0
-        for shard, report in self._reports.items():
-            # What failed in a pending shard is being tried again.
-            again = report.to_retry if shard in pending else report.reasons.get(Reason.NOT_TRIED, 0)
-            bad = report.counts.get(Status.REJECTED, 0) + report.counts.get(Status.FAILED, 0)
-            seen += sum(report.counts.values()) - again
-            lost += bad - again
-            if bad > again:
-                reasons.update(report.reasons)
-                examples += report.examples
-            untried += 0 if shard in pending else again
-        del reasons[Reason.NOT_TRIED]
+        for report in judged:
+            reasons.update(report.reasons)
+        untried = reasons.pop(Reason.NOT_TRIED, 0)
+        seen = totals(judged)[0] - untried
+        lost = sum(n for reason, n in reasons.items() if reason not in NO_LOSS)
         if untried or (seen >= budget.MIN_JUDGED and lost > self._most):
+            examples = [example for report in judged for example in report.examples]
             planned = self._plan.planned
             words = budget.in_words(lost, seen, planned, reasons, examples)
             self._error = MassChange(

@@ -1,0 +1,70 @@
+"""What the shards of a run came to, and whether that is too little to go on with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lookdex.errors import MassChange
+from lookdex.index import budget
+from lookdex.records import NO_LOSS, Change, Example, PlanSummary, Reason, ShardReport, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """What the shards of a run came to. `counts`: Status → photos; `reasons`: Reason → photos."""
+
+    images: int
+    items: int
+    counts: dict[str, int]
+    reasons: dict[str, int]
+    bytes_fetched: int
+    gets: int
+    peak_rss_bytes: int
+    examples: tuple[Example, ...] = ()  # one of each reason, and every photo that breaks a model
+
+
+def add_up(reports: Iterable[ShardReport]) -> Indexed:
+    """Over all shards of a run."""
+    counts: Counter[str] = Counter({status.value: 0 for status in Status})
+    reasons: Counter[str] = Counter()
+    examples: list[Example] = []
+    items = fetched = gets = peak = 0
+    for report in reports:
+        counts.update(report.counts)
+        reasons.update(report.reasons)
+        items += report.items
+        fetched += report.bytes_fetched
+        gets += report.gets
+        peak = max(peak, report.peak_rss_bytes)
+        shown = {example.reason for example in examples} - {Reason.BREAKS_MODEL}
+        examples += [example for example in report.examples if example.reason not in shown]
+    total = sum(counts.values())
+    return Indexed(total, items, dict(counts), dict(reasons), fetched, gets, peak, tuple(examples))
+
+
+def most_lost(summary: PlanSummary, max_share: float) -> int | None:
+    """How many photos of the night may be lost before it stops; None: any number. What had been lost before may be lost
+    again."""
+    most = budget.most_lost(summary.planned, max_share)
+    return None if most is None else most + summary.changes.get(Change.RETRY, 0)
+
+
+def check_rejected(indexed: Indexed, max_share: float, allow: bool, retried: int = 0) -> None:
+    """Raise MassChange when so many photos were rejected or failed that the cause is hardly the photos.
+
+    What is lost for one of the reasons of NO_LOSS says nothing of the night, nor do `retried` photos, which had failed
+    or been rejected before.
+    """
+    bad = indexed.counts.get(Status.REJECTED, 0) + indexed.counts.get(Status.FAILED, 0)
+    lost = bad - retried - sum(indexed.reasons.get(reason, 0) for reason in NO_LOSS)
+    most = budget.most_lost(indexed.images, max_share)
+    if allow or most is None or lost <= most:
+        return
+    words = budget.in_words(bad, indexed.images, indexed.images, indexed.reasons, indexed.examples)
+    raise MassChange(
+        f"{words}. That is more than the {max_share:.0%} that a night may lose: nothing was built. Look at the source, "
+        "then run `lookdex index` again with the same run id: it tries again what failed. If this is meant, go on with "
+        "--allow-mass-change"
+    )
