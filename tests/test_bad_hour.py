@@ -45,14 +45,16 @@ class Source:
     def __getattr__(self, name: str) -> object:
         return getattr(self._inner, name)
 
-    def get_limited(self, key: str, *more: object) -> bytes:
+    def get_limited(
+        self, key: str, max_bytes: int, etag: str | None = None, size: int | None = None
+    ) -> bytes:
         with self._weather.lock:
             self._weather.asked += 1
             down = self._weather.down(key)
             self._weather.got[key] += not down
         if down:
             raise Unavailable(f"{key}: the store answered 503 (slow down) after retries; try again later")
-        return self._inner.get_limited(key, *more)  # type: ignore[arg-type]
+        return self._inner.get_limited(key, max_bytes, etag, size)
 
 
 @pytest.fixture
