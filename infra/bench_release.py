@@ -1,4 +1,6 @@
-"""Deleting 100,000 of 200,000 items, and the SQL checks over 200,000. Figures in release/commits.py and audit.py.
+"""Deleting 100,000 of 200,000 items, and the SQL checks over 200,000 of 100,000 products.
+
+Figures in release/commits.py and audit.py.
 
 taskset -c 0 env OMP_NUM_THREADS=1 PYTHONPATH=lib python infra/bench_release.py
 """
@@ -17,10 +19,11 @@ import pyarrow as pa
 from lookdex import tables
 from lookdex.records import IMAGES_SCHEMA, items_schema
 from lookdex.release import commits, rows
-from lookdex.release.audit import CHECK_FILES, run_check
+from lookdex.release.audit import CHECK_FILES, PRODUCT_CHECKS, compare_products, run_check
 from lookdex.storage import open_store
 
 ROWS, DIM, CROP_BYTES = 200_000, 256, 6_000
+PRODUCTS = ROWS // 2
 
 
 @contextmanager
@@ -34,15 +37,36 @@ def filled(schema: pa.Schema, known: dict[str, object], count: int) -> pa.Table:
     return pa.table([known.get(field.name, pa.nulls(count, field.type)) for field in schema], schema=schema)
 
 
+def products() -> pa.Table:
+    numbers = np.arange(PRODUCTS)
+    ids = pa.array([f"P{number:07d}" for number in numbers])
+    sizes = pa.array([["S", "M", "L"]] * PRODUCTS)
+    return pa.table(
+        {
+            "product_id": ids,
+            "title": pa.array([f"Thing {number} of a shop, in a colour and a size" for number in numbers]),
+            "category": pa.array(["dress"] * PRODUCTS),
+            "url": pa.array([f"https://shop.example/products/{number:07d}.html" for number in numbers]),
+            "price": pa.array(numbers / 7),
+            "stock": pa.array(numbers),
+            "since": pa.array(numbers * 1_000_000).cast(pa.timestamp("us")),
+            "sizes": sizes,
+        }
+    )
+
+
 def main() -> None:
     rng = np.random.default_rng(0)
+    stock = products()
+    shown = stock.take(pa.array(np.arange(ROWS) % PRODUCTS))
     vectors = rng.standard_normal((ROWS, DIM), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     keys = pa.array([f"{number:07d}/photo.jpg" for number in range(ROWS)])
     box = {"x0": [0] * ROWS, "y0": [0] * ROWS, "x1": [64] * ROWS, "y1": [64] * ROWS}
     items = filled(
-        items_schema(DIM),
+        items_schema(DIM, pa.schema(list(stock.schema)[1:])),
         {
+            **{name: shown[name] for name in stock.column_names},
             **{name: pa.array(values, pa.int32()) for name, values in box.items()},
             "item_id": keys,
             "image_key": keys,
@@ -58,6 +82,9 @@ def main() -> None:
         IMAGES_SCHEMA,
         {
             "image_key": keys,
+            "product_ids": pa.ListArray.from_arrays(
+                np.arange(ROWS + 1, dtype=np.int32), shown["product_id"].combine_chunks()
+            ),
             "status": pa.array(["no_object"] * ROWS),
             "width": side,
             "height": side,
@@ -77,6 +104,11 @@ def main() -> None:
                 for name, query in tables.sql_blocks(tables.sql_text(file)).items():
                     with timed(f"check: {name}"):
                         run_check(connection, name, query)
+            compare_products(connection, stock)
+            for name, query in tables.sql_blocks(tables.sql_text(PRODUCT_CHECKS)).items():
+                with timed(f"check: {name} ({PRODUCTS:,} products, {stock.num_columns - 1} columns)"):
+                    found = run_check(connection, name, query)
+                assert found.result.passed, found
         half = pa.table({"image_key": keys.take(pa.array(rng.choice(ROWS, ROWS // 2, replace=False)))})
         with timed("find the rows of 100,000 keys"):
             gone = rows.rows_of(half, base.scanner(columns=["image_key"], with_row_id=True).to_reader())

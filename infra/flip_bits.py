@@ -110,7 +110,7 @@ def make_catalogs(folder: Path) -> None:
         nights.publish(
             store, f"night{night}", source(night), recipe=recipe, shard_images=40, products=products()
         )
-    third = nights.index_night(store, RUN, source(3), recipe=recipe, shard_images=20)
+    third = nights.index_night(store, RUN, source(3), recipe=recipe, shard_images=20, products=products())
     for report in third.reports.values():
         runs.save_report(store, RUN, report)
     for state in (INDEXED, BUILT, LIVE):
@@ -126,7 +126,7 @@ def build(store: Store) -> Release:
     plan = runs.load_plan(store, RUN)
     table = runs.load_plan_table(store, plan)
     reports = runs.load_reports(store, RUN, runs.shard_ids(table))
-    return build_release(store, plan, table, reports, products(), (), nights.in_a_loop)
+    return build_release(store, plan, table, reports, nights.in_a_loop)
 
 
 def publish(store: Store) -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lookdex import live, runs, tables
+from lookdex.catalog.products import digest as digest_of_products
 from lookdex.images import encode_jpeg
 from lookdex.records import (
     IMAGES_SCHEMA,
@@ -179,9 +180,17 @@ def index_night(
     recipe: Recipe = RECIPE,
     dim: int = DIM,
     shard_images: int = 4,
-    products_changed: bool = False,
+    products: pa.Table | None = None,
+    products_changed: bool | None = None,
+    keep_unlisted: bool = False,
 ) -> Night:
-    """Plan `source` against what is live and leave the shards' files, as `plan` and `index` do."""
+    """Plan `source` against what is live and leave the shards' files, as `plan` and `index` do.
+
+    products_changed: by default as their digests say.
+    """
+    if products is not None and not keep_unlisted:
+        listed = set(products["product_id"].to_pylist())
+        source = [photo for photo in source if photo.product is None or photo.product in listed]
     current = live.live_release(store)
     entry, before = current or (None, None)
     changes = compared(source, tables.ledger(store, before) if before else None, recipe)
@@ -209,13 +218,16 @@ def index_night(
     gone = [key for key, change in changes.items() if change == Change.DELETED]
     plan_rows += [plan_row(Photo(key), None, Change.DELETED) for key in sorted(gone)]
     table = pa.Table.from_pylist(plan_rows, PLAN_SCHEMA)
+    digest = "" if products is None else digest_of_products(products)
     counts = {change.value: list(changes.values()).count(change) for change in Change}
     plan = PlanSummary(
         run_id=run_id, live=entry.since if entry else 0, release_id=before.release_id if before else None,
         source="test", recipe=recipe, changes=counts, shards=len(reports), created_at=now,
-        plan=StoredFile("", "", len(plan_rows), 0), products_changed=products_changed,
+        plan=StoredFile("", "", len(plan_rows), 0), products_digest=digest, keep_unlisted=keep_unlisted,
+        products_changed=before is not None and digest != before.products_digest
+        if products_changed is None else products_changed,
     )  # fmt: skip
-    return Night(runs.save_plan(store, table, plan), table, reports)
+    return Night(runs.save_plan(store, table, plan, products), table, reports)
 
 
 def plan_row(photo: Photo, shard: str | None, change: Change) -> dict[str, object]:
@@ -232,17 +244,14 @@ def in_a_loop(tasks: list[FragmentTask]) -> Iterable[FragmentResult]:
 def build(
     store: Store,
     night: Night,
-    products: pa.Table | None = None,
-    columns: tuple[str, ...] = (),
     run: Callable[[list[FragmentTask]], Iterable[FragmentResult]] = in_a_loop,
 ) -> Release:
-    return build_release(store, night.plan, night.table, night.reports, products, columns, run)
+    return build_release(store, night.plan, night.table, night.reports, run)
 
 
 def publish(store: Store, run_id: str, source: Sequence[Photo], **kwargs: object) -> Release:
     """A whole night."""
-    options = {k: kwargs.pop(k) for k in ("products", "columns") if k in kwargs}
-    release = audit_release(store, build(store, index_night(store, run_id, source, **kwargs), **options))
+    release = audit_release(store, build(store, index_night(store, run_id, source, **kwargs)))
     promote(store, release.release_id)
     return release
 

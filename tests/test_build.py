@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,6 @@ from nights import Photo
 
 from lookdex import live, tables
 from lookdex.errors import (
-    ConfigError,
     CorruptData,
     EmptyBuild,
     ForeignTransaction,
@@ -192,7 +192,7 @@ def test_an_image_without_an_outcome_stops_the_build(store: Store) -> None:
     extra = nights.plan_row(Photo("lost.jpg"), min(night.reports), nights.Change.NEW)
     table = pa.concat_tables([night.table, pa.Table.from_pylist([extra], night.table.schema)])
     with pytest.raises(CorruptData, match=r"lost\.jpg.*planned 1, found 0"):
-        build_release(store, night.plan, table, night.reports, None, (), nights.in_a_loop)
+        build_release(store, night.plan, table, night.reports, nights.in_a_loop)
 
 
 def test_a_release_without_rows_is_an_error(store: Store) -> None:
@@ -275,7 +275,8 @@ class TestProducts:
         return {row["product_id"]: (row["title"], row["price"]) for row in table.to_pylist()}
 
     def test_columns_are_joined_by_product(self, store: Store) -> None:
-        release = nights.publish(store, "n1", [*nights.photos(3), Photo("x.jpg")], products=self.stock(2))
+        source = [*nights.photos(3), Photo("x.jpg")]
+        release = nights.publish(store, "n1", source, products=self.stock(2), keep_unlisted=True)
         assert release.product_columns == ("title", "price")
         found = self.values(store, release)
         assert found["p0001"] == ("Title 1", 11.0)
@@ -285,35 +286,99 @@ class TestProducts:
         first = nights.publish(store, "n1", nights.photos(4), products=self.stock(4))
         stock = self.stock(4).to_pylist()
         stock[1]["price"] = 99.0
-        night = nights.index_night(store, "n2", nights.photos(4), products_changed=True)
+        night = nights.index_night(store, "n2", nights.photos(4), products=pa.Table.from_pylist(stock))
         assert not night.reports
-        second = nights.build(store, night, pa.Table.from_pylist(stock[:3]))
+        second = nights.build(store, night)
         found = self.values(store, second)
         assert found["p0000"] == ("Title 0", 10.0)
         assert found["p0001"] == ("Title 1", 99.0)
-        assert found["p0003"] == (None, None)  # it vanished from the products file
         same = nights.item_table(store, second).drop_columns(["title", "price"])
         assert same.equals(nights.item_table(store, first).drop_columns(["title", "price"]))
         assert second.images_version == first.images_version
-        assert b'"vanished": 2' in store.get("runs/n2/build-1.json")
         audit_release(store, second)
+
+    @pytest.mark.parametrize("kept", [False, True])
+    def test_a_product_that_is_no_longer_listed_leaves_unless_it_is_kept(
+        self, store: Store, kept: bool
+    ) -> None:
+        source = [*nights.photos(4), Photo("x.jpg")]
+        first = nights.publish(store, "n1", source, products=self.stock(4))
+        night = nights.index_night(store, "n2", source, products=self.stock(3), keep_unlisted=kept)
+        assert not night.reports
+        second = nights.build(store, night)
+        found = self.values(store, second)
+        assert found.pop("p0003", None) == ((None, None) if kept else None)
+        assert set(found) == {"p0000", "p0001", "p0002", None}
+        assert second.images == {"indexed": 5 if kept else 4}
+        assert f'"vanished": {2 if kept else 0}'.encode() in store.get("runs/n2/build-1.json")
+        assert ids(store, first) == expected_ids(source)
+        audit_release(store, second, allow_mass_change=True)
+
+    def test_rows_of_a_photo_that_failed_do_not_keep_a_product_that_is_no_longer_listed(
+        self, store: Store
+    ) -> None:
+        """It shows another product, too, so that it is planned; the rows that it had are the other's."""
+        nights.publish(store, "n1", nights.photos(3), products=self.stock(3))
+        source = nights.photos(3)
+        source[0] = replace(source[0], etag="2", product="p0001", reason=Reason.UNAVAILABLE)
+        stock = self.stock(3).slice(1)
+        second = nights.publish(store, "n2", source, products=stock, keep_unlisted=False)
+        assert set(self.values(store, second)) == {"p0001", "p0002"}
+        failed = row(store, second, "p0000/a.jpg")
+        assert (failed["status"], failed["items"], failed["product_ids"]) == ("failed", 0, ["p0001"])
+
+        source[0] = replace(source[0], reason=None)
+        third = nights.publish(store, "n3", source, products=stock)
+        assert ids(store, third) == expected_ids(source)
 
     def test_products_that_no_photo_shows_change_nothing_but_the_digest(self, store: Store) -> None:
         first = nights.publish(store, "n1", nights.photos(2), products=self.stock(2))
-        night = nights.index_night(store, "n2", nights.photos(2), products_changed=True)
-        second = nights.build(store, night, self.stock(5))
+        night = nights.index_night(store, "n2", nights.photos(2), products=self.stock(5))
+        second = nights.build(store, night)
         assert (second.release_id, second.items_version) == ("n2", first.items_version)
+
+    @settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        st.lists(st.dictionaries(st.integers(0, 4), st.integers(0, 2), min_size=1), min_size=2, max_size=3)
+    )
+    def test_any_sequence_of_products_files_ends_in_the_rows_of_one_night(
+        self, tmp_path_factory: pytest.TempPathFactory, files: list[dict[int, int]]
+    ) -> None:
+        """files: product → price."""
+        source = [*nights.photos(5), Photo("x.jpg")]
+        several, once = (open_store(str(tmp_path_factory.mktemp("catalog"))) for _ in range(2))
+        for number, prices in enumerate(files):
+            rows = [{"product_id": f"p{n:04d}", "price": float(price)} for n, price in prices.items()]
+            stock = pa.Table.from_pylist(rows)
+            night = nights.index_night(several, f"n{number}", source, products=stock)
+            release = audit_release(several, nights.build(several, night), allow_mass_change=True)
+            promote(several, release.release_id)
+        full = nights.publish(once, "n1", source, products=stock)
+        assert nights.item_table(several, release).equals(nights.item_table(once, full))
+        ledgers = [
+            tables.ledger(store, made).select(["image_key", "product_ids", "status", "items"])
+            for store, made in ((several, release), (once, full))
+        ]
+        assert ledgers[0].sort_by("image_key").equals(ledgers[1].sort_by("image_key"))
 
     def test_another_set_of_columns_rewrites_the_rows(self, store: Store) -> None:
         first = nights.publish(store, "n1", nights.photos(4), products=self.stock(4))
         source = [*nights.photos(3), Photo("new.jpg", product="p0003")]
-        night = nights.index_night(store, "n2", source)
-        second = nights.build(store, night, self.stock(4, url="http://shop"), ("url",))
+        stock = self.stock(4, url="http://shop").select(["product_id", "url"])
+        second = nights.build(store, nights.index_night(store, "n2", source, products=stock))
         assert second.product_columns == ("url",)
         assert ids(store, second) == expected_ids(source)
         assert set(nights.item_table(store, second)["url"].to_pylist()) == {"http://shop"}
         assert nights.item_table(store, first)["price"].null_count == 0
         audit_release(store, second, allow_mass_change=True)
+
+    def test_the_shops_file_is_not_read_again_and_other_bytes_are_refused(self, store: Store) -> None:
+        night = nights.index_night(store, "n1", nights.photos(3), products=self.stock(3))
+        assert night.plan.products is not None
+        assert re.fullmatch(r"runs/n1/products-[0-9a-f]{12}\.parquet", night.plan.products.key)
+        store.put(night.plan.products.key, store.get(night.plan.products.key)[:-1] + b"x")
+        with pytest.raises(CorruptData, match="SHA-256"):
+            nights.build(store, night)
 
     @pytest.mark.parametrize("shops_own", [False, True])
     def test_rows_of_a_lookdex_without_palettes_stay(self, store: Store, shops_own: bool) -> None:
@@ -340,25 +405,6 @@ class TestProducts:
         second = nights.build(store, nights.index_night(store, "n2", nights.photos(3)))
         assert self.values(store, second)["p0001"] == ("Title 1", 11.0)
         assert self.values(store, second)["p0002"] == (None, None)
-
-    def test_names_that_items_has_already_are_refused(self) -> None:
-        with pytest.raises(ConfigError, match=r"label has the name.*--product-columns title,price"):
-            rows.product_table(self.stock(2, label="x"), ())
-        assert rows.product_table(self.stock(2, label="x"), ("title",)).column_names == [
-            "product_id",
-            "title",
-        ]
-        with pytest.raises(ConfigError, match="no column weight"):
-            rows.product_table(self.stock(2), ("weight",))
-        with pytest.raises(ConfigError, match="twice: p0000"):
-            rows.product_table(pa.concat_tables([self.stock(1), self.stock(2)]), ())
-
-    def test_encoded_columns_become_plain(self) -> None:
-        stock = pa.table(
-            {"product_id": [7], "brand": pa.array(["a"]).dictionary_encode(), "note": pa.nulls(1)}
-        )
-        schema = rows.product_table(stock, ()).schema
-        assert schema.types == [pa.string(), pa.string(), pa.string()]
 
 
 class TestNewVectorSpace:
@@ -390,7 +436,7 @@ class TestNewVectorSpace:
         table = night.table.filter(pc.is_in(night.table["shard_id"], pa.array(half)))
         reports = {shard: night.reports[shard] for shard in half}
         with pytest.raises(MassChange, match="leaves out 2"):
-            build_release(store, night.plan, table, reports, None, (), nights.in_a_loop)
+            build_release(store, night.plan, table, reports, nights.in_a_loop)
 
 
 def test_small_fragments_are_merged(store: Store) -> None:

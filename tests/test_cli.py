@@ -26,7 +26,7 @@ from lookdex.index import budget
 from lookdex.nightly import Indexed
 from lookdex.records import Reason, Status, Threshold, Thresholds
 from lookdex.storage import open_store
-from tests import photos
+from tests import nights, photos
 from tests.verbs import FAKES, ROOT, run
 
 PATTERN = ("--pattern", "{product_id}/{name}.png")
@@ -96,7 +96,7 @@ def test_a_night_in_its_parts_each_of_which_can_be_repeated(shop: tuple[str, str
     stages: list[Callable[[], Result]] = [
         lambda: run("plan", "--source", source, "--products", products, *PATTERN, *FAKES, *there),
         lambda: run("index", *LOCAL, *there),
-        lambda: run("build", "--products", products, *LOCAL, *there),
+        lambda: run("build", *LOCAL, *there),
         lambda: run("audit", *there),
         lambda: run("promote", *there),
     ]
@@ -334,19 +334,103 @@ def test_a_truncated_products_file_stops_the_night(shop: tuple[str, str, str]) -
     source, catalog, products = shop
     assert reindex(*shop).exit_code == 0
     file = Path(products)
-    file.write_text("".join(file.read_text().splitlines(keepends=True)[:4]))
+    whole = file.read_text()
+    file.write_text("".join(whole.splitlines(keepends=True)[:4]))
     stopped = reindex(*shop)
     assert stopped.exit_code == 1
-    assert "9 of the 12 live products with a row in the products file (75.0%)" in stopped.output
-    assert "title, price" in stopped.output
-    for name in ("--products", "--allow-mass-change"):
-        assert name in stopped.output
+    assert (
+        "9 of 12 live products (75.0%) are not in the products file, such as 'p00003', 'p0" in stopped.output
+    )
+    for words in ("truncated", "--allow-mass-change", "--keep-unlisted"):
+        assert words in stopped.output
     assert len(live.read_log(open_store(catalog))) == 1
     plan = ("plan", "--source", source, "--catalog", catalog, *PATTERN, *FAKES)
+    kept = run(*plan, "--products", products, "--keep-unlisted")
+    assert kept.exit_code == 1
+    assert "9 of the 12 live products with a row in the products file (75.0%)" in kept.output
+    assert "title, price" in kept.output
     without = run(*plan)
     assert without.exit_code == 1
     assert "12 of the 12 live products" in without.output
-    assert run(*plan, "--products", products, "--allow-mass-change").exit_code == 0
+    meant = run(*plan, "--products", products, "--allow-mass-change").output
+    assert "planned  0 photos in 0 shards (3 unchanged, 9 no longer sold)" in meant
+    assert "9 live products not in the products file leave the release, with 9 photos: 'p00003', " in meant
+
+
+def test_products_leave_with_the_file_which_only_plan_reads(tmp_path: Path) -> None:
+    source, catalog, file = f"{tmp_path}/photos", f"{tmp_path}/catalog", tmp_path / "products.csv"
+    store = open_store(source)
+    photos.fill(store, 6)
+    store.put("p00099/a.png", photos.numbered(50))
+    store.put("p00099/b.png", photos.numbered(51))
+    store.put("loose.png", photos.numbered(52))
+    whole = "product_id,title,price\n" + "".join(f"p{n:05d},Thing {n},{10 + n}\n" for n in range(6))
+    file.write_text(whole)
+    first = reindex(source, catalog, str(file))
+    assert first.exit_code == 0, first.output
+    assert "2 photos of 1 product not in the products file are not indexed: 'p00099'" in first.output
+    assert sold(catalog) == {None, *(f"p{n:05d}" for n in range(6))}
+
+    file.write_text(whole.replace("p00005,Thing 5,15\n", "").replace("Thing 4", "Ding 4"))
+    store.delete("p00003/a.png")
+    there = ("--catalog", catalog, "--run-id", "n2")
+    plan = ("plan", "--source", source, "--products", str(file), *PATTERN, *FAKES)
+    planned = run(*plan, *there, "--max-change", "0.5")
+    assert planned.exit_code == 0, planned.output
+    assert "1 deleted, 5 unchanged, 1 no longer sold" in planned.output
+    assert (
+        "1 live product not in the products file leaves the release, with 1 photo: 'p00005'" in planned.output
+    )
+    again = run(*plan[:3], *FAKES, *there)
+    assert "'p00005'" in again.output
+    assert "this run was planned before" in again.output
+    file.unlink()
+    for stage in (("build", *LOCAL), ("audit",), ("promote",)):
+        done = run(*stage, *there)
+        assert done.exit_code == 0, done.output
+    assert sold(catalog) == {None, "p00000", "p00001", "p00002", "p00004"}
+
+    file.write_text(whole.replace("price", "cost"))
+    back = run(*plan, "--catalog", catalog)
+    assert "1 new, 5 unchanged" in back.output
+    assert "this column changed, and live filters on it will break: price (number, now gone)" in back.output
+    assert "new columns: cost (number)" in back.output
+    told = json.loads(run(*plan, "--catalog", catalog, "--json").output)
+    assert {"name": "price", "live": "number", "planned": ""} in told["column_changes"]
+
+
+def sold(catalog: str) -> set[str | None]:
+    from lookdex.tables import duckdb_connection
+
+    with duckdb_connection(catalog) as connection:
+        return {row[0] for row in connection.sql("SELECT DISTINCT product_id FROM items").fetchall()}
+
+
+def test_a_run_without_work_says_why_and_is_not_taken_for_a_namesake(tmp_path: Path) -> None:
+    catalog = str(tmp_path / "catalog")
+    store = open_store(catalog)
+    for count, name in enumerate(("sale", "sale", "other"), 2):
+        nights.publish(store, name, nights.photos(count))
+    stages = ("index", "build", "audit", "promote")
+
+    def told(stage: str, run_id: str, code: int) -> str:
+        result = run(stage, "--catalog", catalog, "--run-id", run_id)
+        assert result.exit_code == code, result.output
+        return result.output
+
+    for stage in stages:
+        assert "run sale-1 has no plan" in told(stage, "sale-1", 1)
+        assert "release other is live already" in told(stage, "other", 0)
+        assert "other has followed it" in told(stage, "sale", 0)
+    assert run("rollback", "--catalog", catalog, "--note", "odd").exit_code == 0
+    for stage in stages:
+        assert "`lookdex rollback --to other` makes it live again" in told(stage, "other", 1)
+        assert "release sale-1 is live already" in told(stage, "sale", 0)
+    photos.fill(open_store(f"{tmp_path}/photos"), 1)
+    plan = run("plan", "--source", f"{tmp_path}/photos", "--catalog", catalog, "--run-id", "other", *FAKES)
+    assert plan.exit_code == 1
+    assert "undone by the rollback to sale-1" in plan.output
+    assert "(odd)" in plan.output
 
 
 def test_a_device_that_is_not_here_is_told_before_anything_starts(

@@ -45,7 +45,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(ann, "PARTITION_ROWS", 32)
         night(store, "n1", source(1))
         night(store, "n2", source(2))
-        nights.build(store, indexed(store, "n3", source(3)), products())
+        nights.build(store, indexed(store, "n3", source(3)))
     return folder
 
 
@@ -65,8 +65,11 @@ def products() -> pa.Table:
     return pa.table({"product_id": [f"p{n:04d}" for n in range(60)], "price": [float(n) for n in range(60)]})
 
 
-def indexed(store: Store, run_id: str, photos: list[nights.Photo]) -> nights.Night:
-    return nights.index_night(store, run_id, photos, recipe=fakes.recipe(), shard_images=25)
+def indexed(
+    store: Store, run_id: str, photos: list[nights.Photo], stock: pa.Table | None = None
+) -> nights.Night:
+    stock = products() if stock is None else stock
+    return nights.index_night(store, run_id, photos, recipe=fakes.recipe(), shard_images=25, products=stock)
 
 
 def night(store: Store, run_id: str, photos: list[nights.Photo]) -> Release:
@@ -145,7 +148,7 @@ def test_a_damaged_record_of_a_candidate_is_built_again(store: Store) -> None:
         flip(store, key)
         with pytest.raises(CorruptData, match=key):
             audit_release(store, candidate(store))
-        again = nights.build(store, indexed(store, "n3", source(3)), products())
+        again = nights.build(store, indexed(store, "n3", source(3)))
         assert again.items_version > good.items_version
         assert again.items == good.items
         good = again
@@ -158,7 +161,7 @@ def test_a_damaged_manifest_of_a_candidate_stops_no_night(store: Store, table: s
     """It is the table's newest version, which Lance reads before any commit."""
     key = min(listed.key for listed in store.list(f"{table}/_versions/") if "manifest" in listed.key)
     store.put(key, store.get(key)[:200])
-    again = nights.build(store, indexed(store, run_id, source(3)), products())
+    again = nights.build(store, indexed(store, run_id, source(3)))
     assert again.items == candidate(store).items
     assert audit_release(store, again).release_id == run_id
 
@@ -168,7 +171,7 @@ def test_a_damaged_manifest_of_a_release_is_never_removed(store: Store) -> None:
     key = file_of(store, third, "_versions")
     store.put(key, b"damaged")
     with pytest.raises(CorruptData, match=f"{key}.*from a backup"):
-        nights.build(store, indexed(store, "n4", source(4)), products())
+        nights.build(store, indexed(store, "n4", source(4)))
     assert store.get(key) == b"damaged"
 
 
@@ -180,7 +183,7 @@ def test_a_night_is_not_built_on_damage(store: Store, folder: str) -> None:
     flip(store, key)
     dearer = products().set_column(1, "price", pa.array([n + 0.5 for n in range(60)]))
     with pytest.raises(CorruptData, match=f"{key}, of release n2, is damaged.*Nothing was done with it"):
-        nights.build(store, indexed(store, "n4", source(4)), dearer)
+        nights.build(store, indexed(store, "n4", source(4), dearer))
 
 
 # ── a live release ───────────────────────────────────────────────────────────────────────────────────────────

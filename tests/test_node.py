@@ -94,7 +94,9 @@ def test_the_products_nearest_to_a_vector(store: Store) -> None:
 def test_candidates_are_not_seen_and_promotions_are(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     nights.publish(store, "n1", photos(3), products=STOCK)
-    nights.build(store, nights.index_night(store, "n2", photos(5)), STOCK)  # newer versions, nobody's yet
+    nights.build(
+        store, nights.index_night(store, "n2", photos(5), products=STOCK)
+    )  # newer versions, nobody's yet
     assert ask(store.uri, {})[0]["releaseId"] == "n1"
     nights.publish(store, "n3", photos(6), products=STOCK)
     third = ask(store.uri, {"vector": rows(store.uri)["p0005"].tolist(), "k": 50})[0]

@@ -11,9 +11,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookdex.catalog.plan import ARCHIVE_NIGHTS, Plan, check_mass_change, lost_products, make_plan
+from lookdex.catalog.plan import (
+    ARCHIVE_NIGHTS,
+    Losses,
+    Plan,
+    check_mass_change,
+    lost_products,
+    make_plan,
+)
 from lookdex.errors import ConfigError, MassChange
-from lookdex.records import IMAGES_SCHEMA, PLAN_SCHEMA, Change, Reason, Skip, SkippedKeys, Status
+from lookdex.records import (
+    IMAGES_SCHEMA,
+    PLAN_SCHEMA,
+    Change,
+    Reason,
+    Skip,
+    SkippedKeys,
+    Status,
+    Unlisted,
+)
 
 RECIPE = "0123456789abcdef"
 TIED_SCHEMA = pa.schema(
@@ -237,23 +253,43 @@ def test_keys_must_be_unique() -> None:
 
 
 def test_a_mass_change_stops_the_night_with_numbers_and_the_flag() -> None:
-    check_mass_change({Change.DELETED: 10}, live_images=100, listed=90)
-    check_mass_change({Change.DELETED: 0}, live_images=0, listed=1)
+    check_mass_change(Losses(listed=90, photos=100, gone=10))
+    check_mass_change(Losses(listed=1))
     with pytest.raises(MassChange, match=r"11 of 100 live photos \(11\.0%\).*lists 89.*--allow-mass-change"):
-        check_mass_change({Change.DELETED: 11}, live_images=100, listed=89)
-    check_mass_change({Change.DELETED: 11}, live_images=100, listed=89, max_share=0.5)
-    check_mass_change({Change.DELETED: 100}, live_images=100, listed=0, allow=True)
+        check_mass_change(Losses(listed=89, photos=100, gone=11))
+    check_mass_change(Losses(listed=89, photos=100, gone=11), max_share=0.5)
+    check_mass_change(Losses(listed=0, photos=100, gone=100), allow=True)
     with pytest.raises(MassChange, match=r"no photo at all, and 100 are live.*--allow-mass-change"):
-        check_mass_change({Change.DELETED: 100}, live_images=100, listed=0)
+        check_mass_change(Losses(listed=0, photos=100, gone=100))
     with pytest.raises(MassChange, match=r"no photo at all\. Look at its URI"):
-        check_mass_change({}, live_images=0, listed=0)
+        check_mass_change(Losses(listed=0))
 
 
 def test_photos_that_lose_their_product_are_a_mass_change() -> None:
-    check_mass_change({}, live_images=100, listed=100, unlinked=10)
+    check_mass_change(Losses(listed=100, photos=100, unlinked=10))
     with pytest.raises(MassChange, match=r"11 of 100 live photos.*would belong to none.*--pattern"):
-        check_mass_change({}, live_images=100, listed=100, unlinked=11)
-    check_mass_change({}, live_images=100, listed=100, unlinked=100, allow=True)
+        check_mass_change(Losses(listed=100, photos=100, unlinked=11))
+    check_mass_change(Losses(listed=100, photos=100, unlinked=100), allow=True)
+
+
+def test_products_that_leave_are_a_mass_change_of_products_or_of_photos() -> None:
+    def losses(products: int, photos: int, gone: int = 0) -> Losses:
+        return Losses(100, 100, gone, products=50, leaving=Unlisted(products, photos, ("p1", "p2")))
+
+    check_mass_change(losses(5, 10))
+    with pytest.raises(MassChange, match=r"6 of 50 live products \(12\.0%\).*truncated.*--keep-unlisted"):
+        check_mass_change(losses(6, 4))
+    with pytest.raises(MassChange, match=r"'p1', 'p2'.*4 of 100 live photos \(4\.0%\).*--allow-mass-change"):
+        check_mass_change(losses(6, 4))
+    with pytest.raises(MassChange, match=r"1 of 50 live products \(2\.0%\).*11 of 100 live photos"):
+        check_mass_change(losses(1, 11))
+    check_mass_change(losses(6, 11), max_share=0.2)
+    check_mass_change(losses(50, 100), allow=True)
+    check_mass_change(losses(2, 4, gone=6))
+    with pytest.raises(
+        MassChange, match=r"11 of 100 live photos.*6 are gone from the source, 5 photos of products"
+    ):
+        check_mass_change(losses(2, 5, gone=6))
 
 
 some_products = st.sets(st.sampled_from(["p", "q", "r"]))
@@ -279,15 +315,15 @@ def test_products_that_lose_their_row_are_counted(
 
 
 def test_products_that_lose_their_row_are_a_mass_change() -> None:
-    check_mass_change({}, live_images=100, listed=100, lost=4, described=40)
+    check_mass_change(Losses(100, 100, lost=4, described=40))
     with pytest.raises(
         MassChange,
         match=r"5 of the 40 live products with a row .*\(12\.5%\).*--products.*--allow-mass-change",
     ):
-        check_mass_change({}, live_images=100, listed=100, lost=5, described=40)
-    check_mass_change({}, live_images=100, listed=100, lost=5, described=40, max_share=0.2)
-    check_mass_change({}, live_images=100, listed=100, lost=40, described=40, allow=True)
-    check_mass_change({}, live_images=100, listed=100)
+        check_mass_change(Losses(100, 100, lost=5, described=40))
+    check_mass_change(Losses(100, 100, lost=5, described=40), max_share=0.2)
+    check_mass_change(Losses(100, 100, lost=40, described=40), allow=True)
+    check_mass_change(Losses(100, 100))
 
 
 def test_two_hundred_thousand_photos_plan_in_seconds() -> None:

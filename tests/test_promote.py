@@ -14,10 +14,10 @@ import nights
 import pytest
 
 from lookdex import live, tables
-from lookdex.errors import PromotionConflict, PromotionHeld, ReleaseNotFound
+from lookdex.errors import PromotionConflict, PromotionHeld, ReleaseNotFound, RolledBack
 from lookdex.records import Release
 from lookdex.release.audit import audit_release
-from lookdex.release.promote import promote, release_of_run, repair_tags, resume, rollback
+from lookdex.release.promote import promote, repair_tags, resume, rollback
 from lookdex.release.tags import LIVE
 from lookdex.storage import Store, open_store
 
@@ -210,21 +210,15 @@ def test_nothing_is_live_yet(store: Store) -> None:
             command(store)
 
 
-def test_the_release_of_a_run_is_its_last(store: Store) -> None:
+def test_what_was_rolled_back_is_not_promoted_again(store: Store) -> None:
+    """Though its parent is live: the rollback would be undone by a task that is tried again."""
     nights.publish(store, "n1", nights.photos(2))
-    with pytest.raises(ReleaseNotFound, match="lookdex audit"):
-        release_of_run(store, "n2")
     nights.publish(store, "n2", nights.photos(3))
-    nights.publish(store, "n20", nights.photos(4))
-    assert release_of_run(store, "n2") == "n2"
-    nights.publish(store, "n2", nights.photos(5))
-    assert release_of_run(store, "n2") == "n2-3"
-    assert live.current(store).release_id == "n2-3"
-
-
-def test_the_release_of_a_run_is_not_that_of_another_with_a_number(store: Store) -> None:
-    nights.publish(store, "n1", nights.photos(2))
-    audited(store, "n2", 3)
-    audited(store, "n2-7", 4)  # the name of somebody's next try
-    assert release_of_run(store, "n2") == "n2"
-    assert release_of_run(store, "n2-7") == "n2-7"
+    rollback(store, note="wrong labels")
+    for _ in ("held", "resumed"):
+        with pytest.raises(RolledBack, match=r"n2 was live until .* to n1 .*wrong labels.*rollback --to n2"):
+            promote(store, "n2")
+        resume(store)
+    assert live.current(store).release_id == "n1"
+    rollback(store, to="n2")
+    assert promote(store, "n2").n == 5

@@ -63,9 +63,10 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> str:
     whole = images.encode_jpeg(nights.picture("cut"), 100)
     (source / "cut.jpg").write_bytes(whole[: len(whole) * 2 // 3])
     store = open_store(str(tmp_path_factory.mktemp("catalog")))
-    nights.publish(store, "n1", shop()[:5], products=STOCK)
-    night = nights.renamed(nights.index_night(store, "n2", shop()), source=str(source))
-    promote(store, audit_release(store, nights.build(store, night, STOCK)).release_id)
+    nights.publish(store, "n1", shop()[:5], products=STOCK, keep_unlisted=True)
+    night = nights.index_night(store, "n2", shop(), products=STOCK, keep_unlisted=True)
+    night = nights.renamed(night, source=str(source))
+    promote(store, audit_release(store, nights.build(store, night)).release_id)
     return store.uri
 
 
@@ -158,10 +159,10 @@ def test_a_shop_without_a_pattern_is_told(tmp_path: Path) -> None:
 def test_products_that_the_file_does_not_have_are_told(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     source = [Photo(f"p{i:04d}/a.jpg", product=f"p{i:04d}", look=f"{i}") for i in range(3)]
-    nights.publish(store, "n1", source, products=STOCK.slice(0, 1))
+    nights.publish(store, "n1", source, products=STOCK.slice(0, 1), keep_unlisted=True)
     texts = [finding.text for finding in make_report(store.uri).findings]
     assert any(text.startswith("2 products of 3 are not in the products file") for text in texts)
-    nights.publish(store, "n2", source, products=STOCK, products_changed=True)
+    nights.publish(store, "n2", source, products=STOCK)
     whole = make_report(store.uri)
     assert whole.findings == ()
     assert "cannot be told without a column category" in render(whole)

@@ -58,7 +58,7 @@ def resolved(arguments: list[str], environment: dict[str, str], path: Path) -> C
     """The Config that a verb would get."""
     seen: list[Config] = []
 
-    @options.settings("batch", "product_columns", "min_score")
+    @options.settings("batch", "product_columns", "min_score", "keep_unlisted")
     def probe(config: Config) -> None:
         seen.append(config)
 
@@ -95,6 +95,41 @@ def test_lists_come_from_flags_variables_and_files(tmp_path: Path) -> None:
     assert resolved(["--product-columns", "c"], {}, path).product_columns == ("c",)
 
 
+@pytest.mark.parametrize("flag", [None, True, False])
+@pytest.mark.parametrize("variable", [None, "1", "yes", "false", "0"])
+@pytest.mark.parametrize("file", [None, True, False])
+def test_switches_come_from_flags_variables_and_files(
+    tmp_path: Path, flag: bool | None, variable: str | None, file: bool | None
+) -> None:
+    path = tmp_path / "lookdex.toml"
+    path.write_text("" if file is None else f"keep_unlisted = {str(file).lower()}\n")
+    arguments = [] if flag is None else ["--keep-unlisted" if flag else "--no-keep-unlisted"]
+    variables = {} if variable is None else {"LOOKDEX_KEEP_UNLISTED": variable}
+    told = None if variable is None else variable in ("1", "yes")
+    expected = next(value for value in (flag, told, file, False) if value is not None)
+    assert resolved(arguments, variables, path).keep_unlisted is expected
+    if flag is None and file is None:
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in variables.items():
+                environment.setenv(name, value)
+            assert options.from_environment(catalog="c").keep_unlisted is expected
+
+
+def test_a_setting_of_another_verb_is_valid_everywhere_but_its_flag_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "lookdex.toml"
+    path.write_text('products = "p.csv"\nproduct_columns = ["title"]\nkeep_unlisted = true\n')
+    there = ("build", "--catalog", str(tmp_path / "c"), "--run-id", "n1")
+    for environment in ({}, {"LOOKDEX_PRODUCTS": "p.csv", "LOOKDEX_KEEP_UNLISTED": "1"}):
+        result = run(*there, "--config", str(path), **environment)
+        assert result.exit_code == 1
+        assert "lookdex plan" in result.stderr  # there is no such run; nothing is said of the settings
+        assert "is no setting" not in result.stderr
+    for flag in (("--products", "p.csv"), ("--product-columns", "title"), ("--keep-unlisted",)):
+        result = run(*there, *flag)
+        assert result.exit_code == 2
+        assert f"No such option '{flag[0]}'" in result.output
+
+
 @pytest.mark.parametrize("text", ["batch = ", "bathc = 3\n", "[models]\ndetector = 'x'\n"])
 def test_a_wrong_settings_file_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "lookdex.toml"
@@ -110,6 +145,8 @@ def test_a_wrong_settings_file_is_named(tmp_path: Path, text: str) -> None:
         ("min_score = 3", "min_score: 3"),
         ('port = "x"', "port: 'x' is not a valid integer"),
         ('product_columns = ["a", 5]', "product_columns: ['a', 5] is not a list of names"),
+        ("keep_unlisted = 3", "keep_unlisted: 3 is neither true nor false"),
+        ('keep_unlisted = "maybe"', "keep_unlisted: 'maybe' is not a valid boolean"),
         ("product_columns = 5", "product_columns: 5 is not a list of names"),
         ('engine = "gpu"', "engine: 'gpu' is not one of"),
     ],

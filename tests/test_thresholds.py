@@ -142,7 +142,5 @@ def test_build_asks_what_to_keep_of_the_live_release(tmp_path: Path) -> None:
         asked.append(before.release_id if before else "")
         return measured()
 
-    second = nights.build_release(
-        store, night.plan, night.table, night.reports, None, (), nights.in_a_loop, choose
-    )
+    second = nights.build_release(store, night.plan, night.table, night.reports, nights.in_a_loop, choose)
     assert (second.thresholds, asked) == (measured(), ["n1"])

@@ -25,7 +25,7 @@ from lookdex.stopping import resumable
 from lookdex.wording import count_of
 
 PRODUCTS = ("products", "products_encoding", "products_separator", "products_types", "product_columns")
-SOURCE = ("source", "source_access", *PRODUCTS, "pattern", "mapping")
+SOURCE = ("source", "source_access", *PRODUCTS, "keep_unlisted", "pattern", "mapping")
 MODELS = ("detector", "embedder", "device", "min_score", "nms_iou", "max_objects", "crop_margin")
 DECODING = ("crop_pixels", "max_bytes", "max_pixels")
 SAME = "the same command"
@@ -82,7 +82,7 @@ def verb(name: str) -> Callable[[Callable[..., Any]], click.Command]:
 @click.option(
     "--allow-mass-change",
     is_flag=True,
-    help="Go on although a large share vanished, lost its products or was rejected.",
+    help="Go on although a large share vanished, is not in the products file or was rejected.",
 )
 def reindex_command(
     config: Config, run_id: str | None, limit: int | None, full: bool, allow_mass_change: bool
@@ -121,7 +121,7 @@ def reindex_command(
 @click.option(
     "--allow-mass-change",
     is_flag=True,
-    help="Plan although a large share of the catalogue vanished or lost its products.",
+    help="Plan although a large share of the catalogue vanished or is not in the products file.",
 )
 @json_option
 def plan_command(
@@ -158,6 +158,9 @@ def index_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
     from lookdex.progress import Progress
 
     run = runs.run_slug(run_id)
+    if why := nightly.finished(config, run):
+        click.echo(why)
+        return
     summary = nightly.stored_plan(config, run)
     if not summary.planned:
         click.echo("Nothing to index: no photo changed.")
@@ -168,7 +171,7 @@ def index_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
 
 
 @verb("build")
-@settings("catalog", *PRODUCTS, "master", "max_change", "thresholds")
+@settings("catalog", "master", "max_change", "thresholds")
 @run_id_option
 @click.option(
     "--allow-mass-change", is_flag=True, help="Build although a large share of the photos was rejected."

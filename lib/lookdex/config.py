@@ -71,6 +71,7 @@ class Config:
     product_columns: tuple[str, ...] = setting(
         (), "Columns of the products file to keep beside each vector (default: all).", metavar="A,B,…"
     )
+    keep_unlisted: bool = setting(False, "Keep photos of products that the products file does not list.")
     pattern: str = setting(
         "", "How a photo's key names its product, e.g. '{product_id}/{name}.{ext}'.", metavar="PATTERN"
     )
@@ -203,7 +204,8 @@ def markdown_table() -> str:
     """The README's reference of settings."""
     rows = ["| setting | default | |", "| --- | --- | --- |"]
     for name, entry in SETTINGS.items():
-        default = "" if entry.default in ("", None, ()) else f"`{entry.default}`"
+        value = str(entry.default).lower() if isinstance(entry.default, bool) else entry.default
+        default = "" if value in ("", None, ()) else f"`{value}`"
         words = entry.metadata["help"].replace("|", "\\|")
         rows.append(f"| {name} | {default} | {words} |")
     return "\n".join(rows)

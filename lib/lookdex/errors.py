@@ -27,7 +27,8 @@ LookdexError
 ├── ForeignTransaction     another builder wrote to the table
 ├── AuditFailed            a check returned offending rows                       → exit code 3
 ├── PromotionConflict      another release went live first, or the parent is no longer live
-│   └── PromotionHeld      a rollback holds promotions until `lookdex resume`    → exit code 3
+│   ├── PromotionHeld      a rollback holds promotions until `lookdex resume`    → exit code 3
+│   └── RolledBack         the run's release was live, and a rollback undid it
 ├── ReleaseNotFound        no such release, or nothing is live yet
 ├── ModelMismatch          the query's model is not the one the release was built with
 └── BadQuery               the question cannot be answered as asked (photo, box, filter) → exit code 2
@@ -139,6 +140,9 @@ class PromotionConflict(LookdexError): ...
 
 class PromotionHeld(PromotionConflict):
     exit_code = 3
+
+
+class RolledBack(PromotionConflict): ...
 
 
 class ReleaseNotFound(LookdexError): ...

@@ -123,14 +123,20 @@ def save_release(store: Store, release: Release) -> Release:
     if store.put_if_absent(release_key(release.release_id), sealed(release)):
         return release
     stored = load_release(store, release.release_id)
-    same = (stored.parent, stored.items_version, stored.images_version, stored.recipe)
-    if same != (release.parent, release.items_version, release.images_version, release.recipe):
+    if _identity(stored) != _identity(release):
+        by = f" by the run {stored.run_id}" if stored.run_id else ""
         raise StorageError(
-            f"{store.uri}: release {release.release_id} is already stored, with items version "
+            f"{store.uri}: release {release.release_id} is already stored{by}, with items version "
             f"{stored.items_version} and images version {stored.images_version} instead of "
             f"{release.items_version} and {release.images_version}. Releases never change: start a new run."
         )
     return stored
+
+
+def _identity(release: Release) -> tuple[object, ...]:
+    """What two builds of one id would differ in."""
+    built = (release.run_id, release.built_from, release.parent, release.recipe)
+    return (*built, release.items_version, release.images_version)
 
 
 def load_release(store: Store, release_id: str) -> Release:

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lookdex import codec, integrity, live, runs, tables, thresholds
-from lookdex.catalog import listing, plan, products
+from lookdex.catalog import assortment, listing, plan, products
 from lookdex.catalog.datafile import Found
 from lookdex.catalog.ties import Ties, check_known, check_ties, count_ties
 from lookdex.config import Config
@@ -29,14 +29,16 @@ from lookdex.models import digests
 from lookdex.reading import reading
 from lookdex.records import (
     Change,
+    ColumnChange,
     LiveEntry,
     PlanSummary,
     Recipe,
     Release,
     StoredFile,
     Thresholds,
+    Unlisted,
 )
-from lookdex.release import audit, build, fragments, promote, retention
+from lookdex.release import audit, build, candidates, fragments, promote, retention
 from lookdex.storage import ReadOptions, Signing, Store, open_store, probe_put_if_absent
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ class Planned:
     unnamed: int = 0  # photos whose keys have no picture's suffix
     unnamed_examples: tuple[str, ...] = ()
     found: Found | None = None  # how the products file was read
+    again: bool = False  # the plan was stored before: what is given now changes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +115,17 @@ def plan_night(
 ) -> Planned:
     """Compare the source with the live release. With a `run_id` the plan is stored, once: a second call returns it.
 
-    Raises MassChange when more than `config.max_change` of the live photos vanished, or of the live products lost
-    their row of the products file; UnsafeStore when the catalogue's store ignores If-None-Match (looked at before a
-    first night only); ConfigError when a pattern, mapping or products file was given and fits no photo, or the
-    thresholds' file holds none.
+    Raises MassChange when more than `config.max_change` of the live photos vanished, or of the live products are not
+    in the products file; RolledBack for a run whose release was rolled back; UnsafeStore when the catalogue's store
+    ignores If-None-Match (looked at before a first night only); ConfigError when a pattern, mapping or products file
+    was given and fits no photo, or the thresholds' file holds none.
     """
     catalog = open_store(config.catalog)
-    if run_id is not None and (stored := runs.find_plan(catalog, run_id)) is not None:
-        return Planned(stored, held=held(catalog))
     if run_id is not None:
+        stored = runs.find_plan(catalog, run_id)
+        if stored is not None and not stored.outdated:
+            return Planned(stored, held=held(catalog), again=True)
+        candidates.check_run_not_undone(catalog, run_id)
         promote.follow(catalog)
     with timed(catalog, run_id, "plan"), lance_errors(catalog):
         entry, release = live.live_release(catalog) or (None, None)
@@ -138,8 +143,14 @@ def plan_night(
         if release is not None:
             integrity.require(catalog, release, integrity.of_ledger)
         ledger = tables.ledger(catalog, release) if release else None
+        known = stock["product_id"] if stock is not None else None
+        sold = known if not config.keep_unlisted else None
+        photos, leaving, left_out = tied, Unlisted(), Unlisted()
+        if sold is not None:
+            chosen = assortment.only_listed(tied, sold, ledger)
+            photos, leaving, left_out = chosen.photos, chosen.leaving, chosen.left_out
         made = plan.make_plan(
-            tied,
+            photos,
             ledger,
             recipe.digest,
             shard_images=config.shard_images,
@@ -148,30 +159,28 @@ def plan_night(
             refusal_digest=recipe.refusal,
             archived=found.archived,
             turn=datetime.now(UTC).toordinal() % plan.ARCHIVE_NIGHTS,
+            sold=sold,
         )
         digest = products.digest(kept) if kept is not None else ""
-        described, lost = 0, 0
-        if (
-            release is not None
-            and ledger is not None
-            and (digest != release.products_digest or made.changes[Change.CHANGED])
-        ):
-            told = tables.described_products(catalog, release)
-            # Without a products file, rows that are not written anew keep their columns.
-            photos = tied if stock is not None else made.table.filter(pc.field("shard_id").is_valid())
-            known = stock["product_id"] if stock is not None else pa.array([], pa.string())
-            described, lost = len(told), plan.lost_products(photos, ledger, told, known)
-        plan.check_mass_change(
-            made.changes,
-            live_images=ledger.num_rows if ledger is not None else 0,
-            listed=listed.num_rows,
-            max_share=config.max_change,
-            allow=allow_mass_change,
-            unlinked=made.unlinked,
-            lost=lost,
-            described=described,
-            skipped=sum(keys.count for keys in found.skipped),
-        )
+        losses = plan.Losses(listed=listed.num_rows, skipped=sum(keys.count for keys in found.skipped))
+        if release is not None and ledger is not None:
+            losses = plan.Losses(
+                photos=ledger.num_rows,
+                listed=listed.num_rows,
+                gone=made.changes[Change.DELETED] - leaving.photos,
+                unlinked=made.unlinked,
+                products=len(pc.unique(pc.list_flatten(ledger["product_ids"]))),
+                leaving=leaving,
+            )
+            if sold is None and (digest != release.products_digest or made.changes[Change.CHANGED]):
+                told = tables.described_products(catalog, release)
+                # Without a products file, rows that are not written anew keep their columns.
+                written = tied if stock is not None else made.table.filter(pc.field("shard_id").is_valid())
+                lost = plan.lost_products(
+                    written, ledger, told, pa.array([], pa.string()) if known is None else known
+                )
+                losses = replace(losses, described=len(told), lost=lost)
+        plan.check_mass_change(losses, config.max_change, allow_mass_change)
         if stock is not None and not allow_mass_change:
             check_known(tied, ties, stock, config.products)
         summary = PlanSummary(
@@ -188,13 +197,17 @@ def plan_night(
             products_changed=release is not None and digest != release.products_digest,
             thresholds_changed=release is not None
             and thresholds.chosen(given, release, recipe) != release.thresholds,
+            keep_unlisted=stock is not None and config.keep_unlisted,
+            leaving=leaving,
+            left_out=left_out,
+            column_changes=column_changes(catalog, release, kept),
             source_access=config.source_access,
             skipped=(*found.skipped, *filter(None, [made.archived])),
         )
         if run_id is not None:
             if entry is None:
                 probe_put_if_absent(catalog)
-            summary = runs.save_plan(catalog, made.table, summary)
+            summary = runs.save_plan(catalog, made.table, summary, kept)
     return Planned(
         summary,
         ties,
@@ -205,6 +218,17 @@ def plan_night(
         found.unnamed_examples,
         None if file is None else file.found,
     )
+
+
+def column_changes(
+    catalog: Store, release: Release | None, kept: pa.Table | None
+) -> tuple[ColumnChange, ...]:
+    """The product columns that differ from the live release's. Without a products file they stay as they are."""
+    if release is None or kept is None:
+        return ()
+    schema = tables.open_table(catalog, tables.ITEMS, release.items_version).schema
+    columns = pa.schema([schema.field(name) for name in release.product_columns])
+    return assortment.column_changes(columns, kept.schema)
 
 
 def open_source(config: Config) -> Store:
@@ -226,24 +250,14 @@ def stored_plan(config: Config, run_id: str) -> PlanSummary:
 
 
 def finished(config: Config, run_id: str) -> str:
-    """Why this run has nothing (more) to build, audit or promote; '' when it has.
+    """Why this run has nothing (more) to index, build, audit or promote; '' when it has.
 
-    The tags are brought up to the promotion log: a promotion that died before it set them is finished here.
+    The tags are brought up to the promotion log: a promotion that died before it set them is finished here. Raises
+    PlanNotFound when the run has to be planned (again), RolledBack when a rollback undid its release.
     """
     catalog = open_store(config.catalog)
     promote.follow(catalog)
-    entry = live.current(catalog)
-    # A run that was planned again has a release called after the entry it was planned on, just before its own (or
-    # before the resume that let it be promoted).
-    if entry is not None and entry.release_id in (
-        run_id,
-        f"{run_id}-{entry.n - 1}",
-        f"{run_id}-{entry.n - 2}",
-    ):
-        return f"release {entry.release_id} is live already: nothing to do"
-    if runs.load_plan(catalog, run_id).empty:
-        return "nothing changed since the live release: nothing to do"
-    return ""
+    return candidates.finished(catalog, run_id)
 
 
 def check_device(config: Config, *models: str) -> None:
@@ -304,7 +318,7 @@ def build_night(config: Config, run_id: str, *, allow_mass_change: bool = False)
             summary.changes.get(Change.RETRY, 0),
         )
         return build.build_release(
-            catalog, summary, table, reports, load_stock(config), (), on_spark(config),
+            catalog, summary, table, reports, on_spark(config),
             lambda before: thresholds.chosen(given_thresholds(config), before, summary.recipe),
         )  # fmt: skip
 
@@ -376,7 +390,7 @@ def promote_night(config: Config, run_id: str) -> LiveEntry:
     """
     catalog = open_store(config.catalog)
     with timed(catalog, run_id, "promote"), lance_errors(catalog):
-        entry = promote.promote(catalog, promote.release_of_run(catalog, run_id))
+        entry = promote.promote(catalog, candidates.release_of_run(catalog, run_id))
         try:
             retention.clean_up(catalog, config.keep_releases, apply=True)
         except LookdexError as error:
@@ -420,9 +434,3 @@ def stage_seconds(catalog: Store, run_id: str) -> dict[str, float]:
         for listed in catalog.list(f"{runs.run_folder(run_id)}/seconds/")
     )
     return {one.stage: one.seconds for one in sorted(found, key=lambda one: one.ended_at)}
-
-
-def load_stock(config: Config) -> pa.Table | None:
-    """The products with the columns that go into the table; None without a products file."""
-    file = products.configured(config)
-    return products.choose(file, config.product_columns) if file is not None else None

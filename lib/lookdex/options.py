@@ -33,6 +33,15 @@ class Columns(click.ParamType):
         return tuple(name.strip() for name in names if name.strip())
 
 
+class Switch(click.types.BoolParamType):
+    """A flag on the command line, true or false in the TOML file, and 1, true, yes, on … in a variable."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
+        if not isinstance(value, bool | str):
+            self.fail(f"{value!r} is neither true nor false", param, ctx)
+        return bool(super().convert(value, param, ctx))
+
+
 class OutputFile(click.Path):
     """A file that will be written at the end of the work: what keeps it from being written is said before.
 
@@ -63,6 +72,7 @@ def type_of(entry: Field[Any]) -> Any:
         "float": click.FloatRange(least, most),
         "float | None": click.FloatRange(least, most),
         "tuple[str, ...]": Columns(),
+        "bool": Switch(),
     }
     return kinds[str(entry.type)]
 
@@ -94,8 +104,9 @@ def settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         call.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
         for name in reversed(names):
             entry = SETTINGS[name]
+            flag = name.replace("_", "-")
             call = click.option(
-                "--" + name.replace("_", "-"),
+                f"--{flag}/--no-{flag}" if isinstance(entry.default, bool) else f"--{flag}",
                 cls=SettingOption,
                 type=type_of(entry),
                 default=entry.default,

@@ -10,6 +10,11 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def identifier(name: str) -> str:
+    """A column's name as SQL: a double quote within it is doubled."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def listed(values: Iterable[str]) -> str:
     """Values as SQL texts for `IN (…)`; none is "", which stands in no predicate."""
     return ", ".join(map(quoted, values))

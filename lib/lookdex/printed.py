@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lookdex.catalog.ties import Ties
     from lookdex.index.indexed import Indexed
     from lookdex.nightly import Planned
-    from lookdex.records import Release, SkippedKeys
+    from lookdex.records import PlanSummary, Release, SkippedKeys, Unlisted
 
 INDENT = " " * 9
 
@@ -25,9 +25,12 @@ INDENT = " " * 9
 def print_plan(planned: Planned) -> None:
     summary = planned.summary
     against = f"compared with release {summary.release_id}" if summary.release_id else "nothing is live yet"
+    changes = dict(summary.changes)
+    if summary.leaving is not None and summary.leaving.photos:
+        changes["deleted"] -= summary.leaving.photos
+        changes["no longer sold"] = summary.leaving.photos
     counts = (
-        ", ".join(f"{n:,} {change.replace('_', ' ')}" for change, n in summary.changes.items() if n)
-        or "no photo"
+        ", ".join(f"{n:,} {change.replace('_', ' ')}" for change, n in changes.items() if n) or "no photo"
     )
     work = f"{count_of(summary.planned, 'photo')} in {count_of(summary.shards, 'shard')}"
     click.echo(f"planned  {work} ({counts}); {against}")
@@ -44,6 +47,8 @@ def print_plan(planned: Planned) -> None:
         print_found(planned.found)
     if planned.products is not None:
         print_products(planned.products)
+    print_unlisted(summary)
+    print_column_changes(summary)
     if summary.products_changed:
         click.echo(f"{INDENT}the products file changed: rows are refreshed")
     if summary.thresholds_changed:
@@ -52,6 +57,10 @@ def print_plan(planned: Planned) -> None:
         click.echo(
             f"{INDENT}promotions are held since a rollback: nothing goes live until `lookdex resume`",
             err=True,
+        )
+    if planned.again:
+        click.echo(
+            f"{INDENT}this run was planned before: its plan stays as it is, whatever the settings are now"
         )
     if planned.postponed:
         click.echo(
@@ -121,6 +130,44 @@ def print_found(found: Found) -> None:
         click.echo(
             f"{INDENT}its encoding is a guess; if this reads wrong, name it with --products-encoding: {line}"
         )
+
+
+def print_unlisted(summary: PlanSummary) -> None:
+    """Products that the products file does not list: those that leave, and those whose photos are not indexed."""
+    leaving, left_out = summary.leaving, summary.left_out
+    if leaving is not None and leaving.products:
+        leave = "leaves" if leaving.products == 1 else "leave"
+        click.echo(
+            f"{INDENT}{count_of(leaving.products, 'live product')} not in the products file {leave} the release, with "
+            f"{count_of(leaving.photos, 'photo')}: {named(leaving)}"
+        )
+    if left_out is not None and left_out.photos:
+        are = "is" if left_out.photos == 1 else "are"
+        click.echo(
+            f"{INDENT}{count_of(left_out.photos, 'photo')} of {count_of(left_out.products, 'product')} not in the "
+            f"products file {are} not indexed: {named(left_out)}"
+        )
+    if any(found is not None and found.products for found in (leaving, left_out)):
+        click.echo(f"{INDENT}(--keep-unlisted keeps photos of products that the file does not list)")
+
+
+def named(unlisted: Unlisted) -> str:
+    """The first few ids, quoted."""
+    more = ", …" if unlisted.products > len(unlisted.examples) else ""
+    return ", ".join(map(repr, unlisted.examples)) + more
+
+
+def print_column_changes(summary: PlanSummary) -> None:
+    """Product columns that are not those of the live release; an application's filters name them."""
+    was = [change for change in summary.column_changes if change.live]
+    if was:
+        each = ", ".join(f"{c.name} ({c.live}, now {c.planned or 'gone'})" for c in was)
+        these = "this column" if len(was) == 1 else "these columns"
+        click.echo(
+            f"{INDENT}{these} changed, and live filters on {'it' if len(was) == 1 else 'them'} will break: {each}"
+        )
+    if new := [f"{change.name} ({change.planned})" for change in summary.column_changes if not change.live]:
+        click.echo(f"{INDENT}new columns: {', '.join(new)}")
 
 
 def print_products(schema: pa.Schema) -> None:

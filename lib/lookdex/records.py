@@ -11,9 +11,10 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
 
 import pyarrow as pa
+
+from lookdex.measured import Threshold, Thresholds, Trust  # noqa: F401
 
 CATEGORIES = (
     "top", "outerwear", "dress", "skirt", "pants", "shorts", "shoes",
@@ -67,7 +68,7 @@ class Change(StrEnum):
     CHANGED = "changed"  # another ETag, or other products
     RECIPE = "recipe"  # indexed by another recipe than tonight's
     RETRY = "retry"  # failed before, or was rejected by a version that could read less
-    DELETED = "deleted"  # in the live release, no longer in the source
+    DELETED = "deleted"  # live, and no longer in the source or of no product that is sold
     UNCHANGED = "unchanged"  # counted only; never in the plan
 
 
@@ -246,6 +247,24 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
+class Unlisted:
+    """Products that photos show and the products file does not list. examples: the first few ids, sorted."""
+
+    products: int = 0
+    photos: int = 0  # that show only such products
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnChange:
+    """A product column that differs from the live release's. Types in plain words; "" where there is no such column."""
+
+    name: str
+    live: str
+    planned: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlanSummary:
     """`plan-<live>.json`: what a night will do, and against what it was compared. `live` is 0 on a first night."""
 
@@ -259,12 +278,20 @@ class PlanSummary:
     created_at: datetime
     plan: StoredFile
     products_digest: str = ""  # of the product columns that go into the table
-    products_changed: bool = (
-        False  # they are not those of the live release: rows are refreshed without a model
-    )
+    products_changed: bool = False  # they are not the live ones: rows are refreshed without a model
     thresholds_changed: bool = False  # the live release keeps others than tonight's would
     source_access: str = "signed"  # a `storage.Signing`
     skipped: tuple[SkippedKeys, ...] = ()
+    products: StoredFile | None = None  # those columns by product_id, as `items` will have them
+    keep_unlisted: bool = False  # photos of products that `products` does not list stay
+    leaving: Unlisted | None = None  # live products that leave, with photos that are still in the source
+    left_out: Unlisted | None = None  # what is not live and not indexed
+    column_changes: tuple[ColumnChange, ...] = ()
+
+    @property
+    def outdated(self) -> bool:
+        """Stored by a lookdex whose plans did not hold the products: nothing can be built from it."""
+        return bool(self.products_digest) and self.products is None
 
     @property
     def planned(self) -> int:
@@ -273,8 +300,8 @@ class PlanSummary:
 
     @property
     def empty(self) -> bool:
-        """Nothing to index, to delete or to refresh."""
-        changed = self.products_changed or self.thresholds_changed
+        """Nothing to index, to delete or to refresh. A night before anything is live is never empty."""
+        changed = self.products_changed or self.thresholds_changed or self.release_id is None
         return self.planned == 0 and self.changes.get(Change.DELETED, 0) == 0 and not changed
 
 
@@ -297,78 +324,13 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
-    """A match is good when its similarity is at least `similarity`.
-
-    kept: share of the category's right first matches that are. false_accepts: share of its wrong ones that are. Both
-    are None without a case. right, wrong: the cases counted. pooled: `similarity` is that of all categories together.
-    """
-
-    similarity: float
-    kept: float | None
-    false_accepts: float | None
-    right: int
-    wrong: int
-    pooled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """From which score on a detector's label is believed: it is right for at least `right` of those objects.
-
-    all: for a label that was seen too seldom. A score above 1: the label is never believed.
-    """
-
-    right: float
-    all: float
-    by_label: dict[str, float]
-
-    def believes(self, label: str, score: float) -> bool:
-        return score >= self.by_label.get(label, self.all)
-
-    def shown(self, label: str) -> str:
-        """That score, for a table."""
-        score = self.by_label.get(label, self.all)
-        return "never" if score > 1 else f"{score:.2f}"
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """What `lookdex evaluate end-to-end --thresholds` writes and a release keeps.
-
-    The models are those whose similarities and scores these are; of no use for others. A file of format 1 names no
-    detector and has no trust; one of `lookdex evaluate detection` names no embedder and has nothing but trust.
-    """
-
-    FORMAT: ClassVar[int] = 2  # raised when a field changes its meaning or goes
-
-    keep: float
-    least: int
-    embedder: str
-    embedder_digest: str
-    all: Threshold | None
-    by_category: dict[str, Threshold]
-    detector: str = ""
-    detector_digest: str = ""
-    trust: Trust | None = None
-    format: int = 1
-
-    def fits(self, recipe: Recipe) -> bool:
-        """They were measured with the recipe's models."""
-        embedder, detector = self.embedder_digest, self.detector_digest
-        return embedder in ("", recipe.embedder_digest) and detector in ("", recipe.detector_digest)
-
-    def similarity(self, category: str | None) -> float | None:
-        """From which similarity on a match is good, for an object of this category; None where it was not measured."""
-        found = self.by_category.get(category or "", self.all)
-        return None if found is None else found.similarity
-
-
-@dataclass(frozen=True, slots=True)
 class Release:
-    """`releases/<release_id>.json`: immutable. `release_id` is the run's id.
+    """`releases/<release_id>.json`: immutable. `release_id` is the run's id, with a number where that was taken.
 
     thresholds: from which similarity on a match may be shown; None where nobody has measured them for these models.
+    run_id: the run that built it; "" in a release of a lookdex that did not record it (see `release.candidates`).
+    built_from: digest of all that the build read; a candidate of anything else is built again.
+    products: the product columns as the plan stored them; None when the night had no products file.
     """
 
     release_id: str
@@ -386,9 +348,12 @@ class Release:
     products_digest: str = ""
     audit: tuple[CheckResult, ...] = ()
     thresholds: Thresholds | None = None
+    run_id: str = ""
+    built_from: str = ""
+    products: StoredFile | None = None
+    keep_unlisted: bool = False  # items of products that `products` does not list are meant
     format: int = 1
     source_access: str = "signed"  # a `storage.Signing`
-    built_from: str = ""  # a digest of the shard files
 
 
 @dataclass(frozen=True, slots=True)

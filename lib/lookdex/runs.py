@@ -38,6 +38,7 @@ from lookdex.storage import Store
 
 ROW_GROUP = 8192  # rows; a plan is sorted by shard, so that a shard is found in one or two groups
 _READERS = 16
+_PLAN = re.compile(r".*/plan-(\d+)\.json")
 
 
 def new_run_id() -> str:
@@ -61,30 +62,43 @@ def run_folder(run_id: str) -> str:
     return f"runs/{run_slug(run_id)}"
 
 
-def save_plan(store: Store, table: pa.Table, summary: PlanSummary) -> PlanSummary:
-    """Store a plan (a table of PLAN_SCHEMA) and return what is stored; `summary.plan` and `.shards` are set here.
+def save_plan(
+    store: Store, table: pa.Table, summary: PlanSummary, products: pa.Table | None = None
+) -> PlanSummary:
+    """Store a plan (a table of PLAN_SCHEMA) and return what is stored.
 
-    The Parquet file's name carries its digest and the JSON, put if absent, decides: of two planners of one run the
-    first counts, and the second gets the first's summary.
+    `summary.plan`, `.shards` and, of the product columns given, `.products` are set here. The Parquet files' names
+    carry their digests and the JSON, put if absent, decides: of two planners of one run the first counts, and the
+    second gets the first's summary. Only a plan that is outdated is replaced.
     """
+    run_id = run_slug(summary.run_id)
+    folder = run_folder(run_id)
     table = table.select(PLAN_SCHEMA.names).cast(PLAN_SCHEMA)
+    summary = replace(
+        summary,
+        run_id=run_id,
+        shards=len(shard_ids(table)),
+        plan=_save_table(store, f"{folder}/plan-{summary.live}", table),
+        products=None if products is None else _save_table(store, f"{folder}/products", products),
+    )
+    key = _plan_key(run_id, summary.live)
+    if store.put_if_absent(key, sealed(summary)):
+        return summary
+    stored = from_json(PlanSummary, store.get(key), f"{store.uri}/{key}")
+    if not stored.outdated:
+        return stored
+    store.put(key, sealed(summary))
+    return summary
+
+
+def _save_table(store: Store, stem: str, table: pa.Table) -> StoredFile:
     buffer = io.BytesIO()
     pq.write_table(table, buffer, row_group_size=ROW_GROUP, compression="zstd")
     data = buffer.getvalue()
     digest = hashlib.sha256(data).hexdigest()
-    stored = StoredFile(
-        key=f"{run_folder(summary.run_id)}/plan-{summary.live}-{digest[:12]}.parquet",
-        sha256=digest,
-        rows=table.num_rows,
-        bytes=len(data),
-    )
+    stored = StoredFile(f"{stem}-{digest[:12]}.parquet", digest, table.num_rows, len(data))
     store.put(stored.key, data)
-    run_id = run_slug(summary.run_id)
-    summary = replace(summary, run_id=run_id, shards=len(shard_ids(table)), plan=stored)
-    key = _plan_key(run_id, summary.live)
-    if store.put_if_absent(key, sealed(summary)):
-        return summary
-    return from_json(PlanSummary, store.get(key), f"{store.uri}/{key}")
+    return stored
 
 
 def find_plan(store: Store, run_id: str) -> PlanSummary | None:
@@ -101,16 +115,27 @@ def find_plan(store: Store, run_id: str) -> PlanSummary | None:
 def load_plan(store: Store, run_id: str) -> PlanSummary:
     """The same, or PlanNotFound, which says whether the run was planned against another release."""
     summary = find_plan(store, run_id)
+    if summary and summary.outdated:
+        raise PlanNotFound(
+            f"{store.uri}: run {run_id} was planned by an earlier lookdex, which did not store the products. Plan it "
+            f"again: `lookdex plan --run-id {run_id}` with the settings of the night; finished shards are kept."
+        )
     if summary:
         return summary
     folder = run_folder(run_id)
-    stale = sorted(listed.key for listed in store.list(f"{folder}/plan-") if listed.key.endswith(".json"))
-    if stale:
+    if stale := plan_numbers(store, run_id):
         raise PlanNotFound(
-            f"{store.uri}: something else went live since run {run_id} was planned ({', '.join(stale)}). "
+            f"{store.uri}: something else went live since run {run_id} was planned "
+            f"({', '.join(_plan_key(run_id, number) for number in stale)}). "
             "Plan it again: `lookdex plan` with the same run id; finished shards are kept."
         )
     raise PlanNotFound(f"{store.uri}: run {run_id} has no plan in {folder}/; start with `lookdex plan`")
+
+
+def plan_numbers(store: Store, run_id: str) -> list[int]:
+    """The entries of the promotion log that the run was planned on, ascending; 0 stands for none."""
+    found = (_PLAN.fullmatch(listed.key) for listed in store.list(f"{run_folder(run_id)}/plan-"))
+    return sorted(int(match[1]) for match in found if match)
 
 
 def load_plan_table(store: Store, summary: PlanSummary) -> pa.Table:

@@ -5,15 +5,24 @@ Everything stays in Arrow and DuckDB: a million photos are planned in seconds an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lookdex.errors import ConfigError, MassChange
-from lookdex.records import IMAGES_SCHEMA, PLAN_SCHEMA, Change, Reason, Skip, SkippedKeys, Status
+from lookdex.records import (
+    IMAGES_SCHEMA,
+    PLAN_SCHEMA,
+    Change,
+    Reason,
+    Skip,
+    SkippedKeys,
+    Status,
+    Unlisted,
+)
+from lookdex.wording import count_of
 
 # In so many nights each photo is asked for once that was archived though its listing does not say so.
 ARCHIVE_NIGHTS = 7
@@ -33,6 +42,7 @@ select coalesce(l.image_key, m.image_key) as image_key,
        case when m.image_key is null then '{Change.DELETED}'
             when l.image_key is null then '{Change.NEW}'
             when l.status = '{Status.FAILED}' and l.reason = '{Reason.ARCHIVED}' and l.recipe = $recipe
+              and unsold.image_key is null
               and (a.image_key is not null or not $full and hash(l.image_key) % {ARCHIVE_NIGHTS} <> $turn)
               then '{Change.UNCHANGED}'
             when l.status = '{Status.FAILED}' and l.reason is distinct from '{Reason.BREAKS_MODEL}'
@@ -46,20 +56,29 @@ select coalesce(l.image_key, m.image_key) as image_key,
                 case when l.status = '{Status.REJECTED}' then $refusal else $recipe end or $full
               then '{Change.RECIPE}'
             else '{Change.UNCHANGED}' end as change,
-       m.image_key is not null and len(l.product_ids) > 0 and coalesce(len(m.product_ids), 0) = 0 as unlinked
+       m.image_key is not null and len(l.product_ids) > 0 and coalesce(len(m.product_ids), 0) = 0 as unlinked,
+       unsold.image_key is not null as urgent
 from listed m full outer join ledger l on l.image_key = m.image_key
      left join archived a on a.image_key = m.image_key
+     left join unsold on unsold.image_key = l.image_key
 where l.image_key is not null or a.image_key is null
+"""
+# Live photos whose rows name a product that is no longer sold. They are judged anew whatever the limit: rows of such
+# a product may not stay for another night.
+_UNSOLD = """
+create temp table unsold as
+select distinct image_key from (select image_key, unnest(product_ids) as product_id from ledger)
+anti join sold using (product_id)
 """
 # Each step is a table of its own: as one query DuckDB takes minutes for a million rows instead of seconds.
 _NUMBER = f"""
 create temp table planned as
 select *, number // $size as shard from (
-    select *, row_number() over (order by image_key) - 1 as number
+    select *, row_number() over (order by urgent desc, image_key) - 1 as number
     from compared
     where change not in ('{Change.DELETED}', '{Change.UNCHANGED}')
 )
-where $most is null or number < $most
+where $most is null or number < $most or urgent
 """
 _NAME = """
 create temp table shards as
@@ -122,6 +141,7 @@ def make_plan(
     refusal_digest: str | None = None,
     archived: pa.Array | None = None,
     turn: int = 0,
+    sold: pa.Array | pa.ChunkedArray | None = None,
 ) -> Plan:
     """Compare `listing` (products.tie's columns, unique keys, any order) with `ledger` (IMAGES_SCHEMA; None: nothing).
 
@@ -130,7 +150,8 @@ def make_plan(
     limited).
 
     refusal_digest: `Recipe.refusal` (None: the recipe's digest). archived: keys of the listing that must be restored
-    before they can be read. turn: 0 … ARCHIVE_NIGHTS - 1, another one each night.
+    before they can be read. turn: 0 … ARCHIVE_NIGHTS - 1, another one each night. sold: ids of the only products that
+    may stay in the release (None: all may); live photos of others are planned whatever the limit.
     """
     if shard_images < 1 or (limit is not None and limit < 0):
         raise ConfigError(f"shard_images ({shard_images}) must be positive and limit ({limit}) not negative")
@@ -146,6 +167,11 @@ def make_plan(
             keys, unique = counted[0]
             if keys != unique:
                 raise ConfigError(f"the {name} photos have {keys} keys, of which only {unique} are different")
+        if sold is not None:
+            database.register("sold", pa.table({"product_id": sold}))
+            database.execute(_UNSOLD)
+        else:
+            database.execute("create temp table unsold (image_key varchar)")
         values = {
             "recipe": recipe_digest,
             "refusal": refusal_digest or recipe_digest,
@@ -187,45 +213,73 @@ def lost_products(photos: pa.Table, ledger: pa.Table, described: pa.Array, known
         return int(database.execute(_LOST).fetchall()[0][0])
 
 
-def check_mass_change(
-    changes: Mapping[str, int],
-    live_images: int,
-    listed: int,
-    max_share: float = 0.10,
-    allow: bool = False,
-    unlinked: int = 0,
-    lost: int = 0,
-    described: int = 0,
-    skipped: int = 0,
-) -> None:
-    """Raise MassChange when the listing is empty, or more than `max_share` of the live photos are gone from it, or
-    would lose their product, or of the `described` live products would lose their row of the products file."""
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What the night would take from the live release.
+
+    listed: photos in the source. skipped: keys of the source that are no photos. photos, products: live. gone: live
+    photos that are not in the source. unlinked: live photos whose products are none tonight. leaving: live products,
+    and photos of such alone, that the products file does not list. lost: of the `described` live products with a row
+    in the products file, those that would have none.
+    """
+
+    listed: int
+    photos: int = 0
+    gone: int = 0
+    unlinked: int = 0
+    skipped: int = 0
+    products: int = 0
+    leaving: Unlisted = field(default_factory=Unlisted)
+    described: int = 0
+    lost: int = 0
+
+
+def check_mass_change(losses: Losses, max_share: float = 0.10, allow: bool = False) -> None:
+    """Raise MassChange when the source lists no photo, or the live release would lose more than `max_share` of its
+    photos, of its products, or of what ties the ones to the others and to the products file."""
     if allow:
         return
-    gone = changes.get(Change.DELETED, 0)
+    live, leaving = losses.photos, losses.leaving
     override = "If that is meant, say so with --allow-mass-change."
-    if listed == 0:
+    limit = f"more than {max_share:.0%} stops a night"
+    if losses.listed == 0:
         raise MassChange(
-            f"the source lists no photo at all{f', and {live_images:,} are live' if live_images else ''}"
-            f"{f' ({skipped:,} other keys are there)' if skipped else ''}. Look at its URI, at what its files are "
-            "called and at the right to list it." + (f" {override}" if live_images else "")
+            f"the source lists no photo at all{f', and {live:,} are live' if live else ''}"
+            f"{f' ({losses.skipped:,} other keys are there)' if losses.skipped else ''}. Look at its URI, at what its "
+            "files are called and at the right to list it." + (f" {override}" if live else "")
         )
-    if live_images and gone > max_share * live_images:
+    if losses.gone > max_share * live:
         raise MassChange(
-            f"{gone:,} of {live_images:,} live photos ({gone / live_images:.1%}) are gone from the source, which "
-            f"lists {listed:,}; more than {max_share:.0%} stops a night. Look whether the listing is complete. "
-            f"{override}"
+            f"{losses.gone:,} of {live:,} live photos ({losses.gone / live:.1%}) are gone from the source, which "
+            f"lists {losses.listed:,}; {limit}. Look whether the listing is complete. {override}"
         )
-    if live_images and unlinked > max_share * live_images:
+    if leaving.products > max_share * losses.products or leaving.photos > max_share * live:
         raise MassChange(
-            f"{unlinked:,} of {live_images:,} live photos ({unlinked / live_images:.1%}) belonged to a product and "
-            f"would belong to none; more than {max_share:.0%} stops a night. Look at --pattern, --mapping and "
-            f"--products: they must be given every night. {override}"
+            f"{leaving.products:,} of {losses.products:,} live products "
+            f"({leaving.products / max(losses.products, 1):.1%}) are not in the products file, such as "
+            f"{', '.join(map(repr, leaving.examples))}: they would leave the release, with "
+            f"{leaving.photos:,} of {live:,} live photos ({leaving.photos / max(live, 1):.1%}); {limit}. The file may "
+            "be truncated, or its ids be others than those that --pattern or --mapping read: look whether it is "
+            "complete. If these products are not sold any more, say so with --allow-mass-change; photos of products "
+            "that the file does not list stay with the setting keep_unlisted (--keep-unlisted)."
         )
-    if lost > max_share * described:
+    if losses.gone + leaving.photos > max_share * live:
+        both = losses.gone + leaving.photos
         raise MassChange(
-            f"{lost:,} of the {described:,} live products with a row in the products file ({lost / described:.1%}) "
-            f"would lose it, and with it title, price and what else it says; more than {max_share:.0%} stops a night. "
-            "Look whether the file is complete, and at --products and --pattern: they must be given every "
+            f"{both:,} of {live:,} live photos ({both / live:.1%}) would leave the release: {losses.gone:,} are gone "
+            f"from the source, {count_of(leaving.photos, 'photo')} of products that the products file does not list; "
+            f"{limit}. Look whether listing and file are complete. {override}"
+        )
+    if losses.unlinked > max_share * live:
+        raise MassChange(
+            f"{losses.unlinked:,} of {live:,} live photos ({losses.unlinked / live:.1%}) belonged to a product and "
+            f"would belong to none; {limit}. Look at --pattern, --mapping and --products: they must be given every "
+            f"night. {override}"
+        )
+    if losses.lost > max_share * losses.described:
+        raise MassChange(
+            f"{losses.lost:,} of the {losses.described:,} live products with a row in the products file "
+            f"({losses.lost / losses.described:.1%}) would lose it, and with it title, price and what else it says; "
+            f"{limit}. Look whether the file is complete, and at --products and --pattern: they must be given every "
             f"night. {override}"
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 import lance
@@ -20,20 +20,28 @@ import pyarrow.parquet as pq
 from lance.fragment import FragmentMetadata
 
 from lookdex import integrity, live, runs, tables
-from lookdex.codec import from_json, sealed
+from lookdex.codec import sealed
 from lookdex.errors import (
     CorruptData,
     EmptyBuild,
     MassChange,
-    NotFound,
     PromotionConflict,
     ReleaseNotFound,
     ShardsMissing,
 )
 from lookdex.reading import reading
-from lookdex.records import PlanSummary, Release, ShardReport, StoredFile, Thresholds, items_schema
+from lookdex.records import (
+    PlanSummary,
+    Release,
+    ShardReport,
+    StoredFile,
+    Thresholds,
+    digest_of,
+    items_schema,
+)
 from lookdex.release import ann, commits, files, ledger, leftovers, rows
-from lookdex.release.fragments import FragmentResult, FragmentTask, row_ids, write_parquet
+from lookdex.release.candidates import candidate_key, free_id, load_candidate
+from lookdex.release.fragments import FragmentResult, FragmentTask, read_parquet, row_ids, write_parquet
 from lookdex.storage import Store
 
 log = logging.getLogger(__name__)
@@ -49,7 +57,7 @@ class BuildReport:
     """`runs/<run>/build-<live>.json`: what the build did, for people.
 
     rewritten: live items written anew, for new product columns or to merge small fragments. vanished: new or
-    rewritten items whose product is not in the products file.
+    rewritten items whose product is not in the products file (none, unless the night keeps them).
     """
 
     run_id: str
@@ -82,35 +90,34 @@ def build_release(
     plan: PlanSummary,
     plan_table: pa.Table,
     reports: Mapping[str, ShardReport],
-    products: pa.Table | None,
-    product_columns: tuple[str, ...],
     run_fragments: RunFragments,
     choose_thresholds: ChooseThresholds = lambda before: None,
 ) -> Release:
     """The candidate of a night, stored as `runs/<run>/candidate-<live>.json`, ready for the audit.
 
-    plan_table: PLAN_SCHEMA. reports: by shard id, all of the plan's. products: product_id and columns, of which
-    `product_columns` (none named: all) go into `items`; None leaves the columns that are there as they are.
-    run_fragments: runs `write_fragment` over the tasks, anywhere, in any order. choose_thresholds: what the release
-    keeps of them, given the live one.
+    plan_table: PLAN_SCHEMA. reports: by shard id, all of the plan's. The product columns are those that the plan
+    stored; without any, those that are there stay as they are. run_fragments: runs `write_fragment` over the tasks,
+    anywhere, in any order. choose_thresholds: what the release keeps of them, given the live one.
 
     When the night changes nothing, the live release itself is returned. Raises ShardsMissing, CorruptData (a shard
-    file, or counts that do not add up), EmptyBuild, ForeignTransaction, MassChange (a new vector space without all
-    images), PromotionConflict (something else is live than the plan was made for).
+    file, the products, fragments of another schema, or counts that do not add up), EmptyBuild, ForeignTransaction,
+    MassChange (a new vector space without all images), PromotionConflict (something else is live than the plan was
+    made for).
     """
     start = datetime.now(UTC)
     before = live_for(catalog, plan)
     if before is not None and plan.empty:
         return before
     check_shards(plan, plan_table, reports)
-    built_from = runs.reports_digest(reports)
+    thresholds = choose_thresholds(before)
+    built_from = inputs(plan, reports, thresholds)
     if (candidate := stored_candidate(catalog, plan, before, built_from)) is not None:
         return candidate
     for key in (tables.ITEMS, tables.IMAGES):
         leftovers.clear_newest(catalog, key)
     if before is not None:
         integrity.require(catalog, before, integrity.of_ledger)
-    stock = rows.product_table(products, product_columns) if products is not None else None
+    stock = read_parquet(catalog, plan.products) if plan.products is not None else None
     outcomes = ledger.read_outcomes(catalog, plan_table, reports)
     old = tables.ledger(catalog, before) if before else None
     dim = vector_size(catalog, reports, before)
@@ -118,7 +125,9 @@ def build_release(
     if before is not None and new_space:
         check_all_planned(plan_table, old, before, plan)
 
-    keys = rows.replaced_keys(plan_table, outcomes)
+    sold = stock["product_id"] if stock is not None and not plan.keep_unlisted else None
+    unsold = rows.unsold_failures(outcomes, old, sold)
+    keys = rows.replaced_keys(plan_table, outcomes, unsold)
     # Rows of which none stays are not read: so a night of all photos mends a table that is damaged.
     anew = new_space or replaces_all(keys, old)
     if before is not None:
@@ -134,10 +143,10 @@ def build_release(
             f"the run {plan.run_id} leaves no item in {catalog.uri}: {plan.changes}. Nothing was built; "
             "look at the reasons in the plan's images (`lookdex index` printed them), then run the night again."
         )
-    results = list(run_fragments(tasks_of(catalog, plan, before, work, dim, stock)))
+    results = list(run_fragments(tasks_of(catalog, plan, before, work, dim)))
     items_version = commit_items(catalog, plan, before, work, results)
     images_version, images_files = ledger.commit_images(
-        catalog, plan, plan_table, before, old, outcomes, keep_failed=not new_space
+        catalog, plan, plan_table, before, old, outcomes, keep_failed=not new_space, unsold=unsold
     )
 
     items = tables.open_table(catalog, tables.ITEMS, items_version)
@@ -173,9 +182,12 @@ def build_release(
         index=index,
         product_columns=tuple(work.schema.names[len(items_schema(dim)) :]),
         products_digest=plan.products_digest,
-        thresholds=choose_thresholds(before),
+        thresholds=thresholds,
         source_access=plan.source_access,
+        run_id=plan.run_id,
         built_from=built_from,
+        products=plan.products,
+        keep_unlisted=plan.keep_unlisted,
     )
     new_files = integrity.DataFiles(tuple(file for result in results for file in result.files), images_files)
     files.save_files(catalog, release, before, new_files)
@@ -195,26 +207,17 @@ def build_release(
     return release
 
 
-def candidate_key(plan: PlanSummary) -> str:
-    return f"{runs.run_folder(plan.run_id)}/candidate-{plan.live}.json"
-
-
-def load_candidate(catalog: Store, plan: PlanSummary) -> Release:
-    """The candidate that `build_release` stored. Raises ReleaseNotFound."""
-    key = candidate_key(plan)
-    try:
-        return from_json(Release, catalog.get(key), f"{catalog.uri}/{key}")
-    except NotFound as error:
-        raise ReleaseNotFound(
-            f"{catalog.uri}: the run {plan.run_id} has no candidate; build it with `lookdex build`"
-        ) from error
+def inputs(plan: PlanSummary, reports: Mapping[str, ShardReport], thresholds: Thresholds | None) -> str:
+    """A digest of all that a candidate is built from: the plan with its products, its shards' files, thresholds."""
+    kept = asdict(thresholds) if thresholds else None
+    return digest_of([asdict(plan), runs.reports_digest(reports), kept])
 
 
 def stored_candidate(
     catalog: Store, plan: PlanSummary, before: Release | None, built_from: str
 ) -> Release | None:
-    """The stored candidate, when it was built from the same shard files, it and its digests can be read and both of its
-    versions are its own; else None: build it again."""
+    """The stored candidate, when it was built from the same, it and its digests can be read and both of its versions
+    are its own; else None: build it again."""
     try:
         candidate = load_candidate(catalog, plan)
         if candidate.built_from != built_from:
@@ -250,13 +253,6 @@ def live_for(catalog: Store, plan: PlanSummary) -> Release | None:
             f"{number} is live in {catalog.uri}. Plan the night again (`lookdex plan`); finished shards are kept."
         )
     return release
-
-
-def free_id(catalog: Store, plan: PlanSummary) -> str:
-    """The run's id, or, when the run has published a release before and was planned again, one with a number."""
-    if not catalog.exists(live.release_key(plan.run_id)):
-        return plan.run_id
-    return f"{plan.run_id}-{plan.live}"
 
 
 def check_shards(plan: PlanSummary, plan_table: pa.Table, reports: Mapping[str, ShardReport]) -> None:
@@ -355,15 +351,16 @@ def wanted_schema(dim: int, stock: pa.Table | None, live_schema: pa.Schema | Non
 
 
 def tasks_of(
-    catalog: Store, plan: PlanSummary, before: Release | None, work: Work, dim: int, stock: pa.Table | None
+    catalog: Store, plan: PlanSummary, before: Release | None, work: Work, dim: int
 ) -> list[FragmentTask]:
     """Tasks of about a full fragment each."""
     folder = f"{runs.run_folder(plan.run_id)}/build-{plan.live}"
-    if stock is None and work.base is None:
+    file = plan.products
+    extra = [field for field in work.schema if field.name not in items_schema(dim).names]
+    if file is None and work.base is None and extra:
         # The columns that stay, all null: a task of a new table takes its schema from the products.
-        extra = [field for field in work.schema if field.name not in items_schema(dim).names]
-        stock = pa.schema([("product_id", pa.string()), *extra]).empty_table() if extra else None
-    file = write_parquet(catalog, f"{folder}/products.parquet", stock) if stock is not None else None
+        nothing = pa.schema([("product_id", pa.string()), *extra]).empty_table()
+        file = write_parquet(catalog, f"{folder}/products.parquet", nothing)
     plain = FragmentTask(
         catalog=catalog.uri,
         dim=dim,

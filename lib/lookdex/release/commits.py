@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import lance
 import numpy as np
 import pyarrow as pa
 from lance import LanceOperation, Transaction
 from lance.commit import CommitConflictError
+from lance.file import LanceFileReader
 from lance.fragment import FragmentMetadata
 
 from lookdex import tables
-from lookdex.errors import ForeignTransaction, StorageError
+from lookdex.errors import CorruptData, ForeignTransaction, StorageError
 from lookdex.reading import reading
 from lookdex.storage import Store
 
 RUN = "lookdex_run"  # the transaction property
 COMMIT = "lookdex_commit"  # another: of one commit
+READERS = 8
 
 
 def start_from(catalog: Store, key: str, version: int, run_id: str) -> lance.LanceDataset:
@@ -38,7 +41,11 @@ def start_from(catalog: Store, key: str, version: int, run_id: str) -> lance.Lan
 def overwrite(
     catalog: Store, key: str, schema: pa.Schema, fragments: Sequence[FragmentMetadata], run_id: str
 ) -> int:
-    """A new table, or a new version that shares no row with the older ones. Returns the version."""
+    """A new table, or a new version that shares no row with the older ones. Returns the version.
+
+    Raises CorruptData when a fragment was written with another schema.
+    """
+    check_schema(catalog, key, schema, fragments)
     newest = tables.newest(catalog, key)
     read = newest.version if newest else 0
     return commit(catalog, key, LanceOperation.Overwrite(schema, fragments), read, run_id).version
@@ -57,8 +64,10 @@ def update(
     By address, and not `dataset.delete(… IN …)`: of 200,000 rows, 100,000 keys are found in 0.24 s and deleted in
     0.06 s (infra/bench_release.py); a predicate takes 1.3 s for 10,000, and would be a commit of its own.
 
-    Returns the version. Raises ForeignTransaction when somebody committed since `base`.
+    Returns the version. Raises ForeignTransaction when somebody committed since `base`, CorruptData when a fragment
+    was written with another schema than the table's.
     """
+    check_schema(catalog, key, base.schema, added)
     changed, removed = [], []
     owners = deleted >> np.uint64(32)
     for fragment in base.get_fragments():
@@ -70,6 +79,41 @@ def update(
         removed_fragment_ids=removed, updated_fragments=changed, new_fragments=list(added)
     )
     return commit(catalog, key, operation, base.version, run_id).version
+
+
+def check_schema(catalog: Store, key: str, schema: pa.Schema, fragments: Sequence[FragmentMetadata]) -> None:
+    """Raises CorruptData unless every fragment was written with the columns and types of `schema`, in its order.
+
+    Lance does not look: it reads the bytes of such a fragment as the types that the table declares.
+    """
+
+    def written(fragment: FragmentMetadata) -> pa.Schema:
+        folder = f"{catalog.lance_uri(key)}/data"
+        parts = [LanceFileReader(f"{folder}/{file.path}", catalog.lance_options) for file in fragment.files]
+        return pa.schema([field for part in parts for field in part.metadata().schema])
+
+    with ThreadPoolExecutor(READERS) as pool:
+        for fragment, found in zip(fragments, pool.map(written, fragments), strict=True):
+            if wrong := difference(schema, found):
+                raise CorruptData(
+                    f"{catalog.uri}: {key}/data/{fragment.files[0].path} does not have the columns of the table: "
+                    f"{wrong}. Nothing was published; run `lookdex build` again, and if that ends the same way, "
+                    "start the night again under a new run id."
+                )
+
+
+def difference(schema: pa.Schema, found: pa.Schema) -> str:
+    """The first column in which `found` differs from `schema`, with both types; '' when none does."""
+    if found.names != schema.names:
+        missing = [name for name in schema.names if name not in found.names]
+        more = [name for name in found.names if name not in schema.names]
+        if missing:
+            return f"{missing[0]} ({schema.field(missing[0]).type}) is missing"
+        return f"{more[0]} ({found.field(more[0]).type}) is too much" if more else "they are in another order"
+    for ours, theirs in zip(schema, found, strict=True):
+        if ours.type != theirs.type:
+            return f"{ours.name} is {ours.type} in the table and {theirs.type} in the file"
+    return ""
 
 
 def commit(

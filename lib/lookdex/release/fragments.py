@@ -164,7 +164,7 @@ def product_values(
             rows[n] if kept else pa.chunked_array([pa.nulls(len(rows), schema.field(n).type)]) for n in names
         ]
     found = pc.index_in(rows["product_id"], products["product_id"])
-    return [products[name].take(found).cast(schema.field(name).type) for name in names]
+    return [products[name].take(found) for name in names]
 
 
 def unknown(rows: pa.Table, products: pa.Table) -> int:

@@ -40,9 +40,13 @@ def commit_images(
     old: pa.Table | None,
     outcomes: pa.Table,
     keep_failed: bool,
+    unsold: pa.Table,
 ) -> tuple[int, tuple[StoredFile, ...]]:
-    """The ledger's version with tonight's outcomes, and the data files that it got."""
-    ledger = rows.ledger_rows(outcomes, old, keep_failed)
+    """The ledger's version with tonight's outcomes, and the data files that it got.
+
+    keep_failed, unsold: as in `rows.ledger_rows`.
+    """
+    ledger = rows.ledger_rows(outcomes, old, keep_failed, unsold)
     if before is None:
         return write_anew(catalog, plan, tables.with_format(IMAGES_SCHEMA, tables.IMAGES), ledger)
     if not plan_table.num_rows:

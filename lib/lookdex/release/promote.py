@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import re
-
-from lookdex import live, runs
+from lookdex import live
 from lookdex.errors import CorruptData, PromotionConflict, PromotionHeld, ReleaseNotFound
 from lookdex.records import LiveEntry
+from lookdex.release.candidates import check_not_undone
 from lookdex.release.tags import follow, repair_tags
 from lookdex.storage import Store
 
-__all__ = ["follow", "promote", "release_of_run", "repair_tags", "resume", "rollback"]
+__all__ = ["follow", "promote", "repair_tags", "resume", "rollback"]
 
 
 def promote(catalog: Store, release_id: str) -> LiveEntry:
     """Make an audited release live, if the release that it was built on still is. Returns its log entry.
 
-    Promoting what is live already changes nothing. Raises PromotionHeld while a rollback holds promotions,
-    PromotionConflict when another release went live since the build, ReleaseNotFound without a passed audit.
+    Promoting what is live already changes nothing. Raises RolledBack for a release that was live before and was
+    undone, PromotionHeld while a rollback holds promotions, PromotionConflict when another release went live since the
+    build, ReleaseNotFound without a passed audit.
     """
     current = live.current(catalog)
     if current is not None and current.release_id == release_id:
         follow(catalog)
         return current
+    check_not_undone(catalog, live.read_log(catalog), release_id)
     if current is not None and current.hold:
         follow(catalog)
         raise PromotionHeld(
@@ -42,34 +43,6 @@ def promote(catalog: Store, release_id: str) -> LiveEntry:
     entry = live.append(catalog, release_id=release_id, action="promote", expected=current)
     follow(catalog)
     return entry
-
-
-def release_of_run(catalog: Store, run_id: str) -> str:
-    """The id of the release that a run made: the run's own, or `<run>-<n>` when it was planned again since.
-
-    Of several the last. Raises ReleaseNotFound when none passed the audit.
-    """
-    names = [
-        listed.key.removeprefix("releases/").removesuffix(".json")
-        for listed in catalog.list(f"releases/{run_id}")
-    ]
-    again = re.compile(re.escape(run_id) + r"(?:-(\d+))?")
-    found = {
-        int(match[1] or -1): name
-        for name in names
-        if (match := again.fullmatch(name)) and (name == run_id or not is_run(catalog, name))
-    }
-    if not found:
-        raise ReleaseNotFound(
-            f"{catalog.uri}: the run {run_id} has no release that passed the audit; "
-            f"`lookdex audit --run-id {run_id}` makes one of its candidate"
-        )
-    return found[max(found)]
-
-
-def is_run(catalog: Store, name: str) -> bool:
-    """A night of that name was planned: its release is not another run's, whatever they are called."""
-    return any(catalog.list(f"{runs.run_folder(name)}/plan-"))
 
 
 def rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveEntry:

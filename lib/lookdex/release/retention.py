@@ -63,7 +63,8 @@ def clean_up(
     # Without the others' tags nobody knows which releases they protect.
     dropped = [r for r in stored.readable if r not in kept] if tagged is not None else []
     names = {r.release_id for r in stored.readable if r not in dropped} | set(stored.unreadable)
-    old_runs = stale_runs(catalog, names, cutoff)
+    made = {r.run_id for r in stored.readable if r not in dropped}
+    old_runs = stale_runs(catalog, names | made, cutoff)
     if apply:
         for release in dropped:
             catalog.delete(live.release_key(release.release_id))

@@ -6,60 +6,14 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from lookdex.errors import ConfigError, CorruptData
-from lookdex.records import IMAGES_SCHEMA, Change, Reason, Status, items_schema
+from lookdex.errors import CorruptData
+from lookdex.records import IMAGES_SCHEMA, Change, Reason, Status
 
 FULL_FRAGMENT = 16_384  # rows; a smaller fragment is one that a later night may merge
 MAX_SMALL = 16  # small fragments left alone: each costs a query some 50 µs, merging them rewrites their rows
 
 # Of an outcome `o`: the world was bad, and what is known of the photo stays.
 _MAY_STAY = f"(o.status = '{Status.FAILED}' AND o.reason IS DISTINCT FROM '{Reason.BREAKS_MODEL}')"
-
-_PLAIN_TYPES = {pa.large_string(): pa.string(), pa.string_view(): pa.string(), pa.null(): pa.string()}
-
-
-def product_table(products: pa.Table, columns: tuple[str, ...]) -> pa.Table:
-    """product_id (string) and the chosen columns (none named: all others), one row per product.
-
-    Raises ConfigError on a column that is missing, that `items` has already, or a product given twice.
-    """
-    chosen = columns or tuple(name for name in products.column_names if name != "product_id")
-    if missing := [name for name in ("product_id", *chosen) if name not in products.column_names]:
-        raise ConfigError(
-            f"the products file has no column {', '.join(missing)}; it has: {', '.join(products.column_names)}"
-        )
-    own = set(items_schema(1).names)
-    if clash := [name for name in chosen if name in own]:
-        rest = ",".join(name for name in chosen if name not in own)
-        raise ConfigError(
-            f"the products file's column {', '.join(clash)} has the name of a column of the items table. "
-            f"Rename it in the products file, or leave it out: --product-columns {rest or '…'}"
-        )
-    table = products.select(["product_id", *chosen])
-    types = [plain_type(field.type) for field in table.schema]
-    types[0] = pa.string()
-    table = table.cast(
-        pa.schema([(name, kind) for name, kind in zip(table.column_names, types, strict=True)])
-    )
-    table = table.combine_chunks()
-    twice = _twice(table)
-    if twice:
-        raise ConfigError(
-            f"the products file names a product twice: {', '.join(twice)}. Keep one row for each."
-        )
-    return table
-
-
-def plain_type(kind: pa.DataType) -> pa.DataType:
-    """The type that a column has in the table, whichever way the file encoded it."""
-    if pa.types.is_dictionary(kind):
-        return plain_type(kind.value_type)
-    return _PLAIN_TYPES.get(kind, kind)
-
-
-def _twice(table: pa.Table) -> list[str]:
-    query = "SELECT product_id FROM products GROUP BY 1 HAVING count(*) > 1 ORDER BY 1 LIMIT 3"
-    return [str(row[0]) for row in _connect(products=table).sql(query).fetchall()]
 
 
 def check_outcomes(plan: pa.Table, outcomes: pa.Table) -> None:
@@ -83,15 +37,37 @@ def check_outcomes(plan: pa.Table, outcomes: pa.Table) -> None:
         )
 
 
-def ledger_rows(outcomes: pa.Table, live: pa.Table | None, keep_failed: bool) -> pa.Table:
+def unsold_failures(outcomes: pa.Table, live: pa.Table | None, sold: pa.Array | None) -> pa.Table:
+    """image_key of the failed photos whose live rows name a product that is no longer sold: those rows may not stay.
+
+    sold: ids of the only products that may be in the release; None: all may.
+    """
+    if live is None or sold is None:
+        return outcomes.select(["image_key"]).slice(0, 0)
+    return (
+        _connect(outcomes=outcomes, live=live, sold=pa.table({"product_id": sold}))
+        .sql(f"""
+            SELECT DISTINCT image_key
+            FROM (SELECT image_key, unnest(product_ids) AS product_id FROM live)
+                ANTI JOIN sold USING (product_id)
+                SEMI JOIN (FROM outcomes WHERE status = '{Status.FAILED}') USING (image_key)
+        """)
+        .to_arrow_table()
+    )
+
+
+def ledger_rows(
+    outcomes: pa.Table, live: pa.Table | None, keep_failed: bool, unsold: pa.Table | None = None
+) -> pa.Table:
     """The `images` rows that tonight's outcomes become. first_seen is carried over.
 
     A failed image that the ledger knew keeps what the ledger knew of it (its items are still in the table), with
-    tonight's status, reason, recipe and run; not with `keep_failed` False, when its old vectors cannot stay, and not
-    one that breaks a model, which is judged as it is now.
+    tonight's status, reason, recipe and run; not with `keep_failed` False, when its old vectors cannot stay, not one
+    that breaks a model, which is judged as it is now, nor one among `unsold` (of `unsold_failures`).
     """
     old = live if live is not None else IMAGES_SCHEMA.empty_table()
-    kept = f"({_MAY_STAY} AND l.image_key IS NOT NULL AND {keep_failed})"
+    gone = unsold if unsold is not None else old.select(["image_key"]).slice(0, 0)
+    kept = f"({_MAY_STAY} AND l.image_key IS NOT NULL AND u.image_key IS NULL AND {keep_failed})"
     tonight = {"image_key", "status", "reason", "recipe", "run_id"}
     columns = [
         "coalesce(l.first_seen, o.first_seen) AS first_seen"
@@ -102,20 +78,23 @@ def ledger_rows(outcomes: pa.Table, live: pa.Table | None, keep_failed: bool) ->
         for name in IMAGES_SCHEMA.names
     ]
     query = (
-        f"SELECT {', '.join(columns)} FROM outcomes o LEFT JOIN live l USING (image_key) ORDER BY o.image_key"
+        f"SELECT {', '.join(columns)} FROM outcomes o LEFT JOIN live l USING (image_key) "
+        "LEFT JOIN unsold u ON u.image_key = o.image_key ORDER BY o.image_key"
     )
-    return _connect(outcomes=outcomes, live=old).sql(query).to_arrow_table().cast(IMAGES_SCHEMA)
+    return _connect(outcomes=outcomes, live=old, unsold=gone).sql(query).to_arrow_table().cast(IMAGES_SCHEMA)
 
 
-def replaced_keys(plan: pa.Table, outcomes: pa.Table) -> pa.Table:
-    """image_key of the photos whose old items go: gone from the source, or judged anew tonight (whatever failed was
-    not, unless it breaks a model)."""
+def replaced_keys(plan: pa.Table, outcomes: pa.Table, unsold: pa.Table) -> pa.Table:
+    """image_key of the photos whose old items go: not in tonight's catalogue, judged anew (whatever failed was not,
+    unless it breaks a model), or among `unsold`."""
     return (
-        _connect(plan=plan, outcomes=outcomes)
+        _connect(plan=plan, outcomes=outcomes, unsold=unsold)
         .sql(f"""
             SELECT image_key FROM plan WHERE change = '{Change.DELETED}'
             UNION ALL
             SELECT image_key FROM outcomes o WHERE NOT {_MAY_STAY}
+            UNION ALL
+            SELECT image_key FROM unsold
         """)
         .to_arrow_table()
     )
