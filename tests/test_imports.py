@@ -119,7 +119,9 @@ def test_one_owner_for_each_heavy_dependency(dependency: str) -> None:
 def test_pillow_opens_files_in_one_place() -> None:
     users = {m for m, names in ALL.items() if any(within(n, ("PIL",)) for n in names)}
     strangers = {m for m in users if not within(m, DRAWERS)}
-    assert not strangers, f"Pillow belongs to decoders.py (and to what draws); imported by {sorted(strangers)}"
+    assert not strangers, (
+        f"Pillow belongs to decoders.py (and to what draws); imported by {sorted(strangers)}"
+    )
 
 
 def test_no_module_has_two_subjects() -> None:
