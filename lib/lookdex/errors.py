@@ -15,7 +15,7 @@ LookdexError
 │   ├── TooSlow            a table was not read within the time that a question may take
 │   ├── TooLarge           more bytes than the caller allows
 │   └── UnsafeStore        the store ignores If-None-Match: two promoters could both win
-├── MassChange             the plan would remove too large a share of the catalogue
+├── MassChange             the night would remove, reject or miss too large a share of the catalogue
 ├── PlanNotFound           the run has no plan for what is live now
 ├── ModelFailed            a model raised, died, or answered what cannot be
 ├── TaskFailed             a Spark task failed as often as it may
