@@ -10,7 +10,7 @@ from test_plan import RECIPE, Photo, apply, changes_of, ledger, shops, tied
 
 from lookdex.catalog.assortment import column_changes, only_listed
 from lookdex.catalog.plan import make_plan
-from lookdex.records import Change, ColumnChange, Status, Unlisted
+from lookdex.records import Change, ColumnChange, Reason, Status, Unlisted
 
 some_products = st.sets(st.sampled_from(["p", "q", "r"]))
 
@@ -98,6 +98,16 @@ def test_a_photo_that_loses_one_of_its_products_is_planned_beyond_the_limit() ->
         plan = make_plan(sold, ledger(live), RECIPE, limit=limit, sold=ids("p"))
         assert set(changes_of(plan)) == planned
         assert plan.postponed == 2 - len(planned)
+
+
+def test_an_archived_photo_does_not_keep_rows_of_a_product_that_is_not_listed() -> None:
+    """It is asked for, though in vain: then its rows go with its outcome."""
+    live = {"a": Photo(product_ids=("p", "x"), status=Status.FAILED, reason=Reason.ARCHIVED)}
+    was = ledger(live)
+    for listed, change in ((("p", "x"), Change.UNCHANGED), (("p",), Change.RETRY)):
+        sold = only_listed(tied(live), ids(*listed), was).photos
+        plan = make_plan(sold, was, RECIPE, archived=pa.array(["a"]), sold=ids(*listed))
+        assert plan.changes[change] == 1
 
 
 @pytest.mark.parametrize(
