@@ -86,9 +86,10 @@ def publish(folder: Path, products: pa.Table) -> Published:
     """A night with these products (product_id and columns of the closed list), built as ever, and live."""
     store = open_store(str(folder))
     photos = [nights.Photo(f"{one}/a.jpg", product=one) for one in products["product_id"].to_pylist()]
-    night = nights.index_night(store, "night-1", photos, recipe=fakes.recipe(), shard_images=1000)
-    buffer = io.BytesIO(parquet(products))
-    release = live.save_release(store, nights.build(store, night, pq.read_table(buffer)))
+    night = nights.index_night(
+        store, "night-1", photos, recipe=fakes.recipe(), shard_images=1000, products=products
+    )
+    release = live.save_release(store, nights.build(store, night))
     live.append(store, release_id=release.release_id, action="promote", expected=None)
     return Published(
         str(folder), {entry.name: entry.type for entry in products.schema if entry.name != "product_id"}
