@@ -1,0 +1,74 @@
+"""What shop systems and spreadsheets really write: blanks, separators, encodings and folders beside the rules."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from lookdex.catalog import products
+from lookdex.config import Config
+from lookdex.errors import ConfigError
+
+
+@pytest.fixture
+def load(tmp_path: Path):
+    """Write a file of that name, or a folder of files, and read it; `settings` are those of the products file."""
+
+    def read(name: str, data: bytes | str | dict[str, bytes], **settings: object) -> pa.Table:
+        for path, content in (data if isinstance(data, dict) else {"": data}).items():
+            file = tmp_path / name / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content.encode() if isinstance(content, str) else content)
+        found = products.configured(Config(products=str(tmp_path / name), **settings))  # type: ignore[arg-type]
+        assert found is not None
+        return found.table
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Señor Ñandú", "mac_roman"), ("Robe d’été", "mac_roman"), ("Größe", "mac_roman"), ("Botões", "mac_roman"),
+        ("Gr\xf6\xdfe", "cp850"), ("Jupe élégante", "cp437"), ("Pantalón", "cp850"), ("Bœuf, cœur", "iso8859-15"),
+        ("Női ruha", "cp1250"), ("színű", "cp1250"), ("Rochie lungă", "cp1250"), ("黑包 短裤", "gb18030"),
+        ("봄 옷", "cp949"), ("シャツ", "shift_jis"), ("ｶﾊﾞﾝ", "shift_jis"),
+    ],
+)  # fmt: skip
+def test_what_another_encoding_could_be_is_read_rightly_or_refused(load, text: str, encoding: str) -> None:
+    data = f"product_id;t\n1;dress\n2;{text}\n".encode(encoding)
+    read = {"dress", text}
+    with suppress(ConfigError):
+        read = set(load("p.csv", data)["t"].to_pylist())
+    assert read == {"dress", text}
+    assert load("p.csv", data, products_encoding=encoding)["t"].to_pylist() == ["dress", text]
+
+
+@pytest.mark.parametrize(
+    ("texts", "encoding"),
+    [
+        (["Robe “été” 12 €", "Cœur – noué", "‘Coco’ Crème", "¡Oferta!"], "cp1252"),
+        (["Calção de lã", "Botões"], "cp1252"), (["„Äpfel“ für Mädchen", "S–XL"], "cp1252"),
+        (["원피스"], "cp949"), (["V넥 티", "볼륨 셔링 블라우스"], "cp949"), (["꽃무늬 왕리본"], "cp949"),
+    ],
+)  # fmt: skip
+def test_what_is_plain_is_read(load, texts: list[str], encoding: str) -> None:
+    rows = "".join(f"{at};{text}\n" for at, text in enumerate(texts))
+    assert load("p.csv", f"product_id;t\n{rows}".encode(encoding))["t"].to_pylist() == texts
+
+
+def test_a_few_broken_bytes_of_utf_8_are_no_other_encoding(load) -> None:
+    for data in (b"1;caf\xc3\xa9\n2;caf\xc3\n", b"1;caf\xc3\n", b"1;\xed\xa0\x80\n"):
+        with pytest.raises(ConfigError, match="UTF-8"):
+            load("p.csv", b"product_id;t\n" + data)
+
+
+@pytest.mark.parametrize("name", ["undefined", "idna", "unicode_escape", "a\0b"])
+def test_what_is_no_encoding_of_files_is_said(load, name: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"--products-encoding: (there is no encoding|.* is no encoding of text)"
+    ):
+        load("p.csv", "product_id\n1\n", products_encoding=name)
