@@ -30,6 +30,69 @@ def load(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        'product_id, t, n\n1, "a, b", 5\n2, c, 6\n',
+        'product_id,t,n\n1, "a, b",5\n2,c,6\n',
+        '"product_id", "t", "n"\n"1", "a, b", "5"\n"2", "c", "6"\n',
+        'product_id;t;n\n1; "a, b";5\n2;c;6\n',
+        "n;product_id;t\n5;1;a, b\n6;2;c\n",
+    ],
+)
+def test_blanks_between_a_separator_and_quotes_are_not_of_the_value(load, text: str) -> None:
+    table = load("p.csv", text)
+    assert [value.strip() for value in table["t"].to_pylist()] == ["a, b", "c"]
+    assert (table["product_id"].to_pylist(), table["n"].to_pylist()) == (["1", "2"], [5, 6])
+
+
+def test_blanks_and_quotes_within_quotes_are_of_the_value(load) -> None:
+    rows = 'product_id,t,u\n1,"  ""Mac"" shirt", x\n2, "5" wide,y\n'
+    with_both = load("p.csv", 'product_id,t,u\n1,"  ""Mac"" shirt", x\n')
+    assert with_both.to_pydict() == {"product_id": ["1"], "t": ['  "Mac" shirt'], "u": [" x"]}
+    assert load("p.csv", rows)["t"].to_pylist() == ['  "Mac" shirt', ' "5" wide']
+
+
+def test_a_header_that_cannot_be_read_says_why(load) -> None:
+    with pytest.raises(
+        ConfigError, match=r"the header cannot be read: ',' expected after '\"'.*\" Product_ID \" ,"
+    ):
+        load("p.csv", '" Product_ID " ,"t"\n1,a\n')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "product_id,t\n1,a,\n2,b,,\n",
+        "product_id,t,\n1,a\n2,b,\n",
+        "product_id,t\n1,a\n2,b\n,\n,\n   \n",
+        ",,\nproduct_id,t,\n\n1,a,\n ,\n2,b,\n",
+        "\ufeff\ufeffproduct_id,t\r\n1,a\r\n2,b\r\n",
+    ],
+)
+def test_separators_and_lines_that_hold_nothing_are_left_out(load, text: str) -> None:
+    assert load("p.csv", text).to_pydict() == {"product_id": ["1", "2"], "t": ["a", "b"]}
+
+
+@pytest.mark.parametrize("text", ["product_id,t\n1,a,b\n", "product_id,t,\n1\n", "product_id,,t\n1,\n"])
+def test_fields_that_are_missing_or_too_many_are_refused(load, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"line 2 has . fields? where the header names . columns"):
+        load("p.csv", text)
+
+
+def test_the_row_without_an_id_is_named(load) -> None:
+    with pytest.raises(
+        ConfigError, match=r"2 rows without a product_id, first row 2 of 4 \(the header is no row\)"
+    ):
+        load("p.csv", "product_id,t\n1,a\n,b\n3,c\n ,d\n")
+
+
+def test_an_instant_beyond_the_year_9999_stays_text(load) -> None:
+    assert load("p.csv", "product_id,t\n1,9999-12-31T23:00:00-09:00\n")["t"].to_pylist() == [
+        "9999-12-31T23:00:00-09:00"
+    ]
+
+
+@pytest.mark.parametrize(
     ("text", "encoding"),
     [
         ("Señor Ñandú", "mac_roman"), ("Robe d’été", "mac_roman"), ("Größe", "mac_roman"), ("Botões", "mac_roman"),

@@ -11,9 +11,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import pyarrow as pa
@@ -24,6 +25,7 @@ from lookdex.wording import count_of
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 _SEP_LINE = re.compile(r'\s*"?sep=(.)"?[^\S\r\n]*(\r\n|\r|\n|\Z)', re.IGNORECASE)  # Excel's own
+_PADDED = re.compile(r'^ +"')
 _BATCH = 16_384  # rows
 _LONGEST = 2**31 - 1  # characters of a value; the module's own limit is 131,072
 
@@ -55,8 +57,9 @@ def read_csv(text: str, uri: str, ids: Sequence[str], separator: str = "", flag:
         separator = separator or named
     skipped = line[0].count("\n") if line else 0
     with _any_length():
-        separator, header = _header(text, uri, ids, separator, flag)
-        table = _table(_records(text, uri, separator, skipped), header, uri, separator)
+        separator, header, padded = _header(text, uri, ids, separator, flag)
+        read = partial(_table, text, header, uri, separator, skipped)
+        table = read(padded=True) if padded else _plain_or_padded(read)
     unnamed = [
         at
         for at, name in enumerate(table.column_names)
@@ -66,62 +69,121 @@ def read_csv(text: str, uri: str, ids: Sequence[str], separator: str = "", flag:
     return Columns(table.select(kept), separator)
 
 
-def _header(text: str, uri: str, ids: Sequence[str], separator: str, flag: str) -> tuple[str, list[str]]:
-    """The separator's name, and the header's names without blanks around them."""
+def _header(
+    text: str, uri: str, ids: Sequence[str], separator: str, flag: str
+) -> tuple[str, list[str], bool]:
+    """The separator's name, the header's names without blanks around them, and whether blanks precede its quotes."""
     found: dict[str, list[str]] = {}
-    for name in [separator] if separator else SEPARATORS:
-        try:
-            first = next(_fields(text, name), None)
-        except csv.Error:
-            continue
-        if first is not None:
-            found[name] = [field.strip() for field in first[1]]
-    for name, header in found.items():
-        if {word.lower() for word in ids} <= {field.lower() for field in header}:
-            return name, header
+    wrong: dict[str, str] = {}
+    for padded in (False, True):
+        for name in [separator] if separator else SEPARATORS:
+            try:
+                first = next(_fields(text, name, padded), None)
+            except csv.Error as error:
+                wrong[name] = str(error)
+                continue
+            if first is None:
+                continue
+            header = [field.strip() for field in first[1]]
+            quoted = any(map(_PADDED.match, first[1]))
+            if {word.lower() for word in ids} <= {field.lower() for field in header} and not quoted:
+                return name, header, padded
+            found.setdefault(name, header)
+    if not found and wrong:
+        first_line = text.lstrip().partition("\n")[0]
+        name = max(wrong, key=lambda one: first_line.count(SEPARATORS[one]))
+        raise ConfigError(
+            f"{uri}: the header cannot be read: {_why(wrong[name])}: {first_line[:80]!r}. Nothing may stand between a "
+            "closing double quote and the separator"
+        )
     if not found:
         raise ConfigError(
             f"{uri} has no header: its first line must name the columns, {', '.join(ids)} among them"
         )
     name, header = max(found.items(), key=lambda pair: len(pair[1]))
-    missing = next(word for word in ids if word.lower() not in {field.lower() for field in header})
+    missing = next((word for word in ids if word.lower() not in {field.lower() for field in header}), ids[0])
     split = f"the {name} as separator ({flag} names another)" if flag else f"the {name} as separator"
     shown = ", ".join(field[:40] for field in header[:20])
     raise ConfigError(f"{uri} has no column {missing!r}; its columns: {shown}, with {split}")
 
 
-def _fields(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """The records with the number of the line in which each begins, from 1; empty lines left out."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=SEPARATORS[separator], strict=True)
+def _plain_or_padded(read: Callable[..., pa.Table]) -> pa.Table:
+    """The table, where blanks may precede the double quotes of a value (1, "a, b") or be a part of it (1, a)."""
+    try:
+        plain = read(padded=False)
+    except ConfigError:
+        try:
+            return read(padded=True)
+        except ConfigError:
+            pass
+        raise
+    if not any(_starts_padded(column) for column in plain.columns):
+        return plain
+    try:
+        padded = read(padded=True)
+    except ConfigError:
+        return plain
+    same = padded.num_rows == plain.num_rows and all(
+        column.equals(other)
+        for column, other in zip(plain.columns, padded.columns, strict=True)
+        if _starts_padded(column)
+    )
+    return plain if same else padded
+
+
+def _starts_padded(column: pa.ChunkedArray) -> bool:
+    return bool(pc.any(pc.match_substring_regex(column, _PADDED.pattern), min_count=0).as_py())
+
+
+def _fields(text: str, separator: str, padded: bool) -> Iterator[tuple[int, list[str]]]:
+    """The records with the number of the line in which each begins, from 1; those without any value left out."""
+    reader = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=SEPARATORS[separator],
+        strict=True,
+        skipinitialspace=padded,
+    )
     begins = 1
     for fields in reader:
-        if fields:
+        if any(map(str.strip, fields)):
             yield begins, fields
         begins = reader.line_num + 1
 
 
-def _records(text: str, uri: str, separator: str, skipped: int) -> Iterator[list[str]]:
-    """The records, all of one length. skipped: lines before the text."""
-    width, begins, fields = 0, 0, [""]
+def _records(
+    text: str, header: list[str], uri: str, separator: str, skipped: int, padded: bool
+) -> Iterator[list[str]]:
+    """The records, all of the header's length. skipped: lines before the text."""
+    width, begins, fields = len(header), 0, [""]
+    named = max((at + 1 for at, name in enumerate(header) if name), default=width)
     try:
-        for begins, fields in _fields(text, separator):
-            width = width or len(fields)
+        for begins, fields in _fields(text, separator, padded):
             if len(fields) != width:
-                raise ConfigError(
-                    f"{uri}: line {begins + skipped} has {count_of(len(fields), 'field')} where the header names "
-                    f"{count_of(width, 'column')}: {SEPARATORS[separator].join(fields)[:80]!r}. Put values with the "
-                    f"separator ({separator}) in them in double quotes"
-                )
+                # Separators at the end of the lines, of the header or of the others alone, are no columns.
+                if len(fields) > width and not any(fields[width:]):
+                    fields = fields[:width]
+                elif named <= len(fields) < width:
+                    fields = [*fields, *[""] * (width - len(fields))]
+                else:
+                    raise ConfigError(
+                        f"{uri}: line {begins + skipped} has {count_of(len(fields), 'field')} where the header names "
+                        f"{count_of(width, 'column')}: {SEPARATORS[separator].join(fields)[:80]!r}. Put values with "
+                        f"the separator ({separator}) in them in double quotes"
+                    )
             yield fields
     except csv.Error as error:
         after = f" after line {begins + skipped}" if begins else ""
-        why = "a double quote is never closed" if "unexpected end" in str(error) else str(error)
         raise ConfigError(
-            f"{uri} cannot be read{after}: {why}. Within a quoted value, write each double quote twice"
+            f"{uri} cannot be read{after}: {_why(str(error))}. Within a quoted value, write each double quote twice"
         ) from error
 
 
-def _table(records: Iterator[list[str]], header: list[str], uri: str, separator: str) -> pa.Table:
+def _why(error: str) -> str:
+    return "a double quote is never closed" if "unexpected end" in error else error
+
+
+def _table(text: str, header: list[str], uri: str, separator: str, skipped: int, padded: bool) -> pa.Table:
+    records = _records(text, header, uri, separator, skipped, padded)
     next(records)
     batches = []
     while rows := list(islice(records, _BATCH)):

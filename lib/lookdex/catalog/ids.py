@@ -33,9 +33,13 @@ def clean(ids: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
 def clean_column(table: pa.Table, column: str, uri: str) -> pa.Table:
     """The table with a column (strings) as ids. Raises ConfigError where one is missing, empty or unprintable."""
     values = clean(table[column])
-    empty = pc.sum(pc.equal(pc.fill_null(values, ""), "")).as_py()
-    if empty:
-        raise ConfigError(f"{uri}: {count_of(empty, 'row')} without a {column}; fill it in or drop them")
+    empty = pc.equal(pc.fill_null(values, ""), "")
+    if count := pc.sum(empty).as_py():
+        first = pc.index(empty, True).as_py() + 1
+        raise ConfigError(
+            f"{uri}: {count_of(count, 'row')} without a {column}, first row {first:,} of {len(values):,} (the header "
+            "is no row); fill it in or drop them"
+        )
     odd = values.filter(pc.match_substring_regex(values, r"\p{Cc}"))
     if len(odd):
         raise ConfigError(

@@ -62,7 +62,7 @@ def typed(text: pa.Array, comma: bool = False) -> pa.Array:
     for pattern, kind in ((_DATE, pa.date32()), (_DATE_TIME, DATE_TIME), (_INSTANT, INSTANT)):
         if _all(given, pattern):
             try:
-                return _after_year_0(values.cast(kind))
+                return _in_range(values.cast(kind))
             except pa.ArrowInvalid:  # such as the 30th of February
                 return text
     return _clock(values) if _all(given, _CLOCK) else text
@@ -102,7 +102,7 @@ def as_type(text: pa.Array, wish: str, comma: bool = False) -> pa.Array:
                 raise Unfit(f"holds a number of more than {MOST_DIGITS} digits", "let the column be text")
             return number
         kinds = {_DATE: pa.date32(), _DATE_TIME: DATE_TIME, _INSTANT: INSTANT}
-        return _after_year_0(values.cast(kinds[pattern]))
+        return _in_range(values.cast(kinds[pattern]))
     except pa.ArrowInvalid as error:
         raise Unfit(f"holds a value that is no {wish} ({error})", "mend it, or let it be text") from error
 
@@ -143,10 +143,11 @@ def _number(values: pa.Array) -> pa.Array | None:
     return pa.array(exact, pa.decimal128(max(1, places + whole), places))
 
 
-def _after_year_0(values: pa.Array) -> pa.Array:
-    """Raises ArrowInvalid for the year 0, which Arrow reads and Python does not."""
-    if pc.any(pc.less(pc.year(values), 1)).as_py():
-        raise pa.ArrowInvalid("there is no year 0")
+def _in_range(values: pa.Array) -> pa.Array:
+    """Raises ArrowInvalid outside the years 1 to 9999: Arrow reads 9999-12-31T23:00-09:00, and Python does not."""
+    years = pc.year(values)
+    if pc.any(pc.or_(pc.less(years, 1), pc.greater(years, 9999))).as_py():
+        raise pa.ArrowInvalid("it is not in the years 1 to 9999")
     return values
 
 
