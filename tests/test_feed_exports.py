@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +14,7 @@ import pytest
 from lookdex.catalog import products
 from lookdex.config import Config
 from lookdex.errors import ConfigError
+from tests import feeds
 
 
 @pytest.fixture
@@ -135,3 +139,89 @@ def test_what_is_no_encoding_of_files_is_said(load, name: str) -> None:
         ConfigError, match=r"--products-encoding: (there is no encoding|.* is no encoding of text)"
     ):
         load("p.csv", "product_id\n1\n", products_encoding=name)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '{"product_id": "1", "t": 1, "t": 2}\n',
+            "line 1 is no JSON: it has the key 't' twice. Write one object",
+        ),
+        (f'{{"product_id": "1", "t": {"[" * 50_000}{"]" * 50_000}}}', "line 1 .* within each other"),
+        (f'{{"product_id": "1", "t": {"[" * 30}{"]" * 30}}}', "'t' has more than 20 lists or objects within"),
+        (
+            json.dumps({"product_id": "1"}, indent=1),
+            "line 1 is no JSON: .*Write one object in each line, or one list",
+        ),
+        ('{"product_id": "1", "t": "\\ud83d"}', "'t' holds '.ud83d', one half of a character"),
+    ],
+)
+def test_json_that_would_lose_something_is_refused(load, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load("p.jsonl", text)
+
+
+def test_json_numbers_of_many_digits_stand_beside_others(load) -> None:
+    rows = '{"product_id": 1, "x": 0.12345678901234567}\n{"product_id": 2, "x": 0.5}\n{"product_id": 3, "x": 7}\n'
+    assert load("p.jsonl", rows)["x"].to_pylist() == [
+        Decimal("0.12345678901234567"),
+        Decimal("0.5"),
+        Decimal(7),
+    ]
+
+
+def part(product: str, **columns: pa.Array) -> bytes:
+    return feeds.parquet(pa.table({"product_id": [product], **columns}))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "read"),
+    [
+        (
+            pa.array([datetime(2026, 3, 1)], pa.timestamp("ns")),
+            pa.array([datetime(9999, 3, 1)], pa.timestamp("us")),
+            [datetime(2026, 3, 1), datetime(9999, 3, 1)],
+        ),
+        (pa.array([2**63], pa.uint64()), pa.array([-1]), [Decimal(2**63), Decimal(-1)]),
+        (pa.array(["a"], pa.large_string()), pa.array(["b"]).dictionary_encode(), ["a", "b"]),
+    ],
+)
+def test_files_of_a_folder_may_store_values_in_other_ways(
+    load, one: pa.Array, other: pa.Array, read: list
+) -> None:
+    assert (
+        load("p", {"0.parquet": part("1", t=one), "1.parquet": part("2", t=other)})["t"].to_pylist() == read
+    )
+
+
+def test_zones_of_a_folder_s_files_may_differ(load) -> None:
+    zones = [pa.array([0], pa.timestamp("us", zone)) for zone in ("UTC", "Asia/Seoul")]
+    table = load("p", {f"{at}.parquet": part(str(at), t=values) for at, values in enumerate(zones)})
+    assert table["t"].cast(pa.int64()).to_pylist() == [0, 0]
+
+
+def test_the_text_of_a_folder_s_name_stays_when_a_setting_says_so(load) -> None:
+    files = {"size=1.50/0.parquet": part("1"), "size=2.0/0.parquet": part("2")}
+    assert load("p", files)["size"].to_pylist() == [1.5, 2.0]
+    assert load("p", files, products_types=("size=text",))["size"].to_pylist() == ["1.50", "2.0"]
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ("1.csv", "holds 1.csv beside its Parquet files, which would not be read"),
+        ("_delta_log/0.json", "is a Delta table"),
+        (".hoodie/x", "is a Hudi table"),
+    ],
+)
+def test_a_folder_of_which_a_part_would_be_read_is_refused(load, other: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load("p", {"0.parquet": part("1"), other: b"x"})
+
+
+def test_settings_of_types_mean_what_they_say(load) -> None:
+    with pytest.raises(ConfigError, match="product_id=number: the column 'product_id' is always text"):
+        load("p.csv", "product_id\n1\n", products_types=("product_id=number",))
+    eans = part("1", ean=pa.array([8801234567890.0]))
+    assert load("p.parquet", eans, products_types=("ean=text",))["ean"].to_pylist() == ["8801234567890"]

@@ -221,7 +221,7 @@ def _lists(values: pa.Array) -> pa.Array:
 def _structs(values: pa.Array) -> pa.Array:
     names = [field.name for field in values.type.fields]
     if not names:
-        raise Unfit("holds structs without any field", "leave it out")
+        raise Unfit("holds structs without any field", "write null instead")
     folded = [name.lower() for name in names]
     odd = [name for name in names if not name or not set('."`').isdisjoint(name)]
     odd += [name for name in names if folded.count(name.lower()) > 1]

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import PurePosixPath
-from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -22,6 +20,7 @@ import pyarrow.parquet as pq
 
 from lookdex.catalog.csvfile import read_csv
 from lookdex.catalog.encodings import decode
+from lookdex.catalog.jsonlines import json_lines
 from lookdex.catalog.typed import TYPES, as_type, typed
 from lookdex.columns import Unfit, example_of, fit, kind_of
 from lookdex.errors import ConfigError, NotFound
@@ -42,6 +41,8 @@ _MAGIC = {
     b"BZh": "compressed with bzip2: compress it with gzip, or not at all",
     b"\xfd7zXZ": "compressed with xz: compress it with gzip, or not at all",
 }
+_MARKERS = ("/", "_$folder$")  # keys that stand for folders
+_TABLES = {"_delta_log": "Delta", ".hoodie": "Hudi"}
 _NOTHING = "__HIVE_DEFAULT_PARTITION__"  # how Spark writes the folder of rows without a value
 
 
@@ -112,8 +113,8 @@ def read_file(uri: str, ids: Sequence[str], reading: Reading) -> DataFile:
         parts = [one.key for one in store.list(f"{name}/")]
         if not parts:
             raise ConfigError(f"{uri} does not exist") from error
-        raw, found = _folder(store, name, parts, uri)
-        return _finish(raw, found, uri, ids, reading, text=False)
+        raw, found, partitions = _folder(store, name, parts, uri)
+        return _finish(raw, found, uri, ids, reading, text=partitions)
     packed = data.startswith(b"\x1f\x8b")
     if packed:
         data = _unpacked(data, uri)
@@ -121,20 +122,20 @@ def read_file(uri: str, ids: Sequence[str], reading: Reading) -> DataFile:
     kind = _kind(suffixes[-1] if suffixes else "", data, uri)
     if kind == "Parquet":
         table = _parquet(data, uri)
-        return _finish(table, Found(kind, table.num_rows, gzip=packed), uri, ids, reading, text=False)
+        return _finish(table, Found(kind, table.num_rows, gzip=packed), uri, ids, reading)
     flag = "--products-encoding" if reading.flags else ""
     decoded = decode(data, uri, ids[0], reading.encoding, flag)
     del data
     if kind == "JSON lines":
-        table = _json_lines(decoded.text, uri)
+        table = json_lines(decoded.text, uri)
         found = Found(kind, table.num_rows, decoded.encoding, guess=decoded.guess, gzip=packed)
-        return _finish(table, found, uri, ids, reading, text=False)
+        return _finish(table, found, uri, ids, reading)
     flag = "--products-separator" if reading.flags else ""
     columns = read_csv(decoded.text, uri, ids, reading.separator, flag)
     found = Found(
         kind, columns.table.num_rows, decoded.encoding, columns.separator, decoded.guess, gzip=packed
     )
-    return _finish(columns.table, found, uri, ids, reading, text=True)
+    return _finish(columns.table, found, uri, ids, reading, text=columns.table.column_names)
 
 
 def _kind(suffix: str, data: bytes, uri: str) -> str:
@@ -174,14 +175,33 @@ def _parquet(data: bytes, uri: str) -> pa.Table:
         raise ConfigError(f"{uri} cannot be read as Parquet: {error}") from error
 
 
-def _folder(store: Store, name: str, keys: list[str], uri: str) -> tuple[pa.Table, Found]:
-    """The rows of all Parquet files below the folder; a folder `column=value` is a column of its rows."""
-    shown = [key for key in keys if not any(part.startswith(("_", ".")) for part in key.split("/"))]
+def _folder(store: Store, name: str, keys: list[str], uri: str) -> tuple[pa.Table, Found, list[str]]:
+    """The rows of all Parquet files below the folder, and which columns are text: those of a folder `column=value`."""
+    for folder, what in _TABLES.items():
+        if any(key.startswith(f"{name}/{folder}/") for key in keys):
+            raise ConfigError(
+                f"{uri} is a {what} table, of which only its log says what files are still a part: write its rows to "
+                "a plain folder of Parquet files"
+            )
+    shown = [
+        key
+        for key in keys
+        if not any(part.startswith(("_", ".")) for part in key.split("/")[name.count("/") + 1 :])
+    ]
     parts = [key for key in shown if PurePosixPath(key).suffix.lower() in _PARQUET]
+    others = [
+        key.removeprefix(f"{name}/") for key in shown if key not in parts and not key.endswith(_MARKERS)
+    ]
     if not parts:
-        such = ", ".join(key.removeprefix(f"{name}/") for key in keys[:3])
+        such = ", ".join(others[:3] or [key.removeprefix(f"{name}/") for key in keys[:3]])
         raise ConfigError(f"{uri} is a folder without Parquet files, but with {such}; {_NEEDED}")
+    if others:
+        raise ConfigError(
+            f"{uri} holds {', '.join(others[:3])} beside its Parquet files, which would not be read: move "
+            "everything else out of the folder, or begin its name with an underscore"
+        )
     tables = []
+    partitions: dict[str, None] = {}
     for key in parts:
         table = _parquet(store.get(key), f"{uri}: {key}")
         for folder in key.removeprefix(f"{name}/").split("/")[:-1]:
@@ -190,20 +210,13 @@ def _folder(store: Store, name: str, keys: list[str], uri: str) -> tuple[pa.Tabl
                 continue
             if column.lower() in {one.lower() for one in table.column_names}:
                 raise ConfigError(f"{uri}: {key} has a column {column!r} and lies in the folder {folder!r}")
-            told = None if value == _NOTHING else unquote(value)
-            table = table.append_column(column, pa.array([told] * table.num_rows, pa.string()))
+            text = None if value == _NOTHING else unquote(value)
+            table = table.append_column(column, pa.array([text] * table.num_rows, pa.string()))
+            partitions[column] = None
         tables.append(table)
     table = _joined(tables, parts, uri)
-    partitions = {
-        folder.partition("=")[0]
-        for key in parts
-        for folder in key.removeprefix(f"{name}/").split("/")[:-1]
-        if "=" in folder
-    }
-    for column in partitions:  # text in the folders' names, as in a CSV
-        at = table.column_names.index(column)
-        table = table.set_column(at, column, typed(table.column(at).combine_chunks()))
-    return table, Found(f"folder of {count_of(len(parts), 'Parquet file')}", table.num_rows)
+    found = Found(f"folder of {count_of(len(parts), 'Parquet file')}", table.num_rows)
+    return table, found, list(partitions)
 
 
 def _joined(tables: list[pa.Table], parts: list[str], uri: str) -> pa.Table:
@@ -221,9 +234,21 @@ def _joined(tables: list[pa.Table], parts: list[str], uri: str) -> pa.Table:
                     "in all of them"
                 )
     try:
-        return pa.concat_tables(tables, promote_options="permissive")
+        return pa.concat_tables(map(_settled, tables), promote_options="permissive")
     except pa.ArrowException as error:
         raise ConfigError(f"{uri}: its files do not make one table: {error}") from error
+
+
+def _settled(table: pa.Table) -> pa.Table:
+    """The columns as `columns.fit` has them, so that units, zones and ways to store them do not hinder a join; those
+    that do not fit as they are, for `_finish` to refuse."""
+    columns = []
+    for chunks in table.columns:
+        values = _one_array(chunks)
+        with suppress(Unfit):
+            values = values if pa.types.is_null(values.type) else fit(values)
+        columns.append(values)
+    return pa.table(columns, table.column_names)
 
 
 def _family(kind: pa.DataType) -> str:
@@ -241,69 +266,10 @@ def _family(kind: pa.DataType) -> str:
     return kind_of(kind)
 
 
-def _json_lines(text: str, uri: str) -> pa.Table:
-    """A row for each line, or for each object of one list; a column for each key, in the order of their first use."""
-    rows: list[Any] = []
-    number = 0
-    try:
-        if text.lstrip().startswith("["):
-            rows = json.loads(text, parse_constant=_no_number, parse_float=_exact)
-        else:
-            for line in io.StringIO(text):
-                number += 1
-                if line.strip():
-                    rows.append(json.loads(line, parse_constant=_no_number, parse_float=_exact))
-    except ValueError as error:
-        where = f"line {number}" if number else "the list"
-        raise ConfigError(f"{uri}: {where} is no JSON: {error}") from error
-    odd = next((at for at, row in enumerate(rows) if not isinstance(row, dict)), None)
-    if odd is not None:
-        raise ConfigError(
-            f'{uri}: row {odd + 1} is no object such as {{"product_id": "7"}}: {str(rows[odd])[:40]}'
-        )
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    columns = [_json_column([row.get(name) for row in rows], name, uri) for name in names]
-    return pa.table(columns, names) if names else pa.table({})
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is no number")
-
-
-def _exact(text: str) -> float | Decimal:
-    """The number; as a Decimal where a float would lose one of its digits."""
-    number = float(text)
-    return number if len(text) <= 16 or Decimal(repr(number)) == Decimal(text) else Decimal(text)
-
-
-def _json_column(values: list[Any], name: str, uri: str) -> pa.Array:
-    """Whole numbers beyond 64 bits become decimals; whole numbers among others stay exact or are refused."""
-    kinds = {type(value) for value in values if value is not None}
-    try:
-        if kinds == {int, float}:
-            inexact = next((one for one in values if isinstance(one, int) and int(float(one)) != one), None)
-            if inexact is not None:
-                raise ConfigError(
-                    f"{uri}: the column {name!r} holds {inexact}, which no floating-point number is, beside others; "
-                    "write it as text"
-                )
-            return pa.array([None if one is None else float(one) for one in values], pa.float64())
-        if kinds == {int} and any(one is not None and not -(2**63) <= one < 2**63 for one in values):
-            digits = max(len(str(abs(one))) for one in values if one is not None)
-            return pa.array(values, pa.decimal128(digits, 0))
-        return pa.array(values)
-    except (pa.ArrowException, OverflowError, ValueError) as error:
-        kinds_named = " and ".join(sorted(kind.__name__ for kind in kinds))
-        raise ConfigError(
-            f"{uri}: the column {name!r} cannot be read (its values are {kinds_named}): {error}. Write all of them as "
-            "one type"
-        ) from error
-
-
 def _finish(
-    raw: pa.Table, found: Found, uri: str, ids: Sequence[str], reading: Reading, text: bool
+    raw: pa.Table, found: Found, uri: str, ids: Sequence[str], reading: Reading, text: Sequence[str] = ()
 ) -> DataFile:
-    """The raw columns as the types of the tables. text: all are text, whose types show in the values."""
+    """The raw columns as the types of the tables. text: those that are text, whose types show in the values."""
     names = [_own_case(name, ids) for name in raw.column_names]
     folded = [name.lower() for name in names]
     if twice := sorted({name for name in names if folded.count(name.lower()) > 1}):
@@ -320,10 +286,12 @@ def _finish(
             f"{', '.join(names)}"
         )
     wishes = {name.lower(): wish for name, wish in reading.types.items()}
+    if odd := [name for name in ids if wishes.get(name, "text") != "text"]:
+        raise ConfigError(f"--products-types {odd[0]}={wishes[odd[0]]}: the column {odd[0]!r} is always text")
     comma = found.separator not in ("", "comma")
     columns: dict[str, pa.Array] = {}
     refused = []
-    for name, chunks in zip(names, raw.columns, strict=True):
+    for name, written, chunks in zip(names, raw.column_names, raw.columns, strict=True):
         values = _one_array(chunks)
         try:
             if name in ids:
@@ -331,7 +299,7 @@ def _finish(
             elif name.lower() in wishes:
                 columns[name] = fit(_as_wished(values, wishes[name.lower()], comma))
             else:
-                columns[name] = fit(typed(values, comma) if text else values)
+                columns[name] = fit(typed(values, comma) if written in text else values)
         except Unfit as unfit:
             example = f", e.g. {unfit.example}" if unfit.example else ""
             why = f"the column {name!r} {unfit.why}{example}: {unfit.remedy}"
@@ -358,6 +326,9 @@ def _as_wished(values: pa.Array, wish: str, comma: bool) -> pa.Array:
     if pa.types.is_string(fitted.type):
         return as_type(fitted, wish, comma)
     if wish == "text" and not pa.types.is_nested(fitted.type):
+        if pa.types.is_floating(fitted.type):  # EANs that became numbers beside empty values
+            with suppress(pa.ArrowInvalid):
+                return fitted.cast(pa.int64()).cast(pa.string())
         return fitted.cast(pa.string())
     is_so = {"number": "number", "date": "date", "datetime": "time", "boolean": "true or false"}.get(wish)
     if kind_of(fitted.type) != is_so:
