@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lookdex.catalog.ids import CaseOnly
 from lookdex.catalog.plan import (
     ARCHIVE_NIGHTS,
     Losses,
@@ -396,3 +397,16 @@ def test_what_was_rejected_is_tried_again_once_more_can_be_read() -> None:
     known["new"] = Photo(status=Status.REJECTED, recipe="refused by an earlier one")
     plan = make_plan(tied(known), ledger(known), RECIPE, refusal_digest="refused")
     assert changes_of(plan) == {"old": Change.RETRY, "new": Change.RECIPE}
+
+
+def test_a_mass_change_of_ids_shows_both_sides() -> None:
+    losses = Losses(
+        listed=2, photos=2, products=2, leaving=Unlisted(2, 2, ("A", "B")), unshown=("a\u200b", "b")
+    )
+    with pytest.raises(
+        MassChange, match=r"such as 'A', 'B':.*has, without a photo, 'a\\u200b', 'b'\. The file may be"
+    ):
+        check_mass_change(losses)
+    case = CaseOnly(1, (("B", "b"),))
+    with pytest.raises(MassChange, match=r"Ids differ in .* case only: 'B' of a photo, 'b' of the file"):
+        check_mass_change(replace(losses, case=case))

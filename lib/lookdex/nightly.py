@@ -171,6 +171,8 @@ def plan_night(
                 unlinked=made.unlinked,
                 products=len(pc.unique(pc.list_flatten(ledger["product_ids"]))),
                 leaving=leaving,
+                unshown=ties.unshown,
+                case=ties.case,
             )
             if sold is None and (digest != release.products_digest or made.changes[Change.CHANGED]):
                 told = tables.described_products(catalog, release)

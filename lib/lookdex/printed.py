@@ -100,11 +100,10 @@ def print_ties(ties: Ties, with_products: bool) -> None:
     complete = ties.tied == ties.photos and (ties.known == ties.tied or not with_products)
     click.echo(said if complete else f"{said} (see --pattern, --mapping and --products)")
     if ties.unshown_count:
-        such = ", ".join(ties.unshown) + (", …" if ties.unshown_count > len(ties.unshown) else "")
         have = "has" if ties.unshown_count == 1 else "have"
         click.echo(
             f"{INDENT}{ties.unshown_count:,} of {count_of(ties.products, 'product')} in the products file {have} no "
-            f"photo: {such}"
+            f"photo: {such_as(ties.unshown_count, ties.unshown)}"
         )
     if ties.case.count:
         such = "; ".join(f"{photo!r} of a photo, {file!r} of the file" for photo, file in ties.case.examples)

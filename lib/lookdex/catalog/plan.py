@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lookdex.catalog.ids import CaseOnly, shown
 from lookdex.errors import ConfigError, MassChange
 from lookdex.records import (
     IMAGES_SCHEMA,
@@ -232,6 +233,18 @@ class Losses:
     leaving: Unlisted = field(default_factory=Unlisted)
     described: int = 0
     lost: int = 0
+    unshown: tuple[str, ...] = ()
+    case: CaseOnly = field(default_factory=CaseOnly)
+
+
+def _other_ids(losses: Losses) -> str:
+    """A sentence with the ids of the file beside those that it lacks, each in quotes."""
+    if losses.case.count:
+        pairs = ", ".join(
+            f"{photo!r} of a photo, {file!r} of the file" for photo, file in losses.case.examples
+        )
+        return f"Ids differ in upper and lower case only: {pairs}. "
+    return f"The file has, without a photo, {shown(list(losses.unshown))}. " if losses.unshown else ""
 
 
 def check_mass_change(losses: Losses, max_share: float = 0.10, allow: bool = False) -> None:
@@ -258,10 +271,11 @@ def check_mass_change(losses: Losses, max_share: float = 0.10, allow: bool = Fal
             f"{leaving.products:,} of {losses.products:,} live products "
             f"({leaving.products / max(losses.products, 1):.1%}) are not in the products file, such as "
             f"{', '.join(map(repr, leaving.examples))}: they would leave the release, with "
-            f"{leaving.photos:,} of {live:,} live photos ({leaving.photos / max(live, 1):.1%}); {limit}. The file may "
-            "be truncated, or its ids be others than those that --pattern or --mapping read: look whether it is "
-            "complete. If these products are not sold any more, say so with --allow-mass-change; photos of products "
-            "that the file does not list stay with the setting keep_unlisted (--keep-unlisted)."
+            f"{leaving.photos:,} of {live:,} live photos ({leaving.photos / max(live, 1):.1%}); {limit}. "
+            f"{_other_ids(losses)}The file may be truncated, or its ids be others than those that --pattern or "
+            "--mapping read: look whether it is complete. If these products are not sold any more, say so with "
+            "--allow-mass-change; photos of products that the file does not list stay with the setting keep_unlisted "
+            "(--keep-unlisted)."
         )
     if losses.gone + leaving.photos > max_share * live:
         both = losses.gone + leaving.photos
