@@ -221,7 +221,8 @@ class Losses:
     listed: photos in the source. skipped: keys of the source that are no photos. photos, products: live. gone: live
     photos that are not in the source. unlinked: live photos whose products are none tonight. leaving: live products,
     and photos of such alone, that the products file does not list. lost: of the `described` live products with a row
-    in the products file, those that would have none.
+    in the products file, those that would have none. unshown: some of the file's products without a photo. case: ids of
+    photos that the file spells with other capitals.
     """
 
     listed: int
@@ -240,7 +241,7 @@ class Losses:
 def _other_ids(losses: Losses) -> str:
     """A sentence with the ids of the file beside those that it lacks, each in quotes."""
     if losses.case.count:
-        pairs = ", ".join(
+        pairs = "; ".join(
             f"{photo!r} of a photo, {file!r} of the file" for photo, file in losses.case.examples
         )
         return f"Ids differ in upper and lower case only: {pairs}. "
