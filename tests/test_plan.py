@@ -261,7 +261,7 @@ def test_a_mass_change_stops_the_night_with_numbers_and_the_flag() -> None:
     check_mass_change(Losses(listed=0, photos=100, gone=100), allow=True)
     with pytest.raises(MassChange, match=r"no photo at all, and 100 are live.*--allow-mass-change"):
         check_mass_change(Losses(listed=0, photos=100, gone=100))
-    with pytest.raises(MassChange, match=r"no photo at all\. Look at its URI"):
+    with pytest.raises(MassChange, match=r"no photo at all\. Check its URI"):
         check_mass_change(Losses(listed=0))
 
 

@@ -1,9 +1,9 @@
 """A CSV file as shops export it, as columns of text: the separator, the header and the records.
 
-The separator is the one of four that makes a field of the header the column of ids: exact where sniffers guess
-(DuckDB's `sniff_csv` errs on 6 of 56 two-line files, such as semicolons around titles with commas in them). Records
-are those of Python's csv module, which, told to be strict, says where a quote goes wrong; pyarrow takes what follows
-for one long value.
+The separator is whichever of four yields a header with the id columns: exact where sniffers guess (DuckDB's
+`sniff_csv` gets 6 of 56 two-line files wrong, such as semicolons around titles with commas in them). Python's csv
+module splits the records: in strict mode it reports where a quote goes wrong, where pyarrow takes all that follows for
+one long value.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lookdex.errors import ConfigError
 from lookdex.wording import count_of
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
-_SEP_LINE = re.compile(r'\s*"?sep=(.)"?[^\S\r\n]*(\r\n|\r|\n|\Z)', re.IGNORECASE)  # Excel's own
+_SEP_LINE = re.compile(r'\s*"?sep=(.)"?[^\S\r\n]*(\r\n|\r|\n|\Z)', re.IGNORECASE)  # written for Excel
 _BATCH = 16_384  # rows
 _LONGEST = 2**31 - 1  # characters of a value; the module's own limit is 131,072
 
@@ -37,19 +37,19 @@ class Columns:
 
 
 def read_csv(text: str, uri: str, ids: Sequence[str], separator: str = "", flag: str = "") -> Columns:
-    """The columns of a CSV file with a header that names the columns `ids`, in whatever case.
+    """The columns of a CSV file with a header that names the columns `ids`, in any case.
 
-    separator: a key of SEPARATORS, instead of looking for it. flag: the option that names it, for the messages.
+    separator: a key of SEPARATORS; '' detects it. flag: the option that sets it, for error messages.
 
-    Raises ConfigError where the header lacks one of `ids`, or a record has another number of fields than the header,
-    or quotes that do not pair; the message gives the line.
+    Raises ConfigError when the header lacks one of `ids`, when a record does not have as many fields as the header,
+    or when a quote is unbalanced; the message gives the line.
     """
     if line := _SEP_LINE.match(text):
         text = text[line.end() :]
         named = next((name for name, sign in SEPARATORS.items() if sign == line[1]), "")
         if not named and not separator:
             raise ConfigError(
-                f"{uri} names the separator {line[1]!r} in its first line; the ones that can be read: "
+                f"{uri} names the separator {line[1]!r} in its first line; lookdex reads these: "
                 f"{', '.join(SEPARATORS)}"
             )
         separator = separator or named
@@ -61,13 +61,13 @@ def read_csv(text: str, uri: str, ids: Sequence[str], separator: str = "", flag:
         at
         for at, name in enumerate(table.column_names)
         if not name and table.column(at).null_count == table.num_rows
-    ]  # separators at the ends of the lines
+    ]  # from separators at line ends
     kept = [at for at in range(table.num_columns) if at not in unnamed]
     return Columns(table.select(kept), separator)
 
 
 def _header(text: str, uri: str, ids: Sequence[str], separator: str, flag: str) -> tuple[str, list[str]]:
-    """The separator's name, and the header's names without blanks around them."""
+    """The separator's name, and the column names, stripped."""
     found: dict[str, list[str]] = {}
     for name in [separator] if separator else SEPARATORS:
         try:
@@ -85,13 +85,13 @@ def _header(text: str, uri: str, ids: Sequence[str], separator: str, flag: str) 
         )
     name, header = max(found.items(), key=lambda pair: len(pair[1]))
     missing = next(word for word in ids if word.lower() not in {field.lower() for field in header})
-    split = f"the {name} as separator ({flag} names another)" if flag else f"the {name} as separator"
+    split = f"split by {name}; {flag} sets another separator" if flag else f"split by {name}"
     shown = ", ".join(field[:40] for field in header[:20])
-    raise ConfigError(f"{uri} has no column {missing!r}; its columns: {shown}, with {split}")
+    raise ConfigError(f"{uri} has no column {missing!r}; its columns: {shown} ({split})")
 
 
 def _fields(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """The records with the number of the line in which each begins, from 1; empty lines left out."""
+    """Each record with the number of its first line, from 1; empty lines are skipped."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=SEPARATORS[separator], strict=True)
     begins = 1
     for fields in reader:
@@ -109,8 +109,8 @@ def _records(text: str, uri: str, separator: str, skipped: int) -> Iterator[list
             if len(fields) != width:
                 raise ConfigError(
                     f"{uri}: line {begins + skipped} has {count_of(len(fields), 'field')} where the header names "
-                    f"{count_of(width, 'column')}: {SEPARATORS[separator].join(fields)[:80]!r}. Put values with the "
-                    f"separator ({separator}) in them in double quotes"
+                    f"{count_of(width, 'column')}: {SEPARATORS[separator].join(fields)[:80]!r}. Put values that "
+                    f"contain the separator ({separator}) in double quotes"
                 )
             yield fields
     except csv.Error as error:
@@ -135,7 +135,7 @@ def _table(records: Iterator[list[str]], header: list[str], uri: str, separator:
 
 @contextmanager
 def _any_length() -> Iterator[None]:
-    """Let the csv module read values of any length; the limit is the process's own."""
+    """Let the csv module read values of any length; the limit is global to the process."""
     before = csv.field_size_limit(_LONGEST)
     try:
         yield

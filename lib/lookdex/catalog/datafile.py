@@ -1,7 +1,7 @@
-"""The shop's own tables (products, mapping) in whatever file they come: CSV, JSON lines, Parquet, or a folder of it.
+"""Reads the shop's own tables (products, mapping): CSV, JSON lines, Parquet, or a folder of Parquet files.
 
-What a file holds is told by its suffix, and by its first bytes where they are plain; `.gz` and gzip's own first bytes
-are both understood. What comes out is a table of the types of `columns`, and what was found out about the file.
+The suffix gives the format, and so do the first bytes where they are unambiguous; gzip is recognised by its first
+bytes. The result is a table with the types of `columns`, and what was detected about the file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CSV = (".csv", ".tsv", ".txt")
 _JSON = (".jsonl", ".ndjson", ".json")
 _PARQUET = (".parquet", ".pq")
 _NEEDED = (
-    "what can be read is CSV (.csv, .tsv, .txt) and JSON lines (.jsonl), both with .gz too, a Parquet file, and a "
+    "lookdex reads CSV (.csv, .tsv, .txt) and JSON lines (.jsonl), either of them gzipped, a Parquet file, or a "
     "folder of Parquet files"
 )
 _MAGIC = {
@@ -42,13 +42,13 @@ _MAGIC = {
     b"BZh": "compressed with bzip2: compress it with gzip, or not at all",
     b"\xfd7zXZ": "compressed with xz: compress it with gzip, or not at all",
 }
-_NOTHING = "__HIVE_DEFAULT_PARTITION__"  # how Spark writes the folder of rows without a value
+_NOTHING = "__HIVE_DEFAULT_PARTITION__"  # Spark's name for the value of rows without one
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How to read a file, where it shall not be found out. separator: of `csvfile.SEPARATORS`. types: column → a word
-    of `typed.TYPES`. flags: these can be set (of the products file only), so that messages may name the options."""
+    """How to read a file, where that is not to be detected. separator: a key of `csvfile.SEPARATORS`. types: column →
+    one of `typed.TYPES`. flags: whether messages may name the options (which exist for the products file only)."""
 
     encoding: str = ""
     separator: str = ""
@@ -57,13 +57,13 @@ class Reading:
 
     @classmethod
     def of(cls, encoding: str, separator: str, types: Iterable[str]) -> Reading:
-        """From the settings. types: `column=type`. Raises ConfigError for a type that does not exist."""
+        """From the settings. types: `column=type`. Raises ConfigError for an unknown type."""
         chosen = {}
         for text in types:
             name, sign, kind = text.rpartition("=")
             if not sign or not name.strip() or kind.strip() not in TYPES:
                 raise ConfigError(
-                    f"--products-types {text}: give column=type, and as type one of {', '.join(TYPES)}, e.g. ean=text"
+                    f"--products-types {text}: give column=type, with a type of {', '.join(TYPES)}, e.g. ean=text"
                 )
             chosen[name.strip()] = kind.strip()
         return cls(encoding, "" if separator == "auto" else separator, chosen, flags=True)
@@ -71,8 +71,8 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found out about a file. encoding and separator: '' where the format has none. guess: a line of text by
-    which people can judge a guessed encoding. gzip: it is compressed."""
+    """What was detected about a file. encoding and separator: '' where the format has none. guess: a line of text that
+    shows people whether a guessed encoding is right. gzip: whether it is compressed."""
 
     format: str
     rows: int
@@ -92,7 +92,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """table: the columns that can be held, each of a type of `columns`, none of their names twice in whatever case."""
+    """table: the columns that can be held, each of a type of `columns`, with names that are unique in any case."""
 
     table: pa.Table
     refused: tuple[Refused, ...]
@@ -100,9 +100,9 @@ class DataFile:
 
 
 def read_file(uri: str, ids: Sequence[str], reading: Reading) -> DataFile:
-    """A file or a folder of Parquet files, local or s3://. ids: columns of text that must be there, in whatever case.
+    """A file or a folder of Parquet files, local or s3://. ids: id columns that must exist, in any case.
 
-    Raises ConfigError when it is not there, cannot be read, lacks one of `ids`, or has two columns of one name.
+    Raises ConfigError when it does not exist, cannot be read, lacks one of `ids`, or repeats a column name.
     """
     parent, _, name = uri.rstrip("/").rpartition("/")
     store = open_store(parent or ("/" if uri.startswith("/") else "."))
@@ -143,7 +143,7 @@ def _kind(suffix: str, data: bytes, uri: str) -> str:
         raise ConfigError(f"{uri} is empty")
     if data.startswith(b"PAR1") and suffix not in _PARQUET:
         if suffix in (*_CSV, *_JSON):
-            raise ConfigError(f"{uri} is a Parquet file, whatever its name says: call it .parquet")
+            raise ConfigError(f"{uri} is a Parquet file, despite its name: rename it to .parquet")
         return "Parquet"
     if suffix in _PARQUET:
         return "Parquet"
@@ -156,7 +156,7 @@ def _kind(suffix: str, data: bytes, uri: str) -> str:
         return "CSV"
     if data.lstrip()[:1] in (b"{", b"["):
         return "JSON lines"
-    return "CSV"  # if a column of ids is in its first line
+    return "CSV"  # `read_csv` checks that its first line names the ids
 
 
 def _unpacked(data: bytes, uri: str) -> bytes:
@@ -175,12 +175,12 @@ def _parquet(data: bytes, uri: str) -> pa.Table:
 
 
 def _folder(store: Store, name: str, keys: list[str], uri: str) -> tuple[pa.Table, Found]:
-    """The rows of all Parquet files below the folder; a folder `column=value` is a column of its rows."""
+    """The rows of all Parquet files below the folder; a folder named `column=value` adds a column to its rows."""
     shown = [key for key in keys if not any(part.startswith(("_", ".")) for part in key.split("/"))]
     parts = [key for key in shown if PurePosixPath(key).suffix.lower() in _PARQUET]
     if not parts:
-        such = ", ".join(key.removeprefix(f"{name}/") for key in keys[:3])
-        raise ConfigError(f"{uri} is a folder without Parquet files, but with {such}; {_NEEDED}")
+        examples = ", ".join(key.removeprefix(f"{name}/") for key in keys[:3])
+        raise ConfigError(f"{uri} is a folder without Parquet files (it has {examples}); {_NEEDED}")
     tables = []
     for key in parts:
         table = _parquet(store.get(key), f"{uri}: {key}")
@@ -189,9 +189,11 @@ def _folder(store: Store, name: str, keys: list[str], uri: str) -> tuple[pa.Tabl
             if not sign:
                 continue
             if column.lower() in {one.lower() for one in table.column_names}:
-                raise ConfigError(f"{uri}: {key} has a column {column!r} and lies in the folder {folder!r}")
-            told = None if value == _NOTHING else unquote(value)
-            table = table.append_column(column, pa.array([told] * table.num_rows, pa.string()))
+                raise ConfigError(
+                    f"{uri}: {key} has a column {column!r}, as does its folder {folder!r}; drop one"
+                )
+            given = None if value == _NOTHING else unquote(value)
+            table = table.append_column(column, pa.array([given] * table.num_rows, pa.string()))
         tables.append(table)
     table = _joined(tables, parts, uri)
     partitions = {
@@ -200,14 +202,14 @@ def _folder(store: Store, name: str, keys: list[str], uri: str) -> tuple[pa.Tabl
         for folder in key.removeprefix(f"{name}/").split("/")[:-1]
         if "=" in folder
     }
-    for column in partitions:  # text in the folders' names, as in a CSV
+    for column in partitions:  # the folders' names are text, as in a CSV
         at = table.column_names.index(column)
         table = table.set_column(at, column, typed(table.column(at).combine_chunks()))
     return table, Found(f"folder of {count_of(len(parts), 'Parquet file')}", table.num_rows)
 
 
 def _joined(tables: list[pa.Table], parts: list[str], uri: str) -> pa.Table:
-    """One table. A column that some files lack is null there; one of several types must be of one kind."""
+    """One table. A column that some files lack is null there; its types in different files must be of one family."""
     kinds: dict[str, tuple[str, str]] = {}
     for table, part in zip(tables, parts, strict=True):
         for entry in table.schema:
@@ -217,17 +219,17 @@ def _joined(tables: list[pa.Table], parts: list[str], uri: str) -> pa.Table:
             other, first = kinds.setdefault(entry.name, (kind, part))
             if kind != other:
                 raise ConfigError(
-                    f"{uri}: the column {entry.name!r} holds {other} in {first} and {kind} in {part}; write it alike "
-                    "in all of them"
+                    f"{uri}: the column {entry.name!r} holds {other} in {first} and {kind} in {part}; write the "
+                    "same type in all of them"
                 )
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
-        raise ConfigError(f"{uri}: its files do not make one table: {error}") from error
+        raise ConfigError(f"{uri}: its files cannot be joined into one table: {error}") from error
 
 
 def _family(kind: pa.DataType) -> str:
-    """Types of one family can be joined without a loss."""
+    """Types of one family can be joined without loss."""
     if pa.types.is_dictionary(kind):
         return _family(kind.value_type)
     if pa.types.is_integer(kind):
@@ -242,7 +244,7 @@ def _family(kind: pa.DataType) -> str:
 
 
 def _json_lines(text: str, uri: str) -> pa.Table:
-    """A row for each line, or for each object of one list; a column for each key, in the order of their first use."""
+    """One row per line, or per object of a single list; one column per key, in the order of first use."""
     rows: list[Any] = []
     number = 0
     try:
@@ -255,11 +257,11 @@ def _json_lines(text: str, uri: str) -> pa.Table:
                     rows.append(json.loads(line, parse_constant=_no_number, parse_float=_exact))
     except ValueError as error:
         where = f"line {number}" if number else "the list"
-        raise ConfigError(f"{uri}: {where} is no JSON: {error}") from error
+        raise ConfigError(f"{uri}: {where} is not JSON: {error}") from error
     odd = next((at for at, row in enumerate(rows) if not isinstance(row, dict)), None)
     if odd is not None:
         raise ConfigError(
-            f'{uri}: row {odd + 1} is no object such as {{"product_id": "7"}}: {str(rows[odd])[:40]}'
+            f'{uri}: row {odd + 1} is not an object such as {{"product_id": "7"}}: {str(rows[odd])[:40]}'
         )
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = [_json_column([row.get(name) for row in rows], name, uri) for name in names]
@@ -267,24 +269,24 @@ def _json_lines(text: str, uri: str) -> pa.Table:
 
 
 def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is no number")
+    raise ValueError(f"{word} is not a number")
 
 
 def _exact(text: str) -> float | Decimal:
-    """The number; as a Decimal where a float would lose one of its digits."""
+    """The number; as a Decimal where a float would lose digits."""
     number = float(text)
     return number if len(text) <= 16 or Decimal(repr(number)) == Decimal(text) else Decimal(text)
 
 
 def _json_column(values: list[Any], name: str, uri: str) -> pa.Array:
-    """Whole numbers beyond 64 bits become decimals; whole numbers among others stay exact or are refused."""
+    """Whole numbers beyond 64 bits become decimals; those beside fractions stay exact or are refused."""
     kinds = {type(value) for value in values if value is not None}
     try:
         if kinds == {int, float}:
             inexact = next((one for one in values if isinstance(one, int) and int(float(one)) != one), None)
             if inexact is not None:
                 raise ConfigError(
-                    f"{uri}: the column {name!r} holds {inexact}, which no floating-point number is, beside others; "
+                    f"{uri}: the column {name!r} holds fractions and {inexact}, which no float64 equals; "
                     "write it as text"
                 )
             return pa.array([None if one is None else float(one) for one in values], pa.float64())
@@ -295,7 +297,7 @@ def _json_column(values: list[Any], name: str, uri: str) -> pa.Array:
     except (pa.ArrowException, OverflowError, ValueError) as error:
         kinds_named = " and ".join(sorted(kind.__name__ for kind in kinds))
         raise ConfigError(
-            f"{uri}: the column {name!r} cannot be read (its values are {kinds_named}): {error}. Write all of them as "
+            f"{uri}: the column {name!r} cannot be read (its values are {kinds_named}): {error}. Write them all as "
             "one type"
         ) from error
 
@@ -303,12 +305,12 @@ def _json_column(values: list[Any], name: str, uri: str) -> pa.Array:
 def _finish(
     raw: pa.Table, found: Found, uri: str, ids: Sequence[str], reading: Reading, text: bool
 ) -> DataFile:
-    """The raw columns as the types of the tables. text: all are text, whose types show in the values."""
+    """Convert the raw columns to the tables' types. text: all are text, and their values show the types."""
     names = [_own_case(name, ids) for name in raw.column_names]
     folded = [name.lower() for name in names]
     if twice := sorted({name for name in names if folded.count(name.lower()) > 1}):
         raise ConfigError(
-            f"{uri} has two columns for {', '.join(map(repr, twice))} (upper and lower case are the same here); rename "
+            f"{uri} has two columns for {', '.join(map(repr, twice))} (upper and lower case are one here); rename "
             "one of them"
         )
     for name in ids:
@@ -366,7 +368,7 @@ def _as_wished(values: pa.Array, wish: str, comma: bool) -> pa.Array:
 
 
 def _id_text(values: pa.Array) -> pa.Array:
-    """Ids as text: texts, whole numbers and UUIDs have one spelling; anything else has none, or several."""
+    """Ids as text: strings, whole numbers and UUIDs have exactly one spelling; other types are refused."""
     fitted = fit(values)
     kind = fitted.type
     if pa.types.is_string(kind) and not pa.types.is_time(values.type):

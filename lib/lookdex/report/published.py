@@ -81,7 +81,7 @@ def open_published(uri: str, release_id: str | None, limits: Limits) -> Iterator
         release = current[1]
     else:
         raise ReleaseNotFound(f"nothing is live in {store.uri} yet; publish a night with `lookdex reindex`.")
-    integrity.require(store, release, integrity.but_data)
+    integrity.require(store, release, integrity.all_but_data)
     opened = tables.open_tables(store, release)
     is_live = current is not None and current[1].release_id == release.release_id
     queries = tables.sql_blocks(tables.sql_text("report/queries.sql"))
