@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lookdex.catalog.datafile import Found
     from lookdex.catalog.ties import Ties
     from lookdex.index.indexed import Indexed
-    from lookdex.nightly import Planned
+    from lookdex.planning import Planned
     from lookdex.records import PlanSummary, Release, SkippedKeys, Unlisted
 
 INDENT = " " * 9
