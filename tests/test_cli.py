@@ -526,7 +526,7 @@ def test_sigterm_says_how_to_go_on_leaves_nothing_behind_and_the_night_goes_on(t
     run_id = told.splitlines()[0].removeprefix("run ")
     lines = [line for line in errors.splitlines() if line and not line.startswith("index ")]
     assert lines == [
-        f"stopped: the live release stays; lookdex reindex with --run-id {run_id} goes on where this left off"
+        f"stopped: the live release is unchanged; lookdex reindex with --run-id {run_id} continues where this left off"
     ]
     assert live.current(open_store(str(catalog))) is None
     done = len(list(reports.glob("*/reports/*.json")))
@@ -551,7 +551,7 @@ def test_a_photo_that_kills_its_process_is_named_and_the_night_published(
     )
     assert done.exit_code == 0, done.output
     assert "200 photos (199 indexed, 1 failed)" in done.output
-    assert "breaks a model: p00123/a.png: the process that looked at it was ended by SIGABRT" in done.output
+    assert "breaks a model: p00123/a.png: the process that handled it was ended by SIGABRT" in done.output
     assert live.live_release(open_store(catalog))[1].images == {"indexed": 199, "failed": 1}
 
 

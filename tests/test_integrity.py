@@ -237,7 +237,7 @@ def test_the_rest_of_a_large_release_is_read_in_the_background(store: Store) -> 
     while catalog.damage is None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert key in catalog.damage
-    with pytest.raises(CorruptData, match="No question is answered from it"):
+    with pytest.raises(CorruptData, match="No query is answered from it"):
         ask(catalog)
     promote.rollback(store, to="n1")
     assert ask(catalog)

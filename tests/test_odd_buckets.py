@@ -193,7 +193,7 @@ def test_a_run_of_denials_ends_the_shard(odd: OddS3) -> None:
     store = odd.store()
     refs = refs_of(store)
     odd.answer = until_twenty
-    with pytest.raises(AccessDenied, match=r"5 photos in a row.*p024\.png.*the same run goes on"):
+    with pytest.raises(AccessDenied, match=r"5 photos in a row.*p024\.png.*run the same run id again"):
         fetched(store, refs)
     assert len(served) < 60
 

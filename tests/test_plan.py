@@ -345,7 +345,7 @@ def test_two_hundred_thousand_photos_plan_in_seconds() -> None:
 
 
 def test_archived_photos_wait_until_they_are_restored() -> None:
-    """New ones are left out; known ones are asked for when something changed, and then not again."""
+    """New ones are left out; known ones are fetched when something changed, and then not again."""
     cold = Photo(status=Status.FAILED, reason=Reason.ARCHIVED)
     known = {
         "live": Photo(),

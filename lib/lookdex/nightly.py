@@ -296,7 +296,7 @@ def resume(config: Config) -> tuple[LiveEntry, bool]:
 
 def lance_errors(catalog: Store) -> AbstractContextManager[None]:
     """Translate what Lance raises in a whole stage into lookdex's errors."""
-    return reading(f"a table of {catalog.uri}", much=True)
+    return reading(f"a table of {catalog.uri}", lance_only=True)
 
 
 @contextmanager

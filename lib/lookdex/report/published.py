@@ -86,7 +86,7 @@ def open_published(uri: str, release_id: str | None, limits: Limits) -> Iterator
     is_live = current is not None and current[1].release_id == release.release_id
     queries = tables.sql_blocks(tables.sql_text("report/queries.sql"))
     with (
-        reading(f"release {release.release_id} in {store.uri}", much=True),
+        reading(f"release {release.release_id} in {store.uri}", lance_only=True),
         tempfile.TemporaryDirectory(prefix="lookdex-report-") as spill,
         tables.connect(opened) as connection,
     ):
