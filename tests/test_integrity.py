@@ -296,7 +296,7 @@ def test_other_commands_mend_the_tags_as_well(store: Store, command: str) -> Non
 
 
 @pytest.mark.parametrize("content", [b"", b'{"version": ', b"\x00\xff", b'{"version": "seven"}'])
-def test_damaged_tags_are_written_anew(
+def test_damaged_tags_are_rewritten(
     store: Store, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     right = {key: tags(store, key) for key in TABLES}
@@ -305,7 +305,7 @@ def test_damaged_tags_are_written_anew(
             store.put(f"{key}/_refs/tags/{name}.json", content)
     promote.follow(store)
     assert {key: tags(store, key) for key in TABLES} == right
-    assert "is written anew" in caplog.text
+    assert "is rewritten" in caplog.text
 
 
 def test_the_tags_of_a_reader_who_may_not_write_are_a_warning(
