@@ -31,8 +31,8 @@ release.** Every stage continues where it stopped: *clear* a failed task (with i
 ### You were paged: look at the red task's log, from its end
 | task | what it means | what to do |
 | --- | --- | --- |
-| plan | exit 2: a setting is wrong, the message names it. Exit 1 with *mass change*: more photos vanished, or more live products are not in the products file, than a night may lose: often an empty or half-copied bucket or file | look at the bucket and the file. If the change is meant: trigger with `allow_mass_change`. Photos of products that the file does not list stay with `keep_unlisted = true` in `lookdex.toml`. Exit 1 with *undone by the rollback*: this run's release was rolled back, trigger a new run |
-| index | the bucket answered with errors, or too many photos were broken: the message counts them by reason and shows one. Or a worker died | when the cause is gone, clear the task with its downstream: finished shards are kept, and what failed in them is tried again. If the loss is meant: trigger with `allow_mass_change`. Single broken photos never stop it: they are rows with a reason in the table `images` |
+| plan | exit 2: a setting is wrong, the message names it. Exit 1 with *mass change*: more photos vanished, or more live products are not in the products file, than a night may lose: often an empty or half-copied bucket or file | look at the bucket and the file. If the change is intended: trigger with `allow_mass_change`. To keep photos of products that the file does not list, set `keep_unlisted = true` in `lookdex.toml`. Exit 1 with *undone by the rollback*: this run's release was rolled back; trigger a new run |
+| index | the bucket answered with errors, or too many photos were broken: the message counts them by reason and shows one. Or a worker died | when the cause is gone, clear the task with its downstream: finished shards are kept, and what failed in them is retried. If the loss is intended: trigger with `allow_mass_change`. Single broken photos never stop it: they are rows with a reason in the table `images` |
 | build | the store failed, or another builder wrote to the table | clear the task; with *foreign transaction*: find the other builder first |
 | audit | exit 3: the candidate broke a check; the log shows its offending rows. Nothing was published | often a new model or a broken export: mend it and trigger again. Not retried |
 | promote | another release went live meanwhile: trigger a new run. *Skipped*: a rollback holds promotions | `lookdex resume --catalog …` when the cause is mended |
@@ -139,7 +139,7 @@ with DAG(
             False,
             type="boolean",
             title="Allow a mass change",
-            description="Go on where much of the catalogue vanished, is not in the products file or could not be read.",
+            description="Continue even if much of the catalogue vanished, is not in the products file or could not be read.",
         ),
     },
     default_args={

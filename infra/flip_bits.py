@@ -122,7 +122,7 @@ def make_catalogs(folder: Path) -> None:
 
 
 def build(store: Store) -> Release:
-    """As `lookdex build`: whatever is there is read anew."""
+    """As `lookdex build`: reads everything from the store again."""
     plan = runs.load_plan(store, RUN)
     table = runs.load_plan_table(store, plan)
     reports = runs.load_reports(store, RUN, runs.shard_ids(table))
@@ -252,7 +252,7 @@ class Worker:
 
 
 def small_index() -> None:
-    """So small a table has an index all the same."""
+    """Make even these small tables have an index."""
     ann.EXACT_BELOW, ann.PARTITION_ROWS = 100, 64
 
 

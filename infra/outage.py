@@ -1,6 +1,6 @@
-"""A night whose bucket fails: python infra/outage.py. Real S3, real Spark, the tests' models that need no weights.
+"""A night during a bucket outage: python infra/outage.py. Real S3, real Spark, the tests' models that need no weights.
 
-A front before the S3 server answers 503 for 30 % of the photos until the outage ends. Then the same run goes on, and
+A front before the S3 server answers 503 for 30 % of the photos until the outage ends. Then the same run continues, and
 its release is compared with that of a night without an outage. Prints what was asked of the bucket.
 """
 

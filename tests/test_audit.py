@@ -155,7 +155,7 @@ def test_a_passed_candidate_becomes_a_release(store: Store, candidate: Release) 
     assert live.load_release(store, "n1") == release
     assert all(check.passed for check in release.audit)
     assert {"a query is answered", *FAULTS} <= {check.name for check in release.audit}
-    # Again: what is stored, without a second look.
+    # Again: what is stored, without further checks.
     assert audit_release(store, candidate, lambda _: pytest.fail("asked twice")) == release
 
 

@@ -190,7 +190,7 @@ class TestCommits:
         ("price is double in the table and float in the file", {"price": pa.array([1.0, 2.0], pa.float32())}),
         (r"price \(double\) is missing", {"cost": pa.array([1.0, 2.0])}),
         (
-            r"when \(timestamp\[us\]\) is too much",
+            r"when \(timestamp\[us\]\) is unexpected",
             {"price": pa.array([1.0, 2.0]), "when": pa.array([1, 2]).cast(pa.timestamp("us"))},
         ),
     )

@@ -307,12 +307,12 @@ def test_a_plan_shows_what_it_guessed_and_ids_that_differ_in_case_only(tmp_path:
     assert "2 of 2 photos are tied to a product, 1 of them to one in the products file" in said
     assert "the products file: CSV, cp949, separator semicolon, 2 rows" in said
     assert (
-        "its encoding is a guess; if this reads wrong, name it with --products-encoding: product_id;상품명;가격"
+        "its encoding is a guess; if this line is garbled, set --products-encoding: product_id;상품명;가격"
         in said
     )
     assert "the products' columns: 상품명 (text), 가격 (number)" in said
-    assert "1 product id of photos and file differ in upper and lower case only" in said
-    assert "'AB1' of a photo, 'ab1' of the file" in said
+    assert "1 product id of photos and file differ only in upper and lower case" in said
+    assert "are not tied: 'AB1' and 'ab1'" in said
     named = (
         "--products-encoding",
         "euc_kr",
@@ -327,7 +327,7 @@ def test_a_plan_shows_what_it_guessed_and_ids_that_differ_in_case_only(tmp_path:
     assert "가격 (text)" in said
     refused = run("plan", *there, "--products", str(products), "--products-types", "가격=date")
     assert refused.exit_code == 2
-    assert "the column '가격' holds a value that is no date, e.g. '1,5': mend it" in refused.output
+    assert "the column '가격' holds a value that is not a date, e.g. '1,5': correct it" in refused.output
 
 
 def test_a_truncated_products_file_stops_the_night(shop: tuple[str, str, str]) -> None:
@@ -526,7 +526,7 @@ def test_sigterm_says_how_to_go_on_leaves_nothing_behind_and_the_night_goes_on(t
     run_id = told.splitlines()[0].removeprefix("run ")
     lines = [line for line in errors.splitlines() if line and not line.startswith("index ")]
     assert lines == [
-        f"stopped: the live release stays; lookdex reindex with --run-id {run_id} goes on where this left off"
+        f"stopped: the live release is unchanged; lookdex reindex with --run-id {run_id} continues where this left off"
     ]
     assert live.current(open_store(str(catalog))) is None
     done = len(list(reports.glob("*/reports/*.json")))
@@ -551,7 +551,7 @@ def test_a_photo_that_kills_its_process_is_named_and_the_night_published(
     )
     assert done.exit_code == 0, done.output
     assert "200 photos (199 indexed, 1 failed)" in done.output
-    assert "breaks a model: p00123/a.png: the process that looked at it was ended by SIGABRT" in done.output
+    assert "breaks a model: p00123/a.png: the process that handled it was ended by SIGABRT" in done.output
     assert live.live_release(open_store(catalog))[1].images == {"indexed": 199, "failed": 1}
 
 

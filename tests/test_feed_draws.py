@@ -334,7 +334,7 @@ def test_a_csv_of_any_dialect_is_published_as_it_is_or_refused(
                 file = products.load_products(f"{folder}/{name}")
             except ConfigError as error:
                 COUNTS["CSV: files refused, of unknown encoding"] += 1
-                if "encoding cannot be told" in str(error):
+                if "encoding cannot be determined" in str(error):
                     continue
                 raise
             COUNTS["CSV: files published"] += 1

@@ -136,7 +136,7 @@ def test_a_few_broken_bytes_of_utf_8_are_no_other_encoding(load) -> None:
 @pytest.mark.parametrize("name", ["undefined", "idna", "unicode_escape", "a\0b"])
 def test_what_is_no_encoding_of_files_is_said(load, name: str) -> None:
     with pytest.raises(
-        ConfigError, match=r"--products-encoding: (there is no encoding|.* is no encoding of text)"
+        ConfigError, match=r"--products-encoding: (there is no encoding|.* is not a text encoding)"
     ):
         load("p.csv", "product_id\n1\n", products_encoding=name)
 
@@ -146,13 +146,13 @@ def test_what_is_no_encoding_of_files_is_said(load, name: str) -> None:
     [
         (
             '{"product_id": "1", "t": 1, "t": 2}\n',
-            "line 1 is no JSON: it has the key 't' twice. Write one object",
+            "line 1 is not JSON: it has the key 't' twice. Write one object",
         ),
         (f'{{"product_id": "1", "t": {"[" * 50_000}{"]" * 50_000}}}', "line 1 .* within each other"),
         (f'{{"product_id": "1", "t": {"[" * 30}{"]" * 30}}}', "'t' has more than 20 lists or objects within"),
         (
             json.dumps({"product_id": "1"}, indent=1),
-            "line 1 is no JSON: .*Write one object in each line, or one list",
+            "line 1 is not JSON: .*Write one object in each line, or one list",
         ),
         ('{"product_id": "1", "t": "\\ud83d"}', "'t' holds '.ud83d', one half of a character"),
     ],

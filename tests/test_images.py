@@ -357,7 +357,7 @@ def test_a_jpeg_may_lack_its_end_marker_and_nothing_else(kind: str, restarts: in
 
 
 def test_a_progressive_jpeg_that_lacks_scans_is_corrupt() -> None:
-    """Cut between two scans it looks whole to a decoder, and is a blurred picture."""
+    """Cut between two scans it looks complete to a decoder, and is a blurred picture."""
     data = ENCODED["progressive"]
     scans = [at for at in range(len(data) - 1) if data[at : at + 2] == b"\xff\xda"]
     tables = [data.rindex(b"\xff\xc4", 0, at) for at in scans[1:]]

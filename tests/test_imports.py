@@ -18,6 +18,7 @@ COMPOSERS = (
     "__init__",
     "cli",
     "nightly",
+    "planning",
     "service",
     "spark",
     "evaluate",

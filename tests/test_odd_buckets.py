@@ -107,7 +107,7 @@ def test_plan_says_what_is_left_out_and_why(
         "left out: 1 file of another type ('feed.csv')",
         "left out: 2 pictures of unread formats ('a.tif', 'b.TIFF'); JPEG, PNG, WebP, GIF, AVIF and HEIC are read",
         "left out: 5 archived photos ('cold-0.jpg', 'cold-1.jpg', 'cold-2.jpg', …); restore them to have them indexed",
-        "without a picture's suffix: 2 keys ('noext', 'x.jpg_large'); their content tells what they are",
+        "without an image suffix: 2 keys ('noext', 'x.jpg_large'); their content decides",
     ):
         assert line in done.output
     listed = json.loads(CliRunner().invoke(cli.main, [*told, "--json"], catch_exceptions=False).output)
@@ -193,7 +193,7 @@ def test_a_run_of_denials_ends_the_shard(odd: OddS3) -> None:
     store = odd.store()
     refs = refs_of(store)
     odd.answer = until_twenty
-    with pytest.raises(AccessDenied, match=r"5 photos in a row.*p024\.png.*the same run goes on"):
+    with pytest.raises(AccessDenied, match=r"5 photos in a row.*p024\.png.*run the same run id again"):
         fetched(store, refs)
     assert len(served) < 60
 

@@ -262,7 +262,7 @@ def test_a_mass_change_stops_the_night_with_numbers_and_the_flag() -> None:
     check_mass_change(Losses(listed=0, photos=100, gone=100), allow=True)
     with pytest.raises(MassChange, match=r"no photo at all, and 100 are live.*--allow-mass-change"):
         check_mass_change(Losses(listed=0, photos=100, gone=100))
-    with pytest.raises(MassChange, match=r"no photo at all\. Look at its URI"):
+    with pytest.raises(MassChange, match=r"no photo at all\. Check its URI"):
         check_mass_change(Losses(listed=0))
 
 
@@ -346,7 +346,7 @@ def test_two_hundred_thousand_photos_plan_in_seconds() -> None:
 
 
 def test_archived_photos_wait_until_they_are_restored() -> None:
-    """New ones are left out; known ones are asked for when something changed, and then not again."""
+    """New ones are left out; known ones are fetched when something changed, and then not again."""
     cold = Photo(status=Status.FAILED, reason=Reason.ARCHIVED)
     known = {
         "live": Photo(),

@@ -135,7 +135,7 @@ def test_columns_that_mean_something_are_found_in_whatever_case(root_uri: str) -
         ("p.csv", b"product_id,label,Product_Label\n1,a,b\n", "two columns for .*; rename one"),
         ("p.csv", b"product_id,title,Title\n1,a,b\n", "two columns for 'Title', 'title'"),
         ("p.csv", b"product_id,title\n \xc2\xa01 ,a\n1,b\n", "gives 1 product id more than once"),
-        ("p.csv", b"product_id,title\na\x07,b\n", r"'a\\x07' has a character that cannot be printed"),
+        ("p.csv", b"product_id,title\na\x07,b\n", r"'a\\x07' has a control character"),
         ("p.csv", b"product_id,title\n1,a,b\n", "line 2 has 3 fields where the header names 2 columns"),
         ("p.parquet", b"no parquet", "cannot be read as Parquet"),
         ("p.xlsx", b"PK\x03\x04\x14", "is a zip archive or an Excel file: export it as CSV"),
@@ -266,7 +266,7 @@ def test_a_pattern_or_mapping_that_ties_nothing_is_refused() -> None:
 def test_a_products_file_of_no_photo_is_refused() -> None:
     stock = pa.table({"product_id": ["a1", "a2"]})
     tied = products.tie(listed("p1/a.jpg", "p2/b.jpg"), stock, "{product_id}/{name}.jpg")
-    with pytest.raises(ConfigError, match=r"'p1' from 'p1/a\.jpg', 'p2' .* of the file 'a1', 'a2'\. Look"):
+    with pytest.raises(ConfigError, match=r"'p1' from 'p1/a\.jpg', 'p2' .* of the file 'a1', 'a2'\. Check"):
         check_known(tied, count_ties(tied, stock), stock, "p.csv")
     loose = products.tie(listed("p1/a.jpg"), stock)
     with pytest.raises(ConfigError, match=r"none of the 1 photo, such as p1/a\.jpg.*--pattern"):

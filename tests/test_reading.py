@@ -1,4 +1,4 @@
-"""Errors of Lance become errors of lookdex, and a read that never ends keeps nobody."""
+"""Errors of Lance become errors of lookdex, and a read that never ends blocks nobody."""
 
 from __future__ import annotations
 
@@ -60,18 +60,18 @@ AT = "/home/runner/work/lance/rust/lance-io/src/local.rs:273:40"
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )
-@pytest.mark.parametrize("much", [False, True])
+@pytest.mark.parametrize("lance_only", [False, True])
 def test_each_error_of_lance_has_its_type(
-    error: BaseException, typed: type[LookdexError], much: bool
+    error: BaseException, typed: type[LookdexError], lance_only: bool
 ) -> None:
     if (
-        much
+        lance_only
         and "rs:" not in str(error)
         and not isinstance(error, PanicException)
         and "Lance" not in str(error)
     ):
         typed = type(error)  # in a whole stage, only what is evidently Lance's
-    with pytest.raises(typed) as caught, reading("tables/items.lance, version 7,", much=much):
+    with pytest.raises(typed) as caught, reading("tables/items.lance, version 7,", lance_only=lance_only):
         raise error
     if isinstance(caught.value, LookdexError):
         assert "tables/items.lance, version 7," in str(caught.value)

@@ -82,7 +82,7 @@ def verb(name: str) -> Callable[[Callable[..., Any]], click.Command]:
 @click.option(
     "--allow-mass-change",
     is_flag=True,
-    help="Go on although a large share vanished, is not in the products file or was rejected.",
+    help="Continue even if a large share vanished, is not in the products file or was rejected.",
 )
 def reindex_command(
     config: Config, run_id: str | None, limit: int | None, full: bool, allow_mass_change: bool
@@ -121,7 +121,7 @@ def reindex_command(
 @click.option(
     "--allow-mass-change",
     is_flag=True,
-    help="Plan although a large share of the catalogue vanished or is not in the products file.",
+    help="Plan even if a large share of the catalogue vanished or is not in the products file.",
 )
 @json_option
 def plan_command(
@@ -150,10 +150,10 @@ def plan_command(
 @click.option(
     "--allow-mass-change",
     is_flag=True,
-    help="Go on although a large share of the photos was rejected or failed.",
+    help="Continue even if a large share of the photos was rejected or failed.",
 )
 def index_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
-    """Fetch, detect, crop and embed the planned photos on Spark; of shards already done, try again what failed."""
+    """Fetch, detect, crop and embed the planned photos on Spark; in finished shards, retry what failed."""
     from lookdex import nightly, runs
     from lookdex.progress import Progress
 
@@ -270,7 +270,7 @@ def releases_command(config: Config, as_json: bool) -> None:
     listed = live.list_releases(catalog)[::-1]
     try:
         entry, unknown = live.current(catalog), ""
-    except CorruptData as error:  # this list is what helps then
+    except CorruptData as error:  # the user needs this list to recover
         entry, unknown = None, str(error)
         click.secho(unknown, fg="red", err=True)
     else:

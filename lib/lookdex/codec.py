@@ -4,8 +4,8 @@ The reader is strict about what it needs (a missing or mistyped field is `Corrup
 lenient about what it does not know (an added field of a later version is ignored).
 
 A stored record carries its format and a checksum of its content (`sealed`): one flipped bit in a number would
-otherwise read as another number. A record's class names the newest format that it reads as `FORMAT`, 1 without one; a
-record of a newer format is `NewerFormat`. Records without a checksum are those of older versions, and are read.
+otherwise pass for another number. A record's class declares the newest format that it reads as `FORMAT` (default 1); a
+record of a newer format raises `NewerFormat`. Records without a checksum come from older versions, and are accepted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def to_json(record: Any) -> bytes:
 
 
 def sealed(record: Any) -> bytes:
-    """The same with the format and a checksum of the content: what the catalogue stores."""
+    """`to_json` with the format and a checksum of the content: what the catalogue stores."""
     content = {**json.loads(to_json(record)), "format": format_of(record.__class__)}
     content[CHECKSUM] = _checksum(content)
     return json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n"
@@ -45,7 +45,7 @@ def from_json(cls: type[R], data: bytes, what: str = "") -> R:
         content = json.loads(data)
         if isinstance(content, dict):
             if CHECKSUM in content and content[CHECKSUM] != _checksum(content):
-                raise ValueError("its content is not what its checksum was computed from")
+                raise ValueError("its content does not match its checksum")
             check_format(content.get("format"), format_of(cls), name)
         return given_json(cls, data)
     except ValueError as error:
@@ -53,7 +53,7 @@ def from_json(cls: type[R], data: bytes, what: str = "") -> R:
 
 
 def given_json(cls: type[R], data: bytes) -> R:
-    """A record that a user hands over, who may have edited it. Raises ValueError: what is wrong, in a few words."""
+    """A record from a user, who may have edited it. Raises ValueError, which says briefly what is wrong."""
     adapter: TypeAdapter[R] = _adapter(cls)  # type: ignore[arg-type]  # mypy: type[R] is not Hashable
     try:
         return adapter.validate_json(data)
@@ -78,7 +78,7 @@ def check_format(found: object, newest: int, what: str) -> None:
 
 
 def _checksum(content: dict[str, Any]) -> str:
-    """SHA-256 (hex) over the content's canonical JSON, so that it holds for a file that was indented otherwise."""
+    """SHA-256 (hex) over the content's canonical JSON, so that it does not depend on indentation."""
     rest = {name: value for name, value in content.items() if name != CHECKSUM}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""The types that a product column can have in the tables: one closed list, the way into it, and its plain words.
+"""The types that a product column can have in the tables: a closed list, conversion into it, and plain names.
 
 | in the tables               | what a file may hold                                                     |
 | --------------------------- | ------------------------------------------------------------------------ |
@@ -12,9 +12,9 @@
 | timestamp[us, UTC]          | the same with a zone: the instant stays, the zone becomes UTC            |
 | list<…>, struct<…>          | lists and structs of all these (float32 becomes float64 within)          |
 
-What is in this list comes back with the same values from Parquet, Lance, DuckDB, pandas, a filter and the JSON of an
-answer. Times of day do not (DuckDB cannot read a Lance table that has such a column); durations, bytes and maps have
-no JSON of their own.
+Values of these types come back unchanged from Parquet, Lance, DuckDB, pandas, a filter and the JSON of an answer.
+Times of day do not (DuckDB cannot read a Lance table that has such a column); durations, bytes and maps have no JSON of
+their own.
 """
 
 from __future__ import annotations
@@ -29,10 +29,8 @@ import pyarrow.compute as pc
 DATE_TIME = pa.timestamp("us")
 INSTANT = pa.timestamp("us", "UTC")
 MOST_DIGITS = 38  # of a decimal128
-_DAYS = (
-    -719_162,
-    2_932_896,
-)  # 0001-01-01 and 9999-12-31, counted from 1970: what Python and ISO 8601 can say
+# 0001-01-01 and 9999-12-31 as days since 1970: the range of Python and ISO 8601.
+_DAYS = (-719_162, 2_932_896)
 _MICROSECONDS = (_DAYS[0] * 86_400_000_000, (_DAYS[1] + 1) * 86_400_000_000 - 1)
 _MIDNIGHT = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 _REMEDIES: dict[Callable[[pa.DataType], bool], str] = {
@@ -46,9 +44,9 @@ _REMEDIES: dict[Callable[[pa.DataType], bool], str] = {
 
 
 class Unfit(ValueError):
-    """A column that cannot stand in the tables.
+    """A column that the tables cannot hold.
 
-    why: in a sentence that goes on after “the column X”. remedy: what to write instead. example: one of the values.
+    why: the rest of a sentence that begins with “the column X”. remedy: what to write instead. example: one value.
     """
 
     def __init__(self, why: str, remedy: str, example: str = "") -> None:
@@ -73,7 +71,7 @@ def fits(kind: pa.DataType) -> bool:
 def fit(values: pa.Array, nested: bool = False) -> pa.Array:
     """The values, unchanged, as an array of a type of the closed list.
 
-    Raises Unfit when the type has no place in it, or a value would be lost on the way or by one of the readers.
+    Raises Unfit when no type of the list fits, or when the conversion or a reader would lose a value.
     """
     kind = values.type
     try:
@@ -85,9 +83,9 @@ def fit(values: pa.Array, nested: bool = False) -> pa.Array:
             return _lists(values)
         if pa.types.is_struct(kind):
             return _structs(values)
-        for belongs, way in _WAYS:
+        for belongs, convert in _CONVERSIONS:
             if belongs(kind):
-                fitted = way(values)
+                fitted = convert(values)
                 return fitted.cast(pa.float64()) if nested and pa.types.is_float32(fitted.type) else fitted
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OverflowError) as error:
         raise Unfit(
@@ -107,13 +105,13 @@ def example_of(values: pa.Array) -> str:
     try:
         value = values[at].as_py()
         text = repr(value) if isinstance(value, str | bytes | list | dict) else str(value)
-    except (ValueError, OverflowError, ImportError):  # beyond what Python's types can say
+    except (ValueError, OverflowError, ImportError):  # beyond the range of Python's types
         text = str(values[at : at + 1].cast(pa.string())[0])
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 
 def _decoded(values: pa.Array) -> pa.Array | None:
-    """The values without Arrow's ways to store them; None where there is no such way about them."""
+    """The values out of a dictionary, run-end or extension encoding; None where they have no such encoding."""
     kind = values.type
     if pa.types.is_dictionary(kind):
         return values.dictionary_decode()
@@ -151,7 +149,7 @@ def _number(values: pa.Array) -> pa.Array:
     odd = pc.invert(pc.is_finite(values))
     if pc.any(odd).as_py():
         raise Unfit(
-            f"holds {pc.sum(odd).as_py():,} of NaN or infinity, which are no numbers in JSON",
+            f"holds {pc.sum(odd).as_py():,} of NaN or infinity, which JSON cannot represent",
             "leave these values empty",
             example_of(values.filter(odd)),
         )
@@ -162,7 +160,7 @@ def _decimal(values: pa.Array) -> pa.Array:
     precision, scale = values.type.precision, values.type.scale
     if scale < 0:
         precision, scale = precision - scale, 0
-    scale = min(scale, MOST_DIGITS)  # further places must hold zeros alone
+    scale = min(scale, MOST_DIGITS)  # any further places may hold only zeros
     return values.cast(pa.decimal128(max(1, min(max(precision, scale), MOST_DIGITS)), scale))
 
 
@@ -180,11 +178,11 @@ def _date_time(values: pa.Array) -> pa.Array:
 
 
 def _clock(values: pa.Array) -> pa.Array:
-    """Text such as 10:30:00, with six digits of a second where it has any, and nine where it needs them."""
+    """Text such as 10:30:00; a fraction of a second has six digits, or nine where it needs them."""
     unit = values.type.unit
     counted = values.cast(pa.int32() if pa.types.is_time32(values.type) else pa.int64())
     _check_range(values, counted, (0, _MIDNIGHT[unit] - 1), "times of day beyond 24 hours")
-    with suppress(pa.ArrowInvalid):  # nanoseconds that are no whole microseconds keep their nine digits
+    with suppress(pa.ArrowInvalid):  # nanoseconds that are not whole microseconds keep nine digits
         values = values if unit == "s" else values.cast(pa.time64("us"))
     return pc.replace_substring_regex(values.cast(pa.string()), r"\.0+$", "")
 
@@ -195,7 +193,7 @@ def _check_range(values: pa.Array, counted: pa.Array, limits: tuple[int, int], w
         raise Unfit(f"holds {words}", "leave these values empty", example_of(values.filter(beyond)))
 
 
-_WAYS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array]], ...] = (
+_CONVERSIONS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array]], ...] = (
     (pa.types.is_null, lambda values: pa.nulls(len(values), pa.string())),
     (pa.types.is_string, _text),
     (pa.types.is_large_string, _text),

@@ -56,16 +56,16 @@ class Config:
         metavar="URI",
     )
     products_encoding: str = setting(
-        "", "Encoding of the products file, such as cp949 (default: found out).", metavar="NAME"
+        "", "Encoding of the products file, such as cp949 (default: detected).", metavar="NAME"
     )
     products_separator: str = setting(
         "auto",
-        "What separates the products file's columns.",
+        "Separator of the products file's columns.",
         choices=("auto", "comma", "semicolon", "tab", "pipe"),
     )
     products_types: tuple[str, ...] = setting(
         (),
-        "Types of the products' columns that are not as found: text, number, date, datetime or boolean.",
+        "Types to use instead of the detected ones: text, number, date, datetime or boolean.",
         metavar="EAN=text,…",
     )
     product_columns: tuple[str, ...] = setting(
@@ -107,7 +107,7 @@ class Config:
     shard_images: int = setting(256, "Photos in one shard, the unit of work and of resuming.", least=1)
     fetch_workers: int = setting(8, "Threads that fetch and decode, in each Spark worker.", least=1)
     fetch_seconds: float = setting(
-        60.0, "In which a photo must have been fetched, over all attempts.", least=1
+        60.0, "Seconds within which a photo must be fetched, over all attempts.", least=1
     )
     master: str = setting("", "Spark master; default: spark-submit's, else local[cores].", metavar="URL")
     max_change: float = setting(

@@ -1,7 +1,7 @@
-"""The decoders: a file whose header was checked → pixels, in little more memory than these take themselves.
+"""Decoding: a file with a checked header → pixels, in little more memory than the pixels themselves take.
 
-Pillow keeps colours in four bytes a pixel and makes a whole copy with every conversion. So what a decoder gives is
-turned into sRGB over white in strips, straight into the array that is returned. The only module that uses decoders.
+Pillow keeps four bytes per colour pixel and copies the whole picture in every conversion. So a decoder's output is
+converted to sRGB over white in strips, straight into the array that is returned. No other module uses a decoder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from lookdex.imagefile import Header
 
 STRIP_PIXELS = 1 << 20
 
-# Opened by class: `Image.open` would try other formats, and warns from a number of pixels that is not ours.
+# Opened by class: `Image.open` would try other formats, and has a pixel limit of its own.
 _PLUGINS: dict[str, Callable[[BytesIO], Image.Image]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
@@ -36,7 +36,7 @@ _PLUGINS: dict[str, Callable[[BytesIO], Image.Image]] = {
     "GIF": GifImagePlugin.GifImageFile,
     "AVIF": AvifImagePlugin.AvifImageFile,
 }
-# A photo is decoded beside others: threads of its own would only hold more frames.
+# Photos are decoded in parallel already: more threads per photo would only hold more frames.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 Strip = Callable[[int, int], Image.Image]  # rows from, to → that part of the picture
@@ -91,8 +91,8 @@ def _jpeg(data: bytes, header: Header) -> np.ndarray:
     essence = imagefile.essence(data, header)
     mended = jpegfile.ended(essence)
     if mended is not None:
-        # All its scans are there. A decoder that is strict then tells whether the last one is whole; one that is not
-        # would fill up what is missing with grey.
+        # All its scans are there. A strict decoder raises when the last one is incomplete; a lenient one would fill the
+        # gap with grey.
         if not header.plain:
             simplejpeg.decode_jpeg(mended, "CMYK" if header.components == 4 else "RGB")
             return _by_pillow(mended, header)
@@ -101,8 +101,8 @@ def _jpeg(data: bytes, header: Header) -> np.ndarray:
         try:
             return _plain_jpeg(essence, header)
         except ValueError as error:
-            # Strict: it refuses whatever is odd, which the other decoder may know how to read. But that one fills
-            # what is missing with grey.
+            # This decoder is strict and refuses oddities that Pillow may read. But Pillow fills missing data with grey,
+            # so a truncated file stays an error.
             if any(words in str(error).lower() for words in ("premature end", "huffman")):
                 raise
     return _by_pillow(essence, header)
@@ -155,7 +155,7 @@ def _webp(data: bytes, header: Header) -> np.ndarray:
 
 
 def _heic(data: bytes) -> np.ndarray:
-    import pi_heif  # when the first HEIC comes: few shops have one
+    import pi_heif  # imported late: few shops have HEIC
 
     file = pi_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=True, bgr_mode=False)
     image = file[file.primary_index]

@@ -8,18 +8,18 @@ LookdexError
 │   ├── NotFound           no such object
 │   ├── Changed            the object is another one than was asked for (If-Match failed)
 │   ├── AccessDenied       no credentials, wrong ones, or no right to do this
-│   │   └── CredentialsRefused   these credentials are expired or unknown: nothing will be given
+│   │   └── CredentialsRefused   the credentials are expired or unknown: no request can succeed
 │   ├── Archived           the object must be restored from its storage class before it can be read
-│   ├── DamagedInTransit   other bytes arrived than were stored, at every attempt
+│   ├── DamagedInTransit   at every attempt, the bytes that arrived were not those stored
 │   ├── Unavailable        5xx, throttled, connection broken, timeout: worth another try later
-│   ├── TooSlow            a table was not read within the time that a question may take
+│   ├── TooSlow            a table was not read within the time limit of a query
 │   ├── TooLarge           more bytes than the caller allows
 │   └── UnsafeStore        the store ignores If-None-Match: two promoters could both win
 ├── MassChange             the night would remove, reject or miss too large a share of the catalogue
 ├── PlanNotFound           the run has no plan for what is live now
-├── ModelFailed            a model raised, died, or answered what cannot be
+├── ModelFailed            a model raised, died, or returned an impossible answer
 ├── TaskFailed             a Spark task failed as often as it may
-├── Stopped                what submitted this process shut Spark down         → exit code 143
+├── Stopped                Spark was shut down from outside                     → exit code 143
 ├── ShardsMissing          some shards of the plan have no report yet
 ├── CorruptData            bytes are not those that were written, or a table cannot be read
 ├── NewerFormat            a record or a table was written by a newer lookdex: upgrade
@@ -99,7 +99,7 @@ class ModelFailed(LookdexError): ...
 
 
 class TaskFailed(LookdexError):
-    """number: of the payload whose task failed, where the engine tells; cause: the worker's own words."""
+    """number: index of the payload that failed, if the engine reports it. cause: the worker's own message."""
 
     def __init__(self, message: str, number: int | None = None, cause: str = ""):
         super().__init__(message)

@@ -14,7 +14,7 @@ def orientation_of(exif: bytes) -> int:
 
 
 def orientation_in(exif: bytes) -> int | None:
-    """The number that the block gives, whatever it is; None where it gives none."""
+    """The tag's raw value; None where the block has none."""
     exif = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None:
@@ -28,5 +28,5 @@ def orientation_in(exif: bytes) -> int | None:
                 value: int = struct.unpack_from(order + ("I" if kind == 4 else "H"), exif, at + 8)[0]
                 return value
     except struct.error:
-        pass  # a cut EXIF block is common in the wild and says nothing of the pixels
+        pass  # a truncated EXIF block is common in the wild and says nothing about the pixels
     return None

@@ -1,4 +1,4 @@
-"""The picture formats that are read, and what a key's last letters say of the object, before it is read."""
+"""The supported picture formats, and what a key's suffix says about an object before it is read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PICTURES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp", ".png", ".apng", ".webp", ".gif",
     ".avif", ".heic", ".heif", ".hif",
 )  # fmt: skip
-# Common beside photos, and not among Python's own types.
+# Common next to photos, and not among Python's own types.
 _OTHERS = frozenset((
     "7z", "ai", "ass", "avro", "bak", "bz2", "crc", "db", "dll", "docx", "exe", "ini", "iso", "jsonl", "lance", "lnk",
     "lock", "log", "lz4", "m4a", "m4v", "md5", "mkv", "mov", "mp4", "msg", "ndjson", "old", "orc", "parquet", "part",
@@ -28,13 +28,13 @@ _TYPES = mimetypes.MimeTypes(filenames=()).types_map[True]  # Python's own table
 
 
 def named_as_picture(key: str) -> bool:
-    """Has the key the suffix of a format that is read?"""
+    """Does the key end in the suffix of a supported format?"""
     return key.lower().endswith(PICTURES)
 
 
 def skip_of(key: str, size: int) -> Skip | None:
-    """Why an object is left out unread; None for a photo, and for what may be one: a missing suffix, or one that nobody
-    knows (`x.jpg_large`, `a.jpeg?width=800`), says nothing, and the content decides."""
+    """Why an object is skipped unread; None for a photo, and for what may be one: a missing or unknown suffix
+    (`x.jpg_large`, `a.jpeg?width=800`) says nothing, and the content decides."""
     name = key.rpartition("/")[2]
     if not name:
         return Skip.FOLDER_MARKER
@@ -47,7 +47,7 @@ def skip_of(key: str, size: int) -> Skip | None:
     if named_as_picture(name):
         return None
     if any(part.startswith(".") and part not in (".", "..") for part in key.split("/")):
-        return Skip.HIDDEN  # .git, .cache and the like hold much that has no suffix
+        return Skip.HIDDEN  # .git, .cache and the like hold many files without a suffix
     stem, dot, suffix = name.lower().rpartition(".")
     if dot and stem:
         if suffix in _UNREAD:

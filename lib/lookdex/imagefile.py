@@ -2,9 +2,9 @@
 
 The size is known, and limits are checked, before a byte is decoded. What the decoder then gets is `essence(data)`:
 of a JPEG or a PNG, the file without its EXIF, XMP, comments, thumbnails, animation and trailing bytes. None of these
-change the first frame's pixels, and all of them have crashed, warned from or slowed down image libraries.
+change the first frame's pixels, and all of them have made image libraries crash, warn or slow down.
 
-Formats: JPEG (`jpegfile`), PNG (`pngfile`), AVIF and HEIC (`isobmff`), WebP (RFC 9649), GIF (89a). Others are unknown
+Formats: JPEG (`jpegfile`), PNG (`pngfile`), AVIF and HEIC (`isobmff`), WebP (RFC 9649), GIF (89a). Others are left out
 on purpose.
 """
 
@@ -27,8 +27,8 @@ class Header:
     """What the file says of itself. width, height: of the first frame as stored, before orientation.
 
     orientation: EXIF 1 … 8 (1 is upright). components: colour components a pixel has in a JPEG (1, 3, 4), else 0.
-    plain: a JPEG in YCbCr or grey, 8 bits a component. working: bytes a pixel of `area` that its decoder needs at the
-    most, the finished RGB among them. coded: pixels that it works on, where these are more than the picture's.
+    plain: a JPEG in YCbCr or grey, 8 bits a component. working: bytes per pixel that decoding takes at most,
+    including the finished RGB. coded: pixels that the decoder holds, where they are more than the picture's.
     animated: a WebP of several frames.
     """
 
@@ -44,12 +44,12 @@ class Header:
 
     @property
     def memory(self) -> int:
-        """Bytes that decoding takes at the most, besides the file itself. Measured: see infra/bench_decoding.py."""
+        """Peak bytes of decoding, besides the file itself, as measured by infra/bench_decoding.py."""
         return int(self.working * max(self.coded, self.width * self.height))
 
 
 def read_header(data: bytes) -> Header | None:
-    """The header of a picture file, or None when the format is none of ours.
+    """The header of a picture file, or None for an unsupported format.
 
     Raises:
         Malformed: a known format, but its size cannot be read or is zero.
@@ -114,8 +114,8 @@ def frames(data: bytes, header: Header) -> int:
     return 1
 
 
-# Bytes a pixel, the finished RGB among them: what each decoder was measured to take, and a little more. Pillow keeps
-# four bytes of a colour pixel, one of a palette's or a grey one.
+# Bytes per pixel, including the finished RGB: what each decoder was measured to take, plus a margin. Pillow keeps four
+# bytes for a colour pixel, one for a grey one or one with a palette.
 
 
 def _read_jpeg(data: bytes) -> Header:

@@ -19,7 +19,7 @@ from lookdex.imagefile import Header
 from lookdex.records import Box, Reason
 
 MIN_SIDE = 16  # pixels: below, nothing can be told from a garment
-MEMORY = 512 << 20  # bytes that one photo may take: its file, and what decoding it needs at the most
+MEMORY = 512 << 20  # bytes that one photo may take: its file, and the peak of decoding it
 
 _CROP_MOST = 50_000_000  # bytes, and pixels: a stored crop has far fewer
 
@@ -68,8 +68,8 @@ def check(data: bytes, max_bytes: int, max_pixels: int, min_side: int = MIN_SIDE
 def decode(data: bytes, max_bytes: int, max_pixels: int, min_side: int = MIN_SIDE) -> np.ndarray:
     """Pixels of a file of one of the `formats.FORMATS` (first frame): uint8 (H, W, 3) sRGB, upright, alpha over white.
 
-    max_pixels and min_side hold for the stored size and are checked before anything is decoded, as is whether that
-    takes more than MEMORY.
+    max_pixels and min_side apply to the stored size. They are checked before anything is decoded, and so is the limit
+    MEMORY.
 
     Raises:
         BadImage: with the reason. MemoryError is let through: it says nothing of the file.

@@ -1,7 +1,7 @@
-"""The digests of every file that a release's versions name: Lance reads a flipped bit as good.
+"""Digests of every file that a release's table versions name, because Lance does not notice a flipped bit.
 
-Data, deletion, index, transaction files and the manifest of both tables. `build` records them; the audit reads the
-new ones again before they go live, and of the others some each night; a reader checks what it is about to use.
+They cover the data, deletion, index and transaction files and the manifest of both tables. `build` records them; the
+audit re-reads the new files before they go live, and some of the others each night; a reader checks what it will use.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 class DataFiles:
     """Every file of a release with its digest: `runs/<release>/files-<items>-<images>.json`.
 
-    rows: of data files, 0 for others. Format 1 has the data files alone.
+    rows: of a data file; 0 for other files. Format 1 lists data files only.
     """
 
     FORMAT: ClassVar[int] = 2
@@ -65,7 +65,7 @@ def load_files(catalog: Store, release: Release) -> DataFiles | None:
 
 
 def find_files(catalog: Store, release: Release | None) -> DataFiles | None:
-    """The same, and None with a warning where the record itself is damaged: the tables may still be good."""
+    """As `load_files`, but None, with a warning, where the record itself is damaged: the tables may still be good."""
     try:
         return load_files(catalog, release) if release is not None else None
     except CorruptData as error:
@@ -74,16 +74,16 @@ def find_files(catalog: Store, release: Release | None) -> DataFiles | None:
 
 
 def changed(catalog: Store, recorded: Iterable[StoredFile]) -> list[Damage]:
-    """Read files again: those that are gone or not as they were written. Raises Unavailable, AccessDenied."""
+    """Re-read files; returns those that are missing or not as written. Raises Unavailable, AccessDenied."""
     with ThreadPoolExecutor(READERS) as pool:
         return [damage for damage in pool.map(lambda file: check(catalog, file), recorded) if damage]
 
 
 def require(catalog: Store, release: Release, wanted: Callable[[StoredFile], bool]) -> None:
-    """Read those recorded files of a release again that Lance is about to read.
+    """Verify the recorded files of a release that Lance is about to read.
 
-    What is read of a damaged one would be written anew, with a digest of its own; or Lance takes a length from it, asks
-    for a petabyte and aborts the process. Raises CorruptData.
+    Otherwise rows of a damaged file would be rewritten under a new digest; or Lance would take a length from it, ask
+    for a petabyte and abort the process. Raises CorruptData.
     """
     recorded = find_files(catalog, release) or ()
     if found := changed(catalog, [f for f in recorded if wanted(f) and f"/{TRANSACTIONS}" not in f.key]):
@@ -104,12 +104,12 @@ def of_data(file: StoredFile) -> bool:
 
 
 def of_items(file: StoredFile) -> bool:
-    """But for the data: the manifest, the index, the deletion files."""
+    """A file of the items other than data: the manifest, the index, deletion files."""
     return file.key.startswith(tables.ITEMS) and not of_data(file)
 
 
-def but_data(file: StoredFile) -> bool:
-    """Of both tables, what decides how they are read."""
+def all_but_data(file: StoredFile) -> bool:
+    """Any file but the items' data files: together these decide how both tables are read."""
     return of_ledger(file) or of_items(file)
 
 
@@ -126,23 +126,23 @@ def check(catalog: Store, file: StoredFile) -> Damage | None:
         return None
     return Damage(
         file.key,
-        f"it has SHA-256 {found.sha256[:12]}… and {found.bytes:,} bytes, and was written with {file.sha256[:12]}… "
+        f"it has SHA-256 {found.sha256[:12]}… and {found.bytes:,} bytes, but was written with {file.sha256[:12]}… "
         f"and {file.bytes:,}",
     )
 
 
 def remedy(catalog: Store, key: str, used_by: str | None) -> str:
-    """What makes the catalogue whole again when a file of the release `used_by` is damaged, as a sentence.
+    """How to repair the catalogue when a file of the release `used_by` is damaged, as a sentence.
 
-    The best is the release that was live last and does not name the file. Never raises: it is part of a message.
+    It prefers the release that was live last among those without the file. Never raises: it is part of a message.
     """
     try:
         whole = releases_without(catalog, key, used_by)
     except Exception as error:  # the message that this is part of must not be lost
-        log.warning("no release without %s was looked for: %s", key, error)
+        log.warning("could not look for a release without %s: %s", key, error)
         whole = []
     manifest = f"/{MANIFESTS}" in key
-    steps = ["Restore the file from a backup or the bucket's versions"]
+    steps = ["Restore the file from a backup or the bucket's object versions"]
     if whole:
         then = f", then remove {key}" if manifest else ""
         steps.append(f"`lookdex rollback --to {whole[0]}`{then}")
@@ -154,7 +154,7 @@ def remedy(catalog: Store, key: str, used_by: str | None) -> str:
 
 
 def releases_without(catalog: Store, key: str, used_by: str | None) -> list[str]:
-    """Releases that were live and name no such file, the latest first."""
+    """Releases that were live and do not use the file, latest first."""
     found: dict[str, bool] = {}
     for entry in reversed(live.read_log(catalog)):
         if entry.release_id in found or entry.release_id == used_by:

@@ -1,4 +1,4 @@
-"""AVIF and HEIC without a decoder: what the boxes of an ISO base media file say of its primary picture.
+"""AVIF and HEIC without a decoder: what the boxes of an ISO base media file say about its primary picture.
 
 ISO/IEC 14496-12 (boxes), 23008-12 (HEIF: items and their properties), AVIF 1.1. A picture may be a grid of tiles, each
 a picture of its own; a sequence (AVIS) has tracks besides.
@@ -16,8 +16,8 @@ _BRANDS = frozenset(
 )
 _CODINGS = {b"av01": "AVIF", b"hvc1": "HEIC", b"hev1": "HEIC"}
 _DERIVED = frozenset((b"grid", b"iden", b"iovl"))
-# (irot, imir) → EXIF orientation: turned by so many quarters, counter-clockwise, and then mirrored; 0 exchanges top and
-# bottom, 1 left and right.
+# (irot, imir) → EXIF orientation: turned counter-clockwise by so many quarters, then mirrored: 0 swaps top and bottom,
+# 1 left and right.
 _ORIENTATIONS = {
     (0, None): 1, (0, 0): 4, (0, 1): 2,
     (1, None): 8, (1, 0): 5, (1, 1): 7,
@@ -27,7 +27,7 @@ _ORIENTATIONS = {
 
 
 class Broken(Exception):
-    """The boxes break the rules of a format that they begin like."""
+    """The file begins like HEIF, but its boxes break the format's rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class _Items:
 
 
 def is_heif(data: bytes) -> bool:
-    """Does the file begin as a still picture (or a sequence) in HEIF? A film (MP4, QuickTime) does not."""
+    """Does the file begin as a still picture (or a sequence) in HEIF? A video (MP4, QuickTime) does not."""
     if data[4:8] != b"ftyp":
         return False
     (size,) = struct.unpack_from(">I", data)
@@ -76,14 +76,14 @@ def is_heif(data: bytes) -> bool:
 
 
 def read(data: bytes) -> Picture | None:
-    """The primary picture; None where its coding is none of ours.
+    """The primary picture; None where its codec is unsupported.
 
     Raises:
         Broken; struct.error, IndexError: the file ends within what is needed.
     """
     meta = _first(data, 0, len(data), b"meta")
     if meta is None:
-        raise Broken("no box tells of pictures")
+        raise Broken("no meta box")
     items = _items(data, meta)
     kind = items.kinds.get(items.primary)
     tiles = items.parts.get(items.primary, []) if kind in _DERIVED else [items.primary]
@@ -141,7 +141,7 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[_Box]:
             body += 8
         stop = end if size == 0 else min(start + size, end)
         if stop < body:
-            raise Broken("a box that is shorter than its head")
+            raise Broken("a box that is shorter than its header")
         yield _Box(kind, body, stop)
         start = stop
     raise Broken(f"more than {MOST_BOXES:,} boxes")

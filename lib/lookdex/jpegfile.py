@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lookdex.exif import orientation_of
 
-MOST_SCANS = 100  # usual are 1 to 10; each costs a pass over all coefficients, however few bytes it takes
+MOST_SCANS = 100  # 1 to 10 are usual; each costs a pass over all coefficients, however few bytes it takes
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 
@@ -54,7 +54,7 @@ def segments(data: bytes, at: int = 2) -> Iterator[tuple[int, int, int]]:
 
 
 def read(data: bytes) -> Frame:
-    """Raises Broken; struct.error, IndexError: the file ends within what is needed."""
+    """The frame header. Raises Broken; struct.error or IndexError when the file ends too early."""
     orientation, transform, frame, parts = 1, -1, None, 1
     progressive, samples = False, 1.0
     for marker, start, end in segments(data):
@@ -94,7 +94,7 @@ def profile(data: bytes) -> bytes:
 
 
 def essence(data: bytes) -> bytes:
-    """What decides the pixels. Raises Broken: more than `MOST_SCANS` scans."""
+    """Only what decides the pixels. Raises Broken for more than `MOST_SCANS` scans."""
     kept, end = [data[:2]], 2
     for marker, start, end in segments(data):
         # APP0 (JFIF), APP2 with ICC and APP14 (Adobe) decide colours; the other APPs and comments do not.
@@ -108,10 +108,9 @@ def essence(data: bytes) -> bytes:
 
 
 def ended(data: bytes) -> bytes | None:
-    """The file with an end marker where it has none, though its last scan is there; None where it has one, or where a
-    scan that it needs is missing.
+    """The file with its missing end marker added; None where it has one, or where a scan that it needs is missing.
 
-    Whether the last scan is whole, only a decoder can tell.
+    Only a decoder can tell whether the last scan is complete.
     """
     first = _scans_from(data)
     if first is None or data.find(b"\xff\xd9", first) >= 0 or not _all_coefficients(data):
@@ -128,7 +127,7 @@ def _scans_from(data: bytes) -> int | None:
 
 def _all_coefficients(data: bytes) -> bool:
     """Do the scans bring every coefficient of every component to its last bit? A progressive file that was cut between
-    two scans is a blurred picture that looks whole to a decoder."""
+    two scans is a blurred picture that looks complete to a decoder."""
     missing: set[tuple[int, int]] = set()
     at = 2
     known = False
@@ -153,7 +152,7 @@ def _all_coefficients(data: bytes) -> bool:
 
 
 def _after_scan(data: bytes, at: int) -> int:
-    """Where the next marker is that is none of a scan's own. Raises IndexError at the end."""
+    """The position of the next marker outside the scan. Raises IndexError at the end of the file."""
     while True:
         at = data.find(b"\xff", at)
         if at < 0 or at + 1 >= len(data):

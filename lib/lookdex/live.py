@@ -37,14 +37,14 @@ R = TypeVar("R", LiveEntry, Release)
 
 @dataclass(frozen=True, slots=True)
 class Releases:
-    """What is stored: the releases that can be read, oldest first, and why others (by their id) cannot."""
+    """The stored releases: those that can be read, oldest first, and why the others (by id) cannot."""
 
     readable: list[Release]
     unreadable: dict[str, str]
 
 
 def read_log(store: Store) -> list[LiveEntry]:
-    """Every entry, oldest first. One that cannot be read is left out with a warning: later ones stand without it."""
+    """Every entry, oldest first. One that cannot be read is skipped with a warning: later ones do not need it."""
     found, unreadable = _readable(lambda n: _read(store, n), _numbers(store))
     for why in unreadable.values():
         log.warning("%s", why)
@@ -152,12 +152,12 @@ def load_release(store: Store, release_id: str) -> Release:
         return from_json(Release, data, f"{store.uri}/{key}")
     except CorruptData as error:
         raise CorruptData(
-            f"{error} If it is live, another release goes live with `lookdex rollback --to RELEASE`."
+            f"{error} If it is live, make another release live: `lookdex rollback --to RELEASE`."
         ) from error
 
 
 def list_releases(store: Store) -> list[Release]:
-    """Every stored release that can be read, oldest first; of others a warning says why not."""
+    """Every stored release that can be read, oldest first; a warning says why others cannot."""
     found = stored_releases(store)
     for why in found.unreadable.values():
         log.warning("%s", why)
@@ -192,12 +192,12 @@ def _read(store: Store, n: int) -> LiveEntry:
         return from_json(LiveEntry, store.get(_key(n)), f"{store.uri}/{_key(n)}")
     except CorruptData as error:
         raise CorruptData(
-            f"{error} `lookdex rollback --to RELEASE` goes on after it, with a release of `lookdex releases`."
+            f"{error} `lookdex rollback --to RELEASE` continues after it; `lookdex releases` lists what to go back to."
         ) from error
 
 
 def _readable(read: Callable[[K], R], keys: Iterable[K]) -> tuple[list[R], dict[K, str]]:
-    """What can be read, in order, and why the rest cannot. Raises what is wrong with the store."""
+    """The records that can be read, in order, and why the rest cannot. Errors of the store propagate."""
 
     def attempt(key: K) -> R | str:
         try:

@@ -1,6 +1,6 @@
-"""The records of what was measured of a recipe's models: which matches are good, and which labels are right.
+"""Records of what was measured for a recipe's models: which matches are good, and which labels are right.
 
-`lookdex.records` has them too, with all others.
+`lookdex.records` exports them too, with all others.
 """
 
 from __future__ import annotations

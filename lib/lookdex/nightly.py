@@ -10,58 +10,26 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from lookdex import codec, integrity, live, runs, tables, thresholds
-from lookdex.catalog import assortment, listing, plan, products
-from lookdex.catalog.datafile import Found
-from lookdex.catalog.ties import Ties, check_known, check_ties, count_ties
+from lookdex import codec, live, planning, runs, tables, thresholds
 from lookdex.config import Config
 from lookdex.errors import LookdexError
 from lookdex.index.indexed import Indexed, add_up, check_rejected, most_lost
 from lookdex.index.job import IndexOptions
 from lookdex.models import digests
+from lookdex.planning import Planned
 from lookdex.reading import reading
-from lookdex.records import (
-    Change,
-    ColumnChange,
-    LiveEntry,
-    PlanSummary,
-    Recipe,
-    Release,
-    StoredFile,
-    Thresholds,
-    Unlisted,
-)
+from lookdex.records import Change, LiveEntry, PlanSummary, Recipe, Release, Thresholds
 from lookdex.release import audit, build, candidates, fragments, promote, retention
-from lookdex.storage import ReadOptions, Signing, Store, open_store, probe_put_if_absent
+from lookdex.storage import Store, open_store, probe_put_if_absent
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-NOT_STORED = StoredFile(key="", sha256="", rows=0, bytes=0)  # the plan of a dry run
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A plan, stored or (a dry run) not."""
-
-    summary: PlanSummary
-    ties: Ties | None = None  # None: the plan was stored before
-    products: pa.Schema | None = None  # of the products file: product_id and the columns kept
-    postponed: int = 0  # photos beyond the limit: for the next night
-    held: bool = False  # a rollback holds promotions
-    unnamed: int = 0  # photos whose keys have no picture's suffix
-    unnamed_examples: tuple[str, ...] = ()
-    found: Found | None = None  # how the products file was read
-    again: bool = False  # the plan was stored before: what is given now changes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +84,8 @@ def plan_night(
     """Compare the source with the live release. With a `run_id` the plan is stored, once: a second call returns it.
 
     Raises MassChange when more than `config.max_change` of the live photos vanished, or of the live products are not
-    in the products file; RolledBack for a run whose release was rolled back; UnsafeStore when the catalogue's store
-    ignores If-None-Match (looked at before a first night only); ConfigError when a pattern, mapping or products file
+    in the products file; RolledBack for a run with a release that was rolled back; UnsafeStore when the catalogue's
+    store ignores If-None-Match (probed before a first night only); ConfigError when a pattern, mapping or products file
     was given and fits no photo, or the thresholds' file holds none.
     """
     catalog = open_store(config.catalog)
@@ -129,113 +97,25 @@ def plan_night(
         promote.follow(catalog)
     with timed(catalog, run_id, "plan"), lance_errors(catalog):
         entry, release = live.live_release(catalog) or (None, None)
-        recipe = recipe_of(config)
-        given = given_thresholds(config)
-        file = products.configured(config)
-        kept = products.choose(file, config.product_columns) if file is not None else None
-        stock = file.table if file is not None else None
-        found = listing.list_source(open_source(config), workers=config.fetch_workers)
-        listed = found.photos
-        mapping = products.load_mapping(config.mapping) if config.mapping else None
-        tied = products.tie(listed, stock, pattern=config.pattern or None, mapping=mapping)
-        ties = count_ties(tied, stock)
-        check_ties(tied, ties, config.pattern, config.mapping)
-        if release is not None:
-            integrity.require(catalog, release, integrity.of_ledger)
-        ledger = tables.ledger(catalog, release) if release else None
-        known = stock["product_id"] if stock is not None else None
-        sold = known if not config.keep_unlisted else None
-        photos, leaving, left_out = tied, Unlisted(), Unlisted()
-        if sold is not None:
-            chosen = assortment.only_listed(tied, sold, ledger)
-            photos, leaving, left_out = chosen.photos, chosen.leaving, chosen.left_out
-        made = plan.make_plan(
-            photos,
-            ledger,
-            recipe.digest,
-            shard_images=config.shard_images,
-            full=full,
-            limit=limit,
-            refusal_digest=recipe.refusal,
-            archived=found.archived,
-            turn=datetime.now(UTC).toordinal() % plan.ARCHIVE_NIGHTS,
-            sold=sold,
-        )
-        digest = products.digest(kept) if kept is not None else ""
-        losses = plan.Losses(listed=listed.num_rows, skipped=sum(keys.count for keys in found.skipped))
-        if release is not None and ledger is not None:
-            losses = plan.Losses(
-                photos=ledger.num_rows,
-                listed=listed.num_rows,
-                gone=made.changes[Change.DELETED] - leaving.photos,
-                unlinked=made.unlinked,
-                products=len(pc.unique(pc.list_flatten(ledger["product_ids"]))),
-                leaving=leaving,
-                unshown=ties.unshown,
-                case=ties.case,
-            )
-            if sold is None and (digest != release.products_digest or made.changes[Change.CHANGED]):
-                told = tables.described_products(catalog, release)
-                # Without a products file, rows that are not written anew keep their columns.
-                written = tied if stock is not None else made.table.filter(pc.field("shard_id").is_valid())
-                lost = plan.lost_products(
-                    written, ledger, told, pa.array([], pa.string()) if known is None else known
-                )
-                losses = replace(losses, described=len(told), lost=lost)
-        plan.check_mass_change(losses, config.max_change, allow_mass_change)
-        if stock is not None and not allow_mass_change:
-            check_known(tied, ties, stock, config.products)
-        summary = PlanSummary(
-            run_id=run_id or "",
-            live=entry.since if entry else 0,
-            release_id=release.release_id if release else None,
-            source=config.source,
-            recipe=recipe,
-            changes=made.changes,
-            shards=made.shards,
-            created_at=datetime.now(UTC),
-            plan=NOT_STORED,
-            products_digest=digest,
-            products_changed=release is not None and digest != release.products_digest,
-            thresholds_changed=release is not None
-            and thresholds.chosen(given, release, recipe) != release.thresholds,
-            keep_unlisted=stock is not None and config.keep_unlisted,
-            leaving=leaving,
-            left_out=left_out,
-            column_changes=column_changes(catalog, release, kept),
-            source_access=config.source_access,
-            skipped=(*found.skipped, *filter(None, [made.archived])),
-        )
+        recipe, given = recipe_of(config), given_thresholds(config)
+        inputs = planning.gather(catalog, config, entry, release, recipe, given)
+        comparison = planning.compare(inputs, limit=limit, full=full)
+        planning.guard(catalog, inputs, comparison, allow_mass_change)
+        summary = planning.summarise(catalog, inputs, comparison, run_id or "")
         if run_id is not None:
             if entry is None:
                 probe_put_if_absent(catalog)
-            summary = runs.save_plan(catalog, made.table, summary, kept)
+            summary = runs.save_plan(catalog, comparison.plan.table, summary, inputs.kept)
     return Planned(
         summary,
-        ties,
-        None if kept is None else kept.schema,
-        made.postponed,
-        entry is not None and entry.hold,
-        found.unnamed,
-        found.unnamed_examples,
-        None if file is None else file.found,
+        ties=inputs.ties,
+        products=None if inputs.kept is None else inputs.kept.schema,
+        postponed=comparison.plan.postponed,
+        held=entry is not None and entry.hold,
+        unnamed=inputs.source.unnamed,
+        unnamed_examples=inputs.source.unnamed_examples,
+        found=None if inputs.file is None else inputs.file.found,
     )
-
-
-def column_changes(
-    catalog: Store, release: Release | None, kept: pa.Table | None
-) -> tuple[ColumnChange, ...]:
-    """The product columns that differ from the live release's. Without a products file they stay as they are."""
-    if release is None or kept is None:
-        return ()
-    schema = tables.open_table(catalog, tables.ITEMS, release.items_version).schema
-    columns = pa.schema([schema.field(name) for name in release.product_columns])
-    return assortment.column_changes(columns, kept.schema)
-
-
-def open_source(config: Config) -> Store:
-    """The store of the shop's photos, read as the settings say."""
-    return open_store(config.source, options=ReadOptions(Signing(config.source_access), config.fetch_seconds))
 
 
 def held(catalog: Store) -> bool:
@@ -255,7 +135,7 @@ def finished(config: Config, run_id: str) -> str:
     """Why this run has nothing (more) to index, build, audit or promote; '' when it has.
 
     The tags are brought up to the promotion log: a promotion that died before it set them is finished here. Raises
-    PlanNotFound when the run has to be planned (again), RolledBack when a rollback undid its release.
+    PlanNotFound when the run must be planned (again), RolledBack when a rollback undid its release.
     """
     catalog = open_store(config.catalog)
     promote.follow(catalog)
@@ -282,7 +162,7 @@ def index_night(
     *,
     allow_mass_change: bool = False,
 ) -> Indexed:
-    """Index the plan's shards on Spark; of those that are done already, try again what failed.
+    """Index the plan's shards on Spark; in those that are done already, retry what failed.
 
     `on_progress(photos, rejected, failed)` is called with totals so far. Raises MassChange as soon as more photos were
     rejected or failed than `config.max_change` allows.
@@ -388,7 +268,7 @@ def smoke_query(catalog: Store, release: Release, device: str) -> str:
 def promote_night(config: Config, run_id: str) -> LiveEntry:
     """Make the run's release live, then remove what no kept release needs.
 
-    The release is live whatever becomes of the cleanup: what keeps it from working is a warning.
+    The release is live even if the cleanup fails: that is a warning.
     """
     catalog = open_store(config.catalog)
     with timed(catalog, run_id, "promote"), lance_errors(catalog):
@@ -415,8 +295,8 @@ def resume(config: Config) -> tuple[LiveEntry, bool]:
 
 
 def lance_errors(catalog: Store) -> AbstractContextManager[None]:
-    """For a whole stage: what Lance raises in it is an error of lookdex."""
-    return reading(f"a table of {catalog.uri}", much=True)
+    """Translate what Lance raises in a whole stage into lookdex's errors."""
+    return reading(f"a table of {catalog.uri}", lance_only=True)
 
 
 @contextmanager

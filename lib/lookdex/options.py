@@ -160,7 +160,7 @@ class Verb(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         where = f"a table of {ctx.params['catalog']}" if ctx.params.get("catalog") else "a table"
         try:
-            with reading(where, much=True):
+            with reading(where, lance_only=True):
                 return super().invoke(ctx)
         except LookdexError as error:
             name = ctx.command_path if ctx.parent else f"lookdex {ctx.info_name}"

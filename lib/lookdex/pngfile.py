@@ -69,7 +69,7 @@ def _text(kind: bytes, rest: bytes) -> bytes | None:
 
 
 def _raw_exif(text: bytes) -> bytes | None:
-    """ImageMagick's way of keeping EXIF: three lines of words, then hexadecimal digits."""
+    """EXIF as ImageMagick stores it: three lines of text, then hexadecimal digits."""
     try:
         return bytes.fromhex(b"".join(text.split(b"\n")[3:]).decode("ascii"))
     except ValueError:

@@ -11,7 +11,7 @@ def quoted(text: str) -> str:
 
 
 def identifier(name: str) -> str:
-    """A column's name as SQL: a double quote within it is doubled."""
+    """A column's name as a quoted SQL identifier; double quotes within it are doubled."""
     return '"' + name.replace('"', '""') + '"'
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lookdex.catalog.datafile import Found
     from lookdex.catalog.ties import Ties
     from lookdex.index.indexed import Indexed
-    from lookdex.nightly import Planned
+    from lookdex.planning import Planned
     from lookdex.records import PlanSummary, Release, SkippedKeys, Unlisted
 
 INDENT = " " * 9
@@ -38,8 +38,8 @@ def print_plan(planned: Planned) -> None:
     if planned.unnamed:
         keys = count_of(planned.unnamed, "key")
         click.echo(
-            f"{INDENT}without a picture's suffix: {keys} ({such_as(planned.unnamed, planned.unnamed_examples)}); "
-            "their content tells what they are"
+            f"{INDENT}without an image suffix: {keys} ({such_as(planned.unnamed, planned.unnamed_examples)}); "
+            "their content decides"
         )
     if planned.ties is not None:
         print_ties(planned.ties, with_products=planned.products is not None)
@@ -60,7 +60,7 @@ def print_plan(planned: Planned) -> None:
         )
     if planned.again:
         click.echo(
-            f"{INDENT}this run was planned before: its plan stays as it is, whatever the settings are now"
+            f"{INDENT}this run was planned before: its plan is kept, and the settings given now have no effect"
         )
     if planned.postponed:
         click.echo(
@@ -79,7 +79,7 @@ def print_skipped(skipped: Sequence[SkippedKeys]) -> None:
         Skip.NOT_UTF8: ("name that is not UTF-8", "names that are not UTF-8", "rename them to have them indexed"),
         Skip.OTHER_TYPE: ("file of another type", "files of other types", ""),
         Skip.UNREAD_FORMAT: ("picture of an unread format", "pictures of unread formats", f"{AND_FORMATS} are read"),
-        Skip.EMPTY: ("empty file without a picture's suffix", "empty files without a picture's suffix", ""),
+        Skip.EMPTY: ("empty file without an image suffix", "empty files without an image suffix", ""),
         Skip.ARCHIVED: ("archived photo", "archived photos", "restore them to have them indexed"),
     }  # fmt: skip
     for keys in skipped:
@@ -89,7 +89,7 @@ def print_skipped(skipped: Sequence[SkippedKeys]) -> None:
 
 
 def such_as(count: int, examples: Sequence[str]) -> str:
-    """The first few of so many keys, quoted: they may hold blanks and line breaks."""
+    """The first few keys of many, quoted: they may contain spaces and line breaks."""
     return ", ".join(map(repr, examples)) + (", …" if count > len(examples) else "")
 
 
@@ -106,28 +106,28 @@ def print_ties(ties: Ties, with_products: bool) -> None:
             f"photo: {such_as(ties.unshown_count, ties.unshown)}"
         )
     if ties.case.count:
-        such = "; ".join(f"{photo!r} of a photo, {file!r} of the file" for photo, file in ties.case.examples)
+        examples = "; ".join(f"{photo!r} and {file!r}" for photo, file in ties.case.examples)
         click.echo(
-            f"{INDENT}{count_of(ties.case.count, 'product id')} of photos and file differ in upper and lower case "
-            f"only, and are not tied: {such}",
+            f"{INDENT}{count_of(ties.case.count, 'product id')} of photos and file differ only in upper and "
+            f"lower case, and are not tied: {examples}",
             err=True,
         )
 
 
 def print_found(found: Found) -> None:
-    """How the products file was read, and a line to judge a guessed encoding by."""
-    told = [
+    """How the products file was read, with a sample line if its encoding was guessed."""
+    parts = [
         f"{found.format} with gzip" if found.gzip else found.format,
         found.encoding,
         f"separator {found.separator}" if found.separator else "",
         count_of(found.rows, "row"),
     ]
     settings = " (see --products-encoding, --products-separator, --products-types)" if found.separator else ""
-    click.echo(f"{INDENT}the products file: {', '.join(filter(None, told))}{settings}")
+    click.echo(f"{INDENT}the products file: {', '.join(filter(None, parts))}{settings}")
     if found.guess:
         line = found.guess if len(found.guess) <= 60 else f"{found.guess[:59]}…"
         click.echo(
-            f"{INDENT}its encoding is a guess; if this reads wrong, name it with --products-encoding: {line}"
+            f"{INDENT}its encoding is a guess; if this line is garbled, set --products-encoding: {line}"
         )
 
 
@@ -157,13 +157,13 @@ def named(unlisted: Unlisted) -> str:
 
 
 def print_column_changes(summary: PlanSummary) -> None:
-    """Product columns that are not those of the live release; an application's filters name them."""
-    was = [change for change in summary.column_changes if change.live]
-    if was:
-        each = ", ".join(f"{c.name} ({c.live}, now {c.planned or 'gone'})" for c in was)
-        these = "this column" if len(was) == 1 else "these columns"
+    """Product columns that differ from the live release's, because applications filter on them."""
+    changed = [change for change in summary.column_changes if change.live]
+    if changed:
+        each = ", ".join(f"{c.name} ({c.live}, now {c.planned or 'gone'})" for c in changed)
+        these = "this column" if len(changed) == 1 else "these columns"
         click.echo(
-            f"{INDENT}{these} changed, and live filters on {'it' if len(was) == 1 else 'them'} will break: {each}"
+            f"{INDENT}{these} changed, and live filters on {'it' if len(changed) == 1 else 'them'} will break: {each}"
         )
     if new := [f"{change.name} ({change.planned})" for change in summary.column_changes if not change.live]:
         click.echo(f"{INDENT}new columns: {', '.join(new)}")
@@ -202,7 +202,7 @@ def print_indexed(indexed: Indexed) -> None:
     if archived := indexed.reasons.get("archived"):
         click.echo(
             f"{INDENT}{count_of(archived, 'photo')} cannot be read while archived: restore them from their storage "
-            "class. What is live of them stays; they are asked for again within a week"
+            "class. Their live rows stay; they are retried within a week"
         )
 
 

@@ -1,7 +1,7 @@
-"""Errors of Lance as lookdex's own: a damaged table is `CorruptData`, a store out of reach `Unavailable`, and so on.
+"""Lance's errors as lookdex's own: a damaged table is `CorruptData`, an unreachable store `Unavailable`, and so on.
 
 Lance raises ValueError, OSError, RuntimeError or a panic, pyarrow and DuckDB wrap them, and only their text tells a
-flipped bit from a broken connection. Whatever reads or writes a table does so inside `reading`.
+flipped bit from a broken connection. All code that reads or writes a table does so inside `reading`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from lookdex.errors import AccessDenied, CorruptData, LookdexError, NotFound, StorageError, Unavailable
 
 _FILE = re.compile(r"(?:data|_versions|_indices|_deletions|_transactions|_refs)/[\w./=-]*\w")
-_SOURCE = re.compile(r",? ?(?:/[\w.-]+)*/[\w.-]+\.rs:\d+(?::\d+)?")  # where in Lance's own code
+_SOURCE = re.compile(r",? ?(?:/[\w.-]+)*/[\w.-]+\.rs:\d+(?::\d+)?")  # places in Lance's source
 _DENIED = re.compile(
     r"access ?denied|permission denied|unauthori[sz]ed|forbidden|status:? (?:code:? )?40[13]|invalidaccesskey"
     r"|expiredtoken|signaturedoesnotmatch|credential",
@@ -31,53 +31,53 @@ _LANCES = re.compile(r"\.rs:\d+|LanceError|panicked")
 
 
 @contextmanager
-def reading(table: str, remedy: str = "", *, much: bool = False) -> Iterator[None]:
-    """Raise what Lance, pyarrow or DuckDB raise in here as a LookdexError. table: what is read, for the message.
+def reading(table: str, remedy: str = "", *, lance_only: bool = False) -> Iterator[None]:
+    """Raise errors of Lance, pyarrow or DuckDB as a LookdexError. table: what is read, for the message.
 
-    much: a whole stage runs in here, so that only what is evidently Lance's is translated.
+    lance_only: translate only what is evidently Lance's, where a whole stage runs in here.
 
     Raises CorruptData, NotFound (a file of the table is gone), AccessDenied, Unavailable, StorageError.
     """
     try:
         yield
     except BaseException as error:
-        typed = typed_error(error, table, remedy, much=much)
+        typed = typed_error(error, table, remedy, lance_only=lance_only)
         if typed is None:
             raise
         raise typed from error
 
 
 def typed_error(
-    error: BaseException, table: str, remedy: str = "", *, much: bool = False
+    error: BaseException, table: str, remedy: str = "", *, lance_only: bool = False
 ) -> LookdexError | None:
-    """What an error of Lance means; None for an error that is not Lance's, or is typed already."""
-    library = type(error).__module__.partition(".")[0] in _LIBRARIES  # a panic is no Exception
+    """A Lance error as a LookdexError; None for an error that is not Lance's, or is typed already."""
+    library = type(error).__module__.partition(".")[0] in _LIBRARIES  # a panic is not an Exception
     likely = library or isinstance(error, OSError | ValueError | RuntimeError)
     if isinstance(error, LookdexError) or not likely:
         return None
-    if much and not (type(error).__name__ == "PanicException" or _LANCES.search(str(error))):
+    if lance_only and not (type(error).__name__ == "PanicException" or _LANCES.search(str(error))):
         return None
-    text = told(error)
+    text = one_line(error)
     file = _FILE.search(str(error))
     where = f"{table} ({file[0]})" if file else table
     if _FULL.search(text):
-        return StorageError(f"{where}: {text}. Make room, then try again.")
+        return StorageError(f"{where}: {text}. Free some space, then try again.")
     if _DENIED.search(text):
-        return AccessDenied(f"{where}: {text}. Check the credentials and their rights.")
+        return AccessDenied(f"{where}: {text}. Check the credentials and their permissions.")
     if isinstance(error, TimeoutError) or _AWAY.search(text):
         return Unavailable(f"{where}: {text}. Try again later.")
-    cure = remedy or "Go back to a release that is whole: `lookdex rollback`."
+    cure = remedy or "Go back to an intact release: `lookdex rollback`."
     if _GONE.search(text):
-        return NotFound(f"{where}: {text}. A file of the table is gone. {cure}")
+        return NotFound(f"{where}: {text}. A file of the table is missing. {cure}")
     return CorruptData(f"{where} cannot be read: {text}. {cure}")
 
 
 def names_file(text: str) -> bool:
-    """A file of a table is named: what is wrong is in there."""
+    """Does an error's text name a file of a table? Then the fault is in that file."""
     return bool(_FILE.search(text))
 
 
-def told(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """The error's text in one line, without the places in Lance's source."""
     text = " ".join(_SOURCE.sub("", str(error)).split()) or type(error).__name__
     return text[:400].rstrip(". ")

@@ -29,7 +29,7 @@ class Status(StrEnum):
     NO_OBJECT = "no_object"  # no detection; its whole-photo row is still indexed
     REJECTED = "rejected"  # this file is bad: not fetched again until it changes
     FAILED = (
-        "failed"  # the world was bad: its old rows stay, the next night tries again (but see BREAKS_MODEL)
+        "failed"  # not the file's fault: its old rows stay, the next night retries (but see BREAKS_MODEL)
     )
 
 
@@ -44,20 +44,18 @@ class Reason(StrEnum):
     NO_PICTURE = "no_picture"  # neither its name nor its content is a picture's
     CORRUPT = "corrupt"
 
-    GONE = "gone"  # listed, but not there any more when fetched
+    GONE = "gone"  # listed, but no longer there when fetched
     CHANGED = "changed"  # another ETag than planned
     DENIED = "denied"
-    ARCHIVED = "archived"  # to be restored from its storage class first
-    DAMAGED_IN_TRANSIT = "damaged_in_transit"  # other bytes arrived than were stored
+    ARCHIVED = "archived"  # must be restored from its storage class first
+    DAMAGED_IN_TRANSIT = "damaged_in_transit"  # the bytes that arrived are not those stored
     UNAVAILABLE = "unavailable"  # 5xx, throttled, connection broken, timeout
     OUT_OF_MEMORY = "out_of_memory"
     NOT_TRIED = "not_tried"  # the night was stopped before its turn came
-    BREAKS_MODEL = (
-        "breaks_model"  # a model fails on it: not tried again until the photo or the recipe changes
-    )
+    BREAKS_MODEL = "breaks_model"  # a model fails on it: not retried until the photo or the recipe changes
 
 
-# These say nothing of the night: photos that wait for their restore, and files that nobody called pictures.
+# Not losses of a night: photos that await their restore, and files that are not named as pictures.
 NO_LOSS = frozenset((Reason.ARCHIVED, Reason.NO_PICTURE))
 
 
@@ -67,8 +65,8 @@ class Change(StrEnum):
     NEW = "new"
     CHANGED = "changed"  # another ETag, or other products
     RECIPE = "recipe"  # indexed by another recipe than tonight's
-    RETRY = "retry"  # failed before, or was rejected by a version that could read less
-    DELETED = "deleted"  # live, and no longer in the source or of no product that is sold
+    RETRY = "retry"  # failed before, or was rejected by a version that supported less
+    DELETED = "deleted"  # live, but no longer in the source, or of products that are no longer sold
     UNCHANGED = "unchanged"  # counted only; never in the plan
 
 
@@ -78,8 +76,8 @@ class Skip(StrEnum):
     FOLDER_MARKER = "folder_marker"
     HIDDEN = "hidden"
     NOT_UTF8 = "not_utf8"
-    OTHER_TYPE = "other_type"  # by its suffix: a table, a document, a film
-    UNREAD_FORMAT = "unread_format"  # by its suffix: a picture of a format that is not read
+    OTHER_TYPE = "other_type"  # by its suffix: a table, a document, a video
+    UNREAD_FORMAT = "unread_format"  # by its suffix: a picture of an unsupported format
     EMPTY = "empty"  # no bytes, and not named as a picture
     ARCHIVED = "archived"  # and not in the catalogue yet
 
@@ -177,8 +175,8 @@ class Example:
 class ShardReport:
     """The done-mark of a shard, put if absent, written last.
 
-    A later round tries again what failed in the one before. Its report and its files are those of the whole shard; what
-    was fetched, asked and spent is that of all rounds together.
+    A later round retries what failed in the one before. Its report and files cover the whole shard; its bytes, requests
+    and seconds add up all rounds.
     """
 
     shard_id: str
@@ -197,13 +195,13 @@ class ShardReport:
 
     @property
     def to_retry(self) -> int:
-        """Photos that another round would try again."""
+        """Photos that another round would retry."""
         return self.counts.get(Status.FAILED, 0) - self.reasons.get(Reason.BREAKS_MODEL, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class ShardFailure:
-    """Why a shard cannot be indexed, where trying again at once would end the same way. kind: the error's class."""
+    """Why a shard cannot be indexed, where an immediate retry would end the same way. kind: the error's class."""
 
     shard_id: str
     kind: str
@@ -242,7 +240,7 @@ class Recipe:
 
     @property
     def refusal(self) -> str:
-        """16 hex digits, in the place of `digest` in the row of a rejected photo: all that decides that it is one."""
+        """16 hex digits, stored instead of `digest` with a rejected photo: all that the rejection depends on."""
         return digest_of([asdict(self), DECODING])
 
 
@@ -285,12 +283,12 @@ class PlanSummary:
     products: StoredFile | None = None  # those columns by product_id, as `items` will have them
     keep_unlisted: bool = False  # photos of products that `products` does not list stay
     leaving: Unlisted | None = None  # live products that leave, with photos that are still in the source
-    left_out: Unlisted | None = None  # what is not live and not indexed
+    left_out: Unlisted | None = None  # products that are not live, with photos that are not indexed
     column_changes: tuple[ColumnChange, ...] = ()
 
     @property
     def outdated(self) -> bool:
-        """Stored by a lookdex whose plans did not hold the products: nothing can be built from it."""
+        """Stored by an older version, without the products: nothing can be built from it."""
         return bool(self.products_digest) and self.products is None
 
     @property
@@ -328,8 +326,8 @@ class Release:
     """`releases/<release_id>.json`: immutable. `release_id` is the run's id, with a number where that was taken.
 
     thresholds: from which similarity on a match may be shown; None where nobody has measured them for these models.
-    run_id: the run that built it; "" in a release of a lookdex that did not record it (see `release.candidates`).
-    built_from: digest of all that the build read; a candidate of anything else is built again.
+    run_id: the run that built it; "" in a release of an older version (see `release.candidates`).
+    built_from: digest of all that the build read; a candidate with another digest is built again.
     products: the product columns as the plan stored them; None when the night had no products file.
     """
 
@@ -351,7 +349,7 @@ class Release:
     run_id: str = ""
     built_from: str = ""
     products: StoredFile | None = None
-    keep_unlisted: bool = False  # items of products that `products` does not list are meant
+    keep_unlisted: bool = False  # items of products that `products` does not list are intended
     format: int = 1
     source_access: str = "signed"  # a `storage.Signing`
 

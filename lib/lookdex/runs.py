@@ -68,7 +68,7 @@ def save_plan(
     """Store a plan (a table of PLAN_SCHEMA) and return what is stored.
 
     `summary.plan`, `.shards` and, of the product columns given, `.products` are set here. The Parquet files' names
-    carry their digests and the JSON, put if absent, decides: of two planners of one run the first counts, and the
+    carry their digests and the JSON, put if absent, decides: of two planners of one run the first wins, and the
     second gets the first's summary. Only a plan that is outdated is replaced.
     """
     run_id = run_slug(summary.run_id)
@@ -178,7 +178,7 @@ def report_key(run_id: str, shard_id: str, round: int = 0) -> str:
 
 
 def save_report(store: Store, run_id: str, report: ShardReport) -> ShardReport:
-    """Mark a shard's round as done. Returns the report that won: this one, or that of a twin which was faster."""
+    """Mark a shard's round as done. Returns the report that won: this one, or a faster duplicate's."""
     key = report_key(run_id, report.shard_id, report.round)
     if store.put_if_absent(key, sealed(report)):
         return report
@@ -236,7 +236,7 @@ def load_reports(
 
 @contextmanager
 def attempt(store: Store, run_id: str, shard_id: str, round: int) -> Iterator[None]:
-    """Leave a mark while a worker is at a shard's round: one that dies of it cannot say so."""
+    """Leave a mark while a worker is busy with a shard's round: a worker that dies cannot report it."""
     key = f"{run_folder(run_id)}/attempts/{shard_id}.{round}"
     store.put(key, b"")
     try:
@@ -258,7 +258,7 @@ def failure_key(run_id: str, job: str, shard_id: str) -> str:
 
 
 def save_failure(store: Store, run_id: str, job: str, failure: ShardFailure) -> None:
-    """Tell the driver, which looks at these, before the engine would."""
+    """Report a failure to the driver, which polls for these, sooner than the engine would."""
     store.put(failure_key(run_id, job, failure.shard_id), sealed(failure))
 
 
@@ -270,7 +270,7 @@ def load_failure(store: Store, run_id: str, job: str) -> ShardFailure | None:
 
 
 def reports_digest(reports: Mapping[str, ShardReport]) -> str:
-    """16 hex digits: those of another set of shard files are others."""
+    """16 hex digits that identify the set of shard files."""
     return digest_of([[r.objects.sha256, r.images.sha256] for _, r in sorted(reports.items())])
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a stage alike: at once, in order, with one line that says how it goes on."""
+"""Ctrl-C and SIGTERM end a stage alike: at once, cleanly, with one line that says how to continue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INTERRUPTED, TERMINATED = 130, 143  # exit codes, as of a shell: 128 + the signa
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came. As a KeyboardInterrupt it ends whatever Ctrl-C does."""
+    """SIGTERM arrived. A KeyboardInterrupt, so that it ends whatever Ctrl-C ends."""
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -25,13 +25,13 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def resumable(how: str) -> Iterator[None]:
-    """Tell who stops the work here that nothing is lost, and `how` it goes on; exits with 130 or 143."""
+    """When the work is stopped, say that nothing is lost and `how` to continue; exit with 130 or 143."""
     here = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, _stop) if here else None
     try:
         yield
     except (KeyboardInterrupt, Stopped) as stop:
-        click.echo(f"\nstopped: the live release stays; {how} goes on where this left off", err=True)
+        click.echo(f"\nstopped: the live release is unchanged; {how} continues where this left off", err=True)
         code = TERMINATED if isinstance(stop, (Terminated, Stopped)) else INTERRUPTED
         raise click.exceptions.Exit(code) from None
     finally:

@@ -72,7 +72,7 @@ def _open(catalog: Store, key: str, version: int | None) -> lance.LanceDataset:
 
 
 def name_of(catalog: Store, key: str, version: int | None = None) -> str:
-    """A table in messages."""
+    """A table's name in messages."""
     return f"{catalog.uri}/{key}" + ("" if version is None else f", version {version},")
 
 
@@ -105,7 +105,7 @@ def open_tables(catalog: Store, release: Release) -> Tables:
 def ledger(catalog: Store, release: Release) -> pa.Table:
     """The `images` table of a release: IMAGES_SCHEMA, one row per photo of the catalogue.
 
-    A column that the lookdex which wrote it did not have is null; columns of a newer one are left out.
+    Columns that an older version did not write are null; columns of a newer version are left out.
     """
     table = open_table(catalog, IMAGES, release.images_version)
     with reading(name_of(catalog, IMAGES, release.images_version)):
@@ -126,9 +126,9 @@ def conformed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def described_products(catalog: Store, release: Release) -> pa.Array:
-    """The ids (strings, each once) of a release's products of which the products file told something.
+    """The unique ids (strings) of a release's products that have values from the products file.
 
-    None, with a warning, where `items` cannot be read: a night of all photos mends it, and must be planned.
+    Empty, with a warning, where `items` cannot be read: a night of all photos repairs it, so a plan must be possible.
     """
     columns = list(release.product_columns)
     found = [pa.array([], pa.string())]

@@ -1,8 +1,7 @@
-"""What the products file takes out of the catalogue: products that it no longer lists, columns of other types. No I/O.
+"""What the products file changes: products that it no longer lists leave, columns come, go or change type. No I/O.
 
-With a products file, a photo is only of the products that the file lists, and a photo that shows none of those it
-showed is not sold. This is decided anew each night from the file alone, so that a night of changes ends in the same
-rows as a full one.
+With a products file, a photo is tied only to products that the file lists, and a photo of unlisted products alone is
+dropped. Each night decides this from the file alone, so that an incremental night ends in the same rows as a full one.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ select distinct product_id from shown semi join (from unsold where not live) usi
 
 @dataclass(frozen=True, slots=True)
 class Assortment:
-    """photos: those that are sold, with the columns of `products.tie`. leaving, left_out: as in PlanSummary."""
+    """photos: those to keep, with the columns of `products.tie`. leaving, left_out: as in PlanSummary."""
 
     photos: pa.Table
     leaving: Unlisted
@@ -52,10 +51,10 @@ class Assortment:
 
 
 def only_listed(tied: pa.Table, listed: pa.Array | pa.ChunkedArray, ledger: pa.Table | None) -> Assortment:
-    """Tonight's photos less those of which all products are missing from the products file.
+    """Drop the photos of which the products file lists no product.
 
-    tied: of `products.tie`. listed: the file's product ids (strings). ledger: IMAGES_SCHEMA, what is live. Photos of
-    no product at all stay; of the others, `product_ids` is restricted to listed products.
+    tied: from `products.tie`. listed: the file's product ids (strings). ledger: the live one (IMAGES_SCHEMA). Photos
+    that belong to no product stay; the others keep only listed products in `product_ids`.
     """
     with duckdb.connect() as database:
         database.register("photos", tied)
@@ -75,7 +74,7 @@ def _unlisted(database: duckdb.DuckDBPyConnection, query: str, photos: int) -> U
 
 
 def column_changes(live: pa.Schema, planned: pa.Schema) -> tuple[ColumnChange, ...]:
-    """The product columns (product_id apart) that vanish, appear or have another type tonight, by name."""
+    """The product columns (except product_id) that tonight removes, adds or gives another type, sorted by name."""
     columns = [{field.name: field.type for field in schema} for schema in (live, planned)]
     return tuple(
         ColumnChange(name, *_words(*(kinds.get(name) for kinds in columns)))
@@ -85,7 +84,7 @@ def column_changes(live: pa.Schema, planned: pa.Schema) -> tuple[ColumnChange, .
 
 
 def _words(live: pa.DataType | None, planned: pa.DataType | None) -> tuple[str, str]:
-    """Both types in plain words, with Arrow's names where those words are the same."""
+    """Both types in plain words, with Arrow's names added where the words are the same."""
     words = [kind_of(kind) if kind is not None else "" for kind in (live, planned)]
     if words[0] == words[1]:
         words = [f"{word} ({kind})" for word, kind in zip(words, (live, planned), strict=True)]

@@ -1,9 +1,9 @@
 """A CSV file as shops export it, as columns of text: the separator, the header and the records.
 
-The separator is the one of four that makes a field of the header the column of ids: exact where sniffers guess
-(DuckDB's `sniff_csv` errs on 6 of 56 two-line files, such as semicolons around titles with commas in them). Records
-are those of Python's csv module, which, told to be strict, says where a quote goes wrong; pyarrow takes what follows
-for one long value.
+The separator is whichever of four yields a header with the id columns: exact where sniffers guess (DuckDB's
+`sniff_csv` gets 6 of 56 two-line files wrong, such as semicolons around titles with commas in them). Python's csv
+module splits the records: in strict mode it reports where a quote goes wrong, where pyarrow takes all that follows for
+one long value.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ class Columns:
 
 
 def read_csv(text: str, uri: str, ids: Sequence[str], separator: str = "", flag: str = "") -> Columns:
-    """The columns of a CSV file with a header that names the columns `ids`, in whatever case.
+    """The columns of a CSV file with a header that names the columns `ids`, in any case.
 
-    separator: a key of SEPARATORS, instead of looking for it. flag: the option that names it, for the messages.
+    separator: a key of SEPARATORS; '' detects it. flag: the option that sets it, for error messages.
 
-    Raises ConfigError where the header lacks one of `ids`, or a record has another number of fields than the header,
-    or quotes that do not pair; the message gives the line.
+    Raises ConfigError when the header lacks one of `ids`, when a record does not have as many fields as the header,
+    or when a quote is unbalanced; the message gives the line.
     """
     if line := _SEP_LINE.match(text):
         text = text[line.end() :]
         named = next((name for name, sign in SEPARATORS.items() if sign == line[1]), "")
         if not named and not separator:
             raise ConfigError(
-                f"{uri} names the separator {line[1]!r} in its first line; the ones that can be read: "
+                f"{uri} names the separator {line[1]!r} in its first line; lookdex reads these: "
                 f"{', '.join(SEPARATORS)}"
             )
         separator = separator or named
@@ -64,7 +64,7 @@ def read_csv(text: str, uri: str, ids: Sequence[str], separator: str = "", flag:
         at
         for at, name in enumerate(table.column_names)
         if not name and table.column(at).null_count == table.num_rows
-    ]  # separators at the ends of the lines
+    ]  # from separators at line ends
     kept = [at for at in range(table.num_columns) if at not in unnamed]
     return Columns(table.select(kept), separator)
 
@@ -102,9 +102,9 @@ def _header(
         )
     name, header = max(found.items(), key=lambda pair: len(pair[1]))
     missing = next((word for word in ids if word.lower() not in {field.lower() for field in header}), ids[0])
-    split = f"the {name} as separator ({flag} names another)" if flag else f"the {name} as separator"
+    split = f"split by {name}; {flag} sets another separator" if flag else f"split by {name}"
     shown = ", ".join(field[:40] for field in header[:20])
-    raise ConfigError(f"{uri} has no column {missing!r}; its columns: {shown}, with {split}")
+    raise ConfigError(f"{uri} has no column {missing!r}; its columns: {shown} ({split})")
 
 
 def _plain_or_padded(read: Callable[..., pa.Table]) -> pa.Table:
@@ -197,7 +197,7 @@ def _table(text: str, header: list[str], uri: str, separator: str, skipped: int,
 
 @contextmanager
 def _any_length() -> Iterator[None]:
-    """Let the csv module read values of any length; the limit is the process's own."""
+    """Let the csv module read values of any length; the limit is global to the process."""
     before = csv.field_size_limit(_LONGEST)
     try:
         yield

@@ -1,7 +1,7 @@
-"""The shop's own tables (products, mapping) in whatever file they come: CSV, JSON lines, Parquet, or a folder of it.
+"""Reads the shop's own tables (products, mapping): CSV, JSON lines, Parquet, or a folder of Parquet files.
 
-What a file holds is told by its suffix, and by its first bytes where they are plain; `.gz` and gzip's own first bytes
-are both understood. What comes out is a table of the types of `columns`, and what was found out about the file.
+The suffix gives the format, and so do the first bytes where they are unambiguous; gzip is recognised by its first
+bytes. The result is a table with the types of `columns`, and what was detected about the file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CSV = (".csv", ".tsv", ".txt")
 _JSON = (".jsonl", ".ndjson", ".json")
 _PARQUET = (".parquet", ".pq")
 _NEEDED = (
-    "what can be read is CSV (.csv, .tsv, .txt) and JSON lines (.jsonl), both with .gz too, a Parquet file, and a "
+    "lookdex reads CSV (.csv, .tsv, .txt) and JSON lines (.jsonl), either of them gzipped, a Parquet file, or a "
     "folder of Parquet files"
 )
 _MAGIC = {
@@ -48,8 +48,8 @@ _NOTHING = "__HIVE_DEFAULT_PARTITION__"  # how Spark writes the folder of rows w
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How to read a file, where it shall not be found out. separator: of `csvfile.SEPARATORS`. types: column → a word
-    of `typed.TYPES`. flags: these can be set (of the products file only), so that messages may name the options."""
+    """How to read a file, where that is not to be detected. separator: a key of `csvfile.SEPARATORS`. types: column →
+    one of `typed.TYPES`. flags: whether messages may name the options (which exist for the products file only)."""
 
     encoding: str = ""
     separator: str = ""
@@ -58,13 +58,13 @@ class Reading:
 
     @classmethod
     def of(cls, encoding: str, separator: str, types: Iterable[str]) -> Reading:
-        """From the settings. types: `column=type`. Raises ConfigError for a type that does not exist."""
+        """From the settings. types: `column=type`. Raises ConfigError for an unknown type."""
         chosen = {}
         for text in types:
             name, sign, kind = text.rpartition("=")
             if not sign or not name.strip() or kind.strip() not in TYPES:
                 raise ConfigError(
-                    f"--products-types {text}: give column=type, and as type one of {', '.join(TYPES)}, e.g. ean=text"
+                    f"--products-types {text}: give column=type, with a type of {', '.join(TYPES)}, e.g. ean=text"
                 )
             chosen[name.strip()] = kind.strip()
         return cls(encoding, "" if separator == "auto" else separator, chosen, flags=True)
@@ -72,8 +72,8 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found out about a file. encoding and separator: '' where the format has none. guess: a line of text by
-    which people can judge a guessed encoding. gzip: it is compressed."""
+    """What was detected about a file. encoding and separator: '' where the format has none. guess: a line of text that
+    shows people whether a guessed encoding is right. gzip: whether it is compressed."""
 
     format: str
     rows: int
@@ -93,7 +93,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """table: the columns that can be held, each of a type of `columns`, none of their names twice in whatever case."""
+    """table: the columns that can be held, each of a type of `columns`, with names that are unique in any case."""
 
     table: pa.Table
     refused: tuple[Refused, ...]
@@ -101,9 +101,9 @@ class DataFile:
 
 
 def read_file(uri: str, ids: Sequence[str], reading: Reading) -> DataFile:
-    """A file or a folder of Parquet files, local or s3://. ids: columns of text that must be there, in whatever case.
+    """A file or a folder of Parquet files, local or s3://. ids: id columns that must exist, in any case.
 
-    Raises ConfigError when it is not there, cannot be read, lacks one of `ids`, or has two columns of one name.
+    Raises ConfigError when it does not exist, cannot be read, lacks one of `ids`, or repeats a column name.
     """
     parent, _, name = uri.rstrip("/").rpartition("/")
     store = open_store(parent or ("/" if uri.startswith("/") else "."))
@@ -144,7 +144,7 @@ def _kind(suffix: str, data: bytes, uri: str) -> str:
         raise ConfigError(f"{uri} is empty")
     if data.startswith(b"PAR1") and suffix not in _PARQUET:
         if suffix in (*_CSV, *_JSON):
-            raise ConfigError(f"{uri} is a Parquet file, whatever its name says: call it .parquet")
+            raise ConfigError(f"{uri} is a Parquet file, despite its name: rename it to .parquet")
         return "Parquet"
     if suffix in _PARQUET:
         return "Parquet"
@@ -157,7 +157,7 @@ def _kind(suffix: str, data: bytes, uri: str) -> str:
         return "CSV"
     if data.lstrip()[:1] in (b"{", b"["):
         return "JSON lines"
-    return "CSV"  # if a column of ids is in its first line
+    return "CSV"  # `read_csv` checks that its first line names the ids
 
 
 def _unpacked(data: bytes, uri: str) -> bytes:
@@ -220,7 +220,7 @@ def _folder(store: Store, name: str, keys: list[str], uri: str) -> tuple[pa.Tabl
 
 
 def _joined(tables: list[pa.Table], parts: list[str], uri: str) -> pa.Table:
-    """One table. A column that some files lack is null there; one of several types must be of one kind."""
+    """One table. A column that some files lack is null there; its types in different files must be of one family."""
     kinds: dict[str, tuple[str, str]] = {}
     for table, part in zip(tables, parts, strict=True):
         for entry in table.schema:
@@ -230,13 +230,13 @@ def _joined(tables: list[pa.Table], parts: list[str], uri: str) -> pa.Table:
             other, first = kinds.setdefault(entry.name, (kind, part))
             if kind != other:
                 raise ConfigError(
-                    f"{uri}: the column {entry.name!r} holds {other} in {first} and {kind} in {part}; write it alike "
-                    "in all of them"
+                    f"{uri}: the column {entry.name!r} holds {other} in {first} and {kind} in {part}; write the "
+                    "same type in all of them"
                 )
     try:
         return pa.concat_tables(map(_settled, tables), promote_options="permissive")
     except pa.ArrowException as error:
-        raise ConfigError(f"{uri}: its files do not make one table: {error}") from error
+        raise ConfigError(f"{uri}: its files cannot be joined into one table: {error}") from error
 
 
 def _settled(table: pa.Table) -> pa.Table:
@@ -252,7 +252,7 @@ def _settled(table: pa.Table) -> pa.Table:
 
 
 def _family(kind: pa.DataType) -> str:
-    """Types of one family can be joined without a loss."""
+    """Types of one family can be joined without loss."""
     if pa.types.is_dictionary(kind):
         return _family(kind.value_type)
     if pa.types.is_integer(kind):
@@ -274,7 +274,7 @@ def _finish(
     folded = [name.lower() for name in names]
     if twice := sorted({name for name in names if folded.count(name.lower()) > 1}):
         raise ConfigError(
-            f"{uri} has two columns for {', '.join(map(repr, twice))} (upper and lower case are the same here); rename "
+            f"{uri} has two columns for {', '.join(map(repr, twice))} (upper and lower case are one here); rename "
             "one of them"
         )
     for name in ids:
@@ -337,7 +337,7 @@ def _as_wished(values: pa.Array, wish: str, comma: bool) -> pa.Array:
 
 
 def _id_text(values: pa.Array) -> pa.Array:
-    """Ids as text: texts, whole numbers and UUIDs have one spelling; anything else has none, or several."""
+    """Ids as text: strings, whole numbers and UUIDs have exactly one spelling; other types are refused."""
     fitted = fit(values)
     kind = fitted.type
     if pa.types.is_string(kind) and not pa.types.is_time(values.type):

@@ -1,4 +1,4 @@
-"""The encoding of a text file: told by a byte order mark, proven by strict UTF-8, or guessed within bounds.
+"""The encoding of a text file: given by a byte order mark, proven by strict UTF-8, or guessed with care.
 
 The guess is charset-normalizer's, between the two encodings in which shops export CSV files when it is not Unicode:
 CP949 (of which EUC-KR is a part) and CP1252. On two-line files it takes other encodings for one of these, so what it
@@ -63,7 +63,7 @@ _COMMON_ENDS = frozenset((0, 1, 4, 8, 16, 17, 19, 21))
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """guess: a line of the text by which people can judge a guessed encoding; '' where it was not guessed."""
+    """guess: a line of the text that shows people whether a guess is right; '' where it was not guessed."""
 
     text: str
     encoding: str
@@ -73,10 +73,10 @@ class Decoded:
 def decode(data: bytes, uri: str, word: str, encoding: str = "", flag: str = "") -> Decoded:
     """The text of a file, without its byte order mark.
 
-    word: some ASCII word that stands in the first lines (it proves UTF-16 without a mark). encoding: Python's name of
-    the one to use instead of looking. flag: the option that names it, for the messages; '' where there is none.
+    word: an ASCII word that the first lines contain (it proves UTF-16 without a mark). encoding: Python's name of the
+    one to use; '' detects it. flag: the option that sets it, for error messages; '' where there is none.
 
-    Raises ConfigError when the bytes are not of the encoding, or no encoding can be told for sure.
+    Raises ConfigError when the bytes are not valid in the encoding, or the encoding cannot be determined.
     """
     remedy = f"or name its encoding, such as {flag} cp1252" if flag else "and try again"
     if encoding:
@@ -101,7 +101,7 @@ def decode(data: bytes, uri: str, word: str, encoding: str = "", flag: str = "")
     other = from_bytes(sample).best()
     hint = f" (perhaps {other.encoding})" if other is not None else ""
     raise ConfigError(
-        f"{uri} is neither UTF-8 nor UTF-16, and its encoding cannot be told for sure{hint}. Save it as UTF-8, {remedy}"
+        f"{uri} is neither UTF-8 nor UTF-16, and its encoding cannot be determined{hint}. Save it as UTF-8, {remedy}"
     )
 
 
@@ -114,7 +114,7 @@ def _known(encoding: str, flag: str) -> str:
         ) from error
     if not info._is_text_encoding or info.name in _NOT_OF_FILES:
         raise ConfigError(
-            f"{flag}: {encoding!r} is no encoding of text; some are utf-8, utf-16, cp949, cp1252"
+            f"{flag}: {encoding!r} is not a text encoding; some are utf-8, utf-16, cp949, cp1252"
         )
     return info.name
 
@@ -126,20 +126,20 @@ def _strict(data: bytes, uri: str, encoding: str, flag: str) -> str:
         wrong = data[error.start : error.start + 1].hex()
         remedy = f"Save it as UTF-8, or name its encoding with {flag}" if flag else "Save it as UTF-8"
         raise ConfigError(
-            f"{uri} is not {encoding} throughout: line {_line_of(data, error.start)} has a byte 0x{wrong} that is not. "
+            f"{uri} is not valid {encoding}: line {_line_of(data, error.start)} has an invalid byte 0x{wrong}. "
             f"{remedy}"
         ) from error
 
 
 def _check_no_broken_utf8(data: bytes, uri: str, error: UnicodeDecodeError, remedy: str) -> None:
-    """Raise when the bytes are UTF-8 with a few that are damaged: as another encoding all the rest would be wrong."""
+    """Raise when the bytes are UTF-8 but for a few damaged ones: in another encoding all the rest would be wrong."""
     text = data.decode("utf-8", "replace")
     broken = text.count("\ufffd")
     others = len(text) - len(text.encode("ascii", "ignore"))
     if others - broken > broken:
         raise ConfigError(
-            f"{uri} is UTF-8, but for {count_of(broken, 'place')}, first in line {_line_of(data, error.start)}. Write "
-            f"it anew as UTF-8, {remedy}"
+            f"{uri} is UTF-8, but for {count_of(broken, 'place')}, first in line {_line_of(data, error.start)}. Save "
+            f"it again as UTF-8, {remedy}"
         )
 
 
@@ -148,7 +148,7 @@ def _line_of(data: bytes, offset: int) -> int:
 
 
 def _telling_lines(data: bytes) -> bytes:
-    """All of a small file; of a large one, lines with other than ASCII characters from all over it."""
+    """All of a small file; of a large one, non-ASCII lines from all over it."""
     if len(data) <= _SAMPLE:
         return data
     lines = [line for line in data.splitlines() if not line.isascii()]

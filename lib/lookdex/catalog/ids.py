@@ -1,4 +1,4 @@
-"""Ids of products as they are compared: trimmed, and in Unicode's composed form (NFC).
+"""Product ids as they are compared: trimmed, and in Unicode's composed form (NFC).
 
 macOS spells 가방 in keys as five letters, a spreadsheet as two syllables: both are one id here.
 """
@@ -19,14 +19,14 @@ EXAMPLES = 3
 
 @dataclass(frozen=True, slots=True)
 class CaseOnly:
-    """Ids of photos that the products file has, but for upper and lower case. examples: (of photos, of the file)."""
+    """Photos' product ids that differ from the file's only in case. examples: (the photo's, the file's)."""
 
     count: int = 0
     examples: tuple[tuple[str, str], ...] = ()
 
 
 def clean(ids: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Texts as ids, nulls staying null."""
+    """Strings as ids; nulls stay null."""
     return pc.utf8_normalize(pc.utf8_trim_whitespace(ids), form="NFC")
 
 
@@ -42,19 +42,17 @@ def clean_column(table: pa.Table, column: str, uri: str) -> pa.Table:
         )
     odd = values.filter(pc.match_substring_regex(values, r"\p{Cc}"))
     if len(odd):
-        raise ConfigError(
-            f"{uri}: the {column} {odd[0].as_py()!r} has a character that cannot be printed; take it out"
-        )
+        raise ConfigError(f"{uri}: the {column} {odd[0].as_py()!r} has a control character; remove it")
     return table.set_column(table.column_names.index(column), column, values)
 
 
 def shown(ids: pa.Array | pa.ChunkedArray | list[str], most: int = EXAMPLES) -> str:
-    """The first few, each in quotes, so that blanks and the like can be seen."""
+    """The first few, each in quotes, so that whitespace can be seen."""
     return ", ".join(map(repr, ids[:most] if isinstance(ids, list) else ids.slice(0, most).to_pylist()))
 
 
 def case_only(photos: pa.Array, file: pa.Array) -> CaseOnly:
-    """Of the ids of photos that are not among those of the file (unique each), those that lower-cased would be."""
+    """The photos' ids that match one of the file only once both are lower-cased. Both arrays: unique ids."""
     with duckdb.connect() as database:
         database.register("photos", pa.table({"id": photos}))
         database.register("file", pa.table({"id": file}))

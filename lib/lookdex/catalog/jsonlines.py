@@ -18,8 +18,8 @@ _NEEDED = "Write one object in each line, or one list of objects"
 def json_lines(text: str, uri: str) -> pa.Table:
     """A row for each line, or for each object of one list; a column for each key, in the order of their first use.
 
-    Raises ConfigError, with the line, where something is no JSON, no object, names a key twice or lies too deep; and,
-    with the column, where values of several types stand together.
+    Raises ConfigError, with the line, for what is not JSON or not an object, names a key twice, or is nested too deep;
+    and, with the column, for values of several types.
     """
     rows: list[Any] = []
     number = 0
@@ -38,11 +38,11 @@ def json_lines(text: str, uri: str) -> pa.Table:
             if isinstance(error, RecursionError)
             else error
         )
-        raise ConfigError(f"{uri}: {where} is no JSON: {why}. {_NEEDED}") from error
+        raise ConfigError(f"{uri}: {where} is not JSON: {why}. {_NEEDED}") from error
     odd = next((at for at, row in enumerate(rows) if not isinstance(row, dict)), None)
     if odd is not None:
         raise ConfigError(
-            f'{uri}: row {odd + 1} is no object such as {{"product_id": "7"}}: {str(rows[odd])[:40]}'
+            f'{uri}: row {odd + 1} is not an object such as {{"product_id": "7"}}: {str(rows[odd])[:40]}'
         )
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = [_column([row.get(name) for row in rows], name, uri) for name in names]
@@ -50,7 +50,7 @@ def json_lines(text: str, uri: str) -> pa.Table:
 
 
 def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is no number")
+    raise ValueError(f"{word} is not a number")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -25,11 +25,11 @@ EXAMPLES = 3
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Every key of a source is in one of these.
+    """What a source lists: each key is a photo or is skipped.
 
-    photos: LISTING_SCHEMA, sorted by key, of all that is or may be a photo. archived: those of their keys that must be
-    restored before they can be read. skipped: what is left out, by reason. unnamed: how many photos have no picture's
-    suffix, so that only their content can tell what they are, and the first few of them.
+    photos: LISTING_SCHEMA, sorted by key: all that is or may be a photo. archived: their keys that must be restored
+    before they can be read. skipped: the other keys, by reason. unnamed: how many photos have no image suffix, so that
+    only their content shows what they are; unnamed_examples: the first few.
     """
 
     photos: pa.Table
@@ -48,7 +48,7 @@ class _Split:
 
 
 def list_source(store: Store, workers: int = 8) -> Source:
-    """The photos below the store's root, and what else is there.
+    """List the photos below the store's root, and the keys that are skipped.
 
     Raises ConfigError for a folder that does not exist, for a file, and for a bucket that does not exist.
     """
@@ -102,7 +102,7 @@ def _split(store: Store, workers: int) -> _Split:
 
 @dataclass(slots=True)
 class _Keys:
-    """How many keys, and the first few by name."""
+    """A count of keys, and the first few in order."""
 
     count: int = 0
     first: tuple[str, ...] = ()
@@ -117,7 +117,7 @@ _ByReason = dict[Skip, _Keys]
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one walk found, in no order."""
+    """What one walk found, unordered."""
 
     photos: pa.Table
     archived: list[str]

@@ -25,14 +25,14 @@ from lookdex.records import (
 )
 from lookdex.wording import count_of
 
-# In so many nights each photo is asked for once that was archived though its listing does not say so.
+# A photo that proved to be archived, though its listing does not say so, is fetched once in this many nights.
 ARCHIVE_NIGHTS = 7
 EXAMPLES = 3
-# Failed before anything else: its row says nothing certain of the file; but one that breaks a model does so until it
-# or the model is another. A full night plans what is unchanged as it would for another recipe. Archived photos that the
-# ledger does not know are left out; one that it knows is asked for when something changed, as any other, and then not
-# again until its listing says that it was restored. (Listings do not say it of the archive tiers of
-# Intelligent-Tiering, hence the turns.) A rejected photo that a later version may be able to read is tried once more.
+# A failed photo is a retry whatever else changed, because its row says nothing certain about the file; but one that
+# breaks a model does so until it or the model changes. A full night plans unchanged photos as for another recipe.
+# Archived photos that the ledger does not know are left out; a known one is fetched when something changed, like any
+# other, and then not again until its listing says that it was restored. (Listings do not say so for the archive tiers
+# of Intelligent-Tiering, hence the turns.) A rejected photo that a later version may be able to read is retried once.
 _COMPARE = f"""
 create temp table compared as
 select coalesce(l.image_key, m.image_key) as image_key,
@@ -64,8 +64,8 @@ from listed m full outer join ledger l on l.image_key = m.image_key
      left join unsold on unsold.image_key = l.image_key
 where l.image_key is not null or a.image_key is null
 """
-# Live photos whose rows name a product that is no longer sold. They are judged anew whatever the limit: rows of such
-# a product may not stay for another night.
+# Live photos with rows of a product that is no longer sold. They are planned regardless of the limit: these rows may
+# not stay for another night.
 _UNSOLD = """
 create temp table unsold as
 select distinct image_key from (select image_key, unnest(product_ids) as product_id from ledger)
@@ -125,7 +125,7 @@ class Plan:
     changes: dict[str, int]  # every Change → photos
     postponed: int  # photos beyond `limit`: in no count, and planned by the next night
     unlinked: int = 0  # listed photos that had products and have none any more
-    archived: SkippedKeys | None = None  # photos left out because they are archived, and new
+    archived: SkippedKeys | None = None  # new photos, left out because they are archived
 
     @property
     def shards(self) -> int:
@@ -151,8 +151,8 @@ def make_plan(
     limited).
 
     refusal_digest: `Recipe.refusal` (None: the recipe's digest). archived: keys of the listing that must be restored
-    before they can be read. turn: 0 … ARCHIVE_NIGHTS - 1, another one each night. sold: ids of the only products that
-    may stay in the release (None: all may); live photos of others are planned whatever the limit.
+    before they can be read. turn: 0 … ARCHIVE_NIGHTS - 1, a new one each night. sold: ids of the only products that
+    may stay in the release (None: all may); live photos of others are planned regardless of the limit.
     """
     if shard_images < 1 or (limit is not None and limit < 0):
         raise ConfigError(f"shard_images ({shard_images}) must be positive and limit ({limit}) not negative")
@@ -216,13 +216,13 @@ def lost_products(photos: pa.Table, ledger: pa.Table, described: pa.Array, known
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What the night would take from the live release.
+    """What the night would remove from the live release.
 
-    listed: photos in the source. skipped: keys of the source that are no photos. photos, products: live. gone: live
-    photos that are not in the source. unlinked: live photos whose products are none tonight. leaving: live products,
-    and photos of such alone, that the products file does not list. lost: of the `described` live products with a row
-    in the products file, those that would have none. unshown: some of the file's products without a photo. case: ids of
-    photos that the file spells with other capitals.
+    listed: photos in the source. skipped: keys in the source that are not photos. photos, products: how many are live.
+    gone: live photos that the source no longer has. unlinked: live photos that would no longer belong to a product.
+    leaving: live products that the products file does not list, and the photos of these alone. described: live products
+    with a row in the products file. lost: those of them that would no longer have one. unshown: some of the file's
+    products without a photo. case: ids of photos that the file spells with other capitals.
     """
 
     listed: int
@@ -250,22 +250,22 @@ def _other_ids(losses: Losses) -> str:
 
 def check_mass_change(losses: Losses, max_share: float = 0.10, allow: bool = False) -> None:
     """Raise MassChange when the source lists no photo, or the live release would lose more than `max_share` of its
-    photos, of its products, or of what ties the ones to the others and to the products file."""
+    photos, of its products, or of the links between photos, products and the products file."""
     if allow:
         return
     live, leaving = losses.photos, losses.leaving
-    override = "If that is meant, say so with --allow-mass-change."
+    override = "If this is intended, pass --allow-mass-change."
     limit = f"more than {max_share:.0%} stops a night"
     if losses.listed == 0:
         raise MassChange(
             f"the source lists no photo at all{f', and {live:,} are live' if live else ''}"
-            f"{f' ({losses.skipped:,} other keys are there)' if losses.skipped else ''}. Look at its URI, at what its "
-            "files are called and at the right to list it." + (f" {override}" if live else "")
+            f"{f' ({losses.skipped:,} other keys are there)' if losses.skipped else ''}. Check its URI, the names "
+            "of its files and the permission to list them." + (f" {override}" if live else "")
         )
     if losses.gone > max_share * live:
         raise MassChange(
             f"{losses.gone:,} of {live:,} live photos ({losses.gone / live:.1%}) are gone from the source, which "
-            f"lists {losses.listed:,}; {limit}. Look whether the listing is complete. {override}"
+            f"lists {losses.listed:,}; {limit}. Check that the listing is complete. {override}"
         )
     if leaving.products > max_share * losses.products or leaving.photos > max_share * live:
         raise MassChange(
@@ -273,28 +273,27 @@ def check_mass_change(losses: Losses, max_share: float = 0.10, allow: bool = Fal
             f"({leaving.products / max(losses.products, 1):.1%}) are not in the products file, such as "
             f"{', '.join(map(repr, leaving.examples))}: they would leave the release, with "
             f"{leaving.photos:,} of {live:,} live photos ({leaving.photos / max(live, 1):.1%}); {limit}. "
-            f"{_other_ids(losses)}The file may be truncated, or its ids be others than those that --pattern or "
-            "--mapping read: look whether it is complete. If these products are not sold any more, say so with "
-            "--allow-mass-change; photos of products that the file does not list stay with the setting keep_unlisted "
-            "(--keep-unlisted)."
+            f"{_other_ids(losses)}The file may be truncated, or its ids may not be those that --pattern or --mapping "
+            "give: check both. If these products are no longer sold, pass --allow-mass-change. To keep photos of "
+            "products that the file does not list, set keep_unlisted (--keep-unlisted)."
         )
     if losses.gone + leaving.photos > max_share * live:
         both = losses.gone + leaving.photos
         raise MassChange(
             f"{both:,} of {live:,} live photos ({both / live:.1%}) would leave the release: {losses.gone:,} are gone "
             f"from the source, {count_of(leaving.photos, 'photo')} of products that the products file does not list; "
-            f"{limit}. Look whether listing and file are complete. {override}"
+            f"{limit}. Check that the listing and the file are complete. {override}"
         )
     if losses.unlinked > max_share * live:
         raise MassChange(
             f"{losses.unlinked:,} of {live:,} live photos ({losses.unlinked / live:.1%}) belonged to a product and "
-            f"would belong to none; {limit}. Look at --pattern, --mapping and --products: they must be given every "
+            f"would belong to none; {limit}. Check --pattern, --mapping and --products: they must be given every "
             f"night. {override}"
         )
     if losses.lost > max_share * losses.described:
         raise MassChange(
             f"{losses.lost:,} of the {losses.described:,} live products with a row in the products file "
             f"({losses.lost / losses.described:.1%}) would lose it, and with it title, price and what else it says; "
-            f"{limit}. Look whether the file is complete, and at --products and --pattern: they must be given every "
+            f"{limit}. Check that the file is complete, and --products and --pattern: they must be given every "
             f"night. {override}"
         )

@@ -24,11 +24,8 @@ from lookdex.records import items_schema
 from lookdex.wording import count_of
 
 RESERVED = frozenset(items_schema(1).names) - {"product_id"}
-KNOWN = (
-    "category",
-    "price",
-)  # columns of the shop's that lookdex itself reads, in whatever case it writes them
-# That of a CSV's unnamed column, and those that Lance takes for something else.
+KNOWN = ("category", "price")  # the shop's columns that lookdex itself reads, in any case
+# The name of a CSV's unnamed column, and names with a meaning of their own in Lance.
 UNFIT = ("", "*", "_rowid", "_rowaddr", "_rowoffset", "_distance", "_score")
 UNFIT_CHARACTERS = frozenset('."`\0')
 FIELDS = {
@@ -41,7 +38,7 @@ FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Products:
-    """The products file. table: product_id (string, unique, as `ids.clean`) first, then every column that the tables
+    """The products file. table: product_id (unique strings, see `ids.clean`) first, then every column that the tables
     can hold, each of a type of `columns`. refused: its other columns. found: how the file was read."""
 
     table: pa.Table
@@ -52,11 +49,11 @@ class Products:
 def load_products(uri: str, reading: Reading | None = None) -> Products:
     """The products file (see `datafile`): product_id and whatever columns it has.
 
-    A column with the name of one of lookdex's own (colour, label, score …), in whatever case, is called
-    product_<name> here. reading: what the settings say of the file.
+    A column with the name of one of lookdex's own (colour, label, score …), in any case, is called
+    product_<name> here. reading: what the settings say about the file.
 
-    Raises ConfigError when the file or its column product_id is not there, ids are missing or given twice, or two
-    columns have one name.
+    Raises ConfigError when the file or its column product_id does not exist, ids are missing or repeated, or two
+    columns have the same name.
     """
     file = read_file(uri, ("product_id",), reading or Reading(flags=True))
     table = ids.clean_column(file.table, "product_id", uri)
@@ -86,16 +83,16 @@ def configured(config: Config) -> Products | None:
 
 
 def own_name(name: str) -> str:
-    """What a column of the file is called here."""
+    """The name of a file's column in the tables."""
     if name.lower() in RESERVED:
         return f"product_{name}"
     return name.lower() if name.lower() in KNOWN else name
 
 
 def choose(products: Products, columns: Sequence[str] = ()) -> pa.Table:
-    """product_id and the named columns, as the file or as lookdex calls them, in whatever case (none named: all).
+    """product_id and the named columns, as the file or as lookdex calls them, in any case (none named: all).
 
-    Raises ConfigError when one is not there, or has a type or a name that no column of the table can have.
+    Raises ConfigError when one does not exist, or has a type or a name that the table cannot hold.
     """
     table = products.table
     refused = {one.name: one.why for one in products.refused}
@@ -121,15 +118,15 @@ def choose(products: Products, columns: Sequence[str] = ()) -> pa.Table:
             )
     if unfit:
         raise ConfigError(
-            f"the products file's column {', '.join(map(repr, unfit))} has a name that the table cannot hold (none, "
-            "one that Lance has a use for, or one with a dot or a quote). Rename it in the products file, or leave it "
+            f"the products file's column {', '.join(map(repr, unfit))} has a name that the table cannot hold (an empty "
+            "one, one reserved by Lance, or one with a dot or a quote). Rename it in the products file, or leave it "
             f"out: --product-columns {rest or '…'}"
         )
     return table.select(["product_id", *names])
 
 
 def load_mapping(uri: str) -> pa.Table:
-    """The mapping file (see `datafile`): image_key, product_id, both strings. Several rows tie several products."""
+    """The mapping file (see `datafile`): image_key, product_id, both strings. A photo may have several rows."""
     table = read_file(uri, ("image_key", "product_id"), Reading()).table
     table = ids.clean_column(ids.clean_column(table, "image_key", uri), "product_id", uri)
     return table.select(["image_key", "product_id"])
@@ -156,8 +153,8 @@ def tie(
     `pattern` is read over the whole key: {product_id} and {name} match without '/', {ext} letters and digits, {*}
     anything; {product_id} and {*} take as few characters as they can. `mapping` has image_key and product_id. The
     category is that of the first product that has one, in the detector's labels (see `categories.normalise`). A
-    product id that `products` lacks is kept. Ids, and keys named by the mapping, are compared as `ids.clean` makes
-    them. Raises ConfigError for a pattern without {product_id}, or both ways at once.
+    product id that `products` lacks is kept. Ids, and keys named by the mapping, are compared after
+    `ids.clean`. Raises ConfigError for a pattern without {product_id}, or both ways at once.
     """
     if pattern and mapping is not None:
         raise ConfigError("give a pattern or a mapping file, not both: each says which product a photo shows")
@@ -237,7 +234,7 @@ def _categories(products: pa.Table | None) -> pa.Table:
 
 
 def _flat(table: pa.Table) -> pa.Table:
-    """The table with each column as text, for a digest that does not hang on Arrow's layout."""
+    """The table with each column as text, for a digest that does not depend on Arrow's layout."""
     with duckdb.connect() as database:
         database.execute("set TimeZone = 'UTC'")
         database.register("t", table)

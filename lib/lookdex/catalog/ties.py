@@ -16,8 +16,8 @@ from lookdex.wording import count_of
 class Ties:
     """photos: listed. tied: those of them with a product. known: those with one in the products file.
 
-    products: of that file. unshown: the first few of those without a photo; unshown_count: all of them. case: products
-    of photos that the file spells with other capitals.
+    products: of that file. unshown: the first few of those without a photo; unshown_count: all of them. case: photos'
+    product ids that differ from the file's only in case.
     """
 
     photos: int
@@ -83,8 +83,8 @@ def check_known(tied: pa.Table, ties: Ties, stock: pa.Table, uri: str) -> None:
     case = "; they differ in upper and lower case only" if ties.case.count else ""
     raise ConfigError(
         f"none of the {photos} shows a product of {uri}. Their products' ids read {read}; those of the file "
-        f"{shown(stock['product_id']) or '(it is empty)'}{case}. Look at --pattern or --mapping, and whether the file "
-        "is the right one"
+        f"{shown(stock['product_id']) or '(it is empty)'}{case}. Check --pattern or --mapping, and that this is "
+        "the right file"
     )
 
 

@@ -1,4 +1,4 @@
-"""Columns of text as numbers, dates and so on, where every value of a column says so and none would lose anything.
+"""Turns columns of text into numbers, dates and so on, where every value of a column fits and none loses anything.
 
 | becomes      | where each value (blanks around it aside) is                                             |
 | ------------ | ---------------------------------------------------------------------------------------- |
@@ -10,9 +10,9 @@
 | text         | a clock time, written out: 10:30 becomes 10:30:00                                        |
 | text         | anything else, as it stands                                                              |
 
-A plain number has no zeros in front, no sign but a minus, no exponent and no blanks: 00012, +8210, 12E5 and 1e10 are
-codes, and keep their column text. Where the separator is no comma, 1,5 is one and a half, if the column shows that it
-is no 1,500: a value with other than three digits behind its comma, or with a 0 or four digits before it.
+A plain number has no leading zeros, no sign but a minus, no exponent and no blanks: 00012, +8210, 12E5 and 1e10 are
+codes, and keep their column text. Where the separator is not a comma, 1,5 is one and a half, if some value shows that
+its comma does not mean thousands: by other than three digits after it, or by a 0 or four digits before it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 
 from lookdex.columns import DATE_TIME, INSTANT, MOST_DIGITS, Unfit
 
-# What a setting may call a column.
+# The types that a setting may give a column.
 TYPES = ("text", "number", "date", "datetime", "boolean")
 
 _HEAD = 1_000
@@ -44,7 +44,7 @@ _INSTANT = f"{_DATE[:-1]}{_SECONDS}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$"
 
 
 def typed(text: pa.Array, comma: bool = False) -> pa.Array:
-    """The text (strings) as the type that it shows, else unchanged. comma: 1,5 may be a number."""
+    """The strings as the type that they all fit, else unchanged. comma: 1,5 may be a number."""
     values = pc.utf8_trim_whitespace(text)
     given = values.drop_null()
     if not len(given):
@@ -69,9 +69,9 @@ def typed(text: pa.Array, comma: bool = False) -> pa.Array:
 
 
 def as_type(text: pa.Array, wish: str, comma: bool = False) -> pa.Array:
-    """The text as one of TYPES, read as widely as can be: as a number also 1e3 and 00012, and 1,5 where `comma`.
+    """The strings as one of TYPES, read leniently: 1e3 and 00012 are numbers too, and so is 1,5 where `comma`.
 
-    Raises Unfit with the first value that is none.
+    Raises Unfit with the first value that is not of the type.
     """
     if wish == "text":
         return text
@@ -92,7 +92,7 @@ def as_type(text: pa.Array, wish: str, comma: bool = False) -> pa.Array:
     pattern = next((one for one in patterns[wish] if _all(given, one)), patterns[wish][0])
     if not _all(given, pattern):
         odd = given.filter(pc.invert(pc.match_substring_regex(given, pattern)))[0].as_py()
-        raise Unfit(f"holds a value that is no {wish}", "mend it, or let the column be text", repr(odd))
+        raise Unfit(f"holds a value that is not a {wish}", "correct it, or let the column be text", repr(odd))
     if wish == "boolean":
         return _flags(values)
     try:
@@ -104,11 +104,13 @@ def as_type(text: pa.Array, wish: str, comma: bool = False) -> pa.Array:
         kinds = {_DATE: pa.date32(), _DATE_TIME: DATE_TIME, _INSTANT: INSTANT}
         return _in_range(values.cast(kinds[pattern]))
     except pa.ArrowInvalid as error:
-        raise Unfit(f"holds a value that is no {wish} ({error})", "mend it, or let it be text") from error
+        raise Unfit(
+            f"holds a value that is not a {wish} ({error})", "correct it, or let it be text"
+        ) from error
 
 
 def _all(values: pa.Array, pattern: str) -> bool:
-    # Of most columns the first few values show that they are something else.
+    # For most columns the first few values rule the type out.
     return all(
         pc.all(pc.match_substring_regex(part, pattern), min_count=0).as_py()
         for part in (values[:_HEAD], values[_HEAD:])
@@ -124,11 +126,11 @@ def _flags(values: pa.Array) -> pa.Array:
 
 
 def _number(values: pa.Array) -> pa.Array | None:
-    """int64 where all are whole, else float64 where that keeps each digit, else decimal128; None: none of these."""
+    """int64 where all are whole, else float64 where that keeps each digit, else decimal128; None where none fits."""
     if _all(values.drop_null(), r"^[+-]?[0-9]{1,18}$"):
         return pc.replace_substring_regex(values, r"^\+", "").cast(pa.int64())
     floats = pc.replace_substring_regex(values, r"^\+", "").cast(pa.float64())
-    # 15 digits are always kept; of the others each is looked at.
+    # 15 digits are always kept; longer values are checked one by one.
     long = pc.match_substring_regex(values, r"^[+-]?0*\.?0*[1-9]([0-9.]{15,})|[eE]")
     kept: Callable[[str, float], bool] = lambda written, number: Decimal(written) == Decimal(repr(number))  # noqa: E731
     if all(

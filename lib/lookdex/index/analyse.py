@@ -1,4 +1,4 @@
-"""Photos → rows, in this process: fetched ahead, given to the models in batches."""
+"""Photos → rows, in this process: fetched ahead, fed to the models in batches."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ class Tools:
 
 
 class Analysis(Protocol):
-    """What makes outcomes of a shard's photos."""
+    """Turns a shard's photos into outcomes."""
 
     @property
     def dim(self) -> int:
-        """Of the vectors."""
+        """Size of the vectors."""
 
     @property
     def gets(self) -> int:
         """Requests to the source so far."""
 
     def outcomes(self, photos: Supply, watch: Stopwatch) -> Generator[Outcome]:
-        """One for each photo of the supply, in order, each shown to the supply."""
+        """One for each photo of the supply, in order; each is reported to the supply."""
 
 
 class InProcess:
-    """The quick way. What a model raises is `ModelFailed`, and ends the shard; what kills it ends this process."""
+    """The fast path. An error of a model is `ModelFailed` and ends the shard; a crash ends this process."""
 
     def __init__(self, tools: Tools):
         self._tools, self._before = tools, tools.source.requests
@@ -82,7 +82,7 @@ class InProcess:
                 for outcome in done:
                     watch.add("fetch", outcome.cost.fetch_seconds)
                     watch.add("decode", outcome.cost.decode_seconds)
-                del batch  # the next one is awaited without this one's pixels
+                del batch  # frees its pixels while the next one is awaited
                 yield from done
                 watch.lap("write")
 
@@ -121,7 +121,7 @@ def in_batches(photos: Iterable[Fetched], size: int, pixels: int = BATCH_PIXELS)
 
 
 def find_objects(photos: Sequence[Photo], tools: Tools) -> list[list[Detection]]:
-    """What the detector finds in each photo; it is not asked when there are none. Raises ModelFailed."""
+    """What the detector finds in each photo; it is not called when there are none. Raises ModelFailed."""
     if not photos:
         return []
     try:
@@ -132,13 +132,13 @@ def find_objects(photos: Sequence[Photo], tools: Tools) -> list[list[Detection]]
         raise _failed(f"detector {tools.detector.name}", photos, error) from error
     if len(found) != len(photos):
         raise ModelFailed(
-            f"detector {tools.detector.name}: {len(photos)} photos in, {len(found)} answers out; mend the model"
+            f"detector {tools.detector.name}: {len(photos)} photos in, {len(found)} answers out; fix the model"
         )
     return [once(own) for own in found]
 
 
 def once(found: Sequence[Detection]) -> list[Detection]:
-    """Without what is found again under the same label in the same pixels: its item would have the same id."""
+    """Without repeats of a label and box: their items would have the same id."""
     first: dict[tuple[str, Box], Detection] = {}
     for one in found:
         first.setdefault((one.label, one.box), one)
@@ -164,7 +164,7 @@ def embed_all(
     if vectors.shape != (len(crops), tools.embedder.dim) or not np.isfinite(vectors).all():
         raise ModelFailed(
             f"embedder {tools.embedder.name}: {len(crops)} crops gave an array {vectors.shape} with "
-            f"{np.isfinite(vectors).mean():.1%} finite values{_where(photos)}. Mend the model or its settings"
+            f"{np.isfinite(vectors).mean():.1%} finite values{_where(photos)}. Fix the model or its settings"
         )
     return np.split(vectors, np.cumsum([1 + len(detections) for detections in found])[:-1])
 

@@ -1,4 +1,4 @@
-"""How many photos a night may lose before it stops, and the words for it."""
+"""How many photos a night may lose before it stops, and how that is put in words."""
 
 from __future__ import annotations
 

@@ -31,9 +31,7 @@ from lookdex.formats import named_as_picture
 from lookdex.records import ImageRef, Reason, Status
 from lookdex.storage import Store
 
-DENIED_IN_A_ROW = (
-    5  # after so many photos, in the shard's order, it is looked whether anything can be read at all
-)
+DENIED_IN_A_ROW = 5  # photos, in the shard's order, after which to check whether anything can be read at all
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +128,7 @@ class PixelBudget:
 
 
 class Denials:
-    """Photos that the store denied, one after another: a few private ones, or a night without rights.
+    """Tells a few photos that the store denies from a night that has lost its permissions.
 
     In the second case each further photo would cost a request and a row that says nothing.
     """
@@ -138,11 +136,11 @@ class Denials:
     def __init__(self, source: Store) -> None:
         self._source = source
         self._in_a_row = 0
-        self.ahead: ImageRef | None = None  # the photo that was begun last
+        self.ahead: ImageRef | None = None  # the photo that was started last
         self._read: ImageRef | None = None  # the last one that could be read
 
     def saw(self, fetched: Fetched) -> None:
-        """Take note of the next photo. Raises AccessDenied when no photo can be read any more."""
+        """Record the next photo. Raises AccessDenied when no photo can be read any more."""
         if not isinstance(fetched, Bad) or fetched.reason is not Reason.DENIED:
             if isinstance(fetched, Photo) or fetched.status is Status.REJECTED:
                 self._read, self._in_a_row = fetched.ref, 0
@@ -150,16 +148,16 @@ class Denials:
         self._in_a_row += 1
         if self._in_a_row % DENIED_IN_A_ROW:
             return
-        # One that could be read before tells most; without one, one that is not beside these.
+        # The best probe is a photo that could be read before; otherwise, one that is not next to these.
         other = self._read or self.ahead or fetched.ref
         try:
             self._source.get_limited(other.key, other.bytes)
         except AccessDenied as error:
             raise AccessDenied(
                 f"{self._in_a_row} photos in a row, the last {fetched.ref.key!r}, were denied, and so is "
-                f"{other.key!r}: {error}. Once the rights are mended, the same run goes on"
+                f"{other.key!r}: {error}. Restore the permissions, then run the same run id again"
             ) from error
-        except StorageError as error:  # says nothing of the rights
+        except StorageError as error:  # says nothing about the permissions
             log.info("%s: %s", other.key, error)
 
 
@@ -213,7 +211,7 @@ def _one(
         raise
     except StorageError as error:
         status, reason = _of_storage(error)
-        level = logging.INFO if reason is Reason.ARCHIVED else logging.WARNING  # of those there may be many
+        level = logging.INFO if reason is Reason.ARCHIVED else logging.WARNING  # there may be many of these
         log.log(level, "%r: %s: %s", ref.key, reason, error)
         return Bad(ref, status, reason, Cost(0, time.perf_counter() - start), error=str(error)), 0
     fetched = time.perf_counter()
@@ -258,6 +256,6 @@ def _of_storage(error: StorageError) -> tuple[Status, Reason]:
 
 
 def _of_file(ref: ImageRef, reason: Reason) -> Reason:
-    """A file that nobody called a picture need not be one."""
+    """A file that is not named as a picture need not be one."""
     unnamed = reason is Reason.UNKNOWN_FORMAT and not named_as_picture(ref.key)
     return Reason.NO_PICTURE if unnamed else reason

@@ -1,4 +1,4 @@
-"""What the shards of a run came to, and whether that is too little to go on with."""
+"""Totals over the shards of a run, and whether too much was lost to go on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lookdex.records import NO_LOSS, Change, Example, PlanSummary, Reason, Shard
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """What the shards of a run came to. `counts`: Status → photos; `reasons`: Reason → photos."""
+    """Totals over the shards of a run. `counts`: Status → photos; `reasons`: Reason → photos."""
 
     images: int
     items: int
@@ -46,16 +46,15 @@ def add_up(reports: Iterable[ShardReport]) -> Indexed:
 
 def most_lost(summary: PlanSummary, max_share: float) -> int | None:
     """How many photos of the night may be lost before it stops; None: any number. What had been lost before may be lost
-    again."""
+    again on top of that."""
     most = budget.most_lost(summary.planned, max_share)
     return None if most is None else most + summary.changes.get(Change.RETRY, 0)
 
 
 def check_rejected(indexed: Indexed, max_share: float, allow: bool, retried: int = 0) -> None:
-    """Raise MassChange when so many photos were rejected or failed that the cause is hardly the photos.
+    """Raise MassChange when so many photos were rejected or failed that the photos are hardly the cause.
 
-    What is lost for one of the reasons of NO_LOSS says nothing of the night, nor do `retried` photos, which had failed
-    or been rejected before.
+    Reasons of NO_LOSS do not count, nor do `retried` photos, which had failed or been rejected before.
     """
     bad = indexed.counts.get(Status.REJECTED, 0) + indexed.counts.get(Status.FAILED, 0)
     lost = bad - retried - sum(indexed.reasons.get(reason, 0) for reason in NO_LOSS)
@@ -64,7 +63,7 @@ def check_rejected(indexed: Indexed, max_share: float, allow: bool, retried: int
         return
     words = budget.in_words(bad, indexed.images, indexed.images, indexed.reasons, indexed.examples)
     raise MassChange(
-        f"{words}. That is more than the {max_share:.0%} that a night may lose: nothing was built. Look at the source, "
-        "then run `lookdex index` again with the same run id: it tries again what failed. If this is meant, go on with "
+        f"{words}. That is more than the {max_share:.0%} that a night may lose: nothing was built. Check the source, "
+        "then run `lookdex index` again with the same run id: it retries what failed. If this is intended, pass "
         "--allow-mass-change"
     )

@@ -1,8 +1,8 @@
-"""Photos → rows, one by one in a process that may be lost: a photo that breaks a model, or kills it, is found.
+"""Photos → rows, one by one in an expendable process, to find the photo that breaks or kills a model.
 
-The process does all there is to do with a photo: fetch, decode, models, rows. When it dies, or something raises that
-is no fault of the world, the photo at work is the culprit, and the next photo gets a new process. A new one shows that
-its models work on a plain picture first: a model that fails on everything is no photo's fault.
+The process does everything for a photo: fetch, decode, models, rows. When it dies, or raises anything but an outside
+fault (storage, settings), the current photo is the culprit, and the next photo gets a new process. Each new process
+first tries its models on a plain picture: no photo is to blame for a model that fails on everything.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from lookdex.records import ImageRef, Reason, Shard, Status
 if TYPE_CHECKING:
     from lookdex.index.job import IndexTask
 
-_MAIN = "from lookdex.index.isolated import main; main()"  # not as __main__: both sides must know one _Answer
-MOST_CULPRITS = 5  # of a shard; where more photos break a model, it is the model that is broken
+_MAIN = "from lookdex.index.isolated import main; main()"  # not as __main__: both sides must unpickle the same _Answer
+MOST_CULPRITS = 5  # of a shard; if more photos break a model, the model is broken
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
     outcome: Outcome
     gets: int  # by this process so far
-    last: bool = False  # the process ends: what it holds may be damaged
+    last: bool = False  # the process ends, because its state may be damaged
 
 
 class Isolated:
@@ -87,7 +87,7 @@ class Isolated:
         try:
             answer = process.ask(ref)
         except (EOFError, OSError):
-            outcome: Outcome = culprit(ref, f"the process that looked at it {process.death()}")
+            outcome: Outcome = culprit(ref, f"the process that handled it {process.death()}")
             self.close()
         else:
             outcome = answer.outcome
@@ -119,14 +119,14 @@ def culprit(ref: ImageRef, error: str, photo: Fetched | None = None) -> Bad:
 
 
 class _Process:
-    """One such process, its models loaded. Raises what loading them raised, or ModelFailed."""
+    """One such process with its models loaded. Raises what loading them raised, or ModelFailed."""
 
     def __init__(self, task: IndexTask, shard: Shard):
         ours, theirs = Pipe()
         paths = [path or os.getcwd() for path in sys.path]
         self._connection = ours
         with theirs:
-            # No multiprocessing: its `spawn` would run the main module again, which is Spark's.
+            # Not multiprocessing: its `spawn` would run the main module again, which is Spark's.
             self._child = subprocess.Popen(
                 [sys.executable, "-c", _MAIN, str(theirs.fileno()), str(os.getpid())],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
@@ -150,7 +150,7 @@ class _Process:
             raise
 
     def ask(self, ref: ImageRef) -> _Answer:
-        """Raises EOFError or OSError when the process died of it, and the faults that are no photo's."""
+        """Raises EOFError or OSError when the process died of it, and the faults that are not the photo's."""
         self._connection.send(ref)
         answer: _Answer = self._receive()
         self.gets = answer.gets
@@ -201,7 +201,7 @@ class _Asked(Sequence[ImageRef]):
         while True:
             try:
                 self.at_work = self._connection.recv()
-            except EOFError:  # nobody asks any more
+            except EOFError:  # the other side has closed
                 return
             yield self.at_work
 
@@ -218,7 +218,7 @@ def _serve(connection: Connection) -> None:
         connection.send(_portable(error))
         return
     connection.send(tools.embedder.dim)
-    # One at a time: whatever dies, dies of the photo that was asked for last.
+    # One at a time: a crash is then due to the photo that was asked for last.
     options = FetchOptions(tools.recipe.max_bytes, tools.recipe.max_pixels, workers=1, ahead_images=1)
     asked = _Asked(shard, connection)
     try:
@@ -232,7 +232,7 @@ def _serve(connection: Connection) -> None:
 
 
 def _look(fetched: Fetched, tools: Tools) -> _Answer:
-    """One photo's outcome. Raises what is no fault of it."""
+    """One photo's outcome. Raises what is not its fault."""
     try:
         (outcome,) = analyse([fetched], tools, Stopwatch())
         return _Answer(outcome, tools.source.requests)
@@ -243,7 +243,7 @@ def _look(fetched: Fetched, tools: Tools) -> _Answer:
     last = False
     try:
         _try_out(tools)
-    except Exception:  # what holds the models does not survive the photo: a GPU's context does not
+    except Exception:  # the models did not survive the photo, as when a GPU's context is lost
         last = True
     return _Answer(broken, tools.source.requests, last)
 
@@ -289,4 +289,4 @@ def main() -> NoReturn:
     with Connection(int(sys.argv[1])) as connection:
         _serve(connection)
     sys.stdout.flush()
-    os._exit(0)  # what a model left behind may not end by itself
+    os._exit(0)  # threads that a model left behind may never end

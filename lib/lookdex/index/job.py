@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 class IndexOptions:
     """How to index, none of which changes a row. device: cpu, cuda or cuda:N; batch: photos in one call of a model.
 
-    most_lost: photos of the night that may be rejected or fail before it stops; None: any number. fetch_seconds: in
-    which a photo must have been fetched, over all attempts.
+    most_lost: photos of the night that may be rejected or fail before it stops; None: any number. fetch_seconds:
+    the limit for fetching a photo, over all attempts.
     """
 
     device: str = "cpu"
@@ -39,7 +39,7 @@ class IndexOptions:
 
 @dataclass(frozen=True, slots=True)
 class IndexTask:
-    """round: 0, or the number of a retry. careful: photo by photo, in a process that may be lost."""
+    """round: 0, or the number of a retry. careful: photo by photo, in an expendable process."""
 
     catalog: str  # URI
     plan: PlanSummary
@@ -47,14 +47,14 @@ class IndexTask:
     options: IndexOptions
     round: int = 0
     careful: bool = False
-    job: str = ""  # what failures are told under
+    job: str = ""  # the id under which failures are reported
 
 
 def run_task(task: IndexTask) -> ShardReport:
     """Index one shard of a stored plan. The process's first task loads the models; those after it find them there.
 
-    Where a model fails, or anything that is no fault of the world, the shard is done again photo by photo at once.
-    Where this process dies, only another one can: that begins with `careful`.
+    When a model fails, or anything but an outside fault occurs, the shard is redone photo by photo at once. When this
+    process dies, only another one can do that: it starts with `careful`.
     """
     from lookdex.index.analyse import InProcess  # late: the driver needs no decoders
     from lookdex.index.isolated import Isolated

@@ -129,7 +129,7 @@ class ShardWriter:
         self._held = 0
 
     def copy(self, items: pq.ParquetFile, image_rows: pa.Table) -> None:
-        """What an earlier round of the shard wrote, and this one keeps."""
+        """Copy what an earlier round of the shard wrote and this one keeps."""
         for number in range(items.num_row_groups):
             group = items.read_row_group(number)
             self._items_file.write_table(group.select(self._schema.names).cast(self._schema))

@@ -1,8 +1,8 @@
 """One shard of photos → two Parquet files and a report. Knows nothing of Spark; any engine may call it, even twice.
 
 Photos stream through: a pool fetches and decodes ahead (`fetch.py`), the models take them in batches (`analyse.py`),
-rows go to disk in row groups. What is held does not grow with the shard. The report is the done-mark: put if absent,
-written last. Another round of a shard tries again what failed, and keeps the rest of the rows as they are.
+rows go to disk in row groups. Memory does not grow with the shard. The report is the done-mark: put if absent,
+written last. Another round of a shard retries what failed, and keeps the other rows as they are.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from lookdex.storage import Store
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be made of a shard. round: 0, or the number of the retry. most_lost: photos of the whole night that
+    """How to index a shard. round: 0, or the number of the retry. most_lost: photos of the whole night that
     may be lost before a shard stops early; None: any number."""
 
     catalog: Store
@@ -57,10 +57,10 @@ def finish_shard(shard: Shard, order: Order, analysis: Analysis) -> ShardReport:
     """Index the shard's photos and store its rows; returns the report that stands, ours or an earlier one.
 
     Every photo gets one row in the images file: bad files and storage faults are rows with a reason. In a retry only
-    what failed is fetched, and where that ends as before, the earlier report stands.
+    what failed is fetched, and if nothing changes, the earlier report stands.
 
     Raises:
-        StorageError: the catalogue cannot be written. Whatever the analysis raises is let through: the shard failed.
+        StorageError: the catalogue cannot be written. Errors of the analysis propagate: the shard failed.
     """
     before = runs.load_report(order.catalog, order.run_id, shard.shard_id)
     if before is not None and (before.round >= order.round or not before.to_retry):
@@ -79,7 +79,7 @@ def finish_shard(shard: Shard, order: Order, analysis: Analysis) -> ShardReport:
 
 
 def scratch_folder() -> str | None:
-    """Spark's own folder for a worker's files, which goes with the executor; None: the system's."""
+    """Spark's own folder for a worker's files, which is removed with the executor; None: the system's."""
     folders = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")
     return next((folder for folder in folders if os.access(folder, os.W_OK)), None)
 
@@ -108,7 +108,7 @@ class _Tally:
 
 
 class _Earlier:
-    """What the round before left: the rows that stay, and what is tried again."""
+    """What the previous round left: the rows that stay, and what to retry."""
 
     def __init__(self, catalog: Store, report: ShardReport):
         self.report = report
@@ -186,7 +186,7 @@ def _round(
 
 
 def _untried(ref: ImageRef, earlier: _Earlier | None) -> Bad:
-    """A photo whose turn did not come, as it was."""
+    """The outcome of a photo that was not tried; a reason from an earlier round stays."""
     reason = Reason.NOT_TRIED if earlier is None else earlier.reasons[ref.key]
     return Bad(ref, Status.FAILED, reason, Cost(), error="the night was stopped before its turn came")
 

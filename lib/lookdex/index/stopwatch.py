@@ -17,7 +17,7 @@ class Stopwatch:
         self.seconds[step] += seconds
 
     def lap(self, step: str) -> None:
-        """What passed since the last lap belongs to `step`."""
+        """Add the time since the last lap to `step`."""
         now = time.perf_counter()
         self.add(step, now - self._lap)
         self._lap = now

@@ -1,4 +1,4 @@
-"""The photos of a shard as they are handed out, until the night is lost anyway."""
+"""Hands out the photos of a shard, until the night is lost anyway."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lookdex.index.fetch import Bad, Fetched
 from lookdex.index.rows import Outcome
 from lookdex.records import NO_LOSS, ImageRef, Reason
 
-IN_A_ROW = 50  # photos that the source does not give, none between them that it does: it is down
+IN_A_ROW = 50  # photos in a row that the source does not deliver: it is down
 
 Some = TypeVar("Some", Fetched, Outcome)
 
@@ -18,7 +18,7 @@ Some = TypeVar("Some", Fetched, Outcome)
 class Supply(Sequence[ImageRef]):
     """The photos of a shard, one after another, until so many are lost that the night is refused anyway.
 
-    most_lost: of the whole night; None: never stop. What was handed out before the end is still to be waited for.
+    most_lost: of the whole night; None: never stop. Outcomes of photos handed out before are still to come.
     """
 
     def __init__(self, refs: Sequence[ImageRef], most_lost: int | None = None):
@@ -37,7 +37,7 @@ class Supply(Sequence[ImageRef]):
             yield self._refs[self._taken - 1]
 
     def see(self, outcome: Some) -> Some:
-        """Count what came of a photo."""
+        """Count a photo's outcome."""
         lost = isinstance(outcome, Bad) and outcome.reason not in NO_LOSS
         self._seen += 1
         self._lost += lost
@@ -53,5 +53,5 @@ class Supply(Sequence[ImageRef]):
 
     @property
     def rest(self) -> Sequence[ImageRef]:
-        """Those that were not handed out."""
+        """The photos that were not handed out."""
         return self._refs[self._taken :]

@@ -73,7 +73,7 @@ def audit_release(
     smoke: asks the candidate a question through the real query function, and raises when the answer is wrong.
     max_lost: share of the live photos with objects that may have none tonight (not judged below MIN_JUDGED photos);
     `allow_mass_change` lets more pass.
-    A release that passed before is returned without a second look. Raises CorruptData for tables that cannot be read.
+    A release that passed before is returned without further checks. Raises CorruptData for tables that cannot be read.
     """
     try:
         stored = live.load_release(catalog, candidate.release_id)
@@ -83,7 +83,7 @@ def audit_release(
         return live.save_release(catalog, replace(candidate, audit=stored.audit))
     with reading(f"the candidate {candidate.release_id} in {catalog.uri}", AGAIN):
         found = [changed_files(catalog, candidate)]
-        if found[0].result.passed:  # else nothing that is read means anything
+        if found[0].result.passed:  # otherwise nothing read from them can be trusted
             found += [*sql_checks(catalog, candidate), *product_checks(catalog, candidate)]
             found += python_checks(catalog, candidate)
             found.append(lost_photos(catalog, candidate, max_lost, allow_mass_change))
@@ -161,7 +161,7 @@ def product_checks(catalog: Store, candidate: Release) -> Iterator[Found]:
 
 
 def compare_products(connection: duckdb.DuckDBPyConnection, stock: pa.Table) -> None:
-    """Make the views `products` and `compared` that sql/items/products.sql reads, beside `items`.
+    """Create the views `products` and `compared` that sql/items/products.sql reads, beside `items`.
 
     stock: product_id and the product columns, which `items` has with the same types.
     """
@@ -185,7 +185,7 @@ def run_check(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> F
     shown: list[Offender] = []
     count = 0
     try:
-        # Through Arrow: DuckDB's own rows need pytz for a time with a zone.
+        # Through Arrow: DuckDB's own rows need pytz for a timestamp with a time zone.
         for batch in connection.sql(query).to_arrow_reader(10_000):
             shown += batch.slice(0, SHOWN - len(shown)).to_pylist()
             count += batch.num_rows
@@ -213,14 +213,14 @@ def python_checks(catalog: Store, candidate: Release) -> Iterator[Found]:
 
 
 def changed_files(catalog: Store, candidate: Release) -> Found:
-    """Read the files again and compare; of the items' older data files REREAD_BYTES a night, in turn.
+    """Re-read the files and compare; of the items' older data files REREAD_BYTES a night, in turn.
 
-    Before either table is opened: of a damaged file Lance may read anything, or abort the process.
+    This comes before either table is opened: from a damaged file Lance may read anything, or abort the process.
     """
     recorded = integrity.load_files(catalog, candidate)
     if recorded is None:
         raise CorruptData(
-            f"{catalog.uri}/{integrity.files_key(candidate)} is gone, and with it the digests of the release's files. "
+            f"{catalog.uri}/{integrity.files_key(candidate)} is missing, with the digests of the release's files. "
             "Build again: `lookdex build`."
         )
     parent = live.load_release(catalog, candidate.parent) if candidate.parent else None

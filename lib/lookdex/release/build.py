@@ -96,7 +96,7 @@ def build_release(
     """The candidate of a night, stored as `runs/<run>/candidate-<live>.json`, ready for the audit.
 
     plan_table: PLAN_SCHEMA. reports: by shard id, all of the plan's. The product columns are those that the plan
-    stored; without any, those that are there stay as they are. run_fragments: runs `write_fragment` over the tasks,
+    stored; without them, the existing ones stay as they are. run_fragments: runs `write_fragment` over the tasks,
     anywhere, in any order. choose_thresholds: what the release keeps of them, given the live one.
 
     When the night changes nothing, the live release itself is returned. Raises ShardsMissing, CorruptData (a shard
@@ -128,11 +128,11 @@ def build_release(
     sold = stock["product_id"] if stock is not None and not plan.keep_unlisted else None
     unsold = rows.unsold_failures(outcomes, old, sold)
     keys = rows.replaced_keys(plan_table, outcomes, unsold)
-    # Rows of which none stays are not read: so a night of all photos mends a table that is damaged.
-    anew = new_space or replaces_all(keys, old)
+    # When no row stays, none is read: so a night of all photos repairs a damaged table.
+    replace_all = new_space or replaces_all(keys, old)
     if before is not None:
-        integrity.require(catalog, before, integrity.is_manifest if anew else integrity.of_items)
-    work = items_work(catalog, before, anew, dim, keys, stock, reports)
+        integrity.require(catalog, before, integrity.is_manifest if replace_all else integrity.of_items)
+    work = items_work(catalog, before, replace_all, dim, keys, stock, reports)
     if before is not None and len(work.carried):
         read = files.data_files_of(
             tables.open_table(catalog, tables.ITEMS, before.items_version), work.carried
@@ -216,8 +216,8 @@ def inputs(plan: PlanSummary, reports: Mapping[str, ShardReport], thresholds: Th
 def stored_candidate(
     catalog: Store, plan: PlanSummary, before: Release | None, built_from: str
 ) -> Release | None:
-    """The stored candidate, when it was built from the same, it and its digests can be read and both of its versions
-    are its own; else None: build it again."""
+    """The stored candidate, if it was built from the same inputs, can be read with its digests, and both of its table
+    versions are its own; else None, and it must be built again."""
     try:
         candidate = load_candidate(catalog, plan)
         if candidate.built_from != built_from:
@@ -291,7 +291,7 @@ def check_all_planned(plan_table: pa.Table, old: pa.Table, before: Release, plan
 
 
 def replaces_all(keys: pa.Table, old: pa.Table | None) -> bool:
-    """Every photo of the live ledger is among the `keys` whose items go."""
+    """Are the items of every photo of the live ledger replaced (among `keys`)?"""
     return old is not None and bool(
         pc.all(pc.is_in(old["image_key"], keys["image_key"].combine_chunks())).as_py()
     )
@@ -300,19 +300,19 @@ def replaces_all(keys: pa.Table, old: pa.Table | None) -> bool:
 def items_work(
     catalog: Store,
     before: Release | None,
-    anew: bool,
+    replace_all: bool,
     dim: int,
     keys: pa.Table,
     stock: pa.Table | None,
     reports: Mapping[str, ShardReport],
 ) -> Work:
-    """Which live rows go, which are written anew, which shard files come. anew: no live row stays."""
+    """Which live rows go, which are rewritten, which shard files are added. replace_all: no live row stays."""
     shards = tuple(report.objects for _, report in sorted(reports.items()) if report.objects.rows)
     added = sum(shard.rows for shard in shards)
     nothing = np.empty(0, np.uint64)
     base = tables.open_table(catalog, tables.ITEMS, before.items_version) if before else None
     schema = wanted_schema(dim, stock, base.schema if base is not None else None)
-    if base is None or anew:
+    if base is None or replace_all:
         return Work(schema, None, nothing, nothing, 0, shards, added)
 
     def scan(columns: list[str], **options: object) -> pa.RecordBatchReader:

@@ -1,7 +1,7 @@
-"""What a run made: its candidate, the releases it built, and whether anything is left for it to do.
+"""What a run produced: its candidate, the releases it built, and whether anything is left for it to do.
 
-A release records its run. Those of a lookdex that did not are told by their ids, and by the stored candidates of runs
-that were planned again: `sale-1` is the run `sale-1`'s unless the run `sale` has a candidate of that name.
+A release records its run. Releases of older versions are attributed by their ids, and by the stored candidates of runs
+that were planned again: `sale-1` belongs to the run `sale-1` unless the run `sale` has a candidate of that name.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def load_candidate(catalog: Store, plan: PlanSummary) -> Release:
 
 
 def release_of_run(catalog: Store, run_id: str) -> str:
-    """The id of the audited release that the run's plan against what is live became.
+    """The id of the audited release that came of the run's plan against what is live.
 
     Raises PlanNotFound, and ReleaseNotFound when it was not built, or did not pass the audit.
     """
@@ -56,7 +56,7 @@ def release_of_run(catalog: Store, run_id: str) -> str:
 
 
 def same_build(candidate: Release, release: Release) -> bool:
-    """The release is this candidate, which passed the audit."""
+    """Is the release this candidate, after it passed the audit?"""
     return replace(candidate, audit=()) == replace(release, audit=())
 
 
@@ -98,7 +98,7 @@ def _taken(catalog: Store, release_id: str, run_id: str) -> bool:
 
 
 def _claims(catalog: Store, release_id: str) -> dict[str, Release]:
-    """By run, the stored candidates that have this id, though their runs are called otherwise."""
+    """By run, the stored candidates that have this id although their runs have other names."""
     found: dict[str, Release] = {}
     for match in (pattern.fullmatch(release_id) for pattern in _NUMBERED):
         if match is None:
@@ -131,7 +131,7 @@ def finished(catalog: Store, run_id: str) -> str:
     if published := [logged for logged in log if logged.release_id in own]:
         last = published[-1]
         check_not_undone(catalog, log, last.release_id)
-        # A plan made after the release went live is another night under the same name, and stays to be done.
+        # A plan made after the release went live is another night under the same name, and is still to be done.
         went_live = next(logged for logged in log if logged.release_id == last.release_id)
         if max(runs.plan_numbers(catalog, run_id), default=0) < went_live.n:
             return (
@@ -157,15 +157,15 @@ def check_not_undone(catalog: Store, log: list[LiveEntry], release_id: str) -> N
         raise RolledBack(
             f"{catalog.uri}: release {release_id} was live until it was undone by the rollback to {back.release_id} at "
             f"{back.at:%Y-%m-%d %H:%M} UTC{f' ({back.note})' if back.note else ''}. `lookdex rollback --to "
-            f"{release_id}` makes it live again; a night that looks at the source anew takes a run id of its own "
+            f"{release_id}` makes it live again; to index the source again, start a new run "
             "(`lookdex reindex` without --run-id)."
         )
 
 
 def undone(log: list[LiveEntry], release_id: str) -> LiveEntry | None:
-    """The rollback after which a release that was live is not live any more, nor part of what is; None: there is none.
+    """The rollback that undid a release which was live; None when there is none.
 
-    That is one right after it, or a later one to a release that went live before it.
+    That is a rollback right after it, or a later one to a release that had gone live before it.
     """
     first = {entry.release_id: entry.n for entry in reversed(log)}
     if release_id not in first or log[-1].release_id == release_id:

@@ -25,7 +25,7 @@ from lookdex.reading import reading
 from lookdex.storage import Store
 
 RUN = "lookdex_run"  # the transaction property
-COMMIT = "lookdex_commit"  # another: of one commit
+COMMIT = "lookdex_commit"  # another: identifies one commit
 READERS = 8
 
 
@@ -84,7 +84,7 @@ def update(
 def check_schema(catalog: Store, key: str, schema: pa.Schema, fragments: Sequence[FragmentMetadata]) -> None:
     """Raises CorruptData unless every fragment was written with the columns and types of `schema`, in its order.
 
-    Lance does not look: it reads the bytes of such a fragment as the types that the table declares.
+    Lance does not check this: it reads the bytes of such a fragment as the types that the table declares.
     """
 
     def written(fragment: FragmentMetadata) -> pa.Schema:
@@ -109,7 +109,9 @@ def difference(schema: pa.Schema, found: pa.Schema) -> str:
         more = [name for name in found.names if name not in schema.names]
         if missing:
             return f"{missing[0]} ({schema.field(missing[0]).type}) is missing"
-        return f"{more[0]} ({found.field(more[0]).type}) is too much" if more else "they are in another order"
+        return (
+            f"{more[0]} ({found.field(more[0]).type}) is unexpected" if more else "they are in another order"
+        )
     for ours, theirs in zip(schema, found, strict=True):
         if ours.type != theirs.type:
             return f"{ours.name} is {ours.type} in the table and {theirs.type} in the file"
@@ -137,7 +139,7 @@ def commit(
             except CommitConflictError as error:
                 raise foreign(key, run_id, f"version {read} is no longer its newest") from error
     except (ForeignTransaction, StorageError):
-        # The first attempt may have arrived and only its answer got lost: then a retry meets itself.
+        # The first attempt may have arrived and only its answer got lost: then a retry conflicts with it.
         arrived = tables.newest(catalog, key)
         if arrived is None or arrived.version <= read or not is_commit(arrived, nonce):
             raise
@@ -149,7 +151,7 @@ def commit(
 
 
 def is_commit(table: lance.LanceDataset, nonce: str) -> bool:
-    """The table's version was written by the commit of this nonce."""
+    """Did the commit with this nonce write the table's version?"""
     with reading(table.uri):
         transaction = table.read_transaction(table.version)
     return transaction is not None and (transaction.transaction_properties or {}).get(COMMIT) == nonce

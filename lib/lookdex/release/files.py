@@ -58,7 +58,7 @@ def save_files(catalog: Store, release: Release, before: Release | None, new: Da
         missing = [name for name in names if name not in known]
         if lost := [name for name in missing if name.startswith(f"{key}/{DATA}")]:
             log.warning(
-                "%s: no digest is left of %d data files of earlier nights, first %s; they are recorded as they are now",
+                "%s: the digests of %d older data files are lost (first: %s); they are recorded as they are now",
                 catalog.uri,
                 len(lost),
                 lost[0],

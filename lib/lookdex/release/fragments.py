@@ -88,7 +88,7 @@ def write_fragment(task: FragmentTask) -> FragmentResult:
             )
             yield from table.combine_chunks().to_batches()
 
-    with reading(tables.name_of(catalog, tables.ITEMS, task.carried_from or task.version), much=True):
+    with reading(tables.name_of(catalog, tables.ITEMS, task.carried_from or task.version), lance_only=True):
         source = pa.RecordBatchReader.from_batches(schema, batches())
         written = write_rows(catalog, tables.ITEMS, joined, source)
     return FragmentResult(

@@ -42,13 +42,13 @@ def commit_images(
     keep_failed: bool,
     unsold: pa.Table,
 ) -> tuple[int, tuple[StoredFile, ...]]:
-    """The ledger's version with tonight's outcomes, and the data files that it got.
+    """The ledger's version with tonight's outcomes, and its new data files.
 
     keep_failed, unsold: as in `rows.ledger_rows`.
     """
     ledger = rows.ledger_rows(outcomes, old, keep_failed, unsold)
     if before is None:
-        return write_anew(catalog, plan, tables.with_format(IMAGES_SCHEMA, tables.IMAGES), ledger)
+        return write_whole(catalog, plan, tables.with_format(IMAGES_SCHEMA, tables.IMAGES), ledger)
     if not plan_table.num_rows:
         return before.images_version, ()
     base = tables.open_table(catalog, tables.IMAGES, before.images_version)
@@ -102,10 +102,10 @@ def extend(
     rest = base.to_table()
     rest = rest.filter(pc.invert(pc.is_in(rest["image_key"], plan_table["image_key"].combine_chunks())))
     both = pa.concat_tables([tables.conformed(rest, schema), tables.conformed(ledger, schema)])
-    return write_anew(catalog, plan, schema, both)
+    return write_whole(catalog, plan, schema, both)
 
 
-def write_anew(
+def write_whole(
     catalog: Store, plan: PlanSummary, schema: pa.Schema, ledger: pa.Table
 ) -> tuple[int, tuple[StoredFile, ...]]:
     """A version of the ledger that shares no row with those before."""

@@ -1,4 +1,4 @@
-"""Versions that no release names, of nights that were refused or died: when damaged, they must not stop the next."""
+"""Table versions of nights that were refused or died: damaged ones must not block the next night."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from lookdex.storage import Store
 
 log = logging.getLogger(__name__)
 _SUFFIX = ".manifest"
-_LARGEST = (
-    1 << 64
-) - 1  # Lance names version n's manifest by what is left to it, so that the newest is listed first
+_LARGEST = (1 << 64) - 1  # Lance names version n's manifest _LARGEST - n, so that the newest is listed first
 
 
 def clear_newest(catalog: Store, key: str) -> None:
-    """Make the newest version of a table one that can be read: a commit starts from it, whatever it holds.
+    """Make sure that the newest version of a table can be read, because every commit starts from it.
 
     Damaged manifests of versions that no release names are removed, with a warning. Raises CorruptData when a release
     does name one.
@@ -33,10 +31,10 @@ def clear_newest(catalog: Store, key: str) -> None:
             named = {versions(release)[key] for release in stored.readable}
             if version in named or stored.unreadable:
                 raise CorruptData(
-                    f"{error} No night can be written on top of it: restore {catalog.uri}/{file} from a backup. Where "
-                    "there is none, go back to another release and remove it."
+                    f"{error} No night can be written on top of it: restore {catalog.uri}/{file} from a backup. If "
+                    "there is none, roll back to another release, then delete the file."
                 ) from error
-            log.warning("%s/%s is damaged and of no release: it is removed", catalog.uri, file)
+            log.warning("%s/%s is damaged and belongs to no release: it is removed", catalog.uri, file)
             catalog.delete(file)
 
 

@@ -48,23 +48,23 @@ def clean_up(
     """List what can go; remove it with `apply`. Interrupted, it is finished by the next call.
 
     A release goes first from the list of releases, then loses its tags, its versions and its night's files: no
-    command finds a release whose rows are gone. What cannot be read stays, with a warning, and keeps nothing else
-    from going. Raises CorruptData when it cannot be read what is live.
+    command finds a release whose rows are gone. What cannot be read stays, with a warning, and does not hold back
+    the rest. Raises CorruptData when the live entry cannot be read.
     """
     cutoff = datetime.now(UTC) - grace
     live.current(catalog)
     log_entries, stored = live.read_log(catalog), live.stored_releases(catalog)
     for why in stored.unreadable.values():
-        log.warning("%s It stays.", why)
+        log.warning("%s It is kept.", why)
     if apply:
         follow(catalog)
     tagged = foreign_versions(catalog)
     kept = kept_releases(log_entries, stored.readable, keep_releases, cutoff, tagged or {})
-    # Without the others' tags nobody knows which releases they protect.
+    # Unless the tags of other programs can be read, nobody knows which releases they protect.
     dropped = [r for r in stored.readable if r not in kept] if tagged is not None else []
     names = {r.release_id for r in stored.readable if r not in dropped} | set(stored.unreadable)
-    made = {r.run_id for r in stored.readable if r not in dropped}
-    old_runs = stale_runs(catalog, names | made, cutoff)
+    run_ids = {r.run_id for r in stored.readable if r not in dropped}
+    old_runs = stale_runs(catalog, names | run_ids, cutoff)
     if apply:
         for release in dropped:
             catalog.delete(live.release_key(release.release_id))
@@ -99,8 +99,8 @@ def discard_unfinished(catalog: Store, cutoff: datetime) -> None:
     try:
         if count := catalog.discard_unfinished(cutoff):
             log.info("%s: removed %d files that were never finished", catalog.uri, count)
-    except LookdexError as error:  # some stores list no uploads, and some users may not
-        log.warning("unfinished uploads were not looked for: %s", error)
+    except LookdexError as error:  # some stores cannot list uploads, some users may not
+        log.warning("could not look for unfinished uploads: %s", error)
 
 
 def kept_releases(

@@ -12,7 +12,7 @@ from lookdex.records import IMAGES_SCHEMA, Change, Reason, Status
 FULL_FRAGMENT = 16_384  # rows; a smaller fragment is one that a later night may merge
 MAX_SMALL = 16  # small fragments left alone: each costs a query some 50 µs, merging them rewrites their rows
 
-# Of an outcome `o`: the world was bad, and what is known of the photo stays.
+# For an outcome `o`: the photo is not at fault, and what is known of it may stay.
 _MAY_STAY = f"(o.status = '{Status.FAILED}' AND o.reason IS DISTINCT FROM '{Reason.BREAKS_MODEL}')"
 
 
@@ -62,8 +62,8 @@ def ledger_rows(
     """The `images` rows that tonight's outcomes become. first_seen is carried over.
 
     A failed image that the ledger knew keeps what the ledger knew of it (its items are still in the table), with
-    tonight's status, reason, recipe and run; not with `keep_failed` False, when its old vectors cannot stay, not one
-    that breaks a model, which is judged as it is now, nor one among `unsold` (of `unsold_failures`).
+    tonight's status, reason, recipe and run. It does not with `keep_failed` False, when its old vectors cannot stay,
+    when it breaks a model, or when it is among `unsold` (from `unsold_failures`).
     """
     old = live if live is not None else IMAGES_SCHEMA.empty_table()
     gone = unsold if unsold is not None else old.select(["image_key"]).slice(0, 0)
@@ -85,8 +85,8 @@ def ledger_rows(
 
 
 def replaced_keys(plan: pa.Table, outcomes: pa.Table, unsold: pa.Table) -> pa.Table:
-    """image_key of the photos whose old items go: not in tonight's catalogue, judged anew (whatever failed was not,
-    unless it breaks a model), or among `unsold`."""
+    """image_key of the photos that lose their old items: deleted, indexed again (which a failed photo was not, unless
+    it breaks a model), or among `unsold`."""
     return (
         _connect(plan=plan, outcomes=outcomes, unsold=unsold)
         .sql(f"""

@@ -38,7 +38,7 @@ def tag_key(key: str, name: str) -> str:
 
 
 def damaged_tags(catalog: Store, key: str, table: lance.LanceDataset) -> list[str]:
-    """The tags of a table whose file cannot be read; one is enough for Lance to list none."""
+    """The tags of a table that cannot be read; one is enough for Lance to list none."""
     folder = f"{key}/_refs/tags/"
     names = [listed.key.removeprefix(folder).removesuffix(".json") for listed in catalog.list(folder)]
     return [name for name in names if not is_whole(catalog, key, table, name)]
@@ -54,7 +54,7 @@ def is_whole(catalog: Store, key: str, table: lance.LanceDataset, name: str) -> 
 
 def version_of(catalog: Store, key: str, table: lance.LanceDataset, name: str) -> int | None:
     """Where a tag points; None where there is no such tag. Raises CorruptData when its file is damaged."""
-    with reading(f"{catalog.uri}/{tag_key(key, name)}", "The next night writes it anew."):
+    with reading(f"{catalog.uri}/{tag_key(key, name)}", "The next night rewrites it."):
         try:
             return int(table.tags.get_version(name))
         except ValueError as error:
@@ -71,15 +71,15 @@ def tag_versions(catalog: Store, key: str, table: lance.LanceDataset) -> dict[st
     except CorruptData as error:
         files = ", ".join(tag_key(key, name) for name in damaged_tags(catalog, key, table))
         raise CorruptData(
-            f"{catalog.uri}: {files or key}: the tag is damaged, so that Lance lists none of the table's tags. Make "
-            "it anew with LanceDB, or remove the file."
+            f"{catalog.uri}: {files or key}: the tag is damaged, so that Lance lists none of the table's tags. Create "
+            "it again with LanceDB, or remove the file."
         ) from error
 
 
 def set_tag(catalog: Store, release: Release, name: str | None = None) -> list[str]:
     """Point a tag (default: `r-<id>`) of both tables at a release. Returns the tables where it did not already.
 
-    A tag whose file is damaged is written anew.
+    A damaged tag is rewritten.
     """
     name = name or release_tag(release.release_id)
     moved = []
@@ -94,7 +94,7 @@ def point(catalog: Store, key: str, table: lance.LanceDataset, name: str, versio
     try:
         there = version_of(catalog, key, table, name)
     except CorruptData as error:
-        log.warning("the tag %s of %s is written anew: %s", name, key, error)
+        log.warning("the tag %s of %s is rewritten: %s", name, key, error)
         catalog.delete(tag_key(key, name))
         there = None
     if there == version:
@@ -113,8 +113,8 @@ def point(catalog: Store, key: str, table: lance.LanceDataset, name: str, versio
 def repair_tags(catalog: Store) -> list[str]:
     """Make the tags say what the promotion log says. Returns what was changed; [] when all was right.
 
-    Every command of the night or about releases ends or begins with this (see `follow`): a process that died between
-    the log and the tags is mended by the next. If the log moves meanwhile, the tags follow again.
+    Every command of the night or about releases ends or begins with this (see `follow`): where a process
+    died between the log and the tags, the next one repairs them. If the log moves meanwhile, the tags follow again.
     """
     moved = []
     entry = live.current(catalog)
@@ -130,18 +130,24 @@ def repair_tags(catalog: Store) -> list[str]:
 
 
 def rewrite_damaged(catalog: Store, release: Release) -> list[str]:
-    """Write the damaged tags of other releases anew, from what is stored of these. Somebody else's are named only."""
+    """Rewrite damaged tags of other releases from their records. Tags of other programs are only reported."""
     moved = []
     for key, version in versions(release).items():
         table = tables.open_table(catalog, key, version)
         for name in damaged_tags(catalog, key, table):
             if not is_ours(name):
-                log.warning("%s/%s is damaged: make it anew, or remove it", catalog.uri, tag_key(key, name))
+                log.warning(
+                    "%s/%s is damaged: create it again, or remove it", catalog.uri, tag_key(key, name)
+                )
                 continue
             try:
                 other = live.load_release(catalog, name.removeprefix("r-"))
             except ReleaseNotFound:
-                log.warning("%s/%s is damaged, of no release: it is removed", catalog.uri, tag_key(key, name))
+                log.warning(
+                    "%s/%s is damaged and belongs to no release: it is removed",
+                    catalog.uri,
+                    tag_key(key, name),
+                )
                 catalog.delete(tag_key(key, name))
                 continue
             point(catalog, key, table, name, versions(other)[key])
@@ -150,7 +156,7 @@ def rewrite_damaged(catalog: Store, release: Release) -> list[str]:
 
 
 def follow(catalog: Store) -> None:
-    """`repair_tags`, which changes nothing about what is live: what keeps it from working is a warning."""
+    """`repair_tags`, with a warning if it fails: tags do not decide what is live."""
     try:
         for moved in repair_tags(catalog):
             log.info("tag moved: %s", moved)

@@ -81,12 +81,12 @@ def open_published(uri: str, release_id: str | None, limits: Limits) -> Iterator
         release = current[1]
     else:
         raise ReleaseNotFound(f"nothing is live in {store.uri} yet; publish a night with `lookdex reindex`.")
-    integrity.require(store, release, integrity.but_data)
+    integrity.require(store, release, integrity.all_but_data)
     opened = tables.open_tables(store, release)
     is_live = current is not None and current[1].release_id == release.release_id
     queries = tables.sql_blocks(tables.sql_text("report/queries.sql"))
     with (
-        reading(f"release {release.release_id} in {store.uri}", much=True),
+        reading(f"release {release.release_id} in {store.uri}", lance_only=True),
         tempfile.TemporaryDirectory(prefix="lookdex-report-") as spill,
         tables.connect(opened) as connection,
     ):

@@ -61,13 +61,13 @@ def open_catalog(
     that needs others than the one before. The promotion log is looked at when a query comes and `poll_seconds` have
     passed since the last look.
 
-    The release's index, manifest and deletion files, and up to `verify_bytes` of its data files (None: all), are
-    compared with the digests that they were written with before it answers; see `verified`. A read of the table that
-    takes longer than `read_seconds` (None: for ever) raises TooSlow.
+    Before it answers, the release's index, manifest and deletion files, and up to `verify_bytes` of its data files
+    (None: all), are checked against their recorded digests; see `verified`. A read of the table that takes longer than
+    `read_seconds` (None: no limit) raises TooSlow.
 
     Raises:
         ReleaseNotFound: nothing is live yet, or there is no such release.
-        CorruptData: the release is damaged; the message says which file, and what helps.
+        CorruptData: the release is damaged; the message names the file and the remedy.
         ModelMismatch: a model here is not the one the release was built with.
     """
     store = open_store(uri) if isinstance(uri, str) else uri
@@ -156,7 +156,7 @@ class Catalog:
 
     @property
     def damage(self) -> str | None:
-        """What is wrong with the files of the open release, and what helps; None while nothing is known."""
+        """Known damage to the open release's files, with the remedy; None when none is known."""
         return self._now.opened.items.verified.damage
 
     @property
@@ -175,8 +175,8 @@ class Catalog:
         Those of a release that goes live later are loaded by whoever looks: a thread that calls `refresh`, or the one
         query that finds it.
         The rows take some 200 bytes each in memory, and those of up to 256 MB of vectors these too; without this, each
-        answer reads its own from the table. Data files that were not verified when the release was opened are read by a
-        thread meanwhile.
+        answer reads its own from the table. Data files that were not verified when the release was opened are then
+        verified in the background.
         """
         now = self._current()
         now.encoders.load()

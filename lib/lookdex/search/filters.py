@@ -8,7 +8,7 @@
     literal    = 12.5 | 'text' | TRUE | FALSE | NULL | DATE '2026-11-22' | TIMESTAMP '2026-11-22 10:00:00'
 
 The text is parsed here and written anew for Lance: what does not parse never reaches the table, so that there
-is no way from here to a subquery, another table, a file or a second statement. Types are the table's to check, but
+is no way from here to a subquery, another table, a file or a second statement. The table checks types, except
 for numbers: see `numbers`.
 """
 
@@ -207,7 +207,7 @@ class _Parser:
             column, written = compare(f"`{named[0]}`", self.exact[named[0]], given)
             rest = iter(written)
             return [column if number is None else next(rest) for number in numbers]
-        # Beside arithmetic and other columns: as numbers of any kind.
+        # Mixed with arithmetic or other columns: compared as doubles.
         return [f"CAST({side} AS DOUBLE)" if side[1:-1] in named else side for side in sides]
 
     def values(self) -> list[str]:

@@ -63,7 +63,7 @@ def to_frame(
 def _pandas(table: pa.Table) -> pd.DataFrame:
     """The frame with every value as it is: whole numbers with nulls as Int64, and nested values as Python's.
 
-    By itself pyarrow makes floats of whole numbers beside nulls, which changes those beyond 2^53.
+    By default pyarrow turns whole numbers beside nulls into floats, which changes those beyond 2^53.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Comparing a column of whole numbers or decimals with numbers, so that Lance loses no digit of either.
+"""Compares a column of whole numbers or decimals with numbers, so that Lance loses no digit of either.
 
 Lance refuses to compare such a column with 49.99 or with a number beyond 64 bits, and as float64 two neighbours of
 17 digits are one number. So the numbers are written in the column's own type, else both sides as wide decimals, and
@@ -49,7 +49,7 @@ def _as_own(number: Decimal, kind: pa.DataType) -> str | None:
     bits = kind.bit_width - 1 if signed else min(kind.bit_width, 63)
     if _places(number) or not (-(2**bits) if signed else 0) <= number < 2**bits:
         return None
-    # Lance reads the minus of the least whole number of 64 bits as that of a number beyond them.
+    # Lance reads -2^63 as the minus of a number that does not fit into 64 bits.
     return _cast(number, "BIGINT") if number == -(2**63) else f"{int(number)}"
 
 

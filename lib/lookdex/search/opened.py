@@ -140,7 +140,7 @@ def open_release(
     verify_bytes: int | None = VERIFY_BYTES,
     read_seconds: float | None = READ_SECONDS,
 ) -> Opened:
-    """Open the release's `items` at its version, once its files were looked at (see `verified`).
+    """Open the release's `items` at its version, once its files are verified (see `verified`).
 
     Raises ReleaseNotFound when that version is gone, CorruptData when it is damaged.
     """
@@ -160,7 +160,7 @@ def filter_error(error: LookdexError, sql: str, schema: pa.Schema) -> LookdexErr
     error: as the table raises it. sql: what was asked, of `compile_filter` or with it in it. schema: of the table.
     """
     text = _first_line(error.__cause__ or error)
-    if names_file(text):  # no predicate is at fault for what is in a file
+    if names_file(text):  # a damaged file is not the predicate's fault
         return error
     if "Divide by zero" in text or "overflow" in text.lower():
         return BadQuery(

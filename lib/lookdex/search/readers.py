@@ -1,7 +1,7 @@
-"""Threads that read tables for those who ask, so that a read that never ends keeps nobody.
+"""Threads that read tables on behalf of callers, so that a read that never ends blocks nobody.
 
-Lance reads in Rust, where nothing can interrupt it: in a damaged file it may look for an end for ever. Whoever asks
-stops waiting after a while; the thread stays behind, and as a daemon it keeps no process from ending.
+Lance reads in Rust, where nothing can interrupt it: a damaged file may send it into an endless loop. The caller stops
+waiting after a while; the thread stays behind, and as a daemon it does not keep the process alive.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Job:
         self.work, self.done = work, threading.Event()
         self.answer: Any = None
         self.error: BaseException | None = None
-        self.late: Callable[[], None] | None = None  # called when it ends after nobody waits for it any more
+        self.late: Callable[[], None] | None = None  # called if it ends after its caller gave up
 
 
 _idle: deque[SimpleQueue[_Job]] = deque(maxlen=_KEPT)
@@ -39,7 +39,7 @@ def _serve(inbox: SimpleQueue[_Job]) -> None:
         job = inbox.get()
         try:
             job.answer = job.work()
-        except BaseException as error:  # a panic of Rust is no Exception
+        except BaseException as error:  # a Rust panic is not an Exception
             job.error = error
         with _lock:
             job.done.set()
@@ -55,9 +55,9 @@ def _serve(inbox: SimpleQueue[_Job]) -> None:
 
 
 def within(seconds: float, work: Callable[[], T], ended: Callable[[], None]) -> T:
-    """What `work` returns; raises what it raises.
+    """Run `work` in a reader thread; returns and raises what it does.
 
-    Raises Late after so many seconds; `ended` is called when the work has ended all the same.
+    Raises Late after `seconds`; `ended` is called if the work ends after that.
     """
     job = _Job(work)
     with _lock:

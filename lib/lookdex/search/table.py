@@ -1,4 +1,4 @@
-"""A version of a table as questions read it: in a limited time, with lookdex's errors, and not once it is damaged."""
+"""A version of a table as queries read it: within a time limit, with lookdex's errors, and not if known as damaged."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 READ_SECONDS = 30.0
-PATIENCE = 20  # times as long for what is read once per release, and of all rows
-MOST_STUCK = 4  # reads that did not end, after which no other is begun
+PATIENCE = 20  # times the limit for a read of all rows, which happens once per release
+MOST_STUCK = 4  # reads that did not end, after which no other is started
 
 
 class ReadTable:
     """`items` at one version. Safe among threads.
 
-    name: in messages. seconds: in which a read must end; None: however long it takes.
+    name: for messages. seconds: the limit of a read; None: no limit.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class ReadTable:
         self._lock = threading.Lock()
 
     def to_table(self, *, patient: bool = False, **query: Any) -> pa.Table:
-        """Lance's `to_table`. patient: for what is read of all rows.
+        """Lance's `to_table`. patient: a longer limit, for a read of all rows.
 
         Raises CorruptData, NotFound, Unavailable, AccessDenied, and TooSlow when the read did not end in time.
         """
@@ -68,6 +68,6 @@ class ReadTable:
 
     def _raise_too_slow(self, what: str) -> NoReturn:
         raise TooSlow(
-            f"{self._name}: {what}. The store is slow, or a file is damaged in a way that Lance does not notice: ask "
+            f"{self._name}: {what}. The store is slow, or a file is damaged in a way that Lance does not notice: try "
             "again later, or go back to another release with `lookdex rollback`."
         )

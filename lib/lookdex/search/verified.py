@@ -1,9 +1,9 @@
-"""Whether the files of an opened release have the bytes that were written: looked at before they are used.
+"""Verifies that the files of an opened release have the bytes that were written, before they are used.
 
-The manifest, the index and the deletion files decide which rows are found, and Lance takes what they say: all of them
-are read at once when a release is opened, and of the data files as many as `verify_bytes` allows. The others are read
-in the background once the catalogue is loaded. What changes afterwards, under an open catalogue, nobody sees but the
-audit of the next nights.
+The manifest, the index and the deletion files decide which rows are found, and Lance trusts them: all of them are
+read at once when a release is opened, and of the data files as many as `verify_bytes` allows. The others are read
+in the background once the catalogue is loaded. Later changes under an open catalogue are noticed
+only by the audits of the next nights.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Verified:
     """Of the `items` of one release. Safe among threads."""
 
     def __init__(self, store: Store, release: Release, verify_bytes: int | None = VERIFY_BYTES):
-        """verify_bytes: of data files, before anything is asked; None for all."""
+        """verify_bytes: of data files, before the first query; None for all."""
         self._store, self._release = store, release
         self._damage: str | None = None
         self._started = threading.Lock()
@@ -37,7 +37,7 @@ class Verified:
         left = verify_bytes
         for file in recorded.items if recorded is not None else ():
             folder = file.key.removeprefix(f"{tables.ITEMS}/")
-            if folder.startswith(integrity.TRANSACTIONS):  # read by writers alone
+            if folder.startswith(integrity.TRANSACTIONS):  # only writers read these
                 continue
             if folder.startswith(integrity.DATA) and left is not None:
                 left -= file.bytes
@@ -47,7 +47,7 @@ class Verified:
 
     @property
     def damage(self) -> str | None:
-        """What is wrong with the release's files, and what helps; None while nothing is known."""
+        """Known damage to the release's files, with the remedy; None when none is known."""
         return self._damage
 
     def check(self) -> None:
@@ -81,6 +81,6 @@ class Verified:
     def _remember(self, damage: integrity.Damage) -> None:
         name = self._release.release_id
         self._damage = (
-            f"release {name} is damaged: {self._store.uri}/{damage.key}: {damage.why}. No question is answered from "
+            f"release {name} is damaged: {self._store.uri}/{damage.key}: {damage.why}. No query is answered from "
             f"it. {integrity.remedy(self._store, damage.key, name)}"
         )

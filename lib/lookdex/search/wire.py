@@ -31,7 +31,7 @@ from lookdex.search.answer import Answer, Kind, Other, Widened
 def plain(value: object) -> Any:
     """A value of an Arrow column as JSON has it: no NaN, dates as ISO 8601, bytes as base64.
 
-    A decimal is a whole number where it has no places, another where a float64 holds each of its digits, else text.
+    A decimal without places is a whole number; any other is a float where float64 keeps its digits, else text.
     """
     match value:
         case None | bool() | int() | str():

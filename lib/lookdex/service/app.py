@@ -50,7 +50,7 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         device=config.device,
         loader=SharedModels(loader, runner),
         poll_seconds=float("inf"),  # `following` looks
-        read_seconds=config.deadline_seconds,  # nobody waits any longer
+        read_seconds=config.deadline_seconds,  # no request waits longer
     )
     decoders = Decoders(config.decoders or cores, limits, metrics.lost)
     questions = Questions(
@@ -115,7 +115,7 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
     async def readyz() -> Response:
         """A release is open and whole, its models are loaded, and the service is not stopping."""
         if opened.damage:
-            raise Refused(Kind.INTERNAL, "the release is damaged; the log says what helps")
+            raise Refused(Kind.INTERNAL, "the release is damaged; the log names the remedy")
         if not app.state.ready:
             raise Refused(Kind.STOPPING, "the service is starting or stopping", retry_after=1)
         return PlainTextResponse("ready\n")

@@ -121,7 +121,7 @@ def install(app: FastAPI) -> None:
     async def too_slow(request: Request, error: TooSlow) -> JSONResponse:
         logger.error("%s", error)
         return answer(
-            request, Kind.TOO_LATE, "the catalogue was not read in time: ask again", {"Retry-After": "1"}
+            request, Kind.TOO_LATE, "the catalogue was not read in time: try again", {"Retry-After": "1"}
         )
 
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:

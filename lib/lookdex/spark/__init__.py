@@ -2,7 +2,7 @@
 
 The only package that imports pyspark. Images and tensors never cross the JVM: a task gets one short text and returns
 one. Everything goes through the DataFrame API (`mapInArrow`), so that it also runs over Spark Connect. Any task may
-run twice (retries, speculation); what is mapped here must bear that.
+run twice (retries, speculation); what is mapped here must tolerate that.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What a task returns: a report, or why there is none and cannot be by trying again."""
+    """What a task returns: a report, or a failure that a retry would not fix."""
 
     report: ShardReport | None = None
     failure: ShardFailure | None = None
@@ -40,7 +40,7 @@ def index_run(
     """Index the plan's shards that have no report yet, and try again what failed in the others; returns the reports of
     all shards, in the plan's order. What fails now is tried once more at the end.
 
-    spark: a session, or what makes one (called only when there is something to do), or None for this process.
+    spark: a session, or what creates one (called only when there is something to do), or None for this process.
 
     Raises:
         ShardsMissing: shards failed for good. Those that are done stay done: run the stage again.
@@ -74,7 +74,7 @@ class _Run:
             on_progress(*totals(self.reports.values()))
 
     def with_failures(self, shard_ids: Sequence[str]) -> list[str]:
-        """The shards of which something can be tried again."""
+        """The shards with photos to retry."""
         return [s for s in shard_ids if s in self.reports and self.reports[s].to_retry]
 
     def index(self, shard_ids: Sequence[str]) -> None:
@@ -83,7 +83,7 @@ class _Run:
         careful: set[str] = set()
         left = list(shard_ids)
         while left:
-            # Begun before, and never done: its worker may have died of it.
+            # Started before and never finished: its worker may have died of it.
             careful = careful | {s for s in left if (s, self._round(s)) in begun}
             try:
                 self._map(left, careful)
@@ -104,7 +104,7 @@ class _Run:
             for s in shard_ids
         ]
         if callable(self._engine):
-            self._engine = self._engine()  # before progress is told: the JVM has words of its own
+            self._engine = self._engine()  # before any progress is shown: the JVM prints lines of its own
         engine = self._engine
         watch = Watch(
             self._catalog,
@@ -158,8 +158,8 @@ class _Run:
 def index_payload(text: str) -> str:
     """What a worker runs: an `IndexTask` as JSON → a `TaskResult` as JSON.
 
-    What trying again at once cannot mend is a result, and is told to the driver at once; the rest raises, and Spark
-    tries again: with care, for a worker that died cannot say so.
+    A failure that an immediate retry would not fix is a result, and the driver learns of it at once; any other raises,
+    and Spark retries: `careful`, because a worker that died cannot say why.
     """
     task = codec.from_json(IndexTask, text.encode(), "a task")
     options = replace(task.options, device=task_device(task.options.device))

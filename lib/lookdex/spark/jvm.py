@@ -1,7 +1,7 @@
-"""The JVM of a Spark driver that this process starts: its settings, its words, and its end.
+"""The JVM of a Spark driver that this process starts: its settings, its output, and its end.
 
-Everything that it writes to disk lies in one folder of the system's temporary ones, which goes with the process. What
-it says is held back until it has started, so that a JVM that does not start can be told apart by its words.
+Everything that it writes to disk lies in one temporary folder, which is removed with the process. Its output is held
+back until it has started, so that a failed start can be explained from it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _END_SECONDS = 10.0  # for a JVM to remove its files before it is killed
 _KEPT_LINES = 200
 _NOISE = ("WARNING: Using incubator modules", "Picked up JAVA_TOOL_OPTIONS", "Picked up _JAVA_OPTIONS")
 
-# The JVM's own words: errors only. Spark reads this before it knows of any log level; the gateway's own entry keeps
+# The JVM's own log: errors only. Spark reads this before it knows of any log level; the gateway's own entry keeps
 # it from announcing (and setting) another one, as it does in interactive shells. A task's error reaches the driver,
-# which says it in one line: those who log each attempt of it, with the JVM's stack, are silent.
+# which reports it in one line: the loggers that print each attempt with the JVM's stack are off.
 _LOG4J = """\
 rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = stderr
@@ -50,7 +50,7 @@ SILENT = (
 
 
 def start(settings: Mapping[str, str]) -> None:
-    """Start this process's JVM with Spark's settings, once a process. Raises ConfigError when it does not start."""
+    """Start this process's JVM with Spark's settings, once per process. Raises ConfigError when it does not start."""
     from pyspark import SparkConf, SparkContext
     from pyspark.errors import PySparkRuntimeError
     from pyspark.java_gateway import launch_gateway
@@ -91,7 +91,7 @@ def settle() -> None:
     SparkContext._ensure_initialized()
     view = SparkContext._jvm
     log_in(view)
-    # Its log is set up by others; but a failed task's stack is nobody's need, nor that of a worker that ended early.
+    # Its log is set up by others; but nobody needs the stack of a failed task, or of a worker that ended early.
     levels = view.org.apache.logging.log4j
     for name in SILENT:
         levels.core.config.Configurator.setLevel(name, levels.Level.OFF)
@@ -139,7 +139,7 @@ def name_user(home: Path) -> None:
 
 
 def log_in(jvm: Any) -> None:
-    """Hadoop asks the system for the user's name and takes none for an error: tell it."""
+    """Hadoop asks the system for the user's name and fails without one: set it."""
     if nameless():
         users = jvm.org.apache.hadoop.security.UserGroupInformation
         users.setLoginUser(users.createRemoteUser(user_name()))
@@ -182,7 +182,7 @@ class _Words:
             self._passing.set()
 
     def ignore(self) -> None:
-        """The JVM is being ended: what it says of that is of no use."""
+        """The JVM is being shut down: drop what it prints about that."""
         self._passing.clear()
 
     def close(self) -> None:
@@ -192,7 +192,7 @@ class _Words:
 
 
 def _say(line: str) -> None:
-    """Without the JVM's stack: what failed is said by who asked for it."""
+    """Print a line, without the JVM's stack: the caller reports what failed."""
     if not line.startswith(("\tat ", "\t... ", *_NOISE)):
         with suppress(ValueError, OSError):  # stderr may be closed as the process ends
             sys.stderr.write(line)
@@ -200,7 +200,7 @@ def _say(line: str) -> None:
 
 
 _FULL_JAVA = "a full Java 17 or 21 (on Debian and Ubuntu: openjdk-17-jre-headless)"
-# The first that fits: words of the launcher, the JVM or Spark, in lower case, and what they come from.
+# The first match counts: output of the launcher, the JVM or Spark, in lower case, and its cause.
 _CAUSES = (
     (("unsupportedclassversionerror",), f"the Java that it found is too old: install {_FULL_JAVA}"),
     (("jdk.incubator.vector not found",), f"the Java that it found lacks modules: install {_FULL_JAVA}"),
@@ -238,7 +238,7 @@ def why_not(lines: Sequence[str]) -> str:
         if any(sign in text for sign in signs):
             return f"Spark did not start (JAVA_HOME: {java}): {cause}.{said}"
     return (
-        f"Spark's JVM did not start (JAVA_HOME: {java}).{said} If that names no cause, see whether "
+        f"Spark's JVM did not start (JAVA_HOME: {java}).{said} If that names no cause, check that "
         "`java -version` works and is 17 or 21"
     )
 
@@ -288,7 +288,7 @@ def _end(gateway: Any, words: _Words, folder: _Folder, pid: int) -> None:
     words.ignore()
     context = SparkContext._active_spark_context
     if context is not None and context._accumulatorServer is not None:
-        context._accumulatorServer.shutdown()  # it would tell of the JVM's end by a traceback
+        context._accumulatorServer.shutdown()  # it would print a traceback when the JVM ends
     process = gateway.proc
     family = []
     with suppress(psutil.Error):

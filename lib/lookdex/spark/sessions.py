@@ -41,7 +41,7 @@ def session(master: str | None = None, app: str = "lookdex", **settings: str) ->
     if master:
         builder = builder.master(master)
     for name, value in chosen.items():
-        if name != "spark.driver.extraJavaOptions":  # the JVM runs by then
+        if name != "spark.driver.extraJavaOptions":  # the JVM is running by then
             builder = builder.config(name, value)
     with without_notices(), _interrupted_afterwards():
         if not submitted():
@@ -59,7 +59,7 @@ def runs_here(master: str | None = None) -> bool:
 
 
 def submitted() -> bool:
-    """By spark-submit, or over Spark Connect."""
+    """Was this process started by spark-submit, or does it use Spark Connect?"""
     return "PYSPARK_GATEWAY_PORT" in os.environ or "SPARK_REMOTE" in os.environ
 
 
@@ -80,7 +80,7 @@ def without_notices() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _interrupted_afterwards() -> Iterator[None]:
-    """Signals wait while Spark starts: a JVM that starts for nobody stays for good (pyspark 4.3)."""
+    """Hold signals back while Spark starts: a JVM orphaned during its start never ends (pyspark 4.3)."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

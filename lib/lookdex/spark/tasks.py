@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
-# Spark numbers the tasks of a stage, and here a task is a partition is a payload.
+# Spark numbers a stage's tasks; here each task is one partition with one payload.
 _TASK = re.compile(r"Task (\d+) in stage [\d.]+ failed (\d+) times")
 _DEATH = "Python worker exited unexpectedly"
 _SHUT_DOWN = (
@@ -66,12 +66,12 @@ def map_json(
             spark.interruptAll()
         raise
     except Py4JError as error:
-        if isinstance(error.__context__, KeyboardInterrupt):  # and pyspark's own clearing up failed after it
+        if isinstance(error.__context__, KeyboardInterrupt):  # and then pyspark's own cleanup failed
             raise error.__context__ from None
         if isinstance(error, Py4JJavaError):
             raise _failed(what, str(error.java_exception)) from None
         raise LookdexError(
-            f"{what}: Spark's JVM is gone ({str(error).splitlines()[0]}), killed for want of memory perhaps. What is "
+            f"{what}: Spark's JVM is gone ({str(error).splitlines()[0]}), perhaps killed for lack of memory. What is "
             "done is kept: run the same stage again"
         ) from None
     found = {row["id"]: row["result"] for row in rows}
@@ -88,7 +88,7 @@ def _failed(what: str, said: str) -> TaskFailed | Stopped:
 
 def cause(said: str) -> str:
     """The line of a worker's traceback that names its exception, else the first line of Spark's words."""
-    lines = said.splitlines() or ["no word of Spark"]
+    lines = said.splitlines() or ["Spark gave no reason"]
     inside = [
         i for i, line in enumerate(lines) if line.lstrip().startswith("Traceback (most recent call last)")
     ]

@@ -1,4 +1,4 @@
-"""What the driver sees of a running job: Spark tells nothing of it, the reports and failures in the catalogue do."""
+"""The driver's view of a running job, from reports and failures in the catalogue: Spark itself reports nothing."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ OnProgress = Callable[[int, int, int], object]
 
 
 class Watch:
-    """Looks at the reports as they come in, tells the progress, and stops the job when the night is lost.
+    """Watches the reports come in, shows the progress, and stops the job when the night is lost.
 
-    reports: what stands as the job begins. awaited: the shards of the job; what failed in an earlier round of them is
+    reports: those there when the job begins. awaited: the shards of the job; what failed in an earlier round of them is
     not judged until they are done. most_lost: of `IndexOptions`.
     """
 
@@ -51,13 +51,15 @@ class Watch:
 
     @contextlib.contextmanager
     def running(self, engine: SparkSession | None) -> Iterator[None]:
-        """Look every now and then, in a thread, until the block ends."""
+        """Poll in a thread until the block ends."""
 
         def poll() -> None:
             while not self._stop.wait(POLL_SECONDS):
                 self.look()
                 if self._error is not None and engine is not None:
-                    with contextlib.suppress(Exception):  # asked again, should the job have just begun
+                    with contextlib.suppress(
+                        Exception
+                    ):  # repeated at the next poll, should the job have only just begun
                         engine.interruptAll()
 
         thread = threading.Thread(target=poll, name="lookdex-watch", daemon=True)
@@ -73,7 +75,7 @@ class Watch:
         try:
             new = runs.load_reports(self._catalog, self._plan.run_id, left, known=self._reports)
             failure = runs.load_failure(self._catalog, self._plan.run_id, self._job)
-        except LookdexError as error:  # only the line stands still; what is wrong is said where it is needed
+        except LookdexError as error:  # only the progress stalls; whoever needs the store reports the error
             log.debug("progress: %s", error)
             return
         if any(self._reports.get(shard) is not report for shard, report in new.items()):
@@ -129,9 +131,9 @@ class Watch:
             words = budget.in_words(lost, seen, planned, reasons, examples)
             self._error = MassChange(
                 f"run {self._plan.run_id} was stopped: {words}. A night of {planned:,} photos may lose {self._most:,}, "
-                "and one whose source gives nothing any more is not waited for. Look at the source; then run the same "
-                "stage again with the same run id: it fetches what is missing, and nothing else. If this is meant, go "
-                "on with --allow-mass-change"
+                "and a source that has stopped answering is not waited for. Check the source, then run the same stage "
+                "again with the same run id: it fetches only what is missing. If this is intended, pass "
+                "--allow-mass-change"
             )
 
 

@@ -41,7 +41,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """SHA-256 (hex) of an object's bytes, and how many they are."""
+    """SHA-256 (hex) of an object's bytes, and their number."""
 
     sha256: str
     bytes: int
@@ -58,7 +58,7 @@ class S3Access:
 
 
 class Signing(StrEnum):
-    """As whom a bucket is read."""
+    """How requests to a bucket are signed, and who pays for them."""
 
     SIGNED = "signed"  # with the credentials that boto3 finds
     ANONYMOUS = "anonymous"  # a public bucket, without credentials
@@ -67,8 +67,8 @@ class Signing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How a bucket is read. seconds: in which `get_limited` must have an object, over all attempts. A folder needs
-    none of it."""
+    """How a bucket is read. seconds: the limit of `get_limited`, over all attempts. Folders ignore
+    both."""
 
     signing: Signing = Signing.SIGNED
     seconds: float = 60.0
@@ -120,7 +120,7 @@ class Store(Protocol):
         """The object's bytes if they are at most `max_bytes` (else TooLarge, unread), and, with an etag, if it
         is still that object (else Changed).
 
-        size: as listed. Raises DamagedInTransit when as many did not arrive, or not with the MD5 that a bucket names;
+        size: as listed. Raises DamagedInTransit when the bytes have another size, or not the MD5 that a bucket gives;
         Unavailable after the time of the `ReadOptions`.
         """
         ...

@@ -1,7 +1,7 @@
 """ETags as stores give them: strong, weak, of several parts, or none at all.
 
-lookdex keeps an ETag as text without its quotes. A weak one keeps its `W/`; where a listing has none, what stands in
-for it is made of the object's time and size, and begins with `modified-`.
+lookdex keeps an ETag as text without its quotes. A weak one keeps its `W/`; where a listing has none, a substitute is
+made of the object's time and size, and begins with `modified-`.
 """
 
 from __future__ import annotations

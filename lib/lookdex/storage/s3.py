@@ -89,7 +89,7 @@ class S3Store:
         return self._whole(key, of)
 
     def _whole(self, key: str, read: Callable[[Any], R]) -> R:
-        """What `read` makes of the object's body; begun anew when the connection breaks meanwhile."""
+        """What `read` returns for the object's body; restarted when the connection breaks."""
         for attempt in range(READ_ATTEMPTS):
             try:
                 with self._errors(key):

@@ -1,4 +1,4 @@
-"""How one process talks to S3: its session, its clients, and what Lance is told of them."""
+"""How one process talks to S3: its session, its clients, and the options for Lance."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What a process made when it first needed it. more: what every client of it is configured with."""
+    """What a process creates on first use. more: settings that all its clients share."""
 
     process: int
     session: Any
@@ -49,7 +49,7 @@ class Connection:
         return self._of_process().client
 
     def reader(self) -> Any:
-        """A client that sends each request once, for those who retry, and watch the time, themselves."""
+        """A client that sends each request once, for callers that retry, and watch the time, themselves."""
         made, reader = self._of_process(), self._reader
         if reader is None or reader[0] != made.process:
             with self._lock:

@@ -18,8 +18,10 @@ from lookdex.errors import (
     Unavailable,
 )
 
-HOW_TO_GIVE_KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or run with a role that may"
-# The store knows these keys no longer, or never did: no other request can succeed.
+HOW_TO_GIVE_KEYS = (
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or run with a role that has access"
+)
+# The store no longer knows these keys, or never did: no request can succeed.
 _KEYS_REFUSED = frozenset((
     "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken", "InvalidAccessKeyId",
     "SignatureDoesNotMatch",

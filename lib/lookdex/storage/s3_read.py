@@ -1,4 +1,4 @@
-"""One object's bytes, whole and as they were stored, or why not: attempts, a time limit, and checks of what arrived."""
+"""Reads one object whole and as it was stored: with retries, a time limit, and checks of what arrived."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAUSE = 0.2  # seconds after the first attempt; twice as long after each further
 PIECE = 1 << 20  # bytes
 WITNESSES = 3  # other objects that are read to learn whether a store's ETags are MD5s
 WITNESS_BYTES = 10_000_000
-# Who encrypts with keys of his own gets ETags of 32 hex digits that are no MD5.
+# Under customer keys, ETags have 32 hex digits but are not MD5s.
 _PLAIN_ENCRYPTION = (None, "AES256")
 
 
@@ -53,8 +53,8 @@ class ObjectReader:
         return (ObjectReader, (self._connection,))
 
     def read(self, wanted: Wanted) -> bytes:
-        """Raises NotFound, Changed, AccessDenied, Archived, TooLarge; DamagedInTransit and Unavailable when that was
-        still so at the last attempt, or at the end of the time."""
+        """Raises NotFound, Changed, AccessDenied, Archived, TooLarge; DamagedInTransit and Unavailable when that
+        persists until the last attempt or the end of the time."""
         seconds = self._connection.options.seconds
         deadline = time.monotonic() + seconds
         for attempt in range(1, ATTEMPTS + 1):
@@ -112,11 +112,11 @@ class ObjectReader:
         if _digest(data) == md5:
             self._etags_are_md5 = True
         elif self._known_to_be_md5(wanted):
-            raise DamagedInTransit(f"{wanted.uri}: what arrived has not the MD5 that its ETag names")
+            raise DamagedInTransit(f"{wanted.uri}: what arrived does not have the MD5 that its ETag names")
 
     def _known_to_be_md5(self, wanted: Wanted) -> bool:
-        """Are this store's ETags MD5s? Some stores make theirs of 32 other digits. Looked at where one does not match:
-        a store of which nothing else can be read is taken to keep to S3's rule."""
+        """Are this store's ETags MD5s? Some stores use 32 other digits. Checked once a body does not match: where
+        nothing else can be read, the store is assumed to follow S3's rule."""
         with self._lock:
             if self._etags_are_md5 is None:
                 seen = [_digest(body) == md5 for md5, body in self._witnesses(wanted)]
@@ -149,7 +149,7 @@ class ObjectReader:
                     if found == WITNESSES:
                         return
         except StorageError:
-            return  # those that were read have to do
+            return  # those that were read must do
 
 
 def _md5_of(answer: dict[str, Any]) -> str | None:
@@ -170,11 +170,11 @@ def _last(error: StorageError) -> str:
 
 @contextmanager
 def _ended_at(deadline: float, body: Any) -> Iterator[None]:
-    """Break the connection at the deadline. A read timeout alone is no limit: it begins anew with every byte."""
+    """Break the connection at the deadline. A read timeout alone is not a limit: it restarts with every byte."""
 
-    # botocore has no such thing; urllib3's response, which it wraps, can be shut down by another thread.
+    # botocore cannot do this; urllib3's response, which it wraps, can be shut down by another thread.
     def end() -> None:
-        with suppress(ValueError, OSError):  # it came to its end at this very moment
+        with suppress(ValueError, OSError):  # the body ended at this very moment
             body._raw_stream.shutdown()
 
     watch = threading.Timer(max(0.0, deadline - time.monotonic()), end)
