@@ -183,7 +183,7 @@ def test_a_weak_etag_is_compared_and_never_sent(odd: OddS3) -> None:
 # ── credentials and rights ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_run_of_denials_ends_the_shard(odd: OddS3) -> None:
+def test_a_run_of_denials_ends_the_shard(odd: OddS3, caplog: pytest.LogCaptureFixture) -> None:
     fill(odd, 60)
     served: list[str] = []
 
@@ -197,6 +197,7 @@ def test_a_run_of_denials_ends_the_shard(odd: OddS3) -> None:
     with pytest.raises(AccessDenied, match=r"5 photos in a row.*p024\.png.*the same run goes on"):
         fetched(store, refs)
     assert len(served) < 60
+    assert not caplog.records  # one message, not one for each photo
 
 
 def test_a_few_private_photos_are_failed_and_the_rest_goes_on(odd: OddS3) -> None:

@@ -213,7 +213,9 @@ def _one(
         raise
     except StorageError as error:
         status, reason = _of_storage(error)
-        level = logging.INFO if reason is Reason.ARCHIVED else logging.WARNING  # of those there may be many
+        # Of these there may be many; the summary, or the error that ends the night, names them.
+        quiet = reason in (Reason.ARCHIVED, Reason.DENIED)
+        level = logging.INFO if quiet else logging.WARNING
         log.log(level, "%r: %s: %s", ref.key, reason, error)
         return Bad(ref, status, reason, Cost(0, time.perf_counter() - start), error=str(error)), 0
     fetched = time.perf_counter()

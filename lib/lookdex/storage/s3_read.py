@@ -160,7 +160,7 @@ def _too_many(wanted: Wanted, size: int) -> StorageError:
     """An object whose listed size was no more than may be read did not become larger: its ETag is the listed one."""
     if wanted.bytes is not None and wanted.bytes <= wanted.max_bytes:
         return DamagedInTransit(f"{wanted.uri}: {size:,} bytes came in place of {wanted.bytes:,}")
-    return TooLarge(f"{wanted.uri} has {size} bytes or more, and at most {wanted.max_bytes} are read")
+    return TooLarge(f"{wanted.uri} has {size} bytes, more than {wanted.max_bytes}")
 
 
 def _md5_of(answer: dict[str, Any]) -> str | None:
