@@ -211,6 +211,19 @@ def test_a_few_private_photos_are_failed_and_the_rest_goes_on(odd: OddS3) -> Non
     assert reasons(found).count(None) == 17
 
 
+def test_a_shard_of_private_photos_alone_is_failed_and_does_not_end_the_night(odd: OddS3) -> None:
+    """As when those that were denied are tried again."""
+    fill(odd, 30)
+    private = [f"photos/p{n:03d}.png" for n in range(12)]
+    store = odd.store()
+    refs = tuple(ref for ref in refs_of(store) if f"photos/{ref.key}" in private)
+    odd.answer = lambda asked: Answer(403, "AccessDenied") if asked.key in private else None
+    assert reasons(fetched(store, refs)) == [(Status.FAILED, Reason.DENIED)] * 12
+    odd.answer = lambda asked: Answer(403, "AccessDenied")
+    with pytest.raises(AccessDenied, match="5 photos in a row"):
+        fetched(store, refs)
+
+
 @pytest.mark.parametrize(
     ("code", "remedy"),
     [

@@ -29,11 +29,12 @@ from lookdex.errors import (
 )
 from lookdex.formats import named_as_picture
 from lookdex.records import ImageRef, Reason, Status
-from lookdex.storage import Store
+from lookdex.storage import Listed, Store
 
 DENIED_IN_A_ROW = (
     5  # after so many photos, in the shard's order, it is looked whether anything can be read at all
 )
+ELSEWHERE = 3  # photos of the source that are tried then, where none of the shard could be read
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +140,8 @@ class Denials:
         self._source = source
         self._in_a_row = 0
         self.ahead: ImageRef | None = None  # the photo that was begun last
-        self._read: ImageRef | None = None  # the last one that could be read
+        self._read: ImageRef | Listed | None = None  # the last one that could be read
+        self._denied: set[str] = set()
 
     def saw(self, fetched: Fetched) -> None:
         """Take note of the next photo. Raises AccessDenied when no photo can be read any more."""
@@ -148,19 +150,42 @@ class Denials:
                 self._read, self._in_a_row = fetched.ref, 0
             return
         self._in_a_row += 1
+        self._denied.add(fetched.ref.key)
         if self._in_a_row % DENIED_IN_A_ROW:
             return
-        # One that could be read before tells most; without one, one that is not beside these.
-        other = self._read or self.ahead or fetched.ref
+        # One that could be read before tells most; without one, some that are not beside these.
+        others: list[ImageRef | Listed] = [self._read or self.ahead or fetched.ref]
+        if self._read is None:
+            others += self._elsewhere()
+        denial: AccessDenied | None = None
+        for other in others:
+            try:
+                self._source.get_limited(other.key, other.bytes)
+            except AccessDenied as error:
+                denial = error
+            except StorageError as error:  # says nothing of the rights
+                log.info("%s: %s", other.key, error)
+                return
+            else:
+                self._read = other
+                return
+        raise AccessDenied(
+            f"{self._in_a_row} photos in a row, the last {fetched.ref.key!r}, were denied, and so is "
+            f"{others[-1].key!r}: {denial}. Once the rights are mended, the same run goes on"
+        ) from denial
+
+    def _elsewhere(self) -> list[Listed]:
+        """Some photos of the source besides those that were denied, of other folders if there are any: a shard may hold
+        nothing but the private ones, which are tried again every night."""
         try:
-            self._source.get_limited(other.key, other.bytes)
-        except AccessDenied as error:
-            raise AccessDenied(
-                f"{self._in_a_row} photos in a row, the last {fetched.ref.key!r}, were denied, and so is "
-                f"{other.key!r}: {error}. Once the rights are mended, the same run goes on"
-            ) from error
-        except StorageError as error:  # says nothing of the rights
-            log.info("%s: %s", other.key, error)
+            page = next(iter(self._source.pages()), [])
+        except StorageError as error:
+            log.info("%s: %s", self._source.uri, error)
+            return []
+        folders = {key.rpartition("/")[0] for key in self._denied}
+        photos = [p for p in page if p.key not in self._denied and named_as_picture(p.key) and not p.archived]
+        apart = [photo for photo in photos if photo.key.rpartition("/")[0] not in folders] or photos
+        return apart[:: max(1, len(apart) // ELSEWHERE)][:ELSEWHERE]
 
 
 def fetch(refs: Sequence[ImageRef], source: Store, options: FetchOptions) -> Generator[Fetched]:
