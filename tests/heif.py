@@ -14,6 +14,7 @@ GOLDEN = Path(__file__).parent / "golden"
 TILES = (GOLDEN / "tiles.heic").read_bytes()
 TILES_ALPHA = (GOLDEN / "tiles-alpha.heic").read_bytes()
 TILES_10BIT = (GOLDEN / "tiles-10bit.heic").read_bytes()
+TILES_GREY_10BIT = (GOLDEN / "tiles-grey10.heic").read_bytes()  # from black to white in equal steps
 
 
 @dataclass(frozen=True)

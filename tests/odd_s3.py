@@ -45,6 +45,7 @@ class Answer:
     code: str = ""
     body: bytes | None = None  # with the object's own headers
     drip: float = 0.0  # seconds between bytes
+    length: bool = True  # False: sent in chunks, without a Content-Length
 
 
 class OddS3:
@@ -53,7 +54,8 @@ class OddS3:
     def __init__(self) -> None:
         self.objects: dict[str, Stored] = {}
         self.etags = self.times = True
-        self.weak = False
+        self.weak = self.moved = False  # moved: every request is redirected, nobody knows where
+        self.listing: bytes | None = None  # in place of any listing
         self.answer: Callable[[Asked], Answer | None] = lambda asked: None
         self.asked: list[Asked] = []
         self.closing = threading.Event()
@@ -112,7 +114,9 @@ class _Handler(BaseHTTPRequestHandler):
         bucket, _, key = urllib.parse.unquote(parts.path[1:]).partition("/")
         asked = Asked(self.command, key, {name.lower(): value for name, value in self.headers.items()}, query)
         self.odd.asked.append(asked)
-        if bucket != "shop":
+        if self.odd.moved:
+            self._error(301, "PermanentRedirect")
+        elif bucket != "shop":
             self._error(404, "NoSuchBucket")
         elif key:
             self._object(asked)
@@ -141,9 +145,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._error(412, "PreconditionFailed")
         else:
             body = stored.data if answer is None or answer.body is None else answer.body
-            self._send(200, body, {"ETag": odd.etag(stored), **stored.headers}, answer.drip if answer else 0)
+            headers = {"ETag": odd.etag(stored), **stored.headers}
+            if answer is not None and not answer.length:
+                headers["Transfer-Encoding"] = "chunked"
+                body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+            self._send(200, body, headers, answer.drip if answer else 0)
 
     def _listing(self, query: dict[str, str]) -> None:
+        if self.odd.listing is not None:
+            self._send(200, self.odd.listing, {"Content-Type": "application/xml"})
+            return
         prefix, delimiter = query.get("prefix", ""), query.get("delimiter")
         found, prefixes = [], []
         for key in sorted(self.odd.objects, key=str.encode):
@@ -185,7 +196,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, body: bytes, headers: dict[str, str], drip: float = 0) -> None:
         self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+        length = {} if "Transfer-Encoding" in headers else {"Content-Length": str(len(body))}
+        for name, value in {**length, **headers}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command == "HEAD":

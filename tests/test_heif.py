@@ -36,6 +36,11 @@ def test_the_pixels_that_were_put_in(kind: str) -> None:
     assert np.array_equal(decode(data + b"more" * 50), decode(data))
 
 
+def test_grey_of_ten_bits_is_cut_to_eight() -> None:
+    grey = np.array([[0, 51], [102, 153], [204, 255]])
+    assert np.abs(tiles_of(decode(heif.TILES_GREY_10BIT)) - grey[:, :, None]).max() <= 1
+
+
 @pytest.mark.parametrize("kind", ["AVIF grid", "HEIC grid"])
 def test_a_grid_is_one_picture(kind: str) -> None:
     pixels = decode(FILES[kind])

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from lookdex import imagefile, images
+from lookdex import imagefile, images, jpegfile
 from lookdex.records import Box, Reason
 
 LIMITS = {"max_bytes": 2_000_000, "max_pixels": 1_000_000}
@@ -354,6 +354,14 @@ def test_a_jpeg_may_lack_its_end_marker_and_nothing_else(kind: str, restarts: in
         with pytest.raises(images.BadImage) as error:
             images.decode(data[:-cut], **LIMITS)
         assert error.value.reason is Reason.CORRUPT, cut
+
+
+def test_an_arithmetic_jpeg_is_not_mended() -> None:
+    """Its decoder fills up what is missing, and does not say so."""
+    data = ENCODED["JPEG"]
+    assert jpegfile.ended(data[:-2]) == data
+    frame = data.index(b"\xff\xc0")
+    assert jpegfile.ended(data[:frame] + b"\xff\xc9" + data[frame + 2 : -2]) is None
 
 
 def test_a_progressive_jpeg_that_lacks_scans_is_corrupt() -> None:

@@ -100,6 +100,33 @@ def test_a_folder_that_is_not_there_is_a_wrong_setting(tmp_path: Path) -> None:
         list_source(open_store(tmp_path / "a.jpg"))
 
 
+def test_links_to_nothing_and_what_is_no_file_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"1")
+    (tmp_path / "good.jpg").symlink_to("a.jpg")
+    (tmp_path / "gone.jpg").symlink_to("nowhere")
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    store = open_store(tmp_path)
+    found = list_source(store)
+    assert found.photos["image_key"].to_pylist() == ["a.jpg", "good.jpg"]
+    assert found.skipped == (SkippedKeys(Skip.NOT_A_FILE, 3, ("gone.jpg", "loop.jpg", "pipe.jpg")),)
+    assert [listed.key for listed in store.list()] == ["a.jpg", "good.jpg"]
+    assert [listed.key for listed in store.level().objects] == ["a.jpg", "good.jpg"]
+
+
+def test_a_link_to_a_folder_above_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "p" / "q").mkdir(parents=True)
+    (tmp_path / "p" / "q" / "a.jpg").write_bytes(b"1")
+    (tmp_path / "self").symlink_to(".")
+    (tmp_path / "p" / "q" / "up").symlink_to("..")
+    (tmp_path / "also").symlink_to("p")  # not above itself: its photos have two names
+    store = open_store(tmp_path)
+    keys = ["also/q/a.jpg", "p/q/a.jpg"]
+    for workers in (1, 8):
+        assert list_source(store, workers).photos["image_key"].to_pylist() == keys
+    assert [listed.key for listed in store.list("p/q/up/")] == []
+
+
 def test_names_that_are_not_utf8_are_counted(tmp_path: Path) -> None:
     (tmp_path / "good.jpg").write_bytes(b"1")
     try:

@@ -21,6 +21,7 @@ from lookdex.errors import (
     CredentialsRefused,
     DamagedInTransit,
     StorageError,
+    TooLarge,
     Unavailable,
 )
 from lookdex.index.budget import MIN_JUDGED
@@ -182,7 +183,7 @@ def test_a_weak_etag_is_compared_and_never_sent(odd: OddS3) -> None:
 # ── credentials and rights ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_run_of_denials_ends_the_shard(odd: OddS3) -> None:
+def test_a_run_of_denials_ends_the_shard(odd: OddS3, caplog: pytest.LogCaptureFixture) -> None:
     fill(odd, 60)
     served: list[str] = []
 
@@ -196,6 +197,7 @@ def test_a_run_of_denials_ends_the_shard(odd: OddS3) -> None:
     with pytest.raises(AccessDenied, match=r"5 photos in a row.*p024\.png.*run the same run id again"):
         fetched(store, refs)
     assert len(served) < 60
+    assert not caplog.records  # one message, not one for each photo
 
 
 def test_a_few_private_photos_are_failed_and_the_rest_goes_on(odd: OddS3) -> None:
@@ -209,13 +211,34 @@ def test_a_few_private_photos_are_failed_and_the_rest_goes_on(odd: OddS3) -> Non
     assert reasons(found).count(None) == 17
 
 
-@pytest.mark.parametrize("code", ["ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"])
-def test_keys_that_are_refused_end_the_shard_at_once(odd: OddS3, code: str) -> None:
+def test_a_shard_of_private_photos_alone_is_failed_and_does_not_end_the_night(odd: OddS3) -> None:
+    """As when those that were denied are tried again."""
+    fill(odd, 30)
+    private = [f"photos/p{n:03d}.png" for n in range(12)]
+    store = odd.store()
+    refs = tuple(ref for ref in refs_of(store) if f"photos/{ref.key}" in private)
+    odd.answer = lambda asked: Answer(403, "AccessDenied") if asked.key in private else None
+    assert reasons(fetched(store, refs)) == [(Status.FAILED, Reason.DENIED)] * 12
+    odd.answer = lambda asked: Answer(403, "AccessDenied")
+    with pytest.raises(AccessDenied, match="5 photos in a row"):
+        fetched(store, refs)
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        ("ExpiredToken", "renew the keys"),
+        ("InvalidAccessKeyId", "renew the keys"),
+        ("SignatureDoesNotMatch", "renew the keys"),
+        ("RequestTimeTooSkewed", "set the clock"),
+    ],
+)
+def test_keys_that_are_refused_end_the_shard_at_once(odd: OddS3, code: str, remedy: str) -> None:
     fill(odd, 30)
     store = odd.store()
     refs = refs_of(store)
     odd.answer = lambda asked: Answer(400 if code == "ExpiredToken" else 403, code)
-    with pytest.raises(CredentialsRefused, match=f"{code}.*renew the keys"):
+    with pytest.raises(CredentialsRefused, match=f"{code}.*{remedy}"):
         fetched(store, refs)
     assert odd.gets() < 10
 
@@ -300,6 +323,51 @@ def test_a_store_whose_etags_are_never_md5s_is_found_out(odd: OddS3) -> None:
         odd.put(f"photos/p{n}.png", numbered(n), etag=f"{n:032x}")
     assert reasons(fetched(odd.store())) == [None] * 6
     assert odd.gets() <= 6 + 3
+
+
+def test_a_body_may_come_without_its_length(odd: OddS3) -> None:
+    data = numbered(1)
+    odd.put("photos/a.png", data)
+    odd.answer = lambda asked: Answer(200, body=data, length=False)
+    store = odd.store()
+    (ref,) = refs_of(store)
+    assert store.get_limited("a.png", 10**6, ref.etag, ref.bytes) == data
+    with pytest.raises(TooLarge):
+        store.get_limited("a.png", len(data) - 1)
+    odd.answer = lambda asked: Answer(200, body=data[:-7], length=False)
+    with pytest.raises(DamagedInTransit):
+        store.get_limited("a.png", 10**6, ref.etag, ref.bytes)
+
+
+def test_a_length_that_is_not_the_listed_one_is_no_reason_to_reject(odd: OddS3) -> None:
+    data = numbered(1)
+    odd.put("photos/a.png", data)
+    store = odd.store()
+    refs = refs_of(store)
+    odd.answer = lambda asked: Answer(200, body=data + bytes(10**6))
+    assert reasons(fetched(store, refs)) == [(Status.FAILED, Reason.DAMAGED_IN_TRANSIT)]
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        b"",
+        b"<html><body>Welcome</body></html>",
+        b"<ListBucketResult><Name>shop</Name><IsTruncated>true</IsTruncated></ListBucketResult>",
+    ],
+)
+def test_what_is_no_whole_listing_does_not_pass_for_one(odd: OddS3, listing: bytes) -> None:
+    odd.listing = listing
+    with pytest.raises(StorageError, match=r"s3://shop/photos: .*listing"):
+        list_source(odd.store())
+
+
+@pytest.mark.parametrize("all_of_it", [True, False])
+def test_a_redirect_without_a_region_is_a_wrong_setting(odd: OddS3, all_of_it: bool) -> None:
+    odd.moved = all_of_it
+    odd.answer = lambda asked: Answer(301, "PermanentRedirect")
+    with pytest.raises(ConfigError, match="redirects elsewhere"):
+        odd.store().get_limited("p000.png", 10**6)
 
 
 def test_a_hanging_photo_takes_no_longer_than_it_may(odd: OddS3) -> None:

@@ -160,12 +160,13 @@ def _heic(data: bytes) -> np.ndarray:
     file = pi_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=True, bgr_mode=False)
     image = file[file.primary_index]
     profile, mode, (width, height) = image.info.get("icc_profile"), image.mode, image.size
-    channels = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}[mode]
+    # Grey of more than 8 bits comes in 16, whatever `convert_hdr_to_8bit` says.
+    sample = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "I;16": 2}[mode]
     held = image.data  # libheif's own memory, which lives no longer than `file` does
     rows_of = np.frombuffer(held, np.uint8).reshape(-1, image.stride)
 
     def strip(top: int, bottom: int) -> Image.Image:
-        part = np.ascontiguousarray(rows_of[top:bottom, : width * channels])
+        part = np.ascontiguousarray(rows_of[top:bottom, : width * sample])
         found = Image.frombytes(mode, (width, bottom - top), part.tobytes())
         if profile:
             found.info["icc_profile"] = profile

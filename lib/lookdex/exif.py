@@ -25,7 +25,7 @@ def orientation_in(exif: bytes) -> int | None:
         for at in range(first + 2, first + 2 + 12 * entries, 12):
             tag, kind, _ = struct.unpack_from(order + "HHI", exif, at)
             if tag == _ORIENTATION:
-                value: int = struct.unpack_from(order + ("I" if kind == 4 else "H"), exif, at + 8)[0]
+                value: int = struct.unpack_from(order + ("I" if kind in (4, 9) else "H"), exif, at + 8)[0]
                 return value
     except struct.error:
         pass  # a truncated EXIF block is common in the wild and says nothing about the pixels

@@ -32,7 +32,7 @@ def named_as_picture(key: str) -> bool:
     return key.lower().endswith(PICTURES)
 
 
-def skip_of(key: str, size: int) -> Skip | None:
+def skip_of(key: str, size: int, file: bool = True) -> Skip | None:
     """Why an object is skipped unread; None for a photo, and for what may be one: a missing or unknown suffix
     (`x.jpg_large`, `a.jpeg?width=800`) says nothing, and the content decides."""
     name = key.rpartition("/")[2]
@@ -42,6 +42,8 @@ def skip_of(key: str, size: int) -> Skip | None:
         key.encode()
     except UnicodeEncodeError:  # a file name in another encoding: Arrow, S3 and the table could not hold it
         return Skip.NOT_UTF8
+    if not file:
+        return Skip.NOT_A_FILE
     if name.startswith("."):
         return Skip.HIDDEN
     if named_as_picture(name):

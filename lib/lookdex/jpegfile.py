@@ -10,6 +10,7 @@ from lookdex.exif import orientation_of
 
 MOST_SCANS = 100  # 1 to 10 are usual; each costs a pass over all coefficients, however few bytes it takes
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_ARITHMETIC = frozenset((0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF))
 _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 
 
@@ -134,6 +135,8 @@ def _all_coefficients(data: bytes) -> bool:
     try:
         for _ in range(MOST_SCANS):
             for marker, start, end in segments(data, at):
+                if marker in _ARITHMETIC:
+                    return False  # their decoder takes zeros for what is missing, and does not say so
                 if marker in _FRAMES and not known:
                     known = True
                     names = [data[start + 10 + 3 * n] for n in range(data[start + 9])]

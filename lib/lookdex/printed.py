@@ -76,6 +76,7 @@ def print_skipped(skipped: Sequence[SkippedKeys]) -> None:
     words = {  # one, many, and what to do where something can be done
         Skip.FOLDER_MARKER: ("folder marker", "folder markers", ""),
         Skip.HIDDEN: ("hidden file", "hidden files", ""),
+        Skip.NOT_A_FILE: ("link to nothing, pipe or socket", "links to nothing, pipes or sockets", ""),
         Skip.NOT_UTF8: ("name that is not UTF-8", "names that are not UTF-8", "rename them to have them indexed"),
         Skip.OTHER_TYPE: ("file of another type", "files of other types", ""),
         Skip.UNREAD_FORMAT: ("picture of an unread format", "pictures of unread formats", f"{AND_FORMATS} are read"),

@@ -75,6 +75,7 @@ class Skip(StrEnum):
 
     FOLDER_MARKER = "folder_marker"
     HIDDEN = "hidden"
+    NOT_A_FILE = "not_a_file"  # in a folder: a link to nothing, a pipe, a socket
     NOT_UTF8 = "not_utf8"
     OTHER_TYPE = "other_type"  # by its suffix: a table, a document, a video
     UNREAD_FORMAT = "unread_format"  # by its suffix: a picture of an unsupported format

@@ -140,7 +140,7 @@ def _collect(pages: Iterator[list[Listed]]) -> _Part:
     for page in pages:
         photos = []
         for listed in page:
-            reason = skip_of(listed.key, listed.bytes)
+            reason = skip_of(listed.key, listed.bytes, listed.file)
             if reason is not None:
                 key = listed.key.encode(errors="backslashreplace").decode() or "/"  # the prefix itself
                 part.skipped.setdefault(reason, _Keys()).add(1, (key,))

@@ -29,9 +29,10 @@ from lookdex.errors import (
 )
 from lookdex.formats import named_as_picture
 from lookdex.records import ImageRef, Reason, Status
-from lookdex.storage import Store
+from lookdex.storage import Listed, Store
 
 DENIED_IN_A_ROW = 5  # photos, in the shard's order, after which to check whether anything can be read at all
+ELSEWHERE = 3  # photos elsewhere in the source to try then, if none of the shard could be read
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,8 @@ class Denials:
         self._source = source
         self._in_a_row = 0
         self.ahead: ImageRef | None = None  # the photo that was started last
-        self._read: ImageRef | None = None  # the last one that could be read
+        self._read: ImageRef | Listed | None = None  # the last one that could be read
+        self._denied: set[str] = set()
 
     def saw(self, fetched: Fetched) -> None:
         """Record the next photo. Raises AccessDenied when no photo can be read any more."""
@@ -146,19 +148,42 @@ class Denials:
                 self._read, self._in_a_row = fetched.ref, 0
             return
         self._in_a_row += 1
+        self._denied.add(fetched.ref.key)
         if self._in_a_row % DENIED_IN_A_ROW:
             return
-        # The best probe is a photo that could be read before; otherwise, one that is not next to these.
-        other = self._read or self.ahead or fetched.ref
+        # The best probe is a photo that could be read before; otherwise, some that are not next to these.
+        others: list[ImageRef | Listed] = [self._read or self.ahead or fetched.ref]
+        if self._read is None:
+            others += self._elsewhere()
+        denial: AccessDenied | None = None
+        for other in others:
+            try:
+                self._source.get_limited(other.key, other.bytes)
+            except AccessDenied as error:
+                denial = error
+            except StorageError as error:  # says nothing about the permissions
+                log.info("%s: %s", other.key, error)
+                return
+            else:
+                self._read = other
+                return
+        raise AccessDenied(
+            f"{self._in_a_row} photos in a row, the last {fetched.ref.key!r}, were denied, and so is "
+            f"{others[-1].key!r}: {denial}. Restore the permissions, then run the same run id again"
+        ) from denial
+
+    def _elsewhere(self) -> list[Listed]:
+        """Some photos of the source besides those that were denied, of other folders if there are any: a shard may hold
+        nothing but the private ones, which are tried again every night."""
         try:
-            self._source.get_limited(other.key, other.bytes)
-        except AccessDenied as error:
-            raise AccessDenied(
-                f"{self._in_a_row} photos in a row, the last {fetched.ref.key!r}, were denied, and so is "
-                f"{other.key!r}: {error}. Restore the permissions, then run the same run id again"
-            ) from error
-        except StorageError as error:  # says nothing about the permissions
-            log.info("%s: %s", other.key, error)
+            page = next(iter(self._source.pages()), [])
+        except StorageError as error:
+            log.info("%s: %s", self._source.uri, error)
+            return []
+        folders = {key.rpartition("/")[0] for key in self._denied}
+        photos = [p for p in page if p.key not in self._denied and named_as_picture(p.key) and not p.archived]
+        apart = [photo for photo in photos if photo.key.rpartition("/")[0] not in folders] or photos
+        return apart[:: max(1, len(apart) // ELSEWHERE)][:ELSEWHERE]
 
 
 def fetch(refs: Sequence[ImageRef], source: Store, options: FetchOptions) -> Generator[Fetched]:
@@ -211,7 +236,9 @@ def _one(
         raise
     except StorageError as error:
         status, reason = _of_storage(error)
-        level = logging.INFO if reason is Reason.ARCHIVED else logging.WARNING  # there may be many of these
+        # There may be many of these; the summary, or the error that ends the night, names them.
+        quiet = reason in (Reason.ARCHIVED, Reason.DENIED)
+        level = logging.INFO if quiet else logging.WARNING
         log.log(level, "%r: %s: %s", ref.key, reason, error)
         return Bad(ref, status, reason, Cost(0, time.perf_counter() - start), error=str(error)), 0
     fetched = time.perf_counter()

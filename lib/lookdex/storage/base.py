@@ -16,13 +16,15 @@ from typing import Protocol
 class Listed:
     """One object of a listing. The etag has no quotes; a folder's is made of the file's mtime and size.
 
-    archived: its storage class has to restore it before it can be read.
+    archived: its storage class has to restore it before it can be read. file: False for what a folder holds besides
+    files: a link to nothing, a pipe, a socket.
     """
 
     key: str
     etag: str
     bytes: int
     archived: bool = False
+    file: bool = True
 
 
 # Named, because inside the stores `list` is the method.
@@ -147,7 +149,8 @@ class Store(Protocol):
     def pages(self, prefix: str = "", markers: bool = False) -> Iterator[Page]:
         """The same in pages of up to 1,000, in the store's own order.
 
-        markers: with the keys that end in '/', the empty objects that consoles make as folders.
+        markers: with what is no file: the keys that end in '/', the empty objects that consoles make as folders, and
+        in a folder, links to nothing, pipes and sockets.
         """
         ...
 

@@ -30,15 +30,15 @@ def is_strong(etag: str) -> bool:
     return bool(etag) and not etag.startswith((_WEAK, _DATED))
 
 
-def same(etag: str, header: str | None, modified: datetime | None, size: int) -> bool:
+def same(etag: str, header: str | None, modified: datetime | None, size: int | None) -> bool:
     """Is what the store now answers (its ETag header, its time, its size) still the object of `etag`?
 
     What the answer leaves out is not compared.
     """
     if etag.startswith(_DATED):
         then, _, bytes_ = etag.removeprefix(_DATED).rpartition("-")
-        now = dated(modified, size).removeprefix(_DATED).rpartition("-")[0] if modified else then
-        return (then, bytes_) == (now, str(size))
+        now = dated(modified, 0).removeprefix(_DATED).rpartition("-")[0] if modified else then
+        return then == now and size in (None, int(bytes_))
     return header is None or plain(header).removeprefix(_WEAK) == etag.removeprefix(_WEAK)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -25,6 +27,7 @@ from lookdex.storage.base import Digest, Level, Listed, Names, Page, Requests
 
 TEMPORARY = ".lookdex-tmp-"  # files being written; never listed
 PAGE = 1000
+_Place = tuple[int, int]  # device and inode
 
 
 class FolderStore:
@@ -127,7 +130,10 @@ class FolderStore:
         self._requests.add("ListObjectsV2")
         folder, _, start = prefix.rpartition("/")
         page: Page = []
-        for listed in self._walk(folder + "/" if folder else "", start, ()):
+        folder = folder + "/" if folder else ""
+        for listed in self._walk(folder, start, self._above(folder)):
+            if not listed.file and not markers:
+                continue
             page.append(listed)
             if len(page) == PAGE:
                 yield page
@@ -138,8 +144,11 @@ class FolderStore:
     def level(self, prefix: str = "", max_pages: int | None = None, markers: bool = False) -> Level:
         self._requests.add("ListObjectsV2")
         folder, _, start = prefix.rpartition("/")
-        objects, folders = self._scan(folder + "/" if folder else "", start)
-        return Level(objects, sorted(folders))
+        folder = folder + "/" if folder else ""
+        if self._place(folder) in self._above(folder):
+            return Level([], [])
+        objects, folders = self._scan(folder, start)
+        return Level([listed for listed in objects if listed.file or markers], folders)
 
     def last_written(self, prefix: str) -> datetime | None:
         times = [self._path(listed.key).stat().st_mtime for page in self.pages(prefix) for listed in page]
@@ -204,19 +213,29 @@ class FolderStore:
 
     def _walk(self, folder: str, start: str, above: tuple[tuple[int, int], ...]) -> Iterator[Listed]:
         """Files below `folder` ('' or ending in '/'), in key order of each level; links into ourselves are cut."""
-        path = self._root / folder
-        try:
-            with _typed_errors(path):
-                found = os.stat(path)
-        except NotFound:
-            return
-        here = (found.st_dev, found.st_ino)
-        if here in above:
+        here = self._place(folder)
+        if here is None or here in above:
             return
         objects, folders = self._scan(folder, start)
         yield from objects
         for below in folders:
             yield from self._walk(below, "", (*above, here))
+
+    def _above(self, folder: str) -> tuple[_Place, ...]:
+        """The folders from the root down to `folder`, without itself."""
+        parts = folder.split("/")[:-1]
+        places = (self._place("/".join(parts[:depth])) for depth in range(len(parts)))
+        return tuple(place for place in places if place is not None)
+
+    def _place(self, folder: str) -> _Place | None:
+        """Which folder of the disk this is; None where there is none."""
+        path = self._root / folder
+        try:
+            with _typed_errors(path):
+                found = os.stat(path)
+        except NotFound:
+            return None
+        return found.st_dev, found.st_ino
 
     def _scan(self, folder: str, start: str) -> tuple[Page, Names]:
         if ".." in folder.split("/"):
@@ -229,15 +248,31 @@ class FolderStore:
                 for entry in entries:
                     if not entry.name.startswith(start) or entry.name.startswith(TEMPORARY):
                         continue
-                    if entry.is_dir():
+                    found = _stat(entry)
+                    if found is None:  # deleted since; its neighbours are still there
+                        continue
+                    if stat.S_ISDIR(found.st_mode):
                         folders.append(f"{folder}{entry.name}/")
-                    elif entry.is_file():
-                        with suppress(FileNotFoundError):  # deleted since; its neighbours are still there
-                            found = entry.stat()
-                            objects.append(Listed(folder + entry.name, _etag(found), found.st_size))
+                    else:
+                        regular = stat.S_ISREG(found.st_mode)
+                        size = found.st_size if regular else 0
+                        objects.append(Listed(folder + entry.name, _etag(found), size, file=regular))
         except NotFound:  # as in a bucket, where a prefix without keys is an empty listing
             pass
         return sorted(objects, key=lambda listed: listed.key), sorted(folders)
+
+
+def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """Of what a link leads to; of the link itself where that is nothing, or a loop. None: deleted meanwhile."""
+    try:
+        return entry.stat()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ELOOP):
+            raise
+    try:
+        return entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
 
 
 def _etag(found: os.stat_result) -> str:

@@ -205,12 +205,26 @@ class S3Store:
         more: dict[str, Any] = {"Delimiter": delimiter} if delimiter else {}
         with self._errors(prefix):
             paginator = self._client.get_paginator("list_objects_v2")
-            yield from paginator.paginate(
+            for page in paginator.paginate(
                 Bucket=self._bucket,
                 Prefix=self._prefix + prefix,
                 OptionalObjectAttributes=["RestoreStatus"],
                 **more,
                 **self._payer,
+            ):
+                self._check_page(page)
+                yield page
+
+    def _check_page(self, page: dict[str, Any]) -> None:
+        """What is no listing, or only a part of one, must not pass for a bucket whose photos are gone."""
+        if not page.keys() & {"Name", "KeyCount", "IsTruncated", "Contents", "CommonPrefixes"}:
+            raise StorageError(
+                f"{self.uri}: the store answers with something other than a listing; check the endpoint"
+            )
+        if page.get("IsTruncated") and not page.get("NextContinuationToken"):
+            raise StorageError(
+                f"{self.uri}: the store cut its listing off without a token to go on; use one that lists as "
+                "ListObjectsV2 does"
             )
 
     def _listed(self, page: dict[str, Any], markers: bool = False) -> Page:

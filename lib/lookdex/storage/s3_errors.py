@@ -60,8 +60,19 @@ def typed_errors(what: str) -> Iterator[None]:
         raise ConfigError(
             f"{what}: {error}; correct the bucket's name, the region or the endpoint"
         ) from error
+    except (
+        RecursionError
+    ) as error:  # botocore asks for the bucket's region, and is redirected again and again
+        raise _elsewhere(what) from error
     except (boto.HTTPClientError, boto.BotoCoreError) as error:
         raise Unavailable(f"{what}: {error}; check the endpoint and the network, then try again") from error
+
+
+def _elsewhere(what: str) -> ConfigError:
+    return ConfigError(
+        f"{what}: the store redirects elsewhere and does not say to which region; correct the endpoint (https?) or "
+        "the region"
+    )
 
 
 def _from_answer(what: str, error: Any) -> LookdexError:
@@ -84,6 +95,10 @@ def _from_answer(what: str, error: Any) -> LookdexError:
         return Changed(f"{what} is not what it was when it was listed")
     if code in _KEYS_REFUSED:
         return CredentialsRefused(f"{what}: {text} ({code}); renew the keys: {HOW_TO_GIVE_KEYS}")
+    if 300 <= http < 400 and http != 304:
+        return _elsewhere(what)
+    if code == "RequestTimeTooSkewed":
+        return CredentialsRefused(f"{what}: {text} ({code}); set the clock of this machine")
     if http in (401, 403):
         return AccessDenied(f"{what}: {text}; {HOW_TO_GIVE_KEYS}")
     if http >= 500 or http == 429 or code in ("SlowDown", "RequestTimeout", "Throttling"):

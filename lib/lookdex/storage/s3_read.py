@@ -88,42 +88,46 @@ class ObjectReader:
                 Bucket=wanted.bucket, Key=wanted.key, **match, **payer
             )
             with closing(answer["Body"]) as body, _ended_at(deadline, body):
-                size = answer["ContentLength"]
-                if size > wanted.max_bytes:
-                    raise TooLarge(f"{wanted.uri} has {size} bytes, more than {wanted.max_bytes}")
+                size = answer.get("ContentLength")  # None: sent in chunks, as some gateways do
                 if wanted.etag and not etags.same(
                     wanted.etag, answer.get("ETag"), answer.get("LastModified"), size
                 ):
                     raise Changed(f"{wanted.uri} is not what it was when it was listed")
+                if size is not None and size > wanted.max_bytes:
+                    raise _too_many(wanted, size)
                 data = bytearray()
                 while piece := body.read(PIECE):
                     data += piece
-        self._check(wanted, answer, data)
+                    if len(data) > wanted.max_bytes:
+                        raise _too_many(wanted, len(data))
+        self._check(wanted, answer, data, deadline)
         return bytes(data)
 
-    def _check(self, wanted: Wanted, answer: dict[str, Any], data: bytearray) -> None:
+    def _check(self, wanted: Wanted, answer: dict[str, Any], data: bytearray, deadline: float) -> None:
         """Raise DamagedInTransit when these are not the bytes that were stored."""
-        expected = answer["ContentLength"] if wanted.bytes is None else wanted.bytes
-        if len(data) != expected:  # the ETag is the listed one, so the object itself is not shorter
+        expected = answer.get("ContentLength") if wanted.bytes is None else wanted.bytes
+        if (
+            expected is not None and len(data) != expected
+        ):  # the ETag is the listed one, so the object itself is not shorter
             raise DamagedInTransit(f"{wanted.uri}: {len(data):,} of {expected:,} bytes arrived")
         md5 = _md5_of(answer)
         if md5 is None or self._etags_are_md5 is False:
             return
         if _digest(data) == md5:
             self._etags_are_md5 = True
-        elif self._known_to_be_md5(wanted):
+        elif self._known_to_be_md5(wanted, deadline):
             raise DamagedInTransit(f"{wanted.uri}: what arrived does not have the MD5 that its ETag names")
 
-    def _known_to_be_md5(self, wanted: Wanted) -> bool:
+    def _known_to_be_md5(self, wanted: Wanted, deadline: float) -> bool:
         """Are this store's ETags MD5s? Some stores use 32 other digits. Checked once a body does not match: where
         nothing else can be read, the store is assumed to follow S3's rule."""
         with self._lock:
             if self._etags_are_md5 is None:
-                seen = [_digest(body) == md5 for md5, body in self._witnesses(wanted)]
+                seen = [_digest(body) == md5 for md5, body in self._witnesses(wanted, deadline)]
                 self._etags_are_md5 = any(seen) or not seen
             return self._etags_are_md5
 
-    def _witnesses(self, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
+    def _witnesses(self, wanted: Wanted, deadline: float) -> Iterator[tuple[str, bytes]]:
         """(MD5 by its ETag, body) of some other objects beside it."""
         client, folder = self._connection.reader(), wanted.key.rpartition("/")[0].rpartition("/")[0]
         payer = (
@@ -141,7 +145,7 @@ class ObjectReader:
                     if item["Key"] == wanted.key or not 0 < item["Size"] <= WITNESS_BYTES:
                         continue
                     answer = client.get_object(Bucket=wanted.bucket, Key=item["Key"], **payer)
-                    with closing(answer["Body"]) as body:
+                    with closing(answer["Body"]) as body, _ended_at(deadline, body):
                         md5, data = _md5_of(answer), body.read()
                     if md5 is not None:
                         yield md5, data
@@ -150,6 +154,13 @@ class ObjectReader:
                         return
         except StorageError:
             return  # those that were read must do
+
+
+def _too_many(wanted: Wanted, size: int) -> StorageError:
+    """An object whose listed size was no more than may be read did not become larger: its ETag is the listed one."""
+    if wanted.bytes is not None and wanted.bytes <= wanted.max_bytes:
+        return DamagedInTransit(f"{wanted.uri}: {size:,} bytes came in place of {wanted.bytes:,}")
+    return TooLarge(f"{wanted.uri} has {size} bytes, more than {wanted.max_bytes}")
 
 
 def _md5_of(answer: dict[str, Any]) -> str | None:
