@@ -318,6 +318,16 @@ def test_many_photos_that_break_a_model_are_the_models_fault(tmp_path: Path) -> 
         spark.index_run(None, catalog, summary)
 
 
+def test_in_a_large_shard_more_photos_may_break_a_model(tmp_path: Path) -> None:
+    source, catalog = open_store(tmp_path / "photos"), open_store(tmp_path / "catalog")
+    photos.fill(source, 140)
+    for number in range(2, 9):
+        source.put(f"p{number:05d}/a.png", photos.poisoned())
+    summary = photos.plan(source, catalog, shard_images=140, recipe=fakes.recipe(detector=POISONED[1]))
+    (report,) = spark.index_run(None, catalog, summary)
+    assert report.counts == {"indexed": 133, "no_object": 0, "rejected": 0, "failed": 7}
+
+
 def test_a_photo_to_which_a_model_answers_nonsense_breaks_it(tmp_path: Path) -> None:
     """Such a row could not be written, or the audit would refuse the night for it, every night."""
     source, catalog = open_store(tmp_path / "photos"), open_store(tmp_path / "catalog")
