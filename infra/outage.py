@@ -1,13 +1,14 @@
-"""A night during a bucket outage: python infra/outage.py. Real S3, real Spark, the tests' models that need no weights.
+"""Nights during a bucket outage: python infra/outage.py. Real S3, real Spark, the tests' models that need no weights.
 
-A front before the S3 server answers 503 for 30 % of the photos until the outage ends. Then the same run continues, and
-its release is compared with that of a night without an outage. Prints what was asked of the bucket.
+A front before the S3 server answers 503 in one of the ways of OUTAGES while `index` runs. Then the same run continues,
+and its release is compared with that of a night without an outage. Prints what was asked of the bucket.
 """
 
 from __future__ import annotations
 
 import hashlib
 import http.client
+import io
 import os
 import subprocess
 import sys
@@ -15,19 +16,53 @@ import tempfile
 import threading
 from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from lookdex import live, tables
+import pyarrow.parquet as pq
+
+from lookdex import live, runs, tables
 from lookdex.devserver import start_s3
-from lookdex.storage import S3Access, open_store
+from lookdex.records import Release, Status
+from lookdex.storage import S3Access, Store, open_store
 from tests import photos
 from tests.nights import item_table
 
 PHOTOS = 200
-SHARE = 30  # % of the photos
+SHARE = 30  # %
 FAKES = ("--detector", "python:tests.fakes:detector", "--embedder", "python:tests.fakes:embedder")
+
+
+@dataclass(frozen=True)
+class Outage:
+    """one_by_one: SHARE of the GETs fail, whatever they ask for; else all GETs of SHARE of the photos.
+    lasts: photos whose turn comes in the outage; those after them are given, and so is what is tried again once their
+    turn came, where the outage ends with its photos (`ends`) and not with the first run of `index`."""
+
+    name: str
+    one_by_one: bool
+    lasts: int
+    ends: bool
+    index: tuple[str, ...] = ()  # further arguments of the first `index`
+
+
+OUTAGES = (
+    Outage("30 % of the photos, all night, under the budget", one_by_one=False, lasts=PHOTOS, ends=False),
+    Outage(
+        "30 % of the photos of the first half, and no end",
+        one_by_one=False, lasts=PHOTOS // 2, ends=False, index=("--allow-mass-change",),
+    ),
+    Outage(
+        "30 % of the GETs of the first half, and no end",
+        one_by_one=True, lasts=PHOTOS // 2, ends=False, index=("--allow-mass-change",),
+    ),
+    Outage(
+        "30 % of the photos, until half of the night is done",
+        one_by_one=False, lasts=PHOTOS // 2, ends=True, index=("--allow-mass-change",),
+    ),
+)  # fmt: skip
 
 
 class Front(ThreadingHTTPServer):
@@ -38,19 +73,33 @@ class Front(ThreadingHTTPServer):
 
     def __init__(self, behind: str):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.behind, self.outage = behind, False
+        self.behind = behind
+        self.outage: Outage | None = None
         self.answered: Counter[str] = Counter()  # photo → GETs with its bytes
         self.refused: Counter[str] = Counter()
         self.lock = threading.Lock()
+
+    def begin(self, outage: Outage | None) -> None:
+        """Count anew, in this outage."""
+        self.outage = outage
+        self.answered.clear()
+        self.refused.clear()
 
     def fails(self, path: str) -> bool:
         """Count a GET of a photo, and say whether it fails."""
         if "/photos/" not in path:
             return False
-        bad = self.outage and int(hashlib.md5(path.encode()).hexdigest(), 16) % 100 < SHARE
+        photo = path.partition("/photos/")[2]
         with self.lock:
-            (self.refused if bad else self.answered)[path] += 1
+            bad = self.outage is not None and self._fails(photo, self.outage)
+            (self.refused if bad else self.answered)[photo] += 1
         return bad
+
+    def _fails(self, photo: str, outage: Outage) -> bool:
+        asked_for = self.answered.keys() | self.refused.keys()
+        over = len(asked_for) > outage.lasts if outage.ends else int(photo[1:6]) >= outage.lasts
+        drawn = f"{photo} {self.refused[photo] + self.answered[photo]}" if outage.one_by_one else photo
+        return not over and int(hashlib.md5(drawn.encode()).hexdigest(), 16) % 100 < SHARE
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -94,15 +143,41 @@ def lookdex(verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
     said = [line for line in done.stderr.splitlines() if line and not line.startswith(("index ", "p0"))]
     print(
-        f"$ lookdex {verb}: exit {done.returncode}", *done.stdout.splitlines()[:2], *said[-1:], sep="\n    "
+        f"$ lookdex {verb}: exit {done.returncode}",
+        *done.stdout.splitlines()[:2],
+        *(said if done.returncode == 3 else said[-1:]),
+        sep="\n    ",
     )
     return done
 
 
-def night(source: str, catalog: str) -> None:
-    """The stages of a night that is planned and indexed."""
+def publish(catalog: str) -> tuple[Store, Release]:
+    """The stages of a night that is planned and indexed; what is live then."""
     for verb in ("build", "audit", "promote"):
         assert lookdex(verb, "--catalog", catalog, "--run-id", "night").returncode == 0
+    store = open_store(catalog)
+    return store, live.live_release(store)[1]
+
+
+def failed_photos(catalog: str) -> set[str]:
+    """Keys of the photos that are `failed` in the run's finished shards, or in no finished shard."""
+    store = open_store(catalog)
+    plan = runs.load_plan(store, "night")
+    table = runs.load_plan_table(store, plan)
+    done: dict[str, str] = {}
+    for report in runs.load_reports(store, "night", runs.shard_ids(table)).values():
+        rows = pq.read_table(io.BytesIO(runs.read_stored(store, report.images)))
+        done |= dict(zip(rows["image_key"].to_pylist(), rows["status"].to_pylist(), strict=True))
+    return {key for key in table["image_key"].to_pylist() if done.get(key, Status.FAILED) == Status.FAILED}
+
+
+def same_rows(clean: tuple[Store, Release], mended: tuple[Store, Release]) -> bool:
+    """Items and ledger, but for the hour at which each photo was read."""
+    ledgers = [
+        tables.ledger(store, release).drop(["first_seen", "indexed_at"]).sort_by("image_key")
+        for store, release in (clean, mended)
+    ]
+    return item_table(*clean).equals(item_table(*mended)) and ledgers[0].equals(ledgers[1])
 
 
 def main() -> None:
@@ -114,36 +189,39 @@ def main() -> None:
         os.environ |= {**server.env(), "AWS_ENDPOINT_URL": access.endpoint}
         source = f"{uri}/photos"
         photos.fill(open_store(source), PHOTOS)
-        plan = ("--source", source, "--run-id", "night", *FAKES, "--pattern", "{product_id}/{name}.png")
+        pattern = ("--pattern", "{product_id}/{name}.png", "--shard-images", "25")
         stage = ("--run-id", "night", "--master", "local[2,4]")
-        for catalog in ("clean", "mended"):
-            assert lookdex("plan", *plan, "--catalog", f"{folder}/{catalog}").returncode == 0
-        assert lookdex("index", *stage, "--catalog", f"{folder}/clean").returncode == 0
-        night(source, f"{folder}/clean")
-        front.answered.clear()
 
-        front.outage = True
-        lookdex("index", *stage, "--catalog", f"{folder}/mended")
-        before = Counter(front.answered)
-        print(f"outage: {len(before)} photos answered, {len(front.refused)} refused "
-              f"({front.refused.total()} times)")  # fmt: skip
-        front.outage = False
-        assert lookdex("index", *stage, "--catalog", f"{folder}/mended").returncode == 0
-        after = front.answered - before
-        print(
-            f"same run id: {after.total()} GETs; of photos that were answered before: {len(after & before)}"
-        )
-        night(source, f"{folder}/mended")
-        stores = [open_store(f"{folder}/{catalog}") for catalog in ("clean", "mended")]
-        releases = [live.live_release(store)[1] for store in stores]
-        items = [item_table(store, release) for store, release in zip(stores, releases, strict=True)]
-        ledgers = [
-            tables.ledger(store, release).drop(["first_seen", "indexed_at"]).sort_by("image_key")
-            for store, release in zip(stores, releases, strict=True)
-        ]
-        same = items[0].equals(items[1]) and ledgers[0].equals(ledgers[1])
-        print(f"{items[1].num_rows} items and {ledgers[1].num_rows} photos; equal to a clean night's: {same}")
-        sys.exit(not same)
+        def plan(catalog: str) -> None:
+            done = lookdex(
+                "plan", "--source", source, "--run-id", "night", *FAKES, *pattern, "--catalog", catalog
+            )
+            assert done.returncode == 0
+
+        plan(f"{folder}/clean")
+        assert lookdex("index", *stage, "--catalog", f"{folder}/clean").returncode == 0
+        clean = publish(f"{folder}/clean")
+        good = True
+        for number, outage in enumerate(OUTAGES):
+            print(f"\n== {outage.name}")
+            catalog = f"{folder}/mended-{number}"
+            plan(catalog)
+            front.begin(outage)
+            lookdex("index", *stage, *outage.index, "--catalog", catalog)
+            failed = failed_photos(catalog)
+            print(f"outage: {front.refused.total()} of {front.refused.total() + front.answered.total()} GETs refused, "
+                  f"of {len(front.refused)} photos; {len(failed)} photos failed or not tried")  # fmt: skip
+            front.begin(None)
+            assert lookdex("index", *stage, "--catalog", catalog).returncode == 0
+            only = dict(front.answered) == dict.fromkeys(failed, 1)
+            print(f"same run id: {front.answered.total()} GETs of {len(front.answered)} photos; each photo that failed "
+                  f"once, and no other: {only}")  # fmt: skip
+            mended = publish(catalog)
+            same = same_rows(clean, mended)
+            print(f"{mended[1].items} items and {sum(mended[1].images.values())} photos; equal to a clean night's: "
+                  f"{same}")  # fmt: skip
+            good = good and only and same
+        sys.exit(not good)
 
 
 if __name__ == "__main__":

@@ -164,3 +164,37 @@ def poisoned_detector(**settings: object) -> FakeDetector:
             return super().detect(images)
 
     return Poisoned()
+
+
+# What a detector may not answer: no row could hold it, or the audit would refuse the night for it.
+WRONG = (
+    Detection(Box(10, 10, 700, 60), "top", 0.5),
+    Detection(Box(10, 10, 10, 60), "top", 0.5),
+    Detection(Box(10.5, 10, 20, 60), "top", 0.5),  # type: ignore[arg-type]
+    Detection(Box(10, 10, 20, 60), "top", float("nan")),
+    Detection(Box(10, 10, 20, 60), "", 0.5),
+)
+ODD = (4, 5)  # a photo whose first pixel is (4, 5, n) gets WRONG[n] of `odd_detector`
+
+
+def odd_detector(**settings: object) -> FakeDetector:
+    class Odd(FakeDetector):
+        def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+            found = super().detect(images)
+            for own, image in zip(found, images, strict=True):
+                if tuple(image[0, 0, :2]) == ODD:
+                    own.append(WRONG[image[0, 0, 2]])
+            return found
+
+    return Odd()
+
+
+def odd_embedder(**settings: object) -> FakeEmbedder:
+    """A photo whose first pixel is POISON has no vector: all zeros."""
+
+    class Odd(FakeEmbedder):
+        def embed_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
+            poisoned = [tuple(image[0, 0]) == POISON for image in images]
+            return np.where(np.array(poisoned)[:, None], np.float32(0), super().embed_images(images))
+
+    return Odd()

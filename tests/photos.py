@@ -105,8 +105,8 @@ def smooth(*shapes: tuple[int, int], seed: int = 0) -> list[np.ndarray]:
     return found
 
 
-def poisoned() -> bytes:
-    """A photo that breaks `fakes.poisoned_detector`."""
+def poisoned(first_pixel: tuple[int, int, int] = fakes.POISON) -> bytes:
+    """A photo that breaks `fakes.poisoned_detector`, or another of the models that look at the first pixel."""
     pixels = draw({"red": Box(10, 20, 60, 90)})
-    pixels[0, 0] = fakes.POISON
+    pixels[0, 0] = first_pixel
     return encode(pixels)

@@ -318,6 +318,43 @@ def test_many_photos_that_break_a_model_are_the_models_fault(tmp_path: Path) -> 
         spark.index_run(None, catalog, summary)
 
 
+def test_in_a_large_shard_more_photos_may_break_a_model(tmp_path: Path) -> None:
+    source, catalog = open_store(tmp_path / "photos"), open_store(tmp_path / "catalog")
+    photos.fill(source, 140)
+    for number in range(2, 9):
+        source.put(f"p{number:05d}/a.png", photos.poisoned())
+    summary = photos.plan(source, catalog, shard_images=140, recipe=fakes.recipe(detector=POISONED[1]))
+    (report,) = spark.index_run(None, catalog, summary)
+    assert report.counts == {"indexed": 133, "no_object": 0, "rejected": 0, "failed": 7}
+
+
+def test_a_photo_to_which_a_model_answers_nonsense_breaks_it(tmp_path: Path) -> None:
+    """Such a row could not be written, or the audit would refuse the night for it, every night."""
+    source, catalog = open_store(tmp_path / "photos"), open_store(tmp_path / "catalog")
+    photos.fill(source, 12)
+    for number in range(len(fakes.WRONG)):
+        source.put(f"p{number:05d}/a.png", photos.poisoned((*fakes.ODD, number)))
+    source.put("p00011/a.png", photos.poisoned())
+    odd = fakes.recipe(detector="python:tests.fakes:odd_detector", embedder="python:tests.fakes:odd_embedder")
+    summary = photos.plan(source, catalog, shard_images=8, recipe=odd)
+    reports = spark.index_run(None, catalog, summary)
+    broken = {e.key: e.error for r in reports for e in r.examples if e.reason is Reason.BREAKS_MODEL}
+    assert sum(report.counts[Status.INDEXED] for report in reports) == 6
+    for key, words in zip(
+        sorted(broken),
+        (
+            r"'top' has the box \(10, 10, 700, 60\), which does not lie in its 120 × 160 pixels, on p00000/a.png",
+            r"'top' has the box \(10, 10, 10, 60\), which does not lie in",
+            r"'top' has the box \(10.5, 10, 20, 60\), which is not in whole pixels",
+            r"'top' has the score nan, which is not within 0 … 1",
+            r"an object has the label ''",
+            r"a crop gave a vector of length 0 instead of 1, on p00011/a.png",
+        ),
+        strict=True,
+    ):
+        assert re.search(words, broken[key]), (key, broken[key])
+
+
 def test_a_device_that_a_worker_lacks_is_wrong_usage_and_said_once(shop: Shop, weather: Weather) -> None:
     assert replace(shop, models=POISONED).plan().exit_code == 0
     missing = shop.stage("index", "night", "--device", "absent")

@@ -251,6 +251,25 @@ def test_a_candidate_is_built_again_from_other_shards_or_products(store: Store) 
     assert third.items_version > second.items_version
 
 
+def test_a_candidate_of_an_earlier_lookdex_is_built_again_before_it_is_audited_or_promoted(
+    store: Store,
+) -> None:
+    """Its audit knew fewer checks, and its files have fewer digests; the night goes on, under its own id."""
+    nights.publish(store, "n1", nights.photos(2))
+    night = nights.index_night(store, "n2", nights.photos(3))
+    built = nights.build(store, night)
+    audit_release(store, built)
+    for key in (candidates.candidate_key(night.plan), live.release_key("n2")):
+        store.put(key, to_json(replace(built, built_from="", run_id="")))
+    with pytest.raises(ReleaseNotFound, match="lookdex build --run-id n2"):
+        candidates.load_candidate(store, night.plan)
+    with pytest.raises(ReleaseNotFound, match="lookdex build --run-id n2"):
+        release_of_run(store, "n2")
+    assert finished(store, "n2") == ""
+    again = audit_release(store, nights.build(store, night))
+    assert release_of_run(store, "n2") == again.release_id == "n2-1"
+
+
 def test_two_builds_of_one_name_are_not_taken_for_one(store: Store) -> None:
     """Versions may be the same: a night that changes no row, such as one of new thresholds."""
     stock = pa.table({"product_id": ["p0000"], "price": [1.0]})

@@ -538,6 +538,27 @@ def test_sigterm_says_how_to_go_on_leaves_nothing_behind_and_the_night_goes_on(t
     assert 0 < done < 6
 
 
+@pytest.mark.parametrize("verb", ["index", "build", "audit", "promote"])
+def test_a_stage_can_be_stopped_while_it_looks_what_there_is_to_do(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That reads the log and the plan, which takes its time on a slow store."""
+    handlers = []
+
+    def look(*_: object) -> str:
+        handlers.append(signal.getsignal(signal.SIGTERM))
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(nightly, "finished", look)
+    stopped = run(verb, "--catalog", str(tmp_path), "--run-id", "n")
+    assert (stopped.exit_code, stopped.output) == (
+        130, "\nstopped: the live release stays; the same command goes on where this left off\n"
+    )  # fmt: skip
+    assert handlers[0] not in (before, signal.SIG_DFL)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_a_photo_that_kills_its_process_is_named_and_the_night_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,14 +56,16 @@ def third_night(store: Store, maker: ModuleType) -> Release:
 
 
 def rewritten(store: Store, column: str | None) -> None:
-    """The live ledger as another lookdex keeps it: with a column more, or (None) without the last."""
+    """The live ledger as another lookdex keeps it: with a column more (`retired_at`: it may not be null), or (None)
+    without the last."""
     release = live.live_release(store)[1]
     ledger = tables.open_table(store, tables.IMAGES, release.images_version).to_table()
     if column is None:
         ledger = ledger.drop_columns([IMAGES_SCHEMA.names[-1]])
     else:
         ledger = ledger.append_column(
-            column, pa.array([f"of {key}" for key in ledger["image_key"].to_pylist()])
+            pa.field(column, pa.string(), nullable=column != "retired_at"),
+            pa.array([f"of {key}" for key in ledger["image_key"].to_pylist()]),
         )
     written = lance.write_dataset(ledger, store.lance_uri(tables.IMAGES), mode="overwrite")
     data = json.loads(store.get(live.release_key(release.release_id)))
@@ -100,7 +102,9 @@ def test_a_catalogue_of_a_past_format_goes_on(archive: Path, tmp_path: Path, mak
     assert "night3" in clean_up(store, apply=True).kept
 
 
-@pytest.mark.parametrize("column", ["retired_at", None], ids=["a column more", "a column less"])
+@pytest.mark.parametrize(
+    "column", ["note", "retired_at", None], ids=["a column more", "a required column more", "a column less"]
+)
 @pytest.mark.usefixtures("indexed")
 def test_a_ledger_of_other_columns_is_read_and_extended(
     column: str | None, tmp_path: Path, maker: ModuleType

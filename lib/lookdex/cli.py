@@ -84,6 +84,7 @@ def verb(name: str) -> Callable[[Callable[..., Any]], click.Command]:
     is_flag=True,
     help="Continue even if a large share vanished, is not in the products file or was rejected.",
 )
+@resumable(SAME)
 def reindex_command(
     config: Config, run_id: str | None, limit: int | None, full: bool, allow_mass_change: bool
 ) -> None:
@@ -124,6 +125,7 @@ def reindex_command(
     help="Plan even if a large share of the catalogue vanished or is not in the products file.",
 )
 @json_option
+@resumable(SAME)
 def plan_command(
     config: Config, run_id: str | None, limit: int | None, full: bool, allow_mass_change: bool, as_json: bool
 ) -> None:
@@ -131,8 +133,7 @@ def plan_command(
     from lookdex import codec, nightly, runs
 
     run = runs.run_slug(run_id) if run_id else None
-    with resumable(SAME):
-        planned = nightly.plan_night(config, run, limit=limit, full=full, allow_mass_change=allow_mass_change)
+    planned = nightly.plan_night(config, run, limit=limit, full=full, allow_mass_change=allow_mass_change)
     if as_json:
         summary = json.loads(codec.to_json(planned.summary))
         found = planned.found and json.loads(codec.to_json(planned.found))
@@ -152,6 +153,7 @@ def plan_command(
     is_flag=True,
     help="Continue even if a large share of the photos was rejected or failed.",
 )
+@resumable(SAME)
 def index_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
     """Fetch, detect, crop and embed the planned photos on Spark; in finished shards, retry what failed."""
     from lookdex import nightly, runs
@@ -165,7 +167,7 @@ def index_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
     if not summary.planned:
         click.echo("Nothing to index: no photo changed.")
         return
-    with resumable(SAME), Progress(summary.planned) as progress:
+    with Progress(summary.planned) as progress:
         indexed = nightly.index_night(config, run, on_progress=progress, allow_mass_change=allow_mass_change)
     print_indexed(indexed)
 
@@ -176,6 +178,7 @@ def index_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
 @click.option(
     "--allow-mass-change", is_flag=True, help="Build although a large share of the photos was rejected."
 )
+@resumable(SAME)
 def build_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
     """Write the night's shards into the tables, as a candidate that nobody follows yet."""
     from lookdex import nightly, runs
@@ -184,8 +187,7 @@ def build_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
     if why := nightly.finished(config, run):
         click.echo(why)
         return
-    with resumable(SAME):
-        release = nightly.build_night(config, run, allow_mass_change=allow_mass_change)
+    release = nightly.build_night(config, run, allow_mass_change=allow_mass_change)
     click.echo(f"built {built(release)}")
 
 
@@ -194,6 +196,7 @@ def build_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
 @run_id_option
 @click.option("--allow-mass-change", is_flag=True, help="Accept that many photos lost their objects.")
 @json_option
+@resumable(SAME)
 def audit_command(config: Config, run_id: str, allow_mass_change: bool, as_json: bool) -> None:
     """Check the candidate; exit code 3 and the offending rows when a check refuses it."""
     from lookdex import codec, nightly, runs
@@ -202,14 +205,14 @@ def audit_command(config: Config, run_id: str, allow_mass_change: bool, as_json:
     if why := nightly.finished(config, run):
         click.echo(why)
         return
-    with resumable(SAME):
-        release = nightly.audit_night(config, run, allow_mass_change=allow_mass_change)
+    release = nightly.audit_night(config, run, allow_mass_change=allow_mass_change)
     click.echo(codec.to_json(release).decode()) if as_json else print_audit(release)
 
 
 @verb("promote")
 @settings("catalog", "keep_releases")
 @run_id_option
+@resumable(SAME)
 def promote_command(config: Config, run_id: str) -> None:
     """Make the audited release live. Of two promoters one wins; the other gets an error."""
     from lookdex import nightly, runs
@@ -218,8 +221,7 @@ def promote_command(config: Config, run_id: str) -> None:
     if why := nightly.finished(config, run):
         click.echo(why)
         return
-    with resumable(SAME):
-        entry = nightly.promote_night(config, run)
+    entry = nightly.promote_night(config, run)
     click.echo(f"live: release {entry.release_id} (entry {entry.n} of the promotion log)")
 
 

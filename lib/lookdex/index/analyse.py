@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lookdex.models.detect import Detector
     from lookdex.models.embed import Embedder
 
+UNIT_LENGTH = 0.002  # by which a vector's squared length may be off, in the audit too
 BATCH_PIXELS = 64_000_000  # a batch ends early when its photos have more pixels than this together
 
 
@@ -134,7 +136,25 @@ def find_objects(photos: Sequence[Photo], tools: Tools) -> list[list[Detection]]
         raise ModelFailed(
             f"detector {tools.detector.name}: {len(photos)} photos in, {len(found)} answers out; fix the model"
         )
+    for photo, own in zip(photos, found, strict=True):
+        if wrong := next(filter(None, (what_is_wrong(one, photo) for one in own)), ""):
+            raise ModelFailed(f"detector {tools.detector.name}: {wrong}{_where([photo])}")
     return [once(own) for own in found]
+
+
+def what_is_wrong(found: Detection, photo: Photo) -> str:
+    """Why no row can hold this answer, or the audit would refuse it; '' when one can."""
+    box, (height, width) = found.box, photo.pixels.shape[:2]
+    corners = (box.x0, box.y0, box.x1, box.y1)
+    if not isinstance(found.label, str) or not found.label:
+        return f"an object has the label {found.label!r}"
+    if not isinstance(found.score, Real) or not 0 <= found.score <= 1:
+        return f"the object {found.label!r} has the score {found.score!r}, which is not within 0 … 1"
+    if not all(isinstance(corner, Integral) for corner in corners):
+        return f"the object {found.label!r} has the box {corners}, which is not in whole pixels"
+    if not (0 <= box.x0 < box.x1 <= width and 0 <= box.y0 < box.y1 <= height):
+        return f"the object {found.label!r} has the box {corners}, which does not lie in its {width} × {height} pixels"
+    return ""
 
 
 def once(found: Sequence[Detection]) -> list[Detection]:
@@ -165,6 +185,12 @@ def embed_all(
         raise ModelFailed(
             f"embedder {tools.embedder.name}: {len(crops)} crops gave an array {vectors.shape} with "
             f"{np.isfinite(vectors).mean():.1%} finite values{_where(photos)}. Fix the model or its settings"
+        )
+    squares = np.square(vectors, dtype=np.float64).sum(axis=1)
+    if (off := np.abs(squares - 1)).max() > UNIT_LENGTH:
+        raise ModelFailed(
+            f"embedder {tools.embedder.name}: a crop gave a vector of length {np.sqrt(squares[off.argmax()]):.4g} "
+            f"instead of 1{_where(photos)}. Mend the model or its settings"
         )
     return np.split(vectors, np.cumsum([1 + len(detections) for detections in found])[:-1])
 

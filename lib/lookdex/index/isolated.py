@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from lookdex.index.job import IndexTask
 
 _MAIN = "from lookdex.index.isolated import main; main()"  # not as __main__: both sides must unpickle the same _Answer
-MOST_CULPRITS = 5  # of a shard; if more photos break a model, the model is broken
+# If more photos of a shard break a model than this number, or than this share of a larger shard, the model is broken.
+MOST_CULPRITS, MOST_SHARE = 5, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Isolated:
         self._process: _Process | None = None
         self._gets = 0
         self._culprits: list[Bad] = []
+        self._most = max(MOST_CULPRITS, int(MOST_SHARE * len(shard.refs)))
 
     @property
     def dim(self) -> int:
@@ -95,7 +97,7 @@ class Isolated:
                 self.close()
         if isinstance(outcome, Bad) and outcome.reason is Reason.BREAKS_MODEL:
             self._culprits.append(outcome)
-            if len(self._culprits) > MOST_CULPRITS:
+            if len(self._culprits) > self._most:
                 raise ModelFailed(
                     f"{len(self._culprits)} photos of one shard broke a model, so the model is to blame. "
                     f"The last one: {ref.key}: {outcome.error}"

@@ -28,14 +28,21 @@ def _key(run_id: str, live_number: int) -> str:
 
 
 def load_candidate(catalog: Store, plan: PlanSummary) -> Release:
-    """The candidate that `build_release` stored. Raises ReleaseNotFound."""
+    """The candidate that `build_release` stored. Raises ReleaseNotFound, also for one that an earlier lookdex built:
+    neither what it was built from nor all of its files' digests are recorded."""
     key = candidate_key(plan)
     try:
-        return from_json(Release, catalog.get(key), f"{catalog.uri}/{key}")
+        candidate = from_json(Release, catalog.get(key), f"{catalog.uri}/{key}")
     except NotFound as error:
         raise ReleaseNotFound(
             f"{catalog.uri}: the run {plan.run_id} has no candidate; build it with `lookdex build`"
         ) from error
+    if not candidate.built_from:
+        raise ReleaseNotFound(
+            f"{catalog.uri}: the candidate of the run {plan.run_id} was built by an earlier lookdex, which did not "
+            f"record all that the audit checks. Build it again: `lookdex build --run-id {plan.run_id}`, then audit"
+        )
+    return candidate
 
 
 def release_of_run(catalog: Store, run_id: str) -> str:

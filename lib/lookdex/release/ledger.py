@@ -52,7 +52,7 @@ def commit_images(
     if not plan_table.num_rows:
         return before.images_version, ()
     base = tables.open_table(catalog, tables.IMAGES, before.images_version)
-    if lacking(base.schema):
+    if lacking(base.schema) or any(not field.nullable for field in unknown(base.schema)):
         return extend(catalog, plan, plan_table, base, ledger)
     planned = plan_table.select(["image_key"])
     ids = base.scanner(columns=["image_key"], with_row_id=True).to_reader()
@@ -93,12 +93,18 @@ def lacking(schema: pa.Schema) -> list[str]:
     ]
 
 
+def unknown(schema: pa.Schema) -> list[pa.Field]:
+    """The columns of a table that this version of the ledger does not have."""
+    return [field for field in schema if field.name not in IMAGES_SCHEMA.names]
+
+
 def extend(
     catalog: Store, plan: PlanSummary, plan_table: pa.Table, base: lance.LanceDataset, ledger: pa.Table
 ) -> tuple[int, tuple[StoredFile, ...]]:
-    """Write the whole ledger with the columns that an older lookdex did not have, null in its rows."""
-    unknown = [field for field in base.schema if field.name not in IMAGES_SCHEMA.names]
-    schema = tables.with_format(pa.schema([*IMAGES_SCHEMA, *unknown]), tables.IMAGES)
+    """Write the whole ledger with the columns that an older lookdex did not have, null in its rows, and with those that
+    this one does not know, which may be null from now on."""
+    more = [field.with_nullable(True) for field in unknown(base.schema)]
+    schema = tables.with_format(pa.schema([*IMAGES_SCHEMA, *more]), tables.IMAGES)
     rest = base.to_table()
     rest = rest.filter(pc.invert(pc.is_in(rest["image_key"], plan_table["image_key"].combine_chunks())))
     both = pa.concat_tables([tables.conformed(rest, schema), tables.conformed(ledger, schema)])
