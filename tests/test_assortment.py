@@ -118,7 +118,7 @@ def test_an_archived_photo_does_not_keep_rows_of_a_product_that_is_not_listed() 
         (None, pa.bool_(), ("", "true or false")),
         (pa.int64(), pa.float64(), ("number (int64)", "number (double)")),
         (pa.string(), pa.string(), None),
-        (pa.timestamp("us"), pa.date32(), ("time", "date")),
+        (pa.timestamp("us"), pa.date32(), ("date-time", "date")),
     ],
 )
 def test_columns_of_another_type_are_told_in_plain_words(

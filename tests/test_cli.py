@@ -553,7 +553,7 @@ def test_a_stage_can_be_stopped_while_it_looks_what_there_is_to_do(
     monkeypatch.setattr(nightly, "finished", look)
     stopped = run(verb, "--catalog", str(tmp_path), "--run-id", "n")
     assert (stopped.exit_code, stopped.output) == (
-        130, "\nstopped: the live release stays; the same command goes on where this left off\n"
+        130, "\nstopped: the live release is unchanged; the same command continues where this left off\n"
     )  # fmt: skip
     assert handlers[0] not in (before, signal.SIG_DFL)
     assert signal.getsignal(signal.SIGTERM) == before
@@ -595,6 +595,6 @@ def test_ctrl_c_while_spark_starts_leaves_no_process(tmp_path: Path) -> None:
     os.killpg(night.pid, signal.SIGINT)  # as a terminal does
     _, errors = night.communicate(timeout=60)  # the pipes end with the last process that holds them
     assert night.returncode == 130
-    assert "goes on" in errors
+    assert "continues where this left off" in errors
     assert "Exception" not in errors
     assert "Traceback" not in errors

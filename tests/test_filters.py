@@ -181,7 +181,7 @@ def test_the_message_says_where_and_what():
         ("abs(title) < 3", "title holds text"),
         ("title is true", "title holds text"),
         ("price < 'a `b` c'", "price holds numbers"),
-        ("added > 5 and title = 'x'", "added holds times; title holds text"),
+        ("added > 5 and title = 'x'", "added holds date-times; title holds text"),
         ("date > 'today'", "date holds dates"),
         ("on_sale = 1", "on_sale holds true or false"),
         ("\"Size EU\" like '4%'", "Size EU holds numbers"),

@@ -241,12 +241,12 @@ _IS: dict[str, tuple[Callable[[pa.DataType], bool], ...]] = {
     "number": (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal),
     "true or false": (pa.types.is_boolean,),
     "date": (pa.types.is_date,),
-    "time": (pa.types.is_timestamp,),
+    "date-time": (pa.types.is_timestamp,),
     "empty": (pa.types.is_null,),
 }
 
 
-_MANY = {"number": "numbers", "date": "dates", "time": "times", "empty": "nothing"}
+_MANY = {"number": "numbers", "date": "dates", "date-time": "date-times", "empty": "nothing"}
 
 
 def kind_of(kind: pa.DataType) -> str:
