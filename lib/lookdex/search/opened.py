@@ -174,7 +174,7 @@ def filter_error(error: LookdexError, sql: str, schema: pa.Schema) -> LookdexErr
         return BadQuery("the filter cannot be applied: it names no column, or compares what does not compare")
     return BadQuery(
         f"the filter cannot be applied: {kinds}. Compare each column with values of its own type: a number, 'text', "
-        "true, date '2026-11-22'"
+        "true, date '2026-11-22', timestamp '2026-11-22 09:30:00'"
     )
 
 
