@@ -330,7 +330,9 @@ def _as_wished(values: pa.Array, wish: str, comma: bool) -> pa.Array:
             with suppress(pa.ArrowInvalid):
                 return fitted.cast(pa.int64()).cast(pa.string())
         return fitted.cast(pa.string())
-    expected = {"number": "number", "date": "date", "datetime": "date-time", "boolean": "true or false"}.get(wish)
+    expected = {"number": "number", "date": "date", "datetime": "date-time", "boolean": "true or false"}.get(
+        wish
+    )
     if kind_of(fitted.type) != expected:
         raise Unfit(f"holds {kind_of(fitted.type)}, and not {wish}", "leave it out of --products-types")
     return fitted
