@@ -156,10 +156,10 @@ def main() -> None:
             path, side = f"{folder}/file", largest(KINDS[kind], int(options.megapixels * 1e6))
             subprocess.run([sys.executable, __file__, "--make", kind, str(side), path], check=True)
             header = images.read_header(data := Path(path).read_bytes())
-            told = subprocess.run(
+            measured = subprocess.run(
                 [sys.executable, __file__, "--decode", path], capture_output=True, text=True
             )
-            peak, each, seconds = told.stdout.split() or ("refused", "", told.stderr.strip().splitlines()[-1])
+            peak, each, seconds = measured.stdout.split() or ("refused", "", measured.stderr.strip().splitlines()[-1])
             print(f"| {kind} | {side * side / 1e6:.0f} | {len(data) / 1e6:.1f} | {peak} | {each} | "
                   f"{header.working:.1f} | {seconds} |", flush=True)  # fmt: skip
     return None

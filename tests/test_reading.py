@@ -36,7 +36,7 @@ class PanicException(BaseException):
     __module__ = "pyo3_runtime"
 
 
-AT = "/home/runner/work/lance/rust/lance-io/src/local.rs:273:40"
+AT = "/home/runner/lance/rust/lance-io/src/local.rs:273:40"
 
 
 @pytest.mark.parametrize(
