@@ -159,7 +159,11 @@ def main() -> None:
             measured = subprocess.run(
                 [sys.executable, __file__, "--decode", path], capture_output=True, text=True
             )
-            peak, each, seconds = measured.stdout.split() or ("refused", "", measured.stderr.strip().splitlines()[-1])
+            peak, each, seconds = measured.stdout.split() or (
+                "refused",
+                "",
+                measured.stderr.strip().splitlines()[-1],
+            )
             print(f"| {kind} | {side * side / 1e6:.0f} | {len(data) / 1e6:.1f} | {peak} | {each} | "
                   f"{header.working:.1f} | {seconds} |", flush=True)  # fmt: skip
     return None
