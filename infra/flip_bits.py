@@ -9,7 +9,7 @@ a copy, in a process of its own kind that may hang or crash:
 - live: the catalogue is opened and asked.
 
 Prints a table: the kind of file, and how its flips ended. `silent` is an answer that differs from the right one and
-was given all the same; with `hung`, `crashed` and `untyped` (an error that is no LookdexError) it fails the run.
+was given all the same; with `hung`, `crashed` and `untyped` (an error that is not a LookdexError) it fails the run.
 """
 
 from __future__ import annotations
@@ -153,17 +153,17 @@ def answers(store: Store) -> str:
     """A digest of what the live release answers."""
     catalog = opened(store)
     rng = np.random.default_rng(0)
-    told: list[object] = [catalog.release.release_id]
+    parts: list[object] = [catalog.release.release_id]
     for number in range(6):
         for scope in (Scope.OBJECT, Scope.IMAGE):
             where = ("price < 60", None, "category = 'shoes' and price > 10")[number % 3]
             vector = rng.standard_normal(nights.DIM)
             answer = catalog.search_vector(vector, k=5, where=where, scope=scope)
-            told.append([shown(match) for match in answer.objects[0].matches])
+            parts.append([shown(match) for match in answer.objects[0].matches])
     for product in ("p0021", "p0033"):
         answer = catalog.similar(product, k=5)
-        told.append([shown(match) for match in answer.objects[0].matches])
-    return hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()
+        parts.append([shown(match) for match in answer.objects[0].matches])
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
 
 
 def shown(match: object) -> list[object]:
