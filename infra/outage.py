@@ -80,7 +80,7 @@ class Front(ThreadingHTTPServer):
         self.lock = threading.Lock()
 
     def begin(self, outage: Outage | None) -> None:
-        """Count anew, in this outage."""
+        """Start counting again, for this outage."""
         self.outage = outage
         self.answered.clear()
         self.refused.clear()

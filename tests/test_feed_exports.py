@@ -85,7 +85,7 @@ def test_fields_that_are_missing_or_too_many_are_refused(load, text: str) -> Non
 
 def test_the_row_without_an_id_is_named(load) -> None:
     with pytest.raises(
-        ConfigError, match=r"2 rows without a product_id, first row 2 of 4 \(the header is no row\)"
+        ConfigError, match=r"2 rows without a product_id, first row 2 of 4 \(the header does not count\)"
     ):
         load("p.csv", "product_id,t\n1,a\n,b\n3,c\n ,d\n")
 

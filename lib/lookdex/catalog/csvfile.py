@@ -159,7 +159,7 @@ def _records(
     try:
         for begins, fields in _fields(text, separator, padded):
             if len(fields) != width:
-                # Separators at the end of the lines, of the header or of the others alone, are no columns.
+                # Trailing separators in only the header or only the rows do not add columns.
                 if len(fields) > width and not any(fields[width:]):
                     fields = fields[:width]
                 elif named <= len(fields) < width:

@@ -38,7 +38,7 @@ def clean_column(table: pa.Table, column: str, uri: str) -> pa.Table:
         first = pc.index(empty, True).as_py() + 1
         raise ConfigError(
             f"{uri}: {count_of(count, 'row')} without a {column}, first row {first:,} of {len(values):,} (the header "
-            "is no row); fill it in or drop them"
+            "does not count); fill it in or drop them"
         )
     odd = values.filter(pc.match_substring_regex(values, r"\p{Cc}"))
     if len(odd):

@@ -34,17 +34,17 @@ def count_ties(tied: pa.Table, stock: pa.Table | None) -> Ties:
     with_product = int(pc.sum(pc.greater(pc.list_value_length(tied["product_ids"]), 0)).as_py() or 0)
     if stock is None:
         return Ties(tied.num_rows, with_product, 0)
-    products, told = tied["product_ids"].combine_chunks(), stock["product_id"].combine_chunks()
-    found = pc.is_in(products.flatten(), told)
-    unshown = told.filter(pc.invert(pc.is_in(told, products.flatten())))
+    products, listed = tied["product_ids"].combine_chunks(), stock["product_id"].combine_chunks()
+    found = pc.is_in(products.flatten(), listed)
+    unshown = listed.filter(pc.invert(pc.is_in(listed, products.flatten())))
     return Ties(
         tied.num_rows,
         with_product,
         known=len(pc.unique(pc.list_parent_indices(products).filter(found))),
-        products=len(told),
+        products=len(listed),
         unshown=tuple(unshown[:EXAMPLES].to_pylist()),
         unshown_count=len(unshown),
-        case=case_only(pc.unique(products.flatten()), told) if len(unshown) else CaseOnly(),
+        case=case_only(pc.unique(products.flatten()), listed) if len(unshown) else CaseOnly(),
     )
 
 
@@ -75,10 +75,12 @@ def check_known(tied: pa.Table, ties: Ties, stock: pa.Table, uri: str) -> None:
             f"none of the {photos}, such as {some(tied['image_key'])}, is tied to a product of {uri}. Say how their "
             "keys name the product, e.g. --pattern '{product_id}/{name}.{ext}', or give a --mapping"
         )
-    told = tied.filter(pc.greater(pc.list_value_length(tied["product_ids"]), 0)).slice(0, EXAMPLES)
+    tied_photos = tied.filter(pc.greater(pc.list_value_length(tied["product_ids"]), 0)).slice(0, EXAMPLES)
     read = ", ".join(
         f"{products[0]!r} from {key!r}"
-        for key, products in zip(told["image_key"].to_pylist(), told["product_ids"].to_pylist(), strict=True)
+        for key, products in zip(
+            tied_photos["image_key"].to_pylist(), tied_photos["product_ids"].to_pylist(), strict=True
+        )
     )
     case = "; they differ in upper and lower case only" if ties.case.count else ""
     raise ConfigError(
