@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from xml.sax.saxutils import escape
 
 from lookdex.storage import ReadOptions, S3Access, Store, open_store
@@ -45,6 +46,7 @@ class Answer:
     code: str = ""
     body: bytes | None = None  # with the object's own headers
     drip: float = 0.0  # seconds between bytes
+    headers: bool = False  # they drip, too
     length: bool = True  # False: sent in chunks, without a Content-Length
 
 
@@ -149,6 +151,9 @@ class _Handler(BaseHTTPRequestHandler):
             if answer is not None and not answer.length:
                 headers["Transfer-Encoding"] = "chunked"
                 body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+            if answer is not None and answer.headers:
+                self.wfile = _Dripping(self.wfile, answer.drip, odd.closing)
+                self.close_connection = True
             self._send(200, body, headers, answer.drip if answer else 0)
 
     def _listing(self, query: dict[str, str]) -> None:
@@ -211,6 +216,22 @@ class _Handler(BaseHTTPRequestHandler):
                     return
         if int(headers.get("Content-Length", len(body))) != len(body):
             self.close_connection = True  # what was promised does not come
+
+
+class _Dripping:
+    """A file that is written to byte by byte."""
+
+    def __init__(self, file: Any, seconds: float, closing: threading.Event):
+        self._file, self._seconds, self._closing = file, seconds, closing
+
+    def write(self, data: bytes) -> None:
+        for at in range(len(data)):
+            self._file.write(data[at : at + 1])
+            if self._closing.wait(self._seconds):
+                return
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def _quoted(key: str) -> str:

@@ -381,11 +381,13 @@ def test_a_hanging_photo_takes_no_longer_than_it_may(odd: OddS3) -> None:
     assert odd.gets("photos/p001.png") <= 4
 
 
-def test_a_photo_that_drips_takes_no_longer_than_it_may(odd: OddS3) -> None:
+@pytest.mark.parametrize("length", [True, False])
+@pytest.mark.parametrize("headers", [True, False])
+def test_a_photo_that_drips_takes_no_longer_than_it_may(odd: OddS3, headers: bool, length: bool) -> None:
     """A byte now and then keeps a read timeout from ever passing."""
     fill(odd, 1)
     store = odd.store(options=QUICK)
-    odd.answer = lambda asked: Answer(200, body=numbered(0), drip=0.1)
+    odd.answer = lambda asked: Answer(200, body=numbered(0), drip=0.1, headers=headers, length=length)
     start = time.monotonic()
     with pytest.raises(Unavailable, match=r"did not arrive within 1 s"):
         store.get_limited("p000.png", 10**6)

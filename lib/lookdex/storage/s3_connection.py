@@ -10,6 +10,7 @@ from typing import Any
 
 from lookdex.errors import AccessDenied, StorageError
 from lookdex.storage.base import ReadOptions, Requests, S3Access, Signing
+from lookdex.storage.s3_deadline import breakable
 from lookdex.storage.s3_errors import HOW_TO_GIVE_KEYS, typed_errors
 
 POOL_CONNECTIONS = 64  # at least as many as any caller has threads
@@ -49,14 +50,14 @@ class Connection:
         return self._of_process().client
 
     def reader(self) -> Any:
-        """A client that sends each request once, for callers that retry, and watch the time, themselves."""
+        """A client that sends each request once and obeys `s3_deadline.until`, for callers that retry themselves."""
         made, reader = self._of_process(), self._reader
         if reader is None or reader[0] != made.process:
             with self._lock:
                 reader = self._reader
                 if reader is None or reader[0] != made.process:
                     timeout = min(READ_TIMEOUT, self.options.seconds / 3)
-                    client = self._client_of(made.session, timeout, 1, **made.more)
+                    client = breakable(self._client_of(made.session, timeout, 1, **made.more))
                     reader = self._reader = (made.process, client)
         return reader[1]
 

@@ -60,15 +60,16 @@ def typed_errors(what: str) -> Iterator[None]:
         raise ConfigError(
             f"{what}: {error}; correct the bucket's name, the region or the endpoint"
         ) from error
-    except (
-        RecursionError
-    ) as error:  # botocore asks for the bucket's region, and is redirected again and again
+    except RecursionError as error:
         raise _elsewhere(what) from error
     except (boto.HTTPClientError, boto.BotoCoreError) as error:
+        if isinstance(getattr(error, "kwargs", {}).get("error"), RecursionError):
+            raise _elsewhere(what) from error
         raise Unavailable(f"{what}: {error}; check the endpoint and the network, then try again") from error
 
 
 def _elsewhere(what: str) -> ConfigError:
+    """botocore asks for the bucket's region, and is redirected until it runs out of stack, wherever it is by then."""
     return ConfigError(
         f"{what}: the store redirects elsewhere and does not say to which region; correct the endpoint (https?) or "
         "the region"

@@ -7,12 +7,12 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from lookdex.errors import Changed, DamagedInTransit, StorageError, TooLarge, Unavailable
-from lookdex.storage import etags
+from lookdex.storage import etags, s3_deadline
 from lookdex.storage.base import Signing
 from lookdex.storage.s3_connection import Connection
 from lookdex.storage.s3_errors import BrokenRead, typed_errors
@@ -57,9 +57,13 @@ class ObjectReader:
         persists until the last attempt or the end of the time."""
         seconds = self._connection.options.seconds
         deadline = time.monotonic() + seconds
+        with s3_deadline.until(deadline):
+            return self._read(wanted, seconds, deadline)
+
+    def _read(self, wanted: Wanted, seconds: float, deadline: float) -> bytes:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._attempt(wanted, deadline)
+                return self._attempt(wanted)
             except (BrokenRead, DamagedInTransit, Unavailable) as error:
                 pause = PAUSE * 2 ** (attempt - 1) * (0.5 + random.random())
                 spent = time.monotonic() + pause >= deadline
@@ -76,7 +80,7 @@ class ObjectReader:
             time.sleep(pause)
         raise AssertionError("unreachable")
 
-    def _attempt(self, wanted: Wanted, deadline: float) -> bytes:
+    def _attempt(self, wanted: Wanted) -> bytes:
         match = {"IfMatch": f'"{wanted.etag}"'} if wanted.etag and etags.is_strong(wanted.etag) else {}
         payer = (
             {"RequestPayer": "requester"}
@@ -87,7 +91,7 @@ class ObjectReader:
             answer = self._connection.reader().get_object(
                 Bucket=wanted.bucket, Key=wanted.key, **match, **payer
             )
-            with closing(answer["Body"]) as body, _ended_at(deadline, body):
+            with closing(answer["Body"]) as body:
                 size = answer.get("ContentLength")  # None: sent in chunks, as some gateways do
                 if wanted.etag and not etags.same(
                     wanted.etag, answer.get("ETag"), answer.get("LastModified"), size
@@ -100,10 +104,10 @@ class ObjectReader:
                     data += piece
                     if len(data) > wanted.max_bytes:
                         raise _too_many(wanted, len(data))
-        self._check(wanted, answer, data, deadline)
+        self._check(wanted, answer, data)
         return bytes(data)
 
-    def _check(self, wanted: Wanted, answer: dict[str, Any], data: bytearray, deadline: float) -> None:
+    def _check(self, wanted: Wanted, answer: dict[str, Any], data: bytearray) -> None:
         """Raise DamagedInTransit when these are not the bytes that were stored."""
         expected = answer.get("ContentLength") if wanted.bytes is None else wanted.bytes
         if (
@@ -115,19 +119,19 @@ class ObjectReader:
             return
         if _digest(data) == md5:
             self._etags_are_md5 = True
-        elif self._known_to_be_md5(wanted, deadline):
+        elif self._known_to_be_md5(wanted):
             raise DamagedInTransit(f"{wanted.uri}: what arrived does not have the MD5 that its ETag names")
 
-    def _known_to_be_md5(self, wanted: Wanted, deadline: float) -> bool:
+    def _known_to_be_md5(self, wanted: Wanted) -> bool:
         """Are this store's ETags MD5s? Some stores use 32 other digits. Checked once a body does not match: where
         nothing else can be read, the store is assumed to follow S3's rule."""
         with self._lock:
             if self._etags_are_md5 is None:
-                seen = [_digest(body) == md5 for md5, body in self._witnesses(wanted, deadline)]
+                seen = [_digest(body) == md5 for md5, body in self._witnesses(wanted)]
                 self._etags_are_md5 = any(seen) or not seen
             return self._etags_are_md5
 
-    def _witnesses(self, wanted: Wanted, deadline: float) -> Iterator[tuple[str, bytes]]:
+    def _witnesses(self, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
         """(MD5 by its ETag, body) of some other objects beside it."""
         client, folder = self._connection.reader(), wanted.key.rpartition("/")[0].rpartition("/")[0]
         payer = (
@@ -145,7 +149,7 @@ class ObjectReader:
                     if item["Key"] == wanted.key or not 0 < item["Size"] <= WITNESS_BYTES:
                         continue
                     answer = client.get_object(Bucket=wanted.bucket, Key=item["Key"], **payer)
-                    with closing(answer["Body"]) as body, _ended_at(deadline, body):
+                    with closing(answer["Body"]) as body:
                         md5, data = _md5_of(answer), body.read()
                     if md5 is not None:
                         yield md5, data
@@ -177,21 +181,3 @@ def _digest(data: bytes | bytearray) -> str:
 
 def _last(error: StorageError) -> str:
     return f"the last: {error}"
-
-
-@contextmanager
-def _ended_at(deadline: float, body: Any) -> Iterator[None]:
-    """Break the connection at the deadline. A read timeout alone is not a limit: it restarts with every byte."""
-
-    # botocore cannot do this; urllib3's response, which it wraps, can be shut down by another thread.
-    def end() -> None:
-        with suppress(ValueError, OSError):  # the body ended at this very moment
-            body._raw_stream.shutdown()
-
-    watch = threading.Timer(max(0.0, deadline - time.monotonic()), end)
-    watch.daemon = True
-    watch.start()
-    try:
-        yield
-    finally:
-        watch.cancel()

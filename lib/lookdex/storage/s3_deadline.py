@@ -1,0 +1,111 @@
+"""Breaks off the requests of a boto3 client at a deadline, whether headers or body are still to come.
+
+A socket's timeout alone is no limit: it starts anew with every byte.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from functools import cache
+from typing import Any
+
+
+class _Watch:
+    """Shuts the connection in use down when the time is over, and any that is used after that."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: socket.socket | None = None
+        self._over = False
+
+    def use(self, connection: socket.socket) -> None:
+        # Its descriptor, twice: another thread can then shut it down, even in the middle of a TLS handshake.
+        self._keep(socket.socket(fileno=os.dup(connection.fileno())))
+
+    def release(self) -> None:
+        self._keep(None)
+
+    def end(self) -> None:
+        with self._lock:
+            self._over = True
+            self._shut_down()
+
+    def _keep(self, connection: socket.socket | None) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = connection
+            if self._over:
+                self._shut_down()
+
+    def _shut_down(self) -> None:
+        if self._connection is not None:
+            with suppress(OSError):  # the other side has closed it
+                self._connection.shutdown(socket.SHUT_RDWR)
+
+
+_watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
+
+
+@contextmanager
+def until(deadline: float) -> Iterator[None]:
+    """Requests of this thread, one after the other, fail once the deadline (of `time.monotonic`) has passed, as if
+    the store had closed the connection. Their clients must come from `breakable`."""
+    watch = _Watch()
+    timer = threading.Timer(max(0.0, deadline - time.monotonic()), watch.end)
+    timer.daemon = True
+    timer.start()
+    token = _watch.set(watch)
+    try:
+        yield
+    finally:
+        _watch.reset(token)
+        timer.cancel()
+        watch.release()
+
+
+def breakable(client: Any) -> Any:
+    """The same boto3 client, whose requests now obey `until`."""
+    # botocore has no setting for the class of its connections.
+    client._endpoint.http_session._pool_classes_by_scheme.update(_pools())
+    return client
+
+
+@cache
+def _pools() -> dict[str, type]:
+    """By scheme, urllib3 pools of connections that tell the watch of their thread when they are used."""
+    from botocore import awsrequest
+
+    class Watched:
+        sock: socket.socket
+
+        def _new_conn(self) -> socket.socket:
+            return _used(super()._new_conn())  # type: ignore[misc]  # a mixin
+
+        def getresponse(self) -> Any:
+            _used(self.sock)  # it may be open since an earlier request
+            return super().getresponse()  # type: ignore[misc]
+
+    class Plain(Watched, awsrequest.AWSHTTPConnection): ...
+
+    class Secure(Watched, awsrequest.AWSHTTPSConnection): ...
+
+    class PlainPool(awsrequest.AWSHTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(awsrequest.AWSHTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
+def _used(connection: socket.socket) -> socket.socket:
+    if (watch := _watch.get()) is not None:
+        watch.use(connection)
+    return connection
