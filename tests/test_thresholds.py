@@ -131,16 +131,10 @@ def test_an_older_release_opens_and_has_none(tmp_path: Path) -> None:
     assert live.load_release(store, "s").thresholds == measured()
 
 
-def test_build_asks_what_to_keep_of_the_live_release(tmp_path: Path) -> None:
+def test_the_release_keeps_what_was_planned(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "catalog"))
     first = nights.publish(store, "n1", nights.photos(3))
     assert first.thresholds is None
     night = nights.index_night(store, "n2", nights.photos(4))
-    asked: list[str] = []
-
-    def choose(before: Release | None) -> Thresholds:
-        asked.append(before.release_id if before else "")
-        return measured()
-
-    second = nights.build_release(store, night.plan, night.table, night.reports, nights.in_a_loop, choose)
-    assert (second.thresholds, asked) == (measured(), ["n1"])
+    plan = replace(night.plan, thresholds=measured())
+    assert nights.build(store, replace(night, plan=plan)).thresholds == measured()

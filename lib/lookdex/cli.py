@@ -173,7 +173,7 @@ def index_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
 
 
 @verb("build")
-@settings("catalog", "master", "max_change", "thresholds")
+@settings("catalog", "master", "max_change")
 @run_id_option
 @click.option(
     "--allow-mass-change", is_flag=True, help="Build although a large share of the photos was rejected."

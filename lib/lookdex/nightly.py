@@ -22,7 +22,7 @@ from lookdex.index.job import IndexOptions
 from lookdex.models import digests
 from lookdex.planning import Planned
 from lookdex.reading import reading
-from lookdex.records import Change, LiveEntry, PlanSummary, Recipe, Release, Thresholds
+from lookdex.records import Change, LiveEntry, PlanSummary, Recipe, Release
 from lookdex.release import audit, build, candidates, fragments, promote, retention
 from lookdex.storage import Store, open_store, probe_put_if_absent
 
@@ -97,7 +97,8 @@ def plan_night(
         promote.follow(catalog)
     with timed(catalog, run_id, "plan"), lance_errors(catalog):
         entry, release = live.live_release(catalog) or (None, None)
-        recipe, given = recipe_of(config), given_thresholds(config)
+        recipe = recipe_of(config)
+        given = thresholds.load(config.thresholds) if config.thresholds else None
         inputs = planning.gather(catalog, config, entry, release, recipe, given)
         comparison = planning.compare(inputs, limit=limit, full=full)
         planning.guard(catalog, inputs, comparison, allow_mass_change)
@@ -199,15 +200,7 @@ def build_night(config: Config, run_id: str, *, allow_mass_change: bool = False)
             allow_mass_change,
             summary.changes.get(Change.RETRY, 0),
         )
-        return build.build_release(
-            catalog, summary, table, reports, on_spark(config),
-            lambda before: thresholds.chosen(given_thresholds(config), before, summary.recipe),
-        )  # fmt: skip
-
-
-def given_thresholds(config: Config) -> Thresholds | None:
-    """Those that the settings name."""
-    return thresholds.load(config.thresholds) if config.thresholds else None
+        return build.build_release(catalog, summary, table, reports, on_spark(config))
 
 
 def on_spark(config: Config) -> build.RunFragments:

@@ -177,6 +177,7 @@ def losses_of(catalog: Store, inputs: Inputs, comparison: Comparison) -> plan.Lo
 def summarise(catalog: Store, inputs: Inputs, comparison: Comparison, run_id: str) -> PlanSummary:
     """The summary of a plan that is not stored yet. run_id: '' for a dry run."""
     config, release, made = inputs.config, inputs.release, comparison.plan
+    kept = thresholds.chosen(inputs.thresholds, release, inputs.recipe)
     return PlanSummary(
         run_id=run_id,
         live=inputs.entry.since if inputs.entry else 0,
@@ -189,8 +190,8 @@ def summarise(catalog: Store, inputs: Inputs, comparison: Comparison, run_id: st
         plan=NOT_STORED,
         products_digest=comparison.products_digest,
         products_changed=release is not None and comparison.products_digest != release.products_digest,
-        thresholds_changed=release is not None
-        and thresholds.chosen(inputs.thresholds, release, inputs.recipe) != release.thresholds,
+        thresholds=kept,
+        thresholds_changed=release is not None and kept != release.thresholds,
         keep_unlisted=inputs.file is not None and config.keep_unlisted,
         leaving=comparison.leaving,
         left_out=comparison.left_out,

@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -265,7 +266,12 @@ class ColumnChange:
 
 @dataclass(frozen=True, slots=True)
 class PlanSummary:
-    """`plan-<live>.json`: what a night will do, and against what it was compared. `live` is 0 on a first night."""
+    """`plan-<live>.json`: what a night will do, and against what it was compared. `live` is 0 on a first night.
+
+    thresholds: those that the release will keep; products: its product columns. Later stages read no setting of either.
+    """
+
+    FORMAT: ClassVar[int] = 2  # 1: without the products or without the thresholds
 
     run_id: str
     live: int
@@ -278,7 +284,8 @@ class PlanSummary:
     plan: StoredFile
     products_digest: str = ""  # of the product columns that go into the table
     products_changed: bool = False  # they are not the live ones: rows are refreshed without a model
-    thresholds_changed: bool = False  # the live release keeps others than tonight's would
+    thresholds: Thresholds | None = None
+    thresholds_changed: bool = False  # the live release keeps others
     source_access: str = "signed"  # a `storage.Signing`
     skipped: tuple[SkippedKeys, ...] = ()
     products: StoredFile | None = None  # those columns by product_id, as `items` will have them
@@ -286,11 +293,12 @@ class PlanSummary:
     leaving: Unlisted | None = None  # live products that leave, with photos that are still in the source
     left_out: Unlisted | None = None  # products that are not live, with photos that are not indexed
     column_changes: tuple[ColumnChange, ...] = ()
+    format: int = 1
 
     @property
     def outdated(self) -> bool:
-        """Stored by an older version, without the products: nothing can be built from it."""
-        return bool(self.products_digest) and self.products is None
+        """Stored by an older version: it lacks what the release is built from."""
+        return self.format < self.FORMAT
 
     @property
     def planned(self) -> int:

@@ -67,9 +67,9 @@ def save_plan(
 ) -> PlanSummary:
     """Store a plan (a table of PLAN_SCHEMA) and return what is stored.
 
-    `summary.plan`, `.shards` and, of the product columns given, `.products` are set here. The Parquet files' names
-    carry their digests and the JSON, put if absent, decides: of two planners of one run the first wins, and the
-    second gets the first's summary. Only a plan that is outdated is replaced.
+    `summary.plan`, `.shards`, `.format` and, of the product columns given, `.products` are set here. The Parquet
+    files' names carry their digests and the JSON, put if absent, decides: of two planners of one run the first wins,
+    and the second gets the first's summary. Only a plan that is outdated is replaced.
     """
     run_id = run_slug(summary.run_id)
     folder = run_folder(run_id)
@@ -80,6 +80,7 @@ def save_plan(
         shards=len(shard_ids(table)),
         plan=_save_table(store, f"{folder}/plan-{summary.live}", table),
         products=None if products is None else _save_table(store, f"{folder}/products", products),
+        format=PlanSummary.FORMAT,
     )
     key = _plan_key(run_id, summary.live)
     if store.put_if_absent(key, sealed(summary)):
@@ -117,8 +118,9 @@ def load_plan(store: Store, run_id: str) -> PlanSummary:
     summary = find_plan(store, run_id)
     if summary and summary.outdated:
         raise PlanNotFound(
-            f"{store.uri}: run {run_id} was planned by an earlier lookdex, which did not store the products. Plan it "
-            f"again: `lookdex plan --run-id {run_id}` with the settings of the night; finished shards are kept."
+            f"{store.uri}: run {run_id} was planned by an earlier lookdex, which did not store all that a release is "
+            f"built from. Plan it again: `lookdex plan --run-id {run_id}` with the settings of the night; finished "
+            "shards are kept."
         )
     if summary:
         return summary

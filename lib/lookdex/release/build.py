@@ -35,7 +35,6 @@ from lookdex.records import (
     Release,
     ShardReport,
     StoredFile,
-    Thresholds,
     digest_of,
     items_schema,
 )
@@ -48,7 +47,6 @@ log = logging.getLogger(__name__)
 
 TASK_BYTES = 256_000_000  # of shard files in one task
 
-ChooseThresholds = Callable[[Release | None], Thresholds | None]  # for what is live
 RunFragments = Callable[[list[FragmentTask]], Iterable[FragmentResult]]
 
 
@@ -91,13 +89,12 @@ def build_release(
     plan_table: pa.Table,
     reports: Mapping[str, ShardReport],
     run_fragments: RunFragments,
-    choose_thresholds: ChooseThresholds = lambda before: None,
 ) -> Release:
     """The candidate of a night, stored as `runs/<run>/candidate-<live>.json`, ready for the audit.
 
     plan_table: PLAN_SCHEMA. reports: by shard id, all of the plan's. The product columns are those that the plan
     stored; without them, the existing ones stay as they are. run_fragments: runs `write_fragment` over the tasks,
-    anywhere, in any order. choose_thresholds: what the release keeps of them, given the live one.
+    anywhere, in any order.
 
     When the night changes nothing, the live release itself is returned. Raises ShardsMissing, CorruptData (a shard
     file, the products, fragments of another schema, or counts that do not add up), EmptyBuild, ForeignTransaction,
@@ -109,8 +106,7 @@ def build_release(
     if before is not None and plan.empty:
         return before
     check_shards(plan, plan_table, reports)
-    thresholds = choose_thresholds(before)
-    built_from = inputs(plan, reports, thresholds)
+    built_from = inputs(plan, reports)
     if (candidate := stored_candidate(catalog, plan, before, built_from)) is not None:
         return candidate
     for key in (tables.ITEMS, tables.IMAGES):
@@ -182,7 +178,7 @@ def build_release(
         index=index,
         product_columns=tuple(work.schema.names[len(items_schema(dim)) :]),
         products_digest=plan.products_digest,
-        thresholds=thresholds,
+        thresholds=plan.thresholds,
         source_access=plan.source_access,
         run_id=plan.run_id,
         built_from=built_from,
@@ -207,10 +203,9 @@ def build_release(
     return release
 
 
-def inputs(plan: PlanSummary, reports: Mapping[str, ShardReport], thresholds: Thresholds | None) -> str:
-    """A digest of all that a candidate is built from: the plan with its products, its shards' files, thresholds."""
-    kept = asdict(thresholds) if thresholds else None
-    return digest_of([asdict(plan), runs.reports_digest(reports), kept])
+def inputs(plan: PlanSummary, reports: Mapping[str, ShardReport]) -> str:
+    """A digest of all that a candidate is built from: the plan and its shards' files."""
+    return digest_of([asdict(plan), runs.reports_digest(reports)])
 
 
 def stored_candidate(
