@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from lookdex.daemons import DaemonPool
 from lookdex.predicates import quoted
 from lookdex.records import Role, Scope, Swatch
 from lookdex.search import duplicates, ranking
@@ -24,7 +24,7 @@ MOST_COLOURED = (
     2000  # of them, or as many as are wanted: 1,000 of 200,000 rows take 0.4 s, of 20,000 looked at over 40 s
 )
 # The whole photo's rows are read while its objects' are. What runs here waits for nothing that runs here.
-_BESIDE = ThreadPoolExecutor(8, thread_name_prefix="nearest")
+_BESIDE = DaemonPool("nearest", 8)
 SPARE = 3  # products looked at beyond those wanted: some may show the same picture
 
 
