@@ -19,6 +19,7 @@ import numpy as np
 
 from lookdex import live
 from lookdex.errors import BadQuery, ReleaseNotFound
+from lookdex.forks import Owner, check_opening
 from lookdex.records import Box, LiveEntry, Recipe, Release, Scope
 from lookdex.search import asking
 from lookdex.search.answer import Answer
@@ -31,7 +32,8 @@ from lookdex.search.photo import Photo, box_of
 from lookdex.search.table import READ_SECONDS
 from lookdex.search.vectors import vectors_of
 from lookdex.search.verified import VERIFY_BYTES
-from lookdex.storage import Store, open_store
+from lookdex.search.watch import STORE_SECONDS, StoreHealth, StoreWatch
+from lookdex.storage import ReadOptions, Store, open_store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +54,7 @@ def open_catalog(
     loader: Loader | None = None,
     poll_seconds: float = 5.0,
     read_seconds: float | None = READ_SECONDS,
+    store_seconds: float | None = STORE_SECONDS,
     verify_bytes: int | None = VERIFY_BYTES,
 ) -> Catalog:
     """Open the live release of the catalogue at `uri` and follow it, or stay with `release` (an id, or a record).
@@ -65,13 +68,20 @@ def open_catalog(
     (None: all), are checked against their recorded digests; see `verified`. A read of the table that takes longer than
     `read_seconds` (None: no limit) raises TooSlow.
 
+    A store that does not answer a small request within `store_seconds` is lost: what needs it raises Unavailable, at
+    once, until it answers again (see `watch`). None waits for it as long as its client does, as a nightly job would.
+
     Raises:
         ReleaseNotFound: nothing is live yet, or there is no such release.
+        Unavailable: the store does not answer.
+        ForkedProcess: a catalogue was opened before this process was forked.
         CorruptData: the release is damaged; the message names the file and the remedy.
         ModelMismatch: a model here is not the one the release was built with.
     """
-    store = open_store(uri) if isinstance(uri, str) else uri
-    opening = Opening(verify_bytes, read_seconds)
+    store = (
+        open_store(uri, options=ReadOptions(hurry=store_seconds is not None)) if isinstance(uri, str) else uri
+    )
+    opening = Opening(verify_bytes, read_seconds, store_seconds)
     return Catalog(store, release, Loading(device, detector, embedder, loader), poll_seconds, opening)
 
 
@@ -94,9 +104,12 @@ class Opening:
 
     verify_bytes: int | None = VERIFY_BYTES
     read_seconds: float | None = READ_SECONDS
+    store_seconds: float | None = STORE_SECONDS
 
-    def open(self, store: Store, release: Release) -> Opened:
-        return open_release(store, release, verify_bytes=self.verify_bytes, read_seconds=self.read_seconds)
+    def open(self, store: Store, release: Release, watch: StoreWatch) -> Opened:
+        return open_release(
+            store, release, verify_bytes=self.verify_bytes, read_seconds=self.read_seconds, watch=watch
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +122,11 @@ class _Current:
 
 
 class Catalog:
-    """Answers photos, texts and vectors from one release at a time. Safe among threads; made by `open_catalog`."""
+    """Answers photos, texts and vectors from one release at a time. Safe among threads; made by `open_catalog`.
+
+    In a process that was forked from the one that opened it, all that reads raises ForkedProcess. A pickled one opens
+    the catalogue anew where it arrives.
+    """
 
     def __init__(
         self,
@@ -120,22 +137,31 @@ class Catalog:
         opening: Opening,
     ):
         self._store, self._loading, self._poll_seconds, self._opening = store, loading, poll_seconds, opening
+        check_opening()
+        self._owner = Owner(f"the catalogue {store.uri}")
+        self._release = release
         self._following = release is None
         self._looking = threading.Lock()
         self._behind: str | None = None
+        self._watch = StoreWatch(store, opening.store_seconds)
+        self._watch.require()
         if release is None:
-            entry = live.current(store)
+            entry = self._watch.read(lambda: live.current(store))
             if entry is None:
                 raise ReleaseNotFound(
                     f"nothing is live in {store.uri} yet: publish a first release with "
                     f"`lookdex reindex --source … --catalog {store.uri}`"
                 )
-            self._now = self._open(entry.n, live.load_release(store, entry.release_id), None)
+            self._now = self._open(entry.n, self._load_release(entry.release_id), None)
         else:
-            pinned = live.load_release(store, release) if isinstance(release, str) else release
+            pinned = self._load_release(release) if isinstance(release, str) else release
             self._now = self._open(0, pinned, None)
         self._trusted = self._now.opened.release.recipe
         self._next_look = time.monotonic() + poll_seconds
+
+    def __reduce__(self) -> tuple[type[Catalog], tuple[Any, ...]]:
+        """A copy in another process opens the catalogue anew: it follows what is live by then, or stays pinned."""
+        return Catalog, (self._store, self._release, self._loading, self._poll_seconds, self._opening)
 
     # ── the release ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -160,6 +186,11 @@ class Catalog:
         return self._now.opened.items.verified.damage
 
     @property
+    def store_health(self) -> StoreHealth:
+        """Whether the store answers, as far as is known: it is looked at when a read takes long, or fails."""
+        return self._watch.health
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns that a `where` may name."""
         return self.opened.filterable
@@ -180,12 +211,13 @@ class Catalog:
         """
         now = self._current()
         now.encoders.load()
-        now.opened.rows.hold()
+        now.opened.hold()
         now.opened.items.verified.look_at_rest()
         return self
 
     def refresh(self) -> Release:
         """Look at the promotion log now. Raises what keeps the live release from being opened."""
+        self._owner.check()
         with self._looking:
             try:
                 self._follow()
@@ -195,6 +227,7 @@ class Catalog:
         return self._now.opened.release
 
     def _current(self) -> _Current:
+        self._owner.check()
         if self._following and time.monotonic() >= self._next_look and self._looking.acquire(blocking=False):
             # One request looks; the others go on with what is open.
             try:
@@ -207,20 +240,21 @@ class Catalog:
         return self._now
 
     def _remember(self, error: Exception) -> None:
-        if self._behind != str(error):
+        lost = self._watch.health.problem is not None  # which is in the log already
+        if self._behind != str(error) and not lost:
             logger.warning("still answering from release %s: %s", self._now.opened.release.release_id, error)
         self._behind = str(error)
 
     def _follow(self) -> None:
         if not self._following:
             return
-        entry: LiveEntry | None = live.current(self._store)
+        entry: LiveEntry | None = self._watch.read(lambda: live.current(self._store))
         now = self._now
         if entry is not None and entry.n != now.n:
             if entry.release_id == now.opened.release.release_id:
                 self._now = replace(now, n=entry.n)
             else:
-                self._now = self._open(entry.n, live.load_release(self._store, entry.release_id), now)
+                self._now = self._open(entry.n, self._load_release(entry.release_id), now)
                 told = {
                     "release": entry.release_id,
                     "before": now.opened.release.release_id,
@@ -229,8 +263,11 @@ class Catalog:
                 logger.info("another release answers", extra={"fields": told})
         self._behind = None
 
+    def _load_release(self, release_id: str) -> Release:
+        return self._watch.read(lambda: live.load_release(self._store, release_id))
+
     def _open(self, n: int, release: Release, before: _Current | None) -> _Current:
-        opened = self._opening.open(self._store, release)
+        opened = self._opening.open(self._store, release, self._watch)
         if before is None:
             return _Current(n, opened, self._loading.encoders(release, release.recipe))
         encoders = before.encoders
@@ -238,8 +275,8 @@ class Catalog:
             encoders = self._loading.encoders(release, self._trusted)
             if before.encoders.loaded:
                 encoders.load()  # before the swap, as what follows: no query waits for it
-        if before.opened.rows.held:
-            opened.rows.hold()
+        if before.opened.held:
+            opened.hold()
             opened.items.verified.look_at_rest()
         return _Current(n, opened, encoders)
 

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from lookdex.errors import TooSlow
+from lookdex.forks import Owner
 from lookdex.reading import reading
-from lookdex.search.readers import Late, within
+from lookdex.search.deadline import seconds_left
 from lookdex.search.verified import Verified
+from lookdex.search.watch import UNWATCHED, Late, StoreWatch
 
 if TYPE_CHECKING:
     import lance
@@ -18,21 +20,27 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 READ_SECONDS = 30.0
 PATIENCE = 20  # times the limit for a read of all rows, which happens once per release
-MOST_STUCK = 4  # reads that did not end, after which no other is started
+MOST_STUCK = 4  # reads that did not end though the store answers, after which no other is started
 
 
 class ReadTable:
     """`items` at one version. Safe among threads.
 
-    name: for messages. seconds: the limit of a read; None: no limit.
+    name: for messages. seconds: the limit of a read; None: no limit but the question's deadline. watch: of the store.
     """
 
     def __init__(
-        self, dataset: lance.LanceDataset, name: str, verified: Verified, seconds: float | None = READ_SECONDS
+        self,
+        dataset: lance.LanceDataset,
+        name: str,
+        verified: Verified,
+        seconds: float | None = READ_SECONDS,
+        watch: StoreWatch = UNWATCHED,
     ):
         self.dataset, self.verified = dataset, verified
         self.schema: pa.Schema = dataset.schema
-        self._name, self._seconds = name, seconds
+        self._name, self._seconds, self._watch = name, seconds, watch
+        self._owner = Owner(name)
         self._stuck = 0
         self._lock = threading.Lock()
 
@@ -47,20 +55,19 @@ class ReadTable:
         return self._read(lambda: self.dataset.count_rows(filter), patient=True)
 
     def _read(self, work: Callable[[], T], patient: bool) -> T:
+        self._owner.check()
         self.verified.check()
+        if self._stuck >= MOST_STUCK:
+            self._raise_too_slow(f"{self._stuck} reads have not ended")
+        most = None if self._seconds is None else self._seconds * (PATIENCE if patient else 1)
+        limit = min((s for s in (most, seconds_left()) if s is not None), default=None)
         with reading(self._name):
-            if self._seconds is None:
-                return work()
-            if self._stuck >= MOST_STUCK:
-                self._raise_too_slow(f"{self._stuck} reads have not ended")
-            seconds = self._seconds * (PATIENCE if patient else 1)
-
             try:
-                return within(seconds, work, self._ended)
+                return self._watch.read(work, limit, self._ended)
             except Late:
                 with self._lock:
                     self._stuck += 1
-                self._raise_too_slow(f"a read has not ended within {seconds:g} s")
+                self._raise_too_slow(f"a read has not ended within {limit:g} s")
 
     def _ended(self) -> None:
         with self._lock:

@@ -13,7 +13,7 @@ from lookdex.options import Verb, settings
 SERVED = (
     *("catalog", "host", "port", "device", "engine", "batch", "tokens", "cors"),
     *("upload_bytes", "upload_pixels", "upload_frames", "receive_seconds", "decode_seconds", "decoders"),
-    *("places", "queue", "deadline_seconds", "poll_seconds", "drain_seconds"),
+    *("places", "queue", "deadline_seconds", "store_seconds", "poll_seconds", "drain_seconds"),
 )
 
 

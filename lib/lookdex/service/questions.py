@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from lookdex.daemons import DaemonPool
+from lookdex.search import deadline as deadlines
 from lookdex.search.ask import Crops, Options
 from lookdex.search.catalog import Catalog
+from lookdex.search.facets import Facets
+from lookdex.search.opened import Opened
 from lookdex.service.decoding import Decoders
 from lookdex.service.gate import Gate
 from lookdex.service.observe import Metrics, Stopwatch
 from lookdex.service.problems import Kind, Refused
-from lookdex.service.runner import DEADLINE, Runner
+from lookdex.service.runner import Runner
 
 T = TypeVar("T")
 _READERS = 4  # stored crops read at a time
@@ -54,7 +57,7 @@ class Questions:
         self._decoders, self._runner, self._metrics, self._deadline = decoders, runner, metrics, deadline
         self._reads = Gate(_READERS, _READERS_QUEUE)
         self._arriving, self._most_arriving = 0, _ARRIVING * (places + queue)
-        self._threads = ThreadPoolExecutor(places + _READERS, thread_name_prefix="question")
+        self._threads = DaemonPool("question", places + _READERS)
         metrics.watch(catalog, self.gate)
 
     @contextmanager
@@ -77,7 +80,6 @@ class Questions:
 
         def work() -> Spoken:
             watch.stage("queue")
-            DEADLINE.set(deadline)
             pixels = [self._decoders.decode(photo, deadline) for photo in photos]
             if photos:
                 watch.stage("decode")
@@ -94,19 +96,29 @@ class Questions:
 
     async def crop(self, item_id: str) -> bytes | None:
         """The stored picture (JPEG) of an item; None where the release has no such item. Raises Refused."""
-        found = await self._in_thread(
-            self._reads, lambda: self.catalog.crops([item_id]), time.monotonic() + self._deadline
-        )
+        found = await self._read(lambda: self.catalog.crops([item_id]))
         return found.get(item_id)
+
+    async def facets(self, opened: Opened) -> Facets:
+        """What filters can offer: known since the release was opened, unless the catalogue was not loaded."""
+        return opened.facets if opened.held else await self._read(lambda: opened.facets)
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        return await self._in_thread(self._reads, work, time.monotonic() + self._deadline)
 
     async def _in_thread(self, gate: Gate, work: Callable[[], T], deadline: float) -> T:
         loop = asyncio.get_running_loop()
 
+        def within() -> T:
+            with deadlines.until(deadline):
+                return work()
+
         async def run() -> T:
-            return await loop.run_in_executor(self._threads, work)
+            return await loop.run_in_executor(self._threads, within)
 
         return await gate.run(run, deadline)
 
     def close(self) -> None:
+        """Take no more. Whoever was still waiting has been answered, or sent away, by now."""
         self.gate.close()
-        self._threads.shutdown(wait=True)
+        self._threads.shutdown(cancel_futures=True)

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from lookdex.search.ask import MAX_K, MAX_TEXT, Crops, Options
@@ -38,7 +37,8 @@ Colour = Annotated[
     float, Query(ge=0, le=1, description="What likeness of colour counts: 0 nothing, 1 alone.")
 ]
 WithCrops = Annotated[Crops, Query(description="Which pictures (JPEG, base64) the answer carries.")]
-COMMON = (Kind.UNAUTHORIZED, Kind.BAD_QUESTION, Kind.INTERNAL, Kind.BUSY, Kind.TOO_LATE, Kind.STOPPING)
+COMMON = (Kind.UNAUTHORIZED, Kind.BAD_QUESTION, Kind.INTERNAL, Kind.BUSY, Kind.TOO_LATE, Kind.STORE_UNAVAILABLE,
+          Kind.STOPPING)  # fmt: skip
 
 
 class CategoryModel(BaseModel):
@@ -176,7 +176,7 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
     @router.get(
         "/release",
         operation_id="release",
-        responses=problems.responses(Kind.UNAUTHORIZED, Kind.BAD_QUESTION, Kind.INTERNAL),
+        responses=problems.responses(*COMMON),
     )
     async def release() -> ReleaseModel:
         """The release that answers now."""
@@ -190,7 +190,7 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
             detector=live.recipe.detector,
             embedder=live.recipe.embedder,
             columns=list(opened.filterable),
-            facets=FacetsModel.model_validate(await run_in_threadpool(lambda: opened.facets)),
+            facets=FacetsModel.model_validate(await questions.facets(opened)),
             max_k=MAX_K,
             behind=catalog.behind,
         )

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -19,6 +20,7 @@ from lookdex.service.app import create_app
 from lookdex.service.observe import log_lines
 
 BACKLOG = 512
+END_SECONDS = 3.0  # for all that is left once everyone is answered, or drain_seconds are over
 logger = logging.getLogger("lookdex.service")
 
 
@@ -61,9 +63,22 @@ class _Server(uvicorn.Server):
 
     where: Mapping[str, object] = MappingProxyType({})
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Whatever hangs then, be it in a library's own threads: who runs the service relies on this time.
+        limit = (self.config.timeout_graceful_shutdown or 0) + END_SECONDS
+        last = threading.Timer(limit, _give_up, (limit,))
+        last.daemon = True
+        last.start()
+        await super().shutdown(sockets)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         logger.info("ready", extra={"fields": {**self.where}})
+
+
+def _give_up(seconds: float) -> None:
+    logger.error("the service has not ended %g s after it was told to: it is ended", seconds)
+    os._exit(1)
 
 
 def _bound(host: str, port: int) -> socket.socket:
