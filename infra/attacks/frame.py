@@ -199,7 +199,7 @@ class Pulse:
         self._thread.join()
 
     def _look(self) -> None:
-        while not self._stop.wait(EVERY):
+        while not self.looks or not self._stop.wait(EVERY):
             begun = time.perf_counter()
             try:
                 fine = self._service.get("/healthz")[0] == 200
