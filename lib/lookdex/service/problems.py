@@ -33,6 +33,7 @@ class Kind(Enum):
     UNKNOWN_FORMAT = ("unknown-format", 415, "This kind of content is not read")
     BAD_PHOTO = ("bad-photo", 422, "The photo cannot be used")
     BAD_QUESTION = ("bad-question", 422, "The question cannot be answered as asked")
+    CLIENT_GONE = ("client-gone", 499, "The client went away")  # nginx's status: nobody reads it but the log
     INTERNAL = ("internal", 500, "The service failed")
     BUSY = ("busy", 503, "The service is busy")
     TOO_LATE = ("too-late", 503, "The answer would have come too late")
