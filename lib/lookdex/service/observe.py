@@ -71,7 +71,7 @@ class Metrics:
         )
         self._lost = Counter(
             "lookdex_decoders_lost",
-            "Decoding processes that an upload cost.",
+            "Decoding processes lost while they decoded, by how: too_slow, too_late, killed, crashed.",
             ("how",),
             registry=self.registry,
         )
@@ -174,6 +174,9 @@ def log_lines(level: int = logging.INFO) -> None:
         logger.handlers.clear()
         logger.propagate = True
     logging.getLogger("uvicorn.access").disabled = True  # ours says more, and no query
+    logging.getLogger("python_multipart").setLevel(
+        logging.ERROR
+    )  # it warns of each form that clients get wrong
 
 
 class Stopwatch:

@@ -35,6 +35,7 @@ class Kind(Enum):
     BAD_PHOTO = ("bad-photo", 422, "The photo cannot be used")
     BAD_QUESTION = ("bad-question", 422, "The question cannot be answered as asked")
     HEADER_TOO_LARGE = ("header-too-large", 431, "The header is too large")
+    CLIENT_GONE = ("client-gone", 499, "The client went away")  # nginx's status: nobody reads it but the log
     INTERNAL = ("internal", 500, "The service failed")
     BUSY = ("busy", 503, "The service is busy")
     TOO_LATE = ("too-late", 503, "The answer would have come too late")

@@ -69,7 +69,7 @@ class Questions:
         self.gate.check()
         return self._arrivals.place(client)
 
-    async def ask(self, photos: tuple[bytes, ...], options: Options) -> Spoken:
+    async def ask(self, photos: tuple[bytes | bytearray, ...], options: Options) -> Spoken:
         """The answer to photos and options, or to options alone. Raises Refused, BadQuery."""
         for photo in photos:
             self._metrics.uploaded(len(photo))
@@ -78,7 +78,7 @@ class Questions:
         def work() -> Spoken:
             watch.stage("queue")
             DEADLINE.set(deadline)
-            pixels = [self._decoders.decode(photo, deadline) for photo in photos]
+            pixels = self._decoders.decode_all(photos, deadline)
             if photos:
                 watch.stage("decode")
             answer = self.catalog.ask(*pixels, options=options)

@@ -28,6 +28,7 @@ PICTURE: dict[int | str, dict[str, Any]] = {
 
 SLASHES = "Of the catalogue, percent-encoded: a/b is a%2Fb."
 MAX_WHERE = 3000  # characters: escaped, a longer one is no URL; the field options of a photo takes more
+MAX_QUERY_OPTIONS = 4000  # characters, likewise
 K = Annotated[int, Query(ge=1, le=MAX_K, description="Distinct products.")]
 Where = Annotated[
     str | None,
@@ -115,23 +116,27 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
     @router.post(
         "/search",
         operation_id="search",
-        openapi_extra=openapi.SEARCH_BODY,
+        openapi_extra=openapi.SEARCH,
         response_model=AnswerModel,
         responses=problems.responses(
             Kind.MALFORMED, Kind.SLOW_UPLOAD, Kind.TOO_LARGE, Kind.UNKNOWN_FORMAT, Kind.BAD_PHOTO, *COMMON
         ),
     )
-    async def search(request: Request) -> Response:
+    async def search(
+        request: Request,
+        options: Annotated[str | None, Query(max_length=MAX_QUERY_OPTIONS, include_in_schema=False)] = None,
+    ) -> Response:
         """Every object in a photo, and the most similar products of each.
 
-        The photo is JPEG, PNG, WebP, GIF, AVIF or HEIC. Several photos of one item are asked as one question.
+        The photo is JPEG, PNG, WebP, GIF, AVIF or HEIC, whatever its type says: a file in a form, or the body itself,
+        with options in the query. Several photos of one item are asked as one question, in a form.
         """
         try:
             with questions.reception(client_of(request)) as upload:
                 arriving = Request(request.scope, upload.paced(request.receive))
-                question = await receive(arriving, max_bytes, receive_seconds)
+                question = await receive(arriving, max_bytes, receive_seconds, options)
         except Refused as refused:
-            if refused.kind in (Kind.BUSY, Kind.STOPPING, Kind.TOO_LARGE):
+            if refused.kind in (Kind.BUSY, Kind.STOPPING, Kind.TOO_LARGE, Kind.UNKNOWN_FORMAT):
                 await drain(request.receive, max_bytes)  # who is still sending would not read the answer
             raise
         request.state.fields.update(photos=len(question.photos), bytes=sum(map(len, question.photos)))
