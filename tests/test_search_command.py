@@ -30,6 +30,7 @@ from lookdex.storage import open_store
 from tests.catalogs import Shown, picture, publish, stock
 from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.terminals import Terminal
+from tests.verbs import TRUSTED
 
 MADE = recipe(
     detector_digest=digests.detector_digest(FakeDetector.name),
@@ -53,7 +54,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli.main, ["search", *arguments])
+    return CliRunner().invoke(cli.main, ["search", *arguments], env=TRUSTED)
 
 
 def told(*arguments: str) -> dict:
