@@ -143,7 +143,7 @@ def _words(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
     if "$ref" in schema:
         return _words(defs[schema["$ref"].rpartition("/")[2]], defs)
     if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(_words(one, defs) for one in schema["anyOf"]))
+        return ", or ".join(dict.fromkeys(_words(one, defs) for one in schema["anyOf"]))
     if "enum" in schema:
         return f"one of {', '.join(map(str, schema['enum']))}"
     kind = schema.get("type")
