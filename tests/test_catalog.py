@@ -185,7 +185,7 @@ def test_photos_come_as_path_bytes_pil_or_array(shop: str, tmp_path: Path):
         (np.zeros((40, 40), np.uint8), r"uint8 \(40, 40\)"),
         (np.zeros((40, 40, 3), np.float32), "float32"),
         (np.zeros((2100, 2100, 3), np.uint8), "2100 × 2100 pixels"),
-        (3.5, "a float is no photo"),
+        (3.5, "photo is 3.5: give a path"),
     ],
 )
 def test_a_photo_that_cannot_be_used_says_why(shop: str, photo: object, says: str):
