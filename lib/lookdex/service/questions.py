@@ -7,16 +7,18 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TypeVar
 
 from lookdex.search.ask import Crops, Options
 from lookdex.search.catalog import Catalog
+from lookdex.search.deadline import DEADLINE
 from lookdex.service.decoding import Decoders
 from lookdex.service.gate import Gate
 from lookdex.service.observe import Metrics, Stopwatch
 from lookdex.service.problems import Kind, Refused
-from lookdex.service.runner import DEADLINE, Runner
+from lookdex.service.runner import Runner
 
 T = TypeVar("T")
 _READERS = 4  # stored crops read at a time
@@ -54,7 +56,8 @@ class Questions:
         self._decoders, self._runner, self._metrics, self._deadline = decoders, runner, metrics, deadline
         self._reads = Gate(_READERS, _READERS_QUEUE)
         self._arriving, self._most_arriving = 0, _ARRIVING * (places + queue)
-        self._threads = ThreadPoolExecutor(places + _READERS, thread_name_prefix="question")
+        most = self.gate.most_at_work + self._reads.most_at_work
+        self._threads = ThreadPoolExecutor(most, thread_name_prefix="question")
         metrics.watch(catalog, self.gate)
 
     @contextmanager
@@ -77,7 +80,6 @@ class Questions:
 
         def work() -> Spoken:
             watch.stage("queue")
-            DEADLINE.set(deadline)
             pixels = [self._decoders.decode(photo, deadline) for photo in photos]
             if photos:
                 watch.stage("decode")
@@ -94,16 +96,19 @@ class Questions:
 
     async def crop(self, item_id: str) -> bytes | None:
         """The stored picture (JPEG) of an item; None where the release has no such item. Raises Refused."""
-        found = await self._in_thread(
-            self._reads, lambda: self.catalog.crops([item_id]), time.monotonic() + self._deadline
-        )
+        deadline = time.monotonic() + self._deadline
+        found = await self._in_thread(self._reads, lambda: self.catalog.crops([item_id]), deadline)
         return found.get(item_id)
 
     async def _in_thread(self, gate: Gate, work: Callable[[], T], deadline: float) -> T:
         loop = asyncio.get_running_loop()
 
+        def by_then() -> T:
+            DEADLINE.set(deadline)
+            return work()
+
         async def run() -> T:
-            return await loop.run_in_executor(self._threads, work)
+            return await loop.run_in_executor(self._threads, copy_context().run, by_then)
 
         return await gate.run(run, deadline)
 
