@@ -14,6 +14,7 @@ from lookdex.search.ask import MAX_K, MAX_TEXT, Crops, Options
 from lookdex.search.filters import offered
 from lookdex.search.wire import AnswerModel
 from lookdex.service import openapi, problems
+from lookdex.service.clients import client_key
 from lookdex.service.problems import Kind, Refused
 from lookdex.service.questions import Questions, Spoken
 from lookdex.service.uploads import drain, receive
@@ -109,6 +110,13 @@ def only_known_parameters(request: Request) -> None:
         raise Refused(Kind.BAD_QUESTION, f"the parameter {twice[0]} is there more than once: give it once")
 
 
+def client_of(request: Request) -> str:
+    """Who asks: the name of the token, else the address."""
+    if name := request.state.fields.get("client"):
+        return f"token {name}"
+    return client_key(request.client.host) if request.client else ""
+
+
 def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIRouter:
     """max_bytes, receive_seconds: of an upload."""
     router = APIRouter(prefix="/v1", dependencies=[Depends(only_known_parameters)])
@@ -135,8 +143,9 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
         The photo is JPEG, PNG, WebP, GIF, AVIF or HEIC. Several photos of one item are asked as one question.
         """
         try:
-            with questions.reception():
-                question = await receive(request, max_bytes, receive_seconds)
+            with questions.reception(client_of(request)) as upload:
+                arriving = Request(request.scope, upload.paced(request.receive))
+                question = await receive(arriving, max_bytes, receive_seconds)
         except Refused as refused:
             if refused.kind in (Kind.BUSY, Kind.STOPPING, Kind.TOO_LARGE):
                 await drain(request.receive, max_bytes)  # who is still sending would not read the answer
