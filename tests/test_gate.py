@@ -114,6 +114,7 @@ def test_late_work_gives_its_place_back_and_cannot_pile_up():
             for told in await asyncio.gather(*asked, return_exceptions=True):
                 assert isinstance(told, Refused)
                 assert told.kind is Kind.TOO_LATE
+            await settle()
 
         await late("a", "b")
         assert (held.started, gate.busy, gate.late) == (["a", "b"], 0, 2)
