@@ -1,26 +1,34 @@
-"""When the question that is being answered must have its answer, for all that works on it."""
+"""Until when a question must be answered. Work on one that nobody waits for any more ends at the next check.
+
+The deadline belongs to the context: a thread that works on behalf of another gets it with `contextvars.copy_context`.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
-DEADLINE: ContextVar[float | None] = ContextVar("deadline", default=None)  # of time.monotonic()
+from lookdex.errors import TooSlow
+
+DEADLINE: ContextVar[float | None] = ContextVar(
+    "deadline", default=None
+)  # of time.monotonic(); None: there is none
 
 
-@contextmanager
-def until(deadline: float | None) -> Iterator[None]:
-    """What runs in here is for a question with this deadline."""
-    token = DEADLINE.set(deadline)
-    try:
-        yield
-    finally:
-        DEADLINE.reset(token)
+def left() -> float | None:
+    """Seconds until the deadline, more than 0; None without a deadline.
 
-
-def seconds_left() -> float | None:
-    """Until the deadline, at least 0; None: there is none."""
+    Raises TooSlow: it has passed.
+    """
     deadline = DEADLINE.get()
-    return None if deadline is None else max(0.0, deadline - time.monotonic())
+    if deadline is None:
+        return None
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TooSlow("the question's deadline has passed: ask again")
+    return seconds
+
+
+def check() -> None:
+    """Raises TooSlow once the deadline has passed. To be called between stages and in long loops."""
+    left()

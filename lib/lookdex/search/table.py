@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from lookdex.errors import TooSlow
 from lookdex.forks import Owner
 from lookdex.reading import reading
-from lookdex.search.deadline import seconds_left
+from lookdex.search import deadline
 from lookdex.search.verified import Verified
 from lookdex.search.watch import UNWATCHED, Late, StoreWatch
 
@@ -26,7 +27,8 @@ MOST_STUCK = 4  # reads that did not end though the store answers, after which n
 class ReadTable:
     """`items` at one version. Safe among threads.
 
-    name: for messages. seconds: the limit of a read; None: no limit but the question's deadline. watch: of the store.
+    name: for messages. seconds: the limit of a read; None: no limit. A question's deadline limits its reads, too.
+    watch: of the store.
     """
 
     def __init__(
@@ -59,14 +61,17 @@ class ReadTable:
         self.verified.check()
         if self._stuck >= MOST_STUCK:
             self._raise_too_slow(f"{self._stuck} reads have not ended")
-        most = None if self._seconds is None else self._seconds * (PATIENCE if patient else 1)
-        limit = min((s for s in (most, seconds_left()) if s is not None), default=None)
+        left = deadline.left()
+        own = math.inf if self._seconds is None else self._seconds * (PATIENCE if patient else 1)
+        limit = own if left is None else min(own, left)
         with reading(self._name):
             try:
-                return self._watch.read(work, limit, self._ended)
+                return self._watch.read(work, None if limit == math.inf else limit, self._ended)
             except Late:
                 with self._lock:
                     self._stuck += 1
+                if limit < own:
+                    raise TooSlow(f"{self._name}: the question's deadline passed during a read") from None
                 self._raise_too_slow(f"a read has not ended within {limit:g} s")
 
     def _ended(self) -> None:
