@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
 from typing import Any, cast
@@ -32,7 +33,7 @@ logger = logging.getLogger("lookdex.service")
 
 
 def serve(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT; then answer what was asked, for at most `drain_seconds`.
+    """Serve until SIGTERM or SIGINT; then answer what was asked, for at most `drain_seconds`, and end the process.
 
     Raises ConfigError when the port cannot be had, and what `create_app` and loading the models raise.
     """
@@ -66,7 +67,11 @@ def serve(config: Config) -> None:
         )
     )
     server.where, server.table = where, table
-    server.run([port])
+    with suppress(SystemExit):  # by the signal that ended it
+        server.run([port])
+    # To take down Python, torch and OpenVINO takes seconds of CPU time, and a read that hangs may keep Lance from it.
+    logging.shutdown()
+    os._exit(0 if server.started else 1)
 
 
 class _Server(uvicorn.Server):
