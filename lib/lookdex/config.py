@@ -81,6 +81,11 @@ class Config:
 
     detector: str = setting("lookdex-tiny", "Detector: a name, a hub id or a folder.", metavar="MODEL")
     embedder: str = setting("lookdex-tiny", "Embedder: a name, a hub id or a folder.", metavar="MODEL")
+    trusted_models: tuple[str, ...] = setting(
+        (),
+        "Models that a release may name, besides lookdex-tiny and those of the settings detector and embedder.",
+        metavar="MODEL,…",
+    )
     device: str = setting(
         "cpu", "Where the models run: cpu, cuda or cuda:N. Never falls back.", metavar="DEVICE"
     )
@@ -176,7 +181,11 @@ class Config:
         100, "Animations with more frames are refused; the first is searched.", least=1
     )
     receive_seconds: float = setting(30.0, "In which an upload must have arrived.", least=0.1)
-    decode_seconds: float = setting(1.0, "Uploads that take longer to decode are refused.", least=0.1)
+    decode_seconds: float = setting(
+        8.0,
+        "Seconds of CPU time in which a photo must be decoded; one that takes more is refused.",
+        least=0.1,
+    )
     decoders: int = setting(0, "Uploads that are decoded at a time; 0: one for each core.", least=0)
     places: int = setting(
         0, "Questions that are worked on at a time; 0: one more than there are cores.", least=0

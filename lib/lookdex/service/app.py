@@ -15,10 +15,12 @@ from starlette.responses import PlainTextResponse, Response
 from lookdex import __version__
 from lookdex.config import Config
 from lookdex.models.loading import Engine, Loader
+from lookdex.models.trust import TrustedModels
 from lookdex.search.catalog import Catalog, open_catalog
 from lookdex.service import openapi, problems
 from lookdex.service.connections import limits_of
-from lookdex.service.decoding import Decoders, UploadLimits
+from lookdex.service.decoder import UploadLimits
+from lookdex.service.decoding import Decoders
 from lookdex.service.follow import following
 from lookdex.service.middleware import Guarded, Observed, Shared
 from lookdex.service.observe import Metrics
@@ -53,6 +55,7 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         config.catalog,
         device=config.device,
         loader=SharedModels(loader, runner),
+        trusted_models=TrustedModels.of_config(config).names,
         poll_seconds=float("inf"),  # `following` looks
         read_seconds=config.deadline_seconds,  # no request waits longer
     )
