@@ -26,6 +26,7 @@ from lookdex.service.prefix import checked_prefix
 from lookdex.service.problems import Kind, Refused
 from lookdex.service.protocol import HEADER_BYTES, LINGER_BYTES
 from lookdex.service.server import Server
+from tests.services import served
 
 LATER = 1000.0  # seconds after which every time is over
 GET = b"GET /echo HTTP/1.1\r\nHost: shop\r\n\r\n"
@@ -120,31 +121,10 @@ def everything(connection: socket.socket) -> bytes:
 def running(limits: Limits = Limits(), proxies: tuple[str, ...] = ()) -> Iterator[Running]:  # noqa: B008
     app, metrics = Echo(), Metrics()
     server = Server(app, Connections(limits, metrics), trusted_networks(proxies), drain_seconds=5)
-    bound = socket.create_server(("127.0.0.1", 0))
-    ready, loops = threading.Event(), []
-
-    async def run() -> None:
-        loops.append(asyncio.get_running_loop())
-        started = server.startup
-
-        async def startup(sockets: list[socket.socket] | None = None) -> None:
-            await started(sockets)
-            ready.set()
-
-        server.startup = startup  # type: ignore[method-assign]
-        await server.serve([bound])
-
-    factory = server.config.get_loop_factory()
-    thread = threading.Thread(target=lambda: asyncio.Runner(loop_factory=factory).run(run()))
-    thread.start()
-    assert ready.wait(20)
-    try:
-        yield Running(server, app, metrics, bound.getsockname()[1], loops[0])
-    finally:
-        loops[0].call_soon_threadsafe(app.hold.set)
-        server.should_exit = True
-        thread.join(20)
-        bound.close()
+    with served(server) as (port, loop):
+        yield Running(server, app, metrics, port, loop)
+        assert app.hold
+        loop.call_soon_threadsafe(app.hold.set)
 
 
 @pytest.fixture(scope="module")
