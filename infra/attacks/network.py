@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import psutil
+
 from attacks.frame import BOUNDARY, Attack, Outcome, Service, form
 from tests import hostile
 
@@ -177,7 +179,9 @@ def idle_and_half_sent(service: Service) -> Outcome:
     with crowd(service, 400), crowd(service, 400, HALF_SENT):
         for source in ("", ELSEWHERE):
             outcome.statuses += still_asked(service, 10, source)
+        files = psutil.Process(service.process.pid).num_fds() if service.process else 0
     outcome.check(set(outcome.statuses) == {200}, "good questions were refused")
+    outcome.statuses[f"of {files} open files"] += 1
     said = [line for line in service.lines() if "open files" in str(line)]
     outcome.check(not said, f"the log says: {said[:1]}")
     return outcome

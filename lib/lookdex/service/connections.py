@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -133,9 +133,6 @@ class Connections:
         self._lingering: set[Connection] = set()
         self._log = _Log()
         metrics.watch_connections(lambda: len(self._open))
-
-    def __iter__(self) -> Iterator[Connection]:
-        return iter(list(self._open))
 
     def __len__(self) -> int:
         return len(self._open)
