@@ -20,6 +20,7 @@ from lookdex.service import connections
 from lookdex.service.arrivals import SMALL, Arrivals
 from lookdex.service.clients import client_key, is_trusted, trusted_networks
 from lookdex.service.connections import Connections, Ended, Limits, limits_of, most_connections
+from lookdex.service.middleware import Shared
 from lookdex.service.observe import Metrics
 from lookdex.service.pace import Pace
 from lookdex.service.prefix import checked_prefix
@@ -259,6 +260,16 @@ def test_a_body_is_read_though_another_protocol_was_offered(echo: Running, frami
     assert received.count(b"HTTP/1.1 200 OK") == 2
 
 
+def test_bodies_of_one_connection_are_counted_apart(echo: Running):
+    first = POST + b"Content-Length: 100000\r\n\r\n" + b"a" * 100_000
+    last = POST + b"Connection: close\r\nContent-Length: 9000\r\n\r\n" + b"b" * 9000
+    assert [len(str(answer["body"])) for answer in bodies(echo.say(first, first, last))] == [
+        100_000,
+        100_000,
+        9000,
+    ]
+
+
 def test_http_1_0_is_answered_and_closed(echo: Running):
     assert bodies(echo.say(b"GET /old HTTP/1.0\r\n\r\n"))[0]["path"] == "/old"
 
@@ -366,6 +377,38 @@ def test_only_a_trusted_proxy_tells_who_asks(echo: Running):
             connection.close()
 
 
+def test_no_client_of_a_proxy_has_more_than_its_share():
+    async def run() -> None:
+        echo, statuses = Echo(), []
+        echo.hold = asyncio.Event()
+        shared = Shared(echo, share=1)
+
+        async def ask(path: str, client: str) -> None:
+            async def send(message: Message) -> None:
+                statuses.extend([message["status"]] if "status" in message else [])
+
+            scope = {
+                "type": "http",
+                "path": path,
+                "headers": [],
+                "client": (client, 1),
+                "state": {"fields": {}},
+            }
+            await shared(scope, piece(0, more=False), send)
+
+        held = asyncio.ensure_future(ask("/held", "203.0.113.7"))
+        await asyncio.sleep(0)
+        await ask("/", "203.0.113.7")
+        await ask("/", "203.0.113.8")
+        echo.hold.set()
+        await held
+        await ask("/", "203.0.113.7")
+        assert statuses == [503, 200, 200, 200]
+        assert not shared._asking
+
+    asyncio.run(run())
+
+
 def test_idle_connections_do_not_hold_up_the_end():
     with running() as server:
         idle = [server.connect(first) for first in (b"", HALF, GET) for _ in range(5)]
@@ -416,9 +459,9 @@ async def never() -> Message:
     return await asyncio.get_running_loop().create_future()
 
 
-def piece(size: int) -> Receive:
+def piece(size: int, more: bool = True) -> Receive:
     async def receive() -> Message:
-        return {"type": "http.request", "body": b"a" * size, "more_body": True}
+        return {"type": "http.request", "body": b"a" * size, "more_body": more}
 
     return receive
 

@@ -40,7 +40,7 @@ class Upload:
     def displace(self) -> None:
         """End it in favour of another."""
         self._displaced = True
-        if self._waiting is not None:
+        if self._waiting is not None and not self._waiting.expired():
             self._waiting.reschedule(asyncio.get_running_loop().time())
 
     def paced(self, receive: Receive) -> Receive:

@@ -25,9 +25,7 @@ from lookdex.service.problems import Kind
 
 HEADER_BYTES = 48 << 10  # request line and headers: a `where` of 3,000 characters is 27 kB, escaped
 HEADER_FIELDS = 128
-FRAMING_BYTES = (
-    16 << 10
-)  # chunk sizes, extensions and trailers of a body, beside an eighth of the body itself
+FRAMING_BYTES = 16 << 10  # of a body's chunk sizes, extensions and trailers, beside an eighth of the body
 SLICE = 4096  # bytes parsed at a time, so that few pipelined requests are held beyond PIPELINED
 PIPELINED = 32  # requests of a connection that wait for their turn
 LINGER_SECONDS, LINGER_BYTES = 2.0, 4 << 20  # of a client that goes on sending after its answer

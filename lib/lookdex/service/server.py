@@ -97,7 +97,10 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            self.table.sweep(loop.time())
+            try:
+                self.table.sweep(loop.time())
+            except Exception:
+                logger.exception("looking for connections whose time is over failed; the next look follows")
 
 
 def _bound(host: str, port: int) -> socket.socket:
