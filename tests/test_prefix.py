@@ -85,6 +85,7 @@ def test_the_service_answers_its_probes_without_the_proxy(site: Site) -> None:
 
 
 @needs_chromium
+@pytest.mark.parametrize("site", [True], ids=["stripped"], indirect=True)  # a browser sees no difference
 def test_the_page_works_below_the_path(browser: Browser, site: Site) -> None:
     with visit(browser, f"{site.url}/lookdex") as seen:
         answer = answered(seen.page, LOOK)

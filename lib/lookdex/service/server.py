@@ -43,10 +43,11 @@ def serve(config: Config) -> None:
     port = _bound(config.host, config.port)
     host, number = port.getsockname()[:2]
     named = f"[{host}]" if ":" in host else host
-    where = {"url": f"http://{named}:{number}", "catalog": config.catalog}
+    where: dict[str, object] = {"url": f"http://{named}:{number}", "catalog": config.catalog}
     logger.info("loading", extra={"fields": where})
     app = create_app(config)
     app.state.catalog.load()  # here an error is raised, and a signal ends it: within uvicorn both would wait
+    where["connections"] = limits.most
     table = Connections(limits, app.state.metrics)
     server = Server(app, table, proxies, drain_seconds=config.drain_seconds, where=where)
     server.run([port])
