@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
@@ -268,6 +270,19 @@ def test_bodies_of_one_connection_are_counted_apart(echo: Running):
         100_000,
         9000,
     ]
+
+
+def test_it_does_not_matter_how_requests_are_cut(echo: Running):
+    chunked = (
+        CHUNKED + b"".join(b"%x\r\n%b\r\n" % (n, b"c" * n) for n in (1, 300, 9000)) + b"0\r\nX-A: b\r\n\r\n"
+    )
+    last = POST + b"Connection: close\r\nContent-Length: 7000\r\n\r\n" + b"d" * 7000
+    whole, rng = GET * 3 + chunked + GET * 60 + chunked + last, random.Random(0)
+    sizes = [0, 0, 0, 9301, *[0] * 60, 9301, 7000]
+    for pieces in (1, 2, 3, 10, 30, 100):
+        cuts = [0, *sorted(rng.sample(range(1, len(whole)), pieces - 1)), len(whole)]
+        received = echo.say(*(whole[a:b] for a, b in pairwise(cuts)))
+        assert [len(str(answer["body"])) for answer in bodies(received)] == sizes
 
 
 def test_http_1_0_is_answered_and_closed(echo: Running):
