@@ -9,6 +9,7 @@ import argparse
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -37,6 +38,9 @@ from lookdex.tables import duckdb_connection
 
 ROOT = Path(__file__).resolve().parent.parent
 MADE = ("bucket", "catalog", "airflow", "airflow.log", "report.json")  # by one of them a demo is known
+STEP = re.compile(
+    r"Spark-Submit cmd: .* --name lookdex-(\w+)|\] (index \d.+?) \[airflow"
+)  # lines of Airflow's log
 SAMPLE, CATALOG = "s3://sample", "s3://lookdex/catalog"
 
 
@@ -154,15 +158,24 @@ def render(store: Store, options: argparse.Namespace, advance: object) -> None:
 
 
 def run_dag(out: Path, conf: dict[str, object]) -> None:
-    """One real DAG run in Airflow's own environment; its log goes to demo/airflow.log, its tail to the error."""
+    """One real DAG run in Airflow's own environment; its log goes to demo/airflow.log, its tail to the error.
+
+    Each stage is printed as it starts, and the progress of the indexing.
+    """
     log = out / "airflow.log"
     command = [ROOT / "infra/airflow/run", "--home", out / "airflow", "dags", "test", "nightly_reindex"]
     print(f"Airflow  nightly_reindex: plan >> index >> build >> audit >> promote (log: {log})")
-    with log.open("wb") as sink:
+    with log.open("w", errors="replace") as sink:
         child = subprocess.Popen(
-            [*command, "--conf", json.dumps(conf)], stdout=sink, stderr=subprocess.STDOUT
-        )
+            [*command, "--conf", json.dumps(conf)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        )  # fmt: skip
+        assert child.stdout is not None
         try:
+            for line in child.stdout:
+                sink.write(line)
+                if found := STEP.search(line):
+                    print(f"         {found[1] or found[2]}", flush=True)
             code = child.wait()
         finally:
             if child.poll() is None:

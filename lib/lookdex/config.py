@@ -142,6 +142,32 @@ class Config:
     cors: tuple[str, ...] = setting(
         (), "Origins whose pages may ask from a browser, such as https://shop.example.", metavar="ORIGIN,…"
     )
+    root_path: str = setting(
+        "", "Path below which a proxy serves this service, such as /lookdex.", metavar="/PATH"
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        (),
+        "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+        metavar="ADDRESS,…",
+    )
+    connections: int = setting(
+        0, "Connections open at a time; 0: as many as open files allow, at most 1,000.", least=0
+    )
+    client_share: float = setting(
+        0.5,
+        "Share of the connections, and of the uploads in progress, that one client may have.",
+        least=0,
+        most=1,
+    )
+    client_rate: float = setting(
+        2000.0, "Bytes a second at which a client must send its upload and read its answer.", least=0
+    )
+    header_seconds: float = setting(
+        10.0, "In which a request's header must have arrived, on a new connection too.", least=0.1
+    )
+    keep_alive_seconds: float = setting(
+        65.0, "After which a connection without a further request is closed.", least=0.1
+    )
     upload_bytes: int = setting(20_000_000, "Larger uploads are refused while they arrive.", least=1)
     upload_pixels: int = setting(
         50_000_000, "Uploads with more pixels are refused, before they are decoded.", least=1

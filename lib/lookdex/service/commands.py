@@ -12,6 +12,8 @@ from lookdex.options import Verb, settings
 
 SERVED = (
     *("catalog", "host", "port", "device", "engine", "batch", "tokens", "cors"),
+    *("root_path", "trusted_proxies", "connections", "client_share", "client_rate"),
+    *("header_seconds", "keep_alive_seconds"),
     *("upload_bytes", "upload_pixels", "upload_frames", "receive_seconds", "decode_seconds", "decoders"),
     *("places", "queue", "deadline_seconds", "poll_seconds", "drain_seconds"),
 )

@@ -6,13 +6,14 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     GCCollector,
     Histogram,
     PlatformCollector,
@@ -75,6 +76,14 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._connections = Gauge("lookdex_connections", "Connections that are open.", registry=self.registry)
+        self._ended = Counter(
+            "lookdex_connections_ended",
+            "Connections that the service closed, by the reason.",
+            ("reason",),
+            registry=self.registry,
+        )
+
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
@@ -94,6 +103,13 @@ class Metrics:
 
     def lost(self, how: str) -> None:
         self._lost.labels(how).inc()
+
+    def connection_ended(self, reason: str) -> None:
+        self._ended.labels(reason).inc()
+
+    def watch_connections(self, count: Callable[[], int]) -> None:
+        """Tell, whenever it is asked, how many connections are open."""
+        self._connections.set_function(count)
 
     def watch(self, catalog: Catalog, gate: Gate) -> None:
         """Tell, whenever it is asked, which release answers and how many requests are here."""

@@ -28,11 +28,13 @@ class Kind(Enum):
     UNAUTHORIZED = ("unauthorized", 401, "A token is needed")
     NOT_FOUND = ("not-found", 404, "There is no such thing")
     METHOD = ("method", 405, "Another method is needed")
+    SLOW_REQUEST = ("slow-request", 408, "The request took too long")
     SLOW_UPLOAD = ("slow-upload", 408, "The upload took too long")
     TOO_LARGE = ("too-large", 413, "The upload is too large")
     UNKNOWN_FORMAT = ("unknown-format", 415, "This kind of content is not read")
     BAD_PHOTO = ("bad-photo", 422, "The photo cannot be used")
     BAD_QUESTION = ("bad-question", 422, "The question cannot be answered as asked")
+    HEADER_TOO_LARGE = ("header-too-large", 431, "The header is too large")
     CLIENT_GONE = ("client-gone", 499, "The client went away")  # nginx's status: nobody reads it but the log
     INTERNAL = ("internal", 500, "The service failed")
     BUSY = ("busy", 503, "The service is busy")

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from lookdex.search.ask import MAX_K, MAX_TEXT, Crops, Options
 from lookdex.search.wire import AnswerModel
 from lookdex.service import openapi, problems
+from lookdex.service.clients import client_key
 from lookdex.service.problems import Kind, Refused
 from lookdex.service.questions import Questions, Spoken
 from lookdex.service.uploads import drain, receive
@@ -94,6 +95,13 @@ def only_known_parameters(request: Request) -> None:
         raise Refused(Kind.BAD_QUESTION, f"the parameter {twice[0]} is there more than once: give it once")
 
 
+def client_of(request: Request) -> str:
+    """Who asks: the name of the token, else the address."""
+    if name := request.state.fields.get("client"):
+        return f"token {name}"
+    return client_key(request.client.host) if request.client else ""
+
+
 def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIRouter:
     """max_bytes, receive_seconds: of an upload."""
     router = APIRouter(prefix="/v1", dependencies=[Depends(only_known_parameters)])
@@ -124,8 +132,9 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
         with options in the query. Several photos of one item are asked as one question, in a form.
         """
         try:
-            with questions.reception():
-                question = await receive(request, max_bytes, receive_seconds, options)
+            with questions.reception(client_of(request)) as upload:
+                arriving = Request(request.scope, upload.paced(request.receive))
+                question = await receive(arriving, max_bytes, receive_seconds, options)
         except Refused as refused:
             if refused.kind in (Kind.BUSY, Kind.STOPPING, Kind.TOO_LARGE, Kind.UNKNOWN_FORMAT):
                 await drain(request.receive, max_bytes)  # who is still sending would not read the answer
