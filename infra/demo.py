@@ -29,9 +29,12 @@ from lookdex.devserver import start_s3
 from lookdex.errors import LookdexError
 from lookdex.evaluate.answers import KnownObject, Tally, judge
 from lookdex.formats import AND_FORMATS
+from lookdex.models.trust import TrustedModels
+from lookdex.options import from_environment
 from lookdex.records import Box, Status
 from lookdex.sample import write_sample
 from lookdex.search.answer import Answer
+from lookdex.search.catalog import Catalog
 from lookdex.search.sheet import draw_answer
 from lookdex.storage import Store, open_store
 from lookdex.tables import duckdb_connection
@@ -201,6 +204,12 @@ def measure_night(report: Report, catalog: Store) -> None:
         report.images_per_s = round(report.images / report.seconds["index"], 2)
 
 
+def opened(catalog_uri: str) -> Catalog:
+    """The catalogue, with the models that the variables of the night named."""
+    trusted = TrustedModels.of_config(from_environment(catalog=catalog_uri))
+    return lookdex.open_catalog(catalog_uri, trusted_models=trusted.names)
+
+
 def ask_looks(report: Report, catalog_uri: str, looks: int, out: Path) -> tuple[Answer, bytes]:
     """Ask with every look; keep the answer with the most objects to show. The looks are copied to demo/looks."""
     store = open_store(SAMPLE)
@@ -211,7 +220,7 @@ def ask_looks(report: Report, catalog_uri: str, looks: int, out: Path) -> tuple[
                 Box(row["x0"], row["y0"], row["x1"], row["y1"]), row["category"], row["product_id"]
             )
             truth.setdefault(row["image_key"], []).append(known)
-    catalog = lookdex.open_catalog(catalog_uri)
+    catalog = opened(catalog_uri)
     (out / "looks").mkdir()
     total, best = Tally(), None
     with progress.bar(len(truth), "ask") as advance:
@@ -236,7 +245,7 @@ def ask_looks(report: Report, catalog_uri: str, looks: int, out: Path) -> tuple[
 def ask_one(catalog_uri: str, source: str, out: Path) -> tuple[Answer, bytes]:
     """Ask with the indexed photo in which the most objects were found."""
     key = richest_photo(catalog_uri)
-    catalog = lookdex.open_catalog(catalog_uri)
+    catalog = opened(catalog_uri)
     photo = open_store(source).get(key)
     (out / f"query{Path(key).suffix}").write_bytes(photo)
     return catalog.search(photo, k=5), photo

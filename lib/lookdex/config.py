@@ -81,6 +81,11 @@ class Config:
 
     detector: str = setting("lookdex-tiny", "Detector: a name, a hub id or a folder.", metavar="MODEL")
     embedder: str = setting("lookdex-tiny", "Embedder: a name, a hub id or a folder.", metavar="MODEL")
+    trusted_models: tuple[str, ...] = setting(
+        (),
+        "Models that a release may name, besides lookdex-tiny and those of the settings detector and embedder.",
+        metavar="MODEL,…",
+    )
     device: str = setting(
         "cpu", "Where the models run: cpu, cuda or cuda:N. Never falls back.", metavar="DEVICE"
     )

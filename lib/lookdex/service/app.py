@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from lookdex import __version__
 from lookdex.config import Config
 from lookdex.models.loading import Engine, Loader
+from lookdex.models.trust import TrustedModels
 from lookdex.search.catalog import Catalog, open_catalog
 from lookdex.service import openapi, problems
 from lookdex.service.connections import limits_of
@@ -54,6 +55,7 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         config.catalog,
         device=config.device,
         loader=SharedModels(loader, runner),
+        trusted_models=TrustedModels.of_config(config).names,
         poll_seconds=float("inf"),  # `following` looks
         read_seconds=config.deadline_seconds,  # no request waits longer
     )

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from lookdex.errors import BadQuery, ProductNotFound, TooSlow
+from lookdex.service import details
 
 logger = logging.getLogger("lookdex.service")
 MEDIA_TYPE = "application/problem+json"
@@ -84,8 +85,12 @@ class Refused(Exception):
 def response_of(
     kind: Kind, detail: str, headers: Mapping[str, str] | None = None, reason: str | None = None
 ) -> JSONResponse:
-    """The problem as a response."""
-    problem = Problem(type=kind.type, title=kind.title, status=kind.status, detail=detail, reason=reason)
+    """The problem as a response. Of the detail only what is `public`; the log has all of one that named a place."""
+    short = details.shortened(detail)
+    public = details.hidden(short)
+    if public != short:
+        logger.warning("a problem named a place, which was left out", extra={"fields": {"detail": detail}})
+    problem = Problem(type=kind.type, title=kind.title, status=kind.status, detail=public, reason=reason)
     return JSONResponse(problem.model_dump(exclude_none=True), kind.status, dict(headers or {}), MEDIA_TYPE)
 
 

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from lookdex.search.ask import MAX_K, MAX_TEXT, Crops, Options
+from lookdex.search.filters import offered
 from lookdex.search.wire import AnswerModel
 from lookdex.service import openapi, problems
 from lookdex.service.clients import client_key
@@ -40,6 +41,7 @@ Colour = Annotated[
     float, Query(ge=0, le=1, description="What likeness of colour counts: 0 nothing, 1 alone.")
 ]
 WithCrops = Annotated[Crops, Query(description="Which pictures (JPEG, base64) the answer carries.")]
+BEHIND = "a newer release is live and cannot be opened; the service's log says why"
 COMMON = (Kind.UNAUTHORIZED, Kind.BAD_QUESTION, Kind.INTERNAL, Kind.BUSY, Kind.TOO_LATE, Kind.STOPPING)
 
 
@@ -69,6 +71,17 @@ class FacetsModel(BaseModel):
     price: PriceModel | None = Field(description="Of the column `price`.")
 
 
+class FilterModel(BaseModel):
+    """A column, or a field of a record in one (attrs.material), that `where` may name."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    type: str = Field(description="What it holds, in words.", examples=["list of text"])
+    operators: list[str] = Field(description="What may be written beside it.", examples=[["in", "is null"]])
+    example: str = Field(description="A `where` that names it.", examples=["'red' in colours"])
+
+
 class ReleaseModel(BaseModel):
     """The release that answers now."""
 
@@ -78,10 +91,13 @@ class ReleaseModel(BaseModel):
     images: dict[str, int] = Field(description="Photos by how they ended.")
     detector: str
     embedder: str
-    columns: list[str] = Field(description="What `where` may name.")
+    columns: list[str] = Field(description="Columns that `where` may name.")
+    filters: list[FilterModel] = Field(description="What `where` may name, and how.")
     facets: FacetsModel
     max_k: int = Field(description="Most products that a question may ask for.")
-    behind: str | None = Field(description="Why a newer live release could not be opened; null when none is.")
+    behind: str | None = Field(
+        description="That a newer release is live and could not be opened; null when none is."
+    )
 
 
 def only_known_parameters(request: Request) -> None:
@@ -203,10 +219,11 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
             images=dict(live.images),
             detector=live.recipe.detector,
             embedder=live.recipe.embedder,
-            columns=list(opened.filterable),
+            columns=opened.filterable.names,
+            filters=[FilterModel.model_validate(column) for column in offered(opened.filterable)],
             facets=FacetsModel.model_validate(await run_in_threadpool(lambda: opened.facets)),
             max_k=MAX_K,
-            behind=catalog.behind,
+            behind=None if catalog.behind is None else BEHIND,
         )
 
     @router.get(
