@@ -181,7 +181,11 @@ class Config:
         100, "Animations with more frames are refused; the first is searched.", least=1
     )
     receive_seconds: float = setting(30.0, "In which an upload must have arrived.", least=0.1)
-    decode_seconds: float = setting(1.0, "Uploads that take longer to decode are refused.", least=0.1)
+    decode_seconds: float = setting(
+        8.0,
+        "Seconds of CPU time in which a photo must be decoded; one that takes more is refused.",
+        least=0.1,
+    )
     decoders: int = setting(0, "Uploads that are decoded at a time; 0: one for each core.", least=0)
     places: int = setting(
         0, "Questions that are worked on at a time; 0: one more than there are cores.", least=0

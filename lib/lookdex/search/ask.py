@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from lookdex.errors import BadQuery
 from lookdex.records import Box
 from lookdex.search.arguments import check_fields
+from lookdex.wording import shortened
 
 FORMAT = 2  # of the JSON, as the answer's
 MAX_K = 1000
@@ -209,7 +210,7 @@ def read_options(value: str | bytes | Mapping[str, Any]) -> Options:
         return _adapter().validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the JSON"
+        where = shortened(".".join(map(str, first["loc"]))) or "the JSON"
         unknown = first["type"] == "unexpected_keyword_argument"
         known = _known(Options if len(first["loc"]) == 1 else Pick) if unknown else ""
         raise BadQuery(f"options: {where}: {first['msg']}{known}") from error

@@ -28,6 +28,7 @@ from lookdex.search.arguments import texts
 from lookdex.search.ask import Options, SearchOptions, SimilarOptions, TextOptions, options_of
 from lookdex.search.encoders import Encoders, Loader, models_key
 from lookdex.search.facets import Facets
+from lookdex.search.filters import FilterColumn, offered
 from lookdex.search.frame import scope_of, to_frame
 from lookdex.search.opened import Opened, open_release
 from lookdex.search.photo import Photo
@@ -176,9 +177,12 @@ class Catalog:
         return self._now.opened.items.verified.damage
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that a `where` may name."""
-        return self.opened.filterable
+    def columns(self) -> tuple[FilterColumn, ...]:
+        """What a `where` may name, and how: columns, each followed by the fields of its records.
+
+        A `FilterColumn` has the name, the type in plain words, the operators, and a filter as an example.
+        """
+        return offered(self.opened.filterable)
 
     @property
     def facets(self) -> Facets:
@@ -196,7 +200,7 @@ class Catalog:
         """
         now = self._current()
         now.encoders.load()
-        now.opened.rows.hold()
+        now.opened.hold()
         now.opened.items.verified.look_at_rest()
         return self
 
@@ -256,7 +260,7 @@ class Catalog:
         if before.encoders.loaded:
             encoders.load()  # before the swap, as what follows: no query waits for it
         if before.opened.rows.held:
-            opened.rows.hold()
+            opened.hold()
             opened.items.verified.look_at_rest()
         return _Current(n, opened, encoders)
 

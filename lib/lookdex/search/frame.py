@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lookdex.columns import exact_numbers
 from lookdex.errors import BadQuery, CorruptData, StorageError
 from lookdex.extras import extras
 from lookdex.records import Scope
@@ -47,8 +46,8 @@ def to_frame(
         )
     rows = [f"scope = '{scope_of(scope)}'"] if scope is not None else []
     if where is not None:
-        named = [name for name in known if name not in _NO_VALUES]
-        rows.append(compile_filter(where, named, exact_numbers(opened.items.schema)))
+        schema = opened.items.schema
+        rows.append(compile_filter(where, pa.schema([f for f in schema if f.name not in _NO_VALUES])))
     sql = " AND ".join(rows)
     try:
         table = opened.items.to_table(columns=wanted, filter=sql or None, limit=limit, patient=True)

@@ -19,7 +19,8 @@ from lookdex.models.trust import TrustedModels
 from lookdex.search.catalog import Catalog, open_catalog
 from lookdex.service import openapi, problems
 from lookdex.service.connections import limits_of
-from lookdex.service.decoding import Decoders, UploadLimits
+from lookdex.service.decoder import UploadLimits
+from lookdex.service.decoding import Decoders
 from lookdex.service.follow import following
 from lookdex.service.middleware import Guarded, Observed, Shared
 from lookdex.service.observe import Metrics

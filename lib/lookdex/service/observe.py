@@ -71,7 +71,7 @@ class Metrics:
         )
         self._lost = Counter(
             "lookdex_decoders_lost",
-            "Decoding processes that an upload cost.",
+            "Decoding processes lost while they decoded, by how: too_slow, too_late, killed, crashed.",
             ("how",),
             registry=self.registry,
         )
@@ -139,6 +139,7 @@ class _Now(Collector):
             ("lookdex_release_behind", "1: a newer release is live and cannot be opened.", int(behind)),
             ("lookdex_requests_in_work", "Requests that are worked on.", self._gate.busy),
             ("lookdex_requests_waiting", "Requests that wait for a place.", self._gate.waiting),
+            ("lookdex_requests_late", "Requests past their deadline whose work has not ended.", self._gate.late),
             ("lookdex_strained", "1: the queue overflowed lately, and is closed.", int(self._gate.strained)),
         ):  # fmt: skip
             yield GaugeMetricFamily(name, words, value=value)
@@ -174,6 +175,9 @@ def log_lines(level: int = logging.INFO) -> None:
         logger.handlers.clear()
         logger.propagate = True
     logging.getLogger("uvicorn.access").disabled = True  # ours says more, and no query
+    logging.getLogger("python_multipart").setLevel(
+        logging.ERROR
+    )  # it warns of each form that clients get wrong
 
 
 class Stopwatch:

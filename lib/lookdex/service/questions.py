@@ -7,18 +7,20 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TypeVar
 
 from lookdex.search.ask import Crops, Options
 from lookdex.search.catalog import Catalog
+from lookdex.search.deadline import DEADLINE
 from lookdex.service.arrivals import Arrivals, Upload
 from lookdex.service.connections import share_of
 from lookdex.service.decoding import Decoders
 from lookdex.service.gate import Gate
 from lookdex.service.observe import Metrics, Stopwatch
 from lookdex.service.pace import Pace
-from lookdex.service.runner import DEADLINE, Runner
+from lookdex.service.runner import Runner
 
 T = TypeVar("T")
 _READERS = 4  # stored crops read at a time
@@ -60,7 +62,8 @@ class Questions:
         self._reads = Gate(_READERS, _READERS_QUEUE)
         most = _ARRIVING * (places + queue)
         self._arrivals = Arrivals(most, share_of(client_share, most), pace)
-        self._threads = ThreadPoolExecutor(places + _READERS, thread_name_prefix="question")
+        threads = self.gate.most_at_work + self._reads.most_at_work
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="question")
         metrics.watch(catalog, self.gate)
 
     def reception(self, client: str) -> AbstractContextManager[Upload]:
@@ -69,7 +72,7 @@ class Questions:
         self.gate.check()
         return self._arrivals.place(client)
 
-    async def ask(self, photos: tuple[bytes, ...], options: Options) -> Spoken:
+    async def ask(self, photos: tuple[bytes | bytearray, ...], options: Options) -> Spoken:
         """The answer to photos and options, or to options alone. Raises Refused, BadQuery."""
         for photo in photos:
             self._metrics.uploaded(len(photo))
@@ -77,8 +80,7 @@ class Questions:
 
         def work() -> Spoken:
             watch.stage("queue")
-            DEADLINE.set(deadline)
-            pixels = [self._decoders.decode(photo, deadline) for photo in photos]
+            pixels = self._decoders.decode_all(photos, deadline)
             if photos:
                 watch.stage("decode")
             answer = self.catalog.ask(*pixels, options=options)
@@ -94,16 +96,19 @@ class Questions:
 
     async def crop(self, item_id: str) -> bytes | None:
         """The stored picture (JPEG) of an item; None where the release has no such item. Raises Refused."""
-        found = await self._in_thread(
-            self._reads, lambda: self.catalog.crops([item_id]), time.monotonic() + self._deadline
-        )
+        deadline = time.monotonic() + self._deadline
+        found = await self._in_thread(self._reads, lambda: self.catalog.crops([item_id]), deadline)
         return found.get(item_id)
 
     async def _in_thread(self, gate: Gate, work: Callable[[], T], deadline: float) -> T:
         loop = asyncio.get_running_loop()
 
+        def by_then() -> T:
+            DEADLINE.set(deadline)
+            return work()
+
         async def run() -> T:
-            return await loop.run_in_executor(self._threads, work)
+            return await loop.run_in_executor(self._threads, copy_context().run, by_then)
 
         return await gate.run(run, deadline)
 

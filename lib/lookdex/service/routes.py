@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from lookdex.search.ask import MAX_K, MAX_TEXT, Crops, Options
+from lookdex.search.filters import offered
 from lookdex.search.wire import AnswerModel
 from lookdex.service import openapi, problems
 from lookdex.service.clients import client_key
@@ -28,6 +29,7 @@ PICTURE: dict[int | str, dict[str, Any]] = {
 
 SLASHES = "Of the catalogue, percent-encoded: a/b is a%2Fb."
 MAX_WHERE = 3000  # characters: escaped, a longer one is no URL; the field options of a photo takes more
+MAX_QUERY_OPTIONS = 4000  # characters, likewise
 K = Annotated[int, Query(ge=1, le=MAX_K, description="Distinct products.")]
 Where = Annotated[
     str | None,
@@ -39,6 +41,7 @@ Colour = Annotated[
     float, Query(ge=0, le=1, description="What likeness of colour counts: 0 nothing, 1 alone.")
 ]
 WithCrops = Annotated[Crops, Query(description="Which pictures (JPEG, base64) the answer carries.")]
+BEHIND = "a newer release is live and cannot be opened; the service's log says why"
 COMMON = (Kind.UNAUTHORIZED, Kind.BAD_QUESTION, Kind.INTERNAL, Kind.BUSY, Kind.TOO_LATE, Kind.STOPPING)
 
 
@@ -68,6 +71,17 @@ class FacetsModel(BaseModel):
     price: PriceModel | None = Field(description="Of the column `price`.")
 
 
+class FilterModel(BaseModel):
+    """A column, or a field of a record in one (attrs.material), that `where` may name."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    type: str = Field(description="What it holds, in words.", examples=["list of text"])
+    operators: list[str] = Field(description="What may be written beside it.", examples=[["in", "is null"]])
+    example: str = Field(description="A `where` that names it.", examples=["'red' in colours"])
+
+
 class ReleaseModel(BaseModel):
     """The release that answers now."""
 
@@ -77,10 +91,13 @@ class ReleaseModel(BaseModel):
     images: dict[str, int] = Field(description="Photos by how they ended.")
     detector: str
     embedder: str
-    columns: list[str] = Field(description="What `where` may name.")
+    columns: list[str] = Field(description="Columns that `where` may name.")
+    filters: list[FilterModel] = Field(description="What `where` may name, and how.")
     facets: FacetsModel
     max_k: int = Field(description="Most products that a question may ask for.")
-    behind: str | None = Field(description="Why a newer live release could not be opened; null when none is.")
+    behind: str | None = Field(
+        description="That a newer release is live and could not be opened; null when none is."
+    )
 
 
 def only_known_parameters(request: Request) -> None:
@@ -115,23 +132,27 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
     @router.post(
         "/search",
         operation_id="search",
-        openapi_extra=openapi.SEARCH_BODY,
+        openapi_extra=openapi.SEARCH,
         response_model=AnswerModel,
         responses=problems.responses(
             Kind.MALFORMED, Kind.SLOW_UPLOAD, Kind.TOO_LARGE, Kind.UNKNOWN_FORMAT, Kind.BAD_PHOTO, *COMMON
         ),
     )
-    async def search(request: Request) -> Response:
+    async def search(
+        request: Request,
+        options: Annotated[str | None, Query(max_length=MAX_QUERY_OPTIONS, include_in_schema=False)] = None,
+    ) -> Response:
         """Every object in a photo, and the most similar products of each.
 
-        The photo is JPEG, PNG, WebP, GIF, AVIF or HEIC. Several photos of one item are asked as one question.
+        The photo is JPEG, PNG, WebP, GIF, AVIF or HEIC, whatever its type says: a file in a form, or the body itself,
+        with options in the query. Several photos of one item are asked as one question, in a form.
         """
         try:
             with questions.reception(client_of(request)) as upload:
                 arriving = Request(request.scope, upload.paced(request.receive))
-                question = await receive(arriving, max_bytes, receive_seconds)
+                question = await receive(arriving, max_bytes, receive_seconds, options)
         except Refused as refused:
-            if refused.kind in (Kind.BUSY, Kind.STOPPING, Kind.TOO_LARGE):
+            if refused.kind in (Kind.BUSY, Kind.STOPPING, Kind.TOO_LARGE, Kind.UNKNOWN_FORMAT):
                 await drain(request.receive, max_bytes)  # who is still sending would not read the answer
             raise
         request.state.fields.update(photos=len(question.photos), bytes=sum(map(len, question.photos)))
@@ -198,10 +219,11 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
             images=dict(live.images),
             detector=live.recipe.detector,
             embedder=live.recipe.embedder,
-            columns=list(opened.filterable),
+            columns=opened.filterable.names,
+            filters=[FilterModel.model_validate(column) for column in offered(opened.filterable)],
             facets=FacetsModel.model_validate(await run_in_threadpool(lambda: opened.facets)),
             max_k=MAX_K,
-            behind=catalog.behind,
+            behind=None if catalog.behind is None else BEHIND,
         )
 
     @router.get(
