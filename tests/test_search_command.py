@@ -38,13 +38,6 @@ MADE = recipe(
 )
 
 
-@pytest.fixture(autouse=True)
-def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fakes are models that the catalogue may name, also to what the tests start."""
-    for name, value in TRUSTED.items():
-        monkeypatch.setenv(name, value)
-
-
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Twelve products in six colours, priced 0 … 11, two photos of each."""
@@ -61,7 +54,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli.main, ["search", *arguments])
+    return CliRunner().invoke(cli.main, ["search", *arguments], env=TRUSTED)
 
 
 def told(*arguments: str) -> dict:
@@ -213,7 +206,7 @@ TABLE = "similarity"  # a heading that only the table has
 @pytest.fixture(scope="module")
 def environment() -> dict[str, str]:
     unset = ("NO_COLOR", "COLORTERM", "COLUMNS", "LINES")
-    kept = {name: value for name, value in os.environ.items() if name not in unset}
+    kept = {name: value for name, value in os.environ.items() if name not in unset} | TRUSTED
     return kept | {
         "TERM": "xterm-256color",
         "COLORTERM": "truecolor",
