@@ -194,6 +194,11 @@ class Config:
     deadline_seconds: float = setting(
         10.0, "In which a question is answered, or refused with 503.", least=0.1
     )
+    store_seconds: float = setting(
+        1.0,
+        "In which the catalogue's store must answer a small request; until it does, what needs it is refused with 503.",
+        least=0.1,
+    )
     poll_seconds: float = setting(5.0, "Between looks at what is live.", least=0.01)
     drain_seconds: float = setting(30.0, "In which SIGTERM lets questions end.", least=0)
 

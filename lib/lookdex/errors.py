@@ -31,6 +31,7 @@ LookdexError
 │   ├── PromotionHeld      a rollback holds promotions until `lookdex resume`    → exit code 3
 │   └── RolledBack         the run's release was live, and a rollback undid it
 ├── ReleaseNotFound        no such release, or nothing is live yet
+├── ForkedProcess          a catalogue that was opened before a fork is used after it
 ├── ModelMismatch          the query's model is not the one the release was built with
 │   └── ModelNotTrusted    the catalogue names a model that the settings here do not         → exit code 2
 └── BadQuery               the question cannot be answered as asked (photo, box, filter, argument) → exit code 2
@@ -151,6 +152,9 @@ class RolledBack(PromotionConflict): ...
 
 
 class ReleaseNotFound(LookdexError): ...
+
+
+class ForkedProcess(LookdexError): ...
 
 
 class ModelMismatch(LookdexError): ...

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
+from lookdex.daemons import DaemonPool
 from lookdex.predicates import quoted
 from lookdex.records import Role, Scope, Swatch
 from lookdex.search import deadline, duplicates, ranking
@@ -26,7 +24,7 @@ MOST_COLOURED = (
     2000  # of them, or as many as are wanted: 1,000 of 200,000 rows take 0.4 s, of 20,000 looked at over 40 s
 )
 # The whole photo's rows are read while its objects' are. What runs here waits for nothing that runs here.
-_BESIDE = ThreadPoolExecutor(8, thread_name_prefix="nearest")
+_BESIDE = DaemonPool("nearest", 8)
 SPARE = 3  # products looked at beyond those wanted: some may show the same picture
 
 
@@ -115,9 +113,7 @@ def _distinct(opened: Opened, lanes: Sequence[Lane], k: int, where: str | None) 
         return dict(zip(members, gather(_asking(opened, own, tiers, rows, bounded), tiers, k), strict=True))
 
     first, *others = groups.items()
-    beside = [
-        _BESIDE.submit(partial(copy_context().run, ask, *other)) for other in others
-    ]  # with the deadline
+    beside = [_BESIDE.submit(ask, *other) for other in others]  # with the deadline
     found = ask(*first)
     for future in beside:
         found |= future.result()

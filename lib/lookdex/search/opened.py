@@ -24,6 +24,7 @@ from lookdex.search.grouping import Hit
 from lookdex.search.rows import CATEGORY, Rows, sold_as
 from lookdex.search.table import READ_SECONDS, ReadTable
 from lookdex.search.verified import VERIFY_BYTES, Verified
+from lookdex.search.watch import UNWATCHED, StoreWatch
 from lookdex.storage import Store
 
 FILTERABLE = ("product_id", "label", "colour", "score", "image_key")  # beside the product columns
@@ -65,11 +66,6 @@ class Opened:
             )
         )
 
-    def hold(self) -> None:
-        """Read now what questions need of all rows, so that none waits for it."""
-        self.rows.hold()
-        _ = self.widths
-
     def rows_of(self, scope: Scope, role: Role | None = None) -> str:
         """The SQL of the rows of a scope (and a role) that may answer."""
         sql = f"scope = '{scope}'"
@@ -80,6 +76,15 @@ class Opened:
         sold = [raw for raw, known in self._categories.items() if known == category]
         seen = f"label = {quoted(category)}"
         return f"({seen} OR {CATEGORY} IN ({listed(sold)}))" if sold else seen
+
+    def hold(self) -> None:
+        """Read into memory what questions need of all rows, so that none of them has to wait for that."""
+        self.rows.hold()
+        _ = self.widths, self._categories, self.facets
+
+    @property
+    def held(self) -> bool:
+        return "facets" in self.__dict__  # the last of them
 
     @cached_property
     def facets(self) -> Facets:
@@ -156,16 +161,22 @@ def open_release(
     *,
     verify_bytes: int | None = VERIFY_BYTES,
     read_seconds: float | None = READ_SECONDS,
+    watch: StoreWatch = UNWATCHED,
 ) -> Opened:
     """Open the release's `items` at its version, once its files are verified (see `verified`).
 
-    Raises ReleaseNotFound when that version is gone, CorruptData when it is damaged.
+    Raises ReleaseNotFound when that version is gone, CorruptData when it is damaged, Unavailable.
     """
-    verified = Verified(store, release, verify_bytes)
-    verified.look_first()
-    dataset = tables.open_table(store, tables.ITEMS, release.items_version)
+
+    def verify() -> Verified:
+        verified = Verified(store, release, verify_bytes)
+        verified.look_first()
+        return verified
+
+    verified = watch.read(verify)
+    dataset = watch.read(lambda: tables.open_table(store, tables.ITEMS, release.items_version))
     name = f"release {release.release_id}: {tables.name_of(store, tables.ITEMS, release.items_version)}"
-    items = ReadTable(dataset, name, verified, read_seconds)
+    items = ReadTable(dataset, name, verified, read_seconds, watch)
     main = f"scope = '{Scope.OBJECT}' AND role = '{Role.MAIN}'"
     has_main = items.to_table(columns=["item_id"], filter=main, limit=1).num_rows > 0
     return Opened(release, items, has_main, Rows(items, release.product_columns))

@@ -58,6 +58,7 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         trusted_models=TrustedModels.of_config(config).names,
         poll_seconds=float("inf"),  # `following` looks
         read_seconds=config.deadline_seconds,  # no request waits longer
+        store_seconds=config.store_seconds,
     )
     decoders = Decoders(config.decoders or cores, limits, metrics.lost)
     questions = Questions(
@@ -74,14 +75,14 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(opened.load)
         runner.start()
         await run_in_threadpool(decoders.start)
-        await run_in_threadpool(opened.load)
         with following(opened, config.poll_seconds):
             app.state.ready = True
             yield
             app.state.ready = False
-        await run_in_threadpool(questions.close)
+        questions.close()
         await run_in_threadpool(runner.close)
         await run_in_threadpool(decoders.close)
 
@@ -125,14 +126,16 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         "/readyz",
         operation_id="readyz",
         response_class=PlainTextResponse,
-        responses=problems.responses(Kind.STOPPING, Kind.INTERNAL),
+        responses=problems.responses(Kind.STOPPING, Kind.STORE_UNAVAILABLE, Kind.INTERNAL),
     )
     async def readyz() -> Response:
-        """A release is open and whole, its models are loaded, and the service is not stopping."""
+        """A release is open and whole, its models are loaded, its store answers, and the service is not stopping."""
         if opened.damage:
             raise Refused(Kind.INTERNAL, "the release is damaged; the log names the remedy")
         if not app.state.ready:
             raise Refused(Kind.STOPPING, "the service is starting or stopping", retry_after=1)
+        if opened.store_health.problem is not None:  # every question reads from it
+            raise problems.store_unavailable()
         return PlainTextResponse("ready\n")
 
     @app.get(

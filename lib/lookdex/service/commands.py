@@ -12,7 +12,7 @@ SERVED = (
     *("root_path", "trusted_proxies", "connections", "client_share", "client_rate"),
     *("header_seconds", "keep_alive_seconds"),
     *("upload_bytes", "upload_pixels", "upload_frames", "receive_seconds", "decode_seconds", "decoders"),
-    *("places", "queue", "deadline_seconds", "poll_seconds", "drain_seconds"),
+    *("places", "queue", "deadline_seconds", "store_seconds", "poll_seconds", "drain_seconds"),
 )
 
 

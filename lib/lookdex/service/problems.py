@@ -14,12 +14,13 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from lookdex.errors import BadQuery, ProductNotFound, TooSlow
+from lookdex.errors import BadQuery, ProductNotFound, TooSlow, Unavailable
 from lookdex.service import details
 
 logger = logging.getLogger("lookdex.service")
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "urn:lookdex:problem:"
+STORE_RETRY_SECONDS = 2  # a store that is lost is looked at every second
 
 
 class Kind(Enum):
@@ -40,6 +41,7 @@ class Kind(Enum):
     INTERNAL = ("internal", 500, "The service failed")
     BUSY = ("busy", 503, "The service is busy")
     TOO_LATE = ("too-late", 503, "The answer would have come too late")
+    STORE_UNAVAILABLE = ("store-unavailable", 503, "The catalogue's store does not answer")
     STOPPING = ("stopping", 503, "The service is stopping")
 
     def __init__(self, slug: str, status: int, title: str):
@@ -80,6 +82,15 @@ class Refused(Exception):
         self.kind, self.detail, self.headers, self.reason = kind, detail, dict(headers or {}), reason
         if retry_after is not None:
             self.headers["Retry-After"] = str(retry_after)
+
+
+def store_unavailable() -> Refused:
+    """The log says what is wrong with it, once."""
+    return Refused(
+        Kind.STORE_UNAVAILABLE,
+        "the store that holds the catalogue does not answer: ask again later",
+        retry_after=STORE_RETRY_SECONDS,
+    )
 
 
 def response_of(
@@ -132,6 +143,9 @@ def install(app: FastAPI) -> None:
             request, Kind.TOO_LATE, "the catalogue was not read in time: try again", {"Retry-After": "1"}
         )
 
+    async def unavailable(request: Request, error: Unavailable) -> JSONResponse:
+        return await refused(request, store_unavailable())
+
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         return answer(request, Kind.BAD_QUESTION, told(error.errors()), None)
 
@@ -147,6 +161,7 @@ def install(app: FastAPI) -> None:
         (Refused, refused),
         (BadQuery, bad_query),
         (TooSlow, too_slow),
+        (Unavailable, unavailable),
         (RequestValidationError, invalid),
         (HTTPException, http),
     ):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TypeVar
 
+from lookdex.daemons import DaemonPool
 from lookdex.search.ask import Crops, Options
 from lookdex.search.catalog import Catalog
 from lookdex.search.deadline import DEADLINE
+from lookdex.search.facets import Facets
+from lookdex.search.opened import Opened
 from lookdex.service.arrivals import Arrivals, Upload
 from lookdex.service.connections import share_of
 from lookdex.service.decoding import Decoders
@@ -63,7 +64,7 @@ class Questions:
         most = _ARRIVING * (places + queue)
         self._arrivals = Arrivals(most, share_of(client_share, most), pace)
         threads = self.gate.most_at_work + self._reads.most_at_work
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="question")
+        self._threads = DaemonPool("question", threads)
         metrics.watch(catalog, self.gate)
 
     def reception(self, client: str) -> AbstractContextManager[Upload]:
@@ -95,9 +96,15 @@ class Questions:
 
     async def crop(self, item_id: str) -> bytes | None:
         """The stored picture (JPEG) of an item; None where the release has no such item. Raises Refused."""
-        deadline = time.monotonic() + self._deadline
-        found = await self._in_thread(self._reads, lambda: self.catalog.crops([item_id]), deadline)
+        found = await self._read(lambda: self.catalog.crops([item_id]))
         return found.get(item_id)
+
+    async def facets(self, opened: Opened) -> Facets:
+        """What filters can offer: known since the release was opened, unless the catalogue was not loaded."""
+        return opened.facets if opened.held else await self._read(lambda: opened.facets)
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        return await self._in_thread(self._reads, work, time.monotonic() + self._deadline)
 
     async def _in_thread(self, gate: Gate, work: Callable[[], T], deadline: float) -> T:
         loop = asyncio.get_running_loop()
@@ -107,10 +114,11 @@ class Questions:
             return work()
 
         async def run() -> T:
-            return await loop.run_in_executor(self._threads, copy_context().run, by_then)
+            return await loop.run_in_executor(self._threads, by_then)  # in a context of its own
 
         return await gate.run(run, deadline)
 
     def close(self) -> None:
+        """Take no more. Whoever was still waiting has been answered, or sent away, by now."""
         self.gate.close()
-        self._threads.shutdown(wait=True)
+        self._threads.shutdown(cancel_futures=True)

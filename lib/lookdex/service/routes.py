@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from lookdex.search.ask import MAX_K, MAX_TEXT, Crops, Options
@@ -42,7 +41,8 @@ Colour = Annotated[
 ]
 WithCrops = Annotated[Crops, Query(description="Which pictures (JPEG, base64) the answer carries.")]
 BEHIND = "a newer release is live and cannot be opened; the service's log says why"
-COMMON = (Kind.UNAUTHORIZED, Kind.BAD_QUESTION, Kind.INTERNAL, Kind.BUSY, Kind.TOO_LATE, Kind.STOPPING)
+COMMON = (Kind.UNAUTHORIZED, Kind.BAD_QUESTION, Kind.INTERNAL, Kind.BUSY, Kind.TOO_LATE, Kind.STORE_UNAVAILABLE,
+          Kind.STOPPING)  # fmt: skip
 
 
 class CategoryModel(BaseModel):
@@ -206,7 +206,7 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
     @router.get(
         "/release",
         operation_id="release",
-        responses=problems.responses(Kind.UNAUTHORIZED, Kind.BAD_QUESTION, Kind.INTERNAL),
+        responses=problems.responses(*COMMON),
     )
     async def release() -> ReleaseModel:
         """The release that answers now."""
@@ -221,7 +221,7 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float) -> APIR
             embedder=live.recipe.embedder,
             columns=opened.filterable.names,
             filters=[FilterModel.model_validate(column) for column in offered(opened.filterable)],
-            facets=FacetsModel.model_validate(await run_in_threadpool(lambda: opened.facets)),
+            facets=FacetsModel.model_validate(await questions.facets(opened)),
             max_k=MAX_K,
             behind=None if catalog.behind is None else BEHIND,
         )
