@@ -142,6 +142,17 @@ class Config:
     cors: tuple[str, ...] = setting(
         (), "Origins whose pages may ask from a browser, such as https://shop.example.", metavar="ORIGIN,…"
     )
+    caching: str = setting(
+        "private",
+        "What may keep pictures and answers to GET: private (each client, for itself), or public (a CDN too; it then "
+        "hands pictures to whoever knows their addresses, even where the service wants a token).",
+        choices=("private", "public"),
+    )
+    facets: tuple[str, ...] = setting(
+        (),
+        "Columns whose values questions may count, for filters (default: category and price).",
+        metavar="A,B,…",
+    )
     upload_bytes: int = setting(20_000_000, "Larger uploads are refused while they arrive.", least=1)
     upload_pixels: int = setting(
         50_000_000, "Uploads with more pixels are refused, before they are decoded.", least=1

@@ -32,7 +32,8 @@ LookdexError
 ├── ReleaseNotFound        no such release, or nothing is live yet
 ├── ModelMismatch          the query's model is not the one the release was built with
 └── BadQuery               the question cannot be answered as asked (photo, box, filter) → exit code 2
-    └── ProductNotFound    the release has no such product
+    ├── ProductNotFound    the release has no such product
+    └── ReleaseChanged     a further page was asked of a release that no longer answers
 
 Every message says what happened, to what, and what to do next.
 """
@@ -156,3 +157,6 @@ class BadQuery(LookdexError):
 
 
 class ProductNotFound(BadQuery): ...
+
+
+class ReleaseChanged(BadQuery): ...

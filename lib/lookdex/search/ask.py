@@ -24,6 +24,8 @@ MAX_K = 1000
 MAX_PHOTOS = 8  # of one item
 MAX_TEXT = 1000  # characters
 MAX_LOOK_PHOTOS = 100
+MAX_FACETS = 16  # columns that one question may count
+MAX_NAME = 200  # characters of a column's or a release's name
 TEXT_WEIGHT = 0.6
 _STRICT = ConfigDict(extra="forbid", strict=True)  # a number in quotes is no number
 
@@ -66,6 +68,45 @@ AnyBox = Annotated[
 ]
 
 
+K = Annotated[int, Field(ge=1, le=MAX_K, description="Distinct products for each object.")]
+Offset = Annotated[
+    int,
+    Field(
+        ge=0,
+        lt=MAX_K,
+        description="Products of each object to skip: those of the pages before. Keep everything else of the question "
+        f"the same, k too. offset + k is at most {MAX_K}.",
+    ),
+]
+ReleaseId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_NAME,
+        description="Answer from this release only: the question is refused where another one answers by now. Give the "
+        "`release_id` of the first page with every further one.",
+    ),
+]
+Sort = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_NAME,
+        description="Order the matches by a product column, lowest first (price) or highest first (-price), empty "
+        "values last; score, the default: the most similar first. What is as asked stays before what is not, and good "
+        "matches before others.",
+    ),
+]
+Pool = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=MAX_K,
+        description="With `sort`: how many of the nearest products are sorted (default: k). All pages of a sorted list "
+        "must name the same pool.",
+    ),
+]
+FacetColumn = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Number = Annotated[int, Field(ge=0, description="Number of an object in the answer's `objects`, from 0.")]
 Label = Annotated[
     str, Field(description="What the box shows, such as a found object's label: its category is asked first.")
@@ -107,11 +148,13 @@ class Options:
 
     object, box, label: what of the photo is meant (see `Pick`); none of them: every object. picks: the same for
     several photos of one item, one for each photo, in order; a photo without a pick stands for its main object.
+    offset, release: a further page of an answer (see `Answer.next`). sort, pool: in which order, and how many of the
+    nearest products are brought into it.
     """
 
     __pydantic_config__ = _STRICT
 
-    k: Annotated[int, Field(ge=1, le=MAX_K, description="Distinct products for each object.")] = 5
+    k: K = 5
     where: Where | None = None
     object: Number | None = None
     box: AnyBox | None = None
@@ -145,6 +188,17 @@ class Options:
         int, Field(ge=0, le=MAX_LOOK_PHOTOS, description="Catalogue photos of such an outfit to find.")
     ] = 0
     crops: Annotated[Crops, Field(description="Which pictures the answer carries.")] = Crops.OBJECTS
+    offset: Offset = 0
+    release: ReleaseId | None = None
+    sort: Sort | None = None
+    pool: Pool | None = None
+    facets: Annotated[
+        bool | Annotated[tuple[FacetColumn, ...], Field(max_length=MAX_FACETS)],
+        Field(
+            description="Count the products that pass `where` by the values of these columns; true: of those that the "
+            "shop chose.",
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         for name, kind in (("widen", Widen), ("crops", Crops)):  # Python callers give their words
@@ -155,6 +209,7 @@ class Options:
                 raise BadQuery(f"{name} is {getattr(self, name)!r}: it is one of {words}") from error
         if not 1 <= self.k <= MAX_K:
             raise BadQuery(f"k is {self.k}: ask for 1 to {MAX_K} products")
+        self._check_page()
         for name in ("text_weight", "colour"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadQuery(f"{name} is {getattr(self, name)}: it is a share from 0 to 1")
@@ -172,6 +227,26 @@ class Options:
             raise BadQuery(f"{len(self.picks)} picks are given: at most {MAX_PHOTOS} photos show one item")
         if self.goes_with and self.product is None:
             raise BadQuery("goes_with tells what is worn with a product: give the product")
+
+    def _check_page(self) -> None:
+        if self.offset < 0:
+            raise BadQuery(f"offset is {self.offset}: products are counted from 0")
+        if self.offset + self.k > MAX_K:
+            raise BadQuery(f"offset + k is {self.offset + self.k}: pages end at {MAX_K} products")
+        if self.sort == "score":
+            object.__setattr__(self, "sort", None)
+        if self.pool is not None and self.sort is None:
+            raise BadQuery("pool is the number of products that are sorted: give sort too, or leave pool out")
+        if self.pool is not None and not self.k <= self.pool <= MAX_K:
+            raise BadQuery(f"pool is {self.pool}: it is at least k ({self.k}) and at most {MAX_K}")
+        if self.sort is not None and self.offset and self.pool is None:
+            raise BadQuery("a further page of a sorted list needs pool, the same for all of its pages")
+        if isinstance(self.facets, str):
+            raise BadQuery(f"facets is {self.facets!r}: it is true, or a list of columns")
+        if not isinstance(self.facets, bool):
+            object.__setattr__(self, "facets", tuple(dict.fromkeys(self.facets)))
+            if len(self.facets) > MAX_FACETS:
+                raise BadQuery(f"facets names {len(self.facets)} columns: at most {MAX_FACETS} are counted")
 
     @property
     def pick(self) -> Pick:

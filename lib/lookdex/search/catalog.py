@@ -24,7 +24,7 @@ from lookdex.search import asking
 from lookdex.search.answer import Answer
 from lookdex.search.ask import Crops, Options, options_of
 from lookdex.search.encoders import Encoders, Loader, models_key
-from lookdex.search.facets import Facets
+from lookdex.search.facets import COLUMNS, Facets
 from lookdex.search.frame import scope_of, to_frame
 from lookdex.search.opened import Opened, open_release
 from lookdex.search.photo import Photo, box_of
@@ -53,6 +53,7 @@ def open_catalog(
     poll_seconds: float = 5.0,
     read_seconds: float | None = READ_SECONDS,
     verify_bytes: int | None = VERIFY_BYTES,
+    facets: Sequence[str] = COLUMNS,
 ) -> Catalog:
     """Open the live release of the catalogue at `uri` and follow it, or stay with `release` (an id, or a record).
 
@@ -63,7 +64,8 @@ def open_catalog(
 
     Before it answers, the release's index, manifest and deletion files, and up to `verify_bytes` of its data files
     (None: all), are checked against their recorded digests; see `verified`. A read of the table that takes longer than
-    `read_seconds` (None: no limit) raises TooSlow.
+    `read_seconds` (None: no limit) raises TooSlow. `facets` are the columns that `Catalog.facets` and questions with
+    facets=True count.
 
     Raises:
         ReleaseNotFound: nothing is live yet, or there is no such release.
@@ -71,7 +73,7 @@ def open_catalog(
         ModelMismatch: a model here is not the one the release was built with.
     """
     store = open_store(uri) if isinstance(uri, str) else uri
-    opening = Opening(verify_bytes, read_seconds)
+    opening = Opening(verify_bytes, read_seconds, tuple(facets))
     return Catalog(store, release, Loading(device, detector, embedder, loader), poll_seconds, opening)
 
 
@@ -94,9 +96,16 @@ class Opening:
 
     verify_bytes: int | None = VERIFY_BYTES
     read_seconds: float | None = READ_SECONDS
+    facets: tuple[str, ...] = COLUMNS
 
     def open(self, store: Store, release: Release) -> Opened:
-        return open_release(store, release, verify_bytes=self.verify_bytes, read_seconds=self.read_seconds)
+        return open_release(
+            store,
+            release,
+            verify_bytes=self.verify_bytes,
+            read_seconds=self.read_seconds,
+            facets=self.facets,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +174,13 @@ class Catalog:
         return self.opened.filterable
 
     @property
+    def sortable(self) -> tuple[str, ...]:
+        """The columns that a `sort` may name."""
+        return self.opened.sortable
+
+    @property
     def facets(self) -> Facets:
-        """The categories and the range of prices that a `where` may choose among."""
+        """What a `where` may choose among: the values and ranges of columns, counted in products."""
         return self.opened.facets
 
     def load(self) -> Catalog:
@@ -270,8 +284,8 @@ class Catalog:
         photo: as in `ask`; a list or a tuple of photos shows one item. where: a predicate on product columns, e.g.
         "price < 50 and category = 'dress'" (see `filters`). box: (x0, y0, x1, y1) in pixels of the upright photo;
         then this is the one object that is searched. crops: fetch the JPEGs of the matches too (`Match.crop`).
-        more: any other of the `Options`: text="in red", colour=0.3, object=2, widen="never" … Raises BadQuery for one
-        that does not exist.
+        more: any other of the `Options`: text="in red", colour=0.3, object=2, widen="never", offset=5, sort="-price" …
+        Raises BadQuery for one that does not exist, and ReleaseChanged where `release` names another than answers now.
         """
         photos = photo if isinstance(photo, list | tuple) else (photo,)
         wish = Crops.ALL if crops else Crops.OBJECTS
@@ -302,9 +316,10 @@ class Catalog:
         scope: Scope | str = Scope.OBJECT,
         *,
         crops: bool = True,
+        **more: Any,
     ) -> Answer:
         """The k products most similar to a vector (dim,) of the release's embedder; its length does not matter."""
-        options = Options(k=k, where=where, crops=Crops.ALL if crops else Crops.OBJECTS)
+        options = options_of(k=k, where=where, crops=Crops.ALL if crops else Crops.OBJECTS, **more)
         now = self._current()
         unit = _unit(vector, now.opened.release.dim)
         return asking.answer_vector(now.opened, unit, scope_of(scope), options)

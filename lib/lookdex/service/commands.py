@@ -11,7 +11,7 @@ from lookdex.errors import ConfigError
 from lookdex.options import Verb, settings
 
 SERVED = (
-    *("catalog", "host", "port", "device", "engine", "batch", "tokens", "cors"),
+    *("catalog", "host", "port", "device", "engine", "batch", "tokens", "cors", "caching", "facets"),
     *("upload_bytes", "upload_pixels", "upload_frames", "receive_seconds", "decode_seconds", "decoders"),
     *("places", "queue", "deadline_seconds", "poll_seconds", "drain_seconds"),
 )

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from lookdex.errors import BadQuery, ProductNotFound, TooSlow
+from lookdex.errors import BadQuery, ProductNotFound, ReleaseChanged, TooSlow
 
 logger = logging.getLogger("lookdex.service")
 MEDIA_TYPE = "application/problem+json"
@@ -28,6 +28,7 @@ class Kind(Enum):
     UNAUTHORIZED = ("unauthorized", 401, "A token is needed")
     NOT_FOUND = ("not-found", 404, "There is no such thing")
     METHOD = ("method", 405, "Another method is needed")
+    RELEASE_CHANGED = ("release-changed", 409, "Another release answers now")
     SLOW_UPLOAD = ("slow-upload", 408, "The upload took too long")
     TOO_LARGE = ("too-large", 413, "The upload is too large")
     UNKNOWN_FORMAT = ("unknown-format", 415, "This kind of content is not read")
@@ -116,6 +117,7 @@ def install(app: FastAPI) -> None:
 
     async def bad_query(request: Request, error: BadQuery) -> JSONResponse:
         kind = Kind.NOT_FOUND if isinstance(error, ProductNotFound) else Kind.BAD_QUESTION
+        kind = Kind.RELEASE_CHANGED if isinstance(error, ReleaseChanged) else kind
         return answer(request, kind, str(error), None)
 
     async def too_slow(request: Request, error: TooSlow) -> JSONResponse:
