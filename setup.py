@@ -56,6 +56,7 @@ setup(
     packages=[*find_packages("lib"), "lookdex.sql"],
     package_dir={"": "lib", "lookdex.sql": "sql"},
     package_data={
+        "lookdex": ["py.typed"],
         "lookdex.models": ["tiny/*", "tiny/*/*"],
         "lookdex.report": ["page/*"],
         "lookdex.search": ["schemas/*"],
@@ -72,6 +73,7 @@ setup(
         "jinja2>=3.1",
         "tqdm>=4.66",
         "pydantic>=2.7",
+        "typing_extensions>=4.12",
         "numpy>=2",
         "pyarrow>=20",
         "pillow>=12",

@@ -23,8 +23,9 @@ import pyarrow as pa
 from lookdex import runs, spark
 from lookdex.index.job import IndexOptions
 from lookdex.models import digests
-from lookdex.records import PLAN_SCHEMA, PlanSummary, Recipe
+from lookdex.records import PlanSummary, Recipe
 from lookdex.sample import write_sample
+from lookdex.schemas import PLAN_SCHEMA
 from lookdex.storage import open_store
 
 SHARD_IMAGES = 256

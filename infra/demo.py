@@ -9,6 +9,7 @@ import argparse
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,15 +29,21 @@ from lookdex.devserver import start_s3
 from lookdex.errors import LookdexError
 from lookdex.evaluate.answers import KnownObject, Tally, judge
 from lookdex.formats import AND_FORMATS
+from lookdex.models.trust import TrustedModels
+from lookdex.options import from_environment
 from lookdex.records import Box, Status
 from lookdex.sample import write_sample
 from lookdex.search.answer import Answer
+from lookdex.search.catalog import Catalog
 from lookdex.search.sheet import draw_answer
 from lookdex.storage import Store, open_store
 from lookdex.tables import duckdb_connection
 
 ROOT = Path(__file__).resolve().parent.parent
 MADE = ("bucket", "catalog", "airflow", "airflow.log", "report.json")  # by one of them a demo is known
+STEP = re.compile(
+    r"Spark-Submit cmd: .* --name lookdex-(\w+)|\] (index \d.+?) \[airflow"
+)  # lines of Airflow's log
 SAMPLE, CATALOG = "s3://sample", "s3://lookdex/catalog"
 
 
@@ -154,15 +161,24 @@ def render(store: Store, options: argparse.Namespace, advance: object) -> None:
 
 
 def run_dag(out: Path, conf: dict[str, object]) -> None:
-    """One real DAG run in Airflow's own environment; its log goes to demo/airflow.log, its tail to the error."""
+    """One real DAG run in Airflow's own environment; its log goes to demo/airflow.log, its tail to the error.
+
+    Each stage is printed as it starts, and the progress of the indexing.
+    """
     log = out / "airflow.log"
     command = [ROOT / "infra/airflow/run", "--home", out / "airflow", "dags", "test", "nightly_reindex"]
     print(f"Airflow  nightly_reindex: plan >> index >> build >> audit >> promote (log: {log})")
-    with log.open("wb") as sink:
+    with log.open("w", errors="replace") as sink:
         child = subprocess.Popen(
-            [*command, "--conf", json.dumps(conf)], stdout=sink, stderr=subprocess.STDOUT
-        )
+            [*command, "--conf", json.dumps(conf)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        )  # fmt: skip
+        assert child.stdout is not None
         try:
+            for line in child.stdout:
+                sink.write(line)
+                if found := STEP.search(line):
+                    print(f"         {found[1] or found[2]}", flush=True)
             code = child.wait()
         finally:
             if child.poll() is None:
@@ -188,6 +204,12 @@ def measure_night(report: Report, catalog: Store) -> None:
         report.images_per_s = round(report.images / report.seconds["index"], 2)
 
 
+def opened(catalog_uri: str) -> Catalog:
+    """The catalogue, with the models that the variables of the night named."""
+    trusted = TrustedModels.of_config(from_environment(catalog=catalog_uri))
+    return lookdex.open_catalog(catalog_uri, trusted_models=trusted.names)
+
+
 def ask_looks(report: Report, catalog_uri: str, looks: int, out: Path) -> tuple[Answer, bytes]:
     """Ask with every look; keep the answer with the most objects to show. The looks are copied to demo/looks."""
     store = open_store(SAMPLE)
@@ -198,7 +220,7 @@ def ask_looks(report: Report, catalog_uri: str, looks: int, out: Path) -> tuple[
                 Box(row["x0"], row["y0"], row["x1"], row["y1"]), row["category"], row["product_id"]
             )
             truth.setdefault(row["image_key"], []).append(known)
-    catalog = lookdex.open_catalog(catalog_uri)
+    catalog = opened(catalog_uri)
     (out / "looks").mkdir()
     total, best = Tally(), None
     with progress.bar(len(truth), "ask") as advance:
@@ -223,7 +245,7 @@ def ask_looks(report: Report, catalog_uri: str, looks: int, out: Path) -> tuple[
 def ask_one(catalog_uri: str, source: str, out: Path) -> tuple[Answer, bytes]:
     """Ask with the indexed photo in which the most objects were found."""
     key = richest_photo(catalog_uri)
-    catalog = lookdex.open_catalog(catalog_uri)
+    catalog = opened(catalog_uri)
     photo = open_store(source).get(key)
     (out / f"query{Path(key).suffix}").write_bytes(photo)
     return catalog.search(photo, k=5), photo

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from lookdex import live, tables
 from lookdex.images import encode_jpeg
-from lookdex.records import CATEGORIES, Recipe, Release, items_schema
+from lookdex.records import CATEGORIES, Recipe, Release
 from lookdex.release import ann
+from lookdex.schemas import items_schema
 from lookdex.storage import open_store
 
 CHUNK = 20_000

@@ -26,8 +26,8 @@ from lookdex.records import (
     Scope,
     Thresholds,
     item_id,
-    items_schema,
 )
+from lookdex.schemas import items_schema
 from lookdex.search.catalog import Catalog
 from lookdex.storage import Store
 from tests.fakes import COLOURS, LABELS, FakeDetector, FakeEmbedder, recipe

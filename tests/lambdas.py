@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.verbs import TRUSTED
+
 STOP = None  # an event that ends the function
 
 
@@ -88,7 +90,7 @@ def running(folder: Path, handler: str, environment: Mapping[str, str], log: Pat
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "awslambdaric", handler], cwd=folder, stdout=output, stderr=output,
-            env={**os.environ, **own, **environment},
+            env={**os.environ, **TRUSTED, **own, **environment},
         )  # fmt: skip
         try:
             yield function

@@ -17,8 +17,6 @@ from lookdex import live, runs, tables
 from lookdex.catalog.products import digest as digest_of_products
 from lookdex.images import encode_jpeg
 from lookdex.records import (
-    IMAGES_SCHEMA,
-    PLAN_SCHEMA,
     Box,
     Change,
     PlanSummary,
@@ -31,12 +29,12 @@ from lookdex.records import (
     Status,
     StoredFile,
     item_id,
-    items_schema,
 )
 from lookdex.release.audit import audit_release
 from lookdex.release.build import build_release
 from lookdex.release.fragments import FragmentResult, FragmentTask, write_fragment
 from lookdex.release.promote import promote
+from lookdex.schemas import IMAGES_SCHEMA, PLAN_SCHEMA, items_schema
 from lookdex.storage import Store
 
 RECIPE = Recipe(

@@ -55,7 +55,7 @@ class OddS3:
 
     def __init__(self) -> None:
         self.objects: dict[str, Stored] = {}
-        self.etags = self.times = True
+        self.etags = self.times = self.sizes = True
         self.weak = self.moved = False  # moved: every request is redirected, nobody knows where
         self.listing: bytes | None = None  # in place of any listing
         self.answer: Callable[[Asked], Answer | None] = lambda asked: None
@@ -180,6 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _entry(self, key: str, stored: Stored) -> str:
         etag = f"<ETag>{escape(self.odd.etag(stored))}</ETag>" if self.odd.etags else ""
         modified = "<LastModified>2026-01-02T03:04:05.678Z</LastModified>" if self.odd.times else ""
+        size = f"<Size>{len(stored.data)}</Size>" if self.odd.sizes else ""
         known = stored.restored is not None and "x-amz-optional-object-attributes" in self.headers
         restored = (
             "<RestoreStatus><IsRestoreInProgress>{}</IsRestoreInProgress>{}</RestoreStatus>".format(
@@ -190,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
             else ""
         )
         return (
-            f"<Contents><Key>{_quoted(key)}</Key>{modified}{etag}<Size>{len(stored.data)}</Size>"
+            f"<Contents><Key>{_quoted(key)}</Key>{modified}{etag}{size}"
             f"<StorageClass>{stored.storage_class}</StorageClass>{restored}</Contents>"
         )
 

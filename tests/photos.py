@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from lookdex import runs
-from lookdex.records import PLAN_SCHEMA, Box, ImageRef, PlanSummary, Recipe, ShardReport, StoredFile
+from lookdex.records import Box, ImageRef, PlanSummary, Recipe, ShardReport, StoredFile
+from lookdex.schemas import PLAN_SCHEMA
 from lookdex.storage import Store
 from tests import fakes
 

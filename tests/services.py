@@ -20,6 +20,7 @@ from lookdex.models import digests
 from lookdex.records import Recipe
 from lookdex.service.problems import Kind
 from tests.fakes import FakeDetector, FakeEmbedder, recipe
+from tests.verbs import TRUSTED
 
 START_SECONDS = 90
 
@@ -65,7 +66,7 @@ def start(catalog: str, folder: Path, *options: str, **environment: str) -> Iter
     log = folder / f"serve-{time.monotonic_ns()}.log"
     command = [sys.executable, "-m", "lookdex.cli", "serve", "--catalog", catalog, "--port", "0", *options]
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | environment)
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | TRUSTED | environment)
     try:
         service = Service(url_told(process, log), process, log)
         with service.web:

@@ -323,7 +323,9 @@ def test_a_loader_loads_what_each_release_needs(tmp_path: Path):
     )
     store = open_store(str(tmp_path))
     publish(store, "night-1", stock(), made=made)
-    catalog = lookdex.open_catalog(store, loader=Loading(), device="cpu", poll_seconds=0.0).load()
+    catalog = lookdex.open_catalog(
+        store, loader=Loading(), trusted_models=(made.detector, made.embedder), poll_seconds=0.0
+    ).load()
     assert [what.split()[0] for what in loaded] == ["detector", "embedder"]
     publish(store, "night-2", stock(), made=replace(made, min_score=0.25))
     assert catalog.search(picture("red")).release_id == "night-2"

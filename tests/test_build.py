@@ -26,12 +26,13 @@ from lookdex.errors import (
     PromotionConflict,
     ShardsMissing,
 )
-from lookdex.records import Reason, Release, Scope, Status, items_schema
+from lookdex.records import Reason, Release, Scope, Status
 from lookdex.release import commits, rows
 from lookdex.release.audit import audit_release
 from lookdex.release.build import build_release, candidate_key, load_candidate
 from lookdex.release.fragments import write_fragment
 from lookdex.release.promote import promote
+from lookdex.schemas import items_schema
 from lookdex.storage import Store, open_store
 from lookdex.storage.folder import FolderStore
 

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from lookdex import live, runs
 from lookdex.codec import to_json
 from lookdex.errors import PlanNotFound, ReleaseNotFound, RolledBack
-from lookdex.records import PLAN_SCHEMA, Change, IndexParameters, LiveEntry, PlanSummary, Release, StoredFile
+from lookdex.records import Change, IndexParameters, LiveEntry, PlanSummary, Release, StoredFile
 from lookdex.release import candidates
 from lookdex.release.audit import audit_release
 from lookdex.release.candidates import finished, release_of_run, undone
 from lookdex.release.promote import promote, resume, rollback
+from lookdex.schemas import PLAN_SCHEMA
 from lookdex.storage import Store, open_store
 
 NOTHING = StoredFile("", "", 0, 0)

@@ -185,7 +185,7 @@ def test_photos_come_as_path_bytes_pil_or_array(shop: str, tmp_path: Path):
         (np.zeros((40, 40), np.uint8), r"uint8 \(40, 40\)"),
         (np.zeros((40, 40, 3), np.float32), "float32"),
         (np.zeros((2100, 2100, 3), np.uint8), "2100 × 2100 pixels"),
-        (3.5, "a float is no photo"),
+        (3.5, "photo is 3.5: give a path"),
     ],
 )
 def test_a_photo_that_cannot_be_used_says_why(shop: str, photo: object, says: str):
@@ -219,7 +219,8 @@ def test_a_wrong_column_names_those_that_exist(shop: str, where: str):
     catalog = opened(shop)
     with pytest.raises(BadQuery, match="title, price, url, product_id, label, colour, score, image_key"):
         catalog.search(picture("red"), where=where)
-    assert catalog.columns == ("title", "price", "url", "product_id", "label", "colour", "score", "image_key")
+    names = ["title", "price", "url", "product_id", "label", "colour", "score", "image_key"]
+    assert [column.name for column in catalog.columns] == names
 
 
 @pytest.mark.parametrize(
@@ -242,8 +243,10 @@ def test_whole_and_decimal_prices_are_compared_with_any_number(tmp_path: Path, k
         answer = asked.search(picture("red"), k=12, where=where)
         assert {m.product_id for m in answer.objects[0].matches} == {f"p{n:03d}" for n in range(5)}
         assert len(asked.to_pandas(where)) == 10
-    with pytest.raises(BadQuery, match="divides by 0"):
-        asked.search(picture("red"), where="100 / price > 10")
+    answer = asked.search(
+        picture("red"), k=12, where="100 / price > 10"
+    )  # one is free: no value, and no error
+    assert {m.product_id for m in answer.objects[0].matches} == {f"p{n:03d}" for n in range(1, 10)}
 
 
 def test_a_wrong_filter_is_refused_before_a_model_runs(shop: str):

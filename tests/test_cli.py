@@ -39,13 +39,23 @@ def keys_for_workers(s3: S3Server) -> None:
 
 
 @pytest.fixture
-def shop(root_uri: str, tmp_path: Path) -> tuple[str, str, str]:
+def shop(tmp_path: Path) -> tuple[str, str, str]:
     """Twelve photos, their products file, and where the catalogue goes."""
-    photos.fill(open_store(f"{root_uri}/photos"), 12)
+    return stocked(str(tmp_path / "root"), tmp_path)
+
+
+@pytest.fixture
+def shop_anywhere(root_uri: str, tmp_path: Path) -> tuple[str, str, str]:
+    """The same, once in a folder and once in a bucket."""
+    return stocked(root_uri, tmp_path)
+
+
+def stocked(root: str, folder: Path) -> tuple[str, str, str]:
+    photos.fill(open_store(f"{root}/photos"), 12)
     rows = "".join(f"p{n:05d},Thing {n},top,{10 + n}\n" for n in range(12))
-    products = tmp_path / "products.csv"
+    products = folder / "products.csv"
     products.write_text("product_id,title,category,price\n" + rows)
-    return f"{root_uri}/photos", f"{root_uri}/catalog", str(products)
+    return f"{root}/photos", f"{root}/catalog", str(products)
 
 
 def reindex(source: str, catalog: str, products: str, *more: str) -> Result:
@@ -53,17 +63,19 @@ def reindex(source: str, catalog: str, products: str, *more: str) -> Result:
     return run("reindex", *where, *PATTERN, *FAKES, *LOCAL, *more)
 
 
-def test_a_first_night_a_second_one_and_an_answer(shop: tuple[str, str, str], tmp_path: Path) -> None:
-    file = Path(shop[2])
+def test_a_first_night_a_second_one_and_an_answer(
+    shop_anywhere: tuple[str, str, str], tmp_path: Path
+) -> None:
+    file = Path(shop_anywhere[2])
     head, *rows = file.read_text().splitlines()
     eans = [f"{row},040123456789{n % 10}" for n, row in enumerate(rows)]
     file.write_text("\n".join([f"{head},ean", *eans]))
-    first = reindex(*shop)
+    first = reindex(*shop_anywhere)
     assert first.exit_code == 0, first.output
     assert "planned  12 photos" in first.output
     assert "live     release" in first.output
 
-    again = reindex(*shop)
+    again = reindex(*shop_anywhere)
     assert again.exit_code == 0
     assert "planned  0 photos" in again.output
     assert "nothing to do" in again.output
@@ -71,7 +83,7 @@ def test_a_first_night_a_second_one_and_an_answer(shop: tuple[str, str, str], tm
     photo = tmp_path / "query.png"
     photo.write_bytes(photos.numbered(3))
     png = tmp_path / "answer.png"
-    asked = run("search", str(photo), "--catalog", shop[1], "-k", "2", "--where", "price < 20", "--json",
+    asked = run("search", str(photo), "--catalog", shop_anywhere[1], "-k", "2", "--where", "price < 20", "--json",
                 "--png", str(png))  # fmt: skip
     assert asked.exit_code == 0, asked.output
     answer = json.loads(asked.output)
@@ -80,18 +92,20 @@ def test_a_first_night_a_second_one_and_an_answer(shop: tuple[str, str, str], tm
     assert all(m["columns"]["price"] < 20 for o in answer["objects"] for m in o["matches"])
     assert png.read_bytes().startswith(b"\x89PNG")
 
-    coded = run("search", str(photo), "--catalog", shop[1], "--where", "ean = '0401234567890'", "--json")
+    coded = run(
+        "search", str(photo), "--catalog", shop_anywhere[1], "--where", "ean = '0401234567890'", "--json"
+    )
     found = {m["product_id"] for o in json.loads(coded.output)["objects"] for m in o["matches"]}
     assert found == {"p00000", "p00010"}
 
-    wrong = run("search", str(photo), "--catalog", shop[1], "--where", "prize < 20")
+    wrong = run("search", str(photo), "--catalog", shop_anywhere[1], "--where", "prize < 20")
     assert wrong.exit_code == 2
     assert "price" in wrong.output
-    assert "p00003" in run("search", str(photo), "--catalog", shop[1], "-k", "2").output
+    assert "p00003" in run("search", str(photo), "--catalog", shop_anywhere[1], "-k", "2").output
 
 
-def test_a_night_in_its_parts_each_of_which_can_be_repeated(shop: tuple[str, str, str]) -> None:
-    source, catalog, products = shop
+def test_a_night_in_its_parts_each_of_which_can_be_repeated(shop_anywhere: tuple[str, str, str]) -> None:
+    source, catalog, products = shop_anywhere
     there = ("--catalog", catalog, "--run-id", "scheduled__2026-11-22T02:00:00+00:00")
     stages: list[Callable[[], Result]] = [
         lambda: run("plan", "--source", source, "--products", products, *PATTERN, *FAKES, *there),
@@ -194,11 +208,11 @@ def test_an_emptied_bucket_stops_the_night_with_1(shop: tuple[str, str, str]) ->
     assert len(live.read_log(open_store(catalog))) == 1
 
 
-def test_a_rollback_holds_promotions_until_resume(shop: tuple[str, str, str]) -> None:
-    source, catalog, _ = shop
-    assert reindex(*shop).exit_code == 0
+def test_a_rollback_holds_promotions_until_resume(shop_anywhere: tuple[str, str, str]) -> None:
+    source, catalog, _ = shop_anywhere
+    assert reindex(*shop_anywhere).exit_code == 0
     open_store(source).put("p00001/a.png", photos.numbered(50))
-    assert reindex(*shop).exit_code == 0
+    assert reindex(*shop_anywhere).exit_code == 0
     before = live.list_releases(open_store(catalog))[0]
 
     back = run("rollback", "--catalog", catalog, "--note", "bad boxes")
@@ -208,7 +222,7 @@ def test_a_rollback_holds_promotions_until_resume(shop: tuple[str, str, str]) ->
     assert "held since" in shown
     assert "bad boxes" in shown
 
-    held = reindex(*shop)
+    held = reindex(*shop_anywhere)
     assert held.exit_code == 3, held.output
     assert "lookdex resume" in held.output
     built = held.output.splitlines()[0].removeprefix("run ")
@@ -222,7 +236,7 @@ def test_a_rollback_holds_promotions_until_resume(shop: tuple[str, str, str]) ->
     assert entry is not None
     assert entry.release_id == built
     assert "live already" in run("promote", "--catalog", catalog, "--run-id", built).output
-    assert "Nothing changed" in reindex(*shop).output
+    assert "Nothing changed" in reindex(*shop_anywhere).output
 
 
 def test_a_forgotten_pattern_stops_the_night(shop: tuple[str, str, str]) -> None:

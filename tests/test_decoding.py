@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import os
 import resource
+import signal
 import struct
 import subprocess
 import sys
@@ -16,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import psutil
@@ -25,7 +29,8 @@ from PIL import Image
 from lookdex import imagefile, images
 from lookdex.records import Reason
 from lookdex.service import decoding
-from lookdex.service.decoding import Decoders, UploadLimits
+from lookdex.service.decoder import Bad, Loss, Lost, UploadLimits
+from lookdex.service.decoding import Decoders
 from lookdex.service.problems import Kind, Refused
 from tests.catalogs import picture
 from tests.fakes import COLOURS
@@ -123,73 +128,199 @@ def command_of(process: psutil.Process) -> str:
         return ""
 
 
-def test_a_decoder_that_hangs_is_killed_and_replaced():
-    lost: list[str] = []
-    large = encode(np.zeros((6000, 6000, 3), np.uint8), compress_level=1)  # some 0.3 s of work
-    before = {process.pid for process in processes()}
-    decoders = Decoders(1, replace(LIMITS, max_pixels=40_000_000, seconds=1), lost.append)
+LARGE = encode(np.zeros((6000, 6000, 3), np.uint8), compress_level=1)  # some 0.3 s of work
+ROOM = replace(LIMITS, max_pixels=40_000_000)
+
+
+def test_the_limit_is_of_computing_and_not_of_time():
+    """A decoder that gets no turn for longer than the limit answers; one that computes for so long does not."""
+    lost: list[Loss] = []
+    before = set(processes())
+    decoders = Decoders(1, replace(ROOM, seconds=0.15), lost.append)
     try:
         decoders.start()
-        mine = [process for process in processes() if process.pid not in before]
-        with ThreadPoolExecutor(2) as callers:
-            hanging = callers.submit(decoders.decode, large)
-            while max(busy := [process.cpu_percent(0.01) for process in mine]) < 50:
-                pass
-            stuck = mine[busy.index(max(busy))]
-            stuck.suspend()
+        mine = set(processes()) - before
+        for process in mine:
+            process.suspend()
+        with ThreadPoolExecutor(1) as callers:
             waiting = callers.submit(decoders.decode, encode(picture("red")))
-            with pytest.raises(Refused, match="longer than 1 s") as refused:
-                hanging.result(30)
-            assert (refused.value.kind, lost) == (Kind.BAD_PHOTO, ["killed"])
+            with pytest.raises(TimeoutError):
+                waiting.result(0.2)
+            for process in mine:
+                process.resume()
             assert waiting.result(30).shape == (96, 96, 3)
-        assert not stuck.is_running()
+        assert not lost
+        with pytest.raises(Refused, match=r"more than 0\.15 s of computing") as refused:
+            decoders.decode(LARGE)
+        assert (refused.value.kind, refused.value.reason) == (Kind.BAD_PHOTO, "too_slow")
+        assert lost == [Loss.TOO_SLOW]
+        assert decoders.decode(encode(picture("red"))).shape == (96, 96, 3)
+    finally:
+        decoders.close()
+
+
+def test_a_decoder_that_hangs_is_killed_at_the_deadline_and_replaced():
+    lost: list[Loss] = []
+    before = set(processes())
+    decoders = Decoders(1, LIMITS, lost.append)
+    try:
+        decoders.start()
+        stuck = set(processes()) - before
+        for process in stuck:
+            process.suspend()
+        with pytest.raises(Refused) as refused:
+            decoders.decode(encode(picture("red")), time.monotonic() + 0.1)
+        assert (refused.value.kind, lost) == (Kind.TOO_LATE, [Loss.TOO_LATE])
+        assert refused.value.headers["Retry-After"]
+        assert sum(process.is_running() for process in stuck) == 1
+        for process in stuck:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+        assert decoders.decode(encode(picture("red"))).shape == (96, 96, 3)
     finally:
         decoders.close()
 
 
 def test_a_deadline_ends_the_wait_for_a_free_process(decoders: Decoders):
-    taken = [decoders._take(None) for _ in range(2)]
+    taken = [decoders._take(time.monotonic() + 30) for _ in range(2)]
     with pytest.raises(Refused) as refused:
         decoders.decode(encode(picture("red")), time.monotonic() + 0.05)
     assert refused.value.kind is Kind.TOO_LATE
-    for process in taken:
-        decoders._give_back(process)
+    for place in taken:
+        decoders._give_back(place)
     assert decoders.decode(encode(picture("red")), time.monotonic() + 30).shape == (96, 96, 3)
 
 
-def test_a_decoder_that_dies_takes_nobody_with_it():
-    lost: list[str] = []
-    large, small = encode(np.zeros((6000, 6000, 3), np.uint8), compress_level=1), encode(picture("red"))
+def test_photos_whose_decoders_are_killed_are_decoded_all_the_same():
+    lost: list[Loss] = []
     before = {process.pid for process in processes()}
-    decoders = Decoders(2, replace(LIMITS, max_pixels=40_000_000), lost.append)
+    decoders = Decoders(2, ROOM, lost.append)
     try:
         decoders.start()
         mine = [process for process in processes() if process.pid not in before]
         with ThreadPoolExecutor(2) as callers:
-            dying = callers.submit(decoders.decode, large)
+            asked = callers.submit(decoders.decode, LARGE)
             while max(busy := [process.cpu_percent(0.01) for process in mine]) < 50:
                 pass
             mine[busy.index(max(busy))].kill()
-            with pytest.raises(Refused, match="gave up"):
-                dying.result(30)
-        assert lost == ["crashed"]
+            assert asked.result(30).shape == (6000, 6000, 3)
+        assert lost == [Loss.KILLED]
         for process in [p for p in processes() if p.pid not in before]:
-            process.kill()  # idle ones: no file is to blame, and no file is refused
+            process.kill()  # idle ones
             process.wait()
         with ThreadPoolExecutor(4) as callers:
-            assert {pixels.shape for pixels in callers.map(decoders.decode, [small] * 8)} == {(96, 96, 3)}
-        assert lost == ["crashed"]
+            shapes = {pixels.shape for pixels in callers.map(decoders.decode, [encode(picture("red"))] * 8)}
+        assert shapes == {(96, 96, 3)}
+        assert lost == [Loss.KILLED]
     finally:
         decoders.close()
     assert not [process for process in processes() if process.pid not in before]
 
 
+class ScriptedDecoder:
+    """A process that does what `script` says next: pixels, a `Bad`, or an error to raise."""
+
+    script: ClassVar[list[Any]] = []
+    starts: ClassVar[list[Any]] = []
+
+    def __init__(self, folder: str | None, limits: UploadLimits):
+        self.alive, self.started = True, False
+
+    def await_start(self, deadline: float) -> None:
+        if not self.started and self.starts and (error := self.starts.pop(0)):
+            self.alive = False
+            raise error
+        self.started = True
+
+    def decode(self, data: bytes, deadline: float) -> Any:
+        step = self.script.pop(0)
+        if isinstance(step, Exception):
+            self.alive = isinstance(step, OSError)
+            raise step
+        return step
+
+    def kill(self) -> None:
+        self.alive = False
+
+
+PIXELS = np.zeros((20, 20, 3), np.uint8)
+CRASHED, KILLED = Lost(-signal.SIGSEGV), Lost(-signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "reason", "lost"),
+    [
+        ([PIXELS], None, None, []),
+        ([KILLED, PIXELS], None, None, [Loss.KILLED]),
+        ([CRASHED, PIXELS], None, None, [Loss.CRASHED]),  # an earlier photo may have spoilt the process
+        ([CRASHED, CRASHED], Kind.BAD_PHOTO, Reason.CORRUPT, [Loss.CRASHED] * 2),
+        ([Lost(1), Lost(1)], Kind.BAD_PHOTO, Reason.CORRUPT, [Loss.CRASHED] * 2),
+        ([KILLED, KILLED], Kind.BUSY, None, [Loss.KILLED] * 2),
+        ([Lost(-signal.SIGPROF)], Kind.BAD_PHOTO, "too_slow", [Loss.TOO_SLOW]),
+        ([KILLED, Lost(-signal.SIGPROF)], Kind.BAD_PHOTO, "too_slow", [Loss.KILLED, Loss.TOO_SLOW]),
+        ([TimeoutError()], Kind.TOO_LATE, None, [Loss.TOO_LATE]),
+        ([OSError(errno.ENOSPC, "no space")], Kind.BUSY, None, []),
+        ([Bad(Reason.TOO_SMALL, "")], Kind.BAD_PHOTO, Reason.TOO_SMALL, []),
+    ],
+)
+def test_a_lost_process_is_a_photo_s_fault_only_if_the_next_one_is_lost_too(
+    monkeypatch: pytest.MonkeyPatch,
+    script: list[Any],
+    kind: Kind | None,
+    reason: str | None,
+    lost: list[Loss],
+):
+    monkeypatch.setattr(decoding, "Decoder", ScriptedDecoder)
+    monkeypatch.setattr(ScriptedDecoder, "script", [*script, PIXELS])
+    found: list[Loss] = []
+    decoders = Decoders(1, LIMITS, found.append)
+    decoders.start()
+    if kind is None:
+        assert decoders.decode(b"") is PIXELS
+    else:
+        with pytest.raises(Refused) as refused:
+            decoders.decode(b"")
+        assert (refused.value.kind, refused.value.reason) == (kind, reason)
+        assert ("Retry-After" in refused.value.headers) == (kind.status == 503)
+    assert found == lost
+    assert decoders.decode(b"") is PIXELS
+    assert len(decoders._free) == 2
+
+
+def test_a_process_that_is_killed_as_it_starts_costs_nobody_an_answer(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(decoding, "Decoder", ScriptedDecoder)
+    monkeypatch.setattr(ScriptedDecoder, "script", [KILLED, PIXELS, PIXELS])
+    decoders = Decoders(1, LIMITS)
+    decoders.start()
+    monkeypatch.setattr(ScriptedDecoder, "starts", [KILLED, KILLED, None])
+    assert decoders.decode(b"") is PIXELS
+    monkeypatch.setattr(ScriptedDecoder, "starts", [KILLED] * 9)
+    for place in decoders._free:
+        place.process.kill()
+    with pytest.raises(Refused) as refused:
+        decoders.decode(b"")
+    assert refused.value.kind is Kind.TOO_LATE
+    monkeypatch.setattr(ScriptedDecoder, "starts", [])
+    assert decoders.decode(b"") is PIXELS
+
+
+def test_the_photos_of_one_question_are_bounded_together(decoders: Decoders):
+    """Their pixels are all held until the answer is made."""
+    full = encode(np.zeros((2000, 1999, 3), np.uint8), compress_level=1)
+    assert len(decoders.decode_all([full, full])) == 2
+    with pytest.raises(
+        Refused, match=r"8,000,000 pixels together, and 3 of these 4 have 11,994,000"
+    ) as refused:
+        decoders.decode_all([full] * 4)
+    assert (refused.value.kind, refused.value.reason) == (Kind.TOO_LARGE, Reason.TOO_MANY_PIXELS)
+
+
 def test_a_decoder_has_no_more_memory_than_it_needs():
     """A limit that the decoder of a large photo passes; the process itself stays."""
     code = (
-        "import resource, sys; from pathlib import Path; from lookdex.service import decoding as d;"
-        "d._SPARE_BYTES, d._BYTES_A_PIXEL = 8 << 20, 0; limits = d.UploadLimits(1 << 30, 1 << 30, 1, 9.0);"
-        "d._settle(limits); print(d._decode(Path(sys.argv[1]).open('rb'), limits))"
+        "import sys; from pathlib import Path; from lookdex.service import decoder as d;"
+        "d._SPARE_BYTES = (8 << 20) - d.images.MEMORY; d._settle();"
+        "print(d._decode(Path(sys.argv[1]).open('rb'), d.UploadLimits(1 << 30, 1 << 30, 1, 9.0)))"
     )
     with tempfile.NamedTemporaryFile(suffix=".png") as file:
         file.write(encode(np.zeros((3000, 3000, 3), np.uint8)))

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookdex.columns import exact_numbers
 from lookdex.errors import BadQuery
 from lookdex.search.filters import MAX_DEPTH, compile_filter
 from lookdex.search.opened import filter_error
@@ -35,13 +34,16 @@ ROWS = pa.table(
 )
 
 
+SCHEMA = pa.schema([ROWS.schema.field(name) for name in COLUMNS])
+
+
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> lance.LanceDataset:
     return lance.write_dataset(ROWS, str(tmp_path_factory.mktemp("filters") / "rows.lance"))
 
 
 def compiled(where: str) -> str:
-    return compile_filter(where, COLUMNS, exact_numbers(ROWS.schema))
+    return compile_filter(where, SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +152,7 @@ def test_predicates_that_are_meant_to_work(rows: lance.LanceDataset, where: str,
 )
 def test_anything_but_a_predicate_is_refused(where: str):
     with pytest.raises(BadQuery):
-        compile_filter(where, COLUMNS)
+        compiled(where)
 
 
 @pytest.mark.parametrize(
@@ -158,17 +160,17 @@ def test_anything_but_a_predicate_is_refused(where: str):
 )
 def test_a_wrong_column_is_answered_with_those_that_exist(where: str):
     with pytest.raises(BadQuery, match=r"title, category, price, Size EU, cost, stock, added, date, on_sale"):
-        compile_filter(where, COLUMNS)
+        compiled(where)
 
 
 def test_the_message_says_where_and_what():
     with pytest.raises(BadQuery, match=r"at character 12, before “limit 1”"):
-        compile_filter("price < 50 limit 1", COLUMNS)
+        compiled("price < 50 limit 1")
     for cut_off in ("price <", "price < ", "price < 50 and\t"):
         with pytest.raises(BadQuery, match="not a predicate: it stops too early"):
-            compile_filter(cut_off, COLUMNS)
+            compiled(cut_off)
     with pytest.raises(BadQuery, match="lower, upper, length, abs"):
-        compile_filter("random() < 1", COLUMNS)
+        compiled("random() < 1")
 
 
 @pytest.mark.parametrize(
@@ -176,44 +178,54 @@ def test_the_message_says_where_and_what():
     [
         ("title < 50", "title holds text"),
         ("title in (1, 2)", "title holds text"),
-        ("title * 2 < price", "title holds text; price holds numbers"),
+        ("title * 2 < price", "title holds text"),
         ("title < price", "title holds text; price holds numbers"),
         ("abs(title) < 3", "title holds text"),
         ("title is true", "title holds text"),
         ("price < 'a `b` c'", "price holds numbers"),
-        ("added > 5 and title = 'x'", "added holds date-times; title holds text"),
-        ("date > 'today'", "date holds dates"),
+        ("title = 'x' and added > 5", "added holds date-times"),
         ("on_sale = 1", "on_sale holds true or false"),
         ("\"Size EU\" like '4%'", "Size EU holds numbers"),
     ],
 )
-def test_types_that_do_not_compare_are_told_by_column(rows: lance.LanceDataset, where: str, told: str):
-    sql = compiled(where)
-    with pytest.raises((OSError, ValueError)) as caught:
-        rows.to_table(filter=sql)
-    error = filter_error(caught.value, sql, rows.schema)
-    assert isinstance(error, BadQuery)
-    assert f"cannot be applied: {told}." in str(error)
-    assert "Utf8" not in str(error)
+def test_types_that_do_not_compare_are_told_by_column(where: str, told: str):
+    with pytest.raises(BadQuery, match=re.escape(f"cannot be applied: {told}.")):
+        compiled(where)
 
 
-@pytest.mark.parametrize(
-    "where", ["100 / stock > 1", "stock % 0 = 1", "cost / 0 > 1", "abs(-9223372036854775807 - 1) = stock"]
-)
-def test_arithmetic_without_a_result_is_told(rows: lance.LanceDataset, where: str):
-    sql = compiled(where)
-    with pytest.raises((OSError, ValueError)) as caught:
-        rows.to_table(filter=sql)
-    error = filter_error(caught.value, sql, rows.schema)
-    assert isinstance(error, BadQuery)
-    assert "divides by 0 or a number becomes too large" in str(error)
+def test_a_division_by_zero_has_no_value(rows: lance.LanceDataset):
+    for where, kept in (
+        ("100 / stock > 1", [2]),
+        ("not 100 / stock > 1", [3, 4]),
+        ("100 / stock is null", [1]),
+        ("stock % (stock - 1) is not null", [1, 3, 4]),
+        ("abs(-9223372036854775807 - 1) > stock", [1, 2, 3, 4]),
+        ("stock * 1e300 * 1e300 > 5", [2, 3, 4]),
+    ):
+        assert rows.to_table(columns=["secret"], filter=compiled(where))["secret"].to_pylist() == kept
+    for where in ("stock % 0 = 1", "cost / 0 > 1", "1 / 0.0 = price"):
+        with pytest.raises(BadQuery, match="divides by 0"):
+            compiled(where)
 
 
-def test_a_large_whole_number_is_compared_exactly():
-    exact = {"n": pa.int64()}
-    assert compile_filter("n = 900719925474099311", ["n"], exact) == "(`n` = 900719925474099311)"
-    assert compile_filter("n = 1e999999999", ["n"], exact) == "(CAST(`n` AS DOUBLE) = 1E+999999999)"
-    assert compile_filter("n = 1.5", ["n"]) == "(`n` = 1.5)"
+def test_numbers_are_written_in_the_column_s_own_type():
+    schema = pa.schema([("n", pa.int64()), ("d", pa.decimal128(5, 2)), ("f", pa.float64())])
+    for where, sql in (
+        ("n = 900719925474099311", "(`n` = 900719925474099311)"),
+        ("n < 7.5", "(`n` <= 7)"),
+        ("7.5 < n", "(`n` > 7)"),
+        ("n >= -7.5", "(`n` > -8)"),
+        ("n in (1, 2.5, 3.0)", "(`n` IN (1, 3))"),
+        ("n < 1e999999999", "(`n` IS NOT NULL OR CAST(NULL AS BOOLEAN))"),
+        ("n = 1e999999999", "(`n` IS NULL AND CAST(NULL AS BOOLEAN))"),
+        ("n > 1e-999999999", "(`n` > 0)"),
+        ("n = 0e999999999", "(`n` = 0)"),
+        ("d < 7.125", "(`d` <= CAST('7.12' AS DECIMAL(5, 2)))"),
+        ("d > 1000", "(`d` IS NULL AND CAST(NULL AS BOOLEAN))"),
+        ("f = 1.5", "(`f` = 1.5)"),
+        ("n + 1 = 2", "((CAST(`n` AS DOUBLE) + CAST(1.0 AS DOUBLE)) = 2.0)"),
+    ):
+        assert compile_filter(where, schema) == sql
 
 
 NINES = "9" * 38
@@ -251,19 +263,19 @@ WIDE = pa.table(
 )
 def test_neighbours_of_many_digits_are_told_apart(tmp_path: Path, where: str, kept: list[int]):
     dataset = lance.write_dataset(WIDE.append_column("n", pa.array([0, 1, 2])), str(tmp_path / "wide.lance"))
-    sql = compile_filter(where, WIDE.column_names, exact_numbers(WIDE.schema))
+    sql = compile_filter(where, WIDE.schema)
     assert dataset.to_table(columns=["n"], filter=sql)["n"].to_pylist() == kept
 
 
 def test_depth_within_the_limit_is_fine(rows: lance.LanceDataset):
     where = "(" * MAX_DEPTH + "price < 50" + ")" * MAX_DEPTH
-    assert rows.count_rows(compile_filter(where, COLUMNS)) == 2
+    assert rows.count_rows(compiled(where)) == 2
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_compiled_or_refused(where: str):
     with contextlib.suppress(BadQuery):
-        compile_filter(where, COLUMNS)
+        compiled(where)
 
 
 SIGNS = ["(", ")", "=", "<", ",", ";", "--", "-", "+", "*", "'", '"', "`"]
@@ -290,4 +302,4 @@ def test_what_is_compiled_is_a_filter_to_lance_or_a_type_error(rows: lance.Lance
 @given(st.text(max_size=30).filter(lambda t: "\x00" not in t))
 def test_text_values_arrive_as_they_are(value: str):
     quoted = value.replace("'", "''")
-    assert compile_filter(f"title = '{quoted}'", COLUMNS) == f"(`title` = '{quoted}')"
+    assert compiled(f"title = '{quoted}'") == f"(`title` = '{quoted}')"

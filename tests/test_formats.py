@@ -19,10 +19,11 @@ from lookdex import live, tables
 from lookdex.codec import from_json, sealed, to_json
 from lookdex.errors import CorruptData, NewerFormat
 from lookdex.integrity import load_files
-from lookdex.records import IMAGES_SCHEMA, LiveEntry, Release
+from lookdex.records import LiveEntry, Release
 from lookdex.release import ann
 from lookdex.release.promote import rollback
 from lookdex.release.retention import clean_up
+from lookdex.schemas import IMAGES_SCHEMA
 from lookdex.storage import Store, open_store
 from tests import fakes
 

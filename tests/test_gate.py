@@ -100,14 +100,60 @@ def test_a_deadline_ends_the_wait_and_frees_what_it_held():
         assert (gate.waiting, held.started) == (0, ["a"])
         held.end("a")
         assert await first == "a"
-        with pytest.raises(
-            Refused
-        ):  # its place stays taken until the work itself ends: nobody else is squeezed in
-            await gate.run(held.work("c"), soon(0.02))
-        assert gate.busy == 1
-        held.end("c")
+        assert (gate.busy, gate.waiting) == (0, 0)
+
+    asyncio.run(scenario())
+
+
+def test_late_work_gives_its_place_back_and_cannot_pile_up():
+    async def scenario() -> None:
+        gate, held = Gate(places=2, queue=5), Held()
+
+        async def late(*names: str) -> None:
+            asked = [gate.run(held.work(name), soon(0.02)) for name in names]
+            for told in await asyncio.gather(*asked, return_exceptions=True):
+                assert isinstance(told, Refused)
+                assert told.kind is Kind.TOO_LATE
+            await settle()
+
+        await late("a", "b")
+        assert (held.started, gate.busy, gate.late) == (["a", "b"], 0, 2)
+        quick = asyncio.create_task(gate.run(held.work("quick"), soon()))
         await settle()
-        assert gate.busy == 0
+        held.end("quick")
+        assert await quick == "quick"  # though the late ones still work
+
+        await late("c", "d", "e")  # as many late ones as places: from now on they keep theirs
+        assert held.started == ["a", "b", "quick", "c", "d"]
+        assert (gate.busy, gate.late) == (2, 2)
+        last = asyncio.create_task(gate.run(held.work("last"), soon()))
+        await settle()
+        assert (gate.waiting, len(held.started)) == (1, 5)
+        held.end("a")  # one less late one: the next gives its place back
+        await settle()
+        assert (held.started[-1], gate.busy, gate.late) == ("last", 2, 2)
+        for name in ("b", "c", "d", "last"):
+            held.end(name)
+        assert await last == "last"
+        await settle()
+        assert (gate.busy, gate.waiting, gate.late) == (0, 0, 0)
+        assert len(held.started) <= 6
+        assert gate.most_at_work == 4
+
+    asyncio.run(scenario())
+
+
+def test_work_that_nobody_waits_for_is_late_at_once():
+    async def scenario() -> None:
+        gate, held = Gate(places=1, queue=0), Held()
+        task = asyncio.create_task(gate.run(held.work("a"), soon()))
+        await settle()
+        task.cancel()
+        await settle()
+        assert (gate.busy, gate.late) == (0, 1)
+        held.end("a")
+        await settle()
+        assert (gate.busy, gate.late) == (0, 0)
 
     asyncio.run(scenario())
 

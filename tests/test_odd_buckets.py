@@ -164,6 +164,10 @@ def test_without_etags_size_and_time_tell_what_changed(odd: OddS3) -> None:
     odd.objects["photos/p001.png"].headers["Last-Modified"] = "Fri, 02 Jan 2026 03:04:06 GMT"
     assert reasons(fetched(store, refs)) == [None, (Status.FAILED, Reason.CHANGED)]
     odd.times = False
+    odd.sizes = False
+    with pytest.raises(StorageError, match="without a key or a size"):
+        list_source(odd.store())
+    odd.sizes = True
     with pytest.raises(StorageError, match="neither an ETag nor a time"):
         list_source(store)
 

@@ -21,16 +21,8 @@ from lookdex.catalog.plan import (
     make_plan,
 )
 from lookdex.errors import ConfigError, MassChange
-from lookdex.records import (
-    IMAGES_SCHEMA,
-    PLAN_SCHEMA,
-    Change,
-    Reason,
-    Skip,
-    SkippedKeys,
-    Status,
-    Unlisted,
-)
+from lookdex.records import Change, Reason, Skip, SkippedKeys, Status, Unlisted
+from lookdex.schemas import IMAGES_SCHEMA, PLAN_SCHEMA
 
 RECIPE = "0123456789abcdef"
 TIED_SCHEMA = pa.schema(

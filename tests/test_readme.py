@@ -14,7 +14,7 @@ import pytest
 
 from lookdex import cli, config
 from lookdex.evaluate.commands import evaluate
-from lookdex.records import IMAGES_SCHEMA, items_schema
+from lookdex.schemas import IMAGES_SCHEMA, items_schema
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

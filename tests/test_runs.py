@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from lookdex import live, runs
 from lookdex.errors import CorruptData, PlanNotFound
-from lookdex.records import PLAN_SCHEMA, Change, ImageRef, PlanSummary, Recipe, ShardReport, StoredFile
+from lookdex.records import Change, ImageRef, PlanSummary, Recipe, ShardReport, StoredFile
+from lookdex.schemas import PLAN_SCHEMA
 from lookdex.storage import Store
 
 RECIPE = Recipe("d", "1", "e", "2", 0.3, 0.6, 20, 0.1, 256, 1_000, 1_000)

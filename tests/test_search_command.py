@@ -30,11 +30,19 @@ from lookdex.storage import open_store
 from tests.catalogs import Shown, picture, publish, stock
 from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.terminals import Terminal
+from tests.verbs import TRUSTED
 
 MADE = recipe(
     detector_digest=digests.detector_digest(FakeDetector.name),
     embedder_digest=digests.embedder_digest(FakeEmbedder.name),
 )
+
+
+@pytest.fixture(autouse=True)
+def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fakes are models that the catalogue may name, also to what the tests start."""
+    for name, value in TRUSTED.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -26,7 +28,7 @@ from lookdex.search import schema
 from lookdex.service.problems import PREFIX, Kind
 from lookdex.service.tokens import new_token
 from lookdex.storage import open_store
-from tests import hostile
+from tests import heif, hostile
 from tests.catalogs import Shown, picture, publish, stock
 from tests.photos import encode
 from tests.services import Service, assert_problem, honest_recipe, start
@@ -88,6 +90,57 @@ def test_options_are_a_field_or_a_file_and_may_be_left_out(service: Service):
     assert len(plain["objects"][0]["matches"]) == 5
     part = {"photo": ("a.jpg", RED), "options": ("options.json", b'{"k": 1}', "application/json")}
     assert len(service.web.post("/v1/search", files=part).json()["objects"][0]["matches"]) == 1
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIC"])
+def test_every_format_is_answered_in_a_form_and_as_a_body(service: Service, format: str):
+    data = heif.TILES if format == "HEIC" else encode(picture("red", "blue"), format, quality=95)
+    in_form = service.ask(data, {"k": 2})
+    assert in_form.status_code == 200, in_form.text
+    headers = {"Content-Type": f"image/{format.lower()}"}
+    alone = service.web.post("/v1/search", params={"options": '{"k": 2}'}, content=data, headers=headers)
+    assert alone.json()["objects"] == in_form.json()["objects"]
+    assert_problem(service.ask(data[:-40]), Kind.BAD_PHOTO, "corrupt")
+
+
+def test_a_part_without_a_filename_is_a_photo(service: Service):
+    for name in ("", "; filename*=UTF-8''%EC%82%AC.jpg"):
+        head = (
+            f'--x\r\nContent-Disposition: form-data; name="photo"{name}\r\nContent-Type: image/jpeg\r\n\r\n'
+        )
+        body = head.encode() + LOOK + b"\r\n--x--\r\n"
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        answer = service.web.post("/v1/search", content=body, headers=headers)
+        assert answer.json()["objects"] == service.ask(LOOK).json()["objects"]
+        assert_problem(
+            service.web.post("/v1/search", content=body[:-20], headers=headers), Kind.MALFORMED, "cut off"
+        )
+
+
+def test_a_compressed_body_says_that_it_is(service: Service):
+    headers = {"Content-Type": "image/jpeg", "Content-Encoding": "gzip"}
+    refused = service.web.post("/v1/search", content=gzip.compress(RED), headers=headers)
+    assert_problem(refused, Kind.UNKNOWN_FORMAT, "compressed (gzip)")
+    assert refused.headers["accept-encoding"] == "identity"
+
+
+def test_a_client_that_goes_away_is_no_error_in_the_log(service: Service):
+    host, port = service.url.removeprefix("http://").split(":")
+    head = (
+        "POST /v1/search HTTP/1.1\r\nHost: a\r\nX-Request-ID: gone-{}\r\nContent-Type: {}\r\n"
+        "Content-Length: 500\r\n\r\n--x"
+    )
+    kinds = ("image/jpeg", "multipart/form-data; boundary=x")
+    for n, kind in enumerate(kinds):
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(head.format(n, kind).encode())
+    deadline = time.monotonic() + 20
+    while len(gone := [line for line in service.lines() if str(line.get("request")).startswith("gone-")]) < 2:
+        assert time.monotonic() < deadline
+    assert {(line["status"], line["problem"], line["level"]) for line in gone} == {
+        (499, "client-gone", "info")
+    }
+    assert not [line for line in service.lines() if line["level"] in ("error", "critical")]
 
 
 def test_a_text_is_answered(service: Service):
@@ -301,7 +354,8 @@ def test_a_question_that_cannot_be_answered_says_why(service: Service, options: 
 
 def test_requests_that_are_no_question(service: Service):
     post = service.web.post
-    assert_problem(post("/v1/search", content=RED), Kind.UNKNOWN_FORMAT, "multipart/form-data")
+    assert_problem(post("/v1/search", content=b""), Kind.BAD_QUESTION, "multipart/form-data")
+    assert_problem(post("/v1/search?k=1", content=RED), Kind.BAD_QUESTION, "those that exist: options")
     assert_problem(post("/v1/search", json={"photo": 1}), Kind.UNKNOWN_FORMAT)
     assert_problem(
         post("/v1/search", data={"photo": "http://127.0.0.1/a.jpg"}, files={"a": b""}), Kind.BAD_QUESTION
@@ -310,7 +364,9 @@ def test_requests_that_are_no_question(service: Service):
     assert_problem(post("/v1/search", files=words), Kind.BAD_QUESTION, "no photo: send one")
     assert_problem(post("/v1/search", files=words), Kind.BAD_QUESTION, "GET /v1/text")
     no_file = {"photo": (None, "http://127.0.0.1/a.jpg")}
-    assert_problem(post("/v1/search", files=no_file), Kind.BAD_QUESTION, "must be a file")
+    assert_problem(
+        post("/v1/search", files=no_file), Kind.UNKNOWN_FORMAT, "an address, and this service fetches none"
+    )
     assert_problem(post("/v1/search", files={"picture": RED}), Kind.BAD_QUESTION, "picture")
     for many in (9, 10, 30):
         assert_problem(
@@ -518,6 +574,8 @@ def test_the_interface_is_described(service: Service):
     }  # fmt: skip
     search = document["paths"]["/v1/search"]["post"]
     assert search["requestBody"]["content"]["multipart/form-data"]["examples"]
+    assert {"image/jpeg", "image/heic", "application/octet-stream"} <= set(search["requestBody"]["content"])
+    assert [parameter["name"] for parameter in search["parameters"]] == ["options"]
     assert {"200", "400", "401", "408", "413", "415", "422", "500", "503"} <= set(search["responses"])
     assert {"Options", "AnswerModel", "Problem"} <= set(document["components"]["schemas"])
     assert PREFIX in json.dumps(document["components"]["schemas"]["Problem"])

@@ -23,17 +23,8 @@ from lookdex.index.analyse import Tools, in_batches
 from lookdex.index.fetch import Bad, Cost, FetchOptions, Photo, PixelBudget, fetch
 from lookdex.index.shard import index_shard
 from lookdex.models.pixels import few_sizes
-from lookdex.records import (
-    IMAGES_SCHEMA,
-    Box,
-    Detection,
-    ImageRef,
-    Reason,
-    Shard,
-    ShardReport,
-    Status,
-    items_schema,
-)
+from lookdex.records import Box, Detection, ImageRef, Reason, Shard, ShardReport, Status
+from lookdex.schemas import IMAGES_SCHEMA, items_schema
 from lookdex.storage import Store, open_store
 from tests import fakes
 from tests.photos import draw, encode, fill, images_of, items_of, numbered, refs_of

@@ -9,8 +9,19 @@ from click.testing import CliRunner, Result
 from lookdex import cli
 
 ROOT = Path(__file__).resolve().parent.parent
+NAMED = (
+    "detector",
+    "embedder",
+    "slow_detector",
+    "fragile_detector",
+    "poisoned_detector",
+    "odd_detector",
+    "odd_embedder",
+)
+TRUSTED = {"LOOKDEX_TRUSTED_MODELS": ",".join(f"python:tests.fakes:{name}" for name in NAMED)}
 FAKES = ("--detector", "python:tests.fakes:detector", "--embedder", "python:tests.fakes:embedder")
 
 
 def run(*arguments: str, **environment: str) -> Result:
-    return CliRunner().invoke(cli.main, arguments, env=environment, catch_exceptions=False)
+    """A verb, with all of the fakes as models that the catalogue may name, unless `environment` says otherwise."""
+    return CliRunner().invoke(cli.main, arguments, env=TRUSTED | environment, catch_exceptions=False)

@@ -17,7 +17,7 @@ import click
 from lookdex import __version__
 from lookdex.config import Config
 from lookdex.evaluate.commands import evaluate
-from lookdex.options import OutputFile, Verb, settings
+from lookdex.options import TRUST, OutputFile, Verb, settings
 from lookdex.printed import built, print_audit, print_indexed, print_plan
 from lookdex.search.command import search
 from lookdex.service.commands import serve, token
@@ -69,6 +69,7 @@ def verb(name: str) -> Callable[[Callable[..., Any]], click.Command]:
     "catalog",
     *SOURCE[1:],
     *MODELS,
+    "trusted_models",
     *DECODING,
     "shard_images",
     *WORK,
@@ -146,7 +147,7 @@ def plan_command(
 
 
 @verb("index")
-@settings("catalog", "device", *WORK, "max_change")
+@settings("catalog", *TRUST, "device", *WORK, "max_change")
 @run_id_option
 @click.option(
     "--allow-mass-change",
@@ -192,7 +193,7 @@ def build_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
 
 
 @verb("audit")
-@settings("catalog", "device", "max_change")
+@settings("catalog", *TRUST, "device", "max_change")
 @run_id_option
 @click.option("--allow-mass-change", is_flag=True, help="Accept that many photos lost their objects.")
 @json_option

@@ -48,7 +48,7 @@ def from_json(cls: type[R], data: bytes, what: str = "") -> R:
                 raise ValueError("its content does not match its checksum")
             check_format(content.get("format"), format_of(cls), name)
         return given_json(cls, data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptData(f"{name} is damaged: {error}. Restore it, or run the night again.") from error
 
 

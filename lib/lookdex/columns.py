@@ -264,12 +264,3 @@ def held(kind: pa.DataType) -> str:
     """What a column of the type holds: “text”, “numbers”, “dates” …, in a sentence."""
     word = kind_of(kind)
     return _MANY.get(word, word)
-
-
-def exact_numbers(schema: pa.Schema) -> dict[str, pa.DataType]:
-    """The columns of whole numbers and of decimals, with their types: a filter must compare these exactly."""
-    return {
-        field.name: field.type
-        for field in schema
-        if pa.types.is_integer(field.type) or pa.types.is_decimal(field.type)
-    }

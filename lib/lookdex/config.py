@@ -81,6 +81,11 @@ class Config:
 
     detector: str = setting("lookdex-tiny", "Detector: a name, a hub id or a folder.", metavar="MODEL")
     embedder: str = setting("lookdex-tiny", "Embedder: a name, a hub id or a folder.", metavar="MODEL")
+    trusted_models: tuple[str, ...] = setting(
+        (),
+        "Models that a release may name, besides lookdex-tiny and those of the settings detector and embedder.",
+        metavar="MODEL,…",
+    )
     device: str = setting(
         "cpu", "Where the models run: cpu, cuda or cuda:N. Never falls back.", metavar="DEVICE"
     )
@@ -153,6 +158,32 @@ class Config:
         "Columns whose values questions may count, for filters (default: category and price).",
         metavar="A,B,…",
     )
+    root_path: str = setting(
+        "", "Path below which a proxy serves this service, such as /lookdex.", metavar="/PATH"
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        (),
+        "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+        metavar="ADDRESS,…",
+    )
+    connections: int = setting(
+        0, "Connections open at a time; 0: as many as open files allow, at most 1,000.", least=0
+    )
+    client_share: float = setting(
+        0.5,
+        "Share of the connections, and of the uploads in progress, that one client may have.",
+        least=0,
+        most=1,
+    )
+    client_rate: float = setting(
+        2000.0, "Bytes a second at which a client must send its upload and read its answer.", least=0
+    )
+    header_seconds: float = setting(
+        10.0, "In which a request's header must have arrived, on a new connection too.", least=0.1
+    )
+    keep_alive_seconds: float = setting(
+        65.0, "After which a connection without a further request is closed.", least=0.1
+    )
     upload_bytes: int = setting(20_000_000, "Larger uploads are refused while they arrive.", least=1)
     upload_pixels: int = setting(
         50_000_000, "Uploads with more pixels are refused, before they are decoded.", least=1
@@ -161,7 +192,11 @@ class Config:
         100, "Animations with more frames are refused; the first is searched.", least=1
     )
     receive_seconds: float = setting(30.0, "In which an upload must have arrived.", least=0.1)
-    decode_seconds: float = setting(1.0, "Uploads that take longer to decode are refused.", least=0.1)
+    decode_seconds: float = setting(
+        8.0,
+        "Seconds of CPU time in which a photo must be decoded; one that takes more is refused.",
+        least=0.1,
+    )
     decoders: int = setting(0, "Uploads that are decoded at a time; 0: one for each core.", least=0)
     places: int = setting(
         0, "Questions that are worked on at a time; 0: one more than there are cores.", least=0

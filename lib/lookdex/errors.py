@@ -3,6 +3,7 @@
 LookdexError
 ├── ConfigError            a setting, flag or file of settings is wrong          → exit code 2
 │   ├── DeviceUnavailable  the device asked for is not on this machine
+│   ├── MissingExtra       a package is needed that only an extra of lookdex brings
 │   └── ModelNotFound      no model under that name, id or folder
 ├── StorageError           the store refused, or cannot be reached
 │   ├── NotFound           no such object
@@ -31,7 +32,8 @@ LookdexError
 │   └── RolledBack         the run's release was live, and a rollback undid it
 ├── ReleaseNotFound        no such release, or nothing is live yet
 ├── ModelMismatch          the query's model is not the one the release was built with
-└── BadQuery               the question cannot be answered as asked (photo, box, filter) → exit code 2
+│   └── ModelNotTrusted    the catalogue names a model that the settings here do not         → exit code 2
+└── BadQuery               the question cannot be answered as asked (photo, box, filter, argument) → exit code 2
     ├── ProductNotFound    the release has no such product
     └── ReleaseChanged     a further page was asked of a release that no longer answers
 
@@ -52,6 +54,9 @@ class ConfigError(LookdexError):
 
 
 class DeviceUnavailable(ConfigError): ...
+
+
+class MissingExtra(ConfigError): ...
 
 
 class ModelNotFound(ConfigError): ...
@@ -150,6 +155,10 @@ class ReleaseNotFound(LookdexError): ...
 
 
 class ModelMismatch(LookdexError): ...
+
+
+class ModelNotTrusted(ModelMismatch):
+    exit_code = 2
 
 
 class BadQuery(LookdexError):

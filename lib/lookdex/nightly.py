@@ -20,6 +20,7 @@ from lookdex.errors import LookdexError
 from lookdex.index.indexed import Indexed, add_up, check_rejected, most_lost
 from lookdex.index.job import IndexOptions
 from lookdex.models import digests
+from lookdex.models.trust import TrustedModels
 from lookdex.planning import Planned
 from lookdex.reading import reading
 from lookdex.records import Change, LiveEntry, PlanSummary, Recipe, Release
@@ -166,12 +167,14 @@ def index_night(
     """Index the plan's shards on Spark; in those that are done already, retry what failed.
 
     `on_progress(photos, rejected, failed)` is called with totals so far. Raises MassChange as soon as more photos were
-    rejected or failed than `config.max_change` allows.
+    rejected or failed than `config.max_change` allows; ModelNotTrusted for a plan with models that the settings do not
+    name.
     """
     from lookdex import spark
 
     catalog = open_store(config.catalog)
     summary = runs.load_plan(catalog, run_id)
+    TrustedModels.of_config(config).check_recipe(f"the plan of run {run_id}", summary.recipe)
     check_device(config, summary.recipe.detector, summary.recipe.embedder)
     options = IndexOptions(
         device=config.device,
@@ -232,17 +235,19 @@ def audit_night(config: Config, run_id: str, *, allow_mass_change: bool = False)
     catalog = open_store(config.catalog)
     summary = runs.load_plan(catalog, run_id)
     candidate = build.load_candidate(catalog, summary)
+    trusted = TrustedModels.of_config(config)
+    trusted.check_recipe(f"the candidate {candidate.release_id}", candidate.recipe)
     with timed(catalog, run_id, "audit"), lance_errors(catalog):
         return audit.audit_release(
             catalog,
             candidate,
-            lambda release: smoke_query(catalog, release, config.device),
+            lambda release: smoke_query(catalog, release, config.device, trusted),
             max_lost=config.max_change,
             allow_mass_change=allow_mass_change,
         )
 
 
-def smoke_query(catalog: Store, release: Release, device: str) -> str:
+def smoke_query(catalog: Store, release: Release, device: str, trusted: TrustedModels) -> str:
     """Ask the candidate, through the query function, with a photo's picture out of its own table."""
     from lookdex.search.catalog import open_catalog
 
@@ -250,7 +255,8 @@ def smoke_query(catalog: Store, release: Release, device: str) -> str:
     sample = items.to_table(columns=["image_key", "crop"], filter="scope = 'image'", limit=1).to_pylist()
     if not sample:
         raise LookdexError("the candidate has no photo to ask with")
-    answer = open_catalog(catalog, release=release, device=device).search(sample[0]["crop"], k=3)
+    opened = open_catalog(catalog, release=release, device=device, trusted_models=trusted.names)
+    answer = opened.search(sample[0]["crop"], k=3)
     if answer.whole is None or not answer.whole.matches:
         raise LookdexError(
             f"asked with its own photo {sample[0]['image_key']}, the candidate answered nothing"

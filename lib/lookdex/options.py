@@ -14,9 +14,15 @@ from click.core import ParameterSource
 
 from lookdex.config import DEFAULT_FILE, SETTINGS, Config, read_file, unknown_variables, variable
 from lookdex.errors import AuditFailed, ConfigError, LookdexError
+from lookdex.extras import extras
 from lookdex.reading import reading
 
 REQUIRED = ("source", "catalog")
+TRUST = (
+    "detector",
+    "embedder",
+    "trusted_models",
+)  # of a verb that loads what a record of the catalogue names
 
 
 class Columns(click.ParamType):
@@ -160,7 +166,7 @@ class Verb(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         where = f"a table of {ctx.params['catalog']}" if ctx.params.get("catalog") else "a table"
         try:
-            with reading(where, lance_only=True):
+            with reading(where, lance_only=True), extras():
                 return super().invoke(ctx)
         except LookdexError as error:
             name = ctx.command_path if ctx.parent else f"lookdex {ctx.info_name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -18,3 +19,8 @@ def identifier(name: str) -> str:
 def listed(values: Iterable[str]) -> str:
     """Values as SQL texts for `IN (…)`; none is "", which stands in no predicate."""
     return ", ".join(map(quoted, values))
+
+
+def composed(text: str) -> str:
+    """In Unicode's composed form (NFC): product ids are stored in it, however a caller's keyboard spells them."""
+    return unicodedata.normalize("NFC", text)

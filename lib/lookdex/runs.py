@@ -24,16 +24,8 @@ import pyarrow.parquet as pq
 from lookdex import live
 from lookdex.codec import from_json, sealed
 from lookdex.errors import CorruptData, NotFound, PlanNotFound, StorageError
-from lookdex.records import (
-    PLAN_SCHEMA,
-    ImageRef,
-    PlanSummary,
-    Shard,
-    ShardFailure,
-    ShardReport,
-    StoredFile,
-    digest_of,
-)
+from lookdex.records import ImageRef, PlanSummary, Shard, ShardFailure, ShardReport, StoredFile, digest_of
+from lookdex.schemas import PLAN_SCHEMA
 from lookdex.storage import Store
 
 ROW_GROUP = 8192  # rows; a plan is sorted by shard, so that a shard is found in one or two groups

@@ -25,7 +25,8 @@ from lookdex import live
 from lookdex.codec import check_format
 from lookdex.errors import CorruptData, NotFound, ReleaseNotFound
 from lookdex.reading import reading
-from lookdex.records import IMAGES_SCHEMA, Release
+from lookdex.records import Release
+from lookdex.schemas import IMAGES_SCHEMA
 from lookdex.storage import Store, open_store
 
 if TYPE_CHECKING:

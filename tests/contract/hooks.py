@@ -33,6 +33,8 @@ def map_case(context: Any, case: Any) -> Any:
         and chance.random() < 0.5
     ):
         case.path_parameters["product_id"] = f"p{chance.randrange(12):03d}"
+    if isinstance(case.body, bytes) and chance.random() < 0.8:
+        case.body = chance.choice(PHOTOS)
     if isinstance(case.body, dict):
         if isinstance(case.body.get("photo"), list) and chance.random() < 0.8:
             case.body["photo"] = [chance.choice(PHOTOS) for _ in case.body["photo"]]

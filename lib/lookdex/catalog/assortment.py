@@ -12,7 +12,8 @@ import duckdb
 import pyarrow as pa
 
 from lookdex.columns import kind_of
-from lookdex.records import IMAGES_SCHEMA, ColumnChange, Unlisted
+from lookdex.records import ColumnChange, Unlisted
+from lookdex.schemas import IMAGES_SCHEMA
 
 EXAMPLES = 5
 

@@ -14,9 +14,8 @@ import codecs
 import re
 from dataclasses import dataclass
 
-from charset_normalizer import from_bytes
-
 from lookdex.errors import ConfigError
+from lookdex.extras import extras
 from lookdex.wording import count_of
 
 _MARKS = (  # UTF-32's little-endian mark begins like that of UTF-16
@@ -92,6 +91,8 @@ def decode(data: bytes, uri: str, word: str, encoding: str = "", flag: str = "")
         return Decoded(data.decode("utf-8"), "utf-8")
     except UnicodeDecodeError as error:
         _check_no_broken_utf8(data, uri, error, remedy)
+    with extras():
+        from charset_normalizer import from_bytes
     sample = _telling_lines(data)
     best = from_bytes(sample, cp_isolation=_GUESSES).best()
     if best is not None and _looks_right(

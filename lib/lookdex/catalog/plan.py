@@ -13,16 +13,8 @@ import pyarrow.compute as pc
 
 from lookdex.catalog.ids import CaseOnly, shown
 from lookdex.errors import ConfigError, MassChange
-from lookdex.records import (
-    IMAGES_SCHEMA,
-    PLAN_SCHEMA,
-    Change,
-    Reason,
-    Skip,
-    SkippedKeys,
-    Status,
-    Unlisted,
-)
+from lookdex.records import Change, Reason, Skip, SkippedKeys, Status, Unlisted
+from lookdex.schemas import IMAGES_SCHEMA, PLAN_SCHEMA
 from lookdex.wording import count_of
 
 # A photo that proved to be archived, though its listing does not say so, is fetched once in this many nights.

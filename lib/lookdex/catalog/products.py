@@ -20,7 +20,7 @@ from lookdex.columns import held
 from lookdex.config import Config
 from lookdex.errors import ConfigError
 from lookdex.predicates import quoted
-from lookdex.records import items_schema
+from lookdex.schemas import items_schema
 from lookdex.wording import count_of
 
 RESERVED = frozenset(items_schema(1).names) - {"product_id"}

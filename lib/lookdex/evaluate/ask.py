@@ -9,9 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from lookdex import tables
+from lookdex import live, tables
 from lookdex.categories import normalise
-from lookdex.errors import BadQuery, ConfigError
+from lookdex.errors import BadQuery, ConfigError, ReleaseNotFound
 from lookdex.evaluate.datasets import Photos, read_table
 from lookdex.evaluate.lanes import Asked, Outcome, outcomes, seen_in
 from lookdex.evaluate.remember import Remembering
@@ -36,13 +36,15 @@ class AskedPhoto:
 
 @dataclass(frozen=True, slots=True)
 class AskTask:
-    """catalog: URI. release: its id; every part of the work asks the same one. k: products a lane."""
+    """catalog: URI. release: its id; every part of the work asks the same one. k: products a lane. trusted_models: of
+    `open_catalog`."""
 
     photos: tuple[AskedPhoto, ...]
     catalog: str
     release: str
     k: int
     device: str
+    trusted_models: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -64,7 +66,7 @@ def ask(task: AskTask, advance: Advance = lambda done: None) -> AskResult:
 
     Nothing is folded: of two products that look the same, each is to be found.
     """
-    catalog = catalog_at(task.catalog, task.release, task.device)
+    catalog = catalog_at(task.catalog, task.release, task.device, task.trusted_models)
     options = Options(k=task.k, fold=False, look=False, crops=Crops.NONE)
     alone = replace(options, whole=False)
     told: list[Outcome] = []
@@ -93,12 +95,14 @@ def ask(task: AskTask, advance: Advance = lambda done: None) -> AskResult:
 
 
 @lru_cache(maxsize=2)
-def catalog_at(uri: str, release: str, device: str) -> Catalog:
+def catalog_at(uri: str, release: str, device: str, trusted_models: tuple[str, ...] = ()) -> Catalog:
     """Opened once a process; its models are loaded at the first question, and run once for a photo that is asked in
     several ways."""
     from lookdex.search.catalog import open_catalog
 
-    return open_catalog(uri, release=release, device=device, loader=Remembering())
+    return open_catalog(
+        uri, release=release, device=device, loader=Remembering(), trusted_models=trusted_models
+    )
 
 
 def products_of(catalog: Store, release: Release) -> set[str]:
@@ -143,9 +147,14 @@ def known_only(photos: Sequence[AskedPhoto], products: set[str]) -> tuple[list[A
 
 def release_of(catalog: Store, release: str | None) -> Release:
     """The release to ask: by its id, or the live one. Raises ReleaseNotFound."""
-    from lookdex.search.catalog import open_catalog
-
-    return open_catalog(catalog, release=release).release
+    if release is not None:
+        return live.load_release(catalog, release)
+    current = live.live_release(catalog)
+    if current is None:
+        raise ReleaseNotFound(
+            f"nothing is live in {catalog.uri} yet; publish a night with `lookdex reindex`."
+        )
+    return current[1]
 
 
 def _box(row: Mapping[str, str], table: Path) -> Box | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookdex.evaluate.records import Truth
+from lookdex.extras import extras
 from lookdex.records import Detection
 
 MAX_DETECTIONS = 100  # a photo, COCO's
@@ -94,8 +95,9 @@ def _results(detected: Sequence[Sequence[Detection]], number: dict[str, int]) ->
 def _evaluate(
     truths: Sequence[Truth], number: dict[str, int], annotations: list[dict], results: list[dict]
 ) -> np.ndarray:
-    from pycocotools.coco import COCO  # type: ignore[import-untyped]
-    from pycocotools.cocoeval import COCOeval  # type: ignore[import-untyped]
+    with extras():
+        from pycocotools.coco import COCO  # type: ignore[import-untyped]
+        from pycocotools.cocoeval import COCOeval  # type: ignore[import-untyped]
 
     with contextlib.redirect_stdout(io.StringIO()):  # it tells each of its steps
         coco = COCO()

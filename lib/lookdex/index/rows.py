@@ -15,19 +15,8 @@ import pyarrow.parquet as pq
 from lookdex import colour, images
 from lookdex.index import roles
 from lookdex.index.fetch import Bad, Cost, Photo
-from lookdex.records import (
-    IMAGES_SCHEMA,
-    Box,
-    Detection,
-    ImageRef,
-    Reason,
-    Recipe,
-    Role,
-    Scope,
-    Status,
-    item_id,
-    items_schema,
-)
+from lookdex.records import Box, Detection, ImageRef, Reason, Recipe, Role, Scope, Status, item_id
+from lookdex.schemas import IMAGES_SCHEMA, items_schema
 
 PHOTO_LABEL = "photo"  # of the row of scope `image`
 CROP_QUALITY = 85

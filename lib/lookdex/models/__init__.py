@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lookdex.extras import extras
+
 if TYPE_CHECKING:
     from lookdex.models.detect import Detector as Detector
     from lookdex.models.detect import load_detector as load_detector
@@ -17,12 +19,8 @@ __all__ = ["Detector", "Embedder", "load_detector", "load_embedder"]
 
 
 def __getattr__(name: str) -> Any:  # PEP 562: naming the package loads no torch
-    if name in ("Detector", "load_detector"):
-        from lookdex.models import detect
-
-        return getattr(detect, name)
-    if name in ("Embedder", "load_embedder"):
-        from lookdex.models import embed
-
-        return getattr(embed, name)
+    if name in __all__:
+        with extras():
+            from lookdex.models import detect, embed
+        return getattr(detect if name in ("Detector", "load_detector") else embed, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

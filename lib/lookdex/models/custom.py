@@ -1,6 +1,7 @@
 """Models of your own: `python:<module>:<factory>` names a function that returns a Detector or an Embedder.
 
-The module must be importable wherever the model runs: on Spark, ship it with --py-files or in the environment.
+The module must be importable wherever the model runs: on Spark, ship it with --py-files or in the environment. To
+name it runs its code, so only settings may: what a release names is checked first (`trust`).
 """
 
 from __future__ import annotations
@@ -27,4 +28,6 @@ def factory_of(name: str) -> Callable[..., Any]:
         raise ModelNotFound(
             f"{name}: {error}. Name a function as python:<module>:<factory>, with the module on PYTHONPATH"
         ) from error
+    except Exception as error:  # the module is the user's, and may raise anything
+        raise ModelNotFound(f"{name}: importing the module raised {type(error).__name__}: {error}") from error
     return factory

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +14,7 @@ from lookdex.boxes import distinct
 from lookdex.categories import category_of
 from lookdex.errors import ConfigError, ModelNotFound
 from lookdex.models.device import open_device, precision
-from lookdex.models.digests import TINY_DETECTOR, detector_defaults, detector_folder
+from lookdex.models.digests import TINY_DETECTOR, detector_defaults, detector_folder, settings_of
 from lookdex.models.fcos import LitePyramid, keep_size, lookdex_fcos
 from lookdex.models.fuse import fuse
 from lookdex.models.pixels import Placement, choose_canvas, fit
@@ -127,21 +126,25 @@ class TorchvisionDetector:
 
     @classmethod
     def load(cls, name: str, device: torch.device, limits: Limits) -> TorchvisionDetector:
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         folder = detector_folder(name)
-        config = json.loads((folder / "config.json").read_text())
+        config = settings_of(folder / "config.json")
+        if missing := [name for name in ("builder", "labels") if name not in config]:
+            raise ModelNotFound(f"{folder}/config.json lacks {' and '.join(missing)}")
         model = build(config, folder)
-        state = {
-            k: v.float() if v.is_floating_point() else v
-            for k, v in load_file(folder / "model.safetensors").items()
-        }
-        missing, unexpected = model.load_state_dict(state, strict=False)
-        missing = [k for k in missing if not k.endswith("num_batches_tracked")]
-        if missing or unexpected:
+        try:
+            tensors = load_file(folder / "model.safetensors")
+        except SafetensorError as error:
+            raise ModelNotFound(f"{folder}/model.safetensors cannot be read: {error}") from error
+        state = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+        lacking, unexpected = model.load_state_dict(state, strict=False)
+        lacking = [k for k in lacking if not k.endswith("num_batches_tracked")]
+        if lacking or unexpected:
             raise ModelNotFound(
-                f"the weights in {folder} are not those of {config['builder']}: {len(missing)} missing, "
-                f"{len(unexpected)} unexpected tensors (first: {[*missing, *unexpected][0]}); "
+                f"the weights in {folder} are not those of {config['builder']}: {len(lacking)} missing, "
+                f"{len(unexpected)} unexpected tensors (first: {[*lacking, *unexpected][0]}); "
                 "name the builder and arguments they were trained with in config.json"
             )
         if isinstance(getattr(model, "backbone", None), LitePyramid):
@@ -179,15 +182,21 @@ def build(config: dict[str, Any], folder: Path) -> nn.Module:
 
     arguments = dict(config.get("arguments", {}))
     arguments.setdefault("num_classes", len(config["labels"]))
-    if config["builder"] == lookdex_fcos.__name__:
-        return lookdex_fcos(**arguments)
-    builder = getattr(detection, config["builder"], None)
-    if not callable(builder) or config["builder"].startswith("_"):
+    name = str(config["builder"])
+    builder = getattr(detection, name, None)
+    try:
+        if name == lookdex_fcos.__name__:
+            return lookdex_fcos(**arguments)
+        if not callable(builder) or name.startswith("_"):
+            raise ConfigError(
+                f"{folder}/config.json names the builder {name!r}: use a function of "
+                "torchvision.models.detection, such as fcos_resnet50_fpn"
+            )
+        model: nn.Module = builder(weights=None, weights_backbone=None, **arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(
-            f"{folder}/config.json names the builder {config['builder']!r}: use a function of "
-            "torchvision.models.detection, such as fcos_resnet50_fpn"
-        )
-    model = builder(weights=None, weights_backbone=None, **arguments)
+            f"{folder}/config.json: the builder {name} does not take these arguments: {error}"
+        ) from error
     keep_size(model)
     return model
 

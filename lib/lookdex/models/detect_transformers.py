@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -30,9 +31,12 @@ class TransformersDetector:
         self.name, self._device, self._limits = name, device, limits
         source = name.removeprefix("transformers:")
         try:
-            self._processor = AutoImageProcessor.from_pretrained(source)
-            model = AutoModelForObjectDetection.from_pretrained(source, dtype=torch.float32)
-        except (OSError, ValueError) as error:
+            # Never a model's own code, and of a pickle only tensors, whatever the files ask for.
+            self._processor = AutoImageProcessor.from_pretrained(source, trust_remote_code=False)
+            model = AutoModelForObjectDetection.from_pretrained(
+                source, dtype=torch.float32, trust_remote_code=False, weights_only=True
+            )
+        except (OSError, ValueError, UnpicklingError) as error:
             first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
             raise ModelNotFound(
                 f"the detector {source!r} could not be loaded: {first}. It must be an object detection model: a "

@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from lookdex.errors import ModelNotFound
 from lookdex.models.custom import factory_of, is_custom
@@ -72,7 +73,7 @@ def detector_defaults(name: str) -> DetectorDefaults:
     """The detector's own operating point, from its config.json's `min_score` where it has one."""
     if name.startswith("transformers:") or is_custom(name):
         return DetectorDefaults(_DETECTOR_SCORE)
-    config = json.loads((detector_folder(name) / "config.json").read_text())
+    config = settings_of(detector_folder(name) / "config.json")
     return DetectorDefaults(float(config.get("min_score", _DETECTOR_SCORE)))
 
 
@@ -80,7 +81,7 @@ def embedder_defaults(name: str) -> EmbedderDefaults:
     """How the embedder wants its crops, from `lookdex_cfg` in its open_clip_config.json where it has one."""
     if name.startswith(("open_clip:", "hf-hub:")) or is_custom(name):
         return EmbedderDefaults(_CROP_MARGIN)
-    config = json.loads((embedder_folder(name) / "open_clip_config.json").read_text())
+    config = settings_of(embedder_folder(name) / "open_clip_config.json")
     return EmbedderDefaults(float(config.get("lookdex_cfg", {}).get("crop_margin", _CROP_MARGIN)))
 
 
@@ -107,6 +108,17 @@ def embedder_folder(name: str) -> Path:
             "open_clip_model.safetensors"
         )
     return _with_files(Path(name), "open_clip_config.json")
+
+
+def settings_of(file: Path) -> dict[str, Any]:
+    """The JSON object in a model's file of settings. Raises ModelNotFound."""
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelNotFound(f"the model's settings in {file} cannot be read: {error}") from error
+    if not isinstance(settings, dict):
+        raise ModelNotFound(f"the model's settings in {file} are no JSON object")
+    return settings
 
 
 def open_clip_tag(name: str) -> tuple[str, str]:

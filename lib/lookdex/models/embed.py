@@ -5,11 +5,11 @@ The same object embeds what is indexed and what is asked, so the two cannot drif
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from lookdex.errors import BadQuery, ModelNotFound
 from lookdex.models.device import open_device, precision
-from lookdex.models.digests import embedder_folder, open_clip_tag
+from lookdex.models.digests import embedder_folder, open_clip_tag, settings_of
 from lookdex.models.fuse import fuse
 from lookdex.models.pixels import Canvas, few_sizes
 from lookdex.models.preprocess import Preprocess
@@ -72,6 +72,7 @@ def open_model(name: str) -> Opened:
         ModelNotFound, ConfigError.
     """
     import open_clip
+    from safetensors import SafetensorError
 
     schema, tag, extra = _source(name)
     quiet = logging.getLogger()
@@ -79,9 +80,14 @@ def open_model(name: str) -> Opened:
     quiet.setLevel(max(level, logging.ERROR))  # open_clip tells its life story to the root logger
     try:
         model = open_clip.create_model(
-            schema, pretrained=tag, precision="fp32", device="cpu", require_pretrained=True
+            schema,
+            pretrained=tag,
+            precision="fp32",
+            device="cpu",
+            require_pretrained=True,
+            weights_only=True,  # of a pickle only tensors: it could run code
         )
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, UnpicklingError, SafetensorError) as error:
         raise ModelNotFound(
             f"the embedder {name!r} could not be loaded: {_first_line(error)}. Without a network (or with "
             "HF_HUB_OFFLINE=1) fetch it once elsewhere and name its folder, or use lookdex-tiny"
@@ -167,8 +173,7 @@ def _source(name: str) -> tuple[str, str | None, dict[str, Any]]:
         raise ModelNotFound(
             f"the model folder {folder} has no weights: put open_clip_model.safetensors into it"
         )
-    config = json.loads((folder / "open_clip_config.json").read_text())
-    return f"local-dir:{folder}", None, config.get("lookdex_cfg", {})
+    return f"local-dir:{folder}", None, settings_of(folder / "open_clip_config.json").get("lookdex_cfg", {})
 
 
 def _check_tag(architecture: str, tag: str) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from lookdex.errors import ConfigError
+from lookdex.extras import extras, installed, missing
 from lookdex.models.custom import factory_of, is_custom
 from lookdex.records import Recipe
 
@@ -39,8 +39,9 @@ class Loader:
     threads: int = 1
     batch: int = 8
 
+    @extras()
     def detector_of(self, recipe: Recipe, device: str) -> Detector:
-        """Raises ModelNotFound, DeviceUnavailable, ConfigError."""
+        """Raises ModelNotFound, DeviceUnavailable, MissingExtra, ConfigError."""
         if self._openvino(device) and not is_custom(recipe.detector):
             from lookdex.models import openvino
 
@@ -53,8 +54,9 @@ class Loader:
         self._share_cores(device)
         return detector_of(recipe, device)
 
+    @extras()
     def embedder_of(self, recipe: Recipe, device: str) -> Embedder:
-        """Raises ModelNotFound, DeviceUnavailable, ConfigError."""
+        """Raises ModelNotFound, DeviceUnavailable, MissingExtra, ConfigError."""
         if self._openvino(device) and not is_custom(recipe.embedder):
             from lookdex.models import openvino
 
@@ -72,14 +74,15 @@ class Loader:
             share_cores(self.threads)
 
     def _openvino(self, device: str) -> bool:
-        installed = importlib.util.find_spec("openvino") is not None
-        if self.engine is Engine.OPENVINO and (device != "cpu" or not installed):
-            raise ConfigError(
-                f"the engine openvino was asked for, with the device {device}: it runs on cpu only"
-                if installed
-                else "the engine openvino was asked for, and is not installed: pip install 'lookdex[openvino]'"
-            )
-        return self.engine is not Engine.TORCH and device == "cpu" and installed
+        here = installed("openvino")
+        if self.engine is Engine.OPENVINO:
+            if not here:
+                raise missing("openvino")
+            if device != "cpu":
+                raise ConfigError(
+                    f"the engine openvino was asked for, with the device {device}: it runs on cpu only"
+                )
+        return self.engine is not Engine.TORCH and device == "cpu" and here
 
     def _stay(self, error: Exception) -> None:
         """With torch, unless OpenVINO was asked for by name."""
@@ -88,8 +91,9 @@ class Loader:
         logger.warning("%s; torch runs it", error)
 
 
+@extras()
 def detector_of(recipe: Recipe, device: str = "cpu") -> Detector:
-    """Raises ModelNotFound, DeviceUnavailable, ConfigError."""
+    """Raises ModelNotFound, DeviceUnavailable, MissingExtra, ConfigError."""
     if is_custom(recipe.detector):
         found: Detector = factory_of(recipe.detector)(
             device=device, min_score=recipe.min_score, nms_iou=recipe.nms_iou, max_objects=recipe.max_objects
@@ -106,11 +110,12 @@ def detector_of(recipe: Recipe, device: str = "cpu") -> Detector:
     )
 
 
+@extras()
 def embedder_of(recipe: Recipe, device: str = "cpu", batch: int = 8) -> Embedder:
     """batch: pictures that go through the model together; a model of your own chooses for itself.
 
     Raises:
-        ModelNotFound, DeviceUnavailable, ConfigError.
+        ModelNotFound, DeviceUnavailable, MissingExtra, ConfigError.
     """
     if is_custom(recipe.embedder):
         found: Embedder = factory_of(recipe.embedder)(device=device)

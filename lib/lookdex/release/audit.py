@@ -21,10 +21,11 @@ from lookdex.codec import sealed
 from lookdex.errors import AuditFailed, CorruptData, ReleaseNotFound
 from lookdex.predicates import identifier, quoted
 from lookdex.reading import reading
-from lookdex.records import CheckResult, Release, StoredFile, items_schema
+from lookdex.records import CheckResult, Release, StoredFile
 from lookdex.release import ann, commits, files
 from lookdex.release.fragments import read_parquet
 from lookdex.release.tags import set_tag
+from lookdex.schemas import items_schema
 from lookdex.storage import Store
 from lookdex.wording import count_of
 

@@ -30,17 +30,11 @@ from lookdex.errors import (
     ShardsMissing,
 )
 from lookdex.reading import reading
-from lookdex.records import (
-    PlanSummary,
-    Release,
-    ShardReport,
-    StoredFile,
-    digest_of,
-    items_schema,
-)
+from lookdex.records import PlanSummary, Release, ShardReport, StoredFile, digest_of
 from lookdex.release import ann, commits, files, ledger, leftovers, rows
 from lookdex.release.candidates import candidate_key, free_id, load_candidate
 from lookdex.release.fragments import FragmentResult, FragmentTask, read_parquet, row_ids, write_parquet
+from lookdex.schemas import items_schema
 from lookdex.storage import Store
 
 log = logging.getLogger(__name__)

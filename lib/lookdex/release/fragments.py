@@ -23,7 +23,8 @@ from lance.fragment import FragmentMetadata, write_fragments
 from lookdex import runs, tables
 from lookdex.errors import CorruptData
 from lookdex.reading import reading
-from lookdex.records import StoredFile, items_schema
+from lookdex.records import StoredFile
+from lookdex.schemas import items_schema
 from lookdex.storage import Store, open_store
 
 READ_ROWS = 4096  # rows of the live table read at once

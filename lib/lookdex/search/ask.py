@@ -7,17 +7,19 @@ them, and how the answer is ranked; its JSON is what the service's field `option
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from lookdex.errors import BadQuery
 from lookdex.records import Box
+from lookdex.search.arguments import check_fields
+from lookdex.wording import shortened
 
 FORMAT = 2  # of the JSON, as the answer's
 MAX_K = 1000
@@ -106,7 +108,31 @@ Pool = Annotated[
         "must name the same pool.",
     ),
 ]
-FacetColumn = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+
+
+def _counted(value: object) -> object:
+    """Names as a tuple. Checked here, as pydantic's message on a choice of two types tells of the first one only."""
+    if isinstance(value, bool):
+        return value
+    names = value if isinstance(value, list | tuple) else [None]
+    if len(names) <= MAX_FACETS and all(isinstance(one, str) and 0 < len(one) <= MAX_NAME for one in names):
+        return tuple(names)
+    raise PydanticCustomError(
+        "facets", f"true, or a list of at most {MAX_FACETS} names of columns, counts columns"
+    )
+
+
+_Columns = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=MAX_NAME)], ...], Field(max_length=MAX_FACETS)
+]
+CountedColumns = Annotated[
+    bool | _Columns,
+    BeforeValidator(_counted, json_schema_input_type=bool | _Columns),
+    Field(
+        description="Count the products that pass `where` by the values of these columns; true: of those that the shop "
+        "chose."
+    ),
+]
 Number = Annotated[int, Field(ge=0, description="Number of an object in the answer's `objects`, from 0.")]
 Label = Annotated[
     str, Field(description="What the box shows, such as a found object's label: its category is asked first.")
@@ -131,10 +157,9 @@ class Pick:
     label: Label | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.object is not None and self.box is not None:
             raise BadQuery("both an object and a box are chosen of one photo: give one of them")
-        if self.object is not None and self.object < 0:
-            raise BadQuery(f"object is {self.object}: objects are counted from 0")
         if self.label is not None and self.box is None:
             raise BadQuery("a label says what a box holds: give the box too")
 
@@ -192,66 +217,80 @@ class Options:
     release: ReleaseId | None = None
     sort: Sort | None = None
     pool: Pool | None = None
-    facets: Annotated[
-        bool | Annotated[tuple[FacetColumn, ...], Field(max_length=MAX_FACETS)],
-        Field(
-            description="Count the products that pass `where` by the values of these columns; true: of those that the "
-            "shop chose.",
-        ),
-    ] = False
+    facets: CountedColumns = False
 
     def __post_init__(self) -> None:
-        for name, kind in (("widen", Widen), ("crops", Crops)):  # Python callers give their words
-            try:
-                object.__setattr__(self, name, kind(getattr(self, name)))
-            except ValueError as error:
-                words = ", ".join(kind)
-                raise BadQuery(f"{name} is {getattr(self, name)!r}: it is one of {words}") from error
-        if not 1 <= self.k <= MAX_K:
-            raise BadQuery(f"k is {self.k}: ask for 1 to {MAX_K} products")
+        check_fields(self)
         self._check_page()
-        for name in ("text_weight", "colour"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise BadQuery(f"{name} is {getattr(self, name)}: it is a share from 0 to 1")
-        if not 0 <= self.look_photos <= MAX_LOOK_PHOTOS:
-            raise BadQuery(f"look_photos is {self.look_photos}: ask for 0 to {MAX_LOOK_PHOTOS} photos")
         if self.text is not None and not any(map(str.isprintable, self.text.strip())):
             raise BadQuery("the text is empty: describe what to look for, such as “red dress”")
-        if self.text is not None and len(self.text) > MAX_TEXT:
-            raise BadQuery(f"the text has {len(self.text)} characters, the most is {MAX_TEXT}")
         if self.pick != ALL and self.picks:
             raise BadQuery(
                 "object, box and label are for one photo, picks for several: give one or the other"
             )
-        if len(self.picks) > MAX_PHOTOS:
-            raise BadQuery(f"{len(self.picks)} picks are given: at most {MAX_PHOTOS} photos show one item")
         if self.goes_with and self.product is None:
             raise BadQuery("goes_with tells what is worn with a product: give the product")
 
     def _check_page(self) -> None:
-        if self.offset < 0:
-            raise BadQuery(f"offset is {self.offset}: products are counted from 0")
         if self.offset + self.k > MAX_K:
             raise BadQuery(f"offset + k is {self.offset + self.k}: pages end at {MAX_K} products")
         if self.sort == "score":
             object.__setattr__(self, "sort", None)
         if self.pool is not None and self.sort is None:
             raise BadQuery("pool is the number of products that are sorted: give sort too, or leave pool out")
-        if self.pool is not None and not self.k <= self.pool <= MAX_K:
-            raise BadQuery(f"pool is {self.pool}: it is at least k ({self.k}) and at most {MAX_K}")
+        if self.pool is not None and self.pool < self.k:
+            raise BadQuery(f"pool is {self.pool}: it is at least k, which is {self.k}")
         if self.sort is not None and self.offset and self.pool is None:
             raise BadQuery("a further page of a sorted list needs pool, the same for all of its pages")
-        if isinstance(self.facets, str):
-            raise BadQuery(f"facets is {self.facets!r}: it is true, or a list of columns")
-        if not isinstance(self.facets, bool):
-            object.__setattr__(self, "facets", tuple(dict.fromkeys(self.facets)))
-            if len(self.facets) > MAX_FACETS:
-                raise BadQuery(f"facets names {len(self.facets)} columns: at most {MAX_FACETS} are counted")
 
     @property
     def pick(self) -> Pick:
         """What of a single photo is meant."""
         return Pick(self.object, self.box, self.label)
+
+
+# What type checkers allow as further options of `Catalog.search` and its like: the fields of `Options` that are no
+# arguments of their own there. A test holds them to `Options`.
+
+
+class MoreOptions(TypedDict, total=False):
+    """Options of every question."""
+
+    text_weight: float
+    colour: float
+    widen: Widen | Literal["auto", "never", "always"]
+    fold: bool
+    whole: bool
+    look: bool
+    look_photos: int
+    offset: int
+    release: str | None
+    sort: str | None
+    pool: int | None
+    facets: bool | Sequence[str]
+
+
+class SearchOptions(MoreOptions, total=False):
+    """Those of `Catalog.search`."""
+
+    object: int | None
+    label: str | None
+    picks: Sequence[Pick]
+    text: str | None
+
+
+class TextOptions(MoreOptions, total=False):
+    """Those of `Catalog.search_text`."""
+
+    product: str | None
+    goes_with: bool
+
+
+class SimilarOptions(MoreOptions, total=False):
+    """Those of `Catalog.similar`."""
+
+    text: str | None
+    goes_with: bool
 
 
 def read_options(value: str | bytes | Mapping[str, Any]) -> Options:
@@ -261,7 +300,7 @@ def read_options(value: str | bytes | Mapping[str, Any]) -> Options:
         return _adapter().validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the JSON"
+        where = shortened(".".join(map(str, first["loc"]))) or "the JSON"
         unknown = first["type"] == "unexpected_keyword_argument"
         known = _known(Options if len(first["loc"]) == 1 else Pick) if unknown else ""
         raise BadQuery(f"options: {where}: {first['msg']}{known}") from error

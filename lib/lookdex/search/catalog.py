@@ -9,29 +9,33 @@ for found in answer.objects:
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
 from lookdex import live
-from lookdex.errors import BadQuery, ReleaseNotFound
+from lookdex.errors import ReleaseNotFound
+from lookdex.models.trust import ONLY_TINY, TrustedModels
 from lookdex.records import Box, LiveEntry, Recipe, Release, Scope
-from lookdex.search import asking
+from lookdex.search import asking, calls
 from lookdex.search.answer import Answer
-from lookdex.search.ask import Crops, Options, options_of
+from lookdex.search.arguments import texts
+from lookdex.search.ask import MoreOptions, Options, SearchOptions, SimilarOptions, TextOptions, options_of
 from lookdex.search.encoders import Encoders, Loader, models_key
 from lookdex.search.facets import COLUMNS, Facets
+from lookdex.search.filters import FilterColumn, offered
 from lookdex.search.frame import scope_of, to_frame
 from lookdex.search.opened import Opened, open_release
-from lookdex.search.photo import Photo, box_of
+from lookdex.search.photo import Photo
 from lookdex.search.table import READ_SECONDS
-from lookdex.search.vectors import vectors_of
+from lookdex.search.vectors import unit_of, vectors_of
 from lookdex.search.verified import VERIFY_BYTES
-from lookdex.storage import Store, open_store
+from lookdex.storage import Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,13 +47,14 @@ logger = logging.getLogger(__name__)
 
 
 def open_catalog(
-    uri: str | Store,
+    uri: str | os.PathLike[str] | Store,
     *,
     release: str | Release | None = None,
     device: str = "cpu",
     detector: Detector | None = None,
     embedder: Embedder | None = None,
     loader: Loader | None = None,
+    trusted_models: Iterable[str] = (),
     poll_seconds: float = 5.0,
     read_seconds: float | None = READ_SECONDS,
     verify_bytes: int | None = VERIFY_BYTES,
@@ -58,9 +63,10 @@ def open_catalog(
     """Open the live release of the catalogue at `uri` and follow it, or stay with `release` (an id, or a record).
 
     The models are those that the release names, loaded on `device` at the first query (`Catalog.load` does it
-    now); a given `detector` or `embedder` must be the release's. `loader` loads them in another way, for every release
-    that needs others than the one before. The promotion log is looked at when a query comes and `poll_seconds` have
-    passed since the last look.
+    now); a given `detector` or `embedder` must be the release's. Others than lookdex-tiny are loaded only if
+    `trusted_models` has their names, as the release writes them: whoever may write to the catalogue must not choose
+    what code runs here. `loader` loads models in another way, for every release that needs others than the one before.
+    The promotion log is looked at when a query comes and `poll_seconds` have passed since the last look.
 
     Before it answers, the release's index, manifest and deletion files, and up to `verify_bytes` of its data files
     (None: all), are checked against their recorded digests; see `verified`. A read of the table that takes longer than
@@ -70,11 +76,21 @@ def open_catalog(
     Raises:
         ReleaseNotFound: nothing is live yet, or there is no such release.
         CorruptData: the release is damaged; the message names the file and the remedy.
-        ModelMismatch: a model here is not the one the release was built with.
+        ModelMismatch: a model here is not the one the release was built with; ModelNotTrusted: it may not be loaded.
     """
-    store = open_store(uri) if isinstance(uri, str) else uri
-    opening = Opening(verify_bytes, read_seconds, tuple(facets))
-    return Catalog(store, release, Loading(device, detector, embedder, loader), poll_seconds, opening)
+    calls.check_opening(
+        release,
+        (detector, embedder, loader),
+        device=device,
+        poll_seconds=poll_seconds,
+        read_seconds=read_seconds,
+        verify_bytes=verify_bytes,
+    )
+    names = texts("trusted_models", trusted_models)
+    store = calls.store_of(uri)
+    opening = Opening(verify_bytes, read_seconds, tuple(texts("facets", facets)))
+    loading = Loading(device, detector, embedder, loader, TrustedModels.of(names))
+    return Catalog(store, release, loading, poll_seconds, opening)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +101,10 @@ class Loading:
     detector: Detector | None = None
     embedder: Embedder | None = None
     loader: Loader | None = None
+    trusted: TrustedModels = ONLY_TINY
 
-    def encoders(self, release: Release, trusted: Recipe) -> Encoders:
-        return Encoders(release, trusted, self.device, self.detector, self.embedder, self.loader)
+    def encoders(self, release: Release, first: Recipe) -> Encoders:
+        return Encoders(release, first, self.device, self.detector, self.embedder, self.loader, self.trusted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +160,7 @@ class Catalog:
         else:
             pinned = live.load_release(store, release) if isinstance(release, str) else release
             self._now = self._open(0, pinned, None)
-        self._trusted = self._now.opened.release.recipe
+        self._first = self._now.opened.release.recipe
         self._next_look = time.monotonic() + poll_seconds
 
     # ── the release ──────────────────────────────────────────────────────────────────────────────────────────
@@ -169,9 +186,12 @@ class Catalog:
         return self._now.opened.items.verified.damage
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that a `where` may name."""
-        return self.opened.filterable
+    def columns(self) -> tuple[FilterColumn, ...]:
+        """What a `where` may name, and how: columns, each followed by the fields of its records.
+
+        A `FilterColumn` has the name, the type in plain words, the operators, and a filter as an example.
+        """
+        return offered(self.opened.filterable)
 
     @property
     def sortable(self) -> tuple[str, ...]:
@@ -194,7 +214,7 @@ class Catalog:
         """
         now = self._current()
         now.encoders.load()
-        now.opened.rows.hold()
+        now.opened.hold()
         now.opened.items.verified.look_at_rest()
         return self
 
@@ -244,16 +264,17 @@ class Catalog:
         self._behind = None
 
     def _open(self, n: int, release: Release, before: _Current | None) -> _Current:
+        if before is not None and before.encoders.key == models_key(release):
+            encoders = before.encoders
+        else:  # before the table is read: the release may name models that are not trusted
+            encoders = self._loading.encoders(release, release.recipe if before is None else self._first)
         opened = self._opening.open(self._store, release)
         if before is None:
-            return _Current(n, opened, self._loading.encoders(release, release.recipe))
-        encoders = before.encoders
-        if encoders.key != models_key(release):
-            encoders = self._loading.encoders(release, self._trusted)
-            if before.encoders.loaded:
-                encoders.load()  # before the swap, as what follows: no query waits for it
+            return _Current(n, opened, encoders)
+        if before.encoders.loaded:
+            encoders.load()  # before the swap, as what follows: no query waits for it
         if before.opened.rows.held:
-            opened.rows.hold()
+            opened.hold()
             opened.items.verified.look_at_rest()
         return _Current(n, opened, encoders)
 
@@ -266,8 +287,9 @@ class Catalog:
 
         Raises BadQuery: the photos or the options cannot be used, or do not go together; the message says why.
         """
+        options = calls.options_of(options)
         now = self._current()
-        return asking.answer(now.opened, now.encoders, photos, options or Options())
+        return asking.answer(now.opened, now.encoders, photos, options)
 
     def search(
         self,
@@ -277,7 +299,7 @@ class Catalog:
         box: Box | Sequence[int] | None = None,
         *,
         crops: bool = True,
-        **more: Any,
+        **more: Unpack[SearchOptions],
     ) -> Answer:
         """The k most similar distinct products for each object in the photo, and for the whole photo.
 
@@ -288,8 +310,7 @@ class Catalog:
         Raises BadQuery for one that does not exist, and ReleaseChanged where `release` names another than answers now.
         """
         photos = photo if isinstance(photo, list | tuple) else (photo,)
-        wish = Crops.ALL if crops else Crops.OBJECTS
-        options = options_of(k=k, where=where, box=None if box is None else box_of(box), crops=wish, **more)
+        options = options_of(k=k, where=where, box=box, crops=calls.crops_of(crops), **more)
         return self.ask(*photos, options=options)
 
     def search_text(
@@ -300,13 +321,14 @@ class Catalog:
         *,
         scope: Scope | str = Scope.OBJECT,
         crops: bool = True,
-        **more: Any,
+        **more: Unpack[TextOptions],
     ) -> Answer:
         """The k products most similar to a text. Raises BadQuery when the release's embedder reads no text."""
-        wish = Crops.ALL if crops else Crops.OBJECTS
-        options = options_of(k=k, where=where, text=text, crops=wish, **more)
+        calls.TEXT.check(text=text)
+        options = options_of(k=k, where=where, text=text, crops=calls.crops_of(crops), **more)
+        rows = scope_of(scope)
         now = self._current()
-        return asking.answer(now.opened, now.encoders, (), options, scope_of(scope))
+        return asking.answer(now.opened, now.encoders, (), options, rows)
 
     def search_vector(
         self,
@@ -316,23 +338,32 @@ class Catalog:
         scope: Scope | str = Scope.OBJECT,
         *,
         crops: bool = True,
-        **more: Any,
+        **more: Unpack[MoreOptions],
     ) -> Answer:
         """The k products most similar to a vector (dim,) of the release's embedder; its length does not matter."""
-        options = options_of(k=k, where=where, crops=Crops.ALL if crops else Crops.OBJECTS, **more)
+        options = options_of(k=k, where=where, crops=calls.crops_of(crops), **more)
+        rows = scope_of(scope)
         now = self._current()
-        unit = _unit(vector, now.opened.release.dim)
-        return asking.answer_vector(now.opened, unit, scope_of(scope), options)
+        unit = unit_of(vector, now.opened.release.dim)
+        return asking.answer_vector(now.opened, unit, rows, options)
 
     def similar(
-        self, product_id: str, k: int = 5, where: str | None = None, *, crops: bool = True, **more: Any
+        self,
+        product_id: str,
+        k: int = 5,
+        where: str | None = None,
+        *,
+        crops: bool = True,
+        **more: Unpack[SimilarOptions],
     ) -> Answer:
         """More like a product of the catalogue, without itself. With goes_with=True also what is worn with it.
 
         Raises ProductNotFound.
         """
-        wish = Crops.ALL if crops else Crops.OBJECTS
-        return self.ask(options=options_of(k=k, where=where, product=product_id, crops=wish, **more))
+        calls.PRODUCT.check(product_id=product_id)
+        return self.ask(
+            options=options_of(k=k, where=where, product=product_id, crops=calls.crops_of(crops), **more)
+        )
 
     def goes_with(
         self, product_id: str, k: int = 5, where: str | None = None, *, crops: bool = True
@@ -346,14 +377,16 @@ class Catalog:
         In the order of the answer: its objects, the whole photo, then what goes with a product. The models run again.
         Raises BadQuery.
         """
+        options = calls.options_of(options)
         now = self._current()
-        return vectors_of(now.opened, now.encoders, photos, options or Options())
+        return vectors_of(now.opened, now.encoders, photos, options)
 
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def crops(self, item_ids: Iterable[str]) -> dict[str, bytes]:
         """The stored crops (JPEG) of those of the items that the release has."""
-        return self._current().opened.crops(item_ids)
+        wanted = texts("item_ids", item_ids)
+        return self._current().opened.crops(wanted)
 
     def to_pandas(
         self,
@@ -367,21 +400,6 @@ class Catalog:
 
         where: a predicate as in `search`, on any column but vector, crop and palette. columns: those to read; by
         default all but vector and crop, which take kilobytes a row (np.stack(frame["vector"]) is then the matrix).
-        The frame's `attrs` name the release. Raises BadQuery, and ConfigError where pandas is not installed.
+        The frame's `attrs` name the release. Raises BadQuery, and MissingExtra where pandas is not installed.
         """
         return to_frame(self._current().opened, where, columns, scope=scope, limit=limit)
-
-
-def _unit(vector: np.ndarray | Sequence[float], dim: int) -> np.ndarray:
-    """(dim,) float32 of unit length. Raises BadQuery for another size, for zeros and for values not finite."""
-    try:
-        values = np.asarray(vector, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise BadQuery(f"the vector is no sequence of {dim} numbers") from error
-    length = float(np.linalg.norm(values)) if values.shape == (dim,) else 0.0
-    if not np.isfinite(length) or length == 0:
-        raise BadQuery(
-            f"the vector has the shape {values.shape} and the length {length:g}: the release's embedder gives "
-            f"{dim} finite numbers that are not all 0"
-        )
-    return (values / length).astype(np.float32)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lookdex.config import Config
-from lookdex.options import GroupedVerb, OutputFile, option_of, settings
+from lookdex.options import TRUST, GroupedVerb, OutputFile, option_of, settings
 
 if TYPE_CHECKING:
     from lookdex.search.answer import Answer
@@ -110,7 +110,7 @@ class BoxType(click.ParamType):
     show_default=True,
     help="Pictures in the terminal: as it can, by a protocol, as half blocks. Never where the output is none.",
 )
-@settings("catalog", "device")
+@settings("catalog", *TRUST, "device")
 def search(
     config: Config, photos: tuple[str, ...], release: str | None, facets: str | None, as_json: bool, vectors: bool,
     png: Path | None, thumbnails: str, **question: Any,
@@ -120,6 +120,7 @@ def search(
     Several photos show one item. Without a photo, --text or --product asks.
     """
     import lookdex
+    from lookdex.models.trust import TrustedModels
     from lookdex.search.ask import Crops, Options, Widen
 
     if not photos and question["text"] is None and question["product"] is None:
@@ -143,7 +144,11 @@ def search(
     )
     # Never looks again: the vectors are those of the release that answered.
     catalog = lookdex.open_catalog(
-        config.catalog, release=release, device=config.device, poll_seconds=math.inf
+        config.catalog,
+        release=release,
+        device=config.device,
+        trusted_models=TrustedModels.of_config(config).names,
+        poll_seconds=math.inf,
     )
     answer = catalog.ask(*photos, options=options)
     if png:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from lookdex.errors import ModelMismatch
 from lookdex.models import digests, loading
+from lookdex.models.trust import ONLY_TINY, TrustedModels
 from lookdex.records import Recipe, Release
 
 if TYPE_CHECKING:
@@ -27,26 +28,32 @@ class Encoders:
 
     Safe among threads. A model that would give other boxes or vectors than the release's rows is refused:
     `__init__` raises ModelMismatch with both digests. A given model that has no `digest` is taken for the one of
-    that name in the recipe `trusted`: the first that it was opened with.
+    that name in the recipe `first`: of the release that the catalogue was opened with. One that is neither given nor
+    in `trusted` is refused unread: `__init__` raises ModelNotTrusted.
     """
 
     def __init__(
         self,
         release: Release,
-        trusted: Recipe,
+        first: Recipe,
         device: str,
         detector: Detector | None = None,
         embedder: Embedder | None = None,
         loader: Loader | None = None,
+        trusted: TrustedModels = ONLY_TINY,
     ):
         recipe = release.recipe
+        named = {"detector": recipe.detector, "embedder": recipe.embedder}
+        given = {"detector": detector, "embedder": embedder}
+        loaded = {what: name for what, name in named.items() if given[what] is None}
+        trusted.check(f"release {release.release_id}", **loaded)
         self.key = models_key(release)
         self._recipe, self._dim, self._device = recipe, release.dim, device
         self._loader: Loader = loading if loader is None else loader
         self._lock = threading.Lock()
         self._detector, self._embedder = detector, embedder
-        _check("detector", release, trusted, detector)
-        _check("embedder", release, trusted, embedder)
+        _check("detector", release, first, detector)
+        _check("embedder", release, first, embedder)
         self._check_dim(embedder)
 
     @property
@@ -89,7 +96,7 @@ def models_key(release: Release) -> tuple[object, ...]:
     )
 
 
-def _check(what: str, release: Release, trusted: Recipe, given: Detector | Embedder | None) -> None:
+def _check(what: str, release: Release, first: Recipe, given: Detector | Embedder | None) -> None:
     """Refuse a model of another name or digest than the release's."""
     name, digest = _model(what, release.recipe)
     if given is None:
@@ -99,7 +106,7 @@ def _check(what: str, release: Release, trusted: Recipe, given: Detector | Embed
             f"install the files it was built with, or reindex with these: `lookdex reindex --{what} …`",
         )
     else:
-        known, its = _model(what, trusted)
+        known, its = _model(what, first)
         other, here = given.name, getattr(given, "digest", its if given.name == known else "unknown")
         cure = f"leave out {what}=… to load the release's own, or reindex with this one"
     if (other, here) != (name, digest):

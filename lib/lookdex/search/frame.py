@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lookdex.columns import exact_numbers
-from lookdex.errors import BadQuery, ConfigError, CorruptData, StorageError
+from lookdex.errors import BadQuery, CorruptData, StorageError
+from lookdex.extras import extras
 from lookdex.records import Scope
+from lookdex.search.arguments import Arguments, Whole, shown, texts
 from lookdex.search.filters import compile_filter
 from lookdex.search.opened import Opened, filter_error
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HEAVY = ("vector", "crop")  # kilobytes a row: only where they are named
+_GIVEN = Arguments(where=str | None, limit=Whole | None)
 _NO_VALUES = (*HEAVY, "palette")  # nothing that a predicate compares
 
 
@@ -29,24 +31,23 @@ def to_frame(
     limit: int | None = None,
 ) -> pd.DataFrame:
     """See `Catalog.to_pandas`."""
-    try:
+    with extras():
         import pandas  # noqa: F401  (pyarrow imports it by itself; here its absence gets a cure)
-    except ImportError as error:
-        raise ConfigError("to_pandas needs pandas: pip install 'lookdex[notebook]'") from error
+    _GIVEN.check(where=where, limit=limit)
     known = list(opened.items.schema.names)
     wanted = (
-        [name for name in known if name not in HEAVY] if columns is None else list(dict.fromkeys(columns))
+        [name for name in known if name not in HEAVY]
+        if columns is None
+        else list(dict.fromkeys(texts("columns", columns)))
     )
     if unknown := [name for name in wanted if name not in known]:
         raise BadQuery(
             f"there is no column {', '.join(map(repr, unknown))}; those that exist: {', '.join(known)}"
         )
-    if limit is not None and limit < 0:
-        raise BadQuery(f"limit is {limit}: the number of rows to read at most")
     rows = [f"scope = '{scope_of(scope)}'"] if scope is not None else []
     if where is not None:
-        named = [name for name in known if name not in _NO_VALUES]
-        rows.append(compile_filter(where, named, exact_numbers(opened.items.schema)))
+        schema = opened.items.schema
+        rows.append(compile_filter(where, pa.schema([f for f in schema if f.name not in _NO_VALUES])))
     sql = " AND ".join(rows)
     try:
         table = opened.items.to_table(columns=wanted, filter=sql or None, limit=limit, patient=True)
@@ -84,7 +85,6 @@ def _pandas(table: pa.Table) -> pd.DataFrame:
 
 def scope_of(scope: Scope | str) -> Scope:
     """A scope by its name, as Python callers give it. Raises BadQuery."""
-    try:
+    if isinstance(scope, str) and scope in Scope.__members__.values():
         return Scope(scope)
-    except ValueError as error:
-        raise BadQuery(f"scope is {scope!r}: give {' or '.join(map(repr, map(str, Scope)))}") from error
+    raise BadQuery(f"scope is {shown(scope)}: give {' or '.join(map(repr, map(str, Scope)))}")

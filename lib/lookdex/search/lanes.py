@@ -14,7 +14,7 @@ import numpy as np
 
 from lookdex import boxes, colour, images
 from lookdex.errors import BadQuery, ProductNotFound
-from lookdex.predicates import listed, quoted
+from lookdex.predicates import composed, listed, quoted
 from lookdex.records import Box, Detection, Recipe, Role, Scope, Thresholds
 from lookdex.search import words
 from lookdex.search.answer import FoundObject, Kind, Match, Other, Part, Widened
@@ -132,7 +132,7 @@ def of_text(text: str) -> Asked:
 
 def of_product(opened: Opened, options: Options) -> Asked:
     """More like a product: the rows that show it in its photos. Raises ProductNotFound."""
-    product = options.product or ""
+    product = composed(options.product or "")
     ids, scope = _rows_of_product(opened, product)
     rows, vectors = opened.rows.rows(ids), opened.rows.vectors(ids)
     first = rows[ids[0]]
@@ -148,7 +148,7 @@ def of_product(opened: Opened, options: Options) -> Asked:
 
 def of_worn(opened: Opened, options: Options) -> list[Asked]:
     """What is worn with a product in its own photos: for each label the object that the detector is surest of."""
-    product = options.product or ""
+    product = composed(options.product or "")
     own, _ = _rows_of_product(opened, product)
     keys = {row.image_key for row in opened.rows.rows(own).values()}
     photos = listed(sorted(keys))

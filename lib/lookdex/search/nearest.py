@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from lookdex.predicates import quoted
 from lookdex.records import Role, Scope, Swatch
-from lookdex.search import duplicates, pages, ranking
+from lookdex.search import deadline, duplicates, pages, ranking
 from lookdex.search.answer import Match, Widened
 from lookdex.search.ask import Crops, Options
 from lookdex.search.grouping import ANYTHING, Distinct, Hit, Tier, gather
@@ -114,6 +116,7 @@ class _Ranking:
             ids = list(dict.fromkeys(hit.row for distinct in found for hit in distinct.hits))
             rows, vectors = opened.rows.rows(ids), opened.rows.vectors(ids)
             for n, distinct in zip(pending, found, strict=True):
+                deadline.check()
                 lane = self._lanes[n]
                 told = ranking.candidates(distinct, rows, vectors, lane.vector, lane.palette, options.colour)
                 told = [*before[n], *ranking.beyond(told, before[n])]
@@ -146,7 +149,9 @@ def _distinct(opened: Opened, lanes: Sequence[Lane], k: int, where: str | None) 
         return dict(zip(members, gather(_asking(opened, own, tiers, rows, bounded), tiers, k), strict=True))
 
     first, *others = groups.items()
-    beside = [_BESIDE.submit(ask, *other) for other in others]
+    beside = [
+        _BESIDE.submit(partial(copy_context().run, ask, *other)) for other in others
+    ]  # with the deadline
     found = ask(*first)
     for future in beside:
         found |= future.result()

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from lookdex import tables
-from lookdex.columns import exact_numbers, held
+from lookdex.columns import held
 from lookdex.errors import BadQuery, CorruptData, LookdexError, StorageError
 from lookdex.predicates import listed, quoted
 from lookdex.reading import names_file
 from lookdex.records import Release, Role, Scope
 from lookdex.search.facets import COLUMNS, Facets, facets_of
 from lookdex.search.filters import compile_filter, named_columns
+from lookdex.search.filters.cost import widths_of
 from lookdex.search.grouping import Hit
 from lookdex.search.product_columns import Order, countable, counted_columns, named, order_of, sortable
 from lookdex.search.rows import CATEGORY, Rows, sold_as
@@ -25,11 +27,9 @@ from lookdex.search.table import READ_SECONDS, ReadTable
 from lookdex.search.verified import VERIFY_BYTES, Verified
 from lookdex.storage import Store
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 COUNTS_KEPT = 64  # filters whose facets are kept
 FILTERABLE = ("product_id", "label", "colour", "score", "image_key")  # beside the product columns
+_SAMPLES, _SAMPLED = 4, 250  # of so many rows each, which tell how large the values of a column are
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,33 @@ class Opened:
     rows: Rows = field(repr=False)
     facet_columns: tuple[str, ...] = COLUMNS
 
-    @property
-    def filterable(self) -> tuple[str, ...]:
+    @cached_property
+    def filterable(self) -> pa.Schema:
         """The columns that a `where` may name."""
-        return tuple(dict.fromkeys((*self.release.product_columns, *FILTERABLE)))
+        names = dict.fromkeys((*self.release.product_columns, *FILTERABLE))
+        return pa.schema([self.items.schema.field(name) for name in names])
 
     def compiled(self, where: str | None) -> str | None:
-        """The caller's filter as SQL. Raises BadQuery when it is no predicate on their columns."""
+        """The caller's filter as SQL. Raises BadQuery when it is no predicate on their columns, or too expensive."""
         if where is None:
             return None
-        return compile_filter(where, self.filterable, exact_numbers(self.items.schema))
+        return compile_filter(where, self.filterable, rows=self.release.items, widths=self.widths)
+
+    @cached_property
+    def widths(self) -> dict[str, float]:
+        """How large the values of the filterable columns are, by a sample: see `compile_filter`."""
+        starts = {part * self.release.items // _SAMPLES for part in range(_SAMPLES)}
+        return widths_of(
+            pa.concat_tables(
+                self.items.to_table(columns=self.filterable.names, limit=_SAMPLED, offset=start)
+                for start in sorted(starts)
+            )
+        )
+
+    def hold(self) -> None:
+        """Read now what questions need of all rows, so that none waits for it."""
+        self.rows.hold()
+        _ = self.widths
 
     def rows_of(self, scope: Scope, role: Role | None = None) -> str:
         """The SQL of the rows of a scope (and a role) that may answer."""
@@ -212,21 +229,17 @@ def open_release(
 
 
 def filter_error(error: LookdexError, sql: str, schema: pa.Schema) -> LookdexError:
-    """Lance's complaint about a predicate (types that do not compare, no result) as ours; anything else as it is.
+    """Lance's complaint about a predicate as ours, should `filters` have let one through; anything else as it is.
 
     error: as the table raises it. sql: what was asked, of `compile_filter` or with it in it. schema: of the table.
     """
     text = _first_line(error.__cause__ or error)
     if names_file(text):  # a damaged file is not the predicate's fault
         return error
-    if "Divide by zero" in text or "overflow" in text.lower():
-        return BadQuery(
-            "the filter cannot be applied: its arithmetic has no result in some row, where it divides by 0 or a number "
-            "becomes too large; compare the columns themselves with values"
-        )
     if "Invalid user input" not in text and "Cast error" not in text:
         return error
-    kinds = "; ".join(f"{name} holds {held(schema.field(name).type)}" for name in named_columns(sql))
+    named = [name for name in named_columns(sql) if name in schema.names]
+    kinds = "; ".join(f"{name} holds {held(schema.field(name).type)}" for name in named)
     if not kinds:
         return BadQuery("the filter cannot be applied: it names no column, or compares what does not compare")
     return BadQuery(

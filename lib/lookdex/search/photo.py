@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -15,8 +14,12 @@ from lookdex.errors import BadQuery
 from lookdex.formats import AND_FORMATS, OR_FORMATS
 from lookdex.images import MIN_SIDE, BadImage, decode
 from lookdex.records import Box, Recipe
+from lookdex.search.arguments import shown
 
-Photo = str | os.PathLike[str] | bytes | bytearray | memoryview | np.ndarray | Any  # Any: a PIL image
+if TYPE_CHECKING:
+    from PIL import Image
+
+Photo: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | np.ndarray | Image.Image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +43,20 @@ def read_photo(photo: Photo, limits: Limits = LIMITS) -> np.ndarray:
     if isinstance(photo, np.ndarray):
         return _checked(photo, limits)
     if isinstance(photo, str | os.PathLike):
-        return _decode(_read(photo, limits.max_bytes), limits, limits.max_bytes, os.fspath(photo))
+        name, data = _read(photo, limits.max_bytes)
+        return _decode(data, limits, limits.max_bytes, name)
     if isinstance(photo, bytes | bytearray | memoryview):
-        return _decode(bytes(photo), limits, limits.max_bytes, "the photo")
-    if hasattr(photo, "getexif") and hasattr(photo, "convert"):
-        if photo.mode == "RGB" and not photo.getexif() and "icc_profile" not in photo.info:
-            return _checked(np.asarray(photo), limits)
-        data = _as_png(photo)
-        return _decode(data, limits, len(data), "the photo")
+        try:
+            data = bytes(photo)
+        except ValueError as error:  # a memoryview that was released
+            raise BadQuery(f"the photo's bytes cannot be read: {error}") from error
+        return _decode(data, limits, limits.max_bytes, "the photo")
+    if _is_pil(photo):
+        return _of_pil(photo, limits)
     raise BadQuery(
-        f"a {type(photo).__name__} is no photo: give a path, the bytes of a {OR_FORMATS} file, "
+        f"photo is {shown(photo)}: give a path, the bytes of a {OR_FORMATS} file, "
         "a PIL image, or a uint8 array (height, width, 3) in RGB"
     )
-
-
-def box_of(box: Box | Sequence[int]) -> Box:
-    """(x0, y0, x1, y1) as a box. Raises BadQuery."""
-    if isinstance(box, Box):
-        return box
-    try:
-        return Box(*(int(value) for value in box))
-    except (TypeError, ValueError, OverflowError) as error:
-        raise BadQuery(f"{box!r} is no box: give four whole numbers x0, y0, x1, y1") from error
 
 
 def read_box(box: Box, width: int, height: int) -> Box:
@@ -75,13 +70,19 @@ def read_box(box: Box, width: int, height: int) -> Box:
     return within
 
 
-def _read(path: str | os.PathLike[str], max_bytes: int) -> bytes:
+def _read(path: str | os.PathLike[str], max_bytes: int) -> tuple[str, bytes]:
+    """The file's name and bytes; one byte more than allowed is enough to be refused."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(max_bytes + 1)  # one more than allowed is enough to be refused
+        name = os.fsdecode(path)
+    except Exception as error:  # a path that is none
+        raise BadQuery(f"photo is {shown(path)}: it has no path ({error})") from error
+    try:
+        with open(name, "rb") as file:
+            return name, file.read(max_bytes + 1)
     except OSError as error:
-        raise BadQuery(f"cannot read the photo {os.fspath(path)}: {error.strerror}") from error
-    return data
+        raise BadQuery(f"cannot read the photo {name}: {error.strerror}") from error
+    except ValueError as error:  # a NUL, or half of a surrogate pair
+        raise BadQuery(f"cannot read the photo {shown(name)}: {error}") from error
 
 
 def _decode(data: bytes, limits: Limits, max_bytes: int, what: str) -> np.ndarray:
@@ -98,15 +99,38 @@ def _checked(pixels: np.ndarray, limits: Limits) -> np.ndarray:
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise BadQuery(f"the array is {pixels.dtype} {pixels.shape}: give uint8 (height, width, 3) in RGB")
     height, width = pixels.shape[:2]
+    _check_size(width, height, limits)
+    return np.ascontiguousarray(pixels)
+
+
+def _check_size(width: int, height: int, limits: Limits) -> None:
     if min(height, width) < MIN_SIDE or height * width > limits.max_pixels:
         raise BadQuery(
             f"the photo is {width} × {height} pixels: at least {MIN_SIDE} on the shorter side and at most "
             f"{limits.max_pixels:,} in all can be used"
         )
-    return np.ascontiguousarray(pixels)
 
 
-def _as_png(photo: Any) -> bytes:
+def _of_pil(photo: Image.Image, limits: Limits) -> np.ndarray:
+    try:
+        _check_size(*photo.size, limits)  # before its file is decoded
+        photo.load()
+        plain = photo.mode == "RGB" and not photo.getexif() and "icc_profile" not in photo.info
+        made = np.asarray(photo) if plain else _as_png(photo)
+    except BadQuery:
+        raise
+    except Exception as error:  # Pillow's decoders raise what they please
+        raise BadQuery(f"the PIL image cannot be read: {error}") from error
+    if isinstance(made, bytes):
+        return _decode(made, limits, len(made), "the photo")
+    return _checked(made, limits)
+
+
+def _is_pil(photo: object) -> bool:
+    return any((kind.__module__, kind.__name__) == ("PIL.Image", "Image") for kind in type(photo).__mro__)
+
+
+def _as_png(photo: Image.Image) -> bytes:
     """A PIL image as a file, so that its alpha, profile and orientation go the way of every other photo."""
     if photo.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"):
         photo = photo.convert("RGB")

@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 
 from lookdex.categories import normalise
 from lookdex.predicates import quoted
-from lookdex.records import PALETTE, Box, Swatch
+from lookdex.records import Box, Swatch
+from lookdex.schemas import PALETTE
 from lookdex.search.grouping import Hit
 
 if TYPE_CHECKING:

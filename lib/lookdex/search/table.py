@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from lookdex.errors import TooSlow
 from lookdex.reading import reading
+from lookdex.search import deadline
 from lookdex.search.readers import Late, within
 from lookdex.search.verified import Verified
 
@@ -24,7 +26,7 @@ MOST_STUCK = 4  # reads that did not end, after which no other is started
 class ReadTable:
     """`items` at one version. Safe among threads.
 
-    name: for messages. seconds: the limit of a read; None: no limit.
+    name: for messages. seconds: the limit of a read; None: no limit. A question's deadline limits its reads, too.
     """
 
     def __init__(
@@ -48,18 +50,22 @@ class ReadTable:
 
     def _read(self, work: Callable[[], T], patient: bool) -> T:
         self.verified.check()
+        left = deadline.left()
         with reading(self._name):
-            if self._seconds is None:
+            if self._seconds is None and left is None:
                 return work()
             if self._stuck >= MOST_STUCK:
                 self._raise_too_slow(f"{self._stuck} reads have not ended")
-            seconds = self._seconds * (PATIENCE if patient else 1)
+            own = math.inf if self._seconds is None else self._seconds * (PATIENCE if patient else 1)
+            seconds = own if left is None else min(own, left)
 
             try:
                 return within(seconds, work, self._ended)
             except Late:
                 with self._lock:
                     self._stuck += 1
+                if seconds < own:
+                    raise TooSlow(f"{self._name}: the question's deadline passed during a read") from None
                 self._raise_too_slow(f"a read has not ended within {seconds:g} s")
 
     def _ended(self) -> None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import time
 
+from lookdex.search import deadline
+
 
 class Clock:
-    """Counts the time since the last step to the one that ends now; a step that is taken again adds up."""
+    """Counts the time since the last step to the one that ends now; a step that is taken again adds up.
+
+    After a step it raises TooSlow once the deadline has passed.
+    """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -16,3 +21,4 @@ class Clock:
         now = time.perf_counter()
         self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
         self._last = now
+        deadline.check()

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lookdex.errors import BadQuery
 from lookdex.search import asking
+from lookdex.search.arguments import shown
 from lookdex.search.ask import Options
 from lookdex.search.embedding import Embedding
 from lookdex.search.encoders import Encoders
@@ -24,3 +26,22 @@ def vectors_of(opened: Opened, encoders: Encoders, photos: Sequence[Photo], opti
     asked, _ = asking.questions(opened, encoders, photos, options, Clock(), embedding)
     vectors, _ = embedding.vectors(asked, options.text_weight)
     return vectors
+
+
+def unit_of(vector: np.ndarray | Sequence[float], dim: int) -> np.ndarray:
+    """(dim,) float32 of unit length. Raises BadQuery for another size, for zeros and for values that are not finite."""
+    try:
+        given = np.asarray(vector)
+    except Exception as error:  # the value is the caller's, and may raise anything
+        raise BadQuery(f"vector is {shown(vector)}: give {dim} numbers") from error
+    if given.dtype.kind not in "iuf":
+        raise BadQuery(f"vector is {shown(vector)}: give {dim} numbers")
+    values = given.astype(np.float64)
+    with np.errstate(over="ignore"):  # an infinite length is refused
+        length = float(np.linalg.norm(values)) if values.shape == (dim,) else 0.0
+    if not np.isfinite(length) or length == 0:
+        raise BadQuery(
+            f"vector has the shape {values.shape} and the length {length:g}: the release's embedder gives "
+            f"{dim} finite numbers that are not all 0"
+        )
+    return (values / length).astype(np.float32)

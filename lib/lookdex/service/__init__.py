@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from lookdex.extras import extras
+
 __all__ = ["create_app"]
 
 
 def __getattr__(name: str) -> Any:  # PEP 562: naming the package loads no FastAPI
     if name == "create_app":
-        from lookdex.service.app import create_app
+        with extras():
+            from lookdex.service.app import create_app
 
         return create_app
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,15 +15,20 @@ from starlette.responses import PlainTextResponse, Response
 from lookdex import __version__
 from lookdex.config import Config
 from lookdex.models.loading import Engine, Loader
+from lookdex.models.trust import TrustedModels
 from lookdex.search.catalog import Catalog, open_catalog
 from lookdex.search.facets import COLUMNS
 from lookdex.service import openapi, problems
 from lookdex.service.caching import Caching
-from lookdex.service.decoding import Decoders, UploadLimits
+from lookdex.service.connections import limits_of
+from lookdex.service.decoder import UploadLimits
+from lookdex.service.decoding import Decoders
 from lookdex.service.follow import following
-from lookdex.service.middleware import Guarded, Observed
+from lookdex.service.middleware import Guarded, Observed, Shared
 from lookdex.service.observe import Metrics
+from lookdex.service.pace import Pace
 from lookdex.service.page import page_routes
+from lookdex.service.prefix import Prefixed, checked_prefix
 from lookdex.service.problems import Kind, Refused
 from lookdex.service.questions import Questions
 from lookdex.service.routes import routes
@@ -41,6 +46,7 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         ReleaseNotFound, ModelMismatch, ConfigError, StorageError: before anything is served.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    prefix = checked_prefix(config.root_path)
     metrics, tokens = Metrics(), Tokens(config.tokens)
     limits = UploadLimits(
         config.upload_bytes, config.upload_pixels, config.upload_frames, config.decode_seconds
@@ -51,6 +57,7 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         config.catalog,
         device=config.device,
         loader=SharedModels(loader, runner),
+        trusted_models=TrustedModels.of_config(config).names,
         poll_seconds=float("inf"),  # `following` looks
         read_seconds=config.deadline_seconds,  # no request waits longer
         facets=config.facets or COLUMNS,
@@ -64,6 +71,8 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         places=config.places or cores + 1,
         queue=config.queue,
         deadline=config.deadline_seconds,
+        client_share=config.client_share,
+        pace=Pace(config.client_rate),
     )
 
     @asynccontextmanager
@@ -85,11 +94,15 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # their scripts come from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # to an address as the proxy in front knows this service
+        servers=[{"url": prefix}] if prefix else None,
         telemetry={"tracing": False},
     )
-    app.state.ready, app.state.catalog = False, opened
+    app.state.ready, app.state.catalog, app.state.metrics = False, opened, metrics
     problems.install(app)
     app.add_middleware(Guarded, tokens=tokens, max_bytes=config.upload_bytes)
+    if config.trusted_proxies:
+        app.add_middleware(Shared, share=limits_of(config).share)
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES, compresslevel=GZIP_LEVEL)  # not of pictures
     if config.cors:
         app.add_middleware(
@@ -100,6 +113,8 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
             expose_headers=["ETag", "Retry-After", "Server-Timing", "X-Request-ID"],
         )
     app.add_middleware(Observed, metrics=metrics)
+    if prefix:
+        app.add_middleware(Prefixed, prefix=prefix)
 
     # Uptime checks ask with HEAD.
     @app.head("/healthz", include_in_schema=False)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import click
 
 from lookdex.config import Config
-from lookdex.errors import ConfigError
-from lookdex.options import Verb, settings
+from lookdex.options import TRUST, Verb, settings
 
 SERVED = (
-    *("catalog", "host", "port", "device", "engine", "batch", "tokens", "cors", "caching", "facets"),
+    *("catalog", "host", "port", *TRUST, "device", "engine", "batch", "tokens", "cors"),
+    *("caching", "facets"),
+    *("root_path", "trusted_proxies", "connections", "client_share", "client_rate"),
+    *("header_seconds", "keep_alive_seconds"),
     *("upload_bytes", "upload_pixels", "upload_frames", "receive_seconds", "decode_seconds", "decoders"),
     *("places", "queue", "deadline_seconds", "poll_seconds", "drain_seconds"),
 )
@@ -24,8 +24,6 @@ def serve(config: Config) -> None:
 
     One process uses all cores; SIGTERM ends it once everyone is answered. Without --tokens everyone may ask.
     """
-    if importlib.util.find_spec("fastapi") is None:
-        raise ConfigError("the service is not installed: pip install 'lookdex[serve]'")
     from lookdex.service import server
 
     server.serve(config)

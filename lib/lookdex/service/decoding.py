@@ -1,119 +1,112 @@
-"""Uploads become pixels in processes that can be lost: a decoder that hangs or crashes takes nobody else with it.
+"""Uploads become pixels in a few processes that can be lost, and are replaced.
 
-A process gets a file, checks it against the limits before it decodes it, and leaves the pixels in another file; both
-lie in memory, and have no name: they are gone with the processes that hold them, whatever ends these. One that takes
-too long is killed, and one that died is replaced. Why this is no pool of a library:
-concurrent.futures' is broken for good by one death, and so was Pebble's (5.2) where an idle process was killed, as the
-kernel does for want of memory; and pixels through a pipe (4 MB) took 25 to 60 ms where a file takes 3.
+Why this is no pool of a library: concurrent.futures' is broken for good by one death, and so was Pebble's (5.2) where
+an idle process was killed, as the kernel does for want of memory.
 """
 
 from __future__ import annotations
 
 import collections
 import logging
-import multiprocessing
 import os
-import resource
 import shutil
-import signal
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.reduction import DupFd
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import numpy as np
 
-from lookdex import imagefile, images
+from lookdex import images
 from lookdex.formats import AND_FORMATS
 from lookdex.records import Reason
+from lookdex.service.decoder import Bad, Decoder, Loss, Lost, UploadLimits
+from lookdex.service.hints import hint_of
 from lookdex.service.problems import Kind, Refused
 
-_SPARE_BYTES = 512 << 20  # what a decoder may hold beside the pixels: the file, its rows, its tables
-_BYTES_A_PIXEL = 16  # decoded, turned, its alpha split off and laid over white
-# Of pixels: so much memory stays with a process, and need not be cleared for each photo.
-_KEPT_BYTES = 16 << 20
+TOO_SLOW = "too_slow"
+_TOGETHER = 2  # photos of the largest size whose pixels one question may hold, all its photos together
 _START_SECONDS = 30.0
+_STARTS = 3  # tries to start a process for one photo, where each is killed meanwhile
 _MEMORY = Path("/dev/shm")
 logger = logging.getLogger("lookdex.service")
-_SPAWN = multiprocessing.get_context("spawn")  # a fork of a process with running threads can hang
 
 
-@dataclass(frozen=True, slots=True)
-class UploadLimits:
-    """What an upload may be. seconds: of decoding; waiting for a free process is not counted."""
+@dataclass(slots=True)
+class _Place:
+    """Where a process is at home, whichever it is at the moment."""
 
-    max_bytes: int
-    max_pixels: int
-    max_frames: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Bad:
-    """Why a file gives no pixels. `images.BadImage`, as a value that crosses processes."""
-
-    reason: str  # a `Reason`, or one of those below
-    detail: str
-
-
-_Shape = tuple[int, int, int]
-_TOO_MANY_FRAMES = "too_many_frames"
-_TOO_MUCH_MEMORY = "too_much_memory"
-_TOO_SLOW = "too_slow"
+    process: Decoder
 
 
 class Decoders:
     """So many decoding processes, and a spare one, so that none waits while another starts. Safe among threads; from
     `start` to `close`.
 
-    lost: called with 'killed' or 'crashed' for each process that a file cost.
+    lost: called for each process that was lost while it decoded.
     """
 
-    def __init__(self, processes: int, limits: UploadLimits, lost: Callable[[str], None] = lambda why: None):
+    def __init__(self, processes: int, limits: UploadLimits, lost: Callable[[Loss], None] = lambda how: None):
         self._processes, self._limits, self._lost, self._closed = processes, limits, lost, False
-        self._free: collections.deque[_Process] = collections.deque()  # the warmest last
+        self._free: collections.deque[_Place] = collections.deque()  # the warmest last
         self._some = threading.Condition()
 
     def start(self) -> None:
-        """Return when every process has started. Raises OSError, EOFError: one did not."""
-        all_of_them = self._processes + 1
-        self._folder = _roomy(all_of_them, self._limits)
-        started = [self._new() for _ in range(all_of_them)]
-        for process in started:
-            process.await_start(time.monotonic() + _START_SECONDS)
-            self._free.append(process)
+        """Return when every process has started. Raises OSError, Lost: one did not."""
+        count = self._processes + 1
+        self._folder = _roomy(count, self._limits)
+        started = [_Place(self._new()) for _ in range(count)]
+        for place in started:
+            place.process.await_start(time.monotonic() + _START_SECONDS)
+            self._free.append(place)
 
-    def decode(self, data: bytes, deadline: float | None = None) -> np.ndarray:
+    def decode_all(
+        self, photos: Sequence[bytes | bytearray], deadline: float | None = None
+    ) -> list[np.ndarray]:
+        """`decode` for the photos of one question. Raises Refused, also: 413, they have too many pixels together."""
+        found: list[np.ndarray] = []
+        most = _TOGETHER * self._limits.max_pixels
+        for photo in photos:
+            found.append(self.decode(photo, deadline))
+            if (pixels := sum(shown.size // 3 for shown in found)) > most:
+                raise Refused(
+                    Kind.TOO_LARGE,
+                    f"the photos of one question may have {most:,} pixels together, and {len(found)} of these "
+                    f"{len(photos)} have {pixels:,}: send fewer, or smaller ones",
+                    reason=Reason.TOO_MANY_PIXELS,
+                )
+        return found
+
+    def decode(self, data: bytes | bytearray, deadline: float | None = None) -> np.ndarray:
         """The pixels of a file: uint8 (H, W, 3) RGB, upright. deadline: of time.monotonic().
 
-        Raises Refused: 413 over a limit, 415 no format of ours, 422 broken, too small, or too slow to decode; 503 no
-        process was free before the deadline.
+        Raises Refused: 413 over a limit, 415 no format of ours, 422 broken, too small, or too much work to decode; 503
+        no pixels before the deadline, or no process that could live so long.
         """
-        process = self._take(deadline)
+        end = time.monotonic() + _START_SECONDS if deadline is None else deadline
+        place = self._take(end)
         try:
-            answer = process.decode(data, self._limits.seconds)
+            try:
+                answer = self._ask(place.process, data, end)
+            except Lost:
+                # Not the photo's fault so far: somebody may have killed the process, or an earlier photo spoilt it.
+                place.process = self._anew(place.process)
+                self._await_start(place, end)
+                answer = self._ask(place.process, data, end)
+        except Lost as lost:
+            raise _given_up(lost) from None
         except TimeoutError:
-            self._lost("killed")
+            raise _too_late() from None
+        except OSError as error:
+            logger.error("no photo can be decoded: %s", error)
             raise Refused(
-                Kind.BAD_PHOTO,
-                f"the photo takes longer than {self._limits.seconds:g} s to decode: save it anew",
-                reason=_TOO_SLOW,
-            ) from None
-        except EOFError:
-            self._lost("crashed")
-            raise Refused(
-                Kind.BAD_PHOTO, "the photo's decoder gave up on it: save it anew", reason=Reason.CORRUPT
+                Kind.BUSY, "there is no room to decode the photo: ask again later", retry_after=5
             ) from None
         finally:
-            self._give_back(process)
-        if isinstance(answer, _Bad):
-            raise _refusal(answer, self._limits)
+            self._give_back(place)
+        if isinstance(answer, Bad):
+            raise _refusal(answer, self._limits, data)
         return answer
 
     def close(self) -> None:
@@ -121,141 +114,95 @@ class Decoders:
         with self._some:
             self._closed = True
             while self._free:
-                self._free.pop().kill()
+                self._free.pop().process.kill()
 
-    def _take(self, deadline: float | None) -> _Process:
-        """A process that has started and lives."""
-        end = time.monotonic() + _START_SECONDS if deadline is None else deadline
+    def _ask(self, process: Decoder, data: bytes | bytearray, end: float) -> np.ndarray | Bad:
+        """Raises Lost: killed or crashed. Refused: too much work. TimeoutError: too late."""
+        try:
+            return process.decode(data, end)
+        except TimeoutError:
+            self._lost(Loss.TOO_LATE)
+            raise
+        except Lost as lost:
+            self._lost(lost.how)
+            if lost.how is Loss.TOO_SLOW:
+                raise Refused(
+                    Kind.BAD_PHOTO,
+                    f"the photo takes more than {self._limits.seconds:g} s of computing to decode: save it anew, or "
+                    "smaller",
+                    reason=TOO_SLOW,
+                ) from None
+            logger.warning("a decoder was lost: %s", lost)
+            raise
+
+    def _take(self, end: float) -> _Place:
+        """A place whose process has started and lives. Raises Refused."""
         with self._some:
             if not self._some.wait_for(lambda: self._free, max(0.0, end - time.monotonic())):
                 raise _too_late()
-            process = self._free.pop()
+            place = self._free.pop()
         try:
-            if not process.alive:  # killed while it was idle: no file is to blame
-                process = self._anew(process)
-            process.await_start(end)
-        except (OSError, EOFError):  # TimeoutError is an OSError
-            self._give_back(process)
+            self._await_start(place, end)
+        except OSError:
+            self._give_back(place)
             raise _too_late() from None
-        return process
+        return place
 
-    def _give_back(self, process: _Process) -> None:
-        warm = process.alive and process.started
-        if not process.alive:
+    def _await_start(self, place: _Place, end: float) -> None:
+        """Raises OSError: no process can be started, or not in time (TimeoutError)."""
+        for _ in range(_STARTS):
+            if not place.process.alive:  # killed while it was idle
+                place.process = self._anew(place.process)
             try:
-                process = self._anew(process)
+                return place.process.await_start(end)
+            except Lost as lost:
+                logger.warning("a decoder was lost as it started: %s", lost)
+        raise OSError("no decoder stays alive")
+
+    def _give_back(self, place: _Place) -> None:
+        warm = place.process.alive and place.process.started
+        if not place.process.alive:
+            try:
+                place.process = self._anew(place.process)
             except OSError as error:  # its place is kept: the next one who takes it tries again
                 logger.warning("no decoder could be started: %s", error)
         with self._some:
             if self._closed:
-                process.kill()
+                place.process.kill()
                 return
-            self._free.append(process) if warm else self._free.appendleft(process)
+            self._free.append(place) if warm else self._free.appendleft(place)
             self._some.notify()
 
-    def _anew(self, dead: _Process) -> _Process:
+    def _anew(self, dead: Decoder) -> Decoder:
         """One in its stead. Raises OSError: the machine has no room for one."""
         dead.kill()
         return self._new()
 
-    def _new(self) -> _Process:
-        return _Process(self._folder, self._limits)
+    def _new(self) -> Decoder:
+        return Decoder(self._folder, self._limits)
 
 
 def _too_late() -> Refused:
     return Refused(Kind.TOO_LATE, "the answer took longer than it may: ask again", retry_after=1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    """An unbuffered file for two processes that take turns. The second gets it as it is spawned."""
-
-    file: BinaryIO
-
-    @classmethod
-    def made(cls, folder: str | None) -> _Shared:
-        return cls(tempfile.TemporaryFile(dir=folder, buffering=0))  # until its process is killed
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _handed_over, (DupFd(self.file.fileno()),)
-
-    def write(self, data: bytes | memoryview) -> None:
-        """From the start, over what was there."""
-        self.file.seek(0)
-        left = memoryview(data).cast("B")
-        while left:
-            left = left[self.file.write(left) :]
+def _given_up(lost: Lost) -> Refused:
+    """What to say of a photo whose second process was lost, too."""
+    if lost.how is Loss.KILLED:
+        return Refused(
+            Kind.BUSY, "the photo's decoder was killed, as when memory runs out: ask again", retry_after=5
+        )
+    return Refused(Kind.BAD_PHOTO, "the photo makes its decoder crash: save it anew", reason=Reason.CORRUPT)
 
 
-def _handed_over(descriptor: Any) -> _Shared:
-    return _Shared(open(descriptor.detach(), "r+b", buffering=0))
-
-
-class _Process:
-    """One process, used by one thread at a time. folder: where its files lie."""
-
-    def __init__(self, folder: str | None, limits: UploadLimits) -> None:
-        self._upload, self._pixels = _Shared.made(folder), _Shared.made(folder)
-        self._pipe, theirs = _SPAWN.Pipe()
-        arguments = (theirs, self._upload, self._pixels, limits)
-        self._process = _SPAWN.Process(target=_work, args=arguments, name="decoder", daemon=True)
-        self._process.start()
-        theirs.close()
-        self.started = False
-
-    @property
-    def alive(self) -> bool:
-        return not wait([self._process.sentinel], 0)
-
-    def await_start(self, deadline: float) -> None:
-        """Raises TimeoutError; EOFError, OSError: it ended instead."""
-        if not self.started:
-            self._hear(max(0.0, deadline - time.monotonic()))
-            self.started = True
-
-    def decode(self, data: bytes, seconds: float) -> np.ndarray | _Bad:
-        """Raises TimeoutError: it took longer, and was killed. EOFError: it died."""
-        self._upload.write(data)
-        self._upload.file.truncate()
-        try:
-            self._pipe.send("decode")  # short: it never waits for a reader
-            answer: _Shape | _Bad = self._hear(seconds)
-        except TimeoutError:
-            self.kill()
-            raise
-        except (OSError, EOFError):
-            self.kill()
-            raise EOFError from None
-        if isinstance(answer, _Bad):
-            return answer
-        pixels, file = np.empty(answer, np.uint8), self._pixels.file
-        file.seek(0)
-        file.readinto(pixels.data)  # type: ignore[attr-defined]  # of a raw file, which typeshed's BinaryIO does not say
-        if pixels.nbytes > _KEPT_BYTES:
-            file.truncate(0)
-        return pixels
-
-    def _hear(self, seconds: float) -> Any:
-        """What it says next. Raises TimeoutError; EOFError, OSError: it died."""
-        ready = wait([self._pipe, self._process.sentinel], seconds)
-        if not ready:
-            raise TimeoutError
-        return self._pipe.recv()  # raises when there is nothing, and nobody, left
-
-    def kill(self) -> None:
-        self._process.kill()  # SIGKILL: nothing that a file did can hold it up
-        self._process.join()
-        for held in (self._pipe, self._upload.file, self._pixels.file):
-            held.close()
-
-
-def _refusal(bad: _Bad, limits: UploadLimits) -> Refused:
+def _refusal(bad: Bad, limits: UploadLimits, data: bytes | bytearray) -> Refused:
     kinds: dict[str, Kind] = {
         Reason.TOO_MANY_BYTES: Kind.TOO_LARGE,
         Reason.TOO_MANY_PIXELS: Kind.TOO_LARGE,
         Reason.UNKNOWN_FORMAT: Kind.UNKNOWN_FORMAT,
     }
-    why = f"{bad.reason}: {bad.detail}" if bad.detail else bad.reason
+    detail = (bad.reason == Reason.UNKNOWN_FORMAT and hint_of(data)) or bad.detail
+    why = f"{bad.reason}: {detail}" if detail else bad.reason
     return Refused(
         kinds.get(bad.reason, Kind.BAD_PHOTO),
         f"the photo cannot be used ({why}). {AND_FORMATS} are read, up to "
@@ -274,59 +221,3 @@ def _roomy(processes: int, limits: UploadLimits) -> str | None:
         return None
     needed = (3 * limits.max_pixels + limits.max_bytes) * processes
     return str(_MEMORY) if shutil.disk_usage(_MEMORY).free > needed else None
-
-
-# ── in the processes ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _work(pipe: Connection, upload: _Shared, pixels: _Shared, limits: UploadLimits) -> None:
-    """Decode what was uploaded, again and again, until the pipe ends."""
-    _settle(limits)
-    pipe.send("started")
-    while True:
-        try:
-            pipe.recv()
-        except EOFError:  # the service is gone
-            return
-        upload.file.seek(0)
-        found = _decode(upload.file, limits)
-        if isinstance(found, _Bad):
-            pipe.send(found)
-        else:
-            pixels.write(found.data)
-            pipe.send(found.shape)
-
-
-def _settle(limits: UploadLimits) -> None:
-    """Bound what a hostile file can make of this process, and leave it nothing to read from its environment."""
-    # A terminal's Ctrl-C reaches every process; this one ends when the service does, which may still need it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in [name for name in os.environ if name.startswith(("AWS_", "LOOKDEX_"))]:
-        del os.environ[name]
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold the photo
-    if sys.platform == "linux":  # elsewhere the limit counts other things, or nothing
-        most = _held() + _SPARE_BYTES + _BYTES_A_PIXEL * limits.max_pixels
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-
-
-def _held() -> int:
-    """Bytes of private memory that this process has mapped by now."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmData:"):
-            return int(line.split()[1]) << 10
-    return 1 << 30
-
-
-def _decode(upload: BinaryIO, limits: UploadLimits) -> np.ndarray | _Bad:
-    """The pixels: uint8 (H, W, 3)."""
-    try:
-        data = upload.read()
-        header = images.check(data, limits.max_bytes, limits.max_pixels)
-        frames = imagefile.frames(data, header)
-        if frames > limits.max_frames:
-            return _Bad(_TOO_MANY_FRAMES, f"an animation of {frames:,} frames is no photo")
-        return images.decode_checked(data, header)
-    except images.BadImage as error:
-        return _Bad(error.reason, str(error).partition(": ")[2])
-    except MemoryError:
-        return _Bad(_TOO_MUCH_MEMORY, "its decoder needs more memory than it may have")

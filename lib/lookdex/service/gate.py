@@ -3,6 +3,9 @@
 So many requests are worked on at a time; more wait, first come first served. When that queue overflows, more is asked
 than can be answered: from then on, until nobody has been sent away for a while, nobody else may wait, so that who is
 let in is answered about as fast as on a quiet day, and the others learn at once that they must come back.
+
+Work whose deadline has passed gives its place back at once, though a read or a model that nothing can interrupt may
+keep it from ending. As many as there are places may be late like that; where more are, the places stay taken.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from lookdex.service.problems import Kind, Refused
@@ -21,12 +25,21 @@ _CALM_SECONDS = 2.0  # without a refusal, after which the whole queue opens agai
 _SMOOTHING = 0.1  # weight of the newest request in the mean time of one
 
 
+@dataclass(eq=False, slots=True)
+class _Stay:
+    """A request's time in its place. late: the place is given back, and the work goes on."""
+
+    late: bool = False
+
+
 class Gate:
     """Of one event loop. places: requests worked on at a time. queue: most that wait."""
 
     def __init__(self, places: int, queue: int):
         self._places, self._queue = places, queue
         self._busy = 0
+        self._late = 0
+        self._overdue: deque[_Stay] = deque()  # past their deadline, but still in their places
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._strained_until = 0.0
         self._seconds = 0.0  # mean time that a place is taken
@@ -39,6 +52,16 @@ class Gate:
     @property
     def waiting(self) -> int:
         return len(self._waiting)
+
+    @property
+    def late(self) -> int:
+        """Requests past their deadline whose work has not ended, though their place is free again."""
+        return self._late
+
+    @property
+    def most_at_work(self) -> int:
+        """How many works may go on at a time, the late ones too."""
+        return 2 * self._places
 
     @property
     def strained(self) -> bool:
@@ -62,14 +85,17 @@ class Gate:
             )
 
     async def run(self, work: Callable[[], Awaitable[T]], deadline: float) -> T:
-        """Do the work in a place of its own. deadline: of time.monotonic(); the place is taken until the work ends.
+        """Do the work in a place of its own, until it ends or the deadline (of time.monotonic()) has passed.
 
-        Raises Refused: there is no room, or the deadline passed first (the work then goes on, unheard).
+        Raises Refused: there is no room, or the deadline passed first. The work is not interrupted then: it should end
+        soon by itself.
         """
+        stay = _Stay()
+        task: asyncio.Task[T] | None = None
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 await self._enter()
-                task = asyncio.ensure_future(self._occupy(work))
+                task = asyncio.ensure_future(self._occupy(work, stay))
                 task.add_done_callback(_heard)
                 return await asyncio.shield(task)
         except TimeoutError:
@@ -78,6 +104,10 @@ class Gate:
                 "the answer took longer than it may: ask again",
                 retry_after=self._retry_after(),
             ) from None
+        finally:
+            if task is not None and not task.done():  # nobody waits for it any more
+                self._overdue.append(stay)
+                self._give_back()
 
     async def _enter(self) -> None:
         self.check()
@@ -95,13 +125,26 @@ class Gate:
                 self._waiting.remove(turn)
             raise
 
-    async def _occupy(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def _occupy(self, work: Callable[[], Awaitable[T]], stay: _Stay) -> T:
         started = time.monotonic()
         try:
             return await work()
         finally:
             took = time.monotonic() - started
             self._seconds += (took - self._seconds) * (_SMOOTHING if self._seconds else 1.0)
+            if stay.late:
+                self._late -= 1
+            else:
+                self._leave()
+                if stay in self._overdue:
+                    self._overdue.remove(stay)
+            self._give_back()
+
+    def _give_back(self) -> None:
+        """Free the places of those who are overdue, as far as there may be more late work."""
+        while self._overdue and self._late < self._places:
+            self._overdue.popleft().late = True
+            self._late += 1
             self._leave()
 
     def _leave(self) -> None:

@@ -6,12 +6,15 @@ import logging
 import re
 import secrets
 import time
+from collections import Counter
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lookdex.service import problems
+from lookdex.service.clients import client_key
 from lookdex.service.observe import Metrics
+from lookdex.service.prefix import path_within
 from lookdex.service.problems import Kind
 from lookdex.service.tokens import Tokens
 from lookdex.service.uploads import drain
@@ -77,7 +80,7 @@ class Guarded:
         self._app, self._tokens, self._max_bytes = app, tokens, max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._tokens.needed or _is_open(scope["path"]):
+        if scope["type"] != "http" or not self._tokens.needed or _is_open(path_within(scope)):
             await self._app(scope, receive, send)
             return
         name = self._tokens.name_of(Headers(scope=scope).get("authorization"))
@@ -94,6 +97,33 @@ class Guarded:
             {"WWW-Authenticate": 'Bearer realm="lookdex"'},
         )
         await response(scope, receive, send)
+
+
+class Shared:
+    """Answers no client more requests at a time than its share: behind a proxy, whose connections are of everybody."""
+
+    def __init__(self, app: ASGIApp, share: int):
+        self._app, self._share = app, share
+        self._asking: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["client"]:
+            await self._app(scope, receive, send)
+            return
+        client = client_key(scope["client"][0])
+        if self._asking[client] >= self._share:
+            scope["state"]["fields"]["problem"] = Kind.BUSY.slug
+            detail = "this client has as many requests in progress as it may: try again later"
+            response = problems.response_of(Kind.BUSY, detail, {"Retry-After": "1"})
+            await response(scope, receive, send)
+            return
+        self._asking[client] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._asking[client] -= 1
+            if not self._asking[client]:
+                del self._asking[client]
 
 
 def _is_open(path: str) -> bool:

@@ -6,13 +6,14 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     GCCollector,
     Histogram,
     PlatformCollector,
@@ -70,8 +71,16 @@ class Metrics:
         )
         self._lost = Counter(
             "lookdex_decoders_lost",
-            "Decoding processes that an upload cost.",
+            "Decoding processes lost while they decoded, by how: too_slow, too_late, killed, crashed.",
             ("how",),
+            registry=self.registry,
+        )
+
+        self._connections = Gauge("lookdex_connections", "Connections that are open.", registry=self.registry)
+        self._ended = Counter(
+            "lookdex_connections_ended",
+            "Connections that the service closed, by the reason.",
+            ("reason",),
             registry=self.registry,
         )
 
@@ -94,6 +103,13 @@ class Metrics:
 
     def lost(self, how: str) -> None:
         self._lost.labels(how).inc()
+
+    def connection_ended(self, reason: str) -> None:
+        self._ended.labels(reason).inc()
+
+    def watch_connections(self, count: Callable[[], int]) -> None:
+        """Tell, whenever it is asked, how many connections are open."""
+        self._connections.set_function(count)
 
     def watch(self, catalog: Catalog, gate: Gate) -> None:
         """Tell, whenever it is asked, which release answers and how many requests are here."""
@@ -123,6 +139,7 @@ class _Now(Collector):
             ("lookdex_release_behind", "1: a newer release is live and cannot be opened.", int(behind)),
             ("lookdex_requests_in_work", "Requests that are worked on.", self._gate.busy),
             ("lookdex_requests_waiting", "Requests that wait for a place.", self._gate.waiting),
+            ("lookdex_requests_late", "Requests past their deadline whose work has not ended.", self._gate.late),
             ("lookdex_strained", "1: the queue overflowed lately, and is closed.", int(self._gate.strained)),
         ):  # fmt: skip
             yield GaugeMetricFamily(name, words, value=value)
@@ -158,6 +175,9 @@ def log_lines(level: int = logging.INFO) -> None:
         logger.handlers.clear()
         logger.propagate = True
     logging.getLogger("uvicorn.access").disabled = True  # ours says more, and no query
+    logging.getLogger("python_multipart").setLevel(
+        logging.ERROR
+    )  # it warns of each form that clients get wrong
 
 
 class Stopwatch:

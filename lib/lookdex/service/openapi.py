@@ -25,7 +25,22 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "text": {"summary": "This, but in red", "value": {"object": 0, "text": "in red", "text_weight": 0.6}},
 }
 
-SEARCH_BODY: dict[str, Any] = {
+_PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "image/heic")
+
+SEARCH: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "options",
+            "in": "query",
+            "description": "Where the body is the photo itself; a form has a field of this name.",
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": _OPTIONS},
+                    "examples": EXAMPLES,
+                }
+            },
+        }
+    ],
     "requestBody": {
         "required": True,
         "content": {
@@ -46,18 +61,20 @@ SEARCH_BODY: dict[str, Any] = {
                     },
                 },
                 "encoding": {
-                    "photo": {
-                        "contentType": "image/jpeg, image/png, image/webp, image/gif, image/avif, image/heic"
-                    },
+                    "photo": {"contentType": ", ".join(_PHOTO_TYPES)},
                     "options": {"contentType": "application/json"},
                 },
                 "examples": {
                     name: {"summary": example["summary"], "value": {"options": example["value"]}}
                     for name, example in EXAMPLES.items()
                 },
-            }
+            },
+            **{
+                name: {"schema": {"type": "string", "format": "binary", "description": "The file."}}
+                for name in (*_PHOTO_TYPES, "application/octet-stream")
+            },
         },
-    }
+    },
 }
 
 

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from lookdex.errors import BadQuery, ProductNotFound, ReleaseChanged, TooSlow
+from lookdex.service import details
 
 logger = logging.getLogger("lookdex.service")
 MEDIA_TYPE = "application/problem+json"
@@ -28,12 +29,15 @@ class Kind(Enum):
     UNAUTHORIZED = ("unauthorized", 401, "A token is needed")
     NOT_FOUND = ("not-found", 404, "There is no such thing")
     METHOD = ("method", 405, "Another method is needed")
+    SLOW_REQUEST = ("slow-request", 408, "The request took too long")
     RELEASE_CHANGED = ("release-changed", 409, "Another release answers now")
     SLOW_UPLOAD = ("slow-upload", 408, "The upload took too long")
     TOO_LARGE = ("too-large", 413, "The upload is too large")
     UNKNOWN_FORMAT = ("unknown-format", 415, "This kind of content is not read")
     BAD_PHOTO = ("bad-photo", 422, "The photo cannot be used")
     BAD_QUESTION = ("bad-question", 422, "The question cannot be answered as asked")
+    HEADER_TOO_LARGE = ("header-too-large", 431, "The header is too large")
+    CLIENT_GONE = ("client-gone", 499, "The client went away")  # nginx's status: nobody reads it but the log
     INTERNAL = ("internal", 500, "The service failed")
     BUSY = ("busy", 503, "The service is busy")
     TOO_LATE = ("too-late", 503, "The answer would have come too late")
@@ -82,8 +86,12 @@ class Refused(Exception):
 def response_of(
     kind: Kind, detail: str, headers: Mapping[str, str] | None = None, reason: str | None = None
 ) -> JSONResponse:
-    """The problem as a response."""
-    problem = Problem(type=kind.type, title=kind.title, status=kind.status, detail=detail, reason=reason)
+    """The problem as a response. Of the detail only what is `public`; the log has all of one that named a place."""
+    short = details.shortened(detail)
+    public = details.hidden(short)
+    if public != short:
+        logger.warning("a problem named a place, which was left out", extra={"fields": {"detail": detail}})
+    problem = Problem(type=kind.type, title=kind.title, status=kind.status, detail=public, reason=reason)
     return JSONResponse(problem.model_dump(exclude_none=True), kind.status, dict(headers or {}), MEDIA_TYPE)
 
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TypeVar
 
 from lookdex.errors import BadQuery
 from lookdex.search.ask import Crops, Options
 from lookdex.search.catalog import Catalog
+from lookdex.search.deadline import DEADLINE
+from lookdex.service.arrivals import Arrivals, Upload
+from lookdex.service.connections import share_of
 from lookdex.service.decoding import Decoders
 from lookdex.service.gate import Gate
 from lookdex.service.observe import Metrics, Stopwatch
-from lookdex.service.problems import Kind, Refused
-from lookdex.service.runner import DEADLINE, Runner
+from lookdex.service.pace import Pace
+from lookdex.service.runner import Runner
 
 T = TypeVar("T")
 _READERS = 4  # stored crops read at a time
@@ -37,7 +41,8 @@ class Spoken:
 class Questions:
     """Answers questions of one catalogue. Of one event loop; `close` when it ends.
 
-    places, queue: of the gate. deadline: seconds from a question's arrival to its answer.
+    places, queue: of the gate. deadline: seconds from a question's arrival to its answer. client_share, pace: of the
+    uploads that arrive, those that one client may have, and how fast each must be.
     """
 
     def __init__(
@@ -50,27 +55,25 @@ class Questions:
         places: int,
         queue: int,
         deadline: float,
+        client_share: float,
+        pace: Pace,
     ):
         self.catalog, self.gate = catalog, Gate(places, queue)
         self._decoders, self._runner, self._metrics, self._deadline = decoders, runner, metrics, deadline
         self._reads = Gate(_READERS, _READERS_QUEUE)
-        self._arriving, self._most_arriving = 0, _ARRIVING * (places + queue)
-        self._threads = ThreadPoolExecutor(places + _READERS, thread_name_prefix="question")
+        most = _ARRIVING * (places + queue)
+        self._arrivals = Arrivals(most, share_of(client_share, most), pace)
+        threads = self.gate.most_at_work + self._reads.most_at_work
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="question")
         metrics.watch(catalog, self.gate)
 
-    @contextmanager
-    def reception(self) -> Iterator[None]:
-        """While an upload arrives. Raises Refused, before any of it is read, when there would be no place for it."""
+    def reception(self, client: str) -> AbstractContextManager[Upload]:
+        """While an upload of the client arrives. Raises Refused, before any of it is read, when there would be no place
+        for it."""
         self.gate.check()
-        if self._arriving >= self._most_arriving:
-            raise Refused(Kind.BUSY, "too many uploads arrive at a time: ask again later", retry_after=1)
-        self._arriving += 1
-        try:
-            yield
-        finally:
-            self._arriving -= 1
+        return self._arrivals.place(client)
 
-    async def ask(self, photos: tuple[bytes, ...], options: Options) -> Spoken:
+    async def ask(self, photos: tuple[bytes | bytearray, ...], options: Options) -> Spoken:
         """The answer to photos and options, or to options alone. Raises Refused, BadQuery."""
         self._check_facets(options)
         for photo in photos:
@@ -79,8 +82,7 @@ class Questions:
 
         def work() -> Spoken:
             watch.stage("queue")
-            DEADLINE.set(deadline)
-            pixels = [self._decoders.decode(photo, deadline) for photo in photos]
+            pixels = self._decoders.decode_all(photos, deadline)
             if photos:
                 watch.stage("decode")
             answer = self.catalog.ask(*pixels, options=options)
@@ -106,16 +108,19 @@ class Questions:
 
     async def crop(self, item_id: str) -> bytes | None:
         """The stored picture (JPEG) of an item; None where the release has no such item. Raises Refused."""
-        found = await self._in_thread(
-            self._reads, lambda: self.catalog.crops([item_id]), time.monotonic() + self._deadline
-        )
+        deadline = time.monotonic() + self._deadline
+        found = await self._in_thread(self._reads, lambda: self.catalog.crops([item_id]), deadline)
         return found.get(item_id)
 
     async def _in_thread(self, gate: Gate, work: Callable[[], T], deadline: float) -> T:
         loop = asyncio.get_running_loop()
 
+        def by_then() -> T:
+            DEADLINE.set(deadline)
+            return work()
+
         async def run() -> T:
-            return await loop.run_in_executor(self._threads, work)
+            return await loop.run_in_executor(self._threads, copy_context().run, by_then)
 
         return await gate.run(run, deadline)
 

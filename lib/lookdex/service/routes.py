@@ -13,9 +13,11 @@ from starlette.responses import Response
 
 from lookdex.search import ask
 from lookdex.search.ask import MAX_FACETS, MAX_K, MAX_TEXT, Crops, Options
+from lookdex.search.filters import offered
 from lookdex.search.wire import AnswerModel, CountedModel
 from lookdex.service import caching, openapi, problems
 from lookdex.service.caching import Caching
+from lookdex.service.clients import client_key
 from lookdex.service.problems import Kind, Refused
 from lookdex.service.questions import Questions, Spoken
 from lookdex.service.uploads import drain, receive
@@ -30,6 +32,7 @@ PICTURE: dict[int | str, dict[str, Any]] = {
 
 SLASHES = "Of the catalogue, percent-encoded: a/b is a%2Fb."
 MAX_WHERE = 3000  # characters: escaped, a longer one is no URL; the field options of a photo takes more
+MAX_QUERY_OPTIONS = 4000  # characters, likewise
 Where = Annotated[
     str | None,
     Query(
@@ -50,6 +53,7 @@ CountedColumns = Annotated[
         examples=["true"],
     ),
 ]
+BEHIND = "a newer release is live and cannot be opened; the service's log says why"
 COMMON = (Kind.UNAUTHORIZED, Kind.BAD_QUESTION, Kind.INTERNAL, Kind.BUSY, Kind.TOO_LATE, Kind.STOPPING)
 
 
@@ -108,6 +112,17 @@ class FacetsModel(CountedModel):
     price: PriceModel | None = Field(description="Of the column `price`.")
 
 
+class FilterModel(BaseModel):
+    """A column, or a field of a record in one (attrs.material), that `where` may name."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    type: str = Field(description="What it holds, in words.", examples=["list of text"])
+    operators: list[str] = Field(description="What may be written beside it.", examples=[["in", "is null"]])
+    example: str = Field(description="A `where` that names it.", examples=["'red' in colours"])
+
+
 class ReleaseModel(BaseModel):
     """The release that answers now."""
 
@@ -117,11 +132,14 @@ class ReleaseModel(BaseModel):
     images: dict[str, int] = Field(description="Photos by how they ended.")
     detector: str
     embedder: str
-    columns: list[str] = Field(description="What `where` may name.")
-    sortable: list[str] = Field(description="What `sort` may name, beside score.")
+    columns: list[str] = Field(description="Columns that `where` may name.")
+    filters: list[FilterModel] = Field(description="What `where` may name, and how.")
+    sortable: list[str] = Field(description="Columns that `sort` may name, beside score.")
     facets: FacetsModel
     max_k: int = Field(description="Most products that a question may ask for.")
-    behind: str | None = Field(description="Why a newer live release could not be opened; null when none is.")
+    behind: str | None = Field(
+        description="That a newer release is live and could not be opened; null when none is."
+    )
 
 
 async def only_known_parameters(request: Request) -> None:
@@ -134,6 +152,13 @@ async def only_known_parameters(request: Request) -> None:
         raise Refused(Kind.BAD_QUESTION, f"there is no parameter {unknown[0][:40]!r} here; {told}")
     if twice := [name for name in known if len(request.query_params.getlist(name)) > 1]:
         raise Refused(Kind.BAD_QUESTION, f"the parameter {twice[0]} is there more than once: give it once")
+
+
+def client_of(request: Request) -> str:
+    """Who asks: the name of the token, else the address."""
+    if name := request.state.fields.get("client"):
+        return f"token {name}"
+    return client_key(request.client.host) if request.client else ""
 
 
 def routes(questions: Questions, max_bytes: int, receive_seconds: float, kept: Caching) -> APIRouter:
@@ -168,7 +193,7 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float, kept: C
     @router.post(
         "/search",
         operation_id="search",
-        openapi_extra=openapi.SEARCH_BODY,
+        openapi_extra=openapi.SEARCH,
         response_model=AnswerModel,
         responses=problems.responses(
             Kind.MALFORMED,
@@ -180,16 +205,21 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float, kept: C
             *COMMON,
         ),
     )
-    async def search(request: Request) -> Response:
+    async def search(
+        request: Request,
+        options: Annotated[str | None, Query(max_length=MAX_QUERY_OPTIONS, include_in_schema=False)] = None,
+    ) -> Response:
         """Every object in a photo, and the most similar products of each.
 
-        The photo is JPEG, PNG, WebP, GIF, AVIF or HEIC. Several photos of one item are asked as one question.
+        The photo is JPEG, PNG, WebP, GIF, AVIF or HEIC, whatever its type says: a file in a form, or the body itself,
+        with options in the query. Several photos of one item are asked as one question, in a form.
         """
         try:
-            with questions.reception():
-                question = await receive(request, max_bytes, receive_seconds)
+            with questions.reception(client_of(request)) as upload:
+                arriving = Request(request.scope, upload.paced(request.receive))
+                question = await receive(arriving, max_bytes, receive_seconds, options)
         except Refused as refused:
-            if refused.kind in (Kind.BUSY, Kind.STOPPING, Kind.TOO_LARGE):
+            if refused.kind in (Kind.BUSY, Kind.STOPPING, Kind.TOO_LARGE, Kind.UNKNOWN_FORMAT):
                 await drain(request.receive, max_bytes)  # who is still sending would not read the answer
             raise
         request.state.fields.update(photos=len(question.photos), bytes=sum(map(len, question.photos)))
@@ -254,11 +284,12 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float, kept: C
             images=dict(live.images),
             detector=live.recipe.detector,
             embedder=live.recipe.embedder,
-            columns=list(opened.filterable),
+            columns=opened.filterable.names,
+            filters=[FilterModel.model_validate(column) for column in offered(opened.filterable)],
             sortable=list(opened.sortable),
             facets=FacetsModel.model_validate(await run_in_threadpool(lambda: opened.facets)),
             max_k=MAX_K,
-            behind=catalog.behind,
+            behind=None if catalog.behind is None else BEHIND,
         )
         body = told.model_dump_json().encode()
         tag = f"W/{caching.tag_of_bytes(body)}"  # it may be sent compressed

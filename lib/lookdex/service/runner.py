@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ import numpy as np
 
 from lookdex.models.loading import Loader
 from lookdex.records import Detection, Recipe
+from lookdex.search.deadline import DEADLINE
 from lookdex.service.problems import Kind, Refused
 
 if TYPE_CHECKING:
@@ -33,9 +33,6 @@ class Work:
     name: str
     method: Callable[[list[Any]], Any]
     batch: int
-
-
-DEADLINE: ContextVar[float | None] = ContextVar("deadline", default=None)  # of time.monotonic()
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import os
@@ -9,16 +10,22 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
+from typing import Any, cast
 
 import uvicorn
 
 from lookdex.config import Config
 from lookdex.errors import ConfigError
 from lookdex.service.app import create_app
+from lookdex.service.clients import trusted_networks
+from lookdex.service.connections import Connections, limits_of
 from lookdex.service.observe import log_lines
+from lookdex.service.protocol import BoundedProtocol
 
 BACKLOG = 512
+SWEEP_SECONDS = 0.5  # between looks for connections whose time is over
 logger = logging.getLogger("lookdex.service")
 
 
@@ -36,8 +43,11 @@ def serve(config: Config) -> None:
     named = f"[{host}]" if ":" in host else host
     where = {"url": f"http://{named}:{number}", "catalog": config.catalog}
     logger.info("loading", extra={"fields": where})
+    limits = limits_of(config)
+    proxies = trusted_networks(config.trusted_proxies)
     app = create_app(config)
     app.state.catalog.load()  # here an error is raised, and a signal ends it: within uvicorn both would wait
+    table = Connections(limits, app.state.metrics)
     server = _Server(
         uvicorn.Config(
             app,
@@ -45,25 +55,38 @@ def serve(config: Config) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,  # nothing here depends on who asks
+            http=cast(Any, partial(BoundedProtocol, table, proxies)),
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=[str(network) for network in proxies],
             ws="none",
             lifespan="on",
-            timeout_keep_alive=65,  # longer than the usual 60 s of a load balancer
             timeout_graceful_shutdown=round(config.drain_seconds),
         )
     )
-    server.where = where
+    server.where, server.table = where, table
     server.run([port])
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers."""
+    """Says when it answers, and closes connections whose time is over until it has ended."""
 
     where: Mapping[str, object] = MappingProxyType({})
+    table: Connections
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self._sweeps = asyncio.create_task(self._sweep())
         logger.info("ready", extra={"fields": {**self.where}})
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        self._sweeps.cancel()
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self.table.sweep(loop.time())
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -1,76 +1,125 @@
-"""Receiving a question: its photos and its options, counted while they arrive and never written to a disk."""
+"""Receiving a question: its photos and its options, counted while they arrive and never written to a disk.
+
+A question is a form (multipart/form-data), or a photo alone: the body is the file, and options come in the query.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 
 from lookdex.records import Reason
 from lookdex.search.ask import MAX_PHOTOS, Options, read_options
+from lookdex.service.forms import FormError, FormReader, Part, boundary_of
 from lookdex.service.problems import Kind, Refused
 
 MAX_OPTIONS = 64 << 10  # bytes; a filter has at most 20,000 characters
 _FRAMING = 16 << 10  # bytes of boundaries and part headers
+_MOST_PARTS = 64
+# PHP numbers the files of a list, and axios appends brackets to its name.
+_PHOTO = re.compile(r"photo(\[\d{0,3}\])?")
+_CHARSET = "_charset_"  # a field that names the encoding of the others (RFC 7578, 4.6)
+# What clients write, and the codec that reads it: what browsers take these names for, and UTF-8 with its mark.
+_CODECS = {
+    **dict.fromkeys(("", "utf-8", "utf8", "us-ascii", "ascii"), "utf-8-sig"),
+    **dict.fromkeys(("iso-8859-1", "latin1", "windows-1252", "cp1252"), "cp1252"),
+    **dict.fromkeys(("utf-16", "utf-16le", "utf-16be"), "utf-16"),
+    **dict.fromkeys(("euc-kr", "ks_c_5601-1987", "cp949"), "cp949"),
+}
+_AS_IT_IS = ("", "binary", "8bit", "7bit")
+_HOW = (
+    "send a form (multipart/form-data) with the file in the field photo and JSON in the field options, or the file "
+    "itself as the body, with its type in the header Content-Type and JSON in the query parameter options"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """photos: files as they were sent. options: checked."""
 
-    photos: tuple[bytes, ...]
+    photos: tuple[bytes | bytearray, ...]
     options: Options
 
 
-async def receive(request: Request, max_bytes: int, seconds: float) -> Question:
-    """The question of a multipart/form-data request.
+async def receive(request: Request, max_bytes: int, seconds: float, options: str | None = None) -> Question:
+    """The question of a request.
 
-    max_bytes: of all photos together. seconds: in which it must have arrived.
+    max_bytes: of all photos together. seconds: in which it must have arrived. options: JSON, of the query.
 
     Raises:
-        Refused: 400 not readable, 408 too slow, 413 too large, 415 no form, 422 without a photo or with wrong fields.
+        Refused: 400 not readable, 408 too slow, 413 too large, 415 neither a form nor a photo, 422 without a photo or
+            with wrong fields.
         BadQuery: the options contradict themselves, or name what does not exist.
     """
-    content_type = request.headers.get("content-type", "")
-    if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
-        raise Refused(
-            Kind.UNKNOWN_FORMAT,
-            "send multipart/form-data: the file in the field photo, and JSON in the field options",
-        )
-    if "boundary=" not in content_type.lower():
-        raise Refused(Kind.MALFORMED, "the header Content-Type names no boundary of the form's parts")
+    form = _is_form(request.headers)
     try:
         async with asyncio.timeout(seconds):
-            form = await _Parser(
-                request.headers,
-                _counted(request, max_bytes + MAX_OPTIONS + _FRAMING),
-                max_files=MAX_PHOTOS + 1,  # one more than allowed is enough to be told
-                max_fields=8,
-                max_part_size=MAX_OPTIONS,
-            ).parse()
-            try:
-                return await _question(form.multi_items())
-            finally:
-                await form.close()
+            if form:
+                parts = await _parts(request, max_bytes + MAX_OPTIONS + _FRAMING)
+            else:
+                photo = bytearray()
+                async for piece in _counted(request, max_bytes):
+                    photo += piece
     except TimeoutError:
         raise Refused(
             Kind.SLOW_UPLOAD, f"the photo did not arrive within {seconds:g} s: send a smaller one"
         ) from None
-    except MultiPartException as error:
-        if error.message.startswith("Too many files"):
-            raise _too_many_photos() from error
-        raise Refused(Kind.MALFORMED, f"the form cannot be read: {error.message}") from error
+    except FormError as error:
+        raise Refused(Kind.MALFORMED, f"the form cannot be read: {error}") from error
     except ClientDisconnect:
-        raise Refused(Kind.MALFORMED, "the client went away") from None
+        raise Refused(Kind.CLIENT_GONE, "the client went away before it had sent everything") from None
+    if form:
+        return _question(parts, options)
+    if not photo:
+        raise Refused(Kind.BAD_QUESTION, f"there is no photo, the body is empty: {_HOW}")
+    return Question((photo,), read_options(options or "{}"))
 
 
-class _Parser(MultiPartParser):
-    spool_max_size = 1 << 62  # photos stay in memory: what arrives is counted
+def _is_form(headers: Headers) -> bool:
+    """Whether the body is a form; else it is a photo. Raises Refused: it is neither, and need not be read."""
+    coding = headers.get("content-encoding", "").strip().lower()
+    if coding not in ("", "identity"):
+        raise Refused(
+            Kind.UNKNOWN_FORMAT,
+            f"the body is compressed ({coding[:40]}): send it as it is; photos are compressed already",
+            headers={"Accept-Encoding": "identity"},
+        )
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return True
+    # Of a photo, the content decides what it is, not what the client takes it for.
+    if kind in ("", "application/octet-stream", "binary/octet-stream") or kind.startswith("image/"):
+        return False
+    why = {
+        "application/json": "JSON is not read, nor is a photo in it as base64",
+        "application/x-www-form-urlencoded": "such a form holds no file (what curl -d sends; curl -F sends one)",
+    }
+    raise Refused(
+        Kind.UNKNOWN_FORMAT, f"{why.get(kind, f'a body of the type {kind[:60]} is not read')}: {_HOW}"
+    )
+
+
+async def _parts(request: Request, most: int) -> list[Part]:
+    """Raises FormError."""
+    boundary = boundary_of(request.headers["content-type"])
+    if not boundary:
+        raise FormError(
+            "the header Content-Type names no boundary of its parts: leave the header to your HTTP client"
+        )
+    reader = FormReader(
+        boundary,
+        most_parts=_MOST_PARTS,
+        most_bytes=lambda name: MAX_OPTIONS if name in ("options", _CHARSET) else most,
+    )
+    async for piece in _counted(request, most):
+        reader.feed(piece)
+    return reader.finish()
 
 
 async def _counted(request: Request, most: int) -> AsyncGenerator[bytes, None]:
@@ -96,35 +145,49 @@ def _too_large(most: int) -> Refused:
     )
 
 
-def _too_many_photos() -> Refused:
-    return Refused(Kind.BAD_QUESTION, f"more than {MAX_PHOTOS} photos: so many show one item at most")
-
-
-async def _question(fields: list[tuple[str, Any]]) -> Question:
-    unknown = sorted({name for name, _ in fields} - {"photo", "options"})
+def _question(parts: list[Part], options: str | None) -> Question:
+    photos = [part for part in parts if _PHOTO.fullmatch(part.name)]
+    asked = [part for part in parts if part.name == "options"]
+    charset = next((part for part in parts if part.name == _CHARSET), None)
+    unknown = sorted({part.name for part in parts} - {part.name for part in photos} - {"options", _CHARSET})
     if unknown:
         raise Refused(
             Kind.BAD_QUESTION,
             f"the form has the fields photo and options; there is none called {unknown[0][:40]!r}",
         )
-    photos = [value for name, value in fields if name == "photo"]
-    options = [value for name, value in fields if name == "options"]
     if not photos:
         raise Refused(
             Kind.BAD_QUESTION,
             "there is no photo: send one as a file in the field photo; words alone go to GET /v1/text, "
             "and a product to GET /v1/products/{product_id}/similar",
         )
-    if not all(isinstance(photo, UploadFile) for photo in photos):
-        raise Refused(Kind.BAD_QUESTION, "the field photo must be a file (with a filename)")
     if len(photos) > MAX_PHOTOS:
-        raise _too_many_photos()
-    if len(options) > 1:
-        raise Refused(Kind.BAD_QUESTION, "the field options is there more than once")
-    text: str | bytes = options[0] if options and isinstance(options[0], str) else "{}"
-    if options and isinstance(options[0], UploadFile):
-        text = await options[0].read(MAX_OPTIONS + 1)
-    return Question(tuple([await photo.read() for photo in photos]), read_options(text or "{}"))
+        raise Refused(Kind.BAD_QUESTION, f"more than {MAX_PHOTOS} photos: so many show one item at most")
+    if len(asked) + (options is not None) > 1:
+        raise Refused(Kind.BAD_QUESTION, "the options are there more than once: give them once")
+    if encoded := next((part for part in parts if part.encoding not in _AS_IT_IS), None):
+        raise Refused(
+            Kind.MALFORMED,
+            f"the field {encoded.name} is encoded ({encoded.encoding[:40]}): send its bytes as they are, without "
+            "Content-Transfer-Encoding",
+        )
+    if asked:
+        options = _text(asked[0], charset.content.decode("latin-1").strip().lower() if charset else "")
+    return Question(tuple(part.content for part in photos), read_options(options or "{}"))
+
+
+def _text(part: Part, charset: str) -> str:
+    """What a field says. charset: unless it names one of its own."""
+    charset = part.charset or charset
+    codec = _CODECS.get(charset)
+    if codec is None:
+        raise Refused(Kind.BAD_QUESTION, f"the field {part.name} is in {charset[:40]!r}: send it in UTF-8")
+    try:
+        return part.content.decode(codec)
+    except UnicodeDecodeError:
+        raise Refused(
+            Kind.BAD_QUESTION, f"the field {part.name} is not in {charset or 'UTF-8'}: send it in UTF-8"
+        ) from None
 
 
 async def drain(receive: Callable[[], Any], most: int, seconds: float = 2.0) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lookdex.extras import extras
 from lookdex.spark import jvm
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 4  # of a task in local mode; a cluster has its own spark.task.maxFailures
 
 
+@extras()
 def session(master: str | None = None, app: str = "lookdex", **settings: str) -> SparkSession:
     """A Spark session: the one given by spark-submit or Spark Connect, else a local one with quiet, sane defaults.
 
@@ -28,7 +30,7 @@ def session(master: str | None = None, app: str = "lookdex", **settings: str) ->
     settings: further Spark settings with `_` for `.`; they win over the defaults here.
 
     Raises:
-        ConfigError: the JVM did not start; the message says why.
+        ConfigError: the JVM did not start; the message says why. MissingExtra: pyspark is not installed.
     """
     from pyspark.sql import SparkSession
 

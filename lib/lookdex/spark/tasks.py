@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from lookdex.errors import LookdexError, Stopped, TaskFailed
+from lookdex.extras import extras
 from lookdex.spark.sessions import without_notices
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ def map_json(
         return []
     if spark is None:
         return [function(payload) for payload in payloads]
-    from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
-    from pyspark.errors import PySparkException
+    with extras():
+        from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
+        from pyspark.errors import PySparkException
 
     texts = list(payloads)
 

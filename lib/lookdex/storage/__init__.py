@@ -8,6 +8,7 @@ Endpoint and credentials come from boto3's own chain: AWS_ENDPOINT_URL, AWS_ACCE
 
 from __future__ import annotations
 
+import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -57,9 +58,18 @@ def open_store(
     text = str(uri)
     if not text:
         raise ConfigError("an empty URI names no store; give s3://bucket/prefix or a folder")
+    try:
+        named = "\0" not in text and os.fsencode(text)
+    except UnicodeEncodeError:  # half of a surrogate pair
+        named = False
+    if not named:
+        raise ConfigError(f"{text!r} holds a character that no name may; give s3://bucket/prefix or a folder")
     scheme, separator, rest = text.partition("://")
     if not separator:
-        return FolderStore(Path(text).expanduser().absolute())
+        try:
+            return FolderStore(Path(text).expanduser().absolute())
+        except RuntimeError as error:  # ~name of nobody
+            raise ConfigError(f"{text}: {error}") from error
     if scheme == "file":
         return FolderStore(Path(unquote(urlsplit(text).path)))
     if scheme in ("s3", "s3a", "s3n"):

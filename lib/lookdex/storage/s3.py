@@ -226,6 +226,10 @@ class S3Store:
                 f"{self.uri}: the store cut its listing off without a token to go on; use one that lists as "
                 "ListObjectsV2 does"
             )
+        if not all({"Key", "Size"} <= item.keys() for item in page.get("Contents", ())):
+            raise StorageError(
+                f"{self.uri}: the store lists objects without a key or a size; use one that lists as ListObjectsV2 does"
+            )
 
     def _listed(self, page: dict[str, Any], markers: bool = False) -> Page:
         return [

@@ -21,7 +21,7 @@ from lookdex.evaluate.commands.common import (
     spark_option,
     tell,
 )
-from lookdex.options import OutputFile, Verb, settings
+from lookdex.options import TRUST, OutputFile, Verb, settings
 from lookdex.wording import count_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @click.command("end-to-end", cls=Verb)
-@settings("catalog", "device", "shard_images", "master")
+@settings("catalog", *TRUST, "device", "shard_images", "master")
 @click.option("--queries", required=True, type=FILE, metavar="FILE",
               help="CSV or Parquet: image, product_id, category, and x0, y0, x1, y1 where true boxes are known; or the "
               "truth.parquet of `lookdex sample`.")  # fmt: skip
@@ -63,18 +63,22 @@ def end_to_end_command(
     from lookdex import codec
     from lookdex.evaluate import ask, lanes
     from lookdex.evaluate.engine import engine_of
+    from lookdex.models.trust import TrustedModels
     from lookdex.storage import open_store
 
     catalog = open_store(config.catalog)
     photos = ask.read_queries(queries, images)
     asked = ask.release_of(catalog, release)
+    trusted = TrustedModels.of_config(config)
+    trusted.check_recipe(f"release {asked.release_id}", asked.recipe)
     photos, strange = ask.known_only(photos, ask.products_of(catalog, asked))
     if not photos:
         raise ConfigError(
             f"release {asked.release_id} has none of the products in {queries}, such as {strange[0]!r}: "
             "are these its ids?"
         )
-    task = ask.AskTask(tuple(photos), catalog.uri, asked.release_id, k, config.device)
+    names = tuple(sorted(trusted.names))
+    task = ask.AskTask(tuple(photos), catalog.uri, asked.release_id, k, config.device, names)
     results = engine_of(config, spark).run(task, ask.ask, ask.AskResult, "ask")
     told = [one for result in results for one in result.outcomes]
     seen = [one for result in results for one in result.seen]
@@ -98,7 +102,7 @@ def end_to_end_command(
     if pictures:
         from lookdex.evaluate.drawn import answered
 
-        opened = ask.catalog_at(catalog.uri, asked.release_id, config.device)
+        opened = ask.catalog_at(catalog.uri, asked.release_id, config.device, names)
         if sheet := answered.draw_worst(told, opened):
             sheet.save(folder(pictures) / "worst.png")
 

@@ -24,7 +24,7 @@ export class Problem extends Error {
 
   /** To ask the same again would end the same. */
   get lasts() {
-    return ["large", "kind", "empty", "decode", "photo", "gone"].includes(this.kind) && this.reason !== "too_slow";
+    return ["large", "kind", "empty", "decode", "photo", "gone"].includes(this.kind);
   }
 }
 

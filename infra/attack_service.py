@@ -1,0 +1,90 @@
+"""Attacks on `lookdex serve` by time and resources, one after the other, and how the service took each.
+
+    PYTHONPATH=lib:. python infra/attack_service.py [--only NAME …] [--items 20000]
+    PYTHONPATH=lib:. python infra/attack_service.py --lib OLDER/lib      # the service of another checkout
+    PYTHONPATH=lib:. python infra/attack_service.py --url http://…       # a service that runs already
+
+Publishes a synthetic release with the shipped models, starts the service on it, and prints a line for each attack: the
+slowest `/healthz` meanwhile (asked every 50 ms, each time on a new connection), the CPU seconds of the service and its
+decoders, how long it took, whether the attack's own checks passed and `/healthz` always answered within `--healthz`
+seconds, and the statuses that came back. Exits with 1 if an attack did not pass. With --url, attacks that need a
+service of their own are left out. Settings go through the environment, so that an older service passes over those that
+it does not have.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from attacks import network, records
+from attacks.frame import ROOT, Attack, Place, Service, report, serve
+from synthetic import publish
+
+from lookdex.config import Config
+from lookdex.models.loading import Loader
+from lookdex.nightly import recipe_of
+
+ATTACKS: tuple[Attack, ...] = (*network.ATTACKS, *records.ATTACKS)
+
+
+@contextmanager
+def catalog(folder: Path, items: int) -> Iterator[Place]:
+    """A release of so many rows, below `folder`; one that is there already is used again."""
+    if not (folder / "live").exists():
+        recipe = recipe_of(Config())
+        publish(folder, recipe, items, Loader().embedder_of(recipe, "cpu").dim)
+    yield Place(str(folder))
+
+
+def run(attacks: list[Attack], folder: Path, lib: Path, options: argparse.Namespace) -> list[Attack]:
+    """Those that did not pass. One service takes all attacks that need none of their own."""
+    failed, shared = [], [attack for attack in attacks if not attack.alone]
+    with ExitStack() as stack:
+        place = stack.enter_context(catalog(options.catalog or folder / "catalog", options.items))
+        if shared:
+            with serve(place, folder, lib) as service:
+                failed += [attack for attack in shared if not report(attack, service, options.healthz)]
+        for attack in attacks:
+            if attack.alone:
+                with ExitStack() as own:
+                    where = own.enter_context(attack.place(folder)) if attack.place else place
+                    service = own.enter_context(serve(where, folder, lib, attack.settings, attack.open_files))
+                    if not report(attack, service, options.healthz):
+                        failed.append(attack)
+    return failed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="*", default=[], choices=[attack.name for attack in ATTACKS])
+    parser.add_argument("--items", type=int, default=20_000, help="rows of the release")
+    parser.add_argument("--catalog", type=Path, help="keep the release here, and use it again")
+    parser.add_argument("--healthz", type=float, default=1.0, help="seconds in which /healthz must answer")
+    parser.add_argument("--lib", type=Path, default=ROOT / "lib", help="folder of the service's modules")
+    parser.add_argument("--url", help="attack this service instead")
+    options = parser.parse_args()
+    chosen = [attack for attack in ATTACKS if not options.only or attack.name in options.only]
+    print(f"{'attack':<22} {'/healthz':>11} {'CPU':>9} {'took':>8}")
+    if options.url:
+        service = Service(options.url.rstrip("/"), None, None)
+        failed = [a for a in chosen if not a.alone and not report(a, service, options.healthz)]
+    else:
+        with tempfile.TemporaryDirectory(prefix="lookdex-attack-") as folder:
+            failed = run(chosen, Path(folder), options.lib.resolve(), options)
+    print(f"{len(chosen) - len(failed)} of {len(chosen)} attacks passed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

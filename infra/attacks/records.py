@@ -1,0 +1,75 @@
+"""Attacks by whoever may write to the catalogue: releases whose records name code and files as their models."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from synthetic import publish
+
+from attacks.frame import Attack, Outcome, Place, Service
+from lookdex import live
+from lookdex.config import Config
+from lookdex.nightly import recipe_of
+from lookdex.records import digest_of
+from lookdex.storage import open_store
+
+MODULE = Path(__file__).with_name("trap.py")
+CODE = "python:infra.attacks.trap:detector"
+NAMES = (CODE, "python:os:getcwd", "transformers:{folder}", "torchvision:{folder}", "s3://elsewhere/model")
+SECONDS = 10.0  # in which the service must have looked at a release
+
+
+@contextmanager
+def with_a_trap(folder: Path) -> Iterator[Place]:
+    uri = folder / "trapped"
+    publish(uri, recipe_of(Config()), 500, 256)
+    yield Place(str(uri), {"ATTACK_MARK": str(folder / "mark")}, folder / "mark")
+
+
+def release_records(service: Service) -> Outcome:
+    """Each name goes live as detector and as embedder: it must not be loaded, and the release before must answer."""
+    outcome, place = Outcome(), service.place
+    assert place is not None
+    store = open_store(place.uri)
+    current = live.live_release(store)
+    assert current is not None
+    good = current[1]
+    for number, name in enumerate(NAMES):
+        name = name.format(folder=place.uri)
+        # An attacker can work the digest out beforehand, so that the name alone has to be refused.
+        digest = digest_of((name, hashlib.sha256(MODULE.read_bytes()).hexdigest()))
+        for what in ("detector", "embedder"):
+            made = replace(good.recipe, **{what: name, f"{what}_digest": digest})
+            bad = replace(good, release_id=f"bad-{number}-{what}", recipe=made)
+            live.save_release(store, bad)
+            live.append(store, release_id=bad.release_id, action="promote", expected=live.current(store))
+            told = _looked_at(service, bad.release_id)
+            outcome.check(told["release_id"] == good.release_id, f"{bad.release_id} answers: {name}")
+            outcome.check("trusted_models" in (told["behind"] or ""), f"behind: {told['behind']}")
+            status, _ = service.get("/v1/text?q=red")
+            outcome.statuses[status] += 1
+            outcome.check(status == 200, f"{status} while {bad.release_id} is live")
+            outcome.check(not place.control.exists(), f"code of {bad.release_id} ran: {name}")
+            place.control.unlink(missing_ok=True)
+    return outcome
+
+
+def _looked_at(service: Service, release_id: str) -> dict[str, str | None]:
+    """What the service tells of its release, once it has seen that one go live."""
+    until = time.monotonic() + SECONDS
+    told: dict[str, str | None] = {"release_id": None, "behind": None}
+    while time.monotonic() < until:
+        told = json.loads(service.get("/v1/release")[1])
+        if told["release_id"] == release_id or release_id in (told["behind"] or ""):
+            break
+        time.sleep(0.1)
+    return told
+
+
+ATTACKS = (Attack("release-records", release_records, {"poll_seconds": "0.2"}, place=with_a_trap),)

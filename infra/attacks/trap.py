@@ -1,0 +1,7 @@
+"""What a release record names as its models: an import that leaves a mark."""
+
+import os
+from pathlib import Path
+
+if mark := os.environ.get("ATTACK_MARK"):
+    Path(mark).write_text("the module of a release record was imported")

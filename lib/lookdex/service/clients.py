@@ -1,0 +1,41 @@
+"""Who a client is: the address that it has, or that a trusted proxy says it has."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from lookdex.errors import ConfigError
+
+_IPV6_NETWORK = 64  # bits: what one subscriber gets
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def trusted_networks(names: Iterable[str]) -> tuple[Network, ...]:
+    """The networks that the setting `trusted_proxies` names. Raises ConfigError."""
+    try:
+        return tuple(ipaddress.ip_network(name) for name in names)
+    except ValueError as error:
+        raise ConfigError(
+            f"trusted_proxies: {error}; name addresses (10.0.0.7) or networks (10.0.0.0/8) of your proxies"
+        ) from error
+
+
+def is_trusted(host: str, networks: Iterable[Network]) -> bool:
+    """Whether the connection comes from one of the proxies."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)
+
+
+def client_key(host: str) -> str:
+    """What stands for a client: its IPv4 address, or the network of its IPv6 address, which has 2^64 addresses."""
+    if ":" not in host:
+        return host
+    try:
+        return str(ipaddress.ip_network((host.partition("%")[0], _IPV6_NETWORK), strict=False))
+    except ValueError:
+        return host

@@ -1,0 +1,139 @@
+"""What clients may read of an error: no place of ours, and no more of their own text than they need."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lookdex.errors import BadQuery, StorageError, TooSlow
+from lookdex.service import problems
+from lookdex.service.details import MAX_DETAIL, MAX_VALUE, public
+from lookdex.service.middleware import Observed
+from lookdex.service.observe import Metrics
+from lookdex.service.problems import Kind, Refused
+
+PLACES = [
+    "s3://shop-photos/lookdex/tables/items.lance",
+    "http://10.1.2.3:9000/shop-photos",
+    "https://minio.internal:9000",
+    "/var/lib/lookdex/releases/20261130.json",
+    "/tmp/x",
+    "~/catalog/live/1.json",
+    "C:\\shops\\catalog",
+    "tables/items.lance/data/5f1c.lance",
+    "_versions/12.manifest",
+    "10.1.2.3",
+    "localhost:9000",
+    "minio.internal:9000",
+    "shop-photos.s3.eu-west-1.amazonaws.com",
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("around", ["cannot read {}: try again", "{}", "in '{}'", "({})", "at {}."])
+def test_places_are_left_out(place: str, around: str):
+    told = public(around.format(place))
+    assert "…" in told
+    for part in (
+        "shop",
+        "lookdex",
+        "minio",
+        "10.1",
+        "9000",
+        "tmp",
+        "lance",
+        "manifest",
+        "catalog",
+        "localhost",
+    ):
+        assert part not in told
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        "there is no such path: /openapi.json names those there are",
+        "words alone go to GET /v1/text, and a product to GET /v1/products/{product_id}/similar",
+        "POST is not for /v1/products/a/b/similar: use GET",
+        "release night-1 has no product 'a/z'",
+        "JPEG, PNG, WebP, GIF, AVIF/HEIC are read, up to 20,000,000 bytes",
+        "compare with '2026-11-22 09:30:00' or 01/02/2026, and 3.5 or 50% of it",
+        "the filter names “a b”; those that exist: price, attrs.material (a value stands in 'single quotes')",
+    ],
+)
+def test_other_words_stay_as_they_are(detail: str):
+    assert public(detail) == detail
+
+
+LONG = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=MAX_VALUE + 50, max_size=3000)
+
+
+@settings(max_examples=40)
+@given(LONG, st.sampled_from(["“{}”", "'{}'", '"{}"', "`{}`"]))
+def test_quoted_values_are_shortened(value: str, quotes: str):
+    plain = value.translate(dict.fromkeys(map(ord, "“”'\"`/\\:")))
+    told = public(f"it holds {quotes.format(plain)}: write less")
+    assert plain[: MAX_VALUE + 1] not in told
+    assert told.startswith("it holds ")
+    if len(plain) > MAX_VALUE:
+        assert len(told) <= MAX_VALUE + 40
+        assert told.endswith(": write less")
+
+
+@settings(max_examples=40)
+@given(LONG)
+def test_no_word_and_no_message_is_longer_than_it_may_be(text: str):
+    told = public(text)
+    assert len(told) <= MAX_DETAIL
+    assert all(len(part) <= MAX_VALUE for part in re.split(r"[\s'\"`“”]", told))
+
+
+def served(error: Exception) -> dict[str, Any]:
+    """The problem that a request gets whose route raises the error."""
+    app = FastAPI()
+    problems.install(app)
+    app.add_middleware(Observed, metrics=Metrics())
+
+    @app.get("/v1/broken")
+    def broken() -> None:
+        raise error
+
+    response = TestClient(app, raise_server_exceptions=False).get("/v1/broken")
+    assert response.headers["content-type"] == problems.MEDIA_TYPE
+    return json.loads(response.text)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (BadQuery(f"the filter has the pattern '%{'a' * 12_000}%'"), Kind.BAD_QUESTION),
+        (BadQuery("a" * 12_000), Kind.BAD_QUESTION),
+        (BadQuery("cannot read s3://shop-photos/x.jpg from http://minio:9000"), Kind.BAD_QUESTION),
+        (Refused(Kind.BUSY, "/var/lib/shop-photos is full"), Kind.BUSY),
+        (TooSlow("s3://shop-photos/lookdex: a read has not ended"), Kind.TOO_LATE),
+        (StorageError("s3://shop-photos/lookdex at https://minio:9000: /etc/shop-photos"), Kind.INTERNAL),
+        (RuntimeError("/home/shop-photos/secret.py"), Kind.INTERNAL),
+    ],
+)
+def test_a_problem_names_no_place_and_repeats_no_long_value_but_the_log_has_all(
+    error: Exception, kind: Kind, caplog: pytest.LogCaptureFixture
+):
+    with caplog.at_level(logging.INFO):
+        told = served(error)
+    assert (told["type"], told["status"]) == (kind.type, kind.status)
+    for part in ("shop-photos", "minio", "secret", "a" * (MAX_VALUE + 1)):
+        assert part not in told["detail"]
+    if "shop-photos" in str(error):
+        logged = [
+            (record.getMessage(), record.exc_text or "", record.__dict__.get("fields"))
+            for record in caplog.records
+        ]
+        assert str(error) in str(logged)

@@ -1,0 +1,306 @@
+"""Questions as clients send them, byte by byte: each client's form, a photo as the body, and what is neither."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from starlette.requests import Request
+
+from lookdex.search.ask import Options
+from lookdex.service.forms import FormError, FormReader
+from lookdex.service.hints import hint_of
+from lookdex.service.problems import Kind, Refused
+from lookdex.service.uploads import MAX_OPTIONS, Question, receive
+
+# No picture, but with all that makes a form hard to read: line ends, hyphens, bytes that are no text.
+PHOTO = b"\xff\xd8\xff\r\n--\r\n\r\n--B\x00--" + bytes(range(256)) + b"\r\n"
+THREE = Options(k=3)
+MOST = 50_000
+
+
+def form(boundary: str, *parts: tuple[Sequence[str], bytes]) -> bytes:
+    """A form of parts, each its header lines and its content."""
+    body = b""
+    for lines, content in parts:
+        head = "".join(f"{line}\r\n" for line in lines).encode()
+        body += f"--{boundary}\r\n".encode() + head + b"\r\n" + content + b"\r\n"
+    return body + f"--{boundary}--\r\n".encode()
+
+
+def ask(
+    body: bytes, *, options: str | None = None, pieces: int = 7, cut: bool = False, **headers: str
+) -> Question:
+    """What the service understands. pieces: bytes that arrive at a time. cut: the client goes away at the end."""
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    arriving = [body[at : at + pieces] for at in range(0, len(body), pieces)]
+    messages: list[dict[str, object]] = [
+        {"type": "http.request", "body": piece, "more_body": True} for piece in arriving
+    ]
+    messages.append({"type": "http.disconnect"} if cut else {"type": "http.request", "body": b""})
+
+    async def next_message() -> dict[str, object]:
+        return messages.pop(0)
+
+    request = Request({"type": "http", "method": "POST", "headers": raw}, next_message)
+    return asyncio.run(receive(request, MOST, 10, options))
+
+
+def photo(*lines: str) -> tuple[Sequence[str], bytes]:
+    return lines, PHOTO
+
+
+def options(*lines: str, text: bytes = b'{"k": 3}') -> tuple[Sequence[str], bytes]:
+    return lines, text
+
+
+PLAIN = 'Content-Disposition: form-data; name="photo"'
+BOUNDARY_X = "multipart/form-data; boundary=x"
+WHOLE = form("x", photo(PLAIN), options('Content-Disposition: form-data; name="options"'))
+DASHES = "-" * 24
+CLIENTS = {
+    "curl": (
+        f"multipart/form-data; boundary={DASHES}d74496d66958873e",
+        form(
+            f"{DASHES}d74496d66958873e",
+            photo('Content-Disposition: form-data; name="photo"; filename="a.jpg"', "Content-Type: image/jpeg"),
+            options('Content-Disposition: form-data; name="options"'),
+        ),
+    ),
+    "requests": (
+        "multipart/form-data; boundary=0f2c4f4f6f1e0b1f8f3a1d2b3c4d5e6f",
+        form(
+            "0f2c4f4f6f1e0b1f8f3a1d2b3c4d5e6f",
+            options('Content-Disposition: form-data; name="options"'),
+            photo("Content-Disposition: form-data; name=\"photo\"; filename*=utf-8''%EC%82%AC%EC%A7%84.jpg"),
+        ),
+    ),
+    "a browser's Blob": (
+        "multipart/form-data; boundary=----WebKitFormBoundary7MA4YWxkTrZu0gW",
+        form(
+            "----WebKitFormBoundary7MA4YWxkTrZu0gW",
+            options('Content-Disposition: form-data; name="options"'),
+            photo('Content-Disposition: form-data; name="photo"; filename="blob"', "Content-Type: image/jpeg"),
+        ),
+    ),
+    "axios, with a list of files": (
+        "multipart/form-data; boundary=--------------------------515890814546601021194782",
+        form(
+            "--------------------------515890814546601021194782",
+            photo('Content-Disposition: form-data; name="photo[]"; filename="a.jpg"', "Content-Type: image/jpeg"),
+            options('Content-Disposition: form-data; name="options"'),
+        ),
+    ),
+    "PHP's curl, with a list of files": (
+        f"multipart/form-data; boundary={DASHES}8c1d5d0e6a0b4f7c",
+        form(
+            f"{DASHES}8c1d5d0e6a0b4f7c",
+            options('Content-Disposition: form-data; name="options"'),
+            photo('Content-Disposition: form-data; name="photo[0]"; filename="/tmp/php1"',
+                  "Content-Type: application/octet-stream"),
+        ),
+    ),
+    "okhttp": (
+        "multipart/form-data; boundary=8c3f5c9a-6f6e-4c5f-9b0e-2f1f7a6f0d11",
+        form(
+            "8c3f5c9a-6f6e-4c5f-9b0e-2f1f7a6f0d11",
+            photo('Content-Disposition: form-data; name="photo"; filename="a.jpg"',
+                  "Content-Transfer-Encoding: binary", "Content-Type: image/*", f"Content-Length: {len(PHOTO)}"),
+            options('Content-Disposition: form-data; name="options"',
+                    "Content-Type: application/json; charset=utf-8", "Content-Length: 8"),
+        ),
+    ),
+    ".NET": (
+        'multipart/form-data; boundary="6d2b0e0a-4a3a-45c5-9e39-cc6e1b6d2a3c"',
+        form(
+            "6d2b0e0a-4a3a-45c5-9e39-cc6e1b6d2a3c",
+            photo("Content-Type: image/jpeg",
+                  "Content-Disposition: form-data; name=photo; filename=a.jpg; filename*=utf-8''a.jpg"),
+            options("Content-Type: text/plain; charset=utf-8", "Content-Disposition: form-data; name=options",
+                    text=b'\xef\xbb\xbf{"k": 3}'),
+        ),
+    ),
+    "Dart": (
+        "multipart/form-data; boundary=dart-http-boundary-+G1y_hJp.SnNfBnKxQ4rJ9xzVbC0mLq2d5e",
+        form(
+            "dart-http-boundary-+G1y_hJp.SnNfBnKxQ4rJ9xzVbC0mLq2d5e",
+            options('content-disposition: form-data; name="options"', "content-type: text/plain; charset=utf-8",
+                    "content-transfer-encoding: binary"),
+            photo("content-type: application/octet-stream", 'content-disposition: form-data; name="photo"'),
+        ),
+    ),
+    "Alamofire, of data": (
+        "multipart/form-data; boundary=alamofire.boundary.3f1a9c2be07d4c55",
+        form(
+            "alamofire.boundary.3f1a9c2be07d4c55",
+            photo('Content-Disposition: form-data; name="photo"', "Content-Type: image/jpeg"),
+            options('Content-Disposition: form-data; name="options"'),
+        ),
+    ),
+    "Apache HttpClient": (
+        "multipart/form-data; boundary=z1rZ3bqk7T0pWmPzE9; charset=ISO-8859-1",
+        form(
+            "z1rZ3bqk7T0pWmPzE9",
+            options('Content-Disposition: form-data; name="options"', "Content-Type: text/plain; charset=ISO-8859-1",
+                    "Content-Transfer-Encoding: 8bit"),
+            photo('Content-Disposition: form-data; name="photo"; filename="a.jpg"', "Content-Type: image/jpeg",
+                  "Content-Transfer-Encoding: binary"),
+        ),
+    ),
+    "an old browser, in Korean": (
+        "multipart/form-data; boundary=x",
+        form(
+            "x",
+            options('Content-Disposition: form-data; name="_charset_"', text=b"euc-kr"),
+            photo('Content-Disposition: form-data; name="photo"; filename="a;b.jpg"'),
+            options('Content-Disposition: form-data; name="options"', text='{"k": 3}'.encode("cp949")),
+        ),
+    ),
+    "Python's email, with a preamble": (
+        'multipart/form-data; boundary="===============7330845974216740156=="',
+        b"This is a multi-part message in MIME format.\r\n\r\n"
+        + form(
+            "===============7330845974216740156==",
+            options('Content-Disposition: form-data; name="options"', "MIME-Version: 1.0"),
+            photo('Content-Disposition: form-data; name="photo"; filename="a.jpg"', "Content-Type: image/jpeg"),
+        )
+        + b"and an epilogue\r\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("pieces", [1, 64, 1 << 20])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_every_client_s_form_is_read(client: str, pieces: int):
+    content_type, body = CLIENTS[client]
+    assert ask(body, pieces=pieces, content_type=content_type) == Question((PHOTO,), THREE)
+
+
+def test_texts_say_which_encoding_they_have():
+    where = "title = '빨간 옷'"
+    for named, codec in (("utf-8", "utf-8"), ("UTF-16", "utf-16"), ("euc-kr", "cp949"), ("", "utf-8")):
+        kind = ["Content-Type: text/plain" + (named and f"; charset={named}")]
+        name = 'Content-Disposition: form-data; name="options"'
+        body = form("x", photo(PLAIN), ([name, *kind], f'{{"where": "{where}"}}'.encode(codec)))
+        assert ask(body, content_type=BOUNDARY_X).options == Options(where=where)
+    for charset, text, says in (("klingon", b"{}", "'klingon'"), ("", b"\xff\xfe", "not in UTF-8")):
+        name = 'Content-Disposition: form-data; name="options"'
+        body = form("x", photo(PLAIN), ([name, f"Content-Type: text/plain; charset={charset}"], text))
+        with pytest.raises(Refused, match=says) as refused:
+            ask(body, content_type=BOUNDARY_X)
+        assert refused.value.kind is Kind.BAD_QUESTION
+
+
+@pytest.mark.parametrize("left", [0, 1, 5, 30, 60, len(WHOLE) - 5])
+def test_a_form_that_was_cut_off_says_so(left: int):
+    with pytest.raises(Refused, match=r"ends before its last boundary|is not in it") as refused:
+        ask(WHOLE[:left], content_type=BOUNDARY_X)
+    assert refused.value.kind is Kind.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "says"),
+    [
+        (WHOLE, "multipart/form-data", "names no boundary"),
+        (WHOLE, 'multipart/form-data; boundary=""', "names no boundary"),
+        (WHOLE, f"multipart/form-data; boundary={'x' * 300}", "too long"),
+        (WHOLE, "multipart/form-data; boundary=y", "is not in it"),
+        (bytes(9000) + WHOLE, BOUNDARY_X, "does not begin with the boundary"),
+        (WHOLE.replace(b"\r\n", b"\n"), BOUNDARY_X, "LF alone"),
+        (b"--x\r\nContent-Type: image/jpeg\r\n\r\na\r\n--x--", BOUNDARY_X, "a part has no name"),
+        (b"--x\r\nContent-Disposition: form-data\r\n\r\na\r\n--x--", BOUNDARY_X, "a part has no name"),
+        (b"--x\r\na b: c\r\n\r\na\r\n--x--", BOUNDARY_X, "breaks the rules"),
+        (form("x", *[photo(PLAIN)] * 65), BOUNDARY_X, "more than 64 parts"),
+        (form("x", ([PLAIN, "Content-Transfer-Encoding: base64"], b"/9j/")), BOUNDARY_X, r"encoded \(base64\)"),
+        (
+            form("x", options('Content-Disposition: form-data; name="options"', text=bytes(MAX_OPTIONS + 1))),
+            "multipart/form-data; boundary=x",
+            "options is longer than 65,536",
+        ),
+    ],
+)  # fmt: skip
+def test_a_form_that_cannot_be_read_says_why(body: bytes, content_type: str, says: str):
+    for pieces in (99, 1 << 20):
+        with pytest.raises(Refused, match=says) as refused:
+            ask(body, pieces=pieces, content_type=content_type)
+        assert refused.value.kind is Kind.MALFORMED
+
+
+def test_a_form_is_read_to_its_end_whatever_is_wrong_with_it():
+    """A client that is still sending would not read the answer."""
+    reader = FormReader(b"x", most_parts=1, most_bytes=lambda name: 10)
+    for piece in (b"--x\r\nno header\r\n", b"\r\n", bytes(10_000)):
+        reader.feed(piece)
+    with pytest.raises(FormError, match="breaks the rules"):
+        reader.finish()
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["image/jpeg", "image/jpg", "IMAGE/HEIC", "image/avif; a=b", "application/octet-stream", ""],
+)
+def test_a_photo_may_be_the_whole_body(content_type: str):
+    headers = {"content_type": content_type} if content_type else {}
+    assert ask(PHOTO, **headers) == Question((PHOTO,), Options())
+    assert ask(PHOTO, options='{"k": 3}', **headers) == Question((PHOTO,), THREE)
+    with pytest.raises(Refused, match="the body is empty") as refused:
+        ask(b"", **headers)
+    assert refused.value.kind is Kind.BAD_QUESTION
+    with pytest.raises(Refused, match="at most 50,000 bytes") as refused:
+        ask(bytes(MOST + 1), pieces=1000, **headers)
+    assert refused.value.kind is Kind.TOO_LARGE
+
+
+def test_options_come_once():
+    assert ask(form("x", photo(PLAIN)), options='{"k": 3}', content_type=BOUNDARY_X).options == THREE
+    with pytest.raises(Refused, match="more than once"):
+        ask(WHOLE, options='{"k": 3}', content_type=BOUNDARY_X)
+
+
+@pytest.mark.parametrize(
+    ("headers", "says"),
+    [
+        ({"content_type": "application/json"}, "JSON is not read, nor is a photo in it as base64"),
+        ({"content_type": "application/x-www-form-urlencoded"}, "curl -F sends one"),
+        ({"content_type": "text/html; charset=utf-8"}, "type text/html is not read"),
+        ({"content_type": "multipart/mixed; boundary=x"}, "type multipart/mixed"),
+        ({"content_type": "image/jpeg", "content_encoding": "gzip"}, r"compressed \(gzip\)"),
+        ({"content_type": BOUNDARY_X, "content_encoding": "br"}, r"compressed \(br\)"),
+        ({"content_type": BOUNDARY_X, "content_encoding": "zstd"}, r"compressed \(zstd\)"),
+    ],
+)
+def test_other_bodies_are_not_read_and_say_what_is(headers: dict[str, str], says: str):
+    with pytest.raises(Refused, match=says) as refused:
+        ask(WHOLE, **headers)
+    assert refused.value.kind is Kind.UNKNOWN_FORMAT
+    assert ("content_encoding" in headers) == (refused.value.headers.get("Accept-Encoding") == "identity")
+
+
+def test_a_client_that_goes_away_is_no_malformed_request():
+    for headers in ({"content_type": BOUNDARY_X}, {"content_type": "image/jpeg"}):
+        with pytest.raises(Refused) as refused:
+            ask(WHOLE[:50], cut=True, **headers)
+        assert refused.value.kind is Kind.CLIENT_GONE
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"data:image/jpeg;base64,/9j/4AAQSkZJRg==", "data URL"),
+        (b"/9j/4AAQSkZJRgABAQAAAQABAAD/2wBD", "base64"),
+        (b"iVBORw0KGgoAAAANSUhEUgAA", "base64"),
+        (b"AAAAIGZ0eXBhdmlmAAAAAG1pZjE=", "base64"),
+        (b"https://shop.example/a.jpg", "address"),
+        (b"\x1f\x8b\x08\x00abc", "compressed"),
+        (b'{"photo": "a"}', "JSON"),
+        (b"photo.jpg", "name of a file"),
+        (b"AAAA not base64 " + bytes(300), ""),
+        (b"%PDF-1.7\n" + bytes(300), ""),
+        (b"", ""),
+    ],
+)
+def test_what_is_sent_in_place_of_a_photo_is_named(data: bytes, says: str):
+    hint = hint_of(data)
+    assert says in hint
+    assert bool(says) == bool(hint)
