@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from lookdex.errors import BadQuery
+from lookdex.wording import shortened
 
 OWN = ("label", "colour")  # of lookdex itself, beside the product columns: counted, too
 
@@ -67,7 +68,7 @@ def order_of(sort: str | None, columns: Sequence[str]) -> Order | None:
     name = named(sort.removeprefix("-"), columns)
     if name is None:
         raise BadQuery(
-            f"the answer cannot be sorted by {sort.removeprefix('-')[:80]!r}; what it can be sorted by: "
+            f"the answer cannot be sorted by {shortened(sort.removeprefix('-'), 80)!r}; what it can be sorted by: "
             f"{', '.join(('score', *columns))} (a minus in front: highest first)"
         )
     return Order(name, sort.startswith("-"))
@@ -79,7 +80,7 @@ def counted_columns(wanted: Sequence[str], columns: Sequence[str]) -> tuple[str,
     for name, known in zip(wanted, found, strict=True):
         if known is None:
             raise BadQuery(
-                f"the column {name[:80]!r} cannot be counted; those that can: {', '.join(columns)}"
+                f"the column {shortened(name, 80)!r} cannot be counted; those that can: {', '.join(columns)}"
             )
     return tuple(dict.fromkeys(name for name in found if name is not None))
 

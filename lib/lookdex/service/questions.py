@@ -22,6 +22,7 @@ from lookdex.service.gate import Gate
 from lookdex.service.observe import Metrics, Stopwatch
 from lookdex.service.pace import Pace
 from lookdex.service.runner import Runner
+from lookdex.wording import shortened
 
 T = TypeVar("T")
 _READERS = 4  # stored crops read at a time
@@ -103,7 +104,7 @@ class Questions:
         offered = self.catalog.opened.facet_columns
         if odd := [name for name in options.facets if name not in offered]:
             raise BadQuery(
-                f"the column {odd[0][:80]!r} is not counted here; those that are: {', '.join(offered)}"
+                f"the column {shortened(odd[0], 80)!r} is not counted here; those that are: {', '.join(offered)}"
             )
 
     async def crop(self, item_id: str) -> bytes | None:
