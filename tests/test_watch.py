@@ -88,7 +88,10 @@ def test_what_waits_fails_when_the_store_is_lost_and_what_follows_is_not_begun(
     assert "answers again" in told[1][1]
 
 
-def test_reads_that_need_no_store_go_on_while_it_is_lost(store: FakeStore) -> None:
+def test_reads_that_need_no_store_go_on_while_it_is_lost(
+    store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watches, "_PAUSE", 60.0)  # between tries of a kind
     watch, end, begun = watching(store), threading.Event(), []
     store.answer = refuse
     with pytest.raises(Unavailable):
