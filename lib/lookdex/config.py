@@ -147,6 +147,17 @@ class Config:
     cors: tuple[str, ...] = setting(
         (), "Origins whose pages may ask from a browser, such as https://shop.example.", metavar="ORIGIN,…"
     )
+    caching: str = setting(
+        "private",
+        "What may keep pictures and answers to GET: private (each client, for itself), or public (a CDN too; it then "
+        "hands pictures to whoever knows their addresses, even where the service wants a token).",
+        choices=("private", "public"),
+    )
+    facets: tuple[str, ...] = setting(
+        (),
+        "Columns whose values questions may count, for filters (default: category and price).",
+        metavar="A,B,…",
+    )
     root_path: str = setting(
         "", "Path below which a proxy serves this service, such as /lookdex.", metavar="/PATH"
     )

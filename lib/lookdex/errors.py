@@ -35,7 +35,8 @@ LookdexError
 ├── ModelMismatch          the query's model is not the one the release was built with
 │   └── ModelNotTrusted    the catalogue names a model that the settings here do not         → exit code 2
 └── BadQuery               the question cannot be answered as asked (photo, box, filter, argument) → exit code 2
-    └── ProductNotFound    the release has no such product
+    ├── ProductNotFound    the release has no such product
+    └── ReleaseChanged     a further page was asked of a release that no longer answers
 
 Every message says what happened, to what, and what to do next.
 """
@@ -169,3 +170,6 @@ class BadQuery(LookdexError):
 
 
 class ProductNotFound(BadQuery): ...
+
+
+class ReleaseChanged(BadQuery): ...

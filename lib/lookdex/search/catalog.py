@@ -26,9 +26,9 @@ from lookdex.records import Box, LiveEntry, Recipe, Release, Scope
 from lookdex.search import asking, calls
 from lookdex.search.answer import Answer
 from lookdex.search.arguments import texts
-from lookdex.search.ask import Options, SearchOptions, SimilarOptions, TextOptions, options_of
+from lookdex.search.ask import MoreOptions, Options, SearchOptions, SimilarOptions, TextOptions, options_of
 from lookdex.search.encoders import Encoders, Loader, models_key
-from lookdex.search.facets import Facets
+from lookdex.search.facets import COLUMNS, Facets
 from lookdex.search.filters import FilterColumn, offered
 from lookdex.search.frame import scope_of, to_frame
 from lookdex.search.opened import Opened, open_release
@@ -61,6 +61,7 @@ def open_catalog(
     read_seconds: float | None = READ_SECONDS,
     store_seconds: float | None = STORE_SECONDS,
     verify_bytes: int | None = VERIFY_BYTES,
+    facets: Sequence[str] = COLUMNS,
 ) -> Catalog:
     """Open the live release of the catalogue at `uri` and follow it, or stay with `release` (an id, or a record).
 
@@ -72,7 +73,8 @@ def open_catalog(
 
     Before it answers, the release's index, manifest and deletion files, and up to `verify_bytes` of its data files
     (None: all), are checked against their recorded digests; see `verified`. A read of the table that takes longer than
-    `read_seconds` (None: no limit) raises TooSlow.
+    `read_seconds` (None: no limit) raises TooSlow. `facets` are the columns that `Catalog.facets` and questions with
+    facets=True count.
 
     A store that does not answer a small request within `store_seconds` is lost: what needs it raises Unavailable, at
     once, until it answers again (see `watch`). None waits for it as long as its client does, as a nightly job would.
@@ -95,7 +97,7 @@ def open_catalog(
     )
     names = texts("trusted_models", trusted_models)
     store = calls.store_of(uri, ReadOptions(hurry=store_seconds is not None))
-    opening = Opening(verify_bytes, read_seconds, store_seconds)
+    opening = Opening(verify_bytes, read_seconds, store_seconds, tuple(texts("facets", facets)))
     loading = Loading(device, detector, embedder, loader, TrustedModels.of(names))
     return Catalog(store, release, loading, poll_seconds, opening)
 
@@ -121,10 +123,16 @@ class Opening:
     verify_bytes: int | None = VERIFY_BYTES
     read_seconds: float | None = READ_SECONDS
     store_seconds: float | None = STORE_SECONDS
+    facets: tuple[str, ...] = COLUMNS
 
     def open(self, store: Store, release: Release, watch: StoreWatch) -> Opened:
         return open_release(
-            store, release, verify_bytes=self.verify_bytes, read_seconds=self.read_seconds, watch=watch
+            store,
+            release,
+            verify_bytes=self.verify_bytes,
+            read_seconds=self.read_seconds,
+            watch=watch,
+            facets=self.facets,
         )
 
 
@@ -215,8 +223,13 @@ class Catalog:
         return offered(self.opened.filterable)
 
     @property
+    def sortable(self) -> tuple[str, ...]:
+        """The columns that a `sort` may name."""
+        return self.opened.sortable
+
+    @property
     def facets(self) -> Facets:
-        """The categories and the range of prices that a `where` may choose among."""
+        """What a `where` may choose among: the values and ranges of columns, counted in products."""
         return self.opened.facets
 
     def load(self) -> Catalog:
@@ -328,8 +341,8 @@ class Catalog:
         photo: as in `ask`; a list or a tuple of photos shows one item. where: a predicate on product columns, e.g.
         "price < 50 and category = 'dress'" (see `filters`). box: (x0, y0, x1, y1) in pixels of the upright photo;
         then this is the one object that is searched. crops: fetch the JPEGs of the matches too (`Match.crop`).
-        more: any other of the `Options`: text="in red", colour=0.3, object=2, widen="never" … Raises BadQuery for one
-        that does not exist.
+        more: any other of the `Options`: text="in red", colour=0.3, object=2, widen="never", offset=5, sort="-price" …
+        Raises BadQuery for one that does not exist, and ReleaseChanged where `release` names another than answers now.
         """
         photos = photo if isinstance(photo, list | tuple) else (photo,)
         options = options_of(k=k, where=where, box=box, crops=calls.crops_of(crops), **more)
@@ -360,9 +373,11 @@ class Catalog:
         scope: Scope | str = Scope.OBJECT,
         *,
         crops: bool = True,
+        **more: Unpack[MoreOptions],
     ) -> Answer:
         """The k products most similar to a vector (dim,) of the release's embedder; its length does not matter."""
-        options, rows = Options(k=k, where=where, crops=calls.crops_of(crops)), scope_of(scope)
+        options = options_of(k=k, where=where, crops=calls.crops_of(crops), **more)
+        rows = scope_of(scope)
         now = self._current()
         unit = unit_of(vector, now.opened.release.dim)
         return asking.answer_vector(now.opened, unit, rows, options)

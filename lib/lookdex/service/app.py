@@ -17,7 +17,9 @@ from lookdex.config import Config
 from lookdex.models.loading import Engine, Loader
 from lookdex.models.trust import TrustedModels
 from lookdex.search.catalog import Catalog, open_catalog
+from lookdex.search.facets import COLUMNS
 from lookdex.service import openapi, problems
+from lookdex.service.caching import Caching
 from lookdex.service.connections import limits_of
 from lookdex.service.decoder import UploadLimits
 from lookdex.service.decoding import Decoders
@@ -59,6 +61,7 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         poll_seconds=float("inf"),  # `following` looks
         read_seconds=config.deadline_seconds,  # no request waits longer
         store_seconds=config.store_seconds,
+        facets=config.facets or COLUMNS,
     )
     decoders = Decoders(config.decoders or cores, limits, metrics.lost)
     questions = Questions(
@@ -106,9 +109,9 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=config.cors,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "X-Request-ID"],
-            expose_headers=["Retry-After", "Server-Timing", "X-Request-ID"],
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=["Authorization", "If-None-Match", "X-Request-ID"],
+            expose_headers=["ETag", "Retry-After", "Server-Timing", "X-Request-ID"],
         )
     app.add_middleware(Observed, metrics=metrics)
     if prefix:
@@ -138,6 +141,7 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
             raise problems.store_unavailable()
         return PlainTextResponse("ready\n")
 
+    @app.head("/metrics", include_in_schema=False)
     @app.get(
         "/metrics",
         operation_id="metrics",
@@ -148,7 +152,8 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         """Prometheus' text format."""
         return Response(metrics.text(), media_type=METRICS_TYPE)
 
-    app.include_router(routes(questions, config.upload_bytes, config.receive_seconds))
+    kept = Caching(shared=config.caching == "public")
+    app.include_router(routes(questions, config.upload_bytes, config.receive_seconds, kept))
     app.include_router(page_routes())
     openapi.describe(app, tokens=tokens.needed)
     return app

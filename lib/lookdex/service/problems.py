@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from lookdex.errors import BadQuery, ProductNotFound, TooSlow, Unavailable
+from lookdex.errors import BadQuery, ProductNotFound, ReleaseChanged, TooSlow, Unavailable
 from lookdex.service import details
 
 logger = logging.getLogger("lookdex.service")
@@ -31,6 +31,7 @@ class Kind(Enum):
     NOT_FOUND = ("not-found", 404, "There is no such thing")
     METHOD = ("method", 405, "Another method is needed")
     SLOW_REQUEST = ("slow-request", 408, "The request took too long")
+    RELEASE_CHANGED = ("release-changed", 409, "Another release answers now")
     SLOW_UPLOAD = ("slow-upload", 408, "The upload took too long")
     TOO_LARGE = ("too-large", 413, "The upload is too large")
     UNKNOWN_FORMAT = ("unknown-format", 415, "This kind of content is not read")
@@ -135,6 +136,7 @@ def install(app: FastAPI) -> None:
 
     async def bad_query(request: Request, error: BadQuery) -> JSONResponse:
         kind = Kind.NOT_FOUND if isinstance(error, ProductNotFound) else Kind.BAD_QUESTION
+        kind = Kind.RELEASE_CHANGED if isinstance(error, ReleaseChanged) else kind
         return answer(request, kind, str(error), None)
 
     async def too_slow(request: Request, error: TooSlow) -> JSONResponse:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lookdex.daemons import DaemonPool
+from lookdex.errors import BadQuery
 from lookdex.search.ask import Crops, Options
 from lookdex.search.catalog import Catalog
 from lookdex.search.deadline import DEADLINE
@@ -22,6 +23,7 @@ from lookdex.service.gate import Gate
 from lookdex.service.observe import Metrics, Stopwatch
 from lookdex.service.pace import Pace
 from lookdex.service.runner import Runner
+from lookdex.wording import shortened
 
 T = TypeVar("T")
 _READERS = 4  # stored crops read at a time
@@ -74,6 +76,7 @@ class Questions:
 
     async def ask(self, photos: tuple[bytes | bytearray, ...], options: Options) -> Spoken:
         """The answer to photos and options, or to options alone. Raises Refused, BadQuery."""
+        self._check_facets(options)
         for photo in photos:
             self._metrics.uploaded(len(photo))
         deadline, watch = time.monotonic() + self._deadline, Stopwatch()
@@ -93,6 +96,16 @@ class Questions:
         spoken = await self._in_thread(self.gate, work, deadline)
         self._metrics.stages(spoken.seconds)
         return spoken
+
+    def _check_facets(self, options: Options) -> None:
+        """Whatever else a client names is not counted: a column of long texts may take gigabytes to read."""
+        if isinstance(options.facets, bool):
+            return
+        offered = self.catalog.opened.facet_columns
+        if odd := [name for name in options.facets if name not in offered]:
+            raise BadQuery(
+                f"the column {shortened(odd[0], 80)!r} is not counted here; those that are: {', '.join(offered)}"
+            )
 
     async def crop(self, item_id: str) -> bytes | None:
         """The stored picture (JPEG) of an item; None where the release has no such item. Raises Refused."""
