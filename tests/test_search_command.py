@@ -38,13 +38,6 @@ MADE = recipe(
 )
 
 
-@pytest.fixture(autouse=True)
-def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fakes are models that the catalogue may name, also to what the tests start."""
-    for name, value in TRUSTED.items():
-        monkeypatch.setenv(name, value)
-
-
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Twelve products in six colours, priced 0 … 11, two photos of each."""
@@ -61,7 +54,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli.main, ["search", *arguments])
+    return CliRunner().invoke(cli.main, ["search", *arguments], env=TRUSTED)
 
 
 def told(*arguments: str) -> dict:
@@ -135,6 +128,20 @@ def test_words_colour_products_and_filters(shop: str, photo: str) -> None:
     scores = [match["score"] for match in far["objects"][0]["matches"]]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] == far["objects"][0]["matches"][0]["colour_similarity"]
+
+
+def test_pages_orders_and_facets(shop: str) -> None:
+    question = ("--text", "red", "--catalog", shop, "-k", "4", "--sort", "-price", "--pool", "8")
+    first, second = told(*question), told(*question, "--offset", "4")
+    assert first["next"] == {"offset": 4, "release": "night-1"}
+    matches = [match for page in (first, second) for match in page["objects"][0]["matches"]]
+    order = [(match["other"] is not None, -match["columns"]["price"]) for match in matches]
+    assert len(order) == 8
+    assert order == sorted(order)  # what is red as asked is first
+    shown = run(*question, "--where", "price > 2", "--facets", "label,price").output
+    assert "facets of 9 products\n  label: bag 2, pants 2, shoes 2, dress 1, skirt 1, top 1\n" in shown
+    assert "  price: 3 to 11\n" in shown
+    assert run(*question, "--facets", "vector").exit_code == 2
 
 
 def test_several_photos_show_one_item(shop: str, photo: str) -> None:
@@ -213,7 +220,7 @@ TABLE = "similarity"  # a heading that only the table has
 @pytest.fixture(scope="module")
 def environment() -> dict[str, str]:
     unset = ("NO_COLOR", "COLORTERM", "COLUMNS", "LINES")
-    kept = {name: value for name, value in os.environ.items() if name not in unset}
+    kept = {name: value for name, value in os.environ.items() if name not in unset} | TRUSTED
     return kept | {
         "TERM": "xterm-256color",
         "COLORTERM": "truecolor",

@@ -19,6 +19,7 @@ from typing_extensions import TypedDict  # pydantic reads no other before Python
 from lookdex.errors import BadQuery
 
 SHOWN = 80  # characters of a value in a message
+_OWN_WORDS = ("box",)  # kinds of errors that say themselves what is wanted
 _LONGEST = 1000  # numbers of an array that is read as a list
 
 Whole = Annotated[int, Field(ge=0)]
@@ -85,7 +86,7 @@ def shown(value: object) -> str:
 
 def _read(adapter: TypeAdapter[dict[str, Any]], given: dict[str, object]) -> dict[str, Any]:
     try:
-        text = json.dumps(given, default=_plain)
+        text = _json(given)
     except Exception as error:  # the values are the caller's, and may raise anything
         name = next((name for name, value in given.items() if not _has_json(value)), "a value")
         raise BadQuery(f"{name} is {shown(given.get(name))}: {_wanted(adapter, name)}") from error
@@ -95,10 +96,10 @@ def _read(adapter: TypeAdapter[dict[str, Any]], given: dict[str, object]) -> dic
         first = error.errors(include_url=False, include_context=False)[0]
         name, *below = map(str, first["loc"])
         own = f"{name} is {shown(given.get(name))}"
-        if below and not name.startswith("box"):
+        if below:
             raise BadQuery(f"{own}: {'.'.join(below)}: {first['msg']}") from error
-        custom = first["msg"] if first["type"] in ("box",) else _wanted(adapter, name)
-        raise BadQuery(f"{own}: {custom}") from error
+        words = first["msg"] if first["type"] in _OWN_WORDS else _wanted(adapter, name)
+        raise BadQuery(f"{own}: {words}") from error
 
 
 def _plain(value: object) -> object:
@@ -112,9 +113,14 @@ def _plain(value: object) -> object:
     raise TypeError
 
 
+def _json(value: object) -> bytes:
+    """Raises whatever the value raises, and UnicodeEncodeError for half of a surrogate pair, which no JSON holds."""
+    return json.dumps(value, default=_plain, ensure_ascii=False).encode()
+
+
 def _has_json(value: object) -> bool:
     try:
-        json.dumps(value, default=_plain)
+        _json(value)
     except Exception:
         return False
     return True

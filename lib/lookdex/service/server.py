@@ -9,22 +9,25 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any, cast
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from lookdex.config import Config
 from lookdex.errors import ConfigError
 from lookdex.service.app import create_app
-from lookdex.service.clients import trusted_networks
+from lookdex.service.clients import Network, trusted_networks
 from lookdex.service.connections import Connections, limits_of
 from lookdex.service.observe import log_lines
 from lookdex.service.protocol import BoundedProtocol
 
 BACKLOG = 512
+END_SECONDS = 3.0  # for all that is left once everyone is answered, or drain_seconds are over
 SWEEP_SECONDS = 0.5  # between looks for connections whose time is over
 logger = logging.getLogger("lookdex.service")
 
@@ -38,55 +41,79 @@ def serve(config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     log_lines()
+    limits, proxies = limits_of(config), trusted_networks(config.trusted_proxies)
     port = _bound(config.host, config.port)
     host, number = port.getsockname()[:2]
     named = f"[{host}]" if ":" in host else host
-    where = {"url": f"http://{named}:{number}", "catalog": config.catalog}
+    where: dict[str, object] = {"url": f"http://{named}:{number}", "catalog": config.catalog}
     logger.info("loading", extra={"fields": where})
-    limits = limits_of(config)
-    proxies = trusted_networks(config.trusted_proxies)
     app = create_app(config)
     app.state.catalog.load()  # here an error is raised, and a signal ends it: within uvicorn both would wait
+    where["connections"] = limits.most
     table = Connections(limits, app.state.metrics)
-    server = _Server(
-        uvicorn.Config(
-            app,
-            backlog=BACKLOG,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            http=cast(Any, partial(BoundedProtocol, table, proxies)),
-            proxy_headers=bool(proxies),
-            forwarded_allow_ips=[str(network) for network in proxies],
-            ws="none",
-            lifespan="on",
-            timeout_graceful_shutdown=round(config.drain_seconds),
-        )
-    )
-    server.where, server.table = where, table
+    server = Server(app, table, proxies, drain_seconds=config.drain_seconds, where=where)
     server.run([port])
 
 
-class _Server(uvicorn.Server):
-    """Says when it answers, and closes connections whose time is over until it has ended."""
+class Server(uvicorn.Server):
+    """uvicorn with bounded connections. table: of all of them. proxies: those that are trusted. where: for the log.
 
-    where: Mapping[str, object] = MappingProxyType({})
-    table: Connections
+    Says when it answers, and closes connections whose time is over until it has ended.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        table: Connections,
+        proxies: tuple[Network, ...] = (),
+        *,
+        drain_seconds: float = 30.0,
+        where: Mapping[str, object] = MappingProxyType({}),
+    ):
+        super().__init__(
+            uvicorn.Config(
+                app,
+                backlog=BACKLOG,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                http=cast(Any, partial(BoundedProtocol, table, proxies)),
+                proxy_headers=bool(proxies),
+                forwarded_allow_ips=[str(network) for network in proxies],
+                ws="none",
+                lifespan="on",
+                timeout_graceful_shutdown=round(drain_seconds),
+            )
+        )
+        self.table, self._where = table, where
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Whatever hangs then, be it in a library's own threads: who runs the service relies on this time.
+        limit = (self.config.timeout_graceful_shutdown or 0) + END_SECONDS
+        last = threading.Timer(limit, _give_up, (limit,))
+        last.daemon = True
+        last.start()
+        await super().shutdown(sockets)
+        self._sweeps.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._sweeps = asyncio.create_task(self._sweep())
-        logger.info("ready", extra={"fields": {**self.where}})
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().shutdown(sockets)
-        self._sweeps.cancel()
+        logger.info("ready", extra={"fields": {**self._where}})
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            self.table.sweep(loop.time())
+            try:
+                self.table.sweep(loop.time())
+            except Exception:
+                logger.exception("looking for connections whose time is over failed; the next look follows")
+
+
+def _give_up(seconds: float) -> None:
+    logger.error("the service has not ended %g s after it was told to: it is ended", seconds)
+    os._exit(1)
 
 
 def _bound(host: str, port: int) -> socket.socket:
