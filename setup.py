@@ -17,7 +17,7 @@ models = [
 openvino = ["openvino>=2025.4"]
 serve = [
     "fastapi>=0.160,<1",
-    "uvicorn>=0.40",
+    "uvicorn>=0.54,<0.55",  # service/protocol.py extends its protocol
     "uvloop>=0.22; sys_platform != 'win32'",
     "httptools>=0.7",
     "python-multipart>=0.0.30",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +23,7 @@ import httpx2
 from lookdex.models import digests
 from lookdex.records import Recipe
 from lookdex.service.problems import Kind
+from lookdex.service.server import Server
 from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.verbs import TRUSTED
 
@@ -75,6 +80,27 @@ def start(catalog: str, folder: Path, *options: str, **environment: str) -> Iter
     finally:
         process.terminate()
         process.wait(60)
+
+
+@contextmanager
+def served(server: Server) -> Iterator[tuple[int, asyncio.AbstractEventLoop]]:
+    """A server in a thread of this process: its port and its loop."""
+    ready: Future[asyncio.AbstractEventLoop] = Future()
+
+    class Started(type(server)):  # type: ignore[misc]
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            ready.set_result(asyncio.get_running_loop())
+
+    server.__class__ = Started
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        thread = threading.Thread(target=server.run, args=([bound],))
+        thread.start()
+        try:
+            yield bound.getsockname()[1], ready.result(START_SECONDS)
+        finally:
+            server.should_exit = True
+            thread.join(20)
 
 
 def url_told(process: subprocess.Popen[bytes], log: Path, event: str = "ready") -> str:

@@ -456,6 +456,22 @@ def test_what_does_not_go_together_is_told(where: str, told: str):
         compile_filter(where, FILTERABLE)
 
 
+@pytest.mark.parametrize(
+    "number", ["9" * 19_000, f"0.{'1' * 19_000}", "1e-999999999", "0e99999999999999999999", "-1e999"]
+)
+@pytest.mark.parametrize(
+    "column", ["stock", "price", "rating", "cost", "attrs.weight", "length(title)", "stock + 1"]
+)
+def test_any_number_compares(shop: Shop, column: str, number: str):
+    for sign in ("=", "<", ">="):
+        assert shop.rows(f"{column} {sign} {number}")
+
+
+def test_half_a_character_is_refused():
+    with pytest.raises(BadQuery, match="surrogate"):
+        compile_filter("title = '\ud800'", FILTERABLE)
+
+
 def test_dates_may_be_written_in_many_ways(shop: Shop):
     for where in (
         "launched = '2026-01-31'",

@@ -160,7 +160,7 @@ class Config:
     )
     client_share: float = setting(
         0.5,
-        "Share of the connections, and of the uploads in progress, that one client may have.",
+        "Share of the requests, and of the large uploads, in progress that one client may have.",
         least=0,
         most=1,
     )

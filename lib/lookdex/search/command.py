@@ -54,7 +54,10 @@ class BoxType(click.ParamType):
 )
 @ask("--label", metavar="NAME", help="What the box shows, such as dress: products of that category first.")
 @among("-k", "k", default=5, show_default=True, type=click.IntRange(1, 1000), help="Products per object.")
-@among("--where", metavar="SQL", help='Only products for which this holds, e.g. "price < 50".')
+@among(
+    "--where", metavar="SQL",
+    help="Only products for which this holds: \"price < 50 and 'M' in sizes and launched >= '2026-01-01'\".",
+)  # fmt: skip
 @among(
     "--widen",
     type=click.Choice(["auto", "never", "always"]),

@@ -160,10 +160,9 @@ class _asking:
         return [hits[lane] for lane in lanes]
 
     def _of(self, tier: Tier) -> str:
-        rows = self._rows
-        if tier.within is not None:
-            rows += f" AND {self._opened.within(tier.within)}"
-        return rows if tier.tint is None else f"{rows} AND colour = {quoted(tier.tint)}"
+        # Before the caller's filter, which is then applied to the few rows that are left.
+        rows = self._rows if tier.tint is None else f"colour = {quoted(tier.tint)} AND {self._rows}"
+        return rows if tier.within is None else f"{self._opened.within(tier.within)} AND {rows}"
 
 
 def _answered(lane: Lane, ranked: Sequence[Candidate], options: Options, crops: dict[int, bytes]) -> Answered:

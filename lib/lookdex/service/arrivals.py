@@ -12,17 +12,21 @@ from starlette.types import Message, Receive
 from lookdex.service.pace import Pace
 from lookdex.service.problems import Kind, Refused
 
+SMALL = (
+    64 << 10
+)  # bytes of an upload that needs no place: so that those which only trickle take none from others
 YOUNG = 2.0  # seconds in which an upload keeps its place, however slow it is
 _SLOW = 10.0  # times the least rate: below it, an upload makes room for another
 
 
 class Upload:
-    """One that arrives. client: whose it is."""
+    """One that arrives. client: whose it is. places: where it takes one, once it is larger than SMALL."""
 
-    def __init__(self, client: str, pace: Pace):
+    def __init__(self, client: str, places: Arrivals, pace: Pace):
         self.client = client
-        self._pace, self._begun = pace, asyncio.get_running_loop().time()
-        self._arrived, self._displaced = 0, False
+        self._places, self._pace = places, pace
+        self._begun, self._arrived = asyncio.get_running_loop().time(), 0
+        self._displaced = False
         self._waiting: asyncio.Timeout | None = None
 
     def rate(self) -> float:
@@ -30,16 +34,17 @@ class Upload:
         return self._arrived / max(1e-3, self.age())
 
     def age(self) -> float:
+        """Seconds."""
         return asyncio.get_running_loop().time() - self._begun
 
     def displace(self) -> None:
         """End it in favour of another."""
         self._displaced = True
-        if self._waiting is not None:
+        if self._waiting is not None and not self._waiting.expired():
             self._waiting.reschedule(asyncio.get_running_loop().time())
 
     def paced(self, receive: Receive) -> Receive:
-        """ASGI's `receive`, which raises Refused once the upload is too slow, or has to make room."""
+        """ASGI's `receive`, which raises Refused when the upload is too slow, or there is no place for it."""
 
         async def received() -> Message:
             if self._displaced:
@@ -51,60 +56,58 @@ class Upload:
                 raise self._refused() from None
             finally:
                 self._waiting = None
+            small = self._arrived <= SMALL
             self._arrived += len(message.get("body", b""))
+            if small and self._arrived > SMALL:
+                self._places.take(self)
             return message
 
         return received
 
     def _refused(self) -> Refused:
-        close = {"Connection": "close"}  # the rest of the body is not read
+        detail = f"an upload must arrive at {self._pace.rate:g} bytes a second: send a smaller photo"
         if self._displaced:
             detail = "the upload was slow, and others needed its place: try again, with a smaller photo"
-            return Refused(Kind.SLOW_UPLOAD, detail, headers=close)
-        detail = f"an upload must arrive at {self._pace.rate:g} bytes a second: send a smaller photo"
-        return Refused(Kind.SLOW_UPLOAD, detail, headers=close)
+        return Refused(Kind.SLOW_UPLOAD, detail, headers={"Connection": "close"})  # the rest is not read
 
 
 class Arrivals:
-    """Places for uploads. Of one event loop.
+    """Places for uploads, which take memory while they arrive; small ones need none. Of one event loop.
 
-    most, share: uploads at a time, of all clients and of one. Where they are taken, the slowest one of the client that
-    has the most makes room, once it is older than YOUNG and if it is slow.
+    most, share: places, of all clients and of one. Where they are taken, the slowest upload of the client that has the
+    most makes room, once it is older than YOUNG and if it is slow.
     """
 
     def __init__(self, most: int, share: int, pace: Pace):
         self._most, self._share, self._pace = most, share, pace
-        self._here: dict[Upload, None] = {}
-
-    def __len__(self) -> int:
-        return len(self._here)
+        self._large: dict[Upload, None] = {}
 
     @contextmanager
-    def place(self, client: str) -> Iterator[Upload]:
-        """While an upload of the client arrives. Raises Refused, before any of it is read, when there is no place."""
-        self._make_room(client)
-        upload = Upload(client, self._pace)
-        self._here[upload] = None
+    def upload(self, client: str) -> Iterator[Upload]:
+        """While an upload of the client arrives."""
+        upload = Upload(client, self, self._pace)
         try:
             yield upload
         finally:
-            self._here.pop(upload, None)
+            self._large.pop(upload, None)
 
-    def _make_room(self, client: str) -> None:
-        counts = Counter(upload.client for upload in self._here)
-        if counts[client] >= self._share:
-            whose, detail = client, "too many uploads of this client arrive at a time"
-        elif len(self._here) >= self._most:
-            whose, detail = counts.most_common(1)[0][0], "too many uploads arrive at a time"
-        else:
-            return
+    def take(self, upload: Upload) -> None:
+        """Give a place to an upload. Raises Refused: there is none."""
+        counts = Counter(other.client for other in self._large)
+        if counts[upload.client] >= self._share:
+            self._make_room(upload.client, "too many uploads of this client arrive at a time")
+        elif len(self._large) >= self._most:
+            self._make_room(counts.most_common(1)[0][0], "too many uploads arrive at a time")
+        self._large[upload] = None
+
+    def _make_room(self, client: str, detail: str) -> None:
         slow = [
             upload
-            for upload in self._here
-            if upload.client == whose and upload.age() > YOUNG and upload.rate() < _SLOW * self._pace.rate
+            for upload in self._large
+            if upload.client == client and upload.age() > YOUNG and upload.rate() < _SLOW * self._pace.rate
         ]
         if not slow:
             raise Refused(Kind.BUSY, f"{detail}: ask again later", retry_after=1)
         slowest = min(slow, key=Upload.rate)
         slowest.displace()
-        del self._here[slowest]
+        del self._large[slowest]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -36,7 +36,7 @@ class Ended(StrEnum):
     KEEP_ALIVE = "keep-alive"  # no further request came
     DISPLACED = "displaced"  # idle, in favour of a new one
     FULL = "full"  # new, while all were busy
-    CLIENT_SHARE = "client-share"  # new, while all of its client's were busy
+    CLIENT_SHARE = "client-share"  # its client has too many requests in progress
     SLOW_HEADER = "slow-header"
     LARGE_HEADER = "large-header"
     MALFORMED = "malformed"
@@ -51,8 +51,8 @@ class Ended(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """most, share: connections, of all and of one client. header_seconds, keep_alive_seconds: until a request's header
-    is complete, and between two requests. pace: of reading an answer."""
+    """most, share: connections, of all and of one client while others want them. header_seconds, keep_alive_seconds:
+    until a request's header is complete, and between two requests. pace: of reading an answer."""
 
     most: int = MOST
     share: int = MOST
@@ -118,7 +118,8 @@ class Connection(Protocol):
 class Connections:
     """The open connections of a server. Of one event loop.
 
-    Those without a request in progress are kept in the order in which they became idle: the first makes room.
+    A client may have more than its share while nobody else wants them, but not of requests in progress: so there is
+    always one to close for another client. The first to go is the one that has been idle longest.
     """
 
     def __init__(self, limits: Limits, metrics: Metrics):
@@ -126,45 +127,61 @@ class Connections:
         self._metrics = metrics
         self._open: dict[Connection, None] = {}
         self._idle: dict[Connection, None] = {}
-        self._of: Counter[str] = Counter()
+        self._busy: set[Connection] = set()
+        self._of: Counter[str] = Counter()  # connections of each client, and those with a request in progress
+        self._busy_of: Counter[str] = Counter()
         self._lingering: set[Connection] = set()
         self._log = _Log()
         metrics.watch_connections(lambda: len(self._open))
-
-    def __iter__(self) -> Iterator[Connection]:
-        return iter(list(self._open))
 
     def __len__(self) -> int:
         return len(self._open)
 
     def admit(self, connection: Connection) -> Ended | None:
         """Take in a new connection, for which an idle one may have to go; or why there is no room for it."""
-        if not connection.proxy and self._of[connection.client_key] >= self.limits.share:
-            mine = (one for one in self._idle if one.client_key == connection.client_key)
-            if not self._displace(next(mine, None)):
-                return Ended.CLIENT_SHARE
-        if len(self._open) >= self.limits.most and not self._displace(next(iter(self._idle), None)):
-            return Ended.FULL
+        if len(self._open) >= self.limits.most:
+            greedy = not connection.proxy and self._of[connection.client_key] >= self.limits.share
+            idle = self._idle_of(connection.client_key) if greedy else self._idle_of_greedy()
+            if idle is None:
+                return Ended.CLIENT_SHARE if greedy else Ended.FULL
+            idle.displace()
+            self.remove(idle)  # its room is free now; that the loop has closed it is heard later
         self._open[connection] = None
         self._of[connection.client_key] += 1
+        self.idle(connection)
         return None
 
-    def _displace(self, connection: Connection | None) -> bool:
-        if connection is None:
-            return False
-        connection.displace()
-        self.remove(connection)  # its room is free now; that the loop has closed it is heard later
-        return True
+    def _idle_of(self, client: str) -> Connection | None:
+        return next((one for one in self._idle if one.client_key == client), None)
+
+    def _idle_of_greedy(self) -> Connection | None:
+        """The one that has been idle longest, of those clients that have more than their share, if there are any."""
+        share = self.limits.share
+        greedy = (one for one in self._idle if not one.proxy and self._of[one.client_key] > share)
+        return next(greedy, None) or next(iter(self._idle), None)
 
     def idle(self, connection: Connection) -> None:
         """It has no request in progress, as of now."""
         if connection in self._open:
-            self._idle.pop(connection, None)
+            self._free(connection)
             self._idle[connection] = None
 
-    def busy(self, connection: Connection) -> None:
-        """It has a request in progress."""
+    def busy(self, connection: Connection) -> bool:
+        """It begins a request; False: its client has too many in progress."""
+        if connection in self._busy or connection not in self._open:
+            return True
+        if not connection.proxy and self._busy_of[connection.client_key] >= self.limits.share:
+            return False
+        self._free(connection)
+        self._busy.add(connection)
+        self._busy_of[connection.client_key] += 1
+        return True
+
+    def _free(self, connection: Connection) -> None:
         self._idle.pop(connection, None)
+        if connection in self._busy:
+            self._busy.discard(connection)
+            _less(self._busy_of, connection.client_key)
 
     def linger(self, connection: Connection) -> bool:
         """Keep one open that was refused, until its client has read why; whether there is room for that."""
@@ -177,12 +194,10 @@ class Connections:
     def remove(self, connection: Connection) -> None:
         """It is closed, or will be at once."""
         self._lingering.discard(connection)
-        self._idle.pop(connection, None)
+        self._free(connection)
         if connection in self._open:
             del self._open[connection]
-            self._of[connection.client_key] -= 1
-            if not self._of[connection.client_key]:
-                del self._of[connection.client_key]
+            _less(self._of, connection.client_key)
 
     def ended(self, why: Ended, connection: Connection, detail: str = "") -> None:
         """Count a connection that the service ended; of each reason, the log has a line in LOG_EVERY seconds."""
@@ -195,6 +210,12 @@ class Connections:
         for connection in [*self._open, *self._lingering]:
             connection.sweep(now)
         self._log.flush(time.monotonic())
+
+
+def _less(counts: Counter[str], client: str) -> None:
+    counts[client] -= 1
+    if not counts[client]:
+        del counts[client]
 
 
 @dataclass

@@ -15,7 +15,9 @@ _DESCRIPTION = """\
 Search by photo over a shop's own catalogue: every object in a photo, and the most similar products of each.
 
 An answer is wholly from one release of the catalogue. Errors are problem documents (RFC 9457); a 503 says in
-`Retry-After` when to come back. Where the service needs a token, send `Authorization: Bearer <token>`.
+`Retry-After` when to come back. A connection on which something else than HTTP/1.1 comes, or too slowly, or too large a
+header, is answered with a problem (400, 408, 431) and closed. Where the service needs a token, send
+`Authorization: Bearer <token>`.
 """
 
 EXAMPLES: dict[str, dict[str, Any]] = {

@@ -1,11 +1,16 @@
 """A connection within bounds: uvicorn's own protocol, with limits on what a client may send, and how slowly.
 
-The server stays uvicorn with httptools. Its protocol on h11 has a limit of its own for headers, but takes …
+Why this and not another server: CPU milliseconds of the server for a small request on a kept connection, and for an
+upload of 200 kB, were 0.04 and 0.26 with uvicorn on httptools, 0.04 and 0.16 with this class, and 0.12 and 0.62 with
+uvicorn on h11. h11, which Hypercorn parses with, too, limits headers. None of them limits how slowly a client may send
+or read, how many connections it may have, or what a body's framing may cost, nor answers with problem documents.
 """
 
 from __future__ import annotations
 
 import re
+import socket
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,12 +25,11 @@ from lookdex.service.problems import Kind
 
 HEADER_BYTES = 48 << 10  # request line and headers: a `where` of 3,000 characters is 27 kB, escaped
 HEADER_FIELDS = 128
-FRAMING_BYTES = (
-    16 << 10
-)  # chunk sizes, extensions and trailers of a body, beside an eighth of the body itself
+FRAMING_BYTES = 16 << 10  # of a body's chunk sizes, extensions and trailers, beside an eighth of the body
 SLICE = 4096  # bytes parsed at a time, so that few pipelined requests are held beyond PIPELINED
 PIPELINED = 32  # requests of a connection that wait for their turn
 LINGER_SECONDS, LINGER_BYTES = 2.0, 4 << 20  # of a client that goes on sending after its answer
+_AT_ONCE = struct.pack("ii", 1, 0)
 _HOST = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]*")
 
 
@@ -35,6 +39,12 @@ class Refusal(Exception):
     def __init__(self, why: Ended, kind: Kind, detail: str, headers: Mapping[str, str] | None = None):
         super().__init__(detail)
         self.why, self.kind, self.detail, self.headers = why, kind, detail, dict(headers or {})
+
+
+def _no_room(why: Ended) -> Refusal:
+    whose = "this client has" if why is Ended.CLIENT_SHARE else "the service has"
+    detail = f"{whose} as many requests in progress as it may: try again later"
+    return Refusal(why, Kind.BUSY, detail, {"Retry-After": "1"})
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -51,9 +61,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._asked = False  # a request has come
         self._running: Any = None  # the request that is answered now, or was answered last
         self._in_header = self._in_body = False
-        self._header = self._taken = self._framing = (
-            0  # bytes of the header; of the body, and of what frames it
-        )
+        self._header = self._fed = self._taken = 0  # bytes of a header; since it; of those, in the body
         self._hosts: list[bytes] = []
         self._held = b""  # arrived and not parsed, while enough requests wait
         self._refusal: Refusal | None = None  # to be sent after the answers before it
@@ -72,12 +80,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.client_key, self.proxy = client_key(host), is_trusted(host, self._proxies)
         self._since = self.loop.time()
         why = self._table.admit(self)
-        if why is None:
-            self._table.idle(self)
-            return
-        whose = "this client has" if why is Ended.CLIENT_SHARE else "the service has"
-        detail = f"{whose} as many connections as it may, all with a request in progress: try again later"
-        self._refuse(Refusal(why, Kind.BUSY, detail, {"Retry-After": "1"}))
+        if why is not None:
+            self._refuse(_no_room(why))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._table.remove(self)
@@ -141,7 +145,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def _parse(self, data: bytes) -> None:
-        taken = self._taken
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -159,8 +162,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 detail = f"request line and headers may have {HEADER_BYTES:,} bytes together"
                 self._break_off(Refusal(Ended.LARGE_HEADER, Kind.HEADER_TOO_LARGE, detail))
         elif self._in_body:
-            self._framing += len(data) - (self._taken - taken)
-            if self._framing > FRAMING_BYTES + self._taken // 8:
+            self._fed += len(data)
+            if self._fed - self._taken > FRAMING_BYTES + self._taken // 8:
                 detail = "the body's chunks are too small, or have too long extensions or trailers"
                 self._break_off(Refusal(Ended.MALFORMED, Kind.MALFORMED, detail))
             elif not self._busy:  # answered already
@@ -191,10 +194,11 @@ class BoundedProtocol(HttpToolsProtocol):
             raise Refusal(Ended.MALFORMED, Kind.MALFORMED, "a request has one header Host")
         if hosts and not _HOST.fullmatch(hosts[0]):
             raise Refusal(Ended.MALFORMED, Kind.MALFORMED, "the header Host is not a host")
-        self._in_header, self._in_body, self._asked = False, True, True
-        self._taken = self._framing = 0
+        if not self._table.busy(self):
+            raise _no_room(Ended.CLIENT_SHARE)
         super().on_headers_complete()
-        self._table.busy(self)
+        self._in_header, self._in_body, self._asked = False, True, True
+        self._fed = self._taken = 0
 
     def on_body(self, body: bytes) -> None:
         if self._in_body:
@@ -292,6 +296,8 @@ class BoundedProtocol(HttpToolsProtocol):
         limits, waited = self._limits, now - self._since
         if self._unread.stuck(self.transport.get_write_buffer_size(), limits.pace, now):
             self._table.ended(Ended.UNREAD, self)
+            # Without this the kernel keeps what it has taken for the client, which may never read it.
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             self.transport.abort()
         elif self._lingering:
             if waited > LINGER_SECONDS:

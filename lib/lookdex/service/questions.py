@@ -67,10 +67,9 @@ class Questions:
         metrics.watch(catalog, self.gate)
 
     def reception(self, client: str) -> AbstractContextManager[Upload]:
-        """While an upload of the client arrives. Raises Refused, before any of it is read, when there would be no place
-        for it."""
+        """While an upload of the client arrives. Raises Refused, before any of it is read, when the queue is full."""
         self.gate.check()
-        return self._arrivals.place(client)
+        return self._arrivals.upload(client)
 
     async def ask(self, photos: tuple[bytes | bytearray, ...], options: Options) -> Spoken:
         """The answer to photos and options, or to options alone. Raises Refused, BadQuery."""

@@ -15,11 +15,12 @@ from types import MappingProxyType
 from typing import Any, cast
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from lookdex.config import Config
 from lookdex.errors import ConfigError
 from lookdex.service.app import create_app
-from lookdex.service.clients import trusted_networks
+from lookdex.service.clients import Network, trusted_networks
 from lookdex.service.connections import Connections, limits_of
 from lookdex.service.observe import log_lines
 from lookdex.service.protocol import BoundedProtocol
@@ -38,45 +39,56 @@ def serve(config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     log_lines()
+    limits, proxies = limits_of(config), trusted_networks(config.trusted_proxies)
     port = _bound(config.host, config.port)
     host, number = port.getsockname()[:2]
     named = f"[{host}]" if ":" in host else host
-    where = {"url": f"http://{named}:{number}", "catalog": config.catalog}
+    where: dict[str, object] = {"url": f"http://{named}:{number}", "catalog": config.catalog}
     logger.info("loading", extra={"fields": where})
-    limits = limits_of(config)
-    proxies = trusted_networks(config.trusted_proxies)
     app = create_app(config)
     app.state.catalog.load()  # here an error is raised, and a signal ends it: within uvicorn both would wait
+    where["connections"] = limits.most
     table = Connections(limits, app.state.metrics)
-    server = _Server(
-        uvicorn.Config(
-            app,
-            backlog=BACKLOG,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            http=cast(Any, partial(BoundedProtocol, table, proxies)),
-            proxy_headers=bool(proxies),
-            forwarded_allow_ips=[str(network) for network in proxies],
-            ws="none",
-            lifespan="on",
-            timeout_graceful_shutdown=round(config.drain_seconds),
-        )
-    )
-    server.where, server.table = where, table
+    server = Server(app, table, proxies, drain_seconds=config.drain_seconds, where=where)
     server.run([port])
 
 
-class _Server(uvicorn.Server):
-    """Says when it answers, and closes connections whose time is over until it has ended."""
+class Server(uvicorn.Server):
+    """uvicorn with bounded connections. table: of all of them. proxies: those that are trusted. where: for the log.
 
-    where: Mapping[str, object] = MappingProxyType({})
-    table: Connections
+    Says when it answers, and closes connections whose time is over until it has ended.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        table: Connections,
+        proxies: tuple[Network, ...] = (),
+        *,
+        drain_seconds: float = 30.0,
+        where: Mapping[str, object] = MappingProxyType({}),
+    ):
+        super().__init__(
+            uvicorn.Config(
+                app,
+                backlog=BACKLOG,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                http=cast(Any, partial(BoundedProtocol, table, proxies)),
+                proxy_headers=bool(proxies),
+                forwarded_allow_ips=[str(network) for network in proxies],
+                ws="none",
+                lifespan="on",
+                timeout_graceful_shutdown=round(drain_seconds),
+            )
+        )
+        self.table, self._where = table, where
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._sweeps = asyncio.create_task(self._sweep())
-        logger.info("ready", extra={"fields": {**self.where}})
+        logger.info("ready", extra={"fields": {**self._where}})
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
@@ -86,7 +98,10 @@ class _Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            self.table.sweep(loop.time())
+            try:
+                self.table.sweep(loop.time())
+            except Exception:
+                logger.exception("looking for connections whose time is over failed; the next look follows")
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -56,6 +56,7 @@ HINT = (
     "joined by and, or, not; a value of text stands in 'single quotes'"
 )
 RESERVED = frozenset(("and", "or", "not", "in", "between", "like", "ilike", "is", "null", "true", "false"))
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TOKEN = re.compile(
     r"""\s*(?:
       (?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
@@ -84,6 +85,8 @@ def parse(where: str, schema: pa.Schema) -> Value:
         raise BadQuery("the filter is empty: leave it out, or write a predicate such as  price < 50")
     if len(where) > MAX_LENGTH:
         raise BadQuery(f"the filter has {len(where)} characters, the most is {MAX_LENGTH}")
+    if not where.isprintable() and _SURROGATE.search(where):
+        raise BadQuery("the filter is no text: half of a character (a surrogate) is in it")
     return _Parser(where, schema).parse()
 
 
