@@ -174,9 +174,14 @@ def test_colour_emphasis_ranks_by_likeness_of_colour(tmp_path: Path):
 
 
 def test_products_looked_at_for_their_colours_are_bounded():
-    assert [looked_at(Options(k=k)) for k in (5, 1000)] == [8, 1003]
-    assert [looked_at(Options(k=k, colour=0.3)) for k in (5, 100, 1000)] == [100, 2000, 2000]
-    assert looked_at(Options(k=5, fold=False)) == 5
+    assert [looked_at(k, Options(fold=fold)) for k in (5, 1000) for fold in (True, False)] == [
+        8,
+        8,
+        1003,
+        1003,
+    ]
+    coloured = Options(colour=0.3)
+    assert [looked_at(k, coloured) for k in (5, 50, 51, 1000)] == [200, 200, 2000, 2000]
 
 
 def test_a_match_below_its_category_s_threshold_is_no_good_match(tmp_path: Path):

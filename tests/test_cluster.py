@@ -19,6 +19,7 @@ from lookdex.storage import open_store
 from tests.cluster import Cluster, start_cluster
 from tests.photos import fill, images_of, items_of, plan
 from tests.servers import S3Server
+from tests.verbs import FAKES
 
 ROOT = Path(__file__).parents[1]
 

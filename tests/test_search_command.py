@@ -130,6 +130,20 @@ def test_words_colour_products_and_filters(shop: str, photo: str) -> None:
     assert scores[0] == far["objects"][0]["matches"][0]["colour_similarity"]
 
 
+def test_pages_orders_and_facets(shop: str) -> None:
+    question = ("--text", "red", "--catalog", shop, "-k", "4", "--sort", "-price", "--pool", "8")
+    first, second = told(*question), told(*question, "--offset", "4")
+    assert first["next"] == {"offset": 4, "release": "night-1"}
+    matches = [match for page in (first, second) for match in page["objects"][0]["matches"]]
+    order = [(match["other"] is not None, -match["columns"]["price"]) for match in matches]
+    assert len(order) == 8
+    assert order == sorted(order)  # what is red as asked is first
+    shown = run(*question, "--where", "price > 2", "--facets", "label,price").output
+    assert "facets of 9 products\n  label: bag 2, pants 2, shoes 2, dress 1, skirt 1, top 1\n" in shown
+    assert "  price: 3 to 11\n" in shown
+    assert run(*question, "--facets", "vector").exit_code == 2
+
+
 def test_several_photos_show_one_item(shop: str, photo: str) -> None:
     answer = told(photo, photo, "--catalog", shop)
     assert [o["kind"] for o in answer["objects"]] == ["photos"]

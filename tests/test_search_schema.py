@@ -53,6 +53,10 @@ def test_the_schema_is_no_empty_promise():
             Options(text="빨간색", text_weight=1, colour=0),
         ),
         ('{"product": "p1", "goes_with": true}', Options(product="p1", goes_with=True)),
+        ('{"offset": 5, "release": "r"}', Options(offset=5, release="r")),
+        ('{"sort": "-price", "pool": 60}', Options(sort="-price", pool=60)),
+        ('{"facets": true}', Options(facets=True)),
+        ('{"facets": ["brand", "price"]}', Options(facets=("brand", "price"))),
     ],
 )
 def test_options_are_read_from_json(text: str, options: Options):
@@ -76,6 +80,9 @@ def test_options_are_read_from_json(text: str, options: Options):
         ('{"box": "1,2,3,4"}', r"options: box: four whole numbers .*\[x0, y0, x1, y1\]"),
         ('{"box": [1, 2, 3, "4"]}', "options: box.y1: .*integer"),
         ('{"picks": [{"box": [1]}]}', r"options: picks.0.box: .*\[x0, y0, x1, y1\]"),
+        ('{"offset": 1000}', "options: offset: .*less than 1000"),
+        ('{"facets": "price"}', "options: facets: true, or a list of at most 16"),
+        ('{"facets": [5]}', "options: facets: true, or a list of at most 16"),
         ('{"widen": "maybe"}', "options: widen: .*'auto', 'never' or 'always'"),
         ('{"picks": [{"colour": 1}]}', "options: picks.0.colour: .*those that exist: object, box, label$"),
     ],

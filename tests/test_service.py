@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import socket
@@ -170,7 +171,7 @@ def test_a_product_s_id_may_hold_any_character(tmp_path: Path):
             assert found["matches"][0]["product_id"] != product_id
         assert_problem(service.web.get("/v1/products/a%2Fz/similar"), Kind.NOT_FOUND, "no product 'a/z'")
         refused = service.web.post("/v1/products/a%2Fb/similar")
-        assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
         routes = {line["route"] for line in service.lines() if line["event"] == "request"}
         assert routes == {"/v1/products/{product_id}/similar"}
 
@@ -191,6 +192,129 @@ def test_crops_of_items_of_the_release_only(service: Service):
     assert "max-age" in response.headers["cache-control"]
     for wrong in ("nothing", "..%2f..%2fetc%2fpasswd", "' OR true --", "x" * 201):
         assert service.web.get(f"/v1/crops/{wrong}").status_code in (404, 422)
+
+
+def test_pictures_are_kept_by_their_tags(service: Service):
+    match = service.ask(RED, {"k": 1}).json()["objects"][0]["matches"][0]
+    path = f"/v1/crops/{match['item_id']}"
+    whole, head = service.web.get(path), service.web.head(path)
+    tag = whole.headers["etag"]
+    assert tag == f'"{hashlib.sha256(whole.content).hexdigest()[:32]}"'
+    assert whole.headers["cache-control"] == "private, max-age=86400, immutable"
+    assert head.content == b""
+    for name in ("etag", "content-length", "content-type", "cache-control"):
+        assert head.headers[name] == whole.headers[name]
+    assert int(whole.headers["content-length"]) == len(whole.content)
+    for asked in (tag, f"W/{tag}", f'"a,b", W/"", {tag}', "*"):
+        for ask in (service.web.get, service.web.head):
+            same = ask(path, headers={"If-None-Match": asked})
+            assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+            assert same.headers["cache-control"] == whole.headers["cache-control"]
+            assert "content-type" not in same.headers
+    for asked in ('"another"', tag.strip('"'), f"W/{tag[:-1]}", f'"{tag}"'):
+        assert service.web.get(path, headers={"If-None-Match": asked}).status_code == 200
+    twice = [("If-None-Match", '"another"'), ("If-None-Match", tag)]
+    assert service.web.get(path, headers=twice).status_code == 304
+    assert service.web.get("/v1/crops/nothing", headers={"If-None-Match": "*"}).status_code == 404
+
+
+def test_answers_are_kept_by_their_release_and_question(service: Service):
+    get, path = service.web.get, "/v1/products/p000/similar?k=2&where=price%20%3C%209"
+    first, head = get(path), service.web.head(path)
+    tag = first.headers["etag"]
+    assert tag.startswith('W/"')
+    assert first.headers["cache-control"] == "private, no-cache"
+    assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", tag)
+    again = {"If-None-Match": f'"x", {tag}'}
+    same = get(path, headers=again)
+    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+    assert same.headers["vary"] == first.headers["vary"] == "Accept-Encoding"
+    assert "server-timing" not in same.headers  # nothing ran
+    queries = {"k=3", "k=2&where=price<8", "k=2&where=price%20%3C%209&colour=0.1", "k=2&sort=price"}
+    others = {
+        get(f"/v1/products/p000/similar?{query}", headers=again).headers["etag"] for query in queries
+    } | {get("/v1/products/p006/similar?k=2&where=price%20%3C%209", headers=again).headers["etag"]}
+    assert len(others - {tag}) == 5
+    anything = {"If-None-Match": "*"}
+    assert get("/v1/products/nothing/similar", headers=anything).status_code == 404
+    assert get(path, headers=anything).status_code == 304
+    assert service.ask(RED).headers["cache-control"] == "no-store"
+
+
+def test_another_release_and_caches_of_several_clients(tmp_path: Path):
+    store, origin = open_store(str(tmp_path / "shop")), "https://shop.example"
+    publish(store, "night-1", stock(), made=honest_recipe())
+    public = ("--caching", "public", "--cors", origin, "--facets", "title,colour")
+    with start(str(tmp_path / "shop"), tmp_path, *public, "--poll-seconds", "0.2") as service:
+        get, query = service.web.get, {"q": "red", "k": 2}
+        answer, release = get("/v1/text", params=query), get("/v1/release")
+        facets = [facet["column"] for facet in release.json()["facets"]["columns"]]
+        assert facets == ["title", "colour", "price"]
+        item = answer.json()["objects"][0]["matches"][0]["item_id"]
+        picture = get(f"/v1/crops/{item}", headers={"Origin": origin})
+        assert picture.headers["cache-control"] == "public, max-age=86400, immutable"
+        assert answer.headers["cache-control"] == "public, no-cache"
+        assert picture.headers["access-control-allow-origin"] == origin
+        assert "ETag" in picture.headers["access-control-expose-headers"]
+        # What a cache kept for a page of the shop must not answer another, nor what it kept for no page a page.
+        known = {"If-None-Match": picture.headers["etag"]}
+        for page in ({}, {"Origin": origin}, {"Origin": "https://evil.example"}):
+            for headers, status in ((page, 200), (page | known, 304)):
+                response = get(f"/v1/crops/{item}", headers=headers)
+                assert (response.status_code, response.headers["vary"]) == (status, "Origin")
+        asked = {"Origin": origin, "Access-Control-Request-Method": "HEAD",
+                 "Access-Control-Request-Headers": "authorization, if-none-match"}  # fmt: skip
+        assert service.web.options(f"/v1/crops/{item}", headers=asked).status_code == 200
+
+        further = answer.json()["next"]
+        assert further == {"offset": 2, "release": "night-1"}
+        assert get("/v1/text", params=query | further).json()["objects"][0]["matches"][0]["rank"] == 3
+        known, tag = {"If-None-Match": release.headers["etag"]}, answer.headers["etag"]
+        assert get("/v1/release", headers=known).status_code == 304
+        publish(store, "night-2", stock(), made=honest_recipe())
+        deadline = time.monotonic() + 20
+        while get("/v1/release", headers=known).status_code == 304:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        later = get("/v1/text", params=query, headers={"If-None-Match": tag})
+        assert (later.status_code, later.json()["release_id"]) == (200, "night-2")
+        assert later.headers["etag"] != tag
+        assert_problem(
+            get("/v1/text", params=query | further), Kind.RELEASE_CHANGED, "for the first page again"
+        )
+        assert_problem(service.ask(RED, further), Kind.RELEASE_CHANGED, "'night-2' answers now")
+
+
+def test_pages_orders_and_facets_of_the_service(service: Service):
+    get = service.web.get
+    query = {"q": "red", "k": 4, "sort": "-price", "pool": 9, "offset": 4, "facets": "true"}
+    by_get = get("/v1/text", params=query)
+    answer = by_get.json()
+    jsonschema_rs.validator_for(json.loads(schema.published("answer-2.json"))).validate(answer)
+    prices = [match["columns"]["price"] for match in answer["objects"][0]["matches"]]
+    assert prices == sorted(prices, reverse=True)
+    assert answer["next"] == {"offset": 8, "release": "night-1"}
+    assert [facet["column"] for facet in answer["facets"]["columns"]] == ["price"]
+    release = get("/v1/release").json()
+    assert release["sortable"] == ["title", "price", "url"]
+    assert release["facets"]["price"] == {"least": 0.0, "most": 11.0}
+    assert (release["facets"]["columns"], release["facets"]["products"]) == (answer["facets"]["columns"], 12)
+    photo = service.ask(RED, {"k": 2, "offset": 2, "facets": ["price"], "where": "price < 3"}).json()
+    assert photo["facets"]["products"] == 3
+    assert [match["rank"] for match in photo["objects"][0]["matches"]] == [3]
+    for wrong, says in (
+        ({"sort": "prise"}, "score, title, price, url"),
+        ({"facets": "title"}, "those that are: category, price"),
+        ({"facets": "price,label"}, "'label' is not counted here"),
+        ({"offset": 999}, "pages end at 1000"),
+        ({"offset": 1000}, "query.offset"),
+        ({"pool": 5}, "give sort too"),
+        ({"sort": "price", "offset": 5}, "needs pool"),
+        ({"release": ""}, "query.release"),
+        ({"ofset": 5}, "those that exist: q, k, where, offset"),
+    ):
+        assert_problem(get("/v1/text", params={"q": "red"} | wrong), Kind.BAD_QUESTION, says)
+    assert_problem(service.ask(RED, {"facets": ["url"]}), Kind.BAD_QUESTION, "category, price")
 
 
 def test_the_shipped_models_answer(tmp_path: Path):
@@ -259,11 +383,11 @@ def test_requests_that_are_no_question(service: Service):
 
 
 def test_uptime_checks_may_ask_for_the_head_alone(service: Service):
-    for path in ("/healthz", "/readyz"):
+    for path in ("/healthz", "/readyz", "/v1/release"):
         head = service.web.head(path)
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["content-length"] == service.web.get(path).headers["content-length"]
-    assert service.web.head("/v1/release").status_code == 405
+    assert service.web.head("/v1/search").headers["allow"] == "POST"
 
 
 def test_paths_and_methods_that_are_not_there(service: Service):
@@ -272,7 +396,7 @@ def test_paths_and_methods_that_are_not_there(service: Service):
     assert_problem(refused, Kind.METHOD, "GET is not for /v1/search: use POST")
     assert refused.headers["allow"] == "POST"
     for path, allowed in (
-        ("/v1/products/p/similar", ["GET"]),
+        ("/v1/products/p/similar", ["GET", "HEAD"]),
         ("/healthz", ["GET", "HEAD"]),
         ("/", ["GET", "HEAD"]),
     ):

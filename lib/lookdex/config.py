@@ -147,6 +147,17 @@ class Config:
     cors: tuple[str, ...] = setting(
         (), "Origins whose pages may ask from a browser, such as https://shop.example.", metavar="ORIGIN,…"
     )
+    caching: str = setting(
+        "private",
+        "What may keep pictures and answers to GET: private (each client, for itself), or public (a CDN too; it then "
+        "hands pictures to whoever knows their addresses, even where the service wants a token).",
+        choices=("private", "public"),
+    )
+    facets: tuple[str, ...] = setting(
+        (),
+        "Columns whose values questions may count, for filters (default: category and price).",
+        metavar="A,B,…",
+    )
     root_path: str = setting(
         "", "Path below which a proxy serves this service, such as /lookdex.", metavar="/PATH"
     )
@@ -193,6 +204,11 @@ class Config:
     queue: int = setting(8, "Questions that wait for a place; more are refused with 503.", least=0)
     deadline_seconds: float = setting(
         10.0, "In which a question is answered, or refused with 503.", least=0.1
+    )
+    store_seconds: float = setting(
+        1.0,
+        "In which the catalogue's store must answer a small request; until it does, what needs it is refused with 503.",
+        least=0.1,
     )
     poll_seconds: float = setting(5.0, "Between looks at what is live.", least=0.01)
     drain_seconds: float = setting(30.0, "In which SIGTERM lets questions end.", least=0)

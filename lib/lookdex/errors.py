@@ -31,10 +31,12 @@ LookdexError
 │   ├── PromotionHeld      a rollback holds promotions until `lookdex resume`    → exit code 3
 │   └── RolledBack         the run's release was live, and a rollback undid it
 ├── ReleaseNotFound        no such release, or nothing is live yet
+├── ForkedProcess          a catalogue that was opened before a fork is used after it
 ├── ModelMismatch          the query's model is not the one the release was built with
 │   └── ModelNotTrusted    the catalogue names a model that the settings here do not         → exit code 2
 └── BadQuery               the question cannot be answered as asked (photo, box, filter, argument) → exit code 2
-    └── ProductNotFound    the release has no such product
+    ├── ProductNotFound    the release has no such product
+    └── ReleaseChanged     a further page was asked of a release that no longer answers
 
 Every message says what happened, to what, and what to do next.
 """
@@ -153,6 +155,9 @@ class RolledBack(PromotionConflict): ...
 class ReleaseNotFound(LookdexError): ...
 
 
+class ForkedProcess(LookdexError): ...
+
+
 class ModelMismatch(LookdexError): ...
 
 
@@ -165,3 +170,6 @@ class BadQuery(LookdexError):
 
 
 class ProductNotFound(BadQuery): ...
+
+
+class ReleaseChanged(BadQuery): ...

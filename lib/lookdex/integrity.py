@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar
 
 from lookdex import live, runs, tables
 from lookdex.codec import from_json
+from lookdex.daemons import DaemonPool
 from lookdex.errors import CorruptData, LookdexError, NotFound
 from lookdex.records import Release, StoredFile
 from lookdex.storage import Store
@@ -75,7 +75,7 @@ def find_files(catalog: Store, release: Release | None) -> DataFiles | None:
 
 def changed(catalog: Store, recorded: Iterable[StoredFile]) -> list[Damage]:
     """Re-read files; returns those that are missing or not as written. Raises Unavailable, AccessDenied."""
-    with ThreadPoolExecutor(READERS) as pool:
+    with DaemonPool("verify", READERS) as pool:  # a service that ends waits for no store
         return [damage for damage in pool.map(lambda file: check(catalog, file), recorded) if damage]
 
 

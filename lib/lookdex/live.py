@@ -10,12 +10,12 @@ import logging
 import re
 import uuid
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from lookdex.codec import from_json, sealed
+from lookdex.daemons import DaemonPool
 from lookdex.errors import (
     CorruptData,
     NewerFormat,
@@ -182,6 +182,9 @@ def _key(n: int) -> str:
     return f"live/{n:08d}.json"
 
 
+FIRST = _key(1)  # in every catalogue that has a release
+
+
 def _numbers(store: Store) -> list[int]:
     found = (_ENTRY.fullmatch(listed.key) for listed in store.list("live/"))
     return sorted(int(match[1]) for match in found if match)
@@ -206,7 +209,7 @@ def _readable(read: Callable[[K], R], keys: Iterable[K]) -> tuple[list[R], dict[
             return str(error)
 
     keys = list(keys)
-    with ThreadPoolExecutor(_READERS) as pool:
+    with DaemonPool("releases", _READERS) as pool:
         found = list(zip(keys, pool.map(attempt, keys), strict=True))
     return [one for _, one in found if not isinstance(one, str)], {
         key: one for key, one in found if isinstance(one, str)

@@ -255,7 +255,9 @@ def smoke_query(catalog: Store, release: Release, device: str, trusted: TrustedM
     sample = items.to_table(columns=["image_key", "crop"], filter="scope = 'image'", limit=1).to_pylist()
     if not sample:
         raise LookdexError("the candidate has no photo to ask with")
-    opened = open_catalog(catalog, release=release, device=device, trusted_models=trusted.names)
+    opened = open_catalog(
+        catalog, release=release, store_seconds=None, device=device, trusted_models=trusted.names
+    )
     answer = opened.search(sample[0]["crop"], k=3)
     if answer.whole is None or not answer.whole.matches:
         raise LookdexError(

@@ -35,10 +35,27 @@ def map_case(context: Any, case: Any) -> Any:
         case.path_parameters["product_id"] = f"p{chance.randrange(12):03d}"
     if isinstance(case.body, bytes) and chance.random() < 0.8:
         case.body = chance.choice(PHOTOS)
+    if isinstance(case.query, dict) and chance.random() < 0.7:
+        case.query = _page(case.query, chance, facets=("true", "price"))
     if isinstance(case.body, dict):
         if isinstance(case.body.get("photo"), list) and chance.random() < 0.8:
             case.body["photo"] = [chance.choice(PHOTOS) for _ in case.body["photo"]]
         options = case.body.get("options")
         if isinstance(options, dict) and options.get("where") and chance.random() < 0.7:
             options["where"] = chance.choice(FILTERS)
+        if isinstance(options, dict) and chance.random() < 0.7:
+            case.body["options"] = _page(options, chance, facets=(True, False, ["price"], []))
     return case
+
+
+def _page(options: dict[str, Any], chance: random.Random, facets: tuple[Any, ...]) -> dict[str, Any]:
+    """The options with such a page, order and facets as there are, where they have some."""
+    there = {
+        "release": ("night-1",),
+        "sort": ("price", "-title", "score"),
+        "offset": (0, 5, 40),
+        "k": (1, 5, 30),
+    }
+    there |= {"pool": (30, 60), "facets": facets}
+    told = {name: chance.choice(there[name]) if name in there else value for name, value in options.items()}
+    return told if told.get("sort") in ("price", "-title") else {k: v for k, v in told.items() if k != "pool"}

@@ -101,7 +101,12 @@ def catalog_at(uri: str, release: str, device: str, trusted_models: tuple[str, .
     from lookdex.search.catalog import open_catalog
 
     return open_catalog(
-        uri, release=release, device=device, loader=Remembering(), trusted_models=trusted_models
+        uri,
+        release=release,
+        store_seconds=None,
+        device=device,
+        loader=Remembering(),
+        trusted_models=trusted_models,
     )
 
 

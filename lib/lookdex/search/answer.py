@@ -9,13 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lookdex import colour, korean
 from lookdex.colour.names import vote
 from lookdex.records import Box, Recipe, Swatch
+
+if TYPE_CHECKING:
+    from lookdex.search.facets import Facets
 
 FORMAT = 2  # of the JSON; raised when a field changes its meaning or goes
 
@@ -67,7 +70,8 @@ class Match:
     """A product of the answer, by its best row.
 
     `similarity` is the cosine of the row's vector and the lane's (-1 … 1), computed exactly whatever the index
-    approximates; `distance` is 1 - similarity. `score` is what the ranks follow: the similarity, or with a colour
+    approximates; `distance` is 1 - similarity. `score` is what the ranks follow unless the answer is sorted by a
+    column: the similarity, or with a colour
     emphasis w, (1 - w) × similarity + w × colour similarity. `product_id` is None for a photo that is tied to no
     product. `box` holds pixels of the photo `image_key`. `columns` are the product's (title, price, …). `palette` is
     what the row's object looks like in at most five colours, and `colour_similarity` (0 … 1) how alike that is to the
@@ -149,7 +153,7 @@ class FoundObject:
     """One lane of the query and its matches, each of another product.
 
     `box` holds pixels of the upright query photo; None for several photos, products, texts and vectors. `exhausted`:
-    the table holds fewer products that fit than were asked for. `main`: the most prominent object of the photo.
+    the page has fewer than k, as no more fit. `main`: the most prominent object of the photo.
     `colour_share`: the share (0 … 1) of the object's own pixels that have its `colour`. `palette`: at most five
     colours of those pixels, largest share first; () for the whole photo, texts and vectors. `within`: the category
     whose products were asked for; None where all were. `tint`: the colour that the text names, asked first. `widened`:
@@ -288,12 +292,21 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Next:
+    """The options that ask for the following page, everything else of the question being the same."""
+
+    offset: int
+    release: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Every object found, best score first, and the whole photo as one more lane.
 
     A query by text, product or vector has one object and no `whole`. `look`: for photos with two or more objects.
     `goes_with`: what is worn with the product that was asked with, when that was asked for. `seconds` is the time of
-    each step.
+    each step. `next`: where the following page begins; None where no lane has more, or pages end. `facets`: of the
+    products that pass the filter, when they were asked for.
     """
 
     release_id: str
@@ -307,6 +320,8 @@ class Answer:
     look: Look | None = None
     goes_with: tuple[FoundObject, ...] = ()
     format: int = FORMAT
+    next: Next | None = None
+    facets: Facets | None = None
 
     @property
     def lanes(self) -> tuple[FoundObject, ...]:

@@ -26,6 +26,8 @@ MAX_K = 1000
 MAX_PHOTOS = 8  # of one item
 MAX_TEXT = 1000  # characters
 MAX_LOOK_PHOTOS = 100
+MAX_FACETS = 16  # columns that one question may count
+MAX_NAME = 200  # characters of a column's or a release's name
 TEXT_WEIGHT = 0.6
 _STRICT = ConfigDict(extra="forbid", strict=True)  # a number in quotes is no number
 
@@ -68,6 +70,69 @@ AnyBox = Annotated[
 ]
 
 
+K = Annotated[int, Field(ge=1, le=MAX_K, description="Distinct products for each object.")]
+Offset = Annotated[
+    int,
+    Field(
+        ge=0,
+        lt=MAX_K,
+        description="Products of each object to skip: those of the pages before. Keep everything else of the question "
+        f"the same, k too. offset + k is at most {MAX_K}.",
+    ),
+]
+ReleaseId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_NAME,
+        description="Answer from this release only: the question is refused where another one answers by now. Give the "
+        "`release_id` of the first page with every further one.",
+    ),
+]
+Sort = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_NAME,
+        description="Order the matches by a product column, lowest first (price) or highest first (-price), empty "
+        "values last; score, the default: the most similar first. What is as asked stays before what is not, and good "
+        "matches before others.",
+    ),
+]
+Pool = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=MAX_K,
+        description="With `sort`: how many of the nearest products are sorted (default: k). All pages of a sorted list "
+        "must name the same pool.",
+    ),
+]
+
+
+def _counted(value: object) -> object:
+    """Names as a tuple. Checked here, as pydantic's message on a choice of two types tells of the first one only."""
+    if isinstance(value, bool):
+        return value
+    names = value if isinstance(value, list | tuple) else [None]
+    if len(names) <= MAX_FACETS and all(isinstance(one, str) and 0 < len(one) <= MAX_NAME for one in names):
+        return tuple(names)
+    raise PydanticCustomError(
+        "facets", f"true, or a list of at most {MAX_FACETS} names of columns, counts columns"
+    )
+
+
+_Columns = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=MAX_NAME)], ...], Field(max_length=MAX_FACETS)
+]
+CountedColumns = Annotated[
+    bool | _Columns,
+    BeforeValidator(_counted, json_schema_input_type=bool | _Columns),
+    Field(
+        description="Count the products that pass `where` by the values of these columns; true: of those that the shop "
+        "chose."
+    ),
+]
 Number = Annotated[int, Field(ge=0, description="Number of an object in the answer's `objects`, from 0.")]
 Label = Annotated[
     str, Field(description="What the box shows, such as a found object's label: its category is asked first.")
@@ -108,11 +173,13 @@ class Options:
 
     object, box, label: what of the photo is meant (see `Pick`); none of them: every object. picks: the same for
     several photos of one item, one for each photo, in order; a photo without a pick stands for its main object.
+    offset, release: a further page of an answer (see `Answer.next`). sort, pool: in which order, and how many of the
+    nearest products are brought into it.
     """
 
     __pydantic_config__ = _STRICT
 
-    k: Annotated[int, Field(ge=1, le=MAX_K, description="Distinct products for each object.")] = 5
+    k: K = 5
     where: Where | None = None
     object: Number | None = None
     box: AnyBox | None = None
@@ -146,9 +213,15 @@ class Options:
         int, Field(ge=0, le=MAX_LOOK_PHOTOS, description="Catalogue photos of such an outfit to find.")
     ] = 0
     crops: Annotated[Crops, Field(description="Which pictures the answer carries.")] = Crops.OBJECTS
+    offset: Offset = 0
+    release: ReleaseId | None = None
+    sort: Sort | None = None
+    pool: Pool | None = None
+    facets: CountedColumns = False
 
     def __post_init__(self) -> None:
         check_fields(self)
+        self._check_page()
         if self.text is not None and not any(map(str.isprintable, self.text.strip())):
             raise BadQuery("the text is empty: describe what to look for, such as “red dress”")
         if self.pick != ALL and self.picks:
@@ -157,6 +230,18 @@ class Options:
             )
         if self.goes_with and self.product is None:
             raise BadQuery("goes_with tells what is worn with a product: give the product")
+
+    def _check_page(self) -> None:
+        if self.offset + self.k > MAX_K:
+            raise BadQuery(f"offset + k is {self.offset + self.k}: pages end at {MAX_K} products")
+        if self.sort == "score":
+            object.__setattr__(self, "sort", None)
+        if self.pool is not None and self.sort is None:
+            raise BadQuery("pool is the number of products that are sorted: give sort too, or leave pool out")
+        if self.pool is not None and self.pool < self.k:
+            raise BadQuery(f"pool is {self.pool}: it is at least k, which is {self.k}")
+        if self.sort is not None and self.offset and self.pool is None:
+            raise BadQuery("a further page of a sorted list needs pool, the same for all of its pages")
 
     @property
     def pick(self) -> Pick:
@@ -178,6 +263,11 @@ class MoreOptions(TypedDict, total=False):
     whole: bool
     look: bool
     look_photos: int
+    offset: int
+    release: str | None
+    sort: str | None
+    pool: int | None
+    facets: bool | Sequence[str]
 
 
 class SearchOptions(MoreOptions, total=False):

@@ -7,14 +7,14 @@ calls of several questions together.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lookdex.errors import BadQuery
+from lookdex.errors import BadQuery, ReleaseChanged
 from lookdex.records import CATEGORIES, Detection, Scope
-from lookdex.search import lanes, looks, vocabulary
+from lookdex.search import lanes, looks, pages, vocabulary
 from lookdex.search.answer import Answer, FoundObject, Kind, Models
 from lookdex.search.ask import MAX_PHOTOS, Options, Pick
 from lookdex.search.embedding import Embedding
@@ -23,10 +23,33 @@ from lookdex.search.lanes import Asked
 from lookdex.search.nearest import answer_lanes
 from lookdex.search.opened import Opened
 from lookdex.search.photo import Limits, Photo, read_photo
+from lookdex.search.product_columns import Order
 from lookdex.search.timing import Clock
 
 if TYPE_CHECKING:
     from lookdex.models.detect import Detector
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """What a question says of the table, checked against the release. where: SQL. facets: columns to count."""
+
+    where: str | None
+    order: Order | None
+    facets: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, opened: Opened, options: Options) -> _Ways:
+        """Raises BadQuery; ReleaseChanged where the question is about another release."""
+        answering = opened.release.release_id
+        if options.release not in (None, answering):
+            raise ReleaseChanged(
+                f"the question is about release {options.release!r}, and {answering!r} answers now: its products may "
+                "have other places, so ask for the first page again, without offset and release"
+            )
+        return cls(
+            opened.compiled(options.where), opened.order(options.sort), opened.facet_names(options.facets)
+        )
 
 
 def answer(
@@ -41,7 +64,7 @@ def answer(
     Raises BadQuery; a wrong filter before any model runs.
     """
     clock = Clock()
-    where = opened.compiled(options.where)
+    ways = _Ways.of(opened, options)
     embedding = Embedding(encoders)
     asked, size = questions(opened, encoders, photos, options, clock, embedding)
     if asked[0].found.kind is Kind.TEXT:
@@ -52,22 +75,23 @@ def answer(
             replace(one, found=replace(one.found, understood=known)) if one.found.text else one
             for one in asked
         ]
-    told, vectors = _told(opened, embedding, asked, options, where, clock)
+    told, vectors = _told(opened, embedding, asked, options, ways, clock)
     found = [one for one in told if one.kind is not Kind.WORN]
     with_it = told[len(found) :]
     whole = found.pop() if found[-1].kind is Kind.IMAGE else None
     made = _answer(opened, tuple(found), whole, clock)
     several = sum(one.kind is Kind.OBJECT for one in found) > 1
-    if options.look and several:
+    if options.look and several and not options.offset:  # the best products are on the first page
         look = looks.put_together(found, opened.release.product_columns)
         if options.look_photos:
             outfit = looks.Outfit(
                 tuple(one.label for one in found), vectors[: len(found)], vectors[len(found)]
             )
-            look = replace(look, photos=looks.photos(opened, outfit, options, where))
+            look = replace(look, photos=looks.photos(opened, outfit, options, ways.where))
             clock.step("look")
         made = replace(made, look=look)
-    return replace(made, width=size[0], height=size[1], goes_with=tuple(with_it))
+    made = replace(made, width=size[0], height=size[1], goes_with=tuple(with_it))
+    return _completed(made, opened, options, ways, clock)
 
 
 def questions(
@@ -115,11 +139,22 @@ def questions(
 def answer_vector(opened: Opened, vector: np.ndarray, scope: Scope, options: Options) -> Answer:
     """Answer a vector (dim,) of unit length."""
     clock = Clock()
-    where = opened.compiled(options.where)
+    ways = _Ways.of(opened, options)
     asked = Asked(FoundObject(Kind.VECTOR, (), False), scope)
     lane = lanes.lane(asked, vector, None, opened.release.thresholds, options)
-    (told,) = answer_lanes(opened, [lane], options, where, clock)
-    return _answer(opened, (lanes.answered(asked, lane, told, options),), None, clock)
+    (told,) = answer_lanes(opened, [lane], options, ways.where, ways.order, clock)
+    made = _answer(opened, (lanes.answered(asked, lane, told, options),), None, clock)
+    return _completed(made, opened, options, ways, clock)
+
+
+def _completed(made: Answer, opened: Opened, options: Options, ways: _Ways, clock: Clock) -> Answer:
+    """The answer with the way to its following page, and with its facets."""
+    lanes_of_all = (*made.lanes, *made.goes_with)
+    made = replace(made, next=pages.following(lanes_of_all, options, made.release_id))
+    if ways.facets is not None:
+        made = replace(made, facets=opened.counted(ways.where, ways.facets))
+        clock.step("facets")
+    return made
 
 
 def detect(
@@ -140,7 +175,7 @@ def _told(
     embedding: Embedding,
     asked: Sequence[Asked],
     options: Options,
-    where: str | None,
+    ways: _Ways,
     clock: Clock,
 ) -> tuple[list[FoundObject], np.ndarray]:
     """The lanes with their matches, and their vectors (n, dim)."""
@@ -151,7 +186,7 @@ def _told(
         lanes.lane(one, vector, text if one.found.text else None, thresholds, options)
         for one, vector in zip(asked, vectors, strict=True)
     ]
-    told = answer_lanes(opened, made, options, where, clock)
+    told = answer_lanes(opened, made, options, ways.where, ways.order, clock)
     found = [
         lanes.answered(one, lane, own, options) for one, lane, own in zip(asked, made, told, strict=True)
     ]

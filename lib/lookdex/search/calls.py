@@ -8,15 +8,21 @@ from lookdex.errors import BadQuery
 from lookdex.records import Release
 from lookdex.search.arguments import Arguments, Seconds, Whole, check_has, shown
 from lookdex.search.ask import Crops, Options
-from lookdex.storage import Store, open_store
+from lookdex.storage import ReadOptions, Store, open_store
 
 TEXT, PRODUCT = Arguments(text=str), Arguments(product_id=str)
 _CROPS = Arguments(crops=bool)
-_OPENING = Arguments(device=str, poll_seconds=Seconds, read_seconds=Seconds | None, verify_bytes=Whole | None)
+_OPENING = Arguments(
+    device=str,
+    poll_seconds=Seconds,
+    read_seconds=Seconds | None,
+    store_seconds=Seconds | None,
+    verify_bytes=Whole | None,
+)
 
 
-def store_of(uri: str | os.PathLike[str] | Store) -> Store:
-    """The store at a URI or a folder, or the one that was given. Raises BadQuery, ConfigError."""
+def store_of(uri: str | os.PathLike[str] | Store, options: ReadOptions) -> Store:
+    """The store at a URI or a folder, read by `options`, or the one that was given. Raises BadQuery, ConfigError."""
     if not isinstance(uri, str | os.PathLike):
         check_has("uri", uri, "the URI or the folder of a catalogue, or a Store", "get", "lance_uri")
         return uri
@@ -24,7 +30,7 @@ def store_of(uri: str | os.PathLike[str] | Store) -> Store:
         name = os.fsdecode(uri)
     except Exception as error:  # a path that is none
         raise BadQuery(f"uri is {shown(uri)}: give the URI or the folder of a catalogue") from error
-    return open_store(name)
+    return open_store(name, options=options)
 
 
 def check_opening(release: object, models: tuple[object, object, object], **settings: object) -> None:

@@ -14,20 +14,21 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from lookdex import live
 from lookdex.errors import ReleaseNotFound
+from lookdex.forks import Owner, check_opening
 from lookdex.models.trust import ONLY_TINY, TrustedModels
 from lookdex.records import Box, LiveEntry, Recipe, Release, Scope
 from lookdex.search import asking, calls
 from lookdex.search.answer import Answer
 from lookdex.search.arguments import texts
-from lookdex.search.ask import Options, SearchOptions, SimilarOptions, TextOptions, options_of
+from lookdex.search.ask import MoreOptions, Options, SearchOptions, SimilarOptions, TextOptions, options_of
 from lookdex.search.encoders import Encoders, Loader, models_key
-from lookdex.search.facets import Facets
+from lookdex.search.facets import COLUMNS, Facets
 from lookdex.search.filters import FilterColumn, offered
 from lookdex.search.frame import scope_of, to_frame
 from lookdex.search.opened import Opened, open_release
@@ -35,7 +36,8 @@ from lookdex.search.photo import Photo
 from lookdex.search.table import READ_SECONDS
 from lookdex.search.vectors import unit_of, vectors_of
 from lookdex.search.verified import VERIFY_BYTES
-from lookdex.storage import Store
+from lookdex.search.watch import STORE_SECONDS, StoreHealth, StoreWatch
+from lookdex.storage import ReadOptions, Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +59,9 @@ def open_catalog(
     trusted_models: Iterable[str] = (),
     poll_seconds: float = 5.0,
     read_seconds: float | None = READ_SECONDS,
+    store_seconds: float | None = STORE_SECONDS,
     verify_bytes: int | None = VERIFY_BYTES,
+    facets: Sequence[str] = COLUMNS,
 ) -> Catalog:
     """Open the live release of the catalogue at `uri` and follow it, or stay with `release` (an id, or a record).
 
@@ -69,10 +73,16 @@ def open_catalog(
 
     Before it answers, the release's index, manifest and deletion files, and up to `verify_bytes` of its data files
     (None: all), are checked against their recorded digests; see `verified`. A read of the table that takes longer than
-    `read_seconds` (None: no limit) raises TooSlow.
+    `read_seconds` (None: no limit) raises TooSlow. `facets` are the columns that `Catalog.facets` and questions with
+    facets=True count.
+
+    A store that does not answer a small request within `store_seconds` is lost: what needs it raises Unavailable, at
+    once, until it answers again (see `watch`). None waits for it as long as its client does, as a nightly job would.
 
     Raises:
         ReleaseNotFound: nothing is live yet, or there is no such release.
+        Unavailable: the store does not answer.
+        ForkedProcess: a catalogue was opened before this process was forked.
         CorruptData: the release is damaged; the message names the file and the remedy.
         ModelMismatch: a model here is not the one the release was built with; ModelNotTrusted: it may not be loaded.
     """
@@ -82,11 +92,12 @@ def open_catalog(
         device=device,
         poll_seconds=poll_seconds,
         read_seconds=read_seconds,
+        store_seconds=store_seconds,
         verify_bytes=verify_bytes,
     )
     names = texts("trusted_models", trusted_models)
-    store = calls.store_of(uri)
-    opening = Opening(verify_bytes, read_seconds)
+    store = calls.store_of(uri, ReadOptions(hurry=store_seconds is not None))
+    opening = Opening(verify_bytes, read_seconds, store_seconds, tuple(texts("facets", facets)))
     loading = Loading(device, detector, embedder, loader, TrustedModels.of(names))
     return Catalog(store, release, loading, poll_seconds, opening)
 
@@ -111,9 +122,18 @@ class Opening:
 
     verify_bytes: int | None = VERIFY_BYTES
     read_seconds: float | None = READ_SECONDS
+    store_seconds: float | None = STORE_SECONDS
+    facets: tuple[str, ...] = COLUMNS
 
-    def open(self, store: Store, release: Release) -> Opened:
-        return open_release(store, release, verify_bytes=self.verify_bytes, read_seconds=self.read_seconds)
+    def open(self, store: Store, release: Release, watch: StoreWatch) -> Opened:
+        return open_release(
+            store,
+            release,
+            verify_bytes=self.verify_bytes,
+            read_seconds=self.read_seconds,
+            watch=watch,
+            facets=self.facets,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +146,11 @@ class _Current:
 
 
 class Catalog:
-    """Answers photos, texts and vectors from one release at a time. Safe among threads; made by `open_catalog`."""
+    """Answers photos, texts and vectors from one release at a time. Safe among threads; made by `open_catalog`.
+
+    In a process that was forked from the one that opened it, all that reads raises ForkedProcess. A pickled one opens
+    the catalogue anew where it arrives.
+    """
 
     def __init__(
         self,
@@ -137,22 +161,31 @@ class Catalog:
         opening: Opening,
     ):
         self._store, self._loading, self._poll_seconds, self._opening = store, loading, poll_seconds, opening
+        check_opening()
+        self._owner = Owner(f"the catalogue {store.uri}")
+        self._release = release
         self._following = release is None
         self._looking = threading.Lock()
         self._behind: str | None = None
+        self._watch = StoreWatch(store, opening.store_seconds)
+        self._watch.require()
         if release is None:
-            entry = live.current(store)
+            entry = self._watch.read(lambda: live.current(store))
             if entry is None:
                 raise ReleaseNotFound(
                     f"nothing is live in {store.uri} yet: publish a first release with "
                     f"`lookdex reindex --source … --catalog {store.uri}`"
                 )
-            self._now = self._open(entry.n, live.load_release(store, entry.release_id), None)
+            self._now = self._open(entry.n, self._load_release(entry.release_id), None)
         else:
-            pinned = live.load_release(store, release) if isinstance(release, str) else release
+            pinned = self._load_release(release) if isinstance(release, str) else release
             self._now = self._open(0, pinned, None)
         self._first = self._now.opened.release.recipe
         self._next_look = time.monotonic() + poll_seconds
+
+    def __reduce__(self) -> tuple[type[Catalog], tuple[Any, ...]]:
+        """A copy in another process opens the catalogue anew: it follows what is live by then, or stays pinned."""
+        return Catalog, (self._store, self._release, self._loading, self._poll_seconds, self._opening)
 
     # ── the release ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -177,6 +210,11 @@ class Catalog:
         return self._now.opened.items.verified.damage
 
     @property
+    def store_health(self) -> StoreHealth:
+        """Whether the store answers, as far as is known: it is looked at when a read takes long, or fails."""
+        return self._watch.health
+
+    @property
     def columns(self) -> tuple[FilterColumn, ...]:
         """What a `where` may name, and how: columns, each followed by the fields of its records.
 
@@ -185,8 +223,13 @@ class Catalog:
         return offered(self.opened.filterable)
 
     @property
+    def sortable(self) -> tuple[str, ...]:
+        """The columns that a `sort` may name."""
+        return self.opened.sortable
+
+    @property
     def facets(self) -> Facets:
-        """The categories and the range of prices that a `where` may choose among."""
+        """What a `where` may choose among: the values and ranges of columns, counted in products."""
         return self.opened.facets
 
     def load(self) -> Catalog:
@@ -206,6 +249,7 @@ class Catalog:
 
     def refresh(self) -> Release:
         """Look at the promotion log now. Raises what keeps the live release from being opened."""
+        self._owner.check()
         with self._looking:
             try:
                 self._follow()
@@ -215,6 +259,7 @@ class Catalog:
         return self._now.opened.release
 
     def _current(self) -> _Current:
+        self._owner.check()
         if self._following and time.monotonic() >= self._next_look and self._looking.acquire(blocking=False):
             # One request looks; the others go on with what is open.
             try:
@@ -227,20 +272,21 @@ class Catalog:
         return self._now
 
     def _remember(self, error: Exception) -> None:
-        if self._behind != str(error):
+        lost = self._watch.health.problem is not None  # which is in the log already
+        if self._behind != str(error) and not lost:
             logger.warning("still answering from release %s: %s", self._now.opened.release.release_id, error)
         self._behind = str(error)
 
     def _follow(self) -> None:
         if not self._following:
             return
-        entry: LiveEntry | None = live.current(self._store)
+        entry: LiveEntry | None = self._watch.read(lambda: live.current(self._store))
         now = self._now
         if entry is not None and entry.n != now.n:
             if entry.release_id == now.opened.release.release_id:
                 self._now = replace(now, n=entry.n)
             else:
-                self._now = self._open(entry.n, live.load_release(self._store, entry.release_id), now)
+                self._now = self._open(entry.n, self._load_release(entry.release_id), now)
                 told = {
                     "release": entry.release_id,
                     "before": now.opened.release.release_id,
@@ -249,17 +295,20 @@ class Catalog:
                 logger.info("another release answers", extra={"fields": told})
         self._behind = None
 
+    def _load_release(self, release_id: str) -> Release:
+        return self._watch.read(lambda: live.load_release(self._store, release_id))
+
     def _open(self, n: int, release: Release, before: _Current | None) -> _Current:
         if before is not None and before.encoders.key == models_key(release):
             encoders = before.encoders
         else:  # before the table is read: the release may name models that are not trusted
             encoders = self._loading.encoders(release, release.recipe if before is None else self._first)
-        opened = self._opening.open(self._store, release)
+        opened = self._opening.open(self._store, release, self._watch)
         if before is None:
             return _Current(n, opened, encoders)
         if before.encoders.loaded:
             encoders.load()  # before the swap, as what follows: no query waits for it
-        if before.opened.rows.held:
+        if before.opened.held:
             opened.hold()
             opened.items.verified.look_at_rest()
         return _Current(n, opened, encoders)
@@ -292,8 +341,8 @@ class Catalog:
         photo: as in `ask`; a list or a tuple of photos shows one item. where: a predicate on product columns, e.g.
         "price < 50 and category = 'dress'" (see `filters`). box: (x0, y0, x1, y1) in pixels of the upright photo;
         then this is the one object that is searched. crops: fetch the JPEGs of the matches too (`Match.crop`).
-        more: any other of the `Options`: text="in red", colour=0.3, object=2, widen="never" … Raises BadQuery for one
-        that does not exist.
+        more: any other of the `Options`: text="in red", colour=0.3, object=2, widen="never", offset=5, sort="-price" …
+        Raises BadQuery for one that does not exist, and ReleaseChanged where `release` names another than answers now.
         """
         photos = photo if isinstance(photo, list | tuple) else (photo,)
         options = options_of(k=k, where=where, box=box, crops=calls.crops_of(crops), **more)
@@ -324,9 +373,11 @@ class Catalog:
         scope: Scope | str = Scope.OBJECT,
         *,
         crops: bool = True,
+        **more: Unpack[MoreOptions],
     ) -> Answer:
         """The k products most similar to a vector (dim,) of the release's embedder; its length does not matter."""
-        options, rows = Options(k=k, where=where, crops=calls.crops_of(crops)), scope_of(scope)
+        options = options_of(k=k, where=where, crops=calls.crops_of(crops), **more)
+        rows = scope_of(scope)
         now = self._current()
         unit = unit_of(vector, now.opened.release.dim)
         return asking.answer_vector(now.opened, unit, rows, options)

@@ -69,6 +69,10 @@ class BoxType(click.ParamType):
     "--fold/--no-fold", default=True, show_default=True,
     help="Leave out photos that show nearly the same picture as a better one.",
 )  # fmt: skip
+@among(
+    "--offset", type=click.IntRange(min=0), metavar="N", default=0, show_default=True,
+    help="Products per object to skip: a further page, with the same -k.",
+)  # fmt: skip
 @among("--release", metavar="ID", help="Ask this release instead of the live one.")
 @ranked(
     "--text-weight", type=click.FloatRange(0, 1), metavar="0-1", default=0.6, show_default=True,
@@ -78,11 +82,23 @@ class BoxType(click.ParamType):
     "--colour", type=click.FloatRange(0, 1), metavar="0-1", default=0.0, show_default=True,
     help="What likeness of colour counts: 0 nothing, 1 alone.",
 )  # fmt: skip
+@ranked(
+    "--sort", metavar="COLUMN",
+    help="By a product column, lowest first (price) or highest first (-price), instead of by score.",
+)  # fmt: skip
+@ranked(
+    "--pool", type=click.IntRange(1, 1000), metavar="N",
+    help="With --sort: how many of the nearest products are sorted [-k].",
+)  # fmt: skip
 @beside("--whole/--no-whole", default=True, show_default=True, help="The whole photo as one more question.")
 @beside("--goes-with", is_flag=True, help="With --product: what is worn with it in its own photos.")
 @beside(
     "--look-photos", type=click.IntRange(0, 100), metavar="N", default=0, show_default=True,
     help="Catalogue photos of such an outfit.",
+)  # fmt: skip
+@beside(
+    "--facets", metavar="A,B,…",
+    help="Count the products that --where leaves by the values of these columns, such as category,price.",
 )  # fmt: skip
 @output("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @output(
@@ -99,8 +115,8 @@ class BoxType(click.ParamType):
 )
 @settings("catalog", *TRUST, "device")
 def search(
-    config: Config, photos: tuple[str, ...], release: str | None, as_json: bool, vectors: bool, png: Path | None,
-    thumbnails: str, **question: Any,
+    config: Config, photos: tuple[str, ...], release: str | None, facets: str | None, as_json: bool, vectors: bool,
+    png: Path | None, thumbnails: str, **question: Any,
 ) -> None:  # fmt: skip
     """Find the objects in a photo and the most similar products for each.
 
@@ -126,6 +142,7 @@ def search(
         box=_box(question.pop("box")),
         widen=Widen(question.pop("widen")),
         crops=Crops.ALL if pictures else Crops.NONE,
+        facets=tuple(facets.split(",")) if facets else False,
         **question,
     )
     # Never looks again: the vectors are those of the release that answered.

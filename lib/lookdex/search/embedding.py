@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from concurrent.futures import Future
 
 import numpy as np
 
+from lookdex.daemons import DaemonPool
 from lookdex.search import words
 from lookdex.search.encoders import Encoders
 from lookdex.search.lanes import Asked
 
-_THREADS = ThreadPoolExecutor(32, thread_name_prefix="embed")
+_THREADS = DaemonPool("embed", 32)
 
 
 class Embedding:
@@ -28,8 +28,7 @@ class Embedding:
         """Embed those that were not handed over before. pictures: uint8 (H, W, 3) RGB."""
         fresh = [picture for picture in pictures if id(picture) not in self._started]
         if fresh:
-            here = copy_context().run  # with what this thread was told, such as its deadline
-            future = _THREADS.submit(here, self._encoders.embedder().embed_images, fresh)
+            future = _THREADS.submit(self._encoders.embedder().embed_images, fresh)
             self._started |= {id(picture): (picture, future, n) for n, picture in enumerate(fresh)}
 
     def vectors(self, asked: Sequence[Asked], weight: float) -> tuple[np.ndarray, np.ndarray | None]:

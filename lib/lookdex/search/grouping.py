@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 FIRST_ROWS_PER_PRODUCT = 4  # rows asked for at first, per product wanted: a product has a few photos
 FIRST_ROWS = 32
+TIED_ROWS = 2048  # of equally near rows that are read to their end, so that the order does not depend on k
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,11 @@ def nearest_of_each(hits: Sequence[Hit], k: int) -> tuple[Hit, ...]:
     return tuple(first.values())
 
 
+def settled(best: Sequence[Hit], hits: Sequence[Hit], limit: int) -> bool:
+    """No row that was not read is as near as the last of the best. hits: `limit` of them, or all there are."""
+    return len(hits) < limit or limit >= TIED_ROWS or best[-1].distance < hits[-1].distance
+
+
 def gather(ask: Ask, lanes: Sequence[Sequence[Tier]], k: int) -> tuple[Distinct, ...]:
     """The k nearest distinct products of each lane: those of its first tier, and where they are too few the next's.
 
@@ -86,7 +92,8 @@ def gather(ask: Ask, lanes: Sequence[Sequence[Tier]], k: int) -> tuple[Distinct,
     pending: list[int] = []
     for lane, hits in enumerate(ask(range(len(lanes)), limit, None)):
         best = nearest_of_each([hit for hit in hits if hit.of(lanes[lane][0])], k)
-        if len(best) == k or (len(hits) < limit and lanes[lane][0] == ANYTHING):
+        enough = len(best) == k and settled(best, hits, limit)
+        if enough or (len(hits) < limit and lanes[lane][0] == ANYTHING):
             found[lane] = Distinct.of_one(best, k)
         else:
             found[lane] = Distinct.of_one((), k)
@@ -118,15 +125,16 @@ def nearest_distinct(
     limit = first_rows(k)
     while pending:
         short: list[int] = []
-        fewest = k
+        fewest, tied = k, False
         for lane, hits in zip(pending, ask(pending, limit), strict=True):
             best = nearest_of_each(hits, k)
-            if len(best) == k or len(hits) < limit:
+            if len(hits) < limit or (len(best) == k and settled(best, hits, limit)):
                 done[lane] = Distinct.of_one(best, k)
             else:
                 short.append(lane)
-                fewest = min(fewest, len(best))
-        pending, limit = short, max(2 * limit, math.ceil(1.25 * limit * k / max(1, fewest)))
+                fewest, tied = min(fewest, len(best)), tied or len(best) == k
+        more = max(2 * limit, math.ceil(1.25 * limit * k / max(1, fewest)))
+        pending, limit = short, max(more, min(8 * limit, TIED_ROWS)) if tied else more
     return tuple(done[lane] for lane in range(lanes))
 
 

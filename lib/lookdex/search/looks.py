@@ -28,7 +28,13 @@ def put_together(objects: Sequence[FoundObject], columns: Sequence[str]) -> Look
     columns: the product columns of the release. A match of another kind than was asked, or below the threshold, is in
     no set: an object with no other is `missing`.
     """
-    offers = [[match for match in found.matches if _sets(match)] for found in objects]
+    # An answer may be sorted by a column: the best is the most similar one all the same.
+    offers = [
+        sorted(
+            (match for match in found.matches if _sets(match)), key=lambda m: (m.other is not None, -m.score)
+        )
+        for found in objects
+    ]
     chosen: dict[int, Match] = {}
     taken: set[str | None] = set()
     for number in sorted(range(len(objects)), key=lambda n: -offers[n][0].score if offers[n] else 2.0):

@@ -1,33 +1,32 @@
-"""What the table answers to the lanes of a question: exactly k distinct products each, or fewer and `exhausted`."""
+"""What the table answers to the lanes of a question: a page of k distinct products each, or fewer and `exhausted`."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
+from lookdex.daemons import DaemonPool
 from lookdex.predicates import quoted
 from lookdex.records import Role, Scope, Swatch
-from lookdex.search import deadline, duplicates, ranking
+from lookdex.search import deadline, duplicates, pages, ranking
 from lookdex.search.answer import Match, Widened
 from lookdex.search.ask import Crops, Options
 from lookdex.search.grouping import ANYTHING, Distinct, Hit, Tier, gather
 from lookdex.search.opened import Opened
+from lookdex.search.product_columns import Order
 from lookdex.search.ranking import Candidate
 from lookdex.search.timing import Clock
 
-COLOUR_CANDIDATES = 20  # products looked at for each one wanted, where likeness of colour counts
-MOST_COLOURED = (
-    2000  # of them, or as many as are wanted: 1,000 of 200,000 rows take 0.4 s, of 20,000 looked at over 40 s
-)
+# Products looked at where likeness of colour counts: so many for an answer of up to `FEW`, so many for a longer one.
+# Not so many for each one wanted: then what is first would depend on how many are wanted.
+FEW, COLOURED = 50, 200
+MOST_COLOURED = 2000  # 1,000 of 200,000 rows take 0.4 s, of 20,000 looked at over 40 s
 # The whole photo's rows are read while its objects' are. What runs here waits for nothing that runs here.
-_BESIDE = ThreadPoolExecutor(8, thread_name_prefix="nearest")
-SPARE = 3  # products looked at beyond those wanted: some may show the same picture
+_BESIDE = DaemonPool("nearest", 8)
+SPARE = 3  # products looked at beyond those wanted: some may show the same picture, or be nearer than the index says
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,44 +61,77 @@ class Answered:
 
 
 def answer_lanes(
-    opened: Opened, lanes: Sequence[Lane], options: Options, where: str | None, clock: Clock
+    opened: Opened,
+    lanes: Sequence[Lane],
+    options: Options,
+    where: str | None,
+    order: Order | None,
+    clock: Clock,
 ) -> list[Answered]:
-    """k distinct products for each lane, best first. where: SQL that the rows must fulfil (`Opened.compiled`).
+    """The question's page of each lane's distinct products. where: SQL that the rows must fulfil (`Opened.compiled`).
 
-    Raises BadQuery for a filter whose types do not compare.
+    order: the column that they are sorted by (`Opened.order`). Raises BadQuery for a filter whose types do not compare.
     """
-    ranked: dict[int, tuple[list[Candidate], bool]] = {}
-    pending = list(range(len(lanes)))
-    comparers = [duplicates.Comparer(opened.rows.crops) for _ in lanes]
-    wanted = looked_at(options)
-    while pending:
-        found = _distinct(opened, [lanes[n] for n in pending], wanted, where)
-        clock.step("nearest")
-        ids = list(dict.fromkeys(hit.row for distinct in found for hit in distinct.hits))
-        rows, vectors = opened.rows.rows(ids), opened.rows.vectors(ids)
-        for n, distinct in zip(pending, found, strict=True):
-            deadline.check()
-            lane = lanes[n]
-            told = ranking.candidates(distinct, rows, vectors, lane.vector, lane.palette, options.colour)
-            if options.fold:
-                told = ranking.fold(told, comparers[n].of(told), options.k)
-            ranked[n] = told[: options.k], distinct.exhausted
-        clock.step("fetch")
-        # Folding may leave too few where there are more.
-        pending = [n for n in pending if len(ranked[n][0]) < options.k and not ranked[n][1]]
-        wanted *= 2
+    ranking_of = _Ranking(opened, lanes, options, where, clock)
+    for end in pages.steps(options):
+        ranking_of.extend(end)
+    ranked = [
+        pages.arranged(own, order, lane.threshold) for own, lane in zip(ranking_of.ranked, lanes, strict=True)
+    ]
+    shown = [pages.page_of(own, options) for own in ranked]
     crops: dict[int, bytes] = {}
     if options.crops is Crops.ALL:
-        crops = opened.rows.crops(sorted({one.id for told, _ in ranked.values() for one in told}))
+        crops = opened.rows.crops(sorted({one.id for page in shown for one in page}))
         clock.step("fetch")
-    return [_answered(lane, ranked[n][0], options, crops) for n, lane in enumerate(lanes)]
+    return [
+        _answered(lane, own, page, options, crops)
+        for lane, own, page in zip(lanes, ranked, shown, strict=True)
+    ]
 
 
-def looked_at(options: Options) -> int:
-    """Products that are scored for each lane at first."""
-    wanted = options.k + (SPARE if options.fold else 0)
-    coloured = min(options.k * COLOUR_CANDIDATES, MOST_COLOURED) if options.colour else 0
-    return max(wanted, coloured)
+class _Ranking:
+    """The products of the lanes by their ranks, as far as they were asked for."""
+
+    def __init__(
+        self, opened: Opened, lanes: Sequence[Lane], options: Options, where: str | None, clock: Clock
+    ):
+        self._opened, self._lanes, self._options = opened, lanes, options
+        self._where, self._clock = where, clock
+        self._comparers = [duplicates.Comparer(opened.rows.crops) for _ in lanes]
+        self._end = 0
+        self.ranked: list[list[Candidate]] = [[] for _ in lanes]
+
+    def extend(self, end: int) -> None:
+        """Rank products until each lane has `end` of them, or all there are; those that are ranked keep their ranks."""
+        options, opened = self._options, self._opened
+        before = self.ranked.copy()
+        exhausted = [len(own) < self._end for own in before]
+        pending = [n for n, none in enumerate(exhausted) if not none]
+        wanted = looked_at(end, options)
+        while pending:
+            found = _distinct(opened, [self._lanes[n] for n in pending], wanted, self._where)
+            self._clock.step("nearest")
+            ids = list(dict.fromkeys(hit.row for distinct in found for hit in distinct.hits))
+            rows, vectors = opened.rows.rows(ids), opened.rows.vectors(ids)
+            for n, distinct in zip(pending, found, strict=True):
+                deadline.check()
+                lane = self._lanes[n]
+                told = ranking.candidates(distinct, rows, vectors, lane.vector, lane.palette, options.colour)
+                told = [*before[n], *ranking.beyond(told, before[n])]
+                if options.fold:
+                    told = ranking.fold(told, self._comparers[n].of(told), end)
+                self.ranked[n], exhausted[n] = told[:end], distinct.exhausted
+            self._clock.step("fetch")
+            # Folding may leave too few where there are more.
+            pending = [n for n in pending if len(self.ranked[n]) < end and not exhausted[n]]
+            wanted *= 2
+        self._end = end
+
+
+def looked_at(end: int, options: Options) -> int:
+    """Products that are scored for each lane at first, so that `end` of them can be ranked."""
+    wanted = end + SPARE
+    return max(wanted, COLOURED if end <= FEW else MOST_COLOURED) if options.colour else wanted
 
 
 def _distinct(opened: Opened, lanes: Sequence[Lane], k: int, where: str | None) -> list[Distinct]:
@@ -115,9 +147,7 @@ def _distinct(opened: Opened, lanes: Sequence[Lane], k: int, where: str | None) 
         return dict(zip(members, gather(_asking(opened, own, tiers, rows, bounded), tiers, k), strict=True))
 
     first, *others = groups.items()
-    beside = [
-        _BESIDE.submit(partial(copy_context().run, ask, *other)) for other in others
-    ]  # with the deadline
+    beside = [_BESIDE.submit(ask, *other) for other in others]  # with the deadline
     found = ask(*first)
     for future in beside:
         found |= future.result()
@@ -165,9 +195,18 @@ class _asking:
         return rows if tier.within is None else f"{self._opened.within(tier.within)} AND {rows}"
 
 
-def _answered(lane: Lane, ranked: Sequence[Candidate], options: Options, crops: dict[int, bytes]) -> Answered:
-    matches = tuple(_match(lane, one, rank, crops.get(one.id)) for rank, one in enumerate(ranked, start=1))
-    others = any(one.tier for one in ranked)
+def _answered(
+    lane: Lane,
+    ranked: Sequence[Candidate],
+    page: Sequence[Candidate],
+    options: Options,
+    crops: dict[int, bytes],
+) -> Answered:
+    """ranked: of the lane, in its order; the page is a part of it."""
+    matches = tuple(
+        _match(lane, one, rank, crops.get(one.id)) for rank, one in enumerate(page, options.offset + 1)
+    )
+    others = any(one.tier for one in ranked[: options.offset + options.k])
     return Answered(matches, len(matches) < options.k, Widened.TOO_FEW if others else None)
 
 

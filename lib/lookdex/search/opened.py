@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,15 +17,18 @@ from lookdex.errors import BadQuery, CorruptData, LookdexError, StorageError
 from lookdex.predicates import listed, quoted
 from lookdex.reading import names_file
 from lookdex.records import Release, Role, Scope
-from lookdex.search.facets import Facets, facets_of
+from lookdex.search.facets import COLUMNS, Facets, facets_of
 from lookdex.search.filters import compile_filter, named_columns
 from lookdex.search.filters.cost import widths_of
 from lookdex.search.grouping import Hit
+from lookdex.search.product_columns import Order, countable, counted_columns, named, order_of, sortable
 from lookdex.search.rows import CATEGORY, Rows, sold_as
 from lookdex.search.table import READ_SECONDS, ReadTable
 from lookdex.search.verified import VERIFY_BYTES, Verified
+from lookdex.search.watch import UNWATCHED, StoreWatch
 from lookdex.storage import Store
 
+COUNTS_KEPT = 64  # filters whose facets are kept
 FILTERABLE = ("product_id", "label", "colour", "score", "image_key")  # beside the product columns
 _SAMPLES, _SAMPLED = 4, 250  # of so many rows each, which tell how large the values of a column are
 
@@ -34,13 +37,15 @@ _SAMPLES, _SAMPLED = 4, 250  # of so many rows each, which tell how large the va
 class Opened:
     """A release and its `items` table. Safe among threads; every read sees the release's version.
 
-    has_main: False where no object of the release is its photo's product, so that all objects answer.
+    has_main: False where no object of the release is its photo's product, so that all objects answer. facet_columns:
+    what the shop wants counted.
     """
 
     release: Release
     items: ReadTable
     has_main: bool
     rows: Rows = field(repr=False)
+    facet_columns: tuple[str, ...] = COLUMNS
 
     @cached_property
     def filterable(self) -> pa.Schema:
@@ -65,11 +70,6 @@ class Opened:
             )
         )
 
-    def hold(self) -> None:
-        """Read now what questions need of all rows, so that none waits for it."""
-        self.rows.hold()
-        _ = self.widths
-
     def rows_of(self, scope: Scope, role: Role | None = None) -> str:
         """The SQL of the rows of a scope (and a role) that may answer."""
         sql = f"scope = '{scope}'"
@@ -81,12 +81,72 @@ class Opened:
         seen = f"label = {quoted(category)}"
         return f"({seen} OR {CATEGORY} IN ({listed(sold)}))" if sold else seen
 
+    def hold(self) -> None:
+        """Read into memory what questions need of all rows, so that none of them has to wait for that."""
+        self.rows.hold()
+        _ = self.widths, self._categories, self.facets
+
+    @property
+    def held(self) -> bool:
+        return "facets" in self.__dict__  # the last of them
+
+    @property
+    def sortable(self) -> tuple[str, ...]:
+        """The columns that an answer can be sorted by."""
+        return sortable(self.items.schema, self.release.product_columns)
+
+    def order(self, sort: str | None) -> Order | None:
+        """How an answer is sorted; None: by score. Raises BadQuery for a column that it cannot be sorted by."""
+        return order_of(sort, self.sortable)
+
     @cached_property
     def facets(self) -> Facets:
-        """What filters can offer of the products that may answer."""
-        wanted = [c for c in ("product_id", CATEGORY, "price") if c in self.items.schema.names]
+        """What filters can offer of the products that may answer: the shop's columns, category and price."""
+        return self._counted(None, self._known((*self.facet_columns, *COLUMNS)))
+
+    def facet_names(self, wanted: bool | Sequence[str]) -> tuple[str, ...] | None:
+        """The columns that a question wants counted (True: the shop's); None for none.
+
+        Raises BadQuery for a column that cannot be counted.
+        """
+        if isinstance(wanted, bool):
+            return self._known(self.facet_columns) if wanted else None
+        return counted_columns(wanted, self._countable)
+
+    def counted(self, where: str | None, columns: tuple[str, ...]) -> Facets:
+        """The products that a filter leaves, counted by `facet_names`; kept for the next one with the same filter.
+
+        A product counts if an object of it passes. where: of `compiled`. Raises BadQuery for a filter whose types do
+        not compare.
+        """
+        return self._counted(where, columns)
+
+    @property
+    def _countable(self) -> tuple[str, ...]:
+        return countable(self.items.schema, self.release.product_columns)
+
+    def _known(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Those of the shop's columns that this release has: another may have others."""
+        found = (named(name, self._countable) for name in columns)
+        return tuple(dict.fromkeys(name for name in found if name is not None))
+
+    @cached_property
+    def _counted(self) -> Callable[[str | None, tuple[str, ...]], Facets]:
+        return lru_cache(COUNTS_KEPT)(self._count)
+
+    def _count(self, where: str | None, columns: tuple[str, ...]) -> Facets:
         rows = self.rows_of(Scope.OBJECT, Role.MAIN)
-        return facets_of(self.items.to_table(columns=wanted, filter=rows, patient=True))
+        if where is not None:
+            rows += f" AND {where}"
+        names = self.items.schema.names
+        read = dict.fromkeys(
+            ["product_id", *(name if name in names else name.partition(".")[0] for name in columns)]
+        )
+        try:
+            table = self.items.to_table(columns=list(read), filter=rows, patient=where is None)
+        except (CorruptData, StorageError) as error:
+            raise filter_error(error, rows, self.items.schema) from error
+        return facets_of(table, columns)
 
     @cached_property
     def _categories(self) -> dict[str, str | None]:
@@ -139,7 +199,7 @@ class Opened:
         lanes: list[list[Hit]] = [[] for _ in vectors]
         for lane, hit in zip(found["query_index"].to_pylist(), self.rows.hits(found), strict=True):
             lanes[lane].append(hit)
-        return [sorted(lane, key=lambda hit: hit.distance) for lane in lanes]
+        return [sorted(lane, key=lambda hit: (hit.distance, hit.row)) for lane in lanes]
 
     def crops(self, item_ids: Iterable[str]) -> dict[str, bytes]:
         """The stored crop (JPEG) of each of these items that the release has."""
@@ -156,19 +216,27 @@ def open_release(
     *,
     verify_bytes: int | None = VERIFY_BYTES,
     read_seconds: float | None = READ_SECONDS,
+    watch: StoreWatch = UNWATCHED,
+    facets: Sequence[str] = COLUMNS,
 ) -> Opened:
     """Open the release's `items` at its version, once its files are verified (see `verified`).
 
-    Raises ReleaseNotFound when that version is gone, CorruptData when it is damaged.
+    facets: the columns to count where a question names none.
+    Raises ReleaseNotFound when that version is gone, CorruptData when it is damaged, Unavailable.
     """
-    verified = Verified(store, release, verify_bytes)
-    verified.look_first()
-    dataset = tables.open_table(store, tables.ITEMS, release.items_version)
+
+    def verify() -> Verified:
+        verified = Verified(store, release, verify_bytes)
+        verified.look_first()
+        return verified
+
+    verified = watch.read(verify)
+    dataset = watch.read(lambda: tables.open_table(store, tables.ITEMS, release.items_version))
     name = f"release {release.release_id}: {tables.name_of(store, tables.ITEMS, release.items_version)}"
-    items = ReadTable(dataset, name, verified, read_seconds)
+    items = ReadTable(dataset, name, verified, read_seconds, watch)
     main = f"scope = '{Scope.OBJECT}' AND role = '{Role.MAIN}'"
     has_main = items.to_table(columns=["item_id"], filter=main, limit=1).num_rows > 0
-    return Opened(release, items, has_main, Rows(items, release.product_columns))
+    return Opened(release, items, has_main, Rows(items, release.product_columns), tuple(facets))
 
 
 def filter_error(error: LookdexError, sql: str, schema: pa.Schema) -> LookdexError:

@@ -29,6 +29,12 @@ class Candidate:
     tier: int
     folded: tuple[Candidate, ...] = ()
 
+    @property
+    def group(self) -> tuple[str, str]:
+        """What counts as one, as of a `Hit`."""
+        row = self.row
+        return ("image", row.image_key) if row.product_id is None else ("product", row.product_id)
+
 
 def candidates(
     found: Distinct,
@@ -53,7 +59,14 @@ def candidates(
             similarity if not (weight and palette) else (1 - weight) * similarity + weight * (alike or 0.0)
         )
         told.append(Candidate(hit.row, row, vectors[hit.row], similarity, alike, score, tier))
-    return sorted(told, key=lambda one: (one.tier, -one.score, one.row.item_id))
+    # Of equal scores the first row of the table is first, as among the hits: else the order would depend on k.
+    return sorted(told, key=lambda one: (one.tier, -one.score, one.id))
+
+
+def beyond(ranked: Sequence[Candidate], page: Sequence[Candidate]) -> list[Candidate]:
+    """Those that neither are on the page nor are folded into something there."""
+    shown = {one.group for kept in page for one in (kept, *kept.folded)}
+    return [one for one in ranked if one.group not in shown]
 
 
 def _likeness(palette: Sequence[Swatch], palettes: dict[int, tuple[Swatch, ...]]) -> dict[int, float]:
@@ -82,4 +95,6 @@ def fold(
         elif len(kept) < most:
             kept.append(one)
             taken.append([])
-    return [replace(one, folded=tuple(own)) if own else one for one, own in zip(kept, taken, strict=True)]
+    return [
+        replace(one, folded=(*one.folded, *own)) if own else one for one, own in zip(kept, taken, strict=True)
+    ]

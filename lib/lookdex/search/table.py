@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from lookdex.errors import TooSlow
+from lookdex.forks import Owner
 from lookdex.reading import reading
 from lookdex.search import deadline
-from lookdex.search.readers import Late, within
 from lookdex.search.verified import Verified
+from lookdex.search.watch import UNWATCHED, Late, StoreWatch
 
 if TYPE_CHECKING:
     import lance
@@ -20,21 +21,28 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 READ_SECONDS = 30.0
 PATIENCE = 20  # times the limit for a read of all rows, which happens once per release
-MOST_STUCK = 4  # reads that did not end, after which no other is started
+MOST_STUCK = 4  # reads that did not end though the store answers, after which no other is started
 
 
 class ReadTable:
     """`items` at one version. Safe among threads.
 
     name: for messages. seconds: the limit of a read; None: no limit. A question's deadline limits its reads, too.
+    watch: of the store.
     """
 
     def __init__(
-        self, dataset: lance.LanceDataset, name: str, verified: Verified, seconds: float | None = READ_SECONDS
+        self,
+        dataset: lance.LanceDataset,
+        name: str,
+        verified: Verified,
+        seconds: float | None = READ_SECONDS,
+        watch: StoreWatch = UNWATCHED,
     ):
         self.dataset, self.verified = dataset, verified
         self.schema: pa.Schema = dataset.schema
-        self._name, self._seconds = name, seconds
+        self._name, self._seconds, self._watch = name, seconds, watch
+        self._owner = Owner(name)
         self._stuck = 0
         self._lock = threading.Lock()
 
@@ -49,24 +57,22 @@ class ReadTable:
         return self._read(lambda: self.dataset.count_rows(filter), patient=True)
 
     def _read(self, work: Callable[[], T], patient: bool) -> T:
+        self._owner.check()
         self.verified.check()
+        if self._stuck >= MOST_STUCK:
+            self._raise_too_slow(f"{self._stuck} reads have not ended")
         left = deadline.left()
+        own = math.inf if self._seconds is None else self._seconds * (PATIENCE if patient else 1)
+        limit = own if left is None else min(own, left)
         with reading(self._name):
-            if self._seconds is None and left is None:
-                return work()
-            if self._stuck >= MOST_STUCK:
-                self._raise_too_slow(f"{self._stuck} reads have not ended")
-            own = math.inf if self._seconds is None else self._seconds * (PATIENCE if patient else 1)
-            seconds = own if left is None else min(own, left)
-
             try:
-                return within(seconds, work, self._ended)
+                return self._watch.read(work, None if limit == math.inf else limit, self._ended)
             except Late:
                 with self._lock:
                     self._stuck += 1
-                if seconds < own:
+                if limit < own:
                     raise TooSlow(f"{self._name}: the question's deadline passed during a read") from None
-                self._raise_too_slow(f"a read has not ended within {seconds:g} s")
+                self._raise_too_slow(f"a read has not ended within {limit:g} s")
 
     def _ended(self) -> None:
         with self._lock:

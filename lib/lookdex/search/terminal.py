@@ -7,9 +7,12 @@ import shutil
 from decimal import Decimal
 
 from lookdex.search.answer import Answer, FoundObject, Kind, Look, Match, Other, describe
+from lookdex.search.facets import Facet, FacetKind
+from lookdex.wording import count_of
 
 OTHERS = {Other.KIND: "other kinds:", Other.COLOUR: "other colours:"}
 PRICE = "price"  # the product column
+MOST_LISTED = 12  # values of a facet
 WEAK = "– below the similarity from which matches of such a thing are mostly right"
 
 
@@ -56,6 +59,8 @@ def as_table(answer: Answer, width: int | None = None) -> str:
         console.print(WEAK)
     if answer.look is not None and answer.look.pieces:
         console.print(Text(look_line(answer.look)))
+    for line in facet_lines(answer):
+        console.print(Text(line))
     console.print(Text(release_line(answer)))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
@@ -80,6 +85,29 @@ def release_line(answer: Answer) -> str:
     """What answered, and how fast."""
     total = sum(answer.seconds.values())
     return f"release {answer.release_id} of {answer.released_at:%Y-%m-%d %H:%M} · {total * 1000:.0f} ms"
+
+
+def facet_lines(answer: Answer) -> list[str]:
+    """The facets, a line for each column: “category: dress 12, top 5”, “price: 5 to 89.9”."""
+    if answer.facets is None:
+        return []
+    return [
+        f"facets of {count_of(answer.facets.products, 'product')}",
+        *(f"  {facet.column}: {_counted(facet)}" for facet in answer.facets.columns),
+    ]
+
+
+def _counted(facet: Facet) -> str:
+    if facet.kind is FacetKind.RANGE:
+        return "none" if facet.least is None else f"{_ended(facet.least)} to {_ended(facet.most)}"
+    listed = [f"{one.value} {one.products:,}" for one in facet.values[:MOST_LISTED]]
+    hidden = len(facet.values) - len(listed)
+    more = [f"and {hidden:,} more"] if hidden else [f"others {facet.others:,}"] if facet.others else []
+    return ", ".join([*listed, *more]) or "none"
+
+
+def _ended(value: object) -> str:
+    return amount(value) if isinstance(value, int | float | Decimal) else str(value)
 
 
 def _nearness(match: Match) -> str:

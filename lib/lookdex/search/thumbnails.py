@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from lookdex.search.answer import Answer, FoundObject, Match
-from lookdex.search.terminal import OTHERS, look_line, names, release_line
+from lookdex.search.terminal import OTHERS, facet_lines, look_line, names, release_line
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -125,6 +125,8 @@ def show(answer: Answer, how: Drawing, crops: Mapping[str, bytes] | None = None)
         _lane(console, lane, name, how, crops or {}, width)
     if answer.look is not None and answer.look.pieces:
         console.print(Text(look_line(answer.look)))
+    for line in facet_lines(answer):
+        console.print(Text(line))
     console.print(Text(release_line(answer)), style="dim")
 
 

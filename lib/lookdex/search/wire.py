@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from lookdex.search.answer import Answer, Kind, Other, Widened
+from lookdex.search.facets import BUCKETS, MOST_VALUES, FacetKind
 
 
 def plain(value: object) -> Any:
@@ -122,13 +123,15 @@ class ModelsModel(Wire):
 class MatchModel(Wire):
     """A product, by its best row."""
 
-    rank: int = Field(ge=1, description="1 is the best.")
+    rank: int = Field(
+        ge=1, description="1 is the first of all pages: the best, or with `sort` the first in that order."
+    )
     product_id: str | None = Field(description="null for a photo that is tied to no product.")
     similarity: Cosine = Field(description="Cosine of the row's vector and the lane's.")
     distance: Rounded = Field(description="1 - similarity.")
     score: Rounded = Field(
-        description="What the ranks follow, first of what is as asked and then of what is not (`other`): the "
-        "similarity, or with a colour emphasis w, (1 - w) × similarity + w × colour_similarity."
+        description="What the ranks follow without `sort`, first of what is as asked and then of what is not "
+        "(`other`): the similarity, or with a colour emphasis w, (1 - w) × similarity + w × colour_similarity."
     )
     other: Other | None = Field(
         description="Not as asked first: of another category than the lane's `within` (kind), or of that and another "
@@ -199,8 +202,12 @@ class FoundModel(Wire):
     no_good_match: bool | None = Field(
         description="No match reaches the threshold; null without a threshold."
     )
-    exhausted: bool = Field(description="The release holds fewer products that fit than were asked for.")
-    matches: tuple[MatchModel, ...] = Field(description="Best first; each of another product.")
+    exhausted: bool = Field(
+        description="The release (or with `sort`, the pool) holds fewer products that fit than were asked for."
+    )
+    matches: tuple[MatchModel, ...] = Field(
+        description="Best first, or in the order of `sort`; each of another product."
+    )
     crop: Jpeg
 
 
@@ -255,6 +262,55 @@ class LookModel(Wire):
     photos: tuple[LookPhotoModel, ...]
 
 
+Plain = Annotated[JsonValue, BeforeValidator(plain)]
+
+
+class ValueModel(Wire):
+    value: Plain
+    products: int = Field(ge=1)
+
+
+class BucketModel(Wire):
+    """Products with a value from `least` to `most`, both included."""
+
+    least: Plain
+    most: Plain
+    products: int = Field(ge=1)
+
+
+class FacetModel(Wire):
+    """A column, counted in distinct products."""
+
+    column: str
+    kind: FacetKind = Field(
+        description="values: text, true or false, and the elements of lists; range: numbers and dates."
+    )
+    missing: int = Field(ge=0, description="Products without a value.")
+    values: tuple[ValueModel, ...] = Field(
+        max_length=MOST_VALUES, description="Most products first; [] for a range."
+    )
+    others: int = Field(ge=0, description="Products with a value that is not listed.")
+    least: Plain = Field(description="Of a range; null where no product has a value.")
+    most: Plain
+    buckets: tuple[BucketModel, ...] = Field(
+        max_length=BUCKETS, description="Of a range: ascending, of about as many products each."
+    )
+
+
+class CountedModel(Wire):
+    """The products that pass `where`, with an object of theirs."""
+
+    products: int = Field(ge=0, description="Distinct products.")
+    columns: tuple[FacetModel, ...]
+
+
+class NextModel(Wire):
+    """The options of the following page."""
+
+    offset: int = Field(ge=1)
+    release: str
+
+
 class AnswerModel(Wire):
     """An answer of lookdex, wholly from one release. Fields that are not described here may be added."""
 
@@ -276,6 +332,12 @@ class AnswerModel(Wire):
         description="What is worn with the product that was asked with."
     )
     seconds: Steps = Field(description="Time of each step.")
+    next: NextModel | None = Field(
+        None,
+        description="What to ask the same question with for the following page; null where nothing more fits, or "
+        "pages end.",
+    )
+    facets: CountedModel | None = Field(None, description="Where they were asked for.")
 
 
 def model_of(answer: Answer, *, crops: bool) -> AnswerModel:

@@ -17,7 +17,9 @@ from lookdex.config import Config
 from lookdex.models.loading import Engine, Loader
 from lookdex.models.trust import TrustedModels
 from lookdex.search.catalog import Catalog, open_catalog
+from lookdex.search.facets import COLUMNS
 from lookdex.service import openapi, problems
+from lookdex.service.caching import Caching
 from lookdex.service.connections import limits_of
 from lookdex.service.decoder import UploadLimits
 from lookdex.service.decoding import Decoders
@@ -58,6 +60,8 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         trusted_models=TrustedModels.of_config(config).names,
         poll_seconds=float("inf"),  # `following` looks
         read_seconds=config.deadline_seconds,  # no request waits longer
+        store_seconds=config.store_seconds,
+        facets=config.facets or COLUMNS,
     )
     decoders = Decoders(config.decoders or cores, limits, metrics.lost)
     questions = Questions(
@@ -74,14 +78,14 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(opened.load)
         runner.start()
         await run_in_threadpool(decoders.start)
-        await run_in_threadpool(opened.load)
         with following(opened, config.poll_seconds):
             app.state.ready = True
             yield
             app.state.ready = False
-        await run_in_threadpool(questions.close)
+        questions.close()
         await run_in_threadpool(runner.close)
         await run_in_threadpool(decoders.close)
 
@@ -105,9 +109,9 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=config.cors,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "X-Request-ID"],
-            expose_headers=["Retry-After", "Server-Timing", "X-Request-ID"],
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=["Authorization", "If-None-Match", "X-Request-ID"],
+            expose_headers=["ETag", "Retry-After", "Server-Timing", "X-Request-ID"],
         )
     app.add_middleware(Observed, metrics=metrics)
     if prefix:
@@ -125,16 +129,19 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         "/readyz",
         operation_id="readyz",
         response_class=PlainTextResponse,
-        responses=problems.responses(Kind.STOPPING, Kind.INTERNAL),
+        responses=problems.responses(Kind.STOPPING, Kind.STORE_UNAVAILABLE, Kind.INTERNAL),
     )
     async def readyz() -> Response:
-        """A release is open and whole, its models are loaded, and the service is not stopping."""
+        """A release is open and whole, its models are loaded, its store answers, and the service is not stopping."""
         if opened.damage:
             raise Refused(Kind.INTERNAL, "the release is damaged; the log names the remedy")
         if not app.state.ready:
             raise Refused(Kind.STOPPING, "the service is starting or stopping", retry_after=1)
+        if opened.store_health.problem is not None:  # every question reads from it
+            raise problems.store_unavailable()
         return PlainTextResponse("ready\n")
 
+    @app.head("/metrics", include_in_schema=False)
     @app.get(
         "/metrics",
         operation_id="metrics",
@@ -145,7 +152,8 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         """Prometheus' text format."""
         return Response(metrics.text(), media_type=METRICS_TYPE)
 
-    app.include_router(routes(questions, config.upload_bytes, config.receive_seconds))
+    kept = Caching(shared=config.caching == "public")
+    app.include_router(routes(questions, config.upload_bytes, config.receive_seconds, kept))
     app.include_router(page_routes())
     openapi.describe(app, tokens=tokens.needed)
     return app

@@ -9,10 +9,11 @@ from lookdex.options import TRUST, Verb, settings
 
 SERVED = (
     *("catalog", "host", "port", *TRUST, "device", "engine", "batch", "tokens", "cors"),
+    *("caching", "facets"),
     *("root_path", "trusted_proxies", "connections", "client_share", "client_rate"),
     *("header_seconds", "keep_alive_seconds"),
     *("upload_bytes", "upload_pixels", "upload_frames", "receive_seconds", "decode_seconds", "decoders"),
-    *("places", "queue", "deadline_seconds", "poll_seconds", "drain_seconds"),
+    *("places", "queue", "deadline_seconds", "store_seconds", "poll_seconds", "drain_seconds"),
 )
 
 

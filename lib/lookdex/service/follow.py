@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from lookdex.search.catalog import Catalog
 
+END_SECONDS = 0.5  # for a look to end; one that takes longer is left behind
+
 
 @contextlib.contextmanager
 def following(catalog: Catalog, seconds: float) -> Iterator[None]:
@@ -26,4 +28,4 @@ def following(catalog: Catalog, seconds: float) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join()
+        thread.join(END_SECONDS)

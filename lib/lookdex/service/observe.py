@@ -133,10 +133,14 @@ class _Now(Collector):
         yield info
         behind = self._catalog.behind is not None
         age = (datetime.now(UTC) - release.created_at).total_seconds()
+        store = self._catalog.store_health
         for name, words, value in (
             ("lookdex_release_age_seconds", "Since the release was built.", age),
             ("lookdex_release_items", "Rows of the release.", release.items),
             ("lookdex_release_behind", "1: a newer release is live and cannot be opened.", int(behind)),
+            ("lookdex_store_up", "0: the store does not answer.", int(store.problem is None)),
+            ("lookdex_store_quiet_seconds", "Since a read from the store last succeeded.", store.quiet_seconds),
+            ("lookdex_store_reads_left", "Reads that have not ended and nobody waits for.", store.left),
             ("lookdex_requests_in_work", "Requests that are worked on.", self._gate.busy),
             ("lookdex_requests_waiting", "Requests that wait for a place.", self._gate.waiting),
             ("lookdex_requests_late", "Requests past their deadline whose work has not ended.", self._gate.late),

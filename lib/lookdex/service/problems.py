@@ -14,12 +14,13 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from lookdex.errors import BadQuery, ProductNotFound, TooSlow
+from lookdex.errors import BadQuery, ProductNotFound, ReleaseChanged, TooSlow, Unavailable
 from lookdex.service import details
 
 logger = logging.getLogger("lookdex.service")
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "urn:lookdex:problem:"
+STORE_RETRY_SECONDS = 2  # a store that is lost is looked at every second
 
 
 class Kind(Enum):
@@ -30,6 +31,7 @@ class Kind(Enum):
     NOT_FOUND = ("not-found", 404, "There is no such thing")
     METHOD = ("method", 405, "Another method is needed")
     SLOW_REQUEST = ("slow-request", 408, "The request took too long")
+    RELEASE_CHANGED = ("release-changed", 409, "Another release answers now")
     SLOW_UPLOAD = ("slow-upload", 408, "The upload took too long")
     TOO_LARGE = ("too-large", 413, "The upload is too large")
     UNKNOWN_FORMAT = ("unknown-format", 415, "This kind of content is not read")
@@ -40,6 +42,7 @@ class Kind(Enum):
     INTERNAL = ("internal", 500, "The service failed")
     BUSY = ("busy", 503, "The service is busy")
     TOO_LATE = ("too-late", 503, "The answer would have come too late")
+    STORE_UNAVAILABLE = ("store-unavailable", 503, "The catalogue's store does not answer")
     STOPPING = ("stopping", 503, "The service is stopping")
 
     def __init__(self, slug: str, status: int, title: str):
@@ -80,6 +83,15 @@ class Refused(Exception):
         self.kind, self.detail, self.headers, self.reason = kind, detail, dict(headers or {}), reason
         if retry_after is not None:
             self.headers["Retry-After"] = str(retry_after)
+
+
+def store_unavailable() -> Refused:
+    """The log says what is wrong with it, once."""
+    return Refused(
+        Kind.STORE_UNAVAILABLE,
+        "the store that holds the catalogue does not answer: ask again later",
+        retry_after=STORE_RETRY_SECONDS,
+    )
 
 
 def response_of(
@@ -124,6 +136,7 @@ def install(app: FastAPI) -> None:
 
     async def bad_query(request: Request, error: BadQuery) -> JSONResponse:
         kind = Kind.NOT_FOUND if isinstance(error, ProductNotFound) else Kind.BAD_QUESTION
+        kind = Kind.RELEASE_CHANGED if isinstance(error, ReleaseChanged) else kind
         return answer(request, kind, str(error), None)
 
     async def too_slow(request: Request, error: TooSlow) -> JSONResponse:
@@ -131,6 +144,9 @@ def install(app: FastAPI) -> None:
         return answer(
             request, Kind.TOO_LATE, "the catalogue was not read in time: try again", {"Retry-After": "1"}
         )
+
+    async def unavailable(request: Request, error: Unavailable) -> JSONResponse:
+        return await refused(request, store_unavailable())
 
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         return answer(request, Kind.BAD_QUESTION, told(error.errors()), None)
@@ -147,6 +163,7 @@ def install(app: FastAPI) -> None:
         (Refused, refused),
         (BadQuery, bad_query),
         (TooSlow, too_slow),
+        (Unavailable, unavailable),
         (RequestValidationError, invalid),
         (HTTPException, http),
     ):

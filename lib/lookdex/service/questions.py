@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TypeVar
 
+from lookdex.daemons import DaemonPool
+from lookdex.errors import BadQuery
 from lookdex.search.ask import Crops, Options
 from lookdex.search.catalog import Catalog
 from lookdex.search.deadline import DEADLINE
+from lookdex.search.facets import Facets
+from lookdex.search.opened import Opened
 from lookdex.service.arrivals import Arrivals, Upload
 from lookdex.service.connections import share_of
 from lookdex.service.decoding import Decoders
@@ -21,6 +23,7 @@ from lookdex.service.gate import Gate
 from lookdex.service.observe import Metrics, Stopwatch
 from lookdex.service.pace import Pace
 from lookdex.service.runner import Runner
+from lookdex.wording import shortened
 
 T = TypeVar("T")
 _READERS = 4  # stored crops read at a time
@@ -63,7 +66,7 @@ class Questions:
         most = _ARRIVING * (places + queue)
         self._arrivals = Arrivals(most, share_of(client_share, most), pace)
         threads = self.gate.most_at_work + self._reads.most_at_work
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="question")
+        self._threads = DaemonPool("question", threads)
         metrics.watch(catalog, self.gate)
 
     def reception(self, client: str) -> AbstractContextManager[Upload]:
@@ -73,6 +76,7 @@ class Questions:
 
     async def ask(self, photos: tuple[bytes | bytearray, ...], options: Options) -> Spoken:
         """The answer to photos and options, or to options alone. Raises Refused, BadQuery."""
+        self._check_facets(options)
         for photo in photos:
             self._metrics.uploaded(len(photo))
         deadline, watch = time.monotonic() + self._deadline, Stopwatch()
@@ -93,11 +97,27 @@ class Questions:
         self._metrics.stages(spoken.seconds)
         return spoken
 
+    def _check_facets(self, options: Options) -> None:
+        """Whatever else a client names is not counted: a column of long texts may take gigabytes to read."""
+        if isinstance(options.facets, bool):
+            return
+        offered = self.catalog.opened.facet_columns
+        if odd := [name for name in options.facets if name not in offered]:
+            raise BadQuery(
+                f"the column {shortened(odd[0], 80)!r} is not counted here; those that are: {', '.join(offered)}"
+            )
+
     async def crop(self, item_id: str) -> bytes | None:
         """The stored picture (JPEG) of an item; None where the release has no such item. Raises Refused."""
-        deadline = time.monotonic() + self._deadline
-        found = await self._in_thread(self._reads, lambda: self.catalog.crops([item_id]), deadline)
+        found = await self._read(lambda: self.catalog.crops([item_id]))
         return found.get(item_id)
+
+    async def facets(self, opened: Opened) -> Facets:
+        """What filters can offer: known since the release was opened, unless the catalogue was not loaded."""
+        return opened.facets if opened.held else await self._read(lambda: opened.facets)
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        return await self._in_thread(self._reads, work, time.monotonic() + self._deadline)
 
     async def _in_thread(self, gate: Gate, work: Callable[[], T], deadline: float) -> T:
         loop = asyncio.get_running_loop()
@@ -107,10 +127,11 @@ class Questions:
             return work()
 
         async def run() -> T:
-            return await loop.run_in_executor(self._threads, copy_context().run, by_then)
+            return await loop.run_in_executor(self._threads, by_then)  # in a context of its own
 
         return await gate.run(run, deadline)
 
     def close(self) -> None:
+        """Take no more. Whoever was still waiting has been answered, or sent away, by now."""
         self.gate.close()
-        self._threads.shutdown(wait=True)
+        self._threads.shutdown(cancel_futures=True)

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
@@ -26,6 +27,7 @@ from lookdex.service.observe import log_lines
 from lookdex.service.protocol import BoundedProtocol
 
 BACKLOG = 512
+END_SECONDS = 3.0  # for all that is left once everyone is answered, or drain_seconds are over
 SWEEP_SECONDS = 0.5  # between looks for connections whose time is over
 logger = logging.getLogger("lookdex.service")
 
@@ -85,14 +87,19 @@ class Server(uvicorn.Server):
         )
         self.table, self._where = table, where
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Whatever hangs then, be it in a library's own threads: who runs the service relies on this time.
+        limit = (self.config.timeout_graceful_shutdown or 0) + END_SECONDS
+        last = threading.Timer(limit, _give_up, (limit,))
+        last.daemon = True
+        last.start()
+        await super().shutdown(sockets)
+        self._sweeps.cancel()
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._sweeps = asyncio.create_task(self._sweep())
         logger.info("ready", extra={"fields": {**self._where}})
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().shutdown(sockets)
-        self._sweeps.cancel()
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -102,6 +109,11 @@ class Server(uvicorn.Server):
                 self.table.sweep(loop.time())
             except Exception:
                 logger.exception("looking for connections whose time is over failed; the next look follows")
+
+
+def _give_up(seconds: float) -> None:
+    logger.error("the service has not ended %g s after it was told to: it is ended", seconds)
+    os._exit(1)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -69,11 +69,12 @@ class Signing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How a bucket is read. seconds: the limit of `get_limited`, over all attempts. Folders ignore
-    both."""
+    """How a bucket is read. seconds: the limit of `get_limited`, over all attempts. hurry: somebody waits for what is
+    read, so that requests give up within seconds; a nightly job rather waits. Folders ignore all of them."""
 
     signing: Signing = Signing.SIGNED
     seconds: float = 60.0
+    hurry: bool = False
 
 
 class Requests:
@@ -113,6 +114,13 @@ class Store(Protocol):
     @property
     def lance_options(self) -> dict[str, str]:
         """`storage_options` for lance and lancedb; empty for a folder."""
+        ...
+
+    def ping(self, key: str, seconds: float) -> None:
+        """Read a small object, in one attempt that ends within `seconds`. Any error but Unavailable is an answer.
+
+        Raises Unavailable, NotFound, AccessDenied.
+        """
         ...
 
     def get(self, key: str) -> bytes: ...

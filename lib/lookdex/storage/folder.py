@@ -64,6 +64,9 @@ class FolderStore:
         child._requests = self._requests
         return child
 
+    def ping(self, key: str, seconds: float) -> None:
+        self._read(key, None, None)
+
     def get(self, key: str) -> bytes:
         return self._read(key, None, None)
 

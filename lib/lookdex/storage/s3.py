@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lookdex.errors import Changed, ConfigError, NotFound, StorageError, Unavailable
-from lookdex.storage import etags
+from lookdex.storage import etags, s3_deadline
 from lookdex.storage.base import Digest, Level, Listed, Names, Page, ReadOptions, S3Access, Signing
 from lookdex.storage.s3_connection import Connection
 from lookdex.storage.s3_errors import BrokenRead, BucketIsOurs, Conflict, typed_errors
@@ -69,6 +69,13 @@ class S3Store:
         child = S3Store(self._bucket, self._prefix + prefix)
         child._connection, child._reader = self._connection, self._reader
         return child
+
+    def ping(self, key: str, seconds: float) -> None:
+        client = self._connection.reader()
+        with s3_deadline.until(time.monotonic() + seconds), self._errors(key):
+            answer = client.get_object(Bucket=self._bucket, Key=self._prefix + key, **self._payer)
+            with closing(answer["Body"]) as body:
+                body.read()
 
     def get(self, key: str) -> bytes:
         return self._whole(key, lambda body: bytes(body.read()))

@@ -14,7 +14,32 @@ from lookdex.storage.s3_deadline import breakable
 from lookdex.storage.s3_errors import HOW_TO_GIVE_KEYS, typed_errors
 
 POOL_CONNECTIONS = 64  # at least as many as any caller has threads
-READ_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Of requests. connect, read: seconds, the latter without a byte. attempts: of boto3. lance: options with which
+    Lance does alike."""
+
+    connect: float
+    read: float
+    attempts: int
+    lance: dict[str, str]
+
+
+_PATIENT = _Limits(5.0, 30.0, 5, {})  # Lance's own defaults are of this kind
+# Without the last two, Lance asks a store that is gone for some ten seconds.
+_HURRIED = _Limits(
+    2.0,
+    5.0,
+    2,
+    {
+        "connect_timeout": "2s",
+        "read_timeout": "5s",
+        "client_max_retries": "2",
+        "client_retry_timeout": "5",
+    },
+)
 # Credentials from these providers expire within hours; Lance's own AWS chain finds and refreshes them.
 SELF_REFRESHED = ("iam-role", "container-role", "assume-role-with-web-identity")
 
@@ -37,6 +62,7 @@ class Connection:
     def __init__(self, access: S3Access | None, options: ReadOptions):
         self.requests = Requests()
         self.options = options
+        self._limits = _HURRIED if options.hurry else _PATIENT
         self._access = access
         self._lock = threading.Lock()
         self._made: _Made | None = None
@@ -56,7 +82,7 @@ class Connection:
             with self._lock:
                 reader = self._reader
                 if reader is None or reader[0] != made.process:
-                    timeout = min(READ_TIMEOUT, self.options.seconds / 3)
+                    timeout = min(self._limits.read, self.options.seconds / 3)
                     client = breakable(self._client_of(made.session, timeout, 1, **made.more))
                     reader = self._reader = (made.process, client)
         return reader[1]
@@ -74,6 +100,7 @@ class Connection:
         import boto3
 
         more: dict[str, Any] = {}
+        limits = self._limits
         with typed_errors("S3"):
             if self._access:
                 session = boto3.Session(
@@ -83,7 +110,7 @@ class Connection:
                 )
             else:
                 session = boto3.Session()
-            client = self._client_of(session, READ_TIMEOUT, 5)
+            client = self._client_of(session, limits.read, limits.attempts)
             if not is_amazon(client):
                 # Path-style, because a server on an address has no name per bucket; and no checksum trailers,
                 # which are newer than many S3-compatible servers.
@@ -92,7 +119,7 @@ class Connection:
                     "request_checksum_calculation": "when_required",
                     "response_checksum_validation": "when_required",
                 }
-                client = self._client_of(session, READ_TIMEOUT, 5, **more)
+                client = self._client_of(session, limits.read, limits.attempts, **more)
         return _Made(os.getpid(), session, client, more)
 
     def _client_of(self, session: Any, timeout: float, attempts: int, **more: Any) -> Any:
@@ -102,7 +129,7 @@ class Connection:
         if self.options.signing is Signing.ANONYMOUS:
             more["signature_version"] = UNSIGNED
         config = Config(
-            connect_timeout=min(5.0, timeout),
+            connect_timeout=min(self._limits.connect, timeout),
             read_timeout=timeout,
             retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=POOL_CONNECTIONS,
@@ -135,6 +162,7 @@ class Connection:
             }
             if endpoint.startswith("http://"):
                 options["allow_http"] = "true"
+        options |= self._limits.lance
         with typed_errors("S3"):
             credentials = made.session.get_credentials()
             if credentials is None:
