@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
 from typing import Any, cast
@@ -33,7 +34,7 @@ logger = logging.getLogger("lookdex.service")
 
 
 def serve(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT; then answer what was asked, for at most `drain_seconds`.
+    """Serve until SIGTERM or SIGINT; then answer what was asked, for at most `drain_seconds`, and end the process.
 
     Raises ConfigError when the port cannot be had, and what `create_app` and loading the models raise.
     """
@@ -51,8 +52,12 @@ def serve(config: Config) -> None:
     app.state.catalog.load()  # here an error is raised, and a signal ends it: within uvicorn both would wait
     where["connections"] = limits.most
     table = Connections(limits, app.state.metrics)
-    server = Server(app, table, proxies, drain_seconds=config.drain_seconds, where=where)
-    server.run([port])
+    server = _Process(app, table, proxies, drain_seconds=config.drain_seconds, where=where)
+    with suppress(SystemExit):  # by the signal that ended it
+        server.run([port])
+    # To take down Python, torch and OpenVINO takes seconds of CPU time, and a read that hangs may keep Lance from it.
+    logging.shutdown()
+    os._exit(0 if server.started else 1)
 
 
 class Server(uvicorn.Server):
@@ -88,11 +93,6 @@ class Server(uvicorn.Server):
         self.table, self._where = table, where
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Whatever hangs then, be it in a library's own threads: who runs the service relies on this time.
-        limit = (self.config.timeout_graceful_shutdown or 0) + END_SECONDS
-        last = threading.Timer(limit, _give_up, (limit,))
-        last.daemon = True
-        last.start()
         await super().shutdown(sockets)
         self._sweeps.cancel()
 
@@ -109,6 +109,17 @@ class Server(uvicorn.Server):
                 self.table.sweep(loop.time())
             except Exception:
                 logger.exception("looking for connections whose time is over failed; the next look follows")
+
+
+class _Process(Server):
+    """The server of a process of its own, which ends in time whatever hangs: who runs it relies on `drain_seconds`."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        limit = (self.config.timeout_graceful_shutdown or 0) + END_SECONDS
+        last = threading.Timer(limit, _give_up, (limit,))
+        last.daemon = True
+        last.start()
+        await super().shutdown(sockets)
 
 
 def _give_up(seconds: float) -> None:
