@@ -498,6 +498,16 @@ def test_an_upload_that_trickles_is_ended(monkeypatch: pytest.MonkeyPatch):
     asyncio.run(run())
 
 
+def test_without_a_least_rate_an_upload_may_take_its_time():
+    with running(Limits(pace=Pace(0.0))) as server:
+
+        async def run() -> int:
+            with Arrivals(1, 1, Pace(0.0)).upload("a") as upload:
+                return len((await upload.paced(piece(7))())["body"])
+
+        assert asyncio.run_coroutine_threadsafe(run(), server.loop).result(20) == 7
+
+
 def test_slow_uploads_make_room_and_fast_ones_do_not(monkeypatch: pytest.MonkeyPatch):
     async def run() -> None:
         clock = Clock(asyncio.get_running_loop(), monkeypatch)

@@ -47,7 +47,7 @@ def refused(outcome: Outcome, received: bytes, name: str, *statuses: int) -> Non
     """Count an answer, which has to be a problem document with one of the statuses."""
     status = status_of(received)
     outcome.statuses[status] += 1
-    outcome.check(status in statuses and PROBLEM in received, f"{name}: {received[:60]!r}")
+    outcome.check(status in statuses and PROBLEM in received, f"{name}: {received[:24]!r}")
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,8 +50,9 @@ class Upload:
         async def received() -> Message:
             if self._displaced:
                 raise self._refused()
+            due = self._pace.due(self._begun, self._arrived)
             try:
-                async with asyncio.timeout_at(self._pace.due(self._begun, self._arrived)) as self._waiting:
+                async with asyncio.timeout_at(due if math.isfinite(due) else None) as self._waiting:
                     message = await receive()
             except TimeoutError:
                 raise self._refused() from None
