@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,11 +16,12 @@ import pytest
 from lookdex.config import Config
 from lookdex.errors import Unavailable
 from lookdex.search.catalog import Catalog
+from lookdex.search.table import ReadKind
 from lookdex.service import create_app
 from lookdex.service.follow import following
 from lookdex.service.problems import Kind
 from lookdex.storage import ReadOptions, Store, open_store
-from tests.catalogs import opened, picture, publish, stock
+from tests.catalogs import go_live, opened, picture, publish, stock, with_index
 from tests.proxy import Mode, Proxy, before
 from tests.servers import S3Server
 from tests.services import assert_problem
@@ -106,6 +108,34 @@ def test_the_service_says_that_its_store_is_lost(store: Store, proxy: Proxy) -> 
     similar, ready, metrics = get(catalog, store, "/v1/products/p001/similar", "/readyz", "/metrics")
     assert (similar.status_code, ready.text) == (200, "ready\n")
     assert "lookdex_store_up 1.0" in metrics.text
+
+
+def test_a_service_that_answers_from_memory_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(str(tmp_path))
+    publish(store, "night-1", stock())
+    exact = opened(store, store_seconds=0.1, poll_seconds=float("inf")).load()
+    with_index(store, exact.release, "night-2", partitions=2, nprobes=2)
+    go_live(store, "night-2")
+    catalog = opened(store, store_seconds=0.1, poll_seconds=float("inf")).load()
+
+    def lost(key: str, seconds: float) -> None:
+        raise Unavailable("the disk is gone")
+
+    def broken() -> None:
+        raise Unavailable("and its files")
+
+    monkeypatch.setattr(store, "ping", lost)
+    for one, kind in ((exact, 503), (catalog, 200)):
+        with pytest.raises(Unavailable):
+            one._watch.read(broken)
+        while one.store_health.problem is None:
+            time.sleep(0.005)
+        similar, ready = get(one, store, "/v1/products/p001/similar", "/readyz")
+        assert (similar.status_code, ready.status_code) == (200, kind)
+    assert "from memory" in ready.text
+    with pytest.raises(Unavailable):
+        catalog._watch.read(broken, kind=lambda: ReadKind(True, (), frozenset({"scope"})))
+    assert get(catalog, store, "/readyz")[0].status_code == 503
 
 
 def test_a_read_has_no_longer_than_its_question(store: Store, proxy: Proxy) -> None:
