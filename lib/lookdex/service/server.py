@@ -93,6 +93,7 @@ class Server(uvicorn.Server):
         last = threading.Timer(limit, _give_up, (limit,))
         last.daemon = True
         last.start()
+        self.table.stopping = True
         await super().shutdown(sockets)
         self._sweeps.cancel()
 
