@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any, cast
@@ -51,12 +51,13 @@ def serve(config: Config) -> None:
     app.state.catalog.load()  # here an error is raised, and a signal ends it: within uvicorn both would wait
     where["connections"] = limits.most
     table = Connections(limits, app.state.metrics)
-    server = Server(app, table, proxies, drain_seconds=config.drain_seconds, where=where)
+    server = Server(app, table, proxies, drain_seconds=config.drain_seconds, where=where, give_up=_give_up)
     server.run([port])
 
 
 class Server(uvicorn.Server):
     """uvicorn with bounded connections. table: of all of them. proxies: those that are trusted. where: for the log.
+    give_up: called where the process has not ended so many seconds after it should.
 
     Says when it answers, and closes connections whose time is over until it has ended.
     """
@@ -69,6 +70,7 @@ class Server(uvicorn.Server):
         *,
         drain_seconds: float = 30.0,
         where: Mapping[str, object] = MappingProxyType({}),
+        give_up: Callable[[float], None] = lambda _: None,
     ):
         super().__init__(
             uvicorn.Config(
@@ -85,12 +87,12 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=round(drain_seconds),
             )
         )
-        self.table, self._where = table, where
+        self.table, self._where, self._give_up = table, where, give_up
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # Whatever hangs then, be it in a library's own threads: who runs the service relies on this time.
         limit = (self.config.timeout_graceful_shutdown or 0) + END_SECONDS
-        last = threading.Timer(limit, _give_up, (limit,))
+        last = threading.Timer(limit, self._give_up, (limit,))
         last.daemon = True
         last.start()
         self.table.stopping = True
