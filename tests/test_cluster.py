@@ -19,6 +19,7 @@ from lookdex.storage import open_store
 from tests.cluster import Cluster, start_cluster
 from tests.photos import fill, images_of, items_of, plan
 from tests.servers import S3Server
+from tests.verbs import FAKES
 
 ROOT = Path(__file__).parents[1]
 
@@ -52,7 +53,7 @@ def test_index_and_build_run_on_a_cluster(cluster: Cluster, s3: S3Server, shippe
     options = ["--catalog", catalog.uri, "--run-id", "night"]
     done = cluster.submit(
         *("--archives", f"{shipped}#package", "--conf", "spark.executorEnv.PYTHONPATH=package"),
-        *(str(ROOT / "jobs" / "index_images.py"), *options),
+        *(str(ROOT / "jobs" / "index_images.py"), *options, *FAKES),
         driver_path=shipped,  # an installed package, elsewhere
     )
     assert done.returncode == 0, done.stdout + done.stderr[-4000:]

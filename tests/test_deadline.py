@@ -133,7 +133,7 @@ def test_questions_that_take_too_long_block_nobody():
     catalog = Stubborn()
     metrics = Metrics()
     questions = Questions(
-        catalog, None, None, metrics,  # type: ignore[arg-type]
+        catalog, SimpleNamespace(decode_all=lambda *_: []), None, metrics,  # type: ignore[arg-type]
         places=2, queue=4, deadline=0.05, client_share=1.0, pace=Pace(0),
     )  # fmt: skip
 

@@ -63,6 +63,8 @@ def test_places_are_left_out(place: str, around: str):
         "there is no such path: /openapi.json names those there are",
         "words alone go to GET /v1/text, and a product to GET /v1/products/{product_id}/similar",
         "POST is not for /v1/products/a/b/similar: use GET",
+        "POST is not for /page/js/app.js: use GET or HEAD",
+        "POST is not for /v1/products/a+b/c d/가/similar: use GET",
         "release night-1 has no product 'a/z'",
         "JPEG, PNG, WebP, GIF, AVIF/HEIC are read, up to 20,000,000 bytes",
         "compare with '2026-11-22 09:30:00' or 01/02/2026, and 3.5 or 50% of it",

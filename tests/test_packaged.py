@@ -1,4 +1,4 @@
-"""The package out of a zip, as spark-submit --py-files gives it to the workers, finds its own weights."""
+"""What setup.py packs; and the package out of a zip, as --py-files gives it to the workers, finds its own weights."""
 
 from __future__ import annotations
 
@@ -34,3 +34,26 @@ def test_weights_are_found_in_a_zip_and_copied_once(tmp_path: Path) -> None:
         assert (done.stdout, done.stderr) == (expected, "")
     copies = list((tmp_path / f"lookdex-{os.getuid()}").iterdir())
     assert len(copies) == 2  # the detector and the embedder
+
+
+def test_all_that_is_no_code_is_packed_too(tmp_path: Path) -> None:
+    command = ["egg_info", "--egg-base", str(tmp_path), "build_py", "--build-lib", str(tmp_path / "lib")]
+    subprocess.run(
+        [sys.executable, "setup.py", "-q", *command], cwd=LIB.parent, check=True, capture_output=True
+    )
+    tracked = subprocess.run(
+        ["git", "ls-files", "lib/lookdex", "sql"], cwd=LIB.parent, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    wanted = {
+        "lookdex/sql/" + name.removeprefix("sql/") if name.startswith("sql/") else name.removeprefix("lib/")
+        for name in tracked
+    }
+    packed = {
+        file.relative_to(tmp_path / "lib").as_posix()
+        for file in (tmp_path / "lib").rglob("*")
+        if file.is_file()
+    }
+    kinds = ("lookdex/py.typed", "lookdex/sql/items/checks.sql", "lookdex/search/schemas/answer-2.json")
+    assert packed.issuperset(kinds)
+    assert any(name.startswith("lookdex/service/page/") for name in packed)
+    assert wanted - packed == set()

@@ -174,7 +174,7 @@ def test_a_column_that_the_table_cannot_hold_is_refused_unless_it_is_left_out(
 def test_categories_that_are_no_text_are_told() -> None:
     stock = pa.table({"product_id": ["7", "8"], "category": [["dress", "summer"], ["top"]]})
     with pytest.raises(
-        ConfigError, match=r"category holds list of text: it tells what a product is, in text"
+        ConfigError, match=r"category holds lists of text: it tells what a product is, in text"
     ):
         products.tie(listed("7/a.jpg"), stock, "{product_id}/{name}.jpg")
 

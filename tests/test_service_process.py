@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from lookdex.service import create_app
 from lookdex.storage import open_store
 from tests.catalogs import publish, stock
 from tests.services import honest_recipe, start, url_told
+from tests.verbs import TRUSTED
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def test_it_refuses_connections_until_it_can_answer(shop: str, tmp_path: Path):
     log = tmp_path / "log"
     command = [sys.executable, "-m", "lookdex.cli", "serve", "--catalog", shop, "--port", "0"]
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out)
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | TRUSTED)
     try:
         url = url_told(process, log, "loading")
         refused = 0

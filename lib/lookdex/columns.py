@@ -263,4 +263,7 @@ def kind_of(kind: pa.DataType) -> str:
 def held(kind: pa.DataType) -> str:
     """What a column of the type holds: “text”, “numbers”, “dates” …, in a sentence."""
     word = kind_of(kind)
+    if pa.types.is_list(kind) or pa.types.is_struct(kind):
+        one, _, of = word.partition(" ")
+        return f"{one}s {of}"
     return _MANY.get(word, word)

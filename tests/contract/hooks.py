@@ -37,6 +37,8 @@ def map_case(context: Any, case: Any) -> Any:
         case.body = chance.choice(PHOTOS)
     if isinstance(case.query, dict) and chance.random() < 0.7:
         case.query = _page(case.query, chance, facets=("true", "price"))
+    if isinstance(case.query, dict) and isinstance(case.body, dict) and chance.random() < 0.8:
+        case.query.pop("options", None)  # a form has its own
     if isinstance(case.body, dict):
         if isinstance(case.body.get("photo"), list) and chance.random() < 0.8:
             case.body["photo"] = [chance.choice(PHOTOS) for _ in case.body["photo"]]

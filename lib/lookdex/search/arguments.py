@@ -32,9 +32,11 @@ def check_fields(record: Any) -> None:
     Raises BadQuery.
     """
     cls: Any = type(record)
-    given = {field.name: getattr(record, field.name) for field in fields(cls)}
-    for name, value in _read(_of_fields(cls), given).items():
-        object.__setattr__(record, name, value)
+    values = ((field, getattr(record, field.name)) for field in fields(cls))
+    given = {field.name: value for field, value in values if value is not field.default}  # defaults are right
+    if given:
+        for name, value in _read(_of_fields(cls), given).items():
+            object.__setattr__(record, name, value)
 
 
 class Arguments:
@@ -134,7 +136,7 @@ def _of_fields(cls: type) -> TypeAdapter[dict[str, Any]]:
 
 def _adapter_of(kinds: dict[str, Any]) -> TypeAdapter[dict[str, Any]]:
     made: Any = TypedDict  # which mypy knows in its literal form only
-    record = made("record", kinds)
+    record = made("record", kinds, total=False)
     record.__pydantic_config__ = {"strict": True}
     return TypeAdapter(record)
 

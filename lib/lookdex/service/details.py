@@ -12,9 +12,8 @@ MAX_VALUE = 200  # characters of a value
 MAX_DETAIL = 2000  # characters of a message: the columns of a shop may be many
 HIDDEN = "…"
 
-_OURS = re.compile(
-    r"/(?:v1/[\w{}/.-]*|healthz|readyz|metrics|openapi\.json)\Z"
-)  # paths of the service itself
+# Paths of the service itself.
+_OURS = re.compile(r"/(?:v1/|page/|(?:healthz|readyz|metrics|openapi\.json)\Z)")
 _ELSEWHERE = re.compile(
     r"""
       [a-zA-Z][\w+.-]*://[^\s'"`“”<>)\]]+                        # s3://bucket/key, http://endpoint:9000

@@ -10,7 +10,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
 from typing import Any, cast
@@ -33,7 +34,7 @@ logger = logging.getLogger("lookdex.service")
 
 
 def serve(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT; then answer what was asked, for at most `drain_seconds`.
+    """Serve until SIGTERM or SIGINT; then answer what was asked, for at most `drain_seconds`, and end the process.
 
     Raises ConfigError when the port cannot be had, and what `create_app` and loading the models raise.
     """
@@ -51,13 +52,16 @@ def serve(config: Config) -> None:
     app.state.catalog.load()  # here an error is raised, and a signal ends it: within uvicorn both would wait
     where["connections"] = limits.most
     table = Connections(limits, app.state.metrics)
-    server = Server(app, table, proxies, drain_seconds=config.drain_seconds, where=where, give_up=_give_up)
-    server.run([port])
+    server = _Process(app, table, proxies, drain_seconds=config.drain_seconds, where=where)
+    with suppress(SystemExit):  # by the signal that ended it
+        server.run([port])
+    # To take down Python, torch and OpenVINO takes seconds of CPU time, and a read that hangs may keep Lance from it.
+    logging.shutdown()
+    os._exit(0 if server.started else 1)
 
 
 class Server(uvicorn.Server):
     """uvicorn with bounded connections. table: of all of them. proxies: those that are trusted. where: for the log.
-    give_up: called where the process has not ended so many seconds after it should.
 
     Says when it answers, and closes connections whose time is over until it has ended.
     """
@@ -70,7 +74,6 @@ class Server(uvicorn.Server):
         *,
         drain_seconds: float = 30.0,
         where: Mapping[str, object] = MappingProxyType({}),
-        give_up: Callable[[float], None] = lambda _: None,
     ):
         super().__init__(
             uvicorn.Config(
@@ -87,14 +90,9 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=round(drain_seconds),
             )
         )
-        self.table, self._where, self._give_up = table, where, give_up
+        self.table, self._where = table, where
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Whatever hangs then, be it in a library's own threads: who runs the service relies on this time.
-        limit = (self.config.timeout_graceful_shutdown or 0) + END_SECONDS
-        last = threading.Timer(limit, self._give_up, (limit,))
-        last.daemon = True
-        last.start()
         self.table.stopping = True
         await super().shutdown(sockets)
         self._sweeps.cancel()
@@ -112,6 +110,17 @@ class Server(uvicorn.Server):
                 self.table.sweep(loop.time())
             except Exception:
                 logger.exception("looking for connections whose time is over failed; the next look follows")
+
+
+class _Process(Server):
+    """The server of a process of its own, which ends in time whatever hangs: who runs it relies on `drain_seconds`."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        limit = (self.config.timeout_graceful_shutdown or 0) + END_SECONDS
+        last = threading.Timer(limit, _give_up, (limit,))
+        last.daemon = True
+        last.start()
+        await super().shutdown(sockets)
 
 
 def _give_up(seconds: float) -> None:
