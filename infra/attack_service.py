@@ -25,7 +25,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from attacks import decoding, filters, network, records, store
+from attacks import answers, decoding, filters, network, records, store
 from attacks.frame import ROOT, Attack, Place, Service, report, serve
 from synthetic import publish
 
@@ -35,6 +35,7 @@ from lookdex.nightly import recipe_of
 
 ATTACKS: tuple[Attack, ...] = (
     *network.ATTACKS, *records.ATTACKS, *decoding.ATTACKS, *filters.ATTACKS, *store.ATTACKS,
+    *answers.ATTACKS,
 )  # fmt: skip
 
 

@@ -179,7 +179,13 @@ def test_a_product_s_id_may_hold_any_character(tmp_path: Path):
 def test_the_release_and_its_columns(service: Service):
     told = service.web.get("/v1/release").json()
     assert (told["release_id"], told["items"], told["behind"]) == ("night-1", 50, None)
-    assert "price" in told["columns"]
+    assert [column["name"] for column in told["filters"]] == told["columns"]
+    for column in told["filters"]:
+        answer = service.web.get("/v1/text", params={"q": "red", "where": column["example"]})
+        assert answer.status_code == 200, (column, answer.text)
+    long = service.ask(RED, {"where": f"title ilike '%{'x' * 12_000}%'"})
+    assert_problem(long, Kind.BAD_QUESTION, "the most is 200")
+    assert len(long.content) < 500
     assert service.web.get("/v1/text", params={"q": "red", "k": told["max_k"]}).status_code == 200
     beyond = service.web.get("/v1/text", params={"q": "red", "k": told["max_k"] + 1})
     assert_problem(beyond, Kind.BAD_QUESTION)

@@ -18,6 +18,7 @@ from lookdex.search.grouping import ANYTHING, Distinct, Hit, Tier, gather
 from lookdex.search.opened import Opened
 from lookdex.search.product_columns import Order
 from lookdex.search.ranking import Candidate
+from lookdex.search.rows import Row
 from lookdex.search.timing import Clock
 
 # Products looked at where likeness of colour counts: so many for an answer of up to `FEW`, so many for a longer one.
@@ -98,25 +99,29 @@ class _Ranking:
         self._opened, self._lanes, self._options = opened, lanes, options
         self._where, self._clock = where, clock
         self._comparers = [duplicates.Comparer(opened.rows.crops) for _ in lanes]
+        self._rows: dict[int, Row] = {}
+        self._vectors: dict[int, np.ndarray] = {}
         self._end = 0
         self.ranked: list[list[Candidate]] = [[] for _ in lanes]
 
     def extend(self, end: int) -> None:
         """Rank products until each lane has `end` of them, or all there are; those that are ranked keep their ranks."""
-        options, opened = self._options, self._opened
+        options = self._options
         before = self.ranked.copy()
         exhausted = [len(own) < self._end for own in before]
         pending = [n for n, none in enumerate(exhausted) if not none]
         wanted = looked_at(end, options)
         while pending:
-            found = _distinct(opened, [self._lanes[n] for n in pending], wanted, self._where)
+            found = _distinct(self._opened, [self._lanes[n] for n in pending], wanted, self._where)
             self._clock.step("nearest")
             ids = list(dict.fromkeys(hit.row for distinct in found for hit in distinct.hits))
-            rows, vectors = opened.rows.rows(ids), opened.rows.vectors(ids)
+            self._fetch(ids)
             for n, distinct in zip(pending, found, strict=True):
                 deadline.check()
                 lane = self._lanes[n]
-                told = ranking.candidates(distinct, rows, vectors, lane.vector, lane.palette, options.colour)
+                told = ranking.candidates(
+                    distinct, self._rows, self._vectors, lane.vector, lane.palette, options.colour
+                )
                 told = [*before[n], *ranking.beyond(told, before[n])]
                 if options.fold:
                     told = ranking.fold(told, self._comparers[n].of(told), end)
@@ -126,6 +131,12 @@ class _Ranking:
             pending = [n for n in pending if len(self.ranked[n]) < end and not exhausted[n]]
             wanted *= 2
         self._end = end
+
+    def _fetch(self, ids: Sequence[int]) -> None:
+        """Have these rows and their vectors: a wider look finds what the one before found, too."""
+        fresh = [i for i in ids if i not in self._rows]
+        self._rows |= self._opened.rows.rows(fresh)
+        self._vectors |= self._opened.rows.vectors(fresh)
 
 
 def looked_at(end: int, options: Options) -> int:

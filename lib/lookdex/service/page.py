@@ -10,6 +10,7 @@ from importlib.resources.abc import Traversable
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from lookdex.service.caching import unchanged
 from lookdex.service.problems import Kind, Refused
 
 # Nothing from elsewhere is loaded, sent or framed. blob: and data: are photos that the browser itself holds.
@@ -61,7 +62,7 @@ def page_routes() -> APIRouter:
         if found is None:
             raise Refused(Kind.NOT_FOUND, "there is no such page")
         headers = HEADERS | {"ETag": found.etag}
-        if found.etag in request.headers.get("if-none-match", ""):
+        if unchanged(request, found.etag):
             return Response(status_code=304, headers=headers)
         return Response(found.body, headers=headers, media_type=found.media_type)
 
