@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -14,6 +16,7 @@ from lookdex.config import Config
 from lookdex.errors import Unavailable
 from lookdex.search.catalog import Catalog
 from lookdex.service import create_app
+from lookdex.service.follow import following
 from lookdex.service.problems import Kind
 from lookdex.storage import ReadOptions, Store, open_store
 from tests.catalogs import opened, picture, publish, stock
@@ -117,3 +120,16 @@ def test_a_read_has_no_longer_than_its_question(store: Store, proxy: Proxy) -> N
             return await client.get("/v1/release")
 
     assert_problem(asyncio.run(ask()), Kind.TOO_LATE)
+
+
+def test_a_look_at_what_is_live_that_hangs_is_left_behind() -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    def refresh() -> None:
+        begun.set()
+        end.wait(20)
+
+    with following(SimpleNamespace(refresh=refresh), 0.01):  # type: ignore[arg-type]
+        assert begun.wait(20)
+    assert [thread.daemon for thread in threading.enumerate() if thread.name == "follow"] == [True]
+    end.set()

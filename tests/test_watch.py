@@ -88,6 +88,33 @@ def test_what_waits_fails_when_the_store_is_lost_and_what_follows_is_not_begun(
     assert "answers again" in told[1][1]
 
 
+def test_reads_that_need_no_store_go_on_while_it_is_lost(
+    store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watches, "_PAUSE", 60.0)  # between tries of a kind
+    watch, end, begun = watching(store), threading.Event(), []
+    store.answer = refuse
+    with pytest.raises(Unavailable):
+        watch.read(refuse, kind=lambda: "a crop")
+    until(lambda: watch.health.problem is not None)
+
+    def crop() -> None:
+        begun.append(1)
+        end.wait(20)
+
+    for _ in range(3):
+        assert watch.read(lambda: 7, kind=lambda: "the index") == 7
+        with pytest.raises(Unavailable, match="connection refused"):
+            watch.read(crop, kind=lambda: "another crop")
+    assert len(begun) == 1  # the others fail without a try
+    assert watch.health.failed >= {"another crop"}
+    store.answer = lambda: None
+    until(lambda: watch.health.problem is None)
+    end.set()
+    assert watch.read(lambda: 7, kind=lambda: "another crop") == 7
+    assert not watch.health.failed
+
+
 def test_a_read_that_fails_has_the_store_looked_at(store: FakeStore) -> None:
     watch = watching(store)
     store.answer = refuse

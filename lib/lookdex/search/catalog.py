@@ -33,7 +33,7 @@ from lookdex.search.filters import FilterColumn, offered
 from lookdex.search.frame import scope_of, to_frame
 from lookdex.search.opened import Opened, open_release
 from lookdex.search.photo import Photo
-from lookdex.search.table import READ_SECONDS
+from lookdex.search.table import READ_SECONDS, ReadKind
 from lookdex.search.vectors import unit_of, vectors_of
 from lookdex.search.verified import VERIFY_BYTES
 from lookdex.search.watch import STORE_SECONDS, StoreHealth, StoreWatch
@@ -213,6 +213,16 @@ class Catalog:
     def store_health(self) -> StoreHealth:
         """Whether the store answers, as far as is known: it is looked at when a read takes long, or fails."""
         return self._watch.health
+
+    @property
+    def searchable(self) -> bool:
+        """The store answers, or questions without a filter are answered from memory: a loaded release's rows, and what
+        Lance keeps of its index."""
+        health, opened = self._watch.health, self._now.opened
+        if health.problem is None:
+            return True
+        kept = opened.held and opened.release.index.kind != "exact"
+        return kept and not any(isinstance(k, ReadKind) and k.of_every_question for k in health.failed)
 
     @property
     def columns(self) -> tuple[FilterColumn, ...]:

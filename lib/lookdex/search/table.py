@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from lookdex.errors import TooSlow
@@ -19,9 +21,30 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 T = TypeVar("T")
+_TEXT, _WORD = re.compile(r"'(?:[^']|'')*'"), re.compile(r"[A-Za-z_]\w*")
 READ_SECONDS = 30.0
 PATIENCE = 20  # times the limit for a read of all rows, which happens once per release
 MOST_STUCK = 4  # reads that did not end though the store answers, after which no other is started
+
+
+@dataclass(frozen=True, slots=True)
+class ReadKind:
+    """What a read needs of the table. words: of its filter, without the values."""
+
+    nearest: bool
+    columns: tuple[str, ...] | None
+    words: frozenset[str]
+
+    @classmethod
+    def of(cls, query: Mapping[str, Any]) -> ReadKind:
+        words = _WORD.findall(_TEXT.sub("", query.get("filter") or ""))
+        columns = query.get("columns")
+        return cls("nearest" in query, None if columns is None else tuple(columns), frozenset(words))
+
+    @property
+    def of_every_question(self) -> bool:
+        """No question of shoppers is answered without such a read, whatever they ask for."""
+        return self.words <= {"scope", "role", "AND", "_rowid", "IN"}
 
 
 class ReadTable:
@@ -51,12 +74,12 @@ class ReadTable:
 
         Raises CorruptData, NotFound, Unavailable, AccessDenied, and TooSlow when the read did not end in time.
         """
-        return self._read(lambda: self.dataset.to_table(**query), patient)
+        return self._read(lambda: self.dataset.to_table(**query), patient, lambda: ReadKind.of(query))
 
     def count_rows(self, filter: str | None = None) -> int:
         return self._read(lambda: self.dataset.count_rows(filter), patient=True)
 
-    def _read(self, work: Callable[[], T], patient: bool) -> T:
+    def _read(self, work: Callable[[], T], patient: bool, kind: Callable[[], ReadKind] | None = None) -> T:
         self._owner.check()
         self.verified.check()
         if self._stuck >= MOST_STUCK:
@@ -66,7 +89,7 @@ class ReadTable:
         limit = own if left is None else min(own, left)
         with reading(self._name):
             try:
-                return self._watch.read(work, None if limit == math.inf else limit, self._ended)
+                return self._watch.read(work, None if limit == math.inf else limit, self._ended, kind)
             except Late:
                 with self._lock:
                     self._stuck += 1

@@ -3,7 +3,8 @@
 A read that takes long may be slow, or wait for a store that is gone: within a client's own retries these look the same
 for half a minute. So once a read has not ended after a quarter of `seconds`, one small request is sent beside it. If
 that is not answered in the rest of the time, the store is lost: every read that waits fails, and those that follow fail
-at once, while the small request is repeated until it is answered.
+at once, while the small request is repeated until it is answered. Lance keeps what it has read of an index, so a read
+may need no store: one of each kind is tried now and then, and its kind goes on where it succeeds.
 
 Reads run in daemon threads. Lance reads in Rust, where nothing can interrupt it: the caller stops waiting, the thread
 stays behind until its read ends, and keeps no process alive.
@@ -15,10 +16,10 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from lookdex import live
@@ -43,18 +44,21 @@ class Late(Exception):
 class StoreHealth:
     """How a store is. problem: why it counts as lost; None: it does not.
 
-    quiet_seconds: since it last answered. left: reads that nobody waits for any more and that have not ended.
+    quiet_seconds: since it last answered. left: reads that nobody waits for any more and that have not ended. failed:
+    kinds of reads that have failed since it was lost.
     """
 
     problem: str | None
     quiet_seconds: float
     left: int
+    failed: frozenset[Hashable] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class _Outage:
     since: float  # of time.monotonic()
     why: str
+    failed: dict[Hashable, float] = field(default_factory=dict)  # when each kind of read may be tried again
 
 
 class _Read:
@@ -98,7 +102,9 @@ class StoreWatch:
     def health(self) -> StoreHealth:
         outage = self._outage
         quiet = time.monotonic() - self._answered
-        return StoreHealth(None if outage is None else outage.why, quiet, self._left)
+        if outage is None:
+            return StoreHealth(None, quiet, self._left)
+        return StoreHealth(outage.why, quiet, self._left, frozenset(list(outage.failed)))
 
     def require(self) -> None:
         """Raise Unavailable unless the store answers now."""
@@ -108,10 +114,15 @@ class StoreWatch:
                 raise Unavailable(problem)
 
     def read(
-        self, work: Callable[[], T], limit: float | None = None, after: Callable[[], None] | None = None
+        self,
+        work: Callable[[], T],
+        limit: float | None = None,
+        after: Callable[[], None] | None = None,
+        kind: Callable[[], Hashable] | None = None,
     ) -> T:
         """What `work`, which reads from the store, returns or raises. limit: seconds; None: no limit.
 
+        kind: equal for reads that need the same of the store; None: it surely needs it.
         Raises Unavailable when the store is lost, or is lost meanwhile; Late after the limit: then `after` is called
         once the work has ended.
         """
@@ -119,23 +130,43 @@ class StoreWatch:
             return work()
         outage = self._outage
         if outage is not None:
-            raise Unavailable(outage.why)
+            self._check(outage, kind)
+            assert self._seconds is not None
+            limit = self._seconds / 2 if limit is None else min(limit, self._seconds / 2)
         if self._left >= MOST_LEFT:
             raise Unavailable(f"{self._left} reads from the store have not ended: try again later")
         read = _Read(work)
         _READERS.submit(self._run, read)
-        if not self._wait(read, limit):
-            if self._leave(read, after):
-                raise Late
+        if not (read.wait(limit) if outage is not None else self._wait(read, limit)):
+            if self._leave(read, None if outage is not None else after):
+                if outage is None:
+                    raise Late
+                read.fail(outage.why)
         elif not read.ended:
             self._leave(read, None)
         try:
             found: T = read.future.result()
         except Unavailable:
             self._suspect()
+            if (lost := outage or self._outage) is not None and kind is not None:
+                lost.failed[kind()] = time.monotonic() + _PAUSE
             raise
-        self._answered = time.monotonic()
+        if outage is None:
+            self._answered = time.monotonic()
+        elif kind is not None:
+            outage.failed.pop(kind(), None)
         return found
+
+    def _check(self, outage: _Outage, kind: Callable[[], Hashable] | None) -> None:
+        """Raise Unavailable unless a read of this kind may need no store."""
+        if kind is None:
+            raise Unavailable(outage.why)
+        own, now = kind(), time.monotonic()
+        with self._lock:
+            if now < outage.failed.get(own, 0.0):
+                raise Unavailable(outage.why)
+            if own in outage.failed:  # others of the kind wait for how this one ends
+                outage.failed[own] = now + _PAUSE
 
     def _run(self, read: _Read) -> None:
         error: BaseException | None = None

@@ -132,14 +132,16 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         responses=problems.responses(Kind.STOPPING, Kind.STORE_UNAVAILABLE, Kind.INTERNAL),
     )
     async def readyz() -> Response:
-        """A release is open and whole, its models are loaded, its store answers, and the service is not stopping."""
+        """A release is open and whole, its models are loaded, and the service is not stopping; its store answers, or is
+        not needed for questions without a filter."""
         if opened.damage:
             raise Refused(Kind.INTERNAL, "the release is damaged; the log names the remedy")
         if not app.state.ready:
             raise Refused(Kind.STOPPING, "the service is starting or stopping", retry_after=1)
-        if opened.store_health.problem is not None:  # every question reads from it
+        if not opened.searchable:
             raise problems.store_unavailable()
-        return PlainTextResponse("ready\n")
+        lost = opened.store_health.problem is not None
+        return PlainTextResponse("ready, from memory: the store does not answer\n" if lost else "ready\n")
 
     @app.head("/metrics", include_in_schema=False)
     @app.get(

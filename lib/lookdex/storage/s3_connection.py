@@ -38,6 +38,7 @@ _HURRIED = _Limits(
         "read_timeout": "5s",
         "client_max_retries": "2",
         "client_retry_timeout": "5",
+        "lance_aimd_max_retries": "0",
     },
 )
 # Credentials from these providers expire within hours; Lance's own AWS chain finds and refreshes them.
