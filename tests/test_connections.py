@@ -433,6 +433,18 @@ def test_idle_connections_do_not_hold_up_the_end():
         connection.close()
 
 
+def test_a_connection_that_comes_while_the_server_stops_does_not_hold_it_up():
+    with running() as server:
+        server.server.table.stopping = True
+        with server.connect() as idle, server.connect(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n") as busy:
+            server.settle(2, tasks=1)
+            server.later(0.0)
+            assert everything(idle) == b""
+            assert server.app.hold
+            server.loop.call_soon_threadsafe(server.app.hold.set)
+            assert b"connection: close" in everything(busy)
+
+
 def test_the_number_of_connections_fits_the_open_files():
     assert most_connections(0, None) == 1000
     assert most_connections(0, 1024) == 1024 - connections.RESERVED

@@ -123,7 +123,7 @@ class Connections:
     """
 
     def __init__(self, limits: Limits, metrics: Metrics):
-        self.limits = limits
+        self.limits, self.stopping = limits, False  # stopping: no request is waited for any more
         self._metrics = metrics
         self._open: dict[Connection, None] = {}
         self._idle: dict[Connection, None] = {}

@@ -302,6 +302,8 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._lingering:
             if waited > LINGER_SECONDS:
                 self.transport.abort()
+        elif self._table.stopping:
+            self.shutdown()  # uvicorn has done so once, before this one was there
         elif self._busy or self.transport.is_closing():
             pass
         elif self._in_body:

@@ -93,6 +93,7 @@ class Server(uvicorn.Server):
         self.table, self._where = table, where
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.table.stopping = True
         await super().shutdown(sockets)
         self._sweeps.cancel()
 
