@@ -113,10 +113,10 @@ def test_the_service_says_that_its_store_is_lost(store: Store, proxy: Proxy) -> 
 def test_a_service_that_answers_from_memory_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_store(str(tmp_path))
     publish(store, "night-1", stock())
-    exact = opened(store, store_seconds=0.1, poll_seconds=float("inf")).load()
+    exact = opened(store, store_seconds=10.0, poll_seconds=float("inf")).load()
     with_index(store, exact.release, "night-2", partitions=2, nprobes=2)
     go_live(store, "night-2")
-    catalog = opened(store, store_seconds=0.1, poll_seconds=float("inf")).load()
+    catalog = opened(store, store_seconds=10.0, poll_seconds=float("inf")).load()
 
     def lost(key: str, seconds: float) -> None:
         raise Unavailable("the disk is gone")
