@@ -181,7 +181,10 @@ def log_lines(level: int = logging.INFO) -> None:
     logging.getLogger("uvicorn.access").disabled = True  # ours says more, and no query
     logging.getLogger("python_multipart").setLevel(
         logging.ERROR
-    )  # it warns of each form that clients get wrong
+    )  # else it warns of each form that cannot be read
+    logging.getLogger("botocore").setLevel(
+        logging.WARNING
+    )  # else it tells where each client finds its credentials
 
 
 class Stopwatch:
