@@ -41,9 +41,9 @@ from lookdex.tables import duckdb_connection
 
 ROOT = Path(__file__).resolve().parent.parent
 MADE = ("bucket", "catalog", "airflow", "airflow.log", "report.json")  # by one of them a demo is known
-STEP = re.compile(
-    r"Spark-Submit cmd: .* --name lookdex-(\w+)|\] (index \d.+?) \[airflow"
-)  # lines of Airflow's log
+STEP = re.compile(  # in lines of Airflow's log: a stage that starts, or how far it is
+    r"Spark-Submit cmd: .* --name lookdex-(\w+)|Running command: \['lookdex', '(\w+)'|\] (index \d.+?) \[airflow"
+)
 SAMPLE, CATALOG = "s3://sample", "s3://lookdex/catalog"
 
 
@@ -178,7 +178,7 @@ def run_dag(out: Path, conf: dict[str, object]) -> None:
             for line in child.stdout:
                 sink.write(line)
                 if found := STEP.search(line):
-                    print(f"         {found[1] or found[2]}", flush=True)
+                    print(f"         {found[1] or found[2] or found[3]}", flush=True)
             code = child.wait()
         finally:
             if child.poll() is None:

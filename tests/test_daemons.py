@@ -47,9 +47,15 @@ def test_work_knows_what_its_submitter_knows() -> None:
 
 
 def test_what_waits_can_be_cancelled() -> None:
-    end = threading.Event()
+    begun, end = threading.Event(), threading.Event()
+
+    def work() -> bool:
+        begun.set()
+        return end.wait(20)
+
     pool = DaemonPool("test", 1)
-    first, second = pool.submit(end.wait, 20), pool.submit(int)
+    first, second = pool.submit(work), pool.submit(int)
+    assert begun.wait(20)
     pool.shutdown(cancel_futures=True)
     assert second.cancelled()
     end.set()

@@ -94,9 +94,9 @@ def test_no_thread_reads_for_a_question_that_is_late(tmp_path: Path, monkeypatch
     seen: list[float | None] = []
     read = ReadTable._read
 
-    def watched(self: ReadTable, work: Any, patient: bool) -> Any:
+    def watched(self: ReadTable, *arguments: Any) -> Any:
         seen.append(deadline.DEADLINE.get())
-        return read(self, work, patient)
+        return read(self, *arguments)
 
     monkeypatch.setattr(ReadTable, "_read", watched)
     ends = time.monotonic() + 60

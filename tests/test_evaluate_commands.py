@@ -18,12 +18,14 @@ from lookdex.evaluate.commands import evaluate
 from lookdex.evaluate.commands.common import pair
 from lookdex.evaluate.report import table
 from tests.fakes import COLOURS
+from tests.verbs import TRUSTED
 
 FAKES = ("--detector", "python:tests.fakes:detector", "--embedder", "python:tests.fakes:embedder")
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(cli.main, ["evaluate", *map(str, arguments)], catch_exceptions=False)
+    verb = ["evaluate", *map(str, arguments)]
+    return CliRunner().invoke(cli.main, verb, env=TRUSTED, catch_exceptions=False)
 
 
 def scene(path: Path, *things: tuple[str, int, int, int, int]) -> None:

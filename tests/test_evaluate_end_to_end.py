@@ -20,6 +20,7 @@ from lookdex.records import Box, Thresholds
 from lookdex.storage import open_store
 from tests.catalogs import picture, publish, stock
 from tests.fakes import FakeDetector, FakeEmbedder, recipe
+from tests.verbs import TRUSTED
 
 RED_TOP, BLUE_SHOES = "p000", "p004"  # the stock's products have the fakes' six colours in turn
 
@@ -57,7 +58,8 @@ def run(shop: Path, *arguments: str | Path) -> Result:
         "-k",
         "5",
     ]
-    return CliRunner().invoke(cli.main, [*map(str, verb), *map(str, arguments)], catch_exceptions=False)
+    typed = [*map(str, verb), *map(str, arguments)]
+    return CliRunner().invoke(cli.main, typed, env=TRUSTED, catch_exceptions=False)
 
 
 def test_figures_pictures_and_thresholds(shop: Path) -> None:
