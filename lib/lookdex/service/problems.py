@@ -97,10 +97,14 @@ def store_unavailable() -> Refused:
 def response_of(
     kind: Kind, detail: str, headers: Mapping[str, str] | None = None, reason: str | None = None
 ) -> JSONResponse:
-    """The problem as a response. Of the detail only what is `public`; the log has all of one that named a place."""
+    """The problem as a response. Of the detail only what is `public`.
+
+    Where that hides a place from the client, the log names it, unless the fault is the question's: those quote what
+    clients sent, which the log does not hold.
+    """
     short = details.shortened(detail)
     public = details.hidden(short)
-    if public != short:
+    if public != short and kind.status >= 500:
         logger.warning("a problem named a place, which was left out", extra={"fields": {"detail": detail}})
     problem = Problem(type=kind.type, title=kind.title, status=kind.status, detail=public, reason=reason)
     return JSONResponse(problem.model_dump(exclude_none=True), kind.status, dict(headers or {}), MEDIA_TYPE)
