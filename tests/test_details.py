@@ -60,7 +60,7 @@ def test_places_are_left_out(place: str, around: str):
 @pytest.mark.parametrize(
     "detail",
     [
-        "there is no such path: /openapi.json names those there are",
+        "there is no such path: /openapi.json lists those that exist",
         "words alone go to GET /v1/text, and a product to GET /v1/products/{product_id}/similar",
         "POST is not for /v1/products/a/b/similar: use GET",
         "POST is not for /page/js/app.js: use GET or HEAD",

@@ -237,7 +237,7 @@ def _decode(upload: BinaryIO, limits: UploadLimits) -> np.ndarray | Bad:
         header = images.check(data, limits.max_bytes, limits.max_pixels)
         frames = imagefile.frames(data, header)
         if frames > limits.max_frames:
-            return Bad(TOO_MANY_FRAMES, f"an animation of {frames:,} frames is no photo")
+            return Bad(TOO_MANY_FRAMES, f"an animation of {frames:,} frames is not a photo")
         return images.decode_checked(data, header)
     except images.BadImage as error:
         return Bad(error.reason, str(error).partition(": ")[2])

@@ -128,7 +128,7 @@ class Decoders:
             if lost.how is Loss.TOO_SLOW:
                 raise Refused(
                     Kind.BAD_PHOTO,
-                    f"the photo takes more than {self._limits.seconds:g} s of computing to decode: save it anew, or "
+                    f"the photo takes more than {self._limits.seconds:g} s of computing to decode: save it again, or "
                     "smaller",
                     reason=TOO_SLOW,
                 ) from None
@@ -192,7 +192,7 @@ def _given_up(lost: Lost) -> Refused:
         return Refused(
             Kind.BUSY, "the photo's decoder was killed, as when memory runs out: ask again", retry_after=5
         )
-    return Refused(Kind.BAD_PHOTO, "the photo makes its decoder crash: save it anew", reason=Reason.CORRUPT)
+    return Refused(Kind.BAD_PHOTO, "the photo makes its decoder crash: save it again", reason=Reason.CORRUPT)
 
 
 def _refusal(bad: Bad, limits: UploadLimits, data: bytes | bytearray) -> Refused:

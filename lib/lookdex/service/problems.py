@@ -159,7 +159,7 @@ def install(app: FastAPI) -> None:
         kind = _BY_STATUS.get(error.status_code, Kind.INTERNAL)
         if kind is Kind.METHOD:
             return answer(request, kind, *_another_method(request))
-        words = {404: "there is no such path: /openapi.json names those there are"}
+        words = {404: "there is no such path: /openapi.json lists those that exist"}
         detail = words.get(error.status_code, f"{request.method} {request.url.path}: {error.detail}")
         return answer(request, kind, detail, error.headers)
 

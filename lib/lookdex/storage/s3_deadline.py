@@ -1,6 +1,6 @@
 """Breaks off the requests of a boto3 client at a deadline, whether headers or body are still to come.
 
-A socket's timeout alone is no limit: it starts anew with every byte.
+A socket's timeout alone is no limit: it starts again with every byte.
 """
 
 from __future__ import annotations

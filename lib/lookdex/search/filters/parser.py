@@ -86,7 +86,7 @@ def parse(where: str, schema: pa.Schema) -> Value:
     if len(where) > MAX_LENGTH:
         raise BadQuery(f"the filter has {len(where)} characters, the most is {MAX_LENGTH}")
     if not where.isprintable() and _SURROGATE.search(where):
-        raise BadQuery("the filter is no text: half of a character (a surrogate) is in it")
+        raise BadQuery("the filter is not text: it has half a character (a surrogate)")
     return _Parser(where, schema).parse()
 
 

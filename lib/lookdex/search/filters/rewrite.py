@@ -70,12 +70,12 @@ def _among(values: Value, value: Value, inverted: bool) -> Value:
     if not isinstance(values, Column) or not pa.types.is_list(values.type):
         name = ", ".join(column.name for column in columns_of(values)) or "a value"
         raise BadQuery(
-            f"the filter looks for something in {name}, which is no list: write  'M' in sizes  with a column of lists, "
-            "or in ('M', 'L') with parentheses"
+            f"the filter looks for something in {name}, which is not a list: write  'M' in sizes  with a column of "
+            "lists, or in ('M', 'L') with parentheses"
         )
     if not isinstance(value, LITERALS):
         raise BadQuery(
-            "the filter looks for something in a list that is no value: write a text or a number there"
+            "the filter looks in a list for something that is not a value: write text or a number there"
         )
     return In(values, (value,), inverted)
 

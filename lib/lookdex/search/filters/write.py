@@ -94,8 +94,8 @@ class Writer:
         if (found := self.value(value)).kind is Kind.TRUTH:
             return found.sql
         raise BadQuery(
-            f"the filter is no predicate: {described(value)} stands where something true or false is needed, such as "
-            "price < 50"
+            f"the filter is not a predicate: {described(value)} stands where something true or false is needed, such "
+            "as price < 50"
         )
 
     def _compared(self, test: Compare) -> str:
