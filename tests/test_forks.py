@@ -1,4 +1,4 @@
-"""A catalogue in other processes: forked ones are told what to do, a pickled one opens anew, and none hangs."""
+"""A catalogue in other processes: forked ones raise an error with the remedy, a pickled one opens again."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def many_facets(service: Service) -> Outcome:
 
 
 def revalidated(service: Service) -> Outcome:
-    """A tag that does not match costs no more than the question, and one that is endless is no tag."""
+    """A tag that does not match costs no more than the question, and an endless one is not a tag."""
     outcome = Outcome()
     path = f"/v1/text?{urlencode({'q': 'red dress', 'k': 3})}"
     for tags in (",".join(['W/"x"'] * 1000), '"' * 8000, "W/" * 4000, "*," * 2000):

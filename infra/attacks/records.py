@@ -50,9 +50,9 @@ def release_records(service: Service) -> Outcome:
             live.save_release(store, bad)
             live.append(store, release_id=bad.release_id, action="promote", expected=live.current(store))
             why = _refusal(service, bad.release_id)
-            told = json.loads(service.get("/v1/release")[1])
-            outcome.check(told["release_id"] == good.release_id, f"{bad.release_id} answers: {name}")
-            outcome.check(bool(told["behind"]), f"not behind, though {bad.release_id} is live")
+            answer = json.loads(service.get("/v1/release")[1])
+            outcome.check(answer["release_id"] == good.release_id, f"{bad.release_id} answers: {name}")
+            outcome.check(bool(answer["behind"]), f"not behind, though {bad.release_id} is live")
             outcome.check("trusted_models" in why, f"the log names no setting for {name}: {why[:200]!r}")
             status, _ = service.get("/v1/text?q=red")
             outcome.statuses[status] += 1

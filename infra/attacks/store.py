@@ -28,7 +28,7 @@ from tests.proxy import Mode, before
 
 SECONDS = 30.0  # that a store is away
 CLIENTS = 4
-SOON = 2.0  # seconds in which whoever needs the store is told that it is away
+SOON = 2.0  # seconds in which what needs the store must fail
 BACK = 5.0  # seconds after which it must be used again
 DRAIN, CHILDREN = 5.0, 20
 SIMILAR, RELEASE = "/v1/products/P000001/similar", "/v1/release"
@@ -116,7 +116,7 @@ def away(mode: Mode) -> Callable[[Service], Outcome]:
         slowest = max(seconds for _, seconds, _ in during)
         outcome.statuses += Counter(found for _, _, found in during)
         outcome.statuses[f"slowest {slowest:.2f} s"] = outcome.statuses[f"back after {recovered:.2f} s"] = 1
-        outcome.check(outcome.statuses["503 store-unavailable"] > 0, "nobody was told that it is away")
+        outcome.check(outcome.statuses["503 store-unavailable"] > 0, "no answer said that the store is away")
         wrong = {found for _, _, found in during} - {"200", "503 store-unavailable"}
         outcome.check(not wrong, f"other answers meanwhile: {', '.join(sorted(wrong))}")
         outcome.check(slowest <= SOON, f"the slowest answer took {slowest:.1f} s")
