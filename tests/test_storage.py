@@ -256,6 +256,19 @@ def test_what_is_no_file_is_refused_unread(tmp_path: Path, kind: str) -> None:
             read()
 
 
+def test_a_name_that_no_file_may_have_is_an_error_of_the_store(store: Store) -> None:
+    reads: list[Callable[[], object]] = [
+        lambda: store.get("\ud800"),
+        lambda: store.digest("\ud800"),
+        lambda: store.put("\ud800", b"1"),
+        lambda: store.ping("\ud800", 5),
+        lambda: list(store.list("\ud800/")),
+    ]
+    for read in reads:
+        with pytest.raises(StorageError):
+            read()
+
+
 def test_a_file_is_not_written_over_a_folder(tmp_path: Path) -> None:
     (tmp_path / "k").mkdir()
     with pytest.raises(storage.NotAFile, match="k is a folder"):

@@ -312,6 +312,8 @@ def _typed_errors(path: Path) -> Iterator[None]:
         raise NotFound(f"{path} does not exist") from error
     except IsADirectoryError as error:
         raise NotAFile(f"{path} is a folder and not a file: remove it") from error
+    except UnicodeEncodeError as error:  # half of a surrogate pair
+        raise StorageError(f"{str(path)!r} holds a character that no name may") from error
     except PermissionError as error:
         raise AccessDenied(
             f"{path}: {error.strerror}; change its permissions or the user that runs this"
