@@ -6,7 +6,9 @@ import inspect
 import os
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, get_type_hints
+from typing import Annotated, Any, ParamSpec, TypeVar, get_type_hints
+
+from pydantic import Field
 
 from lookdex.codec import reread
 from lookdex.errors import BadQuery
@@ -21,7 +23,7 @@ R = TypeVar("R")
 TEXT, PRODUCT = Arguments(text=str), Arguments(product_id=str)
 OPENING = Arguments(
     device=str,
-    poll_seconds=Seconds,
+    poll_seconds=Annotated[float, Field(ge=0)],  # infinity: never
     read_seconds=Seconds | None,
     store_seconds=Seconds | None,
     verify_bytes=Count | None,

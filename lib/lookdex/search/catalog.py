@@ -67,7 +67,8 @@ def open_catalog(
     now); a given `detector` or `embedder` must be the release's. Others than lookdex-tiny are loaded only if
     `trusted_models` has their names, as the release writes them: whoever may write to the catalogue must not choose
     what code runs here. `loader` loads models in another way, for every release that needs others than the one before.
-    The promotion log is looked at when a query comes and `poll_seconds` have passed since the last look.
+    The promotion log is looked at when a query comes and `poll_seconds` have passed since the last look (math.inf: it
+    is never looked at again).
 
     Before it answers, the release's index, manifest and deletion files, and up to `verify_bytes` of its data files
     (None: all), are checked against their recorded digests; see `verified`. A read of the table that takes longer than
