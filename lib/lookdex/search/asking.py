@@ -16,7 +16,7 @@ from lookdex.errors import BadQuery, ReleaseChanged
 from lookdex.records import CATEGORIES, Detection, Scope
 from lookdex.search import lanes, looks, pages, vocabulary
 from lookdex.search.answer import Answer, FoundObject, Kind, Models
-from lookdex.search.ask import MAX_PHOTOS, Options, Pick
+from lookdex.search.ask import MAX_PHOTOS, TEXT_WEIGHT, Options, Pick
 from lookdex.search.embedding import Embedding
 from lookdex.search.encoders import Encoders
 from lookdex.search.lanes import Asked
@@ -205,6 +205,14 @@ def check(photos: Sequence[Photo], options: Options) -> None:
         raise BadQuery("an object, a box or picks say what of a photo is meant: give the photo")
     if options.product is None and options.text is None:
         raise BadQuery("nothing is asked: give a photo, a text or a product")
+    if options.look_photos:
+        raise BadQuery("look_photos finds photos of the look of a photo: give the photo")
+    if options.product is None and options.text_weight != TEXT_WEIGHT:
+        raise BadQuery(
+            "text_weight is what a text counts beside a photo or a product: give one, or leave it out"
+        )
+    if options.product is None and options.colour:
+        raise BadQuery("colour compares the colours of a photo or a product: give one, or leave it out")
 
 
 def _known(opened: Opened, label: str) -> None:
