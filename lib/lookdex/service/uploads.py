@@ -153,7 +153,7 @@ def _too_large(most: int) -> Refused:
 def _question(parts: list[Part], options: Options | None) -> Question:
     photos = [part for part in parts if _PHOTO.fullmatch(part.name)]
     asked = [part for part in parts if part.name == "options"]
-    charset = next((part for part in parts if part.name == _CHARSET), None)
+    charsets = [part for part in parts if part.name == _CHARSET]
     unknown = sorted({part.name for part in parts} - {part.name for part in photos} - {"options", _CHARSET})
     if unknown:
         raise Refused(
@@ -170,6 +170,8 @@ def _question(parts: list[Part], options: Options | None) -> Question:
         raise Refused(Kind.BAD_QUESTION, f"more than {MAX_PHOTOS} photos: so many show one item at most")
     if len(asked) + (options is not None) > 1:
         raise Refused(Kind.BAD_QUESTION, "the options are there more than once: give them once")
+    if len(charsets) > 1:
+        raise Refused(Kind.BAD_QUESTION, f"the field {_CHARSET} is there more than once: give it once")
     if encoded := next((part for part in parts if part.encoding not in _AS_IT_IS), None):
         raise Refused(
             Kind.MALFORMED,
@@ -177,7 +179,7 @@ def _question(parts: list[Part], options: Options | None) -> Question:
             "Content-Transfer-Encoding",
         )
     if asked:
-        text = _text(asked[0], charset.content.decode("latin-1").strip().lower() if charset else "")
+        text = _text(asked[0], charsets[0].content.decode("latin-1").strip().lower() if charsets else "")
         options = read_options(text or "{}")
     return Question(tuple(part.content for part in photos), options or Options())
 
