@@ -12,7 +12,6 @@ from lookdex import colour
 from lookdex.search.answer import Kind, Other, Widened
 from lookdex.search.ask import Crops, Options, Widen
 from lookdex.search.catalog import Catalog
-from lookdex.search.nearest import looked_at
 from tests.catalogs import WITH_CATEGORY, Shown, picture, stock
 from tests.fakes import COLOURS
 from tests.shops import labels, products, shop_in, stocked, thresholds
@@ -171,17 +170,6 @@ def test_colour_emphasis_ranks_by_likeness_of_colour(tmp_path: Path):
     assert likeness == sorted(likeness, reverse=True)
     for match in plain.matches:
         assert match.colour_similarity == round(colour.similarity(plain.palette, match.palette), 4)
-
-
-def test_products_looked_at_for_their_colours_are_bounded():
-    assert [looked_at(k, Options(fold=fold)) for k in (5, 1000) for fold in (True, False)] == [
-        8,
-        8,
-        1003,
-        1003,
-    ]
-    coloured = Options(colour=0.3)
-    assert [looked_at(k, coloured) for k in (5, 50, 51, 1000)] == [200, 200, 2000, 2000]
 
 
 def test_a_match_below_its_category_s_threshold_is_no_good_match(tmp_path: Path):

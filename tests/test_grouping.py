@@ -182,3 +182,17 @@ def test_one_question_is_enough_where_the_nearest_are_of_the_category():
 def test_photos_without_a_product_count_by_photo():
     rows = table([None] * 10)
     assert [hit.image_key for hit in nearest_of_each(rows, FIRST_ROWS)] == [f"photo{n}.jpg" for n in range(5)]
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 60))
+def test_a_part_of_an_index_that_holds_enough_products_is_enough(least: int, spare: int, products: int):
+    """Of a table's products a part is read at first: `ask` answers fewer rows than its limit."""
+    rows = table(list(range(100)))
+    part = rows[:products]
+
+    def ask(lanes: Sequence[int], limit: int, tier: int | None) -> list[list[Hit]]:
+        return [(part if products >= least else rows)[:limit] for _ in lanes]
+
+    (found,) = gather(ask, [[ANYTHING]], least + spare, least)
+    assert not found.exhausted
+    assert len(found.hits) == min(least + spare, products if products >= least else 100)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -154,15 +155,45 @@ def test_pages_are_walked_to_the_end_of_the_catalogue(shop: Catalog, sort: dict[
     assert [lane.exhausted for lane in found] == [False] * (len(found) - 1) + [True]
 
 
-def test_pages_of_an_approximate_index_show_nothing_twice(shop: Catalog, tmp_path: Path):
-    """Few partitions are read at first, and all of them where a page needs more: neither moves what was shown."""
-    store = open_store(str(tmp_path))
+@pytest.fixture(scope="module")
+def approximate(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    """The shop under an index of which one of twelve partitions is read where that gives enough products."""
+    path = tmp_path_factory.mktemp("approximate")
+    store = open_store(str(path))
     publish(store, "exact", large(), thresholds=thresholds())
     with_index(store, load_release(store, "exact"), "night-1", partitions=12, nprobes=1, refine=4)
     go_live(store, "night-1")
-    found = walk(opened(tmp_path), "vector", 5, fold=False)
-    keys = [match.product_id or match.image_key for lane in found for match in lane.matches]
-    assert len(keys) == len(set(keys)) == 133
+    return opened(path).load()
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    how=st.sampled_from(WAYS),
+    k=st.integers(1, 120),
+    offset=st.integers(0, 120),
+    colour=st.sampled_from([0.0, 0.3]),
+    widen=st.sampled_from(["auto", "never", "always"]),
+    where=st.sampled_from([None, "price < 20"]),
+)
+def test_a_page_of_an_approximate_index_is_a_part_of_the_longest_answer(
+    approximate: Catalog, how: str, k: int, offset: int, **options: object
+):
+    """Few partitions are read at first, and all of them where a page needs more: neither moves what was shown."""
+    page = ask(approximate, how, k=k, offset=offset, fold=False, **options)
+    every = ask(approximate, how, k=240, fold=False, **options)
+    for one, whole in zip(lanes(page), lanes(every), strict=True):
+        assert told(one) == told(whole)[offset : offset + k]
+        assert one.exhausted == (offset + k > len(whole.matches))
+        assert len({m.product_id or m.image_key for m in whole.matches}) == len(whole.matches)
+
+
+def test_an_approximate_index_ranks_by_score_within_a_block(approximate: Catalog):
+    for seed in range(12):
+        found = approximate.search_vector(vector(seed), k=MAX_K, crops=False, fold=False).objects[0]
+        ends = [0, *(block.end for block in pages.BLOCKS)]
+        for start, end in pairwise(ends):
+            scores = [match.score for match in found.matches[start:end]]
+            assert scores == sorted(scores, reverse=True)
 
 
 def test_equal_vectors_keep_their_order_whatever_is_asked(tmp_path: Path):
@@ -214,15 +245,23 @@ def test_pages_end_where_the_most_products_do():
     assert pages.following([lane], Options(sort="price", pool=6), "r") == Next(5, "r")
 
 
-@given(st.integers(1, MAX_K), st.data())
-def test_ranking_goes_on_in_the_same_steps_for_every_page(k: int, data: st.DataObject):
+@given(st.integers(1, MAX_K), st.booleans(), st.data())
+def test_every_page_is_cut_from_the_same_blocks(k: int, by_price: bool, data: st.DataObject):
     offset = data.draw(st.integers(0, MAX_K - k))
-    ends = pages.steps(Options(k=k, offset=offset))
-    assert ends[0] == k
-    assert ends == sorted(set(ends))
-    assert offset + k <= ends[-1] <= MAX_K
-    assert ends == pages.steps(Options(k=k, offset=MAX_K - k))[: len(ends)]
-    assert sum(ends) <= 4 * MAX_K  # a deep page costs no more than a few of the longest answers
+    options = Options(k=k, offset=offset, **({"sort": "price", "pool": MAX_K} if by_price else {}))
+    blocks = pages.blocks(options)
+    assert blocks == pages.BLOCKS[: len(blocks)]
+    assert offset + k <= blocks[-1].end
+    if not by_price:
+        assert all(block.end < offset + k for block in blocks[:-1])
+
+
+def test_blocks_reach_the_last_page_and_are_taken_from_more_products_than_they_rank():
+    assert pages.BLOCKS[-1].end == MAX_K
+    for before, block in pairwise(pages.BLOCKS):
+        assert before.end < block.end
+    for block in pages.BLOCKS:
+        assert block.end * 1.25 <= block.looked_at <= block.coloured <= 2000
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,12 @@ class Comparer:
             self._crops |= {row: jpeg for row, jpeg in self._read(wanted).items() if jpeg}
         return self._same
 
+    def near(self, one: Candidate) -> bool:
+        """A candidate that was tested may show the same picture as another; else it is the same as none."""
+        return one.id in self._crops
+
     def _same(self, better: Candidate, one: Candidate) -> bool:
-        if one.id not in self._crops or better.id not in self._crops:  # near to none
+        if not (self.near(one) and self.near(better)):
             return False
         pair = better.id, one.id
         if self._spent and pair not in self._told and self._crops[better.id] != self._crops[one.id]:

@@ -37,7 +37,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Distinct:
-    """The nearest hit of each group; `exhausted`: there are fewer groups than were asked for.
+    """The nearest hit of each group; `exhausted`: there are fewer groups than were needed.
 
     tiers: of each hit the number of the tier that it answers for, never falling; within a tier the nearest is first.
     """
@@ -47,8 +47,8 @@ class Distinct:
     tiers: tuple[int, ...]
 
     @classmethod
-    def of_one(cls, hits: tuple[Hit, ...], k: int) -> Distinct:
-        return cls(hits, len(hits) < k, (0,) * len(hits))
+    def of_one(cls, hits: tuple[Hit, ...], least: int) -> Distinct:
+        return cls(hits, len(hits) < least, (0,) * len(hits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,8 @@ class Tier:
 ANYTHING = Tier()
 
 # ask(lanes, limit, tier): for each of those lanes its `limit` nearest rows of its tier with that number, nearest
-# first, or fewer when the table has no more that fit; tier None: of all rows.
+# first; tier None: of all rows. Fewer where the table has no more that fit, or where `gather`'s least products are
+# among them (a part of an index is cheaper to read than all of it).
 Ask = Callable[[Sequence[int], int, int | None], Sequence[Sequence[Hit]]]
 
 
@@ -81,29 +82,32 @@ def settled(best: Sequence[Hit], hits: Sequence[Hit], limit: int) -> bool:
     return len(hits) < limit or limit >= TIED_ROWS or best[-1].distance < hits[-1].distance
 
 
-def gather(ask: Ask, lanes: Sequence[Sequence[Tier]], k: int) -> tuple[Distinct, ...]:
+def gather(
+    ask: Ask, lanes: Sequence[Sequence[Tier]], k: int, least: int | None = None
+) -> tuple[Distinct, ...]:
     """The k nearest distinct products of each lane: those of its first tier, and where they are too few the next's.
 
-    lanes: the tiers of each, one at least. All are asked together for whatever is nearest first: that is mostly of the
-    first tier, and then nothing else need be asked.
+    lanes: the tiers of each, one at least. least: how many are enough (default: k).
+    All are asked together for whatever is nearest first: that is mostly of the first tier, and then nothing else need
+    be asked.
     """
-    limit = first_rows(k)
+    limit, least = first_rows(k), k if least is None else least
     found: dict[int, Distinct] = {}
     pending: list[int] = []
     for lane, hits in enumerate(ask(range(len(lanes)), limit, None)):
         best = nearest_of_each([hit for hit in hits if hit.of(lanes[lane][0])], k)
-        enough = len(best) == k and settled(best, hits, limit)
-        if enough or (len(hits) < limit and lanes[lane][0] == ANYTHING):
-            found[lane] = Distinct.of_one(best, k)
+        all_read = len(hits) < limit and (len(best) >= least or lanes[lane][0] == ANYTHING)
+        if all_read or (len(best) == k and settled(best, hits, limit)):
+            found[lane] = Distinct.of_one(best, least)
         else:
-            found[lane] = Distinct.of_one((), k)
+            found[lane] = Distinct.of_one((), least)
             pending.append(lane)
     for tier in range(max(map(len, lanes), default=0)):
         short = [lane for lane in pending if tier < len(lanes[lane]) and found[lane].exhausted]
         seen = max((len(found[lane].hits) for lane in short), default=0)
         nearest = nearest_distinct(_for(ask, short, tier), len(short), k + seen)
         for lane, more in zip(short, nearest, strict=True):
-            found[lane] = _followed(found[lane], more.hits, tier, k)
+            found[lane] = _followed(found[lane], more.hits, tier, k, least)
     return tuple(found[lane] for lane in range(len(lanes)))
 
 
@@ -145,9 +149,9 @@ def _for(
     return lambda lanes, limit: ask([numbers[lane] for lane in lanes], limit, tier)
 
 
-def _followed(found: Distinct, more: Sequence[Hit], tier: int, k: int) -> Distinct:
+def _followed(found: Distinct, more: Sequence[Hit], tier: int, k: int, least: int) -> Distinct:
     """What was found, then the nearest others of a further tier, k in all."""
     seen = {hit.group for hit in found.hits}
     others = [hit for hit in more if hit.group not in seen][: k - len(found.hits)]
     hits = (*found.hits, *others)
-    return Distinct(hits, len(hits) < k, (*found.tiers, *(tier,) * len(others)))
+    return Distinct(hits, len(hits) < least, (*found.tiers, *(tier,) * len(others)))

@@ -117,8 +117,8 @@ def _proposed(opened: Opened, outfit: Outfit, wanted: int, where: str | None) ->
     """
     limit = max(NEAREST, wanted)
     fits = opened.rows_of(Scope.IMAGE) + ("" if where is None else f" AND {where}")
-    worn = opened.nearest(outfit.vectors, limit, opened.rows_of(Scope.OBJECT), bounded=True)
-    whole = opened.nearest(outfit.whole[None], limit, fits, bounded=where is None)
+    worn = opened.nearest(outfit.vectors, limit, opened.rows_of(Scope.OBJECT), enough=limit)
+    whole = opened.nearest(outfit.whole[None], limit, fits, enough=limit if where is None else None)
     worth: dict[str, float] = defaultdict(float)
     for hits in (*worn, *whole):
         nearest: dict[str, float] = {}

@@ -16,18 +16,14 @@ from lookdex.search.answer import Match, Widened
 from lookdex.search.ask import Crops, Options
 from lookdex.search.grouping import ANYTHING, Distinct, Hit, Tier, gather
 from lookdex.search.opened import Opened
+from lookdex.search.pages import Block
 from lookdex.search.product_columns import Order
 from lookdex.search.ranking import Candidate
 from lookdex.search.rows import Row
 from lookdex.search.timing import Clock
 
-# Products looked at where likeness of colour counts: so many for an answer of up to `FEW`, so many for a longer one.
-# Not so many for each one wanted: then what is first would depend on how many are wanted.
-FEW, COLOURED = 50, 200
-MOST_COLOURED = 2000  # 1,000 of 200,000 rows take 0.4 s, of 20,000 looked at over 40 s
 # The whole photo's rows are read while its objects' are. What runs here waits for nothing that runs here.
 _BESIDE = DaemonPool("nearest", 8)
-SPARE = 3  # products looked at beyond those wanted: some may show the same picture, or be nearer than the index says
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +70,12 @@ def answer_lanes(
     order: the column that they are sorted by (`Opened.order`). Raises BadQuery for a filter whose types do not compare.
     """
     ranking_of = _Ranking(opened, lanes, options, where, clock)
-    for end in pages.steps(options):
-        ranking_of.extend(end)
+    for block in pages.blocks(options):
+        ranking_of.extend(block)
+    end = pages.ranked(options)
     ranked = [
-        pages.arranged(own, order, lane.threshold) for own, lane in zip(ranking_of.ranked, lanes, strict=True)
+        pages.arranged(own[:end], order, lane.threshold)
+        for own, lane in zip(ranking_of.ranked, lanes, strict=True)
     ]
     shown = [pages.page_of(own, options) for own in ranked]
     crops: dict[int, bytes] = {}
@@ -104,15 +102,15 @@ class _Ranking:
         self._end = 0
         self.ranked: list[list[Candidate]] = [[] for _ in lanes]
 
-    def extend(self, end: int) -> None:
-        """Rank products until each lane has `end` of them, or all there are; those that are ranked keep their ranks."""
-        options = self._options
+    def extend(self, block: Block) -> None:
+        """Rank the products of a block behind those that are ranked, fewer only where a lane has no more."""
+        options, end = self._options, block.end
         before = self.ranked.copy()
         exhausted = [len(own) < self._end for own in before]
         pending = [n for n, none in enumerate(exhausted) if not none]
-        wanted = looked_at(end, options)
+        wanted, least = block.coloured if options.colour else block.looked_at, end
         while pending:
-            found = _distinct(self._opened, [self._lanes[n] for n in pending], wanted, self._where)
+            found = _distinct(self._opened, [self._lanes[n] for n in pending], wanted, least, self._where)
             self._clock.step("nearest")
             ids = list(dict.fromkeys(hit.row for distinct in found for hit in distinct.hits))
             self._fetch(ids)
@@ -124,12 +122,13 @@ class _Ranking:
                 )
                 told = [*before[n], *ranking.beyond(told, before[n])]
                 if options.fold:
-                    told = ranking.fold(told, self._comparers[n].of(told), end)
+                    comparer = self._comparers[n]
+                    told = ranking.fold(told, comparer.of(told), end, comparer.near)
                 self.ranked[n], exhausted[n] = told[:end], distinct.exhausted
             self._clock.step("fetch")
             # Folding may leave too few where there are more.
             pending = [n for n in pending if len(self.ranked[n]) < end and not exhausted[n]]
-            wanted *= 2
+            wanted, least = 2 * wanted, 2 * wanted
         self._end = end
 
     def _fetch(self, ids: Sequence[int]) -> None:
@@ -139,13 +138,7 @@ class _Ranking:
         self._vectors |= self._opened.rows.vectors(fresh)
 
 
-def looked_at(end: int, options: Options) -> int:
-    """Products that are scored for each lane at first, so that `end` of them can be ranked."""
-    wanted = end + SPARE
-    return max(wanted, COLOURED if end <= FEW else MOST_COLOURED) if options.colour else wanted
-
-
-def _distinct(opened: Opened, lanes: Sequence[Lane], k: int, where: str | None) -> list[Distinct]:
+def _distinct(opened: Opened, lanes: Sequence[Lane], k: int, least: int, where: str | None) -> list[Distinct]:
     """Lanes over the same rows are asked together, and those over others beside them."""
     groups: dict[str, list[int]] = defaultdict(list)
     for n, lane in enumerate(lanes):
@@ -153,9 +146,10 @@ def _distinct(opened: Opened, lanes: Sequence[Lane], k: int, where: str | None) 
 
     def ask(rows: str, members: list[int]) -> dict[int, Distinct]:
         own = [lanes[n] for n in members]
-        bounded = where is None and all(lane.without is None for lane in own)
+        enough = least if where is None and all(lane.without is None for lane in own) else None
         tiers = [tiers_of(lane) for lane in own]
-        return dict(zip(members, gather(_asking(opened, own, tiers, rows, bounded), tiers, k), strict=True))
+        asking = _asking(opened, own, tiers, rows, enough)
+        return dict(zip(members, gather(asking, tiers, k, least), strict=True))
 
     first, *others = groups.items()
     beside = [_BESIDE.submit(ask, *other) for other in others]  # with the deadline
@@ -184,10 +178,15 @@ class _asking:
     """The table as `gather` asks it: lanes that ask for the same rows together."""
 
     def __init__(
-        self, opened: Opened, lanes: Sequence[Lane], tiers: Sequence[Sequence[Tier]], rows: str, bounded: bool
+        self,
+        opened: Opened,
+        lanes: Sequence[Lane],
+        tiers: Sequence[Sequence[Tier]],
+        rows: str,
+        enough: int | None,
     ):
         self._opened, self._lanes, self._tiers = opened, lanes, tiers
-        self._rows, self._bounded = rows, bounded
+        self._rows, self._enough = rows, enough
 
     def __call__(self, lanes: Sequence[int], limit: int, tier: int | None) -> list[list[Hit]]:
         groups: dict[str, list[int]] = defaultdict(list)
@@ -196,8 +195,8 @@ class _asking:
         hits: dict[int, list[Hit]] = {}
         for rows, members in groups.items():
             vectors = np.stack([self._lanes[lane].vector for lane in members])
-            bounded = self._bounded and rows == self._rows
-            hits |= zip(members, self._opened.nearest(vectors, limit, rows, bounded=bounded), strict=True)
+            enough = self._enough if rows == self._rows else None
+            hits |= zip(members, self._opened.nearest(vectors, limit, rows, enough=enough), strict=True)
         return [hits[lane] for lane in lanes]
 
     def _of(self, tier: Tier) -> str:

@@ -157,15 +157,18 @@ class Opened:
         column = self.items.to_table(columns=[CATEGORY], filter=rows, patient=True)[CATEGORY]
         return {raw: sold_as(raw) for raw in pc.unique(column).drop_null().to_pylist()}
 
-    def nearest(self, vectors: np.ndarray, limit: int, rows: str, *, bounded: bool) -> list[list[Hit]]:
+    def nearest(
+        self, vectors: np.ndarray, limit: int, rows: str, *, enough: int | None = None
+    ) -> list[list[Hit]]:
         """For each of the vectors (n, dim) its `limit` nearest rows (fewer: there are no more), nearest first.
 
-        rows: an SQL predicate. bounded: read as much of the index as the release was tuned for, and all of it only
-        where that gives too few; for rows that are picked by what they look like it would miss the nearest.
+        rows: an SQL predicate. enough: so many distinct products suffice. Then only as much of the index is read as the
+        release was tuned for, and all of it where that gives fewer; None: all of it, as is right for rows that are
+        picked by what they look like.
         """
-        found = self._nearest(vectors, limit, rows, bounded=bounded)
-        if bounded and self.release.index.kind != "exact":
-            short = [n for n, hits in enumerate(found) if len(hits) < limit]
+        found = self._nearest(vectors, limit, rows, bounded=enough is not None)
+        if enough is not None and self.release.index.kind != "exact":
+            short = [n for n, hits in enumerate(found) if len(hits) < limit and _products(hits) < enough]
             if short:
                 again = self._nearest(vectors[short], limit, rows, bounded=False)
                 for n, hits in zip(short, again, strict=True):
@@ -237,6 +240,10 @@ def open_release(
     main = f"scope = '{Scope.OBJECT}' AND role = '{Role.MAIN}'"
     has_main = items.to_table(columns=["item_id"], filter=main, limit=1).num_rows > 0
     return Opened(release, items, has_main, Rows(items, release.product_columns), tuple(facets))
+
+
+def _products(hits: Sequence[Hit]) -> int:
+    return len({hit.group for hit in hits})
 
 
 def filter_error(error: LookdexError, sql: str, schema: pa.Schema) -> LookdexError:

@@ -80,19 +80,26 @@ def _likeness(palette: Sequence[Swatch], palettes: dict[int, tuple[Swatch, ...]]
 
 
 def fold(
-    ranked: Sequence[Candidate], same: Callable[[Candidate, Candidate], bool], most: int
+    ranked: Sequence[Candidate],
+    same: Callable[[Candidate, Candidate], bool],
+    most: int,
+    near: Callable[[Candidate], bool] = lambda _: True,
 ) -> list[Candidate]:
     """The first `most` of the candidates less those that show the same picture as a better one, which takes them in.
 
-    same: told the better one first.
+    same: given the better one first. near: may show the same picture as another; the rest are not compared.
     """
     kept: list[Candidate] = []
     taken: list[list[Candidate]] = []
+    compared: list[int] = []  # those of the kept that are near to another
     for one in ranked:
-        shown = next((n for n, better in enumerate(kept) if same(better, one)), None)
+        one_near = near(one)
+        shown = next((n for n in compared if same(kept[n], one)), None) if one_near else None
         if shown is not None:
             taken[shown].append(one)
         elif len(kept) < most:
+            if one_near:
+                compared.append(len(kept))
             kept.append(one)
             taken.append([])
     return [

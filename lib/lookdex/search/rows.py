@@ -47,6 +47,22 @@ class Row:
     columns: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """All rows in memory. ids: in order. table: their columns, in this order.
+
+    hits: the columns of a `Hit` once more, as objects, which are taken ten times as fast (8 bytes a value: the strings
+    are shared).
+    """
+
+    ids: np.ndarray
+    table: pa.Table
+    hits: dict[str, np.ndarray]
+
+    def places(self, ids: Sequence[int]) -> np.ndarray:
+        return np.searchsorted(self.ids, np.asarray(ids, self.ids.dtype))
+
+
 @dataclass(slots=True)
 class Rows:
     """The rows of `items`, by Lance's row id in its version. Safe among threads."""
@@ -56,9 +72,7 @@ class Rows:
     has_palettes: bool = field(init=False)
     has_category: bool = field(init=False)
     _narrow: frozenset[str] = field(init=False)  # the product columns of 32-bit numbers
-    _held: tuple[np.ndarray, pa.Table] | None = field(
-        init=False, default=None
-    )  # row ids in order; their columns
+    _held: _Held | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         schema = self.items.schema
@@ -90,7 +104,7 @@ class Rows:
             table = table.drop_columns(["_rowid"])
             if (np.diff(ids.astype(np.int64)) < 0).any():
                 table, ids = table.take(pa.array(order)), ids[order]
-            self._held = ids, table
+            self._held = _Held(ids, table, {name: _objects(table[name]) for name in self._hit_columns})
 
     @property
     def _columns(self) -> list[str]:
@@ -100,16 +114,22 @@ class Rows:
     @property
     def hit_columns(self) -> list[str]:
         """The columns that a `Hit` is made of, unless they are held."""
-        return [] if self.held else [*_HIT, *((CATEGORY,) if self.has_category else ())]
+        return [] if self.held else self._hit_columns
+
+    @property
+    def _hit_columns(self) -> list[str]:
+        return [*_HIT, *((CATEGORY,) if self.has_category else ())]
 
     def hits(self, found: pa.Table) -> list[Hit]:
         """Rows of a nearest query: `_rowid`, `_distance` and, unless they are held, `hit_columns`."""
         ids, distances = found["_rowid"].to_pylist(), found["_distance"].to_pylist()
-        if self._held is not None:
-            wanted = [*_HIT, *((CATEGORY,) if self.has_category else ())]
-            found = self._take(ids, wanted)
-        product, image, label, named = (found[name].to_pylist() for name in _HIT)
-        category = found[CATEGORY].to_pylist() if self.has_category else [None] * len(ids)
+        if self._held is None:
+            values = {name: found[name].to_pylist() for name in self._hit_columns}
+        else:
+            places = self._held.places(ids)
+            values = {name: own[places].tolist() for name, own in self._held.hits.items()}
+        product, image, label, named = (values[name] for name in _HIT)
+        category = values[CATEGORY] if self.has_category else [None] * len(ids)
         return [
             Hit(i, p, key, d, own, sold_as(c), tint)
             for i, p, key, d, own, c, tint in zip(
@@ -132,7 +152,7 @@ class Rows:
         """Their vectors, (dim,) float32 of unit length."""
         if not ids:
             return {}
-        if self._held is not None and "vector" in self._held[1].column_names:
+        if self._held is not None and "vector" in self._held.table.column_names:
             table, order = self._take(ids, ["vector"]), list(ids)
         else:
             table = self._read(ids, ["vector"])
@@ -173,7 +193,7 @@ class Rows:
         if self._held is None:
             told = " OR ".join(f"regexp_like(`{name}`, {quoted(pattern)}, 'i')" for name in named)
             return bool(self.ids(told, limit=1))
-        return any(_holds(self._held[1][name], pattern) for name in named)
+        return any(_holds(self._held.table[name], pattern) for name in named)
 
     def _read(self, ids: Sequence[int], columns: list[str]) -> pa.Table:
         return self.items.to_table(
@@ -182,9 +202,7 @@ class Rows:
 
     def _take(self, ids: Sequence[int], columns: list[str]) -> pa.Table:
         assert self._held is not None
-        known, table = self._held
-        places = np.searchsorted(known, np.asarray(ids, known.dtype))
-        return table.select(columns).take(pa.array(places))
+        return self._held.table.select(columns).take(pa.array(self._held.places(ids)))
 
     def _row(self, values: dict[str, Any]) -> Row:
         return Row(
@@ -210,6 +228,15 @@ class Rows:
 def _short(value: float) -> float:
     """A 32-bit number as it was written: 45.3, and not 45.29999923706055."""
     return float(str(np.float32(value)))
+
+
+def _objects(texts: pa.ChunkedArray) -> np.ndarray:
+    """Strings as objects; equal ones, where they are kept once, are one object."""
+    texts = texts.combine_chunks()
+    if not pa.types.is_dictionary(texts.type):
+        texts = texts.dictionary_encode()
+    values = np.array([*texts.dictionary.to_pylist(), None], object)
+    return values[texts.indices.fill_null(len(values) - 1).to_numpy()]
 
 
 def _holds(texts: pa.ChunkedArray, pattern: str) -> bool:
