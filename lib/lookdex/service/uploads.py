@@ -60,7 +60,7 @@ async def receive(request: Request, max_bytes: int, seconds: float, options: str
         BadQuery: the options contradict themselves, or name what does not exist.
     """
     form = _is_form(request.headers)
-    given = None if options is None else read_options(options)
+    given = None if options is None else read_options(options or "{}")
     try:
         async with asyncio.timeout(seconds):
             if form:
