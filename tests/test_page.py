@@ -210,6 +210,44 @@ def test_filters_narrow_every_lane(desk: Visit) -> None:
     assert "where" not in desk.asked()[-1]
 
 
+def test_products_are_sorted_by_price(desk: Visit) -> None:
+    page = desk.page
+    answered(page)
+    order, prices = page.get_by_label("Sort by"), page.locator('.lane[data-lane="0"] .card-price')
+    words = order.locator("option").all_inner_texts()
+    assert words == ["Most similar", "Price: low to high", "Price: high to low"]
+    for column, sign in (("-price", -1), ("price", 1)):
+        order.focus()
+        with page.expect_response("**/v1/search"):
+            order.select_option(column)
+        expect(order).to_be_focused()
+        expect(page.locator(".stale")).to_have_count(0)
+        assert (desk.asked()[-1]["sort"], desk.asked()[-1]["k"]) == (column, 48)
+        shown = [sign * float(text) for text in prices.all_inner_texts()]
+        assert len(shown) > 12
+        assert shown == sorted(shown)
+    page.get_by_label("Search by words").fill("red")
+    with page.expect_response("**/v1/text?*") as response:
+        page.keyboard.press("Enter")
+    assert "sort" not in response.value.url
+    with page.expect_response("**/v1/text?*") as response:
+        order.select_option("-price")
+    assert "k=48&sort=-price" in response.value.url
+    with page.expect_response("**/v1/text?*") as response:
+        order.select_option("Most similar")
+    assert "sort" not in response.value.url
+
+
+def test_a_shop_without_prices_is_not_sorted_by_them(browser: Browser, page_service: Service) -> None:
+    with visit(browser, page_service.url) as seen:
+        seen.page.route(
+            "**/v1/release", lambda route: route.fulfill(json=route.fetch().json() | {"sortable": ["title"]})
+        )
+        seen.page.goto(f"{page_service.url}/?q=red")
+        expect(seen.page.locator(".filter-button")).to_be_visible()
+        expect(seen.page.locator(".sort")).to_have_count(0)
+
+
 def test_prices_of_the_filter_have_the_products_currency(desk: Visit) -> None:
     page = desk.page
 

@@ -61,11 +61,14 @@ def test_a_phone_s_results_keep_the_search_and_stay_on_the_screen(phone: Visit) 
     page.get_by_label("Highest price").fill("20")
     page.get_by_role("button", name="Show products").tap()
     expect(page.get_by_role("button", name="Remove up to 20")).to_be_visible()
-    for part in (".refine", ".refine button", ".filter-button"):
+    tops = set()
+    for part in (".refine", ".refine button", ".filter-button", ".sort"):
         box = page.locator(part).bounding_box()
         assert box
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390, part
+        tops.add(box["y"] + box["height"] / 2)
+    assert max(tops) - min(tops) < 2  # in one line
     page.get_by_role("button", name="Search in words").tap()
     page.keyboard.type("cyan")
     page.keyboard.press("Enter")

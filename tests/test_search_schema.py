@@ -84,6 +84,8 @@ def test_options_are_read_from_json(text: str, options: Options):
         ('{"facets": "price"}', "options: facets: true, or a list of at most 16"),
         ('{"facets": [5]}', "options: facets: true, or a list of at most 16"),
         ('{"widen": "maybe"}', "options: widen: .*'auto', 'never' or 'always'"),
+        ('{"k": 1, "k": 1001}', "options: 'k' is there more than once"),
+        ('{"picks": [{"label": "a", "label": 1}]}', "options: 'label' is there more than once"),
         ('{"picks": [{"colour": 1}]}', "options: picks.0.colour: .*those that exist: object, box, label$"),
     ],
 )
@@ -113,6 +115,8 @@ def test_options_that_are_none_say_where(text: str, says: str):
         ({"colour": float("nan")}, "colour is nan"),
         ({"look_photos": -1}, "look_photos is -1"),
         ({"goes_with": True}, "give the product"),
+        ({"text_weight": 0.5}, "give text too"),
+        ({"look_photos": 1, "look": False}, "leave look on"),
     ],
 )
 def test_options_that_contradict_themselves_are_refused(options: dict[str, object], says: str):

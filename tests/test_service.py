@@ -77,12 +77,34 @@ def test_text_is_compressed_for_those_who_can_read_it(service: Service):
         )
         assert (plain.headers.get("content-encoding"), packed.headers["content-encoding"]) == (None, "gzip")
         assert int(packed.headers["content-length"]) < len(plain.content) / 2
-        assert packed.headers["vary"] == "Accept-Encoding"
+        assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+        assert plain.headers["etag"].startswith("W/")  # one tag for either coding
+        for way in ("identity", "gzip"):
+            known = {"Accept-Encoding": way, "If-None-Match": packed.headers["etag"]}
+            same = service.web.get(path, headers=known)
+            assert (same.status_code, same.content) == (304, b"")
+            assert same.headers["vary"] == "Accept-Encoding"
+            assert "content-encoding" not in same.headers
         if "v1" not in path:
             assert packed.content == plain.content
     item = service.ask(RED, {"k": 1}).json()["objects"][0]["matches"][0]["item_id"]
     for path in (f"/v1/crops/{item}", "/healthz", "/page/samples/dotted-skirt.webp"):
         assert "content-encoding" not in service.web.get(path, headers={"Accept-Encoding": "gzip"}).headers
+
+
+@pytest.mark.parametrize("way", ["gzip;q=0", "x-notgzip", "gzip;q=0, *", "identity, gzip;q=0.5", "", "br"])
+def test_text_is_sent_as_it_is_to_those_who_want_it_so(service: Service, way: str):
+    for path in ("/v1/text?q=red&k=9", "/page/js/lanes.js", "/openapi.json", "/metrics", "/v1/release"):
+        response = service.web.get(path, headers={"Accept-Encoding": way})
+        assert "content-encoding" not in response.headers
+        assert response.headers["vary"] == "Accept-Encoding"
+
+
+def test_small_texts_are_compressed_where_nothing_else_is_accepted(service: Service):
+    for path in ("/healthz", "/nothing"):
+        assert service.web.get(path, headers={"Accept-Encoding": "gzip, identity;q=0"}).headers[
+            "content-encoding"
+        ]
 
 
 def test_options_are_a_field_or_a_file_and_may_be_left_out(service: Service):
@@ -122,6 +144,45 @@ def test_a_compressed_body_says_that_it_is(service: Service):
     refused = service.web.post("/v1/search", content=gzip.compress(RED), headers=headers)
     assert_problem(refused, Kind.UNKNOWN_FORMAT, "compressed (gzip)")
     assert refused.headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind"),
+    [
+        ("POST /v1/search|Content-Type: image/jpeg|Content-Length: 9000000", Kind.TOO_LARGE),
+        (
+            "POST /v1/search|Content-Type: multipart/form-data; boundary=x|Content-Length: 9000000",
+            Kind.TOO_LARGE,
+        ),
+        ("POST /v1/search|Content-Type: text/html|Transfer-Encoding: chunked", Kind.UNKNOWN_FORMAT),
+        (
+            "POST /v1/search|Content-Type: image/png|Content-Encoding: br|Content-Length: 99",
+            Kind.UNKNOWN_FORMAT,
+        ),
+        ("POST /v1/search|Content-Type: multipart/form-data|Content-Length: 99", Kind.MALFORMED),
+        ('POST /v1/search?options={"k":0}|Content-Type: image/jpeg|Content-Length: 99', Kind.BAD_QUESTION),
+        ("POST /v1/search?k=5|Content-Type: image/jpeg|Content-Length: 99", Kind.BAD_QUESTION),
+        ("POST /nothing|Content-Length: 99", Kind.NOT_FOUND),
+        ("PUT /v1/search|Content-Length: 99", Kind.METHOD),
+    ],
+)
+def test_what_the_head_shows_to_be_wrong_is_refused_before_the_body_is_invited(
+    service: Service, request_: str, kind: Kind
+):
+    line, *headers = request_.split("|")
+    assert_uninvited(service, line, headers, kind)
+
+
+def assert_uninvited(service: Service, line: str, headers: list[str], kind: Kind) -> None:
+    host, port = service.url.removeprefix("http://").split(":")
+    head = "\r\n".join([f"{line} HTTP/1.1", "Host: a", "Expect: 100-continue", *headers, "", ""])
+    with socket.create_connection((host, int(port)), timeout=20) as client:
+        client.sendall(head.encode())
+        received = b""
+        while data := client.recv(1 << 16):  # until the service closes the connection
+            received += data
+    assert received.startswith(b"HTTP/1.1 %d " % kind.status), received
+    assert b"connection: close" in received.lower()
 
 
 def test_a_client_that_goes_away_is_no_error_in_the_log(service: Service):
@@ -217,8 +278,21 @@ def test_pictures_are_kept_by_their_tags(service: Service):
             assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
             assert same.headers["cache-control"] == whole.headers["cache-control"]
             assert "content-type" not in same.headers
-    for asked in ('"another"', tag.strip('"'), f"W/{tag[:-1]}", f'"{tag}"'):
+    malformed = (
+        f"{tag}x",
+        f"x{tag}",
+        f"{tag} {tag}",
+        f"w/{tag}",
+        f"W/ {tag}",
+        f"{tag}, *",
+        f"*, {tag}",
+        f"{tag};",
+        "**",
+    )
+    for asked in ('"another"', tag.strip('"'), f"W/{tag[:-1]}", f'"{tag}"', "", *malformed):
         assert service.web.get(path, headers={"If-None-Match": asked}).status_code == 200
+    for asked in (f",{tag}", f'"a" , ,\t{tag},'):  # a list may have empty elements
+        assert service.web.get(path, headers={"If-None-Match": asked}).status_code == 304
     twice = [("If-None-Match", '"another"'), ("If-None-Match", tag)]
     assert service.web.get(path, headers=twice).status_code == 304
     assert service.web.get("/v1/crops/nothing", headers={"If-None-Match": "*"}).status_code == 404
@@ -352,10 +426,46 @@ def test_the_shipped_models_answer(tmp_path: Path):
         ({"box": [1, 2, 3]}, "[x0, y0, x1, y1]"),
         ({"object": 99}, "object"),
         ([], "options"),
+        ({"text_weight": 0.1}, "give text too"),
+        ({"look": False, "look_photos": 1}, "look_photos out"),
     ],
 )
 def test_a_question_that_cannot_be_answered_says_why(service: Service, options: Any, says: str):
     assert_problem(service.ask(RED, options), Kind.BAD_QUESTION, says)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        '{"k": 1, "k": 2}',
+        '{"k": 1, "\\u006b": 1}',
+        '{"picks": [{"object": 1, "object": 1}]}',
+        '{"a": 1, "a": 1}',
+    ],
+)
+def test_an_option_that_is_there_twice_is_refused(service: Service, options: str):
+    for refused in (
+        service.web.post("/v1/search", files={"photo": RED}, data={"options": options}),
+        service.web.post("/v1/search", params={"options": options}, content=RED),
+    ):
+        assert_problem(refused, Kind.BAD_QUESTION, "is there more than once: give it once")
+
+
+@pytest.mark.parametrize(
+    "type_", ["image/svg+xml", "image/*", "image/tiff", "image/", "*/*", "text/plain", "jpeg", "a" * 999]
+)
+def test_a_body_of_another_type_is_refused(service: Service, type_: str):
+    refused = service.web.post("/v1/search", content=RED, headers={"Content-Type": type_})
+    assert_problem(refused, Kind.UNKNOWN_FORMAT, "multipart/form-data, image/jpeg, image/png")
+    assert refused.headers["accept"].startswith("multipart/form-data, image/jpeg, image/png, ")
+
+
+@pytest.mark.parametrize(
+    "type_", ["image/jpg", "IMAGE/JPEG; q=1", "application/octet-stream", "image/heif", None]
+)
+def test_a_body_of_a_photo_s_type_is_answered(service: Service, type_: str | None):
+    headers = {"Content-Type": type_} if type_ else {}
+    assert service.web.post("/v1/search", content=RED, headers=headers).status_code == 200
 
 
 def test_requests_that_are_no_question(service: Service):
@@ -483,6 +593,7 @@ def test_tokens(shop: str, tmp_path: Path):
             assert_problem(refused, Kind.UNAUTHORIZED)
             assert refused.headers["www-authenticate"].startswith("Bearer")
             assert service.web.get("/metrics", headers=wrong).status_code == 401
+        assert_uninvited(service, "POST /v1/search", ["Content-Length: 99"], Kind.UNAUTHORIZED)
         assert [service.web.get(path).status_code for path in ("/", "/healthz", "/openapi.json")] == [200] * 3
         mine = {"Authorization": f"Bearer {token}", "Origin": origin}
         answer = service.ask(RED, None, **mine)
@@ -490,9 +601,21 @@ def test_tokens(shop: str, tmp_path: Path):
         asked = {"Origin": origin, "Access-Control-Request-Method": "POST",
                  "Access-Control-Request-Headers": "authorization"}  # fmt: skip
         assert service.web.options("/v1/search", headers=asked).status_code == 200
+        for changed, says in (
+            ({"Origin": "https://evil.example"}, "this origin is not among those"),
+            ({"Access-Control-Request-Method": "DELETE"}, "methods GET, HEAD, POST"),
+            (
+                {"Access-Control-Request-Headers": "authorization, x-odd"},
+                "headers accept, accept-language, auth",
+            ),
+        ):
+            for path in ("/v1/search", "/healthz", "/nothing"):
+                refused = service.web.options(path, headers=asked | changed)
+                assert_problem(refused, Kind.CROSS_ORIGIN, says)
+                assert "Origin" in refused.headers["vary"]
+                assert refused.headers["x-request-id"]
         assert (
-            service.web.options("/v1/search", headers=asked | {"Origin": "https://evil.example"}).status_code
-            == 400
+            'lookdex_refused_total{kind="cross-origin"} 9.0' in service.web.get("/metrics", headers=mine).text
         )
         assert service.web.get("/v1/release", headers={"Authorization": f"Bearer {later}"}).status_code == 401
         file.write_text(f"{line}\n{later_line}\n")

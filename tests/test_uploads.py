@@ -254,8 +254,12 @@ def test_a_photo_may_be_the_whole_body(content_type: str):
 
 def test_options_come_once():
     assert ask(form("x", photo(PLAIN)), options='{"k": 3}', content_type=BOUNDARY_X).options == THREE
+    assert ask(form("x", photo(PLAIN)), options="", content_type=BOUNDARY_X).options == Options()
     with pytest.raises(Refused, match="more than once"):
         ask(WHOLE, options='{"k": 3}', content_type=BOUNDARY_X)
+    twice = options('Content-Disposition: form-data; name="_charset_"', text=b"utf-8")
+    with pytest.raises(Refused, match="_charset_ is there more than once"):
+        ask(form("x", photo(PLAIN), twice, twice), content_type=BOUNDARY_X)
 
 
 @pytest.mark.parametrize(

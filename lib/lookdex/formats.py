@@ -9,6 +9,14 @@ from lookdex.records import Skip
 FORMATS = ("JPEG", "PNG", "WebP", "GIF", "AVIF", "HEIC")
 AND_FORMATS = ", ".join(FORMATS[:-1]) + f" and {FORMATS[-1]}"
 OR_FORMATS = ", ".join(FORMATS[:-1]) + f" or {FORMATS[-1]}"
+MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "image/heic", "image/heif")
+OTHER_NAMES = (
+    "image/jpg",
+    "image/pjpeg",
+    "image/apng",
+    "image/heic-sequence",
+    "image/heif-sequence",
+)  # of these
 PICTURES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp", ".png", ".apng", ".webp", ".gif",
     ".avif", ".heic", ".heif", ".hif",

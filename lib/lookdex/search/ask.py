@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -230,6 +231,10 @@ class Options:
             )
         if self.goes_with and self.product is None:
             raise BadQuery("goes_with tells what is worn with a product: give the product")
+        if self.text_weight != TEXT_WEIGHT and self.text is None:
+            raise BadQuery("text_weight is what a text counts beside a photo: give text too, or leave it out")
+        if self.look_photos and not self.look:
+            raise BadQuery("look_photos finds photos of the look: leave look on, or look_photos out")
 
     def _check_page(self) -> None:
         if self.offset + self.k > MAX_K:
@@ -296,6 +301,7 @@ class SimilarOptions(MoreOptions, total=False):
 def read_options(value: str | bytes | Mapping[str, Any]) -> Options:
     """Options from JSON, or from its plain values. Raises BadQuery, which names the field and what it may be."""
     text = value if isinstance(value, str | bytes) else json.dumps(value)
+    _check_names(text)
     try:
         return _adapter().validate_json(text)
     except ValidationError as error:
@@ -304,6 +310,20 @@ def read_options(value: str | bytes | Mapping[str, Any]) -> Options:
         unknown = first["type"] == "unexpected_keyword_argument"
         known = _known(Options if len(first["loc"]) == 1 else Pick) if unknown else ""
         raise BadQuery(f"options: {where}: {first['msg']}{known}") from error
+
+
+def _check_names(text: str | bytes) -> None:
+    """Raises BadQuery for a name that an object of the JSON has twice: pydantic takes the last one."""
+    with suppress(ValueError, RecursionError):  # it is no JSON, as pydantic will say
+        json.loads(text, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise BadQuery(f"options: {shortened(name)!r} is there more than once: give it once")
+        seen.add(name)
 
 
 def options_of(**given: Any) -> Options:

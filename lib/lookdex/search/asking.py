@@ -16,7 +16,7 @@ from lookdex.errors import BadQuery, ReleaseChanged
 from lookdex.records import CATEGORIES, Detection, Scope
 from lookdex.search import lanes, looks, pages, vocabulary
 from lookdex.search.answer import Answer, FoundObject, Kind, Models
-from lookdex.search.ask import MAX_PHOTOS, Options, Pick
+from lookdex.search.ask import MAX_PHOTOS, TEXT_WEIGHT, Options, Pick
 from lookdex.search.embedding import Embedding
 from lookdex.search.encoders import Encoders
 from lookdex.search.lanes import Asked
@@ -137,7 +137,8 @@ def questions(
 
 
 def answer_vector(opened: Opened, vector: np.ndarray, scope: Scope, options: Options) -> Answer:
-    """Answer a vector (dim,) of unit length."""
+    """Answer a vector (dim,) of unit length. Raises BadQuery."""
+    _check_of_vector(options)
     clock = Clock()
     ways = _Ways.of(opened, options)
     asked = Asked(FoundObject(Kind.VECTOR, (), False), scope)
@@ -201,10 +202,37 @@ def check(photos: Sequence[Photo], options: Options) -> None:
         raise BadQuery("a photo and a product are given: ask with one of them")
     if photos:
         return
+    _check_of_photos(options)
+    if options.product is not None:
+        return
+    if options.text is None:
+        raise BadQuery("nothing is asked: give a photo, a text or a product")
+    if options.text_weight != TEXT_WEIGHT:
+        raise BadQuery(
+            "text_weight is what a text counts beside a photo or a product: give one, or leave it out"
+        )
+    _check_colourless(options)
+
+
+def _check_of_vector(options: Options) -> None:
+    """Raises BadQuery when the options are not those of a vector."""
+    _check_of_photos(options)
+    if options.text is not None or options.product is not None:
+        raise BadQuery("a vector is asked alone: leave out text and product")
+    _check_colourless(options)
+
+
+def _check_of_photos(options: Options) -> None:
+    """Raises BadQuery for what needs a photo."""
     if options.pick != Pick() or options.picks:
         raise BadQuery("an object, a box or picks say what of a photo is meant: give the photo")
-    if options.product is None and options.text is None:
-        raise BadQuery("nothing is asked: give a photo, a text or a product")
+    if options.look_photos:
+        raise BadQuery("look_photos finds photos of the look of a photo: give the photo")
+
+
+def _check_colourless(options: Options) -> None:
+    if options.colour:
+        raise BadQuery("colour compares the colours of a photo or a product: give one, or leave it out")
 
 
 def _known(opened: Opened, label: str) -> None:

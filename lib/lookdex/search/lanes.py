@@ -18,7 +18,7 @@ from lookdex.predicates import composed, listed, quoted
 from lookdex.records import Box, Detection, Recipe, Role, Scope, Thresholds
 from lookdex.search import words
 from lookdex.search.answer import FoundObject, Kind, Match, Other, Part, Widened
-from lookdex.search.ask import ALL, Crops, Options, Pick, Widen
+from lookdex.search.ask import ALL, TEXT_WEIGHT, Crops, Options, Pick, Widen
 from lookdex.search.nearest import Answered, Lane
 from lookdex.search.opened import Opened
 from lookdex.search.photo import read_box
@@ -108,7 +108,7 @@ def of_photos(
 ) -> Asked:
     """One lane of several photos of an item: in each what is meant, or the most prominent object, or all of it."""
     parts, lanes = [], []
-    alone = replace(options, whole=False, look_photos=0, text=None)
+    alone = replace(options, whole=False, look_photos=0, text=None, text_weight=TEXT_WEIGHT)
     for number, (pixels, pick, found) in enumerate(zip(photos, picks, detections, strict=True)):
         told = of_photo(pixels, pick, found, recipe, alone)
         meant = next((one for one in told if one.found.main), told[0])

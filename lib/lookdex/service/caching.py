@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from starlette.requests import Request
@@ -19,7 +18,9 @@ from lookdex import __version__
 from lookdex.search.ask import Options
 
 DAY = 86_400  # seconds
-_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+# A list of entity tags, whose elements may be empty (RFC 9110, 5.6.1.2 and 8.8.3). Possessive: linear in its length.
+_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*+")')
+_TAGS = re.compile(rf"[ \t]*+(?:{_TAG.pattern}[ \t]*+)?+(?:,[ \t]*+(?:{_TAG.pattern}[ \t]*+)?+)*+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +49,33 @@ def tag_of_bytes(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
+def weak_tag_of_bytes(body: bytes) -> str:
+    """A weak ETag: of these bytes in any coding."""
+    return f"W/{tag_of_bytes(body)}"
+
+
 def tag_of_answer(release_id: str, options: Options, counted: tuple[str, ...]) -> str:
     """A weak ETag: the products are the same, while the times that were taken, and the coding, may differ.
 
     counted: the columns that the service counts.
     """
     question = json.dumps([__version__, release_id, asdict(options), counted], sort_keys=True)
-    return f"W/{tag_of_bytes(question.encode())}"
+    return weak_tag_of_bytes(question.encode())
 
 
 def unchanged(request: Request, tag: str, *, exists: bool = True) -> bool:
-    """The client has what has this tag, so that 304 is the answer. exists: known to, as `If-None-Match: *` asks."""
+    """The client has what has this tag, so that 304 is the answer. exists: known to, as `If-None-Match: *` asks.
+
+    A header that breaks the grammar names nothing that the client has.
+    """
     asked = ",".join(request.headers.getlist("if-none-match"))
     if asked.strip() == "*":
         return exists
-    return tag.removeprefix("W/") in _TAG.findall(asked)
+    return bool(_TAGS.fullmatch(asked)) and tag.removeprefix("W/") in _TAG.findall(asked)
 
 
-def not_modified(tag: str, cache_control: str, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(status_code=304, headers=tagged(tag, cache_control) | dict(headers or {}))
+def not_modified(tag: str, cache_control: str) -> Response:
+    return Response(status_code=304, headers=tagged(tag, cache_control))
 
 
 def tagged(tag: str, cache_control: str) -> dict[str, str]:

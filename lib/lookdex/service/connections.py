@@ -41,6 +41,7 @@ class Ended(StrEnum):
     LARGE_HEADER = "large-header"
     MALFORMED = "malformed"
     UNREAD = "unread"  # the client does not read its answer
+    STOPPING = "stopping"  # half a header came while the service stopped
     UNUSED_BODY = "unused-body"  # it sends on, though it was answered
 
     @property

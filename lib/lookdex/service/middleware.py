@@ -9,15 +9,16 @@ import time
 from collections import Counter
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lookdex.service import problems
 from lookdex.service.clients import client_key
 from lookdex.service.observe import Metrics
 from lookdex.service.prefix import path_within
-from lookdex.service.problems import Kind
+from lookdex.service.problems import Kind, Refused
 from lookdex.service.tokens import Tokens
-from lookdex.service.uploads import drain
 
 OPEN = ("/", "/healthz", "/readyz", "/openapi.json")  # without a token; and the page's files
 _NAME = re.compile(r"[\w.:-]{1,64}")
@@ -25,7 +26,7 @@ logger = logging.getLogger("lookdex.service")
 
 
 class Observed:
-    """Measures and logs each request, and answers 500 where a route raised what nobody expected."""
+    """Measures and logs each request, and answers what was raised beyond the routes: a refusal, or else 500."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics):
         self._app, self._metrics = app, metrics
@@ -38,7 +39,8 @@ class Observed:
         given = Headers(scope=scope).get("x-request-id", "")
         state = scope.setdefault("state", {})
         name = state["request"] = given if _NAME.fullmatch(given) else secrets.token_hex(8)
-        fields = state["fields"] = {}
+        fields: dict[str, object] = {}
+        state["fields"] = fields
         status = 0
 
         async def sent(message: Message) -> None:
@@ -53,24 +55,44 @@ class Observed:
 
         try:
             await self._app(scope, receive, sent)
+        except Refused as refused:
+            await problems.refusal_of(scope, refused)(scope, receive, sent)
         except Exception:
             logger.exception("a request failed", extra={"fields": {"request": name}})
             if status:
                 raise  # half of an answer is out: the connection must break
-            fields["problem"] = Kind.INTERNAL.slug
-            response = problems.response_of(
-                Kind.INTERNAL, f"the question could not be answered; the log says why, at request {name}"
-            )
+            detail = f"the question could not be answered; the log says why, at request {name}"
+            response = problems.refusal_of(scope, Refused(Kind.INTERNAL, detail))
             await response(scope, receive, sent)
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path_format", None) or "other"
             self._metrics.answered(route, _method(scope), status, seconds)
             if problem := fields.get("problem"):
-                self._metrics.refused(problem)
+                self._metrics.refused(str(problem))
             if route not in OPEN and route != "/metrics":
                 line = {"request": name, "method": scope["method"], "route": route, "status": status}
                 logger.info("request", extra={"fields": {**line, "ms": round(seconds * 1000, 1), **fields}})
+
+
+class Cors(CORSMiddleware):
+    """Starlette's, with preflights refused by problem documents. Raises Refused."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        response = super().preflight_response(request_headers)
+        if response.status_code == 200:
+            return response
+        if self.is_allowed_origin(request_headers["origin"]):
+            methods, names = ", ".join(self.allow_methods), ", ".join(self.allow_headers)
+            detail = f"pages of other origins may use the methods {methods} and set the headers {names}"
+        else:
+            detail = "this origin is not among those that may send requests: the setting cors names them"
+        kept = {
+            name: value
+            for name, value in response.headers.items()
+            if name == "vary" or name.startswith("access-control-")
+        }
+        raise Refused(Kind.CROSS_ORIGIN, detail, headers=kept)
 
 
 class Guarded:
@@ -89,14 +111,13 @@ class Guarded:
             state["fields"]["client"] = name
             await self._app(scope, receive, send)
             return
-        state["fields"]["problem"] = Kind.UNAUTHORIZED.slug
-        await drain(receive, self._max_bytes)
-        response = problems.response_of(
+        await state["body"].drain(self._max_bytes)
+        refused = Refused(
             Kind.UNAUTHORIZED,
             "send the header `Authorization: Bearer <token>` with a token that this service knows",
-            {"WWW-Authenticate": 'Bearer realm="lookdex"'},
+            headers={"WWW-Authenticate": 'Bearer realm="lookdex"'},
         )
-        await response(scope, receive, send)
+        await problems.refusal_of(scope, refused)(scope, receive, send)
 
 
 class Shared:
@@ -112,10 +133,9 @@ class Shared:
             return
         client = client_key(scope["client"][0])
         if self._asking[client] >= self._share:
-            scope["state"]["fields"]["problem"] = Kind.BUSY.slug
             detail = "this client has as many requests in progress as it may: try again later"
-            response = problems.response_of(Kind.BUSY, detail, {"Retry-After": "1"})
-            await response(scope, receive, send)
+            refused = Refused(Kind.BUSY, detail, retry_after=1)
+            await problems.refusal_of(scope, refused)(scope, receive, send)
             return
         self._asking[client] += 1
         try:

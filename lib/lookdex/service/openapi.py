@@ -7,8 +7,10 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from lookdex.formats import MEDIA_TYPES
 from lookdex.search import ask
 from lookdex.service.problems import Problem
+from lookdex.service.uploads import BYTES
 
 _OPTIONS = "#/components/schemas/Options"
 _DESCRIPTION = """\
@@ -16,7 +18,9 @@ Search by photo over a shop's own catalogue: every object in a photo, and the mo
 
 An answer is wholly from one release of the catalogue. Errors are problem documents (RFC 9457); a 503 says in
 `Retry-After` when to come back. A connection on which something else than HTTP/1.1 comes, or too slowly, or too large a
-header, is answered with a problem (400, 408, 431) and closed. Where the service needs a token, send
+header, is answered with a problem (400, 408, 431) and closed. So is one with a body in chunks so small that their sizes
+take more than 16 KiB and an eighth of the body (400), with a transfer coding beside `chunked` (501), or with an
+expectation other than `100-continue` (417). Where the service needs a token, send
 `Authorization: Bearer <token>`.
 """
 
@@ -26,8 +30,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "box": {"summary": "What a box holds", "value": {"box": [120, 200, 420, 640]}},
     "text": {"summary": "This, but in red", "value": {"object": 0, "text": "in red", "text_weight": 0.6}},
 }
-
-_PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "image/heic")
 
 SEARCH: dict[str, Any] = {
     "parameters": [
@@ -53,7 +55,7 @@ SEARCH: dict[str, Any] = {
                     "additionalProperties": False,
                     "properties": {
                         "photo": {
-                            "description": "The file; several of them show one item.",
+                            "description": "The file, whatever type its part names; several of them show one item.",
                             "type": "array",
                             "minItems": 1,
                             "maxItems": ask.MAX_PHOTOS,
@@ -63,7 +65,7 @@ SEARCH: dict[str, Any] = {
                     },
                 },
                 "encoding": {
-                    "photo": {"contentType": ", ".join(_PHOTO_TYPES)},
+                    "photo": {"contentType": ", ".join(MEDIA_TYPES)},
                     "options": {"contentType": "application/json"},
                 },
                 "examples": {
@@ -73,7 +75,7 @@ SEARCH: dict[str, Any] = {
             },
             **{
                 name: {"schema": {"type": "string", "format": "binary", "description": "The file."}}
-                for name in (*_PHOTO_TYPES, "application/octet-stream")
+                for name in (*MEDIA_TYPES, BYTES)
             },
         },
     },

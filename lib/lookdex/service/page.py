@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -10,7 +9,7 @@ from importlib.resources.abc import Traversable
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from lookdex.service.caching import unchanged
+from lookdex.service.caching import unchanged, weak_tag_of_bytes
 from lookdex.service.problems import Kind, Refused
 
 # Nothing from elsewhere is loaded, sent or framed. blob: and data: are photos that the browser itself holds.
@@ -81,8 +80,7 @@ def _read_all() -> dict[str, _File]:
                 walk(entry, f"{prefix}{entry.name}/")
             else:
                 body = entry.read_bytes()
-                digest = hashlib.sha256(body).hexdigest()[:32]
-                found[prefix + entry.name] = _File(body, _type(entry.name), f'"{digest}"')
+                found[prefix + entry.name] = _File(body, _type(entry.name), weak_tag_of_bytes(body))
 
     walk(files("lookdex.service") / "page", "")
     return found

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from starlette.types import Scope
 
 from lookdex.errors import BadQuery, ProductNotFound, ReleaseChanged, TooSlow, Unavailable
 from lookdex.service import details
@@ -28,6 +29,7 @@ class Kind(Enum):
 
     MALFORMED = ("malformed", 400, "The request cannot be read")
     UNAUTHORIZED = ("unauthorized", 401, "A token is needed")
+    CROSS_ORIGIN = ("cross-origin", 403, "Pages of this origin may not send this request")
     NOT_FOUND = ("not-found", 404, "There is no such thing")
     METHOD = ("method", 405, "Another method is needed")
     SLOW_REQUEST = ("slow-request", 408, "The request took too long")
@@ -35,11 +37,13 @@ class Kind(Enum):
     SLOW_UPLOAD = ("slow-upload", 408, "The upload took too long")
     TOO_LARGE = ("too-large", 413, "The upload is too large")
     UNKNOWN_FORMAT = ("unknown-format", 415, "This kind of content is not read")
+    EXPECTATION = ("expectation", 417, "The expectation cannot be met")
     BAD_PHOTO = ("bad-photo", 422, "The photo cannot be used")
     BAD_QUESTION = ("bad-question", 422, "The question cannot be answered as asked")
     HEADER_TOO_LARGE = ("header-too-large", 431, "The header is too large")
     CLIENT_GONE = ("client-gone", 499, "The client went away")  # nginx's status: nobody reads it but the log
     INTERNAL = ("internal", 500, "The service failed")
+    TRANSFER_CODING = ("transfer-coding", 501, "This transfer coding is not read")
     BUSY = ("busy", 503, "The service is busy")
     TOO_LATE = ("too-late", 503, "The answer would have come too late")
     STORE_UNAVAILABLE = ("store-unavailable", 503, "The catalogue's store does not answer")
@@ -110,6 +114,12 @@ def response_of(
     return JSONResponse(problem.model_dump(exclude_none=True), kind.status, dict(headers or {}), MEDIA_TYPE)
 
 
+def refusal_of(scope: Scope, refused: Refused) -> JSONResponse:
+    """The response to a request that is refused, of which its log line and the metrics have the kind."""
+    scope["state"]["fields"]["problem"] = refused.kind.slug
+    return response_of(refused.kind, refused.detail, refused.headers, refused.reason)
+
+
 def responses(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     """OpenAPI's responses of an operation that may end with these problems."""
     schema = {"$ref": "#/components/schemas/Problem"}
@@ -126,22 +136,17 @@ def install(app: FastAPI) -> None:
     """Answer every error of the application with a problem document."""
 
     def answer(
-        request: Request,
-        kind: Kind,
-        detail: str,
-        headers: Mapping[str, str] | None,
-        reason: str | None = None,
+        request: Request, kind: Kind, detail: str, headers: Mapping[str, str] | None = None
     ) -> JSONResponse:
-        request.state.fields["problem"] = kind.slug  # for the log and the metrics
-        return response_of(kind, detail, headers, reason)
+        return refusal_of(request.scope, Refused(kind, detail, headers=headers))
 
     async def refused(request: Request, error: Refused) -> JSONResponse:
-        return answer(request, error.kind, error.detail, error.headers, error.reason)
+        return refusal_of(request.scope, error)
 
     async def bad_query(request: Request, error: BadQuery) -> JSONResponse:
         kind = Kind.NOT_FOUND if isinstance(error, ProductNotFound) else Kind.BAD_QUESTION
         kind = Kind.RELEASE_CHANGED if isinstance(error, ReleaseChanged) else kind
-        return answer(request, kind, str(error), None)
+        return answer(request, kind, str(error))
 
     async def too_slow(request: Request, error: TooSlow) -> JSONResponse:
         logger.error("%s", error)
@@ -153,7 +158,7 @@ def install(app: FastAPI) -> None:
         return await refused(request, store_unavailable())
 
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return answer(request, Kind.BAD_QUESTION, told(error.errors()), None)
+        return answer(request, Kind.BAD_QUESTION, told(error.errors()))
 
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         kind = _BY_STATUS.get(error.status_code, Kind.INTERNAL)

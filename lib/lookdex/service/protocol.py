@@ -29,6 +29,7 @@ FRAMING_BYTES = 16 << 10  # of a body's chunk sizes, extensions and trailers, be
 SLICE = 4096  # bytes parsed at a time, so that few pipelined requests are held beyond PIPELINED
 PIPELINED = 32  # requests of a connection that wait for their turn
 LINGER_SECONDS, LINGER_BYTES = 2.0, 4 << 20  # of a client that goes on sending after its answer
+LAST_SECONDS = 1.0  # of a stopping server, for the request of a client that has connected
 _AT_ONCE = struct.pack("ii", 1, 0)
 _HOST = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]*")
 
@@ -47,6 +48,19 @@ def _no_room(why: Ended) -> Refusal:
     return Refusal(why, Kind.BUSY, detail, {"Retry-After": "1"})
 
 
+def _stopping() -> Refusal:
+    return Refusal(Ended.STOPPING, Kind.STOPPING, "the service is stopping: try again", {"Retry-After": "1"})
+
+
+def _check_codings(codings: list[bytes], version: str) -> None:
+    """Raises Refusal: no reader agrees where such a body ends, or it is coded as well (RFC 9112, 6.1 and 7)."""
+    if version == "1.0" or codings[-1] != b"chunked" or codings.count(b"chunked") > 1 or b"" in codings:
+        detail = "Transfer-Encoding is chunked, once, and of HTTP/1.1"
+        raise Refusal(Ended.MALFORMED, Kind.MALFORMED, detail)
+    if codings != [b"chunked"]:
+        raise Refusal(Ended.MALFORMED, Kind.TRANSFER_CODING, "Transfer-Encoding may be chunked alone")
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. table: of all connections. proxies: whose connections are of many clients.
 
@@ -63,6 +77,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_header = self._in_body = False
         self._header = self._fed = self._taken = 0  # bytes of a header; since it; of those, in the body
         self._hosts: list[bytes] = []
+        self._codings: list[bytes] = []  # of Transfer-Encoding
         self._held = b""  # arrived and not parsed, while enough requests wait
         self._refusal: Refusal | None = None  # to be sent after the answers before it
         self._lingering, self._discarded = False, 0
@@ -171,7 +186,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_header, self._header, self._hosts = True, 0, []
+        self._in_header, self._header, self._hosts, self._codings = True, 0, [], []
         if not self._busy:
             self._since = self.loop.time()
 
@@ -181,8 +196,10 @@ class BoundedProtocol(HttpToolsProtocol):
         name = name.lower()
         if name == b"host":
             self._hosts.append(value)
-        elif name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
+        elif name == b"transfer-encoding":
+            self._codings += (coding.strip(b" \t").lower() for coding in value.split(b","))
+        elif name == b"expect":
+            self._expect(value)
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -194,11 +211,23 @@ class BoundedProtocol(HttpToolsProtocol):
             raise Refusal(Ended.MALFORMED, Kind.MALFORMED, "a request has one header Host")
         if hosts and not _HOST.fullmatch(hosts[0]):
             raise Refusal(Ended.MALFORMED, Kind.MALFORMED, "the header Host is not a host")
+        if self._codings:
+            _check_codings(self._codings, self.parser.get_http_version())
+        if self.parser.get_http_version() == "1.0":
+            self.expect_100_continue = False
         if not self._table.busy(self):
             raise _no_room(Ended.CLIENT_SHARE)
         super().on_headers_complete()
+        if self._table.stopping:
+            self.cycle.keep_alive = False
         self._in_header, self._in_body, self._asked = False, True, True
         self._fed = self._taken = 0
+
+    def _expect(self, value: bytes) -> None:
+        if any(one.strip(b" \t").lower() not in (b"", b"100-continue") for one in value.split(b",")):
+            detail = "the header Expect may say 100-continue, and nothing else"
+            raise Refusal(Ended.MALFORMED, Kind.EXPECTATION, detail)
+        self.expect_100_continue = self.expect_100_continue or bool(value.strip(b" \t,"))
 
     def on_body(self, body: bytes) -> None:
         if self._in_body:
@@ -291,6 +320,15 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def shutdown(self) -> None:
+        """Close it once what its client has begun to ask is answered, or soon if the client has only connected."""
+        if self._busy:
+            self.cycle.keep_alive = False  # of the last request that has come
+        elif self._asked and not (self._lingering or self._in_header or self._in_body):
+            self.transport.close()
+        else:
+            self.sweep(self.loop.time())
+
     def sweep(self, now: float) -> None:
         """Close it if its time is over. now: of the event loop."""
         limits, waited = self._limits, now - self._since
@@ -302,10 +340,10 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._lingering:
             if waited > LINGER_SECONDS:
                 self.transport.abort()
-        elif self._table.stopping:
-            self.shutdown()  # uvicorn has done so once, before this one was there
         elif self._busy or self.transport.is_closing():
             pass
+        elif self._table.stopping and not self._in_body and waited > LAST_SECONDS:
+            self._refuse(_stopping()) if self._in_header else self.transport.close()
         elif self._in_body:
             if waited > LINGER_SECONDS:
                 self._end(Ended.UNUSED_BODY)

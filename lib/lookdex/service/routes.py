@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from lookdex.errors import BadQuery
 from lookdex.search import ask
 from lookdex.search.ask import MAX_FACETS, MAX_K, MAX_TEXT, Crops, Options
 from lookdex.search.filters import offered
@@ -19,7 +20,7 @@ from lookdex.service.caching import Caching
 from lookdex.service.clients import client_key
 from lookdex.service.problems import Kind, Refused
 from lookdex.service.questions import Questions, Spoken
-from lookdex.service.uploads import drain, receive
+from lookdex.service.uploads import receive
 
 UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "As `If-None-Match` has it."}}
 PICTURE: dict[int | str, dict[str, Any]] = {
@@ -183,11 +184,11 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float, kept: C
         tag = caching.tag_of_answer(release_id, options, opened.facet_columns)
         if whole and caching.unchanged(request, tag, exists=False):
             request.state.fields.update(release=release_id)
-            return caching.not_modified(tag, kept.answers, {"Vary": "Accept-Encoding"})
+            return caching.not_modified(tag, kept.answers)
         spoken = await questions.ask((), options)
         tag = caching.tag_of_answer(spoken.release_id, options, opened.facet_columns)
         if caching.unchanged(request, tag):
-            return caching.not_modified(tag, kept.answers, {"Vary": "Accept-Encoding"})
+            return caching.not_modified(tag, kept.answers)
         return said(request, spoken, caching.tagged(tag, kept.answers))
 
     @router.post(
@@ -211,16 +212,16 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float, kept: C
     ) -> Response:
         """Every object in a photo, and the most similar products of each.
 
-        The photo is JPEG, PNG, WebP, GIF, AVIF or HEIC, whatever its type says: a file in a form, or the body itself,
-        with options in the query. Several photos of one item are asked as one question, in a form.
+        The photo is JPEG, PNG, WebP, GIF, AVIF or HEIC, whichever of them its type says: a file in a form, or the body
+        itself, with options in the query. Several photos of one item are asked as one question, in a form.
         """
         try:
             with questions.reception(client_of(request)) as upload:
                 arriving = Request(request.scope, upload.paced(request.receive))
                 question = await receive(arriving, max_bytes, receive_seconds, options)
-        except Refused as refused:
-            if refused.kind in (Kind.BUSY, Kind.STOPPING, Kind.TOO_LARGE, Kind.UNKNOWN_FORMAT):
-                await drain(request.receive, max_bytes)  # who is still sending would not read the answer
+        except (Refused, BadQuery) as refused:
+            if not (isinstance(refused, Refused) and refused.kind is Kind.SLOW_UPLOAD):
+                await request.state.body.drain(max_bytes)
             raise
         request.state.fields.update(photos=len(question.photos), bytes=sum(map(len, question.photos)))
         return said(request, await questions.ask(question.photos, question.options))
@@ -292,9 +293,9 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float, kept: C
             behind=None if catalog.behind is None else BEHIND,
         )
         body = told.model_dump_json().encode()
-        tag = f"W/{caching.tag_of_bytes(body)}"  # it may be sent compressed
+        tag = caching.weak_tag_of_bytes(body)
         if caching.unchanged(request, tag):
-            return caching.not_modified(tag, kept.answers, {"Vary": "Accept-Encoding"})
+            return caching.not_modified(tag, kept.answers)
         return Response(body, media_type="application/json", headers=caching.tagged(tag, kept.answers))
 
     @router.head("/crops/{item_id}", include_in_schema=False)

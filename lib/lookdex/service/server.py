@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
@@ -29,6 +29,7 @@ from lookdex.service.protocol import BoundedProtocol
 
 BACKLOG = 512
 END_SECONDS = 3.0  # for all that is left once everyone is answered, or drain_seconds are over
+_PASSES = 3  # of the event loop, in which it reads what its sockets hold
 SWEEP_SECONDS = 0.5  # between looks for connections whose time is over
 logger = logging.getLogger("lookdex.service")
 
@@ -93,14 +94,32 @@ class Server(uvicorn.Server):
         self.table, self._where = table, where
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer whoever has connected, then end; whoever connects later is refused by the kernel."""
         self.table.stopping = True
-        await super().shutdown(sockets)
+        for _ in range(_PASSES):  # what has arrived on open connections is a request that must not be cut off
+            await asyncio.sleep(0)
+        waiting = [asyncio.create_task(self._take_in(one)) for one in _accepted(sockets or [])]
+        await super().shutdown(sockets)  # closes the listener before anything else runs
+        await asyncio.gather(*waiting, return_exceptions=True)
         self._sweeps.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._sweeps = asyncio.create_task(self._sweep())
         logger.info("ready", extra={"fields": {**self._where}})
+
+    async def _take_in(self, connection: socket.socket) -> None:
+        """Serve a connection that was accepted here."""
+        protocol = cast(Any, self.config.http_protocol_class)
+        await asyncio.get_running_loop().connect_accepted_socket(
+            partial(
+                protocol,
+                config=self.config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+            ),
+            connection,
+        )
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -121,6 +140,15 @@ class _Process(Server):
         last.daemon = True
         last.start()
         await super().shutdown(sockets)
+
+
+def _accepted(listeners: list[socket.socket]) -> Iterator[socket.socket]:
+    """The connections that wait in the kernel's queues, which resets them when a listener is closed."""
+    for listener in listeners:
+        listener.setblocking(False)
+        with suppress(OSError):  # BlockingIOError: there are no more
+            while True:
+                yield listener.accept()[0]
 
 
 def _give_up(seconds: float) -> None:

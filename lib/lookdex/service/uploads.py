@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 
+from lookdex.formats import MEDIA_TYPES, OTHER_NAMES
 from lookdex.records import Reason
 from lookdex.search.ask import MAX_PHOTOS, Options, read_options
 from lookdex.service.forms import FormError, FormReader, Part, boundary_of
 from lookdex.service.problems import Kind, Refused
 
+BYTES = "application/octet-stream"
+_PHOTO_TYPES = frozenset((*MEDIA_TYPES, *OTHER_NAMES, BYTES, "binary/octet-stream", ""))
 MAX_OPTIONS = 64 << 10  # bytes; a filter has at most 20,000 characters
 _FRAMING = 16 << 10  # bytes of boundaries and part headers
 _MOST_PARTS = 64
@@ -58,6 +60,7 @@ async def receive(request: Request, max_bytes: int, seconds: float, options: str
         BadQuery: the options contradict themselves, or name what does not exist.
     """
     form = _is_form(request.headers)
+    given = None if options is None else read_options(options or "{}")
     try:
         async with asyncio.timeout(seconds):
             if form:
@@ -75,10 +78,10 @@ async def receive(request: Request, max_bytes: int, seconds: float, options: str
     except ClientDisconnect:
         raise Refused(Kind.CLIENT_GONE, "the client went away before it had sent everything") from None
     if form:
-        return _question(parts, options)
+        return _question(parts, given)
     if not photo:
         raise Refused(Kind.BAD_QUESTION, f"there is no photo, the body is empty: {_HOW}")
-    return Question((photo,), read_options(options or "{}"))
+    return Question((photo,), given or Options())
 
 
 def _is_form(headers: Headers) -> bool:
@@ -93,15 +96,17 @@ def _is_form(headers: Headers) -> bool:
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return True
-    # Of a photo, the content decides what it is, not what the client takes it for.
-    if kind in ("", "application/octet-stream", "binary/octet-stream") or kind.startswith("image/"):
-        return False
+    if kind in _PHOTO_TYPES:
+        return False  # which of them it is, the content decides: clients guess from a file's name
     why = {
         "application/json": "JSON is not read, nor is a photo in it as base64",
         "application/x-www-form-urlencoded": "such a form holds no file (what curl -d sends; curl -F sends one)",
     }
+    accepted = ", ".join(("multipart/form-data", *MEDIA_TYPES, BYTES))
     raise Refused(
-        Kind.UNKNOWN_FORMAT, f"{why.get(kind, f'a body of the type {kind[:60]} is not read')}: {_HOW}"
+        Kind.UNKNOWN_FORMAT,
+        f"{why.get(kind, f'a body of the type {kind[:60]} is not read')}: {_HOW}. The types of a body are {accepted}",
+        headers={"Accept": accepted},
     )
 
 
@@ -145,10 +150,10 @@ def _too_large(most: int) -> Refused:
     )
 
 
-def _question(parts: list[Part], options: str | None) -> Question:
+def _question(parts: list[Part], options: Options | None) -> Question:
     photos = [part for part in parts if _PHOTO.fullmatch(part.name)]
     asked = [part for part in parts if part.name == "options"]
-    charset = next((part for part in parts if part.name == _CHARSET), None)
+    charsets = [part for part in parts if part.name == _CHARSET]
     unknown = sorted({part.name for part in parts} - {part.name for part in photos} - {"options", _CHARSET})
     if unknown:
         raise Refused(
@@ -165,6 +170,8 @@ def _question(parts: list[Part], options: str | None) -> Question:
         raise Refused(Kind.BAD_QUESTION, f"more than {MAX_PHOTOS} photos: so many show one item at most")
     if len(asked) + (options is not None) > 1:
         raise Refused(Kind.BAD_QUESTION, "the options are there more than once: give them once")
+    if len(charsets) > 1:
+        raise Refused(Kind.BAD_QUESTION, f"the field {_CHARSET} is there more than once: give it once")
     if encoded := next((part for part in parts if part.encoding not in _AS_IT_IS), None):
         raise Refused(
             Kind.MALFORMED,
@@ -172,8 +179,9 @@ def _question(parts: list[Part], options: str | None) -> Question:
             "Content-Transfer-Encoding",
         )
     if asked:
-        options = _text(asked[0], charset.content.decode("latin-1").strip().lower() if charset else "")
-    return Question(tuple(part.content for part in photos), read_options(options or "{}"))
+        text = _text(asked[0], charsets[0].content.decode("latin-1").strip().lower() if charsets else "")
+        options = read_options(text or "{}")
+    return Question(tuple(part.content for part in photos), options or Options())
 
 
 def _text(part: Part, charset: str) -> str:
@@ -188,18 +196,3 @@ def _text(part: Part, charset: str) -> str:
         raise Refused(
             Kind.BAD_QUESTION, f"the field {part.name} is not in {charset or 'UTF-8'}: send it in UTF-8"
         ) from None
-
-
-async def drain(receive: Callable[[], Any], most: int, seconds: float = 2.0) -> bool:
-    """Take in and forget what a client is still sending, so that it reads our answer; whether it came to its end."""
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                message = await receive()
-                most -= len(message.get("body", b""))
-                if message["type"] != "http.request" or not message.get("more_body"):
-                    return True
-                if most < 0:
-                    return False
-    except TimeoutError:
-        return False

@@ -14,6 +14,7 @@ import { alikeOf, quoted } from "./question.js";
  * @property {[number, number, number, number]} [box]
  * @property {string} [text]
  * @property {number} [colour]
+ * @property {string} [sort]
  * @property {number} [look_photos]
  * @property {boolean} [whole]
  * @property {boolean} [look]

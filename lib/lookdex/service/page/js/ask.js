@@ -112,7 +112,7 @@ export function createAsker(store, trail) {
   const askAgain = () => (store.get().view === "photo" ? askPhoto() : askWords());
 
   /** What every new question starts from. */
-  const FRESH = { answer: null, drawn: null, drawing: false, chosen: /** @type {Chosen} */ ("all"), over: null, refine: "", filters: NO_FILTERS, unlike: [], colour: 0 };
+  const FRESH = { answer: null, drawn: null, drawing: false, chosen: /** @type {Chosen} */ ("all"), over: null, refine: "", filters: NO_FILTERS, sort: /** @type {State["sort"]} */ (""), unlike: [], colour: 0 };
 
   /** A lane is a place over all of them. @param {Chosen} chosen @param {Partial<State>} changes */
   function choose(chosen, changes) {

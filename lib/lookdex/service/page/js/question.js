@@ -10,6 +10,7 @@
 export const FIRST = 12; // products in a row
 export const STEP = 24; // that “show more” adds
 const LOOK_PHOTOS = 4;
+const SORTED = 48; // the nearest products, which a list by price begins with
 
 /** The most products that the service answers with, as far as it told. @param {State} state */
 export const mostOf = ({ release }) => release?.max_k ?? Infinity;
@@ -44,28 +45,32 @@ const plain = (value) => (Number.isInteger(value) ? value.toFixed(0) : String(Nu
 export const filterCount = ({ filters, colour }) =>
   Number(filters.min !== null || filters.max !== null) + filters.categories.length + Number(colour > 0);
 
-/** What every question has. @param {State} state @returns {Options} */
-const shared = ({ filters, colour, release }) => ({ where: whereOf(filters, release), colour: colour || undefined });
+/** What every question has. @param {State} state @param {number} k */
+const asked = ({ filters, release, sort }, k) =>
+  ({ k: sort ? Math.max(k, SORTED) : k, where: whereOf(filters, release), sort: sort || undefined });
+
+/** And every one with a photo. @param {State} state @param {number} k @returns {Options} */
+const shared = (state, k) => ({ ...asked(state, k), colour: state.colour || undefined, text: state.refine || undefined });
 
 /** Every object of the photo. @param {State} state @param {number} [k] @returns {Options} */
 export const photoOptions = (state, k = FIRST) =>
-  ({ ...shared(state), k, text: state.refine || undefined, look_photos: LOOK_PHOTOS });
+  ({ ...shared(state, k), look_photos: LOOK_PHOTOS });
 
 /** What was drawn. @param {State} state @param {number} [k] @returns {Options} */
 export function boxOptions(state, k = FIRST * 2) {
   const { x0, y0, x1, y1 } = /** @type {NonNullable<State["drawn"]>} */ (state.drawn).box;
-  return { ...shared(state), k, text: state.refine || undefined, box: [x0, y0, x1, y1], whole: false, look: false };
+  return { ...shared(state, k), box: [x0, y0, x1, y1], whole: false, look: false };
 }
 
 /** One object, or the whole photo, with more products. @param {State} state @param {number | 'whole'} lane @param {number} k @returns {Options} */
 export function laneOptions(state, lane, k) {
   const objects = state.answer?.objects.length ?? 0;
   const object = lane === "whole" ? (objects ? 0 : undefined) : lane;
-  return { ...shared(state), k, text: state.refine || undefined, object, whole: lane === "whole", look: false };
+  return { ...shared(state, k), object, whole: lane === "whole", look: false };
 }
 
 /** Words, or a product. @param {State} state @param {number} [k] */
-export const wordsOptions = ({ filters, release }, k = STEP) => ({ k, where: whereOf(filters, release) });
+export const wordsOptions = (state, k = STEP) => asked(state, k);
 
 /**
  * The lanes to show, in order: what was drawn, the photo's most prominent object, the others, the whole photo.

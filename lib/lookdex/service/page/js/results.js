@@ -8,6 +8,7 @@ import { lookOf, wornLike } from "./look.js";
 import { cutOut } from "./picture.js";
 import { titleOf } from "./product.js";
 import { blames, filterCount, isFar, lanesOf } from "./question.js";
+import { sortSelect } from "./sort.js";
 import { NO_FILTERS } from "./state.js";
 import { troublePanel } from "./trouble.js";
 
@@ -50,6 +51,7 @@ export function createResults(store, ask, another) {
             h("span.thumb.round", {}, cutOut(photo, id === "whole" ? null : lane.box, 32)), laneName(lane, id)))),
       (ready || filterCount(state) > 0) && h("div.narrow", {},
         filterButton(state, () => ask.open({ kind: "filters" })),
+        sortSelect(state, ask),
         photo && refineForm(),
         filterChips(state, ask)),
     );
@@ -167,7 +169,7 @@ export function createResults(store, ask, another) {
     if (now.view === "start") return;
     if (now.photo !== before.photo) unfolded.clear();
     const changed = (/** @type {(keyof State)[]} */ ...names) => names.some((name) => now[name] !== before[name]);
-    if (changed("answer", "chosen", "drawn", "filters", "colour", "refine", "view", "photo", "asked")) keepFocus(() => showBar(now));
+    if (changed("answer", "chosen", "drawn", "filters", "colour", "refine", "sort", "release", "view", "photo", "asked")) keepFocus(() => showBar(now));
     if (changed("answer", "chosen", "drawn", "busy", "trouble", "view", "photo", "asked", "slow")) showBody(now);
   });
   onLanguage(all);
@@ -177,9 +179,9 @@ export function createResults(store, ask, another) {
     const held = /** @type {HTMLElement | null} */ (document.activeElement);
     if (!held || !bar.contains(held)) return change();
     const { chip } = held.dataset;
-    const words = held.closest(".refine") !== null;
+    const field = held.closest(".refine") ? ".refine input" : held.closest(".sort") ? ".sort select" : ".filter-button";
     change();
-    const next = bar.querySelector(chip ? `[data-chip="${chip}"]` : words ? ".refine input" : ".filter-button");
+    const next = bar.querySelector(chip ? `[data-chip="${chip}"]` : field);
     /** @type {HTMLElement | null} */ (next)?.focus({ preventScroll: true });
   }
 

@@ -25,6 +25,7 @@
  * @property {string} refine “This, but …”.
  * @property {number} colour 0 … 1: what likeness of colour counts.
  * @property {Filters} filters
+ * @property {'' | 'price' | '-price'} sort A column, downwards with a minus; '': the most similar first.
  * @property {number[]} unlike The objects that nothing was really like before the filters.
  * @property {null | 'reading' | 'photo' | 'box' | 'more' | 'words'} busy
  * @property {boolean} slow
@@ -48,6 +49,7 @@ export const START = {
   refine: "",
   colour: 0,
   filters: NO_FILTERS,
+  sort: "",
   unlike: [],
   busy: null,
   slow: false,

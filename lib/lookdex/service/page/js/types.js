@@ -90,6 +90,7 @@
  * @property {string} released_at
  * @property {number} [items]
  * @property {string[]} columns What a filter may name.
+ * @property {string[]} [sortable] What products may be sorted by.
  * @property {number} [max_k] The most products that it answers with.
  * @property {{products?: number, categories?: {name: string, products: number}[], price?: {least: number, most: number} | null}} [facets]
  *
