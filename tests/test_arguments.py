@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import datetime
 import decimal
+import inspect
+import numbers
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import lookdex
-from lookdex.errors import BadQuery, LookdexError
+from lookdex.errors import BadQuery, ConfigError, LookdexError
 from lookdex.images import encode_jpeg
 from lookdex.records import Box
 from lookdex.search.ask import Options, Pick, SearchOptions, SimilarOptions, TextOptions, Widen
@@ -67,7 +69,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
         (lambda shop: shop.ask(PHOTO, options={"k": 5}), "options is {'k': 5}: give .*Options"),
         (lambda shop: shop.search_text(b"red"), "text is b'red'"),
         (lambda shop: shop.search_text(None), "text is None: give text"),
-        (lambda shop: shop.search_text("red", scope=5), "scope is 5: give 'object' or 'image'"),
+        (lambda shop: shop.search_text("red", scope=5), "scope is 5: give one of object, image"),
         (lambda shop: shop.search_text("red", scope=["object"]), "scope is"),
         (lambda shop: shop.search_vector("abc"), "vector is 'abc': give 16 numbers"),
         (lambda shop: shop.search_vector(["1"] * 16), "give 16 numbers"),
@@ -83,7 +85,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
         (lambda shop: shop.crops("abc"), "item_ids is 'abc'"),
         (lambda shop: shop.crops([5]), "item_ids holds 5"),
         (lambda shop: shop.to_pandas(5), "where is 5"),
-        (lambda shop: shop.to_pandas(limit="5"), "limit is '5': give a whole number of 0 or more, or None"),
+        (lambda shop: shop.to_pandas(limit="5"), "limit is '5': give a whole number from 0 to 9223"),
         (lambda shop: shop.to_pandas(limit=-1), "limit is -1"),
         (lambda shop: shop.to_pandas(columns="price"), "columns is 'price': give a list of texts"),
         (lambda shop: shop.to_pandas(columns=[1]), "columns holds 1"),
@@ -163,6 +165,12 @@ def deep() -> list[Any]:
     return made
 
 
+NEVER = (
+    float("inf"), float("-inf"), float("nan"), 1e308, 2**63, 2**64, -(2**63) - 1, 10**400, np.float64("inf"),
+    np.uint64(2**64 - 1), np.ma.masked, np.ma.array([0, 0, 50, 96], mask=[0, 1, 0, 0]), np.ma.array([1.0] * 16),
+    np.ma.array(PHOTO, mask=PHOTO > 100), [np.ma.masked], "\ud800", "price < 5 \ud800", ["\ud800"], ["price", "\udfff"],
+    Path("\ud800"),
+)  # fmt: skip
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers() | st.text() | st.binary()
     | st.sampled_from([np.int64(3), np.float32(0.5), np.bool_(True), np.str_("a"), np.datetime64("2026-01-01"),
@@ -179,6 +187,7 @@ VALUES = (
     | st.builds(Odd)
     | st.builds(OddPath)
     | st.builds(lambda: 10**5000)
+    | st.sampled_from(NEVER)
     | st.builds(circular)
     | st.builds(deep)
     | st.builds(lambda: (n for n in "ab"))
@@ -190,27 +199,88 @@ VALUES = (
 )  # fmt: skip
 GIVEN = {"detector": FakeDetector(), "embedder": FakeEmbedder()}
 FIELDS = [field.name for field in fields(Options)]
-CALLS: dict[str, Callable[[Catalog, Any], object]] = {
+NEEDED = {
+    "search": {"photo": PHOTO}, "search_text": {"text": "red"}, "search_vector": {"vector": [1.0] * 16},
+    "similar": {"product_id": "p001"}, "goes_with": {"product_id": "p001"}, "crops": {"item_ids": ["a"]},
+}  # fmt: skip
+METHODS = [name for name, value in vars(Catalog).items() if callable(value) and not name.startswith("_")]
+Call = Callable[[Catalog, Any], object]
+
+
+def calls_of(method: str) -> dict[str, Call]:
+    """A call for each argument of a public method, and for each of its options."""
+    found: dict[str, Call] = {}
+    parameters = inspect.signature(getattr(Catalog, method)).parameters.values()
+    names = [one.name for one in parameters if one.name != "self" and one.kind is not one.VAR_POSITIONAL]
+    if "more" in names:
+        names += [*FIELDS, "other"]
+    for name in names:
+
+        def call(shop: Catalog, value: Any, name: str = name) -> object:
+            return getattr(shop, method)(**NEEDED.get(method, {}) | {name: value})
+
+        found[f"{method}({name})"] = call
+    if any(one.kind is one.VAR_POSITIONAL for one in parameters):
+        found[f"{method}(*)"] = lambda shop, value: getattr(shop, method)(value)
+    return found
+
+
+CALLS: dict[str, Call] = {
     **{f"Options({name})": lambda shop, value, name=name: shop.ask(PHOTO, options=Options(**{name: value}))
        for name in FIELDS},
-    **{f"search({name})": lambda shop, value, name=name: shop.search(**{"photo": PHOTO, name: value})
-       for name in ["photo", *FIELDS, "other"]},
-    "ask": lambda shop, value: shop.ask(value),
-    "ask(options)": lambda shop, value: shop.ask(PHOTO, options=value),
-    "search_text": lambda shop, value: shop.search_text(value),
-    "search_text(scope)": lambda shop, value: shop.search_text("red", scope=value),
-    "search_vector": lambda shop, value: shop.search_vector(value),
-    "similar": lambda shop, value: shop.similar(value),
-    "goes_with": lambda shop, value: shop.goes_with(value),
-    "vectors": lambda shop, value: shop.vectors(value),
-    "crops": lambda shop, value: shop.crops(value),
-    **{f"to_pandas({name})": lambda shop, value, name=name: shop.to_pandas(**{name: value})
-       for name in ("where", "columns", "scope", "limit")},
+    **{f"Pick({name})": lambda shop, value, name=name: shop.search(PHOTO, picks=[Pick(**{name: value})])
+       for name in ("object", "box", "label")},
+    **{name: call for method in METHODS for name, call in calls_of(method).items()},
     **{f"open_catalog({name})": lambda shop, value, name=name:
-       lookdex.open_catalog(**{"uri": shop._store.uri, **GIVEN, name: value})
-       for name in ("uri", "release", "device", "detector", "embedder", "loader", "trusted_models", "poll_seconds",
-                    "read_seconds", "store_seconds", "verify_bytes", "facets")},
+       lookdex.open_catalog(**{"uri": shop._place.store.uri, **GIVEN, name: value})
+       for name in inspect.signature(lookdex.open_catalog).parameters},
 }  # fmt: skip
+
+
+def test_all_that_is_public_is_called() -> None:
+    assert {call.partition("(")[0] for call in CALLS} == {
+        "Options", "Pick", "open_catalog", *METHODS,
+    } - {"load", "refresh"}  # which take nothing  # fmt: skip
+    assert {"search(where)", "search_text(scope)", "to_pandas(limit)", "crops(item_ids)", "ask(*)"} < set(
+        CALLS
+    )
+
+
+@pytest.mark.parametrize("call", sorted(CALLS))
+def test_what_no_argument_may_be_is_refused(shop: Catalog, call: str) -> None:
+    for value in NEVER:
+        if call == "open_catalog(poll_seconds)" and isinstance(value, numbers.Real) and value > 0:
+            assert CALLS[call](shop, value)  # it is never time for another look
+            continue
+        with pytest.raises((BadQuery, ConfigError)):
+            CALLS[call](shop, value)
+
+
+class OddText(str):
+    """Raises whatever is asked of it, though it is text."""
+
+    def _raise(self, *_: object) -> Any:
+        raise RuntimeError("odd")
+
+    __eq__ = __ne__ = __lt__ = __hash__ = __len__ = __str__ = __repr__ = __contains__ = __iter__ = (
+        __getitem__
+    ) = _raise  # type: ignore[assignment]
+    encode = strip = partition = startswith = removeprefix = casefold = _raise  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("call", sorted(CALLS))
+def test_text_that_raises_is_the_text_that_it_is(shop: Catalog, call: str) -> None:
+    for text in ("price", "price < 5", "object", "red", "p001", "night-1"):
+        for value in (OddText(text), [OddText(text)]):
+            with contextlib.suppress(LookdexError):
+                CALLS[call](shop, value)
+    assert list(
+        shop.to_pandas(columns=[OddText("price")], where=OddText("price < 2"), scope=OddText("object"))
+    ) == ["price"]
+    assert (
+        shop.search_text(OddText("red"), sort=OddText("-price"), facets=[OddText("price")]).facets is not None
+    )
+    assert lookdex.open_catalog(shop._place.store.uri, release=OddText("night-1"), **GIVEN).release.items
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -218,6 +288,38 @@ CALLS: dict[str, Callable[[Catalog, Any], object]] = {
 def test_any_value_gives_an_answer_or_an_error_of_lookdex(shop: Catalog, call: str, value: Any) -> None:
     with contextlib.suppress(LookdexError):
         CALLS[call](shop, value)
+
+
+@pytest.mark.parametrize(
+    ("ask", "says"),
+    [
+        (lambda shop: shop.goes_with("p001", offset=5), "goes_with: .*'offset'; it takes product_id, k, where, crops$"),
+        (lambda shop: shop.search_text("x", text="y"), "search_text: multiple values .*'text'; it takes text, k, "),
+        (lambda shop: shop.search(), "search: missing a required argument: 'photo'; it takes photo, k, .* options"),
+        (lambda shop: shop.similar("p001", product="p002"), "no option 'product' here; those that exist: k, where"),
+        (lambda shop: shop.search_text("red", object=1), "no option 'object' here"),
+        (lambda shop: shop.ask(PHOTO, k=5), "ask: .*'k'; it takes any number of photos, options$"),
+        (lambda shop: shop.load(5), "load: too many positional arguments; it takes nothing"),
+        (lambda shop: lookdex.open_catalog(), "open_catalog: missing a required argument: 'uri'; it takes uri"),
+        (lambda shop: lookdex.open_catalog("x", relase="y"), "open_catalog: .*'relase'; it takes uri, release"),
+        (lambda shop: lookdex.open_catalog("x", store_seconds=1e308), "store_seconds is 1e[+]308: give a number from"),
+        (lambda shop: lookdex.open_catalog("x", release="a" * 201), "release is 'aaa.*: give text of 1 to 200 char"),
+    ],
+)  # fmt: skip
+def test_a_call_that_does_not_fit_says_what_does(
+    shop: Catalog, ask: Callable[[Catalog], object], says: str
+) -> None:
+    with pytest.raises(BadQuery, match=says):
+        ask(shop)
+
+
+def test_an_error_of_a_model_stays_its_own(shop: Catalog) -> None:
+    class Broken(FakeDetector):
+        def detect(self, images: Any) -> Any:
+            raise TypeError("a fault within")
+
+    with pytest.raises(TypeError, match="a fault within"):
+        lookdex.open_catalog(shop._place.store.uri, **GIVEN | {"detector": Broken()}).search(PHOTO)
 
 
 # ── types ────────────────────────────────────────────────────────────────────────────────────────────────────

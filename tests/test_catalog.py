@@ -338,7 +338,7 @@ def test_an_index_answers_as_the_scan_does_also_behind_a_narrow_filter(tmp_path:
     made = with_index(store, exact, "indexed", partitions=6, nprobes=6, refine=4)
     live.save_release(store, replace(made, release_id="narrow", index=replace(made.index, nprobes=1)))
     scan, index, narrow = (opened(str(tmp_path), release=name) for name in ("exact", "indexed", "narrow"))
-    plan = index._now.opened.items.dataset.scanner(
+    plan = index.opened.items.dataset.scanner(
         nearest={"column": "vector", "q": np.ones(16, np.float32), "k": 5}
     ).explain_plan()
     assert "ANNSubIndex" in plan

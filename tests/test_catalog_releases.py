@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lookdex.errors import ModelMismatch, ReleaseNotFound
+from lookdex.errors import ModelMismatch, ReleaseNotFound, Unavailable
 from lookdex.storage import open_store
 from tests.catalogs import (
     go_live,
@@ -72,6 +72,21 @@ def test_polls_are_few_and_failures_do_not_stop_the_answers(tmp_path: Path, capl
     publish(store, "night-2", stock())
     assert following.search(picture("red")).release_id == "night-2"
     assert following.behind is None
+
+
+def test_a_catalogue_that_is_gone_is_reported_and_what_is_open_answers(root_uri: str):
+    store = open_store(root_uri)
+    publish(store, "night-1", stock())
+    catalog = opened(root_uri).load()
+    for listed in list(store.list()):
+        store.delete(listed.key)
+    with pytest.raises(Unavailable, match="is gone: nothing is live in it any more"):
+        catalog.refresh()
+    assert "is gone" in (catalog.behind or "")
+    assert catalog.release.release_id == "night-1"
+    publish(store, "night-2", stock())
+    assert catalog.refresh().release_id == "night-2"
+    assert catalog.behind is None
 
 
 def test_another_model_than_the_releases_is_refused(tmp_path: Path):

@@ -17,6 +17,7 @@ from lookdex.errors import BadQuery
 from lookdex.search import facets as module
 from lookdex.search.facets import Bucket, Category, Facet, FacetKind, PriceRange, facets_of
 from lookdex.search.product_columns import countable
+from lookdex.storage import open_store
 from tests.catalogs import WITH_CATEGORY, Shown, publish
 from tests.shops import opened, shop_in
 from tests.test_search_schema import validator
@@ -156,8 +157,9 @@ def test_an_answer_counts_what_its_filter_leaves(tmp_path: Path):
         for n in range(6)
         for photo in (0, 9)
     ]
-    publish(store := shop_in(tmp_path, [*shown, Shown(None, "red", 3.0)], columns=WITH_CATEGORY)._store, "night-2",
-            [*shown, Shown(None, "red", 3.0)], columns=WITH_CATEGORY)  # fmt: skip
+    store = open_store(tmp_path)
+    for night in ("night-1", "night-2"):
+        publish(store, night, [*shown, Shown(None, "red", 3.0)], columns=WITH_CATEGORY)
     catalog = opened(store.uri)
     assert catalog.search_text("red").facets is None
     found = catalog.search_text("red", k=1, where="price >= 2", facets=True)
@@ -190,13 +192,33 @@ def test_an_answer_counts_what_its_filter_leaves(tmp_path: Path):
 
 def test_the_shop_chooses_what_is_counted(tmp_path: Path):
     shop_in(tmp_path, [Shown("p1", "red", category="dress")], columns=WITH_CATEGORY)
-    catalog = opened(tmp_path, facets=("colour", "brand", "Price"))
+    catalog = opened(tmp_path, facets=("colour", "Price"))
     assert [one.column for one in catalog.search_text("red", facets=True).facets.columns] == [
         "colour",
         "price",
     ]
     assert [one.column for one in catalog.facets.columns] == ["colour", "price", "category"]
     assert catalog.facets.categories == (Category("dress", 1),)
+
+
+def test_a_release_without_a_column_that_is_to_be_counted_is_not_opened(tmp_path: Path):
+    store = open_store(tmp_path)
+    publish(store, "night-1", [Shown("p1", "red", category="dress")], columns=WITH_CATEGORY)
+    for wrong in ("nope", "category.nope", "vector"):
+        with pytest.raises(
+            BadQuery, match=f"facets, in release night-1: the column '{wrong}' cannot be counted.*price"
+        ):
+            opened(tmp_path, facets=["colour", wrong])
+    catalog, any_release = opened(tmp_path, facets=["category"]), opened(tmp_path)
+    publish(store, "night-2", [Shown("p1", "red")])
+    with pytest.raises(BadQuery, match="facets, in release night-2: the column 'category' cannot be counted"):
+        catalog.refresh()
+    assert (catalog.release.release_id, any_release.release.release_id) == ("night-1", "night-2")
+    assert "night-2: the column 'category'" in (catalog.behind or "")
+    assert [one.column for one in catalog.search_text("red", facets=True).facets.columns] == ["category"]
+    assert [one.column for one in any_release.search_text("red", facets=True).facets.columns] == ["price"]
+    publish(store, "night-3", [Shown("p1", "red", category="dress")], columns=WITH_CATEGORY)
+    assert (catalog.release.release_id, catalog.behind) == ("night-3", None)
 
 
 def test_a_filter_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from lookdex import errors
+from lookdex.errors import ReleaseNotFound
 from lookdex.storage import open_store
 from tests.catalogs import opened, picture, publish, stock
 
@@ -77,6 +80,32 @@ if os.fork() == 0:
 os.wait()
 """
 
+# A pool whose workers are forked: from a process with an open catalogue, and from one that has opened none.
+POOL = """
+import multiprocessing, pickle, sys, warnings
+warnings.simplefilter("ignore")
+import lance
+from lookdex.errors import ForkedProcess
+from lookdex.search.catalog import Catalog
+from tests.catalogs import opened
+from tests.test_forks import released
+
+def mapped(catalog):
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.map_async(released, [catalog]).get(30)[0]
+
+with multiprocessing.get_context("spawn").Pool(1) as pool:
+    made = pool.apply_async(opened, (sys.argv[1],)).get(60)
+first = mapped(made)
+catalog = opened(sys.argv[1])
+try:
+    mapped(catalog)
+except ForkedProcess as error:
+    print(type(error).__name__)
+print(first)
+print(catalog.release.release_id, flush=True)
+"""
+
 
 @pytest.fixture
 def shop(tmp_path: Path) -> str:
@@ -105,6 +134,31 @@ def test_a_pickled_catalogue_opens_anew(shop: str) -> None:
     publish(open_store(shop), "night-2", stock(products=3))
     copies = [pickle.loads(pickle.dumps(catalog)) for catalog in (following, pinned)]
     assert [copy.search(picture("red")).release_id for copy in copies] == ["night-2", "night-1"]
+
+
+def test_a_forked_pool_hands_the_error_back(shop: str) -> None:
+    assert run(POOL, shop) == ["ForkedProcess", "night-1", "night-1"]
+
+
+def test_a_pickled_catalogue_opens_nothing_until_it_is_used(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    publish(store, "night-1", stock())
+    pickled = pickle.dumps(opened(str(tmp_path)))
+    shutil.rmtree(tmp_path)
+    copy = pickle.loads(pickled)
+    with pytest.raises(ReleaseNotFound, match="nothing is live"):
+        copy.search(picture("red"))
+    publish(store, "night-2", stock(products=3))
+    assert copy.search(picture("red")).release_id == "night-2"
+    assert pickle.loads(pickle.dumps(copy)).behind is None
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+)
+def test_errors_travel_between_processes(kind: type[Exception]) -> None:
+    copy = pickle.loads(pickle.dumps(kind("words")))
+    assert (type(copy), str(copy)) == (kind, "words")
 
 
 def test_a_spawned_process_gets_one_as_an_argument(shop: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,13 +21,21 @@ from lance.commit import CommitConflictError
 
 from lookdex import cli, integrity, live, nightly, runs, tables
 from lookdex.config import Config
-from lookdex.errors import AuditFailed, CorruptData, ForeignTransaction, LookdexError
-from lookdex.records import Release
+from lookdex.errors import (
+    AccessDenied,
+    AuditFailed,
+    CorruptData,
+    ForeignTransaction,
+    LookdexError,
+    Unavailable,
+)
+from lookdex.records import Release, StoredFile
 from lookdex.release import ann, promote, retention
 from lookdex.release.audit import audit_release
 from lookdex.release.build import load_candidate
 from lookdex.report import make_report
 from lookdex.search.catalog import Catalog, open_catalog
+from lookdex.search.verified import Verified
 from lookdex.storage import Store, open_store
 from lookdex.storage.folder import TEMPORARY
 from tests import fakes
@@ -241,6 +250,42 @@ def test_the_rest_of_a_large_release_is_read_in_the_background(store: Store) -> 
         ask(catalog)
     promote.rollback(store, to="n1")
     assert ask(catalog)
+
+
+def test_what_is_read_in_the_background_is_read_after_an_outage(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    release = live.live_release(store)[1]
+    flip(store, file_of(store, release, "data"))
+    failed, back = threading.Event(), threading.Event()
+    check, failures = (
+        integrity.check,
+        iter([Unavailable("out"), AccessDenied("no"), Unavailable("still out")]),
+    )
+
+    def broken(catalog: Store, file: StoredFile) -> integrity.Damage | None:
+        if not back.is_set() and (error := next(failures, None)) is not None:
+            raise error
+        failed.set()
+        assert back.wait(20)
+        return check(catalog, file)
+
+    verified = Verified(store, release, verify_bytes=0)
+    monkeypatch.setattr(integrity, "check", broken)
+    monkeypatch.setattr("lookdex.search.verified.RETRY_SECONDS", 0.0)
+    verified.look_at_rest()
+    assert failed.wait(20)
+    assert verified.damage is None
+    verified.look_at_rest()  # there is a thread at it
+    assert [thread.name for thread in threading.enumerate()].count("verify") == 1
+    assert [line for line in caplog.messages if "not verified yet" in line] == [
+        f"release {release.release_id} is not verified yet: out"
+    ]
+    back.set()
+    for thread in threading.enumerate():
+        if thread.name == "verify":
+            thread.join(20)
+    assert "is damaged" in (verified.damage or "")
 
 
 @pytest.mark.parametrize("where", [None, "price < 1000"])

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Barrier
+from pathlib import Path
 
 import pytest
 
@@ -186,6 +190,23 @@ def test_releases_are_listed_by_age(store: Store) -> None:
     assert live.list_releases(store) == [older, RELEASE]
     entry = live.append(store, release_id="z", action="promote", expected=None)
     assert live.live_release(store) == (entry, older)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes in folders")
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_an_entry_or_a_release_that_is_no_file_is_damage(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    store = open_store(tmp_path)
+    live.save_release(store, RELEASE)
+    live.append(store, release_id="r1", action="promote", expected=None)
+    make(tmp_path / "live/00000002.json")
+    with pytest.raises(CorruptData, match=r"00000002.json is damaged: .* not a file.*lookdex rollback"):
+        live.current(store)
+    (tmp_path / "releases/r1.json").unlink()
+    make(tmp_path / "releases/r1.json")
+    with pytest.raises(CorruptData, match=r"r1.json is damaged: .*make another release live"):
+        live.load_release(store, "r1")
 
 
 def test_missing_newer_and_damaged_releases_are_named(store: Store) -> None:

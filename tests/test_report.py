@@ -25,7 +25,7 @@ from lookdex.report.counts import FILLS
 from lookdex.report.findings import findings
 from lookdex.report.records import Bar, Rejects, Share
 from lookdex.report.render import render
-from lookdex.storage import open_store
+from lookdex.storage import Store, open_store
 from tests.browser import DESK, PHONE, needs_chromium, start_browser
 
 EVIL = "<script>alert(1)</script>"
@@ -71,8 +71,13 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def report(catalog: str) -> Report:
-    return make_report(catalog)
+def source(catalog: str) -> Store:
+    return open_store(live.live_release(open_store(catalog))[1].source)
+
+
+@pytest.fixture(scope="module")
+def report(catalog: str, source: Store) -> Report:
+    return make_report(catalog, source=source)
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +193,33 @@ def test_rejects_are_looked_at_in_the_source(report: Report) -> None:
     nothing = next(r for r in report.rejects if r.status == Status.NO_OBJECT)
     assert [p.title for p in nothing.pictures] == ["p0011/a.jpg"]
     assert nothing.pictures[0].src
+
+
+def test_only_the_source_that_the_caller_names_is_read(
+    catalog: str, source: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone.jpg").write_bytes(images.encode_jpeg(nights.picture("gone"), 100))
+    mirror = open_store(tmp_path)
+    read: list[str] = []
+    whole = type(source).get_limited
+    monkeypatch.setattr(
+        type(source), "get_limited", lambda own, *of, **more: read.append(own.uri) or whole(own, *of, **more)
+    )
+
+    def seen(report: Report) -> set[str]:
+        corrupt = next(r for r in report.rejects if r.reason == "corrupt")
+        return {picture.title for picture in corrupt.pictures if picture.src}
+
+    unread = make_report(catalog)
+    assert (seen(unread), read) == (set(), [])
+    assert unread.source_note in render(unread)
+    assert unread.source_note.startswith("They are shown if --source says where they lie")
+    other = make_report(catalog, source=mirror)
+    assert (seen(other), set(read)) == ({"gone.jpg"}, {str(tmp_path)})
+    assert (
+        other.source_note == f"They were read from {tmp_path}, but the release was built from {source.uri}."
+    )
+    assert make_report(catalog, source=source).source_note == ""
 
 
 def test_confidence(report: Report) -> None:

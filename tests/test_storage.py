@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from servers import S3Server
 
 from lookdex import storage
 from lookdex.devserver import find_program, free_ports, start_s3
-from lookdex.errors import ConfigError, StorageError, UnsafeStore
+from lookdex.errors import ConfigError, CorruptData, StorageError, UnsafeStore
 from lookdex.storage import Digest, S3Access, Store, open_store, probe_put_if_absent
 
 ODD_KEYS = [
@@ -231,6 +231,48 @@ def test_a_folders_files_being_written_are_not_listed(tmp_path: Path) -> None:
     store.put("a/k", b"1")
     (tmp_path / "a" / ".lookdex-tmp-123").write_bytes(b"half")
     assert [listed.key for listed in store.list()] == ["a/k"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes in folders")
+@pytest.mark.parametrize("kind", ["a pipe", "a folder", "a socket", "a device"])
+def test_what_is_no_file_is_refused_unread(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "k"
+    with socket.socket(socket.AF_UNIX) as bound:
+        {
+            "a pipe": lambda: os.mkfifo(place),
+            "a folder": place.mkdir,
+            "a socket": lambda: bound.bind(str(place)),
+            "a device": lambda: place.symlink_to("/dev/zero"),
+        }[kind]()
+    store = open_store(tmp_path)
+    reads: list[Callable[[], object]] = [
+        lambda: store.get("k"),
+        lambda: store.get_limited("k", 10),
+        lambda: store.digest("k"),
+        lambda: store.ping("k", 1),
+    ]
+    for read in reads:
+        with pytest.raises(CorruptData, match=f"k is damaged: it is {kind} and not a file"):
+            read()
+
+
+def test_a_name_that_no_file_may_have_is_an_error_of_the_store(store: Store) -> None:
+    reads: list[Callable[[], object]] = [
+        lambda: store.get("\ud800"),
+        lambda: store.digest("\ud800"),
+        lambda: store.put("\ud800", b"1"),
+        lambda: store.ping("\ud800", 5),
+        lambda: list(store.list("\ud800/")),
+    ]
+    for read in reads:
+        with pytest.raises((StorageError, ConfigError)):
+            read()
+
+
+def test_a_file_is_not_written_over_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "k").mkdir()
+    with pytest.raises(storage.NotAFile, match="k is a folder"):
+        open_store(tmp_path).put("k", b"1")
 
 
 def test_a_folder_follows_links_once(tmp_path: Path) -> None:

@@ -127,14 +127,14 @@ def test_a_service_that_answers_from_memory_is_ready(tmp_path: Path, monkeypatch
     monkeypatch.setattr(store, "ping", lost)
     for one, kind in ((exact, 503), (catalog, 200)):
         with pytest.raises(Unavailable):
-            one._watch.read(broken)
+            one._following().watch.read(broken)
         while one.store_health.problem is None:
             time.sleep(0.005)
         similar, ready = get(one, store, "/v1/products/p001/similar", "/readyz")
         assert (similar.status_code, ready.status_code) == (200, kind)
     assert "from memory" in ready.text
     with pytest.raises(Unavailable):
-        catalog._watch.read(broken, kind=lambda: ReadKind(True, (), frozenset({"scope"})))
+        catalog._following().watch.read(broken, kind=lambda: ReadKind(True, (), frozenset({"scope"})))
     assert get(catalog, store, "/readyz")[0].status_code == 503
 
 

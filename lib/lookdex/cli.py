@@ -306,15 +306,20 @@ def releases_command(config: Config, as_json: bool) -> None:
 
 
 @verb("report")
-@settings("catalog")
+@settings("catalog", "source", "source_access", optional=("source",))
 @click.option("--out", required=True, type=OutputFile(".html", ".htm"), help="The page to write.")
 @click.option("--release", metavar="ID", help="Report on this release instead of the live one.")
 def report_command(config: Config, out: Path, release: str | None) -> None:
-    """Write what is in a release, and what is odd in it, as one page that loads nothing from anywhere."""
+    """Write what is in a release, and what is odd in it, as one page that loads nothing from anywhere.
+
+    Photos that could not be indexed are shown if --source says where they lie.
+    """
+    from lookdex.planning import open_source
     from lookdex.report import make_report
     from lookdex.report.render import render
 
-    report = make_report(config.catalog, release)
+    source = open_source(config) if config.source else None
+    report = make_report(config.catalog, release, source=source)
     page = render(report)
     out.write_text(page, encoding="utf-8")
     for finding in report.findings:

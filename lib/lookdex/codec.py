@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
+from dataclasses import asdict
 from functools import cache
 from typing import Any, TypeVar
 
@@ -55,8 +57,19 @@ def from_json(cls: type[R], data: bytes, what: str = "") -> R:
 def given_json(cls: type[R], data: bytes) -> R:
     """A record from a user, who may have edited it. Raises ValueError, which says briefly what is wrong."""
     adapter: TypeAdapter[R] = _adapter(cls)  # type: ignore[arg-type]  # mypy: type[R] is not Hashable
+    return _valid(lambda: adapter.validate_json(data))
+
+
+def reread(record: R) -> R:
+    """A record that a caller made, as it would be read. Raises ValueError for what no stored record may hold."""
+    adapter: TypeAdapter[R] = _adapter(record.__class__)  # type: ignore[arg-type]
+    content = asdict(record)  # type: ignore[call-overload]  # a dataclass, as all records
+    return _valid(lambda: adapter.validate_python(content))
+
+
+def _valid(read: Callable[[], R]) -> R:
     try:
-        return adapter.validate_json(data)
+        return read()
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"

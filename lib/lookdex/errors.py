@@ -15,6 +15,7 @@ LookdexError
 │   ├── Unavailable        5xx, throttled, connection broken, timeout: worth another try later
 │   ├── TooSlow            a table was not read within the time limit of a query
 │   ├── TooLarge           more bytes than the caller allows
+│   ├── NotAFile           a folder, a pipe, a socket or a device where a folder's file should be; CorruptData, too
 │   └── UnsafeStore        the store ignores If-None-Match: two promoters could both win
 ├── MassChange             the night would remove, reject or miss too large a share of the catalogue
 ├── PlanNotFound           the run has no plan for what is live now
@@ -121,6 +122,9 @@ class ShardsMissing(LookdexError): ...
 
 
 class CorruptData(LookdexError): ...
+
+
+class NotAFile(StorageError, CorruptData): ...
 
 
 class NewerFormat(LookdexError): ...

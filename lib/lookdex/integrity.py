@@ -14,7 +14,7 @@ from typing import ClassVar
 from lookdex import live, runs, tables
 from lookdex.codec import from_json
 from lookdex.daemons import DaemonPool
-from lookdex.errors import CorruptData, LookdexError, NotFound
+from lookdex.errors import CorruptData, LookdexError, NotAFile, NotFound
 from lookdex.records import Release, StoredFile
 from lookdex.storage import Store
 
@@ -122,6 +122,8 @@ def check(catalog: Store, file: StoredFile) -> Damage | None:
         found = catalog.digest(file.key)
     except NotFound:
         return Damage(file.key, "it is gone")
+    except NotAFile:
+        return Damage(file.key, "it is no file")
     if found.sha256 == file.sha256:
         return None
     return Damage(

@@ -45,7 +45,7 @@ class Releases:
 
 def read_log(store: Store) -> list[LiveEntry]:
     """Every entry, oldest first. One that cannot be read is skipped with a warning: later ones do not need it."""
-    found, unreadable = _readable(lambda n: _read(store, n), _numbers(store))
+    found, unreadable = _readable(lambda n: _listed(store, n), _numbers(store))
     for why in unreadable.values():
         log.warning("%s", why)
     return found
@@ -57,7 +57,7 @@ def current(store: Store) -> LiveEntry | None:
     Raises CorruptData when it is damaged: nobody may guess what is live.
     """
     numbers = _numbers(store)
-    return _read(store, numbers[-1]) if numbers else None
+    return _listed(store, numbers[-1]) if numbers else None
 
 
 def last_number(store: Store) -> int:
@@ -143,17 +143,18 @@ def load_release(store: Store, release_id: str) -> Release:
     """Raises ReleaseNotFound, CorruptData, and NewerFormat for a release written by a later version of lookdex."""
     key = release_key(release_id)
     try:
-        data = store.get(key)
+        release = from_json(Release, store.get(key), f"{store.uri}/{key}")
+        if release.release_id != release_id:
+            raise CorruptData(f"{store.uri}/{key} is damaged: it says that it is {release.release_id!r}.")
     except NotFound as error:
         raise ReleaseNotFound(
             f"{store.uri} has no release {release_id}; `lookdex releases` lists those it has"
         ) from error
-    try:
-        return from_json(Release, data, f"{store.uri}/{key}")
     except CorruptData as error:
         raise CorruptData(
             f"{error} If it is live, make another release live: `lookdex rollback --to RELEASE`."
         ) from error
+    return release
 
 
 def list_releases(store: Store) -> list[Release]:
@@ -186,17 +187,30 @@ FIRST = _key(1)  # in every catalogue that has a release
 
 
 def _numbers(store: Store) -> list[int]:
-    found = (_ENTRY.fullmatch(listed.key) for listed in store.list("live/"))
-    return sorted(int(match[1]) for match in found if match)
+    """Of all that is called as an entry, a folder or a pipe too: nobody may take an older entry for the last one."""
+    below = store.level("live/", markers=True)
+    names = (*(listed.key for listed in below.objects), *(prefix.rstrip("/") for prefix in below.prefixes))
+    return sorted({int(match[1]) for match in map(_ENTRY.fullmatch, names) if match})
 
 
 def _read(store: Store, n: int) -> LiveEntry:
     try:
-        return from_json(LiveEntry, store.get(_key(n)), f"{store.uri}/{_key(n)}")
+        entry = from_json(LiveEntry, store.get(_key(n)), f"{store.uri}/{_key(n)}")
+        if entry.n != n:
+            raise CorruptData(f"{store.uri}/{_key(n)} is damaged: it says that it is entry {entry.n}.")
     except CorruptData as error:
         raise CorruptData(
             f"{error} `lookdex rollback --to RELEASE` continues after it; `lookdex releases` lists what to go back to."
         ) from error
+    return entry
+
+
+def _listed(store: Store, n: int) -> LiveEntry:
+    """An entry that was listed, so that it must be there."""
+    try:
+        return _read(store, n)
+    except NotFound as error:
+        raise CorruptData(f"{store.uri}/{_key(n)} is listed, but is no file") from error
 
 
 def _readable(read: Callable[[K], R], keys: Iterable[K]) -> tuple[list[R], dict[K, str]]:

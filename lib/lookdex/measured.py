@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from lookdex.ranges import Count, Finite, Share
+
 if TYPE_CHECKING:
     from lookdex.records import Recipe
 
@@ -20,11 +22,11 @@ class Threshold:
     are None without a case. right, wrong: the cases counted. pooled: `similarity` is that of all categories together.
     """
 
-    similarity: float
-    kept: float | None
-    false_accepts: float | None
-    right: int
-    wrong: int
+    similarity: Finite
+    kept: Share | None
+    false_accepts: Share | None
+    right: Count
+    wrong: Count
     pooled: bool
 
 
@@ -35,9 +37,9 @@ class Trust:
     all: for a label that was seen too seldom. A score above 1: the label is never believed.
     """
 
-    right: float
-    all: float
-    by_label: dict[str, float]
+    right: Share
+    all: Finite
+    by_label: dict[str, Finite]
 
     def believes(self, label: str, score: float) -> bool:
         return score >= self.by_label.get(label, self.all)
@@ -58,8 +60,8 @@ class Thresholds:
 
     FORMAT: ClassVar[int] = 2  # raised when a field changes its meaning or goes
 
-    keep: float
-    least: int
+    keep: Share
+    least: Count
     embedder: str
     embedder_digest: str
     all: Threshold | None

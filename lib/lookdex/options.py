@@ -92,14 +92,20 @@ class SettingOption(click.Option):
         return f"{hint} ({self.envvar} in the environment)" if source is ParameterSource.ENVIRONMENT else hint
 
 
-def settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Options for the named settings, in this order; the function gets them as one `Config`, `config`."""
+def settings(
+    *names: str, optional: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Options for the named settings, in this order; the function gets them as one `Config`, `config`.
+
+    optional: those of `REQUIRED` that this verb can do without.
+    """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @click.pass_context
         def call(context: click.Context, /, **values: Any) -> Any:
             own = {name: values.pop(name) for name in names}
-            missing = [f"--{name}" for name in REQUIRED if name in own and not own[name]]
+            needed = [name for name in REQUIRED if name not in optional]
+            missing = [f"--{name}" for name in needed if name in own and not own[name]]
             if missing:
                 raise click.UsageError(
                     f"Missing option {missing[0]} (or LOOKDEX_{missing[0][2:].upper()}).", context

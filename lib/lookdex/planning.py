@@ -207,7 +207,7 @@ def column_changes(
     """The product columns that differ from the live release's. Without a products file they stay as they are."""
     if release is None or kept is None:
         return ()
-    schema = tables.open_table(catalog, tables.ITEMS, release.items_version).schema
+    schema = tables.open_items(catalog, release).schema
     columns = pa.schema([schema.field(name) for name in release.product_columns])
     return assortment.column_changes(columns, kept.schema)
 

@@ -2,6 +2,7 @@
 
 Boxes are whole pixels of the upright photo (EXIF orientation applied), x1 and y1 exclusive.
 Vectors are float32 of unit length; similarity is the cosine.
+The ranges of fields are checked when a record is read (see `codec`).
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from lookdex.measured import Threshold, Thresholds, Trust  # noqa: F401
+from lookdex.ranges import Count, Moment, Share, Size, SmallCount, SmallSize
 
 CATEGORIES = (
     "top", "outerwear", "dress", "skirt", "pants", "shorts", "shoes",
@@ -153,8 +157,8 @@ class StoredFile:
 
     key: str
     sha256: str
-    rows: int
-    bytes: int
+    rows: Count
+    bytes: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,14 +228,14 @@ class Recipe:
     detector_digest: str
     embedder: str
     embedder_digest: str
-    min_score: float
-    nms_iou: float
-    max_objects: int
-    crop_margin: float  # share of the box's longer side added around it before embedding
-    crop_pixels: int  # longer side of the stored crop
-    max_bytes: int
-    max_pixels: int
-    format: int = RECIPE_FORMAT
+    min_score: Share
+    nms_iou: Share
+    max_objects: Size
+    crop_margin: Share  # share of the box's longer side added around it before embedding
+    crop_pixels: Size  # longer side of the stored crop
+    max_bytes: Size
+    max_pixels: Size
+    format: Count = RECIPE_FORMAT
 
     @property
     def digest(self) -> str:
@@ -262,6 +266,10 @@ class ColumnChange:
     planned: str
 
 
+SourceAccess = Annotated[str, Field(pattern="^(signed|anonymous|requester-pays)$")]  # a `storage.Signing`
+Name = Annotated[str, Field(min_length=1)]
+
+
 @dataclass(frozen=True, slots=True)
 class PlanSummary:
     """`plan-<live>.json`: what a night will do, and against what it was compared. `live` is 0 on a first night.
@@ -284,7 +292,7 @@ class PlanSummary:
     products_changed: bool = False  # they are not the live ones: rows are refreshed without a model
     thresholds: Thresholds | None = None
     thresholds_changed: bool = False  # the live release keeps others
-    source_access: str = "signed"  # a `storage.Signing`
+    source_access: SourceAccess = "signed"
     skipped: tuple[SkippedKeys, ...] = ()
     products: StoredFile | None = None  # those columns by product_id, as `items` will have them
     keep_unlisted: bool = False  # photos of products that `products` does not list stay
@@ -314,10 +322,10 @@ class PlanSummary:
 class IndexParameters:
     """The vector index of a release and how to search it; kind 'exact' has no index."""
 
-    kind: str  # exact | IVF_RQ | IVF_SQ …
-    partitions: int = 0
-    nprobes: int = 0
-    refine: int = 0
+    kind: Name  # exact | IVF_RQ | IVF_SQ …
+    partitions: SmallCount = 0
+    nprobes: SmallCount = 0
+    refine: SmallCount = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +333,7 @@ class CheckResult:
     name: str
     passed: bool
     detail: str = ""
-    offenders: int = 0
+    offenders: Count = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,18 +346,18 @@ class Release:
     products: the product columns as the plan stored them; None when the night had no products file.
     """
 
-    release_id: str
-    parent: str | None
-    created_at: datetime
+    release_id: Name
+    parent: Name | None
+    created_at: Moment
     source: str
-    items_version: int
-    images_version: int
+    items_version: Size
+    images_version: Size
     recipe: Recipe
-    dim: int
-    items: int
-    images: dict[str, int]  # Status → images
+    dim: SmallSize
+    items: Count
+    images: dict[str, Count]  # Status → images
     index: IndexParameters
-    product_columns: tuple[str, ...]
+    product_columns: tuple[Name, ...]
     products_digest: str = ""
     audit: tuple[CheckResult, ...] = ()
     thresholds: Thresholds | None = None
@@ -357,18 +365,18 @@ class Release:
     built_from: str = ""
     products: StoredFile | None = None
     keep_unlisted: bool = False  # items of products that `products` does not list are intended
-    format: int = 1
-    source_access: str = "signed"  # a `storage.Signing`
+    format: Count = 1
+    source_access: SourceAccess = "signed"
 
 
 @dataclass(frozen=True, slots=True)
 class LiveEntry:
     """`live/<n>.json`: one line of the promotion log."""
 
-    n: int
-    release_id: str
+    n: Annotated[int, Field(ge=1, le=99_999_999)]
+    release_id: Name
     nonce: str
-    at: datetime
+    at: Moment
     action: str  # promote | rollback | resume
     hold: bool = False
     note: str = ""

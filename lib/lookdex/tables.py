@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from functools import reduce
 from importlib import resources
 from pathlib import Path
@@ -26,7 +27,7 @@ from lookdex.codec import check_format
 from lookdex.errors import CorruptData, NotFound, ReleaseNotFound
 from lookdex.reading import reading
 from lookdex.records import Release
-from lookdex.schemas import IMAGES_SCHEMA
+from lookdex.schemas import IMAGES_SCHEMA, items_schema
 from lookdex.storage import Store, open_store
 
 if TYPE_CHECKING:
@@ -36,6 +37,25 @@ ITEMS = "tables/items.lance"
 IMAGES = "tables/images.lance"
 VECTOR_INDEX = "vector_idx"
 FORMATS = {ITEMS: 1, IMAGES: 1}  # the newest that this version reads, and the ones that it writes
+# Of every format: older releases have no palette.
+_NEEDED = (
+    *(
+        "item_id",
+        "image_key",
+        "product_id",
+        "scope",
+        "role",
+        "label",
+        "score",
+        "x0",
+        "y0",
+        "x1",
+        "y1",
+        "colour",
+    ),
+    *("vector", "crop"),
+)
+_SHOWN = 5  # faults in one message
 log = logging.getLogger(__name__)
 _FORMAT = b"lookdex.format"  # in a table's schema; a table without it is of format 1
 
@@ -57,6 +77,35 @@ def open_table(catalog: Store, key: str, version: int | None = None) -> lance.La
         found = format_of(table.schema)  # Lance reads the schema of a manifest only now
     check_format(found, FORMATS[key], f"{catalog.uri}/{key}")
     return table
+
+
+def open_items(catalog: Store, release: Release) -> lance.LanceDataset:
+    """`items` as `release` has it. Raises what `open_table` does, and CorruptData where the table is not as its record
+    says."""
+    table = open_table(catalog, ITEMS, release.items_version)
+    own = items_schema(release.dim)
+    wrong = [
+        f"{name} is {_type_of(table.schema, name)} and not {own.field(name).type}"
+        for name in _NEEDED
+        if _type_of(table.schema, name) != own.field(name).type
+    ]
+    columns = release.product_columns
+    wrong += [f"there is no column {name!r}" for name in columns if name not in table.schema.names]
+    wrong += [
+        f"the product column {name!r} is named as one of lookdex's own" for name in _NEEDED if name in columns
+    ]
+    wrong += [f"the product column {name!r} is named twice" for name, n in Counter(columns).items() if n > 1]
+    if wrong:
+        raise CorruptData(
+            f"{name_of(catalog, ITEMS, release.items_version)} is not as the record of release {release.release_id} "
+            f"says: {'; '.join(wrong[:_SHOWN])}. Restore the record, or make another release live: "
+            "`lookdex rollback --to RELEASE`."
+        )
+    return table
+
+
+def _type_of(schema: pa.Schema, name: str) -> pa.DataType | None:
+    return schema.field(name).type if name in schema.names else None
 
 
 def _open(catalog: Store, key: str, version: int | None) -> lance.LanceDataset:
@@ -98,9 +147,7 @@ def newest(catalog: Store, key: str) -> lance.LanceDataset | None:
 
 def open_tables(catalog: Store, release: Release) -> Tables:
     """`items` and `images` as `release` has them."""
-    return Tables(
-        open_table(catalog, ITEMS, release.items_version), open_table(catalog, IMAGES, release.images_version)
-    )
+    return Tables(open_items(catalog, release), open_table(catalog, IMAGES, release.images_version))
 
 
 def ledger(catalog: Store, release: Release) -> pa.Table:
@@ -135,7 +182,7 @@ def described_products(catalog: Store, release: Release) -> pa.Array:
     found = [pa.array([], pa.string())]
     if columns:
         try:
-            items = open_table(catalog, ITEMS, release.items_version)
+            items = open_items(catalog, release)
             with reading(name_of(catalog, ITEMS, release.items_version)):
                 for batch in items.to_batches(
                     columns=["product_id", *columns], filter="product_id IS NOT NULL"

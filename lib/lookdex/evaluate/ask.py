@@ -112,7 +112,7 @@ def catalog_at(uri: str, release: str, device: str, trusted_models: tuple[str, .
 
 def products_of(catalog: Store, release: Release) -> set[str]:
     """The ids of the products that the release can answer with."""
-    column = tables.open_table(catalog, tables.ITEMS, release.items_version).to_table(columns=["product_id"])
+    column = tables.open_items(catalog, release).to_table(columns=["product_id"])
     return {value for value in column["product_id"].unique().to_pylist() if value is not None}
 
 

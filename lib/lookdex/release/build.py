@@ -299,7 +299,7 @@ def items_work(
     shards = tuple(report.objects for _, report in sorted(reports.items()) if report.objects.rows)
     added = sum(shard.rows for shard in shards)
     nothing = np.empty(0, np.uint64)
-    base = tables.open_table(catalog, tables.ITEMS, before.items_version) if before else None
+    base = tables.open_items(catalog, before) if before else None
     schema = wanted_schema(dim, stock, base.schema if base is not None else None)
     if base is None or replace_all:
         return Work(schema, None, nothing, nothing, 0, shards, added)

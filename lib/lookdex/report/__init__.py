@@ -1,7 +1,7 @@
 """A release as one page for people who look after a catalogue: what is in it, what is missing, what is odd.
 
-Reads what the stages published (both tables at the release's versions, the promotion log) and files of the source
-that were rejected. No model runs, so it works where none is installed.
+Reads what the stages published (both tables at the release's versions, the promotion log) and, of the source that the
+caller names, files that were rejected. No model runs, so it works where none is installed.
 """
 
 from __future__ import annotations
@@ -10,11 +10,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from lookdex.report.records import Limits, Report
+from lookdex.storage import Store
 
 
-def make_report(uri: str, release_id: str | None = None, limits: Limits | None = None) -> Report:
+def make_report(
+    uri: str,
+    release_id: str | None = None,
+    limits: Limits | None = None,
+    *,
+    source: Store | None = None,
+) -> Report:
     """Look through the live release of the catalogue at `uri`, or the one of that id.
 
+    source: where photos that could not be indexed are read, to show them; None: they are not shown. The source that the
+    release's record names is not read: whoever may write to the catalogue must not choose what is read here.
     Memory stays bounded: queries stream over few columns, and where each is to be compared with each, a sample is.
     Raises ReleaseNotFound.
     """
@@ -24,7 +33,7 @@ def make_report(uri: str, release_id: str | None = None, limits: Limits | None =
 
     limits = limits or Limits()
     with open_published(uri, release_id, limits) as published:
-        refused, unread = rejects.rejects(published)
+        refused, note = rejects.rejects(published, source)
         report = Report(
             catalog=published.store.uri,
             release=published.release,
@@ -34,7 +43,7 @@ def make_report(uri: str, release_id: str | None = None, limits: Limits | None =
             categories=counts.categories(published),
             filed=filed.filed(published),
             rejects=refused,
-            source_unread=unread,
+            source_note=note,
             confidence=counts.confidence(published),
             duplicates=alike.duplicates(published),
             nearest=neighbours.neighbours(published),

@@ -224,7 +224,9 @@ class Report:
     categories: tuple[Category, ...]
     filed: Filed
     rejects: tuple[Rejects, ...]
-    source_unread: str  # why the source could not be read; '' when it could
+    source_note: (
+        str  # of what could not be indexed: where it was read, or why it was not; '' where that is plain
+    )
     confidence: tuple[Confidence, ...]
     duplicates: Duplicates
     nearest: Nearest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,7 +13,7 @@ from lookdex.records import Reason, Status
 from lookdex.report.pictures import data_uri, show
 from lookdex.report.published import Published
 from lookdex.report.records import Picture, Rejects
-from lookdex.storage import ReadOptions, Signing, Store, open_store
+from lookdex.storage import Store, open_store
 
 WHY = {
     Reason.EMPTY: "The file has no bytes.",
@@ -39,14 +39,12 @@ MAX_PIXELS = 25_000_000
 _READERS = 8
 
 
-def rejects(published: Published) -> tuple[tuple[Rejects, ...], str]:
-    """By status and reason, most first; then the photos without objects. Second: why the source cannot be read."""
+def rejects(published: Published, source: Store | None) -> tuple[tuple[Rejects, ...], str]:
+    """By status and reason, most first; then the photos without objects. Second: what is to say of their source."""
     side, most = published.limits.thumb, published.limits.strip
     rows = published.ask("reasons", most)
-    source, unread = _source(published)
     looks = _looks(source, [e["key"] for row in rows for e in row["examples"]], side)
-    if source is not None and looks and not any(looks.values()) and (said := _unreachable(source, rows)):
-        unread = said
+    note = _note(published.release.source, source, rows, looks) if rows else ""
     found = [
         Rejects(
             status=row["status"],
@@ -64,15 +62,27 @@ def rejects(published: Published) -> tuple[tuple[Rejects, ...], str]:
         shown = show(published, (row["item_id"] for row in examples))
         pictures = tuple(Picture(shown.sources.get(row["item_id"]), row["image_key"]) for row in examples)
         found.append(Rejects(Status.NO_OBJECT, None, NOTHING_FOUND, empty, 0, pictures))
-    return tuple(found), unread
+    return tuple(found), note
 
 
-def _source(published: Published) -> tuple[Store | None, str]:
+def _note(
+    recorded: str, source: Store | None, rows: Sequence[Mapping[str, Any]], looks: Mapping[str, str | None]
+) -> str:
+    """recorded: the source that the release names."""
+    if source is None:
+        return f"They are shown if --source says where they lie; the release was built from {recorded}."
+    if not any(looks.values()) and (error := _unreachable(source, rows)):
+        return f"The source cannot be read from here: {error}"
+    if _uri(recorded) != source.uri.rstrip("/"):
+        return f"They were read from {source.uri}, but the release was built from {recorded}."
+    return ""
+
+
+def _uri(recorded: str) -> str:
     try:
-        options = ReadOptions(Signing(published.release.source_access))
-        return open_store(published.release.source, options=options), ""
-    except ConfigError as error:
-        return None, str(error)
+        return open_store(recorded).uri.rstrip("/")  # connects to nothing
+    except ConfigError:
+        return recorded
 
 
 def _looks(source: Store | None, keys: Iterable[str], side: int) -> dict[str, str | None]:

@@ -1,7 +1,8 @@
 """What Python callers hand over, held to the same types as JSON: a wrong value is a BadQuery that names the argument.
 
 There is one mechanism, pydantic's strict reading of JSON, for the library, the service and the command line alike: "5"
-and 2.0 are no whole numbers, and True is no 1. numpy's numbers are numbers, and its small arrays are lists.
+and 2.0 are no whole numbers, and True is no 1. numpy's numbers are numbers, and its small arrays are lists, but nothing
+that is masked is either. What is read is used, and not what was given: a subclass of str may do as it likes.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache, cached_property
-from typing import Annotated, Any, get_type_hints
+from typing import Any, get_type_hints
 
 import numpy as np
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
 
 from lookdex.errors import BadQuery
@@ -21,9 +22,6 @@ from lookdex.errors import BadQuery
 SHOWN = 80  # characters of a value in a message
 _OWN_WORDS = ("box",)  # kinds of errors that say themselves what is wanted
 _LONGEST = 1000  # numbers of an array that is read as a list
-
-Whole = Annotated[int, Field(ge=0)]
-Seconds = Annotated[float, Field(ge=0)]
 
 
 def check_fields(record: Any) -> None:
@@ -45,9 +43,9 @@ class Arguments:
     def __init__(self, **kinds: Any):
         self._kinds = kinds
 
-    def check(self, **given: object) -> None:
-        """Raises BadQuery for the first that is something else."""
-        _read(self._adapter, given)
+    def read(self, **given: object) -> dict[str, Any]:
+        """The values as plain ones of their types. Raises BadQuery for the first that is something else."""
+        return _read(self._adapter, given)
 
     @cached_property
     def _adapter(self) -> TypeAdapter[dict[str, Any]]:
@@ -62,10 +60,14 @@ def texts(name: str, values: object) -> list[str]:
         found = list(values)
     except Exception as error:  # the iterator is the caller's, and may raise anything
         raise BadQuery(f"{name} cannot be read as a list of texts: {type(error).__name__}") from error
-    for value in found:
-        if not isinstance(value, str):
-            raise BadQuery(f"{name} holds {shown(value)}: give a list of texts")
-    return found
+    return [_text(name, value) for value in found]
+
+
+def _text(name: str, value: object) -> str:
+    """As a plain str. Raises BadQuery."""
+    if isinstance(value, str) and _has_json(value):
+        return str.__str__(value)
+    raise BadQuery(f"{name} holds {shown(value)}: give a list of texts")
 
 
 def check_has(name: str, value: object, what: str, *attributes: str) -> None:
@@ -106,6 +108,8 @@ def _read(adapter: TypeAdapter[dict[str, Any]], given: dict[str, object]) -> dic
 
 def _plain(value: object) -> object:
     """What JSON has no type for, as something that it has."""
+    if isinstance(value, np.ma.MaskedArray):  # whose tolist() is None where it is masked
+        raise TypeError
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.size <= _LONGEST):
         return value.tolist()
     if is_dataclass(value) and not isinstance(value, type):
@@ -169,7 +173,12 @@ def _words(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
 def _range(schema: Mapping[str, Any], what: str, unit: str = "", before: str = " from") -> str:
     least, most = schema.get(f"min{what}"), schema.get(f"max{what}")
     if least is not None and most is not None:
-        return f"{before} {least:g} to {most:g}{unit}"
+        return f"{before} {_number(least)} to {_number(most)}{unit}"
     if least is not None:
-        return f" of {least:g}{unit} or more"
-    return f" of at most {most:g}{unit}" if most is not None else ""
+        return f" of {_number(least)}{unit} or more"
+    return f" of at most {_number(most)}{unit}" if most is not None else ""
+
+
+def _number(value: float) -> str:
+    """Whole ones with all of their digits."""
+    return str(int(value)) if value == int(value) else f"{value:g}"

@@ -11,32 +11,29 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from lookdex import live
-from lookdex.errors import ReleaseNotFound
-from lookdex.forks import Owner, check_opening
-from lookdex.models.trust import ONLY_TINY, TrustedModels
-from lookdex.records import Box, LiveEntry, Recipe, Release, Scope
+from lookdex.forks import check_opening
+from lookdex.models.trust import TrustedModels
+from lookdex.records import Box, Release, Scope
 from lookdex.search import asking, calls
 from lookdex.search.answer import Answer
 from lookdex.search.arguments import texts
-from lookdex.search.ask import MoreOptions, Options, SearchOptions, SimilarOptions, TextOptions, options_of
-from lookdex.search.encoders import Encoders, Loader, models_key
-from lookdex.search.facets import COLUMNS, Facets
+from lookdex.search.ask import MoreOptions, Options, SearchOptions, SimilarOptions, TextOptions
+from lookdex.search.encoders import Loader
+from lookdex.search.facets import Facets
 from lookdex.search.filters import FilterColumn, offered
+from lookdex.search.following import Current, Following, Loading, Opening, Place
 from lookdex.search.frame import scope_of, to_frame
-from lookdex.search.opened import Opened, open_release
+from lookdex.search.opened import Opened
 from lookdex.search.photo import Photo
-from lookdex.search.table import READ_SECONDS, ReadKind
+from lookdex.search.table import READ_SECONDS
 from lookdex.search.vectors import unit_of, vectors_of
 from lookdex.search.verified import VERIFY_BYTES
-from lookdex.search.watch import STORE_SECONDS, StoreHealth, StoreWatch
+from lookdex.search.watch import STORE_SECONDS, StoreHealth
 from lookdex.storage import ReadOptions, Store
 
 if TYPE_CHECKING:
@@ -48,6 +45,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+@calls.checked
 def open_catalog(
     uri: str | os.PathLike[str] | Store,
     *,
@@ -61,7 +59,7 @@ def open_catalog(
     read_seconds: float | None = READ_SECONDS,
     store_seconds: float | None = STORE_SECONDS,
     verify_bytes: int | None = VERIFY_BYTES,
-    facets: Sequence[str] = COLUMNS,
+    facets: Iterable[str] | None = None,
 ) -> Catalog:
     """Open the live release of the catalogue at `uri` and follow it, or stay with `release` (an id, or a record).
 
@@ -69,123 +67,73 @@ def open_catalog(
     now); a given `detector` or `embedder` must be the release's. Others than lookdex-tiny are loaded only if
     `trusted_models` has their names, as the release writes them: whoever may write to the catalogue must not choose
     what code runs here. `loader` loads models in another way, for every release that needs others than the one before.
-    The promotion log is looked at when a query comes and `poll_seconds` have passed since the last look.
+    The promotion log is looked at when a query comes and `poll_seconds` have passed since the last look (math.inf: it
+    is never looked at again).
 
     Before it answers, the release's index, manifest and deletion files, and up to `verify_bytes` of its data files
     (None: all), are checked against their recorded digests; see `verified`. A read of the table that takes longer than
     `read_seconds` (None: no limit) raises TooSlow. `facets` are the columns that `Catalog.facets` and questions with
-    facets=True count.
+    facets=True count (None: category and price, where there are such); a release without one of them is not opened, and
+    a later one not followed.
 
     A store that does not answer a small request within `store_seconds` is lost: what needs it raises Unavailable, at
     once, until it answers again (see `watch`). None waits for it as long as its client does, as a nightly job would.
 
     Raises:
+        BadQuery: an argument is wrong; ConfigError: `uri` names no store.
         ReleaseNotFound: nothing is live yet, or there is no such release.
         Unavailable: the store does not answer.
         ForkedProcess: a catalogue was opened before this process was forked.
         CorruptData: the release is damaged; the message names the file and the remedy.
         ModelMismatch: a model here is not the one the release was built with; ModelNotTrusted: it may not be loaded.
     """
-    calls.check_opening(
-        release,
-        (detector, embedder, loader),
+    given = calls.OPENING.read(
         device=device,
         poll_seconds=poll_seconds,
         read_seconds=read_seconds,
         store_seconds=store_seconds,
         verify_bytes=verify_bytes,
     )
-    names = texts("trusted_models", trusted_models)
-    store = calls.store_of(uri, ReadOptions(hurry=store_seconds is not None))
-    opening = Opening(verify_bytes, read_seconds, store_seconds, tuple(texts("facets", facets)))
-    loading = Loading(device, detector, embedder, loader, TrustedModels.of(names))
-    return Catalog(store, release, loading, poll_seconds, opening)
-
-
-@dataclass(frozen=True, slots=True)
-class Loading:
-    """Where models come from: given, or loaded by name on the device."""
-
-    device: str = "cpu"
-    detector: Detector | None = None
-    embedder: Embedder | None = None
-    loader: Loader | None = None
-    trusted: TrustedModels = ONLY_TINY
-
-    def encoders(self, release: Release, first: Recipe) -> Encoders:
-        return Encoders(release, first, self.device, self.detector, self.embedder, self.loader, self.trusted)
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """How releases are opened: the arguments of `open_catalog`."""
-
-    verify_bytes: int | None = VERIFY_BYTES
-    read_seconds: float | None = READ_SECONDS
-    store_seconds: float | None = STORE_SECONDS
-    facets: tuple[str, ...] = COLUMNS
-
-    def open(self, store: Store, release: Release, watch: StoreWatch) -> Opened:
-        return open_release(
-            store,
-            release,
-            verify_bytes=self.verify_bytes,
-            read_seconds=self.read_seconds,
-            watch=watch,
-            facets=self.facets,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Current:
-    """What a request works with from its first step to its last."""
-
-    n: int  # of the promotion log; 0 when pinned
-    opened: Opened
-    encoders: Encoders
+    calls.check_models(detector, embedder, loader)
+    trusted = TrustedModels.of(texts("trusted_models", trusted_models))
+    loading = Loading(given["device"], detector, embedder, loader, trusted)
+    opening = Opening(
+        given["verify_bytes"],
+        given["read_seconds"],
+        given["store_seconds"],
+        None if facets is None else tuple(texts("facets", facets)),
+    )
+    pinned = calls.release_of(release)
+    store = calls.store_of(uri, ReadOptions(hurry=opening.store_seconds is not None))
+    catalog = Catalog(Place(store, pinned, loading, given["poll_seconds"], opening))
+    catalog._following()
+    return catalog
 
 
 class Catalog:
     """Answers photos, texts and vectors from one release at a time. Safe among threads; made by `open_catalog`.
 
     In a process that was forked from the one that opened it, all that reads raises ForkedProcess. A pickled one opens
-    the catalogue anew where it arrives.
+    the catalogue anew where it arrives, at its first use: it follows what is live by then, or stays pinned.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        release: str | Release | None,
-        loading: Loading,
-        poll_seconds: float,
-        opening: Opening,
-    ):
-        self._store, self._loading, self._poll_seconds, self._opening = store, loading, poll_seconds, opening
-        check_opening()
-        self._owner = Owner(f"the catalogue {store.uri}")
-        self._release = release
-        self._following = release is None
-        self._looking = threading.Lock()
-        self._behind: str | None = None
-        self._watch = StoreWatch(store, opening.store_seconds)
-        self._watch.require()
-        if release is None:
-            entry = self._watch.read(lambda: live.current(store))
-            if entry is None:
-                raise ReleaseNotFound(
-                    f"nothing is live in {store.uri} yet: publish a first release with "
-                    f"`lookdex reindex --source … --catalog {store.uri}`"
-                )
-            self._now = self._open(entry.n, self._load_release(entry.release_id), None)
-        else:
-            pinned = self._load_release(release) if isinstance(release, str) else release
-            self._now = self._open(0, pinned, None)
-        self._first = self._now.opened.release.recipe
-        self._next_look = time.monotonic() + poll_seconds
+    def __init__(self, place: Place):
+        """Opens nothing."""
+        self._place = place
+        self._opening = threading.Lock()
+        self._opened: Following | None = None
 
-    def __reduce__(self) -> tuple[type[Catalog], tuple[Any, ...]]:
-        """A copy in another process opens the catalogue anew: it follows what is live by then, or stays pinned."""
-        return Catalog, (self._store, self._release, self._loading, self._poll_seconds, self._opening)
+    def __reduce__(self) -> tuple[type[Catalog], tuple[Place]]:
+        return Catalog, (self._place,)
+
+    def _following(self) -> Following:
+        """Opened at the first call. Raises what `open_catalog` does."""
+        if self._opened is None:
+            check_opening()  # before the lock: a fork of this process may have left it taken
+            with self._opening:
+                if self._opened is None:
+                    self._opened = Following(self._place)
+        return self._opened
 
     # ── the release ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -202,27 +150,23 @@ class Catalog:
     @property
     def behind(self) -> str | None:
         """Why the live release could not be followed at the last look; None when it was."""
-        return self._behind
+        return self._following().behind
 
     @property
     def damage(self) -> str | None:
         """Known damage to the open release's files, with the remedy; None when none is known."""
-        return self._now.opened.items.verified.damage
+        return self._following().now.opened.items.verified.damage
 
     @property
     def store_health(self) -> StoreHealth:
         """Whether the store answers, as far as is known: it is looked at when a read takes long, or fails."""
-        return self._watch.health
+        return self._following().watch.health
 
     @property
     def searchable(self) -> bool:
         """The store answers, or questions without a filter are answered from memory: a loaded release's rows, and what
         Lance keeps of its index."""
-        health, opened = self._watch.health, self._now.opened
-        if health.problem is None:
-            return True
-        kept = opened.held and opened.release.index.kind != "exact"
-        return kept and not any(isinstance(k, ReadKind) and k.of_every_question for k in health.failed)
+        return self._following().searchable
 
     @property
     def columns(self) -> tuple[FilterColumn, ...]:
@@ -242,6 +186,7 @@ class Catalog:
         """What a `where` may choose among: the values and ranges of columns, counted in products."""
         return self.opened.facets
 
+    @calls.checked
     def load(self) -> Catalog:
         """Load the models, and what is small of the release's rows, now: no query waits for them.
 
@@ -257,74 +202,21 @@ class Catalog:
         now.opened.items.verified.look_at_rest()
         return self
 
+    @calls.checked
     def refresh(self) -> Release:
-        """Look at the promotion log now. Raises what keeps the live release from being opened."""
-        self._owner.check()
-        with self._looking:
-            try:
-                self._follow()
-            except Exception as error:
-                self._remember(error)
-                raise
-        return self._now.opened.release
+        """Look at the promotion log now.
 
-    def _current(self) -> _Current:
-        self._owner.check()
-        if self._following and time.monotonic() >= self._next_look and self._looking.acquire(blocking=False):
-            # One request looks; the others go on with what is open.
-            try:
-                self._follow()
-            except Exception as error:  # whatever it is: a bad night never reaches those who ask
-                self._remember(error)
-            finally:
-                self._next_look = time.monotonic() + self._poll_seconds
-                self._looking.release()
-        return self._now
+        Raises what keeps the live release from being opened, and Unavailable where the catalogue is gone; `behind` says
+        so, too, and answers go on coming from what is open.
+        """
+        return self._following().refresh()
 
-    def _remember(self, error: Exception) -> None:
-        lost = self._watch.health.problem is not None  # which is in the log already
-        if self._behind != str(error) and not lost:
-            logger.warning("still answering from release %s: %s", self._now.opened.release.release_id, error)
-        self._behind = str(error)
-
-    def _follow(self) -> None:
-        if not self._following:
-            return
-        entry: LiveEntry | None = self._watch.read(lambda: live.current(self._store))
-        now = self._now
-        if entry is not None and entry.n != now.n:
-            if entry.release_id == now.opened.release.release_id:
-                self._now = replace(now, n=entry.n)
-            else:
-                self._now = self._open(entry.n, self._load_release(entry.release_id), now)
-                told = {
-                    "release": entry.release_id,
-                    "before": now.opened.release.release_id,
-                    "by": entry.action,
-                }
-                logger.info("another release answers", extra={"fields": told})
-        self._behind = None
-
-    def _load_release(self, release_id: str) -> Release:
-        return self._watch.read(lambda: live.load_release(self._store, release_id))
-
-    def _open(self, n: int, release: Release, before: _Current | None) -> _Current:
-        if before is not None and before.encoders.key == models_key(release):
-            encoders = before.encoders
-        else:  # before the table is read: the release may name models that are not trusted
-            encoders = self._loading.encoders(release, release.recipe if before is None else self._first)
-        opened = self._opening.open(self._store, release, self._watch)
-        if before is None:
-            return _Current(n, opened, encoders)
-        if before.encoders.loaded:
-            encoders.load()  # before the swap, as what follows: no query waits for it
-        if before.opened.held:
-            opened.hold()
-            opened.items.verified.look_at_rest()
-        return _Current(n, opened, encoders)
+    def _current(self) -> Current:
+        return self._following().current()
 
     # ── questions ────────────────────────────────────────────────────────────────────────────────────────────
 
+    @calls.checked
     def ask(self, *photos: Photo, options: Options | None = None) -> Answer:
         """Answer a question: one photo, several of one item, or none, with what `options` say beside or instead.
 
@@ -332,10 +224,11 @@ class Catalog:
 
         Raises BadQuery: the photos or the options cannot be used, or do not go together; the message says why.
         """
-        options = calls.options_of(options)
+        options = calls.given_options(options)
         now = self._current()
         return asking.answer(now.opened, now.encoders, photos, options)
 
+    @calls.checked
     def search(
         self,
         photo: Photo | Sequence[Photo],
@@ -355,9 +248,10 @@ class Catalog:
         Raises BadQuery for one that does not exist, and ReleaseChanged where `release` names another than answers now.
         """
         photos = photo if isinstance(photo, list | tuple) else (photo,)
-        options = options_of(k=k, where=where, box=box, crops=calls.crops_of(crops), **more)
+        options = calls.question(SearchOptions, more, k=k, where=where, box=box, crops=calls.crops_of(crops))
         return self.ask(*photos, options=options)
 
+    @calls.checked
     def search_text(
         self,
         text: str,
@@ -369,12 +263,13 @@ class Catalog:
         **more: Unpack[TextOptions],
     ) -> Answer:
         """The k products most similar to a text. Raises BadQuery when the release's embedder reads no text."""
-        calls.TEXT.check(text=text)
-        options = options_of(k=k, where=where, text=text, crops=calls.crops_of(crops), **more)
+        words = calls.TEXT.read(text=text)["text"]
+        options = calls.question(TextOptions, more, k=k, where=where, text=words, crops=calls.crops_of(crops))
         rows = scope_of(scope)
         now = self._current()
         return asking.answer(now.opened, now.encoders, (), options, rows)
 
+    @calls.checked
     def search_vector(
         self,
         vector: np.ndarray | Sequence[float],
@@ -386,12 +281,13 @@ class Catalog:
         **more: Unpack[MoreOptions],
     ) -> Answer:
         """The k products most similar to a vector (dim,) of the release's embedder; its length does not matter."""
-        options = options_of(k=k, where=where, crops=calls.crops_of(crops), **more)
+        options = calls.question(MoreOptions, more, k=k, where=where, crops=calls.crops_of(crops))
         rows = scope_of(scope)
         now = self._current()
         unit = unit_of(vector, now.opened.release.dim)
         return asking.answer_vector(now.opened, unit, rows, options)
 
+    @calls.checked
     def similar(
         self,
         product_id: str,
@@ -405,34 +301,42 @@ class Catalog:
 
         Raises ProductNotFound.
         """
-        calls.PRODUCT.check(product_id=product_id)
-        return self.ask(
-            options=options_of(k=k, where=where, product=product_id, crops=calls.crops_of(crops), **more)
+        product = calls.PRODUCT.read(product_id=product_id)["product_id"]
+        options = calls.question(
+            SimilarOptions, more, k=k, where=where, product=product, crops=calls.crops_of(crops)
         )
+        return self.ask(options=options)
 
+    @calls.checked
     def goes_with(
         self, product_id: str, k: int = 5, where: str | None = None, *, crops: bool = True
     ) -> Answer:
-        """What is worn with a product in its own photos: `Answer.goes_with`, a lane for each thing."""
+        """What is worn with a product in its own photos: `Answer.goes_with`, a lane for each thing.
+
+        For further options: `similar` with goes_with=True.
+        """
         return self.similar(product_id, k, where, crops=crops, goes_with=True)
 
+    @calls.checked
     def vectors(self, *photos: Photo, options: Options | None = None) -> np.ndarray:
         """What `ask` asks the table with: float32 (lanes, dim) of unit length, for readers that ask it themselves.
 
         In the order of the answer: its objects, the whole photo, then what goes with a product. The models run again.
         Raises BadQuery.
         """
-        options = calls.options_of(options)
+        options = calls.given_options(options)
         now = self._current()
         return vectors_of(now.opened, now.encoders, photos, options)
 
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+    @calls.checked
     def crops(self, item_ids: Iterable[str]) -> dict[str, bytes]:
         """The stored crops (JPEG) of those of the items that the release has."""
         wanted = texts("item_ids", item_ids)
         return self._current().opened.crops(wanted)
 
+    @calls.checked
     def to_pandas(
         self,
         where: str | None = None,

@@ -54,7 +54,6 @@ class Encoders:
         self._detector, self._embedder = detector, embedder
         _check("detector", release, first, detector)
         _check("embedder", release, first, embedder)
-        self._check_dim(embedder)
 
     @property
     def loaded(self) -> bool:
@@ -78,6 +77,11 @@ class Encoders:
                 self._check_dim(embedder)
                 self._embedder = embedder
             return self._embedder
+
+    def check_given(self) -> None:
+        """Raises ModelMismatch where a given embedder gives vectors of another size. Once the table is open: it decides
+        whether the release's own size is right."""
+        self._check_dim(self._embedder)
 
     def _check_dim(self, embedder: Embedder | None) -> None:
         if embedder is not None and embedder.dim != self._dim:

@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from lookdex.errors import BadQuery, CorruptData, StorageError
 from lookdex.extras import extras
+from lookdex.ranges import Count
 from lookdex.records import Scope
-from lookdex.search.arguments import Arguments, Whole, shown, texts
+from lookdex.search.arguments import Arguments, texts
 from lookdex.search.filters import compile_filter
 from lookdex.search.opened import Opened, filter_error
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HEAVY = ("vector", "crop")  # kilobytes a row: only where they are named
-_GIVEN = Arguments(where=str | None, limit=Whole | None)
+_GIVEN = Arguments(where=str | None, limit=Count | None, scope=Scope | None)
+_SCOPE = Arguments(scope=Scope)
 _NO_VALUES = (*HEAVY, "palette")  # nothing that a predicate compares
 
 
@@ -33,7 +35,8 @@ def to_frame(
     """See `Catalog.to_pandas`."""
     with extras():
         import pandas  # noqa: F401  (pyarrow imports it by itself; here its absence gets a cure)
-    _GIVEN.check(where=where, limit=limit)
+    given = _GIVEN.read(where=where, limit=limit, scope=scope)
+    where, limit, scope = given["where"], given["limit"], given["scope"]
     known = list(opened.items.schema.names)
     wanted = (
         [name for name in known if name not in HEAVY]
@@ -44,7 +47,7 @@ def to_frame(
         raise BadQuery(
             f"there is no column {', '.join(map(repr, unknown))}; those that exist: {', '.join(known)}"
         )
-    rows = [f"scope = '{scope_of(scope)}'"] if scope is not None else []
+    rows = [f"scope = '{scope}'"] if scope is not None else []
     if where is not None:
         schema = opened.items.schema
         rows.append(compile_filter(where, pa.schema([f for f in schema if f.name not in _NO_VALUES])))
@@ -85,6 +88,5 @@ def _pandas(table: pa.Table) -> pd.DataFrame:
 
 def scope_of(scope: Scope | str) -> Scope:
     """A scope by its name, as Python callers give it. Raises BadQuery."""
-    if isinstance(scope, str) and scope in Scope.__members__.values():
-        return Scope(scope)
-    raise BadQuery(f"scope is {shown(scope)}: give {' or '.join(map(repr, map(str, Scope)))}")
+    found: Scope = _SCOPE.read(scope=scope)["scope"]
+    return found

@@ -38,7 +38,7 @@ class Opened:
     """A release and its `items` table. Safe among threads; every read sees the release's version.
 
     has_main: False where no object of the release is its photo's product, so that all objects answer. facet_columns:
-    what the shop wants counted.
+    what is counted where a question names no columns.
     """
 
     release: Release
@@ -110,7 +110,7 @@ class Opened:
         Raises BadQuery for a column that cannot be counted.
         """
         if isinstance(wanted, bool):
-            return self._known(self.facet_columns) if wanted else None
+            return self.facet_columns if wanted else None
         return counted_columns(wanted, self._countable)
 
     def counted(self, where: str | None, columns: tuple[str, ...]) -> Facets:
@@ -126,9 +126,7 @@ class Opened:
         return countable(self.items.schema, self.release.product_columns)
 
     def _known(self, columns: Sequence[str]) -> tuple[str, ...]:
-        """Those of the shop's columns that this release has: another may have others."""
-        found = (named(name, self._countable) for name in columns)
-        return tuple(dict.fromkeys(name for name in found if name is not None))
+        return _those_there(columns, self._countable)
 
     @cached_property
     def _counted(self) -> Callable[[str | None, tuple[str, ...]], Facets]:
@@ -220,11 +218,12 @@ def open_release(
     verify_bytes: int | None = VERIFY_BYTES,
     read_seconds: float | None = READ_SECONDS,
     watch: StoreWatch = UNWATCHED,
-    facets: Sequence[str] = COLUMNS,
+    facets: Sequence[str] | None = None,
 ) -> Opened:
     """Open the release's `items` at its version, once its files are verified (see `verified`).
 
-    facets: the columns to count where a question names none.
+    facets: the columns to count where a question names none; None: category and price, where there are such. Raises
+    BadQuery for one that the release does not have.
     Raises ReleaseNotFound when that version is gone, CorruptData when it is damaged, Unavailable.
     """
 
@@ -234,12 +233,28 @@ def open_release(
         return verified
 
     verified = watch.read(verify)
-    dataset = watch.read(lambda: tables.open_table(store, tables.ITEMS, release.items_version))
+    dataset = watch.read(lambda: tables.open_items(store, release))
     name = f"release {release.release_id}: {tables.name_of(store, tables.ITEMS, release.items_version)}"
     items = ReadTable(dataset, name, verified, read_seconds, watch)
     main = f"scope = '{Scope.OBJECT}' AND role = '{Role.MAIN}'"
     has_main = items.to_table(columns=["item_id"], filter=main, limit=1).num_rows > 0
-    return Opened(release, items, has_main, Rows(items, release.product_columns), tuple(facets))
+    rows = Rows(items, release.product_columns)
+    return Opened(release, items, has_main, rows, _facet_columns(release, items.schema, facets))
+
+
+def _facet_columns(release: Release, schema: pa.Schema, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    known = countable(schema, release.product_columns)
+    if wanted is None:
+        return _those_there(COLUMNS, known)
+    try:
+        return counted_columns(wanted, known)
+    except BadQuery as error:
+        raise BadQuery(f"facets, in release {release.release_id}: {error}") from error
+
+
+def _those_there(columns: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    found = (named(name, known) for name in columns)
+    return tuple(dict.fromkeys(name for name in found if name is not None))
 
 
 def _products(hits: Sequence[Hit]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Photo: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | np.ndarray | Image.Image"
+_PIECE = 1 << 24  # bytes of a file that are read at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +74,24 @@ def read_box(box: Box, width: int, height: int) -> Box:
 def _read(path: str | os.PathLike[str], max_bytes: int) -> tuple[str, bytes]:
     """The file's name and bytes; one byte more than allowed is enough to be refused."""
     try:
-        name = os.fsdecode(path)
+        name = str.__str__(os.fsdecode(path))
     except Exception as error:  # a path that is none
         raise BadQuery(f"photo is {shown(path)}: it has no path ({error})") from error
     try:
         with open(name, "rb") as file:
-            return name, file.read(max_bytes + 1)
+            return name, _up_to(file, max_bytes + 1)
     except OSError as error:
         raise BadQuery(f"cannot read the photo {name}: {error.strerror}") from error
     except ValueError as error:  # a NUL, or half of a surrogate pair
         raise BadQuery(f"cannot read the photo {shown(name)}: {error}") from error
+
+
+def _up_to(file: BinaryIO, most: int) -> bytes:
+    """No more bytes than that, piece by piece: memory is taken for what there is, whatever the limit."""
+    found = io.BytesIO()
+    while part := file.read(min(_PIECE, most - found.tell())):
+        found.write(part)
+    return found.getvalue()
 
 
 def _decode(data: bytes, limits: Limits, max_bytes: int, what: str) -> np.ndarray:
@@ -96,6 +105,10 @@ def _decode(data: bytes, limits: Limits, max_bytes: int, what: str) -> np.ndarra
 
 
 def _checked(pixels: np.ndarray, limits: Limits) -> np.ndarray:
+    if isinstance(pixels, np.ma.MaskedArray):
+        raise BadQuery(
+            "the array is masked: give one of which every pixel is seen, such as array.filled(255)"
+        )
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise BadQuery(f"the array is {pixels.dtype} {pixels.shape}: give uint8 (height, width, 3) in RGB")
     height, width = pixels.shape[:2]

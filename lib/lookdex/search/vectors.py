@@ -34,7 +34,8 @@ def unit_of(vector: np.ndarray | Sequence[float], dim: int) -> np.ndarray:
         given = np.asarray(vector)
     except Exception as error:  # the value is the caller's, and may raise anything
         raise BadQuery(f"vector is {shown(vector)}: give {dim} numbers") from error
-    if given.dtype.kind not in "iuf":
+    masked = isinstance(vector, np.ma.MaskedArray)  # of which asarray would take what the mask hides
+    if masked or given.dtype.kind not in "iuf":
         raise BadQuery(f"vector is {shown(vector)}: give {dim} numbers")
     values = given.astype(np.float64)
     with np.errstate(over="ignore"):  # an infinite length is refused

@@ -15,7 +15,6 @@ from lookdex.config import Config
 from lookdex.models.loading import Engine, Loader
 from lookdex.models.trust import TrustedModels
 from lookdex.search.catalog import Catalog, open_catalog
-from lookdex.search.facets import COLUMNS
 from lookdex.service import openapi, problems
 from lookdex.service.bodies import Bodies
 from lookdex.service.caching import Caching
@@ -60,7 +59,7 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         poll_seconds=float("inf"),  # `following` looks
         read_seconds=config.deadline_seconds,  # no request waits longer
         store_seconds=config.store_seconds,
-        facets=config.facets or COLUMNS,
+        facets=config.facets or None,
     )
     decoders = Decoders(config.decoders or cores, limits, metrics.lost)
     questions = Questions(

@@ -11,6 +11,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -18,6 +19,7 @@ from lookdex.errors import (
     AccessDenied,
     Changed,
     DamagedInTransit,
+    NotAFile,
     NotFound,
     StorageError,
     TooLarge,
@@ -83,7 +85,7 @@ class FolderStore:
     def digest(self, key: str) -> Digest:
         self._requests.add("GetObject")
         path = self._path(key)
-        with _typed_errors(path), open(path, "rb") as file:
+        with _typed_errors(path), _open(path) as file:
             digest = hashlib.file_digest(file, "sha256")
             return Digest(digest.hexdigest(), file.tell())
 
@@ -187,7 +189,7 @@ class FolderStore:
     def _read(self, key: str, max_bytes: int | None, etag: str | None) -> bytes:
         self._requests.add("GetObject")
         path = self._path(key)
-        with _typed_errors(path), open(path, "rb") as file:
+        with _typed_errors(path), _open(path) as file:
             found = os.fstat(file.fileno())
             if etag and etag != _etag(found):
                 raise Changed(f"{path} is not what it was when it was listed")
@@ -265,6 +267,26 @@ class FolderStore:
         return sorted(objects, key=lambda listed: listed.key), sorted(folders)
 
 
+def _open(path: Path) -> BufferedReader:
+    """A regular file, to be read. Raises NotAFile for anything else, unopened: to open a pipe may take for ever."""
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+        raise NotAFile(
+            f"{path} is damaged: it is {_kind(mode)} and not a file. Remove it, and restore the file if there was one."
+        )
+    return open(path, "rb", opener=_without_waiting)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Should it have become a pipe since."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
 def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
     """Of what a link leads to; of the link itself where that is nothing, or a loop. None: deleted meanwhile."""
     try:
@@ -286,8 +308,12 @@ def _etag(found: os.stat_result) -> str:
 def _typed_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFound(f"{path} does not exist") from error
+    except IsADirectoryError as error:
+        raise NotAFile(f"{path} is a folder and not a file: remove it") from error
+    except UnicodeEncodeError as error:  # half of a surrogate pair
+        raise StorageError(f"{str(path)!r} holds a character that no name may") from error
     except PermissionError as error:
         raise AccessDenied(
             f"{path}: {error.strerror}; change its permissions or the user that runs this"

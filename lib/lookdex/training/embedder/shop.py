@@ -96,7 +96,7 @@ def of_release(catalog: str, texts: Sequence[str], label: str | None) -> list[Pi
     current = live.live_release(store)
     if current is None:
         raise ReleaseNotFound(f"nothing is live in {catalog} yet; publish a night with `lookdex reindex`")
-    items = tables.open_table(store, tables.ITEMS, current[1].items_version)
+    items = tables.open_items(store, current[1])
     names = [name for name in items.schema.names if name != "vector"]
     check_columns(texts, label, set(names), f"the release in {catalog}")
     shown = (
