@@ -68,7 +68,9 @@ def vector(seed: int) -> np.ndarray:
 
 
 def ask(catalog: Catalog, how: str, **options: object) -> Answer:
-    """One question of each kind."""
+    """One question of each kind. A text and a vector have no colours to compare."""
+    if how in ("text", "vector"):
+        options["colour"] = 0.0
     match how:
         case "photo":
             return catalog.search(picture("red", "blue"), crops=False, **options)

@@ -217,8 +217,6 @@ def check(photos: Sequence[Photo], options: Options) -> None:
 def _check_of_vector(options: Options) -> None:
     """Raises BadQuery when the options are not those of a vector."""
     _check_of_photos(options)
-    if options.text is not None or options.product is not None:
-        raise BadQuery("a vector is asked alone: leave out text and product")
     _check_colourless(options)
 
 
