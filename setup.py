@@ -62,11 +62,11 @@ setup(
         "lookdex": ["py.typed"],
         "lookdex.models": ["tiny/*", "tiny/*/*"],
         "lookdex.report": ["page/*"],
-        "lookdex.search": ["schemas/*"],
+        "lookdex.search.answer": ["schemas/*"],
         "lookdex.service": ["page/*", "page/*/*"],
-        "lookdex.sample": ["thresholds.json"],
+        "lookdex_sample": ["thresholds.json"],
         "lookdex.sql": ["*/*.sql"],
-        "lookdex.training": ["protocol/*"],
+        "lookdex_tiny": ["protocol/*"],
     },
     # What a backend that only reads and queries a release imports, less its model (extra: models).
     install_requires=[
@@ -103,5 +103,5 @@ setup(
         "test": test,
         "all": [*spark, *notebook, *models, *evaluate, *serve],
     },
-    entry_points={"console_scripts": ["lookdex = lookdex.cli:main"]},
+    entry_points={"console_scripts": ["lookdex = lookdex.cli.main:main"]},
 )

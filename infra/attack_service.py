@@ -31,7 +31,7 @@ from synthetic import publish
 
 from lookdex.config import Config
 from lookdex.models.loading import Loader
-from lookdex.nightly import recipe_of
+from lookdex.pipeline.night import recipe_of
 
 ATTACKS: tuple[Attack, ...] = (
     *network.ATTACKS, *records.ATTACKS, *decoding.ATTACKS, *filters.ATTACKS, *store.ATTACKS,

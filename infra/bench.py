@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from lookdex import runs
+from lookdex.catalog import runs
 from lookdex.records import ShardReport
 from lookdex.storage import open_store
 
@@ -61,7 +61,7 @@ def lookdex(*arguments: object) -> float:
     """Run one verb; its seconds. Its own output goes to stderr."""
     started = time.monotonic()
     subprocess.run(
-        [sys.executable, "-m", "lookdex.cli", *map(str, arguments)],
+        [sys.executable, "-m", "lookdex.cli.main", *map(str, arguments)],
         check=True,
         stdout=sys.stderr,
         stdin=subprocess.DEVNULL,

@@ -24,7 +24,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lookdex import images
+from lookdex.imaging import codec
 from tests import heif
 
 MOST_PIXELS, MOST_BYTES = 100_000_000, 50_000_000
@@ -117,18 +117,18 @@ KINDS: dict[str, Callable[[int], bytes]] = {
 
 def largest(make: Callable[[int], bytes], most: int) -> int:
     """The side of the largest square that is accepted, from what a small one says of itself."""
-    header = images.read_header(make(384))
+    header = codec.read_header(make(384))
     # Files of 0.3 bytes a pixel, which are held twice; those that compress less have less room.
-    room = images.MEMORY / (header.working + 0.6)
+    room = codec.MEMORY / (header.working + 0.6)
     return int(math.sqrt(min(most, room, 16_383**2)))
 
 
 def decode(path: str) -> None:
     data = Path(path).read_bytes()
-    images.decode(heif.TILES, 10**6, 10**6)  # what is loaded when first used
+    codec.decode(heif.TILES, 10**6, 10**6)  # what is loaded when first used
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.process_time()  # of all threads
-    pixels = images.decode(data, MOST_BYTES, MOST_PIXELS)
+    pixels = codec.decode(data, MOST_BYTES, MOST_PIXELS)
     seconds = time.process_time() - start
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print((after - before) >> 10, f"{(after - before) * 1024 / (pixels.size / 3):.1f}", f"{seconds:.2f}")
@@ -155,7 +155,7 @@ def main() -> None:
         for kind in options.kinds or KINDS:
             path, side = f"{folder}/file", largest(KINDS[kind], int(options.megapixels * 1e6))
             subprocess.run([sys.executable, __file__, "--make", kind, str(side), path], check=True)
-            header = images.read_header(data := Path(path).read_bytes())
+            header = codec.read_header(data := Path(path).read_bytes())
             measured = subprocess.run(
                 [sys.executable, __file__, "--decode", path], capture_output=True, text=True
             )

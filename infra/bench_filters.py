@@ -1,4 +1,4 @@
-"""What the tests of a filter cost: the constants of `lookdex.search.filters.cost`.
+"""What the tests of a filter cost: the constants of `lookdex.search.retrieval.filters.cost`.
 
     python infra/bench_filters.py [--rows 150000] [--rounds 3]
 
@@ -17,10 +17,10 @@ import lance
 import numpy as np
 import pyarrow as pa
 
-from lookdex.search.filters import compile_filter
-from lookdex.search.filters.parser import parse
-from lookdex.search.filters.rewrite import rewritten
-from lookdex.search.filters.write import Writer
+from lookdex.search.retrieval.filters import compile_filter
+from lookdex.search.retrieval.filters.parser import parse
+from lookdex.search.retrieval.filters.rewrite import rewritten
+from lookdex.search.retrieval.filters.write import Writer
 
 WORDS = [
     "red",

@@ -19,13 +19,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+from lookdex_sample import write_sample
 
-from lookdex import runs, spark
+from lookdex.catalog import runs
+from lookdex.catalog.schemas import PLAN_SCHEMA
 from lookdex.index.job import IndexOptions
 from lookdex.models import digests
+from lookdex.pipeline import spark
 from lookdex.records import PlanSummary, Recipe
-from lookdex.sample import write_sample
-from lookdex.schemas import PLAN_SCHEMA
 from lookdex.storage import open_store
 
 SHARD_IMAGES = 256

@@ -16,10 +16,10 @@ import lance
 import numpy as np
 import pyarrow as pa
 
-from lookdex import tables
+from lookdex.catalog import tables
+from lookdex.catalog.schemas import IMAGES_SCHEMA, items_schema
 from lookdex.release import commits, rows
 from lookdex.release.audit import CHECK_FILES, PRODUCT_CHECKS, compare_products, run_check
-from lookdex.schemas import IMAGES_SCHEMA, items_schema
 from lookdex.storage import open_store
 
 ROWS, DIM, CROP_BYTES = 200_000, 256, 6_000

@@ -34,15 +34,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import cv2
 import numpy as np
 import psutil
+from lookdex_sample.photos import render_look
+from lookdex_sample.products import make_product
 from synthetic import publish
 
 from lookdex.config import Config
-from lookdex.images import crop, encode_jpeg
+from lookdex.imaging.codec import crop, encode_jpeg
 from lookdex.models.loading import Engine, Loader
-from lookdex.nightly import recipe_of
+from lookdex.pipeline.night import recipe_of
 from lookdex.records import Recipe
-from lookdex.sample.photos import render_look
-from lookdex.sample.products import make_product
 
 WIDTH, HEIGHT, OBJECTS = 1000, 1333, 3
 CORES = len(os.sched_getaffinity(0))
@@ -196,7 +196,7 @@ class Client:
 @contextmanager
 def service(catalog: Path, engine: str, *more: str) -> Iterator[tuple[int, psutil.Process]]:
     """`lookdex serve` in a process of its own; its port."""
-    command = [sys.executable, "-m", "lookdex.cli", "serve", "--catalog", str(catalog), "--port", "0",
+    command = [sys.executable, "-m", "lookdex.cli.main", "serve", "--catalog", str(catalog), "--port", "0",
                "--engine", engine, *more]  # fmt: skip
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stderr=log, env=os.environ | {"PYTHONUNBUFFERED": "1"})

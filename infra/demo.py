@@ -21,23 +21,25 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from lookdex_sample import write_sample
 
 import lookdex
-from lookdex import live, nightly, progress
-from lookdex.catalog.listing import list_source
-from lookdex.devserver import start_s3
+from infra.s3_server import start_s3
+from lookdex.catalog import promotion_log
+from lookdex.catalog.tables import duckdb_connection
+from lookdex.cli.options import from_environment
 from lookdex.errors import LookdexError
 from lookdex.evaluate.answers import KnownObject, Tally, judge
-from lookdex.formats import AND_FORMATS
+from lookdex.imaging.formats import AND_FORMATS
 from lookdex.models.trust import TrustedModels
-from lookdex.options import from_environment
+from lookdex.pipeline import night
+from lookdex.planning.listing import list_source
 from lookdex.records import Box, Status
-from lookdex.sample import write_sample
-from lookdex.search.answer import Answer
+from lookdex.runtime import progress
+from lookdex.search.answer.answer import Answer
 from lookdex.search.catalog import Catalog
-from lookdex.search.sheet import draw_answer
+from lookdex.search.render.sheet import draw_answer
 from lookdex.storage import Store, open_store
-from lookdex.tables import duckdb_connection
 
 ROOT = Path(__file__).resolve().parent.parent
 MADE = ("bucket", "catalog", "airflow", "airflow.log", "report.json")  # by one of them a demo is known
@@ -191,14 +193,14 @@ def run_dag(out: Path, conf: dict[str, object]) -> None:
 
 def measure_night(report: Report, catalog: Store) -> None:
     """Fill in what the published release and its run's files say."""
-    current = live.live_release(catalog)
+    current = promotion_log.live_release(catalog)
     if current is None:
         raise LookdexError("the DAG run ended without a live release; see demo/airflow.log")
     _, release = current
     report.images = sum(release.images.values())
     report.items = release.items
     report.rejected = release.images.get(Status.REJECTED, 0)
-    for name, seconds in nightly.stage_seconds(catalog, release.release_id).items():
+    for name, seconds in night.stage_seconds(catalog, release.release_id).items():
         report.seconds[name] = round(seconds, 2)
     if report.seconds.get("index"):
         report.images_per_s = round(report.images / report.seconds["index"], 2)
@@ -271,7 +273,7 @@ def print_report(report: Report, out: Path, catalog_uri: str, served: bool) -> N
               f"of those, the right product first for {report.right_product_top1:.1%}")  # fmt: skip
     print(f"\nLook at    {shown}/answer.png and {shown}/report.json\nType next:")
     lookdex_ = ".venv/jobs/bin/lookdex"
-    server = f".venv/jobs/bin/python -m lookdex.devserver --dir {shown}/bucket -- " if served else ""
+    server = f".venv/jobs/bin/python -m infra.s3_server --dir {shown}/bucket -- " if served else ""
     photo = next(iter(sorted((out / "looks").glob("*.jpg"))), None) if (out / "looks").is_dir() else None
     query = photo or next(out.glob("query.*"), None)
     if query:

@@ -36,8 +36,9 @@ import nights
 import numpy as np
 import pyarrow as pa
 
-from lookdex import integrity, live, nightly, runs
+from lookdex.catalog import integrity, promotion_log, runs
 from lookdex.errors import AuditFailed, LookdexError
+from lookdex.pipeline import night as nightly
 from lookdex.records import Release, Scope
 from lookdex.release import ann, retention
 from lookdex.release.audit import audit_release
@@ -279,7 +280,7 @@ def in_use(folder: Path, state: str) -> set[str]:
     if state == BUILT:
         release = load_candidate(store, runs.load_plan(store, RUN))
     else:
-        _, release = live.live_release(store) or (None, None)
+        _, release = promotion_log.live_release(store) or (None, None)
     recorded = integrity.load_files(store, release) if release is not None else None
     return {file.key for file in recorded or ()}
 

@@ -23,8 +23,8 @@ from urllib.parse import unquote, urlsplit
 
 import pyarrow.parquet as pq
 
-from lookdex import live, runs, tables
-from lookdex.devserver import start_s3
+from infra.s3_server import start_s3
+from lookdex.catalog import promotion_log, runs, tables
 from lookdex.records import Release, Status
 from lookdex.storage import S3Access, Store, open_store
 from tests import photos
@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def lookdex(verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-m", "lookdex.cli", verb, *arguments],
+        [sys.executable, "-m", "lookdex.cli.main", verb, *arguments],
         capture_output=True,
         text=True,
         env=os.environ | {"LOOKDEX_TRUSTED_MODELS": ",".join(FAKES[1::2])},
@@ -159,7 +159,7 @@ def publish(catalog: str) -> tuple[Store, Release]:
     for verb in ("build", "audit", "promote"):
         assert lookdex(verb, "--catalog", catalog, "--run-id", "night").returncode == 0
     store = open_store(catalog)
-    return store, live.live_release(store)[1]
+    return store, promotion_log.live_release(store)[1]
 
 
 def failed_photos(catalog: str) -> set[str]:

@@ -20,10 +20,10 @@ from pathlib import Path
 from bench_serve import CORES, TYPE, questions, service
 from synthetic import publish
 
-from lookdex import live
+from lookdex.catalog import promotion_log
 from lookdex.config import Config
 from lookdex.models.loading import Engine, Loader
-from lookdex.nightly import recipe_of
+from lookdex.pipeline.night import recipe_of
 from lookdex.storage import open_store
 
 
@@ -74,11 +74,11 @@ def main() -> int:
             begun = time.perf_counter()
             for swap in range(options.swaps):
                 back = swap % 2 == 0
-                live.append(
+                promotion_log.append(
                     store,
                     release_id="night-1" if back else "night-2",
                     action="rollback" if back else "promote",
-                    expected=live.current(store),
+                    expected=promotion_log.current(store),
                 )
                 time.sleep(options.seconds)
             stop.set()

@@ -10,11 +10,11 @@ import lance
 import numpy as np
 import pyarrow as pa
 
-from lookdex import live, tables
-from lookdex.images import encode_jpeg
+from lookdex.catalog import promotion_log, tables
+from lookdex.catalog.schemas import items_schema
+from lookdex.imaging.codec import encode_jpeg
 from lookdex.records import CATEGORIES, Recipe, Release
 from lookdex.release import ann
-from lookdex.schemas import items_schema
 from lookdex.storage import open_store
 
 CHUNK = 20_000
@@ -46,8 +46,8 @@ def publish(folder: Path, recipe: Recipe, items: int, dim: int, name: str = "ben
         index=index,
         product_columns=tuple(PRODUCT_COLUMNS.names),
     )
-    live.save_release(store, release)
-    live.append(store, release_id=name, action="promote", expected=live.current(store))
+    promotion_log.save_release(store, release)
+    promotion_log.append(store, release_id=name, action="promote", expected=promotion_log.current(store))
 
 
 def rows(items: int, dim: int, name: str) -> Iterator[pa.RecordBatch]:

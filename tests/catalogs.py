@@ -13,8 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 import lookdex
-from lookdex import colour, live
-from lookdex.images import crop, encode_jpeg
+from lookdex.catalog import promotion_log
+from lookdex.catalog.schemas import items_schema
+from lookdex.imaging import colour
+from lookdex.imaging.codec import crop, encode_jpeg
 from lookdex.records import (
     Box,
     Detection,
@@ -27,7 +29,6 @@ from lookdex.records import (
     Thresholds,
     item_id,
 )
-from lookdex.schemas import items_schema
 from lookdex.search.catalog import Catalog
 from lookdex.storage import Store
 from tests.fakes import COLOURS, LABELS, FakeDetector, FakeEmbedder, recipe
@@ -158,7 +159,7 @@ def write_release(
         product_columns=tuple(columns.names),
         thresholds=thresholds,
     )
-    return live.save_release(store, release)
+    return promotion_log.save_release(store, release)
 
 
 def publish(store: Store, release_id: str, shown: Sequence[Shown], **changes: Any) -> LiveEntry:
@@ -168,7 +169,9 @@ def publish(store: Store, release_id: str, shown: Sequence[Shown], **changes: An
 
 
 def go_live(store: Store, release_id: str) -> LiveEntry:
-    return live.append(store, release_id=release_id, action="promote", expected=live.current(store))
+    return promotion_log.append(
+        store, release_id=release_id, action="promote", expected=promotion_log.current(store)
+    )
 
 
 def with_index(store: Store, release: Release, release_id: str, **index: Any) -> Release:
@@ -185,7 +188,7 @@ def with_index(store: Store, release: Release, release_id: str, **index: Any) ->
         items_version=items.version,
         index=IndexParameters("IVF_SQ", **index),
     )
-    return live.save_release(store, indexed)
+    return promotion_log.save_release(store, indexed)
 
 
 def opened(uri: str, **options: object) -> Catalog:

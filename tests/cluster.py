@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 import pyspark
 
-from lookdex.devserver import end, free_ports, spawn, tail
+from infra.s3_server import end, free_ports, spawn, tail
 
 SPARK_HOME = Path(pyspark.__file__).parent
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"

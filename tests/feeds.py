@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lookdex import live, tables
+from lookdex.catalog import promotion_log, tables
 from lookdex.search.catalog import Catalog
 from lookdex.storage import open_store
 from tests import catalogs, fakes, nights
@@ -52,7 +52,7 @@ class Published:
         """Reader → column → product id → value, for the four that give values."""
         names = list(self.kinds)
         wanted = ["product_id", *names]
-        entry = live.live_release(open_store(self.uri))
+        entry = promotion_log.live_release(open_store(self.uri))
         assert entry is not None
         opened = tables.open_tables(open_store(self.uri), entry[1])
         lance = opened.items.to_table(columns=wanted, filter="scope = 'object'").to_pylist()
@@ -89,8 +89,8 @@ def publish(folder: Path, products: pa.Table) -> Published:
     night = nights.index_night(
         store, "night-1", photos, recipe=fakes.recipe(), shard_images=1000, products=products
     )
-    release = live.save_release(store, nights.build(store, night))
-    live.append(store, release_id=release.release_id, action="promote", expected=None)
+    release = promotion_log.save_release(store, nights.build(store, night))
+    promotion_log.append(store, release_id=release.release_id, action="promote", expected=None)
     return Published(
         str(folder), {entry.name: entry.type for entry in products.schema if entry.name != "product_id"}
     )

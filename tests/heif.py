@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lookdex import isobmff
+from lookdex.imaging import isobmff
 
 # 64 × 96 pixels in six flat tiles; made by pillow-heif 1.8.1 (x265), at quality 90 in 4:4:4.
 GOLDEN = Path(__file__).parent / "golden"

@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lookdex import live, runs, tables
-from lookdex.catalog.products import digest as digest_of_products
-from lookdex.images import encode_jpeg
+from lookdex.catalog import promotion_log, runs, tables
+from lookdex.catalog.schemas import IMAGES_SCHEMA, PLAN_SCHEMA, items_schema
+from lookdex.imaging.codec import encode_jpeg
+from lookdex.planning.products import digest as digest_of_products
 from lookdex.records import (
     Box,
     Change,
@@ -34,7 +35,6 @@ from lookdex.release.audit import audit_release
 from lookdex.release.build import build_release
 from lookdex.release.fragments import FragmentResult, FragmentTask, write_fragment
 from lookdex.release.promote import promote
-from lookdex.schemas import IMAGES_SCHEMA, PLAN_SCHEMA, items_schema
 from lookdex.storage import Store
 
 RECIPE = Recipe(
@@ -189,7 +189,7 @@ def index_night(
     if products is not None and not keep_unlisted:
         listed = set(products["product_id"].to_pylist())
         source = [photo for photo in source if photo.product is None or photo.product in listed]
-    current = live.live_release(store)
+    current = promotion_log.live_release(store)
     entry, before = current or (None, None)
     changes = compared(source, tables.ledger(store, before) if before else None, recipe)
     now = datetime.now(UTC)

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from lookdex import runs
+from lookdex.catalog import runs
+from lookdex.catalog.schemas import PLAN_SCHEMA
 from lookdex.records import Box, ImageRef, PlanSummary, Recipe, ShardReport, StoredFile
-from lookdex.schemas import PLAN_SCHEMA
 from lookdex.storage import Store
 from tests import fakes
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lookdex.devserver import free_ports
+from infra.s3_server import free_ports
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="no nginx on the PATH: apt-get install nginx-light")

@@ -22,7 +22,7 @@ import httpx2
 
 from lookdex.models import digests
 from lookdex.records import Recipe
-from lookdex.service.problems import Kind
+from lookdex.service.http.problems import Kind
 from lookdex.service.server import Server
 from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.verbs import TRUSTED
@@ -69,7 +69,17 @@ def honest_recipe(**changes: object) -> Recipe:
 def start(catalog: str, folder: Path, *options: str, **environment: str) -> Iterator[Service]:
     """`lookdex serve --catalog catalog options…`, ready to answer. folder: for its log."""
     log = folder / f"serve-{time.monotonic_ns()}.log"
-    command = [sys.executable, "-m", "lookdex.cli", "serve", "--catalog", catalog, "--port", "0", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "lookdex.cli.main",
+        "serve",
+        "--catalog",
+        catalog,
+        "--port",
+        "0",
+        *options,
+    ]
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | TRUSTED | environment)
     try:

@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lookdex import tables
+from lookdex.catalog import tables
+from lookdex.catalog.schemas import items_schema
 from lookdex.records import IndexParameters
 from lookdex.release import ann
 from lookdex.release.audit import audit_release
 from lookdex.release.promote import promote
-from lookdex.schemas import items_schema
 from lookdex.storage import Store, open_store
 
 ROWS, DIM = ann.EXACT_BELOW + 2_000, 32

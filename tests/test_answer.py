@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 
 from lookdex.records import Box, Swatch
-from lookdex.search.answer import Answer, FoundObject, Kind, Look, Match, Models, Other, Piece
+from lookdex.search.answer.answer import (
+    Answer,
+    FoundObject,
+    Kind,
+    Look,
+    Match,
+    Models,
+    Other,
+    Piece,
+)
 
 
 def match(rank: int, product_id: str | None = "p1", **columns: object) -> Match:

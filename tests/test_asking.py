@@ -13,12 +13,12 @@ import pyarrow as pa
 import pytest
 
 import lookdex
-from lookdex import live
+from lookdex.catalog import promotion_log
 from lookdex.errors import BadQuery, ProductNotFound
 from lookdex.records import Box
-from lookdex.search.answer import Kind, Other, Widened
-from lookdex.search.ask import Crops, Options, Pick
+from lookdex.search.answer.answer import Kind, Other, Widened
 from lookdex.search.catalog import Catalog
+from lookdex.search.query.options import Crops, Options, Pick
 from lookdex.storage import open_store
 from tests.catalogs import PRODUCT_COLUMNS, SIZE, WITH_CATEGORY, Shown, picture, publish, stock
 from tests.fakes import FakeDetector, FakeEmbedder, recipe
@@ -178,7 +178,7 @@ def test_a_colour_that_the_text_names_comes_first(tmp_path: Path):
     catalog = shop_in(tmp_path, shown, thresholds=thresholds())
     items = catalog.opened.items.dataset
     items.update({"colour": "'navy'"}, where="product_id >= 'q'")
-    live.save_release(
+    promotion_log.save_release(
         catalog._place.store, replace(catalog.release, release_id="night-2", items_version=items.version)
     )
 
@@ -219,7 +219,7 @@ def test_a_product_without_objects_is_asked_by_its_photo(tmp_path: Path):
     items = catalog.opened.items.dataset
     items.delete("product_id = 'p000' AND scope = 'object'")
     release = replace(catalog.release, release_id="night-2", items_version=items.version)
-    live.save_release(catalog._place.store, release)
+    promotion_log.save_release(catalog._place.store, release)
     assert opened(tmp_path, release="night-2").similar("p000", k=2).objects[0].matches
 
 

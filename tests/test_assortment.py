@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_plan import RECIPE, Photo, apply, changes_of, ledger, shops, tied
 
-from lookdex.catalog.assortment import column_changes, only_listed
-from lookdex.catalog.plan import make_plan
+from lookdex.planning.assortment import column_changes, only_listed
+from lookdex.planning.plan import make_plan
 from lookdex.records import Change, ColumnChange, Reason, Status, Unlisted
 
 some_products = st.sets(st.sampled_from(["p", "q", "r"]))

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from nights import Photo
 
-from lookdex import live, tables
+from lookdex.catalog import promotion_log, tables
 from lookdex.errors import AuditFailed, ReleaseNotFound
 from lookdex.records import Reason, Release, Status
 from lookdex.release.audit import CHECK_FILES, audit_release, run_check
@@ -152,7 +152,7 @@ def test_a_passed_candidate_becomes_a_release(store: Store, candidate: Release) 
     asked = []
     release = audit_release(store, candidate, lambda release: asked.append(release) or "3 products")
     assert asked == [candidate]
-    assert live.load_release(store, "n1") == release
+    assert promotion_log.load_release(store, "n1") == release
     assert all(check.passed for check in release.audit)
     assert {"a query is answered", *FAULTS} <= {check.name for check in release.audit}
     # Again: what is stored, without further checks.
@@ -201,7 +201,7 @@ def test_older_files_are_read_again_too(store: Store) -> None:
     store.put(key, store.get(key)[:-1] + b"x")
     with pytest.raises(AuditFailed, match="bytes that were written"):
         audit_release(store, second)
-    assert live.current(store).release_id == first.release_id
+    assert promotion_log.current(store).release_id == first.release_id
 
 
 class TestLostPhotos:

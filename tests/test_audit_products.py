@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from lookdex import live, runs, tables
-from lookdex.codec import to_json
+from lookdex.catalog import promotion_log, runs, tables
+from lookdex.catalog.json_codec import to_json
 from lookdex.errors import AuditFailed, CorruptData, PlanNotFound
 from lookdex.records import CheckResult, Release
 from lookdex.release.audit import LISTED, PRODUCT_CHECKS, audit_release, compare_products, run_check
@@ -114,7 +114,7 @@ def test_wrong_values_are_refused(store: Store) -> None:
     with pytest.raises(AuditFailed, match=VALUES) as caught:
         audit_release(store, candidate)
     assert [row["product_id"] for row in caught.value.offenders[VALUES]] == ["p0001", "p0001"]
-    assert live.current(store) is None
+    assert promotion_log.current(store) is None
 
 
 def test_a_check_that_cannot_be_run_does_not_hold() -> None:

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from lookdex import live, runs, spark, tables
+from lookdex.catalog import promotion_log, runs, tables
 from lookdex.errors import ShardsMissing, Unavailable
 from lookdex.index import job
 from lookdex.index.analyse import Tools
 from lookdex.index.job import IndexOptions
 from lookdex.index.shard import index_shard
+from lookdex.pipeline import spark
 from lookdex.records import Reason, Release, Shard, Status
 from lookdex.storage import Store, open_store
 from tests import fakes, photos
@@ -93,7 +94,7 @@ class Shop:
         for verb in ("build", "audit", "promote"):
             done = self.stage(verb, run_id)
             assert done.exit_code == 0, done.output
-        return live.live_release(open_store(self.catalog))[1]
+        return promotion_log.live_release(open_store(self.catalog))[1]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookdex import boxes
+from lookdex.imaging import boxes
 from lookdex.records import Box
 
 SIDE = 60

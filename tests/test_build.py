@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nights import Photo
 
-from lookdex import live, tables
+from lookdex.catalog import promotion_log, tables
+from lookdex.catalog.schemas import items_schema
 from lookdex.errors import (
     CorruptData,
     EmptyBuild,
@@ -32,7 +33,6 @@ from lookdex.release.audit import audit_release
 from lookdex.release.build import build_release, candidate_key, load_candidate
 from lookdex.release.fragments import write_fragment
 from lookdex.release.promote import promote
-from lookdex.schemas import items_schema
 from lookdex.storage import Store, open_store
 from lookdex.storage.folder import FolderStore
 
@@ -62,7 +62,7 @@ def test_first_night_holds_every_row(store: Store) -> None:
     assert (release.parent, release.items, release.dim) == (None, 11, nights.DIM)
     assert release.images == {"indexed": 5, "no_object": 1, "rejected": 1}
     assert ids(store, release) == expected_ids(source)
-    assert live.current(store) is None
+    assert promotion_log.current(store) is None
 
 
 def test_second_night_replaces_only_what_changed(store: Store) -> None:
@@ -77,7 +77,7 @@ def test_second_night_replaces_only_what_changed(store: Store) -> None:
     untouched = tables.open_tables(store, second).items.to_table(filter="image_key = 'p0005/a.jpg'")
     assert set(untouched["run_id"].to_pylist()) == {"n1"}
     # What readers follow is as it was.
-    assert live.current(store).release_id == "n1"
+    assert promotion_log.current(store).release_id == "n1"
     assert ids(store, first) == expected_ids(nights.photos(8))
 
 
@@ -185,7 +185,7 @@ def test_changed_shard_bytes_stop_the_build(store: Store, part: str) -> None:
     store.put(file.key, bytes(data))
     with pytest.raises(CorruptData, match="SHA-256"):
         nights.build(store, night)
-    assert live.current(store) is None
+    assert promotion_log.current(store) is None
 
 
 def test_an_image_without_an_outcome_stops_the_build(store: Store) -> None:
@@ -246,7 +246,7 @@ class TestForeignTransactions:
         assert ids(store, nights.build(store, night, run=meddle)) == expected_ids(nights.photos(5))
 
     def test_on_top_of_the_restored_version_they_are_refused(self, store: Store, night: nights.Night) -> None:
-        released = live.load_release(store, "n1")
+        released = promotion_log.load_release(store, "n1")
         base = commits.start_from(store, tables.ITEMS, released.items_version, "n2")
         self.append(store)
         empty = pa.array([0], pa.uint64()).to_numpy()
@@ -256,7 +256,7 @@ class TestForeignTransactions:
     def test_in_the_chain_of_a_candidate_they_are_refused(self, store: Store, night: nights.Night) -> None:
         release = nights.build(store, night)
         self.append(store)
-        before = live.load_release(store, "n1")
+        before = promotion_log.load_release(store, "n1")
         with pytest.raises(ForeignTransaction, match="another program"):
             commits.check_chain(store, tables.ITEMS, before.items_version, release.items_version + 1, "n2")
         with pytest.raises(ForeignTransaction, match="written by n2"):
@@ -390,8 +390,10 @@ class TestProducts:
         if shops_own:
             items.add_columns({"palette": "'warm'"})
         older = replace(first, release_id="older", items_version=items.version)
-        live.save_release(store, older)
-        live.append(store, release_id="older", action="promote", expected=live.current(store))
+        promotion_log.save_release(store, older)
+        promotion_log.append(
+            store, release_id="older", action="promote", expected=promotion_log.current(store)
+        )
 
         source = nights.photos(3)
         source[0] = replace(source[0], etag="2", reason=Reason.UNAVAILABLE)
@@ -443,7 +445,7 @@ class TestNewVectorSpace:
 def test_small_fragments_are_merged(store: Store) -> None:
     for number in range(1, rows.MAX_SMALL + 3):
         release = nights.build(store, nights.index_night(store, f"n{number}", nights.photos(number)))
-        promote(store, live.save_release(store, release).release_id)
+        promote(store, promotion_log.save_release(store, release).release_id)
         opened = tables.open_tables(store, release)
         assert max(len(table.get_fragments()) for table in opened) <= rows.MAX_SMALL + 1
     assert ids(store, release) == expected_ids(nights.photos(rows.MAX_SMALL + 2))

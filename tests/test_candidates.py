@@ -12,15 +12,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from lookdex import live, runs
-from lookdex.codec import to_json
+from lookdex.catalog import promotion_log, runs
+from lookdex.catalog.json_codec import to_json
+from lookdex.catalog.schemas import PLAN_SCHEMA
 from lookdex.errors import PlanNotFound, ReleaseNotFound, RolledBack
 from lookdex.records import Change, IndexParameters, LiveEntry, PlanSummary, Release, StoredFile
 from lookdex.release import candidates
 from lookdex.release.audit import audit_release
 from lookdex.release.candidates import finished, release_of_run, undone
 from lookdex.release.promote import promote, resume, rollback
-from lookdex.schemas import PLAN_SCHEMA
 from lookdex.storage import Store, open_store
 
 NOTHING = StoredFile("", "", 0, 0)
@@ -43,7 +43,7 @@ class Shop:
     planned: dict[str, int] = field(default_factory=dict)  # run → the entry that it was planned on last
 
     def plan(self, run: str, old: bool) -> None:
-        entry = live.current(self.store)
+        entry = promotion_log.current(self.store)
         if entry is not None:
             try:
                 candidates.check_run_not_undone(self.store, run)
@@ -56,12 +56,12 @@ class Shop:
         runs.save_plan(self.store, PLAN_SCHEMA.empty_table(), plan)
         plan = runs.load_plan(self.store, run)
         self.planned[run] = plan.live
-        if run in self.built and self.store.exists(live.release_key(self.built[run].release_id)):
+        if run in self.built and self.store.exists(promotion_log.release_key(self.built[run].release_id)):
             return  # built and audited
         self.clock += timedelta(hours=1)
         name = candidates.free_id(self.store, plan)
         if old:  # by the rule of a lookdex that did not record runs
-            taken = self.store.exists(live.release_key(run))
+            taken = self.store.exists(promotion_log.release_key(run))
             name = f"{run}-{plan.live}" if taken else run
         candidate = Release(
             name, plan.release_id, self.clock, "s", 1, 1, nights.RECIPE, 8, 1, {}, IndexParameters("exact"), (),
@@ -76,9 +76,9 @@ class Shop:
         candidate = self.built.get(run)
         if candidate is None:
             return
-        if not self.store.exists(live.release_key(candidate.release_id)):
-            live.save_release(self.store, candidate)
-        stored = live.load_release(self.store, candidate.release_id)
+        if not self.store.exists(promotion_log.release_key(candidate.release_id)):
+            promotion_log.save_release(self.store, candidate)
+        stored = promotion_log.load_release(self.store, candidate.release_id)
         assert stored == candidate or not candidate.run_id, (
             "of two builds of one id the second cannot be published"
         )
@@ -91,11 +91,13 @@ class Shop:
             release_id = release_of_run(self.store, run)
         except (PlanNotFound, ReleaseNotFound, RolledBack):
             return
-        assert self.made[live.load_release(self.store, release_id).created_at] == run
-        assert live.load_release(self.store, release_id) == self.built[run]
-        log = live.read_log(self.store)
+        assert self.made[promotion_log.load_release(self.store, release_id).created_at] == run
+        assert promotion_log.load_release(self.store, release_id) == self.built[run]
+        log = promotion_log.read_log(self.store)
         assert release_id not in [entry.release_id for entry in log], "published twice"
-        live.append(self.store, release_id=release_id, action="promote", expected=log[-1] if log else None)
+        promotion_log.append(
+            self.store, release_id=release_id, action="promote", expected=log[-1] if log else None
+        )
         self.built.clear()
 
     def night(self, run: str, old: bool) -> None:
@@ -104,14 +106,16 @@ class Shop:
         self.promote(run)
 
     def rollback(self, run: str) -> None:
-        log = live.read_log(self.store)
+        log = promotion_log.read_log(self.store)
         own = [entry.release_id for entry in log if self.run_of(entry.release_id) == run]
         if own:
-            live.append(self.store, release_id=own[-1], action="rollback", expected=log[-1], hold=True)
+            promotion_log.append(
+                self.store, release_id=own[-1], action="rollback", expected=log[-1], hold=True
+            )
             self.built.clear()
 
     def run_of(self, release_id: str) -> str:
-        return self.made[live.load_release(self.store, release_id).created_at]
+        return self.made[promotion_log.load_release(self.store, release_id).created_at]
 
 
 STEPS = st.lists(
@@ -141,8 +145,8 @@ def test_a_run_is_finished_only_by_its_own_release(
     shop = Shop(open_store(str(tmp_path_factory.mktemp("catalog"))))
     for step, run, old in steps:
         getattr(shop, step)(run, *([old] if step in ("night", "plan") else []))
-    log = live.read_log(shop.store)
-    for release in live.list_releases(shop.store):
+    log = promotion_log.read_log(shop.store)
+    for release in promotion_log.list_releases(shop.store):
         assert candidates.owner(shop.store, release) == shop.made[release.created_at]
     for name in ALIKE:
         published = [entry for entry in log if shop.run_of(entry.release_id) == name]
@@ -190,7 +194,7 @@ def test_what_a_rollback_undid(log: list[tuple[str, str]], gone: list[str]) -> N
 def test_a_run_whose_namesake_is_live_is_not_finished(store: Store) -> None:
     nights.publish(store, "sale", nights.photos(2))
     nights.publish(store, "sale", nights.photos(3))
-    assert live.current(store).release_id == "sale-1"
+    assert promotion_log.current(store).release_id == "sale-1"
     assert finished(store, "sale") == "release sale-1 is live already: nothing to do"
     with pytest.raises(PlanNotFound, match="lookdex plan"):
         finished(store, "sale-1")
@@ -260,7 +264,7 @@ def test_a_candidate_of_an_earlier_lookdex_is_built_again_before_it_is_audited_o
     night = nights.index_night(store, "n2", nights.photos(3))
     built = nights.build(store, night)
     audit_release(store, built)
-    for key in (candidates.candidate_key(night.plan), live.release_key("n2")):
+    for key in (candidates.candidate_key(night.plan), promotion_log.release_key("n2")):
         store.put(key, to_json(replace(built, built_from="", run_id="")))
     with pytest.raises(ReleaseNotFound, match="lookdex build --run-id n2"):
         candidates.load_candidate(store, night.plan)

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from lookdex import colour, live, tables
+from lookdex.catalog import promotion_log, tables
 from lookdex.errors import BadQuery
-from lookdex.images import encode_jpeg
+from lookdex.imaging import colour
+from lookdex.imaging.codec import encode_jpeg
 from lookdex.records import Box, Role, Scope
-from lookdex.search.answer import Kind
+from lookdex.search.answer.answer import Kind
 from lookdex.storage import open_store
 from tests.catalogs import (
     PRODUCT_COLUMNS,
@@ -49,7 +50,7 @@ def test_a_release_of_a_lookdex_without_palettes_answers(root_uri: str):
     release = write_release(store, "night-1", stock())
     items = tables.open_table(store, tables.ITEMS, release.items_version)
     items.drop_columns(["palette"])
-    live.save_release(store, replace(release, release_id="older", items_version=items.version))
+    promotion_log.save_release(store, replace(release, release_id="older", items_version=items.version))
     go_live(store, "older")
     found = opened(root_uri).search(picture("red"), k=1).objects[0]
     assert found.palette
@@ -62,7 +63,7 @@ def test_every_object_is_answered_and_the_whole_photo(root_uri: str):
     answer = opened(root_uri).search(picture("red", "blue"), k=2)
     assert (answer.release_id, answer.released_at) == (
         "night-1",
-        live.load_release(store, "night-1").created_at,
+        promotion_log.load_release(store, "night-1").created_at,
     )
     assert answer.models.embedder == FakeEmbedder.name
     assert (answer.width, answer.height, answer.no_object) == (SIZE, SIZE, False)
@@ -304,8 +305,10 @@ def test_other_objects_do_not_answer(tmp_path: Path):
 
     items = lance.dataset(store.lance_uri("tables/items.lance"))
     items.update({"role": "'other'"}, where="product_id = 'p000'")
-    release = replace(live.load_release(store, "night-1"), release_id="night-2", items_version=items.version)
-    live.save_release(store, release)
+    release = replace(
+        promotion_log.load_release(store, "night-1"), release_id="night-2", items_version=items.version
+    )
+    promotion_log.save_release(store, release)
     answer = opened(str(tmp_path), release="night-2").search(picture("red"), k=12)
     assert "p000" not in {m.product_id for m in answer.objects[0].matches}
     assert len(answer.objects[0].matches) == 11
@@ -336,7 +339,9 @@ def test_an_index_answers_as_the_scan_does_also_behind_a_narrow_filter(tmp_path:
     store = open_store(str(tmp_path))
     exact = write_release(store, "exact", stock(products=300, photos=1))
     made = with_index(store, exact, "indexed", partitions=6, nprobes=6, refine=4)
-    live.save_release(store, replace(made, release_id="narrow", index=replace(made.index, nprobes=1)))
+    promotion_log.save_release(
+        store, replace(made, release_id="narrow", index=replace(made.index, nprobes=1))
+    )
     scan, index, narrow = (opened(str(tmp_path), release=name) for name in ("exact", "indexed", "narrow"))
     plan = index.opened.items.dataset.scanner(
         nearest={"column": "vector", "q": np.ones(16, np.float32), "k": 5}

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lookdex import colour
-from lookdex.search.answer import Kind, Other, Widened
-from lookdex.search.ask import Crops, Options, Widen
+from lookdex.imaging import colour
+from lookdex.search.answer.answer import Kind, Other, Widened
 from lookdex.search.catalog import Catalog
+from lookdex.search.query.options import Crops, Options, Widen
 from tests.catalogs import WITH_CATEGORY, Shown, picture, stock
 from tests.fakes import COLOURS
 from tests.shops import labels, products, shop_in, stocked, thresholds

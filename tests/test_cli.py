@@ -19,11 +19,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from servers import S3Server
 
-from lookdex import cli, codec, live, nightly, runs
+from lookdex.catalog import json_codec, promotion_log, runs
+from lookdex.cli import main
 from lookdex.config import Config
 from lookdex.errors import MassChange
 from lookdex.index import budget
-from lookdex.nightly import Indexed
+from lookdex.pipeline import night as nightly
+from lookdex.pipeline.night import Indexed
 from lookdex.records import Reason, Status, Threshold, Thresholds
 from lookdex.storage import open_store
 from tests import nights, photos
@@ -141,7 +143,7 @@ def test_new_changed_and_deleted_photos_the_next_night(shop: tuple[str, str, str
     result = reindex(*shop)
     assert result.exit_code == 0, result.output
     assert "1 new, 1 changed, 1 deleted, 10 unchanged" in result.output
-    releases = live.list_releases(open_store(catalog))
+    releases = promotion_log.list_releases(open_store(catalog))
     assert [sum(r.images.values()) for r in releases] == [12, 12]
 
 
@@ -156,7 +158,7 @@ def test_new_prices_reach_the_table_without_a_model(shop: tuple[str, str, str]) 
     assert "the products file changed" in result.output
     assert "indexed  0 photos, 0 items" in result.output
     assert "0/0" not in result.output  # no line of progress where there is none
-    from lookdex.tables import duckdb_connection
+    from lookdex.catalog.tables import duckdb_connection
 
     with duckdb_connection(catalog) as connection:
         rows = connection.sql("SELECT DISTINCT price FROM items WHERE product_id = 'p00003'").fetchall()
@@ -170,12 +172,12 @@ def test_thresholds_are_kept_with_the_release_and_inherited(
     _, catalog, _ = shop
     store = open_store(catalog)
     assert reindex(*shop).exit_code == 0
-    first = live.live_release(store)[1]
+    first = promotion_log.live_release(store)[1]
     assert first.thresholds is None
     file = tmp_path / "thresholds.json"
     limit = Threshold(0.7, 0.95, 0.1, 40, 40, False)
     made = Thresholds(0.95, 20, first.recipe.embedder, first.recipe.embedder_digest, limit, {"top": limit})
-    file.write_bytes(codec.to_json(made))
+    file.write_bytes(json_codec.to_json(made))
     planned = run("plan", "--source", shop[0], "--catalog", catalog, "--products", shop[2], *PATTERN, *FAKES,
                   "--thresholds", str(file), "--run-id", "new-thresholds")  # fmt: skip
     assert "the thresholds changed" in planned.output
@@ -184,14 +186,14 @@ def test_thresholds_are_kept_with_the_release_and_inherited(
     result = reindex(*shop, "--run-id", "new-thresholds")
     assert result.exit_code == 0, result.output
     file.write_bytes(written)
-    second = live.live_release(store)[1]
+    second = promotion_log.live_release(store)[1]
     assert (second.parent, second.thresholds) == (first.release_id, made)
     assert (second.items_version, second.images_version) == (first.items_version, first.images_version)
     assert "nothing to do" in reindex(*shop, "--thresholds", str(file)).output
     assert "nothing to do" in reindex(*shop).output
     photos.fill(open_store(shop[0]), 13)
     assert reindex(*shop).exit_code == 0
-    assert live.live_release(store)[1].thresholds == made
+    assert promotion_log.live_release(store)[1].thresholds == made
     file.write_text("{}")
     assert reindex(*shop, "--thresholds", str(file)).exit_code == 2
 
@@ -205,7 +207,7 @@ def test_an_emptied_bucket_stops_the_night_with_1(shop: tuple[str, str, str]) ->
     result = reindex(*shop)
     assert result.exit_code == 1
     assert "--allow-mass-change" in result.output
-    assert len(live.read_log(open_store(catalog))) == 1
+    assert len(promotion_log.read_log(open_store(catalog))) == 1
 
 
 def test_a_rollback_holds_promotions_until_resume(shop_anywhere: tuple[str, str, str]) -> None:
@@ -213,7 +215,7 @@ def test_a_rollback_holds_promotions_until_resume(shop_anywhere: tuple[str, str,
     assert reindex(*shop_anywhere).exit_code == 0
     open_store(source).put("p00001/a.png", photos.numbered(50))
     assert reindex(*shop_anywhere).exit_code == 0
-    before = live.list_releases(open_store(catalog))[0]
+    before = promotion_log.list_releases(open_store(catalog))[0]
 
     back = run("rollback", "--catalog", catalog, "--note", "bad boxes")
     assert back.exit_code == 0, back.output
@@ -232,7 +234,7 @@ def test_a_rollback_holds_promotions_until_resume(shop_anywhere: tuple[str, str,
     assert run("resume", "--catalog", catalog).exit_code == 0
     published = run("promote", "--catalog", catalog, "--run-id", built)
     assert published.exit_code == 0, published.output
-    entry = live.current(open_store(catalog))
+    entry = promotion_log.current(open_store(catalog))
     assert entry is not None
     assert entry.release_id == built
     assert "live already" in run("promote", "--catalog", catalog, "--run-id", built).output
@@ -362,7 +364,7 @@ def test_a_truncated_products_file_stops_the_night(shop: tuple[str, str, str]) -
     )
     for words in ("truncated", "--allow-mass-change", "--keep-unlisted"):
         assert words in stopped.output
-    assert len(live.read_log(open_store(catalog))) == 1
+    assert len(promotion_log.read_log(open_store(catalog))) == 1
     plan = ("plan", "--source", source, "--catalog", catalog, *PATTERN, *FAKES)
     kept = run(*plan, "--products", products, "--keep-unlisted")
     assert kept.exit_code == 1
@@ -419,7 +421,7 @@ def test_products_leave_with_the_file_which_only_plan_reads(tmp_path: Path) -> N
 
 
 def sold(catalog: str) -> set[str | None]:
-    from lookdex.tables import duckdb_connection
+    from lookdex.catalog.tables import duckdb_connection
 
     with duckdb_connection(catalog) as connection:
         return {row[0] for row in connection.sql("SELECT DISTINCT product_id FROM items").fetchall()}
@@ -507,7 +509,7 @@ def test_jobs_are_the_same_commands() -> None:
             [sys.executable, path, "--help"], capture_output=True, text=True, env=os.environ
         )
         assert done.returncode == 0, done.stderr
-        options = {o for p in cli.main.commands[verb].params for o in p.opts}
+        options = {o for p in main.main.commands[verb].params for o in p.opts}
         assert all(option in done.stdout for option in options)
 
 
@@ -522,7 +524,7 @@ def test_sigterm_says_how_to_go_on_leaves_nothing_behind_and_the_night_goes_on(t
     source, catalog, temporary = tmp_path / "photos", tmp_path / "catalog", tmp_path / "tmp"
     temporary.mkdir()
     photos.fill(open_store(str(source)), 12)
-    command = [sys.executable, "-m", "lookdex.cli", "reindex", "--source", source, "--catalog", catalog,
+    command = [sys.executable, "-m", "lookdex.cli.main", "reindex", "--source", source, "--catalog", catalog,
                "--detector", "python:tests.fakes:slow_detector", *FAKES[2:], "--device", "slow", "--shard-images", "2",
                *LOCAL]  # fmt: skip
     path = f"{ROOT / 'lib'}{os.pathsep}{ROOT}"
@@ -547,7 +549,7 @@ def test_sigterm_says_how_to_go_on_leaves_nothing_behind_and_the_night_goes_on(t
     assert lines == [
         f"stopped: the live release is unchanged; lookdex reindex with --run-id {run_id} continues where this left off"
     ]
-    assert live.current(open_store(str(catalog))) is None
+    assert promotion_log.current(open_store(str(catalog))) is None
     done = len(list(reports.glob("*/reports/*.json")))
     again = subprocess.run(
         [*command, "--run-id", run_id], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200
@@ -592,14 +594,14 @@ def test_a_photo_that_kills_its_process_is_named_and_the_night_published(
     assert done.exit_code == 0, done.output
     assert "200 photos (199 indexed, 1 failed)" in done.output
     assert "breaks a model: p00123/a.png: the process that handled it was ended by SIGABRT" in done.output
-    assert live.live_release(open_store(catalog))[1].images == {"indexed": 199, "failed": 1}
+    assert promotion_log.live_release(open_store(catalog))[1].images == {"indexed": 199, "failed": 1}
 
 
 def test_ctrl_c_while_spark_starts_leaves_no_process(tmp_path: Path) -> None:
     source, catalog = tmp_path / "photos", tmp_path / "catalog"
     photos.fill(open_store(str(source)), 2)
     command = [
-        sys.executable, "-m", "lookdex.cli", "reindex", "--source", source, "--catalog", catalog, *FAKES, *LOCAL
+        sys.executable, "-m", "lookdex.cli.main", "reindex", "--source", source, "--catalog", catalog, *FAKES, *LOCAL
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'lib'}{os.pathsep}{ROOT}"}
     night = subprocess.Popen(

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lookdex import runs
-from lookdex.codec import from_json
+from lookdex.catalog import runs
+from lookdex.catalog.json_codec import from_json
 from lookdex.records import Release
 from lookdex.storage import open_store
 from tests.cluster import Cluster, start_cluster

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lookdex.service.coding import Accepted, accepted
+from lookdex.service.http.coding import Accepted, accepted
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookdex import colour
-from lookdex.colour.palette import MOST, make_palette
+from lookdex.imaging import colour
+from lookdex.imaging.colour.palette import MOST, make_palette
 from lookdex.records import Box, Swatch
 
 RED, WHITE, GREY, BLACK, SKIN = (190, 30, 40), (246, 246, 244), (132, 134, 138), (16, 16, 18), (214, 160, 130)

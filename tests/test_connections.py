@@ -12,15 +12,15 @@ from starlette.types import Message, Receive
 
 from lookdex.config import Config
 from lookdex.errors import ConfigError
-from lookdex.service import connections, protocol
-from lookdex.service.arrivals import SMALL, Arrivals
-from lookdex.service.clients import client_key, is_trusted, trusted_networks
-from lookdex.service.connections import Ended, Limits, limits_of, most_connections
-from lookdex.service.middleware import Shared
-from lookdex.service.pace import Pace
-from lookdex.service.prefix import checked_prefix
-from lookdex.service.problems import Kind, Refused
-from lookdex.service.protocol import HEADER_BYTES, LINGER_BYTES
+from lookdex.service.http import connections, protocol
+from lookdex.service.http.arrivals import SMALL, Arrivals
+from lookdex.service.http.clients import client_key, is_trusted, trusted_networks
+from lookdex.service.http.connections import Ended, Limits, limits_of, most_connections
+from lookdex.service.http.middleware import Shared
+from lookdex.service.http.pace import Pace
+from lookdex.service.http.prefix import checked_prefix
+from lookdex.service.http.problems import Kind, Refused
+from lookdex.service.http.protocol import HEADER_BYTES, LINGER_BYTES
 from tests.echoes import (
     CHUNKED,
     GET,

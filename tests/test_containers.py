@@ -18,7 +18,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from lookdex import cli
+from lookdex.cli import main
 from lookdex.config import SETTINGS, Config, unknown_variables
 from tests.services import Service
 
@@ -81,13 +81,13 @@ NIGHT = MANIFESTS["night.yaml CronJob"]["spec"]["jobTemplate"]["spec"]["template
 def parses(words: list[str], environment: Mapping[str, str] | None = None) -> None:
     """`lookdex` takes the words, with these variables as settings."""
     verb, *rest = words
-    command = cli.main.commands[verb]
+    command = main.main.commands[verb]
     given = {name: value for name, value in (environment or {}).items() if name.startswith("LOOKDEX_")}
     assert unknown_variables(given) == {}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in given.items():
             patch.setenv(name, value)
-        context = command.make_context(verb, rest, parent=click.Context(cli.main))
+        context = command.make_context(verb, rest, parent=click.Context(main.main))
         for name in given:
             assert name == "LOOKDEX_TOKENS" or name.removeprefix("LOOKDEX_").lower() in context.params
 

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from lookdex.daemons import DaemonPool
+from lookdex.runtime.daemons import DaemonPool
 
 
 def test_it_gives_results_and_errors_in_their_order() -> None:
@@ -63,5 +63,5 @@ def test_what_waits_can_be_cancelled() -> None:
 
 
 def test_a_process_ends_though_a_thread_hangs() -> None:
-    code = "import threading; from lookdex.daemons import DaemonPool; DaemonPool('a').submit(threading.Event().wait)"
+    code = "import threading; from lookdex.runtime.daemons import DaemonPool; DaemonPool('a').submit(threading.Event().wait)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)

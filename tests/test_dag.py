@@ -20,10 +20,10 @@ from typing import Any
 
 import click
 import pytest
+from lookdex_sample import write_sample
 
-from lookdex import live, runs
-from lookdex.cli import main as lookdex
-from lookdex.sample import write_sample
+from lookdex.catalog import promotion_log, runs
+from lookdex.cli.main import main as lookdex
 from lookdex.storage import open_store
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -226,7 +226,7 @@ def test_a_night_for_real_then_the_scheduler_finds_nothing_to_do(shop: Path, run
     }
     ran = dags_test(runner, settings)
     assert ran.returncode == 0, ran.stdout[-6000:]
-    entry = live.current(open_store(catalog))
+    entry = promotion_log.current(open_store(catalog))
     assert entry is not None
     assert entry.release_id.startswith("manual__")
 
@@ -234,7 +234,7 @@ def test_a_night_for_real_then_the_scheduler_finds_nothing_to_do(shop: Path, run
     variables = {f"AIRFLOW_VAR_LOOKDEX_{name.upper()}": value for name, value in settings.items()}
     with standalone({**runner, **variables}) as state:
         assert state() == "success"
-    assert live.current(open_store(catalog)) == entry, "nothing changed, so nothing was published"
+    assert promotion_log.current(open_store(catalog)) == entry, "nothing changed, so nothing was published"
     runs_made = {Path(key).parts[1] for key in (item.key for item in open_store(catalog).list("runs/"))}
     assert len(runs_made) == 2
     assert any(name.startswith(runs.run_slug("scheduled__")[:11]) for name in runs_made)

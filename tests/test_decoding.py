@@ -26,12 +26,12 @@ import psutil
 import pytest
 from PIL import Image
 
-from lookdex import imagefile, images
+from lookdex.imaging import codec, container
 from lookdex.records import Reason
-from lookdex.service import decoding
-from lookdex.service.decoder import Bad, Loss, Lost, UploadLimits
-from lookdex.service.decoding import Decoders
-from lookdex.service.problems import Kind, Refused
+from lookdex.service.http.problems import Kind, Refused
+from lookdex.service.photos import decoding
+from lookdex.service.photos.decoder import Bad, Loss, Lost, UploadLimits
+from lookdex.service.photos.decoding import Decoders
 from tests.catalogs import picture
 from tests.fakes import COLOURS
 from tests.photos import encode
@@ -72,7 +72,7 @@ def bomb(width: int, height: int) -> bytes:
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF"])
 def test_the_pixels_are_those_of_the_index(decoders: Decoders, format: str):
     data = encode(picture("red", "blue"), format)
-    wanted = images.decode(data, LIMITS.max_bytes, LIMITS.max_pixels)
+    wanted = codec.decode(data, LIMITS.max_bytes, LIMITS.max_pixels)
     pixels = decoders.decode(data)
     np.testing.assert_array_equal(pixels, wanted)
     assert (pixels.dtype, pixels.flags.c_contiguous) == (np.uint8, True)
@@ -110,10 +110,10 @@ def test_few_frames_are_a_photo(decoders: Decoders, format: str):
 @pytest.mark.parametrize(("format", "frames"), [("GIF", 7), ("WEBP", 7), ("PNG", 7), ("GIF", 1), ("JPEG", 1)])
 def test_frames_are_counted_without_decoding(format: str, frames: int):
     data = animation(frames, format) if format != "JPEG" else encode(picture("red"), "JPEG")
-    header = images.read_header(data)
-    assert imagefile.frames(data, header) == frames
+    header = codec.read_header(data)
+    assert container.frames(data, header) == frames
     for end in range(len(data) // 3, len(data), 97):  # cut off: no more than there were, and no error
-        assert 1 <= imagefile.frames(data[:end], header) <= frames
+        assert 1 <= container.frames(data[:end], header) <= frames
 
 
 def processes() -> list[psutil.Process]:
@@ -371,7 +371,7 @@ def test_memory_holds_the_largest_photos_of_all_processes_or_none(
 
 def test_decoders_of_a_service_that_is_killed_end(tmp_path: Path):
     code = (
-        "import sys, time; from lookdex.service.decoding import Decoders, UploadLimits;"
+        "import sys, time; from lookdex.service.photos.decoding import Decoders, UploadLimits;"
         "Decoders(1, UploadLimits(1 << 20, 1 << 20, 1, 9.0)).start(); print('started', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as service:

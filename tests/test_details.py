@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lookdex.errors import BadQuery, StorageError, TooSlow
-from lookdex.service import problems
-from lookdex.service.details import MAX_DETAIL, MAX_VALUE, public
-from lookdex.service.middleware import Observed
+from lookdex.service.http import problems
+from lookdex.service.http.details import MAX_DETAIL, MAX_VALUE, public
+from lookdex.service.http.middleware import Observed
+from lookdex.service.http.problems import Kind, Refused
 from lookdex.service.observe import Metrics
-from lookdex.service.problems import Kind, Refused
 
 PLACES = [
     "s3://shop-photos/lookdex/tables/items.lance",

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lookdex_sample.photos import render_product
+from lookdex_sample.products import make_product
 
-from lookdex import colour
-from lookdex.images import crop, decode, encode_jpeg
+from lookdex.imaging import colour
+from lookdex.imaging.codec import crop, decode, encode_jpeg
+from lookdex.imaging.same_picture import Small, same
 from lookdex.records import Box
-from lookdex.samepicture import Small, same
-from lookdex.sample.photos import render_product
-from lookdex.sample.products import make_product
-from lookdex.search import duplicates, ranking
-from lookdex.search.ranking import Candidate
-from lookdex.search.rows import Row
+from lookdex.search.retrieval import duplicates, ranking
+from lookdex.search.retrieval.ranking import Candidate
+from lookdex.search.retrieval.rows import Row
 from tests.catalogs import picture
 
 

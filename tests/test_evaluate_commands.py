@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from lookdex import cli
+from lookdex.cli import main
+from lookdex.cli.evaluate import evaluate
+from lookdex.cli.evaluate.common import pair
 from lookdex.config import Config
 from lookdex.errors import ConfigError
-from lookdex.evaluate.commands import evaluate
-from lookdex.evaluate.commands.common import pair
 from lookdex.evaluate.report import table
 from tests.fakes import COLOURS
 from tests.verbs import TRUSTED
@@ -25,7 +25,7 @@ FAKES = ("--detector", "python:tests.fakes:detector", "--embedder", "python:test
 
 def run(*arguments: str | Path) -> Result:
     verb = ["evaluate", *map(str, arguments)]
-    return CliRunner().invoke(cli.main, verb, env=TRUSTED, catch_exceptions=False)
+    return CliRunner().invoke(main.main, verb, env=TRUSTED, catch_exceptions=False)
 
 
 def scene(path: Path, *things: tuple[str, int, int, int, int]) -> None:

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from lookdex import codec
+from lookdex.catalog import json_codec
+from lookdex.cli.evaluate.retrieval import LAYOUTS
 from lookdex.errors import ConfigError
 from lookdex.evaluate import datasets, layouts, work
-from lookdex.evaluate.commands.retrieval import LAYOUTS
 from lookdex.evaluate.layouts import Layout
 from lookdex.evaluate.records import Stored
 from tests import fakes
@@ -183,7 +183,7 @@ def test_lookbench(tmp_path: Path) -> None:
         [0, 0, 0],
     ]
     task = work.EmbedTask(tuple(gallery), fakes.recipe(), work.Crop.WHOLE, "cpu", 2)
-    assert codec.from_json(work.EmbedTask, codec.to_json(task)) == task  # what a Spark worker gets
+    assert json_codec.from_json(work.EmbedTask, json_codec.to_json(task)) == task  # what a Spark worker gets
     fine, _ = datasets.read_lookbench(root, "category,main_attribute")
     assert [i.label for i in fine] == ["Dress / ", "Dress / long"]
     with pytest.raises(ConfigError, match=r"no column 'photo'.*--image-column"):

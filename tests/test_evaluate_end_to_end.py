@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from lookdex import cli, codec
+from lookdex.catalog import json_codec
+from lookdex.cli import main
 from lookdex.errors import ConfigError
 from lookdex.evaluate import ask
 from lookdex.evaluate.lanes import Asked
@@ -59,7 +60,7 @@ def run(shop: Path, *arguments: str | Path) -> Result:
         "5",
     ]
     typed = [*map(str, verb), *map(str, arguments)]
-    return CliRunner().invoke(cli.main, typed, env=TRUSTED, catch_exceptions=False)
+    return CliRunner().invoke(main.main, typed, env=TRUSTED, catch_exceptions=False)
 
 
 def test_figures_pictures_and_thresholds(shop: Path) -> None:
@@ -79,7 +80,7 @@ def test_figures_pictures_and_thresholds(shop: Path) -> None:
     assert figures["lanes"]["true box"]["answered"] == 4
     assert figures["by_category"]["hat"]["detected object"]["answered"] == 0
     assert (shop / "out.md").read_text() == done.stdout
-    kept = codec.from_json(Thresholds, (shop / "thresholds.json").read_bytes())
+    kept = json_codec.from_json(Thresholds, (shop / "thresholds.json").read_bytes())
     assert kept.embedder == FakeEmbedder.name
     assert kept.by_category["top"].pooled
     assert (kept.all.kept, kept.all.right) == (1.0, 3)

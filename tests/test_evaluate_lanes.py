@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lookdex import codec
+from lookdex.catalog import json_codec
 from lookdex.evaluate.lanes import Asked, Lane, Outcome, Placed, outcomes, score
 from lookdex.records import Box
-from lookdex.search.answer import Answer, FoundObject, Kind, Match, Models
+from lookdex.search.answer.answer import Answer, FoundObject, Kind, Match, Models
 
 TOP = Asked("look.jpg", "A", "top", Box(0, 0, 100, 100))
 SHOES = Asked("look.jpg", "B", "shoes", Box(0, 200, 100, 260))
@@ -73,4 +73,4 @@ def test_nothing_found_and_nothing_asked() -> None:
 
 def test_an_outcome_crosses_processes_as_json() -> None:
     told = outcomes([TOP], answer(found("top", TOP.box, "A")), [None])[0]
-    assert codec.from_json(Outcome, codec.to_json(told)) == told
+    assert json_codec.from_json(Outcome, json_codec.to_json(told)) == told

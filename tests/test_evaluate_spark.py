@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lookdex import spark
-from lookdex.evaluate.commands import evaluate
+from lookdex.cli.evaluate import evaluate
+from lookdex.pipeline import spark
 from tests.test_evaluate_commands import FAKES, plain, run, scene
 from tests.test_evaluate_end_to_end import shop
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookdex import codec
+from lookdex.catalog import json_codec
 from lookdex.evaluate.thresholds import Case, calibrate, highest
 from lookdex.records import Thresholds
 from tests.fakes import recipe
@@ -78,6 +78,6 @@ def test_counts_pooling_and_order(found: list[Case], keep: float, random) -> Non
 def test_the_record_is_kept_as_json() -> None:
     made = told([Case("bag", 0.75, 0.5)])
     assert made is not None
-    text = codec.to_json(made)
+    text = json_codec.to_json(made)
     assert b'"format": 2' in text
-    assert codec.from_json(Thresholds, text) == made
+    assert json_codec.from_json(Thresholds, text) == made

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lookdex.extras import EXTRA_OF, EXTRAS
+from lookdex.runtime.extras import EXTRA_OF, EXTRAS
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,7 +31,7 @@ from click.testing import CliRunner
 import lookdex
 from lookdex import cli, models, service, tables
 from lookdex.errors import LookdexError
-from lookdex.images import encode_jpeg
+from lookdex.imaging.codec import encode_jpeg
 from lookdex.models import digests
 from lookdex.storage import open_store
 from tests import nights

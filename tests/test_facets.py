@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookdex.errors import BadQuery
-from lookdex.search import facets as module
-from lookdex.search.facets import Bucket, Category, Facet, FacetKind, PriceRange, facets_of
-from lookdex.search.product_columns import countable
+from lookdex.search.retrieval import facets as module
+from lookdex.search.retrieval.facets import Bucket, Category, Facet, FacetKind, PriceRange, facets_of
+from lookdex.search.retrieval.product_columns import countable
 from lookdex.storage import open_store
 from tests.catalogs import WITH_CATEGORY, Shown, publish
 from tests.shops import opened, shop_in

@@ -24,9 +24,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookdex.catalog import products
-from lookdex.columns import fits
+from lookdex.catalog.column_types import fits
 from lookdex.errors import ConfigError
+from lookdex.planning import products
 from tests import feeds
 
 FILES = 5  # of one example, published as one catalogue: to build it is what takes the time

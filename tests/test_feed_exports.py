@@ -11,9 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from lookdex.catalog import products
 from lookdex.config import Config
 from lookdex.errors import ConfigError
+from lookdex.planning import products
 from tests import feeds
 
 

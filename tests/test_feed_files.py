@@ -11,10 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from lookdex.catalog import products
-from lookdex.catalog.datafile import Found, Reading
 from lookdex.config import Config
 from lookdex.errors import ConfigError
+from lookdex.planning import products
+from lookdex.planning.feed.datafile import Found, Reading
 from tests import feeds
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lookdex.catalog import products
-from lookdex.columns import fits
+from lookdex.catalog.column_types import fits
 from lookdex.errors import ConfigError
+from lookdex.planning import products
 from tests import feeds
 
 FIRST, LAST = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999)

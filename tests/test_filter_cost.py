@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lookdex.errors import BadQuery
-from lookdex.search.filters import compile_filter
-from lookdex.search.filters.cost import Bill, widths_of
+from lookdex.search.retrieval.filters import compile_filter
+from lookdex.search.retrieval.filters.cost import Bill, widths_of
 
 SCHEMA = pa.schema(
     [

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookdex import columns
+from lookdex.catalog import column_types
 from lookdex.errors import BadQuery
-from lookdex.search.filters import FilterColumn, compile_filter, offered
+from lookdex.search.retrieval.filters import FilterColumn, compile_filter, offered
 
 DEEP = pa.struct([("Code No", pa.int64()), ("on", pa.bool_())])
 ATTRS = pa.struct(
@@ -44,15 +44,15 @@ SCHEMA = pa.schema(
         ("cost", pa.decimal128(10, 2)),
         ("on_sale", pa.bool_()),
         ("launched", pa.date32()),
-        ("Added At", columns.DATE_TIME),
-        ("seen", columns.INSTANT),
+        ("Added At", column_types.DATE_TIME),
+        ("seen", column_types.INSTANT),
         ("sizes", pa.list_(pa.string())),
         ("eans", pa.list_(pa.int64())),
         ("costs", pa.list_(pa.decimal128(10, 2))),
         ("scores", pa.list_(pa.float64())),
         ("flags", pa.list_(pa.bool_())),
         ("days", pa.list_(pa.date32())),
-        ("moments", pa.list_(columns.INSTANT)),
+        ("moments", pa.list_(column_types.INSTANT)),
         ("attrs", ATTRS),
         ("reviews", pa.list_(pa.struct([("stars", pa.int64())]))),
         ("grid", pa.list_(pa.list_(pa.int64()))),
@@ -79,8 +79,8 @@ VALUES: dict[Any, tuple[Any, ...]] = {
     pa.float32(): tuple(map(float, np.array([0.0, 45.3, -2.5, 3e38], np.float32))),
     pa.bool_(): (True, False),
     pa.date32(): DAYS,
-    columns.DATE_TIME: TIMES,
-    columns.INSTANT: INSTANTS,
+    column_types.DATE_TIME: TIMES,
+    column_types.INSTANT: INSTANTS,
     pa.decimal128(10, 2): CENTS,
     pa.decimal128(7, 3): tuple(map(Decimal, ("0.125", "12.000", "-0.001"))),
 }
@@ -140,7 +140,7 @@ def in_parts(uri: str) -> lance.LanceDataset:
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     folder = tmp_path_factory.mktemp("types")
-    assert all(columns.fits(field.type) for field in FILTERABLE)
+    assert all(column_types.fits(field.type) for field in FILTERABLE)
     plain, indexed = (in_parts(str(folder / name)) for name in ("plain.lance", "indexed.lance"))
     for column in ("title", "on_sale"):
         indexed.create_scalar_index(column, "BITMAP")
@@ -235,7 +235,7 @@ def values(kind: pa.DataType) -> st.SearchStrategy[Any]:
     if kind == pa.string():
         return st.sampled_from([*TEXTS, "nothing"])
     known = list(VALUES[kind])
-    return st.sampled_from([*known, *ODD_NUMBERS] if columns.kind_of(kind) == "number" else known)
+    return st.sampled_from([*known, *ODD_NUMBERS] if column_types.kind_of(kind) == "number" else known)
 
 
 def in_type(value: Any, kind: pa.DataType) -> Any:

@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from lookdex.cli.train_embedder import main
 from lookdex.errors import ConfigError
 from lookdex.models.embed import load_embedder, open_model
 from lookdex.storage import open_store
 from lookdex.training.embedder import shop
-from lookdex.training.embedder.command import main
 from lookdex.training.embedder.drawing import drawing
 from lookdex.training.embedder.finetune import Settings, finetune, shop_of, split
 from lookdex.training.embedder.fit import Batch, Options

@@ -15,15 +15,15 @@ import nights
 import pyarrow as pa
 import pytest
 
-from lookdex import live, tables
-from lookdex.codec import from_json, sealed, to_json
+from lookdex.catalog import promotion_log, tables
+from lookdex.catalog.integrity import load_files
+from lookdex.catalog.json_codec import from_json, sealed, to_json
+from lookdex.catalog.schemas import IMAGES_SCHEMA
 from lookdex.errors import CorruptData, NewerFormat
-from lookdex.integrity import load_files
 from lookdex.records import LiveEntry, Release
 from lookdex.release import ann
 from lookdex.release.promote import rollback
 from lookdex.release.retention import clean_up
-from lookdex.schemas import IMAGES_SCHEMA
 from lookdex.storage import Store, open_store
 from tests import fakes
 
@@ -59,7 +59,7 @@ def third_night(store: Store, maker: ModuleType) -> Release:
 def rewritten(store: Store, column: str | None) -> None:
     """The live ledger as another lookdex keeps it: with a column more (`retired_at`: it may not be null), or (None)
     without the last."""
-    release = live.live_release(store)[1]
+    release = promotion_log.live_release(store)[1]
     ledger = tables.open_table(store, tables.IMAGES, release.images_version).to_table()
     if column is None:
         ledger = ledger.drop_columns([IMAGES_SCHEMA.names[-1]])
@@ -69,10 +69,10 @@ def rewritten(store: Store, column: str | None) -> None:
             pa.array([f"of {key}" for key in ledger["image_key"].to_pylist()]),
         )
     written = lance.write_dataset(ledger, store.lance_uri(tables.IMAGES), mode="overwrite")
-    data = json.loads(store.get(live.release_key(release.release_id)))
+    data = json.loads(store.get(promotion_log.release_key(release.release_id)))
     data.pop("checksum", None)
     store.put(
-        live.release_key(release.release_id),
+        promotion_log.release_key(release.release_id),
         json.dumps({**data, "images_version": written.version}).encode(),
     )
 
@@ -89,7 +89,7 @@ def test_a_catalogue_of_a_past_format_goes_on(archive: Path, tmp_path: Path, mak
     store, answers = unpacked(archive, tmp_path)
     assert {name: maker.answers(store, name) for name in answers} == answers
     third = third_night(store, maker)
-    assert live.current(store).release_id == "night3"
+    assert promotion_log.current(store).release_id == "night3"
     assert third.index.kind == "IVF_SQ"
     assert third.parent == "night2"
     # Every file has a digest now, also those that the older lookdex recorded none of.
@@ -112,7 +112,7 @@ def test_a_ledger_of_other_columns_is_read_and_extended(
 ) -> None:
     store, answers = unpacked(PAST[-1], tmp_path)
     rewritten(store, column)
-    before = tables.ledger(store, live.live_release(store)[1])
+    before = tables.ledger(store, promotion_log.live_release(store)[1])
     assert before.schema == IMAGES_SCHEMA
     assert before["indexed_at"].null_count == (0 if column else before.num_rows)
     release = third_night(store, maker)
@@ -129,7 +129,7 @@ def test_a_ledger_of_other_columns_is_read_and_extended(
     assert maker.answers(store, "night2") == answers["night2"]
     # And the night after that.
     nights.publish(store, "night4", nights.photos(66)[20:], recipe=fakes.recipe())
-    assert live.current(store).release_id == "night4"
+    assert promotion_log.current(store).release_id == "night4"
 
 
 def test_stored_records_carry_their_format_and_a_checksum() -> None:

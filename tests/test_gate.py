@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from lookdex.service.gate import Gate
-from lookdex.service.problems import Kind, Refused
+from lookdex.service.http.problems import Kind, Refused
 
 
 def soon(seconds: float = 30) -> float:

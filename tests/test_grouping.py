@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookdex.search.grouping import (
+from lookdex.search.retrieval.grouping import (
     ANYTHING,
     FIRST_ROWS,
     Distinct,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from lookdex import decoders, imagefile, images, isobmff
+from lookdex.imaging import codec, container, decoders, isobmff
 from lookdex.records import Reason
 from tests import heif
 from tests.test_images import LIMITS, PHOTO, PLAIN, TILES, decode, encode, exif, reason_of, tiles_of
@@ -30,9 +30,9 @@ FILES = {
 def test_the_pixels_that_were_put_in(kind: str) -> None:
     data = FILES[kind]
     assert np.abs(tiles_of(decode(data)) - TILES).max() <= 12
-    header = images.read_header(data)
+    header = codec.read_header(data)
     assert (header.format, header.width, header.height) == (kind[:4], 64, 96)
-    assert imagefile.frames(data, header) == 1
+    assert container.frames(data, header) == 1
     assert np.array_equal(decode(data + b"more" * 50), decode(data))
 
 
@@ -44,7 +44,7 @@ def test_grey_of_ten_bits_is_cut_to_eight() -> None:
 @pytest.mark.parametrize("kind", ["AVIF grid", "HEIC grid"])
 def test_a_grid_is_one_picture(kind: str) -> None:
     pixels = decode(FILES[kind])
-    header = images.read_header(FILES[kind])
+    header = codec.read_header(FILES[kind])
     assert (header.format, header.width, header.height) == (kind[:4], pixels.shape[1], pixels.shape[0])
     rows, columns = pixels.shape[0] // 96, pixels.shape[1] // 64
     assert np.abs(tiles_of(pixels) - np.tile(TILES, (rows, columns, 1))).max() <= 12
@@ -54,9 +54,9 @@ def test_a_grid_is_one_picture(kind: str) -> None:
 def test_avif_is_turned_as_pillow_writes_it(orientation: int) -> None:
     data = encode(PLAIN, "AVIF", quality=95, subsampling="4:4:4", exif=exif(orientation))
     upright = decoders.turned(PHOTO, orientation)
-    header = images.read_header(data)
+    header = codec.read_header(data)
     assert header.orientation == orientation
-    assert images.upright_size(header) == (upright.shape[1], upright.shape[0])
+    assert codec.upright_size(header) == (upright.shape[1], upright.shape[0])
     assert np.abs(tiles_of(decode(data)) - tiles_of(upright)).max() <= 12
 
 
@@ -69,7 +69,7 @@ def test_avif_and_heic_are_turned_alike(quarters: int, axis: int | None) -> None
     for data, brand in ((AVIF, b"avif"), (heif.TILES, b"heic")):
         turned = heif.single(heif.coded(data), 64, 96, *turns, brand=brand)
         pixels = decode(turned)
-        assert images.upright_size(images.read_header(turned)) == (pixels.shape[1], pixels.shape[0])
+        assert codec.upright_size(codec.read_header(turned)) == (pixels.shape[1], pixels.shape[0])
         seen.append(tiles_of(pixels))
     assert np.abs(seen[0] - seen[1]).max() <= 12
     wanted = np.rot90(TILES, quarters)
@@ -105,7 +105,7 @@ def test_an_avifs_profile_is_applied() -> None:
 def test_a_cut_out_is_what_remains() -> None:
     data = heif.single(heif.coded(heif.TILES), 64, 96, heif.clap(64, 32))
     assert decode(data).shape == (32, 64, 3)
-    assert images.upright_size(images.read_header(data)) == (64, 32)
+    assert codec.upright_size(codec.read_header(data)) == (64, 32)
     assert reason_of(heif.single(heif.coded(heif.TILES), 64, 96, heif.clap(4, 4))) is Reason.TOO_SMALL
 
 
@@ -115,7 +115,7 @@ def test_an_animation_gives_its_first_frame() -> None:
         PLAIN, "AVIF", save_all=True, append_images=later, duration=50, quality=95, subsampling="4:4:4"
     )
     assert np.abs(tiles_of(decode(data)) - TILES).max() <= 12
-    assert imagefile.frames(data, images.read_header(data)) == 3
+    assert container.frames(data, codec.read_header(data)) == 3
 
 
 def test_sizes_are_known_before_anything_is_decoded() -> None:
@@ -152,8 +152,8 @@ def test_every_truncation_is_pixels_or_a_reason(kind: str) -> None:
     data, reasons = FILES[kind], set()
     for end in range(1, len(data), max(1, len(data) // 60)):
         try:
-            images.decode(data[:end], **LIMITS)
-        except images.BadImage as error:
+            codec.decode(data[:end], **LIMITS)
+        except codec.BadImage as error:
             reasons.add(error.reason)
     assert Reason.CORRUPT in reasons <= {Reason.CORRUPT, Reason.UNKNOWN_FORMAT}
 
@@ -175,13 +175,13 @@ def test_damaged_files_are_pixels_or_a_reason(
     for where, number in numbers:
         at = min(int(where * len(data)), len(data) - 4)
         data[at : at + 4] = struct.pack(">I", number)
-    with contextlib.suppress(images.BadImage):
-        pixels = images.decode(bytes(data), **LIMITS)
+    with contextlib.suppress(codec.BadImage):
+        pixels = codec.decode(bytes(data), **LIMITS)
         assert pixels.shape[0] * pixels.shape[1] <= LIMITS["max_pixels"]
 
 
 @given(st.binary(max_size=400))
 def test_any_boxes_have_a_header_or_a_reason(data: bytes) -> None:
-    with contextlib.suppress(images.BadImage):
-        images.read_header(heif.box(b"ftyp", b"heic" + bytes(12)) + heif.box(b"meta", bytes(4) + data))
+    with contextlib.suppress(codec.BadImage):
+        codec.read_header(heif.box(b"ftyp", b"heic" + bytes(12)) + heif.box(b"meta", bytes(4) + data))
     assert not isobmff.is_heif(data[:4])

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from lookdex import imagefile, images, jpegfile
+from lookdex.imaging import codec, container
+from lookdex.imaging import jpeg as jpegfile
 from lookdex.records import Box, Reason
 
 LIMITS = {"max_bytes": 2_000_000, "max_pixels": 1_000_000}
@@ -34,7 +35,7 @@ def encode(image: Image.Image, format: str, **options: object) -> bytes:
 
 
 def decode(data: bytes, **limits: int) -> np.ndarray:
-    pixels = images.decode(data, **{**LIMITS, **limits})
+    pixels = codec.decode(data, **{**LIMITS, **limits})
     assert pixels.dtype == np.uint8
     assert pixels.ndim == 3
     assert pixels.shape[2] == 3
@@ -43,8 +44,8 @@ def decode(data: bytes, **limits: int) -> np.ndarray:
 
 
 def reason_of(data: bytes, **limits: int) -> Reason:
-    with pytest.raises(images.BadImage) as error:
-        images.decode(data, **{**LIMITS, **limits})
+    with pytest.raises(codec.BadImage) as error:
+        codec.decode(data, **{**LIMITS, **limits})
     return error.value.reason
 
 
@@ -85,10 +86,10 @@ def test_orientation_is_applied_as_the_reference_does(format: str, orientation: 
     pixels = decode(data)
     assert pixels.shape == upright.shape
     assert np.abs(pixels.astype(int) - upright).max() <= 2
-    header = images.read_header(data)
+    header = codec.read_header(data)
     assert (header.format, header.width, header.height) == (format, 64, 96)
     assert header.orientation == orientation
-    assert images.upright_size(header) == (pixels.shape[1], pixels.shape[0])
+    assert codec.upright_size(header) == (pixels.shape[1], pixels.shape[0])
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
@@ -193,7 +194,7 @@ def test_one_bit_and_grey() -> None:
 
 def test_cmyk_jpeg_has_its_colours() -> None:
     data = encode(PLAIN.convert("CMYK"), "JPEG", quality=98)
-    assert not images.read_header(data).plain
+    assert not codec.read_header(data).plain
     assert np.abs(tiles_of(decode(data)) - TILES).max() <= 12
 
 
@@ -221,7 +222,7 @@ def test_the_quick_decoder_agrees_with_the_other_one() -> None:
     noise = Image.fromarray(rng.integers(0, 255, (90, 130, 3), dtype=np.uint8)).resize((260, 180))
     for options in ({"quality": 60}, {"quality": 92, "subsampling": 0}, {"quality": 80, "progressive": True}):
         data = encode(noise, "JPEG", **options)
-        assert images.read_header(data).plain
+        assert codec.read_header(data).plain
         reference = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
         assert np.abs(decode(data) - reference).max() <= 2
 
@@ -271,8 +272,8 @@ def test_every_truncation_is_pixels_or_corrupt(kind: str) -> None:
     data, whole, reasons = ENCODED[kind], decode(ENCODED[kind]), set()
     for end in range(1, len(data), max(1, len(data) // 60)):
         try:
-            pixels = images.decode(data[:end], **LIMITS)
-        except images.BadImage as error:
+            pixels = codec.decode(data[:end], **LIMITS)
+        except codec.BadImage as error:
             reasons.add(error.reason)
         else:  # only the end marker was cut off
             assert np.abs(pixels.astype(int) - whole).mean() < 1
@@ -288,8 +289,8 @@ def test_damaged_bytes_are_pixels_or_a_reason(kind: str, flips: list[tuple[float
     data = bytearray(ENCODED[kind])
     for where, value in flips:
         data[min(int(where * len(data)), len(data) - 1)] = value
-    with contextlib.suppress(images.BadImage):
-        pixels = images.decode(bytes(data), **LIMITS)
+    with contextlib.suppress(codec.BadImage):
+        pixels = codec.decode(bytes(data), **LIMITS)
         assert pixels.shape[0] * pixels.shape[1] <= LIMITS["max_pixels"]
 
 
@@ -299,8 +300,8 @@ def test_damaged_bytes_are_pixels_or_a_reason(kind: str, flips: list[tuple[float
     st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF....WEBP"]),
 )
 def test_any_bytes_have_a_header_or_a_reason(data: bytes, start: bytes) -> None:
-    with contextlib.suppress(images.BadImage):
-        header = images.read_header(start + data)
+    with contextlib.suppress(codec.BadImage):
+        header = codec.read_header(start + data)
         assert header.width > 0
         assert header.height > 0
 
@@ -351,8 +352,8 @@ def test_a_jpeg_may_lack_its_end_marker_and_nothing_else(kind: str, restarts: in
     assert np.array_equal(decode(data[:-2]), whole)
     first = data.index(b"\xff\xda")
     for cut in (3, 4, 5, 8, 13, 40, 200, (len(data) - first) // 2):
-        with pytest.raises(images.BadImage) as error:
-            images.decode(data[:-cut], **LIMITS)
+        with pytest.raises(codec.BadImage) as error:
+            codec.decode(data[:-cut], **LIMITS)
         assert error.value.reason is Reason.CORRUPT, cut
 
 
@@ -378,12 +379,12 @@ def test_what_takes_too_much_memory_is_refused_by_its_header() -> None:
     """A limit of pixels alone would let decoders take as much as they like: see infra/bench_decoding.py."""
     large = {"max_pixels": 10**9, "max_bytes": 10**9}
     assert reason_of(png(9000, 9000), **large) is Reason.TOO_MANY_PIXELS
-    header = images.read_header(png(9000, 9000, kind=0))
-    assert header.memory < images.MEMORY
+    header = codec.read_header(png(9000, 9000, kind=0))
+    assert header.memory < codec.MEMORY
     with pytest.raises(
-        images.BadImage, match=r"9000 × 9000 pixels in PNG take \d+ MiB to decode, more than 512"
+        codec.BadImage, match=r"9000 × 9000 pixels in PNG take \d+ MiB to decode, more than 512"
     ):
-        images.decode(png(9000, 9000), **large)
+        codec.decode(png(9000, 9000), **large)
 
 
 def test_a_jpeg_of_many_scans_is_refused_unread() -> None:
@@ -395,7 +396,7 @@ def test_a_jpeg_of_many_scans_is_refused_unread() -> None:
 
 def test_the_decoder_gets_no_metadata() -> None:
     data = encode(PLAIN, "JPEG", exif=exif(6), comment=b"hello", xmp=b"<x/>", icc_profile=b"p" * 200)
-    kept = imagefile.essence(data, images.read_header(data))
+    kept = container.essence(data, codec.read_header(data))
     assert b"Exif" not in kept
     assert b"hello" not in kept
     assert b"<x/>" not in kept
@@ -424,18 +425,18 @@ def test_nothing_is_printed() -> None:
 
 
 def test_crop_grows_by_the_longer_side_and_stays_inside() -> None:
-    assert images.crop(PHOTO, Box(20, 20, 40, 60), 0.1).shape == (48, 28, 3)
-    assert images.crop(PHOTO, Box(0, 0, 64, 96), 0.5).shape == PHOTO.shape
-    assert np.shares_memory(images.crop(PHOTO, Box(0, 0, 5, 5)), PHOTO)
+    assert codec.crop(PHOTO, Box(20, 20, 40, 60), 0.1).shape == (48, 28, 3)
+    assert codec.crop(PHOTO, Box(0, 0, 64, 96), 0.5).shape == PHOTO.shape
+    assert np.shares_memory(codec.crop(PHOTO, Box(0, 0, 5, 5)), PHOTO)
 
 
 def test_encoded_crops_are_small_upright_jpegs() -> None:
     for side, shape in ((48, (48, 32, 3)), (500, PHOTO.shape)):
-        data = images.encode_jpeg(PHOTO, side)
-        assert images.read_header(data).format == "JPEG"
+        data = codec.encode_jpeg(PHOTO, side)
+        assert codec.read_header(data).format == "JPEG"
         assert decode(data).shape == shape
-    assert images.encode_jpeg(PHOTO[:, ::2], 48) == images.encode_jpeg(PHOTO[:, ::2].copy(), 48)
+    assert codec.encode_jpeg(PHOTO[:, ::2], 48) == codec.encode_jpeg(PHOTO[:, ::2].copy(), 48)
 
 
 def test_content_hash() -> None:
-    assert images.content_hash(b"abc").startswith("ba7816bf8f01cfea414140de5dae2223")
+    assert codec.content_hash(b"abc").startswith("ba7816bf8f01cfea414140de5dae2223")

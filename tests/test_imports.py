@@ -144,8 +144,8 @@ HEAVY = sorted({*OWNERS, "PIL", "pyarrow", "duckdb", "pandas", "numpy"})
     "code",
     [
         "import lookdex",
-        "from lookdex.cli import main\nmain(['--help'], standalone_mode=False)",
-        "from lookdex.cli import main\nmain(['index', '--help'], standalone_mode=False)",
+        "from lookdex.cli.main import main\nmain(['--help'], standalone_mode=False)",
+        "from lookdex.cli.main import main\nmain(['index', '--help'], standalone_mode=False)",
     ],
     ids=["import", "help", "verb-help"],
 )

@@ -19,7 +19,8 @@ import pytest
 from click.testing import CliRunner
 from lance.commit import CommitConflictError
 
-from lookdex import cli, integrity, live, nightly, runs, tables
+from lookdex.catalog import integrity, promotion_log, runs, tables
+from lookdex.cli import main
 from lookdex.config import Config
 from lookdex.errors import (
     AccessDenied,
@@ -29,13 +30,14 @@ from lookdex.errors import (
     LookdexError,
     Unavailable,
 )
+from lookdex.pipeline import night as nightly
 from lookdex.records import Release, StoredFile
 from lookdex.release import ann, promote, retention
 from lookdex.release.audit import audit_release
 from lookdex.release.build import load_candidate
 from lookdex.report import make_report
 from lookdex.search.catalog import Catalog, open_catalog
-from lookdex.search.verified import Verified
+from lookdex.search.retrieval.verified import Verified
 from lookdex.storage import Store, open_store
 from lookdex.storage.folder import TEMPORARY
 from tests import fakes
@@ -112,7 +114,9 @@ def flip(store: Store, key: str) -> None:
 
 def file_of(store: Store, release: Release, folder: str, table: str = tables.ITEMS) -> str:
     """A file of that folder of the table that the release names, and its parent does not, where there is one."""
-    parent = {f.key for f in integrity.load_files(store, live.load_release(store, release.parent)) or ()}
+    parent = {
+        f.key for f in integrity.load_files(store, promotion_log.load_release(store, release.parent)) or ()
+    }
     named = [f.key for f in integrity.load_files(store, release) if f.key.startswith(f"{table}/{folder}/")]
     return next((key for key in named if key not in parent), named[0])
 
@@ -140,7 +144,7 @@ def test_a_file_that_is_gone_is_found_too(store: Store) -> None:
 
 
 def test_old_files_are_read_again_in_turn_with_what_mends_them(store: Store) -> None:
-    live_now = live.live_release(store)[1]
+    live_now = promotion_log.live_release(store)[1]
     shared = {f.key for f in integrity.load_files(store, candidate(store)).items}
     key = next(f.key for f in integrity.load_files(store, live_now).items if f.key in shared)
     flip(store, key)
@@ -187,7 +191,7 @@ def test_a_damaged_manifest_of_a_release_is_never_removed(store: Store) -> None:
 @pytest.mark.parametrize("folder", ["data", "_deletions", "_indices"])
 def test_a_night_is_not_built_on_damage(store: Store, folder: str) -> None:
     """Rows that are written anew, for another price here, would get a digest of their own."""
-    now = live.live_release(store)[1]
+    now = promotion_log.live_release(store)[1]
     key = min(f.key for f in integrity.load_files(store, now).items if f"/{folder}/" in f.key)
     flip(store, key)
     dearer = products().set_column(1, "price", pa.array([n + 0.5 for n in range(60)]))
@@ -202,7 +206,7 @@ def test_a_night_is_not_built_on_damage(store: Store, folder: str) -> None:
 def test_a_damaged_live_file_is_refused_and_rollback_mends_it(store: Store, folder: str) -> None:
     """The newest release does not open; whoever has an older one open goes on with that."""
     promote.promote(store, audit_release(store, candidate(store)).release_id)
-    third = live.live_release(store)[1]
+    third = promotion_log.live_release(store)[1]
     right = ask(opened(store, release="n2"))
     following = opened(store, release=None)
     key = file_of(store, third, folder)
@@ -216,14 +220,14 @@ def test_a_damaged_live_file_is_refused_and_rollback_mends_it(store: Store, fold
     if folder == "_versions":
         store.delete(key)  # as the message says
     promote.resume(store)
-    assert live.current(store).release_id == "n2"
+    assert promotion_log.current(store).release_id == "n2"
     night(store, "n4", source(4))
     assert ask(opened(store))
 
 
 def test_a_full_night_mends_a_damaged_table(store: Store) -> None:
     """Of the damaged file nothing is read: every row is written anew."""
-    now = live.live_release(store)[1]
+    now = promotion_log.live_release(store)[1]
     old = {f.key for f in integrity.load_files(store, now).items}
     data = [key for key in sorted(old) if "/data/" in key]
     for key in data:
@@ -237,7 +241,7 @@ def test_a_full_night_mends_a_damaged_table(store: Store) -> None:
 
 
 def test_the_rest_of_a_large_release_is_read_in_the_background(store: Store) -> None:
-    key = file_of(store, live.live_release(store)[1], "data")
+    key = file_of(store, promotion_log.live_release(store)[1], "data")
     flip(store, key)
     catalog = opened(store, verify_bytes=0)
     assert catalog.damage is None
@@ -255,7 +259,7 @@ def test_the_rest_of_a_large_release_is_read_in_the_background(store: Store) -> 
 def test_what_is_read_in_the_background_is_read_after_an_outage(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    release = live.live_release(store)[1]
+    release = promotion_log.live_release(store)[1]
     flip(store, file_of(store, release, "data"))
     failed, back = threading.Event(), threading.Event()
     check, failures = (
@@ -272,7 +276,7 @@ def test_what_is_read_in_the_background_is_read_after_an_outage(
 
     verified = Verified(store, release, verify_bytes=0)
     monkeypatch.setattr(integrity, "check", broken)
-    monkeypatch.setattr("lookdex.search.verified.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("lookdex.search.retrieval.verified.RETRY_SECONDS", 0.0)
     verified.look_at_rest()
     assert failed.wait(20)
     assert verified.damage is None
@@ -301,7 +305,7 @@ def test_damage_under_an_open_catalogue_is_no_bad_question(store: Store, where: 
 
 
 def test_a_report_reads_no_damaged_file(store: Store) -> None:
-    flip(store, file_of(store, live.live_release(store)[1], "_deletions", tables.IMAGES))
+    flip(store, file_of(store, promotion_log.live_release(store)[1], "_deletions", tables.IMAGES))
     with pytest.raises(CorruptData, match="of release n2, is damaged"):
         make_report(store.uri)
 
@@ -310,7 +314,7 @@ def test_a_damaged_entry_of_the_log_is_passed_over(store: Store) -> None:
     flip(store, "live/00000002.json")
     with pytest.raises(CorruptData, match=r"00000002\.json.*`lookdex rollback --to RELEASE`"):
         opened(store)
-    told = CliRunner().invoke(cli.main, ["releases", "--catalog", store.uri])
+    told = CliRunner().invoke(main.main, ["releases", "--catalog", store.uri])
     assert told.exit_code == 0
     assert "n1" in told.output
     assert "n2" in told.output
@@ -323,9 +327,11 @@ def test_a_damaged_entry_of_the_log_is_passed_over(store: Store) -> None:
 
 def test_promoting_again_finishes_what_died_before_the_tags(store: Store) -> None:
     third = audit_release(store, candidate(store))
-    live.append(store, release_id="n3", action="promote", expected=live.current(store))  # and no tags
+    promotion_log.append(
+        store, release_id="n3", action="promote", expected=promotion_log.current(store)
+    )  # and no tags
     assert tags(store, tables.ITEMS)["live"] != third.items_version
-    told = CliRunner().invoke(cli.main, ["promote", "--catalog", store.uri, "--run-id", "n3"])
+    told = CliRunner().invoke(main.main, ["promote", "--catalog", store.uri, "--run-id", "n3"])
     assert (told.exit_code, "live already" in told.output) == (0, True)
     assert tags(store, tables.ITEMS)["live"] == third.items_version
     assert tags(store, tables.IMAGES)["live"] == third.images_version
@@ -333,10 +339,10 @@ def test_promoting_again_finishes_what_died_before_the_tags(store: Store) -> Non
 
 @pytest.mark.parametrize("command", ["releases", "index", "build", "resume"])
 def test_other_commands_mend_the_tags_as_well(store: Store, command: str) -> None:
-    now = live.live_release(store)[1]
+    now = promotion_log.live_release(store)[1]
     tables.open_table(store, tables.ITEMS).tags.update("live", 1)
     run = [] if command in ("releases", "resume") else ["--run-id", "n2"]
-    CliRunner().invoke(cli.main, [command, "--catalog", store.uri, *run])
+    CliRunner().invoke(main.main, [command, "--catalog", store.uri, *run])
     assert tags(store, tables.ITEMS)["live"] == now.items_version
 
 
@@ -358,7 +364,7 @@ def test_the_tags_of_a_reader_who_may_not_write_are_a_warning(
         raise OSError("Access Denied")
 
     monkeypatch.setattr("lookdex.release.tags.point", refuse)
-    told = CliRunner().invoke(cli.main, ["releases", "--catalog", store.uri])
+    told = CliRunner().invoke(main.main, ["releases", "--catalog", store.uri])
     assert told.exit_code == 0
     assert "could not be brought up" in caplog.text
 
@@ -390,7 +396,7 @@ def test_a_damaged_side_file_stops_no_promotion(
     warned = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert any(key in record.getMessage() or Path(key).name in record.getMessage() for record in warned)
     assert ask(opened(store))
-    assert "n3" in {release.release_id for release in live.list_releases(store)}
+    assert "n3" in {release.release_id for release in promotion_log.list_releases(store)}
 
 
 def test_runs_without_a_plan_and_unfinished_files_go_after_the_grace_period(store: Store) -> None:
@@ -428,7 +434,7 @@ def test_a_lost_answer_at_a_commit_is_no_other_builder(
     monkeypatch.setattr(lance.LanceDataset, "commit", lossy)
     release = nights.publish(store, "n2", nights.photos(4))
     assert release.items == 8
-    assert live.current(store).release_id == "n2"
+    assert promotion_log.current(store).release_id == "n2"
 
 
 def test_a_conflict_that_is_not_ours_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

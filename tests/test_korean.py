@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from itertools import chain
 
-from lookdex import colour, korean
-from lookdex.categories import category_of
+from lookdex.imaging import colour
 from lookdex.records import CATEGORIES
+from lookdex.taxonomy import korean
+from lookdex.taxonomy.categories import category_of
 
 
 def test_everything_has_a_name() -> None:
@@ -31,9 +32,8 @@ def test_a_shop_s_korean_category_is_understood() -> None:
 
 def test_captions_fit_the_text_tower() -> None:
     import open_clip
-
-    from lookdex.training.embedder.pairs import in_korean
-    from lookdex.training.embedder.recipe import CONTEXT
+    from lookdex_tiny.embedder import CONTEXT
+    from lookdex_tiny.pairs import in_korean
 
     tokenizer = open_clip.get_tokenizer("ViT-B-32")
     assert "빨간 원피스" in in_korean("red", "dress")

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from lookdex import options
+from lookdex.cli import options
 from lookdex.errors import ConfigError
-from lookdex.images import encode_jpeg
+from lookdex.imaging.codec import encode_jpeg
 from lookdex.storage import open_store
 from tests.catalogs import picture, publish, stock
 from tests.lambdas import Function, running

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookdex import colour, fashion_words, korean, lexicon
-from lookdex.categories import category_of
+from lookdex.imaging import colour
 from lookdex.records import CATEGORIES
-from lookdex.search import words
-from lookdex.search.words import Words
+from lookdex.taxonomy import fashion_words, korean, lexicon, query_words
+from lookdex.taxonomy.categories import category_of
+from lookdex.taxonomy.query_words import Words
 
 THINGS = [
     (word, category, told)
@@ -70,7 +70,7 @@ LOOKS = [word for line in fashion_words.LOOKS.values() for word in line.split()]
     ],
 )
 def test_what_shoppers_type(text: str, read: Words) -> None:
-    assert words.read(text) == read
+    assert query_words.read(text) == read
 
 
 def test_the_tables_cover_every_category_and_colour_and_say_nothing_twice() -> None:
@@ -91,7 +91,7 @@ def test_a_thing_is_known_in_any_case_and_spacing(thing: tuple[str, str, str], d
     written = data.draw(st.sampled_from([str.upper, str.title, str.lower]))(spaced)
     assert category_of(written) == category
     assert lexicon.in_english(written) == told
-    assert words.is_telling(written)
+    assert query_words.is_telling(written)
 
 
 @given(st.sampled_from(SHADES), st.sampled_from(THINGS))
@@ -99,7 +99,7 @@ def test_a_colour_and_a_thing_are_both_known(
     shade: tuple[str, str, str], thing: tuple[str, str, str]
 ) -> None:
     text = f"{shade[0]} {thing[0]}"
-    read = words.read(text)
+    read = query_words.read(text)
     assert (read.category, read.colour) == (thing[1], shade[1])
     assert lexicon.in_english(text) == f"{shade[2] or shade[0]} {thing[2]}"
 
@@ -108,7 +108,7 @@ def test_a_colour_and_a_thing_are_both_known(
 def test_what_an_embedder_is_told_means_the_same(row: tuple[str, str, str]) -> None:
     word, _, told = row
     assert lexicon.in_english(told) == told
-    assert (told == "") or words.read(told) == words.read(word)
+    assert (told == "") or query_words.read(told) == query_words.read(word)
 
 
 @pytest.mark.parametrize("ending", ["", "색", "색으로", "의", "계열"])
@@ -116,7 +116,7 @@ def test_a_colour_with_an_ending(ending: str) -> None:
     for name, shown in korean.COLOURS.items():
         for word in shown:
             if not (ending.startswith("색") and word.endswith("색")):
-                assert words.read(f"{word}{ending} 원피스").colour == name
+                assert query_words.read(f"{word}{ending} 원피스").colour == name
 
 
 @given(st.text(max_size=30) | st.text("빨간색검정하늘롱티 -aA", max_size=60))

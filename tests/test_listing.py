@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookdex.catalog import listing
-from lookdex.catalog.listing import LISTING_SCHEMA, list_source
 from lookdex.errors import ConfigError
-from lookdex.formats import named_as_picture, skip_of
+from lookdex.imaging.formats import named_as_picture, skip_of
+from lookdex.planning import listing
+from lookdex.planning.listing import LISTING_SCHEMA, list_source
 from lookdex.records import Skip, SkippedKeys
 from lookdex.storage import Store, open_store
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from lookdex import live
-from lookdex.codec import from_json, to_json
+from lookdex.catalog import promotion_log
+from lookdex.catalog.json_codec import from_json, to_json
 from lookdex.errors import (
     CorruptData,
     NewerFormat,
@@ -47,48 +47,48 @@ RELEASE = Release(
 
 
 def test_an_empty_log_has_nothing_live(store: Store) -> None:
-    assert live.current(store) is None
-    assert live.read_log(store) == []
-    assert live.live_release(store) is None
-    assert live.list_releases(store) == []
+    assert promotion_log.current(store) is None
+    assert promotion_log.read_log(store) == []
+    assert promotion_log.live_release(store) is None
+    assert promotion_log.list_releases(store) == []
 
 
 def test_entries_follow_one_another(store: Store) -> None:
-    first = live.append(store, release_id="r1", action="promote", expected=None)
-    second = live.append(store, release_id="r2", action="promote", expected=first, note="a — “note”")
-    third = live.append(store, release_id="r1", action="rollback", expected=second, hold=True)
+    first = promotion_log.append(store, release_id="r1", action="promote", expected=None)
+    second = promotion_log.append(store, release_id="r2", action="promote", expected=first, note="a — “note”")
+    third = promotion_log.append(store, release_id="r1", action="rollback", expected=second, hold=True)
     assert [entry.n for entry in (first, second, third)] == [1, 2, 3]
-    assert live.read_log(store) == [first, second, third]
-    assert live.current(store) == third
+    assert promotion_log.read_log(store) == [first, second, third]
+    assert promotion_log.current(store) == third
     assert third.hold
     assert [listed.key for listed in store.list("live/")] == [f"live/0000000{n}.json" for n in (1, 2, 3)]
 
 
 def test_what_is_live_costs_two_requests_and_an_append_one(store: Store) -> None:
-    entry = live.append(store, release_id="r1", action="promote", expected=None)
+    entry = promotion_log.append(store, release_id="r1", action="promote", expected=None)
     before = store.requests
-    assert live.current(store) == entry
+    assert promotion_log.current(store) == entry
     assert store.requests - before == 2
     before = store.requests
-    live.append(store, release_id="r2", action="promote", expected=entry)
+    promotion_log.append(store, release_id="r2", action="promote", expected=entry)
     assert store.requests - before == 1
 
 
 def test_a_stale_promoter_is_told_who_was_first(store: Store) -> None:
-    first = live.append(store, release_id="r1", action="promote", expected=None)
-    live.append(store, release_id="r2", action="promote", expected=first)
+    first = promotion_log.append(store, release_id="r1", action="promote", expected=None)
+    promotion_log.append(store, release_id="r2", action="promote", expected=first)
     with pytest.raises(PromotionConflict, match=r"r2 took entry 2 .* before promote of r3"):
-        live.append(store, release_id="r3", action="promote", expected=first)
+        promotion_log.append(store, release_id="r3", action="promote", expected=first)
     with pytest.raises(PromotionConflict, match="r1 took entry 1"):
-        live.append(store, release_id="r3", action="promote", expected=None)
-    assert [entry.release_id for entry in live.read_log(store)] == ["r1", "r2"]
+        promotion_log.append(store, release_id="r3", action="promote", expected=None)
+    assert [entry.release_id for entry in promotion_log.read_log(store)] == ["r1", "r2"]
 
 
 def test_other_files_below_live_are_no_entries(store: Store) -> None:
     for key in ("live/.probe-1", "live/00000009.json.bak", "live/old/00000009.json", "live/9.json"):
         store.put(key, b"{}")
-    assert live.current(store) is None
-    assert live.append(store, release_id="r1", action="promote", expected=None).n == 1
+    assert promotion_log.current(store) is None
+    assert promotion_log.append(store, release_id="r1", action="promote", expected=None).n == 1
 
 
 def promote_rounds(uri: str, name: str, barrier: Barrier) -> list[str]:
@@ -96,10 +96,10 @@ def promote_rounds(uri: str, name: str, barrier: Barrier) -> list[str]:
     store = open_store(uri)
     outcomes = []
     for _ in range(ROUNDS):
-        expected = live.current(store)
+        expected = promotion_log.current(store)
         barrier.wait(60)
         try:
-            live.append(store, release_id=name, action="promote", expected=expected)
+            promotion_log.append(store, release_id=name, action="promote", expected=expected)
             outcomes.append("won")
         except PromotionConflict:
             outcomes.append("lost")
@@ -116,7 +116,7 @@ def test_of_two_promoters_one_wins_every_round(root_uri: str) -> None:
             a, b = (task.get(240) for task in tasks)
     assert len(a) == ROUNDS
     assert all({left, right} == {"won", "lost"} for left, right in zip(a, b, strict=True))
-    log = live.read_log(open_store(root_uri))
+    log = promotion_log.read_log(open_store(root_uri))
     assert [entry.n for entry in log] == list(range(1, ROUNDS + 1))
     assert [entry.release_id for entry in log] == ["a" if outcome == "won" else "b" for outcome in a]
 
@@ -124,7 +124,7 @@ def test_of_two_promoters_one_wins_every_round(root_uri: str) -> None:
 def test_threads_race_as_well(root_uri: str) -> None:
     def promote(name: str) -> bool:
         try:
-            live.append(open_store(root_uri), release_id=name, action="promote", expected=None)
+            promotion_log.append(open_store(root_uri), release_id=name, action="promote", expected=None)
             return True
         except PromotionConflict:
             return False
@@ -132,7 +132,7 @@ def test_threads_race_as_well(root_uri: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         won = list(pool.map(promote, "abcdefgh"))
     assert won.count(True) == 1
-    (entry,) = live.read_log(open_store(root_uri))
+    (entry,) = promotion_log.read_log(open_store(root_uri))
     assert entry.release_id == "abcdefgh"[won.index(True)]
 
 
@@ -155,41 +155,45 @@ class LostAnswer:
 
 @pytest.mark.parametrize("retried", [True, False])
 def test_a_refusal_by_our_own_first_attempt_is_a_win(store: Store, retried: bool) -> None:
-    entry = live.append(LostAnswer(store, retried=retried), release_id="r1", action="promote", expected=None)  # type: ignore[arg-type]
-    assert live.read_log(store) == [entry]
+    entry = promotion_log.append(
+        LostAnswer(store, retried=retried), release_id="r1", action="promote", expected=None
+    )  # type: ignore[arg-type]
+    assert promotion_log.read_log(store) == [entry]
 
 
 def test_a_lost_answer_of_a_lost_race_is_not_a_win(store: Store) -> None:
-    live.append(store, release_id="r1", action="promote", expected=None)
+    promotion_log.append(store, release_id="r1", action="promote", expected=None)
     with pytest.raises(Unavailable):
-        live.append(LostAnswer(store, retried=False), release_id="r2", action="promote", expected=None)  # type: ignore[arg-type]
-    assert [entry.release_id for entry in live.read_log(store)] == ["r1"]
+        promotion_log.append(
+            LostAnswer(store, retried=False), release_id="r2", action="promote", expected=None
+        )  # type: ignore[arg-type]
+    assert [entry.release_id for entry in promotion_log.read_log(store)] == ["r1"]
 
 
 def test_a_put_that_never_arrived_is_unavailable(store: Store) -> None:
     lost = LostAnswer(store, retried=False, arrives=False)
     with pytest.raises(Unavailable):
-        live.append(lost, release_id="r1", action="promote", expected=None)  # type: ignore[arg-type]
-    assert live.current(store) is None
+        promotion_log.append(lost, release_id="r1", action="promote", expected=None)  # type: ignore[arg-type]
+    assert promotion_log.current(store) is None
 
 
 def test_releases_are_stored_once(store: Store) -> None:
-    assert live.save_release(store, RELEASE) == RELEASE
-    assert live.load_release(store, "r1") == RELEASE
+    assert promotion_log.save_release(store, RELEASE) == RELEASE
+    assert promotion_log.load_release(store, "r1") == RELEASE
     again = replace(RELEASE, created_at=datetime(2027, 1, 1, tzinfo=UTC))
-    assert live.save_release(store, again) == RELEASE
+    assert promotion_log.save_release(store, again) == RELEASE
     with pytest.raises(StorageError, match="start a new run"):
-        live.save_release(store, replace(RELEASE, items_version=9))
-    assert live.load_release(store, "r1") == RELEASE
+        promotion_log.save_release(store, replace(RELEASE, items_version=9))
+    assert promotion_log.load_release(store, "r1") == RELEASE
 
 
 def test_releases_are_listed_by_age(store: Store) -> None:
     older = replace(RELEASE, release_id="z", created_at=datetime(2025, 1, 1, tzinfo=UTC))
-    live.save_release(store, RELEASE)
-    live.save_release(store, older)
-    assert live.list_releases(store) == [older, RELEASE]
-    entry = live.append(store, release_id="z", action="promote", expected=None)
-    assert live.live_release(store) == (entry, older)
+    promotion_log.save_release(store, RELEASE)
+    promotion_log.save_release(store, older)
+    assert promotion_log.list_releases(store) == [older, RELEASE]
+    entry = promotion_log.append(store, release_id="z", action="promote", expected=None)
+    assert promotion_log.live_release(store) == (entry, older)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pipes in folders")
@@ -198,26 +202,26 @@ def test_an_entry_or_a_release_that_is_no_file_is_damage(
     tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
     store = open_store(tmp_path)
-    live.save_release(store, RELEASE)
-    live.append(store, release_id="r1", action="promote", expected=None)
+    promotion_log.save_release(store, RELEASE)
+    promotion_log.append(store, release_id="r1", action="promote", expected=None)
     make(tmp_path / "live/00000002.json")
     with pytest.raises(CorruptData, match=r"00000002.json is damaged: .* not a file.*lookdex rollback"):
-        live.current(store)
+        promotion_log.current(store)
     (tmp_path / "releases/r1.json").unlink()
     make(tmp_path / "releases/r1.json")
     with pytest.raises(CorruptData, match=r"r1.json is damaged: .*make another release live"):
-        live.load_release(store, "r1")
+        promotion_log.load_release(store, "r1")
 
 
 def test_missing_newer_and_damaged_releases_are_named(store: Store) -> None:
     with pytest.raises(ReleaseNotFound, match="no release r1"):
-        live.load_release(store, "r1")
+        promotion_log.load_release(store, "r1")
     store.put("releases/new.json", to_json(replace(RELEASE, release_id="new", format=2)))
     with pytest.raises(NewerFormat, match=r"newer lookdex \(format 2; this one reads up to 1"):
-        live.load_release(store, "new")
+        promotion_log.load_release(store, "new")
     store.put("releases/cut.json", to_json(RELEASE)[:100])
     with pytest.raises(CorruptData, match=r"releases/cut\.json"):
-        live.load_release(store, "cut")
+        promotion_log.load_release(store, "cut")
 
 
 def test_json_names_the_field_that_is_wrong_and_ignores_added_ones() -> None:

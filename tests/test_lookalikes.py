@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-
-from lookdex.training.embedder import lookalikes
-from lookdex.training.embedder.lookalikes import Lookalikes
+from lookdex_tiny import lookalikes
+from lookdex_tiny.lookalikes import Lookalikes
 
 
 def names(count: int) -> list[str]:

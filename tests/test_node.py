@@ -51,7 +51,7 @@ def photos(count: int, each: int = 1) -> list[Photo]:
 
 def rows(uri: str) -> dict[str, np.ndarray]:
     """Product → the vector of one of its objects, from what is live."""
-    connection = lookdex.tables.duckdb_connection(uri)
+    connection = lookdex.catalog.tables.duckdb_connection(uri)
     found = connection.sql(
         "SELECT product_id, any_value(vector) FROM items WHERE scope = 'object' GROUP BY 1"
     )
@@ -76,7 +76,7 @@ def test_the_products_nearest_to_a_vector(store: Store) -> None:
         {"vector": query.tolist(), "k": 20, "where": "price < 3 OR price = 9"},
     )
     assert (near["releaseId"], near["dimension"], near["productColumns"]) == ("n1", nights.DIM, ["price"])
-    frame = lookdex.tables.duckdb_connection(store.uri).sql(
+    frame = lookdex.catalog.tables.duckdb_connection(store.uri).sql(
         "SELECT product_id, price, vector FROM items WHERE scope = 'object' AND role = 'main'"
     ).to_arrow_table().to_pylist()  # fmt: skip
     best: dict[str, float] = {}
@@ -133,9 +133,9 @@ def test_the_index_of_a_release_is_used(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     release = nights.publish(store, "n1", photos(300), products=None)
     assert release.index == IndexParameters("exact")
-    items = lookdex.tables.open_table(store, lookdex.tables.ITEMS, release.items_version)
+    items = lookdex.catalog.tables.open_table(store, lookdex.catalog.tables.ITEMS, release.items_version)
     items.create_index(
-        "vector", "IVF_RQ", metric="cosine", num_partitions=2, name=lookdex.tables.VECTOR_INDEX
+        "vector", "IVF_RQ", metric="cosine", num_partitions=2, name=lookdex.catalog.tables.VECTOR_INDEX
     )
     for name in ("live", "r-n1"):
         items.tags.update(name, items.version)
@@ -190,4 +190,4 @@ def test_what_cannot_be_asked_is_said(tmp_path: Path) -> None:
         assert says in refused.stderr
         assert refused.stderr.count("\n") == 1
     with pytest.raises(ReleaseNotFound):
-        lookdex.tables.duckdb_connection(str(tmp_path / "none"))
+        lookdex.catalog.tables.duckdb_connection(str(tmp_path / "none"))

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from lookdex import cli
-from lookdex.catalog.listing import list_source
+from lookdex.cli import main
 from lookdex.errors import (
     AccessDenied,
     Archived,
@@ -27,6 +26,7 @@ from lookdex.errors import (
 from lookdex.index.budget import MIN_JUDGED
 from lookdex.index.fetch import Bad, Cost, FetchOptions, Photo, fetch
 from lookdex.index.supply import Supply
+from lookdex.planning.listing import list_source
 from lookdex.records import ImageRef, Reason, Skip, Status
 from lookdex.storage import ReadOptions, Signing, Store, open_store, s3_read
 from tests import odd_s3
@@ -100,7 +100,7 @@ def test_plan_says_what_is_left_out_and_why(
     for key in ("", "a/", "feed.csv", "a.tif", "b.TIFF", "noext", "x.jpg_large"):
         odd.put(f"photos/{key}", b"1")
     told = ["plan", "--source", "s3://shop/photos", "--catalog", str(tmp_path)]
-    done = CliRunner().invoke(cli.main, told, catch_exceptions=False)
+    done = CliRunner().invoke(main.main, told, catch_exceptions=False)
     assert done.exit_code == 0
     for line in (
         "planned  5 photos in 1 shard (5 new); nothing is live yet",
@@ -111,9 +111,9 @@ def test_plan_says_what_is_left_out_and_why(
         "without an image suffix: 2 keys ('noext', 'x.jpg_large'); their content decides",
     ):
         assert line in done.output
-    listed = json.loads(CliRunner().invoke(cli.main, [*told, "--json"], catch_exceptions=False).output)
+    listed = json.loads(CliRunner().invoke(main.main, [*told, "--json"], catch_exceptions=False).output)
     assert {"reason": "other_type", "count": 1, "examples": ["feed.csv"]} in listed["skipped"]
-    nothing = CliRunner().invoke(cli.main, [*told[:2], "s3://none/photos", *told[3:]])
+    nothing = CliRunner().invoke(main.main, [*told[:2], "s3://none/photos", *told[3:]])
     assert (nothing.exit_code, nothing.output.count("\n")) == (2, 1)
     assert "s3://none/photos/: there is no such bucket" in nothing.output.replace("photos:", "photos/:")
 

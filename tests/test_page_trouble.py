@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from lookdex import live
+from lookdex.catalog import promotion_log
 from lookdex.records import Threshold, Thresholds
 from lookdex.service.tokens import new_token
 from lookdex.storage import open_store
@@ -37,7 +37,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory, key: tuple[str, str]) -> It
     made = honest_recipe()
     written = write_release(shop, "night-1", stock(6), made=made)
     known = Thresholds(0.95, 20, made.embedder, made.embedder_digest, NEVER, {})
-    live.save_release(shop, replace(written, release_id="night-2", thresholds=known))
+    promotion_log.save_release(shop, replace(written, release_id="night-2", thresholds=known))
     go_live(shop, "night-2")
     # Its readiness is asked without a key; the page's own files are served without one too.
     with start(shop.uri, tmp_path_factory.mktemp("service"), "--tokens", key[1]) as service:

@@ -15,17 +15,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lookdex.catalog.promotion_log import load_release
 from lookdex.errors import BadQuery, ReleaseChanged
-from lookdex.live import load_release
 from lookdex.records import Box
-from lookdex.search import pages
-from lookdex.search.answer import Answer, FoundObject, Kind, Next
-from lookdex.search.ask import MAX_K, Options
+from lookdex.search.answer.answer import Answer, FoundObject, Kind, Next
 from lookdex.search.catalog import Catalog
-from lookdex.search.pages import arranged
-from lookdex.search.product_columns import Order
-from lookdex.search.ranking import Candidate
-from lookdex.search.rows import Row
+from lookdex.search.query.options import MAX_K, Options
+from lookdex.search.retrieval import pages
+from lookdex.search.retrieval.pages import arranged
+from lookdex.search.retrieval.product_columns import Order
+from lookdex.search.retrieval.ranking import Candidate
+from lookdex.search.retrieval.rows import Row
 from lookdex.storage import open_store
 from tests.catalogs import Shown, go_live, picture, publish, with_index
 from tests.fakes import COLOURS

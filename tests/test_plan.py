@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookdex.catalog.ids import CaseOnly
-from lookdex.catalog.plan import (
+from lookdex.catalog.schemas import IMAGES_SCHEMA, PLAN_SCHEMA
+from lookdex.errors import ConfigError, MassChange
+from lookdex.planning.feed.ids import CaseOnly
+from lookdex.planning.plan import (
     ARCHIVE_NIGHTS,
     Losses,
     Plan,
@@ -20,9 +22,7 @@ from lookdex.catalog.plan import (
     lost_products,
     make_plan,
 )
-from lookdex.errors import ConfigError, MassChange
 from lookdex.records import Change, Reason, Skip, SkippedKeys, Status, Unlisted
-from lookdex.schemas import IMAGES_SCHEMA, PLAN_SCHEMA
 
 RECIPE = "0123456789abcdef"
 TIED_SCHEMA = pa.schema(

@@ -11,9 +11,9 @@ from playwright.sync_api import Browser
 
 from lookdex.config import Config
 from lookdex.service import create_app
-from lookdex.service.clients import trusted_networks
-from lookdex.service.connections import Connections, limits_of
-from lookdex.service.problems import Kind
+from lookdex.service.http.clients import trusted_networks
+from lookdex.service.http.connections import Connections, limits_of
+from lookdex.service.http.problems import Kind
 from lookdex.service.server import Server
 from lookdex.storage import open_store
 from tests.browser import needs_chromium, visit

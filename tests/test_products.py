@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookdex.catalog import products
-from lookdex.catalog.datafile import Found
-from lookdex.catalog.ids import CaseOnly
-from lookdex.catalog.listing import LISTING_SCHEMA
-from lookdex.catalog.ties import Ties, check_known, check_ties, count_ties
-from lookdex.categories import normalise
 from lookdex.errors import ConfigError
+from lookdex.planning import products
+from lookdex.planning.feed.datafile import Found
+from lookdex.planning.feed.ids import CaseOnly
+from lookdex.planning.listing import LISTING_SCHEMA
+from lookdex.planning.ties import Ties, check_known, check_ties, count_ties
 from lookdex.records import CATEGORIES
 from lookdex.storage import open_store
+from lookdex.taxonomy.categories import normalise
 
 CSV = "product_id,title,category,price\n007,Plain tee,T-Shirts,9.5\n8,Jeans,Denim Jeans,49\n9,Thing,,1\n"
 

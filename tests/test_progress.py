@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lookdex.progress import Progress, bar
+from lookdex.runtime.progress import Progress, bar
 from lookdex.storage import open_store
 from tests import photos
 from tests.terminals import Terminal
@@ -47,7 +47,7 @@ def test_a_night_on_a_terminal(tmp_path: Path) -> None:
     """What the JVM says when it starts is not in the line, and the last count is there once."""
     photos.fill(open_store(str(tmp_path / "photos")), 4)
     command = [
-        sys.executable, "-m", "lookdex.cli", "reindex", "--source", str(tmp_path / "photos"),
+        sys.executable, "-m", "lookdex.cli.main", "reindex", "--source", str(tmp_path / "photos"),
         "--catalog", str(tmp_path / "shop"), *FAKES, "--master", "local[1,1]",
     ]  # fmt: skip
     code, told = Terminal().run(command, ENVIRONMENT, 600)

@@ -7,11 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lookdex_tiny.projection import Kind, projection
+from lookdex_tiny.refine import GARMENT, PRODUCT, STREET, Row, Seen, finish, joined
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from lookdex.training.embedder.projection import Kind, projection
-from lookdex.training.embedder.refine import GARMENT, PRODUCT, STREET, Row, Seen, finish, joined
 
 DIM, TOLD, NOISE = (
     16,

@@ -13,7 +13,7 @@ import lancedb
 import nights
 import pytest
 
-from lookdex import live, tables
+from lookdex.catalog import promotion_log, tables
 from lookdex.errors import PromotionConflict, PromotionHeld, ReleaseNotFound, RolledBack
 from lookdex.records import Release
 from lookdex.release.audit import audit_release
@@ -49,7 +49,7 @@ def versions(release: Release) -> tuple[int, int]:
 
 def test_promoting_moves_the_log_and_the_tags(store: Store) -> None:
     first = audited(store, "n1", 2)
-    assert live.current(store) is None
+    assert promotion_log.current(store) is None
     entry = promote(store, "n1")
     assert (entry.n, entry.release_id, entry.action) == (1, "n1", "promote")
     assert tagged(store) == tagged(store, "r-n1") == versions(first)
@@ -90,11 +90,11 @@ def test_two_promoters_one_winner(anywhere: Store) -> None:
     with ThreadPoolExecutor(2) as pool:
         winners = [name for name in pool.map(attempt, ["n2", "n3"]) if name]
     assert len(winners) == 1
-    log = live.read_log(anywhere)
+    log = promotion_log.read_log(anywhere)
     assert [entry.n for entry in log] == [1, 2]
     assert log[-1].release_id == winners[0]
     repair_tags(anywhere)
-    assert tagged(anywhere) == versions(live.load_release(anywhere, winners[0]))
+    assert tagged(anywhere) == versions(promotion_log.load_release(anywhere, winners[0]))
     assert third.parent == "n1"
 
 
@@ -104,7 +104,7 @@ def test_a_release_whose_parent_is_not_live_is_refused(store: Store) -> None:
     nights.publish(store, "n3", nights.photos(4))
     with pytest.raises(PromotionConflict, match=r"n2 was built on n1 and n3 is live.*lookdex reindex"):
         promote(store, "n2")
-    assert live.current(store).release_id == "n3"
+    assert promotion_log.current(store).release_id == "n3"
 
 
 def test_only_audited_releases_are_promoted(store: Store) -> None:
@@ -125,7 +125,7 @@ def test_rollback_holds_until_resume(store: Store) -> None:
     assert third.parent == "n1"
     with pytest.raises(PromotionHeld, match=r"wrong labels.*lookdex resume"):
         promote(store, "n3")
-    assert live.current(store).release_id == "n1"
+    assert promotion_log.current(store).release_id == "n1"
     entry, was_held = resume(store)
     assert (entry.n, entry.hold, was_held) == (4, False, True)
     assert resume(store) == (entry, False)
@@ -187,7 +187,7 @@ def test_death_between_log_and_tags_is_mended_by_the_next_command(anywhere: Stor
     first = nights.publish(anywhere, "n1", nights.photos(2))
     second = audited(anywhere, "n2", 3)
     kill_between_log_and_tags(anywhere)
-    assert live.current(anywhere).release_id == "n2"
+    assert promotion_log.current(anywhere).release_id == "n2"
     assert tagged(anywhere) == versions(first)
     promote(anywhere, "n2")
     assert tagged(anywhere) == versions(second)
@@ -219,6 +219,6 @@ def test_what_was_rolled_back_is_not_promoted_again(store: Store) -> None:
         with pytest.raises(RolledBack, match=r"n2 was live until .* to n1 .*wrong labels.*rollback --to n2"):
             promote(store, "n2")
         resume(store)
-    assert live.current(store).release_id == "n1"
+    assert promotion_log.current(store).release_id == "n1"
     rollback(store, to="n2")
     assert promote(store, "n2").n == 5

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from lookdex.service import server as servers
-from lookdex.service.connections import Ended
-from lookdex.service.problems import Kind
-from lookdex.service.protocol import LAST_SECONDS
+from lookdex.service.http.connections import Ended
+from lookdex.service.http.problems import Kind
+from lookdex.service.http.protocol import LAST_SECONDS
 from tests.echoes import GET, HALF, POST, Running, assert_problem, bodies, everything, running
 
 CLOSE = b"Connection: close\r\n"

@@ -13,7 +13,8 @@ import nights
 import pyarrow as pa
 import pytest
 
-from lookdex import tables
+from lookdex.catalog import tables
+from lookdex.catalog.lance_errors import reading
 from lookdex.errors import (
     AccessDenied,
     BadQuery,
@@ -24,9 +25,8 @@ from lookdex.errors import (
     TooSlow,
     Unavailable,
 )
-from lookdex.reading import reading
-from lookdex.search.opened import filter_error
-from lookdex.search.table import MOST_STUCK, ReadTable
+from lookdex.search.retrieval.opened import filter_error
+from lookdex.search.retrieval.table import MOST_STUCK, ReadTable
 from lookdex.storage import open_store
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import nodejs
 import pytest
 
-from lookdex import cli, config
-from lookdex.evaluate.commands import evaluate
-from lookdex.schemas import IMAGES_SCHEMA, items_schema
+from lookdex import config
+from lookdex.catalog.schemas import IMAGES_SCHEMA, items_schema
+from lookdex.cli import main
+from lookdex.cli.evaluate import evaluate
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -83,12 +84,12 @@ def test_the_settings_are_the_code_s() -> None:
 
 
 def test_verbs_and_options_named_exist() -> None:
-    verbs = [*cli.main.commands.values(), *evaluate.commands.values()]
+    verbs = [*main.main.commands.values(), *evaluate.commands.values()]
     options = {option for verb in verbs for p in verb.params for option in p.opts}
     named = set(re.findall(r"lookdex ([a-z]+) +(?:[a-z.]+ )?--", README)) | set(
         re.findall(r"`lookdex ([a-z]+)`", README)
     )
-    assert named <= set(cli.main.commands)
+    assert named <= set(main.main.commands)
     assert {"reindex", "rollback", "resume"} <= named
     lines = [line for line in README.splitlines() if re.match(r"\s*lookdex ", line)]
     for option in (o for line in lines for o in re.findall(r"(?<= )--[a-z-]+", line)):

@@ -11,8 +11,8 @@ from typing import Any, get_args
 
 import pytest
 
-from lookdex import live
-from lookdex.codec import CHECKSUM
+from lookdex.catalog import promotion_log
+from lookdex.catalog.json_codec import CHECKSUM
 from lookdex.errors import BadQuery, CorruptData, LookdexError, NewerFormat
 from lookdex.records import SourceAccess
 from lookdex.report import make_report
@@ -108,7 +108,7 @@ def test_no_value_of_any_field_breaks_a_reader(folder: Path, record: dict[str, A
         for value in VALUES:
             (folder / KEY).write_text(json.dumps(changed(record, place, value)))
             try:
-                live.load_release(store, "night-1")
+                promotion_log.load_release(store, "night-1")
             except LookdexError as error:
                 refused += 1
                 kinds.add(type(error))
@@ -121,7 +121,7 @@ def test_no_value_of_any_field_breaks_a_reader(folder: Path, record: dict[str, A
 
 
 def test_a_wrong_record_that_a_caller_gives_is_a_bad_argument(folder: Path) -> None:
-    release = live.load_release(open_store(folder), "night-1")
+    release = promotion_log.load_release(open_store(folder), "night-1")
     for wrong in (
         {"items_version": -1},
         {"dim": 2**63},

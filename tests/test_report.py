@@ -15,8 +15,10 @@ from axe_playwright_python.sync_playwright import Axe
 from click.testing import CliRunner
 from nights import Photo
 
-from lookdex import cli, colour, images, live
+from lookdex.catalog import promotion_log
+from lookdex.cli import main
 from lookdex.errors import ReleaseNotFound
+from lookdex.imaging import codec, colour
 from lookdex.records import Reason, Status
 from lookdex.release.audit import audit_release
 from lookdex.release.promote import promote
@@ -60,7 +62,7 @@ def shop() -> list[Photo]:
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> str:
     source = tmp_path_factory.mktemp("source")
-    whole = images.encode_jpeg(nights.picture("cut"), 100)
+    whole = codec.encode_jpeg(nights.picture("cut"), 100)
     (source / "cut.jpg").write_bytes(whole[: len(whole) * 2 // 3])
     store = open_store(str(tmp_path_factory.mktemp("catalog")))
     nights.publish(store, "n1", shop()[:5], products=STOCK, keep_unlisted=True)
@@ -72,7 +74,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def source(catalog: str) -> Store:
-    return open_store(live.live_release(open_store(catalog))[1].source)
+    return open_store(promotion_log.live_release(open_store(catalog))[1].source)
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +200,7 @@ def test_rejects_are_looked_at_in_the_source(report: Report) -> None:
 def test_only_the_source_that_the_caller_names_is_read(
     catalog: str, source: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "gone.jpg").write_bytes(images.encode_jpeg(nights.picture("gone"), 100))
+    (tmp_path / "gone.jpg").write_bytes(codec.encode_jpeg(nights.picture("gone"), 100))
     mirror = open_store(tmp_path)
     read: list[str] = []
     whole = type(source).get_limited
@@ -373,7 +375,7 @@ def test_a_photo_without_a_product_is_told_by_its_key(tmp_path: Path) -> None:
 def test_a_catalogue_without_objects(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     night = nights.index_night(store, "n1", [Photo("a.jpg", labels=()), Photo("b.jpg", labels=())])
-    release = live.save_release(store, nights.build(store, night))  # never audited
+    release = promotion_log.save_release(store, nights.build(store, night))  # never audited
     report = make_report(store.uri, release.release_id)
     page = render(report)
     assert "No object was found in any photo." in page
@@ -408,12 +410,12 @@ def test_the_page_in_a_browser(page: str, tmp_path: Path) -> None:
 
 def test_the_verb(catalog: str, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
-    done = CliRunner().invoke(cli.main, ["report", "--catalog", catalog, "--out", str(out)])
+    done = CliRunner().invoke(main.main, ["report", "--catalog", catalog, "--out", str(out)])
     assert done.exit_code == 0, done.output
     assert "release n2" in done.output
     assert out.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     missing = CliRunner().invoke(
-        cli.main, ["report", "--catalog", catalog, "--out", str(out), "--release", "no"]
+        main.main, ["report", "--catalog", catalog, "--out", str(out), "--release", "no"]
     )
     assert missing.exit_code == 1
     assert "lookdex releases" in missing.output

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lookdex import images
+from lookdex.imaging import codec
+from lookdex.imaging.same_picture import same_picture
 from lookdex.records import IndexParameters, LiveEntry, Release
 from lookdex.report.counts import steps_of
 from lookdex.report.groups import connected
 from lookdex.report.vectors import nearest
-from lookdex.samepicture import same_picture
 
 
 @settings(deadline=None)
@@ -81,20 +81,20 @@ def test_one_picture_saved_and_cut_anew() -> None:
 
 def test_a_glimpse_of_what_was_refused() -> None:
     photo = cv2.resize(nights.picture("a"), (1200, 900))
-    jpeg = images.encode_jpeg(photo, 1200)
-    with pytest.raises(images.BadImage):
-        images.decode(jpeg[: len(jpeg) // 2], 10**7, 10**7)
-    upper = images.decode(images.glimpse(jpeg[: len(jpeg) // 2], 120, 10**7), 10**7, 10**7)
+    jpeg = codec.encode_jpeg(photo, 1200)
+    with pytest.raises(codec.BadImage):
+        codec.decode(jpeg[: len(jpeg) // 2], 10**7, 10**7)
+    upper = codec.decode(codec.glimpse(jpeg[: len(jpeg) // 2], 120, 10**7), 10**7, 10**7)
     assert max(upper.shape) == 120
     top = cv2.resize(photo, (upper.shape[1], upper.shape[0]), interpolation=cv2.INTER_AREA)[:20]
     assert np.abs(upper[:20].astype(int) - top).mean() < 12
-    assert images.glimpse(jpeg, 120, max_pixels=10)  # a huge JPEG is decoded small
+    assert codec.glimpse(jpeg, 120, max_pixels=10)  # a huge JPEG is decoded small
     png = cv2.imencode(".png", photo)[1].tobytes()
-    with pytest.raises(images.BadImage, match="pixels"):
-        images.glimpse(png, 120, max_pixels=10)
+    with pytest.raises(codec.BadImage, match="pixels"):
+        codec.glimpse(png, 120, max_pixels=10)
     for nothing in (b"", b"text", png[:60], jpeg[:40]):
-        with pytest.raises(images.BadImage):
-            images.glimpse(nothing, 120, 10**7)
+        with pytest.raises(codec.BadImage):
+            codec.glimpse(nothing, 120, 10**7)
 
 
 def test_steps_tell_what_changed() -> None:

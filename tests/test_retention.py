@@ -9,7 +9,7 @@ import lance
 import nights
 import pytest
 
-from lookdex import live, tables
+from lookdex.catalog import promotion_log, tables
 from lookdex.errors import ReleaseNotFound
 from lookdex.release.audit import audit_release
 from lookdex.release.promote import rollback
@@ -31,7 +31,7 @@ def publish(store: Store, count: int) -> None:
 
 
 def readable(store: Store) -> dict[str, int]:
-    return {r.release_id: nights.item_table(store, r).num_rows for r in live.list_releases(store)}
+    return {r.release_id: nights.item_table(store, r).num_rows for r in promotion_log.list_releases(store)}
 
 
 def runs_left(store: Store) -> set[str]:
@@ -56,7 +56,7 @@ def test_it_keeps_what_kept_releases_need(store: Store) -> None:
     items = tables.open_table(store, tables.ITEMS)
     assert set(items.tags.list()) == {"live", "r-n3", "r-n4"}
     with pytest.raises(ReleaseNotFound):
-        live.load_release(store, "n1")
+        promotion_log.load_release(store, "n1")
     assert clean_up(store, keep_releases=2, grace=NOW, apply=True).versions == {
         tables.ITEMS: (),
         tables.IMAGES: (),
@@ -91,7 +91,7 @@ def test_a_release_that_waits_for_promotion_stays(store: Store) -> None:
 def test_refused_candidates_go_and_tagged_versions_stay(store: Store) -> None:
     publish(store, 3)
     refused = nights.build(store, nights.index_night(store, "bad", nights.photos(4)))
-    first = live.load_release(store, "n1")
+    first = promotion_log.load_release(store, "n1")
     items = tables.open_table(store, tables.ITEMS)
     items.tags.create("campaign", first.items_version)
     nights.publish(store, "n4", nights.photos(5))
@@ -104,8 +104,8 @@ def test_refused_candidates_go_and_tagged_versions_stay(store: Store) -> None:
 
 def test_an_interrupted_cleanup_is_finished_by_the_next(store: Store) -> None:
     publish(store, 3)
-    store.delete(live.release_key("n1"))
-    store.delete(live.release_key("n2"))
+    store.delete(promotion_log.release_key("n1"))
+    store.delete(promotion_log.release_key("n2"))
     done = clean_up(store, keep_releases=1, grace=NOW, apply=True)
     assert set(tables.open_table(store, tables.ITEMS).tags.list()) == {"live", "r-n3"}
     assert done.runs == ("n1", "n2")

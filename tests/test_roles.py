@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookdex.boxes import prominence
+from lookdex.imaging.boxes import prominence
 from lookdex.index.roles import OTHER, Tie, tie
 from lookdex.records import CATEGORIES, Box, Detection, Role
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from lookdex.errors import BadQuery
-from lookdex.search.deadline import DEADLINE
-from lookdex.service.problems import Kind, Refused
+from lookdex.runtime.deadline import DEADLINE
+from lookdex.service.http.problems import Kind, Refused
 from lookdex.service.runner import Runner, SharedDetector, SharedEmbedder, Work
 from tests.catalogs import picture
 from tests.fakes import FakeDetector, FakeEmbedder

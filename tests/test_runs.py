@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookdex import live, runs
+from lookdex.catalog import promotion_log, runs
+from lookdex.catalog.schemas import PLAN_SCHEMA
 from lookdex.errors import CorruptData, PlanNotFound
 from lookdex.records import Change, ImageRef, PlanSummary, Recipe, ShardReport, StoredFile
-from lookdex.schemas import PLAN_SCHEMA
 from lookdex.storage import Store
 
 RECIPE = Recipe("d", "1", "e", "2", 0.3, 0.6, 20, 0.1, 256, 1_000, 1_000)
@@ -85,7 +85,7 @@ def test_a_plan_never_changes(store: Store) -> None:
 
 def test_another_live_release_needs_another_plan(store: Store) -> None:
     first = runs.save_plan(store, TABLE, SUMMARY)
-    entry = live.append(store, release_id="other", action="promote", expected=None)
+    entry = promotion_log.append(store, release_id="other", action="promote", expected=None)
     with pytest.raises(PlanNotFound, match="something else went live"):
         runs.load_plan(store, "night-1")
     second = runs.save_plan(store, TABLE.slice(0, 1), replace(SUMMARY, live=entry.n, release_id="other"))

@@ -14,11 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
-
-from lookdex.cli import main
-from lookdex.records import CATEGORIES
-from lookdex.sample import (
+from lookdex_sample import (
     PRODUCTS_SCHEMA,
     TRUTH_SCHEMA,
     Photo,
@@ -28,6 +24,10 @@ from lookdex.sample import (
     render_product,
     write_sample,
 )
+from PIL import Image
+
+from lookdex.cli.main import main
+from lookdex.records import CATEGORIES
 from lookdex.storage import open_store
 
 SMALL = (160, 240)
@@ -66,7 +66,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_same_arguments_give_the_same_bytes_in_another_process(sample: Path, tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from tests.test_sample import Folder\n"
-        "from lookdex.sample import write_sample\n"
+        "from lookdex_sample import write_sample\n"
         "if __name__ == '__main__':\n"
         "    write_sample(Folder(Path(sys.argv[1])), products=18, looks=4, seed=3)\n"
     )
@@ -178,7 +178,7 @@ def test_boxes_are_tight(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repainting one product in another colour changes pixels up to every side of its box."""
     from dataclasses import replace
 
-    from lookdex.sample import scene
+    from lookdex_sample import scene
 
     def plain(pixels, light, rng, vivid):  # no blur, no noise: the paint alone
         return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))

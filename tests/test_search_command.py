@@ -19,13 +19,13 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import lookdex
-from lookdex import cli
-from lookdex.images import encode_jpeg
+from lookdex.cli import main
+from lookdex.cli.search import search
+from lookdex.imaging.codec import encode_jpeg
 from lookdex.models import digests
 from lookdex.records import Role
-from lookdex.search.ask import Options
 from lookdex.search.catalog import Catalog
-from lookdex.search.command import search
+from lookdex.search.query.options import Options
 from lookdex.storage import open_store
 from tests.catalogs import Shown, picture, publish, stock
 from tests.fakes import FakeDetector, FakeEmbedder, recipe
@@ -54,7 +54,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli.main, ["search", *arguments], env=TRUSTED)
+    return CliRunner().invoke(main.main, ["search", *arguments], env=TRUSTED)
 
 
 def told(*arguments: str) -> dict:
@@ -233,7 +233,7 @@ def on(
     environment: dict[str, str],
     shop: str,
     *more: str,
-    program: Sequence[str] = ("-m", "lookdex.cli"),
+    program: Sequence[str] = ("-m", "lookdex.cli.main"),
 ) -> str:
     command = [
         sys.executable,
@@ -311,7 +311,7 @@ def test_a_table_where_kitty_s_version_cannot_be_asked(
     change: str, shop: str, environment: dict[str, str]
 ) -> None:
     later = f"import textual_image.renderable, textual_image._terminal as t; {change}"
-    program = ("-c", f"{later}; from lookdex.cli import main; main()")
+    program = ("-c", f"{later}; from lookdex.cli.main import main; main()")
     written = on(Terminal(KITTY), environment, shop, program=program)
     assert KITTY_QUERY in written
     assert TABLE in written
@@ -321,7 +321,7 @@ def test_a_table_where_kitty_s_version_cannot_be_asked(
 
 @pytest.mark.parametrize("wish", ["auto", "kitty", "sixel", "blocks"])
 def test_never_where_the_output_is_no_terminal(wish: str, shop: str, environment: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "lookdex.cli", "search", "--text", "red", "--catalog", shop]
+    command = [sys.executable, "-m", "lookdex.cli.main", "search", "--text", "red", "--catalog", shop]
     done = subprocess.run(
         [*command, "--thumbnails", wish],
         env=environment,

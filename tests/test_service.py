@@ -19,13 +19,13 @@ import httpx2
 import jsonschema_rs
 import numpy as np
 import pytest
+from lookdex_sample import make_product, render_look
 from prometheus_client.parser import text_string_to_metric_families
 
 from lookdex.config import Config
-from lookdex.nightly import recipe_of
-from lookdex.sample import make_product, render_look
-from lookdex.search import schema
-from lookdex.service.problems import PREFIX, Kind
+from lookdex.pipeline.night import recipe_of
+from lookdex.search.answer import schema
+from lookdex.service.http.problems import PREFIX, Kind
 from lookdex.service.tokens import new_token
 from lookdex.storage import open_store
 from tests import heif, hostile

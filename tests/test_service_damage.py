@@ -10,7 +10,7 @@ import httpx2
 import nights
 import pytest
 
-from lookdex import integrity, tables
+from lookdex.catalog import integrity, tables
 from lookdex.config import Config
 from lookdex.search.catalog import Catalog, open_catalog
 from lookdex.service import create_app

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
-from lookdex.service.problems import Kind
+from lookdex.service.http.problems import Kind
 from lookdex.storage import Store, open_store
 from tests.catalogs import Shown, go_live, picture, publish, stock, write_release
 from tests.photos import encode

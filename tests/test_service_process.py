@@ -17,7 +17,7 @@ import pytest
 
 from lookdex.config import Config
 from lookdex.errors import ConfigError, ReleaseNotFound
-from lookdex.nightly import recipe_of
+from lookdex.pipeline.night import recipe_of
 from lookdex.service import create_app
 from lookdex.storage import open_store
 from tests.catalogs import publish, stock
@@ -34,7 +34,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_it_refuses_connections_until_it_can_answer(shop: str, tmp_path: Path):
     log = tmp_path / "log"
-    command = [sys.executable, "-m", "lookdex.cli", "serve", "--catalog", shop, "--port", "0"]
+    command = [sys.executable, "-m", "lookdex.cli.main", "serve", "--catalog", shop, "--port", "0"]
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | TRUSTED)
     try:
@@ -90,7 +90,7 @@ def test_ctrl_c_ends_it_quietly(shop: str, tmp_path: Path) -> None:
 
 def test_what_cannot_be_loaded_is_told_in_a_line(tmp_path: Path) -> None:
     publish(open_store(str(tmp_path)), "night-1", stock(products=2), made=recipe_of(Config()), dim=256)
-    command = [sys.executable, "-m", "lookdex.cli", "serve", "--catalog", tmp_path, "--port", "0"]
+    command = [sys.executable, "-m", "lookdex.cli.main", "serve", "--catalog", tmp_path, "--port", "0"]
     ended = subprocess.run([*command, "--device", "cuda:99"], capture_output=True, text=True, timeout=90)
     assert ended.returncode == 2
     loading, told = ended.stderr.splitlines()

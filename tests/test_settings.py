@@ -11,16 +11,17 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookdex import cli, config, options
+from lookdex import config
+from lookdex.cli import main, options
 from lookdex.config import Config
 from lookdex.errors import ConfigError
 from lookdex.storage import open_store
 from tests.verbs import ROOT, run
 
 
-@pytest.mark.parametrize("name", sorted(cli.main.commands))
+@pytest.mark.parametrize("name", sorted(main.main.commands))
 def test_every_verb_and_option_has_its_words(name: str) -> None:
-    verb = cli.main.commands[name]
+    verb = main.main.commands[name]
     assert verb.help
     for option in verb.params:
         if isinstance(option, click.Option) and option.name not in ("products", "looks", "seed", "help"):

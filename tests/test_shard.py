@@ -16,15 +16,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookdex import images, runs
+from lookdex.catalog import runs
+from lookdex.catalog.schemas import IMAGES_SCHEMA, items_schema
 from lookdex.errors import AccessDenied, Changed, ModelFailed, NotFound, StorageError, Unavailable
+from lookdex.imaging import codec as images
 from lookdex.index import fetch as fetching
 from lookdex.index.analyse import Tools, in_batches
 from lookdex.index.fetch import Bad, Cost, FetchOptions, Photo, PixelBudget, fetch
 from lookdex.index.shard import index_shard
 from lookdex.models.pixels import few_sizes
 from lookdex.records import Box, Detection, ImageRef, Reason, Shard, ShardReport, Status
-from lookdex.schemas import IMAGES_SCHEMA, items_schema
 from lookdex.storage import Store, open_store
 from tests import fakes
 from tests.photos import draw, encode, fill, images_of, items_of, numbered, refs_of

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookdex.images import encode_jpeg
+from lookdex.imaging.codec import encode_jpeg
 from lookdex.records import Box
-from lookdex.search.answer import Answer, FoundObject, Kind, Match, Models, Other
-from lookdex.search.sheet import (
+from lookdex.search.answer.answer import Answer, FoundObject, Kind, Match, Models, Other
+from lookdex.search.render.sheet import (
     LANE_COLOURS,
     PAPER,
     Row,

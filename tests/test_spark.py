@@ -16,11 +16,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lookdex import runs, spark
+from lookdex.catalog import runs
 from lookdex.errors import MassChange, ShardsMissing, TaskFailed
 from lookdex.index.job import IndexOptions
+from lookdex.pipeline import spark
+from lookdex.pipeline.spark import jvm
 from lookdex.records import Status
-from lookdex.spark import jvm
 from lookdex.storage import Store, open_store
 from tests import fakes
 from tests.photos import fill, images_of, items_of, plan
@@ -133,7 +134,7 @@ def test_a_night_that_loses_too_much_is_stopped_while_it_runs(
     session, tmp_path: Path, source: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The driver adds up what the shards lost, and cancels the job."""
-    monkeypatch.setattr("lookdex.spark.watch.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("lookdex.pipeline.spark.watch.POLL_SECONDS", 0.1)
     monkeypatch.setattr("lookdex.index.budget.MIN_JUDGED", 4)
     catalog = open_store(tmp_path / "catalog")
     for number in range(6):
@@ -238,7 +239,7 @@ def test_what_a_killed_session_left_is_removed_by_the_next_and_what_lives_stays(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     code = (
-        "import sys; from lookdex.spark.jvm import _Folder; folder = _Folder(); "
+        "import sys; from lookdex.pipeline.spark.jvm import _Folder; folder = _Folder(); "
         "print(folder.path, flush=True); sys.stdin.read()"
     )
     other = subprocess.Popen(

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from nights import Photo
 
-import lookdex.tables
+import lookdex.catalog.tables
 from lookdex.errors import ReleaseNotFound
 from lookdex.records import Reason
 from lookdex.storage import open_store
@@ -33,8 +33,10 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def run(uri: str, name: str) -> list[dict]:
-    with lookdex.tables.duckdb_connection(uri) as connection:
-        return connection.sql(lookdex.tables.sql_text(f"examples/{name}")).to_arrow_table().to_pylist()
+    with lookdex.catalog.tables.duckdb_connection(uri) as connection:
+        return (
+            connection.sql(lookdex.catalog.tables.sql_text(f"examples/{name}")).to_arrow_table().to_pylist()
+        )
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -63,8 +65,8 @@ def test_price_by_label(uri: str) -> None:
 
 def test_look_alikes(uri: str) -> None:
     """The fake vectors are random: no pair is alike until one vector is copied."""
-    with lookdex.tables.duckdb_connection(uri) as connection:
-        query = lookdex.tables.sql_text("examples/look_alikes.sql")
+    with lookdex.catalog.tables.duckdb_connection(uri) as connection:
+        query = lookdex.catalog.tables.sql_text("examples/look_alikes.sql")
         assert connection.sql(query).fetchall() == []
         copied = connection.sql("""
             SELECT * REPLACE ((SELECT vector FROM items WHERE scope = 'object' AND label = 'top' LIMIT 1) AS vector)
@@ -79,26 +81,26 @@ def test_look_alikes(uri: str) -> None:
 
 
 def test_a_connection_shows_one_release(uri: str) -> None:
-    with lookdex.tables.duckdb_connection(uri, release="n1") as connection:
+    with lookdex.catalog.tables.duckdb_connection(uri, release="n1") as connection:
         assert connection.execute("SELECT count(*) FROM images").fetchone() == (1,)
-    with lookdex.tables.duckdb_connection(uri) as connection:
+    with lookdex.catalog.tables.duckdb_connection(uri) as connection:
         assert connection.execute("SELECT count(*) FROM images").fetchone() == (7,)
 
 
 def test_nothing_live_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ReleaseNotFound, match="lookdex reindex"):
-        lookdex.tables.duckdb_connection(str(tmp_path))
+        lookdex.catalog.tables.duckdb_connection(str(tmp_path))
 
 
 def test_blocks_are_named() -> None:
-    blocks = lookdex.tables.sql_blocks(
+    blocks = lookdex.catalog.tables.sql_blocks(
         "-- about\n-- name: one\nSELECT 1;\n\n-- name: two\n-- why\nSELECT 2;\n"
     )
     assert blocks == {"one": "SELECT 1", "two": "-- why\nSELECT 2"}
 
 
 def test_the_ledgers_check_knows_every_reason() -> None:
-    query = lookdex.tables.sql_blocks(lookdex.tables.sql_text("images/checks.sql"))[
+    query = lookdex.catalog.tables.sql_blocks(lookdex.catalog.tables.sql_text("images/checks.sql"))[
         "every photo has an outcome, and a reason where it failed"
     ]
     listed = [set(re.findall(r"'(\w+)'", line)) for line in query.splitlines() if " IN (" in line]

@@ -20,8 +20,8 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from servers import S3Server
 
+from infra.s3_server import find_program, free_ports, start_s3
 from lookdex import storage
-from lookdex.devserver import find_program, free_ports, start_s3
 from lookdex.errors import ConfigError, CorruptData, StorageError, UnsafeStore
 from lookdex.storage import Digest, S3Access, Store, open_store, probe_put_if_absent
 
@@ -423,7 +423,7 @@ def test_the_dev_server_dies_with_its_parent_and_its_data_stay(tmp_path: Path) -
     """SIGKILL of the process that started it: no server is left, and the next one has what was acknowledged."""
     code = (
         "import os, sys, signal\n"
-        "from lookdex.devserver import start_s3\n"
+        "from infra.s3_server import start_s3\n"
         "from lookdex.storage import open_store\n"
         "with start_s3(sys.argv[1]) as server:\n"
         "    store = open_store(server.create_bucket('box'), server.access)\n"
@@ -457,6 +457,6 @@ def test_a_missing_program_says_which_package_brings_it() -> None:
 
 def test_the_dev_server_runs_a_command(tmp_path: Path) -> None:
     code = "import os; from lookdex.storage import open_store; open_store('s3://box').put('k', b'1'); print('done')"
-    command = [sys.executable, "-m", "lookdex.devserver", "--dir", str(tmp_path), "--bucket", "box", "--"]
+    command = [sys.executable, "-m", "infra.s3_server", "--dir", str(tmp_path), "--bucket", "box", "--"]
     done = subprocess.run([*command, sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout.strip()) == (0, "done"), done.stderr

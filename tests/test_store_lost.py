@@ -16,10 +16,10 @@ import pytest
 from lookdex.config import Config
 from lookdex.errors import Unavailable
 from lookdex.search.catalog import Catalog
-from lookdex.search.table import ReadKind
+from lookdex.search.retrieval.table import ReadKind
 from lookdex.service import create_app
 from lookdex.service.follow import following
-from lookdex.service.problems import Kind
+from lookdex.service.http.problems import Kind
 from lookdex.storage import ReadOptions, Store, open_store
 from tests.catalogs import go_live, opened, picture, publish, stock, with_index
 from tests.proxy import Mode, Proxy, before

@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from lookdex_sample import lookdex_sample
 
-from lookdex import codec, live, sample, thresholds
+from lookdex.catalog import json_codec, promotion_log
 from lookdex.config import Config
 from lookdex.errors import ConfigError
-from lookdex.nightly import recipe_of
+from lookdex.pipeline import thresholds
+from lookdex.pipeline.night import recipe_of
 from lookdex.records import CATEGORIES, IndexParameters, Recipe, Release, Threshold, Thresholds, Trust
 from lookdex.storage import open_store
 from tests import nights
@@ -68,7 +70,7 @@ def test_the_shipped_models_bring_their_own() -> None:
     found = thresholds.chosen(None, None, tiny)
     assert found is not None, (
         "the detector is another: lookdex evaluate detection --images … --coco street.json "
-        "--trust lib/lookdex/models/tiny/thresholds.json, on the street photos of lookdex.training.splits"
+        "--trust lib/lookdex/models/tiny/thresholds.json, on the street photos of lookdex_tiny.splits"
     )
     assert found.format == thresholds.FORMAT
     assert set(found.by_category) <= set(CATEGORIES)
@@ -82,7 +84,7 @@ def test_the_shipped_models_bring_their_own() -> None:
 
 
 def test_the_sample_s_own_fit_the_shipped_models() -> None:
-    file = Path(sample.__file__).with_name("thresholds.json")
+    file = Path(lookdex_sample.__file__).with_name("thresholds.json")
     found = thresholds.load(str(file))
     assert found.fits(recipe_of(Config())), (
         "the models are others: lookdex sample --out S --products 1000 --looks 400; lookdex reindex … ; "
@@ -93,7 +95,7 @@ def test_the_sample_s_own_fit_the_shipped_models() -> None:
 
 
 def test_a_file_of_the_first_format_is_read(tmp_path: Path) -> None:
-    value = json.loads(codec.to_json(measured()))
+    value = json.loads(json_codec.to_json(measured()))
     for name in ("detector", "detector_digest", "trust"):
         del value[name]
     file = tmp_path / "thresholds.json"
@@ -116,19 +118,19 @@ def test_a_file_that_is_none_says_so(tmp_path: Path) -> None:
 
 
 def test_a_relative_path_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "thresholds.json").write_bytes(codec.to_json(measured()))
+    (tmp_path / "thresholds.json").write_bytes(json_codec.to_json(measured()))
     monkeypatch.chdir(tmp_path)
     assert thresholds.load("thresholds.json") == measured()
 
 
 def test_an_older_release_opens_and_has_none(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
-    value = json.loads(codec.to_json(release(measured())))
+    value = json.loads(json_codec.to_json(release(measured())))
     del value["thresholds"]
     store.put("releases/r.json", json.dumps(value).encode())
-    assert live.load_release(store, "r").thresholds is None
-    live.save_release(store, replace(release(measured()), release_id="s"))
-    assert live.load_release(store, "s").thresholds == measured()
+    assert promotion_log.load_release(store, "r").thresholds is None
+    promotion_log.save_release(store, replace(release(measured()), release_id="s"))
+    assert promotion_log.load_release(store, "s").thresholds == measured()
 
 
 def test_the_release_keeps_what_was_planned(tmp_path: Path) -> None:

@@ -11,21 +11,10 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
-
-from lookdex import colour
-from lookdex.colour import NAMES
-from lookdex.evaluate.datasets import read_coco
-from lookdex.models.digests import TINY_EMBEDDER
-from lookdex.models.embed import load_embedder
-from lookdex.records import CATEGORIES, Box
-from lookdex.sample import make_product, render_product
-from lookdex.training import pseudo
-from lookdex.training.embedder.crops import Crops
-from lookdex.training.embedder.lookalikes import Lookalikes
-from lookdex.training.embedder.pace import CPU, GPU, pace_for, scale_at
-from lookdex.training.embedder.pairs import Mix, Pairs
-from lookdex.training.embedder.recipe import (
+from lookdex_sample import make_product, render_product
+from lookdex_tiny import pseudo
+from lookdex_tiny.crops import Crops
+from lookdex_tiny.embedder import (
     CANVASES,
     LOOKALIKES,
     MARGIN,
@@ -35,10 +24,21 @@ from lookdex.training.embedder.recipe import (
     pairs_of,
     source,
 )
-from lookdex.training.embedder.recipe_command import main
+from lookdex_tiny.embedder_command import main
+from lookdex_tiny.lookalikes import Lookalikes
+from lookdex_tiny.pace import CPU, GPU, pace_for, scale_at
+from lookdex_tiny.pairs import Mix, Pairs
+from lookdex_tiny.splits import HELD_SEED, write_splits
+from PIL import Image
+
+from lookdex.evaluate.datasets import read_coco
+from lookdex.imaging import colour
+from lookdex.imaging.colour import NAMES
+from lookdex.models.digests import TINY_EMBEDDER
+from lookdex.models.embed import load_embedder
+from lookdex.records import CATEGORIES, Box
 from lookdex.training.records import Scene
 from lookdex.training.rendered import render
-from lookdex.training.splits import HELD_SEED, write_splits
 
 LABELS = ("T-Shirt", "Pants", "Dress", "Shoes")
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from lookdex_tiny.crops import Crops, Place
 from torch import nn
 
 from lookdex.errors import ConfigError
-from lookdex.images import crop, decode, encode_jpeg
+from lookdex.imaging.codec import crop, decode, encode_jpeg
 from lookdex.models.preprocess import Preprocess
 from lookdex.records import Box
-from lookdex.training.embedder.crops import Crops, Place
 from lookdex.training.embedder.tower import Pictures, Tower
 from lookdex.training.loop import imagenet_trunk
 from tests.photos import smooth

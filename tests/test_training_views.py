@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lookdex_tiny.crops import Crops, Place
+from lookdex_tiny.known_again import known_again, strong_view
 
 from lookdex.training.embedder import views
-from lookdex.training.embedder.crops import Crops, Place
-from lookdex.training.embedder.known_again import known_again, strong_view
 from lookdex.training.records import Garment
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import lookdex
-from lookdex import live
+from lookdex.catalog import promotion_log
 from lookdex.config import Config
 from lookdex.errors import ModelMismatch, ModelNotFound, ModelNotTrusted
 from lookdex.models import digests
@@ -192,7 +192,7 @@ def test_index_and_audit_load_only_what_their_own_settings_name(trap: Trap, tmp_
     assert refused.exit_code == 2, refused.output
     assert "names the detector" in refused.output
     assert not trap.mark.exists()
-    assert live.list_releases(store) == []
+    assert promotion_log.list_releases(store) == []
 
 
 # ── weights ──────────────────────────────────────────────────────────────────────────────────────────────────

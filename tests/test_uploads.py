@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import pytest
 from starlette.requests import Request
 
-from lookdex.search.ask import Options
-from lookdex.service.forms import FormError, FormReader
-from lookdex.service.hints import hint_of
-from lookdex.service.problems import Kind, Refused
-from lookdex.service.uploads import MAX_OPTIONS, Question, receive
+from lookdex.search.query.options import Options
+from lookdex.service.http.hints import hint_of
+from lookdex.service.http.problems import Kind, Refused
+from lookdex.service.photos.forms import FormError, FormReader
+from lookdex.service.photos.uploads import MAX_OPTIONS, Question, receive
 
 # No picture, but with all that makes a form hard to read: line ends, hyphens, bytes that are no text.
 PHOTO = b"\xff\xd8\xff\r\n--\r\n\r\n--B\x00--" + bytes(range(256)) + b"\r\n"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from lookdex.errors import AccessDenied, NotFound, Unavailable
-from lookdex.search import watch as watches
-from lookdex.search.watch import Late, StoreWatch
+from lookdex.search.retrieval import watch as watches
+from lookdex.search.retrieval.watch import Late, StoreWatch
 
 SECONDS = 0.2
 

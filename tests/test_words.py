@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookdex import colour, korean
-from lookdex.search import vocabulary, words
-from lookdex.search.words import Words
+from lookdex.imaging import colour
+from lookdex.search.query import vocabulary
+from lookdex.taxonomy import korean, query_words
+from lookdex.taxonomy.query_words import Words
 
 
 @pytest.mark.parametrize(
@@ -33,18 +34,18 @@ from lookdex.search.words import Words
     ],
 )
 def test_what_is_named(text: str, named: Words) -> None:
-    assert words.read(text) == named
+    assert query_words.read(text) == named
 
 
 def test_every_colour_is_known_in_both_languages() -> None:
     for name in colour.NAMES:
         for word in (name, name.upper(), *korean.COLOURS[name]):
-            assert words.read(f"this in {word}").colour == name
+            assert query_words.read(f"this in {word}").colour == name
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_read(text: str) -> None:
-    found = words.read(text)
+    found = query_words.read(text)
     assert found.colour is None or found.colour in colour.NAMES
     assert found.essence or not text.strip()
 
@@ -64,7 +65,7 @@ def test_any_text_is_read(text: str) -> None:
     ],
 )
 def test_words_that_say_something_of_a_thing(text: str, known: bool) -> None:
-    assert words.is_telling(text) == known
+    assert query_words.is_telling(text) == known
 
 
 LETTERS = st.characters(codec="ascii") | st.sampled_from("가나빨간색으로코트")
@@ -74,7 +75,7 @@ LETTERS = st.characters(codec="ascii") | st.sampled_from("가나빨간색으로�
 @given(st.text(LETTERS, max_size=40))
 def test_a_text_s_pattern_finds_the_text(text: str) -> None:
     pattern = vocabulary.pattern(text)
-    assert bool(pattern) == bool(words.telling(text))
+    assert bool(pattern) == bool(query_words.telling(text))
     if pattern:
         assert pc.match_substring_regex(pa.array([text, ""]), pattern, ignore_case=True).to_pylist() == [
             True,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-from lookdex import cli
+from lookdex.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMED = (
@@ -24,4 +24,4 @@ FAKES = ("--detector", "python:tests.fakes:detector", "--embedder", "python:test
 
 def run(*arguments: str, **environment: str) -> Result:
     """A verb, with all of the fakes as models that the catalogue may name, unless `environment` says otherwise."""
-    return CliRunner().invoke(cli.main, arguments, env=TRUSTED | environment, catch_exceptions=False)
+    return CliRunner().invoke(main.main, arguments, env=TRUSTED | environment, catch_exceptions=False)

@@ -13,7 +13,7 @@ from synthetic import publish
 from attacks.frame import Attack, Outcome, Place, Service
 from lookdex.config import Config
 from lookdex.models.loading import Loader
-from lookdex.nightly import recipe_of
+from lookdex.pipeline.night import recipe_of
 from tests.catalogs import picture
 from tests.photos import encode
 

@@ -164,7 +164,7 @@ def serve(
 ) -> Iterator[Service]:
     """`lookdex serve` of the checkout whose modules are in `lib`. settings: LOOKDEX_… without the prefix."""
     log = folder / f"serve-{time.monotonic_ns()}.log"
-    command = [sys.executable, "-m", "lookdex.cli", "serve", "--catalog", place.uri, "--port", "0"]
+    command = [sys.executable, "-m", "lookdex.cli.main", "serve", "--catalog", place.uri, "--port", "0"]
     if open_files:
         command = ["sh", "-c", f'ulimit -n {open_files} && exec "$0" "$@"', *command]
     environment = {f"LOOKDEX_{name.upper()}": value for name, value in settings.items()}

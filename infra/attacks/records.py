@@ -13,9 +13,9 @@ from pathlib import Path
 from synthetic import publish
 
 from attacks.frame import Attack, Outcome, Place, Service
-from lookdex import live
+from lookdex.catalog import promotion_log
 from lookdex.config import Config
-from lookdex.nightly import recipe_of
+from lookdex.pipeline.night import recipe_of
 from lookdex.records import digest_of
 from lookdex.storage import open_store
 
@@ -37,7 +37,7 @@ def release_records(service: Service) -> Outcome:
     outcome, place = Outcome(), service.place
     assert place is not None
     store = open_store(place.uri)
-    current = live.live_release(store)
+    current = promotion_log.live_release(store)
     assert current is not None
     good = current[1]
     for number, name in enumerate(NAMES):
@@ -47,8 +47,10 @@ def release_records(service: Service) -> Outcome:
         for what in ("detector", "embedder"):
             made = replace(good.recipe, **{what: name, f"{what}_digest": digest})
             bad = replace(good, release_id=f"bad-{number}-{what}", recipe=made)
-            live.save_release(store, bad)
-            live.append(store, release_id=bad.release_id, action="promote", expected=live.current(store))
+            promotion_log.save_release(store, bad)
+            promotion_log.append(
+                store, release_id=bad.release_id, action="promote", expected=promotion_log.current(store)
+            )
             why = _refusal(service, bad.release_id)
             answer = json.loads(service.get("/v1/release")[1])
             outcome.check(answer["release_id"] == good.release_id, f"{bad.release_id} answers: {name}")

@@ -19,10 +19,10 @@ import psutil
 from synthetic import publish
 
 from attacks.frame import Attack, Outcome, Place, Service
+from infra.s3_server import start_s3
 from lookdex.config import Config
-from lookdex.devserver import start_s3
-from lookdex.images import encode_jpeg
-from lookdex.nightly import recipe_of
+from lookdex.imaging.codec import encode_jpeg
+from lookdex.pipeline.night import recipe_of
 from lookdex.storage import create_bucket, open_store
 from tests.proxy import Mode, before
 
@@ -126,7 +126,11 @@ def away(mode: Mode) -> Callable[[Service], Outcome]:
         outcome.statuses[f"/readyz {ready}"] = 1
         after = [found for begun, _, found in clients.asked if begun > back + BACK]
         outcome.check(set(after) <= {"200"}, f"afterwards: {Counter(after)}")
-        told = [line["event"] for line in service.lines() if line.get("logger") == "lookdex.search.watch"]
+        told = [
+            line["event"]
+            for line in service.lines()
+            if line.get("logger") == "lookdex.search.retrieval.watch"
+        ]
         outcome.check(len(told) == 2, f"the log has {len(told)} lines of it: {told[:4]}")
         return outcome
 

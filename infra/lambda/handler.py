@@ -15,7 +15,7 @@ from typing import Any
 
 from mangum import Mangum
 
-from lookdex.options import from_environment
+from lookdex.cli.options import from_environment
 from lookdex.service import create_app
 
 # A Lambda answers one request at a time, with 6 MB of payload, in which a photo's bytes take a third more as base64.

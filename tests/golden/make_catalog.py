@@ -17,7 +17,7 @@ from pathlib import Path
 import nights
 import pyarrow as pa
 
-from lookdex import live
+from lookdex.catalog import promotion_log
 from lookdex.records import Scope
 from lookdex.release import ann
 from lookdex.search.catalog import open_catalog
@@ -77,7 +77,10 @@ def write(folder: Path) -> None:
             shard_images=30,
             products=products(night).select(["product_id", "title", "price"]),
         )
-    known = {release.release_id: answers(store, release.release_id) for release in live.list_releases(store)}
+    known = {
+        release.release_id: answers(store, release.release_id)
+        for release in promotion_log.list_releases(store)
+    }
     (folder / "answers.json").write_text(json.dumps(known, indent=1))
 
 

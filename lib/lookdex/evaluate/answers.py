@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lookdex import boxes
+from lookdex.imaging import boxes
 from lookdex.records import Box
-from lookdex.search.answer import Answer
+from lookdex.search.answer.answer import Answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from lookdex import live, tables
-from lookdex.categories import normalise
+from lookdex.catalog import promotion_log, tables
 from lookdex.errors import BadQuery, ConfigError, ReleaseNotFound
 from lookdex.evaluate.datasets import Photos, read_table
 from lookdex.evaluate.lanes import Asked, Outcome, outcomes, seen_in
@@ -18,9 +17,10 @@ from lookdex.evaluate.remember import Remembering
 from lookdex.evaluate.trust import Seen
 from lookdex.evaluate.work import Advance
 from lookdex.records import Box, Release
-from lookdex.search.ask import Crops, Options, Widen
-from lookdex.search.photo import Limits, read_photo
+from lookdex.search.query.options import Crops, Options, Widen
+from lookdex.search.query.photo import Limits, read_photo
 from lookdex.storage import Store
+from lookdex.taxonomy.categories import normalise
 
 if TYPE_CHECKING:
     from lookdex.search.catalog import Catalog
@@ -153,8 +153,8 @@ def known_only(photos: Sequence[AskedPhoto], products: set[str]) -> tuple[list[A
 def release_of(catalog: Store, release: str | None) -> Release:
     """The release to ask: by its id, or the live one. Raises ReleaseNotFound."""
     if release is not None:
-        return live.load_release(catalog, release)
-    current = live.live_release(catalog)
+        return promotion_log.load_release(catalog, release)
+    current = promotion_log.live_release(catalog)
     if current is None:
         raise ReleaseNotFound(
             f"nothing is live in {catalog.uri} yet; publish a night with `lookdex reindex`."

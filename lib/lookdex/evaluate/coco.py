@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookdex.evaluate.records import Truth
-from lookdex.extras import extras
 from lookdex.records import Detection
+from lookdex.runtime.extras import extras
 
 MAX_DETECTIONS = 100  # a photo, COCO's
 RECALLS = np.linspace(0, 1, 101)  # where COCO reads the precision

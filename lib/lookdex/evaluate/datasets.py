@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lookdex.categories import normalise
 from lookdex.errors import ConfigError
 from lookdex.evaluate.records import Item, Stored, Truth
-from lookdex.formats import PICTURES
+from lookdex.imaging.formats import PICTURES
+from lookdex.taxonomy.categories import normalise
 
 SUFFIXES = PICTURES
 

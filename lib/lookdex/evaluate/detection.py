@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lookdex import boxes
 from lookdex.evaluate.coco import average_precision
 from lookdex.evaluate.records import Truth
 from lookdex.evaluate.trust import Named
+from lookdex.imaging import boxes
 from lookdex.records import Detection
 
 MIN_IOU = 0.5  # of a found object

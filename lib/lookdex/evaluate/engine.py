@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 
-from lookdex import codec
+from lookdex.catalog import json_codec
 from lookdex.config import Config
 from lookdex.evaluate.records import Item, Source
 from lookdex.evaluate.work import (
@@ -27,8 +27,8 @@ from lookdex.evaluate.work import (
     detect,
     embed,
 )
-from lookdex.progress import bar
 from lookdex.records import Detection, Recipe
+from lookdex.runtime.progress import bar
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -69,11 +69,11 @@ class Engine:
         if self.session is None:
             with bar(len(task), what) as advance:
                 return [function(part, advance) for part in self.parts(task)]
-        from lookdex import spark
+        from lookdex.pipeline import spark
 
-        payloads = [codec.to_json(part).decode() for part in self.parts(task)]
+        payloads = [json_codec.to_json(part).decode() for part in self.parts(task)]
         texts = spark.map_json(self.session, payloads, partial(call, type(task), function), what=what)
-        return [codec.from_json(result, text.encode(), "a task's result") for text in texts]
+        return [json_codec.from_json(result, text.encode(), "a task's result") for text in texts]
 
     def parts(self, task: T) -> list[T]:
         """The task itself, or what of it each Spark task gets."""
@@ -90,18 +90,18 @@ def engine_of(config: Config, on_spark: bool) -> Engine:
     """
     if not on_spark:
         return Engine(config.device, config.batch)
-    from lookdex import spark
+    from lookdex.pipeline import spark
 
     return Engine(config.device, config.batch, spark.session(config.master or None), config.shard_images)
 
 
 def call(kind: type[Any], function: Callable[[Any, Advance], Any], text: str) -> str:
     """What a Spark worker runs: a task as JSON → its result as JSON."""
-    from lookdex.spark import task_device
+    from lookdex.pipeline.spark import task_device
 
-    task = codec.from_json(kind, text.encode(), "a task")
+    task = json_codec.from_json(kind, text.encode(), "a task")
     result = function(replace(task, device=task_device(task.device)), lambda done: None)
-    return codec.to_json(result).decode()
+    return json_codec.to_json(result).decode()
 
 
 @dataclass(frozen=True, slots=True)

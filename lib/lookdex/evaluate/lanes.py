@@ -13,7 +13,7 @@ from enum import StrEnum
 from lookdex.evaluate.answers import KnownObject, Recall, matched, recall_of
 from lookdex.evaluate.trust import Seen
 from lookdex.records import Box
-from lookdex.search.answer import Answer, FoundObject, Match
+from lookdex.search.answer.answer import Answer, FoundObject, Match
 
 
 class Lane(StrEnum):

@@ -9,9 +9,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from lookdex import korean
-from lookdex.categories import category_of
 from lookdex.errors import ConfigError
+from lookdex.taxonomy import korean
+from lookdex.taxonomy.categories import category_of
 
 COLOUR, CATEGORY = "colour", "category"  # columns whose values have Korean names
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from lookdex.evaluate import trust
 from lookdex.evaluate.trust import Labelled
+from lookdex.pipeline.thresholds import FORMAT
 from lookdex.records import Recipe, Threshold, Thresholds, Trust
-from lookdex.thresholds import FORMAT
 
 KEEP = 0.95
 LEAST = 20  # right matches, of fewer a quantile says little: at 20, one of them is 5 %

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
-from lookdex import boxes, images
 from lookdex.evaluate.records import Item, Source, Stored
+from lookdex.imaging import boxes, codec
 from lookdex.models import loading
 from lookdex.records import Box, Detection, Recipe
-from lookdex.search.photo import LIMITS
+from lookdex.search.query.photo import LIMITS
 
 if TYPE_CHECKING:
     from lookdex.models.detect import Detector
@@ -166,8 +166,8 @@ def read(source: Source) -> np.ndarray | None:
     """uint8 RGB (H, W, 3), upright; None for a file that gives no pixels."""
     try:
         data = _cell(source) if isinstance(source, Stored) else source.read_bytes()
-        return images.decode(data, LIMITS.max_bytes, LIMITS.max_pixels)
-    except (OSError, images.BadImage):
+        return codec.decode(data, LIMITS.max_bytes, LIMITS.max_pixels)
+    except (OSError, codec.BadImage):
         return None
 
 
@@ -189,7 +189,7 @@ def _cut(pixels: np.ndarray, box: Box | None, margin: float) -> np.ndarray:
     if box is None:
         return pixels
     height, width = pixels.shape[:2]
-    return images.crop(pixels, boxes.clip(box, width, height), margin)
+    return codec.crop(pixels, boxes.clip(box, width, height), margin)
 
 
 def _main(pixels: np.ndarray, objects: Sequence[Detection]) -> Box | None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from lookdex import images
 from lookdex.errors import LookdexError, ModelFailed
+from lookdex.imaging import codec
 from lookdex.index.fetch import Bad, Fetched, FetchOptions, Photo, fetch
 from lookdex.index.rows import Outcome, describe
 from lookdex.index.stopwatch import Stopwatch
@@ -172,7 +172,7 @@ def embed_all(
     crops: list[np.ndarray] = []
     for photo, detections in zip(photos, found, strict=True):
         crops.append(photo.pixels)
-        crops += [images.crop(photo.pixels, d.box, tools.recipe.crop_margin) for d in detections]
+        crops += [codec.crop(photo.pixels, d.box, tools.recipe.crop_margin) for d in detections]
     if not crops:
         return []
     try:

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lookdex import images
 from lookdex.errors import (
     AccessDenied,
     Archived,
@@ -27,7 +26,8 @@ from lookdex.errors import (
     StorageError,
     TooLarge,
 )
-from lookdex.formats import named_as_picture
+from lookdex.imaging import codec
+from lookdex.imaging.formats import named_as_picture
 from lookdex.records import ImageRef, Reason, Status
 from lookdex.storage import Listed, Store
 
@@ -243,18 +243,18 @@ def _one(
         return Bad(ref, status, reason, Cost(0, time.perf_counter() - start), error=str(error)), 0
     fetched = time.perf_counter()
     cost = Cost(len(data), fetched - start)
-    content_hash = images.content_hash(data)
+    content_hash = codec.content_hash(data)
     width = height = None
     taken = 0
     try:
-        header = images.check(data, options.max_bytes, options.max_pixels)
-        width, height = images.upright_size(header)
+        header = codec.check(data, options.max_bytes, options.max_pixels)
+        width, height = codec.upright_size(header)
         if not budget.take(turn, width * height):
             return Bad(ref, Status.FAILED, Reason.UNAVAILABLE, cost), 0  # closed: nobody reads this any more
         taken = width * height
         begin = time.perf_counter()
-        pixels = images.decode_checked(data, header)
-    except images.BadImage as error:
+        pixels = codec.decode_checked(data, header)
+    except codec.BadImage as error:
         log.info("%r: %s", ref.key, error)
         width, height = error.size or (None, None)
         reason = _of_file(ref, error.reason)

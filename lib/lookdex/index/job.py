@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from lookdex import runs
+from lookdex.catalog import runs
 from lookdex.errors import LookdexError, ModelFailed
 from lookdex.models import loading
 from lookdex.records import PlanSummary, Recipe, ShardReport

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lookdex import boxes
+from lookdex.imaging import boxes
 from lookdex.records import Detection, Role
 
 

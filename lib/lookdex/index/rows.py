@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lookdex import colour, images
+from lookdex.catalog.schemas import IMAGES_SCHEMA, items_schema
+from lookdex.imaging import codec, colour
 from lookdex.index import roles
 from lookdex.index.fetch import Bad, Cost, Photo
 from lookdex.records import Box, Detection, ImageRef, Reason, Recipe, Role, Scope, Status, item_id
-from lookdex.schemas import IMAGES_SCHEMA, items_schema
 
 PHOTO_LABEL = "photo"  # of the row of scope `image`
 CROP_QUALITY = 85
@@ -74,7 +74,7 @@ def _item(
     box, pixels = found.box, photo.pixels
     shown = colour.describe(pixels, box, found.label)
     whole = scope is Scope.IMAGE
-    crop = pixels if whole else images.crop(pixels, box, recipe.crop_margin)
+    crop = pixels if whole else codec.crop(pixels, box, recipe.crop_margin)
     # The whole photo is shown small, beside the crops of objects.
     longer_side = recipe.crop_pixels * 3 // 4 if whole else recipe.crop_pixels
     return {
@@ -93,7 +93,7 @@ def _item(
         "colour_share": shown.share,
         "palette": [asdict(swatch) for swatch in shown.palette],
         "vector": vector,
-        "crop": images.encode_jpeg(crop, max(1, longer_side), CROP_QUALITY),
+        "crop": codec.encode_jpeg(crop, max(1, longer_side), CROP_QUALITY),
         "run_id": run_id,
     }
 

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lookdex import runs
+from lookdex.catalog import runs
 from lookdex.errors import LookdexError
 from lookdex.index.analyse import Analysis, InProcess, Tools
 from lookdex.index.fetch import Bad, Cost

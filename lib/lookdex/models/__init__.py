@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lookdex.extras import extras
+from lookdex.runtime.extras import extras
 
 if TYPE_CHECKING:
     from lookdex.models.detect import Detector as Detector

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lookdex.boxes import distinct
-from lookdex.categories import category_of
 from lookdex.errors import ConfigError, ModelNotFound
+from lookdex.imaging.boxes import distinct
 from lookdex.models.device import open_device, precision
 from lookdex.models.digests import TINY_DETECTOR, detector_defaults, detector_folder, settings_of
 from lookdex.models.fcos import LitePyramid, keep_size, lookdex_fcos
 from lookdex.models.fuse import fuse
 from lookdex.models.pixels import Placement, choose_canvas, fit
 from lookdex.records import Box, Detection
+from lookdex.taxonomy.categories import category_of
 
 DEFAULT_CANVASES = ((800, 608), (608, 800), (704, 704))
 
@@ -72,7 +72,7 @@ def own_label(label: str, keep_unknown: bool = True) -> str | None:
 
 
 # Boxes of one label that share more of the smaller are one object. On 60 held-out looks it halves the wrong boxes at
-# the same share of objects found (lookdex.training.score).
+# the same share of objects found (lookdex_tiny.score).
 MAX_INSIDE = 0.6
 ALL_BOXES = 1.0  # the nms_iou with which every box is kept, as COCO's AP wants them
 

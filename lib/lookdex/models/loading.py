@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from lookdex.errors import ConfigError
-from lookdex.extras import extras, installed, missing
 from lookdex.models.custom import factory_of, is_custom
 from lookdex.records import Recipe
+from lookdex.runtime.extras import extras, installed, missing
 
 if TYPE_CHECKING:
     from lookdex.models.detect import Detector

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lookdex.halving import halved
+from lookdex.imaging.downscale import halved
 
 Canvas = tuple[int, int]  # height, width
 

@@ -23,8 +23,8 @@ from dataclasses import dataclass, replace
 import lance
 import numpy as np
 
+from lookdex.catalog.tables import VECTOR_INDEX
 from lookdex.records import IndexParameters, Role, Scope
-from lookdex.tables import VECTOR_INDEX
 
 EXACT_BELOW = 20_000  # rows
 PARTITION_ROWS = 1024

@@ -16,18 +16,18 @@ from dataclasses import dataclass, field, replace
 import duckdb
 import pyarrow as pa
 
-from lookdex import integrity, live, runs, tables
-from lookdex.codec import sealed
+from lookdex.catalog import integrity, promotion_log, runs, tables
+from lookdex.catalog.json_codec import sealed
+from lookdex.catalog.lance_errors import reading
+from lookdex.catalog.schemas import items_schema
+from lookdex.catalog.sql import identifier, quoted
 from lookdex.errors import AuditFailed, CorruptData, ReleaseNotFound
-from lookdex.predicates import identifier, quoted
-from lookdex.reading import reading
 from lookdex.records import CheckResult, Release, StoredFile
 from lookdex.release import ann, commits, files
 from lookdex.release.fragments import read_parquet
 from lookdex.release.tags import set_tag
-from lookdex.schemas import items_schema
+from lookdex.runtime.wording import count_of
 from lookdex.storage import Store
-from lookdex.wording import count_of
 
 SHOWN = 20  # offending rows kept of a check
 GOOD_RECALL = 0.95
@@ -77,11 +77,11 @@ def audit_release(
     A release that passed before is returned without further checks. Raises CorruptData for tables that cannot be read.
     """
     try:
-        stored = live.load_release(catalog, candidate.release_id)
+        stored = promotion_log.load_release(catalog, candidate.release_id)
     except ReleaseNotFound:
         pass
     else:  # save_release refuses when that was another candidate
-        return live.save_release(catalog, replace(candidate, audit=stored.audit))
+        return promotion_log.save_release(catalog, replace(candidate, audit=stored.audit))
     with reading(f"the candidate {candidate.release_id} in {catalog.uri}", AGAIN):
         found = [changed_files(catalog, candidate)]
         if found[0].result.passed:  # otherwise nothing read from them can be trusted
@@ -92,7 +92,7 @@ def audit_release(
         found.append(smoke_check(candidate, smoke))
     results = tuple(one.result for one in found)
     broken = [one for one in found if not one.result.passed]
-    entry = live.current(catalog)
+    entry = promotion_log.current(catalog)
     report = AuditReport(
         release_id=candidate.release_id,
         items_version=candidate.items_version,
@@ -107,7 +107,7 @@ def audit_release(
         raise AuditFailed(message(catalog, candidate, broken, key), {b.result.name: b.rows for b in broken})
     # The tag goes first: from then on no cleanup removes what the release names.
     set_tag(catalog, candidate)
-    return live.save_release(catalog, replace(candidate, audit=results))
+    return promotion_log.save_release(catalog, replace(candidate, audit=results))
 
 
 def message(catalog: Store, candidate: Release, broken: list[Found], key: str) -> str:
@@ -224,7 +224,7 @@ def changed_files(catalog: Store, candidate: Release) -> Found:
             f"{catalog.uri}/{integrity.files_key(candidate)} is missing, with the digests of the release's files. "
             "Build again: `lookdex build`."
         )
-    parent = live.load_release(catalog, candidate.parent) if candidate.parent else None
+    parent = promotion_log.load_release(catalog, candidate.parent) if candidate.parent else None
     before = tuple(integrity.find_files(catalog, parent) or ())
     old = {file.key for file in before}
     known = {file.key for file in recorded}
@@ -278,7 +278,7 @@ def lost_photos(catalog: Store, candidate: Release, max_lost: float, allowed: bo
     name = "photos do not lose their objects in masses"
     if candidate.parent is None:
         return Found(CheckResult(name, True, "nothing was live before"))
-    before = live.load_release(catalog, candidate.parent)
+    before = promotion_log.load_release(catalog, candidate.parent)
     now, then = tables.ledger(catalog, candidate), tables.ledger(catalog, before)
     with duckdb.connect() as connection:
         connection.register("now_images", now)

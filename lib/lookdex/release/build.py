@@ -19,8 +19,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from lance.fragment import FragmentMetadata
 
-from lookdex import integrity, live, runs, tables
-from lookdex.codec import sealed
+from lookdex.catalog import integrity, promotion_log, runs, tables
+from lookdex.catalog.json_codec import sealed
+from lookdex.catalog.lance_errors import reading
+from lookdex.catalog.schemas import items_schema
 from lookdex.errors import (
     CorruptData,
     EmptyBuild,
@@ -29,12 +31,10 @@ from lookdex.errors import (
     ReleaseNotFound,
     ShardsMissing,
 )
-from lookdex.reading import reading
 from lookdex.records import PlanSummary, Release, ShardReport, StoredFile, digest_of
 from lookdex.release import ann, commits, files, ledger, leftovers, rows
 from lookdex.release.candidates import candidate_key, free_id, load_candidate
 from lookdex.release.fragments import FragmentResult, FragmentTask, read_parquet, row_ids, write_parquet
-from lookdex.schemas import items_schema
 from lookdex.storage import Store
 
 log = logging.getLogger(__name__)
@@ -234,7 +234,7 @@ def stored_candidate(
 
 def live_for(catalog: Store, plan: PlanSummary) -> Release | None:
     """The release that the plan was compared with. Raises PromotionConflict when another one is live."""
-    current = live.live_release(catalog)
+    current = promotion_log.live_release(catalog)
     number, release = (current[0].since, current[1]) if current else (0, None)
     if number != plan.live:
         raise PromotionConflict(

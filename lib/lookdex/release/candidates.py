@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from lookdex import live, runs
-from lookdex.codec import from_json
+from lookdex.catalog import promotion_log, runs
+from lookdex.catalog.json_codec import from_json
 from lookdex.errors import CorruptData, NotFound, ReleaseNotFound, RolledBack
 from lookdex.records import LiveEntry, PlanSummary, Release
 from lookdex.storage import Store
@@ -52,7 +52,7 @@ def release_of_run(catalog: Store, run_id: str) -> str:
     """
     candidate = load_candidate(catalog, runs.load_plan(catalog, run_id))
     try:
-        if same_build(candidate, live.load_release(catalog, candidate.release_id)):
+        if same_build(candidate, promotion_log.load_release(catalog, candidate.release_id)):
             return candidate.release_id
     except ReleaseNotFound:
         pass
@@ -80,7 +80,7 @@ def releases_of_run(catalog: Store, run_id: str) -> list[Release]:
     again = re.compile(re.escape(run_id) + r"(-\d+){0,2}")
     keys = [listed.key for listed in catalog.list(f"releases/{run_id}") if listed.key.endswith(".json")]
     names = [key.removeprefix("releases/").removesuffix(".json") for key in keys]
-    found = [live.load_release(catalog, name) for name in names if again.fullmatch(name)]
+    found = [promotion_log.load_release(catalog, name) for name in names if again.fullmatch(name)]
     return sorted(
         (release for release in found if owner(catalog, release) == run_id),
         key=lambda release: release.created_at,
@@ -97,7 +97,7 @@ def free_id(catalog: Store, plan: PlanSummary) -> str:
 
 
 def _taken(catalog: Store, release_id: str, run_id: str) -> bool:
-    if catalog.exists(live.release_key(release_id)):
+    if catalog.exists(promotion_log.release_key(release_id)):
         return True
     if release_id != run_id and any(catalog.list(f"{runs.run_folder(release_id)}/plan-")):
         return True  # a run of that name will want it
@@ -125,16 +125,16 @@ def finished(catalog: Store, run_id: str) -> str:
 
     Raises PlanNotFound when it has to be planned (again), RolledBack when its release was live and was rolled back.
     """
-    entry = live.current(catalog)
+    entry = promotion_log.current(catalog)
     plan = runs.find_plan(catalog, run_id)
     if plan is not None:
         return (
             "" if plan.outdated or not plan.empty else "nothing changed since the live release: nothing to do"
         )
-    if entry is not None and owner(catalog, live.load_release(catalog, entry.release_id)) == run_id:
+    if entry is not None and owner(catalog, promotion_log.load_release(catalog, entry.release_id)) == run_id:
         return f"release {entry.release_id} is live already: nothing to do"
     own = {release.release_id for release in releases_of_run(catalog, run_id)}
-    log = live.read_log(catalog) if own else []
+    log = promotion_log.read_log(catalog) if own else []
     if published := [logged for logged in log if logged.release_id in own]:
         last = published[-1]
         check_not_undone(catalog, log, last.release_id)
@@ -152,7 +152,7 @@ def finished(catalog: Store, run_id: str) -> str:
 def check_run_not_undone(catalog: Store, run_id: str) -> None:
     """Raise RolledBack when a release of the run was live, and a rollback undid it."""
     own = {release.release_id for release in releases_of_run(catalog, run_id)}
-    log = live.read_log(catalog) if own else []
+    log = promotion_log.read_log(catalog) if own else []
     if published := [logged for logged in log if logged.release_id in own]:
         check_not_undone(catalog, log, published[-1].release_id)
 

@@ -19,9 +19,9 @@ from lance.commit import CommitConflictError
 from lance.file import LanceFileReader
 from lance.fragment import FragmentMetadata
 
-from lookdex import tables
+from lookdex.catalog import tables
+from lookdex.catalog.lance_errors import reading
 from lookdex.errors import CorruptData, ForeignTransaction, StorageError
-from lookdex.reading import reading
 from lookdex.storage import Store
 
 RUN = "lookdex_run"  # the transaction property

@@ -1,4 +1,4 @@
-"""What `build` records of a release's files (see `lookdex.integrity`): their digests, taken where they are written."""
+"""What `build` records of a release's files (see `lookdex.catalog.integrity`): their digests, taken where they are written."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import lance
 import numpy as np
 
-from lookdex import tables
-from lookdex.codec import sealed
-from lookdex.integrity import DATA, READERS, DataFiles, files_key, find_files
+from lookdex.catalog import tables
+from lookdex.catalog.integrity import DATA, READERS, DataFiles, files_key, find_files
+from lookdex.catalog.json_codec import sealed
 from lookdex.records import Release, StoredFile
 from lookdex.storage import Store
 

@@ -20,11 +20,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from lance.fragment import FragmentMetadata, write_fragments
 
-from lookdex import runs, tables
+from lookdex.catalog import runs, tables
+from lookdex.catalog.lance_errors import reading
+from lookdex.catalog.schemas import items_schema
 from lookdex.errors import CorruptData
-from lookdex.reading import reading
 from lookdex.records import StoredFile
-from lookdex.schemas import items_schema
 from lookdex.storage import Store, open_store
 
 READ_ROWS = 4096  # rows of the live table read at once

@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lookdex import runs, tables
+from lookdex.catalog import runs, tables
+from lookdex.catalog.schemas import IMAGES_SCHEMA
 from lookdex.errors import CorruptData
 from lookdex.records import Change, PlanSummary, Release, ShardReport, StoredFile
 from lookdex.release import commits, rows
 from lookdex.release.fragments import digest_files, read_parquet, write_rows
-from lookdex.schemas import IMAGES_SCHEMA
 from lookdex.storage import Store
 
 READERS = 8

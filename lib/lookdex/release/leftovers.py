@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from lookdex import live, tables
+from lookdex.catalog import promotion_log, tables
+from lookdex.catalog.integrity import MANIFESTS
 from lookdex.errors import CorruptData
-from lookdex.integrity import MANIFESTS
 from lookdex.release.tags import versions
 from lookdex.storage import Store
 
@@ -27,7 +27,7 @@ def clear_newest(catalog: Store, key: str) -> None:
             tables.newest(catalog, key)
             return
         except CorruptData as error:
-            stored = live.stored_releases(catalog)
+            stored = promotion_log.stored_releases(catalog)
             named = {versions(release)[key] for release in stored.readable}
             if version in named or stored.unreadable:
                 raise CorruptData(

@@ -1,8 +1,8 @@
-"""Which release is live: promote, roll back, resume. The promotion log decides (`lookdex.live`), tags follow it."""
+"""Which release is live: promote, roll back, resume. The promotion log decides (`lookdex.catalog.promotion_log`), tags follow it."""
 
 from __future__ import annotations
 
-from lookdex import live
+from lookdex.catalog import promotion_log
 from lookdex.errors import CorruptData, PromotionConflict, PromotionHeld, ReleaseNotFound
 from lookdex.records import LiveEntry
 from lookdex.release.candidates import check_not_undone
@@ -19,11 +19,11 @@ def promote(catalog: Store, release_id: str) -> LiveEntry:
     undone, PromotionHeld while a rollback holds promotions, PromotionConflict when another release went live since the
     build, ReleaseNotFound without a passed audit.
     """
-    current = live.current(catalog)
+    current = promotion_log.current(catalog)
     if current is not None and current.release_id == release_id:
         follow(catalog)
         return current
-    check_not_undone(catalog, live.read_log(catalog), release_id)
+    check_not_undone(catalog, promotion_log.read_log(catalog), release_id)
     if current is not None and current.hold:
         follow(catalog)
         raise PromotionHeld(
@@ -31,7 +31,7 @@ def promote(catalog: Store, release_id: str) -> LiveEntry:
             f"{current.at:%Y-%m-%d %H:%M} UTC{f' ({current.note})' if current.note else ''}. Release {release_id} "
             "is built and audited; `lookdex resume`, then `lookdex promote` with this night's --run-id publishes it."
         )
-    release = live.load_release(catalog, release_id)
+    release = promotion_log.load_release(catalog, release_id)
     parent = current.release_id if current else None
     if release.parent != parent:
         follow(catalog)
@@ -40,7 +40,7 @@ def promote(catalog: Store, release_id: str) -> LiveEntry:
             f"{parent or 'nothing'} is live now. Publishing it would undo the other's changes: "
             "run the night again (`lookdex reindex`), which plans against what is live."
         )
-    entry = live.append(catalog, release_id=release_id, action="promote", expected=current)
+    entry = promotion_log.append(catalog, release_id=release_id, action="promote", expected=current)
     follow(catalog)
     return entry
 
@@ -59,31 +59,31 @@ def rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveEntry
 def log_rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveEntry:
     """The part of `rollback` that readers wait for: the log entry, without the tags that follow it."""
     try:
-        current = live.current(catalog)
+        current = promotion_log.current(catalog)
     except CorruptData:
         if to is None:
             raise
         # The damaged entry keeps its number, and this one follows it.
-        target = live.load_release(catalog, to)
-        return live.append(
+        target = promotion_log.load_release(catalog, to)
+        return promotion_log.append(
             catalog,
             release_id=target.release_id,
             action="rollback",
-            expected=live.last_number(catalog),
+            expected=promotion_log.last_number(catalog),
             hold=True,
             note=note,
         )
     if current is None:
         raise ReleaseNotFound(f"nothing is live in {catalog.uri} yet, so there is nothing to roll back")
     if to is None:
-        to = live.load_release(catalog, current.release_id).parent
+        to = promotion_log.load_release(catalog, current.release_id).parent
         if to is None:
             raise ReleaseNotFound(
                 f"{catalog.uri}: release {current.release_id} is the first; there is none before it to go back to. "
                 "`lookdex releases` lists what there is."
             )
-    target = live.load_release(catalog, to)
-    return live.append(
+    target = promotion_log.load_release(catalog, to)
+    return promotion_log.append(
         catalog, release_id=target.release_id, action="rollback", expected=current, hold=True, note=note
     )
 
@@ -93,12 +93,12 @@ def resume(catalog: Store) -> tuple[LiveEntry, bool]:
 
     Returns what is live, and whether there was a hold.
     """
-    current = live.current(catalog)
+    current = promotion_log.current(catalog)
     if current is None:
         raise ReleaseNotFound(f"nothing is live in {catalog.uri} yet, so nothing is held")
     if not current.hold:
         follow(catalog)
         return current, False
-    entry = live.append(catalog, release_id=current.release_id, action="resume", expected=current)
+    entry = promotion_log.append(catalog, release_id=current.release_id, action="resume", expected=current)
     follow(catalog)
     return entry, True

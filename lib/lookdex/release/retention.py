@@ -15,10 +15,10 @@ from typing import Any
 
 import lance
 
-from lookdex import live, runs, tables
-from lookdex.codec import from_json
+from lookdex.catalog import promotion_log, runs, tables
+from lookdex.catalog.json_codec import from_json
+from lookdex.catalog.lance_errors import reading
 from lookdex.errors import CorruptData, LookdexError, NewerFormat, NotFound
-from lookdex.reading import reading
 from lookdex.records import LiveEntry, PlanSummary, Release
 from lookdex.release.tags import follow, is_ours, release_tag, tag_versions, versions
 from lookdex.storage import Store
@@ -52,8 +52,8 @@ def clean_up(
     the rest. Raises CorruptData when the live entry cannot be read.
     """
     cutoff = datetime.now(UTC) - grace
-    live.current(catalog)
-    log_entries, stored = live.read_log(catalog), live.stored_releases(catalog)
+    promotion_log.current(catalog)
+    log_entries, stored = promotion_log.read_log(catalog), promotion_log.stored_releases(catalog)
     for why in stored.unreadable.values():
         log.warning("%s It is kept.", why)
     if apply:
@@ -67,7 +67,7 @@ def clean_up(
     old_runs = stale_runs(catalog, names | run_ids, cutoff)
     if apply:
         for release in dropped:
-            catalog.delete(live.release_key(release.release_id))
+            catalog.delete(promotion_log.release_key(release.release_id))
     removed: dict[str, tuple[int, ...]] = {}
     freed = 0
     if tagged is not None:

@@ -6,9 +6,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from lookdex.catalog.schemas import IMAGES_SCHEMA
 from lookdex.errors import CorruptData
 from lookdex.records import Change, Reason, Status
-from lookdex.schemas import IMAGES_SCHEMA
 
 FULL_FRAGMENT = 16_384  # rows; a smaller fragment is one that a later night may merge
 MAX_SMALL = 16  # small fragments left alone: each costs a query some 50 µs, merging them rewrites their rows

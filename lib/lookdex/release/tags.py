@@ -10,9 +10,9 @@ import logging
 
 import lance
 
-from lookdex import live, tables
+from lookdex.catalog import promotion_log, tables
+from lookdex.catalog.lance_errors import reading
 from lookdex.errors import CorruptData, ReleaseNotFound
-from lookdex.reading import reading
 from lookdex.records import Release
 from lookdex.storage import Store
 
@@ -117,12 +117,12 @@ def repair_tags(catalog: Store) -> list[str]:
     died between the log and the tags, the next one repairs them. If the log moves meanwhile, the tags follow again.
     """
     moved = []
-    entry = live.current(catalog)
+    entry = promotion_log.current(catalog)
     while entry is not None:
-        release = live.load_release(catalog, entry.release_id)
+        release = promotion_log.load_release(catalog, entry.release_id)
         moved += set_tag(catalog, release)
         moved += set_tag(catalog, release, LIVE)
-        latest = live.current(catalog)
+        latest = promotion_log.current(catalog)
         if latest == entry:
             return moved + rewrite_damaged(catalog, release)
         entry = latest
@@ -141,7 +141,7 @@ def rewrite_damaged(catalog: Store, release: Release) -> list[str]:
                 )
                 continue
             try:
-                other = live.load_release(catalog, name.removeprefix("r-"))
+                other = promotion_log.load_release(catalog, name.removeprefix("r-"))
             except ReleaseNotFound:
                 log.warning(
                     "%s/%s is damaged and belongs to no release: it is removed",

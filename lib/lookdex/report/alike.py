@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from lookdex import images
+from lookdex.imaging import codec
+from lookdex.imaging.same_picture import same_picture
 from lookdex.records import Scope
 from lookdex.report import vectors
 from lookdex.report.groups import connected
 from lookdex.report.pictures import Shown, show
 from lookdex.report.published import Published
 from lookdex.report.records import Cluster, Duplicates, Picture
-from lookdex.samepicture import same_picture
 
 LEAST_COSINE = 0.91  # of two vectors whose photos may be one picture (saved or cut anew: 0.91 and more)
 PER_PHOTO = 6
@@ -97,7 +97,7 @@ def confirmed(published: Published, pairs: list[Pair]) -> list[Pair]:
     for start in range(0, len(pairs), _CROPS_AT_ONCE):
         some = pairs[start : start + _CROPS_AT_ONCE]
         crops = published.items((item for pair in some for item in (pair.a, pair.b)), ["crop"])
-        pixels = {item: images.decode_crop(row["crop"]) for item, row in crops.items()}
+        pixels = {item: codec.decode_crop(row["crop"]) for item, row in crops.items()}
         for pair in some:
             a, b = pixels.get(pair.a), pixels.get(pair.b)
             if a is not None and b is not None and same_picture(a, b):

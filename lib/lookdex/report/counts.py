@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from lookdex import live
+from lookdex.catalog import promotion_log
 from lookdex.records import LiveEntry, Release
 from lookdex.report.filed import products_told_of
 from lookdex.report.pictures import show
@@ -91,7 +91,7 @@ def confidence(published: Published) -> tuple[Confidence, ...]:
 
 def growth(store: Store, most: int) -> Growth:
     """The last `most` releases that are still stored, oldest first."""
-    return steps_of(live.list_releases(store), live.read_log(store), most)
+    return steps_of(promotion_log.list_releases(store), promotion_log.read_log(store), most)
 
 
 def steps_of(releases: list[Release], log: list[LiveEntry], most: int) -> Growth:

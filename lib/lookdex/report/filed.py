@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lookdex import tables
+from lookdex.catalog import tables
 from lookdex.report.pictures import show
 from lookdex.report.published import Published
 from lookdex.report.records import Disagreement, Filed

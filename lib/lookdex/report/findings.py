@@ -16,7 +16,7 @@ from lookdex.report.records import (
     Report,
     Totals,
 )
-from lookdex.wording import count_of
+from lookdex.runtime.wording import count_of
 
 LOW_MEDIAN = 0.5  # of a category's scores
 LOW_SEEN = 0.7  # of the photos that the shop files under a category

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lookdex.predicates import listed
+from lookdex.catalog.sql import listed
 from lookdex.records import Role, Scope
 from lookdex.report import vectors
 from lookdex.report.alike import sampled

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lookdex import images
+from lookdex.imaging import codec
 from lookdex.report.published import Published
 from lookdex.report.records import Picture
 
@@ -20,8 +20,8 @@ def data_uri(jpeg: bytes) -> str:
 
 def thumb(crop: bytes | None, side: int) -> str | None:
     """A stored crop as a data: URI of at most `side` pixels on its longer side."""
-    pixels = images.decode_crop(crop)
-    return None if pixels is None else data_uri(images.encode_jpeg(pixels, side, QUALITY))
+    pixels = codec.decode_crop(crop)
+    return None if pixels is None else data_uri(codec.encode_jpeg(pixels, side, QUALITY))
 
 
 def title_of(row: Mapping[str, Any]) -> str:

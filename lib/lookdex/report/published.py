@@ -10,10 +10,10 @@ from typing import Any
 
 import duckdb
 
-from lookdex import integrity, live, tables
+from lookdex.catalog import integrity, promotion_log, tables
+from lookdex.catalog.lance_errors import reading
+from lookdex.catalog.sql import listed
 from lookdex.errors import ReleaseNotFound
-from lookdex.predicates import listed
-from lookdex.reading import reading
 from lookdex.records import Release
 from lookdex.report.records import Limits
 from lookdex.storage import Store, open_store
@@ -74,9 +74,9 @@ def open_published(uri: str, release_id: str | None, limits: Limits) -> Iterator
     Raises ReleaseNotFound, and CorruptData for what cannot be read while it is open.
     """
     store = open_store(uri)
-    current = live.live_release(store)
+    current = promotion_log.live_release(store)
     if release_id is not None:
-        release = live.load_release(store, release_id)
+        release = promotion_log.load_release(store, release_id)
     elif current is not None:
         release = current[1]
     else:

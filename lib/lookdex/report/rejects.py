@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from lookdex import images
 from lookdex.errors import ConfigError, NotFound, StorageError, TooLarge
-from lookdex.formats import OR_FORMATS
+from lookdex.imaging import codec
+from lookdex.imaging.formats import OR_FORMATS
 from lookdex.records import Reason, Status
 from lookdex.report.pictures import data_uri, show
 from lookdex.report.published import Published
@@ -19,7 +19,7 @@ WHY = {
     Reason.EMPTY: "The file has no bytes.",
     Reason.TOO_MANY_BYTES: "The file is larger than max_bytes.",
     Reason.TOO_MANY_PIXELS: "The picture is larger than max_pixels, or takes too much memory to decode.",
-    Reason.TOO_SMALL: f"The shorter side has fewer than {images.MIN_SIDE} pixels.",
+    Reason.TOO_SMALL: f"The shorter side has fewer than {codec.MIN_SIDE} pixels.",
     Reason.UNKNOWN_FORMAT: f"It is not {OR_FORMATS}, whatever its name says.",
     Reason.NO_PICTURE: "Neither its name nor its content is a picture's.",
     Reason.CORRUPT: "The file is broken or was cut off.",
@@ -105,8 +105,8 @@ def _look(data: bytes | None, side: int) -> str | None:
     if not data:
         return None
     try:
-        return data_uri(images.glimpse(data, side, MAX_PIXELS))
-    except images.BadImage:
+        return data_uri(codec.glimpse(data, side, MAX_PIXELS))
+    except codec.BadImage:
         return None
 
 

@@ -15,7 +15,7 @@ from lookdex.report import charts
 from lookdex.report.counts import BINS, FILLS
 from lookdex.report.records import Bar, Report, Share
 from lookdex.report.rejects import weight_of
-from lookdex.wording import count_of
+from lookdex.runtime.wording import count_of
 
 SECTIONS = (
     ("overview", "Overview"),

@@ -10,12 +10,12 @@ from typing import Annotated, Any, ParamSpec, TypeVar, get_type_hints
 
 from pydantic import Field
 
-from lookdex.codec import reread
+from lookdex.catalog.json_codec import reread
 from lookdex.errors import BadQuery
-from lookdex.ranges import Count, Seconds
 from lookdex.records import Release
+from lookdex.records.ranges import Count, Seconds
 from lookdex.search.arguments import Arguments, check_has, shown
-from lookdex.search.ask import Crops, Options, ReleaseId, options_of
+from lookdex.search.query.options import Crops, Options, ReleaseId, options_of
 from lookdex.storage import ReadOptions, Store, open_store
 
 P = ParamSpec("P")
@@ -121,5 +121,7 @@ def given_options(options: Options | None) -> Options:
     if options is None:
         return Options()
     if not isinstance(options, Options):
-        raise BadQuery(f"options is {shown(options)}: give lookdex.search.ask.Options(…), or leave it out")
+        raise BadQuery(
+            f"options is {shown(options)}: give lookdex.search.query.options.Options(…), or leave it out"
+        )
     return options

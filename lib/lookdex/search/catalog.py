@@ -16,24 +16,31 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from lookdex.forks import check_opening
 from lookdex.models.trust import TrustedModels
 from lookdex.records import Box, Release, Scope
-from lookdex.search import asking, calls
-from lookdex.search.answer import Answer
+from lookdex.runtime.forks import check_opening
+from lookdex.search import calls
+from lookdex.search.answer.answer import Answer
 from lookdex.search.arguments import texts
-from lookdex.search.ask import MoreOptions, Options, SearchOptions, SimilarOptions, TextOptions
-from lookdex.search.encoders import Loader
-from lookdex.search.facets import Facets
-from lookdex.search.filters import FilterColumn, offered
 from lookdex.search.following import Current, Following, Loading, Opening, Place
-from lookdex.search.frame import scope_of, to_frame
-from lookdex.search.opened import Opened
-from lookdex.search.photo import Photo
-from lookdex.search.table import READ_SECONDS
-from lookdex.search.vectors import unit_of, vectors_of
-from lookdex.search.verified import VERIFY_BYTES
-from lookdex.search.watch import STORE_SECONDS, StoreHealth
+from lookdex.search.query import ask as asking
+from lookdex.search.query.encoders import Loader
+from lookdex.search.query.options import (
+    MoreOptions,
+    Options,
+    SearchOptions,
+    SimilarOptions,
+    TextOptions,
+)
+from lookdex.search.query.photo import Photo
+from lookdex.search.query.vectors import unit_of, vectors_of
+from lookdex.search.retrieval.facets import Facets
+from lookdex.search.retrieval.filters import FilterColumn, offered
+from lookdex.search.retrieval.frame import scope_of, to_frame
+from lookdex.search.retrieval.opened import Opened
+from lookdex.search.retrieval.table import READ_SECONDS
+from lookdex.search.retrieval.verified import VERIFY_BYTES
+from lookdex.search.retrieval.watch import STORE_SECONDS, StoreHealth
 from lookdex.storage import ReadOptions, Store
 
 if TYPE_CHECKING:

@@ -12,16 +12,16 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lookdex import live
+from lookdex.catalog import promotion_log
 from lookdex.errors import ReleaseNotFound, Unavailable
-from lookdex.forks import Owner
 from lookdex.models.trust import ONLY_TINY, TrustedModels
 from lookdex.records import LiveEntry, Recipe, Release
-from lookdex.search.encoders import Encoders, Loader, models_key
-from lookdex.search.opened import Opened, open_release
-from lookdex.search.table import READ_SECONDS, ReadKind
-from lookdex.search.verified import VERIFY_BYTES
-from lookdex.search.watch import STORE_SECONDS, StoreWatch
+from lookdex.runtime.forks import Owner
+from lookdex.search.query.encoders import Encoders, Loader, models_key
+from lookdex.search.retrieval.opened import Opened, open_release
+from lookdex.search.retrieval.table import READ_SECONDS, ReadKind
+from lookdex.search.retrieval.verified import VERIFY_BYTES
+from lookdex.search.retrieval.watch import STORE_SECONDS, StoreWatch
 from lookdex.storage import Store
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Following:
         self.behind: str | None = None
         self.watch.require()
         if place.release is None:
-            entry = self.watch.read(lambda: live.current(place.store))
+            entry = self.watch.read(lambda: promotion_log.current(place.store))
             if entry is None:
                 raise ReleaseNotFound(
                     f"nothing is live in {place.store.uri} yet: publish a first release with "
@@ -160,7 +160,7 @@ class Following:
     def _follow(self) -> None:
         if self._place.release is not None:
             return
-        entry: LiveEntry | None = self.watch.read(lambda: live.current(self._place.store))
+        entry: LiveEntry | None = self.watch.read(lambda: promotion_log.current(self._place.store))
         if entry is None:
             raise Unavailable(
                 f"the catalogue {self._place.store.uri} is gone: nothing is live in it any more. Mount its disk, or "
@@ -181,7 +181,7 @@ class Following:
         self.behind = None
 
     def _load_release(self, release_id: str) -> Release:
-        return self.watch.read(lambda: live.load_release(self._place.store, release_id))
+        return self.watch.read(lambda: promotion_log.load_release(self._place.store, release_id))
 
     def _open(self, entry: LiveEntry | None, release: Release, before: Current | None) -> Current:
         if before is not None and before.encoders.key == models_key(release):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lookdex.extras import extras
+from lookdex.runtime.extras import extras
 
 __all__ = ["create_app"]
 

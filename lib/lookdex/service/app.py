@@ -15,20 +15,21 @@ from lookdex.config import Config
 from lookdex.models.loading import Engine, Loader
 from lookdex.models.trust import TrustedModels
 from lookdex.search.catalog import Catalog, open_catalog
-from lookdex.service import openapi, problems
-from lookdex.service.bodies import Bodies
-from lookdex.service.caching import Caching
-from lookdex.service.coding import Compressed
-from lookdex.service.connections import limits_of
-from lookdex.service.decoder import UploadLimits
-from lookdex.service.decoding import Decoders
+from lookdex.service import openapi
 from lookdex.service.follow import following
-from lookdex.service.middleware import Cors, Guarded, Observed, Shared
+from lookdex.service.http import problems
+from lookdex.service.http.bodies import Bodies
+from lookdex.service.http.caching import Caching
+from lookdex.service.http.coding import Compressed
+from lookdex.service.http.connections import limits_of
+from lookdex.service.http.middleware import Cors, Guarded, Observed, Shared
+from lookdex.service.http.pace import Pace
+from lookdex.service.http.prefix import Prefixed, checked_prefix
+from lookdex.service.http.problems import Kind, Refused
 from lookdex.service.observe import Metrics
-from lookdex.service.pace import Pace
 from lookdex.service.page import page_routes
-from lookdex.service.prefix import Prefixed, checked_prefix
-from lookdex.service.problems import Kind, Refused
+from lookdex.service.photos.decoder import UploadLimits
+from lookdex.service.photos.decoding import Decoders
 from lookdex.service.questions import Questions
 from lookdex.service.routes import routes
 from lookdex.service.runner import Runner, SharedModels

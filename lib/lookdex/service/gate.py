@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lookdex.service.problems import Kind, Refused
+from lookdex.service.http.problems import Kind, Refused
 
 T = TypeVar("T")
 _CALM_SECONDS = 2.0  # without a refusal, after which the whole queue opens again

@@ -7,10 +7,10 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from lookdex.formats import MEDIA_TYPES
-from lookdex.search import ask
-from lookdex.service.problems import Problem
-from lookdex.service.uploads import BYTES
+from lookdex.imaging.formats import MEDIA_TYPES
+from lookdex.search.query import options
+from lookdex.service.http.problems import Problem
+from lookdex.service.photos.uploads import BYTES
 
 _OPTIONS = "#/components/schemas/Options"
 _DESCRIPTION = """\
@@ -58,7 +58,7 @@ SEARCH: dict[str, Any] = {
                             "description": "The file, whatever type its part names; several of them show one item.",
                             "type": "array",
                             "minItems": 1,
-                            "maxItems": ask.MAX_PHOTOS,
+                            "maxItems": options.MAX_PHOTOS,
                             "items": {"type": "string", "format": "binary"},
                         },
                         "options": {"$ref": _OPTIONS},
@@ -92,7 +92,7 @@ def describe(app: FastAPI, *, tokens: bool) -> None:
             document = made()
             schemas = document["components"]["schemas"]
             schemas["Problem"] = Problem.model_json_schema()
-            schemas.update(_schemas_of("Options", ask.schema()))
+            schemas.update(_schemas_of("Options", options.schema()))
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)  # FastAPI's own; ours are problems
             if tokens:

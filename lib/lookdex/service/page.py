@@ -9,8 +9,8 @@ from importlib.resources.abc import Traversable
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from lookdex.service.caching import unchanged, weak_tag_of_bytes
-from lookdex.service.problems import Kind, Refused
+from lookdex.service.http.caching import unchanged, weak_tag_of_bytes
+from lookdex.service.http.problems import Kind, Refused
 
 # Nothing from elsewhere is loaded, sent or framed. blob: and data: are photos that the browser itself holds.
 POLICY = (

@@ -9,21 +9,21 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lookdex.daemons import DaemonPool
 from lookdex.errors import BadQuery
-from lookdex.search.ask import Crops, Options
+from lookdex.runtime.daemons import DaemonPool
+from lookdex.runtime.deadline import DEADLINE
+from lookdex.runtime.wording import shortened
 from lookdex.search.catalog import Catalog
-from lookdex.search.deadline import DEADLINE
-from lookdex.search.facets import Facets
-from lookdex.search.opened import Opened
-from lookdex.service.arrivals import Arrivals, Upload
-from lookdex.service.connections import share_of
-from lookdex.service.decoding import Decoders
+from lookdex.search.query.options import Crops, Options
+from lookdex.search.retrieval.facets import Facets
+from lookdex.search.retrieval.opened import Opened
 from lookdex.service.gate import Gate
+from lookdex.service.http.arrivals import Arrivals, Upload
+from lookdex.service.http.connections import share_of
+from lookdex.service.http.pace import Pace
 from lookdex.service.observe import Metrics, Stopwatch
-from lookdex.service.pace import Pace
+from lookdex.service.photos.decoding import Decoders
 from lookdex.service.runner import Runner
-from lookdex.wording import shortened
 
 T = TypeVar("T")
 _READERS = 4  # stored crops read at a time

@@ -11,16 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from lookdex.errors import BadQuery
-from lookdex.search import ask
-from lookdex.search.ask import MAX_FACETS, MAX_K, MAX_TEXT, Crops, Options
-from lookdex.search.filters import offered
-from lookdex.search.wire import AnswerModel, CountedModel
-from lookdex.service import caching, openapi, problems
-from lookdex.service.caching import Caching
-from lookdex.service.clients import client_key
-from lookdex.service.problems import Kind, Refused
+from lookdex.search.answer.wire import AnswerModel, CountedModel
+from lookdex.search.query import options as ask
+from lookdex.search.query.options import MAX_FACETS, MAX_K, MAX_TEXT, Crops, Options
+from lookdex.search.retrieval.filters import offered
+from lookdex.service import openapi
+from lookdex.service.http import caching, problems
+from lookdex.service.http.caching import Caching
+from lookdex.service.http.clients import client_key
+from lookdex.service.http.problems import Kind, Refused
+from lookdex.service.photos.uploads import receive
 from lookdex.service.questions import Questions, Spoken
-from lookdex.service.uploads import receive
 
 UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "As `If-None-Match` has it."}}
 PICTURE: dict[int | str, dict[str, Any]] = {

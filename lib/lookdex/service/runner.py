@@ -19,8 +19,8 @@ import numpy as np
 
 from lookdex.models.loading import Loader
 from lookdex.records import Detection, Recipe
-from lookdex.search.deadline import DEADLINE
-from lookdex.service.problems import Kind, Refused
+from lookdex.runtime.deadline import DEADLINE
+from lookdex.service.http.problems import Kind, Refused
 
 if TYPE_CHECKING:
     from lookdex.models import Detector, Embedder

@@ -14,8 +14,16 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from lookdex_sample import (
+    Photo,
+    Product,
+    TrueObject,
+    make_product,
+    pick_outfit,
+    render_look,
+    render_product,
+)
 
-from lookdex.sample import Photo, Product, TrueObject, make_product, pick_outfit, render_look, render_product
 from lookdex.training.records import Scene
 
 FIRST_SEED = 1_000_000

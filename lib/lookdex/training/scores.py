@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lookdex.boxes import as_array, distinct
 from lookdex.evaluate.detection import DetectionScore
+from lookdex.imaging.boxes import as_array, distinct
 from lookdex.models.detect import MAX_INSIDE, Limits, TorchvisionDetector
 from lookdex.records import Detection
 from lookdex.training.measure import in_batches, score_scenes

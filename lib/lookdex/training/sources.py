@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lookdex.categories import category_of
+from lookdex.taxonomy.categories import category_of
 from lookdex.training.records import Garment, Scene
 
 NOT_LABELS = ("Not sure", "Other", "Skip")

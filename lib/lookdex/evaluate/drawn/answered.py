@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from lookdex import boxes, images
+from lookdex.catalog.sql import quoted
 from lookdex.evaluate.drawn import cases
 from lookdex.evaluate.lanes import Lane, Outcome
 from lookdex.evaluate.work import read
-from lookdex.predicates import quoted
+from lookdex.imaging import boxes, codec
 from lookdex.records import Box
 
 if TYPE_CHECKING:
-    from lookdex.search.answer import Match
+    from lookdex.search.answer.answer import Match
     from lookdex.search.catalog import Catalog
 
 CASES, SHOWN = 10, 5
@@ -57,7 +57,7 @@ def _row(one: Outcome, catalog: Catalog) -> cases.Row:
         .matches
     )
     right = _tile(own[0], asked.product_id) if own else None
-    query = cases.Tile(images.crop(pixels, box, 0.05), asked.category, Path(asked.image).name)
+    query = cases.Tile(codec.crop(pixels, box, 0.05), asked.category, Path(asked.image).name)
     return cases.Row(query, right, tuple(_tile(match, asked.product_id) for match in matches))
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lookdex import boxes
 from lookdex.evaluate.detection import PhotoScore
 from lookdex.evaluate.drawn import canvas
 from lookdex.evaluate.drawn.canvas import RGB, lettering, paint
 from lookdex.evaluate.records import Truth
 from lookdex.evaluate.work import read
+from lookdex.imaging import boxes
 from lookdex.records import Box
 
 PHOTOS, COLUMNS = 9, 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lookdex.search.sheet import CARD, EDGE, INK, MUTED, PAPER, TRACK, lettering, paint
+from lookdex.search.render.sheet import CARD, EDGE, INK, MUTED, PAPER, TRACK, lettering, paint
 
 RGB = tuple[int, int, int]
 

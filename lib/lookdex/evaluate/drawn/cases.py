@@ -9,12 +9,12 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from lookdex import boxes, images
 from lookdex.evaluate.drawn import canvas
 from lookdex.evaluate.drawn.canvas import RGB, lettering, paint
 from lookdex.evaluate.records import Item
 from lookdex.evaluate.retrieval import Mistake
 from lookdex.evaluate.work import read
+from lookdex.imaging import boxes, codec
 from lookdex.records import Box
 
 SIDE = 190
@@ -100,7 +100,7 @@ def _shown(item: Item) -> Any:
     pixels = read(item.path)
     if pixels is None or item.box is None:
         return pixels
-    return images.crop(pixels, boxes.clip(Box(*item.box), pixels.shape[1], pixels.shape[0]))
+    return codec.crop(pixels, boxes.clip(Box(*item.box), pixels.shape[1], pixels.shape[0]))
 
 
 def _name(item: Item) -> str:

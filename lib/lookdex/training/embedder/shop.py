@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from lookdex import images
 from lookdex.errors import ConfigError, ReleaseNotFound
+from lookdex.imaging import codec
 from lookdex.records import Role, Scope
-from lookdex.search.photo import LIMITS
+from lookdex.search.query.photo import LIMITS
 from lookdex.training.augment import recolour
 from lookdex.training.embedder import views
 from lookdex.training.embedder.fit import Batch
@@ -54,7 +54,7 @@ class Picture:
         Raises:
             BadImage, OSError
         """
-        return images.decode(self._bytes(), LIMITS.max_bytes, LIMITS.max_pixels)
+        return codec.decode(self._bytes(), LIMITS.max_bytes, LIMITS.max_pixels)
 
     def _bytes(self) -> bytes:
         match self.file:
@@ -89,11 +89,11 @@ def of_release(catalog: str, texts: Sequence[str], label: str | None) -> list[Pi
     Raises:
         ReleaseNotFound: nothing is live. ConfigError: a column that the release has not.
     """
-    from lookdex import live, tables
+    from lookdex.catalog import promotion_log, tables
     from lookdex.storage import open_store
 
     store = open_store(catalog)
-    current = live.live_release(store)
+    current = promotion_log.live_release(store)
     if current is None:
         raise ReleaseNotFound(f"nothing is live in {catalog} yet; publish a night with `lookdex reindex`")
     items = tables.open_items(store, current[1])

@@ -1,0 +1,230 @@
+"""The promotion log, which alone decides what is live, and the releases it names.
+
+`live/<n>.json` is written with put-if-absent: of two promoters exactly one writes entry n + 1. Nothing is ever
+changed or deleted here. `releases/<id>.json` is immutable.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from lookdex.catalog.json_codec import from_json, sealed
+from lookdex.errors import (
+    CorruptData,
+    NewerFormat,
+    NotFound,
+    PromotionConflict,
+    ReleaseNotFound,
+    StorageError,
+    Unavailable,
+)
+from lookdex.records import LiveEntry, Release
+from lookdex.runtime.daemons import DaemonPool
+from lookdex.storage import Store
+
+_ENTRY = re.compile(r"live/(\d{8})\.json")
+_READERS = 8
+log = logging.getLogger(__name__)
+K = TypeVar("K")
+R = TypeVar("R", LiveEntry, Release)
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """The stored releases: those that can be read, oldest first, and why the others (by id) cannot."""
+
+    readable: list[Release]
+    unreadable: dict[str, str]
+
+
+def read_log(store: Store) -> list[LiveEntry]:
+    """Every entry, oldest first. One that cannot be read is skipped with a warning: later ones do not need it."""
+    found, unreadable = _readable(lambda n: _listed(store, n), _numbers(store))
+    for why in unreadable.values():
+        log.warning("%s", why)
+    return found
+
+
+def current(store: Store) -> LiveEntry | None:
+    """The last entry, in two requests (a listing and a read); None before the first promotion.
+
+    Raises CorruptData when it is damaged: nobody may guess what is live.
+    """
+    numbers = _numbers(store)
+    return _listed(store, numbers[-1]) if numbers else None
+
+
+def last_number(store: Store) -> int:
+    """The number of the last entry, 0 before the first, without reading it."""
+    return max(_numbers(store), default=0)
+
+
+def append(
+    store: Store,
+    *,
+    release_id: str,
+    action: str,
+    expected: LiveEntry | int | None,
+    hold: bool = False,
+    note: str = "",
+) -> LiveEntry:
+    """Write the entry after `expected`, an entry or its number (None: the first). One request when nobody interferes.
+
+    Raises PromotionConflict when another entry took that place, Unavailable when the store cannot be reached; then
+    the entry may have been written or not, and the next command sees which.
+    """
+    before = expected.n if isinstance(expected, LiveEntry) else expected or 0
+    entry = LiveEntry(
+        n=before + 1,
+        release_id=release_id,
+        nonce=uuid.uuid4().hex,
+        at=datetime.now(UTC),
+        action=action,
+        hold=hold,
+        note=note,
+    )
+    try:
+        if store.put_if_absent(_key(entry.n), sealed(entry)):
+            return entry
+    except Unavailable:
+        # The answer was lost, not necessarily the write.
+        try:
+            if _read(store, entry.n).nonce == entry.nonce:
+                return entry
+        except NotFound:
+            pass
+        raise
+    # A refusal is read back before it is believed: a retried request is refused by its own first attempt.
+    winner = _read(store, entry.n)
+    if winner.nonce == entry.nonce:
+        return entry
+    raise PromotionConflict(
+        f"{store.uri}: release {winner.release_id} took entry {winner.n} of the promotion log "
+        f"({winner.action} at {winner.at:%Y-%m-%d %H:%M:%S} UTC) before {action} of {release_id}. "
+        "Look at `lookdex releases`; a night is planned again against what is live now."
+    )
+
+
+def release_key(release_id: str) -> str:
+    return f"releases/{release_id}.json"
+
+
+def save_release(store: Store, release: Release) -> Release:
+    """Write `releases/<id>.json` if it is absent, and return what is stored there (a retry meets its own).
+
+    Raises StorageError when another build has the same id: releases never change.
+    """
+    if store.put_if_absent(release_key(release.release_id), sealed(release)):
+        return release
+    stored = load_release(store, release.release_id)
+    if _identity(stored) != _identity(release):
+        by = f" by the run {stored.run_id}" if stored.run_id else ""
+        raise StorageError(
+            f"{store.uri}: release {release.release_id} is already stored{by}, with items version "
+            f"{stored.items_version} and images version {stored.images_version} instead of "
+            f"{release.items_version} and {release.images_version}. Releases never change: start a new run."
+        )
+    return stored
+
+
+def _identity(release: Release) -> tuple[object, ...]:
+    """What two builds of one id would differ in."""
+    built = (release.run_id, release.built_from, release.parent, release.recipe)
+    return (*built, release.items_version, release.images_version)
+
+
+def load_release(store: Store, release_id: str) -> Release:
+    """Raises ReleaseNotFound, CorruptData, and NewerFormat for a release written by a later version of lookdex."""
+    key = release_key(release_id)
+    try:
+        release = from_json(Release, store.get(key), f"{store.uri}/{key}")
+        if release.release_id != release_id:
+            raise CorruptData(f"{store.uri}/{key} is damaged: it says that it is {release.release_id!r}.")
+    except NotFound as error:
+        raise ReleaseNotFound(
+            f"{store.uri} has no release {release_id}; `lookdex releases` lists those it has"
+        ) from error
+    except CorruptData as error:
+        raise CorruptData(
+            f"{error} If it is live, make another release live: `lookdex rollback --to RELEASE`."
+        ) from error
+    return release
+
+
+def list_releases(store: Store) -> list[Release]:
+    """Every stored release that can be read, oldest first; a warning says why others cannot."""
+    found = stored_releases(store)
+    for why in found.unreadable.values():
+        log.warning("%s", why)
+    return found.readable
+
+
+def stored_releases(store: Store) -> Releases:
+    """Every stored release."""
+    keys = [listed.key for listed in store.list("releases/") if listed.key.endswith(".json")]
+    ids = [key.removeprefix("releases/").removesuffix(".json") for key in keys]
+    found, unreadable = _readable(lambda release_id: load_release(store, release_id), ids)
+    return Releases(sorted(found, key=lambda release: (release.created_at, release.release_id)), unreadable)
+
+
+def live_release(store: Store) -> tuple[LiveEntry, Release] | None:
+    """What readers follow; None before the first promotion."""
+    entry = current(store)
+    return (entry, load_release(store, entry.release_id)) if entry else None
+
+
+def _key(n: int) -> str:
+    return f"live/{n:08d}.json"
+
+
+FIRST = _key(1)  # in every catalogue that has a release
+
+
+def _numbers(store: Store) -> list[int]:
+    """Of all that is called as an entry, a folder or a pipe too: nobody may take an older entry for the last one."""
+    below = store.level("live/", markers=True)
+    names = (*(listed.key for listed in below.objects), *(prefix.rstrip("/") for prefix in below.prefixes))
+    return sorted({int(match[1]) for match in map(_ENTRY.fullmatch, names) if match})
+
+
+def _read(store: Store, n: int) -> LiveEntry:
+    try:
+        entry = from_json(LiveEntry, store.get(_key(n)), f"{store.uri}/{_key(n)}")
+        if entry.n != n:
+            raise CorruptData(f"{store.uri}/{_key(n)} is damaged: it says that it is entry {entry.n}.")
+    except CorruptData as error:
+        raise CorruptData(
+            f"{error} `lookdex rollback --to RELEASE` continues after it; `lookdex releases` lists what to go back to."
+        ) from error
+    return entry
+
+
+def _listed(store: Store, n: int) -> LiveEntry:
+    """An entry that was listed, so that it must be there."""
+    try:
+        return _read(store, n)
+    except NotFound as error:
+        raise CorruptData(f"{store.uri}/{_key(n)} is listed, but is no file") from error
+
+
+def _readable(read: Callable[[K], R], keys: Iterable[K]) -> tuple[list[R], dict[K, str]]:
+    """The records that can be read, in order, and why the rest cannot. Errors of the store propagate."""
+
+    def attempt(key: K) -> R | str:
+        try:
+            return read(key)
+        except (CorruptData, NewerFormat) as error:
+            return str(error)
+
+    keys = list(keys)
+    with DaemonPool("releases", _READERS) as pool:
+        found = list(zip(keys, pool.map(attempt, keys), strict=True))
+    return [one for _, one in found if not isinstance(one, str)], {
+        key: one for key, one in found if isinstance(one, str)
+    }

@@ -1,0 +1,243 @@
+"""The two Lance tables of a catalogue, opened at the versions of a release.
+
+`items` holds the vectors, `images` is the ledger: one row per photo, with its outcome. A table has many versions;
+a release names one of each. Never open "the newest version": that may be a candidate nobody has audited.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from functools import reduce
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+# Read when Lance is loaded: no centroids in index statistics, and no line on stderr for each empty partition.
+os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
+os.environ.setdefault("LANCE_LOG", "error")
+
+import lance
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lookdex.catalog import promotion_log
+from lookdex.catalog.json_codec import check_format
+from lookdex.catalog.lance_errors import reading
+from lookdex.catalog.schemas import IMAGES_SCHEMA, items_schema
+from lookdex.errors import CorruptData, NotFound, ReleaseNotFound
+from lookdex.records import Release
+from lookdex.storage import Store, open_store
+
+if TYPE_CHECKING:
+    import duckdb
+
+ITEMS = "tables/items.lance"
+IMAGES = "tables/images.lance"
+VECTOR_INDEX = "vector_idx"
+FORMATS = {ITEMS: 1, IMAGES: 1}  # the newest that this version reads, and the ones that it writes
+# Of every format: older releases have no palette.
+_NEEDED = (
+    *(
+        "item_id",
+        "image_key",
+        "product_id",
+        "scope",
+        "role",
+        "label",
+        "score",
+        "x0",
+        "y0",
+        "x1",
+        "y1",
+        "colour",
+    ),
+    *("vector", "crop"),
+)
+_SHOWN = 5  # faults in one message
+log = logging.getLogger(__name__)
+_FORMAT = b"lookdex.format"  # in a table's schema; a table without it is of format 1
+
+
+class Tables(NamedTuple):
+    """Both tables at the versions of one release."""
+
+    items: lance.LanceDataset
+    images: lance.LanceDataset
+
+
+def open_table(catalog: Store, key: str, version: int | None = None) -> lance.LanceDataset:
+    """The table at a version (None: its newest, whatever that is).
+
+    Raises ReleaseNotFound when it is not there, CorruptData when it cannot be read, NewerFormat.
+    """
+    with reading(name_of(catalog, key, version)):
+        table = _open(catalog, key, version)
+        found = format_of(table.schema)  # Lance reads the schema of a manifest only now
+    check_format(found, FORMATS[key], f"{catalog.uri}/{key}")
+    return table
+
+
+def open_items(catalog: Store, release: Release) -> lance.LanceDataset:
+    """`items` as `release` has it. Raises what `open_table` does, and CorruptData where the table is not as its record
+    says."""
+    table = open_table(catalog, ITEMS, release.items_version)
+    own = items_schema(release.dim)
+    wrong = [
+        f"{name} is {_type_of(table.schema, name)} and not {own.field(name).type}"
+        for name in _NEEDED
+        if _type_of(table.schema, name) != own.field(name).type
+    ]
+    columns = release.product_columns
+    wrong += [f"there is no column {name!r}" for name in columns if name not in table.schema.names]
+    wrong += [
+        f"the product column {name!r} is named as one of lookdex's own" for name in _NEEDED if name in columns
+    ]
+    wrong += [f"the product column {name!r} is named twice" for name, n in Counter(columns).items() if n > 1]
+    if wrong:
+        raise CorruptData(
+            f"{name_of(catalog, ITEMS, release.items_version)} is not as the record of release {release.release_id} "
+            f"says: {'; '.join(wrong[:_SHOWN])}. Restore the record, or make another release live: "
+            "`lookdex rollback --to RELEASE`."
+        )
+    return table
+
+
+def _type_of(schema: pa.Schema, name: str) -> pa.DataType | None:
+    return schema.field(name).type if name in schema.names else None
+
+
+def _open(catalog: Store, key: str, version: int | None) -> lance.LanceDataset:
+    try:
+        return lance.dataset(catalog.lance_uri(key), version=version, storage_options=catalog.lance_options)
+    except ValueError as error:
+        if "not found" not in str(error):
+            raise
+        which = "the table" if version is None else f"version {version} of the table"
+        raise ReleaseNotFound(
+            f"{which} {key} is not in {catalog.uri}. It was cleaned up or never written; "
+            "`lookdex releases` lists what can still be opened."
+        ) from error
+
+
+def name_of(catalog: Store, key: str, version: int | None = None) -> str:
+    """A table's name in messages."""
+    return f"{catalog.uri}/{key}" + ("" if version is None else f", version {version},")
+
+
+def format_of(schema: pa.Schema) -> int:
+    """The format that a table's schema names."""
+    text = (schema.metadata or {}).get(_FORMAT, b"1")
+    return int(text) if text.isdigit() else 1
+
+
+def with_format(schema: pa.Schema, key: str) -> pa.Schema:
+    """The schema of a new table of that name."""
+    return schema.with_metadata({**(schema.metadata or {}), _FORMAT: str(FORMATS[key]).encode()})
+
+
+def newest(catalog: Store, key: str) -> lance.LanceDataset | None:
+    """The table at its newest version, or None when no night has written it yet."""
+    try:
+        return open_table(catalog, key)
+    except ReleaseNotFound:
+        return None
+
+
+def open_tables(catalog: Store, release: Release) -> Tables:
+    """`items` and `images` as `release` has them."""
+    return Tables(open_items(catalog, release), open_table(catalog, IMAGES, release.images_version))
+
+
+def ledger(catalog: Store, release: Release) -> pa.Table:
+    """The `images` table of a release: IMAGES_SCHEMA, one row per photo of the catalogue.
+
+    Columns that an older version did not write are null; columns of a newer version are left out.
+    """
+    table = open_table(catalog, IMAGES, release.images_version)
+    with reading(name_of(catalog, IMAGES, release.images_version)):
+        known = set(table.schema.names)
+        rows = table.to_table(columns=[name for name in IMAGES_SCHEMA.names if name in known])
+        return conformed(rows, IMAGES_SCHEMA)
+
+
+def conformed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`rows` with the columns of `schema`, in its order: cast, or null where `rows` has none of that name."""
+    columns = [
+        rows[field.name].cast(field.type)
+        if field.name in rows.column_names
+        else pa.nulls(len(rows), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def described_products(catalog: Store, release: Release) -> pa.Array:
+    """The unique ids (strings) of a release's products that have values from the products file.
+
+    Empty, with a warning, where `items` cannot be read: a night of all photos repairs it, so a plan must be possible.
+    """
+    columns = list(release.product_columns)
+    found = [pa.array([], pa.string())]
+    if columns:
+        try:
+            items = open_items(catalog, release)
+            with reading(name_of(catalog, ITEMS, release.items_version)):
+                for batch in items.to_batches(
+                    columns=["product_id", *columns], filter="product_id IS NOT NULL"
+                ):
+                    known = reduce(pc.or_, (pc.is_valid(batch[name]) for name in columns))
+                    found.append(pc.unique(batch["product_id"].filter(known)))
+        except (CorruptData, NotFound) as error:
+            log.warning("products that would lose their columns are not counted: %s", error)
+    return pc.unique(pa.concat_arrays(found))
+
+
+def duckdb_connection(uri: str, release: str | None = None) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection with the views `items` and `images` of the live release (or of `release`, an id).
+
+    Rows are read from Lance while a query runs, and only the columns that it names. The connection keeps showing
+    the release that it was opened with. Raises ReleaseNotFound when nothing is live.
+
+    >>> con = lookdex.catalog.tables.duckdb_connection("s3://shop/catalog")
+    >>> con.sql("SELECT label, count(*) FROM items GROUP BY label").df()
+    """
+    catalog = open_store(uri)
+    if release is not None:
+        return connect(open_tables(catalog, promotion_log.load_release(catalog, release)))
+    current = promotion_log.live_release(catalog)
+    if current is None:
+        raise ReleaseNotFound(f"nothing is live in {uri} yet; publish a night with `lookdex reindex`.")
+    return connect(open_tables(catalog, current[1]))
+
+
+def connect(tables: Tables) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection in memory with `tables` as the views `items` and `images`, times in UTC."""
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.register("items", tables.items)
+    connection.register("images", tables.images)
+    return connection
+
+
+def sql_text(name: str) -> str:
+    """A file of `sql/`, e.g. 'items/checks.sql', installed as lookdex.sql or beside lib/ in a checkout."""
+    try:
+        root = resources.files("lookdex.sql")
+    except ModuleNotFoundError:
+        root = Path(__file__).parents[3] / "sql"
+    return root.joinpath(name).read_text(encoding="utf-8")
+
+
+def sql_blocks(text: str) -> dict[str, str]:
+    """The queries of a file by the name in the `-- name: …` line that opens each."""
+    blocks: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line.startswith("-- name:"):
+            lines = blocks.setdefault(line.removeprefix("-- name:").strip(), [])
+        elif blocks:
+            lines.append(line)
+    return {name: "\n".join(lines).strip().rstrip(";") for name, lines in blocks.items()}

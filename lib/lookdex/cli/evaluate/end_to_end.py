@@ -1,0 +1,192 @@
+"""`lookdex evaluate end-to-end`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lookdex.cli.evaluate.common import (
+    FILE,
+    FOLDER,
+    folder,
+    outputs,
+    pictures_option,
+    spark_option,
+    tell,
+)
+from lookdex.cli.options import TRUST, OutputFile, Verb, settings
+from lookdex.config import Config
+from lookdex.errors import ConfigError
+from lookdex.runtime.wording import count_of
+
+if TYPE_CHECKING:
+    from lookdex.evaluate.lanes import Outcome
+    from lookdex.evaluate.report import Report
+    from lookdex.evaluate.trust import Seen
+    from lookdex.records import Recipe, Thresholds
+
+
+@click.command("end-to-end", cls=Verb)
+@settings("catalog", *TRUST, "device", "shard_images", "master")
+@click.option("--queries", required=True, type=FILE, metavar="FILE",
+              help="CSV or Parquet: image, product_id, category, and x0, y0, x1, y1 where true boxes are known; or the "
+              "truth.parquet of `lookdex sample`.")  # fmt: skip
+@click.option("--images", type=FOLDER, help="The folder that its photos are named from. [the table's own]")
+@click.option("-k", default=10, show_default=True, type=click.IntRange(5, 1000), help="Products a lane.")
+@click.option("--release", metavar="ID", help="Ask this release instead of the live one.")
+@click.option("--thresholds", type=OutputFile(".json"), metavar="FILE",
+              help="Write, for each category, from which similarity on a match is worth showing.")  # fmt: skip
+@click.option("--keep", default=0.95, show_default=True, type=click.FloatRange(0, 1, min_open=True),
+              help="Share of the right matches that a threshold must keep.")  # fmt: skip
+@spark_option
+@outputs
+@pictures_option
+def end_to_end_command(
+    config: Config, queries: Path, images: Path | None, k: int, release: str | None, thresholds: Path | None,
+    keep: float, spark: bool, as_json: Path | None, markdown: Path | None, pictures: Path | None,
+) -> None:  # fmt: skip
+    """From photos to products, through the real query function: the right product first, among 5, among k.
+
+    Each object is asked for in four lanes: the whole photo; the detected object of its category (and, where its true
+    box is known, with an IoU of at least 0.5); the best-scored object whatever it is; its true box. Every lane is
+    judged over all objects and over those that the detector found, which shows what detection costs.
+
+    Where true boxes are known, found objects are also asked for among the products of all categories and among those of
+    their own label, and the score is found from which a label is right for 99 % of the objects (--thresholds keeps it):
+    from there on the category is asked first.
+    """
+    from lookdex.catalog import json_codec
+    from lookdex.evaluate import ask, lanes
+    from lookdex.evaluate.engine import engine_of
+    from lookdex.models.trust import TrustedModels
+    from lookdex.storage import open_store
+
+    catalog = open_store(config.catalog)
+    photos = ask.read_queries(queries, images)
+    asked = ask.release_of(catalog, release)
+    trusted = TrustedModels.of_config(config)
+    trusted.check_recipe(f"release {asked.release_id}", asked.recipe)
+    photos, strange = ask.known_only(photos, ask.products_of(catalog, asked))
+    if not photos:
+        raise ConfigError(
+            f"release {asked.release_id} has none of the products in {queries}, such as {strange[0]!r}: "
+            "are these its ids?"
+        )
+    names = tuple(sorted(trusted.names))
+    task = ask.AskTask(tuple(photos), catalog.uri, asked.release_id, k, config.device, names)
+    results = engine_of(config, spark).run(task, ask.ask, ask.AskResult, "ask")
+    told = [one for result in results for one in result.outcomes]
+    seen = [one for result in results for one in result.seen]
+    calibrated = _thresholds(told, seen, asked.recipe, keep)
+    if thresholds:
+        if calibrated is None:
+            raise ConfigError(
+                "no detected object got its right product first: there is nothing to calibrate on"
+            )
+        thresholds.write_bytes(json_codec.to_json(calibrated))
+        warn_of_few(calibrated)
+    about = {
+        "release": asked.release_id,
+        "photos": len(photos),
+        "unreadable": [name for result in results for name in result.unreadable],
+        "not_in_catalogue": strange,
+        "detector": asked.recipe.detector,
+        "embedder": asked.recipe.embedder,
+    }
+    tell(_report(told, lanes.score(told), seen, k, calibrated, about), as_json, markdown)
+    if pictures:
+        from lookdex.evaluate.drawn import answered
+
+        opened = ask.catalog_at(catalog.uri, asked.release_id, config.device, names)
+        if sheet := answered.draw_worst(told, opened):
+            sheet.save(folder(pictures) / "worst.png")
+
+
+def warn_of_few(calibrated: Thresholds) -> None:
+    """Say so where all categories together have fewer right matches than one should have."""
+    right = calibrated.all.right if calibrated.all else 0
+    if right < calibrated.least:
+        click.secho(
+            f"these thresholds rest on {count_of(right, 'right match', 'right matches')}, and one category should "
+            f"have {calibrated.least}: ask with more photos before nights keep them",
+            fg="yellow",
+            err=True,
+        )
+
+
+def _thresholds(
+    told: Sequence[Outcome], seen: Sequence[Seen], recipe: Recipe, keep: float
+) -> Thresholds | None:
+    """Calibrated on what the detector found: it is what an answer's objects are."""
+    from lookdex.evaluate import trust
+    from lookdex.evaluate.lanes import Lane
+    from lookdex.evaluate.thresholds import Case, calibrate
+
+    found = [(one.asked.category, one.lanes[Lane.DETECTED]) for one in told if one.found]
+    cases = [
+        Case(category, placed.right if placed.rank == 1 else None, placed.wrong) for category, placed in found
+    ]
+    return calibrate(cases, recipe, trust.calibrate(seen), keep)
+
+
+def _report(
+    told: Sequence[Outcome], scores: dict[Any, Any], seen: Sequence[Seen], k: int, calibrated: Thresholds | None,
+    about: dict[str, Any],
+) -> Report:  # fmt: skip
+    from lookdex.evaluate import lanes, trust
+    from lookdex.evaluate.report import Report, share, table
+
+    groups: dict[str, list[Outcome]] = defaultdict(list)
+    for one in told:
+        groups[one.asked.category].append(one)
+    each = {category: lanes.score(own) for category, own in sorted(groups.items())}
+    believed = calibrated.trust if calibrated else None
+    policies = trust.compare(seen, believed) if believed else []
+    figures = {
+        "objects": len(told),
+        "found": sum(one.found for one in told) / max(1, len(told)),
+        "k": k,
+        "lanes": {lane: asdict(score) for lane, score in scores.items()},
+        "by_category": {
+            category: {lane: asdict(score) for lane, score in own.items()} for category, own in each.items()
+        },
+        "thresholds": asdict(calibrated) if calibrated else None,
+        "categories": [asdict(policy) for policy in policies],
+        **about,
+    }
+    cutoffs = ["first", "among 5", f"among {k}"]
+    head = ["lane", "objects", "answered", *cutoffs, *(f"{name}, of found" for name in cutoffs)]
+    rows = [
+        [str(lane), str(s.of_all.objects), str(s.answered),
+         *(share(v) for v in (s.of_all.first, s.of_all.among_5, s.of_all.among_k)),
+         *(share(v) if s.of_found.objects else "–" for v in (s.of_found.first, s.of_found.among_5, s.of_found.among_k))]
+        for lane, s in scores.items()
+    ]  # fmt: skip
+    categories = []
+    for category, own in each.items():
+        detected, true = own[lanes.Lane.DETECTED], own.get(lanes.Lane.TRUE)
+        limit = calibrated.by_category.get(category) if calibrated else None
+        categories.append([
+            category, str(detected.of_all.objects), share(detected.answered / detected.of_all.objects),
+            share(detected.of_all.first), share(detected.of_found.first if detected.of_found.objects else None),
+            share(true.of_all.first if true else None),
+            *(["–"] * 3 if limit is None else [f"{limit.similarity:.3f}{' (all)' if limit.pooled else ''}",
+                                               share(limit.kept), share(limit.false_accepts)]),
+        ])  # fmt: skip
+        categories[-1].append("–" if believed is None else believed.shown(category))
+    category_head = ["category", "objects", "found", "first", "first, of found", "first, true box",
+                     "threshold", "right kept", "wrong let by", "label right from"]  # fmt: skip
+    tables = [table(head, rows), table(category_head, categories)]
+    if policies:
+        policy_head = ["products that answer a found object", "objects", "asked alone", *cutoffs]
+        tables.append(table(policy_head, [
+            [policy.name, str(policy.recall.objects), share(policy.own),
+             *map(share, (policy.recall.first, policy.recall.among_5, policy.recall.among_k))]
+            for policy in policies
+        ]))  # fmt: skip
+    return Report(figures, tuple(tables))

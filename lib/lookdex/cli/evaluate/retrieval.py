@@ -1,0 +1,157 @@
+"""`lookdex evaluate retrieval`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lookdex.cli.evaluate.common import (
+    FILE,
+    FOLDER,
+    SHOWN,
+    WORK,
+    crop_option,
+    folder,
+    models_option,
+    outputs,
+    pictures_option,
+    recipe_for,
+    skip_option,
+    spark_option,
+    tell,
+)
+from lookdex.cli.options import Verb, settings
+from lookdex.config import Config
+from lookdex.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lookdex.evaluate.engine import Embedded
+    from lookdex.evaluate.report import Report
+    from lookdex.evaluate.retrieval import Labelled, Retrieval
+
+LAYOUTS = ("items", "folders", "in-shop", "deepfashion2", "online-products", "lookbench")
+
+
+@click.command("retrieval", cls=Verb)
+@click.option("--images", required=True, type=FOLDER, help="The folder of photos, or of the data set.")
+@click.option("--layout", type=click.Choice(LAYOUTS),
+              help="How the photos are laid out. [items with --items, else folders]")  # fmt: skip
+@click.option("--items", type=FILE, help="CSV or Parquet: a column image, and labels.")
+@click.option("--label", metavar="COLUMN", help="What must agree; several columns with commas. "
+              "[items: label; lookbench: item_ID]")  # fmt: skip
+@click.option("--image-column", default="image", show_default=True, metavar="COLUMN",
+              help="lookbench: where the photos' bytes are.")  # fmt: skip
+@click.option("--exclude-same", metavar="COLUMN", help="Never answer with an item that shares this value.")
+@click.option("--queries", type=FILE, help="Ask with these items instead, and for --items.")
+@crop_option
+@skip_option
+@models_option
+@settings("detector", "embedder", "min_score", "crop_margin", *WORK)
+@spark_option
+@outputs
+@pictures_option
+def retrieval_command(
+    config: Config, images: Path, layout: str | None, items: Path | None, label: str | None, image_column: str,
+    exclude_same: str | None, queries: Path | None, crop: str, skip: Sequence[str], models: str | None, spark: bool,
+    as_json: Path | None, markdown: Path | None, pictures: Path | None,
+) -> None:  # fmt: skip
+    """Ask with each photo for the others: Recall@1, 5, 10, mAP, and the nearest neighbour's label.
+
+    \b
+    items            --items: a column image (a file below --images, with or without its suffix), and labels
+    folders          a folder for each class
+    in-shop          DeepFashion In-Shop: list_eval_partition.txt beside the photos
+    deepfashion2     consumer to shop: the folders image and annos (of the validation half)
+    online-products  Stanford Online Products: Ebay_test.txt beside the photos
+    lookbench        one subset of LookBench: query*.parquet and gallery*.parquet (and noise*.parquet); its columns
+                     are image, item_ID, category, main_attribute, other_attributes
+    """
+    from lookdex.evaluate import layouts
+    from lookdex.evaluate.engine import embed_items, engine_of
+    from lookdex.evaluate.retrieval import Labelled, retrieve
+    from lookdex.evaluate.work import Crop
+
+    chosen = layouts.Chosen(
+        images, items, queries, layouts.Layout(layout) if layout else None, label, image_column, exclude_same,
+        tuple(skip),
+    )  # fmt: skip
+    asking, answering = layouts.load(chosen)
+    recipe = recipe_for(config, models)
+    engine = engine_of(config, spark)
+    held = embed_items(answering, recipe, Crop(crop), engine)
+    asked = embed_items(asking, recipe, Crop(crop), engine) if asking else None
+
+    def labelled(side: Embedded) -> Labelled:
+        groups = [item.group or "" for item in side.items] if exclude_same else None
+        return Labelled(side.vectors, [item.label for item in side.items], groups)
+
+    sides = labelled(asked or held), labelled(held) if asked else None
+    score = retrieve(*sides)
+    if not score.queries:
+        column = chosen.label_column or "label"
+        raise ConfigError(f"no query has an answer: is {column!r} the column of labels that items share?")
+    about = {
+        "unreadable": sorted(str(p) for side in (held, asked) if side for p in side.unreadable),
+        "layout": str(chosen.kind),
+        "label": chosen.label_column,
+        "exclude_same": exclude_same,
+        "crop": crop,
+        "detector": recipe.detector if crop == "detected" else None,
+        "embedder": recipe.embedder,
+    }
+    tell(_report(score, about, chosen.label_column or "class"), as_json, markdown)
+    if pictures:
+        _draw(folder(pictures), score, sides, asked or held, held)
+
+
+def _report(score: Retrieval, about: dict[str, Any], label: str) -> Report:
+    from lookdex.evaluate.report import Report, share, table
+    from lookdex.evaluate.retrieval import interval
+
+    low, high = interval(score.recall[1], score.queries)
+    figures = {
+        **{f"recall@{k}": value for k, value in score.recall.items()},
+        "recall@1_interval": [low, high],
+        "mAP": score.mean_ap,
+        "nearest_neighbour_accuracy": score.nearest,
+        "queries": score.queries,
+        "gallery": score.gallery,
+        "unanswerable": score.unanswerable,
+        "by_label": {k: {"recall@1": v, "queries": n} for k, (v, n) in score.by_label.items()},
+        "confused": [list(one) for one in score.confused],
+        **about,
+    }
+    measures = [
+        ["Recall@1", f"{score.recall[1]:.3f} ({low:.3f} … {high:.3f})"],
+        *([f"Recall@{k}", share(score.recall[k])] for k in (5, 10)),
+        ["mAP", share(score.mean_ap)],
+        ["queries", f"{score.queries:,}"],
+        ["without an answer", f"{score.unanswerable:,}"],
+        ["gallery", f"{score.gallery:,}"],
+    ]
+    labels = [
+        [name, share(value), str(n), ", ".join([f"{b} {c}" for a, b, c in score.confused if a == name][:3])]
+        for name, (value, n) in list(score.by_label.items())[:SHOWN]
+    ]
+    head = [label, "Recall@1", "queries", "taken for"]
+    return Report(figures, (table(["measure", "value"], measures), table(head, labels)))
+
+
+def _draw(
+    out: Path, score: Retrieval, sides: tuple[Labelled, Labelled | None], asked: Embedded, held: Embedded
+) -> None:
+    from lookdex.evaluate.drawn import cases, confusion
+    from lookdex.evaluate.retrieval import mistakes
+
+    confusion.draw(confusion.of_nearest(score), "Label of the nearest neighbour").save(out / "confusion.png")
+    rows = [
+        cases.of_mistake(one, asked.items[one.query], [held.items[i] for i, _ in one.wrong], held.items[one.right[0]])
+        for one in mistakes(*sides)
+    ]  # fmt: skip
+    if rows:
+        cases.draw(rows, "Worst cases: wrong answers that are nearest by the widest margin").save(
+            out / "worst.png"
+        )

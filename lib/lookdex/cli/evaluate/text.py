@@ -1,0 +1,200 @@
+"""`lookdex evaluate text`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lookdex.cli.evaluate.common import (
+    FILE,
+    FOLDER,
+    SHOWN,
+    WORK,
+    crop_option,
+    models_option,
+    outputs,
+    recipe_for,
+    spark_option,
+    tell,
+)
+from lookdex.cli.options import Columns, Verb, settings
+from lookdex.config import Config
+from lookdex.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lookdex.evaluate.engine import Embedded
+    from lookdex.evaluate.report import Report
+    from lookdex.evaluate.retrieval import Retrieval
+    from lookdex.evaluate.texts import TextQuery, TextScore
+    from lookdex.models.embed import Embedder
+
+
+@click.command("text", cls=Verb)
+@click.option("--images", required=True, type=FOLDER, help="The folder of photos.")
+@click.option("--items", required=True, type=FILE, help="CSV or Parquet: a column image, and what it shows.")
+@click.option("--text", "caption", metavar="COLUMN", help="Each item's caption: texts to photos and back.")
+@click.option("--queries", type=FILE, metavar="FILE",
+              help="CSV or Parquet: text, and columns of --items whose values must agree: precision@k.")  # fmt: skip
+@click.option("--from", "made_from", type=Columns(), metavar="COLUMNS",
+              help="Make the queries from these columns' values, e.g. colour,category: “red dress”.")  # fmt: skip
+@click.option("--language", type=click.Choice(["en", "ko"]), default="en", show_default=True,
+              help="--from: the queries' language; ko knows the columns colour and category.")  # fmt: skip
+@click.option(
+    "-k", default=10, show_default=True, type=click.IntRange(1, 1000), help="Answers judged of a query."
+)
+@crop_option
+@models_option
+@settings("detector", "embedder", "min_score", "crop_margin", *WORK)
+@spark_option
+@outputs
+def text_command(
+    config: Config, images: Path, items: Path, caption: str | None, queries: Path | None,
+    made_from: tuple[str, ...] | None, language: str, k: int, crop: str, models: str | None, spark: bool,
+    as_json: Path | None, markdown: Path | None,
+) -> None:  # fmt: skip
+    """Ask with words for photos.
+
+    \b
+    --text COLUMN            Recall@1, 5, 10 from each caption to its photo, and from each photo to its caption
+    --queries FILE           precision@k: which of the first k photos have the values that the query names
+    --from colour,category   the same with queries made from those columns; those that fewer than k photos answer
+                             do not count
+    """
+    from lookdex.evaluate import datasets, texts
+    from lookdex.evaluate.engine import embed_items, engine_of
+    from lookdex.evaluate.records import Item
+    from lookdex.evaluate.work import Crop, embedder_of
+
+    if sum(1 for way in (caption, queries, made_from) if way) != 1:
+        raise click.UsageError("Give one of --text, --queries and --from.")
+    columns = (caption,) if caption else made_from or ()
+    rows = datasets.read_table(items, ("image", *columns))
+    asked: list[TextQuery] = []
+    nameless: list[str] = []
+    if queries:
+        table = datasets.read_table(queries, ("text",))
+        columns = tuple(name for name in table[0] if name != "text")
+        datasets.read_table(items, columns)
+        asked = texts.read_queries(table, columns)
+    elif made_from:
+        asked, nameless = texts.made_from(rows, made_from, texts.Language(language))
+        if not asked:
+            raise ConfigError(f"the columns {', '.join(made_from)} of {items} make no query in {language!r}")
+    if caption:
+        rows = [row for row in rows if row[caption]]
+    if not rows:
+        raise ConfigError(f"{items} has no caption in its column {caption!r}")
+    if asked and (most := texts.most_answers(asked, rows)) < k:
+        raise ConfigError(
+            f"no query is answered by {k} photos of {items}, the most is {most}: take -k {most} or smaller"
+            if most
+            else f"no photo of {items} has the values that a query of {queries} names"
+        )
+    find = datasets.Photos(images)
+    read = [Item(find(row["image"]), str(number)) for number, row in enumerate(rows)]
+    recipe = recipe_for(config, models)
+    embedder = embedder_of(recipe, config.device)
+    in_words = _embedded(embedder, [row[caption] for row in rows] if caption else [q.text for q in asked])
+    embedded = embed_items(read, recipe, Crop(crop), engine_of(config, spark))
+    numbers = [int(item.label) for item in embedded.items]
+    about = {
+        "unreadable": sorted(map(str, embedded.unreadable)),
+        "crop": crop,
+        "embedder": recipe.embedder,
+    }
+    if caption:
+        report = _there_and_back(embedded, in_words[numbers], [rows[n][caption] for n in numbers], about)
+    else:
+        score = texts.precision_at(k, asked, in_words, [rows[n] for n in numbers], embedded.vectors)
+        if not score.queries:
+            raise ConfigError(
+                f"no query is answered by {k} photos that can be read ({len(embedded.unreadable)} cannot): take a "
+                "smaller -k"
+            )
+        report = _precision(
+            score, about | {"nameless": nameless, "language": language if made_from else None}
+        )
+    tell(report, as_json, markdown)
+
+
+def _embedded(embedder: Embedder, texts: Sequence[str]) -> Any:
+    """float32 (n, dim), embedded in parts."""
+    import numpy as np
+
+    return np.concatenate([embedder.embed_texts(texts[n : n + 256]) for n in range(0, len(texts), 256)])
+
+
+def _there_and_back(embedded: Embedded, texts: Any, captions: Sequence[str], about: dict[str, Any]) -> Report:
+    """Items with the same caption answer for each other."""
+    from lookdex.evaluate.report import Report, share, table
+    from lookdex.evaluate.retrieval import Labelled, retrieve
+
+    photos = Labelled(embedded.vectors, captions)
+    first = sorted({caption: n for n, caption in reversed(list(enumerate(captions)))}.values())
+    words = Labelled(texts[first], [captions[n] for n in first])
+    ways: dict[str, Retrieval] = {
+        "text_to_image": retrieve(words, photos),
+        "image_to_text": retrieve(photos, words),
+    }
+    figures = {
+        name: {
+            **{f"recall@{k}": v for k, v in one.recall.items()},
+            "mAP": one.mean_ap,
+            "queries": one.queries,
+        }
+        for name, one in ways.items()
+    }
+    rows = [
+        [
+            name.replace("_", " "),
+            *(share(v) for v in one.recall.values()),
+            share(one.mean_ap),
+            f"{one.queries:,}",
+        ]
+        for name, one in ways.items()
+    ]
+    head = ["from", *(f"Recall@{k}" for k in ways["text_to_image"].recall), "mAP", "queries"]
+    return Report({**figures, "images": len(captions), "texts": len(first), **about}, (table(head, rows),))
+
+
+def _precision(score: TextScore, about: dict[str, Any]) -> Report:
+    from lookdex.evaluate.report import Report, share, table
+
+    figures = {
+        f"precision@{score.k}": score.precision,
+        "k": score.k,
+        "queries": len(score.queries),
+        "too_few_answers": len(score.short),
+        "by_query": [
+            {
+                "text": one.query.text,
+                "wanted": dict(one.query.wanted),
+                "precision": one.precision,
+                "right": one.right,
+            }
+            for one in score.queries
+        ],
+        **about,
+    }
+    measures = [
+        [f"precision@{score.k}", share(score.precision)],
+        ["queries", str(len(score.queries))],
+        [f"left out: fewer than {score.k} right photos", str(len(score.short))],
+        *(
+            [["left out: values without a Korean name", ", ".join(about["nameless"])]]
+            if about["nameless"]
+            else []
+        ),
+    ]
+    ordered = sorted(score.queries, key=lambda one: (one.precision, one.query.text))
+    rows = [[one.query.text, share(one.precision), str(one.right)] for one in ordered[:SHOWN]]
+    return Report(
+        figures,
+        (
+            table(["measure", "value"], measures),
+            table(["query", f"precision@{score.k}", "right photos"], rows),
+        ),
+    )

@@ -1,0 +1,237 @@
+"""Settings as command-line options, and commands that end with the documented exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import Field
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from lookdex.catalog.lance_errors import reading
+from lookdex.config import DEFAULT_FILE, SETTINGS, Config, read_file, unknown_variables, variable
+from lookdex.errors import AuditFailed, ConfigError, LookdexError
+from lookdex.runtime.extras import extras
+
+REQUIRED = ("source", "catalog")
+TRUST = (
+    "detector",
+    "embedder",
+    "trusted_models",
+)  # of a verb that loads what a record of the catalogue names
+
+
+class Columns(click.ParamType):
+    """'a,b' on the command line, a list in the TOML file."""
+
+    name = "columns"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        names = value.split(",") if isinstance(value, str) else value
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            self.fail(f"{value!r} is not a list of names", param, ctx)
+        return tuple(name.strip() for name in names if name.strip())
+
+
+class Switch(click.types.BoolParamType):
+    """A flag on the command line, true or false in the TOML file, and 1, true, yes, on … in a variable."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
+        if not isinstance(value, bool | str):
+            self.fail(f"{value!r} is neither true nor false", param, ctx)
+        return bool(super().convert(value, param, ctx))
+
+
+class OutputFile(click.Path):
+    """A file that will be written at the end of the work: what keeps it from being written is said before.
+
+    suffixes: those it may have; none allows all.
+    """
+
+    def __init__(self, *suffixes: str) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+        self._suffixes = suffixes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not path.absolute().parent.is_dir():
+            self.fail(f"there is no folder {path.parent}", param, ctx)
+        if self._suffixes and path.suffix.lower() not in self._suffixes:
+            self.fail(f"{path.name!r} must end in one of {' '.join(self._suffixes)}", param, ctx)
+        return path
+
+
+def type_of(entry: Field[Any]) -> Any:
+    """click's type of a setting: numbers within the setting's limits, words among its choices."""
+    if entry.metadata["choices"]:
+        return click.Choice(entry.metadata["choices"])
+    least, most = entry.metadata["least"], entry.metadata["most"]
+    kinds = {
+        "str": str,
+        "int": click.IntRange(least, most),
+        "float": click.FloatRange(least, most),
+        "float | None": click.FloatRange(least, most),
+        "tuple[str, ...]": Columns(),
+        "bool": Switch(),
+    }
+    return kinds[str(entry.type)]
+
+
+class SettingOption(click.Option):
+    """A setting's option, which says where a wrong value is from when nobody typed the flag."""
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        hint = super().get_error_hint(ctx)
+        source = ctx.get_parameter_source(str(self.name)) if ctx else None
+        return f"{hint} ({self.envvar} in the environment)" if source is ParameterSource.ENVIRONMENT else hint
+
+
+def settings(
+    *names: str, optional: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Options for the named settings, in this order; the function gets them as one `Config`, `config`.
+
+    optional: those of `REQUIRED` that this verb can do without.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @click.pass_context
+        def call(context: click.Context, /, **values: Any) -> Any:
+            own = {name: values.pop(name) for name in names}
+            needed = [name for name in REQUIRED if name not in optional]
+            missing = [f"--{name}" for name in needed if name in own and not own[name]]
+            if missing:
+                raise click.UsageError(
+                    f"Missing option {missing[0]} (or LOOKDEX_{missing[0][2:].upper()}).", context
+                )
+            return function(config=Config(**own), **values)
+
+        call.__name__, call.__doc__ = function.__name__, function.__doc__
+        call.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
+        for name in reversed(names):
+            entry = SETTINGS[name]
+            flag = name.replace("_", "-")
+            call = click.option(
+                f"--{flag}/--no-{flag}" if isinstance(entry.default, bool) else f"--{flag}",
+                cls=SettingOption,
+                type=type_of(entry),
+                default=entry.default,
+                envvar=variable(name),
+                metavar=entry.metadata["metavar"],
+                help=entry.metadata["help"],
+                show_default=entry.default not in ("", None, ()),
+            )(call)
+        return call
+
+    return decorate
+
+
+def warn_of_unknown_variables() -> None:
+    """Say on stderr which LOOKDEX_… variables nothing reads: a misspelt setting is not a setting that is left out."""
+    for name, near in unknown_variables(name for name, value in os.environ.items() if value).items():
+        meant = f"did you mean {near}?" if near else "`python -m lookdex.config` lists the settings"
+        click.echo(f"lookdex: the variable {name} is no setting and is ignored; {meant}", err=True)
+
+
+def from_environment(**defaults: Any) -> Config:
+    """The settings that LOOKDEX_<NAME> variables give, for a program without a command line; others as in defaults.
+
+    Raises ConfigError, which names the variable.
+    """
+    warn_of_unknown_variables()
+    values = dict(defaults)
+    for name, entry in SETTINGS.items():
+        text = os.environ.get(variable(name))
+        if not text:  # as on a command line: an empty variable is none
+            continue
+        try:
+            values[name] = click.types.convert_type(type_of(entry))(text)
+        except click.BadParameter as error:
+            raise ConfigError(f"{variable(name)}: {error.message}") from error
+    if not values.get("catalog"):
+        raise ConfigError("LOOKDEX_CATALOG is not set: s3://bucket/prefix or a folder")
+    return Config(**values)
+
+
+class Verb(click.Command):
+    """A command that ends with one of the documented exit codes, alone (a job) or within `lookdex`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(
+            click.Option(["--config", "config_file"], metavar="FILE", envvar="LOOKDEX_CONFIG", is_eager=True,
+                         expose_value=False, callback=load_settings, help="TOML file of settings [./lookdex.toml].")
+        )  # fmt: skip
+
+    def invoke(self, ctx: click.Context) -> Any:
+        where = f"a table of {ctx.params['catalog']}" if ctx.params.get("catalog") else "a table"
+        try:
+            with reading(where, lance_only=True), extras():
+                return super().invoke(ctx)
+        except LookdexError as error:
+            name = ctx.command_path if ctx.parent else f"lookdex {ctx.info_name}"
+            click.secho(f"{name}: {error}", fg="red", err=True)
+            if isinstance(error, AuditFailed):
+                for check, rows in error.offenders.items():
+                    for row in rows:
+                        click.echo(f"  {check}: {json.dumps(row, default=str, ensure_ascii=False)}", err=True)
+            ctx.exit(error.exit_code)
+
+
+def load_settings(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """Make the settings file's values the defaults of this command's options.
+
+    They are checked here: where they are used, nobody knows any more that they are from a file. Variables that are no
+    settings are warned of.
+    """
+    if not context.resilient_parsing:
+        warn_of_unknown_variables()
+    try:
+        found = read_file(value)
+    except ConfigError as error:
+        raise click.UsageError(str(error), context) from error
+    for name, setting in found.items():
+        try:
+            click.types.convert_type(type_of(SETTINGS[name]))(setting)
+        except click.BadParameter as error:
+            file = value or DEFAULT_FILE
+            raise click.UsageError(f"the settings file {file}: {name}: {error.message}", context) from error
+    context.default_map = {**found, **(context.default_map or {})}
+
+
+class GroupedOption(click.Option):
+    """An option that --help shows under a heading of its group."""
+
+    def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.group = group
+
+
+def option_of(group: str) -> Callable[..., Callable[..., Any]]:
+    """`click.option` for options of a group."""
+
+    def option(*names: str, **attributes: Any) -> Callable[..., Any]:
+        return click.option(*names, cls=GroupedOption, group=group, **attributes)
+
+    return option
+
+
+class GroupedVerb(Verb):
+    """A command whose help lists its options group by group, those of no group last."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+            if record is not None:
+                groups.setdefault(getattr(param, "group", ""), []).append(record)
+        rest = groups.pop("", [])
+        for title, records in [*groups.items(), ("Options", rest)]:
+            with formatter.section(title):
+                formatter.write_dl(records)

@@ -1,0 +1,218 @@
+"""What the nightly verbs print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lookdex.runtime.wording import count_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+    from lookdex.index.indexed import Indexed
+    from lookdex.pipeline.plan import Planned
+    from lookdex.planning.feed.datafile import Found
+    from lookdex.planning.ties import Ties
+    from lookdex.records import PlanSummary, Release, SkippedKeys, Unlisted
+
+INDENT = " " * 9
+
+
+def print_plan(planned: Planned) -> None:
+    summary = planned.summary
+    against = f"compared with release {summary.release_id}" if summary.release_id else "nothing is live yet"
+    changes = dict(summary.changes)
+    if summary.leaving is not None and summary.leaving.photos:
+        changes["deleted"] -= summary.leaving.photos
+        changes["no longer sold"] = summary.leaving.photos
+    counts = (
+        ", ".join(f"{n:,} {change.replace('_', ' ')}" for change, n in changes.items() if n) or "no photo"
+    )
+    work = f"{count_of(summary.planned, 'photo')} in {count_of(summary.shards, 'shard')}"
+    click.echo(f"planned  {work} ({counts}); {against}")
+    print_skipped(summary.skipped)
+    if planned.unnamed:
+        keys = count_of(planned.unnamed, "key")
+        click.echo(
+            f"{INDENT}without an image suffix: {keys} ({such_as(planned.unnamed, planned.unnamed_examples)}); "
+            "their content decides"
+        )
+    if planned.ties is not None:
+        print_ties(planned.ties, with_products=planned.products is not None)
+    if planned.found is not None:
+        print_found(planned.found)
+    if planned.products is not None:
+        print_products(planned.products)
+    print_unlisted(summary)
+    print_column_changes(summary)
+    if summary.products_changed:
+        click.echo(f"{INDENT}the products file changed: rows are refreshed")
+    if summary.thresholds_changed:
+        click.echo(f"{INDENT}the thresholds changed: the release keeps the new ones")
+    if planned.held:
+        click.echo(
+            f"{INDENT}promotions are held since a rollback: nothing goes live until `lookdex resume`",
+            err=True,
+        )
+    if planned.again:
+        click.echo(
+            f"{INDENT}this run was planned before: its plan is kept, and the settings given now have no effect"
+        )
+    if planned.postponed:
+        click.echo(
+            f"{INDENT}{count_of(planned.postponed, 'photo')} beyond --limit are left for the next night"
+        )
+
+
+def print_skipped(skipped: Sequence[SkippedKeys]) -> None:
+    """One line for each reason for which keys of the source are left out."""
+    from lookdex.imaging.formats import AND_FORMATS
+    from lookdex.records import Skip
+
+    words = {  # one, many, and what to do where something can be done
+        Skip.FOLDER_MARKER: ("folder marker", "folder markers", ""),
+        Skip.HIDDEN: ("hidden file", "hidden files", ""),
+        Skip.NOT_A_FILE: ("link to nothing, pipe or socket", "links to nothing, pipes or sockets", ""),
+        Skip.NOT_UTF8: ("name that is not UTF-8", "names that are not UTF-8", "rename them to have them indexed"),
+        Skip.OTHER_TYPE: ("file of another type", "files of other types", ""),
+        Skip.UNREAD_FORMAT: ("picture of an unread format", "pictures of unread formats", f"{AND_FORMATS} are read"),
+        Skip.EMPTY: ("empty file without an image suffix", "empty files without an image suffix", ""),
+        Skip.ARCHIVED: ("archived photo", "archived photos", "restore them to have them indexed"),
+    }  # fmt: skip
+    for keys in skipped:
+        one, many, remedy = words[keys.reason]
+        said = f"{INDENT}left out: {count_of(keys.count, one, many)} ({such_as(keys.count, keys.examples)})"
+        click.echo(f"{said}; {remedy}" if remedy else said)
+
+
+def such_as(count: int, examples: Sequence[str]) -> str:
+    """The first few keys of many, quoted: they may contain spaces and line breaks."""
+    return ", ".join(map(repr, examples)) + (", …" if count > len(examples) else "")
+
+
+def print_ties(ties: Ties, with_products: bool) -> None:
+    said = f"{INDENT}{ties.tied:,} of {count_of(ties.photos, 'photo')} are tied to a product"
+    if with_products and ties.known < ties.tied:
+        said += f", {ties.known:,} of them to one in the products file"
+    complete = ties.tied == ties.photos and (ties.known == ties.tied or not with_products)
+    click.echo(said if complete else f"{said} (see --pattern, --mapping and --products)")
+    if ties.unshown_count:
+        have = "has" if ties.unshown_count == 1 else "have"
+        click.echo(
+            f"{INDENT}{ties.unshown_count:,} of {count_of(ties.products, 'product')} in the products file {have} no "
+            f"photo: {such_as(ties.unshown_count, ties.unshown)}"
+        )
+    if ties.case.count:
+        examples = "; ".join(f"{photo!r} and {file!r}" for photo, file in ties.case.examples)
+        click.echo(
+            f"{INDENT}{count_of(ties.case.count, 'product id')} of photos and file differ only in upper and "
+            f"lower case, and are not tied: {examples}",
+            err=True,
+        )
+
+
+def print_found(found: Found) -> None:
+    """How the products file was read, with a sample line if its encoding was guessed."""
+    parts = [
+        f"{found.format} with gzip" if found.gzip else found.format,
+        found.encoding,
+        f"separator {found.separator}" if found.separator else "",
+        count_of(found.rows, "row"),
+    ]
+    settings = " (see --products-encoding, --products-separator, --products-types)" if found.separator else ""
+    click.echo(f"{INDENT}the products file: {', '.join(filter(None, parts))}{settings}")
+    if found.guess:
+        line = found.guess if len(found.guess) <= 60 else f"{found.guess[:59]}…"
+        click.echo(
+            f"{INDENT}its encoding is a guess; if this line is garbled, set --products-encoding: {line}"
+        )
+
+
+def print_unlisted(summary: PlanSummary) -> None:
+    """Products that the products file does not list: those that leave, and those whose photos are not indexed."""
+    leaving, left_out = summary.leaving, summary.left_out
+    if leaving is not None and leaving.products:
+        leave = "leaves" if leaving.products == 1 else "leave"
+        click.echo(
+            f"{INDENT}{count_of(leaving.products, 'live product')} not in the products file {leave} the release, with "
+            f"{count_of(leaving.photos, 'photo')}: {named(leaving)}"
+        )
+    if left_out is not None and left_out.photos:
+        are = "is" if left_out.photos == 1 else "are"
+        click.echo(
+            f"{INDENT}{count_of(left_out.photos, 'photo')} of {count_of(left_out.products, 'product')} not in the "
+            f"products file {are} not indexed: {named(left_out)}"
+        )
+    if any(found is not None and found.products for found in (leaving, left_out)):
+        click.echo(f"{INDENT}(--keep-unlisted keeps photos of products that the file does not list)")
+
+
+def named(unlisted: Unlisted) -> str:
+    """The first few ids, quoted."""
+    more = ", …" if unlisted.products > len(unlisted.examples) else ""
+    return ", ".join(map(repr, unlisted.examples)) + more
+
+
+def print_column_changes(summary: PlanSummary) -> None:
+    """Product columns that differ from the live release's, because applications filter on them."""
+    changed = [change for change in summary.column_changes if change.live]
+    if changed:
+        each = ", ".join(f"{c.name} ({c.live}, now {c.planned or 'gone'})" for c in changed)
+        these = "this column" if len(changed) == 1 else "these columns"
+        click.echo(
+            f"{INDENT}{these} changed, and live filters on {'it' if len(changed) == 1 else 'them'} will break: {each}"
+        )
+    if new := [f"{change.name} ({change.planned})" for change in summary.column_changes if not change.live]:
+        click.echo(f"{INDENT}new columns: {', '.join(new)}")
+
+
+def print_products(schema: pa.Schema) -> None:
+    """The products' columns with their types; a price that cannot be compared with a number is warned of."""
+    from lookdex.catalog.column_types import held, kind_of
+
+    columns = [field for field in schema if field.name != "product_id"]
+    if columns:
+        named = ", ".join(f"{field.name} ({kind_of(field.type)})" for field in columns)
+        click.echo(f"{INDENT}the products' columns: {named}")
+    for field in columns:
+        if field.name == "price" and kind_of(field.type) != "number":
+            click.echo(
+                f"{INDENT}the column price holds {held(field.type)}, not numbers: filters such as price < 50 cannot "
+                "be asked, and looks have no total. Write 12.95, without a currency, a blank or a decimal comma",
+                err=True,
+            )
+
+
+def print_indexed(indexed: Indexed) -> None:
+    from lookdex.records import Reason
+
+    counts = ", ".join(f"{n:,} {status}" for status, n in indexed.counts.items() if n)
+    why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(indexed.reasons.items()))
+    click.echo(
+        f"indexed  {count_of(indexed.images, 'photo')}{f' ({counts})' if counts else ''}, "
+        f"{count_of(indexed.items, 'item')}{f'; {why}' if why else ''}"
+    )
+    for example in indexed.examples:
+        breaks = example.reason is Reason.BREAKS_MODEL
+        said = "breaks a model: " if breaks else f"{example.reason}, such as "
+        click.echo(f"{INDENT}{said}{example.words}")
+    if archived := indexed.reasons.get("archived"):
+        click.echo(
+            f"{INDENT}{count_of(archived, 'photo')} cannot be read while archived: restore them from their storage "
+            "class. Their live rows stay; they are retried within a week"
+        )
+
+
+def print_audit(release: Release) -> None:
+    for check in release.audit:
+        click.echo(f"  {'ok  ' if check.passed else 'FAIL'} {check.name:<58} {check.detail}")
+    click.echo(f"audited  {count_of(len(release.audit), 'check')} hold")
+
+
+def built(release: Release) -> str:
+    photos = count_of(sum(release.images.values()), "photo")
+    return f"{count_of(release.items, 'item')} of {photos}, index {release.index.kind}"

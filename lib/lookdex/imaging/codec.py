@@ -1,0 +1,150 @@
+"""Bytes to pixels and back.
+
+Pixels are uint8 (H, W, 3) sRGB, upright, alpha over white. A file that is not such a picture raises `BadImage` with
+a reason: it is data (a row of the `images` table), not a fault. Thread-safe; never warns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import simplejpeg
+
+from lookdex.imaging import boxes, container, decoders
+from lookdex.imaging.container import Header
+from lookdex.imaging.downscale import halved
+from lookdex.records import Box, Reason
+
+MIN_SIDE = 16  # pixels: below, nothing can be told from a garment
+MEMORY = 512 << 20  # bytes that one photo may take: its file, and the peak of decoding it
+
+_CROP_MOST = 50_000_000  # bytes, and pixels: a stored crop has far fewer
+
+
+class BadImage(Exception):
+    """This file gives no pixels. `reason` goes into the table, the text into the log.
+
+    size: upright (width, height) where the header told it.
+    """
+
+    def __init__(self, reason: Reason, detail: str = "", size: tuple[int, int] | None = None):
+        super().__init__(f"{reason}: {detail}" if detail else str(reason))
+        self.reason, self.size = reason, size
+
+
+def read_header(data: bytes) -> Header:
+    """Format, size and orientation, without decoding. Raises BadImage (empty, unknown_format, corrupt)."""
+    if not data:
+        raise BadImage(Reason.EMPTY)
+    try:
+        header = container.read_header(data)
+    except container.Malformed as error:
+        raise BadImage(Reason.CORRUPT, str(error)) from error
+    if header is None:
+        raise BadImage(Reason.UNKNOWN_FORMAT, f"begins with {data[:8].hex(' ')}")
+    return header
+
+
+def check(data: bytes, max_bytes: int, max_pixels: int, min_side: int = MIN_SIDE) -> Header:
+    """The header of a file within the limits. Raises BadImage; decodes nothing."""
+    if len(data) > max_bytes:
+        raise BadImage(Reason.TOO_MANY_BYTES, f"{len(data):,} bytes")
+    header = read_header(data)
+    detail = f"{header.width} × {header.height} pixels"
+    if max(header.width * header.height, header.coded) > max_pixels:
+        raise BadImage(Reason.TOO_MANY_PIXELS, detail, upright_size(header))
+    needed = 2 * len(data) + header.memory  # the file, its essence, and the decoder's share
+    if needed > MEMORY:
+        detail = f"{detail} in {header.format} take {needed >> 20} MiB to decode, more than {MEMORY >> 20}"
+        raise BadImage(Reason.TOO_MANY_PIXELS, detail, upright_size(header))
+    if min(header.width, header.height) < min_side:
+        raise BadImage(Reason.TOO_SMALL, detail, upright_size(header))
+    return header
+
+
+def decode(data: bytes, max_bytes: int, max_pixels: int, min_side: int = MIN_SIDE) -> np.ndarray:
+    """Pixels of a file of one of the `formats.FORMATS` (first frame): uint8 (H, W, 3) sRGB, upright, alpha over white.
+
+    max_pixels and min_side apply to the stored size. They are checked before anything is decoded, and so is the limit
+    MEMORY.
+
+    Raises:
+        BadImage: with the reason. MemoryError is let through: it says nothing of the file.
+    """
+    return decode_checked(data, check(data, max_bytes, max_pixels, min_side))
+
+
+def decode_checked(data: bytes, header: Header) -> np.ndarray:
+    """`decode` for a file whose header has been checked already."""
+    try:
+        return decoders.decode(data, header)
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise whatever they like on broken input: see tests/test_images.py
+        raise BadImage(Reason.CORRUPT, f"{type(error).__name__}: {error}", upright_size(header)) from error
+
+
+def upright_size(header: Header) -> tuple[int, int]:
+    """(width, height) after orientation."""
+    turned = replace(header, width=header.height, height=header.width) if header.orientation >= 5 else header
+    return turned.width, turned.height
+
+
+def content_hash(data: bytes) -> str:
+    """SHA-256 of the file, hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def crop(image: np.ndarray, box: Box, margin: float = 0.0) -> np.ndarray:
+    """A view (h, w, 3) of the box, grown on each side by `margin` × its longer side as far as the photo reaches."""
+    height, width = image.shape[:2]
+    b = boxes.expand(box, margin, width, height)
+    return image[b.y0 : b.y1, b.x0 : b.x1]
+
+
+def shrink(image: np.ndarray, longer_side: int) -> np.ndarray:
+    """At most `longer_side` pixels on the longer side, for people to look at; smaller pictures stay as they are."""
+    height, width = image.shape[:2]
+    scale = longer_side / max(height, width)
+    if scale >= 1:
+        return image
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(halved(image, *size), size, interpolation=cv2.INTER_LINEAR)
+
+
+def decode_crop(jpeg: bytes | None) -> np.ndarray | None:
+    """A crop that lookdex itself stored → uint8 (H, W, 3) RGB; None where there is none that can be read."""
+    try:
+        return decode(jpeg or b"", _CROP_MOST, _CROP_MOST, min_side=1)
+    except BadImage:
+        return None
+
+
+def encode_jpeg(image: np.ndarray, longer_side: int, quality: int = 85) -> bytes:
+    """uint8 (H, W, 3) RGB → JPEG of at most `longer_side` pixels on its longer side (4:2:0)."""
+    small = np.ascontiguousarray(shrink(image, longer_side))
+    return simplejpeg.encode_jpeg(small, quality=quality, colorspace="RGB", colorsubsampling="420")
+
+
+def glimpse(data: bytes, longer_side: int, max_pixels: int) -> bytes:
+    """A small JPEG of what can be seen of a file that was refused: the upper part of one that was cut off, a huge
+    JPEG decoded at an eighth of its size. For people to look at, never for a model.
+
+    max_pixels: of a file that is decoded whole. Raises BadImage when nothing can be seen.
+    """
+    header = read_header(data)
+    try:
+        if header.plain:
+            whole = container.essence(data, header)
+            part = simplejpeg.decode_jpeg(
+                whole, "RGB", min_height=longer_side, min_width=longer_side, strict=False
+            )
+            return encode_jpeg(np.ascontiguousarray(decoders.turned(part, header.orientation)), longer_side)
+        if header.width * header.height > max_pixels:
+            raise BadImage(Reason.TOO_MANY_PIXELS, f"{header.width} × {header.height} pixels")
+        return encode_jpeg(decode_checked(data, header), longer_side)
+    except (container.Malformed, ValueError) as error:
+        raise BadImage(Reason.CORRUPT, str(error)) from error

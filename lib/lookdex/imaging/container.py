@@ -1,0 +1,233 @@
+"""The container of a picture file, read without a decoder: format, size, orientation, and the parts that make pixels.
+
+The size is known, and limits are checked, before a byte is decoded. What the decoder then gets is `essence(data)`:
+of a JPEG or a PNG, the file without its EXIF, XMP, comments, thumbnails, animation and trailing bytes. None of these
+change the first frame's pixels, and all of them have made image libraries crash, warn or slow down.
+
+Formats: JPEG (`jpegfile`), PNG (`pngfile`), AVIF and HEIC (`isobmff`), WebP (RFC 9649), GIF (89a). Others are left out
+on purpose.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lookdex.imaging import isobmff, jpeg, png
+from lookdex.imaging.exif import orientation_of
+
+
+class Malformed(Exception):
+    """The bytes begin like a known format and then break its rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the file says of itself. width, height: of the first frame as stored, before orientation.
+
+    orientation: EXIF 1 … 8 (1 is upright). components: colour components a pixel has in a JPEG (1, 3, 4), else 0.
+    plain: a JPEG in YCbCr or grey, 8 bits a component. working: bytes per pixel that decoding takes at most,
+    including the finished RGB. coded: pixels that the decoder holds, where they are more than the picture's.
+    animated: a WebP of several frames.
+    """
+
+    format: str  # JPEG | PNG | WEBP | GIF | AVIF | HEIC
+    width: int
+    height: int
+    orientation: int = 1
+    components: int = 0
+    plain: bool = False
+    working: float = 3.0
+    coded: int = 0
+    animated: bool = False
+
+    @property
+    def memory(self) -> int:
+        """Peak bytes of decoding, besides the file itself, as measured by infra/bench_decoding.py."""
+        return int(self.working * max(self.coded, self.width * self.height))
+
+
+def read_header(data: bytes) -> Header | None:
+    """The header of a picture file, or None for an unsupported format.
+
+    Raises:
+        Malformed: a known format, but its size cannot be read or is zero.
+    """
+    try:
+        header = _read(data)
+    except (struct.error, IndexError) as error:
+        raise Malformed("the file ends within its header") from error
+    except (jpeg.Broken, isobmff.Broken) as error:
+        raise Malformed(str(error)) from error
+    if header and (header.width <= 0 or header.height <= 0):
+        raise Malformed("the picture has no area")
+    return header
+
+
+def _read(data: bytes) -> Header | None:
+    if data[:3] == b"\xff\xd8\xff":
+        return _read_jpeg(data)
+    if data[:8] == png.SIGNATURE:
+        return _read_png(data)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return _read_webp(data)
+    if data[:6] in (b"GIF87a", b"GIF89a"):
+        return _read_gif(data)
+    if isobmff.is_heif(data):
+        return _read_heif(data)
+    return None
+
+
+def essence(data: bytes, header: Header) -> bytes:
+    """The bytes that decide the first frame's pixels, as a file of the same format.
+
+    Raises:
+        Malformed: a progressive JPEG of more than `jpegfile.MOST_SCANS` scans.
+    """
+    if header.format == "JPEG":
+        try:
+            return jpeg.essence(data)
+        except jpeg.Broken as error:
+            raise Malformed(str(error)) from error
+    if header.format == "PNG":
+        view = memoryview(data)
+        kept = [view[start:end] for kind, start, end in png.chunks(data) if kind in png.KEPT]
+        return b"".join((png.SIGNATURE, *kept))
+    return data  # the other decoders here read the first frame only
+
+
+def frames(data: bytes, header: Header) -> int:
+    """How many frames an animation has, by the marks in the file; 1 for a still picture. Decodes nothing."""
+    try:
+        if header.format == "GIF":
+            return max(1, sum(_gif_frames(data)))
+        if header.format == "WEBP":
+            return max(1, sum(kind == b"ANMF" for kind, _, _ in _webp_chunks(data)))
+        if header.format == "PNG":
+            control = next((start for kind, start, _ in png.chunks(data) if kind == b"acTL"), None)
+            return 1 if control is None else max(1, struct.unpack_from(">I", data, control + 8)[0])
+        if header.format in ("AVIF", "HEIC"):
+            return isobmff.frames(data)
+    except (struct.error, IndexError, isobmff.Broken):
+        pass  # cut off: what decodes of it is the first frame
+    return 1
+
+
+# Bytes per pixel, including the finished RGB: what each decoder was measured to take, plus a margin. Pillow keeps four
+# bytes for a colour pixel, one for a grey one or one with a palette.
+
+
+def _read_jpeg(data: bytes) -> Header:
+    frame = jpeg.read(data)
+    # A turned copy beside the picture, or the decoder's coefficients, or (of CMYK) Pillow's own copy.
+    least = 4.1 if frame.components == 1 else 3.1
+    working = max(6.0 if frame.orientation > 1 else least, least + 2 * frame.kept)
+    if not frame.plain:
+        working = 7.5 + 2 * frame.kept
+    return Header(
+        "JPEG", frame.width, frame.height, frame.orientation, frame.components, frame.plain, working
+    )
+
+
+def _read_png(data: bytes) -> Header:
+    length, kind, width, height, depth, colour = struct.unpack_from(">I4sIIBB", data, 8)
+    if kind != b"IHDR" or length != 13:
+        raise Malformed("a PNG without IHDR")
+    orientation = png.orientation(data)
+    narrow = colour == 3 or (colour == 0 and depth <= 8)
+    working = max(4.2 if narrow else 7.4, 6.0 if orientation > 1 else 0)
+    return Header("PNG", width, height, orientation, working=working)
+
+
+def _read_heif(data: bytes) -> Header | None:
+    found = isobmff.read(data)
+    if found is None:
+        return None
+    if found.format == "AVIF":
+        working = 12.0 + (2.5 if found.alpha else 0) + (3.0 if found.bits > 8 else 0)
+    else:
+        working = 9.5 + (2.5 if found.alpha else 0) + (6.0 if found.bits > 8 else 0)
+    size = found.width, found.height
+    return Header(found.format, *size, found.orientation, working=working, coded=found.coded)
+
+
+# ── WebP ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read_webp(data: bytes) -> Header:
+    kind = data[12:16]
+    if kind == b"VP8 ":
+        if data[23:26] != b"\x9d\x01\x2a":
+            raise Malformed("a lossy WebP without its start code")
+        width, height = struct.unpack_from("<HH", data, 26)
+        return Header("WEBP", width & 0x3FFF, height & 0x3FFF, working=6.5)
+    if kind == b"VP8L":
+        signature, bits = struct.unpack_from("<BI", data, 20)
+        if signature != 0x2F:
+            raise Malformed("a lossless WebP without its signature")
+        return Header("WEBP", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, working=8.5)
+    if kind == b"VP8X":
+        w, h = data[24:27], data[27:30]
+        if len(h) < 3:
+            raise Malformed("the file ends within its header")
+        size = int.from_bytes(w, "little") + 1, int.from_bytes(h, "little") + 1
+        animated = bool(data[20] & 2)
+        working = 17.0 if animated else 8.5
+        return Header("WEBP", *size, _webp_orientation(data), working=working, animated=animated)
+    raise Malformed("a WebP of an unknown kind")
+
+
+def _webp_orientation(data: bytes) -> int:
+    exif = next((data[start:end] for kind, start, end in _webp_chunks(data) if kind == b"EXIF"), None)
+    return 1 if exif is None else orientation_of(exif)
+
+
+def webp_profile(data: bytes) -> bytes:
+    """The ICC profile of a WebP; empty where it has none."""
+    return next((data[start:end] for kind, start, end in _webp_chunks(data) if kind == b"ICCP"), b"")
+
+
+def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield (type, start, end of the body) of each chunk."""
+    at = 12
+    while at + 8 <= len(data):
+        kind, length = struct.unpack_from("<4sI", data, at)
+        yield kind, at + 8, at + 8 + length
+        at += 8 + length + (length & 1)
+
+
+# ── GIF ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read_gif(data: bytes) -> Header:
+    """The size is what holds both the logical screen and the first frame, which may lie outside of it."""
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    while True:
+        block = data[at]
+        if block == 0x2C:
+            x, y, w, h = struct.unpack_from("<HHHH", data, at + 1)
+            return Header("GIF", max(width, x + w), max(height, y + h), working=4.2)
+        if block != 0x21:
+            raise Malformed("a GIF without a frame")
+        at += 2  # an extension: skip its label and its sub-blocks
+        while data[at]:
+            at += 1 + data[at]
+        at += 1
+
+
+def _gif_frames(data: bytes) -> Iterator[int]:
+    """1 for each frame of the file, as far as it goes."""
+    flags = data[10]
+    at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    while at < len(data) and data[at] in (0x21, 0x2C):
+        if data[at] == 0x2C:
+            yield 1
+            own = data[at + 9]
+            at += 11 + (3 << (own & 7) + 1 if own & 0x80 else 0)
+        else:
+            at += 2
+        while at < len(data) and data[at]:
+            at += 1 + data[at]
+        at += 1

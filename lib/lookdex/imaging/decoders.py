@@ -1,0 +1,230 @@
+"""Decoding: a file with a checked header → pixels, in little more memory than the pixels themselves take.
+
+Pillow keeps four bytes per colour pixel and copies the whole picture in every conversion. So a decoder's output is
+converted to sRGB over white in strips, straight into the array that is returned. No other module uses a decoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from io import BytesIO
+
+import cv2
+import numpy as np
+import simplejpeg
+from PIL import (
+    AvifImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageCms,
+    JpegImagePlugin,
+    PngImagePlugin,
+    WebPImagePlugin,
+)
+
+from lookdex.imaging import container, jpeg
+from lookdex.imaging.container import Header
+
+STRIP_PIXELS = 1 << 20
+
+# Opened by class: `Image.open` would try other formats, and has a pixel limit of its own.
+_PLUGINS: dict[str, Callable[[BytesIO], Image.Image]] = {
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+}
+# Photos are decoded in parallel already: more threads per photo would only hold more frames.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+
+Strip = Callable[[int, int], Image.Image]  # rows from, to → that part of the picture
+
+
+def decode(data: bytes, header: Header) -> np.ndarray:
+    """uint8 (H, W, 3) sRGB, upright, alpha over white, contiguous. Raises whatever the decoders do."""
+    if header.format == "HEIC":
+        return _heic(data)  # libheif turns it
+    if header.format == "JPEG":
+        pixels = _jpeg(data, header)
+    elif header.format == "WEBP" and not header.animated:
+        pixels = _webp(data, header)
+    else:
+        pixels = _by_pillow(container.essence(data, header), header)
+    return np.ascontiguousarray(turned(pixels, header.orientation))
+
+
+def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Stored pixels → a view that is upright (EXIF 2.3, tag 0x0112)."""
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels
+
+
+def _by_pillow(data: bytes, header: Header) -> np.ndarray:
+    with _PLUGINS[header.format](BytesIO(data)) as image:
+        width, height = image.size
+        if width * height > header.width * header.height:
+            raise ValueError("the header and the decoder disagree on the size")
+        image.load()
+        return _assembled(width, height, lambda top, bottom: image.crop((0, top, width, bottom)))
+
+
+def _assembled(width: int, height: int, strip: Strip) -> np.ndarray:
+    pixels = np.empty((height, width, 3), np.uint8)
+    rows = max(1, STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        pixels[top:bottom] = np.asarray(_to_srgb(strip(top, bottom)))
+    return pixels
+
+
+# ── JPEG ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _jpeg(data: bytes, header: Header) -> np.ndarray:
+    essence = container.essence(data, header)
+    mended = jpeg.ended(essence)
+    if mended is not None:
+        # All its scans are there. A strict decoder raises when the last one is incomplete; a lenient one would fill the
+        # gap with grey.
+        if not header.plain:
+            simplejpeg.decode_jpeg(mended, "CMYK" if header.components == 4 else "RGB")
+            return _by_pillow(mended, header)
+        return _plain_jpeg(mended, header)
+    if header.plain:
+        try:
+            return _plain_jpeg(essence, header)
+        except ValueError as error:
+            # This decoder is strict and refuses oddities that Pillow may read. But Pillow fills missing data with grey,
+            # so a truncated file stays an error.
+            if any(words in str(error).lower() for words in ("premature end", "huffman")):
+                raise
+    return _by_pillow(essence, header)
+
+
+def _plain_jpeg(data: bytes, header: Header) -> np.ndarray:
+    grey = header.components == 1
+    pixels = simplejpeg.decode_jpeg(data, "GRAY" if grey else "RGB")
+    profile = jpeg.profile(data)
+    if not profile:
+        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if grey else pixels
+    shown = pixels[:, :, 0] if grey else pixels
+
+    def strip(top: int, bottom: int) -> Image.Image:
+        part = Image.fromarray(shown[top:bottom])
+        part.info["icc_profile"] = profile
+        return part
+
+    if grey:
+        return _assembled(header.width, header.height, strip)
+    rows = max(1, STRIP_PIXELS // header.width)
+    for top in range(0, header.height, rows):
+        pixels[top : top + rows] = np.asarray(_to_srgb(strip(top, top + rows)))
+    return pixels
+
+
+# ── WebP, AVIF, HEIC ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _webp(data: bytes, header: Header) -> np.ndarray:
+    """By OpenCV: Pillow's decoder is that of animations, which holds the canvas four times."""
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise ValueError("the picture data is broken")
+    height, width = pixels.shape[:2]
+    if width * height > header.width * header.height:
+        raise ValueError("the header and the decoder disagree on the size")
+    profile = container.webp_profile(data)
+    if pixels.shape[2] == 3 and not profile:
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
+    order = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+
+    def strip(top: int, bottom: int) -> Image.Image:
+        part = Image.fromarray(cv2.cvtColor(pixels[top:bottom], order))
+        if profile:
+            part.info["icc_profile"] = profile
+        return part
+
+    return _assembled(width, height, strip)
+
+
+def _heic(data: bytes) -> np.ndarray:
+    import pi_heif  # imported late: few shops have HEIC
+
+    file = pi_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=True, bgr_mode=False)
+    image = file[file.primary_index]
+    profile, mode, (width, height) = image.info.get("icc_profile"), image.mode, image.size
+    # Grey of more than 8 bits comes in 16, whatever `convert_hdr_to_8bit` says.
+    sample = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "I;16": 2}[mode]
+    held = image.data  # libheif's own memory, which lives no longer than `file` does
+    rows_of = np.frombuffer(held, np.uint8).reshape(-1, image.stride)
+
+    def strip(top: int, bottom: int) -> Image.Image:
+        part = np.ascontiguousarray(rows_of[top:bottom, : width * sample])
+        found = Image.frombytes(mode, (width, bottom - top), part.tobytes())
+        if profile:
+            found.info["icc_profile"] = profile
+        return found
+
+    return _assembled(width, height, strip)
+
+
+# ── colours ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """Any mode that the formats have → RGB: profile applied, 16 bits cut to 8, alpha over white."""
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
+    alpha = None
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        rgba.info = image.info
+        alpha, base = rgba.getchannel("A"), rgba.convert("RGB")
+        if image.mode in ("L", "LA"):
+            base = rgba.getchannel("R")
+    else:
+        base = (
+            image
+            if image.mode in ("RGB", "L", "CMYK")
+            else image.convert("L" if image.mode == "1" else "RGB")
+        )
+    profile = image.info.get("icc_profile")
+    if profile:
+        base = _apply_profile(base, profile)
+    if alpha is None:
+        return base.convert("RGB")
+    paper = Image.new("RGB", base.size, "white")
+    paper.paste(base.convert("RGB"), mask=alpha)
+    return paper
+
+
+def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
+    """A profile that cannot be read, or is for another kind of colour, is left alone, as browsers do."""
+    try:
+        transform = _transform(profile, image.mode)
+        return transform.apply(image) if transform else image
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image
+
+
+@lru_cache(maxsize=16)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """None where nothing is to be done: the profile is sRGB itself."""
+    source = ImageCms.ImageCmsProfile(BytesIO(profile))
+    if mode == "RGB" and "srgb" in (source.profile.profile_description or "").lower():
+        return None
+    intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+    flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
+    return ImageCms.ImageCmsTransform(source, _srgb(), mode, "RGB", intent, flags=flags)
+
+
+@lru_cache(maxsize=1)
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))

@@ -1,0 +1,165 @@
+"""The segments of a JPEG (ITU T.81): its frame, its colours, its scans, and whether they are all there."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lookdex.imaging.exif import orientation_of
+
+MOST_SCANS = 100  # 1 to 10 are usual; each costs a pass over all coefficients, however few bytes it takes
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_ARITHMETIC = frozenset((0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF))
+_PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
+
+
+class Broken(Exception):
+    """The segments break the format's rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """components: 1, 3 or 4. plain: YCbCr or grey, 8 bits a component. kept: coefficients (2 bytes each) per pixel that
+    a decoder must hold, 0 for one that reads row by row."""
+
+    width: int
+    height: int
+    orientation: int
+    components: int
+    plain: bool
+    kept: float
+
+
+def segments(data: bytes, at: int = 2) -> Iterator[tuple[int, int, int]]:
+    """Yield (marker, start, end) of each segment up to and including the next start of scan."""
+    while True:
+        if data[at] != 0xFF:
+            at = data.find(b"\xff", at)  # junk between segments: decoders skip it too
+            if at < 0:
+                raise Broken("no picture data")
+        while data[at + 1] == 0xFF:
+            at += 1
+        marker = data[at + 1]
+        if marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8:
+            at += 2
+            continue
+        if marker == 0xD9:
+            raise Broken("the picture ends before it began")
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        end = at + 2 + max(length, 2)
+        yield marker, at, end
+        if marker == 0xDA:
+            return
+        at = end
+
+
+def read(data: bytes) -> Frame:
+    """The frame header. Raises Broken; struct.error or IndexError when the file ends too early."""
+    orientation, transform, frame, parts = 1, -1, None, 1
+    progressive, samples = False, 1.0
+    for marker, start, end in segments(data):
+        body = data[start + 4 : min(end, start + 64)]
+        if marker == 0xE1 and body.startswith(b"Exif\0") and orientation == 1:
+            orientation = orientation_of(data[start + 4 : end])
+        elif marker == 0xEE and body.startswith(b"Adobe"):
+            transform = body[11] if len(body) > 11 else -1
+        elif marker in _FRAMES and frame is None:
+            frame = struct.unpack_from(">BHHB", data, start + 4)
+            progressive, samples = marker in _PROGRESSIVE, _samples(data, start, frame[3])
+        elif marker == 0xDA:
+            parts = data[start + 4]
+    if frame is None:
+        raise Broken("a JPEG without a frame header")
+    precision, height, width, components = frame
+    plain = precision == 8 and (components == 1 or (components == 3 and transform != 0))
+    whole = progressive or parts < components  # the components come one after another
+    return Frame(width, height, orientation, components, plain, samples if whole else 0.0)
+
+
+def _samples(data: bytes, start: int, components: int) -> float:
+    """Samples of all components together for each pixel, by the frame's header."""
+    factors = [data[start + 11 + 3 * n] for n in range(components)]
+    areas = [(factor >> 4) * (factor & 15) for factor in factors]
+    return sum(areas) / max(areas) if any(areas) else float(components)
+
+
+def profile(data: bytes) -> bytes:
+    """The ICC profile, joined from its parts; empty where there is none."""
+    parts = {
+        data[start + 16]: data[start + 18 : end]
+        for marker, start, end in segments(data)
+        if marker == 0xE2 and data[start + 4 : start + 16] == b"ICC_PROFILE\0" and end > start + 18
+    }
+    return b"".join(parts[number] for number in sorted(parts))
+
+
+def essence(data: bytes) -> bytes:
+    """Only what decides the pixels. Raises Broken for more than `MOST_SCANS` scans."""
+    kept, end = [data[:2]], 2
+    for marker, start, end in segments(data):
+        # APP0 (JFIF), APP2 with ICC and APP14 (Adobe) decide colours; the other APPs and comments do not.
+        icc = marker == 0xE2 and data[start + 4 : start + 16] == b"ICC_PROFILE\0"
+        if marker < 0xE0 or marker in (0xE0, 0xEE) or icc:
+            kept.append(data[start:end])
+    scans = memoryview(data)[end:]
+    if data.count(b"\xff\xda", end) >= MOST_SCANS:
+        raise Broken(f"more than {MOST_SCANS} scans")
+    return b"".join((*kept, scans))
+
+
+def ended(data: bytes) -> bytes | None:
+    """The file with its missing end marker added; None where it has one, or where a scan that it needs is missing.
+
+    Only a decoder can tell whether the last scan is complete.
+    """
+    first = _scans_from(data)
+    if first is None or data.find(b"\xff\xd9", first) >= 0 or not _all_coefficients(data):
+        return None
+    return data.rstrip(b"\xff") + b"\xff\xd9"
+
+
+def _scans_from(data: bytes) -> int | None:
+    for marker, _, end in segments(data):
+        if marker == 0xDA:
+            return end
+    return None
+
+
+def _all_coefficients(data: bytes) -> bool:
+    """Do the scans bring every coefficient of every component to its last bit? A progressive file that was cut between
+    two scans is a blurred picture that looks complete to a decoder."""
+    missing: set[tuple[int, int]] = set()
+    at = 2
+    known = False
+    try:
+        for _ in range(MOST_SCANS):
+            for marker, start, end in segments(data, at):
+                if marker in _ARITHMETIC:
+                    return False  # their decoder takes zeros for what is missing, and does not say so
+                if marker in _FRAMES and not known:
+                    known = True
+                    names = [data[start + 10 + 3 * n] for n in range(data[start + 9])]
+                    missing = {(name, n) for name in names for n in range(64)}
+                elif marker == 0xDA:
+                    count = data[start + 4]
+                    names = [data[start + 5 + 2 * n] for n in range(count)]
+                    first, last, bits = data[end - 3], data[end - 2], data[end - 1]
+                    if bits & 15 == 0:
+                        missing -= {(name, n) for name in names for n in range(first, max(last, first) + 1)}
+                at = end
+            at = _after_scan(data, at)
+    except (Broken, IndexError, struct.error):
+        pass  # the file ends here
+    return known and not missing
+
+
+def _after_scan(data: bytes, at: int) -> int:
+    """The position of the next marker outside the scan. Raises IndexError at the end of the file."""
+    while True:
+        at = data.find(b"\xff", at)
+        if at < 0 or at + 1 >= len(data):
+            raise IndexError
+        if data[at + 1] not in (0x00, 0xFF) and not 0xD0 <= data[at + 1] <= 0xD7:
+            return at
+        at += 1 if data[at + 1] == 0xFF else 2

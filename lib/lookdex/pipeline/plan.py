@@ -1,0 +1,218 @@
+"""The steps of a night's plan: gather the inputs, compare them, guard against a mass change, summarise.
+
+`nightly.plan_night` runs them in this order. What decides about photos is in `catalog`, without I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lookdex.catalog import integrity, tables
+from lookdex.config import Config
+from lookdex.pipeline import thresholds
+from lookdex.planning import assortment, listing, plan, products
+from lookdex.planning.feed.datafile import Found
+from lookdex.planning.ties import Ties, check_known, check_ties, count_ties
+from lookdex.records import (
+    Change,
+    ColumnChange,
+    LiveEntry,
+    PlanSummary,
+    Recipe,
+    Release,
+    StoredFile,
+    Thresholds,
+    Unlisted,
+)
+from lookdex.storage import ReadOptions, Signing, Store, open_store
+
+NOT_STORED = StoredFile(key="", sha256="", rows=0, bytes=0)  # the plan of a dry run
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, stored or (a dry run) not."""
+
+    summary: PlanSummary
+    ties: Ties | None = None  # None: the plan was stored before
+    products: pa.Schema | None = None  # of the products file: product_id and the columns kept
+    postponed: int = 0  # photos beyond the limit: for the next night
+    held: bool = False  # a rollback holds promotions
+    unnamed: int = 0  # photos without an image suffix
+    unnamed_examples: tuple[str, ...] = ()
+    found: Found | None = None  # how the products file was read
+    again: bool = False  # the plan was stored before: what is given now changes nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a plan is made from.
+
+    entry, release, ledger: what is live; None before the first promotion. file: the products file; kept: product_id and
+    the columns of it that are published. tied: the photos of `source` with their products (see `products.tie`).
+    """
+
+    config: Config
+    entry: LiveEntry | None
+    release: Release | None
+    ledger: pa.Table | None
+    recipe: Recipe
+    thresholds: Thresholds | None
+    file: products.Products | None
+    kept: pa.Table | None
+    source: listing.Source
+    tied: pa.Table
+    ties: Ties
+
+    @property
+    def known(self) -> pa.ChunkedArray | None:
+        """The ids in the products file; None without one."""
+        return None if self.file is None else self.file.table["product_id"]
+
+    @property
+    def sold(self) -> pa.ChunkedArray | None:
+        """The ids of the only products that may stay in the release; None: all may."""
+        return None if self.config.keep_unlisted else self.known
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What tonight changes. leaving, left_out, products_digest: as in PlanSummary."""
+
+    plan: plan.Plan
+    leaving: Unlisted
+    left_out: Unlisted
+    products_digest: str
+
+
+def gather(
+    catalog: Store,
+    config: Config,
+    entry: LiveEntry | None,
+    release: Release | None,
+    recipe: Recipe,
+    given: Thresholds | None,
+) -> Inputs:
+    """Read the products file, list the source, tie photos to products, read the live ledger.
+
+    Raises ConfigError when a pattern, a mapping or a products file is unusable or fits no photo, CorruptData when the
+    ledger is damaged.
+    """
+    file = products.configured(config)
+    kept = products.choose(file, config.product_columns) if file is not None else None
+    stock = file.table if file is not None else None
+    source = listing.list_source(open_source(config), workers=config.fetch_workers)
+    mapping = products.load_mapping(config.mapping) if config.mapping else None
+    tied = products.tie(source.photos, stock, pattern=config.pattern or None, mapping=mapping)
+    ties = count_ties(tied, stock)
+    check_ties(tied, ties, config.pattern, config.mapping)
+    if release is not None:
+        integrity.require(catalog, release, integrity.of_ledger)
+    ledger = tables.ledger(catalog, release) if release else None
+    return Inputs(config, entry, release, ledger, recipe, given, file, kept, source, tied, ties)
+
+
+def compare(inputs: Inputs, *, limit: int | None, full: bool) -> Comparison:
+    """Compare the source with the live ledger. limit, full: as in `plan.make_plan`."""
+    photos, leaving, left_out = inputs.tied, Unlisted(), Unlisted()
+    if inputs.sold is not None:
+        chosen = assortment.only_listed(inputs.tied, inputs.sold, inputs.ledger)
+        photos, leaving, left_out = chosen.photos, chosen.leaving, chosen.left_out
+    made = plan.make_plan(
+        photos,
+        inputs.ledger,
+        inputs.recipe.digest,
+        shard_images=inputs.config.shard_images,
+        full=full,
+        limit=limit,
+        refusal_digest=inputs.recipe.refusal,
+        archived=inputs.source.archived,
+        turn=datetime.now(UTC).toordinal() % plan.ARCHIVE_NIGHTS,
+        sold=inputs.sold,
+    )
+    digest = products.digest(inputs.kept) if inputs.kept is not None else ""
+    return Comparison(made, leaving, left_out, digest)
+
+
+def guard(catalog: Store, inputs: Inputs, comparison: Comparison, allow_mass_change: bool) -> None:
+    """Raise MassChange when the release would lose too much, ConfigError when no photo shows a product of the file."""
+    losses = losses_of(catalog, inputs, comparison)
+    plan.check_mass_change(losses, inputs.config.max_change, allow_mass_change)
+    if inputs.file is not None and not allow_mass_change:
+        check_known(inputs.tied, inputs.ties, inputs.file.table, inputs.config.products)
+
+
+def losses_of(catalog: Store, inputs: Inputs, comparison: Comparison) -> plan.Losses:
+    """What the night would remove from the live release."""
+    release, ledger, made = inputs.release, inputs.ledger, comparison.plan
+    listed = inputs.source.photos.num_rows
+    if release is None or ledger is None:
+        return plan.Losses(listed=listed, skipped=sum(keys.count for keys in inputs.source.skipped))
+    losses = plan.Losses(
+        photos=ledger.num_rows,
+        listed=listed,
+        gone=made.changes[Change.DELETED] - comparison.leaving.photos,
+        unlinked=made.unlinked,
+        products=len(pc.unique(pc.list_flatten(ledger["product_ids"]))),
+        leaving=comparison.leaving,
+        unshown=inputs.ties.unshown,
+        case=inputs.ties.case,
+    )
+    products_changed = comparison.products_digest != release.products_digest
+    if inputs.sold is not None or not (products_changed or made.changes[Change.CHANGED]):
+        return losses
+    described = tables.described_products(catalog, release)
+    if inputs.known is not None:
+        rewritten, known = inputs.tied, inputs.known
+    else:  # without a products file, only the rows of planned photos lose their columns
+        rewritten = made.table.filter(pc.field("shard_id").is_valid())
+        known = pa.array([], pa.string())
+    lost = plan.lost_products(rewritten, ledger, described, known)
+    return replace(losses, described=len(described), lost=lost)
+
+
+def summarise(catalog: Store, inputs: Inputs, comparison: Comparison, run_id: str) -> PlanSummary:
+    """The summary of a plan that is not stored yet. run_id: '' for a dry run."""
+    config, release, made = inputs.config, inputs.release, comparison.plan
+    kept = thresholds.chosen(inputs.thresholds, release, inputs.recipe)
+    return PlanSummary(
+        run_id=run_id,
+        live=inputs.entry.since if inputs.entry else 0,
+        release_id=release.release_id if release else None,
+        source=config.source,
+        recipe=inputs.recipe,
+        changes=made.changes,
+        shards=made.shards,
+        created_at=datetime.now(UTC),
+        plan=NOT_STORED,
+        products_digest=comparison.products_digest,
+        products_changed=release is not None and comparison.products_digest != release.products_digest,
+        thresholds=kept,
+        thresholds_changed=release is not None and kept != release.thresholds,
+        keep_unlisted=inputs.file is not None and config.keep_unlisted,
+        leaving=comparison.leaving,
+        left_out=comparison.left_out,
+        column_changes=column_changes(catalog, release, inputs.kept),
+        source_access=config.source_access,
+        skipped=(*inputs.source.skipped, *filter(None, [made.archived])),
+    )
+
+
+def column_changes(
+    catalog: Store, release: Release | None, kept: pa.Table | None
+) -> tuple[ColumnChange, ...]:
+    """The product columns that differ from the live release's. Without a products file they stay as they are."""
+    if release is None or kept is None:
+        return ()
+    schema = tables.open_items(catalog, release).schema
+    columns = pa.schema([schema.field(name) for name in release.product_columns])
+    return assortment.column_changes(columns, kept.schema)
+
+
+def open_source(config: Config) -> Store:
+    """The store of the shop's photos, read as the settings say."""
+    return open_store(config.source, options=ReadOptions(Signing(config.source_access), config.fetch_seconds))

@@ -1,0 +1,153 @@
+"""The driver's view of a running job, from reports and failures in the catalogue: Spark itself reports nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lookdex import errors
+from lookdex.catalog import runs
+from lookdex.errors import ConfigError, LookdexError, MassChange, ShardsMissing
+from lookdex.index import budget
+from lookdex.records import NO_LOSS, PlanSummary, Reason, ShardFailure, ShardReport, Status
+from lookdex.storage import Store
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 2.0
+# Photos so far, of them rejected, of them failed.
+OnProgress = Callable[[int, int, int], object]
+
+
+class Watch:
+    """Watches the reports come in, shows the progress, and stops the job when the night is lost.
+
+    reports: those there when the job begins. awaited: the shards of the job; what failed in an earlier round of them is
+    not judged until they are done. most_lost: of `IndexOptions`.
+    """
+
+    def __init__(
+        self,
+        catalog: Store,
+        plan: PlanSummary,
+        job: str,
+        reports: Mapping[str, ShardReport],
+        awaited: Sequence[str],
+        most_lost: int | None,
+        on_progress: OnProgress | None,
+    ):
+        self._catalog, self._plan, self._job, self._most = catalog, plan, job, most_lost
+        self._reports = dict(reports)
+        self._rounds = {shard: reports[shard].round if shard in reports else -1 for shard in awaited}
+        self._tell = on_progress
+        self._stop = threading.Event()
+        self._error: LookdexError | None = None
+
+    @contextlib.contextmanager
+    def running(self, engine: SparkSession | None) -> Iterator[None]:
+        """Poll in a thread until the block ends."""
+
+        def poll() -> None:
+            while not self._stop.wait(POLL_SECONDS):
+                self.look()
+                if self._error is not None and engine is not None:
+                    with contextlib.suppress(
+                        Exception
+                    ):  # repeated at the next poll, should the job have only just begun
+                        engine.interruptAll()
+
+        thread = threading.Thread(target=poll, name="lookdex-watch", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            thread.join()
+
+    def look(self) -> None:
+        left = [shard for shard in self._rounds if not self._is_done(shard)]
+        try:
+            new = runs.load_reports(self._catalog, self._plan.run_id, left, known=self._reports)
+            failure = runs.load_failure(self._catalog, self._plan.run_id, self._job)
+        except LookdexError as error:  # only the progress stalls; whoever needs the store reports the error
+            log.debug("progress: %s", error)
+            return
+        if any(self._reports.get(shard) is not report for shard, report in new.items()):
+            self._reports |= new
+            self._say()
+            self._judge([shard for shard in left if not self._is_done(shard)])
+        if failure is not None and self._error is None:
+            self._error = self.failed(failure)
+
+    def done(self, reports: Mapping[str, ShardReport]) -> None:
+        """The job has ended with these reports. Raises MassChange."""
+        self._reports |= reports
+        self._say()
+        self._judge(())
+        self.check()
+
+    def check(self) -> None:
+        """Raise why the job was stopped, if it was."""
+        if self._error is not None:
+            raise self._error
+
+    def failed(self, failure: ShardFailure) -> LookdexError:
+        """What a shard's lasting failure makes of the stage."""
+        said = f"shard {failure.shard_id}: {failure.message}"
+        kind = getattr(errors, failure.kind, LookdexError)
+        if issubclass(kind, ConfigError):
+            wrong: LookdexError = kind(f"run {self._plan.run_id}: {said}")
+            return wrong
+        left = sum(not self._is_done(shard) for shard in self._rounds)
+        return shards_missing(self._plan, left, said)
+
+    def _is_done(self, shard: str) -> bool:
+        return shard in self._reports and self._reports[shard].round > self._rounds[shard]
+
+    def _say(self) -> None:
+        if self._tell:
+            self._tell(*totals(self._reports.values()))
+
+    def _judge(self, pending: Collection[str]) -> None:
+        """Is the night lost? A pending shard is judged when it is done: what failed in it is being tried again."""
+        if self._most is None or self._error is not None:
+            return
+        judged = [report for shard, report in self._reports.items() if shard not in pending]
+        reasons: Counter[str] = Counter()
+        for report in judged:
+            reasons.update(report.reasons)
+        untried = reasons.pop(Reason.NOT_TRIED, 0)
+        seen = totals(judged)[0] - untried
+        lost = sum(n for reason, n in reasons.items() if reason not in NO_LOSS)
+        if untried or (seen >= budget.MIN_JUDGED and lost > self._most):
+            examples = [example for report in judged for example in report.examples]
+            planned = self._plan.planned
+            words = budget.in_words(lost, seen, planned, reasons, examples)
+            self._error = MassChange(
+                f"run {self._plan.run_id} was stopped: {words}. A night of {planned:,} photos may lose {self._most:,}, "
+                "and a source that has stopped answering is not waited for. Check the source, then run the same stage "
+                "again with the same run id: it fetches only what is missing. If this is intended, pass "
+                "--allow-mass-change"
+            )
+
+
+def totals(reports: Iterable[ShardReport]) -> tuple[int, int, int]:
+    """Photos so far, of them rejected, of them failed."""
+    counts: Counter[str] = Counter()
+    for report in reports:
+        counts.update(report.counts)
+    return sum(counts.values()), counts[Status.REJECTED], counts[Status.FAILED]
+
+
+def shards_missing(plan: PlanSummary, left: int, cause: str) -> ShardsMissing:
+    return ShardsMissing(
+        f"run {plan.run_id}: {left} of {plan.shards} shards could not be indexed. {cause}. "
+        "Finished shards are kept: when the cause is gone, run the same stage again"
+    )

@@ -1,0 +1,67 @@
+"""Which thresholds a night's release keeps: those the settings name, the live release's, or the shipped models' own.
+
+`lookdex evaluate end-to-end --thresholds` writes them. They hold for the models that they were measured with and for
+no others.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib import resources
+from pathlib import PurePosixPath
+
+from lookdex.catalog import json_codec
+from lookdex.errors import ConfigError, NotFound
+from lookdex.records import Recipe, Release, Thresholds
+from lookdex.storage import open_store
+
+SHIPPED = resources.files("lookdex.models") / "tiny" / "thresholds.json"  # also in a zip
+FORMAT = Thresholds.FORMAT
+log = logging.getLogger(__name__)
+
+
+def load(uri: str) -> Thresholds:
+    """The thresholds of a file, local or s3://. Raises ConfigError."""
+    scheme, slashes, path = uri.rpartition("://")
+    where = PurePosixPath(path)
+    parent = f"{scheme}{slashes}{where.parent}" if slashes else str(where.parent)
+    try:
+        found = json_codec.given_json(Thresholds, open_store(parent).get(where.name))
+    except NotFound as error:
+        raise ConfigError(
+            f"{uri} does not exist; `lookdex evaluate end-to-end --thresholds` writes it"
+        ) from error
+    except ValueError as error:
+        raise ConfigError(
+            f"{uri} holds no thresholds as `lookdex evaluate end-to-end --thresholds` writes them: {error}"
+        ) from error
+    if found.format > FORMAT:
+        raise ConfigError(f"{uri} has format {found.format}; this lookdex reads up to {FORMAT}. Upgrade it.")
+    return found
+
+
+def shipped(recipe: Recipe) -> Thresholds | None:
+    """What was measured for the models that come with lookdex; None for any others."""
+    found = json_codec.from_json(Thresholds, SHIPPED.read_bytes(), str(SHIPPED))
+    return found if found.fits(recipe) else None
+
+
+def chosen(given: Thresholds | None, live: Release | None, recipe: Recipe) -> Thresholds | None:
+    """The thresholds for tonight's recipe; None where nobody has measured any.
+
+    Given ones that were measured with other models are left out, with a warning: new models are published before
+    they can be measured.
+    """
+    if given is not None and given.fits(recipe):
+        return given
+    if given is not None:
+        log.warning(
+            "the thresholds of the settings were measured with %s and %s, not with tonight's models: they are left "
+            "out. Measure anew (`lookdex evaluate end-to-end --thresholds`) once this release is live.",
+            given.detector or "another detector",
+            given.embedder,
+        )
+    before = live.thresholds if live is not None else None
+    if before is not None and before.fits(recipe):
+        return before
+    return shipped(recipe)

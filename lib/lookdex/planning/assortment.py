@@ -1,0 +1,92 @@
+"""What the products file changes: products that it no longer lists leave, columns come, go or change type. No I/O.
+
+With a products file, a photo is tied only to products that the file lists, and a photo of unlisted products alone is
+dropped. Each night decides this from the file alone, so that an incremental night ends in the same rows as a full one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from lookdex.catalog.column_types import kind_of
+from lookdex.catalog.schemas import IMAGES_SCHEMA
+from lookdex.records import ColumnChange, Unlisted
+
+EXAMPLES = 5
+
+_SHOWN = """
+create temp table shown as select image_key, unnest(product_ids) as product_id from photos;
+create temp table was as
+    select image_key, unnest(product_ids) as product_id from ledger semi join photos using (image_key);
+create temp table sold as
+    select image_key, list(product_id order by product_id) as product_ids
+    from shown semi join listed using (product_id)
+    group by image_key;
+create temp table unsold as
+    select image_key, image_key in (select image_key from ledger) as live
+    from photos anti join sold using (image_key)
+    where len(product_ids) > 0;
+"""
+_PHOTOS = """
+select photos.* replace (coalesce(sold.product_ids, photos.product_ids) as product_ids)
+from photos left join sold using (image_key)
+where sold.image_key is not null or len(photos.product_ids) = 0
+order by image_key
+"""
+_LEAVING = "select distinct product_id from was anti join listed using (product_id) order by product_id"
+_LEFT_OUT = """
+select distinct product_id from shown semi join (from unsold where not live) using (image_key) order by product_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Assortment:
+    """photos: those to keep, with the columns of `products.tie`. leaving, left_out: as in PlanSummary."""
+
+    photos: pa.Table
+    leaving: Unlisted
+    left_out: Unlisted
+
+
+def only_listed(tied: pa.Table, listed: pa.Array | pa.ChunkedArray, ledger: pa.Table | None) -> Assortment:
+    """Drop the photos of which the products file lists no product.
+
+    tied: from `products.tie`. listed: the file's product ids (strings). ledger: the live one (IMAGES_SCHEMA). Photos
+    that belong to no product stay; the others keep only listed products in `product_ids`.
+    """
+    with duckdb.connect() as database:
+        database.register("photos", tied)
+        database.register("listed", pa.table({"product_id": listed}))
+        was = ledger if ledger is not None else IMAGES_SCHEMA.empty_table()
+        database.register("ledger", was.select(["image_key", "product_ids"]))
+        database.execute(_SHOWN)
+        photos = database.sql(_PHOTOS).to_arrow_table().select(tied.column_names).cast(tied.schema)
+        counted = dict(database.execute("select live, count(*) from unsold group by live").fetchall())
+        leaving = _unlisted(database, _LEAVING, counted.get(True, 0))
+        return Assortment(photos, leaving, _unlisted(database, _LEFT_OUT, counted.get(False, 0)))
+
+
+def _unlisted(database: duckdb.DuckDBPyConnection, query: str, photos: int) -> Unlisted:
+    products = database.sql(query).to_arrow_table()["product_id"]
+    return Unlisted(len(products), photos, tuple(products.slice(0, EXAMPLES).to_pylist()))
+
+
+def column_changes(live: pa.Schema, planned: pa.Schema) -> tuple[ColumnChange, ...]:
+    """The product columns (except product_id) that tonight removes, adds or gives another type, sorted by name."""
+    columns = [{field.name: field.type for field in schema} for schema in (live, planned)]
+    return tuple(
+        ColumnChange(name, *_words(*(kinds.get(name) for kinds in columns)))
+        for name in sorted({*columns[0], *columns[1]} - {"product_id"})
+        if columns[0].get(name) != columns[1].get(name)
+    )
+
+
+def _words(live: pa.DataType | None, planned: pa.DataType | None) -> tuple[str, str]:
+    """Both types in plain words, with Arrow's names added where the words are the same."""
+    words = [kind_of(kind) if kind is not None else "" for kind in (live, planned)]
+    if words[0] == words[1]:
+        words = [f"{word} ({kind})" for word, kind in zip(words, (live, planned), strict=True)]
+    return words[0], words[1]

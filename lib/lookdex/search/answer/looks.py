@@ -1,0 +1,165 @@
+"""The whole look: one product for each object as a set, and catalogue photos that show such an outfit."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from lookdex.catalog.sql import listed
+from lookdex.records import Scope
+from lookdex.search.answer.answer import FoundObject, Look, LookPhoto, Match, Other, Piece, Worn
+from lookdex.search.query.options import Crops, Options
+from lookdex.search.retrieval.opened import Opened
+from lookdex.search.retrieval.rows import Row
+
+PRICE = "price"  # the product column that is summed, where the shop has one
+NEAREST = 48  # rows of each object, and whole photos, at least, from which photos are proposed
+PROPOSED = 4  # photos compared for each one wanted
+
+
+def put_together(objects: Sequence[FoundObject], columns: Sequence[str]) -> Look:
+    """The best product of each object; of objects with the same best product the more similar one has it.
+
+    columns: the product columns of the release. A match of another kind than was asked, or below the threshold, is in
+    no set: an object with no other is `missing`.
+    """
+    # An answer may be sorted by a column: the best is the most similar one all the same.
+    offers = [
+        sorted(
+            (match for match in found.matches if _sets(match)), key=lambda m: (m.other is not None, -m.score)
+        )
+        for found in objects
+    ]
+    chosen: dict[int, Match] = {}
+    taken: set[str | None] = set()
+    for number in sorted(range(len(objects)), key=lambda n: -offers[n][0].score if offers[n] else 2.0):
+        if free := next((match for match in offers[number] if match.product_id not in taken), None):
+            chosen[number] = free
+            taken.add(free.product_id)
+    pieces = tuple(_piece(number, objects[number], match) for number, match in sorted(chosen.items()))
+    prices = [piece.price for piece in pieces if piece.price is not None]
+    return Look(
+        pieces=pieces,
+        price_column=PRICE if PRICE in columns else None,
+        total=round(sum(prices), 2) if prices else None,
+        unpriced=len(pieces) - len(prices),
+        missing=tuple(number for number in range(len(objects)) if number not in chosen),
+    )
+
+
+def _sets(match: Match) -> bool:
+    """May it be a piece?"""
+    return match.product_id is not None and match.good is not False and match.other is not Other.KIND
+
+
+def _piece(number: int, found: FoundObject, match: Match) -> Piece:
+    return Piece(
+        object=number,
+        label=found.label,
+        product_id=match.product_id or "",
+        item_id=match.item_id,
+        similarity=match.similarity,
+        price=_price(match.columns.get(PRICE)),
+        good=match.good,
+    )
+
+
+def _price(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    return float(value) if np.isfinite(float(value)) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Outfit:
+    """What photos are compared with. labels, vectors (n, dim): of the objects. whole: (dim,) of the whole photo."""
+
+    labels: tuple[str | None, ...]
+    vectors: np.ndarray
+    whole: np.ndarray
+
+
+def photos(opened: Opened, outfit: Outfit, options: Options, where: str | None) -> tuple[LookPhoto, ...]:
+    """The catalogue photos that show an outfit most like it, at most one of each product.
+
+    Photos are proposed by the rows nearest to the objects and to the whole photo, those that several rows propose
+    first, and then compared as a whole: `LookPhoto.score`. where: SQL that the photo's product must fulfil.
+    """
+    wholes = _proposed(opened, outfit, options.look_photos, where)
+    if not wholes:
+        return ()
+    ids = opened.rows.ids(f"image_key IN ({listed(wholes)})")
+    rows, vectors = opened.rows.rows(ids), opened.rows.vectors(ids)
+    worn: dict[str, list[int]] = defaultdict(list)
+    for i in opened.rows.among(ids, f"scope = '{Scope.OBJECT}'"):
+        worn[rows[i].image_key].append(i)
+    told = [_compared(outfit, rows, vectors, whole, worn[key]) for key, whole in wholes.items()]
+    best: dict[str, LookPhoto] = {}
+    for photo in sorted(told, key=lambda one: (-one.score, -one.similarity, one.image_key)):
+        best.setdefault(photo.product_id or photo.image_key, photo)
+    kept = list(best.values())[: options.look_photos]
+    crops = opened.rows.crops([wholes[one.image_key] for one in kept]) if options.crops is Crops.ALL else {}
+    return tuple(
+        replace(photo, rank=rank, crop=crops.get(wholes[photo.image_key]))
+        for rank, photo in enumerate(kept, start=1)
+    )
+
+
+def _proposed(opened: Opened, outfit: Outfit, wanted: int, where: str | None) -> dict[str, int]:
+    """Photo keys and the rows of the whole photos. where: SQL that these fulfil.
+
+    A photo's worth: the sum over objects of its nearest row's similarity, and of the whole photo's.
+    """
+    limit = max(NEAREST, wanted)
+    fits = opened.rows_of(Scope.IMAGE) + ("" if where is None else f" AND {where}")
+    worn = opened.nearest(outfit.vectors, limit, opened.rows_of(Scope.OBJECT), enough=limit)
+    whole = opened.nearest(outfit.whole[None], limit, fits, enough=limit if where is None else None)
+    worth: dict[str, float] = defaultdict(float)
+    for hits in (*worn, *whole):
+        nearest: dict[str, float] = {}
+        for hit in hits:
+            nearest.setdefault(hit.image_key, 1.0 - hit.distance)
+        for key, similarity in nearest.items():
+            worth[key] += max(similarity, 0.0)
+    if not worth:
+        return {}
+    known = opened.rows.ids(f"image_key IN ({listed(worth)}) AND {fits}")
+    photo = {row.image_key: i for i, row in opened.rows.rows(known).items()}
+    best = sorted(photo, key=lambda key: (-worth[key], key))[: PROPOSED * wanted]
+    return {key: photo[key] for key in best}
+
+
+def _compared(
+    outfit: Outfit,
+    rows: Mapping[int, Row],
+    vectors: Mapping[int, np.ndarray],
+    whole: int,
+    worn: Sequence[int],
+) -> LookPhoto:
+    """One photo: its row for the whole, and those of its objects."""
+    pairs = []
+    for number, label in enumerate(outfit.labels):
+        near = [
+            (float(vectors[i] @ outfit.vectors[number]), rows[i].item_id, i)
+            for i in worn
+            if rows[i].label == label
+        ]
+        if near:
+            similarity, item_id, i = max(near)
+            pairs.append(Worn(number, item_id, label, rows[i].box, similarity))
+    row = rows[whole]
+    return LookPhoto(
+        rank=0,
+        image_key=row.image_key,
+        item_id=row.item_id,
+        product_id=row.product_id,
+        score=sum(max(pair.similarity, 0.0) for pair in pairs) / len(outfit.labels),
+        similarity=float(vectors[whole] @ outfit.whole),
+        worn=tuple(pairs),
+        columns=row.columns,
+    )

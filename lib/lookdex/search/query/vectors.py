@@ -1,0 +1,48 @@
+"""The vectors that a question is asked with, for readers that ask the table themselves (Node, Rust, DuckDB)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lookdex.errors import BadQuery
+from lookdex.search.arguments import shown
+from lookdex.search.query import ask
+from lookdex.search.query.embedding import Embedding
+from lookdex.search.query.encoders import Encoders
+from lookdex.search.query.options import Options
+from lookdex.search.query.photo import Photo
+from lookdex.search.query.timing import Clock
+from lookdex.search.retrieval.opened import Opened
+
+
+def vectors_of(opened: Opened, encoders: Encoders, photos: Sequence[Photo], options: Options) -> np.ndarray:
+    """float32 (lanes, dim) of unit length: of the answer's objects in order, the whole photo, then what goes with it.
+
+    Raises BadQuery, as the question itself does.
+    """
+    embedding = Embedding(encoders)
+    asked, _ = ask.questions(opened, encoders, photos, options, Clock(), embedding)
+    vectors, _ = embedding.vectors(asked, options.text_weight)
+    return vectors
+
+
+def unit_of(vector: np.ndarray | Sequence[float], dim: int) -> np.ndarray:
+    """(dim,) float32 of unit length. Raises BadQuery for another size, for zeros and for values that are not finite."""
+    try:
+        given = np.asarray(vector)
+    except Exception as error:  # the value is the caller's, and may raise anything
+        raise BadQuery(f"vector is {shown(vector)}: give {dim} numbers") from error
+    masked = isinstance(vector, np.ma.MaskedArray)  # of which asarray would take what the mask hides
+    if masked or given.dtype.kind not in "iuf":
+        raise BadQuery(f"vector is {shown(vector)}: give {dim} numbers")
+    values = given.astype(np.float64)
+    with np.errstate(over="ignore"):  # an infinite length is refused
+        length = float(np.linalg.norm(values)) if values.shape == (dim,) else 0.0
+    if not np.isfinite(length) or length == 0:
+        raise BadQuery(
+            f"vector has the shape {values.shape} and the length {length:g}: the release's embedder gives "
+            f"{dim} finite numbers that are not all 0"
+        )
+    return (values / length).astype(np.float32)

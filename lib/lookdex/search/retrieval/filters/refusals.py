@@ -1,0 +1,43 @@
+"""What is said of a filter whose types do not go together."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from lookdex.catalog.column_types import held
+from lookdex.catalog.column_types import kind_of as in_words
+from lookdex.errors import BadQuery
+from lookdex.search.retrieval.filters.kinds import Kind, kind_of
+from lookdex.search.retrieval.filters.rewrite import columns_of
+from lookdex.search.retrieval.filters.syntax import Column, Value
+
+_VALUES = (
+    "Compare each column with values of its own type: a number, 'text', true, a date '2026-11-22', a date-time "
+    "'2026-11-22 09:30:00'"
+)
+
+
+def described(value: Value) -> str:
+    columns = columns_of(value)
+    return ", ".join(column.name for column in columns) if columns else "a value"
+
+
+def no_value(value: Value) -> NoReturn:
+    """A list, a record or something stranger is compared as if it were a value."""
+    assert isinstance(value, Column)
+    name, kind = value.name, kind_of(value.type)
+    if kind is Kind.LIST:
+        remedy = f"write  'M' in {name},  or  {name} in ('M', 'L')  for one of several"
+    elif kind is Kind.RECORD:
+        remedy = f"compare one of its fields, such as {name}.{value.type.field(0).name}"
+    else:
+        remedy = "only is null and is not null work with it"
+    raise BadQuery(f"the filter compares {name}, a {in_words(value.type)}: {remedy}")
+
+
+def mismatch(value: Value) -> NoReturn:
+    columns = columns_of(value)
+    kinds = "; ".join(f"{column.name} holds {held(column.type)}" for column in columns)
+    if not kinds:
+        raise BadQuery("the filter cannot be applied: it names no column, or compares what does not compare")
+    raise BadQuery(f"the filter cannot be applied: {kinds}. {_VALUES}")

@@ -1,0 +1,92 @@
+"""Rows of a release as a pandas frame, for notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from lookdex.errors import BadQuery, CorruptData, StorageError
+from lookdex.records import Scope
+from lookdex.records.ranges import Count
+from lookdex.runtime.extras import extras
+from lookdex.search.arguments import Arguments, texts
+from lookdex.search.retrieval.filters import compile_filter
+from lookdex.search.retrieval.opened import Opened, filter_error
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEAVY = ("vector", "crop")  # kilobytes a row: only where they are named
+_GIVEN = Arguments(where=str | None, limit=Count | None, scope=Scope | None)
+_SCOPE = Arguments(scope=Scope)
+_NO_VALUES = (*HEAVY, "palette")  # nothing that a predicate compares
+
+
+def to_frame(
+    opened: Opened,
+    where: str | None = None,
+    columns: Sequence[str] | None = None,
+    *,
+    scope: Scope | str | None = Scope.OBJECT,
+    limit: int | None = None,
+) -> pd.DataFrame:
+    """See `Catalog.to_pandas`."""
+    with extras():
+        import pandas  # noqa: F401  (pyarrow imports it by itself; here its absence gets a cure)
+    given = _GIVEN.read(where=where, limit=limit, scope=scope)
+    where, limit, scope = given["where"], given["limit"], given["scope"]
+    known = list(opened.items.schema.names)
+    wanted = (
+        [name for name in known if name not in HEAVY]
+        if columns is None
+        else list(dict.fromkeys(texts("columns", columns)))
+    )
+    if unknown := [name for name in wanted if name not in known]:
+        raise BadQuery(
+            f"there is no column {', '.join(map(repr, unknown))}; those that exist: {', '.join(known)}"
+        )
+    rows = [f"scope = '{scope}'"] if scope is not None else []
+    if where is not None:
+        schema = opened.items.schema
+        rows.append(compile_filter(where, pa.schema([f for f in schema if f.name not in _NO_VALUES])))
+    sql = " AND ".join(rows)
+    try:
+        table = opened.items.to_table(columns=wanted, filter=sql or None, limit=limit, patient=True)
+    except (CorruptData, StorageError) as error:
+        raise filter_error(error, sql, opened.items.schema) from error
+    frame = _pandas(table)
+    frame.attrs |= {
+        "release_id": opened.release.release_id,
+        "released_at": opened.release.created_at.isoformat(),
+    }
+    return frame
+
+
+def _pandas(table: pa.Table) -> pd.DataFrame:
+    """The frame with every value as it is: whole numbers with nulls as Int64, and nested values as Python's.
+
+    By default pyarrow turns whole numbers beside nulls into floats, which changes those beyond 2^53.
+    """
+    import pandas as pd
+
+    whole = {pa.int64(): pd.Int64Dtype()}
+    gaps = [field.name for field in table.schema if field.type in whole and table[field.name].null_count]
+    nested = [
+        field.name
+        for field in table.schema
+        if pa.types.is_nested(field.type) and field.name not in _NO_VALUES
+    ]
+    frame = table.drop_columns(nested).to_pandas()
+    for name in gaps:
+        frame[name] = table[name].to_pandas(types_mapper=whole.get)
+    for name in nested:
+        frame.insert(table.column_names.index(name), name, pd.Series(table[name].to_pylist(), dtype=object))
+    return frame
+
+
+def scope_of(scope: Scope | str) -> Scope:
+    """A scope by its name, as Python callers give it. Raises BadQuery."""
+    found: Scope = _SCOPE.read(scope=scope)["scope"]
+    return found

@@ -1,0 +1,93 @@
+"""Which columns of a release answers can be sorted by, and which can be counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from lookdex.errors import BadQuery
+from lookdex.runtime.wording import shortened
+
+OWN = ("label", "colour")  # of lookdex itself, beside the product columns: counted, too
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """descending: the highest value first."""
+
+    column: str
+    descending: bool
+
+
+def sortable(schema: pa.Schema, product_columns: Sequence[str]) -> tuple[str, ...]:
+    """The product columns whose values have an order: text, numbers, true or false, dates and date-times."""
+    return tuple(
+        name for name in product_columns if is_ranged(kind := schema.field(name).type) or is_word(kind)
+    )
+
+
+def countable(schema: pa.Schema, product_columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns that facets count: those that can be sorted by, lists of such values, and such fields of records,
+    called record.field."""
+    names = []
+    for name in (*product_columns, *OWN):
+        kind = schema.field(name).type
+        if pa.types.is_struct(kind):
+            names += [f"{name}.{field.name}" for field in kind.fields if _is_countable(field.type)]
+        elif _is_countable(kind):
+            names.append(name)
+    return tuple(dict.fromkeys(names))
+
+
+def is_ranged(kind: pa.DataType) -> bool:
+    """Numbers, dates and date-times: what a least and a most say something of."""
+    types = pa.types
+    number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
+    return bool(number or types.is_date(kind) or types.is_timestamp(kind))
+
+
+def is_word(kind: pa.DataType) -> bool:
+    """Text, and true or false: what is told value by value."""
+    return bool(pa.types.is_string(kind) or pa.types.is_boolean(kind))
+
+
+def _is_countable(kind: pa.DataType) -> bool:
+    inner = kind.value_type if pa.types.is_list(kind) else kind
+    return is_ranged(inner) or is_word(inner)
+
+
+def order_of(sort: str | None, columns: Sequence[str]) -> Order | None:
+    """sort: a column, with a minus in front for the highest first; None: by score. columns: the sortable ones.
+
+    Raises BadQuery, which names them.
+    """
+    if sort is None:
+        return None
+    name = named(sort.removeprefix("-"), columns)
+    if name is None:
+        raise BadQuery(
+            f"the answer cannot be sorted by {shortened(sort.removeprefix('-'), 80)!r}; what it can be sorted by: "
+            f"{', '.join(('score', *columns))} (a minus in front: highest first)"
+        )
+    return Order(name, sort.startswith("-"))
+
+
+def counted_columns(wanted: Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns that are to be counted. columns: the countable ones. Raises BadQuery, which names them."""
+    found = [named(name, columns) for name in wanted]
+    for name, known in zip(wanted, found, strict=True):
+        if known is None:
+            raise BadQuery(
+                f"the column {shortened(name, 80)!r} cannot be counted; those that can: {', '.join(columns)}"
+            )
+    return tuple(dict.fromkeys(name for name in found if name is not None))
+
+
+def named(name: str, columns: Sequence[str]) -> str | None:
+    """The column of that name, in any case where only one fits; None where none does."""
+    if name in columns:
+        return name
+    alike = [column for column in columns if column.casefold() == name.casefold()]
+    return alike[0] if len(alike) == 1 else None

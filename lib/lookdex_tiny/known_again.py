@@ -1,0 +1,104 @@
+"""Is a thing known again? Each under strong augmentation against all of them as they are.
+
+    python -m lookdex_tiny.known_again --data DIR [--embedder NAME]
+
+The protocol, frozen: the things are every garment of the held-out senders and every object of the held-out street
+photos whose shorter side has SMALLEST pixels or more. The gallery is each as the index embeds it. A query is a part
+of 60 to 100 % of it, seen from aside, under another light and colour, in a JPEG of quality 40, and, where it can be
+told from its ground (`views.thing_mask`), on another ground: plain, or another thing's photo, half and half. Chance
+is seeded by the thing's number, so that every model is asked the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lookdex.models.digests import TINY, embedder_defaults
+from lookdex.models.embed import Embedder, load_embedder
+from lookdex.training import sources
+from lookdex.training.augment import recolour
+from lookdex.training.embedder import views
+from lookdex.training.measure import in_batches
+from lookdex.training.records import Garment, Scene
+from lookdex_tiny.crops import cut
+
+SMALLEST = 48  # pixels
+SEED = 2026
+VIEWPOINT, LIGHT, QUALITY, PART = 0.1, 1.0, 40, 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAgain:
+    """first: share of the queries whose own thing is the nearest. grounds: share of queries on another ground."""
+
+    first: float
+    among_ten: float
+    grounds: float
+    things: int
+
+
+def known_again(
+    embedder: Embedder, garments: Sequence[Garment], street: Sequence[Scene], margin: float
+) -> KnownAgain:
+    """Ask with every thing's strong view."""
+    things = [sources.read(garment.path) for garment in garments]
+    garment_count = len(things)
+    for scene in street:
+        image = sources.read(scene.path)
+        sides = (scene.boxes[:, 2:] - scene.boxes[:, :2]).min(axis=1)
+        things += [cut(image, box, margin) for box in scene.boxes[sides >= SMALLEST]]
+    gallery = _embedded(embedder, things)
+    swapped, queries = 0, []
+    for number, thing in enumerate(things):
+        rng = np.random.default_rng((SEED, number))
+        other = things[int(rng.integers(len(things)))]
+        mask = views.thing_mask(thing) if number < garment_count else None
+        swapped += mask is not None
+        queries.append(strong_view(thing, mask, other, rng))
+    similar = _embedded(embedder, queries) @ gallery.T
+    own = similar[np.arange(len(things)), np.arange(len(things))]
+    rank = (similar > own[:, None]).sum(axis=1)
+    return KnownAgain(
+        float((rank < 1).mean()), float((rank < 10).mean()), swapped / max(len(things), 1), len(things)
+    )
+
+
+def strong_view(
+    thing: np.ndarray, mask: np.ndarray | None, other: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """The thing (uint8 (H, W, 3)) photographed again; mask: bool (H, W), or None to leave its ground."""
+    if mask is not None:
+        under = views.plain_ground(thing, rng) if rng.random() < 0.5 else other
+        thing = views.swap_ground(thing, mask, under)
+    view = views.seen_from_aside(views.part_of(thing, rng, PART), rng, VIEWPOINT)
+    return views.poor_jpeg(recolour(view, rng, LIGHT), QUALITY)
+
+
+def _embedded(embedder: Embedder, pictures: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([embedder.embed_images(batch) for batch in in_batches(pictures, 64)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with ccp/ and clothing/")
+    parser.add_argument("--embedder", default=TINY)
+    options = parser.parse_args()
+    told = known_again(
+        load_embedder(options.embedder),
+        sources.garments(options.data / "clothing")[1],
+        sources.street(options.data / "ccp")[1],
+        embedder_defaults(options.embedder).crop_margin,
+    )
+    print(
+        f"known again: first {told.first:.3f}, among ten {told.among_ten:.3f} of {told.things} things; "
+        f"{told.grounds:.2f} of them on another ground"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""Boxes for photos that have only labels: a trained detector says where, the label says what.
+
+    python -m lookdex_tiny.pseudo street   --data DIR --out FILE [--detector NAME] [--sheet PNG]
+    python -m lookdex_tiny.pseudo garments --data DIR --out FILE [--detector NAME] [--sheet PNG]
+
+`street`: the street photos that have tags and no boxes; every eighth is left for queries. `garments`: photos of one
+garment by the senders to train on. Writes COCO JSON of the photos whose boxes can be trusted, and, if asked, a
+contact sheet of a sample: look at it before you train on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lookdex.imaging import boxes
+from lookdex.models.detect import Detector, load_detector
+from lookdex.records import CATEGORIES, Box, Detection
+from lookdex.training import sources
+from lookdex.training.measure import evenly, in_batches
+from lookdex.training.records import Scene
+from lookdex_tiny.sheets import contact_sheet
+
+# Of a box whose label the photo's tags name. On the held-out street photos nine of ten such boxes of outerwear,
+# dresses, pants, shoes, hats and glasses are right, of tops and bags seven, of belts half; below it fewer of each.
+TAGGED_SCORE = 0.4
+# A street photo where one of these is tagged and not found would teach that it is background.
+LARGE = ("top", "outerwear", "dress", "pants", "skirt", "shoes")
+LONE_SCORE = 0.15  # of the box of a garment that is known to be there, and mostly fills the photo
+LONE_SHARE = 0.15  # of the photo that it fills at least
+GARMENTS, TAGGED = "garments", "tagged"  # the two kinds of photos that are given boxes
+EVERY_QUERY = 8  # of the street photos without boxes every eighth is looked at as a query
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A photo and the labels that somebody says are in it, one for each thing."""
+
+    path: Path
+    labels: tuple[str, ...]
+
+
+def finder(name: str, device: str = "cpu") -> Detector:
+    """A detector as these functions want it: weak boxes too, labels apart from each other."""
+    return load_detector(
+        name, device=device, min_score=min(TAGGED_SCORE, LONE_SCORE), nms_iou=1.0, max_objects=60
+    )
+
+
+def tagged_boxes(labels: Sequence[str], found: Sequence[Detection]) -> list[Detection] | None:
+    """The best boxes for a photo's labels, one for each where there is one; None where a LARGE one has none.
+
+    found: the detector's boxes of any score, best first, one label's boxes apart from each other.
+    """
+    chosen: list[Detection] = []
+    for label, count in Counter(labels).items():
+        mine = [o for o in found if o.label == label and o.score >= TAGGED_SCORE][:count]
+        if not mine and label in LARGE:
+            return None
+        chosen += mine
+    return chosen
+
+
+def lone_box(label: str, found: Sequence[Detection], height: int, width: int) -> Box | None:
+    """Where the one garment of a photo is: its label's best box, or else the best box of any label; None: unsure."""
+    large = [o for o in found if o.score >= LONE_SCORE and boxes.area(o.box) >= LONE_SHARE * height * width]
+    for candidates in ([o for o in large if o.label == label], large):
+        if candidates:
+            return max(candidates, key=lambda o: o.score).box
+    return None
+
+
+def unboxed_street(root: Path) -> list[Tagged]:
+    """The photos in `root`/unboxed to train on, their tags as labels; tags that no box has are left out.
+
+    None where there is no such folder: it is one more help.
+    """
+    if not (root / "unboxed" / "tags.json").exists():
+        return []
+    label_of = {
+        tag: label
+        for scene in sources.coco(root / "boxes.json", root / "photos")
+        for tag, label in zip(scene.tags, scene.labels, strict=True)
+    }
+    tags = json.loads((root / "unboxed" / "tags.json").read_text())
+    return [
+        Tagged(
+            root / "unboxed" / "photos" / f"{name}.jpg",
+            tuple(label_of[t] for t in tags[name] if t in label_of),
+        )
+        for n, name in enumerate(sorted(tags))
+        if n % EVERY_QUERY
+    ]
+
+
+def lone_garments(root: Path, most: int | None = None) -> list[Tagged]:
+    """Photos of one garment in `root` by the senders to train on, or `most` of them, evenly chosen."""
+    train, _ = sources.garments(root)
+    return [Tagged(garment.path, (garment.category,)) for garment in evenly(train, most or len(train))]
+
+
+def box_street(detector: Detector, photos: Sequence[Tagged]) -> list[Scene]:
+    scenes = []
+    for batch in in_batches(photos, 8):
+        found = detector.detect([sources.read(photo.path) for photo in batch])
+        for photo, objects in zip(batch, found, strict=True):
+            chosen = tagged_boxes(photo.labels, objects)
+            if chosen:
+                scenes.append(scene_of(photo.path, chosen))
+    return scenes
+
+
+def box_garments(detector: Detector, photos: Sequence[Tagged]) -> list[Scene]:
+    scenes = []
+    for batch in in_batches(photos, 8):
+        images = [sources.read(photo.path) for photo in batch]
+        for photo, image, objects in zip(batch, images, detector.detect(images), strict=True):
+            box = lone_box(photo.labels[0], objects, *image.shape[:2])
+            if box is None:
+                plain = sources.plain_box(image)
+                box = None if plain is None else Box(*(round(float(v)) for v in plain))
+            if box is not None:
+                scenes.append(scene_of(photo.path, [Detection(box, photo.labels[0], 1.0)]))
+    return scenes
+
+
+def scene_of(path: Path, found: Sequence[Detection]) -> Scene:
+    return Scene(path, boxes.as_array([o.box for o in found]), tuple(o.label for o in found))
+
+
+def boxes_file(work: Path, kind: str) -> Path:
+    """Where in the work folder the found boxes of a kind are."""
+    return work / f"{kind}.json"
+
+
+def find_boxes(
+    data: Path, work: Path, kinds: Sequence[str] = (GARMENTS, TAGGED), device: str = "cpu"
+) -> dict[str, int]:
+    """Write boxes for photos that have only labels into the work folder, where they are not there yet.
+
+    data: folder with ccp/ and clothing/. Returns how many photos of each kind have boxes."""
+    detector, counts = None, {}
+    for kind in kinds:
+        path = boxes_file(work, kind)
+        if not path.exists():
+            lone = kind == GARMENTS
+            photos = lone_garments(data / "clothing") if lone else unboxed_street(data / "ccp")
+            scenes = list[Scene]()
+            if photos:
+                detector = detector or finder("lookdex-tiny", device)
+                scenes = (box_garments if lone else box_street)(detector, photos)
+            write(path, scenes)
+        counts[kind] = len(json.loads(path.read_text())["images"])
+    return counts
+
+
+def as_coco(scenes: Sequence[Scene]) -> dict:
+    """COCO's JSON of scenes, with their photos' file names."""
+    annotations: list[dict] = []
+    for image, scene in enumerate(scenes, 1):
+        for (x0, y0, x1, y1), label in zip(scene.boxes.tolist(), scene.labels, strict=True):
+            annotations.append({
+                "id": len(annotations) + 1, "image_id": image, "category_id": CATEGORIES.index(label) + 1,
+                "bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0), "iscrowd": 0,
+            })  # fmt: skip
+    return {
+        "images": [{"id": n, "file_name": scene.path.name} for n, scene in enumerate(scenes, 1)],
+        "categories": [{"id": n, "name": name} for n, name in enumerate(CATEGORIES, 1)],
+        "annotations": annotations,
+    }
+
+
+def write(path: Path, scenes: Sequence[Scene]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(as_coco(scenes)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("kind", choices=["street", "garments"])
+    parser.add_argument("--data", type=Path, required=True, help="folder with ccp/ and clothing/")
+    parser.add_argument("--out", type=Path, required=True, help="the COCO file to write")
+    parser.add_argument("--detector", default="lookdex-tiny")
+    parser.add_argument("--most", type=int, help="photos to look at, evenly chosen [all]")
+    parser.add_argument("--sheet", type=Path, help="a PNG of some of them, to look at")
+    options = parser.parse_args()
+    detector = finder(options.detector)
+    if options.kind == "street":
+        photos = unboxed_street(options.data / "ccp")
+        scenes = box_street(detector, evenly(photos, options.most or len(photos)))
+    else:
+        scenes = box_garments(detector, lone_garments(options.data / "clothing", options.most))
+    write(options.out, scenes)
+    objects = Counter(label for scene in scenes for label in scene.labels)
+    print(f"{len(scenes)} photos have boxes: {dict(objects)}")
+    if options.sheet:
+        options.sheet.write_bytes(contact_sheet(evenly(scenes, 60)))
+
+
+if __name__ == "__main__":
+    main()
