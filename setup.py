@@ -62,7 +62,7 @@ setup(
         "lookdex": ["py.typed"],
         "lookdex.models": ["tiny/*", "tiny/*/*"],
         "lookdex.report": ["page/*"],
-        "lookdex.search.answer": ["schemas/*"],
+        "lookdex.search": ["schemas/*"],
         "lookdex.service": ["page/*", "page/*/*"],
         "lookdex_sample": ["thresholds.json"],
         "lookdex.sql": ["*/*.sql"],

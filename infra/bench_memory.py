@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
-from lookdex_sample import write_sample
 
 from lookdex.catalog import runs
 from lookdex.catalog.schemas import PLAN_SCHEMA
@@ -28,6 +27,7 @@ from lookdex.models import digests
 from lookdex.pipeline import spark
 from lookdex.records import PlanSummary, Recipe
 from lookdex.storage import open_store
+from lookdex_sample import write_sample
 
 SHARD_IMAGES = 256
 TINY = "lookdex-tiny"

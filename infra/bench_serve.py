@@ -34,8 +34,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import cv2
 import numpy as np
 import psutil
-from lookdex_sample.photos import render_look
-from lookdex_sample.products import make_product
 from synthetic import publish
 
 from lookdex.config import Config
@@ -43,6 +41,8 @@ from lookdex.imaging.codec import crop, encode_jpeg
 from lookdex.models.loading import Engine, Loader
 from lookdex.pipeline.night import recipe_of
 from lookdex.records import Recipe
+from lookdex_sample.photos import render_look
+from lookdex_sample.products import make_product
 
 WIDTH, HEIGHT, OBJECTS = 1000, 1333, 3
 CORES = len(os.sched_getaffinity(0))

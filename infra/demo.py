@@ -21,7 +21,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from lookdex_sample import write_sample
 
 import lookdex
 from infra.s3_server import start_s3
@@ -40,6 +39,7 @@ from lookdex.search.answer.answer import Answer
 from lookdex.search.catalog import Catalog
 from lookdex.search.render.sheet import draw_answer
 from lookdex.storage import Store, open_store
+from lookdex_sample import write_sample
 
 ROOT = Path(__file__).resolve().parent.parent
 MADE = ("bucket", "catalog", "airflow", "airflow.log", "report.json")  # by one of them a demo is known

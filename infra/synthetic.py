@@ -13,9 +13,10 @@ import pyarrow as pa
 from lookdex.catalog import promotion_log, tables
 from lookdex.catalog.schemas import items_schema
 from lookdex.imaging.codec import encode_jpeg
-from lookdex.records import CATEGORIES, Recipe, Release
+from lookdex.records import Recipe, Release
 from lookdex.release import ann
 from lookdex.storage import open_store
+from lookdex.taxonomy.categories import CATEGORIES
 
 CHUNK = 20_000
 PRODUCT_COLUMNS = pa.schema([("title", pa.string()), ("category", pa.string()), ("price", pa.float64())])

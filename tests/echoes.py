@@ -15,8 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from lookdex.service.http.clients import trusted_networks
 from lookdex.service.http.connections import Connections, Ended, Limits
+from lookdex.service.http.observe import Metrics
 from lookdex.service.http.problems import Kind
-from lookdex.service.observe import Metrics
 from lookdex.service.server import Server
 from tests.services import served
 

@@ -10,15 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.s3_server import (
-    DevServer,
-    end,
-    find_program,
-    free_ports,
-    spawn,
-    start_s3,
-    tail,
-)
+from infra.s3_server import DevServer, end, find_program, free_ports, spawn, start_s3, tail
 from lookdex.storage import S3Access, Store, create_bucket, open_store
 
 __all__ = ["S3Server", "start_s3", "start_unsafe_s3"]

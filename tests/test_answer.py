@@ -12,16 +12,8 @@ import numpy as np
 import pytest
 
 from lookdex.records import Box, Swatch
-from lookdex.search.answer.answer import (
-    Answer,
-    FoundObject,
-    Kind,
-    Look,
-    Match,
-    Models,
-    Other,
-    Piece,
-)
+from lookdex.search.answer.answer import Answer, FoundObject, Look, Match, Models, Piece
+from lookdex.search.answer.kinds import Kind, Other
 
 
 def match(rank: int, product_id: str | None = "p1", **columns: object) -> Match:

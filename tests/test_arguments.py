@@ -26,14 +26,7 @@ from lookdex.errors import BadQuery, ConfigError, LookdexError
 from lookdex.imaging.codec import encode_jpeg
 from lookdex.records import Box
 from lookdex.search.catalog import Catalog
-from lookdex.search.query.options import (
-    Options,
-    Pick,
-    SearchOptions,
-    SimilarOptions,
-    TextOptions,
-    Widen,
-)
+from lookdex.search.query.options import Options, Pick, SearchOptions, SimilarOptions, TextOptions, Widen
 from tests.catalogs import picture, stock
 from tests.fakes import FakeDetector, FakeEmbedder
 from tests.shops import shop_in

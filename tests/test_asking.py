@@ -16,7 +16,7 @@ import lookdex
 from lookdex.catalog import promotion_log
 from lookdex.errors import BadQuery, ProductNotFound
 from lookdex.records import Box
-from lookdex.search.answer.answer import Kind, Other, Widened
+from lookdex.search.answer.kinds import Kind, Other, Widened
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import Crops, Options, Pick
 from lookdex.storage import open_store

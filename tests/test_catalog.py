@@ -16,7 +16,7 @@ from lookdex.errors import BadQuery
 from lookdex.imaging import colour
 from lookdex.imaging.codec import encode_jpeg
 from lookdex.records import Box, Role, Scope
-from lookdex.search.answer.answer import Kind
+from lookdex.search.answer.kinds import Kind
 from lookdex.storage import open_store
 from tests.catalogs import (
     PRODUCT_COLUMNS,

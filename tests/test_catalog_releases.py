@@ -10,14 +10,7 @@ import pytest
 
 from lookdex.errors import ModelMismatch, ReleaseNotFound, Unavailable
 from lookdex.storage import open_store
-from tests.catalogs import (
-    go_live,
-    opened,
-    picture,
-    publish,
-    stock,
-    write_release,
-)
+from tests.catalogs import go_live, opened, picture, publish, stock, write_release
 from tests.fakes import FakeDetector, FakeEmbedder, recipe
 
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lookdex.imaging import colour
-from lookdex.search.answer.answer import Kind, Other, Widened
+from lookdex.search.answer.kinds import Kind, Other, Widened
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import Crops, Options, Widen
 from tests.catalogs import WITH_CATEGORY, Shown, picture, stock

@@ -20,11 +20,11 @@ from typing import Any
 
 import click
 import pytest
-from lookdex_sample import write_sample
 
 from lookdex.catalog import promotion_log, runs
 from lookdex.cli.main import main as lookdex
 from lookdex.storage import open_store
+from lookdex_sample import write_sample
 
 ROOT = Path(__file__).resolve().parent.parent
 AIRFLOW = ROOT / ".venv" / "airflow" / "bin" / "python"

@@ -18,14 +18,15 @@ import pytest
 
 from lookdex.errors import TooSlow
 from lookdex.runtime import deadline
-from lookdex.search.answer.answer import Answer, FoundObject, Kind, Models
+from lookdex.search.answer.answer import Answer, FoundObject, Models
+from lookdex.search.answer.kinds import Kind
 from lookdex.search.query.options import Options
 from lookdex.search.query.timing import Clock
 from lookdex.search.retrieval.table import ReadTable
 from lookdex.service.http import problems
+from lookdex.service.http.observe import Metrics
 from lookdex.service.http.pace import Pace
 from lookdex.service.http.problems import Refused
-from lookdex.service.observe import Metrics
 from lookdex.service.questions import Questions
 from lookdex.storage import open_store
 from tests.catalogs import opened, picture, publish, stock

@@ -17,8 +17,8 @@ from lookdex.errors import BadQuery, StorageError, TooSlow
 from lookdex.service.http import problems
 from lookdex.service.http.details import MAX_DETAIL, MAX_VALUE, public
 from lookdex.service.http.middleware import Observed
+from lookdex.service.http.observe import Metrics
 from lookdex.service.http.problems import Kind, Refused
-from lookdex.service.observe import Metrics
 
 PLACES = [
     "s3://shop-photos/lookdex/tables/items.lance",

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lookdex_sample.photos import render_product
-from lookdex_sample.products import make_product
 
 from lookdex.imaging import colour
 from lookdex.imaging.codec import crop, decode, encode_jpeg
@@ -19,6 +17,8 @@ from lookdex.records import Box
 from lookdex.search.retrieval import duplicates, ranking
 from lookdex.search.retrieval.ranking import Candidate
 from lookdex.search.retrieval.rows import Row
+from lookdex_sample.photos import render_product
+from lookdex_sample.products import make_product
 from tests.catalogs import picture
 
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from lookdex.evaluate.answers import KnownObject, Tally, judge
 from lookdex.records import Box
-from lookdex.search.answer.answer import Answer, FoundObject, Kind, Match, Models
+from lookdex.search.answer.answer import Answer, FoundObject, Match, Models
+from lookdex.search.answer.kinds import Kind
 
 MODELS = Models("d", "0", "e", "0")
 

@@ -10,7 +10,8 @@ import pytest
 from lookdex.catalog import json_codec
 from lookdex.evaluate.lanes import Asked, Lane, Outcome, Placed, outcomes, score
 from lookdex.records import Box
-from lookdex.search.answer.answer import Answer, FoundObject, Kind, Match, Models
+from lookdex.search.answer.answer import Answer, FoundObject, Match, Models
+from lookdex.search.answer.kinds import Kind
 
 TOP = Asked("look.jpg", "A", "top", Box(0, 0, 100, 100))
 SHOES = Asked("look.jpg", "B", "shoes", Box(0, 200, 100, 260))

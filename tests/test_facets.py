@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookdex.errors import BadQuery
+from lookdex.search.answer.facets import Bucket, Category, Facet, FacetKind, PriceRange
 from lookdex.search.retrieval import facets as module
-from lookdex.search.retrieval.facets import Bucket, Category, Facet, FacetKind, PriceRange, facets_of
+from lookdex.search.retrieval.facets import facets_of
 from lookdex.search.retrieval.product_columns import countable
 from lookdex.storage import open_store
 from tests.catalogs import WITH_CATEGORY, Shown, publish

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from lookdex.service.gate import Gate
+from lookdex.service.http.gate import Gate
 from lookdex.service.http.problems import Kind, Refused
 
 

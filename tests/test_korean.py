@@ -5,9 +5,8 @@ from __future__ import annotations
 from itertools import chain
 
 from lookdex.imaging import colour
-from lookdex.records import CATEGORIES
 from lookdex.taxonomy import korean
-from lookdex.taxonomy.categories import category_of
+from lookdex.taxonomy.categories import CATEGORIES, category_of
 
 
 def test_everything_has_a_name() -> None:
@@ -32,6 +31,7 @@ def test_a_shop_s_korean_category_is_understood() -> None:
 
 def test_captions_fit_the_text_tower() -> None:
     import open_clip
+
     from lookdex_tiny.embedder import CONTEXT
     from lookdex_tiny.pairs import in_korean
 

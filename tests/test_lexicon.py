@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookdex.imaging import colour
-from lookdex.records import CATEGORIES
 from lookdex.taxonomy import fashion_words, korean, lexicon, query_words
-from lookdex.taxonomy.categories import category_of
+from lookdex.taxonomy.categories import CATEGORIES, category_of
 from lookdex.taxonomy.query_words import Words
 
 THINGS = [

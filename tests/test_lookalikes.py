@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lookdex_tiny import lookalikes
 from lookdex_tiny.lookalikes import Lookalikes
 

@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 
 from lookdex.errors import ConfigError, DeviceUnavailable, ModelNotFound
 from lookdex.models import digests
-from lookdex.models.detect import Limits, load_detector, own_label
+from lookdex.models.detect import load_detector
 from lookdex.models.device import open_device
 from lookdex.models.embed import _unit, load_embedder
 from lookdex.models.fcos import lookdex_fcos
 from lookdex.models.fuse import fuse
+from lookdex.models.limits import DetectionLimits, own_label
 from lookdex.models.pixels import choose_canvas, fit
-from lookdex.records import CATEGORIES, Box
+from lookdex.records import Box
+from lookdex.taxonomy.categories import CATEGORIES
 
 # ---------------------------------------------------------------- pixels
 
@@ -152,7 +154,7 @@ def test_a_model_of_ones_own_is_known_by_its_modules_bytes(tmp_path, monkeypatch
 
 
 def test_one_object_gets_one_label_and_whole_pixels_inside_the_photo() -> None:
-    limits = Limits(min_score=0.3, nms_iou=0.6, max_objects=2)
+    limits = DetectionLimits(min_score=0.3, nms_iou=0.6, max_objects=2)
     boxes = torch.tensor(
         [[-3.2, 1.4, 50, 60], [0, 0, 51, 61], [60, 0, 70, 9.6], [5, 5, 5.2, 9], [0, 0, 9, 9], [80, 0, 90, 9]]
     )

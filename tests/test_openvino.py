@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from lookdex_sample import make_product, render_look, render_product
 
 from lookdex.config import Config
 from lookdex.errors import ConfigError
@@ -16,6 +15,7 @@ from lookdex.models import openvino
 from lookdex.models.embed import OpenClipEmbedder
 from lookdex.models.loading import Engine, Loader
 from lookdex.pipeline.night import recipe_of
+from lookdex_sample import make_product, render_look, render_product
 from tests.fakes import FakeDetector, recipe
 
 RECIPE = recipe_of(Config())

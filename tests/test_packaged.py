@@ -53,7 +53,7 @@ def test_all_that_is_no_code_is_packed_too(tmp_path: Path) -> None:
         for file in (tmp_path / "lib").rglob("*")
         if file.is_file()
     }
-    kinds = ("lookdex/py.typed", "lookdex/sql/items/checks.sql", "lookdex/search/answer/schemas/answer-2.json")
+    kinds = ("lookdex/py.typed", "lookdex/sql/items/checks.sql", "lookdex/search/schemas/answer-2.json")
     assert packed.issuperset(kinds)
     assert any(name.startswith("lookdex/service/page/") for name in packed)
     assert wanted - packed == set()

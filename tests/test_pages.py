@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from lookdex.catalog.promotion_log import load_release
 from lookdex.errors import BadQuery, ReleaseChanged
 from lookdex.records import Box
-from lookdex.search.answer.answer import Answer, FoundObject, Kind, Next
+from lookdex.search.answer.answer import Answer, FoundObject, Next
+from lookdex.search.answer.kinds import Kind
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import MAX_K, Options
 from lookdex.search.retrieval import pages

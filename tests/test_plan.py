@@ -14,14 +14,7 @@ from hypothesis import strategies as st
 from lookdex.catalog.schemas import IMAGES_SCHEMA, PLAN_SCHEMA
 from lookdex.errors import ConfigError, MassChange
 from lookdex.planning.feed.ids import CaseOnly
-from lookdex.planning.plan import (
-    ARCHIVE_NIGHTS,
-    Losses,
-    Plan,
-    check_mass_change,
-    lost_products,
-    make_plan,
-)
+from lookdex.planning.plan import ARCHIVE_NIGHTS, Losses, Plan, check_mass_change, lost_products, make_plan
 from lookdex.records import Change, Reason, Skip, SkippedKeys, Status, Unlisted
 
 RECIPE = "0123456789abcdef"

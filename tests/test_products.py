@@ -18,9 +18,8 @@ from lookdex.planning.feed.datafile import Found
 from lookdex.planning.feed.ids import CaseOnly
 from lookdex.planning.listing import LISTING_SCHEMA
 from lookdex.planning.ties import Ties, check_known, check_ties, count_ties
-from lookdex.records import CATEGORIES
 from lookdex.storage import open_store
-from lookdex.taxonomy.categories import normalise
+from lookdex.taxonomy.categories import CATEGORIES, normalise
 
 CSV = "product_id,title,category,price\n007,Plain tee,T-Shirts,9.5\n8,Jeans,Denim Jeans,49\n9,Thing,,1\n"
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lookdex_tiny.projection import Kind, projection
-from lookdex_tiny.refine import GARMENT, PRODUCT, STREET, Row, Seen, finish, joined
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from lookdex_tiny.projection import Kind, projection
+from lookdex_tiny.refine import GARMENT, PRODUCT, STREET, Row, Seen, finish, joined
 
 DIM, TOLD, NOISE = (
     16,

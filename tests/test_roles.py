@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from lookdex.imaging.boxes import prominence
 from lookdex.index.roles import OTHER, Tie, tie
-from lookdex.records import CATEGORIES, Box, Detection, Role
+from lookdex.records import Box, Detection, Role
+from lookdex.taxonomy.categories import CATEGORIES
 
 W, H = 200, 300
 LABELS = list(CATEGORIES[:4])

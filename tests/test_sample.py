@@ -14,6 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
+
+from lookdex.cli.main import main
+from lookdex.storage import open_store
+from lookdex.taxonomy.categories import CATEGORIES
 from lookdex_sample import (
     PRODUCTS_SCHEMA,
     TRUTH_SCHEMA,
@@ -24,11 +29,6 @@ from lookdex_sample import (
     render_product,
     write_sample,
 )
-from PIL import Image
-
-from lookdex.cli.main import main
-from lookdex.records import CATEGORIES
-from lookdex.storage import open_store
 
 SMALL = (160, 240)
 

@@ -9,7 +9,7 @@ import pytest
 
 from lookdex.errors import BadQuery
 from lookdex.records import Box
-from lookdex.search.answer import schema
+from lookdex.search import schema
 from lookdex.search.answer.wire import AnswerModel
 from lookdex.search.query.options import Crops, Options, Pick, Widen, read_options
 from tests.test_answer import DRESS, answer
@@ -21,9 +21,7 @@ def validator(name: str) -> jsonschema_rs.Draft202012Validator:
 
 @pytest.mark.parametrize("name", schema.NAMES)
 def test_the_published_schema_is_that_of_the_types(name: str):
-    assert schema.published(name) == schema.made(name), (
-        "write it anew: python -m lookdex.search.answer.schema"
-    )
+    assert schema.published(name) == schema.made(name), "write it anew: python -m lookdex.search.schema"
 
 
 @pytest.mark.parametrize("crops", [True, False])

@@ -19,15 +19,15 @@ import httpx2
 import jsonschema_rs
 import numpy as np
 import pytest
-from lookdex_sample import make_product, render_look
 from prometheus_client.parser import text_string_to_metric_families
 
 from lookdex.config import Config
 from lookdex.pipeline.night import recipe_of
-from lookdex.search.answer import schema
+from lookdex.search import schema
 from lookdex.service.http.problems import PREFIX, Kind
 from lookdex.service.tokens import new_token
 from lookdex.storage import open_store
+from lookdex_sample import make_product, render_look
 from tests import heif, hostile
 from tests.catalogs import Shown, picture, publish, stock
 from tests.photos import encode

@@ -11,7 +11,8 @@ from PIL import Image
 
 from lookdex.imaging.codec import encode_jpeg
 from lookdex.records import Box
-from lookdex.search.answer.answer import Answer, FoundObject, Kind, Match, Models, Other
+from lookdex.search.answer.answer import Answer, FoundObject, Match, Models
+from lookdex.search.answer.kinds import Kind, Other
 from lookdex.search.render.sheet import (
     LANE_COLOURS,
     PAPER,

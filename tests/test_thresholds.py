@@ -9,15 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from lookdex_sample import lookdex_sample
 
 from lookdex.catalog import json_codec, promotion_log
 from lookdex.config import Config
 from lookdex.errors import ConfigError
 from lookdex.pipeline import thresholds
 from lookdex.pipeline.night import recipe_of
-from lookdex.records import CATEGORIES, IndexParameters, Recipe, Release, Threshold, Thresholds, Trust
+from lookdex.records import IndexParameters, Recipe, Release, Threshold, Thresholds, Trust
 from lookdex.storage import open_store
+from lookdex.taxonomy.categories import CATEGORIES
+from lookdex_sample import lookdex_sample
 from tests import nights
 from tests.fakes import recipe
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lookdex_sample import make_product, render_look, render_product
 
 from lookdex.imaging.boxes import as_array, expand, iou
 from lookdex.models import digests
 from lookdex.models.detect import load_detector
 from lookdex.models.embed import load_embedder
 from lookdex.records import Box
+from lookdex_sample import make_product, render_look, render_product
 from tests.photos import smooth
 
 

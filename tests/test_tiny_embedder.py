@@ -11,6 +11,17 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
+
+from lookdex.evaluate.datasets import read_coco
+from lookdex.imaging import colour
+from lookdex.imaging.colour import NAMES
+from lookdex.models.digests import TINY_EMBEDDER
+from lookdex.models.embed import load_embedder
+from lookdex.records import Box
+from lookdex.taxonomy.categories import CATEGORIES
+from lookdex.training.records import Scene
+from lookdex.training.rendered import render
 from lookdex_sample import make_product, render_product
 from lookdex_tiny import pseudo
 from lookdex_tiny.crops import Crops
@@ -29,16 +40,6 @@ from lookdex_tiny.lookalikes import Lookalikes
 from lookdex_tiny.pace import CPU, GPU, pace_for, scale_at
 from lookdex_tiny.pairs import Mix, Pairs
 from lookdex_tiny.splits import HELD_SEED, write_splits
-from PIL import Image
-
-from lookdex.evaluate.datasets import read_coco
-from lookdex.imaging import colour
-from lookdex.imaging.colour import NAMES
-from lookdex.models.digests import TINY_EMBEDDER
-from lookdex.models.embed import load_embedder
-from lookdex.records import CATEGORIES, Box
-from lookdex.training.records import Scene
-from lookdex.training.rendered import render
 
 LABELS = ("T-Shirt", "Pants", "Dress", "Shoes")
 

@@ -14,16 +14,14 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from lookdex_tiny.__main__ import main as tiny
-from lookdex_tiny.detector import MIN_SCORE
-from lookdex_tiny.pseudo import as_coco, lone_box, tagged_boxes
 from torch import nn
 
 from lookdex.cli.train_detector import main
 from lookdex.errors import ConfigError
 from lookdex.models.detect import load_detector
 from lookdex.models.digests import TINY_DETECTOR
-from lookdex.records import CATEGORIES, Box, Detection
+from lookdex.records import Box, Detection
+from lookdex.taxonomy.categories import CATEGORIES
 from lookdex.training import rendered, sources
 from lookdex.training.detector import Settings, train
 from lookdex.training.mixture import FLATS, Files, read_mixture
@@ -32,6 +30,9 @@ from lookdex.training.records import Scene
 from lookdex.training.regions import UNKNOWN, RegionLoss, rarity, regions
 from lookdex.training.scores import Detected, kept, operating_point
 from lookdex.training.windows import repeats, window_of
+from lookdex_tiny.__main__ import main as tiny
+from lookdex_tiny.detector import MIN_SCORE
+from lookdex_tiny.pseudo import as_coco, lone_box, tagged_boxes
 
 JOB = Path(__file__).parents[1] / "jobs" / "train_detector.py"
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from lookdex_tiny.crops import Crops, Place
 from torch import nn
 
 from lookdex.errors import ConfigError
@@ -18,6 +17,7 @@ from lookdex.models.preprocess import Preprocess
 from lookdex.records import Box
 from lookdex.training.embedder.tower import Pictures, Tower
 from lookdex.training.loop import imagenet_trunk
+from lookdex_tiny.crops import Crops, Place
 from tests.photos import smooth
 
 SHAPES = ((8, 16), (16, 8), (8, 8))

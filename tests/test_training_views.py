@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lookdex_tiny.crops import Crops, Place
-from lookdex_tiny.known_again import known_again, strong_view
 
 from lookdex.training.embedder import views
 from lookdex.training.records import Garment
+from lookdex_tiny.crops import Crops, Place
+from lookdex_tiny.known_again import known_again, strong_view
 
 SEEDS = st.integers(0, 2**32 - 1)
 RED = (200, 20, 30)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lookdex.imaging import colour
-from lookdex.search.query import vocabulary
+from lookdex.search.engine import vocabulary
 from lookdex.taxonomy import korean, query_words
 from lookdex.taxonomy.query_words import Words
 

@@ -8,16 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lookdex_sample.figures import Figure
-from lookdex_sample.geometry import (
-    Points,
-    box,
-    curve,
-    cut_path,
-    ellipse,
-    mirrored,
-    points,
-    tube,
-)
+from lookdex_sample.geometry import Points, box, curve, cut_path, ellipse, mirrored, points, tube
 from lookdex_sample.paint import Colour, Material, Part
 from lookdex_sample.products import Product
 from lookdex_sample.textures import material

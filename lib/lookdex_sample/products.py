@@ -13,7 +13,7 @@ from itertools import product as combinations
 
 import numpy as np
 
-from lookdex.records import CATEGORIES
+from lookdex.taxonomy.categories import CATEGORIES
 from lookdex_sample.paint import Colour
 from lookdex_sample.textures import Fabric
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lookdex.records import CATEGORIES
+from lookdex.taxonomy.categories import CATEGORIES
 from lookdex_sample.photos import Photo, pick_outfit, render_look, render_product
 from lookdex_sample.products import Product, category_of, make_product
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from lookdex.records import CATEGORIES
+from lookdex.taxonomy.categories import CATEGORIES
 from lookdex.training import rendered, sources
 from lookdex.training.card import Card
 from lookdex.training.detector import Settings, train

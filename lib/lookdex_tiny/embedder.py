@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lookdex.models.device import open_device
 from lookdex.models.embed import load_embedder
 from lookdex.models.fcos import MEAN, STD, TRUNK
-from lookdex.records import CATEGORIES
+from lookdex.taxonomy.categories import CATEGORIES
 from lookdex.training.ahead import workers_for
 from lookdex.training.convolutions import without_cudnn
 from lookdex.training.embedder.drawing import drawing

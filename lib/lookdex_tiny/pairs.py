@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from lookdex_sample import Product, make_product
 
 from lookdex.imaging import boxes, colour
-from lookdex.records import CATEGORIES, Box
+from lookdex.records import Box
 from lookdex.taxonomy import korean
+from lookdex.taxonomy.categories import CATEGORIES
 from lookdex.training import rendered, sources
 from lookdex.training.embedder.fit import Batch
 from lookdex.training.embedder.tower import Pictures
 from lookdex.training.records import Scene
+from lookdex_sample import Product, make_product
 from lookdex_tiny.crops import Crops, Place
 from lookdex_tiny.lookalikes import Lookalikes
 from lookdex_tiny.masks import Masks

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from lookdex.imaging import boxes
 from lookdex.models.detect import Detector, load_detector
-from lookdex.records import CATEGORIES, Box, Detection
+from lookdex.records import Box, Detection
+from lookdex.taxonomy.categories import CATEGORIES
 from lookdex.training import sources
 from lookdex.training.measure import evenly, in_batches
 from lookdex.training.records import Scene

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from lookdex_sample import make_product
 
 from lookdex.imaging import boxes, codec, colour
 from lookdex.records import Box
 from lookdex.training import rendered, sources
 from lookdex.training.records import Scene
+from lookdex_sample import make_product
 from lookdex_tiny.masks import Masks, name_of
 
 ALSO = {"blue": ("navy",)}  # what the sample shop's colours may be called besides

@@ -346,11 +346,10 @@ def report_command(config: Config, out: Path, release: str | None) -> None:
 )
 def sample_command(out: str, products: int, looks: int, seed: int, workers: int, force: bool) -> None:
     """Render a catalogue with known answers: product photos, look photos, products.parquet, truth.parquet."""
-    from lookdex_sample import write_sample
-    from lookdex_sample.earlier import make_room
-
     from lookdex.runtime.progress import bar
     from lookdex.storage import open_store
+    from lookdex_sample import write_sample
+    from lookdex_sample.earlier import make_room
 
     store = open_store(out)
     if removed := make_room(store, force):

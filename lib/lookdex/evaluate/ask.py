@@ -17,8 +17,8 @@ from lookdex.evaluate.remember import Remembering
 from lookdex.evaluate.trust import Seen
 from lookdex.evaluate.work import Advance
 from lookdex.records import Box, Release
+from lookdex.search.engine.photo import Limits, read_photo
 from lookdex.search.query.options import Crops, Options, Widen
-from lookdex.search.query.photo import Limits, read_photo
 from lookdex.storage import Store
 from lookdex.taxonomy.categories import normalise
 

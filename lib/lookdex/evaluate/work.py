@@ -19,7 +19,7 @@ from lookdex.evaluate.records import Item, Source, Stored
 from lookdex.imaging import boxes, codec
 from lookdex.models import loading
 from lookdex.records import Box, Detection, Recipe
-from lookdex.search.query.photo import LIMITS
+from lookdex.search.engine.photo import LIMITS
 
 if TYPE_CHECKING:
     from lookdex.models.detect import Detector

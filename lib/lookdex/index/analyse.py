@@ -14,9 +14,9 @@ from lookdex.errors import LookdexError, ModelFailed
 from lookdex.imaging import codec
 from lookdex.index.fetch import Bad, Fetched, FetchOptions, Photo, fetch
 from lookdex.index.rows import Outcome, describe
-from lookdex.index.stopwatch import Stopwatch
 from lookdex.index.supply import Supply
 from lookdex.records import Box, Detection, Recipe
+from lookdex.runtime.stopwatch import Stopwatch
 from lookdex.storage import Store
 
 if TYPE_CHECKING:

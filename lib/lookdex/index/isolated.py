@@ -25,9 +25,9 @@ from lookdex.errors import LookdexError, ModelFailed
 from lookdex.index.analyse import Tools, analyse
 from lookdex.index.fetch import Bad, Cost, Fetched, FetchOptions, Photo, fetch
 from lookdex.index.rows import Outcome
-from lookdex.index.stopwatch import Stopwatch
 from lookdex.index.supply import Supply
 from lookdex.records import ImageRef, Reason, Shard, Status
+from lookdex.runtime.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from lookdex.index.job import IndexTask

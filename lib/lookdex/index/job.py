@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-from contextlib import closing
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from lookdex.catalog import runs
-from lookdex.errors import LookdexError, ModelFailed
 from lookdex.models import loading
-from lookdex.records import PlanSummary, Recipe, ShardReport
+from lookdex.records import PlanSummary, Recipe
 from lookdex.storage import ReadOptions, Signing, Store, open_store
 
 if TYPE_CHECKING:
@@ -48,31 +45,6 @@ class IndexTask:
     round: int = 0
     careful: bool = False
     job: str = ""  # the id under which failures are reported
-
-
-def run_task(task: IndexTask) -> ShardReport:
-    """Index one shard of a stored plan. The process's first task loads the models; those after it find them there.
-
-    When a model fails, or anything but an outside fault occurs, the shard is redone photo by photo at once. When this
-    process dies, only another one can do that: it starts with `careful`.
-    """
-    from lookdex.index.analyse import InProcess  # late: the driver needs no decoders
-    from lookdex.index.isolated import Isolated
-    from lookdex.index.shard import Order, finish_shard
-
-    catalog, plan = store_at(task.catalog), task.plan
-    shard = runs.load_shard(catalog, plan, task.shard_id)
-    order = Order(catalog, plan.recipe, plan.run_id, task.round, task.options.most_lost)
-    if not task.careful:
-        try:
-            with runs.attempt(catalog, plan.run_id, task.shard_id, task.round):
-                return finish_shard(shard, order, InProcess(tools_of(task)))
-        except Exception as error:
-            if isinstance(error, LookdexError) and not isinstance(error, ModelFailed):
-                raise
-            log.warning("shard %s: %s; now photo by photo", task.shard_id, error)
-    with closing(Isolated(task, shard)) as isolated:
-        return finish_shard(shard, order, isolated)
 
 
 def tools_of(task: IndexTask) -> Tools:

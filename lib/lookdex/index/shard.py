@@ -29,9 +29,9 @@ from lookdex.errors import LookdexError
 from lookdex.index.analyse import Analysis, InProcess, Tools
 from lookdex.index.fetch import Bad, Cost
 from lookdex.index.rows import Outcome, ShardWriter
-from lookdex.index.stopwatch import Stopwatch
 from lookdex.index.supply import Supply
 from lookdex.records import Example, ImageRef, Reason, Recipe, Shard, ShardReport, Status, StoredFile
+from lookdex.runtime.stopwatch import Stopwatch
 from lookdex.storage import Store
 
 

@@ -11,14 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from lookdex.errors import ConfigError, ModelNotFound
-from lookdex.imaging.boxes import distinct
 from lookdex.models.device import open_device, precision
 from lookdex.models.digests import TINY_DETECTOR, detector_defaults, detector_folder, settings_of
 from lookdex.models.fcos import LitePyramid, keep_size, lookdex_fcos
 from lookdex.models.fuse import fuse
+from lookdex.models.limits import DetectionLimits, own_label
 from lookdex.models.pixels import Placement, choose_canvas, fit
-from lookdex.records import Box, Detection
-from lookdex.taxonomy.categories import category_of
+from lookdex.records import Detection
 
 DEFAULT_CANVASES = ((800, 608), (608, 800), (704, 704))
 
@@ -58,49 +57,12 @@ def load_detector(
             f"min_score is {score}, nms_iou {nms_iou} and max_objects {max_objects}: set the first two between "
             "0 and 1, the last to 1 or more"
         )
-    place, limits = open_device(device), Limits(score, nms_iou, max_objects)
+    place, limits = open_device(device), DetectionLimits(score, nms_iou, max_objects)
     if name.startswith("transformers:"):
         from lookdex.models.detect_transformers import TransformersDetector
 
         return TransformersDetector(name, place, limits)
     return TorchvisionDetector.load(name, place, limits)
-
-
-def own_label(label: str, keep_unknown: bool = True) -> str | None:
-    """A model's label as a category of lookdex; one that is none as it is, or None (its boxes are dropped)."""
-    return category_of(label) or (label.strip() if keep_unknown else None)
-
-
-# Boxes of one label that share more of the smaller are one object. On 60 held-out looks it halves the wrong boxes at
-# the same share of objects found (lookdex_tiny.score).
-MAX_INSIDE = 0.6
-ALL_BOXES = 1.0  # the nms_iou with which every box is kept, as COCO's AP wants them
-
-
-class Limits:
-    """What is kept of a model's raw boxes, the same for every kind of model."""
-
-    def __init__(self, min_score: float, nms_iou: float, max_objects: int) -> None:
-        self.min_score, self.nms_iou, self.max_objects = min_score, nms_iou, max_objects
-
-    def keep(
-        self, boxes: Tensor, scores: Tensor, labels: Sequence[str | None], height: int, width: int
-    ) -> list[Detection]:
-        """Raw boxes (n, 4) in photo pixels, scores (n,), labels (None: dropped) → the photo's objects."""
-        boxes, scores = boxes.float().cpu(), scores.float().cpu()
-        limit = torch.tensor([width, height, width, height], dtype=torch.float32)
-        whole = torch.minimum(boxes.round().clamp(min=0), limit)
-        named = torch.tensor([label is not None for label in labels], dtype=torch.bool)
-        solid = (whole[:, 2] > whole[:, 0]) & (whole[:, 3] > whole[:, 1])
-        chosen = torch.nonzero(named & solid & (scores >= self.min_score)).flatten()
-        # Boxes are compared as they will be stored, so that an item's id does not hang on a fraction.
-        names = [str(labels[i]) for i in chosen.tolist()]
-        inside = 1.0 if self.nms_iou == ALL_BOXES else MAX_INSIDE
-        order = distinct(whole[chosen].numpy(), scores[chosen].numpy(), names, self.nms_iou, inside)
-        return [
-            Detection(Box(*(int(v) for v in whole[i])), str(labels[i]), round(float(scores[i]), 4))
-            for i in chosen[order[: self.max_objects]].tolist()
-        ]
 
 
 class TorchvisionDetector:
@@ -113,7 +75,12 @@ class TorchvisionDetector:
     """
 
     def __init__(
-        self, name: str, model: nn.Module, config: dict[str, Any], device: torch.device, limits: Limits
+        self,
+        name: str,
+        model: nn.Module,
+        config: dict[str, Any],
+        device: torch.device,
+        limits: DetectionLimits,
     ):
         self.name, self._device, self._limits = name, device, limits
         keep = bool(config.get("keep_unknown", True))
@@ -125,7 +92,7 @@ class TorchvisionDetector:
             model.score_thresh = min(limits.min_score, 0.05)
 
     @classmethod
-    def load(cls, name: str, device: torch.device, limits: Limits) -> TorchvisionDetector:
+    def load(cls, name: str, device: torch.device, limits: DetectionLimits) -> TorchvisionDetector:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
@@ -201,4 +168,4 @@ def build(config: dict[str, Any], folder: Path) -> nn.Module:
     return model
 
 
-__all__ = ["TINY_DETECTOR", "Detector", "Limits", "TorchvisionDetector", "build", "load_detector"]
+__all__ = ["TINY_DETECTOR", "DetectionLimits", "Detector", "TorchvisionDetector", "build", "load_detector"]

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from lookdex.errors import ModelNotFound
-from lookdex.models.detect import Limits, own_label
 from lookdex.models.device import precision
+from lookdex.models.limits import DetectionLimits, own_label
 from lookdex.models.pixels import Canvas, choose_canvas, fit
 from lookdex.records import Detection
 
@@ -25,7 +25,7 @@ class TransformersDetector:
     trained on clothes, or filter on the label.
     """
 
-    def __init__(self, name: str, device: torch.device, limits: Limits) -> None:
+    def __init__(self, name: str, device: torch.device, limits: DetectionLimits) -> None:
         from transformers import AutoImageProcessor, AutoModelForObjectDetection
 
         self.name, self._device, self._limits = name, device, limits

@@ -23,9 +23,10 @@ from torchvision.models.detection import FCOS
 from torchvision.models.detection.image_list import ImageList
 
 from lookdex.errors import ConfigError
-from lookdex.models.detect import Detector, Limits, TorchvisionDetector
+from lookdex.models.detect import Detector, TorchvisionDetector
 from lookdex.models.device import cores
 from lookdex.models.embed import OpenClipEmbedder
+from lookdex.models.limits import DetectionLimits
 from lookdex.models.pixels import Canvas
 from lookdex.records import Recipe
 
@@ -41,7 +42,7 @@ def load_detector(recipe: Recipe, threads: int) -> Detector | None:
     """The recipe's detector; None where its network is of a kind that is not compiled here. Raises Differs."""
     if recipe.detector.startswith("transformers:"):
         return None
-    limits = Limits(recipe.min_score, recipe.nms_iou, recipe.max_objects)
+    limits = DetectionLimits(recipe.min_score, recipe.nms_iou, recipe.max_objects)
     found = OpenvinoDetector.load(recipe.detector, torch.device("cpu"), limits)
     return found.start(threads) if isinstance(found, OpenvinoDetector) and found.compilable else None
 

@@ -1,4 +1,4 @@
-"""The ranges of numbers in stored records and in arguments: checked where these are read, so that nothing else has to.
+"""What fields of stored records and arguments may hold: checked where these are read, so that nothing else has to.
 
 Lance and pyarrow count in 64 bits, and sizes of vectors and parts of an index in 32.
 """
@@ -24,3 +24,5 @@ Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS)]
 Moment = Annotated[
     AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9000, 1, 1, tzinfo=UTC))
 ]
+Name = Annotated[str, Field(min_length=1)]
+SourceAccess = Annotated[str, Field(pattern="^(signed|anonymous|requester-pays)$")]  # a `storage.Signing`

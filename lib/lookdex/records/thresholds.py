@@ -1,17 +1,12 @@
-"""Records of what was measured for a recipe's models: which matches are good, and which labels are right.
-
-`lookdex.records` exports them too, with all others.
-"""
+"""Records of what was measured for a recipe's models: which matches are good, and which labels are right."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from lookdex.records.ranges import Count, Finite, Share
-
-if TYPE_CHECKING:
-    from lookdex.records import Recipe
+from lookdex.records.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)

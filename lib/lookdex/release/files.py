@@ -1,4 +1,4 @@
-"""What `build` records of a release's files (see `lookdex.catalog.integrity`): their digests, taken where they are written."""
+"""What `build` records of a release's files (see `catalog.integrity`): digests, taken where the files are written."""
 
 from __future__ import annotations
 

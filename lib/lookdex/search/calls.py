@@ -14,7 +14,7 @@ from lookdex.catalog.json_codec import reread
 from lookdex.errors import BadQuery
 from lookdex.records import Release
 from lookdex.records.ranges import Count, Seconds
-from lookdex.search.arguments import Arguments, check_has, shown
+from lookdex.search.query.arguments import Arguments, check_has, shown
 from lookdex.search.query.options import Crops, Options, ReleaseId, options_of
 from lookdex.storage import ReadOptions, Store, open_store
 

@@ -21,20 +21,14 @@ from lookdex.records import Box, Release, Scope
 from lookdex.runtime.forks import check_opening
 from lookdex.search import calls
 from lookdex.search.answer.answer import Answer
-from lookdex.search.arguments import texts
+from lookdex.search.answer.facets import Facets
+from lookdex.search.engine import ask as asking
+from lookdex.search.engine.encoders import Loader
+from lookdex.search.engine.photo import Photo
+from lookdex.search.engine.vectors import unit_of, vectors_of
 from lookdex.search.following import Current, Following, Loading, Opening, Place
-from lookdex.search.query import ask as asking
-from lookdex.search.query.encoders import Loader
-from lookdex.search.query.options import (
-    MoreOptions,
-    Options,
-    SearchOptions,
-    SimilarOptions,
-    TextOptions,
-)
-from lookdex.search.query.photo import Photo
-from lookdex.search.query.vectors import unit_of, vectors_of
-from lookdex.search.retrieval.facets import Facets
+from lookdex.search.query.arguments import texts
+from lookdex.search.query.options import MoreOptions, Options, SearchOptions, SimilarOptions, TextOptions
 from lookdex.search.retrieval.filters import FilterColumn, offered
 from lookdex.search.retrieval.frame import scope_of, to_frame
 from lookdex.search.retrieval.opened import Opened

@@ -17,7 +17,7 @@ from lookdex.errors import ReleaseNotFound, Unavailable
 from lookdex.models.trust import ONLY_TINY, TrustedModels
 from lookdex.records import LiveEntry, Recipe, Release
 from lookdex.runtime.forks import Owner
-from lookdex.search.query.encoders import Encoders, Loader, models_key
+from lookdex.search.engine.encoders import Encoders, Loader, models_key
 from lookdex.search.retrieval.opened import Opened, open_release
 from lookdex.search.retrieval.table import READ_SECONDS, ReadKind
 from lookdex.search.retrieval.verified import VERIFY_BYTES

@@ -23,10 +23,10 @@ from lookdex.service.http.caching import Caching
 from lookdex.service.http.coding import Compressed
 from lookdex.service.http.connections import limits_of
 from lookdex.service.http.middleware import Cors, Guarded, Observed, Shared
+from lookdex.service.http.observe import Metrics
 from lookdex.service.http.pace import Pace
 from lookdex.service.http.prefix import Prefixed, checked_prefix
 from lookdex.service.http.problems import Kind, Refused
-from lookdex.service.observe import Metrics
 from lookdex.service.page import page_routes
 from lookdex.service.photos.decoder import UploadLimits
 from lookdex.service.photos.decoding import Decoders

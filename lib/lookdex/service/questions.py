@@ -12,16 +12,17 @@ from typing import TypeVar
 from lookdex.errors import BadQuery
 from lookdex.runtime.daemons import DaemonPool
 from lookdex.runtime.deadline import DEADLINE
+from lookdex.runtime.stopwatch import Stopwatch
 from lookdex.runtime.wording import shortened
+from lookdex.search.answer.facets import Facets
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import Crops, Options
-from lookdex.search.retrieval.facets import Facets
 from lookdex.search.retrieval.opened import Opened
-from lookdex.service.gate import Gate
 from lookdex.service.http.arrivals import Arrivals, Upload
 from lookdex.service.http.connections import share_of
+from lookdex.service.http.gate import Gate
+from lookdex.service.http.observe import Metrics
 from lookdex.service.http.pace import Pace
-from lookdex.service.observe import Metrics, Stopwatch
 from lookdex.service.photos.decoding import Decoders
 from lookdex.service.runner import Runner
 
@@ -82,16 +83,16 @@ class Questions:
         deadline, watch = time.monotonic() + self._deadline, Stopwatch()
 
         def work() -> Spoken:
-            watch.stage("queue")
+            watch.lap("queue")
             pixels = self._decoders.decode_all(photos, deadline)
             if photos:
-                watch.stage("decode")
+                watch.lap("decode")
             answer = self.catalog.ask(*pixels, options=options)
             watch.skip()
             body = answer.to_json(crops=options.crops is not Crops.NONE, indent=None)
-            watch.stage("encode")
+            watch.lap("encode")
             steps = {step: spent for step, spent in answer.seconds.items() if step != "decode"}
-            return Spoken(body, answer.release_id, watch.seconds | steps)
+            return Spoken(body, answer.release_id, dict(watch.seconds) | steps)
 
         spoken = await self._in_thread(self.gate, work, deadline)
         self._metrics.stages(spoken.seconds)

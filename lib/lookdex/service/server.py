@@ -24,8 +24,8 @@ from lookdex.errors import ConfigError
 from lookdex.service.app import create_app
 from lookdex.service.http.clients import Network, trusted_networks
 from lookdex.service.http.connections import Connections, limits_of
+from lookdex.service.http.observe import log_lines
 from lookdex.service.http.protocol import BoundedProtocol
-from lookdex.service.observe import log_lines
 
 BACKLOG = 512
 END_SECONDS = 3.0  # for all that is left once everyone is answered, or drain_seconds are over

@@ -1,4 +1,4 @@
-"""Other people's names for lookdex's categories: a shop's words for what it sells, another model's labels."""
+"""The categories, and other people's names for them: a shop's words for what it sells, another model's labels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import re
 
 from lookdex.taxonomy import lexicon
 
+CATEGORIES = (
+    "top", "outerwear", "dress", "skirt", "pants", "shorts", "shoes",
+    "bag", "hat", "glasses", "belt", "scarf", "jewelry", "legwear",
+)  # fmt: skip
 _HEAD = re.compile(r"\b(?:with|without)\b", re.IGNORECASE)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lookdex.errors import ConfigError
-from lookdex.models.detect import own_label
+from lookdex.models.limits import own_label
 from lookdex.training import rendered, sources
 from lookdex.training.paste import Wardrobe
 from lookdex.training.records import Scene

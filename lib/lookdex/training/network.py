@@ -15,8 +15,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lookdex.errors import ConfigError
-from lookdex.models.detect import build, own_label
+from lookdex.models.detect import build
 from lookdex.models.fcos import TRUNK, LitePyramid
+from lookdex.models.limits import own_label
 from lookdex.training.loop import freeze_early, freeze_statistics, imagenet_trunk, write
 
 CANVASES = ((416, 288), (288, 416), (352, 352))  # height, width

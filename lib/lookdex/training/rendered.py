@@ -14,17 +14,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from lookdex_sample import (
-    Photo,
-    Product,
-    TrueObject,
-    make_product,
-    pick_outfit,
-    render_look,
-    render_product,
-)
 
 from lookdex.training.records import Scene
+from lookdex_sample import Photo, Product, TrueObject, make_product, pick_outfit, render_look, render_product
 
 FIRST_SEED = 1_000_000
 VIEWS = 2

@@ -11,13 +11,14 @@ import torch
 
 from lookdex.evaluate.detection import DetectionScore
 from lookdex.imaging.boxes import as_array, distinct
-from lookdex.models.detect import MAX_INSIDE, Limits, TorchvisionDetector
+from lookdex.models.detect import TorchvisionDetector
+from lookdex.models.limits import MAX_INSIDE, DetectionLimits
 from lookdex.records import Detection
 from lookdex.training.measure import in_batches, score_scenes
 from lookdex.training.records import Scene
 from lookdex.training.sources import read
 
-ALL = Limits(min_score=0.02, nms_iou=1.0, max_objects=100)  # boxes as COCO's AP wants them
+ALL = DetectionLimits(min_score=0.02, nms_iou=1.0, max_objects=100)  # boxes as COCO's AP wants them
 NMS_IOU, MAX_OBJECTS = 0.7, 20  # of load_detector: what a caller gets
 POINTS = tuple(round(0.1 + 0.05 * n, 2) for n in range(15))  # candidates for a detector's min_score
 

@@ -10,15 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookdex.cli.evaluate.common import (
-    FILE,
-    FOLDER,
-    folder,
-    outputs,
-    pictures_option,
-    spark_option,
-    tell,
-)
+from lookdex.cli.evaluate.common import FILE, FOLDER, folder, outputs, pictures_option, spark_option, tell
 from lookdex.cli.options import TRUST, OutputFile, Verb, settings
 from lookdex.config import Config
 from lookdex.errors import ConfigError

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from lookdex import errors
 from lookdex.catalog import json_codec, runs
 from lookdex.errors import LookdexError, StorageError, TaskFailed
-from lookdex.index.job import IndexOptions, IndexTask, run_task, store_at
+from lookdex.index.job import IndexOptions, IndexTask, store_at
+from lookdex.index.run import run_task
 from lookdex.pipeline.spark.tasks import map_json
 from lookdex.pipeline.spark.watch import OnProgress, Watch, shards_missing, totals
 from lookdex.records import PlanSummary, ShardFailure, ShardReport

@@ -1,6 +1,6 @@
 """The answer to a query: typed, wholly from one release.
 
-Its JSON is `wire` (with a published schema), its table for terminals is `terminal`.
+Its JSON is `wire` (with a published schema), its table for terminals is `text`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,40 +15,13 @@ import numpy as np
 from lookdex.imaging import colour
 from lookdex.imaging.colour.names import vote
 from lookdex.records import Box, Recipe, Swatch
+from lookdex.search.answer.kinds import Kind, Other, Widened
 from lookdex.taxonomy import korean
 
 if TYPE_CHECKING:
-    from lookdex.search.retrieval.facets import Facets
+    from lookdex.search.answer.facets import Facets
 
 FORMAT = 2  # of the JSON; raised when a field changes its meaning or goes
-
-
-class Kind(StrEnum):
-    """What a lane asked with."""
-
-    OBJECT = "object"  # found by the detector
-    BOX = "box"  # drawn by the caller
-    PHOTOS = "photos"  # one object in each of several photos of it
-    IMAGE = "image"  # the whole photo
-    TEXT = "text"
-    PRODUCT = "product"  # of the catalogue
-    WORN = "worn"  # something else in a product's own photos
-    VECTOR = "vector"
-
-
-class Widened(StrEnum):
-    """Why products of other categories than the object's answer too."""
-
-    UNCERTAIN = "uncertain"  # the label's score is below what `lookdex evaluate` found to be trusted
-    TOO_FEW = "too_few"  # the category, in the colour that a text names, holds fewer than k products that fit
-    ASKED = "asked"  # the caller wished it
-
-
-class Other(StrEnum):
-    """What a product has that was not asked first: it ranks below those that are as asked."""
-
-    KIND = "kind"  # another category than the lane's `within`
-    COLOUR = "colour"  # that category, in another colour than the text names
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,22 +320,6 @@ class Answer:
 
     def to_table(self, *, width: int | None = None) -> str:
         """The answer as text for a terminal of `width` columns (default: this terminal's)."""
-        from lookdex.search.render import terminal
+        from lookdex.search.answer import text
 
-        return terminal.as_table(self, width)
-
-
-def describe(lane: FoundObject) -> str:
-    """A lane in a few words: “red dress 0.87”, “whole photo”."""
-    named = " ".join(filter(None, (lane.colour, lane.label)))
-    words = {
-        Kind.OBJECT: named if lane.score is None else f"{named} {lane.score:.2f}",
-        Kind.BOX: named if lane.label else " ".join(filter(None, (lane.colour, "drawn box"))),
-        Kind.PHOTOS: f"{lane.label or 'item'} of {len(lane.parts)} photos",
-        Kind.IMAGE: "whole photo",
-        Kind.TEXT: f"“{lane.text}”",
-        Kind.PRODUCT: f"like {lane.product_id}",
-        Kind.WORN: f"{lane.label} with {lane.product_id}",
-        Kind.VECTOR: "vector",
-    }[lane.kind]
-    return words if lane.text is None or lane.kind is Kind.TEXT else f"{words} + “{lane.text}”"
+        return text.as_table(self, width)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -25,8 +25,11 @@ from pydantic import (
     ValidationInfo,
 )
 
-from lookdex.search.answer.answer import Answer, Kind, Other, Widened
-from lookdex.search.retrieval.facets import BUCKETS, MOST_VALUES, FacetKind
+from lookdex.search.answer.facets import BUCKETS, MOST_VALUES, FacetKind
+from lookdex.search.answer.kinds import Kind, Other, Widened
+
+if TYPE_CHECKING:
+    from lookdex.search.answer.answer import Answer
 
 
 def plain(value: object) -> Any:

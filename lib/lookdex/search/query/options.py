@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 from lookdex.errors import BadQuery
 from lookdex.records import Box
 from lookdex.runtime.wording import shortened
-from lookdex.search.arguments import check_fields
+from lookdex.search.query.arguments import check_fields
 
 FORMAT = 2  # of the JSON, as the answer's
 MAX_K = 1000

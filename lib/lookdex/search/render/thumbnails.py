@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from lookdex.search.answer.answer import Answer, FoundObject, Match
-from lookdex.search.render.terminal import OTHERS, facet_lines, look_line, names, release_line
+from lookdex.search.answer.text import OTHERS, facet_lines, look_line, names, release_line
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

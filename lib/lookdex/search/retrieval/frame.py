@@ -11,7 +11,7 @@ from lookdex.errors import BadQuery, CorruptData, StorageError
 from lookdex.records import Scope
 from lookdex.records.ranges import Count
 from lookdex.runtime.extras import extras
-from lookdex.search.arguments import Arguments, texts
+from lookdex.search.query.arguments import Arguments, texts
 from lookdex.search.retrieval.filters import compile_filter
 from lookdex.search.retrieval.opened import Opened, filter_error
 

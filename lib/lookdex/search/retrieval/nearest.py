@@ -12,9 +12,10 @@ from lookdex.catalog.sql import quoted
 from lookdex.records import Role, Scope, Swatch
 from lookdex.runtime import deadline
 from lookdex.runtime.daemons import DaemonPool
-from lookdex.search.answer.answer import Match, Widened
+from lookdex.runtime.stopwatch import Stopwatch
+from lookdex.search.answer.answer import Match
+from lookdex.search.answer.kinds import Widened
 from lookdex.search.query.options import Crops, Options
-from lookdex.search.query.timing import Clock
 from lookdex.search.retrieval import duplicates, pages, ranking
 from lookdex.search.retrieval.grouping import ANYTHING, Distinct, Hit, Tier, gather
 from lookdex.search.retrieval.opened import Opened
@@ -64,13 +65,13 @@ def answer_lanes(
     options: Options,
     where: str | None,
     order: Order | None,
-    clock: Clock,
+    watch: Stopwatch,
 ) -> list[Answered]:
     """The question's page of each lane's distinct products. where: SQL that the rows must fulfil (`Opened.compiled`).
 
     order: the column that they are sorted by (`Opened.order`). Raises BadQuery for a filter whose types do not compare.
     """
-    ranking_of = _Ranking(opened, lanes, options, where, clock)
+    ranking_of = _Ranking(opened, lanes, options, where, watch)
     for block in pages.blocks(options):
         ranking_of.extend(block)
     end = pages.ranked(options)
@@ -82,7 +83,7 @@ def answer_lanes(
     crops: dict[int, bytes] = {}
     if options.crops is Crops.ALL:
         crops = opened.rows.crops(sorted({one.id for page in shown for one in page}))
-        clock.step("fetch")
+        watch.lap("fetch")
     return [
         _answered(lane, own, page, options, crops)
         for lane, own, page in zip(lanes, ranked, shown, strict=True)
@@ -93,10 +94,10 @@ class _Ranking:
     """The products of the lanes by their ranks, as far as they were asked for."""
 
     def __init__(
-        self, opened: Opened, lanes: Sequence[Lane], options: Options, where: str | None, clock: Clock
+        self, opened: Opened, lanes: Sequence[Lane], options: Options, where: str | None, watch: Stopwatch
     ):
         self._opened, self._lanes, self._options = opened, lanes, options
-        self._where, self._clock = where, clock
+        self._where, self._watch = where, watch
         self._comparers = [duplicates.Comparer(opened.rows.crops) for _ in lanes]
         self._rows: dict[int, Row] = {}
         self._vectors: dict[int, np.ndarray] = {}
@@ -112,7 +113,7 @@ class _Ranking:
         wanted, least = block.coloured if options.colour else block.looked_at, end
         while pending:
             found = _distinct(self._opened, [self._lanes[n] for n in pending], wanted, least, self._where)
-            self._clock.step("nearest")
+            self._watch.lap("nearest")
             ids = list(dict.fromkeys(hit.row for distinct in found for hit in distinct.hits))
             self._fetch(ids)
             for n, distinct in zip(pending, found, strict=True):
@@ -126,7 +127,7 @@ class _Ranking:
                     comparer = self._comparers[n]
                     told = ranking.fold(told, comparer.of(told), end, comparer.near)
                 self.ranked[n], exhausted[n] = told[:end], distinct.exhausted
-            self._clock.step("fetch")
+            self._watch.lap("fetch")
             # Folding may leave too few where there are more.
             pending = [n for n in pending if len(self.ranked[n]) < end and not exhausted[n]]
             wanted, least = 2 * wanted, 2 * wanted

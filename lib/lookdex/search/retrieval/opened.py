@@ -17,7 +17,8 @@ from lookdex.catalog.lance_errors import names_file
 from lookdex.catalog.sql import listed, quoted
 from lookdex.errors import BadQuery, CorruptData, LookdexError, StorageError
 from lookdex.records import Release, Role, Scope
-from lookdex.search.retrieval.facets import COLUMNS, Facets, facets_of
+from lookdex.search.answer.facets import Facets
+from lookdex.search.retrieval.facets import COLUMNS, facets_of
 from lookdex.search.retrieval.filters import compile_filter, named_columns
 from lookdex.search.retrieval.filters.cost import widths_of
 from lookdex.search.retrieval.grouping import Hit

@@ -12,8 +12,8 @@ from typing import Protocol
 
 from lookdex.config import Config
 from lookdex.errors import ConfigError
+from lookdex.service.http.observe import Metrics
 from lookdex.service.http.pace import Pace
-from lookdex.service.observe import Metrics
 
 try:
     import resource

@@ -15,9 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lookdex.service.http import problems
 from lookdex.service.http.clients import client_key
+from lookdex.service.http.observe import Metrics
 from lookdex.service.http.prefix import path_within
 from lookdex.service.http.problems import Kind, Refused
-from lookdex.service.observe import Metrics
 from lookdex.service.tokens import Tokens
 
 OPEN = ("/", "/healthz", "/readyz", "/openapi.json")  # without a token; and the page's files

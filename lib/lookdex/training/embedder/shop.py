@@ -17,7 +17,7 @@ import numpy as np
 from lookdex.errors import ConfigError, ReleaseNotFound
 from lookdex.imaging import codec
 from lookdex.records import Role, Scope
-from lookdex.search.query.photo import LIMITS
+from lookdex.search.engine.photo import LIMITS
 from lookdex.training.augment import recolour
 from lookdex.training.embedder import views
 from lookdex.training.embedder.fit import Batch

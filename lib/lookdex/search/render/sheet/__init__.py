@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw
 
 from lookdex.records import Box
-from lookdex.search.answer.answer import Answer, FoundObject, Kind, Match
-from lookdex.search.query.photo import Photo, read_photo
+from lookdex.search.answer.answer import Answer, FoundObject, Match
+from lookdex.search.answer.kinds import Kind
+from lookdex.search.answer.text import OTHERS, amount
+from lookdex.search.engine.photo import Photo, read_photo
 from lookdex.search.render.sheet import lettering, paint
-from lookdex.search.render.terminal import OTHERS, amount
 
 RGB = tuple[int, int, int]
 

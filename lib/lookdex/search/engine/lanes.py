@@ -16,9 +16,10 @@ from lookdex.catalog.sql import composed, listed, quoted
 from lookdex.errors import BadQuery, ProductNotFound
 from lookdex.imaging import boxes, codec, colour
 from lookdex.records import Box, Detection, Recipe, Role, Scope, Thresholds
-from lookdex.search.answer.answer import FoundObject, Kind, Match, Other, Part, Widened
+from lookdex.search.answer.answer import FoundObject, Match, Part
+from lookdex.search.answer.kinds import Kind, Other, Widened
+from lookdex.search.engine.photo import read_box
 from lookdex.search.query.options import ALL, TEXT_WEIGHT, Crops, Options, Pick, Widen
-from lookdex.search.query.photo import read_box
 from lookdex.search.retrieval.nearest import Answered, Lane
 from lookdex.search.retrieval.opened import Opened
 from lookdex.search.retrieval.rows import CATEGORY, sold_as

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +23,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from lookdex.search.catalog import Catalog
-from lookdex.service.gate import Gate
+from lookdex.service.http.gate import Gate
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
 
@@ -185,19 +184,3 @@ def log_lines(level: int = logging.INFO) -> None:
     logging.getLogger("botocore").setLevel(
         logging.WARNING
     )  # else it tells where each client finds its credentials
-
-
-class Stopwatch:
-    """Seconds by stage, in their order."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def stage(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name], self._last = now - self._last, now
-
-    def skip(self) -> None:
-        """Leave out what passed since the last stage."""
-        self._last = time.perf_counter()

@@ -14,7 +14,7 @@ from lookdex.imaging import boxes
 from lookdex.imaging.codec import MIN_SIDE, BadImage, decode
 from lookdex.imaging.formats import AND_FORMATS, OR_FORMATS
 from lookdex.records import Box, Recipe
-from lookdex.search.arguments import shown
+from lookdex.search.query.arguments import shown
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -1,6 +1,6 @@
 """The published JSON Schemas: `schemas/answer-2.json` and `schemas/options-2.json`, made from the types.
 
-`python -m lookdex.search.answer.schema` writes them anew into the source; a test keeps them equal to the types.
+`python -m lookdex.search.schema` writes them anew into the source; a test keeps them equal to the types.
 """
 
 from __future__ import annotations

@@ -13,20 +13,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lookdex.errors import BadQuery, ReleaseChanged
-from lookdex.records import CATEGORIES, Detection, Scope
-from lookdex.search.answer import looks
-from lookdex.search.answer.answer import Answer, FoundObject, Kind, Models
-from lookdex.search.query import lanes, vocabulary
-from lookdex.search.query.embedding import Embedding
-from lookdex.search.query.encoders import Encoders
-from lookdex.search.query.lanes import Asked
+from lookdex.records import Detection, Scope
+from lookdex.runtime import deadline
+from lookdex.runtime.stopwatch import Stopwatch
+from lookdex.search.answer.answer import Answer, FoundObject, Models
+from lookdex.search.answer.kinds import Kind
+from lookdex.search.engine import lanes, looks, vocabulary
+from lookdex.search.engine.embedding import Embedding
+from lookdex.search.engine.encoders import Encoders
+from lookdex.search.engine.lanes import Asked
+from lookdex.search.engine.photo import Limits, Photo, read_photo
 from lookdex.search.query.options import MAX_PHOTOS, TEXT_WEIGHT, Options, Pick
-from lookdex.search.query.photo import Limits, Photo, read_photo
-from lookdex.search.query.timing import Clock
 from lookdex.search.retrieval import pages
 from lookdex.search.retrieval.nearest import answer_lanes
 from lookdex.search.retrieval.opened import Opened
 from lookdex.search.retrieval.product_columns import Order
+from lookdex.taxonomy.categories import CATEGORIES
 
 if TYPE_CHECKING:
     from lookdex.models.detect import Detector
@@ -65,10 +67,10 @@ def answer(
 
     Raises BadQuery; a wrong filter before any model runs.
     """
-    clock = Clock()
+    watch = Stopwatch(deadline.check)
     ways = _Ways.of(opened, options)
     embedding = Embedding(encoders)
-    asked, size = questions(opened, encoders, photos, options, clock, embedding)
+    asked, size = questions(opened, encoders, photos, options, watch, embedding)
     if asked[0].found.kind is Kind.TEXT:
         asked = [replace(one, scope=scope) for one in asked]
     if options.text is not None:
@@ -77,11 +79,11 @@ def answer(
             replace(one, found=replace(one.found, understood=known)) if one.found.text else one
             for one in asked
         ]
-    told, vectors = _told(opened, embedding, asked, options, ways, clock)
+    told, vectors = _told(opened, embedding, asked, options, ways, watch)
     found = [one for one in told if one.kind is not Kind.WORN]
     with_it = told[len(found) :]
     whole = found.pop() if found[-1].kind is Kind.IMAGE else None
-    made = _answer(opened, tuple(found), whole, clock)
+    made = _answer(opened, tuple(found), whole, watch)
     several = sum(one.kind is Kind.OBJECT for one in found) > 1
     if options.look and several and not options.offset:  # the best products are on the first page
         look = looks.put_together(found, opened.release.product_columns)
@@ -90,10 +92,10 @@ def answer(
                 tuple(one.label for one in found), vectors[: len(found)], vectors[len(found)]
             )
             look = replace(look, photos=looks.photos(opened, outfit, options, ways.where))
-            clock.step("look")
+            watch.lap("look")
         made = replace(made, look=look)
     made = replace(made, width=size[0], height=size[1], goes_with=tuple(with_it))
-    return _completed(made, opened, options, ways, clock)
+    return _completed(made, opened, options, ways, watch)
 
 
 def questions(
@@ -101,7 +103,7 @@ def questions(
     encoders: Encoders,
     photos: Sequence[Photo],
     options: Options,
-    clock: Clock,
+    watch: Stopwatch,
     embedding: Embedding,
 ) -> tuple[list[Asked], tuple[int | None, int | None]]:
     """The lanes in the order of the answer: its objects, the whole photo, what goes with a product. Only the detector
@@ -116,7 +118,7 @@ def questions(
             return [lanes.of_text(options.text or "")], (None, None)
         asked = [lanes.of_product(opened, options)]
         asked += lanes.of_worn(opened, options) if options.goes_with else []
-        clock.step("fetch")
+        watch.lap("fetch")
         return asked, (None, None)
     recipe = opened.release.recipe
     picks = lanes.picks_of(options, len(photos))
@@ -124,39 +126,39 @@ def questions(
         if pick.label is not None:
             _known(opened, pick.label)
     pixels = [read_photo(photo, Limits.of(recipe)) for photo in photos]
-    clock.step("decode")
+    watch.lap("decode")
     if len(pixels) == 1 and lanes.with_whole(options):
         embedding.start(pixels)
     detections = detect(pixels, picks, encoders)
-    clock.step("detect")
+    watch.lap("detect")
     if len(pixels) > 1:
         several = lanes.of_photos(pixels, picks, detections, recipe, options)
-        clock.step("crop")
+        watch.lap("crop")
         return [several], (None, None)
     asked = lanes.of_photo(pixels[0], picks[0], detections[0], recipe, options, embedding.start)
-    clock.step("crop")
+    watch.lap("crop")
     return asked, (pixels[0].shape[1], pixels[0].shape[0])
 
 
 def answer_vector(opened: Opened, vector: np.ndarray, scope: Scope, options: Options) -> Answer:
     """Answer a vector (dim,) of unit length. Raises BadQuery."""
     _check_of_vector(options)
-    clock = Clock()
+    watch = Stopwatch(deadline.check)
     ways = _Ways.of(opened, options)
     asked = Asked(FoundObject(Kind.VECTOR, (), False), scope)
     lane = lanes.lane(asked, vector, None, opened.release.thresholds, options)
-    (told,) = answer_lanes(opened, [lane], options, ways.where, ways.order, clock)
-    made = _answer(opened, (lanes.answered(asked, lane, told, options),), None, clock)
-    return _completed(made, opened, options, ways, clock)
+    (told,) = answer_lanes(opened, [lane], options, ways.where, ways.order, watch)
+    made = _answer(opened, (lanes.answered(asked, lane, told, options),), None, watch)
+    return _completed(made, opened, options, ways, watch)
 
 
-def _completed(made: Answer, opened: Opened, options: Options, ways: _Ways, clock: Clock) -> Answer:
+def _completed(made: Answer, opened: Opened, options: Options, ways: _Ways, watch: Stopwatch) -> Answer:
     """The answer with the way to its following page, and with its facets."""
     lanes_of_all = (*made.lanes, *made.goes_with)
     made = replace(made, next=pages.following(lanes_of_all, options, made.release_id))
     if ways.facets is not None:
         made = replace(made, facets=opened.counted(ways.where, ways.facets))
-        clock.step("facets")
+        watch.lap("facets")
     return made
 
 
@@ -179,17 +181,17 @@ def _told(
     asked: Sequence[Asked],
     options: Options,
     ways: _Ways,
-    clock: Clock,
+    watch: Stopwatch,
 ) -> tuple[list[FoundObject], np.ndarray]:
     """The lanes with their matches, and their vectors (n, dim)."""
     vectors, text = embedding.vectors(asked, options.text_weight)
-    clock.step("embed")
+    watch.lap("embed")
     thresholds = opened.release.thresholds
     made = [
         lanes.lane(one, vector, text if one.found.text else None, thresholds, options)
         for one, vector in zip(asked, vectors, strict=True)
     ]
-    told = answer_lanes(opened, made, options, ways.where, ways.order, clock)
+    told = answer_lanes(opened, made, options, ways.where, ways.order, watch)
     found = [
         lanes.answered(one, lane, own, options) for one, lane, own in zip(asked, made, told, strict=True)
     ]
@@ -245,7 +247,7 @@ def _known(opened: Opened, label: str) -> None:
 
 
 def _answer(
-    opened: Opened, objects: tuple[FoundObject, ...], whole: FoundObject | None, clock: Clock
+    opened: Opened, objects: tuple[FoundObject, ...], whole: FoundObject | None, watch: Stopwatch
 ) -> Answer:
     release = opened.release
     return Answer(
@@ -254,5 +256,5 @@ def _answer(
         models=Models.of(release.recipe),
         objects=objects,
         whole=whole,
-        seconds=clock.seconds,
+        seconds=dict(watch.seconds),
     )

@@ -5,10 +5,14 @@ from __future__ import annotations
 import io
 import shutil
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from lookdex.runtime.wording import count_of
-from lookdex.search.answer.answer import Answer, FoundObject, Kind, Look, Match, Other, describe
-from lookdex.search.retrieval.facets import Facet, FacetKind
+from lookdex.search.answer.facets import Facet, FacetKind
+from lookdex.search.answer.kinds import Kind, Other
+
+if TYPE_CHECKING:
+    from lookdex.search.answer.answer import Answer, FoundObject, Look, Match
 
 OTHERS = {Other.KIND: "other kinds:", Other.COLOUR: "other colours:"}
 PRICE = "price"  # the product column
@@ -63,6 +67,22 @@ def as_table(answer: Answer, width: int | None = None) -> str:
         console.print(Text(line))
     console.print(Text(release_line(answer)))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def describe(lane: FoundObject) -> str:
+    """A lane in a few words: “red dress 0.87”, “whole photo”."""
+    named = " ".join(filter(None, (lane.colour, lane.label)))
+    words = {
+        Kind.OBJECT: named if lane.score is None else f"{named} {lane.score:.2f}",
+        Kind.BOX: named if lane.label else " ".join(filter(None, (lane.colour, "drawn box"))),
+        Kind.PHOTOS: f"{lane.label or 'item'} of {len(lane.parts)} photos",
+        Kind.IMAGE: "whole photo",
+        Kind.TEXT: f"“{lane.text}”",
+        Kind.PRODUCT: f"like {lane.product_id}",
+        Kind.WORN: f"{lane.label} with {lane.product_id}",
+        Kind.VECTOR: "vector",
+    }[lane.kind]
+    return words if lane.text is None or lane.kind is Kind.TEXT else f"{words} + “{lane.text}”"
 
 
 def heading(lane: FoundObject) -> str:

@@ -12,7 +12,8 @@ import numpy as np
 
 from lookdex.catalog.sql import listed
 from lookdex.records import Scope
-from lookdex.search.answer.answer import FoundObject, Look, LookPhoto, Match, Other, Piece, Worn
+from lookdex.search.answer.answer import FoundObject, Look, LookPhoto, Match, Piece, Worn
+from lookdex.search.answer.kinds import Other
 from lookdex.search.query.options import Crops, Options
 from lookdex.search.retrieval.opened import Opened
 from lookdex.search.retrieval.rows import Row

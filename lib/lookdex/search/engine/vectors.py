@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from lookdex.errors import BadQuery
-from lookdex.search.arguments import shown
-from lookdex.search.query import ask
-from lookdex.search.query.embedding import Embedding
-from lookdex.search.query.encoders import Encoders
+from lookdex.runtime import deadline
+from lookdex.runtime.stopwatch import Stopwatch
+from lookdex.search.engine import ask
+from lookdex.search.engine.embedding import Embedding
+from lookdex.search.engine.encoders import Encoders
+from lookdex.search.engine.photo import Photo
+from lookdex.search.query.arguments import shown
 from lookdex.search.query.options import Options
-from lookdex.search.query.photo import Photo
-from lookdex.search.query.timing import Clock
 from lookdex.search.retrieval.opened import Opened
 
 
@@ -23,7 +24,7 @@ def vectors_of(opened: Opened, encoders: Encoders, photos: Sequence[Photo], opti
     Raises BadQuery, as the question itself does.
     """
     embedding = Embedding(encoders)
-    asked, _ = ask.questions(opened, encoders, photos, options, Clock(), embedding)
+    asked, _ = ask.questions(opened, encoders, photos, options, Stopwatch(deadline.check), embedding)
     vectors, _ = embedding.vectors(asked, options.text_weight)
     return vectors
 

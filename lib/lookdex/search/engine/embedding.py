@@ -8,8 +8,8 @@ from concurrent.futures import Future
 import numpy as np
 
 from lookdex.runtime.daemons import DaemonPool
-from lookdex.search.query.encoders import Encoders
-from lookdex.search.query.lanes import Asked
+from lookdex.search.engine.encoders import Encoders
+from lookdex.search.engine.lanes import Asked
 from lookdex.taxonomy import query_words
 
 _THREADS = DaemonPool("embed", 32)
