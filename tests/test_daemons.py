@@ -63,5 +63,8 @@ def test_what_waits_can_be_cancelled() -> None:
 
 
 def test_a_process_ends_though_a_thread_hangs() -> None:
-    code = "import threading; from lookdex.runtime.daemons import DaemonPool as Pool; Pool('a').submit(threading.Event().wait)"
+    code = (
+        "import threading; from lookdex.runtime.daemons import DaemonPool;"
+        "DaemonPool('a').submit(threading.Event().wait)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)

@@ -1,4 +1,4 @@
-"""Which release is live: promote, roll back, resume. The promotion log decides (`catalog.promotion_log`), tags follow it."""
+"""Which release is live: promote, roll back, resume. The promotion log decides, tags follow it."""
 
 from __future__ import annotations
 
