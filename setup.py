@@ -43,6 +43,7 @@ test = [
     "check-jsonschema>=0.33",
     "ruff",
     "mypy",
+    "import-linter>=2.10",
 ]
 
 setup(

@@ -3,7 +3,7 @@
     PYTHONPATH=lib:. python infra/bench_decoding.py [KIND …] [--megapixels N]
 
 Each file is made in one process and decoded in another, whose peak resident memory above what the imports took is
-printed, beside the bound that `images.check` goes by.
+printed, beside the bound that `codec.check` goes by.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The size is known, and limits are checked, before a byte is decoded. What the de
 of a JPEG or a PNG, the file without its EXIF, XMP, comments, thumbnails, animation and trailing bytes. None of these
 change the first frame's pixels, and all of them have made image libraries crash, warn or slow down.
 
-Formats: JPEG (`jpegfile`), PNG (`pngfile`), AVIF and HEIC (`isobmff`), WebP (RFC 9649), GIF (89a). Others are left out
+Formats: JPEG (`jpeg`), PNG (`png`), AVIF and HEIC (`isobmff`), WebP (RFC 9649), GIF (89a). Others are left out
 on purpose.
 """
 
@@ -83,7 +83,7 @@ def essence(data: bytes, header: Header) -> bytes:
     """The bytes that decide the first frame's pixels, as a file of the same format.
 
     Raises:
-        Malformed: a progressive JPEG of more than `jpegfile.MOST_SCANS` scans.
+        Malformed: a progressive JPEG of more than `jpeg.MOST_SCANS` scans.
     """
     if header.format == "JPEG":
         try:

@@ -1,6 +1,6 @@
 """The steps of a night's plan: gather the inputs, compare them, guard against a mass change, summarise.
 
-`nightly.plan_night` runs them in this order. What decides about photos is in `catalog`, without I/O.
+`night.plan_night` runs them in this order. What decides about photos is in `planning`, without I/O.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ FIELDS = {
 @dataclass(frozen=True, slots=True)
 class Products:
     """The products file. table: product_id (unique strings, see `ids.clean`) first, then every column that the tables
-    can hold, each of a type of `columns`. refused: its other columns. found: how the file was read."""
+    can hold, each of a type of `column_types`. refused: its other columns. found: how the file was read."""
 
     table: pa.Table
     refused: tuple[Refused, ...]

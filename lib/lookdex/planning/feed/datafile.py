@@ -1,7 +1,7 @@
 """Reads the shop's own tables (products, mapping): CSV, JSON lines, Parquet, or a folder of Parquet files.
 
 The suffix gives the format, and so do the first bytes where they are unambiguous; gzip is recognised by its first
-bytes. The result is a table with the types of `columns`, and what was detected about the file.
+bytes. The result is a table with the types of `column_types`, and what was detected about the file.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """table: the columns that can be held, each of a type of `columns`, with names that are unique in any case."""
+    """table: the columns that can be held, each of a type of `column_types`, with names that are unique in any case."""
 
     table: pa.Table
     refused: tuple[Refused, ...]
@@ -240,7 +240,7 @@ def _joined(tables: list[pa.Table], parts: list[str], uri: str) -> pa.Table:
 
 
 def _settled(table: pa.Table) -> pa.Table:
-    """The columns as `columns.fit` has them, so that units, zones and ways to store them do not hinder a join; those
+    """The columns as `column_types.fit` has them, so that units, zones and ways to store them do not hinder a join; those
     that do not fit as they are, for `_finish` to refuse."""
     columns = []
     for chunks in table.columns:

@@ -1,7 +1,7 @@
 """Matches that show nearly the same picture: one file saved twice, smaller, brighter, cropped, under two products.
 
 Vectors and palettes propose (cosine ≥ 0.95, colours ≥ 0.9 alike), the stored crops decide: by their bytes, else by
-their pixels (`samepicture`, whose words say how well).
+their pixels (`same_picture`, whose words say how well).
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ import numpy as np
 
 from lookdex.imaging import codec, container
 
-# What a process may map besides what it holds when it starts and what `images.check` lets a photo take: libheif's
+# What a process may map besides what it holds when it starts and what `codec.check` lets a photo take: libheif's
 # threads, tables, fragments.
 _SPARE_BYTES = 256 << 20
 # Of pixels: so much memory stays with a process, and need not be cleared for each photo.
@@ -57,7 +57,7 @@ class UploadLimits:
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """Why a file gives no pixels. `images.BadImage`, as a value that crosses processes."""
+    """Why a file gives no pixels. `codec.BadImage`, as a value that crosses processes."""
 
     reason: str  # a `Reason`, or one of those above
     detail: str
