@@ -235,3 +235,24 @@ class GroupedVerb(Verb):
         for title, records in [*groups.items(), ("Options", rest)]:
             with formatter.section(title):
                 formatter.write_dl(records)
+
+
+PRODUCTS = ("products", "products_encoding", "products_separator", "products_types", "product_columns")
+SOURCE = ("source", "source_access", *PRODUCTS, "keep_unlisted", "pattern", "mapping")
+MODELS = ("detector", "embedder", "device", "min_score", "nms_iou", "max_objects", "crop_margin")
+DECODING = ("crop_pixels", "max_bytes", "max_pixels")
+SAME = "the same command"
+WORK = ("batch", "fetch_workers", "fetch_seconds", "master")
+
+run_id_option = click.option(
+    "--run-id",
+    required=True,
+    metavar="ID",
+    help="The night's name; a retry with the same id goes on where it was.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+def verb(name: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """A verb of `lookdex`, as a decorator."""
+    return click.command(name, cls=Verb)

@@ -240,8 +240,8 @@ def _joined(tables: list[pa.Table], parts: list[str], uri: str) -> pa.Table:
 
 
 def _settled(table: pa.Table) -> pa.Table:
-    """The columns as `column_types.fit` has them, so that units, zones and ways to store them do not hinder a join; those
-    that do not fit as they are, for `_finish` to refuse."""
+    """The columns as `column_types.fit` has them, so that units, zones and ways to store them do not hinder a join;
+    those that do not fit as they are, for `_finish` to refuse."""
     columns = []
     for chunks in table.columns:
         values = _one_array(chunks)

@@ -1,0 +1,30 @@
+"""`lookdex build`: the night's shards as a candidate."""
+
+from __future__ import annotations
+
+import click
+
+from lookdex.cli.options import SAME, run_id_option, settings, verb
+from lookdex.cli.output import built
+from lookdex.cli.stopping import resumable
+from lookdex.config import Config
+
+
+@verb("build")
+@settings("catalog", "master", "max_change")
+@run_id_option
+@click.option(
+    "--allow-mass-change", is_flag=True, help="Build although a large share of the photos was rejected."
+)
+@resumable(SAME)
+def build_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
+    """Write the night's shards into the tables, as a candidate that nobody follows yet."""
+    from lookdex.catalog import runs
+    from lookdex.pipeline import night
+
+    run = runs.run_slug(run_id)
+    if why := night.finished(config, run):
+        click.echo(why)
+        return
+    release = night.build_night(config, run, allow_mass_change=allow_mass_change)
+    click.echo(f"built {built(release)}")

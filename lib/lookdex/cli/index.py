@@ -1,0 +1,38 @@
+"""`lookdex index`: the planned photos, on Spark."""
+
+from __future__ import annotations
+
+import click
+
+from lookdex.cli.options import SAME, TRUST, WORK, run_id_option, settings, verb
+from lookdex.cli.output import print_indexed
+from lookdex.cli.stopping import resumable
+from lookdex.config import Config
+
+
+@verb("index")
+@settings("catalog", *TRUST, "device", *WORK, "max_change")
+@run_id_option
+@click.option(
+    "--allow-mass-change",
+    is_flag=True,
+    help="Continue even if a large share of the photos was rejected or failed.",
+)
+@resumable(SAME)
+def index_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
+    """Fetch, detect, crop and embed the planned photos on Spark; in finished shards, retry what failed."""
+    from lookdex.catalog import runs
+    from lookdex.pipeline import night
+    from lookdex.runtime.progress import Progress
+
+    run = runs.run_slug(run_id)
+    if why := night.finished(config, run):
+        click.echo(why)
+        return
+    summary = night.stored_plan(config, run)
+    if not summary.planned:
+        click.echo("Nothing to index: no photo changed.")
+        return
+    with Progress(summary.planned) as progress:
+        indexed = night.index_night(config, run, on_progress=progress, allow_mass_change=allow_mass_change)
+    print_indexed(indexed)

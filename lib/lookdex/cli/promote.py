@@ -1,0 +1,26 @@
+"""`lookdex promote`: an audited release goes live."""
+
+from __future__ import annotations
+
+import click
+
+from lookdex.cli.options import SAME, run_id_option, settings, verb
+from lookdex.cli.stopping import resumable
+from lookdex.config import Config
+
+
+@verb("promote")
+@settings("catalog", "keep_releases")
+@run_id_option
+@resumable(SAME)
+def promote_command(config: Config, run_id: str) -> None:
+    """Make the audited release live. Of two promoters one wins; the other gets an error."""
+    from lookdex.catalog import runs
+    from lookdex.pipeline import night
+
+    run = runs.run_slug(run_id)
+    if why := night.finished(config, run):
+        click.echo(why)
+        return
+    entry = night.promote_night(config, run)
+    click.echo(f"live: release {entry.release_id} (entry {entry.n} of the promotion log)")

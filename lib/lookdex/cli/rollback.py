@@ -1,0 +1,27 @@
+"""`lookdex rollback`: an older release goes live."""
+
+from __future__ import annotations
+
+import click
+
+from lookdex.cli.options import settings, verb
+from lookdex.config import Config
+
+
+@verb("rollback")
+@settings("catalog")
+@click.option(
+    "--to",
+    metavar="RELEASE",
+    help="The release to make live (default: the one that the live one was built on).",
+)
+@click.option("--note", default="", metavar="TEXT", help="Why; kept in the promotion log.")
+def rollback_command(config: Config, to: str | None, note: str) -> None:
+    """Make an older release live, and hold promotions until `lookdex resume`."""
+    from lookdex.pipeline import night
+
+    done = night.rollback(config, to=to, note=note)
+    click.echo(f"live: release {done.entry.release_id} (entry {done.entry.n}); promotions are held")
+    click.echo(
+        f"logged after {done.seconds:.2f} s and {done.requests} requests; `lookdex resume` lifts the hold"
+    )

@@ -1,0 +1,34 @@
+"""`lookdex sample`: a rendered catalogue with known answers."""
+
+from __future__ import annotations
+
+import click
+
+from lookdex.cli.options import verb
+from lookdex.runtime.wording import count_of
+
+
+@verb("sample")
+@click.option("--out", required=True, metavar="URI", help="A folder or s3://bucket/prefix.")
+@click.option("--products", default=500, show_default=True, type=click.IntRange(1, 1_000_000), metavar="N")
+@click.option("--looks", default=60, show_default=True, type=click.IntRange(0, 1_000_000), metavar="M")
+@click.option("--seed", default=1, show_default=True, type=int, metavar="S")
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes that render."
+)
+@click.option(
+    "--force", is_flag=True, help="Write where files are already; what an earlier sample left is removed."
+)
+def sample_command(out: str, products: int, looks: int, seed: int, workers: int, force: bool) -> None:
+    """Render a catalogue with known answers: product photos, look photos, products.parquet, truth.parquet."""
+    from lookdex.runtime.progress import bar
+    from lookdex.storage import open_store
+    from lookdex_sample import write_sample
+    from lookdex_sample.earlier import make_room
+
+    store = open_store(out)
+    if removed := make_room(store, force):
+        click.echo(f"removed {count_of(removed, 'file')} of an earlier sample")
+    with bar(products + looks, "render") as advance:
+        write_sample(store, products=products, looks=looks, seed=seed, workers=workers, progress=advance)
+    click.echo(f"{count_of(products, 'product')} and {count_of(looks, 'look')} in {out}")
