@@ -1,6 +1,6 @@
 # The verbs that people and CI type. Each sets the machine up first (infra/setup; seconds once it has run).
 #   make demo SOURCE=s3://bucket/photos LIMIT=500
-#   make test ARGS="tests/test_dag.py -x"
+#   make test ARGS="tests/e2e/pipeline/test_dag.py -x"
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench bench-serve
 .NOTPARALLEL:
@@ -14,7 +14,7 @@ help: ## list the verbs
 
 demo: ## the whole pipeline on a rendered catalogue, or on your photos: make demo SOURCE=<folder or s3://…>
 	@infra/setup jobs airflow
-	@exec .venv/jobs/bin/python infra/demo.py $${SOURCE:+--source "$$SOURCE"} $${LIMIT:+--limit "$$LIMIT"} \
+	@exec .venv/jobs/bin/python -m infra.demo $${SOURCE:+--source "$$SOURCE"} $${LIMIT:+--limit "$$LIMIT"} \
 	  $${PRODUCTS:+--products "$$PRODUCTS"} $${LOOKS:+--looks "$$LOOKS"}
 
 test: ## format, lint, types and every test; ARGS="…" goes to pytest
@@ -27,8 +27,8 @@ lint: ## format, lint and types only
 
 bench: ## images/s, a night without changes, memory and rollback, on rendered photos: IMAGES=1000
 	@infra/setup jobs
-	@exec .venv/jobs/bin/python infra/bench.py $${IMAGES:-1000}
+	@exec .venv/jobs/bin/python -m infra.bench $${IMAGES:-1000}
 
 bench-serve: ## the service beside a bare loop over its models, on 200,000 items: ROUNDS=4
 	@infra/setup jobs
-	@exec .venv/jobs/bin/python infra/bench_serve.py --rounds $${ROUNDS:-4}
+	@exec .venv/jobs/bin/python -m infra.bench_serve --rounds $${ROUNDS:-4}

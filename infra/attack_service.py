@@ -1,8 +1,8 @@
 """Attacks on `lookdex serve` by time and resources, one after the other, and how the service took each.
 
-    PYTHONPATH=lib:. python infra/attack_service.py [--only NAME …] [--items 20000]
-    PYTHONPATH=lib:. python infra/attack_service.py --lib OLDER/lib      # the service of another checkout
-    PYTHONPATH=lib:. python infra/attack_service.py --url http://…       # a service that runs already
+    PYTHONPATH=lib python -m infra.attack_service [--only NAME …] [--items 20000]
+    PYTHONPATH=lib python -m infra.attack_service --lib OLDER/lib      # the service of another checkout
+    PYTHONPATH=lib python -m infra.attack_service --url http://…       # a service that runs already
 
 Publishes a synthetic release with the shipped models, starts the service on it, and prints a line for each attack: the
 slowest `/healthz` meanwhile (asked every 50 ms, each time on a new connection), the CPU seconds of the service and its
@@ -23,12 +23,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from attacks import answers, decoding, filters, network, records, store
-from attacks.frame import ROOT, Attack, Place, Service, report, serve
-from synthetic import publish
-
+from infra.attacks import answers, decoding, filters, network, records, store
+from infra.attacks.frame import ROOT, Attack, Place, Service, report, serve
+from infra.synthetic import publish
 from lookdex.config import Config
 from lookdex.models.loading import Loader
 from lookdex.pipeline.night import recipe_of

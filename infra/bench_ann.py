@@ -1,6 +1,6 @@
 """Exact scan or index, and which: times and recall of Lance's searches on one core. Figures in release/ann.py.
 
-    taskset -c 0 env OMP_NUM_THREADS=1 LANCE_CPU_THREADS=1 python infra/bench_ann.py --rows 5000 20000 50000 200000
+    taskset -c 0 env OMP_NUM_THREADS=1 LANCE_CPU_THREADS=1 python -m infra.bench_ann --rows 5000 20000 50000 200000
 
 Vectors are random clusters of about 50 around random centres (cosine 0.7 inside a cluster), the shape of product
 photos: several photos of a product, and look-alikes. Queries are stored vectors moved by noise; half of the rows

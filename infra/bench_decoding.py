@@ -1,6 +1,6 @@
 """What decoding takes: peak memory and CPU time of each kind of file, at the largest size that is accepted.
 
-    PYTHONPATH=lib:. python infra/bench_decoding.py [KIND …] [--megapixels N]
+    PYTHONPATH=lib python -m infra.bench_decoding [KIND …] [--megapixels N]
 
 Each file is made in one process and decoded in another, whose peak resident memory above what the imports took is
 printed, beside the bound that `codec.check` goes by.
@@ -22,10 +22,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from lookdex.imaging import codec
-from tests import heif
+from tests.support import heif
 
 MOST_PIXELS, MOST_BYTES = 100_000_000, 50_000_000
 
@@ -154,10 +152,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for kind in options.kinds or KINDS:
             path, side = f"{folder}/file", largest(KINDS[kind], int(options.megapixels * 1e6))
-            subprocess.run([sys.executable, __file__, "--make", kind, str(side), path], check=True)
+            subprocess.run(
+                [sys.executable, "-m", "infra.bench_decoding", "--make", kind, str(side), path], check=True
+            )
             header = codec.read_header(data := Path(path).read_bytes())
             measured = subprocess.run(
-                [sys.executable, __file__, "--decode", path], capture_output=True, text=True
+                [sys.executable, "-m", "infra.bench_decoding", "--decode", path],
+                capture_output=True,
+                text=True,
             )
             peak, each, seconds = measured.stdout.split() or (
                 "refused",

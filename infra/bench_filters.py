@@ -1,6 +1,6 @@
 """What the tests of a filter cost: the constants of `lookdex.search.retrieval.filters.cost`.
 
-    python infra/bench_filters.py [--rows 150000] [--rounds 3]
+    python -m infra.bench_filters [--rows 150000] [--rounds 3]
 
 Each filter is applied to a Lance table of so many rows, most of which it leaves out. Printed are nanoseconds of CPU
 time a row, the reading of its columns included (all threads, the fastest of the rounds), and what the model says.

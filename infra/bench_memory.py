@@ -1,7 +1,7 @@
 """Peak resident size of a Spark Python worker that indexes N photos, for growing N.
 
-    PYTHONPATH=lib:. .venv/jobs/bin/python infra/bench_memory.py                      # 1,000 and 10,000, shipped models
-    PYTHONPATH=lib:. .venv/jobs/bin/python infra/bench_memory.py --fakes 1000 10000   # with the tests' fakes
+    PYTHONPATH=lib .venv/jobs/bin/python -m infra.bench_memory                      # 1,000 and 10,000, shipped models
+    PYTHONPATH=lib .venv/jobs/bin/python -m infra.bench_memory --fakes 1000 10000   # with the tests' fakes
 
 Renders `--distinct` photos once and repeats them under new keys (hard links): memory does not see the difference.
 Each N runs on a fresh local Spark with fresh workers. Prints both figures and their ratio.
@@ -35,7 +35,7 @@ TINY = "lookdex-tiny"
 
 def recipe_of(fakes: bool) -> Recipe:
     if fakes:
-        from tests import fakes as models
+        from tests.support import fakes as models
 
         return models.recipe(max_pixels=100_000_000, crop_pixels=256)
     return Recipe(
@@ -100,7 +100,15 @@ def main() -> None:
             write_sample(open_store(rendered), products=given.distinct * 3 // 4, looks=0, seed=1, workers=1)
         peaks = []
         for count in given.counts:
-            command = [sys.executable, __file__, "--one", str(count), "--rendered", str(rendered)]
+            command = [
+                sys.executable,
+                "-m",
+                "infra.bench_memory",
+                "--one",
+                str(count),
+                "--rendered",
+                str(rendered),
+            ]
             command += ["--fakes"] if given.fakes else []
             line = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
             print(line, flush=True)

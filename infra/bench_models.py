@@ -1,6 +1,6 @@
 """What a choice of model costs: the table of the README's "Choosing models". Weights are random, so nothing is fetched.
 
-    python infra/bench_models.py [--rounds 3] [--only siglip]
+    python -m infra.bench_models [--rounds 3] [--only siglip]
 
 Parameters are the whole model's, GFLOPs (a multiplication and an addition are two) and ms one picture's through the
 image side: one crop for an embedder, one photo for a detector, at the size that the model's own preprocessing makes of

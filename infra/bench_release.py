@@ -2,7 +2,7 @@
 
 Figures in release/commits.py and audit.py.
 
-taskset -c 0 env OMP_NUM_THREADS=1 PYTHONPATH=lib python infra/bench_release.py
+taskset -c 0 env OMP_NUM_THREADS=1 PYTHONPATH=lib python -m infra.bench_release
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`make bench-serve`: the service on a release of 200,000 items, beside a bare loop over the same two models.
 
-    PYTHONPATH=lib python infra/bench_serve.py [--items 200000] [--seconds 8] [--rounds 4] [--engine auto]
-    PYTHONPATH=lib python infra/bench_serve.py --memory 5000          # resident memory over requests of mixed sizes
+    PYTHONPATH=lib python -m infra.bench_serve [--items 200000] [--seconds 8] [--rounds 4] [--engine auto]
+    PYTHONPATH=lib python -m infra.bench_serve --memory 5000          # resident memory over requests of mixed sizes
 
 The release has synthetic vectors, the models are the shipped ones. Questions are rendered looks as JPEGs of
 1,000 × 1,333 pixels in which the detector finds three objects, asked with the default options. The bare loop decodes
@@ -34,8 +34,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import cv2
 import numpy as np
 import psutil
-from synthetic import publish
 
+from infra.synthetic import publish
 from lookdex.config import Config
 from lookdex.imaging.codec import crop, encode_jpeg
 from lookdex.models.loading import Engine, Loader

@@ -1,6 +1,6 @@
 """What notices a flipped bit: one bit at a time, over every kind of file of a candidate and of a live release.
 
-    PYTHONPATH=lib:tests:. python infra/flip_bits.py [--flips 1000] [--seed 1] [--seconds 60] [--only live] [--keep DIR]
+    PYTHONPATH=lib python -m infra.flip_bits [--flips 1000] [--seed 1] [--seconds 60] [--only live] [--keep DIR]
 
 A small catalogue of the tests' fakes, with an index, deleted rows, several fragments and products. Each flip is made in
 a copy, in a process of its own kind that may hang or crash:
@@ -32,7 +32,6 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import nights
 import numpy as np
 import pyarrow as pa
 
@@ -46,7 +45,7 @@ from lookdex.release.build import build_release, load_candidate
 from lookdex.release.promote import promote
 from lookdex.search.catalog import Catalog, open_catalog
 from lookdex.storage import Store, open_store
-from tests import fakes
+from tests.support import fakes, nights
 
 PHOTOS = 120
 RUN = "night3"

@@ -1,9 +1,9 @@
 """Hostile uploads against a running service: each ends as an answer or a 4xx problem, in time, and nothing is left.
 
-    PYTHONPATH=lib:. python infra/hostile_uploads.py --catalog CATALOG [--files FOLDER …]
+    PYTHONPATH=lib python -m infra.hostile_uploads --catalog CATALOG [--files FOLDER …]
 
-Sends every file below the folders, and what `tests.hostile` makes: truncations, flipped bytes, bombs, wrong types,
-polyglots. Prints the statuses, the slowest, and the service's resident memory before and after.
+Sends every file below the folders, and what `tests.support.hostile` makes: truncations, flipped bytes, bombs, wrong
+types, polyglots. Prints the statuses, the slowest, and the service's resident memory before and after.
 """
 
 from __future__ import annotations
@@ -17,12 +17,10 @@ import time
 from pathlib import Path
 
 import psutil
-from bench_serve import resident
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from tests import hostile
-from tests.services import start
+from infra.bench_serve import resident
+from tests.support import hostile
+from tests.support.services import start
 
 MOST_SECONDS, MOST_MIB = 2.0, 200.0
 

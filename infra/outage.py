@@ -1,4 +1,4 @@
-"""Nights during a bucket outage: python infra/outage.py. Real S3, real Spark, the tests' models that need no weights.
+"""Nights during a bucket outage: python -m infra.outage. Real S3, real Spark, the tests' models that need no weights.
 
 A front before the S3 server answers 503 in one of the ways of OUTAGES while `index` runs. Then the same run continues,
 and its release is compared with that of a night without an outage. Prints what was asked of the bucket.
@@ -27,12 +27,17 @@ from infra.s3_server import start_s3
 from lookdex.catalog import promotion_log, runs, tables
 from lookdex.records import Release, Status
 from lookdex.storage import S3Access, Store, open_store
-from tests import photos
-from tests.nights import item_table
+from tests.support import photos
+from tests.support.nights import item_table
 
 PHOTOS = 200
 SHARE = 30  # %
-FAKES = ("--detector", "python:tests.fakes:detector", "--embedder", "python:tests.fakes:embedder")
+FAKES = (
+    "--detector",
+    "python:tests.support.fakes:detector",
+    "--embedder",
+    "python:tests.support.fakes:embedder",
+)
 
 
 @dataclass(frozen=True)

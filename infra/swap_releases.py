@@ -1,6 +1,6 @@
 """Promotions and rollbacks under clients: no request fails, and every answer is wholly from one release.
 
-    PYTHONPATH=lib python infra/swap_releases.py [--swaps 200] [--clients 4] [--items 20000] [--seconds 0.5]
+    PYTHONPATH=lib python -m infra.swap_releases [--swaps 200] [--clients 4] [--items 20000] [--seconds 0.5]
 
 Two releases of synthetic vectors, the shipped models. Every title names its release.
 """
@@ -17,9 +17,8 @@ import threading
 import time
 from pathlib import Path
 
-from bench_serve import CORES, TYPE, questions, service
-from synthetic import publish
-
+from infra.bench_serve import CORES, TYPE, questions, service
+from infra.synthetic import publish
 from lookdex.catalog import promotion_log
 from lookdex.config import Config
 from lookdex.models.loading import Engine, Loader

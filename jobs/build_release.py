@@ -1,8 +1,6 @@
 """spark-submit jobs/build_release.py --catalog C --run-id R: the night's shards as a candidate release."""
 
-from lookdex.cli.build import (
-    build_command,
-)
+from lookdex.cli.build import build_command
 
 if __name__ == "__main__":
     build_command(prog_name="build_release.py")

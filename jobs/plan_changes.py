@@ -1,8 +1,6 @@
 """spark-submit jobs/plan_changes.py --source S --catalog C --run-id R: what the night will do, written down."""
 
-from lookdex.cli.plan import (
-    plan_command,
-)
+from lookdex.cli.plan import plan_command
 
 if __name__ == "__main__":
     plan_command(prog_name="plan_changes.py")

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from tests.support.paths import ROOT
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from tests.browser import Visit
-    from tests.services import Service
+    from tests.support.browser import Visit
+    from tests.support.services import Service
 
 # Before anything reads them, and for the processes that tests start.
 for name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_CA_BUNDLE"]:
@@ -28,7 +30,7 @@ os.environ |= {
     "PYSPARK_PYTHON": sys.executable,
     "PYTHONPATH": os.pathsep.join(
         [
-            *(str(Path(__file__).parents[1] / name) for name in ("lib", "tests", ".")),
+            *(str(ROOT / name) for name in ("lib", ".")),
             *filter(None, [os.environ.get("PYTHONPATH")]),
         ]
     ),
@@ -39,12 +41,11 @@ for name in [name for name in os.environ if name.startswith("LOOKDEX_")]:
 # An example may take as long as a busy machine lets it.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
-# On demand: pytest --hypothesis-profile thorough -s tests/test_feed_draws.py
+# On demand: pytest --hypothesis-profile thorough -s tests/unit/planning/test_feed_draws.py
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1_000)
 
-from servers import S3Server, start_s3, start_unsafe_s3  # noqa: E402
-
 from lookdex.storage import Store, create_bucket, open_store  # noqa: E402
+from tests.support.servers import S3Server, start_s3, start_unsafe_s3  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +86,7 @@ def store(root_uri: str) -> Store:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium without a window; for tests that are marked `needs_chromium`."""
-    from tests.browser import start_browser
+    from tests.support.browser import start_browser
 
     with start_browser() as found:
         yield found
@@ -94,9 +95,9 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def page_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service that the page's tests look at, with the fakes as models; they change nothing in its shop."""
-    from tests.catalogs import publish, stock
-    from tests.pages import PRODUCTS
-    from tests.services import honest_recipe, start
+    from tests.support.catalogs import publish, stock
+    from tests.support.pages import PRODUCTS
+    from tests.support.services import honest_recipe, start
 
     shop = str(tmp_path_factory.mktemp("shop"))
     publish(open_store(shop), "night-1", stock(PRODUCTS), made=honest_recipe())
@@ -107,7 +108,7 @@ def page_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture
 def desk(browser: Browser, page_service: Service) -> Iterator[Visit]:
     """The page at a desk."""
-    from tests.browser import visit
+    from tests.support.browser import visit
 
     with visit(browser, page_service.url) as seen:
         yield seen
@@ -116,7 +117,7 @@ def desk(browser: Browser, page_service: Service) -> Iterator[Visit]:
 @pytest.fixture
 def phone(browser: Browser, page_service: Service) -> Iterator[Visit]:
     """The page on a phone."""
-    from tests.browser import PHONE, visit
+    from tests.support.browser import PHONE, visit
 
     with visit(browser, page_service.url, viewport=PHONE, has_touch=True, is_mobile=True) as seen:
         yield seen

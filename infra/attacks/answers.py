@@ -6,9 +6,9 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlencode
 
-from attacks.frame import Attack, Outcome, Service
-from tests.catalogs import picture
-from tests.photos import encode
+from infra.attacks.frame import Attack, Outcome, Service
+from tests.support.catalogs import picture
+from tests.support.photos import encode
 
 PHOTO = encode(picture("red", "blue"), "JPEG")
 AT_ONCE, QUESTIONS = 12, 48

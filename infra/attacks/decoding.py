@@ -15,8 +15,8 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from attacks.frame import BOUNDARY, TYPE, Attack, Outcome, Service
-from tests import hostile
+from infra.attacks.frame import BOUNDARY, TYPE, Attack, Outcome, Service
+from tests.support import hostile
 
 TWELVE, FORTY_EIGHT = (4000, 3000), (8000, 6000)  # pixels
 ASKED_AT_A_TIME, KILLS, KILLS_SECONDS, GOOD = 8, 4, 1.5, 6

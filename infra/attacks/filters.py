@@ -8,14 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from synthetic import publish
-
-from attacks.frame import Attack, Outcome, Place, Service
+from infra.attacks.frame import Attack, Outcome, Place, Service
+from infra.synthetic import publish
 from lookdex.config import Config
 from lookdex.models.loading import Loader
 from lookdex.pipeline.night import recipe_of
-from tests.catalogs import picture
-from tests.photos import encode
+from tests.support.catalogs import picture
+from tests.support.photos import encode
 
 ROWS = 150_000
 PHOTO = encode(picture("red", "blue"), "JPEG")

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from tests.services import url_told
+from tests.support.services import url_told
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EVERY, TIMEOUT = 0.05, 20.0  # seconds: between looks at /healthz, and for one of them

@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 
-from attacks.frame import BOUNDARY, Attack, Outcome, Service, form
-from tests import hostile
+from infra.attacks.frame import BOUNDARY, Attack, Outcome, Service, form
+from tests.support import hostile
 
 ELSEWHERE = "127.0.0.66"  # an address of this machine's that good clients do not have
 MEGABYTES = 300

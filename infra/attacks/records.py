@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from synthetic import publish
-
-from attacks.frame import Attack, Outcome, Place, Service
+from infra.attacks.frame import Attack, Outcome, Place, Service
+from infra.synthetic import publish
 from lookdex.catalog import promotion_log
 from lookdex.config import Config
 from lookdex.pipeline.night import recipe_of

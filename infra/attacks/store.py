@@ -16,15 +16,15 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from synthetic import publish
 
-from attacks.frame import Attack, Outcome, Place, Service
+from infra.attacks.frame import Attack, Outcome, Place, Service
 from infra.s3_server import start_s3
+from infra.synthetic import publish
 from lookdex.config import Config
 from lookdex.imaging.codec import encode_jpeg
 from lookdex.pipeline.night import recipe_of
 from lookdex.storage import create_bucket, open_store
-from tests.proxy import Mode, before
+from tests.support.proxy import Mode, before
 
 SECONDS = 30.0  # that a store is away
 CLIENTS = 4

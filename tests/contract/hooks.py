@@ -7,8 +7,8 @@ from typing import Any
 
 import schemathesis
 
-from tests.catalogs import picture
-from tests.photos import encode
+from tests.support.catalogs import picture
+from tests.support.photos import encode
 
 PHOTOS = [
     encode(picture(*colours), format)

@@ -3,7 +3,7 @@
     PYTHONPATH=lib:tests:. python tests/golden/make_catalog.py tests/golden/catalog-1.tar.gz
 
 Two nights with products, an index and deleted rows, and what it answers, in `answers.json`. Run it before a change of
-a record or a table, and keep the old files: `tests/test_formats.py` reads, extends and rolls back each of them.
+a record or a table, and keep the old files: `tests/integration/index/test_formats.py` reads, extends and rolls back each of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-import nights
 import pyarrow as pa
 
 from lookdex.catalog import promotion_log
@@ -22,7 +21,7 @@ from lookdex.records import Scope
 from lookdex.release import ann
 from lookdex.search.catalog import open_catalog
 from lookdex.storage import Store, open_store
-from tests import fakes
+from tests.support import fakes, nights
 
 PRODUCTS = 60
 ASKED = ("p0007/a.jpg", "p0021/a.jpg", "p0055/a.jpg")

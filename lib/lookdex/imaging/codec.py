@@ -83,7 +83,9 @@ def decode_checked(data: bytes, header: Header) -> np.ndarray:
         return decoders.decode(data, header)
     except MemoryError:
         raise
-    except Exception as error:  # decoders raise whatever they like on broken input: see tests/test_images.py
+    except (
+        Exception
+    ) as error:  # decoders raise whatever they like on broken input: see tests/unit/imaging/test_images.py
         raise BadImage(Reason.CORRUPT, f"{type(error).__name__}: {error}", upright_size(header)) from error
 
 

@@ -2,7 +2,7 @@
 
 Measured on one core of a two-core machine with AVX2 (256-d, clusters of 50, half of the rows pass a filter):
 
-    taskset -c 0 env OMP_NUM_THREADS=1 LANCE_CPU_THREADS=1 python infra/bench_ann.py
+    taskset -c 0 env OMP_NUM_THREADS=1 LANCE_CPU_THREADS=1 python -m infra.bench_ann
 
     rows      Lance exact scan    with a bitmap on the filter    IVF_SQ, 1024 a partition, refine 4
       5,000       3 ms                 4 ms                        2 ms, recall@10 1.000

@@ -1,7 +1,7 @@
 """What a filter costs: processor time for each row, and how much of it a release of so many rows allows.
 
 Every row of the release is tested, at most a few times for a question; that some tests are answered by an index counts
-for nothing here. The constants were measured by `python infra/bench_filters.py` on a core without AVX-512 of a busy
+for nothing here. The constants were measured by `python -m infra.bench_filters` on a core without AVX-512 of a busy
 machine, and rounded up.
 """
 

@@ -1,0 +1,350 @@
+"""The page in a real browser, against the real service with the fakes as models."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Route, expect
+
+from tests.support.browser import Visit, needs_chromium, visit
+from tests.support.catalogs import picture
+from tests.support.pages import LOOK, PRODUCTS, answered, drag, titles, upload
+from tests.support.photos import encode
+from tests.support.services import Service
+
+pytestmark = needs_chromium
+GREY = encode(np.full((120, 90, 3), 128, np.uint8))
+# For each tag of the start's photo, what lies over it along its middle: [] where it lies above all.
+OVER_TAGS = """
+    () => Promise.all([...document.querySelectorAll(".hero-photo .box")].map((box) =>
+        Promise.all(box.getAnimations().map((one) => one.finished)))).then(() =>
+            [...document.querySelectorAll(".hero-photo .tag")].map((tag) => {
+                const {x, y, width, height} = tag.getBoundingClientRect();
+                const steps = Array.from({length: 21}, (_, n) => n / 20);
+                const along = steps.map((n) => [x + 4 + n * (width - 8), y + height / 2]);
+                const down = steps.map((n) => [x + width / 2, y + 1 + n * (height - 2)]);
+                return [...along, ...down].map((at) => document.elementFromPoint(...at))
+                    .filter((found) => !tag.contains(found)).map((found) => found?.className);
+            }))
+"""
+
+
+# ── a photo ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_no_line_of_a_box_crosses_a_tag(browser: Browser, page_service: Service) -> None:
+    for width in (390, 768, 1440):
+        for language in ("en", "ko"):
+            size = {"width": width, "height": 900}
+            with visit(browser, f"{page_service.url}/?lang={language}", viewport=size) as seen:
+                seen.page.wait_for_selector(".hero-photo .tag[style]")
+                seen.page.locator(".hero-photo").scroll_into_view_if_needed()
+                covered = seen.page.evaluate(OVER_TAGS)
+                assert covered == [[]] * 5, (width, language)
+
+
+def test_an_upload_shows_its_pieces_and_the_products_of_each(desk: Visit) -> None:
+    page = desk.page
+    answer = answered(page)
+    found = answer["objects"]
+    assert {lane["label"] for lane in found} == {"top", "shoes"}
+    for n, lane in enumerate(found):
+        box = page.locator(f'.box[data-object="{n}"]')
+        expect(box).to_have_text(f"{lane['colour']} {lane['label']}".capitalize())
+        shown, photo = box.bounding_box(), page.locator(".stage-photo").bounding_box()
+        assert shown
+        assert photo
+        assert (shown["x"] - photo["x"]) / photo["width"] == pytest.approx(lane["box"]["x0"] / 240, abs=0.02)
+        assert (shown["width"]) / photo["width"] == pytest.approx(
+            (lane["box"]["x1"] - lane["box"]["x0"]) / 240, abs=0.02
+        )
+        row = f'.lane[data-lane="{n}"]'
+        alike = [match for match in lane["matches"] if match["similarity"] > 0]
+        assert titles(page, row) == [match["columns"]["title"] for match in alike]
+        first = page.locator(f"{row} .card").first
+        match = lane["matches"][0]
+        expect(first.locator(".card-price")).to_have_text(f"{match['columns']['price']:g}")
+        likeness = [f"{match['similarity']:.2f}", f"{match['colour_similarity']:.2f}"]
+        assert first.locator(".meter-value").all_inner_texts() == likeness
+        assert first.locator(".strip i").count() == len(match["palette"])
+        page.wait_for_function("image => image.naturalWidth > 0", arg=first.locator("img").element_handle())
+    assert page.locator(".look-total").inner_text() == f"{answer['look']['total']:g}"
+    expect(page.locator("#foot")).to_contain_text("Release night-1")
+    expect(page.locator("#foot")).to_contain_text("answered in")
+    expect(page.locator("#spoken")).to_have_text("2 pieces found.")
+
+
+def test_a_piece_s_dot_has_the_colour_of_its_name(desk: Visit) -> None:
+    """Not that of the largest swatch, which may be called otherwise."""
+    page = desk.page
+
+    def told(route: Route) -> None:
+        answer = route.fetch().json()
+        first, second = answer["objects"]
+        first["palette"][0] |= {"hex": "#ee8800"}
+        assert first["colour_hex"].startswith("#d")
+        second["colour_hex"] = None
+        route.fulfill(json=answer)
+
+    page.route("**/v1/search", told)
+    upload(page)
+    page.wait_for_selector(".card-face")
+    dots = page.locator(".tag i").evaluate_all(
+        "dots => dots.map((dot) => getComputedStyle(dot).backgroundColor)"
+    )
+    assert len(dots) == 1
+    assert dots[0].startswith("rgb(2")
+    assert dots[0] != "rgb(238, 136, 0)"
+
+
+def test_a_look_counts_what_is_kept_in_it(desk: Visit) -> None:
+    page = desk.page
+    prices = [piece["price"] for piece in answered(page)["look"]["pieces"]]
+    page.locator(".tile-keep input").first.uncheck()
+    expect(page.locator(".look-total")).to_have_text(f"{prices[1]:g}")
+    expect(page.locator(".look-count")).to_have_text("1 piece")
+    page.locator(".tile-keep input").nth(1).uncheck()
+    expect(page.locator(".look-total")).to_have_text("–")
+    page.get_by_role("button", name="한국어").click()
+    expect(page.locator(".look-count")).to_have_text("고른 아이템이 없어요")
+    assert [box.is_checked() for box in page.locator(".tile-keep input").all()] == [False, False]
+
+
+def test_nothing_comes_from_elsewhere(desk: Visit) -> None:
+    answered(desk.page)
+    assert {r.url.split("/")[2] for r in desk.requests if not r.url.startswith(("blob:", "data:"))} == {
+        desk.url.split("/")[2]
+    }
+
+
+def test_a_sample_a_drop_and_a_paste_are_photos_too(desk: Visit) -> None:
+    page = desk.page
+    page.locator(".sample").first.click()
+    page.wait_for_selector(".stage-photo")
+    page.wait_for_selector(".card-face")
+    for event, carrier in (("drop", "dataTransfer"), ("paste", "clipboardData")):
+        with page.expect_response("**/v1/search") as response:
+            page.evaluate(
+                """async ([event, carrier, bytes]) => {
+                    const data = new DataTransfer();
+                    data.items.add(new File([new Uint8Array(bytes)], "a.jpg", {type: "image/jpeg"}));
+                    const Kind = event === "drop" ? DragEvent : ClipboardEvent;
+                    window.dispatchEvent(new Kind(event, {[carrier]: data, bubbles: true, cancelable: true}));
+                }""",
+                [event, carrier, list(LOOK)],
+            )
+        assert response.value.json()["width"] == 240
+        page.wait_for_selector('.box[data-object="1"]')
+
+
+def test_boxes_hold_pixels_of_the_upright_photo(desk: Visit) -> None:
+    """Turned by EXIF: red lies left of blue when stored, and above it when shown."""
+    stored = Image.open(io.BytesIO(LOOK)).resize((240, 160))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    stored.save(file, "JPEG", exif=exif)
+    answer = answered(desk.page, file.getvalue())
+    assert (answer["width"], answer["height"]) == (160, 240)
+    red, blue = (desk.page.get_by_role("button", name=f"{name}, piece") for name in ("Red top", "Blue shoes"))
+    above, below, photo = (
+        red.bounding_box(),
+        blue.bounding_box(),
+        desk.page.locator(".overlay").bounding_box(),
+    )
+    assert above
+    assert below
+    assert photo
+    assert above["y"] + above["height"] < below["y"] + 20
+    assert photo["width"] / photo["height"] == pytest.approx(160 / 240, abs=0.01)
+
+
+def test_a_large_photo_is_scaled_down_before_it_is_sent(desk: Visit) -> None:
+    large = np.kron(picture("red", "blue", size=100)[:50], np.ones((30, 30, 1), np.uint8))
+    answer = answered(desk.page, encode(large, "PNG"))
+    assert (answer["width"], answer["height"]) == (2560, 1280)
+    assert desk.sent()[0]["bytes"] < 500_000
+    box = next(lane["box"] for lane in answer["objects"] if lane["label"] == "top")
+    assert box["x0"] == pytest.approx(8 / 100 * 2560, abs=8)
+
+
+def test_a_photo_without_pieces_is_answered_as_a_whole(desk: Visit) -> None:
+    page = desk.page
+    answered(page, GREY)
+    expect(page.get_by_text("We could not pick out a piece")).to_be_visible()
+    assert len(titles(page, '.lane[data-lane="whole"]')) == 12
+    page.locator(".notice .button").click()
+    drag(page, (0.2, 0.2), (0.8, 0.8))
+    expect(page.get_by_role("heading", name="Your selection")).to_be_visible()
+
+
+# ── narrowing ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_filters_narrow_every_lane(desk: Visit) -> None:
+    page = desk.page
+    answered(page)
+    page.get_by_role("button", name="Filters").click()
+    expect(page.get_by_label("Colour counts")).to_have_value("0")
+    assert page.locator("dialog .ends span").all_inner_texts() == ["not at all", "a lot"]
+    expect(page.get_by_label("Highest price")).to_have_attribute("placeholder", str(PRODUCTS - 1))
+    page.get_by_label("Highest price").fill("20.5")
+    page.get_by_role("button", name="Shoes", exact=True).click()
+    with page.expect_response("**/v1/search"):
+        page.get_by_role("button", name="Show products").click()
+    assert desk.asked()[-1]["where"] == "price <= 20.5 and label in ('shoes')"
+    expect(page.get_by_text("1 other piece is hidden")).to_be_visible()
+    expect(page.locator('.lane[data-lane="whole"]')).to_contain_text("Nothing fits")
+    with page.expect_response("**/v1/search"):
+        page.get_by_role("button", name="Remove Shoes").click()
+    assert desk.asked()[-1]["where"] == "price <= 20.5"
+    page.wait_for_selector('.lane[data-lane="0"] .card-face')
+    assert {float(text) for text in page.locator(".lane:not(.folded) .card-price").all_inner_texts()} <= set(
+        range(21)
+    )
+    with page.expect_response("**/v1/search"):
+        page.get_by_role("button", name="Remove up to 20.5").click()
+    assert "where" not in desk.asked()[-1]
+
+
+def test_products_are_sorted_by_price(desk: Visit) -> None:
+    page = desk.page
+    answered(page)
+    order, prices = page.get_by_label("Sort by"), page.locator('.lane[data-lane="0"] .card-price')
+    words = order.locator("option").all_inner_texts()
+    assert words == ["Most similar", "Price: low to high", "Price: high to low"]
+    for column, sign in (("-price", -1), ("price", 1)):
+        order.focus()
+        with page.expect_response("**/v1/search"):
+            order.select_option(column)
+        expect(order).to_be_focused()
+        expect(page.locator(".stale")).to_have_count(0)
+        assert (desk.asked()[-1]["sort"], desk.asked()[-1]["k"]) == (column, 48)
+        shown = [sign * float(text) for text in prices.all_inner_texts()]
+        assert len(shown) > 12
+        assert shown == sorted(shown)
+    page.get_by_label("Search by words").fill("red")
+    with page.expect_response("**/v1/text?*") as response:
+        page.keyboard.press("Enter")
+    assert "sort" not in response.value.url
+    with page.expect_response("**/v1/text?*") as response:
+        order.select_option("-price")
+    assert "k=48&sort=-price" in response.value.url
+    with page.expect_response("**/v1/text?*") as response:
+        order.select_option("Most similar")
+    assert "sort" not in response.value.url
+
+
+def test_a_shop_without_prices_is_not_sorted_by_them(browser: Browser, page_service: Service) -> None:
+    with visit(browser, page_service.url) as seen:
+        seen.page.route(
+            "**/v1/release", lambda route: route.fulfill(json=route.fetch().json() | {"sortable": ["title"]})
+        )
+        seen.page.goto(f"{page_service.url}/?q=red")
+        expect(seen.page.locator(".filter-button")).to_be_visible()
+        expect(seen.page.locator(".sort")).to_have_count(0)
+
+
+def test_prices_of_the_filter_have_the_products_currency(desk: Visit) -> None:
+    page = desk.page
+
+    def told(route: Route) -> None:
+        answer = route.fetch().json()
+        for lane in (*answer["objects"], answer["whole"]):
+            for match in lane["matches"]:
+                match["columns"]["currency"] = "KRW"
+        route.fulfill(json=answer)
+
+    page.route("**/v1/search", told)
+    answered(page)
+    page.get_by_role("button", name="Filters").click()
+    expect(page.get_by_label("Highest price")).to_have_attribute("placeholder", f"₩{PRODUCTS - 1}")
+    page.get_by_label("Highest price").fill("20")
+    with page.expect_response("**/v1/search"):
+        page.get_by_role("button", name="Show products").click()
+    expect(page.get_by_role("button", name="Remove up to ₩20")).to_be_visible()
+
+
+def test_colour_and_words_beside_the_photo(desk: Visit) -> None:
+    page = desk.page
+    answered(page)
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_label("Colour counts").fill("0.6")
+    with page.expect_response("**/v1/search"):
+        page.get_by_role("button", name="Show products").click()
+    assert desk.asked()[-1]["colour"] == 0.6
+    page.get_by_label("Change something").fill("blue")
+    with page.expect_response("**/v1/search") as response:
+        page.keyboard.press("Enter")
+    assert desk.asked()[-1]["text"] == "blue"
+    matches = response.value.json()["objects"][0]["matches"]
+    likeness = next(
+        one["text_similarity"] for one in matches if one["similarity"] > 0
+    )  # the first that is shown
+    words = page.locator('.lane[data-lane="0"] .card').first.locator(".meter", has_text="Words")
+    expect(words).to_have_text(f"Words{max(0, likeness):.2f}")  # never -0.00
+    expect(page.get_by_label("Change something")).to_be_focused()  # not on another button, for the next Enter
+    assert response.value.json()["objects"][0]["tint"] == "blue"
+    expect(page.locator(".lane").first.get_by_text("Colour")).to_have_count(
+        0
+    )  # the photo's is not what is asked
+    expect(page.get_by_role("button", name="Remove with “blue”")).to_be_visible()
+
+
+# ── words ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_words_are_searched_and_have_an_address(desk: Visit) -> None:
+    page = desk.page
+    page.get_by_label("Search by words").fill("cyan")
+    page.keyboard.press("Enter")
+    expect(page.locator(".lane h1")).to_have_text("“cyan”")
+    assert titles(page)[0] == "cyan thing of night-1"
+    assert page.url.endswith("?q=cyan")
+    page.reload()
+    expect(page.locator(".lane h1")).to_have_text("“cyan”")
+    page.get_by_label("Search by words").fill("red")
+    page.keyboard.press("Enter")
+    expect(page.locator(".lane h1")).to_have_text("“red”")
+    page.go_back()
+    expect(page.locator(".lane h1")).to_have_text("“cyan”")
+    expect(page.get_by_label("Search by words")).to_have_value("cyan")
+
+
+def test_a_product_s_name_is_the_catalogue_s_not_the_address_s(desk: Visit) -> None:
+    page = desk.page
+    match = answered(page)["objects"][0]["matches"][0]
+    product = match["product_id"]
+
+    def told(route: Route) -> None:  # the fake embedder knows colours alone
+        route.fulfill(response=route.fetch(url=route.request.url.replace(f"q={product}", "q=red")))
+
+    page.route("**/v1/text?*", told)
+    page.goto(f"{desk.url}/?like={product}&title=Another+name")
+    expect(page.locator(".lane h1")).to_have_text(f"More like {match['columns']['title']}")
+    page.unroute("**/v1/text?*")
+    page.reload()
+    expect(page.locator(".lane h1")).to_have_text(f"More like {product}")
+    expect(page.get_by_text("Another name")).to_have_count(0)
+
+
+# ── Korean ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_korean_is_the_browser_s_and_can_be_switched(browser: Browser, page_service: Service) -> None:
+    with visit(browser, page_service.url, locale="ko-KR") as seen:
+        page = seen.page
+        expect(page.locator("html")).to_have_attribute("lang", "ko")
+        expect(page.locator("h1")).to_contain_text("찾으세요")
+        answered(page)
+        expect(page.get_by_role("button", name="빨간색 상의, 2개 중")).to_be_visible()
+        expect(page.get_by_role("heading", name="파란색 신발")).to_be_visible()
+        expect(page.locator("#foot")).to_contain_text("릴리스 night-1")
+        page.get_by_role("button", name="EN", exact=True).click()
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+        expect(page.get_by_role("heading", name="Blue shoes")).to_be_visible()
+        page.reload()
+        expect(page.locator("h1")).to_contain_text("Find it here")

@@ -1,0 +1,142 @@
+"""Going back on the page, and what is a place to go back to."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.support.browser import Visit, needs_chromium
+from tests.support.pages import LOOK, answered, titles, upload
+
+pytestmark = needs_chromium
+
+
+def test_back_closes_a_product_then_a_lane_then_leaves_the_answer(phone: Visit) -> None:
+    page = phone.page
+    answered(page)
+    first = titles(page, '.lane[data-lane="0"]')
+    page.get_by_role("button", name="See all").nth(1).click()
+    expect(page.locator(".lane")).to_have_count(1)
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator(".grid .card")).to_have_count(36)
+    page.locator(".grid .card-face").nth(1).click()
+    expect(page.locator("dialog")).to_be_visible()
+
+    page.go_back()
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(page.locator(".grid .card")).to_have_count(36)
+    page.go_back()
+    expect(page.locator(".lane")).to_have_count(3)
+    assert titles(page, '.lane[data-lane="0"]')[:12] == first
+    page.go_back()
+    expect(page.locator(".hero")).to_be_visible()
+
+    for shown in (".lane", ".grid", "dialog"):
+        page.go_forward()
+        expect(page.locator(shown).first).to_be_visible()
+    assert len(phone.asked()) == 2
+
+
+def test_what_is_closed_on_the_page_needs_no_going_back(desk: Visit) -> None:
+    page = desk.page
+    answered(page)
+    length = page.evaluate("history.length")
+    page.locator('.box[data-object="1"]').click()
+    page.locator('.box[data-object="0"]').click()  # another lane, in its place
+    page.locator(".card-face").first.click()
+    page.get_by_role("button", name="Close").click()
+    page.locator(".to-all").click()  # before the browser has gone back, or after
+    page.locator(".filter-button").click()
+    page.go_back()
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(page.locator(".lane")).to_have_count(3)
+    page.go_back()
+    expect(page.locator(".hero")).to_be_visible()
+    assert page.evaluate("history.length") <= length + 2
+
+
+def test_back_from_more_like_a_product_shows_the_product_again(desk: Visit) -> None:
+    page = desk.page
+    title = answered(page)["objects"][0]["matches"][2]["columns"]["title"]
+    page.locator('.lane[data-lane="0"] .card-face').nth(2).click()
+    page.get_by_role("button", name="More like this").click()
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(page.locator(".lane h1")).to_have_text(f"More like {title}")
+    page.go_back()
+    expect(page.locator("dialog h2")).to_have_text(title)
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(page.locator(".stage-photo")).to_be_visible()
+    page.go_back()
+    expect(page.locator(".hero")).to_be_visible()
+
+
+def test_entries_that_an_earlier_page_made_are_no_places(desk: Visit) -> None:
+    page = desk.page
+    answered(page)
+    page.locator('.box[data-object="1"]').click()
+    page.reload()
+    expect(page.locator(".hero")).to_be_visible()
+    answered(page)
+    page.locator('.box[data-object="0"]').click()
+    for _ in range(2):
+        page.go_back()
+    expect(page.locator(".hero")).to_be_visible()
+    page.go_back()  # the first photo, which is gone
+    expect(page.locator(".hero")).to_be_visible()
+    page.go_forward()
+    page.go_forward()
+    expect(page.locator(".lane")).to_have_count(3)
+
+
+def test_an_answer_that_comes_after_one_went_back_is_not_shown(desk: Visit) -> None:
+    page = desk.page
+    answered(page)
+    page.evaluate(
+        """() => {
+            const send = window.fetch;
+            window.fetch = async (address, init) => {
+                const answer = await send(address, init);
+                await new Promise((come) => (window.come = come));
+                return answer;
+            };
+        }"""
+    )
+    page.get_by_label("Search by words").fill("cyan")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => window.come")
+    page.go_back()
+    expect(page.locator(".lane")).to_have_count(3)
+    page.evaluate("() => new Promise((over) => { window.come(); setTimeout(over, 300); })")
+    expect(page.locator(".lane")).to_have_count(3)
+    assert page.locator("body").get_attribute("data-view") == "photo"
+
+
+def test_a_photo_that_was_left_before_its_answer_is_asked_again(desk: Visit) -> None:
+    page = desk.page
+    page.route("**/v1/search", lambda route: None, times=1)
+    with page.expect_request("**/v1/search"):
+        upload(page)
+    page.get_by_label("Search by words").fill("cyan")
+    page.keyboard.press("Enter")
+    expect(page.locator(".lane h1")).to_have_text("“cyan”")
+    page.go_back()
+    expect(page.locator('.box[data-object="1"]')).to_be_visible()
+    expect(page.locator(".lane")).to_have_count(3)
+    assert len(desk.asked()) == 2
+
+
+def test_of_two_photos_at_once_the_first_leaves_no_place(desk: Visit) -> None:
+    page = desk.page
+    before = page.evaluate("history.length")
+    page.evaluate(
+        """async (bytes) => {
+            for (const name of ["a.jpg", "b.jpg"]) {
+                const data = new DataTransfer();
+                data.items.add(new File([new Uint8Array(bytes)], name, {type: "image/jpeg"}));
+                window.dispatchEvent(new ClipboardEvent("paste", {clipboardData: data, cancelable: true}));
+            }
+        }""",
+        list(LOOK),
+    )
+    page.wait_for_selector('.box[data-object="1"]')
+    assert page.evaluate("history.length") == before + 1

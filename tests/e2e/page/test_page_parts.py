@@ -1,0 +1,189 @@
+"""The parts of the page's scripts that need no service: called one by one, in a browser that shows nothing of it."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page
+
+import lookdex.service
+from tests.support.browser import needs_chromium, visit
+from tests.support.paths import ROOT
+
+pytestmark = needs_chromium
+SERVICE = Path(lookdex.service.__file__).parent
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        """The tests have their own."""
+
+
+@pytest.fixture(scope="module")
+def files() -> Iterator[str]:
+    """Where the page's files are served as they lie."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=SERVICE)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def page(browser: Browser, files: str) -> Iterator[Page]:
+    """A listing beside the page's files, so that it can load them."""
+    with visit(browser, f"{files}/page/js/") as seen:
+        yield seen.page
+
+
+def test_the_two_languages_say_the_same_things(page: Page) -> None:
+    words = page.evaluate(
+        """async () => {
+            const {en, categoriesEn, labelsEn} = await import("/page/js/words-en.js");
+            const {ko, categoriesKo} = await import("/page/js/words-ko.js");
+            return [{...en, ...categoriesEn}, {...ko, ...categoriesKo}, labelsEn, categoriesEn];
+        }"""
+    )
+    *words, labels, categories = words
+    assert labels.keys() == categories.keys()
+    english, korean = ({k: set(_values(v)) for k, v in language.items()} for language in words)
+    assert english == korean
+    assert all(words[0].values())
+    assert all(words[1].values())
+
+
+def test_how_long_ago_something_was_is_said(page: Page) -> None:
+    said = page.evaluate(
+        """async () => {
+            const {ago, choose, t} = await import("/page/js/i18n.js");
+            const told = (seconds) => t("published", {when: ago(new Date(Date.now() - 1000 * seconds))});
+            return ["en", "ko"].map((language) => {
+                choose(language);
+                return [5, 90, 3 * 3600 + 9, 2 * 86400 + 9].map(told);
+            });
+        }"""
+    )
+    assert said == [
+        ["published just now", "published 1 minute ago", "published 3 hours ago", "published 2 days ago"],
+        ["방금 게시", "1분 전 게시", "3시간 전 게시", "그저께 게시"],
+    ]
+
+
+def _values(text: str) -> list[str]:
+    return [part.split("}")[0] for part in text.split("{")[1:]]
+
+
+def test_tags_stay_on_the_photo_and_off_each_other(page: Page) -> None:
+    made = np.random.default_rng(3)
+    for _ in range(20):
+        corners = made.integers(0, 300, (6, 4))
+        boxes = [
+            {"x0": int(min(a, c)), "y0": int(min(b, d)), "x1": int(max(a, c)) + 9, "y1": int(max(b, d)) + 9}
+            for a, b, c, d in corners
+        ]
+        places = page.evaluate(
+            """async (boxes) => (await import("/page/js/geometry.js")).placeTags(
+                boxes, boxes.map(() => ({width: 60, height: 20})), {width: 320, height: 320})""",
+            boxes,
+        )
+        for n, place in enumerate(places):
+            assert 0 <= place["x"] <= 260
+            assert 0 <= place["y"] <= 300
+            for other in places[:n]:
+                assert abs(place["x"] - other["x"]) >= 60 or abs(place["y"] - other["y"]) >= 20
+
+
+def test_what_is_sent_of_a_file(page: Page) -> None:
+    """(format, bytes, width, height) → the size that it is redrawn to, or None: sent as it is."""
+    cases = [
+        (("jpeg", 3_000_000, 2560, 1440), None),
+        (("webp", 10, 10, 10), None),
+        (("other", 10, 300, 200), {"width": 300, "height": 200}),
+        (("jpeg", 3_000_000, 4000, 3000), {"width": 2560, "height": 1920}),
+        (("png", 9_000_000, 2000, 1000), {"width": 2000, "height": 1000}),
+        (("gif", 10, 1, 100_000), {"width": 1, "height": 2560}),
+    ]
+    for arguments, expected in cases:
+        planned = page.evaluate(
+            'async (a) => (await import("/page/js/photo.js")).plan(...a)', list(arguments)
+        )
+        assert planned == expected, arguments
+
+
+def test_addresses_that_are_no_web_page_become_no_link(page: Page) -> None:
+    links = page.evaluate(
+        """async (urls) => {
+            const {linkOf} = await import("/page/js/product.js");
+            return urls.map((url) => linkOf({url}));
+        }""",
+        [
+            "https://shop.example/1",
+            "javascript:alert(1)",
+            " https://x",
+            "data:text/html,x",
+            "//x",
+            7,
+            "http://[",
+        ],
+    )
+    assert links == ["https://shop.example/1", *[None] * 6]
+
+
+def test_a_filter_s_values_are_quoted(page: Page) -> None:
+    where = page.evaluate(
+        """async () => {
+            const {whereOf} = await import("/page/js/question.js");
+            const facets = {categories: [{name: "x", products: 1}]};
+            const filters = {min: 1e-7, max: 1e20, categories: ["women's", "a' or true --"]};
+            return whereOf(filters, {columns: [], facets});
+        }"""
+    )
+    assert where == (
+        "price >= 0 and price <= 100000000000000000000 and category in ('women''s', 'a'' or true --')"
+    )
+
+
+def test_photos_and_pictures_are_let_go(page: Page) -> None:
+    """The twenty places that are kept hold their photos, and a thousand pictures stay."""
+    gone, pictures = page.evaluate(
+        """async () => {
+            const [{createTrail}, {createStore, START}, {picture}] =
+                await Promise.all(["trail", "state", "api"].map((name) => import(`/page/js/${name}.js`)));
+            const gone = [];
+            URL.revokeObjectURL = (url) => gone.push(url);
+            const store = createStore(START), trail = createTrail(store);
+            for (let n = 0; n < 30; n++) {
+                trail.visit(null);
+                if (n % 2 === 0) store.set({photo: {url: `photo ${n / 2}`}});  // each is seen at two places
+            }
+            const photos = gone.splice(0);
+            sessionStorage.setItem("lookdex-key", "a key");
+            window.fetch = async () => new Response(new Blob(["a picture"]));
+            const urls = [];
+            for (let n = 0; n < 1010; n++) urls.push(await picture(`item ${n}`));
+            await picture("item 10");
+            await picture("item 1011");
+            return [photos, gone.map((url) => urls.indexOf(url))];
+        }"""
+    )
+    assert gone == [f"photo {n}" for n in range(4)]
+    assert pictures == [*range(10), 11]
+
+
+TSC = ROOT / ".venv" / "page" / "node_modules" / ".bin" / "tsc"
+
+
+@pytest.mark.skipif(
+    not TSC.exists(), reason="no TypeScript: npm install --prefix .venv/page typescript@7.0.2"
+)
+def test_the_types_of_its_scripts_hold() -> None:
+    done = subprocess.run(
+        [TSC, "-p", ROOT / "infra" / "page.json"], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (0, "")

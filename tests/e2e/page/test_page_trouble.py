@@ -1,0 +1,295 @@
+"""What goes wrong on the page: files, questions, the network, keys, and what nothing in the shop is like."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from playwright.sync_api import Browser, Route, expect
+
+from lookdex.catalog import promotion_log
+from lookdex.records import Threshold, Thresholds
+from lookdex.service.tokens import new_token
+from lookdex.storage import open_store
+from tests.support.browser import Visit, needs_chromium, visit
+from tests.support.catalogs import go_live, picture, stock, write_release
+from tests.support.pages import answered, upload
+from tests.support.photos import encode
+from tests.support.services import Service, honest_recipe, start
+
+pytestmark = needs_chromium
+RED = encode(picture("red"), "JPEG")
+NEVER = Threshold(0.99999, None, None, 0, 0, True)  # no match is that good
+
+
+@pytest.fixture(scope="module")
+def key() -> tuple[str, str]:
+    """An access key, and the line that lets it in."""
+    return new_token("page")
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory, key: tuple[str, str]) -> Iterator[Service]:
+    """A service that wants a key, of a shop with nothing really alike."""
+    shop = open_store(str(tmp_path_factory.mktemp("closed")))
+    made = honest_recipe()
+    written = write_release(shop, "night-1", stock(6), made=made)
+    known = Thresholds(0.95, 20, made.embedder, made.embedder_digest, NEVER, {})
+    promotion_log.save_release(shop, replace(written, release_id="night-2", thresholds=known))
+    go_live(shop, "night-2")
+    # Its readiness is asked without a key; the page's own files are served without one too.
+    with start(shop.uri, tmp_path_factory.mktemp("service"), "--tokens", key[1]) as service:
+        yield service
+
+
+def test_a_file_that_is_no_photo(desk: Visit) -> None:
+    page = desk.page
+    upload(page, b"%PDF-1.7 ...", "a.pdf", "application/pdf")
+    expect(page.get_by_role("alert")).to_contain_text("This file is not a photo that can be read")
+    upload(page, RED[:200], "half.jpg")
+    expect(page.get_by_role("alert")).to_contain_text("It may be damaged")
+    upload(page, b"", "empty.jpg")
+    expect(page.get_by_role("alert")).to_contain_text("This file is empty")
+    answered(page)
+    expect(page.get_by_role("alert")).to_have_count(0)
+    assert len(desk.asked()) == 1
+
+
+def test_a_question_that_the_service_refuses_is_told_plainly(desk: Visit) -> None:
+    page = desk.page
+    page.get_by_label("Search by words").fill("paisley")
+    page.keyboard.press("Enter")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("Try other words, or without filters.")
+    expect(alert.get_by_text("the fake knows no colour 'paisley'")).to_be_hidden()
+    alert.locator("summary").click()
+    expect(alert.get_by_text("the fake knows no colour 'paisley'")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("locale", "kind", "reason", "says"),
+    [
+        ("en-GB", "bad-photo", "corrupt", "The file is damaged or cut off. Another copy of it may work."),
+        ("ko-KR", "bad-photo", "corrupt", "파일이 손상되었거나 잘렸어요."),
+        ("ko-KR", "bad-photo", "too_small", "사진이 너무 작아"),
+        ("en-GB", "bad-photo", "a reason of later", "Saved anew, as a JPEG, it may work."),
+        ("en-GB", "unknown-format", "unknown_format", "JPEG, PNG, WebP, GIF and AVIF work"),
+        ("ko-KR", "too-large", "too_many_pixels", "더 작은 사진으로"),
+        ("en-GB", "bad-photo", "empty", "There is nothing in it."),
+    ],
+)
+def test_a_photo_that_the_service_refuses_is_told_plainly(
+    browser: Browser, page_service: Service, locale: str, kind: str, reason: str, says: str
+) -> None:
+    status = {"bad-photo": 422, "unknown-format": 415, "too-large": 413}[kind]
+    problem = {"type": f"urn:lookdex:problem:{kind}", "title": "A title", "status": status, "reason": reason}
+
+    def refuse(route: Route) -> None:
+        body = json.dumps(problem | {"detail": "ValueError: 23 20 6c"})
+        route.fulfill(status=status, headers={"Content-Type": "application/problem+json"}, body=body)
+
+    with visit(browser, page_service.url, locale=locale) as seen:
+        page = seen.page
+        page.route("**/v1/search", refuse)
+        upload(page)
+        alert = page.get_by_role("alert")
+        expect(alert).to_contain_text(says)
+        for never in ("ValueError", "A title"):
+            expect(alert).not_to_contain_text(never)
+        expect(alert.locator(".primary")).to_have_count(0)  # to try it again ends the same
+        expect(page.locator(".draw")).to_have_count(0)
+        expect(alert.locator("button")).to_have_count(1)  # another photo
+
+
+def test_a_file_that_is_no_photo_leaves_no_earlier_one_in_its_place(desk: Visit) -> None:
+    page = desk.page
+    answered(page)
+    upload(page, b"no photo", "a.txt", "text/plain")
+    expect(page.get_by_role("alert")).to_contain_text("This file is not a photo that can be read")
+    expect(page.locator(".stage-photo")).to_have_count(0)
+    page.go_back()
+    expect(page.locator(".lane")).to_have_count(3)
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_busy_service_is_asked_again_when_it_says(desk: Visit) -> None:
+    page = desk.page
+
+    def busy(route: Route) -> None:
+        problem = {"type": "urn:lookdex:problem:busy", "title": "Busy", "status": 503, "detail": "full"}
+        headers = {"Retry-After": "1", "Content-Type": "application/problem+json"}
+        route.fulfill(status=503, headers=headers, body=json.dumps(problem))
+
+    page.route("**/v1/search", busy, times=1)
+    upload(page)
+    expect(page.get_by_role("alert")).to_contain_text("Many people are searching right now")
+    expect(page.locator('.box[data-object="1"]')).to_be_visible()
+    assert len(desk.asked()) == 2
+
+
+def test_without_a_network_the_photo_stays_and_can_be_tried_again(desk: Visit) -> None:
+    page = desk.page
+    page.context.set_offline(True)
+    upload(page)
+    expect(page.get_by_role("alert")).to_contain_text("No connection")
+    expect(page.locator(".stage-photo")).to_be_visible()
+    page.get_by_label("Search by words").fill("cyan")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Check the network, then try again.")
+    expect(page.get_by_role("alert").locator("p")).not_to_contain_text("photo")  # none was asked with
+    page.go_back()
+    expect(page.get_by_role("alert")).to_contain_text("Your photo is still here.")
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator('.box[data-object="1"]')).to_be_visible()
+
+
+def test_a_service_that_wants_a_key_is_given_one(
+    browser: Browser, closed: Service, key: tuple[str, str]
+) -> None:
+    with visit(browser, closed.url) as seen:
+        page = seen.page
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Access key").fill("ldx_wrong")
+        dialog.get_by_role("button", name="Continue").click()
+        expect(dialog.get_by_text("This key was not accepted.")).to_be_visible()
+        dialog.get_by_label("Access key").fill(key[0])
+        dialog.get_by_role("button", name="Continue").click()
+        expect(dialog).to_have_count(0)
+        expect(page.locator("#foot")).to_contain_text("Release night-2")
+        answered(page)
+        page.locator(".folded summary").first.click()
+        first = page.locator(".lane .card img").first
+        page.wait_for_function("image => image.naturalWidth > 0", arg=first.element_handle())
+        assert page.evaluate("[localStorage.length, sessionStorage.length]") == [0, 1]
+        page.reload()
+        expect(page.locator("#foot")).to_contain_text("Release night-2")
+
+
+def test_pieces_that_nothing_is_like_are_told_once_and_can_be_opened(
+    browser: Browser, closed: Service, key: tuple[str, str]
+) -> None:
+    with visit(browser, closed.url) as seen:
+        page = seen.page
+        page.get_by_label("Access key").fill(key[0])
+        page.keyboard.press("Enter")
+        expect(page.locator("#foot")).to_contain_text("Release night-2")
+        upload(page)
+        expect(page.locator(".far-lanes strong")).to_have_text(
+            "Nothing in the shop is really like these 2 pieces"
+        )
+        expect(page.locator(".lane.folded")).to_have_count(3)  # and the whole photo
+        expect(page.locator(".card").first).to_be_hidden()
+        expect(page.locator(".look")).to_have_count(0)
+        piece = page.locator('.lane[data-lane="0"]')
+        piece.locator("summary").click()
+        expect(piece.locator(".flag")).to_have_count(3)
+        expect(piece.locator(".card").first).to_be_visible()
+        piece.get_by_role("button", name="See all").click()
+        expect(page.get_by_text("Nothing in the shop is really like this", exact=True)).to_be_visible()
+        expect(page.get_by_text("That is everything that fits: 3 products.")).to_be_visible()
+        page.go_back()
+        expect(piece.locator(".card").first).to_be_visible()  # as it was left
+
+        filtered: list[bool] = []
+
+        def told(route: Route) -> None:  # something is like the first piece, as long as nothing is filtered
+            answer = route.fetch().json()
+            answer["objects"][0]["no_good_match"] = bool(filtered)
+            route.fulfill(json=answer)
+
+        page.route("**/v1/search", told)
+        upload(page)
+        expect(page.locator(".far-lanes strong")).to_have_text(
+            "Nothing in the shop is really like this piece"
+        )
+        page.locator(".filter-button").click()
+        page.get_by_label("Highest price").fill("3")
+        filtered.append(True)
+        page.get_by_role("button", name="Show products").click()
+        expect(page.locator(".far-lanes strong")).to_have_text(
+            ["Nothing in the shop is really like this piece", "Nothing like this within your filters"]
+        )
+        filtered.clear()
+        page.locator(".far-lanes").get_by_role("button", name="Clear the filters").click()
+        expect(page.locator(".far-lanes strong")).to_have_text(
+            "Nothing in the shop is really like this piece"
+        )
+        assert "where" not in seen.asked()[-1]
+
+
+def test_waiting_for_a_key_is_no_slowness(browser: Browser, closed: Service, key: tuple[str, str]) -> None:
+    with visit(browser, closed.url) as seen:
+        page = seen.page
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("alert")).to_be_visible()
+        page.clock.install()
+        upload(page)
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.clock.fast_forward(100_000)
+        expect(page.locator(".loading-words")).to_have_text("Looking for the pieces …")
+        page.get_by_label("Access key").fill(key[0])
+        page.keyboard.press("Enter")
+        expect(page.locator(".far-lanes")).to_be_visible()
+
+
+def test_a_product_that_the_shop_has_taken_out_is_no_dead_end(desk: Visit) -> None:
+    page = desk.page
+    gone = {"type": "urn:lookdex:problem:not-found", "title": "Not found", "status": 404, "detail": "no such"}
+
+    def anew(route: Route) -> None:
+        later = {"release_id": "night-2", "released_at": "2999-01-01T00:00:00Z"}
+        route.fulfill(json=route.fetch().json() | later)
+
+    for address in ("crops/*", "products/*/similar?*"):
+        page.route(f"**/v1/{address}", lambda route: route.fulfill(status=404, json=gone))
+    page.route("**/v1/release", anew)
+    answered(page)
+    expect(page.locator(".card .picture.missing .icon").first).to_be_visible()
+    expect(page.locator("#foot")).to_contain_text("The shop has published anew since.")
+    page.locator(".card-face").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("alert")).to_have_text("This product is no longer in the shop")
+    expect(dialog.get_by_role("link")).to_have_count(0)
+    page.keyboard.press("Escape")
+
+    page.unroute("**/v1/crops/*")
+    with page.expect_response("**/v1/search"):
+        page.locator("#foot .again").click()
+    page.wait_for_selector(".card .picture.shown")
+    page.locator(".card-face").first.click()
+    page.get_by_role("button", name="More like this").click()
+    expect(page.get_by_role("alert")).to_contain_text("The shop has taken it out")
+    page.get_by_role("button", name="Back to your photo").click()
+    expect(page.locator(".lane")).to_have_count(3)
+    page.goto(f"{desk.url}/?like=p0")
+    page.get_by_role("button", name="To the start").click()
+    expect(page.locator(".hero")).to_be_visible()
+
+
+def test_words_that_say_nothing_of_products(desk: Visit) -> None:
+    page = desk.page
+
+    def told(route: Route) -> None:
+        answer = route.fetch(url=route.request.url.replace("qwerty", "red")).json()
+        assert answer["objects"][0].pop("understood")  # “red” is a word that is known
+        answer["objects"][0]["understood"] = False
+        route.fulfill(json=answer)
+
+    page.route("**/v1/text?*", told)
+    page.get_by_label("Search by words").fill("qwerty")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("No product word understood")).to_be_visible()
+    expect(page.locator(".card")).not_to_have_count(0)
+    shown = [float(text) for text in page.locator(".card .meter-value").all_inner_texts()]
+    assert min(shown) >= 0
+
+
+def test_a_key_that_is_not_given_is_asked_for_again(browser: Browser, closed: Service) -> None:
+    with visit(browser, closed.url) as seen:
+        seen.page.keyboard.press("Escape")
+        expect(seen.page.get_by_role("alert")).to_contain_text("Access was refused")
+        seen.page.get_by_role("button", name="Try again").click()
+        expect(seen.page.get_by_role("dialog")).to_be_visible()

@@ -1,0 +1,332 @@
+"""The nightly DAG in Airflow's own environment: its shape, its commands through the jobs' own parsers, real runs."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from lookdex.catalog import promotion_log, runs
+from lookdex.cli.main import main as lookdex
+from lookdex.storage import open_store
+from lookdex_sample import write_sample
+from tests.support.paths import ROOT
+
+AIRFLOW = ROOT / ".venv" / "airflow" / "bin" / "python"
+RUN = ROOT / "infra" / "airflow" / "run"
+STAGES = ["plan", "index", "build", "audit", "promote"]
+RUN_ID = "scheduled__2026-11-22T02:00:00+00:00"
+NASTY = "s3://bucket/a b'\"; touch pwned $(reboot) `id` {{ 7 * 7 }} #"
+
+pytestmark = pytest.mark.skipif(not AIRFLOW.exists(), reason="no .venv/airflow: infra/setup makes it")
+
+# Run by Airflow's python: everything about the DAG that the tests look at, as JSON. `commands` are what the
+# operators would start, made by their own code after their own templating.
+DESCRIBE = """
+import json, sys, time
+from types import SimpleNamespace
+import airflow.sdk
+import airflow.providers.apache.spark.operators.spark_submit, airflow.providers.standard.hooks.subprocess
+sys.path.insert(0, sys.argv[1] + "/dags")
+given, variables = json.loads(sys.argv[2]), json.loads(sys.argv[3])
+started = time.process_time()
+import nightly_reindex
+seconds = time.process_time() - started
+dag = nightly_reindex.dag
+params = dag.params.dump() | given
+context = {"params": params, "run_id": "%s", "var": SimpleNamespace(value=variables)}
+commands = {}
+for task in dag.topological_sort():
+    task.render_template_fields(context)
+    if task.task_id in ("plan", "index", "build"):
+        task.application_args = [argument for argument in task.application_args if argument]
+        commands[task.task_id] = task._get_hook()._build_spark_submit_command(task.application)
+    else:
+        commands[task.task_id] = ["lookdex", *(argument for argument in task.arguments if argument)]
+print("DESCRIBED", json.dumps({
+    "commands": commands,
+    "seconds": seconds,
+    "order": [task.task_id for task in dag.topological_sort()],
+    "downstream": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks},
+    "retries": {task.task_id: task.retries for task in dag.tasks},
+    "backoff": [bool(task.retry_exponential_backoff) for task in dag.tasks],
+    "timeouts": [task.execution_timeout.total_seconds() for task in dag.tasks],
+    "outlets": {task.task_id: [asset.name for asset in task.outlets] for task in dag.tasks},
+    "schedule": str(dag.schedule), "catchup": dag.catchup, "max_active_runs": dag.max_active_runs,
+    "doc": dag.doc_md, "params": {name: dag.params.get_param(name).schema for name in dag.params},
+    "loaded": sorted({"lookdex", "torch", "pyspark", "lancedb"} & sys.modules.keys()),
+}))
+""".replace("%s", RUN_ID)
+
+
+def describe(
+    home: Path, params: dict[str, Any] | None = None, variables: dict[str, str] | None = None
+) -> Any:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW_CONN_SPARK_DEFAULT": '{"conn_type": "spark", "host": "local[2,4]"}',
+    }
+    told = subprocess.run(
+        [AIRFLOW, "-c", DESCRIBE, ROOT, json.dumps(params or {}), json.dumps(variables or {})],
+        env=environment, cwd=home, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    return json.loads(told.stdout.partition("DESCRIBED ")[2])
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("airflow")
+
+
+@pytest.fixture(scope="module")
+def plain(home: Path) -> Any:
+    return describe(
+        home, variables={"lookdex_source": "s3://shop/photos", "lookdex_catalog": "s3://shop/lookdex"}
+    )
+
+
+def test_stages_follow_each_other(plain: Any) -> None:
+    assert plain["order"] == STAGES
+    assert plain["downstream"] == {stage: [later] for stage, later in itertools.pairwise(STAGES)} | {
+        "promote": []
+    }
+
+
+def test_runs_once_a_night_and_tries_again(plain: Any) -> None:
+    assert (plain["max_active_runs"], plain["catchup"]) == (1, False)
+    assert len(plain["schedule"].split()) == 5
+    assert all(tries >= 1 for tries in plain["retries"].values())
+    assert all(plain["backoff"])
+    assert all(seconds > 0 for seconds in plain["timeouts"])
+
+
+def test_promote_announces_the_release(plain: Any) -> None:
+    assert plain["outlets"] == {stage: [] for stage in STAGES} | {"promote": ["lookdex_release"]}
+
+
+def test_the_form_and_the_words_for_the_person_paged(plain: Any) -> None:
+    assert {"source", "catalog", "products", "limit", "full", "allow_mass_change"} <= plain["params"].keys()
+    for stage in STAGES:
+        assert f"| {stage} |" in plain["doc"]
+    assert "lookdex rollback" in plain["doc"]
+    assert "lookdex resume" in plain["doc"]
+
+
+def test_parses_in_well_under_a_second(plain: Any) -> None:
+    assert plain["seconds"] < 0.8  # of processor time, Airflow and its providers being loaded
+    assert plain["loaded"] == []
+
+
+def parse(command: list[str]) -> dict[str, Any]:
+    """Feed a task's command to the parser that the job itself has; the values of its options."""
+    if command[0] == "lookdex":
+        name, arguments = command[1], command[2:]
+        verb = lookdex.commands[name]
+    else:
+        job = next(i for i, word in enumerate(command) if word.endswith(".py"))
+        name, arguments = Path(command[job]).name, command[job + 1 :]
+        found = runpy.run_path(command[job])
+        (verb,) = (value for value in found.values() if isinstance(value, click.Command))
+    values: dict[str, Any] = verb.make_context(name, list(arguments)).params
+    return values
+
+
+def test_settings_come_from_airflow_variables(plain: Any) -> None:
+    parsed = {stage: parse(command) for stage, command in plain["commands"].items()}
+    assert parsed["plan"]["source"] == "s3://shop/photos"
+    assert {values["catalog"] for values in parsed.values()} == {"s3://shop/lookdex"}
+    assert {values["run_id"] for values in parsed.values()} == {RUN_ID}
+    assert parsed["plan"]["limit"] is None
+    assert not parsed["plan"]["full"]
+
+
+def test_spark_submit_gets_the_connection(plain: Any) -> None:
+    for stage in ("plan", "index", "build"):
+        assert plain["commands"][stage][:3] == ["spark-submit", "--master", "local[2,4]"]
+
+
+def test_the_form_wins_and_no_value_reaches_a_shell(home: Path) -> None:
+    form = {
+        "source": NASTY, "catalog": "--evil", "products": "s3://shop/products.parquet",
+        "pattern": "{product_id}/{name}.jpg", "limit": 7, "full": True, "allow_mass_change": True, "device": "cuda:1",
+    }  # fmt: skip
+    described = describe(home, form, {"lookdex_source": "s3://not/this"})
+    parsed = {stage: parse(command) for stage, command in described["commands"].items()}
+    assert parsed["plan"]["source"] == NASTY
+    assert {values["catalog"] for values in parsed.values()} == {"--evil"}
+    assert parsed["plan"]["pattern"] == form["pattern"]
+    assert (parsed["plan"]["limit"], parsed["plan"]["full"]) == (7, True)
+    assert parsed["index"]["device"] == parsed["audit"]["device"] == "cuda:1"
+    for stage in ("plan", "index", "build", "audit"):
+        assert parsed[stage]["allow_mass_change"]
+
+
+# ── real runs ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the photos of a few products."""
+    folder = tmp_path_factory.mktemp("shop")
+    write_sample(open_store(str(folder)), products=6, looks=1, seed=5)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of `infra/airflow/run` in the tests: a home of its own, free ports, no retries to wait for."""
+    ports = {}
+    with contextlib.ExitStack() as stack:  # held together, so that no two are the same
+        for name in ("API__PORT", "LOGGING__WORKER_LOG_SERVER_PORT", "LOGGING__TRIGGER_LOG_SERVER_PORT"):
+            taken = stack.enter_context(socket.socket())
+            taken.bind(("127.0.0.1", 0))
+            ports[f"AIRFLOW__{name}"] = str(taken.getsockname()[1])
+    return {
+        **os.environ,
+        **ports,
+        "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow-runs")),
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW_CONN_SPARK_DEFAULT": '{"conn_type": "spark", "host": "local[1,2]"}',
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "LOOKDEX_RETRIES": "0",
+    }
+
+
+def dags_test(environment: dict[str, str], conf: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [RUN, "dags", "test", "nightly_reindex", "--conf", json.dumps(conf)],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=540,
+    )  # fmt: skip
+
+
+def test_a_night_for_real_then_the_scheduler_finds_nothing_to_do(shop: Path, runner: dict[str, str]) -> None:
+    catalog = str(shop / "catalog")
+    settings = {
+        "source": str(shop / "photos"),
+        "products": str(shop / "products.parquet"),
+        "pattern": "{product_id}/{name}.jpg",
+        "catalog": catalog,
+    }
+    ran = dags_test(runner, settings)
+    assert ran.returncode == 0, ran.stdout[-6000:]
+    entry = promotion_log.current(open_store(catalog))
+    assert entry is not None
+    assert entry.release_id.startswith("manual__")
+
+    # The same under a running scheduler: it starts the night that is due, with the Variables' settings.
+    variables = {f"AIRFLOW_VAR_LOOKDEX_{name.upper()}": value for name, value in settings.items()}
+    with standalone({**runner, **variables}) as state:
+        assert state() == "success"
+    assert promotion_log.current(open_store(catalog)) == entry, "nothing changed, so nothing was published"
+    runs_made = {Path(key).parts[1] for key in (item.key for item in open_store(catalog).list("runs/"))}
+    assert len(runs_made) == 2
+    assert any(name.startswith(runs.run_slug("scheduled__")[:11]) for name in runs_made)
+
+
+@contextlib.contextmanager
+def standalone(environment: dict[str, str]) -> Iterator[Any]:
+    """`airflow standalone`; gives a function that waits for the end of its first run and returns the run's state."""
+    log = Path(environment["AIRFLOW_HOME"]) / "standalone.log"
+    base = f"http://127.0.0.1:{environment['AIRFLOW__API__PORT']}"
+    deadline = time.monotonic() + 400
+
+    def ask(path: str, token: str | None = None) -> Any:
+        request = urllib.request.Request(
+            base + path, headers={"Authorization": f"Bearer {token}"} if token else {}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    with log.open("wb") as sink:
+        server = subprocess.Popen([RUN, "standalone"], env=environment, stdout=sink, stderr=subprocess.STDOUT)
+
+        def first_run() -> str:
+            while time.monotonic() < deadline:
+                assert server.poll() is None, log.read_text(errors="replace")[-4000:]
+                with contextlib.suppress(OSError, urllib.error.URLError, KeyError, IndexError):
+                    token = ask("/auth/token")["access_token"]
+                    found = ask("/api/v2/dags/nightly_reindex/dagRuns?run_type=scheduled", token)["dag_runs"]
+                    if found[0]["state"] in ("success", "failed"):
+                        return str(found[0]["state"])
+                time.sleep(1)
+            raise AssertionError("no run ended in time:\n" + log.read_text(errors="replace")[-4000:])
+
+        try:
+            yield first_run
+        finally:
+            server.send_signal(signal.SIGINT)
+            assert server.wait(timeout=60) == 130
+    assert not family(environment["AIRFLOW_HOME"]), "Ctrl-C left processes behind"
+
+
+def family(home: str) -> list[str]:
+    """Command lines of the processes whose environment names this AIRFLOW_HOME (Linux; elsewhere none)."""
+    mark, found = f"AIRFLOW_HOME={home}".encode(), []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (process / "environ").read_bytes().split(b"\0"):
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+def test_a_wrong_setting_fails_at_once_and_publishes_nothing(shop: Path, runner: dict[str, str]) -> None:
+    ran = dags_test(
+        {**runner, "LOOKDEX_RETRIES": "2"},  # which exit code 2 must not use
+        {"source": str(shop / "photos"), "catalog": str(shop / "none"), "pattern": "{no_such_field}.jpg"},
+    )
+    assert ran.returncode == 1
+    assert "AirflowFailException" in ran.stdout
+    assert "up_for_retry" not in ran.stdout
+    assert not (shop / "none" / "live").exists()
+
+
+def test_ctrl_c_in_a_night_leaves_no_process(shop: Path, runner: dict[str, str], tmp_path: Path) -> None:
+    """Interrupted while Spark runs, as by a terminal's Ctrl-C, with retries left that must not be begun."""
+    jobs = tmp_path / "jobs"
+    jobs.mkdir()
+    mark = tmp_path / "started"
+    (jobs / "plan_changes.py").write_text(
+        "import pathlib, time\n"
+        "from pyspark.sql import SparkSession\n"
+        "SparkSession.builder.getOrCreate().range(1).count()\n"
+        f"pathlib.Path({str(mark)!r}).touch()\n"
+        "time.sleep(300)\n"
+    )
+    environment = {**runner, "LOOKDEX_RETRIES": "2", "LOOKDEX_JOBS": str(jobs)}
+    log = tmp_path / "log"
+    with log.open("wb") as sink:
+        night = subprocess.Popen(
+            [RUN, "dags", "test", "nightly_reindex", "--conf", '{"source": "a", "catalog": "b"}'],
+            env=environment, stdout=sink, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    deadline = time.monotonic() + 180
+    while not mark.exists():
+        assert night.poll() is None, log.read_text(errors="replace")[-4000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert (
+        any("plan_changes.py" in line for line in family(runner["AIRFLOW_HOME"])) or sys.platform != "linux"
+    )
+    night.send_signal(signal.SIGINT)
+    assert night.wait(timeout=60) == 130
+    deadline = time.monotonic() + 20
+    while family(runner["AIRFLOW_HOME"]) and time.monotonic() < deadline:
+        time.sleep(0.2)  # Spark's python workers end when they miss their JVM
+    assert family(runner["AIRFLOW_HOME"]) == []

@@ -1,0 +1,251 @@
+"""Images and manifests: linted, valid, and of one mind with the code that they run. None of them is built here."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import kubernetes_validate
+import pytest
+import yaml
+
+from lookdex.cli import main
+from lookdex.config import SETTINGS, Config, unknown_variables
+from tests.support.paths import ROOT
+from tests.support.services import Service
+
+INFRA = ROOT / "infra"
+DOCKERFILES = ("docker/service.Dockerfile", "docker/jobs.Dockerfile", "lambda/Dockerfile")
+IMAGES = {"service": "docker/service.Dockerfile", "jobs": "docker/jobs.Dockerfile"}
+KUBERNETES = (
+    "1.33"  # the oldest that the manifests are checked against; the newest below is the validator's own
+)
+NOT_DEPLOYED = "from here"
+
+
+@dataclass
+class Stage:
+    """A stage of a Dockerfile, as it ends: instructions by their names, and the environment."""
+
+    instructions: list[tuple[str, str]] = field(default_factory=list)
+
+    def all(self, name: str) -> list[str]:
+        return [value for instruction, value in self.instructions if instruction == name]
+
+    def listed(self, name: str) -> list[str]:
+        """The last instruction of that name in its exec form."""
+        found: list[str] = json.loads(self.all(name)[-1])
+        return found
+
+    @property
+    def environment(self) -> dict[str, str]:
+        words = [word for value in self.all("ENV") for word in shlex.split(value)]
+        return dict(word.split("=", 1) for word in words)
+
+
+def stages(dockerfile: str) -> list[Stage]:
+    text = (INFRA / dockerfile).read_text()
+    lines = re.sub(r"\\\n", " ", "\n".join(line for line in text.splitlines() if not line.startswith("#")))
+    found: list[Stage] = []
+    for line in filter(None, map(str.strip, lines.splitlines())):
+        name, _, value = line.partition(" ")
+        if name == "FROM":
+            found.append(Stage())
+        if found:
+            found[-1].instructions.append((name, value.strip()))
+    return found
+
+
+def manifests() -> Iterator[tuple[str, dict[str, Any]]]:
+    for file in sorted((INFRA / "kubernetes").glob("*.yaml")):
+        for document in yaml.safe_load_all(file.read_text()):
+            yield f"{file.name} {document['kind']}", document
+
+
+MANIFESTS = dict(manifests())
+COMPOSE = yaml.safe_load((INFRA / "compose.yaml").read_text())
+DEPLOYMENT = MANIFESTS["service.yaml Deployment"]["spec"]["template"]["spec"]
+NIGHT = MANIFESTS["night.yaml CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+(SERVICE,) = DEPLOYMENT["containers"]
+
+
+def parses(words: list[str], environment: Mapping[str, str] | None = None) -> None:
+    """`lookdex` takes the words, with these variables as settings."""
+    verb, *rest = words
+    command = main.main.commands[verb]
+    given = {name: value for name, value in (environment or {}).items() if name.startswith("LOOKDEX_")}
+    assert unknown_variables(given) == {}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in given.items():
+            patch.setenv(name, value)
+        context = command.make_context(verb, rest, parent=click.Context(main.main))
+        for name in given:
+            assert name == "LOOKDEX_TOKENS" or name.removeprefix("LOOKDEX_").lower() in context.params
+
+
+# ── images ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_hadolint_finds_nothing(dockerfile: str) -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    told = subprocess.run([hadolint, "--no-color", INFRA / dockerfile], capture_output=True, text=True)
+    assert (told.stdout, told.returncode) == ("", 0)
+
+
+def ignored(path: str) -> bool:
+    """What .dockerignore says of a path: the last line that matches it or a folder above it wins."""
+    parts = path.split("/")
+    above = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+    out = False
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        pattern = line.removeprefix("!").removeprefix("**/")
+        if line and not line.startswith("#") and any(fnmatch.fnmatchcase(one, pattern) for one in above):
+            out = not line.startswith("!")
+    return out
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_what_an_image_copies_is_there_and_little_else(dockerfile: str) -> None:
+    copied = [
+        source
+        for stage in stages(dockerfile)
+        for value in stage.all("COPY")
+        if not value.startswith("--from")
+        for source in value.split()[:-1]
+    ]
+    assert copied
+    for source in copied:
+        assert (ROOT / source).exists(), source
+        assert not ignored(source), f"{source} is in .dockerignore"
+    for secret in (".git", ".venv", "demo", "lookdex.toml", "infra/kubernetes", "tests", "dist"):
+        assert ignored(secret), secret
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_ends_small_and_without_rights(image: str) -> None:
+    build, last = stages(IMAGES[image])
+    assert NOT_DEPLOYED in (INFRA / IMAGES[image]).read_text()
+    assert last.all("USER") == ["10001:10001"]
+    assert "pip install" not in " ".join(last.all("RUN"))
+    assert all("--without-pip" in run for run in build.all("RUN") if "venv" in run)
+    assert all("lock/" in run for run in build.all("RUN") if "install" in run)
+    assert {"org.opencontainers.image.title", "org.opencontainers.image.licenses"} <= set(
+        re.findall(r"([\w.]+)=", " ".join(last.all("LABEL")))
+    )
+    java = "openjdk-17-jre-headless" in " ".join(last.all("RUN"))
+    assert java == (image == "jobs")
+
+
+def test_the_images_run_verbs_of_lookdex() -> None:
+    service, jobs = stages(IMAGES["service"])[-1], stages(IMAGES["jobs"])[-1]
+    assert service.listed("ENTRYPOINT") == ["lookdex"]
+    parses(service.listed("CMD"), service.environment | {"LOOKDEX_CATALOG": "shop"})
+    assert jobs.listed("ENTRYPOINT") == ["tini", "--"]
+    assert jobs.listed("CMD") == ["lookdex", "--help"]
+
+
+def test_the_health_check_asks_a_service_and_notices_none(page_service: Service) -> None:
+    (check,) = stages(IMAGES["service"])[-1].all("HEALTHCHECK")
+    command = json.loads(check[check.index("CMD") + 3 :])
+    assert command[0] == "python"
+    port = SETTINGS["port"].default
+    for there, code in ((page_service.url.rsplit(":", 1)[1], 0), ("9", 1)):
+        words = [word.replace(f":{port}", f":{there}") for word in command[1:]]
+        assert words != command[1:]
+        told = subprocess.run([sys.executable, "-S", *words], capture_output=True)
+        assert told.returncode == code
+
+
+# ── Kubernetes ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("version", [KUBERNETES, "1.37"])
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_a_manifest_is_valid(name: str, version: str) -> None:
+    kubernetes_validate.validate(MANIFESTS[name], version, strict=True)
+
+
+def test_probes_ask_what_the_service_answers(page_service: Service) -> None:
+    paths = {
+        name: SERVICE[name]["httpGet"]["path"] for name in ("startupProbe", "readinessProbe", "livenessProbe")
+    }
+    assert paths == {"startupProbe": "/readyz", "readinessProbe": "/readyz", "livenessProbe": "/healthz"}
+    for path in set(paths.values()):
+        assert page_service.web.get(path).status_code == 200
+    (port,) = SERVICE["ports"]
+    environment = stages(IMAGES["service"])[-1].environment
+    assert environment["LOOKDEX_PORT"] == str(port["containerPort"])
+    startup = SERVICE["startupProbe"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 120
+
+
+def test_a_pod_has_the_time_to_end() -> None:
+    drain = next(e["value"] for e in SERVICE["env"] if e["name"] == "LOOKDEX_DRAIN_SECONDS")
+    sleep = SERVICE["lifecycle"]["preStop"]["exec"]["command"]
+    assert DEPLOYMENT["terminationGracePeriodSeconds"] > float(drain) + float(sleep[1])
+    assert int(COMPOSE["services"]["service"]["stop_grace_period"].removesuffix("s")) > Config().drain_seconds
+
+
+@pytest.mark.parametrize("pod", [DEPLOYMENT, NIGHT], ids=["service", "night"])
+def test_a_pod_has_no_rights_and_no_place_to_write_but_its_own(pod: dict[str, Any]) -> None:
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False  # LOOKDEX_PORT=tcp://… beside a Service called lookdex
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}
+    }  # fmt: skip
+    assert {"memory", "cpu"} <= set(container["resources"]["requests"])
+    assert "memory" in container["resources"]["limits"]
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    volumes = {volume["name"]: volume["emptyDir"] for volume in pod["volumes"]}
+    assert "/tmp" in mounts
+    if pod is DEPLOYMENT:
+        assert volumes[mounts["/dev/shm"]]["medium"] == "Memory"
+
+
+def test_pods_run_verbs_of_lookdex() -> None:
+    secret = MANIFESTS["secret.yaml Secret"]["stringData"]
+    parses(
+        SERVICE["args"],
+        {e["name"]: e["value"] for e in SERVICE["env"]} | {"LOOKDEX_TOKENS": secret["LOOKDEX_TOKENS"]},
+    )
+    (container,) = NIGHT["containers"]
+    program, *words = container["args"]
+    assert program == "lookdex"
+    parses(words, {e["name"]: e["value"] for e in container["env"]})
+
+
+# ── Compose ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_compose_file_is_valid() -> None:
+    command = ["--builtin-schema", "vendor.compose-spec", str(INFRA / "compose.yaml")]
+    told = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", *command], capture_output=True, text=True
+    )
+    assert told.returncode == 0, told.stdout
+
+
+def test_compose_runs_verbs_of_lookdex_in_the_images() -> None:
+    for name, service in COMPOSE["services"].items():
+        if "build" not in service:
+            continue
+        assert (INFRA / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
+        command = service.get("command")
+        words = shlex.split(command) if isinstance(command, str) else command or ["lookdex", "serve"]
+        if words[0] == "lookdex":
+            parses(words[1:], service["environment"])
+        else:
+            assert words[:2] == ["python", "-c"], name
+            compile(words[2], name, "exec")

@@ -1,0 +1,110 @@
+"""The README keeps its word: its commands run, its reference is the code's, its links lead somewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lookdex import config
+from lookdex.catalog.schemas import IMAGES_SCHEMA, items_schema
+from lookdex.cli import main
+from lookdex.cli.evaluate import evaluate
+from tests.support import nodejs
+from tests.support.paths import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"<!-- run: (\w+) -->\n```(\w+)\n(.*?)```", re.DOTALL)
+BLOCKS = {name: (language, text) for name, language, text in BLOCK.findall(README)}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that looks like a checkout, so that what the commands write lies in it."""
+    made = tmp_path_factory.mktemp("readme")
+    for name in (".venv", "dags", "infra", "jobs", "lib", "sql"):
+        (made / name).symlink_to(ROOT / name)
+    return made
+
+
+@pytest.fixture(scope="module")
+def environment() -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "LOOKDEX_", "SPARK_"))
+    }
+    kept.pop("PYTHONPATH", None)
+    return kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+# In the README's order: each block stands on what those before it made.
+@pytest.mark.parametrize("name", list(BLOCKS))
+def test_the_commands_run(name: str, folder: Path, environment: dict[str, str]) -> None:
+    language, text = BLOCKS[name]
+    if name == "node":
+        nodejs.install()
+        environment = environment | {"PATH": f"{nodejs.NODE.parent}{os.pathsep}{environment['PATH']}"}
+    command = [sys.executable, "-c", text] if language == "python" else ["bash", "-euc", text]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=550)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    if name == "walkthrough":
+        assert (folder / "answer.png").stat().st_size > 10_000
+        assert "live     release" in done.stdout
+    if name == "report":
+        assert (folder / "report.html").stat().st_size > 100_000
+    if name == "node":
+        objects = json.loads(done.stdout)["objects"]
+        assert objects
+        assert all(len({match["product_id"] for match in found["matches"]}) == 3 for found in objects)
+
+
+def test_the_blocks_are_there() -> None:
+    assert list(BLOCKS) == [
+        "walkthrough",
+        "airflow",
+        "sql",
+        "report",
+        "notebook",
+        "backend",
+        "node",
+        "operate",
+    ]
+
+
+def test_the_settings_are_the_code_s() -> None:
+    shown = re.search(r"<!-- settings.*?-->\n(.*?)\n<!-- /settings -->", README, re.DOTALL)
+    assert shown
+    assert shown[1] == config.markdown_table(), "paste what `python -m lookdex.config` prints"
+
+
+def test_verbs_and_options_named_exist() -> None:
+    verbs = [*main.main.commands.values(), *evaluate.commands.values()]
+    options = {option for verb in verbs for p in verb.params for option in p.opts}
+    named = set(re.findall(r"lookdex ([a-z]+) +(?:[a-z.]+ )?--", README)) | set(
+        re.findall(r"`lookdex ([a-z]+)`", README)
+    )
+    assert named <= set(main.main.commands)
+    assert {"reindex", "rollback", "resume"} <= named
+    lines = [line for line in README.splitlines() if re.match(r"\s*lookdex ", line)]
+    for option in (o for line in lines for o in re.findall(r"(?<= )--[a-z-]+", line)):
+        assert option in options, option
+
+
+def test_every_column_is_described() -> None:
+    for name in [*items_schema(1).names, *IMAGES_SCHEMA.names]:
+        assert re.search(rf"^\| .*\b{name}\b.*\|", README, re.MULTILINE), (
+            f"the README does not tell of {name}"
+        )
+
+
+def test_files_named_exist() -> None:
+    for name in re.findall(r"`((?:infra|dags|jobs|sql|lib)/[\w./-]+)`", README) + re.findall(
+        r"\]\(([\w./-]+)\)", README
+    ):
+        assert (ROOT / name).exists(), name

@@ -1,0 +1,730 @@
+"""The service over HTTP, as its clients meet it: a process of its own with the fakes as models."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import jsonschema_rs
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from lookdex.config import Config
+from lookdex.pipeline.night import recipe_of
+from lookdex.search import schema
+from lookdex.service.http.problems import PREFIX, Kind
+from lookdex.service.tokens import new_token
+from lookdex.storage import open_store
+from lookdex_sample import make_product, render_look
+from tests.support import heif, hostile
+from tests.support.catalogs import Shown, picture, publish, stock
+from tests.support.paths import ROOT
+from tests.support.photos import encode
+from tests.support.services import Service, assert_problem, honest_recipe, start
+
+CONTRACT = ROOT / "tests" / "contract"
+RED = encode(picture("red"), "JPEG")
+LOOK = encode(picture("red", "blue"), "JPEG")
+LIMITS = ("--upload-bytes", "400000", "--upload-pixels", "1000000", "--poll-seconds", "0.2")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
+    uri = str(tmp_path_factory.mktemp("shop"))
+    publish(open_store(uri), "night-1", [*stock(), Shown(None, "red", price=500.0)], made=honest_recipe())
+    return uri
+
+
+@pytest.fixture(scope="module")
+def service(shop: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with start(shop, tmp_path_factory.mktemp("service"), *LIMITS) as service:
+        yield service
+
+
+# ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_photo_is_answered_by_the_contract(service: Service):
+    response = service.ask(LOOK, {"k": 3, "where": "price < 11", "crops": "objects"})
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
+    answer = response.json()
+    jsonschema_rs.validator_for(json.loads(schema.published("answer-2.json"))).validate(answer)
+    assert {found["label"] for found in answer["objects"]} == {"top", "shoes"}
+    assert (answer["release_id"], answer["width"], answer["height"]) == ("night-1", 96, 96)
+    for found in answer["objects"]:
+        assert len({match["product_id"] for match in found["matches"]}) == 3
+        assert all(match["columns"]["price"] < 11 for match in found["matches"])
+        assert found["crop"]
+    assert response.headers["cache-control"] == "no-store"
+    assert "embed;dur=" in response.headers["server-timing"]
+
+
+def test_text_is_compressed_for_those_who_can_read_it(service: Service):
+    for path in ("/v1/text?q=red&k=9", "/page/js/lanes.js", "/"):
+        plain, packed = (
+            service.web.get(path, headers={"Accept-Encoding": way}) for way in ("identity", "gzip")
+        )
+        assert (plain.headers.get("content-encoding"), packed.headers["content-encoding"]) == (None, "gzip")
+        assert int(packed.headers["content-length"]) < len(plain.content) / 2
+        assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+        assert plain.headers["etag"].startswith("W/")  # one tag for either coding
+        for way in ("identity", "gzip"):
+            known = {"Accept-Encoding": way, "If-None-Match": packed.headers["etag"]}
+            same = service.web.get(path, headers=known)
+            assert (same.status_code, same.content) == (304, b"")
+            assert same.headers["vary"] == "Accept-Encoding"
+            assert "content-encoding" not in same.headers
+        if "v1" not in path:
+            assert packed.content == plain.content
+    item = service.ask(RED, {"k": 1}).json()["objects"][0]["matches"][0]["item_id"]
+    for path in (f"/v1/crops/{item}", "/healthz", "/page/samples/dotted-skirt.webp"):
+        assert "content-encoding" not in service.web.get(path, headers={"Accept-Encoding": "gzip"}).headers
+
+
+@pytest.mark.parametrize("way", ["gzip;q=0", "x-notgzip", "gzip;q=0, *", "identity, gzip;q=0.5", "", "br"])
+def test_text_is_sent_as_it_is_to_those_who_want_it_so(service: Service, way: str):
+    for path in ("/v1/text?q=red&k=9", "/page/js/lanes.js", "/openapi.json", "/metrics", "/v1/release"):
+        response = service.web.get(path, headers={"Accept-Encoding": way})
+        assert "content-encoding" not in response.headers
+        assert response.headers["vary"] == "Accept-Encoding"
+
+
+def test_small_texts_are_compressed_where_nothing_else_is_accepted(service: Service):
+    for path in ("/healthz", "/nothing"):
+        assert service.web.get(path, headers={"Accept-Encoding": "gzip, identity;q=0"}).headers[
+            "content-encoding"
+        ]
+
+
+def test_options_are_a_field_or_a_file_and_may_be_left_out(service: Service):
+    plain = service.ask(RED).json()
+    assert len(plain["objects"][0]["matches"]) == 5
+    part = {"photo": ("a.jpg", RED), "options": ("options.json", b'{"k": 1}', "application/json")}
+    assert len(service.web.post("/v1/search", files=part).json()["objects"][0]["matches"]) == 1
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIC"])
+def test_every_format_is_answered_in_a_form_and_as_a_body(service: Service, format: str):
+    data = heif.TILES if format == "HEIC" else encode(picture("red", "blue"), format, quality=95)
+    in_form = service.ask(data, {"k": 2})
+    assert in_form.status_code == 200, in_form.text
+    headers = {"Content-Type": f"image/{format.lower()}"}
+    alone = service.web.post("/v1/search", params={"options": '{"k": 2}'}, content=data, headers=headers)
+    assert alone.json()["objects"] == in_form.json()["objects"]
+    assert_problem(service.ask(data[:-40]), Kind.BAD_PHOTO, "corrupt")
+
+
+def test_a_part_without_a_filename_is_a_photo(service: Service):
+    for name in ("", "; filename*=UTF-8''%EC%82%AC.jpg"):
+        head = (
+            f'--x\r\nContent-Disposition: form-data; name="photo"{name}\r\nContent-Type: image/jpeg\r\n\r\n'
+        )
+        body = head.encode() + LOOK + b"\r\n--x--\r\n"
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        answer = service.web.post("/v1/search", content=body, headers=headers)
+        assert answer.json()["objects"] == service.ask(LOOK).json()["objects"]
+        assert_problem(
+            service.web.post("/v1/search", content=body[:-20], headers=headers), Kind.MALFORMED, "cut off"
+        )
+
+
+def test_a_compressed_body_says_that_it_is(service: Service):
+    headers = {"Content-Type": "image/jpeg", "Content-Encoding": "gzip"}
+    refused = service.web.post("/v1/search", content=gzip.compress(RED), headers=headers)
+    assert_problem(refused, Kind.UNKNOWN_FORMAT, "compressed (gzip)")
+    assert refused.headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind"),
+    [
+        ("POST /v1/search|Content-Type: image/jpeg|Content-Length: 9000000", Kind.TOO_LARGE),
+        (
+            "POST /v1/search|Content-Type: multipart/form-data; boundary=x|Content-Length: 9000000",
+            Kind.TOO_LARGE,
+        ),
+        ("POST /v1/search|Content-Type: text/html|Transfer-Encoding: chunked", Kind.UNKNOWN_FORMAT),
+        (
+            "POST /v1/search|Content-Type: image/png|Content-Encoding: br|Content-Length: 99",
+            Kind.UNKNOWN_FORMAT,
+        ),
+        ("POST /v1/search|Content-Type: multipart/form-data|Content-Length: 99", Kind.MALFORMED),
+        ('POST /v1/search?options={"k":0}|Content-Type: image/jpeg|Content-Length: 99', Kind.BAD_QUESTION),
+        ("POST /v1/search?k=5|Content-Type: image/jpeg|Content-Length: 99", Kind.BAD_QUESTION),
+        ("POST /nothing|Content-Length: 99", Kind.NOT_FOUND),
+        ("PUT /v1/search|Content-Length: 99", Kind.METHOD),
+    ],
+)
+def test_what_the_head_shows_to_be_wrong_is_refused_before_the_body_is_invited(
+    service: Service, request_: str, kind: Kind
+):
+    line, *headers = request_.split("|")
+    assert_uninvited(service, line, headers, kind)
+
+
+def assert_uninvited(service: Service, line: str, headers: list[str], kind: Kind) -> None:
+    host, port = service.url.removeprefix("http://").split(":")
+    head = "\r\n".join([f"{line} HTTP/1.1", "Host: a", "Expect: 100-continue", *headers, "", ""])
+    with socket.create_connection((host, int(port)), timeout=20) as client:
+        client.sendall(head.encode())
+        received = b""
+        while data := client.recv(1 << 16):  # until the service closes the connection
+            received += data
+    assert received.startswith(b"HTTP/1.1 %d " % kind.status), received
+    assert b"connection: close" in received.lower()
+
+
+def test_a_client_that_goes_away_is_no_error_in_the_log(service: Service):
+    host, port = service.url.removeprefix("http://").split(":")
+    head = (
+        "POST /v1/search HTTP/1.1\r\nHost: a\r\nX-Request-ID: gone-{}\r\nContent-Type: {}\r\n"
+        "Content-Length: 500\r\n\r\n--x"
+    )
+    kinds = ("image/jpeg", "multipart/form-data; boundary=x")
+    for n, kind in enumerate(kinds):
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(head.format(n, kind).encode())
+    deadline = time.monotonic() + 20
+    while len(gone := [line for line in service.lines() if str(line.get("request")).startswith("gone-")]) < 2:
+        assert time.monotonic() < deadline
+    assert {(line["status"], line["problem"], line["level"]) for line in gone} == {
+        (499, "client-gone", "info")
+    }
+    assert not [line for line in service.lines() if line["level"] in ("error", "critical")]
+
+
+def test_a_text_is_answered(service: Service):
+    answer = service.web.get("/v1/text", params={"q": "cyan", "k": 2, "where": "price < 4"}).json()
+    assert [match["product_id"] for match in answer["objects"][0]["matches"]][:1] == ["p003"]
+    response = service.web.get("/v1/text", params={"q": "a colour that the fake does not know"})
+    assert_problem(response, Kind.BAD_QUESTION, "knows no colour")
+
+
+def test_products_like_one_of_the_catalogue(service: Service):
+    response = service.web.get("/v1/products/p000/similar", params={"k": 2})
+    found = [match["product_id"] for match in response.json()["objects"][0]["matches"]]
+    assert found[0] == "p006"
+    assert "p000" not in found
+    assert_problem(service.web.get("/v1/products/nothing/similar"), Kind.NOT_FOUND, "nothing")
+
+
+def test_a_product_s_id_may_hold_any_character(tmp_path: Path):
+    ids = ("a/b", "a/similar", "shoes/similar/2", "50% off?#", "가/나", "../c", "/", "' or true --")
+    shown = [Shown(product_id, "red", photo=n) for n, product_id in enumerate(ids)]
+    publish(open_store(str(tmp_path / "shop")), "night-1", shown, made=honest_recipe())
+    with start(str(tmp_path / "shop"), tmp_path) as service:
+        for product_id in ids:
+            response = service.web.get(f"/v1/products/{quote(product_id, safe='')}/similar?k=1")
+            assert response.status_code == 200, (product_id, response.text)
+            (found,) = response.json()["objects"]
+            assert found["product_id"] == product_id
+            assert found["matches"][0]["product_id"] != product_id
+        assert_problem(service.web.get("/v1/products/a%2Fz/similar"), Kind.NOT_FOUND, "no product 'a/z'")
+        refused = service.web.post("/v1/products/a%2Fb/similar")
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+        routes = {line["route"] for line in service.lines() if line["event"] == "request"}
+        assert routes == {"/v1/products/{product_id}/similar"}
+
+
+def test_the_release_and_its_columns(service: Service):
+    told = service.web.get("/v1/release").json()
+    assert (told["release_id"], told["items"], told["behind"]) == ("night-1", 50, None)
+    assert [column["name"] for column in told["filters"]] == told["columns"]
+    for column in told["filters"]:
+        answer = service.web.get("/v1/text", params={"q": "red", "where": column["example"]})
+        assert answer.status_code == 200, (column, answer.text)
+    long = service.ask(RED, {"where": f"title ilike '%{'x' * 12_000}%'"})
+    assert_problem(long, Kind.BAD_QUESTION, "the most is 200")
+    assert len(long.content) < 500
+    assert service.web.get("/v1/text", params={"q": "red", "k": told["max_k"]}).status_code == 200
+    beyond = service.web.get("/v1/text", params={"q": "red", "k": told["max_k"] + 1})
+    assert_problem(beyond, Kind.BAD_QUESTION)
+
+
+def test_crops_of_items_of_the_release_only(service: Service):
+    match = service.ask(RED, {"k": 1}).json()["objects"][0]["matches"][0]
+    response = service.web.get(f"/v1/crops/{match['item_id']}")
+    assert (response.headers["content-type"], response.content[:2]) == ("image/jpeg", b"\xff\xd8")
+    assert "max-age" in response.headers["cache-control"]
+    for wrong in ("nothing", "..%2f..%2fetc%2fpasswd", "' OR true --", "x" * 201):
+        assert service.web.get(f"/v1/crops/{wrong}").status_code in (404, 422)
+
+
+def test_pictures_are_kept_by_their_tags(service: Service):
+    match = service.ask(RED, {"k": 1}).json()["objects"][0]["matches"][0]
+    path = f"/v1/crops/{match['item_id']}"
+    whole, head = service.web.get(path), service.web.head(path)
+    tag = whole.headers["etag"]
+    assert tag == f'"{hashlib.sha256(whole.content).hexdigest()[:32]}"'
+    assert whole.headers["cache-control"] == "private, max-age=86400, immutable"
+    assert head.content == b""
+    for name in ("etag", "content-length", "content-type", "cache-control"):
+        assert head.headers[name] == whole.headers[name]
+    assert int(whole.headers["content-length"]) == len(whole.content)
+    for asked in (tag, f"W/{tag}", f'"a,b", W/"", {tag}', "*"):
+        for ask in (service.web.get, service.web.head):
+            same = ask(path, headers={"If-None-Match": asked})
+            assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+            assert same.headers["cache-control"] == whole.headers["cache-control"]
+            assert "content-type" not in same.headers
+    malformed = (
+        f"{tag}x",
+        f"x{tag}",
+        f"{tag} {tag}",
+        f"w/{tag}",
+        f"W/ {tag}",
+        f"{tag}, *",
+        f"*, {tag}",
+        f"{tag};",
+        "**",
+    )
+    for asked in ('"another"', tag.strip('"'), f"W/{tag[:-1]}", f'"{tag}"', "", *malformed):
+        assert service.web.get(path, headers={"If-None-Match": asked}).status_code == 200
+    for asked in (f",{tag}", f'"a" , ,\t{tag},'):  # a list may have empty elements
+        assert service.web.get(path, headers={"If-None-Match": asked}).status_code == 304
+    twice = [("If-None-Match", '"another"'), ("If-None-Match", tag)]
+    assert service.web.get(path, headers=twice).status_code == 304
+    assert service.web.get("/v1/crops/nothing", headers={"If-None-Match": "*"}).status_code == 404
+
+
+def test_answers_are_kept_by_their_release_and_question(service: Service):
+    get, path = service.web.get, "/v1/products/p000/similar?k=2&where=price%20%3C%209"
+    first, head = get(path), service.web.head(path)
+    tag = first.headers["etag"]
+    assert tag.startswith('W/"')
+    assert first.headers["cache-control"] == "private, no-cache"
+    assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", tag)
+    again = {"If-None-Match": f'"x", {tag}'}
+    same = get(path, headers=again)
+    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+    assert same.headers["vary"] == first.headers["vary"] == "Accept-Encoding"
+    assert "server-timing" not in same.headers  # nothing ran
+    queries = {"k=3", "k=2&where=price<8", "k=2&where=price%20%3C%209&colour=0.1", "k=2&sort=price"}
+    others = {
+        get(f"/v1/products/p000/similar?{query}", headers=again).headers["etag"] for query in queries
+    } | {get("/v1/products/p006/similar?k=2&where=price%20%3C%209", headers=again).headers["etag"]}
+    assert len(others - {tag}) == 5
+    anything = {"If-None-Match": "*"}
+    assert get("/v1/products/nothing/similar", headers=anything).status_code == 404
+    assert get(path, headers=anything).status_code == 304
+    assert service.ask(RED).headers["cache-control"] == "no-store"
+
+
+def test_another_release_and_caches_of_several_clients(tmp_path: Path):
+    store, origin = open_store(str(tmp_path / "shop")), "https://shop.example"
+    publish(store, "night-1", stock(), made=honest_recipe())
+    public = ("--caching", "public", "--cors", origin, "--facets", "title,colour")
+    with start(str(tmp_path / "shop"), tmp_path, *public, "--poll-seconds", "0.2") as service:
+        get, query = service.web.get, {"q": "red", "k": 2}
+        answer, release = get("/v1/text", params=query), get("/v1/release")
+        facets = [facet["column"] for facet in release.json()["facets"]["columns"]]
+        assert facets == ["title", "colour", "price"]
+        item = answer.json()["objects"][0]["matches"][0]["item_id"]
+        picture = get(f"/v1/crops/{item}", headers={"Origin": origin})
+        assert picture.headers["cache-control"] == "public, max-age=86400, immutable"
+        assert answer.headers["cache-control"] == "public, no-cache"
+        assert picture.headers["access-control-allow-origin"] == origin
+        assert "ETag" in picture.headers["access-control-expose-headers"]
+        # What a cache kept for a page of the shop must not answer another, nor what it kept for no page a page.
+        known = {"If-None-Match": picture.headers["etag"]}
+        for page in ({}, {"Origin": origin}, {"Origin": "https://evil.example"}):
+            for headers, status in ((page, 200), (page | known, 304)):
+                response = get(f"/v1/crops/{item}", headers=headers)
+                assert (response.status_code, response.headers["vary"]) == (status, "Origin")
+        asked = {"Origin": origin, "Access-Control-Request-Method": "HEAD",
+                 "Access-Control-Request-Headers": "authorization, if-none-match"}  # fmt: skip
+        assert service.web.options(f"/v1/crops/{item}", headers=asked).status_code == 200
+
+        further = answer.json()["next"]
+        assert further == {"offset": 2, "release": "night-1"}
+        assert get("/v1/text", params=query | further).json()["objects"][0]["matches"][0]["rank"] == 3
+        known, tag = {"If-None-Match": release.headers["etag"]}, answer.headers["etag"]
+        assert get("/v1/release", headers=known).status_code == 304
+        publish(store, "night-2", stock(), made=honest_recipe())
+        deadline = time.monotonic() + 20
+        while get("/v1/release", headers=known).status_code == 304:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        later = get("/v1/text", params=query, headers={"If-None-Match": tag})
+        assert (later.status_code, later.json()["release_id"]) == (200, "night-2")
+        assert later.headers["etag"] != tag
+        assert_problem(
+            get("/v1/text", params=query | further), Kind.RELEASE_CHANGED, "for the first page again"
+        )
+        assert_problem(service.ask(RED, further), Kind.RELEASE_CHANGED, "'night-2' answers now")
+
+
+def test_pages_orders_and_facets_of_the_service(service: Service):
+    get = service.web.get
+    query = {"q": "red", "k": 4, "sort": "-price", "pool": 9, "offset": 4, "facets": "true"}
+    by_get = get("/v1/text", params=query)
+    answer = by_get.json()
+    jsonschema_rs.validator_for(json.loads(schema.published("answer-2.json"))).validate(answer)
+    prices = [match["columns"]["price"] for match in answer["objects"][0]["matches"]]
+    assert prices == sorted(prices, reverse=True)
+    assert answer["next"] == {"offset": 8, "release": "night-1"}
+    assert [facet["column"] for facet in answer["facets"]["columns"]] == ["price"]
+    release = get("/v1/release").json()
+    assert release["sortable"] == ["title", "price", "url"]
+    assert release["facets"]["price"] == {"least": 0.0, "most": 11.0}
+    assert (release["facets"]["columns"], release["facets"]["products"]) == (answer["facets"]["columns"], 12)
+    photo = service.ask(RED, {"k": 2, "offset": 2, "facets": ["price"], "where": "price < 3"}).json()
+    assert photo["facets"]["products"] == 3
+    assert [match["rank"] for match in photo["objects"][0]["matches"]] == [3]
+    for wrong, says in (
+        ({"sort": "prise"}, "score, title, price, url"),
+        ({"facets": "title"}, "those that are: price"),
+        ({"facets": "price,label"}, "'label' is not counted here"),
+        ({"offset": 999}, "pages end at 1000"),
+        ({"offset": 1000}, "query.offset"),
+        ({"pool": 5}, "give sort too"),
+        ({"sort": "price", "offset": 5}, "needs pool"),
+        ({"release": ""}, "query.release"),
+        ({"ofset": 5}, "those that exist: q, k, where, offset"),
+    ):
+        assert_problem(get("/v1/text", params={"q": "red"} | wrong), Kind.BAD_QUESTION, says)
+    assert_problem(service.ask(RED, {"facets": ["url"]}), Kind.BAD_QUESTION, "those that are: price")
+
+
+def test_the_shipped_models_answer(tmp_path: Path):
+    store, made = open_store(str(tmp_path / "shop")), recipe_of(Config())
+    publish(store, "night-1", stock(products=20), made=made, dim=256)
+    outfit = [make_product(1, n, name) for n, name in enumerate(("top", "pants", "shoes"))]
+    photo = encode(np.asarray(render_look(outfit, 1).image), "JPEG")
+    with start(str(tmp_path / "shop"), tmp_path, "--engine", "openvino") as service:
+        answer = service.ask(photo, {"k": 2}).json()
+        assert answer["models"]["detector"] == "lookdex-tiny"
+        assert len(answer["objects"]) >= 2
+        assert all(len(found["matches"]) == 2 for found in answer["objects"])
+        words = service.web.get("/v1/text", params={"q": "빨간 원피스", "k": 3}).json()
+        assert len(words["objects"][0]["matches"]) == 3
+
+
+# ── refusals ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"where": "prise < 5"}, "those that exist: title, price"),
+        ({"where": "price < 5; drop table items"}, "filter"),
+        ({"k": 0}, "k"),
+        ({"k": "5"}, "k"),
+        ({"limit": 5}, "limit"),
+        ({"box": [500, 500, 600, 600]}, "box"),
+        ({"box": [1, 2, 3]}, "[x0, y0, x1, y1]"),
+        ({"object": 99}, "object"),
+        ([], "options"),
+        ({"text_weight": 0.1}, "give text too"),
+        ({"look": False, "look_photos": 1}, "look_photos out"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_says_why(service: Service, options: Any, says: str):
+    assert_problem(service.ask(RED, options), Kind.BAD_QUESTION, says)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        '{"k": 1, "k": 2}',
+        '{"k": 1, "\\u006b": 1}',
+        '{"picks": [{"object": 1, "object": 1}]}',
+        '{"a": 1, "a": 1}',
+    ],
+)
+def test_an_option_that_is_there_twice_is_refused(service: Service, options: str):
+    for refused in (
+        service.web.post("/v1/search", files={"photo": RED}, data={"options": options}),
+        service.web.post("/v1/search", params={"options": options}, content=RED),
+    ):
+        assert_problem(refused, Kind.BAD_QUESTION, "is there more than once: give it once")
+
+
+@pytest.mark.parametrize(
+    "type_", ["image/svg+xml", "image/*", "image/tiff", "image/", "*/*", "text/plain", "jpeg", "a" * 999]
+)
+def test_a_body_of_another_type_is_refused(service: Service, type_: str):
+    refused = service.web.post("/v1/search", content=RED, headers={"Content-Type": type_})
+    assert_problem(refused, Kind.UNKNOWN_FORMAT, "multipart/form-data, image/jpeg, image/png")
+    assert refused.headers["accept"].startswith("multipart/form-data, image/jpeg, image/png, ")
+
+
+@pytest.mark.parametrize(
+    "type_", ["image/jpg", "IMAGE/JPEG; q=1", "application/octet-stream", "image/heif", None]
+)
+def test_a_body_of_a_photo_s_type_is_answered(service: Service, type_: str | None):
+    headers = {"Content-Type": type_} if type_ else {}
+    assert service.web.post("/v1/search", content=RED, headers=headers).status_code == 200
+
+
+def test_requests_that_are_no_question(service: Service):
+    post = service.web.post
+    assert_problem(post("/v1/search", content=b""), Kind.BAD_QUESTION, "multipart/form-data")
+    assert_problem(post("/v1/search?k=1", content=RED), Kind.BAD_QUESTION, "those that exist: options")
+    assert_problem(post("/v1/search", json={"photo": 1}), Kind.UNKNOWN_FORMAT)
+    assert_problem(
+        post("/v1/search", data={"photo": "http://127.0.0.1/a.jpg"}, files={"a": b""}), Kind.BAD_QUESTION
+    )
+    words = {"options": (None, '{"text": "red dress"}')}
+    assert_problem(post("/v1/search", files=words), Kind.BAD_QUESTION, "no photo: send one")
+    assert_problem(post("/v1/search", files=words), Kind.BAD_QUESTION, "GET /v1/text")
+    no_file = {"photo": (None, "http://127.0.0.1/a.jpg")}
+    assert_problem(
+        post("/v1/search", files=no_file), Kind.UNKNOWN_FORMAT, "an address, and this service fetches none"
+    )
+    assert_problem(post("/v1/search", files={"picture": RED}), Kind.BAD_QUESTION, "picture")
+    for many in (9, 10, 30):
+        assert_problem(
+            post("/v1/search", files=[("photo", RED)] * many), Kind.BAD_QUESTION, "more than 8 photos"
+        )
+    twice = [("photo", RED), ("options", b"{}"), ("options", b"{}")]
+    assert_problem(post("/v1/search", files=twice), Kind.BAD_QUESTION, "more than once")
+    broken = {"Content-Type": "multipart/form-data; boundary=x"}
+    for body in (b"", b"--x\r\n", b"--y\r\n\r\n", b"--x\r\nContent-Disposition: form-data\r\n\r\n\r\n--x--"):
+        assert post("/v1/search", content=body, headers=broken).status_code in (400, 422)
+    bare = {"Content-Type": "multipart/form-data"}
+    assert_problem(post("/v1/search", content=b"x", headers=bare), Kind.MALFORMED, "boundary")
+    assert_problem(service.ask(RED, json.loads('{"where": "' + "a" * 70_000 + '"}')), Kind.MALFORMED)
+
+
+def test_uptime_checks_may_ask_for_the_head_alone(service: Service):
+    for path in ("/healthz", "/readyz", "/v1/release"):
+        head = service.web.head(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == service.web.get(path).headers["content-length"]
+    assert service.web.head("/v1/search").headers["allow"] == "POST"
+
+
+def test_paths_and_methods_that_are_not_there(service: Service):
+    assert_problem(service.web.get("/v2/search"), Kind.NOT_FOUND)
+    refused = service.web.get("/v1/search")
+    assert_problem(refused, Kind.METHOD, "GET is not for /v1/search: use POST")
+    assert refused.headers["allow"] == "POST"
+    for path, allowed in (
+        ("/v1/products/p/similar", ["GET", "HEAD"]),
+        ("/healthz", ["GET", "HEAD"]),
+        ("/", ["GET", "HEAD"]),
+    ):
+        refused = service.web.post(path)
+        assert_problem(refused, Kind.METHOD, f"POST is not for {path}: use {' or '.join(allowed)}")
+        assert refused.headers["allow"] == ", ".join(allowed)
+    assert_problem(service.web.request("TRACE", "/v1/release"), Kind.METHOD)
+    assert_problem(
+        service.web.get("/v1/text", params={"q": "red", "k": "many"}), Kind.BAD_QUESTION, "query.k"
+    )
+    # A filter that is misspelt must not be a filter that is left out.
+    assert_problem(service.web.get("/v1/text?q=red&wehre=price<5"), Kind.BAD_QUESTION, "wehre")
+    for query in ("q=red&q=blue", "q=red&q=red", "q=red&k=1&k=2"):
+        assert_problem(
+            service.web.get(f"/v1/text?{query}"), Kind.BAD_QUESTION, "more than once: give it once"
+        )
+
+
+def test_an_upload_is_refused_while_it_arrives(service: Service):
+    """Ten times the limit is announced, or sent in chunks without an end; the answer comes long before that."""
+    assert_problem(service.ask(RED + bytes(4_000_000)), Kind.TOO_LARGE, "481,")
+
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        yield b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\n'
+        while sent < 50_000_000:
+            sent += 10_000
+            yield bytes(10_000)
+
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    try:
+        response = service.web.post("/v1/search", content=endless(), headers=headers)
+        assert_problem(response, Kind.TOO_LARGE)
+    except httpx2.TransportError:  # the connection was closed while it still sent
+        pass
+    assert sent < 10_000_000
+    assert service.ask(RED).status_code == 200
+
+
+def test_photos_that_are_none(service: Service):
+    assert_problem(service.ask(b"%PDF-1.7 no photo"), Kind.UNKNOWN_FORMAT, "unknown_format")
+    assert_problem(service.ask(RED[:200]), Kind.BAD_PHOTO)
+    assert_problem(service.ask(b""), Kind.BAD_PHOTO, "empty")
+    assert_problem(
+        service.ask(encode(np.zeros((1100, 1000, 3), np.uint8))), Kind.TOO_LARGE, "too_many_pixels"
+    )
+
+
+def test_hostile_uploads_end_as_an_answer_or_a_problem(service: Service):
+    """Every fifth of them; infra/hostile_uploads.py sends all."""
+    for name, data in hostile.uploads()[::5]:
+        response = service.ask(data)
+        kind = "json" if response.status_code == 200 else "problem+json"
+        assert response.headers["content-type"] == f"application/{kind}", name
+        assert 200 <= response.status_code < 500, name
+    assert service.ask(RED).status_code == 200
+
+
+# ── tokens, CORS, headers ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_tokens(shop: str, tmp_path: Path):
+    token, line = new_token("storefront")
+    later, later_line = new_token("app")
+    file = tmp_path / "tokens"
+    file.write_text(f"# who may ask\n{line}\n")
+    origin = "https://shop.example"
+    with start(shop, tmp_path, "--tokens", str(file), "--cors", origin) as service:
+        for wrong in (
+            {},
+            {"Authorization": "Bearer x"},
+            {"Authorization": token},
+            {"Authorization": f"Basic {token}"},
+        ):
+            refused = service.web.post("/v1/search", files={"photo": RED}, headers=wrong)
+            assert_problem(refused, Kind.UNAUTHORIZED)
+            assert refused.headers["www-authenticate"].startswith("Bearer")
+            assert service.web.get("/metrics", headers=wrong).status_code == 401
+        assert_uninvited(service, "POST /v1/search", ["Content-Length: 99"], Kind.UNAUTHORIZED)
+        assert [service.web.get(path).status_code for path in ("/", "/healthz", "/openapi.json")] == [200] * 3
+        mine = {"Authorization": f"Bearer {token}", "Origin": origin}
+        answer = service.ask(RED, None, **mine)
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, origin)
+        asked = {"Origin": origin, "Access-Control-Request-Method": "POST",
+                 "Access-Control-Request-Headers": "authorization"}  # fmt: skip
+        assert service.web.options("/v1/search", headers=asked).status_code == 200
+        for changed, says in (
+            ({"Origin": "https://evil.example"}, "this origin is not among those"),
+            ({"Access-Control-Request-Method": "DELETE"}, "methods GET, HEAD, POST"),
+            (
+                {"Access-Control-Request-Headers": "authorization, x-odd"},
+                "headers accept, accept-language, auth",
+            ),
+        ):
+            for path in ("/v1/search", "/healthz", "/nothing"):
+                refused = service.web.options(path, headers=asked | changed)
+                assert_problem(refused, Kind.CROSS_ORIGIN, says)
+                assert "Origin" in refused.headers["vary"]
+                assert refused.headers["x-request-id"]
+        assert (
+            'lookdex_refused_total{kind="cross-origin"} 9.0' in service.web.get("/metrics", headers=mine).text
+        )
+        assert service.web.get("/v1/release", headers={"Authorization": f"Bearer {later}"}).status_code == 401
+        file.write_text(f"{line}\n{later_line}\n")
+        deadline = time.monotonic() + 20
+        while service.web.get("/v1/release", headers={"Authorization": f"Bearer {later}"}).status_code == 401:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        file.write_text("# everyone was taken out\n")
+        deadline = time.monotonic() + 20
+        while not any("holds no token: nobody could ask" in entry["event"] for entry in service.lines()):
+            assert service.web.get("/v1/release", headers=mine).status_code == 200
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert "storefront" in {entry.get("client") for entry in service.lines()}
+        logged = service.log.read_text()
+        assert token not in logged
+        assert later not in logged
+
+
+def test_without_being_asked_no_other_page_may_ask(service: Service):
+    response = service.ask(RED, None, Origin="https://shop.example")
+    assert not [name for name in response.headers if name.startswith("access-control")]
+    preflight = service.web.options("/v1/search", headers={"Origin": "https://shop.example",
+                                                            "Access-Control-Request-Method": "POST"})  # fmt: skip
+    assert_problem(preflight, Kind.METHOD)
+
+
+def test_the_page_is_served_by_a_strict_policy(service: Service):
+    page = service.web.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    again = service.web.get("/", headers={"If-None-Match": page.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert service.web.head("/").headers["etag"] == page.headers["etag"]
+    for path in ("/page/nothing.js", "/page/../app.py", "/page/%2e%2e/app.py", "/page//etc/passwd"):
+        assert service.web.get(path).status_code == 404
+
+
+def test_request_ids_come_back_and_are_logged(service: Service):
+    assert (
+        service.ask(RED, None, **{"X-Request-ID": "from-the-shop-1"}).headers["x-request-id"]
+        == "from-the-shop-1"
+    )
+    odd = service.ask(RED, None, **{"X-Request-ID": "a b{c}"}).headers["x-request-id"]
+    assert odd != "a b{c}"
+    (line,) = [line for line in service.lines() if line.get("request") == "from-the-shop-1"]
+    assert (line["route"], line["status"], line["photos"], line["release"]) == (
+        "/v1/search",
+        200,
+        1,
+        "night-1",
+    )
+    assert line["bytes"] == len(RED)
+
+
+def test_the_log_holds_no_question(service: Service):
+    service.web.get("/v1/text", params={"q": "magenta"})
+    service.ask(RED, {"where": "title = 'a secret'"})
+    assert "magenta" not in service.log.read_text()
+    assert "secret" not in service.log.read_text()
+
+
+def test_the_metrics(service: Service):
+    service.ask(LOOK)
+    service.ask(b"nothing")
+    families = {f.name: f for f in text_string_to_metric_families(service.web.get("/metrics").text)}
+    asked = {(s.labels["route"], s.labels["status"]): s.value for s in families["lookdex_requests"].samples
+             if s.name.endswith("_total")}  # fmt: skip
+    assert asked["/v1/search", "200"] >= 1
+    assert asked["/v1/search", "415"] >= 1
+    stages = {s.labels["stage"] for s in families["lookdex_stage_seconds"].samples}
+    assert {"queue", "decode", "detect", "embed", "encode"} <= stages
+    assert {"detector", "embedder"} <= {s.labels["model"] for s in families["lookdex_batch_inputs"].samples}
+    assert families["lookdex_release_info"].samples[0].labels == {"release_id": "night-1"}
+    assert families["lookdex_release_age_seconds"].samples[0].value > 0
+    assert {"process_resident_memory_bytes", "lookdex_upload_bytes", "lookdex_refused"} <= families.keys()
+
+
+def test_the_interface_is_described(service: Service):
+    document = service.web.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    assert set(document["paths"]) == {
+        "/v1/search", "/v1/text", "/v1/products/{product_id}/similar", "/v1/release", "/v1/crops/{item_id}",
+        "/healthz", "/readyz", "/metrics",
+    }  # fmt: skip
+    search = document["paths"]["/v1/search"]["post"]
+    assert search["requestBody"]["content"]["multipart/form-data"]["examples"]
+    assert {"image/jpeg", "image/heic", "application/octet-stream"} <= set(search["requestBody"]["content"])
+    assert [parameter["name"] for parameter in search["parameters"]] == ["options"]
+    assert {"200", "400", "401", "408", "413", "415", "422", "500", "503"} <= set(search["responses"])
+    assert {"Options", "AnswerModel", "Problem"} <= set(document["components"]["schemas"])
+    assert PREFIX in json.dumps(document["components"]["schemas"]["Problem"])
+
+
+def test_the_service_keeps_to_its_description(shop: str, tmp_path: Path):
+    """Every check of schemathesis on a few cases of each operation, with a token as a client has it."""
+    token, line = new_token("schemathesis")
+    with start(shop, tmp_path, "--tokens", line) as service:
+        command = [
+            sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONTRACT / "schemathesis.toml"), "run",
+            f"{service.url}/openapi.json", "--checks", "all", "--phases", "examples,fuzzing",
+            "--max-examples", "8", "--seed", "1",
+            "--header", f"Authorization: Bearer {token}", "--generation-database", "none", "--no-color",
+        ]  # fmt: skip
+        hooks = {"SCHEMATHESIS_HOOKS": "tests.contract.hooks"}
+        ran = subprocess.run(
+            command, capture_output=True, text=True, timeout=300, cwd=tmp_path, env=os.environ | hooks
+        )
+        assert ran.returncode == 0, ran.stdout[-5000:] + ran.stderr[-2000:]
+        statuses = {(line["route"], line["status"]) for line in service.lines() if line["event"] == "request"}
+        assert {("/v1/search", 200), ("/v1/search", 422), ("/v1/text", 200), ("other", 401)} <= statuses

@@ -1,0 +1,98 @@
+"""The service as a process: how it starts, what keeps it from starting, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+
+from lookdex.config import Config
+from lookdex.errors import ConfigError, ReleaseNotFound
+from lookdex.pipeline.night import recipe_of
+from lookdex.service import create_app
+from lookdex.storage import open_store
+from tests.support.catalogs import publish, stock
+from tests.support.services import honest_recipe, start, url_told
+from tests.support.verbs import TRUSTED
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
+    uri = str(tmp_path_factory.mktemp("shop"))
+    publish(open_store(uri), "night-1", stock(), made=honest_recipe())
+    return uri
+
+
+def test_it_refuses_connections_until_it_can_answer(shop: str, tmp_path: Path):
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "lookdex.cli.main", "serve", "--catalog", shop, "--port", "0"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | TRUSTED)
+    try:
+        url = url_told(process, log, "loading")
+        refused = 0
+        while True:
+            try:
+                told = httpx2.get(f"{url}/healthz", timeout=5)
+                break
+            except httpx2.ConnectError:
+                refused += 1
+                time.sleep(0.05)
+                assert process.poll() is None
+        assert refused
+        assert (told.text, httpx2.get(f"{url}/readyz").text) == ("ok\n", "ready\n")
+        assert url_told(process, log) == url
+        again = subprocess.run(
+            [*command[:-1], url.rpartition(":")[2]], capture_output=True, text=True, timeout=60
+        )
+        assert (again.returncode, "choose another --port" in again.stderr) == (2, True)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_its_log_tells_an_address_that_can_be_asked(shop: str, tmp_path: Path):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with start(shop, tmp_path, "--host", "::1") as service:
+        assert service.url.startswith("http://[::1]:")
+        assert httpx2.get(f"{service.url}/healthz").text == "ok\n"
+
+
+def test_what_keeps_it_from_starting_is_said(tmp_path: Path):
+    with pytest.raises(ReleaseNotFound, match="nothing is live"):
+        create_app(Config(catalog=str(tmp_path / "empty")))
+    publish(open_store(str(tmp_path / "shop")), "night-1", stock(), made=honest_recipe())
+    for wrong in ("/nowhere", "storefront sha256:1234"):
+        with pytest.raises(ConfigError, match="lookdex token"):
+            create_app(Config(catalog=str(tmp_path / "shop"), tokens=wrong))
+
+
+def test_ctrl_c_ends_it_quietly(shop: str, tmp_path: Path) -> None:
+    with start(shop, tmp_path) as service:
+        process = psutil.Process(service.process.pid)
+        for one in (process, *process.children(recursive=True)):  # as a terminal does
+            one.send_signal(signal.SIGINT)
+        assert service.process.wait(60) == 0
+        assert all(line.startswith("{") for line in service.log.read_text().splitlines())
+
+
+def test_what_cannot_be_loaded_is_told_in_a_line(tmp_path: Path) -> None:
+    publish(open_store(str(tmp_path)), "night-1", stock(products=2), made=recipe_of(Config()), dim=256)
+    command = [sys.executable, "-m", "lookdex.cli.main", "serve", "--catalog", tmp_path, "--port", "0"]
+    ended = subprocess.run([*command, "--device", "cuda:99"], capture_output=True, text=True, timeout=90)
+    assert ended.returncode == 2
+    loading, told = ended.stderr.splitlines()
+    assert json.loads(loading)["event"] == "loading"
+    assert ": the device cuda:99 was asked for" in told

@@ -1,0 +1,448 @@
+"""Damage is noticed before it is published or answered from, and the message names what mends it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import lance
+import numpy as np
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner
+from lance.commit import CommitConflictError
+
+from lookdex.catalog import integrity, promotion_log, runs, tables
+from lookdex.cli import main
+from lookdex.config import Config
+from lookdex.errors import (
+    AccessDenied,
+    AuditFailed,
+    CorruptData,
+    ForeignTransaction,
+    LookdexError,
+    Unavailable,
+)
+from lookdex.pipeline import night as nightly
+from lookdex.records import Release, StoredFile
+from lookdex.release import ann, promote, retention
+from lookdex.release.audit import audit_release
+from lookdex.release.build import load_candidate
+from lookdex.report import make_report
+from lookdex.search.catalog import Catalog, open_catalog
+from lookdex.search.retrieval.verified import Verified
+from lookdex.storage import Store, open_store
+from lookdex.storage.folder import TEMPORARY
+from tests.support import fakes, nights
+
+NIGHTS = ("n1", "n2")
+TABLES = (tables.ITEMS, tables.IMAGES)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two nights live and a third built: with an index, deleted rows and products."""
+    folder = tmp_path_factory.mktemp("made") / "catalog"
+    store = open_store(str(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ann, "EXACT_BELOW", 40)
+        patch.setattr(ann, "PARTITION_ROWS", 32)
+        night(store, "n1", source(1))
+        night(store, "n2", source(2))
+        nights.build(store, indexed(store, "n3", source(3)))
+    return folder
+
+
+@pytest.fixture
+def store(made: Path, tmp_path: Path) -> Store:
+    shutil.copytree(made, tmp_path / "catalog")
+    return open_store(str(tmp_path / "catalog"))
+
+
+def source(number: int) -> list[nights.Photo]:
+    """Two photos go and two come; every tenth changes."""
+    photos = nights.photos(40 + 2 * number)[2 * number :]
+    return [replace(photo, etag=str(number)) if n % 10 == 0 else photo for n, photo in enumerate(photos)]
+
+
+def products() -> pa.Table:
+    return pa.table({"product_id": [f"p{n:04d}" for n in range(60)], "price": [float(n) for n in range(60)]})
+
+
+def indexed(
+    store: Store, run_id: str, photos: list[nights.Photo], stock: pa.Table | None = None
+) -> nights.Night:
+    stock = products() if stock is None else stock
+    return nights.index_night(store, run_id, photos, recipe=fakes.recipe(), shard_images=25, products=stock)
+
+
+def night(store: Store, run_id: str, photos: list[nights.Photo]) -> Release:
+    return nights.publish(store, run_id, photos, recipe=fakes.recipe(), shard_images=25, products=products())
+
+
+def candidate(store: Store) -> Release:
+    return load_candidate(store, runs.load_plan(store, "n3"))
+
+
+def opened(store: Store, **options: object) -> Catalog:
+    return open_catalog(
+        store,
+        detector=fakes.FakeDetector(),
+        embedder=fakes.FakeEmbedder(),
+        poll_seconds=0.0,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def ask(catalog: Catalog, where: str | None = None) -> list[str]:
+    vector = np.random.default_rng(1).standard_normal(nights.DIM)
+    return [match.item_id for match in catalog.search_vector(vector, where=where).objects[0].matches]
+
+
+def flip(store: Store, key: str) -> None:
+    data = bytearray(store.get(key))
+    data[len(data) // 2] ^= 4
+    store.put(key, bytes(data))
+
+
+def file_of(store: Store, release: Release, folder: str, table: str = tables.ITEMS) -> str:
+    """A file of that folder of the table that the release names, and its parent does not, where there is one."""
+    parent = {
+        f.key for f in integrity.load_files(store, promotion_log.load_release(store, release.parent)) or ()
+    }
+    named = [f.key for f in integrity.load_files(store, release) if f.key.startswith(f"{table}/{folder}/")]
+    return next((key for key in named if key not in parent), named[0])
+
+
+def tags(store: Store, key: str) -> dict[str, int]:
+    return {name: tag["version"] for name, tag in tables.open_table(store, key).tags.list().items()}
+
+
+# ── a candidate ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("folder", ["data", "_deletions", "_indices", "_transactions", "_versions"])
+def test_a_flipped_bit_in_any_file_of_a_candidate_is_found(store: Store, folder: str) -> None:
+    key = file_of(store, candidate(store), folder)
+    flip(store, key)
+    with pytest.raises(AuditFailed, match="files have the bytes that were written: 1 offending") as caught:
+        audit_release(store, candidate(store))
+    assert caught.value.offenders["files have the bytes that were written"][0]["file"] == key
+
+
+def test_a_file_that_is_gone_is_found_too(store: Store) -> None:
+    store.delete(file_of(store, candidate(store), "_indices"))
+    with pytest.raises(AuditFailed, match="it is gone"):
+        audit_release(store, candidate(store))
+
+
+def test_old_files_are_read_again_in_turn_with_what_mends_them(store: Store) -> None:
+    live_now = promotion_log.live_release(store)[1]
+    shared = {f.key for f in integrity.load_files(store, candidate(store)).items}
+    key = next(f.key for f in integrity.load_files(store, live_now).items if f.key in shared)
+    flip(store, key)
+    with pytest.raises(AuditFailed, match=r"The live release uses it\. Restore the file") as caught:
+        audit_release(store, candidate(store))
+    assert "`lookdex reindex --full`" in str(caught.value)
+
+
+def test_a_damaged_record_of_a_candidate_is_built_again(store: Store) -> None:
+    good = candidate(store)
+    plan = runs.load_plan(store, "n3")
+    for name in ("candidate", "files"):
+        key = f"runs/n3/candidate-{plan.live}.json" if name == "candidate" else integrity.files_key(good)
+        flip(store, key)
+        with pytest.raises(CorruptData, match=key):
+            audit_release(store, candidate(store))
+        again = nights.build(store, indexed(store, "n3", source(3)))
+        assert again.items_version > good.items_version
+        assert again.items == good.items
+        good = again
+    assert audit_release(store, again).release_id == "n3"
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("run_id", ["n3", "n4"])
+def test_a_damaged_manifest_of_a_candidate_stops_no_night(store: Store, table: str, run_id: str) -> None:
+    """It is the table's newest version, which Lance reads before any commit."""
+    key = min(listed.key for listed in store.list(f"{table}/_versions/") if "manifest" in listed.key)
+    store.put(key, store.get(key)[:200])
+    again = nights.build(store, indexed(store, run_id, source(3)))
+    assert again.items == candidate(store).items
+    assert audit_release(store, again).release_id == run_id
+
+
+def test_a_damaged_manifest_of_a_release_is_never_removed(store: Store) -> None:
+    third = audit_release(store, candidate(store))
+    key = file_of(store, third, "_versions")
+    store.put(key, b"damaged")
+    with pytest.raises(CorruptData, match=f"{key}.*from a backup"):
+        nights.build(store, indexed(store, "n4", source(4)))
+    assert store.get(key) == b"damaged"
+
+
+@pytest.mark.parametrize("folder", ["data", "_deletions", "_indices"])
+def test_a_night_is_not_built_on_damage(store: Store, folder: str) -> None:
+    """Rows that are written anew, for another price here, would get a digest of their own."""
+    now = promotion_log.live_release(store)[1]
+    key = min(f.key for f in integrity.load_files(store, now).items if f"/{folder}/" in f.key)
+    flip(store, key)
+    dearer = products().set_column(1, "price", pa.array([n + 0.5 for n in range(60)]))
+    with pytest.raises(CorruptData, match=f"{key}, of release n2, is damaged.*Nothing was done with it"):
+        nights.build(store, indexed(store, "n4", source(4), dearer))
+
+
+# ── a live release ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("folder", ["data", "_deletions", "_indices", "_versions"])
+def test_a_damaged_live_file_is_refused_and_rollback_mends_it(store: Store, folder: str) -> None:
+    """The newest release does not open; whoever has an older one open goes on with that."""
+    promote.promote(store, audit_release(store, candidate(store)).release_id)
+    third = promotion_log.live_release(store)[1]
+    right = ask(opened(store, release="n2"))
+    following = opened(store, release=None)
+    key = file_of(store, third, folder)
+    flip(store, key)
+    with pytest.raises(CorruptData, match=f"release n3 is damaged.*{key}.*`lookdex rollback --to n2`"):
+        opened(store)
+    assert following.behind is None
+    promote.rollback(store, to="n2")
+    assert ask(opened(store)) == right
+    assert ask(following) == right
+    if folder == "_versions":
+        store.delete(key)  # as the message says
+    promote.resume(store)
+    assert promotion_log.current(store).release_id == "n2"
+    night(store, "n4", source(4))
+    assert ask(opened(store))
+
+
+def test_a_full_night_mends_a_damaged_table(store: Store) -> None:
+    """Of the damaged file nothing is read: every row is written anew."""
+    now = promotion_log.live_release(store)[1]
+    old = {f.key for f in integrity.load_files(store, now).items}
+    data = [key for key in sorted(old) if "/data/" in key]
+    for key in data:
+        store.put(key, store.get(key)[:100])
+    with pytest.raises(CorruptData, match="reindex --full"):
+        opened(store)
+    everything = [replace(photo, etag="again") for photo in source(2)]
+    full = night(store, "n4", everything)
+    assert not old & {f.key for f in integrity.load_files(store, full).items}
+    assert ask(opened(store))
+
+
+def test_the_rest_of_a_large_release_is_read_in_the_background(store: Store) -> None:
+    key = file_of(store, promotion_log.live_release(store)[1], "data")
+    flip(store, key)
+    catalog = opened(store, verify_bytes=0)
+    assert catalog.damage is None
+    catalog.load()
+    deadline = time.monotonic() + 20
+    while catalog.damage is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert key in catalog.damage
+    with pytest.raises(CorruptData, match="No query is answered from it"):
+        ask(catalog)
+    promote.rollback(store, to="n1")
+    assert ask(catalog)
+
+
+def test_what_is_read_in_the_background_is_read_after_an_outage(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    release = promotion_log.live_release(store)[1]
+    flip(store, file_of(store, release, "data"))
+    failed, back = threading.Event(), threading.Event()
+    check, failures = (
+        integrity.check,
+        iter([Unavailable("out"), AccessDenied("no"), Unavailable("still out")]),
+    )
+
+    def broken(catalog: Store, file: StoredFile) -> integrity.Damage | None:
+        if not back.is_set() and (error := next(failures, None)) is not None:
+            raise error
+        failed.set()
+        assert back.wait(20)
+        return check(catalog, file)
+
+    verified = Verified(store, release, verify_bytes=0)
+    monkeypatch.setattr(integrity, "check", broken)
+    monkeypatch.setattr("lookdex.search.retrieval.verified.RETRY_SECONDS", 0.0)
+    verified.look_at_rest()
+    assert failed.wait(20)
+    assert verified.damage is None
+    verified.look_at_rest()  # there is a thread at it
+    assert [thread.name for thread in threading.enumerate()].count("verify") == 1
+    assert [line for line in caplog.messages if "not verified yet" in line] == [
+        f"release {release.release_id} is not verified yet: out"
+    ]
+    back.set()
+    for thread in threading.enumerate():
+        if thread.name == "verify":
+            thread.join(20)
+    assert "is damaged" in (verified.damage or "")
+
+
+@pytest.mark.parametrize("where", [None, "price < 1000"])
+def test_damage_under_an_open_catalogue_is_no_bad_question(store: Store, where: str | None) -> None:
+    catalog = opened(store)
+    for listed in store.list(f"{tables.ITEMS}/_indices/"):
+        store.put(listed.key, b"")
+    for listed in store.list(f"{tables.ITEMS}/data/"):
+        store.put(listed.key, store.get(listed.key)[:50])
+    with pytest.raises(LookdexError) as caught:
+        ask(catalog, where)
+    assert type(caught.value).__name__ in ("CorruptData", "NotFound", "StorageError")
+
+
+def test_a_report_reads_no_damaged_file(store: Store) -> None:
+    flip(store, file_of(store, promotion_log.live_release(store)[1], "_deletions", tables.IMAGES))
+    with pytest.raises(CorruptData, match="of release n2, is damaged"):
+        make_report(store.uri)
+
+
+def test_a_damaged_entry_of_the_log_is_passed_over(store: Store) -> None:
+    flip(store, "live/00000002.json")
+    with pytest.raises(CorruptData, match=r"00000002\.json.*`lookdex rollback --to RELEASE`"):
+        opened(store)
+    told = CliRunner().invoke(main.main, ["releases", "--catalog", store.uri])
+    assert told.exit_code == 0
+    assert "n1" in told.output
+    assert "n2" in told.output
+    assert promote.rollback(store, to="n2").n == 3
+    assert ask(opened(store))
+
+
+# ── tags and side files ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_promoting_again_finishes_what_died_before_the_tags(store: Store) -> None:
+    third = audit_release(store, candidate(store))
+    promotion_log.append(
+        store, release_id="n3", action="promote", expected=promotion_log.current(store)
+    )  # and no tags
+    assert tags(store, tables.ITEMS)["live"] != third.items_version
+    told = CliRunner().invoke(main.main, ["promote", "--catalog", store.uri, "--run-id", "n3"])
+    assert (told.exit_code, "live already" in told.output) == (0, True)
+    assert tags(store, tables.ITEMS)["live"] == third.items_version
+    assert tags(store, tables.IMAGES)["live"] == third.images_version
+
+
+@pytest.mark.parametrize("command", ["releases", "index", "build", "resume"])
+def test_other_commands_mend_the_tags_as_well(store: Store, command: str) -> None:
+    now = promotion_log.live_release(store)[1]
+    tables.open_table(store, tables.ITEMS).tags.update("live", 1)
+    run = [] if command in ("releases", "resume") else ["--run-id", "n2"]
+    CliRunner().invoke(main.main, [command, "--catalog", store.uri, *run])
+    assert tags(store, tables.ITEMS)["live"] == now.items_version
+
+
+@pytest.mark.parametrize("content", [b"", b'{"version": ', b"\x00\xff", b'{"version": "seven"}'])
+def test_damaged_tags_are_rewritten(store: Store, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    right = {key: tags(store, key) for key in TABLES}
+    for key in TABLES:
+        for name in right[key]:
+            store.put(f"{key}/_refs/tags/{name}.json", content)
+    promote.follow(store)
+    assert {key: tags(store, key) for key in TABLES} == right
+    assert "is rewritten" in caplog.text
+
+
+def test_the_tags_of_a_reader_who_may_not_write_are_a_warning(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("Access Denied")
+
+    monkeypatch.setattr("lookdex.release.tags.point", refuse)
+    told = CliRunner().invoke(main.main, ["releases", "--catalog", store.uri])
+    assert told.exit_code == 0
+    assert "could not be brought up" in caplog.text
+
+
+def oldest_manifest(store: Store) -> str:
+    return max(listed.key for listed in store.list(f"{tables.ITEMS}/_versions/") if "manifest" in listed.key)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda store: "runs/abandoned/plan-0.json",
+        lambda store: f"{tables.ITEMS}/_refs/tags/campaign.json",
+        oldest_manifest,
+        lambda store: "releases/n1.json",
+        lambda store: "live/00000001.json",
+    ],
+    ids=["a plan", "somebody's tag", "an old manifest", "an old release", "an old entry"],
+)
+def test_a_damaged_side_file_stops_no_promotion(
+    store: Store, damaged, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = damaged(store)
+    store.put(key, b"\x80\x00 damaged")
+    audit_release(store, candidate(store))
+    config = Config(catalog=store.uri, source="unused")
+    assert nightly.promote_night(config, "n3").release_id == "n3"
+    retention.clean_up(store, keep_releases=1, grace=timedelta(0), apply=True)
+    warned = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert any(key in record.getMessage() or Path(key).name in record.getMessage() for record in warned)
+    assert ask(opened(store))
+    assert "n3" in {release.release_id for release in promotion_log.list_releases(store)}
+
+
+def test_runs_without_a_plan_and_unfinished_files_go_after_the_grace_period(store: Store) -> None:
+    folder = Path(store.uri)
+    store.put("runs/never-planned/objects/a.parquet", b"x")
+    unfinished = folder / "runs" / "n2" / f"{TEMPORARY}12ab"
+    unfinished.write_bytes(b"half")
+    retention.clean_up(store, apply=True)
+    assert unfinished.exists()
+    week_ago = (datetime.now(UTC) - timedelta(days=7)).timestamp()
+    for path in (unfinished, folder / "runs/never-planned/objects/a.parquet"):
+        os.utime(path, (week_ago, week_ago))
+    assert retention.clean_up(store, apply=True).runs == ("never-planned",)
+    assert not unfinished.exists()
+    assert not store.exists("runs/never-planned/objects/a.parquet")
+
+
+# ── commits ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "error", [CommitConflictError("conflict"), OSError("error sending request: timeout")]
+)
+def test_a_lost_answer_at_a_commit_is_no_other_builder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    store = open_store(str(tmp_path / "catalog"))
+    nights.publish(store, "n1", nights.photos(3))
+    commit = lance.LanceDataset.commit
+
+    def lossy(*args: object, **options: object) -> None:
+        commit(*args, **options)
+        raise error
+
+    monkeypatch.setattr(lance.LanceDataset, "commit", lossy)
+    release = nights.publish(store, "n2", nights.photos(4))
+    assert release.items == 8
+    assert promotion_log.current(store).release_id == "n2"
+
+
+def test_a_conflict_that_is_not_ours_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(str(tmp_path / "catalog"))
+    nights.publish(store, "n1", nights.photos(3))
+
+    def refused(*args: object, **options: object) -> None:
+        raise CommitConflictError("conflict")
+
+    monkeypatch.setattr(lance.LanceDataset, "commit", refused)
+    with pytest.raises(ForeignTransaction, match="another builder wrote"):
+        nights.publish(store, "n2", nights.photos(4))

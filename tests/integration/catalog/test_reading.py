@@ -1,0 +1,167 @@
+"""Errors of Lance become errors of lookdex, and a read that never ends blocks nobody."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from lookdex.catalog import tables
+from lookdex.catalog.lance_errors import reading
+from lookdex.errors import (
+    AccessDenied,
+    BadQuery,
+    CorruptData,
+    LookdexError,
+    NotFound,
+    StorageError,
+    TooSlow,
+    Unavailable,
+)
+from lookdex.search.retrieval.opened import filter_error
+from lookdex.search.retrieval.table import MOST_STUCK, ReadTable
+from lookdex.storage import open_store
+from tests.support import nights
+
+
+class PanicException(BaseException):
+    """As Rust's."""
+
+    __module__ = "pyo3_runtime"
+
+
+AT = "/home/runner/lance/rust/lance-io/src/local.rs:273:40"
+
+
+@pytest.mark.parametrize(
+    ("error", "typed"),
+    [
+        (RuntimeError(f"LanceError(Arrow): EOF while parsing a string, {AT}"), CorruptData),
+        (
+            OSError(f"Encountered corrupt file t/_versions/1.manifest: magic number does not match, {AT}"),
+            CorruptData,
+        ),
+        (PanicException("index out of bounds: the len is 3 but the index is 7"), CorruptData),
+        (pa.ArrowInvalid(f"External error: Not found: t/data/1.lance, {AT}"), NotFound),
+        (
+            duckdb.InvalidInputException("reading the stream failed: Invalid: LanceError(IO): bad"),
+            CorruptData,
+        ),
+        (OSError(f"Generic S3 error: error sending request for url, {AT}"), Unavailable),
+        (OSError("Server returned non-2xx status code: 503 Service Unavailable"), Unavailable),
+        (OSError("Client error with status 403 Forbidden: Access Denied"), AccessDenied),
+        (OSError("No space left on device"), StorageError),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else None,
+)
+@pytest.mark.parametrize("lance_only", [False, True])
+def test_each_error_of_lance_has_its_type(
+    error: BaseException, typed: type[LookdexError], lance_only: bool
+) -> None:
+    if (
+        lance_only
+        and "rs:" not in str(error)
+        and not isinstance(error, PanicException)
+        and "Lance" not in str(error)
+    ):
+        typed = type(error)  # in a whole stage, only what is evidently Lance's
+    with pytest.raises(typed) as caught, reading("tables/items.lance, version 7,", lance_only=lance_only):
+        raise error
+    if isinstance(caught.value, LookdexError):
+        assert "tables/items.lance, version 7," in str(caught.value)
+        assert "local.rs" not in str(caught.value)
+        assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1), BadQuery("no"), TypeError("a bug")])
+def test_other_errors_pass_as_they_are(error: BaseException) -> None:
+    with pytest.raises(type(error)), reading("a table"):
+        raise error
+
+
+@pytest.mark.parametrize("name", ["_versions", "data", "_deletions"])
+def test_no_damage_of_a_table_is_a_raw_error(tmp_path: Path, name: str) -> None:
+    store = open_store(str(tmp_path))
+    nights.publish(store, "n1", nights.photos(6))
+    release = nights.publish(store, "n2", nights.photos(7)[2:])
+    for key in (tables.ITEMS, tables.IMAGES):
+        for listed in store.list(f"{key}/{name}/"):
+            store.put(listed.key, store.get(listed.key)[: listed.bytes // 2])
+    with pytest.raises(CorruptData, match=r"images\.lance"):
+        tables.ledger(store, release)
+    # Only counted from: a night that mends the table must be planned all the same.
+    assert len(tables.described_products(store, replace(release, product_columns=("label",)))) == 0
+
+
+# ── the time of a read ───────────────────────────────────────────────────────────────────────────────────────
+
+
+class Endless:
+    """A dataset whose reads end when they are told to."""
+
+    schema = pa.schema([("a", pa.int64())])
+
+    def __init__(self) -> None:
+        self.end = threading.Event()
+        self.begun = 0
+
+    def to_table(self, **_: object) -> pa.Table:
+        self.begun += 1
+        self.end.wait(30)
+        return self.schema.empty_table()
+
+
+WHOLE = SimpleNamespace(check=lambda: None)
+
+
+def test_a_read_that_never_ends_keeps_nobody() -> None:
+    dataset = Endless()
+    table = ReadTable(dataset, "release n1: items", WHOLE, seconds=0.05)  # type: ignore[arg-type]
+    started = time.monotonic()
+    for _ in range(MOST_STUCK):
+        with pytest.raises(
+            TooSlow, match=r"release n1: items: a read has not ended within 0\.05 s.*rollback"
+        ):
+            table.to_table()
+    # And from then on none is begun, so that threads do not pile up.
+    with pytest.raises(TooSlow, match="4 reads have not ended"):
+        table.to_table()
+    assert dataset.begun == MOST_STUCK
+    assert time.monotonic() - started < 5
+    dataset.end.set()
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            assert table.to_table().num_rows == 0
+            return
+        except TooSlow:
+            time.sleep(0.01)
+    pytest.fail("reads that ended still count")
+
+
+def test_errors_of_a_read_reach_who_asked() -> None:
+    def broken(**_: object) -> None:
+        raise OSError(f"LanceError(IO): failed to decode page, {AT}")
+
+    dataset = SimpleNamespace(schema=Endless.schema, to_table=broken)
+    with pytest.raises(CorruptData, match="failed to decode page"):
+        ReadTable(dataset, "items", WHOLE, seconds=5).to_table()  # type: ignore[arg-type]
+
+
+def test_what_a_file_says_is_no_fault_of_the_question() -> None:
+    schema = pa.schema([("price", pa.float64())])
+
+    def judged(text: str) -> LookdexError:
+        error = CorruptData("…")
+        error.__cause__ = ValueError(text)
+        return filter_error(error, "(`price` > 5)", schema)
+
+    assert isinstance(judged("Invalid user input: cannot compare"), BadQuery)
+    assert isinstance(judged(f"Invalid user input: _indices/ab-12/index.idx: overflow, {AT}"), CorruptData)
+    assert isinstance(judged("LanceError(Index): partition 7 not in range"), CorruptData)

@@ -1,0 +1,143 @@
+"""Which thresholds a release keeps: given, inherited, shipped, or none."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import lookdex_sample
+from lookdex.catalog import json_codec, promotion_log
+from lookdex.config import Config
+from lookdex.errors import ConfigError
+from lookdex.pipeline import thresholds
+from lookdex.pipeline.night import recipe_of
+from lookdex.records import IndexParameters, Recipe, Release, Threshold, Thresholds, Trust
+from lookdex.storage import open_store
+from lookdex.taxonomy.categories import CATEGORIES
+from tests.support import nights
+from tests.support.fakes import recipe
+
+MADE = recipe()
+
+
+def measured(similarity: float = 0.7, made: Recipe = MADE) -> Thresholds:
+    limit = Threshold(similarity, 0.95, 0.1, 40, 40, False)
+    return Thresholds(
+        0.95, 20, made.embedder, made.embedder_digest, limit, {"top": replace(limit, similarity=0.8)},
+        made.detector, made.detector_digest, Trust(0.99, 0.6, {"top": 0.4}), 2,
+    )  # fmt: skip
+
+
+def release(kept: Thresholds | None, made: Recipe = MADE) -> Release:
+    return Release(
+        "r", None, datetime(2026, 1, 1, tzinfo=UTC), "s", 1, 1, made, 16, 1, {}, IndexParameters("exact"), (),
+        thresholds=kept,
+    )  # fmt: skip
+
+
+def test_a_category_takes_its_own_and_others_that_of_all() -> None:
+    assert [measured().similarity(name) for name in ("top", "bag", None)] == [0.8, 0.7, 0.7]
+
+
+def test_given_ones_come_first_then_the_live_ones() -> None:
+    given, kept = measured(0.5), measured(0.6)
+    assert thresholds.chosen(given, release(kept), MADE) == given
+    assert thresholds.chosen(None, release(kept), MADE) == kept
+    assert thresholds.chosen(None, None, MADE) is None
+    assert thresholds.chosen(None, release(None), MADE) is None
+
+
+@pytest.mark.parametrize("change", [{"embedder_digest": "newer"}, {"detector_digest": "newer"}])
+def test_those_of_other_models_are_dropped(change: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+    newer = recipe(**change)
+    assert thresholds.chosen(None, release(measured()), newer) is None
+    with caplog.at_level(logging.WARNING):
+        assert thresholds.chosen(measured(), None, newer) is None
+    assert "not with tonight's models" in caplog.text
+    assert "lookdex evaluate end-to-end --thresholds" in caplog.text
+
+
+def test_a_new_setting_that_moves_no_model_keeps_them() -> None:
+    assert thresholds.chosen(None, release(measured()), recipe(max_objects=3)) == measured()
+
+
+def test_the_shipped_models_bring_their_own() -> None:
+    tiny = recipe_of(Config())
+    found = thresholds.chosen(None, None, tiny)
+    assert found is not None, (
+        "the detector is another: lookdex evaluate detection --images … --coco street.json "
+        "--trust lib/lookdex/models/tiny/thresholds.json, on the street photos of lookdex_tiny.splits"
+    )
+    assert found.format == thresholds.FORMAT
+    assert set(found.by_category) <= set(CATEGORIES)
+    assert found.trust is not None
+    assert (
+        thresholds.shipped(replace(tiny, embedder_digest="another")) == found
+    )  # whatever embedder goes with it
+    assert thresholds.shipped(replace(tiny, detector_digest="another")) is None
+    assert found.similarity("top") is None  # what is a good match, a shop measures itself
+    assert thresholds.chosen(measured(made=tiny), None, tiny) == measured(made=tiny)
+
+
+def test_the_sample_s_own_fit_the_shipped_models() -> None:
+    file = Path(lookdex_sample.__file__).with_name("thresholds.json")
+    found = thresholds.load(str(file))
+    assert found.fits(recipe_of(Config())), (
+        "the models are others: lookdex sample --out S --products 1000 --looks 400; lookdex reindex … ; "
+        f"lookdex evaluate end-to-end --catalog C --queries S/truth.parquet --thresholds {file}"
+    )
+    assert set(found.by_category) == set(CATEGORIES)
+    assert found.trust is not None
+
+
+def test_a_file_of_the_first_format_is_read(tmp_path: Path) -> None:
+    value = json.loads(json_codec.to_json(measured()))
+    for name in ("detector", "detector_digest", "trust"):
+        del value[name]
+    file = tmp_path / "thresholds.json"
+    file.write_text(json.dumps(value | {"format": 1}))
+    found = thresholds.load(str(file))
+    assert found == replace(measured(), detector="", detector_digest="", trust=None, format=1)
+    assert found.fits(recipe(detector_digest="any"))
+    file.write_text(json.dumps(value | {"format": 3}))
+    with pytest.raises(ConfigError, match="has format 3; this lookdex reads up to 2"):
+        thresholds.load(str(file))
+
+
+def test_a_file_that_is_none_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.json does not exist; .*--thresholds` writes it"):
+        thresholds.load(str(tmp_path / "none.json"))
+    (tmp_path / "odd.json").write_text('{"keep": 0.95}')
+    with pytest.raises(ConfigError, match=r"odd\.json holds no thresholds") as caught:
+        thresholds.load(str(tmp_path / "odd.json"))
+    assert "run the night again" not in str(caught.value)
+
+
+def test_a_relative_path_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "thresholds.json").write_bytes(json_codec.to_json(measured()))
+    monkeypatch.chdir(tmp_path)
+    assert thresholds.load("thresholds.json") == measured()
+
+
+def test_an_older_release_opens_and_has_none(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    value = json.loads(json_codec.to_json(release(measured())))
+    del value["thresholds"]
+    store.put("releases/r.json", json.dumps(value).encode())
+    assert promotion_log.load_release(store, "r").thresholds is None
+    promotion_log.save_release(store, replace(release(measured()), release_id="s"))
+    assert promotion_log.load_release(store, "s").thresholds == measured()
+
+
+def test_the_release_keeps_what_was_planned(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "catalog"))
+    first = nights.publish(store, "n1", nights.photos(3))
+    assert first.thresholds is None
+    night = nights.index_night(store, "n2", nights.photos(4))
+    plan = replace(night.plan, thresholds=measured())
+    assert nights.build(store, replace(night, plan=plan)).thresholds == measured()

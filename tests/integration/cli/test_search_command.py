@@ -1,0 +1,403 @@
+"""`lookdex search`: its flags are the question's options; pictures appear on terminals that show them, nowhere else."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+import lookdex
+from lookdex.cli import main
+from lookdex.cli.search import search
+from lookdex.imaging.codec import encode_jpeg
+from lookdex.models import digests
+from lookdex.records import Role
+from lookdex.search.catalog import Catalog
+from lookdex.search.query.options import Options
+from lookdex.storage import open_store
+from tests.support.catalogs import Shown, picture, publish, stock
+from tests.support.fakes import FakeDetector, FakeEmbedder, recipe
+from tests.support.terminals import Terminal
+from tests.support.verbs import TRUSTED
+
+MADE = recipe(
+    detector_digest=digests.detector_digest(FakeDetector.name),
+    embedder_digest=digests.embedder_digest(FakeEmbedder.name),
+)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Twelve products in six colours, priced 0 … 11, two photos of each."""
+    uri = str(tmp_path_factory.mktemp("shop"))
+    publish(open_store(uri), "night-1", stock(), made=MADE)
+    return uri
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("photo") / "look.jpg"
+    path.write_bytes(encode_jpeg(picture("red", "blue", size=192), 192, quality=95))
+    return str(path)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main.main, ["search", *arguments], env=TRUSTED)
+
+
+def told(*arguments: str) -> dict:
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    answer: dict = json.loads(result.output)
+    return answer
+
+
+def products(lane: dict) -> list[str]:
+    return [match["product_id"] for match in lane["matches"]]
+
+
+# ── what is asked ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_option_of_a_question_has_its_flag() -> None:
+    flags = {p.name for p in search.params}
+    # Photos that show one item are each taken for their main object; crops follow from where the answer goes.
+    left_out = {"picks", "crops", "look"}
+    named = {"object": "number"}
+    assert {named.get(name, name) for name in Options.__slots__} - left_out <= flags
+
+
+def test_the_help_is_in_groups() -> None:
+    text = run("--help").output
+    titles = [
+        "What to ask with",
+        "Which products answer",
+        "How they are ranked",
+        "What else is answered",
+        "Output",
+    ]
+    places = [text.index(f"\n{title}:\n") for title in [*titles, "Options"]]
+    assert places == sorted(places)
+    assert (
+        places[0]
+        < text.index("  --text W")
+        < places[1]
+        < text.index("  --widen")
+        < places[2]
+        < text.index("  --colour")
+    )
+    for option in search.params:
+        assert text.count(f" {option.opts[-1]}") >= 1, option.opts
+
+
+def test_one_object_a_box_and_a_label(shop: str, photo: str) -> None:
+    every = told(photo, "--catalog", shop, "-k", "1")
+    assert sorted(o["label"] for o in every["objects"]) == ["shoes", "top"]
+    one = told(photo, "--catalog", shop, "-k", "1", "--object", "1", "--no-whole")
+    assert [o["label"] for o in one["objects"]] == [every["objects"][1]["label"]]
+    assert one["whole"] is None
+    box = every["objects"][0]["box"]
+    corners = ",".join(str(box[name]) for name in ("x0", "y0", "x1", "y1"))
+    drawn = told(photo, "--catalog", shop, "--box", corners, "--label", "shoes")
+    assert drawn["objects"][0]["kind"] == "box"
+    assert drawn["objects"][0]["label"] == drawn["objects"][0]["within"] == "shoes"
+
+
+def test_words_colour_products_and_filters(shop: str, photo: str) -> None:
+    assert products(told("--text", "green", "--catalog", shop, "-k", "2")["objects"][0]) == ["p002", "p008"]
+    in_green = (photo, "--catalog", shop, "--object", "0", "--text", "green", "--widen", "always", "-k", "1")
+    for weight, colour in (("0", "red"), ("1", "green")):
+        answer = told(*in_green, "--text-weight", weight)
+        assert answer["objects"][0]["matches"][0]["colour"] == colour
+    like = told("--product", "p000", "--catalog", shop, "-k", "1", "--where", "price > 3")
+    assert like["objects"][0]["kind"] == "product"
+    assert products(like["objects"][0]) == ["p006"]
+    far = told(photo, "--catalog", shop, "--object", "0", "--widen", "always", "--colour", "1", "-k", "9")
+    scores = [match["score"] for match in far["objects"][0]["matches"]]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] == far["objects"][0]["matches"][0]["colour_similarity"]
+
+
+def test_pages_orders_and_facets(shop: str) -> None:
+    question = ("--text", "red", "--catalog", shop, "-k", "4", "--sort", "-price", "--pool", "8")
+    first, second = told(*question), told(*question, "--offset", "4")
+    assert first["next"] == {"offset": 4, "release": "night-1"}
+    matches = [match for page in (first, second) for match in page["objects"][0]["matches"]]
+    order = [(match["other"] is not None, -match["columns"]["price"]) for match in matches]
+    assert len(order) == 8
+    assert order == sorted(order)  # what is red as asked is first
+    shown = run(*question, "--where", "price > 2", "--facets", "label,price").output
+    assert "facets of 9 products\n  label: bag 2, pants 2, shoes 2, dress 1, skirt 1, top 1\n" in shown
+    assert "  price: 3 to 11\n" in shown
+    assert run(*question, "--facets", "vector").exit_code == 2
+
+
+def test_several_photos_show_one_item(shop: str, photo: str) -> None:
+    answer = told(photo, photo, "--catalog", shop)
+    assert [o["kind"] for o in answer["objects"]] == ["photos"]
+    assert len(answer["objects"][0]["parts"]) == 2
+
+
+def test_what_goes_with_a_product(tmp_path: Path) -> None:
+    publish(open_store(str(tmp_path)), "n", [Shown("p1", "red"), Shown("p2", "blue")], made=MADE)
+    answer = told("--product", "p1", "--goes-with", "--catalog", str(tmp_path))
+    assert answer["goes_with"] == []  # nothing else is in its photo
+    plain = run("--product", "p1", "--goes-with", "--catalog", str(tmp_path)).output
+    assert "nothing else was seen in the photos of p1" in plain
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--text", "red", "--box", "1,2,3,4"),
+        ("--text", "red", "--object", "0"),
+        ("--text", "red", "--png", "a.png"),
+        ("{photo}", "{photo}", "--box", "1,2,3,4"),
+        ("{photo}", "--box", "1,2,3"),
+        ("{photo}", "--vectors"),
+        ("{photo}", "--widen", "perhaps"),
+        ("{photo}", "--colour", "2"),
+        ("{photo}", "--object", "-1"),
+        ("{photo}", "--goes-with"),
+        ("{photo}", "--label", "dress"),
+        ("{photo}", "--object", "9"),
+        ("{photo}", "--product", "p000"),
+        ("{photo}", "--where", "prize < 2"),
+    ],
+)
+def test_wrong_questions_end_with_2(arguments: tuple[str, ...], shop: str, photo: str) -> None:
+    result = run(*(a.format(photo=photo) for a in arguments), "--catalog", shop)
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+
+
+# ── vectors ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("question", [("{photo}",), ("{photo}", "--text", "green"), ("--text", "red"),
+                                      ("--product", "p000"), ("{photo}", "{photo}")])  # fmt: skip
+def test_vectors_are_those_that_were_asked_with(question: tuple[str, ...], shop: str, photo: str) -> None:
+    """Asking the table with the vector alone gives the similarities that the answer has."""
+    filled = [part.format(photo=photo) for part in question]
+    answer = told(*filled, "--catalog", shop, "-k", "3", "--widen", "always", "--no-fold", "--vectors")
+    catalog = lookdex.open_catalog(shop, detector=FakeDetector(), embedder=FakeEmbedder())
+    frame = catalog.to_pandas(columns=["item_id", "vector"], scope=None).set_index("item_id")
+    lanes = [*answer["objects"], *filter(None, [answer["whole"]])]
+    assert lanes
+    for lane in lanes:
+        vector = np.array(lane["vector"])
+        assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+        for match in lane["matches"]:
+            stored = frame.loc[match["item_id"], "vector"]
+            assert float(vector @ stored) == pytest.approx(match["similarity"], abs=1e-5)
+
+
+# ── pictures in the terminal ─────────────────────────────────────────────────────────────────────────────────
+
+ATTRIBUTES, VERSION, KITTY_QUERY = "\x1b[c", "\x1b[>q", "a=q"  # the questions, in the order: 1, 3, 2
+KITTY = ("\x1b[?62;c", "\x1b_Gi=31;OK\x1b\\", "\x1bP>|kitty(0.42.1)\x1b\\")
+OLD_KITTY = (*KITTY[:2], "\x1bP>|kitty(0.26.5)\x1b\\")
+SIXEL = ("\x1b[?62;4;6c",)
+PLAIN = ("\x1b[?62;22c",)
+SIXEL_PICTURE = re.compile(r'\x1bP0;0;0q"1;1;(\d+);(\d+)')
+KITTY_PICTURE = re.compile(r"\x1b_Gi=(\d+),m=([01]),f=100,q=2;([A-Za-z0-9+/=]*)\x1b\\")
+TABLE = "similarity"  # a heading that only the table has
+
+
+@pytest.fixture(scope="module")
+def environment() -> dict[str, str]:
+    unset = ("NO_COLOR", "COLORTERM", "COLUMNS", "LINES")
+    kept = {name: value for name, value in os.environ.items() if name not in unset} | TRUSTED
+    return kept | {
+        "TERM": "xterm-256color",
+        "COLORTERM": "truecolor",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+
+
+def on(
+    terminal: Terminal,
+    environment: dict[str, str],
+    shop: str,
+    *more: str,
+    program: Sequence[str] = ("-m", "lookdex.cli.main"),
+) -> str:
+    command = [
+        sys.executable,
+        *program,
+        "search",
+        "--text",
+        "red",
+        "-k",
+        "3",
+        "--catalog",
+        shop,
+        *more,
+    ]
+    code, written = terminal.run(command, environment)
+    assert code == 0, written
+    assert "release night-1" in written
+    return written
+
+
+def test_sixel(shop: str, environment: dict[str, str]) -> None:
+    written = on(Terminal(SIXEL), environment, shop)
+    assert SIXEL_PICTURE.findall(written) == [("160", "160")] * 3  # 16 × 8 cells of 10 × 20 pixels
+    assert "red thing of" in written
+    assert TABLE not in written
+
+
+def test_kitty(shop: str, environment: dict[str, str]) -> None:
+    written = on(Terminal(KITTY), environment, shop)
+    pictures: dict[str, str] = {}
+    for number, _, part in KITTY_PICTURE.findall(written):
+        pictures[number] = pictures.get(number, "") + part
+    assert len(pictures) == 3
+    for data in pictures.values():
+        with Image.open(io.BytesIO(base64.b64decode(data))) as shown:
+            assert (shown.format, shown.size) == ("PNG", (160, 160))
+    assert written.index(ATTRIBUTES) < written.index(KITTY_QUERY) < written.index(VERSION)
+    assert written.count("\U0010eeee") == 3 * 16 * 8  # a placeholder for each cell
+
+
+@pytest.mark.parametrize("answers", [OLD_KITTY, PLAIN, ()], ids=["old-kitty", "plain", "silent"])
+def test_half_blocks(answers: tuple[str, ...], shop: str, environment: dict[str, str]) -> None:
+    written = on(Terminal(answers), environment, shop)
+    assert written.count("▀") == 3 * 24 * 12
+    assert not SIXEL_PICTURE.search(written)
+    assert not KITTY_PICTURE.search(written)
+
+
+@pytest.mark.parametrize("wish", ["auto", "blocks"])
+def test_half_blocks_where_nothing_is_answered(wish: str, shop: str, environment: dict[str, str]) -> None:
+    """Neither what the terminal can, nor how many pixels a cell has."""
+    written = on(Terminal(cell=(0, 0)), environment, shop, "--thumbnails", wish)
+    assert written.count("▀") == 3 * 24 * 12
+    assert "Traceback" not in written
+
+
+def test_a_table_where_pictures_make_no_sense(shop: str, environment: dict[str, str]) -> None:
+    for terminal, changed, more in (
+        (Terminal(SIXEL), {"TERM": "dumb"}, ()),
+        (Terminal(SIXEL), {"NO_COLOR": "1"}, ()),
+        (Terminal(SIXEL), {}, ("--thumbnails", "none")),
+        (Terminal(SIXEL, columns=30), {}, ()),
+        (Terminal(SIXEL, columns=0), {}, ("--thumbnails", "blocks")),
+    ):
+        written = on(terminal, environment | changed, shop, *more)
+        assert not SIXEL_PICTURE.search(written)
+        assert "▀" not in written
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["del t.capture_terminal_response", "t.capture_terminal_response = lambda: None"],
+    ids=["gone", "other"],
+)
+def test_a_table_where_kitty_s_version_cannot_be_asked(
+    change: str, shop: str, environment: dict[str, str]
+) -> None:
+    later = f"import textual_image.renderable, textual_image._terminal as t; {change}"
+    program = ("-c", f"{later}; from lookdex.cli.main import main; main()")
+    written = on(Terminal(KITTY), environment, shop, program=program)
+    assert KITTY_QUERY in written
+    assert TABLE in written
+    assert not KITTY_PICTURE.search(written)
+    assert "▀" not in written
+
+
+@pytest.mark.parametrize("wish", ["auto", "kitty", "sixel", "blocks"])
+def test_never_where_the_output_is_no_terminal(wish: str, shop: str, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "lookdex.cli.main", "search", "--text", "red", "--catalog", shop]
+    done = subprocess.run(
+        [*command, "--thumbnails", wish],
+        env=environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    assert "▀" not in done.stdout
+    assert TABLE in done.stdout
+
+
+# ── rows for notebooks ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def catalog(shop: str) -> lookdex.Catalog:
+    return lookdex.open_catalog(shop, detector=FakeDetector(), embedder=FakeEmbedder())
+
+
+def test_a_frame_of_objects(catalog: lookdex.Catalog) -> None:
+    frame = catalog.to_pandas()
+    assert len(frame) == 24
+    assert set(frame["scope"]) == {"object"}
+    assert {"item_id", "label", "colour", "title", "price", "palette"} <= set(frame.columns)
+    assert not {"vector", "crop"} & set(frame.columns)
+    assert frame.attrs["release_id"] == "night-1"
+    prices = frame.groupby("product_id")["price"].first()
+    assert prices["p007"] == 7.0
+
+
+def test_a_frame_of_what_was_asked_for(catalog: lookdex.Catalog) -> None:
+    frame = catalog.to_pandas("price < 3 and colour = 'red'", ["product_id", "vector", "crop"])
+    assert list(frame.columns) == ["product_id", "vector", "crop"]
+    assert list(catalog.to_pandas(columns=["price", "title", "price"]).columns) == ["price", "title"]
+    assert set(frame["product_id"]) == {"p000"}
+    assert np.stack(frame["vector"]).shape == (2, FakeEmbedder.dim)
+    assert frame["crop"][0].startswith(b"\xff\xd8")
+    assert len(catalog.to_pandas(f"role = '{Role.MAIN}'", scope=None, limit=7)) == 7
+    assert set(catalog.to_pandas(scope="image")["scope"]) == {"image"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"where": "prize < 2"}, "price"),
+        ({"where": "vector is not null"}, "vector"),
+        ({"where": "price < 'x'"}, "filter"),
+        ({"columns": ["prize"]}, "prize"),
+        ({"scope": "photo"}, "image"),
+        ({"limit": -1}, "limit"),
+    ],
+)
+def test_a_frame_that_cannot_be_made(catalog: lookdex.Catalog, arguments: dict, says: str) -> None:
+    with pytest.raises(lookdex.errors.BadQuery, match=says):
+        catalog.to_pandas(**arguments)
+
+
+def test_vectors_are_of_the_release_that_answered(
+    tmp_path: Path, photo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one goes live between the answer and its vectors."""
+    store = open_store(str(tmp_path))
+    publish(store, "night-1", stock(), made=MADE)
+    released: list[str] = []
+    vectors = Catalog.vectors
+
+    def an_hour_later(catalog: Catalog, *photos: str, options: Options) -> np.ndarray:
+        publish(store, "night-2", stock(products=6), made=MADE)
+        later = time.monotonic() + 3600
+        monkeypatch.setattr(time, "monotonic", lambda: later)
+        found = vectors(catalog, *photos, options=options)
+        released.append(catalog.release.release_id)
+        return found
+
+    monkeypatch.setattr(Catalog, "vectors", an_hour_later)
+    assert told(photo, "--catalog", str(tmp_path), "--vectors")["release_id"] == "night-1"
+    assert released == ["night-1"]

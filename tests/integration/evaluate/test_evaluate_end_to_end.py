@@ -1,0 +1,140 @@
+"""`lookdex evaluate end-to-end` on a published catalogue, asked with photos whose answers follow from their colours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from lookdex.catalog import json_codec
+from lookdex.cli import main
+from lookdex.errors import ConfigError
+from lookdex.evaluate import ask
+from lookdex.evaluate.lanes import Asked
+from lookdex.models import digests
+from lookdex.records import Box, Thresholds
+from lookdex.storage import open_store
+from tests.support.catalogs import picture, publish, stock
+from tests.support.fakes import FakeDetector, FakeEmbedder, recipe
+from tests.support.verbs import TRUSTED
+
+RED_TOP, BLUE_SHOES = "p000", "p004"  # the stock's products have the fakes' six colours in turn
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A catalogue of six products, and two looks: a top with shoes, and a top alone."""
+    made = recipe(
+        detector_digest=digests.detector_digest(FakeDetector.name),
+        embedder_digest=digests.embedder_digest(FakeEmbedder.name),
+    )
+    publish(open_store(tmp_path / "catalog"), "r1", stock(products=6, photos=1), made=made)
+    rows = ["image,product_id,category,x0,y0,x1,y1"]
+    for name, colours in {"both": ("red", "blue"), "one": ("red",)}.items():
+        pixels = picture(*colours, shade=5)
+        (tmp_path / "looks").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / f"looks/{name}.png")
+        for found in FakeDetector().detect([pixels])[0]:
+            product = RED_TOP if found.label == "top" else BLUE_SHOES
+            box = found.box
+            rows.append(f"looks/{name},{product},{found.label},{box.x0},{box.y0},{box.x1},{box.y1}")
+    rows += ["looks/one.png,p001,hat,0,0,20,20", "looks/one.png,sold-out,top,,,,"]
+    (tmp_path / "queries.csv").write_text("\n".join([*rows, ""]))
+    return tmp_path
+
+
+def run(shop: Path, *arguments: str | Path) -> Result:
+    verb = [
+        "evaluate",
+        "end-to-end",
+        "--catalog",
+        shop / "catalog",
+        "--queries",
+        shop / "queries.csv",
+        "-k",
+        "5",
+    ]
+    typed = [*map(str, verb), *map(str, arguments)]
+    return CliRunner().invoke(main.main, typed, env=TRUSTED, catch_exceptions=False)
+
+
+def test_figures_pictures_and_thresholds(shop: Path) -> None:
+    done = run(shop, "--json", shop / "out.json", "--markdown", shop / "out.md", "--pictures", shop / "drawn",
+               "--thresholds", shop / "thresholds.json")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    figures = json.loads((shop / "out.json").read_text())
+    # Of four objects that the catalogue has, the detector finds all but the hat, and their products come first.
+    assert (figures["photos"], figures["objects"], figures["found"]) == (2, 4, 0.75)
+    assert figures["not_in_catalogue"] == ["sold-out"]
+    detected = figures["lanes"]["detected object"]
+    assert detected["answered"] == 3
+    assert detected["of_all"] == {"objects": 4, "first": 0.75, "among_5": 0.75, "among_k": 0.75}
+    assert detected["of_found"] == {"objects": 3, "first": 1.0, "among_5": 1.0, "among_k": 1.0}
+    # Answering for the best box alone serves the two tops only: red comes before blue at the same score.
+    assert figures["lanes"]["best-scored object"]["of_all"]["first"] == 0.5
+    assert figures["lanes"]["true box"]["answered"] == 4
+    assert figures["by_category"]["hat"]["detected object"]["answered"] == 0
+    assert (shop / "out.md").read_text() == done.stdout
+    kept = json_codec.from_json(Thresholds, (shop / "thresholds.json").read_bytes())
+    assert kept.embedder == FakeEmbedder.name
+    assert kept.by_category["top"].pooled
+    assert (kept.all.kept, kept.all.right) == (1.0, 3)
+    assert kept.all.false_accepts == 0.0
+    assert "rest on 3 right matches" in done.stderr
+    assert not (shop / "drawn/worst.png").exists()  # no wrong answer to draw
+
+
+def test_the_worst_cases_are_drawn(shop: Path) -> None:
+    text = (shop / "queries.csv").read_text()
+    (shop / "queries.csv").write_text(
+        text.replace(RED_TOP, "p002")
+    )  # the red tops are said to be a green skirt
+    done = run(shop, "--pictures", shop / "drawn")
+    assert done.exit_code == 0, done.output
+    with Image.open(shop / "drawn/worst.png") as sheet:
+        assert sheet.width > 900
+        assert sheet.height > 500
+
+
+def test_ids_of_another_shop_are_an_error(shop: Path) -> None:
+    (shop / "queries.csv").write_text("image,product_id,category\nlooks/one,x,top\n")
+    done = run(shop)
+    assert done.exit_code == 2
+    assert "has none of the products" in done.output
+    (shop / "queries.csv").write_text("image,product_id,category\nlooks/one,p003,bag\n")
+    done = run(shop, "--thresholds", shop / "thresholds.json")
+    assert done.exit_code == 2
+    assert "nothing to calibrate on" in done.output
+
+
+def test_the_truth_of_a_sample_is_read_as_it_is(shop: Path) -> None:
+    box = {"x0": 1, "y0": 2, "x1": 30, "y1": 40, "width": 96, "height": 96}
+    rows = [
+        {"image_key": "looks/both.png", "kind": "look", "category": "handbag", "product_id": "A", **box},
+        {"image_key": "photos/A/front.jpg", "kind": "product", "category": "bag", "product_id": "A", **box},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), shop / "truth.parquet")
+    asked = ask.read_queries(shop / "truth.parquet")
+    path = shop / "looks/both.png"
+    assert asked == [ask.AskedPhoto(path, (Asked(str(path), "A", "bag", Box(1, 2, 30, 40)),))]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("image,product_id\nlooks/one,A\n", "no column 'category'"),
+        ("image,product_id,category\nlooks/one,,top\n", "lacks its photo, its product or its category"),
+        ("image,product_id,category,x0,y0,x1,y1\nlooks/one,A,top,1,2,three,4\n", "are no pixels"),
+        ("image,kind,product_id,category\nlooks/one,product,A,top\n", "no row to ask with"),
+        ("image,product_id,category\nlooks/none,A,top\n", "has no photo 'looks/none'"),
+    ],
+)
+def test_a_table_that_does_not_fit_says_why(text: str, words: str, shop: Path) -> None:
+    (shop / "queries.csv").write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        ask.read_queries(shop / "queries.csv")

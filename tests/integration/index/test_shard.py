@@ -1,0 +1,430 @@
+"""One shard with fakes: exact rows, hostile neighbours, a faulty store, a bounded queue."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lookdex.catalog import runs
+from lookdex.catalog.schemas import IMAGES_SCHEMA, items_schema
+from lookdex.errors import AccessDenied, Changed, ModelFailed, NotFound, StorageError, Unavailable
+from lookdex.imaging import codec as images
+from lookdex.index import fetch as fetching
+from lookdex.index.analyse import Tools, in_batches
+from lookdex.index.fetch import Bad, Cost, FetchOptions, Photo, PixelBudget, fetch
+from lookdex.index.shard import index_shard
+from lookdex.models.pixels import few_sizes
+from lookdex.records import Box, Detection, ImageRef, Reason, Shard, ShardReport, Status
+from lookdex.storage import Store, open_store
+from tests.support import fakes
+from tests.support.paths import GOLDEN
+from tests.support.photos import draw, encode, fill, images_of, items_of, numbered, refs_of
+
+GOLDEN = GOLDEN / "shard.json"
+REGENERATE = (
+    "REGENERATE_GOLDEN"  # set it to write the golden rows anew, and read the difference before you commit
+)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Store:
+    return open_store(tmp_path / "source")
+
+
+@pytest.fixture
+def tools(tmp_path: Path, source: Store) -> Tools:
+    return Tools(
+        source, open_store(tmp_path / "catalog"), fakes.detector(), fakes.embedder(), fakes.recipe(), "night"
+    )
+
+
+def whole(source: Store, **options: object) -> Shard:
+    return Shard("shard-1", refs_of(source, **options))  # type: ignore[arg-type]
+
+
+def rows_of(tools: Tools, report: ShardReport) -> tuple[list[dict], dict[str, dict]]:
+    items, ledger = items_of(tools.catalog, [report]), images_of(tools.catalog, [report])
+    assert items.schema.equals(items_schema(tools.embedder.dim))
+    assert ledger.schema.equals(IMAGES_SCHEMA)
+    return items.to_pylist(), {row["image_key"]: row for row in ledger.to_pylist()}
+
+
+# ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def golden_shard(source: Store) -> Shard:
+    """Photos in stored (level 0) PNG: the rows hang on no JPEG decoder's and no compressor's version."""
+    look = draw({"red": Box(30, 20, 90, 80), "cyan": Box(35, 85, 85, 150), "blue": Box(5, 140, 25, 158)})
+    source.put("a/look.png", encode(look, compress_level=0))
+    source.put("b/plain.png", encode(draw({"magenta": Box(20, 40, 100, 140)}), compress_level=0))
+    source.put("c/nothing.png", encode(draw({}), compress_level=0))
+    source.put("d/broken.png", encode(draw({}), compress_level=0)[:200])
+    products = {"a/look.png": (("pants-1", "top-1"), "pants"), "b/plain.png": (("bag-1",), None)}
+    return Shard(
+        "golden",
+        tuple(
+            ImageRef(o.key, o.etag, o.bytes, *products.get(o.key, ((), None)))  # type: ignore[arg-type]
+            for o in source.list()
+        ),
+    )
+
+
+def test_golden_rows(tools: Tools, source: Store) -> None:
+    report = index_shard(golden_shard(source), tools)
+    items, ledger = rows_of(tools, report)
+    for row in items:
+        row["crop"] = images.decode(row["crop"], 10**6, 10**6, 1).shape[:2]
+        row["vector"] = [round(v, 3) for v in row["vector"]]
+        row["score"], row["colour_share"] = round(row["score"], 3), round(row["colour_share"], 3)
+        row["palette"] = [{name: round(value, 2) for name, value in s.items()} for s in row["palette"]]
+    for row in ledger.values():
+        assert row.pop("first_seen") == row.pop("indexed_at")
+        del row["etag"]  # a folder's is made of the clock
+    counted = {"counts": report.counts, "reasons": report.reasons, "items": report.items}
+    made = json.dumps({**counted, "images": list(ledger.values()), "objects": items}, indent=1) + "\n"
+    if os.environ.get(REGENERATE):
+        GOLDEN.parent.mkdir(exist_ok=True)
+        GOLDEN.write_text(made)
+    assert json.loads(made) == json.loads(GOLDEN.read_text())
+
+
+def test_the_same_shard_twice_gives_the_same_rows(tools: Tools, source: Store) -> None:
+    fill(source, 30)
+    first = index_shard(whole(source), tools)
+    again = index_shard(whole(source), replace(tools, run_id="again", fetch_workers=1, batch=16))
+    assert first.counts == again.counts
+    a, b = items_of(tools.catalog, [first]), items_of(tools.catalog, [again])
+    assert a.drop(["run_id"]).equals(b.drop(["run_id"]))
+
+
+def test_batches_do_not_change_what_is_found(tools: Tools, source: Store) -> None:
+    fill(source, 20)
+    a, b = (
+        items_of(tools.catalog, [index_shard(whole(source), replace(tools, run_id=f"b{n}", batch=n))])
+        for n in (1, 7)
+    )
+    assert a.drop(["run_id"]).equals(b.drop(["run_id"]))
+
+
+@dataclass(frozen=True)
+class Twice(fakes.FakeDetector):
+    """Finds everything once more, less surely: as DETR may where nms_iou is 1."""
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+        return [[*own, *(replace(d, score=d.score / 2) for d in own)] for own in super().detect(images)]
+
+
+def test_what_is_found_twice_in_the_same_pixels_is_one_item(tools: Tools, source: Store) -> None:
+    fill(source, 5)
+    items, ledger = rows_of(tools, index_shard(whole(source), tools))
+    again, counted = rows_of(
+        tools, index_shard(whole(source), replace(tools, run_id="twice", detector=Twice()))
+    )
+    assert [(row["item_id"], row["score"]) for row in again] == [
+        (row["item_id"], row["score"]) for row in items
+    ]
+    assert [row["items"] for row in counted.values()] == [row["items"] for row in ledger.values()]
+
+
+def test_crops_are_jpegs_of_the_recipes_size(tools: Tools, source: Store) -> None:
+    source.put("a.png", encode(draw({"red": Box(0, 0, 400, 500)}, 600, 800)))
+    items, _ = rows_of(tools, index_shard(whole(source), tools))
+    sides = {row["scope"]: max(images.decode(row["crop"], 10**6, 10**6).shape) for row in items}
+    assert sides == {"image": 72, "object": 96}
+
+
+def test_row_groups_are_bounded(tools: Tools, source: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lookdex.index.rows.GROUP_BYTES", 20_000)
+    fill(source, 40)
+    report = index_shard(whole(source), tools)
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(pa.BufferReader(tools.catalog.get(report.objects.key)))
+    sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+    assert len(sizes) > 3
+    assert max(sizes) <= 20
+
+
+# ── what a bad photo costs: itself ───────────────────────────────────────────────────────────────────────────
+
+HOSTILE = {
+    "empty.jpg": (b"", Reason.EMPTY),
+    "page.jpg": (b"<html>404</html>", Reason.UNKNOWN_FORMAT),
+    "cut.png": (numbered(3)[:300], Reason.CORRUPT),
+    "cut.jpg": (encode(draw({"red": Box(0, 0, 90, 90)}), "JPEG")[:600], Reason.CORRUPT),
+    "icon.png": (encode(draw({}, 8, 8)), Reason.TOO_SMALL),
+    "huge.png": (encode(draw({}, 3000, 2000)), Reason.TOO_MANY_PIXELS),
+    "heavy.jpg": (b"\xff\xd8\xff" + b"\0" * 5_000_001, Reason.TOO_MANY_BYTES),
+}
+
+
+def test_hostile_neighbours_cost_nothing(tools: Tools, source: Store) -> None:
+    fill(source, 12)
+    alone = items_of(tools.catalog, [index_shard(whole(source), replace(tools, run_id="alone"))])
+    for name, (data, _) in HOSTILE.items():
+        source.put(f"p00004/{name}", data)
+    report = index_shard(whole(source), tools)
+    items, ledger = rows_of(tools, report)
+    assert report.counts == {"indexed": 12, "no_object": 0, "rejected": 7, "failed": 0}
+    assert report.reasons == {reason: 1 for _, reason in HOSTILE.values()} | {"corrupt": 2}
+    assert len(ledger) == 19
+    for name, (_, reason) in HOSTILE.items():
+        row = ledger[f"p00004/{name}"]
+        assert (row["status"], row["reason"], row["items"]) == ("rejected", reason, 0)
+    assert [row["item_id"] for row in items] == alone["item_id"].to_pylist()
+    assert (ledger["p00004/huge.png"]["width"], ledger["p00004/huge.png"]["height"]) == (3000, 2000)
+
+
+def test_a_shard_of_bad_photos_only_asks_no_model(tools: Tools, source: Store) -> None:
+    for name, (data, _) in HOSTILE.items():
+        source.put(name, data)
+    report = index_shard(whole(source), replace(tools, detector=None, embedder=fakes.embedder()))
+    assert (report.items, report.counts["rejected"]) == (0, 7)
+    assert items_of(tools.catalog, [report]).num_rows == 0
+
+
+@dataclass(frozen=True)
+class FaultyStore:
+    """A folder where some keys fail, as S3 does when its own retries are spent."""
+
+    inner: Store
+    faults: dict[str, Exception | bytes]
+
+    def get_limited(
+        self, key: str, max_bytes: int, etag: str | None = None, size: int | None = None
+    ) -> bytes:
+        fault = self.faults.get(key)
+        if isinstance(fault, Exception):
+            raise fault
+        return fault if fault is not None else self.inner.get_limited(key, max_bytes, etag, size)
+
+    @property
+    def requests(self) -> int:
+        return self.inner.requests
+
+
+def test_faults_of_the_world_are_failed_with_their_reason(tools: Tools, source: Store) -> None:
+    fill(source, 12)
+    keys = [ref.key for ref in refs_of(source)]
+    faults: dict[str, Exception | bytes] = {
+        keys[1]: Unavailable("503 SlowDown"),
+        keys[3]: AccessDenied("403"),
+        keys[4]: NotFound("404"),
+        keys[5]: Changed("412"),
+        keys[7]: StorageError("something new"),
+        keys[8]: MemoryError(),
+        keys[9]: source.get(keys[9])[:-7],  # the connection ended early and nobody noticed
+    }
+    report = index_shard(whole(source), replace(tools, source=FaultyStore(source, faults)))
+    _, ledger = rows_of(tools, report)
+    assert report.counts == {"indexed": 5, "no_object": 0, "rejected": 0, "failed": 7}
+    assert [ledger[keys[n]]["reason"] for n in (1, 3, 4, 5, 7, 8, 9)] == [
+        "unavailable", "denied", "gone", "changed", "unavailable", "out_of_memory", "damaged_in_transit",
+    ]  # fmt: skip
+    assert all(ledger[key]["content_hash"] is None for key in faults)
+
+
+def test_a_photo_replaced_since_the_plan_is_changed(tools: Tools, source: Store) -> None:
+    fill(source, 3)
+    shard = whole(source)
+    source.put(shard.refs[1].key, numbered(17))
+    source.delete(shard.refs[2].key)
+    _, ledger = rows_of(tools, index_shard(shard, tools))
+    assert [row["reason"] for row in ledger.values()] == [None, "changed", "gone"]
+
+
+def test_no_memory_for_one_photo_is_that_photos_row(
+    tools: Tools, source: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(source, 4)
+    decode = images.decode_checked
+
+    def hungry(data: bytes, header: images.Header) -> np.ndarray:
+        if images.content_hash(data) == images.content_hash(numbered(2)):
+            raise MemoryError
+        return decode(data, header)
+
+    monkeypatch.setattr(images, "decode_checked", hungry)
+    report = index_shard(whole(source), tools)
+    assert report.counts == {"indexed": 3, "no_object": 0, "rejected": 0, "failed": 1}
+    assert report.reasons == {"out_of_memory": 1}
+
+
+# ── what fails the shard ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Broken:
+    name, dim = "broken", 16
+
+    def detect(self, photos: Sequence[np.ndarray]) -> list[list]:
+        raise RuntimeError("the model fell over")
+
+    def embed_images(self, photos: Sequence[np.ndarray]) -> np.ndarray:
+        return np.full((len(photos), 16), np.nan, np.float32)
+
+
+def test_a_model_that_raises_fails_the_shard_and_leaves_nothing(tools: Tools, source: Store) -> None:
+    fill(source, 40)
+    with pytest.raises(ModelFailed, match="fell over, in the batch from"):
+        index_shard(whole(source), replace(tools, detector=Broken()))
+    with pytest.raises(ModelFailed, match="finite"):
+        index_shard(whole(source), replace(tools, embedder=Broken()))
+    assert list(tools.catalog.list()) == []
+    assert not [t for t in threading.enumerate() if t.name.startswith("lookdex-fetch")]
+
+
+def test_a_second_attempt_returns_the_first_report_and_fetches_nothing(tools: Tools, source: Store) -> None:
+    fill(source, 5)
+    shard = whole(source)
+    report = index_shard(shard, tools)
+    before = source.requests
+    assert index_shard(shard, replace(tools, detector=Broken())) == report
+    assert source.requests == before
+
+
+def test_of_two_attempts_at_once_one_stands_and_no_orphans_stay(tools: Tools, source: Store) -> None:
+    fill(source, 6)
+    shard = whole(source)
+
+    class Slow(fakes.FakeDetector):
+        def detect(self, photos: Sequence[np.ndarray]) -> list:
+            index_shard(shard, tools)  # the twin is done while this one is at work
+            return super().detect(photos)
+
+    report = index_shard(shard, replace(tools, detector=Slow()))
+    assert runs.load_reports(tools.catalog, "night", ["shard-1"]) == {"shard-1": report}
+    named = {report.objects.key, report.images.key, runs.report_key("night", "shard-1")}
+    assert {o.key for o in tools.catalog.list()} == named
+
+
+# ── the queue ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def options(**changes: int) -> FetchOptions:
+    return FetchOptions(**{"max_bytes": 10**6, "max_pixels": 10**6, "workers": 4, **changes})
+
+
+def test_no_more_than_the_bounded_number_is_fetched_ahead(source: Store) -> None:
+    fill(source, 30)
+    refs = refs_of(source)
+    with_few = fetch(refs, source, options(ahead_images=5))
+    before = source.requests
+    assert next(with_few).ref == refs[0]
+    time.sleep(0.3)
+    assert source.requests - before <= 6
+    assert [photo.ref for photo in with_few] == list(refs[1:])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=25),
+    limit=st.integers(1, 60),
+    workers=st.integers(1, 6),
+    ahead=st.integers(1, 8),
+)
+def test_decoded_pixels_ahead_are_bounded_and_nothing_locks(
+    sizes: list[int], limit: int, workers: int, ahead: int
+) -> None:
+    """Sizes may exceed the limit: at most one such photo is let in over it, when it is the one awaited."""
+    side, lock = 16, threading.Lock()
+    held = peak = 0
+
+    class Sizes:
+        def get_limited(self, key: str, *_: object) -> bytes:
+            return key.encode()
+
+    def header_of(data: bytes, *_: int) -> images.Header:
+        return images.Header("PNG", side, sizes[int(data)])
+
+    def decoded(data: bytes, header: images.Header) -> np.ndarray:
+        nonlocal held, peak
+        with lock:
+            held += header.height
+            peak = max(peak, held)
+        return np.zeros((header.height, side, 3), np.uint8)
+
+    refs = [ImageRef(str(n), "", len(str(n))) for n in range(len(sizes))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fetching.images, "check", header_of)
+        patch.setattr(fetching.images, "decode_checked", decoded)
+        bounds = options(ahead_images=ahead, workers=workers, ahead_pixels=limit * side)
+        seen = []
+        for photo in fetch(refs, Sizes(), bounds):  # type: ignore[arg-type]
+            assert isinstance(photo, Photo)
+            with lock:
+                held -= photo.pixels.shape[0]
+            seen.append(photo.ref.key)
+    assert seen == [ref.key for ref in refs]
+    # One photo more may be let in between the budget's giving back and this test's own count.
+    assert peak <= limit + 2 * max(sizes)
+
+
+def test_the_budget_by_hand() -> None:
+    budget = PixelBudget(100)
+    assert budget.take(0, 500)  # the awaited turn passes
+    waiting = threading.Thread(target=budget.take, args=(2, 60))
+    waiting.start()
+    budget.await_turn(1)
+    assert budget.take(1, 10)
+    time.sleep(0.05)
+    assert waiting.is_alive()
+    budget.give(500)
+    waiting.join(5)
+    assert not waiting.is_alive()
+    assert budget.used == 70
+    budget.close()
+    assert not budget.take(9, 1000)
+
+
+@given(st.lists(st.integers(0, 50), max_size=60), st.integers(1, 8), st.integers(10, 120))
+def test_batches_are_bounded_and_keep_the_order(areas: list[int], size: int, pixels: int) -> None:
+    """An area of 0 stands for a bad photo."""
+    ref, cost = ImageRef("k", "", 1), Cost()
+    photos = [
+        Photo(ref, np.zeros((area, 1, 3), np.uint8), str(n), cost)
+        if area
+        else Bad(ref, Status.REJECTED, Reason.CORRUPT, cost, str(n))
+        for n, area in enumerate(areas)
+    ]
+    batches = list(in_batches(iter(photos), size, pixels))
+    assert [p.content_hash for batch in batches for p in batch] == [str(n) for n in range(len(areas))]
+    for batch in batches:
+        good = [p.area for p in batch if isinstance(p, Photo)]
+        assert len(good) <= size
+        assert sum(good) <= pixels or len(good) == 1
+
+
+@given(st.integers(0, 400), st.integers(1, 64))
+def test_batches_of_crops_have_few_sizes(count: int, size: int) -> None:
+    sizes = few_sizes(count, size)
+    assert sum(sizes) == count
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(s == size or s & (s - 1) == 0 for s in sizes)
+
+
+def test_a_reader_that_stops_early_leaves_no_threads(source: Store) -> None:
+    fill(source, 20)
+    photos = fetch(refs_of(source), source, options(ahead_pixels=1))
+    next(photos)
+    photos.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith("lookdex-fetch")]
+
+
+def test_a_fault_of_the_program_is_not_taken_for_a_bad_photo(
+    source: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(source, 3)
+    monkeypatch.setattr(fetching.images, "check", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        list(fetch(refs_of(source), source, options()))

@@ -1,0 +1,91 @@
+"""OpenVINO runs the shipped models as torch does; what it cannot run, or runs otherwise, stays with torch."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from lookdex.config import Config
+from lookdex.errors import ConfigError
+from lookdex.models import openvino
+from lookdex.models.embed import OpenClipEmbedder
+from lookdex.models.loading import Engine, Loader
+from lookdex.pipeline.night import recipe_of
+from lookdex_sample import make_product, render_look, render_product
+from tests.support.fakes import FakeDetector, recipe
+
+RECIPE = recipe_of(Config())
+TORCH, OPENVINO = Loader(Engine.TORCH), Loader(Engine.OPENVINO, threads=2)
+
+
+@pytest.fixture(scope="module")
+def looks() -> list[np.ndarray]:
+    """People in three things each, upright, lying and square, so that every canvas of the detector is used."""
+    outfits = [
+        [make_product(n, m, name) for m, name in enumerate(("top", "pants", "shoes"))] for n in range(3)
+    ]
+    photos = [np.asarray(render_look(outfit, n).image) for n, outfit in enumerate(outfits)]
+    upright = photos[0]
+    return [*photos, np.ascontiguousarray(upright.transpose(1, 0, 2)), upright[: upright.shape[1]]]
+
+
+@pytest.fixture(scope="module")
+def pictures(looks: list[np.ndarray]) -> list[np.ndarray]:
+    """Of every shape that has a canvas of its own, flat and rendered."""
+    shapes = [(200, 200), (260, 190), (190, 260), (400, 190), (190, 400), (600, 190), (190, 600), (30, 20)]
+    products = [np.asarray(render_product(make_product(5, n), 5).image) for n in range(3)]
+    return [*products, *(np.ascontiguousarray(looks[n % 3][:h, :w]) for n, (h, w) in enumerate(shapes))]
+
+
+def test_vectors_are_torch_s(pictures: list[np.ndarray]):
+    mine, theirs = OPENVINO.embedder_of(RECIPE, "cpu"), TORCH.embedder_of(RECIPE, "cpu")
+    assert isinstance(mine, openvino.OpenvinoEmbedder)
+    assert (mine.name, mine.dim) == (theirs.name, theirs.dim)
+    vectors = mine.embed_images(pictures)
+    assert (vectors.dtype, vectors.shape) == (np.float32, (len(pictures), mine.dim))
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert (vectors * theirs.embed_images(pictures)).sum(axis=1).min() >= openvino.SAME_VECTOR
+    texts = ["red dress", "빨간 원피스"]
+    np.testing.assert_allclose(mine.embed_texts(texts), theirs.embed_texts(texts), atol=1e-5)
+    with ThreadPoolExecutor(4) as callers:  # a request of its own for each call that runs
+        again = list(callers.map(lambda n: mine.embed_images([pictures[n]])[0], range(len(pictures))))
+    np.testing.assert_allclose(again, vectors, atol=1e-5)
+
+
+def test_boxes_are_torch_s(looks: list[np.ndarray]):
+    mine, theirs = OPENVINO.detector_of(RECIPE, "cpu"), TORCH.detector_of(RECIPE, "cpu")
+    assert isinstance(mine, openvino.OpenvinoDetector)
+    found = mine.detect(looks)
+    assert sum(map(len, found)) >= 6
+    for own, other in zip(found, theirs.detect(looks), strict=True):
+        assert [(d.box, d.label) for d in own] == [(d.box, d.label) for d in other]
+        assert [d.score for d in own] == pytest.approx([d.score for d in other], abs=2e-3)
+    with ThreadPoolExecutor(4) as callers:
+        assert [d[0] for d in callers.map(mine.detect, [[look] for look in looks])] == found
+
+
+def test_nobody_is_told():
+    OPENVINO.detector_of(RECIPE, "cpu")
+    assert sys.modules["openvino_telemetry"] is None
+    assert not [name for name in sys.modules if name.startswith("openvino_telemetry.")]
+
+
+def test_one_that_differs_is_not_used(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    monkeypatch.setattr(openvino, "SAME_VECTOR", 1.1)
+    with pytest.raises(ConfigError, match="set engine to torch"):
+        OPENVINO.embedder_of(RECIPE, "cpu")
+    with caplog.at_level(logging.WARNING):
+        found = Loader(Engine.AUTO).embedder_of(RECIPE, "cpu")
+    assert type(found) is OpenClipEmbedder
+    assert "torch runs it" in caplog.text
+
+
+def test_models_of_your_own_and_gpus_stay_as_they_are():
+    assert isinstance(OPENVINO.detector_of(recipe(), "cpu"), FakeDetector)
+    with pytest.raises(ConfigError, match="cpu only"):
+        OPENVINO.detector_of(RECIPE, "cuda")
+    assert openvino.load_detector(recipe(detector="transformers:anything"), 1) is None

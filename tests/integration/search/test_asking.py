@@ -1,0 +1,414 @@
+"""Every way to ask, against a real table, with models that can be worked out by hand."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import lookdex
+from lookdex.catalog import promotion_log
+from lookdex.errors import BadQuery, ProductNotFound
+from lookdex.records import Box
+from lookdex.search.answer.kinds import Kind, Other, Widened
+from lookdex.search.catalog import Catalog
+from lookdex.search.query.options import Crops, Options, Pick
+from lookdex.storage import open_store
+from tests.support.catalogs import PRODUCT_COLUMNS, SIZE, WITH_CATEGORY, Shown, picture, publish, stock
+from tests.support.fakes import FakeDetector, FakeEmbedder, recipe
+from tests.support.shops import labels, opened, products, shop_in, stocked, thresholds
+from tests.unit.search.test_search_schema import validator
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    return stocked(tmp_path_factory.mktemp("shop"))
+
+
+# ── what of a photo is meant ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_one_object_of_the_photo(shop: Catalog):
+    photo = picture("red", "blue")
+    every = shop.search(photo, k=2)
+    for number, found in enumerate(every.objects):
+        (alone,) = shop.search(photo, k=2, object=number).objects
+        assert (alone.box, alone.label, alone.main) == (found.box, found.label, found.main)
+        assert products(alone) == products(found)
+    with pytest.raises(BadQuery, match="no object 2: its objects are 0 to 1; draw a box"):
+        shop.search(photo, object=2)
+    with pytest.raises(BadQuery, match="no object 0: no object was found"):
+        shop.search(np.full((40, 60, 3), 250, np.uint8), object=0)
+
+
+def test_a_box_needs_no_detector_and_its_label_is_asked_first(shop: Catalog, tmp_path: Path):
+    @dataclass(frozen=True)
+    class Asleep(FakeDetector):
+        def detect(self, images: Sequence[np.ndarray]) -> list:
+            raise AssertionError("the detector ran")
+
+    quiet = opened(shop._place.store.uri, detector=Asleep())
+    (found,) = quiet.search(picture("red", "blue"), k=4, box=(48, 12, 82, 84), label="shoes").objects
+    assert (found.kind, found.label, found.label_ko, found.within) == (Kind.BOX, "shoes", "신발", "shoes")
+    assert labels(found) == {"shoes"}
+    (unnamed,) = quiet.search(picture("red", "blue"), k=4, box=(48, 12, 82, 84)).objects
+    assert (unnamed.label, unnamed.within, unnamed.widened) == (None, None, None)
+
+
+def test_a_box_s_label_is_a_category_or_one_that_the_release_has(shop: Catalog, tmp_path: Path):
+    photo, box = picture("red"), Box(8, 12, 80, 80)
+    for pick in ({"box": box, "label": "tutu"}, {"picks": (Pick(box=box, label="tutu"),)}):
+        with pytest.raises(BadQuery, match="is a 'tutu': label is one of top, outerwear, dress"):
+            shop.ask(photo, options=Options(**pick))
+    assert shop.search(photo, box=box, label="legwear").objects[0].widened is Widened.TOO_FEW
+    sold = shop_in(tmp_path, [Shown("p1", "red", category="tutu")], columns=WITH_CATEGORY)
+    found = sold.search(photo, box=box, label="tutu").objects[0]
+    assert (found.within, [match.other for match in found.matches]) == ("tutu", [None])
+
+
+def test_without_the_whole_photo(shop: Catalog):
+    answer = shop.search(picture("red"), whole=False)
+    assert (answer.whole, len(answer.objects)) == (None, 1)
+    nothing = shop.search(np.full((40, 60, 3), 250, np.uint8), whole=False)
+    assert nothing.no_object
+    assert nothing.whole is not None  # it is all there is
+
+
+def test_crops_are_those_asked_for(shop: Catalog):
+    carried = {
+        wish: [
+            [lane.crop is not None for lane in answer.objects],
+            [match.crop is not None for lane in answer.lanes for match in lane.matches],
+        ]
+        for wish in Crops
+        for answer in [shop.ask(picture("red"), options=Options(k=1, crops=wish))]
+    }
+    assert carried == {
+        Crops.NONE: [[False], [False, False]],
+        Crops.OBJECTS: [[True], [False, False]],
+        Crops.ALL: [[True], [True, True]],
+    }
+
+
+# ── several photos, texts, products ──────────────────────────────────────────────────────────────────────────
+
+
+def test_several_photos_of_one_item_are_one_lane(shop: Catalog):
+    photos = [picture("red"), picture("red", "blue", shade=10), picture("red", shade=30)]
+    answer = shop.search(photos, k=3, picks=(Pick(), Pick(object=0), Pick(box=Box(0, 0, SIZE, SIZE))))
+    (found,) = answer.objects
+    assert (found.kind, answer.whole, answer.width, found.main) == (Kind.PHOTOS, None, None, True)
+    assert [part.photo for part in found.parts] == [0, 1, 2]
+    assert [part.label for part in found.parts] == ["top", "top", None]
+    assert found.parts[2].box == Box(0, 0, SIZE, SIZE)
+    assert labels(found) == {"top"}
+    same = shop.search([photos[0], photos[0]], k=3).objects[0]
+    alone = shop.search(photos[0], k=3).objects[0]
+    assert [m.similarity for m in same.matches] == pytest.approx(
+        [m.similarity for m in alone.matches], abs=1e-5
+    )
+    assert (same.label, same.within) == ("top", "top")
+    nothing = shop.search([np.full((40, 60, 3), 250, np.uint8), photos[0]], k=1).objects[0]
+    assert nothing.parts[0].box is None  # nothing was found in it: all of it is asked with
+
+
+def test_the_mean_of_several_photos_is_asked(shop: Catalog):
+    """Half red and half yellow: both colours come before any other."""
+    found = shop.search([picture("red"), picture("yellow")], k=8).objects[0]
+    assert found.label is None
+    assert labels(found) == {"top", "dress"}
+
+
+def test_text_beside_a_photo_moves_it(shop: Catalog):
+    photo = picture("red")
+    for weight, label in [(0.0, "top"), (1.0, "shoes")]:
+        answer = shop.search(photo, k=1, text="blue", text_weight=weight, widen="always", whole=False)
+        (found,) = answer.objects
+        assert (found.kind, found.text, found.threshold) == (Kind.OBJECT, "blue", None)
+        assert labels(found) == {label}
+        (match,) = found.matches
+        if weight:
+            assert match.text_similarity == pytest.approx(match.similarity, abs=1e-5)
+    between = shop.search(photo, k=1, text="blue", widen="always").objects[0].matches[0]
+    assert between.similarity < 0.99
+    assert shop.search(photo, k=1).objects[0].matches[0].text_similarity is None
+
+
+def test_text_that_names_a_category_asks_it_first(shop: Catalog):
+    class Reading(FakeEmbedder):
+        def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+            return super().embed_texts([text.split()[0] for text in texts])
+
+    reading = opened(shop._place.store.uri, embedder=Reading())
+    found = reading.search_text("red shoes", k=4).objects[0]
+    assert (found.kind, found.within, labels(found)) == (Kind.TEXT, "shoes", {"shoes"})
+    assert labels(reading.search_text("red shoes", k=1, widen="always").objects[0]) == {"top"}
+    (this,) = reading.search(picture("red"), k=4, text="blue 신발", whole=False).objects
+    assert (this.within, labels(this)) == ("shoes", {"shoes"})
+
+
+def test_an_embedder_is_told_korean_in_english(shop: Catalog):
+    found = shop.search_text("파란색으로", k=3).objects[0]  # the fake knows no Korean
+    assert (found.tint, found.understood) == ("blue", True)
+    assert {match.colour for match in found.matches} == {"blue"}
+    asked = shop.search(picture("red"), k=3, text="이거 파란색으로", whole=False).objects[0]
+    assert asked.tint == "blue"
+
+
+@pytest.mark.parametrize(("weight", "within"), [(0.5, "top"), (1.0, None)])
+def test_beside_a_text_the_photo_keeps_its_category_unless_the_text_counts_alone(
+    tmp_path: Path, weight: float, within: str | None
+):
+    catalog = shop_in(tmp_path, stock(), thresholds=thresholds(believed=1.1))  # no label is believed
+    (found,) = catalog.search(picture("red"), k=2, text="green", text_weight=weight, whole=False).objects
+    assert (found.within, found.tint) == (within, "green")
+    assert labels(found) == {"top" if within else "skirt"}
+    assert found.widened == (Widened.TOO_FEW if within else Widened.ASKED)
+
+
+def test_a_colour_that_the_text_names_comes_first(tmp_path: Path):
+    """The nearest tops are red; those that are sold as blue come first, though they look farther away."""
+    shown = [*stock(products=12), *(Shown(f"q{n:03d}", "red", photo=20, category="navy") for n in range(3))]
+    catalog = shop_in(tmp_path, shown, thresholds=thresholds())
+    items = catalog.opened.items.dataset
+    items.update({"colour": "'navy'"}, where="product_id >= 'q'")
+    promotion_log.save_release(
+        catalog._place.store, replace(catalog.release, release_id="night-2", items_version=items.version)
+    )
+
+    class Reading(FakeEmbedder):
+        def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+            assert texts == ["navy"]  # without the words that say nothing
+            return super().embed_texts(["red"])
+
+    again = opened(tmp_path, release="night-2", embedder=Reading())
+    for k in (2, 5):
+        (found,) = again.search(picture("red"), k=k, text="this, but in navy", whole=False).objects
+        assert (found.tint, found.within) == ("navy", "top")
+        assert {match.colour for match in found.matches[:3]} == {"navy"}
+        assert found.widened == (Widened.TOO_FEW if k > 3 else None)
+        assert [match.other for match in found.matches] == [None] * min(k, 3) + [Other.COLOUR] * (k - 3)
+    (plain,) = again.search(picture("red"), k=2, text="in navy", text_weight=0.0, whole=False).objects
+    assert (plain.tint, {match.colour for match in plain.matches}) == (None, {"red"})
+
+
+def test_more_like_a_product_is_not_the_product(shop: Catalog):
+    answer = shop.similar("p000", k=4, widen="always")
+    (found,) = answer.objects
+    assert (found.kind, found.product_id, found.label, answer.whole) == (Kind.PRODUCT, "p000", "top", None)
+    assert found.crop is not None
+    assert found.palette
+    assert set(products(found)[:3]) == {"p006", "p012", "p018"}  # the other reds
+    assert "p000" not in products(shop.similar("p000", k=100).objects[0])
+    blue = shop.similar("p000", k=2, text="blue", text_weight=0.9, widen="always").objects[0]
+    assert labels(blue) == {"shoes"}
+    assert shop.similar("p000", k=2, where="price < 7").objects[0].matches[0].product_id == "p006"
+    for wrong in ("p999", "", "' or true --", "p000' or '1' = '1"):
+        with pytest.raises(ProductNotFound, match="has no product"):
+            shop.similar(wrong)
+
+
+def test_a_product_without_objects_is_asked_by_its_photo(tmp_path: Path):
+    catalog = shop_in(tmp_path, stock(products=6))
+    items = catalog.opened.items.dataset
+    items.delete("product_id = 'p000' AND scope = 'object'")
+    release = replace(catalog.release, release_id="night-2", items_version=items.version)
+    promotion_log.save_release(catalog._place.store, release)
+    assert opened(tmp_path, release="night-2").similar("p000", k=2).objects[0].matches
+
+
+def test_what_goes_with_a_product(tmp_path: Path):
+    """Red tops are worn with blue shoes and once with a magenta bag; the shop sells both."""
+    shown = [
+        *(s for s in stock(products=12, photos=1) if s.product_id != "p000"),
+        Shown("p000", "red", others=("blue",)),
+        Shown("p000", "red", photo=1, others=("blue", "magenta")),
+    ]
+    answer = shop_in(tmp_path, shown).goes_with("p000", k=2)
+    worn = {found.label: found for found in answer.goes_with}
+    assert set(worn) == {"shoes", "bag"}
+    assert {found.kind for found in answer.goes_with} == {Kind.WORN}
+    assert set(products(worn["shoes"])) == {"p004", "p010"}
+    assert set(products(worn["bag"])) == {"p005", "p011"}
+    assert answer.objects[0].product_id == "p000"
+    assert not shop_in(tmp_path / "bare", stock(products=6)).goes_with("p000").goes_with
+
+
+@pytest.mark.parametrize(
+    ("photos", "options", "says"),
+    [
+        (0, Options(), "nothing is asked"),
+        (0, Options(box=Box(1, 2, 3, 4)), "give the photo"),
+        (0, Options(text="red", object=1), "give the photo"),
+        (0, Options(text="red", look_photos=1), "give the photo"),
+        (0, Options(product="p000", look_photos=1), "give the photo"),
+        (
+            0,
+            Options(text="red", text_weight=0.5),
+            "text_weight is what a text counts beside a photo or a product",
+        ),
+        (0, Options(text="red", colour=0.5), "colour compares the colours of a photo or a product"),
+        (1, Options(product="p000"), "a photo and a product are given"),
+        (1, Options(picks=(Pick(), Pick())), "2 picks are given for one photo"),
+        (2, Options(picks=(Pick(),)), "1 picks are given for 2 photos"),
+        (2, Options(object=0), "for one photo, and 2 were given"),
+        (9, Options(), "9 photos are given: at most 8"),
+        (1, Options(box=Box(200, 0, 210, 10)), "holds nothing of the photo"),
+        (1, Options(where="prise < 5"), "names the column “prise”"),
+    ],
+)
+def test_questions_that_contradict_themselves(shop: Catalog, photos: int, options: Options, says: str):
+    with pytest.raises(BadQuery, match=says):
+        shop.ask(*[picture("red")] * photos, options=options)
+
+
+def test_an_unknown_option_is_told_with_those_that_exist(shop: Catalog):
+    for ask in (
+        lambda: shop.search(picture("red"), prise=5),
+        lambda: shop.search_text("red", prise=5),
+        lambda: shop.similar("p000", prise=5),
+    ):
+        with pytest.raises(BadQuery, match="no option 'prise' here; those that exist: k, where, "):
+            ask()
+
+
+# ── steps ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_whole_photo_is_embedded_while_its_objects_are_looked_for(shop: Catalog):
+    calls: dict[str, list[int]] = {"detect": [], "embed": []}
+    embedding = threading.Event()
+
+    class Detector(FakeDetector):
+        def detect(self, images: Sequence[np.ndarray]) -> list:
+            calls["detect"].append(len(images))
+            assert embedding.wait(60)
+            return super().detect(images)
+
+    class Embedder(FakeEmbedder):
+        def embed_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
+            calls["embed"].append(len(images))
+            embedding.set()
+            return super().embed_images(images)
+
+    catalog = opened(shop._place.store.uri, detector=Detector(), embedder=Embedder())
+    catalog.search(picture("red", "blue"))
+    assert calls == {"detect": [1], "embed": [1, 2]}  # the whole, then its objects together
+    catalog.search(picture("red", "blue"), whole=False)
+    assert calls == {"detect": [1, 1], "embed": [1, 2, 2]}
+    catalog.search(
+        [picture("red"), picture("red"), picture("red")], picks=(Pick(), Pick(box=Box(0, 0, 9, 9)), Pick())
+    )
+    assert calls == {"detect": [1, 1, 2], "embed": [1, 2, 2, 3]}
+
+
+def test_a_loader_loads_what_each_release_needs(tmp_path: Path):
+    loaded: list[str] = []
+
+    @dataclass
+    class Loading:
+        made: list[str] = field(default_factory=list)
+
+        def detector_of(self, made, device: str) -> FakeDetector:
+            loaded.append(f"detector {made.detector_digest} on {device}")
+            return FakeDetector()
+
+        def embedder_of(self, made, device: str) -> FakeEmbedder:
+            loaded.append(f"embedder {made.embedder_digest} on {device}")
+            return FakeEmbedder()
+
+    from lookdex.models import digests
+
+    made = recipe(
+        detector_digest=digests.detector_digest(FakeDetector.name),
+        embedder_digest=digests.embedder_digest(FakeEmbedder.name),
+    )
+    store = open_store(str(tmp_path))
+    publish(store, "night-1", stock(), made=made)
+    catalog = lookdex.open_catalog(
+        store, loader=Loading(), trusted_models=(made.detector, made.embedder), poll_seconds=0.0
+    ).load()
+    assert [what.split()[0] for what in loaded] == ["detector", "embedder"]
+    publish(store, "night-2", stock(), made=replace(made, min_score=0.25))
+    assert catalog.search(picture("red")).release_id == "night-2"
+    assert len(loaded) == 4
+
+
+def test_products_of_other_kinds_say_so_and_follow(shop: Catalog):
+    (found,) = shop.search(picture("red"), k=1000, whole=False).objects
+    own = [match for match in found.matches if match.other is None]
+    assert found.matches[: len(own)] == tuple(own)
+    assert {match.label for match in own} == {"top"} == {found.within}
+    assert {(match.label == "top", match.other) for match in found.matches[len(own) :]} == {
+        (False, Other.KIND)
+    }
+    for ranks in (own, found.matches[len(own) :]):
+        assert [match.score for match in ranks] == sorted((match.score for match in ranks), reverse=True)
+    (found,) = shop.search(picture("red"), k=1000, whole=False, widen="always").objects
+    assert {match.other for match in found.matches} == {None}
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_text_is_understood_by_a_word_that_products_have(shop: Catalog, held: bool):
+    class Anything(FakeEmbedder):
+        def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+            return super().embed_texts(["red"] * len(texts))
+
+    catalog = opened(shop._place.store.uri, embedder=Anything())
+    if held:
+        catalog.load()
+    for text, understood in {
+        "asdfgh qwerty": False,
+        "THINGS of night": True,
+        "thin": False,
+        "blue qwerty": True,
+    }.items():
+        assert catalog.search_text(text).objects[0].understood == understood, text
+        found = catalog.search(picture("red"), text=text)
+        assert {lane.understood for lane in found.lanes} == {understood}
+    assert {lane.understood for lane in catalog.search(picture("red")).lanes} == {None}
+
+
+def test_rows_that_are_held_answer_the_same(shop: Catalog):
+    held = opened(shop._place.store.uri).load()
+    assert held.opened.rows.held
+    for options in (Options(k=9), Options(k=4, colour=0.3, crops=Crops.ALL), Options(look_photos=2)):
+        told = [c.ask(picture("red", "blue"), options=options) for c in (shop, held)]
+        left, right = (replace(one, seconds={}) for one in told)
+        assert left == right
+    assert held.similar("p000", goes_with=True).objects == shop.similar("p000", goes_with=True).objects
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_numbers_of_32_bits_are_told_as_they_were_written(tmp_path: Path, held: bool):
+    narrow = PRODUCT_COLUMNS.set(1, pa.field("price", pa.float32()))
+    catalog = shop_in(tmp_path, [Shown("p1", "red", 45.3)], columns=narrow)
+    if held:
+        catalog.load()
+    answer = json.loads(catalog.search(picture("red")).to_json())
+    (match,) = answer["objects"][0]["matches"]
+    assert match["columns"]["price"] == 45.3
+    written: list[str] = []
+    json.loads(json.dumps([match, answer["whole"]]), parse_float=written.append)
+    assert len(written) > 10
+    assert [number for number in written if len(number.partition(".")[2]) > 6] == []
+
+
+def test_real_answers_hold_to_the_schema(shop: Catalog):
+    check = validator("answer-2.json")
+    for answer in (
+        shop.search(picture("red", "blue"), k=3, look_photos=2),
+        shop.search(np.full((40, 60, 3), 250, np.uint8)),
+        shop.search([picture("red"), picture("red")], text="red"),
+        shop.search_text("red"),
+        shop.search_vector(np.ones(16)),
+        shop.goes_with("p000"),
+    ):
+        for crops in (True, False):
+            check.validate(json.loads(answer.to_json(crops=crops)))

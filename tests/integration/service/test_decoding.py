@@ -1,0 +1,406 @@
+"""Uploads are decoded in processes that can be lost, and by limits that are looked at before."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from lookdex.imaging import codec, container
+from lookdex.records import Reason
+from lookdex.service.http.problems import Kind, Refused
+from lookdex.service.photos import decoding
+from lookdex.service.photos.decoder import Bad, Loss, Lost, UploadLimits
+from lookdex.service.photos.decoding import Decoders
+from tests.support.catalogs import picture
+from tests.support.fakes import COLOURS
+from tests.support.photos import encode
+
+LIMITS = UploadLimits(max_bytes=3_000_000, max_pixels=4_000_000, max_frames=3, seconds=20)
+
+
+@pytest.fixture(scope="module")
+def decoders() -> Iterator[Decoders]:
+    decoders = Decoders(1, LIMITS)
+    decoders.start()
+    yield decoders
+    decoders.close()
+
+
+def animation(frames: int, format: str) -> bytes:
+    pages = [Image.fromarray(picture(list(COLOURS)[n % 6])) for n in range(frames)]
+    out = io.BytesIO()
+    pages[0].save(out, format, save_all=True, append_images=pages[1:], duration=40)
+    return out.getvalue()
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of few bytes that says it has so many pixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(999)))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF"])
+def test_the_pixels_are_those_of_the_index(decoders: Decoders, format: str):
+    data = encode(picture("red", "blue"), format)
+    wanted = codec.decode(data, LIMITS.max_bytes, LIMITS.max_pixels)
+    pixels = decoders.decode(data)
+    np.testing.assert_array_equal(pixels, wanted)
+    assert (pixels.dtype, pixels.flags.c_contiguous) == (np.uint8, True)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "says"),
+    [
+        (b"", Kind.BAD_PHOTO, "empty"),
+        (b"%PDF-1.7", Kind.UNKNOWN_FORMAT, "unknown_format"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", Kind.UNKNOWN_FORMAT, "JPEG, PNG, WebP, GIF, AVIF and HEIC"),
+        (encode(picture("red"))[:150], Kind.BAD_PHOTO, "corrupt"),
+        (encode(picture("red"))[:20], Kind.BAD_PHOTO, "header"),
+        (encode(picture("red")[:9]), Kind.BAD_PHOTO, "too_small: 96 × 9 pixels"),
+        (bomb(60_000, 60_000), Kind.TOO_LARGE, "too_many_pixels: 60000 × 60000"),
+        (b"\xff\xd8\xff" + bytes(3_100_000), Kind.TOO_LARGE, "too_many_bytes"),
+        (animation(4, "GIF"), Kind.BAD_PHOTO, "too_many_frames: an animation of 4 frames"),
+        (animation(5, "WEBP"), Kind.BAD_PHOTO, "too_many_frames: an animation of 5 frames"),
+        (animation(6, "PNG"), Kind.BAD_PHOTO, "too_many_frames: an animation of 6 frames"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_used_says_why(decoders: Decoders, data: bytes, kind: Kind, says: str):
+    with pytest.raises(Refused, match=says) as refused:
+        decoders.decode(data)
+    assert refused.value.kind is kind
+    assert refused.value.reason in {*Reason, "too_many_frames"}
+    assert f"({refused.value.reason}" in str(refused.value)
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
+def test_few_frames_are_a_photo(decoders: Decoders, format: str):
+    assert decoders.decode(animation(3, format)).shape == (96, 96, 3)
+
+
+@pytest.mark.parametrize(("format", "frames"), [("GIF", 7), ("WEBP", 7), ("PNG", 7), ("GIF", 1), ("JPEG", 1)])
+def test_frames_are_counted_without_decoding(format: str, frames: int):
+    data = animation(frames, format) if format != "JPEG" else encode(picture("red"), "JPEG")
+    header = codec.read_header(data)
+    assert container.frames(data, header) == frames
+    for end in range(len(data) // 3, len(data), 97):  # cut off: no more than there were, and no error
+        assert 1 <= container.frames(data[:end], header) <= frames
+
+
+def processes() -> list[psutil.Process]:
+    """The decoding processes that are running."""
+    return [child for child in psutil.Process().children(recursive=True) if "spawn_main" in command_of(child)]
+
+
+def command_of(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # also what has ended and was not yet waited for, such as another test's
+        return ""
+
+
+LARGE = encode(np.zeros((6000, 6000, 3), np.uint8), compress_level=1)  # some 0.3 s of work
+ROOM = replace(LIMITS, max_pixels=40_000_000)
+
+
+def test_the_limit_is_of_computing_and_not_of_time():
+    """A decoder that gets no turn for longer than the limit answers; one that computes for so long does not."""
+    lost: list[Loss] = []
+    before = set(processes())
+    decoders = Decoders(1, replace(ROOM, seconds=0.15), lost.append)
+    try:
+        decoders.start()
+        mine = set(processes()) - before
+        for process in mine:
+            process.suspend()
+        with ThreadPoolExecutor(1) as callers:
+            waiting = callers.submit(decoders.decode, encode(picture("red")))
+            with pytest.raises(TimeoutError):
+                waiting.result(0.2)
+            for process in mine:
+                process.resume()
+            assert waiting.result(30).shape == (96, 96, 3)
+        assert not lost
+        with pytest.raises(Refused, match=r"more than 0\.15 s of computing") as refused:
+            decoders.decode(LARGE)
+        assert (refused.value.kind, refused.value.reason) == (Kind.BAD_PHOTO, "too_slow")
+        assert lost == [Loss.TOO_SLOW]
+        assert decoders.decode(encode(picture("red"))).shape == (96, 96, 3)
+    finally:
+        decoders.close()
+
+
+def test_a_decoder_that_hangs_is_killed_at_the_deadline_and_replaced():
+    lost: list[Loss] = []
+    before = set(processes())
+    decoders = Decoders(1, LIMITS, lost.append)
+    try:
+        decoders.start()
+        stuck = set(processes()) - before
+        for process in stuck:
+            process.suspend()
+        with pytest.raises(Refused) as refused:
+            decoders.decode(encode(picture("red")), time.monotonic() + 0.1)
+        assert (refused.value.kind, lost) == (Kind.TOO_LATE, [Loss.TOO_LATE])
+        assert refused.value.headers["Retry-After"]
+        assert sum(process.is_running() for process in stuck) == 1
+        for process in stuck:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+        assert decoders.decode(encode(picture("red"))).shape == (96, 96, 3)
+    finally:
+        decoders.close()
+
+
+def test_a_deadline_ends_the_wait_for_a_free_process(decoders: Decoders):
+    taken = [decoders._take(time.monotonic() + 30) for _ in range(2)]
+    with pytest.raises(Refused) as refused:
+        decoders.decode(encode(picture("red")), time.monotonic() + 0.05)
+    assert refused.value.kind is Kind.TOO_LATE
+    for place in taken:
+        decoders._give_back(place)
+    assert decoders.decode(encode(picture("red")), time.monotonic() + 30).shape == (96, 96, 3)
+
+
+def test_photos_whose_decoders_are_killed_are_decoded_all_the_same():
+    lost: list[Loss] = []
+    before = {process.pid for process in processes()}
+    decoders = Decoders(2, ROOM, lost.append)
+    try:
+        decoders.start()
+        mine = [process for process in processes() if process.pid not in before]
+        with ThreadPoolExecutor(2) as callers:
+            asked = callers.submit(decoders.decode, LARGE)
+            while max(busy := [process.cpu_percent(0.01) for process in mine]) < 50:
+                pass
+            mine[busy.index(max(busy))].kill()
+            assert asked.result(30).shape == (6000, 6000, 3)
+        assert lost == [Loss.KILLED]
+        for process in [p for p in processes() if p.pid not in before]:
+            process.kill()  # idle ones
+            process.wait()
+        with ThreadPoolExecutor(4) as callers:
+            shapes = {pixels.shape for pixels in callers.map(decoders.decode, [encode(picture("red"))] * 8)}
+        assert shapes == {(96, 96, 3)}
+        assert lost == [Loss.KILLED]
+    finally:
+        decoders.close()
+    assert not [process for process in processes() if process.pid not in before]
+
+
+class ScriptedDecoder:
+    """A process that does what `script` says next: pixels, a `Bad`, or an error to raise."""
+
+    script: ClassVar[list[Any]] = []
+    starts: ClassVar[list[Any]] = []
+
+    def __init__(self, folder: str | None, limits: UploadLimits):
+        self.alive, self.started = True, False
+
+    def await_start(self, deadline: float) -> None:
+        if not self.started and self.starts and (error := self.starts.pop(0)):
+            self.alive = False
+            raise error
+        self.started = True
+
+    def decode(self, data: bytes, deadline: float) -> Any:
+        step = self.script.pop(0)
+        if isinstance(step, Exception):
+            self.alive = isinstance(step, OSError)
+            raise step
+        return step
+
+    def kill(self) -> None:
+        self.alive = False
+
+
+PIXELS = np.zeros((20, 20, 3), np.uint8)
+CRASHED, KILLED = Lost(-signal.SIGSEGV), Lost(-signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "reason", "lost"),
+    [
+        ([PIXELS], None, None, []),
+        ([KILLED, PIXELS], None, None, [Loss.KILLED]),
+        ([CRASHED, PIXELS], None, None, [Loss.CRASHED]),  # an earlier photo may have spoilt the process
+        ([CRASHED, CRASHED], Kind.BAD_PHOTO, Reason.CORRUPT, [Loss.CRASHED] * 2),
+        ([Lost(1), Lost(1)], Kind.BAD_PHOTO, Reason.CORRUPT, [Loss.CRASHED] * 2),
+        ([KILLED, KILLED], Kind.BUSY, None, [Loss.KILLED] * 2),
+        ([Lost(-signal.SIGPROF)], Kind.BAD_PHOTO, "too_slow", [Loss.TOO_SLOW]),
+        ([KILLED, Lost(-signal.SIGPROF)], Kind.BAD_PHOTO, "too_slow", [Loss.KILLED, Loss.TOO_SLOW]),
+        ([TimeoutError()], Kind.TOO_LATE, None, [Loss.TOO_LATE]),
+        ([OSError(errno.ENOSPC, "no space")], Kind.BUSY, None, []),
+        ([Bad(Reason.TOO_SMALL, "")], Kind.BAD_PHOTO, Reason.TOO_SMALL, []),
+    ],
+)
+def test_a_lost_process_is_a_photo_s_fault_only_if_the_next_one_is_lost_too(
+    monkeypatch: pytest.MonkeyPatch,
+    script: list[Any],
+    kind: Kind | None,
+    reason: str | None,
+    lost: list[Loss],
+):
+    monkeypatch.setattr(decoding, "Decoder", ScriptedDecoder)
+    monkeypatch.setattr(ScriptedDecoder, "script", [*script, PIXELS])
+    found: list[Loss] = []
+    decoders = Decoders(1, LIMITS, found.append)
+    decoders.start()
+    if kind is None:
+        assert decoders.decode(b"") is PIXELS
+    else:
+        with pytest.raises(Refused) as refused:
+            decoders.decode(b"")
+        assert (refused.value.kind, refused.value.reason) == (kind, reason)
+        assert ("Retry-After" in refused.value.headers) == (kind.status == 503)
+    assert found == lost
+    assert decoders.decode(b"") is PIXELS
+    assert len(decoders._free) == 2
+
+
+def test_a_process_that_is_killed_as_it_starts_costs_nobody_an_answer(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(decoding, "Decoder", ScriptedDecoder)
+    monkeypatch.setattr(ScriptedDecoder, "script", [KILLED, PIXELS, PIXELS])
+    decoders = Decoders(1, LIMITS)
+    decoders.start()
+    monkeypatch.setattr(ScriptedDecoder, "starts", [KILLED, KILLED, None])
+    assert decoders.decode(b"") is PIXELS
+    monkeypatch.setattr(ScriptedDecoder, "starts", [KILLED] * 9)
+    for place in decoders._free:
+        place.process.kill()
+    with pytest.raises(Refused) as refused:
+        decoders.decode(b"")
+    assert refused.value.kind is Kind.TOO_LATE
+    monkeypatch.setattr(ScriptedDecoder, "starts", [])
+    assert decoders.decode(b"") is PIXELS
+
+
+def test_the_photos_of_one_question_are_bounded_together(decoders: Decoders):
+    """Their pixels are all held until the answer is made."""
+    full = encode(np.zeros((2000, 1999, 3), np.uint8), compress_level=1)
+    assert len(decoders.decode_all([full, full])) == 2
+    with pytest.raises(
+        Refused, match=r"8,000,000 pixels together, and 3 of these 4 have 11,994,000"
+    ) as refused:
+        decoders.decode_all([full] * 4)
+    assert (refused.value.kind, refused.value.reason) == (Kind.TOO_LARGE, Reason.TOO_MANY_PIXELS)
+
+
+def test_a_decoder_has_no_more_memory_than_it_needs():
+    """A limit that the decoder of a large photo passes; the process itself stays."""
+    code = (
+        "import sys; from pathlib import Path; from lookdex.service import decoder as d;"
+        "d._SPARE_BYTES = (8 << 20) - d.images.MEMORY; d._settle();"
+        "print(d._decode(Path(sys.argv[1]).open('rb'), d.UploadLimits(1 << 30, 1 << 30, 1, 9.0)))"
+    )
+    with tempfile.NamedTemporaryFile(suffix=".png") as file:
+        file.write(encode(np.zeros((3000, 3000, 3), np.uint8)))
+        file.flush()
+        ran = subprocess.run(
+            [sys.executable, "-c", code, file.name], capture_output=True, text=True, timeout=60, check=True
+        )
+    assert "too_much_memory" in ran.stdout
+
+
+@pytest.mark.parametrize("roomy", [True, False])
+def test_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, roomy: bool):
+    """Photos lie in files without a name: there is none to be found now, nor after a kill."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    if roomy:
+        monkeypatch.setattr(decoding, "_MEMORY", tmp_path)
+    else:
+        monkeypatch.setattr(decoding, "_roomy", lambda processes, limits: None)
+    decoders, before = Decoders(1, LIMITS), set(processes())
+    decoders.start()
+    decoders.decode(encode(picture("red")))
+    with pytest.raises(Refused):
+        decoders.decode(b"nothing")
+    (mine, *_) = set(processes()) - before
+    if sys.platform == "linux":
+        held = {Path(os.readlink(link)).parent for link in Path(f"/proc/{mine.pid}/fd").iterdir()}
+        assert tmp_path in held
+    assert list(tmp_path.iterdir()) == []
+    decoders.close()
+    assert not mine.is_running()
+
+
+@pytest.mark.parametrize(("photos", "roomy"), [(1.9, False), (2.1, True)])
+def test_memory_holds_the_largest_photos_of_all_processes_or_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, photos: float, roomy: bool
+):
+    free = int(photos * (3 * LIMITS.max_pixels + LIMITS.max_bytes))
+    monkeypatch.setattr(decoding, "_MEMORY", tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=free))
+    decoders, before = Decoders(1, LIMITS), set(processes())
+    try:
+        decoders.start()
+        assert len(set(processes()) - before) == 2  # one, and the spare one
+        assert decoders._folder == (str(tmp_path) if roomy else None)
+    finally:
+        decoders.close()
+
+
+def test_decoders_of_a_service_that_is_killed_end(tmp_path: Path):
+    code = (
+        "import sys, time; from lookdex.service.photos.decoding import Decoders, UploadLimits;"
+        "Decoders(1, UploadLimits(1 << 20, 1 << 20, 1, 9.0)).start(); print('started', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as service:
+        assert service.stdout is not None
+        service.stdout.readline()
+        children = psutil.Process(service.pid).children(recursive=True)
+        service.kill()
+    gone, alive = psutil.wait_procs(children, 20)
+    assert (len(gone) >= 2, alive) == (True, [])
+
+
+def test_a_process_that_cannot_be_started_loses_no_turn():
+    decoders, small, before = Decoders(1, LIMITS), encode(picture("red")), set(processes())
+    try:
+        decoders.start()
+        for process in set(processes()) - before:
+            process.kill()
+            process.wait()
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, most[1]))  # nothing can be opened any more
+        try:
+            for _ in range(4):
+                with pytest.raises(Refused) as refused:
+                    decoders.decode(small, time.monotonic() + 5)
+                assert refused.value.kind is Kind.TOO_LATE
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, most)
+        with ThreadPoolExecutor(2) as callers:
+            assert {pixels.shape for pixels in callers.map(decoders.decode, [small] * 4)} == {(96, 96, 3)}
+        assert len(decoders._free) == 2
+    finally:
+        decoders.close()

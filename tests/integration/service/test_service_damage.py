@@ -1,0 +1,71 @@
+"""The service of a catalogue that is damaged or does not end: it says so at once, and is not ready."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from lookdex.catalog import integrity, tables
+from lookdex.config import Config
+from lookdex.search.catalog import Catalog, open_catalog
+from lookdex.service import create_app
+from lookdex.storage import Store, open_store
+from tests.support import fakes, nights
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = open_store(str(tmp_path))
+    nights.publish(store, "n1", nights.photos(3), recipe=fakes.recipe())
+    return store
+
+
+def opened(store: Store, **options: object) -> Catalog:
+    return open_catalog(
+        store, detector=fakes.FakeDetector(), embedder=fakes.FakeEmbedder(), **options  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def get(catalog: Catalog, store: Store, path: str) -> httpx2.Response:
+    app = create_app(Config(catalog=store.uri), catalog)
+    app.state.ready = True
+
+    async def ask() -> httpx2.Response:
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://service") as client:
+            return await client.get(path)
+
+    return asyncio.run(ask())
+
+
+def test_a_damaged_release_is_neither_ready_nor_asked(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    catalog = opened(store, verify_bytes=0)
+    similar = "/v1/products/p0001/similar"
+    assert get(catalog, store, "/readyz").text == "ready\n"
+    assert get(catalog, store, similar).status_code == 200
+    (key,) = [listed.key for listed in store.list(f"{tables.ITEMS}/data/")]
+    store.put(key, store.get(key)[:-1] + b"\xff")
+    catalog.opened.items.verified._look_on()
+    assert integrity.check(store, catalog.opened.items.verified._rest[0])
+    answer = get(catalog, store, "/readyz")
+    assert answer.status_code == 500
+    assert "the release is damaged" in answer.json()["detail"]
+    assert get(catalog, store, similar).status_code == 500
+    # What helps is for those who run it, not for those who ask.
+    assert "reindex --full" in caplog.text
+    assert key not in answer.text
+
+
+def test_a_read_that_does_not_end_is_too_late(store: Store) -> None:
+    catalog = opened(store, read_seconds=0.05)
+    end = threading.Event()
+    items = catalog.opened.items
+    items.dataset = type("Endless", (), {"to_table": lambda self, **_: end.wait(20)})()  # type: ignore[assignment]
+    answer = get(catalog, store, "/v1/products/p0001/similar")
+    end.set()
+    assert answer.status_code == 503
+    assert answer.json()["type"] == "urn:lookdex:problem:too-late"

@@ -1,0 +1,49 @@
+"""Catalogues of the fakes' colours, opened with models that can be worked out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import lookdex
+from lookdex.records import Threshold, Thresholds, Trust
+from lookdex.search.answer.answer import FoundObject
+from lookdex.search.catalog import Catalog
+from lookdex.storage import open_store
+from tests.support.catalogs import Shown, publish, stock
+from tests.support.fakes import FakeDetector, FakeEmbedder, recipe
+
+
+def thresholds(similarity: float = 0.9, believed: float = 0.2, **by_category: float) -> Thresholds:
+    def at(value: float) -> Threshold:
+        return Threshold(value, 1.0, 0.0, 20, 20, False)
+
+    each = {category: at(value) for category, value in by_category.items()}
+    made = recipe()
+    return Thresholds(
+        0.95, 20, made.embedder, made.embedder_digest, at(similarity), each, made.detector, made.detector_digest,
+        Trust(0.99, believed, {}), 2,
+    )  # fmt: skip
+
+
+def opened(uri: str | Path, **options: object) -> Catalog:
+    options = {"detector": FakeDetector(), "embedder": FakeEmbedder(), "poll_seconds": 0.0} | options
+    return lookdex.open_catalog(str(uri), **options)
+
+
+def shop_in(folder: Path, shown: Sequence[Shown], **changes: object) -> Catalog:
+    publish(open_store(str(folder)), "night-1", shown, **changes)
+    return opened(folder)
+
+
+def stocked(folder: Path) -> Catalog:
+    """24 products in six colours, of two photos each; the thresholds believe every label."""
+    return shop_in(folder, stock(products=24), thresholds=thresholds())
+
+
+def products(lane: FoundObject) -> list[str | None]:
+    return [match.product_id for match in lane.matches]
+
+
+def labels(lane: FoundObject) -> set[str | None]:
+    return {match.label for match in lane.matches}

@@ -1,0 +1,204 @@
+"""The command line's verbs and settings: words, flags, variables, files, and what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lookdex import config
+from lookdex.cli import main, options
+from lookdex.config import Config
+from lookdex.errors import ConfigError
+from lookdex.storage import open_store
+from tests.support.paths import ROOT
+from tests.support.verbs import run
+
+
+@pytest.mark.parametrize("name", sorted(main.main.commands))
+def test_every_verb_and_option_has_its_words(name: str) -> None:
+    verb = main.main.commands[name]
+    assert verb.help
+    for option in verb.params:
+        if isinstance(option, click.Option) and option.name not in ("products", "looks", "seed", "help"):
+            assert option.help, f"lookdex {name} {option.opts[0]} has no help"
+    assert run(name, "--help").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nothing",),
+        ("plan", "--catalog", "c"),
+        ("index", "--catalog", "c"),
+        ("reindex", "--source", "s", "--catalog", "c", "--limit", "0"),
+        ("search", "--catalog", "c"),
+        ("search", "--catalog", "c", "--text", "red", "--box", "1,2,3,4"),
+        ("search", "/nowhere.jpg", "--catalog", "c"),
+        ("plan", "--source", "s", "--catalog", "c", "--config", "/nowhere.toml"),
+        ("plan", "--source", "s", "--catalog", "c", "--min-score", "5"),
+        ("reindex", "--source", "s", "--catalog", "c", "--shard-images", "0"),
+        ("search", __file__, "--catalog", "c", "--png", "/nowhere/answer.png"),
+        ("search", __file__, "--catalog", "c", "--png", "answer.txt"),
+        ("evaluate", "retrieval", "--images", ".", "--json", "/nowhere/out.json"),
+        ("sample",),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Error" in result.output
+    assert "Traceback" not in result.output
+
+
+def resolved(arguments: list[str], environment: dict[str, str], path: Path) -> Config:
+    """The Config that a verb would get."""
+    seen: list[Config] = []
+
+    @options.settings("batch", "product_columns", "min_score", "keep_unlisted")
+    def probe(config: Config) -> None:
+        seen.append(config)
+
+    command = options.Verb("probe", callback=probe, params=list(reversed(probe.__click_params__)))
+    result = CliRunner().invoke(
+        command, ["--config", str(path), *arguments], env=environment, catch_exceptions=False
+    )
+    assert result.exit_code == 0, result.output
+    return seen[0]
+
+
+@settings(deadline=None)
+@given(
+    flag=st.none() | st.integers(1, 9),
+    environment=st.none() | st.integers(10, 19),
+    file=st.none() | st.integers(20, 29),
+)
+def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(
+    tmp_path_factory: pytest.TempPathFactory, flag: int | None, environment: int | None, file: int | None
+) -> None:
+    path = tmp_path_factory.mktemp("config") / "lookdex.toml"
+    path.write_text("" if file is None else f"batch = {file}\n")
+    arguments = [] if flag is None else ["--batch", str(flag)]
+    variables = {} if environment is None else {"LOOKDEX_BATCH": str(environment)}
+    expected = next(v for v in (flag, environment, file, Config().batch) if v is not None)
+    assert resolved(arguments, variables, path).batch == expected
+
+
+def test_lists_come_from_flags_variables_and_files(tmp_path: Path) -> None:
+    path = tmp_path / "lookdex.toml"
+    path.write_text('product_columns = ["title", "price"]\n')
+    assert resolved([], {}, path).product_columns == ("title", "price")
+    assert resolved([], {"LOOKDEX_PRODUCT_COLUMNS": "a, b"}, path).product_columns == ("a", "b")
+    assert resolved(["--product-columns", "c"], {}, path).product_columns == ("c",)
+
+
+@pytest.mark.parametrize("flag", [None, True, False])
+@pytest.mark.parametrize("variable", [None, "1", "yes", "false", "0"])
+@pytest.mark.parametrize("file", [None, True, False])
+def test_switches_come_from_flags_variables_and_files(
+    tmp_path: Path, flag: bool | None, variable: str | None, file: bool | None
+) -> None:
+    path = tmp_path / "lookdex.toml"
+    path.write_text("" if file is None else f"keep_unlisted = {str(file).lower()}\n")
+    arguments = [] if flag is None else ["--keep-unlisted" if flag else "--no-keep-unlisted"]
+    variables = {} if variable is None else {"LOOKDEX_KEEP_UNLISTED": variable}
+    told = None if variable is None else variable in ("1", "yes")
+    expected = next(value for value in (flag, told, file, False) if value is not None)
+    assert resolved(arguments, variables, path).keep_unlisted is expected
+    if flag is None and file is None:
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in variables.items():
+                environment.setenv(name, value)
+            assert options.from_environment(catalog="c").keep_unlisted is expected
+
+
+def test_a_setting_of_another_verb_is_valid_everywhere_but_its_flag_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "lookdex.toml"
+    path.write_text('products = "p.csv"\nproduct_columns = ["title"]\nkeep_unlisted = true\n')
+    there = ("build", "--catalog", str(tmp_path / "c"), "--run-id", "n1")
+    for environment in ({}, {"LOOKDEX_PRODUCTS": "p.csv", "LOOKDEX_KEEP_UNLISTED": "1"}):
+        result = run(*there, "--config", str(path), **environment)
+        assert result.exit_code == 1
+        assert "lookdex plan" in result.stderr  # there is no such run; nothing is said of the settings
+        assert "is no setting" not in result.stderr
+    for flag in (("--products", "p.csv"), ("--product-columns", "title"), ("--keep-unlisted",)):
+        result = run(*there, *flag)
+        assert result.exit_code == 2
+        assert f"No such option '{flag[0]}'" in result.output
+
+
+@pytest.mark.parametrize("text", ["batch = ", "bathc = 3\n", "[models]\ndetector = 'x'\n"])
+def test_a_wrong_settings_file_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "lookdex.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=str(path)):
+        config.read_file(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('min_score = "high"', "min_score: 'high' is not a valid float"),
+        ("min_score = 3", "min_score: 3"),
+        ('port = "x"', "port: 'x' is not a valid integer"),
+        ('product_columns = ["a", 5]', "product_columns: ['a', 5] is not a list of names"),
+        ("keep_unlisted = 3", "keep_unlisted: 3 is neither true nor false"),
+        ('keep_unlisted = "maybe"', "keep_unlisted: 'maybe' is not a valid boolean"),
+        ("product_columns = 5", "product_columns: 5 is not a list of names"),
+        ('engine = "gpu"', "engine: 'gpu' is not one of"),
+    ],
+)
+def test_a_wrong_value_in_a_settings_file_is_told_with_the_file(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "lookdex.toml"
+    path.write_text(text)
+    result = run("plan", "--source", "s", "--catalog", "c", "--config", str(path))
+    assert result.exit_code == 2
+    assert f"the settings file {path}: {told}" in " ".join(result.output.split())
+
+
+def test_a_wrong_value_in_a_variable_is_told_with_its_name() -> None:
+    result = run("serve", "--catalog", "c", LOOKDEX_PORT="abc")
+    assert result.exit_code == 2
+    assert "'--port' (LOOKDEX_PORT in the environment): 'abc' is not" in " ".join(result.output.split())
+    typed = run("serve", "--catalog", "c", "--port", "abc", LOOKDEX_PORT="80")
+    assert typed.exit_code == 2
+    assert "LOOKDEX_PORT" not in typed.output
+
+
+def test_variables_that_are_no_settings_are_warned_of_once(tmp_path: Path) -> None:
+    read = dict.fromkeys(("LOOKDEX_RETRIES", "LOOKDEX_JOBS_ENV", "LOOKDEX_PORT_8000_TCP_ADDR", "OTHER"), "1")
+    empty = {"LOOKDEX_EMPTY": ""}
+    result = run("releases", "--catalog", str(tmp_path), LOOKDEX_PROT="1", LOOKDEX_XYZ="1", **read, **empty)
+    warned = [line for line in result.stderr.splitlines() if "is no setting" in line]
+    assert warned == [
+        "lookdex: the variable LOOKDEX_PROT is no setting and is ignored; did you mean LOOKDEX_PORT?",
+        "lookdex: the variable LOOKDEX_XYZ is no setting and is ignored; `python -m lookdex.config` lists the settings",
+    ]
+    assert not result.stdout
+
+
+def test_every_variable_that_the_project_reads_is_known() -> None:
+    """Those that its programs beside the library name, too."""
+    files = [path for name in ("dags", "infra", "jobs") for path in (ROOT / name).rglob("*")
+             if path.is_file() and "node_modules" not in path.parts]  # fmt: skip
+    named = {
+        name for path in files for name in re.findall(r"\bLOOKDEX_[A-Z_]+\b", path.read_text(errors="ignore"))
+    }
+    assert {"LOOKDEX_SCHEDULE", "LOOKDEX_AIRFLOW_ENV"} <= named
+    assert config.unknown_variables(named) == {}
+
+
+def test_a_place_without_a_catalogue_is_an_error(tmp_path: Path) -> None:
+    for more in ((), ("--json",)):
+        missing = run("releases", "--catalog", str(tmp_path), *more)
+        assert missing.exit_code == 1
+        assert "there is no catalogue in" in missing.output
+    open_store(str(tmp_path)).put("runs/n1/plan-0.json", b"{}")  # a first night is under way
+    begun = run("releases", "--catalog", str(tmp_path))
+    assert begun.exit_code == 0
+    assert "nothing is live" in begun.output

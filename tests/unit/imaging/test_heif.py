@@ -1,0 +1,197 @@
+"""AVIF and HEIC: the same pixels, turns, limits and reasons as every other format."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from lookdex.imaging import codec, container, decoders, isobmff
+from lookdex.records import Reason
+from tests.support import heif
+from tests.unit.imaging.test_images import (
+    LIMITS,
+    PHOTO,
+    PLAIN,
+    TILES,
+    decode,
+    encode,
+    exif,
+    reason_of,
+    tiles_of,
+)
+
+AVIF = encode(PLAIN, "AVIF", quality=95, subsampling="4:4:4")
+FILES = {
+    "AVIF": AVIF,
+    "HEIC": heif.TILES,
+    "HEIC 10 bit": heif.TILES_10BIT,
+    "AVIF grid": heif.grid(heif.coded(AVIF), (64, 96), 2, 1, (128, 96), brand=b"avif"),
+    "HEIC grid": heif.grid(heif.coded(heif.TILES), (64, 96), 2, 2, (128, 192)),
+}
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIC", "HEIC 10 bit"])
+def test_the_pixels_that_were_put_in(kind: str) -> None:
+    data = FILES[kind]
+    assert np.abs(tiles_of(decode(data)) - TILES).max() <= 12
+    header = codec.read_header(data)
+    assert (header.format, header.width, header.height) == (kind[:4], 64, 96)
+    assert container.frames(data, header) == 1
+    assert np.array_equal(decode(data + b"more" * 50), decode(data))
+
+
+def test_grey_of_ten_bits_is_cut_to_eight() -> None:
+    grey = np.array([[0, 51], [102, 153], [204, 255]])
+    assert np.abs(tiles_of(decode(heif.TILES_GREY_10BIT)) - grey[:, :, None]).max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["AVIF grid", "HEIC grid"])
+def test_a_grid_is_one_picture(kind: str) -> None:
+    pixels = decode(FILES[kind])
+    header = codec.read_header(FILES[kind])
+    assert (header.format, header.width, header.height) == (kind[:4], pixels.shape[1], pixels.shape[0])
+    rows, columns = pixels.shape[0] // 96, pixels.shape[1] // 64
+    assert np.abs(tiles_of(pixels) - np.tile(TILES, (rows, columns, 1))).max() <= 12
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_avif_is_turned_as_pillow_writes_it(orientation: int) -> None:
+    data = encode(PLAIN, "AVIF", quality=95, subsampling="4:4:4", exif=exif(orientation))
+    upright = decoders.turned(PHOTO, orientation)
+    header = codec.read_header(data)
+    assert header.orientation == orientation
+    assert codec.upright_size(header) == (upright.shape[1], upright.shape[0])
+    assert np.abs(tiles_of(decode(data)) - tiles_of(upright)).max() <= 12
+
+
+@pytest.mark.parametrize("quarters", range(4))
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_avif_and_heic_are_turned_alike(quarters: int, axis: int | None) -> None:
+    """By the item's own properties: what EXIF says besides has been done with them."""
+    turns = [heif.irot(quarters)] * (quarters > 0) + ([heif.imir(axis)] if axis is not None else [])
+    seen = []
+    for data, brand in ((AVIF, b"avif"), (heif.TILES, b"heic")):
+        turned = heif.single(heif.coded(data), 64, 96, *turns, brand=brand)
+        pixels = decode(turned)
+        assert codec.upright_size(codec.read_header(turned)) == (pixels.shape[1], pixels.shape[0])
+        seen.append(tiles_of(pixels))
+    assert np.abs(seen[0] - seen[1]).max() <= 12
+    wanted = np.rot90(TILES, quarters)
+    wanted = {None: wanted, 0: wanted[::-1], 1: wanted[:, ::-1]}[axis]
+    assert np.abs(seen[0] - wanted).max() <= 12
+
+
+def test_exif_turns_neither_again() -> None:
+    """The turn is a property of the item; cameras say it in EXIF once more."""
+    made = exif(6)
+    turned = encode(PLAIN, "AVIF", quality=95, subsampling="4:4:4", exif=made)
+    assert turned.count(b"irot\3") == 1
+    assert np.abs(tiles_of(decode(turned.replace(b"irot\3", b"irot\0"))) - TILES).max() <= 12
+
+
+def test_alpha_lies_over_white() -> None:
+    rgba = np.dstack([PHOTO, np.full(PHOTO.shape[:2], 255, np.uint8)])
+    rgba[:32, :32, 3] = 0
+    for data in (encode(Image.fromarray(rgba), "AVIF", quality=95, subsampling="4:4:4"), heif.TILES_ALPHA):
+        pixels = decode(data)
+        assert tuple(pixels[16, 16]) == (255, 255, 255)
+        assert np.abs(tiles_of(pixels)[1:] - TILES[1:]).max() <= 12
+
+
+def test_an_avifs_profile_is_applied() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = profile.replace(b"rXYZ", b"xXYZ").replace(b"gXYZ", b"rXYZ").replace(b"xXYZ", b"gXYZ")
+    swapped = swapped.replace("sRGB".encode("utf-16-be"), "turn".encode("utf-16-be"))
+    data = encode(PLAIN, "AVIF", quality=98, subsampling="4:4:4", icc_profile=swapped)
+    assert np.abs(tiles_of(decode(data)) - TILES[:, :, [1, 0, 2]]).max() <= 12
+
+
+def test_a_cut_out_is_what_remains() -> None:
+    data = heif.single(heif.coded(heif.TILES), 64, 96, heif.clap(64, 32))
+    assert decode(data).shape == (32, 64, 3)
+    assert codec.upright_size(codec.read_header(data)) == (64, 32)
+    assert reason_of(heif.single(heif.coded(heif.TILES), 64, 96, heif.clap(4, 4))) is Reason.TOO_SMALL
+
+
+def test_an_animation_gives_its_first_frame() -> None:
+    later = [Image.new("RGB", PLAIN.size, c) for c in ("black", "white")]
+    data = encode(
+        PLAIN, "AVIF", save_all=True, append_images=later, duration=50, quality=95, subsampling="4:4:4"
+    )
+    assert np.abs(tiles_of(decode(data)) - TILES).max() <= 12
+    assert container.frames(data, codec.read_header(data)) == 3
+
+
+def test_sizes_are_known_before_anything_is_decoded() -> None:
+    for kind in ("AVIF", "HEIC"):
+        part, brand = heif.coded(FILES[kind]), kind.lower().encode()
+        assert reason_of(heif.single(part, 20_000, 20_000, brand=brand)) is Reason.TOO_MANY_PIXELS
+        assert reason_of(heif.single(part, 15, 15, brand=brand)) is Reason.TOO_SMALL
+        # One that says less than its tiles hold.
+        many = heif.grid(part, (640, 640), 2, 2, (64, 64), brand=brand)
+        assert reason_of(many) is Reason.TOO_MANY_PIXELS
+
+
+def test_a_size_that_lies_is_corrupt_or_what_is_given() -> None:
+    for size in ((32, 32), (640, 640)):
+        assert reason_of(heif.single(heif.coded(heif.TILES), *size)) is Reason.CORRUPT
+        # libavif scales the picture to the size that the file says, as it does with layers.
+        assert decode(heif.single(heif.coded(AVIF), *size, brand=b"avif")).shape == (size[1], size[0], 3)
+
+
+def test_what_else_looks_like_it_is_unknown_or_broken() -> None:
+    film = bytes.fromhex("00000018667479706d70343200000000") + bytes(500)
+    assert reason_of(film) is Reason.UNKNOWN_FORMAT
+    for brand in (b"heic", b"avif", b"mif1"):
+        assert reason_of(heif.box(b"ftyp", brand + bytes(12)) + bytes(500)) is Reason.CORRUPT
+    part = heif.coded(heif.TILES)
+    other = heif.write([heif.Item(b"j2k1", part.data, (heif.ispe(64, 96),))])
+    assert reason_of(other) is Reason.UNKNOWN_FORMAT
+    endless = heif.box(b"ftyp", b"heic" + bytes(12)) + heif.box(b"free", b"") * 100_000
+    assert reason_of(endless) is Reason.CORRUPT
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_every_truncation_is_pixels_or_a_reason(kind: str) -> None:
+    data, reasons = FILES[kind], set()
+    for end in range(1, len(data), max(1, len(data) // 60)):
+        try:
+            codec.decode(data[:end], **LIMITS)
+        except codec.BadImage as error:
+            reasons.add(error.reason)
+    assert Reason.CORRUPT in reasons <= {Reason.CORRUPT, Reason.UNKNOWN_FORMAT}
+
+
+@settings(max_examples=150)
+@given(
+    kind=st.sampled_from(sorted(FILES)),
+    flips=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=6),
+    numbers=st.lists(
+        st.tuples(st.floats(0, 1), st.sampled_from([0, 1, 0xFFFF, 2**31, 2**32 - 1])), max_size=2
+    ),
+)
+def test_damaged_files_are_pixels_or_a_reason(
+    kind: str, flips: list[tuple[float, int]], numbers: list[tuple[float, int]]
+) -> None:
+    data = bytearray(FILES[kind])
+    for where, value in flips:
+        data[min(int(where * len(data)), len(data) - 1)] = value
+    for where, number in numbers:
+        at = min(int(where * len(data)), len(data) - 4)
+        data[at : at + 4] = struct.pack(">I", number)
+    with contextlib.suppress(codec.BadImage):
+        pixels = codec.decode(bytes(data), **LIMITS)
+        assert pixels.shape[0] * pixels.shape[1] <= LIMITS["max_pixels"]
+
+
+@given(st.binary(max_size=400))
+def test_any_boxes_have_a_header_or_a_reason(data: bytes) -> None:
+    with contextlib.suppress(codec.BadImage):
+        codec.read_header(heif.box(b"ftyp", b"heic" + bytes(12)) + heif.box(b"meta", bytes(4) + data))
+    assert not isobmff.is_heif(data[:4])

@@ -1,0 +1,227 @@
+"""What shop systems and spreadsheets really write: blanks, separators, encodings and folders beside the rules."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from lookdex.config import Config
+from lookdex.errors import ConfigError
+from lookdex.planning import products
+from tests.support import feeds
+
+
+@pytest.fixture
+def load(tmp_path: Path):
+    """Write a file of that name, or a folder of files, and read it; `settings` are those of the products file."""
+
+    def read(name: str, data: bytes | str | dict[str, bytes], **settings: object) -> pa.Table:
+        for path, content in (data if isinstance(data, dict) else {"": data}).items():
+            file = tmp_path / name / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content.encode() if isinstance(content, str) else content)
+        found = products.configured(Config(products=str(tmp_path / name), **settings))  # type: ignore[arg-type]
+        assert found is not None
+        return found.table
+
+    return read
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'product_id, t, n\n1, "a, b", 5\n2, c, 6\n',
+        'product_id,t,n\n1, "a, b",5\n2,c,6\n',
+        '"product_id", "t", "n"\n"1", "a, b", "5"\n"2", "c", "6"\n',
+        'product_id;t;n\n1; "a, b";5\n2;c;6\n',
+        "n;product_id;t\n5;1;a, b\n6;2;c\n",
+    ],
+)
+def test_blanks_between_a_separator_and_quotes_are_not_of_the_value(load, text: str) -> None:
+    table = load("p.csv", text)
+    assert [value.strip() for value in table["t"].to_pylist()] == ["a, b", "c"]
+    assert (table["product_id"].to_pylist(), table["n"].to_pylist()) == (["1", "2"], [5, 6])
+
+
+def test_blanks_and_quotes_within_quotes_are_of_the_value(load) -> None:
+    rows = 'product_id,t,u\n1,"  ""Mac"" shirt", x\n2, "5" wide,y\n'
+    with_both = load("p.csv", 'product_id,t,u\n1,"  ""Mac"" shirt", x\n')
+    assert with_both.to_pydict() == {"product_id": ["1"], "t": ['  "Mac" shirt'], "u": [" x"]}
+    assert load("p.csv", rows)["t"].to_pylist() == ['  "Mac" shirt', ' "5" wide']
+
+
+def test_a_header_that_cannot_be_read_says_why(load) -> None:
+    with pytest.raises(
+        ConfigError, match=r"the header cannot be read: ',' expected after '\"'.*\" Product_ID \" ,"
+    ):
+        load("p.csv", '" Product_ID " ,"t"\n1,a\n')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "product_id,t\n1,a,\n2,b,,\n",
+        "product_id,t,\n1,a\n2,b,\n",
+        "product_id,t\n1,a\n2,b\n,\n,\n   \n",
+        ",,\nproduct_id,t,\n\n1,a,\n ,\n2,b,\n",
+        "\ufeff\ufeffproduct_id,t\r\n1,a\r\n2,b\r\n",
+    ],
+)
+def test_separators_and_lines_that_hold_nothing_are_left_out(load, text: str) -> None:
+    assert load("p.csv", text).to_pydict() == {"product_id": ["1", "2"], "t": ["a", "b"]}
+
+
+@pytest.mark.parametrize("text", ["product_id,t\n1,a,b\n", "product_id,t,\n1\n", "product_id,,t\n1,\n"])
+def test_fields_that_are_missing_or_too_many_are_refused(load, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"line 2 has . fields? where the header names . columns"):
+        load("p.csv", text)
+
+
+def test_the_row_without_an_id_is_named(load) -> None:
+    with pytest.raises(
+        ConfigError, match=r"2 rows without a product_id, first row 2 of 4 \(the header does not count\)"
+    ):
+        load("p.csv", "product_id,t\n1,a\n,b\n3,c\n ,d\n")
+
+
+def test_an_instant_beyond_the_year_9999_stays_text(load) -> None:
+    assert load("p.csv", "product_id,t\n1,9999-12-31T23:00:00-09:00\n")["t"].to_pylist() == [
+        "9999-12-31T23:00:00-09:00"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Señor Ñandú", "mac_roman"), ("Robe d’été", "mac_roman"), ("Größe", "mac_roman"), ("Botões", "mac_roman"),
+        ("Gr\xf6\xdfe", "cp850"), ("Jupe élégante", "cp437"), ("Pantalón", "cp850"), ("Bœuf, cœur", "iso8859-15"),
+        ("Női ruha", "cp1250"), ("színű", "cp1250"), ("Rochie lungă", "cp1250"), ("黑包 短裤", "gb18030"),
+        ("봄 옷", "cp949"), ("シャツ", "shift_jis"), ("ｶﾊﾞﾝ", "shift_jis"),
+    ],
+)  # fmt: skip
+def test_what_another_encoding_could_be_is_read_rightly_or_refused(load, text: str, encoding: str) -> None:
+    data = f"product_id;t\n1;dress\n2;{text}\n".encode(encoding)
+    read = {"dress", text}
+    with suppress(ConfigError):
+        read = set(load("p.csv", data)["t"].to_pylist())
+    assert read == {"dress", text}
+    assert load("p.csv", data, products_encoding=encoding)["t"].to_pylist() == ["dress", text]
+
+
+@pytest.mark.parametrize(
+    ("texts", "encoding"),
+    [
+        (["Robe “été” 12 €", "Cœur – noué", "‘Coco’ Crème", "¡Oferta!"], "cp1252"),
+        (["Calção de lã", "Botões"], "cp1252"), (["„Äpfel“ für Mädchen", "S–XL"], "cp1252"),
+        (["원피스"], "cp949"), (["V넥 티", "볼륨 셔링 블라우스"], "cp949"), (["꽃무늬 왕리본"], "cp949"),
+    ],
+)  # fmt: skip
+def test_what_is_plain_is_read(load, texts: list[str], encoding: str) -> None:
+    rows = "".join(f"{at};{text}\n" for at, text in enumerate(texts))
+    assert load("p.csv", f"product_id;t\n{rows}".encode(encoding))["t"].to_pylist() == texts
+
+
+def test_a_few_broken_bytes_of_utf_8_are_no_other_encoding(load) -> None:
+    for data in (b"1;caf\xc3\xa9\n2;caf\xc3\n", b"1;caf\xc3\n", b"1;\xed\xa0\x80\n"):
+        with pytest.raises(ConfigError, match="UTF-8"):
+            load("p.csv", b"product_id;t\n" + data)
+
+
+@pytest.mark.parametrize("name", ["undefined", "idna", "unicode_escape", "a\0b"])
+def test_what_is_no_encoding_of_files_is_said(load, name: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"--products-encoding: (there is no encoding|.* is not a text encoding)"
+    ):
+        load("p.csv", "product_id\n1\n", products_encoding=name)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '{"product_id": "1", "t": 1, "t": 2}\n',
+            "line 1 is not JSON: it has the key 't' twice. Write one object",
+        ),
+        (f'{{"product_id": "1", "t": {"[" * 50_000}{"]" * 50_000}}}', "line 1 .* within each other"),
+        (f'{{"product_id": "1", "t": {"[" * 30}{"]" * 30}}}', "'t' has more than 20 lists or objects within"),
+        (
+            json.dumps({"product_id": "1"}, indent=1),
+            "line 1 is not JSON: .*Write one object in each line, or one list",
+        ),
+        ('{"product_id": "1", "t": "\\ud83d"}', "'t' holds '.ud83d', one half of a character"),
+    ],
+)
+def test_json_that_would_lose_something_is_refused(load, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load("p.jsonl", text)
+
+
+def test_json_numbers_of_many_digits_stand_beside_others(load) -> None:
+    rows = '{"product_id": 1, "x": 0.12345678901234567}\n{"product_id": 2, "x": 0.5}\n{"product_id": 3, "x": 7}\n'
+    assert load("p.jsonl", rows)["x"].to_pylist() == [
+        Decimal("0.12345678901234567"),
+        Decimal("0.5"),
+        Decimal(7),
+    ]
+
+
+def part(product: str, **columns: pa.Array) -> bytes:
+    return feeds.parquet(pa.table({"product_id": [product], **columns}))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "read"),
+    [
+        (
+            pa.array([datetime(2026, 3, 1)], pa.timestamp("ns")),
+            pa.array([datetime(9999, 3, 1)], pa.timestamp("us")),
+            [datetime(2026, 3, 1), datetime(9999, 3, 1)],
+        ),
+        (pa.array([2**63], pa.uint64()), pa.array([-1]), [Decimal(2**63), Decimal(-1)]),
+        (pa.array(["a"], pa.large_string()), pa.array(["b"]).dictionary_encode(), ["a", "b"]),
+    ],
+)
+def test_files_of_a_folder_may_store_values_in_other_ways(
+    load, one: pa.Array, other: pa.Array, read: list
+) -> None:
+    assert (
+        load("p", {"0.parquet": part("1", t=one), "1.parquet": part("2", t=other)})["t"].to_pylist() == read
+    )
+
+
+def test_zones_of_a_folder_s_files_may_differ(load) -> None:
+    zones = [pa.array([0], pa.timestamp("us", zone)) for zone in ("UTC", "Asia/Seoul")]
+    table = load("p", {f"{at}.parquet": part(str(at), t=values) for at, values in enumerate(zones)})
+    assert table["t"].cast(pa.int64()).to_pylist() == [0, 0]
+
+
+def test_the_text_of_a_folder_s_name_stays_when_a_setting_says_so(load) -> None:
+    files = {"size=1.50/0.parquet": part("1"), "size=2.0/0.parquet": part("2")}
+    assert load("p", files)["size"].to_pylist() == [1.5, 2.0]
+    assert load("p", files, products_types=("size=text",))["size"].to_pylist() == ["1.50", "2.0"]
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ("1.csv", "holds 1.csv beside its Parquet files, which would not be read"),
+        ("_delta_log/0.json", "is a Delta table"),
+        (".hoodie/x", "is a Hudi table"),
+    ],
+)
+def test_a_folder_of_which_a_part_would_be_read_is_refused(load, other: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load("p", {"0.parquet": part("1"), other: b"x"})
+
+
+def test_settings_of_types_mean_what_they_say(load) -> None:
+    with pytest.raises(ConfigError, match="product_id=number: the column 'product_id' is always text"):
+        load("p.csv", "product_id\n1\n", products_types=("product_id=number",))
+    eans = part("1", ean=pa.array([8801234567890.0]))
+    assert load("p.parquet", eans, products_types=("ean=text",))["ean"].to_pylist() == ["8801234567890"]

@@ -1,0 +1,179 @@
+"""The picture of an answer holds together for any answer; what it looks like is for eyes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lookdex.imaging.codec import encode_jpeg
+from lookdex.records import Box
+from lookdex.search.answer.answer import Answer, FoundObject, Match, Models
+from lookdex.search.answer.kinds import Kind, Other
+from lookdex.search.render.sheet import (
+    LANE_COLOURS,
+    PAPER,
+    Row,
+    captions,
+    draw_answer,
+    lettering,
+    paint,
+    rows_of,
+    words,
+)
+from tests.support.catalogs import picture
+
+CROP = encode_jpeg(picture("red"), 96)
+
+
+def match(rank: int, **columns: object) -> Match:
+    columns = {"title": f"Product {rank}", "price": 9.5 * rank} | columns
+    return Match(
+        rank,
+        f"p{rank}",
+        1 - rank / 9,
+        rank / 9,
+        f"i{rank}",
+        "a/b.jpg",
+        "top",
+        "red",
+        Box(0, 0, 9, 9),
+        columns,
+        CROP,
+    )
+
+
+def found(n: int, matches: int = 5) -> FoundObject:
+    box = Box(10 * n, 120 - 10 * n, 10 * n + 40, 160 - 10 * n)
+    return FoundObject(
+        Kind.OBJECT, tuple(map(match, range(1, matches + 1))), False, box, "top", 0.8, "red", crop=CROP
+    )
+
+
+def answer(*objects: FoundObject) -> Answer:
+    whole = FoundObject(Kind.IMAGE, (match(1),), False, Box(0, 0, 200, 200), crop=CROP)
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    return Answer("night-1", at, Models("d", "", "e", ""), objects, whole, {"detect": 0.1}, 200, 200)
+
+
+def has(sheet: Image.Image, colour: tuple[int, int, int]) -> bool:
+    return bool((np.asarray(sheet) == colour).all(axis=2).any())
+
+
+@pytest.mark.parametrize("objects", [0, 1, 3, 10])
+def test_every_object_has_a_row_in_its_colour(objects: int):
+    sheet = draw_answer(picture("red", "blue", size=200), answer(*map(found, range(objects))))
+    assert [has(sheet, colour) for colour in LANE_COLOURS] == [n < objects for n in range(10)]
+    assert sheet.getpixel((2, 2)) == PAPER
+    assert 900 <= sheet.width <= 2300
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (40, 3000), (3000, 40), (333, 500)])
+def test_photos_of_any_shape(shape: tuple[int, int]):
+    photo = np.full((*shape, 3), 90, np.uint8)
+    lane = replace(found(1), box=Box(0, 0, shape[1], shape[0]))
+    tiny = replace(found(2), box=Box(shape[1] - 1, shape[0] - 1, shape[1], shape[0]))
+    sheet = draw_answer(photo, answer(lane, tiny))
+    assert has(sheet, (90, 90, 90))
+    assert sheet.height < 4000
+
+
+def test_without_a_photo_without_crops_without_matches():
+    text = FoundObject(
+        Kind.TEXT, tuple(replace(match(n), crop=None) for n in (1, 2)), False, text="red dress"
+    )
+    plain = replace(answer(text, FoundObject(Kind.VECTOR, (), True)), whole=None)
+    without, given = draw_answer(None, plain), draw_answer(None, plain, {"i1": CROP})
+    assert without.size == given.size
+    assert np.abs(np.asarray(without, int) - np.asarray(given, int)).max() > 100
+    draw_answer(
+        None, answer(replace(found(1), crop=b"\xff\xd8 broken", matches=(replace(match(1), crop=b"x"),)))
+    )
+
+
+def test_rows_are_in_the_order_of_the_answer():
+    """As those of the table and the lanes of the JSON, wherever they are in the photo."""
+    told = answer(found(1), found(5), found(3))
+    rows = rows_of(told)
+    assert [row.lane for row in rows] == list(told.lanes)
+    assert [row.badge for row in rows] == ["0", "1", "2", ""]
+
+
+def test_what_is_of_another_kind_says_so():
+    plain = found(1)
+    other = replace(
+        plain, matches=(*plain.matches[:2], replace(plain.matches[2], other=Other.KIND), *plain.matches[3:])
+    )
+    without, told = (np.asarray(draw_answer(None, answer(one)), int) for one in (plain, other))
+    changed = (np.abs(without - told).max(axis=2) > 0).nonzero()
+    assert 100 < np.ptp(changed[1]) < 196  # over the third picture alone
+    assert np.ptp(changed[0]) <= 32
+
+
+def test_the_same_answer_gives_the_same_picture():
+    one, two = (draw_answer(picture("red", size=120), answer(found(1))) for _ in range(2))
+    assert one.tobytes() == two.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({}, ("Product 1", "9.5")),
+        ({"price": 1200.0}, ("Product 1", "1,200")),
+        ({"price": 30, "currency": "EUR"}, ("Product 1", "30 EUR")),
+        ({"price": 49.5, "currency": "EUR"}, ("Product 1", "49.5 EUR")),
+        ({"price": "12,50 €"}, ("Product 1", "12,50 €")),
+        ({"price": None}, ("Product 1", "p1")),
+        ({"title": None, "price": None}, ("p1", "")),
+        ({"title": "\U000f0000\U000f0001"}, ("p1", "9.5")),
+    ],
+)
+def test_words_of_a_product(columns: dict[str, object], expected: tuple[str, str]):
+    assert words(match(1, **columns)) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["Robe d’été – 30 € × 2", "여름 원피스", "صندل", "a\nb\tc", "", "👗 dress", "W" * 300, "x " * 90]
+)
+def test_any_text_fits_its_room(text: str):
+    assert lettering.width(lettering.shorten(text, 22, 150), 22) <= 150
+    lines = lettering.wrap(text, 22, 150, 2)
+    assert len(lines) <= 2
+    assert all(lettering.width(line, 22) <= 150 for line in lines)
+
+
+def test_words_are_kept_whole_and_long_ones_broken():
+    assert lettering.wrap("Forest green leather biker jacket", 22, 180, 3) == [
+        "Forest green",
+        "leather biker",
+        "jacket",
+    ]
+    first, second = lettering.wrap("Extraordinarilylonghyphenated", 22, 180, 2)
+    assert "Extraordinarilylonghyphenated".startswith(first + second.rstrip("…"))
+    assert lettering.wrap("one two three four five six", 22, 100, 2)[-1].endswith("…")
+
+
+def test_a_fitted_picture_is_whole_and_fills_its_tile():
+    wide = Image.new("RGB", (200, 50), (200, 0, 0))
+    tile = paint.fitted(wide, (80, 80))
+    assert tile.size == (80, 80)
+    assert tile.getpixel((40, 40)) == (200, 0, 0)
+    assert tile.getpixel((40, 2)) != (255, 255, 255)
+
+
+def test_every_kind_of_lane_has_its_words():
+    for kind in Kind:
+        heading, _ = captions(Row(replace(found(1), kind=kind), (0, 0, 0), "1"))
+        assert heading
+
+
+def test_no_good_match_is_written_and_no_card_stands_out():
+    poor = replace(found(1), threshold=0.99, matches=(replace(match(1), good=False),))
+    fine = replace(poor, threshold=0.5, matches=(replace(match(1), good=True),))
+    assert captions(Row(poor, (0, 0, 0), "1"))[1].endswith(" · no good match")
+    assert "no good match" not in captions(Row(fine, (0, 0, 0), "1"))[1]
+    one, two = (np.asarray(draw_answer(picture("red", size=120), answer(lane)), int) for lane in (poor, fine))
+    assert np.abs(one - two).max() > 60

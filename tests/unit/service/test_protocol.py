@@ -1,0 +1,154 @@
+"""What of HTTP/1.1 the server takes, invites and refuses by the head of a request; and how it stops."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from lookdex.service import server as servers
+from lookdex.service.http.connections import Ended
+from lookdex.service.http.problems import Kind
+from lookdex.service.http.protocol import LAST_SECONDS
+from tests.support.echoes import GET, HALF, POST, Running, assert_problem, bodies, everything, running
+
+CLOSE = b"Connection: close\r\n"
+END = b"\r\n2\r\nab\r\n0\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def echo() -> Iterator[Running]:
+    with running() as server:
+        yield server
+
+
+# ── transfer codings ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_chunked_body_is_read(echo: Running):
+    for way in (b"chunked", b"Chunked", b"\tchunked "):
+        received = echo.say(POST + CLOSE + b"Transfer-Encoding: " + way + b"\r\n" + END)
+        assert bodies(received)[0]["body"] == "ab"
+
+
+@pytest.mark.parametrize(
+    ("codings", "kind"),
+    [
+        ((b"gzip, chunked",), Kind.TRANSFER_CODING),
+        ((b"GZIP,chunked",), Kind.TRANSFER_CODING),
+        ((b"gzip", b"chunked"), Kind.TRANSFER_CODING),
+        ((b"x, chunked",), Kind.TRANSFER_CODING),
+        ((b"gzip",), Kind.MALFORMED),
+        ((b"identity",), Kind.MALFORMED),
+        ((b"chunked, identity",), Kind.MALFORMED),
+        ((b"chunked, gzip",), Kind.MALFORMED),
+        ((b"chunked, chunked",), Kind.MALFORMED),
+        ((b"chunked", b"chunked"), Kind.MALFORMED),
+        ((b"chunked,",), Kind.MALFORMED),
+        ((b",chunked",), Kind.MALFORMED),
+        ((b"chunked;a=b",), Kind.MALFORMED),
+        ((b"xchunked",), Kind.MALFORMED),
+        ((b"",), Kind.MALFORMED),
+    ],
+)
+def test_another_transfer_coding_is_refused(echo: Running, codings: tuple[bytes, ...], kind: Kind):
+    header = b"".join(b"Transfer-Encoding: " + coding + b"\r\n" for coding in codings)
+    assert_problem(echo.say(POST + header + END), kind)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST /echo HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n",
+        POST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+        POST + b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n",
+        POST + b"Content-Length: 2\r\nContent-Length: 2\r\n",
+        POST + b"Content-Length: 2, 2\r\n",
+        POST + b"Content-Length: +2\r\n",
+    ],
+)
+def test_a_body_whose_end_is_uncertain_is_refused(echo: Running, head: bytes):
+    assert_problem(echo.say(head + END), Kind.MALFORMED)
+
+
+# ── expectations ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "said", [b"200-ok", b"100-continue, tea", b"100-continue=1", b"a\r\nExpect: 100-continue"]
+)
+def test_an_unknown_expectation_is_refused(echo: Running, said: bytes):
+    assert_problem(echo.say(POST + b"Content-Length: 2\r\nExpect: " + said + b"\r\n\r\n"), Kind.EXPECTATION)
+
+
+def test_a_body_is_invited_when_it_is_read(echo: Running):
+    head = CLOSE + b"Content-Length: 2\r\nExpect: 100-Continue\r\n\r\n"
+    with echo.connect(POST + head) as client:
+        assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"ab")
+        assert bodies(everything(client))[0]["body"] == "ab"
+    with echo.connect(b"POST /early HTTP/1.1\r\nHost: a\r\n" + head) as client:
+        assert everything(client).startswith(b"HTTP/1.1 200")
+    old = b"POST /echo HTTP/1.0\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\nab"
+    assert echo.say(old).startswith(b"HTTP/1.1 200")
+
+
+# ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("passes", [0, 3])
+def test_who_had_connected_when_the_server_stopped_is_answered(passes: int, monkeypatch: pytest.MonkeyPatch):
+    """passes 0: the connections are still in the kernel's queue when the listener is to be closed."""
+    monkeypatch.setattr(servers, "_PASSES", passes)
+    clients: list[socket.socket] = []
+    stopping = threading.Event()
+    with running() as server:
+
+        async def stop(counter: int) -> bool:
+            clients.extend(server.connect(first) for first in (GET, GET, GET[:-2], b"GET /", b"") * 4)
+            stopping.set()
+            return True
+
+        server.server.on_tick = stop  # type: ignore[method-assign]
+        assert stopping.wait(20)
+        for n, client in enumerate(clients):
+            client.sendall((b"", b"", b"\r\n", GET[5:], GET)[n % 5])
+        for client in clients:
+            with client:
+                received = everything(client)
+                assert received.startswith(b"HTTP/1.1 200 OK")
+                assert b"connection: close" in received
+        with pytest.raises(ConnectionRefusedError):
+            server.connect()
+
+
+def test_a_request_that_has_arrived_when_the_server_stops_is_answered():
+    with running() as server, server.connect(GET) as kept:
+        first = b""
+        while not first.endswith(b"}"):
+            first += kept.recv(1 << 16)
+        assert b"connection: close" not in first
+
+        async def stop(counter: int) -> bool:
+            kept.sendall(GET)
+            return True
+
+        server.server.on_tick = stop  # type: ignore[method-assign]
+        received = everything(kept)
+        assert received.startswith(b"HTTP/1.1 200 OK")
+        assert b"connection: close" in received
+
+
+def test_a_stopping_server_does_not_wait_for_those_who_ask_nothing():
+    with running() as server:
+        server.server.table.stopping = True
+        with server.connect() as silent, server.connect(HALF) as half:
+            server.settle(2)
+            server.later(LAST_SECONDS / 2)
+            server.settle(2)
+            server.later(LAST_SECONDS + 1)
+            assert everything(silent) == b""
+            assert_problem(everything(half), Kind.STOPPING, "try again")
+        assert server.ended(Ended.STOPPING) == 1

@@ -1,0 +1,85 @@
+"""What the import rules in pyproject.toml cannot say: what stays light, what stays short, what may import lookdex."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+MODULES = sorted((ROOT / "lib").rglob("*.py"))
+HEAVY = (
+    "PIL", "boto3", "botocore", "duckdb", "fastapi", "lance", "lancedb", "numpy", "open_clip", "openvino", "pandas",
+    "pi_heif", "prometheus_client", "pyarrow", "pyspark", "simplejpeg", "starlette", "timm", "torch", "torchvision",
+    "transformers", "uvicorn",
+)  # fmt: skip
+
+
+def imported(path: Path) -> set[str]:
+    """The packages that a module imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    return {name.split(".")[0] for name in names} - set(sys.stdlib_module_names)
+
+
+def test_the_import_rules_hold() -> None:
+    """Those of pyproject.toml: imports go one way, in no circle, and each heavy package has one owner."""
+    linter = Path(sys.executable).with_name("lint-imports")
+    ran = subprocess.run([linter, "--no-cache"], capture_output=True, text=True, timeout=120, cwd=ROOT,
+                         env={"PYTHONPATH": str(ROOT / "lib"), "COLUMNS": "120"})  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_every_package_is_in_the_layers() -> None:
+    rules = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = {name for line in rules["contracts"][0]["layers"] for name in line.split(" | ")}
+    below = [
+        path for path in (ROOT / "lib/lookdex").iterdir() if path.name not in ("__init__.py", "py.typed")
+    ]
+    here = {f"lookdex.{path.stem}" for path in below if path.name != "__pycache__"}
+    assert here | {"lookdex_sample", "lookdex_tiny"} == layers
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT / "lib").as_posix())
+def test_imports_are_absolute_and_no_module_has_two_subjects(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    relative = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ImportFrom) and n.level]
+    assert not relative, "a relative import hides where it goes"
+    assert len(text.splitlines()) <= 400, "past 400 lines a module has two subjects"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import lookdex",
+        "from lookdex.cli.main import main\nmain(['--help'], standalone_mode=False)",
+        "from lookdex.cli.main import main\nmain(['index', '--help'], standalone_mode=False)",
+    ],
+    ids=["import", "help", "verb-help"],
+)
+def test_answers_before_loading_anything_heavy(code: str) -> None:
+    check = f"\nimport sys; print('LOADED', *sorted(set({HEAVY!r}) & sys.modules.keys()))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code + check], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
+    )
+    assert ran.stdout.splitlines()[-1] == "LOADED"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "dags").glob("*.py")), ids=lambda p: p.name)
+def test_dags_import_airflow_and_the_standard_library_only(path: Path) -> None:
+    assert imported(path) <= {"airflow"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "jobs").glob("*.py")), ids=lambda p: p.name)
+def test_jobs_are_thin(path: Path) -> None:
+    assert imported(path) <= {"lookdex"}, "a job parses and calls lookdex"
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 45

@@ -1,0 +1,298 @@
+"""Fine-tuning an open_clip model on a shop, end to end on small made products."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from lookdex.cli.train_embedder import main
+from lookdex.errors import ConfigError
+from lookdex.models.embed import load_embedder, open_model
+from lookdex.storage import open_store
+from lookdex.training.embedder import shop
+from lookdex.training.embedder.drawing import drawing
+from lookdex.training.embedder.finetune import Settings, finetune, shop_of, split
+from lookdex.training.embedder.fit import Batch, Options
+from lookdex.training.embedder.losses import Heads, Memory, caption_loss, pair_loss
+from lookdex.training.embedder.shop import Part, Picture, Shop, in_one_file
+from tests.support.catalogs import publish, stock
+from tests.support.fakes import COLOURS
+
+
+def thing(number: int, view: int = 0) -> np.ndarray:
+    """A product's picture: two of the strong colours, by its number, on white."""
+    names = list(COLOURS)
+    pixels = np.full((60, 48, 3), 250, np.uint8)
+    pixels[6:30, 6:42] = COLOURS[names[number % 6]]
+    pixels[30:54, 6:42] = COLOURS[names[number // 6 % 6]]
+    return np.clip(pixels.astype(int) - 12 * view, 0, 255).astype(np.uint8)
+
+
+def as_file(pixels: np.ndarray) -> bytes:
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def pictures(products: int = 24, views: int = 2) -> list[Picture]:
+    return [
+        Picture(
+            f"p{n}", as_file(thing(n, v)), (f"{list(COLOURS)[n % 6]} thing",),
+            label=list(COLOURS)[n % 6], category="even" if n % 2 == 0 else "odd",
+        )
+        for n in range(products) for v in range(views)
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def small_model(tmp_path_factory) -> Path:
+    """An open_clip folder with random weights: a ViT of 32 pixels."""
+    import open_clip
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("model")
+    config = {
+        "model_cfg": {
+            "embed_dim": 16,
+            "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8},
+            "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+        },
+        "preprocess_cfg": {
+            "size": 32, "mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "longest", "fill_color": 255,
+            "interpolation": "bicubic", "mode": "RGB",
+        },
+        "lookdex_cfg": {"crop_margin": 0.1, "lower_case": True},
+    }  # fmt: skip
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    torch.manual_seed(0)
+    model = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
+    save_file(
+        {k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors"
+    )
+    return folder
+
+
+# ---------------------------------------------------------------- batches
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 4))
+def test_a_batch_shows_each_product_twice(seed: int, views: int, categories: int) -> None:
+    made = Shop(pictures(24, views), lambda picture, rng: picture, np.random.default_rng(seed), 6, categories)
+    batch = made.batch(0.5)
+    n = len(batch.pictures) // 2
+    assert n == 6
+    np.testing.assert_array_equal(batch.thing[:n], batch.thing[n:])
+    assert len(set(batch.thing[:n].tolist())) == n
+    assert batch.captions[:n] == batch.captions[n:]
+    for half in range(2):
+        for i in range(n):
+            number = int(batch.thing[i])
+            assert made.labels[batch.label[i + half * n]] == list(COLOURS)[number % 6]
+            assert made.categories[batch.category[i]] == ("even" if number % 2 == 0 else "odd")
+    if views > 1:  # of two pictures of a product, both are shown
+        (stack,) = batch.pictures.stacks
+        shown = stack[batch.pictures.order]
+        assert all((shown[i] != shown[i + n]).any() for i in range(n))
+    if categories == 1:  # neighbours of one category are each other's negatives
+        assert len(set(batch.category.tolist())) == 1
+
+
+def test_too_few_products_are_refused() -> None:
+    with pytest.raises(ConfigError, match="2 products to train on"):
+        Shop(pictures(2), lambda picture, rng: picture, np.random.default_rng(0))
+
+
+@given(st.integers(2, 300), st.floats(0, 0.9))
+def test_held_out_products_are_never_trained_on(products: int, held: float) -> None:
+    made = [Picture(f"p{n}", b"") for n in range(products) for _ in range(2)]
+    learn, judge = split(made, held)
+    assert {p.product_id for p in learn}.isdisjoint(p.product_id for p in judge)
+    assert len(learn) + len(judge) == len(made)
+    assert len(judge) == 2 * round(held * products)
+
+
+def test_a_release_s_crops_are_its_products_pictures(tmp_path) -> None:
+    store = open_store(tmp_path / "catalog")
+    publish(store, "r1", stock())
+    found = shop.of_release(str(tmp_path / "catalog"), ["{title} for {price}", "{label}"], "colour")
+    assert len({p.product_id for p in found}) == 12
+    one = found[0]
+    assert one.load().ndim == 3
+    assert len(one.texts) == 2
+    assert " for " in one.texts[0]
+    assert one.label
+    assert {bool(p.category) for p in found} == {
+        True,
+        False,
+    }  # objects say what they are, whole photos do not
+    with pytest.raises(ConfigError, match=r"no column 'nmae'; it has .*title"):
+        shop.of_release(str(tmp_path / "catalog"), ["{nmae}"], None)
+
+
+def test_pictures_in_one_file_are_the_same_pictures(tmp_path) -> None:
+    alone = tmp_path / "alone.png"
+    alone.write_bytes(as_file(thing(5)))
+    made = [*pictures(3), Picture("p9", alone, label="red")]
+    moved = in_one_file(made, tmp_path / "run" / "pictures.bin")
+    assert [type(p.file) for p in moved] == [Part] * 6 + [type(alone)]
+    for before, after in zip(made, moved, strict=True):
+        np.testing.assert_array_equal(after.load(), before.load())
+        assert replace(after, file=before.file) == before
+
+
+def test_processes_draw_the_same_batches_again(small_model, tmp_path) -> None:
+    chosen = Settings(str(small_model), tmp_path / "mine", tmp_path / "run", pairs=4)
+    stored = in_one_file(pictures(), tmp_path / "pictures.bin")
+    make = partial(shop_of, stored, open_model(str(small_model)).preprocess, chosen)
+
+    def drawn() -> list[Batch]:
+        with drawing(make, 2) as source:
+            return [source.batch(0.5) for _ in range(4)]
+
+    def same(one: Batch, other: Batch) -> bool:
+        (seen,), (again,) = one.pictures.stacks, other.pictures.stacks
+        return one.captions == other.captions and torch.equal(seen, again)
+
+    first, second = drawn(), drawn()
+    assert all(same(*both) for both in zip(first, second, strict=True))
+    assert not same(first[0], first[1])  # each process has a chance of its own
+    own = make(0)  # the first process's, in this one
+    assert [same(own.batch(0.5), batch) for batch in first[::2]] == [True, True]
+
+
+# ---------------------------------------------------------------- losses
+
+
+def unit(rows: list[list[float]]) -> torch.Tensor:
+    return torch.nn.functional.normalize(torch.tensor(rows).float(), dim=1)
+
+
+def test_pairs_that_agree_cost_less_than_pairs_that_do_not() -> None:
+    thing_numbers, none = torch.tensor([0, 1, 0, 1]), -torch.ones(4, dtype=torch.int64)
+    weight, memory = torch.ones(4), Memory(2)
+    good = unit([[1, 0], [0, 1], [1, 0.1], [0.1, 1]])
+    bad = unit([[1, 0], [0, 1], [0.1, 1], [1, 0.1]])
+    assert pair_loss(good, thing_numbers, none, weight, memory) < 0.01
+    assert pair_loss(bad, thing_numbers, none, weight, memory) > 5
+    one_label = torch.zeros(4, dtype=torch.int64)  # neighbours then, not rivals: only the partner is left
+    assert pair_loss(bad, thing_numbers, one_label, weight, memory) == pytest.approx(0)
+
+
+def test_the_memory_adds_negatives_but_never_the_thing_itself() -> None:
+    z, numbers, weight = unit([[1, 0], [0, 1], [1, 0.2], [0.2, 1]]), torch.tensor([0, 1, 0, 1]), torch.ones(4)
+    none, free = -torch.ones(4, dtype=torch.int64), -torch.ones(1, dtype=torch.int64)
+    alone = pair_loss(z, numbers, none, weight, Memory(2))
+    own, other = Memory(2), Memory(2)
+    own.add(unit([[1, 0.05]]), torch.tensor([0]), free)
+    other.add(unit([[1, 0.05]]), torch.tensor([7]), free)
+    # The same thing seen before is masked for its own two views and a far negative for the others.
+    assert pair_loss(z, numbers, none, weight, own) == pytest.approx(float(alone), abs=1e-3)
+    assert pair_loss(z, numbers, none, weight, other) > alone + 0.3
+
+
+def test_a_caption_that_several_pictures_share_pulls_them_all() -> None:
+    z, texts = unit([[1, 0], [1, 0.1], [0, 1]]), unit([[1, 0], [0, 1]])
+    right = caption_loss(z, texts, torch.tensor([0, 0, 1]), torch.tensor(20.0))
+    wrong = caption_loss(z, texts, torch.tensor([1, 1, 0]), torch.tensor(20.0))
+    assert right < 0.5 < 5 < wrong
+
+
+def test_pictures_without_a_label_add_nothing_to_the_classes() -> None:
+    torch.manual_seed(0)
+    heads, z, none = Heads(3, 2, 2), unit([[1, 0], [0, 1]]), torch.tensor([-1, -1])
+    assert float(heads.classes(z, none, none).detach()) == 0
+    one = heads.classes(z, torch.tensor([2, -1]), none)
+    assert float(one.detach()) == pytest.approx(
+        float(heads.classes(z[:1], torch.tensor([2]), none[:1]).detach())
+    )
+
+
+# ---------------------------------------------------------------- end to end
+
+
+def test_a_model_learns_the_shop_and_is_written_as_the_hub_lays_it_out(small_model, tmp_path, capsys) -> None:
+    import open_clip
+
+    chosen = Settings(
+        str(small_model), tmp_path / "mine", tmp_path / "run", held=0.25, pairs=6, licence="CC0-1.0",
+        data="made products", options=Options(minutes=0.08, rate=3e-3, export_every=2),
+    )  # fmt: skip
+    judged = finetune(chosen, pictures(32))
+    assert judged is not None
+    assert judged.after.queries == judged.before.queries == 16
+    embedder = load_embedder(str(tmp_path / "mine"))
+    assert embedder.dim == 16
+    before = load_embedder(str(small_model)).embed_images([thing(3)])
+    assert (embedder.embed_images([thing(3)]) * before).sum() < 0.9999  # it did learn something
+    model, prepare = open_clip.create_model_from_pretrained(f"local-dir:{tmp_path / 'mine'}")
+    assert model.encode_text(open_clip.get_tokenizer(f"local-dir:{tmp_path / 'mine'}")(["red"])).shape == (
+        1,
+        16,
+    )
+    assert prepare.transforms
+    config = json.loads((tmp_path / "mine" / "open_clip_config.json").read_text())
+    assert config["lookdex_cfg"] == {"crop_margin": 0.1, "lower_case": True}
+    card = (tmp_path / "mine" / "README.md").read_text()
+    assert "48 pictures of 24 products (made products); 6 labels, 2 categories" in card
+    assert f"| after | {judged.after.recall[1]:.3f} |" in card
+    assert "CC0-1.0" in card
+    steps = int(card.split(" steps")[0].split()[-1])
+
+    longer = Settings(
+        str(small_model), tmp_path / "mine", tmp_path / "run", held=0.25, pairs=6,
+        options=Options(minutes=0.13, rate=3e-3, resume=True),
+    )  # fmt: skip
+    finetune(longer, pictures(32))
+    assert int((tmp_path / "mine" / "README.md").read_text().split(" steps")[0].split()[-1]) > steps
+
+
+def test_processes_draw_for_a_training(small_model, tmp_path) -> None:
+    chosen = Settings(
+        str(small_model), tmp_path / "mine", tmp_path / "run", held=0.25, pairs=6, workers=2,
+        options=Options(minutes=0.03, rate=3e-3),
+    )  # fmt: skip
+    assert finetune(chosen, pictures(32)) is not None
+    before = load_embedder(str(small_model)).embed_images([thing(3)])
+    after = load_embedder(str(tmp_path / "mine")).embed_images([thing(3)])
+    assert (after * before).sum() < 0.9999
+    assert (tmp_path / "run" / "pictures.bin").stat().st_size > 0
+
+
+def test_the_job_trains_from_a_table(small_model, tmp_path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    with (tmp_path / "items.csv").open("w", newline="") as lines:
+        table = csv.writer(lines)
+        table.writerow(["image", "sku", "title", "kind"])
+        for n in range(12):
+            for view in range(2):
+                Image.fromarray(thing(n, view)).save(photos / f"{n}-{view}.jpg")
+                table.writerow([f"{n}-{view}", f"s{n}", f"Thing {n}", f"kind {n % 2}"])
+    asked = ["--images", str(photos), "--items", str(tmp_path / "items.csv"), "--product", "sku",
+             "--text", "{title}", "--model", str(small_model), "--out", str(tmp_path / "mine")]  # fmt: skip
+    done = CliRunner().invoke(main, [*asked, "--label", "kind", "--minutes", "0.03", "--pairs", "4"])
+    assert done.exit_code == 0, done.output
+    assert "right product first, held-out products:" in done.output
+    load_embedder(str(tmp_path / "mine"))
+
+    wrong = CliRunner().invoke(main, [*asked, "--label", "sort"])
+    assert wrong.exit_code == 2
+    assert "no column 'sort'; it has image, kind, sku, title" in wrong.output
+    assert CliRunner().invoke(main, ["--out", str(tmp_path / "x")]).exit_code == 2
+    gpu = CliRunner().invoke(main, [*asked, "--device", "cuda"])
+    if not torch.cuda.is_available():
+        assert gpu.exit_code == 2
+        assert "the device cuda was asked for" in gpu.output
