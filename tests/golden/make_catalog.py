@@ -1,9 +1,10 @@
 """Write a small catalogue as this version of lookdex writes it, for the tests of later versions.
 
-    PYTHONPATH=lib:tests:. python tests/golden/make_catalog.py tests/golden/catalog-1.tar.gz
+    PYTHONPATH=lib:. python tests/golden/make_catalog.py tests/golden/catalog-1.tar.gz
 
 Two nights with products, an index and deleted rows, and what it answers, in `answers.json`. Run it before a change of
-a record or a table, and keep the old files: `tests/integration/index/test_formats.py` reads, extends and rolls back each of them.
+a record or a table, and keep the old files: `test_formats.py` reads, extends and
+rolls back each of them.
 """
 
 from __future__ import annotations

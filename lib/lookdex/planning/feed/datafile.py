@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lookdex.catalog.column_types import Unfit, example_of, fit, kind_of
-from lookdex.errors import ConfigError, NotFound
+from lookdex.errors import ConfigError, NotAFile, NotFound
 from lookdex.planning.feed.csvfile import read_csv
 from lookdex.planning.feed.encodings import decode
 from lookdex.planning.feed.jsonlines import json_lines
@@ -109,10 +109,11 @@ def read_file(uri: str, ids: Sequence[str], reading: Reading) -> DataFile:
     store = open_store(parent or ("/" if uri.startswith("/") else "."))
     try:
         data = store.get(name)
-    except NotFound as error:
+    except (NotFound, NotAFile) as error:
         parts = [one.key for one in store.list(f"{name}/")]
         if not parts:
-            raise ConfigError(f"{uri} does not exist") from error
+            what = "does not exist" if isinstance(error, NotFound) else "holds no files"
+            raise ConfigError(f"{uri} {what}") from error
         raw, found, partitions = _folder(store, name, parts, uri)
         return _finish(raw, found, uri, ids, reading, text=partitions)
     packed = data.startswith(b"\x1f\x8b")

@@ -83,7 +83,7 @@ def answer(
     found = [one for one in told if one.kind is not Kind.WORN]
     with_it = told[len(found) :]
     whole = found.pop() if found[-1].kind is Kind.IMAGE else None
-    made = _answer(opened, tuple(found), whole, watch)
+    made = _answer(opened, tuple(found), whole)
     several = sum(one.kind is Kind.OBJECT for one in found) > 1
     if options.look and several and not options.offset:  # the best products are on the first page
         look = looks.put_together(found, opened.release.product_columns)
@@ -148,18 +148,18 @@ def answer_vector(opened: Opened, vector: np.ndarray, scope: Scope, options: Opt
     asked = Asked(FoundObject(Kind.VECTOR, (), False), scope)
     lane = lanes.lane(asked, vector, None, opened.release.thresholds, options)
     (told,) = answer_lanes(opened, [lane], options, ways.where, ways.order, watch)
-    made = _answer(opened, (lanes.answered(asked, lane, told, options),), None, watch)
+    made = _answer(opened, (lanes.answered(asked, lane, told, options),), None)
     return _completed(made, opened, options, ways, watch)
 
 
 def _completed(made: Answer, opened: Opened, options: Options, ways: _Ways, watch: Stopwatch) -> Answer:
-    """The answer with the way to its following page, and with its facets."""
+    """The answer with the way to its following page, its facets, and the seconds of all steps."""
     lanes_of_all = (*made.lanes, *made.goes_with)
     made = replace(made, next=pages.following(lanes_of_all, options, made.release_id))
     if ways.facets is not None:
         made = replace(made, facets=opened.counted(ways.where, ways.facets))
         watch.lap("facets")
-    return made
+    return replace(made, seconds=dict(watch.seconds))
 
 
 def detect(
@@ -246,9 +246,7 @@ def _known(opened: Opened, label: str) -> None:
         )
 
 
-def _answer(
-    opened: Opened, objects: tuple[FoundObject, ...], whole: FoundObject | None, watch: Stopwatch
-) -> Answer:
+def _answer(opened: Opened, objects: tuple[FoundObject, ...], whole: FoundObject | None) -> Answer:
     release = opened.release
     return Answer(
         release_id=release.release_id,
@@ -256,5 +254,5 @@ def _answer(
         models=Models.of(release.recipe),
         objects=objects,
         whole=whole,
-        seconds=dict(watch.seconds),
+        seconds={},
     )
