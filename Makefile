@@ -2,7 +2,7 @@
 #   make demo SOURCE=s3://bucket/photos LIMIT=500
 #   make test ARGS="tests/e2e/pipeline/test_dag.py -x"
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-serve
+.PHONY: help demo test check lint bench bench-serve
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
@@ -20,6 +20,10 @@ demo: ## the whole pipeline on a rendered catalogue, or on your photos: make dem
 test: ## format, lint, types and every test; ARGS="…" goes to pytest
 	@infra/setup jobs airflow
 	@exec infra/check $(ARGS)
+
+check: ## format, lint, types and the unit tests: the fast loop, under a minute
+	@infra/setup jobs
+	@exec infra/check --fast
 
 lint: ## format, lint and types only
 	@infra/setup jobs

@@ -273,7 +273,7 @@ def test_make_lists_its_verbs() -> None:
     for command in (["make"], ["make", "help"]):
         told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
         assert re.findall(r"^  make ([\w-]+)", told, re.MULTILINE) == [
-            "help", "demo", "test", "lint", "bench", "bench-serve"
+            "help", "demo", "test", "check", "lint", "bench", "bench-serve"
         ]  # fmt: skip
 
 
