@@ -407,7 +407,7 @@ def test_nothing_is_printed() -> None:
     """In a process of its own: Pillow warns through the warnings module, the C libraries straight to stderr."""
     code = (
         "import sys, warnings\n"
-        "from lookdex import images\n"
+        "from lookdex.imaging import codec as images\n"
         "from tests.unit.imaging.test_images import ENCODED, encode, PLAIN, exif\n"
         "warnings.simplefilter('always')\n"
         "for data in [d[:n] for d in ENCODED.values() for n in (40, len(d) // 2, len(d) - 3)]:\n"
