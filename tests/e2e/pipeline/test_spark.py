@@ -156,7 +156,8 @@ def test_a_night_that_loses_too_much_is_stopped_while_it_runs(
 
 NIGHT = """
 import sys
-from lookdex import runs, spark
+from lookdex.catalog import runs
+from lookdex.pipeline import spark
 from lookdex.index.job import IndexOptions
 from lookdex.storage import open_store
 catalog = open_store(sys.argv[1])
@@ -222,7 +223,7 @@ def test_a_local_session_leaves_no_litter_whoever_starts_it(tmp_path: Path) -> N
     )
     who = NAMELESS if allowed else ()
     code = (
-        "from lookdex import spark\n"
+        "from lookdex.pipeline import spark\n"
         "with spark.session() as session:\n"
         "    print(spark.map_json(session, ['a', 'b'], str.upper))\n"
     )
@@ -287,7 +288,7 @@ def test_a_jvm_that_does_not_start_is_told_by_its_own_words(said: str, why: str)
 
 def test_without_java_the_error_says_what_to_do(tmp_path: Path) -> None:
     code = (
-        "from lookdex import spark, errors\n"
+        "from lookdex import errors; from lookdex.pipeline import spark\n"
         "try: spark.session()\n"
         "except errors.ConfigError as error: print(error)\n"
     )

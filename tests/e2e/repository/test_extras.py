@@ -27,12 +27,14 @@ class Blocked(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, Blocked())
 from click.testing import CliRunner
 import lookdex
-from lookdex import cli, models, service, tables
+from lookdex import models, service
+from lookdex.catalog import tables
+from lookdex.cli.main import main
 from lookdex.errors import LookdexError
 from lookdex.imaging.codec import encode_jpeg
 from lookdex.models import digests
 from lookdex.storage import open_store
-from tests import nights
+from tests.support import nights
 from tests.support.catalogs import picture, publish, stock
 from tests.support.fakes import FakeDetector, FakeEmbedder, recipe
 
@@ -54,7 +56,7 @@ nights.publish(open_store("nights"), "night", nights.photos(2))
 nights.index_night(open_store("tiny"), "night", nights.photos(2), recipe=TINY)
 
 def cli_verb(*arguments):
-    done = CliRunner().invoke(cli.main, arguments)
+    done = CliRunner().invoke(main, arguments)
     error = done.exception if not isinstance(done.exception, SystemExit) else None
     return [done.exit_code, done.output[-400:] + (f"{type(error).__name__}: {error}" if error else "")]
 
@@ -106,8 +108,8 @@ print(json.dumps({
     "load_detector": called(lambda: models.load_detector),
     "load_embedder": called(lambda: models.load_embedder),
     "duckdb_connection": called(lambda: tables.duckdb_connection("nights").sql("select 1 from items").fetchall()),
-    "verbs": sorted(name for name in cli.main.commands if name != "evaluate")
-             + sorted(f"evaluate {name}" for name in cli.evaluate.commands),
+    "verbs": sorted(name for name in main.commands if name != "evaluate")
+             + sorted(f"evaluate {name}" for name in main.commands["evaluate"].commands),
 }))
 """
 NEEDS = {

@@ -158,7 +158,7 @@ def test_rollback_is_decided_by_one_write(anywhere: Store) -> None:
 
 KILLED = """
 import os, signal, sys
-from lookdex import live
+from lookdex.catalog import promotion_log
 from lookdex.release import promote
 from lookdex.storage import open_store
 

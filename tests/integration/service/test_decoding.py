@@ -318,8 +318,8 @@ def test_the_photos_of_one_question_are_bounded_together(decoders: Decoders):
 def test_a_decoder_has_no_more_memory_than_it_needs():
     """A limit that the decoder of a large photo passes; the process itself stays."""
     code = (
-        "import sys; from pathlib import Path; from lookdex.service import decoder as d;"
-        "d._SPARE_BYTES = (8 << 20) - d.images.MEMORY; d._settle();"
+        "import sys; from pathlib import Path; from lookdex.service.photos import decoder as d;"
+        "d._SPARE_BYTES = (8 << 20) - d.codec.MEMORY; d._settle();"
         "print(d._decode(Path(sys.argv[1]).open('rb'), d.UploadLimits(1 << 30, 1 << 30, 1, 9.0)))"
     )
     with tempfile.NamedTemporaryFile(suffix=".png") as file:
