@@ -74,7 +74,7 @@ def test_an_upload_shows_its_pieces_and_the_products_of_each(desk: Visit) -> Non
     assert page.locator(".look-total").inner_text() == f"{answer['look']['total']:g}"
     expect(page.locator("#foot")).to_contain_text("Release night-1")
     expect(page.locator("#foot")).to_contain_text("answered in")
-    expect(page.locator("#spoken")).to_have_text("2 pieces found.")
+    expect(page.locator("#spoken")).to_have_text("2 items found.")
 
 
 def test_a_piece_s_dot_has_the_colour_of_its_name(desk: Visit) -> None:
@@ -105,11 +105,11 @@ def test_a_look_counts_what_is_kept_in_it(desk: Visit) -> None:
     prices = [piece["price"] for piece in answered(page)["look"]["pieces"]]
     page.locator(".tile-keep input").first.uncheck()
     expect(page.locator(".look-total")).to_have_text(f"{prices[1]:g}")
-    expect(page.locator(".look-count")).to_have_text("1 piece")
+    expect(page.locator(".look-count")).to_have_text("1 item")
     page.locator(".tile-keep input").nth(1).uncheck()
     expect(page.locator(".look-total")).to_have_text("–")
     page.get_by_role("button", name="한국어").click()
-    expect(page.locator(".look-count")).to_have_text("고른 아이템이 없어요")
+    expect(page.locator(".look-count")).to_have_text("선택한 아이템이 없어요")
     assert [box.is_checked() for box in page.locator(".tile-keep input").all()] == [False, False]
 
 
@@ -149,7 +149,7 @@ def test_boxes_hold_pixels_of_the_upright_photo(desk: Visit) -> None:
     stored.save(file, "JPEG", exif=exif)
     answer = answered(desk.page, file.getvalue())
     assert (answer["width"], answer["height"]) == (160, 240)
-    red, blue = (desk.page.get_by_role("button", name=f"{name}, piece") for name in ("Red top", "Blue shoes"))
+    red, blue = (desk.page.get_by_role("button", name=f"{name}, item") for name in ("Red top", "Blue shoes"))
     above, below, photo = (
         red.bounding_box(),
         blue.bounding_box(),
@@ -174,7 +174,7 @@ def test_a_large_photo_is_scaled_down_before_it_is_sent(desk: Visit) -> None:
 def test_a_photo_without_pieces_is_answered_as_a_whole(desk: Visit) -> None:
     page = desk.page
     answered(page, GREY)
-    expect(page.get_by_text("We could not pick out a piece")).to_be_visible()
+    expect(page.get_by_text("We couldn't find any items")).to_be_visible()
     assert len(titles(page, '.lane[data-lane="whole"]')) == 12
     page.locator(".notice .button").click()
     drag(page, (0.2, 0.2), (0.8, 0.8))
@@ -188,16 +188,16 @@ def test_filters_narrow_every_lane(desk: Visit) -> None:
     page = desk.page
     answered(page)
     page.get_by_role("button", name="Filters").click()
-    expect(page.get_by_label("Colour counts")).to_have_value("0")
-    assert page.locator("dialog .ends span").all_inner_texts() == ["not at all", "a lot"]
-    expect(page.get_by_label("Highest price")).to_have_attribute("placeholder", str(PRODUCTS - 1))
-    page.get_by_label("Highest price").fill("20.5")
+    expect(page.get_by_label("Match the colour")).to_have_value("0")
+    assert page.locator("dialog .ends span").all_inner_texts() == ["not important", "very important"]
+    expect(page.get_by_label("Maximum price")).to_have_attribute("placeholder", str(PRODUCTS - 1))
+    page.get_by_label("Maximum price").fill("20.5")
     page.get_by_role("button", name="Shoes", exact=True).click()
     with page.expect_response("**/v1/search"):
         page.get_by_role("button", name="Show products").click()
     assert desk.asked()[-1]["where"] == "price <= 20.5 and label in ('shoes')"
-    expect(page.get_by_text("1 other piece is hidden")).to_be_visible()
-    expect(page.locator('.lane[data-lane="whole"]')).to_contain_text("Nothing fits")
+    expect(page.get_by_text("1 other item is hidden")).to_be_visible()
+    expect(page.locator('.lane[data-lane="whole"]')).to_contain_text("No products found")
     with page.expect_response("**/v1/search"):
         page.get_by_role("button", name="Remove Shoes").click()
     assert desk.asked()[-1]["where"] == "price <= 20.5"
@@ -226,7 +226,7 @@ def test_products_are_sorted_by_price(desk: Visit) -> None:
         shown = [sign * float(text) for text in prices.all_inner_texts()]
         assert len(shown) > 12
         assert shown == sorted(shown)
-    page.get_by_label("Search by words").fill("red")
+    page.get_by_label("Search by text").fill("red")
     with page.expect_response("**/v1/text?*") as response:
         page.keyboard.press("Enter")
     assert "sort" not in response.value.url
@@ -261,8 +261,8 @@ def test_prices_of_the_filter_have_the_products_currency(desk: Visit) -> None:
     page.route("**/v1/search", told)
     answered(page)
     page.get_by_role("button", name="Filters").click()
-    expect(page.get_by_label("Highest price")).to_have_attribute("placeholder", f"₩{PRODUCTS - 1}")
-    page.get_by_label("Highest price").fill("20")
+    expect(page.get_by_label("Maximum price")).to_have_attribute("placeholder", f"₩{PRODUCTS - 1}")
+    page.get_by_label("Maximum price").fill("20")
     with page.expect_response("**/v1/search"):
         page.get_by_role("button", name="Show products").click()
     expect(page.get_by_role("button", name="Remove up to ₩20")).to_be_visible()
@@ -272,11 +272,11 @@ def test_colour_and_words_beside_the_photo(desk: Visit) -> None:
     page = desk.page
     answered(page)
     page.get_by_role("button", name="Filters").click()
-    page.get_by_label("Colour counts").fill("0.6")
+    page.get_by_label("Match the colour").fill("0.6")
     with page.expect_response("**/v1/search"):
         page.get_by_role("button", name="Show products").click()
     assert desk.asked()[-1]["colour"] == 0.6
-    page.get_by_label("Change something").fill("blue")
+    page.get_by_label("Refine the search").fill("blue")
     with page.expect_response("**/v1/search") as response:
         page.keyboard.press("Enter")
     assert desk.asked()[-1]["text"] == "blue"
@@ -284,9 +284,11 @@ def test_colour_and_words_beside_the_photo(desk: Visit) -> None:
     likeness = next(
         one["text_similarity"] for one in matches if one["similarity"] > 0
     )  # the first that is shown
-    words = page.locator('.lane[data-lane="0"] .card').first.locator(".meter", has_text="Words")
-    expect(words).to_have_text(f"Words{max(0, likeness):.2f}")  # never -0.00
-    expect(page.get_by_label("Change something")).to_be_focused()  # not on another button, for the next Enter
+    words = page.locator('.lane[data-lane="0"] .card').first.locator(".meter", has_text="Text match")
+    expect(words).to_have_text(f"Text match{max(0, likeness):.2f}")  # never -0.00
+    expect(
+        page.get_by_label("Refine the search")
+    ).to_be_focused()  # not on another button, for the next Enter
     assert response.value.json()["objects"][0]["tint"] == "blue"
     expect(page.locator(".lane").first.get_by_text("Colour")).to_have_count(
         0
@@ -299,19 +301,19 @@ def test_colour_and_words_beside_the_photo(desk: Visit) -> None:
 
 def test_words_are_searched_and_have_an_address(desk: Visit) -> None:
     page = desk.page
-    page.get_by_label("Search by words").fill("cyan")
+    page.get_by_label("Search by text").fill("cyan")
     page.keyboard.press("Enter")
     expect(page.locator(".lane h1")).to_have_text("“cyan”")
     assert titles(page)[0] == "cyan thing of night-1"
     assert page.url.endswith("?q=cyan")
     page.reload()
     expect(page.locator(".lane h1")).to_have_text("“cyan”")
-    page.get_by_label("Search by words").fill("red")
+    page.get_by_label("Search by text").fill("red")
     page.keyboard.press("Enter")
     expect(page.locator(".lane h1")).to_have_text("“red”")
     page.go_back()
     expect(page.locator(".lane h1")).to_have_text("“cyan”")
-    expect(page.get_by_label("Search by words")).to_have_value("cyan")
+    expect(page.get_by_label("Search by text")).to_have_value("cyan")
 
 
 def test_a_product_s_name_is_the_catalogue_s_not_the_address_s(desk: Visit) -> None:
@@ -340,7 +342,7 @@ def test_korean_is_the_browser_s_and_can_be_switched(browser: Browser, page_serv
         expect(page.locator("html")).to_have_attribute("lang", "ko")
         expect(page.locator("h1")).to_contain_text("찾으세요")
         answered(page)
-        expect(page.get_by_role("button", name="빨간색 상의, 2개 중")).to_be_visible()
+        expect(page.get_by_role("button", name="빨간색 상의, 아이템 2개 중")).to_be_visible()
         expect(page.get_by_role("heading", name="파란색 신발")).to_be_visible()
         expect(page.locator("#foot")).to_contain_text("릴리스 night-1")
         page.get_by_role("button", name="EN", exact=True).click()

@@ -101,7 +101,7 @@ def test_an_answer_that_comes_after_one_went_back_is_not_shown(desk: Visit) -> N
             };
         }"""
     )
-    page.get_by_label("Search by words").fill("cyan")
+    page.get_by_label("Search by text").fill("cyan")
     page.keyboard.press("Enter")
     page.wait_for_function("() => window.come")
     page.go_back()
@@ -116,7 +116,7 @@ def test_a_photo_that_was_left_before_its_answer_is_asked_again(desk: Visit) -> 
     page.route("**/v1/search", lambda route: None, times=1)
     with page.expect_request("**/v1/search"):
         upload(page)
-    page.get_by_label("Search by words").fill("cyan")
+    page.get_by_label("Search by text").fill("cyan")
     page.keyboard.press("Enter")
     expect(page.locator(".lane h1")).to_have_text("“cyan”")
     page.go_back()

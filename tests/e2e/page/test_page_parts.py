@@ -71,7 +71,7 @@ def test_how_long_ago_something_was_is_said(page: Page) -> None:
     )
     assert said == [
         ["published just now", "published 1 minute ago", "published 3 hours ago", "published 2 days ago"],
-        ["방금 게시", "1분 전 게시", "3시간 전 게시", "그저께 게시"],
+        ["방금 업데이트", "1분 전 업데이트", "3시간 전 업데이트", "그저께 업데이트"],
     ]
 
 

@@ -26,7 +26,7 @@ def test_a_chosen_piece_stands_alone_and_has_more(desk: Visit) -> None:
     expect(page.locator(".grid .card")).to_have_count(36)
     assert desk.asked()[-1] == {"k": 36, "object": 1, "whole": False, "look": False, "crops": "none"}
     page.get_by_role("button", name="Show more").click()
-    expect(page.get_by_text(f"That is everything that fits: {ALIKE} products.")).to_be_visible()
+    expect(page.get_by_text(f"You have seen all {ALIKE} products.")).to_be_visible()
     page.locator(".to-all").click()
     expect(page.locator(".lane")).to_have_count(3)
 
@@ -50,15 +50,13 @@ def test_where_other_kinds_begin_is_said(desk: Visit) -> None:
     expect(row.locator("li:nth-child(4)")).to_have_text("Other colours")
     expect(row.locator(".others")).to_have_count(1)
     page.locator('.box[data-object="0"]').click()
-    expect(page.get_by_text("few of these in that colour, so other colours follow.")).to_be_visible()
+    expect(page.get_by_text("so other colours are included.")).to_be_visible()
     expect(page.locator(".grid > :nth-child(4)")).to_have_text("Other colours")
     page.locator('.box[data-object="1"]').click()
-    expect(
-        page.get_by_text("in that colour, so other colours and other kinds of things follow.")
-    ).to_be_visible()
+    expect(page.get_by_text("so other colours and other categories are included.")).to_be_visible()
     assert page.locator(".grid .others").all_inner_texts() == [
         "Other colours",
-        "Other kinds",
+        "Other categories",
         "Other colours",
     ]
     follows.append("kind")
@@ -66,7 +64,7 @@ def test_where_other_kinds_begin_is_said(desk: Visit) -> None:
     upload(page)
     page.wait_for_selector(".card-face:visible")
     page.locator('.box[data-object="0"]').click()
-    expect(page.get_by_text("few of these, so other kinds of things follow.")).to_be_visible()
+    expect(page.get_by_text("few of these, so other categories are included.")).to_be_visible()
 
 
 def test_what_the_shop_has_none_of_is_said(desk: Visit) -> None:
@@ -88,7 +86,7 @@ def test_what_the_shop_has_none_of_is_said(desk: Visit) -> None:
     lane = page.locator('.lane[data-lane="0"]')
     expect(lane.get_by_text("The shop has no glasses", exact=True)).to_be_visible()
     expect(lane.locator(".meter.faint")).to_have_count(1)  # 0.29, not 0.31
-    expect(page.locator('.lane[data-lane="1"] .lane-meta')).to_contain_text("other kinds too")
+    expect(page.locator('.lane[data-lane="1"] .lane-meta')).to_contain_text("other categories too")
     page.get_by_role("button", name="한국어").click()
     expect(lane.get_by_text("이 쇼핑몰에는 안경 상품이 없어요", exact=True)).to_be_visible()
     page.get_by_role("button", name="EN", exact=True).click()
@@ -142,7 +140,7 @@ def test_no_more_is_offered_than_the_service_gives(desk: Visit) -> None:
     page.get_by_role("button", name="Show more").click()
     expect(page.locator(".grid .card")).to_have_count(30)
     assert desk.asked()[-1]["k"] == 30
-    expect(page.get_by_text("These are the 30 nearest.")).to_be_visible()
+    expect(page.get_by_text("These are the 30 most similar products.")).to_be_visible()
     expect(page.get_by_role("button", name="Show more")).to_have_count(0)
 
 

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser
 from lookdex.config import Config
 from lookdex.service import create_app
 from lookdex.service.http.clients import trusted_networks
-from lookdex.service.http.connections import Connections, limits_of
-from lookdex.service.http.problems import Kind
+from lookdex.service.http.connections import ConnectionTable, limits_of
+from lookdex.service.http.problems import ProblemKind
 from lookdex.service.server import Server
 from lookdex.storage import open_store
 from tests.support.browser import needs_chromium, visit
@@ -42,7 +42,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     config = Config(catalog=uri, root_path="lookdex/", trusted_proxies=("127.0.0.1",), decoders=1)
     app = create_app(config, opened(uri))
     proxies = trusted_networks(config.trusted_proxies)
-    with served(Server(app, Connections(limits_of(config), app.state.metrics), proxies)) as (port, _):
+    with served(Server(app, ConnectionTable(limits_of(config), app.state.metrics), proxies)) as (port, _):
         yield port
 
 
@@ -62,8 +62,8 @@ def test_everything_is_below_the_path(site: Site) -> None:
         match = answer.json()["objects"][0]["matches"][0]
         assert web.get(f"/v1/crops/{match['item_id']}").headers["content-type"] == "image/jpeg"
         assert web.get(f"/v1/products/{match['product_id']}/similar").status_code == 200
-        assert_problem(web.get("/v1/nothing"), Kind.NOT_FOUND)
-        assert_problem(web.get("/v1/search"), Kind.METHOD, "use POST")
+        assert_problem(web.get("/v1/nothing"), ProblemKind.NOT_FOUND)
+        assert_problem(web.get("/v1/search"), ProblemKind.METHOD, "use POST")
         assert (
             web.get("/v1/release/").status_code == 404
         )  # and no redirect to where the proxy does not listen

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
-from lookdex.service.http.problems import Kind
+from lookdex.service.http.problems import ProblemKind
 from lookdex.storage import Store, open_store
 from tests.support.catalogs import Shown, go_live, picture, publish, stock, write_release
 from tests.support.photos import encode
@@ -85,7 +85,7 @@ def test_more_than_can_be_answered_is_refused_and_told_when_to_come_back(narrow:
         answers = list(clients.map(ask, range(72)))
     assert {answer.status_code for answer in answers} == {200, 503}
     for refused in (answer for answer in answers if answer.status_code == 503):
-        assert_problem(refused, Kind.BUSY)
+        assert_problem(refused, ProblemKind.BUSY)
         assert int(refused.headers["retry-after"]) >= 1
     assert narrow.ask(RED).status_code == 200
 

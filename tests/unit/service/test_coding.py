@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lookdex.service.http.coding import Accepted, accepted
+from lookdex.service.http.coding import AcceptedCodings, accepted
 
 
 @pytest.mark.parametrize(
@@ -41,4 +41,4 @@ from lookdex.service.http.coding import Accepted, accepted
     ],
 )
 def test_what_a_client_accepts(header: str, gzip: bool, identity: bool):
-    assert accepted(header) == Accepted(gzip, identity)
+    assert accepted(header) == AcceptedCodings(gzip, identity)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from lookdex.service import server as servers
-from lookdex.service.http.connections import Ended
-from lookdex.service.http.problems import Kind
+from lookdex.service.http.connections import CloseReason
+from lookdex.service.http.problems import ProblemKind
 from lookdex.service.http.protocol import LAST_SECONDS
 from tests.support.echoes import GET, HALF, POST, Running, assert_problem, bodies, everything, running
 
@@ -36,24 +36,24 @@ def test_a_chunked_body_is_read(echo: Running):
 @pytest.mark.parametrize(
     ("codings", "kind"),
     [
-        ((b"gzip, chunked",), Kind.TRANSFER_CODING),
-        ((b"GZIP,chunked",), Kind.TRANSFER_CODING),
-        ((b"gzip", b"chunked"), Kind.TRANSFER_CODING),
-        ((b"x, chunked",), Kind.TRANSFER_CODING),
-        ((b"gzip",), Kind.MALFORMED),
-        ((b"identity",), Kind.MALFORMED),
-        ((b"chunked, identity",), Kind.MALFORMED),
-        ((b"chunked, gzip",), Kind.MALFORMED),
-        ((b"chunked, chunked",), Kind.MALFORMED),
-        ((b"chunked", b"chunked"), Kind.MALFORMED),
-        ((b"chunked,",), Kind.MALFORMED),
-        ((b",chunked",), Kind.MALFORMED),
-        ((b"chunked;a=b",), Kind.MALFORMED),
-        ((b"xchunked",), Kind.MALFORMED),
-        ((b"",), Kind.MALFORMED),
+        ((b"gzip, chunked",), ProblemKind.TRANSFER_CODING),
+        ((b"GZIP,chunked",), ProblemKind.TRANSFER_CODING),
+        ((b"gzip", b"chunked"), ProblemKind.TRANSFER_CODING),
+        ((b"x, chunked",), ProblemKind.TRANSFER_CODING),
+        ((b"gzip",), ProblemKind.MALFORMED),
+        ((b"identity",), ProblemKind.MALFORMED),
+        ((b"chunked, identity",), ProblemKind.MALFORMED),
+        ((b"chunked, gzip",), ProblemKind.MALFORMED),
+        ((b"chunked, chunked",), ProblemKind.MALFORMED),
+        ((b"chunked", b"chunked"), ProblemKind.MALFORMED),
+        ((b"chunked,",), ProblemKind.MALFORMED),
+        ((b",chunked",), ProblemKind.MALFORMED),
+        ((b"chunked;a=b",), ProblemKind.MALFORMED),
+        ((b"xchunked",), ProblemKind.MALFORMED),
+        ((b"",), ProblemKind.MALFORMED),
     ],
 )
-def test_another_transfer_coding_is_refused(echo: Running, codings: tuple[bytes, ...], kind: Kind):
+def test_another_transfer_coding_is_refused(echo: Running, codings: tuple[bytes, ...], kind: ProblemKind):
     header = b"".join(b"Transfer-Encoding: " + coding + b"\r\n" for coding in codings)
     assert_problem(echo.say(POST + header + END), kind)
 
@@ -70,7 +70,7 @@ def test_another_transfer_coding_is_refused(echo: Running, codings: tuple[bytes,
     ],
 )
 def test_a_body_whose_end_is_uncertain_is_refused(echo: Running, head: bytes):
-    assert_problem(echo.say(head + END), Kind.MALFORMED)
+    assert_problem(echo.say(head + END), ProblemKind.MALFORMED)
 
 
 # ── expectations ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -80,7 +80,9 @@ def test_a_body_whose_end_is_uncertain_is_refused(echo: Running, head: bytes):
     "said", [b"200-ok", b"100-continue, tea", b"100-continue=1", b"a\r\nExpect: 100-continue"]
 )
 def test_an_unknown_expectation_is_refused(echo: Running, said: bytes):
-    assert_problem(echo.say(POST + b"Content-Length: 2\r\nExpect: " + said + b"\r\n\r\n"), Kind.EXPECTATION)
+    assert_problem(
+        echo.say(POST + b"Content-Length: 2\r\nExpect: " + said + b"\r\n\r\n"), ProblemKind.EXPECTATION
+    )
 
 
 def test_a_body_is_invited_when_it_is_read(echo: Running):
@@ -150,5 +152,5 @@ def test_a_stopping_server_does_not_wait_for_those_who_ask_nothing():
             server.settle(2)
             server.later(LAST_SECONDS + 1)
             assert everything(silent) == b""
-            assert_problem(everything(half), Kind.STOPPING, "try again")
-        assert server.ended(Ended.STOPPING) == 1
+            assert_problem(everything(half), ProblemKind.STOPPING, "try again")
+        assert server.ended(CloseReason.STOPPING) == 1

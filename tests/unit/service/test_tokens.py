@@ -26,7 +26,7 @@ def test_lines_of_a_file_and_of_the_setting(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("# nobody\n", "holds no token"),
+        ("# nobody\n", "contains no token"),
         ("storefront sha256:12\n", "a line is no"),
         ("{line}\n{line}\n", "two lines have the same name"),
     ],

@@ -1,4 +1,4 @@
-"""The body of a request that is refused: whether its client may be left sending it."""
+"""Unread request bodies: drain them, or close the connection."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 DRAIN_SECONDS = 2.0
 
 
-class Body:
-    """A body as far as it has arrived. uninvited: its client sends it only after `100 Continue`."""
+class RequestBody:
+    """A request body. uninvited: the client waits for `100 Continue` before it sends it."""
 
     def __init__(self, receive: Receive, uninvited: bool):
         self._receive, self.uninvited, self._ended = receive, uninvited, False
 
     async def receive(self) -> Message:
-        """ASGI's `receive`. The server invites the client when it is first called."""
+        """ASGI's `receive`. The server sends `100 Continue` on the first call."""
         self.uninvited = False
         message = await self._receive()
         self._ended = message["type"] != "http.request" or not message.get("more_body")
         return message
 
     async def drain(self, most: int) -> None:
-        """Take in and drop what the client is still sending, since until then it does not read its answer.
+        """Read and drop up to `most` bytes: many clients read no response before they have sent their body.
 
-        most: bytes. One that waits for an invitation gets none.
+        Does nothing if the client waits for `100 Continue`.
         """
         if self.uninvited:
             return
@@ -38,11 +38,11 @@ class Body:
             pass
 
 
-class Bodies:
-    """Keeps each request's body as `state["body"]`.
+class BodyTracker:
+    """Middleware that keeps each request's body as `state["body"]`.
 
-    A client whose request is answered without having been invited (`Expect: 100-continue`) may send its body or not, so
-    what follows on its connection could not be told from another request: the connection ends (RFC 9110, 10.1.1).
+    A client that is answered before `100 Continue` may or may not send its body. Bytes that follow could be the body or
+    another request, so the connection is closed (RFC 9110, 10.1.1).
     """
 
     def __init__(self, app: ASGIApp):
@@ -52,7 +52,7 @@ class Bodies:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = scope["state"]["body"] = Body(receive, "expect" in Headers(scope=scope))
+        body = scope["state"]["body"] = RequestBody(receive, "expect" in Headers(scope=scope))
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start" and body.uninvited:
