@@ -1,4 +1,4 @@
-/** Questions and their answers: each verb of the page asks the service and puts what comes into the state. */
+/** Actions of the page: each asks the service and stores the result in the state. */
 
 import { keyIsAsked } from "./access.js";
 import * as api from "./api.js";
@@ -15,10 +15,10 @@ import { NO_FILTERS, there } from "./state.js";
  * @typedef {import("./types.js").Answer} Answer
  */
 
-const SLOW = 6000; // ms after which the page says that it takes long
+const SLOW = 6000; // ms until the page says that the search is slow
 const LONGEST = 60000;
 
-/** Once that time has passed in which nobody was asked for a key. @param {number} ms @param {() => void} then @returns {AbortController} Ends it. */
+/** Call `then` after `ms`, not counting time spent in the access key dialog. @param {number} ms @param {() => void} then @returns {AbortController} Cancels it. */
 function after(ms, then) {
   const ended = new AbortController();
   let timer = 0;
@@ -38,18 +38,18 @@ function after(ms, then) {
 /**
  * @param {import("./state.js").Store} store
  * @param {{visit: (asked: Asked | null) => void, step: () => void, back: () => void, photo: () => {state: State, open: boolean} | null}}
- *   trail Where the browser's “back” leads, and the photo that was left last.
+ *   trail Browser history, and the last photo.
  */
 export function createAsker(store, trail) {
   /** @type {AbortController | null} */
   let running = null;
 
   /**
-   * Run one question; a newer one ends it. What goes wrong becomes the state's `trouble`.
+   * Run a question, aborting an older one. Errors go to the state's `trouble`.
    * @param {NonNullable<State["busy"]>} busy
    * @param {(signal: AbortSignal) => Promise<Partial<State>>} work
    * @param {(() => void) | null} retry
-   * @returns {Promise<boolean>} It was answered.
+   * @returns {Promise<boolean>} Whether it was answered.
    */
   async function run(busy, work, retry) {
     running?.abort();
@@ -63,7 +63,7 @@ export function createAsker(store, trail) {
       store.set({ ...changes, busy: null, slow: false });
       return true;
     } catch (error) {
-      if (running !== mine) return false; // a newer question is on its way
+      if (running !== mine) return false; // a newer question is running
       const problem = mine.signal.reason === "late" ? new Problem("timeout") : problemFrom(error);
       store.set({ busy: null, slow: false, trouble: { problem, retry } });
       return false;
@@ -80,7 +80,7 @@ export function createAsker(store, trail) {
     return new Problem("server", { detail: String(error) });
   }
 
-  /** Ask for the photo that the state holds, and again for what was drawn over it. @param {number} [k] */
+  /** Search by the current photo, and again by the drawn box if there is one. @param {number} [k] */
   function askPhoto(k = FIRST) {
     return run("photo", async (signal) => {
       const state = store.get();
@@ -111,10 +111,10 @@ export function createAsker(store, trail) {
 
   const askAgain = () => (store.get().view === "photo" ? askPhoto() : askWords());
 
-  /** What every new question starts from. */
+  /** The initial state of every new question. */
   const FRESH = { answer: null, drawn: null, drawing: false, chosen: /** @type {Chosen} */ ("all"), over: null, refine: "", filters: NO_FILTERS, sort: /** @type {State["sort"]} */ (""), unlike: [], colour: 0 };
 
-  /** A lane is a place over all of them. @param {Chosen} chosen @param {Partial<State>} changes */
+  /** Show one lane, as a history entry above the list of lanes. @param {Chosen} chosen @param {Partial<State>} changes */
   function choose(chosen, changes) {
     const before = store.get().chosen;
     if (before === "all" && chosen !== "all") trail.step();
@@ -123,7 +123,7 @@ export function createAsker(store, trail) {
   }
 
   return {
-    /** A file that was dropped, pasted, picked or taken. @param {Blob} file @param {string} name */
+    /** Search by a file that was dropped, pasted, picked or taken. @param {Blob} file @param {string} name */
     async photo(file, name) {
       const read = await run("reading", async (signal) => {
         const photo = await readPhoto(file, name);
@@ -137,11 +137,11 @@ export function createAsker(store, trail) {
       if (read) return void (await askPhoto());
       const { trouble, view } = store.get();
       if (!trouble || view === "start") return;
-      store.set({ trouble: null }); // of the new file, and not of what is left behind for it
+      store.set({ trouble: null }); // of the earlier question
       trail.visit(null);
       store.set({ ...FRESH, view: "start", photo: null, asked: null, trouble });
     },
-    /** A picture of the page's own. @param {string} address @param {string} name */
+    /** Search by one of the page's sample photos. @param {string} address @param {string} name */
     async sample(address, name) {
       try {
         const response = await fetch(address);
@@ -151,7 +151,7 @@ export function createAsker(store, trail) {
         store.set({ trouble: { problem: new Problem("offline"), retry: () => this.sample(address, name) } });
       }
     },
-    /** What was drawn over the photo. @param {Box} box */
+    /** Search by a box drawn over the photo. @param {Box} box */
     box(box) {
       choose("box", { drawn: { box, lane: null }, drawing: false });
       return run("box", async (signal) => {
@@ -161,35 +161,35 @@ export function createAsker(store, trail) {
         return { drawn: { box, lane: answer.objects[0] } };
       }, () => this.box(box));
     },
-    /** Show one lane alone, or all. @param {Chosen} chosen */
+    /** Show one lane, or all. @param {Chosen} chosen */
     choose(chosen) {
       const { drawn } = store.get();
       choose(chosen, { drawing: false, drawn: drawn?.lane || chosen === "box" ? drawn : null });
     },
-    /** Lay a dialog over the answer. @param {import("./state.js").Over} over */
+    /** Open a dialog over the answer. @param {import("./state.js").Over} over */
     open(over) {
       trail.step();
       store.set({ over });
     },
-    /** Take the dialog away, and its place. */
+    /** Close the dialog and go back from its history entry. */
     shut() {
       if (!store.get().over) return;
       store.set({ over: null });
       trail.back();
     },
-    /** Take the dialog away for what comes next, which has a place of its own. */
+    /** Close the dialog before a new question, which gets its own history entry. */
     lay() {
       store.set({ over: null });
     },
-    /** What the browser went back to, or on to, within one question. @param {Chosen} chosen @param {State["over"]} over */
+    /** Show what the browser's back or forward button led to within one question. @param {Chosen} chosen @param {State["over"]} over */
     show(chosen, over) {
       const { busy } = store.get();
-      if (busy === "box" || busy === "more") this.stop(); // they belong to the lane that was left
+      if (busy === "box" || busy === "more") this.stop(); // they belong to the previous lane
       const state = store.get();
       const drawn = state.drawn?.lane ? state.drawn : null;
       store.set({ chosen: there({ ...state, drawn }, chosen), over, drawn, drawing: false });
     },
-    /** More products of the lane that is shown alone. */
+    /** Load more products of the selected lane. */
     more() {
       const { view, chosen, answer, drawn } = store.get();
       if (view === "words") return askWords(moreOf(store.get(), answer?.objects[0]));
@@ -205,7 +205,7 @@ export function createAsker(store, trail) {
         const options = laneOptions(state, chosen, moreOf(state, lane));
         const more = await api.searchPhoto(photo.blob, options, signal);
         if (more.release_id !== answer.release_id) {
-          // Another release is live since: its answers never stand beside the old one's.
+          // The release has changed: never mix its answers with those of the old one.
           return { answer: await api.searchPhoto(photo.blob, photoOptions(state, options.k), signal), chosen: "all" };
         }
         if (chosen === "whole") return { answer: { ...answer, whole: more.whole } };
@@ -217,14 +217,14 @@ export function createAsker(store, trail) {
       trail.visit({ kind: "text", text });
       return this.resume({ kind: "text", text });
     },
-    /** More like a product. @param {string} product @param {import("./state.js").Known} about */
+    /** Search by product. @param {string} product @param {import("./state.js").Known} about */
     similar(product, about) {
       trail.visit({ kind: "similar", product, about });
       return this.resume({ kind: "similar", product, about });
     },
-    /** There is a photo to go back to. */
+    /** Whether there is a photo to go back to. */
     hasPhoto: () => trail.photo() !== null,
-    /** On to the last photo's answer, as it was left. */
+    /** Go back to the last photo's answer, as it was left. */
     toPhoto() {
       const kept = trail.photo();
       if (!kept) return;
@@ -233,12 +233,12 @@ export function createAsker(store, trail) {
       store.set({ ...kept.state, release: store.get().release });
       if (kept.open) askAgain();
     },
-    /** What the page's address asks already. @param {Asked} asked */
+    /** Run the question in the page's URL. @param {Asked} asked */
     resume(asked) {
       store.set({ ...FRESH, view: "words", asked });
       return askWords();
     },
-    /** Ask the same again with other filters, colour or words. @param {Partial<State>} changes */
+    /** Repeat the question with other filters, colour weight or text. @param {Partial<State>} changes */
     narrow(changes) {
       store.set(changes);
       return askAgain();
@@ -250,7 +250,7 @@ export function createAsker(store, trail) {
       trail.visit(null);
       store.set({ ...FRESH, view: "start", photo: null, asked: null, busy: null, slow: false, trouble: null });
     },
-    /** End what runs, without a word. */
+    /** Abort the running question silently. */
     stop() {
       running?.abort();
       running = null;

@@ -1,4 +1,4 @@
-/** One product beside what was asked: why it is here, what it costs, where it is sold. */
+/** The product dialog: compares a match with the query, and shows its price and link. */
 
 import { isGone } from "./api.js";
 import { isFaint, meter, tellsColour } from "./card.js";
@@ -15,7 +15,7 @@ import { linkOf, otherFacts, priceOf, titleOf } from "./product.js";
 /**
  * @param {Match} match
  * @param {Lane} lane
- * @param {import("./types.js").Photo | null} photo What was asked with.
+ * @param {import("./types.js").Photo | null} photo The query photo.
  * @param {import("./ask.js").Asker} ask
  * @returns {HTMLDialogElement}
  */
@@ -48,7 +48,7 @@ export function detailDialog(match, lane, photo, ask) {
   return box;
 }
 
-/** The shop's own word for what it is; the detector's where it has none. @param {Match} match */
+/** The shop's category of the product, else the detector's label. @param {Match} match */
 const kindOf = (match) => (typeof match.columns.category === "string" ? capital(labelName(match.columns.category)) : named(match));
 
 /** @param {Match} match @param {Lane} lane */
@@ -66,7 +66,7 @@ function reasons(match, lane) {
 /** @param {Node} bar @param {string} text */
 const reason = (bar, text) => [h("dt", {}, bar), h("dd", {}, text)];
 
-/** What a merchandiser wants to know. @param {Match} match @param {Lane} lane */
+/** Details for the shop's staff. @param {Match} match @param {Lane} lane */
 function facts(match, lane) {
   /** @type {[string, string][]} */
   const rows = [

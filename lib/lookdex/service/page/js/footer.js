@@ -1,4 +1,4 @@
-/** The foot of the page: which release answers, how old it is, how long the answer took and where the time went. */
+/** The footer: the release, its age and size, and the time of each step of the answer. */
 
 import { fill, h } from "./dom.js";
 import { isOld } from "./fresh.js";

@@ -1,4 +1,4 @@
-/** The top of the page: its name, the search by words, the language. */
+/** The header: home link, text search and language. */
 
 import { fill, h, icon } from "./dom.js";
 import * as i18n from "./i18n.js";
@@ -40,7 +40,7 @@ export function createHeader(place, store, ask) {
     );
   }
 
-  /** Where the form has no room of its own, it is there when it is wanted. */
+  /** On narrow screens, the search form opens on demand. */
   function toggle() {
     search(!place.classList.contains("searching"));
     input.focus();

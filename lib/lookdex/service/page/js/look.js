@@ -1,4 +1,4 @@
-/** The whole look: the best product of each piece as one set, with what it costs together. */
+/** The look: the best product of each item as an outfit, with the total price. */
 
 import { fill, h, icon } from "./dom.js";
 import { labelled, number, price, t } from "./i18n.js";
@@ -15,8 +15,8 @@ import { priceOf, titleOf } from "./product.js";
 const LEAST = 0.5; // score of a catalogue photo that is worth showing as such a look
 
 /**
- * The pieces of the look with their matches, without those that are no good match: they would be sold as a look
- * that they do not make.
+ * The pieces of the look with their matches. Pieces without a good match are left out: they would not recreate the
+ * look.
  * @param {Answer} answer
  * @returns {{piece: Piece, lane: Lane, match: Match}[]}
  */
@@ -34,7 +34,7 @@ export function piecesOf(answer) {
 /** @type {WeakMap<import("./types.js").Look, Set<number>>} */
 const leftOut = new WeakMap();
 
-/** The objects whose pieces the shopper left out; kept, because the tiles are made anew. @param {import("./types.js").Look} look */
+/** Objects the user has deselected, remembered because the tiles are rendered again on every change. @param {import("./types.js").Look} look */
 function leftOutOf(look) {
   const out = leftOut.get(look) ?? new Set();
   leftOut.set(look, out);
@@ -44,7 +44,7 @@ function leftOutOf(look) {
 /**
  * @param {Answer} answer
  * @param {(match: Match, lane: Lane) => void} open
- * @returns {HTMLElement | null} null where there is no set of two or more.
+ * @returns {HTMLElement | null} null if there are fewer than two pieces.
  */
 export function lookOf(answer, open) {
   const pieces = piecesOf(answer);
@@ -95,7 +95,7 @@ export function lookOf(answer, open) {
 }
 
 /**
- * Catalogue photos that show such an outfit: those with at least two pieces of it.
+ * Catalogue photos of a similar outfit: those with at least two of its pieces.
  * @param {Answer} answer
  * @param {(product: string, about: import("./state.js").Known) => void} similar
  */

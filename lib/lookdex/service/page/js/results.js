@@ -1,4 +1,4 @@
-/** Everything beside the photo: what can be chosen, the look, the lanes; or why there are none. */
+/** The results: chips, look and lanes, or an error. */
 
 import { fill, h, icon, pace } from "./dom.js";
 import { filterButton, filterChips } from "./filters.js";
@@ -21,7 +21,7 @@ import { troublePanel } from "./trouble.js";
 /**
  * @param {import("./state.js").Store} store
  * @param {import("./ask.js").Asker} ask
- * @param {() => void} another Choose another photo.
+ * @param {() => void} another Called to choose another photo.
  */
 export function createResults(store, ask, another) {
   const bar = h("div.bar");
@@ -120,7 +120,7 @@ export function createResults(store, ask, another) {
   }
 
   /**
-   * A piece that nothing is like needs no row; nor does the whole photo, beside rows for its pieces.
+   * Objects without a good match get no row, nor does the whole photo if its objects have rows.
    * @param {{id: import("./state.js").Chosen, lane: Lane}[]} lanes
    * @param {boolean} pieces
    */
@@ -131,7 +131,7 @@ export function createResults(store, ask, another) {
     return { near: others.filter((shown) => !far.includes(shown)), far, whole };
   }
 
-  /** Show one lane alone, from its top. @param {import("./state.js").Chosen} id */
+  /** Show one lane, scrolled to its top. @param {import("./state.js").Chosen} id */
   function alonely(id) {
     ask.choose(id);
     const top = body.getBoundingClientRect().top + scrollY - 160;
@@ -174,7 +174,7 @@ export function createResults(store, ask, another) {
   });
   onLanguage(all);
 
-  /** Chips and fields are made anew: who stood on one still does. @param {() => void} change */
+  /** Keep the focus while chips and fields are rendered again. @param {() => void} change */
   function keepFocus(change) {
     const held = /** @type {HTMLElement | null} */ (document.activeElement);
     if (!held || !bar.contains(held)) return change();
@@ -185,7 +185,7 @@ export function createResults(store, ask, another) {
     /** @type {HTMLElement | null} */ (next)?.focus({ preventScroll: true });
   }
 
-  /** Bring the products onto the screen, where the photo lies above them and not beside them. */
+  /** Scroll to the products if the photo is above them, not beside them. */
   function reveal() {
     if (element.getBoundingClientRect().top > innerHeight / 3) element.scrollIntoView({ block: "start", behavior: pace() });
   }

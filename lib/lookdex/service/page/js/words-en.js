@@ -1,4 +1,4 @@
-/** English. `{name}` is filled in; `one | many` chooses by {n}. */
+/** English texts. `{name}` is a placeholder. `singular | plural` is chosen by {n}. */
 export const en = {
   title: "lookdex: find it in a photo",
   skip: "Skip to content",
@@ -7,7 +7,7 @@ export const en = {
 
   searchOpen: "Text search",
   searchLabel: "Search by text",
-  searchHint: "Or describe it: red dress, striped shirt …",
+  searchHint: "e.g. red dress, striped shirt",
   searchGo: "Search",
 
   heroTitle: "Seen it? Find it here.",
@@ -65,7 +65,7 @@ export const en = {
   priceUpTo: "up to {max}",
   priceAtLeast: "from {min}",
   priceRange: "{min} to {max}",
-  colourChip: "colour {n} %",
+  colourChip: "colour {n}%",
 
   look: "Shop the look",
   lookPieces: "{n} item | {n} items",
@@ -79,7 +79,7 @@ export const en = {
   seeAll: "See all",
   backToPhoto: "Back to your photo",
   backToAll: "All items",
-  sureness: "{n} % confident",
+  sureness: "{n}% confident",
   within: "{what} first",
   otherKindsToo: "other categories too",
   lacks: "The shop has no {what}",
@@ -206,14 +206,14 @@ export const en = {
   details: "Details",
 };
 
-/** The labels of lookdex's own detector, for the category filter; the answer brings others. */
+/** The labels of lookdex's own detector, for the category filter. Answers may have others. */
 export const categoriesEn = {
   top: "Tops", outerwear: "Outerwear", dress: "Dresses", skirt: "Skirts", pants: "Trousers", shorts: "Shorts",
   shoes: "Shoes", bag: "Bags", hat: "Hats", glasses: "Glasses", belt: "Belts", scarf: "Scarves",
   jewelry: "Jewellery", legwear: "Socks & tights",
 };
 
-/** What a single thing of each is called, in the middle of a sentence. */
+/** The name of a single thing of each label, within a sentence. */
 export const labelsEn = {
   top: "top", outerwear: "outerwear", dress: "dress", skirt: "skirt", pants: "trousers", shorts: "shorts",
   shoes: "shoes", bag: "bag", hat: "hat", glasses: "glasses", belt: "belt", scarf: "scarf",

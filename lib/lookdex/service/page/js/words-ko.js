@@ -1,4 +1,4 @@
-/** Korean, key for key as `words-en.js`. */
+/** Korean texts, with the same keys as `words-en.js`. */
 export const ko = {
   title: "lookdex: 사진으로 찾기",
   skip: "본문 바로가기",
@@ -7,7 +7,7 @@ export const ko = {
 
   searchOpen: "검색어 입력",
   searchLabel: "검색어로 찾기",
-  searchHint: "검색어: 빨간 원피스, 줄무늬 셔츠 …",
+  searchHint: "예: 빨간 원피스, 줄무늬 셔츠",
   searchGo: "검색",
 
   heroTitle: "마음에 든 그 옷, 여기서 찾으세요.",
