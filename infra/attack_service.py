@@ -4,11 +4,11 @@
     PYTHONPATH=lib python -m infra.attack_service --lib OLDER/lib      # the service of another checkout
     PYTHONPATH=lib python -m infra.attack_service --url http://…       # a running service
 
-Publishes a synthetic release with the shipped models and starts the service on it. For each attack it prints the slowest
-response of `/healthz` (probed every 50 ms on a new connection), the CPU seconds of the service and its decoders, the
-duration, the result and the statuses received. An attack passes if its own checks do and `/healthz` always answered within
-`--healthz` seconds. Exits with 1 if one failed. With --url, attacks that need their own service are skipped. Settings are
-passed as environment variables, so that an older service ignores those it does not have.
+Publishes a synthetic release with the shipped models and starts the service on it. For each attack it prints the
+slowest response of `/healthz` (probed every 50 ms on a new connection), the CPU seconds of the service and its
+decoders, the duration, the result and the statuses received. An attack passes if its own checks do and `/healthz`
+always answered within `--healthz` seconds. Exits with 1 if one failed. With --url, attacks that need their own service
+are skipped. Settings are passed as environment variables, so that an older service ignores those it does not have.
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ def pipelined(service: Service) -> Outcome:
     return outcome
 
 
-# ── many connections ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── many connections ───────────────────────────────────────────────────────────────────────────────
 
 
 def idle_and_half_sent(service: Service) -> Outcome:
