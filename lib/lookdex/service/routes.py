@@ -10,7 +10,6 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from lookdex.errors import BadQuery
 from lookdex.search.answer.wire import AnswerModel, CountedModel
 from lookdex.search.query import options as ask
 from lookdex.search.query.options import MAX_FACETS, MAX_K, MAX_TEXT, Crops, Options
@@ -234,9 +233,9 @@ def routes(
             with questions.receiving(client_of(request)) as upload:
                 arriving = Request(request.scope, upload.paced(request.receive))
                 question = await receive(arriving, max_bytes, receive_seconds, options)
-        except (ProblemError, BadQuery) as refused:
-            if not (isinstance(refused, ProblemError) and refused.kind is ProblemKind.SLOW_UPLOAD):
-                await request.state.body.drain(max_bytes)
+        except ProblemError as refused:
+            if refused.kind is ProblemKind.SLOW_UPLOAD:
+                request.state.body.give_up()
             raise
         request.state.fields.update(photos=len(question.photos), bytes=sum(map(len, question.photos)))
         return respond(request, await questions.ask(question.photos, question.options))

@@ -15,6 +15,7 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from lookdex.errors import ConfigError
@@ -57,9 +58,9 @@ class Tokens:
     def needed(self) -> bool:
         return bool(self._digests) or self._file is not None
 
-    def name_of(self, authorization: str | None) -> str | None:
-        """The name of the token in an Authorization header, or None if it has no accepted token."""
-        scheme, _, token = (authorization or "").partition(" ")
+    def name_of(self, authorizations: Sequence[str]) -> str | None:
+        """The name of the accepted token in the only Authorization header, or None."""
+        scheme, _, token = (authorizations[0] if len(authorizations) == 1 else "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return None
         self._reload()

@@ -1,4 +1,8 @@
-"""Unread request bodies: drain them, or close the connection."""
+"""Drain unread request bodies: a request is often refused before its body has arrived.
+
+A client may read no response while it is still sending. Closing a connection with unread data resets it, which can lose
+the response (RFC 9112, 9.6).
+"""
 
 from __future__ import annotations
 
@@ -7,39 +11,49 @@ import asyncio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-DRAIN_SECONDS = 2.0
+DRAIN_SECONDS = 5.0
+DRAIN_BYTES = 64 << 20  # bodies of known length, such as a photo sent to a wrong URL or twice too large
+DRAIN_CHUNKED_BYTES = 4 << 20  # chunked bodies, which may never end
 
 
 class RequestBody:
-    """A request body. uninvited: the client waits for `100 Continue` before it sends it."""
+    """The body of a request.
 
-    def __init__(self, receive: Receive, uninvited: bool):
-        self._receive, self.uninvited, self._ended = receive, uninvited, False
+    uninvited: the client waits for `100 Continue` before it sends it. unread: some of it may still arrive.
+    """
+
+    def __init__(self, receive: Receive, headers: Headers):
+        self._receive = receive
+        self.uninvited = "expect" in headers
+        length = int(headers.get("content-length", "0"))  # the parser has checked that it is digits
+        chunked = "transfer-encoding" in headers
+        self.unread = chunked or length > 0
+        self._drain_limit = DRAIN_CHUNKED_BYTES if chunked else length if length <= DRAIN_BYTES else 0
 
     async def receive(self) -> Message:
         """ASGI's `receive`. The server sends `100 Continue` on the first call."""
         self.uninvited = False
         message = await self._receive()
-        self._ended = message["type"] != "http.request" or not message.get("more_body")
+        self.unread = message["type"] == "http.request" and message.get("more_body", False)
         return message
 
-    async def drain(self, most: int) -> None:
-        """Read and drop up to `most` bytes: many clients read no response before they have sent their body.
-
-        Does nothing if the client waits for `100 Continue`.
-        """
-        if self.uninvited:
-            return
+    async def drain(self) -> None:
+        """Read and drop the rest, for DRAIN_SECONDS at most."""
+        size = 0
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
-                while not self._ended and most >= 0:
-                    most -= len((await self.receive()).get("body", b""))
+                while self.unread and size < self._drain_limit:
+                    size += len((await self.receive()).get("body", b""))
         except TimeoutError:
             pass
 
+    def give_up(self) -> None:
+        """Read no more: the client is too slow."""
+        self.unread = False
+
 
 class BodyTracker:
-    """Middleware that keeps each request's body as `state["body"]`.
+    """Middleware that keeps each request's body as `state["body"]` and drains it before the response.
 
     A client that is answered before `100 Continue` may or may not send its body. Bytes that follow could be the body or
     another request, so the connection is closed (RFC 9110, 10.1.1).
@@ -52,11 +66,14 @@ class BodyTracker:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = scope["state"]["body"] = RequestBody(receive, "expect" in Headers(scope=scope))
+        body = scope["state"]["body"] = RequestBody(receive, Headers(scope=scope))
 
         async def sent(message: Message) -> None:
-            if message["type"] == "http.response.start" and body.uninvited:
-                MutableHeaders(scope=message)["Connection"] = "close"
+            if message["type"] == "http.response.start":
+                if body.uninvited:
+                    MutableHeaders(scope=message)["Connection"] = "close"
+                else:
+                    await body.drain()
             await send(message)
 
         await self._app(scope, body.receive, sent)

@@ -18,6 +18,10 @@ class ConnectionProblem(Exception):
         self.why, self.kind, self.detail, self.headers = why, kind, detail, dict(headers or {})
 
 
+def malformed(detail: str) -> ConnectionProblem:
+    return ConnectionProblem(CloseReason.MALFORMED, ProblemKind.MALFORMED, detail)
+
+
 def no_room(why: CloseReason) -> ConnectionProblem:
     who = "this client" if why is CloseReason.CLIENT_SHARE else "the service"
     detail = f"{who} has too many requests in progress: try again later"
@@ -34,7 +38,7 @@ def check_codings(codings: list[bytes], version: str) -> None:
     """Raise ConnectionProblem if the end of the body is ambiguous, or another coding is used (RFC 9112, 6.1 and 7)."""
     if version == "1.0" or codings[-1] != b"chunked" or codings.count(b"chunked") > 1 or b"" in codings:
         detail = "Transfer-Encoding must be chunked, given once, and HTTP/1.1"
-        raise ConnectionProblem(CloseReason.MALFORMED, ProblemKind.MALFORMED, detail)
+        raise malformed(detail)
     if codings != [b"chunked"]:
         raise ConnectionProblem(
             CloseReason.MALFORMED,

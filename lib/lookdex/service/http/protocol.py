@@ -18,7 +18,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from lookdex.service.http import problems
 from lookdex.service.http.clients import Network, client_key, is_trusted
-from lookdex.service.http.connection_problems import ConnectionProblem, check_codings, no_room, stopping
+from lookdex.service.http.connection_problems import (
+    ConnectionProblem,
+    check_codings,
+    malformed,
+    no_room,
+    stopping,
+)
 from lookdex.service.http.connections import CloseReason, ConnectionTable
 from lookdex.service.http.pace import MinimumRate
 from lookdex.service.http.problems import ProblemKind
@@ -30,8 +36,10 @@ SLICE = 4096  # bytes parsed at a time: bounds how far PIPELINED is exceeded
 PIPELINED = 32  # queued requests per connection
 LINGER_SECONDS, LINGER_BYTES = 2.0, 4 << 20  # for a client that still sends after its response
 LAST_SECONDS = 1.0  # a stopping server waits for the request of a connected client
+_ALLOW = {"Allow": "GET, HEAD, POST"}
 _AT_ONCE = struct.pack("ii", 1, 0)
-_HOST = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]*")
+_HOST = re.compile(rb"(?:\[[\w.~:%-]+\]|[\w.~%!$&'()*+,;=-]*)(?::\d*)?")
+_ORIGIN = re.compile(rb"https?://[^/?#]*(?=(/?))", re.IGNORECASE)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -181,21 +189,25 @@ class BoundedProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        version, method = self.parser.get_http_version(), self.parser.get_method()
+        if version not in ("1.0", "1.1"):
+            raise malformed("the request is not HTTP/1.1 or HTTP/1.0")
+        if method == b"CONNECT":
+            detail = "CONNECT is not supported: this is not a proxy"
+            raise ConnectionProblem(CloseReason.MALFORMED, ProblemKind.METHOD, detail, _ALLOW)
+        # The target may be an absolute URI, with an empty path (RFC 9112, 3.2.2).
+        self.url = _ORIGIN.sub(lambda found: b"" if found[1] else b"/", self.url, count=1)
         if len(self.headers) > HEADER_FIELDS:
             detail = f"a request may have at most {HEADER_FIELDS} headers"
             raise ConnectionProblem(CloseReason.LARGE_HEADER, ProblemKind.HEADER_TOO_LARGE, detail)
         hosts = self._hosts
-        if len(hosts) != 1 and (hosts or self.parser.get_http_version() == "1.1"):
-            raise ConnectionProblem(
-                CloseReason.MALFORMED, ProblemKind.MALFORMED, "a request must have exactly one Host header"
-            )
+        if len(hosts) != 1 and (hosts or version == "1.1"):
+            raise malformed("a request must have exactly one Host header")
         if hosts and not _HOST.fullmatch(hosts[0]):
-            raise ConnectionProblem(
-                CloseReason.MALFORMED, ProblemKind.MALFORMED, "the Host header is invalid"
-            )
+            raise malformed("the Host header is invalid")
         if self._codings:
-            check_codings(self._codings, self.parser.get_http_version())
-        if self.parser.get_http_version() == "1.0":
+            check_codings(self._codings, version)
+        if version == "1.0":
             self.expect_100_continue = False
         if not self._table.busy(self):
             raise no_room(CloseReason.CLIENT_SHARE)
@@ -282,7 +294,8 @@ class BoundedProtocol(HttpToolsProtocol):
         )
         headers = [*self.server_state.default_headers, *response.raw_headers, (b"cache-control", b"no-store")]
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)
-        return STATUS_LINE[refusal.kind.status] + lines + b"\r\n" + bytes(response.body)
+        body = b"" if self.parser.get_method() == b"HEAD" else bytes(response.body)
+        return STATUS_LINE[refusal.kind.status] + lines + b"\r\n" + body
 
     def _discard(self, size: int) -> None:
         self._discarded += size
