@@ -50,9 +50,9 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
     limits = UploadLimits(
         config.upload_bytes, config.upload_pixels, config.upload_frames, config.decode_seconds
     )
-    runner = ModelRunner(cores if config.device == "cpu" else 1, metrics.ran)
+    runner = ModelRunner(cores if config.device == "cpu" else 1, metrics.observe_batch)
     loader = Loader(Engine(config.engine), threads=cores, batch=config.batch)
-    opened = catalog or open_catalog(
+    live_catalog = catalog or open_catalog(
         config.catalog,
         device=config.device,
         loader=SharedModels(loader, runner),
@@ -62,9 +62,9 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         store_seconds=config.store_seconds,
         facets=config.facets or None,
     )
-    decoders = DecoderPool(config.decoders or cores, limits, metrics.lost)
+    decoders = DecoderPool(config.decoders or cores, limits, metrics.count_lost_decoder)
     questions = QuestionHandler(
-        opened,
+        live_catalog,
         decoders,
         runner,
         metrics,
@@ -77,10 +77,10 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(opened.load)
+        await run_in_threadpool(live_catalog.load)
         runner.start()
         await run_in_threadpool(decoders.start)
-        with following(opened, config.poll_seconds):
+        with following(live_catalog, config.poll_seconds):
             app.state.ready = True
             yield
             app.state.ready = False
@@ -98,7 +98,7 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         servers=[{"url": prefix}] if prefix else None,
         telemetry={"tracing": False},
     )
-    app.state.ready, app.state.catalog, app.state.metrics = False, opened, metrics
+    app.state.ready, app.state.catalog, app.state.metrics = False, live_catalog, metrics
     problems.install(app)
     app.add_middleware(RequireToken, tokens=tokens)
     if config.trusted_proxies:
@@ -136,14 +136,16 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
     async def readyz() -> Response:
         """Readiness: a release is open and undamaged, its models are loaded, and the service is not stopping. The store
         answers, or questions without a filter can be answered from memory."""
-        if opened.damage:
+        if live_catalog.damage:
             raise ProblemError(ProblemKind.INTERNAL, "the release is damaged; see the log for the remedy")
         if not app.state.ready:
             raise ProblemError(ProblemKind.STOPPING, "the service is starting or stopping", retry_after=1)
-        if not opened.searchable:
+        if not live_catalog.searchable:
             raise problems.store_unavailable()
-        lost = opened.store_health.problem is not None
-        return PlainTextResponse("ready from memory: the store does not answer\n" if lost else "ready\n")
+        store_down = live_catalog.store_health.problem is not None
+        return PlainTextResponse(
+            "ready from memory: the store does not answer\n" if store_down else "ready\n"
+        )
 
     @app.head("/metrics", include_in_schema=False)
     @app.get(

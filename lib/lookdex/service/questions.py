@@ -68,8 +68,8 @@ class QuestionHandler:
         self.catalog, self.gate = catalog, Gate(max_concurrency, queue)
         self._decoders, self._runner, self._metrics, self._deadline = decoders, runner, metrics, deadline
         self._reads = Gate(_READERS, _READERS_QUEUE)
-        most = _UPLOADS * (max_concurrency + queue)
-        self._arrivals = UploadSlots(most, share_of(client_share, most), pace)
+        max_uploads = _UPLOADS * (max_concurrency + queue)
+        self._arrivals = UploadSlots(max_uploads, share_of(client_share, max_uploads), pace)
         threads = self.gate.max_threads + self._reads.max_threads
         self._threads = DaemonPool("question", threads)
         metrics.watch(catalog, self.gate)
@@ -83,7 +83,7 @@ class QuestionHandler:
         """Answer a question of photos and options, or of options alone. Raises Refused, BadQuery."""
         self._check_facets(options)
         for photo in photos:
-            self._metrics.uploaded(len(photo))
+            self._metrics.observe_upload(len(photo))
         deadline, watch = time.monotonic() + self._deadline, Stopwatch()
 
         def work() -> EncodedAnswer:
@@ -99,7 +99,7 @@ class QuestionHandler:
             return EncodedAnswer(body, answer.release_id, dict(watch.seconds) | steps)
 
         spoken = await self._in_thread(self.gate, work, deadline)
-        self._metrics.stages(spoken.seconds)
+        self._metrics.observe_stages(spoken.seconds)
         return spoken
 
     def _check_facets(self, options: Options) -> None:

@@ -180,13 +180,13 @@ def routes(
     catalog = questions.catalog
 
     def respond(
-        request: Request, spoken: EncodedAnswer, headers: Mapping[str, str] | None = None
+        request: Request, encoded: EncodedAnswer, headers: Mapping[str, str] | None = None
     ) -> Response:
-        steps = {step: round(1000 * spent, 1) for step, spent in spoken.seconds.items()}
-        request.state.fields.update(release=spoken.release_id, steps_ms=steps)
+        steps = {step: round(1000 * spent, 1) for step, spent in encoded.seconds.items()}
+        request.state.fields.update(release=encoded.release_id, steps_ms=steps)
         timing = ", ".join(f"{step};dur={spent}" for step, spent in steps.items())
         return Response(
-            spoken.body,
+            encoded.body,
             media_type="application/json",
             headers={"Server-Timing": timing, **(headers or {})},
         )
@@ -199,11 +199,11 @@ def routes(
         if undamaged and caching.unchanged(request, tag, exists=False):
             request.state.fields.update(release=release_id)
             return caching.not_modified(tag, policy.answers)
-        spoken = await questions.ask((), options)
-        tag = caching.tag_of_answer(spoken.release_id, options, opened.facet_columns)
+        encoded = await questions.ask((), options)
+        tag = caching.tag_of_answer(encoded.release_id, options, opened.facet_columns)
         if caching.unchanged(request, tag):
             return caching.not_modified(tag, policy.answers)
-        return respond(request, spoken, caching.tagged(tag, policy.answers))
+        return respond(request, encoded, caching.tagged(tag, policy.answers))
 
     @router.post(
         "/search",

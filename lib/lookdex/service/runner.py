@@ -135,8 +135,8 @@ class ModelRunner:
             if (
                 len({id(call) for call, _ in taken}) > 1
             ):  # retry singly: one bad input must not fail the others
-                for one in taken:
-                    self._run_batch([one])
+                for entry in taken:
+                    self._run_batch([entry])
                 return
             self._finish(taken, [None] * len(taken), error)
         else:

@@ -51,7 +51,7 @@ def serve(config: Config) -> None:
     logger.info("loading", extra={"fields": log_fields})
     app = create_app(config)
     app.state.catalog.load()  # outside uvicorn, errors and signals end it at once
-    log_fields["connections"] = limits.most
+    log_fields["connections"] = limits.max_connections
     table = ConnectionTable(limits, app.state.metrics)
     server = _ProcessServer(app, table, proxies, drain_seconds=config.drain_seconds, log_fields=log_fields)
     with suppress(SystemExit):  # from the signal handler
@@ -104,7 +104,7 @@ class Server(uvicorn.Server):
         self.table.stopping = True
         for _ in range(_PASSES):  # requests that have arrived on open connections must be answered
             await asyncio.sleep(0)
-        waiting = [asyncio.create_task(self._adopt(one)) for one in _backlog_of(sockets or [])]
+        waiting = [asyncio.create_task(self._adopt(connection)) for connection in _backlog_of(sockets or [])]
         await super().shutdown(sockets)  # closes the listener before anything else runs
         await asyncio.gather(*waiting, return_exceptions=True)
         self._sweeps.cancel()

@@ -15,7 +15,7 @@ from lookdex.errors import ConfigError
 from lookdex.service.http import connections, protocol
 from lookdex.service.http.arrivals import SMALL, UploadSlots
 from lookdex.service.http.clients import client_key, is_trusted, trusted_networks
-from lookdex.service.http.connections import CloseReason, ConnectionLimits, limits_of, most_connections
+from lookdex.service.http.connections import CloseReason, ConnectionLimits, connection_limit, limits_of
 from lookdex.service.http.middleware import ClientShareLimit
 from lookdex.service.http.pace import MinimumRate
 from lookdex.service.http.prefix import checked_prefix
@@ -238,7 +238,7 @@ def test_who_sends_on_after_an_answer_is_cut(echo: Running):
 
 
 def test_the_longest_idle_connection_makes_room(echo: Running):
-    with running(ConnectionLimits(most=4, share=3)) as small:
+    with running(ConnectionLimits(max_connections=4, share=3)) as small:
         first = small.connect(GET)
         assert first.recv(1 << 16)
         others = [small.connect(HALF, "127.0.0.2") for _ in range(3)]
@@ -255,7 +255,7 @@ def test_the_longest_idle_connection_makes_room(echo: Running):
 
 def test_when_all_are_busy_a_new_one_is_told(echo: Running):
     held = b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n"
-    with running(ConnectionLimits(most=3, share=2)) as small:
+    with running(ConnectionLimits(max_connections=3, share=2)) as small:
         clients = [small.connect(held, source) for source in ("127.0.0.2", "127.0.0.2", "127.0.0.3")]
         small.settle(3, tasks=3)
         for source, why in (("127.0.0.4", CloseReason.FULL), ("127.0.0.2", CloseReason.CLIENT_SHARE)):
@@ -279,7 +279,7 @@ def test_when_all_are_busy_a_new_one_is_told(echo: Running):
 def test_only_a_trusted_proxy_tells_who_asks(echo: Running):
     asked = GET[:-2] + b"X-Forwarded-For: 9.9.9.9, 203.0.113.7\r\nConnection: close\r\n\r\n"
     assert bodies(echo.say(asked))[0]["client"] == "127.0.0.1"
-    with running(ConnectionLimits(most=3, share=1), ("127.0.0.0/8",)) as behind:
+    with running(ConnectionLimits(max_connections=3, share=1), ("127.0.0.0/8",)) as behind:
         assert bodies(behind.say(asked))[0]["client"] == "203.0.113.7"
         held = [behind.connect(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n") for _ in range(3)]  # of many clients
         behind.settle(3)
@@ -343,13 +343,13 @@ def test_a_connection_that_comes_while_the_server_stops_does_not_hold_it_up():
 
 
 def test_the_number_of_connections_fits_the_open_files():
-    assert most_connections(0, None) == 1000
-    assert most_connections(0, 1024) == 1024 - connections.RESERVED
-    assert most_connections(0, 256) == 256 - connections.RESERVED
-    assert most_connections(50, 256) == 50
+    assert connection_limit(0, None) == 1000
+    assert connection_limit(0, 1024) == 1024 - connections.RESERVED
+    assert connection_limit(0, 256) == 256 - connections.RESERVED
+    assert connection_limit(50, 256) == 50
     for wanted, files in ((0, 100), (500, 256)):
         with pytest.raises(ConfigError, match="ulimit -n"):
-            most_connections(wanted, files)
+            connection_limit(wanted, files)
     assert limits_of(Config(connections=10, client_share=0.01)).share == 1
 
 

@@ -45,7 +45,7 @@ class Upload:
     def paced(self, receive: Receive) -> Receive:
         """Wrap ASGI's `receive` to raise ProblemError if the upload is too slow or there is no slot for it."""
 
-        async def received() -> Message:
+        async def paced_receive() -> Message:
             if self._displaced:
                 raise self._refused()
             due = self._pace.due(self._begun, self._arrived)
@@ -62,7 +62,7 @@ class Upload:
                 self._slots.take(self)
             return message
 
-        return received
+        return paced_receive
 
     def _refused(self) -> ProblemError:
         detail = f"the upload was slower than {self._pace.rate:g} bytes per second: send a smaller photo"

@@ -68,7 +68,7 @@ class BodyTracker:
             return
         body = scope["state"]["body"] = RequestBody(receive, Headers(scope=scope))
 
-        async def sent(message: Message) -> None:
+        async def send_after_drain(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if body.uninvited:
                     MutableHeaders(scope=message)["Connection"] = "close"
@@ -76,4 +76,4 @@ class BodyTracker:
                     await body.drain()
             await send(message)
 
-        await self._app(scope, body.receive, sent)
+        await self._app(scope, body.receive, send_after_drain)

@@ -50,19 +50,19 @@ class Compression:
             await self._app(scope, receive, send)
             return
 
-        async def sent(message: Message) -> None:
+        async def send_with_vary(message: Message) -> None:
             if message["type"] == "http.response.start":
                 _vary(MutableHeaders(scope=message))
             await send(message)
 
         client = accepted(", ".join(Headers(scope=scope).getlist("accept-encoding")))
-        least = GZIP_BYTES if client.identity else 1
+        min_bytes = GZIP_BYTES if client.identity else 1
         responder = (
-            GZipResponder(self._app, least, GZIP_LEVEL)
+            GZipResponder(self._app, min_bytes, GZIP_LEVEL)
             if client.gzip
             else IdentityResponder(self._app, GZIP_BYTES)
         )
-        await responder(scope, receive, sent)
+        await responder(scope, receive, send_with_vary)
 
 
 def _vary(headers: MutableHeaders) -> None:

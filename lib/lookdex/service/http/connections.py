@@ -20,7 +20,7 @@ try:
 except ImportError:  # Windows has no such limit
     resource = None  # type: ignore[assignment]
 
-MOST = 1000  # connections, unless the setting says otherwise
+MAX_CONNECTIONS = 1000  # default limit
 LINGERING = 32  # refused connections still read from, so that the client gets the response
 RESERVED = 96 + LINGERING  # other open files: the release's, the models', the decoders' pipes
 LOG_EVERY = 10.0  # seconds between two log lines for one reason
@@ -28,7 +28,7 @@ logger = logging.getLogger("lookdex.service")
 
 
 class CloseReason(StrEnum):
-    """Why the service ended a connection."""
+    """Why the service closed a connection."""
 
     IDLE = "idle"  # sent no request
     KEEP_ALIVE = "keep-alive"  # sent no further request
@@ -52,26 +52,26 @@ class CloseReason(StrEnum):
 class ConnectionLimits:
     """Limits of the connections.
 
-    most: open connections.
+    max_connections: open connections.
     share: of one client, while others want some.
     header_seconds: until a request's header is complete.
     keep_alive_seconds: between two requests.
     pace: minimum rate at which clients read responses.
     """
 
-    most: int = MOST
-    share: int = MOST
+    max_connections: int = MAX_CONNECTIONS
+    share: int = MAX_CONNECTIONS
     header_seconds: float = 10.0
     keep_alive_seconds: float = 65.0
     pace: MinimumRate = field(default_factory=lambda: MinimumRate(2000.0))
 
 
-def most_connections(wanted: int, files: int | None) -> int:
+def connection_limit(wanted: int, files: int | None) -> int:
     """The connection limit. wanted: the setting, 0 for automatic. files: the open-file limit, None for unlimited.
 
     Raises ConfigError: the open-file limit is too low.
     """
-    room = MOST if files is None else files - RESERVED
+    room = MAX_CONNECTIONS if files is None else files - RESERVED
     if files is not None and room < max(wanted, 8):
         needed = max(wanted, 8) + RESERVED
         raise ConfigError(
@@ -79,7 +79,7 @@ def most_connections(wanted: int, files: int | None) -> int:
             f"it (ulimit -n {needed}; LimitNOFILE= of systemd)"
             + (", or set connections lower" if wanted else "")
         )
-    return wanted or min(MOST, room)
+    return wanted or min(MAX_CONNECTIONS, room)
 
 
 def open_files() -> int | None:
@@ -92,19 +92,19 @@ def open_files() -> int | None:
 
 def limits_of(config: Config) -> ConnectionLimits:
     """Limits from the settings and the open-file limit. Raises ConfigError."""
-    most = most_connections(config.connections, open_files())
+    max_connections = connection_limit(config.connections, open_files())
     return ConnectionLimits(
-        most,
-        share_of(config.client_share, most),
+        max_connections,
+        share_of(config.client_share, max_connections),
         config.header_seconds,
         config.keep_alive_seconds,
         MinimumRate(config.client_rate),
     )
 
 
-def share_of(share: float, most: int) -> int:
-    """How many of `most` one client may have, at least one."""
-    return max(1, round(share * most))
+def share_of(share: float, total: int) -> int:
+    """How many of `total` one client may have, at least one."""
+    return max(1, round(share * total))
 
 
 class TrackedConnection(Protocol):
@@ -133,9 +133,7 @@ class ConnectionTable:
         self._open: dict[TrackedConnection, None] = {}
         self._idle: dict[TrackedConnection, None] = {}
         self._busy: set[TrackedConnection] = set()
-        self._count_by_client: Counter[str] = (
-            Counter()
-        )  # connections by client; below, those with a request in progress
+        self._count_by_client: Counter[str] = Counter()
         self._busy_by_client: Counter[str] = Counter()
         self._lingering: set[TrackedConnection] = set()
         self._log = _ThrottledLog()
@@ -146,7 +144,7 @@ class ConnectionTable:
 
     def admit(self, connection: TrackedConnection) -> CloseReason | None:
         """Admit a new connection, closing an idle one if needed. Returns why it is refused, or None."""
-        if len(self._open) >= self.limits.most:
+        if len(self._open) >= self.limits.max_connections:
             greedy = (
                 not connection.proxy and self._count_by_client[connection.client_key] >= self.limits.share
             )
@@ -157,27 +155,29 @@ class ConnectionTable:
             self.remove(idle)  # frees its slot now; the event loop reports the close later
         self._open[connection] = None
         self._count_by_client[connection.client_key] += 1
-        self.idle(connection)
+        self.mark_idle(connection)
         return None
 
     def _idle_of(self, client: str) -> TrackedConnection | None:
-        return next((one for one in self._idle if one.client_key == client), None)
+        return next((connection for connection in self._idle if connection.client_key == client), None)
 
     def _longest_idle(self) -> TrackedConnection | None:
         """The connection idle longest, preferably of a client above its share."""
         share = self.limits.share
         greedy = (
-            one for one in self._idle if not one.proxy and self._count_by_client[one.client_key] > share
+            connection
+            for connection in self._idle
+            if not connection.proxy and self._count_by_client[connection.client_key] > share
         )
         return next(greedy, None) or next(iter(self._idle), None)
 
-    def idle(self, connection: TrackedConnection) -> None:
+    def mark_idle(self, connection: TrackedConnection) -> None:
         """Mark the connection as idle."""
         if connection in self._open:
             self._free(connection)
             self._idle[connection] = None
 
-    def busy(self, connection: TrackedConnection) -> bool:
+    def mark_busy(self, connection: TrackedConnection) -> bool:
         """Mark the connection as busy. Returns False if its client has too many requests in progress."""
         if connection in self._busy or connection not in self._open:
             return True
@@ -210,9 +210,9 @@ class ConnectionTable:
             del self._open[connection]
             _decrement(self._count_by_client, connection.client_key)
 
-    def ended(self, why: CloseReason, connection: TrackedConnection, detail: str = "") -> None:
+    def record_close(self, why: CloseReason, connection: TrackedConnection, detail: str = "") -> None:
         """Count a connection that the service closed. Logs at most one line per reason in LOG_EVERY seconds."""
-        self._metrics.connection_ended(why)
+        self._metrics.count_closed(why)
         if not why.routine:
             self._log.note(why, connection.client_key, detail, time.monotonic())
 

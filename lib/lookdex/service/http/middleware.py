@@ -43,7 +43,7 @@ class RequestObserver:
         state["fields"] = fields
         status = 0
 
-        async def sent(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -54,22 +54,22 @@ class RequestObserver:
             await send(message)
 
         try:
-            await self._app(scope, receive, sent)
+            await self._app(scope, receive, send_with_headers)
         except ProblemError as refused:
-            await problems.refusal_of(scope, refused)(scope, receive, sent)
+            await problems.refusal_of(scope, refused)(scope, receive, send_with_headers)
         except Exception:
             logger.exception("a request failed", extra={"fields": {"request": name}})
             if status:
                 raise  # the response has begun: only closing the connection is left
             detail = f"the request failed; see the log for request {name}"
             response = problems.refusal_of(scope, ProblemError(ProblemKind.INTERNAL, detail))
-            await response(scope, receive, sent)
+            await response(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path_format", None) or "other"
-            self._metrics.answered(route, _method(scope), status, seconds)
+            self._metrics.observe_request(route, _method(scope), status, seconds)
             if problem := fields.get("problem"):
-                self._metrics.refused(str(problem))
+                self._metrics.count_problem(str(problem))
             if route not in OPEN and route != "/metrics":
                 line = {"request": name, "method": scope["method"], "route": route, "status": status}
                 logger.info("request", extra={"fields": {**line, "ms": round(seconds * 1000, 1), **fields}})

@@ -65,7 +65,7 @@ class Metrics:
             buckets=tuple(4**n << 10 for n in range(8)),
             registry=self.registry,
         )
-        self._refused = Counter(
+        self._problems = Counter(
             "lookdex_refused",
             "Requests that ended with a problem, by kind.",
             ("kind",),
@@ -79,35 +79,35 @@ class Metrics:
         )
 
         self._connections = Gauge("lookdex_connections", "Open connections.", registry=self.registry)
-        self._ended = Counter(
+        self._closed = Counter(
             "lookdex_connections_ended",
             "Connections closed by the service, by reason.",
             ("reason",),
             registry=self.registry,
         )
 
-    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+    def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def stages(self, seconds: Mapping[str, float]) -> None:
+    def observe_stages(self, seconds: Mapping[str, float]) -> None:
         for stage, spent in seconds.items():
             self._stages.labels(stage).observe(spent)
 
-    def ran(self, model: str, inputs: int) -> None:
+    def observe_batch(self, model: str, inputs: int) -> None:
         self._batches.labels(model).observe(inputs)
 
-    def uploaded(self, size: int) -> None:
+    def observe_upload(self, size: int) -> None:
         self._upload_bytes.observe(size)
 
-    def refused(self, kind: str) -> None:
-        self._refused.labels(kind).inc()
+    def count_problem(self, kind: str) -> None:
+        self._problems.labels(kind).inc()
 
-    def lost(self, how: str) -> None:
+    def count_lost_decoder(self, how: str) -> None:
         self._lost.labels(how).inc()
 
-    def connection_ended(self, reason: str) -> None:
-        self._ended.labels(reason).inc()
+    def count_closed(self, reason: str) -> None:
+        self._closed.labels(reason).inc()
 
     def watch_connections(self, count: Callable[[], int]) -> None:
         """Report the number of open connections at each scrape."""

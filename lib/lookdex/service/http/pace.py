@@ -14,6 +14,6 @@ class MinimumRate:
     rate: float
     grace: float = GRACE
 
-    def due(self, begun: float, moved: int) -> float:
-        """When a transfer that began at `begun` and has moved `moved` bytes must have made progress."""
-        return begun + self.grace + moved / self.rate if self.rate else float("inf")
+    def due(self, start: float, moved: int) -> float:
+        """When a transfer that began at `start` and has moved `moved` bytes must have made progress."""
+        return start + self.grace + moved / self.rate if self.rate else float("inf")

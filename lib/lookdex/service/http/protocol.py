@@ -104,7 +104,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         else:
-            self._table.idle(self)
+            self._table.mark_idle(self)
             if self._refusal is not None:
                 self._refuse(self._refusal)
                 return
@@ -209,7 +209,7 @@ class BoundedProtocol(HttpToolsProtocol):
             check_codings(self._codings, version)
         if version == "1.0":
             self.expect_100_continue = False
-        if not self._table.busy(self):
+        if not self._table.mark_busy(self):
             raise no_room(CloseReason.CLIENT_SHARE)
         super().on_headers_complete()
         if self._table.stopping:
@@ -266,7 +266,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.cycle.message_event.set()
                 self._refuse(refusal)
             else:  # its response has begun or is complete
-                self._table.ended(refusal.why, self, refusal.detail)
+                self._table.record_close(refusal.why, self, refusal.detail)
                 self.transport.abort()
             return
         if self._busy:
@@ -277,7 +277,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, refusal: ConnectionProblem) -> None:
         """Send a problem and close. Further input is dropped for a while, so that the client can read the response."""
-        self._table.ended(refusal.why, self, refusal.detail)
+        self._table.record_close(refusal.why, self, refusal.detail)
         self._lingering, self._since, self._discarded, self._held = True, self.loop.time(), 0, b""
         if self.transport.is_closing():
             return
@@ -301,7 +301,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._discarded += size
         if self._discarded > LINGER_BYTES:
             if not self._lingering:
-                self._table.ended(CloseReason.UNUSED_BODY, self)
+                self._table.record_close(CloseReason.UNUSED_BODY, self)
             self.transport.abort()
 
     def displace(self) -> None:
@@ -309,7 +309,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._end(CloseReason.DISPLACED)
 
     def _end(self, why: CloseReason) -> None:
-        self._table.ended(why, self)
+        self._table.record_close(why, self)
         if self.transport.get_write_buffer_size():
             self.transport.abort()  # close() would wait until the client has read everything
         else:
@@ -328,7 +328,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Close the connection if it timed out. now: event loop time."""
         limits, waited = self._limits, now - self._since
         if self._read_pace.stuck(self.transport.get_write_buffer_size(), limits.pace, now):
-            self._table.ended(CloseReason.UNREAD, self)
+            self._table.record_close(CloseReason.UNREAD, self)
             # Otherwise the kernel keeps the unsent data for a client that may never read it.
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             self.transport.abort()

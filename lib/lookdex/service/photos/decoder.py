@@ -92,11 +92,11 @@ class DecoderProcess:
 
     def __init__(self, folder: str | None, limits: UploadLimits) -> None:
         self._upload, self._pixels = _SharedFile.create(folder), _SharedFile.create(folder)
-        self._pipe, theirs = _SPAWN.Pipe()
-        arguments = (theirs, self._upload, self._pixels, limits)
+        self._pipe, child_pipe = _SPAWN.Pipe()
+        arguments = (child_pipe, self._upload, self._pixels, limits)
         self._process = _SPAWN.Process(target=_work, args=arguments, name="decoder", daemon=True)
         self._process.start()
-        theirs.close()
+        child_pipe.close()
         with contextlib.suppress(OSError):  # the process has ended
             niceness = os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS
             os.setpriority(os.PRIO_PROCESS, self._process.pid or 0, niceness)
@@ -220,8 +220,8 @@ def _harden() -> None:
         del os.environ[name]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would contain the photo
     if sys.platform == "linux":  # elsewhere the limit counts other memory, or none
-        most = _mapped_bytes() + codec.MEMORY + _SPARE_BYTES
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        limit = _mapped_bytes() + codec.MEMORY + _SPARE_BYTES
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         with contextlib.suppress(OSError):  # /proc may be read-only in a sandbox
             score = Path("/proc/self/oom_score_adj")
             score.write_text(str(min(1000, int(score.read_text()) + _OOM_SCORE)))

@@ -69,13 +69,13 @@ class DecoderPool:
     ) -> list[np.ndarray]:
         """Decode a question's photos. Raises ProblemError as `decode` does, and 413 for too many pixels in total."""
         found: list[np.ndarray] = []
-        most = _MAX_TOTAL * self._limits.max_pixels
+        max_pixels = _MAX_TOTAL * self._limits.max_pixels
         for photo in photos:
             found.append(self.decode(photo, deadline))
-            if (pixels := sum(shown.size // 3 for shown in found)) > most:
+            if (pixels := sum(photo_pixels.size // 3 for photo_pixels in found)) > max_pixels:
                 raise ProblemError(
                     ProblemKind.TOO_LARGE,
-                    f"the photos of one question may have {most:,} pixels in total, but {len(found)} of these "
+                    f"the photos of one question may have {max_pixels:,} pixels in total, but {len(found)} of these "
                     f"{len(photos)} have {pixels:,}: send fewer or smaller ones",
                     reason=Reason.TOO_MANY_PIXELS,
                 )

@@ -45,8 +45,8 @@ function priceWords({ min, max }, currency) {
 /** The currency of the shown products; undefined if unknown or mixed. @param {State} state */
 function currencyOf({ answer, drawn }) {
   const lanes = [...(answer?.objects ?? []), answer?.whole, drawn?.lane];
-  const told = new Set(lanes.flatMap((lane) => lane?.matches.map(({ columns }) => columns.currency) ?? []));
-  return told.size === 1 ? [...told][0] : undefined;
+  const currencies = new Set(lanes.flatMap((lane) => lane?.matches.map(({ columns }) => columns.currency) ?? []));
+  return currencies.size === 1 ? [...currencies][0] : undefined;
 }
 
 /**
@@ -89,8 +89,8 @@ export function filtersDialog(state, ask) {
 
   /** The shop's categories, else the detector's and those in the answer. */
   function names() {
-    const told = state.release?.facets?.categories ?? [];
-    if (told.length) return told.map(({ name }) => name);
+    const own = state.release?.facets?.categories ?? [];
+    if (own.length) return own.map(({ name }) => name);
     const seen = (state.answer?.objects ?? []).flatMap((lane) => [lane.label, ...lane.matches.map((match) => match.label)]);
     const others = new Set(seen.filter((label) => label !== null && !categories.includes(label)));
     return [...categories, .../** @type {Set<string>} */ (others)];

@@ -31,10 +31,10 @@ export function createFooter(place, store, ask) {
   /** @param {import("./types.js").Answer} answer */
   function steps({ seconds, models }) {
     const all = total(seconds) || 1;
-    const told = Object.entries(seconds).filter(([, value]) => value > 0);
+    const nonzero = Object.entries(seconds).filter(([, value]) => value > 0);
     return h("details", {},
       h("summary", {}, t("stepsTitle")),
-      h("ul.steps", {}, told.map(([step, value]) =>
+      h("ul.steps", {}, nonzero.map(([step, value]) =>
         h("li", {},
           h("span", {}, maybe(`step_${step}`) ?? step),
           h("span.meter-bar", { "aria-hidden": "true" }, h("i", { style: { width: `${(100 * value) / all}%` } })),

@@ -8,7 +8,7 @@
 export class Problem extends Error {
   /**
    * @param {ProblemKind} kind
-   * @param {{status?: number, title?: string, detail?: string, reason?: string, retryAfter?: number | null}} [told] From the
+   * @param {{status?: number, title?: string, detail?: string, reason?: string, retryAfter?: number | null}} [details] From the
    *   service: in English, for operators. `reason` says why a photo cannot be used.
    */
   constructor(kind, { status = 0, title = "", detail = "", reason = "", retryAfter = null } = {}) {
@@ -43,21 +43,21 @@ const KINDS = {
  */
 export async function problemOf(response) {
   const type = response.headers.get("content-type") ?? "";
-  let told = { type: "", title: response.statusText, detail: "", reason: "" };
+  let body = { type: "", title: response.statusText, detail: "", reason: "" };
   if (type.includes("json")) {
     try {
-      told = { ...told, ...(await response.json()) };
+      body = { ...body, ...(await response.json()) };
     } catch {
       // a malformed body: the status is enough
     }
   }
-  const name = String(told.type).split(":").at(-1) ?? "";
+  const name = String(body.type).split(":").at(-1) ?? "";
   const wait = Number(response.headers.get("retry-after"));
   return new Problem(NAMES[name] ?? KINDS[response.status] ?? (response.status < 500 ? "query" : "server"), {
     status: response.status,
-    title: String(told.title ?? ""),
-    detail: String(told.detail ?? ""),
-    reason: String(told.reason ?? ""),
+    title: String(body.title ?? ""),
+    detail: String(body.detail ?? ""),
+    reason: String(body.reason ?? ""),
     retryAfter: response.headers.has("retry-after") && Number.isFinite(wait) ? wait : null,
   });
 }
