@@ -1,4 +1,4 @@
-"""The service below a path of another site, behind a real nginx that strips the path, and behind one that does not."""
+"""The service under a path prefix, behind an nginx that strips the prefix and behind one that does not."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RED = encode(picture("red"), "JPEG")
 
 @dataclass(frozen=True)
 class Site:
-    """url: of the site. direct: of the service itself."""
+    """url: through the proxy. direct: of the service itself."""
 
     url: str
     direct: str
@@ -54,7 +54,7 @@ def site(
         yield Site(url, f"http://127.0.0.1:{port}")
 
 
-def test_everything_is_below_the_path(site: Site) -> None:
+def test_everything_is_under_the_prefix(site: Site) -> None:
     with httpx2.Client(base_url=f"{site.url}/lookdex", timeout=30) as web:
         assert web.get("/readyz").text == "ready\n"
         answer = web.post("/v1/search", files={"photo": RED})
@@ -66,10 +66,10 @@ def test_everything_is_below_the_path(site: Site) -> None:
         assert_problem(web.get("/v1/search"), ProblemKind.METHOD, "use POST")
         assert (
             web.get("/v1/release/").status_code == 404
-        )  # and no redirect to where the proxy does not listen
+        )  # no redirect to an address that the proxy does not serve
 
 
-def test_the_description_says_where_the_service_is(site: Site) -> None:
+def test_openapi_names_the_prefix(site: Site) -> None:
     document = httpx2.get(f"{site.url}/lookdex/openapi.json").json()
     assert document["servers"] == [{"url": "/lookdex"}]
     for path in ("/v1/release", "/healthz"):
@@ -85,8 +85,8 @@ def test_the_service_answers_its_probes_without_the_proxy(site: Site) -> None:
 
 
 @needs_chromium
-@pytest.mark.parametrize("site", [True], ids=["stripped"], indirect=True)  # a browser sees no difference
-def test_the_page_works_below_the_path(browser: Browser, site: Site) -> None:
+@pytest.mark.parametrize("site", [True], ids=["stripped"], indirect=True)  # the same for a browser
+def test_the_page_works_under_the_prefix(browser: Browser, site: Site) -> None:
     with visit(browser, f"{site.url}/lookdex") as seen:
         answer = answered(seen.page, LOOK)
         assert answer["objects"]

@@ -1,4 +1,4 @@
-"""Uploads are decoded in processes that can be lost, and by limits that are looked at before."""
+"""Decoding of uploads in isolated processes, and the limits checked before."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def animation(frames: int, format: str) -> bytes:
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG of few bytes that says it has so many pixels."""
+    """A small PNG whose header declares many pixels."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -94,7 +94,9 @@ def test_the_pixels_are_those_of_the_index(decoders: DecoderPool, format: str):
         (animation(6, "PNG"), ProblemKind.BAD_PHOTO, "too_many_frames: an animation of 6 frames"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_used_says_why(decoders: DecoderPool, data: bytes, kind: ProblemKind, says: str):
+def test_unusable_photos_are_refused_with_a_reason(
+    decoders: DecoderPool, data: bytes, kind: ProblemKind, says: str
+):
     with pytest.raises(ProblemError, match=says) as refused:
         decoders.decode(data)
     assert refused.value.kind is kind
@@ -103,7 +105,7 @@ def test_what_cannot_be_used_says_why(decoders: DecoderPool, data: bytes, kind: 
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
-def test_few_frames_are_a_photo(decoders: DecoderPool, format: str):
+def test_short_animations_are_accepted(decoders: DecoderPool, format: str):
     assert decoders.decode(animation(3, format)).shape == (96, 96, 3)
 
 
@@ -112,28 +114,30 @@ def test_frames_are_counted_without_decoding(format: str, frames: int):
     data = animation(frames, format) if format != "JPEG" else encode(picture("red"), "JPEG")
     header = codec.read_header(data)
     assert container.frames(data, header) == frames
-    for end in range(len(data) // 3, len(data), 97):  # cut off: no more than there were, and no error
+    for end in range(
+        len(data) // 3, len(data), 97
+    ):  # truncated: no error, and no more frames than there were
         assert 1 <= container.frames(data[:end], header) <= frames
 
 
 def processes() -> list[psutil.Process]:
-    """The decoding processes that are running."""
+    """The running decoder processes."""
     return [child for child in psutil.Process().children(recursive=True) if "spawn_main" in command_of(child)]
 
 
 def command_of(process: psutil.Process) -> str:
     try:
         return " ".join(process.cmdline())
-    except psutil.NoSuchProcess:  # also what has ended and was not yet waited for, such as another test's
+    except psutil.NoSuchProcess:  # zombies too, such as another test's
         return ""
 
 
-LARGE = encode(np.zeros((6000, 6000, 3), np.uint8), compress_level=1)  # some 0.3 s of work
+LARGE = encode(np.zeros((6000, 6000, 3), np.uint8), compress_level=1)  # about 0.3 s of CPU time
 ROOM = replace(LIMITS, max_pixels=40_000_000)
 
 
-def test_the_limit_is_of_computing_and_not_of_time():
-    """A decoder that gets no turn for longer than the limit answers; one that computes for so long does not."""
+def test_the_limit_is_on_cpu_time_not_wall_clock():
+    """A decoder that is stopped for longer than the limit succeeds; one that computes for longer is ended."""
     lost: list[LossCause] = []
     before = set(processes())
     decoders = DecoderPool(1, replace(ROOM, seconds=0.15), lost.append)
@@ -191,7 +195,7 @@ def test_a_deadline_ends_the_wait_for_a_free_process(decoders: DecoderPool):
     assert decoders.decode(encode(picture("red")), time.monotonic() + 30).shape == (96, 96, 3)
 
 
-def test_photos_whose_decoders_are_killed_are_decoded_all_the_same():
+def test_photos_are_decoded_although_decoders_are_killed():
     lost: list[LossCause] = []
     before = {process.pid for process in processes()}
     decoders = DecoderPool(2, ROOM, lost.append)
@@ -218,7 +222,7 @@ def test_photos_whose_decoders_are_killed_are_decoded_all_the_same():
 
 
 class ScriptedDecoder:
-    """A process that does what `script` says next: pixels, a `DecodeFailure`, or an error to raise."""
+    """A process that returns or raises the next entry of `script`: pixels, a `DecodeFailure`, or an error to raise."""
 
     script: ClassVar[list[Any]] = []
     starts: ClassVar[list[Any]] = []
@@ -252,7 +256,7 @@ CRASHED, KILLED = DecoderLost(-signal.SIGSEGV), DecoderLost(-signal.SIGKILL)
     [
         ([PIXELS], None, None, []),
         ([KILLED, PIXELS], None, None, [LossCause.KILLED]),
-        ([CRASHED, PIXELS], None, None, [LossCause.CRASHED]),  # an earlier photo may have spoilt the process
+        ([CRASHED, PIXELS], None, None, [LossCause.CRASHED]),  # an earlier photo may have broken the process
         ([CRASHED, CRASHED], ProblemKind.BAD_PHOTO, Reason.CORRUPT, [LossCause.CRASHED] * 2),
         ([DecoderLost(1), DecoderLost(1)], ProblemKind.BAD_PHOTO, Reason.CORRUPT, [LossCause.CRASHED] * 2),
         ([KILLED, KILLED], ProblemKind.BUSY, None, [LossCause.KILLED] * 2),
@@ -268,7 +272,7 @@ CRASHED, KILLED = DecoderLost(-signal.SIGSEGV), DecoderLost(-signal.SIGKILL)
         ([DecodeFailure(Reason.TOO_SMALL, "")], ProblemKind.BAD_PHOTO, Reason.TOO_SMALL, []),
     ],
 )
-def test_a_lost_process_is_a_photo_s_fault_only_if_the_next_one_is_lost_too(
+def test_a_photo_is_blamed_only_if_it_loses_two_processes(
     monkeypatch: pytest.MonkeyPatch,
     script: list[Any],
     kind: ProblemKind | None,
@@ -292,7 +296,7 @@ def test_a_lost_process_is_a_photo_s_fault_only_if_the_next_one_is_lost_too(
     assert len(decoders._free) == 2
 
 
-def test_a_process_that_is_killed_as_it_starts_costs_nobody_an_answer(monkeypatch: pytest.MonkeyPatch):
+def test_a_process_killed_while_starting_is_replaced(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(decoding, "DecoderProcess", ScriptedDecoder)
     monkeypatch.setattr(ScriptedDecoder, "script", [KILLED, PIXELS, PIXELS])
     decoders = DecoderPool(1, LIMITS)
@@ -309,8 +313,8 @@ def test_a_process_that_is_killed_as_it_starts_costs_nobody_an_answer(monkeypatc
     assert decoders.decode(b"") is PIXELS
 
 
-def test_the_photos_of_one_question_are_bounded_together(decoders: DecoderPool):
-    """Their pixels are all held until the answer is made."""
+def test_the_photos_of_a_question_have_a_common_pixel_limit(decoders: DecoderPool):
+    """All their pixels are in memory until the question is answered."""
     full = encode(np.zeros((2000, 1999, 3), np.uint8), compress_level=1)
     assert len(decoders.decode_all([full, full])) == 2
     with pytest.raises(
@@ -320,8 +324,8 @@ def test_the_photos_of_one_question_are_bounded_together(decoders: DecoderPool):
     assert (refused.value.kind, refused.value.reason) == (ProblemKind.TOO_LARGE, Reason.TOO_MANY_PIXELS)
 
 
-def test_a_decoder_has_no_more_memory_than_it_needs():
-    """A limit that the decoder of a large photo passes; the process itself stays."""
+def test_decoder_memory_is_limited():
+    """A large photo exceeds the memory limit, and the process survives."""
     code = (
         "import sys; from pathlib import Path; from lookdex.service.photos import decoder as d;"
         "d._SPARE_BYTES = (8 << 20) - d.codec.MEMORY; d._harden();"
@@ -337,8 +341,8 @@ def test_a_decoder_has_no_more_memory_than_it_needs():
 
 
 @pytest.mark.parametrize("roomy", [True, False])
-def test_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, roomy: bool):
-    """Photos lie in files without a name: there is none to be found now, nor after a kill."""
+def test_no_files_are_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, roomy: bool):
+    """Photos are in unnamed files: none is visible while decoding or after a kill."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     if roomy:
         monkeypatch.setattr(decoding, "_MEMORY", tmp_path)
@@ -368,13 +372,13 @@ def test_memory_holds_the_largest_photos_of_all_processes_or_none(
     decoders, before = DecoderPool(1, LIMITS), set(processes())
     try:
         decoders.start()
-        assert len(set(processes()) - before) == 2  # one, and the spare one
+        assert len(set(processes()) - before) == 2  # one and the spare
         assert decoders._folder == (str(tmp_path) if roomy else None)
     finally:
         decoders.close()
 
 
-def test_decoders_of_a_service_that_is_killed_end(tmp_path: Path):
+def test_decoders_end_when_the_service_is_killed(tmp_path: Path):
     code = (
         "import sys, time; from lookdex.service.photos.decoding import DecoderPool, UploadLimits;"
         "DecoderPool(1, UploadLimits(1 << 20, 1 << 20, 1, 9.0)).start(); print('started', flush=True); time.sleep(60)"
@@ -388,7 +392,7 @@ def test_decoders_of_a_service_that_is_killed_end(tmp_path: Path):
     assert (len(gone) >= 2, alive) == (True, [])
 
 
-def test_a_process_that_cannot_be_started_loses_no_turn():
+def test_the_pool_survives_when_no_process_can_be_started():
     decoders, small, before = DecoderPool(1, LIMITS), encode(picture("red")), set(processes())
     try:
         decoders.start()
@@ -396,7 +400,7 @@ def test_a_process_that_cannot_be_started_loses_no_turn():
             process.kill()
             process.wait()
         most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (3, most[1]))  # nothing can be opened any more
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, most[1]))  # no further file can be opened
         try:
             for _ in range(4):
                 with pytest.raises(ProblemError) as refused:

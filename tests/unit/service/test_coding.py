@@ -1,4 +1,4 @@
-"""What an Accept-Encoding asks for."""
+"""Accept-Encoding."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ from lookdex.service.http.coding import AcceptedCodings, accepted
         (",, gzip,", True, True),
     ],
 )
-def test_what_a_client_accepts(header: str, gzip: bool, identity: bool):
+def test_accepted_codings(header: str, gzip: bool, identity: bool):
     assert accepted(header) == AcceptedCodings(gzip, identity)

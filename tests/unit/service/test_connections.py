@@ -1,4 +1,4 @@
-"""Connections and uploads within bounds: how many, how large a header, how slow; and what refused clients read."""
+"""Limits on connections and uploads: number, header size and rate, and the responses of refused clients."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def echo() -> Iterator[Running]:
         (CHUNKED, b"1\r\na\r\n", ProblemKind.MALFORMED),
     ],
 )
-def test_what_does_not_end_is_broken_off(echo: Running, begin: bytes, piece: bytes, kind: ProblemKind):
+def test_endless_requests_are_cut_off(echo: Running, begin: bytes, piece: bytes, kind: ProblemKind):
     assert_problem(echo.say(begin, piece * (2 * HEADER_BYTES // len(piece))), kind)
 
 
-def test_many_headers_are_refused_and_long_ones_taken(echo: Running):
+def test_many_headers_are_refused_and_long_ones_accepted(echo: Running):
     many = b"".join(b"X-%d: a\r\n" % n for n in range(200))
     assert_problem(echo.say(GET[:-2] + many + b"\r\n"), ProblemKind.HEADER_TOO_LARGE, "128 headers")
     long = b"X-A: " + b"a" * 40_000 + b"\r\nConnection: close\r\n\r\n"
@@ -85,13 +85,13 @@ def test_many_headers_are_refused_and_long_ones_taken(echo: Running):
         CHUNKED + b"zz\r\n",
     ],
 )
-def test_what_is_not_http_gets_a_problem_document(echo: Running, request_: bytes):
+def test_malformed_requests_get_a_problem_document(echo: Running, request_: bytes):
     before = echo.ended(CloseReason.MALFORMED)
     assert_problem(echo.say(request_), ProblemKind.MALFORMED)
     assert echo.ended(CloseReason.MALFORMED) == before + 1
 
 
-def test_one_line_of_the_log_tells_of_many(monkeypatch: pytest.MonkeyPatch):
+def test_the_log_is_throttled(monkeypatch: pytest.MonkeyPatch):
     lines: list[dict[str, object]] = []
     log = connections._ThrottledLog(lines.append)
     for second in range(25):
@@ -104,7 +104,7 @@ def test_one_line_of_the_log_tells_of_many(monkeypatch: pytest.MonkeyPatch):
     ]  # fmt: skip
 
 
-def test_pipelined_requests_are_answered_in_their_order(echo: Running):
+def test_pipelined_requests_are_answered_in_order(echo: Running):
     asked = [b"GET /%d HTTP/1.1\r\nHost: shop\r\n\r\n" % n for n in range(999)]
     last = (
         b"POST /last HTTP/1.1\r\nHost: shop\r\nConnection: close\r\nContent-Length: 90000\r\n\r\n"
@@ -124,7 +124,7 @@ def test_answers_before_a_broken_request_come_first(echo: Running):
     assert_problem(received[received.index(b"HTTP/1.1 400") :], ProblemKind.MALFORMED)
 
 
-def test_trailers_are_no_headers(echo: Running):
+def test_trailers_do_not_become_headers(echo: Running):
     told = bodies(
         echo.say(
             CHUNKED
@@ -141,8 +141,8 @@ def test_trailers_are_no_headers(echo: Running):
     "framing",
     [b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"],
 )
-def test_a_body_is_read_though_another_protocol_was_offered(echo: Running, framing: bytes):
-    """Java's client offers HTTP/2 with its first request."""
+def test_a_body_is_read_despite_an_upgrade_offer(echo: Running, framing: bytes):
+    """Java's client offers an HTTP/2 upgrade with its first request."""
     offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
     for cut in (len(POST + offer + framing), len(POST + offer) + 24, 40):
         whole = POST + offer + framing
@@ -152,7 +152,7 @@ def test_a_body_is_read_though_another_protocol_was_offered(echo: Running, frami
     assert received.count(b"HTTP/1.1 200 OK") == 2
 
 
-def test_bodies_of_one_connection_are_counted_apart(echo: Running):
+def test_framing_is_counted_per_body(echo: Running):
     first = POST + b"Content-Length: 100000\r\n\r\n" + b"a" * 100_000
     last = POST + b"Connection: close\r\nContent-Length: 9000\r\n\r\n" + b"b" * 9000
     assert [len(str(answer["body"])) for answer in bodies(echo.say(first, first, last))] == [
@@ -162,7 +162,7 @@ def test_bodies_of_one_connection_are_counted_apart(echo: Running):
     ]
 
 
-def test_it_does_not_matter_how_requests_are_cut(echo: Running):
+def test_requests_may_arrive_in_any_pieces(echo: Running):
     chunked = (
         CHUNKED + b"".join(b"%x\r\n%b\r\n" % (n, b"c" * n) for n in (1, 300, 9000)) + b"0\r\nX-A: b\r\n\r\n"
     )
@@ -182,7 +182,7 @@ def test_http_1_0_is_answered_and_closed(echo: Running):
 # ── how long, and how many ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_connections_are_closed_when_their_time_is_over(echo: Running):
+def test_connections_time_out(echo: Running):
     echo.settle(0)
     with echo.connect() as idle, echo.connect(HALF) as half, echo.connect(GET) as kept:
         assert kept.recv(1 << 16)
@@ -213,11 +213,13 @@ def test_a_request_in_progress_is_not_cut(echo: Running):
         assert b"200 OK" in everything(busy)
 
 
-def test_who_does_not_read_is_cut(echo: Running):
+def test_a_client_that_does_not_read_is_disconnected(echo: Running):
     with echo.connect(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" * 3) as lazy:
         assert lazy.recv(1)
         turn = 1
-        while len(echo.server.table):  # the first look notes what waits, a later one that it still does
+        while len(
+            echo.server.table
+        ):  # the first sweep notes the unread bytes, a later one finds them unchanged
             echo.later(turn * LATER)
             turn += 1
         with pytest.raises(ConnectionResetError):
@@ -225,7 +227,7 @@ def test_who_does_not_read_is_cut(echo: Running):
     assert echo.ended(CloseReason.UNREAD) == 1
 
 
-def test_who_sends_on_after_an_answer_is_cut(echo: Running):
+def test_a_client_that_sends_on_after_its_response_is_disconnected(echo: Running):
     before = echo.ended(CloseReason.UNUSED_BODY)
     head = b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n"
     with echo.connect(head) as connection:
@@ -243,7 +245,7 @@ def test_the_longest_idle_connection_makes_room(echo: Running):
         assert first.recv(1 << 16)
         others = [small.connect(HALF, "127.0.0.2") for _ in range(3)]
         small.settle(4)
-        last = small.connect(GET, "127.0.0.2")  # its client has its share: one of its own has to go
+        last = small.connect(GET, "127.0.0.2")  # its client has its share, so one of its own is closed
         assert b"200 OK" in last.recv(1 << 16)
         assert everything(others[0]) == b""
         first.sendall(GET)
@@ -253,7 +255,7 @@ def test_the_longest_idle_connection_makes_room(echo: Running):
             connection.close()
 
 
-def test_when_all_are_busy_a_new_one_is_told(echo: Running):
+def test_a_new_connection_is_refused_when_all_are_busy(echo: Running):
     held = b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n"
     with running(ConnectionLimits(max_connections=3, share=2)) as small:
         clients = [small.connect(held, source) for source in ("127.0.0.2", "127.0.0.2", "127.0.0.3")]
@@ -276,19 +278,21 @@ def test_when_all_are_busy_a_new_one_is_told(echo: Running):
             client.close()
 
 
-def test_only_a_trusted_proxy_tells_who_asks(echo: Running):
+def test_only_trusted_proxies_may_name_the_client(echo: Running):
     asked = GET[:-2] + b"X-Forwarded-For: 9.9.9.9, 203.0.113.7\r\nConnection: close\r\n\r\n"
     assert bodies(echo.say(asked))[0]["client"] == "127.0.0.1"
     with running(ConnectionLimits(max_connections=3, share=1), ("127.0.0.0/8",)) as behind:
         assert bodies(behind.say(asked))[0]["client"] == "203.0.113.7"
-        held = [behind.connect(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n") for _ in range(3)]  # of many clients
+        held = [
+            behind.connect(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n") for _ in range(3)
+        ]  # for many clients
         behind.settle(3)
         assert behind.ended(CloseReason.CLIENT_SHARE) == 0
         for connection in held:
             connection.close()
 
 
-def test_no_client_of_a_proxy_has_more_than_its_share():
+def test_clients_behind_a_proxy_have_a_share():
     async def run() -> None:
         echo, statuses = Echo(), []
         echo.hold = asyncio.Event()
@@ -320,7 +324,7 @@ def test_no_client_of_a_proxy_has_more_than_its_share():
     asyncio.run(run())
 
 
-def test_idle_connections_do_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch):
+def test_idle_connections_do_not_delay_shutdown(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(protocol, "LAST_SECONDS", 0.0)
     with running() as server:
         idle = [server.connect(first) for first in (b"", GET) for _ in range(5)]
@@ -330,7 +334,7 @@ def test_idle_connections_do_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch
         connection.close()
 
 
-def test_a_connection_that_comes_while_the_server_stops_does_not_hold_it_up():
+def test_a_connection_during_shutdown_does_not_delay_it():
     with running() as server:
         server.server.table.stopping = True
         with server.connect() as idle, server.connect(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n") as busy:
@@ -342,7 +346,7 @@ def test_a_connection_that_comes_while_the_server_stops_does_not_hold_it_up():
             assert b"connection: close" in everything(busy)
 
 
-def test_the_number_of_connections_fits_the_open_files():
+def test_the_connection_limit_fits_the_open_file_limit():
     assert connection_limit(0, None) == 1000
     assert connection_limit(0, 1024) == 1024 - connections.RESERVED
     assert connection_limit(0, 256) == 256 - connections.RESERVED
@@ -353,7 +357,7 @@ def test_the_number_of_connections_fits_the_open_files():
     assert limits_of(Config(connections=10, client_share=0.01)).share == 1
 
 
-def test_clients_are_told_apart_by_what_they_can_have():
+def test_client_keys():
     assert client_key("203.0.113.7") == "203.0.113.7"
     assert client_key("2001:db8::1") == client_key("2001:db8::2:3") != client_key("2001:db8:0:1::1")
     assert client_key("fe80::1%eth0") == "fe80::/64"
@@ -373,7 +377,7 @@ def test_clients_are_told_apart_by_what_they_can_have():
 
 
 class Clock:
-    """A loop's time that a test moves."""
+    """An event loop clock that the test advances."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch):
         self.ahead, now = 0.0, loop.time
@@ -391,7 +395,7 @@ def piece(size: int, more: bool = True) -> Receive:
     return receive
 
 
-def test_an_upload_that_trickles_is_ended(monkeypatch: pytest.MonkeyPatch):
+def test_a_trickling_upload_is_refused(monkeypatch: pytest.MonkeyPatch):
     async def run() -> None:
         clock = Clock(asyncio.get_running_loop(), monkeypatch)
         with UploadSlots(1, 1, MinimumRate(1000.0, grace=5.0)).upload("a") as upload:
@@ -411,7 +415,7 @@ def test_an_upload_that_trickles_is_ended(monkeypatch: pytest.MonkeyPatch):
     asyncio.run(run())
 
 
-def test_without_a_least_rate_an_upload_may_take_its_time():
+def test_without_a_minimum_rate_uploads_may_be_slow():
     with running(ConnectionLimits(pace=MinimumRate(0.0))) as server:
 
         async def run() -> int:
@@ -428,7 +432,7 @@ def test_slow_uploads_make_room_and_fast_ones_do_not(monkeypatch: pytest.MonkeyP
         with arrivals.upload("a") as slow, arrivals.upload("a") as fast, arrivals.upload("b") as third:
             for upload in (slow, fast):
                 await upload.paced(piece(large))()
-            with arrivals.upload("a") as small:  # needs no place
+            with arrivals.upload("a") as small:  # needs no slot
                 await small.paced(piece(SMALL))()
                 with pytest.raises(ProblemError, match="this client") as refused:
                     await small.paced(piece(SMALL))()
@@ -438,7 +442,7 @@ def test_slow_uploads_make_room_and_fast_ones_do_not(monkeypatch: pytest.MonkeyP
             waiting = asyncio.ensure_future(slow.paced(never)())
             await asyncio.sleep(0)
             clock.ahead = 4.0
-            with arrivals.upload("c") as newcomer:  # of the client that has most, the slow one goes
+            with arrivals.upload("c") as newcomer:  # ends the slow upload of the client with the most
                 await newcomer.paced(piece(large))()
                 with pytest.raises(ProblemError, match="the upload was slow"):
                     await waiting
@@ -448,7 +452,7 @@ def test_slow_uploads_make_room_and_fast_ones_do_not(monkeypatch: pytest.MonkeyP
     asyncio.run(run())
 
 
-def test_a_path_prefix_is_a_path_of_its_own():
+def test_path_prefixes_are_checked():
     assert [checked_prefix(path) for path in ("", "/", "/lookdex", "shop/lookdex/")] == [
         "",
         "",

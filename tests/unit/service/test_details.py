@@ -1,4 +1,4 @@
-"""What clients may read of an error: no place of ours, and no more of their own text than they need."""
+"""Error details for clients: no paths or hosts, and only short values."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PLACES = [
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("around", ["cannot read {}: try again", "{}", "in '{}'", "({})", "at {}."])
-def test_places_are_left_out(place: str, around: str):
+def test_locations_are_hidden(place: str, around: str):
     told = public(around.format(place))
     assert "…" in told
     for part in (
@@ -71,7 +71,7 @@ def test_places_are_left_out(place: str, around: str):
         "the filter names “a b”; those that exist: price, attrs.material (a value stands in 'single quotes')",
     ],
 )
-def test_other_words_stay_as_they_are(detail: str):
+def test_other_text_is_unchanged(detail: str):
     assert public(detail) == detail
 
 
@@ -92,14 +92,14 @@ def test_quoted_values_are_shortened(value: str, quotes: str):
 
 @settings(max_examples=40)
 @given(LONG)
-def test_no_word_and_no_message_is_longer_than_it_may_be(text: str):
+def test_words_and_messages_are_shortened(text: str):
     told = public(text)
     assert len(told) <= MAX_DETAIL
     assert all(len(part) <= MAX_VALUE for part in re.split(r"[\s'\"`“”]", told))
 
 
 def served(error: Exception) -> dict[str, Any]:
-    """The problem that a request gets whose route raises the error."""
+    """The problem document of a route that raises the error."""
     app = FastAPI()
     problems.install(app)
     app.add_middleware(RequestObserver, metrics=Metrics())
@@ -128,7 +128,7 @@ def served(error: Exception) -> dict[str, Any]:
         (RuntimeError("/home/shop-photos/secret.py"), ProblemKind.INTERNAL),
     ],
 )
-def test_a_problem_names_no_place_and_repeats_no_long_value_but_the_log_names_places(
+def test_a_problem_hides_locations_and_the_log_has_them(
     error: Exception, kind: ProblemKind, caplog: pytest.LogCaptureFixture
 ):
     with caplog.at_level(logging.INFO):

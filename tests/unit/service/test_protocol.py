@@ -1,4 +1,4 @@
-"""What of HTTP/1.1 the server takes, invites and refuses by the head of a request; and how it stops."""
+"""HTTP/1.1 headers that the server accepts and refuses, `100 Continue`, and shutdown."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_another_transfer_coding_is_refused(echo: Running, codings: tuple[bytes,
         POST + b"Content-Length: +2\r\n",
     ],
 )
-def test_a_body_whose_end_is_uncertain_is_refused(echo: Running, head: bytes):
+def test_a_body_with_an_ambiguous_end_is_refused(echo: Running, head: bytes):
     assert_problem(echo.say(head + END), ProblemKind.MALFORMED)
 
 
@@ -133,7 +133,7 @@ def test_an_unknown_expectation_is_refused(echo: Running, said: bytes):
     )
 
 
-def test_a_body_is_invited_when_it_is_read(echo: Running):
+def test_100_continue_is_sent_when_the_body_is_read(echo: Running):
     head = CLOSE + b"Content-Length: 2\r\nExpect: 100-Continue\r\n\r\n"
     with echo.connect(POST + head) as client:
         assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -145,12 +145,12 @@ def test_a_body_is_invited_when_it_is_read(echo: Running):
     assert echo.say(old).startswith(b"HTTP/1.1 200")
 
 
-# ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── shutdown ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("passes", [0, 3])
-def test_who_had_connected_when_the_server_stopped_is_answered(passes: int, monkeypatch: pytest.MonkeyPatch):
-    """passes 0: the connections are still in the kernel's queue when the listener is to be closed."""
+def test_connected_clients_are_answered_on_shutdown(passes: int, monkeypatch: pytest.MonkeyPatch):
+    """passes 0: the connections are still in the kernel's backlog when the listener is closed."""
     monkeypatch.setattr(servers, "_PASSES", passes)
     monkeypatch.setattr(protocol, "LAST_SECONDS", 20.0)
     clients: list[socket.socket] = []
@@ -175,7 +175,7 @@ def test_who_had_connected_when_the_server_stopped_is_answered(passes: int, monk
             server.connect()
 
 
-def test_a_request_that_has_arrived_when_the_server_stops_is_answered():
+def test_a_received_request_is_answered_on_shutdown():
     with running() as server, server.connect(GET) as kept:
         first = b""
         while not first.endswith(b"}"):
@@ -192,7 +192,7 @@ def test_a_request_that_has_arrived_when_the_server_stops_is_answered():
         assert b"connection: close" in received
 
 
-def test_a_stopping_server_does_not_wait_for_those_who_ask_nothing():
+def test_a_stopping_server_does_not_wait_for_idle_clients():
     with running() as server:
         server.server.table.stopping = True
         with server.connect() as silent, server.connect(HALF) as half:

@@ -1,4 +1,4 @@
-"""Models run for several callers: batches, order, errors, deadlines."""
+"""The shared model runner: batches, order, errors, deadlines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.fakes import FakeDetector, FakeEmbedder
 
 
 class Slow:
-    """A model that waits to be let go, and doubles numbers; it cannot bear 13."""
+    """A model that doubles numbers once released, and fails on 13."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -51,7 +51,7 @@ def runner(ran: list[tuple[str, int]]) -> Iterator[ModelRunner]:
 
 
 def many(runner: ModelRunner, work: ModelMethod, asked: Sequence[Any], model: Slow) -> list[Any]:
-    """Ask for each from a thread of its own while the model is busy with the first, then let it go."""
+    """Run each input from its own thread while the model is busy with the first, then release it."""
     with ThreadPoolExecutor(len(asked)) as callers:
         futures = []
         for n, inputs in enumerate(asked):
@@ -65,7 +65,7 @@ def many(runner: ModelRunner, work: ModelMethod, asked: Sequence[Any], model: Sl
         return [f.exception() or f.result() for f in futures]
 
 
-def test_pictures_of_concurrent_callers_are_run_together_in_their_order(runner, ran):
+def test_concurrent_calls_are_batched_in_order(runner, ran):
     model = Slow()
     answers = many(runner, ModelMethod("model", model.double, 4), [[1], [2, 3], [4], [5, 6, 7]], model)
     assert answers == [[2], [4, 6], [8], [10, 12, 14]]
@@ -73,7 +73,7 @@ def test_pictures_of_concurrent_callers_are_run_together_in_their_order(runner, 
     assert ran == [("model", 1), ("model", 4), ("model", 2)]
 
 
-def test_one_at_a_time_where_the_model_likes_that(runner):
+def test_a_batch_size_of_one(runner):
     model = Slow()
     assert many(runner, ModelMethod("model", model.double, 1), [[1], [2, 3], [4]], model) == [
         [2],
@@ -83,7 +83,7 @@ def test_one_at_a_time_where_the_model_likes_that(runner):
     assert model.calls == [[1], [2], [3], [4]]
 
 
-def test_a_picture_s_fault_is_not_the_others(runner):
+def test_a_bad_input_does_not_fail_the_others(runner):
     model = Slow()
     first, good, bad, last = many(
         runner, ModelMethod("model", model.double, 8), [[1], [2], [3, 13], [4]], model
@@ -92,7 +92,7 @@ def test_a_picture_s_fault_is_not_the_others(runner):
     assert isinstance(bad, ValueError)
 
 
-def test_a_model_that_loses_an_answer_fails_the_call_alone(runner):
+def test_a_wrong_number_of_results_fails_only_the_call(runner):
     def lose(numbers: list[int]) -> list[int]:
         return [2 * n for n in numbers if n != 13]
 
@@ -118,7 +118,7 @@ def test_different_models_do_not_mix(runner):
     assert (slow.calls, other.calls) == ([[1], [3]], [[2]])
 
 
-def test_what_nobody_waits_for_any_more_is_not_run(runner):
+def test_abandoned_calls_are_not_run(runner):
     model, work = Slow(), None
     work = ModelMethod("model", model.double, 1)
 
@@ -138,7 +138,7 @@ def test_what_nobody_waits_for_any_more_is_not_run(runner):
     assert model.calls == [[1], [7]]
 
 
-def test_a_closed_runner_ends_what_waits_and_takes_no_more():
+def test_a_closed_runner_finishes_waiting_calls_and_refuses_new_ones():
     runner, model = ModelRunner(1), Slow()
     runner.start()
     work = ModelMethod("model", model.double, 1)

@@ -1,4 +1,4 @@
-"""Questions as clients send them, byte by byte: each client's form, a photo as the body, and what is neither."""
+"""Uploads byte by byte: forms of common clients, photos as the body, and malformed requests."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lookdex.service.http.problems import ProblemError, ProblemKind
 from lookdex.service.photos.forms import FormError, FormReader
 from lookdex.service.photos.uploads import MAX_OPTIONS, ReceivedQuestion, receive
 
-# No picture, but with all that makes a form hard to read: line ends, hyphens, bytes that are no text.
+# Not a picture, but bytes that are hard for form parsers: line ends, hyphens, non-text bytes.
 PHOTO = b"\xff\xd8\xff\r\n--\r\n\r\n--B\x00--" + bytes(range(256)) + b"\r\n"
 THREE = Options(k=3)
 MOST = 50_000
 
 
 def form(boundary: str, *parts: tuple[Sequence[str], bytes]) -> bytes:
-    """A form of parts, each its header lines and its content."""
+    """A form with parts of header lines and content."""
     body = b""
     for lines, content in parts:
         head = "".join(f"{line}\r\n" for line in lines).encode()
@@ -32,7 +32,7 @@ def form(boundary: str, *parts: tuple[Sequence[str], bytes]) -> bytes:
 def ask(
     body: bytes, *, options: str | None = None, pieces: int = 7, cut: bool = False, **headers: str
 ) -> ReceivedQuestion:
-    """What the service understands. pieces: bytes that arrive at a time. cut: the client goes away at the end."""
+    """The question that the service receives. pieces: bytes per message. cut: the client disconnects at the end."""
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     arriving = [body[at : at + pieces] for at in range(0, len(body), pieces)]
     messages: list[dict[str, object]] = [
@@ -177,7 +177,7 @@ def test_every_client_s_form_is_read(client: str, pieces: int):
     assert ask(body, pieces=pieces, content_type=content_type) == ReceivedQuestion((PHOTO,), THREE)
 
 
-def test_texts_say_which_encoding_they_have():
+def test_charsets_of_text_fields():
     where = "title = '빨간 옷'"
     for named, codec in (("utf-8", "utf-8"), ("UTF-16", "utf-16"), ("euc-kr", "cp949"), ("", "utf-8")):
         kind = ["Content-Type: text/plain" + (named and f"; charset={named}")]
@@ -193,7 +193,7 @@ def test_texts_say_which_encoding_they_have():
 
 
 @pytest.mark.parametrize("left", [0, 1, 5, 30, 60, len(WHOLE) - 5])
-def test_a_form_that_was_cut_off_says_so(left: int):
+def test_truncated_forms(left: int):
     with pytest.raises(
         ProblemError, match=r"ends before its last boundary|does not contain the boundary"
     ) as refused:
@@ -222,15 +222,15 @@ def test_a_form_that_was_cut_off_says_so(left: int):
         ),
     ],
 )  # fmt: skip
-def test_a_form_that_cannot_be_read_says_why(body: bytes, content_type: str, says: str):
+def test_malformed_forms(body: bytes, content_type: str, says: str):
     for pieces in (99, 1 << 20):
         with pytest.raises(ProblemError, match=says) as refused:
             ask(body, pieces=pieces, content_type=content_type)
         assert refused.value.kind is ProblemKind.MALFORMED
 
 
-def test_a_form_is_read_to_its_end_whatever_is_wrong_with_it():
-    """A client that is still sending would not read the answer."""
+def test_malformed_forms_are_read_to_the_end():
+    """A client that is still sending would not read the response."""
     reader = FormReader(b"x", max_parts=1, max_bytes=lambda name: 10)
     for piece in (b"--x\r\nno header\r\n", b"\r\n", bytes(10_000)):
         reader.feed(piece)
@@ -254,7 +254,7 @@ def test_a_photo_may_be_the_whole_body(content_type: str):
     assert refused.value.kind is ProblemKind.TOO_LARGE
 
 
-def test_options_come_once():
+def test_options_are_given_once():
     assert ask(form("x", photo(PLAIN)), options='{"k": 3}', content_type=BOUNDARY_X).options == THREE
     assert ask(form("x", photo(PLAIN)), options="", content_type=BOUNDARY_X).options == Options()
     with pytest.raises(ProblemError, match="more than once"):
@@ -276,14 +276,14 @@ def test_options_come_once():
         ({"content_type": BOUNDARY_X, "content_encoding": "zstd"}, r"compressed \(zstd\)"),
     ],
 )
-def test_other_bodies_are_not_read_and_say_what_is(headers: dict[str, str], says: str):
+def test_unsupported_content_types(headers: dict[str, str], says: str):
     with pytest.raises(ProblemError, match=says) as refused:
         ask(WHOLE, **headers)
     assert refused.value.kind is ProblemKind.UNKNOWN_FORMAT
     assert ("content_encoding" in headers) == (refused.value.headers.get("Accept-Encoding") == "identity")
 
 
-def test_a_client_that_goes_away_is_no_malformed_request():
+def test_a_disconnect_is_not_a_malformed_request():
     for headers in ({"content_type": BOUNDARY_X}, {"content_type": "image/jpeg"}):
         with pytest.raises(ProblemError) as refused:
             ask(WHOLE[:50], cut=True, **headers)
@@ -306,7 +306,7 @@ def test_a_client_that_goes_away_is_no_malformed_request():
         (b"", ""),
     ],
 )
-def test_what_is_sent_in_place_of_a_photo_is_named(data: bytes, says: str):
+def test_hints_for_other_content(data: bytes, says: str):
     hint = hint_of(data)
     assert says in hint
     assert bool(says) == bool(hint)
