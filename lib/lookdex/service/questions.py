@@ -75,12 +75,12 @@ class QuestionHandler:
         metrics.watch(catalog, self.gate)
 
     def receiving(self, client: str) -> AbstractContextManager[Upload]:
-        """Track an upload of the client while it arrives. Raises Refused before reading it if the queue is full."""
+        """Track a client's upload while it arrives. Raises ProblemError before reading it if the queue is full."""
         self.gate.check()
         return self._arrivals.upload(client)
 
     async def ask(self, photos: tuple[bytes | bytearray, ...], options: Options) -> EncodedAnswer:
-        """Answer a question of photos and options, or of options alone. Raises Refused, BadQuery."""
+        """Answer a question of photos and options, or of options alone. Raises ProblemError, BadQuery."""
         self._check_facets(options)
         for photo in photos:
             self._metrics.observe_upload(len(photo))
@@ -113,7 +113,7 @@ class QuestionHandler:
             )
 
     async def crop(self, item_id: str) -> bytes | None:
-        """The stored picture (JPEG) of an item, or None if the release has no such item. Raises Refused."""
+        """The stored picture (JPEG) of an item, or None if the release has no such item. Raises ProblemError."""
         found = await self._read(lambda: self.catalog.crops([item_id]))
         return found.get(item_id)
 

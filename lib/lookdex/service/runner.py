@@ -132,9 +132,7 @@ class ModelRunner:
             if len(answers) != len(taken):  # a custom model may do anything, but must not end this thread
                 raise ValueError(f"the {work.name} returned {len(answers)} results for {len(taken)} inputs")
         except BaseException as error:
-            if (
-                len({id(call) for call, _ in taken}) > 1
-            ):  # retry singly: one bad input must not fail the others
+            if len({id(call) for call, _ in taken}) > 1:  # run singly: a bad input must not fail the others
                 for entry in taken:
                     self._run_batch([entry])
                 return
@@ -167,7 +165,7 @@ class SharedDetector:
 
 
 class SharedEmbedder:
-    """An embedder whose pictures and texts are run with those of other callers."""
+    """An embedder that runs on the shared pool. batch: most pictures or texts in one call."""
 
     def __init__(self, inner: Embedder, runner: ModelRunner, batch: int = 1):
         self.name, self.dim, self._runner = inner.name, inner.dim, runner

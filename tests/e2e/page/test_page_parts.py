@@ -61,10 +61,10 @@ def test_the_two_languages_say_the_same_things(page: Page) -> None:
 def test_how_long_ago_something_was_is_said(page: Page) -> None:
     said = page.evaluate(
         """async () => {
-            const {ago, choose, t} = await import("/page/js/i18n.js");
+            const {ago, setLanguage, t} = await import("/page/js/i18n.js");
             const told = (seconds) => t("published", {when: ago(new Date(Date.now() - 1000 * seconds))});
             return ["en", "ko"].map((language) => {
-                choose(language);
+                setLanguage(language);
                 return [5, 90, 3 * 3600 + 9, 2 * 86400 + 9].map(told);
             });
         }"""

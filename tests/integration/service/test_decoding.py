@@ -114,9 +114,7 @@ def test_frames_are_counted_without_decoding(format: str, frames: int):
     data = animation(frames, format) if format != "JPEG" else encode(picture("red"), "JPEG")
     header = codec.read_header(data)
     assert container.frames(data, header) == frames
-    for end in range(
-        len(data) // 3, len(data), 97
-    ):  # truncated: no error, and no more frames than there were
+    for end in range(len(data) // 3, len(data), 97):  # truncated: no error, and no additional frames
         assert 1 <= container.frames(data[:end], header) <= frames
 
 

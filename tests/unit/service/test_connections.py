@@ -217,9 +217,7 @@ def test_a_client_that_does_not_read_is_disconnected(echo: Running):
     with echo.connect(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" * 3) as lazy:
         assert lazy.recv(1)
         turn = 1
-        while len(
-            echo.server.table
-        ):  # the first sweep notes the unread bytes, a later one finds them unchanged
+        while len(echo.server.table):  # one sweep notes the unread bytes, a later one finds them unchanged
             echo.later(turn * LATER)
             turn += 1
         with pytest.raises(ConnectionResetError):

@@ -1,7 +1,7 @@
 """Sanitize error details for clients: hide paths, hosts and buckets, and shorten long values.
 
-Only messages written for clients get here (`Refused`, `BadQuery`). Of other errors clients see only the kind. This is
-the last check of every message, whoever wrote it.
+Only messages written for clients get here (`ProblemError`, `BadQuery`). Of other errors clients see only the kind. This
+is the last check of every message, whoever wrote it.
 """
 
 from __future__ import annotations

@@ -148,12 +148,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         except httptools.HttpParserError as error:
             refusal = error.__context__ if isinstance(error.__context__, ConnectionProblem) else None
-            self._break_off(
-                refusal
-                or ConnectionProblem(
-                    CloseReason.MALFORMED, ProblemKind.MALFORMED, f"the request is not HTTP/1.1: {error}"
-                )
-            )
+            self._break_off(refusal or malformed(f"the request is not HTTP/1.1: {error}"))
             return
         if self._in_header:
             self._header += len(data)
@@ -166,7 +161,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._fed += len(data)
             if self._fed - self._taken > FRAMING_BYTES + self._taken // 8:
                 detail = "the body's chunks are too small, or its extensions or trailers too long"
-                self._break_off(ConnectionProblem(CloseReason.MALFORMED, ProblemKind.MALFORMED, detail))
+                self._break_off(malformed(detail))
             elif not self._busy:  # already answered
                 self._discard(len(data))
 

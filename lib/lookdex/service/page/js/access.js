@@ -41,7 +41,7 @@ export function askForKey(refused) {
 }
 
 /** The pending result while the dialog is open, else null. */
-export const keyIsAsked = () => asking;
+export const pendingKey = () => asking;
 
 /** @param {boolean} wrong @returns {Promise<boolean>} */
 function dialog(wrong) {

@@ -1,6 +1,6 @@
 /** Actions of the page: each asks the service and stores the result in the state. */
 
-import { keyIsAsked } from "./access.js";
+import { pendingKey } from "./access.js";
 import * as api from "./api.js";
 import { readPhoto } from "./photo.js";
 import { Problem } from "./problem.js";
@@ -25,7 +25,7 @@ function after(ms, then) {
   const start = () => {
     if (ended.signal.aborted) return;
     timer = setTimeout(() => {
-      const asking = keyIsAsked();
+      const asking = pendingKey();
       if (asking) void asking.then(start);
       else then();
     }, ms);
@@ -53,18 +53,18 @@ export function createAsker(store, trail) {
    */
   async function run(busy, work, retry) {
     running?.abort();
-    const mine = (running = new AbortController());
+    const controller = (running = new AbortController());
     store.set({ busy, slow: false, trouble: null });
     const slow = after(SLOW, () => store.set({ slow: true }));
-    const late = after(LONGEST, () => mine.abort("late"));
+    const late = after(LONGEST, () => controller.abort("late"));
     try {
-      const changes = await work(mine.signal);
-      if (running !== mine) return false;
+      const changes = await work(controller.signal);
+      if (running !== controller) return false;
       store.set({ ...changes, busy: null, slow: false });
       return true;
     } catch (error) {
-      if (running !== mine) return false; // a newer question is running
-      const problem = mine.signal.reason === "late" ? new Problem("timeout") : problemFrom(error);
+      if (running !== controller) return false; // a newer question is running
+      const problem = controller.signal.reason === "late" ? new Problem("timeout") : problemFrom(error);
       store.set({ busy: null, slow: false, trouble: { problem, retry } });
       return false;
     } finally {

@@ -26,7 +26,7 @@ export function card(match, lane, open) {
       h("span.why", {},
         meter(t("like"), match.similarity, isFaint(match, lane)),
         match.text_similarity !== null && lane.kind !== "text" && meter(t("likeText"), match.text_similarity),
-        tellsColour(match, lane) && meter(t("likeColour"), match.colour_similarity ?? 0)),
+        showsColour(match, lane) && meter(t("likeColour"), match.colour_similarity ?? 0)),
       far && h("span.flag", {}, t("notClose"))));
 }
 
@@ -34,7 +34,7 @@ export function card(match, lane, open) {
 export const isFaint = ({ similarity }, { kind }) => kind !== "text" && similarity < FAINT;
 
 /** Whether to show colour similarity. It compares with the photo, so not if the text names another colour. @param {Match} match @param {Lane} lane */
-export const tellsColour = ({ colour_similarity }, { kind, text, tint }) =>
+export const showsColour = ({ colour_similarity }, { kind, text, tint }) =>
   colour_similarity !== null && tint === null && (kind !== "image" || text === null);
 
 /** A similarity with its bar. @param {string} name @param {number} value 0 … 1; negative values are shown as 0 @param {boolean} [faint] */

@@ -1,7 +1,7 @@
 /** The product dialog: compares a match with the query, and shows its price and link. */
 
 import { isGone } from "./api.js";
-import { isFaint, meter, tellsColour } from "./card.js";
+import { isFaint, meter, showsColour } from "./card.js";
 import { fill, h, icon } from "./dom.js";
 import { capital, labelName, named, number, t } from "./i18n.js";
 import { MISSING, cutOut, itemPicture, strip } from "./picture.js";
@@ -58,7 +58,7 @@ function reasons(match, lane) {
   return [
     reason(meter(t("like"), match.similarity, isFaint(match, lane)), lane.kind === "text" ? t("whyText") : t("whyLike")),
     match.good === false && threshold !== null && h("dd.below", {}, t("whyBelow", { n: number(threshold, 2) })),
-    tellsColour(match, lane) && reason(meter(t("likeColour"), match.colour_similarity ?? 0), t("whyColour")),
+    showsColour(match, lane) && reason(meter(t("likeColour"), match.colour_similarity ?? 0), t("whyColour")),
     words && reason(meter(t("likeText"), match.text_similarity ?? 0), t("whyText")),
   ];
 }

@@ -1,7 +1,7 @@
 /** Draw a box over the photo: by mouse, by touch after “Draw a box”, or with the arrow keys. */
 
 import { h } from "./dom.js";
-import { between, clamp, isMeant, middle, moved, stretched, whole } from "./geometry.js";
+import { between, clamp, isIntended, middle, moved, resized, whole } from "./geometry.js";
 import { t } from "./i18n.js";
 
 /**
@@ -65,14 +65,14 @@ export function createDrawing(overlay, owner) {
       const now = pointOf(step);
       if (onBody && before) {
         const [dx, dy] = [now.x - start.x, now.y - start.y];
-        place(corner ? stretched(before, corner, dx, dy, owner.size()) : moved(before, dx, dy, owner.size()));
+        place(corner ? resized(before, corner, dx, dy, owner.size()) : moved(before, dx, dy, owner.size()));
       } else place(between(start, now, owner.size()));
     }
 
     function up() {
       over();
       if (!dragged || !box) return;
-      if (isMeant(box, owner.size())) finish();
+      if (isIntended(box, owner.size())) finish();
       else {
         place(before);
         if (!before) owner.cancelled();
@@ -108,7 +108,7 @@ export function createDrawing(overlay, owner) {
       event.preventDefault();
       const { width, height } = owner.size();
       const [dx, dy] = [arrow[0] * KEY_STEP * width, arrow[1] * KEY_STEP * height];
-      place(event.shiftKey ? stretched(box, "se", dx, dy, owner.size()) : moved(box, dx, dy, owner.size()));
+      place(event.shiftKey ? resized(box, "se", dx, dy, owner.size()) : moved(box, dx, dy, owner.size()));
     }
   }
 

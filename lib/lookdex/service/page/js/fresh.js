@@ -9,7 +9,7 @@ const REST = 5000; // minimum ms between two checks
 const LONG_REST = 60000; // if the only hint is elapsed time
 
 /** Whether the release is newer than the answer's. @param {State} state */
-export const isOld = ({ answer, release }) =>
+export const isOutdated = ({ answer, release }) =>
   answer !== null && release !== null && Date.parse(release.released_at) > Date.parse(answer.released_at);
 
 /** @param {import("./state.js").Store} store */

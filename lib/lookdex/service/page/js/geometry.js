@@ -27,7 +27,7 @@ export function whole(box, { width, height }) {
 }
 
 /** Whether the box is large enough to be intended. @param {Box} box @param {Size} size */
-export function isMeant(box, size) {
+export function isIntended(box, size) {
   const least = MIN_SIDE * Math.min(size.width, size.height);
   return box.x1 - box.x0 >= least && box.y1 - box.y0 >= least;
 }
@@ -42,7 +42,7 @@ export function moved(box, dx, dy, { width, height }) {
 /** @typedef {'nw' | 'ne' | 'sw' | 'se'} Corner */
 
 /** Move one corner, not past the opposite one. @param {Box} box @param {Corner} corner @param {number} dx @param {number} dy @param {Size} size @returns {Box} */
-export function stretched(box, corner, dx, dy, size) {
+export function resized(box, corner, dx, dy, size) {
   const least = MIN_SIDE * Math.min(size.width, size.height);
   const next = { ...box };
   if (corner.includes("w")) next.x0 = clamp(box.x0 + dx, 0, box.x1 - least);

@@ -58,7 +58,7 @@ export function createHeader(place, store, ask) {
     return h("button", {
       type: "button", lang: code, title: full, "aria-pressed": String(on),
       onclick: () => {
-        i18n.choose(code);
+        i18n.setLanguage(code);
         /** @type {HTMLElement | null} */ (place.querySelector(`button[lang=${code}]`))?.focus();
       },
     }, short);

@@ -9,22 +9,22 @@ import { categoriesKo, ko } from "./words-ko.js";
 const WORDS = { en, ko };
 const CATEGORIES = { en: categoriesEn, ko: categoriesKo };
 const LABELS = { en: labelsEn, ko: categoriesKo };
-const KEPT = "lookdex-language";
+const STORAGE_KEY = "lookdex-language";
 /** @type {Language} */
-let language = first();
+let language = initialLanguage();
 /** @type {(() => void)[]} */
 const listeners = [];
 
 /** The language from `?lang=`, else the saved one, else the browser's. @returns {Language} */
-function first() {
-  const asked = new URLSearchParams(location.search).get("lang") ?? kept() ?? navigator.language;
+function initialLanguage() {
+  const asked = new URLSearchParams(location.search).get("lang") ?? savedLanguage() ?? navigator.language;
   return asked.toLowerCase().startsWith("ko") ? "ko" : "en";
 }
 
 /** @returns {string | null} */
-function kept() {
+function savedLanguage() {
   try {
-    return localStorage.getItem(KEPT);
+    return localStorage.getItem(STORAGE_KEY);
   } catch {
     return null; // storage is blocked: use the browser's language
   }
@@ -32,16 +32,16 @@ function kept() {
 
 export const current = () => language;
 
-/** @param {Language} chosen */
-export function choose(chosen) {
-  if (chosen === language) return;
-  language = chosen;
+/** @param {Language} code */
+export function setLanguage(code) {
+  if (code === language) return;
+  language = code;
   try {
-    localStorage.setItem(KEPT, chosen);
+    localStorage.setItem(STORAGE_KEY, code);
   } catch {
     // storage is blocked: the choice is not saved
   }
-  mark();
+  markDocument();
   for (const listener of listeners) listener();
 }
 
@@ -49,7 +49,7 @@ export function choose(chosen) {
 export const onLanguage = (listener) => void listeners.push(listener);
 
 /** Set the document's language and title. */
-export function mark() {
+export function markDocument() {
   document.documentElement.lang = language;
   document.title = t("title");
 }
@@ -69,7 +69,7 @@ export function t(word, values = {}) {
 }
 
 /** A text that may be missing, such as the name of a step of a newer service. @param {string} word */
-export function maybe(word) {
+export function optionalText(word) {
   return word in WORDS[language] ? t(/** @type {Word} */ (word)) : null;
 }
 
@@ -86,7 +86,7 @@ export function categoryName(label) {
 }
 
 /** The plural name of a category within a sentence: “trousers”. @param {string} label */
-export function kindsName(label) {
+export function pluralName(label) {
   const name = categoryName(label);
   return label in CATEGORIES[language] ? name.toLowerCase() : name;
 }

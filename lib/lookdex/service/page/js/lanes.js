@@ -2,7 +2,7 @@
 
 import { card, cardSkeleton } from "./card.js";
 import { h, icon, pace } from "./dom.js";
-import { categoryName, kindsName, named, t } from "./i18n.js";
+import { categoryName, pluralName, named, t } from "./i18n.js";
 import { cutOut, itemPicture, strip } from "./picture.js";
 import { linkOf, priceOf } from "./product.js";
 import { blames, isFar, leavesOut, mostOf } from "./question.js";
@@ -55,7 +55,7 @@ export function foldedLane(state, { id, lane }, acts) {
     h("summary", {},
       state.photo && h("span.thumb", {}, cutOut(state.photo, id === "whole" ? null : lane.box, 56)),
       h("h2", {}, name), icon("next")),
-    lane.matches.length ? [h("div.folded-head", {}, meta(lane, false), allButton(id, name, acts.alone)), rowOf(lane, name, acts.open)] : nothing(null));
+    lane.matches.length ? [h("div.folded-head", {}, meta(lane, false), allButton(id, name, acts.alone)), rowOf(lane, name, acts.open)] : emptyNotice(null));
   return box;
 }
 
@@ -65,7 +65,7 @@ export function foldedLane(state, { id, lane }, acts) {
  * @param {{id: Chosen, lane: Lane}[]} lanes
  * @param {Parameters<typeof foldedLane>[2] & {clear: (() => void) | null}} acts
  */
-export function farLanes(state, lanes, acts) {
+export function unmatchedLanes(state, lanes, acts) {
   const filtered = lanes.every(({ id }) => blames(state, id));
   const key = `far-lanes${filtered ? "-filtered" : ""}`;
   return h("section.far-lanes", { "aria-labelledby": key },
@@ -162,7 +162,7 @@ function meta(lane, all) {
 /** Notices above the products. @param {State} state @param {{id: Chosen, lane: Lane}} shown @param {(() => void) | null} clear @param {boolean} all */
 function notices(state, { id, lane }, clear, all) {
   const unknown = all && unknownWords(lane);
-  if (!lane.matches.length) return [unknown, nothing(clear)];
+  if (!lane.matches.length) return [unknown, emptyNotice(clear)];
   if (lane.lacking) return [unknown, lacks(state, /** @type {string} */ (lane.within), clear, all)];
   if (isFar(lane)) {
     const filtered = blames(state, id);
@@ -178,7 +178,7 @@ function notices(state, { id, lane }, clear, all) {
 function lacks(state, kind, clear, all) {
   const filtered = leavesOut(state.filters);
   return h(`div.notice${all ? "" : ".slim"}`, {},
-    h("strong", {}, t(filtered ? "lacksFiltered" : "lacks", { what: kindsName(kind) })), all && h("p", {}, t("lacksText")),
+    h("strong", {}, t(filtered ? "lacksFiltered" : "lacks", { what: pluralName(kind) })), all && h("p", {}, t("lacksText")),
     filtered && clear && clearButton(clear));
 }
 
@@ -194,7 +194,7 @@ export const unknownWords = (lane) => lane?.understood === false &&
   h("div.notice.far", {}, h("strong", {}, t("unknownWords")), h("p", {}, t("unknownWordsText")));
 
 /** A notice that there are no products. @param {(() => void) | null} clear Clears the filters, if they are the reason. */
-export function nothing(clear) {
+export function emptyNotice(clear) {
   return h("div.notice.empty", {}, h("strong", {}, t("emptyTitle")), h("p", {}, clear ? t("emptyFilters") : t("emptyText")),
     clear && clearButton(clear));
 }

@@ -35,7 +35,7 @@ export function piecesOf(answer) {
 const leftOut = new WeakMap();
 
 /** Objects the user has deselected, remembered because the tiles are rendered again on every change. @param {import("./types.js").Look} look */
-function leftOutOf(look) {
+function deselectedOf(look) {
   const out = leftOut.get(look) ?? new Set();
   leftOut.set(look, out);
   return out;
@@ -49,7 +49,7 @@ function leftOutOf(look) {
 export function lookOf(answer, open) {
   const pieces = piecesOf(answer);
   if (pieces.length < 2) return null;
-  const out = leftOutOf(/** @type {import("./types.js").Look} */ (answer.look));
+  const out = deselectedOf(/** @type {import("./types.js").Look} */ (answer.look));
   const count = h("span.look-count");
   const total = h("output.look-total", { "aria-live": "polite" });
   const unpriced = h("span.muted");
@@ -99,7 +99,7 @@ export function lookOf(answer, open) {
  * @param {Answer} answer
  * @param {(product: string, about: import("./state.js").Known) => void} similar
  */
-export function wornLike(answer, similar) {
+export function similarOutfits(answer, similar) {
   const photos = (answer.look?.photos ?? []).filter((photo) => photo.worn.length > 1 && photo.score >= LEAST && photo.product_id !== null);
   if (!photos.length) return null;
   return h("section.lane.worn", { "aria-labelledby": "worn-title" },

@@ -7,7 +7,7 @@ import { acceptPhotos } from "./drop.js";
 import { createFooter } from "./footer.js";
 import { watchRelease } from "./fresh.js";
 import { createHeader } from "./header.js";
-import { mark, onLanguage, t } from "./i18n.js";
+import { markDocument, onLanguage, t } from "./i18n.js";
 import { createOver } from "./over.js";
 import { Problem } from "./problem.js";
 import { createResults } from "./results.js";
@@ -94,7 +94,7 @@ async function loadRelease() {
   }
 }
 
-mark();
+markDocument();
 skip();
 arrange(store.get());
 trail.follow(ask);

@@ -3,8 +3,8 @@
 import { fill, h, icon, pace } from "./dom.js";
 import { filterButton, filterChips } from "./filters.js";
 import { labelled, onLanguage, t } from "./i18n.js";
-import { farLanes, foldedLane, gridSkeleton, laneGrid, laneName, laneRow, lanesSkeleton, nothing, plainRow, unknownWords } from "./lanes.js";
-import { lookOf, wornLike } from "./look.js";
+import { unmatchedLanes, foldedLane, gridSkeleton, laneGrid, laneName, laneRow, lanesSkeleton, emptyNotice, plainRow, unknownWords } from "./lanes.js";
+import { lookOf, similarOutfits } from "./look.js";
 import { cutOut } from "./picture.js";
 import { titleOf } from "./product.js";
 import { blames, filterCount, isFar, lanesOf } from "./question.js";
@@ -94,7 +94,7 @@ export function createResults(store, ask, another) {
     const { lanes, hidden } = lanesOf(state);
     const clearing = filterCount(state) ? clear : null;
     if (chosen === "box" && !state.drawn?.lane) return state.trouble ? null : [h("p.loading-words", {}, t("searchingText")), gridSkeleton(8)];
-    if (clearing && lanes.every(({ lane }) => !lane.matches.length)) return nothing(clear);
+    if (clearing && lanes.every(({ lane }) => !lane.matches.length)) return emptyNotice(clear);
     const alone = lanes.find(({ id }) => id === chosen);
     if (alone) {
       return [
@@ -112,10 +112,10 @@ export function createResults(store, ask, another) {
       !hidden && lookOf(answer, open),
       rows.near.map((shown) => laneRow(state, shown, acts)),
       [false, true].map((filtered) => rows.far.filter(({ id }) => blames(state, id) === filtered))
-        .map((far) => far.length > 0 && farLanes(state, far, acts)),
+        .map((far) => far.length > 0 && unmatchedLanes(state, far, acts)),
       rows.whole && foldedLane(state, rows.whole, acts),
       hidden > 0 && h("p.notice.quiet", {}, t("hiddenLanes", { n: hidden })),
-      wornLike(answer, (product, about) => void ask.similar(product, about)),
+      similarOutfits(answer, (product, about) => void ask.similar(product, about)),
     ];
   }
 
