@@ -1,4 +1,4 @@
-"""The page for everyone: on a phone, and for those who do not see it or use no mouse."""
+"""The page on a phone, and its accessibility."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_phone(phone: Visit) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == 320
 
 
-def test_a_phone_s_results_keep_the_search_and_stay_on_the_screen(phone: Visit) -> None:
+def test_the_controls_fit_a_phone(phone: Visit) -> None:
     page = phone.page
     answered(page)
     expect(page.locator(".words")).to_be_hidden()
@@ -75,7 +75,7 @@ def test_a_phone_s_results_keep_the_search_and_stay_on_the_screen(phone: Visit) 
     expect(page.locator(".lane h1")).to_have_text("“cyan”")
 
 
-def test_a_finger_scrolls_until_it_is_told_to_draw(phone: Visit) -> None:
+def test_touch_scrolls_unless_drawing(phone: Visit) -> None:
     page = phone.page
     answered(page)
     shown = page.locator(".overlay").bounding_box()
@@ -107,9 +107,7 @@ DARK_PHONE = {"color_scheme": "dark", "locale": "ko-KR", "viewport": PHONE}
 
 
 @pytest.mark.parametrize("context", [{"color_scheme": "light"}, DARK_PHONE], ids=["light-desk", "dark-phone"])
-def test_no_barriers_that_a_machine_can_find(
-    browser: Browser, page_service: Service, context: dict[str, Any]
-) -> None:
+def test_axe_finds_no_violations(browser: Browser, page_service: Service, context: dict[str, Any]) -> None:
     with visit(browser, page_service.url, **context) as seen:
         page = seen.page
         assert barriers(page) == []
@@ -131,7 +129,7 @@ def test_no_barriers_that_a_machine_can_find(
 
 
 def barriers(page: Page, within: str = "html") -> list[str]:
-    """What axe-core finds against WCAG 2.2 AA, and where. The first cards of a row stand for the others."""
+    """Violations of WCAG 2.2 AA found by axe-core. Only the first cards of a row are checked."""
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
     context = {
         "include": [[within]],

@@ -1,4 +1,4 @@
-"""A piece of a photo on the page: chosen, drawn, by keys, and its products."""
+"""Items of a photo: selecting, drawing, keyboard use, and their products."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tests.support.pages import answered, drag, titles, upload
 from tests.support.photos import encode
 
 pytestmark = needs_chromium
-ALIKE = 49  # of the products not opposite in colour to blue
+ALIKE = 49  # products whose colour is not opposite to blue
 
 
-def test_a_chosen_piece_stands_alone_and_has_more(desk: Visit) -> None:
+def test_a_selected_item_is_shown_alone_with_more_products(desk: Visit) -> None:
     page = desk.page
     answered(page)
     box = page.locator('.box[data-object="1"]')
@@ -31,7 +31,7 @@ def test_a_chosen_piece_stands_alone_and_has_more(desk: Visit) -> None:
     expect(page.locator(".lane")).to_have_count(3)
 
 
-def test_where_other_kinds_begin_is_said(desk: Visit) -> None:
+def test_other_categories_have_a_heading(desk: Visit) -> None:
     page, follows = desk.page, ["colour"]
 
     def told(route: Route) -> None:
@@ -67,7 +67,7 @@ def test_where_other_kinds_begin_is_said(desk: Visit) -> None:
     expect(page.get_by_text("few of these, so other categories are included.")).to_be_visible()
 
 
-def test_what_the_shop_has_none_of_is_said(desk: Visit) -> None:
+def test_missing_categories_are_reported(desk: Visit) -> None:
     page = desk.page
 
     def told(route: Route) -> None:
@@ -96,7 +96,7 @@ def test_what_the_shop_has_none_of_is_said(desk: Visit) -> None:
     expect(page.locator(".lane-meta")).not_to_contain_text("first")
 
 
-def test_nothing_passes_beside_the_bar(desk: Visit) -> None:
+def test_rows_are_as_wide_as_the_bar(desk: Visit) -> None:
     page = desk.page
     answered(page)
     bar = page.locator(".bar").bounding_box()
@@ -108,7 +108,7 @@ def test_nothing_passes_beside_the_bar(desk: Visit) -> None:
         assert shown["x"] + shown["width"] <= bar["x"] + bar["width"], passes
 
 
-def test_long_things_are_shown_whole(desk: Visit) -> None:
+def test_long_pictures_are_shown_whole(desk: Visit) -> None:
     page = desk.page
     long = iter(
         [encode(np.full((300, 60, 3), 90, np.uint8)), encode(np.full((60, 300, 3), 90, np.uint8))] * 99
@@ -126,7 +126,7 @@ def test_long_things_are_shown_whole(desk: Visit) -> None:
     assert outside == 0
 
 
-def test_no_more_is_offered_than_the_service_gives(desk: Visit) -> None:
+def test_show_more_ends_at_max_k(desk: Visit) -> None:
     page = desk.page
 
     def told(route: Route) -> None:
@@ -160,7 +160,7 @@ def test_a_drawn_box_is_searched(desk: Visit) -> None:
     assert desk.asked()[-1]["box"][2:] <= [240, 240]
 
 
-def test_a_click_that_wanders_draws_nothing(desk: Visit) -> None:
+def test_a_click_that_moves_draws_nothing(desk: Visit) -> None:
     page = desk.page
     answered(page)
     drag(page, (0.05, 0.02), (0.06, 0.025))
@@ -168,7 +168,7 @@ def test_a_click_that_wanders_draws_nothing(desk: Visit) -> None:
     assert len(desk.asked()) == 1
 
 
-def test_all_of_it_works_by_keys(desk: Visit) -> None:
+def test_keyboard_use(desk: Visit) -> None:
     page = desk.page
     answered(page)
     first, second = page.locator(".box").all()
@@ -194,7 +194,7 @@ def test_all_of_it_works_by_keys(desk: Visit) -> None:
     expect(page.locator(".card-face").first).to_be_focused()
 
 
-def test_a_row_is_one_stop_of_the_tab_key(desk: Visit) -> None:
+def test_a_row_is_one_tab_stop(desk: Visit) -> None:
     page = desk.page
     answered(page)
     first, second = (page.locator(".row").nth(n).locator(".card-face") for n in (0, 1))
@@ -211,10 +211,10 @@ def test_a_row_is_one_stop_of_the_tab_key(desk: Visit) -> None:
     expect(second.first).to_be_focused()
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Shift+Tab")
-    expect(first.last).to_be_focused()  # where one was
+    expect(first.last).to_be_focused()  # the last focused card
 
 
-def test_escape_gives_up_drawing(desk: Visit) -> None:
+def test_escape_cancels_drawing(desk: Visit) -> None:
     page = desk.page
     answered(page)
     page.locator(".draw").focus()
@@ -225,7 +225,7 @@ def test_escape_gives_up_drawing(desk: Visit) -> None:
     assert len(desk.asked()) == 1
 
 
-def test_a_product_says_why_it_is_there_and_leads_to_others(desk: Visit) -> None:
+def test_a_product_dialog(desk: Visit) -> None:
     page = desk.page
     match = answered(page)["objects"][0]["matches"][0]
     page.locator('.lane[data-lane="0"] .card-face').first.click()

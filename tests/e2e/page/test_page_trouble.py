@@ -1,4 +1,4 @@
-"""What goes wrong on the page: files, questions, the network, keys, and what nothing in the shop is like."""
+"""Errors on the page: files, questions, network, access keys, and missing matches."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ NEVER = Threshold(0.99999, None, None, 0, 0, True)  # no match is that good
 
 @pytest.fixture(scope="module")
 def key() -> tuple[str, str]:
-    """An access key, and the line that lets it in."""
+    """An access key and its line for the service."""
     return new_token("page")
 
 
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory, key: tuple[str, str]) -> Iterator[Service]:
-    """A service that wants a key, of a shop with nothing really alike."""
+    """A service that needs a key, with a catalogue without good matches."""
     shop = open_store(str(tmp_path_factory.mktemp("closed")))
     made = honest_recipe()
     written = write_release(shop, "night-1", stock(6), made=made)
@@ -44,7 +44,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory, key: tuple[str, str]) -> It
         yield service
 
 
-def test_a_file_that_is_no_photo(desk: Visit) -> None:
+def test_a_file_that_is_not_a_photo(desk: Visit) -> None:
     page = desk.page
     upload(page, b"%PDF-1.7 ...", "a.pdf", "application/pdf")
     expect(page.get_by_role("alert")).to_contain_text("This file is not a supported photo")
@@ -57,7 +57,7 @@ def test_a_file_that_is_no_photo(desk: Visit) -> None:
     assert len(desk.asked()) == 1
 
 
-def test_a_question_that_the_service_refuses_is_told_plainly(desk: Visit) -> None:
+def test_a_refused_question_is_explained(desk: Visit) -> None:
     page = desk.page
     page.get_by_label("Search by text").fill("paisley")
     page.keyboard.press("Enter")
@@ -80,7 +80,7 @@ def test_a_question_that_the_service_refuses_is_told_plainly(desk: Visit) -> Non
         ("en-GB", "bad-photo", "empty", "Choose another file."),
     ],
 )
-def test_a_photo_that_the_service_refuses_is_told_plainly(
+def test_a_refused_photo_is_explained(
     browser: Browser, page_service: Service, locale: str, kind: str, reason: str, says: str
 ) -> None:
     status = {"bad-photo": 422, "unknown-format": 415, "too-large": 413}[kind]
@@ -98,12 +98,12 @@ def test_a_photo_that_the_service_refuses_is_told_plainly(
         expect(alert).to_contain_text(says)
         for never in ("ValueError", "A title"):
             expect(alert).not_to_contain_text(never)
-        expect(alert.locator(".primary")).to_have_count(0)  # to try it again ends the same
+        expect(alert.locator(".primary")).to_have_count(0)  # a retry would fail again
         expect(page.locator(".draw")).to_have_count(0)
         expect(alert.locator("button")).to_have_count(1)  # another photo
 
 
-def test_a_file_that_is_no_photo_leaves_no_earlier_one_in_its_place(desk: Visit) -> None:
+def test_a_file_that_is_not_a_photo_replaces_the_earlier_photo(desk: Visit) -> None:
     page = desk.page
     answered(page)
     upload(page, b"no photo", "a.txt", "text/plain")
@@ -114,7 +114,7 @@ def test_a_file_that_is_no_photo_leaves_no_earlier_one_in_its_place(desk: Visit)
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-def test_a_busy_service_is_asked_again_when_it_says(desk: Visit) -> None:
+def test_a_busy_service_is_retried(desk: Visit) -> None:
     page = desk.page
 
     def busy(route: Route) -> None:
@@ -129,7 +129,7 @@ def test_a_busy_service_is_asked_again_when_it_says(desk: Visit) -> None:
     assert len(desk.asked()) == 2
 
 
-def test_without_a_network_the_photo_stays_and_can_be_tried_again(desk: Visit) -> None:
+def test_offline_the_photo_stays_and_can_be_retried(desk: Visit) -> None:
     page = desk.page
     page.context.set_offline(True)
     upload(page)
@@ -138,7 +138,7 @@ def test_without_a_network_the_photo_stays_and_can_be_tried_again(desk: Visit) -
     page.get_by_label("Search by text").fill("cyan")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("Check your network and try again.")
-    expect(page.get_by_role("alert").locator("p")).not_to_contain_text("photo")  # none was asked with
+    expect(page.get_by_role("alert").locator("p")).not_to_contain_text("photo")  # the question had no photo
     page.go_back()
     expect(page.get_by_role("alert")).to_contain_text("Your photo is still here.")
     page.context.set_offline(False)
@@ -146,9 +146,7 @@ def test_without_a_network_the_photo_stays_and_can_be_tried_again(desk: Visit) -
     expect(page.locator('.box[data-object="1"]')).to_be_visible()
 
 
-def test_a_service_that_wants_a_key_is_given_one(
-    browser: Browser, closed: Service, key: tuple[str, str]
-) -> None:
+def test_access_key(browser: Browser, closed: Service, key: tuple[str, str]) -> None:
     with visit(browser, closed.url) as seen:
         page = seen.page
         dialog = page.get_by_role("dialog")
@@ -168,9 +166,7 @@ def test_a_service_that_wants_a_key_is_given_one(
         expect(page.locator("#foot")).to_contain_text("Release night-2")
 
 
-def test_pieces_that_nothing_is_like_are_told_once_and_can_be_opened(
-    browser: Browser, closed: Service, key: tuple[str, str]
-) -> None:
+def test_items_without_matches_are_collapsed(browser: Browser, closed: Service, key: tuple[str, str]) -> None:
     with visit(browser, closed.url) as seen:
         page = seen.page
         page.get_by_label("Access key").fill(key[0])
@@ -189,7 +185,7 @@ def test_pieces_that_nothing_is_like_are_told_once_and_can_be_opened(
         expect(page.get_by_text("Nothing similar in the shop", exact=True)).to_be_visible()
         expect(page.get_by_text("You have seen all 3 products.")).to_be_visible()
         page.go_back()
-        expect(piece.locator(".card").first).to_be_visible()  # as it was left
+        expect(piece.locator(".card").first).to_be_visible()  # unchanged
 
         filtered: list[bool] = []
 
@@ -214,7 +210,9 @@ def test_pieces_that_nothing_is_like_are_told_once_and_can_be_opened(
         assert "where" not in seen.asked()[-1]
 
 
-def test_waiting_for_a_key_is_no_slowness(browser: Browser, closed: Service, key: tuple[str, str]) -> None:
+def test_time_in_the_key_dialog_is_not_slowness(
+    browser: Browser, closed: Service, key: tuple[str, str]
+) -> None:
     with visit(browser, closed.url) as seen:
         page = seen.page
         page.keyboard.press("Escape")
@@ -229,7 +227,7 @@ def test_waiting_for_a_key_is_no_slowness(browser: Browser, closed: Service, key
         expect(page.locator(".far-lanes")).to_be_visible()
 
 
-def test_a_product_that_the_shop_has_taken_out_is_no_dead_end(desk: Visit) -> None:
+def test_a_removed_product(desk: Visit) -> None:
     page = desk.page
     gone = {"type": "urn:lookdex:problem:not-found", "title": "Not found", "status": 404, "detail": "no such"}
 
@@ -263,7 +261,7 @@ def test_a_product_that_the_shop_has_taken_out_is_no_dead_end(desk: Visit) -> No
     expect(page.locator(".hero")).to_be_visible()
 
 
-def test_words_that_say_nothing_of_products(desk: Visit) -> None:
+def test_text_without_product_words(desk: Visit) -> None:
     page = desk.page
 
     def told(route: Route) -> None:
@@ -281,7 +279,7 @@ def test_words_that_say_nothing_of_products(desk: Visit) -> None:
     assert min(shown) >= 0
 
 
-def test_a_key_that_is_not_given_is_asked_for_again(browser: Browser, closed: Service) -> None:
+def test_the_key_dialog_can_be_opened_again(browser: Browser, closed: Service) -> None:
     with visit(browser, closed.url) as seen:
         seen.page.keyboard.press("Escape")
         expect(seen.page.get_by_role("alert")).to_contain_text("Access denied")
