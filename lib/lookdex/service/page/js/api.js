@@ -29,18 +29,18 @@ export function searchPhoto(photo, options, signal) {
   return answer("v1/search", { method: "POST", body: form, signal });
 }
 
-/** Search by text. @param {Record<string, string | number | undefined>} asked @param {AbortSignal} signal @returns {Promise<Answer>} */
-export const searchText = (asked, signal) => answer(`v1/text?${query(asked)}`, { signal });
+/** Search by text. @param {Record<string, string | number | undefined>} params @param {AbortSignal} signal @returns {Promise<Answer>} */
+export const searchText = (params, signal) => answer(`v1/text?${query(params)}`, { signal });
 
 /**
  * Search by product.
  * @param {string} product
- * @param {Record<string, string | number | undefined>} asked
+ * @param {Record<string, string | number | undefined>} params
  * @param {AbortSignal} signal
  * @returns {Promise<Answer>}
  */
-export const searchSimilar = (product, asked, signal) =>
-  answer(`v1/products/${encodeURIComponent(product)}/similar?${query(asked)}`, { signal });
+export const searchSimilar = (product, params, signal) =>
+  answer(`v1/products/${encodeURIComponent(product)}/similar?${query(params)}`, { signal });
 
 /**
  * A product's catalogue entry, or null. No endpoint returns one, so this searches by text within the product.
@@ -67,9 +67,9 @@ const answer = async (address, init) => withoutDissimilar(await json(address, in
 /** @returns {Promise<any>} */
 export const release = () => json("v1/release", {});
 
-/** @param {Record<string, string | number | undefined>} asked */
-function query(asked) {
-  const set = Object.entries(asked).filter(([, value]) => value !== undefined);
+/** @param {Record<string, string | number | undefined>} params */
+function query(params) {
+  const set = Object.entries(params).filter(([, value]) => value !== undefined);
   return new URLSearchParams(set.map(([name, value]) => [name, String(value)])).toString();
 }
 

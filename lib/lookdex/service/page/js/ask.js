@@ -8,7 +8,7 @@ import { FIRST, STEP, boxOptions, isFar, laneOptions, leavesOut, moreOf, photoOp
 import { NO_FILTERS, there } from "./state.js";
 
 /**
- * @typedef {import("./state.js").Asked} Asked
+ * @typedef {import("./state.js").Query} Query
  * @typedef {import("./state.js").Chosen} Chosen
  * @typedef {import("./state.js").State} State
  * @typedef {import("./types.js").Box} Box
@@ -37,7 +37,7 @@ function after(ms, then) {
 
 /**
  * @param {import("./state.js").Store} store
- * @param {{visit: (asked: Asked | null) => void, step: () => void, back: () => void, photo: () => {state: State, open: boolean} | null}}
+ * @param {{visit: (query: Query | null) => void, step: () => void, back: () => void, photo: () => {state: State, open: boolean} | null}}
  *   trail Browser history, and the last photo.
  */
 export function createAsker(store, trail) {
@@ -98,14 +98,14 @@ export function createAsker(store, trail) {
   /** @param {number} [k] */
   function askWords(k = STEP) {
     return run("words", async (signal) => {
-      const { asked } = store.get();
+      const { query } = store.get();
       const options = wordsOptions(store.get(), k);
-      if (asked?.kind !== "similar") return { answer: await api.searchText({ q: asked?.text, ...options }, signal) };
+      if (query?.kind !== "similar") return { answer: await api.searchText({ q: query?.text, ...options }, signal) };
       const [answer, about] = await Promise.all([
-        api.searchSimilar(asked.product, { ...options, goes_with: "true" }, signal),
-        asked.about ?? api.productOf(asked.product, signal),
+        api.searchSimilar(query.product, { ...options, goes_with: "true" }, signal),
+        query.about ?? api.productOf(query.product, signal),
       ]);
-      return { answer, asked: { ...asked, about } };
+      return { answer, query: { ...query, about } };
     }, () => askWords(k));
   }
 
@@ -132,14 +132,14 @@ export function createAsker(store, trail) {
           throw signal.reason;
         }
         trail.visit(null);
-        return { ...FRESH, view: "photo", photo, asked: null };
+        return { ...FRESH, view: "photo", photo, query: null };
       }, null);
       if (read) return void (await askPhoto());
       const { trouble, view } = store.get();
       if (!trouble || view === "start") return;
       store.set({ trouble: null }); // of the earlier question
       trail.visit(null);
-      store.set({ ...FRESH, view: "start", photo: null, asked: null, trouble });
+      store.set({ ...FRESH, view: "start", photo: null, query: null, trouble });
     },
     /** Search by one of the page's sample photos. @param {string} address @param {string} name */
     async sample(address, name) {
@@ -233,9 +233,9 @@ export function createAsker(store, trail) {
       store.set({ ...kept.state, release: store.get().release });
       if (kept.open) askAgain();
     },
-    /** Run the question in the page's URL. @param {Asked} asked */
-    resume(asked) {
-      store.set({ ...FRESH, view: "words", asked });
+    /** Run the question in the page's URL. @param {Query} query */
+    resume(query) {
+      store.set({ ...FRESH, view: "words", query });
       return askWords();
     },
     /** Repeat the question with other filters, colour weight or text. @param {Partial<State>} changes */
@@ -248,7 +248,7 @@ export function createAsker(store, trail) {
       running?.abort();
       running = null;
       trail.visit(null);
-      store.set({ ...FRESH, view: "start", photo: null, asked: null, busy: null, slow: false, trouble: null });
+      store.set({ ...FRESH, view: "start", photo: null, query: null, busy: null, slow: false, trouble: null });
     },
     /** Abort the running question silently. */
     stop() {

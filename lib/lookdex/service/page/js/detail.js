@@ -22,7 +22,7 @@ import { linkOf, otherFacts, priceOf, titleOf } from "./product.js";
 export function detailDialog(match, lane, photo, ask) {
   const title = titleOf(match);
   const link = linkOf(match.columns);
-  const asked = photo && lane.kind !== "text" && lane.kind !== "product" ? cutOut(photo, lane.box, 320) : null;
+  const cutout = photo && lane.kind !== "text" && lane.kind !== "product" ? cutOut(photo, lane.box, 320) : null;
   const box = h("dialog.dialog.detail", { "aria-labelledby": "detail-title" });
   const ways = h("div.buttons", {},
     link && h("a.button.primary", { href: link, target: "_blank", rel: "noopener noreferrer" }, t("shopLink"), icon("away")),
@@ -31,7 +31,7 @@ export function detailDialog(match, lane, photo, ask) {
     box,
     h("button.close", { type: "button", "aria-label": t("close"), onclick: () => box.close() }, icon("close")),
     h("div.pair", {},
-      asked && h("figure", {}, h("span.picture.shown", {}, asked), strip(lane.palette), h("figcaption", {}, t("detailYours"))),
+      cutout && h("figure", {}, h("span.picture.shown", {}, cutout), strip(lane.palette), h("figcaption", {}, t("detailYours"))),
       h("figure", {}, itemPicture(match.item_id, { eager: true }), strip(match.palette), h("figcaption", {}, t("detailTheirs")))),
     h("div.detail-words", {},
       h("p.eyebrow", {}, kindOf(match)),

@@ -12,7 +12,7 @@ import { t } from "./i18n.js";
 export function createHeader(place, store, ask) {
   const input = h("input", { id: "words", type: "search", enterkeyhint: "search", autocomplete: "off", maxlength: 300 });
   const state = store.get();
-  if (state.asked?.kind === "text") input.value = state.asked.text;
+  if (state.query?.kind === "text") input.value = state.query.text;
 
   /** @param {Event} event */
   function submit(event) {
@@ -73,8 +73,8 @@ export function createHeader(place, store, ask) {
 
   store.on((now, before) => {
     if (now.photo !== before.photo || now.view !== before.view) search(false);
-    if (now.asked !== before.asked || now.view !== before.view) {
-      input.value = now.asked?.kind === "text" ? now.asked.text : "";
+    if (now.query !== before.query || now.view !== before.view) {
+      input.value = now.query?.kind === "text" ? now.query.text : "";
     }
   });
   i18n.onLanguage(show);

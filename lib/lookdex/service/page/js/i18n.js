@@ -17,8 +17,8 @@ const listeners = [];
 
 /** The language from `?lang=`, else the saved one, else the browser's. @returns {Language} */
 function initialLanguage() {
-  const asked = new URLSearchParams(location.search).get("lang") ?? savedLanguage() ?? navigator.language;
-  return asked.toLowerCase().startsWith("ko") ? "ko" : "en";
+  const wanted = new URLSearchParams(location.search).get("lang") ?? savedLanguage() ?? navigator.language;
+  return wanted.toLowerCase().startsWith("ko") ? "ko" : "en";
 }
 
 /** @returns {string | null} */

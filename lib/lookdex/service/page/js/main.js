@@ -14,7 +14,7 @@ import { createResults } from "./results.js";
 import { createStage } from "./stage.js";
 import { createStart } from "./start.js";
 import { START, createStore } from "./state.js";
-import { askedIn, createTrail } from "./trail.js";
+import { queryIn, createTrail } from "./trail.js";
 import { resetRetries, troublePanel, wordsOf } from "./trouble.js";
 
 /** @typedef {import("./state.js").State} State */
@@ -98,6 +98,6 @@ markDocument();
 skip();
 arrange(store.get());
 trail.follow(ask);
-const asked = askedIn(location.search);
-if (asked) ask.resume(asked);
+const query = queryIn(location.search);
+if (query) ask.resume(query);
 loadRelease();

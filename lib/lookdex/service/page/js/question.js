@@ -46,11 +46,11 @@ export const filterCount = ({ filters, colour }) =>
   Number(filters.min !== null || filters.max !== null) + filters.categories.length + Number(colour > 0);
 
 /** Options of every question. @param {State} state @param {number} k */
-const asked = ({ filters, release, sort }, k) =>
+const query = ({ filters, release, sort }, k) =>
   ({ k: sort ? Math.max(k, SORTED) : k, where: whereOf(filters, release), sort: sort || undefined });
 
 /** Options of every question with a photo. @param {State} state @param {number} k @returns {Options} */
-const shared = (state, k) => ({ ...asked(state, k), colour: state.colour || undefined, text: state.refine || undefined });
+const shared = (state, k) => ({ ...query(state, k), colour: state.colour || undefined, text: state.refine || undefined });
 
 /** Ask for every object of the photo. @param {State} state @param {number} [k] @returns {Options} */
 export const photoOptions = (state, k = FIRST) =>
@@ -70,7 +70,7 @@ export function laneOptions(state, lane, k) {
 }
 
 /** Options of a text or product question. @param {State} state @param {number} [k] */
-export const wordsOptions = (state, k = STEP) => asked(state, k);
+export const wordsOptions = (state, k = STEP) => query(state, k);
 
 /**
  * The lanes to show, in order: the drawn box, the main object, other objects, the whole photo.

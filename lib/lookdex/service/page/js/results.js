@@ -141,11 +141,11 @@ export function createResults(store, ask, another) {
 
   /** @param {State} state @param {(() => void) | undefined} toPhoto */
   function wordsAnswer(state, toPhoto) {
-    const { answer, asked } = state;
+    const { answer, query } = state;
     const lane = answer?.objects[0];
-    if (!answer || !lane || !asked) return null;
+    if (!answer || !lane || !query) return null;
     const clearing = filterCount(state) ? clear : null;
-    const about = asked.kind === "similar" ? asked.about : null;
+    const about = query.kind === "similar" ? query.about : null;
     return [
       toPhoto && h("button.button.small.ghost.to-all", { type: "button", onclick: toPhoto }, icon("back"), t("backToPhoto")),
       laneGrid({ ...state, photo: null }, { id: "all", lane, title: wordsTitle(state), about }, { open, clear: clearing, more: () => void ask.more() }),
@@ -154,8 +154,8 @@ export function createResults(store, ask, another) {
   }
 
   /** @param {State} state */
-  function wordsTitle({ asked }) {
-    return asked?.kind === "similar" ? t("similarTitle", { title: asked.about ? titleOf(asked.about) : asked.product }) : t("textTitle", { text: asked?.text ?? "" });
+  function wordsTitle({ query }) {
+    return query?.kind === "similar" ? t("similarTitle", { title: query.about ? titleOf(query.about) : query.product }) : t("textTitle", { text: query?.text ?? "" });
   }
 
   function all() {
@@ -169,8 +169,8 @@ export function createResults(store, ask, another) {
     if (now.view === "start") return;
     if (now.photo !== before.photo) unfolded.clear();
     const changed = (/** @type {(keyof State)[]} */ ...names) => names.some((name) => now[name] !== before[name]);
-    if (changed("answer", "chosen", "drawn", "filters", "colour", "refine", "sort", "release", "view", "photo", "asked")) keepFocus(() => showBar(now));
-    if (changed("answer", "chosen", "drawn", "busy", "trouble", "view", "photo", "asked", "slow")) showBody(now);
+    if (changed("answer", "chosen", "drawn", "filters", "colour", "refine", "sort", "release", "view", "photo", "query")) keepFocus(() => showBar(now));
+    if (changed("answer", "chosen", "drawn", "busy", "trouble", "view", "photo", "query", "slow")) showBody(now);
   });
   onLanguage(all);
 

@@ -9,14 +9,14 @@
  * @typedef {import("./problem.js").Problem} Problem
  *
  * @typedef {{item_id: string, product_id: string | null, columns: Record<string, unknown>}} Known A product of the catalogue.
- * @typedef {{kind: 'text', text: string} | {kind: 'similar', product: string, about: Known | null}} Asked
+ * @typedef {{kind: 'text', text: string} | {kind: 'similar', product: string, about: Known | null}} Query
  * @typedef {'all' | 'whole' | 'box' | number} Chosen A number is an index into the answer's `objects`.
  * @typedef {{kind: 'product', match: import("./types.js").Match, lane: Lane} | {kind: 'filters'}} Over
  *
  * @typedef {object} State
  * @property {'start' | 'photo' | 'words'} view
  * @property {Photo | null} photo
- * @property {Asked | null} asked In the view `words`.
+ * @property {Query | null} query In the view `words`.
  * @property {Answer | null} answer
  * @property {{box: Box, lane: Lane | null} | null} drawn The drawn box and its answer.
  * @property {boolean} drawing
@@ -40,7 +40,7 @@ export const NO_FILTERS = { min: null, max: null, categories: [] };
 export const START = {
   view: "start",
   photo: null,
-  asked: null,
+  query: null,
   answer: null,
   drawn: null,
   drawing: false,

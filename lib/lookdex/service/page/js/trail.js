@@ -6,7 +6,7 @@
 import { START, there } from "./state.js";
 
 /**
- * @typedef {import("./state.js").Asked} Asked
+ * @typedef {import("./state.js").Query} Query
  * @typedef {import("./state.js").Chosen} Chosen
  * @typedef {import("./state.js").Over} Over
  * @typedef {import("./state.js").State} State
@@ -64,12 +64,12 @@ export function createTrail(store) {
   }
 
   return {
-    /** Add an entry for a new question. @param {Asked | null} asked Goes to the URL; null for a photo and the start view. */
-    visit(asked) {
+    /** Add an entry for a new question. @param {Query | null} query Goes to the URL; null for a photo and the start view. */
+    visit(query) {
       const state = store.get();
       then(() => {
         leave(state);
-        push({ question: last + 1, under: null, chosen: "all", over: null }, address(asked));
+        push({ question: last + 1, under: null, chosen: "all", over: null }, address(query));
         scrollTo({ top: 0 });
       });
     },
@@ -115,12 +115,12 @@ export function createTrail(store) {
         if (known?.question === before) return ask.show(known.chosen, known.over);
         ask.stop(); // its answer belongs to the question that was left
         const kept = known && questions.get(known.question);
-        const asked = askedIn(location.search);
+        const query = queryIn(location.search);
         const { release } = store.get();
         if (kept) {
           store.set({ ...kept.state, release, chosen: there(kept.state, known.chosen), over: known.over });
           if (kept.open) ask.again();
-        } else if (asked) ask.resume(asked);
+        } else if (query) ask.resume(query);
         else store.set({ ...START, release });
       });
     },
@@ -132,17 +132,17 @@ const isOpen = ({ view, busy, answer, drawn, trouble }) =>
   view !== "start" && !trouble &&
   (busy === "photo" || busy === "box" || busy === "words" || answer === null || drawn?.lane === null);
 
-/** @param {Asked | null} asked */
-function address(asked) {
+/** @param {Query | null} query */
+function address(query) {
   const url = new URL(location.href);
   url.search = "";
-  if (asked?.kind === "text") url.searchParams.set("q", asked.text);
-  if (asked?.kind === "similar") url.searchParams.set("like", asked.product);
+  if (query?.kind === "text") url.searchParams.set("q", query.text);
+  if (query?.kind === "similar") url.searchParams.set("like", query.product);
   return url.href;
 }
 
-/** The question in a URL. @param {string} search @returns {Asked | null} */
-export function askedIn(search) {
+/** The question in a URL. @param {string} search @returns {Query | null} */
+export function queryIn(search) {
   const parameters = new URLSearchParams(search);
   const text = parameters.get("q")?.trim();
   const product = parameters.get("like");
