@@ -1,4 +1,4 @@
-"""How well vectors retrieve: Recall@k, mean average precision, whose label the nearest neighbour has."""
+"""Retrieval quality of vectors: recall@k, mean average precision, label of the nearest neighbour."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 
 KS = (1, 5, 10)
-_CELLS = 4_000_000  # similarities at once: 16 MB of float32, some five times that while they are sorted
+_CELLS = 4_000_000  # similarities per block: 16 MB of float32, about five times that while sorting
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
-    """Vectors and what they show.
+class LabelledVectors:
+    """Vectors and their labels.
 
-    vectors: float32 (n, dim) of unit length. labels: n names; equal ones are the same thing. groups: n names or
-    None; a query is never answered by an item of its own group (its sender, its photo).
+    vectors: float32 (n, dim), unit length. labels: n names; equal names are the same thing. groups: n names or None;
+    a query never matches items of its own group (same sender, same photo).
     """
 
     vectors: np.ndarray
@@ -35,13 +35,13 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """What `retrieve` measured.
+    """Results of `retrieve`.
 
-    recall: for each k, the share of queries with at least one right item among the k nearest. mean_ap: the mean over
-    queries of the average precision over the whole ranking. Both are over the `queries` that have a right item in the
-    gallery at all; `unanswerable` counts the others. nearest: share of all queries, answerable or not, whose nearest
-    item has their label. agreed: how often that is so, by label. confused: (label, the nearest item's label, how
-    often), most frequent first.
+    recall: for each k, the share of queries with a right item among the k nearest. mean_ap: mean average precision over
+    the whole ranking. Both are over the `queries` that have a right item in the gallery; `unanswerable` counts the
+    others.
+    nearest: share of all queries, answerable or not, whose nearest item has their label. agreed: the same as a count
+    per label. confused: (label, label of the nearest item, count), most frequent first.
     """
 
     recall: dict[int, float]
@@ -55,10 +55,10 @@ class Retrieval:
     confused: tuple[tuple[str, str, int], ...]
 
 
-def retrieve(queries: Labelled, gallery: Labelled | None = None) -> Retrieval:
-    """Ask with each query for the gallery's items, most similar first (cosine; equal ones in their order).
+def retrieve(queries: LabelledVectors, gallery: LabelledVectors | None = None) -> Retrieval:
+    """Rank the gallery for each query by cosine similarity; ties keep the gallery's order.
 
-    gallery: None asks among the queries themselves, each without itself.
+    gallery: None ranks the queries against each other, without themselves.
     """
     alone = gallery is None
     gallery = gallery or queries
@@ -97,7 +97,7 @@ def retrieve(queries: Labelled, gallery: Labelled | None = None) -> Retrieval:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A query whose nearest item is a wrong one. Items are numbers in the gallery, with their similarity (-1 … 1).
+    """A query whose nearest item is wrong. Items are gallery indexes with their similarity (-1 … 1).
 
     wrong: the nearest wrong items, nearest first. right: the nearest right one.
     """
@@ -108,14 +108,14 @@ class Mistake:
 
     @property
     def margin(self) -> float:
-        """By how much the nearest item is more similar than any right one."""
+        """Similarity of the nearest item minus that of the nearest right item."""
         return self.wrong[0][1] - self.right[1]
 
 
 def mistakes(
-    queries: Labelled, gallery: Labelled | None = None, limit: int = 8, shown: int = 5
+    queries: LabelledVectors, gallery: LabelledVectors | None = None, limit: int = 8, shown: int = 5
 ) -> list[Mistake]:
-    """The answerable queries whose nearest item is wrong by the largest margin, at most `limit`, worst first."""
+    """Return up to `limit` answerable queries whose nearest item is wrong, largest margin first."""
     alone = gallery is None
     gallery = gallery or queries
     _, asked, held = _numbers(queries, gallery)
@@ -135,7 +135,7 @@ def mistakes(
 
 
 def interval(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share measured on n cases (Wilson, 1927); (0, 1) without cases."""
+    """Wilson's 95 % interval of a share measured on n cases (Wilson, 1927); (0, 1) if n is 0."""
     if not n:
         return 0.0, 1.0
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
@@ -143,30 +143,32 @@ def interval(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def _numbers(queries: Labelled, gallery: Labelled) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """(labels, each query's number among them, each item's)."""
+def _numbers(queries: LabelledVectors, gallery: LabelledVectors) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Encode labels as integers: (labels, those of the queries, those of the gallery)."""
     names: dict[str, int] = {}
     asked = np.array([names.setdefault(label, len(names)) for label in queries.labels], np.int64)
     held = np.array([names.setdefault(label, len(names)) for label in gallery.labels], np.int64)
     return list(names), asked, held
 
 
-def _blocks(queries: Labelled, gallery: Labelled, alone: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(numbers of some queries, their similarities to every item), -inf for an item that must not answer."""
-    apart = _groups(queries, gallery)
+def _blocks(
+    queries: LabelledVectors, gallery: LabelledVectors, alone: bool
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (query indexes, their similarities to every item); -inf marks items that a query must not match."""
+    groups = _groups(queries, gallery)
     n, m = len(queries.vectors), len(gallery.vectors)
     block = max(1, _CELLS // max(m, 1))
     for start in range(0, n, block):
         rows = np.arange(start, min(start + block, n))
         similar = queries.vectors[rows] @ gallery.vectors.T
-        if apart is not None:
-            similar[apart[0][rows, None] == apart[1][None]] = -np.inf
+        if groups is not None:
+            similar[groups[0][rows, None] == groups[1][None]] = -np.inf
         if alone:
             similar[np.arange(len(rows)), rows] = -np.inf
         yield rows, similar
 
 
-def _groups(queries: Labelled, gallery: Labelled) -> tuple[np.ndarray, np.ndarray] | None:
+def _groups(queries: LabelledVectors, gallery: LabelledVectors) -> tuple[np.ndarray, np.ndarray] | None:
     if queries.groups is None or gallery.groups is None:
         return None
     names: dict[str, int] = {}

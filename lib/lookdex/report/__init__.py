@@ -1,6 +1,6 @@
 """A release as one page for people who look after a catalogue: what is in it, what is missing, what is odd.
 
-Reads what the stages published (both tables at the release's versions, the promotion log) and, of the source that the
+Reads what the stages release (both tables at the release's versions, the promotion log) and, of the source that the
 caller names, files that were rejected. No model runs, so it works where none is installed.
 """
 
@@ -27,27 +27,27 @@ def make_report(
     Memory stays bounded: queries stream over few columns, and where each is to be compared with each, a sample is.
     Raises ReleaseNotFound.
     """
-    from lookdex.report import alike, counts, filed, neighbours, rejects
+    from lookdex.report import counts, disagreements, duplicates, neighbours, rejects
     from lookdex.report.findings import findings
-    from lookdex.report.published import open_published
+    from lookdex.report.reader import open_reader
 
     limits = limits or Limits()
-    with open_published(uri, release_id, limits) as published:
-        refused, note = rejects.rejects(published, source)
+    with open_reader(uri, release_id, limits) as reader:
+        refused, note = rejects.rejects(reader, source)
         report = Report(
-            catalog=published.store.uri,
-            release=published.release,
+            catalog=reader.store.uri,
+            release=reader.release,
             made_at=datetime.now(UTC),
-            is_live=published.is_live,
-            totals=counts.totals(published),
-            categories=counts.categories(published),
-            filed=filed.filed(published),
+            is_live=reader.is_live,
+            totals=counts.totals(reader),
+            categories=counts.categories(reader),
+            disagreements=disagreements.disagreements(reader),
             rejects=refused,
             source_note=note,
-            confidence=counts.confidence(published),
-            duplicates=alike.duplicates(published),
-            nearest=neighbours.neighbours(published),
-            growth=counts.growth(published.store, limits.releases),
+            confidence=counts.confidence(reader),
+            duplicates=duplicates.duplicates(reader),
+            nearest=neighbours.neighbours(reader),
+            growth=counts.growth(reader.store, limits.releases),
         )
     return replace(report, findings=findings(report))
 

@@ -8,8 +8,8 @@ from lookdex.records import Status
 from lookdex.report.records import (
     Category,
     Confidence,
+    Disagreements,
     Duplicates,
-    Filed,
     Finding,
     Nearest,
     Rejects,
@@ -32,7 +32,7 @@ def findings(report: Report) -> tuple[Finding, ...]:
         *_rejects(report.rejects, report.totals),
         *_products(report.totals),
         *_unseen(report.totals),
-        *_filed(report.filed),
+        *_disagreements(report.disagreements),
         *_duplicates(report.duplicates),
         *_categories(report.categories),
         *_confidence(report.confidence),
@@ -90,7 +90,9 @@ def _products(totals: Totals) -> Iterator[Finding]:
             f"{count_of(totals.loose_photos, 'photo')} {belong} to no product (see --pattern and --mapping).",
             "overview",
         )
-    untold = totals.products - (totals.products if totals.told_products is None else totals.told_products)
+    untold = totals.products - (
+        totals.products if totals.described_products is None else totals.described_products
+    )
     if untold:
         are, have = ("is", "it has") if untold == 1 else ("are", "they have")
         yield Finding(
@@ -110,13 +112,13 @@ def _unseen(totals: Totals) -> Iterator[Finding]:
         )
 
 
-def _filed(filed: Filed) -> Iterator[Finding]:
-    if filed.products:
-        are = "is" if filed.products == 1 else "are"
-        most = ", ".join(f"{pair.category} as {pair.label}" for pair in filed.pairs[:NAMED])
-        more = " and others" if filed.pairs_found > NAMED else ""
+def _disagreements(found: Disagreements) -> Iterator[Finding]:
+    if found.products:
+        are = "is" if found.products == 1 else "are"
+        most = ", ".join(f"{pair.category} as {pair.label}" for pair in found.pairs[:NAMED])
+        more = " and others" if found.pairs_found > NAMED else ""
         yield Finding(
-            f"{count_of(filed.products, 'product')} of {filed.of:,} {are} taken for something else than what the shop "
+            f"{count_of(found.products, 'product')} of {found.of:,} {are} taken for something else than what the shop "
             f"says: {most}{more}.",
             "filed",
         )

@@ -11,9 +11,9 @@ import numpy as np
 from lookdex.catalog.sql import listed
 from lookdex.records import Role, Scope
 from lookdex.report import vectors
-from lookdex.report.alike import sampled
-from lookdex.report.pictures import Shown, show
-from lookdex.report.published import Published
+from lookdex.report.duplicates import sampled
+from lookdex.report.pictures import ItemPictures, show
+from lookdex.report.reader import ReleaseReader
 from lookdex.report.records import Nearest, Neighbours, Picture, Share
 
 MAIN = f"scope = '{Scope.OBJECT}' AND role = '{Role.MAIN}'"
@@ -44,21 +44,21 @@ class Probe:
         return [row for row, _ in self.near if row["image_key"] != self.item["image_key"]]
 
 
-def neighbours(published: Published) -> Nearest:
+def neighbours(reader: ReleaseReader) -> Nearest:
     """The rows shown are one or two objects of each category; the figures are over a sample of main objects."""
-    labels = published.ask("first_main_of_each_label", 2)
+    labels = reader.query("first_main_of_each_label", 2)
     labels.sort(key=lambda row: row["label"])
     each = 2 if len(labels) <= TWO_ROWS else 1
     picked = [item for row in labels for item in row["item_ids"][:each]][:ROWS_SHOWN]
-    probes = probe(published, picked)
+    probes = probe(reader, picked)
     drawn = {p.item["item_id"]: p for p in probes}
     chosen = [drawn[item] for item in picked if item in drawn]
-    most = published.limits.strip
+    most = reader.limits.strip
     wanted = [p.item["item_id"] for p in chosen]
     wanted += [row["item_id"] for p in chosen for row, _ in p.others[:most]]
-    shown = show(published, wanted) if wanted else Shown({}, {})
+    shown = show(reader, wanted) if wanted else ItemPictures({}, {})
     judged = [p for p in probes if p.item["product_id"] is not None]
-    several = several_photos(published, {p.item["product_id"] for p in judged})
+    several = several_photos(reader, {p.item["product_id"] for p in judged})
     return Nearest(
         rows=tuple(_row(p, shown, most) for p in chosen),
         probes=len(judged),
@@ -67,11 +67,11 @@ def neighbours(published: Published) -> Nearest:
     )
 
 
-def probe(published: Published, picked: Sequence[str]) -> list[Probe]:
+def probe(reader: ReleaseReader, picked: Sequence[str]) -> list[Probe]:
     """The picked items and about `limits.probes` others, each with the rows nearest to it."""
-    table = published.opened.items
+    table = reader.tables.items
     total = table.count_rows(MAIN)
-    share = published.limits.probes / max(total, 1)
+    share = reader.limits.probes / max(total, 1)
     where = (
         f"{MAIN} AND ({sampled('item_id', share)}{f' OR item_id IN ({listed(picked)})' if picked else ''})"
     )
@@ -81,7 +81,7 @@ def probe(published: Published, picked: Sequence[str]) -> list[Probe]:
     ids = np.concatenate([rows for rows, _ in found])
     queries = np.concatenate([part for _, part in found])
     near = vectors.nearest(vectors.batches(table, MAIN), queries, ROWS)
-    rows = published.named({*ids.tolist(), *near.rows[near.rows >= 0].tolist()}, _COLUMNS)
+    rows = reader.rows_by_id({*ids.tolist(), *near.rows[near.rows >= 0].tolist()}, _COLUMNS)
     return [
         Probe(
             rows[own],
@@ -107,9 +107,9 @@ def same_label(probes: Iterable[Probe]) -> Share:
     return Share(sum(own == found for own, found in first), len(first))
 
 
-def several_photos(published: Published, products: Iterable[str]) -> set[str]:
+def several_photos(reader: ReleaseReader, products: Iterable[str]) -> set[str]:
     """Those of the products of which an object was found in more than one photo."""
-    found = published.connection.execute(
+    found = reader.connection.execute(
         f"SELECT product_id FROM items WHERE {MAIN} AND product_id IN (SELECT unnest($products)) "
         "GROUP BY product_id HAVING count(DISTINCT image_key) > 1",
         {"products": sorted(products)},
@@ -117,7 +117,7 @@ def several_photos(published: Published, products: Iterable[str]) -> set[str]:
     return {product for (product,) in found.fetchall()}
 
 
-def _row(probe: Probe, shown: Shown, most: int) -> Neighbours:
+def _row(probe: Probe, shown: ItemPictures, most: int) -> Neighbours:
     def picture(row: Mapping[str, Any], note: str) -> Picture:
         odd = row["label"] != probe.item["label"]
         return shown.picture(row["item_id"], f"{note} {row['label']}" if odd else note, "odd" if odd else "")

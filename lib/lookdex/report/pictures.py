@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lookdex.imaging import codec
-from lookdex.report.published import Published
+from lookdex.report.reader import ReleaseReader
 from lookdex.report.records import Picture
 
 QUALITY = 72
@@ -33,7 +33,7 @@ def title_of(row: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ItemPictures:
     """The pictures of a set of items, read at once."""
 
     rows: Mapping[str, Mapping[str, Any]]
@@ -47,9 +47,9 @@ class Shown:
         return tuple(self.picture(item_id) for item_id in item_ids if item_id in self.rows)
 
 
-def show(published: Published, item_ids: Iterable[str]) -> Shown:
-    titles = [name for name in ("title", "name") if name in published.product_columns]
-    side = published.limits.thumb
-    rows = published.items(item_ids, ["product_id", "image_key", "crop", *titles])
+def show(reader: ReleaseReader, item_ids: Iterable[str]) -> ItemPictures:
+    titles = [name for name in ("title", "name") if name in reader.product_columns]
+    side = reader.limits.thumb
+    rows = reader.items(item_ids, ["product_id", "image_key", "crop", *titles])
     sources = {item_id: thumb(row.pop("crop"), side) for item_id, row in rows.items()}
-    return Shown(rows, sources)
+    return ItemPictures(rows, sources)

@@ -63,7 +63,7 @@ class Totals:
     products: int  # that have a photo in the table
     seen_products: int  # of them: those of which an object was found
     lost_products: int  # beside them: those of which no photo could be fetched and read, tonight or before
-    told_products: int | None  # of them: those in the products file; None where there was none
+    described_products: int | None  # of them: those in the products file; None where there was none
     loose_photos: int  # tied to no product
     photos_per_product: tuple[Bar, ...]
     objects_per_photo: tuple[Bar, ...]
@@ -103,7 +103,7 @@ class Disagreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
+class Disagreements:
     """Shop and detector compared over `of` products: those with a category, a photo of their own and an object in it.
 
     products: seen as something else in all of their photos, in `pairs_found` pairs of category and label, of which
@@ -222,7 +222,7 @@ class Report:
     is_live: bool
     totals: Totals
     categories: tuple[Category, ...]
-    filed: Filed
+    disagreements: Disagreements
     rejects: tuple[Rejects, ...]
     source_note: (
         str  # of what could not be indexed: where it was read, or why it was not; '' where that is plain

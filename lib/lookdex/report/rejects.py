@@ -11,7 +11,7 @@ from lookdex.imaging import codec
 from lookdex.imaging.formats import OR_FORMATS
 from lookdex.records import Reason, Status
 from lookdex.report.pictures import data_uri, show
-from lookdex.report.published import Published
+from lookdex.report.reader import ReleaseReader
 from lookdex.report.records import Picture, Rejects
 from lookdex.storage import Store, open_store
 
@@ -39,12 +39,12 @@ MAX_PIXELS = 25_000_000
 _READERS = 8
 
 
-def rejects(published: Published, source: Store | None) -> tuple[tuple[Rejects, ...], str]:
+def rejects(reader: ReleaseReader, source: Store | None) -> tuple[tuple[Rejects, ...], str]:
     """By status and reason, most first; then the photos without objects. Second: what is to say of their source."""
-    side, most = published.limits.thumb, published.limits.strip
-    rows = published.ask("reasons", most)
+    side, most = reader.limits.thumb, reader.limits.strip
+    rows = reader.query("reasons", most)
     looks = _looks(source, [e["key"] for row in rows for e in row["examples"]], side)
-    note = _note(published.release.source, source, rows, looks) if rows else ""
+    note = _note(reader.release.source, source, rows, looks) if rows else ""
     found = [
         Rejects(
             status=row["status"],
@@ -56,10 +56,10 @@ def rejects(published: Published, source: Store | None) -> tuple[tuple[Rejects, 
         )
         for row in rows
     ]
-    empty = published.release.images.get(Status.NO_OBJECT, 0)
+    empty = reader.release.images.get(Status.NO_OBJECT, 0)
     if empty:
-        examples = published.ask("without_object", most)
-        shown = show(published, (row["item_id"] for row in examples))
+        examples = reader.query("without_object", most)
+        shown = show(reader, (row["item_id"] for row in examples))
         pictures = tuple(Picture(shown.sources.get(row["item_id"]), row["image_key"]) for row in examples)
         found.append(Rejects(Status.NO_OBJECT, None, NOTHING_FOUND, empty, 0, pictures))
     return tuple(found), note

@@ -113,7 +113,7 @@ def test_categories(report: Report) -> None:
 
 
 def test_what_the_shop_says_and_the_detector_sees(report: Report, page: str) -> None:
-    filed = report.filed
+    filed = report.disagreements
     assert (filed.products, filed.of, filed.pairs_found) == (
         1,
         3,
@@ -147,7 +147,7 @@ def test_one_photo_with_the_right_label_is_enough(tmp_path: Path) -> None:
     as_hat = Photo("b/9.jpg", product="b", labels=("hat",), category="shoes", look="9", score=0.9)
     nights.publish(store, "n1", [shoes, *as_bags, as_hat])
     report = make_report(store.uri, limits=Limits(disagreements=1))
-    filed = report.filed
+    filed = report.disagreements
     assert (filed.products, filed.of, filed.pairs_found) == (2, 3, 2)
     assert [(pair.label, pair.products) for pair in filed.pairs] == [("bag", 1)]
     assert "The first 1 of 2 pairs are shown." in render(report)

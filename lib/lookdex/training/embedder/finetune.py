@@ -16,7 +16,7 @@ import torch
 from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
 
-from lookdex.evaluate.retrieval import Labelled, Retrieval, retrieve
+from lookdex.evaluate.retrieval import LabelledVectors, Retrieval, retrieve
 from lookdex.models.device import open_device
 from lookdex.models.embed import Embedder, Opened, load_embedder, open_model
 from lookdex.models.preprocess import Preprocess
@@ -127,7 +127,7 @@ def retrieval(embedder: Embedder, pictures: Sequence[Picture]) -> Retrieval | No
     vectors = [
         embedder.embed_images([p.load() for p in asking[i : i + 64]]) for i in range(0, len(asking), 64)
     ]
-    return retrieve(Labelled(np.concatenate(vectors), [p.product_id for p in asking]))
+    return retrieve(LabelledVectors(np.concatenate(vectors), [p.product_id for p in asking]))
 
 
 def _trainee(opened: Opened, shop: Shop, settings: Settings, device: torch.device) -> Trainee:

@@ -13,8 +13,8 @@ from lookdex.imaging.same_picture import same_picture
 from lookdex.records import Scope
 from lookdex.report import vectors
 from lookdex.report.groups import connected
-from lookdex.report.pictures import Shown, show
-from lookdex.report.published import Published
+from lookdex.report.pictures import ItemPictures, show
+from lookdex.report.reader import ReleaseReader
 from lookdex.report.records import Cluster, Duplicates, Picture
 
 LEAST_COSINE = 0.91  # of two vectors whose photos may be one picture (saved or cut anew: 0.91 and more)
@@ -32,36 +32,36 @@ class Pair:
     cosine: float
 
 
-def duplicates(published: Published) -> Duplicates:
+def duplicates(reader: ReleaseReader) -> Duplicates:
     """One file several times is found in the whole catalogue; pictures saved anew among `limits.compared` photos,
     or between a sample and all."""
-    limits = published.limits
-    same_files = published.ask("same_file", limits.strip)
-    pairs, compared = close_pairs(published)
+    limits = reader.limits
+    same_files = reader.query("same_file", limits.strip)
+    pairs, compared = close_pairs(reader)
     candidates = pairs[: limits.candidates]
-    groups = connected((pair.a, pair.b) for pair in confirmed(published, candidates))
+    groups = connected((pair.a, pair.b) for pair in confirmed(reader, candidates))
     named = {item for group in groups for item in group}
-    rows = published.items(named, ["image_key", "product_id", "content_hash"])
+    rows = reader.items(named, ["image_key", "product_id", "content_hash"])
     known = {row["content_hash"]: row for row in same_files}
     merged = [_Group.of(group, rows, known) for group in groups]
     seen = {digest for group in merged for digest in group.digests}
     merged += [_Group.of_file(row) for row in same_files if row["content_hash"] not in seen]
     merged.sort(key=lambda group: (-group.products, -group.photos, group.examples))
-    shown = show(published, (item for group in merged[: limits.clusters] for item in group.examples))
+    shown = show(reader, (item for group in merged[: limits.clusters] for item in group.examples))
     return Duplicates(
         clusters=tuple(group.cluster(shown, limits.strip) for group in merged[: limits.clusters]),
         found=len(merged),
         photos=sum(group.photos for group in merged),
         across=sum(group.products > 1 for group in merged),
         compared=compared,
-        of=int(published.opened.items.count_rows(PHOTOS)),
+        of=int(reader.tables.items.count_rows(PHOTOS)),
         cut=len(pairs) > limits.candidates,
     )
 
 
-def close_pairs(published: Published) -> tuple[list[Pair], int]:
+def close_pairs(reader: ReleaseReader) -> tuple[list[Pair], int]:
     """Pairs of photos with like vectors and different files, most alike first; and how many photos were asked for."""
-    table, limits = published.opened.items, published.limits
+    table, limits = reader.tables.items, reader.limits
     photos = table.count_rows(PHOTOS)
     where = PHOTOS
     if photos > limits.compared:
@@ -77,7 +77,7 @@ def close_pairs(published: Published) -> tuple[list[Pair], int]:
         for row, cosine in zip(rows, cosines, strict=True):
             if row != own and cosine >= LEAST_COSINE:
                 best[min(own, row), max(own, row)] = cosine
-    names = published.named({row for pair in best for row in pair}, ["item_id", "content_hash"])
+    names = reader.rows_by_id({row for pair in best for row in pair}, ["item_id", "content_hash"])
     pairs = [
         Pair(names[a]["item_id"], names[b]["item_id"], cosine)
         for (a, b), cosine in best.items()
@@ -91,12 +91,12 @@ def sampled(column: str, share: float) -> str:
     return f"{column} < '{min(int(share * 16**8), 16**8 - 1):08x}'"
 
 
-def confirmed(published: Published, pairs: list[Pair]) -> list[Pair]:
+def confirmed(reader: ReleaseReader, pairs: list[Pair]) -> list[Pair]:
     """Those whose pixels show one picture; the crops of few pairs are held at once."""
     same: list[Pair] = []
     for start in range(0, len(pairs), _CROPS_AT_ONCE):
         some = pairs[start : start + _CROPS_AT_ONCE]
-        crops = published.items((item for pair in some for item in (pair.a, pair.b)), ["crop"])
+        crops = reader.items((item for pair in some for item in (pair.a, pair.b)), ["crop"])
         pixels = {item: codec.decode_crop(row["crop"]) for item, row in crops.items()}
         for pair in some:
             a, b = pixels.get(pair.a), pixels.get(pair.b)
@@ -145,13 +145,13 @@ class _Group:
         examples = tuple(found["item_id"] for found in row["examples"])
         return cls(examples, row["photos"], row["products"], frozenset((row["content_hash"],)))
 
-    def cluster(self, shown: Shown, most: int) -> Cluster:
+    def cluster(self, shown: ItemPictures, most: int) -> Cluster:
         return Cluster(
             self.photos, self.products, len(self.digests) == 1, _captioned(shown, self.examples[:most])
         )
 
 
-def _captioned(shown: Shown, items: Iterable[str]) -> tuple[Picture, ...]:
+def _captioned(shown: ItemPictures, items: Iterable[str]) -> tuple[Picture, ...]:
     return tuple(
         shown.picture(item, str(shown.rows[item]["product_id"] or shown.rows[item]["image_key"]))
         for item in items

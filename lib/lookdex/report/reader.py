@@ -13,6 +13,7 @@ import duckdb
 from lookdex.catalog import integrity, promotion_log, tables
 from lookdex.catalog.lance_errors import reading
 from lookdex.catalog.sql import listed
+from lookdex.catalog.tables import Tables
 from lookdex.errors import ReleaseNotFound
 from lookdex.records import Release
 from lookdex.report.records import Limits
@@ -22,20 +23,20 @@ _AT_ONCE = 500  # items named in one read
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class ReleaseReader:
     store: Store
     release: Release
     is_live: bool
-    opened: tables.Tables
+    tables: Tables
     connection: duckdb.DuckDBPyConnection
     queries: Mapping[str, str]
     limits: Limits
 
-    def ask(self, name: str, pictures: int = 0) -> list[dict[str, Any]]:
+    def query(self, name: str, pictures: int = 0) -> list[dict[str, Any]]:
         """The rows of a query of sql/report; `pictures` is how many examples it names per row."""
-        query = self.queries[name]
-        given = {"pictures": pictures} if "$pictures" in query else {}
-        found = self.connection.execute(query, given)
+        sql = self.queries[name]
+        given = {"pictures": pictures} if "$pictures" in sql else {}
+        found = self.connection.execute(sql, given)
         columns = [column[0] for column in found.description]
         return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
 
@@ -46,17 +47,17 @@ class Published:
         names = list(dict.fromkeys(("item_id", *columns)))
         for start in range(0, len(wanted), _AT_ONCE):
             some = listed(wanted[start : start + _AT_ONCE])
-            table = self.opened.items.to_table(columns=names, filter=f"item_id IN ({some})")
+            table = self.tables.items.to_table(columns=names, filter=f"item_id IN ({some})")
             found |= {row["item_id"]: row for row in table.to_pylist()}
         return found
 
-    def named(self, rows: Iterable[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
+    def rows_by_id(self, rows: Iterable[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
         """These columns of the items, by Lance's row id."""
         wanted = sorted(set(rows))
         found: dict[int, dict[str, Any]] = {}
         for start in range(0, len(wanted), _AT_ONCE):
             some = ",".join(map(str, wanted[start : start + _AT_ONCE]))
-            table = self.opened.items.to_table(
+            table = self.tables.items.to_table(
                 columns=list(columns), filter=f"_rowid IN ({some})", with_row_id=True
             )
             found |= {row["_rowid"]: row for row in table.to_pylist()}
@@ -68,7 +69,7 @@ class Published:
 
 
 @contextmanager
-def open_published(uri: str, release_id: str | None, limits: Limits) -> Iterator[Published]:
+def open_reader(uri: str, release_id: str | None, limits: Limits) -> Iterator[ReleaseReader]:
     """The live release of the catalogue at `uri`, or the one of that id.
 
     Raises ReleaseNotFound, and CorruptData for what cannot be read while it is open.
@@ -93,4 +94,4 @@ def open_published(uri: str, release_id: str | None, limits: Limits) -> Iterator
         connection.execute("SET memory_limit = ?", [limits.memory])
         connection.execute("SET temp_directory = ?", [spill])
         connection.execute("SET preserve_insertion_order = false")
-        yield Published(store, release, is_live, opened, connection, queries, limits)
+        yield ReleaseReader(store, release, is_live, opened, connection, queries, limits)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from lookdex.catalog import tables
 from lookdex.report.pictures import show
-from lookdex.report.published import Published
-from lookdex.report.records import Disagreement, Filed
+from lookdex.report.reader import ReleaseReader
+from lookdex.report.records import Disagreement, Disagreements
 
 
-def filed(published: Published) -> Filed:
+def disagreements(reader: ReleaseReader) -> Disagreements:
     """Products of photos of their own, by the shop's category; those in none of whose photos the product's object is
     of it, the category and label of most products first."""
-    rows = published.ask("seen_as", 2 * published.limits.strip)
+    rows = reader.query("seen_as", 2 * reader.limits.strip)
     others = [row for row in rows if row["label"] != row["category"]]
-    some = others[: published.limits.disagreements]
-    shown = show(published, (item for row in some for item in row["examples"]))
+    some = others[: reader.limits.disagreements]
+    shown = show(reader, (item for row in some for item in row["examples"]))
     pairs = tuple(
         Disagreement(
             category=row["category"],
@@ -28,7 +28,7 @@ def filed(published: Published) -> Filed:
         )
         for row in some
     )
-    return Filed(
+    return Disagreements(
         pairs=pairs,
         pairs_found=len(others),
         products=sum(row["products"] for row in others),
@@ -36,8 +36,8 @@ def filed(published: Published) -> Filed:
     )
 
 
-def products_told_of(published: Published) -> int | None:
+def count_described_products(reader: ReleaseReader) -> int | None:
     """The products that the products file told something of; None where no column of one is kept."""
-    if not published.product_columns:
+    if not reader.product_columns:
         return None
-    return len(tables.described_products(published.store, published.release))
+    return len(tables.described_products(reader.store, reader.release))
