@@ -1,20 +1,21 @@
-"""What the shop says a product is, and what the detector sees in its photos."""
+"""Products whose shop category differs from what the detector finds in their photos."""
 
 from __future__ import annotations
 
 from lookdex.catalog import tables
-from lookdex.report.pictures import show
+from lookdex.report.pictures import load_pictures
 from lookdex.report.reader import ReleaseReader
 from lookdex.report.records import Disagreement, Disagreements
 
 
 def disagreements(reader: ReleaseReader) -> Disagreements:
-    """Products of photos of their own, by the shop's category; those in none of whose photos the product's object is
-    of it, the category and label of most products first."""
+    """Find products whose main object never has the shop's category, in pairs of category and label, most products
+    first.
+    """
     rows = reader.query("seen_as", 2 * reader.limits.strip)
-    others = [row for row in rows if row["label"] != row["category"]]
-    some = others[: reader.limits.disagreements]
-    shown = show(reader, (item for row in some for item in row["examples"]))
+    mismatches = [row for row in rows if row["label"] != row["category"]]
+    listed = mismatches[: reader.limits.disagreements]
+    shown = load_pictures(reader, (item for row in listed for item in row["examples"]))
     pairs = tuple(
         Disagreement(
             category=row["category"],
@@ -26,18 +27,18 @@ def disagreements(reader: ReleaseReader) -> Disagreements:
                 if item in shown.rows
             ),
         )
-        for row in some
+        for row in listed
     )
     return Disagreements(
         pairs=pairs,
-        pairs_found=len(others),
-        products=sum(row["products"] for row in others),
+        pairs_found=len(mismatches),
+        products=sum(row["products"] for row in mismatches),
         of=sum(row["products"] for row in rows),
     )
 
 
 def count_described_products(reader: ReleaseReader) -> int | None:
-    """The products that the products file told something of; None where no column of one is kept."""
+    """Count the products that the products file describes; None if the release keeps no product column."""
     if not reader.product_columns:
         return None
     return len(tables.described_products(reader.store, reader.release))

@@ -63,7 +63,7 @@ def test_a_grid_is_one_picture(kind: str) -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_avif_is_turned_as_pillow_writes_it(orientation: int) -> None:
     data = encode(PLAIN, "AVIF", quality=95, subsampling="4:4:4", exif=exif(orientation))
-    upright = decoders.turned(PHOTO, orientation)
+    upright = decoders.apply_orientation(PHOTO, orientation)
     header = codec.read_header(data)
     assert header.orientation == orientation
     assert codec.upright_size(header) == (upright.shape[1], upright.shape[0])

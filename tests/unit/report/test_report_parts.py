@@ -109,7 +109,7 @@ def test_steps_tell_what_changed() -> None:
     now = datetime(2026, 1, 4, tzinfo=UTC)
     log = [LiveEntry(n, name, "x", now, action) for n, (name, action) in enumerate(
         [("old", "promote"), ("a", "promote"), ("b", "promote"), ("a", "rollback")], 1)]  # fmt: skip
-    growth = steps_of(releases, log, most=2)
+    growth = steps_of(releases, log, limit=2)
     assert [(s.release.release_id, s.more_photos, s.live, s.been_live, s.new_models) for s in growth.steps] == [
         ("b", -2, False, True, False), ("c", 4, False, False, True),
     ]  # fmt: skip

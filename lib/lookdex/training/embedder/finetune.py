@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from lookdex.evaluate.retrieval import LabelledVectors, Retrieval, retrieve
 from lookdex.models.device import open_device
-from lookdex.models.embed import Embedder, Opened, load_embedder, open_model
+from lookdex.models.embed import Embedder, OpenClipModel, load_embedder, open_model
 from lookdex.models.preprocess import Preprocess
 from lookdex.training.ahead import workers_for
 from lookdex.training.convolutions import without_cudnn
@@ -130,7 +130,7 @@ def retrieval(embedder: Embedder, pictures: Sequence[Picture]) -> Retrieval | No
     return retrieve(LabelledVectors(np.concatenate(vectors), [p.product_id for p in asking]))
 
 
-def _trainee(opened: Opened, shop: Shop, settings: Settings, device: torch.device) -> Trainee:
+def _trainee(opened: OpenClipModel, shop: Shop, settings: Settings, device: torch.device) -> Trainee:
     model, look = opened.model, opened.preprocess
     model.to(device=device, memory_format=torch.channels_last)
     trunk = getattr(model.visual, "trunk", None)
@@ -162,7 +162,7 @@ def _lower(tokenizer: Callable[[list[str]], Tensor]) -> Callable[[list[str]], Te
     return lambda texts: tokenizer([text.lower() for text in texts])
 
 
-def save(opened: Opened, settings: Settings, values: dict[str, Tensor]) -> None:
+def save(opened: OpenClipModel, settings: Settings, values: dict[str, Tensor]) -> None:
     """Write the folder as open_clip's hub lays it out: config, weights in float16, tokenizer files where it has any."""
     settings.out.mkdir(parents=True, exist_ok=True)
     config = {
