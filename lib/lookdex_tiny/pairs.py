@@ -11,8 +11,8 @@ import numpy as np
 
 from lookdex.imaging import boxes, colour
 from lookdex.records import Box
-from lookdex.taxonomy import korean
 from lookdex.taxonomy.categories import CATEGORIES
+from lookdex.taxonomy.word_lists import korean_names
 from lookdex.training import rendered, sources
 from lookdex.training.embedder.fit import Batch
 from lookdex.training.embedder.tower import Pictures
@@ -257,8 +257,8 @@ def _box_of(place: Place, image: np.ndarray) -> Box:
 
 def in_korean(colour: str, category: str) -> list[str]:
     """'red', 'dress' → '빨간색 원피스' and the other ways to say it; none for a colour without a Korean name."""
-    things = korean.CATEGORIES[category][:2]
-    return [f"{word} {thing}" for word in korean.COLOURS.get(colour, ()) for thing in things]
+    things = korean_names().categories[category][:2]
+    return [f"{word} {thing}" for word in korean_names().colours.get(colour, ()) for thing in things]
 
 
 def _words(label: str) -> str:

@@ -78,8 +78,8 @@ def generate_queries(
 def korean_word(column: str, value: str) -> str | None:
     """Translate a value: '빨간색' for the colour 'red', '원피스' for the category 'dress'; None if unknown."""
     if column == COLOUR:
-        return korean.COLOURS.get(value.lower(), (None,))[0]
-    return korean.CATEGORIES.get(category_of(value) or "", (None,))[0]
+        return korean.colour_shown(value.lower())
+    return korean.category_shown(category_of(value))
 
 
 def read_queries(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> list[TextQuery]:

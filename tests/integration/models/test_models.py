@@ -93,7 +93,7 @@ def test_a_missing_detector_says_what_to_do(name: str, monkeypatch: pytest.Monke
 )
 def test_a_missing_embedder_says_what_to_do(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(ModelNotFound, match=r"use lookdex-tiny|it has|write open_clip"):
+    with pytest.raises(ModelNotFound, match=r"use lookdex-tiny|it has|use open_clip"):
         load_embedder(name)
 
 

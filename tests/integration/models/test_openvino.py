@@ -81,7 +81,7 @@ def test_one_that_differs_is_not_used(monkeypatch: pytest.MonkeyPatch, caplog: p
     with caplog.at_level(logging.WARNING):
         found = Loader(Engine.AUTO).embedder_of(RECIPE, "cpu")
     assert type(found) is OpenClipEmbedder
-    assert "torch runs it" in caplog.text
+    assert "falling back to torch" in caplog.text
 
 
 def test_models_of_your_own_and_gpus_stay_as_they_are():

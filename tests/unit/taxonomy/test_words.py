@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from lookdex.imaging import colour
 from lookdex.search.engine import vocabulary
-from lookdex.taxonomy import korean, query_words
+from lookdex.taxonomy import query_words
 from lookdex.taxonomy.query_words import Words
+from lookdex.taxonomy.word_lists import korean_names
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_what_is_named(text: str, named: Words) -> None:
 
 def test_every_colour_is_known_in_both_languages() -> None:
     for name in colour.NAMES:
-        for word in (name, name.upper(), *korean.COLOURS[name]):
+        for word in (name, name.upper(), *korean_names().colours[name]):
             assert query_words.read(f"this in {word}").colour == name
 
 
