@@ -1,9 +1,9 @@
-"""Score the shipped models, or others, on held-out photos.
+"""Score the built-in models, or others, on held-out photos.
 
     python -m lookdex_tiny.score --data DIR --held DIR [--detector NAME] [--embedder NAME]
 
-Prints AP50 and the share of objects found at several operating points, and how often the nearest
-product of a look's object is the right one: with the true boxes, and with the detector's own.
+Prints AP50 and recall at several operating points, and how often the nearest product of a look's object is the right
+one, with true boxes and with detected boxes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ POINTS = (0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
 
 
 def detect_all(detector: Detector, scenes: list[Scene]) -> tuple[list[list[Detection]], float]:
-    """All detections, and milliseconds of CPU time for each photo."""
+    """All detections, and milliseconds of CPU time per photo."""
     found, used = [], 0.0
     for batch in in_batches(scenes, 8):
         images = [sources.read(scene.path) for scene in batch]

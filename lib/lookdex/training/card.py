@@ -1,4 +1,4 @@
-"""The model card of a trained detector: what it is, what it learnt from, how, and how well it does."""
+"""The model card of a trained detector: data, training and scores."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COUNTED = {
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What the model card says that no number does. about: what the photos are. licence: of the weights."""
+    """Texts of the model card. about: description of the photos. licence: of the weights."""
 
     name: str = "detector"
     about: str = ""
@@ -34,8 +34,8 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """How a detector was made. windows: of photos, seen. settings: those worth saying, by name."""
+class TrainingSummary:
+    """Statistics of the training. windows: photo windows seen. settings: noteworthy settings by name."""
 
     minutes: float
     steps: int
@@ -46,13 +46,13 @@ class Made:
 def write_card(
     folder: Path,
     card: Card,
-    made: Made,
+    made: TrainingSummary,
     config: Mapping[str, Any],
     mixture: Mixture,
     seen: Mapping[str, Detected],
     curve: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Write README.md into a detector's folder. seen: the held-out photos. curve: the run's lines of kind 'held'."""
+    """Write README.md into a detector's folder. seen: held-out photos. curve: log lines of kind 'held'."""
     parts = [
         f"# {card.name}",
         f"Finds {', '.join(numbers_of(config))}.",
@@ -61,16 +61,18 @@ def write_card(
     if seen:
         parts += ["## Held-out photos", _scores(seen), _points(seen, config.get("min_score"))]
     if curve:
-        parts += ["## While it learnt", _curve(curve)]
+        parts += ["## Learning curve", _curve(curve)]
     (folder / "README.md").write_text("\n\n".join(parts) + "\n")
 
 
-def _facts(card: Card, made: Made, config: Mapping[str, Any], mixture: Mixture, size: int) -> list[str]:
+def _facts(
+    card: Card, made: TrainingSummary, config: Mapping[str, Any], mixture: Mixture, size: int
+) -> list[str]:
     counts = [f"{len(s):,} {COUNTED[name]}" for name, s in mixture.train.items() if s and name in COUNTED]
     masks = sum(scene.mask is not None for scene in mixture.all())
     if masks:
         counts.append(
-            f"masks of {masks:,} of them" + (", things cut out by them" if FLATS in mixture.train else "")
+            f"masks of {masks:,} of them" + (", objects cut out by masks" if FLATS in mixture.train else "")
         )
     objects = Counter(label for scene in mixture.all() for label in scene.labels)
     arguments = ", ".join(f"{name} {value}" for name, value in config.get("arguments", {}).items())
@@ -100,7 +102,7 @@ def _scores(seen: Mapping[str, Detected]) -> str:
         for label in labels
     ]  # fmt: skip
     text = [
-        "Average precision at IoU 0.5 (objects), as COCO counts it:",
+        "Average precision at IoU 0.5 (number of objects), COCO protocol:",
         "",
         f"| | {' | '.join(f'{name}, {s.photos} photos' for name, s in whole.items())} |",
         "|---|" + "---|" * len(whole),
@@ -117,7 +119,7 @@ def _scores(seen: Mapping[str, Detected]) -> str:
 
 def _points(seen: Mapping[str, Detected], min_score: float | None) -> str:
     lines = [
-        "Objects found, and boxes a photo that are none, at some values of `min_score`:",
+        "Recall, and false positives per photo, by `min_score`:",
         "",
         f"| min_score | {' | '.join(seen)} |",
         "|---|" + "---|" * len(seen),
@@ -126,7 +128,7 @@ def _points(seen: Mapping[str, Detected], min_score: float | None) -> str:
         scores = [detected.at(point) for detected in seen.values()]
         lines.append(f"| {point} | {' | '.join(f'{s.found:.2f}, {s.wrong:.1f}' for s in scores)} |")
     if min_score is not None:
-        lines += ["", f"Its own `min_score` is {min_score}."]
+        lines += ["", f"The model's default `min_score` is {min_score}."]
     return "\n".join(lines)
 
 
@@ -144,7 +146,7 @@ def _curve(curve: Sequence[Mapping[str, Any]]) -> str:
 
 
 def read_curve(run: Path) -> list[dict[str, Any]]:
-    """The held-out lines of a run's learning curves."""
+    """Read the held-out lines of a run's log."""
     path = run / "curve.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     return [line for line in lines if line["kind"] == "held"]

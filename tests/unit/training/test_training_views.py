@@ -56,7 +56,7 @@ def test_another_ground_leaves_the_thing() -> None:
 @given(SEEDS, st.integers(1, 200), st.integers(1, 200), st.floats(0.3, 1))
 def test_a_part_has_about_the_share_that_was_asked(seed: int, height: int, width: int, least: float) -> None:
     image = np.zeros((height, width, 3), np.uint8)
-    part = views.part_of(image, np.random.default_rng(seed), least)
+    part = views.random_part(image, np.random.default_rng(seed), least)
     h, w = part.shape[:2]
     assert 1 <= h <= height
     assert 1 <= w <= width
@@ -68,8 +68,8 @@ def test_a_part_has_about_the_share_that_was_asked(seed: int, height: int, width
 @given(SEEDS)
 def test_a_viewpoint_and_something_in_front_keep_the_size(seed: int) -> None:
     image, rng = garment(), np.random.default_rng(seed)
-    assert views.seen_from_aside(image, rng, 0.1).shape == image.shape
-    hidden = views.hide_some(image, rng)
+    assert views.change_viewpoint(image, rng, 0.1).shape == image.shape
+    hidden = views.erase_part(image, rng)
     assert hidden.shape == image.shape
     assert (hidden != image).any(axis=2).mean() <= 0.2
     np.testing.assert_array_equal(image, garment())  # its input is left as it was
