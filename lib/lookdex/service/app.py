@@ -100,7 +100,7 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
     )
     app.state.ready, app.state.catalog, app.state.metrics = False, opened, metrics
     problems.install(app)
-    app.add_middleware(Guarded, tokens=tokens, max_bytes=config.upload_bytes)
+    app.add_middleware(Guarded, tokens=tokens)
     if config.trusted_proxies:
         app.add_middleware(Shared, share=limits_of(config).share)
     app.add_middleware(Compressed)

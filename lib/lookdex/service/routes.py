@@ -10,7 +10,6 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from lookdex.errors import BadQuery
 from lookdex.search.answer.wire import AnswerModel, CountedModel
 from lookdex.search.query import options as ask
 from lookdex.search.query.options import MAX_FACETS, MAX_K, MAX_TEXT, Crops, Options
@@ -220,9 +219,9 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float, kept: C
             with questions.reception(client_of(request)) as upload:
                 arriving = Request(request.scope, upload.paced(request.receive))
                 question = await receive(arriving, max_bytes, receive_seconds, options)
-        except (Refused, BadQuery) as refused:
-            if not (isinstance(refused, Refused) and refused.kind is Kind.SLOW_UPLOAD):
-                await request.state.body.drain(max_bytes)
+        except Refused as refused:
+            if refused.kind is Kind.SLOW_UPLOAD:
+                request.state.body.give_up()
             raise
         request.state.fields.update(photos=len(question.photos), bytes=sum(map(len, question.photos)))
         return said(request, await questions.ask(question.photos, question.options))

@@ -15,6 +15,7 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from lookdex.errors import ConfigError
@@ -57,9 +58,9 @@ class Tokens:
     def needed(self) -> bool:
         return bool(self._digests) or self._file is not None
 
-    def name_of(self, authorization: str | None) -> str | None:
-        """Whose token an Authorization header carries; None for none, or one that is not let in."""
-        scheme, _, token = (authorization or "").partition(" ")
+    def name_of(self, authorizations: Sequence[str]) -> str | None:
+        """Whose token the Authorization header has. None: there is no header, or more than one, or an unknown token."""
+        scheme, _, token = (authorizations[0] if len(authorizations) == 1 else "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return None
         self._look()

@@ -532,6 +532,32 @@ def test_paths_and_methods_that_are_not_there(service: Service):
         )
 
 
+@pytest.mark.parametrize("close", [True, False])
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("POST /v1/serach", Kind.NOT_FOUND),
+        ("POST /v1/search?k=5", Kind.BAD_QUESTION),
+        ("GET /v1/release", None),
+        ("PUT /v1/search", Kind.METHOD),
+        ("POST /v1/search", Kind.TOO_LARGE),
+    ],
+)
+def test_a_client_that_sends_all_before_it_reads_is_answered(
+    service: Service, line: str, kind: Kind | None, close: bool
+):
+    host, port = service.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as client:
+        head = f"{line} HTTP/1.1\r\nHost: {host}\r\nContent-Type: image/jpeg\r\nContent-Length: 12000000\r\n"
+        client.sendall(head.encode() + b"Connection: close\r\n" * close + b"\r\n")
+        client.sendall(bytes(12_000_000))
+        client.shutdown(socket.SHUT_WR)
+        received = b""
+        while data := client.recv(1 << 16):
+            received += data
+    assert received.startswith(f"HTTP/1.1 {kind.status if kind else 200} ".encode())
+
+
 def test_an_upload_is_refused_while_it_arrives(service: Service):
     """Ten times the limit is announced, or sent in chunks without an end; the answer comes long before that."""
     assert_problem(service.ask(RED + bytes(4_000_000)), Kind.TOO_LARGE, "481,")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from lookdex.service import server as servers
+from lookdex.service.http import protocol
 from lookdex.service.http.connections import Ended
 from lookdex.service.http.problems import Kind
 from lookdex.service.http.protocol import LAST_SECONDS
@@ -22,6 +23,53 @@ END = b"\r\n2\r\nab\r\n0\r\n\r\n"
 def echo() -> Iterator[Running]:
     with running() as server:
         yield server
+
+
+# ── the target, the host, the method ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"http://shop/echo", "/echo"),
+        (b"HTTP://shop/echo?x=1", "/echo"),
+        (b"https://shop:8080/echo", "/echo"),
+        (b"http://shop", "/"),
+        (b"http://shop?x=http://a/b", "/"),
+        (b"/echo?to=http://shop", "/echo"),
+    ],
+)
+def test_a_target_may_be_a_whole_address(echo: Running, target: bytes, path: str):
+    received = echo.say(b"GET " + target + b" HTTP/1.1\r\nHost: shop\r\n" + CLOSE + b"\r\n")
+    assert bodies(received)[0]["path"] == path
+
+
+@pytest.mark.parametrize("host", [b"a:x", b"a:1:2", b"[::1", b"a b", b"a/b", b"::1"])
+def test_a_host_that_is_none_is_refused(echo: Running, host: bytes):
+    assert_problem(echo.say(b"GET /echo HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"), Kind.MALFORMED)
+
+
+@pytest.mark.parametrize("host", [b"a", b"a:80", b"a:", b"[::1]", b"[::1]:80", b"10.0.0.7:80", b""])
+def test_a_host_may_have_a_port(echo: Running, host: bytes):
+    received = echo.say(b"GET /echo HTTP/1.1\r\n" + CLOSE + b"Host: " + host + b"\r\n\r\n")
+    assert received.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("version", [b" HTTP/2.0", b" HTTP/0.9", b""])
+def test_another_version_is_refused(echo: Running, version: bytes):
+    assert_problem(echo.say(b"GET /echo" + version + b"\r\nHost: a\r\n\r\n"), Kind.MALFORMED)
+
+
+def test_a_tunnel_is_refused(echo: Running):
+    received = echo.say(b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n")
+    assert_problem(received, Kind.METHOD, "CONNECT")
+    assert b"allow: GET, HEAD, POST" in received.lower().replace(b"get, head, post", b"GET, HEAD, POST")
+
+
+def test_a_refused_head_has_no_body(echo: Running):
+    received = echo.say(b"HEAD /echo HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n")
+    assert received.startswith(b"HTTP/1.1 417")
+    assert received.endswith(b"\r\n\r\n")
 
 
 # ── transfer codings ─────────────────────────────────────────────────────────────────────────────────────────
@@ -102,6 +150,7 @@ def test_a_body_is_invited_when_it_is_read(echo: Running):
 def test_who_had_connected_when_the_server_stopped_is_answered(passes: int, monkeypatch: pytest.MonkeyPatch):
     """passes 0: the connections are still in the kernel's queue when the listener is to be closed."""
     monkeypatch.setattr(servers, "_PASSES", passes)
+    monkeypatch.setattr(protocol, "LAST_SECONDS", 20.0)
     clients: list[socket.socket] = []
     stopping = threading.Event()
     with running() as server:

@@ -17,9 +17,14 @@ def test_lines_of_a_file_and_of_the_setting(tmp_path: Path) -> None:
     for source in (str(file), f"{shop_line},{app_line}", f"{shop_line}\n{app_line}"):
         tokens = Tokens(source)
         assert tokens.needed
-        assert (tokens.name_of(f"Bearer {shop}"), tokens.name_of(f"bearer {app} ")) == ("storefront", "app")
-        for wrong in (None, "", shop, f"Basic {shop}", f"Bearer {shop}x", "Bearer "):
-            assert tokens.name_of(wrong) is None
+        assert (tokens.name_of([f"Bearer {shop}"]), tokens.name_of([f"bearer {app} "])) == (
+            "storefront",
+            "app",
+        )
+        for wrong in ("", shop, f"Basic {shop}", f"Bearer {shop}x", "Bearer "):
+            assert tokens.name_of([wrong]) is None
+        assert tokens.name_of([]) is None
+        assert tokens.name_of([f"Bearer {shop}", f"Bearer {app}"]) is None  # which of them counts?
     assert not Tokens("").needed
 
 

@@ -16,6 +16,7 @@ from lookdex.catalog.sql import composed, listed, quoted
 from lookdex.errors import BadQuery, ProductNotFound
 from lookdex.imaging import boxes, codec, colour
 from lookdex.records import Box, Detection, Recipe, Role, Scope, Thresholds
+from lookdex.runtime.wording import shortened
 from lookdex.search.answer.answer import FoundObject, Match, Part
 from lookdex.search.answer.kinds import Kind, Other, Widened
 from lookdex.search.engine.photo import read_box
@@ -291,4 +292,4 @@ def _rows_of_product(opened: Opened, product: str) -> tuple[list[int], Scope]:
     for scope in (Scope.OBJECT, Scope.IMAGE):
         if ids := opened.rows.ids(f"{own} AND scope = '{scope}' AND role = '{Role.MAIN}'"):
             return sorted(ids), scope
-    raise ProductNotFound(f"release {opened.release.release_id} has no product {product!r}")
+    raise ProductNotFound(f"release {opened.release.release_id} has no product {shortened(product)!r}")

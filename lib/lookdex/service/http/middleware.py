@@ -98,20 +98,19 @@ class Cors(CORSMiddleware):
 class Guarded:
     """Lets nobody ask without a token, where tokens are needed; before anything of a body is kept."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens, max_bytes: int):
-        self._app, self._tokens, self._max_bytes = app, tokens, max_bytes
+    def __init__(self, app: ASGIApp, tokens: Tokens):
+        self._app, self._tokens = app, tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not self._tokens.needed or _is_open(path_within(scope)):
             await self._app(scope, receive, send)
             return
-        name = self._tokens.name_of(Headers(scope=scope).get("authorization"))
+        name = self._tokens.name_of(Headers(scope=scope).getlist("authorization"))
         state = scope["state"]
         if name is not None:
             state["fields"]["client"] = name
             await self._app(scope, receive, send)
             return
-        await state["body"].drain(self._max_bytes)
         refused = Refused(
             Kind.UNAUTHORIZED,
             "send the header `Authorization: Bearer <token>` with a token that this service knows",

@@ -29,9 +29,11 @@ FRAMING_BYTES = 16 << 10  # of a body's chunk sizes, extensions and trailers, be
 SLICE = 4096  # bytes parsed at a time, so that few pipelined requests are held beyond PIPELINED
 PIPELINED = 32  # requests of a connection that wait for their turn
 LINGER_SECONDS, LINGER_BYTES = 2.0, 4 << 20  # of a client that goes on sending after its answer
+_ALLOW = {"Allow": "GET, HEAD, POST"}
 LAST_SECONDS = 1.0  # of a stopping server, for the request of a client that has connected
 _AT_ONCE = struct.pack("ii", 1, 0)
-_HOST = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]*")
+_HOST = re.compile(rb"(?:\[[\w.~:%-]+\]|[\w.~%!$&'()*+,;=-]*)(?::\d*)?")
+_ABSOLUTE = re.compile(rb"https?://[^/?#]*(?=(/?))", re.IGNORECASE)
 
 
 class Refusal(Exception):
@@ -203,17 +205,24 @@ class BoundedProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        version, method = self.parser.get_http_version(), self.parser.get_method()
+        if version not in ("1.0", "1.1"):
+            raise Refusal(Ended.MALFORMED, Kind.MALFORMED, "the request is not HTTP/1.1 or HTTP/1.0")
+        if method == b"CONNECT":
+            raise Refusal(Ended.MALFORMED, Kind.METHOD, "this is no proxy: CONNECT is not served", _ALLOW)
+        # RFC 9112, 3.2.2: the target may be a whole address, and its path may be empty.
+        self.url = _ABSOLUTE.sub(lambda found: b"" if found[1] else b"/", self.url, count=1)
         if len(self.headers) > HEADER_FIELDS:
             detail = f"a request may have {HEADER_FIELDS} headers"
             raise Refusal(Ended.LARGE_HEADER, Kind.HEADER_TOO_LARGE, detail)
         hosts = self._hosts
-        if len(hosts) != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+        if len(hosts) != 1 and (hosts or version == "1.1"):
             raise Refusal(Ended.MALFORMED, Kind.MALFORMED, "a request has one header Host")
         if hosts and not _HOST.fullmatch(hosts[0]):
             raise Refusal(Ended.MALFORMED, Kind.MALFORMED, "the header Host is not a host")
         if self._codings:
-            _check_codings(self._codings, self.parser.get_http_version())
-        if self.parser.get_http_version() == "1.0":
+            _check_codings(self._codings, version)
+        if version == "1.0":
             self.expect_100_continue = False
         if not self._table.busy(self):
             raise _no_room(Ended.CLIENT_SHARE)
@@ -300,7 +309,8 @@ class BoundedProtocol(HttpToolsProtocol):
         )
         headers = [*self.server_state.default_headers, *response.raw_headers, (b"cache-control", b"no-store")]
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)
-        return STATUS_LINE[refusal.kind.status] + lines + b"\r\n" + bytes(response.body)
+        body = b"" if self.parser.get_method() == b"HEAD" else bytes(response.body)
+        return STATUS_LINE[refusal.kind.status] + lines + b"\r\n" + body
 
     def _discard(self, size: int) -> None:
         self._discarded += size
