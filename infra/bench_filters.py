@@ -1,9 +1,9 @@
-"""What the tests of a filter cost: the constants of `lookdex.search.retrieval.filters.cost`.
+"""Cost of filter predicates: the constants of `lookdex.search.retrieval.filters.cost`.
 
     python -m infra.bench_filters [--rows 150000] [--rounds 3]
 
-Each filter is applied to a Lance table of so many rows, most of which it leaves out. Printed are nanoseconds of CPU
-time a row, the reading of its columns included (all threads, the fastest of the rounds), and what the model says.
+Each filter is applied to a Lance table of this many rows and excludes most of them. Prints nanoseconds of CPU time per
+row, including reading its columns (all threads, fastest round), and the model's prediction.
 """
 
 from __future__ import annotations

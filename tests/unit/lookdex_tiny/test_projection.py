@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lookdex_tiny.projection import Kind, projection
-from lookdex_tiny.refine import GARMENT, PRODUCT, STREET, Row, Seen, finish, joined
+from lookdex_tiny.refine import GARMENT, PRODUCT, STREET, CropFeatures, Row, finish, joined
 
 DIM, TOLD, NOISE = (
     16,
@@ -129,7 +129,7 @@ def test_texts_find_what_they_name_and_the_table_of_words_stays() -> None:
             Row(int(t), kind, int(told), int(c), [names[own]])
             for t, told, c, own in zip(crops.thing, labels, crops.category, crops.label, strict=True)
         ]
-        parts.append(Seen(torch.from_numpy(crops.features).float(), rows))
+        parts.append(CropFeatures(torch.from_numpy(crops.features).float(), rows))
     model = Told()
     table = model.text.token_embedding.weight.detach().clone()
     seen = joined(parts)
