@@ -91,15 +91,15 @@ def main() -> None:
         "--rendered", type=Path, help="folder to keep rendered photos in, instead of a temporary one"
     )
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.one:
-        return measure(given.rendered, given.one, given.fakes)
+    options = parser.parse_args()
+    if options.one:
+        return measure(options.rendered, options.one, options.fakes)
     with tempfile.TemporaryDirectory(prefix="lookdex-rendered-") as folder:
-        rendered = given.rendered or Path(folder)
+        rendered = options.rendered or Path(folder)
         if not list(rendered.rglob("*.jpg")):
-            write_sample(open_store(rendered), products=given.distinct * 3 // 4, looks=0, seed=1, workers=1)
+            write_sample(open_store(rendered), products=options.distinct * 3 // 4, looks=0, seed=1, workers=1)
         peaks = []
-        for count in given.counts:
+        for count in options.counts:
             command = [
                 sys.executable,
                 "-m",
@@ -109,7 +109,7 @@ def main() -> None:
                 "--rendered",
                 str(rendered),
             ]
-            command += ["--fakes"] if given.fakes else []
+            command += ["--fakes"] if options.fakes else []
             line = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
             print(line, flush=True)
             peaks.append(float(line.split()[0]))

@@ -95,17 +95,17 @@ def make_queries(count: int, recipe: Recipe, loader: Loader) -> list[Query]:
 class BareLoop:
     """The two models alone, called from several threads."""
 
-    def __init__(self, recipe: Recipe, loader: Loader, asked: Sequence[Query]):
+    def __init__(self, recipe: Recipe, loader: Loader, queries: Sequence[Query]):
         self._detector, self._embedder, self._asked = (
             loader.detector_of(recipe, "cpu"),
             loader.embedder_of(recipe, "cpu"),
-            asked,
+            queries,
         )
 
     def once(self, number: int) -> None:
-        asked = self._asked[number % len(self._asked)]
-        self._detector.detect([asked.pixels])
-        self._embedder.embed_images(asked.parts)
+        queries = self._asked[number % len(self._asked)]
+        self._detector.detect([queries.pixels])
+        self._embedder.embed_images(queries.parts)
 
 
 @dataclass
@@ -210,8 +210,8 @@ def service(catalog: Path, engine: str, *more: str) -> Iterator[tuple[int, psuti
                 time.sleep(0.2)
                 log.seek(0)
                 for line in log.read().splitlines():
-                    told = json.loads(line) if line.startswith(b"{") else {"event": ""}
-                    port = int(told["url"].rpartition(":")[2]) if told["event"] == "ready" else port
+                    event = json.loads(line) if line.startswith(b"{") else {"event": ""}
+                    port = int(event["url"].rpartition(":")[2]) if event["event"] == "ready" else port
             probe = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
             probe.request("GET", "/readyz")
             probe.getresponse().read()
@@ -230,10 +230,10 @@ def resident(process: psutil.Process) -> float:
 
 
 def speed(
-    port: int, one_call: BareLoop, calls: BareLoop, asked: Sequence[Query], options: argparse.Namespace
+    port: int, one_call: BareLoop, calls: BareLoop, queries: Sequence[Query], options: argparse.Namespace
 ) -> None:
     """one_call: models that use all cores per call. calls: models for concurrent calls, one core each."""
-    client = Client(port, [a.body for a in asked])
+    client = Client(port, [a.body for a in queries])
     bare, shared = answering(one_call), answering(calls)
     for once in (client.once, bare, shared):
         closed(2, 2, once)
@@ -242,7 +242,7 @@ def speed(
         loop = closed(1, options.seconds, bare)
         before = stages(port)
         one = closed(1, options.seconds, client.once)
-        beside = spent(before, stages(port))
+        stage_seconds = spent(before, stages(port))
         again = closed(1, options.seconds, bare)
         loops = closed(CORES, options.seconds, shared)
         eight = closed(8, options.seconds, client.once)
@@ -256,7 +256,7 @@ def speed(
         shed.append(over.statuses.get(503, 0) / sum(over.statuses.values()))
         print(
             f"round {turn + 1}: loop {1000 * loop.p50:.0f} ms, {loop.rate:.1f}/s; one client {1000 * one.p50:.0f} ms "
-            f"({', '.join(f'{name} {1000 * value:.1f}' for name, value in beside.items())}); "
+            f"({', '.join(f'{name} {1000 * value:.1f}' for name, value in stage_seconds.items())}); "
             f"{CORES} loops {loops.rate:.1f}/s, 8 clients {eight.rate:.1f}/s {eight.statuses}; "
             f"at {2 * eight.rate:.0f}/s: p50 {1000 * over.p50:.0f} ms, {over.statuses}, "
             f"503 after {1000 * median(over.late or [0]):.0f} ms; load {os.getloadavg()[0]:.1f}",
@@ -301,14 +301,16 @@ def spent(before: dict[str, tuple[float, float]], after: dict[str, tuple[float, 
     return means
 
 
-def memory(port: int, process: psutil.Process, asked: Sequence[Query], requests: int) -> None:
+def memory(port: int, process: psutil.Process, queries: Sequence[Query], requests: int) -> None:
     """Print resident memory while four clients send photos of many sizes."""
     rng = np.random.default_rng(0)
     bodies = []
     for number in range(200):
         longest = int(np.exp(rng.uniform(np.log(64), np.log(3000))))
         width, height = (longest, max(20, int(longest * rng.uniform(0.4, 1))))[:: rng.choice((1, -1))]
-        pixels = cv2.resize(asked[number % len(asked)].pixels, (width, height), interpolation=cv2.INTER_AREA)
+        pixels = cv2.resize(
+            queries[number % len(queries)].pixels, (width, height), interpolation=cv2.INTER_AREA
+        )
         bodies.append(make_query(pixels, []).body)
     client, done = Client(port, bodies), 0
     print(f"{0:>6} requests  {resident(process):6.0f} MiB (started)", flush=True)
@@ -338,17 +340,18 @@ def main() -> None:
         recipe, loader = recipe_of(Config()), Loader(Engine(options.engine), threads=CORES)
         if not (catalog / "live").exists():
             publish(catalog, recipe, options.items, Loader().embedder_of(recipe, "cpu").dim)
-        asked = make_queries(12, recipe, loader)
-        size = mean(len(a.body) for a in asked)
+        queries = make_queries(12, recipe, loader)
+        size = mean(len(a.body) for a in queries)
         print(
-            f"{options.items:,} items, {len(asked)} photos of {size / 1000:.0f} kB, {CORES} cores", flush=True
+            f"{options.items:,} items, {len(queries)} photos of {size / 1000:.0f} kB, {CORES} cores",
+            flush=True,
         )
         with service(catalog, options.engine) as (port, process):
             if options.memory:
-                memory(port, process, asked, options.memory)
+                memory(port, process, queries, options.memory)
             else:
-                alone = BareLoop(recipe, Loader(Engine(options.engine)), asked)
-                speed(port, alone, BareLoop(recipe, loader, asked), asked, options)
+                alone = BareLoop(recipe, Loader(Engine(options.engine)), queries)
+                speed(port, alone, BareLoop(recipe, loader, queries), queries, options)
 
 
 if __name__ == "__main__":

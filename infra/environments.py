@@ -73,8 +73,8 @@ def check_java() -> None:
     if java is None:
         where = f"there is none at JAVA_HOME={home}" if home else "there is no java on the PATH"
         raise Missing(f"Spark needs a full Java 17 or 21: {where}{installed_javas()}\n{JAVA_HELP}")
-    told = subprocess.run([java, "-version"], capture_output=True, text=True)
-    version = re.search(r'version "(?:1\.)?(\d+)', told.stderr + told.stdout)
+    probe = subprocess.run([java, "-version"], capture_output=True, text=True)
+    version = re.search(r'version "(?:1\.)?(\d+)', probe.stderr + probe.stdout)
     major = int(version.group(1)) if version else 0
     if major not in JAVA_MAJORS:
         raise Missing(
@@ -185,9 +185,9 @@ def run(command: list[str], quiet: bool = False) -> None:
         step.wait()
         raise
     if step.returncode:
-        said = f"\n{output.strip()}" if output else ""
+        details = f"\n{output.strip()}" if output else ""
         raise Missing(
-            f"set-up stopped: exit code {step.returncode} from\n  {' '.join(command)}{said}\n"
+            f"set-up stopped: exit code {step.returncode} from\n  {' '.join(command)}{details}\n"
             "Its own message is above. Fix its cause (often the network, or pip's configuration) and run the "
             "same command again."
         )

@@ -105,8 +105,8 @@ class FailingProxy(ThreadingHTTPServer):
     def _fails(self, photo: str, outage: Outage) -> bool:
         asked_for = self.answered.keys() | self.refused.keys()
         over = len(asked_for) > outage.lasts if outage.ends else int(photo[1:6]) >= outage.lasts
-        drawn = f"{photo} {self.refused[photo] + self.answered[photo]}" if outage.one_by_one else photo
-        return not over and int(hashlib.md5(drawn.encode()).hexdigest(), 16) % 100 < SHARE
+        seed = f"{photo} {self.refused[photo] + self.answered[photo]}" if outage.one_by_one else photo
+        return not over and int(hashlib.md5(seed.encode()).hexdigest(), 16) % 100 < SHARE
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -151,11 +151,11 @@ def lookdex(verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         env=os.environ | {"LOOKDEX_TRUSTED_MODELS": ",".join(FAKES[1::2])},
     )
-    said = [line for line in done.stderr.splitlines() if line and not line.startswith(("index ", "p0"))]
+    lines = [line for line in done.stderr.splitlines() if line and not line.startswith(("index ", "p0"))]
     print(
         f"$ lookdex {verb}: exit {done.returncode}",
         *done.stdout.splitlines()[:2],
-        *(said if done.returncode == 3 else said[-1:]),
+        *(lines if done.returncode == 3 else lines[-1:]),
         sep="\n    ",
     )
     return done

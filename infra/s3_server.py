@@ -239,21 +239,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--dir", required=True, help="folder for the data, the keys and the log")
     parser.add_argument("--bucket", action="append", default=[], help="bucket to create; may be repeated")
     parser.add_argument("command", nargs="*", help="command to run against the server, after --")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        with start_s3(given.dir) as server:
-            for bucket in given.bucket:
+        with start_s3(options.dir) as server:
+            for bucket in options.bucket:
                 server.create_bucket(bucket)
-            if given.command:
-                return subprocess.call(given.command, env={**os.environ, **server.env()})
+            if options.command:
+                return subprocess.call(options.command, env={**os.environ, **server.env()})
             for name, value in server.env().items():
                 print(f"export {name}={value}")
-            print(f"# SeaweedFS over {given.dir}; Ctrl-C ends it", flush=True)
+            print(f"# SeaweedFS over {options.dir}; Ctrl-C ends it", flush=True)
             while True:
                 signal.pause()
     except KeyboardInterrupt:
-        return 130 if given.command else 0
+        return 130 if options.command else 0
     except LookdexError as error:
         print(f"s3_server: {error}", file=sys.stderr)
         return error.exit_code

@@ -161,10 +161,12 @@ def _shared(place: Place, store: Store) -> _Region:
         with np.load(BytesIO(store.get(key))) as kept:
             return _Region(kept["data"], Box(*(int(v) for v in kept["box"])))
     except NotFound:
-        made, out = _Region.of(place), BytesIO()
-        np.savez(out, data=made.data, box=np.array([made.box.x0, made.box.y0, made.box.x1, made.box.y1]))
+        region, out = _Region.of(place), BytesIO()
+        np.savez(
+            out, data=region.data, box=np.array([region.box.x0, region.box.y0, region.box.x1, region.box.y1])
+        )
         store.put(key, out.getvalue())
-        return made
+        return region
 
 
 def cut(image: np.ndarray, box: np.ndarray, margin: float) -> np.ndarray:

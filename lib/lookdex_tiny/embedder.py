@@ -125,10 +125,10 @@ def source(settings: Settings, workers: int) -> AbstractContextManager[Source]:
 
 
 def pairs_of(settings: Settings, crops: Crops, rng: np.random.Generator) -> Pairs:
-    kept = settings.run / LOOKALIKES
+    lookalikes_file = settings.run / LOOKALIKES
     return Pairs(
         settings.data, settings.rendered, settings.rendered_seed, crops, settings.mix, rng, settings.tagged,
-        Lookalikes.load(kept) if settings.alike and kept.exists() else None,
+        Lookalikes.load(lookalikes_file) if settings.alike and lookalikes_file.exists() else None,
     )  # fmt: skip
 
 
@@ -140,10 +140,10 @@ def find_lookalikes(settings: Settings) -> None:
     embedder = load_embedder(str(settings.start), device=settings.options.device)
     ids: list[str] = []
     vectors: list[np.ndarray] = []
-    for some in in_batches(pairs.product_ids(), 64):
-        places = [pairs.product(one)[3] or pairs.product(one)[4] for one in some]
+    for ids_batch in in_batches(pairs.product_ids(), 64):
+        places = [pairs.product(one)[3] or pairs.product(one)[4] for one in ids_batch]
         vectors.append(embedder.embed_images([crops.plain(first) for first, *_ in places]))
-        ids += some
+        ids += ids_batch
     Lookalikes.of(ids, np.concatenate(vectors)).save(settings.run / LOOKALIKES)
 
 
@@ -183,8 +183,8 @@ def train(settings: Settings) -> None:
         report(settings.out, settings.data, settings.held, run, MARGIN, looks=40, garments=200)
 
     workers = workers_for(device) if settings.workers is None else settings.workers
-    with without_cudnn(device), source(settings, workers) as drawn:
-        values = settled(settings, fit(trainee, drawn, run, settings.options, halfway))
+    with without_cudnn(device), source(settings, workers) as batches:
+        values = settled(settings, fit(trainee, batches, run, settings.options, halfway))
     export(values, trainee.words, settings.out)
     report(settings.out, settings.data, settings.held, run, MARGIN, looks=1000, garments=400)
 

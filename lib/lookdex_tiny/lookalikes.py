@@ -31,10 +31,10 @@ class Lookalikes:
         most = min(most, len(unit) - 1)
         near = np.empty((len(unit), most), np.int32)
         for start in range(0, len(unit), _BLOCK):
-            own = np.arange(start, min(len(unit), start + _BLOCK))
-            cosines = unit[own] @ unit.T
-            cosines[own - start, own] = -np.inf
-            near[own] = np.argsort(-cosines, axis=1, kind="stable")[:, :most]
+            block = np.arange(start, min(len(unit), start + _BLOCK))
+            cosines = unit[block] @ unit.T
+            cosines[block - start, block] = -np.inf
+            near[block] = np.argsort(-cosines, axis=1, kind="stable")[:, :most]
         return cls(ids, near)
 
     def beside(self, thing: str, count: int, rng: np.random.Generator) -> list[str]:

@@ -55,15 +55,15 @@ def products_nearest(
                 names += [product, product]
     gallery = embed(embedder, pictures)
     have = set(names)
-    asked, answers, kinds = [], [], []
+    queries, answers, kinds = [], [], []
     for scene in looks:
         image = sources.read(scene.path)
         for box, product, kind in zip(scene.boxes, scene.product_ids, scene.labels, strict=True):
             if product in have:
-                asked.append(cut(image, box, margin))
+                queries.append(cut(image, box, margin))
                 answers.append(product)
                 kinds.append(kind)
-    right = right_nearest(embed(embedder, asked), answers, gallery, names)
+    right = right_nearest(embed(embedder, queries), answers, gallery, names)
     return float(right.mean()), shares(kinds, right), len(have)
 
 

@@ -96,10 +96,10 @@ class Pairs:
                         places[product][side].append(Place.of(scene.path, box))
         self._places = places
         self._by_category: dict[str, list[str]] = defaultdict(list)
-        for product_id, (seen, worn) in places.items():
+        for product_id, (catalogue_places, worn) in places.items():
             if product_id not in self._products:
                 self._products[product_id] = make_product(self._seed, int(product_id[1:]))
-            if seen and len(seen) + len(worn) > 1:
+            if catalogue_places and len(catalogue_places) + len(worn) > 1:
                 self._by_category[self._products[product_id].category].append(product_id)
 
     def batch(self) -> Batch:
@@ -192,9 +192,9 @@ class Pairs:
         if self._rng.random() < 0.3:
             return name if self._rng.random() < 0.7 else category
         colour = self._colour(place, category)
-        said = in_korean(colour, category)
-        if said and self._rng.random() < KOREAN:
-            return said[self._rng.integers(len(said))]
+        captions = in_korean(colour, category)
+        if captions and self._rng.random() < KOREAN:
+            return captions[self._rng.integers(len(captions))]
         return f"{colour} {name if self._rng.random() < 0.6 else category}"
 
     def _some_products(self) -> list[str]:
@@ -231,9 +231,9 @@ class Pairs:
         return a, b
 
     def _caption(self, product: Product) -> str:
-        said = in_korean(product.colour, product.category)
-        if said and self._rng.random() < KOREAN:
-            return said[self._rng.integers(len(said))]
+        captions = in_korean(product.colour, product.category)
+        if captions and self._rng.random() < KOREAN:
+            return captions[self._rng.integers(len(captions))]
         kind = self._rng.random()
         if kind < 0.5:
             return product.title.lower()

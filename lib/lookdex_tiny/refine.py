@@ -89,12 +89,12 @@ def look_at(
     waiting: dict[tuple[int, ...], list[tuple[np.ndarray, Row]]] = defaultdict(list)
 
     def flush(shape: tuple[int, ...]) -> None:
-        some = waiting.pop(shape)
+        batch = waiting.pop(shape)
         with torch.inference_mode():
             features.append(
-                trunk(tower.as_input(torch.from_numpy(np.stack([picture for picture, _ in some])))).clone()
+                trunk(tower.as_input(torch.from_numpy(np.stack([picture for picture, _ in batch])))).clone()
             )
-        rows.extend(row for _, row in some)
+        rows.extend(row for _, row in batch)
 
     start = said = time.monotonic()
     for place, row, random in places:

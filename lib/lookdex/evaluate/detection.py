@@ -144,7 +144,7 @@ def _judge(truth: Truth, shown: tuple[Detection, ...]) -> PhotoScore:
 
 def named(truths: Sequence[Truth], shown: Sequence[Sequence[Detection]]) -> list[LabelledDetection]:
     """The objects that have a box, whatever its label: IoU ≥ 0.5, those that overlap most first, each once."""
-    told = []
+    matches = []
     for truth, objects in zip(truths, shown, strict=True):
         real = _real(truth)
         overlap = boxes.iou(truth.boxes, boxes.as_array([o.box for o in objects]))
@@ -156,8 +156,8 @@ def named(truths: Sequence[Truth], shown: Sequence[Sequence[Detection]]) -> list
             if shared >= MIN_IOU and t in free[0] and d in free[1]:
                 free[0].discard(t)
                 free[1].discard(d)
-                told.append(LabelledDetection(truth.labels[t], objects[d].label, objects[d].score))
-    return told
+                matches.append(LabelledDetection(truth.labels[t], objects[d].label, objects[d].score))
+    return matches
 
 
 def _real(truth: Truth) -> list[int]:

@@ -60,38 +60,38 @@ def retrieve(queries: LabelledVectors, gallery: LabelledVectors | None = None) -
 
     gallery: None ranks the queries against each other, without themselves.
     """
-    alone = gallery is None
+    exclude_self = gallery is None
     gallery = gallery or queries
-    names, asked, held = _numbers(queries, gallery)
-    n, m = len(asked), len(held)
+    names, query_labels, item_labels = _numbers(queries, gallery)
+    n, m = len(query_labels), len(item_labels)
     first = np.full(n, m, np.int64)  # rank of the first right item, from 0
     precision, right, nearest = np.zeros(n), np.zeros(n, np.int64), np.full(n, -1, np.int64)
-    for rows, similar in _blocks(queries, gallery, alone):
+    for rows, similar in _blocks(queries, gallery, exclude_self):
         order = np.argsort(-similar, axis=1, kind="stable")
         ranked_out = np.isneginf(np.take_along_axis(similar, order, axis=1))
-        hits = (held[order] == asked[rows, None]) & ~ranked_out
+        hits = (item_labels[order] == query_labels[rows, None]) & ~ranked_out
         right[rows] = hits.sum(axis=1)
         at = np.cumsum(hits, axis=1) / np.arange(1, m + 1)
         precision[rows] = (at * hits).sum(axis=1) / np.maximum(right[rows], 1)
         if m:
             first[rows] = np.where(right[rows] > 0, hits.argmax(axis=1), m)
-            nearest[rows] = np.where(ranked_out[:, 0], -1, held[order[:, 0]])
+            nearest[rows] = np.where(ranked_out[:, 0], -1, item_labels[order[:, 0]])
     able = right > 0
-    taken = Counter((names[a], names[b]) for a, b in zip(asked, nearest, strict=True) if b >= 0)
+    label_pairs = Counter((names[a], names[b]) for a, b in zip(query_labels, nearest, strict=True) if b >= 0)
     return Retrieval(
         recall={k: _mean(first[able] < k) for k in KS},
         mean_ap=_mean(precision[able]),
-        nearest=_mean(nearest == asked),
+        nearest=_mean(nearest == query_labels),
         queries=int(able.sum()),
         unanswerable=int((~able).sum()),
         gallery=m,
         by_label={
-            label: (_mean(first[able & (asked == i)] < 1), int((able & (asked == i)).sum()))
+            label: (_mean(first[able & (query_labels == i)] < 1), int((able & (query_labels == i)).sum()))
             for label, i in sorted(zip(names, range(len(names)), strict=True))
-            if (able & (asked == i)).any()
+            if (able & (query_labels == i)).any()
         },
-        agreed={label: taken[label, label] for label in sorted(names)},
-        confused=tuple((a, b, count) for (a, b), count in taken.most_common() if a != b),
+        agreed={label: label_pairs[label, label] for label in sorted(names)},
+        confused=tuple((a, b, count) for (a, b), count in label_pairs.most_common() if a != b),
     )
 
 
@@ -116,12 +116,12 @@ def mistakes(
     queries: LabelledVectors, gallery: LabelledVectors | None = None, limit: int = 8, shown: int = 5
 ) -> list[Mistake]:
     """Return up to `limit` answerable queries whose nearest item is wrong, largest margin first."""
-    alone = gallery is None
+    exclude_self = gallery is None
     gallery = gallery or queries
-    _, asked, held = _numbers(queries, gallery)
+    _, query_labels, item_labels = _numbers(queries, gallery)
     found: list[Mistake] = []
-    for rows, similar in _blocks(queries, gallery, alone):
-        same = held[None] == asked[rows, None]
+    for rows, similar in _blocks(queries, gallery, exclude_self):
+        same = item_labels[None] == query_labels[rows, None]
         best_right = np.where(same, similar, -np.inf)
         margin = np.where(same, -np.inf, similar).max(axis=1) - best_right.max(axis=1)
         for row in np.flatnonzero(np.isfinite(margin) & (margin > 0)):
@@ -130,7 +130,7 @@ def mistakes(
             right = int(best_right[row].argmax())
             near = tuple((int(i), float(others[i])) for i in wrong if np.isfinite(others[i]))
             found.append(Mistake(int(rows[row]), near, (right, float(similar[row, right]))))
-        found = sorted(found, key=lambda one: -one.margin)[:limit]
+        found = sorted(found, key=lambda mistake: -mistake.margin)[:limit]
     return found
 
 
@@ -146,13 +146,13 @@ def interval(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
 def _numbers(queries: LabelledVectors, gallery: LabelledVectors) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Encode labels as integers: (labels, those of the queries, those of the gallery)."""
     names: dict[str, int] = {}
-    asked = np.array([names.setdefault(label, len(names)) for label in queries.labels], np.int64)
-    held = np.array([names.setdefault(label, len(names)) for label in gallery.labels], np.int64)
-    return list(names), asked, held
+    query_labels = np.array([names.setdefault(label, len(names)) for label in queries.labels], np.int64)
+    item_labels = np.array([names.setdefault(label, len(names)) for label in gallery.labels], np.int64)
+    return list(names), query_labels, item_labels
 
 
 def _blocks(
-    queries: LabelledVectors, gallery: LabelledVectors, alone: bool
+    queries: LabelledVectors, gallery: LabelledVectors, exclude_self: bool
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (query indexes, their similarities to every item); -inf marks items that a query must not match."""
     groups = _groups(queries, gallery)
@@ -163,7 +163,7 @@ def _blocks(
         similar = queries.vectors[rows] @ gallery.vectors.T
         if groups is not None:
             similar[groups[0][rows, None] == groups[1][None]] = -np.inf
-        if alone:
+        if exclude_self:
             similar[np.arange(len(rows)), rows] = -np.inf
         yield rows, similar
 

@@ -107,4 +107,4 @@ def compare(seen: Sequence[RankedDetection], trust: Trust) -> list[Policy]:
 
 
 def _ranks(seen: Sequence[RankedDetection], own: Sequence[bool]) -> list[int | None]:
-    return [one.among_own if alone else one.among_all for one, alone in zip(seen, own, strict=True)]
+    return [one.among_own if own_only else one.among_all for one, own_only in zip(seen, own, strict=True)]

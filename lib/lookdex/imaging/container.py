@@ -91,8 +91,8 @@ def essence(data: bytes, header: Header) -> bytes:
             raise Malformed(str(error)) from error
     if header.format == "PNG":
         view = memoryview(data)
-        kept = [view[start:end] for kind, start, end in png.chunks(data) if kind in png.KEPT]
-        return b"".join((png.SIGNATURE, *kept))
+        chunks = [view[start:end] for kind, start, end in png.chunks(data) if kind in png.KEPT]
+        return b"".join((png.SIGNATURE, *chunks))
     return data  # the other decoders only read the first frame
 
 
@@ -120,8 +120,8 @@ def frames(data: bytes, header: Header) -> int:
 def _read_jpeg(data: bytes) -> Header:
     frame = jpeg.read(data)
     # A rotated copy, or the decoder's coefficients, or (for CMYK) Pillow's own copy.
-    least = 4.1 if frame.components == 1 else 3.1
-    working = max(6.0 if frame.orientation > 1 else least, least + 2 * frame.kept)
+    base = 4.1 if frame.components == 1 else 3.1
+    working = max(6.0 if frame.orientation > 1 else base, base + 2 * frame.kept)
     if not frame.plain:
         working = 7.5 + 2 * frame.kept
     return Header(
@@ -223,8 +223,8 @@ def _gif_frames(data: bytes) -> Iterator[int]:
     while at < len(data) and data[at] in (0x21, 0x2C):
         if data[at] == 0x2C:
             yield 1
-            own = data[at + 9]
-            at += 11 + (3 << (own & 7) + 1 if own & 0x80 else 0)
+            flags = data[at + 9]
+            at += 11 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
         else:
             at += 2
         while at < len(data) and data[at]:

@@ -162,8 +162,8 @@ def _heic(data: bytes) -> np.ndarray:
     profile, mode, (width, height) = image.info.get("icc_profile"), image.mode, image.size
     # Grey with more than 8 bits is returned as 16 bits, regardless of `convert_hdr_to_8bit`.
     sample = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "I;16": 2}[mode]
-    held = image.data  # libheif's memory, valid only as long as `file`
-    rows_of = np.frombuffer(held, np.uint8).reshape(-1, image.stride)
+    buffer = image.data  # libheif's memory, valid only as long as `file`
+    rows_of = np.frombuffer(buffer, np.uint8).reshape(-1, image.stride)
 
     def strip(top: int, bottom: int) -> Image.Image:
         part = np.ascontiguousarray(rows_of[top:bottom, : width * sample])

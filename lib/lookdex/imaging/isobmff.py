@@ -100,11 +100,11 @@ def read(data: bytes) -> Picture | None:
     ]
     areas = [w * h for w, h in (_size(data, items, tile) for tile in tiles)]
     turn, mirror, bits = 0, None, 8
-    own = items.properties.get(items.primary, [])
-    for box in [*own, *items.properties.get(tiles[0], [])]:
+    properties = items.properties.get(items.primary, [])
+    for box in [*properties, *items.properties.get(tiles[0], [])]:
         if box.kind == b"pixi" and box.end > box.start + 5:
             bits = max(bits, *data[box.start + 5 : box.end])
-    for box in own:
+    for box in properties:
         if box.kind == b"irot":
             turn = data[box.start] & 3
         elif box.kind == b"imir":
@@ -183,11 +183,11 @@ def _kinds(data: bytes, info: _Box) -> dict[int, bytes]:
 
 
 def _properties(data: bytes, block: _Box) -> dict[int, list[_Box]]:
-    held: list[_Box] = []
+    boxes: list[_Box] = []
     found: dict[int, list[_Box]] = {}
     for box in _boxes(data, block.start, block.end):
         if box.kind == b"ipco":
-            held = list(_boxes(data, box.start, box.end))
+            boxes = list(_boxes(data, box.start, box.end))
         elif box.kind == b"ipma":
             version, wide = data[box.start], data[box.start + 3] & 1
             (count,) = struct.unpack_from(">I", data, box.start + 4)
@@ -199,8 +199,8 @@ def _properties(data: bytes, block: _Box) -> dict[int, list[_Box]]:
                 for _ in range(number):
                     index = struct.unpack_from(">H", data, at)[0] & 0x7FFF if wide else data[at] & 0x7F
                     at += 2 if wide else 1
-                    if 0 < index <= len(held):
-                        found.setdefault(item, []).append(held[index - 1])
+                    if 0 < index <= len(boxes):
+                        found.setdefault(item, []).append(boxes[index - 1])
     return found
 
 

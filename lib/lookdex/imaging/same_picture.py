@@ -68,7 +68,7 @@ def _found(part: Small, whole: Small) -> tuple[float, float]:
         _, match, _, (x, y) = cv2.minMaxLoc(cv2.matchTemplate(whole.grey, scaled, cv2.TM_CCOEFF_NORMED))
         if match > best[0]:
             own = cv2.resize(colour, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
-            there = whole.colour[y : y + side, x : x + side].astype(np.float32)
-            gain = float(there.mean()) / max(float(own.mean()), 1.0)
-            best = float(match), float(np.abs(np.clip(own * gain, 0, 255) - there).mean()) / 255
+            matched = whole.colour[y : y + side, x : x + side].astype(np.float32)
+            gain = float(matched.mean()) / max(float(own.mean()), 1.0)
+            best = float(match), float(np.abs(np.clip(own * gain, 0, 255) - matched).mean()) / 255
     return best

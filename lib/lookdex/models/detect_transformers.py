@@ -57,8 +57,8 @@ class TransformersDetector:
             chosen = [images[i] for i in members]
             scales = [1.0] * len(chosen)
             if self._canvases:
-                drawn = [fit(image, canvas, _GREY) for image in chosen]
-                chosen, scales = [pixels for pixels, _ in drawn], [place.scale for _, place in drawn]
+                fitted = [fit(image, canvas, _GREY) for image in chosen]
+                chosen, scales = [pixels for pixels, _ in fitted], [place.scale for _, place in fitted]
             for i, scale, output in zip(members, scales, self._forward(chosen), strict=True):
                 labels = [self._labels.get(n) for n in output["labels"].tolist()]
                 boxes = output["boxes"] / scale

@@ -129,8 +129,10 @@ class OpenClipEmbedder:
         vectors = np.empty((len(images), self.dim), np.float32)
         for members in groups.values():
             for size in few_sizes(len(members), self.batch):
-                some, members = members[:size], members[size:]
-                vectors[some] = self._forward(np.stack([self._preprocess(images[i]) for i in some]))
+                batch_indexes, members = members[:size], members[size:]
+                vectors[batch_indexes] = self._forward(
+                    np.stack([self._preprocess(images[i]) for i in batch_indexes])
+                )
         return vectors
 
     def _forward(self, pixels: np.ndarray) -> np.ndarray:

@@ -74,13 +74,13 @@ class Loader:
             share_cores(self.threads)
 
     def _openvino(self, device: str) -> bool:
-        here = installed("openvino")
+        is_installed = installed("openvino")
         if self.engine is Engine.OPENVINO:
-            if not here:
+            if not is_installed:
                 raise missing("openvino")
             if device != "cpu":
                 raise ConfigError(f"engine openvino does not support device {device}: it runs on cpu only")
-        return self.engine is not Engine.TORCH and device == "cpu" and here
+        return self.engine is not Engine.TORCH and device == "cpu" and is_installed
 
     def _fall_back(self, error: Exception) -> None:
         """Fall back to torch, unless OpenVINO was requested explicitly."""

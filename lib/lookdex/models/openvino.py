@@ -199,18 +199,18 @@ class OpenvinoDetector(TorchvisionDetector):
             pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
             scaled = (pixels - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
             with torch.inference_mode():
-                wanted = raw(scaled.contiguous(memory_format=torch.channels_last))
+                expected = raw(scaled.contiguous(memory_format=torch.channels_last))
                 features = list(model.backbone(scaled).values())
                 anchors = model.anchor_generator(ImageList(scaled, [canvas]), features)[0]
             counts = [f.shape[2] * f.shape[3] for f in features]
             self._levels[canvas] = list(anchors.split(counts)), counts
-            apart = max(
+            difference = max(
                 float((torch.from_numpy(got) - want).abs().max())
-                for got, want in zip(self._network(picture), wanted, strict=True)
+                for got, want in zip(self._network(picture), expected, strict=True)
             )
-            if apart > SAME_BOXES:
+            if difference > SAME_BOXES:
                 raise OutputMismatch(
-                    f"OpenVINO's raw boxes of {self.name} differ from torch's by {apart:.3f}: set engine to torch"
+                    f"OpenVINO's raw boxes of {self.name} differ from torch's by {difference:.3f}: set engine to torch"
                 )
         return self
 

@@ -56,10 +56,10 @@ def window(photo: Photo, canvas: tuple[int, int], whole: float, rng: np.random.G
     w, h = min(wide - left, max(1, round((x1 - x0) * sx))), min(high - top, max(1, round((y1 - y0) * sy)))
     pixels = np.full((high, wide, 3), 127 if rng.random() < 0.7 else int(rng.integers(256)), np.uint8)
     smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    there = np.s_[top : top + h, left : left + w]
-    pixels[there] = cv2.resize(photo.pixels[y0:y1, x0:x1], (w, h), interpolation=smooth)
+    area = np.s_[top : top + h, left : left + w]
+    pixels[area] = cv2.resize(photo.pixels[y0:y1, x0:x1], (w, h), interpolation=smooth)
     mask = np.full((high, wide), UNKNOWN, np.uint8)
-    mask[there] = cv2.resize(photo.mask[y0:y1, x0:x1], (w, h), interpolation=cv2.INTER_NEAREST)
+    mask[area] = cv2.resize(photo.mask[y0:y1, x0:x1], (w, h), interpolation=cv2.INTER_NEAREST)
 
     moved = (photo.boxes - (x0, y0, x0, y0)) * (sx, sy, sx, sy) + (left, top, left, top)
     inside = np.clip(moved, (left, top, left, top), (left + w, top + h, left + w, top + h))

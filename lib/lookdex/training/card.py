@@ -46,27 +46,27 @@ class TrainingSummary:
 def write_card(
     folder: Path,
     card: Card,
-    made: TrainingSummary,
+    summary: TrainingSummary,
     config: Mapping[str, Any],
     mixture: Mixture,
-    seen: Mapping[str, Detected],
+    held_out: Mapping[str, Detected],
     curve: Sequence[Mapping[str, Any]],
 ) -> None:
     """Write README.md into a detector's folder. seen: held-out photos. curve: log lines of kind 'held'."""
     parts = [
         f"# {card.name}",
         f"Finds {', '.join(numbers_of(config))}.",
-        *_facts(card, made, config, mixture, (folder / "model.safetensors").stat().st_size),
+        *_facts(card, summary, config, mixture, (folder / "model.safetensors").stat().st_size),
     ]
-    if seen:
-        parts += ["## Held-out photos", _scores(seen), _points(seen, config.get("min_score"))]
+    if held_out:
+        parts += ["## Held-out photos", _scores(held_out), _points(held_out, config.get("min_score"))]
     if curve:
         parts += ["## Learning curve", _curve(curve)]
     (folder / "README.md").write_text("\n\n".join(parts) + "\n")
 
 
 def _facts(
-    card: Card, made: TrainingSummary, config: Mapping[str, Any], mixture: Mixture, size: int
+    card: Card, summary: TrainingSummary, config: Mapping[str, Any], mixture: Mixture, size: int
 ) -> list[str]:
     counts = [f"{len(s):,} {COUNTED[name]}" for name, s in mixture.train.items() if s and name in COUNTED]
     masks = sum(scene.mask is not None for scene in mixture.all())
@@ -76,12 +76,13 @@ def _facts(
         )
     objects = Counter(label for scene in mixture.all() for label in scene.labels)
     arguments = ", ".join(f"{name} {value}" for name, value in config.get("arguments", {}).items())
-    settings = ", ".join(f"{name} {value}" for name, value in made.settings.items())
+    settings = ", ".join(f"{name} {value}" for name, value in summary.settings.items())
     facts = {
         "Network": f"`{config['builder']}` ({arguments}); {size / 1e6:.1f} MB in float16",
-        "Learnt from": "; ".join(counts) + (f". {card.about}" if card.about else ""),
+        "Training data": "; ".join(counts) + (f". {card.about}" if card.about else ""),
         "Boxes": ", ".join(f"{label} {count:,}" for label, count in objects.most_common()),
-        "How": f"`jobs/train_detector.py`, {made.minutes:.0f} minutes, {made.steps:,} steps, {made.windows:,} windows "
+        "Training": f"`jobs/train_detector.py`, {summary.minutes:.0f} minutes, {summary.steps:,} steps, "
+        f"{summary.windows:,} windows "
         f"of photos ({settings})",
         "Licence": card.licence or "not stated",
     }
@@ -91,8 +92,8 @@ def _facts(
     ]
 
 
-def _scores(seen: Mapping[str, Detected]) -> str:
-    whole = {name: detected.ap() for name, detected in seen.items()}
+def _scores(held_out: Mapping[str, Detected]) -> str:
+    whole = {name: detected.ap() for name, detected in held_out.items()}
     labels = sorted({label for score in whole.values() for label in score.by_category})
     rows = [
         f"| {label} | " + " | ".join(
@@ -117,15 +118,15 @@ def _scores(seen: Mapping[str, Detected]) -> str:
     return "\n".join(text)
 
 
-def _points(seen: Mapping[str, Detected], min_score: float | None) -> str:
+def _points(held_out: Mapping[str, Detected], min_score: float | None) -> str:
     lines = [
         "Recall, and false positives per photo, by `min_score`:",
         "",
-        f"| min_score | {' | '.join(seen)} |",
-        "|---|" + "---|" * len(seen),
+        f"| min_score | {' | '.join(held_out)} |",
+        "|---|" + "---|" * len(held_out),
     ]
     for point in POINTS[2:11:2]:
-        scores = [detected.at(point) for detected in seen.values()]
+        scores = [detected.at(point) for detected in held_out.values()]
         lines.append(f"| {point} | {' | '.join(f'{s.found:.2f}, {s.wrong:.1f}' for s in scores)} |")
     if min_score is not None:
         lines += ["", f"The model's default `min_score` is {min_score}."]

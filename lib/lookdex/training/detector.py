@@ -164,11 +164,11 @@ def learn(
     scaler = torch.amp.GradScaler(enabled=kind is torch.float16)
     measured = run.seconds
     workers = workers_for(group.device) if settings.workers is None else settings.workers
-    with prefetched(partial(batches, settings, mixture, group.rank), workers) as drawn:
+    with prefetched(partial(batches, settings, mixture, group.rank), workers) as source:
         while (progress := group.agree(run.progress)) < 1:
             train_mode(module, started)
             with mixed(group.device, kind):
-                losses = module(next(drawn).on(group.device))
+                losses = module(next(source).on(group.device))
             state.optimizer.zero_grad(set_to_none=True)
             scaler.scale(sum(losses.values())).backward()
             scaler.unscale_(state.optimizer)
@@ -211,8 +211,8 @@ def evaluate(
         score = detected.ap()
         each = {label: round(value.ap50, 3) for label, value in score.by_category.items()}
         run.log("held", source=name, ap50=round(score.ap50, 4), categories=each)
-        said = "  ".join(f"{label} {value:.2f}" for label, value in each.items())
-        print(f"held-out {name}: AP50 {score.ap50:.3f} over {score.photos} photos; {said}", flush=True)
+        per_label = "  ".join(f"{label} {value:.2f}" for label, value in each.items())
+        print(f"held-out {name}: AP50 {score.ap50:.3f} over {score.photos} photos; {per_label}", flush=True)
     return seen
 
 
@@ -225,7 +225,7 @@ def finish(settings: Settings, mixture: Mixture, device: torch.device, run: Run,
         point = operating_point(list(seen.values()))
     config = settings.config | ({} if point is None else {"min_score": point})
     export(state.average.values, config, settings.out)
-    made = TrainingSummary(
+    summary = TrainingSummary(
         minutes=run.seconds / 60,
         steps=run.step,
         windows=run.images,
@@ -236,5 +236,5 @@ def finish(settings: Settings, mixture: Mixture, device: torch.device, run: Run,
             "start": settings.start or ("ImageNet" if is_lite(state.learner.detector) else "none"),
         },
     )
-    write_card(settings.out, settings.card, made, config, mixture, seen, read_curve(run.folder))
+    write_card(settings.out, settings.card, summary, config, mixture, seen, read_curve(run.folder))
     print(f"{settings.out}: use it with --detector torchvision:{settings.out}", flush=True)

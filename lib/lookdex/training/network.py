@@ -86,8 +86,8 @@ def open_network(config: dict[str, Any], start: Path | None, out: Path) -> nn.Mo
     model = build(config, out)
     lite = is_lite(model)
     if start:
-        taken = _take(model, start)
-        print(f"{taken} of {len(model.state_dict())} tensors start from {start}", flush=True)
+        count = _take(model, start)
+        print(f"{count} of {len(model.state_dict())} tensors start from {start}", flush=True)
     elif lite:
         imagenet_trunk(model.backbone.trunk, config.get("arguments", {}).get("trunk", TRUNK))
     if lite:
@@ -100,18 +100,18 @@ def is_lite(model: nn.Module) -> bool:
 
 
 def _take(model: nn.Module, start: Path) -> int:
-    own = model.state_dict()
-    given = {
+    weights = model.state_dict()
+    matching = {
         name: value.float() if value.is_floating_point() else value
         for name, value in load_file(start / "model.safetensors").items()
-        if name in own and own[name].shape == value.shape
+        if name in weights and weights[name].shape == value.shape
     }
-    if not given:
+    if not matching:
         raise ConfigError(
             f"no layer of {start}/model.safetensors matches the network: start from a model of the same builder"
         )
-    model.load_state_dict(given, strict=False)
-    return len(given)
+    model.load_state_dict(matching, strict=False)
+    return len(matching)
 
 
 def has_statistics(model: nn.Module, start: Path | None) -> bool:

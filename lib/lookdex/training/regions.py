@@ -93,7 +93,7 @@ class RegionLoss(nn.Module):
             nn.init.zeros_(parameter)
         self.register_buffer("weights", weights)
         self._levels: list[Tensor] = []
-        backbone.register_forward_hook(lambda module, given, levels: self._keep(levels))
+        backbone.register_forward_hook(lambda module, inputs, levels: self._keep(levels))
 
     def _keep(self, levels: Mapping[str, Tensor]) -> None:
         self._levels = [level for name, level in levels.items() if name != "pool"]
@@ -109,7 +109,7 @@ class RegionLoss(nn.Module):
             self.classify(summed), scale_factor=2, mode="bilinear", align_corners=False
         )
         step = masks.shape[-1] // scores.shape[-1]
-        wanted = masks[:, step // 2 :: step, step // 2 :: step].long()
-        if not (wanted != UNKNOWN).any():
+        targets = masks[:, step // 2 :: step, step // 2 :: step].long()
+        if not (targets != UNKNOWN).any():
             return scores.sum() * 0
-        return functional.cross_entropy(scores, wanted, self.weights, ignore_index=UNKNOWN)
+        return functional.cross_entropy(scores, targets, self.weights, ignore_index=UNKNOWN)

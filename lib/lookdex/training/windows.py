@@ -130,8 +130,8 @@ def repeats(scenes: Sequence[Scene]) -> np.ndarray:
     """
     shown = Counter(label for scene in scenes for label in set(scene.labels))
     factor = {label: max(1.0, (COMMON * len(scenes) / count) ** 0.5) for label, count in shown.items()}
-    wanted = np.array([max((factor[label] for label in scene.labels), default=1.0) for scene in scenes])
-    chances = np.cumsum(wanted / wanted.sum())
+    repeat = np.array([max((factor[label] for label in scene.labels), default=1.0) for scene in scenes])
+    chances = np.cumsum(repeat / repeat.sum())
     chances[-1:] = 1.0
     return chances
 

@@ -48,28 +48,30 @@ def draw_worst(results: Sequence[Outcome], catalog: Catalog) -> Image.Image | No
 
 
 def _row(outcome: Outcome, catalog: Catalog) -> mistakes.MistakeRow:
-    asked, placed = outcome.asked, outcome.lanes[Lane.DETECTED]
-    pixels = read(Path(asked.image))
+    query_object, placed = outcome.asked, outcome.lanes[Lane.DETECTED]
+    pixels = read(Path(query_object.image))
     assert pixels is not None  # it was readable as a query
     box = boxes.clip(
         placed.box or Box(0, 0, pixels.shape[1], pixels.shape[0]), pixels.shape[1], pixels.shape[0]
     )
     matches = catalog.search(pixels, k=SHOWN, box=box).objects[0].matches
     right_matches = (
-        catalog.search(pixels, k=1, box=box, where=f"product_id = {quoted(asked.product_id)}")
+        catalog.search(pixels, k=1, box=box, where=f"product_id = {quoted(query_object.product_id)}")
         .objects[0]
         .matches
     )
-    right = _tile(right_matches[0], asked.product_id) if right_matches else None
-    query = mistakes.Tile(codec.crop(pixels, box, 0.05), asked.category, Path(asked.image).name)
-    return mistakes.MistakeRow(query, right, tuple(_tile(match, asked.product_id) for match in matches))
+    right = _tile(right_matches[0], query_object.product_id) if right_matches else None
+    query = mistakes.Tile(codec.crop(pixels, box, 0.05), query_object.category, Path(query_object.image).name)
+    return mistakes.MistakeRow(
+        query, right, tuple(_tile(match, query_object.product_id) for match in matches)
+    )
 
 
-def _tile(match: Match, wanted: str) -> mistakes.Tile:
+def _tile(match: Match, right_product: str) -> mistakes.Tile:
     name = match.product_id or match.image_key
     title = str(match.columns.get("title") or name)
     return mistakes.Tile(
-        _decode(match.crop), title, f"{match.similarity:.3f}  {name}", match.product_id == wanted
+        _decode(match.crop), title, f"{match.similarity:.3f}  {name}", match.product_id == right_product
     )
 
 

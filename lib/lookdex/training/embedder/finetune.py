@@ -83,14 +83,14 @@ def finetune(settings: Settings, pictures: Sequence[Picture]) -> Evaluation | No
     print(f"{len(shop)} products, {len(learn)} pictures; {len(judge)} pictures held out", flush=True)
     before = retrieval(load_embedder(settings.model, device=settings.options.device), judge)
     run = Run(settings.run, settings.options.minutes)
-    with without_cudnn(device), drawing(make, workers) as drawn:
+    with without_cudnn(device), drawing(make, workers) as batches:
         trainee = _trainee(opened, shop, settings, device)
-        values = fit(trainee, drawn, run, settings.options, lambda values: save(opened, settings, values))
+        values = fit(trainee, batches, run, settings.options, lambda values: save(opened, settings, values))
     save(opened, settings, values)
     after = retrieval(load_embedder(str(settings.out), device=settings.options.device), judge)
-    judged = Evaluation(before, after) if before and after else None
-    (settings.out / "README.md").write_text(card(settings, shop, len(learn), run, judged))
-    return judged
+    evaluation = Evaluation(before, after) if before and after else None
+    (settings.out / "README.md").write_text(card(settings, shop, len(learn), run, evaluation))
+    return evaluation
 
 
 def split(pictures: Sequence[Picture], held: float) -> tuple[list[Picture], list[Picture]]:
@@ -190,7 +190,7 @@ def _model_config(schema: str) -> dict[str, Any]:
     return found
 
 
-def card(settings: Settings, shop: Shop, pictures: int, run: Run, judged: Evaluation | None) -> str:
+def card(settings: Settings, shop: Shop, pictures: int, run: Run, evaluation: Evaluation | None) -> str:
     """The model card, in Markdown."""
     options, source = settings.options, f" ({settings.data})" if settings.data else ""
     kinds = f"{len(shop.labels)} labels, {len(shop.categories)} categories"
@@ -205,11 +205,11 @@ def card(settings: Settings, shop: Shop, pictures: int, run: Run, judged: Evalua
         f"- **Licence**: {settings.licence or 'not stated'}; the model that it started from has its own.",
         "",
     ]
-    if judged is None:
+    if evaluation is None:
         return "\n".join([*lines, "Not evaluated: no held-out product has two pictures.", ""])
-    rows = [("before", judged.before), ("after", judged.after)]
+    rows = [("before", evaluation.before), ("after", evaluation.after)]
     lines += [
-        f"Held out: {judged.after.queries:,} queries for pictures of the same product among {judged.after.gallery:,}.",
+        f"Held out: {evaluation.after.queries:,} queries for the same product among {evaluation.after.gallery:,}.",
         "",
         "| | Recall@1 | Recall@5 | Recall@10 | mAP |",
         "| --- | ---: | ---: | ---: | ---: |",

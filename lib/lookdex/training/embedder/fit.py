@@ -159,6 +159,6 @@ def _caption_loss(trainee: Trainee, z: Tensor, captions: Sequence[str], device: 
     if trainee.words is not None:
         trainee.words[tokens.flatten()] = True
     texts = F.normalize(trainee.model.encode_text(tokens.to(device)).float(), dim=1)
-    told = torch.tensor([i for i, caption in enumerate(captions) if caption], device=device)
+    captioned = torch.tensor([i for i, caption in enumerate(captions) if caption], device=device)
     which = torch.tensor([distinct.index(caption) for caption in captions if caption], device=device)
-    return caption_loss(z[told], texts, which, trainee.model.logit_scale.exp().clamp(max=50))
+    return caption_loss(z[captioned], texts, which, trainee.model.logit_scale.exp().clamp(max=50))

@@ -138,8 +138,8 @@ def check_columns(texts: Sequence[str], label: str | None, names: set[str], wher
     """Raise ConfigError if a pattern or the label uses an unknown column."""
     from string import Formatter
 
-    wanted = {field for text in texts for _, field, _, _ in Formatter().parse(text) if field is not None}
-    lacking = sorted((wanted | ({label} if label else set())) - names)
+    used = {field for text in texts for _, field, _, _ in Formatter().parse(text) if field is not None}
+    lacking = sorted((used | ({label} if label else set())) - names)
     if lacking:
         raise ConfigError(f"{where} has no column {lacking[0]!r}; it has {', '.join(sorted(names))}")
 
@@ -233,6 +233,6 @@ def _picture(
     label: str | None,
     category: str,
 ) -> Picture:
-    told = {name: "" if value is None else value for name, value in row.items()}
-    said = tuple(filter(None, (" ".join(text.format_map(told).split()) for text in texts)))
-    return Picture(str(row["product_id"]), file, said, str(told[label]) if label else "", category)
+    values = {name: "" if value is None else value for name, value in row.items()}
+    captions = tuple(filter(None, (" ".join(text.format_map(values).split()) for text in texts)))
+    return Picture(str(row["product_id"]), file, captions, str(values[label]) if label else "", category)
