@@ -1,4 +1,4 @@
-"""`lookdex evaluate` from photos to figures, with models whose answers follow from the pixels."""
+"""`lookdex evaluate` from photos to figures, with models whose outputs follow from the pixels."""
 
 from __future__ import annotations
 

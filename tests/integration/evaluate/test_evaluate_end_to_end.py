@@ -1,4 +1,4 @@
-"""`lookdex evaluate end-to-end` on a published catalogue, asked with photos whose answers follow from their colours."""
+"""`lookdex evaluate end-to-end` on a published catalogue, with query photos whose answers follow from their colours."""
 
 from __future__ import annotations
 

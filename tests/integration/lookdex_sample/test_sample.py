@@ -1,4 +1,4 @@
-"""The sample catalogue: deterministic, honest about its boxes, and not separable by colour."""
+"""The sample catalogue: deterministic, with correct boxes, and not separable by colour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one command that makes lookdex-tiny's embedder, on a handful of photos and for seconds."""
+"""The command that trains lookdex-tiny's embedder, on a handful of photos for a few seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loaders against folders laid out as the hub lays them out (random weights)."""
+"""Loading of model folders in the hub's layout (random weights)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every model is loaded and asked through: pixels, names, devices, digests, boxes."""
+"""Behaviour shared by all models: pixels, names, devices, digests, boxes."""
 
 from __future__ import annotations
 

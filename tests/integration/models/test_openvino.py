@@ -1,4 +1,4 @@
-"""OpenVINO runs the shipped models as torch does; what it cannot run, or runs otherwise, stays with torch."""
+"""OpenVINO runs the built-in models like torch; unsupported or differing models stay with torch."""
 
 from __future__ import annotations
 

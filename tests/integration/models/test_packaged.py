@@ -1,4 +1,4 @@
-"""What setup.py packs; and the package out of a zip, as --py-files gives it to the workers, finds its own weights."""
+"""Package contents of setup.py; and the package in a zip, as with --py-files, finds its weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models that ship with the package: their weights, and what they tell apart."""
+"""The built-in models: their weights, and what they distinguish."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report: right figures, right pictures, and a page that loads nothing and runs nothing of a shop's texts."""
+"""The report: correct figures and pictures, and a page that loads nothing and escapes a shop's texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fine-tuning an open_clip model on a shop, end to end on small made products."""
+"""Fine-tuning an open_clip model on a shop, end to end on small generated products."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training a detector: from COCO files to a folder that lookdex loads, on rendered photos and a few steps."""
+"""Training a detector, from COCO files to a folder that lookdex loads, on rendered photos and a few steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labelled photos as the public data sets lay them out, on small made files."""
+"""Public data set layouts, on small generated files."""
 
 from __future__ import annotations
 

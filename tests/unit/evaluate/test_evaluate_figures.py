@@ -1,4 +1,4 @@
-"""What the pictures show, before it is drawn."""
+"""Contents of the figures, before they are drawn."""
 
 from __future__ import annotations
 

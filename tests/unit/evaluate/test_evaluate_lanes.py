@@ -1,4 +1,4 @@
-"""The lanes of an end-to-end evaluation on answers written by hand."""
+"""Lanes of an end-to-end evaluation, on handwritten answers."""
 
 from __future__ import annotations
 

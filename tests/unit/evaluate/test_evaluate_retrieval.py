@@ -1,4 +1,4 @@
-"""Recall, average precision and neighbours against a slow definition of each."""
+"""Recall, average precision and neighbours, against slow reference implementations."""
 
 from __future__ import annotations
 

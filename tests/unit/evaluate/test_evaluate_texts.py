@@ -1,4 +1,4 @@
-"""Classes by their names, and queries in words, on vectors whose answers are plain."""
+"""Zero-shot classes and text queries, on vectors with obvious answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Thresholds: the rule by hand, and its promises on any cases."""
+"""Thresholds: the rule by hand, and its guarantees for any cases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a label is believed: the rule by hand, and its promises on any objects."""
+"""Trust in labels: the rule by hand, and its guarantees for any objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Colours of objects: made photos whose every pixel is known, and properties of palettes."""
+"""Object colours, on generated photos with known pixels, and properties of palettes."""
 
 from __future__ import annotations
 

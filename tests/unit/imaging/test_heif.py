@@ -1,4 +1,4 @@
-"""AVIF and HEIC: the same pixels, turns, limits and reasons as every other format."""
+"""AVIF and HEIC: the same pixels, orientations, limits and reasons as every other format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every file ends as upright sRGB pixels or as a reason. The hostile files are made here."""
+"""Every file yields upright sRGB pixels or a reason. The hostile files are generated here."""
 
 from __future__ import annotations
 

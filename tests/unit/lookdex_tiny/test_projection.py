@@ -1,4 +1,4 @@
-"""The projection in closed form, on made features of which it is known what tells things apart; and its text tower."""
+"""The closed-form projection, on generated features with known distinguishing directions; and its text tower."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pure parts of the report."""
+"""Pure functions of the report."""
 
 from __future__ import annotations
 

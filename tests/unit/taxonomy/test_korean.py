@@ -1,4 +1,4 @@
-"""Korean names cover every category and colour, and none means two things."""
+"""Korean names cover every category and colour, and none is ambiguous."""
 
 from __future__ import annotations
 

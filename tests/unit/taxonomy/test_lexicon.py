@@ -1,4 +1,4 @@
-"""Everyday fashion words of both languages, however they are written; the longest one wins."""
+"""Everyday fashion words in both languages, however they are spaced. The longest word wins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a text names, in English and Korean."""
+"""Parsing of query texts, in English and Korean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training sees: windows, mosaics, cut-outs. Boxes must fit what is in the picture, whatever chance does."""
+"""Training views: windows, mosaics, cut-outs. Boxes must match the picture, whatever the seed."""
 
 from __future__ import annotations
 

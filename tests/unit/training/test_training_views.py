@@ -1,4 +1,4 @@
-"""Strong views of a thing: its mask, other grounds, viewpoints, parts."""
+"""Strong augmentation: masks, backgrounds, viewpoints, parts."""
 
 from __future__ import annotations
 
