@@ -134,7 +134,7 @@ def test_the_truth_of_a_sample_is_read_as_it_is(shop: Path) -> None:
         ("image,product_id,category\nlooks/none,A,top\n", "has no photo 'looks/none'"),
     ],
 )
-def test_a_table_that_does_not_fit_says_why(text: str, words: str, shop: Path) -> None:
+def test_invalid_table_is_reported(text: str, words: str, shop: Path) -> None:
     (shop / "queries.csv").write_text(text)
     with pytest.raises(ConfigError, match=words):
         ask.read_queries(shop / "queries.csv")

@@ -245,7 +245,7 @@ def test_a_folder_without_weights_is_refused(open_clip_folder, tmp_path) -> None
         load_embedder(str(tmp_path))
 
 
-def test_a_model_may_say_that_it_knows_no_texts(open_clip_folder, tmp_path) -> None:
+def test_a_model_without_text_tower(open_clip_folder, tmp_path) -> None:
     config = json.loads((open_clip_folder / "open_clip_config.json").read_text())
     (tmp_path / "open_clip_config.json").write_text(
         json.dumps(config | {"lookdex_cfg": {"text": False, "crop_margin": 0.2}})
@@ -266,7 +266,7 @@ def with_canvases(folder: Path, out: Path, *canvases: tuple[int, int]) -> Path:
     return out
 
 
-def test_canvases_follow_a_picture_s_shape_and_its_vector_not_its_neighbours(tmp_path) -> None:
+def test_canvas_depends_on_shape_and_vector_not_on_batch(tmp_path) -> None:
     shapes = [(224, 224), (160, 320), (320, 160)]
     embedder = load_embedder(str(with_canvases(digests.TINY_EMBEDDER, tmp_path, *shapes)), batch=2)
     pictures = smooth((300, 300), (100, 200), (90, 180), (400, 200), (80, 160), (64, 64))
@@ -280,7 +280,7 @@ def test_canvases_follow_a_picture_s_shape_and_its_vector_not_its_neighbours(tmp
     assert float(together[1] @ embedder.embed_images([framed])[0]) < 0.999
 
 
-def test_canvases_are_refused_for_a_model_that_cuts_its_pictures(open_clip_folder, tmp_path) -> None:
+def test_cropping_models_cannot_have_canvases(open_clip_folder, tmp_path) -> None:
     folder = with_canvases(open_clip_folder, tmp_path, (32, 32))
     mode = json.loads((folder / "open_clip_config.json").read_text())["preprocess_cfg"]["resize_mode"]
     if mode == "longest":

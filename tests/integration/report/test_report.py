@@ -153,7 +153,7 @@ def test_one_photo_with_the_right_label_is_enough(tmp_path: Path) -> None:
     assert "The first 1 of 2 pairs are shown." in render(report)
 
 
-def test_a_shop_without_a_pattern_is_told(tmp_path: Path) -> None:
+def test_catalogue_without_products_is_a_finding(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     nights.publish(store, "n1", [Photo("a.jpg", look="a"), Photo("b.jpg", look="b")])
     report = make_report(store.uri)
@@ -163,7 +163,7 @@ def test_a_shop_without_a_pattern_is_told(tmp_path: Path) -> None:
     assert "Nothing stands out" not in page
 
 
-def test_products_that_the_file_does_not_have_are_told(tmp_path: Path) -> None:
+def test_products_missing_from_the_file_are_a_finding(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     source = [Photo(f"p{i:04d}/a.jpg", product=f"p{i:04d}", look=f"{i}") for i in range(3)]
     nights.publish(store, "n1", source, products=STOCK.slice(0, 1), keep_unlisted=True)
@@ -280,7 +280,7 @@ def test_findings_point_to_sections(report: Report, page: str) -> None:
         assert f'<section id="{finding.section}"' in page
 
 
-def test_most_is_said_of_a_reason_that_has_more_photos_than_any_other(report: Report) -> None:
+def test_dominant_reason_is_named_alone(report: Report) -> None:
     def reasons_in(*counts: tuple[Reason, int]) -> str:
         rejects = tuple(Rejects(Status.REJECTED, reason, "", n, 0, ()) for reason, n in counts)
         return findings(replace(report, rejects=rejects))[0].text.partition(" replaces them")[2]
@@ -350,14 +350,14 @@ def test_a_shop_s_texts_are_text(page: str) -> None:
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_nothing_has_no_bar(report: Report) -> None:
+def test_zero_has_no_bar(report: Report) -> None:
     counted = (Bar("0", 0), Bar("1", 1), Bar("2", 500))
     page = render(replace(report, totals=replace(report.totals, objects_per_photo=counted)))
     bars = re.findall(r"<dt>(.)</dt><dd>(<i .*?></i>)?<b>", page.partition("Objects per photo")[2])
     assert [(name, bool(bar)) for name, bar in bars] == [("0", False), ("1", True), ("2", True)]
 
 
-def test_a_photo_without_a_product_is_told_by_its_key(tmp_path: Path) -> None:
+def test_photo_without_product_is_shown_by_key(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     keys = [f"P00000{n}/front.jpg" for n in range(4)]
     odd = Photo("P000005/<b>.jpg", reason=Reason.CORRUPT)
@@ -408,7 +408,7 @@ def test_the_page_in_a_browser(page: str, tmp_path: Path) -> None:
                 seen.close()
 
 
-def test_the_verb(catalog: str, tmp_path: Path) -> None:
+def test_the_command(catalog: str, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     done = CliRunner().invoke(main.main, ["report", "--catalog", catalog, "--out", str(out)])
     assert done.exit_code == 0, done.output

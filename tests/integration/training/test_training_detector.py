@@ -148,7 +148,7 @@ def test_one_command_makes_the_shipped_kind(shop: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "model.safetensors").stat().st_size < 8e6
 
 
-def test_what_cannot_be_is_said(shop: Path, tmp_path: Path) -> None:
+def test_invalid_arguments_are_reported(shop: Path, tmp_path: Path) -> None:
     if not torch.cuda.is_available():
         done = run_job(arguments(shop, tmp_path, device="cuda"))
         assert (done.exit_code, "device cuda is not available" in done.output) == (2, True)

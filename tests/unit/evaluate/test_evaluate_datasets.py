@@ -66,9 +66,7 @@ def test_a_table_names_photos_with_or_without_suffix(images: Path, tmp_path: Pat
         ("image,label\n../images/a,top\n", "label", "has no photo '../images/a'"),
     ],
 )
-def test_a_table_that_does_not_fit_says_why(
-    text: str, label: str, words: str, images: Path, tmp_path: Path
-) -> None:
+def test_invalid_table_is_reported(text: str, label: str, words: str, images: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=words):
         datasets.read_items(written(tmp_path / "items.csv", text), images, label)
 
@@ -229,7 +227,7 @@ def test_every_layout_loads(layout: Layout, tmp_path: Path) -> None:
         layouts.load(layouts.DatasetOptions(root, table, layout=layout, skip=tuple(labels)))
 
 
-def test_layouts_refuse_what_does_not_go_with_them(tmp_path: Path) -> None:
+def test_options_must_fit_the_layout(tmp_path: Path) -> None:
     for options, words in [
         (layouts.DatasetOptions(tmp_path, layout=Layout.ITEMS), "needs --items"),
         (layouts.DatasetOptions(tmp_path, tmp_path, layout=Layout.IN_SHOP), "--items only applies to"),

@@ -61,7 +61,7 @@ def test_a_label_that_is_never_right_is_never_believed() -> None:
 
 
 @given(objects, st.sampled_from([0.5, 0.9, 0.99, 1.0]))
-def test_it_is_the_lowest_score_that_is_right_often_enough(told: list[RankedDetection], right: float) -> None:
+def test_lowest_score_is_right_often_enough(told: list[RankedDetection], right: float) -> None:
     found = lowest(told, right)
 
     def holds(score: float) -> bool:
@@ -73,7 +73,7 @@ def test_it_is_the_lowest_score_that_is_right_often_enough(told: list[RankedDete
 
 
 @given(objects)
-def test_the_rule_lies_between_all_and_own(told: list[RankedDetection]) -> None:
+def test_policy_is_between_all_and_own(told: list[RankedDetection]) -> None:
     trust = calibrate(told, least=3)
     if trust is None:
         return

@@ -138,14 +138,14 @@ def test_sizes_are_known_before_anything_is_decoded() -> None:
         assert reason_of(many) is Reason.TOO_MANY_PIXELS
 
 
-def test_a_size_that_lies_is_corrupt_or_what_is_given() -> None:
+def test_wrong_size_in_header_is_corrupt_or_ignored() -> None:
     for size in ((32, 32), (640, 640)):
         assert reason_of(heif.single(heif.coded(heif.TILES), *size)) is Reason.CORRUPT
         # libavif scales the picture to the size that the file says, as it does with layers.
         assert decode(heif.single(heif.coded(AVIF), *size, brand=b"avif")).shape == (size[1], size[0], 3)
 
 
-def test_what_else_looks_like_it_is_unknown_or_broken() -> None:
+def test_lookalike_formats_are_unknown_or_corrupt() -> None:
     film = bytes.fromhex("00000018667479706d70343200000000") + bytes(500)
     assert reason_of(film) is Reason.UNKNOWN_FORMAT
     for brand in (b"heic", b"avif", b"mif1"):

@@ -73,7 +73,7 @@ def test_what_shoppers_type(text: str, read: Words) -> None:
     assert query_words.read(text) == read
 
 
-def test_the_tables_cover_every_category_and_colour_and_say_nothing_twice() -> None:
+def test_word_lists_are_complete_and_unambiguous() -> None:
     assert tuple(fashion_words().categories) == tuple(fashion_words().things) == CATEGORIES
     assert tuple(fashion_words().colours) == colour.NAMES
     english = [word for line in fashion_words().categories.values() for word in line]
@@ -105,7 +105,7 @@ def test_a_colour_and_a_thing_are_both_known(
 
 
 @given(st.sampled_from([*THINGS, *SHADES]))
-def test_what_an_embedder_is_told_means_the_same(row: tuple[str, str, str]) -> None:
+def test_english_term_keeps_the_meaning(row: tuple[str, str, str]) -> None:
     word, _, told = row
     assert lexicon.in_english(told) == told
     assert (told == "") or query_words.read(told) == query_words.read(word)
@@ -120,7 +120,7 @@ def test_a_colour_with_an_ending(ending: str) -> None:
 
 
 @given(st.text(max_size=30) | st.text("빨간색검정하늘롱티 -aA", max_size=60))
-def test_of_any_text_parts_are_found(text: str) -> None:
+def test_found_words_are_ordered_and_disjoint(text: str) -> None:
     found = lexicon.find(text)
     assert all(0 <= one.start < one.end <= len(text) for one in found)
     assert [one.start for one in found] == sorted(one.start for one in found)

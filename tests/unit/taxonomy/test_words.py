@@ -65,7 +65,7 @@ def test_any_text_is_read(text: str) -> None:
         ("summer", True),
     ],
 )
-def test_words_that_say_something_of_a_thing(text: str, known: bool) -> None:
+def test_descriptive_words(text: str, known: bool) -> None:
     assert query_words.is_telling(text) == known
 
 

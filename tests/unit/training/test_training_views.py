@@ -28,7 +28,7 @@ def garment(height: int = 120, width: int = 100) -> np.ndarray:
     return np.clip(image + rng.normal(0, 4, image.shape), 0, 255).astype(np.uint8)
 
 
-def test_a_thing_is_told_from_its_ground() -> None:
+def test_object_is_segmented() -> None:
     image = garment()
     mask = views.thing_mask(image)
     assert mask is not None
@@ -37,7 +37,7 @@ def test_a_thing_is_told_from_its_ground() -> None:
     assert (mask & truth).sum() / (mask | truth).sum() > 0.9
 
 
-def test_what_cannot_be_told_from_its_ground_has_no_mask() -> None:
+def test_unsegmentable_object_has_no_mask() -> None:
     assert views.thing_mask(np.full((10, 10, 3), 90, np.uint8)) is None
 
 
@@ -113,7 +113,7 @@ class MeanColour:
         raise AssertionError("no text is asked")
 
 
-def test_things_that_differ_are_known_again(tmp_path: Path) -> None:
+def test_different_things_are_recognised(tmp_path: Path) -> None:
     things = []
     for n, colour in enumerate([(230, 20, 20), (20, 230, 20), (20, 20, 230), (230, 230, 20)]):
         cv2.imwrite(str(tmp_path / f"{n}.png"), np.full((90, 70, 3), colour, np.uint8)[:, :, ::-1])
