@@ -95,4 +95,4 @@ def test_loading_errors_are_one_line(tmp_path: Path) -> None:
     assert ended.returncode == 2
     loading, told = ended.stderr.splitlines()
     assert json.loads(loading)["event"] == "loading"
-    assert ": the device cuda:99 was asked for" in told
+    assert ": device cuda:99 is not available" in told
