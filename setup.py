@@ -54,6 +54,12 @@ setup(
     if Path(__file__).with_name("README.md").exists()
     else "",
     long_description_content_type="text/markdown",
+    url="https://github.com/lookdex/lookdex",
+    project_urls={
+        "Source": "https://github.com/lookdex/lookdex",
+        "Issues": "https://github.com/lookdex/lookdex/issues",
+        "Changes": "https://github.com/lookdex/lookdex/blob/main/CHANGELOG.md",
+    },
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
