@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from starlette.types import Receive, Scope, Send
 
 from lookdex.service.http.clients import trusted_networks
-from lookdex.service.http.connections import Connections, Ended, Limits
+from lookdex.service.http.connections import CloseReason, ConnectionLimits, ConnectionTable
 from lookdex.service.http.observe import Metrics
-from lookdex.service.http.problems import Kind
+from lookdex.service.http.problems import ProblemKind
 from lookdex.service.server import Server
 from tests.support.services import served
 
@@ -97,7 +97,7 @@ class Running:
             assert time.monotonic() < deadline, (len(self.server.table), len(state.tasks))
             time.sleep(0.005)
 
-    def ended(self, why: Ended) -> float:
+    def ended(self, why: CloseReason) -> float:
         name = "lookdex_connections_ended_total"
         return self.metrics.registry.get_sample_value(name, {"reason": why}) or 0.0
 
@@ -110,16 +110,21 @@ def everything(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def running(limits: Limits = Limits(), proxies: tuple[str, ...] = ()) -> Iterator[Running]:  # noqa: B008
+def running(limits: ConnectionLimits | None = None, proxies: tuple[str, ...] = ()) -> Iterator[Running]:
     app, metrics = Echo(), Metrics()
-    server = Server(app, Connections(limits, metrics), trusted_networks(proxies), drain_seconds=5)
+    server = Server(
+        app,
+        ConnectionTable(limits or ConnectionLimits(), metrics),
+        trusted_networks(proxies),
+        drain_seconds=5,
+    )
     with served(server) as (port, loop):
         yield Running(server, app, metrics, port, loop)
         assert app.hold
         loop.call_soon_threadsafe(app.hold.set)
 
 
-def assert_problem(received: bytes, kind: Kind, says: str = "") -> None:
+def assert_problem(received: bytes, kind: ProblemKind, says: str = "") -> None:
     header, _, body = received.partition(b"\r\n\r\n")
     assert header.startswith(b"HTTP/1.1 %d " % kind.status), received[:200]
     assert b"content-type: application/problem+json" in header

@@ -22,7 +22,7 @@ import httpx2
 
 from lookdex.models import digests
 from lookdex.records import Recipe
-from lookdex.service.http.problems import Kind
+from lookdex.service.http.problems import ProblemKind
 from lookdex.service.server import Server
 from tests.support.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support.verbs import TRUSTED
@@ -124,7 +124,7 @@ def url_told(process: subprocess.Popen[bytes], log: Path, event: str = "ready") 
     raise RuntimeError(f"lookdex serve did not start:\n{log.read_text()[-3000:]}")
 
 
-def assert_problem(response: httpx2.Response, kind: Kind, says: str = "") -> None:
+def assert_problem(response: httpx2.Response, kind: ProblemKind, says: str = "") -> None:
     assert (response.status_code, response.headers["content-type"]) == (
         kind.status,
         "application/problem+json",

@@ -1,4 +1,4 @@
-"""Who is let in by the lines of a file, or of the setting itself."""
+"""Tokens in a file or in the setting."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def test_lines_of_a_file_and_of_the_setting(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("# nobody\n", "holds no token"),
+        ("# nobody\n", "contains no token"),
         ("storefront sha256:12\n", "a line is no"),
         ("{line}\n{line}\n", "two lines have the same name"),
     ],
 )
-def test_lines_that_let_nobody_in_are_refused(tmp_path: Path, text: str, told: str) -> None:
+def test_malformed_lines_are_refused(tmp_path: Path, text: str, told: str) -> None:
     file = tmp_path / "tokens"
     file.write_text(text.format(line=new_token("app")[1]))
     with pytest.raises(ConfigError, match=told):

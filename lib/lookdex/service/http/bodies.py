@@ -1,7 +1,7 @@
-"""Bodies that nobody reads: a request is often refused before its body has arrived.
+"""Drain unread request bodies: a request is often refused before its body has arrived.
 
-A client that is still sending may not read its answer, and a connection that is closed with unread data is reset, which
-can take the answer with it (RFC 9112, 9.6).
+A client may read no response while it is still sending. Closing a connection with unread data resets it, which can lose
+the response (RFC 9112, 9.6).
 """
 
 from __future__ import annotations
@@ -12,28 +12,26 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DRAIN_SECONDS = 5.0
-DRAIN_BYTES = (
-    64 << 20
-)  # of a body whose length is known: a photo sent to a mistyped address, or twice too large
-DRAIN_CHUNKED_BYTES = 4 << 20  # of one that may never end
+DRAIN_BYTES = 64 << 20  # bodies of known length, such as a photo sent to a wrong URL or twice too large
+DRAIN_CHUNKED_BYTES = 4 << 20  # chunked bodies, which may never end
 
 
-class Body:
+class RequestBody:
     """The body of a request.
 
-    uninvited: its client sends it only after `100 Continue`. unread: some of it may still arrive.
+    uninvited: the client waits for `100 Continue` before it sends it. unread: some of it may still arrive.
     """
 
     def __init__(self, receive: Receive, headers: Headers):
         self._receive = receive
         self.uninvited = "expect" in headers
-        length = int(headers.get("content-length", "0"))  # digits, as the parser has checked
+        length = int(headers.get("content-length", "0"))  # the parser has checked that it is digits
         chunked = "transfer-encoding" in headers
         self.unread = chunked or length > 0
-        self._drained = DRAIN_CHUNKED_BYTES if chunked else length if length <= DRAIN_BYTES else 0
+        self._drain_limit = DRAIN_CHUNKED_BYTES if chunked else length if length <= DRAIN_BYTES else 0
 
     async def receive(self) -> Message:
-        """ASGI's `receive`. The server invites the client when it is first called."""
+        """ASGI's `receive`. The server sends `100 Continue` on the first call."""
         self.uninvited = False
         message = await self._receive()
         self.unread = message["type"] == "http.request" and message.get("more_body", False)
@@ -44,21 +42,21 @@ class Body:
         size = 0
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
-                while self.unread and size < self._drained:
+                while self.unread and size < self._drain_limit:
                     size += len((await self.receive()).get("body", b""))
         except TimeoutError:
             pass
 
     def give_up(self) -> None:
-        """Read no more of it: its client is too slow."""
+        """Read no more: the client is too slow."""
         self.unread = False
 
 
-class Bodies:
-    """Keeps each request's body as `state["body"]`, and drains it before the request is answered.
+class BodyTracker:
+    """Middleware that keeps each request's body as `state["body"]` and drains it before the response.
 
-    A client that was not invited (`Expect: 100-continue`) may send its body after its answer or not, so what follows on
-    its connection could not be told from another request: the connection ends (RFC 9110, 10.1.1).
+    A client that is answered before `100 Continue` may or may not send its body. Bytes that follow could be the body or
+    another request, so the connection is closed (RFC 9110, 10.1.1).
     """
 
     def __init__(self, app: ASGIApp):
@@ -68,9 +66,9 @@ class Bodies:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = scope["state"]["body"] = Body(receive, Headers(scope=scope))
+        body = scope["state"]["body"] = RequestBody(receive, Headers(scope=scope))
 
-        async def sent(message: Message) -> None:
+        async def send_after_drain(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if body.uninvited:
                     MutableHeaders(scope=message)["Connection"] = "close"
@@ -78,4 +76,4 @@ class Bodies:
                     await body.drain()
             await send(message)
 
-        await self._app(scope, body.receive, sent)
+        await self._app(scope, body.receive, send_after_drain)
