@@ -42,10 +42,8 @@ def test_the_import_rules_hold() -> None:
 def test_every_package_is_in_the_layers() -> None:
     rules = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
     layers = {name for line in rules["contracts"][0]["layers"] for name in line.split(" | ")}
-    below = [
-        path for path in (ROOT / "lib/lookdex").iterdir() if path.name not in ("__init__.py", "py.typed")
-    ]
-    here = {f"lookdex.{path.stem}" for path in below if path.name != "__pycache__"}
+    here = {f"lookdex.{path.relative_to(ROOT / 'lib/lookdex').parts[0].removesuffix('.py')}" for path in MODULES
+            if path.is_relative_to(ROOT / "lib/lookdex")} - {"lookdex.__init__"}  # fmt: skip
     assert here | {"lookdex_sample", "lookdex_tiny"} == layers
 
 
