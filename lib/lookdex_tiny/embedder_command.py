@@ -32,36 +32,36 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="Folder with ccp/ and clothing/.")  # fmt: skip
 @click.option(
-    "--work", required=True, type=FOLDER, help="For rendered photos, boxes, checkpoints and curves."
+    "--work", required=True, type=FOLDER, help="Folder for rendered photos, boxes, checkpoints and logs."
 )
 @click.option("--out", required=True, type=FOLDER, help="The model's folder.")
-@click.option("--start", type=FOLDER, help="A trained model's folder to go on from. [ImageNet's weights]")
+@click.option("--start", type=FOLDER, help="Folder of a trained model to continue from. [ImageNet weights]")
 @click.option(
     "--keep", default=0.0, show_default=True, help="Share of --start's weights in the model, 0 … 1."
 )
 @click.option("--alike", is_flag=True, help="Batches of rendered products that look alike to --start.")
 @click.option(
-    "--minutes", default=85.0, show_default=True, help="Of training, before the projection is solved for."
+    "--minutes", default=85.0, show_default=True, help="Training time before the projection is solved for."
 )
 @click.option(
     "--batch",
     type=click.IntRange(min=8),
     metavar="PICTURES",
-    help=f"Of one step, from all sources. [{CPU.mix.pictures}; on a GPU {GPU.mix.pictures}]",
+    help=f"Pictures per step, from all sources. [{CPU.mix.pictures}; on a GPU {GPU.mix.pictures}]",
 )
 @click.option(
     "--rate", type=click.FloatRange(min=0, min_open=True),
     help=f"Peak learning rate. [{CPU.rate:g}; on a GPU {GPU.rate:g}, from --start {GPU.rate_on:g}]",
 )  # fmt: skip
-@click.option("--products", default=3000, show_default=True, help="To render.")
-@click.option("--looks", default=3600, show_default=True, help="To render.")
-@click.option("--held-products", default=600, show_default=True, help="To render, and to measure on.")
-@click.option("--held-looks", default=60, show_default=True, help="To render, and to measure on.")
-@click.option("--text-steps", default=1500, show_default=True, help="Of the text tower, at the end.")
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint.")
-@click.option("--device", default="cpu", show_default=True, help="Of the training: cpu, cuda or cuda:N.")
+@click.option("--products", default=3000, show_default=True, help="Number to render.")
+@click.option("--looks", default=3600, show_default=True, help="Number to render.")
+@click.option("--held-products", default=600, show_default=True, help="Number rendered for evaluation.")
+@click.option("--held-looks", default=60, show_default=True, help="Number rendered for evaluation.")
+@click.option("--text-steps", default=1500, show_default=True, help="Steps of the text tower at the end.")
+@click.option("--resume", is_flag=True, help="Continue from the checkpoint.")
+@click.option("--device", default="cpu", show_default=True, help="Training device: cpu, cuda or cuda:N.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--only", type=click.Choice(STAGES), help="One stage; those before it have run.")
+@click.option("--only", type=click.Choice(STAGES), help="Run one stage; earlier ones must be finished.")
 def main(
     data: Path, work: Path, out: Path, start: Path | None, keep: float, alike: bool, minutes: float, batch: int | None,
     rate: float | None, products: int, looks: int, held_products: int, held_looks: int, text_steps: int, resume: bool,

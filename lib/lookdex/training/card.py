@@ -18,7 +18,7 @@ WEAK = 0.5  # AP50
 COUNTED = {
     "photos": "photos with boxes",
     "looks": "rendered looks",
-    "tagged": "more whose tags told the detector before what to find",
+    "tagged": "with boxes generated from their tags by an earlier detector",
     "catalogue": "rendered catalogue photos",
     "garments": "photos of one garment",
 }
