@@ -31,7 +31,7 @@ from lookdex.search.query.arguments import texts
 from lookdex.search.query.options import MoreOptions, Options, SearchOptions, SimilarOptions, TextOptions
 from lookdex.search.retrieval.filters import FilterColumn, offered
 from lookdex.search.retrieval.frame import scope_of, to_frame
-from lookdex.search.retrieval.opened import Opened
+from lookdex.search.retrieval.open_release import OpenRelease
 from lookdex.search.retrieval.table import READ_SECONDS
 from lookdex.search.retrieval.verified import VERIFY_BYTES
 from lookdex.search.retrieval.watch import STORE_SECONDS, StoreHealth
@@ -128,7 +128,7 @@ class Catalog:
         return Catalog, (self._place,)
 
     def _following(self) -> Following:
-        """Opened at the first call. Raises what `open_catalog` does."""
+        """OpenRelease at the first call. Raises what `open_catalog` does."""
         if self._opened is None:
             check_opening()  # before the lock: a fork of this process may have left it taken
             with self._opening:
@@ -139,14 +139,14 @@ class Catalog:
     # ── the release ──────────────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def opened(self) -> Opened:
+    def opened(self) -> OpenRelease:
         """What the next query would be answered from: for who asks several things of one release."""
         return self._current().opened
 
     @property
     def release(self) -> Release:
         """The release that the next query would be answered from."""
-        return self.opened.release
+        return self.opened.record
 
     @property
     def behind(self) -> str | None:
@@ -285,7 +285,7 @@ class Catalog:
         options = calls.question(MoreOptions, more, k=k, where=where, crops=calls.crops_of(crops))
         rows = scope_of(scope)
         now = self._current()
-        unit = unit_of(vector, now.opened.release.dim)
+        unit = unit_of(vector, now.opened.record.dim)
         return asking.answer_vector(now.opened, unit, rows, options)
 
     @calls.checked

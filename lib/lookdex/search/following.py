@@ -18,7 +18,7 @@ from lookdex.models.trust import ONLY_TINY, TrustedModels
 from lookdex.records import LiveEntry, Recipe, Release
 from lookdex.runtime.forks import Owner
 from lookdex.search.engine.encoders import Encoders, Loader, models_key
-from lookdex.search.retrieval.opened import Opened, open_release
+from lookdex.search.retrieval.open_release import OpenRelease, open_release
 from lookdex.search.retrieval.table import READ_SECONDS, ReadKind
 from lookdex.search.retrieval.verified import VERIFY_BYTES
 from lookdex.search.retrieval.watch import STORE_SECONDS, StoreWatch
@@ -54,7 +54,7 @@ class Opening:
     store_seconds: float | None = STORE_SECONDS
     facets: tuple[str, ...] | None = None
 
-    def open(self, store: Store, release: Release, watch: StoreWatch) -> Opened:
+    def open(self, store: Store, release: Release, watch: StoreWatch) -> OpenRelease:
         return open_release(
             store,
             release,
@@ -81,7 +81,7 @@ class Current:
     """What a request works with from its first step to its last."""
 
     entry: LiveEntry | None  # of the promotion log; None when pinned
-    opened: Opened
+    opened: OpenRelease
     encoders: Encoders
 
 
@@ -110,7 +110,7 @@ class Following:
             self.now = self._open(
                 None, self._load_release(pinned) if isinstance(pinned, str) else pinned, None
             )
-        self._first = self.now.opened.release.recipe
+        self._first = self.now.opened.record.recipe
         self._next_look = time.monotonic() + place.poll_seconds
 
     @property
@@ -119,7 +119,7 @@ class Following:
         health, opened = self.watch.health, self.now.opened
         if health.problem is None:
             return True
-        kept = opened.held and opened.release.index.kind != "exact"
+        kept = opened.held and opened.record.index.kind != "exact"
         return kept and not any(isinstance(k, ReadKind) and k.of_every_question for k in health.failed)
 
     def refresh(self) -> Release:
@@ -131,7 +131,7 @@ class Following:
             except Exception as error:
                 self._remember(error)
                 raise
-        return self.now.opened.release
+        return self.now.opened.record
 
     def current(self) -> Current:
         """What a question is answered from, after a look at the promotion log where it is time for one."""
@@ -154,7 +154,7 @@ class Following:
     def _remember(self, error: Exception) -> None:
         lost = self.watch.health.problem is not None  # which is in the log already
         if self.behind != str(error) and not lost:
-            logger.warning("still answering from release %s: %s", self.now.opened.release.release_id, error)
+            logger.warning("still answering from release %s: %s", self.now.opened.record.release_id, error)
         self.behind = str(error)
 
     def _follow(self) -> None:
@@ -168,13 +168,13 @@ class Following:
             )
         now = self.now
         if entry != now.entry:
-            if entry.release_id == now.opened.release.release_id:
+            if entry.release_id == now.opened.record.release_id:
                 self.now = replace(now, entry=entry)
             else:
                 self.now = self._open(entry, self._load_release(entry.release_id), now)
                 told = {
                     "release": entry.release_id,
-                    "before": now.opened.release.release_id,
+                    "before": now.opened.record.release_id,
                     "by": entry.action,
                 }
                 logger.info("another release answers", extra={"fields": told})

@@ -181,7 +181,7 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float, kept: C
     async def answered(request: Request, options: Options) -> Response:
         """A question without a photo; nothing is searched where the client has the answer."""
         opened = catalog.opened
-        release_id, whole = opened.release.release_id, not catalog.damage
+        release_id, whole = opened.record.release_id, not catalog.damage
         tag = caching.tag_of_answer(release_id, options, opened.facet_columns)
         if whole and caching.unchanged(request, tag, exists=False):
             request.state.fields.update(release=release_id)
@@ -278,7 +278,7 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float, kept: C
     async def release(request: Request) -> Response:
         """The release that answers now."""
         opened = catalog.opened
-        live = opened.release
+        live = opened.record
         told = ReleaseModel(
             release_id=live.release_id,
             released_at=live.created_at,

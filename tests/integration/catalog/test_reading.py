@@ -24,7 +24,7 @@ from lookdex.errors import (
     TooSlow,
     Unavailable,
 )
-from lookdex.search.retrieval.opened import filter_error
+from lookdex.search.retrieval.open_release import filter_error
 from lookdex.search.retrieval.table import MOST_STUCK, ReadTable
 from lookdex.storage import open_store
 from tests.support import nights

@@ -26,7 +26,7 @@ from lookdex.search.engine.photo import Limits, Photo, read_photo
 from lookdex.search.query.options import MAX_PHOTOS, TEXT_WEIGHT, Options, Pick
 from lookdex.search.retrieval import pages
 from lookdex.search.retrieval.nearest import answer_lanes
-from lookdex.search.retrieval.opened import Opened
+from lookdex.search.retrieval.open_release import OpenRelease
 from lookdex.search.retrieval.product_columns import Order
 from lookdex.taxonomy.categories import CATEGORIES
 
@@ -43,9 +43,9 @@ class _Ways:
     facets: tuple[str, ...] | None
 
     @classmethod
-    def of(cls, opened: Opened, options: Options) -> _Ways:
+    def of(cls, opened: OpenRelease, options: Options) -> _Ways:
         """Raises BadQuery; ReleaseChanged where the question is about another release."""
-        answering = opened.release.release_id
+        answering = opened.record.release_id
         if options.release not in (None, answering):
             raise ReleaseChanged(
                 f"the question is about release {options.release!r}, and {answering!r} answers now: its products may "
@@ -57,7 +57,7 @@ class _Ways:
 
 
 def answer(
-    opened: Opened,
+    opened: OpenRelease,
     encoders: Encoders,
     photos: Sequence[Photo],
     options: Options,
@@ -86,7 +86,7 @@ def answer(
     made = _answer(opened, tuple(found), whole)
     several = sum(one.kind is Kind.OBJECT for one in found) > 1
     if options.look and several and not options.offset:  # the best products are on the first page
-        look = looks.put_together(found, opened.release.product_columns)
+        look = looks.put_together(found, opened.record.product_columns)
         if options.look_photos:
             outfit = looks.Outfit(
                 tuple(one.label for one in found), vectors[: len(found)], vectors[len(found)]
@@ -99,7 +99,7 @@ def answer(
 
 
 def questions(
-    opened: Opened,
+    opened: OpenRelease,
     encoders: Encoders,
     photos: Sequence[Photo],
     options: Options,
@@ -120,7 +120,7 @@ def questions(
         asked += lanes.of_worn(opened, options) if options.goes_with else []
         watch.lap("fetch")
         return asked, (None, None)
-    recipe = opened.release.recipe
+    recipe = opened.record.recipe
     picks = lanes.picks_of(options, len(photos))
     for pick in picks:
         if pick.label is not None:
@@ -140,19 +140,19 @@ def questions(
     return asked, (pixels[0].shape[1], pixels[0].shape[0])
 
 
-def answer_vector(opened: Opened, vector: np.ndarray, scope: Scope, options: Options) -> Answer:
+def answer_vector(opened: OpenRelease, vector: np.ndarray, scope: Scope, options: Options) -> Answer:
     """Answer a vector (dim,) of unit length. Raises BadQuery."""
     _check_of_vector(options)
     watch = Stopwatch(deadline.check)
     ways = _Ways.of(opened, options)
     asked = Asked(FoundObject(Kind.VECTOR, (), False), scope)
-    lane = lanes.lane(asked, vector, None, opened.release.thresholds, options)
+    lane = lanes.lane(asked, vector, None, opened.record.thresholds, options)
     (told,) = answer_lanes(opened, [lane], options, ways.where, ways.order, watch)
     made = _answer(opened, (lanes.answered(asked, lane, told, options),), None)
     return _completed(made, opened, options, ways, watch)
 
 
-def _completed(made: Answer, opened: Opened, options: Options, ways: _Ways, watch: Stopwatch) -> Answer:
+def _completed(made: Answer, opened: OpenRelease, options: Options, ways: _Ways, watch: Stopwatch) -> Answer:
     """The answer with the way to its following page, its facets, and the seconds of all steps."""
     lanes_of_all = (*made.lanes, *made.goes_with)
     made = replace(made, next=pages.following(lanes_of_all, options, made.release_id))
@@ -176,7 +176,7 @@ def detect(
 
 
 def _told(
-    opened: Opened,
+    opened: OpenRelease,
     embedding: Embedding,
     asked: Sequence[Asked],
     options: Options,
@@ -186,7 +186,7 @@ def _told(
     """The lanes with their matches, and their vectors (n, dim)."""
     vectors, text = embedding.vectors(asked, options.text_weight)
     watch.lap("embed")
-    thresholds = opened.release.thresholds
+    thresholds = opened.record.thresholds
     made = [
         lanes.lane(one, vector, text if one.found.text else None, thresholds, options)
         for one, vector in zip(asked, vectors, strict=True)
@@ -237,17 +237,17 @@ def _check_colourless(options: Options) -> None:
         raise BadQuery("colour compares the colours of a photo or a product: give one, or leave it out")
 
 
-def _known(opened: Opened, label: str) -> None:
+def _known(opened: OpenRelease, label: str) -> None:
     """Raises BadQuery for a label that is no category, and that nothing in the release has."""
     if label not in CATEGORIES and not opened.rows.ids(opened.within(label), limit=1):
         raise BadQuery(
-            f"nothing in release {opened.release.release_id} is a {label!r}: label is one of {', '.join(CATEGORIES)}, "
+            f"nothing in release {opened.record.release_id} is a {label!r}: label is one of {', '.join(CATEGORIES)}, "
             "or what an answer calls an object"
         )
 
 
-def _answer(opened: Opened, objects: tuple[FoundObject, ...], whole: FoundObject | None) -> Answer:
-    release = opened.release
+def _answer(opened: OpenRelease, objects: tuple[FoundObject, ...], whole: FoundObject | None) -> Answer:
+    release = opened.record
     return Answer(
         release_id=release.release_id,
         released_at=release.created_at,

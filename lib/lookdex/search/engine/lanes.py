@@ -21,7 +21,7 @@ from lookdex.search.answer.kinds import Kind, Other, Widened
 from lookdex.search.engine.photo import read_box
 from lookdex.search.query.options import ALL, TEXT_WEIGHT, Crops, Options, Pick, Widen
 from lookdex.search.retrieval.nearest import Answered, Lane
-from lookdex.search.retrieval.opened import Opened
+from lookdex.search.retrieval.open_release import OpenRelease
 from lookdex.search.retrieval.rows import CATEGORY, sold_as
 from lookdex.taxonomy import query_words
 from lookdex.taxonomy.query_words import Words
@@ -131,7 +131,7 @@ def of_text(text: str) -> Asked:
     return Asked(FoundObject(Kind.TEXT, (), False, text=text))
 
 
-def of_product(opened: Opened, options: Options) -> Asked:
+def of_product(opened: OpenRelease, options: Options) -> Asked:
     """More like a product: the rows that show it in its photos. Raises ProductNotFound."""
     product = composed(options.product or "")
     ids, scope = _rows_of_product(opened, product)
@@ -147,7 +147,7 @@ def of_product(opened: Opened, options: Options) -> Asked:
     return Asked(found, vectors=tuple(vectors[i] for i in ids), without=product)
 
 
-def of_worn(opened: Opened, options: Options) -> list[Asked]:
+def of_worn(opened: OpenRelease, options: Options) -> list[Asked]:
     """What is worn with a product in its own photos: for each label the object that the detector is surest of."""
     product = composed(options.product or "")
     own, _ = _rows_of_product(opened, product)
@@ -285,10 +285,10 @@ def _jpeg(picture: np.ndarray, recipe: Recipe, options: Options) -> bytes | None
     return None if options.crops is Crops.NONE else codec.encode_jpeg(picture, recipe.crop_pixels)
 
 
-def _rows_of_product(opened: Opened, product: str) -> tuple[list[int], Scope]:
+def _rows_of_product(opened: OpenRelease, product: str) -> tuple[list[int], Scope]:
     """The rows that show the product, and what they are: objects, or where none does, its whole photos."""
     own = f"product_id = {quoted(product)}"
     for scope in (Scope.OBJECT, Scope.IMAGE):
         if ids := opened.rows.ids(f"{own} AND scope = '{scope}' AND role = '{Role.MAIN}'"):
             return sorted(ids), scope
-    raise ProductNotFound(f"release {opened.release.release_id} has no product {product!r}")
+    raise ProductNotFound(f"release {opened.record.release_id} has no product {product!r}")

@@ -15,7 +15,7 @@ from lookdex.records import Scope
 from lookdex.search.answer.answer import FoundObject, Look, LookPhoto, Match, Piece, Worn
 from lookdex.search.answer.kinds import Other
 from lookdex.search.query.options import Crops, Options
-from lookdex.search.retrieval.opened import Opened
+from lookdex.search.retrieval.open_release import OpenRelease
 from lookdex.search.retrieval.rows import Row
 
 PRICE = "price"  # the product column that is summed, where the shop has one
@@ -85,7 +85,7 @@ class Outfit:
     whole: np.ndarray
 
 
-def photos(opened: Opened, outfit: Outfit, options: Options, where: str | None) -> tuple[LookPhoto, ...]:
+def photos(opened: OpenRelease, outfit: Outfit, options: Options, where: str | None) -> tuple[LookPhoto, ...]:
     """The catalogue photos that show an outfit most like it, at most one of each product.
 
     Photos are proposed by the rows nearest to the objects and to the whole photo, those that several rows propose
@@ -111,7 +111,7 @@ def photos(opened: Opened, outfit: Outfit, options: Options, where: str | None) 
     )
 
 
-def _proposed(opened: Opened, outfit: Outfit, wanted: int, where: str | None) -> dict[str, int]:
+def _proposed(opened: OpenRelease, outfit: Outfit, wanted: int, where: str | None) -> dict[str, int]:
     """Photo keys and the rows of the whole photos. where: SQL that these fulfil.
 
     A photo's worth: the sum over objects of its nearest row's similarity, and of the whole photo's.

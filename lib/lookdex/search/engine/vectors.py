@@ -15,10 +15,12 @@ from lookdex.search.engine.encoders import Encoders
 from lookdex.search.engine.photo import Photo
 from lookdex.search.query.arguments import shown
 from lookdex.search.query.options import Options
-from lookdex.search.retrieval.opened import Opened
+from lookdex.search.retrieval.open_release import OpenRelease
 
 
-def vectors_of(opened: Opened, encoders: Encoders, photos: Sequence[Photo], options: Options) -> np.ndarray:
+def vectors_of(
+    opened: OpenRelease, encoders: Encoders, photos: Sequence[Photo], options: Options
+) -> np.ndarray:
     """float32 (lanes, dim) of unit length: of the answer's objects in order, the whole photo, then what goes with it.
 
     Raises BadQuery, as the question itself does.

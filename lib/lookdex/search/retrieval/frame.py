@@ -13,7 +13,7 @@ from lookdex.records.ranges import Count
 from lookdex.runtime.extras import extras
 from lookdex.search.query.arguments import Arguments, texts
 from lookdex.search.retrieval.filters import compile_filter
-from lookdex.search.retrieval.opened import Opened, filter_error
+from lookdex.search.retrieval.open_release import OpenRelease, filter_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ _NO_VALUES = (*HEAVY, "palette")  # nothing that a predicate compares
 
 
 def to_frame(
-    opened: Opened,
+    opened: OpenRelease,
     where: str | None = None,
     columns: Sequence[str] | None = None,
     *,
@@ -58,8 +58,8 @@ def to_frame(
         raise filter_error(error, sql, opened.items.schema) from error
     frame = _pandas(table)
     frame.attrs |= {
-        "release_id": opened.release.release_id,
-        "released_at": opened.release.created_at.isoformat(),
+        "release_id": opened.record.release_id,
+        "released_at": opened.record.created_at.isoformat(),
     }
     return frame
 

@@ -18,7 +18,7 @@ from lookdex.search.answer.kinds import Widened
 from lookdex.search.query.options import Crops, Options
 from lookdex.search.retrieval import duplicates, pages, ranking
 from lookdex.search.retrieval.grouping import ANYTHING, Distinct, Hit, Tier, gather
-from lookdex.search.retrieval.opened import Opened
+from lookdex.search.retrieval.open_release import OpenRelease
 from lookdex.search.retrieval.pages import Block
 from lookdex.search.retrieval.product_columns import Order
 from lookdex.search.retrieval.ranking import Candidate
@@ -60,16 +60,16 @@ class Answered:
 
 
 def answer_lanes(
-    opened: Opened,
+    opened: OpenRelease,
     lanes: Sequence[Lane],
     options: Options,
     where: str | None,
     order: Order | None,
     watch: Stopwatch,
 ) -> list[Answered]:
-    """The question's page of each lane's distinct products. where: SQL that the rows must fulfil (`Opened.compiled`).
+    """The question's page of each lane's distinct products. where: SQL that the rows must fulfil (`OpenRelease.compiled`).
 
-    order: the column that they are sorted by (`Opened.order`). Raises BadQuery for a filter whose types do not compare.
+    order: the column that they are sorted by (`OpenRelease.order`). Raises BadQuery for a filter whose types do not compare.
     """
     ranking_of = _Ranking(opened, lanes, options, where, watch)
     for block in pages.blocks(options):
@@ -94,7 +94,12 @@ class _Ranking:
     """The products of the lanes by their ranks, as far as they were asked for."""
 
     def __init__(
-        self, opened: Opened, lanes: Sequence[Lane], options: Options, where: str | None, watch: Stopwatch
+        self,
+        opened: OpenRelease,
+        lanes: Sequence[Lane],
+        options: Options,
+        where: str | None,
+        watch: Stopwatch,
     ):
         self._opened, self._lanes, self._options = opened, lanes, options
         self._where, self._watch = where, watch
@@ -140,7 +145,9 @@ class _Ranking:
         self._vectors |= self._opened.rows.vectors(fresh)
 
 
-def _distinct(opened: Opened, lanes: Sequence[Lane], k: int, least: int, where: str | None) -> list[Distinct]:
+def _distinct(
+    opened: OpenRelease, lanes: Sequence[Lane], k: int, least: int, where: str | None
+) -> list[Distinct]:
     """Lanes over the same rows are asked together, and those over others beside them."""
     groups: dict[str, list[int]] = defaultdict(list)
     for n, lane in enumerate(lanes):
@@ -169,7 +176,7 @@ def tiers_of(lane: Lane) -> list[Tier]:
     return [*tiers, ANYTHING] if lane.widen and tiers[0] != ANYTHING else tiers
 
 
-def _rows(opened: Opened, lane: Lane, where: str | None) -> str:
+def _rows(opened: OpenRelease, lane: Lane, where: str | None) -> str:
     sql = opened.rows_of(lane.scope, lane.role)
     if lane.without is not None:
         sql += f" AND (product_id IS NULL OR product_id <> {quoted(lane.without)})"
@@ -181,7 +188,7 @@ class _asking:
 
     def __init__(
         self,
-        opened: Opened,
+        opened: OpenRelease,
         lanes: Sequence[Lane],
         tiers: Sequence[Sequence[Tier]],
         rows: str,

@@ -42,14 +42,14 @@ _SAMPLES, _SAMPLED = 4, 250  # of so many rows each, which tell how large the va
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenRelease:
     """A release and its `items` table. Safe among threads; every read sees the release's version.
 
-    has_main: False where no object of the release is its photo's product, so that all objects answer. facet_columns:
+    record: as the catalogue keeps it. has_main: False where no object of the release is its photo's product, so that all objects answer. facet_columns:
     what is counted where a question names no columns.
     """
 
-    release: Release
+    record: Release
     items: ReadTable
     has_main: bool
     rows: Rows = field(repr=False)
@@ -58,19 +58,19 @@ class Opened:
     @cached_property
     def filterable(self) -> pa.Schema:
         """The columns that a `where` may name."""
-        names = dict.fromkeys((*self.release.product_columns, *FILTERABLE))
+        names = dict.fromkeys((*self.record.product_columns, *FILTERABLE))
         return pa.schema([self.items.schema.field(name) for name in names])
 
     def compiled(self, where: str | None) -> str | None:
         """The caller's filter as SQL. Raises BadQuery when it is no predicate on their columns, or too expensive."""
         if where is None:
             return None
-        return compile_filter(where, self.filterable, rows=self.release.items, widths=self.widths)
+        return compile_filter(where, self.filterable, rows=self.record.items, widths=self.widths)
 
     @cached_property
     def widths(self) -> dict[str, float]:
         """How large the values of the filterable columns are, by a sample: see `compile_filter`."""
-        starts = {part * self.release.items // _SAMPLES for part in range(_SAMPLES)}
+        starts = {part * self.record.items // _SAMPLES for part in range(_SAMPLES)}
         return widths_of(
             pa.concat_tables(
                 self.items.to_table(columns=self.filterable.names, limit=_SAMPLED, offset=start)
@@ -101,7 +101,7 @@ class Opened:
     @property
     def sortable(self) -> tuple[str, ...]:
         """The columns that an answer can be sorted by."""
-        return sortable(self.items.schema, self.release.product_columns)
+        return sortable(self.items.schema, self.record.product_columns)
 
     def order(self, sort: str | None) -> Order | None:
         """How an answer is sorted; None: by score. Raises BadQuery for a column that it cannot be sorted by."""
@@ -131,7 +131,7 @@ class Opened:
 
     @property
     def _countable(self) -> tuple[str, ...]:
-        return countable(self.items.schema, self.release.product_columns)
+        return countable(self.items.schema, self.record.product_columns)
 
     def _known(self, columns: Sequence[str]) -> tuple[str, ...]:
         return _those_there(columns, self._countable)
@@ -173,7 +173,7 @@ class Opened:
         picked by what they look like.
         """
         found = self._nearest(vectors, limit, rows, bounded=enough is not None)
-        if enough is not None and self.release.index.kind != "exact":
+        if enough is not None and self.record.index.kind != "exact":
             short = [n for n, hits in enumerate(found) if len(hits) < limit and _products(hits) < enough]
             if short:
                 again = self._nearest(vectors[short], limit, rows, bounded=False)
@@ -185,7 +185,7 @@ class Opened:
         # All vectors in one read: the rows are filtered once, and an exact scan passes over them once
         # (3 vectors, 19,000 rows: 18 ms of CPU time against 50).
         query: dict[str, Any] = {"column": "vector", "q": vectors, "k": limit}
-        index = self.release.index
+        index = self.record.index
         if index.kind == "exact":
             query |= {"metric": "cosine", "use_index": False}
         else:
@@ -227,7 +227,7 @@ def open_release(
     read_seconds: float | None = READ_SECONDS,
     watch: StoreWatch = UNWATCHED,
     facets: Sequence[str] | None = None,
-) -> Opened:
+) -> OpenRelease:
     """Open the release's `items` at its version, once its files are verified (see `verified`).
 
     facets: the columns to count where a question names none; None: category and price, where there are such. Raises
@@ -247,7 +247,7 @@ def open_release(
     main = f"scope = '{Scope.OBJECT}' AND role = '{Role.MAIN}'"
     has_main = items.to_table(columns=["item_id"], filter=main, limit=1).num_rows > 0
     rows = Rows(items, release.product_columns)
-    return Opened(release, items, has_main, rows, _facet_columns(release, items.schema, facets))
+    return OpenRelease(release, items, has_main, rows, _facet_columns(release, items.schema, facets))
 
 
 def _facet_columns(release: Release, schema: pa.Schema, wanted: Sequence[str] | None) -> tuple[str, ...]:
