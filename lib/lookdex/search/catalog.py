@@ -141,7 +141,7 @@ class Catalog:
     @property
     def opened(self) -> OpenRelease:
         """What the next query would be answered from: for who asks several things of one release."""
-        return self._current().opened
+        return self._current().release
 
     @property
     def release(self) -> Release:
@@ -156,7 +156,7 @@ class Catalog:
     @property
     def damage(self) -> str | None:
         """Known damage to the open release's files, with the remedy; None when none is known."""
-        return self._following().now.opened.items.verified.damage
+        return self._following().now.release.items.verified.damage
 
     @property
     def store_health(self) -> StoreHealth:
@@ -199,8 +199,8 @@ class Catalog:
         """
         now = self._current()
         now.encoders.load()
-        now.opened.hold()
-        now.opened.items.verified.look_at_rest()
+        now.release.hold()
+        now.release.items.verified.check_rest()
         return self
 
     @calls.checked
@@ -227,7 +227,7 @@ class Catalog:
         """
         options = calls.given_options(options)
         now = self._current()
-        return asking.answer(now.opened, now.encoders, photos, options)
+        return asking.answer(now.release, now.encoders, photos, options)
 
     @calls.checked
     def search(
@@ -268,7 +268,7 @@ class Catalog:
         options = calls.question(TextOptions, more, k=k, where=where, text=words, crops=calls.crops_of(crops))
         rows = scope_of(scope)
         now = self._current()
-        return asking.answer(now.opened, now.encoders, (), options, rows)
+        return asking.answer(now.release, now.encoders, (), options, rows)
 
     @calls.checked
     def search_vector(
@@ -285,8 +285,8 @@ class Catalog:
         options = calls.question(MoreOptions, more, k=k, where=where, crops=calls.crops_of(crops))
         rows = scope_of(scope)
         now = self._current()
-        unit = unit_of(vector, now.opened.record.dim)
-        return asking.answer_vector(now.opened, unit, rows, options)
+        unit = unit_of(vector, now.release.record.dim)
+        return asking.answer_vector(now.release, unit, rows, options)
 
     @calls.checked
     def similar(
@@ -327,7 +327,7 @@ class Catalog:
         """
         options = calls.given_options(options)
         now = self._current()
-        return vectors_of(now.opened, now.encoders, photos, options)
+        return vectors_of(now.release, now.encoders, photos, options)
 
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -335,7 +335,7 @@ class Catalog:
     def crops(self, item_ids: Iterable[str]) -> dict[str, bytes]:
         """The stored crops (JPEG) of those of the items that the release has."""
         wanted = texts("item_ids", item_ids)
-        return self._current().opened.crops(wanted)
+        return self._current().release.crops(wanted)
 
     @calls.checked
     def to_pandas(
@@ -352,4 +352,4 @@ class Catalog:
         default all but vector and crop, which take kilobytes a row (np.stack(frame["vector"]) is then the matrix).
         The frame's `attrs` name the release. Raises BadQuery, and MissingExtra where pandas is not installed.
         """
-        return to_frame(self._current().opened, where, columns, scope=scope, limit=limit)
+        return to_frame(self._current().release, where, columns, scope=scope, limit=limit)

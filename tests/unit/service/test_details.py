@@ -120,7 +120,7 @@ def served(error: Exception) -> dict[str, Any]:
         (BadQuery("a" * 12_000), Kind.BAD_QUESTION),
         (BadQuery("cannot read s3://shop-photos/x.jpg from http://minio:9000"), Kind.BAD_QUESTION),
         (Refused(Kind.BUSY, "/var/lib/shop-photos is full"), Kind.BUSY),
-        (TooSlow("s3://shop-photos/lookdex: a read has not ended"), Kind.TOO_LATE),
+        (TooSlow("s3://shop-photos/lookdex: a read has not finished"), Kind.TOO_LATE),
         (StorageError("s3://shop-photos/lookdex at https://minio:9000: /etc/shop-photos"), Kind.INTERNAL),
         (RuntimeError("/home/shop-photos/secret.py"), Kind.INTERNAL),
     ],
