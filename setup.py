@@ -65,6 +65,7 @@ setup(
         "lookdex.report": ["page/*"],
         "lookdex.search": ["schemas/*"],
         "lookdex.service": ["page/*", "page/*/*"],
+        "lookdex.taxonomy": ["*.toml"],
         "lookdex_sample": ["thresholds.json"],
         "lookdex.sql": ["*/*.sql"],
         "lookdex_tiny": ["protocol/*"],

@@ -1,15 +1,14 @@
-"""Attacks on `lookdex serve` by time and resources, one after the other, and how the service took each.
+"""Run denial-of-service attacks on `lookdex serve`, one after the other.
 
     PYTHONPATH=lib python -m infra.attack_service [--only NAME …] [--items 20000]
     PYTHONPATH=lib python -m infra.attack_service --lib OLDER/lib      # the service of another checkout
-    PYTHONPATH=lib python -m infra.attack_service --url http://…       # a service that runs already
+    PYTHONPATH=lib python -m infra.attack_service --url http://…       # a running service
 
-Publishes a synthetic release with the shipped models, starts the service on it, and prints a line for each attack: the
-slowest `/healthz` meanwhile (asked every 50 ms, each time on a new connection), the CPU seconds of the service and its
-decoders, how long it took, whether the attack's own checks passed and `/healthz` always answered within `--healthz`
-seconds, and the statuses that came back. Exits with 1 if an attack did not pass. With --url, attacks that need a
-service of their own are left out. Settings go through the environment, so that an older service passes over those that
-it does not have.
+Publishes a synthetic release with the shipped models and starts the service on it. For each attack it prints the
+slowest response of `/healthz` (probed every 50 ms on a new connection), the CPU seconds of the service and its
+decoders, the duration, the result and the statuses received. An attack passes if its own checks do and `/healthz`
+always answered within `--healthz` seconds. Exits with 1 if one failed. With --url, attacks that need their own service
+are skipped. Settings are passed as environment variables, so that an older service ignores those it does not have.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ ATTACKS: tuple[Attack, ...] = (
 
 @contextmanager
 def catalog(folder: Path, items: int) -> Iterator[Place]:
-    """A release of so many rows, below `folder`; one that is there already is used again."""
+    """Publish a release of so many rows in `folder`, or reuse an existing one."""
     if not (folder / "live").exists():
         recipe = recipe_of(Config())
         publish(folder, recipe, items, Loader().embedder_of(recipe, "cpu").dim)
@@ -47,7 +46,7 @@ def catalog(folder: Path, items: int) -> Iterator[Place]:
 
 
 def run(attacks: list[Attack], folder: Path, lib: Path, options: argparse.Namespace) -> list[Attack]:
-    """Those that did not pass. One service takes all attacks that need none of their own."""
+    """Run the attacks and return those that failed. Attacks without special settings share one service."""
     failed, shared = [], [attack for attack in attacks if not attack.alone]
     with ExitStack() as stack:
         place = stack.enter_context(catalog(options.catalog or folder / "catalog", options.items))
@@ -70,10 +69,10 @@ def main() -> int:
     )
     parser.add_argument("--only", nargs="*", default=[], choices=[attack.name for attack in ATTACKS])
     parser.add_argument("--items", type=int, default=20_000, help="rows of the release")
-    parser.add_argument("--catalog", type=Path, help="keep the release here, and use it again")
-    parser.add_argument("--healthz", type=float, default=1.0, help="seconds in which /healthz must answer")
-    parser.add_argument("--lib", type=Path, default=ROOT / "lib", help="folder of the service's modules")
-    parser.add_argument("--url", help="attack this service instead")
+    parser.add_argument("--catalog", type=Path, help="keep the release here and reuse it")
+    parser.add_argument("--healthz", type=float, default=1.0, help="seconds for /healthz to answer")
+    parser.add_argument("--lib", type=Path, default=ROOT / "lib", help="lib folder of the service under test")
+    parser.add_argument("--url", help="attack this running service")
     options = parser.parse_args()
     chosen = [attack for attack in ATTACKS if not options.only or attack.name in options.only]
     print(f"{'attack':<22} {'/healthz':>11} {'CPU':>9} {'took':>8}")

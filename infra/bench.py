@@ -1,7 +1,7 @@
-"""`make bench`: the nightly reindex on rendered photos in a folder, with the shipped models on local Spark.
+"""`make bench`: the nightly reindex of rendered photos in a folder, with the built-in models on local Spark.
 
-Prints images/s, the peak resident memory of a Spark Python worker, the seconds of a night without changes, and what a
-rollback takes. Other work on the machine shows in the figures.
+Prints images/s, the peak resident memory of a Spark Python worker, the seconds of a run without changes, and of a
+rollback. Other load on the machine affects the figures.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ def main(images: int) -> None:
         lookdex(*night)
         rollback = lookdex("rollback", "--catalog", catalog)
 
-    print(f"first night         {done} images, {items} items in {first:.1f} s: {done / first:.1f} images/s")
+    print(f"first run           {done} images, {items} items in {first:.1f} s: {done / first:.1f} images/s")
     print(
-        "  ms an image       "
+        "  ms per image      "
         + ", ".join(f"{step} {1000 * seconds / done:.1f}" for step, seconds in steps.items())
     )
     print(f"  peak worker RSS   {peak / 2**20:.0f} MiB")
-    print(f"night, no changes   {unchanged:.1f} s")
-    print(f"rollback            {rollback:.1f} s, the start of Python included")
+    print(f"run, no changes     {unchanged:.1f} s")
+    print(f"rollback            {rollback:.1f} s, including Python's start-up")
     print(f"machine             {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
 
 
 def lookdex(*arguments: object) -> float:
-    """Run one verb; its seconds. Its own output goes to stderr."""
+    """Run a command and return its seconds. Its output goes to stderr."""
     started = time.monotonic()
     subprocess.run(
         [sys.executable, "-m", "lookdex.cli.main", *map(str, arguments)],

@@ -1,10 +1,10 @@
-"""Exact scan or index, and which: times and recall of Lance's searches on one core. Figures in release/ann.py.
+"""Exact scan or which index: times and recall of Lance's searches on one core. Figures are in release/ann.py.
 
     taskset -c 0 env OMP_NUM_THREADS=1 LANCE_CPU_THREADS=1 python -m infra.bench_ann --rows 5000 20000 50000 200000
 
-Vectors are random clusters of about 50 around random centres (cosine 0.7 inside a cluster), the shape of product
-photos: several photos of a product, and look-alikes. Queries are stored vectors moved by noise; half of the rows
-pass the filter. Recall@10 is against an exact search with the same filter. Times are medians, ms.
+Vectors are random clusters of about 50 around random centres (cosine 0.7 within a cluster), like product photos:
+several photos of a product, and look-alikes. Queries are stored vectors plus noise; half of the rows pass the filter.
+Recall@10 is relative to an exact search with the same filter. Times are medians in ms.
 """
 
 from __future__ import annotations

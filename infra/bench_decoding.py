@@ -1,9 +1,9 @@
-"""What decoding takes: peak memory and CPU time of each kind of file, at the largest size that is accepted.
+"""Peak memory and CPU time of decoding each kind of file, at the largest accepted size.
 
     PYTHONPATH=lib python -m infra.bench_decoding [KIND …] [--megapixels N]
 
-Each file is made in one process and decoded in another, whose peak resident memory above what the imports took is
-printed, beside the bound that `codec.check` goes by.
+Each file is created in one process and decoded in another. Its peak resident memory, minus that of the imports, is
+printed next to the bound used by `codec.check`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MOST_PIXELS, MOST_BYTES = 100_000_000, 50_000_000
 
 
 def picture(side: int) -> Image.Image:
-    """A smooth one, which compresses."""
+    """A smooth, compressible picture."""
     seed = np.random.default_rng(1).integers(0, 256, (9, 9, 3), dtype=np.uint8)
     return Image.fromarray(seed).resize((side, side), Image.Resampling.BICUBIC)
 
@@ -60,7 +60,7 @@ def turned(make: Callable[..., bytes]) -> dict[str, object]:
 
 def heic_grid(source: bytes) -> Callable[[int], bytes]:
     def make(side: int) -> bytes:
-        side = min(side, 30 * 64)  # libheif reads no more than 1,000 tiles
+        side = min(side, 30 * 64)  # libheif reads at most 1,000 tiles
         columns, rows = math.ceil(side / 64), math.ceil(side / 96)
         return heif.grid(heif.coded(source), (64, 96), columns, rows, (side, side))
 
@@ -114,16 +114,16 @@ KINDS: dict[str, Callable[[int], bytes]] = {
 
 
 def largest(make: Callable[[int], bytes], most: int) -> int:
-    """The side of the largest square that is accepted, from what a small one says of itself."""
+    """Side of the largest accepted square, extrapolated from a small one's header."""
     header = codec.read_header(make(384))
-    # Files of 0.3 bytes a pixel, which are held twice; those that compress less have less room.
+    # Files of 0.3 bytes per pixel, held twice; those that compress less have less room.
     room = codec.MEMORY / (header.working + 0.6)
     return int(math.sqrt(min(most, room, 16_383**2)))
 
 
 def decode(path: str) -> None:
     data = Path(path).read_bytes()
-    codec.decode(heif.TILES, 10**6, 10**6)  # what is loaded when first used
+    codec.decode(heif.TILES, 10**6, 10**6)  # load lazy imports first
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.process_time()  # of all threads
     pixels = codec.decode(data, MOST_BYTES, MOST_PIXELS)
@@ -137,7 +137,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("kinds", nargs="*", metavar="KIND")
-    parser.add_argument("--megapixels", type=float, default=MOST_PIXELS / 1e6, help="At most so many.")
+    parser.add_argument("--megapixels", type=float, default=MOST_PIXELS / 1e6, help="Maximum.")
     parser.add_argument("--make", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--decode", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,9 +1,9 @@
-"""What the tests of a filter cost: the constants of `lookdex.search.retrieval.filters.cost`.
+"""Cost of filter predicates: the constants of `lookdex.search.retrieval.filters.cost`.
 
     python -m infra.bench_filters [--rows 150000] [--rounds 3]
 
-Each filter is applied to a Lance table of so many rows, most of which it leaves out. Printed are nanoseconds of CPU
-time a row, the reading of its columns included (all threads, the fastest of the rounds), and what the model says.
+Each filter is applied to a Lance table of this many rows and excludes most of them. Prints nanoseconds of CPU time per
+row, including reading its columns (all threads, fastest round), and the model's prediction.
 """
 
 from __future__ import annotations
@@ -145,17 +145,19 @@ def main() -> None:
     options.add_argument("--rows", type=int, default=150_000)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--only", default="")
-    given = options.parse_args()
+    options = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        dataset = lance.write_dataset(table(given.rows), f"{folder}/shop.lance")
+        dataset = lance.write_dataset(table(options.rows), f"{folder}/shop.lance")
 
         def cost(sql: str) -> float:
             """ns a row"""
-            return min(cpu(lambda: dataset.count_rows(sql)) for _ in range(given.rounds)) / given.rows * 1e9
+            return (
+                min(cpu(lambda: dataset.count_rows(sql)) for _ in range(options.rounds)) / options.rows * 1e9
+            )
 
         print(f"{'filter':<60} {'measured':>9} {'model':>9}   ns a row")
         for column, filters in FILTERS.items():
-            if given.only and column != given.only:
+            if options.only and column != options.only:
                 continue
             for where in filters:
                 sql = compile_filter(where, dataset.schema)

@@ -1,9 +1,9 @@
 """Peak resident size of a Spark Python worker that indexes N photos, for growing N.
 
-    PYTHONPATH=lib .venv/jobs/bin/python -m infra.bench_memory                      # 1,000 and 10,000, shipped models
+    PYTHONPATH=lib .venv/jobs/bin/python -m infra.bench_memory                      # 1,000 and 10,000, built-in models
     PYTHONPATH=lib .venv/jobs/bin/python -m infra.bench_memory --fakes 1000 10000   # with the tests' fakes
 
-Renders `--distinct` photos once and repeats them under new keys (hard links): memory does not see the difference.
+Renders `--distinct` photos once and repeats them under new keys (hard links), which makes no difference for memory.
 Each N runs on a fresh local Spark with fresh workers. Prints both figures and their ratio.
 """
 
@@ -47,7 +47,7 @@ def recipe_of(fakes: bool) -> Recipe:
 
 
 def measure(rendered: Path, count: int, fakes: bool) -> None:
-    """Index `count` photos and print one line; runs in a process of its own."""
+    """Index `count` photos and print one line; runs in its own process."""
     photos = sorted(rendered.rglob("*.jpg"))
     with tempfile.TemporaryDirectory(prefix="lookdex-bench-") as folder:
         source, catalog = Path(folder) / "source", open_store(Path(folder) / "catalog")
@@ -85,21 +85,21 @@ def measure(rendered: Path, count: int, fakes: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("counts", nargs="*", type=int, default=[1_000, 10_000])
-    parser.add_argument("--fakes", action="store_true", help="the tests' models, which need no weights")
+    parser.add_argument("--fakes", action="store_true", help="use the tests' models, which need no weights")
     parser.add_argument("--distinct", type=int, default=200, metavar="N", help="photos to render [200]")
     parser.add_argument(
-        "--rendered", type=Path, help="use (and fill) this folder, instead of a temporary one"
+        "--rendered", type=Path, help="folder to keep rendered photos in, instead of a temporary one"
     )
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.one:
-        return measure(given.rendered, given.one, given.fakes)
+    options = parser.parse_args()
+    if options.one:
+        return measure(options.rendered, options.one, options.fakes)
     with tempfile.TemporaryDirectory(prefix="lookdex-rendered-") as folder:
-        rendered = given.rendered or Path(folder)
+        rendered = options.rendered or Path(folder)
         if not list(rendered.rglob("*.jpg")):
-            write_sample(open_store(rendered), products=given.distinct * 3 // 4, looks=0, seed=1, workers=1)
+            write_sample(open_store(rendered), products=options.distinct * 3 // 4, looks=0, seed=1, workers=1)
         peaks = []
-        for count in given.counts:
+        for count in options.counts:
             command = [
                 sys.executable,
                 "-m",
@@ -109,7 +109,7 @@ def main() -> None:
                 "--rendered",
                 str(rendered),
             ]
-            command += ["--fakes"] if given.fakes else []
+            command += ["--fakes"] if options.fakes else []
             line = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
             print(line, flush=True)
             peaks.append(float(line.split()[0]))

@@ -1,10 +1,10 @@
-"""What a choice of model costs: the table of the README's "Choosing models". Weights are random, so nothing is fetched.
+"""Cost of each model: the table of the README's "Choosing models". Weights are random, so nothing is downloaded.
 
     python -m infra.bench_models [--rounds 3] [--only siglip]
 
-Parameters are the whole model's, GFLOPs (a multiplication and an addition are two) and ms one picture's through the
-image side: one crop for an embedder, one photo for a detector, at the size that the model's own preprocessing makes of
-it. ms is CPU time on one thread, the fastest of the rounds, the shipped models in the same run.
+Parameters count the whole model. GFLOPs (a multiply-add counts as two) and ms are for one image through the image side,
+a crop for an embedder, a photo for a detector, at the size of the model's own preprocessing. ms is CPU time on one
+thread, the fastest round, with the built-in models in the same run.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from transformers import (
 from lookdex.models.detect import build
 from lookdex.models.digests import TINY_DETECTOR, TINY_EMBEDDER
 
-ARCHITECTURES = {  # open_clip's name → whose it is
+ARCHITECTURES = {  # open_clip's name → models
     "ViT-B-32": "CLIP B/32, FashionCLIP 2.0",
     "ViT-B-16": "CLIP B/16, Marqo-FashionCLIP",
     "ViT-B-16-SigLIP": "Marqo-FashionSigLIP",
@@ -55,7 +55,7 @@ YOLOS_S = YolosConfig(
     hidden_size=384, num_attention_heads=6, intermediate_size=1536, image_size=[512, 864],
     num_detection_tokens=100, use_mid_position_embeddings=True,
 )  # fmt: skip
-DETECTORS: dict[str, tuple[PreTrainedConfig, tuple[int, int]]] = {  # height and width of a portrait photo
+DETECTORS: dict[str, tuple[PreTrainedConfig, tuple[int, int]]] = {  # height and width for a portrait photo
     "D-FINE S": (D_FINE_S, (640, 640)),
     "RT-DETR R50": (RTDetrConfig(), (640, 640)),
     "YOLOS small": (YOLOS_S, (768, 512)),
@@ -65,7 +65,7 @@ DETECTORS: dict[str, tuple[PreTrainedConfig, tuple[int, int]]] = {  # height and
 
 @dataclass(frozen=True)
 class Candidate:
-    """parameters: of the whole model. run: one picture's way through it. output: what it gives, in words."""
+    """parameters: of the whole model. run: processes one picture. output: description of its output."""
 
     name: str
     parameters: int
@@ -75,7 +75,7 @@ class Candidate:
 
 
 def candidates(only: str) -> Iterator[Candidate]:
-    """Built one at a time, whose name holds `only`."""
+    """Yield the models whose name contains `only`, built one at a time."""
     names = {**ARCHITECTURES, f"local-dir:{TINY_EMBEDDER}": "lookdex-tiny embedder"}
     for architecture in (name for name, title in names.items() if only in title.lower()):
         model = open_clip.create_model(architecture, pretrained=None).eval()
@@ -105,9 +105,9 @@ def count(model: nn.Module) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="", help="models whose name holds this, in lower case")
+    parser.add_argument("--only", default="", help="only models whose name contains this, in lower case")
     options = parser.parse_args()
-    logging.getLogger().setLevel(logging.ERROR)  # open_clip warns that random weights are random
+    logging.getLogger().setLevel(logging.ERROR)  # silence open_clip's warning about random weights
     torch.set_num_threads(1)
     torch.manual_seed(0)
     print("| model | parameters | picture | output | GFLOPs | ms |\n| --- | --: | --: | --: | --: | --: |")

@@ -1,8 +1,8 @@
-"""Deleting 100,000 of 200,000 items, and the SQL checks over 200,000 of 100,000 products.
+"""Time of deleting 100,000 of 200,000 items, and of the SQL checks over 200,000 items of 100,000 products.
 
-Figures in release/commits.py and audit.py.
+Figures are in release/commits.py and audit.py.
 
-taskset -c 0 env OMP_NUM_THREADS=1 PYTHONPATH=lib python -m infra.bench_release
+    taskset -c 0 env OMP_NUM_THREADS=1 PYTHONPATH=lib python -m infra.bench_release
 """
 
 from __future__ import annotations

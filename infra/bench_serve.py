@@ -1,14 +1,13 @@
-"""`make bench-serve`: the service on a release of 200,000 items, beside a bare loop over the same two models.
+"""`make bench-serve`: the service on a release of 200,000 items, compared with a bare loop over the same two models.
 
     PYTHONPATH=lib python -m infra.bench_serve [--items 200000] [--seconds 8] [--rounds 4] [--engine auto]
     PYTHONPATH=lib python -m infra.bench_serve --memory 5000          # resident memory over requests of mixed sizes
 
-The release has synthetic vectors, the models are the shipped ones. Questions are rendered looks as JPEGs of
-1,000 × 1,333 pixels in which the detector finds three objects, asked with the default options. The bare loop decodes
-nothing and answers nothing: it calls the detector with the photo's pixels and the embedder with its three objects and
-the whole photo, one photo after the other, each call with all cores; beside it, as many such loops as there are cores,
-each call with one. Loops and service take turns, so that what else happens on the machine meets them all; figures are
-medians of the rounds' ratios.
+The release has synthetic vectors and the built-in models. Queries are rendered looks as JPEGs of 1,000 × 1,333 pixels
+in which the detector finds three objects, with default options. The bare loop decodes nothing and searches nothing: it
+calls the detector with the photo's pixels and the embedder with its three objects and the whole photo, one photo after
+the other, each call with all cores. A second loop runs one such loop per core, each call with one core. Loops and
+service take turns, so that other load affects them equally. Figures are medians of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -48,12 +47,12 @@ WIDTH, HEIGHT, OBJECTS = 1000, 1333, 3
 CORES = len(os.sched_getaffinity(0))
 
 
-# ── questions ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── queries ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A question: its pixels and what the models see of it, and its request's body."""
+class Query:
+    """A query: pixels, the crops that the models see, and the request body."""
 
     pixels: np.ndarray
     parts: list[np.ndarray]
@@ -64,56 +63,58 @@ BOUNDARY = "bench-serve"
 TYPE = f"multipart/form-data; boundary={BOUNDARY}"
 
 
-def question(pixels: np.ndarray, parts: list[np.ndarray]) -> Asked:
+def make_query(pixels: np.ndarray, parts: list[np.ndarray]) -> Query:
     head = (
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="photo"; filename="look.jpg"\r\n'
         "Content-Type: image/jpeg\r\n\r\n"
     )
     jpeg = encode_jpeg(pixels, max(pixels.shape), quality=90)
-    return Asked(pixels, parts, head.encode() + jpeg + f"\r\n--{BOUNDARY}--\r\n".encode())
+    return Query(pixels, parts, head.encode() + jpeg + f"\r\n--{BOUNDARY}--\r\n".encode())
 
 
-def questions(count: int, recipe: Recipe, loader: Loader) -> list[Asked]:
-    """Photos of people who wear three things, in which the detector finds three."""
+def make_queries(count: int, recipe: Recipe, loader: Loader) -> list[Query]:
+    """Photos of people wearing three things, in which the detector finds three."""
     detector, found, number = loader.detector_of(recipe, "cpu"), [], 0
     while len(found) < count:
         number += 1
         outfit = [make_product(number, n, name) for n, name in enumerate(("top", "pants", "shoes"))]
         pixels = np.asarray(render_look(outfit, number, (WIDTH, HEIGHT)).image).astype(np.int16)
-        noise = np.random.default_rng(number).normal(0, 4, pixels.shape)  # a camera's; 250 kB as JPEG
+        noise = np.random.default_rng(number).normal(0, 4, pixels.shape)  # camera noise; 250 kB as JPEG
         photo = np.clip(pixels + noise, 0, 255).astype(np.uint8)
         objects = detector.detect([photo])[0]
         if len(objects) == OBJECTS:
-            found.append(question(photo, [*(crop(photo, o.box, recipe.crop_margin) for o in objects), photo]))
+            found.append(
+                make_query(photo, [*(crop(photo, o.box, recipe.crop_margin) for o in objects), photo])
+            )
     return found
 
 
 # ── the bare loop, and the service ───────────────────────────────────────────────────────────────────────────
 
 
-class Bare:
-    """The two models alone, from as many threads as asked."""
+class BareLoop:
+    """The two models alone, called from several threads."""
 
-    def __init__(self, recipe: Recipe, loader: Loader, asked: Sequence[Asked]):
+    def __init__(self, recipe: Recipe, loader: Loader, queries: Sequence[Query]):
         self._detector, self._embedder, self._asked = (
             loader.detector_of(recipe, "cpu"),
             loader.embedder_of(recipe, "cpu"),
-            asked,
+            queries,
         )
 
     def once(self, number: int) -> None:
-        asked = self._asked[number % len(self._asked)]
-        self._detector.detect([asked.pixels])
-        self._embedder.embed_images(asked.parts)
+        queries = self._asked[number % len(self._asked)]
+        self._detector.detect([queries.pixels])
+        self._embedder.embed_images(queries.parts)
 
 
 @dataclass
-class Load:
-    """What clients saw. seconds: of each 200. wall: seconds in all."""
+class LoadResult:
+    """Clients' measurements. seconds: of each 200. wall: total seconds."""
 
     seconds: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
-    late: list[float] = field(default_factory=list)  # of each 503: seconds until it came
+    late: list[float] = field(default_factory=list)  # seconds until each 503
     wall: float = 0.0
 
     @property
@@ -130,9 +131,9 @@ class Load:
             (self.seconds if status == 200 else self.late).append(seconds)
 
 
-def closed(threads: int, seconds: float, once: Callable[[int], int]) -> Load:
-    """Each of the threads calls `once` again and again."""
-    load, numbers, lock = Load(), iter(range(1 << 30)), threading.Lock()
+def closed(threads: int, seconds: float, once: Callable[[int], int]) -> LoadResult:
+    """Closed loop: each thread calls `once` again and again."""
+    load, numbers, lock = LoadResult(), iter(range(1 << 30)), threading.Lock()
     end = time.perf_counter() + seconds
 
     def work() -> None:
@@ -148,9 +149,9 @@ def closed(threads: int, seconds: float, once: Callable[[int], int]) -> Load:
     return load
 
 
-def open_loop(rate: float, seconds: float, once: Callable[[int], int]) -> Load:
-    """`rate` calls a second, evenly, whatever becomes of those before."""
-    load, lock = Load(), threading.Lock()
+def open_loop(rate: float, seconds: float, once: Callable[[int], int]) -> LoadResult:
+    """Open loop: `rate` calls per second, evenly, regardless of earlier ones."""
+    load, lock = LoadResult(), threading.Lock()
     begin = time.perf_counter()
 
     def work(number: int) -> None:
@@ -164,7 +165,7 @@ def open_loop(rate: float, seconds: float, once: Callable[[int], int]) -> Load:
     return load
 
 
-def run(load: Load, threads: list[threading.Thread]) -> None:
+def run(load: LoadResult, threads: list[threading.Thread]) -> None:
     start = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -174,7 +175,7 @@ def run(load: Load, threads: list[threading.Thread]) -> None:
 
 
 class Client:
-    """Asks the service; each thread has a connection of its own."""
+    """A client of the service with one connection per thread."""
 
     def __init__(self, port: int, bodies: Sequence[bytes]):
         self._port, self._bodies, self._own = port, bodies, threading.local()
@@ -195,7 +196,7 @@ class Client:
 
 @contextmanager
 def service(catalog: Path, engine: str, *more: str) -> Iterator[tuple[int, psutil.Process]]:
-    """`lookdex serve` in a process of its own; its port."""
+    """Run `lookdex serve` in its own process; yields its port and process."""
     command = [sys.executable, "-m", "lookdex.cli.main", "serve", "--catalog", str(catalog), "--port", "0",
                "--engine", engine, *more]  # fmt: skip
     with tempfile.TemporaryFile() as log:
@@ -209,8 +210,8 @@ def service(catalog: Path, engine: str, *more: str) -> Iterator[tuple[int, psuti
                 time.sleep(0.2)
                 log.seek(0)
                 for line in log.read().splitlines():
-                    told = json.loads(line) if line.startswith(b"{") else {"event": ""}
-                    port = int(told["url"].rpartition(":")[2]) if told["event"] == "ready" else port
+                    event = json.loads(line) if line.startswith(b"{") else {"event": ""}
+                    port = int(event["url"].rpartition(":")[2]) if event["event"] == "ready" else port
             probe = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
             probe.request("GET", "/readyz")
             probe.getresponse().read()
@@ -221,7 +222,7 @@ def service(catalog: Path, engine: str, *more: str) -> Iterator[tuple[int, psuti
 
 
 def resident(process: psutil.Process) -> float:
-    """MiB, its children's too."""
+    """Resident memory in MiB, including child processes."""
     return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)]) / 2**20
 
 
@@ -229,10 +230,10 @@ def resident(process: psutil.Process) -> float:
 
 
 def speed(
-    port: int, one_call: Bare, calls: Bare, asked: Sequence[Asked], options: argparse.Namespace
+    port: int, one_call: BareLoop, calls: BareLoop, queries: Sequence[Query], options: argparse.Namespace
 ) -> None:
-    """one_call: models of which each call has all cores; calls: of which as many run side by side as there are."""
-    client = Client(port, [a.body for a in asked])
+    """one_call: models that use all cores per call. calls: models for concurrent calls, one core each."""
+    client = Client(port, [a.body for a in queries])
     bare, shared = answering(one_call), answering(calls)
     for once in (client.once, bare, shared):
         closed(2, 2, once)
@@ -241,13 +242,13 @@ def speed(
         loop = closed(1, options.seconds, bare)
         before = stages(port)
         one = closed(1, options.seconds, client.once)
-        beside = spent(before, stages(port))
+        stage_seconds = spent(before, stages(port))
         again = closed(1, options.seconds, bare)
         loops = closed(CORES, options.seconds, shared)
         eight = closed(8, options.seconds, client.once)
         loops_again = closed(CORES, options.seconds, shared)
         over = open_loop(2 * eight.rate, 3 * options.seconds, client.once)
-        time.sleep(3)  # the queue opens again
+        time.sleep(3)  # let the queue drain
         cost.append(2 * one.p50 / (loop.p50 + again.p50) - 1)
         throughput.append(2 * eight.rate / (loop.rate + again.rate))
         against_all.append(2 * eight.rate / (loops.rate + loops_again.rate))
@@ -255,21 +256,21 @@ def speed(
         shed.append(over.statuses.get(503, 0) / sum(over.statuses.values()))
         print(
             f"round {turn + 1}: loop {1000 * loop.p50:.0f} ms, {loop.rate:.1f}/s; one client {1000 * one.p50:.0f} ms "
-            f"({', '.join(f'{name} {1000 * value:.1f}' for name, value in beside.items())}); "
+            f"({', '.join(f'{name} {1000 * value:.1f}' for name, value in stage_seconds.items())}); "
             f"{CORES} loops {loops.rate:.1f}/s, 8 clients {eight.rate:.1f}/s {eight.statuses}; "
             f"at {2 * eight.rate:.0f}/s: p50 {1000 * over.p50:.0f} ms, {over.statuses}, "
             f"503 after {1000 * median(over.late or [0]):.0f} ms; load {os.getloadavg()[0]:.1f}",
             flush=True,
         )
-    print(f"one client: p50 beside the bare loop's             {median(cost):+.0%}")
-    print(f"8 clients: throughput, of the bare loop's          {median(throughput):.2f}")
-    print(f"8 clients: throughput, of {CORES} loops' side by side     {median(against_all):.2f}")
+    print(f"one client: p50 relative to the bare loop's        {median(cost):+.0%}")
+    print(f"8 clients: throughput / bare loop's                {median(throughput):.2f}")
+    print(f"8 clients: throughput / that of {CORES} parallel loops    {median(against_all):.2f}")
     print(
-        f"twice that load: p50 of the accepted, of unloaded  {median(strained):.1f}; 503: {median(shed):.0%}"
+        f"twice that load: p50 of 200s / unloaded p50        {median(strained):.1f}; 503: {median(shed):.0%}"
     )
 
 
-def answering(bare: Bare) -> Callable[[int], int]:
+def answering(bare: BareLoop) -> Callable[[int], int]:
     def once(number: int) -> int:
         bare.once(number)
         return 200
@@ -278,7 +279,7 @@ def answering(bare: Bare) -> Callable[[int], int]:
 
 
 def stages(port: int) -> dict[str, tuple[float, float]]:
-    """Sum and count of each stage's seconds until now."""
+    """Total seconds and count per stage so far."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", "/metrics")
     found: dict[str, list[float]] = {}
@@ -291,7 +292,7 @@ def stages(port: int) -> dict[str, tuple[float, float]]:
 
 
 def spent(before: dict[str, tuple[float, float]], after: dict[str, tuple[float, float]]) -> dict[str, float]:
-    """Mean seconds of each stage between two looks."""
+    """Mean seconds per stage between two snapshots."""
     means = {}
     for name, (total, count) in after.items():
         base = before.get(name, (0.0, 0.0))
@@ -300,15 +301,17 @@ def spent(before: dict[str, tuple[float, float]], after: dict[str, tuple[float, 
     return means
 
 
-def memory(port: int, process: psutil.Process, asked: Sequence[Asked], requests: int) -> None:
-    """Resident memory while photos of many sizes are asked by four clients."""
+def memory(port: int, process: psutil.Process, queries: Sequence[Query], requests: int) -> None:
+    """Print resident memory while four clients send photos of many sizes."""
     rng = np.random.default_rng(0)
     bodies = []
     for number in range(200):
         longest = int(np.exp(rng.uniform(np.log(64), np.log(3000))))
         width, height = (longest, max(20, int(longest * rng.uniform(0.4, 1))))[:: rng.choice((1, -1))]
-        pixels = cv2.resize(asked[number % len(asked)].pixels, (width, height), interpolation=cv2.INTER_AREA)
-        bodies.append(question(pixels, []).body)
+        pixels = cv2.resize(
+            queries[number % len(queries)].pixels, (width, height), interpolation=cv2.INTER_AREA
+        )
+        bodies.append(make_query(pixels, []).body)
     client, done = Client(port, bodies), 0
     print(f"{0:>6} requests  {resident(process):6.0f} MiB (started)", flush=True)
     while done < requests:
@@ -324,30 +327,31 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--items", type=int, default=200_000)
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each part of a round")
+    parser.add_argument("--seconds", type=float, default=8.0, help="duration of each part of a round")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--engine", default="auto", choices=[*Engine])
     parser.add_argument(
-        "--memory", type=int, default=0, metavar="REQUESTS", help="watch resident memory instead"
+        "--memory", type=int, default=0, metavar="REQUESTS", help="measure resident memory instead"
     )
-    parser.add_argument("--catalog", type=Path, help="keep the release here, and use it again")
+    parser.add_argument("--catalog", type=Path, help="folder to keep the release in and reuse it")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lookdex-bench-") as folder:
         catalog = options.catalog or Path(folder)
         recipe, loader = recipe_of(Config()), Loader(Engine(options.engine), threads=CORES)
         if not (catalog / "live").exists():
             publish(catalog, recipe, options.items, Loader().embedder_of(recipe, "cpu").dim)
-        asked = questions(12, recipe, loader)
-        size = mean(len(a.body) for a in asked)
+        queries = make_queries(12, recipe, loader)
+        size = mean(len(a.body) for a in queries)
         print(
-            f"{options.items:,} items, {len(asked)} photos of {size / 1000:.0f} kB, {CORES} cores", flush=True
+            f"{options.items:,} items, {len(queries)} photos of {size / 1000:.0f} kB, {CORES} cores",
+            flush=True,
         )
         with service(catalog, options.engine) as (port, process):
             if options.memory:
-                memory(port, process, asked, options.memory)
+                memory(port, process, queries, options.memory)
             else:
-                alone = Bare(recipe, Loader(Engine(options.engine)), asked)
-                speed(port, alone, Bare(recipe, loader, asked), asked, options)
+                alone = BareLoop(recipe, Loader(Engine(options.engine)), queries)
+                speed(port, alone, BareLoop(recipe, loader, queries), queries, options)
 
 
 if __name__ == "__main__":

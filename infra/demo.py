@@ -1,6 +1,6 @@
-"""`make demo`: a rendered catalogue in a real bucket, the nightly DAG over it, and a look photo answered.
+"""`make demo`: a rendered catalogue in a real bucket, the nightly DAG over it, and an answered look photo.
 
-With --source, the same on any photos. Everything it makes lies in demo/; a second run starts afresh, and says so.
+With --source, the same on your photos. Everything it creates is in demo/; a second run starts afresh and says so.
 """
 
 from __future__ import annotations
@@ -42,8 +42,14 @@ from lookdex.storage import Store, open_store
 from lookdex_sample import write_sample
 
 ROOT = Path(__file__).resolve().parent.parent
-MADE = ("bucket", "catalog", "airflow", "airflow.log", "report.json")  # by one of them a demo is known
-STEP = re.compile(  # in lines of Airflow's log: a stage that starts, or how far it is
+CREATED = (
+    "bucket",
+    "catalog",
+    "airflow",
+    "airflow.log",
+    "report.json",
+)  # any of these identifies a demo folder
+STEP = re.compile(  # in Airflow's log: the start of a stage, or its progress
     r"Spark-Submit cmd: .* --name lookdex-(\w+)|Running command: \['lookdex', '(\w+)'|\] (index \d.+?) \[airflow"
 )
 SAMPLE, CATALOG = "s3://sample", "s3://lookdex/catalog"
@@ -51,7 +57,7 @@ SAMPLE, CATALOG = "s3://sample", "s3://lookdex/catalog"
 
 @dataclass
 class Report:
-    """`demo/report.json`. The first three are None where the truth is not known (--source)."""
+    """`demo/report.json`. The first three are None without ground truth (--source)."""
 
     objects: int | None = None
     objects_found: float | None = None
@@ -69,9 +75,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--source", default="", help="photos to index instead of the rendered ones")
+    parser.add_argument("--source", default="", help="photos to index instead of rendered ones")
     parser.add_argument("--products", type=int, default=500, help="products to render (default 500)")
-    parser.add_argument("--looks", type=int, default=60, help="looks to render and to ask with (default 60)")
+    parser.add_argument("--looks", type=int, default=60, help="looks to render and query with (default 60)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=int, help="index at most this many photos")
     parser.add_argument("--out", type=Path, default=ROOT / "demo")
@@ -95,7 +101,7 @@ def demo(options: argparse.Namespace) -> None:
     make_room(out, options.source)
     out.mkdir(parents=True)
     report = Report()
-    own_bucket = options.source.startswith("s3://")  # then its store, and its credentials, are the user's
+    own_bucket = options.source.startswith("s3://")  # then the user's store and credentials are used
     with start_s3(out / "bucket") if not own_bucket else no_server() as server:
         if server:
             os.environ.update(server.env())
@@ -130,16 +136,16 @@ def demo(options: argparse.Namespace) -> None:
 
 
 def make_room(out: Path, source: str) -> None:
-    """Remove an earlier demo, and say so; nothing that is none, and no demo that holds the source."""
+    """Remove an earlier demo, and say so. Refuses other folders, and a demo that contains the source."""
     if not out.exists():
         return
     if source and "://" not in source and Path(source).resolve().is_relative_to(out):
         raise LookdexError(
-            f"the source {source} lies in {out}, which a demo starts by removing: move it away first"
+            f"the source {source} is in {out}, which the demo removes first: move it elsewhere"
         )
-    if any(out.iterdir()) and not any((out / name).exists() for name in MADE):
-        raise LookdexError(f"{out} holds something else than a demo: give another --out")
-    print(f"demo     what an earlier demo left in {out} is removed")
+    if any(out.iterdir()) and not any((out / name).exists() for name in CREATED):
+        raise LookdexError(f"{out} is not a demo folder: choose another --out")
+    print(f"demo     removed an earlier demo in {out}")
     shutil.rmtree(out)
 
 
@@ -163,9 +169,9 @@ def render(store: Store, options: argparse.Namespace, advance: object) -> None:
 
 
 def run_dag(out: Path, conf: dict[str, object]) -> None:
-    """One real DAG run in Airflow's own environment; its log goes to demo/airflow.log, its tail to the error.
+    """Run the DAG in Airflow's own environment; its log goes to demo/airflow.log, its tail into the error.
 
-    Each stage is printed as it starts, and the progress of the indexing.
+    Prints each stage as it starts, and the progress of indexing.
     """
     log = out / "airflow.log"
     command = [ROOT / "infra/airflow/run", "--home", out / "airflow", "dags", "test", "nightly_reindex"]
@@ -192,7 +198,7 @@ def run_dag(out: Path, conf: dict[str, object]) -> None:
 
 
 def measure_night(report: Report, catalog: Store) -> None:
-    """Fill in what the published release and its run's files say."""
+    """Fill in the figures of the published release and its run."""
     current = promotion_log.live_release(catalog)
     if current is None:
         raise LookdexError("the DAG run ended without a live release; see demo/airflow.log")
@@ -206,14 +212,14 @@ def measure_night(report: Report, catalog: Store) -> None:
         report.images_per_s = round(report.images / report.seconds["index"], 2)
 
 
-def opened(catalog_uri: str) -> Catalog:
-    """The catalogue, with the models that the variables of the night named."""
+def open_demo_catalog(catalog_uri: str) -> Catalog:
+    """Open the catalogue with the models named in the environment."""
     trusted = TrustedModels.of_config(from_environment(catalog=catalog_uri))
     return lookdex.open_catalog(catalog_uri, trusted_models=trusted.names)
 
 
 def ask_looks(report: Report, catalog_uri: str, looks: int, out: Path) -> tuple[Answer, bytes]:
-    """Ask with every look; keep the answer with the most objects to show. The looks are copied to demo/looks."""
+    """Query with every look, and return the answer with the most objects. The looks are copied to demo/looks."""
     store = open_store(SAMPLE)
     truth: dict[str, list[KnownObject]] = {}
     for row in pq.read_table(io.BytesIO(store.get("truth.parquet"))).to_pylist():
@@ -222,7 +228,7 @@ def ask_looks(report: Report, catalog_uri: str, looks: int, out: Path) -> tuple[
                 Box(row["x0"], row["y0"], row["x1"], row["y1"]), row["category"], row["product_id"]
             )
             truth.setdefault(row["image_key"], []).append(known)
-    catalog = opened(catalog_uri)
+    catalog = open_demo_catalog(catalog_uri)
     (out / "looks").mkdir()
     total, best = Tally(), None
     with progress.bar(len(truth), "ask") as advance:
@@ -245,21 +251,21 @@ def ask_looks(report: Report, catalog_uri: str, looks: int, out: Path) -> tuple[
 
 
 def ask_one(catalog_uri: str, source: str, out: Path) -> tuple[Answer, bytes]:
-    """Ask with the indexed photo in which the most objects were found."""
+    """Query with the indexed photo that has the most objects."""
     key = richest_photo(catalog_uri)
-    catalog = opened(catalog_uri)
+    catalog = open_demo_catalog(catalog_uri)
     photo = open_store(source).get(key)
     (out / f"query{Path(key).suffix}").write_bytes(photo)
     return catalog.search(photo, k=5), photo
 
 
 def richest_photo(catalog_uri: str) -> str:
-    """The key of the photo in which the most objects were found; any photo where none was."""
+    """Key of the photo with the most objects; any photo if there are none."""
     richest = duckdb_connection(catalog_uri).sql(
         "SELECT image_key FROM items GROUP BY image_key ORDER BY count(*) DESC, image_key LIMIT 1"
     ).fetchall()  # fmt: skip
     if not richest:
-        raise LookdexError("no photo of the source could be indexed, so there is nothing to ask with")
+        raise LookdexError("no photo of the source could be indexed, so there is nothing to query with")
     return str(richest[0][0])
 
 

@@ -1,7 +1,7 @@
-"""Install .venv/jobs and .venv/airflow from their locks, once. Standard library only; started by infra/setup.
+"""Install .venv/jobs and .venv/airflow from their locks, once. Standard library only; called by infra/setup.
 
-An environment counts as whole when its stamp, written last, names the locks that are checked in now. Anything
-else (interrupted, other pins, another Python, the checkout moved) is built again from nothing.
+An environment is complete when its stamp, written last, matches the current locks. Otherwise (interrupted, other pins,
+another Python, moved checkout) it is rebuilt from scratch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ENVIRONMENTS = {"jobs": ("jobs", "dev"), "airflow": ("airflow",)}  # environment
 GIGABYTES = {"jobs": 8.0, "airflow": 1.0}
 JAVA_MAJORS = (17, 21)
 JAVA_MODULE = (
-    "jdk.incubator.vector"  # Spark's launcher adds it; a cut-down runtime lacks it and does not start
+    "jdk.incubator.vector"  # Spark's launcher requires it; trimmed runtimes lack it and do not start
 )
 STAMP = "lookdex-stamp"
 
@@ -36,14 +36,14 @@ Then run the same command again; JAVA_HOME, where set, comes before the PATH."""
 
 
 class Missing(Exception):
-    """Something that this machine lacks, with how to get it."""
+    """Something that this machine lacks, with instructions."""
 
 
 def main(names: list[str]) -> int:
     unknown = set(names) - set(ENVIRONMENTS)
     if unknown:
         print(
-            f"no such environment: {', '.join(sorted(unknown))}; there are {', '.join(ENVIRONMENTS)}",
+            f"unknown environment {', '.join(sorted(unknown))}; choose from {', '.join(ENVIRONMENTS)}",
             file=sys.stderr,
         )
         return 2
@@ -59,7 +59,7 @@ def main(names: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         print(
-            "\nset-up interrupted: the same command starts the unfinished environment anew",
+            "\nset-up interrupted: run the same command again to rebuild the unfinished environment",
             file=sys.stderr,
         )
         return 130
@@ -67,14 +67,14 @@ def main(names: list[str]) -> int:
 
 
 def check_java() -> None:
-    """Refuse a Java on which Spark 4 does not start, before anything is installed."""
+    """Refuse a Java on which Spark 4 does not start, before installing anything."""
     home = os.environ.get("JAVA_HOME")
     java = shutil.which(os.path.join(home, "bin", "java")) if home else shutil.which("java")
     if java is None:
         where = f"there is none at JAVA_HOME={home}" if home else "there is no java on the PATH"
         raise Missing(f"Spark needs a full Java 17 or 21: {where}{installed_javas()}\n{JAVA_HELP}")
-    told = subprocess.run([java, "-version"], capture_output=True, text=True)
-    version = re.search(r'version "(?:1\.)?(\d+)', told.stderr + told.stdout)
+    probe = subprocess.run([java, "-version"], capture_output=True, text=True)
+    version = re.search(r'version "(?:1\.)?(\d+)', probe.stderr + probe.stdout)
     major = int(version.group(1)) if version else 0
     if major not in JAVA_MAJORS:
         raise Missing(
@@ -90,7 +90,7 @@ def check_java() -> None:
 
 
 def installed_javas() -> str:
-    """Javas of the right version that lie in the usual place but were not the one found."""
+    """Suitable Javas in the usual place that are not on the PATH."""
     homes = [
         p.parent.parent
         for p in sorted(Path("/usr/lib/jvm").glob("*/bin/java"))
@@ -113,7 +113,7 @@ def check_venv() -> None:
 
 
 def stamp_of(name: str) -> str:
-    """What the environment is made from. The project itself is installed editable, so its code is not in it."""
+    """Contents of the environment's stamp. The project is installed editable, so its code is not part of it."""
     digest = hashlib.sha256()
     for lock in ENVIRONMENTS[name]:
         digest.update((LOCKS / f"{lock}.txt").read_bytes())
@@ -134,14 +134,14 @@ def with_lock(wanted: list[str]) -> None:
     VENVS.mkdir(exist_ok=True)
     with open(
         VENVS / "setup.lock", "w"
-    ) as handle:  # the kernel lets go of it when this process ends, however it ends
+    ) as handle:  # the kernel releases it when this process ends, however it ends
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("another set-up is at work in this checkout; waiting for it", flush=True)
+            print("waiting for another set-up in this checkout", flush=True)
             fcntl.flock(handle, fcntl.LOCK_EX)
         for name in wanted:
-            if not is_ready(name):  # the other set-up may have made it
+            if not is_ready(name):  # the other set-up may have installed it
                 install(name)
 
 
@@ -161,7 +161,7 @@ def install(name: str) -> None:
     run([sys.executable, "-m", "venv", "--clear", str(home)])
     pip = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
     quiet = [] if sys.stdout.isatty() else ["--quiet", "--quiet", "--progress-bar=off"]  # errors only
-    for lock in ENVIRONMENTS[name]:  # a lock is complete: nothing is resolved, so nothing can differ from it
+    for lock in ENVIRONMENTS[name]:  # locks are complete, so nothing is resolved and nothing can differ
         run([*pip, "install", *quiet, "--no-deps", "--requirement", str(LOCKS / f"{lock}.txt")])
     if name == "jobs":
         run([*pip, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], quiet=True)
@@ -172,11 +172,11 @@ def install(name: str) -> None:
 
 
 def run(command: list[str], quiet: bool = False) -> None:
-    """Run one step; on Ctrl-C or SIGTERM the step ends before this does."""
+    """Run a command; on Ctrl-C or SIGTERM it is ended before this process."""
     environment = {
         k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET")
     }
-    out, err = (subprocess.PIPE, subprocess.STDOUT) if quiet else (None, None)  # quiet: shown if it fails
+    out, err = (subprocess.PIPE, subprocess.STDOUT) if quiet else (None, None)  # quiet: shown only on failure
     step = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=err, text=True)
     try:
         output, _ = step.communicate()
@@ -185,10 +185,10 @@ def run(command: list[str], quiet: bool = False) -> None:
         step.wait()
         raise
     if step.returncode:
-        said = f"\n{output.strip()}" if output else ""
+        details = f"\n{output.strip()}" if output else ""
         raise Missing(
-            f"set-up stopped: exit code {step.returncode} from\n  {' '.join(command)}{said}\n"
-            "Its own message is above. Mend what it names (often the network, or pip's configuration) and run the "
+            f"set-up stopped: exit code {step.returncode} from\n  {' '.join(command)}{details}\n"
+            "Its own message is above. Fix its cause (often the network, or pip's configuration) and run the "
             "same command again."
         )
 

@@ -1,15 +1,15 @@
-"""What notices a flipped bit: one bit at a time, over every kind of file of a candidate and of a live release.
+"""Flip one bit at a time in every kind of file of a candidate and of a live release, and record what detects it.
 
     PYTHONPATH=lib python -m infra.flip_bits [--flips 1000] [--seed 1] [--seconds 60] [--only live] [--keep DIR]
 
-A small catalogue of the tests' fakes, with an index, deleted rows, several fragments and products. Each flip is made in
-a copy, in a process of its own kind that may hang or crash:
+Uses a small catalogue of the tests' fakes, with an index, deleted rows, several fragments and products. Each flip is
+made in a copy, in a separate process that may hang or crash:
 
-- candidate: a night is indexed (half of the flips) or built; the stages that are left run, then the release is asked.
-- live: the catalogue is opened and asked.
+- candidate: a run is indexed (half of the flips) or built; the remaining stages run, then the release is queried.
+- live: the catalogue is opened and queried.
 
-Prints a table: the kind of file, and how its flips ended. `silent` is an answer that differs from the right one and
-was given all the same; with `hung`, `crashed` and `untyped` (an error that is not a LookdexError) it fails the run.
+Prints a table of file kinds and outcomes. `silent` is a wrong answer without an error; it fails the run, as do `hung`,
+`crashed` and `untyped` (an error that is not a LookdexError).
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ from tests.support import fakes, nights
 PHOTOS = 120
 RUN = "night3"
 INDEXED, BUILT, LIVE = "indexed", "built", "live"  # states of the catalogue; folders of that name
-VERSIONED = ("data", "deletions", "index", "transactions", "manifest")  # kinds of files that versions name
+VERSIONED = ("data", "deletions", "index", "transactions", "manifest")  # kinds of versioned files
 BAD = ("silent", "hung", "crashed", "untyped")
 
 
 @dataclass(frozen=True)
 class Flip:
-    """One trial. state: of the catalogue. file: below it. bit: of the file."""
+    """One trial. state: of the catalogue. file: relative path. bit: index in the file."""
 
     state: str
     file: str
@@ -65,8 +65,8 @@ class Flip:
 
 
 @dataclass(frozen=True)
-class End:
-    """how: harmless, refused, or one of BAD. by: what noticed it."""
+class Outcome:
+    """how: harmless, refused, or one of BAD. by: what detected it."""
 
     how: str
     by: str = ""
@@ -76,7 +76,7 @@ class End:
 
 
 def source(night: int) -> list[nights.Photo]:
-    """Photos that come, go and change; a third of them with a picture."""
+    """Photos that are added, removed and changed; a third of them have a picture."""
     kept = range(4 * (night - 1), PHOTOS + 10 * night)
     return [
         nights.Photo(
@@ -103,7 +103,7 @@ def products() -> pa.Table:
 
 
 def make_catalogs(folder: Path) -> None:
-    """Two nights live; a third indexed, then built, then live: a copy of each state."""
+    """Publish two runs; the third one is indexed, then built, then published, with a copy of each state."""
     store = open_store(str(folder / "catalog"))
     recipe = fakes.recipe()
     for night in (1, 2):
@@ -122,7 +122,7 @@ def make_catalogs(folder: Path) -> None:
 
 
 def build(store: Store) -> Release:
-    """As `lookdex build`: reads everything from the store again."""
+    """Run as `lookdex build`: rereads everything from the store."""
     plan = runs.load_plan(store, RUN)
     table = runs.load_plan_table(store, plan)
     reports = runs.load_reports(store, RUN, runs.shard_ids(table))
@@ -130,7 +130,7 @@ def build(store: Store) -> Release:
 
 
 def publish(store: Store) -> None:
-    """As `lookdex audit` and `lookdex promote`."""
+    """Run as `lookdex audit` and `lookdex promote`."""
     release = audit_release(store, build(store), smoke)
     promote(store, release.release_id)
     retention.clean_up(store, apply=True)
@@ -150,7 +150,7 @@ def opened(store: Store) -> Catalog:
 
 
 def answers(store: Store) -> str:
-    """A digest of what the live release answers."""
+    """Digest of the live release's answers."""
     catalog = opened(store)
     rng = np.random.default_rng(0)
     parts: list[object] = [catalog.release.release_id]
@@ -175,12 +175,12 @@ def shown(match: object) -> list[object]:
 # ── a trial ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def attempt(folder: Path, flip: Flip, right: str) -> End:
-    """Flip the bit in a copy, go on as a night or a reader would, and say how it ended."""
+def attempt(folder: Path, flip: Flip, right: str) -> Outcome:
+    """Flip the bit in a copy, continue like a run or a reader, and return the outcome."""
     place = Path(tempfile.mkdtemp(dir=folder, prefix="trial-"))
     try:
         copy = place / "catalog"
-        # Links: nothing of a catalogue is changed in place.
+        # Hard links suffice, because catalogue files are never changed in place.
         shutil.copytree(folder / flip.state, copy, copy_function=os.link)
         data = bytearray((copy / flip.file).read_bytes())
         data[flip.bit // 8] ^= 1 << flip.bit % 8
@@ -194,18 +194,18 @@ def attempt(folder: Path, flip: Flip, right: str) -> End:
             stage = "ask"
             found = answers(store)
         except AuditFailed as error:
-            return End("refused", f"audit: {', '.join(error.offenders)}")
+            return Outcome("refused", f"audit: {', '.join(error.offenders)}")
         except LookdexError as error:
-            return End("refused", f"{stage}: {type(error).__name__}")
+            return Outcome("refused", f"{stage}: {type(error).__name__}")
         except BaseException as error:
-            return End("untyped", f"{stage}: {type(error).__name__}: {str(error)[:150]}")
-        return End("harmless") if found == right else End("silent", "another answer")
+            return Outcome("untyped", f"{stage}: {type(error).__name__}: {str(error)[:150]}")
+        return Outcome("harmless") if found == right else Outcome("silent", "another answer")
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
 def work(folder: str, right: str, pipe: Connection) -> None:
-    """A process that attempts what it is sent."""
+    """Process loop: attempt the flips it receives."""
     small_index()
     logging.disable(logging.CRITICAL)
     while True:
@@ -213,7 +213,7 @@ def work(folder: str, right: str, pipe: Connection) -> None:
 
 
 class Worker:
-    """The process, and another one after a hang or a crash."""
+    """The worker process, replaced after a hang or a crash."""
 
     def __init__(self, folder: Path, right: str, seconds: float):
         self._folder, self._right, self._seconds = folder, right, seconds
@@ -228,16 +228,16 @@ class Worker:
         self._process.start()
         theirs.close()
 
-    def attempt(self, flip: Flip) -> End:
+    def attempt(self, flip: Flip) -> Outcome:
         try:
             self._pipe.send(flip)
             if self._pipe.poll(self._seconds):
-                end: End = self._pipe.recv()
+                end: Outcome = self._pipe.recv()
                 return end
-            end = End("hung", f"no answer in {self._seconds:g} s")
+            end = Outcome("hung", f"no answer in {self._seconds:g} s")
         except (EOFError, ConnectionError):
             self._process.join(5)
-            end = End("crashed", f"exit code {self._process.exitcode}")
+            end = Outcome("crashed", f"exit code {self._process.exitcode}")
         self.close()
         self._start()
         return end
@@ -252,7 +252,7 @@ class Worker:
 
 
 def small_index() -> None:
-    """Make even these small tables have an index."""
+    """Lower the limits so that these small tables get an index."""
     ann.EXACT_BELOW, ann.PARTITION_ROWS = 100, 64
 
 
@@ -274,7 +274,7 @@ def kind_of(file: str) -> str:
 
 
 def in_use(folder: Path, state: str) -> set[str]:
-    """The files of the tables that the state's release names: the candidate's, or the live one's."""
+    """Files of the table versions that the state's release names: the candidate or the live one."""
     store = open_store(str(folder / state))
     if state == BUILT:
         release = load_candidate(store, runs.load_plan(store, RUN))
@@ -285,9 +285,9 @@ def in_use(folder: Path, state: str) -> set[str]:
 
 
 def draw(folder: Path, states: Iterable[str], count: int, seed: int) -> list[Flip]:
-    """Flips, as many of each kind of file, in files and bits drawn at random.
+    """Draw flips, the same number for each kind of file, in random files and bits.
 
-    Files of the tables that only other releases name are kinds of their own.
+    Files that only other releases name are separate kinds.
     """
     rng = random.Random(seed)
     kinds: dict[str, list[tuple[str, str]]] = collections.defaultdict(list)
@@ -309,7 +309,7 @@ def draw(folder: Path, states: Iterable[str], count: int, seed: int) -> list[Fli
 
 
 def run(folder: Path, what: str, flips: list[Flip], right: str, seconds: float) -> dict[str, int]:
-    """Attempt them all and print how they ended. Returns how many ended how."""
+    """Attempt all flips and print the outcomes. Returns the counts by outcome."""
     ends: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     caught: collections.Counter[str] = collections.Counter()
     worker = Worker(folder, right, seconds)
@@ -317,7 +317,7 @@ def run(folder: Path, what: str, flips: list[Flip], right: str, seconds: float) 
     for flip in flips:
         try:
             end = worker.attempt(flip)
-        except KeyboardInterrupt:  # Ctrl-C: what is known until now
+        except KeyboardInterrupt:  # on Ctrl-C, report the results so far
             break
         done += 1
         ends[flip.name][end.how] += 1

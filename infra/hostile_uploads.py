@@ -1,9 +1,9 @@
-"""Hostile uploads against a running service: each ends as an answer or a 4xx problem, in time, and nothing is left.
+"""Send hostile uploads to a running service: each must end as an answer or a 4xx problem, in time, without leaks.
 
     PYTHONPATH=lib python -m infra.hostile_uploads --catalog CATALOG [--files FOLDER …]
 
-Sends every file below the folders, and what `tests.support.hostile` makes: truncations, flipped bytes, bombs, wrong
-types, polyglots. Prints the statuses, the slowest, and the service's resident memory before and after.
+Sends every file in the folders, and those of `tests.support.hostile`: truncations, flipped bytes, bombs, wrong types,
+polyglots. Prints the statuses, the slowest requests, and the service's resident memory before and after.
 """
 
 from __future__ import annotations

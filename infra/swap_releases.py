@@ -1,8 +1,8 @@
-"""Promotions and rollbacks under clients: no request fails, and every answer is wholly from one release.
+"""Promote and roll back under load: no request may fail, and every answer must come from a single release.
 
     PYTHONPATH=lib python -m infra.swap_releases [--swaps 200] [--clients 4] [--items 20000] [--seconds 0.5]
 
-Two releases of synthetic vectors, the shipped models. Every title names its release.
+Two releases of synthetic vectors, with the built-in models. Every title names its release.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import threading
 import time
 from pathlib import Path
 
-from infra.bench_serve import CORES, TYPE, questions, service
+from infra.bench_serve import CORES, TYPE, make_queries, service
 from infra.synthetic import publish
 from lookdex.catalog import promotion_log
 from lookdex.config import Config
@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=0.5, help="between two swaps")
     options = parser.parse_args()
     recipe, loader = recipe_of(Config()), Loader(Engine.AUTO, threads=CORES)
-    bodies = [asked.body for asked in questions(6, recipe, loader)]
+    bodies = [query.body for query in make_queries(6, recipe, loader)]
     statuses, seen, wrong = collections.Counter(), collections.Counter(), []
     stop = threading.Event()
     with tempfile.TemporaryDirectory(prefix="lookdex-swaps-") as folder:

@@ -1,4 +1,4 @@
-"""Published releases of synthetic vectors, of any size, for the benchmarks of the service."""
+"""Releases of synthetic vectors, of any size, for the benchmarks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COLOURS = ("black", "white", "red", "blue", "green")
 
 
 def publish(folder: Path, recipe: Recipe, items: int, dim: int, name: str = "bench") -> None:
-    """Make a release of `items` rows live: two photos a product, three objects a photo. Titles end in `name`."""
+    """Publish a release of `items` rows: two photos per product, three objects per photo. Titles end in `name`."""
     store = open_store(str(folder))
     dataset = lance.write_dataset(
         rows(items, dim, name),

@@ -1,1 +1,1 @@
-"""Attacks on the service, by subject; `infra/attack_service.py` runs them."""
+"""Attacks on the service, by topic. `infra/attack_service.py` runs them."""

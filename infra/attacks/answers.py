@@ -1,4 +1,4 @@
-"""Attacks by answers that take long: the deepest pages, the largest sorted pools, and facets of ever new filters."""
+"""Attacks by expensive answers: deep pages, large sorted pools, facets of uncached filters."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LARGEST = {"k": 1000, "sort": "-price", "pool": 1000, "colour": 0.5}
 
 
 def deep_pages(service: Service) -> Outcome:
-    """The last of the smallest pages, and the largest sorted pool, by more clients than there are places."""
+    """The deepest page and the largest sorted pool, from more clients than there are slots."""
     return _at_once(service, [DEEPEST if n % 2 else LARGEST for n in range(QUESTIONS)])
 
 
 def many_facets(service: Service) -> Outcome:
-    """Facets of filters that were never asked before, so that none is kept."""
+    """Facets of new filters, which are not cached."""
     outcome = _at_once(
         service, [{"k": 1, "facets": True, "where": f"price < {n}.5"} for n in range(QUESTIONS)]
     )
@@ -31,12 +31,12 @@ def many_facets(service: Service) -> Outcome:
         status, body = service.ask(PHOTO, {"facets": facets})
         outcome.statuses[status] += 1
         outcome.check(status == 422, f"{str(facets)[:40]}: {status} {body[:200]!r}")
-        outcome.check(service.cpu() - before < 1, f"{str(facets)[:40]}: costs before it is refused")
+        outcome.check(service.cpu() - before < 1, f"{str(facets)[:40]}: CPU time before it is refused")
     return outcome
 
 
 def revalidated(service: Service) -> Outcome:
-    """A tag that does not match costs no more than the question, and an endless one is not a tag."""
+    """ETags that do not match cost no more than the question, and endless ones are refused."""
     outcome = Outcome()
     path = f"/v1/text?{urlencode({'q': 'red dress', 'k': 3})}"
     for tags in (",".join(['W/"x"'] * 1000), '"' * 8000, "W/" * 4000, "*," * 2000):
@@ -52,7 +52,7 @@ def _at_once(service: Service, questions: list[dict[str, object]]) -> Outcome:
         for status, body in clients.map(lambda options: service.ask(PHOTO, options), questions):
             outcome.statuses[status] += 1
             outcome.check(status in (200, 503), f"{status} {body[:200]!r}")
-    outcome.check(outcome.statuses[200] > 0, "none was answered")
+    outcome.check(outcome.statuses[200] > 0, "no question was answered")
     status, body = service.ask(PHOTO, {"k": 3})
     outcome.check(status == 200 and bool(json.loads(body)["whole"]), f"afterwards: {status}")
     return outcome

@@ -1,4 +1,4 @@
-"""Attacks by photos: many large ones at once, ones that cost too much, and decoders that are killed meanwhile."""
+"""Attacks by photos: many large ones at once, expensive ones, and decoders killed while decoding."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.support import hostile
 
 TWELVE, FORTY_EIGHT = (4000, 3000), (8000, 6000)  # pixels
 ASKED_AT_A_TIME, KILLS, KILLS_SECONDS, GOOD = 8, 4, 1.5, 6
-MOST_GROWTH = 900 << 20  # bytes that the service itself may grow by for one question of the largest photos
+MOST_GROWTH = 900 << 20  # bytes by which the service process may grow for one question of the largest photos
 
 
 @cache
 def large(format: str, width: int, height: int) -> bytes:
-    """A smooth photo with a little grain, as a file below the limit of 20 MB."""
+    """A smooth photo with some noise, as a file below the limit of 20 MB."""
     rng = np.random.default_rng(1)
     seed = Image.fromarray(rng.integers(0, 250, (9, 9, 3), dtype=np.uint8))
     pixels = np.asarray(seed.resize((width, height), Image.Resampling.BICUBIC)) // 2
@@ -37,7 +37,7 @@ def large(format: str, width: int, height: int) -> bytes:
 
 
 def all_at_once(outcome: Outcome, service: Service, photos: Sequence[bytes]) -> None:
-    """Ask with each photo at the same time. Only 200 and 503 are right."""
+    """Search by all photos at the same time. Only 200 and 503 are allowed."""
     wrong: set[str] = set()
 
     def ask(photo: bytes) -> None:
@@ -58,7 +58,7 @@ def large_photos(service: Service) -> Outcome:
     for photos in (kinds[:1] * 8, kinds[1:] * 8, kinds * 4):
         before = outcome.statuses[200]
         all_at_once(outcome, service, photos)
-        outcome.check(outcome.statuses[200] > before, "none of eight was answered")
+        outcome.check(outcome.statuses[200] > before, "none of the eight was answered")
         status, body = service.ask(photos[0], {"k": 1})
         outcome.check(status == 200, f"alone, afterwards: {status}: {body[:200]!r}")
     return outcome
@@ -75,7 +75,7 @@ def decoders_of(service: Service) -> list[psutil.Process]:
 
 
 def killed_decoders(service: Service) -> Outcome:
-    """kill -9 of all decoders, again and again, while photos are asked with."""
+    """Kill all decoders with SIGKILL repeatedly while photos are searched."""
     outcome, stop = Outcome(), threading.Event()
     photo = hostile.photo()
 
@@ -100,12 +100,12 @@ def killed_decoders(service: Service) -> Outcome:
         process.kill()
     status, body = service.ask(photo, {"k": 1})
     outcome.check(status == 200, f"the next photo: {status}: {body[:200]!r}")
-    outcome.check(outcome.statuses[200] > 0, "no photo was answered meanwhile")
+    outcome.check(outcome.statuses[200] > 0, "no photo was answered during the attack")
     return outcome
 
 
 def costly_photos(service: Service) -> Outcome:
-    """Photos that take more CPU time than they may, beside one that does not."""
+    """Photos that exceed the CPU time limit, next to one that does not."""
     outcome, photo, stop = Outcome(), large("PNG", *TWELVE), threading.Event()
 
     def ask(_: int) -> None:
@@ -120,7 +120,9 @@ def costly_photos(service: Service) -> Outcome:
         stop.set()
         for future in asking:
             future.result()
-    outcome.check(set(good) <= {200, 503} and 200 in good, f"good photos meanwhile: {sorted(set(good))}")
+    outcome.check(
+        set(good) <= {200, 503} and 200 in good, f"good photos during the attack: {sorted(set(good))}"
+    )
     return outcome
 
 
@@ -149,7 +151,7 @@ def many_pixels(service: Service) -> Outcome:
     watching.join()
     outcome.statuses[status] += 1
     outcome.check(status in (413, 503), f"{status}: {answer[:200]!r}")
-    outcome.check(most - before < MOST_GROWTH, f"it grew by {(most - before) >> 20} MiB")
+    outcome.check(most - before < MOST_GROWTH, f"the service grew by {(most - before) >> 20} MiB")
     return outcome
 
 

@@ -1,4 +1,4 @@
-"""What attacks on the service share: the service, its `/healthz` meanwhile, and how an attack ended."""
+"""Shared by all attacks: the service under test, a probe of `/healthz`, and outcomes."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ import psutil
 from tests.support.services import url_told
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-EVERY, TIMEOUT = 0.05, 20.0  # seconds: between looks at /healthz, and for one of them
+EVERY, TIMEOUT = 0.05, 20.0  # seconds between probes of /healthz, and for one probe
 BOUNDARY = "attack-service"
 TYPE = f"multipart/form-data; boundary={BOUNDARY}"
 
 
-# ── what an attack gets, and what it gives ───────────────────────────────────────────────────────────────────
+# ── attacks and outcomes ───────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a catalogue lies. control: whatever an attack needs to stop or hang its store."""
+    """The location of a catalogue. control: lets an attack stop or hang its store."""
 
     uri: str
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Place:
 
 @dataclass
 class Service:
-    """A running service. process: None where it was started elsewhere. ending: the attack is about to end it."""
+    """A running service. process: None if started elsewhere. ending: set when the attack is about to stop it."""
 
     url: str
     process: subprocess.Popen[bytes] | None
@@ -56,7 +56,7 @@ class Service:
         return parts.hostname or "127.0.0.1", parts.port or 80
 
     def get(self, path: str, timeout: float = TIMEOUT, source: str = "") -> tuple[int, bytes]:
-        """Status and body of a GET on a connection of its own. source: the client's address."""
+        """Status and body of a GET on a new connection. source: the client's address."""
         return self.request("GET", path, timeout=timeout, source=source)
 
     def ask(
@@ -89,12 +89,12 @@ class Service:
             connection.close()
 
     def lines(self) -> list[dict[str, Any]]:
-        """The log until now."""
+        """The log so far."""
         text = self.log.read_text(errors="replace") if self.log else ""
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
     def cpu(self) -> float:
-        """CPU seconds until now, with those of processes that it started and that have ended."""
+        """CPU seconds so far, including ended child processes."""
         if self.process is None:
             return 0.0
         total = 0.0
@@ -110,7 +110,7 @@ class Service:
 
 
 def form(photo: bytes, options: dict[str, Any] | None = None) -> bytes:
-    """The body of a question with a photo."""
+    """The form body of a question with a photo."""
     parts = [
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="photo"; filename="photo"\r\n'
         "Content-Type: application/octet-stream\r\n\r\n".encode()
@@ -125,7 +125,7 @@ def form(photo: bytes, options: dict[str, Any] | None = None) -> bytes:
 
 @dataclass
 class Outcome:
-    """How an attack went. statuses: of the attack's requests, or words such as "closed"; wrong: what must not be."""
+    """The outcome of an attack. statuses: HTTP statuses or words such as "closed". wrong: failed checks."""
 
     statuses: Counter[Any] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -137,21 +137,21 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Attack:
-    """An attack by name. settings, open_files (RLIMIT_NOFILE), place: of the service of its own that it needs."""
+    """A named attack. settings, open_files (RLIMIT_NOFILE), place: for a service of its own."""
 
     name: str
     run: Callable[[Service], Outcome]
     settings: Mapping[str, str] = field(default_factory=dict)
     open_files: int = 0
     place: Callable[[Path], AbstractContextManager[Place]] | None = None
-    ends: bool = False  # it ends the service
+    ends: bool = False  # it stops the service
 
     @property
     def alone(self) -> bool:
         return bool(self.settings or self.open_files or self.place or self.ends)
 
 
-# ── the service, and /healthz meanwhile ──────────────────────────────────────────────────────────────────────
+# ── the service and the probe of /healthz ──────────────────────────────────────────────────────────────────────
 
 
 @contextmanager
@@ -162,7 +162,7 @@ def serve(
     settings: Mapping[str, str] = MappingProxyType({}),
     open_files: int = 0,
 ) -> Iterator[Service]:
-    """`lookdex serve` of the checkout whose modules are in `lib`. settings: LOOKDEX_… without the prefix."""
+    """Start `lookdex serve` from the modules in `lib`. settings: LOOKDEX_… variables without the prefix."""
     log = folder / f"serve-{time.monotonic_ns()}.log"
     command = [sys.executable, "-m", "lookdex.cli.main", "serve", "--catalog", place.uri, "--port", "0"]
     if open_files:
@@ -183,7 +183,7 @@ def serve(
 
 
 class Pulse:
-    """Asks /healthz all the time. slowest: seconds; failed: looks without an answer."""
+    """Probe /healthz continuously. slowest: in seconds. failed: probes without an answer."""
 
     def __init__(self, service: Service):
         self.slowest, self.failed, self.looks = 0.0, 0, 0
@@ -213,7 +213,7 @@ class Pulse:
 
 
 def report(attack: Attack, service: Service, most_seconds: float) -> bool:
-    """Run an attack, print its line, and say whether it passed."""
+    """Run an attack and print its result. Returns whether it passed."""
     before, begun = service.cpu(), time.perf_counter()
     with Pulse(service) as pulse:
         try:

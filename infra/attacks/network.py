@@ -1,4 +1,4 @@
-"""Attacks by connections: endless heads, idle and half-sent ones, trickling uploads, answers that nobody reads."""
+"""Attacks by connections: endless headers, idle and partial requests, trickling uploads, unread responses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import psutil
 from infra.attacks.frame import BOUNDARY, Attack, Outcome, Service, form
 from tests.support import hostile
 
-ELSEWHERE = "127.0.0.66"  # an address of this machine's that good clients do not have
+ELSEWHERE = "127.0.0.66"  # a local address that good clients do not use
 MEGABYTES = 300
 PROBLEM = b"application/problem+json"
 HALF_SENT = b"GET /v1/text?q=red HTTP/1.1\r\nHost: shop\r\nX-A: "
@@ -31,7 +31,7 @@ def connect(service: Service, source: str = "", timeout: float = 20) -> socket.s
 
 
 def answer(connection: socket.socket, most: int = 1 << 16) -> bytes:
-    """What comes back until the connection ends; b"" where it ends without a word."""
+    """Everything received until the connection ends, or b""."""
     received = b""
     with contextlib.suppress(OSError):
         while len(received) < most and (data := connection.recv(1 << 16)):
@@ -44,7 +44,7 @@ def status_of(received: bytes) -> int | str:
 
 
 def refused(outcome: Outcome, received: bytes, name: str, *statuses: int) -> None:
-    """Count an answer, which has to be a problem document with one of the statuses."""
+    """Count a response, which must be a problem document with one of the statuses."""
     status = status_of(received)
     outcome.statuses[status] += 1
     outcome.check(status in statuses and PROBLEM in received, f"{name}: {received[:24]!r}")
@@ -54,26 +54,26 @@ def refused(outcome: Outcome, received: bytes, name: str, *statuses: int) -> Non
 def crowd(
     service: Service, count: int, first: bytes = b"", source: str = ""
 ) -> Iterator[list[socket.socket]]:
-    """So many connections that each have sent `first` and say no more."""
+    """Open connections that send `first` and then nothing."""
     allow_files()
     with contextlib.ExitStack() as stack:
         connections = []
         for _ in range(count):
-            with contextlib.suppress(OSError):  # the service may close those that it does not want
+            with contextlib.suppress(OSError):  # the service may close some
                 connections.append(stack.enter_context(connect(service, source)))
                 connections[-1].sendall(first)
         yield connections
 
 
 def allow_files() -> None:
-    """As many sockets as this process may have."""
+    """Raise this process's open-file limit to its maximum."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def closed(connection: socket.socket, seconds: float) -> bool:
-    """Whether the service ends the connection within that time."""
+    """Whether the service closes the connection within that time."""
     connection.settimeout(max(0.01, seconds))
     try:
         while connection.recv(1 << 16):
@@ -86,7 +86,7 @@ def closed(connection: socket.socket, seconds: float) -> bool:
 
 
 def still_asked(service: Service, times: int, source: str = "") -> Counter[int | str]:
-    """Statuses of good questions, one after the other."""
+    """Statuses of good questions, asked one after the other."""
     statuses: Counter[int | str] = Counter()
     for _ in range(times):
         try:
@@ -96,11 +96,11 @@ def still_asked(service: Service, times: int, source: str = "") -> Counter[int |
     return statuses
 
 
-# ── heads ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── headers ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def endless(begin: bytes, piece: bytes, *statuses: int) -> Callable[[Service], Outcome]:
-    """`piece` again and again, MEGABYTES in all; the service has to break off with one of the statuses."""
+    """Send `piece` repeatedly, MEGABYTES in all. The service must stop it with one of the statuses."""
 
     def run(service: Service) -> Outcome:
         outcome, sent, before = Outcome(), 0, service.cpu()
@@ -114,7 +114,7 @@ def endless(begin: bytes, piece: bytes, *statuses: int) -> Callable[[Service], O
             connection.settimeout(30)
             refused(outcome, answer(connection), "answer", *statuses)
         spent = service.cpu() - before
-        outcome.check(sent < MEGABYTES, f"all {sent} MB were taken")
+        outcome.check(sent < MEGABYTES, f"all {sent} MB were read")
         outcome.check(spent < 3, f"{spent:.1f} CPU seconds")
         return outcome
 
@@ -142,7 +142,7 @@ MALFORMED = {
 
 
 def malformed(service: Service) -> Outcome:
-    """Each 100 times; the log must not have a line for every one."""
+    """Send each malformed request 100 times. The log must not have a line for each."""
     outcome, before = Outcome(), len(service.lines())
     for name, request in MALFORMED.items():
         for _ in range(100):
@@ -158,7 +158,7 @@ def malformed(service: Service) -> Outcome:
 
 
 def pipelined(service: Service) -> Outcome:
-    """1,000 requests at once: all are answered, in their order."""
+    """1,000 pipelined requests: all are answered in order."""
     outcome = Outcome()
     with connect(service) as connection:
         last = b"GET /readyz HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n"
@@ -166,15 +166,15 @@ def pipelined(service: Service) -> Outcome:
         received = answer(connection, 1 << 24)
     outcome.statuses[200] = received.count(b"HTTP/1.1 200 ")
     outcome.check(outcome.statuses[200] == 1000, "not all were answered")
-    outcome.check(received.endswith(b"ready\n"), "not in their order")
+    outcome.check(received.endswith(b"ready\n"), "not in order")
     return outcome
 
 
-# ── crowds ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── many connections ───────────────────────────────────────────────────────────────────────────────
 
 
 def idle_and_half_sent(service: Service) -> Outcome:
-    """400 connections that say nothing and 400 that say half of a request, beside good questions of two addresses."""
+    """400 idle connections and 400 partial requests, next to good questions from two addresses."""
     outcome = Outcome()
     with crowd(service, 400), crowd(service, 400, HALF_SENT):
         for source in ("", ELSEWHERE):
@@ -188,7 +188,7 @@ def idle_and_half_sent(service: Service) -> Outcome:
 
 
 def silent(service: Service) -> Outcome:
-    """Idle, half-sent and kept-alive connections are closed after their time: 2, 2 and 3 seconds."""
+    """Idle, partial and kept-alive connections are closed after 2, 2 and 3 seconds."""
     outcome = Outcome()
     asked = b"GET /healthz HTTP/1.1\r\nHost: shop\r\n\r\n"
     with crowd(service, 5) as idle, crowd(service, 5, HALF_SENT) as half, crowd(service, 5, asked) as kept:
@@ -201,7 +201,7 @@ def silent(service: Service) -> Outcome:
 
 
 def slow_header(service: Service) -> Outcome:
-    """A byte a second of a header that never ends."""
+    """An endless header, one byte per second."""
     outcome, end = Outcome(), time.monotonic() + 20
     with connect(service) as connection:
         connection.sendall(HALF_SENT)
@@ -216,7 +216,7 @@ def slow_header(service: Service) -> Outcome:
 
 
 def unread(service: Service) -> Outcome:
-    """20 clients that ask for the service's description again and again, and read none of it."""
+    """20 clients that request the OpenAPI document repeatedly and read nothing."""
     outcome = Outcome()
     asked = b"GET /openapi.json HTTP/1.1\r\nHost: shop\r\n\r\n"
     with contextlib.ExitStack() as stack:
@@ -239,12 +239,12 @@ def unread(service: Service) -> Outcome:
 
 
 def broken(connection: socket.socket) -> bool:
-    """Whether the other side has reset the connection, without reading what it sent."""
+    """Whether the peer has reset the connection, without reading from it."""
     return connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0 or _state(connection) != 1
 
 
 def _state(connection: socket.socket) -> int:
-    """Linux's state of a TCP connection; 1: established."""
+    """The TCP state on Linux; 1 is established."""
     return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
 
 
@@ -253,7 +253,7 @@ def _state(connection: socket.socket) -> int:
 
 @contextlib.contextmanager
 def trickling(service: Service, count: int, source: str, rate: float = 20) -> Iterator[Counter[int | str]]:
-    """So many uploads of `rate` bytes a second each, again and again; the statuses that they got."""
+    """Repeat uploads at `rate` bytes per second each. Returns their statuses."""
     stop, statuses = threading.Event(), Counter[int | str]()
     step = max(1, round(rate / 4))
 
@@ -284,7 +284,7 @@ def trickling(service: Service, count: int, source: str, rate: float = 20) -> It
 
 
 def trickles(source: str, rate: float) -> Callable[[Service], Outcome]:
-    """60 trickling uploads for 15 s, beside good questions of the usual address."""
+    """60 trickling uploads for 15 s, next to good questions from the usual address."""
 
     def run(service: Service) -> Outcome:
         outcome = Outcome()
@@ -302,7 +302,7 @@ def trickles(source: str, rate: float) -> Callable[[Service], Outcome]:
 
 
 def no_body(service: Service) -> Outcome:
-    """10 clients wait for `100 Continue`, and send nothing then."""
+    """10 clients wait for `100 Continue` and then send nothing."""
     outcome = Outcome()
     head = POST + b"Content-Length: 5000\r\nExpect: 100-continue\r\n\r\n"
     with crowd(service, 10, head, ELSEWHERE) as connections:
@@ -315,7 +315,7 @@ def no_body(service: Service) -> Outcome:
 
 
 def tiny_chunks(service: Service) -> Outcome:
-    """20 MB of body, a byte a chunk."""
+    """A body of 20 MB in chunks of one byte."""
     outcome, before = Outcome(), service.cpu()
     with connect(service, timeout=60) as connection:
         with contextlib.suppress(OSError):
@@ -328,11 +328,11 @@ def tiny_chunks(service: Service) -> Outcome:
     return outcome
 
 
-# ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── shutdown ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def sigterm(service: Service) -> Outcome:
-    """SIGTERM with idle, half-sent and trickling clients, and four that ask all the time; drain_seconds is 10."""
+    """SIGTERM with idle, partial and trickling clients, and four that ask continuously. drain_seconds is 10."""
     outcome = Outcome()
     process = service.process
     assert process is not None

@@ -1,4 +1,4 @@
-"""Attacks by whoever may write to the catalogue: releases whose records name code and files as their models."""
+"""Attacks with write access to the catalogue: release records that name code or files as models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lookdex.storage import open_store
 MODULE = Path(__file__).with_name("trap.py")
 CODE = "python:infra.attacks.trap:detector"
 NAMES = (CODE, "python:os:getcwd", "transformers:{folder}", "torchvision:{folder}", "s3://elsewhere/model")
-SECONDS = 10.0  # in which the service must have looked at a release
+SECONDS = 10.0  # for the service to notice a release
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def with_a_trap(folder: Path) -> Iterator[Place]:
 
 
 def release_records(service: Service) -> Outcome:
-    """Each name goes live as detector and as embedder: it must not be loaded, and the release before must answer."""
+    """Promote each name as detector and as embedder. It must not be loaded, and the previous release must answer."""
     outcome, place = Outcome(), service.place
     assert place is not None
     store = open_store(place.uri)
@@ -41,7 +41,7 @@ def release_records(service: Service) -> Outcome:
     good = current[1]
     for number, name in enumerate(NAMES):
         name = name.format(folder=place.uri)
-        # An attacker can work the digest out beforehand, so that the name alone has to be refused.
+        # An attacker can compute the digest, so the name itself must be refused.
         digest = digest_of((name, hashlib.sha256(MODULE.read_bytes()).hexdigest()))
         for what in ("detector", "embedder"):
             made = replace(good.recipe, **{what: name, f"{what}_digest": digest})
@@ -53,8 +53,10 @@ def release_records(service: Service) -> Outcome:
             why = _refusal(service, bad.release_id)
             answer = json.loads(service.get("/v1/release")[1])
             outcome.check(answer["release_id"] == good.release_id, f"{bad.release_id} answers: {name}")
-            outcome.check(bool(answer["behind"]), f"not behind, though {bad.release_id} is live")
-            outcome.check("trusted_models" in why, f"the log names no setting for {name}: {why[:200]!r}")
+            outcome.check(bool(answer["behind"]), f"not behind although {bad.release_id} is live")
+            outcome.check(
+                "trusted_models" in why, f"the log does not name the setting for {name}: {why[:200]!r}"
+            )
             status, _ = service.get("/v1/text?q=red")
             outcome.statuses[status] += 1
             outcome.check(status == 200, f"{status} while {bad.release_id} is live")
@@ -64,7 +66,7 @@ def release_records(service: Service) -> Outcome:
 
 
 def _refusal(service: Service, release_id: str) -> str:
-    """What the service logs of a release that it does not follow; "" where it logs nothing."""
+    """The service's log message about a release it refuses, or ""."""
     until = time.monotonic() + SECONDS
     while time.monotonic() < until:
         for line in service.lines():

@@ -1,4 +1,4 @@
-"""Attacks by the world around the service: a store that is stopped, hangs or is busy, and forks."""
+"""Failures around the service: a store that is down, hangs or is busy, and forked processes."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from lookdex.pipeline.night import recipe_of
 from lookdex.storage import create_bucket, open_store
 from tests.support.proxy import Mode, before
 
-SECONDS = 30.0  # that a store is away
+SECONDS = 30.0  # during which the store is down
 CLIENTS = 4
-SOON = 2.0  # seconds in which what needs the store must fail
-BACK = 5.0  # seconds after which it must be used again
+SOON = 2.0  # seconds for requests that need the store to fail
+BACK = 5.0  # seconds until the store must be in use again
 DRAIN, CHILDREN = 5.0, 20
 SIMILAR, RELEASE = "/v1/products/P000001/similar", "/v1/release"
-CROP = "/v1/crops/{:016x}"  # which no service keeps in memory
+CROP = "/v1/crops/{:016x}"  # never in memory
 PHOTO = encode_jpeg(np.random.default_rng(0).integers(0, 255, (400, 300, 3), np.uint8), 400)
 
 
 @contextmanager
 def behind_a_proxy(folder: Path) -> Iterator[Place]:
-    """A release in a bucket, which the service reaches through the proxy that is the place's `control`."""
+    """A release in a bucket, behind a proxy, which is the place's `control`."""
     made = folder / "made"
     if not (made / "live").exists():
         publish(made, recipe_of(Config()), 20_000, 256)
@@ -53,7 +53,7 @@ def behind_a_proxy(folder: Path) -> Iterator[Place]:
 
 
 class Clients:
-    """Ask all the time, until closed. asked: (when it was asked, seconds that it took, what came back)."""
+    """Ask continuously until closed. asked: (start, seconds taken, result)."""
 
     def __init__(self, service: Service):
         self.asked: list[tuple[float, float, str]] = []
@@ -90,7 +90,7 @@ class Clients:
 
 
 def away(mode: Mode) -> Callable[[Service], Outcome]:
-    """The store is away for a while under load, and comes back."""
+    """The store goes down under load, and comes back."""
 
     def attack(service: Service) -> Outcome:
         assert service.place is not None
@@ -111,34 +111,34 @@ def away(mode: Mode) -> Callable[[Service], Outcome]:
         recovered = time.monotonic() - back
         time.sleep(3)
         clients.close()
-        # What was asked just before may be answered from what had arrived by then.
+        # Questions asked just before may still be answered from data that had arrived.
         during = [asked for asked in clients.asked if lost <= asked[0] < back]
         slowest = max(seconds for _, seconds, _ in during)
         outcome.statuses += Counter(found for _, _, found in during)
         outcome.statuses[f"slowest {slowest:.2f} s"] = outcome.statuses[f"back after {recovered:.2f} s"] = 1
-        outcome.check(outcome.statuses["503 store-unavailable"] > 0, "no answer said that the store is away")
+        outcome.check(outcome.statuses["503 store-unavailable"] > 0, "no answer said that the store is down")
         wrong = {found for _, _, found in during} - {"200", "503 store-unavailable"}
-        outcome.check(not wrong, f"other answers meanwhile: {', '.join(sorted(wrong))}")
+        outcome.check(not wrong, f"other answers during the outage: {', '.join(sorted(wrong))}")
         outcome.check(slowest <= SOON, f"the slowest answer took {slowest:.1f} s")
-        outcome.check(recovered <= BACK, f"it was used again only after {recovered:.1f} s")
+        outcome.check(recovered <= BACK, f"the store was in use again only after {recovered:.1f} s")
         from_memory = ready == 200 and b"from memory" in words
-        outcome.check(from_memory or ready == 503, f"/readyz said {ready} {words!r} meanwhile")
+        outcome.check(from_memory or ready == 503, f"/readyz said {ready} {words!r} during the outage")
         outcome.statuses[f"/readyz {ready}"] = 1
         after = [found for begun, _, found in clients.asked if begun > back + BACK]
         outcome.check(set(after) <= {"200"}, f"afterwards: {Counter(after)}")
-        told = [
+        messages = [
             line["event"]
             for line in service.lines()
             if line.get("logger") == "lookdex.search.retrieval.watch"
         ]
-        outcome.check(len(told) == 2, f"the log has {len(told)} lines of it: {told[:4]}")
+        outcome.check(len(messages) == 2, f"the log has {len(messages)} lines about it: {messages[:4]}")
         return outcome
 
     return attack
 
 
 def ended_while_it_hangs(service: Service) -> Outcome:
-    """SIGTERM while the store hangs, and questions wait for it."""
+    """SIGTERM while the store hangs and questions wait for it."""
     assert service.place is not None
     assert service.process is not None
     outcome = Outcome()
@@ -156,7 +156,7 @@ def ended_while_it_hangs(service: Service) -> Outcome:
     clients.close()
     service.place.control.mode = Mode.PASS
     outcome.statuses[f"exit {code} after {took:.1f} s"] += 1
-    outcome.check(code == 0, f"it ended with {code}")
+    outcome.check(code == 0, f"exit code {code}")
     outcome.check(took <= DRAIN + 1, f"it ended after {took:.1f} s, with drain_seconds {DRAIN:g}")
     return outcome
 
@@ -220,7 +220,7 @@ os._exit(0)
 
 
 def forked(engine: str) -> Callable[[Service], Outcome]:
-    """Children of a process whose threads ask: they use its catalogue, open one of their own, or fork again."""
+    """Forked children of a process with busy threads: they use its catalogue, open their own, or fork again."""
 
     def attack(service: Service) -> Outcome:
         assert service.place is not None
@@ -233,10 +233,10 @@ def forked(engine: str) -> Callable[[Service], Outcome]:
             [sys.executable, "-c", FORKING, service.place.uri, str(photo), str(CHILDREN), engine],
             env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True,
         )  # fmt: skip
-        outcome.check(done.returncode == 0, f"the parent ended with {done.returncode}: {done.stderr[-500:]}")
+        outcome.check(done.returncode == 0, f"the parent exited with {done.returncode}: {done.stderr[-500:]}")
         outcome.statuses += Counter(ast.literal_eval(done.stdout or "[]"))
         wrong = set(outcome.statuses) - {"answered", "ForkedProcess"}
-        outcome.check(not wrong, f"children that neither answered nor said why: {', '.join(sorted(wrong))}")
+        outcome.check(not wrong, f"children without an answer or an error: {', '.join(sorted(wrong))}")
         return outcome
 
     return attack

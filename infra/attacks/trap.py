@@ -1,4 +1,4 @@
-"""What a release record names as its models: an import that leaves a mark."""
+"""A module for release records to name as a model: importing it leaves a mark."""
 
 import os
 from pathlib import Path

@@ -1,12 +1,12 @@
-# The image of the jobs: every verb of `lookdex`, `spark-submit` and the jobs in /opt/lookdex/jobs, with Java 17. Built in
-# the root of the checkout:
+# Image of the jobs: the `lookdex` command, `spark-submit`, the jobs in /opt/lookdex/jobs, and Java 17. Build it in the root
+# of the checkout:
 #   docker build -f infra/docker/jobs.Dockerfile -t lookdex-jobs .
 #   docker run --rm lookdex-jobs lookdex reindex --source s3://… --catalog s3://…
-# PyPI's torch brings gigabytes for GPUs: for workers without one, give the address of PyTorch's index for CPUs as
+# PyPI's torch contains gigabytes of GPU libraries. For CPU workers, pass the URL of PyTorch's CPU index:
 #   --build-arg PIP_EXTRA_INDEX_URL=…
-# It runs nights on local Spark, and submits to a cluster. Executors on Kubernetes also need Spark's own entry point, which
-# PySpark does not bring: kubernetes/dockerfiles/spark/entrypoint.sh of Spark's distribution.
-# Linted, and its commands were run by themselves; it was not built or deployed from here.
+# The image runs nights on local Spark and submits to a cluster. Executors on Kubernetes also need Spark's entry point, which
+# PySpark does not contain: kubernetes/dockerfiles/spark/entrypoint.sh of Spark's distribution.
+# Linted, and its commands were tested individually; the image itself has not been built or deployed.
 ARG PYTHON=3.12
 FROM python:${PYTHON}-slim-bookworm AS build
 ARG PIP_EXTRA_INDEX_URL=""
@@ -27,7 +27,7 @@ LABEL org.opencontainers.image.title="lookdex-jobs" \
       org.opencontainers.image.description="Search a shop's catalogue by photo: the nightly jobs" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="Apache-2.0"
-# Debian's security updates replace their versions, so that a pin would not be found for long.
+# Debian's security updates remove old versions, so pinned ones would soon be unavailable.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends openjdk-17-jre-headless tini \
@@ -42,6 +42,6 @@ ENV PATH=/opt/lookdex/bin:$PATH \
     PYTHONUNBUFFERED=1
 USER 10001:10001
 WORKDIR /tmp
-# Spark's Java and its Python workers may leave processes behind, which only an init reaps.
+# tini reaps processes that Spark's JVM and Python workers leave behind.
 ENTRYPOINT ["tini", "--"]
 CMD ["lookdex", "--help"]

@@ -1,11 +1,10 @@
-# The image of the service, `lookdex serve`: neither Spark nor Java, no compiler and no pip. Built in the root of the
-# checkout:
+# Image of the service, `lookdex serve`, without Spark, Java, compilers or pip. Build it in the root of the checkout:
 #   docker build -f infra/docker/service.Dockerfile -t lookdex-service .
-# PyPI's torch brings gigabytes for GPUs: for a service on CPUs, give the address of PyTorch's index for CPUs as
+# PyPI's torch contains gigabytes of GPU libraries. For a service on CPUs, pass the URL of PyTorch's CPU index:
 #   --build-arg PIP_EXTRA_INDEX_URL=…
-# Run it with --shm-size 512m (decoded pixels lie in /dev/shm); a read-only root needs a writable /tmp:
+# Run it with --shm-size 512m (for decoded pixels). A read-only root needs a writable /tmp:
 #   docker run --read-only --tmpfs /tmp --shm-size 512m -p 8000:8000 -e LOOKDEX_CATALOG=s3://… -e LOOKDEX_TOKENS=… …
-# Linted, and its commands were run by themselves; it was not built or deployed from here.
+# Linted, and its commands were tested individually; the image itself has not been built or deployed.
 ARG PYTHON=3.12
 FROM python:${PYTHON}-slim-bookworm AS build
 ARG PIP_EXTRA_INDEX_URL=""
@@ -15,7 +14,7 @@ COPY infra/lock/jobs.txt infra/lock/dev.txt lock/
 COPY setup.py pyproject.toml README.md LICENSE ./
 COPY lib lib
 COPY sql sql
-# The pins of the locks, of which the extras choose.
+# The locks serve as constraints: the extras decide what is installed.
 RUN pip install --constraint lock/jobs.txt setuptools \
     && pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && python -m venv --without-pip /opt/lookdex \
@@ -42,6 +41,6 @@ WORKDIR /tmp
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
-# Its own handler of SIGTERM answers what was asked before it ends.
+# No init is needed: the service handles SIGTERM and finishes open requests.
 ENTRYPOINT ["lookdex"]
 CMD ["serve"]

@@ -129,89 +129,92 @@ class Config:
     keep_releases: int = setting(7, "Releases that stay available for rollback.", least=1)
 
     host: str = setting(
-        "127.0.0.1", "Address that `lookdex serve` listens on; 0.0.0.0 for all of the machine's."
+        "127.0.0.1", "Address that `lookdex serve` listens on. 0.0.0.0 listens on all interfaces."
     )
     port: int = setting(
-        8000, "Port that `lookdex serve` listens on; 0 takes a free one.", least=0, most=65535
+        8000, "Port that `lookdex serve` listens on. 0 picks a free port.", least=0, most=65535
     )
     engine: str = setting(
         "auto",
-        "What runs the models of `lookdex serve` on a CPU: torch, openvino, or auto (OpenVINO where it is installed).",
+        "Inference engine of `lookdex serve` on a CPU: torch, openvino, or auto (OpenVINO if installed).",
         choices=("auto", "torch", "openvino"),
     )
     tokens: str = setting(
         "",
-        "File of hashed tokens, or those lines themselves (see `lookdex token`); empty: everyone may ask.",
+        "File of hashed tokens, or its lines themselves (see `lookdex token`). Empty: no token is needed.",
         metavar="FILE",
     )
     cors: tuple[str, ...] = setting(
-        (), "Origins whose pages may ask from a browser, such as https://shop.example.", metavar="ORIGIN,…"
+        (),
+        "Origins allowed to call the service from a browser (CORS), such as https://shop.example.",
+        metavar="ORIGIN,…",
     )
     caching: str = setting(
         "private",
-        "What may keep pictures and answers to GET: private (each client, for itself), or public (a CDN too; it then "
-        "hands pictures to whoever knows their addresses, even where the service wants a token).",
+        "Who may cache pictures and GET answers: private (the client only) or public (a CDN too, which then serves "
+        "pictures to anyone who knows their URL, even if the service requires a token).",
         choices=("private", "public"),
     )
     facets: tuple[str, ...] = setting(
         (),
-        "Columns whose values questions may count, for filters (default: category and price).",
+        "Columns offered as facets: questions may count their values (default: category and price).",
         metavar="A,B,…",
     )
     root_path: str = setting(
-        "", "Path below which a proxy serves this service, such as /lookdex.", metavar="/PATH"
+        "", "Path prefix under which a proxy serves this service, such as /lookdex.", metavar="/PATH"
     )
     trusted_proxies: tuple[str, ...] = setting(
         (),
-        "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+        "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted.",
         metavar="ADDRESS,…",
     )
     connections: int = setting(
-        0, "Connections open at a time; 0: as many as open files allow, at most 1,000.", least=0
+        0, "Most open connections. 0: as many as the open-file limit allows, up to 1,000.", least=0
     )
     client_share: float = setting(
         0.5,
-        "Share of the requests, and of the large uploads, in progress that one client may have.",
+        "Largest share of the requests, and of the large uploads, in progress for one client.",
         least=0,
         most=1,
     )
     client_rate: float = setting(
-        2000.0, "Bytes a second at which a client must send its upload and read its answer.", least=0
+        2000.0,
+        "Minimum bytes per second at which a client must send its upload and read its answer.",
+        least=0,
     )
     header_seconds: float = setting(
-        10.0, "In which a request's header must have arrived, on a new connection too.", least=0.1
+        10.0, "Seconds for a request header to arrive, also on a new connection.", least=0.1
     )
-    keep_alive_seconds: float = setting(
-        65.0, "After which a connection without a further request is closed.", least=0.1
+    keep_alive_seconds: float = setting(65.0, "Seconds after which an idle connection is closed.", least=0.1)
+    upload_bytes: int = setting(
+        20_000_000, "Largest upload in bytes. Larger ones are refused while they arrive.", least=1
     )
-    upload_bytes: int = setting(20_000_000, "Larger uploads are refused while they arrive.", least=1)
     upload_pixels: int = setting(
-        50_000_000, "Uploads with more pixels are refused, before they are decoded.", least=1
+        50_000_000, "Most pixels of an upload. Larger ones are refused before decoding.", least=1
     )
-    upload_frames: int = setting(
-        100, "Animations with more frames are refused; the first is searched.", least=1
-    )
-    receive_seconds: float = setting(30.0, "In which an upload must have arrived.", least=0.1)
+    upload_frames: int = setting(100, "Most frames of an animation. The first frame is searched.", least=1)
+    receive_seconds: float = setting(30.0, "Seconds for an upload to arrive.", least=0.1)
     decode_seconds: float = setting(
         8.0,
-        "Seconds of CPU time in which a photo must be decoded; one that takes more is refused.",
+        "Most CPU seconds for decoding one photo. A photo that takes longer is refused.",
         least=0.1,
     )
-    decoders: int = setting(0, "Uploads that are decoded at a time; 0: one for each core.", least=0)
+    decoders: int = setting(0, "Decoder processes. 0: one per core.", least=0)
     places: int = setting(
-        0, "Questions that are worked on at a time; 0: one more than there are cores.", least=0
+        0, "Questions answered at the same time. 0: one more than there are cores.", least=0
     )
-    queue: int = setting(8, "Questions that wait for a place; more are refused with 503.", least=0)
+    queue: int = setting(8, "Questions that may wait. Further ones are refused with 503.", least=0)
     deadline_seconds: float = setting(
-        10.0, "In which a question is answered, or refused with 503.", least=0.1
+        10.0, "Seconds to answer a question. After that it is refused with 503.", least=0.1
     )
     store_seconds: float = setting(
         1.0,
-        "In which the catalogue's store must answer a small request; until it does, what needs it is refused with 503.",
+        "Seconds for the catalogue's store to answer a small request. If it does not, questions that need it are "
+        "refused with 503 until it answers again.",
         least=0.1,
     )
-    poll_seconds: float = setting(5.0, "Between looks at what is live.", least=0.01)
-    drain_seconds: float = setting(30.0, "In which SIGTERM lets questions end.", least=0)
+    poll_seconds: float = setting(5.0, "Seconds between checks for a new live release.", least=0.01)
+    drain_seconds: float = setting(30.0, "Seconds to finish open requests after SIGTERM.", least=0)
 
 
 SETTINGS = {f.name: f for f in fields(Config)}

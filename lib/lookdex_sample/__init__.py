@@ -1,4 +1,4 @@
-"""A rendered catalogue with known answers: products, their photos, and people wearing them."""
+"""A rendered sample catalogue with ground truth: products, their photos, and people wearing them."""
 
 from lookdex_sample.photos import Photo, TrueObject, pick_outfit, render_look, render_product
 from lookdex_sample.products import Cut, Product, make_product

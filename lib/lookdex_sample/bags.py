@@ -1,4 +1,4 @@
-"""Bags that hang from the origin by their handles, in heads."""
+"""Bags, hanging from the origin by their handles; units are heads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lookdex_sample.textures import material
 
 
 def bag_parts(product: Product) -> list[Part]:
-    """A bag that hangs from the origin by its handles (a backpack: from its loop)."""
+    """A bag hanging from the origin by its handles (a backpack: by its loop)."""
     cut, cloth = product.cut, replace(material(product.fabric), folds=0.35)
     style, metal = cut.style, (GOLD if cut.number % 2 else STEEL)
     w, h = 0.55 + 0.22 * cut.width, 0.62 + 0.3 * cut.length

@@ -1,4 +1,4 @@
-"""Belts: worn at the waist in torso points, or lying in a coil."""
+"""Belts: worn at the waist in torso coordinates, or coiled."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def belt_half(product: Product) -> float:
 
 
 def belt_parts(product: Product, build: float = 1.0) -> list[Part]:
-    """A belt worn at the waist of a figure of this build, in torso points."""
+    """A belt worn at the waist of a figure of this build, in torso coordinates."""
     half, y = belt_half(product), -0.66 if product.cut.width < 0.75 else -0.8
     w = (0.57 if product.cut.width < 0.75 else 0.53) * build + 0.05
     band = curve(
@@ -88,7 +88,7 @@ def belt_parts(product: Product, build: float = 1.0) -> list[Part]:
 
 
 def rolled_belt_parts(product: Product) -> list[Part]:
-    """A belt lying in a loose coil, as catalogues show it."""
+    """A loosely coiled belt, as in catalogues."""
     half = belt_half(product)
     turn = np.linspace(0.3, 2 * math.pi * 1.55, 60)
     reach = 0.55 + 0.085 * turn

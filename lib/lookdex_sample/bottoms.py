@@ -1,4 +1,4 @@
-"""Skirts, trousers, shorts and legwear, cut onto a figure's pose."""
+"""Skirts, trousers, shorts and legwear, fitted to a figure's pose."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def trouser_parts(product: Product, figure: Figure, fit: Fit) -> list[Part]:
 
 
 def legwear_parts(product: Product, figure: Figure, fit: Fit) -> list[Part]:
-    """Return tights, leggings or socks, on the legs or lying as a pair."""
+    """Return tights, leggings or socks, worn or as a pair."""
     cut, z = product.cut, 8.0
     cloth = material(product.fabric)
     if cut.trim == "sheer":

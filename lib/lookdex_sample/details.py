@@ -1,4 +1,4 @@
-"""Details that garments share: necklines, sleeves, closures, pockets, seams."""
+"""Details shared by garments: necklines, sleeves, closures, pockets, seams."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from lookdex_sample.textures import material
 class Fit:
     """How a product is worn.
 
-    owner: its number on the canvas. tucked: into what is below. open: a coat over something.
-    under: beneath a coat. empty: nobody is inside.
+    owner: its number on the canvas. tucked: into the garment below. open: a coat over something. under: beneath a coat.
+    empty: not on a person.
     """
 
     owner: int
@@ -35,7 +35,7 @@ def dark(colour: Colour, share: float = 0.6) -> Colour:
 
 
 def thread(product: Product) -> Material:
-    """Seams: darker than light cloth, lighter than dark cloth."""
+    """Seam colour: darker than light cloth, lighter than dark cloth."""
     ground = product.fabric.palette[0]
     if product.fabric.kind == "denim":
         return Material((206, 150, 84))
@@ -49,7 +49,7 @@ def neck_depth(neck: str) -> float:
 
 
 def _neckline(neck: str) -> Points:
-    """The right half of a neckline, from the middle of the front to the shoulder."""
+    """The right half of a neckline, from the front centre to the shoulder."""
     depth = -2.38 + neck_depth(neck)
     if neck in ("vee", "collar", "bow"):
         return points([(0.0, depth), (0.14, depth - neck_depth(neck) * 0.55), (0.25, -2.44)])
@@ -63,7 +63,7 @@ def _neckline(neck: str) -> Points:
 def bodice_outline(
     product: Product, figure: Figure, hem: float, ease: float, flare: float, shoulders: bool
 ) -> Points:
-    """The outline of a bodice in the pose, neckline to hem."""
+    """The outline of a bodice in the pose, from neckline to hem."""
     b, neck = figure.build, product.cut.neck
     line = _neckline(neck)
     if neck == "straps":
@@ -92,7 +92,7 @@ def bodice_outline(
 
 
 def neck_parts(product: Product, figure: Figure, fit: Fit, z: float) -> list[Part]:
-    """The collar, the trimmed neckline, and the back of the neck where nobody is inside."""
+    """The collar, the neckline trim, and the back of the neck if the garment is empty."""
     cut, cloth = product.cut, material(product.fabric)
     line = _neckline(cut.neck)
     right, left = figure.torso(line), figure.torso(line * (-1, 1))
@@ -260,7 +260,7 @@ def patch_pocket(
     product: Product, figure: Figure, x: float, y: float, half: float, height: float, z: float,
     flap: bool = False,
 ) -> Part:  # fmt: skip
-    """A patch pocket; with a flap its upper edge is drawn twice."""
+    """A patch pocket; with a flap, its upper edge is doubled."""
     shape = [
         (x - half, y - 0.02),
         (x + half, y - 0.02),

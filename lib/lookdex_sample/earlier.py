@@ -1,4 +1,4 @@
-"""A place where a sample will be written, and an earlier one that lies there."""
+"""Make room for a new sample: remove an earlier one."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ OWN = re.compile(
 
 
 def make_room(store: Store, force: bool) -> int:
-    """Remove what an earlier sample wrote, and nothing else; how many files that were.
+    """Remove the files of an earlier sample, and nothing else; returns their number.
 
-    Raises ConfigError where there is any file and not `force`.
+    Raises ConfigError if there are files and not `force`.
     """
     pages = store.pages("")
     if not force:
         keys = (listed.key for page in pages for listed in page)
         if there := next((key for key in keys if not key.rpartition("/")[2].startswith(".")), None):
             raise ConfigError(
-                f"{store.uri} is not empty (it has {there}): give another --out, or --force, which removes what an "
-                "earlier sample wrote there and leaves all else"
+                f"{store.uri} is not empty (it has {there}): choose another --out, or use --force to remove an "
+                "earlier sample and nothing else"
             )
         return 0
     earlier = [listed.key for page in pages for listed in page if OWN.fullmatch(listed.key)]
     for key in earlier:
         store.delete(key)
-    if "://" not in store.uri:  # in a bucket there are no folders
+    if "://" not in store.uri:  # buckets have no folders
         for folder in {Path(store.uri, key).parent for key in earlier if key.startswith("photos/")}:
-            with suppress(OSError):  # what else lies in it stays
+            with suppress(OSError):  # keep folders with other files
                 folder.rmdir()
     return len(earlier)

@@ -1,4 +1,4 @@
-"""People: proportions, a pose, skin and hair, and the body that clothes are hung on."""
+"""People: proportions, pose, skin and hair, and the body that wears the clothes."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _HALF_WIDTHS = (0.72, 0.80, 0.66, 0.58, 0.50, 0.58, 0.66, 0.64)
 
 @dataclass(frozen=True)
 class Figure:
-    """A standing person seen from the front, in heads; angles in radians, outward positive.
+    """A standing person seen from the front; units are heads, angles are radians, positive outward.
 
-    arms: (upper, lower) for the left and the right side; legs alike. turn: how much of its
-    width the body shows (1 is frontal).
+    arms: (upper, lower) for the left and the right side; legs alike. turn: share of its width that the body shows (1 is
+    frontal).
     """
 
     skin: Colour = SKINS[1]
@@ -47,7 +47,7 @@ class Figure:
     legs: tuple[tuple[float, float], tuple[float, float]] = ((0.06, 0.02), (0.06, 0.02))
 
     def torso(self, values: ArrayLike) -> Points:
-        """Map torso points (upright, pelvis at the origin, neck at y = -2.4) into the pose."""
+        """Map torso coordinates (upright, pelvis at the origin, neck at y = -2.4) into the pose."""
         upright = points(values)
         x, y = upright[:, 0] * self.turn, upright[:, 1]
         rise = np.clip(-y / 2.4, -0.2, 1.2)
@@ -59,7 +59,7 @@ class Figure:
         return np.interp(np.asarray(y, dtype=np.float64), _LEVELS, _HALF_WIDTHS) * self.build
 
     def arm(self, side: int) -> Points:
-        """Return shoulder, elbow, wrist and finger tips (4, 2); side -1 is the viewer's left."""
+        """Return shoulder, elbow, wrist and fingertips (4, 2); side -1 is the viewer's left."""
         upper, lower = self.arms[0 if side < 0 else 1]
         shoulder = self.torso([(side * 0.70 * self.build, -2.06)])[0]
         elbow = shoulder + 1.28 * _down(side, upper)
@@ -75,20 +75,20 @@ class Figure:
 
     @property
     def head(self) -> Points:
-        """The middle of the head (2,)."""
+        """The centre of the head (2,)."""
         return self.torso([(0, -3.12)])[0]
 
     def on_head(self, values: ArrayLike) -> Points:
-        """Map points about the middle of the head into the pose."""
+        """Map points relative to the centre of the head into the pose."""
         return placed(values, self.head, turn=self.head_tilt)
 
     def foot_flip(self, side: int) -> float:
-        """Return how much of its length a foot shows, signed by the way that it points."""
+        """Return the visible share of a foot's length, signed by its direction."""
         return side * (0.62 + 0.3 * abs(math.sin(9 * (self.lean + 0.1 * side))))
 
 
 def standing(arm: float = 0.32, leg: float = 0.05) -> Figure:
-    """Return the invisible figure of catalogue photos: frontal, straight, arms a little out."""
+    """Return the invisible figure of catalogue photos: frontal, straight, arms slightly out."""
     return Figure(arms=((arm, arm), (arm, arm)), legs=((leg, leg), (leg, leg)))
 
 

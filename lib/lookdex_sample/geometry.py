@@ -1,7 +1,6 @@
 """Outlines as point arrays: float64 (n, 2), x to the right and y down, in heads.
 
-A head is the height of a figure's head; a figure is about 7.5 heads tall and
-its pelvis is the origin.
+A head is the height of a figure's head. A figure is about 7.5 heads tall, with its pelvis at the origin.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ def points(values: ArrayLike | Iterable[Sequence[float]]) -> Points:
 
 
 def curve(values: ArrayLike, steps: int = 6, closed: bool = True) -> Points:
-    """Round a polygon off: a Catmull-Rom spline through its corners."""
+    """Smooth a polygon: a Catmull-Rom spline through its corners."""
     knots = points(values)
     if closed:
         padded = np.vstack([knots[-1:], knots, knots[:2]])
@@ -37,7 +36,7 @@ def curve(values: ArrayLike, steps: int = 6, closed: bool = True) -> Points:
 
 
 def tube(path: ArrayLike, widths: Sequence[float], steps: int = 6) -> Points:
-    """Return the outline of a limb: a path (n, 2) with a full width at each of its points."""
+    """Return the outline of a limb: a path (n, 2) with a full width at each point."""
     knots = points(path)
     line = curve(knots, steps, closed=False)
     along = np.linspace(0, len(knots) - 1, len(line))
@@ -49,13 +48,13 @@ def tube(path: ArrayLike, widths: Sequence[float], steps: int = 6) -> Points:
 
 
 def ellipse(x: float, y: float, rx: float, ry: float | None = None, n: int = 28) -> Points:
-    """Return an ellipse about (x, y); a circle without `ry`."""
+    """Return an ellipse around (x, y); a circle without `ry`."""
     turn = np.linspace(0, 2 * math.pi, n, endpoint=False)
     return np.column_stack([x + rx * np.cos(turn), y + (ry or rx) * np.sin(turn)])
 
 
 def arc(x: float, y: float, rx: float, ry: float, start: float, stop: float, n: int = 16) -> Points:
-    """Return a piece of an ellipse, angles in degrees, clockwise from the right."""
+    """Return an elliptic arc, angles in degrees, clockwise from the right."""
     turn = np.radians(np.linspace(start, stop, n))
     return np.column_stack([x + rx * np.cos(turn), y + ry * np.sin(turn)])
 
@@ -66,13 +65,13 @@ def box(x0: float, y0: float, x1: float, y1: float) -> Points:
 
 
 def mirrored(right: ArrayLike) -> Points:
-    """Close a right-hand side, listed from top to bottom, with its mirror image."""
+    """Close a right half, listed from top to bottom, with its mirror image."""
     side = points(right)
     return np.vstack([side, side[::-1] * (-1, 1)])
 
 
 def cut_path(path: ArrayLike, share: float) -> Points:
-    """Return the first `share` (0 to 1) of a path by length, keeping its inner corners."""
+    """Return the first `share` (0 to 1) of a path by length, keeping its corners."""
     knots = points(path)
     reach = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(knots, axis=0), axis=1))])
     stop = share * reach[-1]
@@ -83,7 +82,7 @@ def cut_path(path: ArrayLike, share: float) -> Points:
 def placed(
     values: ArrayLike, at: ArrayLike, scale: float = 1.0, turn: float = 0.0, flip: float = 1.0
 ) -> Points:
-    """Scale, mirror (`flip` below 0; also squeezes x), turn by radians and move an outline."""
+    """Scale, mirror (`flip` below 0; also squeezes x), rotate by radians and move an outline."""
     local = points(values) * (scale * flip, scale)
     cos, sin = math.cos(turn), math.sin(turn)
     return local @ np.array([[cos, sin], [-sin, cos]]) + np.asarray(at)

@@ -1,4 +1,4 @@
-"""Hats and glasses about the middle of the head, in heads."""
+"""Hats and glasses, relative to the centre of the head; units are heads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lookdex_sample.textures import material
 
 
 def hat_parts(product: Product) -> list[Part]:
-    """A hat about the middle of the head (the crown of the head is y = -0.5)."""
+    """A hat relative to the centre of the head (the crown is at y = -0.5)."""
     cut, cloth = product.cut, replace(material(product.fabric), folds=0.25)
     accent, style = Material(cut.accent), cut.style
     shade = replace(cloth, folds=0)
@@ -219,7 +219,7 @@ def hat_parts(product: Product) -> list[Part]:
 
 
 def glasses_parts(product: Product) -> list[Part]:
-    """Glasses about the middle of the head; the eyes are at y = 0."""
+    """Glasses relative to the centre of the head; the eyes are at y = 0."""
     cut, style = product.cut, product.cut.style
     frame = replace(material(product.fabric), folds=0)
     tone = {

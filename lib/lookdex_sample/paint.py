@@ -1,4 +1,4 @@
-"""The canvas: fills outlines with cloth, shades them, and remembers who owns each pixel."""
+"""The canvas: fills outlines with cloth, shades them, and records the owner of each pixel."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Pixels = NDArray[np.floating[Any]]
 TEXELS = 128
 """Texels per head in a cloth tile at its own size."""
 
-_LOW = 4  # shading is smooth: it is computed at a quarter of the size
+_LOW = 4  # shading is smooth, so it is computed at a quarter of the size
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What a part is made of.
+    """Surface of a part.
 
-    tile: uint8 (n, n, 3), n a power of two, repeating; None for the plain `colour`.
-    gloss, folds: 0 to 1. opacity: 0 to 1 (tights, lenses).
+    tile: uint8 (n, n, 3), n a power of two, repeating; None for the plain `colour`. gloss, folds: 0 to 1. opacity: 0 to 1
+    (tights, lenses).
     """
 
     colour: Colour = (128, 128, 128)
@@ -42,11 +42,10 @@ STEEL = Material((178, 182, 188), gloss=0.9)
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One piece of an object, painted in the order of `z`.
+    """A piece of an object, painted in the order of `z`.
 
-    fills, holes: outlines in heads. lines: open paths drawn `width` heads wide.
-    owner: the number of the object it belongs to, 0 for what is not for sale.
-    grain: the direction of the cloth in radians. lift: how dark a shadow it casts (0 to 1).
+    fills, holes: outlines in heads. lines: open paths, `width` heads wide. owner: number of its object, 0 for things not for
+    sale. grain: direction of the cloth in radians. lift: darkness of its shadow (0 to 1).
     """
 
     material: Material
@@ -78,7 +77,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Light:
-    """Where light comes from (`x`, `y` towards the lamp), its strength, and its colour gains."""
+    """Direction of the light (`x`, `y` towards the lamp), its strength, and its colour gains."""
 
     x: float = -0.5
     y: float = -0.8
@@ -98,10 +97,9 @@ def extent(parts: Iterable[Part]) -> tuple[float, float, float, float]:
 
 
 class Canvas:
-    """A picture in the making.
+    """A picture being painted.
 
-    pixels: float32 (height, width, 3), 0 to 255. scale: pixels per head.
-    origin: the pixel of the pelvis.
+    pixels: float32 (height, width, 3), 0 to 255. scale: pixels per head. origin: the pixel of the pelvis.
     """
 
     def __init__(
@@ -125,10 +123,10 @@ class Canvas:
 
     def cast(self, parts: Iterable[Part], offset: tuple[float, float], blur: float, dark: float,
              squash: tuple[float, float] | None = None) -> None:  # fmt: skip
-        """Darken the ground by the soft shadow of all `parts`.
+        """Darken the background by the soft shadow of all `parts`.
 
-        offset, blur: heads. dark: 0 to 1. squash: (y of the floor in heads, share of the
-        height that a standing thing's shadow keeps), for light on a floor.
+        offset, blur: heads. dark: 0 to 1. squash: (y of the floor in heads, share of its height that a standing thing's shadow
+        keeps), for light on a floor.
         """
         height, width = self._height, self._width
         shadow = Image.new("L", (width // _LOW + 1, height // _LOW + 1))
@@ -148,8 +146,7 @@ class Canvas:
         self.pixels *= 1 - (dark / 255) * np.asarray(full, dtype=np.float32)[..., None]
 
     def visible(self, owner: int) -> tuple[tuple[int, int, int, int] | None, float, float]:
-        """Return an object's visible box (None if unseen), the share of it that is seen, and
-        the share of the picture that it fills."""
+        """Return an object's visible box (None if hidden), its visible share, and its share of the picture."""
         seen = self.owners == owner
         rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
         if not len(rows):

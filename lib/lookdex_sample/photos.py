@@ -1,4 +1,4 @@
-"""Photos with known answers: a product on its own, or a person wearing several."""
+"""Photos with ground truth: a single product, or a person wearing several."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _GARMENTS = {
 
 @dataclass(frozen=True)
 class TrueObject:
-    """One object of a photo.
+    """An object of a photo.
 
-    box: (x0, y0, x1, y1) whole pixels around what is visible of it, x1 and y1 exclusive.
-    product_id: "" for things that are not in the catalogue (the model's own shoes).
+    box: (x0, y0, x1, y1) whole pixels around its visible part, x1 and y1 exclusive. product_id: "" for things that are not
+    in the catalogue (the model's own shoes).
     """
 
     box: tuple[int, int, int, int]
@@ -49,7 +49,7 @@ class TrueObject:
 
 @dataclass(frozen=True)
 class Photo:
-    """image: an upright RGB picture. objects: all that is worn or shown in it."""
+    """image: an upright RGB picture. objects: everything worn or shown in it."""
 
     image: Image.Image
     objects: tuple[TrueObject, ...]
@@ -141,7 +141,7 @@ def _covered(picked: Mapping[str, Product]) -> bool:
 
 
 def still_parts(product: Product, rng: np.random.Generator) -> list[Part]:
-    """Return a product as it lies, stands or hangs on its own."""
+    """Return a product lying, standing or hanging on its own."""
     kind = product.category
     if kind in _GARMENTS:
         figure = standing(float(rng.uniform(0.2, 0.5)), float(rng.uniform(0.03, 0.09)))
@@ -214,7 +214,7 @@ def _carried(product: Product, figure: Figure, side: int) -> list[Part]:
 def _worn_photo(
     product: Product, rng: np.random.Generator, size: tuple[int, int], key: tuple[int, int]
 ) -> Photo:
-    """A catalogue photo on a model who also wears things that are not for sale here."""
+    """A catalogue photo on a model who also wears things that are not for sale."""
     with_it = {
         "top": ("pants", "shoes"), "outerwear": ("top", "pants", "shoes"), "dress": ("shoes",),
         "skirt": ("top", "shoes"), "pants": ("top", "shoes"), "shorts": ("top", "shoes"),
@@ -270,7 +270,7 @@ def _posed(
     backdrop: scene.Backdrop, parts: list[Part], worn: list[Part], figure: Figure,
     products: Sequence[Product], light: scene.Light, rng: np.random.Generator, vivid: bool,
 ) -> Canvas:  # fmt: skip
-    """Frame a person: whole, or closer to what is worn."""
+    """Frame a person: full length, or closer to the products."""
     height, width = backdrop.pixels.shape[:2]
     whole = extent(parts)
     if vivid:
@@ -282,7 +282,7 @@ def _posed(
         top, low = max(near[1] - room, whole[1]), min(near[3] + room, whole[3])
         if low - top < 1.6:
             top, low = top - 0.4, low + 0.4
-        if products[0].category in ("bag", "jewelry"):  # some of the person beside the thing
+        if products[0].category in ("bag", "jewelry"):  # include some of the person
             near = (min(near[0], -0.5), near[1], max(near[2], 0.5), near[3])
     tall = low - top
     scale = height / tall * float(rng.uniform(0.84, 0.96))
@@ -300,7 +300,7 @@ def _framed(
     backdrop: scene.Backdrop, parts: Iterable[Part], fill: float, light: scene.Light,
     rng: np.random.Generator,
 ) -> Canvas:  # fmt: skip
-    """Fit parts into the middle of a picture."""
+    """Fit parts into the centre of a picture."""
     height, width = backdrop.pixels.shape[:2]
     x0, y0, x1, y1 = extent(parts)
     scale = fill * min(width / (x1 - x0), height / (y1 - y0))

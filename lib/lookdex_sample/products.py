@@ -1,7 +1,7 @@
-"""Products: what decides a product's look, drawn from its number alone.
+"""Products: the attributes of a product's look, derived from its number alone.
 
-Products of a category go through its styles in turn, and those of a style through its fabrics, colourways and trims,
-so that two are alike in all four only when a style has been through all of them. The rest of a look is drawn.
+Products of a category cycle through its styles, and those of a style through its fabrics, colourways and trims, so that
+two products share all four only after a full cycle. The remaining attributes are random.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from lookdex.taxonomy.categories import CATEGORIES
 from lookdex_sample.paint import Colour
 from lookdex_sample.textures import Fabric
 
-# Products of each category, in their order, in every hundred.
+# Products per category in every hundred, in order.
 _IN_A_HUNDRED = (17, 10, 10, 7, 10, 5, 11, 9, 5, 4, 3, 3, 3, 3)
 
 
 @dataclass(frozen=True)
 class Cut:
-    """The silhouette and the details of a product.
+    """Silhouette and details of a product.
 
-    style: a key of `STYLES`. length, width, flare, sleeve: 0 to 1 within what the style allows
-    (sleeve: share of the arm covered). neck, closure, pocket, trim: named details.
-    number: decides small counts (buttons, pleats, lens shape, buckle). accent: colour of trims.
+    style: a key of `STYLES`. length, width, flare, sleeve: 0 to 1 within the style's range (sleeve: share of the arm
+    covered). neck, closure, pocket, trim: named details. number: seeds small counts (buttons, pleats, lens shape, buckle).
+    accent: colour of trims.
     """
 
     style: str
@@ -45,7 +45,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Product:
-    """One product of the shop. colour: a basic colour name. price: in the shop's currency."""
+    """A product of the shop. colour: a basic colour name. price: in the shop's currency."""
 
     product_id: str
     title: str
@@ -59,7 +59,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Style:
-    """What a style allows: fabrics, details, and the ranges of its measures."""
+    """Options of a style: fabrics, details, and ranges of its measures."""
 
     name: str
     fabrics: tuple[str, ...]
@@ -185,7 +185,7 @@ STYLES: dict[str, tuple[Style, ...]] = {
     ),
 }  # fmt: skip
 
-# Few colourways shared by all products: colour alone must not tell products apart.
+# All products share few colourways: colour alone must not distinguish products.
 _COLOURWAYS: tuple[tuple[str, str, Colour, Colour, Colour], ...] = (
     ("Black", "black", (38, 37, 40), (222, 218, 210), (168, 44, 50)),
     ("White", "white", (238, 236, 230), (52, 62, 92), (186, 76, 70)),
@@ -280,12 +280,12 @@ def make_product(seed: int, index: int, category: str | None = None) -> Product:
 
 
 def category_of(seed: int, index: int) -> str:
-    """Return the category of product number `index`; the first 14 have one of each."""
+    """Return the category of product number `index`; the first 14 products cover all categories."""
     return _place(seed, index)[0]
 
 
 def _place(seed: int, index: int) -> tuple[str, int]:
-    """Product number `index` → its category, and how many products of that category come before it."""
+    """Map product number `index` to its category and its number within that category."""
     hundred, at = divmod(index, 100)
     kinds = _hundred(seed, hundred)
     before = hundred * _IN_A_HUNDRED[kinds[at]] + kinds[:at].count(kinds[at])
@@ -294,7 +294,7 @@ def _place(seed: int, index: int) -> tuple[str, int]:
 
 @lru_cache(maxsize=16)
 def _hundred(seed: int, number: int) -> tuple[int, ...]:
-    """The categories of a hundred products, mixed; the first of all begins with one of each."""
+    """The shuffled categories of a hundred products; the very first ones start with one of each."""
     first = list(range(len(CATEGORIES))) if number == 0 else []
     rest = [kind for kind, count in enumerate(_IN_A_HUNDRED) for _ in range(count - (number == 0))]
     rng = np.random.default_rng(np.random.SeedSequence((seed, number, 0)))
@@ -316,18 +316,18 @@ def _looks(
 
 @lru_cache(maxsize=256)
 def _start(seed: int, category: str, style: int) -> int:
-    """Where a shop begins in a style's looks."""
+    """Where a shop starts in a style's looks."""
     return int(np.random.default_rng((seed, CATEGORIES.index(category), style, 2)).integers(1 << 16))
 
 
 def _spread(number: int, size: int, start: int) -> int:
-    """0, 1, 2 … → places of 0 … size - 1 from `start` on, each once in `size` numbers, and neighbours far apart."""
+    """Permute 0 … size - 1 from `start` on, so that consecutive numbers are far apart."""
     step = next(s for s in range(max(1, round(0.382 * size)), size + 1) if math.gcd(s, size) == 1)
     return (number * step + start) % size
 
 
 def _colourways(cloth: str) -> list[tuple[str, str, tuple[Colour, Colour, Colour]]]:
-    """(shade, basic colour, palette) of all colourways that a fabric comes in."""
+    """(shade, basic colour, palette) of all colourways of a fabric."""
     if narrow := _NARROW.get(cloth):
         return [(shade, colour, (ground, (232, 226, 214), (60, 52, 48))) for shade, colour, ground in narrow]
     return [(shade, colour, (ground, second, third)) for shade, colour, ground, second, third in _COLOURWAYS]

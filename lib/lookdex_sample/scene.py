@@ -1,7 +1,4 @@
-"""Where photos are taken: backgrounds, light, and what a camera does to them.
-
-Backgrounds are float32 (height, width, 3), 0 to 255.
-"""
+"""Backgrounds, light and camera effects. Backgrounds are float32 (height, width, 3), 0 to 255."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ def random_light(rng: np.random.Generator, vivid: bool) -> Light:
 
 
 def develop(pixels: Pixels, light: Light, rng: np.random.Generator, vivid: bool) -> Image.Image:
-    """Return the RGB picture: light, vignette, blur, noise and sometimes coarse JPEG."""
+    """Return the RGB picture with light, vignette, blur, noise and sometimes JPEG artefacts."""
     height, width = pixels.shape[:2]
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
@@ -66,7 +63,7 @@ def develop(pixels: Pixels, light: Light, rng: np.random.Generator, vivid: bool)
 
 
 def studio(rng: np.random.Generator, size: Size) -> Backdrop:
-    """A near-white or softly coloured sheet, a little brighter in the middle."""
+    """A near-white or softly coloured backdrop, slightly brighter in the centre."""
     width, height = size
     base = np.array((246, 246, 246), dtype=np.float32) - rng.uniform(0, 14)
     if rng.random() < 0.25:
@@ -90,7 +87,7 @@ def wall(rng: np.random.Generator, size: Size) -> Backdrop:
 
 
 def place(rng: np.random.Generator, size: Size) -> Backdrop:
-    """A street, a room, a park or a studio, out of focus."""
+    """A street, room, park or studio, out of focus."""
     painter = _PLACES[rng.integers(len(_PLACES))]
     floor = float(rng.uniform(0.66, 0.84))
     half = (max(size[0] // 2, 8), max(size[1] // 2, 8))
@@ -174,7 +171,7 @@ def _floor(
     rng: np.random.Generator, pixels: Pixels, horizon: float, colour: tuple[int, int, int],
     lines: int,
 ) -> Pixels:  # fmt: skip
-    """Lay paving or boards in perspective below the horizon."""
+    """Draw paving or boards in perspective below the horizon."""
     height, width = pixels.shape[:2]
     top = int(height * horizon)
     depth = np.arange(1, height - top + 1, dtype=np.float32)[:, None]

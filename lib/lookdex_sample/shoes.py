@@ -1,4 +1,4 @@
-"""Shoes from their side, about the ankle, in heads."""
+"""Shoes in side view, relative to the ankle; units are heads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SOLE = Material((236, 232, 224))
 
 
 def shoe_parts(product: Product) -> list[Part]:
-    """One shoe from its side, toes to the right; the ankle is the origin, the floor y = 0.30."""
+    """A shoe in side view, toes to the right; the ankle is the origin, the floor y = 0.30."""
     cut, cloth = product.cut, replace(material(product.fabric), folds=0.2)
     accent = Material(cut.accent)
     style = cut.style
@@ -311,6 +311,6 @@ def shoe_parts(product: Product) -> list[Part]:
 
 
 def pair_parts(one: list[Part], gap: float, drop: float, turn: float) -> list[Part]:
-    """Two shoes (or the like) as catalogues show them: one behind the other, a little turned."""
+    """A pair as in catalogues: one behind the other, slightly rotated."""
     back = [part.placed((gap, -drop), 0.96, -turn, z=-10) for part in one]
     return back + [part.placed((0, 0), 1.0, turn * 0.3) for part in one]

@@ -1,4 +1,4 @@
-"""Cloth: repeating tiles of 256 texels (two heads), made from a few numbers and a palette."""
+"""Cloth textures: repeating tiles of 256 texels (two heads), from a few numbers and a palette."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SIDE = 256
 
 @dataclass(frozen=True)
 class Fabric:
-    """What a product is made of.
+    """The cloth of a product.
 
-    kind: one of `KINDS`. repeats: how often the pattern repeats over a tile.
-    angle: 0, 45 or 90 degrees. palette: ground and two pattern colours. seed: of its noise.
+    kind: one of `KINDS`. repeats: repetitions of the pattern per tile. angle: 0, 45 or 90 degrees. palette: ground and two
+    pattern colours. seed: of its noise.
     """
 
     kind: str
@@ -32,7 +32,7 @@ class Fabric:
 
 @lru_cache(maxsize=64)
 def material(fabric: Fabric) -> Material:
-    """Return the material of a fabric: its tile, gloss and how it falls."""
+    """Return the material of a fabric: its tile, gloss and folds."""
     rng = np.random.default_rng(np.random.SeedSequence(fabric.seed))
     tile = _PAINTERS[fabric.kind](fabric, rng)
     gloss = {"leather": 0.55, "patent": 1.0, "metal": 1.0, "satin": 0.7, "quilted": 0.3}
@@ -60,7 +60,7 @@ def _flat(colour: Colour) -> Pixels:
 
 
 def _weave(rng: np.random.Generator, depth: float = 0.05) -> Pixels:
-    """A multiplier (256, 256, 1) of threads and slubs."""
+    """Brightness factors (256, 256, 1) of threads and slubs."""
     threads = rng.standard_normal((SIDE, 1)) + rng.standard_normal((1, SIDE))
     slubs = rng.standard_normal((SIDE, SIDE))
     return (1 + depth * (0.35 * threads + 0.4 * slubs)).astype(np.float32)[..., None]

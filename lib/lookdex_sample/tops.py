@@ -1,4 +1,4 @@
-"""Tops, dresses, and jackets and coats, cut onto a figure's pose."""
+"""Tops, dresses, jackets and coats, fitted to a figure's pose."""
 
 from __future__ import annotations
 

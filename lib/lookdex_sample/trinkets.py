@@ -1,4 +1,4 @@
-"""Scarves and jewelry, in torso points unless said otherwise."""
+"""Scarves and jewelry, in torso coordinates unless noted otherwise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lookdex_sample.textures import material
 
 
 def scarf_parts(product: Product) -> list[Part]:
-    """A scarf about the neck with two ends, in torso points."""
+    """A scarf around the neck with two ends, in torso coordinates."""
     cut = product.cut
     cloth = replace(material(product.fabric), folds=0.9)
     accent = Material(cut.accent)
@@ -119,7 +119,7 @@ def scarf_parts(product: Product) -> list[Part]:
 
 
 def jewelry_parts(product: Product) -> list[Part]:
-    """A necklace in torso points; earrings about the head; a bangle about the wrist."""
+    """A necklace in torso coordinates, earrings relative to the head, or a bangle relative to the wrist."""
     cut = product.cut
     metal = material(product.fabric)
     stone = Material(tuple(int(c * 0.9) for c in product.cut.accent), gloss=1.0)  # type: ignore[arg-type]
@@ -269,7 +269,7 @@ def _earring(product: Product, metal: Material, stone: Material) -> list[Part]:
 
 
 def on_torso(parts: list[Part], mapping: Callable[[Points], Points]) -> list[Part]:
-    """Map parts drawn in torso points into a pose."""
+    """Map parts in torso coordinates into a pose."""
 
     def move(outlines: tuple[Points, ...]) -> tuple[Points, ...]:
         return tuple(mapping(outline) for outline in outlines)

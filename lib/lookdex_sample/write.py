@@ -1,4 +1,4 @@
-"""Write a sample catalogue: photos, looks, the shop's product table and the known answers."""
+"""Write a sample catalogue: photos, looks, the shop's products file and the ground truth."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ _SECOND_VIEW = 1 / 3
 
 
 class Target(Protocol):
-    """Where a sample is written: anything that stores bytes under a key."""
+    """Where a sample is written: any store of bytes by key."""
 
     def put(self, key: str, data: bytes) -> object: ...
 
 
 class Shelf(Sequence[Product]):
-    """The products of one category, made when they are asked for; holds only their numbers."""
+    """The products of one category, created on access; holds only their numbers."""
 
     def __init__(self, seed: int, numbers: NDArray[np.int64]) -> None:
         self._seed = seed
@@ -79,7 +79,7 @@ class Shelf(Sequence[Product]):
 
 
 def shelves(seed: int, products: int) -> dict[str, Shelf]:
-    """Return the catalogue's products by category, in the order of their numbers."""
+    """Return the catalogue's products by category, in numerical order."""
     codes = np.fromiter(
         (CATEGORIES.index(category_of(seed, index)) for index in range(products)),
         dtype=np.int8, count=products,
@@ -135,7 +135,7 @@ def write_sample(
 
 @dataclass(frozen=True)
 class _Task:
-    """One product's photos, or, with an outfit, one look."""
+    """Photos of one product, or, with an outfit, one look."""
 
     seed: int
     number: int
@@ -179,13 +179,13 @@ class _Table:
 def _outfit(stock: dict[str, Shelf], seed: int, number: int) -> tuple[Product, ...]:
     rng = np.random.default_rng(np.random.SeedSequence((seed, number, 4)))
     chosen = pick_outfit(stock, rng)
-    if not chosen:  # a catalogue of a handful of products may have nothing to wear
+    if not chosen:  # a tiny catalogue may have nothing wearable
         chosen = [make_product(seed, 0)]
     return tuple(chosen)
 
 
 def _rendered(tasks: Iterator[_Task], workers: int) -> Iterator[tuple[_Task, list[_Shot]]]:
-    """Render in order; with processes, a bounded number of tasks ahead."""
+    """Render in order; with worker processes, a bounded number of tasks ahead."""
     if workers <= 1:
         for task in tasks:
             yield task, _render(task)

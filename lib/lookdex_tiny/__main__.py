@@ -1,7 +1,7 @@
-"""Make lookdex-tiny again from a folder of data: `python -m lookdex_tiny detector` or `… embedder`.
+"""Train lookdex-tiny from a data folder: `python -m lookdex_tiny detector` or `… embedder`.
 
-What is finished is not done again, and a training that was stopped goes on with --resume. Both take their rendered
-photos from the same --work.
+Finished stages are skipped, and an interrupted training continues with --resume. Both commands share the rendered
+photos in --work.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 
 @click.group()
 def main() -> None:
-    """Make lookdex-tiny's models from a folder with ccp/ and clothing/."""
+    """Train lookdex-tiny's models from a folder with ccp/ and clothing/."""
 
 
 main.add_command(embedder, "embedder")

@@ -1,4 +1,4 @@
-"""Crops to train the embedder on: what the index would cut out, under other boxes, light and framing."""
+"""Training crops of the embedder: what the index would cut out, with varied boxes, light and framing."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from lookdex.training.augment import recolour
 from lookdex.training.embedder import views
 from lookdex.training.sources import read
 
-KEPT_AROUND = 0.3  # of the longer side: room for jitter and margin
+KEPT_AROUND = 0.3  # context kept around the object, relative to its longer side: room for jitter and margin
 KEPT_PIXELS = 352
-# How far a detector's box is off, as a share of the object's side: mostly a little, for a third of them a lot.
+# Typical error of a detector's box, relative to the object's side: mostly small, large for a third of them.
 TIGHT, LOOSE = 0.035, 0.11
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an object is: a photo and its box in it (None: all of the photo)."""
+    """A photo and an object's box in it (None: the whole photo)."""
 
     path: Path
     box: tuple[float, float, float, float] | None = None
@@ -40,11 +40,11 @@ class Place:
 
 
 class Crops:
-    """Cuts objects out of photos; keeps the small pictures it has cut, as JPEG, in memory; and in `folder`,
-    if there is one, which several processes share.
+    """Cuts objects out of photos, and caches small regions as JPEG in memory, and in `folder`, which processes can
+    share.
 
-    canvases: (height, width) of the pictures that it draws, each on the one where it is largest. `scale` makes them
-    smaller: fewer pixels, quicker steps.
+    canvases: (height, width) of the crops; each uses the one on which it is largest. `scale` shrinks them for faster
+    training steps.
     """
 
     def __init__(
@@ -69,27 +69,27 @@ class Crops:
         rng = self._rng
         picture = self._garment(place) if real and place.box is None else self._object(place, real)
         if real and place.box is not None and rng.random() < 0.4:
-            picture = views.part_of(picture, rng, 0.6)
+            picture = views.random_part(picture, rng, 0.6)
         if real and rng.random() < 0.55:
-            picture = views.seen_from_aside(picture, rng, 0.1)
+            picture = views.change_viewpoint(picture, rng, 0.1)
         if real and rng.random() < 0.5:
             picture = _turned(picture, float(rng.normal(0, 7)))
         if rng.random() < 0.5:
             picture = picture[:, ::-1]
         if rng.random() < 0.12:
-            picture = views.hide_some(picture, rng)
+            picture = views.erase_part(picture, rng)
         canvas = choose_canvas(picture.shape, self.canvases)
         return recolour(fit(picture, canvas, 255, centred=True)[0], rng, strength)
 
     def plain(self, place: Place) -> np.ndarray:
-        """An object as the index cuts it out, in full resolution and without chance: uint8 (*canvas, 3)."""
+        """An object as indexed, at full resolution and deterministic: uint8 (*canvas, 3)."""
         image = read(place.path)
         if place.box is not None:
             image = cut(image, np.array(place.box), self.margin)
         return fit(image, choose_canvas(image.shape, self.canvases), 255, centred=True)[0]
 
     def _object(self, place: Place, real: bool) -> np.ndarray:
-        """As the index cuts it out, by a box that is a little off."""
+        """A crop as indexed, with a slightly wrong box."""
         image, box = self._region(place)
         height, width = image.shape[:2]
         if place.box is None and not real:
@@ -102,7 +102,7 @@ class Crops:
         return image[near.y0 : near.y1, near.x0 : near.x1]
 
     def _garment(self, place: Place) -> np.ndarray:
-        """A garment that fills its photo: a part of it, sometimes on another ground."""
+        """A part of a garment that fills its photo, sometimes with another background."""
         image, _ = self._region(place)
         rng = self._rng
         if rng.random() < 0.4:
@@ -111,10 +111,10 @@ class Crops:
             mask = self._masks[place]
             if mask is not None:
                 image = views.swap_ground(image, mask, self._ground(image))
-        return views.part_of(image, rng, 0.55) if rng.random() < 0.7 else image
+        return views.random_part(image, rng, 0.55) if rng.random() < 0.7 else image
 
     def _ground(self, image: np.ndarray) -> np.ndarray:
-        """A plain ground, or some other photo."""
+        """A plain background, or another photo."""
         if self._rng.random() < 0.5 or len(self._kept) < 50:
             return views.plain_ground(image, self._rng)
         places = list(self._kept)
@@ -130,7 +130,7 @@ class Crops:
 
 @dataclass(frozen=True, slots=True)
 class _Region:
-    """An object with what is around it. data: uint8 (bytes,), a JPEG. box: the object's, in its pixels."""
+    """An object with its context. data: uint8 (bytes,), a JPEG. box: the object's, in its pixels."""
 
     data: np.ndarray
     box: Box
@@ -155,20 +155,22 @@ class _Region:
 
 
 def _shared(place: Place, store: Store) -> _Region:
-    """The region that another process left in the store; else it is made, and left there."""
+    """The region from the shared store; created and stored if it is missing."""
     key = f"{hashlib.sha256(repr(place).encode()).hexdigest()}.npz"
     try:
         with np.load(BytesIO(store.get(key))) as kept:
             return _Region(kept["data"], Box(*(int(v) for v in kept["box"])))
     except NotFound:
-        made, out = _Region.of(place), BytesIO()
-        np.savez(out, data=made.data, box=np.array([made.box.x0, made.box.y0, made.box.x1, made.box.y1]))
+        region, out = _Region.of(place), BytesIO()
+        np.savez(
+            out, data=region.data, box=np.array([region.box.x0, region.box.y0, region.box.x1, region.box.y1])
+        )
         store.put(key, out.getvalue())
-        return made
+        return region
 
 
 def cut(image: np.ndarray, box: np.ndarray, margin: float) -> np.ndarray:
-    """The index's crop of a box, without chance."""
+    """The index's crop of a box, deterministic."""
     height, width = image.shape[:2]
     near = geometry.expand(Box(*(round(float(v)) for v in box)), margin, width, height)
     return image[near.y0 : near.y1, near.x0 : near.x1]

@@ -1,4 +1,4 @@
-"""lookdex-tiny's detector: its photos, and how long it learns from them."""
+"""Training of lookdex-tiny's detector: its data and duration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lookdex.training.mixture import FLATS, Mixture
 from lookdex.training.network import tiny_config
 from lookdex_tiny.pseudo import GARMENTS, TAGGED, boxes_file
 
-SEED, HELD_SEED = 3_000_000, 900_000_000  # of the rendered photos
+SEED, HELD_SEED = 3_000_000, 900_000_000  # seeds of the rendered photos
 MIN_SCORE = 0.4
 EXAM = Path(__file__).parent / "protocol" / "flats.json"
 CARD = Card(
@@ -30,8 +30,11 @@ CARD = Card(
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """data: the folder with ccp/ and clothing/. work: rendered photos, found boxes, checkpoints. out: the model's
-    folder. start: a trained model's folder to go on from; None: ImageNet's weights. minutes: of training."""
+    """data: folder with ccp/ and clothing/. work: rendered photos, generated boxes, checkpoints. out: the model's
+    folder.
+
+    start: folder of a trained model to continue from; None: ImageNet weights. minutes: training time.
+    """
 
     data: Path
     work: Path
@@ -44,7 +47,7 @@ class Recipe:
 
 
 def mixture(recipe: Recipe) -> Mixture:
-    """All photos; those rendered and found are in the work folder."""
+    """All photos; rendered ones and generated boxes are in the work folder."""
     street, held_street = sources.street(recipe.data / "ccp")
     catalogue, looks = rendered.load(recipe.work / "rendered")
     garments = recipe.data / "clothing" / "images"

@@ -1,4 +1,4 @@
-"""The embedder of lookdex-tiny: its network, what it is trained on, and how it is written."""
+"""lookdex-tiny's embedder: network, training data, export."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from lookdex_tiny.pace import CPU, scale_at
 from lookdex_tiny.pairs import LABELS, Mix, Pairs
 
 SIZE, DIM, MARGIN, CONTEXT = 224, 256, 0.05, 20
-# As many pixels as SIZE × SIZE in the shapes that things have; (height, width), multiples of the network's stride.
+# As many pixels as SIZE × SIZE, in the shapes of objects; (height, width), multiples of the network's stride.
 CANVASES = ((224, 224), (256, 192), (192, 256), (320, 160), (160, 320), (384, 128), (128, 384))
 FROZEN = 2  # stages
 WEIGHTS = "open_clip_model.safetensors"
 LOOKALIKES = "lookalikes.npz"  # in the run's folder
-ALIKE = 0.05  # temperature of the pair loss where the products of a batch look alike
+ALIKE = 0.05  # temperature of the pair loss for batches of similar products
 VOCABULARY = 49408  # of open_clip's own tokenizer
 CONFIG = {
     "model_cfg": {
@@ -77,15 +77,16 @@ CONFIG = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """out: where the model goes. run: checkpoints and curves. data: folder with ccp/ and clothing/.
+    """out: the model's folder. run: checkpoints and logs. data: folder with ccp/ and clothing/. rendered, held:
+    folders of `lookdex.training.rendered` for training and evaluation; rendered_seed: seed of the former.
 
-    rendered, held: made by `lookdex.training.rendered`, to train and to measure on; rendered_seed: the first one's.
-    start: the folder of a trained model to go on from; None starts from ImageNet's weights. keep: the share of its
-    weights in what is exported, 0 … 1 (Wortsman et al., Robust fine-tuning of zero-shot models, 2022). mix, scales: of
-    batches, as in `pace.Pace`. tagged: as in `pairs.Pairs`.
-    workers: processes that draw batches; None: as `ahead.workers_for` says. alike: the rendered products of a batch are
-    those that look most alike to `start`: the right one of another shop comes first more often (0.859 for 0.835 after
-    75,000 crops), but real garments' labels are a little less near (0.797 for 0.807).
+    start: folder of a trained model to continue from; None: ImageNet weights. keep: the share of its weights in the
+    exported model, 0 … 1 (Wortsman et al., Robust fine-tuning of zero-shot models, 2022). mix, scales: of batches, as
+    in `pace.Pace`. tagged: as in `pairs.Pairs`. workers: prefetch processes; None: see `ahead.workers_for`.
+
+    alike: fill batches with rendered products that look alike to `start`. The right product of another shop then comes
+    first more often (0.859 instead of 0.835 after 75,000 crops), but real garments have slightly fewer neighbours of
+    their label (0.797 instead of 0.807).
     """
 
     out: Path
@@ -105,13 +106,13 @@ class Settings:
 
 
 class Drawn:
-    """Batches of rendered and real things, on canvases that grow towards the end."""
+    """Batches of rendered and real things, on canvases that grow towards the end of the training."""
 
     def __init__(self, settings: Settings, worker: int = 0, folder: Path | None = None) -> None:
         rng = np.random.default_rng((settings.options.seed, worker))
         self._crops, self._scales = Crops(MARGIN, CANVASES, rng, folder=folder), settings.scales
         self._pairs = pairs_of(settings, self._crops, rng)
-        self.refresh = self._pairs.refresh  # the rendered folder may still be growing
+        self.refresh = self._pairs.refresh  # the rendered folder may still grow
 
     def batch(self, progress: float) -> Batch:
         self._crops.scale = scale_at(self._scales, progress)
@@ -119,30 +120,30 @@ class Drawn:
 
 
 def source(settings: Settings, workers: int) -> AbstractContextManager[Source]:
-    """The training's batches. Processes share the crops that they cut, in the run's folder."""
+    """The training's batches. Worker processes share their crops in the run's folder."""
     return drawing(partial(Drawn, settings, folder=settings.run / "crops" if workers else None), workers)
 
 
 def pairs_of(settings: Settings, crops: Crops, rng: np.random.Generator) -> Pairs:
-    kept = settings.run / LOOKALIKES
+    lookalikes_file = settings.run / LOOKALIKES
     return Pairs(
         settings.data, settings.rendered, settings.rendered_seed, crops, settings.mix, rng, settings.tagged,
-        Lookalikes.load(kept) if settings.alike and kept.exists() else None,
+        Lookalikes.load(lookalikes_file) if settings.alike and lookalikes_file.exists() else None,
     )  # fmt: skip
 
 
 def find_lookalikes(settings: Settings) -> None:
-    """Look with the model to go on from at each rendered product's first photo, and keep who is near whom."""
+    """Find similar rendered products, by the start model's vectors of their first photos, and save them."""
     crops = Crops(MARGIN, CANVASES, np.random.default_rng(0))
     pairs = pairs_of(settings, crops, np.random.default_rng(0))
-    print("looking which rendered products are alike", flush=True)
+    print("finding similar rendered products", flush=True)
     embedder = load_embedder(str(settings.start), device=settings.options.device)
     ids: list[str] = []
     vectors: list[np.ndarray] = []
-    for some in in_batches(pairs.product_ids(), 64):
-        places = [pairs.product(one)[3] or pairs.product(one)[4] for one in some]
+    for ids_batch in in_batches(pairs.product_ids(), 64):
+        places = [pairs.product(one)[3] or pairs.product(one)[4] for one in ids_batch]
         vectors.append(embedder.embed_images([crops.plain(first) for first, *_ in places]))
-        ids += some
+        ids += ids_batch
     Lookalikes.of(ids, np.concatenate(vectors)).save(settings.run / LOOKALIKES)
 
 
@@ -182,19 +183,19 @@ def train(settings: Settings) -> None:
         report(settings.out, settings.data, settings.held, run, MARGIN, looks=40, garments=200)
 
     workers = workers_for(device) if settings.workers is None else settings.workers
-    with without_cudnn(device), source(settings, workers) as drawn:
-        values = settled(settings, fit(trainee, drawn, run, settings.options, halfway))
+    with without_cudnn(device), source(settings, workers) as batches:
+        values = settled(settings, fit(trainee, batches, run, settings.options, halfway))
     export(values, trainee.words, settings.out)
     report(settings.out, settings.data, settings.held, run, MARGIN, looks=1000, garments=400)
 
 
 def settled(settings: Settings, values: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Trained weights as the settings want them in the model."""
+    """Blend trained weights with the start model's, as the settings require."""
     return blend(load_file(settings.start / WEIGHTS), values, settings.keep) if settings.start else values
 
 
 def blend(before: dict[str, Tensor], after: dict[str, Tensor], keep: float) -> dict[str, Tensor]:
-    """Each weight between where it started and where training took it: `keep` of the first, the rest of the second."""
+    """Interpolate weights: `keep` of before, the rest of after."""
     return {
         name: torch.lerp(value, before[name].to(value), keep) if value.is_floating_point() else value
         for name, value in after.items()
@@ -202,7 +203,7 @@ def blend(before: dict[str, Tensor], after: dict[str, Tensor], keep: float) -> d
 
 
 def export(values: dict[str, Tensor], words: Tensor, out: Path) -> None:
-    """Write weights in float16; words that no caption had become zeros (neutral, and they pack well)."""
+    """Write weights in float16. Words that occurred in no caption become zeros, which are neutral and compress well."""
     tensors = {
         k: (v.half() if v.is_floating_point() else v).cpu().contiguous().clone() for k, v in values.items()
     }

@@ -1,8 +1,8 @@
-"""Make lookdex-tiny's embedder from a folder of data: render, find boxes, train, finish.
+"""Train lookdex-tiny's embedder from a data folder: render, generate boxes, train, refine.
 
     python -m lookdex_tiny embedder --data DIR --work DIR --out DIR
 
-What is finished is not done again, and a training that was stopped goes on with --resume.
+Finished stages are skipped, and an interrupted training continues with --resume.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def main(
 ) -> None:  # fmt: skip
     """Train lookdex-tiny's embedder on clothing/, ccp/ and rendered photos."""
     if alike and start is None:
-        raise click.UsageError("--alike needs --start: its model says what looks alike")
+        raise click.UsageError("--alike needs --start, whose model finds the similar products")
     pace, tagged = pace_for(open_device(device)), boxes_file(work, TAGGED)
     settings = Settings(
         out, work / "embedder", data, work / "rendered", SEED, work / "held", start, keep,

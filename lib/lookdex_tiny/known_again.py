@@ -1,12 +1,12 @@
-"""Is a thing known again? Each under strong augmentation against all of them as they are.
+"""Instance recognition: does each thing under strong augmentation match itself among all things?
 
     python -m lookdex_tiny.known_again --data DIR [--embedder NAME]
 
-The protocol, frozen: the things are every garment of the held-out senders and every object of the held-out street
-photos whose shorter side has SMALLEST pixels or more. The gallery is each as the index embeds it. A query is a part
-of 60 to 100 % of it, seen from aside, under another light and colour, in a JPEG of quality 40, and, where it can be
-told from its ground (`views.thing_mask`), on another ground: plain, or another thing's photo, half and half. Chance
-is seeded by the thing's number, so that every model is asked the same.
+The protocol is fixed. Things are every garment of the held-out senders and every object of the held-out street photos
+whose shorter side has at least SMALLEST pixels. The gallery is each thing as the index embeds it. A query is 60 to
+100 % of it, from another viewpoint, under another light and colour, as a JPEG of quality 40, and, where it can be
+segmented (`views.thing_mask`), on another background: plain or another thing's photo, with equal chance. Randomness is
+seeded by the thing's number, so that every model gets the same queries.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ VIEWPOINT, LIGHT, QUALITY, PART = 0.1, 1.0, 40, 0.6
 
 @dataclass(frozen=True, slots=True)
 class KnownAgain:
-    """first: share of the queries whose own thing is the nearest. grounds: share of queries on another ground."""
+    """first: share of the queries with their own thing as nearest. grounds: share of queries with another
+    background.
+    """
 
     first: float
     among_ten: float
@@ -45,7 +47,7 @@ class KnownAgain:
 def known_again(
     embedder: Embedder, garments: Sequence[Garment], street: Sequence[Scene], margin: float
 ) -> KnownAgain:
-    """Ask with every thing's strong view."""
+    """Query with a strong view of every thing."""
     things = [sources.read(garment.path) for garment in garments]
     garment_count = len(things)
     for scene in street:
@@ -71,11 +73,11 @@ def known_again(
 def strong_view(
     thing: np.ndarray, mask: np.ndarray | None, other: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """The thing (uint8 (H, W, 3)) photographed again; mask: bool (H, W), or None to leave its ground."""
+    """Augment a thing (uint8 (H, W, 3)); mask: bool (H, W), or None to keep its background."""
     if mask is not None:
         under = views.plain_ground(thing, rng) if rng.random() < 0.5 else other
         thing = views.swap_ground(thing, mask, under)
-    view = views.seen_from_aside(views.part_of(thing, rng, PART), rng, VIEWPOINT)
+    view = views.change_viewpoint(views.random_part(thing, rng, PART), rng, VIEWPOINT)
     return views.poor_jpeg(recolour(view, rng, LIGHT), QUALITY)
 
 
@@ -88,15 +90,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with ccp/ and clothing/")
     parser.add_argument("--embedder", default=TINY)
     options = parser.parse_args()
-    told = known_again(
+    result = known_again(
         load_embedder(options.embedder),
         sources.garments(options.data / "clothing")[1],
         sources.street(options.data / "ccp")[1],
         embedder_defaults(options.embedder).crop_margin,
     )
     print(
-        f"known again: first {told.first:.3f}, among ten {told.among_ten:.3f} of {told.things} things; "
-        f"{told.grounds:.2f} of them on another ground"
+        f"known again: first {result.first:.3f}, among ten {result.among_ten:.3f} of {result.things} things; "
+        f"{result.grounds:.2f} of them on another ground"
     )
 
 

@@ -1,7 +1,7 @@
-"""Which things are hardest to tell apart: those that an embedder puts next to each other.
+"""The things that are hardest to distinguish: neighbours in an embedder's space.
 
-In a batch of them each has neighbours to be told from, where things drawn at random are mostly far apart already and
-teach nothing (hard negatives: Schroff et al., FaceNet, 2015; Xiong et al., ANCE, 2021).
+Batches of them contain hard negatives. Randomly drawn things are mostly far apart already and teach nothing (Schroff et
+al., FaceNet, 2015; Xiong et al., ANCE, 2021).
 """
 
 from __future__ import annotations
@@ -11,34 +11,34 @@ from pathlib import Path
 
 import numpy as np
 
-MOST = 40  # kept of each
-_BLOCK = 1024  # things compared at a time
+MOST = 40  # neighbours kept per thing
+_BLOCK = 1024  # things compared per block
 
 
 class Lookalikes:
-    """The nearest others of each thing. ids: distinct. near: int32 (n, m), places in `ids`, nearest first."""
+    """The nearest neighbours of each thing. ids: distinct. near: int32 (n, m), indexes in `ids`, nearest first."""
 
     def __init__(self, ids: Sequence[str], near: np.ndarray) -> None:
         self._ids, self._near = list(ids), near
         self._place = {one: n for n, one in enumerate(self._ids)}
-        odds = np.arange(1.0, near.shape[1] + 1) ** -0.5  # a nearer one more often
+        odds = np.arange(1.0, near.shape[1] + 1) ** -0.5  # nearer ones are drawn more often
         self._odds = odds / max(odds.sum(), 1.0)
 
     @classmethod
     def of(cls, ids: Sequence[str], vectors: np.ndarray, most: int = MOST) -> Lookalikes:
-        """By the cosines of vectors (n, dim), of any length but 0."""
+        """Compute from vectors (n, dim) by cosine; lengths may differ but not be 0."""
         unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         most = min(most, len(unit) - 1)
         near = np.empty((len(unit), most), np.int32)
         for start in range(0, len(unit), _BLOCK):
-            own = np.arange(start, min(len(unit), start + _BLOCK))
-            cosines = unit[own] @ unit.T
-            cosines[own - start, own] = -np.inf
-            near[own] = np.argsort(-cosines, axis=1, kind="stable")[:, :most]
+            block = np.arange(start, min(len(unit), start + _BLOCK))
+            cosines = unit[block] @ unit.T
+            cosines[block - start, block] = -np.inf
+            near[block] = np.argsort(-cosines, axis=1, kind="stable")[:, :most]
         return cls(ids, near)
 
     def beside(self, thing: str, count: int, rng: np.random.Generator) -> list[str]:
-        """Some others that look like it, `count` at most; none of a thing that is not known."""
+        """Draw up to `count` look-alikes of a thing; none if it is unknown."""
         if thing not in self._place:
             return []
         chosen = rng.choice(

@@ -1,4 +1,4 @@
-"""How good an embedder's neighbours are, through the code that runs in production."""
+"""Evaluate an embedder's neighbours, through the production code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def embed(embedder: Embedder, pictures: list[np.ndarray]) -> np.ndarray:
 
 
 def garments_nearest(embedder: Embedder, found: list[Garment]) -> dict[str, float]:
-    """Share of garments whose nearest neighbour from another sender has their label, their category."""
+    """Share of garments whose nearest neighbour from another sender has the same label, and the same category."""
     vectors = embed(embedder, [sources.read(g.path) for g in found])
     senders = np.array([g.sender for g in found])
     similar = vectors @ vectors.T
@@ -41,7 +41,7 @@ def garments_nearest(embedder: Embedder, found: list[Garment]) -> dict[str, floa
 def products_nearest(
     embedder: Embedder, catalogue: list[Scene], looks: list[Scene], margin: float
 ) -> tuple[float, dict[str, float], int]:
-    """Objects of looks (true boxes) against catalogue photos (object and whole): the share whose nearest is right.
+    """Match objects of looks (true boxes) against catalogue photos (object and whole): share whose nearest is right.
 
     Returns that share, the share by category, and the number of products.
     """
@@ -55,15 +55,15 @@ def products_nearest(
                 names += [product, product]
     gallery = embed(embedder, pictures)
     have = set(names)
-    asked, answers, kinds = [], [], []
+    queries, answers, kinds = [], [], []
     for scene in looks:
         image = sources.read(scene.path)
         for box, product, kind in zip(scene.boxes, scene.product_ids, scene.labels, strict=True):
             if product in have:
-                asked.append(cut(image, box, margin))
+                queries.append(cut(image, box, margin))
                 answers.append(product)
                 kinds.append(kind)
-    right = right_nearest(embed(embedder, asked), answers, gallery, names)
+    right = right_nearest(embed(embedder, queries), answers, gallery, names)
     return float(right.mean()), shares(kinds, right), len(have)
 
 

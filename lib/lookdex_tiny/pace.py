@@ -1,4 +1,4 @@
-"""How large lookdex-tiny's steps are on a CPU and on a GPU, and what follows from that."""
+"""Batch sizes and learning rates of lookdex-tiny's training, on a CPU and on a GPU."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lookdex_tiny.pairs import Mix
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """mix: of a batch. rate: peak learning rate; rate_on: where training goes on from a trained model.
+    """mix: of a batch. rate: peak learning rate; rate_on: when continuing from a trained model.
 
-    average: decay of the moving average of the weights, by step. memory: vectors of earlier batches. scales: the sides
-    of pictures while training, as a share, until that part of the training is over: smaller ones are quicker, and a
-    little larger afterwards does no harm (Touvron et al., Fixing the train-test resolution discrepancy, 2019).
+    average: decay of the weights' moving average per step. memory: vectors of earlier batches. scales: relative image
+    sides up to a share of the training; smaller images train faster, and slightly larger ones afterwards do no harm
+    (Touvron et al., Fixing the train-test resolution discrepancy, 2019).
     """
 
     mix: Mix
@@ -28,7 +28,7 @@ class Pace:
 
 
 CPU = Pace(Mix(10, 8, 4, 1), 1.2e-3, 1.2e-3, 0.98, 4096, ((0.5, 176 / 224), (1.0, 200 / 224)))
-# On one H100 two trainings at once have learnt so from 585 pictures a second each.
+# Measured on one H100 with two concurrent trainings: 585 images/s each.
 GPU = Pace(Mix(80, 56, 44, 8), 1.6e-3, 9e-4, 0.99, 8192, ((0.3, 176 / 224), (0.75, 200 / 224), (1.0, 1.0)))
 
 
@@ -37,5 +37,5 @@ def pace_for(device: torch.device) -> Pace:
 
 
 def scale_at(scales: Sequence[tuple[float, float]], progress: float) -> float:
-    """The share of the sides at `progress` (0 … 1)."""
+    """The relative side at `progress` (0 … 1)."""
     return next(scale for until, scale in scales if progress <= until)

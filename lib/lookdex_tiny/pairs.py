@@ -1,4 +1,4 @@
-"""What lookdex-tiny's embedder sees: pairs of views of one thing, rendered and real, with labels and captions."""
+"""Training pairs of lookdex-tiny's embedder: two views of a thing, rendered and real, with labels and captions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from lookdex.imaging import boxes, colour
 from lookdex.records import Box
-from lookdex.taxonomy import korean
 from lookdex.taxonomy.categories import CATEGORIES
+from lookdex.taxonomy.word_lists import korean_names
 from lookdex.training import rendered, sources
 from lookdex.training.embedder.fit import Batch
 from lookdex.training.embedder.tower import Pictures
@@ -22,31 +22,31 @@ from lookdex_tiny.crops import Crops, Place
 from lookdex_tiny.lookalikes import Lookalikes
 from lookdex_tiny.masks import Masks
 
-KOREAN = 0.35  # of the captions with a colour
-STRENGTH = 0.85  # of a real thing's other light
-RENDERED_STRENGTH = 0.8  # of a rendered one's …
-ALIKE_STRENGTH = 0.35  # … and beside those that look like it: with more, two greens are one
+KOREAN = 0.35  # share of captions with a colour that are Korean
+STRENGTH = 0.85  # augmentation strength of real things
+RENDERED_STRENGTH = 0.8  # of rendered ones
+ALIKE_STRENGTH = 0.35  # of rendered ones among look-alikes: more would make two greens equal
 LABELS = tuple(sources.LABEL_CATEGORY)
-# Names in captions where the label itself is not how people write it.
+# Names used in captions instead of labels that people would not write.
 _WORDS = {"Longsleeve": "long sleeve top", "Undershirt": "tank top", "Outwear": "jacket", "Body": "bodysuit"}
 
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """How many pairs of each source are in a batch."""
+    """Number of pairs per source in a batch."""
 
     rendered: int = 10
     garments: int = 8
     street: int = 4
-    categories: int = 1  # rendered pairs come from so many categories: their neighbours are their negatives
+    categories: int = 1  # categories of rendered pairs; few, so that neighbours are negatives
 
     @property
     def pictures(self) -> int:
-        """Of a batch: two a pair."""
+        """Pictures per batch: two per pair."""
         return 2 * (self.rendered + self.garments + self.street)
 
     def sized(self, pictures: int) -> Mix:
-        """The same shares of a batch of some `pictures`; of each source at least one pair."""
+        """The same proportions for a batch of about `pictures`, with at least one pair per source."""
         times = pictures / self.pictures
         return Mix(
             *(max(1, round(times * n)) for n in (self.rendered, self.garments, self.street, self.categories))
@@ -54,11 +54,10 @@ class Mix:
 
 
 class Pairs:
-    """Draws batches. The rendered folder may still be growing: `refresh` looks again.
+    """Draws batches. The rendered folder may still grow: `refresh` reads it again.
 
-    tagged: a COCO file with boxes of street photos that have tags and no masks (`pseudo`); if it is not there, they
-    are left out. lookalikes: of the rendered products; with them, the rendered ones of a category are those that look
-    like one of it, and not any.
+    tagged: COCO file with boxes of street photos that have tags but no masks (`pseudo`); skipped if missing.
+    lookalikes: of the rendered products; if given, the rendered products of a category are look-alikes of one of them.
     """
 
     def __init__(
@@ -74,11 +73,13 @@ class Pairs:
         counts = {label: len(found) for label, found in by_label.items()}
         odds = np.array(
             [counts[g.label] ** -0.5 for g in self._garments]
-        )  # rare labels more often, not equally
+        )  # oversample rare labels, but not to equality
         self._garment_odds = odds / odds.sum()
         self._masks = Masks.of(data / "ccp")
         self._street = _things(sources.street(data / "ccp")[0])
-        self._tags = {place: tag for place, _, tag in self._street}  # of masks' names: only these have masks
+        self._tags = {
+            place: tag for place, _, tag in self._street
+        }  # named as in the masks: only these have masks
         if tagged is not None and tagged.is_file():
             self._street += _things(sources.coco(tagged, data / "ccp" / "unboxed" / "photos"))
         self._products: dict[str, Product] = {}
@@ -95,10 +96,10 @@ class Pairs:
                         places[product][side].append(Place.of(scene.path, box))
         self._places = places
         self._by_category: dict[str, list[str]] = defaultdict(list)
-        for product_id, (seen, worn) in places.items():
+        for product_id, (catalogue_places, worn) in places.items():
             if product_id not in self._products:
                 self._products[product_id] = make_product(self._seed, int(product_id[1:]))
-            if seen and len(seen) + len(worn) > 1:
+            if catalogue_places and len(catalogue_places) + len(worn) > 1:
                 self._by_category[self._products[product_id].category].append(product_id)
 
     def batch(self) -> Batch:
@@ -128,7 +129,7 @@ class Pairs:
             label.append(LABELS.index(garment.label))
             category.append(CATEGORIES.index(garment.category))
             weight.append(0.6)
-            captions.append(self._said(place, garment.category, _words(garment.label)))
+            captions.append(self._real_caption(place, garment.category, _words(garment.label)))
         for i in self._rng.choice(len(self._street), min(self._mix.street, len(self._street)), replace=False):
             place, name, tag = self._street[i]
             first.append(self._crops.draw(place, real=True, strength=STRENGTH))
@@ -137,7 +138,7 @@ class Pairs:
             label.append(-1)
             category.append(CATEGORIES.index(name))
             weight.append(0.6)
-            captions.append(self._said(place, name, tag))
+            captions.append(self._real_caption(place, name, tag))
         return Batch(
             Pictures.of([*first, *second]),
             np.array(thing * 2),
@@ -171,12 +172,12 @@ class Pairs:
         return found
 
     def _captions(self, place: Place, category: str, name: str) -> list[str]:
-        """All that a real thing may be called."""
+        """All captions of a real thing."""
         colour = self._colour(place, category)
         return [name, f"{colour} {name}", f"{colour} {category}", *in_korean(colour, category)]
 
     def _colour(self, place: Place, category: str) -> str:
-        """A real thing's colour, by its own pixels."""
+        """A real thing's colour, from its pixels."""
         if place not in self._colours:
             image = sources.read(place.path)
             box = _box_of(place, image)
@@ -186,20 +187,20 @@ class Pairs:
             self._colours[place] = masked or colour.describe(image, box, category).name
         return self._colours[place]
 
-    def _said(self, place: Place, category: str, name: str) -> str:
-        """A caption of a real thing: what it is called, mostly with its colour where that can be told."""
+    def _real_caption(self, place: Place, category: str, name: str) -> str:
+        """A caption of a real thing: its name, mostly with its colour if that can be determined."""
         if self._rng.random() < 0.3:
             return name if self._rng.random() < 0.7 else category
         colour = self._colour(place, category)
-        said = in_korean(colour, category)
-        if said and self._rng.random() < KOREAN:
-            return said[self._rng.integers(len(said))]
+        captions = in_korean(colour, category)
+        if captions and self._rng.random() < KOREAN:
+            return captions[self._rng.integers(len(captions))]
         return f"{colour} {name if self._rng.random() < 0.6 else category}"
 
     def _some_products(self) -> list[str]:
         rng = self._rng
         names = sorted(self._by_category)
-        # Large categories are harder (more look-alikes) and more often asked for.
+        # Large categories have more look-alikes and more queries.
         odds = np.array([len(self._by_category[name]) ** 0.7 for name in names])
         chosen = rng.choice(
             len(names), min(self._mix.categories, len(names)), replace=False, p=odds / odds.sum()
@@ -230,9 +231,9 @@ class Pairs:
         return a, b
 
     def _caption(self, product: Product) -> str:
-        said = in_korean(product.colour, product.category)
-        if said and self._rng.random() < KOREAN:
-            return said[self._rng.integers(len(said))]
+        captions = in_korean(product.colour, product.category)
+        if captions and self._rng.random() < KOREAN:
+            return captions[self._rng.integers(len(captions))]
         kind = self._rng.random()
         if kind < 0.5:
             return product.title.lower()
@@ -256,9 +257,9 @@ def _box_of(place: Place, image: np.ndarray) -> Box:
 
 
 def in_korean(colour: str, category: str) -> list[str]:
-    """'red', 'dress' → '빨간색 원피스' and the other ways to say it; none for a colour without a Korean name."""
-    things = korean.CATEGORIES[category][:2]
-    return [f"{word} {thing}" for word in korean.COLOURS.get(colour, ()) for thing in things]
+    """Korean captions: 'red', 'dress' → '빨간색 원피스' and variants; none for a colour without a Korean name."""
+    things = korean_names().categories[category][:2]
+    return [f"{word} {thing}" for word in korean_names().colours.get(colour, ()) for thing in things]
 
 
 def _words(label: str) -> str:

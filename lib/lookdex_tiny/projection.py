@@ -1,17 +1,16 @@
-"""The embedder's projection in closed form: the directions of the tower's features that tell things apart.
+"""Solve for the embedder's projection in closed form: the feature directions that distinguish things.
 
-Gradients leave a projection that explains its batches. What is wanted of neighbours can be said in second moments
-alone, over all crops at once: a direction is good where things differ much and the views of one thing differ little.
+Gradient descent leaves a projection that fits its batches. What is wanted of neighbours can be expressed in second
+moments, over all crops at once: a direction is good if things differ a lot and the views of one thing differ little.
+`projection` stacks three solutions and keeps the directions with the most variance:
 
-`projection` stacks three answers to that and keeps the directions in which the crops then differ most:
-
-- the projection there is, its own space whitened by what differs within a thing (within-class covariance
-  normalisation: Hatch, Kajarekar, Stolcke, 2006);
-- the directions in which products differ most beside what differs between their photos (linear discriminant
-  analysis: Fisher, 1936; Rao, 1948);
+- the existing projection, whitened by the variation within a thing (within-class covariance normalisation: Hatch,
+  Kajarekar, Stolcke, 2006);
+- the directions in which products differ most relative to their photos (linear discriminant analysis: Fisher, 1936;
+  Rao, 1948);
 - the labels and categories of things, by ridge regression (Hoerl and Kennard, 1970).
 
-All of it is linear, so what comes out is a projection like the one before.
+All of it is linear, so the result is a projection like the one before.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Shares of the three answers in the length of a vector, and how much is added to what is divided by, as a share of
-# its mean. Chosen on held-out photos among a few values of each; twice or half of them change little.
+# Shares of the three solutions in a vector's length, and the ridge terms as shares of the mean. Chosen on held-out
+# photos among a few values of each; twice or half of them change little.
 INSTANCES, LABELS, CATEGORIES = 1.5, 0.4, 0.2
 WHITEN_RIDGE, INSTANCE_RIDGE, CLASS_RIDGE = 1.0, 0.1, 0.3
 DISCRIMINANTS = 448
@@ -31,8 +30,8 @@ DISCRIMINANTS = 448
 class Kind:
     """All crops of one kind of things.
 
-    features: float64 (n, f), of the tower. thing: int64 (n,), equal for one thing's. label, category: int64 (n,), -1
-    for none.
+    features: float64 (n, f), of the tower. thing: int64 (n,), equal for crops of one thing. label, category: int64
+    (n,), -1 for none.
     """
 
     features: np.ndarray
@@ -42,12 +41,14 @@ class Kind:
 
 
 def projection(before: np.ndarray, products: Kind, real: list[Kind]) -> tuple[np.ndarray, np.ndarray]:
-    """A projection of the shape of `before` (d, f), and what takes vectors of the space before to the new one (d, d).
+    """Compute a projection of the shape of `before` (d, f), and the map from the old vector space to the new one (d,
+    d).
 
-    products: photos of things that are told apart by how they look. real: kinds of real things (garments, street),
-    of equal weight; some of them have labels. The second matrix keeps the cosines of texts with the part of the new
-    space that the old one is in.
-    Raises ValueError when no thing of a kind has two crops.
+    products: photos of things distinguished by appearance. real: kinds of real things (garments, street), of equal
+    weight; some have labels. The map preserves the cosines of texts with the part of the new space that the old one
+    covers.
+
+    Raises ValueError if no thing of a kind has two crops.
     """
     features = np.concatenate([crops.features for crops in real])
     spread = _covariance(features)
@@ -83,17 +84,17 @@ def _within_vectors(before: np.ndarray, crops: Kind) -> np.ndarray:
 
 
 def _within(values: np.ndarray, thing: np.ndarray) -> np.ndarray:
-    """The covariance of values (n, f) around the mean of their thing."""
+    """Covariance of values (n, f) around the mean of their thing."""
     _, number, count = np.unique(thing, return_inverse=True, return_counts=True)
     if len(count) == 0 or count.max() < 2:
-        raise ValueError("no thing has two crops: nothing says what differs within one")
+        raise ValueError("no thing has two crops, so the variation within things is unknown")
     means = np.zeros((len(count), values.shape[1]))
     np.add.at(means, number, values)
     return _moment(values - (means / count[:, None])[number])
 
 
 def _classes(features: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """The directions (classes, f) that tell each class from the others; a rare class counts more than it has crops."""
+    """The directions (classes, f) that separate each class from the others; rare classes are weighted up."""
     known = classes >= 0
     if not known.any():
         return np.zeros((0, features.shape[1]))
@@ -133,12 +134,12 @@ def _with_ridge(matrix: np.ndarray, share: float) -> np.ndarray:
 
 
 def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:
-    """Of a symmetric matrix without negative eigenvalues."""
+    """Power of a positive semi-definite matrix."""
     values, vectors = np.linalg.eigh(matrix)
     powered: np.ndarray = (vectors * np.maximum(values, 1e-12) ** exponent) @ vectors.T
     return powered
 
 
 def _length(part: np.ndarray, spread: np.ndarray) -> float:
-    """The root of the mean squared length that a part (m, f) gives to features of that covariance."""
+    """Root mean square length that a part (m, f) gives to features of this covariance."""
     return float(np.sqrt(np.einsum("ij,jk,ik->", part, spread, part, optimize=True)))

@@ -1,11 +1,11 @@
-"""Boxes for photos that have only labels: a trained detector says where, the label says what.
+"""Generate boxes for photos that have only labels: a trained detector locates, the label classifies.
 
     python -m lookdex_tiny.pseudo street   --data DIR --out FILE [--detector NAME] [--sheet PNG]
     python -m lookdex_tiny.pseudo garments --data DIR --out FILE [--detector NAME] [--sheet PNG]
 
-`street`: the street photos that have tags and no boxes; every eighth is left for queries. `garments`: photos of one
-garment by the senders to train on. Writes COCO JSON of the photos whose boxes can be trusted, and, if asked, a
-contact sheet of a sample: look at it before you train on them.
+`street`: the street photos that have tags but no boxes; every eighth is kept for queries. `garments`: photos of one
+garment by the training senders. Writes COCO JSON of the photos with reliable boxes, and optionally a contact sheet of a
+sample: check it before training.
 """
 
 from __future__ import annotations
@@ -26,36 +26,36 @@ from lookdex.training.measure import evenly, in_batches
 from lookdex.training.records import Scene
 from lookdex_tiny.sheets import contact_sheet
 
-# Of a box whose label the photo's tags name. On the held-out street photos nine of ten such boxes of outerwear,
-# dresses, pants, shoes, hats and glasses are right, of tops and bags seven, of belts half; below it fewer of each.
+# Minimum score of a box whose label is among the photo's tags. On the held-out street photos nine of ten such boxes
+# of outerwear, dresses, pants, shoes, hats and glasses are right, seven of tops and bags, five of belts.
 TAGGED_SCORE = 0.4
-# A street photo where one of these is tagged and not found would teach that it is background.
+# A street photo in which one of these is tagged but not found would teach it as background.
 LARGE = ("top", "outerwear", "dress", "pants", "skirt", "shoes")
-LONE_SCORE = 0.15  # of the box of a garment that is known to be there, and mostly fills the photo
-LONE_SHARE = 0.15  # of the photo that it fills at least
-GARMENTS, TAGGED = "garments", "tagged"  # the two kinds of photos that are given boxes
-EVERY_QUERY = 8  # of the street photos without boxes every eighth is looked at as a query
+LONE_SCORE = 0.15  # minimum score of the only garment in a photo, which mostly fills it
+LONE_SHARE = 0.15  # minimum share of the photo that it fills
+GARMENTS, TAGGED = "garments", "tagged"  # the two kinds of photos that get boxes
+EVERY_QUERY = 8  # every eighth street photo without boxes is kept for queries
 
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """A photo and the labels that somebody says are in it, one for each thing."""
+    """A photo and the labels of its things."""
 
     path: Path
     labels: tuple[str, ...]
 
 
 def finder(name: str, device: str = "cpu") -> Detector:
-    """A detector as these functions want it: weak boxes too, labels apart from each other."""
+    """A detector set up for these functions: low scores, and no suppression between labels."""
     return load_detector(
         name, device=device, min_score=min(TAGGED_SCORE, LONE_SCORE), nms_iou=1.0, max_objects=60
     )
 
 
 def tagged_boxes(labels: Sequence[str], found: Sequence[Detection]) -> list[Detection] | None:
-    """The best boxes for a photo's labels, one for each where there is one; None where a LARGE one has none.
+    """The best box for each of a photo's labels; None if a LARGE one has none.
 
-    found: the detector's boxes of any score, best first, one label's boxes apart from each other.
+    found: the detector's boxes of any score, best first, without suppression between labels.
     """
     chosen: list[Detection] = []
     for label, count in Counter(labels).items():
@@ -67,7 +67,7 @@ def tagged_boxes(labels: Sequence[str], found: Sequence[Detection]) -> list[Dete
 
 
 def lone_box(label: str, found: Sequence[Detection], height: int, width: int) -> Box | None:
-    """Where the one garment of a photo is: its label's best box, or else the best box of any label; None: unsure."""
+    """The box of a photo's only garment: its label's best one, else the best of any label; None if it is uncertain."""
     large = [o for o in found if o.score >= LONE_SCORE and boxes.area(o.box) >= LONE_SHARE * height * width]
     for candidates in ([o for o in large if o.label == label], large):
         if candidates:
@@ -76,9 +76,9 @@ def lone_box(label: str, found: Sequence[Detection], height: int, width: int) ->
 
 
 def unboxed_street(root: Path) -> list[Tagged]:
-    """The photos in `root`/unboxed to train on, their tags as labels; tags that no box has are left out.
+    """Training photos in `root`/unboxed with their tags as labels; tags without boxes are skipped.
 
-    None where there is no such folder: it is one more help.
+    Returns [] if the optional folder is missing.
     """
     if not (root / "unboxed" / "tags.json").exists():
         return []
@@ -99,7 +99,7 @@ def unboxed_street(root: Path) -> list[Tagged]:
 
 
 def lone_garments(root: Path, most: int | None = None) -> list[Tagged]:
-    """Photos of one garment in `root` by the senders to train on, or `most` of them, evenly chosen."""
+    """Photos of one garment in `root` by the training senders; at most `most`, evenly spaced."""
     train, _ = sources.garments(root)
     return [Tagged(garment.path, (garment.category,)) for garment in evenly(train, most or len(train))]
 
@@ -134,16 +134,17 @@ def scene_of(path: Path, found: Sequence[Detection]) -> Scene:
 
 
 def boxes_file(work: Path, kind: str) -> Path:
-    """Where in the work folder the found boxes of a kind are."""
+    """The path of a kind's generated boxes in the work folder."""
     return work / f"{kind}.json"
 
 
 def find_boxes(
     data: Path, work: Path, kinds: Sequence[str] = (GARMENTS, TAGGED), device: str = "cpu"
 ) -> dict[str, int]:
-    """Write boxes for photos that have only labels into the work folder, where they are not there yet.
+    """Generate boxes for photos that have only labels, if the work folder does not have them yet.
 
-    data: folder with ccp/ and clothing/. Returns how many photos of each kind have boxes."""
+    data: folder with ccp/ and clothing/. Returns the number of photos with boxes by kind.
+    """
     detector, counts = None, {}
     for kind in kinds:
         path = boxes_file(work, kind)
@@ -160,7 +161,7 @@ def find_boxes(
 
 
 def as_coco(scenes: Sequence[Scene]) -> dict:
-    """COCO's JSON of scenes, with their photos' file names."""
+    """COCO JSON of scenes, with their file names."""
     annotations: list[dict] = []
     for image, scene in enumerate(scenes, 1):
         for (x0, y0, x1, y1), label in zip(scene.boxes.tolist(), scene.labels, strict=True):

@@ -1,7 +1,7 @@
-"""The embedder's last minutes: its projection and its text tower finished on features that are computed once.
+"""Refine the embedder: fit its projection and text tower on precomputed features.
 
-The image tower costs all the time of a step, its last linear map almost none. So each crop goes through the tower
-once (`look`); then the projection is solved for (`projection`), and the text tower learns to speak of the new space.
+The image tower takes all the time of a step, its last linear layer almost none. So each crop passes the tower once
+(`look`); then the projection is solved for (`projection`) and the text tower is trained for the new space.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from lookdex_tiny.pairs import STRENGTH, Pairs
 from lookdex_tiny.projection import Kind, projection
 
 PRODUCT, GARMENT, STREET = range(3)
-VIEWS = {GARMENT: 2, STREET: 1}  # random views of each, beside how the index sees it
-BATCH = 16  # crops of one canvas through the tower
-TOLD = 256  # crops in a step of the text tower, of all kinds alike
+VIEWS = {GARMENT: 2, STREET: 1}  # random views per thing, in addition to the indexed view
+BATCH = 16  # crops of one canvas per forward pass
+TEXT_BATCH = 256  # crops per step of the text tower, equally from all kinds
 
 
 class Row(NamedTuple):
-    """What a crop shows. kind: of thing. label, category: numbers, -1 for none. captions: all it may be called."""
+    """What a crop shows. kind: of thing. label, category: numbers, -1 for none. captions: all possible ones."""
 
     thing: int
     kind: int
@@ -47,8 +47,8 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """Crops that went through the tower: features float32 (n, 1280), and a row for each."""
+class CropFeatures:
+    """Crops that passed the tower: features float32 (n, 1280), and a row for each."""
 
     features: Tensor
     rows: list[Row]
@@ -63,9 +63,9 @@ class Seen:
 
 
 def look(settings: Settings, part: int = 0, parts: int = 1) -> None:
-    """Put features of every `parts`-th thing's crops into the run's folder, by the embedder that is in `out`.
+    """Save features of every `parts`-th thing's crops in the run's folder, by the embedder in `out`.
 
-    Raises ConfigError when none is there.
+    Raises ConfigError if there is none.
     """
     torch.set_num_threads(1)
     rng = np.random.default_rng((settings.options.seed, 100, part))
@@ -80,19 +80,21 @@ def look(settings: Settings, part: int = 0, parts: int = 1) -> None:
     torch.save({"of": embedder_digest(str(settings.out)), "seen": seen}, settings.run / f"features-{part}.pt")
 
 
-def look_at(places: Sequence[tuple[Place, Row, bool]], crops: Crops, trunk: nn.Module, tower: Tower) -> Seen:
-    """Pass crops, each as the index sees it or in a random view, through the tower."""
+def look_at(
+    places: Sequence[tuple[Place, Row, bool]], crops: Crops, trunk: nn.Module, tower: Tower
+) -> CropFeatures:
+    """Pass crops through the tower, each as indexed or in a random view."""
     rows: list[Row] = []
     features: list[Tensor] = []
     waiting: dict[tuple[int, ...], list[tuple[np.ndarray, Row]]] = defaultdict(list)
 
     def flush(shape: tuple[int, ...]) -> None:
-        some = waiting.pop(shape)
+        batch = waiting.pop(shape)
         with torch.inference_mode():
             features.append(
-                trunk(tower.as_input(torch.from_numpy(np.stack([picture for picture, _ in some])))).clone()
+                trunk(tower.as_input(torch.from_numpy(np.stack([picture for picture, _ in batch])))).clone()
             )
-        rows.extend(row for _, row in some)
+        rows.extend(row for _, row in batch)
 
     start = said = time.monotonic()
     for place, row, random in places:
@@ -110,12 +112,13 @@ def look_at(places: Sequence[tuple[Place, Row, bool]], crops: Crops, trunk: nn.M
                 )
     for shape in list(waiting):
         flush(shape)
-    return Seen(torch.cat(features), rows)
+    return CropFeatures(torch.cat(features), rows)
 
 
 def _places(pairs: Pairs, part: int, parts: int) -> Iterator[tuple[Place, Row, bool]]:
-    """(crop, row, is it a random view): a product's catalogue photo, whole and cut out, and it in looks; real things
-    as the index sees them and in random views."""
+    """Yield (crop, row, is it a random view): a product's catalogue photo, whole and cropped, and its crops in looks;
+    real things as indexed and in random views.
+    """
     for product_id in pairs.product_ids()[part::parts]:
         number, category, captions, catalogue, looks = pairs.product(product_id)
         row = Row(number, PRODUCT, -1, category, captions)
@@ -130,9 +133,9 @@ def _places(pairs: Pairs, part: int, parts: int) -> Iterator[tuple[Place, Row, b
 
 
 def refine(settings: Settings, steps: int) -> None:
-    """Finish the embedder in `out` by the features seen of it, and write it there.
+    """Refine the embedder in `out` with its saved features, and write it back.
 
-    Raises ConfigError when no features of these weights are there.
+    Raises ConfigError if there are no features of these weights.
     """
     torch.set_num_threads(1)
     torch.manual_seed(settings.options.seed)
@@ -142,7 +145,7 @@ def refine(settings: Settings, steps: int) -> None:
     seen = [part["seen"] for part in parts if part["of"] == digest]
     if not seen:
         raise ConfigError(
-            f"{settings.run} has no features of the embedder in {settings.out}: --only look first"
+            f"{settings.run} has no features of the embedder in {settings.out}: run --only look first"
         )
     words = model.text.token_embedding.weight.detach().ne(0).any(dim=1)
     rng = np.random.default_rng(settings.options.seed)
@@ -150,14 +153,20 @@ def refine(settings: Settings, steps: int) -> None:
     export(model.state_dict(), words, settings.out)
 
 
-def joined(parts: Sequence[Seen]) -> Seen:
-    return Seen(torch.cat([part.features for part in parts]), [row for part in parts for row in part.rows])
+def joined(parts: Sequence[CropFeatures]) -> CropFeatures:
+    return CropFeatures(
+        torch.cat([part.features for part in parts]), [row for part in parts for row in part.rows]
+    )
 
 
 def finish(
-    model: Any, tokenizer: Callable[[list[str]], Tensor], seen: Seen, steps: int, rng: np.random.Generator
+    model: Any,
+    tokenizer: Callable[[list[str]], Tensor],
+    seen: CropFeatures,
+    steps: int,
+    rng: np.random.Generator,
 ) -> None:
-    """Solve for the projection, and train the text tower in its space; the tables of words stay as they are."""
+    """Solve for the projection, and train the text tower in its space; token embeddings stay fixed."""
     weight = model.visual.head.proj.weight
     solved, turn = projection(
         weight.detach().numpy().astype(np.float64), seen.of(PRODUCT), [seen.of(GARMENT), seen.of(STREET)]
@@ -167,14 +176,14 @@ def finish(
         spoken = torch.from_numpy(turn).to(weight) @ model.text.text_projection.T
         model.text.text_projection.copy_(spoken.T * model.text.text_projection.norm() / spoken.norm())
         vectors = F.normalize(seen.features @ weight.T, dim=1)
-    table = model.text.token_embedding.weight  # 3 million weights, learned already
+    table = model.text.token_embedding.weight  # 3 million weights, already trained
     text = [p for p in model.text.parameters() if p is not table]
     optimizer = torch.optim.AdamW([*text, model.logit_scale], lr=1e-3, weight_decay=0.02)
     kinds = [np.flatnonzero(seen.column("kind") == kind) for kind in (PRODUCT, GARMENT, STREET)]
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = 1e-3 * 0.5 * (1 + np.cos(np.pi * step / steps))
-        rows = np.concatenate([rng.choice(kind, TOLD // len(kinds)) for kind in kinds])
+        rows = np.concatenate([rng.choice(kind, TEXT_BATCH // len(kinds)) for kind in kinds])
         said = [str(rng.choice(seen.rows[i].captions)) for i in rows]
         distinct = sorted(set(said))
         texts = F.normalize(model.encode_text(tokenizer(distinct)), dim=1)
@@ -188,7 +197,7 @@ def finish(
 
 
 def _model(settings: Settings) -> Any:
-    """The embedder in `out`, as open_clip has it."""
+    """The embedder in `out` as an open_clip model."""
     if not (settings.out / WEIGHTS).is_file():
         raise ConfigError(f"{settings.out} has no {WEIGHTS}: train first")
     model = open_clip.create_model(f"local-dir:{settings.out}", load_weights=False)

@@ -1,9 +1,9 @@
-"""Score the shipped models, or others, on held-out photos.
+"""Score the built-in models, or others, on held-out photos.
 
     python -m lookdex_tiny.score --data DIR --held DIR [--detector NAME] [--embedder NAME]
 
-Prints AP50 and the share of objects found at several operating points, and how often the nearest
-product of a look's object is the right one: with the true boxes, and with the detector's own.
+Prints AP50 and recall at several operating points, and how often the nearest product of a look's object is the right
+one, with true boxes and with detected boxes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ POINTS = (0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
 
 
 def detect_all(detector: Detector, scenes: list[Scene]) -> tuple[list[list[Detection]], float]:
-    """All detections, and milliseconds of CPU time for each photo."""
+    """All detections, and milliseconds of CPU time per photo."""
     found, used = [], 0.0
     for batch in in_batches(scenes, 8):
         images = [sources.read(scene.path) for scene in batch]
@@ -43,12 +43,12 @@ def detect_all(detector: Detector, scenes: list[Scene]) -> tuple[list[list[Detec
 
 
 def print_detector(name: str, scenes: list[Scene], found: list[list[Detection]], ms: float) -> None:
-    seen = Detected(scenes, found)
-    whole = seen.ap()
+    detected = Detected(scenes, found)
+    whole = detected.ap()
     print(f"{name}: AP50 {whole.ap50:.3f} over {len(scenes)} photos, {ms:.0f} ms of CPU a photo")
     print("  " + "  ".join(f"{k} {v.ap50:.2f} ({v.objects})" for k, v in whole.by_category.items()))
     for point in POINTS:
-        score = seen.at(point)
+        score = detected.at(point)
         print(f"  at {point:.2f}: found {score.found:.3f}, wrong {score.wrong:.2f} a photo")
 
 
@@ -71,7 +71,7 @@ def print_products(
     start = time.process_time()
     gallery = embed(embedder, pictures)
     print(f"embedder: {1000 * (time.process_time() - start) / len(pictures):.0f} ms of CPU a crop")
-    asked: dict[str, list[np.ndarray]] = {"true boxes": [], "own boxes": []}
+    queries: dict[str, list[np.ndarray]] = {"true boxes": [], "own boxes": []}
     answers: dict[str, list[tuple[str, str]]] = {"true boxes": [], "own boxes": []}
     total = 0
     for scene, objects in zip(looks, found, strict=True):
@@ -82,14 +82,14 @@ def print_products(
             if product not in names:
                 continue
             total += 1
-            asked["true boxes"].append(cut(image, box, margin))
+            queries["true boxes"].append(cut(image, box, margin))
             answers["true boxes"].append((product, label))
             overlap = iou(box[None], boxes)[0] * np.array([o.label == label for o in objects])
             if len(overlap) and overlap.max() >= 0.5:
-                asked["own boxes"].append(cut(image, boxes[int(overlap.argmax())], margin))
+                queries["own boxes"].append(cut(image, boxes[int(overlap.argmax())], margin))
                 answers["own boxes"].append((product, label))
-    print(f"objects found: {len(asked['own boxes']) / max(total, 1):.3f} of {total} at min_score {point}")
-    for kind, crops in asked.items():
+    print(f"objects found: {len(queries['own boxes']) / max(total, 1):.3f} of {total} at min_score {point}")
+    for kind, crops in queries.items():
         similar = embed(embedder, crops) @ gallery.T
         top = [names[i] for i in similar.argmax(axis=1)]
         right = np.array([a == t for (a, _), t in zip(answers[kind], top, strict=True)])

@@ -1,10 +1,10 @@
-"""Score the colour names of objects, without masks, on photos whose colours are known.
+"""Score colour names of objects, computed without masks, on photos with known colours.
 
     python -m lookdex_tiny.score_colour --ccp DIR --held DIR --seed SEED [--sheet OUT.png]
 
-Street photos (Clothing Co-Parsing): the truth is the name over the pixels of the object's mask. Rendered photos: the
-colour of the product. Beside `colour.describe` stands what it replaced: every pixel of the middle of the box counts.
-`--sheet` draws the objects that are named wrongly.
+Truth for street photos (Clothing Co-Parsing): the name voted by the pixels of the object's mask. For rendered photos:
+the product's colour. `colour.describe` is compared with a baseline that uses every pixel in the middle of the box.
+`--sheet` draws the wrongly named objects.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from lookdex.training.records import Scene
 from lookdex_sample import make_product
 from lookdex_tiny.masks import Masks, name_of
 
-ALSO = {"blue": ("navy",)}  # what the sample shop's colours may be called besides
-METALS = ("gold", "silver")  # the shop's colours that are none of lookdex's names: left out
+ALSO = {"blue": ("navy",)}  # accepted alternatives
+METALS = ("gold", "silver")  # colours without a lookdex name, skipped
 TILE = 120
 
 
@@ -48,7 +48,7 @@ def described(case: Case) -> str:
 
 
 def middle(case: Case) -> str:
-    """The name over the middle of the box: half its width, half its height."""
+    """The name voted by the middle of the box: half its width, half its height."""
     crop = codec.crop(case.photo, case.box)
     height, width = crop.shape[:2]
     inner = crop[height // 4 : height - height // 4, width // 4 : width - width // 4]
@@ -67,7 +67,7 @@ def street(root: Path) -> Iterator[Case]:
 
 
 def shop(held: Path, seed: int) -> Iterator[Case]:
-    """The products of photos that `lookdex.training.rendered` made with this seed."""
+    """The products in photos rendered by `lookdex.training.rendered` with this seed."""
     for scene in (scene for part in rendered.load(held) for scene in part):
         photo = sources.read(scene.path)
         for i, box in enumerate(_boxes(scene, photo)):
@@ -84,7 +84,7 @@ def _boxes(scene: Scene, photo: np.ndarray) -> list[Box]:
 
 @dataclass
 class Tally:
-    """How often a method is right, by label, and its milliseconds of CPU time an object."""
+    """Accuracy of a method by label, and its CPU time per object in milliseconds."""
 
     right: dict[str, list[bool]]
     seconds: float = 0.0
@@ -105,7 +105,7 @@ class Tally:
 
 
 def tile(case: Case) -> np.ndarray:
-    """uint8 (TILE + 60, TILE, 3): the object, its palette by share, what it is called and is."""
+    """uint8 (TILE + 60, TILE, 3): the object, its palette, the predicted and the true name."""
     shown = colour.describe(case.photo, case.box, case.label)
     crop = codec.shrink(codec.crop(case.photo, case.box), TILE)
     out = np.full((TILE + 60, TILE, 3), 255, np.uint8)

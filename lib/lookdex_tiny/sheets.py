@@ -1,4 +1,4 @@
-"""Pictures to look at before training: photos with their boxes."""
+"""Contact sheets for checking training data: photos with their boxes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLUMNS = 12
 
 
 def contact_sheet(scenes: Sequence[Scene]) -> bytes:
-    """A PNG of scenes, each with its boxes and labels."""
+    """A PNG of scenes with their boxes and labels."""
     cells = [_cell(scene) for scene in scenes]
     cells += [np.full_like(cells[0], 255)] * (-len(cells) % COLUMNS)
     rows = [np.hstack(cells[i : i + COLUMNS]) for i in range(0, len(cells), COLUMNS)]

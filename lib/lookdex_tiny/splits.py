@@ -1,16 +1,16 @@
-"""What is held out of training, as files that `lookdex evaluate` reads: the frozen exam of lookdex-tiny.
+"""Write lookdex-tiny's fixed held-out data as files for `lookdex evaluate`.
 
     python -m lookdex_tiny.splits --data DIR --rendered DIR --out DIR
 
-Writes, of DIR's clothing/ and ccp/ and of photos that `lookdex.training.rendered` made with a seed not trained on:
+From DIR's clothing/ and ccp/, and from photos of `lookdex.training.rendered` with a seed not used in training:
 
     clothing.csv          garments of every fifth sender: image, sender_id, label (17), category (7)
     street.json           every sixth street photo with its boxes, COCO
-    flats.json            200 of those garments, boxed by eye (in `protocol/`)
+    flats.json            200 of those garments, annotated by hand (in `protocol/`)
     words/street.csv      crops of the street photos' objects in words/street/: image, colour, category
     words/shop.csv        crops of the rendered products in words/shop/
 
-A street object's colour is what the pixels of its mask vote for; a rendered product's is the one it was drawn in.
+The colour of a street object is voted by its mask's pixels; that of a rendered product is known.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HELD_SEED = 900_000_000
 
 
 def write_splits(data: Path, rendered: Path, out: Path, seed: int = HELD_SEED) -> dict[str, int]:
-    """Returns how many there are of each, by the file's name."""
+    """Write all files; returns the number of rows by file name."""
     (out / "words").mkdir(parents=True, exist_ok=True)
     shutil.copy(PROTOCOL / "flats.json", out / "flats.json")
     return {
@@ -66,7 +66,7 @@ def _street(root: Path, out: Path) -> int:
 
 
 def _words(cases: Iterable[Case], folder: Path) -> int:
-    """The crops as the index cuts them, and beside the folder a table of what they show."""
+    """Write crops as indexed, and a table of their labels next to the folder."""
     folder.mkdir(exist_ok=True)
     margin, count = embedder_defaults(TINY).crop_margin, 0
     with folder.with_suffix(".csv").open("w", newline="") as lines:

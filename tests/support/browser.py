@@ -1,4 +1,4 @@
-"""A real browser: the machine's own Chromium, driven by Playwright, which fetches none."""
+"""A real browser: the machine's own Chromium, driven by Playwright. Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ needs_chromium = pytest.mark.skipif(
     CHROMIUM is None,
     reason="no Chromium on the PATH: apt-get install chromium (or name one: CHROMIUM=/path/to/chrome)",
 )
-# The driver does not show what a form with a file holds.
+# Playwright does not expose the contents of a form with a file.
 REMEMBER = """
     window.sent = [];
     const send = window.fetch;
@@ -44,7 +44,7 @@ def start_browser() -> Iterator[Browser]:
 
 @dataclass
 class Visit:
-    """A page that someone looks at. wrong: what its console complained of; requests: all that it sent."""
+    """A visited page. wrong: console errors; requests: everything it sent."""
 
     page: Page
     url: str
@@ -52,18 +52,18 @@ class Visit:
     requests: list[Request] = field(default_factory=list)
 
     def asked(self) -> list[dict[str, Any]]:
-        """The options of each photo that this page has sent since it was loaded, in order."""
+        """The options of each photo sent since the page was loaded, in order."""
         return [sent["options"] for sent in self.sent()]
 
     def sent(self) -> list[dict[str, Any]]:
-        """The same with the photo's `bytes`."""
+        """The same, with the photo's `bytes`."""
         found: list[dict[str, Any]] = self.page.evaluate("window.sent")
         return found
 
 
 @contextmanager
 def visit(browser: Browser, url: str, **context: Any) -> Iterator[Visit]:
-    """A fresh visitor at `url`, at a desk unless told otherwise. Complaints of the page's scripts end the test."""
+    """A new visitor at `url`, on a desktop by default. Script errors end the test."""
     settings = {"viewport": DESK, "locale": "en-GB", "reduced_motion": "reduce"} | context
     opened = browser.new_context(**settings)
     opened.set_default_timeout(20_000)
@@ -79,7 +79,7 @@ def visit(browser: Browser, url: str, **context: Any) -> Iterator[Visit]:
         yield seen
         refused = re.compile(
             r"Failed to load resource"
-        )  # the browser's own line for a 4xx; the page tells it
+        )  # the browser's own message for a 4xx, which the page reports itself
         assert [text for text in seen.wrong if not refused.match(text)] == []
     finally:
         opened.close()

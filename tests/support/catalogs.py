@@ -1,4 +1,4 @@
-"""Small published catalogues, written by hand: what a night leaves behind, without the night."""
+"""Small published catalogues, written directly: the result of a run without running it."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ SIZE = 96
 
 @dataclass(frozen=True)
 class Shown:
-    """One photo: a rectangle of a colour on white. `product_id` None: tied to no product.
+    """A photo: a coloured rectangle on white. `product_id` None: no product.
 
-    Of two photos with one mark (default: each product's own) the crops are nearly the same picture. others: what is
-    worn beside the product, in these colours. category: the product's own.
+    Crops of photos with the same mark (default: one per product) are nearly the same picture. others: colours of
+    things worn with the product. category: the product's.
     """
 
     product_id: str | None
@@ -60,7 +60,7 @@ class Shown:
 
 
 def picture(*colours: str, shade: int = 0, size: int = SIZE) -> np.ndarray:
-    """uint8 (size, size, 3): white, with a rectangle of each colour side by side, `shade` levels darker."""
+    """uint8 (size, size, 3): white, with a rectangle per colour side by side, `shade` levels darker."""
     pixels = np.full((size, size, 3), 250, np.uint8)
     width = (size - 16) // max(1, len(colours))
     for n, name in enumerate(colours):
@@ -70,13 +70,13 @@ def picture(*colours: str, shade: int = 0, size: int = SIZE) -> np.ndarray:
 
 
 def stock(products: int = 12, photos: int = 2) -> list[Shown]:
-    """Products in the six colours of the fakes by turns, priced 0, 1, 2 …, `photos` of each."""
+    """Products in the six colours of the fakes in turn, priced 0, 1, 2 …, with `photos` each."""
     names = list(COLOURS)
     return [Shown(f"p{n:03d}", names[n % 6], float(n), m) for n in range(products) for m in range(photos)]
 
 
 def marked(pixels: np.ndarray, mark: str) -> np.ndarray:
-    """The picture with columns of it inverted, as the mark says: what a crop shows, though not its vector."""
+    """Invert columns of the picture as encoded by the mark: this changes the crop, but not its vector."""
     columns = np.array_split(np.arange(pixels.shape[1]), 16)
     turned = [own for n, own in enumerate(columns) if zlib.crc32(mark.encode()) >> n & 1]
     shown = pixels.copy()
@@ -134,7 +134,7 @@ def write_release(
     columns: pa.Schema = PRODUCT_COLUMNS,
     thresholds: Thresholds | None = None,
 ) -> Release:
-    """Write the items as a new version of the table, and the release's record; nothing is live yet."""
+    """Write the items as a new table version, and the release's record. Nothing becomes live."""
     made = made or recipe()
     rows = [row for photo in shown for row in rows_of(photo, release_id, made)]
     if roles is not None:
@@ -175,7 +175,7 @@ def go_live(store: Store, release_id: str) -> LiveEntry:
 
 
 def with_index(store: Store, release: Release, release_id: str, **index: Any) -> Release:
-    """The same items under a vector index, as another release."""
+    """A release of the same items with a vector index."""
     items = lance.dataset(
         store.lance_uri("tables/items.lance"),
         version=release.items_version,
@@ -192,6 +192,6 @@ def with_index(store: Store, release: Release, release_id: str, **index: Any) ->
 
 
 def opened(uri: str, **options: object) -> Catalog:
-    """Of the fakes as models; it looks at the promotion log for each question."""
+    """Open with the fakes as models; the promotion log is checked for each query."""
     options = {"detector": FakeDetector(), "embedder": FakeEmbedder(), "poll_seconds": 0.0} | options
     return lookdex.open_catalog(uri, **options)

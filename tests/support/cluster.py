@@ -1,4 +1,4 @@
-"""A standalone Spark cluster on loopback: one master, some workers, each a JVM of its own with its own executors."""
+"""A standalone Spark cluster on loopback: a master and some workers, each in its own JVM with its own executors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 @dataclass(frozen=True)
 class Cluster:
-    """A running cluster. environment: what its processes, and so the jobs' Python workers, were started with."""
+    """A running cluster. environment: of its processes, and so of the jobs' Python workers."""
 
     master: str
     directory: Path
@@ -33,7 +33,9 @@ class Cluster:
     def submit(
         self, *arguments: str, driver_path: str = "", timeout_s: float = 240
     ) -> subprocess.CompletedProcess[str]:
-        """spark-submit to this cluster in client mode. driver_path: PYTHONPATH of the driver; its workers have none."""
+        """Run spark-submit on this cluster in client mode. driver_path: PYTHONPATH of the driver; the workers have
+        none.
+        """
         settings = {
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
@@ -53,7 +55,7 @@ class Cluster:
 
 @contextmanager
 def start_cluster(directory: Path, workers: int = 2, deadline_s: float = 120) -> Iterator[Cluster]:
-    """Run a master and workers of one core until the block ends; they die with this process, however that ends."""
+    """Run a master and single-core workers until the block ends; they die with this process, however that ends."""
     environment = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         "SPARK_HOME": str(SPARK_HOME),
@@ -97,17 +99,17 @@ def start_cluster(directory: Path, workers: int = 2, deadline_s: float = 120) ->
 
 
 def _alive_workers(web_port: int) -> int:
-    """What the master's page says; 0 while there is none."""
+    """The number of workers on the master's page; 0 while there is no page."""
     try:
         with urlopen(f"http://127.0.0.1:{web_port}/json/", timeout=5) as answer:
             return int(json.load(answer)["aliveworkers"])
-    except (OSError, json.JSONDecodeError):  # first it has no page, then for a moment not yet this one
+    except (OSError, json.JSONDecodeError):  # at first there is no page, then briefly an incomplete one
         return 0
 
 
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """os.environ set to exactly these for the block: the daemons inherit it."""
+    """Set os.environ to exactly these values for the block; the daemons inherit it."""
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(values)

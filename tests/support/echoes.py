@@ -1,4 +1,4 @@
-"""A server with bounded connections and an application that tells what it got, in a thread of the test's process."""
+"""A server with connection limits and an application that echoes requests, in a thread of the test process."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from starlette.types import Receive, Scope, Send
 
 from lookdex.service.http.clients import trusted_networks
-from lookdex.service.http.connections import Connections, Ended, Limits
+from lookdex.service.http.connections import CloseReason, ConnectionLimits, ConnectionTable
 from lookdex.service.http.observe import Metrics
-from lookdex.service.http.problems import Kind
+from lookdex.service.http.problems import ProblemKind
 from lookdex.service.server import Server
 from tests.support.services import served
 
-LATER = 1000.0  # seconds after which every time is over
+LATER = 1000.0  # seconds after which every timeout has passed
 GET = b"GET /echo HTTP/1.1\r\nHost: shop\r\n\r\n"
 POST = b"POST /echo HTTP/1.1\r\nHost: shop\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -28,7 +28,7 @@ HALF = b"GET /echo HTTP/1.1\r\nHost: sh"
 
 
 class Echo:
-    """Answers with what it got: path, client, names of the headers, body. /held waits, /large is a large answer."""
+    """Echoes the request: path, client, header names, body. /held waits, /large returns a large response."""
 
     def __init__(self) -> None:
         self.hold: asyncio.Event | None = None
@@ -73,14 +73,14 @@ class Running:
         return connection
 
     def say(self, *pieces: bytes) -> bytes:
-        """All that comes back to these pieces, until the connection is closed."""
+        """Send these pieces and return everything received until the connection closes."""
         with self.connect() as connection:
             for piece in pieces:
                 connection.sendall(piece)
             return everything(connection)
 
     def later(self, seconds: float = LATER) -> None:
-        """Look for connections whose time is over, as though so many seconds had passed."""
+        """Sweep for timed-out connections as if this many seconds had passed."""
         done = threading.Event()
 
         def sweep() -> None:
@@ -91,13 +91,13 @@ class Running:
         assert done.wait(20)
 
     def settle(self, connections: int, tasks: int = 0) -> None:
-        """Wait until the server has that many connections, and at least that many requests in progress."""
+        """Wait until the server has this many connections, and at least this many requests in progress."""
         state, deadline = self.server.server_state, time.monotonic() + 20
         while len(self.server.table) != connections or len(state.tasks) < tasks:
             assert time.monotonic() < deadline, (len(self.server.table), len(state.tasks))
             time.sleep(0.005)
 
-    def ended(self, why: Ended) -> float:
+    def ended(self, why: CloseReason) -> float:
         name = "lookdex_connections_ended_total"
         return self.metrics.registry.get_sample_value(name, {"reason": why}) or 0.0
 
@@ -110,16 +110,21 @@ def everything(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def running(limits: Limits = Limits(), proxies: tuple[str, ...] = ()) -> Iterator[Running]:  # noqa: B008
+def running(limits: ConnectionLimits | None = None, proxies: tuple[str, ...] = ()) -> Iterator[Running]:
     app, metrics = Echo(), Metrics()
-    server = Server(app, Connections(limits, metrics), trusted_networks(proxies), drain_seconds=5)
+    server = Server(
+        app,
+        ConnectionTable(limits or ConnectionLimits(), metrics),
+        trusted_networks(proxies),
+        drain_seconds=5,
+    )
     with served(server) as (port, loop):
         yield Running(server, app, metrics, port, loop)
         assert app.hold
         loop.call_soon_threadsafe(app.hold.set)
 
 
-def assert_problem(received: bytes, kind: Kind, says: str = "") -> None:
+def assert_problem(received: bytes, kind: ProblemKind, says: str = "") -> None:
     header, _, body = received.partition(b"\r\n\r\n")
     assert header.startswith(b"HTTP/1.1 %d " % kind.status), received[:200]
     assert b"content-type: application/problem+json" in header
@@ -130,5 +135,5 @@ def assert_problem(received: bytes, kind: Kind, says: str = "") -> None:
 
 
 def bodies(received: bytes) -> list[dict[str, object]]:
-    """Those of the answers in `received`."""
+    """The bodies of the responses in `received`."""
     return [json.loads(part.partition(b"\r\n\r\n")[2]) for part in received.split(b"HTTP/1.1 200 OK")[1:]]

@@ -1,6 +1,6 @@
-"""Models that need no weights: what they answer follows from the pixels alone, and can be worked out by hand.
+"""Models without weights, whose outputs follow from the pixels and can be computed by hand.
 
-Importable by Spark workers: as `python:tests.support.fakes:detector` and `python:tests.support.fakes:embedder`.
+Spark workers import them as `python:tests.support.fakes:detector` and `python:tests.support.fakes:embedder`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from lookdex.errors import BadQuery, DeviceUnavailable
 from lookdex.records import Box, Detection, Recipe
 
-# A strong colour is an object of this category.
+# Saturated colours are objects of these categories.
 LABELS = {
     "red": "top",
     "yellow": "dress",
@@ -35,7 +35,9 @@ COLOURS = {
 
 @dataclass(frozen=True)
 class FakeDetector:
-    """The bounding box of all pixels of each strong hue; the score is the share of the box that they fill."""
+    """Detects the bounding box of all pixels of each saturated hue; the score is the share of the box that they
+    fill.
+    """
 
     min_score: float = 0.2
     max_objects: int = 20
@@ -65,7 +67,7 @@ class FakeDetector:
 
 @dataclass(frozen=True)
 class FakeEmbedder:
-    """float32 of unit length: the mean colour, the mean colour of each quarter, and a constant."""
+    """float32 of unit length: the mean colour, the mean colour of each quadrant, and a constant."""
 
     name: str = "python:tests.support.fakes:embedder"
     dim: int = 16
@@ -75,7 +77,7 @@ class FakeEmbedder:
         return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Texts that name one of `COLOURS`; others raise BadQuery."""
+        """Embeds texts that name one of `COLOURS`; others raise BadQuery."""
         try:
             plain = [np.full((2, 2, 3), COLOURS[text], np.uint8) for text in texts]
         except KeyError as error:
@@ -98,7 +100,7 @@ def embedder(*, device: str = "cpu") -> FakeEmbedder:
 
 
 def recipe(**changes: object) -> Recipe:
-    """A recipe that names the fakes."""
+    """A recipe with the fakes."""
     values: dict[str, object] = {
         "detector": FakeDetector.name,
         "detector_digest": "fake",
@@ -115,7 +117,7 @@ def recipe(**changes: object) -> Recipe:
     return Recipe(**{**values, **changes})  # type: ignore[arg-type]
 
 
-# Detectors that misbehave, for the tests of the engine.
+# Misbehaving detectors, for the tests of the engine.
 
 
 def slow_detector(**settings: object) -> FakeDetector:
@@ -143,13 +145,12 @@ def fragile_detector(**settings: object) -> FakeDetector:
     return Fragile()
 
 
-POISON = (1, 2, 3)  # a photo whose first pixel has this colour breaks `poisoned_detector`
+POISON = (1, 2, 3)  # `poisoned_detector` fails on photos whose first pixel has this colour
 
 
 def poisoned_detector(**settings: object) -> FakeDetector:
-    """Raises on a poisoned photo; with the device 'abort' its process dies, with 'broken' it raises on all photos.
-
-    There is no device 'absent'.
+    """Raises on a poisoned photo. With the device 'abort' its process dies, with 'broken' it raises on all photos; the
+    device 'absent' does not exist.
     """
     device = settings.get("device")
     if device == "absent":
@@ -166,7 +167,7 @@ def poisoned_detector(**settings: object) -> FakeDetector:
     return Poisoned()
 
 
-# What a detector may not answer: no row could hold it, or the audit would refuse the night for it.
+# Invalid detections: no row could hold them, or the audit would reject the run because of them.
 WRONG = (
     Detection(Box(10, 10, 700, 60), "top", 0.5),
     Detection(Box(10, 10, 10, 60), "top", 0.5),
@@ -174,7 +175,7 @@ WRONG = (
     Detection(Box(10, 10, 20, 60), "top", float("nan")),
     Detection(Box(10, 10, 20, 60), "", 0.5),
 )
-ODD = (4, 5)  # a photo whose first pixel is (4, 5, n) gets WRONG[n] of `odd_detector`
+ODD = (4, 5)  # a photo whose first pixel is (4, 5, n) gets WRONG[n] from `odd_detector`
 
 
 def odd_detector(**settings: object) -> FakeDetector:
@@ -190,7 +191,7 @@ def odd_detector(**settings: object) -> FakeDetector:
 
 
 def odd_embedder(**settings: object) -> FakeEmbedder:
-    """A photo whose first pixel is POISON has no vector: all zeros."""
+    """Photos whose first pixel is POISON get an all-zero vector."""
 
     class Odd(FakeEmbedder):
         def embed_images(self, images: Sequence[np.ndarray]) -> np.ndarray:

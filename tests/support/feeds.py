@@ -1,4 +1,4 @@
-"""Products files published for tests, and what each of the five readers of a release makes of them."""
+"""Publish products files, and read the result with each of the five readers of a release."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def parquet(table: pa.Table) -> bytes:
 
 @dataclass(frozen=True)
 class Published:
-    """A catalogue in which each product has one photo. kinds: of the product columns."""
+    """A catalogue with one photo per product. kinds: types of the product columns."""
 
     uri: str
     kinds: dict[str, pa.DataType]
@@ -49,7 +49,7 @@ class Published:
         return catalogs.opened(self.uri)
 
     def values(self) -> dict[str, dict[str, Values]]:
-        """Reader → column → product id → value, for the four that give values."""
+        """Reader → column → product id → value, for the four readers that return values."""
         names = list(self.kinds)
         wanted = ["product_id", *names]
         entry = promotion_log.live_release(open_store(self.uri))
@@ -78,12 +78,12 @@ class Published:
         }
 
     def filtered(self, where: str) -> set[str]:
-        """The products for which a filter holds."""
+        """The products that match a filter."""
         return set(self.catalog.to_pandas(where, columns=["product_id"])["product_id"])
 
 
 def publish(folder: Path, products: pa.Table) -> Published:
-    """A night with these products (product_id and columns of the closed list), built as ever, and live."""
+    """Run with these products (product_id and columns of the fixed list), build as usual, and make it live."""
     store = open_store(str(folder))
     photos = [nights.Photo(f"{one}/a.jpg", product=one) for one in products["product_id"].to_pylist()]
     night = nights.index_night(
@@ -97,11 +97,11 @@ def publish(folder: Path, products: pa.Table) -> Published:
 
 
 def plain(value: Any) -> Any:
-    """A value as Arrow or a reader of Python objects gives it, without what is only its way to say it."""
+    """Normalise a value from Arrow or a reader to a plain Python value."""
     if value is None or value is pd.NaT or value is pd.NA:
         return None
     match value:
-        case float() if math.isnan(value):  # what pandas says for nothing; no column holds a NaN
+        case float() if math.isnan(value):  # pandas returns NaN for null; no column holds a NaN
             return None
         case bool() | np.bool_():
             return bool(value)
@@ -127,7 +127,7 @@ def plain(value: Any) -> Any:
 
 
 def in_json(value: Any, written: Any) -> bool:
-    """Does the JSON value say the plain one?"""
+    """Whether the JSON value represents the plain one."""
     match value:
         case bool() | None | str():
             return type(written) is type(value) and written == value
@@ -146,7 +146,7 @@ def in_json(value: Any, written: Any) -> bool:
 
 
 def same(value: Any, kind: pa.DataType, reader: str) -> Callable[[Any], bool]:
-    """Whether what a reader gave is the plain value."""
+    """A predicate: is a reader's value equal to the plain one?"""
     if pa.types.is_float32(kind) and value is not None:  # 45.3 is written as such, and is the same 32 bits
         return lambda read: read is not None and np.float32(read) == np.float32(value)
     if reader == "json":
@@ -157,7 +157,9 @@ def same(value: Any, kind: pa.DataType, reader: str) -> Callable[[Any], bool]:
 
 
 def check(published: Published, expected: Mapping[str, Values]) -> None:
-    """Each reader gives each product's values, and filters find them. expected: column → product id → plain value."""
+    """Check that each reader returns the products' values and that filters find them. expected: column → product id
+    → value.
+    """
     for reader, columns in published.values().items():
         for name, values in columns.items():
             wrong = {
@@ -177,7 +179,7 @@ def check(published: Published, expected: Mapping[str, Values]) -> None:
 
 
 def literal_of(value: Any, kind: pa.DataType) -> str:
-    """A value in a filter; '' where filters have no way to say it."""
+    """A value as a filter literal; '' if filters cannot express it."""
     match value:
         case bool():
             return str(value).lower()

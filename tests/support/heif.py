@@ -1,4 +1,4 @@
-"""HEIC and AVIF files made box by box, around the coded picture of another such file."""
+"""Build HEIC and AVIF files box by box, around the coded picture of another file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lookdex.imaging import isobmff
 from tests.support.paths import GOLDEN
 
-# 64 × 96 pixels in six flat tiles; made by pillow-heif 1.8.1 (x265), at quality 90 in 4:4:4.
+# 64 × 96 pixels in six plain tiles; made by pillow-heif 1.8.1 (x265), quality 90, 4:4:4.
 TILES = (GOLDEN / "tiles.heic").read_bytes()
 TILES_ALPHA = (GOLDEN / "tiles-alpha.heic").read_bytes()
 TILES_10BIT = (GOLDEN / "tiles-10bit.heic").read_bytes()
@@ -18,7 +18,7 @@ TILES_GREY_10BIT = (GOLDEN / "tiles-grey10.heic").read_bytes()  # from black to 
 
 @dataclass(frozen=True)
 class Coded:
-    """The primary picture of a file: its item type, the box that sets up the decoder, and its bitstream."""
+    """The primary picture of a file: its item type, decoder configuration box, and bitstream."""
 
     kind: bytes
     setup: bytes
@@ -30,7 +30,7 @@ class Item:
     kind: bytes
     data: bytes
     properties: tuple[bytes, ...]
-    made_of: tuple[int, ...] = ()  # numbers of other items, from 1
+    made_of: tuple[int, ...] = ()  # indexes of other items, from 1
 
 
 def box(kind: bytes, body: bytes) -> bytes:
@@ -54,12 +54,12 @@ def imir(axis: int) -> bytes:
 
 
 def clap(width: int, height: int) -> bytes:
-    """The middle of the picture."""
+    """Crop to the centre."""
     return box(b"clap", struct.pack(">IIIIIIII", width, 1, height, 1, 0, 1, 0, 1))
 
 
 def coded(data: bytes) -> Coded:
-    """The primary picture of a file whose first item it is, in one piece."""
+    """The primary picture of a file in which it is the first item, in one extent."""
     meta = isobmff._first(data, 0, len(data), b"meta")
     assert meta is not None
     items = isobmff._items(data, meta)
@@ -76,7 +76,7 @@ def coded(data: bytes) -> Coded:
 
 
 def write(items: Sequence[Item], primary: int = 1, brand: bytes = b"heic") -> bytes:
-    """A file of these items, which are numbered from 1."""
+    """A file of these items, numbered from 1."""
     kinds = b"".join(
         full(b"infe", struct.pack(">HH4s", n, 0, item.kind) + b"\0", version=2)
         for n, item in enumerate(items, 1)
@@ -113,7 +113,7 @@ def write(items: Sequence[Item], primary: int = 1, brand: bytes = b"heic") -> by
 
 
 def single(part: Coded, width: int, height: int, *properties: bytes, brand: bytes = b"heic") -> bytes:
-    """One picture, with further properties."""
+    """A single picture with further properties."""
     return write([Item(part.kind, part.data, (part.setup, ispe(width, height), *properties))], brand=brand)
 
 
@@ -121,7 +121,7 @@ def grid(
     part: Coded, side: tuple[int, int], columns: int, rows: int, size: tuple[int, int], *properties: bytes,
     brand: bytes = b"heic",
 ) -> bytes:  # fmt: skip
-    """One picture again and again, `side` pixels each, in a grid of which `size` pixels are shown."""
+    """A picture repeated in a grid, `side` pixels per tile, cropped to `size` pixels."""
     count = columns * rows
     layout = struct.pack(">BBBBII", 0, 1, rows - 1, columns - 1, *size)
     tiles = [Item(part.kind, part.data, (part.setup, ispe(*side))) for _ in range(count)]

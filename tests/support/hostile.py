@@ -1,4 +1,4 @@
-"""Uploads that mean harm, or that a broken phone sends. Made here, the same each time."""
+"""Malicious or damaged uploads, generated deterministically."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIC")
 
 
 def photo() -> bytes:
-    """One that is fine."""
+    """A valid photo."""
     return encode(picture("red", "blue"), "JPEG")
 
 
 def uploads(large: bool = False) -> list[tuple[str, bytes]]:
-    """Names and files. large: also those that take seconds to make."""
+    """Names and files. large: include those that take seconds to make."""
     return [*_cut(), *_flipped(), *_bombs(), *_others(), *_polyglots(), *(_large() if large else ())]
 
 
 def _rough(format: str) -> bytes:
-    """A photo that does not compress, so that every byte of the file matters."""
-    if format == "HEIC":  # nothing here writes one
+    """An incompressible photo, so that every byte of the file matters."""
+    if format == "HEIC":  # no HEIC encoder is available
         return TILES
     pixels = np.random.default_rng(7).integers(0, 255, (120, 90, 3), np.uint8)
     return encode(pixels, format)
@@ -110,7 +110,7 @@ def _png(width: int, height: int, pixels: bytes, text: int = 0) -> bytes:
 
 
 def _scans(count: int) -> bytes:
-    """A progressive JPEG whose last scan comes again and again."""
+    """A progressive JPEG that repeats its last scan."""
     data = encode(picture("red"), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     return data[:last] + data[last:-2] * count + data[-2:]

@@ -1,4 +1,4 @@
-"""AWS Lambda on this machine: AWS's own runtime client, asking a runtime interface that the tests hold."""
+"""AWS Lambda locally: AWS's own runtime client against a runtime API served by the tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.support.verbs import TRUSTED
 
-STOP = None  # an event that ends the function
+STOP = None  # sentinel event that stops the function
 
 
 class Failed(Exception):
@@ -76,7 +76,7 @@ class _Interface(BaseHTTPRequestHandler):
 
 @contextmanager
 def running(folder: Path, handler: str, environment: Mapping[str, str], log: Path) -> Iterator[Function]:
-    """The function `handler` of a folder, as Lambda runs it."""
+    """Run the function `handler` of a folder as Lambda does."""
     function = Function()
     interface = type("Interface", (_Interface,), {"function": function})
     server = ThreadingHTTPServer(("127.0.0.1", 0), interface)

@@ -1,4 +1,4 @@
-"""Nights without photos or models: plans, shard files and reports as the earlier stages would leave them."""
+"""Runs without photos or models: plans, shard files and reports as the earlier stages would write them."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ RECIPE = Recipe(
     max_objects=20, crop_margin=0.1, crop_pixels=64, max_bytes=1_000_000, max_pixels=1_000_000,
 )  # fmt: skip
 DIM = 16
-SIDE = 100  # pixels of every photo
+SIDE = 100  # side of every photo, pixels
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo in the source and what tonight's index made of it. labels: one object each.
+    """A source photo and its outcome in tonight's index. labels: one object each.
 
-    look: photos of one look show one picture and have the same vectors, '' has a picture that cannot be decoded.
-    file: photos of one file have the same content; '' is a file of its own.
+    look: photos of one look have the same picture and vectors; '' has an undecodable picture. file: photos of one file
+    have the same content; '' is unique.
     """
 
     key: str
@@ -93,7 +93,7 @@ def photos(count: int, **kwargs: object) -> list[Photo]:
 
 
 def picture(look: str) -> np.ndarray:
-    """uint8 (SIDE, SIDE, 3): soft blots, others for each look."""
+    """uint8 (SIDE, SIDE, 3): soft blobs, different for each look."""
     rng = np.random.default_rng(int(hashlib.sha256(look.encode()).hexdigest()[:8], 16))
     return cv2.resize(
         rng.integers(0, 256, (6, 6, 3), dtype=np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC
@@ -182,9 +182,9 @@ def index_night(
     products_changed: bool | None = None,
     keep_unlisted: bool = False,
 ) -> Night:
-    """Plan `source` against what is live and leave the shards' files, as `plan` and `index` do.
+    """Plan `source` against the live release and write the shards' files, as `plan` and `index` do.
 
-    products_changed: by default as their digests say.
+    products_changed: by default determined by their digests.
     """
     if products is not None and not keep_unlisted:
         listed = set(products["product_id"].to_pylist())
@@ -255,7 +255,7 @@ def publish(store: Store, run_id: str, source: Sequence[Photo], **kwargs: object
 
 
 def item_table(store: Store, release: Release) -> pa.Table:
-    """The items, without what a night decides by itself, sorted."""
+    """The items, sorted, without the columns that depend on the run."""
     table = tables.open_tables(store, release).items.to_table()
     return table.drop_columns(["run_id"]).sort_by("item_id")
 

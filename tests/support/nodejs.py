@@ -1,4 +1,4 @@
-"""Node from its wheel, with the packages that infra/node/package.json names, installed there once."""
+"""Node.js from its wheel, with the packages of infra/node/package.json installed there once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small S3 server for sources that behave oddly: archives, no ETags, bodies that break, credentials that expire."""
+"""A small S3 server for sources with odd behaviour: archives, no ETags, broken bodies, expiring credentials."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ PAGE = 1000
 
 @dataclass
 class Stored:
-    """An object. restored: of an archived one; None: nobody asked for it."""
+    """An object. restored: of an archived object; None: no restore was requested."""
 
     data: bytes
     storage_class: str = "STANDARD"
     restored: bool | None = None
     etag: str | None = None  # None: the MD5 of the data
-    archived_unseen: bool = False  # as in a tier of Intelligent-Tiering, of which listings do not tell
+    archived_unseen: bool = False  # like a tier of Intelligent-Tiering that listings do not show
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -40,24 +40,24 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a GET of an object is answered with in place of the object. status: 0 sends nothing and waits."""
+    """A response that replaces an object. status: 0 sends nothing and waits."""
 
     status: int
     code: str = ""
-    body: bytes | None = None  # with the object's own headers
+    body: bytes | None = None  # None: the object's
     drip: float = 0.0  # seconds between bytes
-    headers: bool = False  # they drip, too
-    length: bool = True  # False: sent in chunks, without a Content-Length
+    headers: bool = False  # whether headers drip, too
+    length: bool = True  # False: chunked, without a Content-Length
 
 
 class OddS3:
-    """objects: by key, of a bucket called `shop`. answers: for each GET of an object, in place of it, or None."""
+    """objects: by key, in the bucket `shop`. answers: called for each GET; returns a replacement or None."""
 
     def __init__(self) -> None:
         self.objects: dict[str, Stored] = {}
         self.etags = self.times = self.sizes = True
-        self.weak = self.moved = False  # moved: every request is redirected, nobody knows where
-        self.listing: bytes | None = None  # in place of any listing
+        self.weak = self.moved = False  # moved: every request is redirected without a target
+        self.listing: bytes | None = None  # replaces all listings
         self.answer: Callable[[Asked], Answer | None] = lambda asked: None
         self.asked: list[Asked] = []
         self.closing = threading.Event()
@@ -216,11 +216,11 @@ class _Handler(BaseHTTPRequestHandler):
                 if self.odd.closing.wait(drip):
                     return
         if int(headers.get("Content-Length", len(body))) != len(body):
-            self.close_connection = True  # what was promised does not come
+            self.close_connection = True  # the promised body does not come
 
 
 class _Dripping:
-    """A file that is written to byte by byte."""
+    """A file wrapper that writes byte by byte."""
 
     def __init__(self, file: Any, seconds: float, closing: threading.Event):
         self._file, self._seconds, self._closing = file, seconds, closing

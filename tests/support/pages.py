@@ -1,4 +1,4 @@
-"""What the tests of the page share: photos of two things, and a visitor's first steps."""
+"""Shared by the page's tests: photos of two things, and a visitor's first steps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.catalogs import picture
 from tests.support.photos import encode
 
 LOOK = encode(picture("red", "blue", size=240), "JPEG")
-PRODUCTS = 100  # of the shop that the fixtures' service serves
+PRODUCTS = 100  # in the shop of the fixtures' service
 
 
 def upload(page: Page, photo: bytes = LOOK, name: str = "photo.jpg", kind: str = "image/jpeg") -> None:
@@ -32,7 +32,7 @@ def titles(page: Page, within: str = ".lane") -> list[str]:
 
 
 def drag(page: Page, *corners: tuple[float, float]) -> None:
-    """With the mouse, between corners that are shares of the photo."""
+    """Drag with the mouse between corners given as shares of the photo."""
     shown = page.locator(".overlay").bounding_box()
     assert shown
     points = [(shown["x"] + x * shown["width"], shown["y"] + y * shown["height"]) for x, y in corners]

@@ -1,4 +1,4 @@
-"""Where the repository's files lie."""
+"""Paths in the repository."""
 
 from __future__ import annotations
 

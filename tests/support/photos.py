@@ -1,4 +1,4 @@
-"""Photos that the fakes can see through, put into a store, and the plan that names them."""
+"""Photos that the fakes understand, put into a store, and their plan."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAPER = (236, 234, 230)
 
 
 def draw(objects: Mapping[str, Box], width: int = 120, height: int = 160) -> np.ndarray:
-    """A photo with a rectangle of each colour of `fakes.COLOURS`: uint8 (height, width, 3)."""
+    """A photo with a rectangle per colour of `fakes.COLOURS`: uint8 (height, width, 3)."""
     pixels = np.full((height, width, 3), PAPER, np.uint8)
     for colour, box in objects.items():
         pixels[box.y0 : box.y1, box.x0 : box.x1] = fakes.COLOURS[colour]
@@ -36,7 +36,7 @@ def encode(pixels: np.ndarray, format: str = "PNG", **options: object) -> bytes:
 
 
 def numbered(number: int) -> bytes:
-    """A small photo with one or two objects; all numbers differ."""
+    """A small photo with one or two objects, different for each number."""
     colours = list(fakes.COLOURS)
     shift = number // 6 % 40
     objects = {colours[number % 6]: Box(10 + shift, 20, 60 + shift, 90)}
@@ -65,7 +65,7 @@ def plan(
     shard_images: int = 8,
     recipe: Recipe | None = None,
 ) -> PlanSummary:
-    """Store a plan that names all photos of `source`, new, in shards of equal size."""
+    """Store a plan of all photos in `source`, as new, in shards of equal size."""
     refs = refs_of(source)
     rows = [
         {
@@ -82,7 +82,7 @@ def plan(
 
 
 def table_of(catalog: Store, file: StoredFile) -> pa.Table:
-    """A file of a shard, its digest checked."""
+    """Read a shard's file and check its digest."""
     table = pq.read_table(pa.BufferReader(runs.read_stored(catalog, file)))
     assert table.num_rows == file.rows
     return table
@@ -97,7 +97,7 @@ def images_of(catalog: Store, reports: Sequence[ShardReport]) -> pa.Table:
 
 
 def smooth(*shapes: tuple[int, int], seed: int = 0) -> list[np.ndarray]:
-    """Smooth random pictures: noise, fine or in blocks, is nothing that a model or a resize was made for."""
+    """Smooth random pictures: models and resizing are not made for noise, fine or in blocks."""
     rng = np.random.default_rng(seed)
     found = []
     for height, width in shapes:
@@ -107,7 +107,7 @@ def smooth(*shapes: tuple[int, int], seed: int = 0) -> list[np.ndarray]:
 
 
 def poisoned(first_pixel: tuple[int, int, int] = fakes.POISON) -> bytes:
-    """A photo that breaks `fakes.poisoned_detector`, or another of the models that look at the first pixel."""
+    """A photo that breaks `fakes.poisoned_detector`, or another model that checks the first pixel."""
     pixels = draw({"red": Box(10, 20, 60, 90)})
     pixels[0, 0] = first_pixel
     return encode(pixels)

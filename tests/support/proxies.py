@@ -1,4 +1,4 @@
-"""A real proxy in front of the service: nginx, which passes everything below a path on."""
+"""A real proxy for the service: nginx, which forwards everything below a path."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ http {{
 
 @contextmanager
 def start_nginx(folder: Path, behind: int, *, strips: bool) -> Iterator[str]:
-    """The site's URL, below which /lookdex/ is the service at the port `behind`. strips: the path, on its way there."""
+    """Yields the site's URL, below which /lookdex/ is the service at the port `behind`. strips: remove the path
+    prefix.
+    """
     folder.mkdir()
     (port,) = free_ports(1)
     settings = folder / "nginx.conf"

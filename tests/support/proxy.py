@@ -1,4 +1,4 @@
-"""A TCP proxy before a server, which can be made to hang, to refuse connections, or to answer 503 to everything."""
+"""A TCP proxy that can hang, refuse connections, or answer 503 to everything."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _BUSY = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r
 
 class Mode(Enum):
     PASS = auto()
-    HANG = auto()  # connections are accepted, and nothing passes
+    HANG = auto()  # accept connections, but forward nothing
     REFUSE = auto()
-    BUSY = auto()  # each request is answered with 503
+    BUSY = auto()  # answer each request with 503
 
 
 class Proxy:
-    """Of one server, at a port of its own. A change of `mode` breaks what is open, unless it is to or from HANG."""
+    """A proxy of one server on its own port. Changing `mode` breaks open connections, except to and from HANG."""
 
     def __init__(self, host: str, port: int):
         self._server = host, port
@@ -101,7 +101,7 @@ class Proxy:
 
 @contextmanager
 def before(access: S3Access) -> Iterator[tuple[Proxy, S3Access]]:
-    """A proxy before an S3 server, and the access through it."""
+    """A proxy for an S3 server, and the access through it."""
     host, _, port = access.endpoint.removeprefix("http://").partition(":")
     proxy = Proxy(host, int(port))
     try:

@@ -1,4 +1,4 @@
-"""Real servers for the tests, on free ports of the loopback interface, ended with the test session."""
+"""Real servers for the tests, on free loopback ports, stopped with the test session."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["S3Server", "start_s3", "start_unsafe_s3"]
 
 @dataclass(frozen=True)
 class S3Server:
-    """A running S3 server with one bucket. Call it for the URI of a fresh, empty prefix."""
+    """A running S3 server with one bucket. Call it for the URI of a new, empty prefix."""
 
     access: S3Access
     bucket: str = "lookdex-test"
@@ -27,7 +27,7 @@ class S3Server:
         return f"s3://{self.bucket}/{name}-{secrets.token_hex(6)}"
 
     def store(self, name: str = "case") -> Store:
-        """A fresh store that does not look at the environment."""
+        """A new store that ignores the environment."""
         return open_store(self(name), self.access)
 
     def env(self) -> dict[str, str]:
@@ -36,7 +36,7 @@ class S3Server:
 
 @contextmanager
 def start_unsafe_s3(directory: Path, deadline_s: float = 30) -> Iterator[S3Server]:
-    """rclone's S3 server, which takes If-None-Match and ignores it."""
+    """rclone's S3 server, which accepts but ignores If-None-Match."""
     (directory / "data").mkdir(parents=True, exist_ok=True)
     (port,) = free_ports(1)
     access = S3Access(f"http://127.0.0.1:{port}", "unsafe", secrets.token_hex(16))

@@ -1,4 +1,4 @@
-"""The service as its operators start it: `lookdex serve` in a process of its own, on a free port."""
+"""The service as operators start it: `lookdex serve` in its own process, on a free port."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import httpx2
 
 from lookdex.models import digests
 from lookdex.records import Recipe
-from lookdex.service.http.problems import Kind
+from lookdex.service.http.problems import ProblemKind
 from lookdex.service.server import Server
 from tests.support.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support.verbs import TRUSTED
@@ -32,7 +32,7 @@ START_SECONDS = 90
 
 @dataclass
 class Service:
-    """A running service. log: of JSON lines. web: a client of it."""
+    """A running service. log: JSON lines. web: an HTTP client for it."""
 
     url: str
     process: subprocess.Popen[bytes]
@@ -47,17 +47,17 @@ class Service:
         return self.web.post("/v1/search", files={"photo": ("photo.jpg", photo)}, data=form, headers=headers)
 
     def lines(self) -> list[dict[str, Any]]:
-        """The log until now."""
+        """The log so far."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
     def stop(self) -> int:
-        """SIGTERM, and the exit code."""
+        """Send SIGTERM and return the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
 
 
 def honest_recipe(**changes: object) -> Recipe:
-    """A recipe of the fakes that a process on its own loads by name, and finds to be the release's."""
+    """A recipe of the fakes with true digests, so that another process can load it by name."""
     return recipe(
         detector_digest=digests.detector_digest(FakeDetector.name),
         embedder_digest=digests.embedder_digest(FakeEmbedder.name),
@@ -67,7 +67,7 @@ def honest_recipe(**changes: object) -> Recipe:
 
 @contextmanager
 def start(catalog: str, folder: Path, *options: str, **environment: str) -> Iterator[Service]:
-    """`lookdex serve --catalog catalog options…`, ready to answer. folder: for its log."""
+    """Run `lookdex serve --catalog catalog options…` until ready. folder: for its log."""
     log = folder / f"serve-{time.monotonic_ns()}.log"
     command = [
         sys.executable,
@@ -94,7 +94,7 @@ def start(catalog: str, folder: Path, *options: str, **environment: str) -> Iter
 
 @contextmanager
 def served(server: Server) -> Iterator[tuple[int, asyncio.AbstractEventLoop]]:
-    """A server in a thread of this process: its port and its loop."""
+    """Run a server in a thread of this process: yields its port and event loop."""
     ready: Future[asyncio.AbstractEventLoop] = Future()
 
     class Started(type(server)):  # type: ignore[misc]
@@ -114,7 +114,7 @@ def served(server: Server) -> Iterator[tuple[int, asyncio.AbstractEventLoop]]:
 
 
 def url_told(process: subprocess.Popen[bytes], log: Path, event: str = "ready") -> str:
-    """Where it serves, once its log has a line of that event."""
+    """The service's URL, once its log has a line with that event."""
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         for line in log.read_text().splitlines():
@@ -124,7 +124,7 @@ def url_told(process: subprocess.Popen[bytes], log: Path, event: str = "ready") 
     raise RuntimeError(f"lookdex serve did not start:\n{log.read_text()[-3000:]}")
 
 
-def assert_problem(response: httpx2.Response, kind: Kind, says: str = "") -> None:
+def assert_problem(response: httpx2.Response, kind: ProblemKind, says: str = "") -> None:
     assert (response.status_code, response.headers["content-type"]) == (
         kind.status,
         "application/problem+json",

@@ -1,4 +1,4 @@
-"""Catalogues of the fakes' colours, opened with models that can be worked out by hand."""
+"""Catalogues in the fakes' colours, opened with models whose outputs can be computed by hand."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def shop_in(folder: Path, shown: Sequence[Shown], **changes: object) -> Catalog:
 
 
 def stocked(folder: Path) -> Catalog:
-    """24 products in six colours, of two photos each; the thresholds believe every label."""
+    """24 products in six colours with two photos each; the thresholds trust every label."""
     return shop_in(folder, stock(products=24), thresholds=thresholds())
 
 

@@ -1,4 +1,4 @@
-"""Terminals that say what they can, and keep what was written to them."""
+"""Terminals that answer capability queries and record what is written to them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-COLUMNS, ROWS, CELL = 120, 60, (10, 20)  # a cell in pixels
+COLUMNS, ROWS, CELL = 120, 60, (10, 20)  # cell size in pixels
 
 
 @dataclass(frozen=True)
 class Terminal:
-    """answers: what it says to each question, in order.
+    """answers: its responses to queries, in order.
 
-    They lie ready before the first question: a program waits a tenth of a second for an answer, and a busy machine
-    may take longer to give one.
+    They are written before the first query, because programs wait only a tenth of a second, and a busy machine may take
+    longer.
     """
 
     answers: Sequence[str] = ()
@@ -32,7 +32,7 @@ class Terminal:
     def run(
         self, command: Sequence[str], environment: Mapping[str, str], seconds: float = 60
     ) -> tuple[int, str]:
-        """Run a command on it. Returns the exit code and all that it wrote."""
+        """Run a command in it. Returns the exit code and everything written."""
         master, slave = pty.openpty()
         size = struct.pack("HHHH", ROWS, self.columns, self.columns * self.cell[0], ROWS * self.cell[1])
         fcntl.ioctl(slave, termios.TIOCSWINSZ, size)
@@ -52,7 +52,7 @@ class Terminal:
                     continue
                 try:
                     written += decoder.decode(os.read(master, 65536))
-                except OSError:  # the other end is closed
+                except OSError:  # the other end was closed
                     break
             return process.wait(timeout=10), written.replace("\r\n", "\n")
         finally:

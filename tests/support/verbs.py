@@ -1,4 +1,4 @@
-"""The command line within this process, and the fakes as its models."""
+"""The command line in this process, with the fakes as its models."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ FAKES = (
 
 
 def run(*arguments: str, **environment: str) -> Result:
-    """A verb, with all of the fakes as models that the catalogue may name, unless `environment` says otherwise."""
+    """Run a command that trusts all fakes, unless `environment` says otherwise."""
     return CliRunner().invoke(main.main, arguments, env=TRUSTED | environment, catch_exceptions=False)

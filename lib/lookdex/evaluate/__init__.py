@@ -1,1 +1,1 @@
-"""How good models, vectors and answers are, on one scale: pure measures here, the verbs in `commands`."""
+"""Quality measures of models, vectors and answers. Their commands are in `lookdex.cli.evaluate`."""

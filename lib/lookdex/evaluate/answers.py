@@ -1,4 +1,4 @@
-"""Answers against known objects: what was found, and was the right product first."""
+"""Score answers against the known objects of a photo: which were found, and at what rank their product came."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class KnownObject:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """Shares 0 … 1 of `objects` whose right product came first, among the first five, among the k; 0 without any."""
+    """Recall@1, @5 and @k over `objects`, each from 0 to 1. All are 0 if there are no objects."""
 
     objects: int
     first: float
@@ -28,10 +28,10 @@ class Recall:
 
 
 def recall_of(ranks: Sequence[int | None]) -> Recall:
-    """ranks: where the right product came, from 1; None: not among the k."""
+    """ranks: rank of the right product, from 1; None if it is not in the first k."""
 
-    def share(most: int | None) -> float:
-        right = sum(rank is not None and (most is None or rank <= most) for rank in ranks)
+    def share(limit: int | None) -> float:
+        right = sum(rank is not None and (limit is None or rank <= limit) for rank in ranks)
         return right / len(ranks) if ranks else 0.0
 
     return Recall(len(ranks), share(1), share(5), share(None))
@@ -39,12 +39,12 @@ def recall_of(ranks: Sequence[int | None]) -> Recall:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts over known objects; add them up over photos."""
+    """Counts over known objects. Tallies of several photos can be added."""
 
     objects: int = 0
     found: int = 0
     right_first: int = 0
-    right_among: int = 0  # anywhere in the k products
+    right_among: int = 0  # at any rank within k
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(
@@ -56,19 +56,19 @@ class Tally:
 
     @property
     def objects_found(self) -> float:
-        """Share of the objects with a box of the right category at the asked IoU, 0 … 1; 0 without objects."""
+        """Share of objects detected with the right category and the required IoU, 0 … 1; 0 if there are none."""
         return self.found / self.objects if self.objects else 0.0
 
     @property
     def right_product_top1(self) -> float:
-        """Share of the found objects whose first product is the right one, 0 … 1; 0 when none was found."""
+        """Share of found objects whose first product is the right obj, 0 … 1; 0 if none was found."""
         return self.right_first / self.found if self.found else 0.0
 
 
 def judge(known: Sequence[KnownObject], answer: Answer, min_iou: float = 0.5) -> Tally:
-    """One photo's tally. Each box is matched to at most one known object, those that overlap most first."""
+    """Tally one photo. Each detected box matches at most one known object; the largest IoU is matched first."""
     found = {t: answer.objects[f] for t, f in matched(known, answer, min_iou).items()}
-    ranked = {t: [m.product_id for m in one.matches] for t, one in found.items()}
+    ranked = {t: [m.product_id for m in obj.matches] for t, obj in found.items()}
     return Tally(
         objects=len(known),
         found=len(found),
@@ -80,8 +80,11 @@ def judge(known: Sequence[KnownObject], answer: Answer, min_iou: float = 0.5) ->
 def matched(
     known: Sequence[KnownObject], answer: Answer, min_iou: float = 0.5, *, any_label: bool = False
 ) -> dict[int, int]:
-    """The number of the known object → the number of the answer's object that is it: of its category (or of
-    `any_label`), with an IoU of at least `min_iou`, those that overlap most first."""
+    """Match known objects to answered objects: index in `known` → index in `answer.objects`.
+
+    A match needs the same category (unless `any_label`) and an IoU of at least `min_iou`. The largest IoU is matched
+    first.
+    """
     placed = [f for f, found in enumerate(answer.objects) if found.box]
     overlaps = boxes.iou(
         boxes.as_array([truth.box for truth in known]),

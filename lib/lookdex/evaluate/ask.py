@@ -1,4 +1,4 @@
-"""The questions of an end-to-end evaluation, put to a catalogue through the real query function."""
+"""Run the queries of an end-to-end evaluation against a catalogue, through the same code that answers shoppers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Self
 
 from lookdex.catalog import promotion_log, tables
 from lookdex.errors import BadQuery, ConfigError, ReleaseNotFound
+from lookdex.evaluate.cached_models import CachingLoader
 from lookdex.evaluate.datasets import Photos, read_table
-from lookdex.evaluate.lanes import Asked, Outcome, outcomes, seen_in
-from lookdex.evaluate.remember import Remembering
-from lookdex.evaluate.trust import Seen
+from lookdex.evaluate.lanes import Outcome, QueryObject, outcomes, seen_in
+from lookdex.evaluate.trust import RankedDetection
 from lookdex.evaluate.work import Advance
 from lookdex.records import Box, Release
 from lookdex.search.engine.photo import PhotoLimits, read_photo
@@ -29,17 +29,17 @@ CORNERS = ("x0", "y0", "x1", "y1")
 
 
 @dataclass(frozen=True, slots=True)
-class AskedPhoto:
+class QueryPhoto:
     path: Path
-    objects: tuple[Asked, ...]
+    objects: tuple[QueryObject, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AskTask:
-    """catalog: URI. release: its id; every part of the work asks the same one. k: products a lane. trusted_models: of
+    """catalog: URI. release: id, the same for every part of the task. k: matches per lane. trusted_models: as in
     `open_catalog`."""
 
-    photos: tuple[AskedPhoto, ...]
+    photos: tuple[QueryPhoto, ...]
     catalog: str
     release: str
     k: int
@@ -56,21 +56,21 @@ class AskTask:
 @dataclass(frozen=True, slots=True)
 class AskResult:
     outcomes: tuple[Outcome, ...]
-    seen: tuple[Seen, ...]
-    unreadable: tuple[str, ...]  # photos
+    seen: tuple[RankedDetection, ...]
+    unreadable: tuple[str, ...]  # paths of photos
 
 
 def ask(task: AskTask, advance: Advance = lambda done: None) -> AskResult:
-    """Ask with each photo, and with the true box of each of its objects that has one; and, where boxes are known, for
-    the objects among all categories and among their own.
+    """Query with each photo, and with the true box of each of its objects that has obj.
 
-    Nothing is folded: of two products that look the same, each is to be found.
+    Photos with known boxes are also queried with `widen` always and never, to compare all categories with the object's
+    own. Results are not folded, because each of two products with the same picture must be found.
     """
     catalog = catalog_at(task.catalog, task.release, task.device, task.trusted_models)
     options = Options(k=task.k, fold=False, look=False, crops=Crops.NONE)
-    alone = replace(options, whole=False)
-    told: list[Outcome] = []
-    seen: list[Seen] = []
+    without_whole = replace(options, whole=False)
+    results: list[Outcome] = []
+    seen: list[RankedDetection] = []
     unreadable = []
     for done, photo in enumerate(task.photos, start=1):
         try:
@@ -79,25 +79,30 @@ def ask(task: AskTask, advance: Advance = lambda done: None) -> AskResult:
             unreadable.append(str(photo.path))
         else:
             answer = catalog.ask(pixels, options=options)
-            drawn = [
-                catalog.ask(pixels, options=replace(alone, box=one.box)).objects[0] if one.box else None
-                for one in photo.objects
+            true_box_results = [
+                catalog.ask(pixels, options=replace(without_whole, box=obj.box)).objects[0]
+                if obj.box
+                else None
+                for obj in photo.objects
             ]
-            told += outcomes(photo.objects, answer, drawn)
-            if any(one.box is not None for one in photo.objects):
-                among = [
-                    catalog.ask(pixels, options=replace(alone, widen=widen))
+            results += outcomes(photo.objects, answer, true_box_results)
+            if any(obj.box is not None for obj in photo.objects):
+                by_widen = [
+                    catalog.ask(pixels, options=replace(without_whole, widen=widen))
                     for widen in (Widen.ALWAYS, Widen.NEVER)
                 ]
-                seen += seen_in(photo.objects, *among)
+                seen += seen_in(photo.objects, *by_widen)
         advance(done)
-    return AskResult(tuple(told), tuple(seen), tuple(unreadable))
+    return AskResult(tuple(results), tuple(seen), tuple(unreadable))
 
 
 @lru_cache(maxsize=2)
 def catalog_at(uri: str, release: str, device: str, trusted_models: tuple[str, ...] = ()) -> Catalog:
-    """Opened once a process; its models are loaded at the first question, and run once for a photo that is asked in
-    several ways."""
+    """Open the catalogue, once per process.
+
+    Models are loaded at the first query. Their outputs are cached, so that a photo queried in several ways runs
+    through them once.
+    """
     from lookdex.search.catalog import open_catalog
 
     return open_catalog(
@@ -105,25 +110,26 @@ def catalog_at(uri: str, release: str, device: str, trusted_models: tuple[str, .
         release=release,
         store_seconds=None,
         device=device,
-        loader=Remembering(),
+        loader=CachingLoader(),
         trusted_models=trusted_models,
     )
 
 
 def products_of(catalog: Store, release: Release) -> set[str]:
-    """The ids of the products that the release can answer with."""
+    """Ids of the products that have an item in the release."""
     column = tables.open_items(catalog, release).to_table(columns=["product_id"])
     return {value for value in column["product_id"].unique().to_pylist() if value is not None}
 
 
-def read_queries(table: Path, images: Path | None = None) -> list[AskedPhoto]:
-    """A CSV or Parquet table: image (below `images`, default: the table's own folder), product_id, category, and,
-    where they are known, x0, y0, x1, y1 in pixels of the upright photo; a photo with several objects has several rows.
+def read_queries(table: Path, images: Path | None = None) -> list[QueryPhoto]:
+    """Read query photos and their known objects from a CSV or Parquet table.
 
-    What `lookdex sample` writes as truth.parquet is one: of its rows, the looks are asked with.
+    Columns: image (relative to `images`, by default the table's folder), product_id, category, and optionally the box
+    x0, y0, x1, y1 in pixels of the upright photo. A photo with several objects has several rows. The truth.parquet of
+    `lookdex sample` has this form; only its rows of kind "look" are used.
 
     Raises:
-        ConfigError: columns, values or photos that are not there.
+        ConfigError: a column, value or photo is missing.
     """
     head = read_table(table, ())[0]
     image = "image" if "image" in head or "image_key" not in head else "image_key"
@@ -131,34 +137,32 @@ def read_queries(table: Path, images: Path | None = None) -> list[AskedPhoto]:
     rows = read_table(table, (image, "product_id", "category"))
     rows = [row for row in rows if row.get("kind", "look") == "look"]
     if not rows:
-        raise ConfigError(f"{table} has no row to ask with: of its kinds, only 'look' is")
+        raise ConfigError(f"{table} has no query rows: none of its rows is of kind 'look'")
     find = Photos(images or table.parent)
-    objects: dict[Path, list[Asked]] = defaultdict(list)
+    objects: dict[Path, list[QueryObject]] = defaultdict(list)
     for row in rows:
         if not (row[image] and row["product_id"] and row["category"]):
-            raise ConfigError(f"{table}: a row lacks its photo, its product or its category: {row}")
+            raise ConfigError(f"{table}: a row has no image, product_id or category: {row}")
         box = _box(row, table) if boxed else None
         path = find(row[image])
-        objects[path].append(Asked(str(path), row["product_id"], normalise(row["category"]) or "", box))
-    return [AskedPhoto(path, tuple(own)) for path, own in sorted(objects.items())]
+        objects[path].append(QueryObject(str(path), row["product_id"], normalise(row["category"]) or "", box))
+    return [QueryPhoto(path, tuple(own)) for path, own in sorted(objects.items())]
 
 
-def known_only(photos: Sequence[AskedPhoto], products: set[str]) -> tuple[list[AskedPhoto], list[str]]:
-    """(the photos with those objects that the products hold, the ids that they do not hold)."""
+def known_only(photos: Sequence[QueryPhoto], products: set[str]) -> tuple[list[QueryPhoto], list[str]]:
+    """Drop objects whose product is not in `products`. Returns the photos left, and the ids of the unknown products."""
     kept = [replace(p, objects=tuple(o for o in p.objects if o.product_id in products)) for p in photos]
-    strange = {o.product_id for p in photos for o in p.objects} - products
-    return [photo for photo in kept if photo.objects], sorted(strange)
+    unknown = {o.product_id for p in photos for o in p.objects} - products
+    return [photo for photo in kept if photo.objects], sorted(unknown)
 
 
 def release_of(catalog: Store, release: str | None) -> Release:
-    """The release to ask: by its id, or the live one. Raises ReleaseNotFound."""
+    """Load a release by its id, or the live one. Raises ReleaseNotFound."""
     if release is not None:
         return promotion_log.load_release(catalog, release)
     current = promotion_log.live_release(catalog)
     if current is None:
-        raise ReleaseNotFound(
-            f"nothing is live in {catalog.uri} yet; publish a night with `lookdex reindex`."
-        )
+        raise ReleaseNotFound(f"{catalog.uri} has no live release yet; publish one with `lookdex reindex`.")
     return current[1]
 
 
@@ -169,4 +173,4 @@ def _box(row: Mapping[str, str], table: Path) -> Box | None:
     try:
         return Box(*(round(float(value)) for value in values))
     except ValueError as error:
-        raise ConfigError(f"{table}: x0, y0, x1, y1 of {row} are no pixels: {error}") from error
+        raise ConfigError(f"{table}: x0, y0, x1, y1 must be pixels, got {row}: {error}") from error

@@ -1,4 +1,4 @@
-"""Average precision by COCO's own protocol, through pycocotools."""
+"""Average precision by the COCO protocol, computed with pycocotools."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lookdex.evaluate.records import Truth
 from lookdex.records import Detection
 from lookdex.runtime.extras import extras
 
-MAX_DETECTIONS = 100  # a photo, COCO's
-RECALLS = np.linspace(0, 1, 101)  # where COCO reads the precision
-_SIZES = ("all", "small", "medium", "large")  # COCO's: below 32², below 96², above
+MAX_DETECTIONS = 100  # per photo, as in COCO
+RECALLS = np.linspace(0, 1, 101)  # recall levels at which COCO samples precision
+_SIZES = ("all", "small", "medium", "large")  # COCO area ranges: below 32², below 96², above
 
 
 @dataclass(frozen=True, slots=True)
 class LabelPrecision:
-    """One category. curve: float64 (101,), the precision at IoU 0.5 for each of `RECALLS`."""
+    """Precision of one category. curve: float64 (101,), precision at IoU 0.5 for each of `RECALLS`."""
 
     ap: float
     ap50: float
@@ -29,7 +29,7 @@ class LabelPrecision:
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """ap (IoU 0.50 … 0.95), ap50, ap75: means over the categories that occur. by_size: None where none occurs."""
+    """ap (IoU 0.50 … 0.95), ap50, ap75: means over categories with objects. by_size: None for sizes without objects."""
 
     ap: float
     ap50: float
@@ -41,14 +41,14 @@ class Precision:
 def average_precision(
     truths: Sequence[Truth], detected: Sequence[Sequence[Detection]], labels: Sequence[str]
 ) -> Precision:
-    """Judge each category alone, as COCO does: boxes of two categories may lie over each other."""
+    """Compute AP per category. As in COCO, boxes of different categories do not compete."""
     number = {label: i for i, label in enumerate(labels, 1)}
     annotations = _annotations(truths, number)
     results = _results(detected, number)
     if not annotations or not results:
-        nothing = LabelPrecision(0.0, 0.0, np.zeros(len(RECALLS)))
-        return Precision(0.0, 0.0, 0.0, dict.fromkeys(_SIZES[1:]), dict.fromkeys(labels, nothing))
-    # IoU thresholds, recalls, labels, sizes; -1: no object
+        zero = LabelPrecision(0.0, 0.0, np.zeros(len(RECALLS)))
+        return Precision(0.0, 0.0, 0.0, dict.fromkeys(_SIZES[1:]), dict.fromkeys(labels, zero))
+    # Axes: IoU thresholds, recalls, labels, sizes. -1 marks cells without objects.
     precision = _evaluate(truths, number, annotations, results)
     return Precision(
         ap=_mean(precision[..., 0]) or 0.0,
@@ -67,15 +67,15 @@ def average_precision(
 
 
 def _annotations(truths: Sequence[Truth], number: dict[str, int]) -> list[dict]:
-    made: list[dict] = []
+    annotations: list[dict] = []
     for image, truth in enumerate(truths, 1):
         for i, (box, label) in enumerate(zip(truth.boxes.tolist(), truth.labels, strict=True)):
             w, h = box[2] - box[0], box[3] - box[1]
-            made.append({
-                "id": len(made) + 1, "image_id": image, "category_id": number[label], "area": w * h,
+            annotations.append({
+                "id": len(annotations) + 1, "image_id": image, "category_id": number[label], "area": w * h,
                 "bbox": [box[0], box[1], w, h], "iscrowd": int(bool(truth.crowd) and truth.crowd[i]),
             })  # fmt: skip
-    return made
+    return annotations
 
 
 def _results(detected: Sequence[Sequence[Detection]], number: dict[str, int]) -> list[dict]:
@@ -99,7 +99,7 @@ def _evaluate(
         from pycocotools.coco import COCO  # type: ignore[import-untyped]
         from pycocotools.cocoeval import COCOeval  # type: ignore[import-untyped]
 
-    with contextlib.redirect_stdout(io.StringIO()):  # it tells each of its steps
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
         coco = COCO()
         coco.dataset = {
             "info": {},
@@ -117,5 +117,5 @@ def _evaluate(
 
 
 def _mean(values: np.ndarray) -> float | None:
-    kept = values[values > -1]
-    return float(kept.mean()) if kept.size else None
+    valid = values[values > -1]
+    return float(valid.mean()) if valid.size else None

@@ -1,4 +1,4 @@
-"""Labelled photos as people keep them: a table, a folder for each class, and the common public layouts."""
+"""Readers of labelled photos: a table, one folder per class, and common public data sets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lookdex.errors import ConfigError
-from lookdex.evaluate.records import Item, Stored, Truth
+from lookdex.evaluate.records import Item, ParquetPhoto, Truth
 from lookdex.imaging.formats import PICTURES
 from lookdex.taxonomy.categories import normalise
 
@@ -20,13 +20,13 @@ SUFFIXES = PICTURES
 def read_items(
     table: Path, images: Path, label: str, group: str | None = None, skip: Sequence[str] = ()
 ) -> list[Item]:
-    """A CSV or Parquet table with a column `image` (a file under `images`, with or without its suffix).
+    """Read a CSV or Parquet table with a column `image` (a file under `images`, with or without its suffix).
 
-    label, group: columns; several columns with commas between them make one label. Rows whose label is empty or one
-    of `skip` are left out.
+    label, group: column names; comma-separated columns are joined into one label. Rows whose label is empty or in
+    `skip` are left out.
 
     Raises:
-        ConfigError: a column that is not there (names those that are), a photo that is not there.
+        ConfigError: a column or a photo is missing. The message lists the columns there are.
     """
     rows = read_table(table, ("image", *label.split(","), *([group] if group else [])))
     find = Photos(images)
@@ -38,10 +38,10 @@ def read_items(
 
 
 def read_table(table: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """The rows of a CSV or Parquet table as texts, "" for what is empty; at least one, with these columns.
+    """Read the rows of a CSV or Parquet table as strings, "" for empty values. There is at least one row.
 
     Raises:
-        ConfigError: no rows, or a column that is not there (names those that are).
+        ConfigError: no rows, or one of `columns` is missing. The message lists the columns there are.
     """
     rows = list(_rows(table))
     if not rows:
@@ -53,16 +53,16 @@ def read_table(table: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 
 def joined(row: Mapping[str, object], columns: str) -> str:
-    """The values of one or more columns ("category,colour") as one label; "" where all are empty."""
+    """Join the values of comma-separated columns ("category,colour") into one label; "" if all are empty."""
     values = ["" if row[column] is None else str(row[column]) for column in columns.split(",")]
     return " / ".join(values) if any(values) else ""
 
 
 def read_folders(images: Path, skip: Sequence[str] = ()) -> list[Item]:
-    """A folder for each class, as torchvision's ImageFolder has them.
+    """Read one folder per class, like torchvision's ImageFolder.
 
     Raises:
-        ConfigError: no such folders.
+        ConfigError: there are no such folders.
     """
     found = [
         Item(path, folder.name)
@@ -71,12 +71,12 @@ def read_folders(images: Path, skip: Sequence[str] = ()) -> list[Item]:
         if path.suffix.lower() in SUFFIXES
     ]
     if not found:
-        raise ConfigError(f"{images} has no folders with photos: give --items, or a folder for each class")
+        raise ConfigError(f"{images} has no folders with photos: give --items, or one folder per class")
     return found
 
 
 def read_in_shop(root: Path, partition: Path | None = None) -> tuple[list[Item], list[Item]]:
-    """DeepFashion In-Shop: (queries, gallery) of `list_eval_partition.txt`; labels are item ids."""
+    """Read DeepFashion In-Shop: (queries, gallery) of `list_eval_partition.txt`; labels are item ids."""
     lines = _lines(partition or root / "list_eval_partition.txt")[2:]
     found: dict[str, list[Item]] = {"train": [], "query": [], "gallery": []}
     for line in lines:
@@ -86,13 +86,16 @@ def read_in_shop(root: Path, partition: Path | None = None) -> tuple[list[Item],
 
 
 def read_online_products(root: Path) -> list[Item]:
-    """Stanford Online Products: the test half, `Ebay_test.txt`; labels are class ids, everyone asks for the others."""
+    """Read the test half of Stanford Online Products, `Ebay_test.txt`. Labels are class ids; every photo is a query."""
     rows = [line.split() for line in _lines(root / "Ebay_test.txt")[1:]]
     return [Item(root / path, class_id) for _, class_id, _, path in rows]
 
 
 def read_deepfashion2(images: Path, annotations: Path) -> tuple[list[Item], list[Item]]:
-    """DeepFashion2, consumer to shop: (consumers' objects, shops'); one thing is a pair, a category and a style > 0."""
+    """Read DeepFashion2, consumer to shop: (consumer objects, shop objects).
+
+    Objects with equal pair, category and style > 0 show the same thing.
+    """
     sides: dict[str, list[Item]] = {"user": [], "shop": []}
     for file in sorted(annotations.glob("*.json")):
         record = json.loads(file.read_text())
@@ -106,15 +109,15 @@ def read_deepfashion2(images: Path, annotations: Path) -> tuple[list[Item], list
 
 
 def read_lookbench(root: Path, label: str = "item_ID", image: str = "image") -> tuple[list[Item], list[Item]]:
-    """LookBench, one of its subsets: (queries, gallery) of the Parquet files `query*` and `gallery*` under `root`, as
-    its page on the hub lays them out; `noise*` joins the gallery.
+    """Read a subset of LookBench: (queries, gallery) from the Parquet files `query*` and `gallery*` under `root`.
 
-    label: the column whose value must agree (`item_ID`: the very item; `category`: LookBench's coarse measure;
-    `category,main_attribute,other_attributes`: its fine one). image: a column of structs {bytes, path}, or of bytes.
-    Photos stay in their files until they are embedded.
+    Files `noise*` are added to the gallery. Photos stay in their files until they are embedded.
+
+    label: column that must agree (`item_ID`: the same item; `category`: LookBench's coarse measure;
+    `category,main_attribute,other_attributes`: its fine measure). image: column of bytes or of structs {bytes, path}.
 
     Raises:
-        ConfigError: no such files, a column that is not there.
+        ConfigError: a file or a column is missing.
     """
     sides: dict[str, list[Item]] = {"query": [], "gallery": [], "noise": []}
     for name, items in sides.items():
@@ -122,24 +125,26 @@ def read_lookbench(root: Path, label: str = "item_ID", image: str = "image") -> 
             items += _stored_items(file, image, label)
     if not sides["query"] or not sides["gallery"]:
         raise ConfigError(
-            f"{root} holds no LookBench: it needs query*.parquet and gallery*.parquet (name the folder of one subset)"
+            f"{root} is not a LookBench subset: query*.parquet or gallery*.parquet is missing "
+            "(give the folder of one subset)"
         )
     return sides["query"], sides["gallery"] + sides["noise"]
 
 
 def read_coco(path: Path) -> list[Truth]:
-    """COCO annotations (Fashionpedia's too): the objects of each photo, labels as lookdex's categories where they
-    are some. A label that names no category stays itself: a detector with labels of its own may know it.
+    """Read COCO annotations (also Fashionpedia's): the objects of each photo.
+
+    Labels are mapped to lookdex categories where possible. Other labels are kept, as a detector may have its own.
 
     Raises:
-        ConfigError: not COCO.
+        ConfigError: the file is not COCO.
     """
     try:
         data = json.loads(path.read_text())
         names = {c["id"]: normalise(c["name"]) or c["name"] for c in data["categories"]}
         objects: dict[int, list[dict]] = {image["id"]: [] for image in data["images"]}
-        for one in data["annotations"]:
-            objects[one["image_id"]].append(one)
+        for annotation in data["annotations"]:
+            objects[annotation["image_id"]].append(annotation)
         return [
             Truth(
                 image["file_name"], int(image["width"]), int(image["height"]),
@@ -150,24 +155,22 @@ def read_coco(path: Path) -> list[Truth]:
             for image in data["images"]
         ]  # fmt: skip
     except KeyError as error:
-        raise ConfigError(
-            f"{path} is no COCO file of boxes: there is no {error} where one is asked for"
-        ) from error
+        raise ConfigError(f"{path} is not a COCO file of boxes: {error} is missing") from error
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{path} is no COCO file of boxes: {error}") from error
+        raise ConfigError(f"{path} is not a COCO file of boxes: {error}") from error
 
 
 class Photos:
-    """Finds photos under a folder by name: a path below it, with or without the suffix."""
+    """Finds photos under a folder by relative path, with or without the suffix."""
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
-            raise ConfigError(f"there is no folder {folder}")
+            raise ConfigError(f"folder {folder} does not exist")
         self._folder = folder
         self._by_stem: dict[str, Path] | None = None
 
     def __call__(self, name: str) -> Path:
-        """Raises ConfigError when no such photo is there."""
+        """Raise ConfigError if there is no such photo."""
         path = self._folder / name
         if path.suffix.lower() in SUFFIXES and path.is_file():
             return path
@@ -187,11 +190,10 @@ def _stored_items(file: Path, image: str, label: str) -> list[Item]:
         for column in (image, *label.split(",")):
             if column not in names:
                 raise ConfigError(
-                    f"{file} has no column {column!r}; it has {', '.join(names)}: name yours with --image-column "
-                    "and --label"
+                    f"{file} has no column {column!r}; it has {', '.join(names)}: set --image-column and --label"
                 )
         return [
-            Item(Stored(file, group, row, image), name)
+            Item(ParquetPhoto(file, group, row, image), name)
             for group in range(parquet.num_row_groups)
             for row, values in enumerate(parquet.read_row_group(group, label.split(",")).to_pylist())
             if (name := joined(values, label))
@@ -211,14 +213,14 @@ def _rows(table: Path) -> Iterator[dict[str, str]]:
 
 def _lines(path: Path) -> list[str]:
     if not path.is_file():
-        raise ConfigError(f"there is no {path}")
+        raise ConfigError(f"{path} does not exist")
     return path.read_text(encoding="utf-8").splitlines()
 
 
 def _under(root: Path, name: str) -> Path:
-    """In-Shop's names begin with img/; people unpack them with and without that folder."""
-    whole = root / name
-    return whole if whole.is_file() else root / name.removeprefix("img/")
+    """In-Shop names begin with img/; the archive may be unpacked with or without that folder."""
+    path = root / name
+    return path if path.is_file() else root / name.removeprefix("img/")
 
 
 def _corners(boxes: Sequence[Sequence[float]]) -> np.ndarray:

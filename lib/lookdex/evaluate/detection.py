@@ -1,10 +1,10 @@
-"""How well objects are found: average precision by the COCO protocol, and what the product's own rules leave.
+"""Detection quality: average precision by the COCO protocol, and recall at the production recipe's operating point.
 
-COCO judges each category alone, and a coat over a shirt is two true boxes that nearly coincide. The product shows one
-object for one place (`boxes.distinct`), which is right for a shopper and wrong for AP: it costs some 3 points of AP50
-on street photos. So AP takes the boxes of a detector whose `nms_iou` is 1 (only boxes of one label suppress each
-other); what is found, and how many boxes are wrong, is counted on what the product's own recipe shows. Neither can be
-had from the other's boxes: a box that the one keeps may have suppressed one that the other would show.
+COCO scores each category alone: a coat over a shirt is two true boxes that nearly coincide. The product shows one
+object per place (`boxes.distinct`), which suits shoppers but lowers AP: by some 3 points of AP50 on street photos. So
+AP uses detections made with `nms_iou` 1, where only boxes of one label suppress each other. The share of found objects
+and the number of wrong boxes are counted on what the production recipe shows. One cannot be derived from the other: a
+box that survives the first may have suppressed a box that survives the second.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import numpy as np
 
 from lookdex.evaluate.coco import average_precision
 from lookdex.evaluate.records import Truth
-from lookdex.evaluate.trust import Named
+from lookdex.evaluate.trust import LabelledDetection
 from lookdex.imaging import boxes
 from lookdex.records import Detection
 
-MIN_IOU = 0.5  # of a found object
+MIN_IOU = 0.5  # for an object to count as found
 
 
 @dataclass(frozen=True, slots=True)
 class CategoryScore:
-    """ap, ap50: 0 … 1. found: share of its objects found at the operating point. precision: of its boxes there.
+    """Scores of one category. ap, ap50: 0 … 1. found: recall at the operating point. precision: at the same point.
 
-    curve: float64 (101,), the precision at IoU 0.5 for recalls of 0, 0.01 … 1.
+    curve: float64 (101,), precision at IoU 0.5 for recalls of 0, 0.01 … 1.
     """
 
     ap: float
@@ -40,10 +40,10 @@ class CategoryScore:
 
 @dataclass(frozen=True, slots=True)
 class PhotoScore:
-    """One photo at the operating point: the boxes kept, and which objects and boxes found each other.
+    """Matches of one photo at the operating point.
 
-    shown: the product's boxes, best first. right: for each of them, is it an object's (or within a crowd).
-    found: for each object of the truth, has it a box.
+    shown: detections, best first. right: for each of them, whether it matches an object or lies in a crowd box.
+    found: for each true object, whether it was detected.
     """
 
     shown: tuple[Detection, ...]
@@ -53,10 +53,10 @@ class PhotoScore:
 
 @dataclass(frozen=True, slots=True)
 class DetectionScore:
-    """ap (IoU 0.50 … 0.95), ap50, ap75: means over the categories that occur. ap_by_size: None where none occurs.
+    """ap (IoU 0.50 … 0.95), ap50, ap75: means over categories with objects. ap_by_size: None for sizes without objects.
 
-    found: share of the objects with a box of their label, of at least `min_score` and IoU ≥ 0.5. wrong: boxes a photo
-    of at least `min_score` that are no object's. by_photo: in the order of the truths.
+    found: share of objects detected with the right label, at least `min_score` and IoU ≥ 0.5. wrong: false positives
+    per photo at `min_score`. by_photo: in the order of the truths.
     """
 
     ap: float
@@ -142,9 +142,9 @@ def _judge(truth: Truth, shown: tuple[Detection, ...]) -> PhotoScore:
     )
 
 
-def named(truths: Sequence[Truth], shown: Sequence[Sequence[Detection]]) -> list[Named]:
+def named(truths: Sequence[Truth], shown: Sequence[Sequence[Detection]]) -> list[LabelledDetection]:
     """The objects that have a box, whatever its label: IoU ≥ 0.5, those that overlap most first, each once."""
-    told = []
+    matches = []
     for truth, objects in zip(truths, shown, strict=True):
         real = _real(truth)
         overlap = boxes.iou(truth.boxes, boxes.as_array([o.box for o in objects]))
@@ -156,8 +156,8 @@ def named(truths: Sequence[Truth], shown: Sequence[Sequence[Detection]]) -> list
             if shared >= MIN_IOU and t in free[0] and d in free[1]:
                 free[0].discard(t)
                 free[1].discard(d)
-                told.append(Named(truth.labels[t], objects[d].label, objects[d].score))
-    return told
+                matches.append(LabelledDetection(truth.labels[t], objects[d].label, objects[d].score))
+    return matches
 
 
 def _real(truth: Truth) -> list[int]:

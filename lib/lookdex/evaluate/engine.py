@@ -1,6 +1,6 @@
-"""Where an evaluation's models run: in this process with a line of progress, or in the tasks of a Spark session.
+"""Where an evaluation's models run: in this process with a progress bar, or in Spark tasks.
 
-The work is the same functions on the same tasks; only their results come back, and the measures are worked out here.
+Both run the same functions on the same tasks. The measures are computed here, from their results.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Task(Protocol):
-    """Work on a list of photos that can be cut into parts, and whose JSON says all of it."""
+    """Work on a list of photos that can be split into parts and serialised as JSON."""
 
     @property
     def device(self) -> str: ...
@@ -51,7 +51,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """device, batch: as the settings. session: Spark's, which maps `photos` of them a task; None: this process."""
+    """device, batch: as in the settings. session: a Spark session, with `photos` per task; None: this process."""
 
     device: str = "cpu"
     batch: int = 8
@@ -59,12 +59,12 @@ class Engine:
     photos: int = 256
 
     def run(self, task: T, function: Callable[[T, Advance], R], result: type[R], what: str) -> list[R]:
-        """The results of the task's `parts`, in its order.
+        """Run `function` on the task's parts and return the results in order.
 
-        function: a module's own function, safe to run twice. result: what it returns, a record.
+        function: a module-level function that is safe to run twice. result: the record type that it returns.
 
         Raises:
-            TaskFailed: a Spark task failed for good. Whatever `function` raises is let through without Spark.
+            TaskFailed: a Spark task failed for good. Without Spark, exceptions of `function` propagate.
         """
         if self.session is None:
             with bar(len(task), what) as advance:
@@ -76,17 +76,17 @@ class Engine:
         return [json_codec.from_json(result, text.encode(), "a task's result") for text in texts]
 
     def parts(self, task: T) -> list[T]:
-        """The task itself, or what of it each Spark task gets."""
+        """Split the task into Spark tasks; without Spark, return it whole."""
         if self.session is None:
             return [task]
         return [task.part(n, n + self.photos) for n in range(0, max(1, len(task)), self.photos)]
 
 
 def engine_of(config: Config, on_spark: bool) -> Engine:
-    """The engine that the settings name, with a Spark session that lasts as long as the process.
+    """Create the engine that the settings ask for. A Spark session lasts as long as the process.
 
     Raises:
-        ConfigError: no Java that Spark can use.
+        ConfigError: Spark finds no usable Java.
     """
     if not on_spark:
         return Engine(config.device, config.batch)
@@ -96,7 +96,7 @@ def engine_of(config: Config, on_spark: bool) -> Engine:
 
 
 def call(kind: type[Any], function: Callable[[Any, Advance], Any], text: str) -> str:
-    """What a Spark worker runs: a task as JSON → its result as JSON."""
+    """Run a JSON task in a Spark worker and return its result as JSON."""
     from lookdex.pipeline.spark import task_device
 
     task = json_codec.from_json(kind, text.encode(), "a task")
@@ -106,7 +106,7 @@ def call(kind: type[Any], function: Callable[[Any, Advance], Any], text: str) ->
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """vectors: float32 (n, dim), one for each of `items`. unreadable: photos that gave no pixels."""
+    """vectors: float32 (n, dim), one per item. unreadable: photos that could not be decoded."""
 
     items: list[Item]
     vectors: np.ndarray
@@ -114,22 +114,22 @@ class Embedded:
 
 
 def embed_items(items: Sequence[Item], recipe: Recipe, crop: Crop, engine: Engine) -> Embedded:
-    """Embed each item: its box, or what the detector finds, or the whole photo."""
+    """Embed each item: its box, the main detected object, or the whole photo."""
     task = EmbedTask(tuple(items), recipe, crop, engine.device, engine.batch)
     results = engine.run(task, embed, EmbedResult, "embed")
     starts = accumulate((len(part) for part in engine.parts(task)), initial=0)
-    kept = [start + n for start, result in zip(starts, results, strict=False) for n in result.numbers]
-    left = set(range(len(items))).difference(kept)
+    numbers = [start + n for start, result in zip(starts, results, strict=False) for n in result.numbers]
+    missing = set(range(len(items))).difference(numbers)
     return Embedded(
-        [items[n] for n in kept],
+        [items[n] for n in numbers],
         np.concatenate([result.vectors for result in results]),
-        [items[n].path for n in sorted(left)],
+        [items[n].path for n in sorted(missing)],
     )
 
 
 def detect_objects(
     photos: Sequence[Path], recipes: Sequence[Recipe], engine: Engine
 ) -> list[tuple[tuple[Detection, ...], ...] | None]:
-    """For each photo what each recipe's detector finds, best first; None for one that could not be read."""
+    """For each photo the detections of each recipe, best first; None for a photo that could not be read."""
     task = DetectTask(tuple(photos), tuple(recipes), engine.device, engine.batch)
     return [o for result in engine.run(task, detect, DetectResult, "detect") for o in result.objects]

@@ -1,4 +1,4 @@
-"""The layouts of `--layout`, by name: labelled photos as (queries, gallery)."""
+"""Load the data set layouts of `--layout` as (queries, gallery)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from lookdex.evaluate.records import Item
 
 
 class Layout(StrEnum):
-    ITEMS = "items"  # a table beside a folder of photos
-    FOLDERS = "folders"  # a folder for each class
+    ITEMS = "items"  # a table and a folder of photos
+    FOLDERS = "folders"  # one folder per class
     IN_SHOP = "in-shop"
     DEEPFASHION2 = "deepfashion2"
     ONLINE_PRODUCTS = "online-products"
     LOOKBENCH = "lookbench"
 
 
-TABULAR = (Layout.ITEMS, Layout.LOOKBENCH)  # those with columns to choose a label from
-LABELS = {Layout.ITEMS: "label", Layout.LOOKBENCH: "item_ID"}  # the columns taken by default
+TABULAR = (Layout.ITEMS, Layout.LOOKBENCH)  # layouts with a label column
+LABELS = {Layout.ITEMS: "label", Layout.LOOKBENCH: "item_ID"}  # default label columns
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """What the command line says of the photos. layout None: `items` where a table is given, else `folders`."""
+class DatasetOptions:
+    """Data set options of the command line. layout None: `items` if a table is given, else `folders`."""
 
     images: Path
     items: Path | None = None
@@ -46,41 +46,41 @@ class Chosen:
         return self.label or LABELS.get(self.kind)
 
 
-def load(chosen: Chosen) -> tuple[list[Item] | None, list[Item]]:
-    """(queries, gallery); None for queries: the gallery's photos ask for each other.
+def load(options: DatasetOptions) -> tuple[list[Item] | None, list[Item]]:
+    """Load (queries, gallery). queries None: every gallery photo is a query against the others.
 
     Raises:
-        ConfigError: options that do not go with the layout, or photos that are not laid out so.
+        ConfigError: an option does not apply to the layout, or the files do not follow it.
     """
-    kind, images = chosen.kind, chosen.images
-    if kind is Layout.ITEMS and chosen.items is None:
+    kind, images = options.kind, options.images
+    if kind is Layout.ITEMS and options.items is None:
         raise ConfigError(
-            "--layout items needs --items: a CSV or Parquet table with the columns image and a label"
+            "--layout items needs --items: a CSV or Parquet table with an image and a label column"
         )
     for name in ("items", "queries", "exclude_same"):
-        if kind is not Layout.ITEMS and getattr(chosen, name) is not None:
+        if kind is not Layout.ITEMS and getattr(options, name) is not None:
             raise ConfigError(
-                f"--{name.replace('_', '-')} goes with a table of items; --layout {kind} knows its own"
+                f"--{name.replace('_', '-')} only applies to --layout items, not to --layout {kind}"
             )
-    if chosen.label and kind not in TABULAR:
-        raise ConfigError(f"--label names a column of a table; --layout {kind} has none")
-    queries, gallery = _read(chosen, kind, chosen.label_column or "")
-    queries, gallery = _without(queries, chosen.skip), _without(gallery, chosen.skip) or []
+    if options.label and kind not in TABULAR:
+        raise ConfigError(f"--label does not apply to --layout {kind}: it has no table")
+    queries, gallery = _read(options, kind, options.label_column or "")
+    queries, gallery = _without(queries, options.skip), _without(gallery, options.skip) or []
     if not gallery:
-        raise ConfigError(f"{images} holds no photos in the layout {kind} but those of --skip")
+        raise ConfigError(f"{images} has no photos in the layout {kind}, apart from those of --skip")
     return queries, gallery
 
 
-def _read(chosen: Chosen, kind: Layout, label: str) -> tuple[list[Item] | None, list[Item]]:
-    images = chosen.images
+def _read(options: DatasetOptions, kind: Layout, label: str) -> tuple[list[Item] | None, list[Item]]:
+    images = options.images
     match kind:
         case Layout.ITEMS:
 
             def read(table: Path) -> list[Item]:
-                return datasets.read_items(table, images, label, chosen.exclude_same)
+                return datasets.read_items(table, images, label, options.exclude_same)
 
-            assert chosen.items is not None
-            return (read(chosen.queries) if chosen.queries else None), read(chosen.items)
+            assert options.items is not None
+            return (read(options.queries) if options.queries else None), read(options.items)
         case Layout.FOLDERS:
             return None, datasets.read_folders(images)
         case Layout.ONLINE_PRODUCTS:
@@ -90,7 +90,7 @@ def _read(chosen: Chosen, kind: Layout, label: str) -> tuple[list[Item] | None, 
         case Layout.DEEPFASHION2:
             return datasets.read_deepfashion2(images / "image", images / "annos")
         case Layout.LOOKBENCH:
-            return datasets.read_lookbench(images, label, chosen.image_column)
+            return datasets.read_lookbench(images, label, options.image_column)
 
 
 def _without(items: list[Item] | None, skip: tuple[str, ...]) -> list[Item] | None:

@@ -1,4 +1,4 @@
-"""What the measures of `evaluate` speak of: photos with known answers."""
+"""Records of labelled evaluation data."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A photo that is a cell of a Parquet file: `row` of the file's row group `group`, in a column of bytes or of
-    structs with a field `bytes`, as Hugging Face's datasets have them."""
+class ParquetPhoto:
+    """A photo stored in a Parquet file, at `row` of the row group `group`.
+
+    The column holds bytes, or structs with a field `bytes` as Hugging Face data sets do.
+    """
 
     file: Path
     group: int
@@ -22,12 +24,12 @@ class Stored:
         return f"{self.file}#{self.group}/{self.row}"
 
 
-Source = Path | Stored  # where a photo's bytes lie
+Source = Path | ParquetPhoto  # where a photo's bytes are stored
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One photo of one thing. box: what to cut out of it (x0, y0, x1, y1), or None for all of it."""
+    """A photo of one labelled thing. box: the crop to embed (x0, y0, x1, y1), or None for the whole photo."""
 
     path: Source
     label: str
@@ -37,9 +39,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """One photo's objects. boxes: float (n, 4) x0, y0, x1, y1 in pixels. labels: n names.
+    """Ground truth of one photo. boxes: float (n, 4) x0, y0, x1, y1 in pixels. labels: n names.
 
-    crowd: n flags or (); a box over a heap of things, which neither counts as an object nor makes a box in it wrong.
+    crowd: n flags or (). A crowd box covers several objects: it does not count as an object, and a detection inside
+    it is not a false positive.
     """
 
     image: str

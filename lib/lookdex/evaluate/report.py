@@ -1,4 +1,4 @@
-"""What a verb tells: figures for JSON, tables for people."""
+"""The report of an evaluation command: figures for JSON, tables for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """figures: everything, as plain values for JSON. tables: the part that is printed, as Markdown."""
+    """figures: all results as JSON values. tables: the printed part, as Markdown."""
 
     figures: dict[str, Any]
     tables: tuple[str, ...]
@@ -21,7 +21,7 @@ class Report:
         return "\n\n".join(self.tables)
 
     def write(self, as_json: Path | None, as_markdown: Path | None) -> None:
-        """Write the figures, the tables, or both."""
+        """Write the figures as JSON and the tables as Markdown, each if its path is given."""
         if as_json is not None:
             as_json.write_text(
                 json.dumps(self.figures, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
@@ -32,7 +32,7 @@ class Report:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown, aligned to be read as it is: the first column to the left, the others to the right."""
+    """Format a Markdown table, padded for a terminal: first column left-aligned, the others right-aligned."""
     from rich.cells import cell_len  # a Korean letter is two columns wide on a terminal
 
     grid = [[cell.replace("|", r"\|") for cell in row] for row in [head, *rows]]

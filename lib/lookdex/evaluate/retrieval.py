@@ -1,4 +1,4 @@
-"""How well vectors retrieve: Recall@k, mean average precision, whose label the nearest neighbour has."""
+"""Retrieval quality of vectors: recall@k, mean average precision, label of the nearest neighbour."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 
 KS = (1, 5, 10)
-_CELLS = 4_000_000  # similarities at once: 16 MB of float32, some five times that while they are sorted
+_CELLS = 4_000_000  # similarities per block: 16 MB of float32, about five times that while sorting
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
-    """Vectors and what they show.
+class LabelledVectors:
+    """Vectors and their labels.
 
-    vectors: float32 (n, dim) of unit length. labels: n names; equal ones are the same thing. groups: n names or
-    None; a query is never answered by an item of its own group (its sender, its photo).
+    vectors: float32 (n, dim), unit length. labels: n names; equal names are the same thing. groups: n names or None;
+    a query never matches items of its own group (same sender, same photo).
     """
 
     vectors: np.ndarray
@@ -35,13 +35,13 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """What `retrieve` measured.
+    """Results of `retrieve`.
 
-    recall: for each k, the share of queries with at least one right item among the k nearest. mean_ap: the mean over
-    queries of the average precision over the whole ranking. Both are over the `queries` that have a right item in the
-    gallery at all; `unanswerable` counts the others. nearest: share of all queries, answerable or not, whose nearest
-    item has their label. agreed: how often that is so, by label. confused: (label, the nearest item's label, how
-    often), most frequent first.
+    recall: for each k, the share of queries with a right item among the k nearest. mean_ap: mean average precision over
+    the whole ranking. Both are over the `queries` that have a right item in the gallery; `unanswerable` counts the
+    others.
+    nearest: share of all queries, answerable or not, whose nearest item has their label. agreed: the same as a count
+    per label. confused: (label, label of the nearest item, count), most frequent first.
     """
 
     recall: dict[int, float]
@@ -55,49 +55,49 @@ class Retrieval:
     confused: tuple[tuple[str, str, int], ...]
 
 
-def retrieve(queries: Labelled, gallery: Labelled | None = None) -> Retrieval:
-    """Ask with each query for the gallery's items, most similar first (cosine; equal ones in their order).
+def retrieve(queries: LabelledVectors, gallery: LabelledVectors | None = None) -> Retrieval:
+    """Rank the gallery for each query by cosine similarity; ties keep the gallery's order.
 
-    gallery: None asks among the queries themselves, each without itself.
+    gallery: None ranks the queries against each other, without themselves.
     """
-    alone = gallery is None
+    exclude_self = gallery is None
     gallery = gallery or queries
-    names, asked, held = _numbers(queries, gallery)
-    n, m = len(asked), len(held)
+    names, query_labels, item_labels = _numbers(queries, gallery)
+    n, m = len(query_labels), len(item_labels)
     first = np.full(n, m, np.int64)  # rank of the first right item, from 0
     precision, right, nearest = np.zeros(n), np.zeros(n, np.int64), np.full(n, -1, np.int64)
-    for rows, similar in _blocks(queries, gallery, alone):
+    for rows, similar in _blocks(queries, gallery, exclude_self):
         order = np.argsort(-similar, axis=1, kind="stable")
         ranked_out = np.isneginf(np.take_along_axis(similar, order, axis=1))
-        hits = (held[order] == asked[rows, None]) & ~ranked_out
+        hits = (item_labels[order] == query_labels[rows, None]) & ~ranked_out
         right[rows] = hits.sum(axis=1)
         at = np.cumsum(hits, axis=1) / np.arange(1, m + 1)
         precision[rows] = (at * hits).sum(axis=1) / np.maximum(right[rows], 1)
         if m:
             first[rows] = np.where(right[rows] > 0, hits.argmax(axis=1), m)
-            nearest[rows] = np.where(ranked_out[:, 0], -1, held[order[:, 0]])
+            nearest[rows] = np.where(ranked_out[:, 0], -1, item_labels[order[:, 0]])
     able = right > 0
-    taken = Counter((names[a], names[b]) for a, b in zip(asked, nearest, strict=True) if b >= 0)
+    label_pairs = Counter((names[a], names[b]) for a, b in zip(query_labels, nearest, strict=True) if b >= 0)
     return Retrieval(
         recall={k: _mean(first[able] < k) for k in KS},
         mean_ap=_mean(precision[able]),
-        nearest=_mean(nearest == asked),
+        nearest=_mean(nearest == query_labels),
         queries=int(able.sum()),
         unanswerable=int((~able).sum()),
         gallery=m,
         by_label={
-            label: (_mean(first[able & (asked == i)] < 1), int((able & (asked == i)).sum()))
+            label: (_mean(first[able & (query_labels == i)] < 1), int((able & (query_labels == i)).sum()))
             for label, i in sorted(zip(names, range(len(names)), strict=True))
-            if (able & (asked == i)).any()
+            if (able & (query_labels == i)).any()
         },
-        agreed={label: taken[label, label] for label in sorted(names)},
-        confused=tuple((a, b, count) for (a, b), count in taken.most_common() if a != b),
+        agreed={label: label_pairs[label, label] for label in sorted(names)},
+        confused=tuple((a, b, count) for (a, b), count in label_pairs.most_common() if a != b),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A query whose nearest item is a wrong one. Items are numbers in the gallery, with their similarity (-1 … 1).
+    """A query whose nearest item is wrong. Items are gallery indexes with their similarity (-1 … 1).
 
     wrong: the nearest wrong items, nearest first. right: the nearest right one.
     """
@@ -108,20 +108,20 @@ class Mistake:
 
     @property
     def margin(self) -> float:
-        """By how much the nearest item is more similar than any right one."""
+        """Similarity of the nearest item minus that of the nearest right item."""
         return self.wrong[0][1] - self.right[1]
 
 
 def mistakes(
-    queries: Labelled, gallery: Labelled | None = None, limit: int = 8, shown: int = 5
+    queries: LabelledVectors, gallery: LabelledVectors | None = None, limit: int = 8, shown: int = 5
 ) -> list[Mistake]:
-    """The answerable queries whose nearest item is wrong by the largest margin, at most `limit`, worst first."""
-    alone = gallery is None
+    """Return up to `limit` answerable queries whose nearest item is wrong, largest margin first."""
+    exclude_self = gallery is None
     gallery = gallery or queries
-    _, asked, held = _numbers(queries, gallery)
+    _, query_labels, item_labels = _numbers(queries, gallery)
     found: list[Mistake] = []
-    for rows, similar in _blocks(queries, gallery, alone):
-        same = held[None] == asked[rows, None]
+    for rows, similar in _blocks(queries, gallery, exclude_self):
+        same = item_labels[None] == query_labels[rows, None]
         best_right = np.where(same, similar, -np.inf)
         margin = np.where(same, -np.inf, similar).max(axis=1) - best_right.max(axis=1)
         for row in np.flatnonzero(np.isfinite(margin) & (margin > 0)):
@@ -130,12 +130,12 @@ def mistakes(
             right = int(best_right[row].argmax())
             near = tuple((int(i), float(others[i])) for i in wrong if np.isfinite(others[i]))
             found.append(Mistake(int(rows[row]), near, (right, float(similar[row, right]))))
-        found = sorted(found, key=lambda one: -one.margin)[:limit]
+        found = sorted(found, key=lambda mistake: -mistake.margin)[:limit]
     return found
 
 
 def interval(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share measured on n cases (Wilson, 1927); (0, 1) without cases."""
+    """Wilson's 95 % interval of a share measured on n cases (Wilson, 1927); (0, 1) if n is 0."""
     if not n:
         return 0.0, 1.0
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
@@ -143,30 +143,32 @@ def interval(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def _numbers(queries: Labelled, gallery: Labelled) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """(labels, each query's number among them, each item's)."""
+def _numbers(queries: LabelledVectors, gallery: LabelledVectors) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Encode labels as integers: (labels, those of the queries, those of the gallery)."""
     names: dict[str, int] = {}
-    asked = np.array([names.setdefault(label, len(names)) for label in queries.labels], np.int64)
-    held = np.array([names.setdefault(label, len(names)) for label in gallery.labels], np.int64)
-    return list(names), asked, held
+    query_labels = np.array([names.setdefault(label, len(names)) for label in queries.labels], np.int64)
+    item_labels = np.array([names.setdefault(label, len(names)) for label in gallery.labels], np.int64)
+    return list(names), query_labels, item_labels
 
 
-def _blocks(queries: Labelled, gallery: Labelled, alone: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(numbers of some queries, their similarities to every item), -inf for an item that must not answer."""
-    apart = _groups(queries, gallery)
+def _blocks(
+    queries: LabelledVectors, gallery: LabelledVectors, exclude_self: bool
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (query indexes, their similarities to every item); -inf marks items that a query must not match."""
+    groups = _groups(queries, gallery)
     n, m = len(queries.vectors), len(gallery.vectors)
     block = max(1, _CELLS // max(m, 1))
     for start in range(0, n, block):
         rows = np.arange(start, min(start + block, n))
         similar = queries.vectors[rows] @ gallery.vectors.T
-        if apart is not None:
-            similar[apart[0][rows, None] == apart[1][None]] = -np.inf
-        if alone:
+        if groups is not None:
+            similar[groups[0][rows, None] == groups[1][None]] = -np.inf
+        if exclude_self:
             similar[np.arange(len(rows)), rows] = -np.inf
         yield rows, similar
 
 
-def _groups(queries: Labelled, gallery: Labelled) -> tuple[np.ndarray, np.ndarray] | None:
+def _groups(queries: LabelledVectors, gallery: LabelledVectors) -> tuple[np.ndarray, np.ndarray] | None:
     if queries.groups is None or gallery.groups is None:
         return None
     names: dict[str, int] = {}

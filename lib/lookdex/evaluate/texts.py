@@ -1,4 +1,4 @@
-"""Texts against photos: how many of a query's first k answers are what it says. Pure."""
+"""Text search quality: precision of the first k results of a text query."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Language(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TextQuery:
-    """text: what is asked. wanted: column → the value that an item must have in it to be right."""
+    """text: the query. wanted: (column, value) pairs that a right item must have."""
 
     text: str
     wanted: tuple[tuple[str, str], ...]
@@ -34,7 +34,7 @@ class TextQuery:
 
 @dataclass(frozen=True, slots=True)
 class QueryScore:
-    """precision: share of the first k items that are right, 0 … 1. right: items that are, in all."""
+    """precision: share of right items in the first k, 0 … 1. right: number of right items in the gallery."""
 
     query: TextQuery
     precision: float
@@ -43,7 +43,7 @@ class QueryScore:
 
 @dataclass(frozen=True, slots=True)
 class TextScore:
-    """mean precision over the queries that have at least k right items; `short` are those with fewer."""
+    """precision: mean over queries with at least k right items. short: queries with fewer."""
 
     k: int
     precision: float
@@ -51,16 +51,16 @@ class TextScore:
     short: tuple[TextQuery, ...]
 
 
-def made_from(
+def generate_queries(
     rows: Sequence[Mapping[str, str]], columns: Sequence[str], language: Language
 ) -> tuple[list[TextQuery], list[str]]:
-    """Queries such as "red dress" from what the rows' columns hold, each combination once, most frequent first.
+    """Generate queries such as "red dress" from the rows' values, each combination once, most frequent first.
 
-    Returns them and the values without a Korean name, whose combinations are left out. Rows with an empty value
-    make none.
+    Returns the queries, and the values without a Korean name, whose combinations are skipped. Rows with an empty value
+    are skipped too.
     """
     combinations = Counter(tuple(row[column] for column in columns) for row in rows)
-    nameless: set[str] = set()
+    untranslated: set[str] = set()
     queries = []
     for values, _ in combinations.most_common():
         if not all(values):
@@ -69,21 +69,21 @@ def made_from(
             value if language is Language.EN else korean_word(c, value)
             for c, value in zip(columns, values, strict=True)
         ]
-        nameless |= {value for value, word in zip(values, words, strict=True) if word is None}
+        untranslated |= {value for value, word in zip(values, words, strict=True) if word is None}
         if None not in words:
             queries.append(TextQuery(" ".join(map(str, words)), tuple(zip(columns, values, strict=True))))
-    return queries, sorted(nameless)
+    return queries, sorted(untranslated)
 
 
 def korean_word(column: str, value: str) -> str | None:
-    """'빨간색' for the colour 'red', '원피스' for the category 'dress' (or 'gown'); None for a word without a name."""
+    """Translate a value: '빨간색' for the colour 'red', '원피스' for the category 'dress'; None if unknown."""
     if column == COLOUR:
-        return korean.COLOURS.get(value.lower(), (None,))[0]
-    return korean.CATEGORIES.get(category_of(value) or "", (None,))[0]
+        return korean.colour_shown(value.lower())
+    return korean.category_shown(category_of(value))
 
 
 def read_queries(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> list[TextQuery]:
-    """A table's rows: `text`, and for each other column the value that must agree; an empty one asks for nothing.
+    """Read queries from a table's rows: `text`, and a column per required value. Empty values are not required.
 
     Raises:
         ConfigError: a row without a text or without any value.
@@ -92,24 +92,22 @@ def read_queries(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> l
     for row in rows:
         wanted = tuple((column, row[column]) for column in columns if row[column])
         if not row["text"] or not wanted:
-            raise ConfigError(
-                f"a query needs a text and a value that must agree, and this has not both: {row}"
-            )
+            raise ConfigError(f"a query needs a text and at least one value that must agree: {row}")
         queries.append(TextQuery(row["text"], wanted))
     return queries
 
 
-def most_answers(queries: Sequence[TextQuery], rows: Sequence[Mapping[str, str]]) -> int:
-    """Of the query that most rows answer: how many."""
+def max_answers(queries: Sequence[TextQuery], rows: Sequence[Mapping[str, str]]) -> int:
+    """Return the largest number of rows that match any one query."""
     return max((sum(map(query.answered_by, rows)) for query in queries), default=0)
 
 
 def precision_at(
     k: int, queries: Sequence[TextQuery], texts: np.ndarray, rows: Sequence[Mapping[str, str]], vectors: np.ndarray
 ) -> TextScore:  # fmt: skip
-    """Ask with each text for the k most similar items (equal ones in their order).
+    """Rank the items for each text by cosine similarity; ties keep their order.
 
-    texts: (queries, dim). vectors: (n, dim), one for each of the rows. All of unit length.
+    texts: (queries, dim). vectors: (n, dim), one per row. All of unit length.
     """
     names = {column for query in queries for column, _ in query.wanted}
     columns = {name: np.array([row[name] for row in rows]) for name in names}

@@ -1,8 +1,8 @@
-"""From which similarity on a match may be shown: "no good match" below it, calibrated for each category.
+"""Calibrate the similarity from which a match is good, for each category.
 
-The rule: of the thresholds that keep at least `keep` (95 %) of the right first matches, the highest. How many wrong
-first matches pass it, where the right product is not in the answers, is told beside it. Similarities of different
-categories are not comparable; a category with fewer than `least` right matches takes the threshold of all together.
+The rule: the highest threshold that keeps at least `keep` (95 %) of the right first matches. The result also has the
+share of wrong first matches that pass it when the right product is absent. Similarities of different categories are
+not comparable. A category with fewer than `least` right matches uses the threshold pooled over all categories.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lookdex.evaluate import trust
-from lookdex.evaluate.trust import Labelled
+from lookdex.evaluate.trust import HasLabel
 from lookdex.pipeline.thresholds import FORMAT
 from lookdex.records import Recipe, Threshold, Thresholds, Trust
 
 KEEP = 0.95
-LEAST = 20  # right matches, of fewer a quantile says little: at 20, one of them is 5 %
+LEAST = 20  # right matches; below that a quantile is too coarse (at 20, one match is 5 %)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One question. right: the similarity (-1 … 1) of the right product where it came first, else None. wrong: of the
-    best other product, which comes first where the right one is left out; None where there is no other."""
+    """One query. right: similarity (-1 … 1) of the right product if it came first, else None.
+
+    wrong: similarity of the best other product, which would come first without the right one; None if there is none.
+    """
 
     category: str
     right: float | None
@@ -38,14 +40,14 @@ def calibrate(
     keep: float = KEEP,
     least: int = LEAST,
 ) -> Thresholds | None:
-    """The thresholds of the cases; None when no right product came first, so that there is nothing to keep.
+    """Calibrate thresholds; None if no right product came first.
 
-    recipe: of the release that was asked. believed: trust in its detector's labels, None where it was not measured.
+    recipe: of the release queried. believed: trust in its detector's labels, None if not measured.
     """
-    together = [case.right for case in cases if case.right is not None]
-    if not together:
+    similarities = [case.right for case in cases if case.right is not None]
+    if not similarities:
         return None
-    pooled = highest(together, keep)
+    pooled = highest(similarities, keep)
     groups: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         groups[case.category].append(case)
@@ -53,15 +55,15 @@ def calibrate(
     for category, members in sorted(groups.items()):
         own = [case.right for case in members if case.right is not None]
         enough = len(own) >= least
-        each[category] = _told(members, highest(own, keep) if enough else pooled, not enough)
+        each[category] = _threshold(members, highest(own, keep) if enough else pooled, not enough)
     return Thresholds(
-        keep, least, recipe.embedder, recipe.embedder_digest, _told(cases, pooled, True), each,
+        keep, least, recipe.embedder, recipe.embedder_digest, _threshold(cases, pooled, True), each,
         recipe.detector, recipe.detector_digest, believed, FORMAT,
     )  # fmt: skip
 
 
-def of_labels(named: Sequence[Labelled], recipe: Recipe, least: int = LEAST) -> Thresholds | None:
-    """Trust in a detector's labels alone, whatever embedder goes with it; None without any object."""
+def of_labels(named: Sequence[HasLabel], recipe: Recipe, least: int = LEAST) -> Thresholds | None:
+    """Calibrate trust in a detector's labels alone, for any embedder; None without objects."""
     believed = trust.calibrate(named, least=least)
     if believed is None:
         return None
@@ -71,18 +73,18 @@ def of_labels(named: Sequence[Labelled], recipe: Recipe, least: int = LEAST) -> 
 
 
 def highest(similarities: Sequence[float], keep: float) -> float:
-    """The highest threshold that at least `keep` (0 … 1) of the similarities reach: one of them.
+    """Return the highest threshold that at least `keep` (0 … 1) of the similarities reach.
 
-    Raises ValueError without similarities.
+    Raises ValueError if there are no similarities.
     """
     if not similarities:
-        raise ValueError("no similarity to keep: a threshold needs one right match at least")
-    # The product may end a hair above a whole number (0.95 × 20 = 19.000000000000004 in another order).
+        raise ValueError("a threshold needs at least one right match")
+    # Rounding may leave the product just above a whole number (0.95 × 20 = 19.000000000000004).
     needed = max(1, math.ceil(keep * len(similarities) - 1e-9))
     return sorted(similarities, reverse=True)[needed - 1]
 
 
-def _told(cases: Sequence[Case], similarity: float, pooled: bool) -> Threshold:
+def _threshold(cases: Sequence[Case], similarity: float, pooled: bool) -> Threshold:
     right = [case.right >= similarity for case in cases if case.right is not None]
     wrong = [case.wrong >= similarity for case in cases if case.wrong is not None]
     return Threshold(similarity, _share(right), _share(wrong), len(right), len(wrong), pooled)

@@ -1,8 +1,8 @@
-"""When a detector's label is believed, and what follows for the answers. Pure.
+"""Calibrate when to trust a detector's label, and measure what that does to the answers.
 
-Asked for its own category alone, an object whose label is wrong never finds its product; asked among all, one whose
-label is right may lose to another category's. The rule: the category comes first where the label is right for at
-least `right` (99 %) of the objects with such a score, by label; elsewhere all categories answer.
+Searched only within its label, an object with a wrong label never finds its product. Searched among all categories,
+one with a right label may lose to another category. The rule: the label's category comes first if labels with such
+a score are right for at least `right` (99 %) of the objects; otherwise all categories are searched.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from lookdex.evaluate.answers import Recall, recall_of
 from lookdex.records import Trust
 
 RIGHT = 0.99
-LEAST = 20  # objects of a label, of fewer a share says little
-NEVER = 2.0  # a score that no label reaches
+LEAST = 20  # objects of a label; below that a share is too coarse
+NEVER = 2.0  # above every score
 
 
-class Labelled(Protocol):
-    """An object that was found, whatever the detector calls it. category: what it is."""
+class HasLabel(Protocol):
+    """A detection matched to a true object. category: the true one. label: the detector's."""
 
     @property
     def category(self) -> str: ...
@@ -32,18 +32,17 @@ class Labelled(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class LabelledDetection:
     category: str
     label: str
     score: float
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A found object and its products.
+class RankedDetection:
+    """A detection and the rank of its product.
 
-    among_all, among_own: where its product came (from 1; None: not among the k) when products of all categories were
-    asked, and those of the label alone.
+    among_all, among_own: rank (from 1; None: not within k) when all categories are searched, or only the label's.
     """
 
     category: str
@@ -55,32 +54,33 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How an object's products are chosen. own: share of the objects that were asked for their category alone."""
+    """A rule for which products are searched. own: share of the objects for which only their category was searched."""
 
     name: str
     own: float
     recall: Recall
 
 
-def calibrate(seen: Sequence[Labelled], right: float = RIGHT, least: int = LEAST) -> Trust | None:
-    """The lowest scores from which labels are right for at least `right` of the objects; None without any object.
+def calibrate(seen: Sequence[HasLabel], right: float = RIGHT, least: int = LEAST) -> Trust | None:
+    """Return the lowest score per label from which at least `right` of its objects are labelled correctly; None if
+    empty.
 
-    A label of fewer than `least` objects takes the score of all together.
+    A label with fewer than `least` objects uses the score pooled over all labels.
     """
     if not seen:
         return None
-    groups: dict[str, list[Labelled]] = defaultdict(list)
+    groups: dict[str, list[HasLabel]] = defaultdict(list)
     for one in seen:
         groups[one.label].append(one)
-    together = lowest(seen, right)
+    pooled = lowest(seen, right)
     each = {label: lowest(own, right) for label, own in sorted(groups.items()) if len(own) >= least}
-    return Trust(right, together, each)
+    return Trust(right, pooled, each)
 
 
-def lowest(seen: Sequence[Labelled], right: float) -> float:
-    """The lowest score of the objects such that at least `right` of those that reach it are labelled rightly.
+def lowest(seen: Sequence[HasLabel], right: float) -> float:
+    """Return the lowest score such that at least `right` of the objects that reach it are labelled correctly.
 
-    Objects with one score count together. NEVER when there is none.
+    Objects with equal scores count together. Returns NEVER if there is no such score.
     """
     best, hits = NEVER, 0
     ranked = sorted(seen, key=lambda one: -one.score)
@@ -92,8 +92,8 @@ def lowest(seen: Sequence[Labelled], right: float) -> float:
     return best
 
 
-def compare(seen: Sequence[Seen], trust: Trust) -> list[Policy]:
-    """Each way to choose the products that answer, over the same objects."""
+def compare(seen: Sequence[RankedDetection], trust: Trust) -> list[Policy]:
+    """Compare the policies over the same objects."""
     believed = [trust.believes(one.label, one.score) for one in seen]
     policies = {
         "all categories": [False] * len(seen),
@@ -106,5 +106,5 @@ def compare(seen: Sequence[Seen], trust: Trust) -> list[Policy]:
     ]
 
 
-def _ranks(seen: Sequence[Seen], own: Sequence[bool]) -> list[int | None]:
-    return [one.among_own if alone else one.among_all for one, alone in zip(seen, own, strict=True)]
+def _ranks(seen: Sequence[RankedDetection], own: Sequence[bool]) -> list[int | None]:
+    return [one.among_own if own_only else one.among_all for one, own_only in zip(seen, own, strict=True)]

@@ -1,6 +1,6 @@
-"""Photos of an evaluation through the models: plain functions of a task, blind to the engine that calls them.
+"""Run an evaluation's photos through the models: plain functions of a task, independent of the engine that calls them.
 
-A task may run twice, in any process; a process loads each model once. What cannot be read is left out of the result.
+A task may run twice, in any process. A process loads each model once. Unreadable photos are left out of the result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
-from lookdex.evaluate.records import Item, Source, Stored
+from lookdex.evaluate.records import Item, ParquetPhoto, Source
 from lookdex.imaging import boxes, codec
 from lookdex.models import loading
 from lookdex.records import Box, Detection, Recipe
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from lookdex.models.embed import Embedder
 
 T = TypeVar("T")
-Advance = Callable[[int], None]  # told the number of photos done so far
-AHEAD = 2  # batches that are read while the models work
+Advance = Callable[[int], None]  # called with the number of photos done
+AHEAD = 2  # batches read ahead of the models
 
 
 class Crop(StrEnum):
-    """What of a photo is embedded."""
+    """The part of a photo to embed."""
 
-    WHOLE = "whole"  # all of it, or the box that the data set gives
-    DETECTED = "detected"  # the most prominent object that the detector finds; all of it where it finds none
+    WHOLE = "whole"  # the whole photo, or the data set's box
+    DETECTED = "detected"  # the most prominent detected object; the whole photo if there is none
 
 
 @dataclass(frozen=True, slots=True)
 class EmbedTask:
-    """device: cpu, cuda or cuda:N. batch: photos in one call of a model."""
+    """device: cpu, cuda or cuda:N. batch: photos per model call."""
 
     items: tuple[Item, ...]
     recipe: Recipe
@@ -56,7 +56,7 @@ class EmbedTask:
 
 @dataclass(frozen=True, slots=True)
 class EmbedResult:
-    """Vectors of those items that could be read: their numbers in the task, and float32 (n, dim) as base64."""
+    """Vectors of the items that could be read: their indexes in the task, and float32 (n, dim) as base64."""
 
     numbers: tuple[int, ...]
     dim: int
@@ -75,7 +75,7 @@ class EmbedResult:
 
 @dataclass(frozen=True, slots=True)
 class DetectTask:
-    """recipes: whose detectors look at each photo, which is read once."""
+    """recipes: the recipes whose detectors run on each photo, which is read once."""
 
     photos: tuple[Source, ...]
     recipes: tuple[Recipe, ...]
@@ -91,14 +91,13 @@ class DetectTask:
 
 @dataclass(frozen=True, slots=True)
 class DetectResult:
-    """For each photo of the task what each recipe's detector found, best first; None for one that could not be
-    read."""
+    """For each photo the detections by recipe, best first; None if the photo could not be read."""
 
     objects: tuple[tuple[tuple[Detection, ...], ...] | None, ...]
 
 
 def embed(task: EmbedTask, advance: Advance = lambda done: None) -> EmbedResult:
-    """Embed each item: its box, or what the detector finds, or the whole photo."""
+    """Embed each item: its box, the main detected object, or the whole photo."""
     embedder = embedder_of(task.recipe, task.device)
     detector = detector_of(task.recipe, task.device) if task.crop is Crop.DETECTED else None
     numbers, vectors = [], [np.zeros((0, embedder.dim), np.float32)]
@@ -107,17 +106,17 @@ def embed(task: EmbedTask, advance: Advance = lambda done: None) -> EmbedResult:
         good = [(number, item, pixels) for (number, item), pixels in group if pixels is not None]
         if good:
             pixels = [p for _, _, p in good]
-            crops = cut_out([item for _, item, _ in good], pixels, task.recipe.crop_margin, detector)
+            crops = crop_items([item for _, item, _ in good], pixels, task.recipe.crop_margin, detector)
             vectors.append(embedder.embed_images(crops))
         numbers += [number for number, _, _ in good]
         advance(done := done + len(group))
     return EmbedResult.of(numbers, np.concatenate(vectors))
 
 
-def cut_out(
+def crop_items(
     items: Sequence[Item], pixels: Sequence[np.ndarray], margin: float, detector: Detector | None
 ) -> list[np.ndarray]:
-    """What of each photo is embedded."""
+    """Cut the part to embed out of each photo."""
     found = detector.detect(pixels) if detector is not None else [[] for _ in items]
     return [
         _cut(photo, Box(*item.box) if item.box else _main(photo, objects), margin)
@@ -126,7 +125,7 @@ def cut_out(
 
 
 def detect(task: DetectTask, advance: Advance = lambda done: None) -> DetectResult:
-    """The objects of each photo by each recipe's detector and its limits."""
+    """Detect the objects of each photo with each recipe's detector and limits."""
     detectors = [detector_of(recipe, task.device) for recipe in task.recipes]
     objects: list[tuple[tuple[Detection, ...], ...] | None] = []
     for group in in_batches(task.photos, lambda photo: photo, task.batch):
@@ -150,7 +149,7 @@ def embedder_of(recipe: Recipe, device: str) -> Embedder:
 def in_batches(
     items: Sequence[T], source: Callable[[T], Source], size: int
 ) -> Iterator[list[tuple[T, np.ndarray | None]]]:
-    """(item, its pixels or None) in batches, read ahead by threads."""
+    """Yield batches of (item, its pixels or None), read ahead by threads."""
     with ThreadPoolExecutor(4) as pool:
         waiting: list[list[tuple[T, Future[np.ndarray | None]]]] = []
         for start in range(0, len(items), size):
@@ -163,22 +162,22 @@ def in_batches(
 
 
 def read(source: Source) -> np.ndarray | None:
-    """uint8 RGB (H, W, 3), upright; None for a file that gives no pixels."""
+    """Decode a photo to uint8 RGB (H, W, 3), upright; None if that fails."""
     try:
-        data = _cell(source) if isinstance(source, Stored) else source.read_bytes()
+        data = _cell(source) if isinstance(source, ParquetPhoto) else source.read_bytes()
         return codec.decode(data, LIMITS.max_bytes, LIMITS.max_pixels)
     except (OSError, codec.BadImage):
         return None
 
 
-def _cell(photo: Stored) -> bytes:
+def _cell(photo: ParquetPhoto) -> bytes:
     value = _cells(photo.file, photo.group, photo.column)[photo.row].as_py()
     return (value.get("bytes") if isinstance(value, dict) else value) or b""
 
 
 @lru_cache(maxsize=2)
 def _cells(file: Any, group: int, column: str) -> Any:
-    """A row group's photos: neighbours in a batch are neighbours in the file."""
+    """Read a row group's photos. Cached because photos of a batch are neighbours in the file."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(file) as parquet:

@@ -1,4 +1,4 @@
-"""Classes by their names alone: photos against texts that name the classes. Pure but for the embedder it is given."""
+"""Zero-shot classification: photos against texts that name the classes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ TEMPLATES = ("a photo of a {}",)
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """recall: share of the class's photos that are taken for it. precision: of the photos taken for it, those that
-    are; None where none is."""
+    """recall: share of the class's photos classified as it. precision: share of photos classified as it that are
+    right; None if there are none.
+    """
 
     recall: float
     precision: float | None
@@ -29,8 +30,10 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True)
 class ZeroShot:
-    """accuracy: share of the photos, 0 … 1. balanced: the mean of the classes' recalls, each class alike.
-    counts: int (classes, classes), how often a photo of the row's class was taken for the column's."""
+    """accuracy: share of right photos, 0 … 1. balanced: mean recall of the classes.
+
+    counts: int (classes, classes), rows are true classes, columns are predicted ones.
+    """
 
     accuracy: float
     balanced: float
@@ -40,7 +43,7 @@ class ZeroShot:
 
     @property
     def confused(self) -> list[tuple[str, str, int]]:
-        """(class, taken for, how often), most frequent first."""
+        """(class, predicted class, count), most frequent first."""
         pairs = Counter({
             (a, b): int(self.counts[i, j])
             for i, a in enumerate(self.classes)
@@ -53,20 +56,19 @@ class ZeroShot:
 def class_vectors(
     embedder: Embedder, names: Mapping[str, Sequence[str]], templates: Sequence[str] = TEMPLATES
 ) -> np.ndarray:
-    """A vector for each class: the mean over its names and the templates (Radford et al., 2021, section 3.1.4).
+    """Embed each class as the mean over its names and the templates (Radford et al., 2021, section 3.1.4).
 
-    names: class → what it is called. templates: each with {} for the name. Returns float32 (classes, dim), unit
-    length.
+    names: class → its names. templates: texts with {} for the name. Returns float32 (classes, dim), unit length.
 
     Raises:
-        ConfigError: a template without {}. BadQuery: an embedder that knows no texts.
+        ConfigError: a template without {}. BadQuery: the embedder has no text encoder.
     """
     for template in templates:
         if "{}" not in template:
-            raise ConfigError(f"--template {template!r} has no place for the name: write {{}} where it goes")
+            raise ConfigError(f"--template {template!r} needs {{}} where the name goes")
     vectors = []
-    for own in names.values():
-        texts = [template.replace("{}", name) for template in templates for name in own]
+    for class_names in names.values():
+        texts = [template.replace("{}", name) for template in templates for name in class_names]
         mean = embedder.embed_texts(texts).mean(axis=0)
         vectors.append(mean / np.linalg.norm(mean))
     return np.stack(vectors).astype(np.float32)
@@ -75,22 +77,22 @@ def class_vectors(
 def classify(
     vectors: np.ndarray, labels: Sequence[str], texts: np.ndarray, classes: Sequence[str]
 ) -> ZeroShot:
-    """Each photo is taken for the class whose text is most similar (equal ones: the first).
+    """Assign each photo to the class with the most similar text; the first one wins ties.
 
-    vectors: (n, dim). labels: n of the classes. texts: (classes, dim). All vectors of unit length.
+    vectors: (n, dim). labels: n class names. texts: (classes, dim). All vectors have unit length.
     """
     number = {name: i for i, name in enumerate(classes)}
     truth = np.array([number[label] for label in labels], np.int64)
-    taken = (vectors @ texts.T).argmax(axis=1)
+    predicted = (vectors @ texts.T).argmax(axis=1)
     counts = np.zeros((len(classes), len(classes)), np.int64)
-    np.add.at(counts, (truth, taken), 1)
-    right, own, claimed = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    np.add.at(counts, (truth, predicted), 1)
+    right, photos, claimed = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
     by_class = {
         name: ClassScore(
-            float(right[i] / own[i]), float(right[i] / claimed[i]) if claimed[i] else None, int(own[i])
+            float(right[i] / photos[i]), float(right[i] / claimed[i]) if claimed[i] else None, int(photos[i])
         )
         for i, name in enumerate(classes)
-        if own[i]
+        if photos[i]
     }
     return ZeroShot(
         accuracy=float(right.sum() / max(1, counts.sum())),

@@ -1,4 +1,4 @@
-"""Arithmetic of boxes. Arrays of boxes are (n, 4): x0, y0, x1, y1, with x1 and y1 exclusive."""
+"""Box arithmetic. Arrays of boxes are (n, 4): x0, y0, x1, y1, with x1 and y1 exclusive."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def as_array(boxes: Sequence[Box]) -> np.ndarray:
 
 
 def area(box: Box) -> int:
-    """Square pixels; 0 for an empty or turned-round box."""
+    """Area in square pixels; 0 for an empty or inverted box."""
     return max(0, box.x1 - box.x0) * max(0, box.y1 - box.y0)
 
 
 def intersections(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Square pixels that every pair shares: (n, 4), (m, 4) → float64 (n, m)."""
+    """Intersection area of every pair: (n, 4), (m, 4) → float64 (n, m)."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared: np.ndarray = (high - low).clip(min=0).prod(axis=2)
@@ -29,7 +29,7 @@ def intersections(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of every pair: (n, 4), (m, 4) → (n, m) in 0 … 1; 0 where both are empty."""
+    """Intersection over union of every pair: (n, 4), (m, 4) → (n, m) in 0 … 1; 0 if both are empty."""
     a, b = np.asarray(a, np.float64).reshape(-1, 4), np.asarray(b, np.float64).reshape(-1, 4)
     shared = intersections(a, b)
     union = _areas(a)[:, None] + _areas(b)[None] - shared
@@ -44,10 +44,10 @@ def _areas(boxes: np.ndarray) -> np.ndarray:
 def distinct(
     boxes: np.ndarray, scores: np.ndarray, labels: Sequence[str], max_iou: float, max_inside: float
 ) -> list[int]:
-    """One object, one box: indices kept, best score first (equal scores: the first box first).
+    """Non-maximum suppression: indices of the boxes kept, best score first, ties in input order.
 
-    Dropped is a box whose IoU with a better one is over `max_iou`, whatever their labels; and one of the same label
-    that shares more than `max_inside` of the smaller of the two: one shoe of a pair, a sleeve of a coat.
+    A box is dropped if its IoU with a better one is over `max_iou`, whatever their labels, or if it shares more than
+    `max_inside` of the smaller of the two with a better box of its own label (one shoe of a pair, a sleeve of a coat).
 
     boxes: (n, 4). scores: (n,).
     """
@@ -69,19 +69,19 @@ def distinct(
 
 
 def clip(box: Box, width: int, height: int) -> Box:
-    """The part of the box within the photo, at least one pixel wide and high."""
+    """Clip the box to the photo, keeping at least one pixel in each direction."""
     x0, y0 = min(max(box.x0, 0), width - 1), min(max(box.y0, 0), height - 1)
     return Box(x0, y0, min(max(box.x1, x0 + 1), width), min(max(box.y1, y0 + 1), height))
 
 
 def expand(box: Box, margin: float, width: int, height: int) -> Box:
-    """The box grown on each side by `margin` × its longer side, clipped to the photo."""
+    """Grow the box on each side by `margin` × its longer side, clipped to the photo."""
     by = round(margin * max(box.x1 - box.x0, box.y1 - box.y0))
     return clip(Box(box.x0 - by, box.y0 - by, box.x1 + by, box.y1 + by), width, height)
 
 
 def prominence(box: Box, width: int, height: int) -> float:
-    """0 … 1: the box's share of the photo, less the farther its middle is from the photo's (0 in a corner)."""
+    """0 … 1: the box's share of the photo, reduced by its distance from the centre (0 in a corner)."""
     dx = (box.x0 + box.x1) / width - 1
     dy = (box.y0 + box.y1) / height - 1
     off_centre = min(1.0, math.hypot(dx, dy) / math.sqrt(2))

@@ -1,7 +1,7 @@
-"""Bytes to pixels and back.
+"""Decode and encode pictures.
 
-Pixels are uint8 (H, W, 3) sRGB, upright, alpha over white. A file that is not such a picture raises `BadImage` with
-a reason: it is data (a row of the `images` table), not a fault. Thread-safe; never warns.
+Pixels are uint8 (H, W, 3) sRGB, upright, with alpha composited over white. A file that cannot be decoded raises
+`BadImage` with a reason. This is data (a row of the `images` table), not a fault. Thread-safe; never warns.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from lookdex.imaging.container import Header
 from lookdex.imaging.downscale import halved
 from lookdex.records import Box, Reason
 
-MIN_SIDE = 16  # pixels: below, nothing can be told from a garment
-MEMORY = 512 << 20  # bytes that one photo may take: its file, and the peak of decoding it
+MIN_SIDE = 16  # pixels; smaller pictures show too little of a garment
+MEMORY = 512 << 20  # maximum bytes per photo: its file and the peak of decoding it
 
-_CROP_MOST = 50_000_000  # bytes, and pixels: a stored crop has far fewer
+_MAX_CROP = 50_000_000  # bytes and pixels; stored crops are far smaller
 
 
 class BadImage(Exception):
-    """This file gives no pixels. `reason` goes into the table, the text into the log.
+    """The file cannot be decoded. `reason` goes into the table, the text into the log.
 
-    size: upright (width, height) where the header told it.
+    size: upright (width, height) if the header has it.
     """
 
     def __init__(self, reason: Reason, detail: str = "", size: tuple[int, int] | None = None):
@@ -36,7 +36,7 @@ class BadImage(Exception):
 
 
 def read_header(data: bytes) -> Header:
-    """Format, size and orientation, without decoding. Raises BadImage (empty, unknown_format, corrupt)."""
+    """Read format, size and orientation without decoding. Raises BadImage (empty, unknown_format, corrupt)."""
     if not data:
         raise BadImage(Reason.EMPTY)
     try:
@@ -49,14 +49,14 @@ def read_header(data: bytes) -> Header:
 
 
 def check(data: bytes, max_bytes: int, max_pixels: int, min_side: int = MIN_SIDE) -> Header:
-    """The header of a file within the limits. Raises BadImage; decodes nothing."""
+    """Read the header and check it against the limits, without decoding. Raises BadImage."""
     if len(data) > max_bytes:
         raise BadImage(Reason.TOO_MANY_BYTES, f"{len(data):,} bytes")
     header = read_header(data)
     detail = f"{header.width} × {header.height} pixels"
     if max(header.width * header.height, header.coded) > max_pixels:
         raise BadImage(Reason.TOO_MANY_PIXELS, detail, upright_size(header))
-    needed = 2 * len(data) + header.memory  # the file, its essence, and the decoder's share
+    needed = 2 * len(data) + header.memory  # the file, its stripped copy, and the decoder's share
     if needed > MEMORY:
         detail = f"{detail} in {header.format} take {needed >> 20} MiB to decode, more than {MEMORY >> 20}"
         raise BadImage(Reason.TOO_MANY_PIXELS, detail, upright_size(header))
@@ -66,26 +66,25 @@ def check(data: bytes, max_bytes: int, max_pixels: int, min_side: int = MIN_SIDE
 
 
 def decode(data: bytes, max_bytes: int, max_pixels: int, min_side: int = MIN_SIDE) -> np.ndarray:
-    """Pixels of a file of one of the `formats.FORMATS` (first frame): uint8 (H, W, 3) sRGB, upright, alpha over white.
+    """Decode the first frame of a file in one of `formats.FORMATS` to uint8 (H, W, 3) sRGB, upright, alpha over white.
 
-    max_pixels and min_side apply to the stored size. They are checked before anything is decoded, and so is the limit
-    MEMORY.
+    max_pixels and min_side apply to the stored size. They and the limit MEMORY are checked before decoding.
 
     Raises:
-        BadImage: with the reason. MemoryError is let through: it says nothing of the file.
+        BadImage: with the reason. MemoryError propagates, because it is not the file's fault.
     """
     return decode_checked(data, check(data, max_bytes, max_pixels, min_side))
 
 
 def decode_checked(data: bytes, header: Header) -> np.ndarray:
-    """`decode` for a file whose header has been checked already."""
+    """`decode` for a file whose header has been checked."""
     try:
         return decoders.decode(data, header)
     except MemoryError:
         raise
     except (
         Exception
-    ) as error:  # decoders raise whatever they like on broken input: see tests/unit/imaging/test_images.py
+    ) as error:  # decoders raise many types on broken input: see tests/unit/imaging/test_images.py
         raise BadImage(Reason.CORRUPT, f"{type(error).__name__}: {error}", upright_size(header)) from error
 
 
@@ -101,14 +100,14 @@ def content_hash(data: bytes) -> str:
 
 
 def crop(image: np.ndarray, box: Box, margin: float = 0.0) -> np.ndarray:
-    """A view (h, w, 3) of the box, grown on each side by `margin` × its longer side as far as the photo reaches."""
+    """Return a view (h, w, 3) of the box, grown on each side by `margin` × its longer side and clipped to the photo."""
     height, width = image.shape[:2]
     b = boxes.expand(box, margin, width, height)
     return image[b.y0 : b.y1, b.x0 : b.x1]
 
 
 def shrink(image: np.ndarray, longer_side: int) -> np.ndarray:
-    """At most `longer_side` pixels on the longer side, for people to look at; smaller pictures stay as they are."""
+    """Downscale for display to at most `longer_side` pixels; smaller pictures are unchanged."""
     height, width = image.shape[:2]
     scale = longer_side / max(height, width)
     if scale >= 1:
@@ -118,24 +117,25 @@ def shrink(image: np.ndarray, longer_side: int) -> np.ndarray:
 
 
 def decode_crop(jpeg: bytes | None) -> np.ndarray | None:
-    """A crop that lookdex itself stored → uint8 (H, W, 3) RGB; None where there is none that can be read."""
+    """Decode a stored crop to uint8 (H, W, 3) RGB; None if it is missing or unreadable."""
     try:
-        return decode(jpeg or b"", _CROP_MOST, _CROP_MOST, min_side=1)
+        return decode(jpeg or b"", _MAX_CROP, _MAX_CROP, min_side=1)
     except BadImage:
         return None
 
 
 def encode_jpeg(image: np.ndarray, longer_side: int, quality: int = 85) -> bytes:
-    """uint8 (H, W, 3) RGB → JPEG of at most `longer_side` pixels on its longer side (4:2:0)."""
+    """Encode uint8 (H, W, 3) RGB as a JPEG (4:2:0) of at most `longer_side` pixels."""
     small = np.ascontiguousarray(shrink(image, longer_side))
     return simplejpeg.encode_jpeg(small, quality=quality, colorspace="RGB", colorsubsampling="420")
 
 
 def glimpse(data: bytes, longer_side: int, max_pixels: int) -> bytes:
-    """A small JPEG of what can be seen of a file that was refused: the upper part of one that was cut off, a huge
-    JPEG decoded at an eighth of its size. For people to look at, never for a model.
+    """Encode what can be decoded of a rejected file as a small JPEG: the top of a truncated file, a huge JPEG at 1/8
+    scale.
 
-    max_pixels: of a file that is decoded whole. Raises BadImage when nothing can be seen.
+    For display only, never for a model. max_pixels: limit for files that must be decoded whole. Raises BadImage if
+    nothing can be decoded.
     """
     header = read_header(data)
     try:
@@ -144,7 +144,9 @@ def glimpse(data: bytes, longer_side: int, max_pixels: int) -> bytes:
             part = simplejpeg.decode_jpeg(
                 whole, "RGB", min_height=longer_side, min_width=longer_side, strict=False
             )
-            return encode_jpeg(np.ascontiguousarray(decoders.turned(part, header.orientation)), longer_side)
+            return encode_jpeg(
+                np.ascontiguousarray(decoders.apply_orientation(part, header.orientation)), longer_side
+            )
         if header.width * header.height > max_pixels:
             raise BadImage(Reason.TOO_MANY_PIXELS, f"{header.width} × {header.height} pixels")
         return encode_jpeg(decode_checked(data, header), longer_side)

@@ -1,11 +1,11 @@
-"""The container of a picture file, read without a decoder: format, size, orientation, and the parts that make pixels.
+"""Parse picture files without a decoder: format, size, orientation, and the bytes that affect pixels.
 
-The size is known, and limits are checked, before a byte is decoded. What the decoder then gets is `essence(data)`:
-of a JPEG or a PNG, the file without its EXIF, XMP, comments, thumbnails, animation and trailing bytes. None of these
-change the first frame's pixels, and all of them have made image libraries crash, warn or slow down.
+Size limits are checked before anything is decoded. The decoder then gets `essence(data)`: a JPEG or PNG without EXIF,
+XMP, comments, thumbnails, animation and trailing bytes. None of these change the first frame's pixels, and all of them
+have made image libraries crash, warn or slow down.
 
-Formats: JPEG (`jpeg`), PNG (`png`), AVIF and HEIC (`isobmff`), WebP (RFC 9649), GIF (89a). Others are left out
-on purpose.
+Formats: JPEG (`jpeg`), PNG (`png`), AVIF and HEIC (`isobmff`), WebP (RFC 9649), GIF (89a). Other formats are
+unsupported on purpose.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ from lookdex.imaging.exif import orientation_of
 
 
 class Malformed(Exception):
-    """The bytes begin like a known format and then break its rules."""
+    """The file starts like a known format but violates it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the file says of itself. width, height: of the first frame as stored, before orientation.
+    """Metadata from the file's header. width, height: of the first frame as stored, before orientation.
 
-    orientation: EXIF 1 … 8 (1 is upright). components: colour components a pixel has in a JPEG (1, 3, 4), else 0.
-    plain: a JPEG in YCbCr or grey, 8 bits a component. working: bytes per pixel that decoding takes at most,
-    including the finished RGB. coded: pixels that the decoder holds, where they are more than the picture's.
-    animated: a WebP of several frames.
+    orientation: EXIF 1 … 8 (1 is upright). components: colour components per pixel of a JPEG (1, 3, 4), else 0. plain:
+    a JPEG in YCbCr or grey with 8 bits per component. working: maximum bytes per pixel while decoding, including the
+    finished RGB. coded: pixels the decoder holds, if more than the picture's. animated: a WebP with several frames.
     """
 
     format: str  # JPEG | PNG | WEBP | GIF | AVIF | HEIC
@@ -44,15 +43,15 @@ class Header:
 
     @property
     def memory(self) -> int:
-        """Peak bytes of decoding, besides the file itself, as measured by infra/bench_decoding.py."""
+        """Peak bytes of decoding, without the file itself, as measured by infra/bench_decoding.py."""
         return int(self.working * max(self.coded, self.width * self.height))
 
 
 def read_header(data: bytes) -> Header | None:
-    """The header of a picture file, or None for an unsupported format.
+    """Read the header of a picture file; None for an unsupported format.
 
     Raises:
-        Malformed: a known format, but its size cannot be read or is zero.
+        Malformed: a known format, but its size is unreadable or zero.
     """
     try:
         header = _read(data)
@@ -80,10 +79,10 @@ def _read(data: bytes) -> Header | None:
 
 
 def essence(data: bytes, header: Header) -> bytes:
-    """The bytes that decide the first frame's pixels, as a file of the same format.
+    """Strip everything that does not affect the first frame's pixels; returns a file of the same format.
 
     Raises:
-        Malformed: a progressive JPEG of more than `jpeg.MOST_SCANS` scans.
+        Malformed: a progressive JPEG with more than `jpeg.MAX_SCANS` scans.
     """
     if header.format == "JPEG":
         try:
@@ -92,13 +91,13 @@ def essence(data: bytes, header: Header) -> bytes:
             raise Malformed(str(error)) from error
     if header.format == "PNG":
         view = memoryview(data)
-        kept = [view[start:end] for kind, start, end in png.chunks(data) if kind in png.KEPT]
-        return b"".join((png.SIGNATURE, *kept))
-    return data  # the other decoders here read the first frame only
+        chunks = [view[start:end] for kind, start, end in png.chunks(data) if kind in png.KEPT]
+        return b"".join((png.SIGNATURE, *chunks))
+    return data  # the other decoders only read the first frame
 
 
 def frames(data: bytes, header: Header) -> int:
-    """How many frames an animation has, by the marks in the file; 1 for a still picture. Decodes nothing."""
+    """Count an animation's frames from the file's markers; 1 for a still picture. Decodes nothing."""
     try:
         if header.format == "GIF":
             return max(1, sum(_gif_frames(data)))
@@ -110,19 +109,19 @@ def frames(data: bytes, header: Header) -> int:
         if header.format in ("AVIF", "HEIC"):
             return isobmff.frames(data)
     except (struct.error, IndexError, isobmff.Broken):
-        pass  # cut off: what decodes of it is the first frame
+        pass  # truncated: only the first frame decodes
     return 1
 
 
-# Bytes per pixel, including the finished RGB: what each decoder was measured to take, plus a margin. Pillow keeps four
-# bytes for a colour pixel, one for a grey one or one with a palette.
+# Bytes per pixel, including the finished RGB: measured per decoder, plus a margin. Pillow uses four
+# bytes per colour pixel and one per grey or palette pixel.
 
 
 def _read_jpeg(data: bytes) -> Header:
     frame = jpeg.read(data)
-    # A turned copy beside the picture, or the decoder's coefficients, or (of CMYK) Pillow's own copy.
-    least = 4.1 if frame.components == 1 else 3.1
-    working = max(6.0 if frame.orientation > 1 else least, least + 2 * frame.kept)
+    # A rotated copy, or the decoder's coefficients, or (for CMYK) Pillow's own copy.
+    base = 4.1 if frame.components == 1 else 3.1
+    working = max(6.0 if frame.orientation > 1 else base, base + 2 * frame.kept)
     if not frame.plain:
         working = 7.5 + 2 * frame.kept
     return Header(
@@ -184,7 +183,7 @@ def _webp_orientation(data: bytes) -> int:
 
 
 def webp_profile(data: bytes) -> bytes:
-    """The ICC profile of a WebP; empty where it has none."""
+    """The ICC profile of a WebP; empty if it has none."""
     return next((data[start:end] for kind, start, end in _webp_chunks(data) if kind == b"ICCP"), b"")
 
 
@@ -201,7 +200,7 @@ def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _read_gif(data: bytes) -> Header:
-    """The size is what holds both the logical screen and the first frame, which may lie outside of it."""
+    """Read a GIF. Its size covers both the logical screen and the first frame, which may extend beyond it."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
     while True:
@@ -218,14 +217,14 @@ def _read_gif(data: bytes) -> Header:
 
 
 def _gif_frames(data: bytes) -> Iterator[int]:
-    """1 for each frame of the file, as far as it goes."""
+    """Yield 1 for each frame, until the file ends."""
     flags = data[10]
     at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
     while at < len(data) and data[at] in (0x21, 0x2C):
         if data[at] == 0x2C:
             yield 1
-            own = data[at + 9]
-            at += 11 + (3 << (own & 7) + 1 if own & 0x80 else 0)
+            flags = data[at + 9]
+            at += 11 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
         else:
             at += 2
         while at < len(data) and data[at]:

@@ -1,7 +1,7 @@
-"""Decoding: a file with a checked header → pixels, in little more memory than the pixels themselves take.
+"""Decode files with a checked header, in little more memory than the pixels need.
 
 Pillow keeps four bytes per colour pixel and copies the whole picture in every conversion. So a decoder's output is
-converted to sRGB over white in strips, straight into the array that is returned. No other module uses a decoder.
+converted to sRGB over white in strips, directly into the returned array. No other module uses a decoder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from lookdex.imaging.container import Header
 
 STRIP_PIXELS = 1 << 20
 
-# Opened by class: `Image.open` would try other formats, and has a pixel limit of its own.
+# Plugins are used directly: `Image.open` would try other formats, and has its own pixel limit.
 _PLUGINS: dict[str, Callable[[BytesIO], Image.Image]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
@@ -36,27 +36,27 @@ _PLUGINS: dict[str, Callable[[BytesIO], Image.Image]] = {
     "GIF": GifImagePlugin.GifImageFile,
     "AVIF": AvifImagePlugin.AvifImageFile,
 }
-# Photos are decoded in parallel already: more threads per photo would only hold more frames.
+# Photos are decoded in parallel already; more threads per photo would only hold more frames in memory.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
-Strip = Callable[[int, int], Image.Image]  # rows from, to → that part of the picture
+Strip = Callable[[int, int], Image.Image]  # (first row, end row) → that part of the picture
 
 
 def decode(data: bytes, header: Header) -> np.ndarray:
-    """uint8 (H, W, 3) sRGB, upright, alpha over white, contiguous. Raises whatever the decoders do."""
+    """Decode to uint8 (H, W, 3) sRGB, upright, alpha over white, contiguous. Decoders' exceptions propagate."""
     if header.format == "HEIC":
-        return _heic(data)  # libheif turns it
+        return _heic(data)  # libheif applies the orientation
     if header.format == "JPEG":
         pixels = _jpeg(data, header)
     elif header.format == "WEBP" and not header.animated:
         pixels = _webp(data, header)
     else:
         pixels = _by_pillow(container.essence(data, header), header)
-    return np.ascontiguousarray(turned(pixels, header.orientation))
+    return np.ascontiguousarray(apply_orientation(pixels, header.orientation))
 
 
-def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Stored pixels → a view that is upright (EXIF 2.3, tag 0x0112)."""
+def apply_orientation(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Apply an EXIF orientation (EXIF 2.3, tag 0x0112) as a view."""
     if orientation >= 5:
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):
@@ -91,7 +91,7 @@ def _jpeg(data: bytes, header: Header) -> np.ndarray:
     essence = container.essence(data, header)
     mended = jpeg.ended(essence)
     if mended is not None:
-        # All its scans are there. A strict decoder raises when the last one is incomplete; a lenient one would fill the
+        # All scans are present. A strict decoder rejects an incomplete last scan; a lenient one would fill the
         # gap with grey.
         if not header.plain:
             simplejpeg.decode_jpeg(mended, "CMYK" if header.components == 4 else "RGB")
@@ -101,7 +101,7 @@ def _jpeg(data: bytes, header: Header) -> np.ndarray:
         try:
             return _plain_jpeg(essence, header)
         except ValueError as error:
-            # This decoder is strict and refuses oddities that Pillow may read. But Pillow fills missing data with grey,
+            # This strict decoder rejects some files that Pillow can read. But Pillow fills missing data with grey,
             # so a truncated file stays an error.
             if any(words in str(error).lower() for words in ("premature end", "huffman")):
                 raise
@@ -133,7 +133,7 @@ def _plain_jpeg(data: bytes, header: Header) -> np.ndarray:
 
 
 def _webp(data: bytes, header: Header) -> np.ndarray:
-    """By OpenCV: Pillow's decoder is that of animations, which holds the canvas four times."""
+    """Decode with OpenCV, because Pillow uses the animation decoder, which holds the canvas four times."""
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise ValueError("the picture data is broken")
@@ -155,15 +155,15 @@ def _webp(data: bytes, header: Header) -> np.ndarray:
 
 
 def _heic(data: bytes) -> np.ndarray:
-    import pi_heif  # imported late: few shops have HEIC
+    import pi_heif  # imported late because HEIC is rare
 
     file = pi_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=True, bgr_mode=False)
     image = file[file.primary_index]
     profile, mode, (width, height) = image.info.get("icc_profile"), image.mode, image.size
-    # Grey of more than 8 bits comes in 16, whatever `convert_hdr_to_8bit` says.
+    # Grey with more than 8 bits is returned as 16 bits, regardless of `convert_hdr_to_8bit`.
     sample = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "I;16": 2}[mode]
-    held = image.data  # libheif's own memory, which lives no longer than `file` does
-    rows_of = np.frombuffer(held, np.uint8).reshape(-1, image.stride)
+    buffer = image.data  # libheif's memory, valid only as long as `file`
+    rows_of = np.frombuffer(buffer, np.uint8).reshape(-1, image.stride)
 
     def strip(top: int, bottom: int) -> Image.Image:
         part = np.ascontiguousarray(rows_of[top:bottom, : width * sample])
@@ -179,7 +179,7 @@ def _heic(data: bytes) -> np.ndarray:
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    """Any mode that the formats have → RGB: profile applied, 16 bits cut to 8, alpha over white."""
+    """Convert any mode to RGB: apply the profile, reduce 16 bits to 8, composite over white."""
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
     alpha = None
@@ -206,7 +206,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    """A profile that cannot be read, or is for another kind of colour, is left alone, as browsers do."""
+    """Apply an ICC profile. Unreadable profiles and those of another colour space are ignored, as in browsers."""
     try:
         transform = _transform(profile, image.mode)
         return transform.apply(image) if transform else image
@@ -216,7 +216,7 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
 
 @lru_cache(maxsize=16)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """None where nothing is to be done: the profile is sRGB itself."""
+    """The transform to sRGB; None if the profile is sRGB."""
     source = ImageCms.ImageCmsProfile(BytesIO(profile))
     if mode == "RGB" and "srgb" in (source.profile.profile_description or "").lower():
         return None

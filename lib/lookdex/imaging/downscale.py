@@ -1,4 +1,4 @@
-"""Pictures made much smaller, fast: by halves first."""
+"""Fast strong downscaling, by repeated halving."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import numpy as np
 
 
 def halved(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    """A picture, uint8 (H, W, 3), halved as often as it stays at least so large: what a resize has left is quick.
+    """Halve a uint8 (H, W, 3) picture while it stays at least this size, so that the remaining resize is fast.
 
-    From 1,000 × 1,333 pixels to 192 × 256 the mean over areas takes 4.7 ms; 1.3 after halving, and 0.5 between pixels
-    instead. An odd last row or column is left out.
+    From 1,000 × 1,333 pixels to 192 × 256, area interpolation takes 4.7 ms alone and 1.3 ms after halving (0.5 ms with
+    linear interpolation). An odd last row or column is dropped.
     """
     while image.shape[1] >= 2 * width and image.shape[0] >= 2 * height:
         w, h = image.shape[1] // 2, image.shape[0] // 2

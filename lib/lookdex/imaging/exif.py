@@ -1,4 +1,4 @@
-"""The orientation in an EXIF block (a TIFF header and its first directory)."""
+"""Read the orientation from an EXIF block (a TIFF header and its first directory)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ _ORIENTATION = 0x0112
 
 
 def orientation_of(exif: bytes) -> int:
-    """1 … 8 of a TIFF block, with or without the 'Exif' prefix; 1 where it has none or is broken."""
+    """Orientation 1 … 8 of a TIFF block with or without the 'Exif' prefix; 1 if it is missing or broken."""
     found = orientation_in(exif)
     return found if found is not None and 1 <= found <= 8 else 1
 
 
 def orientation_in(exif: bytes) -> int | None:
-    """The tag's raw value; None where the block has none."""
+    """The tag's raw value; None if the block has none."""
     exif = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None:
@@ -28,5 +28,5 @@ def orientation_in(exif: bytes) -> int | None:
                 value: int = struct.unpack_from(order + ("I" if kind in (4, 9) else "H"), exif, at + 8)[0]
                 return value
     except struct.error:
-        pass  # a truncated EXIF block is common in the wild and says nothing about the pixels
+        pass  # truncated EXIF blocks are common and do not affect the pixels
     return None

@@ -1,4 +1,4 @@
-"""The supported picture formats, and what a key's suffix says about an object before it is read."""
+"""Supported picture formats, and what a key's suffix says about an object."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PICTURES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp", ".png", ".apng", ".webp", ".gif",
     ".avif", ".heic", ".heif", ".hif",
 )  # fmt: skip
-# Common next to photos, and not among Python's own types.
+# Common next to photos, but missing from Python's own types.
 _OTHERS = frozenset((
     "7z", "ai", "ass", "avro", "bak", "bz2", "crc", "db", "dll", "docx", "exe", "ini", "iso", "jsonl", "lance", "lnk",
     "lock", "log", "lz4", "m4a", "m4v", "md5", "mkv", "mov", "mp4", "msg", "ndjson", "old", "orc", "parquet", "part",
@@ -32,23 +32,27 @@ _UNREAD = frozenset((
     "arw", "bmp", "cr2", "cr3", "crw", "dng", "emf", "eps", "exr", "hdr", "ico", "j2k", "jp2", "jxl", "jxr", "nef",
     "orf", "pef", "psb", "psd", "raf", "raw", "rw2", "sr2", "srw", "svg", "svgz", "tga", "tif", "tiff", "wmf", "xcf",
 ))  # fmt: skip
-_TYPES = mimetypes.MimeTypes(filenames=()).types_map[True]  # Python's own table, the same on every machine
+_TYPES = mimetypes.MimeTypes(filenames=()).types_map[
+    True
+]  # Python's built-in table, the same on every machine
 
 
 def named_as_picture(key: str) -> bool:
-    """Does the key end in the suffix of a supported format?"""
+    """Whether the key has the suffix of a supported format."""
     return key.lower().endswith(PICTURES)
 
 
 def skip_of(key: str, size: int, file: bool = True) -> Skip | None:
-    """Why an object is skipped unread; None for a photo, and for what may be one: a missing or unknown suffix
-    (`x.jpg_large`, `a.jpeg?width=800`) says nothing, and the content decides."""
+    """Why an object is skipped unread; None for photos and possible photos.
+
+    A missing or unknown suffix (`x.jpg_large`, `a.jpeg?width=800`) proves nothing, so the content decides.
+    """
     name = key.rpartition("/")[2]
     if not name:
         return Skip.FOLDER_MARKER
     try:
         key.encode()
-    except UnicodeEncodeError:  # a file name in another encoding: Arrow, S3 and the table could not hold it
+    except UnicodeEncodeError:  # not UTF-8: neither Arrow, S3 nor the table could store it
         return Skip.NOT_UTF8
     if not file:
         return Skip.NOT_A_FILE
@@ -57,7 +61,7 @@ def skip_of(key: str, size: int, file: bool = True) -> Skip | None:
     if named_as_picture(name):
         return None
     if any(part.startswith(".") and part not in (".", "..") for part in key.split("/")):
-        return Skip.HIDDEN  # .git, .cache and the like hold many files without a suffix
+        return Skip.HIDDEN  # .git, .cache and similar hold many files without a suffix
     stem, dot, suffix = name.lower().rpartition(".")
     if dot and stem:
         if suffix in _UNREAD:

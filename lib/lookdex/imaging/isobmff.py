@@ -1,7 +1,7 @@
-"""AVIF and HEIC without a decoder: what the boxes of an ISO base media file say about its primary picture.
+"""Parse AVIF and HEIC without a decoder: the primary picture's properties from the ISO base media file boxes.
 
 ISO/IEC 14496-12 (boxes), 23008-12 (HEIF: items and their properties), AVIF 1.1. A picture may be a grid of tiles, each
-a picture of its own; a sequence (AVIS) has tracks besides.
+a picture of its own. A sequence (AVIS) also has tracks.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-MOST_BOXES = 20_000  # on one level; an iPhone's photo has some 50 items, and some 20 boxes on each level
+MAX_BOXES = 20_000  # per level; an iPhone photo has some 50 items and some 20 boxes per level
 _BRANDS = frozenset(
     (b"mif1", b"mif2", b"msf1", b"miaf", b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc")
 )
 _CODINGS = {b"av01": "AVIF", b"hvc1": "HEIC", b"hev1": "HEIC"}
 _DERIVED = frozenset((b"grid", b"iden", b"iovl"))
-# (irot, imir) → EXIF orientation: turned counter-clockwise by so many quarters, then mirrored: 0 swaps top and bottom,
-# 1 left and right.
+# (irot, imir) → EXIF orientation: rotated counter-clockwise by quarter turns, then mirrored (0 swaps top and bottom,
+# 1 left and right).
 _ORIENTATIONS = {
     (0, None): 1, (0, 0): 4, (0, 1): 2,
     (1, None): 8, (1, 0): 5, (1, 1): 7,
@@ -27,14 +27,14 @@ _ORIENTATIONS = {
 
 
 class Broken(Exception):
-    """The file begins like HEIF, but its boxes break the format's rules."""
+    """The file starts like HEIF, but its boxes violate the format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """width, height: as stored. coded: pixels that its decoder has to hold, those of all tiles.
+    """width, height: as stored. coded: pixels that the decoder holds, over all tiles.
 
-    alpha: a second picture is its alpha channel. bits: of a channel.
+    alpha: another picture is its alpha channel. bits: per channel.
     """
 
     format: str  # AVIF | HEIC
@@ -57,17 +57,17 @@ class _Box:
 
 @dataclass(slots=True)
 class _Items:
-    """The items of a meta box: types, properties, and what they are made of (dimg) or belong to (auxl)."""
+    """Items of a meta box: types, properties, derivations (dimg) and auxiliary items (auxl)."""
 
     primary: int
     kinds: dict[int, bytes]
     properties: dict[int, list[_Box]]
     parts: dict[int, list[int]]
-    auxiliary: dict[int, list[int]]  # item → those that are auxiliary to it
+    auxiliary: dict[int, list[int]]  # item → its auxiliary items
 
 
 def is_heif(data: bytes) -> bool:
-    """Does the file begin as a still picture (or a sequence) in HEIF? A video (MP4, QuickTime) does not."""
+    """Whether the file starts as an HEIF still picture or sequence. Videos (MP4, QuickTime) do not."""
     if data[4:8] != b"ftyp":
         return False
     (size,) = struct.unpack_from(">I", data)
@@ -76,10 +76,10 @@ def is_heif(data: bytes) -> bool:
 
 
 def read(data: bytes) -> Picture | None:
-    """The primary picture; None where its codec is unsupported.
+    """Read the primary picture; None if its codec is unsupported.
 
     Raises:
-        Broken; struct.error, IndexError: the file ends within what is needed.
+        Broken; struct.error, IndexError: the file is truncated.
     """
     meta = _first(data, 0, len(data), b"meta")
     if meta is None:
@@ -100,16 +100,16 @@ def read(data: bytes) -> Picture | None:
     ]
     areas = [w * h for w, h in (_size(data, items, tile) for tile in tiles)]
     turn, mirror, bits = 0, None, 8
-    own = items.properties.get(items.primary, [])
-    for box in [*own, *items.properties.get(tiles[0], [])]:
+    properties = items.properties.get(items.primary, [])
+    for box in [*properties, *items.properties.get(tiles[0], [])]:
         if box.kind == b"pixi" and box.end > box.start + 5:
             bits = max(bits, *data[box.start + 5 : box.end])
-    for box in own:
+    for box in properties:
         if box.kind == b"irot":
             turn = data[box.start] & 3
         elif box.kind == b"imir":
             mirror = data[box.start] & 1
-        elif box.kind == b"clap" and codings == {"HEIC"}:  # libheif cuts it out, libavif does not
+        elif box.kind == b"clap" and codings == {"HEIC"}:  # libheif applies the crop, libavif does not
             across, whole_across, down, whole_down = struct.unpack_from(">IIII", data, box.start)
             width = min(width, across // max(whole_across, 1))
             height = min(height, down // max(whole_down, 1))
@@ -131,7 +131,7 @@ def frames(data: bytes) -> int:
 
 
 def _boxes(data: bytes, start: int, end: int) -> Iterator[_Box]:
-    for _ in range(MOST_BOXES):
+    for _ in range(MAX_BOXES):
         if start + 8 > end:
             return
         size, kind = struct.unpack_from(">I4s", data, start)
@@ -144,7 +144,7 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[_Box]:
             raise Broken("a box that is shorter than its header")
         yield _Box(kind, body, stop)
         start = stop
-    raise Broken(f"more than {MOST_BOXES:,} boxes")
+    raise Broken(f"more than {MAX_BOXES:,} boxes")
 
 
 def _first(data: bytes, start: int, end: int, kind: bytes) -> _Box | None:
@@ -183,24 +183,24 @@ def _kinds(data: bytes, info: _Box) -> dict[int, bytes]:
 
 
 def _properties(data: bytes, block: _Box) -> dict[int, list[_Box]]:
-    held: list[_Box] = []
+    boxes: list[_Box] = []
     found: dict[int, list[_Box]] = {}
     for box in _boxes(data, block.start, block.end):
         if box.kind == b"ipco":
-            held = list(_boxes(data, box.start, box.end))
+            boxes = list(_boxes(data, box.start, box.end))
         elif box.kind == b"ipma":
             version, wide = data[box.start], data[box.start + 3] & 1
             (count,) = struct.unpack_from(">I", data, box.start + 4)
             at = box.start + 8
-            for _ in range(min(count, MOST_BOXES)):
+            for _ in range(min(count, MAX_BOXES)):
                 (item,) = struct.unpack_from(">H" if version < 1 else ">I", data, at)
                 at += 2 if version < 1 else 4
                 number, at = data[at], at + 1
                 for _ in range(number):
                     index = struct.unpack_from(">H", data, at)[0] & 0x7FFF if wide else data[at] & 0x7F
                     at += 2 if wide else 1
-                    if 0 < index <= len(held):
-                        found.setdefault(item, []).append(held[index - 1])
+                    if 0 < index <= len(boxes):
+                        found.setdefault(item, []).append(boxes[index - 1])
     return found
 
 

@@ -1,4 +1,4 @@
-"""The segments of a JPEG (ITU T.81): its frame, its colours, its scans, and whether they are all there."""
+"""Parse JPEG segments (ITU T.81): frame, colours, scans, and whether all scans are present."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from dataclasses import dataclass
 
 from lookdex.imaging.exif import orientation_of
 
-MOST_SCANS = 100  # 1 to 10 are usual; each costs a pass over all coefficients, however few bytes it takes
+MAX_SCANS = 100  # 1 to 10 are usual; each costs a pass over all coefficients, however small it is
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ARITHMETIC = frozenset((0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF))
 _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 
 
 class Broken(Exception):
-    """The segments break the format's rules."""
+    """The segments violate the format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """components: 1, 3 or 4. plain: YCbCr or grey, 8 bits a component. kept: coefficients (2 bytes each) per pixel that
-    a decoder must hold, 0 for one that reads row by row."""
+    """components: 1, 3 or 4. plain: YCbCr or grey, 8 bits per component.
+
+    kept: coefficients (2 bytes each) per pixel that a decoder must hold; 0 if it reads row by row.
+    """
 
     width: int
     height: int
@@ -32,10 +34,10 @@ class Frame:
 
 
 def segments(data: bytes, at: int = 2) -> Iterator[tuple[int, int, int]]:
-    """Yield (marker, start, end) of each segment up to and including the next start of scan."""
+    """Yield (marker, start, end) of each segment, up to and including the next start of scan."""
     while True:
         if data[at] != 0xFF:
-            at = data.find(b"\xff", at)  # junk between segments: decoders skip it too
+            at = data.find(b"\xff", at)  # decoders skip junk between segments too
             if at < 0:
                 raise Broken("no picture data")
         while data[at + 1] == 0xFF:
@@ -55,7 +57,7 @@ def segments(data: bytes, at: int = 2) -> Iterator[tuple[int, int, int]]:
 
 
 def read(data: bytes) -> Frame:
-    """The frame header. Raises Broken; struct.error or IndexError when the file ends too early."""
+    """Read the frame header. Raises Broken; struct.error or IndexError if the file is truncated."""
     orientation, transform, frame, parts = 1, -1, None, 1
     progressive, samples = False, 1.0
     for marker, start, end in segments(data):
@@ -73,19 +75,19 @@ def read(data: bytes) -> Frame:
         raise Broken("a JPEG without a frame header")
     precision, height, width, components = frame
     plain = precision == 8 and (components == 1 or (components == 3 and transform != 0))
-    whole = progressive or parts < components  # the components come one after another
+    whole = progressive or parts < components  # components are stored one after another
     return Frame(width, height, orientation, components, plain, samples if whole else 0.0)
 
 
 def _samples(data: bytes, start: int, components: int) -> float:
-    """Samples of all components together for each pixel, by the frame's header."""
+    """Samples of all components per pixel."""
     factors = [data[start + 11 + 3 * n] for n in range(components)]
     areas = [(factor >> 4) * (factor & 15) for factor in factors]
     return sum(areas) / max(areas) if any(areas) else float(components)
 
 
 def profile(data: bytes) -> bytes:
-    """The ICC profile, joined from its parts; empty where there is none."""
+    """The ICC profile, joined from its parts; empty if there is none."""
     parts = {
         data[start + 16]: data[start + 18 : end]
         for marker, start, end in segments(data)
@@ -95,21 +97,21 @@ def profile(data: bytes) -> bytes:
 
 
 def essence(data: bytes) -> bytes:
-    """Only what decides the pixels. Raises Broken for more than `MOST_SCANS` scans."""
+    """Keep only what affects the pixels. Raises Broken for more than `MAX_SCANS` scans."""
     kept, end = [data[:2]], 2
     for marker, start, end in segments(data):
-        # APP0 (JFIF), APP2 with ICC and APP14 (Adobe) decide colours; the other APPs and comments do not.
+        # APP0 (JFIF), APP2 with ICC and APP14 (Adobe) affect colours; other APPs and comments do not.
         icc = marker == 0xE2 and data[start + 4 : start + 16] == b"ICC_PROFILE\0"
         if marker < 0xE0 or marker in (0xE0, 0xEE) or icc:
             kept.append(data[start:end])
     scans = memoryview(data)[end:]
-    if data.count(b"\xff\xda", end) >= MOST_SCANS:
-        raise Broken(f"more than {MOST_SCANS} scans")
+    if data.count(b"\xff\xda", end) >= MAX_SCANS:
+        raise Broken(f"more than {MAX_SCANS} scans")
     return b"".join((*kept, scans))
 
 
 def ended(data: bytes) -> bytes | None:
-    """The file with its missing end marker added; None where it has one, or where a scan that it needs is missing.
+    """Append a missing end marker. None if the file has one, or if a required scan is missing.
 
     Only a decoder can tell whether the last scan is complete.
     """
@@ -127,16 +129,18 @@ def _scans_from(data: bytes) -> int | None:
 
 
 def _all_coefficients(data: bytes) -> bool:
-    """Do the scans bring every coefficient of every component to its last bit? A progressive file that was cut between
-    two scans is a blurred picture that looks complete to a decoder."""
+    """Whether the scans contain every coefficient to its last bit.
+
+    A progressive file truncated between two scans looks complete to a decoder, but is a blurred picture.
+    """
     missing: set[tuple[int, int]] = set()
     at = 2
     known = False
     try:
-        for _ in range(MOST_SCANS):
+        for _ in range(MAX_SCANS):
             for marker, start, end in segments(data, at):
                 if marker in _ARITHMETIC:
-                    return False  # their decoder takes zeros for what is missing, and does not say so
+                    return False  # the decoder would silently use zeros for missing data
                 if marker in _FRAMES and not known:
                     known = True
                     names = [data[start + 10 + 3 * n] for n in range(data[start + 9])]

@@ -1,4 +1,4 @@
-"""The chunks of a PNG (W3C PNG 3), and which way up it is, as Pillow's `ImageOps.exif_transpose` decides it."""
+"""Parse PNG chunks (W3C PNG 3), and the orientation as Pillow's `ImageOps.exif_transpose` determines it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from collections.abc import Iterator
 from lookdex.imaging.exif import orientation_in
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-KEPT = frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"sRGB"))  # these decide the pixels
+KEPT = frozenset(
+    (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"sRGB")
+)  # chunks that affect the pixels
 _TEXTS = frozenset((b"tEXt", b"zTXt", b"iTXt"))
-_MOST_TEXT = 1 << 20  # bytes of one text, as in Pillow; a longer one is not read
+_MOST_TEXT = 1 << 20  # maximum bytes per text, as in Pillow; longer ones are ignored
 _XMP = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 _RAW_EXIF, _RAW_XMP = b"Raw profile type exif", b"XML:com.adobe.xmp"
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield (type, start, end) of each chunk; a last one that is cut off ends where the file does."""
+    """Yield (type, start, end) of each chunk; a truncated last chunk ends with the file."""
     at = 8
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
@@ -30,7 +32,7 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def orientation(data: bytes) -> int:
-    """EXIF orientation 1 … 8: of the eXIf chunk, else of an EXIF block kept as text, else of XMP; the last of each."""
+    """EXIF orientation 1 … 8: from the eXIf chunk, else EXIF stored as text, else XMP; the last of each kind."""
     exif: bytes | None = None
     texts: dict[bytes, bytes] = {}
     for kind, start, end in chunks(data):
@@ -49,7 +51,7 @@ def orientation(data: bytes) -> int:
 
 
 def _text(kind: bytes, rest: bytes) -> bytes | None:
-    """The value of a text chunk; None where it is broken or too long."""
+    """The value of a text chunk; None if it is broken or too long."""
     if kind == b"tEXt":
         return rest
     packed = True
@@ -69,7 +71,7 @@ def _text(kind: bytes, rest: bytes) -> bytes | None:
 
 
 def _raw_exif(text: bytes) -> bytes | None:
-    """EXIF as ImageMagick stores it: three lines of text, then hexadecimal digits."""
+    """Decode EXIF as ImageMagick stores it: three lines of text, then hexadecimal digits."""
     try:
         return bytes.fromhex(b"".join(text.split(b"\n")[3:]).decode("ascii"))
     except ValueError:

@@ -1,6 +1,6 @@
 """Detectors and embedders. The only package that imports torch, and only when a model is loaded.
 
-`digests` answers what a model is without torch.
+`digests` identifies models without torch.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Detector", "Embedder", "load_detector", "load_embedder"]
 
 
-def __getattr__(name: str) -> Any:  # PEP 562: naming the package loads no torch
+def __getattr__(name: str) -> Any:  # PEP 562: importing the package must not load torch
     if name in __all__:
         with extras():
             from lookdex.models import detect, embed

@@ -1,7 +1,7 @@
-"""Models of your own: `python:<module>:<factory>` names a function that returns a Detector or an Embedder.
+"""Custom models: `python:<module>:<factory>` names a function that returns a Detector or an Embedder.
 
-The module must be importable wherever the model runs: on Spark, ship it with --py-files or in the environment. To
-name it runs its code, so only settings may: what a release names is checked first (`trust`).
+The module must be importable wherever the model runs; on Spark, ship it with --py-files or in the environment. Loading
+it runs its code, so only settings may name it: names in a release are checked first (`trust`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def is_custom(name: str) -> bool:
 
 
 def factory_of(name: str) -> Callable[..., Any]:
-    """The function that `name` names. Raises ModelNotFound."""
+    """Import the factory function. Raises ModelNotFound."""
     module, _, attribute = name.removeprefix(PREFIX).partition(":")
     try:
         factory = getattr(import_module(module), attribute)
@@ -28,6 +28,6 @@ def factory_of(name: str) -> Callable[..., Any]:
         raise ModelNotFound(
             f"{name}: {error}. Name a function as python:<module>:<factory>, with the module on PYTHONPATH"
         ) from error
-    except Exception as error:  # the module is the user's, and may raise anything
+    except Exception as error:  # user code may raise anything
         raise ModelNotFound(f"{name}: importing the module raised {type(error).__name__}: {error}") from error
     return factory

@@ -1,4 +1,4 @@
-"""Detectors: photos in, labelled boxes out. One protocol; the shipped model, torchvision's, transformers'."""
+"""Detectors: photos in, labelled boxes out. One protocol for the built-in model, torchvision and transformers."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ DEFAULT_CANVASES = ((800, 608), (608, 800), (704, 704))
 
 
 class Detector(Protocol):
-    """Finds the objects of photos.
+    """Finds objects in photos.
 
-    detect: uint8 RGB (H, W, 3) photos of any sizes → for each photo its objects, best first: boxes in
-    the photo's own whole pixels, score at least the detector's `min_score`, one box for one object
-    (class-agnostic NMS), at most `max_objects`.
+    detect: uint8 RGB (H, W, 3) photos of any size → for each photo its objects, best first. Boxes are in whole photo
+    pixels, scores are at least `min_score`, there is one box per object (class-agnostic NMS) and at most `max_objects`.
     """
 
     name: str
@@ -45,7 +44,7 @@ def load_detector(
 ) -> Detector:
     """Load a detector: 'lookdex-tiny', 'torchvision:<folder>' or 'transformers:<hub id or folder>'.
 
-    min_score: None takes the model's own operating point (`digests.detector_defaults`). nms_iou: 1 keeps all boxes that
+    min_score: None uses the model's own operating point (`digests.detector_defaults`). nms_iou: 1 keeps every box that
     the model itself keeps.
 
     Raises:
@@ -54,8 +53,8 @@ def load_detector(
     score = detector_defaults(name).min_score if min_score is None else min_score
     if not 0 <= score <= 1 or not 0 < nms_iou <= 1 or max_objects < 1:
         raise ConfigError(
-            f"min_score is {score}, nms_iou {nms_iou} and max_objects {max_objects}: set the first two between "
-            "0 and 1, the last to 1 or more"
+            f"min_score is {score}, nms_iou {nms_iou} and max_objects {max_objects}: the first two must be "
+            "between 0 and 1, the last at least 1"
         )
     place, limits = open_device(device), DetectionLimits(score, nms_iou, max_objects)
     if name.startswith("transformers:"):
@@ -66,12 +65,12 @@ def load_detector(
 
 
 class TorchvisionDetector:
-    """A torchvision detection model from a folder: `config.json` and `model.safetensors`.
+    """A torchvision detection model from a folder with `config.json` and `model.safetensors`.
 
-    config.json: builder (a function of torchvision.models.detection, or `lookdex_fcos`),
-    arguments (its keyword arguments), labels (by the model's label number; "" or null are dropped),
-    and, optional, canvases ([height, width] pairs, multiples of 32), fill (grey of the margin, 0 … 255),
-    min_score, keep_unknown (labels that are no category of lookdex: kept as they are, or dropped).
+    config.json: builder (a function of torchvision.models.detection, or `lookdex_fcos`), arguments (its keyword
+    arguments), labels (by the model's label number; "" and null are dropped). Optional: canvases ([height, width]
+    pairs, multiples of 32), fill (grey level of the padding, 0 … 255), min_score, keep_unknown (whether to keep labels
+    that are not lookdex categories).
     """
 
     def __init__(
@@ -99,20 +98,20 @@ class TorchvisionDetector:
         folder = detector_folder(name)
         config = settings_of(folder / "config.json")
         if missing := [name for name in ("builder", "labels") if name not in config]:
-            raise ModelNotFound(f"{folder}/config.json lacks {' and '.join(missing)}")
+            raise ModelNotFound(f"{folder}/config.json has no {' and no '.join(missing)}")
         model = build(config, folder)
         try:
             tensors = load_file(folder / "model.safetensors")
         except SafetensorError as error:
             raise ModelNotFound(f"{folder}/model.safetensors cannot be read: {error}") from error
         state = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
-        lacking, unexpected = model.load_state_dict(state, strict=False)
-        lacking = [k for k in lacking if not k.endswith("num_batches_tracked")]
-        if lacking or unexpected:
+        missing_tensors, unexpected = model.load_state_dict(state, strict=False)
+        missing_tensors = [k for k in missing_tensors if not k.endswith("num_batches_tracked")]
+        if missing_tensors or unexpected:
             raise ModelNotFound(
-                f"the weights in {folder} are not those of {config['builder']}: {len(lacking)} missing, "
-                f"{len(unexpected)} unexpected tensors (first: {[*lacking, *unexpected][0]}); "
-                "name the builder and arguments they were trained with in config.json"
+                f"the weights in {folder} do not fit {config['builder']}: {len(missing_tensors)} missing, "
+                f"{len(unexpected)} unexpected tensors (first: {[*missing_tensors, *unexpected][0]}); "
+                "config.json must give the builder and arguments of their training"
             )
         if isinstance(getattr(model, "backbone", None), LitePyramid):
             fuse(model.backbone.trunk.eval())
@@ -124,14 +123,14 @@ class TorchvisionDetector:
         for i, image in enumerate(images):
             groups.setdefault(choose_canvas(image.shape, self._canvases), []).append(i)
         for canvas, members in groups.items():
-            drawn = [fit(images[i], canvas, self._fill) for i in members]
-            outputs = self._forward([pixels for pixels, _ in drawn])
-            for i, (_, placement), output in zip(members, drawn, outputs, strict=True):
+            canvases = [fit(images[i], canvas, self._fill) for i in members]
+            outputs = self._forward([pixels for pixels, _ in canvases])
+            for i, (_, placement), output in zip(members, canvases, outputs, strict=True):
                 found[i] = self._objects(output, placement, *images[i].shape[:2])
         return found
 
-    def _forward(self, drawn: list[np.ndarray]) -> list[dict[str, Tensor]]:
-        pixels = torch.from_numpy(np.stack(drawn)).to(self._device).permute(0, 3, 1, 2).float() / 255
+    def _forward(self, canvases: list[np.ndarray]) -> list[dict[str, Tensor]]:
+        pixels = torch.from_numpy(np.stack(canvases)).to(self._device).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode(), precision(self._device):
             return self._model(list(pixels))
 
@@ -144,7 +143,7 @@ class TorchvisionDetector:
 
 
 def build(config: dict[str, Any], folder: Path) -> nn.Module:
-    """The untrained model that a config.json describes."""
+    """Build the untrained model that a config.json describes."""
     from torchvision.models import detection
 
     arguments = dict(config.get("arguments", {}))
@@ -162,7 +161,7 @@ def build(config: dict[str, Any], folder: Path) -> nn.Module:
         model: nn.Module = builder(weights=None, weights_backbone=None, **arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(
-            f"{folder}/config.json: the builder {name} does not take these arguments: {error}"
+            f"{folder}/config.json: the builder {name} rejects these arguments: {error}"
         ) from error
     keep_size(model)
     return model

@@ -1,4 +1,4 @@
-"""Detectors of Hugging Face transformers (RT-DETR, D-FINE, YOLOS, DETR …) through its Auto classes."""
+"""Hugging Face transformers detectors (RT-DETR, D-FINE, YOLOS, DETR …), through its Auto classes."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from lookdex.models.limits import DetectionLimits, own_label
 from lookdex.models.pixels import Canvas, choose_canvas, fit
 from lookdex.records import Detection
 
-_SHAPES = (1.0, 4 / 3, 3 / 2, 2.0)  # long side over short side
+_SHAPES = (1.0, 4 / 3, 3 / 2, 2.0)  # long side / short side
 _GREY = 114
 
 
 class TransformersDetector:
     """Any model that AutoModelForObjectDetection loads, by hub id or from a local folder.
 
-    Labels are the model's own where they are no category of lookdex (COCO's "person"): choose a model
-    trained on clothes, or filter on the label.
+    Labels that are not lookdex categories are kept (COCO's "person"): choose a model trained on clothes, or filter by
+    label.
     """
 
     def __init__(self, name: str, device: torch.device, limits: DetectionLimits) -> None:
@@ -31,7 +31,7 @@ class TransformersDetector:
         self.name, self._device, self._limits = name, device, limits
         source = name.removeprefix("transformers:")
         try:
-            # Never a model's own code, and of a pickle only tensors, whatever the files ask for.
+            # Never run a model's own code, and unpickle only tensors, whatever the files request.
             self._processor = AutoImageProcessor.from_pretrained(source, trust_remote_code=False)
             model = AutoModelForObjectDetection.from_pretrained(
                 source, dtype=torch.float32, trust_remote_code=False, weights_only=True
@@ -40,8 +40,8 @@ class TransformersDetector:
             first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
             raise ModelNotFound(
                 f"the detector {source!r} could not be loaded: {first}. It must be an object detection model: a "
-                "local folder (config.json, preprocessor_config.json, model.safetensors), or a hub id that is in "
-                "the local cache (`hf download`) or can be reached"
+                "local folder (config.json, preprocessor_config.json, model.safetensors), or a hub id that is "
+                "cached (`hf download`) or reachable"
             ) from error
         self._model = model.eval().to(device)
         self._labels = {int(i): own_label(label) for i, label in model.config.id2label.items()}
@@ -57,8 +57,8 @@ class TransformersDetector:
             chosen = [images[i] for i in members]
             scales = [1.0] * len(chosen)
             if self._canvases:
-                drawn = [fit(image, canvas, _GREY) for image in chosen]
-                chosen, scales = [pixels for pixels, _ in drawn], [place.scale for _, place in drawn]
+                fitted = [fit(image, canvas, _GREY) for image in chosen]
+                chosen, scales = [pixels for pixels, _ in fitted], [place.scale for _, place in fitted]
             for i, scale, output in zip(members, scales, self._forward(chosen), strict=True):
                 labels = [self._labels.get(n) for n in output["labels"].tolist()]
                 boxes = output["boxes"] / scale
@@ -77,9 +77,9 @@ class TransformersDetector:
 
 
 def _canvases(size: dict[str, int]) -> list[Canvas]:
-    """The shapes to draw photos on, where the model's preprocessing would keep each photo's own shape.
+    """Canvas shapes for models whose preprocessing keeps each photo's aspect ratio.
 
-    A model that squeezes every photo into one shape (RT-DETR) needs none: [].
+    Models that resize every photo to one shape (RT-DETR) need none: [].
     """
     if "height" in size and "width" in size:
         return []

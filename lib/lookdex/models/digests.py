@@ -1,7 +1,7 @@
-"""What a model is, known without loading it: its files' digest and its operating point. No torch here.
+"""Identify models without loading them: digests of their files, and operating points. Does not import torch.
 
-`plan` compares recipes on machines that never run a model, so these answer in milliseconds from the
-files' bytes, a hub snapshot's commit, or a pretrained tag.
+`plan` compares recipes on machines that never run a model, so these functions answer in milliseconds, from the files'
+bytes, a hub snapshot's commit, or a pretrained tag.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from lookdex.records import digest_of
 TINY = "lookdex-tiny"
 TINY_DETECTOR = Path(__file__).parent / "tiny" / "detector"
 TINY_EMBEDDER = Path(__file__).parent / "tiny" / "embedder"
-_DETECTOR_SCORE = 0.3  # of models that state no operating point of their own
+_DETECTOR_SCORE = 0.3  # for models without an operating point of their own
 _CROP_MARGIN = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorDefaults:
-    """min_score: the operating point, 0 … 1."""
+    """min_score: operating point, 0 … 1."""
 
     min_score: float
 
 
 @dataclass(frozen=True, slots=True)
 class EmbedderDefaults:
-    """crop_margin: share of the box's longer side to add around it, as the embedder was trained."""
+    """crop_margin: share of the box's longer side to add on each side, as in the embedder's training."""
 
     crop_margin: float
 
 
 def detector_digest(name: str) -> str:
-    """16 hex digits of the detector's weights and configuration.
+    """16 hex digits over the detector's weights and configuration.
 
     Raises:
-        ModelNotFound: no such model, or (a hub's) not on this machine.
+        ModelNotFound: no such model, or a hub model that is not on this machine.
     """
     if is_custom(name):
         return _module_digest(name)
@@ -55,10 +55,10 @@ def detector_digest(name: str) -> str:
 
 
 def embedder_digest(name: str) -> str:
-    """16 hex digits of the embedder's weights and configuration; of the tag for 'open_clip:<arch>/<tag>'.
+    """16 hex digits over the embedder's weights and configuration, or over the tag of 'open_clip:<arch>/<tag>'.
 
     Raises:
-        ModelNotFound: no such model, or (a hub's) not on this machine.
+        ModelNotFound: no such model, or a hub model that is not on this machine.
     """
     if is_custom(name):
         return _module_digest(name)
@@ -70,7 +70,7 @@ def embedder_digest(name: str) -> str:
 
 
 def detector_defaults(name: str) -> DetectorDefaults:
-    """The detector's own operating point, from its config.json's `min_score` where it has one."""
+    """The detector's operating point: `min_score` of its config.json, if present."""
     if name.startswith("transformers:") or is_custom(name):
         return DetectorDefaults(_DETECTOR_SCORE)
     config = settings_of(detector_folder(name) / "config.json")
@@ -78,7 +78,7 @@ def detector_defaults(name: str) -> DetectorDefaults:
 
 
 def embedder_defaults(name: str) -> EmbedderDefaults:
-    """How the embedder wants its crops, from `lookdex_cfg` in its open_clip_config.json where it has one."""
+    """The embedder's crop margin: from `lookdex_cfg` in its open_clip_config.json, if present."""
     if name.startswith(("open_clip:", "hf-hub:")) or is_custom(name):
         return EmbedderDefaults(_CROP_MARGIN)
     config = settings_of(embedder_folder(name) / "open_clip_config.json")
@@ -92,18 +92,18 @@ def detector_folder(name: str) -> Path:
     kind, _, folder = name.partition(":")
     if kind != "torchvision" or not folder:
         raise ModelNotFound(
-            f"no detector is called {name!r}: use {TINY}, torchvision:<folder> or transformers:<hub id or folder>"
+            f"unknown detector {name!r}: use {TINY}, torchvision:<folder> or transformers:<hub id or folder>"
         )
     return _with_files(Path(folder), "config.json", "model.safetensors")
 
 
 def embedder_folder(name: str) -> Path:
-    """The folder of 'lookdex-tiny' or of a local model laid out as open_clip's hub lays it out."""
+    """The folder of 'lookdex-tiny', or of a local model in the layout of open_clip's hub."""
     if name == TINY:
         return _with_files(on_disk(TINY_EMBEDDER), "open_clip_config.json", "open_clip_model.safetensors")
     if not Path(name).is_dir():
         raise ModelNotFound(
-            f"no embedder is called {name!r}, and there is no such folder: use {TINY}, hf-hub:<org>/<model>, "
+            f"{name!r} is neither an embedder nor a folder: use {TINY}, hf-hub:<org>/<model>, "
             "open_clip:<architecture>/<pretrained tag>, or a folder with open_clip_config.json and "
             "open_clip_model.safetensors"
         )
@@ -111,13 +111,13 @@ def embedder_folder(name: str) -> Path:
 
 
 def settings_of(file: Path) -> dict[str, Any]:
-    """The JSON object in a model's file of settings. Raises ModelNotFound."""
+    """Read a model's JSON settings. Raises ModelNotFound."""
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelNotFound(f"the model's settings in {file} cannot be read: {error}") from error
     if not isinstance(settings, dict):
-        raise ModelNotFound(f"the model's settings in {file} are no JSON object")
+        raise ModelNotFound(f"the model's settings in {file} are not a JSON object")
     return settings
 
 
@@ -125,12 +125,12 @@ def open_clip_tag(name: str) -> tuple[str, str]:
     """'open_clip:ViT-B-32/laion2b_s34b_b79k' → ('ViT-B-32', 'laion2b_s34b_b79k')."""
     architecture, _, tag = name.removeprefix("open_clip:").rpartition("/")
     if not architecture or not tag:
-        raise ModelNotFound(f"{name!r} names no pretrained tag: write open_clip:<architecture>/<tag>")
+        raise ModelNotFound(f"{name!r} has no pretrained tag: use open_clip:<architecture>/<tag>")
     return architecture, tag
 
 
 def folder_digest(folder: Path) -> str:
-    """16 hex digits over the names and bytes of a model folder's files (cards and dot files left out)."""
+    """16 hex digits over the names and bytes of a model folder's files, without model cards and dot files."""
     found = sorted(f for f in folder.rglob("*") if f.is_file() and _counts(f.relative_to(folder)))
     stats = tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in found)
     return _files_digest(str(folder), stats)
@@ -153,13 +153,15 @@ def _files_digest(folder: str, stats: tuple[tuple[str, int, int], ...]) -> str:
 
 
 def _module_digest(name: str) -> str:
-    """A model of your own, by the bytes of its module: raise a number in it when what it loads changes."""
+    """Digest of a custom model: the bytes of its module. Change the module (a version number, say) when the weights
+    change.
+    """
     path = getattr(sys.modules.get(factory_of(name).__module__), "__file__", None)
     return digest_of((name, hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""))
 
 
 def _hub_digest(model: str) -> str:
-    """A local folder by its bytes; a hub's model by the commit of its snapshot in the local cache."""
+    """Digest of a local folder: its bytes. Of a hub model: the commit of its snapshot in the local cache."""
     if Path(model).is_dir():
         return folder_digest(Path(model))
     cache = Path(
@@ -169,8 +171,8 @@ def _hub_digest(model: str) -> str:
     reference = cache / f"models--{model.replace('/', '--')}" / "refs" / "main"
     if not reference.is_file():
         raise ModelNotFound(
-            f"{model!r} is no folder here and not in the Hugging Face cache {cache}: fetch it once with "
-            f"`hf download {model}` on a machine with a network, or name a local folder"
+            f"{model!r} is neither a folder nor in the Hugging Face cache {cache}: fetch it once with "
+            f"`hf download {model}` on a machine with network access, or give a local folder"
         )
     return digest_of((model, reference.read_text().strip()))
 
@@ -179,6 +181,6 @@ def _with_files(folder: Path, *names: str) -> Path:
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise ModelNotFound(
-            f"the model folder {folder} lacks {' and '.join(missing)}: a model needs {' and '.join(names)} in it"
+            f"the model folder {folder} has no {' and no '.join(missing)}; a model needs {' and '.join(names)}"
         )
     return folder

@@ -1,6 +1,6 @@
-"""Embedders: photos (and texts) in, unit vectors out. One implementation, open_clip's, for every model.
+"""Embedders: photos and texts in, unit vectors out. All models run through open_clip.
 
-The same object embeds what is indexed and what is asked, so the two cannot drift apart.
+Indexing and search use the same object, so that their vectors cannot differ.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from lookdex.models.preprocess import Preprocess
 
 
 class Embedder(Protocol):
-    """Turns pictures and texts into vectors of one space.
+    """Maps images and texts into one vector space.
 
-    embed_images: uint8 RGB (H, W, 3) pictures of any sizes → float32 (n, dim) of unit length. However many come, it
-    passes as many at a time through the model as its device likes.
-    embed_texts: the same for texts; raises BadQuery when the model has no text tower.
+    embed_images: uint8 RGB (H, W, 3) images of any size → float32 (n, dim) of unit length. It splits any number of
+    images into batches that suit the device.
+    embed_texts: the same for texts; raises BadQuery if the model has no text tower.
     """
 
     name: str
@@ -45,9 +45,9 @@ class Embedder(Protocol):
 def load_embedder(name: str, *, device: str = "cpu", batch: int = 8) -> Embedder:
     """Load an embedder.
 
-    name: 'lookdex-tiny' (shipped); 'hf-hub:<org>/<model>'; 'open_clip:<architecture>/<pretrained tag>'; or
-    a folder laid out as open_clip's hub lays it out (`open_clip_config.json`, `open_clip_model.safetensors`).
-    batch: pictures that go through the model together at most.
+    name: 'lookdex-tiny' (built in), 'hf-hub:<org>/<model>', 'open_clip:<architecture>/<pretrained tag>', or a folder
+    in the layout of open_clip's hub (`open_clip_config.json`, `open_clip_model.safetensors`). batch: maximum images
+    per model call.
 
     Raises:
         ModelNotFound, DeviceUnavailable, ConfigError.
@@ -56,8 +56,8 @@ def load_embedder(name: str, *, device: str = "cpu", batch: int = 8) -> Embedder
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """An open_clip model as it was trained. schema: open_clip's name for it. extra: lookdex's own settings for it."""
+class OpenClipModel:
+    """A loaded open_clip model. schema: open_clip's name for it. extra: lookdex's settings for it."""
 
     model: nn.Module
     schema: str
@@ -65,8 +65,8 @@ class Opened:
     extra: dict[str, Any]
 
 
-def open_model(name: str) -> Opened:
-    """Load an open_clip model by any name that `load_embedder` takes, on the CPU in float32.
+def open_model(name: str) -> OpenClipModel:
+    """Load an open_clip model by any name that `load_embedder` accepts, on the CPU in float32.
 
     Raises:
         ModelNotFound, ConfigError.
@@ -75,9 +75,9 @@ def open_model(name: str) -> Opened:
     from safetensors import SafetensorError
 
     schema, tag, extra = _source(name)
-    quiet = logging.getLogger()
-    level = quiet.level
-    quiet.setLevel(max(level, logging.ERROR))  # open_clip tells its life story to the root logger
+    root_logger = logging.getLogger()
+    level = root_logger.level
+    root_logger.setLevel(max(level, logging.ERROR))  # open_clip logs verbosely to the root logger
     try:
         model = open_clip.create_model(
             schema,
@@ -85,24 +85,21 @@ def open_model(name: str) -> Opened:
             precision="fp32",
             device="cpu",
             require_pretrained=True,
-            weights_only=True,  # of a pickle only tensors: it could run code
+            weights_only=True,  # unpickle tensors only; anything else could run code
         )
     except (OSError, RuntimeError, ValueError, UnpicklingError, SafetensorError) as error:
         raise ModelNotFound(
             f"the embedder {name!r} could not be loaded: {_first_line(error)}. Without a network (or with "
-            "HF_HUB_OFFLINE=1) fetch it once elsewhere and name its folder, or use lookdex-tiny"
+            "HF_HUB_OFFLINE=1), download it elsewhere and give its folder, or use lookdex-tiny"
         ) from error
     finally:
-        quiet.setLevel(level)
+        root_logger.setLevel(level)
     settings = open_clip.get_model_preprocess_cfg(model)
-    return Opened(model, schema, Preprocess.of(settings, extra.get("canvases")), extra)
+    return OpenClipModel(model, schema, Preprocess.of(settings, extra.get("canvases")), extra)
 
 
 class OpenClipEmbedder:
-    """An open_clip model with its own preprocessing (size, mean, std, resize mode).
-
-    batch: pictures that its device likes in one call, at most.
-    """
+    """An open_clip model with its preprocessing (size, mean, std, resize mode). batch: maximum images per call."""
 
     def __init__(self, name: str, device: torch.device, batch: int = 8) -> None:
         opened = open_model(name)
@@ -113,8 +110,8 @@ class OpenClipEmbedder:
         if isinstance(trunk, EfficientNet):
             fuse(trunk.eval())
             if device.type == "cpu":
-                # Eight together take 16 ms each, one alone 15 (a ViT-B/32: 98 and 140). Alone, a picture's vector is
-                # the same whatever comes with it, and oneDNN meets one shape a canvas.
+                # Batches of eight take 16 ms per image, single images 15 (a ViT-B/32: 98 and 140). Singly, a
+                # vector does not depend on its batch, and oneDNN sees one shape per canvas.
                 self.batch = 1
         self._model = opened.model.eval().to(device=device, memory_format=torch.channels_last)
         self._mean = torch.tensor(self._preprocess.mean, device=device).view(1, 3, 1, 1)
@@ -132,8 +129,10 @@ class OpenClipEmbedder:
         vectors = np.empty((len(images), self.dim), np.float32)
         for members in groups.values():
             for size in few_sizes(len(members), self.batch):
-                some, members = members[:size], members[size:]
-                vectors[some] = self._forward(np.stack([self._preprocess(images[i]) for i in some]))
+                batch_indexes, members = members[:size], members[size:]
+                vectors[batch_indexes] = self._forward(
+                    np.stack([self._preprocess(images[i]) for i in batch_indexes])
+                )
         return vectors
 
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
@@ -146,7 +145,7 @@ class OpenClipEmbedder:
 
         if not hasattr(self._model, "encode_text") or self._extra.get("text") is False:
             raise BadQuery(
-                f"the embedder {self.name} knows no texts: ask with a photo, or use a model with a text tower"
+                f"the embedder {self.name} has no text tower: query with a photo, or use a model that has one"
             )
         if not len(texts):
             return np.zeros((0, self.dim), np.float32)
@@ -161,7 +160,7 @@ class OpenClipEmbedder:
 
 
 def _source(name: str) -> tuple[str, str | None, dict[str, Any]]:
-    """An embedder's name → open_clip's name for it, its tag, and lookdex's own settings for it."""
+    """Resolve an embedder's name to open_clip's name, pretrained tag and lookdex's own settings."""
     if name.startswith("hf-hub:"):
         return name, None, {}
     if name.startswith("open_clip:"):
@@ -171,7 +170,7 @@ def _source(name: str) -> tuple[str, str | None, dict[str, Any]]:
     folder = Path(embedder_folder(name))
     if not any(folder.glob("open_clip_*.safetensors")) and not any(folder.glob("open_clip_*.bin")):
         raise ModelNotFound(
-            f"the model folder {folder} has no weights: put open_clip_model.safetensors into it"
+            f"the model folder {folder} has no weights: open_clip_model.safetensors is missing"
         )
     return f"local-dir:{folder}", None, settings_of(folder / "open_clip_config.json").get("lookdex_cfg", {})
 
@@ -181,12 +180,12 @@ def _check_tag(architecture: str, tag: str) -> None:
 
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     if tag not in tags and not Path(tag).is_file():
-        known = ", ".join(tags) if tags else "none: open_clip.list_models() names the architectures"
+        known = ", ".join(tags) if tags else "none: open_clip.list_models() lists the architectures"
         raise ModelNotFound(f"open_clip has no weights {tag!r} for {architecture!r}; it has {known}")
 
 
 def _unit(vectors: Tensor) -> np.ndarray:
-    """Of unit length, also where a picture woke no feature (noise can leave a ReLU's outputs all zero)."""
+    """Normalise vectors, including all-zero ones (noise can leave every ReLU output at zero)."""
     return F.normalize(vectors.float() + 1e-9, dim=-1).cpu().numpy()
 
 

@@ -1,4 +1,4 @@
-"""The network of the shipped detector: torchvision's FCOS over the features of timm's EfficientNet-Lite."""
+"""The built-in detector's network: torchvision's FCOS on features of timm's EfficientNet-Lite."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3
 
 
 class LitePyramid(nn.Module):
-    """The features of timm's `trunk` at strides 8, 16 and 32 (P3–P5), `channels` wide each."""
+    """Features of timm's `trunk` at strides 8, 16 and 32 (P3–P5), with `channels` channels each."""
 
     def __init__(self, trunk: str, channels: int) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class LitePyramid(nn.Module):
 def lookdex_fcos(
     num_classes: int, trunk: str = TRUNK, channels: int = 64, convs: int = 2, **arguments: object
 ) -> FCOS:
-    """An untrained FCOS for `num_classes` labels 0 … n-1 (there is no background label).
+    """Build an untrained FCOS for `num_classes` labels 0 … n-1, without a background label.
 
     trunk: one of timm's EfficientNet-Lites.
     """
@@ -54,18 +54,18 @@ def lookdex_fcos(
 
 
 def keep_size(model: nn.Module) -> None:
-    """Stop a torchvision detector from resizing: photos come on canvases already."""
+    """Disable a torchvision detector's resizing, because photos are already drawn on canvases."""
 
-    def as_it_is(
+    def identity(
         image: Tensor, target: dict[str, Tensor] | None = None
     ) -> tuple[Tensor, dict[str, Tensor] | None]:
         return image, target
 
-    model.transform.resize = as_it_is
+    model.transform.resize = identity
 
 
 def stack(images: list, device: torch.device | str = "cpu") -> Tensor:
-    """uint8 (H, W, 3) photos of one shape → float32 (n, 3, H, W) in 0 … 1, channels last in memory."""
+    """Stack uint8 (H, W, 3) photos of one shape into float32 (n, 3, H, W) in 0 … 1, in channels-last memory format."""
     import numpy as np
 
     pixels = torch.from_numpy(np.stack(images)).to(device)

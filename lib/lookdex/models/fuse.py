@@ -1,4 +1,4 @@
-"""Fold batch norms into the convolutions before them: the same function, a quarter faster on a CPU."""
+"""Fold batch norms into the preceding convolutions: the same function, 25 % faster on a CPU."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from torch import nn
 
 @torch.no_grad()
 def fuse(model: nn.Module) -> int:
-    """Fold, in place, each batch norm of an eval-mode model whose input is the convolution named just before it.
+    """Fold, in place, each batch norm of an eval-mode model into the convolution named just before it.
 
-    For models whose modules run in the order of their names, as timm's EfficientNets do. timm's norms
-    carry the activation with them: it stays. Returns how many were folded.
+    Works for models whose modules run in the order of their names, such as timm's EfficientNets. timm's norms include
+    the activation, which stays. Returns the number of folded norms.
     """
     if model.training:
-        raise ValueError("only a model in eval mode has fixed statistics to fold")
+        raise ValueError("only models in eval mode have fixed statistics to fold")
     folded = 0
     for parent in list(model.modules()):
         last: nn.Conv2d | None = None

@@ -1,4 +1,4 @@
-"""The two models that a recipe names, for indexing and for asking alike. torch is imported when they are loaded."""
+"""Load the two models of a recipe, for indexing and for search. torch is imported on first use."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ logger = logging.getLogger(__name__)
 
 
 class Engine(StrEnum):
-    """What runs the networks."""
+    """The inference engine."""
 
-    AUTO = "auto"  # OpenVINO on a CPU where it is installed, else torch
+    AUTO = "auto"  # OpenVINO on the CPU if installed, else torch
     TORCH = "torch"
     OPENVINO = "openvino"
 
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """Loads the models of a recipe for an engine. threads: calls of a model at a time. batch: as of `embedder_of`.
+    """Loads a recipe's models for an engine. threads: concurrent model calls. batch: as in `embedder_of`.
 
-    OpenVINO runs the networks that it can (`models.openvino`); others, and texts, stay with torch.
+    OpenVINO runs the networks it supports (`models.openvino`). Other networks, and texts, run with torch.
     """
 
     engine: Engine = Engine.TORCH
@@ -49,8 +49,8 @@ class Loader:
                 found = openvino.load_detector(recipe, self.threads)
                 if found is not None:
                     return found
-            except openvino.Differs as error:
-                self._stay(error)
+            except openvino.OutputMismatch as error:
+                self._fall_back(error)
         self._share_cores(device)
         return detector_of(recipe, device)
 
@@ -62,8 +62,8 @@ class Loader:
 
             try:
                 return openvino.OpenvinoEmbedder(recipe.embedder, self.threads)
-            except openvino.Differs as error:
-                self._stay(error)
+            except openvino.OutputMismatch as error:
+                self._fall_back(error)
         self._share_cores(device)
         return embedder_of(recipe, device, self.batch)
 
@@ -74,21 +74,19 @@ class Loader:
             share_cores(self.threads)
 
     def _openvino(self, device: str) -> bool:
-        here = installed("openvino")
+        is_installed = installed("openvino")
         if self.engine is Engine.OPENVINO:
-            if not here:
+            if not is_installed:
                 raise missing("openvino")
             if device != "cpu":
-                raise ConfigError(
-                    f"the engine openvino was asked for, with the device {device}: it runs on cpu only"
-                )
-        return self.engine is not Engine.TORCH and device == "cpu" and here
+                raise ConfigError(f"engine openvino does not support device {device}: it runs on cpu only")
+        return self.engine is not Engine.TORCH and device == "cpu" and is_installed
 
-    def _stay(self, error: Exception) -> None:
-        """With torch, unless OpenVINO was asked for by name."""
+    def _fall_back(self, error: Exception) -> None:
+        """Fall back to torch, unless OpenVINO was requested explicitly."""
         if self.engine is Engine.OPENVINO:
             raise error
-        logger.warning("%s; torch runs it", error)
+        logger.warning("%s; falling back to torch", error)
 
 
 @extras()
@@ -112,7 +110,7 @@ def detector_of(recipe: Recipe, device: str = "cpu") -> Detector:
 
 @extras()
 def embedder_of(recipe: Recipe, device: str = "cpu", batch: int = 8) -> Embedder:
-    """batch: pictures that go through the model together; a model of your own chooses for itself.
+    """batch: images per model call; custom models choose their own.
 
     Raises:
         ModelNotFound, DeviceUnavailable, MissingExtra, ConfigError.

@@ -1,10 +1,10 @@
-"""The same networks run by OpenVINO on a CPU: the vectors and boxes of torch, in less time.
+"""Run the networks with OpenVINO on a CPU: the same vectors and boxes as torch, in less time.
 
-What is compiled is the torch module as it was loaded, fused and checked; the steps around it (canvas, boxes, labels)
-stay the ones that indexed the catalogue. In float32: bfloat16, which OpenVINO would choose by itself where the CPU has
-it, moved vectors by as much as 0.0004 of cosine. Needs the extra `openvino`.
+The loaded, fused torch module is compiled and its outputs are checked against torch. The steps around it (canvas,
+boxes, labels) stay those that indexed the catalogue. Precision is float32: bfloat16, OpenVINO's default on CPUs that
+support it, changed vectors by up to 0.0004 of cosine. Needs the extra `openvino`.
 
-What that saves: `infra/bench_serve.py --engine torch` beside `--engine openvino`; both print the bare loop's time.
+To compare speeds, run `infra/bench_serve.py` with `--engine torch` and `--engine openvino`.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from lookdex.models.limits import DetectionLimits
 from lookdex.models.pixels import Canvas
 from lookdex.records import Recipe
 
-SAME_VECTOR = 0.9999  # cosine of the two engines' vectors, below which OpenVINO's are not used
-SAME_BOXES = 0.01  # most that a detector's raw outputs may differ
+SAME_VECTOR = 0.9999  # minimum cosine between the two engines' vectors; below it OpenVINO is not used
+SAME_BOXES = 0.01  # maximum difference of a detector's raw outputs
 
 
-class Differs(ConfigError):
-    """OpenVINO answers something else than torch."""
+class OutputMismatch(ConfigError):
+    """OpenVINO's outputs differ from torch's."""
 
 
 def load_detector(recipe: Recipe, threads: int) -> Detector | None:
-    """The recipe's detector; None where its network is of a kind that is not compiled here. Raises Differs."""
+    """Load the recipe's detector; None if its network is not supported here. Raises OutputMismatch."""
     if recipe.detector.startswith("transformers:"):
         return None
     limits = DetectionLimits(recipe.min_score, recipe.nms_iou, recipe.max_objects)
@@ -48,11 +48,11 @@ def load_detector(recipe: Recipe, threads: int) -> Detector | None:
 
 
 class Network:
-    """A torch module of pictures, compiled for each canvas. Safe among threads.
+    """A torch image module, compiled for each canvas. Thread-safe.
 
-    module: float32 (1, 3, h, w), normalised → a tensor or a tuple of them. mean, std: of pixels in 0 … 1. threads:
-    calls at a time that share all cores. alone: a call beside which there is no other gets all of them, for twice the
-    memory; for networks that a question calls once.
+    module: float32 (1, 3, h, w), normalised → a tensor or a tuple of tensors. mean, std: of pixels in 0 … 1. threads:
+    concurrent calls that share all cores. alone: also compile a version that uses all cores when no other call runs; it
+    doubles the memory, for networks that run once per query.
     """
 
     def __init__(
@@ -92,12 +92,12 @@ class Network:
                 "INFERENCE_PRECISION_HINT": "f32",
                 "NUM_STREAMS": streams,
                 "INFERENCE_NUM_THREADS": max(streams, cores()),
-                "ENABLE_CPU_PINNING": False,  # other processes use the cores too
+                "ENABLE_CPU_PINNING": False,  # other processes need the cores too
             },
         )
 
     def __call__(self, picture: np.ndarray) -> list[np.ndarray]:
-        """picture: uint8 (h, w, 3) on one of the canvases → each output, with its first dimension of 1."""
+        """Run on uint8 (h, w, 3) of one canvas size. Returns each output, with a batch dimension of 1."""
         with self._lock:
             which = (picture.shape[0], picture.shape[1]), self._alone and self._running == 0
             free = self._free[which]
@@ -113,7 +113,7 @@ class Network:
 
 
 def _openvino() -> Any:
-    """The package, without its telemetry: to be imported, it would fork this process and tell its maker of it."""
+    """Import the package with telemetry disabled; it would fork this process and report to its vendor."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if it were not installed
     import openvino
 
@@ -121,15 +121,15 @@ def _openvino() -> Any:
 
 
 def _converted(module: nn.Module, canvas: Canvas) -> Any:
-    """OpenVINO's model of a torch module, of any size of picture.
+    """Convert a torch module to an OpenVINO model with dynamic image size.
 
-    By its frontend: `openvino.convert_model` does the same in twice the time.
+    Uses the frontend directly: `openvino.convert_model` does the same in twice the time.
     """
     _openvino()
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    with torch.no_grad(), warnings.catch_warnings():  # not inference_mode: its tensors cannot be traced
+    with torch.no_grad(), warnings.catch_warnings():  # not inference_mode: inference tensors cannot be traced
         warnings.simplefilter("ignore")
         frontend = FrontEndManager().load_by_framework("pytorch")
         traced = TorchScriptPythonDecoder(module, example_input=(torch.zeros(1, 3, *canvas),))
@@ -146,7 +146,7 @@ class _Vectors(nn.Module):
 
 
 class OpenvinoEmbedder(OpenClipEmbedder):
-    """Pictures through OpenVINO, one at a time; texts, and all that comes before and after, as in its base."""
+    """Runs images through OpenVINO, one at a time; everything else as in its base class."""
 
     def __init__(self, name: str, threads: int) -> None:
         super().__init__(name, torch.device("cpu"), batch=1)
@@ -157,7 +157,7 @@ class OpenvinoEmbedder(OpenClipEmbedder):
             picture = _sample(canvas)[None]
             cosine = float((super()._forward(picture) * self._forward(picture)).sum())
             if cosine < SAME_VECTOR:
-                raise Differs(
+                raise OutputMismatch(
                     f"OpenVINO's vectors of {name} differ from torch's (cosine {cosine:.5f} on a canvas of "
                     f"{canvas[0]} × {canvas[1]}): set engine to torch"
                 )
@@ -167,7 +167,7 @@ class OpenvinoEmbedder(OpenClipEmbedder):
 
 
 class _Raw(nn.Module):
-    """An FCOS up to what its boxes are made of."""
+    """An FCOS without box decoding."""
 
     def __init__(self, model: FCOS) -> None:
         super().__init__()
@@ -179,15 +179,15 @@ class _Raw(nn.Module):
 
 
 class OpenvinoDetector(TorchvisionDetector):
-    """An FCOS whose network is run by OpenVINO, one photo at a time; boxes are made of it as torchvision does."""
+    """An FCOS whose network runs in OpenVINO, one photo at a time; torchvision decodes its boxes."""
 
     @property
     def compilable(self) -> bool:
-        """Its network is of a kind that is compiled here."""
+        """Whether its network is supported here."""
         return isinstance(self._model, FCOS)
 
     def start(self, threads: int) -> OpenvinoDetector:
-        """Compile it. Raises Differs."""
+        """Compile the network. Raises OutputMismatch."""
         model = self._model
         assert isinstance(model, FCOS)
         raw = _Raw(model)
@@ -199,23 +199,23 @@ class OpenvinoDetector(TorchvisionDetector):
             pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
             scaled = (pixels - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
             with torch.inference_mode():
-                wanted = raw(scaled.contiguous(memory_format=torch.channels_last))
+                expected = raw(scaled.contiguous(memory_format=torch.channels_last))
                 features = list(model.backbone(scaled).values())
                 anchors = model.anchor_generator(ImageList(scaled, [canvas]), features)[0]
             counts = [f.shape[2] * f.shape[3] for f in features]
             self._levels[canvas] = list(anchors.split(counts)), counts
-            apart = max(
+            difference = max(
                 float((torch.from_numpy(got) - want).abs().max())
-                for got, want in zip(self._network(picture), wanted, strict=True)
+                for got, want in zip(self._network(picture), expected, strict=True)
             )
-            if apart > SAME_BOXES:
-                raise Differs(
-                    f"OpenVINO's raw boxes of {self.name} differ from torch's by {apart:.3f}: set engine to torch"
+            if difference > SAME_BOXES:
+                raise OutputMismatch(
+                    f"OpenVINO's raw boxes of {self.name} differ from torch's by {difference:.3f}: set engine to torch"
                 )
         return self
 
-    def _forward(self, drawn: list[np.ndarray]) -> list[dict[str, Tensor]]:
-        return [self._boxes(picture) for picture in drawn]
+    def _forward(self, canvases: list[np.ndarray]) -> list[dict[str, Tensor]]:
+        return [self._boxes(picture) for picture in canvases]
 
     def _boxes(self, picture: np.ndarray) -> dict[str, Tensor]:
         canvas = picture.shape[0], picture.shape[1]
@@ -230,7 +230,7 @@ class OpenvinoDetector(TorchvisionDetector):
 
 
 def _sample(canvas: Canvas) -> np.ndarray:
-    """uint8 (h, w, 3): a picture with smooth and with rough parts, the same each time."""
+    """uint8 (h, w, 3): a fixed test image with smooth and rough areas."""
     rng = np.random.default_rng(0)
     height, width = canvas
     slope = np.linspace(0, 200, height)[:, None, None] * np.linspace(0.2, 1, width)[None, :, None]

@@ -1,6 +1,6 @@
-"""Files of the package as files on disk, also where Python imports the package out of a zip.
+"""Package data as files on disk, even when Python imports the package from a zip.
 
-That is how it arrives with `spark-submit --py-files lookdex.whl`; the loaders of weights want real paths.
+`spark-submit --py-files lookdex.whl` imports it from a zip, but weight loaders need real paths.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lookdex.records import digest_of
 
 @cache
 def on_disk(folder: Path) -> Path:
-    """`folder` itself, or a copy of it when it lies in a zip; one copy per user, machine and version of the zip."""
+    """Return `folder`, or an extracted copy if it is in a zip: one copy per user, machine and version of the zip."""
     archive = next((parent for parent in folder.parents if parent.is_file()), None)
     if folder.is_dir() or archive is None:
         return folder
@@ -25,9 +25,7 @@ def on_disk(folder: Path) -> Path:
     home = Path(tempfile.gettempdir()) / f"lookdex-{os.getuid()}"
     home.mkdir(mode=0o700, exist_ok=True)
     if home.stat().st_uid != os.getuid():
-        raise PermissionError(
-            f"{home} belongs to another user: remove it, or set TMPDIR to a folder of your own"
-        )
+        raise PermissionError(f"{home} belongs to another user: remove it, or set TMPDIR to your own folder")
     inner = folder.relative_to(archive).as_posix()
     target = home / digest_of((str(archive), stat.st_mtime_ns, stat.st_size, inner))
     if not target.is_dir():

@@ -1,7 +1,7 @@
-"""From photos to model inputs of few fixed shapes.
+"""Fit photos onto a few fixed input shapes.
 
-oneDNN keeps a compiled kernel for every input shape it meets, so photos of a thousand sizes would
-grow its cache without end: every photo is fitted onto one of a model's few canvases instead.
+oneDNN caches a compiled kernel per input shape, so photos of arbitrary sizes would grow the cache without limit. Every
+photo is fitted onto one of a model's few canvases instead.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Canvas = tuple[int, int]  # height, width
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How a photo lies on its canvas: canvas pixel = photo pixel × scale + (left, top)."""
+    """Position of a photo on its canvas: canvas pixel = photo pixel × scale + (left, top)."""
 
     canvas: Canvas
     scale: float
@@ -28,7 +28,7 @@ class Placement:
 
 
 def choose_canvas(size: tuple[int, ...], canvases: Sequence[Canvas]) -> Canvas:
-    """The canvas on which a photo of this size (height, width …) is drawn largest; the smaller one of equals."""
+    """Choose the canvas on which a photo of this size (height, width, …) is drawn largest; the smallest of equals."""
     height, width = size[:2]
     return max(canvases, key=lambda c: (round(min(c[0] / height, c[1] / width), 6), -c[0] * c[1]))
 
@@ -36,9 +36,9 @@ def choose_canvas(size: tuple[int, ...], canvases: Sequence[Canvas]) -> Canvas:
 def fit(
     image: np.ndarray, canvas: Canvas, fill: int, *, centred: bool = False
 ) -> tuple[np.ndarray, Placement]:
-    """Draw a uint8 (H, W, 3) photo as large as fits on a canvas filled with one grey, keeping its shape.
+    """Resize a uint8 (H, W, 3) photo to fit a grey canvas, keeping its aspect ratio.
 
-    The photo lies at the top left, or in the middle when `centred`.
+    The photo is placed top left, or in the middle if `centred`.
     """
     height, width = image.shape[:2]
     scale = min(canvas[0] / height, canvas[1] / width)
@@ -53,7 +53,7 @@ def fit(
 
 
 def few_sizes(count: int, size: int) -> list[int]:
-    """`count` as full batches and powers of two: a model on oneDNN keeps memory for every batch size it has met."""
+    """Split `count` into full batches and powers of two: oneDNN keeps memory for every batch size it has seen."""
     sizes = [size] * (count // size)
     rest = count % size
     return sizes + [1 << bit for bit in reversed(range(rest.bit_length())) if rest >> bit & 1]

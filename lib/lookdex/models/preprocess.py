@@ -1,4 +1,4 @@
-"""What an open_clip model wants done to a picture before it sees it."""
+"""Preprocessing of images for open_clip models."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lookdex.models.pixels import Canvas, choose_canvas, fit
 
 @dataclass(frozen=True, slots=True)
 class Preprocess:
-    """A picture of any size → uint8 (height, width, 3) on one of the model's canvases.
+    """Fits an image of any size onto one of the model's canvases, as uint8 (height, width, 3).
 
-    canvases: (height, width); one, the model's own size, unless it was trained with more. A model with several gets
-    each picture on the one on which it is drawn largest: trousers, belts and pairs of shoes would leave half of a
-    square empty. mode: open_clip's resize_mode, shortest (and the middle cut out), longest (letterboxed on the grey
-    `fill`) or squash. mean, std: what the model subtracts and divides by, for pixels in 0 … 1.
+    canvases: (height, width) pairs; only the model's own size, unless it was trained with more. Of several, the one on
+    which the image is drawn largest is used: trousers, belts and pairs of shoes would leave half of a square empty.
+    mode: open_clip's resize_mode, shortest (with a centre crop), longest (letterboxed on grey `fill`) or squash. mean,
+    std: normalisation of pixels in 0 … 1.
     """
 
     canvases: tuple[Canvas, ...]
@@ -33,18 +33,18 @@ class Preprocess:
 
     @classmethod
     def of(cls, settings: dict[str, Any], canvases: Sequence[Sequence[int]] | None = None) -> Preprocess:
-        """From open_clip's preprocess_cfg, and the canvases of lookdex_cfg.
+        """Create from open_clip's preprocess_cfg and the canvases of lookdex_cfg.
 
         Raises:
-            ConfigError: canvases for a model that does not see the whole of each picture.
+            ConfigError: several canvases for a model that does not see the whole image.
         """
         size = settings.get("size", 224)
         own = (size, size) if isinstance(size, int) else size
         mode = settings.get("resize_mode", "shortest")
         if canvases is not None and mode != "longest":
             raise ConfigError(
-                f"the embedder names canvases, but its resize_mode is {mode!r}: they are for models that see the whole "
-                "of each picture ('longest')"
+                f"the embedder sets canvases, but its resize_mode is {mode!r}: canvases need a model that sees the "
+                "whole image ('longest')"
             )
         return cls(
             canvases=tuple((int(h), int(w)) for h, w in canvases or [own]),
@@ -56,7 +56,7 @@ class Preprocess:
         )
 
     def canvas(self, image: np.ndarray) -> Canvas:
-        """Where a picture (H, W, 3) is drawn."""
+        """The canvas for an image (H, W, 3)."""
         return choose_canvas(image.shape, self.canvases)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Which models a stored record may name.
 
-A release and a plan name their models, and whoever may write to the catalogue may write such a record. To load a model
-can run code (`python:…`, pickled weights) and fetch files (a hub id, a folder). So a record only chooses among the
-models that the reader's own settings name, and lookdex-tiny, which comes with lookdex.
+Releases and plans name their models, and anyone who can write to the catalogue can forge such a record. Loading a model
+can run code (`python:…`, pickled weights) and fetch files (a hub id, a folder). So a record may only choose among the
+models in the reader's own settings, and lookdex-tiny, which is part of lookdex.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from lookdex.errors import ModelNotTrusted
 from lookdex.models.digests import TINY
 from lookdex.records import Recipe
 
-SHOWN = 100  # characters of a record's text in a message
+SHOWN = 100  # maximum characters of a record's text in a message
 
 
 @dataclass(frozen=True, slots=True)
 class TrustedModels:
-    """names: as settings and recipes write them, compared letter by letter."""
+    """names: as in settings and recipes, compared exactly."""
 
     names: frozenset[str] = frozenset()
 
@@ -30,20 +30,21 @@ class TrustedModels:
 
     @classmethod
     def of_config(cls, config: Config) -> TrustedModels:
-        """Those of the settings detector, embedder and trusted_models."""
+        """The models of the settings detector, embedder and trusted_models."""
         return cls.of((config.detector, config.embedder, *config.trusted_models))
 
     def check(self, record: str, **models: str) -> None:
-        """Raise ModelNotTrusted for the first of `models` (detector, embedder: a name) that is not trusted.
+        """Raise ModelNotTrusted for the first of `models` (detector=…, embedder=…) that is not trusted.
 
-        record: what names them, for the message. Nothing is looked up, imported or read.
+        record: where the names come from, for the message. Nothing is resolved, imported or read.
         """
         for what, name in models.items():
             if name != TINY and name not in self.names:
                 raise ModelNotTrusted(
-                    f"{_cut(record)} names the {what} {_cut(name)!r}, and the settings here do not: it is not loaded, "
-                    "because loading a model can run code and fetch files, and whoever may write to the catalogue may "
-                    f"write such a record. If it is yours, name it in the setting {what} or trusted_models "
+                    f"{_cut(record)} names the {what} {_cut(name)!r}, which the local settings do not list. It is "
+                    "not loaded, because loading a model can run code and fetch files, and anyone who can write to "
+                    f"the catalogue can forge such a record. If you trust it, add it to the setting "
+                    f"{what} or trusted_models "
                     "(LOOKDEX_TRUSTED_MODELS; from Python, open_catalog(…, trusted_models=[…]))"
                 )
 

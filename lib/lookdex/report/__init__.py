@@ -1,7 +1,7 @@
-"""A release as one page for people who look after a catalogue: what is in it, what is missing, what is odd.
+"""A release as one HTML page for catalogue managers: what is in it, what is missing, what looks wrong.
 
-Reads what the stages published (both tables at the release's versions, the promotion log) and, of the source that the
-caller names, files that were rejected. No model runs, so it works where none is installed.
+It reads the release's tables and the promotion log, and, if the caller names a source, the rejected files in it. No
+model runs, so no model needs to be installed.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ def make_report(
     *,
     source: Store | None = None,
 ) -> Report:
-    """Look through the live release of the catalogue at `uri`, or the one of that id.
+    """Report on the live release of the catalogue at `uri`, or on `release_id`.
 
-    source: where photos that could not be indexed are read, to show them; None: they are not shown. The source that the
-    release's record names is not read: whoever may write to the catalogue must not choose what is read here.
-    Memory stays bounded: queries stream over few columns, and where each is to be compared with each, a sample is.
-    Raises ReleaseNotFound.
+    source: store to read unindexed photos from, to show them; None: they are not shown. The source named in the release
+    is never read, because whoever can write to the catalogue must not choose what is read here.
+
+    Memory is bounded: queries stream few columns, and all-pairs comparisons use a sample. Raises ReleaseNotFound.
     """
-    from lookdex.report import alike, counts, filed, neighbours, rejects
+    from lookdex.report import counts, disagreements, duplicates, neighbours, rejects
     from lookdex.report.findings import findings
-    from lookdex.report.published import open_published
+    from lookdex.report.reader import open_reader
 
     limits = limits or Limits()
-    with open_published(uri, release_id, limits) as published:
-        refused, note = rejects.rejects(published, source)
+    with open_reader(uri, release_id, limits) as reader:
+        rejected, note = rejects.rejects(reader, source)
         report = Report(
-            catalog=published.store.uri,
-            release=published.release,
+            catalog=reader.store.uri,
+            release=reader.release,
             made_at=datetime.now(UTC),
-            is_live=published.is_live,
-            totals=counts.totals(published),
-            categories=counts.categories(published),
-            filed=filed.filed(published),
-            rejects=refused,
+            is_live=reader.is_live,
+            totals=counts.totals(reader),
+            categories=counts.categories(reader),
+            disagreements=disagreements.disagreements(reader),
+            rejects=rejected,
             source_note=note,
-            confidence=counts.confidence(published),
-            duplicates=alike.duplicates(published),
-            nearest=neighbours.neighbours(published),
-            growth=counts.growth(published.store, limits.releases),
+            confidence=counts.confidence(reader),
+            duplicates=duplicates.duplicates(reader),
+            nearest=neighbours.neighbours(reader),
+            growth=counts.growth(reader.store, limits.releases),
         )
     return replace(report, findings=findings(report))
 

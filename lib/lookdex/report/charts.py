@@ -1,4 +1,4 @@
-"""Charts as inline SVG without a word in them: labels stand beside them as text, so that a chart may be stretched."""
+"""Charts as inline SVG without text: labels are HTML next to them, so that a chart can be stretched."""
 
 from __future__ import annotations
 
@@ -11,61 +11,68 @@ from lookdex.report.records import Bar
 
 
 def stacked(bars: Sequence[Bar], whole: float) -> Markup:
-    """One line of parts beside each other; `whole` is what the full width stands for."""
-    at, parts = 0.0, []
+    """A stacked bar. `whole` is the count that fills the width."""
+    x, parts = 0.0, []
     for bar in bars:
-        wide = 100 * bar.count / whole if whole else 0.0
-        parts.append(_rect(at, 0, wide, 10, bar.fill, f"{bar.name}: {bar.count:,}"))
-        at += wide
-    said = ", ".join(f"{bar.name} {bar.count:,}" for bar in bars)
-    return _svg(parts, 10, said, "bar")
+        width = 100 * bar.count / whole if whole else 0.0
+        parts.append(_rect(x, 0, width, 10, bar.fill, f"{bar.name}: {bar.count:,}"))
+        x += width
+    label = ", ".join(f"{bar.name} {bar.count:,}" for bar in bars)
+    return _svg(parts, 10, label, "bar")
 
 
-def histogram(counts: Sequence[int], said: str, names: Sequence[str]) -> Markup:
-    """A column for each count, the highest as high as the chart. names: of the columns."""
-    most = max(counts, default=0) or 1
-    wide = 100 / max(1, len(counts))
+def histogram(counts: Sequence[int], label: str, names: Sequence[str]) -> Markup:
+    """A histogram, scaled to its highest column. names: of the columns."""
+    highest = max(counts, default=0) or 1
+    width = 100 / max(1, len(counts))
     parts = [
         _rect(
-            n * wide + wide * 0.08,
-            40 * (1 - count / most),
-            wide * 0.84,
-            40 * count / most,
+            n * width + width * 0.08,
+            40 * (1 - count / highest),
+            width * 0.84,
+            40 * count / highest,
             "",
             f"{name}: {count:,}",
         )
         for n, (count, name) in enumerate(zip(counts, names, strict=True))
         if count
     ]
-    return _svg(parts, 40, said, "histogram")
+    return _svg(parts, 40, label, "histogram")
 
 
-def columns(stacks: Sequence[Sequence[Bar]], said: str) -> Markup:
-    """A column of parts on each other for each of the stacks, from the bottom up; a column takes at most an eighth."""
-    most = max((sum(bar.count for bar in stack) for stack in stacks), default=0) or 1
-    wide = 100 / max(1, len(stacks))
+def columns(stacks: Sequence[Sequence[Bar]], label: str) -> Markup:
+    """Stacked columns, from the bottom up."""
+    highest = max((sum(bar.count for bar in stack) for stack in stacks), default=0) or 1
+    width = 100 / max(1, len(stacks))
     parts = []
     for n, stack in enumerate(stacks):
         top = 40.0
         for bar in stack:
-            high = 40 * bar.count / most
-            top -= high
+            height = 40 * bar.count / highest
+            top -= height
             parts.append(
-                _rect(n * wide + wide * 0.14, top, wide * 0.72, high, bar.fill, f"{bar.name}: {bar.count:,}")
+                _rect(
+                    n * width + width * 0.14,
+                    top,
+                    width * 0.72,
+                    height,
+                    bar.fill,
+                    f"{bar.name}: {bar.count:,}",
+                )
             )
-    return _svg(parts, 40, said, "columns")
+    return _svg(parts, 40, label, "columns")
 
 
-def _rect(x: float, y: float, wide: float, high: float, fill: str, title: str) -> str:
+def _rect(x: float, y: float, width: float, height: float, fill: str, title: str) -> str:
     style = f" style={quoteattr('fill:' + fill)}" if fill else ""
     return (
-        f'<rect x="{x:.3f}" y="{y:.3f}" width="{wide:.3f}" height="{high:.3f}"{style}>'
+        f'<rect x="{x:.3f}" y="{y:.3f}" width="{width:.3f}" height="{height:.3f}"{style}>'
         f"<title>{escape(title)}</title></rect>"
     )
 
 
-def _svg(parts: Iterable[str], height: int, said: str, kind: str) -> Markup:
+def _svg(parts: Iterable[str], height: int, label: str, kind: str) -> Markup:
     return Markup(
         f'<svg class="{kind}" viewBox="0 0 100 {height}" preserveAspectRatio="none" role="img" '
-        f"aria-label={quoteattr(said)}>{''.join(parts)}</svg>"
+        f"aria-label={quoteattr(label)}>{''.join(parts)}</svg>"
     )

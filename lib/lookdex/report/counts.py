@@ -1,4 +1,4 @@
-"""What is in the catalogue: totals, categories with their colours, detections by confidence, growth."""
+"""Catalogue figures: totals, categories and their colours, detection scores, growth."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections import defaultdict
 
 from lookdex.catalog import promotion_log
 from lookdex.records import LiveEntry, Release
-from lookdex.report.filed import products_told_of
-from lookdex.report.pictures import show
-from lookdex.report.published import Published
+from lookdex.report.disagreements import count_described_products
+from lookdex.report.pictures import load_pictures
+from lookdex.report.reader import ReleaseReader
 from lookdex.report.records import Bar, Category, Confidence, Growth, Share, Step, Totals
 from lookdex.storage import Store
 
-# Of each of the 14 names, as a screen shows it.
+# Swatches of the 14 colour names.
 FILLS = {
     "black": "#1d1d20", "grey": "#8d9096", "white": "#f6f5f1", "beige": "#dccaae", "brown": "#7f5535",
     "red": "#c22f3a", "orange": "#e2793a", "yellow": "#ecc945", "green": "#4b8a55", "teal": "#2f8f90",
@@ -21,37 +21,37 @@ FILLS = {
 BINS = 20
 
 
-def totals(published: Published) -> Totals:
-    (row,) = published.ask("totals")
+def totals(reader: ReleaseReader) -> Totals:
+    (row,) = reader.query("totals")
     return Totals(
-        photos=dict(published.release.images),
+        photos=dict(reader.release.images),
         objects=row["objects"],
         products=row["products"],
         seen_products=row["seen_products"],
         lost_products=row["lost_products"],
-        told_products=products_told_of(published),
+        described_products=count_described_products(reader),
         loose_photos=row["loose_photos"],
-        photos_per_product=_counted(published, "photos_per_product", "photos", "products"),
-        objects_per_photo=_counted(published, "objects_per_photo", "objects", "photos"),
+        photos_per_product=_counted(reader, "photos_per_product", "photos", "products"),
+        objects_per_photo=_counted(reader, "objects_per_photo", "objects", "photos"),
     )
 
 
-def _counted(published: Published, query: str, of: str, what: str) -> tuple[Bar, ...]:
-    found = {row[of]: row[what] for row in published.ask(query)}
+def _counted(reader: ReleaseReader, query: str, of: str, what: str) -> tuple[Bar, ...]:
+    found = {row[of]: row[what] for row in reader.query(query)}
     steps = range(min(found, default=0), max(found, default=-1) + 1)
     return tuple(Bar(f"{n} or more" if n == 6 else str(n), found.get(n, 0)) for n in steps)
 
 
-def categories(published: Published) -> tuple[Category, ...]:
-    """By products, most first; then the shop's categories that no object is of, by photos."""
-    rows = published.ask("labels", published.limits.strip)
+def categories(reader: ReleaseReader) -> tuple[Category, ...]:
+    """Categories by number of products, then the shop's categories without any object, by number of photos."""
+    rows = reader.query("labels", reader.limits.strip)
     colours: dict[str, list[Bar]] = defaultdict(list)
-    for row in published.ask("colours"):
+    for row in reader.query("colours"):
         colours[row["label"]].append(
             Bar(row["colour"], row["products"], FILLS.get(row["colour"], FILLS["grey"]))
         )
-    seen = {row["category"]: Share(row["seen"], row["photos"]) for row in published.ask("agreement")}
-    shown = show(published, (item for row in rows for item in row["examples"]))
+    seen = {row["category"]: Share(row["seen"], row["photos"]) for row in reader.query("agreement")}
+    shown = load_pictures(reader, (item for row in rows for item in row["examples"]))
     found = [
         Category(
             label=row["label"],
@@ -64,17 +64,19 @@ def categories(published: Published) -> tuple[Category, ...]:
         )
         for row in rows
     ]
-    unmet = sorted(seen.items(), key=lambda pair: (-pair[1].total, pair[0]))[: published.limits.unmet]
-    return (*found, *(Category(label, 0, 0, 0, (), share, ()) for label, share in unmet))
+    undetected = sorted(seen.items(), key=lambda pair: (-pair[1].total, pair[0]))[: reader.limits.undetected]
+    return (*found, *(Category(label, 0, 0, 0, (), share, ()) for label, share in undetected))
 
 
-def confidence(published: Published) -> tuple[Confidence, ...]:
+def confidence(reader: ReleaseReader) -> tuple[Confidence, ...]:
     """By objects, most first; the objects that the detector was least and most sure of."""
-    rows = published.ask("scores", published.limits.strip // 2)
+    rows = reader.query("scores", reader.limits.strip // 2)
     bins: dict[str, list[int]] = defaultdict(lambda: [0] * BINS)
-    for row in published.ask("score_bins"):
+    for row in reader.query("score_bins"):
         bins[row["label"]][row["bin"]] = row["objects"]
-    shown = show(published, (found["item_id"] for row in rows for found in (*row["unsure"], *row["sure"])))
+    shown = load_pictures(
+        reader, (found["item_id"] for row in rows for found in (*row["unsure"], *row["sure"]))
+    )
     return tuple(
         Confidence(
             label=row["label"],
@@ -89,13 +91,13 @@ def confidence(published: Published) -> tuple[Confidence, ...]:
     )
 
 
-def growth(store: Store, most: int) -> Growth:
-    """The last `most` releases that are still stored, oldest first."""
-    return steps_of(promotion_log.list_releases(store), promotion_log.read_log(store), most)
+def growth(store: Store, limit: int) -> Growth:
+    """The last `limit` releases that are still stored, oldest first."""
+    return steps_of(promotion_log.list_releases(store), promotion_log.read_log(store), limit)
 
 
-def steps_of(releases: list[Release], log: list[LiveEntry], most: int) -> Growth:
-    """releases: oldest first. Pure."""
+def steps_of(releases: list[Release], log: list[LiveEntry], limit: int) -> Growth:
+    """Compare each release with the one before. releases: oldest first."""
     now = log[-1].release_id if log else None
     been_live = {entry.release_id for entry in log}
     before = [None, *releases]
@@ -112,7 +114,7 @@ def steps_of(releases: list[Release], log: list[LiveEntry], most: int) -> Growth
         for earlier, release in zip(before, releases, strict=False)
     ]
     return Growth(
-        steps=tuple(steps[-most:]),
+        steps=tuple(steps[-limit:]),
         forgotten=len(been_live - {release.release_id for release in releases}),
         rollbacks=tuple(entry for entry in log if entry.action == "rollback"),
     )

@@ -1,4 +1,4 @@
-"""Things that are linked, as groups. Pure."""
+"""Connected components of a graph."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def connected(links: Iterable[tuple[str, str]]) -> tuple[tuple[str, ...], ...]:
-    """The groups of names that links join, each sorted, largest first."""
+    """Group linked names into connected components, each sorted, largest first."""
     parent: dict[str, str] = {}
 
     def root(name: str) -> str:

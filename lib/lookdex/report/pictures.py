@@ -1,4 +1,4 @@
-"""Stored crops as small pictures within the page, with what they show in words."""
+"""Stored crops as thumbnails for the page, with captions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lookdex.imaging import codec
-from lookdex.report.published import Published
+from lookdex.report.reader import ReleaseReader
 from lookdex.report.records import Picture
 
 QUALITY = 72
@@ -19,13 +19,13 @@ def data_uri(jpeg: bytes) -> str:
 
 
 def thumb(crop: bytes | None, side: int) -> str | None:
-    """A stored crop as a data: URI of at most `side` pixels on its longer side."""
+    """Encode a stored crop as a data: URI whose longer side is at most `side` pixels."""
     pixels = codec.decode_crop(crop)
     return None if pixels is None else data_uri(codec.encode_jpeg(pixels, side, QUALITY))
 
 
 def title_of(row: Mapping[str, Any]) -> str:
-    """A product's title, else its id, else the photo's key."""
+    """The product's title, else its id, else the photo's key."""
     for name in ("title", "name"):
         if row.get(name):
             return str(row[name])
@@ -33,8 +33,8 @@ def title_of(row: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """The pictures of a set of items, read at once."""
+class ItemPictures:
+    """Thumbnails of a set of items, read in one go."""
 
     rows: Mapping[str, Mapping[str, Any]]
     sources: Mapping[str, str | None]
@@ -47,9 +47,9 @@ class Shown:
         return tuple(self.picture(item_id) for item_id in item_ids if item_id in self.rows)
 
 
-def show(published: Published, item_ids: Iterable[str]) -> Shown:
-    titles = [name for name in ("title", "name") if name in published.product_columns]
-    side = published.limits.thumb
-    rows = published.items(item_ids, ["product_id", "image_key", "crop", *titles])
+def load_pictures(reader: ReleaseReader, item_ids: Iterable[str]) -> ItemPictures:
+    titles = [name for name in ("title", "name") if name in reader.product_columns]
+    side = reader.limits.thumb
+    rows = reader.items(item_ids, ["product_id", "image_key", "crop", *titles])
     sources = {item_id: thumb(row.pop("crop"), side) for item_id, row in rows.items()}
-    return Shown(rows, sources)
+    return ItemPictures(rows, sources)

@@ -1,4 +1,4 @@
-"""What a report holds, before it is a page."""
+"""Contents of a report, before rendering."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from lookdex.records import CheckResult, LiveEntry, Release
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What keeps a report small, and its making within bounded memory, at a million rows."""
+    """Limits that keep a report small and its memory bounded at a million rows."""
 
-    thumb: int = 128  # longer side of a picture, pixels
-    strip: int = 6  # pictures in a row
-    compared: int = 20_000  # photos that are compared each with each; of more, a sample with all
-    sampled: int = 2_000  # photos of that sample
-    candidates: int = 2_000  # pairs whose pixels are compared
-    clusters: int = 16  # of near-duplicates, shown
-    disagreements: int = 24  # pairs of a shop's category and a label, shown
-    unmet: int = 40  # of the shop's categories that no object is of, shown
-    probes: int = 400  # objects whose neighbours are judged
+    thumb: int = 128  # longer side of a thumbnail, pixels
+    strip: int = 6  # pictures per row
+    compared: int = 20_000  # up to this many photos are compared pairwise; beyond it, a sample with all
+    sampled: int = 2_000  # size of that sample
+    candidates: int = 2_000  # pairs compared by their pixels
+    clusters: int = 16  # clusters of near-duplicates shown
+    disagreements: int = 24  # pairs of shop category and label shown
+    undetected: int = 40  # shop categories without objects shown
+    probes: int = 400  # objects sampled for neighbours
     releases: int = 12
-    memory: str = "1GB"  # DuckDB's
+    memory: str = "1GB"  # of DuckDB
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """src: a data: URI, or None where there is nothing to show. mark: 'good', 'odd' or ''."""
+    """src: a data: URI, or None if there is no picture. mark: 'good', 'odd' or ''."""
 
     src: str | None
     title: str
@@ -37,7 +37,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Of `total` things, `count`; 0 of 0 is no share."""
+    """`count` out of `total`."""
 
     count: int
     total: int
@@ -49,7 +49,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A part of a bar: its name, how much, and its fill (CSS)."""
+    """A part of a chart: its name, count and fill (CSS)."""
 
     name: str
     count: int
@@ -60,11 +60,11 @@ class Bar:
 class Totals:
     photos: dict[str, int]  # Status → photos of the source
     objects: int
-    products: int  # that have a photo in the table
-    seen_products: int  # of them: those of which an object was found
-    lost_products: int  # beside them: those of which no photo could be fetched and read, tonight or before
-    told_products: int | None  # of them: those in the products file; None where there was none
-    loose_photos: int  # tied to no product
+    products: int  # with a photo in the release
+    seen_products: int  # products with an object
+    lost_products: int  # not in `products`: none of their photos was ever fetched and decoded
+    described_products: int | None  # products in the products file; None if there is none
+    loose_photos: int  # photos without a product
     photos_per_product: tuple[Bar, ...]
     objects_per_photo: tuple[Bar, ...]
 
@@ -75,8 +75,9 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """products: whose photos show it as the main object. seen: of the photos that the shop files here, those in
-    which it is what was found. Without objects: only the shop knows it."""
+    """products: those with a main object of the category. seen: share of the shop's photos of this category whose main
+    object has it. A category without objects is known from the shop only.
+    """
 
     label: str
     objects: int
@@ -88,13 +89,13 @@ class Category:
 
     @property
     def counted(self) -> int:
-        """The length of its bar: a product in two colours counts for both."""
+        """Length of its bar. A product in two colours counts twice."""
         return sum(bar.count for bar in self.colours)
 
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """Products that the shop files under `category` and in whose photos the detector sees a `label`."""
+    """Products of the shop's `category` whose photos show a `label`."""
 
     category: str
     label: str
@@ -103,11 +104,11 @@ class Disagreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
+class Disagreements:
     """Shop and detector compared over `of` products: those with a category, a photo of their own and an object in it.
 
-    products: seen as something else in all of their photos, in `pairs_found` pairs of category and label, of which
-    `pairs` are shown, most products first.
+    products: detected as another category in all of their photos, in `pairs_found` pairs of category and label. `pairs`
+    are those shown, most products first.
     """
 
     pairs: tuple[Disagreement, ...]
@@ -118,11 +119,11 @@ class Filed:
 
 @dataclass(frozen=True, slots=True)
 class Rejects:
-    """The photos of one status and reason; `reason` is None for photos in which nothing was found."""
+    """Photos of one status and reason. `reason` is None for photos without objects."""
 
     status: str
     reason: str | None
-    why: str  # for people
+    why: str  # explanation for the reader
     photos: int
     bytes: int
     pictures: tuple[Picture, ...]
@@ -130,7 +131,7 @@ class Rejects:
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """bins: twenty, of the scores 0 … 1."""
+    """Score distribution of a label. bins: 20, over scores 0 … 1."""
 
     label: str
     objects: int
@@ -143,7 +144,7 @@ class Confidence:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Photos that show one and the same picture. same_file: byte for byte."""
+    """Photos that show the same picture. same_file: identical bytes."""
 
     photos: int
     products: int
@@ -153,20 +154,20 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """clusters: those shown, of several products first. compared: photos looked at; of: all."""
+    """clusters: those shown, with several products first. compared: photos searched for duplicates, out of `of`."""
 
     clusters: tuple[Cluster, ...]
     found: int  # clusters
     photos: int  # in them
-    across: int  # clusters of several products
+    across: int  # clusters with several products
     compared: int
     of: int
-    cut: bool  # more candidates than could be compared
+    cut: bool  # whether there were more candidates than `Limits.candidates`
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """A query object and the nearest objects of other products."""
+    """An object and the nearest objects of other products."""
 
     label: str
     query: Picture
@@ -175,8 +176,9 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """own_first: of the probes whose product has another photo, those whose nearest other photo is its product's.
-    same_label: of all probes, those whose nearest other product is of their category."""
+    """own_first: of the probes whose product has another photo, those whose nearest other photo is one of them.
+    same_label: of all probes, those whose nearest other product has their label.
+    """
 
     rows: tuple[Neighbours, ...]
     probes: int
@@ -186,12 +188,12 @@ class Nearest:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A stored release in the catalogue's history. more_photos: than in the one before it here; None for the first."""
+    """A stored release. more_photos: change since the release before it; None for the first."""
 
     release: Release
     live: bool
     been_live: bool
-    new_models: bool  # another recipe than the one before it
+    new_models: bool  # the recipe differs from the release before
     more_photos: int | None
 
     @property
@@ -202,13 +204,13 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Growth:
     steps: tuple[Step, ...]  # oldest first
-    forgotten: int  # releases of the promotion log that are no longer stored
+    forgotten: int  # releases in the promotion log that are no longer stored
     rollbacks: tuple[LiveEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that deserves a look, and the section that shows it."""
+    """A finding, and the section with its details."""
 
     text: str
     section: str
@@ -222,11 +224,9 @@ class Report:
     is_live: bool
     totals: Totals
     categories: tuple[Category, ...]
-    filed: Filed
+    disagreements: Disagreements
     rejects: tuple[Rejects, ...]
-    source_note: (
-        str  # of what could not be indexed: where it was read, or why it was not; '' where that is plain
-    )
+    source_note: str  # where unindexed photos were read, or why they are not shown; may be ''
     confidence: tuple[Confidence, ...]
     duplicates: Duplicates
     nearest: Nearest

@@ -1,4 +1,4 @@
-"""Photos that cannot be found, by reason, with a look at each file as far as it can be decoded."""
+"""Photos that cannot be searched, by reason, with a thumbnail of each file that can be decoded."""
 
 from __future__ import annotations
 
@@ -10,69 +10,74 @@ from lookdex.errors import ConfigError, NotFound, StorageError, TooLarge
 from lookdex.imaging import codec
 from lookdex.imaging.formats import OR_FORMATS
 from lookdex.records import Reason, Status
-from lookdex.report.pictures import data_uri, show
-from lookdex.report.published import Published
+from lookdex.report.pictures import data_uri, load_pictures
+from lookdex.report.reader import ReleaseReader
 from lookdex.report.records import Picture, Rejects
 from lookdex.storage import Store, open_store
 
-WHY = {
-    Reason.EMPTY: "The file has no bytes.",
+REASON_TEXTS = {
+    Reason.EMPTY: "The file is empty.",
     Reason.TOO_MANY_BYTES: "The file is larger than max_bytes.",
-    Reason.TOO_MANY_PIXELS: "The picture is larger than max_pixels, or takes too much memory to decode.",
+    Reason.TOO_MANY_PIXELS: "The picture has more than max_pixels, or decoding it takes too much memory.",
     Reason.TOO_SMALL: f"The shorter side has fewer than {codec.MIN_SIDE} pixels.",
-    Reason.UNKNOWN_FORMAT: f"It is not {OR_FORMATS}, whatever its name says.",
-    Reason.NO_PICTURE: "Neither its name nor its content is a picture's.",
-    Reason.CORRUPT: "The file is broken or was cut off.",
-    Reason.GONE: "It was listed, and gone when it was fetched.",
-    Reason.CHANGED: "It was another file when it was fetched.",
-    Reason.DENIED: "The store refused to give it.",
-    Reason.ARCHIVED: "It is archived: restore it from its storage class to have it indexed.",
-    Reason.DAMAGED_IN_TRANSIT: "At every attempt, the bytes that arrived were not those stored.",
-    Reason.UNAVAILABLE: "The store did not answer.",
-    Reason.OUT_OF_MEMORY: "There was not enough memory to decode it.",
-    Reason.NOT_TRIED: "The night was stopped before its turn came.",
-    Reason.BREAKS_MODEL: "A model raises or dies on it; it is tried again when the photo or the model changes.",
+    Reason.UNKNOWN_FORMAT: f"It is not {OR_FORMATS}, despite its name.",
+    Reason.NO_PICTURE: "Neither its name nor its content is that of a picture.",
+    Reason.CORRUPT: "The file is corrupt or truncated.",
+    Reason.GONE: "It was deleted between listing and fetching.",
+    Reason.CHANGED: "It was replaced between listing and fetching.",
+    Reason.DENIED: "The store denied access.",
+    Reason.ARCHIVED: "It is in an archive storage class; restore it to have it indexed.",
+    Reason.DAMAGED_IN_TRANSIT: "Every download attempt had a checksum mismatch.",
+    Reason.UNAVAILABLE: "The store did not respond.",
+    Reason.OUT_OF_MEMORY: "There was too little memory to decode it.",
+    Reason.NOT_TRIED: "The run stopped before it was processed.",
+    Reason.BREAKS_MODEL: "A model fails on it. It is retried when the photo or the model changes.",
 }
-NOTHING_FOUND = "Nothing was found in it: only a search with the whole photo meets it."
-MAX_BYTES = 30_000_000  # of a file that is fetched for a look
+NO_OBJECT_TEXT = "No object was detected, so only whole-photo search finds it."
+MAX_BYTES = 30_000_000  # largest file fetched for a thumbnail
 MAX_PIXELS = 25_000_000
 _READERS = 8
 
 
-def rejects(published: Published, source: Store | None) -> tuple[tuple[Rejects, ...], str]:
-    """By status and reason, most first; then the photos without objects. Second: what is to say of their source."""
-    side, most = published.limits.thumb, published.limits.strip
-    rows = published.ask("reasons", most)
-    looks = _looks(source, [e["key"] for row in rows for e in row["examples"]], side)
-    note = _note(published.release.source, source, rows, looks) if rows else ""
+def rejects(reader: ReleaseReader, source: Store | None) -> tuple[tuple[Rejects, ...], str]:
+    """Rejected and failed photos by status and reason, most first, then photos without objects; and a note on their
+    source.
+    """
+    side, limit = reader.limits.thumb, reader.limits.strip
+    rows = reader.query("reasons", limit)
+    thumbnails = _thumbnails(source, [e["key"] for row in rows for e in row["examples"]], side)
+    note = _note(reader.release.source, source, rows, thumbnails) if rows else ""
     found = [
         Rejects(
             status=row["status"],
             reason=row["reason"],
-            why=WHY.get(row["reason"], ""),
+            why=REASON_TEXTS.get(row["reason"], ""),
             photos=row["photos"],
             bytes=int(row["bytes"] or 0),
-            pictures=tuple(_picture(example, looks.get(example["key"])) for example in row["examples"]),
+            pictures=tuple(_picture(example, thumbnails.get(example["key"])) for example in row["examples"]),
         )
         for row in rows
     ]
-    empty = published.release.images.get(Status.NO_OBJECT, 0)
+    empty = reader.release.images.get(Status.NO_OBJECT, 0)
     if empty:
-        examples = published.ask("without_object", most)
-        shown = show(published, (row["item_id"] for row in examples))
+        examples = reader.query("without_object", limit)
+        shown = load_pictures(reader, (row["item_id"] for row in examples))
         pictures = tuple(Picture(shown.sources.get(row["item_id"]), row["image_key"]) for row in examples)
-        found.append(Rejects(Status.NO_OBJECT, None, NOTHING_FOUND, empty, 0, pictures))
+        found.append(Rejects(Status.NO_OBJECT, None, NO_OBJECT_TEXT, empty, 0, pictures))
     return tuple(found), note
 
 
 def _note(
-    recorded: str, source: Store | None, rows: Sequence[Mapping[str, Any]], looks: Mapping[str, str | None]
+    recorded: str,
+    source: Store | None,
+    rows: Sequence[Mapping[str, Any]],
+    thumbnails: Mapping[str, str | None],
 ) -> str:
-    """recorded: the source that the release names."""
+    """Why the photos are not shown, or where they were read. recorded: the source named in the release."""
     if source is None:
-        return f"They are shown if --source says where they lie; the release was built from {recorded}."
-    if not any(looks.values()) and (error := _unreachable(source, rows)):
-        return f"The source cannot be read from here: {error}"
+        return f"Pass --source to see them; the release was built from {recorded}."
+    if not any(thumbnails.values()) and (error := _unreachable(source, rows)):
+        return f"The source cannot be read: {error}"
     if _uri(recorded) != source.uri.rstrip("/"):
         return f"They were read from {source.uri}, but the release was built from {recorded}."
     return ""
@@ -80,18 +85,18 @@ def _note(
 
 def _uri(recorded: str) -> str:
     try:
-        return open_store(recorded).uri.rstrip("/")  # connects to nothing
+        return open_store(recorded).uri.rstrip("/")  # opens no connection
     except ConfigError:
         return recorded
 
 
-def _looks(source: Store | None, keys: Iterable[str], side: int) -> dict[str, str | None]:
+def _thumbnails(source: Store | None, keys: Iterable[str], side: int) -> dict[str, str | None]:
     if source is None:
         return {}
     wanted = list(keys)
     with ThreadPoolExecutor(_READERS) as pool:
         fetched = pool.map(lambda key: _fetch(source, key), wanted)
-        return {key: _look(data, side) for key, data in zip(wanted, fetched, strict=True)}
+        return {key: _thumbnail(data, side) for key, data in zip(wanted, fetched, strict=True)}
 
 
 def _fetch(source: Store, key: str) -> bytes | None:
@@ -101,7 +106,7 @@ def _fetch(source: Store, key: str) -> bytes | None:
         return None
 
 
-def _look(data: bytes | None, side: int) -> str | None:
+def _thumbnail(data: bytes | None, side: int) -> str | None:
     if not data:
         return None
     try:
@@ -111,7 +116,7 @@ def _look(data: bytes | None, side: int) -> str | None:
 
 
 def _unreachable(source: Store, rows: Iterable[Mapping[str, Any]]) -> str:
-    """What the store says when asked for one of the files; '' when it answers, or has that one no more."""
+    """The store's error when reading one of the files; '' if it responds or only lacks that file."""
     try:
         source.get_limited(next(iter(rows))["examples"][0]["key"], MAX_BYTES)
     except (NotFound, TooLarge):
@@ -121,14 +126,14 @@ def _unreachable(source: Store, rows: Iterable[Mapping[str, Any]]) -> str:
     return ""
 
 
-def _picture(example: Mapping[str, Any], look: str | None) -> Picture:
+def _picture(example: Mapping[str, Any], thumbnail: str | None) -> Picture:
     size = f"{example['width']} × {example['height']}" if example["width"] else ""
-    weight = "" if example["bytes"] is None else weight_of(example["bytes"])
-    return Picture(look, example["key"], " · ".join(filter(None, (size, weight))))
+    size_text = "" if example["bytes"] is None else format_bytes(example["bytes"])
+    return Picture(thumbnail, example["key"], " · ".join(filter(None, (size, size_text))))
 
 
-def weight_of(count: int) -> str:
-    """Bytes for people."""
+def format_bytes(count: int) -> str:
+    """Format a number of bytes."""
     if count < 1000:
         return f"{count} bytes"
     for power, unit in ((1, "kB"), (2, "MB")):

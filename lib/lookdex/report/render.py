@@ -1,4 +1,4 @@
-"""A report as one page of HTML that loads nothing: pictures are data: URIs, charts inline SVG, the style is in it."""
+"""Render a report as a self-contained HTML page: data: URIs, inline SVG and an inline style sheet."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lookdex.records import Status
 from lookdex.report import charts
 from lookdex.report.counts import BINS, FILLS
 from lookdex.report.records import Bar, Report, Share
-from lookdex.report.rejects import weight_of
+from lookdex.report.rejects import format_bytes
 from lookdex.runtime.wording import count_of
 
 SECTIONS = (
     ("overview", "Overview"),
     ("categories", "Categories"),
-    ("filed", "Shop and detector"),
-    ("rejects", "Not found"),
+    ("disagreements", "Shop and detector"),
+    ("rejects", "Not searchable"),
     ("confidence", "Confidence"),
     ("duplicates", "Duplicates"),
     ("neighbours", "Neighbours"),
@@ -30,11 +30,11 @@ SECTIONS = (
 STATUS_FILLS = {
     Status.INDEXED: "#4b8a6a", Status.NO_OBJECT: "#d9a441", Status.REJECTED: "#c2492b", Status.FAILED: "#8b6fb0",
 }  # fmt: skip
-STATUS_WORDS = {Status.INDEXED: "with objects", Status.NO_OBJECT: "nothing found"}
+STATUS_WORDS = {Status.INDEXED: "with objects", Status.NO_OBJECT: "no object"}
 
 
 def render(report: Report) -> str:
-    """The page. Whatever a shop's titles and keys hold is text on it, never markup."""
+    """Render the page. Titles and keys are escaped, never markup."""
     environment = Environment(
         loader=PackageLoader("lookdex.report", "page"),
         autoescape=True,
@@ -48,7 +48,7 @@ def render(report: Report) -> str:
         "percent": _percent,
         "when": _when,
         "words": lambda name: str(name).replace("_", " "),
-        "weight": weight_of,
+        "weight": format_bytes,
         "broken": _broken,
         "change": lambda number: f"{number:+,}" if number else "0",
         "by_name": lambda bars: {bar.name: bar.count for bar in bars},
@@ -89,7 +89,7 @@ def _recipe(report: Report) -> Iterable[tuple[str, str]]:
 
 
 def _percent(value: float | None) -> str:
-    """Never rounded up to all or down to nothing."""
+    """Format a share; never rounds up to 100 % or down to 0 %."""
     if value is None:
         return "–"
     shown = f"{value:.0%}"
@@ -99,7 +99,7 @@ def _percent(value: float | None) -> str:
 
 
 def _broken(text: str) -> Markup:
-    """A key that goes on in the next line after a folder, not within a word."""
+    """Allow line breaks after the slashes of a key, and only there."""
     return escape(text).replace("/", Markup("/<wbr>"))
 
 

@@ -1,4 +1,4 @@
-"""The nearest rows of a table to many vectors at once: exact, in one pass over the vectors, in bounded memory."""
+"""Exact nearest-neighbour search for many queries in one pass over a table, in bounded memory."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ if TYPE_CHECKING:
     import lance
 
 BATCH_ROWS = 4096
-QUERIES = 1024  # multiplied with a batch at a time: 20,000 at once took 2.8 GB
+QUERIES = 1024  # queries per matrix product; 20,000 at once took 2.8 GB
 
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """rows: int64 (queries, k), Lance's row ids, nearest first; cosines: float32, the same shape, -inf where there
-    are fewer than k rows."""
+    """rows: int64 (queries, k), Lance row ids, nearest first; cosines: float32, same shape, -inf beyond the number of
+    rows.
+    """
 
     rows: np.ndarray
     cosines: np.ndarray
 
 
 def batches(table: lance.LanceDataset, where: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Row ids (n,) and vectors (n, dim) float32 of the rows that fit."""
+    """Yield row ids (n,) and vectors (n, dim) float32 of the matching rows."""
     scanner = table.scanner(
         columns=["vector"], filter=where, with_row_id=True, batch_size=BATCH_ROWS, batch_readahead=2
     )
@@ -37,23 +38,23 @@ def batches(table: lance.LanceDataset, where: str) -> Iterator[tuple[np.ndarray,
 
 
 def nearest(
-    found: Iterable[tuple[np.ndarray, np.ndarray]], queries: np.ndarray, k: int, at_once: int = QUERIES
+    found: Iterable[tuple[np.ndarray, np.ndarray]], queries: np.ndarray, k: int, block: int = QUERIES
 ) -> Nearest:
-    """The k nearest of all rows in `found` to each of queries (n, dim), both of unit length.
+    """Find the k nearest rows for each query (n, dim); all vectors have unit length.
 
-    Holds one batch, its products with `at_once` queries, and the best k so far.
+    Holds one batch, its products with `block` queries, and the best k so far.
     """
     count = len(queries)
     best = Nearest(np.full((count, k), -1, np.int64), np.full((count, k), -np.inf, np.float32))
     for ids, vectors in found:
-        for start in range(0, count, at_once):
-            some = slice(start, start + at_once)
-            _improve(best.rows[some], best.cosines[some], ids, queries[some] @ vectors.T)
+        for start in range(0, count, block):
+            part = slice(start, start + block)
+            _improve(best.rows[part], best.cosines[part], ids, queries[part] @ vectors.T)
     return best
 
 
 def _improve(rows: np.ndarray, cosines: np.ndarray, ids: np.ndarray, products: np.ndarray) -> None:
-    """Put what is nearer into `rows` and `cosines` (queries, k). ids: (n,). products: (queries, n)."""
+    """Merge closer rows into `rows` and `cosines` (queries, k). ids: (n,). products: (queries, n)."""
     k = rows.shape[1]
     better = np.flatnonzero((products > cosines[:, -1:]).any(axis=1))
     if not len(better):

@@ -1,6 +1,6 @@
-"""The service: a catalogue over HTTP. `create_app` makes it; `lookdex serve` runs it.
+"""The HTTP service of a catalogue. `create_app` builds it, `lookdex serve` runs it.
 
-The only package that imports FastAPI, uvicorn and the Prometheus client.
+This is the only package that imports FastAPI, uvicorn and the Prometheus client.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from lookdex.runtime.extras import extras
 __all__ = ["create_app"]
 
 
-def __getattr__(name: str) -> Any:  # PEP 562: naming the package loads no FastAPI
+def __getattr__(name: str) -> Any:  # PEP 562: importing the package does not load FastAPI
     if name == "create_app":
         with extras():
             from lookdex.service.app import create_app

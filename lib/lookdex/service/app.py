@@ -1,4 +1,4 @@
-"""The application: settings in, FastAPI out. Everything is put together here and nowhere else."""
+"""Build the FastAPI application from the settings. All parts are wired together here."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from lookdex.search.catalog import Catalog, open_catalog
 from lookdex.service import openapi
 from lookdex.service.follow import following
 from lookdex.service.http import problems
-from lookdex.service.http.bodies import Bodies
-from lookdex.service.http.caching import Caching
-from lookdex.service.http.coding import Compressed
+from lookdex.service.http.bodies import BodyTracker
+from lookdex.service.http.caching import CachePolicy
+from lookdex.service.http.coding import Compression
 from lookdex.service.http.connections import limits_of
-from lookdex.service.http.middleware import Cors, Guarded, Observed, Shared
+from lookdex.service.http.middleware import ClientShareLimit, Cors, RequestObserver, RequireToken
 from lookdex.service.http.observe import Metrics
-from lookdex.service.http.pace import Pace
-from lookdex.service.http.prefix import Prefixed, checked_prefix
-from lookdex.service.http.problems import Kind, Refused
+from lookdex.service.http.pace import MinimumRate
+from lookdex.service.http.prefix import PathPrefix, checked_prefix
+from lookdex.service.http.problems import ProblemError, ProblemKind
 from lookdex.service.page import page_routes
 from lookdex.service.photos.decoder import UploadLimits
-from lookdex.service.photos.decoding import Decoders
-from lookdex.service.questions import Questions
+from lookdex.service.photos.decoding import DecoderPool
+from lookdex.service.questions import QuestionHandler
 from lookdex.service.routes import routes
-from lookdex.service.runner import Runner, SharedModels
+from lookdex.service.runner import ModelRunner, SharedModels
 from lookdex.service.tokens import Tokens
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
-    """The service of the catalogue that `config` names, or of one that is open already (with models of its own).
+    """Create the service for the catalogue that `config` names, or for an open one with its own models.
 
     Raises:
-        ReleaseNotFound, ModelMismatch, ConfigError, StorageError: before anything is served.
+        ReleaseNotFound, ModelMismatch, ConfigError, StorageError: the catalogue cannot be served.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     prefix = checked_prefix(config.root_path)
@@ -50,37 +50,37 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
     limits = UploadLimits(
         config.upload_bytes, config.upload_pixels, config.upload_frames, config.decode_seconds
     )
-    runner = Runner(cores if config.device == "cpu" else 1, metrics.ran)
+    runner = ModelRunner(cores if config.device == "cpu" else 1, metrics.observe_batch)
     loader = Loader(Engine(config.engine), threads=cores, batch=config.batch)
-    opened = catalog or open_catalog(
+    live_catalog = catalog or open_catalog(
         config.catalog,
         device=config.device,
         loader=SharedModels(loader, runner),
         trusted_models=TrustedModels.of_config(config).names,
-        poll_seconds=float("inf"),  # `following` looks
-        read_seconds=config.deadline_seconds,  # no request waits longer
+        poll_seconds=float("inf"),  # `following` polls instead
+        read_seconds=config.deadline_seconds,  # the longest a request waits
         store_seconds=config.store_seconds,
         facets=config.facets or None,
     )
-    decoders = Decoders(config.decoders or cores, limits, metrics.lost)
-    questions = Questions(
-        opened,
+    decoders = DecoderPool(config.decoders or cores, limits, metrics.count_lost_decoder)
+    questions = QuestionHandler(
+        live_catalog,
         decoders,
         runner,
         metrics,
-        places=config.places or cores + 1,
+        max_concurrency=config.places or cores + 1,
         queue=config.queue,
         deadline=config.deadline_seconds,
         client_share=config.client_share,
-        pace=Pace(config.client_rate),
+        pace=MinimumRate(config.client_rate),
     )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(opened.load)
+        await run_in_threadpool(live_catalog.load)
         runner.start()
         await run_in_threadpool(decoders.start)
-        with following(opened, config.poll_seconds):
+        with following(live_catalog, config.poll_seconds):
             app.state.ready = True
             yield
             app.state.ready = False
@@ -92,18 +92,18 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         title="lookdex",
         version=__version__,
         lifespan=lifespan,
-        docs_url=None,  # their scripts come from elsewhere
+        docs_url=None,  # it loads scripts from other sites
         redoc_url=None,
-        redirect_slashes=False,  # to an address as the proxy in front knows this service
+        redirect_slashes=False,  # the redirect would ignore the proxy's prefix
         servers=[{"url": prefix}] if prefix else None,
         telemetry={"tracing": False},
     )
-    app.state.ready, app.state.catalog, app.state.metrics = False, opened, metrics
+    app.state.ready, app.state.catalog, app.state.metrics = False, live_catalog, metrics
     problems.install(app)
-    app.add_middleware(Guarded, tokens=tokens, max_bytes=config.upload_bytes)
+    app.add_middleware(RequireToken, tokens=tokens)
     if config.trusted_proxies:
-        app.add_middleware(Shared, share=limits_of(config).share)
-    app.add_middleware(Compressed)
+        app.add_middleware(ClientShareLimit, share=limits_of(config).share)
+    app.add_middleware(Compression)
     if config.cors:
         app.add_middleware(
             Cors,
@@ -112,16 +112,16 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
             allow_headers=["Authorization", "If-None-Match", "X-Request-ID"],
             expose_headers=["ETag", "Retry-After", "Server-Timing", "X-Request-ID"],
         )
-    app.add_middleware(Bodies)
-    app.add_middleware(Observed, metrics=metrics)
+    app.add_middleware(BodyTracker)
+    app.add_middleware(RequestObserver, metrics=metrics)
     if prefix:
-        app.add_middleware(Prefixed, prefix=prefix)
+        app.add_middleware(PathPrefix, prefix=prefix)
 
-    # Uptime checks ask with HEAD.
+    # Uptime checks use HEAD.
     @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", operation_id="healthz", response_class=PlainTextResponse)
     async def healthz() -> Response:
-        """The process runs."""
+        """Liveness: the process runs."""
         return PlainTextResponse("ok\n")
 
     @app.head("/readyz", include_in_schema=False)
@@ -129,33 +129,37 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         "/readyz",
         operation_id="readyz",
         response_class=PlainTextResponse,
-        responses=problems.responses(Kind.STOPPING, Kind.STORE_UNAVAILABLE, Kind.INTERNAL),
+        responses=problems.responses(
+            ProblemKind.STOPPING, ProblemKind.STORE_UNAVAILABLE, ProblemKind.INTERNAL
+        ),
     )
     async def readyz() -> Response:
-        """A release is open and whole, its models are loaded, and the service is not stopping; its store answers, or is
-        not needed for questions without a filter."""
-        if opened.damage:
-            raise Refused(Kind.INTERNAL, "the release is damaged; the log names the remedy")
+        """Readiness: a release is open and undamaged, its models are loaded, and the service is not stopping. The store
+        answers, or questions without a filter can be answered from memory."""
+        if live_catalog.damage:
+            raise ProblemError(ProblemKind.INTERNAL, "the release is damaged; see the log for the remedy")
         if not app.state.ready:
-            raise Refused(Kind.STOPPING, "the service is starting or stopping", retry_after=1)
-        if not opened.searchable:
+            raise ProblemError(ProblemKind.STOPPING, "the service is starting or stopping", retry_after=1)
+        if not live_catalog.searchable:
             raise problems.store_unavailable()
-        lost = opened.store_health.problem is not None
-        return PlainTextResponse("ready, from memory: the store does not answer\n" if lost else "ready\n")
+        store_down = live_catalog.store_health.problem is not None
+        return PlainTextResponse(
+            "ready from memory: the store does not answer\n" if store_down else "ready\n"
+        )
 
     @app.head("/metrics", include_in_schema=False)
     @app.get(
         "/metrics",
         operation_id="metrics",
         response_class=PlainTextResponse,
-        responses=problems.responses(Kind.UNAUTHORIZED),
+        responses=problems.responses(ProblemKind.UNAUTHORIZED),
     )
-    async def measured() -> Response:
-        """Prometheus' text format."""
+    async def metrics_text() -> Response:
+        """Metrics in Prometheus' text format."""
         return Response(metrics.text(), media_type=METRICS_TYPE)
 
-    kept = Caching(shared=config.caching == "public")
-    app.include_router(routes(questions, config.upload_bytes, config.receive_seconds, kept))
+    caching = CachePolicy(shared=config.caching == "public")
+    app.include_router(routes(questions, config.upload_bytes, config.receive_seconds, caching))
     app.include_router(page_routes())
     openapi.describe(app, tokens=tokens.needed)
     return app

@@ -1,4 +1,4 @@
-"""Follow the live release from a thread, so that no question waits for a look at the promotion log."""
+"""Follow the live release in a thread, so that no question waits for the promotion log."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Iterator
 
 from lookdex.search.catalog import Catalog
 
-END_SECONDS = 0.5  # for a look to end; one that takes longer is left behind
+END_SECONDS = 0.5  # to wait for a refresh in progress; a longer one is abandoned
 
 
 @contextlib.contextmanager
 def following(catalog: Catalog, seconds: float) -> Iterator[None]:
-    """Look every so many seconds. What keeps a release from being opened is in the log, and in `Catalog.behind`."""
+    """Refresh the catalogue every `seconds`. The log and `Catalog.behind` say why a release cannot be opened."""
     stop = threading.Event()
 
-    def look() -> None:
+    def poll() -> None:
         while not stop.wait(seconds):
-            # The catalogue remembers what was wrong: a bad night never reaches who asks.
+            # The catalogue logs the error and keeps serving the release it has.
             with contextlib.suppress(Exception):
                 catalog.refresh()
 
-    thread = threading.Thread(target=look, name="follow", daemon=True)
+    thread = threading.Thread(target=poll, name="follow", daemon=True)
     thread.start()
     try:
         yield

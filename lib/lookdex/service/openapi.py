@@ -1,4 +1,4 @@
-"""The interface as OpenAPI 3.1: the published schemas of options and answers, with examples."""
+"""The API as OpenAPI 3.1, with the published schemas of options and answers, and examples."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from lookdex.service.photos.uploads import BYTES
 
 _OPTIONS = "#/components/schemas/Options"
 _DESCRIPTION = """\
-Search by photo over a shop's own catalogue: every object in a photo, and the most similar products of each.
+Search a shop's catalogue by photo: every object in the photo, with the most similar products of each.
 
-An answer is wholly from one release of the catalogue. Errors are problem documents (RFC 9457); a 503 says in
-`Retry-After` when to come back. A connection on which something else than HTTP/1.1 comes, or too slowly, or too large a
-header, is answered with a problem (400, 408, 431) and closed. So is one with a body in chunks so small that their sizes
-take more than 16 KiB and an eighth of the body (400), with a transfer coding beside `chunked` (501), or with an
-expectation other than `100-continue` (417). Where the service needs a token, send
-`Authorization: Bearer <token>`.
+Each answer comes from a single release of the catalogue. Errors are problem documents (RFC 9457). A 503 has a
+`Retry-After` header. The service answers with a problem and closes the connection if a request is not HTTP/1.1 (400),
+too slow (408), or has a too large header (431), a chunked body with a framing overhead of more than 16 KiB plus an
+eighth of the body (400), a transfer coding other than `chunked` (501), or an expectation other than `100-continue`
+(417). If the service requires a token, send `Authorization: Bearer <token>`.
 """
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "everything": {"summary": "Every object, three products each", "value": {"k": 3}},
     "filtered": {"summary": "With a filter", "value": {"k": 5, "where": "price < 50"}},
-    "box": {"summary": "What a box holds", "value": {"box": [120, 200, 420, 640]}},
-    "text": {"summary": "This, but in red", "value": {"object": 0, "text": "in red", "text_weight": 0.6}},
+    "box": {"summary": "Only what is in a box", "value": {"box": [120, 200, 420, 640]}},
+    "text": {
+        "summary": "Like this, but in red",
+        "value": {"object": 0, "text": "in red", "text_weight": 0.6},
+    },
 }
 
 SEARCH: dict[str, Any] = {
@@ -36,7 +38,7 @@ SEARCH: dict[str, Any] = {
         {
             "name": "options",
             "in": "query",
-            "description": "Where the body is the photo itself; a form has a field of this name.",
+            "description": "Options when the body is the photo itself. A form has a field of this name instead.",
             "content": {
                 "application/json": {
                     "schema": {"$ref": _OPTIONS},
@@ -55,7 +57,7 @@ SEARCH: dict[str, Any] = {
                     "additionalProperties": False,
                     "properties": {
                         "photo": {
-                            "description": "The file, whatever type its part names; several of them show one item.",
+                            "description": "The file, of any content type. Several photos must show the same item.",
                             "type": "array",
                             "minItems": 1,
                             "maxItems": options.MAX_PHOTOS,
@@ -83,18 +85,18 @@ SEARCH: dict[str, Any] = {
 
 
 def describe(app: FastAPI, *, tokens: bool) -> None:
-    """Complete the application's OpenAPI with what FastAPI does not see. tokens: they are needed."""
+    """Add to the application's OpenAPI document what FastAPI does not know. tokens: whether a token is required."""
     app.description = _DESCRIPTION
-    made = app.openapi
+    generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = made()
+            document = generate()
             schemas = document["components"]["schemas"]
             schemas["Problem"] = Problem.model_json_schema()
             schemas.update(_schemas_of("Options", options.schema()))
             for name in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(name, None)  # FastAPI's own; ours are problems
+                schemas.pop(name, None)  # FastAPI's; ours are problems
             if tokens:
                 document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
                 for path, item in document["paths"].items():
@@ -108,7 +110,7 @@ def describe(app: FastAPI, *, tokens: bool) -> None:
 
 
 def _schemas_of(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema and those it refers to, as OpenAPI's components."""
+    """A schema and its definitions, as OpenAPI components."""
     text = json.dumps(schema).replace("#/$defs/", f"#/components/schemas/{name}")
     whole = json.loads(text)
     return {name + inner: value for inner, value in whole.pop("$defs", {}).items()} | {name: whole}

@@ -1,4 +1,4 @@
-"""The page at `/`: static files with their types, a strict content policy, and caching by their digests."""
+"""Serve the page at `/`: static files with a strict content security policy and ETags."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lookdex.service.http.caching import unchanged, weak_tag_of_bytes
-from lookdex.service.http.problems import Kind, Refused
+from lookdex.service.http.problems import ProblemError, ProblemKind
 
-# Nothing from elsewhere is loaded, sent or framed. blob: and data: are photos that the browser itself holds.
+# Nothing is loaded from, sent to or framed by other origins. blob: and data: are photos held by the browser.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' blob: data:; "
     "media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -24,7 +24,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
-    "Cache-Control": "no-cache",  # asked again each time, and answered with 304 until it changes
+    "Cache-Control": "no-cache",  # revalidated every time; 304 until the file changes
 }
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -37,7 +37,7 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """body: the whole file, so that nothing of the request ever becomes a path."""
+    """A file held in memory, so that no part of a request is used as a path."""
 
     body: bytes
     media_type: str
@@ -45,21 +45,21 @@ class _File:
 
 
 def page_routes() -> APIRouter:
-    """`/` and every file of the package's page folder, as they are now."""
+    """Routes for `/` and every file of the package's page folder, read once."""
     router = APIRouter(include_in_schema=False)
-    held = _read_all()
+    page_files = _read_all()
 
     @router.get("/")
     @router.head("/")
     async def index(request: Request) -> Response:
-        return await named("index.html", request)
+        return await page_file("index.html", request)
 
     @router.get("/page/{name:path}")
     @router.head("/page/{name:path}")
-    async def named(name: str, request: Request) -> Response:
-        found = held.get(name)
+    async def page_file(name: str, request: Request) -> Response:
+        found = page_files.get(name)
         if found is None:
-            raise Refused(Kind.NOT_FOUND, "there is no such page")
+            raise ProblemError(ProblemKind.NOT_FOUND, "no such page")
         headers = HEADERS | {"ETag": found.etag}
         if unchanged(request, found.etag):
             return Response(status_code=304, headers=headers)
@@ -69,8 +69,8 @@ def page_routes() -> APIRouter:
 
 
 def _read_all() -> dict[str, _File]:
-    """Every file below `page/`, by its path there."""
-    found: dict[str, _File] = {}
+    """Every file under `page/`, by relative path."""
+    by_path: dict[str, _File] = {}
 
     def walk(folder: Traversable, prefix: str) -> None:
         for entry in folder.iterdir():
@@ -80,10 +80,10 @@ def _read_all() -> dict[str, _File]:
                 walk(entry, f"{prefix}{entry.name}/")
             else:
                 body = entry.read_bytes()
-                found[prefix + entry.name] = _File(body, _type(entry.name), weak_tag_of_bytes(body))
+                by_path[prefix + entry.name] = _File(body, _type(entry.name), weak_tag_of_bytes(body))
 
     walk(files("lookdex.service") / "page", "")
-    return found
+    return by_path
 
 
 def _type(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The questions that the service answers, under `/v1`."""
+"""The API routes under `/v1`."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from lookdex.errors import BadQuery
 from lookdex.search.answer.wire import AnswerModel, CountedModel
 from lookdex.search.query import options as ask
 from lookdex.search.query.options import MAX_FACETS, MAX_K, MAX_TEXT, Crops, Options
 from lookdex.search.retrieval.filters import offered
 from lookdex.service import openapi
 from lookdex.service.http import caching, problems
-from lookdex.service.http.caching import Caching
+from lookdex.service.http.caching import CachePolicy
 from lookdex.service.http.clients import client_key
-from lookdex.service.http.problems import Kind, Refused
+from lookdex.service.http.problems import ProblemError, ProblemKind
 from lookdex.service.photos.uploads import receive
-from lookdex.service.questions import Questions, Spoken
+from lookdex.service.questions import EncodedAnswer, QuestionHandler
 
-UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "As `If-None-Match` has it."}}
+UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "Not modified: `If-None-Match` matches."}}
 PICTURE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The picture.",
@@ -31,8 +30,10 @@ PICTURE: dict[int | str, dict[str, Any]] = {
     }
 }
 
-SLASHES = "Of the catalogue, percent-encoded: a/b is a%2Fb."
-MAX_WHERE = 3000  # characters: escaped, a longer one is no URL; the field options of a photo takes more
+SLASHES = "A product of the catalogue, percent-encoded: a/b is a%2Fb."
+MAX_WHERE = (
+    3000  # characters; percent-encoded, more would exceed URL limits. The form field options takes more
+)
 MAX_QUERY_OPTIONS = 4000  # characters, likewise
 Where = Annotated[
     str | None,
@@ -41,26 +42,34 @@ Where = Annotated[
     ),
 ]
 Colour = Annotated[
-    float, Query(ge=0, le=1, description="What likeness of colour counts: 0 nothing, 1 alone.")
+    float,
+    Query(ge=0, le=1, description="Weight of colour similarity: 0 ignores colour, 1 ranks by colour alone."),
 ]
-WithCrops = Annotated[Crops, Query(description="Which pictures (JPEG, base64) the answer carries.")]
+WithCrops = Annotated[Crops, Query(description="Which pictures (JPEG, base64) to include in the answer.")]
 CountedColumns = Annotated[
     str | None,
     Query(
         min_length=1,
         max_length=MAX_FACETS * ask.MAX_NAME,
-        description="Count the products that pass `where` by the values of these columns, with commas between them; "
-        "true: of all that the shop chose.",
+        description="Columns, separated by commas, by whose values to count the products that match `where`. true: all "
+        "configured facets.",
         examples=["true"],
     ),
 ]
-BEHIND = "a newer release is live and cannot be opened; the service's log says why"
-COMMON = (Kind.UNAUTHORIZED, Kind.BAD_QUESTION, Kind.INTERNAL, Kind.BUSY, Kind.TOO_LATE, Kind.STORE_UNAVAILABLE,
-          Kind.STOPPING)  # fmt: skip
+BEHIND = "a newer release is live but cannot be opened; see the service's log"
+COMMON = (
+    ProblemKind.UNAUTHORIZED,
+    ProblemKind.BAD_QUESTION,
+    ProblemKind.INTERNAL,
+    ProblemKind.BUSY,
+    ProblemKind.TOO_LATE,
+    ProblemKind.STORE_UNAVAILABLE,
+    ProblemKind.STOPPING,
+)
 
 
-class Listing(TypedDict):
-    """Which products of an answer a GET wants, in which order, and with what beside them: of the `Options`."""
+class ListParameters(TypedDict):
+    """The `Options` that all GET questions share."""
 
     k: int
     where: str | None
@@ -81,14 +90,14 @@ async def listing(
     pool: Annotated[ask.Pool | None, Query()] = None,
     facets: CountedColumns = None,
     crops: WithCrops = Crops.NONE,
-) -> Listing:
+) -> ListParameters:
     columns = False if facets is None else facets == "true" or tuple(facets.split(","))
-    return Listing(
+    return ListParameters(
         k=k, where=where, offset=offset, release=release, sort=sort, pool=pool, facets=columns, crops=crops
     )
 
 
-Listed = Annotated[Listing, Depends(listing)]
+Listed = Annotated[ListParameters, Depends(listing)]
 
 
 class CategoryModel(BaseModel):
@@ -106,91 +115,95 @@ class PriceModel(BaseModel):
 
 
 class FacetsModel(CountedModel):
-    """What filters can offer: the columns that the shop chose, category and price."""
+    """Values for filters: the configured columns, category and price."""
 
     categories: list[CategoryModel] = Field(
         description="Values of the column `category`, most products first."
     )
-    price: PriceModel | None = Field(description="Of the column `price`.")
+    price: PriceModel | None = Field(description="Range of the column `price`.")
 
 
 class FilterModel(BaseModel):
-    """A column, or a field of a record in one (attrs.material), that `where` may name."""
+    """A column, or a field of a struct column (attrs.material), that `where` can use."""
 
     model_config = ConfigDict(from_attributes=True)
 
     name: str
-    type: str = Field(description="What it holds, in words.", examples=["list of text"])
-    operators: list[str] = Field(description="What may be written beside it.", examples=[["in", "is null"]])
-    example: str = Field(description="A `where` that names it.", examples=["'red' in colours"])
+    type: str = Field(description="Its type, in words.", examples=["list of text"])
+    operators: list[str] = Field(description="Operators that apply to it.", examples=[["in", "is null"]])
+    example: str = Field(description="An example of `where`.", examples=["'red' in colours"])
 
 
 class ReleaseModel(BaseModel):
-    """The release that answers now."""
+    """The release in use."""
 
     release_id: str
     released_at: datetime = Field(description="When it was built.")
-    items: int = Field(description="Rows: objects and whole photos.")
-    images: dict[str, int] = Field(description="Photos by how they ended.")
+    items: int = Field(description="Number of items: objects and whole photos.")
+    images: dict[str, int] = Field(description="Number of photos by outcome.")
     detector: str
     embedder: str
-    columns: list[str] = Field(description="Columns that `where` may name.")
-    filters: list[FilterModel] = Field(description="What `where` may name, and how.")
-    sortable: list[str] = Field(description="Columns that `sort` may name, beside score.")
-    facets: FacetsModel
-    max_k: int = Field(description="Most products that a question may ask for.")
-    behind: str | None = Field(
-        description="That a newer release is live and could not be opened; null when none is."
+    columns: list[str] = Field(description="Columns that `where` can use.")
+    filters: list[FilterModel] = Field(
+        description="Columns and fields that `where` can use, with their operators."
     )
+    sortable: list[str] = Field(description="Columns that `sort` accepts, besides score.")
+    facets: FacetsModel
+    max_k: int = Field(description="Largest `k` of a question.")
+    behind: str | None = Field(description="Set if a newer release is live but cannot be opened, else null.")
 
 
 async def only_known_parameters(request: Request) -> None:
-    """Refuse what would be ignored: a misspelt filter is not a filter that is left out, and a second one is none."""
+    """Refuse unknown and repeated parameters, which would otherwise be ignored silently."""
     route = request.scope["route"].dependant
-    known = [own.alias for one in (route, *route.dependencies) for own in one.query_params]
+    known = [field.alias for part in (route, *route.dependencies) for field in part.query_params]
     unknown = [name for name in request.query_params if name not in known]
     if unknown:
-        told = f"those that exist: {', '.join(known)}" if known else "it takes none"
-        raise Refused(Kind.BAD_QUESTION, f"there is no parameter {unknown[0][:40]!r} here; {told}")
-    if twice := [name for name in known if len(request.query_params.getlist(name)) > 1]:
-        raise Refused(Kind.BAD_QUESTION, f"the parameter {twice[0]} is there more than once: give it once")
+        hint = f"known parameters: {', '.join(known)}" if known else "this path takes none"
+        raise ProblemError(ProblemKind.BAD_QUESTION, f"unknown parameter {unknown[0][:40]!r}; {hint}")
+    if repeated := [name for name in known if len(request.query_params.getlist(name)) > 1]:
+        raise ProblemError(ProblemKind.BAD_QUESTION, f"the parameter {repeated[0]} is given more than once")
 
 
 def client_of(request: Request) -> str:
-    """Who asks: the name of the token, else the address."""
+    """The client of a request: the name of its token, else its address."""
     if name := request.state.fields.get("client"):
         return f"token {name}"
     return client_key(request.client.host) if request.client else ""
 
 
-def routes(questions: Questions, max_bytes: int, receive_seconds: float, kept: Caching) -> APIRouter:
-    """max_bytes, receive_seconds: of an upload. kept: by caches."""
+def routes(
+    questions: QuestionHandler, max_bytes: int, receive_seconds: float, policy: CachePolicy
+) -> APIRouter:
+    """The routes. max_bytes, receive_seconds: limits of an upload. policy: Cache-Control of answers."""
     router = APIRouter(prefix="/v1", dependencies=[Depends(only_known_parameters)])
     catalog = questions.catalog
 
-    def said(request: Request, spoken: Spoken, headers: Mapping[str, str] | None = None) -> Response:
-        steps = {step: round(1000 * spent, 1) for step, spent in spoken.seconds.items()}
-        request.state.fields.update(release=spoken.release_id, steps_ms=steps)
+    def respond(
+        request: Request, encoded: EncodedAnswer, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        steps = {step: round(1000 * spent, 1) for step, spent in encoded.seconds.items()}
+        request.state.fields.update(release=encoded.release_id, steps_ms=steps)
         timing = ", ".join(f"{step};dur={spent}" for step, spent in steps.items())
         return Response(
-            spoken.body,
+            encoded.body,
             media_type="application/json",
             headers={"Server-Timing": timing, **(headers or {})},
         )
 
-    async def answered(request: Request, options: Options) -> Response:
-        """A question without a photo; nothing is searched where the client has the answer."""
+    async def answer(request: Request, options: Options) -> Response:
+        """Answer a question without a photo. Nothing is searched if the client has the answer already."""
         opened = catalog.opened
-        release_id, whole = opened.record.release_id, not catalog.damage
+        release_id, undamaged = opened.record.release_id, not catalog.damage
         tag = caching.tag_of_answer(release_id, options, opened.facet_columns)
-        if whole and caching.unchanged(request, tag, exists=False):
+        if undamaged and caching.unchanged(request, tag, exists=False):
             request.state.fields.update(release=release_id)
-            return caching.not_modified(tag, kept.answers)
-        spoken = await questions.ask((), options)
-        tag = caching.tag_of_answer(spoken.release_id, options, opened.facet_columns)
+            return caching.not_modified(tag, policy.answers)
+        encoded = await questions.ask((), options)
+        tag = caching.tag_of_answer(encoded.release_id, options, opened.facet_columns)
         if caching.unchanged(request, tag):
-            return caching.not_modified(tag, kept.answers)
-        return said(request, spoken, caching.tagged(tag, kept.answers))
+            return caching.not_modified(tag, policy.answers)
+        return respond(request, encoded, caching.tagged(tag, policy.answers))
 
     @router.post(
         "/search",
@@ -198,12 +211,12 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float, kept: C
         openapi_extra=openapi.SEARCH,
         response_model=AnswerModel,
         responses=problems.responses(
-            Kind.MALFORMED,
-            Kind.SLOW_UPLOAD,
-            Kind.TOO_LARGE,
-            Kind.UNKNOWN_FORMAT,
-            Kind.BAD_PHOTO,
-            Kind.RELEASE_CHANGED,
+            ProblemKind.MALFORMED,
+            ProblemKind.SLOW_UPLOAD,
+            ProblemKind.TOO_LARGE,
+            ProblemKind.UNKNOWN_FORMAT,
+            ProblemKind.BAD_PHOTO,
+            ProblemKind.RELEASE_CHANGED,
             *COMMON,
         ),
     )
@@ -211,28 +224,28 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float, kept: C
         request: Request,
         options: Annotated[str | None, Query(max_length=MAX_QUERY_OPTIONS, include_in_schema=False)] = None,
     ) -> Response:
-        """Every object in a photo, and the most similar products of each.
+        """Find every object in a photo, and the most similar products of each.
 
-        The photo is JPEG, PNG, WebP, GIF, AVIF or HEIC, whichever of them its type says: a file in a form, or the body
-        itself, with options in the query. Several photos of one item are asked as one question, in a form.
+        Send a JPEG, PNG, WebP, GIF, AVIF or HEIC file in a form, or as the body itself with options in the query. The
+        format is detected from the content. Several photos of one item are one question: send them in a form.
         """
         try:
-            with questions.reception(client_of(request)) as upload:
+            with questions.receiving(client_of(request)) as upload:
                 arriving = Request(request.scope, upload.paced(request.receive))
                 question = await receive(arriving, max_bytes, receive_seconds, options)
-        except (Refused, BadQuery) as refused:
-            if not (isinstance(refused, Refused) and refused.kind is Kind.SLOW_UPLOAD):
-                await request.state.body.drain(max_bytes)
+        except ProblemError as refused:
+            if refused.kind is ProblemKind.SLOW_UPLOAD:
+                request.state.body.give_up()
             raise
         request.state.fields.update(photos=len(question.photos), bytes=sum(map(len, question.photos)))
-        return said(request, await questions.ask(question.photos, question.options))
+        return respond(request, await questions.ask(question.photos, question.options))
 
     @router.head("/text", include_in_schema=False)
     @router.get(
         "/text",
         operation_id="text",
         response_model=AnswerModel,
-        responses=UNCHANGED | problems.responses(Kind.RELEASE_CHANGED, *COMMON),
+        responses=UNCHANGED | problems.responses(ProblemKind.RELEASE_CHANGED, *COMMON),
     )
     async def text(
         request: Request,
@@ -241,32 +254,34 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float, kept: C
             Query(
                 min_length=1,
                 max_length=MAX_TEXT,
-                description="What to look for, in English or Korean.",
+                description="Search text, in English or Korean.",
                 examples=["red dress"],
             ),
         ],
         listed: Listed,
     ) -> Response:
-        """Products that a text describes."""
-        return await answered(request, Options(text=q, **listed))
+        """Find products that match a text."""
+        return await answer(request, Options(text=q, **listed))
 
     @router.head("/products/{product_id:path}/similar", include_in_schema=False)
     @router.get(
-        "/products/{product_id:path}/similar",  # a shop's id may have a slash
+        "/products/{product_id:path}/similar",  # product ids may contain slashes
         operation_id="similar",
         response_model=AnswerModel,
-        responses=UNCHANGED | problems.responses(Kind.NOT_FOUND, Kind.RELEASE_CHANGED, *COMMON),
+        responses=UNCHANGED | problems.responses(ProblemKind.NOT_FOUND, ProblemKind.RELEASE_CHANGED, *COMMON),
     )
     async def similar(
         request: Request,
         product_id: Annotated[str, Path(min_length=1, max_length=500, description=SLASHES)],
         listed: Listed,
         colour: Colour = 0.0,
-        goes_with: Annotated[bool, Query(description="Also what is worn with it in its own photos.")] = False,
+        goes_with: Annotated[
+            bool, Query(description="Also find products like those worn with it in its photos.")
+        ] = False,
     ) -> Response:
-        """Products like one of the catalogue, without itself."""
+        """Find products similar to a product of the catalogue, which is itself left out."""
         options = Options(product=product_id, colour=colour, goes_with=goes_with, **listed)
-        return await answered(request, options)
+        return await answer(request, options)
 
     @router.head("/release", include_in_schema=False)
     @router.get(
@@ -276,10 +291,10 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float, kept: C
         responses=UNCHANGED | problems.responses(*COMMON),
     )
     async def release(request: Request) -> Response:
-        """The release that answers now."""
+        """Describe the release in use."""
         opened = catalog.opened
         live = opened.record
-        told = ReleaseModel(
+        description = ReleaseModel(
             release_id=live.release_id,
             released_at=live.created_at,
             items=live.items,
@@ -293,30 +308,30 @@ def routes(questions: Questions, max_bytes: int, receive_seconds: float, kept: C
             max_k=MAX_K,
             behind=None if catalog.behind is None else BEHIND,
         )
-        body = told.model_dump_json().encode()
+        body = description.model_dump_json().encode()
         tag = caching.weak_tag_of_bytes(body)
         if caching.unchanged(request, tag):
-            return caching.not_modified(tag, kept.answers)
-        return Response(body, media_type="application/json", headers=caching.tagged(tag, kept.answers))
+            return caching.not_modified(tag, policy.answers)
+        return Response(body, media_type="application/json", headers=caching.tagged(tag, policy.answers))
 
     @router.head("/crops/{item_id}", include_in_schema=False)
     @router.get(
         "/crops/{item_id}",
         operation_id="crop",
         response_class=Response,
-        responses=PICTURE | UNCHANGED | problems.responses(Kind.NOT_FOUND, *COMMON),
+        responses=PICTURE | UNCHANGED | problems.responses(ProblemKind.NOT_FOUND, *COMMON),
     )
     async def crop(
         request: Request,
-        item_id: Annotated[str, Path(min_length=1, max_length=200, description="`item_id` of a match.")],
+        item_id: Annotated[str, Path(min_length=1, max_length=200, description="The `item_id` of a match.")],
     ) -> Response:
-        """The stored picture of an item of the release."""
+        """Get the stored picture of an item."""
         found = await questions.crop(item_id)
         if found is None:
-            raise Refused(Kind.NOT_FOUND, "the release that answers now has no such item")
+            raise ProblemError(ProblemKind.NOT_FOUND, "the release has no such item")
         tag = caching.tag_of_bytes(found)
         if caching.unchanged(request, tag):
-            return caching.not_modified(tag, kept.pictures)
-        return Response(found, media_type="image/jpeg", headers=caching.tagged(tag, kept.pictures))
+            return caching.not_modified(tag, policy.pictures)
+        return Response(found, media_type="image/jpeg", headers=caching.tagged(tag, policy.pictures))
 
     return router

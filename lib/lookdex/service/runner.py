@@ -1,9 +1,9 @@
-"""Models of concurrent requests, run together: a few threads that take pictures, whosever they are, in their order.
+"""Run the models of all requests in a shared FIFO thread pool, in batches.
 
-Threads and batches are what the device likes. On a CPU, EfficientNets answer eight pictures together no faster than
-one by one (OpenVINO, one thread: 8.4 to 9.8 ms each for 1, 2 and 4), so each core has a thread that takes one picture
-at a time: the objects of one photo spread over the cores, and concurrent photos share them. A GPU has one thread,
-which takes as many pictures as wait, up to a batch.
+Threads and batch sizes suit the device. On a CPU, batching does not speed up EfficientNets (OpenVINO, one thread: 8.4
+to 9.8 ms per picture for batches of 1, 2 and 4). So each core has a thread that takes one picture at a time: the
+objects of one photo spread over the cores, and concurrent requests share them. A GPU has one thread, which takes all
+waiting pictures up to the batch size.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ import numpy as np
 from lookdex.models.loading import Loader
 from lookdex.records import Detection, Recipe
 from lookdex.runtime.deadline import DEADLINE
-from lookdex.service.http.problems import Kind, Refused
+from lookdex.service.http.problems import ProblemError, ProblemKind
 
 if TYPE_CHECKING:
     from lookdex.models import Detector, Embedder
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """A model's method, its name in the metrics, and how many inputs it likes at a time."""
+class ModelMethod:
+    """A model's method, its name in the metrics and its batch size."""
 
     name: str
     method: Callable[[list[Any]], Any]
@@ -37,9 +37,9 @@ class Work:
 
 @dataclass(slots=True)
 class _Call:
-    """What one caller asked of one model. answers: in the order of the inputs."""
+    """One caller's inputs for one model. answers: in the order of the inputs."""
 
-    work: Work
+    work: ModelMethod
     inputs: list[Any]
     deadline: float | None
     answers: list[Any]
@@ -48,20 +48,20 @@ class _Call:
     done: threading.Event = field(default_factory=threading.Event)
 
     @property
-    def dead(self) -> bool:
+    def abandoned(self) -> bool:
         return self.error is not None or (self.deadline is not None and time.monotonic() > self.deadline)
 
 
-class Runner:
-    """threads: that run models, between `start` and `close`.
+class ModelRunner:
+    """A thread pool for models, running between `start` and `close`.
 
-    ran: told of each call of a model: its name, and how many pictures.
+    ran: called after each model call with the model's name and the batch size.
     """
 
     def __init__(self, threads: int, ran: Callable[[str, int], None] = lambda model, pictures: None):
         self._ran = ran
-        self._waiting: deque[tuple[_Call, int]] = deque()  # a call, and which of its inputs
-        self._some = threading.Condition()
+        self._waiting: deque[tuple[_Call, int]] = deque()  # a call and the index of an input
+        self._changed = threading.Condition()
         self._closed = False
         self._threads = [
             threading.Thread(target=self._work, name=f"model-{n}", daemon=True) for n in range(threads)
@@ -72,51 +72,51 @@ class Runner:
             thread.start()
 
     def close(self) -> None:
-        """End the threads once nothing waits any more."""
-        with self._some:
+        """Finish all waiting work, then end the threads."""
+        with self._changed:
             self._closed = True
-            self._some.notify_all()
+            self._changed.notify_all()
         for thread in self._threads:
             thread.join()
 
-    def run(self, work: Work, inputs: Sequence[Any]) -> list[Any]:
-        """The answers to `inputs`, run together with what others ask of the same work. Raises what it raises.
+    def run(self, work: ModelMethod, inputs: Sequence[Any]) -> list[Any]:
+        """Run `inputs`, batched with other callers' inputs for the same work. Raises what the model raises.
 
-        Raises Refused: the deadline passed.
+        Raises ProblemError: the deadline passed.
         """
         if not len(inputs):
             return []
         call = _Call(work, list(inputs), DEADLINE.get(), [None] * len(inputs), len(inputs))
-        with self._some:
+        with self._changed:
             if self._closed:
-                raise Refused(Kind.STOPPING, "the service is stopping: ask again", retry_after=1)
+                raise ProblemError(ProblemKind.STOPPING, "the service is stopping: try again", retry_after=1)
             self._waiting.extend((call, n) for n in range(len(inputs)))
-            self._some.notify(len(inputs))
+            self._changed.notify(len(inputs))
         left = None if call.deadline is None else max(0.0, call.deadline - time.monotonic())
         if not call.done.wait(left):
-            raise Refused(Kind.TOO_LATE, "the answer took longer than it may: ask again", retry_after=1)
+            raise ProblemError(ProblemKind.TOO_LATE, "the answer took too long: try again", retry_after=1)
         if call.error is not None:
             raise call.error
         return call.answers
 
     def _work(self) -> None:
         while True:
-            with self._some:
+            with self._changed:
                 while not self._waiting:
                     if self._closed:
                         return
-                    self._some.wait()
+                    self._changed.wait()
                 taken = self._take()
             if taken:
-                self._answer(taken)
+                self._run_batch(taken)
 
     def _take(self) -> list[tuple[_Call, int]]:
-        """The first picture that waits, and others for the same model; those that nobody waits for are dropped."""
+        """Take the next batch: the first waiting input and others for the same work. Drops abandoned calls."""
         taken: list[tuple[_Call, int]] = []
         kept: deque[tuple[_Call, int]] = deque()
         while self._waiting and (not taken or len(taken) < taken[0][0].work.batch):
             call, number = self._waiting.popleft()
-            if call.dead:
+            if call.abandoned:
                 continue
             if taken and call.work != taken[0][0].work:
                 kept.append((call, number))
@@ -125,16 +125,16 @@ class Runner:
         self._waiting.extendleft(reversed(kept))
         return taken
 
-    def _answer(self, taken: list[tuple[_Call, int]]) -> None:
+    def _run_batch(self, taken: list[tuple[_Call, int]]) -> None:
         work = taken[0][0].work
         try:
             answers = list(work.method([call.inputs[number] for call, number in taken]))
-            if len(answers) != len(taken):  # a model of your own may do anything, but not end this thread
-                raise ValueError(f"the {work.name} gave {len(answers)} answers to {len(taken)} inputs")
+            if len(answers) != len(taken):  # a custom model may do anything, but must not end this thread
+                raise ValueError(f"the {work.name} returned {len(answers)} results for {len(taken)} inputs")
         except BaseException as error:
-            if len({id(call) for call, _ in taken}) > 1:  # one picture's fault is not the others'
-                for one in taken:
-                    self._answer([one])
+            if len({id(call) for call, _ in taken}) > 1:  # run singly: a bad input must not fail the others
+                for entry in taken:
+                    self._run_batch([entry])
                 return
             self._finish(taken, [None] * len(taken), error)
         else:
@@ -144,7 +144,7 @@ class Runner:
     def _finish(
         self, taken: list[tuple[_Call, int]], answers: Sequence[Any], error: BaseException | None
     ) -> None:
-        with self._some:
+        with self._changed:
             for (call, number), answer in zip(taken, answers, strict=True):
                 call.answers[number] = answer
                 call.left -= 1
@@ -154,23 +154,23 @@ class Runner:
 
 
 class SharedDetector:
-    """A detector whose photos are run with those of other callers. batch: photos in one call of it, at most."""
+    """A detector that runs on the shared pool. batch: most photos in one call."""
 
-    def __init__(self, inner: Detector, runner: Runner, batch: int = 1):
+    def __init__(self, inner: Detector, runner: ModelRunner, batch: int = 1):
         self.name, self._runner = inner.name, runner
-        self._detect = Work("detector", inner.detect, batch)
+        self._detect = ModelMethod("detector", inner.detect, batch)
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
         return self._runner.run(self._detect, images)
 
 
 class SharedEmbedder:
-    """An embedder whose pictures and texts are run with those of other callers."""
+    """An embedder that runs on the shared pool. batch: most pictures or texts in one call."""
 
-    def __init__(self, inner: Embedder, runner: Runner, batch: int = 1):
+    def __init__(self, inner: Embedder, runner: ModelRunner, batch: int = 1):
         self.name, self.dim, self._runner = inner.name, inner.dim, runner
-        self._images = Work("embedder", inner.embed_images, batch)
-        self._texts = Work("text", inner.embed_texts, batch)
+        self._images = ModelMethod("embedder", inner.embed_images, batch)
+        self._texts = ModelMethod("text", inner.embed_texts, batch)
 
     def embed_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
         return self._stacked(self._runner.run(self._images, images))
@@ -184,10 +184,10 @@ class SharedEmbedder:
 
 @dataclass(frozen=True)
 class SharedModels:
-    """The loader of a catalogue's models that runs them on `runner`."""
+    """A model loader whose models run on `runner`."""
 
     inner: Loader
-    runner: Runner
+    runner: ModelRunner
 
     def detector_of(self, recipe: Recipe, device: str) -> Detector:
         batch = 1 if device == "cpu" else self.inner.batch

@@ -1,4 +1,4 @@
-"""Running the application: uvicorn on one port, a log of JSON lines, and an end without a lost answer."""
+"""Run the application with uvicorn: one port, a JSON-lines log and a graceful shutdown."""
 
 from __future__ import annotations
 
@@ -23,58 +23,64 @@ from lookdex.config import Config
 from lookdex.errors import ConfigError
 from lookdex.service.app import create_app
 from lookdex.service.http.clients import Network, trusted_networks
-from lookdex.service.http.connections import Connections, limits_of
+from lookdex.service.http.connections import ConnectionTable, limits_of
 from lookdex.service.http.observe import log_lines
 from lookdex.service.http.protocol import BoundedProtocol
 
 BACKLOG = 512
-END_SECONDS = 3.0  # for all that is left once everyone is answered, or drain_seconds are over
-_PASSES = 3  # of the event loop, in which it reads what its sockets hold
-SWEEP_SECONDS = 0.5  # between looks for connections whose time is over
+END_SECONDS = 3.0  # for cleanup after the last response, or after drain_seconds
+_PASSES = 3  # of the event loop, to read what the sockets have received
+SWEEP_SECONDS = 0.5  # between checks for connections that timed out
 logger = logging.getLogger("lookdex.service")
 
 
 def serve(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT; then answer what was asked, for at most `drain_seconds`, and end the process.
+    """Serve until SIGTERM or SIGINT, then finish open requests for at most `drain_seconds` and exit.
 
-    Raises ConfigError when the port cannot be had, and what `create_app` and loading the models raise.
+    Raises ConfigError if the port is not available, and what `create_app` and loading the models raise.
     """
-    # uvicorn hands a signal on once it has ended by it: then it is no way to die.
+    # uvicorn raises the signal again after its shutdown; these handlers then exit with 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     log_lines()
     limits, proxies = limits_of(config), trusted_networks(config.trusted_proxies)
-    port = _bound(config.host, config.port)
+    port = _bind(config.host, config.port)
     host, number = port.getsockname()[:2]
-    named = f"[{host}]" if ":" in host else host
-    where: dict[str, object] = {"url": f"http://{named}:{number}", "catalog": config.catalog}
-    logger.info("loading", extra={"fields": where})
+    url_host = f"[{host}]" if ":" in host else host
+    log_fields: dict[str, object] = {"url": f"http://{url_host}:{number}", "catalog": config.catalog}
+    logger.info("loading", extra={"fields": log_fields})
     app = create_app(config)
-    app.state.catalog.load()  # here an error is raised, and a signal ends it: within uvicorn both would wait
-    where["connections"] = limits.most
-    table = Connections(limits, app.state.metrics)
-    server = _Process(app, table, proxies, drain_seconds=config.drain_seconds, where=where)
-    with suppress(SystemExit):  # by the signal that ended it
+    app.state.catalog.load()  # outside uvicorn, errors and signals end it at once
+    log_fields["connections"] = limits.max_connections
+    table = ConnectionTable(limits, app.state.metrics)
+    server = _ProcessServer(app, table, proxies, drain_seconds=config.drain_seconds, log_fields=log_fields)
+    with suppress(SystemExit):  # from the signal handler
         server.run([port])
-    # To take down Python, torch and OpenVINO takes seconds of CPU time, and a read that hangs may keep Lance from it.
+    # Finalizing Python, torch and OpenVINO takes CPU seconds, and a hanging read can block Lance.
     logging.shutdown()
     os._exit(0 if server.started else 1)
 
 
 class Server(uvicorn.Server):
-    """uvicorn with bounded connections. table: of all of them. proxies: those that are trusted. where: for the log.
+    """uvicorn with bounded connections.
 
-    Says when it answers, and closes connections whose time is over until it has ended.
+    Logs when it is ready, and closes connections that timed out until it has shut down.
+
+    Args:
+        table: all connections.
+        proxies: trusted ones.
+        drain_seconds: to finish open requests.
+        log_fields: of the log line "ready".
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        table: Connections,
+        table: ConnectionTable,
         proxies: tuple[Network, ...] = (),
         *,
         drain_seconds: float = 30.0,
-        where: Mapping[str, object] = MappingProxyType({}),
+        log_fields: Mapping[str, object] = MappingProxyType({}),
     ):
         super().__init__(
             uvicorn.Config(
@@ -91,14 +97,14 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=round(drain_seconds),
             )
         )
-        self.table, self._where = table, where
+        self.table, self._log_fields = table, log_fields
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer whoever has connected, then end; whoever connects later is refused by the kernel."""
+        """Finish the requests of connected clients. The kernel refuses later connections."""
         self.table.stopping = True
-        for _ in range(_PASSES):  # what has arrived on open connections is a request that must not be cut off
+        for _ in range(_PASSES):  # requests that have arrived on open connections must be answered
             await asyncio.sleep(0)
-        waiting = [asyncio.create_task(self._take_in(one)) for one in _accepted(sockets or [])]
+        waiting = [asyncio.create_task(self._adopt(connection)) for connection in _backlog_of(sockets or [])]
         await super().shutdown(sockets)  # closes the listener before anything else runs
         await asyncio.gather(*waiting, return_exceptions=True)
         self._sweeps.cancel()
@@ -106,10 +112,10 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._sweeps = asyncio.create_task(self._sweep())
-        logger.info("ready", extra={"fields": {**self._where}})
+        logger.info("ready", extra={"fields": {**self._log_fields}})
 
-    async def _take_in(self, connection: socket.socket) -> None:
-        """Serve a connection that was accepted here."""
+    async def _adopt(self, connection: socket.socket) -> None:
+        """Serve a connection accepted during shutdown."""
         protocol = cast(Any, self.config.http_protocol_class)
         await asyncio.get_running_loop().connect_accepted_socket(
             partial(
@@ -128,37 +134,37 @@ class Server(uvicorn.Server):
             try:
                 self.table.sweep(loop.time())
             except Exception:
-                logger.exception("looking for connections whose time is over failed; the next look follows")
+                logger.exception("closing timed-out connections failed; will retry")
 
 
-class _Process(Server):
-    """The server of a process of its own, which ends in time whatever hangs: who runs it relies on `drain_seconds`."""
+class _ProcessServer(Server):
+    """A server that owns its process, and exits in time even if something hangs."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         limit = (self.config.timeout_graceful_shutdown or 0) + END_SECONDS
-        last = threading.Timer(limit, _give_up, (limit,))
+        last = threading.Timer(limit, _force_exit, (limit,))
         last.daemon = True
         last.start()
         await super().shutdown(sockets)
 
 
-def _accepted(listeners: list[socket.socket]) -> Iterator[socket.socket]:
-    """The connections that wait in the kernel's queues, which resets them when a listener is closed."""
+def _backlog_of(listeners: list[socket.socket]) -> Iterator[socket.socket]:
+    """Accept the connections in the listeners' backlogs: closing a listener would reset them."""
     for listener in listeners:
         listener.setblocking(False)
-        with suppress(OSError):  # BlockingIOError: there are no more
+        with suppress(OSError):  # BlockingIOError: the backlog is empty
             while True:
                 yield listener.accept()[0]
 
 
-def _give_up(seconds: float) -> None:
-    logger.error("the service has not ended %g s after it was told to: it is ended", seconds)
+def _force_exit(seconds: float) -> None:
+    logger.error("the service did not stop within %g s: exiting", seconds)
     os._exit(1)
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    """A socket that has the port and does not listen yet: uvicorn does, once the application can answer. What asks
-    before is refused at once instead of left waiting."""
+def _bind(host: str, port: int) -> socket.socket:
+    """Bind the port without listening. uvicorn listens once the application is ready; until then connections are
+    refused instead of left waiting."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family)
     try:
@@ -170,9 +176,9 @@ def _bound(host: str, port: int) -> socket.socket:
         return bound
     except OSError as error:
         bound.close()
-        what = (
+        option = (
             "--host" if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL else "--port"
         )
         raise ConfigError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another {what}"
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another {option}"
         ) from error

@@ -1,4 +1,4 @@
-"""The categories, and other people's names for them: a shop's words for what it sells, another model's labels."""
+"""lookdex's categories, and the mapping of other vocabularies (shop categories, model labels) to them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HEAD = re.compile(r"\b(?:with|without)\b", re.IGNORECASE)
 
 
 def category_of(text: str) -> str | None:
-    """The category that the last telling word names, of those before “with” if there is one, or None.
+    """Return the category named by the last known word, preferring words before “with”; None if there is none.
 
     >>> category_of("Women > Shoes > Running Sneakers"), category_of("여성 원피스"), category_of("person")
     ('shoes', 'dress', None)
@@ -23,8 +23,10 @@ def category_of(text: str) -> str | None:
 
 
 def normalise(text: str | None) -> str | None:
-    """A shop's category as one of ours. Unknown words stay themselves, in lower case, for detectors with labels of
-    their own; None and blanks give None."""
+    """Map a shop's category to a lookdex category.
+
+    Unknown words are kept in lower case, for detectors with their own labels. None and blanks give None.
+    """
     if text is None or not text.strip():
         return None
     return category_of(text) or text.strip().lower()

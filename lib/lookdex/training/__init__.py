@@ -1,1 +1,1 @@
-"""How lookdex-tiny is trained: data, losses, loops and measures. Not needed to run lookdex."""
+"""Training of lookdex-tiny and of custom models: data, losses, loops and measures. Not needed to run lookdex."""

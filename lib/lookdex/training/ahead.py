@@ -1,4 +1,4 @@
-"""Batches drawn ahead of the step that learns from them: by a thread, or by processes where a GPU waits for them."""
+"""Prefetch batches: in a thread, or in worker processes when training on a GPU."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 T = TypeVar("T")
-AHEAD = 4  # batches, of each process
+AHEAD = 4  # batches prefetched per process
 
 
 def workers_for(device: torch.device) -> int:
-    """How many processes draw for a training on this device: the GPU's share of the cores but one, else none.
+    """Number of prefetch processes for training on this device: the GPU's share of the cores minus one, else 0.
 
-    A CPU is the training's own: there a thread of the training draws.
+    On a CPU, training needs the cores itself, so a thread prefetches.
     """
-    gpus = int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # torchrun's trainings on this machine
+    gpus = int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # torchrun's processes on this machine
     return max(1, (os.cpu_count() or 1) // gpus - 1) if device.type == "cuda" else 0
 
 
 @contextmanager
-def drawn_ahead(make: Callable[[int], Iterator[T]], workers: int) -> Iterator[Iterator[T]]:
-    """Batches without end. make: (a number for its chance) → batches without end; pickled if there are workers.
+def prefetched(make: Callable[[int], Iterator[T]], workers: int) -> Iterator[Iterator[T]]:
+    """Yield an endless iterator of batches. make: worker number (a random seed) → endless batches; pickled if there
+    are workers.
 
-    The batches of several workers come in turn, so that the same number of workers draws the same batches.
+    The workers' batches are interleaved, so that the same number of workers gives the same batches.
     """
     if workers:
         loader = DataLoader(
             _Endless(make),
             batch_size=None,
             num_workers=workers,
-            collate_fn=_as_it_is,
-            # PyTorch's threads do not survive a fork of this process, and a spawned one may abort as it ends:
-            # Python finalizes it under the thread that sends its tensors. One of a fork server just leaves.
+            collate_fn=_identity,
+            # PyTorch's threads do not survive a fork of this process, and a spawned worker may abort at exit:
+            # Python finalizes it while a thread sends its tensors. A fork server's worker just exits.
             multiprocessing_context="forkserver",
             prefetch_factor=AHEAD,
         )
@@ -67,5 +68,5 @@ def _by_a_thread(batches: Iterator[T], pool: ThreadPoolExecutor) -> Iterator[T]:
         yield batch
 
 
-def _as_it_is(batch: T) -> T:
+def _identity(batch: T) -> T:
     return batch

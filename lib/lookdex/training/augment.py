@@ -1,4 +1,4 @@
-"""Random views of a photo."""
+"""Random views of a photo (data augmentation)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from lookdex.training.records import Photo
 from lookdex.training.regions import UNKNOWN
 
-ZOOM = (0.7, 1.55)  # of the scale at which inference sees a photo
-SEEN = 0.35  # an object of which less than this share is left in the view is no object of it
+ZOOM = (0.7, 1.55)  # relative to the scale at inference
+SEEN = 0.35  # minimum visible share of an object in a view
 
 
 def recolour(image: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
-    """Another exposure, contrast, white balance, and sometimes blur, noise or a poor JPEG. uint8 in and out."""
+    """Vary exposure, contrast and white balance, and sometimes add blur, noise or JPEG artefacts. uint8 in and out."""
     gain = np.exp(rng.normal(0, 0.12 * strength)) * np.exp(rng.normal(0, 0.04 * strength, 3))
     gamma = np.exp(rng.normal(0, 0.15 * strength))
     offset = rng.normal(0, 8 * strength)
@@ -36,9 +36,9 @@ def recolour(image: np.ndarray, rng: np.random.Generator, strength: float = 1.0)
 
 
 def window(photo: Photo, canvas: tuple[int, int], whole: float, rng: np.random.Generator) -> Photo:
-    """A random zoom into (or out of) a photo, drawn on a canvas (height, width), with what is left in it.
+    """Zoom randomly into or out of a photo, drawn on a canvas (height, width), with the objects left in it.
 
-    whole: the scale at which inference would see the photo; the view's scale lies around it.
+    whole: the photo's scale at inference; the view's scale varies around it.
     """
     height, width = photo.pixels.shape[:2]
     high, wide = canvas
@@ -46,7 +46,7 @@ def window(photo: Photo, canvas: tuple[int, int], whole: float, rng: np.random.G
     stretch = float(np.exp(rng.normal(0, 0.06)))
     sx, sy = scale * stretch, scale / stretch
 
-    def place(room: float) -> float:  # room left on the canvas, or (negative) hidden beyond it
+    def place(room: float) -> float:  # free space on the canvas, or (negative) part hidden beyond it
         return float(rng.uniform(min(room, 0), max(room, 0)))
 
     left, top = place(wide - width * sx), place(high - height * sy)
@@ -56,10 +56,10 @@ def window(photo: Photo, canvas: tuple[int, int], whole: float, rng: np.random.G
     w, h = min(wide - left, max(1, round((x1 - x0) * sx))), min(high - top, max(1, round((y1 - y0) * sy)))
     pixels = np.full((high, wide, 3), 127 if rng.random() < 0.7 else int(rng.integers(256)), np.uint8)
     smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    there = np.s_[top : top + h, left : left + w]
-    pixels[there] = cv2.resize(photo.pixels[y0:y1, x0:x1], (w, h), interpolation=smooth)
+    area = np.s_[top : top + h, left : left + w]
+    pixels[area] = cv2.resize(photo.pixels[y0:y1, x0:x1], (w, h), interpolation=smooth)
     mask = np.full((high, wide), UNKNOWN, np.uint8)
-    mask[there] = cv2.resize(photo.mask[y0:y1, x0:x1], (w, h), interpolation=cv2.INTER_NEAREST)
+    mask[area] = cv2.resize(photo.mask[y0:y1, x0:x1], (w, h), interpolation=cv2.INTER_NEAREST)
 
     moved = (photo.boxes - (x0, y0, x0, y0)) * (sx, sy, sx, sy) + (left, top, left, top)
     inside = np.clip(moved, (left, top, left, top), (left + w, top + h, left + w, top + h))
@@ -73,7 +73,7 @@ def window(photo: Photo, canvas: tuple[int, int], whole: float, rng: np.random.G
 
 
 def mosaic(parts: Sequence[Photo], canvas: tuple[int, int], rng: np.random.Generator) -> Photo:
-    """Four photos on one canvas (height, width), met at a random point (Bochkovskiy et al., YOLOv4, 2020)."""
+    """Combine four photos on one canvas (height, width) around a random point (Bochkovskiy et al., YOLOv4, 2020)."""
     high, wide = canvas
     split_y, split_x = (int(n * rng.uniform(0.4, 0.6)) for n in canvas)
     pixels, mask = np.empty((high, wide, 3), np.uint8), np.empty((high, wide), np.uint8)

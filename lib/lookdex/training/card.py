@@ -1,4 +1,4 @@
-"""The model card of a trained detector: what it is, what it learnt from, how, and how well it does."""
+"""The model card of a trained detector: data, training and scores."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COUNTED = {
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What the model card says that no number does. about: what the photos are. licence: of the weights."""
+    """Texts of the model card. about: description of the photos. licence: of the weights."""
 
     name: str = "detector"
     about: str = ""
@@ -34,8 +34,8 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """How a detector was made. windows: of photos, seen. settings: those worth saying, by name."""
+class TrainingSummary:
+    """Statistics of the training. windows: photo windows seen. settings: noteworthy settings by name."""
 
     minutes: float
     steps: int
@@ -46,40 +46,43 @@ class Made:
 def write_card(
     folder: Path,
     card: Card,
-    made: Made,
+    summary: TrainingSummary,
     config: Mapping[str, Any],
     mixture: Mixture,
-    seen: Mapping[str, Detected],
+    held_out: Mapping[str, Detected],
     curve: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Write README.md into a detector's folder. seen: the held-out photos. curve: the run's lines of kind 'held'."""
+    """Write README.md into a detector's folder. seen: held-out photos. curve: log lines of kind 'held'."""
     parts = [
         f"# {card.name}",
         f"Finds {', '.join(numbers_of(config))}.",
-        *_facts(card, made, config, mixture, (folder / "model.safetensors").stat().st_size),
+        *_facts(card, summary, config, mixture, (folder / "model.safetensors").stat().st_size),
     ]
-    if seen:
-        parts += ["## Held-out photos", _scores(seen), _points(seen, config.get("min_score"))]
+    if held_out:
+        parts += ["## Held-out photos", _scores(held_out), _points(held_out, config.get("min_score"))]
     if curve:
-        parts += ["## While it learnt", _curve(curve)]
+        parts += ["## Learning curve", _curve(curve)]
     (folder / "README.md").write_text("\n\n".join(parts) + "\n")
 
 
-def _facts(card: Card, made: Made, config: Mapping[str, Any], mixture: Mixture, size: int) -> list[str]:
+def _facts(
+    card: Card, summary: TrainingSummary, config: Mapping[str, Any], mixture: Mixture, size: int
+) -> list[str]:
     counts = [f"{len(s):,} {COUNTED[name]}" for name, s in mixture.train.items() if s and name in COUNTED]
     masks = sum(scene.mask is not None for scene in mixture.all())
     if masks:
         counts.append(
-            f"masks of {masks:,} of them" + (", things cut out by them" if FLATS in mixture.train else "")
+            f"masks of {masks:,} of them" + (", objects cut out by masks" if FLATS in mixture.train else "")
         )
     objects = Counter(label for scene in mixture.all() for label in scene.labels)
     arguments = ", ".join(f"{name} {value}" for name, value in config.get("arguments", {}).items())
-    settings = ", ".join(f"{name} {value}" for name, value in made.settings.items())
+    settings = ", ".join(f"{name} {value}" for name, value in summary.settings.items())
     facts = {
         "Network": f"`{config['builder']}` ({arguments}); {size / 1e6:.1f} MB in float16",
-        "Learnt from": "; ".join(counts) + (f". {card.about}" if card.about else ""),
+        "Training data": "; ".join(counts) + (f". {card.about}" if card.about else ""),
         "Boxes": ", ".join(f"{label} {count:,}" for label, count in objects.most_common()),
-        "How": f"`jobs/train_detector.py`, {made.minutes:.0f} minutes, {made.steps:,} steps, {made.windows:,} windows "
+        "Training": f"`jobs/train_detector.py`, {summary.minutes:.0f} minutes, {summary.steps:,} steps, "
+        f"{summary.windows:,} windows "
         f"of photos ({settings})",
         "Licence": card.licence or "not stated",
     }
@@ -89,8 +92,8 @@ def _facts(card: Card, made: Made, config: Mapping[str, Any], mixture: Mixture, 
     ]
 
 
-def _scores(seen: Mapping[str, Detected]) -> str:
-    whole = {name: detected.ap() for name, detected in seen.items()}
+def _scores(held_out: Mapping[str, Detected]) -> str:
+    whole = {name: detected.ap() for name, detected in held_out.items()}
     labels = sorted({label for score in whole.values() for label in score.by_category})
     rows = [
         f"| {label} | " + " | ".join(
@@ -100,7 +103,7 @@ def _scores(seen: Mapping[str, Detected]) -> str:
         for label in labels
     ]  # fmt: skip
     text = [
-        "Average precision at IoU 0.5 (objects), as COCO counts it:",
+        "Average precision at IoU 0.5 (number of objects), COCO protocol:",
         "",
         f"| | {' | '.join(f'{name}, {s.photos} photos' for name, s in whole.items())} |",
         "|---|" + "---|" * len(whole),
@@ -115,18 +118,18 @@ def _scores(seen: Mapping[str, Detected]) -> str:
     return "\n".join(text)
 
 
-def _points(seen: Mapping[str, Detected], min_score: float | None) -> str:
+def _points(held_out: Mapping[str, Detected], min_score: float | None) -> str:
     lines = [
-        "Objects found, and boxes a photo that are none, at some values of `min_score`:",
+        "Recall, and false positives per photo, by `min_score`:",
         "",
-        f"| min_score | {' | '.join(seen)} |",
-        "|---|" + "---|" * len(seen),
+        f"| min_score | {' | '.join(held_out)} |",
+        "|---|" + "---|" * len(held_out),
     ]
     for point in POINTS[2:11:2]:
-        scores = [detected.at(point) for detected in seen.values()]
+        scores = [detected.at(point) for detected in held_out.values()]
         lines.append(f"| {point} | {' | '.join(f'{s.found:.2f}, {s.wrong:.1f}' for s in scores)} |")
     if min_score is not None:
-        lines += ["", f"Its own `min_score` is {min_score}."]
+        lines += ["", f"The model's default `min_score` is {min_score}."]
     return "\n".join(lines)
 
 
@@ -144,7 +147,7 @@ def _curve(curve: Sequence[Mapping[str, Any]]) -> str:
 
 
 def read_curve(run: Path) -> list[dict[str, Any]]:
-    """The held-out lines of a run's learning curves."""
+    """Read the held-out lines of a run's log."""
     path = run / "curve.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     return [line for line in lines if line["kind"] == "held"]

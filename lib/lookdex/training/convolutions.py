@@ -1,7 +1,7 @@
-"""Convolutions for a GPU that meets a picture of another shape at every step.
+"""Convolutions for GPU training with a new image shape at every step.
 
-cuDNN compiles its kernels anew for every shape of a batch, for seconds each. PyTorch's own need no such thing, but are
-slow where they could be a matrix product, and run best on contiguous pixels.
+cuDNN compiles its kernels for every batch shape, which takes seconds. PyTorch's own kernels do not, but they are slow
+where a matrix product would do, and fastest on contiguous pixels.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from torch.nn import functional as F
 
 @contextmanager
 def without_cudnn(device: torch.device) -> Iterator[None]:
-    """Training on a GPU runs without cuDNN meanwhile; on a CPU nothing changes.
+    """Disable cuDNN while training on a GPU; no effect on a CPU.
 
-    It is the process's switch and not a layer's: the way back through a layer looks at it too, at its own time and on
-    its own thread.
+    This is a process-wide switch rather than one per layer, because the backward pass reads it too, later and in its
+    own thread.
     """
     before = torch.backends.cudnn.enabled
     torch.backends.cudnn.enabled = before and device.type != "cuda"
@@ -31,11 +31,10 @@ def without_cudnn(device: torch.device) -> Iterator[None]:
 
 
 def for_any_shape(model: nn.Module) -> nn.Module:
-    """Let every Conv2d of the model run as is quickest without cuDNN, in place; returns the model.
+    """Make every Conv2d of the model run as fast as possible without cuDNN, in place; returns the model.
 
-    A 1x1 convolution becomes a matrix product over its channels; any other gets contiguous pixels and gives back
-    channels-last ones. The outputs are the same but for rounding; no weight is touched, and a deep copy of the model
-    computes with the copy's weights.
+    A 1x1 convolution becomes a matrix product over its channels. Others get contiguous input and return channels-last
+    output. Outputs are equal up to rounding, no weight changes, and a deep copy of the model uses the copy's weights.
     """
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
@@ -45,7 +44,7 @@ def for_any_shape(model: nn.Module) -> nn.Module:
 
 
 def _is_product(conv: nn.Conv2d) -> bool:
-    """Is it a plain 1x1 convolution? A subclass may do more than convolve."""
+    """Whether this is a plain 1x1 convolution. A subclass may do more than convolve."""
     return (
         type(conv).forward is nn.Conv2d.forward
         and conv.kernel_size == (1, 1)

@@ -1,4 +1,4 @@
-"""Train a detector: windows of photos with boxes, and masks where there are some, into a folder that lookdex loads."""
+"""Train a detector on photos with boxes (and optionally masks) and export it as a folder that lookdex loads."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from lookdex.errors import ConfigError
 from lookdex.models.detect import DEFAULT_CANVASES
-from lookdex.training.ahead import drawn_ahead, workers_for
-from lookdex.training.card import Card, Made, read_curve, write_card
+from lookdex.training.ahead import prefetched, workers_for
+from lookdex.training.card import Card, TrainingSummary, read_curve, write_card
 from lookdex.training.loop import Average, Run, one_cycle
 from lookdex.training.mixture import Mixture
 from lookdex.training.network import (
@@ -35,24 +35,23 @@ from lookdex.training.regions import RegionLoss, rarity
 from lookdex.training.scores import Detected, detect_scenes, operating_point
 from lookdex.training.windows import Batch, Inputs, Windows
 
-BOX_WEIGHT = 2.0  # a loose box costs the embedder more than a missed one: the crop shows the neighbours
+BOX_WEIGHT = 2.0  # a loose box hurts the embedder more than a missed one: its crop includes neighbours
 REGION_WEIGHT = 0.5
-AVERAGE = 0.997  # of the weights that are exported: over some 300 steps
+AVERAGE = 0.997  # moving average of the exported weights, over some 300 steps
 SAVE_EVERY = 120.0  # seconds
-MAX_NORM = 8.0  # of the gradients
-QUICK = 120  # held-out photos of each source that are measured on while training
+MAX_NORM = 8.0  # gradient clipping
+QUICK = 120  # held-out photos per source used during training
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to train.
+    """Training settings.
 
-    out: the folder of the model. run: checkpoints and learning curves. config: the model's config.json.
-    start: the folder of a trained model to go on from. minutes: of training, after which the learning rate has
-    fallen to its end. batch: windows a step, in each process. rate: the peak. measure_every: seconds between looks at
-    the held-out photos; 0: only at the end. device: 'cpu', 'cuda' or 'cuda:N'.
-    min_score: the operating point; None: the best F1 on the held-out photos. workers: processes that draw windows, for
-    each GPU; None: as `ahead.workers_for` says.
+    out: the model's folder. run: checkpoints and learning curves. config: the model's config.json. start: folder of a
+    trained model to continue from. minutes: training time, over which the learning rate decays. batch: windows per step
+    and process. rate: peak learning rate. measure_every: seconds between evaluations on held-out photos; 0: only at the
+    end. device: 'cpu', 'cuda' or 'cuda:N'. min_score: operating point; None: the best F1 on the held-out photos.
+    workers: prefetch processes per GPU; None: see `ahead.workers_for`.
     """
 
     out: Path
@@ -72,7 +71,7 @@ class Settings:
 
 
 class Learner(nn.Module):
-    """A torchvision detector with the losses that it learns by, each with its weight."""
+    """A torchvision detector with its weighted losses."""
 
     def __init__(self, detector: nn.Module, regions: RegionLoss | None) -> None:
         super().__init__()
@@ -89,7 +88,7 @@ class Learner(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a checkpoint keeps."""
+    """The contents of a checkpoint."""
 
     learner: Learner
     optimizer: torch.optim.Optimizer
@@ -103,7 +102,7 @@ class State:
         )
 
     def resume(self, run: Run) -> None:
-        """Go on from the run's checkpoint, where there is one."""
+        """Restore the run's checkpoint, if there is one."""
         states = run.resume()
         if states:
             self.learner.load_state_dict(states["learner"])
@@ -112,10 +111,10 @@ class State:
 
 
 def train(settings: Settings, mixture: Mixture) -> None:
-    """Train until the time is over; writes the model's folder with its card.
+    """Train until the time is up, then write the model's folder with its card.
 
     Raises:
-        ConfigError: photos with none of the config's labels; see also `network.open_network`, `processes.join`.
+        ConfigError: no photo has a label of the config; see also `network.open_network`, `processes.join`.
     """
     with join(settings.device) as group:
         if group.device.type == "cpu":
@@ -126,12 +125,12 @@ def train(settings: Settings, mixture: Mixture) -> None:
         known = mixture.only(tuple(numbers))
         if not known.labels():
             raise ConfigError(
-                f"no box of the photos has one of the model's labels {', '.join(numbers)}: "
-                f"they have {', '.join(mixture.labels()) or 'no box'}"
+                f"no box has one of the model's labels {', '.join(numbers)}; "
+                f"the photos have {', '.join(mixture.labels()) or 'no boxes'}"
             )
         state = start(settings, known, group.device)
         module = group.spread(state.learner)
-        group.agree(0)  # the clock starts when all are there
+        group.agree(0)  # start the clock when all processes are ready
         run = Run(settings.run, settings.minutes)
         if settings.resume:
             state.resume(run)
@@ -156,20 +155,20 @@ def start(settings: Settings, mixture: Mixture, device: torch.device) -> State:
 def learn(
     settings: Settings, mixture: Mixture, group: Group, run: Run, state: State, module: nn.Module
 ) -> None:
-    """Steps until the time is over. The first process's clock is everybody's; it alone saves and measures.
+    """Train until the time is up. The first process's clock applies to all; it alone saves and evaluates.
 
-    module: the state's learner, spread over the group.
+    module: the state's learner, distributed over the group.
     """
     started = has_statistics(state.learner.detector, settings.start)
     kind = half(group.device)
     scaler = torch.amp.GradScaler(enabled=kind is torch.float16)
     measured = run.seconds
     workers = workers_for(group.device) if settings.workers is None else settings.workers
-    with drawn_ahead(partial(batches, settings, mixture, group.rank), workers) as drawn:
+    with prefetched(partial(batches, settings, mixture, group.rank), workers) as source:
         while (progress := group.agree(run.progress)) < 1:
             train_mode(module, started)
             with mixed(group.device, kind):
-                losses = module(next(drawn).on(group.device))
+                losses = module(next(source).on(group.device))
             state.optimizer.zero_grad(set_to_none=True)
             scaler.scale(sum(losses.values())).backward()
             scaler.unscale_(state.optimizer)
@@ -189,11 +188,11 @@ def learn(
                 if settings.measure_every and run.seconds - measured > settings.measure_every:
                     measured = run.seconds
                     export(state.average.values, settings.config, settings.out)
-                    look(settings, mixture, group.device, run, QUICK)
+                    evaluate(settings, mixture, group.device, run, QUICK)
 
 
 def batches(settings: Settings, mixture: Mixture, rank: int, worker: int) -> Iterator[Batch]:
-    """Batches without end; rank and worker number their chance."""
+    """Draw endless batches; rank and worker seed the randomness."""
     canvases = [(h, w) for h, w in settings.config.get("canvases", DEFAULT_CANVASES)]
     rng = np.random.default_rng((settings.seed, rank, worker))
     windows = Windows(mixture, numbers_of(settings.config), canvases, rng)
@@ -201,10 +200,10 @@ def batches(settings: Settings, mixture: Mixture, rank: int, worker: int) -> Ite
         yield windows.batch(settings.batch)
 
 
-def look(
+def evaluate(
     settings: Settings, mixture: Mixture, device: torch.device, run: Run, photos: int | None = None
 ) -> dict[str, Detected]:
-    """Measure what is in the model's folder on (the first) held-out photos; the log gets it too."""
+    """Evaluate the exported model on (the first) held-out photos, and log the scores."""
     seen = {
         name: detect_scenes(settings.out, scenes[:photos], device) for name, scenes in mixture.held.items()
     }
@@ -212,21 +211,21 @@ def look(
         score = detected.ap()
         each = {label: round(value.ap50, 3) for label, value in score.by_category.items()}
         run.log("held", source=name, ap50=round(score.ap50, 4), categories=each)
-        said = "  ".join(f"{label} {value:.2f}" for label, value in each.items())
-        print(f"held-out {name}: AP50 {score.ap50:.3f} over {score.photos} photos; {said}", flush=True)
+        per_label = "  ".join(f"{label} {value:.2f}" for label, value in each.items())
+        print(f"held-out {name}: AP50 {score.ap50:.3f} over {score.photos} photos; {per_label}", flush=True)
     return seen
 
 
 def finish(settings: Settings, mixture: Mixture, device: torch.device, run: Run, state: State) -> None:
-    """Export, measure, choose the operating point, write the card."""
+    """Export, evaluate, choose the operating point, and write the model card."""
     export(state.average.values, settings.config, settings.out)
-    seen = look(settings, mixture, device, run)
+    seen = evaluate(settings, mixture, device, run)
     point = settings.min_score
     if point is None and seen:
         point = operating_point(list(seen.values()))
     config = settings.config | ({} if point is None else {"min_score": point})
     export(state.average.values, config, settings.out)
-    made = Made(
+    summary = TrainingSummary(
         minutes=run.seconds / 60,
         steps=run.step,
         windows=run.images,
@@ -237,5 +236,5 @@ def finish(settings: Settings, mixture: Mixture, device: torch.device, run: Run,
             "start": settings.start or ("ImageNet" if is_lite(state.learner.detector) else "none"),
         },
     )
-    write_card(settings.out, settings.card, made, config, mixture, seen, read_curve(run.folder))
+    write_card(settings.out, settings.card, summary, config, mixture, seen, read_curve(run.folder))
     print(f"{settings.out}: use it with --detector torchvision:{settings.out}", flush=True)

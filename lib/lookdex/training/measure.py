@@ -1,4 +1,4 @@
-"""Measures: objects found, nearest products."""
+"""Evaluation measures: detection scores, nearest products."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lookdex.training.records import Scene
 def score_scenes(
     scenes: Sequence[Scene], detected: Sequence[Sequence[Detection]], min_score: float
 ) -> DetectionScore:
-    """Compare detections (at a low threshold) with the boxes of the photos."""
+    """Score detections (made at a low threshold) against the true boxes."""
     truths = [Truth(scene.path.name, 0, 0, scene.boxes, scene.labels) for scene in scenes]
     return score_detections(truths, detected, min_score)
 
@@ -23,7 +23,7 @@ def score_scenes(
 def right_nearest(
     queries: np.ndarray, answers: Sequence[str], gallery: np.ndarray, names: Sequence[str]
 ) -> np.ndarray:
-    """For each query vector: is the nearest gallery vector's name its answer? bool (n,)."""
+    """For each query vector, whether the nearest gallery vector has the right name. bool (n,)."""
     nearest = np.argmax(queries @ gallery.T, axis=1)
     return np.array([names[i] == answer for i, answer in zip(nearest, answers, strict=True)])
 
@@ -33,9 +33,9 @@ def in_batches(items: Sequence, size: int) -> Iterable[Sequence]:
         yield items[start : start + size]
 
 
-def evenly(items: Sequence, most: int) -> list:
-    """At most so many of the items, from all over them, in their order."""
-    return [items[n * len(items) // most] for n in range(most)] if len(items) > most else list(items)
+def evenly(items: Sequence, limit: int) -> list:
+    """At most `limit` items, evenly spaced, in order."""
+    return [items[n * len(items) // limit] for n in range(limit)] if len(items) > limit else list(items)
 
 
 def shares(keys: Sequence[str], values: np.ndarray) -> dict[str, float]:

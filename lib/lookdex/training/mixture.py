@@ -1,4 +1,4 @@
-"""What a detector is trained and measured on: photos of several sources, from files in the usual formats."""
+"""Training and evaluation data of a detector: photos from several sources, in common file formats."""
 
 from __future__ import annotations
 
@@ -15,28 +15,27 @@ from lookdex.training.paste import Wardrobe
 from lookdex.training.records import Scene
 from lookdex.training.regions import Regions, regions
 
-FLATS = "flats"  # cut-outs on plain grounds
-# How often each source is drawn, of those there are. Real photos first: they are what a shop's own are like.
+FLATS = "flats"  # cut-outs on plain backgrounds
+# Sampling odds of each source that is present. Real photos weigh most, because they are closest to a shop's.
 ODDS = {"photos": 0.46, "tagged": 0.08, "looks": 0.20, "catalogue": 0.05, "garments": 0.14, FLATS: 0.07}
 
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """train: the photos of each source of ODDS. held: photos to measure on, by a name of their own.
-
-    mask_names: what the grey values of the photos' masks show, by number.
+    """train: photos by source of ODDS. held: evaluation photos by name. mask_names: meanings of the masks' grey
+    values.
     """
 
     train: dict[str, list[Scene]]
     held: dict[str, list[Scene]]
     mask_names: tuple[str, ...] = ()
-    half: tuple[str, ...] = ("looks",)  # sources of large photos, which are read at half their size
+    half: tuple[str, ...] = ("looks",)  # sources with large photos, read at half size
 
     def all(self) -> list[Scene]:
         return [scene for scenes in self.train.values() for scene in scenes]
 
     def labels(self) -> tuple[str, ...]:
-        """Every label of the photos to train on, the most frequent one first."""
+        """Labels of the training photos, most frequent first."""
         return tuple(name for name, _ in Counter(n for s in self.all() for n in s.labels).most_common())
 
     def wardrobe(self) -> Wardrobe:
@@ -47,7 +46,7 @@ class Mixture:
         return regions(labels, self.mask_names, label_of)
 
     def only(self, labels: Sequence[str]) -> Mixture:
-        """The same photos without the boxes of other labels."""
+        """The same photos with boxes of these labels only."""
         keep = frozenset(labels)
         return replace(
             self,
@@ -58,12 +57,12 @@ class Mixture:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Where the photos are.
+    """Input files.
 
-    coco, images: COCO files and the folder of each one's photos. masks: a folder with <photo's name>.png for some of
-    them; mask_names: a JSON list, what each grey value shows. held_coco, held_images: photos to measure on; without
-    them every n-th photo is kept for that, `held_share` in all. rendered: a folder of `training.rendered`; garments:
-    one with items.csv and images/ (columns image, label, sender_id), one garment a photo.
+    coco, images: COCO files and the photo folder of each. masks: a folder with <photo name>.png for some photos;
+    mask_names: JSON list of the meanings of grey values. held_coco, held_images: evaluation photos; without them every
+    n-th photo is held out, `held_share` in all. rendered: a folder of `training.rendered`. garments: a folder with
+    items.csv and images/ (columns image, label, sender_id), one garment per photo.
     """
 
     coco: tuple[Path, ...]
@@ -78,10 +77,10 @@ class Files:
 
 
 def read_mixture(files: Files) -> Mixture:
-    """The photos of files; each must be there.
+    """Read the photos; all of them must exist.
 
     Raises:
-        ConfigError: a missing file or photo, a photo folder too few, nothing to train on.
+        ConfigError: a missing file or photo, a missing photo folder, or no photo to train on.
     """
     if len(files.coco) != len(files.images) or len(files.held_coco) != len(files.held_images):
         raise ConfigError(
@@ -109,12 +108,12 @@ def read_mixture(files: Files) -> Mixture:
 
 
 def _coco(boxes: Path, images: Path, masks: Path | None) -> list[Scene]:
-    """Its photos, with labels as lookdex will name them: a box of an unknown label keeps its own."""
+    """Read a COCO file's photos, with labels mapped to lookdex categories where possible."""
     try:
         scenes = sources.coco(_there(boxes), _there(images), masks)
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"{boxes} is no COCO file of boxes ({error!r}): it needs images, categories and annotations with bbox"
+            f"{boxes} is not a COCO file of boxes ({error!r}): it needs images, categories and annotations with bbox"
         ) from error
     for scene in scenes:
         _there(scene.path)
@@ -123,7 +122,7 @@ def _coco(boxes: Path, images: Path, masks: Path | None) -> list[Scene]:
 
 def _there(path: Path) -> Path:
     if not path.exists():
-        raise ConfigError(f"{path} is not there: check the folders and the names in the COCO file")
+        raise ConfigError(f"{path} does not exist: check the folders and the names in the COCO file")
     return path
 
 

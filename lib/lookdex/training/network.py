@@ -1,4 +1,4 @@
-"""The network that a detector's training starts from, and the folder that it ends in."""
+"""The network at the start of a detector's training, and its export."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from lookdex.models.limits import own_label
 from lookdex.training.loop import freeze_early, freeze_statistics, imagenet_trunk, write
 
 CANVASES = ((416, 288), (288, 416), (352, 352))  # height, width
-TRUNK_SHARE = 0.4  # of the learning rate: what ImageNet taught is worth keeping
+TRUNK_SHARE = 0.4  # relative learning rate: ImageNet features are worth keeping
 
 
 def tiny_config(labels: tuple[str, ...]) -> dict[str, Any]:
-    """The config.json of the shipped kind of network, for other labels."""
+    """config.json of the built-in network, for these labels."""
     return {
         "builder": "lookdex_fcos",
         "arguments": {"num_classes": len(labels), "trunk": TRUNK, "channels": 64, "convs": 2},
@@ -36,10 +36,11 @@ def tiny_config(labels: tuple[str, ...]) -> dict[str, Any]:
 
 
 def config_of(path: Path | None, start: Path | None, labels: tuple[str, ...]) -> dict[str, Any]:
-    """The config.json to train by: a given file's, else the start's for the photos' labels, else the shipped kind's.
+    """The config.json to train with: the given file, else the start model's with the photos' labels, else the built-in
+    one.
 
     Raises:
-        ConfigError: no such file; no JSON, or one without builder and labels.
+        ConfigError: the file is missing, not JSON, or has no builder or labels.
     """
     file = path or (start / "config.json" if start else None)
     if file is None:
@@ -52,19 +53,19 @@ def config_of(path: Path | None, start: Path | None, labels: tuple[str, ...]) ->
         ) from error
     if not {"builder", "labels"} <= config.keys():
         raise ConfigError(
-            f"{file} names no builder or no labels: see lookdex.models.detect.TorchvisionDetector"
+            f"{file} has no builder or no labels: see lookdex.models.detect.TorchvisionDetector"
         )
     if path is None and not set(labels) <= set(config["labels"]):
         blank = [
             name for name in config["labels"][:1] if not name
-        ]  # torchvision's background, where it has one
+        ]  # torchvision's background label, if present
         config["labels"] = [*blank, *labels]
         config["arguments"] = config.get("arguments", {}) | {"num_classes": len(config["labels"])}
     return config
 
 
 def numbers_of(config: Mapping[str, Any]) -> dict[str, int]:
-    """The model's number of each label, under the names that lookdex gives them ("handbag" is its bag)."""
+    """The model's label numbers by lookdex label ("handbag" is "bag")."""
     numbers: dict[str, int] = {}
     for number, name in enumerate(config["labels"]):
         label = own_label(name) if name else None
@@ -74,19 +75,19 @@ def numbers_of(config: Mapping[str, Any]) -> dict[str, int]:
 
 
 def open_network(config: dict[str, Any], start: Path | None, out: Path) -> nn.Module:
-    """The untrained detector of a config.json, with what can be had before training.
+    """Build the detector of a config.json with its initial weights.
 
-    start: a trained model's folder; layers of another shape there (other labels) stay untrained. Without one, the
-    shipped kind of network starts from ImageNet's weights, any other from nothing.
+    start: folder of a trained model; layers of another shape (other labels) stay untrained. Without it, the built-in
+    network starts from ImageNet weights, others from scratch.
 
     Raises:
-        ConfigError: no such builder; `start` shares no layer with it.
+        ConfigError: unknown builder, or `start` has no matching layer.
     """
     model = build(config, out)
     lite = is_lite(model)
     if start:
-        taken = _take(model, start)
-        print(f"{taken} of {len(model.state_dict())} tensors start from {start}", flush=True)
+        count = _take(model, start)
+        print(f"{count} of {len(model.state_dict())} tensors start from {start}", flush=True)
     elif lite:
         imagenet_trunk(model.backbone.trunk, config.get("arguments", {}).get("trunk", TRUNK))
     if lite:
@@ -99,22 +100,22 @@ def is_lite(model: nn.Module) -> bool:
 
 
 def _take(model: nn.Module, start: Path) -> int:
-    own = model.state_dict()
-    given = {
+    weights = model.state_dict()
+    matching = {
         name: value.float() if value.is_floating_point() else value
         for name, value in load_file(start / "model.safetensors").items()
-        if name in own and own[name].shape == value.shape
+        if name in weights and weights[name].shape == value.shape
     }
-    if not given:
+    if not matching:
         raise ConfigError(
-            f"no layer of {start}/model.safetensors fits the network: start from a model of the same builder"
+            f"no layer of {start}/model.safetensors matches the network: start from a model of the same builder"
         )
-    model.load_state_dict(given, strict=False)
-    return len(given)
+    model.load_state_dict(matching, strict=False)
+    return len(matching)
 
 
 def has_statistics(model: nn.Module, start: Path | None) -> bool:
-    """Have its batch norms statistics already, which small batches of mixed sources would only spoil?"""
+    """Whether batch norm statistics are already trained; small batches of mixed sources would spoil them."""
     return start is not None or is_lite(model)
 
 
@@ -125,7 +126,9 @@ def train_mode(model: nn.Module, frozen_statistics: bool) -> None:
 
 
 def half(device: torch.device) -> torch.dtype | None:
-    """The short floats to train in: bfloat16 where the GPU has it, else float16; None: a CPU stays at float32."""
+    """The 16-bit type to train in: bfloat16 if the GPU supports it, else float16; None on a CPU, which stays at
+    float32.
+    """
     if device.type != "cuda":
         return None
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
@@ -136,7 +139,7 @@ def mixed(device: torch.device, kind: torch.dtype | None) -> AbstractContextMana
 
 
 def groups(model: nn.Module) -> list[dict[str, Any]]:
-    """The optimizer's groups: the trunk at TRUNK_SHARE of the rate, all else at the whole."""
+    """Optimizer groups: the trunk at TRUNK_SHARE of the learning rate, everything else at the full rate."""
     slow, fast = list[Tensor](), list[Tensor]()
     for name, value in model.named_parameters():
         if value.requires_grad:
@@ -145,7 +148,7 @@ def groups(model: nn.Module) -> list[dict[str, Any]]:
 
 
 def export(values: Mapping[str, Tensor], config: dict[str, Any], out: Path) -> None:
-    """Write a detector's folder: weights in float16, config.json."""
+    """Write a detector's folder: weights in float16 and config.json."""
     out.mkdir(parents=True, exist_ok=True)
     tensors = {
         name: (value.half() if value.is_floating_point() else value).cpu().contiguous()

@@ -1,8 +1,7 @@
-"""Garments cut out of photos by their masks, laid on plain grounds and onto other photos.
+"""Cut garments out of photos by their masks and paste them on plain backgrounds and into other photos.
 
-A catalogue shows most things flat or on a hanger; photos with boxes show them worn. A detector that has only
-seen the latter misses the former, so worn garments are cut out and laid down (Dwibedi et al., Cut, Paste and
-Learn, 2017).
+Catalogues show most garments flat or on a hanger, but photos with boxes show them worn. A detector trained on the
+latter alone misses the former (Dwibedi et al., Cut, Paste and Learn, 2017).
 """
 
 from __future__ import annotations
@@ -17,22 +16,22 @@ import numpy as np
 from lookdex.training.records import Photo, Scene
 from lookdex.training.sources import read
 
-LEAST_SIDE = 40  # pixels: smaller cut-outs would be blown up
-LEAST_FILLED = 0.35  # of its box that a cut-out fills: less is what others left of it
-KEPT_SIDE = 320  # pixels
-COVERED = 0.6  # an object of which more than this is covered is no object any more
+LEAST_SIDE = 40  # pixels; smaller cut-outs would be enlarged
+LEAST_FILLED = 0.35  # minimum share of its box that a cut-out fills; less is mostly hidden
+KEPT_SIDE = 320  # maximum side of a cached cut-out, pixels
+COVERED = 0.6  # objects covered by more than this are dropped
 
 
 @dataclass(frozen=True, slots=True)
 class CutOut:
-    """pixels: uint8 (H, W, 4) RGBA, trimmed to what is seen."""
+    """pixels: uint8 (H, W, 4) RGBA, trimmed to the visible part."""
 
     pixels: np.ndarray
     label: str
 
 
 def cut_out(image: np.ndarray, mask: np.ndarray, box: np.ndarray, label: str) -> CutOut | None:
-    """What `mask` (bool (H, W)) shows within `box`, or None where that is too little to know it by."""
+    """Cut what `mask` (bool (H, W)) shows within `box`; None if too little is visible."""
     x0, y0, x1, y1 = (max(0, round(float(v))) for v in box)
     inside = mask[y0:y1, x0:x1]
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
@@ -47,8 +46,8 @@ def cut_out(image: np.ndarray, mask: np.ndarray, box: np.ndarray, label: str) ->
     return CutOut(np.dstack([colours, alpha]), label)
 
 
-def turned(thing: CutOut, rng: np.random.Generator, longer: float) -> CutOut:
-    """Another view of a cut-out: its longer side `longer` pixels, stretched, turned and mirrored a little."""
+def vary(thing: CutOut, rng: np.random.Generator, longer: float) -> CutOut:
+    """Vary a cut-out: scaled to `longer` pixels on its longer side, slightly stretched, rotated and mirrored."""
     pixels = thing.pixels[:, ::-1] if rng.random() < 0.5 else thing.pixels
     height, width = pixels.shape[:2]
     scale = longer / max(height, width)
@@ -65,7 +64,7 @@ def turned(thing: CutOut, rng: np.random.Generator, longer: float) -> CutOut:
 
 
 def ground(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """A ground that things are photographed on: uint8 (height, width, 3), plain, shaded, or a little grained."""
+    """Generate a background: uint8 (height, width, 3), plain, shaded, or slightly grained."""
     colour = rng.uniform(150, 255) + rng.normal(0, 8, 3) if rng.random() < 0.75 else rng.uniform(20, 235, 3)
     slope = np.linspace(-1, 1, height)[:, None] * rng.normal(0, 9) + np.linspace(-1, 1, width) * rng.normal(
         0, 9
@@ -78,9 +77,9 @@ def ground(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def lay(image: np.ndarray, thing: CutOut, x: int, y: int, shadow: float = 0.0) -> np.ndarray:
-    """Draw a cut-out on `image` (uint8 RGB, changed in place) with its corner at (x, y), all or in part inside.
+    """Draw a cut-out on `image` (uint8 RGB, in place) with its corner at (x, y); it may extend beyond the image.
 
-    Returns what it covers: bool (H, W).
+    Returns the covered pixels: bool (H, W).
     """
     height, width = image.shape[:2]
     h, w = thing.pixels.shape[:2]
@@ -101,17 +100,17 @@ def lay(image: np.ndarray, thing: CutOut, x: int, y: int, shadow: float = 0.0) -
 
 
 def box_of(covered: np.ndarray) -> np.ndarray:
-    """The box of a mask that covers something: float32 (4,)."""
+    """The bounding box of a non-empty mask: float32 (4,)."""
     rows, columns = np.flatnonzero(covered.any(axis=1)), np.flatnonzero(covered.any(axis=0))
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
 
 
 def flat(thing: CutOut, height: int, width: int, region: int, rng: np.random.Generator) -> Photo:
-    """A catalogue flat of one thing, which is `region` in the photo's mask (0, the ground, around it)."""
+    """A catalogue photo of one cut-out; `region` is its value in the photo's mask (0 is the background)."""
     image = ground(height, width, rng)
     h, w = thing.pixels.shape[:2]
     fits = min(height / h, width / w) * max(h, w)  # the longer side at which it fills the photo
-    view = turned(thing, rng, fits * rng.uniform(0.55, 0.97))
+    view = vary(thing, rng, fits * rng.uniform(0.55, 0.97))
     h, w = view.pixels.shape[:2]
     x = round((width - w) / 2 + rng.normal(0, 0.04 * width))
     y = round((height - h) / 2 + rng.normal(0, 0.04 * height))
@@ -120,9 +119,9 @@ def flat(thing: CutOut, height: int, width: int, region: int, rng: np.random.Gen
 
 
 def onto(photo: Photo, thing: CutOut, region: int, rng: np.random.Generator) -> Photo:
-    """A photo with one thing more, which is `region` in its mask, less what is covered by it."""
+    """Paste a cut-out into a photo, with `region` in its mask, and drop objects that it covers."""
     height, width = photo.pixels.shape[:2]
-    view = turned(thing, rng, rng.uniform(0.2, 0.5) * height)
+    view = vary(thing, rng, rng.uniform(0.2, 0.5) * height)
     h, w = view.pixels.shape[:2]
     x, y = int(rng.uniform(0, max(1, width - w))), int(rng.uniform(0, max(1, height - h)))
     image = photo.pixels.copy()
@@ -140,10 +139,9 @@ def onto(photo: Photo, thing: CutOut, region: int, rng: np.random.Generator) -> 
 
 
 class Wardrobe:
-    """Draws cut-outs from photos with masks, whose pixels count `names`: the tags of the photos' boxes.
+    """Draws cut-outs from photos with masks. names: box tags by mask value.
 
-    Labels are drawn by the square root of how often they occur. Cut-outs that were drawn once are kept, as PNG, no
-    longer than KEPT_SIDE.
+    Labels are drawn by the square root of their frequency. Cut-outs are cached as PNG, no larger than KEPT_SIDE.
     """
 
     def __init__(self, scenes: Sequence[Scene], names: Sequence[str]) -> None:
@@ -164,7 +162,7 @@ class Wardrobe:
         return len(self._things)
 
     def draw(self, rng: np.random.Generator, tries: int = 8) -> CutOut | None:
-        """A random cut-out; None where so many in a row were too small or too hidden."""
+        """Draw a random cut-out; None after `tries` in a row that were too small or too hidden."""
         for _ in range(tries if self._things else 0):
             which = min(int(np.searchsorted(self._chances, rng.random())), len(self) - 1)
             if which not in self._kept:
@@ -178,7 +176,7 @@ class Wardrobe:
     def _cut(self, scene: Scene, i: int) -> np.ndarray | None:
         mask = cv2.imread(str(scene.mask), cv2.IMREAD_GRAYSCALE)
         if mask is None:
-            raise FileNotFoundError(f"the mask {scene.mask} is missing or no image")
+            raise FileNotFoundError(f"the mask {scene.mask} is missing or not an image")
         found = cut_out(
             read(scene.path), mask == self._numbers[scene.tags[i]], scene.boxes[i], scene.labels[i]
         )

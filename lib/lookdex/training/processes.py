@@ -1,4 +1,4 @@
-"""One training in several processes, one for each GPU: `torchrun --nproc-per-node N -- jobs/train_detector.py …`."""
+"""Distributed training, one process per GPU: `torchrun --nproc-per-node N -- jobs/train_detector.py …`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 from lookdex.models.device import open_device
 
-PATIENCE = timedelta(hours=2)  # the others wait while the first one measures
+PATIENCE = timedelta(hours=2)  # the others wait while the first one evaluates
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """This process among those of the training. device: its own."""
+    """This process within the training. device: its own."""
 
     rank: int
     size: int
@@ -27,11 +27,11 @@ class Group:
 
     @property
     def first(self) -> bool:
-        """Is this the one that writes, measures and speaks?"""
+        """Whether this process writes, evaluates and prints."""
         return self.rank == 0
 
     def spread(self, module: nn.Module) -> nn.Module:
-        """The module with its gradients averaged over the group."""
+        """Wrap the module so that gradients are averaged over the group."""
         if self.size == 1:
             return module
         return DistributedDataParallel(
@@ -39,7 +39,7 @@ class Group:
         )
 
     def agree(self, value: float) -> float:
-        """The first process's value, in all of them; it waits for the slowest."""
+        """Broadcast the first process's value; waits for the slowest process."""
         if self.size == 1:
             return value
         shared = torch.tensor([value], dtype=torch.float64, device=self.device)
@@ -49,9 +49,9 @@ class Group:
 
 @contextmanager
 def join(device: str) -> Iterator[Group]:
-    """Join the processes that torchrun started, or be the only one.
+    """Join torchrun's process group, or run alone.
 
-    device: 'cpu', 'cuda' or 'cuda:N'; of several processes on 'cuda' each takes the GPU of its local rank.
+    device: 'cpu', 'cuda' or 'cuda:N'; with several processes on 'cuda', each uses the GPU of its local rank.
 
     Raises:
         ConfigError, DeviceUnavailable.

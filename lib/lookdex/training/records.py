@@ -1,4 +1,4 @@
-"""What the training loops exchange."""
+"""Records of the training data."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A photo with its true boxes. boxes: float32 (n, 4) x0 y0 x1 y1 pixels; one label (and tag, product) each.
+    """A photo with its true boxes. boxes: float32 (n, 4) x0 y0 x1 y1 in pixels, each with a label (and tag, product).
 
-    tags: the source's own finer names ("blouse"). product_ids: "" for things that are no known product.
-    mask: a grey picture of the photo's size whose pixels number what is seen there (`regions.Regions`).
+    tags: finer names from the data source ("blouse"). product_ids: "" for unknown products. mask: grey image of the
+    photo's size, whose values number the regions (`regions.Regions`).
     """
 
     path: Path
@@ -26,10 +26,10 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photo, or a view of one, and what is known of it.
+    """A photo, or a view of one, with its annotations.
 
-    pixels: uint8 RGB (H, W, 3). boxes: float32 (n, 4) x0 y0 x1 y1 pixels, with one label each.
-    mask: uint8 (H, W), the region of each pixel (`regions`): UNKNOWN where nobody said.
+    pixels: uint8 RGB (H, W, 3). boxes: float32 (n, 4) x0 y0 x1 y1 in pixels, each with a label. mask: uint8 (H, W),
+    region per pixel (`regions`), UNKNOWN if not annotated.
     """
 
     pixels: np.ndarray
@@ -40,7 +40,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Garment:
-    """A photo of one garment: its label (17 classes), who sent it, and its category."""
+    """A photo of one garment: its label (17 classes), its sender, and its category."""
 
     path: Path
     label: str

@@ -1,8 +1,8 @@
-"""What each pixel shows, learnt beside the boxes: masks say more about a photo than its boxes do.
+"""Segmentation as an auxiliary task: masks contain more information than boxes.
 
-A few hundred photos with boxes teach a detector little about what is small or rare. Where there are masks, a
-linear layer on the sum of the pyramid's levels (Kirillov et al., Panoptic Feature Pyramid Networks, 2019) also
-names the region of each cell: background, one of the labels, skin, hair. It is thrown away after training.
+A few hundred photos with boxes teach a detector little about small or rare objects. Where there are masks, a linear
+layer on the sum of the pyramid's levels (Kirillov et al., Panoptic Feature Pyramid Networks, 2019) also classifies the
+region of each cell: background, one of the labels, skin, hair. The layer is discarded after training.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ BODY = ("skin", "hair")
 
 @dataclass(frozen=True, slots=True)
 class Regions:
-    """names: background, the detector's labels in their order, then BODY; a region is its index here.
+    """names: background, the detector's labels in order, then BODY; a region is its index here.
 
-    table: uint8 (256,), the region of each grey value of the mask files, UNKNOWN for those without one.
+    table: uint8 (256,), region of each grey value in mask files; UNKNOWN if it has none.
     """
 
     names: tuple[str, ...]
     table: np.ndarray
 
     def read(self, path: Path | None, height: int, width: int) -> np.ndarray:
-        """A mask file's regions, uint8 (height, width); all UNKNOWN without a file."""
+        """Read a mask file as regions, uint8 (height, width); all UNKNOWN without a file."""
         if path is None:
             return np.full((height, width), UNKNOWN, np.uint8)
         grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
         if grey is None:
-            raise FileNotFoundError(f"the mask {path} is missing or no image")
+            raise FileNotFoundError(f"the mask {path} is missing or not an image")
         if grey.shape != (height, width):
             grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_NEAREST)
         return self.table[grey]
 
 
 def regions(labels: Sequence[str], mask_names: Sequence[str], label_of: Mapping[str, str]) -> Regions:
-    """The regions of masks whose grey value n shows `mask_names[n]`: "null", "skin", "hair", or a thing of a label.
+    """Map masks with grey values for `mask_names` ("null", "skin", "hair", or a tag) to regions.
 
-    label_of: the label of each mask name that is one of a box's tags.
+    label_of: label of each mask name that is a box tag.
     """
     names = ("background", *labels, *BODY)
     table = np.full(256, UNKNOWN, np.uint8)
@@ -60,9 +60,9 @@ def regions(labels: Sequence[str], mask_names: Sequence[str], label_of: Mapping[
 
 
 def rarity(found: Regions, masks: Sequence[Path]) -> Tensor:
-    """Each region's weight in the loss, float32 (n,): the less of the masks it fills the more, by the square root.
+    """Loss weight per region, float32 (n,): inverse square root of its frequency in the masks.
 
-    Their mean over the masks' pixels is 1. A region that no mask shows weighs 0.
+    The mean over the masks' pixels is 1. Regions in no mask have weight 0.
     """
     counts = np.zeros(256)
     for path in masks:
@@ -73,9 +73,9 @@ def rarity(found: Regions, masks: Sequence[Path]) -> Tensor:
 
 
 class RegionLoss(nn.Module):
-    """Cross-entropy of the regions, from the pyramid that `backbone` puts out at each forward pass.
+    """Cross-entropy of the regions, from the pyramid that `backbone` outputs in each forward pass.
 
-    backbone: gives a dictionary of feature maps, finest first, all `backbone.out_channels` deep.
+    backbone: returns a dictionary of feature maps, finest first, with `backbone.out_channels` channels.
 
     Raises:
         ConfigError: another kind of backbone.
@@ -85,21 +85,21 @@ class RegionLoss(nn.Module):
         super().__init__()
         if not isinstance(getattr(backbone, "out_channels", None), int):
             raise ConfigError(
-                "masks are learnt from a feature pyramid, and this detector has none: train it without --masks"
+                "masks need a feature pyramid, which this detector does not have: train it without --masks"
             )
         self.classify = nn.Conv2d(backbone.out_channels, len(weights), 1)
-        # The features are large: from a random start this loss would drown those of the boxes.
+        # The features are large: from a random start this loss would dominate those of the boxes.
         for parameter in self.classify.parameters():
             nn.init.zeros_(parameter)
         self.register_buffer("weights", weights)
         self._levels: list[Tensor] = []
-        backbone.register_forward_hook(lambda module, given, levels: self._keep(levels))
+        backbone.register_forward_hook(lambda module, inputs, levels: self._keep(levels))
 
     def _keep(self, levels: Mapping[str, Tensor]) -> None:
         self._levels = [level for name, level in levels.items() if name != "pool"]
 
     def forward(self, masks: Tensor) -> Tensor:
-        """masks: uint8 (n, H, W) of the batch that the detector has just seen → the loss, a scalar (0: all unknown)."""
+        """Loss for the masks, uint8 (n, H, W), of the batch just seen by the detector: a scalar (0 if all unknown)."""
         finest, *others = self._levels
         size = finest.shape[-2:]
         summed = finest
@@ -109,7 +109,7 @@ class RegionLoss(nn.Module):
             self.classify(summed), scale_factor=2, mode="bilinear", align_corners=False
         )
         step = masks.shape[-1] // scores.shape[-1]
-        wanted = masks[:, step // 2 :: step, step // 2 :: step].long()
-        if not (wanted != UNKNOWN).any():
+        targets = masks[:, step // 2 :: step, step // 2 :: step].long()
+        if not (targets != UNKNOWN).any():
             return scores.sum() * 0
-        return functional.cross_entropy(scores, wanted, self.weights, ignore_index=UNKNOWN)
+        return functional.cross_entropy(scores, targets, self.weights, ignore_index=UNKNOWN)

@@ -1,9 +1,9 @@
-"""Rendered photos for training, made beforehand: a folder of JPEGs with one JSON line for each.
+"""Render training photos in advance: a folder of JPEGs with a JSON line for each.
 
     python -m lookdex.training.rendered --out DIR --seed 1000000 --products 2000 --looks 3000 --part 1/2
 
-Parts run in parallel, and a part that was stopped goes on where it was. Training seeds start at
-1,000,000: smaller ones belong to the demo and the tests.
+Parts run in parallel, and an interrupted part continues where it stopped. Training seeds start at 1,000,000; smaller
+ones belong to the demo and the tests.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ VIEWS = 2
 
 
 def render(out: Path, seed: int, products: int, looks: int, part: int = 0, parts: int = 1) -> int:
-    """Write this part's photos that are not there yet; returns how many were written.
+    """Render this part's missing photos; returns the number written.
 
-    Products and looks alternate, so that a half-finished folder is already a balanced sample.
+    Products and looks alternate, so that an unfinished folder is already balanced.
     """
     if seed < FIRST_SEED:
-        raise ValueError(f"seed {seed} may be the demo's: train with {FIRST_SEED:,} or more")
+        raise ValueError(f"seeds below {FIRST_SEED:,} belong to the demo and the tests, got {seed}")
     out.mkdir(parents=True, exist_ok=True)
     catalogue = [make_product(seed, i) for i in range(products)]
     by_category: dict[str, list[Product]] = defaultdict(list)
@@ -61,7 +61,7 @@ def render(out: Path, seed: int, products: int, looks: int, part: int = 0, parts
 
 
 def load(folder: Path) -> tuple[list[Scene], list[Scene]]:
-    """What is rendered so far: (catalogue photos, looks)."""
+    """Load the photos rendered so far: (catalogue photos, looks)."""
     catalogue: list[Scene] = []
     looks: list[Scene] = []
     for lines in sorted(folder.glob("part-*.jsonl")):
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=FIRST_SEED)
     parser.add_argument("--products", type=int, default=2000)
     parser.add_argument("--looks", type=int, default=3000)
-    parser.add_argument("--part", default="1/1", help="which part of how many, from 1")
+    parser.add_argument("--part", default="1/1", help="part to render, as N/COUNT, from 1")
     options = parser.parse_args()
     part, parts = (int(v) for v in options.part.split("/"))
     written = render(options.out, options.seed, options.products, options.looks, part - 1, parts)

@@ -1,4 +1,4 @@
-"""How a detector does on held-out photos, through the code that runs in production."""
+"""Score a detector on held-out photos, through the production code."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from lookdex.training.measure import in_batches, score_scenes
 from lookdex.training.records import Scene
 from lookdex.training.sources import read
 
-ALL = DetectionLimits(min_score=0.02, nms_iou=1.0, max_objects=100)  # boxes as COCO's AP wants them
-NMS_IOU, MAX_OBJECTS = 0.7, 20  # of load_detector: what a caller gets
+ALL = DetectionLimits(min_score=0.02, nms_iou=1.0, max_objects=100)  # all boxes, as COCO's AP requires
+NMS_IOU, MAX_OBJECTS = 0.7, 20  # defaults of load_detector
 POINTS = tuple(round(0.1 + 0.05 * n, 2) for n in range(15))  # candidates for a detector's min_score
 
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """Held-out photos and all that was found in them."""
+    """Held-out photos with all their detections."""
 
     scenes: Sequence[Scene]
     found: list[list[Detection]]
 
     def ap(self) -> DetectionScore:
-        """Average precision, of all boxes."""
+        """Average precision over all boxes."""
         return score_scenes(self.scenes, self.found, ALL.min_score)
 
     def at(self, min_score: float) -> DetectionScore:
-        """What a caller gets at an operating point: found, wrong. Its AP is that of the boxes left."""
+        """Recall and false positives at an operating point. Its AP covers the remaining boxes only."""
         return score_scenes(self.scenes, [kept(objects, min_score) for objects in self.found], min_score)
 
 
@@ -49,7 +49,7 @@ def detect_scenes(folder: Path, scenes: Sequence[Scene], device: torch.device) -
 
 
 def kept(objects: Sequence[Detection], min_score: float) -> list[Detection]:
-    """What a caller gets of all boxes at an operating point: one object, one box."""
+    """Filter all boxes as in production: minimum score, one box per object."""
     strong = [o for o in objects if o.score >= min_score]
     order = distinct(
         as_array([o.box for o in strong]),
@@ -62,7 +62,7 @@ def kept(objects: Sequence[Detection], min_score: float) -> list[Detection]:
 
 
 def operating_point(detected: Sequence[Detected]) -> float:
-    """The min_score at which the F1 of the boxes is best, over all held-out photos."""
+    """The min_score with the best F1 over all held-out photos."""
 
     def f1(point: float) -> float:
         scores = [d.at(point) for d in detected]

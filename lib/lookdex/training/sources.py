@@ -1,4 +1,6 @@
-"""Real photos: Clothing Co-Parsing (boxes) and the Clothing dataset (labels), with what is held out."""
+"""Real photos: Clothing Co-Parsing (boxes) and the Clothing dataset (labels), split into training and held-out
+parts.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ NOT_LABELS = ("Not sure", "Other", "Skip")
 HELD_PHOTOS = 6  # every sixth street photo is held out
 HELD_SENDERS = 5  # every fifth sender is held out
 
-# The garment labels that are one lookdex category whatever the photo shows.
+# Garment labels that map to one lookdex category regardless of the photo.
 LABEL_CATEGORY = {
     "T-Shirt": "top", "Longsleeve": "top", "Shirt": "top", "Undershirt": "top", "Polo": "top", "Hoodie": "top",
     "Body": "top", "Top": "top", "Blouse": "top", "Pants": "pants", "Shorts": "shorts", "Dress": "dress",
@@ -25,9 +27,9 @@ LABEL_CATEGORY = {
 
 
 def coco(boxes: Path, images: Path, masks: Path | None = None) -> list[Scene]:
-    """Photos with boxes from a COCO file. masks: a folder with <the photo's name>.png for some or all of them.
+    """Read photos with boxes from a COCO file. masks: a folder with <photo name>.png for some or all of them.
 
-    An annotation's `tag`, where it has one, is its finer name. Heaps (`iscrowd`) are left out.
+    An annotation's optional `tag` is its finer name. Crowd annotations (`iscrowd`) are skipped.
     """
     data = json.loads(boxes.read_text())
     names = {c["id"]: c["name"] for c in data["categories"]}
@@ -55,16 +57,16 @@ def coco(boxes: Path, images: Path, masks: Path | None = None) -> list[Scene]:
 
 
 def street(root: Path) -> tuple[list[Scene], list[Scene]]:
-    """Street photos with boxes and masks from `root` (COCO `boxes.json`): (to train on, held out)."""
+    """Read street photos with boxes and masks from `root` (COCO `boxes.json`): (training, held out)."""
     scenes = coco(root / "boxes.json", root / "photos", root / "masks")
     held = scenes[::HELD_PHOTOS]
     return [scene for n, scene in enumerate(scenes) if n % HELD_PHOTOS], held
 
 
 def garments(root: Path) -> tuple[list[Garment], list[Garment]]:
-    """Single-garment photos from `root` (`items.csv`): (to train on, those of held-out senders).
+    """Read single-garment photos from `root` (`items.csv`): (training, held-out senders).
 
-    Labels that name no category are left out.
+    Labels without a category are skipped.
     """
     train: list[Garment] = []
     held: list[Garment] = []
@@ -80,18 +82,18 @@ def garments(root: Path) -> tuple[list[Garment], list[Garment]]:
 
 
 def read(path: Path, half: bool = False) -> np.ndarray:
-    """A JPEG as uint8 RGB (H, W, 3); at half its size, which is faster, when `half`."""
+    """Read a JPEG as uint8 RGB (H, W, 3); at half size, which is faster, if `half`."""
     image = cv2.imread(str(path), cv2.IMREAD_REDUCED_COLOR_2 if half else cv2.IMREAD_COLOR)
     if image is None:
-        raise FileNotFoundError(f"{path} is missing or no image")
+        raise FileNotFoundError(f"{path} is missing or not an image")
     return np.ascontiguousarray(image[:, :, ::-1])
 
 
 def plain_box(image: np.ndarray) -> np.ndarray | None:
-    """The box of the one thing on a plain ground, float32 (4,), or None where the ground is not plain.
+    """The box of the object on a plain background, float32 (4,); None if the background is not plain.
 
-    The ground's colour is the median of the photo's border; the thing is the largest region that
-    differs from it. Sound only where the border is of one colour and the thing stays inside it.
+    The background colour is the median of the photo's border; the object is the largest region that differs from it.
+    Reliable only if the border has one colour and the object does not touch it.
     """
     height, width = image.shape[:2]
     scale = 96 / max(height, width)
@@ -117,7 +119,7 @@ def plain_box(image: np.ndarray) -> np.ndarray | None:
 
 
 def boxed_garments(found: list[Garment]) -> list[Scene]:
-    """The garments on plain grounds, as photos with one box."""
+    """Garments on plain backgrounds, as photos with one box."""
     scenes = []
     for garment in found:
         box = plain_box(read(garment.path))

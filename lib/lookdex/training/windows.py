@@ -1,4 +1,4 @@
-"""What a step of the detector's training sees: windows of photos of all sources, with what is known of them."""
+"""Training batches of a detector: annotated windows of photos from all sources."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from lookdex.training.paste import flat, onto
 from lookdex.training.records import Photo, Scene
 from lookdex.training.sources import read
 
-# Training draws windows of the photo at a somewhat larger scale than inference (`augment.ZOOM`): small things keep
-# their pixels, and a whole photo at that scale would cost more.
-WINDOW = 0.92  # of a canvas's sides
-UPRIGHT, SQUARE, WIDE = 0.65, 0.25, 0.10  # how often a window is each: fashion photos are mostly upright
-PASTED = 0.25  # of the photos with masks have one thing more, cut out of another
-MOSAICS = 0.08  # of the views are four photos at once
-COMMON = 0.3  # photos whose rarest label is in less than this share of them come more often
+# Training windows are drawn at a slightly larger scale than at inference (`augment.ZOOM`), so that small objects
+# keep their pixels; whole photos at that scale would cost more.
+WINDOW = 0.92  # relative to the canvas's sides
+UPRIGHT, SQUARE, WIDE = 0.65, 0.25, 0.10  # window shapes: fashion photos are mostly upright
+PASTED = 0.25  # share of photos with masks that get another pasted object
+MOSAICS = 0.08  # share of views that are mosaics
+COMMON = 0.3  # photos whose rarest label is in less than this share of photos are oversampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,10 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Windows as they are drawn, small enough to pass between processes.
+    """Windows as drawn, small enough to pass between processes.
 
-    pixels: uint8 (n, H, W, 3). masks: uint8 (n, H, W), regions. boxes: float32 (m, 4) and labels: int64 (m,) of each.
+    pixels: uint8 (n, H, W, 3). masks: uint8 (n, H, W), regions. boxes: float32 (m, 4) and labels: int64 (m,) per
+    window.
     """
 
     pixels: torch.Tensor
@@ -47,7 +48,7 @@ class Batch:
     labels: list[np.ndarray]
 
     def on(self, device: torch.device) -> Inputs:
-        """What the network takes, on its device."""
+        """Convert to the network's inputs on its device."""
         pixels = self.pixels.to(device).permute(0, 3, 1, 2).float().div_(255)  # channels last in memory
         targets = [
             {"boxes": torch.from_numpy(boxes).to(device), "labels": torch.from_numpy(labels).to(device)}
@@ -57,10 +58,7 @@ class Batch:
 
 
 class Windows:
-    """Draws batches of a mixture.
-
-    numbers: the detector's number of each label. canvases: those of inference.
-    """
+    """Draws batches from a mixture. numbers: the detector's label numbers. canvases: those of inference."""
 
     def __init__(
         self,
@@ -99,7 +97,7 @@ class Windows:
         return window(photo, canvas, min(full[0] / h, full[1] / w), self._rng)
 
     def _photo(self, canvas: tuple[int, int]) -> Photo:
-        """A photo of a source drawn by its odds."""
+        """Draw a photo from a source, by the odds."""
         rng = self._rng
         name = self._sources[rng.choice(len(self._sources), p=self._odds)]
         if name == FLATS:
@@ -120,20 +118,20 @@ class Windows:
 
 
 def window_of(canvas: tuple[int, int]) -> tuple[int, int]:
-    """The window that is trained on for a canvas of inference (height, width): multiples of 32."""
+    """The training window for an inference canvas (height, width): multiples of 32."""
     height, width = (max(32, 32 * round(WINDOW * side / 32)) for side in canvas)
     return height, width
 
 
 def repeats(scenes: Sequence[Scene]) -> np.ndarray:
-    """The cumulated chances (n,) of scenes, the last one 1: those with rare labels are drawn more often.
+    """Cumulative sampling probabilities (n,) that oversample photos with rare labels.
 
     Repeat factors by each photo's rarest label (Gupta et al., LVIS, 2019).
     """
     shown = Counter(label for scene in scenes for label in set(scene.labels))
     factor = {label: max(1.0, (COMMON * len(scenes) / count) ** 0.5) for label, count in shown.items()}
-    wanted = np.array([max((factor[label] for label in scene.labels), default=1.0) for scene in scenes])
-    chances = np.cumsum(wanted / wanted.sum())
+    repeat = np.array([max((factor[label] for label in scene.labels), default=1.0) for scene in scenes])
+    chances = np.cumsum(repeat / repeat.sum())
     chances[-1:] = 1.0
     return chances
 

@@ -1,4 +1,4 @@
-"""The page in a real browser, against the real service with the fakes as models."""
+"""The page in a real browser, against the service with fake models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.services import Service
 
 pytestmark = needs_chromium
 GREY = encode(np.full((120, 90, 3), 128, np.uint8))
-# For each tag of the start's photo, what lies over it along its middle: [] where it lies above all.
+# For each tag of the example photo, the elements that cover it along its middle lines; [] if none do.
 OVER_TAGS = """
     () => Promise.all([...document.querySelectorAll(".hero-photo .box")].map((box) =>
         Promise.all(box.getAnimations().map((one) => one.finished)))).then(() =>
@@ -35,7 +35,7 @@ OVER_TAGS = """
 # ── a photo ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_no_line_of_a_box_crosses_a_tag(browser: Browser, page_service: Service) -> None:
+def test_no_box_covers_a_tag(browser: Browser, page_service: Service) -> None:
     for width in (390, 768, 1440):
         for language in ("en", "ko"):
             size = {"width": width, "height": 900}
@@ -46,7 +46,7 @@ def test_no_line_of_a_box_crosses_a_tag(browser: Browser, page_service: Service)
                 assert covered == [[]] * 5, (width, language)
 
 
-def test_an_upload_shows_its_pieces_and_the_products_of_each(desk: Visit) -> None:
+def test_an_upload_shows_its_items_with_products(desk: Visit) -> None:
     page = desk.page
     answer = answered(page)
     found = answer["objects"]
@@ -74,11 +74,11 @@ def test_an_upload_shows_its_pieces_and_the_products_of_each(desk: Visit) -> Non
     assert page.locator(".look-total").inner_text() == f"{answer['look']['total']:g}"
     expect(page.locator("#foot")).to_contain_text("Release night-1")
     expect(page.locator("#foot")).to_contain_text("answered in")
-    expect(page.locator("#spoken")).to_have_text("2 pieces found.")
+    expect(page.locator("#spoken")).to_have_text("2 items found.")
 
 
-def test_a_piece_s_dot_has_the_colour_of_its_name(desk: Visit) -> None:
-    """Not that of the largest swatch, which may be called otherwise."""
+def test_an_item_s_dot_has_the_named_colour(desk: Visit) -> None:
+    """Not the colour of the largest swatch, which may have another name."""
     page = desk.page
 
     def told(route: Route) -> None:
@@ -100,27 +100,27 @@ def test_a_piece_s_dot_has_the_colour_of_its_name(desk: Visit) -> None:
     assert dots[0] != "rgb(238, 136, 0)"
 
 
-def test_a_look_counts_what_is_kept_in_it(desk: Visit) -> None:
+def test_the_look_counts_selected_items(desk: Visit) -> None:
     page = desk.page
     prices = [piece["price"] for piece in answered(page)["look"]["pieces"]]
     page.locator(".tile-keep input").first.uncheck()
     expect(page.locator(".look-total")).to_have_text(f"{prices[1]:g}")
-    expect(page.locator(".look-count")).to_have_text("1 piece")
+    expect(page.locator(".look-count")).to_have_text("1 item")
     page.locator(".tile-keep input").nth(1).uncheck()
     expect(page.locator(".look-total")).to_have_text("–")
     page.get_by_role("button", name="한국어").click()
-    expect(page.locator(".look-count")).to_have_text("고른 아이템이 없어요")
+    expect(page.locator(".look-count")).to_have_text("선택한 아이템이 없어요")
     assert [box.is_checked() for box in page.locator(".tile-keep input").all()] == [False, False]
 
 
-def test_nothing_comes_from_elsewhere(desk: Visit) -> None:
+def test_all_requests_are_same_origin(desk: Visit) -> None:
     answered(desk.page)
     assert {r.url.split("/")[2] for r in desk.requests if not r.url.startswith(("blob:", "data:"))} == {
         desk.url.split("/")[2]
     }
 
 
-def test_a_sample_a_drop_and_a_paste_are_photos_too(desk: Visit) -> None:
+def test_photos_can_be_samples_dropped_or_pasted(desk: Visit) -> None:
     page = desk.page
     page.locator(".sample").first.click()
     page.wait_for_selector(".stage-photo")
@@ -140,8 +140,8 @@ def test_a_sample_a_drop_and_a_paste_are_photos_too(desk: Visit) -> None:
         page.wait_for_selector('.box[data-object="1"]')
 
 
-def test_boxes_hold_pixels_of_the_upright_photo(desk: Visit) -> None:
-    """Turned by EXIF: red lies left of blue when stored, and above it when shown."""
+def test_boxes_are_in_pixels_of_the_upright_photo(desk: Visit) -> None:
+    """Rotated by EXIF: red is left of blue as stored, and above it as shown."""
     stored = Image.open(io.BytesIO(LOOK)).resize((240, 160))
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -149,7 +149,7 @@ def test_boxes_hold_pixels_of_the_upright_photo(desk: Visit) -> None:
     stored.save(file, "JPEG", exif=exif)
     answer = answered(desk.page, file.getvalue())
     assert (answer["width"], answer["height"]) == (160, 240)
-    red, blue = (desk.page.get_by_role("button", name=f"{name}, piece") for name in ("Red top", "Blue shoes"))
+    red, blue = (desk.page.get_by_role("button", name=f"{name}, item") for name in ("Red top", "Blue shoes"))
     above, below, photo = (
         red.bounding_box(),
         blue.bounding_box(),
@@ -162,7 +162,7 @@ def test_boxes_hold_pixels_of_the_upright_photo(desk: Visit) -> None:
     assert photo["width"] / photo["height"] == pytest.approx(160 / 240, abs=0.01)
 
 
-def test_a_large_photo_is_scaled_down_before_it_is_sent(desk: Visit) -> None:
+def test_a_large_photo_is_scaled_down_before_the_upload(desk: Visit) -> None:
     large = np.kron(picture("red", "blue", size=100)[:50], np.ones((30, 30, 1), np.uint8))
     answer = answered(desk.page, encode(large, "PNG"))
     assert (answer["width"], answer["height"]) == (2560, 1280)
@@ -171,10 +171,10 @@ def test_a_large_photo_is_scaled_down_before_it_is_sent(desk: Visit) -> None:
     assert box["x0"] == pytest.approx(8 / 100 * 2560, abs=8)
 
 
-def test_a_photo_without_pieces_is_answered_as_a_whole(desk: Visit) -> None:
+def test_a_photo_without_items_is_searched_as_a_whole(desk: Visit) -> None:
     page = desk.page
     answered(page, GREY)
-    expect(page.get_by_text("We could not pick out a piece")).to_be_visible()
+    expect(page.get_by_text("We couldn't find any items")).to_be_visible()
     assert len(titles(page, '.lane[data-lane="whole"]')) == 12
     page.locator(".notice .button").click()
     drag(page, (0.2, 0.2), (0.8, 0.8))
@@ -188,16 +188,16 @@ def test_filters_narrow_every_lane(desk: Visit) -> None:
     page = desk.page
     answered(page)
     page.get_by_role("button", name="Filters").click()
-    expect(page.get_by_label("Colour counts")).to_have_value("0")
-    assert page.locator("dialog .ends span").all_inner_texts() == ["not at all", "a lot"]
-    expect(page.get_by_label("Highest price")).to_have_attribute("placeholder", str(PRODUCTS - 1))
-    page.get_by_label("Highest price").fill("20.5")
+    expect(page.get_by_label("Match the colour")).to_have_value("0")
+    assert page.locator("dialog .ends span").all_inner_texts() == ["not important", "very important"]
+    expect(page.get_by_label("Maximum price")).to_have_attribute("placeholder", str(PRODUCTS - 1))
+    page.get_by_label("Maximum price").fill("20.5")
     page.get_by_role("button", name="Shoes", exact=True).click()
     with page.expect_response("**/v1/search"):
         page.get_by_role("button", name="Show products").click()
     assert desk.asked()[-1]["where"] == "price <= 20.5 and label in ('shoes')"
-    expect(page.get_by_text("1 other piece is hidden")).to_be_visible()
-    expect(page.locator('.lane[data-lane="whole"]')).to_contain_text("Nothing fits")
+    expect(page.get_by_text("1 other item is hidden")).to_be_visible()
+    expect(page.locator('.lane[data-lane="whole"]')).to_contain_text("No products found")
     with page.expect_response("**/v1/search"):
         page.get_by_role("button", name="Remove Shoes").click()
     assert desk.asked()[-1]["where"] == "price <= 20.5"
@@ -226,7 +226,7 @@ def test_products_are_sorted_by_price(desk: Visit) -> None:
         shown = [sign * float(text) for text in prices.all_inner_texts()]
         assert len(shown) > 12
         assert shown == sorted(shown)
-    page.get_by_label("Search by words").fill("red")
+    page.get_by_label("Search by text").fill("red")
     with page.expect_response("**/v1/text?*") as response:
         page.keyboard.press("Enter")
     assert "sort" not in response.value.url
@@ -238,7 +238,7 @@ def test_products_are_sorted_by_price(desk: Visit) -> None:
     assert "sort" not in response.value.url
 
 
-def test_a_shop_without_prices_is_not_sorted_by_them(browser: Browser, page_service: Service) -> None:
+def test_a_shop_without_prices_has_no_sort_menu(browser: Browser, page_service: Service) -> None:
     with visit(browser, page_service.url) as seen:
         seen.page.route(
             "**/v1/release", lambda route: route.fulfill(json=route.fetch().json() | {"sortable": ["title"]})
@@ -248,7 +248,7 @@ def test_a_shop_without_prices_is_not_sorted_by_them(browser: Browser, page_serv
         expect(seen.page.locator(".sort")).to_have_count(0)
 
 
-def test_prices_of_the_filter_have_the_products_currency(desk: Visit) -> None:
+def test_the_price_filter_shows_the_currency(desk: Visit) -> None:
     page = desk.page
 
     def told(route: Route) -> None:
@@ -261,22 +261,22 @@ def test_prices_of_the_filter_have_the_products_currency(desk: Visit) -> None:
     page.route("**/v1/search", told)
     answered(page)
     page.get_by_role("button", name="Filters").click()
-    expect(page.get_by_label("Highest price")).to_have_attribute("placeholder", f"₩{PRODUCTS - 1}")
-    page.get_by_label("Highest price").fill("20")
+    expect(page.get_by_label("Maximum price")).to_have_attribute("placeholder", f"₩{PRODUCTS - 1}")
+    page.get_by_label("Maximum price").fill("20")
     with page.expect_response("**/v1/search"):
         page.get_by_role("button", name="Show products").click()
     expect(page.get_by_role("button", name="Remove up to ₩20")).to_be_visible()
 
 
-def test_colour_and_words_beside_the_photo(desk: Visit) -> None:
+def test_colour_and_text_refine_the_photo(desk: Visit) -> None:
     page = desk.page
     answered(page)
     page.get_by_role("button", name="Filters").click()
-    page.get_by_label("Colour counts").fill("0.6")
+    page.get_by_label("Match the colour").fill("0.6")
     with page.expect_response("**/v1/search"):
         page.get_by_role("button", name="Show products").click()
     assert desk.asked()[-1]["colour"] == 0.6
-    page.get_by_label("Change something").fill("blue")
+    page.get_by_label("Refine the search").fill("blue")
     with page.expect_response("**/v1/search") as response:
         page.keyboard.press("Enter")
     assert desk.asked()[-1]["text"] == "blue"
@@ -284,42 +284,44 @@ def test_colour_and_words_beside_the_photo(desk: Visit) -> None:
     likeness = next(
         one["text_similarity"] for one in matches if one["similarity"] > 0
     )  # the first that is shown
-    words = page.locator('.lane[data-lane="0"] .card').first.locator(".meter", has_text="Words")
-    expect(words).to_have_text(f"Words{max(0, likeness):.2f}")  # never -0.00
-    expect(page.get_by_label("Change something")).to_be_focused()  # not on another button, for the next Enter
+    words = page.locator('.lane[data-lane="0"] .card').first.locator(".meter", has_text="Text match")
+    expect(words).to_have_text(f"Text match{max(0, likeness):.2f}")  # never -0.00
+    expect(
+        page.get_by_label("Refine the search")
+    ).to_be_focused()  # not on another button, for the next Enter
     assert response.value.json()["objects"][0]["tint"] == "blue"
     expect(page.locator(".lane").first.get_by_text("Colour")).to_have_count(
         0
-    )  # the photo's is not what is asked
+    )  # the photo's colour is not what is searched
     expect(page.get_by_role("button", name="Remove with “blue”")).to_be_visible()
 
 
 # ── words ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_words_are_searched_and_have_an_address(desk: Visit) -> None:
+def test_text_searches_have_a_url(desk: Visit) -> None:
     page = desk.page
-    page.get_by_label("Search by words").fill("cyan")
+    page.get_by_label("Search by text").fill("cyan")
     page.keyboard.press("Enter")
     expect(page.locator(".lane h1")).to_have_text("“cyan”")
     assert titles(page)[0] == "cyan thing of night-1"
     assert page.url.endswith("?q=cyan")
     page.reload()
     expect(page.locator(".lane h1")).to_have_text("“cyan”")
-    page.get_by_label("Search by words").fill("red")
+    page.get_by_label("Search by text").fill("red")
     page.keyboard.press("Enter")
     expect(page.locator(".lane h1")).to_have_text("“red”")
     page.go_back()
     expect(page.locator(".lane h1")).to_have_text("“cyan”")
-    expect(page.get_by_label("Search by words")).to_have_value("cyan")
+    expect(page.get_by_label("Search by text")).to_have_value("cyan")
 
 
-def test_a_product_s_name_is_the_catalogue_s_not_the_address_s(desk: Visit) -> None:
+def test_a_product_s_title_comes_from_the_catalogue(desk: Visit) -> None:
     page = desk.page
     match = answered(page)["objects"][0]["matches"][0]
     product = match["product_id"]
 
-    def told(route: Route) -> None:  # the fake embedder knows colours alone
+    def told(route: Route) -> None:  # the fake embedder knows only colours
         route.fulfill(response=route.fetch(url=route.request.url.replace(f"q={product}", "q=red")))
 
     page.route("**/v1/text?*", told)
@@ -334,13 +336,15 @@ def test_a_product_s_name_is_the_catalogue_s_not_the_address_s(desk: Visit) -> N
 # ── Korean ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_korean_is_the_browser_s_and_can_be_switched(browser: Browser, page_service: Service) -> None:
+def test_the_language_follows_the_browser_and_can_be_switched(
+    browser: Browser, page_service: Service
+) -> None:
     with visit(browser, page_service.url, locale="ko-KR") as seen:
         page = seen.page
         expect(page.locator("html")).to_have_attribute("lang", "ko")
         expect(page.locator("h1")).to_contain_text("찾으세요")
         answered(page)
-        expect(page.get_by_role("button", name="빨간색 상의, 2개 중")).to_be_visible()
+        expect(page.get_by_role("button", name="빨간색 상의, 아이템 2개 중")).to_be_visible()
         expect(page.get_by_role("heading", name="파란색 신발")).to_be_visible()
         expect(page.locator("#foot")).to_contain_text("릴리스 night-1")
         page.get_by_role("button", name="EN", exact=True).click()

@@ -1,4 +1,4 @@
-"""Going back on the page, and what is a place to go back to."""
+"""Browser history of the page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.pages import LOOK, answered, titles, upload
 pytestmark = needs_chromium
 
 
-def test_back_closes_a_product_then_a_lane_then_leaves_the_answer(phone: Visit) -> None:
+def test_back_closes_a_product_then_a_lane_then_the_answer(phone: Visit) -> None:
     page = phone.page
     answered(page)
     first = titles(page, '.lane[data-lane="0"]')
@@ -36,7 +36,7 @@ def test_back_closes_a_product_then_a_lane_then_leaves_the_answer(phone: Visit) 
     assert len(phone.asked()) == 2
 
 
-def test_what_is_closed_on_the_page_needs_no_going_back(desk: Visit) -> None:
+def test_closing_on_the_page_leaves_no_history_entries(desk: Visit) -> None:
     page = desk.page
     answered(page)
     length = page.evaluate("history.length")
@@ -54,7 +54,7 @@ def test_what_is_closed_on_the_page_needs_no_going_back(desk: Visit) -> None:
     assert page.evaluate("history.length") <= length + 2
 
 
-def test_back_from_more_like_a_product_shows_the_product_again(desk: Visit) -> None:
+def test_back_from_similar_products_shows_the_product(desk: Visit) -> None:
     page = desk.page
     title = answered(page)["objects"][0]["matches"][2]["columns"]["title"]
     page.locator('.lane[data-lane="0"] .card-face').nth(2).click()
@@ -70,7 +70,7 @@ def test_back_from_more_like_a_product_shows_the_product_again(desk: Visit) -> N
     expect(page.locator(".hero")).to_be_visible()
 
 
-def test_entries_that_an_earlier_page_made_are_no_places(desk: Visit) -> None:
+def test_entries_from_before_a_reload_are_skipped(desk: Visit) -> None:
     page = desk.page
     answered(page)
     page.locator('.box[data-object="1"]').click()
@@ -88,7 +88,7 @@ def test_entries_that_an_earlier_page_made_are_no_places(desk: Visit) -> None:
     expect(page.locator(".lane")).to_have_count(3)
 
 
-def test_an_answer_that_comes_after_one_went_back_is_not_shown(desk: Visit) -> None:
+def test_an_answer_after_going_back_is_not_shown(desk: Visit) -> None:
     page = desk.page
     answered(page)
     page.evaluate(
@@ -101,7 +101,7 @@ def test_an_answer_that_comes_after_one_went_back_is_not_shown(desk: Visit) -> N
             };
         }"""
     )
-    page.get_by_label("Search by words").fill("cyan")
+    page.get_by_label("Search by text").fill("cyan")
     page.keyboard.press("Enter")
     page.wait_for_function("() => window.come")
     page.go_back()
@@ -111,12 +111,12 @@ def test_an_answer_that_comes_after_one_went_back_is_not_shown(desk: Visit) -> N
     assert page.locator("body").get_attribute("data-view") == "photo"
 
 
-def test_a_photo_that_was_left_before_its_answer_is_asked_again(desk: Visit) -> None:
+def test_a_photo_left_before_its_answer_is_searched_again(desk: Visit) -> None:
     page = desk.page
     page.route("**/v1/search", lambda route: None, times=1)
     with page.expect_request("**/v1/search"):
         upload(page)
-    page.get_by_label("Search by words").fill("cyan")
+    page.get_by_label("Search by text").fill("cyan")
     page.keyboard.press("Enter")
     expect(page.locator(".lane h1")).to_have_text("“cyan”")
     page.go_back()
@@ -125,7 +125,7 @@ def test_a_photo_that_was_left_before_its_answer_is_asked_again(desk: Visit) -> 
     assert len(desk.asked()) == 2
 
 
-def test_of_two_photos_at_once_the_first_leaves_no_place(desk: Visit) -> None:
+def test_the_first_of_two_photos_at_once_leaves_no_entry(desk: Visit) -> None:
     page = desk.page
     before = page.evaluate("history.length")
     page.evaluate(

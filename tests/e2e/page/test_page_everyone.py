@@ -1,4 +1,4 @@
-"""The page for everyone: on a phone, and for those who do not see it or use no mouse."""
+"""The page on a phone, and its accessibility."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ def test_a_phone(phone: Visit) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == 320
 
 
-def test_a_phone_s_results_keep_the_search_and_stay_on_the_screen(phone: Visit) -> None:
+def test_the_controls_fit_a_phone(phone: Visit) -> None:
     page = phone.page
     answered(page)
     expect(page.locator(".words")).to_be_hidden()
-    page.get_by_role("button", name="Search in words").tap()
-    expect(page.get_by_label("Search by words")).to_be_focused()
-    page.get_by_role("button", name="Search in words").tap()
+    page.get_by_role("button", name="Text search").tap()
+    expect(page.get_by_label("Search by text")).to_be_focused()
+    page.get_by_role("button", name="Text search").tap()
     expect(page.locator(".words")).to_be_hidden()
     page.locator(".filter-button").tap()
-    page.get_by_label("Highest price").fill("20")
+    page.get_by_label("Maximum price").fill("20")
     page.get_by_role("button", name="Show products").tap()
     expect(page.get_by_role("button", name="Remove up to 20")).to_be_visible()
     tops = set()
@@ -69,13 +69,13 @@ def test_a_phone_s_results_keep_the_search_and_stay_on_the_screen(phone: Visit) 
         assert box["x"] + box["width"] <= 390, part
         tops.add(box["y"] + box["height"] / 2)
     assert max(tops) - min(tops) < 2  # in one line
-    page.get_by_role("button", name="Search in words").tap()
+    page.get_by_role("button", name="Text search").tap()
     page.keyboard.type("cyan")
     page.keyboard.press("Enter")
     expect(page.locator(".lane h1")).to_have_text("“cyan”")
 
 
-def test_a_finger_scrolls_until_it_is_told_to_draw(phone: Visit) -> None:
+def test_touch_scrolls_unless_drawing(phone: Visit) -> None:
     page = phone.page
     answered(page)
     shown = page.locator(".overlay").bounding_box()
@@ -107,9 +107,7 @@ DARK_PHONE = {"color_scheme": "dark", "locale": "ko-KR", "viewport": PHONE}
 
 
 @pytest.mark.parametrize("context", [{"color_scheme": "light"}, DARK_PHONE], ids=["light-desk", "dark-phone"])
-def test_no_barriers_that_a_machine_can_find(
-    browser: Browser, page_service: Service, context: dict[str, Any]
-) -> None:
+def test_axe_finds_no_violations(browser: Browser, page_service: Service, context: dict[str, Any]) -> None:
     with visit(browser, page_service.url, **context) as seen:
         page = seen.page
         assert barriers(page) == []
@@ -131,7 +129,7 @@ def test_no_barriers_that_a_machine_can_find(
 
 
 def barriers(page: Page, within: str = "html") -> list[str]:
-    """What axe-core finds against WCAG 2.2 AA, and where. The first cards of a row stand for the others."""
+    """Violations of WCAG 2.2 AA found by axe-core. Only the first cards of a row are checked."""
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
     context = {
         "include": [[within]],

@@ -1,4 +1,4 @@
-"""The parts of the page's scripts that need no service: called one by one, in a browser that shows nothing of it."""
+"""Unit tests of the page's scripts, run in a browser without the service."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ SERVICE = Path(lookdex.service.__file__).parent
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *arguments: object) -> None:
-        """The tests have their own."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
 def files() -> Iterator[str]:
-    """Where the page's files are served as they lie."""
+    """The URL of a static server of the page's files."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=SERVICE)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -37,12 +37,12 @@ def files() -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Browser, files: str) -> Iterator[Page]:
-    """A listing beside the page's files, so that it can load them."""
+    """A page on the static server, which can import the scripts."""
     with visit(browser, f"{files}/page/js/") as seen:
         yield seen.page
 
 
-def test_the_two_languages_say_the_same_things(page: Page) -> None:
+def test_both_languages_have_the_same_texts(page: Page) -> None:
     words = page.evaluate(
         """async () => {
             const {en, categoriesEn, labelsEn} = await import("/page/js/words-en.js");
@@ -58,20 +58,20 @@ def test_the_two_languages_say_the_same_things(page: Page) -> None:
     assert all(words[1].values())
 
 
-def test_how_long_ago_something_was_is_said(page: Page) -> None:
+def test_relative_times(page: Page) -> None:
     said = page.evaluate(
         """async () => {
-            const {ago, choose, t} = await import("/page/js/i18n.js");
+            const {ago, setLanguage, t} = await import("/page/js/i18n.js");
             const told = (seconds) => t("published", {when: ago(new Date(Date.now() - 1000 * seconds))});
             return ["en", "ko"].map((language) => {
-                choose(language);
+                setLanguage(language);
                 return [5, 90, 3 * 3600 + 9, 2 * 86400 + 9].map(told);
             });
         }"""
     )
     assert said == [
         ["published just now", "published 1 minute ago", "published 3 hours ago", "published 2 days ago"],
-        ["방금 게시", "1분 전 게시", "3시간 전 게시", "그저께 게시"],
+        ["방금 업데이트", "1분 전 업데이트", "3시간 전 업데이트", "그저께 업데이트"],
     ]
 
 
@@ -79,7 +79,7 @@ def _values(text: str) -> list[str]:
     return [part.split("}")[0] for part in text.split("{")[1:]]
 
 
-def test_tags_stay_on_the_photo_and_off_each_other(page: Page) -> None:
+def test_tags_stay_on_the_photo_and_do_not_overlap(page: Page) -> None:
     made = np.random.default_rng(3)
     for _ in range(20):
         corners = made.integers(0, 300, (6, 4))
@@ -99,8 +99,8 @@ def test_tags_stay_on_the_photo_and_off_each_other(page: Page) -> None:
                 assert abs(place["x"] - other["x"]) >= 60 or abs(place["y"] - other["y"]) >= 20
 
 
-def test_what_is_sent_of_a_file(page: Page) -> None:
-    """(format, bytes, width, height) → the size that it is redrawn to, or None: sent as it is."""
+def test_photo_conversion(page: Page) -> None:
+    """(format, bytes, width, height) → the size to convert to, or None to send the file unchanged."""
     cases = [
         (("jpeg", 3_000_000, 2560, 1440), None),
         (("webp", 10, 10, 10), None),
@@ -116,7 +116,7 @@ def test_what_is_sent_of_a_file(page: Page) -> None:
         assert planned == expected, arguments
 
 
-def test_addresses_that_are_no_web_page_become_no_link(page: Page) -> None:
+def test_only_web_urls_become_links(page: Page) -> None:
     links = page.evaluate(
         """async (urls) => {
             const {linkOf} = await import("/page/js/product.js");
@@ -135,7 +135,7 @@ def test_addresses_that_are_no_web_page_become_no_link(page: Page) -> None:
     assert links == ["https://shop.example/1", *[None] * 6]
 
 
-def test_a_filter_s_values_are_quoted(page: Page) -> None:
+def test_filter_values_are_quoted(page: Page) -> None:
     where = page.evaluate(
         """async () => {
             const {whereOf} = await import("/page/js/question.js");
@@ -149,8 +149,8 @@ def test_a_filter_s_values_are_quoted(page: Page) -> None:
     )
 
 
-def test_photos_and_pictures_are_let_go(page: Page) -> None:
-    """The twenty places that are kept hold their photos, and a thousand pictures stay."""
+def test_photos_and_pictures_are_released(page: Page) -> None:
+    """Photos of the last twenty history entries and the last thousand pictures are kept."""
     gone, pictures = page.evaluate(
         """async () => {
             const [{createTrail}, {createStore, START}, {picture}] =
@@ -182,7 +182,7 @@ TSC = ROOT / ".venv" / "page" / "node_modules" / ".bin" / "tsc"
 @pytest.mark.skipif(
     not TSC.exists(), reason="no TypeScript: npm install --prefix .venv/page typescript@7.0.2"
 )
-def test_the_types_of_its_scripts_hold() -> None:
+def test_scripts_type_check() -> None:
     done = subprocess.run(
         [TSC, "-p", ROOT / "infra" / "page.json"], capture_output=True, text=True, timeout=120
     )

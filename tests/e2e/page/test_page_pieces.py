@@ -1,4 +1,4 @@
-"""A piece of a photo on the page: chosen, drawn, by keys, and its products."""
+"""Items of a photo: selecting, drawing, keyboard use, and their products."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tests.support.pages import answered, drag, titles, upload
 from tests.support.photos import encode
 
 pytestmark = needs_chromium
-ALIKE = 49  # of the products not opposite in colour to blue
+ALIKE = 49  # products whose colour is not opposite to blue
 
 
-def test_a_chosen_piece_stands_alone_and_has_more(desk: Visit) -> None:
+def test_a_selected_item_is_shown_alone_with_more_products(desk: Visit) -> None:
     page = desk.page
     answered(page)
     box = page.locator('.box[data-object="1"]')
@@ -26,12 +26,12 @@ def test_a_chosen_piece_stands_alone_and_has_more(desk: Visit) -> None:
     expect(page.locator(".grid .card")).to_have_count(36)
     assert desk.asked()[-1] == {"k": 36, "object": 1, "whole": False, "look": False, "crops": "none"}
     page.get_by_role("button", name="Show more").click()
-    expect(page.get_by_text(f"That is everything that fits: {ALIKE} products.")).to_be_visible()
+    expect(page.get_by_text(f"You have seen all {ALIKE} products.")).to_be_visible()
     page.locator(".to-all").click()
     expect(page.locator(".lane")).to_have_count(3)
 
 
-def test_where_other_kinds_begin_is_said(desk: Visit) -> None:
+def test_other_categories_have_a_heading(desk: Visit) -> None:
     page, follows = desk.page, ["colour"]
 
     def told(route: Route) -> None:
@@ -50,15 +50,13 @@ def test_where_other_kinds_begin_is_said(desk: Visit) -> None:
     expect(row.locator("li:nth-child(4)")).to_have_text("Other colours")
     expect(row.locator(".others")).to_have_count(1)
     page.locator('.box[data-object="0"]').click()
-    expect(page.get_by_text("few of these in that colour, so other colours follow.")).to_be_visible()
+    expect(page.get_by_text("so other colours are included.")).to_be_visible()
     expect(page.locator(".grid > :nth-child(4)")).to_have_text("Other colours")
     page.locator('.box[data-object="1"]').click()
-    expect(
-        page.get_by_text("in that colour, so other colours and other kinds of things follow.")
-    ).to_be_visible()
+    expect(page.get_by_text("so other colours and other categories are included.")).to_be_visible()
     assert page.locator(".grid .others").all_inner_texts() == [
         "Other colours",
-        "Other kinds",
+        "Other categories",
         "Other colours",
     ]
     follows.append("kind")
@@ -66,10 +64,10 @@ def test_where_other_kinds_begin_is_said(desk: Visit) -> None:
     upload(page)
     page.wait_for_selector(".card-face:visible")
     page.locator('.box[data-object="0"]').click()
-    expect(page.get_by_text("few of these, so other kinds of things follow.")).to_be_visible()
+    expect(page.get_by_text("few of these, so other categories are included.")).to_be_visible()
 
 
-def test_what_the_shop_has_none_of_is_said(desk: Visit) -> None:
+def test_missing_categories_are_reported(desk: Visit) -> None:
     page = desk.page
 
     def told(route: Route) -> None:
@@ -88,7 +86,7 @@ def test_what_the_shop_has_none_of_is_said(desk: Visit) -> None:
     lane = page.locator('.lane[data-lane="0"]')
     expect(lane.get_by_text("The shop has no glasses", exact=True)).to_be_visible()
     expect(lane.locator(".meter.faint")).to_have_count(1)  # 0.29, not 0.31
-    expect(page.locator('.lane[data-lane="1"] .lane-meta')).to_contain_text("other kinds too")
+    expect(page.locator('.lane[data-lane="1"] .lane-meta')).to_contain_text("other categories too")
     page.get_by_role("button", name="한국어").click()
     expect(lane.get_by_text("이 쇼핑몰에는 안경 상품이 없어요", exact=True)).to_be_visible()
     page.get_by_role("button", name="EN", exact=True).click()
@@ -98,7 +96,7 @@ def test_what_the_shop_has_none_of_is_said(desk: Visit) -> None:
     expect(page.locator(".lane-meta")).not_to_contain_text("first")
 
 
-def test_nothing_passes_beside_the_bar(desk: Visit) -> None:
+def test_rows_are_as_wide_as_the_bar(desk: Visit) -> None:
     page = desk.page
     answered(page)
     bar = page.locator(".bar").bounding_box()
@@ -110,7 +108,7 @@ def test_nothing_passes_beside_the_bar(desk: Visit) -> None:
         assert shown["x"] + shown["width"] <= bar["x"] + bar["width"], passes
 
 
-def test_long_things_are_shown_whole(desk: Visit) -> None:
+def test_long_pictures_are_shown_whole(desk: Visit) -> None:
     page = desk.page
     long = iter(
         [encode(np.full((300, 60, 3), 90, np.uint8)), encode(np.full((60, 300, 3), 90, np.uint8))] * 99
@@ -128,7 +126,7 @@ def test_long_things_are_shown_whole(desk: Visit) -> None:
     assert outside == 0
 
 
-def test_no_more_is_offered_than_the_service_gives(desk: Visit) -> None:
+def test_show_more_ends_at_max_k(desk: Visit) -> None:
     page = desk.page
 
     def told(route: Route) -> None:
@@ -142,7 +140,7 @@ def test_no_more_is_offered_than_the_service_gives(desk: Visit) -> None:
     page.get_by_role("button", name="Show more").click()
     expect(page.locator(".grid .card")).to_have_count(30)
     assert desk.asked()[-1]["k"] == 30
-    expect(page.get_by_text("These are the 30 nearest.")).to_be_visible()
+    expect(page.get_by_text("These are the 30 most similar products.")).to_be_visible()
     expect(page.get_by_role("button", name="Show more")).to_have_count(0)
 
 
@@ -162,7 +160,7 @@ def test_a_drawn_box_is_searched(desk: Visit) -> None:
     assert desk.asked()[-1]["box"][2:] <= [240, 240]
 
 
-def test_a_click_that_wanders_draws_nothing(desk: Visit) -> None:
+def test_a_click_that_moves_draws_nothing(desk: Visit) -> None:
     page = desk.page
     answered(page)
     drag(page, (0.05, 0.02), (0.06, 0.025))
@@ -170,7 +168,7 @@ def test_a_click_that_wanders_draws_nothing(desk: Visit) -> None:
     assert len(desk.asked()) == 1
 
 
-def test_all_of_it_works_by_keys(desk: Visit) -> None:
+def test_keyboard_use(desk: Visit) -> None:
     page = desk.page
     answered(page)
     first, second = page.locator(".box").all()
@@ -196,7 +194,7 @@ def test_all_of_it_works_by_keys(desk: Visit) -> None:
     expect(page.locator(".card-face").first).to_be_focused()
 
 
-def test_a_row_is_one_stop_of_the_tab_key(desk: Visit) -> None:
+def test_a_row_is_one_tab_stop(desk: Visit) -> None:
     page = desk.page
     answered(page)
     first, second = (page.locator(".row").nth(n).locator(".card-face") for n in (0, 1))
@@ -213,10 +211,10 @@ def test_a_row_is_one_stop_of_the_tab_key(desk: Visit) -> None:
     expect(second.first).to_be_focused()
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Shift+Tab")
-    expect(first.last).to_be_focused()  # where one was
+    expect(first.last).to_be_focused()  # the last focused card
 
 
-def test_escape_gives_up_drawing(desk: Visit) -> None:
+def test_escape_cancels_drawing(desk: Visit) -> None:
     page = desk.page
     answered(page)
     page.locator(".draw").focus()
@@ -227,7 +225,7 @@ def test_escape_gives_up_drawing(desk: Visit) -> None:
     assert len(desk.asked()) == 1
 
 
-def test_a_product_says_why_it_is_there_and_leads_to_others(desk: Visit) -> None:
+def test_a_product_dialog(desk: Visit) -> None:
     page = desk.page
     match = answered(page)["objects"][0]["matches"][0]
     page.locator('.lane[data-lane="0"] .card-face').first.click()

@@ -1,4 +1,4 @@
-"""What goes wrong on the page: files, questions, the network, keys, and what nothing in the shop is like."""
+"""Errors on the page: files, questions, network, access keys, and missing matches."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ NEVER = Threshold(0.99999, None, None, 0, 0, True)  # no match is that good
 
 @pytest.fixture(scope="module")
 def key() -> tuple[str, str]:
-    """An access key, and the line that lets it in."""
+    """An access key and its line for the service."""
     return new_token("page")
 
 
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory, key: tuple[str, str]) -> Iterator[Service]:
-    """A service that wants a key, of a shop with nothing really alike."""
+    """A service that needs a key, with a catalogue without good matches."""
     shop = open_store(str(tmp_path_factory.mktemp("closed")))
     made = honest_recipe()
     written = write_release(shop, "night-1", stock(6), made=made)
@@ -44,12 +44,12 @@ def closed(tmp_path_factory: pytest.TempPathFactory, key: tuple[str, str]) -> It
         yield service
 
 
-def test_a_file_that_is_no_photo(desk: Visit) -> None:
+def test_a_file_that_is_not_a_photo(desk: Visit) -> None:
     page = desk.page
     upload(page, b"%PDF-1.7 ...", "a.pdf", "application/pdf")
-    expect(page.get_by_role("alert")).to_contain_text("This file is not a photo that can be read")
+    expect(page.get_by_role("alert")).to_contain_text("This file is not a supported photo")
     upload(page, RED[:200], "half.jpg")
-    expect(page.get_by_role("alert")).to_contain_text("It may be damaged")
+    expect(page.get_by_role("alert")).to_contain_text("The file may be damaged")
     upload(page, b"", "empty.jpg")
     expect(page.get_by_role("alert")).to_contain_text("This file is empty")
     answered(page)
@@ -57,12 +57,12 @@ def test_a_file_that_is_no_photo(desk: Visit) -> None:
     assert len(desk.asked()) == 1
 
 
-def test_a_question_that_the_service_refuses_is_told_plainly(desk: Visit) -> None:
+def test_a_refused_question_is_explained(desk: Visit) -> None:
     page = desk.page
-    page.get_by_label("Search by words").fill("paisley")
+    page.get_by_label("Search by text").fill("paisley")
     page.keyboard.press("Enter")
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("Try other words, or without filters.")
+    expect(alert).to_contain_text("Try other words, or clear the filters.")
     expect(alert.get_by_text("the fake knows no colour 'paisley'")).to_be_hidden()
     alert.locator("summary").click()
     expect(alert.get_by_text("the fake knows no colour 'paisley'")).to_be_visible()
@@ -71,16 +71,16 @@ def test_a_question_that_the_service_refuses_is_told_plainly(desk: Visit) -> Non
 @pytest.mark.parametrize(
     ("locale", "kind", "reason", "says"),
     [
-        ("en-GB", "bad-photo", "corrupt", "The file is damaged or cut off. Another copy of it may work."),
-        ("ko-KR", "bad-photo", "corrupt", "파일이 손상되었거나 잘렸어요."),
+        ("en-GB", "bad-photo", "corrupt", "The file is damaged or incomplete. Try another copy."),
+        ("ko-KR", "bad-photo", "corrupt", "파일이 손상되었거나 일부가 없어요."),
         ("ko-KR", "bad-photo", "too_small", "사진이 너무 작아"),
-        ("en-GB", "bad-photo", "a reason of later", "Saved anew, as a JPEG, it may work."),
-        ("en-GB", "unknown-format", "unknown_format", "JPEG, PNG, WebP, GIF and AVIF work"),
-        ("ko-KR", "too-large", "too_many_pixels", "더 작은 사진으로"),
-        ("en-GB", "bad-photo", "empty", "There is nothing in it."),
+        ("en-GB", "bad-photo", "a reason of later", "Try saving it again as a JPEG."),
+        ("en-GB", "unknown-format", "unknown_format", "JPEG, PNG, WebP, GIF and AVIF are supported"),
+        ("ko-KR", "too-large", "too_many_pixels", "더 작은 사진을"),
+        ("en-GB", "bad-photo", "empty", "Choose another file."),
     ],
 )
-def test_a_photo_that_the_service_refuses_is_told_plainly(
+def test_a_refused_photo_is_explained(
     browser: Browser, page_service: Service, locale: str, kind: str, reason: str, says: str
 ) -> None:
     status = {"bad-photo": 422, "unknown-format": 415, "too-large": 413}[kind]
@@ -98,23 +98,23 @@ def test_a_photo_that_the_service_refuses_is_told_plainly(
         expect(alert).to_contain_text(says)
         for never in ("ValueError", "A title"):
             expect(alert).not_to_contain_text(never)
-        expect(alert.locator(".primary")).to_have_count(0)  # to try it again ends the same
+        expect(alert.locator(".primary")).to_have_count(0)  # a retry would fail again
         expect(page.locator(".draw")).to_have_count(0)
         expect(alert.locator("button")).to_have_count(1)  # another photo
 
 
-def test_a_file_that_is_no_photo_leaves_no_earlier_one_in_its_place(desk: Visit) -> None:
+def test_a_file_that_is_not_a_photo_replaces_the_earlier_photo(desk: Visit) -> None:
     page = desk.page
     answered(page)
     upload(page, b"no photo", "a.txt", "text/plain")
-    expect(page.get_by_role("alert")).to_contain_text("This file is not a photo that can be read")
+    expect(page.get_by_role("alert")).to_contain_text("This file is not a supported photo")
     expect(page.locator(".stage-photo")).to_have_count(0)
     page.go_back()
     expect(page.locator(".lane")).to_have_count(3)
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-def test_a_busy_service_is_asked_again_when_it_says(desk: Visit) -> None:
+def test_a_busy_service_is_retried(desk: Visit) -> None:
     page = desk.page
 
     def busy(route: Route) -> None:
@@ -124,21 +124,21 @@ def test_a_busy_service_is_asked_again_when_it_says(desk: Visit) -> None:
 
     page.route("**/v1/search", busy, times=1)
     upload(page)
-    expect(page.get_by_role("alert")).to_contain_text("Many people are searching right now")
+    expect(page.get_by_role("alert")).to_contain_text("Search is very busy right now")
     expect(page.locator('.box[data-object="1"]')).to_be_visible()
     assert len(desk.asked()) == 2
 
 
-def test_without_a_network_the_photo_stays_and_can_be_tried_again(desk: Visit) -> None:
+def test_offline_the_photo_stays_and_can_be_retried(desk: Visit) -> None:
     page = desk.page
     page.context.set_offline(True)
     upload(page)
     expect(page.get_by_role("alert")).to_contain_text("No connection")
     expect(page.locator(".stage-photo")).to_be_visible()
-    page.get_by_label("Search by words").fill("cyan")
+    page.get_by_label("Search by text").fill("cyan")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("Check the network, then try again.")
-    expect(page.get_by_role("alert").locator("p")).not_to_contain_text("photo")  # none was asked with
+    expect(page.get_by_role("alert")).to_contain_text("Check your network and try again.")
+    expect(page.get_by_role("alert").locator("p")).not_to_contain_text("photo")  # the question had no photo
     page.go_back()
     expect(page.get_by_role("alert")).to_contain_text("Your photo is still here.")
     page.context.set_offline(False)
@@ -146,15 +146,13 @@ def test_without_a_network_the_photo_stays_and_can_be_tried_again(desk: Visit) -
     expect(page.locator('.box[data-object="1"]')).to_be_visible()
 
 
-def test_a_service_that_wants_a_key_is_given_one(
-    browser: Browser, closed: Service, key: tuple[str, str]
-) -> None:
+def test_access_key(browser: Browser, closed: Service, key: tuple[str, str]) -> None:
     with visit(browser, closed.url) as seen:
         page = seen.page
         dialog = page.get_by_role("dialog")
         dialog.get_by_label("Access key").fill("ldx_wrong")
         dialog.get_by_role("button", name="Continue").click()
-        expect(dialog.get_by_text("This key was not accepted.")).to_be_visible()
+        expect(dialog.get_by_text("That key was not accepted.")).to_be_visible()
         dialog.get_by_label("Access key").fill(key[0])
         dialog.get_by_role("button", name="Continue").click()
         expect(dialog).to_have_count(0)
@@ -168,18 +166,14 @@ def test_a_service_that_wants_a_key_is_given_one(
         expect(page.locator("#foot")).to_contain_text("Release night-2")
 
 
-def test_pieces_that_nothing_is_like_are_told_once_and_can_be_opened(
-    browser: Browser, closed: Service, key: tuple[str, str]
-) -> None:
+def test_items_without_matches_are_collapsed(browser: Browser, closed: Service, key: tuple[str, str]) -> None:
     with visit(browser, closed.url) as seen:
         page = seen.page
         page.get_by_label("Access key").fill(key[0])
         page.keyboard.press("Enter")
         expect(page.locator("#foot")).to_contain_text("Release night-2")
         upload(page)
-        expect(page.locator(".far-lanes strong")).to_have_text(
-            "Nothing in the shop is really like these 2 pieces"
-        )
+        expect(page.locator(".far-lanes strong")).to_have_text("Nothing similar in the shop for 2 items")
         expect(page.locator(".lane.folded")).to_have_count(3)  # and the whole photo
         expect(page.locator(".card").first).to_be_hidden()
         expect(page.locator(".look")).to_have_count(0)
@@ -188,10 +182,10 @@ def test_pieces_that_nothing_is_like_are_told_once_and_can_be_opened(
         expect(piece.locator(".flag")).to_have_count(3)
         expect(piece.locator(".card").first).to_be_visible()
         piece.get_by_role("button", name="See all").click()
-        expect(page.get_by_text("Nothing in the shop is really like this", exact=True)).to_be_visible()
-        expect(page.get_by_text("That is everything that fits: 3 products.")).to_be_visible()
+        expect(page.get_by_text("Nothing similar in the shop", exact=True)).to_be_visible()
+        expect(page.get_by_text("You have seen all 3 products.")).to_be_visible()
         page.go_back()
-        expect(piece.locator(".card").first).to_be_visible()  # as it was left
+        expect(piece.locator(".card").first).to_be_visible()  # unchanged
 
         filtered: list[bool] = []
 
@@ -202,25 +196,23 @@ def test_pieces_that_nothing_is_like_are_told_once_and_can_be_opened(
 
         page.route("**/v1/search", told)
         upload(page)
-        expect(page.locator(".far-lanes strong")).to_have_text(
-            "Nothing in the shop is really like this piece"
-        )
+        expect(page.locator(".far-lanes strong")).to_have_text("Nothing similar in the shop for 1 item")
         page.locator(".filter-button").click()
-        page.get_by_label("Highest price").fill("3")
+        page.get_by_label("Maximum price").fill("3")
         filtered.append(True)
         page.get_by_role("button", name="Show products").click()
         expect(page.locator(".far-lanes strong")).to_have_text(
-            ["Nothing in the shop is really like this piece", "Nothing like this within your filters"]
+            ["Nothing similar in the shop for 1 item", "Nothing similar matches your filters"]
         )
         filtered.clear()
-        page.locator(".far-lanes").get_by_role("button", name="Clear the filters").click()
-        expect(page.locator(".far-lanes strong")).to_have_text(
-            "Nothing in the shop is really like this piece"
-        )
+        page.locator(".far-lanes").get_by_role("button", name="Clear filters").click()
+        expect(page.locator(".far-lanes strong")).to_have_text("Nothing similar in the shop for 1 item")
         assert "where" not in seen.asked()[-1]
 
 
-def test_waiting_for_a_key_is_no_slowness(browser: Browser, closed: Service, key: tuple[str, str]) -> None:
+def test_time_in_the_key_dialog_is_not_slowness(
+    browser: Browser, closed: Service, key: tuple[str, str]
+) -> None:
     with visit(browser, closed.url) as seen:
         page = seen.page
         page.keyboard.press("Escape")
@@ -229,13 +221,13 @@ def test_waiting_for_a_key_is_no_slowness(browser: Browser, closed: Service, key
         upload(page)
         expect(page.get_by_role("dialog")).to_be_visible()
         page.clock.fast_forward(100_000)
-        expect(page.locator(".loading-words")).to_have_text("Looking for the pieces …")
+        expect(page.locator(".loading-words")).to_have_text("Finding items …")
         page.get_by_label("Access key").fill(key[0])
         page.keyboard.press("Enter")
         expect(page.locator(".far-lanes")).to_be_visible()
 
 
-def test_a_product_that_the_shop_has_taken_out_is_no_dead_end(desk: Visit) -> None:
+def test_a_removed_product(desk: Visit) -> None:
     page = desk.page
     gone = {"type": "urn:lookdex:problem:not-found", "title": "Not found", "status": 404, "detail": "no such"}
 
@@ -248,10 +240,10 @@ def test_a_product_that_the_shop_has_taken_out_is_no_dead_end(desk: Visit) -> No
     page.route("**/v1/release", anew)
     answered(page)
     expect(page.locator(".card .picture.missing .icon").first).to_be_visible()
-    expect(page.locator("#foot")).to_contain_text("The shop has published anew since.")
+    expect(page.locator("#foot")).to_contain_text("The catalogue was updated.")
     page.locator(".card-face").first.click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_role("alert")).to_have_text("This product is no longer in the shop")
+    expect(dialog.get_by_role("alert")).to_have_text("This product is no longer available")
     expect(dialog.get_by_role("link")).to_have_count(0)
     page.keyboard.press("Escape")
 
@@ -261,15 +253,15 @@ def test_a_product_that_the_shop_has_taken_out_is_no_dead_end(desk: Visit) -> No
     page.wait_for_selector(".card .picture.shown")
     page.locator(".card-face").first.click()
     page.get_by_role("button", name="More like this").click()
-    expect(page.get_by_role("alert")).to_contain_text("The shop has taken it out")
+    expect(page.get_by_role("alert")).to_contain_text("The shop has removed it")
     page.get_by_role("button", name="Back to your photo").click()
     expect(page.locator(".lane")).to_have_count(3)
     page.goto(f"{desk.url}/?like=p0")
-    page.get_by_role("button", name="To the start").click()
+    page.get_by_role("button", name="Back to start").click()
     expect(page.locator(".hero")).to_be_visible()
 
 
-def test_words_that_say_nothing_of_products(desk: Visit) -> None:
+def test_text_without_product_words(desk: Visit) -> None:
     page = desk.page
 
     def told(route: Route) -> None:
@@ -279,17 +271,17 @@ def test_words_that_say_nothing_of_products(desk: Visit) -> None:
         route.fulfill(json=answer)
 
     page.route("**/v1/text?*", told)
-    page.get_by_label("Search by words").fill("qwerty")
+    page.get_by_label("Search by text").fill("qwerty")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("No product word understood")).to_be_visible()
+    expect(page.get_by_text("We didn't understand that search")).to_be_visible()
     expect(page.locator(".card")).not_to_have_count(0)
     shown = [float(text) for text in page.locator(".card .meter-value").all_inner_texts()]
     assert min(shown) >= 0
 
 
-def test_a_key_that_is_not_given_is_asked_for_again(browser: Browser, closed: Service) -> None:
+def test_the_key_dialog_can_be_opened_again(browser: Browser, closed: Service) -> None:
     with visit(browser, closed.url) as seen:
         seen.page.keyboard.press("Escape")
-        expect(seen.page.get_by_role("alert")).to_contain_text("Access was refused")
+        expect(seen.page.get_by_role("alert")).to_contain_text("Access denied")
         seen.page.get_by_role("button", name="Try again").click()
         expect(seen.page.get_by_role("dialog")).to_be_visible()

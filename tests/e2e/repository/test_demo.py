@@ -59,11 +59,11 @@ def test_only_an_earlier_demo_is_removed(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(photos / "a.jpg")
     other = demo("--out", out)
     assert other.returncode == 1
-    assert "holds something else than a demo" in other.stderr
+    assert "is not a demo folder" in other.stderr
     (out / "report.json").write_text("{}")
     inside = demo("--source", photos, "--out", out)
     assert inside.returncode == 1
-    assert "move it away first" in inside.stderr
+    assert "move it elsewhere" in inside.stderr
     assert (photos / "a.jpg").exists()
 
 

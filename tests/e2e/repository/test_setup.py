@@ -214,7 +214,7 @@ class TestWhatIsInstalled:
             waiting = second.stdout.readline()
             stamped(checkout, "jobs")  # the first one finishes
         out, err = second.communicate(timeout=60)
-        assert "another set-up is at work" in waiting
+        assert "waiting for another set-up" in waiting
         assert (second.returncode, out, err) == (0, "", "")
 
 

@@ -1,4 +1,4 @@
-"""The serverless handler answers API Gateway's events as the service answers requests, run by AWS's own client."""
+"""The serverless handler under AWS's runtime interface client: API Gateway events are answered like HTTP requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="AWS's runtime c
 def http(
     method: str, path: str, query: str = "", headers: dict[str, str] | None = None, body: bytes = b""
 ) -> dict:
-    """An event of API Gateway's HTTP interface, payload format 2.0, as AWS documents it."""
+    """An event of an API Gateway HTTP API (payload format 2.0)."""
     return {
         "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query, "cookies": [],
         "headers": {"host": "abc.execute-api.eu-west-1.amazonaws.com", "x-forwarded-proto": "https",
@@ -43,7 +43,7 @@ def http(
 
 
 def rest(method: str, path: str, query: dict[str, str]) -> dict:
-    """An event of API Gateway's REST interface (payload 1.0), without a body."""
+    """An event of an API Gateway REST API (payload format 1.0) without a body."""
     return {
         "resource": "/{proxy+}", "path": path, "httpMethod": method, "headers": {"Host": "abc"},
         "multiValueHeaders": {"Host": ["abc"]}, "queryStringParameters": query,
@@ -96,7 +96,7 @@ def test_a_photo(function: Function) -> None:
     assert set(found) == {"top", "shoes"}
 
 
-def test_words_and_pictures_by_another_payload(function: Function) -> None:
+def test_text_and_pictures_with_payload_1_0(function: Function) -> None:
     said = function(rest("GET", "/v1/text", {"q": "green", "k": "2"}))
     assert said["statusCode"] == 200, said["body"]
     match = json.loads(said["body"])["objects"][0]["matches"][0]
@@ -128,7 +128,7 @@ SCHEDULED = {
 
 
 @pytest.mark.parametrize("event", [{}, SCHEDULED, {"warm": True}])
-def test_an_event_that_is_no_request_keeps_the_function_warm(function: Function, event: dict) -> None:
+def test_other_events_keep_the_function_warm(function: Function, event: dict) -> None:
     assert function(event) == {"release_id": "night-1", "behind": None}
     assert function(http("GET", "/v1/release"))["statusCode"] == 200
 
@@ -145,7 +145,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("LOOKDEX_CATALOG", "s3://shop/lookdex")
     monkeypatch.setenv("LOOKDEX_QUEUE", "3")
     monkeypatch.setenv("LOOKDEX_PRODUCT_COLUMNS", "title,price")
-    monkeypatch.setenv("LOOKDEX_PLACES", "")  # as good as none
+    monkeypatch.setenv("LOOKDEX_PLACES", "")  # same as unset
     config = options.from_environment(places=1, queue=9)
     assert (config.catalog, config.queue, config.places) == ("s3://shop/lookdex", 3, 1)
     assert config.product_columns == ("title", "price")

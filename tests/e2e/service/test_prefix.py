@@ -1,4 +1,4 @@
-"""The service below a path of another site, behind a real nginx that strips the path, and behind one that does not."""
+"""The service under a path prefix, behind an nginx that strips the prefix and behind one that does not."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from playwright.sync_api import Browser
 from lookdex.config import Config
 from lookdex.service import create_app
 from lookdex.service.http.clients import trusted_networks
-from lookdex.service.http.connections import Connections, limits_of
-from lookdex.service.http.problems import Kind
+from lookdex.service.http.connections import ConnectionTable, limits_of
+from lookdex.service.http.problems import ProblemKind
 from lookdex.service.server import Server
 from lookdex.storage import open_store
 from tests.support.browser import needs_chromium, visit
@@ -29,7 +29,7 @@ RED = encode(picture("red"), "JPEG")
 
 @dataclass(frozen=True)
 class Site:
-    """url: of the site. direct: of the service itself."""
+    """url: through the proxy. direct: of the service itself."""
 
     url: str
     direct: str
@@ -42,7 +42,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     config = Config(catalog=uri, root_path="lookdex/", trusted_proxies=("127.0.0.1",), decoders=1)
     app = create_app(config, opened(uri))
     proxies = trusted_networks(config.trusted_proxies)
-    with served(Server(app, Connections(limits_of(config), app.state.metrics), proxies)) as (port, _):
+    with served(Server(app, ConnectionTable(limits_of(config), app.state.metrics), proxies)) as (port, _):
         yield port
 
 
@@ -54,7 +54,7 @@ def site(
         yield Site(url, f"http://127.0.0.1:{port}")
 
 
-def test_everything_is_below_the_path(site: Site) -> None:
+def test_everything_is_under_the_prefix(site: Site) -> None:
     with httpx2.Client(base_url=f"{site.url}/lookdex", timeout=30) as web:
         assert web.get("/readyz").text == "ready\n"
         answer = web.post("/v1/search", files={"photo": RED})
@@ -62,14 +62,14 @@ def test_everything_is_below_the_path(site: Site) -> None:
         match = answer.json()["objects"][0]["matches"][0]
         assert web.get(f"/v1/crops/{match['item_id']}").headers["content-type"] == "image/jpeg"
         assert web.get(f"/v1/products/{match['product_id']}/similar").status_code == 200
-        assert_problem(web.get("/v1/nothing"), Kind.NOT_FOUND)
-        assert_problem(web.get("/v1/search"), Kind.METHOD, "use POST")
+        assert_problem(web.get("/v1/nothing"), ProblemKind.NOT_FOUND)
+        assert_problem(web.get("/v1/search"), ProblemKind.METHOD, "use POST")
         assert (
             web.get("/v1/release/").status_code == 404
-        )  # and no redirect to where the proxy does not listen
+        )  # no redirect to an address that the proxy does not serve
 
 
-def test_the_description_says_where_the_service_is(site: Site) -> None:
+def test_openapi_names_the_prefix(site: Site) -> None:
     document = httpx2.get(f"{site.url}/lookdex/openapi.json").json()
     assert document["servers"] == [{"url": "/lookdex"}]
     for path in ("/v1/release", "/healthz"):
@@ -85,8 +85,8 @@ def test_the_service_answers_its_probes_without_the_proxy(site: Site) -> None:
 
 
 @needs_chromium
-@pytest.mark.parametrize("site", [True], ids=["stripped"], indirect=True)  # a browser sees no difference
-def test_the_page_works_below_the_path(browser: Browser, site: Site) -> None:
+@pytest.mark.parametrize("site", [True], ids=["stripped"], indirect=True)  # the same for a browser
+def test_the_page_works_under_the_prefix(browser: Browser, site: Site) -> None:
     with visit(browser, f"{site.url}/lookdex") as seen:
         answer = answered(seen.page, LOOK)
         assert answer["objects"]

@@ -1,4 +1,4 @@
-"""The service when more is asked than it can answer, when uploads dawdle, and when a release or the service goes."""
+"""The service under overload, with slow uploads, and during release changes and shutdown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
-from lookdex.service.http.problems import Kind
+from lookdex.service.http.problems import ProblemKind
 from lookdex.storage import Store, open_store
 from tests.support.catalogs import Shown, go_live, picture, publish, stock, write_release
 from tests.support.photos import encode
@@ -31,7 +31,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def narrow(shop: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Answers one question at a time; one waits."""
+    """A service that answers one question at a time and lets one wait."""
     options = ("--places", "1", "--queue", "1", "--receive-seconds", "3", "--deadline-seconds", "30")
     with start(shop, tmp_path_factory.mktemp("narrow"), *options) as service:
         yield service
@@ -39,7 +39,7 @@ def narrow(shop: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 
 @pytest.fixture(scope="module")
 def moving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Service]]:
-    """A catalogue with two releases, whose service looks all the time which one is live."""
+    """A catalogue with two releases, and a service that polls often."""
     folder = tmp_path_factory.mktemp("moving")
     store = open_store(str(folder / "shop"))
     publish(store, "night-1", stock(), made=honest_recipe())
@@ -48,7 +48,7 @@ def moving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Se
         yield store, service
 
 
-def test_an_upload_that_does_not_come_is_not_waited_for(narrow: Service):
+def test_an_upload_that_stalls_is_refused(narrow: Service):
     host, port = narrow.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=30) as slow:
         slow.sendall(
@@ -59,8 +59,8 @@ def test_an_upload_that_does_not_come_is_not_waited_for(narrow: Service):
     assert narrow.ask(RED).status_code == 200
 
 
-def test_uploads_that_arrive_at_a_time_are_bounded(narrow: Service):
-    """Large ones take memory while they arrive; four of a client's may, where one is answered and one waits."""
+def test_concurrent_uploads_are_limited(narrow: Service):
+    """Large uploads take memory. One client may have four, if one question runs and one waits."""
     host, port = narrow.url.removeprefix("http://").split(":")
     head = (
         b"POST /v1/search HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\n"
@@ -77,7 +77,7 @@ def test_uploads_that_arrive_at_a_time_are_bounded(narrow: Service):
     assert narrow.ask(RED).status_code == 200
 
 
-def test_more_than_can_be_answered_is_refused_and_told_when_to_come_back(narrow: Service):
+def test_overload_is_refused_with_retry_after(narrow: Service):
     def ask(_: int) -> httpx2.Response:
         return httpx2.post(f"{narrow.url}/v1/search", files={"photo": LOOK}, timeout=60)
 
@@ -85,13 +85,13 @@ def test_more_than_can_be_answered_is_refused_and_told_when_to_come_back(narrow:
         answers = list(clients.map(ask, range(72)))
     assert {answer.status_code for answer in answers} == {200, 503}
     for refused in (answer for answer in answers if answer.status_code == 503):
-        assert_problem(refused, Kind.BUSY)
+        assert_problem(refused, ProblemKind.BUSY)
         assert int(refused.headers["retry-after"]) >= 1
     assert narrow.ask(RED).status_code == 200
 
 
-def test_a_release_is_swapped_in_without_a_failed_or_a_mixed_answer(moving: tuple[Store, Service]):
-    """Every title names the release that wrote it."""
+def test_releases_change_without_failed_or_mixed_answers(moving: tuple[Store, Service]):
+    """Every title contains its release."""
     store, service = moving
     stop, seen, wrong = threading.Event(), set(), []
     products = {"night-1": 12, "night-2": 9}
@@ -129,7 +129,7 @@ def test_a_release_is_swapped_in_without_a_failed_or_a_mixed_answer(moving: tupl
     assert {line["by"] for line in swaps} == {"promote"}
 
 
-def test_sigterm_lets_everyone_be_answered(moving: tuple[Store, Service]):
+def test_sigterm_finishes_open_requests(moving: tuple[Store, Service]):
     _, service = moving
     with ThreadPoolExecutor(8) as clients:
         asked = [

@@ -1,4 +1,4 @@
-"""The service as a process: how it starts, what keeps it from starting, and how it ends."""
+"""The service process: start, failure to start, and exit."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_it_refuses_connections_until_it_can_answer(shop: str, tmp_path: Path):
         process.wait()
 
 
-def test_its_log_tells_an_address_that_can_be_asked(shop: str, tmp_path: Path):
+def test_the_log_has_the_url(shop: str, tmp_path: Path):
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
@@ -70,7 +70,7 @@ def test_its_log_tells_an_address_that_can_be_asked(shop: str, tmp_path: Path):
         assert httpx2.get(f"{service.url}/healthz").text == "ok\n"
 
 
-def test_what_keeps_it_from_starting_is_said(tmp_path: Path):
+def test_errors_at_startup_are_reported(tmp_path: Path):
     with pytest.raises(ReleaseNotFound, match="nothing is live"):
         create_app(Config(catalog=str(tmp_path / "empty")))
     publish(open_store(str(tmp_path / "shop")), "night-1", stock(), made=honest_recipe())
@@ -79,7 +79,7 @@ def test_what_keeps_it_from_starting_is_said(tmp_path: Path):
             create_app(Config(catalog=str(tmp_path / "shop"), tokens=wrong))
 
 
-def test_ctrl_c_ends_it_quietly(shop: str, tmp_path: Path) -> None:
+def test_ctrl_c_exits_quietly(shop: str, tmp_path: Path) -> None:
     with start(shop, tmp_path) as service:
         process = psutil.Process(service.process.pid)
         for one in (process, *process.children(recursive=True)):  # as a terminal does
@@ -88,11 +88,11 @@ def test_ctrl_c_ends_it_quietly(shop: str, tmp_path: Path) -> None:
         assert all(line.startswith("{") for line in service.log.read_text().splitlines())
 
 
-def test_what_cannot_be_loaded_is_told_in_a_line(tmp_path: Path) -> None:
+def test_loading_errors_are_one_line(tmp_path: Path) -> None:
     publish(open_store(str(tmp_path)), "night-1", stock(products=2), made=recipe_of(Config()), dim=256)
     command = [sys.executable, "-m", "lookdex.cli.main", "serve", "--catalog", tmp_path, "--port", "0"]
     ended = subprocess.run([*command, "--device", "cuda:99"], capture_output=True, text=True, timeout=90)
     assert ended.returncode == 2
     loading, told = ended.stderr.splitlines()
     assert json.loads(loading)["event"] == "loading"
-    assert ": the device cuda:99 was asked for" in told
+    assert ": device cuda:99 is not available" in told

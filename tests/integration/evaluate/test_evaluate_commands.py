@@ -1,4 +1,4 @@
-"""`lookdex evaluate` from photos to figures, with models whose answers follow from the pixels."""
+"""`lookdex evaluate` from photos to figures, with models whose outputs follow from the pixels."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_retrieval(plain: Path) -> None:
     assert "| Recall@1 " in done.output
 
 
-def test_detected_crops_do_not_mind_where_the_thing_lies(plain: Path) -> None:
+def test_detected_crops_do_not_depend_on_position(plain: Path) -> None:
     done = run("retrieval", "--images", plain / "images", "--items", plain / "items.csv", "--exclude-same", "sender",
                "--crop", "detected", "--json", plain / "out.json", *FAKES)  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -96,7 +96,7 @@ def test_a_broken_photo_is_left_out_and_named(plain: Path) -> None:
     assert figures["gallery"] == 5
 
 
-def test_labels_that_nothing_shares_are_an_error(plain: Path) -> None:
+def test_labels_without_pairs_are_an_error(plain: Path) -> None:
     done = run(
         "retrieval", "--images", plain / "images", "--items", plain / "items.csv", "--label", "image", *FAKES
     )
@@ -188,7 +188,7 @@ def test_zero_shot(plain: Path) -> None:
     assert "names no 'blue'" in done.output
 
 
-def test_text_there_and_back(plain: Path) -> None:
+def test_text_retrieval_both_ways(plain: Path) -> None:
     done = run("text", "--images", plain / "images", "--items", plain / "items.csv", "--text", "label",
                "--json", plain / "out.json", *FAKES)  # fmt: skip
     assert done.exit_code == 0, done.output

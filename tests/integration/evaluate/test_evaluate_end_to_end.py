@@ -1,4 +1,4 @@
-"""`lookdex evaluate end-to-end` on a published catalogue, asked with photos whose answers follow from their colours."""
+"""`lookdex evaluate end-to-end` on a published catalogue, with query photos whose answers follow from their colours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lookdex.catalog import json_codec
 from lookdex.cli import main
 from lookdex.errors import ConfigError
 from lookdex.evaluate import ask
-from lookdex.evaluate.lanes import Asked
+from lookdex.evaluate.lanes import QueryObject
 from lookdex.models import digests
 from lookdex.records import Box, Thresholds
 from lookdex.storage import open_store
@@ -121,20 +121,20 @@ def test_the_truth_of_a_sample_is_read_as_it_is(shop: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows), shop / "truth.parquet")
     asked = ask.read_queries(shop / "truth.parquet")
     path = shop / "looks/both.png"
-    assert asked == [ask.AskedPhoto(path, (Asked(str(path), "A", "bag", Box(1, 2, 30, 40)),))]
+    assert asked == [ask.QueryPhoto(path, (QueryObject(str(path), "A", "bag", Box(1, 2, 30, 40)),))]
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("image,product_id\nlooks/one,A\n", "no column 'category'"),
-        ("image,product_id,category\nlooks/one,,top\n", "lacks its photo, its product or its category"),
-        ("image,product_id,category,x0,y0,x1,y1\nlooks/one,A,top,1,2,three,4\n", "are no pixels"),
-        ("image,kind,product_id,category\nlooks/one,product,A,top\n", "no row to ask with"),
+        ("image,product_id,category\nlooks/one,,top\n", "has no image, product_id or category"),
+        ("image,product_id,category,x0,y0,x1,y1\nlooks/one,A,top,1,2,three,4\n", "must be pixels"),
+        ("image,kind,product_id,category\nlooks/one,product,A,top\n", "has no query rows"),
         ("image,product_id,category\nlooks/none,A,top\n", "has no photo 'looks/none'"),
     ],
 )
-def test_a_table_that_does_not_fit_says_why(text: str, words: str, shop: Path) -> None:
+def test_invalid_table_is_reported(text: str, words: str, shop: Path) -> None:
     (shop / "queries.csv").write_text(text)
     with pytest.raises(ConfigError, match=words):
         ask.read_queries(shop / "queries.csv")

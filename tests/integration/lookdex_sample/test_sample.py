@@ -1,4 +1,4 @@
-"""The sample catalogue: deterministic, honest about its boxes, and not separable by colour."""
+"""The sample catalogue: deterministic, with correct boxes, and not separable by colour."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_progress_counts_to_the_end(tmp_path: Path) -> None:
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_an_earlier_sample_is_replaced_only_when_that_is_said(root_uri: str) -> None:
+def test_earlier_sample_is_replaced_only_with_force(root_uri: str) -> None:
     store = open_store(root_uri)
 
     def sample(products: int, *more: str) -> Result:

@@ -1,4 +1,4 @@
-"""The one command that makes lookdex-tiny's embedder, on a handful of photos and for seconds."""
+"""The command that trains lookdex-tiny's embedder, on a handful of photos for a few seconds."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_processes_draw_the_batches_of_a_training(data, tmp_path) -> None:
     assert list((tmp_path / "run" / "crops").glob("*.npz"))
 
 
-def test_photos_whose_boxes_were_found_by_their_tags_are_seen_too(data, tmp_path) -> None:
+def test_photos_with_generated_boxes_are_used(data, tmp_path) -> None:
     render(tmp_path / "rendered", HELD_SEED, 28, 6)
     street = data / "ccp" / "unboxed" / "photos"
     found = [
@@ -177,7 +177,7 @@ def test_rendered_products_of_a_batch_look_alike(data, tmp_path) -> None:
             assert any(set(rendered) == {one, *few.beside(one, 4, rng)} for one in rendered)
 
 
-def test_what_looks_alike_is_told_by_a_model(data, tmp_path) -> None:
+def test_lookalikes_come_from_a_model(data, tmp_path) -> None:
     asked = ["--data", str(data), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out"), "--alike"]
     told = CliRunner().invoke(main, asked)
     assert (told.exit_code, "--alike needs --start" in told.output) == (2, True)
@@ -217,7 +217,7 @@ def test_a_blend_lies_between_where_training_started_and_ended() -> None:
     assert blend(before, after, 0.0)["weight"].tolist() == [1.0, 4.0]
 
 
-def test_the_exam_is_what_was_held_out(data, tmp_path) -> None:
+def test_splits_are_the_held_out_data(data, tmp_path) -> None:
     render(tmp_path / "held", HELD_SEED, products=6, looks=1)
     counts = write_splits(data, tmp_path / "held", tmp_path / "exam")
     assert counts["clothing.csv"] == 4  # of the senders 0 … 9, two are held out: 0 and 5

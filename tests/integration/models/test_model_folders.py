@@ -1,4 +1,4 @@
-"""Loaders against folders laid out as the hub lays them out (random weights)."""
+"""Loading of model folders in the hub's layout (random weights)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_torchvision_folder(torchvision_folder) -> None:
 def test_weights_of_another_model_are_refused(torchvision_folder, tmp_path) -> None:
     (tmp_path / "model.safetensors").symlink_to(torchvision_folder / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({"builder": "lookdex_fcos", "labels": ["bag"]}))
-    with pytest.raises(ModelNotFound, match="not those of lookdex_fcos"):
+    with pytest.raises(ModelNotFound, match="do not fit lookdex_fcos"):
         load_detector(f"torchvision:{tmp_path}")
     (tmp_path / "config.json").write_text(json.dumps({"builder": "no_such", "labels": ["bag"]}))
     with pytest.raises(ConfigError, match="no_such"):
@@ -245,13 +245,13 @@ def test_a_folder_without_weights_is_refused(open_clip_folder, tmp_path) -> None
         load_embedder(str(tmp_path))
 
 
-def test_a_model_may_say_that_it_knows_no_texts(open_clip_folder, tmp_path) -> None:
+def test_a_model_without_text_tower(open_clip_folder, tmp_path) -> None:
     config = json.loads((open_clip_folder / "open_clip_config.json").read_text())
     (tmp_path / "open_clip_config.json").write_text(
         json.dumps(config | {"lookdex_cfg": {"text": False, "crop_margin": 0.2}})
     )
     (tmp_path / "open_clip_model.safetensors").symlink_to(open_clip_folder / "open_clip_model.safetensors")
-    with pytest.raises(BadQuery, match="knows no texts"):
+    with pytest.raises(BadQuery, match="has no text tower"):
         load_embedder(str(tmp_path)).embed_texts(["red"])
     assert digests.embedder_defaults(str(tmp_path)).crop_margin == 0.2
     assert digests.embedder_digest(str(tmp_path)) != digests.embedder_digest(str(open_clip_folder))
@@ -266,7 +266,7 @@ def with_canvases(folder: Path, out: Path, *canvases: tuple[int, int]) -> Path:
     return out
 
 
-def test_canvases_follow_a_picture_s_shape_and_its_vector_not_its_neighbours(tmp_path) -> None:
+def test_canvas_depends_on_shape_and_vector_not_on_batch(tmp_path) -> None:
     shapes = [(224, 224), (160, 320), (320, 160)]
     embedder = load_embedder(str(with_canvases(digests.TINY_EMBEDDER, tmp_path, *shapes)), batch=2)
     pictures = smooth((300, 300), (100, 200), (90, 180), (400, 200), (80, 160), (64, 64))
@@ -280,7 +280,7 @@ def test_canvases_follow_a_picture_s_shape_and_its_vector_not_its_neighbours(tmp
     assert float(together[1] @ embedder.embed_images([framed])[0]) < 0.999
 
 
-def test_canvases_are_refused_for_a_model_that_cuts_its_pictures(open_clip_folder, tmp_path) -> None:
+def test_cropping_models_cannot_have_canvases(open_clip_folder, tmp_path) -> None:
     folder = with_canvases(open_clip_folder, tmp_path, (32, 32))
     mode = json.loads((folder / "open_clip_config.json").read_text())["preprocess_cfg"]["resize_mode"]
     if mode == "longest":

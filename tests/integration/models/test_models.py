@@ -1,4 +1,4 @@
-"""What every model is loaded and asked through: pixels, names, devices, digests, boxes."""
+"""Behaviour shared by all models: pixels, names, devices, digests, boxes."""
 
 from __future__ import annotations
 
@@ -62,15 +62,13 @@ def test_other_models_labels_become_categories() -> None:
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpu:0", ""])
-def test_a_device_that_is_none_is_an_error(name: str) -> None:
+def test_unknown_device_is_an_error(name: str) -> None:
     with pytest.raises(ConfigError, match="use cpu"):
         open_device(name)
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:7"])
-def test_a_gpu_that_is_not_there_is_an_error_never_the_cpu(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_gpu_is_an_error_without_fallback(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(DeviceUnavailable, match=name):
         load_embedder("lookdex-tiny", device=name)
@@ -93,7 +91,7 @@ def test_a_missing_detector_says_what_to_do(name: str, monkeypatch: pytest.Monke
 )
 def test_a_missing_embedder_says_what_to_do(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(ModelNotFound, match=r"use lookdex-tiny|it has|write open_clip"):
+    with pytest.raises(ModelNotFound, match=r"use lookdex-tiny|it has|use open_clip"):
         load_embedder(name)
 
 
@@ -139,7 +137,7 @@ def test_digests_load_no_torch() -> None:
     ]
 
 
-def test_a_model_of_ones_own_is_known_by_its_modules_bytes(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_custom_model_digest_is_of_its_module(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "own_models.py").write_text("def detector(**settings):\n    return None\n")
     first = digests.detector_digest("python:own_models:detector")
@@ -183,6 +181,6 @@ def test_folding_batch_norms_changes_nothing_but_the_speed() -> None:
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
 
 
-def test_a_picture_that_wakes_no_feature_has_a_vector_too() -> None:
+def test_picture_without_features_has_a_vector() -> None:
     vectors = _unit(torch.tensor([[0.0, 0.0, 0.0, 0.0], [3.0, 0.0, 4.0, 0.0]]))
     np.testing.assert_allclose(vectors, [[0.5] * 4, [0.6, 0, 0.8, 0]], atol=1e-6)

@@ -1,4 +1,4 @@
-"""OpenVINO runs the shipped models as torch does; what it cannot run, or runs otherwise, stays with torch."""
+"""OpenVINO runs the built-in models like torch; unsupported or differing models stay with torch."""
 
 from __future__ import annotations
 
@@ -68,23 +68,25 @@ def test_boxes_are_torch_s(looks: list[np.ndarray]):
         assert [d[0] for d in callers.map(mine.detect, [[look] for look in looks])] == found
 
 
-def test_nobody_is_told():
+def test_openvino_telemetry_is_off():
     OPENVINO.detector_of(RECIPE, "cpu")
     assert sys.modules["openvino_telemetry"] is None
     assert not [name for name in sys.modules if name.startswith("openvino_telemetry.")]
 
 
-def test_one_that_differs_is_not_used(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+def test_differing_outputs_fall_back_to_torch(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
     monkeypatch.setattr(openvino, "SAME_VECTOR", 1.1)
     with pytest.raises(ConfigError, match="set engine to torch"):
         OPENVINO.embedder_of(RECIPE, "cpu")
     with caplog.at_level(logging.WARNING):
         found = Loader(Engine.AUTO).embedder_of(RECIPE, "cpu")
     assert type(found) is OpenClipEmbedder
-    assert "torch runs it" in caplog.text
+    assert "falling back to torch" in caplog.text
 
 
-def test_models_of_your_own_and_gpus_stay_as_they_are():
+def test_custom_models_and_gpus_stay_with_torch():
     assert isinstance(OPENVINO.detector_of(recipe(), "cpu"), FakeDetector)
     with pytest.raises(ConfigError, match="cpu only"):
         OPENVINO.detector_of(RECIPE, "cuda")

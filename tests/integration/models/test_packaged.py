@@ -1,4 +1,4 @@
-"""What setup.py packs; and the package out of a zip, as --py-files gives it to the workers, finds its own weights."""
+"""Package contents of setup.py; and the package in a zip, as with --py-files, finds its weights."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_weights_are_found_in_a_zip_and_copied_once(tmp_path: Path) -> None:
     assert len(copies) == 2  # the detector and the embedder
 
 
-def test_all_that_is_no_code_is_packed_too(tmp_path: Path) -> None:
+def test_data_files_are_packaged(tmp_path: Path) -> None:
     command = ["egg_info", "--egg-base", str(tmp_path), "build_py", "--build-lib", str(tmp_path / "lib")]
     subprocess.run(
         [sys.executable, "setup.py", "-q", *command], cwd=LIB.parent, check=True, capture_output=True

@@ -1,4 +1,4 @@
-"""The models that ship with the package: their weights, and what they tell apart."""
+"""The built-in models: their weights, and what they distinguish."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def wardrobe():
     )
 
 
-def test_vectors_have_unit_length_and_do_not_hang_on_their_neighbours(tiny_embedder) -> None:
+def test_vectors_have_unit_length_and_do_not_depend_on_batch(tiny_embedder) -> None:
     images = smooth((300, 200), (64, 500), (33, 35), (192, 192), (800, 600))
     together = tiny_embedder.embed_images(images)
     alone = np.concatenate([tiny_embedder.embed_images([image]) for image in images])
@@ -81,7 +81,7 @@ def test_the_shipped_detector_finds_what_is_worn(tiny_detector, wardrobe) -> Non
     assert right == len(look.objects)
 
 
-def test_a_detection_does_not_hang_on_the_batch(tiny_detector, wardrobe) -> None:
+def test_detections_do_not_depend_on_batch(tiny_detector, wardrobe) -> None:
     images = [np.asarray(view.image) for views in wardrobe[1] for view in views] + [
         np.asarray(wardrobe[2].image)
     ]

@@ -1,4 +1,4 @@
-"""The report: right figures, right pictures, and a page that loads nothing and runs nothing of a shop's texts."""
+"""The report: correct figures and pictures, and a page that loads nothing and escapes a shop's texts."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_categories(report: Report) -> None:
 
 
 def test_what_the_shop_says_and_the_detector_sees(report: Report, page: str) -> None:
-    filed = report.filed
+    filed = report.disagreements
     assert (filed.products, filed.of, filed.pairs_found) == (
         1,
         3,
@@ -123,10 +123,10 @@ def test_what_the_shop_says_and_the_detector_sees(report: Report, page: str) -> 
     assert (pair.category, pair.label, pair.products) == ("hat", "bag", 1)
     assert [(p.title, p.note) for p in pair.pictures] == [("Thing 10", "p0010")]
     assert pair.pictures[0].src
-    assert "<span>the shop says</span> hat <span>· the detector sees</span> bag" in page
+    assert "<span>shop</span> hat <span>· detector</span> bag" in page
     texts = " ".join(finding.text for finding in report.findings)
-    assert "1 product of 3 is taken for something else than what the shop says: hat as bag" in texts
-    assert "Seldom found in the photos that the shop files under them: hat in 0 of 1." in texts
+    assert "1 product of 3 is detected as another category than the shop's: hat as bag" in texts
+    assert "Rarely detected in the photos of their category: hat in 0 of 1." in texts
     assert "Nothing stands out" not in page
 
 
@@ -147,32 +147,32 @@ def test_one_photo_with_the_right_label_is_enough(tmp_path: Path) -> None:
     as_hat = Photo("b/9.jpg", product="b", labels=("hat",), category="shoes", look="9", score=0.9)
     nights.publish(store, "n1", [shoes, *as_bags, as_hat])
     report = make_report(store.uri, limits=Limits(disagreements=1))
-    filed = report.filed
+    filed = report.disagreements
     assert (filed.products, filed.of, filed.pairs_found) == (2, 3, 2)
     assert [(pair.label, pair.products) for pair in filed.pairs] == [("bag", 1)]
     assert "The first 1 of 2 pairs are shown." in render(report)
 
 
-def test_a_shop_without_a_pattern_is_told(tmp_path: Path) -> None:
+def test_catalogue_without_products_is_a_finding(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     nights.publish(store, "n1", [Photo("a.jpg", look="a"), Photo("b.jpg", look="b")])
     report = make_report(store.uri)
-    assert report.findings[0].text.startswith("No photo is tied to a product")
+    assert report.findings[0].text.startswith("No photo belongs to a product")
     page = render(report)
-    assert "There is nothing to compare: no photo is tied to a product." in page
+    assert "Nothing to compare: no photo belongs to a product." in page
     assert "Nothing stands out" not in page
 
 
-def test_products_that_the_file_does_not_have_are_told(tmp_path: Path) -> None:
+def test_products_missing_from_the_file_are_a_finding(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     source = [Photo(f"p{i:04d}/a.jpg", product=f"p{i:04d}", look=f"{i}") for i in range(3)]
     nights.publish(store, "n1", source, products=STOCK.slice(0, 1), keep_unlisted=True)
     texts = [finding.text for finding in make_report(store.uri).findings]
-    assert any(text.startswith("2 products of 3 are not in the products file") for text in texts)
+    assert any(text.startswith("2 products of 3 are missing from the products file") for text in texts)
     nights.publish(store, "n2", source, products=STOCK)
     whole = make_report(store.uri)
     assert whole.findings == ()
-    assert "cannot be told without a column category" in render(whole)
+    assert "the products file has no column category" in render(whole)
 
 
 def test_a_product_whose_photo_failed_tonight_is_not_lost(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_only_the_source_that_the_caller_names_is_read(
     unread = make_report(catalog)
     assert (seen(unread), read) == (set(), [])
     assert unread.source_note in render(unread)
-    assert unread.source_note.startswith("They are shown if --source says where they lie")
+    assert unread.source_note.startswith("Pass --source to see them")
     other = make_report(catalog, source=mirror)
     assert (seen(other), set(read)) == ({"gone.jpg"}, {str(tmp_path)})
     assert (
@@ -272,21 +272,21 @@ def test_growth(report: Report) -> None:
 
 def test_findings_point_to_sections(report: Report, page: str) -> None:
     texts = " ".join(finding.text for finding in report.findings)
-    assert "2 photos of 17 cannot be read and wait for better files: corrupt (2)." in texts
-    assert "1 product cannot be found at all" in texts
-    assert "1 product of 12 can only be met by searching with the whole photo" in texts
+    assert "2 photos of 17 cannot be decoded until the shop replaces them: corrupt (2)." in texts
+    assert "1 product cannot be searched" in texts
+    assert "1 product of 12 can only be found by whole-photo search" in texts
     assert "2 pictures stand for several products" in texts
     for finding in report.findings:
         assert f'<section id="{finding.section}"' in page
 
 
-def test_most_is_said_of_a_reason_that_has_more_photos_than_any_other(report: Report) -> None:
-    def said(*counts: tuple[Reason, int]) -> str:
+def test_dominant_reason_is_named_alone(report: Report) -> None:
+    def reasons_in(*counts: tuple[Reason, int]) -> str:
         rejects = tuple(Rejects(Status.REJECTED, reason, "", n, 0, ()) for reason, n in counts)
-        return findings(replace(report, rejects=rejects))[0].text.partition(" better files")[2]
+        return findings(replace(report, rejects=rejects))[0].text.partition(" replaces them")[2]
 
-    assert said((Reason.CORRUPT, 1), (Reason.UNKNOWN_FORMAT, 1)) == ": corrupt (1), unknown format (1)."
-    assert said((Reason.CORRUPT, 1), (Reason.UNKNOWN_FORMAT, 3)) == "; most: unknown format (3)."
+    assert reasons_in((Reason.CORRUPT, 1), (Reason.UNKNOWN_FORMAT, 1)) == ": corrupt (1), unknown format (1)."
+    assert reasons_in((Reason.CORRUPT, 1), (Reason.UNKNOWN_FORMAT, 3)) == "; most: unknown format (3)."
 
 
 def test_an_older_release(catalog: str) -> None:
@@ -350,14 +350,14 @@ def test_a_shop_s_texts_are_text(page: str) -> None:
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_nothing_has_no_bar(report: Report) -> None:
+def test_zero_has_no_bar(report: Report) -> None:
     counted = (Bar("0", 0), Bar("1", 1), Bar("2", 500))
     page = render(replace(report, totals=replace(report.totals, objects_per_photo=counted)))
-    bars = re.findall(r"<dt>(.)</dt><dd>(<i .*?></i>)?<b>", page.partition("Objects in a photo")[2])
+    bars = re.findall(r"<dt>(.)</dt><dd>(<i .*?></i>)?<b>", page.partition("Objects per photo")[2])
     assert [(name, bool(bar)) for name, bar in bars] == [("0", False), ("1", True), ("2", True)]
 
 
-def test_a_photo_without_a_product_is_told_by_its_key(tmp_path: Path) -> None:
+def test_photo_without_product_is_shown_by_key(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     keys = [f"P00000{n}/front.jpg" for n in range(4)]
     odd = Photo("P000005/<b>.jpg", reason=Reason.CORRUPT)
@@ -378,7 +378,7 @@ def test_a_catalogue_without_objects(tmp_path: Path) -> None:
     release = promotion_log.save_release(store, nights.build(store, night))  # never audited
     report = make_report(store.uri, release.release_id)
     page = render(report)
-    assert "No object was found in any photo." in page
+    assert "No object was detected in any photo." in page
     assert "never audited" in page
     assert Seen(page).open == []
 
@@ -408,7 +408,7 @@ def test_the_page_in_a_browser(page: str, tmp_path: Path) -> None:
                 seen.close()
 
 
-def test_the_verb(catalog: str, tmp_path: Path) -> None:
+def test_the_command(catalog: str, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     done = CliRunner().invoke(main.main, ["report", "--catalog", catalog, "--out", str(out)])
     assert done.exit_code == 0, done.output

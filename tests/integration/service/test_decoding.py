@@ -1,4 +1,4 @@
-"""Uploads are decoded in processes that can be lost, and by limits that are looked at before."""
+"""Decoding of uploads in isolated processes, and the limits checked before."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from PIL import Image
 
 from lookdex.imaging import codec, container
 from lookdex.records import Reason
-from lookdex.service.http.problems import Kind, Refused
+from lookdex.service.http.problems import ProblemError, ProblemKind
 from lookdex.service.photos import decoding
-from lookdex.service.photos.decoder import Bad, Loss, Lost, UploadLimits
-from lookdex.service.photos.decoding import Decoders
+from lookdex.service.photos.decoder import DecodeFailure, DecoderLost, LossCause, UploadLimits
+from lookdex.service.photos.decoding import DecoderPool
 from tests.support.catalogs import picture
 from tests.support.fakes import COLOURS
 from tests.support.photos import encode
@@ -40,8 +40,8 @@ LIMITS = UploadLimits(max_bytes=3_000_000, max_pixels=4_000_000, max_frames=3, s
 
 
 @pytest.fixture(scope="module")
-def decoders() -> Iterator[Decoders]:
-    decoders = Decoders(1, LIMITS)
+def decoders() -> Iterator[DecoderPool]:
+    decoders = DecoderPool(1, LIMITS)
     decoders.start()
     yield decoders
     decoders.close()
@@ -55,7 +55,7 @@ def animation(frames: int, format: str) -> bytes:
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG of few bytes that says it has so many pixels."""
+    """A small PNG whose header declares many pixels."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -70,7 +70,7 @@ def bomb(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF"])
-def test_the_pixels_are_those_of_the_index(decoders: Decoders, format: str):
+def test_the_pixels_are_those_of_the_index(decoders: DecoderPool, format: str):
     data = encode(picture("red", "blue"), format)
     wanted = codec.decode(data, LIMITS.max_bytes, LIMITS.max_pixels)
     pixels = decoders.decode(data)
@@ -81,21 +81,23 @@ def test_the_pixels_are_those_of_the_index(decoders: Decoders, format: str):
 @pytest.mark.parametrize(
     ("data", "kind", "says"),
     [
-        (b"", Kind.BAD_PHOTO, "empty"),
-        (b"%PDF-1.7", Kind.UNKNOWN_FORMAT, "unknown_format"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", Kind.UNKNOWN_FORMAT, "JPEG, PNG, WebP, GIF, AVIF and HEIC"),
-        (encode(picture("red"))[:150], Kind.BAD_PHOTO, "corrupt"),
-        (encode(picture("red"))[:20], Kind.BAD_PHOTO, "header"),
-        (encode(picture("red")[:9]), Kind.BAD_PHOTO, "too_small: 96 × 9 pixels"),
-        (bomb(60_000, 60_000), Kind.TOO_LARGE, "too_many_pixels: 60000 × 60000"),
-        (b"\xff\xd8\xff" + bytes(3_100_000), Kind.TOO_LARGE, "too_many_bytes"),
-        (animation(4, "GIF"), Kind.BAD_PHOTO, "too_many_frames: an animation of 4 frames"),
-        (animation(5, "WEBP"), Kind.BAD_PHOTO, "too_many_frames: an animation of 5 frames"),
-        (animation(6, "PNG"), Kind.BAD_PHOTO, "too_many_frames: an animation of 6 frames"),
+        (b"", ProblemKind.BAD_PHOTO, "empty"),
+        (b"%PDF-1.7", ProblemKind.UNKNOWN_FORMAT, "unknown_format"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", ProblemKind.UNKNOWN_FORMAT, "GIF, AVIF and HEIC"),
+        (encode(picture("red"))[:150], ProblemKind.BAD_PHOTO, "corrupt"),
+        (encode(picture("red"))[:20], ProblemKind.BAD_PHOTO, "header"),
+        (encode(picture("red")[:9]), ProblemKind.BAD_PHOTO, "too_small: 96 × 9 pixels"),
+        (bomb(60_000, 60_000), ProblemKind.TOO_LARGE, "too_many_pixels: 60000 × 60000"),
+        (b"\xff\xd8\xff" + bytes(3_100_000), ProblemKind.TOO_LARGE, "too_many_bytes"),
+        (animation(4, "GIF"), ProblemKind.BAD_PHOTO, "too_many_frames: an animation of 4 frames"),
+        (animation(5, "WEBP"), ProblemKind.BAD_PHOTO, "too_many_frames: an animation of 5 frames"),
+        (animation(6, "PNG"), ProblemKind.BAD_PHOTO, "too_many_frames: an animation of 6 frames"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_used_says_why(decoders: Decoders, data: bytes, kind: Kind, says: str):
-    with pytest.raises(Refused, match=says) as refused:
+def test_unusable_photos_are_refused_with_a_reason(
+    decoders: DecoderPool, data: bytes, kind: ProblemKind, says: str
+):
+    with pytest.raises(ProblemError, match=says) as refused:
         decoders.decode(data)
     assert refused.value.kind is kind
     assert refused.value.reason in {*Reason, "too_many_frames"}
@@ -103,7 +105,7 @@ def test_what_cannot_be_used_says_why(decoders: Decoders, data: bytes, kind: Kin
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
-def test_few_frames_are_a_photo(decoders: Decoders, format: str):
+def test_short_animations_are_accepted(decoders: DecoderPool, format: str):
     assert decoders.decode(animation(3, format)).shape == (96, 96, 3)
 
 
@@ -112,31 +114,31 @@ def test_frames_are_counted_without_decoding(format: str, frames: int):
     data = animation(frames, format) if format != "JPEG" else encode(picture("red"), "JPEG")
     header = codec.read_header(data)
     assert container.frames(data, header) == frames
-    for end in range(len(data) // 3, len(data), 97):  # cut off: no more than there were, and no error
+    for end in range(len(data) // 3, len(data), 97):  # truncated: no error, and no additional frames
         assert 1 <= container.frames(data[:end], header) <= frames
 
 
 def processes() -> list[psutil.Process]:
-    """The decoding processes that are running."""
+    """The running decoder processes."""
     return [child for child in psutil.Process().children(recursive=True) if "spawn_main" in command_of(child)]
 
 
 def command_of(process: psutil.Process) -> str:
     try:
         return " ".join(process.cmdline())
-    except psutil.NoSuchProcess:  # also what has ended and was not yet waited for, such as another test's
+    except psutil.NoSuchProcess:  # zombies too, such as another test's
         return ""
 
 
-LARGE = encode(np.zeros((6000, 6000, 3), np.uint8), compress_level=1)  # some 0.3 s of work
+LARGE = encode(np.zeros((6000, 6000, 3), np.uint8), compress_level=1)  # about 0.3 s of CPU time
 ROOM = replace(LIMITS, max_pixels=40_000_000)
 
 
-def test_the_limit_is_of_computing_and_not_of_time():
-    """A decoder that gets no turn for longer than the limit answers; one that computes for so long does not."""
-    lost: list[Loss] = []
+def test_the_limit_is_on_cpu_time_not_wall_clock():
+    """A decoder that is stopped for longer than the limit succeeds; one that computes for longer is ended."""
+    lost: list[LossCause] = []
     before = set(processes())
-    decoders = Decoders(1, replace(ROOM, seconds=0.15), lost.append)
+    decoders = DecoderPool(1, replace(ROOM, seconds=0.15), lost.append)
     try:
         decoders.start()
         mine = set(processes()) - before
@@ -150,27 +152,27 @@ def test_the_limit_is_of_computing_and_not_of_time():
                 process.resume()
             assert waiting.result(30).shape == (96, 96, 3)
         assert not lost
-        with pytest.raises(Refused, match=r"more than 0\.15 s of computing") as refused:
+        with pytest.raises(ProblemError, match=r"more than 0\.15 s of CPU time") as refused:
             decoders.decode(LARGE)
-        assert (refused.value.kind, refused.value.reason) == (Kind.BAD_PHOTO, "too_slow")
-        assert lost == [Loss.TOO_SLOW]
+        assert (refused.value.kind, refused.value.reason) == (ProblemKind.BAD_PHOTO, "too_slow")
+        assert lost == [LossCause.TOO_SLOW]
         assert decoders.decode(encode(picture("red"))).shape == (96, 96, 3)
     finally:
         decoders.close()
 
 
 def test_a_decoder_that_hangs_is_killed_at_the_deadline_and_replaced():
-    lost: list[Loss] = []
+    lost: list[LossCause] = []
     before = set(processes())
-    decoders = Decoders(1, LIMITS, lost.append)
+    decoders = DecoderPool(1, LIMITS, lost.append)
     try:
         decoders.start()
         stuck = set(processes()) - before
         for process in stuck:
             process.suspend()
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(ProblemError) as refused:
             decoders.decode(encode(picture("red")), time.monotonic() + 0.1)
-        assert (refused.value.kind, lost) == (Kind.TOO_LATE, [Loss.TOO_LATE])
+        assert (refused.value.kind, lost) == (ProblemKind.TOO_LATE, [LossCause.TOO_LATE])
         assert refused.value.headers["Retry-After"]
         assert sum(process.is_running() for process in stuck) == 1
         for process in stuck:
@@ -181,20 +183,20 @@ def test_a_decoder_that_hangs_is_killed_at_the_deadline_and_replaced():
         decoders.close()
 
 
-def test_a_deadline_ends_the_wait_for_a_free_process(decoders: Decoders):
+def test_a_deadline_ends_the_wait_for_a_free_process(decoders: DecoderPool):
     taken = [decoders._take(time.monotonic() + 30) for _ in range(2)]
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ProblemError) as refused:
         decoders.decode(encode(picture("red")), time.monotonic() + 0.05)
-    assert refused.value.kind is Kind.TOO_LATE
+    assert refused.value.kind is ProblemKind.TOO_LATE
     for place in taken:
         decoders._give_back(place)
     assert decoders.decode(encode(picture("red")), time.monotonic() + 30).shape == (96, 96, 3)
 
 
-def test_photos_whose_decoders_are_killed_are_decoded_all_the_same():
-    lost: list[Loss] = []
+def test_photos_are_decoded_although_decoders_are_killed():
+    lost: list[LossCause] = []
     before = {process.pid for process in processes()}
-    decoders = Decoders(2, ROOM, lost.append)
+    decoders = DecoderPool(2, ROOM, lost.append)
     try:
         decoders.start()
         mine = [process for process in processes() if process.pid not in before]
@@ -204,21 +206,21 @@ def test_photos_whose_decoders_are_killed_are_decoded_all_the_same():
                 pass
             mine[busy.index(max(busy))].kill()
             assert asked.result(30).shape == (6000, 6000, 3)
-        assert lost == [Loss.KILLED]
+        assert lost == [LossCause.KILLED]
         for process in [p for p in processes() if p.pid not in before]:
             process.kill()  # idle ones
             process.wait()
         with ThreadPoolExecutor(4) as callers:
             shapes = {pixels.shape for pixels in callers.map(decoders.decode, [encode(picture("red"))] * 8)}
         assert shapes == {(96, 96, 3)}
-        assert lost == [Loss.KILLED]
+        assert lost == [LossCause.KILLED]
     finally:
         decoders.close()
     assert not [process for process in processes() if process.pid not in before]
 
 
 class ScriptedDecoder:
-    """A process that does what `script` says next: pixels, a `Bad`, or an error to raise."""
+    """A process that returns or raises the next entry of `script`: pixels, a `DecodeFailure`, or an error to raise."""
 
     script: ClassVar[list[Any]] = []
     starts: ClassVar[list[Any]] = []
@@ -244,41 +246,46 @@ class ScriptedDecoder:
 
 
 PIXELS = np.zeros((20, 20, 3), np.uint8)
-CRASHED, KILLED = Lost(-signal.SIGSEGV), Lost(-signal.SIGKILL)
+CRASHED, KILLED = DecoderLost(-signal.SIGSEGV), DecoderLost(-signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
     ("script", "kind", "reason", "lost"),
     [
         ([PIXELS], None, None, []),
-        ([KILLED, PIXELS], None, None, [Loss.KILLED]),
-        ([CRASHED, PIXELS], None, None, [Loss.CRASHED]),  # an earlier photo may have spoilt the process
-        ([CRASHED, CRASHED], Kind.BAD_PHOTO, Reason.CORRUPT, [Loss.CRASHED] * 2),
-        ([Lost(1), Lost(1)], Kind.BAD_PHOTO, Reason.CORRUPT, [Loss.CRASHED] * 2),
-        ([KILLED, KILLED], Kind.BUSY, None, [Loss.KILLED] * 2),
-        ([Lost(-signal.SIGPROF)], Kind.BAD_PHOTO, "too_slow", [Loss.TOO_SLOW]),
-        ([KILLED, Lost(-signal.SIGPROF)], Kind.BAD_PHOTO, "too_slow", [Loss.KILLED, Loss.TOO_SLOW]),
-        ([TimeoutError()], Kind.TOO_LATE, None, [Loss.TOO_LATE]),
-        ([OSError(errno.ENOSPC, "no space")], Kind.BUSY, None, []),
-        ([Bad(Reason.TOO_SMALL, "")], Kind.BAD_PHOTO, Reason.TOO_SMALL, []),
+        ([KILLED, PIXELS], None, None, [LossCause.KILLED]),
+        ([CRASHED, PIXELS], None, None, [LossCause.CRASHED]),  # an earlier photo may have broken the process
+        ([CRASHED, CRASHED], ProblemKind.BAD_PHOTO, Reason.CORRUPT, [LossCause.CRASHED] * 2),
+        ([DecoderLost(1), DecoderLost(1)], ProblemKind.BAD_PHOTO, Reason.CORRUPT, [LossCause.CRASHED] * 2),
+        ([KILLED, KILLED], ProblemKind.BUSY, None, [LossCause.KILLED] * 2),
+        ([DecoderLost(-signal.SIGPROF)], ProblemKind.BAD_PHOTO, "too_slow", [LossCause.TOO_SLOW]),
+        (
+            [KILLED, DecoderLost(-signal.SIGPROF)],
+            ProblemKind.BAD_PHOTO,
+            "too_slow",
+            [LossCause.KILLED, LossCause.TOO_SLOW],
+        ),
+        ([TimeoutError()], ProblemKind.TOO_LATE, None, [LossCause.TOO_LATE]),
+        ([OSError(errno.ENOSPC, "no space")], ProblemKind.BUSY, None, []),
+        ([DecodeFailure(Reason.TOO_SMALL, "")], ProblemKind.BAD_PHOTO, Reason.TOO_SMALL, []),
     ],
 )
-def test_a_lost_process_is_a_photo_s_fault_only_if_the_next_one_is_lost_too(
+def test_a_photo_is_blamed_only_if_it_loses_two_processes(
     monkeypatch: pytest.MonkeyPatch,
     script: list[Any],
-    kind: Kind | None,
+    kind: ProblemKind | None,
     reason: str | None,
-    lost: list[Loss],
+    lost: list[LossCause],
 ):
-    monkeypatch.setattr(decoding, "Decoder", ScriptedDecoder)
+    monkeypatch.setattr(decoding, "DecoderProcess", ScriptedDecoder)
     monkeypatch.setattr(ScriptedDecoder, "script", [*script, PIXELS])
-    found: list[Loss] = []
-    decoders = Decoders(1, LIMITS, found.append)
+    found: list[LossCause] = []
+    decoders = DecoderPool(1, LIMITS, found.append)
     decoders.start()
     if kind is None:
         assert decoders.decode(b"") is PIXELS
     else:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(ProblemError) as refused:
             decoders.decode(b"")
         assert (refused.value.kind, refused.value.reason) == (kind, reason)
         assert ("Retry-After" in refused.value.headers) == (kind.status == 503)
@@ -287,39 +294,39 @@ def test_a_lost_process_is_a_photo_s_fault_only_if_the_next_one_is_lost_too(
     assert len(decoders._free) == 2
 
 
-def test_a_process_that_is_killed_as_it_starts_costs_nobody_an_answer(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(decoding, "Decoder", ScriptedDecoder)
+def test_a_process_killed_while_starting_is_replaced(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(decoding, "DecoderProcess", ScriptedDecoder)
     monkeypatch.setattr(ScriptedDecoder, "script", [KILLED, PIXELS, PIXELS])
-    decoders = Decoders(1, LIMITS)
+    decoders = DecoderPool(1, LIMITS)
     decoders.start()
     monkeypatch.setattr(ScriptedDecoder, "starts", [KILLED, KILLED, None])
     assert decoders.decode(b"") is PIXELS
     monkeypatch.setattr(ScriptedDecoder, "starts", [KILLED] * 9)
     for place in decoders._free:
         place.process.kill()
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ProblemError) as refused:
         decoders.decode(b"")
-    assert refused.value.kind is Kind.TOO_LATE
+    assert refused.value.kind is ProblemKind.TOO_LATE
     monkeypatch.setattr(ScriptedDecoder, "starts", [])
     assert decoders.decode(b"") is PIXELS
 
 
-def test_the_photos_of_one_question_are_bounded_together(decoders: Decoders):
-    """Their pixels are all held until the answer is made."""
+def test_the_photos_of_a_question_have_a_common_pixel_limit(decoders: DecoderPool):
+    """All their pixels are in memory until the question is answered."""
     full = encode(np.zeros((2000, 1999, 3), np.uint8), compress_level=1)
     assert len(decoders.decode_all([full, full])) == 2
     with pytest.raises(
-        Refused, match=r"8,000,000 pixels together, and 3 of these 4 have 11,994,000"
+        ProblemError, match=r"8,000,000 pixels in total, but 3 of these 4 have 11,994,000"
     ) as refused:
         decoders.decode_all([full] * 4)
-    assert (refused.value.kind, refused.value.reason) == (Kind.TOO_LARGE, Reason.TOO_MANY_PIXELS)
+    assert (refused.value.kind, refused.value.reason) == (ProblemKind.TOO_LARGE, Reason.TOO_MANY_PIXELS)
 
 
-def test_a_decoder_has_no_more_memory_than_it_needs():
-    """A limit that the decoder of a large photo passes; the process itself stays."""
+def test_decoder_memory_is_limited():
+    """A large photo exceeds the memory limit, and the process survives."""
     code = (
         "import sys; from pathlib import Path; from lookdex.service.photos import decoder as d;"
-        "d._SPARE_BYTES = (8 << 20) - d.codec.MEMORY; d._settle();"
+        "d._SPARE_BYTES = (8 << 20) - d.codec.MEMORY; d._harden();"
         "print(d._decode(Path(sys.argv[1]).open('rb'), d.UploadLimits(1 << 30, 1 << 30, 1, 9.0)))"
     )
     with tempfile.NamedTemporaryFile(suffix=".png") as file:
@@ -332,17 +339,17 @@ def test_a_decoder_has_no_more_memory_than_it_needs():
 
 
 @pytest.mark.parametrize("roomy", [True, False])
-def test_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, roomy: bool):
-    """Photos lie in files without a name: there is none to be found now, nor after a kill."""
+def test_no_files_are_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, roomy: bool):
+    """Photos are in unnamed files: none is visible while decoding or after a kill."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     if roomy:
         monkeypatch.setattr(decoding, "_MEMORY", tmp_path)
     else:
-        monkeypatch.setattr(decoding, "_roomy", lambda processes, limits: None)
-    decoders, before = Decoders(1, LIMITS), set(processes())
+        monkeypatch.setattr(decoding, "_memory_folder", lambda processes, limits: None)
+    decoders, before = DecoderPool(1, LIMITS), set(processes())
     decoders.start()
     decoders.decode(encode(picture("red")))
-    with pytest.raises(Refused):
+    with pytest.raises(ProblemError):
         decoders.decode(b"nothing")
     (mine, *_) = set(processes()) - before
     if sys.platform == "linux":
@@ -360,19 +367,19 @@ def test_memory_holds_the_largest_photos_of_all_processes_or_none(
     free = int(photos * (3 * LIMITS.max_pixels + LIMITS.max_bytes))
     monkeypatch.setattr(decoding, "_MEMORY", tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=free))
-    decoders, before = Decoders(1, LIMITS), set(processes())
+    decoders, before = DecoderPool(1, LIMITS), set(processes())
     try:
         decoders.start()
-        assert len(set(processes()) - before) == 2  # one, and the spare one
+        assert len(set(processes()) - before) == 2  # one and the spare
         assert decoders._folder == (str(tmp_path) if roomy else None)
     finally:
         decoders.close()
 
 
-def test_decoders_of_a_service_that_is_killed_end(tmp_path: Path):
+def test_decoders_end_when_the_service_is_killed(tmp_path: Path):
     code = (
-        "import sys, time; from lookdex.service.photos.decoding import Decoders, UploadLimits;"
-        "Decoders(1, UploadLimits(1 << 20, 1 << 20, 1, 9.0)).start(); print('started', flush=True); time.sleep(60)"
+        "import sys, time; from lookdex.service.photos.decoding import DecoderPool, UploadLimits;"
+        "DecoderPool(1, UploadLimits(1 << 20, 1 << 20, 1, 9.0)).start(); print('started', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as service:
         assert service.stdout is not None
@@ -383,20 +390,20 @@ def test_decoders_of_a_service_that_is_killed_end(tmp_path: Path):
     assert (len(gone) >= 2, alive) == (True, [])
 
 
-def test_a_process_that_cannot_be_started_loses_no_turn():
-    decoders, small, before = Decoders(1, LIMITS), encode(picture("red")), set(processes())
+def test_the_pool_survives_when_no_process_can_be_started():
+    decoders, small, before = DecoderPool(1, LIMITS), encode(picture("red")), set(processes())
     try:
         decoders.start()
         for process in set(processes()) - before:
             process.kill()
             process.wait()
         most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (3, most[1]))  # nothing can be opened any more
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, most[1]))  # no further file can be opened
         try:
             for _ in range(4):
-                with pytest.raises(Refused) as refused:
+                with pytest.raises(ProblemError) as refused:
                     decoders.decode(small, time.monotonic() + 5)
-                assert refused.value.kind is Kind.TOO_LATE
+                assert refused.value.kind is ProblemKind.TOO_LATE
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, most)
         with ThreadPoolExecutor(2) as callers:

@@ -1,4 +1,4 @@
-"""The service of a catalogue that is damaged or does not end: it says so at once, and is not ready."""
+"""The service with a damaged release or a hanging read."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def get(catalog: Catalog, store: Store, path: str) -> httpx2.Response:
     return asyncio.run(ask())
 
 
-def test_a_damaged_release_is_neither_ready_nor_asked(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_release_is_not_ready_and_not_searched(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
     catalog = opened(store, verify_bytes=0)
     similar = "/v1/products/p0001/similar"
     assert get(catalog, store, "/readyz").text == "ready\n"
@@ -55,12 +57,12 @@ def test_a_damaged_release_is_neither_ready_nor_asked(store: Store, caplog: pyte
     assert answer.status_code == 500
     assert "the release is damaged" in answer.json()["detail"]
     assert get(catalog, store, similar).status_code == 500
-    # What helps is for those who run it, not for those who ask.
+    # The remedy is for operators, not for clients.
     assert "reindex --full" in caplog.text
     assert key not in answer.text
 
 
-def test_a_read_that_does_not_end_is_too_late(store: Store) -> None:
+def test_a_hanging_read_exceeds_the_deadline(store: Store) -> None:
     catalog = opened(store, read_seconds=0.05)
     end = threading.Event()
     items = catalog.opened.items

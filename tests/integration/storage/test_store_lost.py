@@ -19,7 +19,7 @@ from lookdex.search.catalog import Catalog
 from lookdex.search.retrieval.table import ReadKind
 from lookdex.service import create_app
 from lookdex.service.follow import following
-from lookdex.service.http.problems import Kind
+from lookdex.service.http.problems import ProblemKind
 from lookdex.storage import ReadOptions, Store, open_store
 from tests.support.catalogs import go_live, opened, picture, publish, stock, with_index
 from tests.support.proxy import Mode, Proxy, before
@@ -98,7 +98,7 @@ def test_the_service_says_that_its_store_is_lost(store: Store, proxy: Proxy) -> 
         catalog, store, "/v1/products/p001/similar", "/v1/crops/a", "/readyz", "/metrics", "/v1/release"
     )
     for refused in (similar, crop, ready):
-        assert_problem(refused, Kind.STORE_UNAVAILABLE, "ask again later")
+        assert_problem(refused, ProblemKind.STORE_UNAVAILABLE, "try again later")
         assert int(refused.headers["retry-after"]) >= 1
         assert "127.0.0.1" not in refused.text
     assert "lookdex_store_up 0.0" in metrics.text
@@ -149,7 +149,7 @@ def test_a_read_has_no_longer_than_its_question(store: Store, proxy: Proxy) -> N
         async with httpx2.AsyncClient(transport=transport, base_url="http://service") as client:
             return await client.get("/v1/release")
 
-    assert_problem(asyncio.run(ask()), Kind.TOO_LATE)
+    assert_problem(asyncio.run(ask()), ProblemKind.TOO_LATE)
 
 
 def test_a_look_at_what_is_live_that_hangs_is_left_behind() -> None:

@@ -1,4 +1,4 @@
-"""Training a detector: from COCO files to a folder that lookdex loads, on rendered photos and a few steps."""
+"""Training a detector, from COCO files to a folder that lookdex loads, on rendered photos and a few steps."""
 
 from __future__ import annotations
 
@@ -148,17 +148,17 @@ def test_one_command_makes_the_shipped_kind(shop: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "model.safetensors").stat().st_size < 8e6
 
 
-def test_what_cannot_be_is_said(shop: Path, tmp_path: Path) -> None:
+def test_invalid_arguments_are_reported(shop: Path, tmp_path: Path) -> None:
     if not torch.cuda.is_available():
         done = run_job(arguments(shop, tmp_path, device="cuda"))
-        assert (done.exit_code, "cuda was asked for" in done.output) == (2, True)
+        assert (done.exit_code, "device cuda is not available" in done.output) == (2, True)
     done = run_job(arguments(shop, tmp_path, images=shop / "nowhere"))
     assert (done.exit_code, "nowhere" in done.output) == (2, True)
     (tmp_path / "config.json").write_text(json.dumps(tiny_config(("hammer",))))
     done = run_job(arguments(shop, tmp_path, network=tmp_path / "config.json"))
     assert (done.exit_code, "hammer" in done.output) == (2, True)
     done = run_job(arguments(shop, tmp_path, coco=shop / "names.json"))
-    assert (done.exit_code, "is no COCO file" in done.output) == (2, True)
+    assert (done.exit_code, "is not a COCO file" in done.output) == (2, True)
 
 
 def test_the_photos_of_files(shop: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the embedder's training passes around: stacks of pictures, crops that processes share, batches drawn ahead."""
+"""Infrastructure of the embedder's training: stacked pictures, crops shared by processes, prefetched batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers against known objects, worked out by hand."""
+"""Scores of answers, checked by hand."""
 
 from __future__ import annotations
 

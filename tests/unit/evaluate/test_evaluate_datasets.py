@@ -1,4 +1,4 @@
-"""Labelled photos as the public data sets lay them out, on small made files."""
+"""Public data set layouts, on small generated files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lookdex.cli.evaluate.retrieval import LAYOUTS
 from lookdex.errors import ConfigError
 from lookdex.evaluate import datasets, layouts, work
 from lookdex.evaluate.layouts import Layout
-from lookdex.evaluate.records import Stored
+from lookdex.evaluate.records import ParquetPhoto
 from tests.support import fakes
 
 
@@ -66,9 +66,7 @@ def test_a_table_names_photos_with_or_without_suffix(images: Path, tmp_path: Pat
         ("image,label\n../images/a,top\n", "label", "has no photo '../images/a'"),
     ],
 )
-def test_a_table_that_does_not_fit_says_why(
-    text: str, label: str, words: str, images: Path, tmp_path: Path
-) -> None:
+def test_invalid_table_is_reported(text: str, label: str, words: str, images: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=words):
         datasets.read_items(written(tmp_path / "items.csv", text), images, label)
 
@@ -99,7 +97,7 @@ def test_in_shop(tmp_path: Path) -> None:
     queries, gallery = datasets.read_in_shop(tmp_path)
     assert queries == [datasets.Item(tmp_path / "WOMEN/Dresses/id_1/01_1_front.jpg", "id_1")]
     assert [i.label for i in gallery] == ["id_1"]
-    with pytest.raises(ConfigError, match=r"there is no .*list_eval_partition\.txt"):
+    with pytest.raises(ConfigError, match=r"list_eval_partition\.txt does not exist"):
         datasets.read_in_shop(tmp_path / "nowhere")
 
 
@@ -145,7 +143,7 @@ def test_coco(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.boxes, [[10, 20, 40, 60], [0, 0, 5, 5]])
     assert second.boxes.shape == (0, 4)
     for text in ("{}", "no json", '{"images": [], "categories": [], "annotations": [{"image_id": 1}]}'):
-        with pytest.raises(ConfigError, match="is no COCO file"):
+        with pytest.raises(ConfigError, match="is not a COCO file"):
             datasets.read_coco(written(tmp_path / "boxes.json", text))
 
 
@@ -174,7 +172,7 @@ def test_lookbench(tmp_path: Path) -> None:
     queries, gallery = datasets.read_lookbench(root)
     assert [i.label for i in queries] == ["a", "b"]
     assert [i.label for i in gallery] == ["b", "c", "a", "d"]
-    assert gallery[2].path == Stored(root / "gallery.parquet", 1, 0, "image")
+    assert gallery[2].path == ParquetPhoto(root / "gallery.parquet", 1, 0, "image")
     assert str(gallery[2].path).endswith("gallery.parquet#1/0")
     assert [work.read(i.path)[0, 0].tolist() for i in gallery] == [
         [0, 0, 0],
@@ -188,7 +186,7 @@ def test_lookbench(tmp_path: Path) -> None:
     assert [i.label for i in fine] == ["Dress / ", "Dress / long"]
     with pytest.raises(ConfigError, match=r"no column 'photo'.*--image-column"):
         datasets.read_lookbench(root, image="photo")
-    with pytest.raises(ConfigError, match="holds no LookBench"):
+    with pytest.raises(ConfigError, match="is not a LookBench subset"):
         datasets.read_lookbench(tmp_path / "nowhere")
 
 
@@ -221,21 +219,24 @@ def test_every_layout_loads(layout: Layout, tmp_path: Path) -> None:
                 )
         case Layout.LOOKBENCH:
             lookbench(root)
-    queries, gallery = layouts.load(layouts.Chosen(root, table, layout=layout))
+    queries, gallery = layouts.load(layouts.DatasetOptions(root, table, layout=layout))
     labels = {item.label for item in gallery}
     assert labels.intersection(i.label for i in queries or gallery)
     assert (queries is None) == (layout in (Layout.ITEMS, Layout.FOLDERS, Layout.ONLINE_PRODUCTS))
-    with pytest.raises(ConfigError, match="holds no photos"):
-        layouts.load(layouts.Chosen(root, table, layout=layout, skip=tuple(labels)))
+    with pytest.raises(ConfigError, match="has no photos in the layout"):
+        layouts.load(layouts.DatasetOptions(root, table, layout=layout, skip=tuple(labels)))
 
 
-def test_layouts_refuse_what_does_not_go_with_them(tmp_path: Path) -> None:
-    for chosen, words in [
-        (layouts.Chosen(tmp_path, layout=Layout.ITEMS), "needs --items"),
-        (layouts.Chosen(tmp_path, tmp_path, layout=Layout.IN_SHOP), "--items goes with a table"),
-        (layouts.Chosen(tmp_path, layout=Layout.IN_SHOP, exclude_same="sender"), "--exclude-same goes with"),
-        (layouts.Chosen(tmp_path, layout=Layout.FOLDERS, label="x"), "--label names a column"),
+def test_options_must_fit_the_layout(tmp_path: Path) -> None:
+    for options, words in [
+        (layouts.DatasetOptions(tmp_path, layout=Layout.ITEMS), "needs --items"),
+        (layouts.DatasetOptions(tmp_path, tmp_path, layout=Layout.IN_SHOP), "--items only applies to"),
+        (
+            layouts.DatasetOptions(tmp_path, layout=Layout.IN_SHOP, exclude_same="sender"),
+            "--exclude-same only applies to",
+        ),
+        (layouts.DatasetOptions(tmp_path, layout=Layout.FOLDERS, label="x"), "--label does not apply to"),
     ]:
         with pytest.raises(ConfigError, match=words):
-            layouts.load(chosen)
+            layouts.load(options)
     assert set(LAYOUTS) == {str(layout) for layout in Layout}

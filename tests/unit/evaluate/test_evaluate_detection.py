@@ -1,4 +1,4 @@
-"""Detection scores on made photos whose answers can be worked out by hand."""
+"""Detection scores, on cases computed by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lanes of an end-to-end evaluation on answers written by hand."""
+"""Lanes of an end-to-end evaluation, on handwritten answers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 import pytest
 
 from lookdex.catalog import json_codec
-from lookdex.evaluate.lanes import Asked, Lane, Outcome, Placed, outcomes, score
+from lookdex.evaluate.lanes import Lane, LaneResult, Outcome, QueryObject, outcomes, score
 from lookdex.records import Box
 from lookdex.search.answer.answer import Answer, FoundObject, Match, Models
 from lookdex.search.answer.kinds import Kind
 
-TOP = Asked("look.jpg", "A", "top", Box(0, 0, 100, 100))
-SHOES = Asked("look.jpg", "B", "shoes", Box(0, 200, 100, 260))
+TOP = QueryObject("look.jpg", "A", "top", Box(0, 0, 100, 100))
+SHOES = QueryObject("look.jpg", "B", "shoes", Box(0, 200, 100, 260))
 
 
 def lane(kind: Kind, label: str | None, box: Box, *products: str) -> FoundObject:
@@ -42,9 +42,9 @@ def test_each_lane_by_hand() -> None:
     )
     assert set(top.lanes) == {Lane.WHOLE, Lane.BEST, Lane.TRUE}  # the top's box lies wrong
     assert not top.found
-    assert top.lanes[Lane.TRUE] == Placed(TOP.box, 1, 0.9, 0.8)
-    assert top.lanes[Lane.BEST] == Placed(SHOES.box, None, None, 0.9)
-    assert shoes.lanes[Lane.DETECTED] == Placed(SHOES.box, 3, pytest.approx(0.7), 0.9)
+    assert top.lanes[Lane.TRUE] == LaneResult(TOP.box, 1, 0.9, 0.8)
+    assert top.lanes[Lane.BEST] == LaneResult(SHOES.box, None, None, 0.9)
+    assert shoes.lanes[Lane.DETECTED] == LaneResult(SHOES.box, 3, pytest.approx(0.7), 0.9)
     assert shoes.lanes[Lane.WHOLE].rank == 2
     assert shoes.lanes[Lane.TRUE].rank is None
 

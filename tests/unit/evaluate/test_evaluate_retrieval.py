@@ -1,4 +1,4 @@
-"""Recall, average precision and neighbours against a slow definition of each."""
+"""Recall, average precision and neighbours, against slow reference implementations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lookdex.evaluate import retrieval
-from lookdex.evaluate.retrieval import KS, Labelled, interval, retrieve
+from lookdex.evaluate.retrieval import KS, LabelledVectors, interval, retrieve
 
 
 def unit(n: int, seed: int, dim: int = 4) -> np.ndarray:
@@ -16,7 +16,9 @@ def unit(n: int, seed: int, dim: int = 4) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def slowly(queries: Labelled, gallery: Labelled, alone: bool) -> tuple[dict[int, float], float, float, int]:
+def slowly(
+    queries: LabelledVectors, gallery: LabelledVectors, alone: bool
+) -> tuple[dict[int, float], float, float, int]:
     """The definitions, one query at a time."""
     recalls, precisions, nearest = {k: [] for k in KS}, [], []
     for q, label in enumerate(queries.labels):
@@ -47,9 +49,9 @@ labels = st.lists(st.sampled_from("abc"), min_size=1, max_size=12)
 def test_agrees_with_the_definitions(
     asked: list[str], held: list[str], alone: bool, grouped: bool, seed: int
 ) -> None:
-    def side(names: list[str], seed: int) -> Labelled:
+    def side(names: list[str], seed: int) -> LabelledVectors:
         groups = [str(i % 3) for i in range(len(names))] if grouped else None
-        return Labelled(unit(len(names), seed), names, groups)
+        return LabelledVectors(unit(len(names), seed), names, groups)
 
     queries = side(asked, seed)
     gallery = queries if alone else side(held, seed + 1)
@@ -64,28 +66,30 @@ def test_agrees_with_the_definitions(
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    side = Labelled(unit(50, 1), [str(i % 7) for i in range(50)], [str(i % 5) for i in range(50)])
+    side = LabelledVectors(unit(50, 1), [str(i % 7) for i in range(50)], [str(i % 5) for i in range(50)])
     whole = retrieve(side)
     monkeypatch.setattr(retrieval, "_CELLS", 120)
     assert retrieve(side) == whole
 
 
 def test_a_known_ranking() -> None:
-    gallery = Labelled(np.array([[1, 0], [0.8, 0.6], [0.6, 0.8], [0, 1]], np.float32), ["x", "a", "x", "a"])
-    score = retrieve(Labelled(np.array([[1, 0]], np.float32), ["a"]), gallery)
+    gallery = LabelledVectors(
+        np.array([[1, 0], [0.8, 0.6], [0.6, 0.8], [0, 1]], np.float32), ["x", "a", "x", "a"]
+    )
+    score = retrieve(LabelledVectors(np.array([[1, 0]], np.float32), ["a"]), gallery)
     assert score.recall == {1: 0.0, 5: 1.0, 10: 1.0}
     assert score.mean_ap == pytest.approx((1 / 2 + 2 / 4) / 2)
     assert score.confused == (("a", "x", 1),)
 
 
 def test_nothing_to_answer_with() -> None:
-    score = retrieve(Labelled(unit(1, 0), ["a"]))
+    score = retrieve(LabelledVectors(unit(1, 0), ["a"]))
     assert (score.queries, score.unanswerable, score.recall[10], score.nearest) == (0, 1, 0.0, 0.0)
 
 
 def test_lengths_must_agree() -> None:
     with pytest.raises(ValueError, match="2 vectors, 1 labels"):
-        Labelled(unit(2, 0), ["a"])
+        LabelledVectors(unit(2, 0), ["a"])
 
 
 def test_interval_holds_the_share_and_narrows() -> None:

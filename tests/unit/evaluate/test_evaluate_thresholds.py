@@ -1,4 +1,4 @@
-"""Thresholds: the rule by hand, and its promises on any cases."""
+"""Thresholds: the rule by hand, and its guarantees for any cases."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_by_hand() -> None:
 
 def test_nothing_right_nothing_to_keep() -> None:
     assert told([Case("bag", None, 0.3)]) is None
-    with pytest.raises(ValueError, match="no similarity"):
+    with pytest.raises(ValueError, match="at least one right match"):
         highest([], 0.95)
 
 

@@ -1,4 +1,4 @@
-"""When a label is believed: the rule by hand, and its promises on any objects."""
+"""Trust in labels: the rule by hand, and its guarantees for any objects."""
 
 from __future__ import annotations
 
@@ -8,18 +8,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookdex.evaluate.trust import NEVER, Seen, calibrate, compare, lowest
+from lookdex.evaluate.trust import NEVER, RankedDetection, calibrate, compare, lowest
 
 scores = st.integers(0, 20).map(lambda n: n / 20)  # coarse: ties are common
 ranks = st.none() | st.integers(1, 10)
 objects = st.lists(
-    st.builds(Seen, st.sampled_from(["top", "bag"]), st.sampled_from(["top", "bag"]), scores, ranks, ranks),
+    st.builds(
+        RankedDetection,
+        st.sampled_from(["top", "bag"]),
+        st.sampled_from(["top", "bag"]),
+        scores,
+        ranks,
+        ranks,
+    ),
     max_size=60,
 )
 
 
-def seen(category: str, label: str, score: float, everywhere: int | None = 1, own: int | None = 1) -> Seen:
-    return Seen(category, label, score, everywhere, own)
+def seen(
+    category: str, label: str, score: float, everywhere: int | None = 1, own: int | None = 1
+) -> RankedDetection:
+    return RankedDetection(category, label, score, everywhere, own)
 
 
 def test_by_hand() -> None:
@@ -52,7 +61,7 @@ def test_a_label_that_is_never_right_is_never_believed() -> None:
 
 
 @given(objects, st.sampled_from([0.5, 0.9, 0.99, 1.0]))
-def test_it_is_the_lowest_score_that_is_right_often_enough(told: list[Seen], right: float) -> None:
+def test_lowest_score_is_right_often_enough(told: list[RankedDetection], right: float) -> None:
     found = lowest(told, right)
 
     def holds(score: float) -> bool:
@@ -64,7 +73,7 @@ def test_it_is_the_lowest_score_that_is_right_often_enough(told: list[Seen], rig
 
 
 @given(objects)
-def test_the_rule_lies_between_all_and_own(told: list[Seen]) -> None:
+def test_policy_is_between_all_and_own(told: list[RankedDetection]) -> None:
     trust = calibrate(told, least=3)
     if trust is None:
         return

@@ -1,4 +1,4 @@
-"""Colours of objects: made photos whose every pixel is known, and properties of palettes."""
+"""Object colours, on generated photos with known pixels, and properties of palettes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lookdex.imaging import colour
-from lookdex.imaging.colour.palette import MOST, make_palette
+from lookdex.imaging.colour.palette import MAX_COLOURS, make_palette
 from lookdex.records import Box, Swatch
 
 RED, WHITE, GREY, BLACK, SKIN = (190, 30, 40), (246, 246, 244), (132, 134, 138), (16, 16, 18), (214, 160, 130)
@@ -124,7 +124,7 @@ def test_any_box_of_any_photo_has_a_colour(height: int, width: int, down: int, r
     assert shown == colour.describe(photo.copy(order="F"), box, "bag")
     assert shown.name in colour.NAMES
     assert 0 < shown.share <= 1
-    assert 1 <= len(shown.palette) <= MOST
+    assert 1 <= len(shown.palette) <= MAX_COLOURS
     assert sum(swatch.share for swatch in shown.palette) == pytest.approx(1, abs=1e-3)
     assert [s.share for s in shown.palette] == sorted((s.share for s in shown.palette), reverse=True)
 
@@ -153,7 +153,7 @@ def test_like_colours_are_one_and_traces_are_left_out() -> None:
 
 
 SWATCHES = st.builds(Swatch, st.floats(0, 100), st.floats(-80, 80), st.floats(-80, 80), st.floats(0.05, 1))
-PALETTES = st.lists(SWATCHES, min_size=1, max_size=MOST).map(tuple)
+PALETTES = st.lists(SWATCHES, min_size=1, max_size=MAX_COLOURS).map(tuple)
 
 
 @settings(deadline=None, max_examples=50)

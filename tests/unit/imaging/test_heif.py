@@ -1,4 +1,4 @@
-"""AVIF and HEIC: the same pixels, turns, limits and reasons as every other format."""
+"""AVIF and HEIC: the same pixels, orientations, limits and reasons as every other format."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_grid_is_one_picture(kind: str) -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_avif_is_turned_as_pillow_writes_it(orientation: int) -> None:
     data = encode(PLAIN, "AVIF", quality=95, subsampling="4:4:4", exif=exif(orientation))
-    upright = decoders.turned(PHOTO, orientation)
+    upright = decoders.apply_orientation(PHOTO, orientation)
     header = codec.read_header(data)
     assert header.orientation == orientation
     assert codec.upright_size(header) == (upright.shape[1], upright.shape[0])
@@ -138,14 +138,14 @@ def test_sizes_are_known_before_anything_is_decoded() -> None:
         assert reason_of(many) is Reason.TOO_MANY_PIXELS
 
 
-def test_a_size_that_lies_is_corrupt_or_what_is_given() -> None:
+def test_wrong_size_in_header_is_corrupt_or_ignored() -> None:
     for size in ((32, 32), (640, 640)):
         assert reason_of(heif.single(heif.coded(heif.TILES), *size)) is Reason.CORRUPT
         # libavif scales the picture to the size that the file says, as it does with layers.
         assert decode(heif.single(heif.coded(AVIF), *size, brand=b"avif")).shape == (size[1], size[0], 3)
 
 
-def test_what_else_looks_like_it_is_unknown_or_broken() -> None:
+def test_lookalike_formats_are_unknown_or_corrupt() -> None:
     film = bytes.fromhex("00000018667479706d70343200000000") + bytes(500)
     assert reason_of(film) is Reason.UNKNOWN_FORMAT
     for brand in (b"heic", b"avif", b"mif1"):

@@ -1,4 +1,4 @@
-"""Every file ends as upright sRGB pixels or as a reason. The hostile files are made here."""
+"""Every file yields upright sRGB pixels or a reason. The hostile files are generated here."""
 
 from __future__ import annotations
 
@@ -262,7 +262,7 @@ def test_bytes_are_counted_before_anything_is_read() -> None:
     assert reason_of(ENCODED["JPEG"], max_bytes=100) is Reason.TOO_MANY_BYTES
 
 
-def test_what_follows_the_picture_is_ignored() -> None:
+def test_trailing_bytes_are_ignored() -> None:
     for kind, data in ENCODED.items():
         assert np.array_equal(decode(data + b"PK\x03\x04 a zip" * 50), decode(data)), kind
 
@@ -375,7 +375,7 @@ def test_a_progressive_jpeg_that_lacks_scans_is_corrupt() -> None:
         assert reason_of(data[:at]) is Reason.CORRUPT
 
 
-def test_what_takes_too_much_memory_is_refused_by_its_header() -> None:
+def test_memory_limit_is_checked_by_header() -> None:
     """A limit of pixels alone would let decoders take as much as they like: see infra/bench_decoding.py."""
     large = {"max_pixels": 10**9, "max_bytes": 10**9}
     assert reason_of(png(9000, 9000), **large) is Reason.TOO_MANY_PIXELS

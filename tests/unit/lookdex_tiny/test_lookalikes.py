@@ -1,4 +1,4 @@
-"""Things that look most alike are drawn beside each other."""
+"""Look-alikes are drawn together."""
 
 from __future__ import annotations
 

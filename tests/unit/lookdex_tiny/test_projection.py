@@ -1,4 +1,4 @@
-"""The projection in closed form, on made features of which it is known what tells things apart; and its text tower."""
+"""The closed-form projection, on generated features with known distinguishing directions; and its text tower."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lookdex_tiny.projection import Kind, projection
-from lookdex_tiny.refine import GARMENT, PRODUCT, STREET, Row, Seen, finish, joined
+from lookdex_tiny.refine import GARMENT, PRODUCT, STREET, CropFeatures, Row, finish, joined
 
 DIM, TOLD, NOISE = (
     16,
@@ -48,7 +48,7 @@ def known_again(weight: np.ndarray, crops: Kind) -> float:
 
 @settings(max_examples=10)
 @given(st.integers(0, 1000))
-def test_things_that_were_never_seen_are_known_again(seed: int) -> None:
+def test_unseen_things_are_recognised(seed: int) -> None:
     before = start(seed)
     solved, turn = projection(before, made(seed, 3)[0], [made(seed + 1, 3, 5)[0], made(seed + 2, 2)[0]])
     assert solved.shape == before.shape
@@ -78,7 +78,7 @@ def test_labels_are_neighbours() -> None:
     assert told > untold > before + 0.05
 
 
-def test_a_text_keeps_its_likeness_to_what_the_old_space_knew() -> None:
+def test_texts_keep_their_cosines_in_the_old_space() -> None:
     """Where only the old projection speaks, the turned text meets the new vectors as the text met the old ones."""
     before = start(5)
     products, real = made(5, 3)[0], made(6, 3)[0]
@@ -129,7 +129,7 @@ def test_texts_find_what_they_name_and_the_table_of_words_stays() -> None:
             Row(int(t), kind, int(told), int(c), [names[own]])
             for t, told, c, own in zip(crops.thing, labels, crops.category, crops.label, strict=True)
         ]
-        parts.append(Seen(torch.from_numpy(crops.features).float(), rows))
+        parts.append(CropFeatures(torch.from_numpy(crops.features).float(), rows))
     model = Told()
     table = model.text.token_embedding.weight.detach().clone()
     seen = joined(parts)

@@ -1,4 +1,4 @@
-"""The pure parts of the report."""
+"""Pure functions of the report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support import nights
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12))))
-def test_groups_are_what_links_join(links: list[tuple[int, int]]) -> None:
+def test_connected_groups(links: list[tuple[int, int]]) -> None:
     groups = connected([(str(a), str(b)) for a, b in links])
     of = {name: n for n, group in enumerate(groups) for name in group}
     assert len(of) == sum(map(len, groups)) == len({x for link in links for x in link})
@@ -79,7 +79,7 @@ def test_one_picture_saved_and_cut_anew() -> None:
     assert not same_picture(plain, plain)  # nothing to tell it by
 
 
-def test_a_glimpse_of_what_was_refused() -> None:
+def test_glimpse_of_rejected_files() -> None:
     photo = cv2.resize(nights.picture("a"), (1200, 900))
     jpeg = codec.encode_jpeg(photo, 1200)
     with pytest.raises(codec.BadImage):
@@ -97,7 +97,7 @@ def test_a_glimpse_of_what_was_refused() -> None:
             codec.glimpse(nothing, 120, 10**7)
 
 
-def test_steps_tell_what_changed() -> None:
+def test_steps_show_changes() -> None:
     def release(name: str, photos: int, day: int, **recipe: object) -> Release:
         return Release(
             release_id=name, parent=None, created_at=datetime(2026, 1, day, tzinfo=UTC), source="s", items_version=1,
@@ -109,7 +109,7 @@ def test_steps_tell_what_changed() -> None:
     now = datetime(2026, 1, 4, tzinfo=UTC)
     log = [LiveEntry(n, name, "x", now, action) for n, (name, action) in enumerate(
         [("old", "promote"), ("a", "promote"), ("b", "promote"), ("a", "rollback")], 1)]  # fmt: skip
-    growth = steps_of(releases, log, most=2)
+    growth = steps_of(releases, log, limit=2)
     assert [(s.release.release_id, s.more_photos, s.live, s.been_live, s.new_models) for s in growth.steps] == [
         ("b", -2, False, True, False), ("c", 4, False, False, True),
     ]  # fmt: skip

@@ -25,9 +25,9 @@ from lookdex.search.query.options import Options
 from lookdex.search.retrieval.table import ReadTable
 from lookdex.service.http import problems
 from lookdex.service.http.observe import Metrics
-from lookdex.service.http.pace import Pace
-from lookdex.service.http.problems import Refused
-from lookdex.service.questions import Questions
+from lookdex.service.http.pace import MinimumRate
+from lookdex.service.http.problems import ProblemError
+from lookdex.service.questions import QuestionHandler
 from lookdex.storage import open_store
 from tests.support.catalogs import opened, picture, publish, stock
 from tests.support.fakes import recipe
@@ -133,16 +133,16 @@ class Stubborn:
 def test_questions_that_take_too_long_block_nobody():
     catalog = Stubborn()
     metrics = Metrics()
-    questions = Questions(
+    questions = QuestionHandler(
         catalog, SimpleNamespace(decode_all=lambda *_: []), None, metrics,  # type: ignore[arg-type]
-        places=2, queue=4, deadline=0.05, client_share=1.0, pace=Pace(0),
+        max_concurrency=2, queue=4, deadline=0.05, client_share=1.0, pace=MinimumRate(0),
     )  # fmt: skip
 
     async def scenario() -> None:
         slow = [questions.ask((), Options(where="price < 5", text="red")) for _ in range(2)]
         for refused in await asyncio.gather(*slow, return_exceptions=True):
-            assert isinstance(refused, Refused)
-            assert refused.kind is problems.Kind.TOO_LATE
+            assert isinstance(refused, ProblemError)
+            assert refused.kind is problems.ProblemKind.TOO_LATE
         assert (questions.gate.busy, questions.gate.late) == (0, 2)
         questions._deadline = 30.0
         assert (await questions.ask((), Options(text="red"))).release_id == "night-1"

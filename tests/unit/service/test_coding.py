@@ -1,10 +1,10 @@
-"""What an Accept-Encoding asks for."""
+"""Accept-Encoding."""
 
 from __future__ import annotations
 
 import pytest
 
-from lookdex.service.http.coding import Accepted, accepted
+from lookdex.service.http.coding import AcceptedCodings, accepted
 
 
 @pytest.mark.parametrize(
@@ -40,5 +40,5 @@ from lookdex.service.http.coding import Accepted, accepted
         (",, gzip,", True, True),
     ],
 )
-def test_what_a_client_accepts(header: str, gzip: bool, identity: bool):
-    assert accepted(header) == Accepted(gzip, identity)
+def test_accepted_codings(header: str, gzip: bool, identity: bool):
+    assert accepted(header) == AcceptedCodings(gzip, identity)

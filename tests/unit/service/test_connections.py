@@ -1,4 +1,4 @@
-"""Connections and uploads within bounds: how many, how large a header, how slow; and what refused clients read."""
+"""Limits on connections and uploads: number, header size and rate, and the responses of refused clients."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from starlette.types import Message, Receive
 from lookdex.config import Config
 from lookdex.errors import ConfigError
 from lookdex.service.http import connections, protocol
-from lookdex.service.http.arrivals import SMALL, Arrivals
+from lookdex.service.http.arrivals import SMALL, UploadSlots
 from lookdex.service.http.clients import client_key, is_trusted, trusted_networks
-from lookdex.service.http.connections import Ended, Limits, limits_of, most_connections
-from lookdex.service.http.middleware import Shared
-from lookdex.service.http.pace import Pace
+from lookdex.service.http.connections import CloseReason, ConnectionLimits, connection_limit, limits_of
+from lookdex.service.http.middleware import ClientShareLimit
+from lookdex.service.http.pace import MinimumRate
 from lookdex.service.http.prefix import checked_prefix
-from lookdex.service.http.problems import Kind, Refused
+from lookdex.service.http.problems import ProblemError, ProblemKind
 from lookdex.service.http.protocol import HEADER_BYTES, LINGER_BYTES
 from tests.support.echoes import (
     CHUNKED,
@@ -48,22 +48,22 @@ def echo() -> Iterator[Running]:
 @pytest.mark.parametrize(
     ("begin", "piece", "kind"),
     [
-        (b"GET /", b"a", Kind.HEADER_TOO_LARGE),
-        (HALF, b"a", Kind.HEADER_TOO_LARGE),
-        (b"GET / HTTP/1.1\r\n", b"a: b\r\n", Kind.HEADER_TOO_LARGE),
-        (b"GET / HTTP/1.1\r\nX-", b"a", Kind.HEADER_TOO_LARGE),
-        (CHUNKED + b"1;", b"a", Kind.MALFORMED),
-        (CHUNKED + b"0\r\nX: ", b"a", Kind.MALFORMED),
-        (CHUNKED, b"1\r\na\r\n", Kind.MALFORMED),
+        (b"GET /", b"a", ProblemKind.HEADER_TOO_LARGE),
+        (HALF, b"a", ProblemKind.HEADER_TOO_LARGE),
+        (b"GET / HTTP/1.1\r\n", b"a: b\r\n", ProblemKind.HEADER_TOO_LARGE),
+        (b"GET / HTTP/1.1\r\nX-", b"a", ProblemKind.HEADER_TOO_LARGE),
+        (CHUNKED + b"1;", b"a", ProblemKind.MALFORMED),
+        (CHUNKED + b"0\r\nX: ", b"a", ProblemKind.MALFORMED),
+        (CHUNKED, b"1\r\na\r\n", ProblemKind.MALFORMED),
     ],
 )
-def test_what_does_not_end_is_broken_off(echo: Running, begin: bytes, piece: bytes, kind: Kind):
+def test_endless_requests_are_cut_off(echo: Running, begin: bytes, piece: bytes, kind: ProblemKind):
     assert_problem(echo.say(begin, piece * (2 * HEADER_BYTES // len(piece))), kind)
 
 
-def test_many_headers_are_refused_and_long_ones_taken(echo: Running):
+def test_many_headers_are_refused_and_long_ones_accepted(echo: Running):
     many = b"".join(b"X-%d: a\r\n" % n for n in range(200))
-    assert_problem(echo.say(GET[:-2] + many + b"\r\n"), Kind.HEADER_TOO_LARGE, "128 headers")
+    assert_problem(echo.say(GET[:-2] + many + b"\r\n"), ProblemKind.HEADER_TOO_LARGE, "128 headers")
     long = b"X-A: " + b"a" * 40_000 + b"\r\nConnection: close\r\n\r\n"
     assert "x-a" in bodies(echo.say(GET[:-2] + long))[0]["headers"]
 
@@ -79,33 +79,32 @@ def test_many_headers_are_refused_and_long_ones_taken(echo: Running):
         b"GET /echo HTTP/1.1\r\nHost: a b\r\n\r\n",
         b"GET /echo HTTP/1.1\r\nHost : a\r\n\r\n",
         b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"CONNECT shop:80 HTTP/1.1\r\nHost: a\r\n\r\n",
         POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
         POST + b"Transfer-Encoding: gzip\r\n\r\nabc",
         CHUNKED + b"zz\r\n",
     ],
 )
-def test_what_is_not_http_gets_a_problem_document(echo: Running, request_: bytes):
-    before = echo.ended(Ended.MALFORMED)
-    assert_problem(echo.say(request_), Kind.MALFORMED)
-    assert echo.ended(Ended.MALFORMED) == before + 1
+def test_malformed_requests_get_a_problem_document(echo: Running, request_: bytes):
+    before = echo.ended(CloseReason.MALFORMED)
+    assert_problem(echo.say(request_), ProblemKind.MALFORMED)
+    assert echo.ended(CloseReason.MALFORMED) == before + 1
 
 
-def test_one_line_of_the_log_tells_of_many(monkeypatch: pytest.MonkeyPatch):
+def test_the_log_is_throttled(monkeypatch: pytest.MonkeyPatch):
     lines: list[dict[str, object]] = []
-    log = connections._Log(lines.append)
+    log = connections._ThrottledLog(lines.append)
     for second in range(25):
         for _ in range(100):
-            log.note(Ended.MALFORMED, "10.0.0.1", "not HTTP", float(second))
-    log.note(Ended.FULL, "10.0.0.2", "", 25.0)
+            log.note(CloseReason.MALFORMED, "10.0.0.1", "not HTTP", float(second))
+    log.note(CloseReason.FULL, "10.0.0.2", "", 25.0)
     log.flush(40.0)
     assert [(line["reason"], line["count"]) for line in lines] == [
         ("malformed", 1), ("malformed", 1000), ("malformed", 1000), ("full", 1), ("malformed", 499),
     ]  # fmt: skip
 
 
-def test_pipelined_requests_are_answered_in_their_order(echo: Running):
+def test_pipelined_requests_are_answered_in_order(echo: Running):
     asked = [b"GET /%d HTTP/1.1\r\nHost: shop\r\n\r\n" % n for n in range(999)]
     last = (
         b"POST /last HTTP/1.1\r\nHost: shop\r\nConnection: close\r\nContent-Length: 90000\r\n\r\n"
@@ -119,13 +118,13 @@ def test_pipelined_requests_are_answered_in_their_order(echo: Running):
 def test_answers_before_a_broken_request_come_first(echo: Running):
     received = echo.say(GET * 3 + b"nonsense\r\n\r\n")
     assert received.count(b"HTTP/1.1 200 OK") == 3
-    assert_problem(received[received.index(b"HTTP/1.1 400") :], Kind.MALFORMED)
+    assert_problem(received[received.index(b"HTTP/1.1 400") :], ProblemKind.MALFORMED)
     received = echo.say(GET * 2 + CHUNKED + b"zz\r\n")
     assert received.count(b"HTTP/1.1 200 OK") == 2
-    assert_problem(received[received.index(b"HTTP/1.1 400") :], Kind.MALFORMED)
+    assert_problem(received[received.index(b"HTTP/1.1 400") :], ProblemKind.MALFORMED)
 
 
-def test_trailers_are_no_headers(echo: Running):
+def test_trailers_do_not_become_headers(echo: Running):
     told = bodies(
         echo.say(
             CHUNKED
@@ -142,8 +141,8 @@ def test_trailers_are_no_headers(echo: Running):
     "framing",
     [b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"],
 )
-def test_a_body_is_read_though_another_protocol_was_offered(echo: Running, framing: bytes):
-    """Java's client offers HTTP/2 with its first request."""
+def test_a_body_is_read_despite_an_upgrade_offer(echo: Running, framing: bytes):
+    """Java's client offers an HTTP/2 upgrade with its first request."""
     offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
     for cut in (len(POST + offer + framing), len(POST + offer) + 24, 40):
         whole = POST + offer + framing
@@ -153,7 +152,7 @@ def test_a_body_is_read_though_another_protocol_was_offered(echo: Running, frami
     assert received.count(b"HTTP/1.1 200 OK") == 2
 
 
-def test_bodies_of_one_connection_are_counted_apart(echo: Running):
+def test_framing_is_counted_per_body(echo: Running):
     first = POST + b"Content-Length: 100000\r\n\r\n" + b"a" * 100_000
     last = POST + b"Connection: close\r\nContent-Length: 9000\r\n\r\n" + b"b" * 9000
     assert [len(str(answer["body"])) for answer in bodies(echo.say(first, first, last))] == [
@@ -163,7 +162,7 @@ def test_bodies_of_one_connection_are_counted_apart(echo: Running):
     ]
 
 
-def test_it_does_not_matter_how_requests_are_cut(echo: Running):
+def test_requests_may_arrive_in_any_pieces(echo: Running):
     chunked = (
         CHUNKED + b"".join(b"%x\r\n%b\r\n" % (n, b"c" * n) for n in (1, 300, 9000)) + b"0\r\nX-A: b\r\n\r\n"
     )
@@ -183,7 +182,7 @@ def test_http_1_0_is_answered_and_closed(echo: Running):
 # ── how long, and how many ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_connections_are_closed_when_their_time_is_over(echo: Running):
+def test_connections_time_out(echo: Running):
     echo.settle(0)
     with echo.connect() as idle, echo.connect(HALF) as half, echo.connect(GET) as kept:
         assert kept.recv(1 << 16)
@@ -192,10 +191,16 @@ def test_connections_are_closed_when_their_time_is_over(echo: Running):
             echo.settle(4)
             echo.later()
             assert (everything(idle), everything(kept), everything(unfinished)) == (b"", b"", b"")
-            assert_problem(everything(half), Kind.SLOW_REQUEST, "10 s")
+            assert_problem(everything(half), ProblemKind.SLOW_REQUEST, "10 s")
     echo.settle(0)
     assert all(
-        echo.ended(why) for why in (Ended.IDLE, Ended.SLOW_HEADER, Ended.KEEP_ALIVE, Ended.UNUSED_BODY)
+        echo.ended(why)
+        for why in (
+            CloseReason.IDLE,
+            CloseReason.SLOW_HEADER,
+            CloseReason.KEEP_ALIVE,
+            CloseReason.UNUSED_BODY,
+        )
     )
 
 
@@ -208,20 +213,20 @@ def test_a_request_in_progress_is_not_cut(echo: Running):
         assert b"200 OK" in everything(busy)
 
 
-def test_who_does_not_read_is_cut(echo: Running):
+def test_a_client_that_does_not_read_is_disconnected(echo: Running):
     with echo.connect(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" * 3) as lazy:
         assert lazy.recv(1)
         turn = 1
-        while len(echo.server.table):  # the first look notes what waits, a later one that it still does
+        while len(echo.server.table):  # one sweep notes the unread bytes, a later one finds them unchanged
             echo.later(turn * LATER)
             turn += 1
         with pytest.raises(ConnectionResetError):
             everything(lazy)
-    assert echo.ended(Ended.UNREAD) == 1
+    assert echo.ended(CloseReason.UNREAD) == 1
 
 
-def test_who_sends_on_after_an_answer_is_cut(echo: Running):
-    before = echo.ended(Ended.UNUSED_BODY)
+def test_a_client_that_sends_on_after_its_response_is_disconnected(echo: Running):
+    before = echo.ended(CloseReason.UNUSED_BODY)
     head = b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n"
     with echo.connect(head) as connection:
         assert connection.recv(1 << 16)
@@ -229,65 +234,67 @@ def test_who_sends_on_after_an_answer_is_cut(echo: Running):
             for _ in range(4 * LINGER_BYTES >> 16):
                 connection.sendall(b"a" * (1 << 16))
             everything(connection)
-    assert echo.ended(Ended.UNUSED_BODY) == before + 1
+    assert echo.ended(CloseReason.UNUSED_BODY) == before + 1
 
 
 def test_the_longest_idle_connection_makes_room(echo: Running):
-    with running(Limits(most=4, share=3)) as small:
+    with running(ConnectionLimits(max_connections=4, share=3)) as small:
         first = small.connect(GET)
         assert first.recv(1 << 16)
         others = [small.connect(HALF, "127.0.0.2") for _ in range(3)]
         small.settle(4)
-        last = small.connect(GET, "127.0.0.2")  # its client has its share: one of its own has to go
+        last = small.connect(GET, "127.0.0.2")  # its client has its share, so one of its own is closed
         assert b"200 OK" in last.recv(1 << 16)
         assert everything(others[0]) == b""
         first.sendall(GET)
         assert b"200 OK" in first.recv(1 << 16)
-        assert small.ended(Ended.DISPLACED) == 1
+        assert small.ended(CloseReason.DISPLACED) == 1
         for connection in (first, last, *others):
             connection.close()
 
 
-def test_when_all_are_busy_a_new_one_is_told(echo: Running):
+def test_a_new_connection_is_refused_when_all_are_busy(echo: Running):
     held = b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n"
-    with running(Limits(most=3, share=2)) as small:
+    with running(ConnectionLimits(max_connections=3, share=2)) as small:
         clients = [small.connect(held, source) for source in ("127.0.0.2", "127.0.0.2", "127.0.0.3")]
         small.settle(3, tasks=3)
-        for source, why in (("127.0.0.4", Ended.FULL), ("127.0.0.2", Ended.CLIENT_SHARE)):
+        for source, why in (("127.0.0.4", CloseReason.FULL), ("127.0.0.2", CloseReason.CLIENT_SHARE)):
             with small.connect(GET, source) as late:
                 received = everything(late)
-                assert_problem(received, Kind.BUSY, "as many requests")
+                assert_problem(received, ProblemKind.BUSY, "too many requests")
                 assert b"retry-after: 1" in received
             assert small.ended(why) == 1
         clients.pop().close()
         small.settle(2)
         with small.connect(
             GET, "127.0.0.2"
-        ) as third:  # there is room, and yet its client has its share in progress
-            assert_problem(everything(third), Kind.BUSY, "this client")
+        ) as third:  # there is room, but its client has its share in progress
+            assert_problem(everything(third), ProblemKind.BUSY, "this client")
         with small.connect(GET, "127.0.0.4") as other:
             assert b"200 OK" in other.recv(1 << 16)
         for client in clients:
             client.close()
 
 
-def test_only_a_trusted_proxy_tells_who_asks(echo: Running):
+def test_only_trusted_proxies_may_name_the_client(echo: Running):
     asked = GET[:-2] + b"X-Forwarded-For: 9.9.9.9, 203.0.113.7\r\nConnection: close\r\n\r\n"
     assert bodies(echo.say(asked))[0]["client"] == "127.0.0.1"
-    with running(Limits(most=3, share=1), ("127.0.0.0/8",)) as behind:
+    with running(ConnectionLimits(max_connections=3, share=1), ("127.0.0.0/8",)) as behind:
         assert bodies(behind.say(asked))[0]["client"] == "203.0.113.7"
-        held = [behind.connect(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n") for _ in range(3)]  # of many clients
+        held = [
+            behind.connect(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n") for _ in range(3)
+        ]  # for many clients
         behind.settle(3)
-        assert behind.ended(Ended.CLIENT_SHARE) == 0
+        assert behind.ended(CloseReason.CLIENT_SHARE) == 0
         for connection in held:
             connection.close()
 
 
-def test_no_client_of_a_proxy_has_more_than_its_share():
+def test_clients_behind_a_proxy_have_a_share():
     async def run() -> None:
         echo, statuses = Echo(), []
         echo.hold = asyncio.Event()
-        shared = Shared(echo, share=1)
+        shared = ClientShareLimit(echo, share=1)
 
         async def ask(path: str, client: str) -> None:
             async def send(message: Message) -> None:
@@ -310,12 +317,12 @@ def test_no_client_of_a_proxy_has_more_than_its_share():
         await held
         await ask("/", "203.0.113.7")
         assert statuses == [503, 200, 200, 200]
-        assert not shared._asking
+        assert not shared._in_progress
 
     asyncio.run(run())
 
 
-def test_idle_connections_do_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch):
+def test_idle_connections_do_not_delay_shutdown(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(protocol, "LAST_SECONDS", 0.0)
     with running() as server:
         idle = [server.connect(first) for first in (b"", GET) for _ in range(5)]
@@ -325,7 +332,7 @@ def test_idle_connections_do_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch
         connection.close()
 
 
-def test_a_connection_that_comes_while_the_server_stops_does_not_hold_it_up():
+def test_a_connection_during_shutdown_does_not_delay_it():
     with running() as server:
         server.server.table.stopping = True
         with server.connect() as idle, server.connect(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n") as busy:
@@ -337,21 +344,22 @@ def test_a_connection_that_comes_while_the_server_stops_does_not_hold_it_up():
             assert b"connection: close" in everything(busy)
 
 
-def test_the_number_of_connections_fits_the_open_files():
-    assert most_connections(0, None) == 1000
-    assert most_connections(0, 1024) == 1024 - connections.RESERVED
-    assert most_connections(0, 256) == 256 - connections.RESERVED
-    assert most_connections(50, 256) == 50
+def test_the_connection_limit_fits_the_open_file_limit():
+    assert connection_limit(0, None) == 1000
+    assert connection_limit(0, 1024) == 1024 - connections.RESERVED
+    assert connection_limit(0, 256) == 256 - connections.RESERVED
+    assert connection_limit(50, 256) == 50
     for wanted, files in ((0, 100), (500, 256)):
         with pytest.raises(ConfigError, match="ulimit -n"):
-            most_connections(wanted, files)
+            connection_limit(wanted, files)
     assert limits_of(Config(connections=10, client_share=0.01)).share == 1
 
 
-def test_clients_are_told_apart_by_what_they_can_have():
+def test_client_keys():
     assert client_key("203.0.113.7") == "203.0.113.7"
     assert client_key("2001:db8::1") == client_key("2001:db8::2:3") != client_key("2001:db8:0:1::1")
     assert client_key("fe80::1%eth0") == "fe80::/64"
+    assert client_key("::ffff:203.0.113.7") == "203.0.113.7"
     networks = trusted_networks(("10.0.0.0/8", "::1"))
     assert [is_trusted(host, networks) for host in ("10.1.2.3", "::1", "11.0.0.1", "", "x")] == [
         True,
@@ -367,7 +375,7 @@ def test_clients_are_told_apart_by_what_they_can_have():
 
 
 class Clock:
-    """A loop's time that a test moves."""
+    """An event loop clock that the test advances."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch):
         self.ahead, now = 0.0, loop.time
@@ -385,28 +393,31 @@ def piece(size: int, more: bool = True) -> Receive:
     return receive
 
 
-def test_an_upload_that_trickles_is_ended(monkeypatch: pytest.MonkeyPatch):
+def test_a_trickling_upload_is_refused(monkeypatch: pytest.MonkeyPatch):
     async def run() -> None:
         clock = Clock(asyncio.get_running_loop(), monkeypatch)
-        with Arrivals(1, 1, Pace(1000.0, grace=5.0)).upload("a") as upload:
+        with UploadSlots(1, 1, MinimumRate(1000.0, grace=5.0)).upload("a") as upload:
             await upload.paced(piece(1000))()
             waiting = asyncio.ensure_future(upload.paced(never)())
             clock.ahead = 5.9
             await asyncio.sleep(0)
             assert not waiting.done()
             clock.ahead = 6.1
-            with pytest.raises(Refused, match="1000 bytes a second") as refused:
+            with pytest.raises(ProblemError, match="1000 bytes per second") as refused:
                 await waiting
-            assert (refused.value.kind, refused.value.headers["Connection"]) == (Kind.SLOW_UPLOAD, "close")
+            assert (refused.value.kind, refused.value.headers["Connection"]) == (
+                ProblemKind.SLOW_UPLOAD,
+                "close",
+            )
 
     asyncio.run(run())
 
 
-def test_without_a_least_rate_an_upload_may_take_its_time():
-    with running(Limits(pace=Pace(0.0))) as server:
+def test_without_a_minimum_rate_uploads_may_be_slow():
+    with running(ConnectionLimits(pace=MinimumRate(0.0))) as server:
 
         async def run() -> int:
-            with Arrivals(1, 1, Pace(0.0)).upload("a") as upload:
+            with UploadSlots(1, 1, MinimumRate(0.0)).upload("a") as upload:
                 return len((await upload.paced(piece(7))())["body"])
 
         assert asyncio.run_coroutine_threadsafe(run(), server.loop).result(20) == 7
@@ -415,23 +426,23 @@ def test_without_a_least_rate_an_upload_may_take_its_time():
 def test_slow_uploads_make_room_and_fast_ones_do_not(monkeypatch: pytest.MonkeyPatch):
     async def run() -> None:
         clock = Clock(asyncio.get_running_loop(), monkeypatch)
-        arrivals, large = Arrivals(3, 2, Pace(2000.0)), SMALL + 1
+        arrivals, large = UploadSlots(3, 2, MinimumRate(2000.0)), SMALL + 1
         with arrivals.upload("a") as slow, arrivals.upload("a") as fast, arrivals.upload("b") as third:
             for upload in (slow, fast):
                 await upload.paced(piece(large))()
-            with arrivals.upload("a") as small:  # needs no place
+            with arrivals.upload("a") as small:  # needs no slot
                 await small.paced(piece(SMALL))()
-                with pytest.raises(Refused, match="of this client") as refused:
+                with pytest.raises(ProblemError, match="this client") as refused:
                     await small.paced(piece(SMALL))()
-            assert (refused.value.kind, refused.value.headers["Retry-After"]) == (Kind.BUSY, "1")
+            assert (refused.value.kind, refused.value.headers["Retry-After"]) == (ProblemKind.BUSY, "1")
             await third.paced(piece(large))()
             await fast.paced(piece(10 * large))()
             waiting = asyncio.ensure_future(slow.paced(never)())
             await asyncio.sleep(0)
             clock.ahead = 4.0
-            with arrivals.upload("c") as newcomer:  # of the client that has most, the slow one goes
+            with arrivals.upload("c") as newcomer:  # ends the slow upload of the client with the most
                 await newcomer.paced(piece(large))()
-                with pytest.raises(Refused, match="needed its place"):
+                with pytest.raises(ProblemError, match="the upload was slow"):
                     await waiting
                 await fast.paced(piece(1))()
         assert not arrivals._large
@@ -439,7 +450,7 @@ def test_slow_uploads_make_room_and_fast_ones_do_not(monkeypatch: pytest.MonkeyP
     asyncio.run(run())
 
 
-def test_a_path_prefix_is_a_path_of_its_own():
+def test_path_prefixes_are_checked():
     assert [checked_prefix(path) for path in ("", "/", "/lookdex", "shop/lookdex/")] == [
         "",
         "",

@@ -1,4 +1,4 @@
-"""What clients may read of an error: no place of ours, and no more of their own text than they need."""
+"""Error details for clients: no paths or hosts, and only short values."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from lookdex.errors import BadQuery, StorageError, TooSlow
 from lookdex.service.http import problems
 from lookdex.service.http.details import MAX_DETAIL, MAX_VALUE, public
-from lookdex.service.http.middleware import Observed
+from lookdex.service.http.middleware import RequestObserver
 from lookdex.service.http.observe import Metrics
-from lookdex.service.http.problems import Kind, Refused
+from lookdex.service.http.problems import ProblemError, ProblemKind
 
 PLACES = [
     "s3://shop-photos/lookdex/tables/items.lance",
@@ -39,7 +39,7 @@ PLACES = [
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("around", ["cannot read {}: try again", "{}", "in '{}'", "({})", "at {}."])
-def test_places_are_left_out(place: str, around: str):
+def test_locations_are_hidden(place: str, around: str):
     told = public(around.format(place))
     assert "…" in told
     for part in (
@@ -60,18 +60,18 @@ def test_places_are_left_out(place: str, around: str):
 @pytest.mark.parametrize(
     "detail",
     [
-        "there is no such path: /openapi.json lists those that exist",
+        "no such path: see /openapi.json for all paths",
         "words alone go to GET /v1/text, and a product to GET /v1/products/{product_id}/similar",
-        "POST is not for /v1/products/a/b/similar: use GET",
-        "POST is not for /page/js/app.js: use GET or HEAD",
-        "POST is not for /v1/products/a+b/c d/가/similar: use GET",
+        "/v1/products/a/b/similar does not allow POST: use GET",
+        "/page/js/app.js does not allow POST: use GET or HEAD",
+        "/v1/products/a+b/c d/가/similar does not allow POST: use GET",
         "release night-1 has no product 'a/z'",
-        "JPEG, PNG, WebP, GIF, AVIF/HEIC are read, up to 20,000,000 bytes",
+        "Supported are JPEG, PNG, WebP, GIF, AVIF/HEIC, up to 20,000,000 bytes",
         "compare with '2026-11-22 09:30:00' or 01/02/2026, and 3.5 or 50% of it",
         "the filter names “a b”; those that exist: price, attrs.material (a value stands in 'single quotes')",
     ],
 )
-def test_other_words_stay_as_they_are(detail: str):
+def test_other_text_is_unchanged(detail: str):
     assert public(detail) == detail
 
 
@@ -92,17 +92,17 @@ def test_quoted_values_are_shortened(value: str, quotes: str):
 
 @settings(max_examples=40)
 @given(LONG)
-def test_no_word_and_no_message_is_longer_than_it_may_be(text: str):
+def test_words_and_messages_are_shortened(text: str):
     told = public(text)
     assert len(told) <= MAX_DETAIL
     assert all(len(part) <= MAX_VALUE for part in re.split(r"[\s'\"`“”]", told))
 
 
 def served(error: Exception) -> dict[str, Any]:
-    """The problem that a request gets whose route raises the error."""
+    """The problem document of a route that raises the error."""
     app = FastAPI()
     problems.install(app)
-    app.add_middleware(Observed, metrics=Metrics())
+    app.add_middleware(RequestObserver, metrics=Metrics())
 
     @app.get("/v1/broken")
     def broken() -> None:
@@ -116,17 +116,20 @@ def served(error: Exception) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (BadQuery(f"the filter has the pattern '%{'a' * 12_000}%'"), Kind.BAD_QUESTION),
-        (BadQuery("a" * 12_000), Kind.BAD_QUESTION),
-        (BadQuery("cannot read s3://shop-photos/x.jpg from http://minio:9000"), Kind.BAD_QUESTION),
-        (Refused(Kind.BUSY, "/var/lib/shop-photos is full"), Kind.BUSY),
-        (TooSlow("s3://shop-photos/lookdex: a read has not finished"), Kind.TOO_LATE),
-        (StorageError("s3://shop-photos/lookdex at https://minio:9000: /etc/shop-photos"), Kind.INTERNAL),
-        (RuntimeError("/home/shop-photos/secret.py"), Kind.INTERNAL),
+        (BadQuery(f"the filter has the pattern '%{'a' * 12_000}%'"), ProblemKind.BAD_QUESTION),
+        (BadQuery("a" * 12_000), ProblemKind.BAD_QUESTION),
+        (BadQuery("cannot read s3://shop-photos/x.jpg from http://minio:9000"), ProblemKind.BAD_QUESTION),
+        (ProblemError(ProblemKind.BUSY, "/var/lib/shop-photos is full"), ProblemKind.BUSY),
+        (TooSlow("s3://shop-photos/lookdex: a read has not finished"), ProblemKind.TOO_LATE),
+        (
+            StorageError("s3://shop-photos/lookdex at https://minio:9000: /etc/shop-photos"),
+            ProblemKind.INTERNAL,
+        ),
+        (RuntimeError("/home/shop-photos/secret.py"), ProblemKind.INTERNAL),
     ],
 )
-def test_a_problem_names_no_place_and_repeats_no_long_value_but_the_log_names_places(
-    error: Exception, kind: Kind, caplog: pytest.LogCaptureFixture
+def test_a_problem_hides_locations_and_the_log_has_them(
+    error: Exception, kind: ProblemKind, caplog: pytest.LogCaptureFixture
 ):
     with caplog.at_level(logging.INFO):
         told = served(error)

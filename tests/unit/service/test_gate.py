@@ -1,4 +1,4 @@
-"""The gate: who is worked for, in which order, and who is sent away."""
+"""The gate: which requests run, in which order, and which are refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from lookdex.service.http.gate import Gate
-from lookdex.service.http.problems import Kind, Refused
+from lookdex.service.http.problems import ProblemError, ProblemKind
 
 
 def soon(seconds: float = 30) -> float:
@@ -17,7 +17,7 @@ def soon(seconds: float = 30) -> float:
 
 
 class Held:
-    """Work that goes on until it is let go."""
+    """Work that runs until `end` is called."""
 
     def __init__(self) -> None:
         self.started: list[str] = []
@@ -40,9 +40,9 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def test_first_come_first_served_and_never_more_than_the_places():
+def test_first_come_first_served_and_never_more_than_the_slots():
     async def scenario() -> None:
-        gate, held = Gate(places=2, queue=9), Held()
+        gate, held = Gate(slots=2, queue=9), Held()
         tasks = [asyncio.create_task(gate.run(held.work(name), soon())) for name in "abcde"]
         await settle()
         assert (held.started, gate.busy, gate.waiting) == (["a", "b"], 2, 3)
@@ -59,25 +59,25 @@ def test_first_come_first_served_and_never_more_than_the_places():
 
 def test_an_overflow_is_refused_and_closes_the_queue(monkeypatch: pytest.MonkeyPatch):
     async def scenario() -> None:
-        gate, held = Gate(places=4, queue=6), Held()
+        gate, held = Gate(slots=4, queue=6), Held()
         tasks = [asyncio.create_task(gate.run(held.work(name), soon())) for name in "abcdefghij"]
         await settle()
         assert (gate.busy, gate.waiting, gate.strained) == (4, 6, False)
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(ProblemError) as refused:
             await gate.run(held.work("k"), soon())
-        assert (refused.value.kind, int(refused.value.headers["Retry-After"])) == (Kind.BUSY, 1)
+        assert (refused.value.kind, int(refused.value.headers["Retry-After"])) == (ProblemKind.BUSY, 1)
         assert gate.strained
         for name in "abcde":
             held.end(name)
         await settle()
         assert (gate.busy, gate.waiting) == (4, 1)
-        with pytest.raises(Refused):  # in quiet times six may wait; now nobody else
+        with pytest.raises(ProblemError):  # six may wait when the queue is open; now none
             gate.check()
         for name in "fg":
             held.end(name)
         await settle()
         assert (gate.busy, gate.waiting) == (3, 0)
-        gate.check()  # who finds a place is let in
+        gate.check()  # a free slot is enough
         now = time.monotonic()
         monkeypatch.setattr("time.monotonic", lambda: now + 60)
         assert not gate.strained
@@ -91,12 +91,12 @@ def test_an_overflow_is_refused_and_closes_the_queue(monkeypatch: pytest.MonkeyP
 
 def test_a_deadline_ends_the_wait_and_frees_what_it_held():
     async def scenario() -> None:
-        gate, held = Gate(places=1, queue=5), Held()
+        gate, held = Gate(slots=1, queue=5), Held()
         first = asyncio.create_task(gate.run(held.work("a"), soon()))
         await settle()
-        with pytest.raises(Refused) as late:
+        with pytest.raises(ProblemError) as late:
             await gate.run(held.work("b"), soon(0.02))
-        assert late.value.kind is Kind.TOO_LATE
+        assert late.value.kind is ProblemKind.TOO_LATE
         assert (gate.waiting, held.started) == (0, ["a"])
         held.end("a")
         assert await first == "a"
@@ -105,15 +105,15 @@ def test_a_deadline_ends_the_wait_and_frees_what_it_held():
     asyncio.run(scenario())
 
 
-def test_late_work_gives_its_place_back_and_cannot_pile_up():
+def test_late_work_frees_its_slot_and_cannot_pile_up():
     async def scenario() -> None:
-        gate, held = Gate(places=2, queue=5), Held()
+        gate, held = Gate(slots=2, queue=5), Held()
 
         async def late(*names: str) -> None:
             asked = [gate.run(held.work(name), soon(0.02)) for name in names]
             for told in await asyncio.gather(*asked, return_exceptions=True):
-                assert isinstance(told, Refused)
-                assert told.kind is Kind.TOO_LATE
+                assert isinstance(told, ProblemError)
+                assert told.kind is ProblemKind.TOO_LATE
             await settle()
 
         await late("a", "b")
@@ -121,15 +121,15 @@ def test_late_work_gives_its_place_back_and_cannot_pile_up():
         quick = asyncio.create_task(gate.run(held.work("quick"), soon()))
         await settle()
         held.end("quick")
-        assert await quick == "quick"  # though the late ones still work
+        assert await quick == "quick"  # though the late ones still run
 
-        await late("c", "d", "e")  # as many late ones as places: from now on they keep theirs
+        await late("c", "d", "e")  # as many late requests as slots: from now on they keep theirs
         assert held.started == ["a", "b", "quick", "c", "d"]
         assert (gate.busy, gate.late) == (2, 2)
         last = asyncio.create_task(gate.run(held.work("last"), soon()))
         await settle()
         assert (gate.waiting, len(held.started)) == (1, 5)
-        held.end("a")  # one less late one: the next gives its place back
+        held.end("a")  # one late request fewer: the next frees its slot
         await settle()
         assert (held.started[-1], gate.busy, gate.late) == ("last", 2, 2)
         for name in ("b", "c", "d", "last"):
@@ -138,14 +138,14 @@ def test_late_work_gives_its_place_back_and_cannot_pile_up():
         await settle()
         assert (gate.busy, gate.waiting, gate.late) == (0, 0, 0)
         assert len(held.started) <= 6
-        assert gate.most_at_work == 4
+        assert gate.max_threads == 4
 
     asyncio.run(scenario())
 
 
 def test_work_that_nobody_waits_for_is_late_at_once():
     async def scenario() -> None:
-        gate, held = Gate(places=1, queue=0), Held()
+        gate, held = Gate(slots=1, queue=0), Held()
         task = asyncio.create_task(gate.run(held.work("a"), soon()))
         await settle()
         task.cancel()
@@ -158,9 +158,9 @@ def test_work_that_nobody_waits_for_is_late_at_once():
     asyncio.run(scenario())
 
 
-def test_one_that_gives_up_as_its_turn_comes_passes_the_place_on():
+def test_one_that_gives_up_as_its_turn_comes_passes_the_slot_on():
     async def scenario() -> None:
-        gate, held = Gate(places=1, queue=5), Held()
+        gate, held = Gate(slots=1, queue=5), Held()
         tasks = {name: asyncio.create_task(gate.run(held.work(name), soon())) for name in "abc"}
         await settle()
         held.end("a")
@@ -174,12 +174,12 @@ def test_one_that_gives_up_as_its_turn_comes_passes_the_place_on():
     asyncio.run(scenario())
 
 
-def test_errors_come_through_and_leave_the_place():
+def test_errors_come_through_and_free_the_slot():
     async def broken() -> str:
         raise ValueError("broken")
 
     async def scenario() -> None:
-        gate = Gate(places=1, queue=0)
+        gate = Gate(slots=1, queue=0)
         for _ in range(3):
             with pytest.raises(ValueError, match="broken"):
                 await gate.run(broken, soon())
@@ -190,13 +190,13 @@ def test_errors_come_through_and_leave_the_place():
 
 def test_a_closed_gate_lets_those_in_who_wait():
     async def scenario() -> None:
-        gate, held = Gate(places=1, queue=5), Held()
+        gate, held = Gate(slots=1, queue=5), Held()
         tasks = [asyncio.create_task(gate.run(held.work(name), soon())) for name in "ab"]
         await settle()
         gate.close()
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(ProblemError) as refused:
             await gate.run(held.work("c"), soon())
-        assert refused.value.kind is Kind.STOPPING
+        assert refused.value.kind is ProblemKind.STOPPING
         held.end("a")
         held.end("b")
         assert await asyncio.gather(*tasks) == ["a", "b"]

@@ -1,4 +1,4 @@
-"""What of HTTP/1.1 the server takes, invites and refuses by the head of a request; and how it stops."""
+"""HTTP/1.1 headers that the server accepts and refuses, `100 Continue`, and shutdown."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from lookdex.service import server as servers
-from lookdex.service.http.connections import Ended
-from lookdex.service.http.problems import Kind
+from lookdex.service.http import protocol
+from lookdex.service.http.connections import CloseReason
+from lookdex.service.http.problems import ProblemKind
 from lookdex.service.http.protocol import LAST_SECONDS
 from tests.support.echoes import GET, HALF, POST, Running, assert_problem, bodies, everything, running
 
@@ -22,6 +23,53 @@ END = b"\r\n2\r\nab\r\n0\r\n\r\n"
 def echo() -> Iterator[Running]:
     with running() as server:
         yield server
+
+
+# ── the target, the host, the method ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"http://shop/echo", "/echo"),
+        (b"HTTP://shop/echo?x=1", "/echo"),
+        (b"https://shop:8080/echo", "/echo"),
+        (b"http://shop", "/"),
+        (b"http://shop?x=http://a/b", "/"),
+        (b"/echo?to=http://shop", "/echo"),
+    ],
+)
+def test_a_target_may_be_a_whole_address(echo: Running, target: bytes, path: str):
+    received = echo.say(b"GET " + target + b" HTTP/1.1\r\nHost: shop\r\n" + CLOSE + b"\r\n")
+    assert bodies(received)[0]["path"] == path
+
+
+@pytest.mark.parametrize("host", [b"a:x", b"a:1:2", b"[::1", b"a b", b"a/b", b"::1"])
+def test_a_host_that_is_none_is_refused(echo: Running, host: bytes):
+    assert_problem(echo.say(b"GET /echo HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"), ProblemKind.MALFORMED)
+
+
+@pytest.mark.parametrize("host", [b"a", b"a:80", b"a:", b"[::1]", b"[::1]:80", b"10.0.0.7:80", b""])
+def test_a_host_may_have_a_port(echo: Running, host: bytes):
+    received = echo.say(b"GET /echo HTTP/1.1\r\n" + CLOSE + b"Host: " + host + b"\r\n\r\n")
+    assert received.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("version", [b" HTTP/2.0", b" HTTP/0.9", b""])
+def test_another_version_is_refused(echo: Running, version: bytes):
+    assert_problem(echo.say(b"GET /echo" + version + b"\r\nHost: a\r\n\r\n"), ProblemKind.MALFORMED)
+
+
+def test_a_tunnel_is_refused(echo: Running):
+    received = echo.say(b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n")
+    assert_problem(received, ProblemKind.METHOD, "CONNECT")
+    assert b"allow: GET, HEAD, POST" in received.lower().replace(b"get, head, post", b"GET, HEAD, POST")
+
+
+def test_a_refused_head_has_no_body(echo: Running):
+    received = echo.say(b"HEAD /echo HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n")
+    assert received.startswith(b"HTTP/1.1 417")
+    assert received.endswith(b"\r\n\r\n")
 
 
 # ── transfer codings ─────────────────────────────────────────────────────────────────────────────────────────
@@ -36,24 +84,24 @@ def test_a_chunked_body_is_read(echo: Running):
 @pytest.mark.parametrize(
     ("codings", "kind"),
     [
-        ((b"gzip, chunked",), Kind.TRANSFER_CODING),
-        ((b"GZIP,chunked",), Kind.TRANSFER_CODING),
-        ((b"gzip", b"chunked"), Kind.TRANSFER_CODING),
-        ((b"x, chunked",), Kind.TRANSFER_CODING),
-        ((b"gzip",), Kind.MALFORMED),
-        ((b"identity",), Kind.MALFORMED),
-        ((b"chunked, identity",), Kind.MALFORMED),
-        ((b"chunked, gzip",), Kind.MALFORMED),
-        ((b"chunked, chunked",), Kind.MALFORMED),
-        ((b"chunked", b"chunked"), Kind.MALFORMED),
-        ((b"chunked,",), Kind.MALFORMED),
-        ((b",chunked",), Kind.MALFORMED),
-        ((b"chunked;a=b",), Kind.MALFORMED),
-        ((b"xchunked",), Kind.MALFORMED),
-        ((b"",), Kind.MALFORMED),
+        ((b"gzip, chunked",), ProblemKind.TRANSFER_CODING),
+        ((b"GZIP,chunked",), ProblemKind.TRANSFER_CODING),
+        ((b"gzip", b"chunked"), ProblemKind.TRANSFER_CODING),
+        ((b"x, chunked",), ProblemKind.TRANSFER_CODING),
+        ((b"gzip",), ProblemKind.MALFORMED),
+        ((b"identity",), ProblemKind.MALFORMED),
+        ((b"chunked, identity",), ProblemKind.MALFORMED),
+        ((b"chunked, gzip",), ProblemKind.MALFORMED),
+        ((b"chunked, chunked",), ProblemKind.MALFORMED),
+        ((b"chunked", b"chunked"), ProblemKind.MALFORMED),
+        ((b"chunked,",), ProblemKind.MALFORMED),
+        ((b",chunked",), ProblemKind.MALFORMED),
+        ((b"chunked;a=b",), ProblemKind.MALFORMED),
+        ((b"xchunked",), ProblemKind.MALFORMED),
+        ((b"",), ProblemKind.MALFORMED),
     ],
 )
-def test_another_transfer_coding_is_refused(echo: Running, codings: tuple[bytes, ...], kind: Kind):
+def test_another_transfer_coding_is_refused(echo: Running, codings: tuple[bytes, ...], kind: ProblemKind):
     header = b"".join(b"Transfer-Encoding: " + coding + b"\r\n" for coding in codings)
     assert_problem(echo.say(POST + header + END), kind)
 
@@ -69,8 +117,8 @@ def test_another_transfer_coding_is_refused(echo: Running, codings: tuple[bytes,
         POST + b"Content-Length: +2\r\n",
     ],
 )
-def test_a_body_whose_end_is_uncertain_is_refused(echo: Running, head: bytes):
-    assert_problem(echo.say(head + END), Kind.MALFORMED)
+def test_a_body_with_an_ambiguous_end_is_refused(echo: Running, head: bytes):
+    assert_problem(echo.say(head + END), ProblemKind.MALFORMED)
 
 
 # ── expectations ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -80,10 +128,12 @@ def test_a_body_whose_end_is_uncertain_is_refused(echo: Running, head: bytes):
     "said", [b"200-ok", b"100-continue, tea", b"100-continue=1", b"a\r\nExpect: 100-continue"]
 )
 def test_an_unknown_expectation_is_refused(echo: Running, said: bytes):
-    assert_problem(echo.say(POST + b"Content-Length: 2\r\nExpect: " + said + b"\r\n\r\n"), Kind.EXPECTATION)
+    assert_problem(
+        echo.say(POST + b"Content-Length: 2\r\nExpect: " + said + b"\r\n\r\n"), ProblemKind.EXPECTATION
+    )
 
 
-def test_a_body_is_invited_when_it_is_read(echo: Running):
+def test_100_continue_is_sent_when_the_body_is_read(echo: Running):
     head = CLOSE + b"Content-Length: 2\r\nExpect: 100-Continue\r\n\r\n"
     with echo.connect(POST + head) as client:
         assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -95,13 +145,14 @@ def test_a_body_is_invited_when_it_is_read(echo: Running):
     assert echo.say(old).startswith(b"HTTP/1.1 200")
 
 
-# ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── shutdown ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("passes", [0, 3])
-def test_who_had_connected_when_the_server_stopped_is_answered(passes: int, monkeypatch: pytest.MonkeyPatch):
-    """passes 0: the connections are still in the kernel's queue when the listener is to be closed."""
+def test_connected_clients_are_answered_on_shutdown(passes: int, monkeypatch: pytest.MonkeyPatch):
+    """passes 0: the connections are still in the kernel's backlog when the listener is closed."""
     monkeypatch.setattr(servers, "_PASSES", passes)
+    monkeypatch.setattr(protocol, "LAST_SECONDS", 20.0)
     clients: list[socket.socket] = []
     stopping = threading.Event()
     with running() as server:
@@ -124,7 +175,7 @@ def test_who_had_connected_when_the_server_stopped_is_answered(passes: int, monk
             server.connect()
 
 
-def test_a_request_that_has_arrived_when_the_server_stops_is_answered():
+def test_a_received_request_is_answered_on_shutdown():
     with running() as server, server.connect(GET) as kept:
         first = b""
         while not first.endswith(b"}"):
@@ -141,7 +192,7 @@ def test_a_request_that_has_arrived_when_the_server_stops_is_answered():
         assert b"connection: close" in received
 
 
-def test_a_stopping_server_does_not_wait_for_those_who_ask_nothing():
+def test_a_stopping_server_does_not_wait_for_idle_clients():
     with running() as server:
         server.server.table.stopping = True
         with server.connect() as silent, server.connect(HALF) as half:
@@ -150,5 +201,5 @@ def test_a_stopping_server_does_not_wait_for_those_who_ask_nothing():
             server.settle(2)
             server.later(LAST_SECONDS + 1)
             assert everything(silent) == b""
-            assert_problem(everything(half), Kind.STOPPING, "try again")
-        assert server.ended(Ended.STOPPING) == 1
+            assert_problem(everything(half), ProblemKind.STOPPING, "try again")
+        assert server.ended(CloseReason.STOPPING) == 1

@@ -1,4 +1,4 @@
-"""Models run for several callers: batches, order, errors, deadlines."""
+"""The shared model runner: batches, order, errors, deadlines."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import pytest
 
 from lookdex.errors import BadQuery
 from lookdex.runtime.deadline import DEADLINE
-from lookdex.service.http.problems import Kind, Refused
-from lookdex.service.runner import Runner, SharedDetector, SharedEmbedder, Work
+from lookdex.service.http.problems import ProblemError, ProblemKind
+from lookdex.service.runner import ModelMethod, ModelRunner, SharedDetector, SharedEmbedder
 from tests.support.catalogs import picture
 from tests.support.fakes import FakeDetector, FakeEmbedder
 
 
 class Slow:
-    """A model that waits to be let go, and doubles numbers; it cannot bear 13."""
+    """A model that doubles numbers once released, and fails on 13."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -43,15 +43,15 @@ def ran() -> list[tuple[str, int]]:
 
 
 @pytest.fixture
-def runner(ran: list[tuple[str, int]]) -> Iterator[Runner]:
-    runner = Runner(1, lambda name, inputs: ran.append((name, inputs)))
+def runner(ran: list[tuple[str, int]]) -> Iterator[ModelRunner]:
+    runner = ModelRunner(1, lambda name, inputs: ran.append((name, inputs)))
     runner.start()
     yield runner
     runner.close()
 
 
-def many(runner: Runner, work: Work, asked: Sequence[Any], model: Slow) -> list[Any]:
-    """Ask for each from a thread of its own while the model is busy with the first, then let it go."""
+def many(runner: ModelRunner, work: ModelMethod, asked: Sequence[Any], model: Slow) -> list[Any]:
+    """Run each input from its own thread while the model is busy with the first, then release it."""
     with ThreadPoolExecutor(len(asked)) as callers:
         futures = []
         for n, inputs in enumerate(asked):
@@ -65,36 +65,42 @@ def many(runner: Runner, work: Work, asked: Sequence[Any], model: Slow) -> list[
         return [f.exception() or f.result() for f in futures]
 
 
-def test_pictures_of_concurrent_callers_are_run_together_in_their_order(runner, ran):
+def test_concurrent_calls_are_batched_in_order(runner, ran):
     model = Slow()
-    answers = many(runner, Work("model", model.double, 4), [[1], [2, 3], [4], [5, 6, 7]], model)
+    answers = many(runner, ModelMethod("model", model.double, 4), [[1], [2, 3], [4], [5, 6, 7]], model)
     assert answers == [[2], [4, 6], [8], [10, 12, 14]]
     assert model.calls == [[1], [2, 3, 4, 5], [6, 7]]
     assert ran == [("model", 1), ("model", 4), ("model", 2)]
 
 
-def test_one_at_a_time_where_the_model_likes_that(runner):
+def test_a_batch_size_of_one(runner):
     model = Slow()
-    assert many(runner, Work("model", model.double, 1), [[1], [2, 3], [4]], model) == [[2], [4, 6], [8]]
+    assert many(runner, ModelMethod("model", model.double, 1), [[1], [2, 3], [4]], model) == [
+        [2],
+        [4, 6],
+        [8],
+    ]
     assert model.calls == [[1], [2], [3], [4]]
 
 
-def test_a_picture_s_fault_is_not_the_others(runner):
+def test_a_bad_input_does_not_fail_the_others(runner):
     model = Slow()
-    first, good, bad, last = many(runner, Work("model", model.double, 8), [[1], [2], [3, 13], [4]], model)
+    first, good, bad, last = many(
+        runner, ModelMethod("model", model.double, 8), [[1], [2], [3, 13], [4]], model
+    )
     assert (first, good, last) == ([2], [4], [8])
     assert isinstance(bad, ValueError)
 
 
-def test_a_model_that_loses_an_answer_fails_the_call_alone(runner):
+def test_a_wrong_number_of_results_fails_only_the_call(runner):
     def lose(numbers: list[int]) -> list[int]:
         return [2 * n for n in numbers if n != 13]
 
     def ask(numbers: list[int]) -> list[int]:
         DEADLINE.set(time.monotonic() + 20)
-        return runner.run(Work("model", lose, 8), numbers)
+        return runner.run(ModelMethod("model", lose, 8), numbers)
 
-    with pytest.raises(ValueError, match="the model gave 1 answers to 2 inputs"):
+    with pytest.raises(ValueError, match="the model returned 1 results for 2 inputs"):
         copy_context().run(ask, [1, 13])
     assert copy_context().run(ask, [2]) == [4]
 
@@ -102,7 +108,7 @@ def test_a_model_that_loses_an_answer_fails_the_call_alone(runner):
 def test_different_models_do_not_mix(runner):
     slow, other = Slow(), Slow()
     other.go.set()
-    one, two = Work("one", slow.double, 8), Work("two", other.double, 8)
+    one, two = ModelMethod("one", slow.double, 8), ModelMethod("two", other.double, 8)
     with ThreadPoolExecutor(3) as callers:
         futures = [callers.submit(runner.run, one, [1])]
         assert slow.entered.wait(30)
@@ -112,9 +118,9 @@ def test_different_models_do_not_mix(runner):
     assert (slow.calls, other.calls) == ([[1], [3]], [[2]])
 
 
-def test_what_nobody_waits_for_any_more_is_not_run(runner):
+def test_abandoned_calls_are_not_run(runner):
     model, work = Slow(), None
-    work = Work("model", model.double, 1)
+    work = ModelMethod("model", model.double, 1)
 
     def late() -> None:
         DEADLINE.set(time.monotonic() + 0.05)
@@ -123,19 +129,19 @@ def test_what_nobody_waits_for_any_more_is_not_run(runner):
     with ThreadPoolExecutor(2) as callers:
         first = callers.submit(runner.run, work, [1])
         assert model.entered.wait(30)
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(ProblemError) as refused:
             callers.submit(late).result(30)
-        assert refused.value.kind is Kind.TOO_LATE
+        assert refused.value.kind is ProblemKind.TOO_LATE
         model.go.set()
         assert first.result(30) == [2]
     assert runner.run(work, [7]) == [14]
     assert model.calls == [[1], [7]]
 
 
-def test_a_closed_runner_ends_what_waits_and_takes_no_more():
-    runner, model = Runner(1), Slow()
+def test_a_closed_runner_finishes_waiting_calls_and_refuses_new_ones():
+    runner, model = ModelRunner(1), Slow()
     runner.start()
-    work = Work("model", model.double, 1)
+    work = ModelMethod("model", model.double, 1)
     with ThreadPoolExecutor(2) as callers:
         first = callers.submit(runner.run, work, [1, 2])
         assert model.entered.wait(30)
@@ -143,7 +149,7 @@ def test_a_closed_runner_ends_what_waits_and_takes_no_more():
         model.go.set()
         assert first.result(30) == [2, 4]
         closing.result(30)
-    with pytest.raises(Refused):
+    with pytest.raises(ProblemError):
         runner.run(work, [3])
 
 

@@ -1,4 +1,4 @@
-"""Questions as clients send them, byte by byte: each client's form, a photo as the body, and what is neither."""
+"""Uploads byte by byte: forms of common clients, photos as the body, and malformed requests."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from starlette.requests import Request
 
 from lookdex.search.query.options import Options
 from lookdex.service.http.hints import hint_of
-from lookdex.service.http.problems import Kind, Refused
+from lookdex.service.http.problems import ProblemError, ProblemKind
 from lookdex.service.photos.forms import FormError, FormReader
-from lookdex.service.photos.uploads import MAX_OPTIONS, Question, receive
+from lookdex.service.photos.uploads import MAX_OPTIONS, ReceivedQuestion, receive
 
-# No picture, but with all that makes a form hard to read: line ends, hyphens, bytes that are no text.
+# Not a picture, but bytes that are hard for form parsers: line ends, hyphens, non-text bytes.
 PHOTO = b"\xff\xd8\xff\r\n--\r\n\r\n--B\x00--" + bytes(range(256)) + b"\r\n"
 THREE = Options(k=3)
 MOST = 50_000
 
 
 def form(boundary: str, *parts: tuple[Sequence[str], bytes]) -> bytes:
-    """A form of parts, each its header lines and its content."""
+    """A form with parts of header lines and content."""
     body = b""
     for lines, content in parts:
         head = "".join(f"{line}\r\n" for line in lines).encode()
@@ -31,8 +31,8 @@ def form(boundary: str, *parts: tuple[Sequence[str], bytes]) -> bytes:
 
 def ask(
     body: bytes, *, options: str | None = None, pieces: int = 7, cut: bool = False, **headers: str
-) -> Question:
-    """What the service understands. pieces: bytes that arrive at a time. cut: the client goes away at the end."""
+) -> ReceivedQuestion:
+    """The question that the service receives. pieces: bytes per message. cut: the client disconnects at the end."""
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     arriving = [body[at : at + pieces] for at in range(0, len(body), pieces)]
     messages: list[dict[str, object]] = [
@@ -174,43 +174,45 @@ CLIENTS = {
 @pytest.mark.parametrize("client", CLIENTS)
 def test_every_client_s_form_is_read(client: str, pieces: int):
     content_type, body = CLIENTS[client]
-    assert ask(body, pieces=pieces, content_type=content_type) == Question((PHOTO,), THREE)
+    assert ask(body, pieces=pieces, content_type=content_type) == ReceivedQuestion((PHOTO,), THREE)
 
 
-def test_texts_say_which_encoding_they_have():
+def test_charsets_of_text_fields():
     where = "title = '빨간 옷'"
     for named, codec in (("utf-8", "utf-8"), ("UTF-16", "utf-16"), ("euc-kr", "cp949"), ("", "utf-8")):
         kind = ["Content-Type: text/plain" + (named and f"; charset={named}")]
         name = 'Content-Disposition: form-data; name="options"'
         body = form("x", photo(PLAIN), ([name, *kind], f'{{"where": "{where}"}}'.encode(codec)))
         assert ask(body, content_type=BOUNDARY_X).options == Options(where=where)
-    for charset, text, says in (("klingon", b"{}", "'klingon'"), ("", b"\xff\xfe", "not in UTF-8")):
+    for charset, text, says in (("klingon", b"{}", "'klingon'"), ("", b"\xff\xfe", "not valid UTF-8")):
         name = 'Content-Disposition: form-data; name="options"'
         body = form("x", photo(PLAIN), ([name, f"Content-Type: text/plain; charset={charset}"], text))
-        with pytest.raises(Refused, match=says) as refused:
+        with pytest.raises(ProblemError, match=says) as refused:
             ask(body, content_type=BOUNDARY_X)
-        assert refused.value.kind is Kind.BAD_QUESTION
+        assert refused.value.kind is ProblemKind.BAD_QUESTION
 
 
 @pytest.mark.parametrize("left", [0, 1, 5, 30, 60, len(WHOLE) - 5])
-def test_a_form_that_was_cut_off_says_so(left: int):
-    with pytest.raises(Refused, match=r"ends before its last boundary|is not in it") as refused:
+def test_truncated_forms(left: int):
+    with pytest.raises(
+        ProblemError, match=r"ends before its last boundary|does not contain the boundary"
+    ) as refused:
         ask(WHOLE[:left], content_type=BOUNDARY_X)
-    assert refused.value.kind is Kind.MALFORMED
+    assert refused.value.kind is ProblemKind.MALFORMED
 
 
 @pytest.mark.parametrize(
     ("body", "content_type", "says"),
     [
-        (WHOLE, "multipart/form-data", "names no boundary"),
-        (WHOLE, 'multipart/form-data; boundary=""', "names no boundary"),
+        (WHOLE, "multipart/form-data", "has no boundary"),
+        (WHOLE, 'multipart/form-data; boundary=""', "has no boundary"),
         (WHOLE, f"multipart/form-data; boundary={'x' * 300}", "too long"),
-        (WHOLE, "multipart/form-data; boundary=y", "is not in it"),
+        (WHOLE, "multipart/form-data; boundary=y", "does not contain the boundary"),
         (bytes(9000) + WHOLE, BOUNDARY_X, "does not begin with the boundary"),
-        (WHOLE.replace(b"\r\n", b"\n"), BOUNDARY_X, "LF alone"),
+        (WHOLE.replace(b"\r\n", b"\n"), BOUNDARY_X, "end in LF"),
         (b"--x\r\nContent-Type: image/jpeg\r\n\r\na\r\n--x--", BOUNDARY_X, "a part has no name"),
         (b"--x\r\nContent-Disposition: form-data\r\n\r\na\r\n--x--", BOUNDARY_X, "a part has no name"),
-        (b"--x\r\na b: c\r\n\r\na\r\n--x--", BOUNDARY_X, "breaks the rules"),
+        (b"--x\r\na b: c\r\n\r\na\r\n--x--", BOUNDARY_X, "not valid multipart/form-data"),
         (form("x", *[photo(PLAIN)] * 65), BOUNDARY_X, "more than 64 parts"),
         (form("x", ([PLAIN, "Content-Transfer-Encoding: base64"], b"/9j/")), BOUNDARY_X, r"encoded \(base64\)"),
         (
@@ -220,19 +222,19 @@ def test_a_form_that_was_cut_off_says_so(left: int):
         ),
     ],
 )  # fmt: skip
-def test_a_form_that_cannot_be_read_says_why(body: bytes, content_type: str, says: str):
+def test_malformed_forms(body: bytes, content_type: str, says: str):
     for pieces in (99, 1 << 20):
-        with pytest.raises(Refused, match=says) as refused:
+        with pytest.raises(ProblemError, match=says) as refused:
             ask(body, pieces=pieces, content_type=content_type)
-        assert refused.value.kind is Kind.MALFORMED
+        assert refused.value.kind is ProblemKind.MALFORMED
 
 
-def test_a_form_is_read_to_its_end_whatever_is_wrong_with_it():
-    """A client that is still sending would not read the answer."""
-    reader = FormReader(b"x", most_parts=1, most_bytes=lambda name: 10)
+def test_malformed_forms_are_read_to_the_end():
+    """A client that is still sending would not read the response."""
+    reader = FormReader(b"x", max_parts=1, max_bytes=lambda name: 10)
     for piece in (b"--x\r\nno header\r\n", b"\r\n", bytes(10_000)):
         reader.feed(piece)
-    with pytest.raises(FormError, match="breaks the rules"):
+    with pytest.raises(FormError, match="not valid multipart/form-data"):
         reader.finish()
 
 
@@ -242,50 +244,50 @@ def test_a_form_is_read_to_its_end_whatever_is_wrong_with_it():
 )
 def test_a_photo_may_be_the_whole_body(content_type: str):
     headers = {"content_type": content_type} if content_type else {}
-    assert ask(PHOTO, **headers) == Question((PHOTO,), Options())
-    assert ask(PHOTO, options='{"k": 3}', **headers) == Question((PHOTO,), THREE)
-    with pytest.raises(Refused, match="the body is empty") as refused:
+    assert ask(PHOTO, **headers) == ReceivedQuestion((PHOTO,), Options())
+    assert ask(PHOTO, options='{"k": 3}', **headers) == ReceivedQuestion((PHOTO,), THREE)
+    with pytest.raises(ProblemError, match="the body is empty") as refused:
         ask(b"", **headers)
-    assert refused.value.kind is Kind.BAD_QUESTION
-    with pytest.raises(Refused, match="at most 50,000 bytes") as refused:
+    assert refused.value.kind is ProblemKind.BAD_QUESTION
+    with pytest.raises(ProblemError, match="exceeds 50,000 bytes") as refused:
         ask(bytes(MOST + 1), pieces=1000, **headers)
-    assert refused.value.kind is Kind.TOO_LARGE
+    assert refused.value.kind is ProblemKind.TOO_LARGE
 
 
-def test_options_come_once():
+def test_options_are_given_once():
     assert ask(form("x", photo(PLAIN)), options='{"k": 3}', content_type=BOUNDARY_X).options == THREE
     assert ask(form("x", photo(PLAIN)), options="", content_type=BOUNDARY_X).options == Options()
-    with pytest.raises(Refused, match="more than once"):
+    with pytest.raises(ProblemError, match="more than once"):
         ask(WHOLE, options='{"k": 3}', content_type=BOUNDARY_X)
     twice = options('Content-Disposition: form-data; name="_charset_"', text=b"utf-8")
-    with pytest.raises(Refused, match="_charset_ is there more than once"):
+    with pytest.raises(ProblemError, match="_charset_ is given more than once"):
         ask(form("x", photo(PLAIN), twice, twice), content_type=BOUNDARY_X)
 
 
 @pytest.mark.parametrize(
     ("headers", "says"),
     [
-        ({"content_type": "application/json"}, "JSON is not read, nor is a photo in it as base64"),
-        ({"content_type": "application/x-www-form-urlencoded"}, "curl -F sends one"),
-        ({"content_type": "text/html; charset=utf-8"}, "type text/html is not read"),
+        ({"content_type": "application/json"}, "JSON is not supported, nor is a base64 photo in it"),
+        ({"content_type": "application/x-www-form-urlencoded"}, "use curl -F"),
+        ({"content_type": "text/html; charset=utf-8"}, "type text/html is not supported"),
         ({"content_type": "multipart/mixed; boundary=x"}, "type multipart/mixed"),
         ({"content_type": "image/jpeg", "content_encoding": "gzip"}, r"compressed \(gzip\)"),
         ({"content_type": BOUNDARY_X, "content_encoding": "br"}, r"compressed \(br\)"),
         ({"content_type": BOUNDARY_X, "content_encoding": "zstd"}, r"compressed \(zstd\)"),
     ],
 )
-def test_other_bodies_are_not_read_and_say_what_is(headers: dict[str, str], says: str):
-    with pytest.raises(Refused, match=says) as refused:
+def test_unsupported_content_types(headers: dict[str, str], says: str):
+    with pytest.raises(ProblemError, match=says) as refused:
         ask(WHOLE, **headers)
-    assert refused.value.kind is Kind.UNKNOWN_FORMAT
+    assert refused.value.kind is ProblemKind.UNKNOWN_FORMAT
     assert ("content_encoding" in headers) == (refused.value.headers.get("Accept-Encoding") == "identity")
 
 
-def test_a_client_that_goes_away_is_no_malformed_request():
+def test_a_disconnect_is_not_a_malformed_request():
     for headers in ({"content_type": BOUNDARY_X}, {"content_type": "image/jpeg"}):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(ProblemError) as refused:
             ask(WHOLE[:50], cut=True, **headers)
-        assert refused.value.kind is Kind.CLIENT_GONE
+        assert refused.value.kind is ProblemKind.CLIENT_GONE
 
 
 @pytest.mark.parametrize(
@@ -295,16 +297,16 @@ def test_a_client_that_goes_away_is_no_malformed_request():
         (b"/9j/4AAQSkZJRgABAQAAAQABAAD/2wBD", "base64"),
         (b"iVBORw0KGgoAAAANSUhEUgAA", "base64"),
         (b"AAAAIGZ0eXBhdmlmAAAAAG1pZjE=", "base64"),
-        (b"https://shop.example/a.jpg", "address"),
+        (b"https://shop.example/a.jpg", "URL"),
         (b"\x1f\x8b\x08\x00abc", "compressed"),
         (b'{"photo": "a"}', "JSON"),
-        (b"photo.jpg", "name of a file"),
+        (b"photo.jpg", "file name"),
         (b"AAAA not base64 " + bytes(300), ""),
         (b"%PDF-1.7\n" + bytes(300), ""),
         (b"", ""),
     ],
 )
-def test_what_is_sent_in_place_of_a_photo_is_named(data: bytes, says: str):
+def test_hints_for_other_content(data: bytes, says: str):
     hint = hint_of(data)
     assert says in hint
     assert bool(says) == bool(hint)

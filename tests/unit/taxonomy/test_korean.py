@@ -1,4 +1,4 @@
-"""Korean names cover every category and colour, and none means two things."""
+"""Korean names cover every category and colour, and none is ambiguous."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from itertools import chain
 from lookdex.imaging import colour
 from lookdex.taxonomy import korean
 from lookdex.taxonomy.categories import CATEGORIES, category_of
+from lookdex.taxonomy.word_lists import korean_names
 
 
 def test_everything_has_a_name() -> None:
-    assert tuple(korean.CATEGORIES) == CATEGORIES
-    assert tuple(korean.COLOURS) == colour.NAMES
+    assert tuple(korean_names().categories) == CATEGORIES
+    assert tuple(korean_names().colours) == colour.NAMES
 
 
 def test_the_first_word_is_shown() -> None:
@@ -19,12 +20,12 @@ def test_the_first_word_is_shown() -> None:
 
 
 def test_no_word_means_two_things() -> None:
-    words = [*chain(*korean.CATEGORIES.values()), *chain(*korean.COLOURS.values())]
+    words = [*chain(*korean_names().categories.values()), *chain(*korean_names().colours.values())]
     assert len(words) == len(set(words))
 
 
 def test_a_shop_s_korean_category_is_understood() -> None:
-    for name, words in korean.CATEGORIES.items():
+    for name, words in korean_names().categories.items():
         for word in words:
             assert category_of(f"여성 > {word}") == name
 
@@ -38,5 +39,7 @@ def test_captions_fit_the_text_tower() -> None:
     tokenizer = open_clip.get_tokenizer("ViT-B-32")
     assert "빨간 원피스" in in_korean("red", "dress")
     assert in_korean("gold", "jewelry") == []
-    said = [text for name in korean.COLOURS for thing in CATEGORIES for text in in_korean(name, thing)]
+    said = [
+        text for name in korean_names().colours for thing in CATEGORIES for text in in_korean(name, thing)
+    ]
     assert max(len(tokenizer.encode(text)) for text in said) <= CONTEXT - 2

@@ -1,4 +1,4 @@
-"""Everyday fashion words of both languages, however they are written; the longest one wins."""
+"""Everyday fashion words in both languages, however they are spaced. The longest word wins."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookdex.imaging import colour
-from lookdex.taxonomy import fashion_words, korean, lexicon, query_words
+from lookdex.taxonomy import lexicon, query_words
 from lookdex.taxonomy.categories import CATEGORIES, category_of
 from lookdex.taxonomy.query_words import Words
+from lookdex.taxonomy.word_lists import UNCHANGED, fashion_words, korean_names
 
 THINGS = [
     (word, category, told)
-    for category, table in fashion_words.THINGS.items()
+    for category, table in fashion_words().things.items()
     for told, line in table.items()
-    for word in line.split()
+    for word in line
 ]
 SHADES = [
-    (word, name, told)
-    for name, table in fashion_words.COLOURS.items()
+    (word, name, "" if told == UNCHANGED else told)
+    for name, table in fashion_words().colours.items()
     for told, line in table.items()
-    for word in line.split()
+    for word in line
 ]
-LOOKS = [word for line in fashion_words.LOOKS.values() for word in line.split()]
+LOOKS = [word for term, line in fashion_words().looks.items() if term != UNCHANGED for word in line]
 
 
 @pytest.mark.parametrize(
@@ -72,11 +73,11 @@ def test_what_shoppers_type(text: str, read: Words) -> None:
     assert query_words.read(text) == read
 
 
-def test_the_tables_cover_every_category_and_colour_and_say_nothing_twice() -> None:
-    assert tuple(fashion_words.CATEGORIES) == tuple(fashion_words.THINGS) == CATEGORIES
-    assert tuple(fashion_words.COLOURS) == colour.NAMES
-    english = [word for line in fashion_words.CATEGORIES.values() for word in line.split()]
-    others = [word for line in fashion_words.OTHERS.values() for word in line.split()]
+def test_word_lists_are_complete_and_unambiguous() -> None:
+    assert tuple(fashion_words().categories) == tuple(fashion_words().things) == CATEGORIES
+    assert tuple(fashion_words().colours) == colour.NAMES
+    english = [word for line in fashion_words().categories.values() for word in line]
+    others = [word for line in fashion_words().others.values() for word in line]
     known = [*english, *others, *LOOKS, *(word for word, *_ in (*THINGS, *SHADES))]
     assert [word for word, times in Counter(known).items() if times > 1] == []
 
@@ -104,7 +105,7 @@ def test_a_colour_and_a_thing_are_both_known(
 
 
 @given(st.sampled_from([*THINGS, *SHADES]))
-def test_what_an_embedder_is_told_means_the_same(row: tuple[str, str, str]) -> None:
+def test_english_term_keeps_the_meaning(row: tuple[str, str, str]) -> None:
     word, _, told = row
     assert lexicon.in_english(told) == told
     assert (told == "") or query_words.read(told) == query_words.read(word)
@@ -112,18 +113,18 @@ def test_what_an_embedder_is_told_means_the_same(row: tuple[str, str, str]) -> N
 
 @pytest.mark.parametrize("ending", ["", "색", "색으로", "의", "계열"])
 def test_a_colour_with_an_ending(ending: str) -> None:
-    for name, shown in korean.COLOURS.items():
+    for name, shown in korean_names().colours.items():
         for word in shown:
             if not (ending.startswith("색") and word.endswith("색")):
                 assert query_words.read(f"{word}{ending} 원피스").colour == name
 
 
 @given(st.text(max_size=30) | st.text("빨간색검정하늘롱티 -aA", max_size=60))
-def test_of_any_text_parts_are_found(text: str) -> None:
+def test_found_words_are_ordered_and_disjoint(text: str) -> None:
     found = lexicon.find(text)
     assert all(0 <= one.start < one.end <= len(text) for one in found)
     assert [one.start for one in found] == sorted(one.start for one in found)
-    assert lexicon.in_english(text) == text or any(one.meaning.told for one in found)
+    assert lexicon.in_english(text) == text or any(one.meaning.english for one in found)
 
 
 def test_a_long_word_takes_no_time() -> None:

@@ -1,4 +1,4 @@
-"""What a text names, in English and Korean."""
+"""Parsing of query texts, in English and Korean."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from lookdex.imaging import colour
 from lookdex.search.engine import vocabulary
-from lookdex.taxonomy import korean, query_words
+from lookdex.taxonomy import query_words
 from lookdex.taxonomy.query_words import Words
+from lookdex.taxonomy.word_lists import korean_names
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_what_is_named(text: str, named: Words) -> None:
 
 def test_every_colour_is_known_in_both_languages() -> None:
     for name in colour.NAMES:
-        for word in (name, name.upper(), *korean.COLOURS[name]):
+        for word in (name, name.upper(), *korean_names().colours[name]):
             assert query_words.read(f"this in {word}").colour == name
 
 
@@ -64,7 +65,7 @@ def test_any_text_is_read(text: str) -> None:
         ("summer", True),
     ],
 )
-def test_words_that_say_something_of_a_thing(text: str, known: bool) -> None:
+def test_descriptive_words(text: str, known: bool) -> None:
     assert query_words.is_telling(text) == known
 
 

@@ -5,16 +5,16 @@ import itertools
 import pytest
 import torch
 
-from lookdex.training.ahead import drawn_ahead, workers_for
+from lookdex.training.ahead import prefetched, workers_for
 
 
 def test_a_thread_draws_in_order() -> None:
-    with drawn_ahead(itertools.count, 0) as drawn:
+    with prefetched(itertools.count, 0) as drawn:
         assert list(itertools.islice(drawn, 5)) == [0, 1, 2, 3, 4]
 
 
 def test_the_batches_of_workers_come_in_turn() -> None:
-    with drawn_ahead(itertools.count, 2) as drawn:
+    with prefetched(itertools.count, 2) as drawn:
         assert list(itertools.islice(drawn, 6)) == [0, 1, 1, 2, 2, 3]
 
 
@@ -23,7 +23,7 @@ def test_an_error_while_drawing_ends_the_training() -> None:
         yield worker
         raise FileNotFoundError("photo 7 is missing")
 
-    with drawn_ahead(broken, 0) as drawn, pytest.raises(FileNotFoundError, match="photo 7"):
+    with prefetched(broken, 0) as drawn, pytest.raises(FileNotFoundError, match="photo 7"):
         list(itertools.islice(drawn, 3))
 
 

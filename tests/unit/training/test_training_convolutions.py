@@ -1,4 +1,4 @@
-"""Convolutions that run without cuDNN: the same functions of the same weights."""
+"""Convolutions without cuDNN compute the same functions of the same weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training sees: windows, mosaics, cut-outs. Boxes must fit what is in the picture, whatever chance does."""
+"""Training views: windows, mosaics, cut-outs. Boxes must match the picture, whatever the seed."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def thing(height: int = 80, width: int = 50) -> paste.CutOut:
 
 @given(SEEDS)
 @settings(deadline=None)
-def test_a_flat_s_box_and_mask_are_what_is_laid(seed: int) -> None:
+def test_box_and_mask_of_a_flat(seed: int) -> None:
     view = paste.flat(thing(), 200, 150, 5, np.random.default_rng(seed))
     assert (view.pixels.shape, view.boxes.shape, view.labels) == ((200, 150, 3), (1, 4), ("dress",))
     np.testing.assert_array_equal(view.boxes[0], paste.box_of(view.mask == 5))
@@ -84,7 +84,7 @@ def test_a_flat_s_box_and_mask_are_what_is_laid(seed: int) -> None:
 
 @given(SEEDS)
 @settings(deadline=None)
-def test_what_is_covered_is_no_object_any_more(seed: int) -> None:
+def test_covered_objects_are_dropped(seed: int) -> None:
     rng = np.random.default_rng(seed)
     pixels, mask = np.full((300, 200, 3), 127, np.uint8), np.full((300, 200), 8, np.uint8)
     small = [[i * 20, j * 20, i * 20 + 15, j * 20 + 15] for i in range(10) for j in range(15)]

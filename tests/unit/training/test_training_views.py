@@ -1,4 +1,4 @@
-"""Strong views of a thing: its mask, other grounds, viewpoints, parts."""
+"""Strong augmentation: masks, backgrounds, viewpoints, parts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def garment(height: int = 120, width: int = 100) -> np.ndarray:
     return np.clip(image + rng.normal(0, 4, image.shape), 0, 255).astype(np.uint8)
 
 
-def test_a_thing_is_told_from_its_ground() -> None:
+def test_object_is_segmented() -> None:
     image = garment()
     mask = views.thing_mask(image)
     assert mask is not None
@@ -37,7 +37,7 @@ def test_a_thing_is_told_from_its_ground() -> None:
     assert (mask & truth).sum() / (mask | truth).sum() > 0.9
 
 
-def test_what_cannot_be_told_from_its_ground_has_no_mask() -> None:
+def test_unsegmentable_object_has_no_mask() -> None:
     assert views.thing_mask(np.full((10, 10, 3), 90, np.uint8)) is None
 
 
@@ -56,7 +56,7 @@ def test_another_ground_leaves_the_thing() -> None:
 @given(SEEDS, st.integers(1, 200), st.integers(1, 200), st.floats(0.3, 1))
 def test_a_part_has_about_the_share_that_was_asked(seed: int, height: int, width: int, least: float) -> None:
     image = np.zeros((height, width, 3), np.uint8)
-    part = views.part_of(image, np.random.default_rng(seed), least)
+    part = views.random_part(image, np.random.default_rng(seed), least)
     h, w = part.shape[:2]
     assert 1 <= h <= height
     assert 1 <= w <= width
@@ -68,8 +68,8 @@ def test_a_part_has_about_the_share_that_was_asked(seed: int, height: int, width
 @given(SEEDS)
 def test_a_viewpoint_and_something_in_front_keep_the_size(seed: int) -> None:
     image, rng = garment(), np.random.default_rng(seed)
-    assert views.seen_from_aside(image, rng, 0.1).shape == image.shape
-    hidden = views.hide_some(image, rng)
+    assert views.change_viewpoint(image, rng, 0.1).shape == image.shape
+    hidden = views.erase_part(image, rng)
     assert hidden.shape == image.shape
     assert (hidden != image).any(axis=2).mean() <= 0.2
     np.testing.assert_array_equal(image, garment())  # its input is left as it was
@@ -113,7 +113,7 @@ class MeanColour:
         raise AssertionError("no text is asked")
 
 
-def test_things_that_differ_are_known_again(tmp_path: Path) -> None:
+def test_different_things_are_recognised(tmp_path: Path) -> None:
     things = []
     for n, colour in enumerate([(230, 20, 20), (20, 230, 20), (20, 20, 230), (230, 230, 20)]):
         cv2.imwrite(str(tmp_path / f"{n}.png"), np.full((90, 70, 3), colour, np.uint8)[:, :, ::-1])

@@ -87,12 +87,12 @@ def detection_command(
     }
     tell(_report(score, believed.trust if believed else None, about), as_json, markdown)
     if pictures:
-        from lookdex.evaluate.drawn import boxed, curves
+        from lookdex.evaluate.figures import curves, worst_photos
 
         out = folder(pictures)
         if score.by_category:
             curves.draw(score).save(out / "precision-recall.png")
-        if sheet := boxed.draw_worst([paths[n] for n, _ in seen], kept, score.by_photo):
+        if sheet := worst_photos.draw_worst([paths[n] for n, _ in seen], kept, score.by_photo):
             sheet.save(out / "worst.png")
 
 

@@ -19,7 +19,7 @@ from lookdex.runtime.wording import count_of
 if TYPE_CHECKING:
     from lookdex.evaluate.lanes import Outcome
     from lookdex.evaluate.report import Report
-    from lookdex.evaluate.trust import Seen
+    from lookdex.evaluate.trust import RankedDetection
     from lookdex.records import Recipe, Thresholds
 
 
@@ -92,10 +92,10 @@ def end_to_end_command(
     }
     tell(_report(told, lanes.score(told), seen, k, calibrated, about), as_json, markdown)
     if pictures:
-        from lookdex.evaluate.drawn import answered
+        from lookdex.evaluate.figures import worst_answers
 
         opened = ask.catalog_at(catalog.uri, asked.release_id, config.device, names)
-        if sheet := answered.draw_worst(told, opened):
+        if sheet := worst_answers.draw_worst(told, opened):
             sheet.save(folder(pictures) / "worst.png")
 
 
@@ -112,7 +112,7 @@ def warn_of_few(calibrated: Thresholds) -> None:
 
 
 def _thresholds(
-    told: Sequence[Outcome], seen: Sequence[Seen], recipe: Recipe, keep: float
+    told: Sequence[Outcome], seen: Sequence[RankedDetection], recipe: Recipe, keep: float
 ) -> Thresholds | None:
     """Calibrated on what the detector found: it is what an answer's objects are."""
     from lookdex.evaluate import trust
@@ -127,7 +127,8 @@ def _thresholds(
 
 
 def _report(
-    told: Sequence[Outcome], scores: dict[Any, Any], seen: Sequence[Seen], k: int, calibrated: Thresholds | None,
+    told: Sequence[Outcome], scores: dict[Any, Any], seen: Sequence[RankedDetection], k: int,
+    calibrated: Thresholds | None,
     about: dict[str, Any],
 ) -> Report:  # fmt: skip
     from lookdex.evaluate import lanes, trust

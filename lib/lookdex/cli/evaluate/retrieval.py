@@ -30,7 +30,7 @@ from lookdex.errors import ConfigError
 if TYPE_CHECKING:
     from lookdex.evaluate.engine import Embedded
     from lookdex.evaluate.report import Report
-    from lookdex.evaluate.retrieval import Labelled, Retrieval
+    from lookdex.evaluate.retrieval import LabelledVectors, Retrieval
 
 LAYOUTS = ("items", "folders", "in-shop", "deepfashion2", "online-products", "lookbench")
 
@@ -71,10 +71,10 @@ def retrieval_command(
     """
     from lookdex.evaluate import layouts
     from lookdex.evaluate.engine import embed_items, engine_of
-    from lookdex.evaluate.retrieval import Labelled, retrieve
+    from lookdex.evaluate.retrieval import LabelledVectors, retrieve
     from lookdex.evaluate.work import Crop
 
-    chosen = layouts.Chosen(
+    chosen = layouts.DatasetOptions(
         images, items, queries, layouts.Layout(layout) if layout else None, label, image_column, exclude_same,
         tuple(skip),
     )  # fmt: skip
@@ -84,9 +84,9 @@ def retrieval_command(
     held = embed_items(answering, recipe, Crop(crop), engine)
     asked = embed_items(asking, recipe, Crop(crop), engine) if asking else None
 
-    def labelled(side: Embedded) -> Labelled:
+    def labelled(side: Embedded) -> LabelledVectors:
         groups = [item.group or "" for item in side.items] if exclude_same else None
-        return Labelled(side.vectors, [item.label for item in side.items], groups)
+        return LabelledVectors(side.vectors, [item.label for item in side.items], groups)
 
     sides = labelled(asked or held), labelled(held) if asked else None
     score = retrieve(*sides)
@@ -141,17 +141,23 @@ def _report(score: Retrieval, about: dict[str, Any], label: str) -> Report:
 
 
 def _draw(
-    out: Path, score: Retrieval, sides: tuple[Labelled, Labelled | None], asked: Embedded, held: Embedded
+    out: Path,
+    score: Retrieval,
+    sides: tuple[LabelledVectors, LabelledVectors | None],
+    asked: Embedded,
+    held: Embedded,
 ) -> None:
-    from lookdex.evaluate.drawn import cases, confusion
-    from lookdex.evaluate.retrieval import mistakes
+    from lookdex.evaluate.figures import confusion, mistakes
+    from lookdex.evaluate.retrieval import mistakes as find_mistakes
 
     confusion.draw(confusion.of_nearest(score), "Label of the nearest neighbour").save(out / "confusion.png")
     rows = [
-        cases.of_mistake(one, asked.items[one.query], [held.items[i] for i, _ in one.wrong], held.items[one.right[0]])
-        for one in mistakes(*sides)
+        mistakes.of_mistake(
+            one, asked.items[one.query], [held.items[i] for i, _ in one.wrong], held.items[one.right[0]]
+        )
+        for one in find_mistakes(*sides)
     ]  # fmt: skip
     if rows:
-        cases.draw(rows, "Worst cases: wrong answers that are nearest by the widest margin").save(
+        mistakes.draw(rows, "Worst cases: wrong answers that are nearest by the widest margin").save(
             out / "worst.png"
         )

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--text", "caption", metavar="COLUMN", help="Each item's caption: texts to photos and back.")
 @click.option("--queries", type=FILE, metavar="FILE",
               help="CSV or Parquet: text, and columns of --items whose values must agree: precision@k.")  # fmt: skip
-@click.option("--from", "made_from", type=Columns(), metavar="COLUMNS",
+@click.option("--from", "generate_queries", type=Columns(), metavar="COLUMNS",
               help="Make the queries from these columns' values, e.g. colour,category: “red dress”.")  # fmt: skip
 @click.option("--language", type=click.Choice(["en", "ko"]), default="en", show_default=True,
               help="--from: the queries' language; ko knows the columns colour and category.")  # fmt: skip
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 @outputs
 def text_command(
     config: Config, images: Path, items: Path, caption: str | None, queries: Path | None,
-    made_from: tuple[str, ...] | None, language: str, k: int, crop: str, models: str | None, spark: bool,
+    generate_queries: tuple[str, ...] | None, language: str, k: int, crop: str, models: str | None, spark: bool,
     as_json: Path | None, markdown: Path | None,
 ) -> None:  # fmt: skip
     """Ask with words for photos.
@@ -68,9 +68,9 @@ def text_command(
     from lookdex.evaluate.records import Item
     from lookdex.evaluate.work import Crop, embedder_of
 
-    if sum(1 for way in (caption, queries, made_from) if way) != 1:
+    if sum(1 for way in (caption, queries, generate_queries) if way) != 1:
         raise click.UsageError("Give one of --text, --queries and --from.")
-    columns = (caption,) if caption else made_from or ()
+    columns = (caption,) if caption else generate_queries or ()
     rows = datasets.read_table(items, ("image", *columns))
     asked: list[TextQuery] = []
     nameless: list[str] = []
@@ -79,15 +79,17 @@ def text_command(
         columns = tuple(name for name in table[0] if name != "text")
         datasets.read_table(items, columns)
         asked = texts.read_queries(table, columns)
-    elif made_from:
-        asked, nameless = texts.made_from(rows, made_from, texts.Language(language))
+    elif generate_queries:
+        asked, nameless = texts.generate_queries(rows, generate_queries, texts.Language(language))
         if not asked:
-            raise ConfigError(f"the columns {', '.join(made_from)} of {items} make no query in {language!r}")
+            raise ConfigError(
+                f"the columns {', '.join(generate_queries)} of {items} make no query in {language!r}"
+            )
     if caption:
         rows = [row for row in rows if row[caption]]
     if not rows:
         raise ConfigError(f"{items} has no caption in its column {caption!r}")
-    if asked and (most := texts.most_answers(asked, rows)) < k:
+    if asked and (most := texts.max_answers(asked, rows)) < k:
         raise ConfigError(
             f"no query is answered by {k} photos of {items}, the most is {most}: take -k {most} or smaller"
             if most
@@ -115,7 +117,7 @@ def text_command(
                 "smaller -k"
             )
         report = _precision(
-            score, about | {"nameless": nameless, "language": language if made_from else None}
+            score, about | {"nameless": nameless, "language": language if generate_queries else None}
         )
     tell(report, as_json, markdown)
 
@@ -130,11 +132,11 @@ def _embedded(embedder: Embedder, texts: Sequence[str]) -> Any:
 def _there_and_back(embedded: Embedded, texts: Any, captions: Sequence[str], about: dict[str, Any]) -> Report:
     """Items with the same caption answer for each other."""
     from lookdex.evaluate.report import Report, share, table
-    from lookdex.evaluate.retrieval import Labelled, retrieve
+    from lookdex.evaluate.retrieval import LabelledVectors, retrieve
 
-    photos = Labelled(embedded.vectors, captions)
+    photos = LabelledVectors(embedded.vectors, captions)
     first = sorted({caption: n for n, caption in reversed(list(enumerate(captions)))}.values())
-    words = Labelled(texts[first], [captions[n] for n in first])
+    words = LabelledVectors(texts[first], [captions[n] for n in first])
     ways: dict[str, Retrieval] = {
         "text_to_image": retrieve(words, photos),
         "image_to_text": retrieve(photos, words),

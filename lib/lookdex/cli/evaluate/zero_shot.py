@@ -79,7 +79,7 @@ def zero_shot_command(
     }
     tell(_report(score, about, label), as_json, markdown)
     if pictures:
-        from lookdex.evaluate.drawn import confusion
+        from lookdex.evaluate.figures import confusion
 
         confusion.draw(confusion.of_classes(score), "Classes by their names").save(
             folder(pictures) / "confusion.png"

@@ -1,8 +1,8 @@
-"""What colour an object of a photo has: a name with its share, and a palette, from the object's own pixels.
+"""The colour of a detected object: a colour name with its share, and a palette.
 
-There is no mask. `garment` weighs the pixels of the box by how likely they are the object and not what lies around or
-under it, `names` lets them vote for one of 14 names, `palette` sums them up in a few Lab colours and compares two such
-sums. The same pixels always give the same answer.
+There is no mask. `garment` weights the pixels of the box by how likely they belong to the object rather than to the
+background, `names` lets them vote for one of 14 names, and `palette` summarises them in a few Lab colours and compares
+palettes. Results are deterministic.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lookdex.imaging.colour.garment import own_pixels
+from lookdex.imaging.colour.garment import object_pixels
 from lookdex.imaging.colour.names import NAMES, vote
 from lookdex.imaging.colour.palette import hex_of, make_palette, similarities, similarity
 from lookdex.records import Box, Swatch
@@ -19,7 +19,9 @@ from lookdex.records import Box, Swatch
 
 @dataclass(frozen=True, slots=True)
 class Colour:
-    """name: of NAMES; share: of the object's own pixels, 0 … 1. palette: largest share first, one to five."""
+    """name: one of NAMES; share: its share of the object's pixels, 0 … 1. palette: one to five colours, largest share
+    first.
+    """
 
     name: str
     share: float
@@ -27,11 +29,11 @@ class Colour:
 
 
 def describe(photo: np.ndarray, box: Box, label: str | None = None) -> Colour:
-    """The colour of the object that `box` holds, of the category `label` (None or another's label: of any).
+    """Describe the colour of the object in `box`, of the category `label` (None or another label: any category).
 
-    photo: uint8 (H, W, 3) RGB; what it shows around the box is taken as evidence of the background. box: within it.
+    photo: uint8 (H, W, 3) RGB; the surroundings of the box are evidence for the background. box: within the photo.
     """
-    pixels = own_pixels(photo, box, label)
+    pixels = object_pixels(photo, box, label)
     name, share = vote(pixels.lab, pixels.weight)
     return Colour(name, share, make_palette(pixels.lab, pixels.weight))
 

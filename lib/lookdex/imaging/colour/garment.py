@@ -1,9 +1,9 @@
-"""Which pixels of a box are the object's own: a weight for each, from place and colour alone.
+"""Estimate which pixels of a box belong to the object, from position and colour.
 
-A pixel is the object's by Bayes' rule: how often the object is at that place of a box of its category, times how often
-its colour is the object's rather than what surrounds it. Both colour distributions start from the places, and are
-estimated anew from the weights a few times (expectation maximisation over groups of like colours). So a white dress on
-a white wall keeps its middle, and the street between two shoes loses its weight, whatever its colour.
+By Bayes' rule, a pixel's probability is how often the object covers that position in boxes of its category, times how
+often its colour belongs to the object rather than to the background. Both colour distributions start from the position
+prior and are re-estimated a few times (expectation maximisation over colour clusters). So a white dress on a white wall
+keeps its middle, and the street between two shoes loses its weight, whatever its colour.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import numpy as np
 from lookdex.imaging.colour.space import EVEN, group, to_lab, to_rgb
 from lookdex.records import Box
 
-# Tenths of each cell of a box (5 × 5, top row first; left to right the outer, the next and the middle column, the
-# right half mirrored) that are the thing itself: means over the masks of 593 street photos (Clothing Co-Parsing).
+# Share (in tenths) of each cell of a 5 × 5 grid that the object covers. Top row first; columns from the edge to the
+# middle,
+# the right half is mirrored. Means over the masks of 593 street photos (Clothing Co-Parsing).
 _TENTHS = {
     "top": "355 578 588 478 456", "outerwear": "353 685 775 665 443", "dress": "366 488 499 599 588",
     "skirt": "366 588 688 799 578", "pants": "477 697 595 585 464", "shorts": "456 689 799 799 576",
@@ -27,30 +28,32 @@ _TENTHS = {
     "glasses": "442 786 897 684 341", "belt": "333 677 788 677 333", "scarf": "354 477 477 467 244",
     "jewelry": "454 677 788 578 345", "legwear": "452 673 673 663 352",
 }  # fmt: skip
-_ANY = "354 587 687 676 454"  # the mean of all
+_ANY = "354 587 687 676 454"  # mean over all categories
 
-_SAMPLES = 1024  # about as many pixels of a box are looked at
-_RING = 0.12  # width of what is looked at around the box, as a share of its longer side
-_INSIDE = 0.2  # what a doubtful pixel within the box counts as background, beside one outside it
+_SAMPLES = 1024  # approximate number of pixels sampled per box
+_RING = 0.12  # width of the ring around the box, relative to its longer side
+_INSIDE = 0.2  # weight of a doubtful pixel inside the box as background, relative to one outside
 _GROUPS = 12
 _ROUNDS = 5
-_NEAR = 6.0  # groups this far apart (weighted Lab) lend each other evidence
-_FLOOR = 0.003  # share of a distribution that any colour has, seen or not
-_MOST = 20.0  # odds by which colour alone can decide
-_SKIN = 0.5  # what skin counts …
-_MOSTLY = 0.6  # … unless this share of the object is of its colour: then it is a beige garment
+_NEAR = 6.0  # distance (weighted Lab) over which clusters share evidence
+_FLOOR = 0.003  # minimum probability of any colour
+_MOST = 20.0  # maximum odds from colour alone
+_SKIN = 0.5  # weight of skin …
+_MOSTLY = 0.6  # … unless this share of the object has its colour: then it is a beige garment
 
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """A sample of a box: lab float32 (n, 3); weight float32 (n,) 0 … 1, how surely each is the object's own."""
+    """Pixels sampled from a box. lab: float32 (n, 3). weight: float32 (n,) 0 … 1, confidence that each is the
+    object's.
+    """
 
     lab: np.ndarray
     weight: np.ndarray
 
 
-def own_pixels(photo: np.ndarray, box: Box, label: str | None) -> Pixels:
-    """About 1,000 pixels of the box, weighed. photo: uint8 (H, W, 3) RGB. box: within it."""
+def object_pixels(photo: np.ndarray, box: Box, label: str | None) -> Pixels:
+    """Sample and weight about 1,000 pixels of the box. photo: uint8 (H, W, 3) RGB. box: within the photo."""
     rows, columns = _lines(photo, box)
     inner_rows, inner_columns = (rows >= box.y0) & (rows < box.y1), (columns >= box.x0) & (columns < box.x1)
     inside = (inner_rows[:, None] & inner_columns).ravel()
@@ -63,12 +66,12 @@ def own_pixels(photo: np.ndarray, box: Box, label: str | None) -> Pixels:
     skin = _is_skin(centres)[member]
     if own[skin].sum() < _MOSTLY * own.sum():
         own = np.where(skin, _SKIN * own, own)
-    weight = own[inside] ** 2  # a sure pixel speaks louder than several doubtful ones
+    weight = own[inside] ** 2  # a certain pixel outweighs several doubtful ones
     return Pixels(lab[inside], weight if weight.sum() > 0 else np.ones_like(weight))
 
 
 def _lines(photo: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
-    """The rows and columns of the photo that are looked at: one grid over the box and the ring around it."""
+    """Rows and columns of the sampling grid over the box and the ring around it."""
     height, width = box.y1 - box.y0, box.x1 - box.x0
     step = max(1, math.ceil(math.sqrt(height * width / _SAMPLES)))
     reach = round(_RING * max(height, width))
@@ -82,7 +85,7 @@ def _lines(photo: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _prior(label: str | None, rows: int, columns: int) -> np.ndarray:
-    """How often the object is at each place of its box, (rows, columns) float32."""
+    """Probability of the object at each position of its box, (rows, columns) float32."""
     return cv2.resize(_cells(_TENTHS.get(label or "", _ANY)), (columns, rows), interpolation=cv2.INTER_LINEAR)
 
 
@@ -93,7 +96,7 @@ def _cells(tenths: str) -> np.ndarray:
 
 
 def _posterior(prior: np.ndarray, inside: np.ndarray, centres: np.ndarray, member: np.ndarray) -> np.ndarray:
-    """How likely each pixel is the object's, (n,). prior, inside: (n,). centres: (k, 3). member: (n,)."""
+    """Probability that each pixel is the object's, (n,). prior, inside: (n,). centres: (k, 3). member: (n,)."""
     gaps = (((centres[:, None] - centres) * EVEN) ** 2).sum(axis=2)
     near = np.exp(-gaps / (2 * _NEAR**2))
     doubt = np.where(inside, _INSIDE, 1.0)

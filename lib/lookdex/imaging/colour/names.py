@@ -1,4 +1,4 @@
-"""14 basic colour names over L*a*b*, steady in more and less light."""
+"""14 basic colour names over L*a*b*, robust to brightness."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from lookdex.imaging.colour.space import to_lab
 
-# Some names cover several places of the colour space; each place is one sRGB value. Picked by eye over garments.
+# Some names cover several regions of the colour space. Each region is one sRGB value, chosen by eye over garments.
 _PLACES: dict[str, tuple[tuple[int, int, int], ...]] = {
     "black": ((15, 15, 17), (50, 49, 52)),
     "grey": ((88, 90, 94), (132, 134, 138), (178, 179, 181)),
@@ -25,31 +25,31 @@ _PLACES: dict[str, tuple[tuple[int, int, int], ...]] = {
 }
 NAMES = tuple(_PLACES)
 _OWNER = np.array([i for i, name in enumerate(NAMES) for _ in _PLACES[name]])
-_LIGHTNESS = 0.5  # what a step of L* counts, beside one of a* or b*
+_LIGHTNESS = 0.5  # weight of L* relative to a* and b*
 
 
-def _in_even_light(lab: np.ndarray) -> np.ndarray:
-    """Lab (n, 3) as names compare it: chroma as it would be at L* 50, lightness counting less.
+def _normalise_light(lab: np.ndarray) -> np.ndarray:
+    """Normalise Lab (n, 3) for brightness: chroma is scaled to that at L* 50, and lightness has less weight.
 
     L* + 16, a* and b* are all sums of cube roots of the light (CIE 15:2004, 8.2.1), so in a shadow they shrink by one
-    factor and a*, b* over L* + 16 stay. Bounded, because the chroma of what is nearly black is noise.
+    factor, and a*, b* over L* + 16 are constant. Bounded, because the chroma of near-black is noise.
     """
     gain = np.clip(66 / (lab[:, :1] + 16), 0.8, 2.0)
     return np.hstack([lab[:, :1] * _LIGHTNESS, lab[:, 1:] * gain]).astype(np.float32)
 
 
-_CENTRES = _in_even_light(
+_CENTRES = _normalise_light(
     to_lab(np.array([value for values in _PLACES.values() for value in values], np.uint8))
 )
 
 
 def vote(lab: np.ndarray, weight: np.ndarray) -> tuple[str, float]:
-    """The name that most of the weight is nearest to, and its share of it (0 … 1).
+    """The colour name with the most weight, and its share (0 … 1).
 
-    lab: float32 (n, 3). weight: (n,), not negative, some of it positive.
+    lab: float32 (n, 3). weight: (n,), not negative, with a positive sum.
     """
-    # |p − c|² less |p|², which is the same for all c.
-    distance = (_CENTRES**2).sum(axis=1) - 2 * _in_even_light(lab) @ _CENTRES.T
+    # |p − c|² without |p|², which is the same for all c.
+    distance = (_CENTRES**2).sum(axis=1) - 2 * _normalise_light(lab) @ _CENTRES.T
     votes = np.bincount(_OWNER[distance.argmin(axis=1)], weight, len(NAMES))
     best = int(votes.argmax())
     return NAMES[best], round(float(votes[best] / votes.sum()), 4)

@@ -16,6 +16,7 @@ from lookdex.catalog.sql import composed, listed, quoted
 from lookdex.errors import BadQuery, ProductNotFound
 from lookdex.imaging import boxes, codec, colour
 from lookdex.records import Box, Detection, Recipe, Role, Scope, Swatch, Thresholds
+from lookdex.runtime.wording import shortened
 from lookdex.search.answer.answer import FoundObject, Match, Part
 from lookdex.search.answer.kinds import Kind, Other, Widened
 from lookdex.search.engine.photo import read_box
@@ -349,4 +350,4 @@ def _rows_of_product(release: OpenRelease, product: str) -> tuple[list[int], Sco
     for scope in (Scope.OBJECT, Scope.IMAGE):
         if ids := release.rows.ids(f"{own} AND scope = '{scope}' AND role = '{Role.MAIN}'"):
             return sorted(ids), scope
-    raise ProductNotFound(f"release {release.record.release_id} has no product {product!r}")
+    raise ProductNotFound(f"release {release.record.release_id} has no product {shortened(product)!r}")

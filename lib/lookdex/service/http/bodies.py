@@ -1,4 +1,8 @@
-"""The body of a request that is refused: whether its client may be left sending it."""
+"""Drain unread request bodies: a request is often refused before its body has arrived.
+
+A client may read no response while it is still sending. Closing a connection with unread data resets it, which can lose
+the response (RFC 9112, 9.6).
+"""
 
 from __future__ import annotations
 
@@ -7,42 +11,52 @@ import asyncio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-DRAIN_SECONDS = 2.0
+DRAIN_SECONDS = 5.0
+DRAIN_BYTES = 64 << 20  # bodies of known length, such as a photo sent to a wrong URL or twice too large
+DRAIN_CHUNKED_BYTES = 4 << 20  # chunked bodies, which may never end
 
 
-class Body:
-    """A body as far as it has arrived. uninvited: its client sends it only after `100 Continue`."""
+class RequestBody:
+    """The body of a request.
 
-    def __init__(self, receive: Receive, uninvited: bool):
-        self._receive, self.uninvited, self._ended = receive, uninvited, False
+    uninvited: the client waits for `100 Continue` before it sends it. unread: some of it may still arrive.
+    """
+
+    def __init__(self, receive: Receive, headers: Headers):
+        self._receive = receive
+        self.uninvited = "expect" in headers
+        length = int(headers.get("content-length", "0"))  # the parser has checked that it is digits
+        chunked = "transfer-encoding" in headers
+        self.unread = chunked or length > 0
+        self._drain_limit = DRAIN_CHUNKED_BYTES if chunked else length if length <= DRAIN_BYTES else 0
 
     async def receive(self) -> Message:
-        """ASGI's `receive`. The server invites the client when it is first called."""
+        """ASGI's `receive`. The server sends `100 Continue` on the first call."""
         self.uninvited = False
         message = await self._receive()
-        self._ended = message["type"] != "http.request" or not message.get("more_body")
+        self.unread = message["type"] == "http.request" and message.get("more_body", False)
         return message
 
-    async def drain(self, most: int) -> None:
-        """Take in and drop what the client is still sending, since until then it does not read its answer.
-
-        most: bytes. One that waits for an invitation gets none.
-        """
-        if self.uninvited:
-            return
+    async def drain(self) -> None:
+        """Read and drop the rest, for DRAIN_SECONDS at most."""
+        size = 0
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
-                while not self._ended and most >= 0:
-                    most -= len((await self.receive()).get("body", b""))
+                while self.unread and size < self._drain_limit:
+                    size += len((await self.receive()).get("body", b""))
         except TimeoutError:
             pass
 
+    def give_up(self) -> None:
+        """Read no more: the client is too slow."""
+        self.unread = False
 
-class Bodies:
-    """Keeps each request's body as `state["body"]`.
 
-    A client whose request is answered without having been invited (`Expect: 100-continue`) may send its body or not, so
-    what follows on its connection could not be told from another request: the connection ends (RFC 9110, 10.1.1).
+class BodyTracker:
+    """Middleware that keeps each request's body as `state["body"]` and drains it before the response.
+
+    A client that is answered before `100 Continue` may or may not send its body. Bytes that follow could be the body or
+    another request, so the connection is closed (RFC 9110, 10.1.1).
     """
 
     def __init__(self, app: ASGIApp):
@@ -52,11 +66,14 @@ class Bodies:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = scope["state"]["body"] = Body(receive, "expect" in Headers(scope=scope))
+        body = scope["state"]["body"] = RequestBody(receive, Headers(scope=scope))
 
-        async def sent(message: Message) -> None:
-            if message["type"] == "http.response.start" and body.uninvited:
-                MutableHeaders(scope=message)["Connection"] = "close"
+        async def send_after_drain(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                if body.uninvited:
+                    MutableHeaders(scope=message)["Connection"] = "close"
+                else:
+                    await body.drain()
             await send(message)
 
-        await self._app(scope, body.receive, sent)
+        await self._app(scope, body.receive, send_after_drain)

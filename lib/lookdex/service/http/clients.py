@@ -1,4 +1,4 @@
-"""Who a client is: the address that it has, or that a trusted proxy says it has."""
+"""Identify clients by address: the peer's, or the one a trusted proxy reports."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 from lookdex.errors import ConfigError
 
-_IPV6_NETWORK = 64  # bits: what one subscriber gets
+_IPV6_NETWORK = 64  # prefix bits: one subscriber's network
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def trusted_networks(names: Iterable[str]) -> tuple[Network, ...]:
-    """The networks that the setting `trusted_proxies` names. Raises ConfigError."""
+    """Parse the setting `trusted_proxies`. Raises ConfigError."""
     try:
         return tuple(ipaddress.ip_network(name) for name in names)
     except ValueError as error:
@@ -23,7 +23,7 @@ def trusted_networks(names: Iterable[str]) -> tuple[Network, ...]:
 
 
 def is_trusted(host: str, networks: Iterable[Network]) -> bool:
-    """Whether the connection comes from one of the proxies."""
+    """Whether the address belongs to a trusted proxy."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -32,10 +32,13 @@ def is_trusted(host: str, networks: Iterable[Network]) -> bool:
 
 
 def client_key(host: str) -> str:
-    """What stands for a client: its IPv4 address, or the network of its IPv6 address, which has 2^64 addresses."""
+    """The key that limits count a client by: its IPv4 address, or the /64 network of its IPv6 address."""
     if ":" not in host:
         return host
     try:
-        return str(ipaddress.ip_network((host.partition("%")[0], _IPV6_NETWORK), strict=False))
+        address = ipaddress.IPv6Address(host.partition("%")[0])
     except ValueError:
         return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, _IPV6_NETWORK), strict=False))

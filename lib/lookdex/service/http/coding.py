@@ -1,4 +1,4 @@
-"""The coding of an answer: gzip for clients that accept it (RFC 9110, 12.5.3)."""
+"""Compress responses with gzip for clients that accept it (RFC 9110, 12.5.3)."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.gzip import GZipResponder, IdentityResponder
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-GZIP_BYTES, GZIP_LEVEL = 1024, 5  # from how many on; 40 kB of an answer become 9 kB in 0.5 ms
+GZIP_BYTES, GZIP_LEVEL = 1024, 5  # minimum size; an answer of 40 kB becomes 9 kB in 0.5 ms
 _MEMBER = re.compile(
     r"([\w!#$%&'*+.^`|~-]+)(?:[ \t]*;[ \t]*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?", re.A | re.I
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """gzip: the client accepts it, and prefers nothing else. identity: it accepts what is not compressed."""
+class AcceptedCodings:
+    """gzip: accepted and preferred. identity: uncompressed responses are accepted."""
 
     gzip: bool = False
     identity: bool = True
 
 
-@lru_cache(maxsize=64)  # browsers send one of a few headers
-def accepted(header: str) -> Accepted:
-    """What an Accept-Encoding asks for. A member that breaks the grammar counts for nothing."""
+@lru_cache(maxsize=64)  # browsers send few distinct headers
+def accepted(header: str) -> AcceptedCodings:
+    """Parse Accept-Encoding. Malformed members are ignored."""
     weights: dict[str, float] = {}
     for member in header.split(","):
         if found := _MEMBER.fullmatch(member.strip(" \t")):
             weights[found[1].lower().removeprefix("x-")] = float(found[2] or 1)
     others = weights.get("*")
     gzip, identity = weights.get("gzip", others) or 0.0, weights.get("identity", others)
-    return Accepted(0 < gzip >= (identity or 0.0), identity != 0)
+    return AcceptedCodings(0 < gzip >= (identity or 0.0), identity != 0)
 
 
-class Compressed:
-    """Compresses answers as their clients accept it, pictures excepted.
+class Compression:
+    """Middleware that compresses responses, except pictures, for clients that accept it.
 
-    Where neither coding is acceptable, the answer is sent as it is, which RFC 9110 permits.
+    If the client accepts neither coding, the response is sent uncompressed, as RFC 9110 permits.
     """
 
     def __init__(self, app: ASGIApp):
@@ -50,22 +50,22 @@ class Compressed:
             await self._app(scope, receive, send)
             return
 
-        async def sent(message: Message) -> None:
+        async def send_with_vary(message: Message) -> None:
             if message["type"] == "http.response.start":
                 _vary(MutableHeaders(scope=message))
             await send(message)
 
         client = accepted(", ".join(Headers(scope=scope).getlist("accept-encoding")))
-        least = GZIP_BYTES if client.identity else 1
+        min_bytes = GZIP_BYTES if client.identity else 1
         responder = (
-            GZipResponder(self._app, least, GZIP_LEVEL)
+            GZipResponder(self._app, min_bytes, GZIP_LEVEL)
             if client.gzip
             else IdentityResponder(self._app, GZIP_BYTES)
         )
-        await responder(scope, receive, sent)
+        await responder(scope, receive, send_with_vary)
 
 
 def _vary(headers: MutableHeaders) -> None:
-    """A weak ETag is that of an answer in any coding: Vary has to say so whatever was sent, 304 too."""
+    """Add Vary to responses with a weak ETag, 304 included: the ETag covers every coding."""
     if headers.get("etag", "").startswith("W/") and "Accept-Encoding" not in headers.get("vary", ""):
         headers.add_vary_header("Accept-Encoding")

@@ -1,4 +1,4 @@
-"""What happens to every request, before and after its route: a name, a token, a line in the log, the metrics."""
+"""Middleware for every request: request id, log line, metrics, CORS, tokens and client limits."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from lookdex.service.http import problems
 from lookdex.service.http.clients import client_key
 from lookdex.service.http.observe import Metrics
 from lookdex.service.http.prefix import path_within
-from lookdex.service.http.problems import Kind, Refused
+from lookdex.service.http.problems import ProblemError, ProblemKind
 from lookdex.service.tokens import Tokens
 
-OPEN = ("/", "/healthz", "/readyz", "/openapi.json")  # without a token; and the page's files
-_NAME = re.compile(r"[\w.:-]{1,64}")
+OPEN = ("/", "/healthz", "/readyz", "/openapi.json")  # no token needed; the page's files need none either
+_REQUEST_ID = re.compile(r"[\w.:-]{1,64}")
 logger = logging.getLogger("lookdex.service")
 
 
-class Observed:
-    """Measures and logs each request, and answers what was raised beyond the routes: a refusal, or else 500."""
+class RequestObserver:
+    """Log and measure each request, and turn exceptions into problem documents."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics):
         self._app, self._metrics = app, metrics
@@ -38,12 +38,12 @@ class Observed:
         started = time.perf_counter()
         given = Headers(scope=scope).get("x-request-id", "")
         state = scope.setdefault("state", {})
-        name = state["request"] = given if _NAME.fullmatch(given) else secrets.token_hex(8)
+        name = state["request"] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         fields: dict[str, object] = {}
         state["fields"] = fields
         status = 0
 
-        async def sent(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -54,29 +54,29 @@ class Observed:
             await send(message)
 
         try:
-            await self._app(scope, receive, sent)
-        except Refused as refused:
-            await problems.refusal_of(scope, refused)(scope, receive, sent)
+            await self._app(scope, receive, send_with_headers)
+        except ProblemError as refused:
+            await problems.refusal_of(scope, refused)(scope, receive, send_with_headers)
         except Exception:
             logger.exception("a request failed", extra={"fields": {"request": name}})
             if status:
-                raise  # half of an answer is out: the connection must break
-            detail = f"the question could not be answered; the log says why, at request {name}"
-            response = problems.refusal_of(scope, Refused(Kind.INTERNAL, detail))
-            await response(scope, receive, sent)
+                raise  # the response has begun: only closing the connection is left
+            detail = f"the request failed; see the log for request {name}"
+            response = problems.refusal_of(scope, ProblemError(ProblemKind.INTERNAL, detail))
+            await response(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path_format", None) or "other"
-            self._metrics.answered(route, _method(scope), status, seconds)
+            self._metrics.observe_request(route, _method(scope), status, seconds)
             if problem := fields.get("problem"):
-                self._metrics.refused(str(problem))
+                self._metrics.count_problem(str(problem))
             if route not in OPEN and route != "/metrics":
                 line = {"request": name, "method": scope["method"], "route": route, "status": status}
                 logger.info("request", extra={"fields": {**line, "ms": round(seconds * 1000, 1), **fields}})
 
 
 class Cors(CORSMiddleware):
-    """Starlette's, with preflights refused by problem documents. Raises Refused."""
+    """Starlette's CORS middleware, which refuses preflights with problem documents. Raises ProblemError."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
         response = super().preflight_response(request_headers)
@@ -84,66 +84,65 @@ class Cors(CORSMiddleware):
             return response
         if self.is_allowed_origin(request_headers["origin"]):
             methods, names = ", ".join(self.allow_methods), ", ".join(self.allow_headers)
-            detail = f"pages of other origins may use the methods {methods} and set the headers {names}"
+            detail = f"other origins may use the methods {methods} and the headers {names}"
         else:
-            detail = "this origin is not among those that may send requests: the setting cors names them"
+            detail = "this origin is not allowed: add it to the setting cors"
         kept = {
             name: value
             for name, value in response.headers.items()
             if name == "vary" or name.startswith("access-control-")
         }
-        raise Refused(Kind.CROSS_ORIGIN, detail, headers=kept)
+        raise ProblemError(ProblemKind.CROSS_ORIGIN, detail, headers=kept)
 
 
-class Guarded:
-    """Lets nobody ask without a token, where tokens are needed; before anything of a body is kept."""
+class RequireToken:
+    """Require a token, if tokens are configured, before any of the body is stored."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens, max_bytes: int):
-        self._app, self._tokens, self._max_bytes = app, tokens, max_bytes
+    def __init__(self, app: ASGIApp, tokens: Tokens):
+        self._app, self._tokens = app, tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not self._tokens.needed or _is_open(path_within(scope)):
             await self._app(scope, receive, send)
             return
-        name = self._tokens.name_of(Headers(scope=scope).get("authorization"))
+        name = self._tokens.name_of(Headers(scope=scope).getlist("authorization"))
         state = scope["state"]
         if name is not None:
             state["fields"]["client"] = name
             await self._app(scope, receive, send)
             return
-        await state["body"].drain(self._max_bytes)
-        refused = Refused(
-            Kind.UNAUTHORIZED,
-            "send the header `Authorization: Bearer <token>` with a token that this service knows",
+        refused = ProblemError(
+            ProblemKind.UNAUTHORIZED,
+            "send the header `Authorization: Bearer <token>` with a valid token",
             headers={"WWW-Authenticate": 'Bearer realm="lookdex"'},
         )
         await problems.refusal_of(scope, refused)(scope, receive, send)
 
 
-class Shared:
-    """Answers no client more requests at a time than its share: behind a proxy, whose connections are of everybody."""
+class ClientShareLimit:
+    """Limit each client's concurrent requests behind a proxy, whose connections carry many clients."""
 
     def __init__(self, app: ASGIApp, share: int):
         self._app, self._share = app, share
-        self._asking: Counter[str] = Counter()
+        self._in_progress: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["client"]:
             await self._app(scope, receive, send)
             return
         client = client_key(scope["client"][0])
-        if self._asking[client] >= self._share:
-            detail = "this client has as many requests in progress as it may: try again later"
-            refused = Refused(Kind.BUSY, detail, retry_after=1)
+        if self._in_progress[client] >= self._share:
+            detail = "this client has too many requests in progress: try again later"
+            refused = ProblemError(ProblemKind.BUSY, detail, retry_after=1)
             await problems.refusal_of(scope, refused)(scope, receive, send)
             return
-        self._asking[client] += 1
+        self._in_progress[client] += 1
         try:
             await self._app(scope, receive, send)
         finally:
-            self._asking[client] -= 1
-            if not self._asking[client]:
-                del self._asking[client]
+            self._in_progress[client] -= 1
+            if not self._in_progress[client]:
+                del self._in_progress[client]
 
 
 def _is_open(path: str) -> bool:
@@ -151,6 +150,6 @@ def _is_open(path: str) -> bool:
 
 
 def _method(scope: Scope) -> str:
-    """Few, whatever clients make up: each is a time series."""
+    """The method as a label. Unknown methods share one: each label value is a time series."""
     known = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
     return scope["method"] if scope["method"] in known else "other"

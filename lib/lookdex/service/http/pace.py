@@ -1,19 +1,19 @@
-"""How fast a client has to send, and to read."""
+"""The minimum rate at which clients must send and read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-GRACE = 5.0  # seconds in which nothing need have moved: a phone that changes its cell
+GRACE = 5.0  # seconds without progress that are allowed: a phone may be changing cells
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """rate: bytes a second, on the average, once `grace` seconds have passed. 0: any pace is fine."""
+class MinimumRate:
+    """rate: average bytes per second, after `grace` seconds. 0: no minimum."""
 
     rate: float
     grace: float = GRACE
 
-    def due(self, begun: float, moved: int) -> float:
-        """Until when more has to move, of a transfer that began then and has moved so many bytes."""
-        return begun + self.grace + moved / self.rate if self.rate else float("inf")
+    def due(self, start: float, moved: int) -> float:
+        """When a transfer that began at `start` and has moved `moved` bytes must have made progress."""
+        return start + self.grace + moved / self.rate if self.rate else float("inf")

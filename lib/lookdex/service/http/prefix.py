@@ -1,4 +1,4 @@
-"""Serving below a path of another site, such as https://shop.example/lookdex/."""
+"""Serve under a path of another site, such as https://shop.example/lookdex/."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _OWN = ("v1", "page", "healthz", "readyz", "metrics", "openapi.json")
 
 
 def checked_prefix(path: str) -> str:
-    """The setting `root_path`, with a slash before it and none behind; "" is no prefix. Raises ConfigError."""
+    """Normalize the setting `root_path` to a leading slash and no trailing one, or "". Raises ConfigError."""
     path = path.strip("/")
     if not path:
         return ""
     prefix = f"/{path}"
     if not _PATH.fullmatch(prefix) or {".", ".."} & set(path.split("/")):
-        raise ConfigError(f"root_path: {path!r} is not a path: name one such as /lookdex")
+        raise ConfigError(f"root_path: {path!r} is not a path: use one such as /lookdex")
     if path.split("/")[0] in _OWN:
-        raise ConfigError(f"root_path: {prefix} begins like a path of the service itself: choose another")
+        raise ConfigError(f"root_path: {prefix} collides with a path of the service: choose another")
     return prefix
 
 
-class Prefixed:
-    """Takes requests with the prefix and without it: some proxies strip it, others do not."""
+class PathPrefix:
+    """Middleware that accepts paths with and without the prefix: some proxies strip it, others do not."""
 
     def __init__(self, app: ASGIApp, prefix: str):
         self._app, self._prefix, self._below = app, prefix, prefix + "/"
@@ -35,7 +35,7 @@ class Prefixed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path: str = scope["path"]
-            if path == self._prefix:  # the page's links are relative to the folder
+            if path == self._prefix:  # the page's links are relative
                 query = scope["query_string"].decode("latin-1")
                 target = self._below + (f"?{query}" if query else "")
                 await RedirectResponse(target, 308)(scope, receive, send)
@@ -48,6 +48,6 @@ class Prefixed:
 
 
 def path_within(scope: Scope) -> str:
-    """The path of a request without the prefix."""
+    """The request's path without the prefix."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))

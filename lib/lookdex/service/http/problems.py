@@ -1,4 +1,4 @@
-"""Errors as problem documents (RFC 9457): `application/problem+json`, whatever went wrong and wherever."""
+"""Problem documents (RFC 9457) for every error: `application/problem+json`."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ from lookdex.service.http import details
 logger = logging.getLogger("lookdex.service")
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "urn:lookdex:problem:"
-STORE_RETRY_SECONDS = 2  # a store that is lost is looked at every second
+STORE_RETRY_SECONDS = 2  # a lost store is probed every second
 
 
-class Kind(Enum):
-    """The kinds of problem: the name in their type, the status, the title."""
+class ProblemKind(Enum):
+    """Kinds of problem: the name in the type URN, the HTTP status and the title."""
 
-    MALFORMED = ("malformed", 400, "The request cannot be read")
-    UNAUTHORIZED = ("unauthorized", 401, "A token is needed")
-    CROSS_ORIGIN = ("cross-origin", 403, "Pages of this origin may not send this request")
-    NOT_FOUND = ("not-found", 404, "There is no such thing")
-    METHOD = ("method", 405, "Another method is needed")
-    SLOW_REQUEST = ("slow-request", 408, "The request took too long")
-    RELEASE_CHANGED = ("release-changed", 409, "Another release answers now")
-    SLOW_UPLOAD = ("slow-upload", 408, "The upload took too long")
-    TOO_LARGE = ("too-large", 413, "The upload is too large")
-    UNKNOWN_FORMAT = ("unknown-format", 415, "This kind of content is not read")
-    EXPECTATION = ("expectation", 417, "The expectation cannot be met")
-    BAD_PHOTO = ("bad-photo", 422, "The photo cannot be used")
-    BAD_QUESTION = ("bad-question", 422, "The question cannot be answered as asked")
-    HEADER_TOO_LARGE = ("header-too-large", 431, "The header is too large")
-    CLIENT_GONE = ("client-gone", 499, "The client went away")  # nginx's status: nobody reads it but the log
-    INTERNAL = ("internal", 500, "The service failed")
-    TRANSFER_CODING = ("transfer-coding", 501, "This transfer coding is not read")
-    BUSY = ("busy", 503, "The service is busy")
-    TOO_LATE = ("too-late", 503, "The answer would have come too late")
-    STORE_UNAVAILABLE = ("store-unavailable", 503, "The catalogue's store does not answer")
-    STOPPING = ("stopping", 503, "The service is stopping")
+    MALFORMED = ("malformed", 400, "Malformed request")
+    UNAUTHORIZED = ("unauthorized", 401, "Unauthorized")
+    CROSS_ORIGIN = ("cross-origin", 403, "Origin not allowed")
+    NOT_FOUND = ("not-found", 404, "Not found")
+    METHOD = ("method", 405, "Method not allowed")
+    SLOW_REQUEST = ("slow-request", 408, "Request too slow")
+    RELEASE_CHANGED = ("release-changed", 409, "Release changed")
+    SLOW_UPLOAD = ("slow-upload", 408, "Upload too slow")
+    TOO_LARGE = ("too-large", 413, "Upload too large")
+    UNKNOWN_FORMAT = ("unknown-format", 415, "Unsupported media type")
+    EXPECTATION = ("expectation", 417, "Expectation failed")
+    BAD_PHOTO = ("bad-photo", 422, "Unusable photo")
+    BAD_QUESTION = ("bad-question", 422, "Invalid question")
+    HEADER_TOO_LARGE = ("header-too-large", 431, "Header too large")
+    CLIENT_GONE = ("client-gone", 499, "Client closed the connection")  # nginx's status, for the log only
+    INTERNAL = ("internal", 500, "Internal error")
+    TRANSFER_CODING = ("transfer-coding", 501, "Unsupported transfer coding")
+    BUSY = ("busy", 503, "Service busy")
+    TOO_LATE = ("too-late", 503, "Deadline exceeded")
+    STORE_UNAVAILABLE = ("store-unavailable", 503, "Catalogue store unavailable")
+    STOPPING = ("stopping", 503, "Service stopping")
 
     def __init__(self, slug: str, status: int, title: str):
         self.slug, self.status, self.title = slug, status, title
@@ -58,25 +58,25 @@ class Kind(Enum):
 
 
 class Problem(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """A problem document (RFC 9457)."""
 
-    type: str = Field(description="The kind of problem, a name for programs.", examples=[Kind.BAD_PHOTO.type])
-    title: str = Field(description="The kind of problem, for people.", examples=[Kind.BAD_PHOTO.title])
-    status: int = Field(description="The HTTP status.", examples=[Kind.BAD_PHOTO.status])
-    detail: str = Field(description="What happened here, and what to do about it.")
+    type: str = Field(description="The kind of problem, for programs.", examples=[ProblemKind.BAD_PHOTO.type])
+    title: str = Field(description="The kind of problem, for people.", examples=[ProblemKind.BAD_PHOTO.title])
+    status: int = Field(description="The HTTP status.", examples=[ProblemKind.BAD_PHOTO.status])
+    detail: str = Field(description="What went wrong, and what to do about it.")
     reason: str | None = Field(
         None,
-        description="Of a photo that cannot be used, why, a name for programs: corrupt, too_small, too_many_pixels, "
+        description="Why a photo cannot be used, for programs: corrupt, too_small, too_many_pixels, "
         "too_many_bytes, too_many_frames, too_much_memory, too_slow, empty, unknown_format.",
     )
 
 
-class Refused(Exception):
-    """Ends a request with a problem document. retry_after: seconds."""
+class ProblemError(Exception):
+    """End a request with a problem document. retry_after: seconds."""
 
     def __init__(
         self,
-        kind: Kind,
+        kind: ProblemKind,
         detail: str,
         *,
         retry_after: int | None = None,
@@ -89,39 +89,39 @@ class Refused(Exception):
             self.headers["Retry-After"] = str(retry_after)
 
 
-def store_unavailable() -> Refused:
-    """The log says what is wrong with it, once."""
-    return Refused(
-        Kind.STORE_UNAVAILABLE,
-        "the store that holds the catalogue does not answer: ask again later",
+def store_unavailable() -> ProblemError:
+    """The refusal while the store does not answer. The log names the cause once."""
+    return ProblemError(
+        ProblemKind.STORE_UNAVAILABLE,
+        "the store of the catalogue does not answer: try again later",
         retry_after=STORE_RETRY_SECONDS,
     )
 
 
 def response_of(
-    kind: Kind, detail: str, headers: Mapping[str, str] | None = None, reason: str | None = None
+    kind: ProblemKind, detail: str, headers: Mapping[str, str] | None = None, reason: str | None = None
 ) -> JSONResponse:
-    """The problem as a response. Of the detail only what is `public`.
+    """The problem as a response, with the public part of its detail.
 
-    Where that hides a place from the client, the log names it, unless the fault is the question's: those quote what
-    clients sent, which the log does not hold.
+    If paths or hosts are hidden from the client, the log has the full detail of 5xx errors. Details of 4xx errors quote
+    what the client sent, which is not logged.
     """
     short = details.shortened(detail)
     public = details.hidden(short)
     if public != short and kind.status >= 500:
-        logger.warning("a problem named a place, which was left out", extra={"fields": {"detail": detail}})
+        logger.warning("a path or host was removed from a problem", extra={"fields": {"detail": detail}})
     problem = Problem(type=kind.type, title=kind.title, status=kind.status, detail=public, reason=reason)
     return JSONResponse(problem.model_dump(exclude_none=True), kind.status, dict(headers or {}), MEDIA_TYPE)
 
 
-def refusal_of(scope: Scope, refused: Refused) -> JSONResponse:
-    """The response to a request that is refused, of which its log line and the metrics have the kind."""
+def refusal_of(scope: Scope, refused: ProblemError) -> JSONResponse:
+    """The response to a refused request. Its kind goes to the request's log line and the metrics."""
     scope["state"]["fields"]["problem"] = refused.kind.slug
     return response_of(refused.kind, refused.detail, refused.headers, refused.reason)
 
 
-def responses(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's responses of an operation that may end with these problems."""
+def responses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses for an operation that may end with these problems."""
     schema = {"$ref": "#/components/schemas/Problem"}
     by_status: dict[int | str, list[str]] = {}
     for kind in kinds:
@@ -136,40 +136,43 @@ def install(app: FastAPI) -> None:
     """Answer every error of the application with a problem document."""
 
     def answer(
-        request: Request, kind: Kind, detail: str, headers: Mapping[str, str] | None = None
+        request: Request, kind: ProblemKind, detail: str, headers: Mapping[str, str] | None = None
     ) -> JSONResponse:
-        return refusal_of(request.scope, Refused(kind, detail, headers=headers))
+        return refusal_of(request.scope, ProblemError(kind, detail, headers=headers))
 
-    async def refused(request: Request, error: Refused) -> JSONResponse:
+    async def refused(request: Request, error: ProblemError) -> JSONResponse:
         return refusal_of(request.scope, error)
 
     async def bad_query(request: Request, error: BadQuery) -> JSONResponse:
-        kind = Kind.NOT_FOUND if isinstance(error, ProductNotFound) else Kind.BAD_QUESTION
-        kind = Kind.RELEASE_CHANGED if isinstance(error, ReleaseChanged) else kind
+        kind = ProblemKind.NOT_FOUND if isinstance(error, ProductNotFound) else ProblemKind.BAD_QUESTION
+        kind = ProblemKind.RELEASE_CHANGED if isinstance(error, ReleaseChanged) else kind
         return answer(request, kind, str(error))
 
     async def too_slow(request: Request, error: TooSlow) -> JSONResponse:
         logger.error("%s", error)
         return answer(
-            request, Kind.TOO_LATE, "the catalogue was not read in time: try again", {"Retry-After": "1"}
+            request,
+            ProblemKind.TOO_LATE,
+            "reading the catalogue took too long: try again",
+            {"Retry-After": "1"},
         )
 
     async def unavailable(request: Request, error: Unavailable) -> JSONResponse:
         return await refused(request, store_unavailable())
 
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return answer(request, Kind.BAD_QUESTION, told(error.errors()))
+        return answer(request, ProblemKind.BAD_QUESTION, _joined(error.errors()))
 
     async def http(request: Request, error: HTTPException) -> JSONResponse:
-        kind = _BY_STATUS.get(error.status_code, Kind.INTERNAL)
-        if kind is Kind.METHOD:
-            return answer(request, kind, *_another_method(request))
-        words = {404: "there is no such path: /openapi.json lists those that exist"}
-        detail = words.get(error.status_code, f"{request.method} {request.url.path}: {error.detail}")
+        kind = _BY_STATUS.get(error.status_code, ProblemKind.INTERNAL)
+        if kind is ProblemKind.METHOD:
+            return answer(request, kind, *_method_not_allowed(request))
+        known = {404: "no such path: see /openapi.json for all paths"}
+        detail = known.get(error.status_code, f"{request.method} {request.url.path}: {error.detail}")
         return answer(request, kind, detail, error.headers)
 
     for kind, handler in (
-        (Refused, refused),
+        (ProblemError, refused),
         (BadQuery, bad_query),
         (TooSlow, too_slow),
         (Unavailable, unavailable),
@@ -182,8 +185,8 @@ def install(app: FastAPI) -> None:
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
-def _another_method(request: Request) -> tuple[str, dict[str, str]]:
-    """What to say of a wrong method, and the header that names those of the path: of all its routes, not the first."""
+def _method_not_allowed(request: Request) -> tuple[str, dict[str, str]]:
+    """The detail and the `Allow` header: the methods of all routes of the path, not only of the first."""
     allowed = [
         method
         for method in _METHODS
@@ -192,14 +195,24 @@ def _another_method(request: Request) -> tuple[str, dict[str, str]]:
             for route in request.app.router.routes
         )
     ]
-    detail = f"{request.method} is not for {request.url.path}: use {' or '.join(allowed)}"
+    detail = f"{request.url.path} does not allow {request.method}: use {' or '.join(allowed)}"
     return detail, {"Allow": ", ".join(allowed)}
 
 
-_BY_STATUS = {kind.status: kind for kind in (Kind.MALFORMED, Kind.UNAUTHORIZED, Kind.NOT_FOUND, Kind.METHOD,
-                                             Kind.TOO_LARGE, Kind.UNKNOWN_FORMAT, Kind.BAD_QUESTION)}  # fmt: skip
+_BY_STATUS = {
+    kind.status: kind
+    for kind in (
+        ProblemKind.MALFORMED,
+        ProblemKind.UNAUTHORIZED,
+        ProblemKind.NOT_FOUND,
+        ProblemKind.METHOD,
+        ProblemKind.TOO_LARGE,
+        ProblemKind.UNKNOWN_FORMAT,
+        ProblemKind.BAD_QUESTION,
+    )
+}
 
 
-def told(errors: Any) -> str:
-    """pydantic's errors in one sentence: where, and what. The values themselves are not repeated."""
+def _joined(errors: Any) -> str:
+    """pydantic's errors as one message: location and reason, without the values."""
     return "; ".join(f"{'.'.join(map(str, error['loc'])) or 'the value'}: {error['msg']}" for error in errors)

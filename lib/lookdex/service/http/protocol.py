@@ -1,9 +1,9 @@
-"""A connection within bounds: uvicorn's own protocol, with limits on what a client may send, and how slowly.
+"""uvicorn's HTTP protocol with limits on what a client may send, and how slowly.
 
-Why this and not another server: CPU milliseconds of the server for a small request on a kept connection, and for an
-upload of 200 kB, were 0.04 and 0.26 with uvicorn on httptools, 0.04 and 0.16 with this class, and 0.12 and 0.62 with
-uvicorn on h11. h11, which Hypercorn parses with, too, limits headers. None of them limits how slowly a client may send
-or read, how many connections it may have, or what a body's framing may cost, nor answers with problem documents.
+Why not another server: server CPU time for a small request on a kept-alive connection, and for an upload of 200 kB, was
+0.04 and 0.26 ms with uvicorn on httptools, 0.04 and 0.16 ms with this class, and 0.12 and 0.62 ms with uvicorn on h11.
+h11 (also used by Hypercorn) limits headers. None of them limits how slowly a client sends or reads, how many
+connections it has, or the overhead of a body's framing, and none answers with problem documents.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import socket
 import struct
-from collections.abc import Mapping
 from typing import Any
 
 import httptools
@@ -19,75 +18,57 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from lookdex.service.http import problems
 from lookdex.service.http.clients import Network, client_key, is_trusted
-from lookdex.service.http.connections import Connections, Ended
-from lookdex.service.http.pace import Pace
-from lookdex.service.http.problems import Kind
+from lookdex.service.http.connection_problems import (
+    ConnectionProblem,
+    check_codings,
+    malformed,
+    no_room,
+    stopping,
+)
+from lookdex.service.http.connections import CloseReason, ConnectionTable
+from lookdex.service.http.pace import MinimumRate
+from lookdex.service.http.problems import ProblemKind
 
 HEADER_BYTES = 48 << 10  # request line and headers: a `where` of 3,000 characters is 27 kB, escaped
 HEADER_FIELDS = 128
-FRAMING_BYTES = 16 << 10  # of a body's chunk sizes, extensions and trailers, beside an eighth of the body
-SLICE = 4096  # bytes parsed at a time, so that few pipelined requests are held beyond PIPELINED
-PIPELINED = 32  # requests of a connection that wait for their turn
-LINGER_SECONDS, LINGER_BYTES = 2.0, 4 << 20  # of a client that goes on sending after its answer
-LAST_SECONDS = 1.0  # of a stopping server, for the request of a client that has connected
+FRAMING_BYTES = 16 << 10  # chunk sizes, extensions and trailers of a body, plus an eighth of the body
+SLICE = 4096  # bytes parsed at a time: bounds how far PIPELINED is exceeded
+PIPELINED = 32  # queued requests per connection
+LINGER_SECONDS, LINGER_BYTES = 2.0, 4 << 20  # for a client that still sends after its response
+LAST_SECONDS = 1.0  # a stopping server waits for the request of a connected client
+_ALLOW = {"Allow": "GET, HEAD, POST"}
 _AT_ONCE = struct.pack("ii", 1, 0)
-_HOST = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]*")
-
-
-class Refusal(Exception):
-    """Ends a connection with a problem document."""
-
-    def __init__(self, why: Ended, kind: Kind, detail: str, headers: Mapping[str, str] | None = None):
-        super().__init__(detail)
-        self.why, self.kind, self.detail, self.headers = why, kind, detail, dict(headers or {})
-
-
-def _no_room(why: Ended) -> Refusal:
-    whose = "this client has" if why is Ended.CLIENT_SHARE else "the service has"
-    detail = f"{whose} as many requests in progress as it may: try again later"
-    return Refusal(why, Kind.BUSY, detail, {"Retry-After": "1"})
-
-
-def _stopping() -> Refusal:
-    return Refusal(Ended.STOPPING, Kind.STOPPING, "the service is stopping: try again", {"Retry-After": "1"})
-
-
-def _check_codings(codings: list[bytes], version: str) -> None:
-    """Raises Refusal: no reader agrees where such a body ends, or it is coded as well (RFC 9112, 6.1 and 7)."""
-    if version == "1.0" or codings[-1] != b"chunked" or codings.count(b"chunked") > 1 or b"" in codings:
-        detail = "Transfer-Encoding is chunked, once, and of HTTP/1.1"
-        raise Refusal(Ended.MALFORMED, Kind.MALFORMED, detail)
-    if codings != [b"chunked"]:
-        raise Refusal(Ended.MALFORMED, Kind.TRANSFER_CODING, "Transfer-Encoding may be chunked alone")
+_HOST = re.compile(rb"(?:\[[\w.~:%-]+\]|[\w.~%!$&'()*+,;=-]*)(?::\d*)?")
+_ORIGIN = re.compile(rb"https?://[^/?#]*(?=(/?))", re.IGNORECASE)
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. table: of all connections. proxies: whose connections are of many clients.
+    """The protocol of one connection. table: all connections. proxies: trusted ones.
 
-    The rest is uvicorn's, which makes one for each connection.
+    uvicorn creates one per connection and passes the remaining arguments.
     """
 
-    def __init__(self, table: Connections, proxies: tuple[Network, ...], *args: Any, **kwargs: Any):
+    def __init__(self, table: ConnectionTable, proxies: tuple[Network, ...], *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.client_key, self.proxy = "", False
         self._table, self._proxies, self._limits = table, proxies, table.limits
-        self._since = 0.0  # of the event loop: when what is waited for now began
-        self._asked = False  # a request has come
-        self._running: Any = None  # the request that is answered now, or was answered last
+        self._since = 0.0  # event loop time at which the current wait began
+        self._had_request = False
+        self._running: Any = None  # the request in progress, or the last one
         self._in_header = self._in_body = False
-        self._header = self._fed = self._taken = 0  # bytes of a header; since it; of those, in the body
+        self._header = self._fed = self._taken = 0  # bytes of the header; after it; of these, in the body
         self._hosts: list[bytes] = []
-        self._codings: list[bytes] = []  # of Transfer-Encoding
-        self._held = b""  # arrived and not parsed, while enough requests wait
-        self._refusal: Refusal | None = None  # to be sent after the answers before it
+        self._codings: list[bytes] = []  # in Transfer-Encoding
+        self._held = b""  # received but not parsed while the pipeline is full
+        self._refusal: ConnectionProblem | None = None  # sent after the responses before it
         self._lingering, self._discarded = False, 0
-        self._unread = _Unread()
+        self._read_pace = _ReadPace()
 
     @property
     def _busy(self) -> bool:
         return self._running is not None and not self._running.response_complete
 
-    # ── events of the connection ─────────────────────────────────────────────────────────────────────────────
+    # ── connection events ─────────────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -96,7 +77,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._since = self.loop.time()
         why = self._table.admit(self)
         if why is not None:
-            self._refuse(_no_room(why))
+            self._refuse(no_room(why))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._table.remove(self)
@@ -112,7 +93,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._feed(data)
 
     def resume_writing(self) -> None:
-        self._unread.reset()
+        self._read_pace.reset()
         super().resume_writing()
 
     def on_response_complete(self) -> None:
@@ -123,7 +104,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         else:
-            self._table.idle(self)
+            self._table.mark_idle(self)
             if self._refusal is not None:
                 self._refuse(self._refusal)
                 return
@@ -163,25 +144,25 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._pass_over_upgrade(data[upgrade.args[0] :])
+            self._ignore_upgrade(data[upgrade.args[0] :])
             return
         except httptools.HttpParserError as error:
-            mine = error.__context__ if isinstance(error.__context__, Refusal) else None
-            self._break_off(
-                mine or Refusal(Ended.MALFORMED, Kind.MALFORMED, f"the request is not HTTP/1.1: {error}")
-            )
+            refusal = error.__context__ if isinstance(error.__context__, ConnectionProblem) else None
+            self._break_off(refusal or malformed(f"the request is not HTTP/1.1: {error}"))
             return
         if self._in_header:
             self._header += len(data)
             if self._header > HEADER_BYTES:
-                detail = f"request line and headers may have {HEADER_BYTES:,} bytes together"
-                self._break_off(Refusal(Ended.LARGE_HEADER, Kind.HEADER_TOO_LARGE, detail))
+                detail = f"request line and headers exceed {HEADER_BYTES:,} bytes"
+                self._break_off(
+                    ConnectionProblem(CloseReason.LARGE_HEADER, ProblemKind.HEADER_TOO_LARGE, detail)
+                )
         elif self._in_body:
             self._fed += len(data)
             if self._fed - self._taken > FRAMING_BYTES + self._taken // 8:
-                detail = "the body's chunks are too small, or have too long extensions or trailers"
-                self._break_off(Refusal(Ended.MALFORMED, Kind.MALFORMED, detail))
-            elif not self._busy:  # answered already
+                detail = "the body's chunks are too small, or its extensions or trailers too long"
+                self._break_off(malformed(detail))
+            elif not self._busy:  # already answered
                 self._discard(len(data))
 
     def on_message_begin(self) -> None:
@@ -192,7 +173,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_header:
-            return  # a trailer: it must not become a header, least of all one that a proxy vouches for
+            return  # a trailer must not become a header, least of all one that a proxy sets
         name = name.lower()
         if name == b"host":
             self._hosts.append(value)
@@ -203,30 +184,38 @@ class BoundedProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        version, method = self.parser.get_http_version(), self.parser.get_method()
+        if version not in ("1.0", "1.1"):
+            raise malformed("the request is not HTTP/1.1 or HTTP/1.0")
+        if method == b"CONNECT":
+            detail = "CONNECT is not supported: this is not a proxy"
+            raise ConnectionProblem(CloseReason.MALFORMED, ProblemKind.METHOD, detail, _ALLOW)
+        # The target may be an absolute URI, with an empty path (RFC 9112, 3.2.2).
+        self.url = _ORIGIN.sub(lambda found: b"" if found[1] else b"/", self.url, count=1)
         if len(self.headers) > HEADER_FIELDS:
-            detail = f"a request may have {HEADER_FIELDS} headers"
-            raise Refusal(Ended.LARGE_HEADER, Kind.HEADER_TOO_LARGE, detail)
+            detail = f"a request may have at most {HEADER_FIELDS} headers"
+            raise ConnectionProblem(CloseReason.LARGE_HEADER, ProblemKind.HEADER_TOO_LARGE, detail)
         hosts = self._hosts
-        if len(hosts) != 1 and (hosts or self.parser.get_http_version() == "1.1"):
-            raise Refusal(Ended.MALFORMED, Kind.MALFORMED, "a request has one header Host")
+        if len(hosts) != 1 and (hosts or version == "1.1"):
+            raise malformed("a request must have exactly one Host header")
         if hosts and not _HOST.fullmatch(hosts[0]):
-            raise Refusal(Ended.MALFORMED, Kind.MALFORMED, "the header Host is not a host")
+            raise malformed("the Host header is invalid")
         if self._codings:
-            _check_codings(self._codings, self.parser.get_http_version())
-        if self.parser.get_http_version() == "1.0":
+            check_codings(self._codings, version)
+        if version == "1.0":
             self.expect_100_continue = False
-        if not self._table.busy(self):
-            raise _no_room(Ended.CLIENT_SHARE)
+        if not self._table.mark_busy(self):
+            raise no_room(CloseReason.CLIENT_SHARE)
         super().on_headers_complete()
         if self._table.stopping:
             self.cycle.keep_alive = False
-        self._in_header, self._in_body, self._asked = False, True, True
+        self._in_header, self._in_body, self._had_request = False, True, True
         self._fed = self._taken = 0
 
     def _expect(self, value: bytes) -> None:
         if any(one.strip(b" \t").lower() not in (b"", b"100-continue") for one in value.split(b",")):
-            detail = "the header Expect may say 100-continue, and nothing else"
-            raise Refusal(Ended.MALFORMED, Kind.EXPECTATION, detail)
+            detail = "the only supported expectation is 100-continue"
+            raise ConnectionProblem(CloseReason.MALFORMED, ProblemKind.EXPECTATION, detail)
         self.expect_100_continue = self.expect_100_continue or bool(value.strip(b" \t,"))
 
     def on_body(self, body: bytes) -> None:
@@ -238,11 +227,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_body = False
         super().on_message_complete()
 
-    def _pass_over_upgrade(self, rest: bytes) -> None:
-        """Go on after a header that asks for another protocol (h2c, websocket), which a server may decline.
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Continue after a header that offers an upgrade (h2c, websocket), which a server may decline.
 
-        httptools takes the request for one without a body. Clients do send one with their photo (Java's), so it is
-        parsed apart; what follows it is not, and the connection ends with the answer.
+        httptools assumes that such a request has no body. Java's client sends one with its photo, so the body is parsed
+        separately. Nothing after it is parsed, and the connection is closed after the response.
         """
         framing = [
             (name, value)
@@ -259,20 +248,20 @@ class BoundedProtocol(HttpToolsProtocol):
         if rest:
             self._feed(rest)
 
-    # ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── closing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _break_off(self, refusal: Refusal) -> None:
-        """Parse nothing more, and refuse once the requests before are answered."""
+    def _break_off(self, refusal: ConnectionProblem) -> None:
+        """Stop parsing, and refuse once the earlier requests are answered."""
         if self._in_body and self.pipeline and self.pipeline[0][0] is self.cycle:
-            self.pipeline.popleft()  # not begun yet
+            self.pipeline.popleft()  # not started yet
             self.cycle = self.pipeline[0][0] if self.pipeline else self._running
         elif self._in_body and self._running is self.cycle:
             if self._busy and not self.cycle.response_started:
                 self.cycle.disconnected = True
                 self.cycle.message_event.set()
                 self._refuse(refusal)
-            else:  # its answer is out, or half of it
-                self._table.ended(refusal.why, self, refusal.detail)
+            else:  # its response has begun or is complete
+                self._table.record_close(refusal.why, self, refusal.detail)
                 self.transport.abort()
             return
         if self._busy:
@@ -281,9 +270,9 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._refuse(refusal)
 
-    def _refuse(self, refusal: Refusal) -> None:
-        """Answer with a problem, and close; what the client still sends is dropped, so that it gets to read why."""
-        self._table.ended(refusal.why, self, refusal.detail)
+    def _refuse(self, refusal: ConnectionProblem) -> None:
+        """Send a problem and close. Further input is dropped for a while, so that the client can read the response."""
+        self._table.record_close(refusal.why, self, refusal.detail)
         self._lingering, self._since, self._discarded, self._held = True, self.loop.time(), 0, b""
         if self.transport.is_closing():
             return
@@ -294,47 +283,48 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _document(self, refusal: Refusal) -> bytes:
+    def _document(self, refusal: ConnectionProblem) -> bytes:
         response = problems.response_of(
             refusal.kind, refusal.detail, {**refusal.headers, "Connection": "close"}
         )
         headers = [*self.server_state.default_headers, *response.raw_headers, (b"cache-control", b"no-store")]
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)
-        return STATUS_LINE[refusal.kind.status] + lines + b"\r\n" + bytes(response.body)
+        body = b"" if self.parser.get_method() == b"HEAD" else bytes(response.body)
+        return STATUS_LINE[refusal.kind.status] + lines + b"\r\n" + body
 
     def _discard(self, size: int) -> None:
         self._discarded += size
         if self._discarded > LINGER_BYTES:
             if not self._lingering:
-                self._table.ended(Ended.UNUSED_BODY, self)
+                self._table.record_close(CloseReason.UNUSED_BODY, self)
             self.transport.abort()
 
     def displace(self) -> None:
-        """Close it, while it has no request in progress."""
-        self._end(Ended.DISPLACED)
+        """Close the connection, which has no request in progress."""
+        self._end(CloseReason.DISPLACED)
 
-    def _end(self, why: Ended) -> None:
-        self._table.ended(why, self)
+    def _end(self, why: CloseReason) -> None:
+        self._table.record_close(why, self)
         if self.transport.get_write_buffer_size():
-            self.transport.abort()  # it would stay open until its client has read all
+            self.transport.abort()  # close() would wait until the client has read everything
         else:
             self.transport.close()
 
     def shutdown(self) -> None:
-        """Close it once what its client has begun to ask is answered, or soon if the client has only connected."""
+        """Close after the requests in progress, or soon if the client has only connected."""
         if self._busy:
-            self.cycle.keep_alive = False  # of the last request that has come
-        elif self._asked and not (self._lingering or self._in_header or self._in_body):
+            self.cycle.keep_alive = False  # of the last request
+        elif self._had_request and not (self._lingering or self._in_header or self._in_body):
             self.transport.close()
         else:
             self.sweep(self.loop.time())
 
     def sweep(self, now: float) -> None:
-        """Close it if its time is over. now: of the event loop."""
+        """Close the connection if it timed out. now: event loop time."""
         limits, waited = self._limits, now - self._since
-        if self._unread.stuck(self.transport.get_write_buffer_size(), limits.pace, now):
-            self._table.ended(Ended.UNREAD, self)
-            # Without this the kernel keeps what it has taken for the client, which may never read it.
+        if self._read_pace.stuck(self.transport.get_write_buffer_size(), limits.pace, now):
+            self._table.record_close(CloseReason.UNREAD, self)
+            # Otherwise the kernel keeps the unsent data for a client that may never read it.
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             self.transport.abort()
         elif self._lingering:
@@ -343,37 +333,37 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._busy or self.transport.is_closing():
             pass
         elif self._table.stopping and not self._in_body and waited > LAST_SECONDS:
-            self._refuse(_stopping()) if self._in_header else self.transport.close()
+            self._refuse(stopping()) if self._in_header else self.transport.close()
         elif self._in_body:
             if waited > LINGER_SECONDS:
-                self._end(Ended.UNUSED_BODY)
+                self._end(CloseReason.UNUSED_BODY)
         elif self._in_header:
             if waited > limits.header_seconds:
                 detail = f"the header did not arrive within {limits.header_seconds:g} s"
-                self._refuse(Refusal(Ended.SLOW_HEADER, Kind.SLOW_REQUEST, detail))
-        elif waited > (limits.keep_alive_seconds if self._asked else limits.header_seconds):
-            self._end(Ended.KEEP_ALIVE if self._asked else Ended.IDLE)
+                self._refuse(ConnectionProblem(CloseReason.SLOW_HEADER, ProblemKind.SLOW_REQUEST, detail))
+        elif waited > (limits.keep_alive_seconds if self._had_request else limits.header_seconds):
+            self._end(CloseReason.KEEP_ALIVE if self._had_request else CloseReason.IDLE)
 
 
 class _Body:
-    """Of a parser that is fed a body alone: where it goes."""
+    """Callbacks of a parser that gets only a body."""
 
     def __init__(self, connection: BoundedProtocol):
         self.on_body, self.on_message_complete = connection.on_body, connection.on_message_complete
 
 
-class _Unread:
-    """How fast a client reads what waits for it."""
+class _ReadPace:
+    """Measure how fast a client reads its responses."""
 
     def __init__(self) -> None:
         self._begun, self._size, self._read = 0.0, 0, 0
 
     def reset(self) -> None:
-        """It has read enough."""
+        """The client has read enough."""
         self._begun = 0.0
 
-    def stuck(self, size: int, pace: Pace, now: float) -> bool:
-        """Whether it reads too slowly. size: bytes that wait now."""
+    def stuck(self, size: int, pace: MinimumRate, now: float) -> bool:
+        """Whether the client reads too slowly. size: bytes in the write buffer."""
         if not size:
             self._begun = 0.0
             return False

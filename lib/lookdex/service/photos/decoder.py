@@ -1,12 +1,11 @@
-"""One process that decodes uploads. It can be lost: what a file does to it, it does to nobody else.
+"""A process that decodes uploads, isolated so that a hostile file can crash only this process.
 
-It gets a file, checks it against the limits before it decodes it, and leaves the pixels in another file; both lie in
-memory and have no name, so they are gone with the processes that hold them, whatever ends these. Pixels through a pipe
-(4 MB) took 25 to 60 ms where a file takes 3.
+The process reads a file, checks it against the limits, decodes it, and writes the pixels to another file. Both files
+are in memory and unnamed, so they vanish with the processes that hold them. Sending pixels (4 MB) through a pipe took
+25 to 60 ms, through a file 3 ms.
 
-The kernel keeps the limits: a timer of CPU time, of all threads together, ends the process (SIGPROF), whatever the
-decoder is doing; a busy machine makes a photo take longer, not cost more. Nothing but its caller's patience bounds the
-time by the clock.
+The kernel enforces the limits: a timer on the CPU time of all threads ends the process (SIGPROF), whatever the decoder
+is doing. CPU time does not depend on how busy the machine is. Only the caller's deadline limits wall-clock time.
 """
 
 from __future__ import annotations
@@ -30,16 +29,16 @@ import numpy as np
 
 from lookdex.imaging import codec, container
 
-# What a process may map besides what it holds when it starts and what `codec.check` lets a photo take: libheif's
-# threads, tables, fragments.
+# Memory beyond what the process holds at start and what `codec.check` allows a photo: libheif's threads, tables,
+# fragmentation.
 _SPARE_BYTES = 256 << 20
-# Of pixels: so much memory stays with a process, and need not be cleared for each photo.
+# Pixel memory that a process keeps, so that the kernel need not clear it for each photo.
 _KEPT_BYTES = 16 << 20
-# Below the service itself: decoders leave the processor to /healthz and to questions that are further on.
+# Lower priority than the service: /healthz and questions past decoding come first.
 _NICENESS = 5
-_OOM_SCORE = 500  # of 1,000: where memory runs out, the kernel ends a decoder rather than the service
-_LAST_WORDS_SECONDS = 1.0  # between the end of a process's pipe and its own
-_SPAWN = multiprocessing.get_context("spawn")  # a fork of a process with running threads can hang
+_OOM_SCORE = 500  # of 1,000: when memory runs out, the kernel kills a decoder rather than the service
+_EXIT_SECONDS = 1.0  # from the end of a process's pipe to its exit
+_SPAWN = multiprocessing.get_context("spawn")  # forking a process with threads can hang
 
 TOO_MANY_FRAMES = "too_many_frames"
 TOO_MUCH_MEMORY = "too_much_memory"
@@ -47,7 +46,7 @@ TOO_MUCH_MEMORY = "too_much_memory"
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
-    """What an upload may be. seconds: of CPU time for decoding one photo, over all threads."""
+    """Limits of an upload. seconds: CPU time for decoding one photo, all threads together."""
 
     max_bytes: int
     max_pixels: int
@@ -56,45 +55,49 @@ class UploadLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Bad:
-    """Why a file gives no pixels. `codec.BadImage`, as a value that crosses processes."""
+class DecodeFailure:
+    """Why a file cannot be decoded: `codec.BadImage` as a picklable value."""
 
-    reason: str  # a `Reason`, or one of those above
+    reason: str  # a `Reason`, or one of the two above
     detail: str
 
 
-class Loss(StrEnum):
-    """How a process was lost."""
+class LossCause(StrEnum):
+    """Why a process was lost."""
 
-    TOO_SLOW = "too_slow"  # the photo took more CPU time than it may
-    TOO_LATE = "too_late"  # nobody waits for the pixels any more
-    KILLED = "killed"  # from outside: an operator, or the kernel for want of memory
-    CRASHED = "crashed"  # the decoder ended it
+    TOO_SLOW = "too_slow"  # the photo exceeded the CPU time limit
+    TOO_LATE = "too_late"  # the deadline passed
+    KILLED = "killed"  # from outside: by an operator, or by the kernel when memory ran out
+    CRASHED = "crashed"  # in the decoder
 
 
-class Lost(Exception):
-    """The process ended instead of answering. how: TOO_SLOW, KILLED or CRASHED."""
+class DecoderLost(Exception):
+    """The process ended without a result. how: TOO_SLOW, KILLED or CRASHED."""
 
     def __init__(self, exitcode: int | None):
-        how = {-signal.SIGPROF: Loss.TOO_SLOW, -signal.SIGKILL: Loss.KILLED, -signal.SIGTERM: Loss.KILLED}
-        self.how = how.get(exitcode or 0, Loss.CRASHED)
+        how = {
+            -signal.SIGPROF: LossCause.TOO_SLOW,
+            -signal.SIGKILL: LossCause.KILLED,
+            -signal.SIGTERM: LossCause.KILLED,
+        }
+        self.how = how.get(exitcode or 0, LossCause.CRASHED)
         super().__init__(f"{self.how} (exit code {exitcode})")
 
 
 _Shape = tuple[int, int, int]
 
 
-class Decoder:
-    """One process, used by one thread at a time. folder: where its files lie."""
+class DecoderProcess:
+    """A decoder process, used by one thread at a time. folder: for its files."""
 
     def __init__(self, folder: str | None, limits: UploadLimits) -> None:
-        self._upload, self._pixels = _Shared.made(folder), _Shared.made(folder)
-        self._pipe, theirs = _SPAWN.Pipe()
-        arguments = (theirs, self._upload, self._pixels, limits)
+        self._upload, self._pixels = _SharedFile.create(folder), _SharedFile.create(folder)
+        self._pipe, child_pipe = _SPAWN.Pipe()
+        arguments = (child_pipe, self._upload, self._pixels, limits)
         self._process = _SPAWN.Process(target=_work, args=arguments, name="decoder", daemon=True)
         self._process.start()
-        theirs.close()
-        with contextlib.suppress(OSError):  # it is gone already
+        child_pipe.close()
+        with contextlib.suppress(OSError):  # the process has ended
             niceness = os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS
             os.setpriority(os.PRIO_PROCESS, self._process.pid or 0, niceness)
         self.started = False
@@ -104,142 +107,144 @@ class Decoder:
         return not wait([self._process.sentinel], 0)
 
     def await_start(self, deadline: float) -> None:
-        """deadline: of time.monotonic(). Raises TimeoutError; Lost."""
+        """Wait until the process is ready. deadline: of time.monotonic(). Raises TimeoutError, DecoderLost."""
         if not self.started:
-            self._hear(deadline)
+            self._receive(deadline)
             self.started = True
 
-    def decode(self, data: bytes | bytearray, deadline: float) -> np.ndarray | Bad:
-        """The pixels: uint8 (H, W, 3) RGB, upright.
+    def decode(self, data: bytes | bytearray, deadline: float) -> np.ndarray | DecodeFailure:
+        """Decode a file to uint8 (H, W, 3) RGB, upright.
 
-        Raises TimeoutError: the deadline passed, and the process was killed. Lost: it ended. OSError: there is no room
-        for the file or the pixels.
+        Raises:
+            TimeoutError: the deadline passed, and the process was killed.
+            DecoderLost: the process ended.
+            OSError: no space for the file or the pixels.
         """
         self._upload.write(data)
         self._upload.file.truncate()
-        with contextlib.suppress(OSError):  # it is gone: `_hear` says how
-            self._pipe.send("decode")  # short: it never waits for a reader
+        with contextlib.suppress(OSError):  # the process has ended: `_receive` says how
+            self._pipe.send("decode")  # short, so it never blocks
         try:
-            answer: _Shape | Bad | OSError = self._hear(deadline)
+            answer: _Shape | DecodeFailure | OSError = self._receive(deadline)
         except TimeoutError:
             self.kill()
             raise
         if isinstance(answer, OSError):
             raise answer
-        if isinstance(answer, Bad):
+        if isinstance(answer, DecodeFailure):
             return answer
         pixels, file = np.empty(answer, np.uint8), self._pixels.file
         file.seek(0)
-        file.readinto(pixels.data)  # type: ignore[attr-defined]  # of a raw file, which typeshed's BinaryIO does not say
+        file.readinto(pixels.data)  # type: ignore[attr-defined]  # a raw file has it, but not typeshed's BinaryIO
         if pixels.nbytes > _KEPT_BYTES:
             file.truncate(0)
         return pixels
 
-    def _hear(self, deadline: float) -> Any:
-        """What it says next. Raises TimeoutError; Lost."""
+    def _receive(self, deadline: float) -> Any:
+        """Receive the process's next message. Raises TimeoutError, DecoderLost."""
         ready = wait([self._pipe, self._process.sentinel], max(0.0, deadline - time.monotonic()))
         if not ready:
             raise TimeoutError
         try:
-            return self._pipe.recv()  # raises when there is nothing, and nobody, left
+            return self._pipe.recv()  # raises once the pipe is empty and closed
         except (OSError, EOFError):
-            self._process.join(_LAST_WORDS_SECONDS)
+            self._process.join(_EXIT_SECONDS)
             exitcode = self._process.exitcode
             self.kill()
-            raise Lost(exitcode) from None
+            raise DecoderLost(exitcode) from None
 
     def kill(self) -> None:
-        self._process.kill()  # SIGKILL: nothing that a file did can hold it up
+        self._process.kill()  # SIGKILL: nothing a file did can block it
         self._process.join()
         for held in (self._pipe, self._upload.file, self._pixels.file):
             held.close()
 
 
 @dataclass(frozen=True, slots=True)
-class _Shared:
-    """An unbuffered file for two processes that take turns. The second gets it as it is spawned."""
+class _SharedFile:
+    """An unbuffered file shared by two processes in turn. The second inherits it when spawned."""
 
     file: BinaryIO
 
     @classmethod
-    def made(cls, folder: str | None) -> _Shared:
-        return cls(tempfile.TemporaryFile(dir=folder, buffering=0))  # until its process is killed
+    def create(cls, folder: str | None) -> _SharedFile:
+        return cls(tempfile.TemporaryFile(dir=folder, buffering=0))  # open until the process is killed
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _handed_over, (DupFd(self.file.fileno()),)
+        return _reopened, (DupFd(self.file.fileno()),)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """From the start, over what was there."""
+        """Overwrite the file from its start."""
         self.file.seek(0)
         left = memoryview(data).cast("B")
         while left:
             left = left[self.file.write(left) :]
 
 
-def _handed_over(descriptor: Any) -> _Shared:
-    return _Shared(open(descriptor.detach(), "r+b", buffering=0))
+def _reopened(descriptor: Any) -> _SharedFile:
+    return _SharedFile(open(descriptor.detach(), "r+b", buffering=0))
 
 
 # ── in the process ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _work(pipe: Connection, upload: _Shared, pixels: _Shared, limits: UploadLimits) -> None:
-    """Decode what was uploaded, again and again, until the pipe ends."""
-    _settle()
+def _work(pipe: Connection, upload: _SharedFile, pixels: _SharedFile, limits: UploadLimits) -> None:
+    """Decode uploads until the pipe is closed."""
+    _harden()
     pipe.send("started")
     while True:
         try:
             pipe.recv()
-        except EOFError:  # the service is gone
+        except EOFError:  # the service has ended
             return
         upload.file.seek(0)
         signal.setitimer(signal.ITIMER_PROF, limits.seconds)
         found = _decode(upload.file, limits)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        if isinstance(found, Bad):
+        if isinstance(found, DecodeFailure):
             pipe.send(found)
             continue
         try:
             pixels.write(found.data)
             pipe.send(found.shape)
-        except OSError as error:  # no space is left
+        except OSError as error:  # no space left
             pipe.send(error)
 
 
-def _settle() -> None:
-    """Bound what a hostile file can make of this process, and leave it nothing to read from its environment."""
-    # A terminal's Ctrl-C reaches every process; this one ends when the service does, which may still need it.
+def _harden() -> None:
+    """Limit what a hostile file can do in this process, and remove secrets from the environment."""
+    # Ctrl-C reaches all processes of the terminal. This one ends with the service, which may still need it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # a parent that ignores it would be inherited from
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # an ignored signal would be inherited
     for name in [name for name in os.environ if name.startswith(("AWS_", "LOOKDEX_"))]:
         del os.environ[name]
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold the photo
-    if sys.platform == "linux":  # elsewhere the limit counts other things, or nothing
-        most = _held() + codec.MEMORY + _SPARE_BYTES
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-        with contextlib.suppress(OSError):  # a sandbox may have no /proc that can be written to
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would contain the photo
+    if sys.platform == "linux":  # elsewhere the limit counts other memory, or none
+        limit = _mapped_bytes() + codec.MEMORY + _SPARE_BYTES
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        with contextlib.suppress(OSError):  # /proc may be read-only in a sandbox
             score = Path("/proc/self/oom_score_adj")
             score.write_text(str(min(1000, int(score.read_text()) + _OOM_SCORE)))
 
 
-def _held() -> int:
-    """Bytes of private memory that this process has mapped by now."""
+def _mapped_bytes() -> int:
+    """Bytes of private memory that this process has mapped."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmData:"):
             return int(line.split()[1]) << 10
     return 1 << 30
 
 
-def _decode(upload: BinaryIO, limits: UploadLimits) -> np.ndarray | Bad:
-    """The pixels: uint8 (H, W, 3)."""
+def _decode(upload: BinaryIO, limits: UploadLimits) -> np.ndarray | DecodeFailure:
+    """Decode to uint8 (H, W, 3), within the limits."""
     try:
         data = upload.read()
         header = codec.check(data, limits.max_bytes, limits.max_pixels)
         frames = container.frames(data, header)
         if frames > limits.max_frames:
-            return Bad(TOO_MANY_FRAMES, f"an animation of {frames:,} frames is not a photo")
+            return DecodeFailure(TOO_MANY_FRAMES, f"an animation of {frames:,} frames is too long")
         return codec.decode_checked(data, header)
     except codec.BadImage as error:
-        return Bad(error.reason, str(error).partition(": ")[2])
+        return DecodeFailure(error.reason, str(error).partition(": ")[2])
     except MemoryError:
-        return Bad(TOO_MUCH_MEMORY, "its decoder needs more memory than it may have")
+        return DecodeFailure(TOO_MUCH_MEMORY, "decoding it needs too much memory")

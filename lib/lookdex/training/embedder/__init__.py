@@ -1,1 +1,1 @@
-"""How embedders are trained: lookdex-tiny's (`recipe`, `refine`) and a shop's own (`finetune`), by one loop (`fit`)."""
+"""Training of embedders: lookdex-tiny's and fine-tuning on a shop (`finetune`), with one loop (`fit`)."""

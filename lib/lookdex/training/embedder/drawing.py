@@ -1,4 +1,4 @@
-"""Where a training's batches are drawn: in the training itself, or by processes beside a GPU."""
+"""Where training batches are drawn: in the training process, or in workers next to a GPU."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from multiprocessing.sharedctypes import Synchronized
 
-from lookdex.training.ahead import drawn_ahead
+from lookdex.training.ahead import prefetched
 from lookdex.training.embedder.fit import Batch, Source
 
 REFRESH_EVERY = 60  # seconds
@@ -18,22 +18,21 @@ REFRESH_EVERY = 60  # seconds
 
 @contextmanager
 def drawing(make: Callable[[int], Source], workers: int) -> Iterator[Source]:
-    """Batches of `make`'s source; if there are workers, so many processes draw them ahead, each from a source of its
-    own.
+    """A source of batches; with workers, they prefetch from a source each.
 
-    make: (a worker's number, for its chance) → where it draws from; pickled if there are workers.
+    make: worker number (a random seed) → source; pickled if there are workers.
     """
     if not workers:
         yield make(0)
         return
     progress = multiprocessing.get_context("forkserver").Value("d", 0.0)
-    with drawn_ahead(partial(_batches, make, progress), workers) as batches:
-        first = next(batches)  # by then the processes have started, which is no training time
+    with prefetched(partial(_batches, make, progress), workers) as batches:
+        first = next(batches)  # wait until the workers have started, which does not count as training time
         yield _Drawn(chain([first], batches), progress)
 
 
 class _Drawn:
-    """What the processes draw. progress: shared with them."""
+    """Batches from the workers. progress: shared with them."""
 
     def __init__(self, batches: Iterator[Batch], progress: Synchronized) -> None:
         self._batches, self._progress = batches, progress
@@ -43,7 +42,7 @@ class _Drawn:
         return next(self._batches)
 
     def refresh(self) -> None:
-        """The processes look for themselves."""
+        """Nothing to do: the workers refresh their own sources."""
 
 
 def _batches(make: Callable[[int], Source], progress: Synchronized, worker: int) -> Iterator[Batch]:

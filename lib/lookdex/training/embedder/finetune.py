@@ -1,4 +1,4 @@
-"""Fine-tune any open_clip model on a shop: pictures of its products, their texts, their labels."""
+"""Fine-tune any open_clip model on a shop: product pictures, texts and labels."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import torch
 from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
 
-from lookdex.evaluate.retrieval import Labelled, Retrieval, retrieve
+from lookdex.evaluate.retrieval import LabelledVectors, Retrieval, retrieve
 from lookdex.models.device import open_device
-from lookdex.models.embed import Embedder, Opened, load_embedder, open_model
+from lookdex.models.embed import Embedder, OpenClipModel, load_embedder, open_model
 from lookdex.models.preprocess import Preprocess
 from lookdex.training.ahead import workers_for
 from lookdex.training.convolutions import without_cudnn
@@ -30,18 +30,19 @@ from lookdex.training.embedder.tower import EfficientNetTower, Pictures, Tower
 from lookdex.training.loop import Run, freeze_early, write
 
 WEIGHTS, CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
-FROZEN = 2  # stages of an EfficientNet: they cost the most and learn the least
-TOWER_SHARE = 0.35  # of the learning rate, for weights that are trained already
-SWAPPED = 0.25  # of the pictures come on another ground
+FROZEN = 2  # stages of an EfficientNet: they take the most time and change the least
+TOWER_SHARE = 0.35  # relative learning rate of pretrained weights
+SWAPPED = 0.25  # share of pictures with a replaced background
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """model: a name that the setting `embedder` takes. out: the new model's folder. run: checkpoints and curves.
+    """model: a name that the setting `embedder` accepts. out: the new model's folder. run: checkpoints and logs.
 
-    held: share of the products that only judge. unlock: layer groups of the image tower that learn, from its end;
-    None: all (of an EfficientNet all but the first stages). pairs: of a batch. licence, data: for the model card.
-    workers: processes that draw batches; None: as `ahead.workers_for` says. So many draw the same batches again.
+    held: share of the products held out for evaluation. unlock: number of layer groups of the image tower that are
+    trained, from its end; None: all (all but the first stages of an EfficientNet). pairs: per batch. licence, data:
+    for the model card. workers: prefetch processes; None: see `ahead.workers_for`. The same number draws the same
+    batches.
     """
 
     model: str
@@ -57,15 +58,15 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """Pictures of held-out products asking for the other pictures of theirs, before and after."""
+class Evaluation:
+    """Retrieval between pictures of held-out products, before and after training."""
 
     before: Retrieval
     after: Retrieval
 
 
-def finetune(settings: Settings, pictures: Sequence[Picture]) -> Judged | None:
-    """Train, write the model's folder with its card, and judge it; None where no held-out product has two pictures.
+def finetune(settings: Settings, pictures: Sequence[Picture]) -> Evaluation | None:
+    """Train, write the model's folder with its card, and evaluate; None if no held-out product has two pictures.
 
     Raises:
         ModelNotFound, ConfigError, DeviceUnavailable; FloatingPointError: the training diverged.
@@ -82,18 +83,18 @@ def finetune(settings: Settings, pictures: Sequence[Picture]) -> Judged | None:
     print(f"{len(shop)} products, {len(learn)} pictures; {len(judge)} pictures held out", flush=True)
     before = retrieval(load_embedder(settings.model, device=settings.options.device), judge)
     run = Run(settings.run, settings.options.minutes)
-    with without_cudnn(device), drawing(make, workers) as drawn:
+    with without_cudnn(device), drawing(make, workers) as batches:
         trainee = _trainee(opened, shop, settings, device)
-        values = fit(trainee, drawn, run, settings.options, lambda values: save(opened, settings, values))
+        values = fit(trainee, batches, run, settings.options, lambda values: save(opened, settings, values))
     save(opened, settings, values)
     after = retrieval(load_embedder(str(settings.out), device=settings.options.device), judge)
-    judged = Judged(before, after) if before and after else None
-    (settings.out / "README.md").write_text(card(settings, shop, len(learn), run, judged))
-    return judged
+    evaluation = Evaluation(before, after) if before and after else None
+    (settings.out / "README.md").write_text(card(settings, shop, len(learn), run, evaluation))
+    return evaluation
 
 
 def split(pictures: Sequence[Picture], held: float) -> tuple[list[Picture], list[Picture]]:
-    """(to learn from, of held-out products): the last share of the products in a fixed random order."""
+    """Split into (training pictures, held-out pictures): the last share of products in a fixed random order."""
     products = sorted({picture.product_id for picture in pictures})
     order = np.random.default_rng(0).permutation(len(products))
     out = {products[i] for i in order[len(products) - round(held * len(products)) :]}
@@ -104,20 +105,20 @@ def split(pictures: Sequence[Picture], held: float) -> tuple[list[Picture], list
 
 
 def shop_of(pictures: Sequence[Picture], preprocess: Preprocess, settings: Settings, worker: int) -> Shop:
-    """Draws batches of the pictures, each worker by a chance of its own."""
+    """A source of batches of the pictures, seeded by the worker."""
     rng = np.random.default_rng((settings.options.seed, worker))
     return Shop(pictures, partial(random_view, preprocess), rng, settings.pairs)
 
 
 def random_view(preprocess: Preprocess, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A random view of a picture (uint8 (H, W, 3)), as the model takes it."""
+    """A random view of a picture (uint8 (H, W, 3)), preprocessed for the model."""
     if rng.random() < SWAPPED:
         picture = on_another_ground(picture, rng)
     return preprocess(strong_view(picture, rng))
 
 
 def retrieval(embedder: Embedder, pictures: Sequence[Picture]) -> Retrieval | None:
-    """Each picture asks for the others of its product; None when no product has two."""
+    """Retrieval of the other pictures of each picture's product; None if no product has two."""
     counts: dict[str, int] = defaultdict(int)
     for picture in pictures:
         counts[picture.product_id] += 1
@@ -127,10 +128,10 @@ def retrieval(embedder: Embedder, pictures: Sequence[Picture]) -> Retrieval | No
     vectors = [
         embedder.embed_images([p.load() for p in asking[i : i + 64]]) for i in range(0, len(asking), 64)
     ]
-    return retrieve(Labelled(np.concatenate(vectors), [p.product_id for p in asking]))
+    return retrieve(LabelledVectors(np.concatenate(vectors), [p.product_id for p in asking]))
 
 
-def _trainee(opened: Opened, shop: Shop, settings: Settings, device: torch.device) -> Trainee:
+def _trainee(opened: OpenClipModel, shop: Shop, settings: Settings, device: torch.device) -> Trainee:
     model, look = opened.model, opened.preprocess
     model.to(device=device, memory_format=torch.channels_last)
     trunk = getattr(model.visual, "trunk", None)
@@ -162,8 +163,8 @@ def _lower(tokenizer: Callable[[list[str]], Tensor]) -> Callable[[list[str]], Te
     return lambda texts: tokenizer([text.lower() for text in texts])
 
 
-def save(opened: Opened, settings: Settings, values: dict[str, Tensor]) -> None:
-    """Write the folder as open_clip's hub lays it out: config, weights in float16, tokenizer files where it has any."""
+def save(opened: OpenClipModel, settings: Settings, values: dict[str, Tensor]) -> None:
+    """Write the folder in the layout of open_clip's hub: config, float16 weights, and tokenizer files if any."""
     settings.out.mkdir(parents=True, exist_ok=True)
     config = {
         "model_cfg": _model_config(opened.schema),
@@ -174,7 +175,7 @@ def save(opened: Opened, settings: Settings, values: dict[str, Tensor]) -> None:
     write({k: (v.half() if v.is_floating_point() else v).cpu().contiguous().clone() for k, v in values.items()},
           settings.out / WEIGHTS)  # fmt: skip
     tokenizer = open_clip.get_tokenizer(opened.schema)
-    if hasattr(tokenizer, "save_pretrained"):  # a Hugging Face tokenizer lies beside the weights
+    if hasattr(tokenizer, "save_pretrained"):  # a Hugging Face tokenizer has its own files
         tokenizer.save_pretrained(str(settings.out))
 
 
@@ -189,7 +190,7 @@ def _model_config(schema: str) -> dict[str, Any]:
     return found
 
 
-def card(settings: Settings, shop: Shop, pictures: int, run: Run, judged: Judged | None) -> str:
+def card(settings: Settings, shop: Shop, pictures: int, run: Run, evaluation: Evaluation | None) -> str:
     """The model card, in Markdown."""
     options, source = settings.options, f" ({settings.data})" if settings.data else ""
     kinds = f"{len(shop.labels)} labels, {len(shop.categories)} categories"
@@ -204,11 +205,11 @@ def card(settings: Settings, shop: Shop, pictures: int, run: Run, judged: Judged
         f"- **Licence**: {settings.licence or 'not stated'}; the model that it started from has its own.",
         "",
     ]
-    if judged is None:
-        return "\n".join([*lines, "No held-out product has two pictures: it was not judged.", ""])
-    rows = [("before", judged.before), ("after", judged.after)]
+    if evaluation is None:
+        return "\n".join([*lines, "Not evaluated: no held-out product has two pictures.", ""])
+    rows = [("before", evaluation.before), ("after", evaluation.after)]
     lines += [
-        f"Held out: {judged.after.queries:,} pictures ask for others of their product among {judged.after.gallery:,}.",
+        f"Held out: {evaluation.after.queries:,} queries for the same product among {evaluation.after.gallery:,}.",
         "",
         "| | Recall@1 | Recall@5 | Recall@10 | mAP |",
         "| --- | ---: | ---: | ---: | ---: |",

@@ -1,4 +1,4 @@
-"""The loop that trains an embedder: any open_clip model, on batches from anywhere."""
+"""The training loop of embedders, for any open_clip model and any source of batches."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from lookdex.training.embedder.tower import Pictures, Tower
 from lookdex.training.loop import Average, Run, freeze_statistics, one_cycle
 from lookdex.training.network import half, mixed
 
-STILL = 60  # steps: until then vectors move too fast to remember
+STILL = 60  # steps before the memory is used; earlier vectors change too fast
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """2n pictures: i and i + n show one thing.
+    """2n pictures: i and i + n show the same thing.
 
-    pictures: 2n. thing: int64 (2n,), equal for equal things. label, category:
-    int64 (2n,), a class's number or -1. weight: float32 (2n,), of the pair in the pair loss. captions: 2n, "" for none.
+    thing: int64 (2n,), equal for equal things. label, category: int64 (2n,), class number or -1. weight: float32
+    (2n,), of the pair in the pair loss. captions: 2n, "" for none.
     """
 
     pictures: Pictures
@@ -37,7 +37,7 @@ class Batch:
 
 
 class Source(Protocol):
-    """Where batches come from. `refresh` is called now and then: there may be more to draw from."""
+    """Source of batches. `refresh` is called now and then, in case there is more data."""
 
     def batch(self, progress: float) -> Batch: ...
 
@@ -46,9 +46,9 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """minutes: of training time. rate: peak learning rate. export_every: seconds between exports on the way.
+    """minutes: training time. rate: peak learning rate. export_every: seconds between intermediate exports.
 
-    device: cpu, cuda or cuda:N; on a GPU in mixed precision. resume: go on from the run's checkpoint.
+    device: cpu, cuda or cuda:N; mixed precision on a GPU. resume: continue from the run's checkpoint.
     """
 
     minutes: float = 45
@@ -57,16 +57,16 @@ class Options:
     device: str = "cpu"
     resume: bool = False
     seed: int = 0
-    average: float = 0.98  # decay of the moving average of the weights, which is what is exported
-    memory: int = 4096  # vectors of earlier batches, to be far from
-    temperature: float = TEMPERATURE  # of the pair loss
+    average: float = 0.98  # decay of the weights' moving average, which is exported
+    memory: int = 4096  # vectors of earlier batches used as negatives
+    temperature: float = TEMPERATURE  # temperature of the pair loss
 
 
 @dataclass(slots=True)
 class Trainee:
-    """What is trained. groups: (parameters, their share of the learning rate). tokenizer: None without a text tower.
+    """The model in training. groups: (parameters, relative learning rate). tokenizer: None without a text tower.
 
-    words: bool (vocabulary,) or None; marks the tokens that captions had.
+    words: bool (vocabulary,) or None; marks tokens that occurred in captions.
     """
 
     model: nn.Module
@@ -88,11 +88,11 @@ class Trainee:
 def fit(
     trainee: Trainee, source: Source, run: Run, options: Options, halfway: Callable[[dict[str, Tensor]], None]
 ) -> dict[str, Tensor]:
-    """Train until the run's clock ends; returns the averaged weights, which `halfway` also gets now and then.
+    """Train until the run's time is up; returns the averaged weights, which `halfway` also gets now and then.
 
     Raises:
         FloatingPointError: a loss is not finite.
-        DeviceUnavailable: a GPU that is not there.
+        DeviceUnavailable: the GPU is not available.
     """
     device = open_device(options.device)
     kind = half(device)
@@ -127,7 +127,7 @@ def fit(
                 "classes": trainee.heads.classes(z, label, category),
             }
             if trainee.tokenizer is not None and any(batch.captions):
-                losses["captions"] = 0.5 * _said(trainee, z, batch.captions, device)
+                losses["captions"] = 0.5 * _caption_loss(trainee, z, batch.captions, device)
         optimizer.zero_grad(set_to_none=True)
         total: Tensor = torch.stack(list(losses.values())).sum()
         scaler.scale(total).backward()
@@ -151,14 +151,14 @@ def fit(
     return average.values
 
 
-def _said(trainee: Trainee, z: Tensor, captions: Sequence[str], device: torch.device) -> Tensor:
-    """The loss of the pictures that have a caption."""
+def _caption_loss(trainee: Trainee, z: Tensor, captions: Sequence[str], device: torch.device) -> Tensor:
+    """The loss of pictures with captions."""
     assert trainee.tokenizer is not None
     distinct = sorted(set(filter(None, captions)))
     tokens = trainee.tokenizer(distinct)
     if trainee.words is not None:
         trainee.words[tokens.flatten()] = True
     texts = F.normalize(trainee.model.encode_text(tokens.to(device)).float(), dim=1)
-    told = torch.tensor([i for i, caption in enumerate(captions) if caption], device=device)
+    captioned = torch.tensor([i for i, caption in enumerate(captions) if caption], device=device)
     which = torch.tensor([distinct.index(caption) for caption in captions if caption], device=device)
-    return caption_loss(z[told], texts, which, trainee.model.logit_scale.exp().clamp(max=50))
+    return caption_loss(z[captioned], texts, which, trainee.model.logit_scale.exp().clamp(max=50))

@@ -1,7 +1,7 @@
-"""What a step of the embedder's training minimises.
+"""Losses of the embedder's training.
 
-Pairs (two views of one product are nearer than any other thing, with a memory of earlier batches as further things),
-classes (labels and categories, by a cosine classifier), and captions (CLIP's, where pictures may share a caption).
+Pairs (two views of a product are closer than any other thing, with a memory of earlier batches as negatives), classes
+(labels and categories, by a cosine classifier), and captions (CLIP's loss, where pictures may share a caption).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-TEMPERATURE = 0.07  # of the pair loss: the lower, the more the nearest of the others count
+TEMPERATURE = 0.07  # of the pair loss; the lower, the more the nearest negatives count
 
 
 class Heads(nn.Module):
-    """What only the training needs: classifiers of `labels` and `categories` classes, and their temperature."""
+    """Modules used only in training: classifiers of `labels` and `categories` classes, and their temperature."""
 
     def __init__(self, labels: int, categories: int, dim: int) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Heads(nn.Module):
         label_weight: float = 1.3,
         category_weight: float = 0.5,
     ) -> Tensor:
-        """Cross-entropy over the labels and over the categories, each where there is one (not -1).
+        """Cross-entropy over labels and categories, where present (not -1).
 
         z: float32 (n, dim), unit. label, category: int64 (n,).
         """
@@ -48,7 +48,7 @@ class Heads(nn.Module):
 
 
 class Memory:
-    """The vectors of the last batches: more things to be far from, at no cost (Wang et al., XBM, 2020)."""
+    """Vectors of the last batches, as negatives at no cost (Wang et al., XBM, 2020)."""
 
     def __init__(self, dim: int, size: int = 4096, device: torch.device | str = "cpu") -> None:
         self._size = size
@@ -65,9 +65,9 @@ class Memory:
 def pair_loss(
     z: Tensor, thing: Tensor, label: Tensor, weight: Tensor, memory: Memory, temperature: float = TEMPERATURE
 ) -> Tensor:
-    """InfoNCE: each view finds the other view of its thing among the batch and the memory.
+    """InfoNCE: each view must find the other view of its thing in the batch and the memory.
 
-    Things of one label do not repel each other: they are to be neighbours.
+    Things with the same label are not negatives, because they should be neighbours.
 
     z: float32 (2n, dim), unit; i and i + n show one thing. thing: int64 (2n,), equal for equal things. label: int64
     (2n,), -1 for none. weight: (2n,).
@@ -79,7 +79,7 @@ def pair_loss(
     at = torch.arange(2 * n, device=z.device)
     partner = (at + n) % (2 * n)
     same = (thing[:, None] == things[None, :]) | ((label[:, None] == labels[None, :]) & (label[:, None] >= 0))
-    same[at, partner] = False  # the one that counts; the same thing elsewhere does not
+    same[at, partner] = False  # the positive; other copies of the thing are ignored
     each = F.cross_entropy(logits.masked_fill(same, -1e4), partner, reduction="none")
     return (each * weight).sum() / weight.sum()
 

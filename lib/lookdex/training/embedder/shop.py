@@ -1,7 +1,7 @@
-"""What fine-tuning sees of a shop: pairs of pictures of one product, its texts, its labels, hard negatives.
+"""Training data from a shop: pairs of pictures of a product, texts, labels, hard negatives.
 
-A product with several pictures is shown by two of them; one with a single picture by two strong views of it. The
-products of a batch come from few categories, so that their neighbours are their negatives.
+A product with several pictures contributes two of them, one with a single picture two strong views of it. The products
+of a batch come from few categories, so that neighbours are negatives.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from lookdex.training.embedder import views
 from lookdex.training.embedder.fit import Batch
 from lookdex.training.embedder.tower import Pictures
 
-FEWEST = 8  # products
+FEWEST = 8  # minimum number of products
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`size` bytes of a file, from `start` on."""
+    """`size` bytes of a file, from `start`."""
 
     path: Path
     start: int
@@ -37,7 +37,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture of a product. file: an image file, its bytes, or where they lie in a file of many.
+    """A picture of a product. file: an image file, its bytes, or its place in a larger file.
 
     texts: captions; label, category: "" for none.
     """
@@ -49,7 +49,7 @@ class Picture:
     category: str = ""
 
     def load(self) -> np.ndarray:
-        """Its pixels: uint8 RGB (H, W, 3).
+        """Decode to uint8 RGB (H, W, 3).
 
         Raises:
             BadImage, OSError
@@ -69,7 +69,7 @@ class Picture:
 
 
 def in_one_file(pictures: Sequence[Picture], path: Path) -> list[Picture]:
-    """The same pictures, those held in memory written into one file: processes then share it and hold none."""
+    """Move pictures held in memory into one file, so that processes share it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     moved = []
     with path.open("wb") as file:
@@ -82,12 +82,12 @@ def in_one_file(pictures: Sequence[Picture], path: Path) -> list[Picture]:
 
 
 def of_release(catalog: str, texts: Sequence[str], label: str | None) -> list[Picture]:
-    """The main objects and whole photos of a catalogue's live release, from the crops that it keeps.
+    """The main objects and whole photos of a catalogue's live release, from its stored crops.
 
-    texts: patterns over the products' columns, such as '{title}'. label: a column of the products, or None.
+    texts: patterns over product columns, such as '{title}'. label: a product column, or None.
 
     Raises:
-        ReleaseNotFound: nothing is live. ConfigError: a column that the release has not.
+        ReleaseNotFound: nothing is live. ConfigError: the release lacks a column.
     """
     from lookdex.catalog import promotion_log, tables
     from lookdex.storage import open_store
@@ -95,7 +95,7 @@ def of_release(catalog: str, texts: Sequence[str], label: str | None) -> list[Pi
     store = open_store(catalog)
     current = promotion_log.live_release(store)
     if current is None:
-        raise ReleaseNotFound(f"nothing is live in {catalog} yet; publish a night with `lookdex reindex`")
+        raise ReleaseNotFound(f"{catalog} has no live release yet; publish one with `lookdex reindex`")
     items = tables.open_items(store, current[1])
     names = [name for name in items.schema.names if name != "vector"]
     check_columns(texts, label, set(names), f"the release in {catalog}")
@@ -115,10 +115,10 @@ def of_release(catalog: str, texts: Sequence[str], label: str | None) -> list[Pi
 
 def of_table(rows: Sequence[Mapping[str, str]], photos: Callable[[str], Path], texts: Sequence[str],
              label: str | None, product: str) -> list[Picture]:  # fmt: skip
-    """Photos listed in a table with the columns `image` and `product`. photos: an image's name → its file.
+    """Photos of a table with the columns `image` and `product`. photos: image name → file.
 
     Raises:
-        ConfigError: a column that the table has not.
+        ConfigError: the table lacks a column.
     """
     check_columns([*texts, "{image}", f"{{{product}}}"], label, set(rows[0]) if rows else set(), "the table")
     return [
@@ -135,11 +135,11 @@ def of_table(rows: Sequence[Mapping[str, str]], photos: Callable[[str], Path], t
 
 
 def check_columns(texts: Sequence[str], label: str | None, names: set[str], where: str) -> None:
-    """Raises ConfigError when a pattern or the label names a column that is not there."""
+    """Raise ConfigError if a pattern or the label uses an unknown column."""
     from string import Formatter
 
-    wanted = {field for text in texts for _, field, _, _ in Formatter().parse(text) if field is not None}
-    lacking = sorted((wanted | ({label} if label else set())) - names)
+    used = {field for text in texts for _, field, _, _ in Formatter().parse(text) if field is not None}
+    lacking = sorted((used | ({label} if label else set())) - names)
     if lacking:
         raise ConfigError(f"{where} has no column {lacking[0]!r}; it has {', '.join(sorted(names))}")
 
@@ -147,7 +147,7 @@ def check_columns(texts: Sequence[str], label: str | None, names: set[str], wher
 class Shop:
     """Draws batches of pairs from pictures.
 
-    draw: a picture and a generator → its random view as the model takes it, uint8. categories: of a batch.
+    draw: (picture, generator) → random view for the model, uint8. categories: per batch.
     """
 
     def __init__(
@@ -160,7 +160,8 @@ class Shop:
             self._products[picture.product_id].append(picture)
         if len(self._products) < FEWEST:
             raise ConfigError(
-                f"there are {len(self._products)} products to train on: give at least {FEWEST}, better some hundreds"
+                f"there are only {len(self._products)} products to train on: at least {FEWEST} are "
+                "needed, better some hundreds"
             )
         self.labels = sorted({p.label for p in pictures} - {""})
         self.categories = sorted({p.category for p in pictures} - {""})
@@ -175,11 +176,11 @@ class Shop:
         return len(self._products)
 
     def refresh(self) -> None:
-        """All of the shop is known from the start."""
+        """Nothing to do: all data is known from the start."""
 
     def batch(self, progress: float) -> Batch:
         first, second = [], []
-        for product_id in self._some():
+        for product_id in self._sample_products():
             pool = self._products[product_id]
             chosen = self._rng.choice(len(pool), 2, replace=len(pool) < 2)
             first.append(pool[chosen[0]])
@@ -194,8 +195,8 @@ class Shop:
             captions=[str(self._rng.choice(p.texts)) if p.texts else "" for p in both],
         )
 
-    def _some(self) -> Iterator[str]:
-        """Products of a few categories, larger ones more often: their look-alikes are harder, and more asked for."""
+    def _sample_products(self) -> Iterator[str]:
+        """Products of a few categories, larger ones more often: they have more look-alikes and more queries."""
         sizes = np.array([len(kind) for kind in self._kinds]) ** 0.7
         count = min(self._categories, len(self._kinds))
         chosen = self._rng.choice(len(self._kinds), count, replace=False, p=sizes / sizes.sum())
@@ -207,20 +208,20 @@ class Shop:
 
 
 def strong_view(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The picture (uint8 (H, W, 3)) as another photo might show the thing: part, viewpoint, mirror, light, cover."""
+    """Augment a picture (uint8 (H, W, 3)) strongly: part, viewpoint, mirror, light, occlusion."""
     if rng.random() < 0.7:
-        picture = views.part_of(picture, rng, 0.6)
+        picture = views.random_part(picture, rng, 0.6)
     if rng.random() < 0.4:
-        picture = views.seen_from_aside(picture, rng, 0.1)
+        picture = views.change_viewpoint(picture, rng, 0.1)
     if rng.random() < 0.5:
         picture = np.ascontiguousarray(picture[:, ::-1])
     if rng.random() < 0.15:
-        picture = views.hide_some(picture, rng)
+        picture = views.erase_part(picture, rng)
     return recolour(picture, rng, 0.8)
 
 
 def on_another_ground(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The thing on a plain ground, where it can be told from its own; else the picture as it is."""
+    """Replace the background by a plain one, if the object can be segmented; else return the picture."""
     mask = views.thing_mask(picture)
     return picture if mask is None else views.swap_ground(picture, mask, views.plain_ground(picture, rng))
 
@@ -232,6 +233,6 @@ def _picture(
     label: str | None,
     category: str,
 ) -> Picture:
-    told = {name: "" if value is None else value for name, value in row.items()}
-    said = tuple(filter(None, (" ".join(text.format_map(told).split()) for text in texts)))
-    return Picture(str(row["product_id"]), file, said, str(told[label]) if label else "", category)
+    values = {name: "" if value is None else value for name, value in row.items()}
+    captions = tuple(filter(None, (" ".join(text.format_map(values).split()) for text in texts)))
+    return Picture(str(row["product_id"]), file, captions, str(values[label]) if label else "", category)

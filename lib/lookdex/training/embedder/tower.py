@@ -1,4 +1,4 @@
-"""The image tower of an open_clip model while it trains: pictures of several shapes in, unit vectors out."""
+"""An open_clip model's image tower in training: pictures of several shapes in, unit vectors out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from lookdex.training.convolutions import for_any_shape
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Pictures of a few shapes. stacks: uint8 (m, height, width, 3), one a shape. order: int64 (n,), where each is."""
+    """Pictures of a few shapes. stacks: uint8 (m, height, width, 3), one per shape. order: int64 (n,), position of
+    each.
+    """
 
     stacks: list[Tensor]
     order: Tensor
@@ -58,7 +60,7 @@ class Tower:
         return F.normalize(torch.cat(parts).float()[pictures.order.to(self._device)], dim=1)
 
     def as_input(self, pixels: Tensor) -> Tensor:
-        """uint8 (n, height, width, 3) → what the tower takes, float32 (n, 3, height, width), channels last."""
+        """Convert uint8 (n, height, width, 3) to the tower's input, float32 (n, 3, height, width), channels last."""
         batch = pixels.to(self._device).permute(0, 3, 1, 2).float() / 255
         return ((batch - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
 
@@ -68,9 +70,9 @@ class Tower:
 
 
 class EfficientNetTower(Tower):
-    """A timm EfficientNet whose stem and first `frozen` stages do not train.
+    """A timm EfficientNet whose stem and first `frozen` stages are not trained.
 
-    They run without their batch norms (folded once) and without a graph: a tenth of a step's time.
+    They run with batch norms folded and without a graph, in a tenth of a step's time.
     """
 
     def __init__(

@@ -1,4 +1,6 @@
-"""The same thing photographed again: framing, viewpoint, ground, light, a poor JPEG, something in front of it."""
+"""Augmentations that imitate another photo of a thing: framing, viewpoint, background, light, JPEG artefacts,
+occlusion.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +9,14 @@ import numpy as np
 
 from lookdex.training.paste import ground
 
-MASKED_SIDE = 128  # pixels of the longer side on which a thing is told from its ground
-LEAST, MOST = 0.12, 0.92  # share of a photo that a thing can cover: a mask beyond it is a mistake
+MASKED_SIDE = 128  # longer side at which the object is segmented, pixels
+LEAST, MOST = 0.12, 0.92  # plausible share of a photo that an object covers; other masks are wrong
 
 
 def thing_mask(image: np.ndarray) -> np.ndarray | None:
-    """What a photo of one thing shows, without its ground: bool (H, W), or None where they cannot be told apart.
+    """Segment the object of a photo: bool (H, W), or None if that fails.
 
-    GrabCut (Rother et al., 2004) from a frame of 4 % of the sides.
-
-    image: uint8 (H, W, 3).
+    GrabCut (Rother et al., 2004) from a frame of 4 % of the sides. image: uint8 (H, W, 3).
     """
     height, width = image.shape[:2]
     scale = min(1.0, MASKED_SIDE / max(height, width))
@@ -47,7 +47,7 @@ def thing_mask(image: np.ndarray) -> np.ndarray | None:
 
 
 def swap_ground(image: np.ndarray, mask: np.ndarray, under: np.ndarray) -> np.ndarray:
-    """The thing that `mask` (bool (H, W)) shows, on another ground (uint8, any size); its edge is blended."""
+    """Move the object in `mask` (bool (H, W)) to another background (uint8, any size), with blended edges."""
     height, width = image.shape[:2]
     under = cv2.resize(under, (width, height), interpolation=cv2.INTER_LINEAR)
     alpha = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.2)[:, :, None]
@@ -55,12 +55,12 @@ def swap_ground(image: np.ndarray, mask: np.ndarray, under: np.ndarray) -> np.nd
 
 
 def plain_ground(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A plain or shaded ground of the image's size."""
+    """A plain or shaded background of the image's size."""
     return ground(image.shape[0], image.shape[1], rng)
 
 
-def seen_from_aside(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Another viewpoint: each corner moved inwards or outwards by up to `strength` of the sides."""
+def change_viewpoint(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Change the viewpoint: move each corner by up to `strength` of the sides."""
     height, width = image.shape[:2]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     moved = corners + (rng.uniform(-strength, strength, (4, 2)) * (width, height)).astype(np.float32)
@@ -70,8 +70,8 @@ def seen_from_aside(image: np.ndarray, rng: np.random.Generator, strength: float
     )
 
 
-def part_of(image: np.ndarray, rng: np.random.Generator, least: float, most: float = 1.0) -> np.ndarray:
-    """A part of `least` … `most` of the photo's area, its sides' ratio within a fifth of the photo's."""
+def random_part(image: np.ndarray, rng: np.random.Generator, least: float, most: float = 1.0) -> np.ndarray:
+    """Crop a part of `least` … `most` of the photo's area, with nearly its aspect ratio (within a fifth)."""
     height, width = image.shape[:2]
     share = rng.uniform(least, most)
     ratio = float(np.exp(rng.uniform(-0.2, 0.2)))
@@ -81,8 +81,8 @@ def part_of(image: np.ndarray, rng: np.random.Generator, least: float, most: flo
     return image[y : y + h, x : x + w]
 
 
-def hide_some(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Something plain in front of up to a sixth of the picture (random erasing, Zhong et al., 2017)."""
+def erase_part(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Cover up to a sixth of the picture with a plain area (random erasing, Zhong et al., 2017)."""
     height, width = image.shape[:2]
     h, w = (max(1, round(side * np.sqrt(rng.uniform(0.02, 0.16)))) for side in (height, width))
     y, x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))

@@ -1,4 +1,4 @@
-/** The access key of a service that wants one: asked for once, kept in this tab. */
+/** The access key of a protected service: asked for once, kept in this tab. */
 
 import { fill, h, icon } from "./dom.js";
 import { t } from "./i18n.js";
@@ -25,23 +25,23 @@ function keep(value) {
     if (value === null) sessionStorage.removeItem(KEPT);
     else sessionStorage.setItem(KEPT, value);
   } catch {
-    // without storage the key lives as long as the page
+    // without storage the key is lost on reload
   }
 }
 
 /**
- * Ask for a key; several requests that were refused at once share the question. True when one was given.
- * @param {string | null} refused The key that was just refused.
+ * Ask for a key. Requests refused at the same time share one dialog. Resolves to true if a key was entered.
+ * @param {string | null} refused The key that was refused.
  * @returns {Promise<boolean>}
  */
 export function askForKey(refused) {
-  if (refused !== key()) return Promise.resolve(key() !== null); // another request has asked meanwhile
+  if (refused !== key()) return Promise.resolve(key() !== null); // another request has asked in the meantime
   asking ??= dialog(refused !== null).finally(() => (asking = null));
   return asking;
 }
 
-/** While the shopper is asked for a key, what comes of it; else null. */
-export const keyIsAsked = () => asking;
+/** The pending result while the dialog is open, else null. */
+export const pendingKey = () => asking;
 
 /** @param {boolean} wrong @returns {Promise<boolean>} */
 function dialog(wrong) {
@@ -66,7 +66,7 @@ function dialog(wrong) {
     let done = false;
     /** @param {Event} event */
     function given(event) {
-      event.preventDefault(); // a content policy without form-action would report the submission
+      event.preventDefault(); // the content security policy forbids form submission
       if (!input.value.trim()) return;
       keep(input.value.trim());
       done = true;

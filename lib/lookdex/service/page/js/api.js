@@ -1,13 +1,13 @@
-/** The service's interface. Addresses are relative, so that the page may lie below a prefix. */
+/** Client of the service's API. URLs are relative, so that the page works under a path prefix. */
 
 import { askForKey, key } from "./access.js";
 import { Problem, problemOf } from "./problem.js";
-import { alikeOf, quoted } from "./question.js";
+import { withoutDissimilar, quoted } from "./question.js";
 
 /** @typedef {import("./types.js").Answer} Answer */
 
 /**
- * @typedef {object} Options How a question is asked; the JSON of `options-2.json`.
+ * @typedef {object} Options The options of a question, as in `options-2.json`.
  * @property {number} [k]
  * @property {string} [where]
  * @property {number} [object]
@@ -21,7 +21,7 @@ import { alikeOf, quoted } from "./question.js";
  * @property {string} [crops]
  */
 
-/** Ask with a photo. @param {Blob} photo @param {Options} options @param {AbortSignal} signal @returns {Promise<Answer>} */
+/** Search by photo. @param {Blob} photo @param {Options} options @param {AbortSignal} signal @returns {Promise<Answer>} */
 export function searchPhoto(photo, options, signal) {
   const form = new FormData();
   form.append("photo", photo, "photo");
@@ -29,21 +29,21 @@ export function searchPhoto(photo, options, signal) {
   return answer("v1/search", { method: "POST", body: form, signal });
 }
 
-/** Ask with words. @param {Record<string, string | number | undefined>} asked @param {AbortSignal} signal @returns {Promise<Answer>} */
-export const searchText = (asked, signal) => answer(`v1/text?${query(asked)}`, { signal });
+/** Search by text. @param {Record<string, string | number | undefined>} params @param {AbortSignal} signal @returns {Promise<Answer>} */
+export const searchText = (params, signal) => answer(`v1/text?${query(params)}`, { signal });
 
 /**
- * More like a product.
+ * Search by product.
  * @param {string} product
- * @param {Record<string, string | number | undefined>} asked
+ * @param {Record<string, string | number | undefined>} params
  * @param {AbortSignal} signal
  * @returns {Promise<Answer>}
  */
-export const searchSimilar = (product, asked, signal) =>
-  answer(`v1/products/${encodeURIComponent(product)}/similar?${query(asked)}`, { signal });
+export const searchSimilar = (product, params, signal) =>
+  answer(`v1/products/${encodeURIComponent(product)}/similar?${query(params)}`, { signal });
 
 /**
- * A product as the catalogue tells it; null where it does not. There is no question for that: any words, within it alone.
+ * A product's catalogue entry, or null. No endpoint returns one, so this searches by text within the product.
  * @param {string} product
  * @param {AbortSignal} signal
  * @returns {Promise<import("./types.js").Match | null>}
@@ -53,32 +53,32 @@ export async function productOf(product, signal) {
     const found = await json(`v1/text?${query({ q: product, k: 1, where: `product_id = ${quoted(product)}` })}`, { signal });
     return found.objects[0].matches[0] ?? null;
   } catch {
-    return null; // its id is a name as well
+    return null; // the page then shows its id
   }
 }
 
-/** The shop has taken a product out. @param {string} product */
+/** Whether the product was removed from the catalogue. @param {string} product */
 export const isGone = (product) =>
   json(`v1/products/${encodeURIComponent(product)}/similar?k=1`, {}).then(() => false, (error) => error instanceof Problem && error.kind === "gone");
 
 /** @param {string} address @param {RequestInit} init @returns {Promise<Answer>} */
-const answer = async (address, init) => alikeOf(await json(address, init));
+const answer = async (address, init) => withoutDissimilar(await json(address, init));
 
 /** @returns {Promise<any>} */
 export const release = () => json("v1/release", {});
 
-/** @param {Record<string, string | number | undefined>} asked */
-function query(asked) {
-  const set = Object.entries(asked).filter(([, value]) => value !== undefined);
+/** @param {Record<string, string | number | undefined>} params */
+function query(params) {
+  const set = Object.entries(params).filter(([, value]) => value !== undefined);
   return new URLSearchParams(set.map(([name, value]) => [name, String(value)])).toString();
 }
 
-const MOST_PICTURES = 1000; // held at a time, of some 10 kB each; one view shows fewer
-/** @type {Map<string, Promise<string>>} By item, the one that was shown last at the end. */
+const MOST_PICTURES = 1000; // cached, about 10 kB each; one view shows fewer
+/** @type {Map<string, Promise<string>>} By item, most recently shown last. */
 const fetched = new Map();
 
 /**
- * The address of an item's picture. With a key it is fetched here, because an `<img>` sends none.
+ * The URL of an item's picture. If a key is needed it is fetched here, because `<img>` cannot send one.
  * @param {string} item
  * @returns {Promise<string>}
  */
@@ -110,7 +110,7 @@ const json = async (address, init) => (await send(address, init)).json();
  * @param {string} address
  * @param {RequestInit} init
  * @returns {Promise<Response>}
- * @throws {Problem} Anything but a success; an aborted request throws its AbortError.
+ * @throws {Problem} The request failed. An aborted request throws its AbortError.
  */
 async function send(address, init) {
   for (;;) {

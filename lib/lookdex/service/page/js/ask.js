@@ -1,6 +1,6 @@
-/** Questions and their answers: each verb of the page asks the service and puts what comes into the state. */
+/** Actions of the page: each asks the service and stores the result in the state. */
 
-import { keyIsAsked } from "./access.js";
+import { pendingKey } from "./access.js";
 import * as api from "./api.js";
 import { readPhoto } from "./photo.js";
 import { Problem } from "./problem.js";
@@ -8,24 +8,24 @@ import { FIRST, STEP, boxOptions, isFar, laneOptions, leavesOut, moreOf, photoOp
 import { NO_FILTERS, there } from "./state.js";
 
 /**
- * @typedef {import("./state.js").Asked} Asked
+ * @typedef {import("./state.js").Query} Query
  * @typedef {import("./state.js").Chosen} Chosen
  * @typedef {import("./state.js").State} State
  * @typedef {import("./types.js").Box} Box
  * @typedef {import("./types.js").Answer} Answer
  */
 
-const SLOW = 6000; // ms after which the page says that it takes long
+const SLOW = 6000; // ms until the page says that the search is slow
 const LONGEST = 60000;
 
-/** Once that time has passed in which nobody was asked for a key. @param {number} ms @param {() => void} then @returns {AbortController} Ends it. */
+/** Call `then` after `ms`, not counting time spent in the access key dialog. @param {number} ms @param {() => void} then @returns {AbortController} Cancels it. */
 function after(ms, then) {
   const ended = new AbortController();
   let timer = 0;
   const start = () => {
     if (ended.signal.aborted) return;
     timer = setTimeout(() => {
-      const asking = keyIsAsked();
+      const asking = pendingKey();
       if (asking) void asking.then(start);
       else then();
     }, ms);
@@ -37,34 +37,34 @@ function after(ms, then) {
 
 /**
  * @param {import("./state.js").Store} store
- * @param {{visit: (asked: Asked | null) => void, step: () => void, back: () => void, photo: () => {state: State, open: boolean} | null}}
- *   trail Where the browser's “back” leads, and the photo that was left last.
+ * @param {{visit: (query: Query | null) => void, step: () => void, back: () => void, photo: () => {state: State, open: boolean} | null}}
+ *   trail Browser history, and the last photo.
  */
 export function createAsker(store, trail) {
   /** @type {AbortController | null} */
   let running = null;
 
   /**
-   * Run one question; a newer one ends it. What goes wrong becomes the state's `trouble`.
+   * Run a question, aborting an older one. Errors go to the state's `trouble`.
    * @param {NonNullable<State["busy"]>} busy
    * @param {(signal: AbortSignal) => Promise<Partial<State>>} work
    * @param {(() => void) | null} retry
-   * @returns {Promise<boolean>} It was answered.
+   * @returns {Promise<boolean>} Whether it was answered.
    */
   async function run(busy, work, retry) {
     running?.abort();
-    const mine = (running = new AbortController());
+    const controller = (running = new AbortController());
     store.set({ busy, slow: false, trouble: null });
     const slow = after(SLOW, () => store.set({ slow: true }));
-    const late = after(LONGEST, () => mine.abort("late"));
+    const late = after(LONGEST, () => controller.abort("late"));
     try {
-      const changes = await work(mine.signal);
-      if (running !== mine) return false;
+      const changes = await work(controller.signal);
+      if (running !== controller) return false;
       store.set({ ...changes, busy: null, slow: false });
       return true;
     } catch (error) {
-      if (running !== mine) return false; // a newer question is on its way
-      const problem = mine.signal.reason === "late" ? new Problem("timeout") : problemFrom(error);
+      if (running !== controller) return false; // a newer question is running
+      const problem = controller.signal.reason === "late" ? new Problem("timeout") : problemFrom(error);
       store.set({ busy: null, slow: false, trouble: { problem, retry } });
       return false;
     } finally {
@@ -80,7 +80,7 @@ export function createAsker(store, trail) {
     return new Problem("server", { detail: String(error) });
   }
 
-  /** Ask for the photo that the state holds, and again for what was drawn over it. @param {number} [k] */
+  /** Search by the current photo, and again by the drawn box if there is one. @param {number} [k] */
   function askPhoto(k = FIRST) {
     return run("photo", async (signal) => {
       const state = store.get();
@@ -98,23 +98,23 @@ export function createAsker(store, trail) {
   /** @param {number} [k] */
   function askWords(k = STEP) {
     return run("words", async (signal) => {
-      const { asked } = store.get();
+      const { query } = store.get();
       const options = wordsOptions(store.get(), k);
-      if (asked?.kind !== "similar") return { answer: await api.searchText({ q: asked?.text, ...options }, signal) };
+      if (query?.kind !== "similar") return { answer: await api.searchText({ q: query?.text, ...options }, signal) };
       const [answer, about] = await Promise.all([
-        api.searchSimilar(asked.product, { ...options, goes_with: "true" }, signal),
-        asked.about ?? api.productOf(asked.product, signal),
+        api.searchSimilar(query.product, { ...options, goes_with: "true" }, signal),
+        query.about ?? api.productOf(query.product, signal),
       ]);
-      return { answer, asked: { ...asked, about } };
+      return { answer, query: { ...query, about } };
     }, () => askWords(k));
   }
 
   const askAgain = () => (store.get().view === "photo" ? askPhoto() : askWords());
 
-  /** What every new question starts from. */
+  /** The initial state of every new question. */
   const FRESH = { answer: null, drawn: null, drawing: false, chosen: /** @type {Chosen} */ ("all"), over: null, refine: "", filters: NO_FILTERS, sort: /** @type {State["sort"]} */ (""), unlike: [], colour: 0 };
 
-  /** A lane is a place over all of them. @param {Chosen} chosen @param {Partial<State>} changes */
+  /** Show one lane, as a history entry above the list of lanes. @param {Chosen} chosen @param {Partial<State>} changes */
   function choose(chosen, changes) {
     const before = store.get().chosen;
     if (before === "all" && chosen !== "all") trail.step();
@@ -123,7 +123,7 @@ export function createAsker(store, trail) {
   }
 
   return {
-    /** A file that was dropped, pasted, picked or taken. @param {Blob} file @param {string} name */
+    /** Search by a file that was dropped, pasted, picked or taken. @param {Blob} file @param {string} name */
     async photo(file, name) {
       const read = await run("reading", async (signal) => {
         const photo = await readPhoto(file, name);
@@ -132,16 +132,16 @@ export function createAsker(store, trail) {
           throw signal.reason;
         }
         trail.visit(null);
-        return { ...FRESH, view: "photo", photo, asked: null };
+        return { ...FRESH, view: "photo", photo, query: null };
       }, null);
       if (read) return void (await askPhoto());
       const { trouble, view } = store.get();
       if (!trouble || view === "start") return;
-      store.set({ trouble: null }); // of the new file, and not of what is left behind for it
+      store.set({ trouble: null }); // of the earlier question
       trail.visit(null);
-      store.set({ ...FRESH, view: "start", photo: null, asked: null, trouble });
+      store.set({ ...FRESH, view: "start", photo: null, query: null, trouble });
     },
-    /** A picture of the page's own. @param {string} address @param {string} name */
+    /** Search by one of the page's sample photos. @param {string} address @param {string} name */
     async sample(address, name) {
       try {
         const response = await fetch(address);
@@ -151,7 +151,7 @@ export function createAsker(store, trail) {
         store.set({ trouble: { problem: new Problem("offline"), retry: () => this.sample(address, name) } });
       }
     },
-    /** What was drawn over the photo. @param {Box} box */
+    /** Search by a box drawn over the photo. @param {Box} box */
     box(box) {
       choose("box", { drawn: { box, lane: null }, drawing: false });
       return run("box", async (signal) => {
@@ -161,35 +161,35 @@ export function createAsker(store, trail) {
         return { drawn: { box, lane: answer.objects[0] } };
       }, () => this.box(box));
     },
-    /** Show one lane alone, or all. @param {Chosen} chosen */
+    /** Show one lane, or all. @param {Chosen} chosen */
     choose(chosen) {
       const { drawn } = store.get();
       choose(chosen, { drawing: false, drawn: drawn?.lane || chosen === "box" ? drawn : null });
     },
-    /** Lay a dialog over the answer. @param {import("./state.js").Over} over */
+    /** Open a dialog over the answer. @param {import("./state.js").Over} over */
     open(over) {
       trail.step();
       store.set({ over });
     },
-    /** Take the dialog away, and its place. */
+    /** Close the dialog and go back from its history entry. */
     shut() {
       if (!store.get().over) return;
       store.set({ over: null });
       trail.back();
     },
-    /** Take the dialog away for what comes next, which has a place of its own. */
+    /** Close the dialog before a new question, which gets its own history entry. */
     lay() {
       store.set({ over: null });
     },
-    /** What the browser went back to, or on to, within one question. @param {Chosen} chosen @param {State["over"]} over */
+    /** Show what the browser's back or forward button led to within one question. @param {Chosen} chosen @param {State["over"]} over */
     show(chosen, over) {
       const { busy } = store.get();
-      if (busy === "box" || busy === "more") this.stop(); // they belong to the lane that was left
+      if (busy === "box" || busy === "more") this.stop(); // they belong to the previous lane
       const state = store.get();
       const drawn = state.drawn?.lane ? state.drawn : null;
       store.set({ chosen: there({ ...state, drawn }, chosen), over, drawn, drawing: false });
     },
-    /** More products of the lane that is shown alone. */
+    /** Load more products of the selected lane. */
     more() {
       const { view, chosen, answer, drawn } = store.get();
       if (view === "words") return askWords(moreOf(store.get(), answer?.objects[0]));
@@ -205,7 +205,7 @@ export function createAsker(store, trail) {
         const options = laneOptions(state, chosen, moreOf(state, lane));
         const more = await api.searchPhoto(photo.blob, options, signal);
         if (more.release_id !== answer.release_id) {
-          // Another release is live since: its answers never stand beside the old one's.
+          // The release has changed: never mix its answers with those of the old one.
           return { answer: await api.searchPhoto(photo.blob, photoOptions(state, options.k), signal), chosen: "all" };
         }
         if (chosen === "whole") return { answer: { ...answer, whole: more.whole } };
@@ -217,14 +217,14 @@ export function createAsker(store, trail) {
       trail.visit({ kind: "text", text });
       return this.resume({ kind: "text", text });
     },
-    /** More like a product. @param {string} product @param {import("./state.js").Known} about */
+    /** Search by product. @param {string} product @param {import("./state.js").Known} about */
     similar(product, about) {
       trail.visit({ kind: "similar", product, about });
       return this.resume({ kind: "similar", product, about });
     },
-    /** There is a photo to go back to. */
+    /** Whether there is a photo to go back to. */
     hasPhoto: () => trail.photo() !== null,
-    /** On to the last photo's answer, as it was left. */
+    /** Go back to the last photo's answer, as it was left. */
     toPhoto() {
       const kept = trail.photo();
       if (!kept) return;
@@ -233,12 +233,12 @@ export function createAsker(store, trail) {
       store.set({ ...kept.state, release: store.get().release });
       if (kept.open) askAgain();
     },
-    /** What the page's address asks already. @param {Asked} asked */
-    resume(asked) {
-      store.set({ ...FRESH, view: "words", asked });
+    /** Run the question in the page's URL. @param {Query} query */
+    resume(query) {
+      store.set({ ...FRESH, view: "words", query });
       return askWords();
     },
-    /** Ask the same again with other filters, colour or words. @param {Partial<State>} changes */
+    /** Repeat the question with other filters, colour weight or text. @param {Partial<State>} changes */
     narrow(changes) {
       store.set(changes);
       return askAgain();
@@ -248,9 +248,9 @@ export function createAsker(store, trail) {
       running?.abort();
       running = null;
       trail.visit(null);
-      store.set({ ...FRESH, view: "start", photo: null, asked: null, busy: null, slow: false, trouble: null });
+      store.set({ ...FRESH, view: "start", photo: null, query: null, busy: null, slow: false, trouble: null });
     },
-    /** End what runs, without a word. */
+    /** Abort the running question silently. */
     stop() {
       running?.abort();
       running = null;

@@ -1,4 +1,4 @@
-/** A product of an answer: its picture, what it is, and in short why it is here. */
+/** The card of a product: picture, title, price and similarities. */
 
 import { h } from "./dom.js";
 import { number, t } from "./i18n.js";
@@ -8,7 +8,7 @@ import { priceOf, titleOf } from "./product.js";
 /** @typedef {import("./types.js").Match} Match */
 /** @typedef {import("./types.js").Lane} Lane */
 
-const FAINT = 0.3; // similarity of two pictures below which they have little in common
+const FAINT = 0.3; // similarity below which two pictures have little in common
 
 /**
  * @param {Match} match
@@ -26,18 +26,18 @@ export function card(match, lane, open) {
       h("span.why", {},
         meter(t("like"), match.similarity, isFaint(match, lane)),
         match.text_similarity !== null && lane.kind !== "text" && meter(t("likeText"), match.text_similarity),
-        tellsColour(match, lane) && meter(t("likeColour"), match.colour_similarity ?? 0)),
+        showsColour(match, lane) && meter(t("likeColour"), match.colour_similarity ?? 0)),
       far && h("span.flag", {}, t("notClose"))));
 }
 
-/** So little alike that no bar should praise it. Words and pictures are never as alike as two pictures. @param {Match} match @param {Lane} lane */
+/** Whether the similarity is too low for a full bar. Text lanes are exempt: text is never as similar to a picture. @param {Match} match @param {Lane} lane */
 export const isFaint = ({ similarity }, { kind }) => kind !== "text" && similarity < FAINT;
 
-/** The colours are compared with the photo's: of no use where words ask for another one. @param {Match} match @param {Lane} lane */
-export const tellsColour = ({ colour_similarity }, { kind, text, tint }) =>
+/** Whether to show colour similarity. It compares with the photo, so not if the text names another colour. @param {Match} match @param {Lane} lane */
+export const showsColour = ({ colour_similarity }, { kind, text, tint }) =>
   colour_similarity !== null && tint === null && (kind !== "image" || text === null);
 
-/** A likeness with its bar. @param {string} name @param {number} value 0 … 1; what is opposite counts as unlike @param {boolean} [faint] */
+/** A similarity with its bar. @param {string} name @param {number} value 0 … 1; negative values are shown as 0 @param {boolean} [faint] */
 export function meter(name, value, faint = false) {
   value = Math.max(0, value);
   return h(`span.meter${faint ? ".faint" : ""}`, {},
@@ -46,6 +46,6 @@ export function meter(name, value, faint = false) {
     h("span.meter-value", {}, number(value, 2)));
 }
 
-/** What a card looks like before it is known. */
+/** A placeholder card while loading. */
 export const cardSkeleton = () =>
   h("li.card.skeleton", { "aria-hidden": "true" }, h("span.picture"), h("span.line"), h("span.line.short"));

@@ -1,7 +1,7 @@
-/** One product beside what was asked: why it is here, what it costs, where it is sold. */
+/** The product dialog: compares a match with the query, and shows its price and link. */
 
 import { isGone } from "./api.js";
-import { isFaint, meter, tellsColour } from "./card.js";
+import { isFaint, meter, showsColour } from "./card.js";
 import { fill, h, icon } from "./dom.js";
 import { capital, labelName, named, number, t } from "./i18n.js";
 import { MISSING, cutOut, itemPicture, strip } from "./picture.js";
@@ -15,14 +15,14 @@ import { linkOf, otherFacts, priceOf, titleOf } from "./product.js";
 /**
  * @param {Match} match
  * @param {Lane} lane
- * @param {import("./types.js").Photo | null} photo What was asked with.
+ * @param {import("./types.js").Photo | null} photo The query photo.
  * @param {import("./ask.js").Asker} ask
  * @returns {HTMLDialogElement}
  */
 export function detailDialog(match, lane, photo, ask) {
   const title = titleOf(match);
   const link = linkOf(match.columns);
-  const asked = photo && lane.kind !== "text" && lane.kind !== "product" ? cutOut(photo, lane.box, 320) : null;
+  const cutout = photo && lane.kind !== "text" && lane.kind !== "product" ? cutOut(photo, lane.box, 320) : null;
   const box = h("dialog.dialog.detail", { "aria-labelledby": "detail-title" });
   const ways = h("div.buttons", {},
     link && h("a.button.primary", { href: link, target: "_blank", rel: "noopener noreferrer" }, t("shopLink"), icon("away")),
@@ -31,7 +31,7 @@ export function detailDialog(match, lane, photo, ask) {
     box,
     h("button.close", { type: "button", "aria-label": t("close"), onclick: () => box.close() }, icon("close")),
     h("div.pair", {},
-      asked && h("figure", {}, h("span.picture.shown", {}, asked), strip(lane.palette), h("figcaption", {}, t("detailYours"))),
+      cutout && h("figure", {}, h("span.picture.shown", {}, cutout), strip(lane.palette), h("figcaption", {}, t("detailYours"))),
       h("figure", {}, itemPicture(match.item_id, { eager: true }), strip(match.palette), h("figcaption", {}, t("detailTheirs")))),
     h("div.detail-words", {},
       h("p.eyebrow", {}, kindOf(match)),
@@ -48,7 +48,7 @@ export function detailDialog(match, lane, photo, ask) {
   return box;
 }
 
-/** The shop's own word for what it is; the detector's where it has none. @param {Match} match */
+/** The shop's category of the product, else the detector's label. @param {Match} match */
 const kindOf = (match) => (typeof match.columns.category === "string" ? capital(labelName(match.columns.category)) : named(match));
 
 /** @param {Match} match @param {Lane} lane */
@@ -58,7 +58,7 @@ function reasons(match, lane) {
   return [
     reason(meter(t("like"), match.similarity, isFaint(match, lane)), lane.kind === "text" ? t("whyText") : t("whyLike")),
     match.good === false && threshold !== null && h("dd.below", {}, t("whyBelow", { n: number(threshold, 2) })),
-    tellsColour(match, lane) && reason(meter(t("likeColour"), match.colour_similarity ?? 0), t("whyColour")),
+    showsColour(match, lane) && reason(meter(t("likeColour"), match.colour_similarity ?? 0), t("whyColour")),
     words && reason(meter(t("likeText"), match.text_similarity ?? 0), t("whyText")),
   ];
 }
@@ -66,7 +66,7 @@ function reasons(match, lane) {
 /** @param {Node} bar @param {string} text */
 const reason = (bar, text) => [h("dt", {}, bar), h("dd", {}, text)];
 
-/** What a merchandiser wants to know. @param {Match} match @param {Lane} lane */
+/** Details for the shop's staff. @param {Match} match @param {Lane} lane */
 function facts(match, lane) {
   /** @type {[string, string][]} */
   const rows = [

@@ -1,4 +1,4 @@
-/** Elements from code: texts go in as text, never as markup. */
+/** Create elements. Text is inserted as text, never as markup. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -7,10 +7,10 @@ const SVG = "http://www.w3.org/2000/svg";
 /**
  * An element: `h("button.primary", {type: "button", onclick: go}, "Go")`.
  *
- * Attributes that are null, undefined or false are left out, true becomes an empty one; `on…` takes a listener,
- * `style` an object of properties, which a strict content security policy allows where a style attribute is not.
+ * Attributes that are null, undefined or false are omitted; true becomes an empty attribute. `on…` takes a listener.
+ * `style` takes an object of properties: a strict content security policy forbids style attributes.
  *
- * @param {string} name Tag, then classes after dots.
+ * @param {string} name Tag and classes, separated by dots.
  * @param {Record<string, any>} [attributes]
  * @param {...Child} children
  * @returns {any}
@@ -40,13 +40,13 @@ function append(element, children) {
   }
 }
 
-/** Replace what an element holds. @param {Element} element @param {...Child} children */
+/** Replace an element's children. @param {Element} element @param {...Child} children */
 export function fill(element, ...children) {
   element.replaceChildren();
   append(element, children);
 }
 
-/** How to scroll: at once for those who asked for less motion. @returns {ScrollBehavior} */
+/** The scroll behaviour; instant if the user prefers reduced motion. @returns {ScrollBehavior} */
 export const pace = () => (matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth");
 
 const PATHS = {
@@ -66,7 +66,7 @@ const PATHS = {
   key: "M14.5 13a4.5 4.5 0 1 0-4.2-2.9L4 16.5V20h3.5v-2.5H10V15l1.6-1.6c.9-.3 1.9-.4 2.9-.4zM16 8h.01",
 };
 
-/** A line drawing that says nothing to a screen reader. @param {keyof typeof PATHS} name @returns {any} */
+/** An icon, hidden from screen readers. @param {keyof typeof PATHS} name @returns {any} */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 24 24");

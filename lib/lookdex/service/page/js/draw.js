@@ -1,7 +1,7 @@
-/** Drawing a box over the photo: with a mouse at once, with a finger after “draw a box”, with keys by arrows. */
+/** Draw a box over the photo: by mouse, by touch after “Draw a box”, or with the arrow keys. */
 
 import { h } from "./dom.js";
-import { between, clamp, isMeant, middle, moved, stretched, whole } from "./geometry.js";
+import { between, clamp, isIntended, middle, moved, resized, whole } from "./geometry.js";
 import { t } from "./i18n.js";
 
 /**
@@ -10,8 +10,8 @@ import { t } from "./i18n.js";
  * @typedef {import("./geometry.js").Size} Size
  */
 
-const SLIP = 6; // CSS pixels that a click may wander
-const KEY_STEP = 0.02; // of the photo
+const SLIP = 6; // CSS pixels that a click may move
+const KEY_STEP = 0.02; // share of the photo's size
 /** @type {Corner[]} */
 const CORNERS = ["nw", "ne", "sw", "se"];
 /** @type {Record<string, [number, number]>} */
@@ -20,7 +20,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 /**
  * @param {HTMLElement} overlay Covers the photo exactly.
  * @param {{size: () => Size, mayTouch: () => boolean, done: (box: Box) => void, cancelled: () => void}} owner
- *   size: of the photo, in pixels; done: a box is to be searched.
+ *   size: of the photo, in pixels. done: called with the box to search.
  */
 export function createDrawing(overlay, owner) {
   const body = h("div.marquee", { role: "button", tabindex: 0, "aria-describedby": "draw-keys", onkeydown: keyed });
@@ -30,7 +30,7 @@ export function createDrawing(overlay, owner) {
   let box = null;
 
   overlay.addEventListener("pointerdown", pressed);
-  // A drag that ends over a button must not choose it.
+  // A drag that ends over a button must not click it.
   let dragged = false;
   overlay.addEventListener("click", (event) => {
     if (!dragged) return;
@@ -65,19 +65,19 @@ export function createDrawing(overlay, owner) {
       const now = pointOf(step);
       if (onBody && before) {
         const [dx, dy] = [now.x - start.x, now.y - start.y];
-        place(corner ? stretched(before, corner, dx, dy, owner.size()) : moved(before, dx, dy, owner.size()));
+        place(corner ? resized(before, corner, dx, dy, owner.size()) : moved(before, dx, dy, owner.size()));
       } else place(between(start, now, owner.size()));
     }
 
     function up() {
       over();
       if (!dragged || !box) return;
-      if (isMeant(box, owner.size())) finish();
+      if (isIntended(box, owner.size())) finish();
       else {
         place(before);
         if (!before) owner.cancelled();
       }
-      setTimeout(() => (dragged = false)); // after the click that may follow
+      setTimeout(() => (dragged = false)); // after a click event that may follow
     }
 
     function cancel() {
@@ -108,7 +108,7 @@ export function createDrawing(overlay, owner) {
       event.preventDefault();
       const { width, height } = owner.size();
       const [dx, dy] = [arrow[0] * KEY_STEP * width, arrow[1] * KEY_STEP * height];
-      place(event.shiftKey ? stretched(box, "se", dx, dy, owner.size()) : moved(box, dx, dy, owner.size()));
+      place(event.shiftKey ? resized(box, "se", dx, dy, owner.size()) : moved(box, dx, dy, owner.size()));
     }
   }
 
@@ -116,7 +116,7 @@ export function createDrawing(overlay, owner) {
     if (box) owner.done(whole(box, owner.size()));
   }
 
-  /** In pixels of the photo. @param {PointerEvent} event */
+  /** The pointer's position in pixels of the photo. @param {PointerEvent} event */
   function pointOf(event) {
     const shown = overlay.getBoundingClientRect();
     const { width, height } = owner.size();
@@ -144,12 +144,12 @@ export function createDrawing(overlay, owner) {
 
   return {
     show: place,
-    /** Start with a box in the middle that has the focus: for keys. */
+    /** Show a focused box in the middle, for keyboard use. */
     startInMiddle() {
       place(box ?? middle(owner.size()));
       body.focus();
     },
-    /** What “search this” does. */
+    /** Search the box. */
     finish,
     isOpen: () => box !== null,
   };

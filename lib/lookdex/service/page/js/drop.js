@@ -1,4 +1,4 @@
-/** A photo from outside: dropped anywhere on the page, or pasted. */
+/** Accept photos dropped anywhere on the page or pasted. */
 
 import { fill, h, icon } from "./dom.js";
 import { t } from "./i18n.js";
@@ -9,7 +9,7 @@ import { photoIn } from "./photo.js";
  * @param {import("./ask.js").Asker} ask
  */
 export function acceptPhotos(veil, ask) {
-  let depth = 0; // dragenter and dragleave come for every element on the way
+  let depth = 0; // dragenter and dragleave fire for every element
 
   /** @param {number} now */
   function hover(now) {
@@ -28,7 +28,7 @@ export function acceptPhotos(veil, ask) {
     if (carriesFile(event)) hover(depth - 1);
   });
   addEventListener("dragover", (event) => {
-    if (carriesFile(event)) event.preventDefault(); // else the browser opens the file
+    if (carriesFile(event)) event.preventDefault(); // otherwise the browser opens the file
   });
   addEventListener("drop", (event) => {
     if (!carriesFile(event)) return;
@@ -38,7 +38,7 @@ export function acceptPhotos(veil, ask) {
   });
   addEventListener("paste", (event) => {
     const file = photoIn(event.clipboardData);
-    if (!file) return; // text goes where the caret is
+    if (!file) return; // pasted text goes to the focused field
     event.preventDefault();
     take(file);
   });

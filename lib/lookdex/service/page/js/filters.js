@@ -1,4 +1,4 @@
-/** The filters: price, category, how much colour counts. A dialog to set them, chips that tell and remove them. */
+/** Filters: price, category and colour weight. A dialog sets them, chips show and remove them. */
 
 import { fill, h, icon } from "./dom.js";
 import { categories, categoryName, number, price, t } from "./i18n.js";
@@ -17,7 +17,7 @@ export function filterButton(state, open) {
     icon("filter"), n ? t("filtersOn", { n }) : t("filters"));
 }
 
-/** One chip for each filter that is on. @param {State} state @param {Asker} ask */
+/** A chip for each active filter. @param {State} state @param {Asker} ask */
 export function filterChips(state, ask) {
   const { filters, colour, refine } = state;
   /** @param {string} text @param {Partial<State>} without */
@@ -42,11 +42,11 @@ function priceWords({ min, max }, currency) {
   return t("priceAtLeast", { min: price(/** @type {number} */ (min), currency) });
 }
 
-/** Of the products that are shown; undefined where they do not say, or not the same. @param {State} state */
+/** The currency of the shown products; undefined if unknown or mixed. @param {State} state */
 function currencyOf({ answer, drawn }) {
   const lanes = [...(answer?.objects ?? []), answer?.whole, drawn?.lane];
-  const told = new Set(lanes.flatMap((lane) => lane?.matches.map(({ columns }) => columns.currency) ?? []));
-  return told.size === 1 ? [...told][0] : undefined;
+  const currencies = new Set(lanes.flatMap((lane) => lane?.matches.map(({ columns }) => columns.currency) ?? []));
+  return currencies.size === 1 ? [...currencies][0] : undefined;
 }
 
 /**
@@ -87,10 +87,10 @@ export function filtersDialog(state, ask) {
   );
   tell();
 
-  /** The shop's; else those of lookdex, and what else the answer shows. */
+  /** The shop's categories, else the detector's and those in the answer. */
   function names() {
-    const told = state.release?.facets?.categories ?? [];
-    if (told.length) return told.map(({ name }) => name);
+    const own = state.release?.facets?.categories ?? [];
+    if (own.length) return own.map(({ name }) => name);
     const seen = (state.answer?.objects ?? []).flatMap((lane) => [lane.label, ...lane.matches.map((match) => match.label)]);
     const others = new Set(seen.filter((label) => label !== null && !categories.includes(label)));
     return [...categories, .../** @type {Set<string>} */ (others)];
@@ -105,7 +105,7 @@ export function filtersDialog(state, ask) {
   }
 
   function tell() {
-    fill(share, `${number(100 * Number(colour.value))} %`);
+    fill(share, `${number(100 * Number(colour.value))}%`);
   }
 
   /** @param {Event} event */
@@ -125,11 +125,11 @@ export function filtersDialog(state, ask) {
 }
 
 /**
- * A field for an amount of money.
+ * A price field.
  * @param {string} id
  * @param {string} name
  * @param {number | null} value
- * @param {string | null | undefined} extreme What the shop's prices go down or up to.
+ * @param {string | null | undefined} extreme The shop's lowest or highest price.
  */
 function amount(id, name, value, extreme) {
   const input = h("input.field", { id, placeholder: extreme, type: "number", inputmode: "decimal", min: 0, step: "any", value: value ?? "", "aria-label": name });

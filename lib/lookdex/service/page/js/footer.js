@@ -1,8 +1,8 @@
-/** The foot of the page: which release answers, how old it is, how long the answer took and where the time went. */
+/** The footer: the release, its age and size, and the time of each step of the answer. */
 
 import { fill, h } from "./dom.js";
-import { isOld } from "./fresh.js";
-import { ago, dateTime, maybe, number, onLanguage, t } from "./i18n.js";
+import { isOutdated } from "./fresh.js";
+import { ago, dateTime, optionalText, number, onLanguage, t } from "./i18n.js";
 
 /**
  * @param {HTMLElement} place
@@ -22,7 +22,7 @@ export function createFooter(place, store, ask) {
         h("span.release", {}, t("release", { id })),
         when && h("time", { datetime: at, title: dateTime(when) }, t("published", { when: ago(when) })),
         release?.facets?.products !== undefined && h("span", {}, t("products", { n: release.facets.products })),
-        isOld(store.get()) && h("span.newer", {}, t("newer"), " ", h("button.again", { type: "button", onclick: ask.again }, t("askAgain"))),
+        isOutdated(store.get()) && h("span.newer", {}, t("newer"), " ", h("button.again", { type: "button", onclick: ask.again }, t("askAgain"))),
         answer && h("span", {}, t("answered", { ms: Math.round(1000 * total(answer.seconds)) }))),
       answer && steps(answer),
     );
@@ -31,12 +31,12 @@ export function createFooter(place, store, ask) {
   /** @param {import("./types.js").Answer} answer */
   function steps({ seconds, models }) {
     const all = total(seconds) || 1;
-    const told = Object.entries(seconds).filter(([, value]) => value > 0);
+    const nonzero = Object.entries(seconds).filter(([, value]) => value > 0);
     return h("details", {},
       h("summary", {}, t("stepsTitle")),
-      h("ul.steps", {}, told.map(([step, value]) =>
+      h("ul.steps", {}, nonzero.map(([step, value]) =>
         h("li", {},
-          h("span", {}, maybe(`step_${step}`) ?? step),
+          h("span", {}, optionalText(`step_${step}`) ?? step),
           h("span.meter-bar", { "aria-hidden": "true" }, h("i", { style: { width: `${(100 * value) / all}%` } })),
           h("span", {}, `${number(1000 * value, value < 0.01 ? 1 : 0)} ms`)))),
       h("p", {}, t("models", { detector: models.detector, embedder: models.embedder })));

@@ -1,15 +1,15 @@
-/** Whether what is shown is still what the shop has: asks which release is live when something tells that it may be another. */
+/** Check whether the catalogue has changed since the answer, when there is a hint that it may have. */
 
 import { release } from "./api.js";
 import { MISSING } from "./picture.js";
 
 /** @typedef {import("./state.js").State} State */
 
-const REST = 5000; // ms between two questions
-const LONG_REST = 60000; // where nothing but the time that has passed makes one ask
+const REST = 5000; // minimum ms between two checks
+const LONG_REST = 60000; // if the only hint is elapsed time
 
-/** The shop has published anew since the answer. @param {State} state */
-export const isOld = ({ answer, release }) =>
+/** Whether the release is newer than the answer's. @param {State} state */
+export const isOutdated = ({ answer, release }) =>
   answer !== null && release !== null && Date.parse(release.released_at) > Date.parse(answer.released_at);
 
 /** @param {import("./state.js").Store} store */
@@ -25,7 +25,7 @@ export function watchRelease(store) {
       const live = await release();
       if (live.release_id !== store.get().release?.release_id) store.set({ release: live });
     } catch {
-      // whoever asks something next is told what is wrong
+      // the next question reports the error
     }
     asking = false;
     last = performance.now();

@@ -1,10 +1,10 @@
-/** Boxes over a photo: pure arithmetic, in pixels of whatever the caller measures in. */
+/** Box geometry: pure functions, in the caller's pixels. */
 
 /** @typedef {import("./types.js").Box} Box */
 /** @typedef {{x: number, y: number}} Point */
 /** @typedef {{width: number, height: number}} Size */
 
-export const MIN_SIDE = 0.02; // of the photo's shorter side: what is drawn smaller is a slip of the hand
+export const MIN_SIDE = 0.02; // share of the photo's shorter side; smaller boxes are accidental
 
 /** @param {number} value @param {number} low @param {number} high */
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -12,27 +12,27 @@ export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 /** @param {Box} box */
 export const area = (box) => (box.x1 - box.x0) * (box.y1 - box.y0);
 
-/** The box between two corners, inside the photo. @param {Point} a @param {Point} b @param {Size} size @returns {Box} */
+/** The box between two corners, clipped to the photo. @param {Point} a @param {Point} b @param {Size} size @returns {Box} */
 export function between(a, b, { width, height }) {
   const xs = [clamp(a.x, 0, width), clamp(b.x, 0, width)];
   const ys = [clamp(a.y, 0, height), clamp(b.y, 0, height)];
   return { x0: Math.min(...xs), y0: Math.min(...ys), x1: Math.max(...xs), y1: Math.max(...ys) };
 }
 
-/** Whole pixels; at least one. @param {Box} box @param {Size} size @returns {Box} */
+/** Round to whole pixels, at least one. @param {Box} box @param {Size} size @returns {Box} */
 export function whole(box, { width, height }) {
   const x0 = clamp(Math.floor(box.x0), 0, width - 1);
   const y0 = clamp(Math.floor(box.y0), 0, height - 1);
   return { x0, y0, x1: clamp(Math.ceil(box.x1), x0 + 1, width), y1: clamp(Math.ceil(box.y1), y0 + 1, height) };
 }
 
-/** Large enough to be meant. @param {Box} box @param {Size} size */
-export function isMeant(box, size) {
+/** Whether the box is large enough to be intended. @param {Box} box @param {Size} size */
+export function isIntended(box, size) {
   const least = MIN_SIDE * Math.min(size.width, size.height);
   return box.x1 - box.x0 >= least && box.y1 - box.y0 >= least;
 }
 
-/** Moved, and kept inside. @param {Box} box @param {number} dx @param {number} dy @param {Size} size @returns {Box} */
+/** Move the box within the photo. @param {Box} box @param {number} dx @param {number} dy @param {Size} size @returns {Box} */
 export function moved(box, dx, dy, { width, height }) {
   const x = clamp(dx, -box.x0, width - box.x1);
   const y = clamp(dy, -box.y0, height - box.y1);
@@ -41,8 +41,8 @@ export function moved(box, dx, dy, { width, height }) {
 
 /** @typedef {'nw' | 'ne' | 'sw' | 'se'} Corner */
 
-/** One corner moved; it may not pass the opposite one. @param {Box} box @param {Corner} corner @param {number} dx @param {number} dy @param {Size} size @returns {Box} */
-export function stretched(box, corner, dx, dy, size) {
+/** Move one corner, not past the opposite one. @param {Box} box @param {Corner} corner @param {number} dx @param {number} dy @param {Size} size @returns {Box} */
+export function resized(box, corner, dx, dy, size) {
   const least = MIN_SIDE * Math.min(size.width, size.height);
   const next = { ...box };
   if (corner.includes("w")) next.x0 = clamp(box.x0 + dx, 0, box.x1 - least);
@@ -52,7 +52,7 @@ export function stretched(box, corner, dx, dy, size) {
   return next;
 }
 
-/** The box in the middle that a keyboard starts with. @param {Size} size @returns {Box} */
+/** The initial box for keyboard use. @param {Size} size @returns {Box} */
 export function middle({ width, height }) {
   return { x0: width * 0.3, y0: height * 0.3, x1: width * 0.7, y1: height * 0.7 };
 }
@@ -65,8 +65,8 @@ export function overlap(a, b) {
 }
 
 /**
- * Where the tags go so that they hide little: for each box the place at its edges that covers the least of other tags
- * and of the boxes, small ones above all. All in pixels of the shown photo.
+ * Place the tags so that they hide little: each goes to the position at its box's edges that covers the least of other
+ * tags and of the boxes, small boxes weighing most. All in pixels of the shown photo.
  *
  * @param {Box[]} boxes
  * @param {Size[]} tags Their sizes.
@@ -94,7 +94,7 @@ export function placeTags(boxes, tags, size) {
   });
 }
 
-/** Where a tag may stand at its box, the usual places first. @param {Box} box @param {Size} tag @returns {Point[]} */
+/** Candidate positions of a tag at its box, preferred ones first. @param {Box} box @param {Size} tag @returns {Point[]} */
 function placesAt({ x0, y0, x1, y1 }, { width, height }) {
   const gap = 3;
   const middleY = (y0 + y1 - height) / 2;

@@ -1,4 +1,4 @@
-/** The top of the page: its name, the search by words, the language. */
+/** The header: home link, text search and language. */
 
 import { fill, h, icon } from "./dom.js";
 import * as i18n from "./i18n.js";
@@ -12,7 +12,7 @@ import { t } from "./i18n.js";
 export function createHeader(place, store, ask) {
   const input = h("input", { id: "words", type: "search", enterkeyhint: "search", autocomplete: "off", maxlength: 300 });
   const state = store.get();
-  if (state.asked?.kind === "text") input.value = state.asked.text;
+  if (state.query?.kind === "text") input.value = state.query.text;
 
   /** @param {Event} event */
   function submit(event) {
@@ -40,7 +40,7 @@ export function createHeader(place, store, ask) {
     );
   }
 
-  /** Where the form has no room of its own, it is there when it is wanted. */
+  /** On narrow screens, the search form opens on demand. */
   function toggle() {
     search(!place.classList.contains("searching"));
     input.focus();
@@ -58,7 +58,7 @@ export function createHeader(place, store, ask) {
     return h("button", {
       type: "button", lang: code, title: full, "aria-pressed": String(on),
       onclick: () => {
-        i18n.choose(code);
+        i18n.setLanguage(code);
         /** @type {HTMLElement | null} */ (place.querySelector(`button[lang=${code}]`))?.focus();
       },
     }, short);
@@ -73,8 +73,8 @@ export function createHeader(place, store, ask) {
 
   store.on((now, before) => {
     if (now.photo !== before.photo || now.view !== before.view) search(false);
-    if (now.asked !== before.asked || now.view !== before.view) {
-      input.value = now.asked?.kind === "text" ? now.asked.text : "";
+    if (now.query !== before.query || now.view !== before.view) {
+      input.value = now.query?.kind === "text" ? now.query.text : "";
     }
   });
   i18n.onLanguage(show);

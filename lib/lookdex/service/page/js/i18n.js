@@ -1,4 +1,4 @@
-/** The two languages: the words of the page, numbers, prices and times. */
+/** Localization in two languages: texts, numbers, prices and times. */
 
 import { categoriesEn, en, labelsEn } from "./words-en.js";
 import { categoriesKo, ko } from "./words-ko.js";
@@ -9,53 +9,53 @@ import { categoriesKo, ko } from "./words-ko.js";
 const WORDS = { en, ko };
 const CATEGORIES = { en: categoriesEn, ko: categoriesKo };
 const LABELS = { en: labelsEn, ko: categoriesKo };
-const KEPT = "lookdex-language";
+const STORAGE_KEY = "lookdex-language";
 /** @type {Language} */
-let language = first();
+let language = initialLanguage();
 /** @type {(() => void)[]} */
 const listeners = [];
 
-/** The address's `?lang=`, what was chosen before, or the browser's. @returns {Language} */
-function first() {
-  const asked = new URLSearchParams(location.search).get("lang") ?? kept() ?? navigator.language;
-  return asked.toLowerCase().startsWith("ko") ? "ko" : "en";
+/** The language from `?lang=`, else the saved one, else the browser's. @returns {Language} */
+function initialLanguage() {
+  const wanted = new URLSearchParams(location.search).get("lang") ?? savedLanguage() ?? navigator.language;
+  return wanted.toLowerCase().startsWith("ko") ? "ko" : "en";
 }
 
 /** @returns {string | null} */
-function kept() {
+function savedLanguage() {
   try {
-    return localStorage.getItem(KEPT);
+    return localStorage.getItem(STORAGE_KEY);
   } catch {
-    return null; // storage is forbidden: the browser's language is good enough
+    return null; // storage is blocked: use the browser's language
   }
 }
 
 export const current = () => language;
 
-/** @param {Language} chosen */
-export function choose(chosen) {
-  if (chosen === language) return;
-  language = chosen;
+/** @param {Language} code */
+export function setLanguage(code) {
+  if (code === language) return;
+  language = code;
   try {
-    localStorage.setItem(KEPT, chosen);
+    localStorage.setItem(STORAGE_KEY, code);
   } catch {
-    // forbidden storage costs only the memory of the choice
+    // storage is blocked: the choice is not saved
   }
-  mark();
+  markDocument();
   for (const listener of listeners) listener();
 }
 
-/** Call when the language changes. @param {() => void} listener */
+/** Call `listener` when the language changes. @param {() => void} listener */
 export const onLanguage = (listener) => void listeners.push(listener);
 
-/** Tell the browser and screen readers which language this is. */
-export function mark() {
+/** Set the document's language and title. */
+export function markDocument() {
   document.documentElement.lang = language;
   document.title = t("title");
 }
 
 /**
- * A text: `t("found", {n: 3})`.
+ * Get a text: `t("found", {n: 3})`.
  * @param {Word} word
  * @param {Record<string, string | number>} [values]
  */
@@ -68,12 +68,12 @@ export function t(word, values = {}) {
   });
 }
 
-/** A word that may be missing, such as a step's name that a newer service tells. @param {string} word */
-export function maybe(word) {
+/** A text that may be missing, such as the name of a step of a newer service. @param {string} word */
+export function optionalText(word) {
   return word in WORDS[language] ? t(/** @type {Word} */ (word)) : null;
 }
 
-/** One thing of a category: “trousers”, where the filter says “Trousers”. @param {string} label */
+/** The name of a single thing of a category: “trousers”. @param {string} label */
 export function labelName(label) {
   const names = /** @type {Record<string, string>} */ (LABELS[language]);
   return names[label] ?? label;
@@ -85,8 +85,8 @@ export function categoryName(label) {
   return names[label] ?? capital(label);
 }
 
-/** Things of a category, in the middle of a sentence: “trousers”. @param {string} label */
-export function kindsName(label) {
+/** The plural name of a category within a sentence: “trousers”. @param {string} label */
+export function pluralName(label) {
   const name = categoryName(label);
   return label in CATEGORIES[language] ? name.toLowerCase() : name;
 }
@@ -99,7 +99,7 @@ export function number(value, digits = 0) {
 }
 
 /**
- * A price; with its currency where the shop's products say which (ISO 4217).
+ * A price, with its currency (ISO 4217) if known.
  * @param {number} value
  * @param {unknown} [currency]
  */
@@ -108,7 +108,7 @@ export function price(value, currency) {
     try {
       return new Intl.NumberFormat(language, { style: "currency", currency }).format(value);
     } catch {
-      // three letters that are no currency: the plain number
+      // not a currency code: fall back to the plain number
     }
   }
   return number(value, Number.isInteger(value) ? 0 : 2);
@@ -135,7 +135,7 @@ export function dateTime(when) {
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /**
- * What a lane or a match is called: “Brown top”, “갈색 상의”.
+ * The name of a lane or a match: “Brown top”, “갈색 상의”.
  * @param {{label: string | null, label_ko: string | null, colour: string | null, colour_ko: string | null}} thing
  */
 export function named(thing) {
@@ -145,7 +145,7 @@ export function named(thing) {
   return capital([colour, label].filter(Boolean).join(" "));
 }
 
-/** Its label alone. @param {{label: string | null, label_ko: string | null}} thing */
+/** The label alone. @param {{label: string | null, label_ko: string | null}} thing */
 export function labelled(thing) {
   return thing.label ? capital(labelName(thing.label)) : null;
 }

@@ -1,8 +1,8 @@
-/** Rows and grids of products: one lane of an answer each. */
+/** Lanes as rows and grids of products. */
 
 import { card, cardSkeleton } from "./card.js";
 import { h, icon, pace } from "./dom.js";
-import { categoryName, kindsName, named, t } from "./i18n.js";
+import { categoryName, pluralName, named, t } from "./i18n.js";
 import { cutOut, itemPicture, strip } from "./picture.js";
 import { linkOf, priceOf } from "./product.js";
 import { blames, isFar, leavesOut, mostOf } from "./question.js";
@@ -22,7 +22,7 @@ export function laneName(lane, id) {
 }
 
 /**
- * A lane in the list of all: a row that scrolls.
+ * A lane in the list: a scrolling row.
  * @param {State} state
  * @param {{id: Chosen, lane: Lane}} shown
  * @param {{open: (match: Match, lane: Lane) => void, alone: (id: Chosen) => void, clear: (() => void) | null}} acts
@@ -40,11 +40,11 @@ export function laneRow(state, { id, lane }, acts) {
 }
 
 /**
- * A lane of which only the name is shown until it is opened.
+ * A collapsed lane, of which only the name is shown.
  * @param {State} state
  * @param {{id: Chosen, lane: Lane}} shown
- * @param {{open: (match: Match, lane: Lane) => void, alone: (id: Chosen) => void, unfolded: Set<Chosen>}} acts unfolded: those that
- *   are open; kept here, because lanes are made anew.
+ * @param {{open: (match: Match, lane: Lane) => void, alone: (id: Chosen) => void, unfolded: Set<Chosen>}} acts unfolded: open
+ *   lanes, remembered because lanes are rendered again on every change.
  */
 export function foldedLane(state, { id, lane }, acts) {
   const name = laneName(lane, id);
@@ -55,17 +55,17 @@ export function foldedLane(state, { id, lane }, acts) {
     h("summary", {},
       state.photo && h("span.thumb", {}, cutOut(state.photo, id === "whole" ? null : lane.box, 56)),
       h("h2", {}, name), icon("next")),
-    lane.matches.length ? [h("div.folded-head", {}, meta(lane, false), allButton(id, name, acts.alone)), rowOf(lane, name, acts.open)] : nothing(null));
+    lane.matches.length ? [h("div.folded-head", {}, meta(lane, false), allButton(id, name, acts.alone)), rowOf(lane, name, acts.open)] : emptyNotice(null));
   return box;
 }
 
 /**
- * The pieces that nothing in the shop is like, or, all of them, nothing within the filters: said once, each can be opened.
+ * Lanes without a good match, in the shop or within the filters: one notice for all, and a collapsed lane for each.
  * @param {State} state
  * @param {{id: Chosen, lane: Lane}[]} lanes
  * @param {Parameters<typeof foldedLane>[2] & {clear: (() => void) | null}} acts
  */
-export function farLanes(state, lanes, acts) {
+export function unmatchedLanes(state, lanes, acts) {
   const filtered = lanes.every(({ id }) => blames(state, id));
   const key = `far-lanes${filtered ? "-filtered" : ""}`;
   return h("section.far-lanes", { "aria-labelledby": key },
@@ -93,7 +93,7 @@ function rowOf(lane, name, open) {
 /** @type {Record<string, (at: number, of: number) => number>} */
 const STEPS = { ArrowLeft: (at) => at - 1, ArrowRight: (at) => at + 1, Home: () => 0, End: (_, of) => of - 1 };
 
-/** One stop for the tab key in a row of products, and arrows from one to the next. @param {HTMLElement} list */
+/** Make a row of products one tab stop, with arrow keys between the products. @param {HTMLElement} list */
 function rove(list) {
   const faces = /** @type {HTMLElement[]} */ ([...list.querySelectorAll(".card-face")]);
   /** @param {HTMLElement} held */
@@ -104,21 +104,21 @@ function rove(list) {
     if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
     const next = faces[STEPS[event.key]?.(faces.indexOf(/** @type {HTMLElement} */ (event.target)), faces.length)];
     if (!next) return;
-    event.preventDefault(); // it would scroll as well
+    event.preventDefault(); // the keys would also scroll
     next.focus();
   });
 }
 
-/** The products, and where those of other kinds or colours begin. @param {Lane} lane @param {(match: Match, lane: Lane) => void} open */
+/** The products, with a heading where other categories or colours begin. @param {Lane} lane @param {(match: Match, lane: Lane) => void} open */
 const cards = (lane, open) => lane.matches.map((match, n) => [
   match.other !== null && match.other !== lane.matches[n - 1]?.other && h("li.others", {}, h("span", {}, t(`others_${match.other}`))),
   card(match, lane, open),
 ]);
 
 /**
- * A lane by itself: all its products, and more of them.
+ * A single lane as a grid, with more products on demand.
  * @param {State} state
- * @param {{id: Chosen, lane: Lane, title?: string, about?: import("./state.js").Known | null}} shown about: the product that it is about.
+ * @param {{id: Chosen, lane: Lane, title?: string, about?: import("./state.js").Known | null}} shown about: the query product.
  * @param {{open: (match: Match, lane: Lane) => void, more: (() => void) | null, clear: (() => void) | null}} acts
  */
 export function laneGrid(state, { id, lane, title, about }, acts) {
@@ -135,21 +135,21 @@ export function laneGrid(state, { id, lane, title, about }, acts) {
       : acts.more && h("div.buttons.centre", {}, h("button.button.more", { type: "button", onclick: acts.more, disabled: state.busy === "more" }, t("more")))));
 }
 
-/** What a product costs, and where it is sold. @param {Record<string, unknown>} columns */
+/** A product's price and link. @param {Record<string, unknown>} columns */
 function sold(columns) {
   const [cost, link] = [priceOf(columns), linkOf(columns)];
   return h("p.sold", {}, cost && h("span.card-price", {}, cost),
     link && h("a", { href: link, target: "_blank", rel: "noopener noreferrer" }, t("shopLink")));
 }
 
-/** A lane under a name of its own, without a photo: what is worn with a product. @param {Lane} lane @param {string} title @param {(match: Match, lane: Lane) => void} open @param {number} n */
+/** A titled lane of products worn with the query product. @param {Lane} lane @param {string} title @param {(match: Match, lane: Lane) => void} open @param {number} n */
 export function plainRow(lane, title, open, n) {
   return h("section.lane", { "aria-labelledby": `plain-${n}` },
     h("header.lane-head", {}, h("div.lane-names", {}, h("h2", { id: `plain-${n}` }, title), meta(lane, false))),
     rowOf(lane, title, open));
 }
 
-/** How sure, and where was looked first. @param {Lane} lane @param {boolean} all */
+/** The detector's confidence and the preferred category. @param {Lane} lane @param {boolean} all */
 function meta(lane, all) {
   const parts = [
     lane.kind === "object" && lane.score !== null && t("sureness", { n: Math.round(100 * lane.score) }),
@@ -159,10 +159,10 @@ function meta(lane, all) {
   return h("p.lane-meta", {}, lane.palette.length > 0 && strip(lane.palette), parts.length > 0 && h("span", {}, parts.join(" · ")));
 }
 
-/** What is to be said before the products. @param {State} state @param {{id: Chosen, lane: Lane}} shown @param {(() => void) | null} clear @param {boolean} all */
+/** Notices above the products. @param {State} state @param {{id: Chosen, lane: Lane}} shown @param {(() => void) | null} clear @param {boolean} all */
 function notices(state, { id, lane }, clear, all) {
   const unknown = all && unknownWords(lane);
-  if (!lane.matches.length) return [unknown, nothing(clear)];
+  if (!lane.matches.length) return [unknown, emptyNotice(clear)];
   if (lane.lacking) return [unknown, lacks(state, /** @type {string} */ (lane.within), clear, all)];
   if (isFar(lane)) {
     const filtered = blames(state, id);
@@ -174,32 +174,32 @@ function notices(state, { id, lane }, clear, all) {
   return [unknown, all && follows && lane.kind !== "image" && h("p.notice.quiet", {}, t(`widened_${follows}`))];
 }
 
-/** That there is nothing of the kind that was looked for. @param {State} state @param {string} kind @param {(() => void) | null} clear @param {boolean} all */
+/** A notice that the shop has no products of the category. @param {State} state @param {string} kind @param {(() => void) | null} clear @param {boolean} all */
 function lacks(state, kind, clear, all) {
   const filtered = leavesOut(state.filters);
   return h(`div.notice${all ? "" : ".slim"}`, {},
-    h("strong", {}, t(filtered ? "lacksFiltered" : "lacks", { what: kindsName(kind) })), all && h("p", {}, t("lacksText")),
+    h("strong", {}, t(filtered ? "lacksFiltered" : "lacks", { what: pluralName(kind) })), all && h("p", {}, t("lacksText")),
     filtered && clear && clearButton(clear));
 }
 
-/** What follows where the shop has few of what was asked. @param {Lane} lane */
+/** A note on how the lane was widened. @param {Lane} lane */
 function fewOf({ matches }) {
   const colours = matches.some(({ other }) => other === "colour");
   const kinds = matches.some(({ other }) => other === "kind");
   return colours && kinds ? "both" : colours ? "colour" : kinds ? "too_few" : null;
 }
 
-/** An answer to words that say nothing of products. @param {Lane | null | undefined} lane */
+/** A notice that the text was not understood. @param {Lane | null | undefined} lane */
 export const unknownWords = (lane) => lane?.understood === false &&
   h("div.notice.far", {}, h("strong", {}, t("unknownWords")), h("p", {}, t("unknownWordsText")));
 
-/** No product at all. @param {(() => void) | null} clear Takes the filters away, where they are the reason. */
-export function nothing(clear) {
+/** A notice that there are no products. @param {(() => void) | null} clear Clears the filters, if they are the reason. */
+export function emptyNotice(clear) {
   return h("div.notice.empty", {}, h("strong", {}, t("emptyTitle")), h("p", {}, clear ? t("emptyFilters") : t("emptyText")),
     clear && clearButton(clear));
 }
 
-/** Buttons beside a row for those who have a mouse and no wheel that goes sideways. @param {HTMLElement} list @param {string} name */
+/** Scroll buttons beside a row, for mice without horizontal scrolling. @param {HTMLElement} list @param {string} name */
 function arrows(list, name) {
   /** @param {1 | -1} direction */
   const arrow = (direction) =>
@@ -217,7 +217,7 @@ function arrows(list, name) {
   return pair;
 }
 
-/** A page of lanes before they are known. @param {number} rows @param {string} words */
+/** Placeholder lanes while loading. @param {number} rows @param {string} words */
 export function lanesSkeleton(rows, words) {
   const row = () => h("div.lane.skeleton-lane", { "aria-hidden": "true" }, h("span.line.head"), h("ul.row", {}, Array.from({ length: 6 }, cardSkeleton)));
   return h("div.loading", {}, h("p.loading-words", {}, words), Array.from({ length: rows }, row));

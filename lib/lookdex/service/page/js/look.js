@@ -1,4 +1,4 @@
-/** The whole look: the best product of each piece as one set, with what it costs together. */
+/** The look: the best product of each item as an outfit, with the total price. */
 
 import { fill, h, icon } from "./dom.js";
 import { labelled, number, price, t } from "./i18n.js";
@@ -15,8 +15,8 @@ import { priceOf, titleOf } from "./product.js";
 const LEAST = 0.5; // score of a catalogue photo that is worth showing as such a look
 
 /**
- * The pieces of the look with their matches, without those that are no good match: they would be sold as a look
- * that they do not make.
+ * The pieces of the look with their matches. Pieces without a good match are left out: they would not recreate the
+ * look.
  * @param {Answer} answer
  * @returns {{piece: Piece, lane: Lane, match: Match}[]}
  */
@@ -34,8 +34,8 @@ export function piecesOf(answer) {
 /** @type {WeakMap<import("./types.js").Look, Set<number>>} */
 const leftOut = new WeakMap();
 
-/** The objects whose pieces the shopper left out; kept, because the tiles are made anew. @param {import("./types.js").Look} look */
-function leftOutOf(look) {
+/** Objects the user has deselected, remembered because the tiles are rendered again on every change. @param {import("./types.js").Look} look */
+function deselectedOf(look) {
   const out = leftOut.get(look) ?? new Set();
   leftOut.set(look, out);
   return out;
@@ -44,12 +44,12 @@ function leftOutOf(look) {
 /**
  * @param {Answer} answer
  * @param {(match: Match, lane: Lane) => void} open
- * @returns {HTMLElement | null} null where there is no set of two or more.
+ * @returns {HTMLElement | null} null if there are fewer than two pieces.
  */
 export function lookOf(answer, open) {
   const pieces = piecesOf(answer);
   if (pieces.length < 2) return null;
-  const out = leftOutOf(/** @type {import("./types.js").Look} */ (answer.look));
+  const out = deselectedOf(/** @type {import("./types.js").Look} */ (answer.look));
   const count = h("span.look-count");
   const total = h("output.look-total", { "aria-live": "polite" });
   const unpriced = h("span.muted");
@@ -95,11 +95,11 @@ export function lookOf(answer, open) {
 }
 
 /**
- * Catalogue photos that show such an outfit: those with at least two pieces of it.
+ * Catalogue photos of a similar outfit: those with at least two of its pieces.
  * @param {Answer} answer
  * @param {(product: string, about: import("./state.js").Known) => void} similar
  */
-export function wornLike(answer, similar) {
+export function similarOutfits(answer, similar) {
   const photos = (answer.look?.photos ?? []).filter((photo) => photo.worn.length > 1 && photo.score >= LEAST && photo.product_id !== null);
   if (!photos.length) return null;
   return h("section.lane.worn", { "aria-labelledby": "worn-title" },

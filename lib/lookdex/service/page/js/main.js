@@ -1,4 +1,4 @@
-/** The page: puts its parts together and shows the one that is asked for. */
+/** Entry point: builds the page and switches between its views. */
 
 import { release } from "./api.js";
 import { createAsker } from "./ask.js";
@@ -7,15 +7,15 @@ import { acceptPhotos } from "./drop.js";
 import { createFooter } from "./footer.js";
 import { watchRelease } from "./fresh.js";
 import { createHeader } from "./header.js";
-import { mark, onLanguage, t } from "./i18n.js";
+import { markDocument, onLanguage, t } from "./i18n.js";
 import { createOver } from "./over.js";
 import { Problem } from "./problem.js";
 import { createResults } from "./results.js";
 import { createStage } from "./stage.js";
 import { createStart } from "./start.js";
 import { START, createStore } from "./state.js";
-import { askedIn, createTrail } from "./trail.js";
-import { calm, troublePanel, wordsOf } from "./trouble.js";
+import { queryIn, createTrail } from "./trail.js";
+import { resetRetries, troublePanel, wordsOf } from "./trouble.js";
 
 /** @typedef {import("./state.js").State} State */
 
@@ -44,7 +44,7 @@ function arrange({ view }) {
   else main.replaceChildren(h("div.bench.words-only", {}, results.element));
 }
 
-/** What happens is said to those who do not see it. @param {State} now @param {State} before */
+/** Announce changes to screen readers. @param {State} now @param {State} before */
 function speak(now, before) {
   const say = (/** @type {string} */ text) => (place("spoken").textContent = text);
   if (now.busy !== before.busy && now.busy) say(t(now.busy === "photo" ? "searching" : "searchingText"));
@@ -60,7 +60,7 @@ function found({ view, answer }) {
   return answer?.no_object ? t("foundNone") : t("found", { n: answer?.objects.length ?? 0 });
 }
 
-/** Trouble while nothing has been asked yet: a file that is no photo, a shop without a catalogue. @param {State} state */
+/** Errors on the start view: an unusable file, a service without a catalogue. @param {State} state */
 function warn({ view, trouble }) {
   if (view !== "start") return;
   warning.replaceChildren(...(trouble ? [troublePanel(trouble.problem, trouble.retry, {})] : []));
@@ -69,7 +69,7 @@ function warn({ view, trouble }) {
 store.on((now, before) => {
   if (now.view !== before.view) arrange(now);
   if (now.trouble !== before.trouble) warn(now);
-  if (now.answer !== before.answer && now.answer) calm();
+  if (now.answer !== before.answer && now.answer) resetRetries();
   document.body.classList.toggle("reading", now.busy === "reading");
   speak(now, before);
 });
@@ -94,10 +94,10 @@ async function loadRelease() {
   }
 }
 
-mark();
+markDocument();
 skip();
 arrange(store.get());
 trail.follow(ask);
-const asked = askedIn(location.search);
-if (asked) ask.resume(asked);
+const query = queryIn(location.search);
+if (query) ask.resume(query);
 loadRelease();

@@ -1,4 +1,4 @@
-/** The dialogs that lie over an answer and are places to go back from: a product, the filters. */
+/** Dialogs with a history entry: product and filters. */
 
 import { detailDialog } from "./detail.js";
 import { filtersDialog } from "./filters.js";

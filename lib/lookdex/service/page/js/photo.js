@@ -1,13 +1,13 @@
-/** A photo as it is sent and shown: upright, of a format that the service reads, and no larger than is of use. */
+/** Prepare a photo for upload and display: upright, in a supported format, and scaled down if large. */
 
 import { Problem } from "./problem.js";
 
 /** @typedef {import("./types.js").Photo} Photo */
 
 /**
- * Longer side above which a photo is scaled down, pixels. lookdex-tiny looks at 224 × 224 pixels of a square object and
- * at 384 × 128 of a long one: one that takes a tenth of the photo's length, a long one that takes 15 %, still has them.
- * `MAX_BYTES` is where an upload starts to be felt.
+ * Photos with a longer side (pixels) are scaled down. lookdex-tiny's input is 224 × 224 pixels for a square object and
+ * 384 × 128 for a long one. At this size, an object that takes a tenth of the photo's length still has enough pixels, as
+ * does a long one that takes 15 %. Above `MAX_BYTES` the upload becomes noticeably slow.
  */
 export const MAX_SIDE = 2560;
 const MAX_BYTES = 4_000_000;
@@ -15,7 +15,7 @@ const QUALITY = 0.92;
 
 /** @typedef {'jpeg' | 'png' | 'webp' | 'gif' | 'other'} Format */
 
-/** The format by a file's first bytes; names and declared types are often wrong. @param {Uint8Array} head @returns {Format} */
+/** Detect the format from the first bytes: names and declared types are often wrong. @param {Uint8Array} head @returns {Format} */
 export function sniff(head) {
   const text = String.fromCharCode(...head.slice(0, 12));
   if (head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff) return "jpeg";
@@ -26,12 +26,12 @@ export function sniff(head) {
 }
 
 /**
- * What is to be done with a photo before it is sent.
+ * Decide how to convert a photo before the upload.
  * @param {Format} format
  * @param {number} bytes
  * @param {number} width
  * @param {number} height
- * @returns {{width: number, height: number} | null} Its new size; null to send the file as it is.
+ * @returns {{width: number, height: number} | null} The new size, or null to send the file unchanged.
  */
 export function plan(format, bytes, width, height) {
   const scale = Math.min(1, MAX_SIDE / Math.max(width, height));
@@ -44,7 +44,7 @@ export function plan(format, bytes, width, height) {
  * @param {Blob} file
  * @param {string} name
  * @returns {Promise<Photo>}
- * @throws {Problem} It is no photo, or the browser cannot decode it.
+ * @throws {Problem} It is not a photo, or the browser cannot decode it.
  */
 export async function readPhoto(file, name) {
   if (file.size === 0) throw new Problem("empty");
@@ -62,7 +62,7 @@ const photoOf = (blob, image, name) =>
   ({ blob, image, name, url: image.src, width: image.naturalWidth, height: image.naturalHeight });
 
 /**
- * An `<img>` shows a photo upright, whatever its EXIF orientation, and its natural size is the upright one.
+ * Load a photo into an `<img>`, which applies the EXIF orientation also to its natural size.
  * @param {Blob} blob
  * @param {'kind' | 'decode'} otherwise
  */
@@ -79,7 +79,7 @@ async function decoded(blob, otherwise) {
   return image;
 }
 
-/** A JPEG of that size, upright; what is transparent becomes white. @param {HTMLImageElement} image @param {{width: number, height: number}} size @returns {Promise<Blob>} */
+/** Convert to an upright JPEG of the size, on a white background. @param {HTMLImageElement} image @param {{width: number, height: number}} size @returns {Promise<Blob>} */
 async function drawn(image, { width, height }) {
   const canvas = document.createElement("canvas");
   canvas.width = width;

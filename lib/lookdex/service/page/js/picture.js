@@ -1,14 +1,14 @@
-/** Pictures: a catalogue's crop on a ground of its own edge colour, and a piece cut out of the photo. */
+/** Pictures: crops of the catalogue on a matching background, and cutouts of the photo. */
 
 import { picture as addressOf } from "./api.js";
 import { h, icon } from "./dom.js";
 import { clamp } from "./geometry.js";
 
-/** What a picture that cannot be had tells those around it: the shop may have taken out what it shows. */
+/** Event fired when a picture cannot be loaded: the product may have been removed. */
 export const MISSING = "missing";
 
 /**
- * The picture of an item. Crops have every shape: each lies whole on a ground that continues its edges.
+ * The picture of an item. Crops vary in shape, so each is shown whole on a background in the colour of its edges.
  * @param {string} item
  * @param {{eager?: boolean}} [how]
  */
@@ -32,7 +32,7 @@ export function itemPicture(item, { eager = false } = {}) {
 const GRAIN = 16;
 
 /**
- * Colour the ground beside a picture as the edges that it touches. @param {HTMLImageElement} image
+ * Colour the background on each side of a picture like the adjacent edge. @param {HTMLImageElement} image
  * @param {HTMLElement} ground A square.
  */
 function continueEdges(image, ground) {
@@ -60,10 +60,10 @@ function meanOf(data, pixel) {
 }
 
 /**
- * A piece of the photo, cut out as a square: with what is beside it where the piece is longer than wide, and so on.
+ * A square cutout of the photo around a box.
  * @param {import("./types.js").Photo} photo
- * @param {import("./types.js").Box | null} box null: the middle of all of it.
- * @param {number} side Of what is shown, CSS pixels.
+ * @param {import("./types.js").Box | null} box null: the centre of the photo.
+ * @param {number} side Displayed side in CSS pixels.
  */
 export function cutOut(photo, box, side) {
   const { x0, y0, x1, y1 } = box ?? { x0: 0, y0: 0, x1: photo.width, y1: photo.height };
@@ -80,7 +80,7 @@ export function cutOut(photo, box, side) {
   return canvas;
 }
 
-/** A palette as a strip, each colour as wide as its share. @param {import("./types.js").Swatch[]} palette */
+/** A palette as a strip, with each colour's width proportional to its share. @param {import("./types.js").Swatch[]} palette */
 export function strip(palette) {
   return h("span.strip", { "aria-hidden": "true" }, palette.map(({ hex, share }) => h("i", { style: { background: hex, "flex-grow": Math.max(share, 0.02) } })));
 }

@@ -1,4 +1,4 @@
-/** What can go wrong, as the page tells it. */
+/** Problems that the page can show. */
 
 /**
  * @typedef {'offline' | 'busy' | 'large' | 'kind' | 'empty' | 'decode' | 'photo' | 'noRelease' | 'query' | 'gone' | 'forbidden'
@@ -8,8 +8,8 @@
 export class Problem extends Error {
   /**
    * @param {ProblemKind} kind
-   * @param {{status?: number, title?: string, detail?: string, reason?: string, retryAfter?: number | null}} [told] By the
-   *   service: in English, for who runs it; `reason` names why a photo cannot be used.
+   * @param {{status?: number, title?: string, detail?: string, reason?: string, retryAfter?: number | null}} [details] From the
+   *   service: in English, for operators. `reason` says why a photo cannot be used.
    */
   constructor(kind, { status = 0, title = "", detail = "", reason = "", retryAfter = null } = {}) {
     super(detail || title || kind);
@@ -18,46 +18,46 @@ export class Problem extends Error {
     this.title = title;
     this.detail = detail;
     this.reason = reason;
-    /** Seconds after which another try makes sense; null when the service does not say. */
+    /** Seconds until a retry makes sense; null if the service does not say. */
     this.retryAfter = retryAfter;
   }
 
-  /** To ask the same again would end the same. */
+  /** Whether a retry would fail in the same way. */
   get lasts() {
     return ["large", "kind", "empty", "decode", "photo", "gone"].includes(this.kind);
   }
 }
 
-/** By the name in a problem's type. @type {Record<string, ProblemKind>} */
+/** By the slug in a problem's type. @type {Record<string, ProblemKind>} */
 const NAMES = { "bad-photo": "photo", "too-late": "timeout", "slow-upload": "timeout" };
 
-/** By status, for the others. @type {Record<number, ProblemKind>} */
+/** By status, for other problems. @type {Record<number, ProblemKind>} */
 const KINDS = {
   400: "query", 401: "access", 403: "forbidden", 404: "gone", 408: "timeout", 413: "large", 415: "kind",
   422: "query", 429: "busy", 503: "busy", 504: "timeout",
 };
 
 /**
- * The problem that a response tells: RFC 9457 where it is one, else what its status says.
+ * The problem of a response: from its problem document (RFC 9457), else from its status.
  * @param {Response} response
  */
 export async function problemOf(response) {
   const type = response.headers.get("content-type") ?? "";
-  let told = { type: "", title: response.statusText, detail: "", reason: "" };
+  let body = { type: "", title: response.statusText, detail: "", reason: "" };
   if (type.includes("json")) {
     try {
-      told = { ...told, ...(await response.json()) };
+      body = { ...body, ...(await response.json()) };
     } catch {
-      // a body that is not what its type says: the status still tells enough
+      // a malformed body: the status is enough
     }
   }
-  const name = String(told.type).split(":").at(-1) ?? "";
+  const name = String(body.type).split(":").at(-1) ?? "";
   const wait = Number(response.headers.get("retry-after"));
   return new Problem(NAMES[name] ?? KINDS[response.status] ?? (response.status < 500 ? "query" : "server"), {
     status: response.status,
-    title: String(told.title ?? ""),
-    detail: String(told.detail ?? ""),
-    reason: String(told.reason ?? ""),
+    title: String(body.title ?? ""),
+    detail: String(body.detail ?? ""),
+    reason: String(body.reason ?? ""),
     retryAfter: response.headers.has("retry-after") && Number.isFinite(wait) ? wait : null,
   });
 }

@@ -1,4 +1,4 @@
-/** What a product's own columns say: every shop names them as it likes, these are the usual names. */
+/** Read a product's columns by their usual names, which vary by shop. */
 
 import { price, t } from "./i18n.js";
 
@@ -13,20 +13,20 @@ export function titleOf({ columns, product_id, image_key }) {
   return product_id ?? image_key ?? t("untitled");
 }
 
-/** As text; null where the product has none. @param {Columns} columns */
+/** The price as text, or null. @param {Columns} columns */
 export function priceOf(columns) {
   const value = columns.price;
   return typeof value === "number" ? price(value, columns.currency) : null;
 }
 
-/** The product's page. Only addresses of the web: a catalogue's file is no place to run code from. @param {Columns} columns */
+/** The URL of the product's page. Only http(s): a catalogue must not be able to inject code. @param {Columns} columns */
 export function linkOf(columns) {
   const value = columns.url ?? columns.link;
   if (typeof value !== "string" || !/^https?:\/\//i.test(value)) return null;
   return URL.canParse(value) ? value : null;
 }
 
-/** The other columns that have something to tell. @param {Columns} columns @returns {[string, string][]} */
+/** Other columns worth showing. @param {Columns} columns @returns {[string, string][]} */
 export function otherFacts(columns) {
   const shown = new Set(["title", "name", "product_name", "price", "currency", "url", "link"]);
   return Object.entries(columns)

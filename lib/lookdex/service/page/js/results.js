@@ -1,10 +1,10 @@
-/** Everything beside the photo: what can be chosen, the look, the lanes; or why there are none. */
+/** The results: chips, look and lanes, or an error. */
 
 import { fill, h, icon, pace } from "./dom.js";
 import { filterButton, filterChips } from "./filters.js";
 import { labelled, onLanguage, t } from "./i18n.js";
-import { farLanes, foldedLane, gridSkeleton, laneGrid, laneName, laneRow, lanesSkeleton, nothing, plainRow, unknownWords } from "./lanes.js";
-import { lookOf, wornLike } from "./look.js";
+import { unmatchedLanes, foldedLane, gridSkeleton, laneGrid, laneName, laneRow, lanesSkeleton, emptyNotice, plainRow, unknownWords } from "./lanes.js";
+import { lookOf, similarOutfits } from "./look.js";
 import { cutOut } from "./picture.js";
 import { titleOf } from "./product.js";
 import { blames, filterCount, isFar, lanesOf } from "./question.js";
@@ -21,7 +21,7 @@ import { troublePanel } from "./trouble.js";
 /**
  * @param {import("./state.js").Store} store
  * @param {import("./ask.js").Asker} ask
- * @param {() => void} another Choose another photo.
+ * @param {() => void} another Called to choose another photo.
  */
 export function createResults(store, ask, another) {
   const bar = h("div.bar");
@@ -94,7 +94,7 @@ export function createResults(store, ask, another) {
     const { lanes, hidden } = lanesOf(state);
     const clearing = filterCount(state) ? clear : null;
     if (chosen === "box" && !state.drawn?.lane) return state.trouble ? null : [h("p.loading-words", {}, t("searchingText")), gridSkeleton(8)];
-    if (clearing && lanes.every(({ lane }) => !lane.matches.length)) return nothing(clear);
+    if (clearing && lanes.every(({ lane }) => !lane.matches.length)) return emptyNotice(clear);
     const alone = lanes.find(({ id }) => id === chosen);
     if (alone) {
       return [
@@ -112,15 +112,15 @@ export function createResults(store, ask, another) {
       !hidden && lookOf(answer, open),
       rows.near.map((shown) => laneRow(state, shown, acts)),
       [false, true].map((filtered) => rows.far.filter(({ id }) => blames(state, id) === filtered))
-        .map((far) => far.length > 0 && farLanes(state, far, acts)),
+        .map((far) => far.length > 0 && unmatchedLanes(state, far, acts)),
       rows.whole && foldedLane(state, rows.whole, acts),
       hidden > 0 && h("p.notice.quiet", {}, t("hiddenLanes", { n: hidden })),
-      wornLike(answer, (product, about) => void ask.similar(product, about)),
+      similarOutfits(answer, (product, about) => void ask.similar(product, about)),
     ];
   }
 
   /**
-   * A piece that nothing is like needs no row; nor does the whole photo, beside rows for its pieces.
+   * Objects without a good match get no row, nor does the whole photo if its objects have rows.
    * @param {{id: import("./state.js").Chosen, lane: Lane}[]} lanes
    * @param {boolean} pieces
    */
@@ -131,7 +131,7 @@ export function createResults(store, ask, another) {
     return { near: others.filter((shown) => !far.includes(shown)), far, whole };
   }
 
-  /** Show one lane alone, from its top. @param {import("./state.js").Chosen} id */
+  /** Show one lane, scrolled to its top. @param {import("./state.js").Chosen} id */
   function alonely(id) {
     ask.choose(id);
     const top = body.getBoundingClientRect().top + scrollY - 160;
@@ -141,11 +141,11 @@ export function createResults(store, ask, another) {
 
   /** @param {State} state @param {(() => void) | undefined} toPhoto */
   function wordsAnswer(state, toPhoto) {
-    const { answer, asked } = state;
+    const { answer, query } = state;
     const lane = answer?.objects[0];
-    if (!answer || !lane || !asked) return null;
+    if (!answer || !lane || !query) return null;
     const clearing = filterCount(state) ? clear : null;
-    const about = asked.kind === "similar" ? asked.about : null;
+    const about = query.kind === "similar" ? query.about : null;
     return [
       toPhoto && h("button.button.small.ghost.to-all", { type: "button", onclick: toPhoto }, icon("back"), t("backToPhoto")),
       laneGrid({ ...state, photo: null }, { id: "all", lane, title: wordsTitle(state), about }, { open, clear: clearing, more: () => void ask.more() }),
@@ -154,8 +154,8 @@ export function createResults(store, ask, another) {
   }
 
   /** @param {State} state */
-  function wordsTitle({ asked }) {
-    return asked?.kind === "similar" ? t("similarTitle", { title: asked.about ? titleOf(asked.about) : asked.product }) : t("textTitle", { text: asked?.text ?? "" });
+  function wordsTitle({ query }) {
+    return query?.kind === "similar" ? t("similarTitle", { title: query.about ? titleOf(query.about) : query.product }) : t("textTitle", { text: query?.text ?? "" });
   }
 
   function all() {
@@ -169,12 +169,12 @@ export function createResults(store, ask, another) {
     if (now.view === "start") return;
     if (now.photo !== before.photo) unfolded.clear();
     const changed = (/** @type {(keyof State)[]} */ ...names) => names.some((name) => now[name] !== before[name]);
-    if (changed("answer", "chosen", "drawn", "filters", "colour", "refine", "sort", "release", "view", "photo", "asked")) keepFocus(() => showBar(now));
-    if (changed("answer", "chosen", "drawn", "busy", "trouble", "view", "photo", "asked", "slow")) showBody(now);
+    if (changed("answer", "chosen", "drawn", "filters", "colour", "refine", "sort", "release", "view", "photo", "query")) keepFocus(() => showBar(now));
+    if (changed("answer", "chosen", "drawn", "busy", "trouble", "view", "photo", "query", "slow")) showBody(now);
   });
   onLanguage(all);
 
-  /** Chips and fields are made anew: who stood on one still does. @param {() => void} change */
+  /** Keep the focus while chips and fields are rendered again. @param {() => void} change */
   function keepFocus(change) {
     const held = /** @type {HTMLElement | null} */ (document.activeElement);
     if (!held || !bar.contains(held)) return change();
@@ -185,7 +185,7 @@ export function createResults(store, ask, another) {
     /** @type {HTMLElement | null} */ (next)?.focus({ preventScroll: true });
   }
 
-  /** Bring the products onto the screen, where the photo lies above them and not beside them. */
+  /** Scroll to the products if the photo is above them, not beside them. */
   function reveal() {
     if (element.getBoundingClientRect().top > innerHeight / 3) element.scrollIntoView({ block: "start", behavior: pace() });
   }

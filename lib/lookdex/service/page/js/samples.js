@@ -1,4 +1,4 @@
-/** The page's own photos: looks 27, 5, 14, 11, 15 and 3 of `lookdex sample --products 40 --looks 40 --seed 1`. */
+/** Sample photos: looks 27, 5, 14, 11, 15 and 3 of `lookdex sample --products 40 --looks 40 --seed 1`. */
 
 /**
  * @typedef {object} Sample
@@ -9,7 +9,7 @@
  * @property {string} ko
  */
 
-/** @type {Sample & {boxes: [number, number, number, number, string, string][]}} The boxes are what lookdex-tiny finds. */
+/** @type {Sample & {boxes: [number, number, number, number, string, string][]}} Boxes as found by lookdex-tiny. */
 export const HERO = {
   file: "orange-dress.webp", width: 520, height: 780,
   en: "an orange dress under a green jacket", ko: "주황 원피스에 초록 재킷",

@@ -1,4 +1,4 @@
-/** The order of the products: the most similar first, or by price. */
+/** The order of the products: by similarity or by price. */
 
 import { h, icon } from "./dom.js";
 import { t } from "./i18n.js";
@@ -8,7 +8,7 @@ import { t } from "./i18n.js";
 /** @type {[State["sort"], import("./i18n.js").Word][]} */
 const ORDERS = [["", "sortSimilar"], ["price", "sortLow"], ["-price", "sortHigh"]];
 
-/** A choice of the order, where the shop's products have prices. @param {State} state @param {import("./ask.js").Asker} ask */
+/** The sort menu, if the products have prices. @param {State} state @param {import("./ask.js").Asker} ask */
 export function sortSelect(state, ask) {
   if (!state.release?.sortable?.includes("price")) return null;
   /** @param {Event} event */

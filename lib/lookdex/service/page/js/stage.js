@@ -1,4 +1,4 @@
-/** The photo with its boxes: choose a piece, or draw around anything else. */
+/** The photo with its boxes: select an object, or draw a box. */
 
 import { fill, h, icon } from "./dom.js";
 import { createDrawing } from "./draw.js";
@@ -15,8 +15,8 @@ import { arrangeTags } from "./tags.js";
 /**
  * @param {import("./state.js").Store} store
  * @param {import("./ask.js").Asker} ask
- * @param {() => void} another Choose another photo.
- * @param {() => void} reveal Show the products of what was chosen here.
+ * @param {() => void} another Called to choose another photo.
+ * @param {() => void} reveal Called to scroll to the products.
  */
 export function createStage(store, ask, another, reveal) {
   const image = h("img.stage-photo", { draggable: "false" });
@@ -133,7 +133,7 @@ export function createStage(store, ask, another, reveal) {
   new ResizeObserver(arrange).observe(overlay);
   onLanguage(all);
 
-  /** The boxes are made anew: who stood on one still does. @param {() => void} change */
+  /** Keep the focus while the boxes are rendered again. @param {() => void} change */
   function keepFocus(change) {
     const held = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.object;
     const inside = boxes.contains(document.activeElement);

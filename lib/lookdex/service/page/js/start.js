@@ -1,4 +1,4 @@
-/** The start: what this is, and every way to bring a photo. */
+/** The start view: introduction, photo upload and samples. */
 
 import { fill, h, icon } from "./dom.js";
 import { current, onLanguage, t } from "./i18n.js";
@@ -51,7 +51,7 @@ export function createStart(store, ask) {
     );
   }
 
-  /** A photo with its pieces marked: what the page does, without a word. */
+  /** An example photo with its objects marked. */
   function example() {
     const { file, width, height, boxes } = HERO;
     const frame = h("button.hero-photo", { type: "button", "aria-label": `${t("heroExample")}. ${t("sample", { what: HERO[current()] })}`, onclick: () => use(HERO) },

@@ -1,4 +1,4 @@
-/** What the page knows, in one record that is replaced and never changed in place. */
+/** The page's state: one immutable record, replaced on every change. */
 
 /**
  * @typedef {import("./types.js").Answer} Answer
@@ -8,25 +8,25 @@
  * @typedef {import("./types.js").Photo} Photo
  * @typedef {import("./problem.js").Problem} Problem
  *
- * @typedef {{item_id: string, product_id: string | null, columns: Record<string, unknown>}} Known A product as the catalogue tells it.
- * @typedef {{kind: 'text', text: string} | {kind: 'similar', product: string, about: Known | null}} Asked
- * @typedef {'all' | 'whole' | 'box' | number} Chosen A number: of the answer's `objects`.
+ * @typedef {{item_id: string, product_id: string | null, columns: Record<string, unknown>}} Known A product of the catalogue.
+ * @typedef {{kind: 'text', text: string} | {kind: 'similar', product: string, about: Known | null}} Query
+ * @typedef {'all' | 'whole' | 'box' | number} Chosen A number is an index into the answer's `objects`.
  * @typedef {{kind: 'product', match: import("./types.js").Match, lane: Lane} | {kind: 'filters'}} Over
  *
  * @typedef {object} State
  * @property {'start' | 'photo' | 'words'} view
  * @property {Photo | null} photo
- * @property {Asked | null} asked In the view `words`.
+ * @property {Query | null} query In the view `words`.
  * @property {Answer | null} answer
- * @property {{box: Box, lane: Lane | null} | null} drawn What was drawn over the photo, and its answer.
+ * @property {{box: Box, lane: Lane | null} | null} drawn The drawn box and its answer.
  * @property {boolean} drawing
  * @property {Chosen} chosen
- * @property {Over | null} over The dialog that lies over the answer.
- * @property {string} refine “This, but …”.
- * @property {number} colour 0 … 1: what likeness of colour counts.
+ * @property {Over | null} over The open dialog.
+ * @property {string} refine Text that refines the photo.
+ * @property {number} colour Weight of colour similarity, 0 … 1.
  * @property {Filters} filters
- * @property {'' | 'price' | '-price'} sort A column, downwards with a minus; '': the most similar first.
- * @property {number[]} unlike The objects that nothing was really like before the filters.
+ * @property {'' | 'price' | '-price'} sort A column, descending with a minus. '' sorts by similarity.
+ * @property {number[]} unlike Objects without a good match before filtering.
  * @property {null | 'reading' | 'photo' | 'box' | 'more' | 'words'} busy
  * @property {boolean} slow
  * @property {{problem: Problem, retry: (() => void) | null} | null} trouble
@@ -40,7 +40,7 @@ export const NO_FILTERS = { min: null, max: null, categories: [] };
 export const START = {
   view: "start",
   photo: null,
-  asked: null,
+  query: null,
   answer: null,
   drawn: null,
   drawing: false,
@@ -57,7 +57,7 @@ export const START = {
   release: null,
 };
 
-/** A lane that was shown alone; all of them, where it is gone. @param {Pick<State, "answer" | "drawn">} state @param {Chosen} chosen @returns {Chosen} */
+/** The selected lane if it still exists, else all. @param {Pick<State, "answer" | "drawn">} state @param {Chosen} chosen @returns {Chosen} */
 export function there({ answer, drawn }, chosen) {
   if (chosen === "box") return drawn ? chosen : "all";
   return typeof chosen !== "number" || !answer || chosen < answer.objects.length ? chosen : "all";

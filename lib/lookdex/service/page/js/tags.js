@@ -1,10 +1,10 @@
-/** The tags of boxes over a photo: put where they hide little, for the size that the photo has now. */
+/** Arrange the tags of boxes for the current size of the photo. */
 
 import { placeTags } from "./geometry.js";
 
 /**
- * Move the first child of each box, its tag.
- * @param {HTMLElement} frame Covers the photo; holds the boxes, or an element of its size does.
+ * Position the first child of each box, its tag.
+ * @param {HTMLElement} frame Covers the photo. Contains the boxes, directly or in an element of its size.
  * @param {HTMLElement[]} boxes
  */
 export function arrangeTags(frame, boxes) {

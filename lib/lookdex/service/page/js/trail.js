@@ -1,19 +1,19 @@
 /**
- * The browser's “back” and “forward”: each question is a place, and so is each lane that is shown alone and each dialog
- * over a question's answer, which is kept while the page lives.
+ * Browser history: an entry for each question, each selected lane and each dialog. Answers are kept as long as the page
+ * is open.
  */
 
 import { START, there } from "./state.js";
 
 /**
- * @typedef {import("./state.js").Asked} Asked
+ * @typedef {import("./state.js").Query} Query
  * @typedef {import("./state.js").Chosen} Chosen
  * @typedef {import("./state.js").Over} Over
  * @typedef {import("./state.js").State} State
  *
- * @typedef {object} Place
+ * @typedef {object} Place A history entry.
  * @property {number} question
- * @property {number | null} under The place that it was opened over; null for a question's first.
+ * @property {number | null} under The entry it was opened over; null for a question's first entry.
  * @property {Chosen} chosen
  * @property {Over | null} over
  */
@@ -29,13 +29,13 @@ export function createTrail(store) {
   const questions = new Map();
   let here = 0;
   let last = 0;
-  /** The browser goes back only after the script has ended: what is visited until then. @type {(() => void)[] | null} */
+  /** history.back() is asynchronous: steps to run once it is done. @type {(() => void)[] | null} */
   let waiting = null;
   history.replaceState({ place: here, life: LIFE }, "");
 
   const current = () => /** @type {Place} */ (places.get(here));
 
-  /** Keep what is shown. @param {State} state */
+  /** Remember what is shown. @param {State} state */
   function leave(state) {
     const place = current();
     places.set(here, { ...place, chosen: state.chosen, over: state.over });
@@ -53,7 +53,7 @@ export function createTrail(store) {
     if (photo && !shown.some((other) => other.photo === photo)) URL.revokeObjectURL(photo.url);
   }
 
-  /** Once the browser is where the page thinks it is. @param {() => void} step */
+  /** Run `step` once the browser's position matches the page's. @param {() => void} step */
   const then = (step) => (waiting ? waiting.push(step) : step());
 
   /** @param {Place} place @param {string} address */
@@ -64,16 +64,16 @@ export function createTrail(store) {
   }
 
   return {
-    /** Go on to a new question. @param {Asked | null} asked What its address tells; null for a photo and the start. */
-    visit(asked) {
+    /** Add an entry for a new question. @param {Query | null} query Goes to the URL; null for a photo and the start view. */
+    visit(query) {
       const state = store.get();
       then(() => {
         leave(state);
-        push({ question: last + 1, under: null, chosen: "all", over: null }, address(asked));
+        push({ question: last + 1, under: null, chosen: "all", over: null }, address(query));
         scrollTo({ top: 0 });
       });
     },
-    /** Show a lane alone, or a dialog, over what is here. */
+    /** Add an entry for a selected lane or a dialog. */
     step() {
       const state = store.get();
       then(() => {
@@ -81,7 +81,7 @@ export function createTrail(store) {
         push({ question: current().question, under: here, chosen: state.chosen, over: state.over }, location.href);
       });
     },
-    /** Leave a lane or a dialog for what it was opened over; the state says so already. */
+    /** Go back from a lane or a dialog. The state has changed already. */
     back() {
       then(() => {
         const { under } = current();
@@ -91,9 +91,9 @@ export function createTrail(store) {
         history.back();
       });
     },
-    /** The photo's answer that was left last; null without one. */
+    /** The last photo's answer, or null. */
     photo: () => [...questions.values()].findLast(({ state }) => state.view === "photo") ?? null,
-    /** Go where the browser has gone. @param {import("./ask.js").Asker} ask */
+    /** Follow the browser's history. @param {import("./ask.js").Asker} ask */
     follow(ask) {
       addEventListener("popstate", (event) => {
         const known = event.state?.life === LIFE ? places.get(event.state.place) : undefined;
@@ -115,34 +115,34 @@ export function createTrail(store) {
         if (known?.question === before) return ask.show(known.chosen, known.over);
         ask.stop(); // its answer belongs to the question that was left
         const kept = known && questions.get(known.question);
-        const asked = askedIn(location.search);
+        const query = queryIn(location.search);
         const { release } = store.get();
         if (kept) {
           store.set({ ...kept.state, release, chosen: there(kept.state, known.chosen), over: known.over });
           if (kept.open) ask.again();
-        } else if (asked) ask.resume(asked);
+        } else if (query) ask.resume(query);
         else store.set({ ...START, release });
       });
     },
   };
 }
 
-/** Left before its answer came. @param {State} state */
+/** Whether the question was left before its answer arrived. @param {State} state */
 const isOpen = ({ view, busy, answer, drawn, trouble }) =>
   view !== "start" && !trouble &&
   (busy === "photo" || busy === "box" || busy === "words" || answer === null || drawn?.lane === null);
 
-/** @param {Asked | null} asked */
-function address(asked) {
+/** @param {Query | null} query */
+function address(query) {
   const url = new URL(location.href);
   url.search = "";
-  if (asked?.kind === "text") url.searchParams.set("q", asked.text);
-  if (asked?.kind === "similar") url.searchParams.set("like", asked.product);
+  if (query?.kind === "text") url.searchParams.set("q", query.text);
+  if (query?.kind === "similar") url.searchParams.set("like", query.product);
   return url.href;
 }
 
-/** What an address asks. @param {string} search @returns {Asked | null} */
-export function askedIn(search) {
+/** The question in a URL. @param {string} search @returns {Query | null} */
+export function queryIn(search) {
   const parameters = new URLSearchParams(search);
   const text = parameters.get("q")?.trim();
   const product = parameters.get("like");

@@ -1,23 +1,23 @@
-/** What went wrong, in words that help, with what can be done about it. */
+/** Error messages, with what the user can do. */
 
 import { fill, h, icon } from "./dom.js";
 import { t } from "./i18n.js";
 
 /** @typedef {import("./problem.js").Problem} Problem */
 
-const MOST_WAITS = 3; // the page tries again by itself so many times, then leaves it to the shopper
-let waits = 0;
+const MAX_RETRIES = 3; // automatic retries; then the user decides
+let retries = 0;
 
-/** A question was answered: the next busy service starts with fresh patience. */
-export const calm = () => void (waits = 0);
+/** Reset the retry count after an answer. */
+export const resetRetries = () => void (retries = 0);
 
-/** Why a photo cannot be used, by the reason that the service names. @type {Record<string, import("./i18n.js").Word>} */
+/** Texts for the service's reasons for refusing a photo. @type {Record<string, import("./i18n.js").Word>} */
 const PHOTO = {
   corrupt: "problem_corrupt_text", too_small: "problem_small_text", too_many_frames: "problem_frames_text",
   too_much_memory: "problem_anew_text", too_slow: "problem_anew_text",
 };
 
-/** For a shopper: never the service's own words, which are for who runs it. @param {Problem} problem @param {boolean} photo It was asked with one. @returns {{title: string, text: string}} */
+/** The message for users: never the service's own detail, which is for operators. @param {Problem} problem @param {boolean} photo Whether the question has a photo. @returns {{title: string, text: string}} */
 export function wordsOf({ kind, reason }, photo) {
   switch (reason === "empty" ? "empty" : kind) {
     case "offline":
@@ -53,8 +53,8 @@ export function wordsOf({ kind, reason }, photo) {
 /**
  * @param {Problem} problem
  * @param {(() => void) | null} retry
- * @param {{photo?: boolean, another?: () => void, toPhoto?: () => void, home?: () => void}} ways photo: it was asked with one; the
- *   others: what else can be done.
+ * @param {{photo?: boolean, another?: () => void, toPhoto?: () => void, home?: () => void}} ways photo: whether the
+ *   question has one. The others: actions to offer.
  */
 export function troublePanel(problem, retry, { photo = false, another, toPhoto, home }) {
   const { title, text } = wordsOf(problem, photo);
@@ -68,14 +68,14 @@ export function troublePanel(problem, retry, { photo = false, another, toPhoto, 
       home && problem.kind === "gone" && h("button.button", { type: "button", onclick: home }, t("startAnew"))),
     problem.detail && !problem.lasts && h("details.trouble-code", {}, h("summary", {}, t("details")),
       h("p", { lang: "en" }, [problem.status || null, problem.detail].filter(Boolean).join(" · "))));
-  if (problem.kind === "busy" && again && retry && problem.retryAfter !== null && waits < MOST_WAITS) {
-    waits++;
+  if (problem.kind === "busy" && again && retry && problem.retryAfter !== null && retries < MAX_RETRIES) {
+    retries++;
     wait(again, retry, Math.max(1, Math.ceil(problem.retryAfter)), panel);
   }
   return panel;
 }
 
-/** Count down, then try again; unless the panel is gone. @param {Element} button @param {() => void} retry @param {number} seconds @param {Element} panel */
+/** Count down and retry, unless the panel is gone. @param {Element} button @param {() => void} retry @param {number} seconds @param {Element} panel */
 function wait(button, retry, seconds, panel) {
   fill(button, t("retryIn", { n: seconds }));
   const ticking = setInterval(() => {

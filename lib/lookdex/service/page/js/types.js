@@ -1,5 +1,5 @@
 /**
- * What the service answers, as far as the page reads it: the JSON of `answer-2.json`.
+ * The service's answers, as in `answer-2.json`. Only what the page uses.
  *
  * @typedef {{x0: number, y0: number, x1: number, y1: number}} Box Pixels of the upright photo; x1, y1 exclusive.
  * @typedef {{l: number, a: number, b: number, share: number, hex: string}} Swatch
@@ -8,11 +8,11 @@
  * @property {number} rank 1 is the best.
  * @property {string | null} product_id
  * @property {number} similarity Cosine of the two pictures, -1 … 1.
- * @property {number} score What the ranks follow.
+ * @property {number} score What matches are ranked by.
  * @property {number | null} colour_similarity 0 … 1.
  * @property {number | null} text_similarity
- * @property {'kind' | 'colour' | null} other Not as asked first: of another kind, or another colour.
- * @property {boolean | null} good Reaches the lane's threshold; null without one.
+ * @property {'kind' | 'colour' | null} other Set for products of another category or colour.
+ * @property {boolean | null} good Whether it reaches the lane's threshold; null if there is none.
  * @property {string} item_id
  * @property {string} image_key
  * @property {Box} box
@@ -24,7 +24,7 @@
  * @property {number} folded
  * @property {Record<string, unknown>} columns
  *
- * @typedef {object} Lane One question and its products.
+ * @typedef {object} Lane A part of the question with its matches.
  * @property {'object' | 'box' | 'photos' | 'image' | 'text' | 'product' | 'worn' | 'vector'} kind
  * @property {Box | null} box
  * @property {string | null} label
@@ -32,11 +32,11 @@
  * @property {number | null} score
  * @property {string | null} colour
  * @property {string | null} colour_ko
- * @property {string | null} colour_hex What a screen shows for `colour`.
+ * @property {string | null} colour_hex `colour` as shown on screen.
  * @property {Swatch[]} palette
  * @property {boolean} main
  * @property {string | null} text
- * @property {boolean | null} understood A word of the text says something of products; null without a text.
+ * @property {boolean | null} understood Whether a word of the text describes products; null without a text.
  * @property {string | null} product_id
  * @property {string | null} within
  * @property {string | null} tint The colour that the text names.
@@ -44,11 +44,11 @@
  * @property {number | null} threshold
  * @property {boolean | null} no_good_match
  * @property {boolean} exhausted
- * @property {boolean} [lacking] There is nothing of the kind `within`; what the page makes of the matches.
+ * @property {boolean} [lacking] Set by the page: no match is of the category `within`.
  * @property {Match[]} matches
  *
  * @typedef {object} Piece The product of a look for one object.
- * @property {number} object Its number in the answer's `objects`.
+ * @property {number} object Index into the answer's `objects`.
  * @property {string | null} label
  * @property {string | null} label_ko
  * @property {string} product_id
@@ -76,7 +76,7 @@
  * @property {string} release_id
  * @property {string} released_at
  * @property {{detector: string, embedder: string}} models
- * @property {number | null} width Of the upright query photo, pixels.
+ * @property {number | null} width Of the upright query photo, in pixels.
  * @property {number | null} height
  * @property {boolean} no_object
  * @property {Lane[]} objects
@@ -89,14 +89,14 @@
  * @property {string} release_id
  * @property {string} released_at
  * @property {number} [items]
- * @property {string[]} columns What a filter may name.
- * @property {string[]} [sortable] What products may be sorted by.
- * @property {number} [max_k] The most products that it answers with.
+ * @property {string[]} columns Columns for filters.
+ * @property {string[]} [sortable] Columns to sort by.
+ * @property {number} [max_k] The largest `k`.
  * @property {{products?: number, categories?: {name: string, products: number}[], price?: {least: number, most: number} | null}} [facets]
  *
- * @typedef {object} Photo A photo as it is sent and shown.
- * @property {Blob} blob What is sent.
- * @property {string} url Of the blob, for `<img>`.
+ * @typedef {object} Photo A photo, as uploaded and shown.
+ * @property {Blob} blob The upload.
+ * @property {string} url Object URL of the blob, for `<img>`.
  * @property {HTMLImageElement} image Decoded and upright.
  * @property {number} width Upright, pixels.
  * @property {number} height

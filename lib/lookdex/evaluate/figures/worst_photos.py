@@ -1,4 +1,4 @@
-"""The photos with the most mistakes of a detector, with the true boxes and those that were found."""
+"""The photos with the most detection errors, with true and detected boxes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lookdex.evaluate.detection import PhotoScore
-from lookdex.evaluate.drawn import canvas
-from lookdex.evaluate.drawn.canvas import RGB, lettering, paint
+from lookdex.evaluate.figures import canvas
+from lookdex.evaluate.figures.canvas import RGB, lettering, paint
 from lookdex.evaluate.records import Truth
 from lookdex.evaluate.work import read
 from lookdex.imaging import boxes
 from lookdex.records import Box
 
 PHOTOS, COLUMNS = 9, 3
-TILE = (300, 430)  # one of the two pictures of a photo
+TILE = (300, 430)  # one of a photo's two pictures
 SEAM = 6
 PAIR = 2 * TILE[0] + SEAM
 GAP = 30
@@ -28,7 +28,7 @@ LETTERS = 16
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A box to draw, in pixels of the photo."""
+    """A box to draw, in photo pixels."""
 
     corners: Sequence[float]
     name: str
@@ -36,14 +36,14 @@ class Mark:
 
 
 def draw_worst(
-    paths: Sequence[Path], truths: Sequence[Truth], scores: Sequence[PhotoScore], most: int = PHOTOS
+    paths: Sequence[Path], truths: Sequence[Truth], scores: Sequence[PhotoScore], limit: int = PHOTOS
 ) -> Image.Image | None:
-    """The photos with the most objects missed and boxes wrong, each twice: with its true boxes, and with those found.
+    """Draw the photos with the most missed objects and wrong boxes, once with true boxes and once with detected ones.
 
-    None when there is no mistake.
+    Returns None if there are no errors.
     """
     mistakes = [_missed(t, s) + s.right.count(False) for t, s in zip(truths, scores, strict=True)]
-    worst = [n for n in np.argsort(-np.array(mistakes, int), kind="stable").tolist() if mistakes[n]][:most]
+    worst = [n for n in np.argsort(-np.array(mistakes, int), kind="stable").tolist() if mistakes[n]][:limit]
     if not worst:
         return None
     columns = min(COLUMNS, len(worst))
@@ -52,13 +52,13 @@ def draw_worst(
     top = canvas.TOP + 36
     height = top + rows * (TILE[1] + 44 + GAP) + canvas.MARGIN - GAP
     wrong = sum(bool(n) for n in mistakes)
-    made, pen = canvas.sheet(
+    image, pen = canvas.sheet(
         width,
         height,
         "Worst photos",
         f"{wrong:,} of {len(truths):,} photos have an object missed or a box wrong",
     )
-    canvas.legend(made, (canvas.MARGIN, canvas.TOP), [
+    canvas.legend(image, (canvas.MARGIN, canvas.TOP), [
         (canvas.RIGHT, "true box, found"), (canvas.MISSED, "true box, missed"),
         (canvas.FOUND, "found, right"), (canvas.WRONG, "found, wrong"),
     ])  # fmt: skip
@@ -66,16 +66,16 @@ def draw_worst(
         row, column = divmod(place, columns)
         at = canvas.MARGIN + column * (PAIR + GAP), top + row * (TILE[1] + 44 + GAP)
         photo = read(paths[n])
-        _picture(made, at, photo, true_marks(truths[n], scores[n]))
-        _picture(made, (at[0] + TILE[0] + SEAM, at[1]), photo, found_marks(scores[n]))
-        told = f"{_missed(truths[n], scores[n])} missed, {scores[n].right.count(False)} wrong"
+        _picture(image, at, photo, true_marks(truths[n], scores[n]))
+        _picture(image, (at[0] + TILE[0] + SEAM, at[1]), photo, found_marks(scores[n]))
+        caption = f"{_missed(truths[n], scores[n])} missed, {scores[n].right.count(False)} wrong"
         lettering.write(
-            pen, (at[0] + PAIR, at[1] + TILE[1] + 28), told, canvas.SMALL, canvas.MUTED, anchor="rs"
+            pen, (at[0] + PAIR, at[1] + TILE[1] + 28), caption, canvas.SMALL, canvas.MUTED, anchor="rs"
         )
-        room = PAIR - lettering.width(told, canvas.SMALL) - 20
+        room = PAIR - lettering.width(caption, canvas.SMALL) - 20
         name = lettering.shorten(Path(truths[n].image).name, canvas.SMALL, room)
         lettering.write(pen, (at[0], at[1] + TILE[1] + 28), name, canvas.SMALL, canvas.INK)
-    return made
+    return image
 
 
 def true_marks(truth: Truth, score: PhotoScore) -> list[Mark]:
@@ -99,14 +99,14 @@ def found_marks(score: PhotoScore) -> list[Mark]:
 
 def _missed(truth: Truth, score: PhotoScore) -> int:
     crowd = truth.crowd or (False,) * len(truth.labels)
-    return sum(not found and not heap for found, heap in zip(score.found, crowd, strict=True))
+    return sum(not found and not is_crowd for found, is_crowd in zip(score.found, crowd, strict=True))
 
 
 def _picture(
-    made: Image.Image, at: tuple[int, int], pixels: np.ndarray | None, marks: Sequence[Mark]
+    image: Image.Image, at: tuple[int, int], pixels: np.ndarray | None, marks: Sequence[Mark]
 ) -> None:
-    """The photo within a tile, with its boxes; large boxes first, so that small ones lie above them."""
-    paint.panel(made, at, TILE, 14, canvas.TRACK)
+    """Draw a photo with its boxes in a tile. Large boxes are drawn first, so that small ones stay visible."""
+    paint.panel(image, at, TILE, 14, canvas.TRACK)
     if pixels is None:
         return
     photo = Image.fromarray(pixels)
@@ -124,7 +124,7 @@ def _picture(
     taken: list[Box] = []
     for mark, box in reversed(placed):
         taken.append(_name(tile, mark, box, taken))
-    made.paste(tile, at, paint.rounded(*TILE, 14))
+    image.paste(tile, at, paint.rounded(*TILE, 14))
 
 
 def _scaled(corners: Sequence[float], scale: float, corner: tuple[int, int]) -> Box:
@@ -133,7 +133,7 @@ def _scaled(corners: Sequence[float], scale: float, corner: tuple[int, int]) -> 
 
 
 def _name(tile: Image.Image, mark: Mark, box: Box, taken: Sequence[Box]) -> Box:
-    """Write the mark's name at a corner of its box, where no other name is; returns where."""
+    """Write the mark's name at a corner of its box, clear of other names; returns the area used."""
     wide, high = round(lettering.width(mark.name, LETTERS)) + 14, LETTERS + 10
     sides = (box.x0 - 2, box.x1 - wide + 2)
     spots = [(x, y) for y in (box.y0 - high, box.y1, box.y0, box.y1 - high) for x in sides]

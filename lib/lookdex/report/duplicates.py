@@ -1,4 +1,4 @@
-"""Near-duplicates: photos that are one file, or one picture saved anew."""
+"""Near-duplicates: photos that share a file, or that show one picture re-encoded or cropped."""
 
 from __future__ import annotations
 
@@ -13,71 +13,76 @@ from lookdex.imaging.same_picture import same_picture
 from lookdex.records import Scope
 from lookdex.report import vectors
 from lookdex.report.groups import connected
-from lookdex.report.pictures import Shown, show
-from lookdex.report.published import Published
+from lookdex.report.pictures import ItemPictures, load_pictures
+from lookdex.report.reader import ReleaseReader
 from lookdex.report.records import Cluster, Duplicates, Picture
 
-LEAST_COSINE = 0.91  # of two vectors whose photos may be one picture (saved or cut anew: 0.91 and more)
-PER_PHOTO = 6
-_CROPS_AT_ONCE = 200
+MIN_COSINE = 0.91  # photos of one picture, re-encoded or cropped, have at least this cosine
+NEIGHBOURS = 6
+_CROP_BATCH = 200
 PHOTOS = f"scope = '{Scope.IMAGE}'"
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Items of two photos, and the cosine of their vectors."""
+    """Two items of different photos, and the cosine of their vectors."""
 
     a: str
     b: str
     cosine: float
 
 
-def duplicates(published: Published) -> Duplicates:
-    """One file several times is found in the whole catalogue; pictures saved anew among `limits.compared` photos,
-    or between a sample and all."""
-    limits = published.limits
-    same_files = published.ask("same_file", limits.strip)
-    pairs, compared = close_pairs(published)
+def duplicates(reader: ReleaseReader) -> Duplicates:
+    """Find clusters of duplicate photos.
+
+    Identical files are found in the whole catalogue. Re-encoded pictures are found among all photos, or between a
+    sample and all if there are more than `limits.compared`.
+    """
+    limits = reader.limits
+    same_files = reader.query("same_file", limits.strip)
+    pairs, compared = close_pairs(reader)
     candidates = pairs[: limits.candidates]
-    groups = connected((pair.a, pair.b) for pair in confirmed(published, candidates))
+    groups = connected((pair.a, pair.b) for pair in confirm(reader, candidates))
     named = {item for group in groups for item in group}
-    rows = published.items(named, ["image_key", "product_id", "content_hash"])
+    rows = reader.items(named, ["image_key", "product_id", "content_hash"])
     known = {row["content_hash"]: row for row in same_files}
     merged = [_Group.of(group, rows, known) for group in groups]
     seen = {digest for group in merged for digest in group.digests}
     merged += [_Group.of_file(row) for row in same_files if row["content_hash"] not in seen]
     merged.sort(key=lambda group: (-group.products, -group.photos, group.examples))
-    shown = show(published, (item for group in merged[: limits.clusters] for item in group.examples))
+    shown = load_pictures(reader, (item for group in merged[: limits.clusters] for item in group.examples))
     return Duplicates(
         clusters=tuple(group.cluster(shown, limits.strip) for group in merged[: limits.clusters]),
         found=len(merged),
         photos=sum(group.photos for group in merged),
         across=sum(group.products > 1 for group in merged),
         compared=compared,
-        of=int(published.opened.items.count_rows(PHOTOS)),
+        of=int(reader.tables.items.count_rows(PHOTOS)),
         cut=len(pairs) > limits.candidates,
     )
 
 
-def close_pairs(published: Published) -> tuple[list[Pair], int]:
-    """Pairs of photos with like vectors and different files, most alike first; and how many photos were asked for."""
-    table, limits = published.opened.items, published.limits
+def close_pairs(reader: ReleaseReader) -> tuple[list[Pair], int]:
+    """Return pairs of photos with similar vectors and different files, most similar first, and the number of photos
+    queried.
+    """
+    table, limits = reader.tables.items, reader.limits
     photos = table.count_rows(PHOTOS)
     where = PHOTOS
     if photos > limits.compared:
-        where = f"{PHOTOS} AND {sampled('item_id', limits.sampled / photos)}"
+        where = f"{PHOTOS} AND {sample_predicate('item_id', limits.sampled / photos)}"
     found = list(vectors.batches(table, where))
     if not found:
         return [], 0
     ids = np.concatenate([rows for rows, _ in found])
     queries = np.concatenate([part for _, part in found])
-    near = vectors.nearest(vectors.batches(table, PHOTOS), queries, PER_PHOTO + 1)
+    near = vectors.nearest(vectors.batches(table, PHOTOS), queries, NEIGHBOURS + 1)
     best: dict[tuple[int, int], float] = {}
     for own, rows, cosines in zip(ids.tolist(), near.rows.tolist(), near.cosines.tolist(), strict=True):
         for row, cosine in zip(rows, cosines, strict=True):
-            if row != own and cosine >= LEAST_COSINE:
+            if row != own and cosine >= MIN_COSINE:
                 best[min(own, row), max(own, row)] = cosine
-    names = published.named({row for pair in best for row in pair}, ["item_id", "content_hash"])
+    names = reader.rows_by_id({row for pair in best for row in pair}, ["item_id", "content_hash"])
     pairs = [
         Pair(names[a]["item_id"], names[b]["item_id"], cosine)
         for (a, b), cosine in best.items()
@@ -86,23 +91,23 @@ def close_pairs(published: Published) -> tuple[list[Pair], int]:
     return sorted(pairs, key=lambda pair: (-pair.cosine, pair.a, pair.b)), len(queries)
 
 
-def sampled(column: str, share: float) -> str:
-    """SQL: about this share of the rows, by an id that is a hash in hex digits."""
+def sample_predicate(column: str, share: float) -> str:
+    """SQL predicate for about this share of the rows, by a column of hex hashes."""
     return f"{column} < '{min(int(share * 16**8), 16**8 - 1):08x}'"
 
 
-def confirmed(published: Published, pairs: list[Pair]) -> list[Pair]:
-    """Those whose pixels show one picture; the crops of few pairs are held at once."""
-    same: list[Pair] = []
-    for start in range(0, len(pairs), _CROPS_AT_ONCE):
-        some = pairs[start : start + _CROPS_AT_ONCE]
-        crops = published.items((item for pair in some for item in (pair.a, pair.b)), ["crop"])
+def confirm(reader: ReleaseReader, pairs: list[Pair]) -> list[Pair]:
+    """Keep the pairs whose pixels show the same picture. Crops are read in batches to bound memory."""
+    confirmed: list[Pair] = []
+    for start in range(0, len(pairs), _CROP_BATCH):
+        batch = pairs[start : start + _CROP_BATCH]
+        crops = reader.items((item for pair in batch for item in (pair.a, pair.b)), ["crop"])
         pixels = {item: codec.decode_crop(row["crop"]) for item, row in crops.items()}
-        for pair in some:
+        for pair in batch:
             a, b = pixels.get(pair.a), pixels.get(pair.b)
             if a is not None and b is not None and same_picture(a, b):
-                same.append(pair)
-    return same
+                confirmed.append(pair)
+    return confirmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ class _Group:
     examples: tuple[str, ...]  # item ids
     photos: int
     products: int
-    digests: frozenset[str]  # of the files in it
+    digests: frozenset[str]  # content hashes of its files
 
     @classmethod
     def of(
@@ -121,17 +126,17 @@ class _Group:
         rows: Mapping[str, Mapping[str, Any]],
         same_files: Mapping[str, Mapping[str, Any]],
     ) -> _Group:
-        """Photos that show one picture, and the copies of each one's file."""
-        mine = [rows[item] for item in items]
-        digests = {row["content_hash"] for row in mine}
+        """Group photos that show one picture, together with the identical copies of each."""
+        members = [rows[item] for item in items]
+        digests = {row["content_hash"] for row in members}
         copies = [same_files[digest] for digest in sorted(digests) if digest in same_files]
-        examples = {row["item_id"]: row["product_id"] for row in mine}
-        photos = len(mine)
+        examples = {row["item_id"]: row["product_id"] for row in members}
+        photos = len(members)
         for copy in copies:
             new = {found["item_id"]: found["product_id"] for found in copy["examples"]}
-            photos += copy["photos"] - sum(row["content_hash"] == copy["content_hash"] for row in mine)
+            photos += copy["photos"] - sum(row["content_hash"] == copy["content_hash"] for row in members)
             examples |= new
-        # Exact as long as the copies of a file are few enough to be named.
+        # Exact while the query lists every copy of a file; a lower bound beyond that.
         products = len({product for product in examples.values() if product is not None})
         return cls(
             tuple(examples),
@@ -145,13 +150,13 @@ class _Group:
         examples = tuple(found["item_id"] for found in row["examples"])
         return cls(examples, row["photos"], row["products"], frozenset((row["content_hash"],)))
 
-    def cluster(self, shown: Shown, most: int) -> Cluster:
+    def cluster(self, shown: ItemPictures, limit: int) -> Cluster:
         return Cluster(
-            self.photos, self.products, len(self.digests) == 1, _captioned(shown, self.examples[:most])
+            self.photos, self.products, len(self.digests) == 1, _captioned(shown, self.examples[:limit])
         )
 
 
-def _captioned(shown: Shown, items: Iterable[str]) -> tuple[Picture, ...]:
+def _captioned(shown: ItemPictures, items: Iterable[str]) -> tuple[Picture, ...]:
     return tuple(
         shown.picture(item, str(shown.rows[item]["product_id"] or shown.rows[item]["image_key"]))
         for item in items

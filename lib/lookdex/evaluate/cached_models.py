@@ -1,4 +1,4 @@
-"""Models that remember what they last answered: a photo that is asked in several ways runs through them once."""
+"""Models that cache their outputs, so that a photo queried in several ways runs through them once."""
 
 from __future__ import annotations
 
@@ -17,55 +17,55 @@ if TYPE_CHECKING:
     from lookdex.models.embed import Embedder
 
 T = TypeVar("T")
-KEPT = 64  # pictures: those of one photo
+CACHE_SIZE = 64  # images: enough for one photo's crops
 
 
-class Remembering:
-    """Loads the models of a recipe, each with a memory. What is remembered is what the model said, bit by bit."""
+class CachingLoader:
+    """Load a recipe's models, each wrapped in a cache. Cached outputs are bit-identical to the model's."""
 
     def detector_of(self, recipe: Recipe, device: str) -> Detector:
-        return RememberingDetector(loading.detector_of(recipe, device))
+        return CachingDetector(loading.detector_of(recipe, device))
 
     def embedder_of(self, recipe: Recipe, device: str) -> Embedder:
-        return RememberingEmbedder(loading.embedder_of(recipe, device))
+        return CachingEmbedder(loading.embedder_of(recipe, device))
 
 
-class RememberingDetector:
+class CachingDetector:
     def __init__(self, detector: Detector) -> None:
         self.name, self._detector = detector.name, detector
-        self._memory: Memory[list[Detection]] = Memory()
+        self._cache: PixelCache[list[Detection]] = PixelCache()
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
-        return self._memory.answers(images, self._detector.detect)
+        return self._cache.get_many(images, self._detector.detect)
 
 
-class RememberingEmbedder:
+class CachingEmbedder:
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
         self.name, self.dim = embedder.name, embedder.dim
-        self._memory: Memory[np.ndarray] = Memory()
+        self._cache: PixelCache[np.ndarray] = PixelCache()
 
     def embed_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
         if not len(images):
             return np.zeros((0, self.dim), np.float32)
-        return np.stack(self._memory.answers(images, lambda new: list(self._embedder.embed_images(new))))
+        return np.stack(self._cache.get_many(images, lambda new: list(self._embedder.embed_images(new))))
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         return self._embedder.embed_texts(texts)
 
 
-class Memory(OrderedDict[Hashable, T]):
-    """Answers by the pixels of their pictures; the oldest go first."""
+class PixelCache(OrderedDict[Hashable, T]):
+    """An LRU cache of model outputs, keyed by the pixels of the image."""
 
-    def answers(
-        self, images: Sequence[np.ndarray], ask: Callable[[Sequence[np.ndarray]], Sequence[T]]
+    def get_many(
+        self, images: Sequence[np.ndarray], compute: Callable[[Sequence[np.ndarray]], Sequence[T]]
     ) -> list[T]:
         keys = [(image.shape, hashlib.sha256(image.tobytes()).digest()) for image in images]
         new = {key: image for key, image in zip(keys, images, strict=True) if key not in self}
-        told: dict[Hashable, T] = {key: self[key] for key in keys if key in self}
+        outputs: dict[Hashable, T] = {key: self[key] for key in keys if key in self}
         if new:
-            told |= dict(zip(new, ask(list(new.values())), strict=True))
-        self.update(told)
-        while len(self) > KEPT:
+            outputs |= dict(zip(new, compute(list(new.values())), strict=True))
+        self.update(outputs)
+        while len(self) > CACHE_SIZE:
             self.popitem(last=False)
-        return [told[key] for key in keys]
+        return [outputs[key] for key in keys]

@@ -1,4 +1,4 @@
-"""A release as a report reads it: its two tables at their versions, through DuckDB and Lance, in bounded memory."""
+"""Read a release for a report: its two tables at their versions, through DuckDB and Lance, in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,51 +13,52 @@ import duckdb
 from lookdex.catalog import integrity, promotion_log, tables
 from lookdex.catalog.lance_errors import reading
 from lookdex.catalog.sql import listed
+from lookdex.catalog.tables import Tables
 from lookdex.errors import ReleaseNotFound
 from lookdex.records import Release
 from lookdex.report.records import Limits
 from lookdex.storage import Store, open_store
 
-_AT_ONCE = 500  # items named in one read
+_ID_BATCH = 500  # ids per read
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class ReleaseReader:
     store: Store
     release: Release
     is_live: bool
-    opened: tables.Tables
+    tables: Tables
     connection: duckdb.DuckDBPyConnection
     queries: Mapping[str, str]
     limits: Limits
 
-    def ask(self, name: str, pictures: int = 0) -> list[dict[str, Any]]:
-        """The rows of a query of sql/report; `pictures` is how many examples it names per row."""
-        query = self.queries[name]
-        given = {"pictures": pictures} if "$pictures" in query else {}
-        found = self.connection.execute(query, given)
+    def query(self, name: str, pictures: int = 0) -> list[dict[str, Any]]:
+        """Run a query of sql/report and return its rows; `pictures` is the number of examples per row."""
+        sql = self.queries[name]
+        parameters = {"pictures": pictures} if "$pictures" in sql else {}
+        found = self.connection.execute(sql, parameters)
         columns = [column[0] for column in found.description]
         return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
 
     def items(self, item_ids: Iterable[str], columns: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """These columns of the items, by id; those that the release does not have are left out."""
+        """Read columns of items, by item id. Unknown ids are left out."""
         wanted = sorted(set(item_ids))
         found: dict[str, dict[str, Any]] = {}
         names = list(dict.fromkeys(("item_id", *columns)))
-        for start in range(0, len(wanted), _AT_ONCE):
-            some = listed(wanted[start : start + _AT_ONCE])
-            table = self.opened.items.to_table(columns=names, filter=f"item_id IN ({some})")
+        for start in range(0, len(wanted), _ID_BATCH):
+            ids = listed(wanted[start : start + _ID_BATCH])
+            table = self.tables.items.to_table(columns=names, filter=f"item_id IN ({ids})")
             found |= {row["item_id"]: row for row in table.to_pylist()}
         return found
 
-    def named(self, rows: Iterable[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
-        """These columns of the items, by Lance's row id."""
+    def rows_by_id(self, rows: Iterable[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
+        """Read columns of items, by Lance row id."""
         wanted = sorted(set(rows))
         found: dict[int, dict[str, Any]] = {}
-        for start in range(0, len(wanted), _AT_ONCE):
-            some = ",".join(map(str, wanted[start : start + _AT_ONCE]))
-            table = self.opened.items.to_table(
-                columns=list(columns), filter=f"_rowid IN ({some})", with_row_id=True
+        for start in range(0, len(wanted), _ID_BATCH):
+            ids = ",".join(map(str, wanted[start : start + _ID_BATCH]))
+            table = self.tables.items.to_table(
+                columns=list(columns), filter=f"_rowid IN ({ids})", with_row_id=True
             )
             found |= {row["_rowid"]: row for row in table.to_pylist()}
         return found
@@ -68,10 +69,10 @@ class Published:
 
 
 @contextmanager
-def open_published(uri: str, release_id: str | None, limits: Limits) -> Iterator[Published]:
-    """The live release of the catalogue at `uri`, or the one of that id.
+def open_reader(uri: str, release_id: str | None, limits: Limits) -> Iterator[ReleaseReader]:
+    """Open the live release of the catalogue at `uri`, or `release_id`.
 
-    Raises ReleaseNotFound, and CorruptData for what cannot be read while it is open.
+    Raises ReleaseNotFound, and CorruptData while reading.
     """
     store = open_store(uri)
     current = promotion_log.live_release(store)
@@ -80,7 +81,7 @@ def open_published(uri: str, release_id: str | None, limits: Limits) -> Iterator
     elif current is not None:
         release = current[1]
     else:
-        raise ReleaseNotFound(f"nothing is live in {store.uri} yet; publish a night with `lookdex reindex`.")
+        raise ReleaseNotFound(f"{store.uri} has no live release yet; publish one with `lookdex reindex`.")
     integrity.require(store, release, integrity.all_but_data)
     opened = tables.open_tables(store, release)
     is_live = current is not None and current[1].release_id == release.release_id
@@ -93,4 +94,4 @@ def open_published(uri: str, release_id: str | None, limits: Limits) -> Iterator
         connection.execute("SET memory_limit = ?", [limits.memory])
         connection.execute("SET temp_directory = ?", [spill])
         connection.execute("SET preserve_insertion_order = false")
-        yield Published(store, release, is_live, opened, connection, queries, limits)
+        yield ReleaseReader(store, release, is_live, opened, connection, queries, limits)

@@ -1,4 +1,4 @@
-"""A sheet of wrong answers: in each row the query, what would have been right, and what came instead."""
+"""A sheet of wrong answers: each row shows the query, a right item, and the items found instead."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from lookdex.evaluate.drawn import canvas
-from lookdex.evaluate.drawn.canvas import RGB, lettering, paint
+from lookdex.evaluate.figures import canvas
+from lookdex.evaluate.figures.canvas import RGB, lettering, paint
 from lookdex.evaluate.records import Item
 from lookdex.evaluate.retrieval import Mistake
 from lookdex.evaluate.work import read
@@ -34,33 +34,33 @@ class Tile:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """right: None where no right answer has a picture."""
+class MistakeRow:
+    """right: None if no right item has a picture."""
 
     query: Tile
     right: Tile | None
     answers: tuple[Tile, ...]
 
 
-def of_mistake(mistake: Mistake, query: Item, wrong: Sequence[Item], right: Item) -> Row:
-    """A wrong answer of `retrieve`, its photos read again."""
-    return Row(
-        Tile(_shown(query), query.label, _name(query)),
-        Tile(_shown(right), right.label, f"{mistake.right[1]:.3f}", right=True),
+def of_mistake(mistake: Mistake, query: Item, wrong: Sequence[Item], right: Item) -> MistakeRow:
+    """Make a row of a mistake found by `retrieve`; reads its photos again."""
+    return MistakeRow(
+        Tile(_picture(query), query.label, _name(query)),
+        Tile(_picture(right), right.label, f"{mistake.right[1]:.3f}", right=True),
         tuple(
-            Tile(_shown(item), item.label, f"{similarity:.3f}")
+            Tile(_picture(item), item.label, f"{similarity:.3f}")
             for item, (_, similarity) in zip(wrong, mistake.wrong, strict=True)
         ),
     )
 
 
-def draw(rows: Sequence[Row], title: str) -> Image.Image:
-    """One row below the other; the numbers are similarities."""
-    most = max(len(row.answers) for row in rows)
+def draw(rows: Sequence[MistakeRow], title: str) -> Image.Image:
+    """Draw the rows one below the other, with similarities below the pictures."""
+    columns = max(len(row.answers) for row in rows)
     step = SIDE + GAP
-    width = 2 * canvas.MARGIN + (most + 2) * step + 2 * GAP
+    width = 2 * canvas.MARGIN + (columns + 2) * step + 2 * GAP
     top = canvas.TOP + 36
-    made, _ = canvas.sheet(
+    image, _ = canvas.sheet(
         width,
         top + len(rows) * ROW + canvas.MARGIN - 20,
         title,
@@ -73,30 +73,30 @@ def draw(rows: Sequence[Row], title: str) -> Image.Image:
         (x + 2 * step + 2 * GAP, canvas.WRONG, "answers"),
     ]
     for at, colour, text in heads:
-        canvas.legend(made, (at, canvas.TOP), [(colour, text)])
+        canvas.legend(image, (at, canvas.TOP), [(colour, text)])
     for n, row in enumerate(rows):
         y = top + n * ROW
-        _tile(made, (x, y), row.query, QUERY)
+        _tile(image, (x, y), row.query, QUERY)
         if row.right is not None:
-            _tile(made, (heads[1][0], y), row.right, canvas.RIGHT)
+            _tile(image, (heads[1][0], y), row.right, canvas.RIGHT)
         for place, answer in enumerate(row.answers):
             colour = canvas.RIGHT if answer.right else canvas.WRONG
-            _tile(made, (heads[2][0] + place * step, y), answer, colour)
-    return made
+            _tile(image, (heads[2][0] + place * step, y), answer, colour)
+    return image
 
 
-def _tile(made: Image.Image, at: tuple[int, int], tile: Tile, colour: RGB) -> None:
+def _tile(image: Image.Image, at: tuple[int, int], tile: Tile, colour: RGB) -> None:
     x, y = at
-    pen = ImageDraw.Draw(made)
-    canvas.picture(made, at, SIDE, tile.picture, colour, 4)
+    pen = ImageDraw.Draw(image)
+    canvas.picture(image, at, SIDE, tile.picture, colour, 4)
     name = lettering.shorten(tile.name, canvas.TEXT, SIDE)
     detail = lettering.shorten(tile.detail, canvas.SMALL, SIDE)
     lettering.write(pen, (x + 2, y + SIDE + 30), name, canvas.TEXT, canvas.INK, weight=0.3)
     lettering.write(pen, (x + 2, y + SIDE + 54), detail, canvas.SMALL, canvas.MUTED)
 
 
-def _shown(item: Item) -> Any:
-    """What was embedded of it, as far as the item itself says."""
+def _picture(item: Item) -> Any:
+    """The part of the item that was embedded, if the item has a box."""
     pixels = read(item.path)
     if pixels is None or item.box is None:
         return pixels
@@ -107,4 +107,4 @@ def _name(item: Item) -> str:
     return item.path.name if isinstance(item.path, Path) else str(item.path).rsplit("/", 1)[-1]
 
 
-__all__ = ["Row", "Tile", "draw", "of_mistake", "paint"]
+__all__ = ["MistakeRow", "Tile", "draw", "of_mistake", "paint"]

@@ -1,4 +1,4 @@
-"""Precision against recall, a small panel for each category."""
+"""Precision-recall curves, one panel per category."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from PIL import Image, ImageDraw
 
 from lookdex.evaluate.coco import RECALLS
 from lookdex.evaluate.detection import CategoryScore, DetectionScore
-from lookdex.evaluate.drawn import canvas
-from lookdex.evaluate.drawn.canvas import lettering, paint
+from lookdex.evaluate.figures import canvas
+from lookdex.evaluate.figures.canvas import lettering, paint
 
 COLUMNS = 4
 PANEL = (330, 330)
 GAP = 22
 PLOT = (256, 204)
-FINE = 3  # curves are drawn this much larger and scaled down, for smooth edges
+FINE = 3  # supersampling factor, for smooth edges
 
 
 def draw(score: DetectionScore) -> Image.Image:
-    """The categories with the most objects first; the dot is the operating point."""
-    categories = sorted(score.by_category.items(), key=lambda one: -one[1].objects)
+    """Draw the categories, those with the most objects first. The dot is the operating point."""
+    categories = sorted(score.by_category.items(), key=lambda category: -category[1].objects)
     columns = min(COLUMNS, max(2, len(categories)))
     rows = math.ceil(len(categories) / columns)
     width = 2 * canvas.MARGIN + columns * (PANEL[0] + GAP) - GAP
@@ -28,45 +28,50 @@ def draw(score: DetectionScore) -> Image.Image:
         f"AP50 {score.ap50:.3f}, AP {score.ap:.3f}. Curve: IoU 0.5, each category alone. "
         f"Dot: what is shown at a score of {score.min_score:g}."
     )
-    made, _ = canvas.sheet(
+    image, _ = canvas.sheet(
         width, canvas.TOP + rows * (PANEL[1] + GAP) + canvas.MARGIN - GAP + 10, "Precision and recall", detail
     )
-    for n, (name, one) in enumerate(categories):
+    for n, (name, category) in enumerate(categories):
         row, column = divmod(n, columns)
         _panel(
-            made, (canvas.MARGIN + column * (PANEL[0] + GAP), canvas.TOP + row * (PANEL[1] + GAP)), name, one
+            image,
+            (canvas.MARGIN + column * (PANEL[0] + GAP), canvas.TOP + row * (PANEL[1] + GAP)),
+            name,
+            category,
         )
-    return made
+    return image
 
 
-def _panel(made: Image.Image, at: tuple[int, int], name: str, one: CategoryScore) -> None:
+def _panel(image: Image.Image, at: tuple[int, int], name: str, category: CategoryScore) -> None:
     x, y = at
-    pen = ImageDraw.Draw(made)
-    paint.panel(made, at, PANEL, 16, canvas.CARD)
-    value = f"{one.ap50:.2f}"
+    pen = ImageDraw.Draw(image)
+    paint.panel(image, at, PANEL, 16, canvas.CARD)
+    value = f"{category.ap50:.2f}"
     lettering.write(pen, (x + PANEL[0] - 18, y + 36), value, 22, canvas.FOUND, anchor="rs", weight=0.5)
     title = lettering.shorten(name, 22, PANEL[0] - 60 - lettering.width(value, 22))
     lettering.write(pen, (x + 18, y + 36), title, 22, canvas.INK, weight=0.5)
     left, top = x + 54, y + 54
-    made.paste(_plot(one), (left, top))
+    image.paste(_plot(category), (left, top))
     for share, text in ((0.0, "0"), (0.5, "0.5"), (1.0, "1")):
         right, high = left + round(share * PLOT[0]), top + round((1 - share) * PLOT[1])
         lettering.write(pen, (right, top + PLOT[1] + 20), text, 15, canvas.MUTED, anchor="ms")
         lettering.write(pen, (left - 8, high + 5), text, 15, canvas.MUTED, anchor="rs")
     lettering.write(pen, (left + PLOT[0] * 0.25, top + PLOT[1] + 20), "recall", 15, canvas.MUTED, anchor="ms")
-    canvas.upwards(made, (x + 40, top + round(PLOT[1] * 0.25) + 32), "precision", 15, canvas.MUTED)
-    told = f"found {one.found:.2f} of {one.objects:,}, precision {one.precision:.2f}"
+    canvas.vertical_text(image, (x + 40, top + round(PLOT[1] * 0.25) + 32), "precision", 15, canvas.MUTED)
+    caption = f"found {category.found:.2f} of {category.objects:,}, precision {category.precision:.2f}"
     lettering.write(
-        pen, (x + 18, y + PANEL[1] - 16), lettering.shorten(told, 17, PANEL[0] - 36), 17, canvas.MUTED
+        pen, (x + 18, y + PANEL[1] - 16), lettering.shorten(caption, 17, PANEL[0] - 36), 17, canvas.MUTED
     )
 
 
-def _plot(one: CategoryScore) -> Image.Image:
+def _plot(category: CategoryScore) -> Image.Image:
     width, height = PLOT[0] * FINE, PLOT[1] * FINE
     plot = Image.new("RGB", (width, height), canvas.CARD)
     pen = ImageDraw.Draw(plot)
     points = [
-        (float(r) * width, (1 - float(p)) * height) for r, p in zip(RECALLS, one.curve, strict=True) if p > 0
+        (float(r) * width, (1 - float(p)) * height)
+        for r, p in zip(RECALLS, category.curve, strict=True)
+        if p > 0
     ]
     if points:
         end = points[-1][0]
@@ -77,9 +82,9 @@ def _plot(one: CategoryScore) -> Image.Image:
         pen.line([(0, at[1]), (width, at[1])], canvas.EDGE, FINE)
     if points:
         pen.line([*points, (points[-1][0], height)], canvas.FOUND, 3 * FINE, "curve")
-    if not one.found:  # no box of its own, and no precision
+    if not category.found:  # nothing detected: no precision
         return plot.resize(PLOT, Image.Resampling.LANCZOS)
-    middle = one.found * width, (1 - one.precision) * height
+    middle = category.found * width, (1 - category.precision) * height
     for radius, fill in ((8 * FINE, canvas.CARD), (6 * FINE, canvas.WRONG)):
         pen.ellipse([middle[0] - radius, middle[1] - radius, middle[0] + radius, middle[1] + radius], fill)
     return plot.resize(PLOT, Image.Resampling.LANCZOS)

@@ -1,1 +1,0 @@
-"""Pictures of what was measured, drawn with the letters, shapes and colours of the answers' sheets."""

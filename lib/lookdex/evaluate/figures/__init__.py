@@ -1,0 +1,1 @@
+"""Figures of evaluation results, in the style of the answer sheets."""
