@@ -1,4 +1,4 @@
-"""A catalogue opened for questions: follows the live release, and answers each question wholly from one.
+"""An open catalogue. It follows the live release, and answers each question from a single release.
 
 catalog = lookdex.open_catalog("s3://shop/lookdex")
 answer = catalog.search("photo.jpg", k=5, where="price < 50")
@@ -112,10 +112,10 @@ def open_catalog(
 
 
 class Catalog:
-    """Answers photos, texts and vectors from one release at a time. Safe among threads; made by `open_catalog`.
+    """Answers photos, texts and vectors from one release at a time. Thread-safe; created by `open_catalog`.
 
-    In a process that was forked from the one that opened it, all that reads raises ForkedProcess. A pickled one opens
-    the catalogue anew where it arrives, at its first use: it follows what is live by then, or stays pinned.
+    In a fork of the process that opened it, all reads raise ForkedProcess. Unpickled, it opens the catalogue again at
+    its first use, and follows what is live then, or stays pinned.
     """
 
     def __init__(self, place: Place):
@@ -140,27 +140,27 @@ class Catalog:
 
     @property
     def opened(self) -> OpenRelease:
-        """What the next query would be answered from: for who asks several things of one release."""
+        """The open release that the next question is answered from."""
         return self._current().release
 
     @property
     def release(self) -> Release:
-        """The release that the next query would be answered from."""
+        """The record of the release that the next question is answered from."""
         return self.opened.record
 
     @property
     def behind(self) -> str | None:
-        """Why the live release could not be followed at the last look; None when it was."""
+        """Why the live release could not be followed at the last check; None if it was."""
         return self._following().behind
 
     @property
     def damage(self) -> str | None:
-        """Known damage to the open release's files, with the remedy; None when none is known."""
+        """Known damage to the open release's files, with the remedy; None if there is none."""
         return self._following().now.release.items.verified.damage
 
     @property
     def store_health(self) -> StoreHealth:
-        """Whether the store answers, as far as is known: it is looked at when a read takes long, or fails."""
+        """Whether the store answers, as last known: it is checked when a read takes long or fails."""
         return self._following().watch.health
 
     @property
@@ -205,7 +205,7 @@ class Catalog:
 
     @calls.checked
     def refresh(self) -> Release:
-        """Look at the promotion log now.
+        """Check the promotion log now.
 
         Raises what keeps the live release from being opened, and Unavailable where the catalogue is gone; `behind` says
         so, too, and answers go on coming from what is open.
