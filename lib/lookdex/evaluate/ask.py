@@ -17,7 +17,7 @@ from lookdex.evaluate.lanes import Outcome, QueryObject, outcomes, seen_in
 from lookdex.evaluate.trust import RankedDetection
 from lookdex.evaluate.work import Advance
 from lookdex.records import Box, Release
-from lookdex.search.engine.photo import Limits, read_photo
+from lookdex.search.engine.photo import PhotoLimits, read_photo
 from lookdex.search.query.options import Crops, Options, Widen
 from lookdex.storage import Store
 from lookdex.taxonomy.categories import normalise
@@ -74,7 +74,7 @@ def ask(task: AskTask, advance: Advance = lambda done: None) -> AskResult:
     unreadable = []
     for done, photo in enumerate(task.photos, start=1):
         try:
-            pixels = read_photo(photo.path, Limits.of(catalog.release.recipe))
+            pixels = read_photo(photo.path, PhotoLimits.of(catalog.release.recipe))
         except BadQuery:
             unreadable.append(str(photo.path))
         else:

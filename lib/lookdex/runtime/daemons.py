@@ -33,7 +33,7 @@ class DaemonPool(Executor):
         _pools.add(self)
 
     def _start(self) -> None:
-        self._some = threading.Condition(threading.Lock())
+        self._some = threading.Condition()  # reentrant: a finalizer may call shutdown
         self._queue: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._threads = self._waiting = 0
 

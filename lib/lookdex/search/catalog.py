@@ -1,4 +1,4 @@
-"""A catalogue opened for questions: follows the live release, and answers each question wholly from one.
+"""An open catalogue. It follows the live release, and answers each question from a single release.
 
 catalog = lookdex.open_catalog("s3://shop/lookdex")
 answer = catalog.search("photo.jpg", k=5, where="price < 50")
@@ -31,7 +31,7 @@ from lookdex.search.query.arguments import texts
 from lookdex.search.query.options import MoreOptions, Options, SearchOptions, SimilarOptions, TextOptions
 from lookdex.search.retrieval.filters import FilterColumn, offered
 from lookdex.search.retrieval.frame import scope_of, to_frame
-from lookdex.search.retrieval.opened import Opened
+from lookdex.search.retrieval.open_release import OpenRelease
 from lookdex.search.retrieval.table import READ_SECONDS
 from lookdex.search.retrieval.verified import VERIFY_BYTES
 from lookdex.search.retrieval.watch import STORE_SECONDS, StoreHealth
@@ -112,10 +112,10 @@ def open_catalog(
 
 
 class Catalog:
-    """Answers photos, texts and vectors from one release at a time. Safe among threads; made by `open_catalog`.
+    """Answers photos, texts and vectors from one release at a time. Thread-safe; created by `open_catalog`.
 
-    In a process that was forked from the one that opened it, all that reads raises ForkedProcess. A pickled one opens
-    the catalogue anew where it arrives, at its first use: it follows what is live by then, or stays pinned.
+    In a fork of the process that opened it, all reads raise ForkedProcess. Unpickled, it opens the catalogue again at
+    its first use, and follows what is live then, or stays pinned.
     """
 
     def __init__(self, place: Place):
@@ -128,7 +128,7 @@ class Catalog:
         return Catalog, (self._place,)
 
     def _following(self) -> Following:
-        """Opened at the first call. Raises what `open_catalog` does."""
+        """OpenRelease at the first call. Raises what `open_catalog` does."""
         if self._opened is None:
             check_opening()  # before the lock: a fork of this process may have left it taken
             with self._opening:
@@ -139,28 +139,28 @@ class Catalog:
     # ── the release ──────────────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def opened(self) -> Opened:
-        """What the next query would be answered from: for who asks several things of one release."""
-        return self._current().opened
+    def opened(self) -> OpenRelease:
+        """The open release that the next question is answered from."""
+        return self._current().release
 
     @property
     def release(self) -> Release:
-        """The release that the next query would be answered from."""
-        return self.opened.release
+        """The record of the release that the next question is answered from."""
+        return self.opened.record
 
     @property
     def behind(self) -> str | None:
-        """Why the live release could not be followed at the last look; None when it was."""
+        """Why the live release could not be followed at the last check; None if it was."""
         return self._following().behind
 
     @property
     def damage(self) -> str | None:
-        """Known damage to the open release's files, with the remedy; None when none is known."""
-        return self._following().now.opened.items.verified.damage
+        """Known damage to the open release's files, with the remedy; None if there is none."""
+        return self._following().now.release.items.verified.damage
 
     @property
     def store_health(self) -> StoreHealth:
-        """Whether the store answers, as far as is known: it is looked at when a read takes long, or fails."""
+        """Whether the store answers, as last known: it is checked when a read takes long or fails."""
         return self._following().watch.health
 
     @property
@@ -199,13 +199,13 @@ class Catalog:
         """
         now = self._current()
         now.encoders.load()
-        now.opened.hold()
-        now.opened.items.verified.look_at_rest()
+        now.release.hold()
+        now.release.items.verified.check_rest()
         return self
 
     @calls.checked
     def refresh(self) -> Release:
-        """Look at the promotion log now.
+        """Check the promotion log now.
 
         Raises what keeps the live release from being opened, and Unavailable where the catalogue is gone; `behind` says
         so, too, and answers go on coming from what is open.
@@ -227,7 +227,7 @@ class Catalog:
         """
         options = calls.given_options(options)
         now = self._current()
-        return asking.answer(now.opened, now.encoders, photos, options)
+        return asking.answer(now.release, now.encoders, photos, options)
 
     @calls.checked
     def search(
@@ -268,7 +268,7 @@ class Catalog:
         options = calls.question(TextOptions, more, k=k, where=where, text=words, crops=calls.crops_of(crops))
         rows = scope_of(scope)
         now = self._current()
-        return asking.answer(now.opened, now.encoders, (), options, rows)
+        return asking.answer(now.release, now.encoders, (), options, rows)
 
     @calls.checked
     def search_vector(
@@ -285,8 +285,8 @@ class Catalog:
         options = calls.question(MoreOptions, more, k=k, where=where, crops=calls.crops_of(crops))
         rows = scope_of(scope)
         now = self._current()
-        unit = unit_of(vector, now.opened.release.dim)
-        return asking.answer_vector(now.opened, unit, rows, options)
+        unit = unit_of(vector, now.release.record.dim)
+        return asking.answer_vector(now.release, unit, rows, options)
 
     @calls.checked
     def similar(
@@ -327,7 +327,7 @@ class Catalog:
         """
         options = calls.given_options(options)
         now = self._current()
-        return vectors_of(now.opened, now.encoders, photos, options)
+        return vectors_of(now.release, now.encoders, photos, options)
 
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -335,7 +335,7 @@ class Catalog:
     def crops(self, item_ids: Iterable[str]) -> dict[str, bytes]:
         """The stored crops (JPEG) of those of the items that the release has."""
         wanted = texts("item_ids", item_ids)
-        return self._current().opened.crops(wanted)
+        return self._current().release.crops(wanted)
 
     @calls.checked
     def to_pandas(
@@ -352,4 +352,4 @@ class Catalog:
         default all but vector and crop, which take kilobytes a row (np.stack(frame["vector"]) is then the matrix).
         The frame's `attrs` name the release. Raises BadQuery, and MissingExtra where pandas is not installed.
         """
-        return to_frame(self._current().opened, where, columns, scope=scope, limit=limit)
+        return to_frame(self._current().release, where, columns, scope=scope, limit=limit)

@@ -1,7 +1,7 @@
-"""The live release of a catalogue, followed; or one release that stays.
+"""Follow the live release of a catalogue, or stay with a pinned one.
 
-A release that cannot be opened is not followed: answers go on coming from the one before, and `behind` says why. That
-holds for a damaged one, for models that are not trusted, and for one that lacks a column that `facets` asks for.
+A live release that cannot be opened is not followed: the one before keeps answering, and `behind` says why. Reasons are
+damage, models that are not trusted, and a missing column of `facets`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lookdex.models.trust import ONLY_TINY, TrustedModels
 from lookdex.records import LiveEntry, Recipe, Release
 from lookdex.runtime.forks import Owner
 from lookdex.search.engine.encoders import Encoders, Loader, models_key
-from lookdex.search.retrieval.opened import Opened, open_release
+from lookdex.search.retrieval.open_release import OpenRelease, open_release
 from lookdex.search.retrieval.table import READ_SECONDS, ReadKind
 from lookdex.search.retrieval.verified import VERIFY_BYTES
 from lookdex.search.retrieval.watch import STORE_SECONDS, StoreWatch
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """Where models come from: given, or loaded by name on the device."""
+    """Where models come from: given, or loaded by name onto the device."""
 
     device: str = "cpu"
     detector: Detector | None = None
@@ -54,7 +54,7 @@ class Opening:
     store_seconds: float | None = STORE_SECONDS
     facets: tuple[str, ...] | None = None
 
-    def open(self, store: Store, release: Release, watch: StoreWatch) -> Opened:
+    def open(self, store: Store, release: Release, watch: StoreWatch) -> OpenRelease:
         return open_release(
             store,
             release,
@@ -67,7 +67,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What to open, and how: picklable. release: the one to stay with; None: the live one is followed."""
+    """What to open and how; picklable. release: the pinned one; None: follow the live one."""
 
     store: Store
     release: str | Release | None
@@ -78,23 +78,23 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """What a request works with from its first step to its last."""
+    """What one question uses from its first step to its last."""
 
-    entry: LiveEntry | None  # of the promotion log; None when pinned
-    opened: Opened
+    entry: LiveEntry | None  # of the promotion log; None if pinned
+    release: OpenRelease
     encoders: Encoders
 
 
 class Following:
-    """Of one place. Safe among threads of the process that made it; in a fork of that, what reads raises ForkedProcess.
+    """Follows one catalogue. Thread-safe in the process that created it; in a fork of it, reads raise ForkedProcess.
 
-    behind: why the live release could not be followed at the last look; None when it was.
+    behind: why the live release could not be followed at the last check; None if it was.
     """
 
     def __init__(self, place: Place):
         self._place, self.watch = place, StoreWatch(place.store, place.opening.store_seconds)
         self._owner = Owner(f"the catalogue {place.store.uri}")
-        self._looking = threading.Lock()
+        self._checking = threading.Lock()
         self.behind: str | None = None
         self.watch.require()
         if place.release is None:
@@ -110,51 +110,51 @@ class Following:
             self.now = self._open(
                 None, self._load_release(pinned) if isinstance(pinned, str) else pinned, None
             )
-        self._first = self.now.opened.release.recipe
-        self._next_look = time.monotonic() + place.poll_seconds
+        self._first = self.now.release.record.recipe
+        self._next_check = time.monotonic() + place.poll_seconds
 
     @property
     def searchable(self) -> bool:
         """See `Catalog.searchable`."""
-        health, opened = self.watch.health, self.now.opened
+        health, release = self.watch.health, self.now.release
         if health.problem is None:
             return True
-        kept = opened.held and opened.release.index.kind != "exact"
-        return kept and not any(isinstance(k, ReadKind) and k.of_every_question for k in health.failed)
+        cached = release.held and release.record.index.kind != "exact"
+        return cached and not any(isinstance(kind, ReadKind) and kind.is_basic for kind in health.failed)
 
     def refresh(self) -> Release:
         """See `Catalog.refresh`."""
         self._owner.check()
-        with self._looking:
+        with self._checking:
             try:
                 self._follow()
             except Exception as error:
-                self._remember(error)
+                self._record_failure(error)
                 raise
-        return self.now.opened.release
+        return self.now.release.record
 
     def current(self) -> Current:
-        """What a question is answered from, after a look at the promotion log where it is time for one."""
+        """What a question is answered from. Checks the promotion log first where it is time to."""
         self._owner.check()
         if (
             self._place.release is None
-            and time.monotonic() >= self._next_look
-            and self._looking.acquire(blocking=False)
+            and time.monotonic() >= self._next_check
+            and self._checking.acquire(blocking=False)
         ):
-            # One request looks; the others go on with what is open.
+            # One question checks; the others go on with the open release.
             try:
                 self._follow()
-            except Exception as error:  # whatever it is: a bad night never reaches those who ask
-                self._remember(error)
+            except Exception as error:  # a bad release must never fail a question
+                self._record_failure(error)
             finally:
-                self._next_look = time.monotonic() + self._place.poll_seconds
-                self._looking.release()
+                self._next_check = time.monotonic() + self._place.poll_seconds
+                self._checking.release()
         return self.now
 
-    def _remember(self, error: Exception) -> None:
-        lost = self.watch.health.problem is not None  # which is in the log already
+    def _record_failure(self, error: Exception) -> None:
+        lost = self.watch.health.problem is not None  # logged already
         if self.behind != str(error) and not lost:
-            logger.warning("still answering from release %s: %s", self.now.opened.release.release_id, error)
+            logger.warning("still answering from release %s: %s", self.now.release.record.release_id, error)
         self.behind = str(error)
 
     def _follow(self) -> None:
@@ -163,21 +163,21 @@ class Following:
         entry: LiveEntry | None = self.watch.read(lambda: promotion_log.current(self._place.store))
         if entry is None:
             raise Unavailable(
-                f"the catalogue {self._place.store.uri} is gone: nothing is live in it any more. Mount its disk, or "
-                "restore it; until then answers come from what is open"
+                f"the catalogue {self._place.store.uri} is gone: nothing is live in it. Mount its disk or "
+                "restore it; until then the open release answers"
             )
         now = self.now
         if entry != now.entry:
-            if entry.release_id == now.opened.release.release_id:
+            if entry.release_id == now.release.record.release_id:
                 self.now = replace(now, entry=entry)
             else:
                 self.now = self._open(entry, self._load_release(entry.release_id), now)
-                told = {
+                fields = {
                     "release": entry.release_id,
-                    "before": now.opened.release.release_id,
+                    "before": now.release.record.release_id,
                     "by": entry.action,
                 }
-                logger.info("another release answers", extra={"fields": told})
+                logger.info("another release answers", extra={"fields": fields})
         self.behind = None
 
     def _load_release(self, release_id: str) -> Release:
@@ -186,7 +186,7 @@ class Following:
     def _open(self, entry: LiveEntry | None, release: Release, before: Current | None) -> Current:
         if before is not None and before.encoders.key == models_key(release):
             encoders = before.encoders
-        else:  # before the table is read: the release may name models that are not trusted
+        else:  # before any read of the table: its models may not be trusted
             encoders = self._place.loading.encoders(
                 release, release.recipe if before is None else self._first
             )
@@ -195,8 +195,8 @@ class Following:
         if before is None:
             return Current(entry, opened, encoders)
         if before.encoders.loaded:
-            encoders.load()  # before the swap, as what follows: no query waits for it
-        if before.opened.held:
+            encoders.load()  # like the rest below before the swap, so that no question waits
+        if before.release.held:
             opened.hold()
-            opened.items.verified.look_at_rest()
+            opened.items.verified.check_rest()
         return Current(entry, opened, encoders)

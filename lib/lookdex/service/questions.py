@@ -17,7 +17,7 @@ from lookdex.runtime.wording import shortened
 from lookdex.search.answer.facets import Facets
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import Crops, Options
-from lookdex.search.retrieval.opened import Opened
+from lookdex.search.retrieval.open_release import OpenRelease
 from lookdex.service.http.arrivals import Upload, UploadSlots
 from lookdex.service.http.connections import share_of
 from lookdex.service.http.gate import Gate
@@ -117,7 +117,7 @@ class QuestionHandler:
         found = await self._read(lambda: self.catalog.crops([item_id]))
         return found.get(item_id)
 
-    async def facets(self, opened: Opened) -> Facets:
+    async def facets(self, opened: OpenRelease) -> Facets:
         """The facets of a release. They are known already if the release is loaded."""
         return opened.facets if opened.held else await self._read(lambda: opened.facets)
 

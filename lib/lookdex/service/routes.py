@@ -194,7 +194,7 @@ def routes(
     async def answer(request: Request, options: Options) -> Response:
         """Answer a question without a photo. Nothing is searched if the client has the answer already."""
         opened = catalog.opened
-        release_id, undamaged = opened.release.release_id, not catalog.damage
+        release_id, undamaged = opened.record.release_id, not catalog.damage
         tag = caching.tag_of_answer(release_id, options, opened.facet_columns)
         if undamaged and caching.unchanged(request, tag, exists=False):
             request.state.fields.update(release=release_id)
@@ -293,7 +293,7 @@ def routes(
     async def release(request: Request) -> Response:
         """Describe the release in use."""
         opened = catalog.opened
-        live = opened.release
+        live = opened.record
         description = ReleaseModel(
             release_id=live.release_id,
             released_at=live.created_at,

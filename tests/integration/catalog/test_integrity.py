@@ -276,10 +276,10 @@ def test_what_is_read_in_the_background_is_read_after_an_outage(
     verified = Verified(store, release, verify_bytes=0)
     monkeypatch.setattr(integrity, "check", broken)
     monkeypatch.setattr("lookdex.search.retrieval.verified.RETRY_SECONDS", 0.0)
-    verified.look_at_rest()
+    verified.check_rest()
     assert failed.wait(20)
     assert verified.damage is None
-    verified.look_at_rest()  # there is a thread at it
+    verified.check_rest()  # there is a thread at it
     assert [thread.name for thread in threading.enumerate()].count("verify") == 1
     assert [line for line in caplog.messages if "not verified yet" in line] == [
         f"release {release.release_id} is not verified yet: out"

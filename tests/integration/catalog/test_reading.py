@@ -24,7 +24,7 @@ from lookdex.errors import (
     TooSlow,
     Unavailable,
 )
-from lookdex.search.retrieval.opened import filter_error
+from lookdex.search.retrieval.open_release import filter_error
 from lookdex.search.retrieval.table import MOST_STUCK, ReadTable
 from lookdex.storage import open_store
 from tests.support import nights
@@ -126,11 +126,11 @@ def test_a_read_that_never_ends_keeps_nobody() -> None:
     started = time.monotonic()
     for _ in range(MOST_STUCK):
         with pytest.raises(
-            TooSlow, match=r"release n1: items: a read has not ended within 0\.05 s.*rollback"
+            TooSlow, match=r"release n1: items: a read has not finished within 0\.05 s.*rollback"
         ):
             table.to_table()
     # And from then on none is begun, so that threads do not pile up.
-    with pytest.raises(TooSlow, match="4 reads have not ended"):
+    with pytest.raises(TooSlow, match="4 reads have not finished"):
         table.to_table()
     assert dataset.begun == MOST_STUCK
     assert time.monotonic() - started < 5

@@ -64,7 +64,7 @@ def test_a_box_needs_no_detector_and_its_label_is_asked_first(shop: Catalog, tmp
 def test_a_box_s_label_is_a_category_or_one_that_the_release_has(shop: Catalog, tmp_path: Path):
     photo, box = picture("red"), Box(8, 12, 80, 80)
     for pick in ({"box": box, "label": "tutu"}, {"picks": (Pick(box=box, label="tutu"),)}):
-        with pytest.raises(BadQuery, match="is a 'tutu': label is one of top, outerwear, dress"):
+        with pytest.raises(BadQuery, match="has no 'tutu': label is one of top, outerwear, dress"):
             shop.ask(photo, options=Options(**pick))
     assert shop.search(photo, box=box, label="legwear").objects[0].widened is Widened.TOO_FEW
     sold = shop_in(tmp_path, [Shown("p1", "red", category="tutu")], columns=WITH_CATEGORY)
@@ -243,7 +243,7 @@ def test_what_goes_with_a_product(tmp_path: Path):
 @pytest.mark.parametrize(
     ("photos", "options", "says"),
     [
-        (0, Options(), "nothing is asked"),
+        (0, Options(), "the question is empty"),
         (0, Options(box=Box(1, 2, 3, 4)), "give the photo"),
         (0, Options(text="red", object=1), "give the photo"),
         (0, Options(text="red", look_photos=1), "give the photo"),
@@ -251,15 +251,15 @@ def test_what_goes_with_a_product(tmp_path: Path):
         (
             0,
             Options(text="red", text_weight=0.5),
-            "text_weight is what a text counts beside a photo or a product",
+            "text_weight is the weight of a text beside a photo or a product",
         ),
         (0, Options(text="red", colour=0.5), "colour compares the colours of a photo or a product"),
         (1, Options(product="p000"), "a photo and a product are given"),
         (1, Options(picks=(Pick(), Pick())), "2 picks are given for one photo"),
         (2, Options(picks=(Pick(),)), "1 picks are given for 2 photos"),
-        (2, Options(object=0), "for one photo, and 2 were given"),
+        (2, Options(object=0), "for one photo, but 2 were given"),
         (9, Options(), "9 photos are given: at most 8"),
-        (1, Options(box=Box(200, 0, 210, 10)), "holds nothing of the photo"),
+        (1, Options(box=Box(200, 0, 210, 10)), "is empty or outside the photo"),
         (1, Options(where="prise < 5"), "names the column “prise”"),
     ],
 )

@@ -26,7 +26,7 @@ from lookdex.search.retrieval import pages
 from lookdex.search.retrieval.pages import arranged
 from lookdex.search.retrieval.product_columns import Order
 from lookdex.search.retrieval.ranking import Candidate
-from lookdex.search.retrieval.rows import Row
+from lookdex.search.retrieval.rows import ItemRow
 from lookdex.storage import open_store
 from tests.support.catalogs import Shown, go_live, picture, publish, with_index
 from tests.support.fakes import COLOURS
@@ -231,7 +231,7 @@ def test_a_page_of_another_release_is_refused(tmp_path: Path):
         lambda: catalog.search_vector(vector(1), k=3, release="night-1"),
     ):
         with pytest.raises(
-            ReleaseChanged, match=r"about release 'night-1', and 'night-2' answers now: .* the first page"
+            ReleaseChanged, match=r"asks for release 'night-1', but 'night-2' answers now.* the first page"
         ):
             asked()
     assert len(catalog.search_text("red", k=3, offset=3, release="night-2").objects[0].matches) == 3
@@ -240,12 +240,12 @@ def test_a_page_of_another_release_is_refused(tmp_path: Path):
 def test_pages_end_where_the_most_products_do():
     assert Options(k=500, offset=500).offset == 500
     lane = FoundObject(Kind.TEXT, (), False)
-    assert pages.following([lane], Options(k=400, offset=200), "r") == Next(600, "r")
-    assert pages.following([lane], Options(k=400, offset=201), "r") is None
-    assert pages.following([replace(lane, exhausted=True), lane], Options(), "r") == Next(5, "r")
-    assert pages.following([replace(lane, exhausted=True)], Options(), "r") is None
-    assert pages.following([lane], Options(sort="price"), "r") is None
-    assert pages.following([lane], Options(sort="price", pool=6), "r") == Next(5, "r")
+    assert pages.next_page([lane], Options(k=400, offset=200), "r") == Next(600, "r")
+    assert pages.next_page([lane], Options(k=400, offset=201), "r") is None
+    assert pages.next_page([replace(lane, exhausted=True), lane], Options(), "r") == Next(5, "r")
+    assert pages.next_page([replace(lane, exhausted=True)], Options(), "r") is None
+    assert pages.next_page([lane], Options(sort="price"), "r") is None
+    assert pages.next_page([lane], Options(sort="price", pool=6), "r") == Next(5, "r")
 
 
 @given(st.integers(1, MAX_K), st.booleans(), st.data())
@@ -264,7 +264,7 @@ def test_blocks_reach_the_last_page_and_are_taken_from_more_products_than_they_r
     for before, block in pairwise(pages.BLOCKS):
         assert before.end < block.end
     for block in pages.BLOCKS:
-        assert block.end * 1.25 <= block.looked_at <= block.coloured <= 2000
+        assert block.end * 1.25 <= block.scored <= block.coloured <= 2000
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_the_look_is_of_the_most_similar_whatever_the_order(twins: Catalog):
 
 
 def candidate(n: int, value: object, tier: int = 0, similarity: float = 0.9) -> Candidate:
-    row = Row(f"i{n}", f"p{n}", "k", None, None, Box(0, 0, 1, 1), (), {"x": value})
+    row = ItemRow(f"i{n}", f"p{n}", "k", None, None, Box(0, 0, 1, 1), (), {"x": value})
     return Candidate(n, row, np.zeros(1), similarity, None, similarity, tier)
 
 

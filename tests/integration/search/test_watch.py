@@ -180,7 +180,7 @@ def test_reads_that_nobody_waits_for_are_bounded(store: FakeStore, monkeypatch: 
     for _ in range(2):
         with pytest.raises(Late):
             watch.read(lambda: end.wait(20), 0.001)
-    with pytest.raises(Unavailable, match="2 reads from the store have not ended"):
+    with pytest.raises(Unavailable, match="2 reads from the store have not finished"):
         watch.read(lambda: 1)
     end.set()
     until(lambda: watch.health.left == 0)

@@ -51,7 +51,7 @@ def test_a_damaged_release_is_not_ready_and_not_searched(
     assert get(catalog, store, similar).status_code == 200
     (key,) = [listed.key for listed in store.list(f"{tables.ITEMS}/data/")]
     store.put(key, store.get(key)[:-1] + b"\xff")
-    catalog.opened.items.verified._look_on()
+    catalog.opened.items.verified._check_rest_once()
     assert integrity.check(store, catalog.opened.items.verified._rest[0])
     answer = get(catalog, store, "/readyz")
     assert answer.status_code == 500

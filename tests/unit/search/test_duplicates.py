@@ -16,7 +16,7 @@ from lookdex.imaging.same_picture import Small, same
 from lookdex.records import Box
 from lookdex.search.retrieval import duplicates, ranking
 from lookdex.search.retrieval.ranking import Candidate
-from lookdex.search.retrieval.rows import Row
+from lookdex.search.retrieval.rows import ItemRow
 from lookdex_sample.photos import render_product
 from lookdex_sample.products import make_product
 from tests.support.catalogs import picture
@@ -26,7 +26,7 @@ def candidate(number: int, pixels: np.ndarray, vector: Sequence[float] = (1.0, 0
     """A candidate whose row id is its number; the smaller, the better it ranks."""
     box = Box(0, 0, pixels.shape[1], pixels.shape[0])
     palette = colour.describe(pixels, box).palette
-    row = Row(f"i{number}", f"p{number}", f"{number}.jpg", "top", None, box, palette, {})
+    row = ItemRow(f"i{number}", f"p{number}", f"{number}.jpg", "top", None, box, palette, {})
     unit = np.asarray(vector, np.float32) / np.linalg.norm(vector)
     return Candidate(number, row, unit, 1.0 - number / 100, None, 1.0 - number / 100, 0)
 

@@ -184,7 +184,7 @@ def test_an_answer_counts_what_its_filter_leaves(tmp_path: Path):
     none = catalog.search_text("red", where="price > 99", facets=["category", "price"]).facets
     assert (none.products, none.columns[0].values, none.columns[1].least) == (0, (), None)
     with pytest.raises(
-        BadQuery, match="'vector' cannot be counted; those that can: title, price, url, category"
+        BadQuery, match="'vector' cannot be counted; countable columns: title, price, url, category"
     ):
         catalog.search_text("red", facets=["vector"])
     with pytest.raises(BadQuery, match="price holds numbers"):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lookdex.errors import BadQuery
 from lookdex.search.retrieval.filters import MAX_DEPTH, compile_filter
-from lookdex.search.retrieval.opened import filter_error
+from lookdex.search.retrieval.open_release import filter_error
 
 COLUMNS = ("title", "category", "price", "Size EU", "cost", "stock", "added", "date", "on_sale")
 ROWS = pa.table(

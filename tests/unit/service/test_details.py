@@ -120,7 +120,7 @@ def served(error: Exception) -> dict[str, Any]:
         (BadQuery("a" * 12_000), ProblemKind.BAD_QUESTION),
         (BadQuery("cannot read s3://shop-photos/x.jpg from http://minio:9000"), ProblemKind.BAD_QUESTION),
         (ProblemError(ProblemKind.BUSY, "/var/lib/shop-photos is full"), ProblemKind.BUSY),
-        (TooSlow("s3://shop-photos/lookdex: a read has not ended"), ProblemKind.TOO_LATE),
+        (TooSlow("s3://shop-photos/lookdex: a read has not finished"), ProblemKind.TOO_LATE),
         (
             StorageError("s3://shop-photos/lookdex at https://minio:9000: /etc/shop-photos"),
             ProblemKind.INTERNAL,

@@ -1,18 +1,23 @@
-"""The two models of a release, checked against what it was built with, and loaded when first needed."""
+"""The two models of a release, checked against those it was built with, and loaded when first needed."""
 
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import TYPE_CHECKING, Protocol
 
 from lookdex.errors import ModelMismatch
 from lookdex.models import digests, loading
 from lookdex.models.trust import ONLY_TINY, TrustedModels
 from lookdex.records import Recipe, Release
+from lookdex.runtime.daemons import DaemonPool
 
 if TYPE_CHECKING:
     from lookdex.models.detect import Detector
     from lookdex.models.embed import Embedder
+
+
+_THREADS = 32
 
 
 class Loader(Protocol):
@@ -24,12 +29,14 @@ class Loader(Protocol):
 
 
 class Encoders:
-    """The detector and the embedder for queries against one release; each given, or loaded by its name.
+    """The detector and the embedder for questions to one release, each given or loaded by name. Thread-safe.
 
-    Safe among threads. A model that would give other boxes or vectors than the release's rows is refused:
-    `__init__` raises ModelMismatch with both digests. A given model that has no `digest` is taken for the one of
-    that name in the recipe `first`: of the release that the catalogue was opened with. One that is neither given nor
-    in `trusted` is refused unread: `__init__` raises ModelNotTrusted.
+    `__init__` raises ModelMismatch, with both digests, for a model whose boxes or vectors would differ from those of
+    the release's rows. A given model without a `digest` is assumed to be the one of that name in `first`, the recipe of
+    the release that the catalogue was opened with. `__init__` raises ModelNotTrusted, before any file is read, for a
+    model that is neither given nor in `trusted`.
+
+    threads: for embedding in parallel with detection.
     """
 
     def __init__(
@@ -51,6 +58,8 @@ class Encoders:
         self._recipe, self._dim, self._device = recipe, release.dim, device
         self._loader: Loader = loading if loader is None else loader
         self._lock = threading.Lock()
+        self.threads = DaemonPool("embed", _THREADS)
+        weakref.finalize(self, self.threads.shutdown).atexit = False
         self._detector, self._embedder = detector, embedder
         _check("detector", release, first, detector)
         _check("embedder", release, first, embedder)
@@ -60,7 +69,7 @@ class Encoders:
         return self._detector is not None and self._embedder is not None
 
     def load(self) -> None:
-        """Load both now instead of at the first query."""
+        """Load both now instead of at the first question."""
         self.detector()
         self.embedder()
 
@@ -79,14 +88,16 @@ class Encoders:
             return self._embedder
 
     def check_given(self) -> None:
-        """Raises ModelMismatch where a given embedder gives vectors of another size. Once the table is open: it decides
-        whether the release's own size is right."""
+        """Raises ModelMismatch where a given embedder's vectors have another size than the release's.
+
+        Call it once the table is open, which checks the release's own size.
+        """
         self._check_dim(self._embedder)
 
     def _check_dim(self, embedder: Embedder | None) -> None:
         if embedder is not None and embedder.dim != self._dim:
             raise ModelMismatch(
-                f"the embedder {embedder.name} gives {embedder.dim} numbers, the release holds vectors of "
+                f"the embedder {embedder.name} gives vectors of {embedder.dim} numbers, the release holds vectors of "
                 f"{self._dim}: use the embedder that the release names"
             )
 
@@ -101,22 +112,22 @@ def models_key(release: Release) -> tuple[object, ...]:
 
 
 def _check(what: str, release: Release, first: Recipe, given: Detector | Embedder | None) -> None:
-    """Refuse a model of another name or digest than the release's."""
+    """Raises ModelMismatch for a model of another name or digest than the release's."""
     name, digest = _model(what, release.recipe)
     if given is None:
         here = digests.detector_digest(name) if what == "detector" else digests.embedder_digest(name)
-        other, cure = (
+        other, remedy = (
             name,
             f"install the files it was built with, or reindex with these: `lookdex reindex --{what} …`",
         )
     else:
-        known, its = _model(what, first)
-        other, here = given.name, getattr(given, "digest", its if given.name == known else "unknown")
-        cure = f"leave out {what}=… to load the release's own, or reindex with this one"
+        known, known_digest = _model(what, first)
+        other, here = given.name, getattr(given, "digest", known_digest if given.name == known else "unknown")
+        remedy = f"leave out {what}=… to load the release's own, or reindex with this one"
     if (other, here) != (name, digest):
         raise ModelMismatch(
             f"release {release.release_id} was built with the {what} {name} (digest {digest}); here is {other} "
-            f"(digest {here}), whose answers would not fit its rows: {cure}"
+            f"(digest {here}), which does not fit its rows: {remedy}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The whole look: one product for each object as a set, and catalogue photos that show such an outfit."""
+"""The look: one product for each object as a set, and catalogue photos that show such an outfit."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from lookdex.records import Scope
 from lookdex.search.answer.answer import FoundObject, Look, LookPhoto, Match, Piece, Worn
 from lookdex.search.answer.kinds import Other
 from lookdex.search.query.options import Crops, Options
-from lookdex.search.retrieval.opened import Opened
-from lookdex.search.retrieval.rows import Row
+from lookdex.search.retrieval.open_release import OpenRelease
+from lookdex.search.retrieval.rows import ItemRow
 
-PRICE = "price"  # the product column that is summed, where the shop has one
-NEAREST = 48  # rows of each object, and whole photos, at least, from which photos are proposed
-PROPOSED = 4  # photos compared for each one wanted
+PRICE = "price"  # the product column to sum, where the shop has one
+NEAREST = 48  # at least so many nearest rows of each object, and whole photos, propose photos
+PROPOSED = 4  # photos compared for each wanted
 
 
 def put_together(objects: Sequence[FoundObject], columns: Sequence[str]) -> Look:
-    """The best product of each object; of objects with the same best product the more similar one has it.
+    """The best product of each object; where objects share a best product, the most similar object gets it.
 
-    columns: the product columns of the release. A match of another kind than was asked, or below the threshold, is in
-    no set: an object with no other is `missing`.
+    columns: the product columns of the release. Matches of another category than asked, or below the threshold, are
+    left out: an object without others is `missing`.
     """
-    # An answer may be sorted by a column: the best is the most similar one all the same.
+    # Even if the answer is sorted by a column, the best product is the most similar one.
     offers = [
         sorted(
-            (match for match in found.matches if _sets(match)), key=lambda m: (m.other is not None, -m.score)
+            (match for match in found.matches if _fits(match)), key=lambda m: (m.other is not None, -m.score)
         )
         for found in objects
     ]
@@ -53,8 +53,8 @@ def put_together(objects: Sequence[FoundObject], columns: Sequence[str]) -> Look
     )
 
 
-def _sets(match: Match) -> bool:
-    """May it be a piece?"""
+def _fits(match: Match) -> bool:
+    """Whether the match may be a piece of the look."""
     return match.product_id is not None and match.good is not False and match.other is not Other.KIND
 
 
@@ -78,71 +78,73 @@ def _price(value: Any) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Outfit:
-    """What photos are compared with. labels, vectors (n, dim): of the objects. whole: (dim,) of the whole photo."""
+    """The question's outfit. labels, vectors (n, dim): of its objects. whole: (dim,), of the whole photo."""
 
     labels: tuple[str | None, ...]
     vectors: np.ndarray
     whole: np.ndarray
 
 
-def photos(opened: Opened, outfit: Outfit, options: Options, where: str | None) -> tuple[LookPhoto, ...]:
-    """The catalogue photos that show an outfit most like it, at most one of each product.
+def photos(
+    release: OpenRelease, outfit: Outfit, options: Options, where: str | None
+) -> tuple[LookPhoto, ...]:
+    """The catalogue photos with the most similar outfits, at most one of each product.
 
-    Photos are proposed by the rows nearest to the objects and to the whole photo, those that several rows propose
-    first, and then compared as a whole: `LookPhoto.score`. where: SQL that the photo's product must fulfil.
+    The rows nearest to the objects and to the whole photo propose photos. The best of these are compared object by
+    object: `LookPhoto.score`. where: SQL that the photo's product must fulfil.
     """
-    wholes = _proposed(opened, outfit, options.look_photos, where)
+    wholes = _proposed(release, outfit, options.look_photos, where)
     if not wholes:
         return ()
-    ids = opened.rows.ids(f"image_key IN ({listed(wholes)})")
-    rows, vectors = opened.rows.rows(ids), opened.rows.vectors(ids)
+    ids = release.rows.ids(f"image_key IN ({listed(wholes)})")
+    rows, vectors = release.rows.rows(ids), release.rows.vectors(ids)
     worn: dict[str, list[int]] = defaultdict(list)
-    for i in opened.rows.among(ids, f"scope = '{Scope.OBJECT}'"):
+    for i in release.rows.among(ids, f"scope = '{Scope.OBJECT}'"):
         worn[rows[i].image_key].append(i)
-    told = [_compared(outfit, rows, vectors, whole, worn[key]) for key, whole in wholes.items()]
+    compared = [_compared(outfit, rows, vectors, whole, worn[key]) for key, whole in wholes.items()]
     best: dict[str, LookPhoto] = {}
-    for photo in sorted(told, key=lambda one: (-one.score, -one.similarity, one.image_key)):
+    for photo in sorted(compared, key=lambda one: (-one.score, -one.similarity, one.image_key)):
         best.setdefault(photo.product_id or photo.image_key, photo)
     kept = list(best.values())[: options.look_photos]
-    crops = opened.rows.crops([wholes[one.image_key] for one in kept]) if options.crops is Crops.ALL else {}
+    crops = release.rows.crops([wholes[one.image_key] for one in kept]) if options.crops is Crops.ALL else {}
     return tuple(
         replace(photo, rank=rank, crop=crops.get(wholes[photo.image_key]))
         for rank, photo in enumerate(kept, start=1)
     )
 
 
-def _proposed(opened: Opened, outfit: Outfit, wanted: int, where: str | None) -> dict[str, int]:
-    """Photo keys and the rows of the whole photos. where: SQL that these fulfil.
+def _proposed(release: OpenRelease, outfit: Outfit, wanted: int, where: str | None) -> dict[str, int]:
+    """The best photos by key, with their whole-photo rows. where: SQL that these rows must fulfil.
 
-    A photo's worth: the sum over objects of its nearest row's similarity, and of the whole photo's.
+    Photos rank by the sum, over the objects and the whole photo, of the similarity of the photo's nearest row.
     """
     limit = max(NEAREST, wanted)
-    fits = opened.rows_of(Scope.IMAGE) + ("" if where is None else f" AND {where}")
-    worn = opened.nearest(outfit.vectors, limit, opened.rows_of(Scope.OBJECT), enough=limit)
-    whole = opened.nearest(outfit.whole[None], limit, fits, enough=limit if where is None else None)
-    worth: dict[str, float] = defaultdict(float)
+    fits = release.rows_of(Scope.IMAGE) + ("" if where is None else f" AND {where}")
+    worn = release.nearest(outfit.vectors, limit, release.rows_of(Scope.OBJECT), enough=limit)
+    whole = release.nearest(outfit.whole[None], limit, fits, enough=limit if where is None else None)
+    sums: dict[str, float] = defaultdict(float)
     for hits in (*worn, *whole):
         nearest: dict[str, float] = {}
         for hit in hits:
             nearest.setdefault(hit.image_key, 1.0 - hit.distance)
         for key, similarity in nearest.items():
-            worth[key] += max(similarity, 0.0)
-    if not worth:
+            sums[key] += max(similarity, 0.0)
+    if not sums:
         return {}
-    known = opened.rows.ids(f"image_key IN ({listed(worth)}) AND {fits}")
-    photo = {row.image_key: i for i, row in opened.rows.rows(known).items()}
-    best = sorted(photo, key=lambda key: (-worth[key], key))[: PROPOSED * wanted]
+    known = release.rows.ids(f"image_key IN ({listed(sums)}) AND {fits}")
+    photo = {row.image_key: i for i, row in release.rows.rows(known).items()}
+    best = sorted(photo, key=lambda key: (-sums[key], key))[: PROPOSED * wanted]
     return {key: photo[key] for key in best}
 
 
 def _compared(
     outfit: Outfit,
-    rows: Mapping[int, Row],
+    rows: Mapping[int, ItemRow],
     vectors: Mapping[int, np.ndarray],
     whole: int,
     worn: Sequence[int],
 ) -> LookPhoto:
-    """One photo: its row for the whole, and those of its objects."""
+    """Compare one photo. whole: its whole-photo row. worn: the rows of its objects."""
     pairs = []
     for number, label in enumerate(outfit.labels):
         near = [

@@ -1,4 +1,4 @@
-"""What a caller hands over as a photo or a box, made into pixels, by the rules the index was built with."""
+"""Decode the photos and boxes of callers, by the rules that the index was built with."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Photo: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | np.ndarray | Image.Image"
-_PIECE = 1 << 24  # bytes of a file that are read at a time
+_CHUNK = 1 << 24  # bytes of a file read at a time
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PhotoLimits:
     max_bytes: int = 50_000_000
     max_pixels: int = 100_000_000
 
     @classmethod
-    def of(cls, recipe: Recipe) -> Limits:
+    def of(cls, recipe: Recipe) -> PhotoLimits:
         return cls(recipe.max_bytes, recipe.max_pixels)
 
 
-LIMITS = Limits()
+LIMITS = PhotoLimits()
 
 
-def read_photo(photo: Photo, limits: Limits = LIMITS) -> np.ndarray:
-    """Path, file's bytes, PIL image or uint8 (H, W, 3) RGB array → uint8 (H, W, 3) RGB, upright.
+def read_photo(photo: Photo, limits: PhotoLimits = LIMITS) -> np.ndarray:
+    """Decode a path, a file's bytes, a PIL image or a uint8 (H, W, 3) RGB array to uint8 (H, W, 3) RGB, upright.
 
-    Raises BadQuery, which names the limit or the reason.
+    Raises BadQuery, with the limit or the reason.
     """
     if isinstance(photo, np.ndarray):
         return _checked(photo, limits)
@@ -49,7 +49,7 @@ def read_photo(photo: Photo, limits: Limits = LIMITS) -> np.ndarray:
     if isinstance(photo, bytes | bytearray | memoryview):
         try:
             data = bytes(photo)
-        except ValueError as error:  # a memoryview that was released
+        except ValueError as error:  # a released memoryview
             raise BadQuery(f"the photo's bytes cannot be read: {error}") from error
         return _decode(data, limits, limits.max_bytes, "the photo")
     if _is_pil(photo):
@@ -61,21 +61,21 @@ def read_photo(photo: Photo, limits: Limits = LIMITS) -> np.ndarray:
 
 
 def read_box(box: Box, width: int, height: int) -> Box:
-    """The part of `box` within the photo. Raises BadQuery when there is none."""
+    """The part of `box` inside the photo. Raises BadQuery when there is none."""
     within = Box(max(box.x0, 0), max(box.y0, 0), min(box.x1, width), min(box.y1, height))
     if boxes.area(within) == 0:
         raise BadQuery(
-            f"the box ({box.x0}, {box.y0}, {box.x1}, {box.y1}) holds nothing of the photo, which is "
-            f"{width} × {height} pixels: x0 < x1, y0 < y1, counted from the upper left corner"
+            f"the box ({box.x0}, {box.y0}, {box.x1}, {box.y1}) is empty or outside the photo, which is "
+            f"{width} × {height} pixels: x0 < x1, y0 < y1, counted from the top left corner"
         )
     return within
 
 
 def _read(path: str | os.PathLike[str], max_bytes: int) -> tuple[str, bytes]:
-    """The file's name and bytes; one byte more than allowed is enough to be refused."""
+    """The file's name and bytes. Reads at most one byte more than allowed, enough to refuse it."""
     try:
         name = str.__str__(os.fsdecode(path))
-    except Exception as error:  # a path that is none
+    except Exception as error:  # an invalid path
         raise BadQuery(f"photo is {shown(path)}: it has no path ({error})") from error
     try:
         with open(name, "rb") as file:
@@ -86,15 +86,15 @@ def _read(path: str | os.PathLike[str], max_bytes: int) -> tuple[str, bytes]:
         raise BadQuery(f"cannot read the photo {shown(name)}: {error}") from error
 
 
-def _up_to(file: BinaryIO, most: int) -> bytes:
-    """No more bytes than that, piece by piece: memory is taken for what there is, whatever the limit."""
+def _up_to(file: BinaryIO, limit: int) -> bytes:
+    """At most `limit` bytes, read in chunks, so that memory grows with the file and not with the limit."""
     found = io.BytesIO()
-    while part := file.read(min(_PIECE, most - found.tell())):
+    while part := file.read(min(_CHUNK, limit - found.tell())):
         found.write(part)
     return found.getvalue()
 
 
-def _decode(data: bytes, limits: Limits, max_bytes: int, what: str) -> np.ndarray:
+def _decode(data: bytes, limits: PhotoLimits, max_bytes: int, what: str) -> np.ndarray:
     try:
         return decode(data, max_bytes, limits.max_pixels)
     except BadImage as error:
@@ -104,11 +104,9 @@ def _decode(data: bytes, limits: Limits, max_bytes: int, what: str) -> np.ndarra
         ) from error
 
 
-def _checked(pixels: np.ndarray, limits: Limits) -> np.ndarray:
+def _checked(pixels: np.ndarray, limits: PhotoLimits) -> np.ndarray:
     if isinstance(pixels, np.ma.MaskedArray):
-        raise BadQuery(
-            "the array is masked: give one of which every pixel is seen, such as array.filled(255)"
-        )
+        raise BadQuery("the array is masked: give one without a mask, such as array.filled(255)")
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise BadQuery(f"the array is {pixels.dtype} {pixels.shape}: give uint8 (height, width, 3) in RGB")
     height, width = pixels.shape[:2]
@@ -116,23 +114,23 @@ def _checked(pixels: np.ndarray, limits: Limits) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
-def _check_size(width: int, height: int, limits: Limits) -> None:
+def _check_size(width: int, height: int, limits: PhotoLimits) -> None:
     if min(height, width) < MIN_SIDE or height * width > limits.max_pixels:
         raise BadQuery(
             f"the photo is {width} × {height} pixels: at least {MIN_SIDE} on the shorter side and at most "
-            f"{limits.max_pixels:,} in all can be used"
+            f"{limits.max_pixels:,} in all are allowed"
         )
 
 
-def _of_pil(photo: Image.Image, limits: Limits) -> np.ndarray:
+def _of_pil(photo: Image.Image, limits: PhotoLimits) -> np.ndarray:
     try:
-        _check_size(*photo.size, limits)  # before its file is decoded
+        _check_size(*photo.size, limits)  # before the file is decoded
         photo.load()
         plain = photo.mode == "RGB" and not photo.getexif() and "icc_profile" not in photo.info
         made = np.asarray(photo) if plain else _as_png(photo)
     except BadQuery:
         raise
-    except Exception as error:  # Pillow's decoders raise what they please
+    except Exception as error:  # Pillow's decoders may raise anything
         raise BadQuery(f"the PIL image cannot be read: {error}") from error
     if isinstance(made, bytes):
         return _decode(made, limits, len(made), "the photo")
@@ -144,7 +142,7 @@ def _is_pil(photo: object) -> bool:
 
 
 def _as_png(photo: Image.Image) -> bytes:
-    """A PIL image as a file, so that its alpha, profile and orientation go the way of every other photo."""
+    """A PIL image as a PNG file, so that alpha, profile and orientation are handled as for any other photo."""
     if photo.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"):
         photo = photo.convert("RGB")
     out = io.BytesIO()

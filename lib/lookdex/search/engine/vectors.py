@@ -1,4 +1,4 @@
-"""The vectors that a question is asked with, for readers that ask the table themselves (Node, Rust, DuckDB)."""
+"""The vectors of a question, for clients that query the table themselves (Node, Rust, DuckDB)."""
 
 from __future__ import annotations
 
@@ -15,35 +15,37 @@ from lookdex.search.engine.encoders import Encoders
 from lookdex.search.engine.photo import Photo
 from lookdex.search.query.arguments import shown
 from lookdex.search.query.options import Options
-from lookdex.search.retrieval.opened import Opened
+from lookdex.search.retrieval.open_release import OpenRelease
 
 
-def vectors_of(opened: Opened, encoders: Encoders, photos: Sequence[Photo], options: Options) -> np.ndarray:
-    """float32 (lanes, dim) of unit length: of the answer's objects in order, the whole photo, then what goes with it.
+def vectors_of(
+    release: OpenRelease, encoders: Encoders, photos: Sequence[Photo], options: Options
+) -> np.ndarray:
+    """float32 (lanes, dim) of unit length, in the answer's order: objects, whole photo, what goes with a product.
 
-    Raises BadQuery, as the question itself does.
+    Raises what `ask.answer` does.
     """
     embedding = Embedding(encoders)
-    asked, _ = ask.questions(opened, encoders, photos, options, Stopwatch(deadline.check), embedding)
-    vectors, _ = embedding.vectors(asked, options.text_weight)
+    lanes, _ = ask.question_lanes(release, encoders, photos, options, Stopwatch(deadline.check), embedding)
+    vectors, _ = embedding.vectors(lanes, options.text_weight)
     return vectors
 
 
 def unit_of(vector: np.ndarray | Sequence[float], dim: int) -> np.ndarray:
-    """(dim,) float32 of unit length. Raises BadQuery for another size, for zeros and for values that are not finite."""
+    """The vector as (dim,) float32 of unit length. Raises BadQuery for another size, zeros and values not finite."""
     try:
         given = np.asarray(vector)
-    except Exception as error:  # the value is the caller's, and may raise anything
+    except Exception as error:  # the caller's object may raise anything
         raise BadQuery(f"vector is {shown(vector)}: give {dim} numbers") from error
-    masked = isinstance(vector, np.ma.MaskedArray)  # of which asarray would take what the mask hides
+    masked = isinstance(vector, np.ma.MaskedArray)  # asarray would return the masked values
     if masked or given.dtype.kind not in "iuf":
         raise BadQuery(f"vector is {shown(vector)}: give {dim} numbers")
     values = given.astype(np.float64)
-    with np.errstate(over="ignore"):  # an infinite length is refused
+    with np.errstate(over="ignore"):  # an infinite length is refused below
         length = float(np.linalg.norm(values)) if values.shape == (dim,) else 0.0
     if not np.isfinite(length) or length == 0:
         raise BadQuery(
             f"vector has the shape {values.shape} and the length {length:g}: the release's embedder gives "
-            f"{dim} finite numbers that are not all 0"
+            f"{dim} finite numbers, not all of them 0"
         )
     return (values / length).astype(np.float32)

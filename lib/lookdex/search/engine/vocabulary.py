@@ -1,4 +1,4 @@
-"""Whether a text says anything of products: an embedder has a vector for every text, and products near it."""
+"""Whether a text can describe a product at all: an embedder gives every text a vector, and some product is near it."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from lookdex.taxonomy import query_words
 
 
 def understood(rows: Rows, text: str) -> bool:
-    """A word of the text names a category, a colour or a look, or stands in the products' own columns.
+    """Whether a word of the text names a category, a colour or a style, or occurs in the product columns.
 
-    These are read only where no word names anything: 20 to 30 ms for a column of 200,000 titles. A Korean word may
-    stand there in English.
+    The columns are searched only where no word names anything: that takes 20 to 30 ms for 200,000 titles. A Korean
+    word is also searched in English.
     """
     return query_words.is_telling(text) or rows.mention(pattern(f"{text} {query_words.in_english(text)}"))
 
 
 def pattern(text: str) -> str:
-    """A regular expression (of RE2 and of Lance's) for each word that says something: English ones whole and in either
-    number, others, to which endings are tied, wherever they stand; '' where no word is left.
+    """A regular expression (for RE2 and Lance) that finds any meaningful word of the text; '' if there is none.
+
+    English words match as whole words, singular or plural. Others match anywhere, since endings are attached to them.
 
     >>> pattern("the Coats"), pattern("코트가")
     ('(?:^|[^[:alnum:]])coat(?:s|es)?(?:$|[^[:alnum:]])', '코트가')
     """
-    told = []
+    patterns = []
     for word in query_words.telling(text):
         if word.isascii():
-            told.append(f"(?:^|[^[:alnum:]]){_either_number(word)}(?:$|[^[:alnum:]])")
+            patterns.append(f"(?:^|[^[:alnum:]]){_either_number(word)}(?:$|[^[:alnum:]])")
         else:
-            told.append(re.escape(word))
-    return "|".join(told)
+            patterns.append(re.escape(word))
+    return "|".join(patterns)
 
 
 def _either_number(word: str) -> str:

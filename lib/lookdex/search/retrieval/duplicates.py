@@ -1,7 +1,7 @@
-"""Matches that show nearly the same picture: one file saved twice, smaller, brighter, cropped, under two products.
+"""Find matches that show nearly the same picture: a file saved twice, scaled, brightened, cropped, or of two products.
 
-Vectors and palettes propose (cosine ≥ 0.95, colours ≥ 0.9 alike), the stored crops decide: by their bytes, else by
-their pixels (`same_picture`, whose words say how well).
+Vectors and palettes propose pairs (cosine ≥ 0.95, colour similarity ≥ 0.9). The stored crops decide, by their bytes or
+else by their pixels (see `same_picture`, also for its accuracy).
 """
 
 from __future__ import annotations
@@ -17,54 +17,52 @@ from lookdex.search.retrieval.ranking import Candidate
 
 NEAR = 0.95
 COLOURS = 0.9
-# What one lane may spend, whatever a shop holds (a thousand products under one picture); beyond it all are different,
-# but for those of equal bytes.
-MOST_COLOURED = (
-    20_000  # pairs, by their palettes: some 30 µs each, and 1,000 products that are near make 500,000
-)
-MOST_COMPARED = 256  # pairs, by their pixels: some 3 ms each
+# Limits of the work for one lane, for shops with a thousand products under one picture. Beyond them only crops of equal
+# bytes count as the same picture.
+MOST_COLOURED = 20_000  # pairs compared by palette, about 30 µs each: 1,000 near products make 500,000 pairs
+MOST_COMPARED = 256  # pairs compared by pixels, about 3 ms each
 MOST_FOLDED = 1000  # rows
 
 
 class Comparer:
-    """Tests candidates of one lane, of which more may come; no crop is read, and no two are compared, twice."""
+    """Compares the candidates of one lane, across its blocks. Reads each crop and compares each pair once."""
 
     def __init__(self, crops: Callable[[Sequence[int]], dict[int, bytes]]) -> None:
-        """crops: row ids → JPEGs, asked only for those whose vectors propose a pair."""
+        """crops: reads JPEGs by row id; called only for rows with a near vector."""
         self._read = crops
         self._crops: dict[int, bytes] = {}
         self._small: dict[int, Small | None] = {}
-        self._told: dict[tuple[int, int], bool] = {}
+        self._results: dict[tuple[int, int], bool] = {}
         self._coloured = 0
         self._compared = 0
         self._folded: set[int] = set()
 
     def of(self, ranked: Sequence[Candidate]) -> Callable[[Candidate, Candidate], bool]:
-        """The test, for any two of the candidates: the better one first."""
-        wanted = [row for row in _proposed(ranked) if row not in self._crops]
-        if wanted:
-            self._crops |= {row: jpeg for row, jpeg in self._read(wanted).items() if jpeg}
+        """The test of two of these candidates, the better one first."""
+        missing = [row for row in _proposed(ranked) if row not in self._crops]
+        if missing:
+            self._crops |= {row: jpeg for row, jpeg in self._read(missing).items() if jpeg}
         return self._same
 
     def near(self, one: Candidate) -> bool:
-        """A candidate that was tested may show the same picture as another; else it is the same as none."""
+        """Whether one of the candidates passed to `of` may show the same picture as another."""
         return one.id in self._crops
 
     def _same(self, better: Candidate, one: Candidate) -> bool:
         if not (self.near(one) and self.near(better)):
             return False
         pair = better.id, one.id
-        if self._spent and pair not in self._told and self._crops[better.id] != self._crops[one.id]:
+        if self._spent and pair not in self._results and self._crops[better.id] != self._crops[one.id]:
             return False
         if float(np.dot(better.vector, one.vector)) < NEAR:
             return False
-        if pair not in self._told:
-            self._told[pair] = self._alike(better, one)
-            if self._told[pair]:
+        if pair not in self._results:
+            self._results[pair] = self._compare(better, one)
+            if self._results[pair]:
                 self._folded.add(one.id)
-        return self._told[pair]
+        return self._results[pair]
 
-    def _alike(self, better: Candidate, one: Candidate) -> bool:
+    def _compare(self, better: Candidate, one: Candidate) -> bool:
         if len(self._folded) >= MOST_FOLDED and one.id not in self._folded:
             return False
         if self._crops[better.id] == self._crops[one.id]:
@@ -73,15 +71,15 @@ class Comparer:
         if not _coloured_alike(better.row.palette, one.row.palette):
             return False
         self._compared += 1
-        a, b = self._seen(better.id), self._seen(one.id)
+        a, b = self._decoded(better.id), self._decoded(one.id)
         return a is not None and b is not None and same(a, b)
 
     @property
     def _spent(self) -> bool:
         return self._compared >= MOST_COMPARED or self._coloured >= MOST_COLOURED
 
-    def _seen(self, row: int) -> Small | None:
-        """None for a crop that is no picture."""
+    def _decoded(self, row: int) -> Small | None:
+        """None for a crop that cannot be decoded."""
         if row not in self._small:
             pixels = codec.decode_crop(self._crops[row])
             self._small[row] = None if pixels is None else Small.of(pixels)
@@ -89,12 +87,12 @@ class Comparer:
 
 
 def _proposed(ranked: Sequence[Candidate]) -> list[int]:
-    """The row ids of the candidates to which another one is near."""
+    """The row ids of candidates with another one near them."""
     if len(ranked) < 2:
         return []
     vectors = np.stack([one.vector for one in ranked])
     near = (vectors @ vectors.T >= NEAR).sum(axis=1) > 1
-    return [one.id for one, so in zip(ranked, near, strict=True) if so]
+    return [one.id for one, is_near in zip(ranked, near, strict=True) if is_near]
 
 
 def _coloured_alike(a: Sequence[Swatch], b: Sequence[Swatch]) -> bool:

@@ -1,4 +1,4 @@
-"""What filters can offer: the values of columns, counted in distinct products. Pure: the rows come as a table."""
+"""Count the values of columns in distinct products. Pure: the rows come as a table."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ import pyarrow.compute as pc
 from lookdex.search.answer.facets import BUCKETS, MOST_VALUES, Bucket, Facet, FacetKind, Facets, Value
 from lookdex.search.retrieval.product_columns import is_ranged
 
-COLUMNS = ("category", "price")  # counted where the shop chose no others
+COLUMNS = ("category", "price")  # counted where none are configured
 
 
 def facets_of(rows: pa.Table, columns: Sequence[str]) -> Facets:
-    """The facets of rows that have `product_id` and the columns, or the records that hold them (record.field).
+    """Count columns of rows, or fields of their records (record.field).
 
-    Rows of no product are not counted.
+    rows: with `product_id` and these columns. Rows without a product are not counted.
     """
     rows = rows.filter(pc.is_valid(rows["product_id"]))
-    ids = _whole(rows["product_id"]).dictionary_encode()
+    ids = _combined(rows["product_id"]).dictionary_encode()
     owners, products = ids.indices.to_numpy().astype(np.int64), len(ids.dictionary)
     return Facets(products, tuple(_facet(name, _column(rows, name), owners, products) for name in columns))
 
 
 def _column(rows: pa.Table, name: str) -> pa.Array:
     if name in rows.column_names:
-        return _whole(rows[name])
+        return _combined(rows[name])
     record, _, field = name.partition(".")
-    return pc.struct_field(_whole(rows[record]), field)
+    return pc.struct_field(_combined(rows[record]), field)
 
 
-def _whole(column: pa.ChunkedArray) -> pa.Array:
+def _combined(column: pa.ChunkedArray) -> pa.Array:
     found = column.combine_chunks()
     return found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
 
@@ -43,15 +43,15 @@ def _facet(name: str, column: pa.Array, owners: np.ndarray, products: int) -> Fa
         return _range(name, column, owners, products)
     if pa.types.is_list(column.type):
         owners, column = owners[pc.list_parent_indices(column).to_numpy()], pc.list_flatten(column)
-    there = pc.is_valid(column)
+    present = pc.is_valid(column)
     if pa.types.is_string(column.type):
-        there = pc.and_kleene(there, pc.not_equal(column, ""))
-    there = pc.fill_null(there, False)
-    return _values(name, column.filter(there), owners[there.to_numpy(zero_copy_only=False)], products)
+        present = pc.and_kleene(present, pc.not_equal(column, ""))
+    present = pc.fill_null(present, False)
+    return _values(name, column.filter(present), owners[present.to_numpy(zero_copy_only=False)], products)
 
 
 def _values(name: str, column: pa.Array, owners: np.ndarray, products: int) -> Facet:
-    """column: without nulls. owners: the product of each value, as a number below `products`."""
+    """column: without nulls. owners: each value's product, as a number below `products`."""
     coded = column.dictionary_encode()
     pairs = np.unique(coded.indices.to_numpy().astype(np.int64) * products + owners)
     values, owners = np.divmod(pairs, max(1, products))
@@ -72,7 +72,7 @@ def _values(name: str, column: pa.Array, owners: np.ndarray, products: int) -> F
 
 
 def _most_frequent(values: pa.Array, counts: np.ndarray) -> np.ndarray:
-    """The places of the most frequent values, of equal ones the lesser value first."""
+    """The positions of the most frequent values; of equally frequent ones the lesser first."""
     by_value = np.argsort(pc.rank(values, tiebreaker="first").to_numpy(), kind="stable")
     return by_value[np.argsort(-counts[by_value], kind="stable")][:MOST_VALUES]
 
@@ -80,13 +80,13 @@ def _most_frequent(values: pa.Array, counts: np.ndarray) -> np.ndarray:
 def _range(name: str, column: pa.Array, owners: np.ndarray, products: int) -> Facet:
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_finite(column), column, None)
-    there = pc.is_valid(column).to_numpy(zero_copy_only=False)
-    owners, first = np.unique(owners[there], return_index=True)  # a product's rows have one value
-    column = column.filter(pa.array(there)).take(pa.array(first))
+    present = pc.is_valid(column).to_numpy(zero_copy_only=False)
+    owners, first = np.unique(owners[present], return_index=True)  # all rows of a product have the same value
+    column = column.filter(pa.array(present)).take(pa.array(first))
     column = column.take(pc.sort_indices(column))
     ends = _ends(pc.rank(column, tiebreaker="max").to_numpy())
     buckets = tuple(
-        Bucket(_told(column[start]), _told(column[end - 1]), end - start)
+        Bucket(_plain(column[start]), _plain(column[end - 1]), end - start)
         for start, end in zip([0, *ends], ends, strict=False)
     )
     return Facet(
@@ -100,12 +100,12 @@ def _range(name: str, column: pa.Array, owners: np.ndarray, products: int) -> Fa
 
 
 def _ends(last: np.ndarray) -> list[int]:
-    """Where the buckets of sorted values end. last: for each value, how many are no greater."""
+    """The ends of the buckets of sorted values. last: for each value, how many are no greater."""
     cuts = np.arange(1, BUCKETS + 1) * len(last) // BUCKETS
     return sorted({int(last[cut - 1]) for cut in cuts if cut})
 
 
-def _told(value: pa.Scalar) -> Any:
-    """Numbers of 32 bits as they were written: 45.3, and not 45.29999923706055."""
-    told = value.as_py()
-    return float(str(np.float32(told))) if pa.types.is_float32(value.type) else told
+def _plain(value: pa.Scalar) -> Any:
+    """Floats of 32 bits with their shortest digits: 45.3 instead of 45.29999923706055."""
+    plain = value.as_py()
+    return float(str(np.float32(plain))) if pa.types.is_float32(value.type) else plain

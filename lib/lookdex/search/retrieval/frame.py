@@ -13,19 +13,19 @@ from lookdex.records.ranges import Count
 from lookdex.runtime.extras import extras
 from lookdex.search.query.arguments import Arguments, texts
 from lookdex.search.retrieval.filters import compile_filter
-from lookdex.search.retrieval.opened import Opened, filter_error
+from lookdex.search.retrieval.open_release import OpenRelease, filter_error
 
 if TYPE_CHECKING:
     import pandas as pd
 
-HEAVY = ("vector", "crop")  # kilobytes a row: only where they are named
-_GIVEN = Arguments(where=str | None, limit=Count | None, scope=Scope | None)
+HEAVY = ("vector", "crop")  # kilobytes a row: read only where they are named
+_ARGUMENTS = Arguments(where=str | None, limit=Count | None, scope=Scope | None)
 _SCOPE = Arguments(scope=Scope)
-_NO_VALUES = (*HEAVY, "palette")  # nothing that a predicate compares
+_NO_VALUES = (*HEAVY, "palette")  # columns that no predicate can compare
 
 
 def to_frame(
-    opened: Opened,
+    release: OpenRelease,
     where: str | None = None,
     columns: Sequence[str] | None = None,
     *,
@@ -34,40 +34,38 @@ def to_frame(
 ) -> pd.DataFrame:
     """See `Catalog.to_pandas`."""
     with extras():
-        import pandas  # noqa: F401  (pyarrow imports it by itself; here its absence gets a cure)
-    given = _GIVEN.read(where=where, limit=limit, scope=scope)
+        import pandas  # noqa: F401  (raises MissingExtra here; pyarrow would import it later)
+    given = _ARGUMENTS.read(where=where, limit=limit, scope=scope)
     where, limit, scope = given["where"], given["limit"], given["scope"]
-    known = list(opened.items.schema.names)
+    known = list(release.items.schema.names)
     wanted = (
         [name for name in known if name not in HEAVY]
         if columns is None
         else list(dict.fromkeys(texts("columns", columns)))
     )
     if unknown := [name for name in wanted if name not in known]:
-        raise BadQuery(
-            f"there is no column {', '.join(map(repr, unknown))}; those that exist: {', '.join(known)}"
-        )
+        raise BadQuery(f"there is no column {', '.join(map(repr, unknown))}; columns: {', '.join(known)}")
     rows = [f"scope = '{scope}'"] if scope is not None else []
     if where is not None:
-        schema = opened.items.schema
+        schema = release.items.schema
         rows.append(compile_filter(where, pa.schema([f for f in schema if f.name not in _NO_VALUES])))
     sql = " AND ".join(rows)
     try:
-        table = opened.items.to_table(columns=wanted, filter=sql or None, limit=limit, patient=True)
+        table = release.items.to_table(columns=wanted, filter=sql or None, limit=limit, patient=True)
     except (CorruptData, StorageError) as error:
-        raise filter_error(error, sql, opened.items.schema) from error
+        raise filter_error(error, sql, release.items.schema) from error
     frame = _pandas(table)
     frame.attrs |= {
-        "release_id": opened.release.release_id,
-        "released_at": opened.release.created_at.isoformat(),
+        "release_id": release.record.release_id,
+        "released_at": release.record.created_at.isoformat(),
     }
     return frame
 
 
 def _pandas(table: pa.Table) -> pd.DataFrame:
-    """The frame with every value as it is: whole numbers with nulls as Int64, and nested values as Python's.
+    """The table as a frame without loss: integers with nulls as Int64, nested values as Python objects.
 
-    By default pyarrow turns whole numbers beside nulls into floats, which changes those beyond 2^53.
+    By default pyarrow turns integers with nulls into floats, which changes those beyond 2^53.
     """
     import pandas as pd
 
@@ -87,6 +85,6 @@ def _pandas(table: pa.Table) -> pd.DataFrame:
 
 
 def scope_of(scope: Scope | str) -> Scope:
-    """A scope by its name, as Python callers give it. Raises BadQuery."""
+    """A scope from its name. Raises BadQuery."""
     found: Scope = _SCOPE.read(scope=scope)["scope"]
     return found

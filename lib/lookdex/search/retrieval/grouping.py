@@ -1,4 +1,4 @@
-"""From nearest rows to the nearest distinct products, those of a category first. Pure: the table is a function."""
+"""Reduce the nearest rows to the nearest distinct products, tier by tier. Pure: the table is passed as a function."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-FIRST_ROWS_PER_PRODUCT = 4  # rows asked for at first, per product wanted: a product has a few photos
+FIRST_ROWS_PER_PRODUCT = 4  # rows in the first read for each product wanted: a product has a few photos
 FIRST_ROWS = 32
-TIED_ROWS = 2048  # of equally near rows that are read to their end, so that the order does not depend on k
+TIED_ROWS = (
+    2048  # up to so many rows, equally near ones are read to their end: else the order would depend on k
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A row of the table that is near the query. label: what the detector saw; category: what its product is, None
-    where that is not known."""
+    """A row near the query's vector. label: the detector's. category: the product's; None where it is not known."""
 
     row: int  # Lance's row id in this version
     product_id: str | None
@@ -26,11 +27,11 @@ class Hit:
 
     @property
     def group(self) -> tuple[str, str]:
-        """What counts as one: the product, or the photo where no product is known."""
+        """The product, or the photo where the product is not known: each group is shown once."""
         return ("image", self.image_key) if self.product_id is None else ("product", self.product_id)
 
     def of(self, tier: Tier) -> bool:
-        """It is of the tier's category (its product is, or the detector saw it in the photo) and of its colour."""
+        """Whether the row is of the tier's colour and category (by its product or by its label)."""
         category = tier.within is None or tier.within in (self.label, self.category)
         return category and tier.tint in (None, self.colour)
 
@@ -39,7 +40,7 @@ class Hit:
 class Distinct:
     """The nearest hit of each group; `exhausted`: there are fewer groups than were needed.
 
-    tiers: of each hit the number of the tier that it answers for, never falling; within a tier the nearest is first.
+    tiers: the number of each hit's tier, ascending; within a tier the nearest hit is first.
     """
 
     hits: tuple[Hit, ...]
@@ -47,13 +48,14 @@ class Distinct:
     tiers: tuple[int, ...]
 
     @classmethod
-    def of_one(cls, hits: tuple[Hit, ...], least: int) -> Distinct:
-        return cls(hits, len(hits) < least, (0,) * len(hits))
+    def of_one(cls, hits: tuple[Hit, ...], enough: int) -> Distinct:
+        """Hits of the first tier."""
+        return cls(hits, len(hits) < enough, (0,) * len(hits))
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Products that are asked together: of a category (None: of any), of a colour (None: of any)."""
+    """The products of a category (None: any) in a colour (None: any)."""
 
     within: str | None = None
     tint: str | None = None
@@ -61,14 +63,14 @@ class Tier:
 
 ANYTHING = Tier()
 
-# ask(lanes, limit, tier): for each of those lanes its `limit` nearest rows of its tier with that number, nearest
-# first; tier None: of all rows. Fewer where the table has no more that fit, or where `gather`'s least products are
-# among them (a part of an index is cheaper to read than all of it).
-Ask = Callable[[Sequence[int], int, int | None], Sequence[Sequence[Hit]]]
+# read(lanes, limit, tier): for each of the lanes, the `limit` nearest rows of its tier of that number (None: of all
+# rows), nearest first. Fewer where the table has no more, or where they hold `gather`'s `enough` products: reading a
+# part of an index is cheaper than all of it.
+Read = Callable[[Sequence[int], int, int | None], Sequence[Sequence[Hit]]]
 
 
 def nearest_of_each(hits: Sequence[Hit], k: int) -> tuple[Hit, ...]:
-    """The first hit of each of the first `k` groups, in the order given."""
+    """The first hit of each of the first `k` groups, in the given order."""
     first: dict[tuple[str, str], Hit] = {}
     for hit in hits:
         first.setdefault(hit.group, hit)
@@ -78,36 +80,36 @@ def nearest_of_each(hits: Sequence[Hit], k: int) -> tuple[Hit, ...]:
 
 
 def settled(best: Sequence[Hit], hits: Sequence[Hit], limit: int) -> bool:
-    """No row that was not read is as near as the last of the best. hits: `limit` of them, or all there are."""
+    """Whether no unread row can tie with the last of the best. hits: `limit` of them, or all there are."""
     return len(hits) < limit or limit >= TIED_ROWS or best[-1].distance < hits[-1].distance
 
 
 def gather(
-    ask: Ask, lanes: Sequence[Sequence[Tier]], k: int, least: int | None = None
+    read: Read, lanes: Sequence[Sequence[Tier]], k: int, enough: int | None = None
 ) -> tuple[Distinct, ...]:
-    """The k nearest distinct products of each lane: those of its first tier, and where they are too few the next's.
+    """The k nearest distinct products of each lane: those of its first tier, then of further tiers if too few.
 
-    lanes: the tiers of each, one at least. least: how many are enough (default: k).
-    All are asked together for whatever is nearest first: that is mostly of the first tier, and then nothing else need
-    be asked.
+    lanes: the tiers of each, at least one. enough: how many products suffice (default: k).
+    The first read is of all lanes and of all rows: mostly enough of the nearest are of the first tier, and no other
+    read is needed.
     """
-    limit, least = first_rows(k), k if least is None else least
+    limit, enough = first_rows(k), k if enough is None else enough
     found: dict[int, Distinct] = {}
     pending: list[int] = []
-    for lane, hits in enumerate(ask(range(len(lanes)), limit, None)):
+    for lane, hits in enumerate(read(range(len(lanes)), limit, None)):
         best = nearest_of_each([hit for hit in hits if hit.of(lanes[lane][0])], k)
-        all_read = len(hits) < limit and (len(best) >= least or lanes[lane][0] == ANYTHING)
+        all_read = len(hits) < limit and (len(best) >= enough or lanes[lane][0] == ANYTHING)
         if all_read or (len(best) == k and settled(best, hits, limit)):
-            found[lane] = Distinct.of_one(best, least)
+            found[lane] = Distinct.of_one(best, enough)
         else:
-            found[lane] = Distinct.of_one((), least)
+            found[lane] = Distinct.of_one((), enough)
             pending.append(lane)
     for tier in range(max(map(len, lanes), default=0)):
         short = [lane for lane in pending if tier < len(lanes[lane]) and found[lane].exhausted]
         seen = max((len(found[lane].hits) for lane in short), default=0)
-        nearest = nearest_distinct(_for(ask, short, tier), len(short), k + seen)
+        nearest = nearest_distinct(_of_tier(read, short, tier), len(short), k + seen)
         for lane, more in zip(short, nearest, strict=True):
-            found[lane] = _followed(found[lane], more.hits, tier, k, least)
+            found[lane] = _extended(found[lane], more.hits, tier, k, enough)
     return tuple(found[lane] for lane in range(len(lanes)))
 
 
@@ -116,13 +118,13 @@ def first_rows(k: int) -> int:
 
 
 def nearest_distinct(
-    ask: Callable[[Sequence[int], int], Sequence[Sequence[Hit]]], lanes: int, k: int
+    read: Callable[[Sequence[int], int], Sequence[Sequence[Hit]]], lanes: int, k: int
 ) -> tuple[Distinct, ...]:
     """The k nearest distinct products of each of `lanes` queries.
 
-    `ask(lanes, limit)` returns for each of those lanes its `limit` nearest rows, nearest first, or fewer when
-    the table has no more that fit. A lane whose rows hold too few products is asked again for at least twice
-    as many: with 50 photos a product, the k nearest products may lie 50 × k rows deep.
+    `read(lanes, limit)` returns for each of those lanes its `limit` nearest rows, nearest first, or fewer where the
+    table has no more. A lane whose rows hold too few products is read again with at least twice the limit: with 50
+    photos a product, the k nearest products may lie 50 × k rows deep.
     """
     done: dict[int, Distinct] = {}
     pending: list[int] = list(range(lanes))
@@ -130,7 +132,7 @@ def nearest_distinct(
     while pending:
         short: list[int] = []
         fewest, tied = k, False
-        for lane, hits in zip(pending, ask(pending, limit), strict=True):
+        for lane, hits in zip(pending, read(pending, limit), strict=True):
             best = nearest_of_each(hits, k)
             if len(hits) < limit or (len(best) == k and settled(best, hits, limit)):
                 done[lane] = Distinct.of_one(best, k)
@@ -142,16 +144,16 @@ def nearest_distinct(
     return tuple(done[lane] for lane in range(lanes))
 
 
-def _for(
-    ask: Ask, numbers: Sequence[int], tier: int
+def _of_tier(
+    read: Read, numbers: Sequence[int], tier: int
 ) -> Callable[[Sequence[int], int], Sequence[Sequence[Hit]]]:
-    """`ask` for one tier of some of the lanes, counted from 0."""
-    return lambda lanes, limit: ask([numbers[lane] for lane in lanes], limit, tier)
+    """`read` for one tier of the lanes with these numbers, which it counts from 0."""
+    return lambda lanes, limit: read([numbers[lane] for lane in lanes], limit, tier)
 
 
-def _followed(found: Distinct, more: Sequence[Hit], tier: int, k: int, least: int) -> Distinct:
-    """What was found, then the nearest others of a further tier, k in all."""
+def _extended(found: Distinct, more: Sequence[Hit], tier: int, k: int, enough: int) -> Distinct:
+    """The hits found, then the nearest others of a further tier, k in all."""
     seen = {hit.group for hit in found.hits}
     others = [hit for hit in more if hit.group not in seen][: k - len(found.hits)]
     hits = (*found.hits, *others)
-    return Distinct(hits, len(hits) < least, (*found.tiers, *(tier,) * len(others)))
+    return Distinct(hits, len(hits) < enough, (*found.tiers, *(tier,) * len(others)))

@@ -1,4 +1,4 @@
-"""What the table answers to the lanes of a question: a page of k distinct products each, or fewer and `exhausted`."""
+"""Find the matches of a question's lanes: for each a page of k distinct products, or fewer and `exhausted`."""
 
 from __future__ import annotations
 
@@ -11,31 +11,27 @@ import numpy as np
 from lookdex.catalog.sql import quoted
 from lookdex.records import Role, Scope, Swatch
 from lookdex.runtime import deadline
-from lookdex.runtime.daemons import DaemonPool
 from lookdex.runtime.stopwatch import Stopwatch
 from lookdex.search.answer.answer import Match
 from lookdex.search.answer.kinds import Widened
 from lookdex.search.query.options import Crops, Options
 from lookdex.search.retrieval import duplicates, pages, ranking
 from lookdex.search.retrieval.grouping import ANYTHING, Distinct, Hit, Tier, gather
-from lookdex.search.retrieval.opened import Opened
+from lookdex.search.retrieval.open_release import OpenRelease
 from lookdex.search.retrieval.pages import Block
 from lookdex.search.retrieval.product_columns import Order
 from lookdex.search.retrieval.ranking import Candidate
-from lookdex.search.retrieval.rows import Row
-
-# The whole photo's rows are read while its objects' are. What runs here waits for nothing that runs here.
-_BESIDE = DaemonPool("nearest", 8)
+from lookdex.search.retrieval.rows import ItemRow
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
-    """A question to the table. vector: (dim,) float32 of unit length. scope, role: of the rows that may answer.
+class LaneQuery:
+    """A lane as a query to the table. vector: (dim,) float32 of unit length. scope, role: of the rows that may match.
 
-    within, tint: the category and the colour that are asked first, None for all; where they hold too few, other colours
-    of the category follow, and with `widen` whatever is nearest.
-    palette: of what is asked with. text: (dim,) of the text alone, where the vector is of photo and text. without:
-    a product that must not answer. threshold: from which similarity on a match is good.
+    within, tint: the category and the colour to search first; None: all. Where they hold too few products, the
+    category's other colours follow, then with `widen` the nearest of any category.
+    palette: of the picture. text: (dim,), of the text alone where the vector is of photo and text. excluded_product:
+    must not match. threshold: the similarity from which a match is good.
     """
 
     vector: np.ndarray
@@ -46,190 +42,201 @@ class Lane:
     widen: bool = True
     palette: tuple[Swatch, ...] = ()
     text: np.ndarray | None = None
-    without: str | None = None
+    excluded_product: str | None = None
     threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """widened: other products than those that were asked first follow, because they are too few."""
+class LaneMatches:
+    """widened: TOO_FEW where products of later tiers are among the matches, or before them."""
 
     matches: tuple[Match, ...]
     exhausted: bool
     widened: Widened | None
 
 
-def answer_lanes(
-    opened: Opened,
-    lanes: Sequence[Lane],
+def search_lanes(
+    release: OpenRelease,
+    lanes: Sequence[LaneQuery],
     options: Options,
     where: str | None,
     order: Order | None,
-    watch: Stopwatch,
-) -> list[Answered]:
-    """The question's page of each lane's distinct products. where: SQL that the rows must fulfil (`Opened.compiled`).
+    stopwatch: Stopwatch,
+) -> list[LaneMatches]:
+    """The question's page of each lane.
 
-    order: the column that they are sorted by (`Opened.order`). Raises BadQuery for a filter whose types do not compare.
+    where: SQL that rows must fulfil (`OpenRelease.compiled`). order: the column to sort by (`OpenRelease.order`).
+    Raises BadQuery for a filter whose types do not compare.
     """
-    ranking_of = _Ranking(opened, lanes, options, where, watch)
+    search = _Search(release, lanes, options, where, stopwatch)
     for block in pages.blocks(options):
-        ranking_of.extend(block)
+        search.extend(block)
     end = pages.ranked(options)
     ranked = [
-        pages.arranged(own[:end], order, lane.threshold)
-        for own, lane in zip(ranking_of.ranked, lanes, strict=True)
+        pages.arranged(candidates[:end], order, lane.threshold)
+        for candidates, lane in zip(search.ranked, lanes, strict=True)
     ]
-    shown = [pages.page_of(own, options) for own in ranked]
+    shown = [pages.page_of(candidates, options) for candidates in ranked]
     crops: dict[int, bytes] = {}
     if options.crops is Crops.ALL:
-        crops = opened.rows.crops(sorted({one.id for page in shown for one in page}))
-        watch.lap("fetch")
+        crops = release.rows.crops(sorted({candidate.id for page in shown for candidate in page}))
+        stopwatch.lap("fetch")
     return [
-        _answered(lane, own, page, options, crops)
-        for lane, own, page in zip(lanes, ranked, shown, strict=True)
+        _matches(lane, candidates, page, options, crops)
+        for lane, candidates, page in zip(lanes, ranked, shown, strict=True)
     ]
 
 
-class _Ranking:
-    """The products of the lanes by their ranks, as far as they were asked for."""
+class _Search:
+    """The ranked products of the lanes, as far as they were read. ranked: of each lane, best first."""
 
     def __init__(
-        self, opened: Opened, lanes: Sequence[Lane], options: Options, where: str | None, watch: Stopwatch
+        self,
+        release: OpenRelease,
+        lanes: Sequence[LaneQuery],
+        options: Options,
+        where: str | None,
+        stopwatch: Stopwatch,
     ):
-        self._opened, self._lanes, self._options = opened, lanes, options
-        self._where, self._watch = where, watch
-        self._comparers = [duplicates.Comparer(opened.rows.crops) for _ in lanes]
-        self._rows: dict[int, Row] = {}
+        self._release, self._lanes, self._options = release, lanes, options
+        self._where, self._stopwatch = where, stopwatch
+        self._comparers = [duplicates.Comparer(release.rows.crops) for _ in lanes]
+        self._rows: dict[int, ItemRow] = {}
         self._vectors: dict[int, np.ndarray] = {}
         self._end = 0
         self.ranked: list[list[Candidate]] = [[] for _ in lanes]
 
     def extend(self, block: Block) -> None:
-        """Rank the products of a block behind those that are ranked, fewer only where a lane has no more."""
+        """Rank the products of the next block after those ranked; a lane gets fewer only where it has no more."""
         options, end = self._options, block.end
         before = self.ranked.copy()
-        exhausted = [len(own) < self._end for own in before]
-        pending = [n for n, none in enumerate(exhausted) if not none]
-        wanted, least = block.coloured if options.colour else block.looked_at, end
+        exhausted = [len(ranked) < self._end for ranked in before]
+        pending = [n for n, done in enumerate(exhausted) if not done]
+        wanted, enough = block.coloured if options.colour else block.scored, end
         while pending:
-            found = _distinct(self._opened, [self._lanes[n] for n in pending], wanted, least, self._where)
-            self._watch.lap("nearest")
-            ids = list(dict.fromkeys(hit.row for distinct in found for hit in distinct.hits))
-            self._fetch(ids)
+            found = _distinct(self._release, [self._lanes[n] for n in pending], wanted, enough, self._where)
+            self._stopwatch.lap("nearest")
+            self._fetch(list(dict.fromkeys(hit.row for distinct in found for hit in distinct.hits)))
             for n, distinct in zip(pending, found, strict=True):
                 deadline.check()
                 lane = self._lanes[n]
-                told = ranking.candidates(
+                candidates = ranking.candidates(
                     distinct, self._rows, self._vectors, lane.vector, lane.palette, options.colour
                 )
-                told = [*before[n], *ranking.beyond(told, before[n])]
+                candidates = [*before[n], *ranking.beyond(candidates, before[n])]
                 if options.fold:
                     comparer = self._comparers[n]
-                    told = ranking.fold(told, comparer.of(told), end, comparer.near)
-                self.ranked[n], exhausted[n] = told[:end], distinct.exhausted
-            self._watch.lap("fetch")
-            # Folding may leave too few where there are more.
+                    candidates = ranking.fold(candidates, comparer.of(candidates), end, comparer.near)
+                self.ranked[n], exhausted[n] = candidates[:end], distinct.exhausted
+            self._stopwatch.lap("fetch")
+            # Folding may leave fewer than `end` although the table has more.
             pending = [n for n in pending if len(self.ranked[n]) < end and not exhausted[n]]
-            wanted, least = 2 * wanted, 2 * wanted
+            wanted, enough = 2 * wanted, 2 * wanted
         self._end = end
 
     def _fetch(self, ids: Sequence[int]) -> None:
-        """Have these rows and their vectors: a wider look finds what the one before found, too."""
+        """Read the rows and vectors not read before: a wider search returns the earlier rows again."""
         fresh = [i for i in ids if i not in self._rows]
-        self._rows |= self._opened.rows.rows(fresh)
-        self._vectors |= self._opened.rows.vectors(fresh)
+        self._rows |= self._release.rows.rows(fresh)
+        self._vectors |= self._release.rows.vectors(fresh)
 
 
-def _distinct(opened: Opened, lanes: Sequence[Lane], k: int, least: int, where: str | None) -> list[Distinct]:
-    """Lanes over the same rows are asked together, and those over others beside them."""
+def _distinct(
+    release: OpenRelease, lanes: Sequence[LaneQuery], k: int, enough: int, where: str | None
+) -> list[Distinct]:
+    """Lanes over the same rows share their reads; lanes over other rows are searched in parallel."""
     groups: dict[str, list[int]] = defaultdict(list)
     for n, lane in enumerate(lanes):
-        groups[_rows(opened, lane, where)].append(n)
+        groups[_rows(release, lane, where)].append(n)
 
-    def ask(rows: str, members: list[int]) -> dict[int, Distinct]:
+    def search(rows: str, members: list[int]) -> dict[int, Distinct]:
         own = [lanes[n] for n in members]
-        enough = least if where is None and all(lane.without is None for lane in own) else None
+        unfiltered = where is None and all(lane.excluded_product is None for lane in own)
         tiers = [tiers_of(lane) for lane in own]
-        asking = _asking(opened, own, tiers, rows, enough)
-        return dict(zip(members, gather(asking, tiers, k, least), strict=True))
+        read = _Reader(release, own, tiers, rows, enough if unfiltered else None)
+        return dict(zip(members, gather(read, tiers, k, enough), strict=True))
 
     first, *others = groups.items()
-    beside = [_BESIDE.submit(ask, *other) for other in others]  # with the deadline
-    found = ask(*first)
-    for future in beside:
+    futures = [release.threads.submit(search, *other) for other in others]  # under the question's deadline
+    found = search(*first)
+    for future in futures:
         found |= future.result()
     return [found[n] for n in range(len(lanes))]
 
 
-def tiers_of(lane: Lane) -> list[Tier]:
-    """What is asked, in turn: the category in the colour, the category, anything."""
+def tiers_of(lane: LaneQuery) -> list[Tier]:
+    """In order of preference: the category in the colour, the category, anything."""
     tiers = [Tier(lane.within, lane.tint)]
     if lane.tint is not None and lane.within is not None:
         tiers.append(Tier(lane.within))
     return [*tiers, ANYTHING] if lane.widen and tiers[0] != ANYTHING else tiers
 
 
-def _rows(opened: Opened, lane: Lane, where: str | None) -> str:
-    sql = opened.rows_of(lane.scope, lane.role)
-    if lane.without is not None:
-        sql += f" AND (product_id IS NULL OR product_id <> {quoted(lane.without)})"
+def _rows(release: OpenRelease, lane: LaneQuery, where: str | None) -> str:
+    sql = release.rows_of(lane.scope, lane.role)
+    if lane.excluded_product is not None:
+        sql += f" AND (product_id IS NULL OR product_id <> {quoted(lane.excluded_product)})"
     return sql if where is None else f"{sql} AND {where}"
 
 
-class _asking:
-    """The table as `gather` asks it: lanes that ask for the same rows together."""
+class _Reader:
+    """Reads the table for `gather`. Lanes whose tiers select the same rows share a read.
+
+    rows: SQL of the rows of all lanes. enough: see `OpenRelease.nearest`; for reads of all these rows only.
+    """
 
     def __init__(
         self,
-        opened: Opened,
-        lanes: Sequence[Lane],
+        release: OpenRelease,
+        lanes: Sequence[LaneQuery],
         tiers: Sequence[Sequence[Tier]],
         rows: str,
         enough: int | None,
     ):
-        self._opened, self._lanes, self._tiers = opened, lanes, tiers
+        self._release, self._lanes, self._tiers = release, lanes, tiers
         self._rows, self._enough = rows, enough
 
     def __call__(self, lanes: Sequence[int], limit: int, tier: int | None) -> list[list[Hit]]:
         groups: dict[str, list[int]] = defaultdict(list)
         for lane in lanes:
-            groups[self._of(ANYTHING if tier is None else self._tiers[lane][tier])].append(lane)
+            groups[self._rows_of(ANYTHING if tier is None else self._tiers[lane][tier])].append(lane)
         hits: dict[int, list[Hit]] = {}
         for rows, members in groups.items():
             vectors = np.stack([self._lanes[lane].vector for lane in members])
             enough = self._enough if rows == self._rows else None
-            hits |= zip(members, self._opened.nearest(vectors, limit, rows, enough=enough), strict=True)
+            hits |= zip(members, self._release.nearest(vectors, limit, rows, enough=enough), strict=True)
         return [hits[lane] for lane in lanes]
 
-    def _of(self, tier: Tier) -> str:
-        # Before the caller's filter, which is then applied to the few rows that are left.
+    def _rows_of(self, tier: Tier) -> str:
+        # The tier comes first, so that the caller's filter is applied to its few rows only.
         rows = self._rows if tier.tint is None else f"colour = {quoted(tier.tint)} AND {self._rows}"
-        return rows if tier.within is None else f"{self._opened.within(tier.within)} AND {rows}"
+        return rows if tier.within is None else f"{self._release.within(tier.within)} AND {rows}"
 
 
-def _answered(
-    lane: Lane,
+def _matches(
+    lane: LaneQuery,
     ranked: Sequence[Candidate],
     page: Sequence[Candidate],
     options: Options,
     crops: dict[int, bytes],
-) -> Answered:
-    """ranked: of the lane, in its order; the page is a part of it."""
+) -> LaneMatches:
+    """ranked: all of the lane, in its order; page: a part of it."""
     matches = tuple(
-        _match(lane, one, rank, crops.get(one.id)) for rank, one in enumerate(page, options.offset + 1)
+        _match(lane, candidate, rank, crops.get(candidate.id))
+        for rank, candidate in enumerate(page, options.offset + 1)
     )
-    others = any(one.tier for one in ranked[: options.offset + options.k])
-    return Answered(matches, len(matches) < options.k, Widened.TOO_FEW if others else None)
+    widened = any(candidate.tier for candidate in ranked[: options.offset + options.k])
+    return LaneMatches(matches, len(matches) < options.k, Widened.TOO_FEW if widened else None)
 
 
-def _match(lane: Lane, one: Candidate, rank: int, crop: bytes | None) -> Match:
-    row = one.row
-    products = dict.fromkeys(other.row.product_id for other in one.folded)
+def _match(lane: LaneQuery, candidate: Candidate, rank: int, crop: bytes | None) -> Match:
+    row = candidate.row
+    folded = dict.fromkeys(other.row.product_id for other in candidate.folded)
     return Match(
         rank=rank,
         product_id=row.product_id,
-        similarity=one.similarity,
-        distance=1.0 - one.similarity,
+        similarity=candidate.similarity,
+        distance=1.0 - candidate.similarity,
         item_id=row.item_id,
         image_key=row.image_key,
         label=row.label,
@@ -238,10 +245,10 @@ def _match(lane: Lane, one: Candidate, rank: int, crop: bytes | None) -> Match:
         columns=row.columns,
         crop=crop,
         palette=row.palette,
-        colour_similarity=one.colour_similarity,
-        text_similarity=None if lane.text is None else float(np.dot(one.vector, lane.text)),
-        good=None if lane.threshold is None else one.similarity >= lane.threshold,
-        folded=len(one.folded),
-        folded_products=tuple(p for p in products if p is not None and p != row.product_id),
-        score=one.score,
+        colour_similarity=candidate.colour_similarity,
+        text_similarity=None if lane.text is None else float(np.dot(candidate.vector, lane.text)),
+        good=None if lane.threshold is None else candidate.similarity >= lane.threshold,
+        folded=len(candidate.folded),
+        folded_products=tuple(p for p in folded if p is not None and p != row.product_id),
+        score=candidate.score,
     )

@@ -1,9 +1,9 @@
 """The order of a lane's products, and its pages.
 
-Every page of every size is cut from one order. It is ranked in blocks whose sizes no question changes: the nearest 24
-products, then those behind them up to 96, and so on. A block is taken from more products than it ranks, by their exact
-scores. An index that is approximate may show a further block something nearer than what was ranked before it; that
-goes behind, so that pages that were shown stay as they are, and nothing is shown twice.
+Every page of every size is cut from one order, which is ranked in blocks of fixed sizes: the nearest 24 products, then
+those up to 96, and so on. For each block more products are scored exactly than it ranks. With an approximate index a
+later block may find a product nearer than some already ranked; it still ranks after them, so that earlier pages stay
+as they were and no product is shown twice.
 """
 
 from __future__ import annotations
@@ -22,37 +22,37 @@ from lookdex.search.retrieval.ranking import Candidate
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Products up to rank `end`. looked_at: those that are scored for it; coloured: where likeness of colour counts.
+    """Products up to rank `end`. scored: how many are scored for it; coloured: the same where colours count.
 
-    Colours are compared with more products than are ranked: what is most alike in colour need not be nearest.
+    With colours more are scored, because the products most similar in colour need not be the nearest.
     """
 
     end: int
-    looked_at: int
+    scored: int
     coloured: int
 
 
-# A longer list costs more for every product: 1,000 of 200,000 rows by their colours take 0.4 s.
+# Longer lists cost more for each product: 1,000 of 200,000 rows with colours take 0.4 s.
 BLOCKS = (Block(24, 30, 200), Block(96, 120, 400), Block(384, 480, 2000), Block(MAX_K, 1250, 2000))
 
 
 def blocks(options: Options) -> tuple[Block, ...]:
-    """Those that hold the question's page, and all before them."""
+    """The blocks up to the question's page."""
     return BLOCKS[: 1 + next(n for n, block in enumerate(BLOCKS) if ranked(options) <= block.end)]
 
 
 def ranked(options: Options) -> int:
-    """How many of the nearest products the question's page is cut from: where they are sorted, all that are sorted."""
+    """How many of the nearest products are ranked for the question's page: with a sort, all that are sorted."""
     return options.offset + options.k if options.sort is None else options.pool or options.k
 
 
 def page_of(candidates: Sequence[Candidate], options: Options) -> Sequence[Candidate]:
-    """The question's page of all that it ranks."""
+    """The question's page of its ranked products."""
     return candidates[options.offset : options.offset + options.k]
 
 
-def following(lanes: Sequence[FoundObject], options: Options, release_id: str) -> Next | None:
-    """Where the next page begins; None where no lane has more, or pages end."""
+def next_page(lanes: Sequence[FoundObject], options: Options, release_id: str) -> Next | None:
+    """Where the next page begins; None where no lane has more, or the limit of pages is reached."""
     after = options.offset + options.k
     more = after < (options.pool or options.k) if options.sort else after + options.k <= MAX_K
     return Next(after, release_id) if more and any(not lane.exhausted for lane in lanes) else None
@@ -61,9 +61,9 @@ def following(lanes: Sequence[FoundObject], options: Options, release_id: str) -
 def arranged(
     candidates: Sequence[Candidate], order: Order | None, threshold: float | None
 ) -> list[Candidate]:
-    """By the order's column: what is as asked before what is not, good matches before others, and empty values last.
+    """Sort by the order's column: earlier tiers first, within these good matches first, and empty values last.
 
-    Products of equal values stay in the order of their ranks. threshold: from which similarity on a match is good.
+    Products of equal values keep their ranks. threshold: the similarity from which a match is good.
     """
     if order is None:
         return list(candidates)
@@ -77,7 +77,7 @@ def arranged(
 
 
 def comparable(value: object) -> Any:
-    """A column's value as it is sorted, text whatever its case; None for an empty one."""
+    """A column's value as a sort key, text case-folded; None for an empty one."""
     match value:
         case str():
             return value.casefold()

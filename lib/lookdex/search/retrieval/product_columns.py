@@ -1,4 +1,4 @@
-"""Which columns of a release answers can be sorted by, and which can be counted."""
+"""The columns of a release that answers can be sorted by, and those that facets can count."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pyarrow as pa
 from lookdex.errors import BadQuery
 from lookdex.runtime.wording import shortened
 
-OWN = ("label", "colour")  # of lookdex itself, beside the product columns: counted, too
+OWN = ("label", "colour")  # lookdex's own columns, counted besides the product columns
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """descending: the highest value first."""
+    """A sort by a column. descending: highest value first."""
 
     column: str
     descending: bool
@@ -29,8 +29,8 @@ def sortable(schema: pa.Schema, product_columns: Sequence[str]) -> tuple[str, ..
 
 
 def countable(schema: pa.Schema, product_columns: Sequence[str]) -> tuple[str, ...]:
-    """The columns that facets count: those that can be sorted by, lists of such values, and such fields of records,
-    called record.field."""
+    """The columns that facets can count: the sortable ones, lists of such values, and such fields of records, named
+    record.field."""
     names = []
     for name in (*product_columns, *OWN):
         kind = schema.field(name).type
@@ -42,14 +42,14 @@ def countable(schema: pa.Schema, product_columns: Sequence[str]) -> tuple[str, .
 
 
 def is_ranged(kind: pa.DataType) -> bool:
-    """Numbers, dates and date-times: what a least and a most say something of."""
+    """Numbers, dates and date-times: facets show their range."""
     types = pa.types
     number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
     return bool(number or types.is_date(kind) or types.is_timestamp(kind))
 
 
 def is_word(kind: pa.DataType) -> bool:
-    """Text, and true or false: what is told value by value."""
+    """Text and booleans: facets list their values."""
     return bool(pa.types.is_string(kind) or pa.types.is_boolean(kind))
 
 
@@ -59,34 +59,34 @@ def _is_countable(kind: pa.DataType) -> bool:
 
 
 def order_of(sort: str | None, columns: Sequence[str]) -> Order | None:
-    """sort: a column, with a minus in front for the highest first; None: by score. columns: the sortable ones.
+    """sort: a column, prefixed with a minus for highest first; None: by score. columns: the sortable ones.
 
-    Raises BadQuery, which names them.
+    Raises BadQuery, which lists them.
     """
     if sort is None:
         return None
     name = named(sort.removeprefix("-"), columns)
     if name is None:
         raise BadQuery(
-            f"the answer cannot be sorted by {shortened(sort.removeprefix('-'), 80)!r}; what it can be sorted by: "
-            f"{', '.join(('score', *columns))} (a minus in front: highest first)"
+            f"the answer cannot be sorted by {shortened(sort.removeprefix('-'), 80)!r}; it can be sorted by: "
+            f"{', '.join(('score', *columns))} (prefix a minus for highest first)"
         )
     return Order(name, sort.startswith("-"))
 
 
 def counted_columns(wanted: Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
-    """The columns that are to be counted. columns: the countable ones. Raises BadQuery, which names them."""
+    """The columns to count. columns: the countable ones. Raises BadQuery, which lists them."""
     found = [named(name, columns) for name in wanted]
     for name, known in zip(wanted, found, strict=True):
         if known is None:
             raise BadQuery(
-                f"the column {shortened(name, 80)!r} cannot be counted; those that can: {', '.join(columns)}"
+                f"the column {shortened(name, 80)!r} cannot be counted; countable columns: {', '.join(columns)}"
             )
     return tuple(dict.fromkeys(name for name in found if name is not None))
 
 
 def named(name: str, columns: Sequence[str]) -> str | None:
-    """The column of that name, in any case where only one fits; None where none does."""
+    """The column of that name, or the only one that matches it ignoring case; None if there is none."""
     if name in columns:
         return name
     alike = [column for column in columns if column.casefold() == name.casefold()]

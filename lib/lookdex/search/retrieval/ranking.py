@@ -1,4 +1,4 @@
-"""From a lane's candidates, scored exactly, to its ranked products; nearly the same pictures are shown once. Pure."""
+"""Score a lane's hits exactly, rank them, and fold those with nearly the same picture. Pure functions."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 from lookdex.imaging import colour
 from lookdex.records import Swatch
 from lookdex.search.retrieval.grouping import Distinct
-from lookdex.search.retrieval.rows import Row
+from lookdex.search.retrieval.rows import ItemRow
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A product by its nearest row. similarity: the exact cosine. score: what it is ranked by.
+    """A product, by its nearest row. similarity: the exact cosine. score: what it is ranked by.
 
-    tier: 0 for what is asked first. folded: those that show nearly the same picture, and rank below it.
+    tier: 0 is the first. folded: lower-ranked candidates with nearly the same picture.
     """
 
     id: int  # Lance's row id
-    row: Row
+    row: ItemRow
     vector: np.ndarray
     similarity: float
     colour_similarity: float | None
@@ -31,14 +31,14 @@ class Candidate:
 
     @property
     def group(self) -> tuple[str, str]:
-        """What counts as one, as of a `Hit`."""
+        """As `Hit.group`."""
         row = self.row
         return ("image", row.image_key) if row.product_id is None else ("product", row.product_id)
 
 
 def candidates(
     found: Distinct,
-    rows: dict[int, Row],
+    rows: dict[int, ItemRow],
     vectors: dict[int, np.ndarray],
     vector: np.ndarray,
     palette: Sequence[Swatch],
@@ -46,31 +46,33 @@ def candidates(
 ) -> list[Candidate]:
     """The hits of a lane with their exact scores, best first within each tier.
 
-    vector: the lane's (dim,). palette: its colours, () for none. weight: what likeness of colour counts, 0 … 1; a row
-    without a palette counts as alike in nothing.
+    vector: the lane's (dim,). palette: the lane's; () for none. weight: of the colour similarity, 0 … 1; a row without
+    a palette has a colour similarity of 0.
     """
-    told = []
-    likeness = _likeness(palette, {hit.row: rows[hit.row].palette for hit in found.hits})
+    ranked = []
+    similarities = _colour_similarities(palette, {hit.row: rows[hit.row].palette for hit in found.hits})
     for hit, tier in zip(found.hits, found.tiers, strict=True):
         row = rows[hit.row]
         similarity = float(np.dot(vectors[hit.row], vector))
-        alike = likeness.get(hit.row)
-        score = (
-            similarity if not (weight and palette) else (1 - weight) * similarity + weight * (alike or 0.0)
-        )
-        told.append(Candidate(hit.row, row, vectors[hit.row], similarity, alike, score, tier))
-    # Of equal scores the first row of the table is first, as among the hits: else the order would depend on k.
-    return sorted(told, key=lambda one: (one.tier, -one.score, one.id))
+        in_colour = similarities.get(hit.row)
+        score = similarity
+        if weight and palette:
+            score = (1 - weight) * similarity + weight * (in_colour or 0.0)
+        ranked.append(Candidate(hit.row, row, vectors[hit.row], similarity, in_colour, score, tier))
+    # Equal scores rank by row id, as among the hits: otherwise the order would depend on k.
+    return sorted(ranked, key=lambda one: (one.tier, -one.score, one.id))
 
 
-def beyond(ranked: Sequence[Candidate], page: Sequence[Candidate]) -> list[Candidate]:
-    """Those that neither are on the page nor are folded into something there."""
-    shown = {one.group for kept in page for one in (kept, *kept.folded)}
-    return [one for one in ranked if one.group not in shown]
+def beyond(ranked: Sequence[Candidate], shown: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates that are neither shown nor folded into one that is."""
+    groups = {one.group for kept in shown for one in (kept, *kept.folded)}
+    return [one for one in ranked if one.group not in groups]
 
 
-def _likeness(palette: Sequence[Swatch], palettes: dict[int, tuple[Swatch, ...]]) -> dict[int, float]:
-    """How alike in colour each row is that has a palette, by its id; {} where there is nothing to compare with."""
+def _colour_similarities(
+    palette: Sequence[Swatch], palettes: dict[int, tuple[Swatch, ...]]
+) -> dict[int, float]:
+    """The colour similarity of each row that has a palette, by its id."""
     coloured = {row: own for row, own in palettes.items() if own}
     if not palette or not coloured:
         return {}
@@ -82,26 +84,28 @@ def _likeness(palette: Sequence[Swatch], palettes: dict[int, tuple[Swatch, ...]]
 def fold(
     ranked: Sequence[Candidate],
     same: Callable[[Candidate, Candidate], bool],
-    most: int,
+    limit: int,
     near: Callable[[Candidate], bool] = lambda _: True,
 ) -> list[Candidate]:
-    """The first `most` of the candidates less those that show the same picture as a better one, which takes them in.
+    """The first `limit` candidates, without those that show the same picture as a better one: it holds them as folded.
 
-    same: given the better one first. near: may show the same picture as another; the rest are not compared.
+    same: whether two show the same picture; gets the better one first. near: whether one may show the same picture as
+    any other; the rest are not compared.
     """
     kept: list[Candidate] = []
-    taken: list[list[Candidate]] = []
-    compared: list[int] = []  # those of the kept that are near to another
+    folded: list[list[Candidate]] = []  # into each of the kept
+    compared: list[int] = []  # the kept ones for which `near` holds
     for one in ranked:
         one_near = near(one)
-        shown = next((n for n in compared if same(kept[n], one)), None) if one_near else None
-        if shown is not None:
-            taken[shown].append(one)
-        elif len(kept) < most:
+        into = next((n for n in compared if same(kept[n], one)), None) if one_near else None
+        if into is not None:
+            folded[into].append(one)
+        elif len(kept) < limit:
             if one_near:
                 compared.append(len(kept))
             kept.append(one)
-            taken.append([])
+            folded.append([])
     return [
-        replace(one, folded=(*one.folded, *own)) if own else one for one, own in zip(kept, taken, strict=True)
+        replace(one, folded=(*one.folded, *own)) if own else one
+        for one, own in zip(kept, folded, strict=True)
     ]

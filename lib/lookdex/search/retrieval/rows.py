@@ -1,8 +1,8 @@
-"""The rows of a release as answers need them: read from its table, or, once held, from memory.
+"""The rows of a release: read from its table or, once loaded, from memory.
 
-What is held is everything small: ids, labels, boxes, colours, palettes, product columns; some 200 bytes a row. The
-vectors are too while they are no more than `HELD_VECTORS`: to read those of one answer from the table takes 5 ms of CPU
-time (200,000 rows). Crops stay in the table.
+Memory holds everything small (ids, labels, boxes, colours, palettes, product columns: about 200 bytes a row), and the
+vectors if they take no more than `HELD_VECTORS`: reading those of one answer from the table takes 5 ms of CPU time
+(200,000 rows). Crops stay in the table.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from lookdex.taxonomy.categories import normalise
 if TYPE_CHECKING:
     from lookdex.search.retrieval.table import ReadTable
 
-CATEGORY = "category"  # the product column that tells what a product is, where the shop has one
+CATEGORY = "category"  # the product column with the shop's own category, where it has one
 _SMALL = ("item_id", "product_id", "image_key", "label", "colour", "x0", "y0", "x1", "y1")
 _HIT = ("product_id", "image_key", "label", "colour")
 HELD_VECTORS = 256 << 20  # bytes: 262,144 rows of 256 numbers
-_PALETTE = "palette"  # which a release of an older lookdex does not have
+_PALETTE = "palette"  # missing in releases of older versions of lookdex
 _REPEATED = ("product_id", "image_key", "label", "colour", CATEGORY)  # strings kept once in memory
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """An item, without its vector and its crop. columns: of its product."""
+class ItemRow:
+    """A row of `items` without its vector and crop. columns: the product columns."""
 
     item_id: str
     product_id: str | None
@@ -49,23 +49,23 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """All rows in memory. ids: in order. table: their columns, in this order.
+    """All rows in memory. ids: ascending. table: their columns, in this order.
 
-    hits: the columns of a `Hit` once more, as objects, which are taken ten times as fast (8 bytes a value: the strings
-    are shared).
+    hits: the columns of a `Hit` again, as numpy arrays of objects, from which values are taken ten times as fast (8
+    bytes a value: the strings are shared).
     """
 
     ids: np.ndarray
     table: pa.Table
     hits: dict[str, np.ndarray]
 
-    def places(self, ids: Sequence[int]) -> np.ndarray:
+    def positions(self, ids: Sequence[int]) -> np.ndarray:
         return np.searchsorted(self.ids, np.asarray(ids, self.ids.dtype))
 
 
 @dataclass(slots=True)
 class Rows:
-    """The rows of `items`, by Lance's row id in its version. Safe among threads."""
+    """The rows of `items` by Lance's row id in its version. Thread-safe."""
 
     items: ReadTable
     product_columns: tuple[str, ...]
@@ -89,7 +89,8 @@ class Rows:
         return self._held is not None
 
     def hold(self) -> None:
-        """Read what is small into memory, so that an answer reads only crops, and vectors of a large table, from it."""
+        """Load everything small into memory. After that an answer reads from the table only crops, and vectors if these
+        are too large to hold."""
         if self._held is None:
             size = 4 * self.items.schema.field("vector").type.list_size * self.items.count_rows()
             columns = [*self._columns, *(["vector"] if size <= HELD_VECTORS else [])]
@@ -108,12 +109,13 @@ class Rows:
 
     @property
     def _columns(self) -> list[str]:
+        """The columns of an `ItemRow`."""
         palette = (_PALETTE,) if self.has_palettes else ()
         return list(dict.fromkeys((*_SMALL, *self.product_columns, *palette)))
 
     @property
     def hit_columns(self) -> list[str]:
-        """The columns that a `Hit` is made of, unless they are held."""
+        """The columns that `hits` needs from the table: none once they are held."""
         return [] if self.held else self._hit_columns
 
     @property
@@ -121,24 +123,24 @@ class Rows:
         return [*_HIT, *((CATEGORY,) if self.has_category else ())]
 
     def hits(self, found: pa.Table) -> list[Hit]:
-        """Rows of a nearest query: `_rowid`, `_distance` and, unless they are held, `hit_columns`."""
+        """The hits of a nearest-neighbour read of `_rowid`, `_distance` and `hit_columns`."""
         ids, distances = found["_rowid"].to_pylist(), found["_distance"].to_pylist()
         if self._held is None:
             values = {name: found[name].to_pylist() for name in self._hit_columns}
         else:
-            places = self._held.places(ids)
-            values = {name: own[places].tolist() for name, own in self._held.hits.items()}
-        product, image, label, named = (values[name] for name in _HIT)
-        category = values[CATEGORY] if self.has_category else [None] * len(ids)
+            positions = self._held.positions(ids)
+            values = {name: own[positions].tolist() for name, own in self._held.hits.items()}
+        products, keys, labels, colours = (values[name] for name in _HIT)
+        categories = values[CATEGORY] if self.has_category else [None] * len(ids)
         return [
-            Hit(i, p, key, d, own, sold_as(c), tint)
-            for i, p, key, d, own, c, tint in zip(
-                ids, product, image, distances, label, category, named, strict=True
+            Hit(i, product, key, distance, label, category_of(category), colour)
+            for i, product, key, distance, label, category, colour in zip(
+                ids, products, keys, distances, labels, categories, colours, strict=True
             )
         ]
 
-    def rows(self, ids: Sequence[int]) -> dict[int, Row]:
-        """The rows by their ids."""
+    def rows(self, ids: Sequence[int]) -> dict[int, ItemRow]:
+        """The rows by id."""
         if not ids:
             return {}
         if self._held is not None:
@@ -149,7 +151,7 @@ class Rows:
         return dict(zip(order, map(self._row, table.to_pylist()), strict=True))
 
     def vectors(self, ids: Sequence[int]) -> dict[int, np.ndarray]:
-        """Their vectors, (dim,) float32 of unit length."""
+        """The vectors by row id, (dim,) float32 of unit length."""
         if not ids:
             return {}
         if self._held is not None and "vector" in self._held.table.column_names:
@@ -161,39 +163,39 @@ class Rows:
         return dict(zip(order, flat.reshape(table.num_rows, -1), strict=True))
 
     def scores(self, ids: Sequence[int]) -> dict[int, float]:
-        """The detector's scores."""
+        """The detector's scores by row id."""
         if not ids:
             return {}
         table = self._read(ids, ["score"])
         return dict(zip(table["_rowid"].to_pylist(), table["score"].to_pylist(), strict=True))
 
     def crops(self, ids: Sequence[int]) -> dict[int, bytes]:
-        """Their crops, JPEG."""
+        """The crops (JPEG) by row id."""
         if not ids:
             return {}
         table = self._read(ids, ["crop"])
         return dict(zip(table["_rowid"].to_pylist(), table["crop"].to_pylist(), strict=True))
 
     def ids(self, where: str, limit: int | None = None) -> list[int]:
-        """The ids of the rows for which an SQL predicate holds."""
+        """The ids of the rows that fulfil an SQL predicate."""
         table = self.items.to_table(columns=[], filter=where, limit=limit, with_row_id=True)
         found: list[int] = table["_rowid"].to_pylist()
         return found
 
     def among(self, ids: Sequence[int], where: str) -> list[int]:
-        """Those of the rows for which an SQL predicate holds."""
+        """Those of the ids whose rows fulfil an SQL predicate."""
         return self.ids(f"_rowid IN ({','.join(map(str, ids))}) AND {where}") if ids else []
 
     def mention(self, pattern: str) -> bool:
-        """A text column of a product holds what the regular expression finds, whatever its case. '': nothing does."""
+        """Whether a text column of any product matches a regular expression, ignoring case. False for ''."""
         schema = self.items.schema
         named = [name for name in self.product_columns if pa.types.is_string(schema.field(name).type)]
         if not pattern or not named:
             return False
         if self._held is None:
-            told = " OR ".join(f"regexp_like(`{name}`, {quoted(pattern)}, 'i')" for name in named)
-            return bool(self.ids(told, limit=1))
-        return any(_holds(self._held.table[name], pattern) for name in named)
+            matches = " OR ".join(f"regexp_like(`{name}`, {quoted(pattern)}, 'i')" for name in named)
+            return bool(self.ids(matches, limit=1))
+        return any(_any_match(self._held.table[name], pattern) for name in named)
 
     def _read(self, ids: Sequence[int], columns: list[str]) -> pa.Table:
         return self.items.to_table(
@@ -202,10 +204,10 @@ class Rows:
 
     def _take(self, ids: Sequence[int], columns: list[str]) -> pa.Table:
         assert self._held is not None
-        return self._held.table.select(columns).take(pa.array(self._held.places(ids)))
+        return self._held.table.select(columns).take(pa.array(self._held.positions(ids)))
 
-    def _row(self, values: dict[str, Any]) -> Row:
-        return Row(
+    def _row(self, values: dict[str, Any]) -> ItemRow:
+        return ItemRow(
             item_id=values["item_id"],
             product_id=values["product_id"],
             image_key=values["image_key"],
@@ -213,11 +215,11 @@ class Rows:
             colour=values["colour"],
             box=Box(values["x0"], values["y0"], values["x1"], values["y1"]),
             palette=tuple(
-                Swatch(**{part: round(value, 4) for part, value in swatch.items()})  # kept in 32 bits
+                Swatch(**{part: round(value, 4) for part, value in swatch.items()})  # stored in 32 bits
                 for swatch in values.get(_PALETTE) or ()
             ),
             columns={
-                name: _short(values[name])
+                name: _shortest(values[name])
                 if name in self._narrow and values[name] is not None
                 else values[name]
                 for name in self.product_columns
@@ -225,13 +227,13 @@ class Rows:
         )
 
 
-def _short(value: float) -> float:
-    """A 32-bit number as it was written: 45.3, and not 45.29999923706055."""
+def _shortest(value: float) -> float:
+    """A 32-bit number with its shortest digits: 45.3 instead of 45.29999923706055."""
     return float(str(np.float32(value)))
 
 
 def _objects(texts: pa.ChunkedArray) -> np.ndarray:
-    """Strings as objects; equal ones, where they are kept once, are one object."""
+    """The strings as Python objects, equal ones shared."""
     texts = texts.combine_chunks()
     if not pa.types.is_dictionary(texts.type):
         texts = texts.dictionary_encode()
@@ -239,12 +241,12 @@ def _objects(texts: pa.ChunkedArray) -> np.ndarray:
     return values[texts.indices.fill_null(len(values) - 1).to_numpy()]
 
 
-def _holds(texts: pa.ChunkedArray, pattern: str) -> bool:
+def _any_match(texts: pa.ChunkedArray, pattern: str) -> bool:
     chunks = (c.dictionary if pa.types.is_dictionary(c.type) else c for c in texts.chunks)
     return any(pc.any(pc.match_substring_regex(c, pattern, ignore_case=True)).as_py() for c in chunks)
 
 
 @lru_cache(maxsize=4096)
-def sold_as(category: str | None) -> str | None:
-    """A shop's word for what a product is, as a category of ours; None where it is none."""
+def category_of(category: str | None) -> str | None:
+    """The category that a shop's word stands for; None if it stands for none."""
     return None if category is None else normalise(category)

@@ -1,4 +1,4 @@
-"""A version of a table as queries read it: within a time limit, with lookdex's errors, and not if known as damaged."""
+"""Reads of a table at one version: with a time limit, lookdex's own errors, and refused once damage is known."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _TEXT, _WORD = re.compile(r"'(?:[^']|'')*'"), re.compile(r"[A-Za-z_]\w*")
 READ_SECONDS = 30.0
-PATIENCE = 20  # times the limit for a read of all rows, which happens once per release
-MOST_STUCK = 4  # reads that did not end though the store answers, after which no other is started
+PATIENCE = 20  # times the limit, for a read of all rows, done once per release
+MOST_STUCK = 4  # unfinished reads though the store answers, from which on no other is started
 
 
 @dataclass(frozen=True, slots=True)
 class ReadKind:
-    """What a read needs of the table. words: of its filter, without the values."""
+    """What a read needs from the table. words: those of its filter, without its values."""
 
     nearest: bool
     columns: tuple[str, ...] | None
@@ -42,16 +42,15 @@ class ReadKind:
         return cls("nearest" in query, None if columns is None else tuple(columns), frozenset(words))
 
     @property
-    def of_every_question(self) -> bool:
-        """No question of shoppers is answered without such a read, whatever they ask for."""
+    def is_basic(self) -> bool:
+        """Every question needs such a read: it has no filter on columns."""
         return self.words <= {"scope", "role", "AND", "_rowid", "IN"}
 
 
 class ReadTable:
-    """`items` at one version. Safe among threads.
+    """`items` at one version. Thread-safe.
 
-    name: for messages. seconds: the limit of a read; None: no limit. A question's deadline limits its reads, too.
-    watch: of the store.
+    name: for messages. seconds: the limit of a read; None: no limit. A question's deadline limits its reads too.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class ReadTable:
     def to_table(self, *, patient: bool = False, **query: Any) -> pa.Table:
         """Lance's `to_table`. patient: a longer limit, for a read of all rows.
 
-        Raises CorruptData, NotFound, Unavailable, AccessDenied, and TooSlow when the read did not end in time.
+        Raises CorruptData, NotFound, Unavailable, AccessDenied, and TooSlow when the read did not finish in time.
         """
         return self._read(lambda: self.dataset.to_table(**query), patient, lambda: ReadKind.of(query))
 
@@ -83,7 +82,7 @@ class ReadTable:
         self._owner.check()
         self.verified.check()
         if self._stuck >= MOST_STUCK:
-            self._raise_too_slow(f"{self._stuck} reads have not ended")
+            self._raise_too_slow(f"{self._stuck} reads have not finished")
         left = deadline.left()
         own = math.inf if self._seconds is None else self._seconds * (PATIENCE if patient else 1)
         limit = own if left is None else min(own, left)
@@ -95,7 +94,7 @@ class ReadTable:
                     self._stuck += 1
                 if limit < own:
                     raise TooSlow(f"{self._name}: the question's deadline passed during a read") from None
-                self._raise_too_slow(f"a read has not ended within {limit:g} s")
+                self._raise_too_slow(f"a read has not finished within {limit:g} s")
 
     def _ended(self) -> None:
         with self._lock:
@@ -103,6 +102,6 @@ class ReadTable:
 
     def _raise_too_slow(self, what: str) -> NoReturn:
         raise TooSlow(
-            f"{self._name}: {what}. The store is slow, or a file is damaged in a way that Lance does not notice: try "
+            f"{self._name}: {what}. The store is slow, or a file is damaged in a way that Lance does not detect: try "
             "again later, or go back to another release with `lookdex rollback`."
         )

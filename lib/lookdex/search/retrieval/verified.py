@@ -1,9 +1,9 @@
-"""Verifies that the files of an opened release have the bytes that were written, before they are used.
+"""Verify the files of a release against their recorded digests before they are used.
 
-The manifest, the index and the deletion files decide which rows are found, and Lance trusts them: all of them are
-read at once when a release is opened, and of the data files as many as `verify_bytes` allows. The others are read
-in the background once the catalogue is loaded, or once the store gives them again. Later changes under an open
-catalogue are noticed only by the audits of the next nights.
+The manifest, the index and the deletion files decide which rows are found, and Lance trusts them. So all of them are
+verified when a release is opened, and as many data files as `verify_bytes` allows. The other data files are verified
+in the background once the catalogue is loaded; a file that cannot be read is tried again. Files that change later,
+while a catalogue is open, are found only by the audits of the next nights.
 """
 
 from __future__ import annotations
@@ -18,22 +18,20 @@ from lookdex.errors import CorruptData, StorageError
 from lookdex.records import Release, StoredFile
 from lookdex.storage import Store
 
-VERIFY_BYTES = (
-    128_000_000  # of data files, read again when a release is opened: 0.1 s from a disk, 1 s from S3
-)
-RETRY_SECONDS = 10.0  # until a file is tried again that the store did not give
+VERIFY_BYTES = 128_000_000  # of data files, read when a release is opened: 0.1 s from a disk, 1 s from S3
+RETRY_SECONDS = 10.0  # before a file that could not be read is tried again
 
 logger = logging.getLogger(__name__)
 
 
 class Verified:
-    """Of the `items` of one release. Safe among threads."""
+    """The verification of the `items` of one release. Thread-safe."""
 
     def __init__(self, store: Store, release: Release, verify_bytes: int | None = VERIFY_BYTES):
-        """verify_bytes: of data files, before the first query; None for all."""
+        """verify_bytes: of data files to verify before the first question; None: all."""
         self._store, self._release = store, release
         self._damage: str | None = None
-        self._unread = False  # the store did not give a file
+        self._unread = False  # the last file tried could not be read
         self._started = threading.Lock()
         recorded = integrity.find_files(store, release)
         self._first: list[StoredFile] = []
@@ -59,21 +57,21 @@ class Verified:
         if self._damage is not None:
             raise CorruptData(self._damage)
 
-    def look_first(self) -> None:
-        """Read what must be whole before the table is opened. Raises CorruptData, Unavailable, AccessDenied."""
+    def check_first(self) -> None:
+        """Verify what must be intact before the table is opened. Raises CorruptData, Unavailable, AccessDenied."""
         if found := integrity.changed(self._store, self._first):
-            self._remember(found[0])
+            self._record(found[0])
             self.check()
 
-    def look_at_rest(self) -> None:
-        """Read the rest from a thread, once. While the store does not give a file, it is tried again and again."""
+    def check_rest(self) -> None:
+        """Start a thread, once, that verifies the rest. A file that cannot be read is tried until it can."""
         if self._rest and self._started.acquire(blocking=False):
             threading.Thread(
-                target=_look_at_rest, args=(weakref.ref(self),), name="verify", daemon=True
+                target=_check_rest, args=(weakref.ref(self),), name="verify", daemon=True
             ).start()
 
-    def _look_on(self) -> bool:
-        """Go on with the rest; False where the store gives no file now."""
+    def _check_rest_once(self) -> bool:
+        """Verify the rest. Returns False to be called again: a file could not be read."""
         while self._rest:
             try:
                 damage = integrity.check(self._store, self._rest[0])
@@ -83,17 +81,17 @@ class Verified:
                 self._unread = True
                 return False
             if damage is not None:
-                self._remember(damage)
+                self._record(damage)
                 logger.error("%s", self._damage)
                 return True
             del self._rest[0]
         if self._unread:
             logger.info(
-                "release %s is verified, after the store did not give a file", self._release.release_id
+                "release %s is verified; all its files could be read at last", self._release.release_id
             )
         return True
 
-    def _remember(self, damage: integrity.Damage) -> None:
+    def _record(self, damage: integrity.Damage) -> None:
         name = self._release.release_id
         self._damage = (
             f"release {name} is damaged: {self._store.uri}/{damage.key}: {damage.why}. No query is answered from "
@@ -101,10 +99,10 @@ class Verified:
         )
 
 
-def _look_at_rest(verified: weakref.ref[Verified]) -> None:
-    """Until all is read, or nobody has the release open any more."""
+def _check_rest(verified: weakref.ref[Verified]) -> None:
+    """Until all is verified, or the release is closed."""
     while (here := verified()) is not None:
-        done = here._look_on()
+        done = here._check_rest_once()
         del here
         if done:
             return

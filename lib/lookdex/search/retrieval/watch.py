@@ -1,13 +1,13 @@
-"""Whether a catalogue's store answers, so that nobody waits long for one that does not.
+"""Detect that a catalogue's store does not answer, so that reads fail fast instead of hanging.
 
-A read that takes long may be slow, or wait for a store that is gone: within a client's own retries these look the same
-for half a minute. So once a read has not ended after a quarter of `seconds`, one small request is sent beside it. If
-that is not answered in the rest of the time, the store is lost: every read that waits fails, and those that follow fail
-at once, while the small request is repeated until it is answered. Lance keeps what it has read of an index, so a read
-may need no store: one of each kind is tried now and then, and its kind goes on where it succeeds.
+A long read may be slow, or wait for a store that is gone: with the client's own retries, the two look the same for half
+a minute. So when a read has not finished after a quarter of `seconds`, a small request (a ping) is sent beside it. If
+the ping is not answered in the rest of the time, the store is lost: all waiting reads fail, and further ones fail at
+once, while the ping is repeated until it is answered. Lance caches what it has read of an index, so some reads need no
+store: one of each kind is tried now and then, and its kind is allowed again where it succeeds.
 
-Reads run in daemon threads. Lance reads in Rust, where nothing can interrupt it: the caller stops waiting, the thread
-stays behind until its read ends, and keeps no process alive.
+Reads run in daemon threads. Lance reads in Rust and cannot be interrupted: the caller stops waiting, and the thread is
+left behind until its read ends. It keeps no process alive.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from lookdex.storage import Store
 
 T = TypeVar("T")
 STORE_SECONDS = 1.0
-MOST_LEFT = 256  # reads that nobody waits for and that have not ended, beyond which none is started
-CONNECT_SECONDS = 10.0  # to load the client, and for it to find its credentials, before its first request
-_PAUSE = 1.0  # most seconds between two requests to a store that is lost
+MOST_LEFT = 256  # abandoned reads that are still running, from which on no other is started
+CONNECT_SECONDS = 10.0  # to load the client and find its credentials, before its first request
+_PAUSE = 1.0  # maximum seconds between two pings of a lost store
 _READERS = DaemonPool("reader")
 logger = logging.getLogger(__name__)
 
 
 class Late(Exception):
-    """A read has not ended in time, and the store answers."""
+    """A read has not finished in time although the store answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreHealth:
-    """How a store is. problem: why it counts as lost; None: it does not.
+    """The state of a store. problem: why it is lost; None: it is not.
 
-    quiet_seconds: since it last answered. left: reads that nobody waits for any more and that have not ended. failed:
-    kinds of reads that have failed since it was lost.
+    quiet_seconds: since it last answered. left: abandoned reads that are still running. failed: the kinds of reads that
+    have failed since the store was lost.
     """
 
     problem: str | None
@@ -62,40 +62,40 @@ class _Outage:
 
 
 class _Read:
-    """The work of one read. Its future gets what comes first: its end, or the loss of the store."""
+    """One read. Its future gets the result, or Unavailable if the store is lost first."""
 
     __slots__ = ("after", "ended", "future", "work")
 
     def __init__(self, work: Callable[[], Any]):
         self.work, self.future, self.ended = work, Future[Any](), False
-        self.after: Callable[[], None] | None = None  # called at its end, once nobody waits for it
+        self.after: Callable[[], None] | None = None  # called when it ends after it was abandoned
 
     def wait(self, seconds: float | None) -> bool:
-        """True once it has ended, or the store is lost."""
+        """Returns True once it has ended or the store is lost."""
         with suppress(TimeoutError):
             self.future.exception(seconds)
         return self.future.done()
 
     def fail(self, why: str) -> None:
-        """The store is lost."""
+        """Fail because the store is lost."""
         with suppress(InvalidStateError):  # it has just ended
             self.future.set_exception(Unavailable(why))
 
 
 class StoreWatch:
-    """Of one store. Safe among threads.
+    """Watches one store, and runs the reads from it. Thread-safe.
 
-    seconds: in which the store must answer a small request; None: reads wait as long as they take.
+    seconds: for the store to answer a ping; None: reads wait as long as they take.
     """
 
     def __init__(self, store: Store | None, seconds: float | None = STORE_SECONDS):
         self._store, self._seconds = store, None if store is None else seconds
         self._lock = threading.Lock()
-        self._waiting: set[_Read] = set()  # those that take long
+        self._waiting: set[_Read] = set()  # long ones
         self._left = 0
         self._outage: _Outage | None = None
-        self._looking = False
-        self._asked: Future[None] | None = None  # the small request on its way
+        self._pinging = False
+        self._ping_future: Future[None] | None = None  # the ping in progress
         self._answered = time.monotonic()
 
     @property
@@ -109,7 +109,7 @@ class StoreWatch:
     def require(self) -> None:
         """Raise Unavailable unless the store answers now."""
         if self._seconds is not None:
-            problem = self._ask(self._seconds, CONNECT_SECONDS)
+            problem = self._ping(self._seconds, CONNECT_SECONDS)
             if problem is not None:
                 raise Unavailable(problem)
 
@@ -120,11 +120,11 @@ class StoreWatch:
         after: Callable[[], None] | None = None,
         kind: Callable[[], Hashable] | None = None,
     ) -> T:
-        """What `work`, which reads from the store, returns or raises. limit: seconds; None: no limit.
+        """Run `work`, which reads from the store: returns or raises what it does. limit: seconds; None: no limit.
 
-        kind: equal for reads that need the same of the store; None: it surely needs it.
-        Raises Unavailable when the store is lost, or is lost meanwhile; Late after the limit: then `after` is called
-        once the work has ended.
+        kind: equal for reads that need the same files; None: the read certainly needs the store.
+        Raises Unavailable when the store is lost, before or meanwhile; Late after the limit, in which case `after` is
+        called when the work ends.
         """
         if self._seconds is None and limit is None:
             return work()
@@ -134,7 +134,7 @@ class StoreWatch:
             assert self._seconds is not None
             limit = self._seconds / 2 if limit is None else min(limit, self._seconds / 2)
         if self._left >= MOST_LEFT:
-            raise Unavailable(f"{self._left} reads from the store have not ended: try again later")
+            raise Unavailable(f"{self._left} reads from the store have not finished: try again later")
         read = _Read(work)
         _READERS.submit(self._run, read)
         if not (read.wait(limit) if outage is not None else self._wait(read, limit)):
@@ -147,7 +147,7 @@ class StoreWatch:
         try:
             found: T = read.future.result()
         except Unavailable:
-            self._suspect()
+            self._start_pinging()
             if (lost := outage or self._outage) is not None and kind is not None:
                 lost.failed[kind()] = time.monotonic() + _PAUSE
             raise
@@ -158,14 +158,14 @@ class StoreWatch:
         return found
 
     def _check(self, outage: _Outage, kind: Callable[[], Hashable] | None) -> None:
-        """Raise Unavailable unless a read of this kind may need no store."""
+        """Raises Unavailable unless a read of this kind may do without the store."""
         if kind is None:
             raise Unavailable(outage.why)
         own, now = kind(), time.monotonic()
         with self._lock:
             if now < outage.failed.get(own, 0.0):
                 raise Unavailable(outage.why)
-            if own in outage.failed:  # others of the kind wait for how this one ends
+            if own in outage.failed:  # this read is the trial; others of its kind fail until it succeeds
                 outage.failed[own] = now + _PAUSE
 
     def _run(self, read: _Read) -> None:
@@ -184,7 +184,7 @@ class StoreWatch:
             after()
 
     def _wait(self, read: _Read, limit: float | None) -> bool:
-        """True once the read has ended, or the store is lost."""
+        """Returns True once the read has ended or the store is lost."""
         if self._seconds is None:
             return read.wait(limit)
         patience = self._seconds / 4
@@ -193,19 +193,19 @@ class StoreWatch:
         if read.wait(patience):
             return True
         with self._lock:
-            if self._outage is not None:  # since the read began
+            if self._outage is not None:  # began during the read
                 read.fail(self._outage.why)
                 return True
             self._waiting.add(read)
         try:
-            self._suspect()
+            self._start_pinging()
             return read.wait(None if limit is None else limit - patience)
         finally:
             with self._lock:
                 self._waiting.discard(read)
 
     def _leave(self, read: _Read, after: Callable[[], None] | None) -> bool:
-        """Wait no longer for a read; False: it has ended by now."""
+        """Abandon a read. Returns False if it has ended by now."""
 
         def ended() -> None:
             with self._lock:
@@ -219,29 +219,31 @@ class StoreWatch:
                 read.after = ended
             return not read.ended
 
-    # ── the small request ────────────────────────────────────────────────────────────────────────────────────
+    # ── pings ────────────────────────────────────────────────────────────────────────────────────
 
-    def _suspect(self) -> None:
-        """Look whether the store answers, from a thread that goes on until it does and no read takes long."""
+    def _start_pinging(self) -> None:
+        """Start a thread, unless there is one, that pings until the store answers and no long read waits."""
         if self._seconds is None:
             return
         with self._lock:
-            if self._looking:
+            if self._pinging:
                 return
-            self._looking = True
-        threading.Thread(target=_look, args=(weakref.ref(self),), name="store", daemon=True).start()
+            self._pinging = True
+        threading.Thread(
+            target=_ping_until_done, args=(weakref.ref(self),), name="store", daemon=True
+        ).start()
 
-    def _look(self) -> float | None:
-        """Look once. Returns the seconds until it is time to look again; None: it is not needed any more."""
+    def _ping_once(self) -> float | None:
+        """Ping once. Returns the seconds until the next ping; None: no more are needed."""
         assert self._seconds is not None
-        problem = self._ask(0.65 * self._seconds, 0.1 * self._seconds)
+        problem = self._ping(0.65 * self._seconds, 0.1 * self._seconds)
         now = time.monotonic()
         failed: list[_Read] = []
         with self._lock:
             before = self._outage
             if problem is None:
                 self._outage, self._answered = None, now
-                self._looking = bool(self._waiting)
+                self._pinging = bool(self._waiting)
             else:
                 self._outage = before or _Outage(now, problem)
                 failed = list(self._waiting)
@@ -252,20 +254,20 @@ class StoreWatch:
             logger.warning("the store %s answers again, after %.1f s", self._uri, now - before.since)
         for read in failed:
             read.fail(problem or "")
-        return min(_PAUSE, self._seconds) if self._looking else None
+        return min(_PAUSE, self._seconds) if self._pinging else None
 
-    def _ask(self, seconds: float, more: float) -> str | None:
-        """Why the store does not answer; None: it does. more: seconds beside those of the request itself."""
+    def _ping(self, seconds: float, more: float) -> str | None:
+        """Ping the store. Returns why it does not answer; None: it does. more: seconds on top of the request's own."""
         store = self._store
         assert store is not None
-        if self._asked is None or self._asked.done():
-            self._asked = _READERS.submit(store.ping, promotion_log.FIRST, seconds)
+        if self._ping_future is None or self._ping_future.done():
+            self._ping_future = _READERS.submit(store.ping, promotion_log.FIRST, seconds)
         try:
-            error = self._asked.exception(seconds + more)
-        except TimeoutError:  # a disk that hangs: nothing can break that request off, and no other is sent
+            error = self._ping_future.exception(seconds + more)
+        except TimeoutError:  # a disk that hangs: the request cannot be cancelled, and no other is sent
             return f"{self._uri} has not answered within {seconds:g} s; check the network, then try again"
         if error is None or (isinstance(error, LookdexError) and not isinstance(error, Unavailable)):
-            return None  # a refusal is an answer, too
+            return None  # a refusal is an answer too
         return str(error)
 
     @property
@@ -273,10 +275,10 @@ class StoreWatch:
         return self._store.uri if self._store is not None else ""
 
 
-def _look(watch: weakref.ref[StoreWatch]) -> None:
-    """Look until it is not needed any more, or nobody has the catalogue any more."""
+def _ping_until_done(watch: weakref.ref[StoreWatch]) -> None:
+    """Ping until it is no longer needed, or the catalogue is closed."""
     while (here := watch()) is not None:
-        pause = here._look()
+        pause = here._ping_once()
         del here
         if pause is None:
             return

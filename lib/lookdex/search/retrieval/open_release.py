@@ -1,7 +1,8 @@
-"""One release, opened for reading: its table at its version, and how to ask it for the nearest rows."""
+"""An open release: its table at its version, the filters and sorts it allows, and its nearest rows."""
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -17,6 +18,7 @@ from lookdex.catalog.lance_errors import names_file
 from lookdex.catalog.sql import listed, quoted
 from lookdex.errors import BadQuery, CorruptData, LookdexError, StorageError
 from lookdex.records import Release, Role, Scope
+from lookdex.runtime.daemons import DaemonPool
 from lookdex.search.answer.facets import Facets
 from lookdex.search.retrieval.facets import COLUMNS, facets_of
 from lookdex.search.retrieval.filters import compile_filter, named_columns
@@ -30,90 +32,92 @@ from lookdex.search.retrieval.product_columns import (
     order_of,
     sortable,
 )
-from lookdex.search.retrieval.rows import CATEGORY, Rows, sold_as
+from lookdex.search.retrieval.rows import CATEGORY, Rows, category_of
 from lookdex.search.retrieval.table import READ_SECONDS, ReadTable
 from lookdex.search.retrieval.verified import VERIFY_BYTES, Verified
 from lookdex.search.retrieval.watch import UNWATCHED, StoreWatch
 from lookdex.storage import Store
 
-COUNTS_KEPT = 64  # filters whose facets are kept
-FILTERABLE = ("product_id", "label", "colour", "score", "image_key")  # beside the product columns
-_SAMPLES, _SAMPLED = 4, 250  # of so many rows each, which tell how large the values of a column are
+COUNTS_KEPT = 64  # filters whose facets are cached
+FILTERABLE = ("product_id", "label", "colour", "score", "image_key")  # besides the product columns
+_SAMPLES, _SAMPLE_ROWS = 4, 250  # samples, and rows of each, to estimate how large a column's values are
+_THREADS = 8  # for the reads of one release that run in parallel
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A release and its `items` table. Safe among threads; every read sees the release's version.
+class OpenRelease:
+    """A release and its `items` table. Thread-safe; every read sees the release's version.
 
-    has_main: False where no object of the release is its photo's product, so that all objects answer. facet_columns:
-    what is counted where a question names no columns.
+    has_main: False where no object of the release is its photo's product; then all objects may match. threads: for
+    reads in parallel; tasks there must not wait for each other. facet_columns: counted where a question names none.
     """
 
-    release: Release
+    record: Release
     items: ReadTable
     has_main: bool
     rows: Rows = field(repr=False)
+    threads: DaemonPool = field(repr=False)
     facet_columns: tuple[str, ...] = COLUMNS
 
     @cached_property
     def filterable(self) -> pa.Schema:
         """The columns that a `where` may name."""
-        names = dict.fromkeys((*self.release.product_columns, *FILTERABLE))
+        names = dict.fromkeys((*self.record.product_columns, *FILTERABLE))
         return pa.schema([self.items.schema.field(name) for name in names])
 
     def compiled(self, where: str | None) -> str | None:
-        """The caller's filter as SQL. Raises BadQuery when it is no predicate on their columns, or too expensive."""
+        """A caller's filter as SQL. Raises BadQuery when it is not a predicate on these columns, or too expensive."""
         if where is None:
             return None
-        return compile_filter(where, self.filterable, rows=self.release.items, widths=self.widths)
+        return compile_filter(where, self.filterable, rows=self.record.items, widths=self.widths)
 
     @cached_property
     def widths(self) -> dict[str, float]:
-        """How large the values of the filterable columns are, by a sample: see `compile_filter`."""
-        starts = {part * self.release.items // _SAMPLES for part in range(_SAMPLES)}
+        """The mean size of the filterable columns' values, from samples: see `compile_filter`."""
+        starts = {part * self.record.items // _SAMPLES for part in range(_SAMPLES)}
         return widths_of(
             pa.concat_tables(
-                self.items.to_table(columns=self.filterable.names, limit=_SAMPLED, offset=start)
+                self.items.to_table(columns=self.filterable.names, limit=_SAMPLE_ROWS, offset=start)
                 for start in sorted(starts)
             )
         )
 
     def rows_of(self, scope: Scope, role: Role | None = None) -> str:
-        """The SQL of the rows of a scope (and a role) that may answer."""
+        """SQL of the rows of a scope (and a role) that may match."""
         sql = f"scope = '{scope}'"
         return sql if role is None or not self.has_main else f"{sql} AND role = '{role}'"
 
     def within(self, category: str) -> str:
-        """The SQL of the rows that are of a category: their product is, or the detector saw it in the photo."""
-        sold = [raw for raw, known in self._categories.items() if known == category]
-        seen = f"label = {quoted(category)}"
-        return f"({seen} OR {CATEGORY} IN ({listed(sold)}))" if sold else seen
+        """SQL of the rows of a category, by their product's category or by their label."""
+        raws = [raw for raw, known in self._categories.items() if known == category]
+        by_label = f"label = {quoted(category)}"
+        return f"({by_label} OR {CATEGORY} IN ({listed(raws)}))" if raws else by_label
 
     def hold(self) -> None:
-        """Read into memory what questions need of all rows, so that none of them has to wait for that."""
+        """Load into memory what questions need of all rows, so that none waits for it."""
         self.rows.hold()
         _ = self.widths, self._categories, self.facets
 
     @property
     def held(self) -> bool:
-        return "facets" in self.__dict__  # the last of them
+        return "facets" in self.__dict__  # the last that `hold` loads
 
     @property
     def sortable(self) -> tuple[str, ...]:
         """The columns that an answer can be sorted by."""
-        return sortable(self.items.schema, self.release.product_columns)
+        return sortable(self.items.schema, self.record.product_columns)
 
     def order(self, sort: str | None) -> Order | None:
-        """How an answer is sorted; None: by score. Raises BadQuery for a column that it cannot be sorted by."""
+        """The order for a `sort`; None: by score. Raises BadQuery for a column that is not sortable."""
         return order_of(sort, self.sortable)
 
     @cached_property
     def facets(self) -> Facets:
-        """What filters can offer of the products that may answer: the shop's columns, category and price."""
-        return self._counted(None, self._known((*self.facet_columns, *COLUMNS)))
+        """The facets of all products: the configured columns, category and price."""
+        return self._counted(None, self._existing((*self.facet_columns, *COLUMNS)))
 
     def facet_names(self, wanted: bool | Sequence[str]) -> tuple[str, ...] | None:
-        """The columns that a question wants counted (True: the shop's); None for none.
+        """The columns to count for a question's `facets` (True: the configured ones); None for none.
 
         Raises BadQuery for a column that cannot be counted.
         """
@@ -122,19 +126,19 @@ class Opened:
         return counted_columns(wanted, self._countable)
 
     def counted(self, where: str | None, columns: tuple[str, ...]) -> Facets:
-        """The products that a filter leaves, counted by `facet_names`; kept for the next one with the same filter.
+        """The facets of the products that pass a filter, cached by filter and columns.
 
-        A product counts if an object of it passes. where: of `compiled`. Raises BadQuery for a filter whose types do
-        not compare.
+        A product counts if one of its objects passes. where: SQL of `compiled`. columns: of `facet_names`.
+        Raises BadQuery for a filter whose types do not compare.
         """
         return self._counted(where, columns)
 
     @property
     def _countable(self) -> tuple[str, ...]:
-        return countable(self.items.schema, self.release.product_columns)
+        return countable(self.items.schema, self.record.product_columns)
 
-    def _known(self, columns: Sequence[str]) -> tuple[str, ...]:
-        return _those_there(columns, self._countable)
+    def _existing(self, columns: Sequence[str]) -> tuple[str, ...]:
+        return _existing_columns(columns, self._countable)
 
     @cached_property
     def _counted(self) -> Callable[[str | None, tuple[str, ...]], Facets]:
@@ -156,24 +160,24 @@ class Opened:
 
     @cached_property
     def _categories(self) -> dict[str, str | None]:
-        """What each value of the shop's own category column stands for."""
+        """The category that each value of the shop's own column stands for."""
         if not self.rows.has_category:
             return {}
         rows = self.rows_of(Scope.OBJECT, Role.MAIN)
         column = self.items.to_table(columns=[CATEGORY], filter=rows, patient=True)[CATEGORY]
-        return {raw: sold_as(raw) for raw in pc.unique(column).drop_null().to_pylist()}
+        return {raw: category_of(raw) for raw in pc.unique(column).drop_null().to_pylist()}
 
     def nearest(
         self, vectors: np.ndarray, limit: int, rows: str, *, enough: int | None = None
     ) -> list[list[Hit]]:
-        """For each of the vectors (n, dim) its `limit` nearest rows (fewer: there are no more), nearest first.
+        """For each of the vectors (n, dim) its `limit` nearest rows, nearest first, or fewer if there are no more.
 
-        rows: an SQL predicate. enough: so many distinct products suffice. Then only as much of the index is read as the
-        release was tuned for, and all of it where that gives fewer; None: all of it, as is right for rows that are
-        picked by what they look like.
+        rows: an SQL predicate. enough: the number of distinct products that suffice. Then only as many partitions of
+        the index are read as the release was tuned for, and all where these hold fewer. None: read all, as rows picked
+        by their look (category, colour) need.
         """
         found = self._nearest(vectors, limit, rows, bounded=enough is not None)
-        if enough is not None and self.release.index.kind != "exact":
+        if enough is not None and self.record.index.kind != "exact":
             short = [n for n, hits in enumerate(found) if len(hits) < limit and _products(hits) < enough]
             if short:
                 again = self._nearest(vectors[short], limit, rows, bounded=False)
@@ -182,16 +186,15 @@ class Opened:
         return found
 
     def _nearest(self, vectors: np.ndarray, limit: int, rows: str, *, bounded: bool) -> list[list[Hit]]:
-        # All vectors in one read: the rows are filtered once, and an exact scan passes over them once
-        # (3 vectors, 19,000 rows: 18 ms of CPU time against 50).
+        # All vectors in one read, which filters and scans the rows once (3 vectors, 19,000 rows: 18 ms of CPU time
+        # instead of 50).
         query: dict[str, Any] = {"column": "vector", "q": vectors, "k": limit}
-        index = self.release.index
+        index = self.record.index
         if index.kind == "exact":
             query |= {"metric": "cosine", "use_index": False}
         else:
-            # With a minimum alone Lance reads every partition where there is a filter (200,000 rows: 12 ms a vector,
-            # 2 with the maximum). Nothing is refined here: `limit` is several times what is wanted, and the wanted
-            # are scored exactly afterwards.
+            # With only a minimum, Lance reads every partition if there is a filter (200,000 rows: 12 ms a vector, 2 ms
+            # with a maximum). No refine_factor: `limit` is several times k, and the best are scored exactly afterwards.
             query["minimum_nprobes"] = max(1, index.nprobes)
             if bounded:
                 query["maximum_nprobes"] = max(1, index.nprobes)
@@ -211,7 +214,7 @@ class Opened:
         return [sorted(lane, key=lambda hit: (hit.distance, hit.row)) for lane in lanes]
 
     def crops(self, item_ids: Iterable[str]) -> dict[str, bytes]:
-        """The stored crop (JPEG) of each of these items that the release has."""
+        """The stored crops (JPEG) by item id, of the items that the release has."""
         wanted = listed(item_ids)
         if not wanted:
             return {}
@@ -227,17 +230,17 @@ def open_release(
     read_seconds: float | None = READ_SECONDS,
     watch: StoreWatch = UNWATCHED,
     facets: Sequence[str] | None = None,
-) -> Opened:
-    """Open the release's `items` at its version, once its files are verified (see `verified`).
+) -> OpenRelease:
+    """Verify the release's files (see `verified`), then open its `items` at its version.
 
-    facets: the columns to count where a question names none; None: category and price, where there are such. Raises
-    BadQuery for one that the release does not have.
-    Raises ReleaseNotFound when that version is gone, CorruptData when it is damaged, Unavailable.
+    facets: the columns to count where a question names none; None: category and price, if they exist.
+    Raises ReleaseNotFound when the version is gone, CorruptData when it is damaged, Unavailable, and BadQuery when the
+    release lacks a column of `facets`.
     """
 
     def verify() -> Verified:
         verified = Verified(store, release, verify_bytes)
-        verified.look_first()
+        verified.check_first()
         return verified
 
     verified = watch.read(verify)
@@ -247,20 +250,24 @@ def open_release(
     main = f"scope = '{Scope.OBJECT}' AND role = '{Role.MAIN}'"
     has_main = items.to_table(columns=["item_id"], filter=main, limit=1).num_rows > 0
     rows = Rows(items, release.product_columns)
-    return Opened(release, items, has_main, rows, _facet_columns(release, items.schema, facets))
+    threads = DaemonPool("nearest", _THREADS)
+    facet_columns = _facet_columns(release, items.schema, facets)
+    opened = OpenRelease(release, items, has_main, rows, threads, facet_columns)
+    weakref.finalize(opened, threads.shutdown).atexit = False
+    return opened
 
 
 def _facet_columns(release: Release, schema: pa.Schema, wanted: Sequence[str] | None) -> tuple[str, ...]:
     known = countable(schema, release.product_columns)
     if wanted is None:
-        return _those_there(COLUMNS, known)
+        return _existing_columns(COLUMNS, known)
     try:
         return counted_columns(wanted, known)
     except BadQuery as error:
         raise BadQuery(f"facets, in release {release.release_id}: {error}") from error
 
 
-def _those_there(columns: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+def _existing_columns(columns: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     found = (named(name, known) for name in columns)
     return tuple(dict.fromkeys(name for name in found if name is not None))
 
@@ -270,9 +277,9 @@ def _products(hits: Sequence[Hit]) -> int:
 
 
 def filter_error(error: LookdexError, sql: str, schema: pa.Schema) -> LookdexError:
-    """Lance's complaint about a predicate as ours, should `filters` have let one through; anything else as it is.
+    """Turn Lance's error about a predicate into BadQuery, in case `filters` let one through; return others unchanged.
 
-    error: as the table raises it. sql: what was asked, of `compile_filter` or with it in it. schema: of the table.
+    error: as the table raises it. sql: the predicate, from `compile_filter` or containing it. schema: the table's.
     """
     text = _first_line(error.__cause__ or error)
     if names_file(text):  # a damaged file is not the predicate's fault
