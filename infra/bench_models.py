@@ -1,4 +1,4 @@
-"""Cost of each model: the table of the README's "Choosing models". Weights are random, so nothing is downloaded.
+"""Cost of each model: the table of docs/models.md. Weights are random, so nothing is downloaded.
 
     python -m infra.bench_models [--rounds 3] [--only siglip]
 

@@ -255,7 +255,7 @@ def unknown_variables(names: Iterable[str]) -> dict[str, str]:
 
 
 def markdown_table() -> str:
-    """The README's reference of settings."""
+    """The reference in docs/configuration.md."""
     rows = ["| setting | default | |", "| --- | --- | --- |"]
     for name, entry in SETTINGS.items():
         value = str(entry.default).lower() if isinstance(entry.default, bool) else entry.default
