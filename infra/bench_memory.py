@@ -35,7 +35,7 @@ TINY = "lookdex-tiny"
 
 def recipe_of(fakes: bool) -> Recipe:
     if fakes:
-        from tests.support import fakes as models
+        from tests import fakes as models
 
         return models.recipe(max_pixels=100_000_000, crop_pixels=256)
     return Recipe(

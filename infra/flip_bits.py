@@ -45,7 +45,8 @@ from lookdex.release.build import build_release, load_candidate
 from lookdex.release.promote import promote
 from lookdex.search.catalog import Catalog, open_catalog
 from lookdex.storage import Store, open_store
-from tests.support import fakes, nights
+from tests import fakes
+from tests.support import nights
 
 PHOTOS = 120
 RUN = "night3"

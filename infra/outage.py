@@ -34,9 +34,9 @@ PHOTOS = 200
 SHARE = 30  # %
 FAKES = (
     "--detector",
-    "python:tests.support.fakes:detector",
+    "python:tests.fakes:detector",
     "--embedder",
-    "python:tests.support.fakes:embedder",
+    "python:tests.fakes:embedder",
 )
 
 

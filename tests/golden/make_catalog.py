@@ -22,7 +22,8 @@ from lookdex.records import Scope
 from lookdex.release import ann
 from lookdex.search.catalog import open_catalog
 from lookdex.storage import Store, open_store
-from tests.support import fakes, nights
+from tests import fakes
+from tests.support import nights
 
 PRODUCTS = 60
 ASKED = ("p0007/a.jpg", "p0021/a.jpg", "p0055/a.jpg")

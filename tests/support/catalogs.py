@@ -31,7 +31,7 @@ from lookdex.records import (
 )
 from lookdex.search.catalog import Catalog
 from lookdex.storage import Store
-from tests.support.fakes import COLOURS, LABELS, FakeDetector, FakeEmbedder, recipe
+from tests.fakes import COLOURS, LABELS, FakeDetector, FakeEmbedder, recipe
 
 PRODUCT_COLUMNS = pa.schema([("title", pa.string()), ("price", pa.float64()), ("url", pa.string())])
 WITH_CATEGORY = PRODUCT_COLUMNS.append(pa.field("category", pa.string()))

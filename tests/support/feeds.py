@@ -22,7 +22,8 @@ import pyarrow.parquet as pq
 from lookdex.catalog import promotion_log, tables
 from lookdex.search.catalog import Catalog
 from lookdex.storage import open_store
-from tests.support import catalogs, fakes, nights
+from tests import fakes
+from tests.support import catalogs, nights
 
 Values = Mapping[str, Any]  # of a column, by product id
 

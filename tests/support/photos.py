@@ -16,7 +16,7 @@ from lookdex.catalog import runs
 from lookdex.catalog.schemas import PLAN_SCHEMA
 from lookdex.records import Box, ImageRef, PlanSummary, Recipe, ShardReport, StoredFile
 from lookdex.storage import Store
-from tests.support import fakes
+from tests import fakes
 
 PAPER = (236, 234, 230)
 

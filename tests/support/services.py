@@ -24,7 +24,7 @@ from lookdex.models import digests
 from lookdex.records import Recipe
 from lookdex.service.http.problems import ProblemKind
 from lookdex.service.server import Server
-from tests.support.fakes import FakeDetector, FakeEmbedder, recipe
+from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support.verbs import TRUSTED
 
 START_SECONDS = 90

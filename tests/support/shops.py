@@ -10,8 +10,8 @@ from lookdex.records import Threshold, Thresholds, Trust
 from lookdex.search.answer.answer import FoundObject
 from lookdex.search.catalog import Catalog
 from lookdex.storage import open_store
+from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support.catalogs import Shown, publish, stock
-from tests.support.fakes import FakeDetector, FakeEmbedder, recipe
 
 
 def thresholds(similarity: float = 0.9, believed: float = 0.2, **by_category: float) -> Thresholds:

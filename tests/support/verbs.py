@@ -15,12 +15,12 @@ NAMED = (
     "odd_detector",
     "odd_embedder",
 )
-TRUSTED = {"LOOKDEX_TRUSTED_MODELS": ",".join(f"python:tests.support.fakes:{name}" for name in NAMED)}
+TRUSTED = {"LOOKDEX_TRUSTED_MODELS": ",".join(f"python:tests.fakes:{name}" for name in NAMED)}
 FAKES = (
     "--detector",
-    "python:tests.support.fakes:detector",
+    "python:tests.fakes:detector",
     "--embedder",
-    "python:tests.support.fakes:embedder",
+    "python:tests.fakes:embedder",
 )
 
 

@@ -41,8 +41,8 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> str:
         for file in sorted((ROOT / "lib" / "lookdex" / "models").rglob("*.json")):
             archive.write(file, file.relative_to(ROOT / "lib"))
         archive.writestr("tests/__init__.py", "")
-        archive.writestr("tests/support/__init__.py", "")
-        archive.write(ROOT / "tests/support/fakes.py", "tests/support/fakes.py")
+
+        archive.write(ROOT / "tests/fakes.py", "tests/fakes.py")
     return str(path)
 
 

@@ -23,7 +23,7 @@ from lookdex.pipeline import spark
 from lookdex.pipeline.spark import jvm
 from lookdex.records import Status
 from lookdex.storage import Store, open_store
-from tests.support import fakes
+from tests import fakes
 from tests.support.photos import fill, images_of, items_of, plan
 
 
@@ -115,7 +115,7 @@ def test_done_shards_are_not_done_again_and_no_session_is_made(tmp_path: Path, s
 
 def test_a_failed_shard_is_named_and_the_others_stay(session, tmp_path: Path, source: Store) -> None:
     catalog = open_store(tmp_path / "catalog")
-    broken = fakes.recipe(detector="python:tests.support.fakes:fragile_detector")
+    broken = fakes.recipe(detector="python:tests.fakes:fragile_detector")
     summary = plan(source, catalog, recipe=broken)
     poisoned = catalog.uri + "/poison"
     Path(poisoned).mkdir(parents=True)
@@ -139,7 +139,7 @@ def test_a_night_that_loses_too_much_is_stopped_while_it_runs(
     catalog = open_store(tmp_path / "catalog")
     for number in range(6):
         source.put(f"p{number:05d}/a.png", b"\x89PNG and no more")
-    slow = fakes.recipe(detector="python:tests.support.fakes:slow_detector")
+    slow = fakes.recipe(detector="python:tests.fakes:slow_detector")
     summary = plan(source, catalog, shard_images=2, recipe=slow)
     options = IndexOptions(device="slow", most_lost=3)
     with pytest.raises(
@@ -174,7 +174,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, source: Store) -> Non
         source,
         catalog,
         shard_images=2,
-        recipe=fakes.recipe(detector="python:tests.support.fakes:slow_detector"),
+        recipe=fakes.recipe(detector="python:tests.fakes:slow_detector"),
     )
     driver = subprocess.Popen(
         [sys.executable, "-c", NIGHT, catalog.uri],

@@ -29,7 +29,7 @@ IMAGES = {"service": "docker/service.Dockerfile", "jobs": "docker/jobs.Dockerfil
 KUBERNETES = (
     "1.33"  # the oldest that the manifests are checked against; the newest below is the validator's own
 )
-NOT_DEPLOYED = "from here"
+NOT_DEPLOYED = "has not been built or deployed"
 
 
 @dataclass

@@ -36,7 +36,7 @@ from lookdex.models import digests
 from lookdex.storage import open_store
 from tests.support import nights
 from tests.support.catalogs import picture, publish, stock
-from tests.support.fakes import FakeDetector, FakeEmbedder, recipe
+from tests.fakes import FakeDetector, FakeEmbedder, recipe
 
 folder = Path(sys.argv[2])
 os.chdir(folder)

@@ -39,7 +39,8 @@ from lookdex.search.catalog import Catalog, open_catalog
 from lookdex.search.retrieval.verified import Verified
 from lookdex.storage import Store, open_store
 from lookdex.storage.folder import TEMPORARY
-from tests.support import fakes, nights
+from tests import fakes
+from tests.support import nights
 
 NIGHTS = ("n1", "n2")
 TABLES = (tables.ITEMS, tables.IMAGES)

@@ -19,8 +19,8 @@ from lookdex.pipeline.night import recipe_of
 from lookdex.records import IndexParameters, Recipe, Release, Threshold, Thresholds, Trust
 from lookdex.storage import open_store
 from lookdex.taxonomy.categories import CATEGORIES
+from tests.fakes import recipe
 from tests.support import nights
-from tests.support.fakes import recipe
 
 MADE = recipe()
 

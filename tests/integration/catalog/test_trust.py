@@ -24,16 +24,16 @@ from lookdex.models.trust import TrustedModels
 from lookdex.records import Recipe, digest_of
 from lookdex.service import create_app
 from lookdex.storage import open_store
+from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support import nights
 from tests.support.catalogs import picture, publish, stock
-from tests.support.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support.services import honest_recipe
 from tests.support.verbs import FAKES, run
 
 MODULE = """
 import pathlib
 pathlib.Path({mark!r}).write_text("it ran")
-from tests.support.fakes import detector, embedder
+from tests.fakes import detector, embedder
 """
 
 

@@ -22,7 +22,8 @@ from lookdex.index.shard import index_shard
 from lookdex.pipeline import spark
 from lookdex.records import Reason, Release, Shard, Status
 from lookdex.storage import Store, open_store
-from tests.support import fakes, photos
+from tests import fakes
+from tests.support import photos
 from tests.support.nights import item_table
 from tests.support.verbs import FAKES, run
 
@@ -261,7 +262,7 @@ def test_of_two_retries_at_once_one_stands_and_no_orphans_stay(tmp_path: Path, w
 
 # ── photos that break a model ────────────────────────────────────────────────────────────────────────────────
 
-POISONED = ("--detector", "python:tests.support.fakes:poisoned_detector", *FAKES[2:])
+POISONED = ("--detector", "python:tests.fakes:poisoned_detector", *FAKES[2:])
 
 
 def test_a_photo_that_breaks_a_model_is_named_once_and_left_alone_until_it_changes(
@@ -274,7 +275,7 @@ def test_a_photo_that_breaks_a_model_is_named_once_and_left_alone_until_it_chang
     done = ill.stage("index")
     assert done.exit_code == 0, done.output
     assert "200 photos (199 indexed, 1 failed)" in done.output
-    why = "detector python:tests.support.fakes:detector: ArithmeticError: a photo too odd, on p00123/a.png"
+    why = "detector python:tests.fakes:detector: ArithmeticError: a photo too odd, on p00123/a.png"
     assert f"breaks a model: {why}" in done.output
     asked = weather.asked
     assert ill.stage("index").exit_code == 0
@@ -336,9 +337,7 @@ def test_a_photo_to_which_a_model_answers_nonsense_breaks_it(tmp_path: Path) -> 
     for number in range(len(fakes.WRONG)):
         source.put(f"p{number:05d}/a.png", photos.poisoned((*fakes.ODD, number)))
     source.put("p00011/a.png", photos.poisoned())
-    odd = fakes.recipe(
-        detector="python:tests.support.fakes:odd_detector", embedder="python:tests.support.fakes:odd_embedder"
-    )
+    odd = fakes.recipe(detector="python:tests.fakes:odd_detector", embedder="python:tests.fakes:odd_embedder")
     summary = photos.plan(source, catalog, shard_images=8, recipe=odd)
     reports = spark.index_run(None, catalog, summary)
     broken = {e.key: e.error for r in reports for e in r.examples if e.reason is Reason.BREAKS_MODEL}

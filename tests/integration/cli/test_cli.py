@@ -526,7 +526,7 @@ def test_sigterm_says_how_to_go_on_leaves_nothing_behind_and_the_night_goes_on(t
     temporary.mkdir()
     photos.fill(open_store(str(source)), 12)
     command = [sys.executable, "-m", "lookdex.cli.main", "reindex", "--source", source, "--catalog", catalog,
-               "--detector", "python:tests.support.fakes:slow_detector", *FAKES[2:], "--device", "slow",
+               "--detector", "python:tests.fakes:slow_detector", *FAKES[2:], "--device", "slow",
                "--shard-images", "2",
                *LOCAL]  # fmt: skip
     path = f"{ROOT / 'lib'}{os.pathsep}{ROOT}"
@@ -589,7 +589,7 @@ def test_a_photo_that_kills_its_process_is_named_and_the_night_published(
     source, catalog = f"{tmp_path}/photos", f"{tmp_path}/catalog"
     photos.fill(open_store(source), 200)
     open_store(source).put("p00123/a.png", photos.poisoned())
-    models = ("--detector", "python:tests.support.fakes:poisoned_detector", *FAKES[2:], "--device", "abort")
+    models = ("--detector", "python:tests.fakes:poisoned_detector", *FAKES[2:], "--device", "abort")
     done = run(
         "reindex", "--source", source, "--catalog", catalog, *PATTERN, *models, *LOCAL, "--shard-images", "50"
     )

@@ -27,8 +27,8 @@ from lookdex.records import Role
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import Options
 from lookdex.storage import open_store
+from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support.catalogs import Shown, picture, publish, stock
-from tests.support.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support.terminals import Terminal
 from tests.support.verbs import TRUSTED
 

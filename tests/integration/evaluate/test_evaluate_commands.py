@@ -17,14 +17,14 @@ from lookdex.cli.evaluate.common import pair
 from lookdex.config import Config
 from lookdex.errors import ConfigError
 from lookdex.evaluate.report import table
-from tests.support.fakes import COLOURS
+from tests.fakes import COLOURS
 from tests.support.verbs import TRUSTED
 
 FAKES = (
     "--detector",
-    "python:tests.support.fakes:detector",
+    "python:tests.fakes:detector",
     "--embedder",
-    "python:tests.support.fakes:embedder",
+    "python:tests.fakes:embedder",
 )
 
 
@@ -65,7 +65,7 @@ def test_retrieval(plain: Path) -> None:
     assert figures["recall@5"] == figures["recall@10"] == 1.0
     assert 0 < figures["mAP"] <= 1
     assert figures["recall@1_interval"][0] <= figures["recall@1"] <= figures["recall@1_interval"][1]
-    assert figures["embedder"] == "python:tests.support.fakes:embedder"
+    assert figures["embedder"] == "python:tests.fakes:embedder"
     assert "| Recall@1 " in done.output
 
 

@@ -19,8 +19,8 @@ from lookdex.evaluate.lanes import QueryObject
 from lookdex.models import digests
 from lookdex.records import Box, Thresholds
 from lookdex.storage import open_store
+from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support.catalogs import picture, publish, stock
-from tests.support.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support.verbs import TRUSTED
 
 RED_TOP, BLUE_SHOES = "p000", "p004"  # the stock's products have the fakes' six colours in turn

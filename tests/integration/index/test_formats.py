@@ -24,7 +24,8 @@ from lookdex.release import ann
 from lookdex.release.promote import rollback
 from lookdex.release.retention import clean_up
 from lookdex.storage import Store, open_store
-from tests.support import fakes, nights
+from tests import fakes
+from tests.support import nights
 from tests.support.paths import GOLDEN
 
 PAST = sorted(GOLDEN.glob("catalog-*.tar.gz"))

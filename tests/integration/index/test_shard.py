@@ -27,7 +27,7 @@ from lookdex.index.shard import index_shard
 from lookdex.models.pixels import few_sizes
 from lookdex.records import Box, Detection, ImageRef, Reason, Shard, ShardReport, Status
 from lookdex.storage import Store, open_store
-from tests.support import fakes
+from tests import fakes
 from tests.support.paths import GOLDEN
 from tests.support.photos import draw, encode, fill, images_of, items_of, numbered, refs_of
 
@@ -356,8 +356,8 @@ def test_decoded_pixels_ahead_are_bounded_and_nothing_locks(
 
     refs = [ImageRef(str(n), "", len(str(n))) for n in range(len(sizes))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fetching.images, "check", header_of)
-        patch.setattr(fetching.images, "decode_checked", decoded)
+        patch.setattr(fetching.codec, "check", header_of)
+        patch.setattr(fetching.codec, "decode_checked", decoded)
         bounds = options(ahead_images=ahead, workers=workers, ahead_pixels=limit * side)
         seen = []
         for photo in fetch(refs, Sizes(), bounds):  # type: ignore[arg-type]
@@ -425,6 +425,6 @@ def test_a_fault_of_the_program_is_not_taken_for_a_bad_photo(
     source: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(source, 3)
-    monkeypatch.setattr(fetching.images, "check", lambda *_: 1 / 0)
+    monkeypatch.setattr(fetching.codec, "check", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         list(fetch(refs_of(source), source, options()))

@@ -16,7 +16,7 @@ from lookdex.models.embed import OpenClipEmbedder
 from lookdex.models.loading import Engine, Loader
 from lookdex.pipeline.night import recipe_of
 from lookdex_sample import make_product, render_look, render_product
-from tests.support.fakes import FakeDetector, recipe
+from tests.fakes import FakeDetector, recipe
 
 RECIPE = recipe_of(Config())
 TORCH, OPENVINO = Loader(Engine.TORCH), Loader(Engine.OPENVINO, threads=2)

@@ -27,8 +27,8 @@ from lookdex.imaging.codec import encode_jpeg
 from lookdex.records import Box
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import Options, Pick, SearchOptions, SimilarOptions, TextOptions, Widen
+from tests.fakes import FakeDetector, FakeEmbedder
 from tests.support.catalogs import picture, stock
-from tests.support.fakes import FakeDetector, FakeEmbedder
 from tests.support.paths import ROOT
 from tests.support.shops import shop_in
 

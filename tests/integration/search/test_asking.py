@@ -20,8 +20,8 @@ from lookdex.search.answer.kinds import Kind, Other, Widened
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import Crops, Options, Pick
 from lookdex.storage import open_store
+from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support.catalogs import PRODUCT_COLUMNS, SIZE, WITH_CATEGORY, Shown, picture, publish, stock
-from tests.support.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support.shops import labels, opened, products, shop_in, stocked, thresholds
 from tests.unit.search.test_search_schema import validator
 

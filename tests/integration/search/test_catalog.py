@@ -18,6 +18,7 @@ from lookdex.imaging.codec import encode_jpeg
 from lookdex.records import Box, Role, Scope
 from lookdex.search.answer.kinds import Kind
 from lookdex.storage import open_store
+from tests.fakes import FakeDetector, FakeEmbedder
 from tests.support.catalogs import (
     PRODUCT_COLUMNS,
     SIZE,
@@ -30,7 +31,6 @@ from tests.support.catalogs import (
     with_index,
     write_release,
 )
-from tests.support.fakes import FakeDetector, FakeEmbedder
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 
 from lookdex.errors import ModelMismatch, ReleaseNotFound, Unavailable
 from lookdex.storage import open_store
+from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support.catalogs import go_live, opened, picture, publish, stock, write_release
-from tests.support.fakes import FakeDetector, FakeEmbedder, recipe
 
 
 def test_nothing_live_says_what_to_run(root_uri: str):
@@ -95,13 +95,9 @@ def test_another_model_than_the_releases_is_refused(tmp_path: Path):
     class Renamed(FakeDetector):
         name: str = "another"
 
-    with pytest.raises(
-        ModelMismatch, match=r"digest fake\).*python:tests.support.fakes:embedder \(digest 0123\)"
-    ):
+    with pytest.raises(ModelMismatch, match=r"digest fake\).*python:tests.fakes:embedder \(digest 0123\)"):
         opened(uri, embedder=Digested())
-    with pytest.raises(
-        ModelMismatch, match=r"detector python:tests.support.fakes:detector .* here is another"
-    ):
+    with pytest.raises(ModelMismatch, match=r"detector python:tests.fakes:detector .* here is another"):
         opened(uri, detector=Renamed())
     with pytest.raises(ModelMismatch, match="gives vectors of 8 numbers, the release holds vectors of 16"):
         opened(uri, embedder=FakeEmbedder(dim=8))

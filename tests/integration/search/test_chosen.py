@@ -12,8 +12,8 @@ from lookdex.imaging import colour
 from lookdex.search.answer.kinds import Kind, Other, Widened
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import Crops, Options, Widen
+from tests.fakes import COLOURS
 from tests.support.catalogs import WITH_CATEGORY, Shown, picture, stock
-from tests.support.fakes import COLOURS
 from tests.support.shops import labels, products, shop_in, stocked, thresholds
 
 NAMES = list(COLOURS)  # red yellow green cyan blue magenta: top dress skirt pants shoes bag

@@ -28,8 +28,8 @@ from lookdex.search.retrieval.product_columns import Order
 from lookdex.search.retrieval.ranking import Candidate
 from lookdex.search.retrieval.rows import ItemRow
 from lookdex.storage import open_store
+from tests.fakes import COLOURS
 from tests.support.catalogs import Shown, go_live, picture, publish, with_index
-from tests.support.fakes import COLOURS
 from tests.support.shops import opened, products, shop_in, thresholds
 
 NAMES = list(COLOURS)

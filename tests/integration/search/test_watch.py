@@ -188,13 +188,14 @@ def test_reads_that_nobody_waits_for_are_bounded(store: FakeStore, monkeypatch: 
 
 
 def test_nobody_looks_for_a_catalogue_that_is_gone(store: FakeStore) -> None:
+    before = set(threading.enumerate())  # other tests' catalogues may still be watched
     store.answer = refuse
     watch: Any = watching(store, 0.02)
     with pytest.raises(Unavailable):
         watch.read(refuse)
     until(lambda: store.pings > 2)
     del watch
-    until(lambda: not any(thread.name == "store" for thread in threading.enumerate()))
+    until(lambda: not any(thread.name == "store" for thread in set(threading.enumerate()) - before))
 
 
 def test_without_a_limit_nothing_is_asked(store: FakeStore) -> None:

@@ -32,8 +32,8 @@ from lookdex.service.http.problems import ProblemError, ProblemKind
 from lookdex.service.photos import decoding
 from lookdex.service.photos.decoder import DecodeFailure, DecoderLost, LossCause, UploadLimits
 from lookdex.service.photos.decoding import DecoderPool
+from tests.fakes import COLOURS
 from tests.support.catalogs import picture
-from tests.support.fakes import COLOURS
 from tests.support.photos import encode
 
 LIMITS = UploadLimits(max_bytes=3_000_000, max_pixels=4_000_000, max_frames=3, seconds=20)

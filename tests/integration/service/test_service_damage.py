@@ -14,7 +14,8 @@ from lookdex.config import Config
 from lookdex.search.catalog import Catalog, open_catalog
 from lookdex.service import create_app
 from lookdex.storage import Store, open_store
-from tests.support import fakes, nights
+from tests import fakes
+from tests.support import nights
 
 
 @pytest.fixture

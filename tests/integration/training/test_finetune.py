@@ -27,8 +27,8 @@ from lookdex.training.embedder.finetune import Settings, finetune, shop_of, spli
 from lookdex.training.embedder.fit import Batch, Options
 from lookdex.training.embedder.losses import Heads, Memory, caption_loss, pair_loss
 from lookdex.training.embedder.shop import Part, Picture, Shop, in_one_file
+from tests.fakes import COLOURS
 from tests.support.catalogs import publish, stock
-from tests.support.fakes import COLOURS
 
 
 def thing(number: int, view: int = 0) -> np.ndarray:

@@ -18,7 +18,7 @@ from lookdex.errors import ConfigError
 from lookdex.evaluate import datasets, layouts, work
 from lookdex.evaluate.layouts import Layout
 from lookdex.evaluate.records import ParquetPhoto
-from tests.support import fakes
+from tests import fakes
 
 
 def photo(path: Path) -> Path:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lookdex.errors import ConfigError
 from lookdex.evaluate import texts, zero_shot
 from lookdex.evaluate.texts import Language, TextQuery
-from tests.support.fakes import FakeEmbedder
+from tests.fakes import FakeEmbedder
 
 AXES = np.eye(3, dtype=np.float32)
 

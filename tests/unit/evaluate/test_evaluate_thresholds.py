@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lookdex.catalog import json_codec
 from lookdex.evaluate.thresholds import Case, calibrate, highest
 from lookdex.records import Thresholds
-from tests.support.fakes import recipe
+from tests.fakes import recipe
 
 similarity = st.integers(-100, 100).map(lambda n: n / 100)  # coarse: ties are common
 shares = st.sampled_from([0.05, 0.5, 0.9, 0.95, 1.0])

@@ -29,8 +29,8 @@ from lookdex.service.http.pace import MinimumRate
 from lookdex.service.http.problems import ProblemError
 from lookdex.service.questions import QuestionHandler
 from lookdex.storage import open_store
+from tests.fakes import recipe
 from tests.support.catalogs import opened, picture, publish, stock
-from tests.support.fakes import recipe
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from lookdex.errors import BadQuery
 from lookdex.runtime.deadline import DEADLINE
 from lookdex.service.http.problems import ProblemError, ProblemKind
 from lookdex.service.runner import ModelMethod, ModelRunner, SharedDetector, SharedEmbedder
+from tests.fakes import FakeDetector, FakeEmbedder
 from tests.support.catalogs import picture
-from tests.support.fakes import FakeDetector, FakeEmbedder
 
 
 class Slow:

@@ -1,6 +1,6 @@
 """Models without weights, whose outputs follow from the pixels and can be computed by hand.
 
-Spark workers import them as `python:tests.support.fakes:detector` and `python:tests.support.fakes:embedder`.
+Spark workers import them as `python:tests.fakes:detector` and `python:tests.fakes:embedder`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class FakeDetector:
 
     min_score: float = 0.2
     max_objects: int = 20
-    name: str = "python:tests.support.fakes:detector"
+    name: str = "python:tests.fakes:detector"
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
         return [self._detect(image) for image in images]
@@ -69,7 +69,7 @@ class FakeDetector:
 class FakeEmbedder:
     """float32 of unit length: the mean colour, the mean colour of each quadrant, and a constant."""
 
-    name: str = "python:tests.support.fakes:embedder"
+    name: str = "python:tests.fakes:embedder"
     dim: int = 16
 
     def embed_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
