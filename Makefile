@@ -21,7 +21,7 @@ test: ## format, lint, types and every test; ARGS="…" goes to pytest
 	@infra/setup jobs airflow
 	@exec infra/check $(ARGS)
 
-check: ## format, lint, types and the unit tests: the fast loop, under a minute
+check: ## format, lint, types and the unit tests: the fast loop, about a minute
 	@infra/setup jobs
 	@exec infra/check --fast
 
