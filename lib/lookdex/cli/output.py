@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lookdex.index.indexed import Indexed
     from lookdex.pipeline.plan import Planned
     from lookdex.planning.feed.datafile import Found
-    from lookdex.planning.ties import Ties
+    from lookdex.planning.links import Links
     from lookdex.records import PlanSummary, Release, SkippedKeys, Unlisted
 
 INDENT = " " * 9
@@ -41,8 +41,8 @@ def print_plan(planned: Planned) -> None:
             f"{INDENT}without an image suffix: {keys} ({such_as(planned.unnamed, planned.unnamed_examples)}); "
             "their content decides"
         )
-    if planned.ties is not None:
-        print_ties(planned.ties, with_products=planned.products is not None)
+    if planned.links is not None:
+        print_links(planned.links, with_products=planned.products is not None)
     if planned.found is not None:
         print_found(planned.found)
     if planned.products is not None:
@@ -58,7 +58,7 @@ def print_plan(planned: Planned) -> None:
             f"{INDENT}promotions are held since a rollback: nothing goes live until `lookdex resume`",
             err=True,
         )
-    if planned.again:
+    if planned.stored_before:
         click.echo(
             f"{INDENT}this run was planned before: its plan is kept, and the settings given now have no effect"
         )
@@ -94,23 +94,23 @@ def such_as(count: int, examples: Sequence[str]) -> str:
     return ", ".join(map(repr, examples)) + (", …" if count > len(examples) else "")
 
 
-def print_ties(ties: Ties, with_products: bool) -> None:
-    said = f"{INDENT}{ties.tied:,} of {count_of(ties.photos, 'photo')} are tied to a product"
-    if with_products and ties.known < ties.tied:
-        said += f", {ties.known:,} of them to one in the products file"
-    complete = ties.tied == ties.photos and (ties.known == ties.tied or not with_products)
+def print_links(links: Links, with_products: bool) -> None:
+    said = f"{INDENT}{links.linked:,} of {count_of(links.photos, 'photo')} are linked to a product"
+    if with_products and links.known < links.linked:
+        said += f", {links.known:,} of them to one in the products file"
+    complete = links.linked == links.photos and (links.known == links.linked or not with_products)
     click.echo(said if complete else f"{said} (see --pattern, --mapping and --products)")
-    if ties.unshown_count:
-        have = "has" if ties.unshown_count == 1 else "have"
+    if links.without_photo_count:
+        have = "has" if links.without_photo_count == 1 else "have"
         click.echo(
-            f"{INDENT}{ties.unshown_count:,} of {count_of(ties.products, 'product')} in the products file {have} no "
-            f"photo: {such_as(ties.unshown_count, ties.unshown)}"
+            f"{INDENT}{links.without_photo_count:,} of {count_of(links.products, 'product')} in the products file "
+            f"{have} no photo: {such_as(links.without_photo_count, links.without_photo)}"
         )
-    if ties.case.count:
-        examples = "; ".join(f"{photo!r} and {file!r}" for photo, file in ties.case.examples)
+    if links.case.count:
+        examples = "; ".join(f"{photo!r} and {file!r}" for photo, file in links.case.examples)
         click.echo(
-            f"{INDENT}{count_of(ties.case.count, 'product id')} of photos and file differ only in upper and "
-            f"lower case, and are not tied: {examples}",
+            f"{INDENT}{count_of(links.case.count, 'product id')} of photos and file differ only in upper and "
+            f"lower case, and are not linked: {examples}",
             err=True,
         )
 

@@ -50,14 +50,14 @@ def describe(
     height, width = photo.pixels.shape[:2]
     whole = Detection(Box(0, 0, width, height), PHOTO_LABEL, 1.0)
     product = ref.product_ids[0] if ref.product_ids else None
-    ties = [
-        roles.Tie(Role.MAIN, product),
-        *roles.tie(detections, ref.product_ids, (ref.category,), width, height),
+    links = [
+        roles.Link(Role.MAIN, product),
+        *roles.link_objects(detections, ref.product_ids, (ref.category,), width, height),
     ]
     scopes = [Scope.IMAGE, *[Scope.OBJECT] * len(detections)]
     items = [
-        _item(photo, scope, found, tie, vector, recipe, run_id)
-        for scope, found, tie, vector in zip(scopes, [whole, *detections], ties, vectors, strict=True)
+        _item(photo, scope, found, link, vector, recipe, run_id)
+        for scope, found, link, vector in zip(scopes, [whole, *detections], links, vectors, strict=True)
     ]
     return Seen(ref, photo.content_hash, width, height, items, photo.cost)
 
@@ -66,7 +66,7 @@ def _item(
     photo: Photo,
     scope: Scope,
     found: Detection,
-    tie: roles.Tie,
+    link: roles.Link,
     vector: np.ndarray,
     recipe: Recipe,
     run_id: str,
@@ -81,9 +81,9 @@ def _item(
         "item_id": item_id(photo.ref.key, photo.content_hash, scope, found.label, box),
         "image_key": photo.ref.key,
         "content_hash": photo.content_hash,
-        "product_id": tie.product_id,
+        "product_id": link.product_id,
         "scope": scope.value,
-        "role": tie.role.value,
+        "role": link.role.value,
         "label": found.label,
         "score": found.score,
         **asdict(box),

@@ -113,7 +113,7 @@ def test_a_file_that_is_none_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.json does not exist; .*--thresholds` writes it"):
         thresholds.load(str(tmp_path / "none.json"))
     (tmp_path / "odd.json").write_text('{"keep": 0.95}')
-    with pytest.raises(ConfigError, match=r"odd\.json holds no thresholds") as caught:
+    with pytest.raises(ConfigError, match=r"odd\.json is not a file of") as caught:
         thresholds.load(str(tmp_path / "odd.json"))
     assert "run the night again" not in str(caught.value)
 

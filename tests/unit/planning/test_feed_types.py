@@ -201,7 +201,7 @@ def test_what_cannot_be_held_is_refused_with_an_example_and_a_remedy(tmp_path: P
     (tmp_path / "p.parquet").write_bytes(feeds.parquet(table))
     file = products.load_products(f"{tmp_path}/p.parquet")
     with pytest.raises(
-        ConfigError, match=f"the column 'x' .*{message}.*leave it out: --product-columns title$"
+        ConfigError, match=f"the column 'x' .*{message}.*leave the column out: --product-columns title$"
     ) as caught:
         products.choose(file)
     assert "\n" not in str(caught.value)
