@@ -271,10 +271,7 @@ def test_thresholds_that_are_none_are_refused_before_anything_is_built(
     wrong = run("plan", "--source", source, "--catalog", catalog, "--products", products,
                 "--thresholds", str(tmp_path / "odd.csv"), *FAKES)  # fmt: skip
     assert wrong.exit_code == 2
-    assert (
-        "odd.csv is not a file of `lookdex evaluate end-to-end --thresholds`"
-        in wrong.output
-    )
+    assert "odd.csv is not a file of `lookdex evaluate end-to-end --thresholds`" in wrong.output
 
 
 def test_a_pattern_that_fits_no_photo_is_refused_before_anything_is_built(

@@ -263,7 +263,9 @@ def test_a_pattern_or_mapping_that_ties_nothing_is_refused() -> None:
 def test_a_products_file_of_no_photo_is_refused() -> None:
     stock = pa.table({"product_id": ["a1", "a2"]})
     linked = products.link_products(listed("p1/a.jpg", "p2/b.jpg"), stock, "{product_id}/{name}.jpg")
-    with pytest.raises(ConfigError, match=r"'p1' from 'p1/a\.jpg', 'p2' .* of the file 'a1', 'a2'\. Check"):
+    with pytest.raises(
+        ConfigError, match=r"'p1' from 'p1/a\.jpg', 'p2' .* from the file: 'a1', 'a2'\. Check"
+    ):
         check_known(linked, count_links(linked, stock), stock, "p.csv")
     loose = products.link_products(listed("p1/a.jpg"), stock)
     with pytest.raises(ConfigError, match=r"none of the 1 photo, such as p1/a\.jpg.*--pattern"):
