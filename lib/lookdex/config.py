@@ -1,8 +1,8 @@
-"""Every setting of lookdex, once: its type, its default and its words.
+"""All settings of lookdex: types, defaults and help texts.
 
-The command line makes its options from this table. A value comes from the flag, else from the environment
-(`LOOKDEX_<NAME>`), else from the TOML file (`--config`, `LOOKDEX_CONFIG`, or `lookdex.toml` in the working
-directory), else from here. The library itself gets values and reads none of these.
+The command line makes its options from this table. A value comes from the flag, the environment (`LOOKDEX_<NAME>`), the
+TOML file (`--config`, `LOOKDEX_CONFIG`, or `lookdex.toml` in the working directory), or the default here, in this
+order. The library gets values as arguments and reads none of these.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from lookdex.errors import ConfigError
 
 DEFAULT_FILE = "lookdex.toml"
 PREFIX = "LOOKDEX_"
-# Read, though no settings: --config; of dags/nightly_reindex.py; of infra/airflow/run.
+# Variables that are not settings: of --config, dags/nightly_reindex.py and infra/airflow/run.
 OTHER_VARIABLES = ("CONFIG", "JOBS", "RETRIES", "SCHEDULE", "JOBS_ENV", "AIRFLOW_ENV")
-# Kubernetes gives these to every pod beside a service that is called lookdex.
+# Kubernetes sets these in every pod next to a service named lookdex.
 _OF_KUBERNETES = re.compile(r"(\w+_)?SERVICE_(HOST|PORT\w*)|(\w+_)?PORT_\d+_\w+")
 
 
@@ -34,9 +34,9 @@ def setting(
     most: float | None = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """A setting's default, its words, the least and the most that a number may be, and the words that a text may be."""
-    words = {"help": help, "metavar": metavar, "least": least, "most": most, "choices": choices}
-    return field(default=default, metadata=words)
+    """Define a setting. least, most: limits of a number. choices: allowed values of a text."""
+    metadata = {"help": help, "metavar": metavar, "least": least, "most": most, "choices": choices}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ SETTINGS = {f.name: f for f in fields(Config)}
 
 
 def read_file(path: str | None) -> dict[str, Any]:
-    """The settings of a TOML file, by name; {} when `path` is None and there is no lookdex.toml here."""
+    """The settings of a TOML file, by name; {} when `path` is None and there is no lookdex.toml."""
     file = Path(path or DEFAULT_FILE)
     if path is None and not file.is_file():
         return {}
@@ -234,28 +234,28 @@ def read_file(path: str | None) -> dict[str, Any]:
     unknown = sorted(set(values) - set(SETTINGS))
     if unknown:
         raise ConfigError(
-            f"the settings file {file} names unknown settings: {', '.join(unknown)}; "
-            f"those that exist: {', '.join(SETTINGS)}"
+            f"the settings file {file} has unknown settings: {', '.join(unknown)}; the settings are: "
+            f"{', '.join(SETTINGS)}"
         )
     return values
 
 
 def variable(name: str) -> str:
-    """The environment's name of a setting."""
+    """The environment variable of a setting."""
     return PREFIX + name.upper()
 
 
 def unknown_variables(names: Iterable[str]) -> dict[str, str]:
-    """Those of the names that are LOOKDEX_… and that nothing reads, each with the nearest that is read, or ''."""
+    """The LOOKDEX_… variables that are not settings, each with the most similar one that is, or ''."""
     known = [name.upper() for name in SETTINGS] + list(OTHER_VARIABLES)
-    told = sorted(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
-    unknown = [name for name in told if name not in known and not _OF_KUBERNETES.fullmatch(name)]
+    own = sorted(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
+    unknown = [name for name in own if name not in known and not _OF_KUBERNETES.fullmatch(name)]
     nearest = {name: get_close_matches(name, known, 1) for name in unknown}
     return {PREFIX + name: PREFIX + near[0] if near else "" for name, near in nearest.items()}
 
 
 def markdown_table() -> str:
-    """The reference in docs/configuration.md."""
+    """The table of settings in docs/configuration.md."""
     rows = ["| setting | default | |", "| --- | --- | --- |"]
     for name, entry in SETTINGS.items():
         value = str(entry.default).lower() if isinstance(entry.default, bool) else entry.default

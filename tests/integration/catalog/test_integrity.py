@@ -366,7 +366,7 @@ def test_the_tags_of_a_reader_who_may_not_write_are_a_warning(
     monkeypatch.setattr("lookdex.release.tags.point", refuse)
     told = CliRunner().invoke(main.main, ["releases", "--catalog", store.uri])
     assert told.exit_code == 0
-    assert "could not be brought up" in caplog.text
+    assert "could not be updated" in caplog.text
 
 
 def oldest_manifest(store: Store) -> str:

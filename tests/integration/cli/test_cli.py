@@ -299,7 +299,7 @@ def test_a_plan_says_how_many_photos_have_a_product_and_which_columns_products_h
     whole = run("plan", *there, *PATTERN, "--products", products).output
     assert "12 of 12 photos are linked to a product\n" in whole
     assert "the products file: CSV, utf-8, separator comma, 12 rows (see --products-encoding, " in whole
-    assert "the products' columns: title (text), category (text), price (number)\n" in whole
+    assert "product columns: title (text), category (text), price (number)\n" in whole
     assert "not numbers" not in whole
     told = json.loads(run("plan", *there, *PATTERN, "--products", products, "--json").output)
     assert (told["changes"]["new"], told["products_file"]["separator"]) == (12, "comma")
@@ -329,8 +329,8 @@ def test_a_plan_shows_what_it_guessed_and_ids_that_differ_in_case_only(tmp_path:
         "its encoding is a guess; if this line is garbled, set --products-encoding: product_id;상품명;가격"
         in said
     )
-    assert "the products' columns: 상품명 (text), 가격 (number)" in said
-    assert "1 product id of photos and file differ only in upper and lower case" in said
+    assert "product columns: 상품명 (text), 가격 (number)" in said
+    assert "1 product id of photos and file differ only in case" in said
     assert "are not linked: 'AB1' and 'ab1'" in said
     named = (
         "--products-encoding",
@@ -412,7 +412,7 @@ def test_products_leave_with_the_file_which_only_plan_reads(tmp_path: Path) -> N
     file.write_text(whole.replace("price", "cost"))
     back = run(*plan, "--catalog", catalog)
     assert "1 new, 5 unchanged" in back.output
-    assert "this column changed, and live filters on it will break: price (number, now gone)" in back.output
+    assert "this column changed, which breaks filters on it: price (number, now gone)" in back.output
     assert "new columns: cost (number)" in back.output
     told = json.loads(run(*plan, "--catalog", catalog, "--json").output)
     assert {"name": "price", "live": "number", "planned": ""} in told["column_changes"]

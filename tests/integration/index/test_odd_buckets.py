@@ -106,9 +106,9 @@ def test_plan_says_what_is_left_out_and_why(
         "planned  5 photos in 1 shard (5 new); nothing is live yet",
         "left out: 2 folder markers ('/', 'a/')",
         "left out: 1 file of another type ('feed.csv')",
-        "left out: 2 pictures of unread formats ('a.tif', 'b.TIFF'); JPEG, PNG, WebP, GIF, AVIF and HEIC are read",
-        "left out: 5 archived photos ('cold-0.jpg', 'cold-1.jpg', 'cold-2.jpg', …); restore them to have them indexed",
-        "without an image suffix: 2 keys ('noext', 'x.jpg_large'); their content decides",
+        "left out: 2 pictures in unsupported formats ('a.tif', 'b.TIFF'); JPEG, PNG, WebP, GIF, AVIF and HEIC are supported",
+        "left out: 5 archived photos ('cold-0.jpg', 'cold-1.jpg', 'cold-2.jpg', …); restore the photos to index them",
+        "without an image suffix: 2 keys ('noext', 'x.jpg_large'); they are recognised by content",
     ):
         assert line in done.output
     listed = json.loads(CliRunner().invoke(main.main, [*told, "--json"], catch_exceptions=False).output)
@@ -142,7 +142,7 @@ def test_archives_and_what_is_no_picture_do_not_count_as_lost(odd: OddS3) -> Non
     for reason, counts in ((Reason.ARCHIVED, False), (Reason.NO_PICTURE, False), (Reason.CORRUPT, True)):
         supply = Supply([ref] * 100, most_lost=10)
         for _ in range(MIN_JUDGED):
-            supply.see(Bad(ref, Status.FAILED, reason, Cost()))
+            supply.record(Bad(ref, Status.FAILED, reason, Cost()))
         assert supply.spent is counts
 
 

@@ -125,7 +125,7 @@ def test_a_setting_of_another_verb_is_valid_everywhere_but_its_flag_is_not(tmp_p
         result = run(*there, "--config", str(path), **environment)
         assert result.exit_code == 1
         assert "lookdex plan" in result.stderr  # there is no such run; nothing is said of the settings
-        assert "is no setting" not in result.stderr
+        assert "is not a setting" not in result.stderr
     for flag in (("--products", "p.csv"), ("--product-columns", "title"), ("--keep-unlisted",)):
         result = run(*there, *flag)
         assert result.exit_code == 2
@@ -147,7 +147,7 @@ def test_a_wrong_settings_file_is_named(tmp_path: Path, text: str) -> None:
         ("min_score = 3", "min_score: 3"),
         ('port = "x"', "port: 'x' is not a valid integer"),
         ('product_columns = ["a", 5]', "product_columns: ['a', 5] is not a list of names"),
-        ("keep_unlisted = 3", "keep_unlisted: 3 is neither true nor false"),
+        ("keep_unlisted = 3", "keep_unlisted: 3 is not true or false"),
         ('keep_unlisted = "maybe"', "keep_unlisted: 'maybe' is not a valid boolean"),
         ("product_columns = 5", "product_columns: 5 is not a list of names"),
         ('engine = "gpu"', "engine: 'gpu' is not one of"),
@@ -174,10 +174,10 @@ def test_variables_that_are_no_settings_are_warned_of_once(tmp_path: Path) -> No
     read = dict.fromkeys(("LOOKDEX_RETRIES", "LOOKDEX_JOBS_ENV", "LOOKDEX_PORT_8000_TCP_ADDR", "OTHER"), "1")
     empty = {"LOOKDEX_EMPTY": ""}
     result = run("releases", "--catalog", str(tmp_path), LOOKDEX_PROT="1", LOOKDEX_XYZ="1", **read, **empty)
-    warned = [line for line in result.stderr.splitlines() if "is no setting" in line]
+    warned = [line for line in result.stderr.splitlines() if "is not a setting" in line]
     assert warned == [
-        "lookdex: the variable LOOKDEX_PROT is no setting and is ignored; did you mean LOOKDEX_PORT?",
-        "lookdex: the variable LOOKDEX_XYZ is no setting and is ignored; `python -m lookdex.config` lists the settings",
+        "lookdex: the variable LOOKDEX_PROT is not a setting and is ignored; did you mean LOOKDEX_PORT?",
+        "lookdex: the variable LOOKDEX_XYZ is not a setting and is ignored; `python -m lookdex.config` lists the settings",
     ]
     assert not result.stdout
 
