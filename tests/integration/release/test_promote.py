@@ -216,7 +216,9 @@ def test_what_was_rolled_back_is_not_promoted_again(store: Store) -> None:
     nights.publish(store, "n2", nights.photos(3))
     rollback(store, note="wrong labels")
     for _ in ("held", "resumed"):
-        with pytest.raises(RolledBack, match=r"n2 was live and was undone .* to n1 .*wrong labels.*rollback --to n2"):
+        with pytest.raises(
+            RolledBack, match=r"n2 was live and was undone .* to n1 .*wrong labels.*rollback --to n2"
+        ):
             promote(store, "n2")
         resume(store)
     assert promotion_log.current(store).release_id == "n1"

@@ -177,7 +177,10 @@ def test_variables_that_are_no_settings_are_warned_of_once(tmp_path: Path) -> No
     warned = [line for line in result.stderr.splitlines() if "is not a setting" in line]
     assert warned == [
         "lookdex: the variable LOOKDEX_PROT is not a setting and is ignored; did you mean LOOKDEX_PORT?",
-        "lookdex: the variable LOOKDEX_XYZ is not a setting and is ignored; `python -m lookdex.config` lists the settings",
+        (
+            "lookdex: the variable LOOKDEX_XYZ is not a setting and is ignored; "
+            "`python -m lookdex.config` lists the settings"
+        ),
     ]
     assert not result.stdout
 

@@ -190,7 +190,7 @@ REFUSED = {
     "decimal256": (pa.array([Decimal("9" * 40)], pa.decimal256(50, 2)), "does not fit in precision 38"),
     "within a list": (pa.array([[b"x"]]), "holds binary"),
     "within a struct": (pa.array([{"a": {"b": timedelta(1)}}]), "holds duration"),
-    "fields of one name": (pa.array([{"a": 1, "A": 2}]), "a field called 'a'"),
+    "fields of one name": (pa.array([{"a": 1, "A": 2}]), "a field named 'a'"),
 }
 
 
