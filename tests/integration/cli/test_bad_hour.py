@@ -346,7 +346,7 @@ def test_a_photo_to_which_a_model_answers_nonsense_breaks_it(tmp_path: Path) -> 
         sorted(broken),
         (
             r"'top' has the box \(10, 10, 700, 60\), outside the photo of 120 × 160 pixels, on p00000/a.png",
-            r"'top' has the box \(10, 10, 10, 60\), which does not lie in",
+            r"'top' has the box \(10, 10, 10, 60\), outside the photo",
             r"'top' has the box \(10.5, 10, 20, 60\), which is not in whole pixels",
             r"'top' has the score nan, which is not between 0 and 1",
             r"an object has the label ''",

@@ -97,7 +97,7 @@ def test_an_encoding_that_cannot_be_told_is_refused_unless_it_is_named(
 
 def test_damaged_utf_8_is_not_read_as_something_else(load) -> None:
     data = f"product_id,t\n1,{'가방 ' * 20}\n2,x\n".encode() + b"3,\xea\xb0\n"
-    with pytest.raises(ConfigError, match="is UTF-8, but for 1 place, first in line 4"):
+    with pytest.raises(ConfigError, match="is UTF-8 except in 1 place, first in line 4"):
         load("p.csv", data)
     with pytest.raises(ConfigError, match="is not valid utf-8: line 4 has an invalid byte 0xea"):
         load("p.csv", data, products_encoding="utf-8")
@@ -138,9 +138,9 @@ def test_quoted_values_may_have_lines_and_any_length(load) -> None:
     [
         (
             'product_id,t\n1,"two\nlines"\n2,a,b\n',
-            "line 4 has 3 fields where the header names 2 columns: '2,a,b'",
+            "line 4 has 3 fields, but the header names 2 columns: '2,a,b'",
         ),
-        ("sep=,\nproduct_id,t\n1,a\n2\n", "line 4 has 1 field where the header names 2 columns: '2'"),
+        ("sep=,\nproduct_id,t\n1,a\n2\n", "line 4 has 1 field, but the header names 2 columns: '2'"),
         ('product_id,t\n1,a\n2,"open\n3,b\n', "after line 2: a double quote is never closed"),
         (
             'product_id,t\n1,"5" wide"\n',
@@ -260,7 +260,7 @@ CSV = "product_id,t\n1,a\n"
             "is a Parquet file, despite its name",
         ),
         ("p.parquet", CSV.encode(), "cannot be read as Parquet"),
-        ("p.csv.gz", gzip.compress(CSV.encode())[:-9], "cannot be unpacked: .* Is the file complete"),
+        ("p.csv.gz", gzip.compress(CSV.encode())[:-9], "cannot be decompressed: .* Is the file complete"),
         ("p.xlsx", b"PK\x03\x04....", "is a zip archive or an Excel file: export it as CSV"),
         ("p.csv.zst", b"\x28\xb5\x2f\xfd....", "is compressed with zstd"),
     ],
@@ -334,7 +334,7 @@ def test_folders_of_partitions_are_columns(load, tmp_path: Path) -> None:
             {"a.parquet": part(product_id=["1"], x=[0.5]), "b.parquet": part(product_id=["2"], x=[2**60 + 1])},
             "'x' holds floating-point numbers in",
         ),
-        ({"x=1/a.parquet": part(product_id=["1"], X=["a"])}, "has a column 'x' and lies in the folder 'x=1'"),
+        ({"x=1/a.parquet": part(product_id=["1"], X=["a"])}, "has a column 'x', but is also in the folder 'x=1'"),
         ({"a.txt": b"", "_SUCCESS": b""}, "is a folder without Parquet files, but with a.txt"),
     ],
 )  # fmt: skip

@@ -79,13 +79,13 @@ def test_separators_and_lines_that_hold_nothing_are_left_out(load, text: str) ->
 
 @pytest.mark.parametrize("text", ["product_id,t\n1,a,b\n", "product_id,t,\n1\n", "product_id,,t\n1,\n"])
 def test_fields_that_are_missing_or_too_many_are_refused(load, text: str) -> None:
-    with pytest.raises(ConfigError, match=r"line 2 has . fields? where the header names . columns"):
+    with pytest.raises(ConfigError, match=r"line 2 has . fields?, but the header names . columns"):
         load("p.csv", text)
 
 
 def test_the_row_without_an_id_is_named(load) -> None:
     with pytest.raises(
-        ConfigError, match=r"2 rows without a product_id, first row 2 of 4 \(the header does not count\)"
+        ConfigError, match=r"2 rows without a product_id, first row 2 of 4 \(not counting the header\)"
     ):
         load("p.csv", "product_id,t\n1,a\n,b\n3,c\n ,d\n")
 
@@ -148,13 +148,13 @@ def test_what_is_no_encoding_of_files_is_said(load, name: str) -> None:
             '{"product_id": "1", "t": 1, "t": 2}\n',
             "line 1 is not JSON: it has the key 't' twice. Write one object",
         ),
-        (f'{{"product_id": "1", "t": {"[" * 50_000}{"]" * 50_000}}}', "line 1 .* within each other"),
+        (f'{{"product_id": "1", "t": {"[" * 50_000}{"]" * 50_000}}}', "line 1 .* nested lists"),
         (f'{{"product_id": "1", "t": {"[" * 30}{"]" * 30}}}', "'t' has more than 20 lists or objects within"),
         (
             json.dumps({"product_id": "1"}, indent=1),
             "line 1 is not JSON: .*Write one object in each line, or one list",
         ),
-        ('{"product_id": "1", "t": "\\ud83d"}', "'t' holds '.ud83d', one half of a character"),
+        ('{"product_id": "1", "t": "\\ud83d"}', "'t' holds '.ud83d', with half of a surrogate pair"),
     ],
 )
 def test_json_that_would_lose_something_is_refused(load, text: str, message: str) -> None:
@@ -210,7 +210,7 @@ def test_the_text_of_a_folder_s_name_stays_when_a_setting_says_so(load) -> None:
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ("1.csv", "holds 1.csv beside its Parquet files, which would not be read"),
+        ("1.csv", "has other files beside its Parquet files, such as 1.csv, which"),
         ("_delta_log/0.json", "is a Delta table"),
         (".hoodie/x", "is a Hudi table"),
     ],
