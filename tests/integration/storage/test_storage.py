@@ -252,7 +252,7 @@ def test_what_is_no_file_is_refused_unread(tmp_path: Path, kind: str) -> None:
         lambda: store.ping("k", 1),
     ]
     for read in reads:
-        with pytest.raises(CorruptData, match=f"k is damaged: it is {kind} and not a file"):
+        with pytest.raises(CorruptData, match=f"k is damaged: it is {kind}, not a file"):
             read()
 
 
