@@ -26,7 +26,7 @@ def dated(modified: datetime, size: int) -> str:
 
 
 def is_strong(etag: str) -> bool:
-    """Whether it can be sent as If-Match. There a weak ETag never matches, not even itself (RFC 9110, 13.1.1)."""
+    """Whether it can be sent as If-Match. A weak ETag never matches, not even itself (RFC 9110, 13.1.1)."""
     return bool(etag) and not etag.startswith((_WEAK, _DATED))
 
 

@@ -144,7 +144,7 @@ def test_quoted_values_may_have_lines_and_any_length(load) -> None:
         ('product_id,t\n1,a\n2,"open\n3,b\n', "after line 2: a double quote is never closed"),
         (
             'product_id,t\n1,"5" wide"\n',
-            "after line 1: .* expected after '\"'. Within a quoted value, write each double",
+            "after line 1: .* expected after '\"'. Within a quoted value, double each",
         ),
         (
             "7,shirt\n8,dress\n",

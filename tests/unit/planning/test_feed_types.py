@@ -177,7 +177,7 @@ REFUSED = {
     ),
     "binary": (pa.array([b"\xff"]), r"holds binary.*e.g. b'\\xff': write it as text"),
     "fixed binary": (pa.array([b"x" * 16], pa.binary(16)), "holds fixed_size_binary"),
-    "map": (pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())), r"holds map<.*a column for each key"),
+    "map": (pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())), r"holds map<.*one column per key"),
     "nan": (
         pa.array([1.0, float("nan"), float("inf")]),
         "holds 2 of NaN or infinity.*e.g. nan: leave these values",
