@@ -26,12 +26,12 @@ def dated(modified: datetime, size: int) -> str:
 
 
 def is_strong(etag: str) -> bool:
-    """Whether it can be sent as If-Match. A weak ETag never matches, not even itself (RFC 9110, 13.1.1)."""
+    """Whether it can be sent as If-Match: a weak ETag never matches, even itself (RFC 9110, 13.1.1)."""
     return bool(etag) and not etag.startswith((_WEAK, _DATED))
 
 
 def same(etag: str, header: str | None, modified: datetime | None, size: int | None) -> bool:
-    """Whether a response (ETag header, time, size) is for the object with this etag. Missing values are not compared."""
+    """Whether a response (ETag header, time, size) is for the object of `etag`. Missing values are not compared."""
     if etag.startswith(_DATED):
         then, _, bytes_ = etag.removeprefix(_DATED).rpartition("-")
         now = dated(modified, 0).removeprefix(_DATED).rpartition("-")[0] if modified else then
