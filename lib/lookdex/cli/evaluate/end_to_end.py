@@ -72,9 +72,9 @@ def end_to_end_command(
     names = tuple(sorted(trusted.names))
     task = ask.AskTask(tuple(photos), catalog.uri, asked.release_id, k, config.device, names)
     results = engine_of(config, spark).run(task, ask.ask, ask.AskResult, "ask")
-    told = [one for result in results for one in result.outcomes]
+    outcomes = [one for result in results for one in result.outcomes]
     seen = [one for result in results for one in result.seen]
-    calibrated = _thresholds(told, seen, asked.recipe, keep)
+    calibrated = _thresholds(outcomes, seen, asked.recipe, keep)
     if thresholds:
         if calibrated is None:
             raise ConfigError(
@@ -90,12 +90,12 @@ def end_to_end_command(
         "detector": asked.recipe.detector,
         "embedder": asked.recipe.embedder,
     }
-    output(_report(told, lanes.score(told), seen, k, calibrated, about), as_json, markdown)
+    output(_report(outcomes, lanes.score(outcomes), seen, k, calibrated, about), as_json, markdown)
     if pictures:
         from lookdex.evaluate.figures import worst_answers
 
-        opened = ask.catalog_at(catalog.uri, asked.release_id, config.device, names)
-        if sheet := worst_answers.draw_worst(told, opened):
+        open_release = ask.catalog_at(catalog.uri, asked.release_id, config.device, names)
+        if sheet := worst_answers.draw_worst(outcomes, open_release):
             sheet.save(folder(pictures) / "worst.png")
 
 
@@ -104,22 +104,22 @@ def warn_of_few(calibrated: Thresholds) -> None:
     right = calibrated.all.right if calibrated.all else 0
     if right < calibrated.least:
         click.secho(
-            f"these thresholds rest on {count_of(right, 'right match', 'right matches')}, and one category should "
-            f"have {calibrated.least}: ask with more photos before nights keep them",
+            f"these thresholds are based on {count_of(right, 'right match', 'right matches')}, but one category alone "
+            f"should have {calibrated.least}: use more query photos before you publish them",
             fg="yellow",
             err=True,
         )
 
 
 def _thresholds(
-    told: Sequence[Outcome], seen: Sequence[RankedDetection], recipe: Recipe, keep: float
+    outcomes: Sequence[Outcome], seen: Sequence[RankedDetection], recipe: Recipe, keep: float
 ) -> Thresholds | None:
     """Thresholds measured on detected objects, as in answers."""
     from lookdex.evaluate import trust
     from lookdex.evaluate.lanes import Lane
     from lookdex.evaluate.thresholds import Case, calibrate
 
-    found = [(one.asked.category, one.lanes[Lane.DETECTED]) for one in told if one.found]
+    found = [(one.asked.category, one.lanes[Lane.DETECTED]) for one in outcomes if one.found]
     cases = [
         Case(category, placed.right if placed.rank == 1 else None, placed.wrong) for category, placed in found
     ]
@@ -127,7 +127,7 @@ def _thresholds(
 
 
 def _report(
-    told: Sequence[Outcome], scores: dict[Any, Any], seen: Sequence[RankedDetection], k: int,
+    outcomes: Sequence[Outcome], scores: dict[Any, Any], seen: Sequence[RankedDetection], k: int,
     calibrated: Thresholds | None,
     about: dict[str, Any],
 ) -> Report:  # fmt: skip
@@ -135,14 +135,14 @@ def _report(
     from lookdex.evaluate.report import Report, share, table
 
     groups: dict[str, list[Outcome]] = defaultdict(list)
-    for one in told:
+    for one in outcomes:
         groups[one.asked.category].append(one)
     each = {category: lanes.score(own) for category, own in sorted(groups.items())}
     believed = calibrated.trust if calibrated else None
     policies = trust.compare(seen, believed) if believed else []
     figures = {
-        "objects": len(told),
-        "found": sum(one.found for one in told) / max(1, len(told)),
+        "objects": len(outcomes),
+        "found": sum(one.found for one in outcomes) / max(1, len(outcomes)),
         "k": k,
         "lanes": {lane: asdict(score) for lane, score in scores.items()},
         "by_category": {
