@@ -126,7 +126,7 @@ with DAG(
     doc_md=DOC,
     params={
         "source": text("Source", "Location of the photos: s3://bucket/prefix or a folder."),
-        "catalog": text("Catalogue", "Location of the releases: s3://bucket/prefix or a folder."),
+        "catalog": text("Catalogue", "Location of the catalogue: s3://bucket/prefix or a folder."),
         "products": text("Products", "CSV, JSON lines or Parquet with product_id, title, category …"),
         "pattern": text("Key pattern", "How a photo's key names its product: {product_id}/{name}.jpg"),
         "mapping": text("Mapping", "A file with the columns image_key and product_id, instead of a pattern."),

@@ -41,18 +41,16 @@ def setting(
 
 @dataclass(frozen=True)
 class Config:
-    source: str = setting("", "Where the photos lie: s3://bucket/prefix or a folder.", metavar="URI")
+    source: str = setting("", "Location of the photos: s3://bucket/prefix or a folder.", metavar="URI")
     source_access: str = setting(
         "signed",
-        "How the source's bucket is read: signed (with boto3's credentials), anonymous, or requester-pays.",
+        "Access to the source's bucket: signed (with boto3's credentials), anonymous, or requester-pays.",
         choices=("signed", "anonymous", "requester-pays"),
     )
-    catalog: str = setting(
-        "", "Where lookdex keeps its releases: s3://bucket/prefix or a folder.", metavar="URI"
-    )
+    catalog: str = setting("", "Location of the catalogue: s3://bucket/prefix or a folder.", metavar="URI")
     products: str = setting(
         "",
-        "Products with a column product_id: CSV, JSON lines (.gz too), Parquet, or a folder of Parquet.",
+        "Products file with a column product_id: CSV or JSON lines (also .gz), Parquet, or a folder of Parquet.",
         metavar="URI",
     )
     products_encoding: str = setting(
@@ -60,7 +58,7 @@ class Config:
     )
     products_separator: str = setting(
         "auto",
-        "Separator of the products file's columns.",
+        "Column separator of the products file.",
         choices=("auto", "comma", "semicolon", "tab", "pipe"),
     )
     products_types: tuple[str, ...] = setting(
@@ -69,64 +67,66 @@ class Config:
         metavar="EAN=text,…",
     )
     product_columns: tuple[str, ...] = setting(
-        (), "Columns of the products file to keep beside each vector (default: all).", metavar="A,B,…"
+        (), "Columns of the products file to publish (default: all).", metavar="A,B,…"
     )
     keep_unlisted: bool = setting(False, "Keep photos of products that the products file does not list.")
     pattern: str = setting(
-        "", "How a photo's key names its product, e.g. '{product_id}/{name}.{ext}'.", metavar="PATTERN"
+        "",
+        "Pattern of a photo's key with its product id, such as '{product_id}/{name}.{ext}'.",
+        metavar="PATTERN",
     )
     mapping: str = setting(
-        "", "File with the columns image_key and product_id, instead of a pattern.", metavar="URI"
+        "", "File with columns image_key and product_id, instead of a pattern.", metavar="URI"
     )
 
     detector: str = setting("lookdex-tiny", "Detector: a name, a hub id or a folder.", metavar="MODEL")
     embedder: str = setting("lookdex-tiny", "Embedder: a name, a hub id or a folder.", metavar="MODEL")
     trusted_models: tuple[str, ...] = setting(
         (),
-        "Models that a release may name, besides lookdex-tiny and those of the settings detector and embedder.",
+        "Models that a release may use, besides lookdex-tiny and those of the settings detector and embedder.",
         metavar="MODEL,…",
     )
     device: str = setting(
-        "cpu", "Where the models run: cpu, cuda or cuda:N. Never falls back.", metavar="DEVICE"
+        "cpu", "Device for the models: cpu, cuda or cuda:N. There is no fallback.", metavar="DEVICE"
     )
     min_score: float | None = setting(
         None, "Detections below this score are dropped (default: the detector's).", least=0, most=1
     )
     nms_iou: float = setting(
-        0.7, "Boxes that overlap by more are one object, whatever their labels.", least=0, most=1
+        0.7, "Boxes with a larger IoU are one object, whatever their labels.", least=0, most=1
     )
-    max_objects: int = setting(20, "Objects kept per photo, best first.", least=1)
+    max_objects: int = setting(20, "Most objects per photo; those with the highest scores are kept.", least=1)
     crop_margin: float | None = setting(
         None,
-        "Share of a box's longer side added around it before embedding (default: the embedder's).",
+        "Margin around a box before embedding, as a share of its longer side (default: the embedder's).",
         least=0,
         most=1,
     )
-    crop_pixels: int = setting(256, "Longer side of the crop kept in the table, pixels.", least=1)
-    max_bytes: int = setting(50_000_000, "Larger files are rejected.", least=1)
+    crop_pixels: int = setting(256, "Longer side of stored crops, in pixels.", least=1)
+    max_bytes: int = setting(50_000_000, "Most bytes of a file. Larger ones are rejected.", least=1)
     max_pixels: int = setting(
-        100_000_000, "Photos with more pixels are rejected, before they are decoded.", least=1
+        100_000_000, "Most pixels of a photo. Larger ones are rejected before decoding.", least=1
     )
-    batch: int = setting(8, "Photos in one call of a model.", least=1)
+    batch: int = setting(8, "Photos per call of a model.", least=1)
 
-    shard_images: int = setting(256, "Photos in one shard, the unit of work and of resuming.", least=1)
-    fetch_workers: int = setting(8, "Threads that fetch and decode, in each Spark worker.", least=1)
-    fetch_seconds: float = setting(
-        60.0, "Seconds within which a photo must be fetched, over all attempts.", least=1
+    shard_images: int = setting(256, "Photos per shard, the unit of work and of resuming.", least=1)
+    fetch_workers: int = setting(8, "Threads that fetch and decode photos, in each Spark worker.", least=1)
+    fetch_seconds: float = setting(60.0, "Seconds to fetch a photo, over all attempts.", least=1)
+    master: str = setting(
+        "", "Spark master (default: that of spark-submit, else local[cores]).", metavar="URL"
     )
-    master: str = setting("", "Spark master; default: spark-submit's, else local[cores].", metavar="URL")
     max_change: float = setting(
         0.10,
-        "Share of the catalogue that may vanish, lose its products or be rejected in one night.",
+        "Largest share of the catalogue that may vanish, lose its products or be rejected in one night.",
         least=0,
         most=1,
     )
     thresholds: str = setting(
         "",
-        "File that `lookdex evaluate end-to-end --thresholds` wrote, kept with the release (default: the live one's).",
+        "File of `lookdex evaluate end-to-end --thresholds`, stored with the release (default: the live one's).",
         metavar="URI",
     )
-    keep_releases: int = setting(7, "Releases that stay available for rollback.", least=1)
+    keep_releases: int = setting(7, "Releases to keep for rollbacks.", least=1)
 
     host: str = setting(
         "127.0.0.1", "Address that `lookdex serve` listens on. 0.0.0.0 listens on all interfaces."
