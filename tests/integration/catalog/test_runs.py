@@ -115,7 +115,7 @@ def test_twins_agree_on_one_report(store: Store) -> None:
     assert len(won) == 1
 
 
-def test_bytes_are_held_against_their_digest(store: Store) -> None:
+def test_bytes_are_verified(store: Store) -> None:
     data = bytes(range(256)) * 10
     store.put("f", data)
     file = StoredFile("f", hashlib.sha256(data).hexdigest(), 1, len(data))

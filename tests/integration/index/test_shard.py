@@ -214,7 +214,7 @@ class FaultyStore:
         return self.inner.requests
 
 
-def test_faults_of_the_world_are_failed_with_their_reason(tools: Tools, source: Store) -> None:
+def test_storage_errors_are_failed_with_their_reason(tools: Tools, source: Store) -> None:
     fill(source, 12)
     keys = [ref.key for ref in refs_of(source)]
     faults: dict[str, Exception | bytes] = {
@@ -421,9 +421,7 @@ def test_a_reader_that_stops_early_leaves_no_threads(source: Store) -> None:
     assert not [t for t in threading.enumerate() if t.name.startswith("lookdex-fetch")]
 
 
-def test_a_fault_of_the_program_is_not_taken_for_a_bad_photo(
-    source: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bug_is_not_taken_for_a_bad_photo(source: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(source, 3)
     monkeypatch.setattr(fetching.codec, "check", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):

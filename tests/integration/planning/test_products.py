@@ -112,7 +112,7 @@ def test_columns_with_lookdex_s_own_names_get_a_prefix(root_uri: str) -> None:
     assert products.choose(file, ["label"]).column_names == ["product_id", "product_Label"]
 
 
-def test_columns_that_mean_something_are_found_in_whatever_case(root_uri: str) -> None:
+def test_known_columns_are_found_in_any_case(root_uri: str) -> None:
     table = loaded(write(root_uri, "p.csv", b"Product_ID,Category,PRICE,Title\n1,Jeans,5,b\n"))
     assert table.column_names == ["product_id", "category", "price", "Title"]
     assert products.link_products(listed("1/a.jpg"), table, "{product_id}/{name}.jpg")[
@@ -141,9 +141,7 @@ def test_columns_that_mean_something_are_found_in_whatever_case(root_uri: str) -
         ("p.csv", b"", "is empty"),
     ],
 )
-def test_what_is_wrong_with_a_products_file_is_said(
-    root_uri: str, name: str, data: bytes, message: str
-) -> None:
+def test_products_file_errors(root_uri: str, name: str, data: bytes, message: str) -> None:
     uri = write(root_uri, name, data)
     with pytest.raises(ConfigError, match=message):
         products.load_products(uri)
@@ -170,13 +168,13 @@ def test_a_column_that_the_table_cannot_hold_is_refused_unless_it_is_left_out(
     assert products.choose(file, ["title"]).column_names == ["product_id", "title"]
 
 
-def test_categories_that_are_no_text_are_told() -> None:
+def test_categories_must_be_text() -> None:
     stock = pa.table({"product_id": ["7", "8"], "category": [["dress", "summer"], ["top"]]})
     with pytest.raises(ConfigError, match=r"category holds lists of text, but must be text"):
         products.link_products(listed("7/a.jpg"), stock, "{product_id}/{name}.jpg")
 
 
-def test_a_pattern_ties_by_key() -> None:
+def test_a_pattern_links_by_key() -> None:
     stock = pa.table({"product_id": ["007", "8"], "category": ["T-Shirts", None]})
     linked = products.link_products(
         listed("8/a.jpg", "007/front.jpg", "looks/1/x.jpg", "9/b.jpg"), stock, "{product_id}/{name}.jpg"
@@ -214,7 +212,7 @@ def test_wrong_patterns_are_refused_with_the_fields_that_exist(pattern: str) -> 
         products.link_products(listed("a.jpg"), None, pattern)
 
 
-def test_a_mapping_ties_several_products_to_a_photo(root_uri: str) -> None:
+def test_a_mapping_links_several_products_to_a_photo(root_uri: str) -> None:
     mapping = products.load_mapping(
         write(root_uri, "m.csv", b"image_key,product_id\nlook.jpg,9\nlook.jpg,008\nlook.jpg,9\ngone.jpg,1\n")
     )
@@ -243,7 +241,7 @@ def test_without_either_no_photo_has_a_product() -> None:
     assert count_links(products.link_products(listed()), None) == Links(0, 0, 0)
 
 
-def test_a_pattern_or_mapping_that_ties_nothing_is_refused() -> None:
+def test_a_pattern_or_mapping_that_links_nothing_is_refused() -> None:
     pattern = "{product_id}_{name}.jpg"
     linked = products.link_products(listed("p1/a.jpg", "p2/b.jpg"), None, pattern)
     links = count_links(linked, None)
@@ -260,7 +258,7 @@ def test_a_pattern_or_mapping_that_ties_nothing_is_refused() -> None:
     check_links(nothing, count_links(nothing, None), pattern, "")
 
 
-def test_a_products_file_of_no_photo_is_refused() -> None:
+def test_a_products_file_that_lists_no_photo_s_product_is_refused() -> None:
     stock = pa.table({"product_id": ["a1", "a2"]})
     linked = products.link_products(listed("p1/a.jpg", "p2/b.jpg"), stock, "{product_id}/{name}.jpg")
     with pytest.raises(
@@ -274,7 +272,7 @@ def test_a_products_file_of_no_photo_is_refused() -> None:
     check_known(linked, count_links(linked, one), one, "p.csv")
 
 
-def test_the_digest_is_of_values_not_of_rows_order() -> None:
+def test_the_digest_does_not_depend_on_the_order_of_rows() -> None:
     stock = pa.table({"product_id": ["a", "b"], "price": [1.0, 2.0]})
     assert products.digest(stock) == products.digest(stock.take([1, 0]))
     assert products.digest(stock) == products.digest(pa.concat_tables([stock.slice(0, 1), stock.slice(1)]))
@@ -303,7 +301,7 @@ def test_labels_stay_themselves(label: str, upper: bool) -> None:
 
 
 @given(st.text())
-def test_any_word_is_taken(text: str) -> None:
+def test_any_category_is_accepted(text: str) -> None:
     once = normalise(text)
     assert once is None or normalise(once) == once
 
@@ -330,7 +328,7 @@ def test_ids_are_compared_trimmed_and_composed(root_uri: str) -> None:
     assert [ids for ids in linked["product_ids"].to_pylist() if ids] == [[composed]]
 
 
-def test_ids_that_differ_in_case_only_are_told_in_quotes() -> None:
+def test_ids_that_differ_only_in_case_are_quoted() -> None:
     stock = pa.table({"product_id": ["ab1", "AB2", "c"]})
     linked = products.link_products(
         listed("AB1/a.jpg", "ab2/b.jpg", "c/d.jpg"), stock, "{product_id}/{name}.jpg"

@@ -45,7 +45,7 @@ class RawResponse(io.BytesIO):
 
 
 @pytest.mark.parametrize("key", ODD_KEYS)
-def test_what_was_put_is_got(store: Store, key: str) -> None:
+def test_put_and_get(store: Store, key: str) -> None:
     store.put(key, key.encode())
     assert store.get(key) == key.encode()
     assert store.exists(key)
@@ -104,7 +104,7 @@ def test_the_digest_of_an_object(store: Store) -> None:
         store.digest("none")
 
 
-def test_when_the_youngest_object_was_written(store: Store) -> None:
+def test_last_written(store: Store) -> None:
     assert store.last_written("runs/") is None
     store.put("runs/a", b"1")
     store.put("runs/b/c", b"2")

@@ -46,7 +46,7 @@ def test_each_product_gets_the_object_of_its_category() -> None:
     assert link_objects([right, left], ["a", "b"], ["shoes", "shoes"], W, H) == [main("b"), main("a")]
 
 
-def test_one_product_left_over_takes_what_is_most_prominent_and_two_take_nothing() -> None:
+def test_a_single_product_left_gets_the_most_prominent_object() -> None:
     assert link_objects([PANTS, SHOES, TOP], ["t", "x"], ["top", None], W, H) == [main("x"), OTHER, main("t")]
     assert link_objects([PANTS, SHOES, TOP], ["t", "x", "y"], ["top"], W, H) == [OTHER, OTHER, main("t")]
     assert link_objects([PANTS, SHOES], ["x", "y"], [], W, H) == [main("x"), OTHER]
@@ -70,7 +70,7 @@ products = st.lists(st.tuples(st.uuids().map(str), st.none() | st.sampled_from(L
 
 
 @given(detections, products)
-def test_ties_hold_together(objects: list[Detection], wanted: list[tuple[str, str | None]]) -> None:
+def test_links_are_consistent(objects: list[Detection], wanted: list[tuple[str, str | None]]) -> None:
     ids, categories = [p for p, _ in wanted], [c for _, c in wanted]
     links = link_objects(objects, ids, categories, W, H)
     assert len(links) == len(objects)

@@ -23,7 +23,7 @@ def products_of(table: pa.Table) -> dict[str, list[str]]:
     return dict(zip(table["image_key"].to_pylist(), table["product_ids"].to_pylist(), strict=True))
 
 
-def test_photos_of_products_that_are_not_listed_are_left_out_and_named() -> None:
+def test_photos_of_unlisted_products_are_left_out_and_named() -> None:
     photos = {
         "loose": Photo(),
         "sold": Photo(product_ids=("p",)),
@@ -43,7 +43,7 @@ def test_photos_of_products_that_are_not_listed_are_left_out_and_named() -> None
     assert (first.leaving, first.left_out) == (Unlisted(), Unlisted(3, 3, ("x", "y", "z")))
 
 
-def test_a_few_are_named_of_many() -> None:
+def test_only_a_few_unlisted_products_are_named() -> None:
     photos = {f"{n}": Photo(product_ids=(f"p{n}",)) for n in range(9)}
     assert only_listed(linked(photos), ids(), ledger(photos)).leaving == Unlisted(
         9, 9, ("p0", "p1", "p2", "p3", "p4")
@@ -52,7 +52,7 @@ def test_a_few_are_named_of_many() -> None:
 
 @given(shops, shops, some_products)
 @settings(max_examples=15)
-def test_what_is_left_shows_only_listed_products(
+def test_kept_photos_have_only_listed_products(
     photos: dict[str, Photo], live: dict[str, Photo], listed: set[str]
 ) -> None:
     found = only_listed(linked(photos), ids(*listed), ledger(live))
@@ -121,7 +121,7 @@ def test_an_archived_photo_does_not_keep_rows_of_a_product_that_is_not_listed() 
         (pa.timestamp("us"), pa.date32(), ("date-time", "date")),
     ],
 )
-def test_columns_of_another_type_are_told_in_plain_words(
+def test_changed_column_types_are_described_in_plain_words(
     live: pa.DataType | None, planned: pa.DataType | None, told: tuple[str, str] | None
 ) -> None:
     schemas = [

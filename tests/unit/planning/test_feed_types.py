@@ -49,7 +49,7 @@ SOME: dict[str, tuple[pa.DataType, list[Any]]] = {
 }  # fmt: skip
 
 
-def test_every_type_of_the_list_is_read_alike_by_all(tmp_path: Path) -> None:
+def test_every_supported_type_is_the_same_for_all_readers(tmp_path: Path) -> None:
     rows = max(len(values) for _, values in SOME.values()) + 1
     columns = {name: [*values, *[None] * (rows - len(values))] for name, (_, values) in SOME.items()}
     assert all(fits(kind) for kind, _ in SOME.values())
@@ -72,7 +72,7 @@ def test_every_type_of_the_list_is_read_alike_by_all(tmp_path: Path) -> None:
     )
 
 
-def test_what_a_csv_can_say_is_read_alike_by_all(tmp_path: Path) -> None:
+def test_csv_values_are_the_same_for_all_readers(tmp_path: Path) -> None:
     rows = [
         ["product_id", "text", "ean", "whole", "price", "comma", "exact", "flag"],
         [
@@ -195,7 +195,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_held_is_refused_with_an_example_and_a_remedy(tmp_path: Path, name: str) -> None:
+def test_unsupported_columns_are_refused_with_an_example_and_a_remedy(tmp_path: Path, name: str) -> None:
     values, message = REFUSED[name]
     table = pa.table({"product_id": feeds.ids(len(values)), "x": values, "title": ["t"] * len(values)})
     (tmp_path / "p.parquet").write_bytes(feeds.parquet(table))

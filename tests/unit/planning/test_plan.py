@@ -128,7 +128,7 @@ def test_a_first_night_plans_everything() -> None:
     assert sorted(plan.table["shard_id"].value_counts().field("counts").to_pylist()) == [2, 4, 4]
 
 
-def test_full_plans_all_that_is_listed() -> None:
+def test_full_plans_every_listed_photo() -> None:
     shop = {f"{i}": Photo() for i in range(5)}
     assert make_plan(linked(shop), ledger(shop), RECIPE).changes[Change.UNCHANGED] == 5
     plan = make_plan(linked(shop), ledger(shop), RECIPE, full=True)
@@ -175,9 +175,7 @@ def test_counts_add_up_and_after_the_night_nothing_is_left(
 
 @given(shops, shops)
 @settings(max_examples=30, deadline=None)
-def test_no_changed_photo_is_missed_and_no_unchanged_one_planned(
-    listing: dict[str, Photo], live: dict[str, Photo]
-) -> None:
+def test_exactly_the_changed_photos_are_planned(listing: dict[str, Photo], live: dict[str, Photo]) -> None:
     planned = changes_of(make_plan(linked(listing), ledger(live), RECIPE))
     for key in listing.keys() & live.keys():
         new, old = listing[key], live[key]
@@ -208,7 +206,7 @@ def test_the_order_of_the_listing_does_not_matter(
 
 @given(shops, shops, st.integers(0, 6))
 @settings(max_examples=20, deadline=None)
-def test_a_limited_night_does_part_and_the_next_ones_the_rest(
+def test_a_limit_postpones_photos_to_the_next_nights(
     listing: dict[str, Photo], live: dict[str, Photo], limit: int
 ) -> None:
     whole = make_plan(linked(listing), ledger(live), RECIPE)
@@ -221,7 +219,7 @@ def test_a_limited_night_does_part_and_the_next_ones_the_rest(
     assert changes_of(part) | changes_of(rest) == changes_of(whole)
 
 
-def test_failed_photos_are_tried_every_night() -> None:
+def test_failed_photos_are_retried_every_night() -> None:
     listing = linked({"a": Photo(), "b": Photo()})
     table = None
     for night in range(3):
@@ -330,7 +328,7 @@ def test_two_hundred_thousand_photos_plan_in_seconds() -> None:
     assert time.perf_counter() - start < 30  # 1.5 s on an idle core
 
 
-def test_archived_photos_wait_until_they_are_restored() -> None:
+def test_archived_photos_are_planned_when_restored() -> None:
     """New ones are left out; known ones are fetched when something changed, and then not again."""
     cold = Photo(status=Status.FAILED, reason=Reason.ARCHIVED)
     known = {
@@ -362,7 +360,7 @@ def test_archived_photos_wait_until_they_are_restored() -> None:
         assert changes_of(plan) == wanted | ({"live": Change.RECIPE} if full else {})
 
 
-def test_archives_that_no_listing_tells_of_are_asked_for_in_turns() -> None:
+def test_unlisted_archives_are_retried_in_turns() -> None:
     known = {f"p{n}": Photo(status=Status.FAILED, reason=Reason.ARCHIVED) for n in range(70)}
     asked = [
         set(changes_of(make_plan(linked(known), ledger(known), RECIPE, turn=turn)))
@@ -372,7 +370,7 @@ def test_archives_that_no_listing_tells_of_are_asked_for_in_turns() -> None:
     assert max(map(len, asked)) < 30
 
 
-def test_what_was_rejected_is_tried_again_once_more_can_be_read() -> None:
+def test_rejected_photos_are_retried_when_more_formats_are_supported() -> None:
     """Its row holds the recipe's `refusal`; rows of the versions before this hold the recipe itself."""
     known = {
         "old": Photo(status=Status.REJECTED), "new": Photo(status=Status.REJECTED, recipe="refused"), "good": Photo(),
