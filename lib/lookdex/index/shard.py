@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from lookdex.catalog import runs
 from lookdex.errors import LookdexError
-from lookdex.index.analyse import Analysis, InProcess, Tools
+from lookdex.index.analyse import Analysis
 from lookdex.index.fetch import Bad, Cost
 from lookdex.index.rows import Outcome, ShardWriter
 from lookdex.index.supply import Supply
@@ -48,12 +48,6 @@ class ShardOptions:
     run_id: str
     round: int = 0
     most_lost: int | None = None
-
-
-def index_shard(shard: Shard, tools: Tools, round: int = 0, most_lost: int | None = None) -> ShardReport:
-    """`finish_shard` with the models of this process."""
-    options = ShardOptions(tools.catalog, tools.recipe, tools.run_id, round, most_lost)
-    return finish_shard(shard, options, InProcess(tools))
 
 
 def finish_shard(shard: Shard, options: ShardOptions, analysis: Analysis) -> ShardReport:

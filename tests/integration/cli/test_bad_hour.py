@@ -18,13 +18,13 @@ from lookdex.errors import ShardsMissing, Unavailable
 from lookdex.index import job
 from lookdex.index.analyse import Tools
 from lookdex.index.job import IndexOptions
-from lookdex.index.shard import index_shard
 from lookdex.pipeline import spark
 from lookdex.records import Reason, Release, Shard, Status
 from lookdex.storage import Store, open_store
 from tests import fakes
 from tests.support import photos
 from tests.support.nights import item_table
+from tests.support.shards import index_shard
 from tests.support.verbs import FAKES, run
 
 PATTERN = ("--pattern", "{product_id}/{name}.png")

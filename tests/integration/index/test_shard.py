@@ -23,13 +23,13 @@ from lookdex.imaging import codec as images
 from lookdex.index import fetch as fetching
 from lookdex.index.analyse import Tools, in_batches
 from lookdex.index.fetch import Bad, Cost, FetchOptions, Photo, PixelBudget, fetch
-from lookdex.index.shard import index_shard
 from lookdex.models.pixels import few_sizes
 from lookdex.records import Box, Detection, ImageRef, Reason, Shard, ShardReport, Status
 from lookdex.storage import Store, open_store
 from tests import fakes
 from tests.support.paths import GOLDEN
 from tests.support.photos import draw, encode, fill, images_of, items_of, numbered, refs_of
+from tests.support.shards import index_shard
 
 GOLDEN = GOLDEN / "shard.json"
 REGENERATE = (
