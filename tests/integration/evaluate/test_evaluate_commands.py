@@ -215,7 +215,7 @@ def test_text_queries_count_where_enough_photos_answer(plain: Path) -> None:
     assert done.exit_code == 0, done.output
     assert json.loads((plain / "out.json").read_text())["by_query"][0]["right"] == 3
     for more, words in [
-        (("--from", "label", "-k", "5"), "the most is 4: take -k 4 or smaller"),
+        (("--from", "label", "-k", "5"), "the most is 4: use -k 4 or smaller"),
         (("--from", "label", "--text", "label"), "Give one of"),
         (("--from", "label", "--language", "ko"), "give no query in 'ko'"),
     ]:
