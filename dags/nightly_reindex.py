@@ -1,7 +1,7 @@
-"""Nightly reindex: plan >> index >> build >> audit >> promote, each a job of jobs/ or a verb of `lookdex`.
+"""Nightly reindex: plan >> index >> build >> audit >> promote, each a job of jobs/ or a command of `lookdex`.
 
-Imports Airflow and the standard library only: the jobs run in their own environment, found on the worker's PATH
-(`spark-submit`, `lookdex`). Where they run, the connection `spark_default` says (master, deploy mode, queue).
+Imports only Airflow and the standard library. The jobs run in their own environment, found on the worker's PATH
+(`spark-submit`, `lookdex`). The connection `spark_default` decides where (master, deploy mode, queue).
 """
 
 from __future__ import annotations
@@ -20,43 +20,43 @@ JOBS = os.environ.get("LOOKDEX_JOBS") or str(Path(__file__).resolve().parent.par
 RETRIES = int(os.environ.get("LOOKDEX_RETRIES") or 2)
 SCHEDULE = os.environ.get("LOOKDEX_SCHEDULE") or "0 2 * * *"
 RELEASE = Asset("lookdex_release", uri="lookdex://release")
-WRONG_USAGE, REFUSED = 2, 3  # exit codes of lookdex: a retry would end the same way
+WRONG_USAGE, REFUSED = 2, 3  # exit codes of lookdex for which a retry is useless
 
 DOC = """\
 ### What this does
-Looks at what changed in the bucket since the live release, detects and embeds the objects of the new photos, builds a
-candidate release, audits it and, if it passes, makes it live. **Whatever fails here, readers stay on the last good
-release.** Every stage continues where it stopped: *clear* a failed task (with its downstream) as often as you like.
+Finds what changed in the bucket since the live release, detects and embeds the objects of new photos, builds a candidate
+release, audits it and, if it passes, makes it live. **Whatever fails here, readers stay on the last good release.** Every
+stage continues where it stopped: *clear* a failed task (with its downstream) as often as you like.
 
-### You were paged: look at the red task's log, from its end
+### You were paged: read the end of the failed task's log
 | task | what it means | what to do |
 | --- | --- | --- |
-| plan | exit 2: a setting is wrong, the message names it. Exit 1 with *mass change*: more photos vanished, or more live products are not in the products file, than a night may lose: often an empty or half-copied bucket or file | look at the bucket and the file. If the change is intended: trigger with `allow_mass_change`. To keep photos of products that the file does not list, set `keep_unlisted = true` in `lookdex.toml`. Exit 1 with *undone by the rollback*: this run's release was rolled back; trigger a new run |
-| index | the bucket answered with errors, or too many photos were broken: the message counts them by reason and shows one. Or a worker died | when the cause is gone, clear the task with its downstream: finished shards are kept, and what failed in them is retried. If the loss is intended: trigger with `allow_mass_change`. Single broken photos never stop it: they are rows with a reason in the table `images` |
-| build | the store failed, or another builder wrote to the table | clear the task; with *foreign transaction*: find the other builder first |
-| audit | exit 3: the candidate broke a check; the log shows its offending rows. Nothing was published | often a new model or a broken export: mend it and trigger again. Not retried |
-| promote | another release went live meanwhile: trigger a new run. *Skipped*: a rollback holds promotions | `lookdex resume --catalog …` when the cause is mended |
+| plan | Exit 2: a setting is wrong; the message names it. Exit 1 with *mass change*: more photos vanished, or more live products are missing from the products file, than a night may lose. Often the bucket or file is empty or half-copied. | Check the bucket and the file. If the change is intended, trigger with `allow_mass_change`. To keep photos of products that the file does not list, set `keep_unlisted = true` in `lookdex.toml`. Exit 1 with *undone by the rollback*: this run's release was rolled back; trigger a new run. |
+| index | The bucket answered with errors, or too many photos were broken: the message counts them by reason and shows one. Or a worker died. | When the cause is fixed, clear the task with its downstream: finished shards are kept, and their failed photos are retried. If the loss is intended, trigger with `allow_mass_change`. Single broken photos never stop it: they are rows with a reason in the table `images`. |
+| build | The store failed, or another program wrote to the table. | Clear the task. With *foreign transaction*, find the other program first. |
+| audit | Exit 3: the candidate failed a check; the log shows the offending rows. Nothing was published. | Often the cause is a new model or a broken export: fix it and trigger again. Not retried. |
+| promote | Another release went live meanwhile: trigger a new run. *Skipped*: a rollback holds promotions. | `lookdex resume --catalog …` when the cause is fixed. |
 
 ### Bad answers are live
-`lookdex releases --catalog C` lists what there is; `lookdex rollback --catalog C` goes back at once and holds further
-promotions (nights go on building and auditing); `lookdex resume --catalog C` ends the hold.
+`lookdex releases --catalog C` lists the releases. `lookdex rollback --catalog C` rolls back at once and holds further
+promotions; nights still build and audit. `lookdex resume --catalog C` ends the hold.
 
 ### Settings
-A value left empty in the form comes from the Airflow Variable `lookdex_<name>` (or `AIRFLOW_VAR_LOOKDEX_<NAME>`), and
-what has neither from lookdex's own configuration. `LOOKDEX_SCHEDULE` is the cron line, `LOOKDEX_RETRIES` how often
-a task is tried again, `LOOKDEX_JOBS` the folder of the jobs, the connection `spark_default` the cluster.
+A value left empty in the form comes from the Airflow Variable `lookdex_<name>` (or `AIRFLOW_VAR_LOOKDEX_<NAME>`), else
+from lookdex's own configuration. `LOOKDEX_SCHEDULE` is the cron expression, `LOOKDEX_RETRIES` the number of retries of a
+task, `LOOKDEX_JOBS` the folder of the jobs. The connection `spark_default` is the cluster.
 """
 
 
 def setting(name: str) -> str:
-    """Jinja for a value of the form, else of the Variable `lookdex_<name>`, else ''."""
+    """Jinja for a value of the form, the Variable `lookdex_<name>`, or ''."""
     return f"(params.{name} or var.value.get('lookdex_{name}', ''))"
 
 
 def options(*names: str) -> list[str]:
-    """One templated argument `--name=value` per setting, empty where the setting is.
+    """One templated argument `--name=value` per setting; '' if the setting is empty.
 
-    The values never meet a shell, and one that starts with a dash cannot become another option.
+    Values never reach a shell, and one that starts with a dash cannot become another option.
     """
     flags = [name.replace("_", "-") for name in names]
     return [
@@ -73,7 +73,7 @@ RUN = ["--run-id={{ run_id }}", *options("catalog")]
 
 
 class SparkJob(SparkSubmitOperator):
-    """`spark-submit` of one of jobs/, less the arguments that rendered empty; what a retry cannot mend is final."""
+    """`spark-submit` of a job, without empty arguments. Errors that a retry cannot fix fail at once."""
 
     def execute(self, context: Any) -> None:
         self.application_args = [argument for argument in self.application_args or () if argument]
@@ -86,7 +86,7 @@ class SparkJob(SparkSubmitOperator):
 
 
 class LookdexCommand(BaseOperator):
-    """One verb of `lookdex` as an argument list, without a shell. Exit code 3 fails at once, or skips."""
+    """A command of `lookdex`, run without a shell. Exit code 3 fails at once, or skips."""
 
     template_fields = ("arguments",)
 
@@ -116,7 +116,7 @@ def text(title: str, description: str) -> Param:
 
 with DAG(
     "nightly_reindex",
-    description="What changed in the bucket becomes an audited release of the catalogue",
+    description="Publishes changes in the bucket as an audited release of the catalogue",
     schedule=SCHEDULE,
     start_date=datetime(2026, 1, 1),
     catchup=False,
@@ -125,14 +125,18 @@ with DAG(
     tags=["lookdex", "catalogue"],
     doc_md=DOC,
     params={
-        "source": text("Source", "Where the photos lie: s3://bucket/prefix or a folder."),
-        "catalog": text("Catalogue", "Where lookdex keeps its releases: s3://bucket/prefix or a folder."),
+        "source": text("Source", "Location of the photos: s3://bucket/prefix or a folder."),
+        "catalog": text("Catalogue", "Location of the catalogue: s3://bucket/prefix or a folder."),
         "products": text("Products", "CSV, JSON lines or Parquet with product_id, title, category …"),
         "pattern": text("Key pattern", "How a photo's key names its product: {product_id}/{name}.jpg"),
         "mapping": text("Mapping", "A file with the columns image_key and product_id, instead of a pattern."),
         "device": text("Device", "Where the models run: cpu, cuda or cuda:N."),
         "limit": Param(
-            None, type=["null", "integer"], minimum=1, title="Limit", description="Index at most so many."
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title="Limit",
+            description="Index at most this many photos.",
         ),
         "full": Param(False, type="boolean", title="Full", description="Index every photo again."),
         "allow_mass_change": Param(
@@ -149,7 +153,7 @@ with DAG(
         "max_retry_delay": timedelta(minutes=15),
     },
 ) as dag:
-    # durable=False: a retry submits again, since finished shards are kept and fragments are committed once.
+    # durable=False: a retry submits again; finished shards are kept and fragments are committed once.
     plan = SparkJob(
         task_id="plan",
         name="lookdex-plan",
@@ -161,7 +165,7 @@ with DAG(
         ],
         durable=False,
         execution_timeout=timedelta(hours=1),
-        doc_md="Lists the source, compares it with the live release, writes down what this night will do.",
+        doc_md="Lists the source, compares it with the live release and stores the plan.",
     )
     index = SparkJob(
         task_id="index",
@@ -179,13 +183,13 @@ with DAG(
         application_args=[*RUN, *switches("allow_mass_change")],
         durable=False,
         execution_timeout=timedelta(hours=3),
-        doc_md="Makes the candidate: one commit on top of the live release, then the vector index.",
+        doc_md="Builds the candidate: one commit on top of the live release, then the vector index.",
     )
     audit = LookdexCommand(
         task_id="audit",
         arguments=["audit", *RUN, *options("device"), *switches("allow_mass_change")],
         execution_timeout=timedelta(hours=1),
-        doc_md="Checks the candidate. Exit code 3: it is refused, nothing is published, no retry.",
+        doc_md="Checks the candidate. Exit code 3: a check failed, nothing is published, no retry.",
     )
     promote = LookdexCommand(
         task_id="promote",
@@ -193,6 +197,6 @@ with DAG(
         skip_when_refused=True,
         outlets=[RELEASE],
         execution_timeout=timedelta(minutes=15),
-        doc_md="Writes the release into the promotion log: from here on it is live. Skipped while a rollback holds.",
+        doc_md="Makes the release live by an entry in the promotion log. Skipped while a rollback holds promotions.",
     )
     plan >> index >> build >> audit >> promote

@@ -1,4 +1,4 @@
-"""spark-submit jobs/build_release.py --catalog C --run-id R: the night's shards as a candidate release."""
+"""spark-submit jobs/build_release.py --catalog C --run-id R: build a candidate from the night's shards."""
 
 from lookdex.cli.build import build_command
 

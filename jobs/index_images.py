@@ -1,4 +1,4 @@
-"""spark-submit jobs/index_images.py --source S --catalog C --run-id R: photos to vectors, shard by shard."""
+"""spark-submit jobs/index_images.py --source S --catalog C --run-id R: index the planned photos, shard by shard."""
 
 from lookdex.cli.index import index_command
 

@@ -1,4 +1,4 @@
-"""spark-submit jobs/plan_changes.py --source S --catalog C --run-id R: what the night will do, written down."""
+"""spark-submit jobs/plan_changes.py --source S --catalog C --run-id R: plan a night."""
 
 from lookdex.cli.plan import plan_command
 

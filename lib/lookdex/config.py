@@ -1,8 +1,8 @@
-"""Every setting of lookdex, once: its type, its default and its words.
+"""All settings of lookdex: types, defaults and help texts.
 
-The command line makes its options from this table. A value comes from the flag, else from the environment
-(`LOOKDEX_<NAME>`), else from the TOML file (`--config`, `LOOKDEX_CONFIG`, or `lookdex.toml` in the working
-directory), else from here. The library itself gets values and reads none of these.
+The command line makes its options from this table. A value comes from the flag, the environment (`LOOKDEX_<NAME>`), the
+TOML file (`--config`, `LOOKDEX_CONFIG`, or `lookdex.toml` in the working directory), or the default here, in this
+order. The library gets values as arguments and reads none of these.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from lookdex.errors import ConfigError
 
 DEFAULT_FILE = "lookdex.toml"
 PREFIX = "LOOKDEX_"
-# Read, though no settings: --config; of dags/nightly_reindex.py; of infra/airflow/run.
+# Variables that are not settings: of --config, dags/nightly_reindex.py and infra/airflow/run.
 OTHER_VARIABLES = ("CONFIG", "JOBS", "RETRIES", "SCHEDULE", "JOBS_ENV", "AIRFLOW_ENV")
-# Kubernetes gives these to every pod beside a service that is called lookdex.
+# Kubernetes sets these in every pod next to a service named lookdex.
 _OF_KUBERNETES = re.compile(r"(\w+_)?SERVICE_(HOST|PORT\w*)|(\w+_)?PORT_\d+_\w+")
 
 
@@ -34,25 +34,23 @@ def setting(
     most: float | None = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """A setting's default, its words, the least and the most that a number may be, and the words that a text may be."""
-    words = {"help": help, "metavar": metavar, "least": least, "most": most, "choices": choices}
-    return field(default=default, metadata=words)
+    """Define a setting. least, most: limits of a number. choices: allowed values of a text."""
+    metadata = {"help": help, "metavar": metavar, "least": least, "most": most, "choices": choices}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class Config:
-    source: str = setting("", "Where the photos lie: s3://bucket/prefix or a folder.", metavar="URI")
+    source: str = setting("", "Location of the photos: s3://bucket/prefix or a folder.", metavar="URI")
     source_access: str = setting(
         "signed",
-        "How the source's bucket is read: signed (with boto3's credentials), anonymous, or requester-pays.",
+        "Access to the source's bucket: signed (with boto3's credentials), anonymous, or requester-pays.",
         choices=("signed", "anonymous", "requester-pays"),
     )
-    catalog: str = setting(
-        "", "Where lookdex keeps its releases: s3://bucket/prefix or a folder.", metavar="URI"
-    )
+    catalog: str = setting("", "Location of the catalogue: s3://bucket/prefix or a folder.", metavar="URI")
     products: str = setting(
         "",
-        "Products with a column product_id: CSV, JSON lines (.gz too), Parquet, or a folder of Parquet.",
+        "Products file with a column product_id: CSV or JSON lines (also .gz), Parquet, or a folder of Parquet.",
         metavar="URI",
     )
     products_encoding: str = setting(
@@ -60,7 +58,7 @@ class Config:
     )
     products_separator: str = setting(
         "auto",
-        "Separator of the products file's columns.",
+        "Column separator of the products file.",
         choices=("auto", "comma", "semicolon", "tab", "pipe"),
     )
     products_types: tuple[str, ...] = setting(
@@ -69,64 +67,66 @@ class Config:
         metavar="EAN=text,…",
     )
     product_columns: tuple[str, ...] = setting(
-        (), "Columns of the products file to keep beside each vector (default: all).", metavar="A,B,…"
+        (), "Columns of the products file to publish (default: all).", metavar="A,B,…"
     )
     keep_unlisted: bool = setting(False, "Keep photos of products that the products file does not list.")
     pattern: str = setting(
-        "", "How a photo's key names its product, e.g. '{product_id}/{name}.{ext}'.", metavar="PATTERN"
+        "",
+        "Pattern of a photo's key with its product id, such as '{product_id}/{name}.{ext}'.",
+        metavar="PATTERN",
     )
     mapping: str = setting(
-        "", "File with the columns image_key and product_id, instead of a pattern.", metavar="URI"
+        "", "File with columns image_key and product_id, instead of a pattern.", metavar="URI"
     )
 
     detector: str = setting("lookdex-tiny", "Detector: a name, a hub id or a folder.", metavar="MODEL")
     embedder: str = setting("lookdex-tiny", "Embedder: a name, a hub id or a folder.", metavar="MODEL")
     trusted_models: tuple[str, ...] = setting(
         (),
-        "Models that a release may name, besides lookdex-tiny and those of the settings detector and embedder.",
+        "Models that a release may use, besides lookdex-tiny and those of the settings detector and embedder.",
         metavar="MODEL,…",
     )
     device: str = setting(
-        "cpu", "Where the models run: cpu, cuda or cuda:N. Never falls back.", metavar="DEVICE"
+        "cpu", "Device for the models: cpu, cuda or cuda:N. There is no fallback.", metavar="DEVICE"
     )
     min_score: float | None = setting(
         None, "Detections below this score are dropped (default: the detector's).", least=0, most=1
     )
     nms_iou: float = setting(
-        0.7, "Boxes that overlap by more are one object, whatever their labels.", least=0, most=1
+        0.7, "Boxes with a larger IoU are one object, whatever their labels.", least=0, most=1
     )
-    max_objects: int = setting(20, "Objects kept per photo, best first.", least=1)
+    max_objects: int = setting(20, "Most objects per photo; those with the highest scores are kept.", least=1)
     crop_margin: float | None = setting(
         None,
-        "Share of a box's longer side added around it before embedding (default: the embedder's).",
+        "Margin around a box before embedding, as a share of its longer side (default: the embedder's).",
         least=0,
         most=1,
     )
-    crop_pixels: int = setting(256, "Longer side of the crop kept in the table, pixels.", least=1)
-    max_bytes: int = setting(50_000_000, "Larger files are rejected.", least=1)
+    crop_pixels: int = setting(256, "Longer side of stored crops, in pixels.", least=1)
+    max_bytes: int = setting(50_000_000, "Most bytes of a file. Larger ones are rejected.", least=1)
     max_pixels: int = setting(
-        100_000_000, "Photos with more pixels are rejected, before they are decoded.", least=1
+        100_000_000, "Most pixels of a photo. Larger ones are rejected before decoding.", least=1
     )
-    batch: int = setting(8, "Photos in one call of a model.", least=1)
+    batch: int = setting(8, "Photos per call of a model.", least=1)
 
-    shard_images: int = setting(256, "Photos in one shard, the unit of work and of resuming.", least=1)
-    fetch_workers: int = setting(8, "Threads that fetch and decode, in each Spark worker.", least=1)
-    fetch_seconds: float = setting(
-        60.0, "Seconds within which a photo must be fetched, over all attempts.", least=1
+    shard_images: int = setting(256, "Photos per shard, the unit of work and of resuming.", least=1)
+    fetch_workers: int = setting(8, "Threads that fetch and decode photos, in each Spark worker.", least=1)
+    fetch_seconds: float = setting(60.0, "Seconds to fetch a photo, over all attempts.", least=1)
+    master: str = setting(
+        "", "Spark master (default: that of spark-submit, else local[cores]).", metavar="URL"
     )
-    master: str = setting("", "Spark master; default: spark-submit's, else local[cores].", metavar="URL")
     max_change: float = setting(
         0.10,
-        "Share of the catalogue that may vanish, lose its products or be rejected in one night.",
+        "Largest share of the catalogue that may vanish, lose its products or be rejected in one night.",
         least=0,
         most=1,
     )
     thresholds: str = setting(
         "",
-        "File that `lookdex evaluate end-to-end --thresholds` wrote, kept with the release (default: the live one's).",
+        "File of `lookdex evaluate end-to-end --thresholds`, stored with the release (default: the live one's).",
         metavar="URI",
     )
-    keep_releases: int = setting(7, "Releases that stay available for rollback.", least=1)
+    keep_releases: int = setting(7, "Releases to keep for rollbacks.", least=1)
 
     host: str = setting(
         "127.0.0.1", "Address that `lookdex serve` listens on. 0.0.0.0 listens on all interfaces."
@@ -221,7 +221,7 @@ SETTINGS = {f.name: f for f in fields(Config)}
 
 
 def read_file(path: str | None) -> dict[str, Any]:
-    """The settings of a TOML file, by name; {} when `path` is None and there is no lookdex.toml here."""
+    """The settings of a TOML file, by name; {} when `path` is None and there is no lookdex.toml."""
     file = Path(path or DEFAULT_FILE)
     if path is None and not file.is_file():
         return {}
@@ -234,28 +234,28 @@ def read_file(path: str | None) -> dict[str, Any]:
     unknown = sorted(set(values) - set(SETTINGS))
     if unknown:
         raise ConfigError(
-            f"the settings file {file} names unknown settings: {', '.join(unknown)}; "
-            f"those that exist: {', '.join(SETTINGS)}"
+            f"the settings file {file} has unknown settings: {', '.join(unknown)}; the settings are: "
+            f"{', '.join(SETTINGS)}"
         )
     return values
 
 
 def variable(name: str) -> str:
-    """The environment's name of a setting."""
+    """The environment variable of a setting."""
     return PREFIX + name.upper()
 
 
 def unknown_variables(names: Iterable[str]) -> dict[str, str]:
-    """Those of the names that are LOOKDEX_… and that nothing reads, each with the nearest that is read, or ''."""
+    """The LOOKDEX_… variables that are not settings, each with the most similar one that is, or ''."""
     known = [name.upper() for name in SETTINGS] + list(OTHER_VARIABLES)
-    told = sorted(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
-    unknown = [name for name in told if name not in known and not _OF_KUBERNETES.fullmatch(name)]
+    own = sorted(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
+    unknown = [name for name in own if name not in known and not _OF_KUBERNETES.fullmatch(name)]
     nearest = {name: get_close_matches(name, known, 1) for name in unknown}
     return {PREFIX + name: PREFIX + near[0] if near else "" for name, near in nearest.items()}
 
 
 def markdown_table() -> str:
-    """The reference in docs/configuration.md."""
+    """The table of settings in docs/configuration.md."""
     rows = ["| setting | default | |", "| --- | --- | --- |"]
     for name, entry in SETTINGS.items():
         value = str(entry.default).lower() if isinstance(entry.default, bool) else entry.default

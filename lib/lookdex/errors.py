@@ -1,43 +1,43 @@
-"""What can go wrong, as a tree. A bad image is data (see `records.Reason`), never an exception.
+"""All errors, as a tree. A bad photo is data (see `records.Reason`), never an exception.
 
 LookdexError
-├── ConfigError            a setting, flag or file of settings is wrong          → exit code 2
-│   ├── DeviceUnavailable  the device asked for is not on this machine
-│   ├── MissingExtra       a package is needed that only an extra of lookdex brings
-│   └── ModelNotFound      no model under that name, id or folder
-├── StorageError           the store refused, or cannot be reached
+├── ConfigError            a setting, flag or settings file is wrong             → exit code 2
+│   ├── DeviceUnavailable  this machine does not have the requested device
+│   ├── MissingExtra       a package of an optional extra is not installed
+│   └── ModelNotFound      no model with that name, id or folder
+├── StorageError           the store refused a request or cannot be reached
 │   ├── NotFound           no such object
-│   ├── Changed            the object is another one than was asked for (If-Match failed)
-│   ├── AccessDenied       no credentials, wrong ones, or no right to do this
+│   ├── Changed            the object was replaced (If-Match failed)
+│   ├── AccessDenied       missing or wrong credentials, or no permission
 │   │   └── CredentialsRefused   the credentials are expired or unknown: no request can succeed
 │   ├── Archived           the object must be restored from its storage class before it can be read
-│   ├── DamagedInTransit   at every attempt, the bytes that arrived were not those stored
-│   ├── Unavailable        5xx, throttled, connection broken, timeout: worth another try later
+│   ├── DamagedInTransit   at every attempt, other bytes arrived than are stored
+│   ├── Unavailable        5xx, throttling, broken connection or timeout: try again later
 │   ├── TooSlow            a table was not read within the time limit of a query
 │   ├── TooLarge           more bytes than the caller allows
-│   ├── NotAFile           a folder, a pipe, a socket or a device where a folder's file should be; CorruptData, too
-│   └── UnsafeStore        the store ignores If-None-Match: two promoters could both win
+│   ├── NotAFile           a folder, pipe, socket or device instead of a file; also a CorruptData
+│   └── UnsafeStore        the store ignores If-None-Match: two promotions could both succeed
 ├── MassChange             the night would remove, reject or miss too large a share of the catalogue
-├── PlanNotFound           the run has no plan for what is live now
-├── ModelFailed            a model raised, died, or returned an impossible answer
-├── TaskFailed             a Spark task failed as often as it may
-├── Stopped                Spark was shut down from outside                     → exit code 143
+├── PlanNotFound           the run has no plan for the current live release
+├── ModelFailed            a model raised, crashed, or returned an invalid result
+├── TaskFailed             a Spark task failed at every attempt
+├── Stopped                Spark was shut down from outside                      → exit code 143
 ├── ShardsMissing          some shards of the plan have no report yet
 ├── CorruptData            bytes are not those that were written, or a table cannot be read
-├── NewerFormat            a record or a table was written by a newer lookdex: upgrade
-├── EmptyBuild             a release without rows
-├── ForeignTransaction     another builder wrote to the table
+├── NewerFormat            a newer lookdex wrote a record or table: upgrade
+├── EmptyBuild             the release would have no rows
+├── ForeignTransaction     another program wrote to the table
 ├── AuditFailed            a check returned offending rows                       → exit code 3
 ├── PromotionConflict      another release went live first, or the parent is no longer live
 │   ├── PromotionHeld      a rollback holds promotions until `lookdex resume`    → exit code 3
-│   └── RolledBack         the run's release was live, and a rollback undid it
+│   └── RolledBack         the run's release was live and was rolled back
 ├── ReleaseNotFound        no such release, or nothing is live yet
 ├── ForkedProcess          a catalogue that was opened before a fork is used after it
-├── ModelMismatch          the query's model is not the one the release was built with
-│   └── ModelNotTrusted    the catalogue names a model that the settings here do not         → exit code 2
-└── BadQuery               the question cannot be answered as asked (photo, box, filter, argument) → exit code 2
+├── ModelMismatch          the model of the query is not that of the release
+│   └── ModelNotTrusted    the catalogue names a model that the settings do not  → exit code 2
+└── BadQuery               a wrong photo, box, filter or argument                → exit code 2
     ├── ProductNotFound    the release has no such product
-    └── ReleaseChanged     a further page was asked of a release that no longer answers
+    └── ReleaseChanged     the next page was requested from a release that is no longer live
 
 Every message says what happened, to what, and what to do next.
 """
@@ -46,7 +46,7 @@ from __future__ import annotations
 
 
 class LookdexError(Exception):
-    """Base of every error that lookdex raises on purpose; `exit_code` is what the command line returns."""
+    """Base of all errors that lookdex raises. exit_code: of the command line."""
 
     exit_code = 1
 
@@ -107,7 +107,7 @@ class ModelFailed(LookdexError): ...
 
 
 class TaskFailed(LookdexError):
-    """number: index of the payload that failed, if the engine reports it. cause: the worker's own message."""
+    """number: index of the failed payload, if the engine reports it. cause: the worker's message."""
 
     def __init__(self, message: str, number: int | None = None, cause: str = ""):
         super().__init__(message)
@@ -137,7 +137,7 @@ class ForeignTransaction(LookdexError): ...
 
 
 class AuditFailed(LookdexError):
-    """The candidate broke a check. `offenders` maps the check's name to a few of its offending rows."""
+    """The candidate failed a check. offenders: the first offending rows of each failed check."""
 
     exit_code = 3
 

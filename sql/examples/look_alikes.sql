@@ -1,6 +1,6 @@
--- Different products whose photos look the same: duplicates in the shop, or one photo used twice.
--- The cosine of two vectors is their inner product, because they have unit length. Quadratic within a label and
--- colour: narrow it with a WHERE on a large catalogue.
+-- Different products whose photos look the same: duplicates in the shop, or a photo used twice.
+-- The cosine of two vectors is their inner product, because they have unit length. The query is quadratic within a
+-- label and colour: add a WHERE on a large catalogue.
 WITH main AS (
     SELECT item_id, product_id, image_key, label, colour, vector
     FROM items

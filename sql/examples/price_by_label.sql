@@ -1,4 +1,4 @@
--- Prices by what was seen in the photo (needs the product column `price`). One row per product, not per photo.
+-- Prices by label of the main object (needs the product column `price`). Each product counts once, not each photo.
 WITH products AS (
     SELECT product_id, any_value(label) AS label, any_value(price) AS price
     FROM items

@@ -1,4 +1,4 @@
--- Photos that are not searchable, by reason, with one to look at; the rejected ones stay so until the file changes.
+-- Photos without objects in the index, by reason, with an example. Rejected photos stay rejected until the file changes.
 SELECT status, reason, count(*) AS photos, min(image_key) AS example, sum(bytes) AS bytes,
        max(indexed_at) AS last_tried
 FROM images

@@ -1,4 +1,4 @@
--- Checks of the images table, the ledger. Each query returns the offending rows: none, and the check holds.
+-- Checks of the table `images`, the ledger. Each query returns the offending rows; without any the check passes.
 
 -- name: image_key is unique
 SELECT image_key, count(*) AS rows FROM images GROUP BY image_key HAVING count(*) > 1 OR image_key IS NULL;

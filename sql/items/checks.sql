@@ -1,5 +1,5 @@
--- Checks of the items table. Each query returns the offending rows: none, and the check holds.
--- Run by DuckDB over the candidate, with the views `items` and `images`.
+-- Checks of the table `items`. Each query returns the offending rows; without any the check passes.
+-- DuckDB runs them on the candidate, with the views `items` and `images`.
 
 -- name: item_id is unique
 SELECT item_id, count(*) AS rows FROM items GROUP BY item_id HAVING count(*) > 1 OR item_id IS NULL;

@@ -1,8 +1,8 @@
--- Checks of the product columns of the items. Each query returns the offending rows: none, and the check holds.
--- Run by DuckDB over the candidate, on nights with a products file, with the views `items`, `images`, `products` (the
+-- Checks of the product columns of the items. Each query returns the offending rows; without any the check passes.
+-- DuckDB runs them on the candidate, on nights with a products file, with the views `items`, `images`, `products` (the
 -- file's columns as the plan stored them) and `compared`: for each item, its product columns as one struct, those of
--- its product in the file (all null where it lists no such product), and whether the file lists it.
--- Values are shown as text: a wrong one may be outside the range of Python's types.
+-- its product in the file (all null if it is not listed), and whether the file lists it.
+-- Values are shown as text, because a wrong one may be outside the range of Python's types.
 
 -- name: items say of their product what the products file says
 SELECT item_id, image_key, product_id, published::VARCHAR AS published, expected::VARCHAR AS expected

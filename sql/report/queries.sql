@@ -1,5 +1,5 @@
--- What `lookdex report` asks of a release's tables (views: items, images). Each query reads a few columns only, so
--- that it also runs on a million rows; an item's id is a hash, and the smallest ids are a sample without a bias.
+-- Queries of `lookdex report` on a release's tables (views: items, images). Each reads only a few columns, so that it
+-- also runs on a million rows. Item ids are hashes, so the smallest ids are an unbiased sample.
 
 -- name: totals
 SELECT count(*) FILTER (scope = 'object') AS objects,
@@ -7,7 +7,7 @@ SELECT count(*) FILTER (scope = 'object') AS objects,
        count(*) FILTER (scope = 'image' AND product_id IS NULL) AS loose_photos,
        count(DISTINCT product_id) AS products,
        count(DISTINCT product_id) FILTER (scope = 'object' AND role = 'main') AS seen_products,
-       -- A photo that could not be fetched tonight keeps the rows of an earlier night.
+       -- A photo that could not be fetched tonight keeps its rows of an earlier night.
        (SELECT count(*) FROM (
            SELECT product_id
            FROM (SELECT unnest(product_ids) AS product_id, items > 0 AS shown FROM images)
@@ -26,7 +26,7 @@ GROUP BY label
 ORDER BY products DESC, objects DESC, label;
 
 -- name: colours
--- A product that was seen in two colours counts for both; an object without a product counts for itself.
+-- A product seen in two colours counts for both; an object without a product counts as a product of its own.
 SELECT label, colour, count(DISTINCT coalesce(product_id, item_id)) AS products
 FROM items
 WHERE scope = 'object' AND label IS NOT NULL AND colour IS NOT NULL
@@ -35,7 +35,7 @@ GROUP BY label, colour
 ORDER BY label, products DESC, colour;
 
 -- name: agreement
--- Of the photos that the shop files under a category: in how many is that what was found.
+-- Photos of a category in the shop, and how many of them have a main object with that label.
 SELECT images.category, count(*) AS photos, count(*) FILTER (list_contains(main.labels, images.category)) AS seen
 FROM images
 LEFT JOIN (
@@ -45,8 +45,8 @@ WHERE images.category IS NOT NULL AND images.status IN ('indexed', 'no_object')
 GROUP BY images.category;
 
 -- name: seen_as
--- Products of one category whose photos show nothing but them: what the detector takes each for. In one photo of a
--- product the right label is enough; else the surest label counts.
+-- What the detector takes products of one category for, from photos that show only one product. A product counts as
+-- recognised if one of its photos has the right label; else the label with the highest score counts.
 WITH filed AS (
     SELECT image_key, product_ids[1] AS product_id, category FROM images
     WHERE category IS NOT NULL AND len(product_ids) = 1 AND status IN ('indexed', 'no_object')

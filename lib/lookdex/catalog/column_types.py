@@ -1,6 +1,6 @@
-"""The types that a product column can have in the tables: a closed list, conversion into it, and plain names.
+"""The supported types of product columns, conversion to them, and their plain names.
 
-| in the tables               | what a file may hold                                                     |
+| in the tables               | in a products file                                                       |
 | --------------------------- | ------------------------------------------------------------------------ |
 | string                      | any text, UUIDs, JSON text, clock times (10:30:00), a column of nulls    |
 | int64                       | whole numbers of any width; uint64 beyond int64 becomes decimal128(20,0) |
@@ -12,9 +12,8 @@
 | timestamp[us, UTC]          | the same with a zone: the instant stays, the zone becomes UTC            |
 | list<…>, struct<…>          | lists and structs of all these (float32 becomes float64 within)          |
 
-Values of these types come back unchanged from Parquet, Lance, DuckDB, pandas, a filter and the JSON of an answer.
-Times of day do not (DuckDB cannot read a Lance table that has such a column); durations, bytes and maps have no JSON of
-their own.
+Values of these types are unchanged in Parquet, Lance, DuckDB, pandas, filters and the JSON of answers. Times of day are
+not supported, because DuckDB cannot read a Lance table with such a column; durations, bytes and maps have no JSON form.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ import pyarrow.compute as pc
 DATE_TIME = pa.timestamp("us")
 INSTANT = pa.timestamp("us", "UTC")
 MOST_DIGITS = 38  # of a decimal128
-# 0001-01-01 and 9999-12-31 as days since 1970: the range of Python and ISO 8601.
+# 0001-01-01 and 9999-12-31 in days since 1970: the range of Python and ISO 8601.
 _DAYS = (-719_162, 2_932_896)
 _MICROSECONDS = (_DAYS[0] * 86_400_000_000, (_DAYS[1] + 1) * 86_400_000_000 - 1)
 _MIDNIGHT = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
@@ -39,14 +38,14 @@ _REMEDIES: dict[Callable[[pa.DataType], bool], str] = {
     pa.types.is_large_binary: "write it as text",
     pa.types.is_binary_view: "write it as text",
     pa.types.is_fixed_size_binary: "write it as text",
-    pa.types.is_map: "write a column for each key, or a list of key and value",
+    pa.types.is_map: "write one column per key, or a list of key and value",
 }
 
 
 class Unfit(ValueError):
     """A column that the tables cannot hold.
 
-    why: the rest of a sentence that begins with “the column X”. remedy: what to write instead. example: one value.
+    why: a phrase that continues “the column X”. remedy: what to write instead. example: one value.
     """
 
     def __init__(self, why: str, remedy: str, example: str = "") -> None:
@@ -55,7 +54,7 @@ class Unfit(ValueError):
 
 
 def fits(kind: pa.DataType) -> bool:
-    """Is the type in the closed list?"""
+    """Whether the type is supported."""
     if pa.types.is_list(kind):
         return not pa.types.is_float32(kind.value_type) and fits(kind.value_type)
     if pa.types.is_struct(kind):
@@ -69,9 +68,9 @@ def fits(kind: pa.DataType) -> bool:
 
 
 def fit(values: pa.Array, nested: bool = False) -> pa.Array:
-    """The values, unchanged, as an array of a type of the closed list.
+    """Convert values to a supported type, without changing any.
 
-    Raises Unfit when no type of the list fits, or when the conversion or a reader would lose a value.
+    Raises Unfit when there is none, or when the conversion or a reader would lose a value.
     """
     kind = values.type
     try:
@@ -98,7 +97,7 @@ def fit(values: pa.Array, nested: bool = False) -> pa.Array:
 
 
 def example_of(values: pa.Array) -> str:
-    """The first value that is not null, short; '' when there is none."""
+    """The first non-null value, shortened; '' when there is none."""
     at = next((at for at in range(len(values)) if values[at].is_valid), None)
     if at is None:
         return ""
@@ -111,7 +110,7 @@ def example_of(values: pa.Array) -> str:
 
 
 def _decoded(values: pa.Array) -> pa.Array | None:
-    """The values out of a dictionary, run-end or extension encoding; None where they have no such encoding."""
+    """The values without a dictionary, run-end or extension encoding; None when they have none."""
     kind = values.type
     if pa.types.is_dictionary(kind):
         return values.dictionary_decode()
@@ -136,7 +135,7 @@ def _text(values: pa.Array) -> pa.Array:
     except pa.ArrowInvalid as error:
         raise Unfit("holds text that is not UTF-8", "write it as UTF-8") from error
     if pc.any(nul := pc.match_substring(text, "\0")).as_py():
-        raise Unfit("holds text with a NUL character", "take it out", example_of(text.filter(nul)))
+        raise Unfit("holds text with a NUL character", "remove it", example_of(text.filter(nul)))
     return text
 
 
@@ -160,7 +159,7 @@ def _decimal(values: pa.Array) -> pa.Array:
     precision, scale = values.type.precision, values.type.scale
     if scale < 0:
         precision, scale = precision - scale, 0
-    scale = min(scale, MOST_DIGITS)  # any further places may hold only zeros
+    scale = min(scale, MOST_DIGITS)  # further places must be zeros
     return values.cast(pa.decimal128(max(1, min(max(precision, scale), MOST_DIGITS)), scale))
 
 
@@ -178,7 +177,7 @@ def _date_time(values: pa.Array) -> pa.Array:
 
 
 def _clock(values: pa.Array) -> pa.Array:
-    """Text such as 10:30:00; a fraction of a second has six digits, or nine where it needs them."""
+    """Text such as 10:30:00. A fraction of a second has six digits, or nine if needed."""
     unit = values.type.unit
     counted = values.cast(pa.int32() if pa.types.is_time32(values.type) else pa.int64())
     _check_range(values, counted, (0, _MIDNIGHT[unit] - 1), "times of day beyond 24 hours")
@@ -209,7 +208,7 @@ _CONVERSIONS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa
 
 
 def _lists(values: pa.Array) -> pa.Array:
-    """A list array of the fitted items, whatever the layout: casts of list views give broken arrays (pyarrow 26)."""
+    """A list array of the converted items. Casts of list views give broken arrays (pyarrow 26)."""
     items = fit(values.flatten(), nested=True)
     lengths = pc.fill_null(pc.list_value_length(values), 0).cast(pa.int64())
     ends = pa.concat_arrays([pa.array([0], pa.int64()), pc.cumulative_sum(lengths)]).cast(pa.int32())
@@ -219,12 +218,12 @@ def _lists(values: pa.Array) -> pa.Array:
 def _structs(values: pa.Array) -> pa.Array:
     names = [field.name for field in values.type.fields]
     if not names:
-        raise Unfit("holds structs without any field", "write null instead")
+        raise Unfit("holds structs without fields", "write null instead")
     folded = [name.lower() for name in names]
     odd = [name for name in names if not name or not set('."`').isdisjoint(name)]
     odd += [name for name in names if folded.count(name.lower()) > 1]
     if odd:
-        raise Unfit(f"holds structs with a field called {odd[0]!r}", "give each field a name of its own")
+        raise Unfit(f"holds structs with a field named {odd[0]!r}", "give each field a unique, plain name")
     columns = [fit(column, nested=True) for column in values.flatten()]
     fields = [pa.field(name, column.type) for name, column in zip(names, columns, strict=True)]
     return pa.StructArray.from_arrays(columns, fields=fields, mask=pc.is_null(values))
@@ -250,7 +249,7 @@ _MANY = {"number": "numbers", "date": "dates", "date-time": "date-times", "empty
 
 
 def kind_of(kind: pa.DataType) -> str:
-    """“text”, “number”, “date”, “list of text” …; Arrow's name of a type that has no plainer one."""
+    """“text”, “number”, “date”, “list of text” …; Arrow's name for a type without a plain one."""
     if pa.types.is_dictionary(kind):
         return kind_of(kind.value_type)
     if pa.types.is_list(kind):
@@ -261,7 +260,7 @@ def kind_of(kind: pa.DataType) -> str:
 
 
 def held(kind: pa.DataType) -> str:
-    """What a column of the type holds: “text”, “numbers”, “dates” …, in a sentence."""
+    """What a column of the type holds, for messages: “text”, “numbers”, “dates” …"""
     word = kind_of(kind)
     if pa.types.is_list(kind) or pa.types.is_struct(kind):
         one, _, of = word.partition(" ")

@@ -1,7 +1,7 @@
-"""Digests of every file that a release's table versions name, because Lance does not notice a flipped bit.
+"""Digests of all files of a release's table versions, because Lance does not notice a flipped bit.
 
-They cover the data, deletion, index and transaction files and the manifest of both tables. `build` records them; the
-audit re-reads the new files before they go live, and some of the others each night; a reader checks what it will use.
+They cover the manifest and the data, deletion, index and transaction files of both tables. `build` records them, the
+audit verifies all new files and some of the others each night, and readers verify the files that they use.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DataFiles:
-    """Every file of a release with its digest: `runs/<release>/files-<items>-<images>.json`.
+    """All files of a release with their digests: `runs/<release>/files-<items>-<images>.json`.
 
-    rows: of a data file; 0 for other files. Format 1 lists data files only.
+    `rows` of a file is 0 unless it is a data file. Format 1 lists data files only.
     """
 
     FORMAT: ClassVar[int] = 2
@@ -44,7 +44,7 @@ class DataFiles:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A file whose bytes are not those that were written. why: what is wrong with it."""
+    """A file that is missing or has other bytes than were written. why: what is wrong with it."""
 
     key: str
     why: str
@@ -56,7 +56,7 @@ def files_key(release: Release) -> str:
 
 
 def load_files(catalog: Store, release: Release) -> DataFiles | None:
-    """The recorded digests; None where there are none. Raises CorruptData."""
+    """The recorded digests of a release, or None. Raises CorruptData."""
     key = files_key(release)
     try:
         return from_json(DataFiles, catalog.get(key), f"{catalog.uri}/{key}")
@@ -65,31 +65,31 @@ def load_files(catalog: Store, release: Release) -> DataFiles | None:
 
 
 def find_files(catalog: Store, release: Release | None) -> DataFiles | None:
-    """As `load_files`, but None, with a warning, where the record itself is damaged: the tables may still be good."""
+    """As `load_files`, but None, with a warning, when the record is damaged: the tables may still be intact."""
     try:
         return load_files(catalog, release) if release is not None else None
     except CorruptData as error:
-        log.warning("%s Its tables are read unchecked.", error)
+        log.warning("%s Its tables are not verified.", error)
         return None
 
 
 def changed(catalog: Store, recorded: Iterable[StoredFile]) -> list[Damage]:
-    """Re-read files; returns those that are missing or not as written. Raises Unavailable, AccessDenied."""
-    with DaemonPool("verify", READERS) as pool:  # a service that ends waits for no store
+    """Re-read files and return those that are missing or changed. Raises Unavailable, AccessDenied."""
+    with DaemonPool("verify", READERS) as pool:  # a service that shuts down must not wait for a store
         return [damage for damage in pool.map(lambda file: check(catalog, file), recorded) if damage]
 
 
 def require(catalog: Store, release: Release, wanted: Callable[[StoredFile], bool]) -> None:
-    """Verify the recorded files of a release that Lance is about to read.
+    """Verify the recorded files that Lance is about to read. Raises CorruptData.
 
-    Otherwise rows of a damaged file would be rewritten under a new digest; or Lance would take a length from it, ask
-    for a petabyte and abort the process. Raises CorruptData.
+    Otherwise rows of a damaged file could be rewritten under a new digest, or Lance could read a wrong length, allocate
+    a petabyte and abort the process.
     """
     recorded = find_files(catalog, release) or ()
     if found := changed(catalog, [f for f in recorded if wanted(f) and f"/{TRANSACTIONS}" not in f.key]):
         damage, name = found[0], release.release_id
         raise CorruptData(
-            f"{catalog.uri}/{damage.key}, of release {name}, is damaged: {damage.why}. Nothing was done with it. "
+            f"{catalog.uri}/{damage.key}, of release {name}, is damaged: {damage.why}. It was not used. "
             f"{remedy(catalog, damage.key, name)}"
         )
 
@@ -99,7 +99,7 @@ def of_ledger(file: StoredFile) -> bool:
 
 
 def of_data(file: StoredFile) -> bool:
-    """A data file of the items: nearly all that a catalogue weighs."""
+    """A data file of the items: these are nearly all of a catalogue's bytes."""
     return file.key.startswith(f"{tables.ITEMS}/{DATA}")
 
 
@@ -109,7 +109,7 @@ def of_items(file: StoredFile) -> bool:
 
 
 def all_but_data(file: StoredFile) -> bool:
-    """Any file but the items' data files: together these decide how both tables are read."""
+    """Any file except the items' data files. These files decide how both tables are read."""
     return of_ledger(file) or of_items(file)
 
 
@@ -118,12 +118,13 @@ def is_manifest(file: StoredFile) -> bool:
 
 
 def check(catalog: Store, file: StoredFile) -> Damage | None:
+    """Re-read one file and compare its digest."""
     try:
         found = catalog.digest(file.key)
     except NotFound:
-        return Damage(file.key, "it is gone")
+        return Damage(file.key, "it is missing")
     except NotAFile:
-        return Damage(file.key, "it is no file")
+        return Damage(file.key, "it is not a file")
     if found.sha256 == file.sha256:
         return None
     return Damage(
@@ -136,11 +137,11 @@ def check(catalog: Store, file: StoredFile) -> Damage | None:
 def remedy(catalog: Store, key: str, used_by: str | None) -> str:
     """How to repair the catalogue when a file of the release `used_by` is damaged, as a sentence.
 
-    It prefers the release that was live last among those without the file. Never raises: it is part of a message.
+    Suggests a rollback to the latest release that was live and does not use the file. Never raises.
     """
     try:
         whole = releases_without(catalog, key, used_by)
-    except Exception as error:  # the message that this is part of must not be lost
+    except Exception as error:  # do not lose the message that this is part of
         log.warning("could not look for a release without %s: %s", key, error)
         whole = []
     manifest = f"/{MANIFESTS}" in key
@@ -165,7 +166,7 @@ def releases_without(catalog: Store, key: str, used_by: str | None) -> list[str]
             recorded = load_files(catalog, promotion_log.load_release(catalog, entry.release_id))
         except LookdexError:
             continue
-        # A record of data files alone does not say which index files were in use.
+        # A record of data files alone does not tell which index files are used.
         complete = recorded is not None and (recorded.format > 1 or f"/{DATA}" in key)
         found[entry.release_id] = complete and key not in {file.key for file in recorded or ()}
     return [release_id for release_id, whole in found.items() if whole]

@@ -1,11 +1,10 @@
-"""Records to JSON and back.
+"""Convert records to JSON and back.
 
-The reader is strict about what it needs (a missing or mistyped field is `CorruptData`, named by its path) and
-lenient about what it does not know (an added field of a later version is ignored).
+A missing or mistyped field raises `CorruptData` with its path. Unknown fields, of later versions, are ignored.
 
-A stored record carries its format and a checksum of its content (`sealed`): one flipped bit in a number would
-otherwise pass for another number. A record's class declares the newest format that it reads as `FORMAT` (default 1); a
-record of a newer format raises `NewerFormat`. Records without a checksum come from older versions, and are accepted.
+A stored record has its format and a checksum of its content (`sealed`), because a flipped bit in a number would give
+another valid number. A class declares the newest format that it reads as `FORMAT` (default 1); newer records raise
+`NewerFormat`. Records without a checksum come from older versions and are accepted.
 """
 
 from __future__ import annotations
@@ -26,21 +25,21 @@ CHECKSUM = "checksum"
 
 
 def to_json(record: Any) -> bytes:
-    """UTF-8 JSON of a dataclass, indented for people, with a newline at its end. Datetimes become ISO 8601."""
+    """A dataclass as UTF-8 JSON, indented, with a newline at the end. Datetimes become ISO 8601."""
     return _adapter(record.__class__).dump_json(record, indent=1) + b"\n"
 
 
 def sealed(record: Any) -> bytes:
-    """`to_json` with the format and a checksum of the content: what the catalogue stores."""
+    """`to_json` with the format and a checksum, for records that the catalogue stores."""
     content = {**json.loads(to_json(record)), "format": format_of(record.__class__)}
     content[CHECKSUM] = _checksum(content)
     return json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
 def from_json(cls: type[R], data: bytes, what: str = "") -> R:
-    """The record of type `cls` in `data`; `what` (a key, a file) is named in the error.
+    """Read a stored record. what: its key or file, for errors.
 
-    Raises CorruptData, and NewerFormat for a record that this version does not know yet.
+    Raises CorruptData, and NewerFormat for a record of a later version.
     """
     name = what or cls.__name__
     try:
@@ -55,13 +54,13 @@ def from_json(cls: type[R], data: bytes, what: str = "") -> R:
 
 
 def given_json(cls: type[R], data: bytes) -> R:
-    """A record from a user, who may have edited it. Raises ValueError, which says briefly what is wrong."""
+    """Read a record that a user may have edited. Raises ValueError with a short message."""
     adapter: TypeAdapter[R] = _adapter(cls)  # type: ignore[arg-type]  # mypy: type[R] is not Hashable
     return _valid(lambda: adapter.validate_json(data))
 
 
 def reread(record: R) -> R:
-    """A record that a caller made, as it would be read. Raises ValueError for what no stored record may hold."""
+    """Validate a record that a caller made, as if it were read. Raises ValueError for invalid values."""
     adapter: TypeAdapter[R] = _adapter(record.__class__)  # type: ignore[arg-type]
     content = asdict(record)  # type: ignore[call-overload]  # a dataclass, as all records
     return _valid(lambda: adapter.validate_python(content))
@@ -77,12 +76,12 @@ def _valid(read: Callable[[], R]) -> R:
 
 
 def format_of(cls: type) -> int:
-    """The newest format of a record that this version reads, and the one that it writes."""
+    """The newest format of a record that this version reads; it also writes this format."""
     return int(getattr(cls, "FORMAT", 1))
 
 
 def check_format(found: object, newest: int, what: str) -> None:
-    """Raises NewerFormat when `found` is a format beyond `newest`. None: written before there were formats."""
+    """Raise NewerFormat when `found` is later than `newest`. None: written before there were formats."""
     if isinstance(found, int) and found > newest:
         raise NewerFormat(
             f"{what} was written by a newer lookdex (format {found}; this one reads up to {newest}). "
@@ -91,7 +90,7 @@ def check_format(found: object, newest: int, what: str) -> None:
 
 
 def _checksum(content: dict[str, Any]) -> str:
-    """SHA-256 (hex) over the content's canonical JSON, so that it does not depend on indentation."""
+    """SHA-256 (hex) of the content's canonical JSON, so that indentation does not matter."""
     rest = {name: value for name, value in content.items() if name != CHECKSUM}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

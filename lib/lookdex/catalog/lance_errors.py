@@ -1,7 +1,7 @@
-"""Lance's errors as lookdex's own: a damaged table is `CorruptData`, an unreachable store `Unavailable`, and so on.
+"""Translate Lance's errors: a damaged table is `CorruptData`, an unreachable store `Unavailable`, and so on.
 
-Lance raises ValueError, OSError, RuntimeError or a panic, pyarrow and DuckDB wrap them, and only their text tells a
-flipped bit from a broken connection. All code that reads or writes a table does so inside `reading`.
+Lance raises ValueError, OSError, RuntimeError or a panic, which pyarrow and DuckDB may wrap. Only the message tells a
+flipped bit from a broken connection. All code that reads or writes a table runs inside `reading`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from lookdex.errors import AccessDenied, CorruptData, LookdexError, NotFound, StorageError, Unavailable
 
 _FILE = re.compile(r"(?:data|_versions|_indices|_deletions|_transactions|_refs)/[\w./=-]*\w")
-_SOURCE = re.compile(r",? ?(?:/[\w.-]+)*/[\w.-]+\.rs:\d+(?::\d+)?")  # places in Lance's source
+_SOURCE = re.compile(r",? ?(?:/[\w.-]+)*/[\w.-]+\.rs:\d+(?::\d+)?")  # locations in Lance's source
 _DENIED = re.compile(
     r"access ?denied|permission denied|unauthori[sz]ed|forbidden|status:? (?:code:? )?40[13]|invalidaccesskey"
     r"|expiredtoken|signaturedoesnotmatch|credential",
@@ -26,17 +26,18 @@ _AWAY = re.compile(
 )
 _FULL = re.compile(r"no space left|disk quota|read-only file system", re.IGNORECASE)
 _GONE = re.compile(r"not found|no such file|does not exist|nosuchkey", re.IGNORECASE)
-_LIBRARIES = ("duckdb", "_duckdb", "pyarrow", "lance", "pyo3_runtime")  # with exceptions of their own
+_LIBRARIES = ("duckdb", "_duckdb", "pyarrow", "lance", "pyo3_runtime")  # with their own exceptions
 _LANCES = re.compile(r"\.rs:\d+|LanceError|panicked")
 
 
 @contextmanager
 def reading(table: str, remedy: str = "", *, lance_only: bool = False) -> Iterator[None]:
-    """Raise errors of Lance, pyarrow or DuckDB as a LookdexError. table: what is read, for the message.
+    """Raise errors of Lance, pyarrow or DuckDB as a LookdexError.
 
-    lance_only: translate only what is evidently Lance's, where a whole stage runs in here.
+    table: what is read, for the message. lance_only: translate only errors that are clearly Lance's, for blocks that
+    run a whole stage.
 
-    Raises CorruptData, NotFound (a file of the table is gone), AccessDenied, Unavailable, StorageError.
+    Raises CorruptData, NotFound (a file of the table is missing), AccessDenied, Unavailable, StorageError.
     """
     try:
         yield
@@ -50,7 +51,7 @@ def reading(table: str, remedy: str = "", *, lance_only: bool = False) -> Iterat
 def typed_error(
     error: BaseException, table: str, remedy: str = "", *, lance_only: bool = False
 ) -> LookdexError | None:
-    """A Lance error as a LookdexError; None for an error that is not Lance's, or is typed already."""
+    """A Lance error as a LookdexError; None for other errors and for a LookdexError."""
     library = type(error).__module__.partition(".")[0] in _LIBRARIES  # a panic is not an Exception
     likely = library or isinstance(error, OSError | ValueError | RuntimeError)
     if isinstance(error, LookdexError) or not likely:
@@ -73,11 +74,11 @@ def typed_error(
 
 
 def names_file(text: str) -> bool:
-    """Does an error's text name a file of a table? Then the fault is in that file."""
+    """Whether an error message names a file of a table, which is then to blame."""
     return bool(_FILE.search(text))
 
 
 def one_line(error: BaseException) -> str:
-    """The error's text in one line, without the places in Lance's source."""
+    """The error message in one line, without locations in Lance's source."""
     text = " ".join(_SOURCE.sub("", str(error)).split()) or type(error).__name__
     return text[:400].rstrip(". ")

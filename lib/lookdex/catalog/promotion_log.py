@@ -1,7 +1,7 @@
-"""The promotion log, which alone decides what is live, and the releases it names.
+"""The promotion log, which decides what is live, and the stored releases.
 
-`live/<n>.json` is written with put-if-absent: of two promoters exactly one writes entry n + 1. Nothing is ever
-changed or deleted here. `releases/<id>.json` is immutable.
+`live/<n>.json` is put if absent, so of two promotions exactly one writes entry n + 1. Entries and `releases/<id>.json`
+are never changed.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ R = TypeVar("R", LiveEntry, Release)
 
 @dataclass(frozen=True, slots=True)
 class Releases:
-    """The stored releases: those that can be read, oldest first, and why the others (by id) cannot."""
+    """The stored releases: the readable ones, oldest first, and errors of the others by id."""
 
     readable: list[Release]
     unreadable: dict[str, str]
 
 
 def read_log(store: Store) -> list[LiveEntry]:
-    """Every entry, oldest first. One that cannot be read is skipped with a warning: later ones do not need it."""
+    """Every entry, oldest first. Unreadable ones are skipped with a warning, because later ones do not need them."""
     found, unreadable = _readable(lambda n: _listed(store, n), _numbers(store))
     for why in unreadable.values():
         log.warning("%s", why)
@@ -52,16 +52,16 @@ def read_log(store: Store) -> list[LiveEntry]:
 
 
 def current(store: Store) -> LiveEntry | None:
-    """The last entry, in two requests (a listing and a read); None before the first promotion.
+    """The last entry; None before the first promotion. Takes two requests: a listing and a read.
 
-    Raises CorruptData when it is damaged: nobody may guess what is live.
+    Raises CorruptData when it is damaged, instead of guessing what is live.
     """
     numbers = _numbers(store)
     return _listed(store, numbers[-1]) if numbers else None
 
 
 def last_number(store: Store) -> int:
-    """The number of the last entry, 0 before the first, without reading it."""
+    """The number of the last entry, without reading it; 0 before the first."""
     return max(_numbers(store), default=0)
 
 
@@ -74,10 +74,10 @@ def append(
     hold: bool = False,
     note: str = "",
 ) -> LiveEntry:
-    """Write the entry after `expected`, an entry or its number (None: the first). One request when nobody interferes.
+    """Write the entry after `expected`, an entry or its number (None: the first). Usually takes one request.
 
-    Raises PromotionConflict when another entry took that place, Unavailable when the store cannot be reached; then
-    the entry may have been written or not, and the next command sees which.
+    Raises PromotionConflict when another entry was written first, Unavailable when the store cannot be reached. The
+    entry may have been written or not then; the next command finds out.
     """
     before = expected.n if isinstance(expected, LiveEntry) else expected or 0
     entry = LiveEntry(
@@ -93,21 +93,21 @@ def append(
         if store.put_if_absent(_key(entry.n), sealed(entry)):
             return entry
     except Unavailable:
-        # The answer was lost, not necessarily the write.
+        # Perhaps only the answer was lost.
         try:
             if _read(store, entry.n).nonce == entry.nonce:
                 return entry
         except NotFound:
             pass
         raise
-    # A refusal is read back before it is believed: a retried request is refused by its own first attempt.
+    # Read the entry back: a retried request is refused because of its own first attempt.
     winner = _read(store, entry.n)
     if winner.nonce == entry.nonce:
         return entry
     raise PromotionConflict(
         f"{store.uri}: release {winner.release_id} took entry {winner.n} of the promotion log "
         f"({winner.action} at {winner.at:%Y-%m-%d %H:%M:%S} UTC) before {action} of {release_id}. "
-        "Look at `lookdex releases`; a night is planned again against what is live now."
+        "See `lookdex releases`; plan the night again against the live release."
     )
 
 
@@ -116,9 +116,9 @@ def release_key(release_id: str) -> str:
 
 
 def save_release(store: Store, release: Release) -> Release:
-    """Write `releases/<id>.json` if it is absent, and return what is stored there (a retry meets its own).
+    """Put `releases/<id>.json` if absent and return what is stored there: a retry finds its own release.
 
-    Raises StorageError when another build has the same id: releases never change.
+    Raises StorageError when another build has the same id, because releases never change.
     """
     if store.put_if_absent(release_key(release.release_id), sealed(release)):
         return release
@@ -134,21 +134,21 @@ def save_release(store: Store, release: Release) -> Release:
 
 
 def _identity(release: Release) -> tuple[object, ...]:
-    """What two builds of one id would differ in."""
+    """The fields that distinguish two builds with the same id."""
     built = (release.run_id, release.built_from, release.parent, release.recipe)
     return (*built, release.items_version, release.images_version)
 
 
 def load_release(store: Store, release_id: str) -> Release:
-    """Raises ReleaseNotFound, CorruptData, and NewerFormat for a release written by a later version of lookdex."""
+    """Read a stored release. Raises ReleaseNotFound, CorruptData, NewerFormat."""
     key = release_key(release_id)
     try:
         release = from_json(Release, store.get(key), f"{store.uri}/{key}")
         if release.release_id != release_id:
-            raise CorruptData(f"{store.uri}/{key} is damaged: it says that it is {release.release_id!r}.")
+            raise CorruptData(f"{store.uri}/{key} is damaged: it has the id {release.release_id!r}.")
     except NotFound as error:
         raise ReleaseNotFound(
-            f"{store.uri} has no release {release_id}; `lookdex releases` lists those it has"
+            f"{store.uri} has no release {release_id}; `lookdex releases` lists all releases"
         ) from error
     except CorruptData as error:
         raise CorruptData(
@@ -158,7 +158,7 @@ def load_release(store: Store, release_id: str) -> Release:
 
 
 def list_releases(store: Store) -> list[Release]:
-    """Every stored release that can be read, oldest first; a warning says why others cannot."""
+    """Every readable release, oldest first. Logs a warning for each unreadable one."""
     found = stored_releases(store)
     for why in found.unreadable.values():
         log.warning("%s", why)
@@ -166,7 +166,7 @@ def list_releases(store: Store) -> list[Release]:
 
 
 def stored_releases(store: Store) -> Releases:
-    """Every stored release."""
+    """Read every stored release."""
     keys = [listed.key for listed in store.list("releases/") if listed.key.endswith(".json")]
     ids = [key.removeprefix("releases/").removesuffix(".json") for key in keys]
     found, unreadable = _readable(lambda release_id: load_release(store, release_id), ids)
@@ -174,7 +174,7 @@ def stored_releases(store: Store) -> Releases:
 
 
 def live_release(store: Store) -> tuple[LiveEntry, Release] | None:
-    """What readers follow; None before the first promotion."""
+    """The live entry and release, which readers follow; None before the first promotion."""
     entry = current(store)
     return (entry, load_release(store, entry.release_id)) if entry else None
 
@@ -183,11 +183,11 @@ def _key(n: int) -> str:
     return f"live/{n:08d}.json"
 
 
-FIRST = _key(1)  # in every catalogue that has a release
+FIRST = _key(1)  # exists in every catalogue with a release
 
 
 def _numbers(store: Store) -> list[int]:
-    """Of all that is called as an entry, a folder or a pipe too: nobody may take an older entry for the last one."""
+    """The numbers of all entries, even damaged ones such as folders, so that the last one is never missed."""
     below = store.level("live/", markers=True)
     names = (*(listed.key for listed in below.objects), *(prefix.rstrip("/") for prefix in below.prefixes))
     return sorted({int(match[1]) for match in map(_ENTRY.fullmatch, names) if match})
@@ -197,24 +197,24 @@ def _read(store: Store, n: int) -> LiveEntry:
     try:
         entry = from_json(LiveEntry, store.get(_key(n)), f"{store.uri}/{_key(n)}")
         if entry.n != n:
-            raise CorruptData(f"{store.uri}/{_key(n)} is damaged: it says that it is entry {entry.n}.")
+            raise CorruptData(f"{store.uri}/{_key(n)} is damaged: it has the number {entry.n}.")
     except CorruptData as error:
         raise CorruptData(
-            f"{error} `lookdex rollback --to RELEASE` continues after it; `lookdex releases` lists what to go back to."
+            f"{error} `lookdex rollback --to RELEASE` continues after it; `lookdex releases` lists the releases."
         ) from error
     return entry
 
 
 def _listed(store: Store, n: int) -> LiveEntry:
-    """An entry that was listed, so that it must be there."""
+    """Read an entry that was listed and must therefore exist."""
     try:
         return _read(store, n)
     except NotFound as error:
-        raise CorruptData(f"{store.uri}/{_key(n)} is listed, but is no file") from error
+        raise CorruptData(f"{store.uri}/{_key(n)} is listed, but is not a file") from error
 
 
 def _readable(read: Callable[[K], R], keys: Iterable[K]) -> tuple[list[R], dict[K, str]]:
-    """The records that can be read, in order, and why the rest cannot. Errors of the store propagate."""
+    """The readable records in order, and the errors of the others. Errors of the store propagate."""
 
     def attempt(key: K) -> R | str:
         try:

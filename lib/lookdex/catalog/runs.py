@@ -1,7 +1,7 @@
-"""The files of one night, under `runs/<run>/`: the plan, the shards' done-marks, and bytes with their digests.
+"""The files of a run under `runs/<run>/`: the plan, the shards' reports, and data files with digests.
 
-Everything here is written once. What is put if absent is returned as it is stored, so that a task that runs twice,
-or a scheduler's retry, goes on with what the first one wrote.
+Each file is written once. Functions that put if absent return what is stored, so that a repeated task or a scheduler's
+retry continues with what the first attempt wrote.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,21 +27,21 @@ from lookdex.errors import CorruptData, NotFound, PlanNotFound, StorageError
 from lookdex.records import ImageRef, PlanSummary, Shard, ShardFailure, ShardReport, StoredFile, digest_of
 from lookdex.storage import Store
 
-ROW_GROUP = 8192  # rows; a plan is sorted by shard, so that a shard is found in one or two groups
+ROW_GROUP = 8192  # rows; plans are sorted by shard, so a shard is in one or two groups
 _READERS = 16
 _PLAN = re.compile(r".*/plan-(\d+)\.json")
 
 
 def new_run_id() -> str:
-    """A run id for a night started by hand, e.g. '20261122T021500Z-9f3c'."""
+    """A run id for a night started by hand, such as '20261122T021500Z-9f3c'."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
 
 
 def run_slug(text: str) -> str:
-    """`text` as a name that is safe in paths, S3 keys and Lance tags; safe names stay as they are.
+    """Make a run id safe for paths, S3 keys and Lance tags; safe ids stay as they are.
 
-    Airflow's 'scheduled__2026-11-22T00:00:00+00:00' becomes 'scheduled__2026-11-22T00-00-00-00-00-' and six hex
-    digits of the original, so that ids which differ only in replaced characters stay different.
+    Airflow's 'scheduled__2026-11-22T00:00:00+00:00' becomes 'scheduled__2026-11-22T00-00-00-00-00-' and six hex digits
+    of its digest, so that ids that differ only in replaced characters stay different.
     """
     if re.fullmatch(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,105}[A-Za-z0-9_])?", text):
         return text
@@ -57,11 +56,11 @@ def run_folder(run_id: str) -> str:
 def save_plan(
     store: Store, table: pa.Table, summary: PlanSummary, products: pa.Table | None = None
 ) -> PlanSummary:
-    """Store a plan (a table of PLAN_SCHEMA) and return what is stored.
+    """Store a plan (table: PLAN_SCHEMA) with the product columns, and return the stored summary.
 
-    `summary.plan`, `.shards`, `.format` and, of the product columns given, `.products` are set here. The Parquet
-    files' names carry their digests and the JSON, put if absent, decides: of two planners of one run the first wins,
-    and the second gets the first's summary. Only a plan that is outdated is replaced.
+    Sets `plan`, `shards`, `format` and `products` of the summary. The Parquet files have their digests in their names,
+    and the JSON is put if absent: of two planners of one run the first wins, and the second gets the first's summary.
+    Only an outdated plan is replaced.
     """
     run_id = run_slug(summary.run_id)
     folder = run_folder(run_id)
@@ -95,7 +94,7 @@ def _save_table(store: Store, stem: str, table: pa.Table) -> StoredFile:
 
 
 def find_plan(store: Store, run_id: str) -> PlanSummary | None:
-    """The run's plan against what is live now, or None."""
+    """The run's plan for the current live release, or None."""
     entry = promotion_log.current(store)
     key = _plan_key(run_id, entry.since if entry else 0)
     try:
@@ -106,20 +105,20 @@ def find_plan(store: Store, run_id: str) -> PlanSummary | None:
 
 
 def load_plan(store: Store, run_id: str) -> PlanSummary:
-    """The same, or PlanNotFound, which says whether the run was planned against another release."""
+    """The run's plan for the current live release. Raises PlanNotFound, which says whether another plan exists."""
     summary = find_plan(store, run_id)
     if summary and summary.outdated:
         raise PlanNotFound(
-            f"{store.uri}: run {run_id} was planned by an earlier lookdex, which did not store all that a release is "
-            f"built from. Plan it again: `lookdex plan --run-id {run_id}` with the settings of the night; finished "
-            "shards are kept."
+            f"{store.uri}: run {run_id} was planned by an earlier lookdex, which did not store all inputs of a "
+            f"release. Plan it again: `lookdex plan --run-id {run_id}` with the settings of the night; finished shards "
+            "are kept."
         )
     if summary:
         return summary
     folder = run_folder(run_id)
     if stale := plan_numbers(store, run_id):
         raise PlanNotFound(
-            f"{store.uri}: something else went live since run {run_id} was planned "
+            f"{store.uri}: another release went live since run {run_id} was planned "
             f"({', '.join(_plan_key(run_id, number) for number in stale)}). "
             "Plan it again: `lookdex plan` with the same run id; finished shards are kept."
         )
@@ -127,13 +126,13 @@ def load_plan(store: Store, run_id: str) -> PlanSummary:
 
 
 def plan_numbers(store: Store, run_id: str) -> list[int]:
-    """The entries of the promotion log that the run was planned on, ascending; 0 stands for none."""
+    """The entries of the promotion log that the run was planned on, ascending. 0: nothing was live."""
     found = (_PLAN.fullmatch(listed.key) for listed in store.list(f"{run_folder(run_id)}/plan-"))
     return sorted(int(match[1]) for match in found if match)
 
 
 def load_plan_table(store: Store, summary: PlanSummary) -> pa.Table:
-    """PLAN_SCHEMA, sorted by shard and key, deleted images last. Raises CorruptData."""
+    """Read a plan's table: PLAN_SCHEMA, sorted by shard and key, deleted photos last. Raises CorruptData."""
     return pq.read_table(pa.BufferReader(read_stored(store, summary.plan)))
 
 
@@ -142,16 +141,9 @@ def shard_ids(table: pa.Table) -> list[str]:
     return sorted(pc.unique(table["shard_id"]).drop_null().to_pylist())
 
 
-def load_shard(plan: pa.Table | Store, summary: PlanSummary, shard_id: str) -> Shard:
-    """One shard of a plan, out of its table or straight from the store.
-
-    From the store, the compressed plan is fetched once per process and only the shard's row groups are decoded.
-    """
-    if isinstance(plan, pa.Table):
-        rows = plan.filter(pc.equal(plan["shard_id"], shard_id))
-    else:
-        data = _plan_bytes(plan.uri, summary.plan.sha256, _ByReference(plan, summary.plan))
-        rows = pq.read_table(pa.BufferReader(data), filters=[("shard_id", "=", shard_id)])
+def read_shard(plan: bytes, summary: PlanSummary, shard_id: str) -> Shard:
+    """One shard of a plan. plan: the plan's Parquet file, of which only the shard's row groups are decoded."""
+    rows = pq.read_table(pa.BufferReader(plan), filters=[("shard_id", "=", shard_id)])
     if rows.num_rows == 0:
         raise PlanNotFound(f"run {summary.run_id} has no shard {shard_id} in {summary.plan.key}")
     refs = tuple(
@@ -180,7 +172,7 @@ def save_report(store: Store, run_id: str, report: ShardReport) -> ShardReport:
 
 
 def report_rounds(store: Store, run_id: str, shard_id: str = "") -> dict[str, int]:
-    """The latest round of each shard that has a report (or of this one): a listing, no reads."""
+    """The latest round of each shard with a report (or of `shard_id` only). Lists, but reads nothing."""
     folder = f"{run_folder(run_id)}/reports/"
     rounds: dict[str, int] = {}
     for page in store.pages(folder + shard_id):
@@ -193,12 +185,12 @@ def report_rounds(store: Store, run_id: str, shard_id: str = "") -> dict[str, in
 
 
 def done_shards(store: Store, run_id: str) -> set[str]:
-    """The shards that have a report: a listing, no reads."""
+    """The shards that have a report. Lists, but reads nothing."""
     return set(report_rounds(store, run_id))
 
 
 def load_report(store: Store, run_id: str, shard_id: str) -> ShardReport | None:
-    """The latest report of one shard; None without any."""
+    """The latest report of one shard, or None."""
     return load_reports(store, run_id, [shard_id], within=shard_id).get(shard_id)
 
 
@@ -209,10 +201,10 @@ def load_reports(
     known: Mapping[str, ShardReport] | None = None,
     within: str = "",
 ) -> dict[str, ShardReport]:
-    """The latest reports of the shards asked for, by shard id; those without any are left out.
+    """The latest reports of these shards, by shard id, without the shards that have none.
 
-    known: reports read before, which are read again only where a later round is there. within: list only the reports of
-    this shard.
+    known: reports read before; they are read again only if there is a later round. within: list only reports of this
+    shard.
     """
     wanted, known, rounds = set(shard_ids), known or {}, report_rounds(store, run_id, within)
     found = {shard_id: rounds[shard_id] for shard_id in sorted(wanted & rounds.keys())}
@@ -230,18 +222,18 @@ def load_reports(
 
 @contextmanager
 def attempt(store: Store, run_id: str, shard_id: str, round: int) -> Iterator[None]:
-    """Leave a mark while a worker is busy with a shard's round: a worker that dies cannot report it."""
+    """Mark a shard's round as in progress, because a worker that dies cannot report it."""
     key = f"{run_folder(run_id)}/attempts/{shard_id}.{round}"
     store.put(key, b"")
     try:
         yield
     finally:
-        with suppress(StorageError):  # the shard's own outcome says more
+        with suppress(StorageError):  # do not hide the shard's outcome
             store.delete(key)
 
 
 def attempts(store: Store, run_id: str) -> set[tuple[str, int]]:
-    """(shard, round) of what is being worked on, or was when its worker died: a listing."""
+    """(shard, round) of all rounds in progress, or whose worker died. Lists, but reads nothing."""
     folder = f"{run_folder(run_id)}/attempts/"
     names = (listed.key.removeprefix(folder) for page in store.pages(folder) for listed in page)
     return {(name.rpartition(".")[0], int(name.rpartition(".")[2])) for name in names}
@@ -252,51 +244,33 @@ def failure_key(run_id: str, job: str, shard_id: str) -> str:
 
 
 def save_failure(store: Store, run_id: str, job: str, failure: ShardFailure) -> None:
-    """Report a failure to the driver, which polls for these, sooner than the engine would."""
+    """Report a failure to the driver, which polls for them; Spark would report it later."""
     store.put(failure_key(run_id, job, failure.shard_id), sealed(failure))
 
 
 def load_failure(store: Store, run_id: str, job: str) -> ShardFailure | None:
-    """The first failure of a job, if there is one."""
+    """The first failure of a job, or None."""
     for listed in store.list(f"{run_folder(run_id)}/failures/{job}/"):
         return from_json(ShardFailure, store.get(listed.key), f"{store.uri}/{listed.key}")
     return None
 
 
 def reports_digest(reports: Mapping[str, ShardReport]) -> str:
-    """16 hex digits that identify the set of shard files."""
+    """16 hex digits that identify a set of shard files."""
     return digest_of([[r.objects.sha256, r.images.sha256] for _, r in sorted(reports.items())])
 
 
 def read_stored(store: Store, file: StoredFile) -> bytes:
-    """The bytes of a file of the catalogue. Raises CorruptData when they are not those that were written."""
+    """Read a file of the catalogue. Raises CorruptData when its digest does not match."""
     data = store.get(file.key)
     found = hashlib.sha256(data).hexdigest()
     if found != file.sha256:
         raise CorruptData(
-            f"{store.uri}/{file.key} has SHA-256 {found[:12]}… and was written with {file.sha256[:12]}…: "
-            "its bytes changed since. Nothing is published from it; start a new run."
+            f"{store.uri}/{file.key} has SHA-256 {found[:12]}…, but was written with {file.sha256[:12]}…: its bytes "
+            "changed since. Nothing is published from it; start a new run."
         )
     return data
 
 
 def _plan_key(run_id: str, live_number: int) -> str:
     return f"{run_folder(run_id)}/plan-{live_number}.json"
-
-
-class _ByReference:
-    """Where to read a plan from, invisible to the cache's key."""
-
-    def __init__(self, store: Store, file: StoredFile):
-        self.store, self.file = store, file
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByReference)
-
-
-@lru_cache(maxsize=1)
-def _plan_bytes(uri: str, sha256: str, where: _ByReference) -> bytes:
-    return read_stored(where.store, where.file)

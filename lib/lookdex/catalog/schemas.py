@@ -1,4 +1,4 @@
-"""The Arrow schemas of what the stages write: plans, the ledger of photos, and the rows that are searched."""
+"""Arrow schemas of the plan and of the tables `images` and `items`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values in SQL predicates, as Lance and DuckDB read them."""
+"""Quote values and names for SQL of Lance and DuckDB."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Iterable
 
 
 def quoted(text: str) -> str:
-    """A value as SQL text: a quote within it is doubled."""
+    """A string as an SQL literal, with quotes in it doubled."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def identifier(name: str) -> str:
-    """A column's name as a quoted SQL identifier; double quotes within it are doubled."""
+    """A column name as a quoted SQL identifier, with double quotes in it doubled."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def listed(values: Iterable[str]) -> str:
-    """Values as SQL texts for `IN (…)`; none is "", which stands in no predicate."""
+    """Strings as SQL literals for `IN (…)`. "" for none, which is not a valid predicate."""
     return ", ".join(map(quoted, values))
 
 
 def composed(text: str) -> str:
-    """In Unicode's composed form (NFC): product ids are stored in it, however a caller's keyboard spells them."""
+    """The text in Unicode's composed form (NFC), in which product ids are stored."""
     return unicodedata.normalize("NFC", text)

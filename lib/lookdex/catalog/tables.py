@@ -1,7 +1,7 @@
-"""The two Lance tables of a catalogue, opened at the versions of a release.
+"""Open the two Lance tables of a catalogue at the versions of a release.
 
-`items` holds the vectors, `images` is the ledger: one row per photo, with its outcome. A table has many versions;
-a release names one of each. Never open "the newest version": that may be a candidate nobody has audited.
+`items` has the vectors; `images` is the ledger, with one row per photo and its outcome. A table has many versions, and
+a release names one of each. Do not read the newest version: it may be an unaudited candidate.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-# Read when Lance is loaded: no centroids in index statistics, and no line on stderr for each empty partition.
+# Lance reads these when it is imported: no centroids in index statistics, no line on stderr for each empty partition.
 os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
 os.environ.setdefault("LANCE_LOG", "error")
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 ITEMS = "tables/items.lance"
 IMAGES = "tables/images.lance"
 VECTOR_INDEX = "vector_idx"
-FORMATS = {ITEMS: 1, IMAGES: 1}  # the newest that this version reads, and the ones that it writes
-# Of every format: older releases have no palette.
+FORMATS = {ITEMS: 1, IMAGES: 1}  # the newest formats that this version reads; it writes the same
+# Columns that every release has. Older ones have no palette.
 _NEEDED = (
     *(
         "item_id",
@@ -55,9 +55,9 @@ _NEEDED = (
     ),
     *("vector", "crop"),
 )
-_SHOWN = 5  # faults in one message
+_SHOWN = 5  # errors in one message
 log = logging.getLogger(__name__)
-_FORMAT = b"lookdex.format"  # in a table's schema; a table without it is of format 1
+_FORMAT = b"lookdex.format"  # schema metadata; a table without it has format 1
 
 
 class Tables(NamedTuple):
@@ -68,20 +68,19 @@ class Tables(NamedTuple):
 
 
 def open_table(catalog: Store, key: str, version: int | None = None) -> lance.LanceDataset:
-    """The table at a version (None: its newest, whatever that is).
+    """Open a table at a version (default: the newest).
 
-    Raises ReleaseNotFound when it is not there, CorruptData when it cannot be read, NewerFormat.
+    Raises ReleaseNotFound when it does not exist, CorruptData when it cannot be read, NewerFormat.
     """
     with reading(name_of(catalog, key, version)):
         table = _open(catalog, key, version)
-        found = format_of(table.schema)  # Lance reads the schema of a manifest only now
+        found = format_of(table.schema)  # Lance reads the schema lazily, so this must be inside `reading`
     check_format(found, FORMATS[key], f"{catalog.uri}/{key}")
     return table
 
 
 def open_items(catalog: Store, release: Release) -> lance.LanceDataset:
-    """`items` as `release` has it. Raises what `open_table` does, and CorruptData where the table is not as its record
-    says."""
+    """Open `items` of a release. Raises what `open_table` raises, and CorruptData when it does not match the record."""
     table = open_table(catalog, ITEMS, release.items_version)
     own = items_schema(release.dim)
     wrong = [
@@ -92,13 +91,15 @@ def open_items(catalog: Store, release: Release) -> lance.LanceDataset:
     columns = release.product_columns
     wrong += [f"there is no column {name!r}" for name in columns if name not in table.schema.names]
     wrong += [
-        f"the product column {name!r} is named as one of lookdex's own" for name in _NEEDED if name in columns
+        f"the product column {name!r} has the name of one of lookdex's own"
+        for name in _NEEDED
+        if name in columns
     ]
     wrong += [f"the product column {name!r} is named twice" for name, n in Counter(columns).items() if n > 1]
     if wrong:
         raise CorruptData(
-            f"{name_of(catalog, ITEMS, release.items_version)} is not as the record of release {release.release_id} "
-            f"says: {'; '.join(wrong[:_SHOWN])}. Restore the record, or make another release live: "
+            f"{name_of(catalog, ITEMS, release.items_version)} does not match the record of release "
+            f"{release.release_id}: {'; '.join(wrong[:_SHOWN])}. Restore the record, or make another release live: "
             "`lookdex rollback --to RELEASE`."
         )
     return table
@@ -117,28 +118,28 @@ def _open(catalog: Store, key: str, version: int | None) -> lance.LanceDataset:
         which = "the table" if version is None else f"version {version} of the table"
         raise ReleaseNotFound(
             f"{which} {key} is not in {catalog.uri}. It was cleaned up or never written; "
-            "`lookdex releases` lists what can still be opened."
+            "`lookdex releases` lists the releases that can be opened."
         ) from error
 
 
 def name_of(catalog: Store, key: str, version: int | None = None) -> str:
-    """A table's name in messages."""
+    """A table's name for messages."""
     return f"{catalog.uri}/{key}" + ("" if version is None else f", version {version},")
 
 
 def format_of(schema: pa.Schema) -> int:
-    """The format that a table's schema names."""
+    """The format in a table's schema."""
     text = (schema.metadata or {}).get(_FORMAT, b"1")
     return int(text) if text.isdigit() else 1
 
 
 def with_format(schema: pa.Schema, key: str) -> pa.Schema:
-    """The schema of a new table of that name."""
+    """The schema with the format of a new table."""
     return schema.with_metadata({**(schema.metadata or {}), _FORMAT: str(FORMATS[key]).encode()})
 
 
 def newest(catalog: Store, key: str) -> lance.LanceDataset | None:
-    """The table at its newest version, or None when no night has written it yet."""
+    """Open a table at its newest version; None when no night has written it yet."""
     try:
         return open_table(catalog, key)
     except ReleaseNotFound:
@@ -146,12 +147,12 @@ def newest(catalog: Store, key: str) -> lance.LanceDataset | None:
 
 
 def open_tables(catalog: Store, release: Release) -> Tables:
-    """`items` and `images` as `release` has them."""
+    """Open `items` and `images` of a release."""
     return Tables(open_items(catalog, release), open_table(catalog, IMAGES, release.images_version))
 
 
 def ledger(catalog: Store, release: Release) -> pa.Table:
-    """The `images` table of a release: IMAGES_SCHEMA, one row per photo of the catalogue.
+    """Read the `images` table of a release: IMAGES_SCHEMA, one row per photo.
 
     Columns that an older version did not write are null; columns of a newer version are left out.
     """
@@ -163,7 +164,7 @@ def ledger(catalog: Store, release: Release) -> pa.Table:
 
 
 def conformed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """`rows` with the columns of `schema`, in its order: cast, or null where `rows` has none of that name."""
+    """`rows` with the columns of `schema`, in its order: cast, or null if `rows` does not have them."""
     columns = [
         rows[field.name].cast(field.type)
         if field.name in rows.column_names
@@ -174,9 +175,9 @@ def conformed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def described_products(catalog: Store, release: Release) -> pa.Array:
-    """The unique ids (strings) of a release's products that have values from the products file.
+    """The unique ids (strings) of a release's products with values in product columns.
 
-    Empty, with a warning, where `items` cannot be read: a night of all photos repairs it, so a plan must be possible.
+    Empty, with a warning, when `items` cannot be read: a night of all photos repairs it, so planning must not fail.
     """
     columns = list(release.product_columns)
     found = [pa.array([], pa.string())]
@@ -190,15 +191,15 @@ def described_products(catalog: Store, release: Release) -> pa.Array:
                     known = reduce(pc.or_, (pc.is_valid(batch[name]) for name in columns))
                     found.append(pc.unique(batch["product_id"].filter(known)))
         except (CorruptData, NotFound) as error:
-            log.warning("products that would lose their columns are not counted: %s", error)
+            log.warning("products that would lose their product columns are not counted: %s", error)
     return pc.unique(pa.concat_arrays(found))
 
 
 def duckdb_connection(uri: str, release: str | None = None) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection with the views `items` and `images` of the live release (or of `release`, an id).
+    """A DuckDB connection with the views `items` and `images` of the live release (or of the release with this id).
 
-    Rows are read from Lance while a query runs, and only the columns that it names. The connection keeps showing
-    the release that it was opened with. Raises ReleaseNotFound when nothing is live.
+    Queries read rows from Lance as they run, and only the columns that they name. The connection stays on the release
+    that it was opened with. Raises ReleaseNotFound when nothing is live.
 
     >>> con = lookdex.catalog.tables.duckdb_connection("s3://shop/catalog")
     >>> con.sql("SELECT label, count(*) FROM items GROUP BY label").df()
@@ -213,7 +214,7 @@ def duckdb_connection(uri: str, release: str | None = None) -> duckdb.DuckDBPyCo
 
 
 def connect(tables: Tables) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection in memory with `tables` as the views `items` and `images`, times in UTC."""
+    """An in-memory DuckDB connection with the views `items` and `images`, and times in UTC."""
     import duckdb
 
     connection = duckdb.connect()
@@ -224,7 +225,7 @@ def connect(tables: Tables) -> duckdb.DuckDBPyConnection:
 
 
 def sql_text(name: str) -> str:
-    """A file of `sql/`, e.g. 'items/checks.sql', installed as lookdex.sql or beside lib/ in a checkout."""
+    """Read a file of `sql/`, such as 'items/checks.sql': installed as lookdex.sql, or beside lib/ in a checkout."""
     try:
         root = resources.files("lookdex.sql")
     except ModuleNotFoundError:
@@ -233,7 +234,7 @@ def sql_text(name: str) -> str:
 
 
 def sql_blocks(text: str) -> dict[str, str]:
-    """The queries of a file by the name in the `-- name: …` line that opens each."""
+    """The queries of a file, by the name in the `-- name: …` line above each."""
     blocks: dict[str, list[str]] = {}
     for line in text.splitlines():
         if line.startswith("-- name:"):

@@ -1,4 +1,4 @@
-"""`lookdex audit`: the checks of a candidate."""
+"""`lookdex audit`: check a candidate."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from lookdex.config import Config
 @verb("audit")
 @settings("catalog", *TRUST, "device", "max_change")
 @run_id_option
-@click.option("--allow-mass-change", is_flag=True, help="Accept that many photos lost their objects.")
+@click.option(
+    "--allow-mass-change", is_flag=True, help="Accept that a large share of the photos lost their objects."
+)
 @json_option
 @resumable(SAME)
 def audit_command(config: Config, run_id: str, allow_mass_change: bool, as_json: bool) -> None:
-    """Check the candidate; exit code 3 and the offending rows when a check refuses it."""
+    """Check the candidate. If a check fails, print the offending rows and exit with code 3."""
     from lookdex.catalog import json_codec, runs
     from lookdex.pipeline import night
 

@@ -1,4 +1,4 @@
-"""`lookdex build`: the night's shards as a candidate."""
+"""`lookdex build`: build a candidate from the night's shards."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lookdex.config import Config
 @settings("catalog", "master", "max_change")
 @run_id_option
 @click.option(
-    "--allow-mass-change", is_flag=True, help="Build although a large share of the photos was rejected."
+    "--allow-mass-change", is_flag=True, help="Build even if a large share of the photos was rejected."
 )
 @resumable(SAME)
 def build_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
-    """Write the night's shards into the tables, as a candidate that nobody follows yet."""
+    """Write the night's shards into the tables as a candidate, which is not live yet."""
     from lookdex.catalog import runs
     from lookdex.pipeline import night
 

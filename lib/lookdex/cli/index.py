@@ -1,4 +1,4 @@
-"""`lookdex index`: the planned photos, on Spark."""
+"""`lookdex index`: index the planned photos on Spark."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lookdex.config import Config
 )
 @resumable(SAME)
 def index_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
-    """Fetch, detect, crop and embed the planned photos on Spark; in finished shards, retry what failed."""
+    """Fetch, detect, crop and embed the planned photos on Spark, and retry failed photos of finished shards."""
     from lookdex.catalog import runs
     from lookdex.pipeline import night
     from lookdex.runtime.progress import Progress

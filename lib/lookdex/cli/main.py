@@ -1,7 +1,7 @@
-"""`lookdex`: a table of verbs. Each imports its stage when called, so that --help answers at once.
+"""The command `lookdex` and its subcommands. Each imports its stage when called, so that --help is fast.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing published because the audit (or a hold) refused, 130 and 143
-stopped by Ctrl-C and by SIGTERM.
+Exit codes: 0 success, 1 failure, 2 wrong usage, 3 not published because of the audit or a hold, 130 and 143 stopped by
+Ctrl-C and by SIGTERM.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from lookdex.cli.serve import serve, token
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="lookdex")
 def main() -> None:
-    """Search by photo over a shop's own catalogue.
+    """Search a shop's catalogue by photo.
 
     \b
     Every night:  lookdex reindex --source s3://shop/photos --catalog s3://shop/lookdex
-    Ask:          lookdex search photo.jpg --catalog s3://shop/lookdex
+    Search:       lookdex search photo.jpg --catalog s3://shop/lookdex
     Undo:         lookdex rollback --catalog s3://shop/lookdex
 
-    Every setting (`python -m lookdex.config` lists them) can also be given as LOOKDEX_<NAME> in the environment or in
+    Every setting (see `python -m lookdex.config`) can also be set as LOOKDEX_<NAME> in the environment or in
     lookdex.toml.
     """
 

@@ -1,4 +1,4 @@
-"""Settings as command-line options, and commands that end with the documented exit codes."""
+"""Command-line options for settings, and commands that exit with the documented codes."""
 
 from __future__ import annotations
 
@@ -18,15 +18,11 @@ from lookdex.errors import AuditFailed, ConfigError, LookdexError
 from lookdex.runtime.extras import extras
 
 REQUIRED = ("source", "catalog")
-TRUST = (
-    "detector",
-    "embedder",
-    "trusted_models",
-)  # of a verb that loads what a record of the catalogue names
+TRUST = ("detector", "embedder", "trusted_models")  # for commands that load models named by the catalogue
 
 
 class Columns(click.ParamType):
-    """'a,b' on the command line, a list in the TOML file."""
+    """A list of names: 'a,b' on the command line, a list in the TOML file."""
 
     name = "columns"
 
@@ -40,18 +36,18 @@ class Columns(click.ParamType):
 
 
 class Switch(click.types.BoolParamType):
-    """A flag on the command line, true or false in the TOML file, and 1, true, yes, on … in a variable."""
+    """A boolean: a flag on the command line, true or false in the TOML file, 1, true, yes, on … in a variable."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
         if not isinstance(value, bool | str):
-            self.fail(f"{value!r} is neither true nor false", param, ctx)
+            self.fail(f"{value!r} is not true or false", param, ctx)
         return bool(super().convert(value, param, ctx))
 
 
 class OutputFile(click.Path):
-    """A file that will be written at the end of the work: what keeps it from being written is said before.
+    """A file to write when the work is done. Checked at the start, so that a wrong path fails early.
 
-    suffixes: those it may have; none allows all.
+    suffixes: the suffixes it may have; none allows all.
     """
 
     def __init__(self, *suffixes: str) -> None:
@@ -61,14 +57,14 @@ class OutputFile(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if not path.absolute().parent.is_dir():
-            self.fail(f"there is no folder {path.parent}", param, ctx)
+            self.fail(f"the folder {path.parent} does not exist", param, ctx)
         if self._suffixes and path.suffix.lower() not in self._suffixes:
             self.fail(f"{path.name!r} must end in one of {' '.join(self._suffixes)}", param, ctx)
         return path
 
 
 def type_of(entry: Field[Any]) -> Any:
-    """click's type of a setting: numbers within the setting's limits, words among its choices."""
+    """click's type for a setting, with its limits or choices."""
     if entry.metadata["choices"]:
         return click.Choice(entry.metadata["choices"])
     least, most = entry.metadata["least"], entry.metadata["most"]
@@ -84,7 +80,7 @@ def type_of(entry: Field[Any]) -> Any:
 
 
 class SettingOption(click.Option):
-    """A setting's option, which says where a wrong value is from when nobody typed the flag."""
+    """The option of a setting. Its errors say when the value came from the environment."""
 
     def get_error_hint(self, ctx: click.Context | None) -> str:
         hint = super().get_error_hint(ctx)
@@ -95,9 +91,9 @@ class SettingOption(click.Option):
 def settings(
     *names: str, optional: tuple[str, ...] = ()
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Options for the named settings, in this order; the function gets them as one `Config`, `config`.
+    """Add options for the named settings, in this order. The function gets them as one `Config`, named `config`.
 
-    optional: those of `REQUIRED` that this verb can do without.
+    optional: those of `REQUIRED` that this command does not need.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -133,40 +129,40 @@ def settings(
 
 
 def warn_of_unknown_variables() -> None:
-    """Say on stderr which LOOKDEX_… variables nothing reads: a misspelt setting is not a setting that is left out."""
+    """Warn on stderr of LOOKDEX_… variables that are not settings, such as misspelt ones."""
     for name, near in unknown_variables(name for name, value in os.environ.items() if value).items():
-        meant = f"did you mean {near}?" if near else "`python -m lookdex.config` lists the settings"
-        click.echo(f"lookdex: the variable {name} is no setting and is ignored; {meant}", err=True)
+        hint = f"did you mean {near}?" if near else "`python -m lookdex.config` lists the settings"
+        click.echo(f"lookdex: the variable {name} is not a setting and is ignored; {hint}", err=True)
 
 
 def from_environment(**defaults: Any) -> Config:
-    """The settings that LOOKDEX_<NAME> variables give, for a program without a command line; others as in defaults.
+    """The settings of the LOOKDEX_<NAME> variables, over `defaults`, for programs without a command line.
 
-    Raises ConfigError, which names the variable.
+    Raises ConfigError with the name of the variable.
     """
     warn_of_unknown_variables()
     values = dict(defaults)
     for name, entry in SETTINGS.items():
         text = os.environ.get(variable(name))
-        if not text:  # as on a command line: an empty variable is none
+        if not text:  # as on the command line, an empty variable counts as not set
             continue
         try:
             values[name] = click.types.convert_type(type_of(entry))(text)
         except click.BadParameter as error:
             raise ConfigError(f"{variable(name)}: {error.message}") from error
     if not values.get("catalog"):
-        raise ConfigError("LOOKDEX_CATALOG is not set: s3://bucket/prefix or a folder")
+        raise ConfigError("LOOKDEX_CATALOG is not set; give s3://bucket/prefix or a folder")
     return Config(**values)
 
 
 class Verb(click.Command):
-    """A command that ends with one of the documented exit codes, alone (a job) or within `lookdex`."""
+    """A command that exits with the documented codes, standalone (a job) or as a subcommand of `lookdex`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params.append(
             click.Option(["--config", "config_file"], metavar="FILE", envvar="LOOKDEX_CONFIG", is_eager=True,
-                         expose_value=False, callback=load_settings, help="TOML file of settings [./lookdex.toml].")
+                         expose_value=False, callback=load_settings, help="TOML file with settings [./lookdex.toml].")
         )  # fmt: skip
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -185,10 +181,9 @@ class Verb(click.Command):
 
 
 def load_settings(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    """Make the settings file's values the defaults of this command's options.
+    """Use the settings file's values as defaults of this command's options.
 
-    They are checked here: where they are used, nobody knows any more that they are from a file. Variables that are no
-    settings are warned of.
+    They are checked here, because later errors could not name the file. Also warns of unknown variables.
     """
     if not context.resilient_parsing:
         warn_of_unknown_variables()
@@ -206,7 +201,7 @@ def load_settings(context: click.Context, parameter: click.Parameter, value: str
 
 
 class GroupedOption(click.Option):
-    """An option that --help shows under a heading of its group."""
+    """An option that --help shows under the heading of its group."""
 
     def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -214,7 +209,7 @@ class GroupedOption(click.Option):
 
 
 def option_of(group: str) -> Callable[..., Callable[..., Any]]:
-    """`click.option` for options of a group."""
+    """Like `click.option`, for options of a group."""
 
     def option(*names: str, **attributes: Any) -> Callable[..., Any]:
         return click.option(*names, cls=GroupedOption, group=group, **attributes)
@@ -223,7 +218,7 @@ def option_of(group: str) -> Callable[..., Callable[..., Any]]:
 
 
 class GroupedVerb(Verb):
-    """A command whose help lists its options group by group, those of no group last."""
+    """A command whose help lists its options by group, those without a group last."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         groups: dict[str, list[tuple[str, str]]] = {}
@@ -248,11 +243,11 @@ run_id_option = click.option(
     "--run-id",
     required=True,
     metavar="ID",
-    help="The night's name; a retry with the same id goes on where it was.",
+    help="Id of the night. A retry with the same id continues where the last attempt stopped.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
 def verb(name: str) -> Callable[[Callable[..., Any]], click.Command]:
-    """A verb of `lookdex`, as a decorator."""
+    """Decorator: make the function a subcommand of `lookdex`."""
     return click.command(name, cls=Verb)

@@ -1,4 +1,4 @@
-"""What the nightly verbs print."""
+"""Output of the nightly commands."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from lookdex.index.indexed import Indexed
     from lookdex.pipeline.plan import Planned
     from lookdex.planning.feed.datafile import Found
-    from lookdex.planning.ties import Ties
-    from lookdex.records import PlanSummary, Release, SkippedKeys, Unlisted
+    from lookdex.planning.links import Links
+    from lookdex.records import PlanSummary, Release, SkippedKeys
 
 INDENT = " " * 9
 
@@ -39,10 +39,10 @@ def print_plan(planned: Planned) -> None:
         keys = count_of(planned.unnamed, "key")
         click.echo(
             f"{INDENT}without an image suffix: {keys} ({such_as(planned.unnamed, planned.unnamed_examples)}); "
-            "their content decides"
+            "they are recognised by content"
         )
-    if planned.ties is not None:
-        print_ties(planned.ties, with_products=planned.products is not None)
+    if planned.links is not None:
+        print_links(planned.links, with_products=planned.products is not None)
     if planned.found is not None:
         print_found(planned.found)
     if planned.products is not None:
@@ -50,17 +50,17 @@ def print_plan(planned: Planned) -> None:
     print_unlisted(summary)
     print_column_changes(summary)
     if summary.products_changed:
-        click.echo(f"{INDENT}the products file changed: rows are refreshed")
+        click.echo(f"{INDENT}the products file changed: product columns will be updated")
     if summary.thresholds_changed:
-        click.echo(f"{INDENT}the thresholds changed: the release keeps the new ones")
+        click.echo(f"{INDENT}the thresholds changed: the release will keep the new ones")
     if planned.held:
         click.echo(
-            f"{INDENT}promotions are held since a rollback: nothing goes live until `lookdex resume`",
+            f"{INDENT}promotions are held after a rollback: nothing goes live until `lookdex resume`",
             err=True,
         )
-    if planned.again:
+    if planned.stored_before:
         click.echo(
-            f"{INDENT}this run was planned before: its plan is kept, and the settings given now have no effect"
+            f"{INDENT}this run was planned before: its plan is used, and the settings given now have no effect"
         )
     if planned.postponed:
         click.echo(
@@ -69,19 +69,21 @@ def print_plan(planned: Planned) -> None:
 
 
 def print_skipped(skipped: Sequence[SkippedKeys]) -> None:
-    """One line for each reason for which keys of the source are left out."""
+    """Print one line for each reason why keys of the source are skipped."""
     from lookdex.imaging.formats import AND_FORMATS
     from lookdex.records import Skip
 
-    words = {  # one, many, and what to do where something can be done
+    words = {  # singular, plural, remedy
         Skip.FOLDER_MARKER: ("folder marker", "folder markers", ""),
         Skip.HIDDEN: ("hidden file", "hidden files", ""),
-        Skip.NOT_A_FILE: ("link to nothing, pipe or socket", "links to nothing, pipes or sockets", ""),
-        Skip.NOT_UTF8: ("name that is not UTF-8", "names that are not UTF-8", "rename them to have them indexed"),
+        Skip.NOT_A_FILE: ("broken link, pipe or socket", "broken links, pipes or sockets", ""),
+        Skip.NOT_UTF8: ("name that is not UTF-8", "names that are not UTF-8", "rename the files to index them"),
         Skip.OTHER_TYPE: ("file of another type", "files of other types", ""),
-        Skip.UNREAD_FORMAT: ("picture of an unread format", "pictures of unread formats", f"{AND_FORMATS} are read"),
+        Skip.UNREAD_FORMAT: (
+            "picture in an unsupported format", "pictures in unsupported formats", f"{AND_FORMATS} are supported",
+        ),
         Skip.EMPTY: ("empty file without an image suffix", "empty files without an image suffix", ""),
-        Skip.ARCHIVED: ("archived photo", "archived photos", "restore them to have them indexed"),
+        Skip.ARCHIVED: ("archived photo", "archived photos", "restore the photos to index them"),
     }  # fmt: skip
     for keys in skipped:
         one, many, remedy = words[keys.reason]
@@ -90,33 +92,33 @@ def print_skipped(skipped: Sequence[SkippedKeys]) -> None:
 
 
 def such_as(count: int, examples: Sequence[str]) -> str:
-    """The first few keys of many, quoted: they may contain spaces and line breaks."""
+    """The first few of `count` keys, quoted because they may contain spaces and line breaks."""
     return ", ".join(map(repr, examples)) + (", …" if count > len(examples) else "")
 
 
-def print_ties(ties: Ties, with_products: bool) -> None:
-    said = f"{INDENT}{ties.tied:,} of {count_of(ties.photos, 'photo')} are tied to a product"
-    if with_products and ties.known < ties.tied:
-        said += f", {ties.known:,} of them to one in the products file"
-    complete = ties.tied == ties.photos and (ties.known == ties.tied or not with_products)
-    click.echo(said if complete else f"{said} (see --pattern, --mapping and --products)")
-    if ties.unshown_count:
-        have = "has" if ties.unshown_count == 1 else "have"
+def print_links(links: Links, with_products: bool) -> None:
+    line = f"{INDENT}{links.linked:,} of {count_of(links.photos, 'photo')} are linked to a product"
+    if with_products and links.known < links.linked:
+        line += f", {links.known:,} of them to one in the products file"
+    complete = links.linked == links.photos and (links.known == links.linked or not with_products)
+    click.echo(line if complete else f"{line} (see --pattern, --mapping and --products)")
+    if links.without_photo_count:
+        have = "has" if links.without_photo_count == 1 else "have"
         click.echo(
-            f"{INDENT}{ties.unshown_count:,} of {count_of(ties.products, 'product')} in the products file {have} no "
-            f"photo: {such_as(ties.unshown_count, ties.unshown)}"
+            f"{INDENT}{links.without_photo_count:,} of {count_of(links.products, 'product')} in the products file "
+            f"{have} no photo: {such_as(links.without_photo_count, links.without_photo)}"
         )
-    if ties.case.count:
-        examples = "; ".join(f"{photo!r} and {file!r}" for photo, file in ties.case.examples)
+    if links.case.count:
+        examples = "; ".join(f"{photo!r} and {file!r}" for photo, file in links.case.examples)
         click.echo(
-            f"{INDENT}{count_of(ties.case.count, 'product id')} of photos and file differ only in upper and "
-            f"lower case, and are not tied: {examples}",
+            f"{INDENT}{count_of(links.case.count, 'product id')} of photos and file differ only in case and are not "
+            f"linked: {examples}",
             err=True,
         )
 
 
 def print_found(found: Found) -> None:
-    """How the products file was read, with a sample line if its encoding was guessed."""
+    """Print how the products file was read, with a sample line if its encoding was guessed."""
     parts = [
         f"{found.format} with gzip" if found.gzip else found.format,
         found.encoding,
@@ -133,56 +135,50 @@ def print_found(found: Found) -> None:
 
 
 def print_unlisted(summary: PlanSummary) -> None:
-    """Products that the products file does not list: those that leave, and those whose photos are not indexed."""
+    """Print products that the products file does not list: those that leave, and those that are not indexed."""
     leaving, left_out = summary.leaving, summary.left_out
     if leaving is not None and leaving.products:
         leave = "leaves" if leaving.products == 1 else "leave"
         click.echo(
             f"{INDENT}{count_of(leaving.products, 'live product')} not in the products file {leave} the release, with "
-            f"{count_of(leaving.photos, 'photo')}: {named(leaving)}"
+            f"{count_of(leaving.photos, 'photo')}: {such_as(leaving.products, leaving.examples)}"
         )
     if left_out is not None and left_out.photos:
         are = "is" if left_out.photos == 1 else "are"
         click.echo(
             f"{INDENT}{count_of(left_out.photos, 'photo')} of {count_of(left_out.products, 'product')} not in the "
-            f"products file {are} not indexed: {named(left_out)}"
+            f"products file {are} not indexed: {such_as(left_out.products, left_out.examples)}"
         )
     if any(found is not None and found.products for found in (leaving, left_out)):
         click.echo(f"{INDENT}(--keep-unlisted keeps photos of products that the file does not list)")
 
 
-def named(unlisted: Unlisted) -> str:
-    """The first few ids, quoted."""
-    more = ", …" if unlisted.products > len(unlisted.examples) else ""
-    return ", ".join(map(repr, unlisted.examples)) + more
-
-
 def print_column_changes(summary: PlanSummary) -> None:
-    """Product columns that differ from the live release's, because applications filter on them."""
+    """Print product columns that differ from the live release's, because applications filter on them."""
     changed = [change for change in summary.column_changes if change.live]
     if changed:
         each = ", ".join(f"{c.name} ({c.live}, now {c.planned or 'gone'})" for c in changed)
         these = "this column" if len(changed) == 1 else "these columns"
         click.echo(
-            f"{INDENT}{these} changed, and live filters on {'it' if len(changed) == 1 else 'them'} will break: {each}"
+            f"{INDENT}{these} changed, which breaks filters on {'it' if len(changed) == 1 else 'them'}: {each}"
         )
     if new := [f"{change.name} ({change.planned})" for change in summary.column_changes if not change.live]:
         click.echo(f"{INDENT}new columns: {', '.join(new)}")
 
 
 def print_products(schema: pa.Schema) -> None:
-    """The products' columns with their types; a price that cannot be compared with a number is warned of."""
+    """Print the product columns with their types, and warn of a price that is not a number."""
     from lookdex.catalog.column_types import held, kind_of
 
     columns = [field for field in schema if field.name != "product_id"]
     if columns:
         named = ", ".join(f"{field.name} ({kind_of(field.type)})" for field in columns)
-        click.echo(f"{INDENT}the products' columns: {named}")
+        click.echo(f"{INDENT}product columns: {named}")
     for field in columns:
         if field.name == "price" and kind_of(field.type) != "number":
             click.echo(
-                f"{INDENT}the column price holds {held(field.type)}, not numbers: filters such as price < 50 cannot "
-                "be asked, and looks have no total. Write 12.95, without a currency, a blank or a decimal comma",
+                f"{INDENT}the column price holds {held(field.type)}, not numbers: filters such as price < 50 do not "
+                "work, and looks have no total. Write 12.95, without a currency, spaces or a decimal comma",
                 err=True,
             )
 
@@ -198,21 +194,22 @@ def print_indexed(indexed: Indexed) -> None:
     )
     for example in indexed.examples:
         breaks = example.reason is Reason.BREAKS_MODEL
-        said = "breaks a model: " if breaks else f"{example.reason}, such as "
-        click.echo(f"{INDENT}{said}{example.words}")
+        reason = "breaks a model: " if breaks else f"{example.reason}, such as "
+        click.echo(f"{INDENT}{reason}{example.words}")
     if archived := indexed.reasons.get("archived"):
         click.echo(
-            f"{INDENT}{count_of(archived, 'photo')} cannot be read while archived: restore them from their storage "
-            "class. Their live rows stay; they are retried within a week"
+            f"{INDENT}{count_of(archived, 'photo')} cannot be read because of an archive storage class: restore them. "
+            "Their live rows stay, and they are retried within a week"
         )
 
 
 def print_audit(release: Release) -> None:
     for check in release.audit:
         click.echo(f"  {'ok  ' if check.passed else 'FAIL'} {check.name:<58} {check.detail}")
-    click.echo(f"audited  {count_of(len(release.audit), 'check')} hold")
+    click.echo(f"audited  {count_of(len(release.audit), 'check')} passed")
 
 
 def built(release: Release) -> str:
+    """A release's size and index in a few words."""
     photos = count_of(sum(release.images.values()), "photo")
     return f"{count_of(release.items, 'item')} of {photos}, index {release.index.kind}"

@@ -1,4 +1,4 @@
-"""`lookdex plan`: what a night would do, or will do."""
+"""`lookdex plan`: plan a night."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from lookdex.config import Config
 
 @verb("plan")
 @settings("source", "catalog", *SOURCE[1:], *MODELS, *DECODING, "shard_images", "max_change", "thresholds")
-@click.option("--run-id", metavar="ID", help="Store the plan as this night's; without it, plan is a dry run.")
+@click.option("--run-id", metavar="ID", help="Store the plan under this id. Without it, plan is a dry run.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Plan at most N photos.")
-@click.option("--full", is_flag=True, help="Plan every photo, changed or not.")
+@click.option("--full", is_flag=True, help="Plan every photo, even unchanged ones.")
 @click.option(
     "--allow-mass-change",
     is_flag=True,
@@ -27,7 +27,7 @@ from lookdex.config import Config
 def plan_command(
     config: Config, run_id: str | None, limit: int | None, full: bool, allow_mass_change: bool, as_json: bool
 ) -> None:
-    """List the source and say what a night would do; with --run-id, write it down for the stages that follow."""
+    """List the source and print what a night would do. With --run-id, store the plan for the next stages."""
     from lookdex.catalog import json_codec, runs
     from lookdex.pipeline import night
 

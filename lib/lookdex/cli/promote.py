@@ -1,4 +1,4 @@
-"""`lookdex promote`: an audited release goes live."""
+"""`lookdex promote`: make an audited release live."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lookdex.config import Config
 @run_id_option
 @resumable(SAME)
 def promote_command(config: Config, run_id: str) -> None:
-    """Make the audited release live. Of two promoters one wins; the other gets an error."""
+    """Make the audited release live. If two runs promote at the same time, one of them fails."""
     from lookdex.catalog import runs
     from lookdex.pipeline import night
 

@@ -1,4 +1,4 @@
-"""`lookdex reindex`: the whole night in one command."""
+"""`lookdex reindex`: run the whole night in one command."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from lookdex.config import Config
     "thresholds",
     "keep_releases",
 )
-@click.option("--run-id", metavar="ID", help="Go on with this night instead of starting one.")
+@click.option("--run-id", metavar="ID", help="Continue this night instead of starting a new one.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Index at most N photos tonight.")
-@click.option("--full", is_flag=True, help="Index every photo again, changed or not.")
+@click.option("--full", is_flag=True, help="Index every photo again, even unchanged ones.")
 @click.option(
     "--allow-mass-change",
     is_flag=True,
-    help="Continue even if a large share vanished, is not in the products file or was rejected.",
+    help="Continue even if a large share of the catalogue vanished, is not in the products file or was rejected.",
 )
 @resumable(SAME)
 def reindex_command(
     config: Config, run_id: str | None, limit: int | None, full: bool, allow_mass_change: bool
 ) -> None:
-    """Plan, index, build, audit and promote, on local Spark, without Airflow."""
+    """Plan, index, build, audit and promote on local Spark, without Airflow."""
     from lookdex.catalog import runs
     from lookdex.pipeline import night
     from lookdex.runtime.progress import Progress

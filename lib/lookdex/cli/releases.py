@@ -1,4 +1,4 @@
-"""`lookdex releases`: what a catalogue has, and what is live."""
+"""`lookdex releases`: list the releases of a catalogue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lookdex.config import Config
 @settings("catalog")
 @json_option
 def releases_command(config: Config, as_json: bool) -> None:
-    """List the releases, newest first, and which one is live."""
+    """List the releases, newest first, and show which one is live."""
     from lookdex.catalog import json_codec, promotion_log
     from lookdex.errors import CorruptData, ReleaseNotFound
     from lookdex.release.promote import follow
@@ -30,7 +30,7 @@ def releases_command(config: Config, as_json: bool) -> None:
     else:
         follow(catalog)
     if entry is None and not unknown and not listed and not any(catalog.pages("runs/")):
-        raise ReleaseNotFound(f"there is no catalogue in {config.catalog}; `lookdex reindex` makes one")
+        raise ReleaseNotFound(f"there is no catalogue in {config.catalog}; `lookdex reindex` creates one")
     been_live = {logged.release_id for logged in promotion_log.read_log(catalog)}
     if as_json:
         click.echo(json.dumps({

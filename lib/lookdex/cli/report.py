@@ -1,4 +1,4 @@
-"""`lookdex report`: a release as one page."""
+"""`lookdex report`: a release as one HTML page."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lookdex.config import Config
 
 @verb("report")
 @settings("catalog", "source", "source_access", optional=("source",))
-@click.option("--out", required=True, type=OutputFile(".html", ".htm"), help="The page to write.")
+@click.option("--out", required=True, type=OutputFile(".html", ".htm"), help="HTML file to write.")
 @click.option("--release", metavar="ID", help="Report on this release instead of the live one.")
 def report_command(config: Config, out: Path, release: str | None) -> None:
-    """Write what is in a release, and what is odd in it, as one page that loads nothing from anywhere.
+    """Write a report on a release as one self-contained HTML page: contents and anomalies.
 
-    Photos that could not be indexed are shown if --source says where they lie.
+    Photos that could not be indexed are shown if --source is given.
     """
     from lookdex.pipeline.plan import open_source
     from lookdex.report import make_report

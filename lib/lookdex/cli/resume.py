@@ -1,4 +1,4 @@
-"""`lookdex resume`: promotions go on after a rollback."""
+"""`lookdex resume`: allow promotions again after a rollback."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def resume_command(config: Config) -> None:
     from lookdex.pipeline import night
 
     entry, held = night.resume(config)
-    done = "resumed" if held else "promotions were not held: nothing to resume"
+    done = "resumed" if held else "promotions were not held"
     click.echo(f"{done}; live: release {entry.release_id} (entry {entry.n})")

@@ -1,4 +1,4 @@
-"""`lookdex rollback`: an older release goes live."""
+"""`lookdex rollback`: make an older release live."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lookdex.config import Config
 @click.option(
     "--to",
     metavar="RELEASE",
-    help="The release to make live (default: the one that the live one was built on).",
+    help="Release to make live (default: the parent of the live one).",
 )
-@click.option("--note", default="", metavar="TEXT", help="Why; kept in the promotion log.")
+@click.option("--note", default="", metavar="TEXT", help="Reason, kept in the promotion log.")
 def rollback_command(config: Config, to: str | None, note: str) -> None:
-    """Make an older release live, and hold promotions until `lookdex resume`."""
+    """Make an older release live and hold promotions until `lookdex resume`."""
     from lookdex.pipeline import night
 
     done = night.rollback(config, to=to, note=note)

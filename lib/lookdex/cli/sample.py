@@ -9,15 +9,15 @@ from lookdex.runtime.wording import count_of
 
 
 @verb("sample")
-@click.option("--out", required=True, metavar="URI", help="A folder or s3://bucket/prefix.")
+@click.option("--out", required=True, metavar="URI", help="Folder or s3://bucket/prefix to write to.")
 @click.option("--products", default=500, show_default=True, type=click.IntRange(1, 1_000_000), metavar="N")
 @click.option("--looks", default=60, show_default=True, type=click.IntRange(0, 1_000_000), metavar="M")
 @click.option("--seed", default=1, show_default=True, type=int, metavar="S")
 @click.option(
-    "--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes that render."
+    "--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes to render with."
 )
 @click.option(
-    "--force", is_flag=True, help="Write where files are already; what an earlier sample left is removed."
+    "--force", is_flag=True, help="Write into a place with files. Files of an earlier sample are removed."
 )
 def sample_command(out: str, products: int, looks: int, seed: int, workers: int, force: bool) -> None:
     """Render a catalogue with known answers: product photos, look photos, products.parquet, truth.parquet."""

@@ -1,4 +1,4 @@
-"""`lookdex search`: a question on the command line, its answer as text, pictures in the terminal, JSON or a sheet."""
+"""`lookdex search`: search from the command line, with the answer as text, pictures, JSON or an image file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from lookdex.search.query.options import Options
 
 PHOTO = click.Path(exists=True, dir_okay=False)
-ask = option_of("What to ask with")
-among = option_of("Which products answer")
-ranked = option_of("How they are ranked")
-beside = option_of("What else is answered")
+ask = option_of("Question")
+among = option_of("Products")
+ranked = option_of("Ranking")
+beside = option_of("Additional results")
 output = option_of("Output")
 
 
@@ -40,78 +40,78 @@ class BoxType(click.ParamType):
 
 @click.command("search", cls=GroupedVerb)
 @click.argument("photos", nargs=-1, metavar="[PHOTO]...", type=PHOTO)
-@ask("--text", metavar="WORDS", help="Words, alone or beside a photo or a product: “in red”, 빨간색 원피스.")
-@ask("--product", metavar="ID", help="More like this product of the catalogue, without itself.")
+@ask("--text", metavar="WORDS", help="Text, alone or with a photo or product: “in red”, 빨간색 원피스.")
+@ask("--product", metavar="ID", help="Find products similar to this one.")
 @ask(
     "--object", "number", type=click.IntRange(min=0), metavar="N",
-    help="Of a photo only this object: its number in the answer without it, from 0.",
+    help="Search only this object of the photo: its number in the full answer, from 0.",
 )  # fmt: skip
 @ask(
     "--box",
     type=BoxType(),
     metavar="X0,Y0,X1,Y1",
-    help="Of a photo only what is in this box, in pixels of the upright photo.",
+    help="Search only this box of the photo, in pixels of the upright photo.",
 )
-@ask("--label", metavar="NAME", help="What the box shows, such as dress: products of that category first.")
+@ask("--label", metavar="NAME", help="Label of the box, such as dress: products of that category first.")
 @among("-k", "k", default=5, show_default=True, type=click.IntRange(1, 1000), help="Products per object.")
 @among(
     "--where", metavar="SQL",
-    help="Only products for which this holds: \"price < 50 and 'M' in sizes and launched >= '2026-01-01'\".",
+    help="Filter on product columns: \"price < 50 and 'M' in sizes and launched >= '2026-01-01'\".",
 )  # fmt: skip
 @among(
     "--widen",
     type=click.Choice(["auto", "never", "always"]),
     default="auto",
     show_default=True,
-    help="Other categories than the object's: where its label is uncertain, never, or always.",
+    help="Allow other categories than the object's: if its label is uncertain, never, or always.",
 )
 @among(
     "--fold/--no-fold", default=True, show_default=True,
-    help="Leave out photos that show nearly the same picture as a better one.",
+    help="Hide matches with nearly the same picture as a better match.",
 )  # fmt: skip
 @among(
     "--offset", type=click.IntRange(min=0), metavar="N", default=0, show_default=True,
-    help="Products per object to skip: a further page, with the same -k.",
+    help="Products per object to skip, to get further pages with the same -k.",
 )  # fmt: skip
-@among("--release", metavar="ID", help="Ask this release instead of the live one.")
+@among("--release", metavar="ID", help="Search this release instead of the live one.")
 @ranked(
     "--text-weight", type=click.FloatRange(0, 1), metavar="0-1", default=0.6, show_default=True,
-    help="What the words count beside a photo: 0 nothing, 1 alone.",
+    help="Weight of the text against the photo: 0 ignores the text, 1 the photo.",
 )  # fmt: skip
 @ranked(
     "--colour", type=click.FloatRange(0, 1), metavar="0-1", default=0.0, show_default=True,
-    help="What likeness of colour counts: 0 nothing, 1 alone.",
+    help="Weight of colour similarity: 0 ignores colour, 1 ranks by colour only.",
 )  # fmt: skip
 @ranked(
     "--sort", metavar="COLUMN",
-    help="By a product column, lowest first (price) or highest first (-price), instead of by score.",
+    help="Sort by a product column instead of by score: ascending (price) or descending (-price).",
 )  # fmt: skip
 @ranked(
     "--pool", type=click.IntRange(1, 1000), metavar="N",
-    help="With --sort: how many of the nearest products are sorted [-k].",
+    help="With --sort: how many of the most similar products to sort [-k].",
 )  # fmt: skip
-@beside("--whole/--no-whole", default=True, show_default=True, help="The whole photo as one more question.")
-@beside("--goes-with", is_flag=True, help="With --product: what is worn with it in its own photos.")
+@beside("--whole/--no-whole", default=True, show_default=True, help="Search the whole photo too.")
+@beside("--goes-with", is_flag=True, help="With --product: products like the other objects in its photos.")
 @beside(
     "--look-photos", type=click.IntRange(0, 100), metavar="N", default=0, show_default=True,
-    help="Catalogue photos of such an outfit.",
+    help="Catalogue photos that show such an outfit.",
 )  # fmt: skip
 @beside(
     "--facets", metavar="A,B,…",
-    help="Count the products that --where leaves by the values of these columns, such as category,price.",
+    help="Count the products that pass --where by the values of these columns, such as category,price.",
 )  # fmt: skip
 @output("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @output(
     "--vectors", is_flag=True,
-    help="With --json: beside each object the `vector` it was asked with, for other readers of the table.",
+    help="With --json: include the query vector of each lane.",
 )  # fmt: skip
-@output("--png", type=OutputFile(".png", ".jpg", ".webp"), help="Write the answer as a picture.")
+@output("--png", type=OutputFile(".png", ".jpg", ".webp"), help="Write the answer as an image file.")
 @output(
     "--thumbnails",
     type=click.Choice(["auto", "kitty", "sixel", "blocks", "none"]),
     default="auto",
     show_default=True,
-    help="Pictures in the terminal: as it can, by a protocol, as half blocks. Never where the output is none.",
+    help="How to show pictures in the terminal. auto: the best way that it supports.",
 )
 @settings("catalog", *TRUST, "device")
 def search(
@@ -120,7 +120,7 @@ def search(
 ) -> None:  # fmt: skip
     """Find the objects in a photo and the most similar products for each.
 
-    Several photos show one item. Without a photo, --text or --product asks.
+    Several photos must show the same item. Without a photo, give --text or --product.
     """
     import lookdex
     from lookdex.models.trust import TrustedModels
@@ -145,7 +145,7 @@ def search(
         facets=tuple(facets.split(",")) if facets else False,
         **question,
     )
-    # Never looks again: the vectors are those of the release that answered.
+    # Do not poll for new releases: the vectors must be those of the release that answered.
     catalog = lookdex.open_catalog(
         config.catalog,
         release=release,
@@ -167,7 +167,7 @@ def search(
     else:
         click.echo(answer.to_table())
     if not as_json and options.goes_with and not answer.goes_with:
-        click.echo(f"nothing else was seen in the photos of {options.product}")
+        click.echo(f"no other objects were found in the photos of {options.product}")
 
 
 def _box(corners: tuple[int, int, int, int] | None) -> Any:
@@ -177,7 +177,7 @@ def _box(corners: tuple[int, int, int, int] | None) -> Any:
 
 
 def _drawing(wish: str) -> Any:
-    """How to draw on this terminal; None for a table."""
+    """How to draw pictures on this terminal; None for a text table."""
     from lookdex.search.render.thumbnails import Wish, drawing, fits
 
     how = drawing(Wish(wish))
@@ -185,8 +185,8 @@ def _drawing(wish: str) -> Any:
 
 
 def _with_vectors(catalog: Catalog, answer: Answer, photos: tuple[str, ...], options: Options) -> str:
-    told = answer.as_dict()
-    lanes = [*told["objects"], *([told["whole"]] if told["whole"] else []), *told["goes_with"]]
+    result = answer.as_dict()
+    lanes = [*result["objects"], *([result["whole"]] if result["whole"] else []), *result["goes_with"]]
     for lane, vector in zip(lanes, catalog.vectors(*photos, options=options), strict=True):
         lane["vector"] = [round(float(value), 7) for value in vector]
-    return json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False)
+    return json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False)

@@ -20,9 +20,9 @@ SERVED = (
 @click.command("serve", cls=Verb)
 @settings(*SERVED)
 def serve(config: Config) -> None:
-    """Answer photos over HTTP: the interface under /v1 (/openapi.json describes it), a page at /.
+    """Serve searches over HTTP: the API under /v1 (described by /openapi.json) and a web page at /.
 
-    One process uses all cores; SIGTERM ends it once everyone is answered. Without --tokens everyone may ask.
+    One process uses all cores. On SIGTERM it finishes open requests and exits. Without --tokens, no token is needed.
     """
     from lookdex.service import server
 
@@ -32,10 +32,10 @@ def serve(config: Config) -> None:
 @click.command("token", cls=Verb)
 @click.argument("name")
 def token(name: str) -> None:
-    """Make a token for the client NAME: print it once, and the line that lets it in (see `lookdex serve --tokens`)."""
+    """Create a token for the client NAME. Prints it once, and the line for the file of `lookdex serve --tokens`."""
     from lookdex.service.tokens import new_token
 
     secret, line = new_token(name)
-    click.echo(f"give to {name}, and keep nowhere else:\n  {secret}", err=True)
-    click.echo("append to the file of --tokens:", err=True)
+    click.echo(f"token for {name} (not stored anywhere):\n  {secret}", err=True)
+    click.echo("append this line to the file of --tokens:", err=True)
     click.echo(line)

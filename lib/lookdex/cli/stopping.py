@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a stage alike: at once, cleanly, with one line that says how to continue."""
+"""Stop a stage on Ctrl-C or SIGTERM: at once, cleanly, with one line on how to continue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INTERRUPTED, TERMINATED = 130, 143  # exit codes, as of a shell: 128 + the signa
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived. A KeyboardInterrupt, so that it ends whatever Ctrl-C ends."""
+    """SIGTERM arrived. A KeyboardInterrupt, so that it is handled like Ctrl-C."""
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -25,7 +25,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def resumable(how: str) -> Iterator[None]:
-    """When the work is stopped, say that nothing is lost and `how` to continue; exit with 130 or 143."""
+    """When the block is stopped, print `how` to continue, and exit with 130 or 143."""
     here = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, _stop) if here else None
     try:

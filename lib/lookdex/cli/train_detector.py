@@ -1,4 +1,4 @@
-"""The options of jobs/train_detector.py."""
+"""Command line of jobs/train_detector.py."""
 
 from __future__ import annotations
 
@@ -14,47 +14,57 @@ NEW = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command(cls=Verb)
+@click.option("--coco", type=FILE, multiple=True, required=True, help="COCO file with boxes; repeatable.")
 @click.option(
-    "--coco", type=FILE, multiple=True, required=True, help="COCO file of boxes. May be given again."
+    "--images", type=FOLDER, multiple=True, required=True, help="Folder with its photos; one for each --coco."
 )
-@click.option("--images", type=FOLDER, multiple=True, required=True, help="Its photos; one for each --coco.")
-@click.option("--masks", type=FOLDER, help="<photo's name>.png for some photos: grey value = what is there.")
-@click.option("--mask-names", type=FILE, help="JSON list of what each grey value is.")
-@click.option("--held-coco", type=FILE, multiple=True, help="Photos to measure on. May be given again.")
-@click.option("--held-images", type=FOLDER, multiple=True, help="Its photos; one for each --held-coco.")
+@click.option(
+    "--masks", type=FOLDER, help="Masks of some photos, as <photo's name>.png: each grey value is a label."
+)
+@click.option("--mask-names", type=FILE, help="JSON list of the labels, by grey value.")
+@click.option(
+    "--held-coco", type=FILE, multiple=True, help="COCO file of held-out photos to measure on; repeatable."
+)
+@click.option(
+    "--held-images", type=FOLDER, multiple=True, help="Folder with its photos; one for each --held-coco."
+)
 @click.option(
     "--held",
     "held_share",
     default=0.1,
     show_default=True,
-    help="Share that only judges, without --held-coco.",
+    help="Share of the photos to hold out, without --held-coco.",
 )
-@click.option("--rendered", type=FOLDER, help="Made by python -m lookdex.training.rendered.")
+@click.option("--rendered", type=FOLDER, help="Rendered photos of python -m lookdex.training.rendered.")
 @click.option(
-    "--garments", type=FOLDER, help="One garment a photo: items.csv (image, label, sender_id), images/."
+    "--garments",
+    type=FOLDER,
+    help="Photos of single garments: items.csv (image, label, sender_id) and images/.",
 )
-@click.option("--start", type=FOLDER, help="A trained model's folder to go on from.")
-@click.option("--network", type=FILE, help="A config.json: any torchvision detection builder, its labels.")
-@click.option("--out", type=NEW, required=True, help="The new model's folder.")
+@click.option("--start", type=FOLDER, help="Folder of a trained model to start from.")
+@click.option(
+    "--network", type=FILE, help="A config.json with any torchvision detection builder and its labels."
+)
+@click.option("--out", type=NEW, required=True, help="Folder of the new model.")
 @click.option("--run", type=NEW, help="Checkpoints and curves. [OUT.run]")
 @click.option(
-    "--minutes", default=60.0, show_default=True, help="Of training; the schedule follows the clock."
+    "--minutes", default=60.0, show_default=True, help="Minutes of training; the schedule follows the clock."
 )
-@click.option("--batch", default=8, show_default=True, help="Windows a step, in each process.")
+@click.option("--batch", default=8, show_default=True, help="Windows per step, in each process.")
 @click.option("--rate", default=1.2e-3, show_default=True, help="Peak learning rate.")
 @click.option(
     "--measure-every",
     default=900.0,
     show_default=True,
-    help="Seconds between looks at held-out photos; 0: only at the end.",
+    help="Seconds between measurements on held-out photos. 0: only at the end.",
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--workers", type=click.IntRange(min=0), metavar="N",
-              help="Processes that draw windows for a GPU. [its share of the cores but one]")  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on from the run's checkpoint.")
+              help="Processes that prepare windows for a GPU. [its share of the cores minus one]")  # fmt: skip
+@click.option("--resume", is_flag=True, help="Continue from the run's checkpoint.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--name", default="detector", show_default=True, help="For the model card.")
-@click.option("--about", default="", help="For the model card: what the photos are.")
+@click.option("--about", default="", help="For the model card: a description of the photos.")
 @click.option("--licence", default="", help="For the model card.")
 def main(
     coco: tuple[Path, ...], images: tuple[Path, ...], masks: Path | None, mask_names: Path | None,

@@ -1,4 +1,4 @@
-"""Photos → rows, in this process: fetched ahead, fed to the models in batches."""
+"""Turn photos into rows in this process: fetch ahead, run the models on batches."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from lookdex.models.detect import Detector
     from lookdex.models.embed import Embedder
 
-UNIT_LENGTH = 0.002  # by which a vector's squared length may be off, in the audit too
-BATCH_PIXELS = 64_000_000  # a batch ends early when its photos have more pixels than this together
+UNIT_LENGTH = 0.002  # tolerance of a vector's squared length, as in the audit
+BATCH_PIXELS = 64_000_000  # most pixels of a batch
 
 
 @dataclass(frozen=True)
 class Tools:
     """What a worker needs to index shards of one run.
 
-    batch: photos in one call of the detector; the embedder gets all their crops and has a batch size of its own. On a
-    CPU small ones are quicker; a GPU wants more.
+    batch: photos in one call of the detector. The embedder gets all their crops and has its own batch size. Small
+    batches are faster on a CPU, large ones on a GPU.
     """
 
     source: Store
@@ -54,14 +54,14 @@ class Analysis(Protocol):
 
     @property
     def gets(self) -> int:
-        """Requests to the source so far."""
+        """How many requests were sent to the source so far."""
 
     def outcomes(self, photos: Supply, watch: Stopwatch) -> Generator[Outcome]:
-        """One for each photo of the supply, in order; each is reported to the supply."""
+        """Yield one outcome for each photo, in order, and report it to `photos.record`."""
 
 
 class InProcess:
-    """The fast path. An error of a model is `ModelFailed` and ends the shard; a crash ends this process."""
+    """Runs the models in this process. A model's error raises `ModelFailed`; a crash ends the process."""
 
     def __init__(self, tools: Tools):
         self._tools, self._before = tools, tools.source.requests
@@ -78,19 +78,19 @@ class InProcess:
         tools = self._tools
         options = FetchOptions(tools.recipe.max_bytes, tools.recipe.max_pixels, tools.fetch_workers)
         with closing(fetch(photos, tools.source, options)) as fetched:
-            for batch in in_batches(map(photos.see, fetched), tools.batch):
+            for batch in in_batches(map(photos.record, fetched), tools.batch):
                 watch.lap("wait")
                 done = analyse(batch, tools, watch)
                 for outcome in done:
                     watch.add("fetch", outcome.cost.fetch_seconds)
                     watch.add("decode", outcome.cost.decode_seconds)
-                del batch  # frees its pixels while the next one is awaited
+                del batch  # free its pixels while waiting for the next one
                 yield from done
                 watch.lap("write")
 
 
 def analyse(batch: Sequence[Fetched], tools: Tools, watch: Stopwatch) -> list[Outcome]:
-    """Their rows, in order. Raises ModelFailed."""
+    """The outcomes of a batch, in order. Raises ModelFailed."""
     good = [photo for photo in batch if isinstance(photo, Photo)]
     found = find_objects(good, tools)
     watch.lap("detect")
@@ -104,9 +104,9 @@ def analyse(batch: Sequence[Fetched], tools: Tools, watch: Stopwatch) -> list[Ou
 
 
 def in_batches(photos: Iterable[Fetched], size: int, pixels: int = BATCH_PIXELS) -> Iterator[list[Fetched]]:
-    """Lists of up to `size` good photos and up to `pixels` pixels (or one photo), with the bad ones between them.
+    """Batches of up to `size` good photos and `pixels` pixels (or one photo), with the bad photos between them.
 
-    Where a batch ends depends on the photos alone, not on timing: vectors depend a little on their batch.
+    Batches depend only on the photos, not on timing, because vectors depend slightly on their batch.
     """
     batch: list[Fetched] = []
     good = held = 0
@@ -117,13 +117,13 @@ def in_batches(photos: Iterable[Fetched], size: int, pixels: int = BATCH_PIXELS)
             batch, good, held = [], 0, 0
         batch.append(photo)
         good, held = good + bool(area), held + area
-        del photo  # or it would be held while the batch is at work
+        del photo  # do not keep its pixels while the batch is processed
     if batch:
         yield batch
 
 
 def find_objects(photos: Sequence[Photo], tools: Tools) -> list[list[Detection]]:
-    """What the detector finds in each photo; it is not called when there are none. Raises ModelFailed."""
+    """The objects of each photo. Does not call the detector without photos. Raises ModelFailed."""
     if not photos:
         return []
     try:
@@ -134,31 +134,31 @@ def find_objects(photos: Sequence[Photo], tools: Tools) -> list[list[Detection]]
         raise _failed(f"detector {tools.detector.name}", photos, error) from error
     if len(found) != len(photos):
         raise ModelFailed(
-            f"detector {tools.detector.name}: {len(photos)} photos in, {len(found)} answers out; fix the model"
+            f"detector {tools.detector.name}: returned {len(found)} results for {len(photos)} photos; fix the model"
         )
     for photo, own in zip(photos, found, strict=True):
-        if wrong := next(filter(None, (what_is_wrong(one, photo) for one in own)), ""):
-            raise ModelFailed(f"detector {tools.detector.name}: {wrong}{_where([photo])}")
-    return [once(own) for own in found]
+        if fault := next(filter(None, (fault_of(one, photo) for one in own)), ""):
+            raise ModelFailed(f"detector {tools.detector.name}: {fault}{_where([photo])}")
+    return [unique(own) for own in found]
 
 
-def what_is_wrong(found: Detection, photo: Photo) -> str:
-    """Why no row can hold this answer, or the audit would refuse it; '' when one can."""
+def fault_of(found: Detection, photo: Photo) -> str:
+    """Why a detection is invalid: no row can hold it, or the audit would refuse it. '' when it is valid."""
     box, (height, width) = found.box, photo.pixels.shape[:2]
     corners = (box.x0, box.y0, box.x1, box.y1)
     if not isinstance(found.label, str) or not found.label:
         return f"an object has the label {found.label!r}"
     if not isinstance(found.score, Real) or not 0 <= found.score <= 1:
-        return f"the object {found.label!r} has the score {found.score!r}, which is not within 0 … 1"
+        return f"the object {found.label!r} has the score {found.score!r}, which is not between 0 and 1"
     if not all(isinstance(corner, Integral) for corner in corners):
         return f"the object {found.label!r} has the box {corners}, which is not in whole pixels"
     if not (0 <= box.x0 < box.x1 <= width and 0 <= box.y0 < box.y1 <= height):
-        return f"the object {found.label!r} has the box {corners}, which does not lie in its {width} × {height} pixels"
+        return f"the object {found.label!r} has the box {corners}, outside the photo of {width} × {height} pixels"
     return ""
 
 
-def once(found: Sequence[Detection]) -> list[Detection]:
-    """Without repeats of a label and box: their items would have the same id."""
+def unique(found: Sequence[Detection]) -> list[Detection]:
+    """Drop detections that repeat a label and box: their items would have the same id."""
     first: dict[tuple[str, Box], Detection] = {}
     for one in found:
         first.setdefault((one.label, one.box), one)
@@ -168,7 +168,7 @@ def once(found: Sequence[Detection]) -> list[Detection]:
 def embed_all(
     photos: Sequence[Photo], found: Sequence[Sequence[Detection]], tools: Tools
 ) -> list[np.ndarray]:
-    """For each photo float32 (1 + objects, dim): the whole photo, then its objects. Raises ModelFailed."""
+    """Vectors of each photo, float32 (1 + objects, dim): the whole photo, then its objects. Raises ModelFailed."""
     crops: list[np.ndarray] = []
     for photo, detections in zip(photos, found, strict=True):
         crops.append(photo.pixels)
@@ -183,14 +183,14 @@ def embed_all(
         raise _failed(f"embedder {tools.embedder.name}", photos, error) from error
     if vectors.shape != (len(crops), tools.embedder.dim) or not np.isfinite(vectors).all():
         raise ModelFailed(
-            f"embedder {tools.embedder.name}: {len(crops)} crops gave an array {vectors.shape} with "
+            f"embedder {tools.embedder.name}: returned an array {vectors.shape} for {len(crops)} crops, with "
             f"{np.isfinite(vectors).mean():.1%} finite values{_where(photos)}. Fix the model or its settings"
         )
     squares = np.square(vectors, dtype=np.float64).sum(axis=1)
     if (off := np.abs(squares - 1)).max() > UNIT_LENGTH:
         raise ModelFailed(
-            f"embedder {tools.embedder.name}: a crop gave a vector of length {np.sqrt(squares[off.argmax()]):.4g} "
-            f"instead of 1{_where(photos)}. Mend the model or its settings"
+            f"embedder {tools.embedder.name}: returned a vector of length {np.sqrt(squares[off.argmax()]):.4g} "
+            f"instead of 1{_where(photos)}. Fix the model or its settings"
         )
     return np.split(vectors, np.cumsum([1 + len(detections) for detections in found])[:-1])
 

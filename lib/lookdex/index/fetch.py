@@ -1,7 +1,7 @@
-"""Refs → pixels or a reason, in the refs' order, fetched and decoded ahead of the models by a pool of threads.
+"""Fetch and decode photos in a thread pool, ahead of the models, in order.
 
-What lies between the pool and the models is bounded twice: by images, and by decoded pixels (a shop's folder may hold
-thumbnails beside 50-megapixel originals). A photo that alone is larger than the bound passes when its turn comes.
+The number of photos and of decoded pixels ahead are both bounded, because thumbnails may lie beside 50-megapixel
+originals. A photo that alone exceeds the bound is decoded when its turn comes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from lookdex.imaging.formats import named_as_picture
 from lookdex.records import ImageRef, Reason, Status
 from lookdex.storage import Listed, Store
 
-DENIED_IN_A_ROW = 5  # photos, in the shard's order, after which to check whether anything can be read at all
+DENIED_IN_A_ROW = 5  # consecutive photos after which to check whether anything can be read at all
 ELSEWHERE = 3  # photos elsewhere in the source to try then, if none of the shard could be read
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FetchOptions:
-    """max_bytes and max_pixels reject a photo; `ahead_images` and `ahead_pixels` bound what is decoded ahead."""
+    """max_bytes, max_pixels: larger photos are rejected. ahead_images, ahead_pixels: bounds on decoding ahead."""
 
     max_bytes: int
     max_pixels: int
@@ -50,7 +50,7 @@ class FetchOptions:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a photo took so far: bytes fetched, busy seconds."""
+    """What a photo has cost so far: bytes fetched, busy seconds."""
 
     bytes: int = 0
     fetch_seconds: float = 0.0
@@ -59,7 +59,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A decoded photo: uint8 (H, W, 3) RGB, upright; content_hash is the SHA-256 of its file, hex."""
+    """A decoded photo: uint8 (H, W, 3) RGB, upright. content_hash: SHA-256 of the file, hex."""
 
     ref: ImageRef
     pixels: np.ndarray
@@ -73,7 +73,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """A photo that ended before the models. What is not known of it is None."""
+    """A photo that was rejected or failed before the models. Unknown values are None."""
 
     ref: ImageRef
     status: Status
@@ -82,16 +82,16 @@ class Bad:
     content_hash: str | None = None
     width: int | None = None
     height: int | None = None
-    error: str = ""  # in words
+    error: str = ""  # message
 
 
 Fetched = Photo | Bad
 
 
 class PixelBudget:
-    """How many pixels may lie decoded ahead. Turns are positions in the shard; the turn that is awaited always passes.
+    """Bounds the pixels decoded ahead. Turns are positions in the shard; the awaited turn never waits.
 
-    So at any moment the pixels in use are at most `limit` plus one photo, and no order of threads can lock up.
+    So at most `limit` pixels plus one photo are in use, and no order of threads can deadlock.
     """
 
     def __init__(self, limit: int) -> None:
@@ -102,7 +102,7 @@ class PixelBudget:
         self._changed = threading.Condition()
 
     def take(self, turn: int, pixels: int) -> bool:
-        """Wait for room; False when the budget was closed meanwhile."""
+        """Wait for room. False when the budget was closed meanwhile."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._closed or turn <= self._awaited or self.used + pixels <= self.limit
@@ -112,12 +112,13 @@ class PixelBudget:
             return not self._closed
 
     def give(self, pixels: int) -> None:
+        """Return pixels to the budget."""
         with self._changed:
             self.used -= pixels
             self._changed.notify_all()
 
     def await_turn(self, turn: int) -> None:
-        """From now on this turn passes without waiting."""
+        """Let this turn pass without waiting from now on."""
         with self._changed:
             self._awaited = turn
             self._changed.notify_all()
@@ -129,19 +130,19 @@ class PixelBudget:
 
 
 class Denials:
-    """Tells a few photos that the store denies from a night that has lost its permissions.
+    """Distinguishes a few photos with denied access from lost permissions.
 
-    In the second case each further photo would cost a request and a row that says nothing.
+    With lost permissions, each further photo would cost a request and a useless row.
     """
 
     def __init__(self, source: Store) -> None:
         self._source = source
         self._in_a_row = 0
-        self.ahead: ImageRef | None = None  # the photo that was started last
-        self._read: ImageRef | Listed | None = None  # the last one that could be read
+        self.ahead: ImageRef | None = None  # the photo submitted last
+        self._read: ImageRef | Listed | None = None  # the last readable photo
         self._denied: set[str] = set()
 
-    def saw(self, fetched: Fetched) -> None:
+    def record(self, fetched: Fetched) -> None:
         """Record the next photo. Raises AccessDenied when no photo can be read any more."""
         if not isinstance(fetched, Bad) or fetched.reason is not Reason.DENIED:
             if isinstance(fetched, Photo) or fetched.status is Status.REJECTED:
@@ -151,7 +152,7 @@ class Denials:
         self._denied.add(fetched.ref.key)
         if self._in_a_row % DENIED_IN_A_ROW:
             return
-        # The best probe is a photo that could be read before; otherwise, some that are not next to these.
+        # The best probe is a photo that was readable before, otherwise some from elsewhere in the source.
         others: list[ImageRef | Listed] = [self._read or self.ahead or fetched.ref]
         if self._read is None:
             others += self._elsewhere()
@@ -168,13 +169,15 @@ class Denials:
                 self._read = other
                 return
         raise AccessDenied(
-            f"{self._in_a_row} photos in a row, the last {fetched.ref.key!r}, were denied, and so is "
+            f"access to {self._in_a_row} photos in a row, the last {fetched.ref.key!r}, was denied, and so was "
             f"{others[-1].key!r}: {denial}. Restore the permissions, then run the same run id again"
         ) from denial
 
     def _elsewhere(self) -> list[Listed]:
-        """Some photos of the source besides those that were denied, of other folders if there are any: a shard may hold
-        nothing but the private ones, which are tried again every night."""
+        """Some other photos of the source, from other folders if there are any.
+
+        A shard may have nothing but private photos, which are retried every night.
+        """
         try:
             page = next(iter(self._source.pages()), [])
         except StorageError as error:
@@ -189,10 +192,10 @@ class Denials:
 def fetch(refs: Sequence[ImageRef], source: Store, options: FetchOptions) -> Generator[Fetched]:
     """Yield one `Fetched` for every ref, in order. Closing the iterator stops the threads.
 
-    Bad files and storage faults are values. What else goes wrong here is a fault of this program and raises.
+    Bad files and storage errors are yielded as `Bad`; any other error is a bug and raises.
 
     Raises:
-        AccessDenied: the credentials are refused, or one photo after another is.
+        AccessDenied: the credentials are refused, or no photo can be read.
         ConfigError: there is no such bucket.
     """
     denials = Denials(source)
@@ -211,9 +214,9 @@ def fetch(refs: Sequence[ImageRef], source: Store, options: FetchOptions) -> Gen
             turn, future = waiting.popleft()
             budget.await_turn(turn)
             fetched, taken = future.result()
-            del future  # it holds the pixels
+            del future  # it references the pixels
             budget.give(taken)
-            denials.saw(fetched)
+            denials.record(fetched)
             yield fetched
             del fetched
     finally:
@@ -224,7 +227,7 @@ def fetch(refs: Sequence[ImageRef], source: Store, options: FetchOptions) -> Gen
 def _one(
     turn: int, ref: ImageRef, source: Store, options: FetchOptions, budget: PixelBudget
 ) -> tuple[Fetched, int]:
-    """Fetch and decode one photo → it, and the pixels taken from the budget."""
+    """Fetch and decode one photo. Returns it and the pixels taken from the budget."""
     start = time.perf_counter()
     try:
         data = source.get_limited(ref.key, options.max_bytes, ref.etag, ref.bytes)
@@ -236,7 +239,7 @@ def _one(
         raise
     except StorageError as error:
         status, reason = _of_storage(error)
-        # There may be many of these; the summary, or the error that ends the night, names them.
+        # There may be many of these; the summary or the error that stops the night reports them.
         quiet = reason in (Reason.ARCHIVED, Reason.DENIED)
         level = logging.INFO if quiet else logging.WARNING
         log.log(level, "%r: %s: %s", ref.key, reason, error)
@@ -250,7 +253,7 @@ def _one(
         header = codec.check(data, options.max_bytes, options.max_pixels)
         width, height = codec.upright_size(header)
         if not budget.take(turn, width * height):
-            return Bad(ref, Status.FAILED, Reason.UNAVAILABLE, cost), 0  # closed: nobody reads this any more
+            return Bad(ref, Status.FAILED, Reason.UNAVAILABLE, cost), 0  # closed: nobody reads this result
         taken = width * height
         begin = time.perf_counter()
         pixels = codec.decode_checked(data, header)
@@ -267,7 +270,7 @@ def _one(
 
 
 def _of_storage(error: StorageError) -> tuple[Status, Reason]:
-    """A fault of the world is tried again the next night; a file that is too large is the file's own fault."""
+    """Status and reason of a storage error: the photo failed and is retried; a file that is too large is rejected."""
     if isinstance(error, TooLarge):
         return Status.REJECTED, Reason.TOO_MANY_BYTES
     for kind, reason in (
@@ -283,6 +286,6 @@ def _of_storage(error: StorageError) -> tuple[Status, Reason]:
 
 
 def _of_file(ref: ImageRef, reason: Reason) -> Reason:
-    """A file that is not named as a picture need not be one."""
+    """The reason for a file that cannot be decoded. A file not named as a picture need not be one."""
     unnamed = reason is Reason.UNKNOWN_FORMAT and not named_as_picture(ref.key)
     return Reason.NO_PICTURE if unnamed else reason

@@ -1,4 +1,4 @@
-"""Totals over the shards of a run, and whether too much was lost to go on."""
+"""Totals over the shards of a run, and the check for a mass change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lookdex.records import NO_LOSS, Change, Example, PlanSummary, Reason, Shard
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """Totals over the shards of a run. `counts`: Status → photos; `reasons`: Reason → photos."""
+    """Totals over the shards of a run. counts: Status → photos. reasons: Reason → photos."""
 
     images: int
     items: int
@@ -26,7 +26,7 @@ class Indexed:
 
 
 def add_up(reports: Iterable[ShardReport]) -> Indexed:
-    """Over all shards of a run."""
+    """Add up the reports of all shards of a run."""
     counts: Counter[str] = Counter({status.value: 0 for status in Status})
     reasons: Counter[str] = Counter()
     examples: list[Example] = []
@@ -45,14 +45,13 @@ def add_up(reports: Iterable[ShardReport]) -> Indexed:
 
 
 def most_lost(summary: PlanSummary, max_share: float) -> int | None:
-    """How many photos of the night may be lost before it stops; None: any number. What had been lost before may be lost
-    again on top of that."""
+    """How many photos may be lost before the night stops; None: any number. Retried photos may fail again on top."""
     most = budget.most_lost(summary.planned, max_share)
     return None if most is None else most + summary.changes.get(Change.RETRY, 0)
 
 
 def check_rejected(indexed: Indexed, max_share: float, allow: bool, retried: int = 0) -> None:
-    """Raise MassChange when so many photos were rejected or failed that the photos are hardly the cause.
+    """Raise MassChange when more than `max_share` of the photos were rejected or failed.
 
     Reasons of NO_LOSS do not count, nor do `retried` photos, which had failed or been rejected before.
     """
@@ -61,9 +60,9 @@ def check_rejected(indexed: Indexed, max_share: float, allow: bool, retried: int
     most = budget.most_lost(indexed.images, max_share)
     if allow or most is None or lost <= most:
         return
-    words = budget.in_words(bad, indexed.images, indexed.images, indexed.reasons, indexed.examples)
+    summary = budget.in_words(bad, indexed.images, indexed.images, indexed.reasons, indexed.examples)
     raise MassChange(
-        f"{words}. That is more than the {max_share:.0%} that a night may lose: nothing was built. Check the source, "
-        "then run `lookdex index` again with the same run id: it retries what failed. If this is intended, pass "
+        f"{summary}. A night may lose at most {max_share:.0%}, so nothing was built. Check the source, then run "
+        "`lookdex index` again with the same run id: it retries what failed. If this is intended, pass "
         "--allow-mass-change"
     )

@@ -1,8 +1,8 @@
-"""Photos → rows, one by one in an expendable process, to find the photo that breaks or kills a model.
+"""Index photos one by one in a child process, to find the photo that breaks or kills a model.
 
-The process does everything for a photo: fetch, decode, models, rows. When it dies, or raises anything but an outside
-fault (storage, settings), the current photo is the culprit, and the next photo gets a new process. Each new process
-first tries its models on a plain picture: no photo is to blame for a model that fails on everything.
+The child does everything for a photo: fetch, decode, models, rows. When it dies, or raises an error that is not of the
+store or the settings, the current photo is the culprit, and the next photo gets a new process. Each child first runs
+its models on a plain picture, so that no photo is blamed for a model that always fails.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ from lookdex.runtime.stopwatch import Stopwatch
 if TYPE_CHECKING:
     from lookdex.index.job import IndexTask
 
-_MAIN = "from lookdex.index.isolated import main; main()"  # not as __main__: both sides must unpickle the same _Answer
-# If more photos of a shard break a model than this number, or than this share of a larger shard, the model is broken.
+# Not run as __main__, because both processes must unpickle the same _Answer.
+_MAIN = "from lookdex.index.isolated import main; main()"
+# If more photos of a shard break a model than this number, or than this share of a large shard, the model is broken.
 MOST_CULPRITS, MOST_SHARE = 5, 0.05
 
 
@@ -41,11 +42,11 @@ MOST_CULPRITS, MOST_SHARE = 5, 0.05
 class _Answer:
     outcome: Outcome
     gets: int  # by this process so far
-    last: bool = False  # the process ends, because its state may be damaged
+    last: bool = False  # the process ends because its state may be damaged
 
 
 class Isolated:
-    """An `Analysis` of one shard. Raises ModelFailed when the models are to blame, and not a photo or two."""
+    """An `Analysis` of one shard in child processes. Raises ModelFailed when too many photos break a model."""
 
     def __init__(self, task: IndexTask, shard: Shard):
         self._task, self._shard = task, shard
@@ -66,7 +67,7 @@ class Isolated:
         try:
             for ref in photos:
                 watch.lap("wait")
-                outcome = photos.see(self._ask(ref))
+                outcome = photos.record(self._ask(ref))
                 watch.lap("detect")
                 yield outcome
                 watch.lap("write")
@@ -89,7 +90,7 @@ class Isolated:
         try:
             answer = process.ask(ref)
         except (EOFError, OSError):
-            outcome: Outcome = culprit(ref, f"the process that handled it {process.death()}")
+            outcome: Outcome = culprit(ref, f"the process that handled it {process.how_it_ended()}")
             self.close()
         else:
             outcome = answer.outcome
@@ -121,19 +122,19 @@ def culprit(ref: ImageRef, error: str, photo: Fetched | None = None) -> Bad:
 
 
 class _Process:
-    """One such process with its models loaded. Raises what loading them raised, or ModelFailed."""
+    """A child process with its models loaded. Raises what loading them raised, or ModelFailed."""
 
     def __init__(self, task: IndexTask, shard: Shard):
         ours, theirs = Pipe()
         paths = [path or os.getcwd() for path in sys.path]
         self._connection = ours
         with theirs:
-            # Not multiprocessing: its `spawn` would run the main module again, which is Spark's.
+            # Not multiprocessing: its `spawn` would run the main module again, which belongs to Spark.
             self._child = subprocess.Popen(
                 [sys.executable, "-c", _MAIN, str(theirs.fileno()), str(os.getpid())],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
                 stdin=subprocess.DEVNULL,
-                stdout=2,  # a worker's own output belongs to Spark
+                stdout=2,  # the worker's stdout belongs to Spark
                 pass_fds=[theirs.fileno()],
             )
         self.gets = 0
@@ -141,18 +142,18 @@ class _Process:
             ours.send((task, shard))
             self.dim: int = self._receive()
         except (EOFError, OSError) as error:
-            death = self.death()
+            ending = self.how_it_ended()
             self.end()
             raise ModelFailed(
                 f"the models {task.plan.recipe.detector} and {task.plan.recipe.embedder} could not be tried: their "
-                f"process {death}"
+                f"process {ending}"
             ) from error
         except BaseException:
             self.end()
             raise
 
     def ask(self, ref: ImageRef) -> _Answer:
-        """Raises EOFError or OSError when the process died of it, and the faults that are not the photo's."""
+        """Index a photo. Raises EOFError or OSError when the process died, and errors that are not its fault."""
         self._connection.send(ref)
         answer: _Answer = self._receive()
         self.gets = answer.gets
@@ -164,8 +165,8 @@ class _Process:
             raise found
         return found
 
-    def death(self) -> str:
-        """How it ended, once its side of the connection is closed."""
+    def how_it_ended(self) -> str:
+        """How the process ended, for a message; to be called once its side of the connection is closed."""
         with suppress(subprocess.TimeoutExpired):
             self._child.wait(timeout=10)
         code = self._child.poll()
@@ -183,15 +184,15 @@ class _Process:
         self._child.wait()
 
 
-# ── in that process ──────────────────────────────────────────────────────────────────────────────────────────
+# ── in the child process ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class _Asked(Sequence[ImageRef]):
-    """The photos of a shard, each when the other process asks for it."""
+class _Requested(Sequence[ImageRef]):
+    """The photos of a shard, one by one as the parent process asks for them."""
 
     def __init__(self, shard: Shard, connection: Connection):
         self._shard, self._connection = shard, connection
-        self.at_work: ImageRef | None = None
+        self.current: ImageRef | None = None
 
     def __len__(self) -> int:
         return len(self._shard.refs)
@@ -202,14 +203,14 @@ class _Asked(Sequence[ImageRef]):
     def __iter__(self) -> Iterator[ImageRef]:
         while True:
             try:
-                self.at_work = self._connection.recv()
-            except EOFError:  # the other side has closed
+                self.current = self._connection.recv()
+            except EOFError:  # the parent has closed the connection
                 return
-            yield self.at_work
+            yield self.current
 
 
 def _serve(connection: Connection) -> None:
-    """Answer a task and its shard with the vectors' size, then each `ImageRef` with an `_Answer`; or with an error."""
+    """Answer the task and its shard with the vectors' size, then each `ImageRef` with an `_Answer` or an error."""
     task, shard = connection.recv()
     try:
         from lookdex.index.job import tools_of
@@ -217,31 +218,32 @@ def _serve(connection: Connection) -> None:
         tools = tools_of(task)
         _try_out(tools)
     except Exception as error:
-        connection.send(_portable(error))
+        connection.send(_picklable(error))
         return
     connection.send(tools.embedder.dim)
-    # One at a time: a crash is then due to the photo that was asked for last.
+    # One at a time, so that a crash is due to the photo requested last.
     options = FetchOptions(tools.recipe.max_bytes, tools.recipe.max_pixels, workers=1, ahead_images=1)
-    asked = _Asked(shard, connection)
+    requested = _Requested(shard, connection)
     try:
-        for fetched in fetch(asked, tools.source, options):
-            connection.send(_look(fetched, tools))
+        for fetched in fetch(requested, tools.source, options):
+            connection.send(_analyse_one(fetched, tools))
     except Exception as error:
-        if asked.at_work is None or _of_the_world(error):
-            connection.send(_portable(error))
+        if requested.current is None or _is_external(error):
+            connection.send(_picklable(error))
         else:
-            connection.send(_Answer(culprit(asked.at_work, _words(error)), tools.source.requests, last=True))
+            broken = culprit(requested.current, _message(error))
+            connection.send(_Answer(broken, tools.source.requests, last=True))
 
 
-def _look(fetched: Fetched, tools: Tools) -> _Answer:
-    """One photo's outcome. Raises what is not its fault."""
+def _analyse_one(fetched: Fetched, tools: Tools) -> _Answer:
+    """The outcome of one photo. Raises errors that are not its fault."""
     try:
         (outcome,) = analyse([fetched], tools, Stopwatch())
         return _Answer(outcome, tools.source.requests)
     except Exception as error:
-        if _of_the_world(error):
+        if _is_external(error):
             raise
-        broken = culprit(fetched.ref, _words(error), fetched)
+        broken = culprit(fetched.ref, _message(error), fetched)
     last = False
     try:
         _try_out(tools)
@@ -250,16 +252,17 @@ def _look(fetched: Fetched, tools: Tools) -> _Answer:
     return _Answer(broken, tools.source.requests, last)
 
 
-def _of_the_world(error: Exception) -> bool:
+def _is_external(error: Exception) -> bool:
+    """Whether the error comes from the store or the settings, and not from a model or a photo."""
     return isinstance(error, LookdexError) and not isinstance(error, ModelFailed)
 
 
-def _words(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return str(error) if isinstance(error, ModelFailed) else f"{type(error).__name__}: {error}"
 
 
 def _try_out(tools: Tools) -> None:
-    """The models on a plain picture. Raises ModelFailed."""
+    """Run the models on a plain picture. Raises ModelFailed."""
     shade = np.linspace(40, 220, 224 * 160 * 3).reshape(224, 160, 3).astype(np.uint8)
     plain = Photo(ImageRef("a plain picture", "", 0), shade, "", Cost())
     try:
@@ -270,8 +273,8 @@ def _try_out(tools: Tools) -> None:
         raise ModelFailed(f"{type(error).__name__}: {error}, on a plain picture") from error
 
 
-def _portable(error: Exception) -> LookdexError:
-    """An error that the other process can read."""
+def _picklable(error: Exception) -> LookdexError:
+    """The error, or a ModelFailed in its place if it cannot be pickled."""
     if isinstance(error, LookdexError):
         with suppress(Exception):
             pickle.loads(pickle.dumps(error))

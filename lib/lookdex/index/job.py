@@ -1,4 +1,4 @@
-"""One index task as a value, and what a worker process keeps between its tasks: the models and the stores."""
+"""Index tasks, and the models and stores that a worker process keeps between them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from lookdex.catalog import runs
 from lookdex.models import loading
-from lookdex.records import PlanSummary, Recipe
+from lookdex.records import PlanSummary, Recipe, StoredFile
 from lookdex.storage import ReadOptions, Signing, Store, open_store
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class IndexOptions:
-    """How to index, none of which changes a row. device: cpu, cuda or cuda:N; batch: photos in one call of a model.
+    """How to index; none of it changes a row.
 
-    most_lost: photos of the night that may be rejected or fail before it stops; None: any number. fetch_seconds:
-    the limit for fetching a photo, over all attempts.
+    device: cpu, cuda or cuda:N. batch: photos in one call of a model. most_lost: photos that may be rejected or fail
+    before the night stops; None: any number. fetch_seconds: limit for fetching one photo, over all attempts.
     """
 
     device: str = "cpu"
@@ -36,7 +37,10 @@ class IndexOptions:
 
 @dataclass(frozen=True, slots=True)
 class IndexTask:
-    """round: 0, or the number of a retry. careful: photo by photo, in an expendable process."""
+    """A task: one shard of a plan.
+
+    round: 0, or the number of the retry. careful: index photo by photo in a separate process, which may crash.
+    """
 
     catalog: str  # URI
     plan: PlanSummary
@@ -48,7 +52,7 @@ class IndexTask:
 
 
 def tools_of(task: IndexTask) -> Tools:
-    """The stores and the models of a task. Raises ModelNotFound, DeviceUnavailable, ConfigError."""
+    """The stores and models for a task. Raises ModelNotFound, DeviceUnavailable, ConfigError."""
     from lookdex.index.analyse import Tools
 
     detector, embedder = load_models(task.plan.recipe, task.options.device, task.options.batch)
@@ -70,7 +74,13 @@ def store_at(uri: str, options: ReadOptions = ReadOptions()) -> Store:  # noqa: 
     return open_store(uri, options=options)
 
 
+@lru_cache(maxsize=1)
+def plan_bytes(catalog: str, plan: StoredFile) -> bytes:
+    """The Parquet file of a plan, fetched once per process: its tasks share a plan. Raises CorruptData."""
+    return runs.read_stored(store_at(catalog), plan)
+
+
 @cache
 def load_models(recipe: Recipe, device: str, batch: int) -> tuple[Detector, Embedder]:
-    """Both models of a recipe, once a process. Raises ModelNotFound, DeviceUnavailable, ConfigError."""
+    """Load both models of a recipe, once per process. Raises ModelNotFound, DeviceUnavailable, ConfigError."""
     return loading.detector_of(recipe, device), loading.embedder_of(recipe, device, batch)

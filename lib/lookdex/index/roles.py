@@ -1,4 +1,4 @@
-"""Which object of a photo is its product, and which are only worn beside it. Pure."""
+"""Decide which object of a photo is its product, and which are other things in the photo. No I/O."""
 
 from __future__ import annotations
 
@@ -10,33 +10,35 @@ from lookdex.records import Detection, Role
 
 
 @dataclass(frozen=True, slots=True)
-class Tie:
-    """What an object is to its photo: the product (main), or something else (other, without a product)."""
+class Link:
+    """An object's role in its photo, and its product. An object of role `other` has no product."""
 
     role: Role
     product_id: str | None
 
 
-OTHER = Tie(Role.OTHER, None)
+OTHER = Link(Role.OTHER, None)
 
 
-def tie(
+def link_objects(
     detections: Sequence[Detection],
     product_ids: Sequence[str],
     categories: Sequence[str | None],
     width: int,
     height: int,
-) -> list[Tie]:
-    """One `Tie` per detection, in order. `categories` go with `product_ids`; missing ones are unknown.
+) -> list[Link]:
+    """Link the products of a photo to its objects: one `Link` per detection, in order.
 
-    A product is tied to the most prominent object of its category. A single product that finds none (no category, or
-    the detector named it otherwise) takes the most prominent object that is left; several such products take none,
-    for which is whose cannot be told. Where there are objects one of them is main: in a photo without products, or
-    whose products found none, it is the most prominent, for the first product if there is one.
+    A product is linked to the most prominent object of its category. A single product without one (no category, or
+    another label) gets the most prominent object that is left. Several such products get none, because nothing tells
+    them apart. If there are objects, one of them is always main: when no product has an object, it is the most
+    prominent, for the first product if there is one.
+
+    categories: of `product_ids`, in the same order; missing ones are unknown.
     """
-    ties = [OTHER] * len(detections)
+    links = [OTHER] * len(detections)
     if not detections:
-        return ties
+        return links
     order = sorted(
         range(len(detections)),
         key=lambda i: (-boxes.prominence(detections[i].box, width, height), -detections[i].score, i),
@@ -44,12 +46,12 @@ def tie(
     unplaced: list[str] = []
     known = [*categories, *[None] * len(product_ids)]
     for product_id, category in zip(product_ids, known, strict=False):
-        fitting = [i for i in order if ties[i] is OTHER and category and detections[i].label == category]
-        if fitting:
-            ties[fitting[0]] = Tie(Role.MAIN, product_id)
+        candidates = [i for i in order if links[i] is OTHER and category and detections[i].label == category]
+        if candidates:
+            links[candidates[0]] = Link(Role.MAIN, product_id)
         else:
             unplaced.append(product_id)
-    left = [i for i in order if ties[i] is OTHER]
+    left = [i for i in order if links[i] is OTHER]
     if left and (len(unplaced) == 1 or len(left) == len(detections)):
-        ties[left[0]] = Tie(Role.MAIN, unplaced[0] if unplaced else None)
-    return ties
+        links[left[0]] = Link(Role.MAIN, unplaced[0] if unplaced else None)
+    return links

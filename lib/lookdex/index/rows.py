@@ -1,4 +1,4 @@
-"""Photos with their objects → rows of the items and the images file of a shard, written in bounded row groups."""
+"""Turn photos with their objects into rows, and write the two Parquet files of a shard in bounded row groups."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from lookdex.index import roles
 from lookdex.index.fetch import Bad, Cost, Photo
 from lookdex.records import Box, Detection, ImageRef, Reason, Recipe, Role, Scope, Status, item_id
 
-PHOTO_LABEL = "photo"  # of the row of scope `image`
+PHOTO_LABEL = "photo"  # label of rows of scope `image`
 CROP_QUALITY = 85
 GROUP_BYTES = 8_000_000  # crops and vectors held before a row group is written
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A photo that the models have seen. items: rows of `items_schema`, that of the whole photo first."""
+    """A photo that the models have processed. items: rows of `items_schema`, the whole photo first."""
 
     ref: ImageRef
     content_hash: str
@@ -45,19 +45,19 @@ Outcome = Seen | Bad
 def describe(
     photo: Photo, detections: Sequence[Detection], vectors: np.ndarray, recipe: Recipe, run_id: str
 ) -> Seen:
-    """A decoded photo with its objects → its rows; vectors (1 + objects, dim): the whole photo first."""
+    """Make the rows of a decoded photo. vectors (1 + objects, dim): the whole photo first."""
     ref = photo.ref
     height, width = photo.pixels.shape[:2]
     whole = Detection(Box(0, 0, width, height), PHOTO_LABEL, 1.0)
     product = ref.product_ids[0] if ref.product_ids else None
-    ties = [
-        roles.Tie(Role.MAIN, product),
-        *roles.tie(detections, ref.product_ids, (ref.category,), width, height),
+    links = [
+        roles.Link(Role.MAIN, product),
+        *roles.link_objects(detections, ref.product_ids, (ref.category,), width, height),
     ]
     scopes = [Scope.IMAGE, *[Scope.OBJECT] * len(detections)]
     items = [
-        _item(photo, scope, found, tie, vector, recipe, run_id)
-        for scope, found, tie, vector in zip(scopes, [whole, *detections], ties, vectors, strict=True)
+        _item(photo, scope, found, link, vector, recipe, run_id)
+        for scope, found, link, vector in zip(scopes, [whole, *detections], links, vectors, strict=True)
     ]
     return Seen(ref, photo.content_hash, width, height, items, photo.cost)
 
@@ -66,7 +66,7 @@ def _item(
     photo: Photo,
     scope: Scope,
     found: Detection,
-    tie: roles.Tie,
+    link: roles.Link,
     vector: np.ndarray,
     recipe: Recipe,
     run_id: str,
@@ -75,15 +75,15 @@ def _item(
     shown = colour.describe(pixels, box, found.label)
     whole = scope is Scope.IMAGE
     crop = pixels if whole else codec.crop(pixels, box, recipe.crop_margin)
-    # The whole photo is shown small, beside the crops of objects.
+    # The whole photo is shown smaller, beside the crops of objects.
     longer_side = recipe.crop_pixels * 3 // 4 if whole else recipe.crop_pixels
     return {
         "item_id": item_id(photo.ref.key, photo.content_hash, scope, found.label, box),
         "image_key": photo.ref.key,
         "content_hash": photo.content_hash,
-        "product_id": tie.product_id,
+        "product_id": link.product_id,
         "scope": scope.value,
-        "role": tie.role.value,
+        "role": link.role.value,
         "label": found.label,
         "score": found.score,
         **asdict(box),
@@ -99,14 +99,14 @@ def _item(
 
 
 class ShardWriter:
-    """Takes outcomes one by one; `close` ends both files. Holds at most one row group."""
+    """Writes outcomes to the two files of a shard. Buffers at most one row group; `close` completes both files."""
 
     def __init__(self, folder: Path, dim: int, recipe: Recipe, run_id: str, now: datetime):
         self.items_path, self.images_path = folder / "items.parquet", folder / "images.parquet"
         self.items = 0
         self._recipe, self._run_id, self._now = recipe, run_id, now
         self._schema = items_schema(dim)
-        # Crops and vectors do not shrink; what else there is does.
+        # Crops and vectors do not compress; all other columns do.
         packed = {name: "ZSTD" for name in self._schema.names if name not in ("crop", "vector")}
         packed |= {"crop": "NONE", "vector.list.element": "NONE"}
         self._items_file = pq.ParquetWriter(
@@ -115,10 +115,10 @@ class ShardWriter:
         self._images_file = pq.ParquetWriter(self.images_path, IMAGES_SCHEMA, compression="ZSTD")
         self._item_rows: list[dict[str, Any]] = []
         self._image_rows: list[dict[str, Any]] = []
-        self._held = 0
+        self._buffered = 0
 
     def copy(self, items: pq.ParquetFile, image_rows: pa.Table) -> None:
-        """Copy what an earlier round of the shard wrote and this one keeps."""
+        """Copy rows that are kept from an earlier round of the shard."""
         for number in range(items.num_row_groups):
             group = items.read_row_group(number)
             self._items_file.write_table(group.select(self._schema.names).cast(self._schema))
@@ -126,14 +126,15 @@ class ShardWriter:
         self.items += items.metadata.num_rows
 
     def add(self, outcome: Outcome) -> None:
+        """Add the rows of one photo."""
         if isinstance(outcome, Seen):
             self._item_rows += outcome.items
             self.items += len(outcome.items)
-            self._held += sum(len(row["crop"]) + row["vector"].nbytes + 500 for row in outcome.items)
+            self._buffered += sum(len(row["crop"]) + row["vector"].nbytes + 500 for row in outcome.items)
             self._add_image(outcome, None, len(outcome.items))
         else:
             self._add_image(outcome, outcome.reason, 0)
-        if self._held >= GROUP_BYTES:
+        if self._buffered >= GROUP_BYTES:
             self._flush()
 
     def _add_image(self, outcome: Outcome, reason: Reason | None, items: int) -> None:
@@ -157,17 +158,17 @@ class ShardWriter:
                 "indexed_at": self._now,
             }
         )
-        self._held += 500
+        self._buffered += 500
 
     def _flush(self) -> None:
         if self._item_rows:
             self._items_file.write_batch(items_batch(self._item_rows, self._schema))
         if self._image_rows:
             self._images_file.write_batch(pa.RecordBatch.from_pylist(self._image_rows, IMAGES_SCHEMA))
-        self._item_rows, self._image_rows, self._held = [], [], 0
+        self._item_rows, self._image_rows, self._buffered = [], [], 0
 
     def close(self) -> None:
-        """Write what is held and end both files."""
+        """Write the buffered rows and complete both files."""
         try:
             self._flush()
         finally:

@@ -1,4 +1,4 @@
-"""Running one index task: the whole shard at once, or photo by photo where a model fails."""
+"""Run one index task: the whole shard in this process, or photo by photo when a model fails."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from contextlib import closing
 
 from lookdex.catalog import runs
 from lookdex.errors import LookdexError, ModelFailed
-from lookdex.index.job import IndexTask, store_at, tools_of
+from lookdex.index.job import IndexTask, plan_bytes, store_at, tools_of
 from lookdex.records import ShardReport
 
 log = logging.getLogger(__name__)
 
 
 def run_task(task: IndexTask) -> ShardReport:
-    """Index one shard of a stored plan. The process's first task loads the models; those after it find them there.
+    """Index one shard of a stored plan. The first task of a process loads the models; later ones reuse them.
 
-    When a model fails, or anything but an outside fault occurs, the shard is redone photo by photo at once. When this
-    process dies, only another one can do that: it starts with `careful`.
+    When a model fails, or with any error that is not of the store or the settings, the shard is repeated photo by
+    photo. If this process dies, another one repeats the task with `careful` set.
     """
     from lookdex.index.analyse import InProcess  # late: the driver needs no decoders
     from lookdex.index.isolated import Isolated
-    from lookdex.index.shard import Order, finish_shard
+    from lookdex.index.shard import ShardOptions, finish_shard
 
     catalog, plan = store_at(task.catalog), task.plan
-    shard = runs.load_shard(catalog, plan, task.shard_id)
-    order = Order(catalog, plan.recipe, plan.run_id, task.round, task.options.most_lost)
+    shard = runs.read_shard(plan_bytes(task.catalog, plan.plan), plan, task.shard_id)
+    options = ShardOptions(catalog, plan.recipe, plan.run_id, task.round, task.options.most_lost)
     if not task.careful:
         try:
             with runs.attempt(catalog, plan.run_id, task.shard_id, task.round):
-                return finish_shard(shard, order, InProcess(tools_of(task)))
+                return finish_shard(shard, options, InProcess(tools_of(task)))
         except Exception as error:
             if isinstance(error, LookdexError) and not isinstance(error, ModelFailed):
                 raise
-            log.warning("shard %s: %s; now photo by photo", task.shard_id, error)
+            log.warning("shard %s: %s; retrying photo by photo", task.shard_id, error)
     with closing(Isolated(task, shard)) as isolated:
-        return finish_shard(shard, order, isolated)
+        return finish_shard(shard, options, isolated)

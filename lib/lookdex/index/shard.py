@@ -1,8 +1,8 @@
-"""One shard of photos → two Parquet files and a report. Knows nothing of Spark; any engine may call it, even twice.
+"""Index one shard of photos into two Parquet files and a report. Independent of Spark; safe to run twice.
 
-Photos stream through: a pool fetches and decodes ahead (`fetch.py`), the models take them in batches (`analyse.py`),
-rows go to disk in row groups. Memory does not grow with the shard. The report is the done-mark: put if absent,
-written last. Another round of a shard retries what failed, and keeps the other rows as they are.
+Photos are streamed, so memory does not grow with the shard: a pool fetches and decodes ahead (`fetch.py`), the models
+process batches (`analyse.py`), and rows are written in row groups. The report marks the shard as done; it is written
+last and only if absent. Another round of a shard retries what failed and keeps the other rows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from lookdex.catalog import runs
 from lookdex.errors import LookdexError
-from lookdex.index.analyse import Analysis, InProcess, Tools
+from lookdex.index.analyse import Analysis
 from lookdex.index.fetch import Bad, Cost
 from lookdex.index.rows import Outcome, ShardWriter
 from lookdex.index.supply import Supply
@@ -36,9 +36,12 @@ from lookdex.storage import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """How to index a shard. round: 0, or the number of the retry. most_lost: photos of the whole night that
-    may be lost before a shard stops early; None: any number."""
+class ShardOptions:
+    """How to index a shard.
+
+    round: 0, or the number of the retry. most_lost: photos of the whole night that may be lost before a shard stops
+    early; None: any number.
+    """
 
     catalog: Store
     recipe: Recipe
@@ -47,46 +50,39 @@ class Order:
     most_lost: int | None = None
 
 
-def index_shard(shard: Shard, tools: Tools, round: int = 0, most_lost: int | None = None) -> ShardReport:
-    """`finish_shard` with the models of this process."""
-    order = Order(tools.catalog, tools.recipe, tools.run_id, round, most_lost)
-    return finish_shard(shard, order, InProcess(tools))
+def finish_shard(shard: Shard, options: ShardOptions, analysis: Analysis) -> ShardReport:
+    """Index the shard's photos and store its rows. Returns the valid report: this one, or an earlier one.
 
+    Every photo gets one row in the images file; bad files and storage errors are rows with a reason. A retry fetches
+    only what failed; if nothing changes, the earlier report stays valid.
 
-def finish_shard(shard: Shard, order: Order, analysis: Analysis) -> ShardReport:
-    """Index the shard's photos and store its rows; returns the report that stands, ours or an earlier one.
-
-    Every photo gets one row in the images file: bad files and storage faults are rows with a reason. In a retry only
-    what failed is fetched, and if nothing changes, the earlier report stands.
-
-    Raises:
-        StorageError: the catalogue cannot be written. Errors of the analysis propagate: the shard failed.
+    Raises StorageError when the catalogue cannot be written, and errors of the analysis.
     """
-    before = runs.load_report(order.catalog, order.run_id, shard.shard_id)
-    if before is not None and (before.round >= order.round or not before.to_retry):
+    before = runs.load_report(options.catalog, options.run_id, shard.shard_id)
+    if before is not None and (before.round >= options.round or not before.to_retry):
         return before
     with tempfile.TemporaryDirectory(prefix="lookdex-", dir=scratch_folder()) as folder:
-        report = _round(shard, order, analysis, before, Path(folder))
+        report = _round(shard, options, analysis, before, Path(folder))
     if report is None:
         assert before is not None
         return before
-    standing = runs.save_report(order.catalog, order.run_id, report)
-    kept = {standing.objects.key, standing.images.key}
+    stored = runs.save_report(options.catalog, options.run_id, report)
+    kept = {stored.objects.key, stored.images.key}
     for file in (report.objects, report.images):
-        if file.key not in kept:  # another attempt was first: leave no file that no report names
-            order.catalog.delete(file.key)
-    return standing
+        if file.key not in kept:  # another attempt was faster: remove the files that no report uses
+            options.catalog.delete(file.key)
+    return stored
 
 
 def scratch_folder() -> str | None:
-    """Spark's own folder for a worker's files, which is removed with the executor; None: the system's."""
+    """Spark's folder for local files, which is removed with the executor; None: the system's default."""
     folders = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")
     return next((folder for folder in folders if os.access(folder, os.W_OK)), None)
 
 
 @dataclass
 class _Tally:
-    """Counts over the outcomes of a shard."""
+    """Counts of a shard's outcomes."""
 
     statuses: Counter[str] = field(default_factory=lambda: Counter({status.value: 0 for status in Status}))
     reasons: Counter[str] = field(default_factory=Counter)
@@ -101,14 +97,14 @@ class _Tally:
             self.show(Example(outcome.ref.key, outcome.reason, outcome.error))
 
     def show(self, example: Example) -> None:
-        """Keep one of each reason, and all that break a model."""
+        """Keep one example of each reason, and every photo that breaks a model."""
         known = any(shown.reason is example.reason for shown in self.examples)
         if not known or example.reason is Reason.BREAKS_MODEL:
             self.examples.append(example)
 
 
 class _Earlier:
-    """What the previous round left: the rows that stay, and what to retry."""
+    """The previous round: the rows that are kept, and the photos to retry."""
 
     def __init__(self, catalog: Store, report: ShardReport):
         self.report = report
@@ -132,15 +128,15 @@ class _Earlier:
 
 
 def _round(
-    shard: Shard, order: Order, analysis: Analysis, before: ShardReport | None, folder: Path
+    shard: Shard, options: ShardOptions, analysis: Analysis, before: ShardReport | None, folder: Path
 ) -> ShardReport | None:
-    """One round's report, its files stored; None when a retry changed nothing."""
+    """Run one round and store its files. Returns its report, or None when a retry changed nothing."""
     watch, tally = Stopwatch(), _Tally()
-    earlier = _Earlier(order.catalog, before) if before is not None else None
+    earlier = _Earlier(options.catalog, before) if before is not None else None
     refs = shard.refs if earlier is None else tuple(r for r in shard.refs if r.key in earlier.reasons)
-    supply = Supply(refs, order.most_lost)
+    supply = Supply(refs, options.most_lost)
     changed = earlier is None
-    writer = ShardWriter(folder, analysis.dim, order.recipe, order.run_id, datetime.now(UTC))
+    writer = ShardWriter(folder, analysis.dim, options.recipe, options.run_id, datetime.now(UTC))
     with closing(writer), closing(analysis.outcomes(supply, watch)) as outcomes:
         if earlier is not None:
             writer.copy(earlier.items, earlier.rows)
@@ -159,13 +155,13 @@ def _round(
             writer.add(untried)
     if sum(tally.statuses.values()) != len(shard.refs):
         raise LookdexError(
-            f"shard {shard.shard_id}: {len(shard.refs)} photos went in and {sum(tally.statuses.values())} came out; "
-            "this is a fault of lookdex: please report it"
+            f"shard {shard.shard_id}: {len(shard.refs)} photos gave {sum(tally.statuses.values())} outcomes; this is a "
+            "bug of lookdex, please report it"
         )
     if not changed:
         return None
-    objects_file = _store(order, shard, "objects", writer.items_path, writer.items)
-    images_file = _store(order, shard, "images", writer.images_path, len(shard.refs))
+    objects_file = _store(options, shard, "objects", writer.items_path, writer.items)
+    images_file = _store(options, shard, "images", writer.images_path, len(shard.refs))
     watch.lap("write")
     seconds = watch.stop()
     return ShardReport(
@@ -186,20 +182,20 @@ def _round(
 
 
 def _untried(ref: ImageRef, earlier: _Earlier | None) -> Bad:
-    """The outcome of a photo that was not tried; a reason from an earlier round stays."""
+    """The outcome of a photo that was not tried; it keeps the reason of an earlier round."""
     reason = Reason.NOT_TRIED if earlier is None else earlier.reasons[ref.key]
     return Bad(ref, Status.FAILED, reason, Cost(), error="the night was stopped before its turn came")
 
 
-def _store(order: Order, shard: Shard, kind: str, path: Path, rows: int) -> StoredFile:
+def _store(options: ShardOptions, shard: Shard, kind: str, path: Path, rows: int) -> StoredFile:
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    key = f"{runs.run_folder(order.run_id)}/{kind}/{shard.shard_id}-{sha256[:16]}.parquet"
-    order.catalog.put_file(key, path)
+    key = f"{runs.run_folder(options.run_id)}/{kind}/{shard.shard_id}-{sha256[:16]}.parquet"
+    options.catalog.put_file(key, path)
     return StoredFile(key, sha256, rows, path.stat().st_size)
 
 
 def peak_rss_bytes() -> int:
-    """Peak resident size of this process."""
+    """Peak resident memory of this process, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -1,4 +1,4 @@
-"""Hands out the photos of a shard, until the night is lost anyway."""
+"""Hand out the photos of a shard, and stop when too many are lost."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from lookdex.index.fetch import Bad, Fetched
 from lookdex.index.rows import Outcome
 from lookdex.records import NO_LOSS, ImageRef, Reason
 
-IN_A_ROW = 50  # photos in a row that the source does not deliver: it is down
+IN_A_ROW = 50  # consecutive unavailable photos after which the source counts as down
 
 Some = TypeVar("Some", Fetched, Outcome)
 
 
 class Supply(Sequence[ImageRef]):
-    """The photos of a shard, one after another, until so many are lost that the night is refused anyway.
+    """The photos of a shard, one by one, until so many are lost that the night would be refused.
 
-    most_lost: of the whole night; None: never stop. Outcomes of photos handed out before are still to come.
+    most_lost: limit of the whole night; None: never stop. Photos are handed out before the outcomes of earlier ones are
+    known.
     """
 
     def __init__(self, refs: Sequence[ImageRef], most_lost: int | None = None):
@@ -36,8 +37,8 @@ class Supply(Sequence[ImageRef]):
             self._taken += 1
             yield self._refs[self._taken - 1]
 
-    def see(self, outcome: Some) -> Some:
-        """Count a photo's outcome."""
+    def record(self, outcome: Some) -> Some:
+        """Count the outcome of a photo and return it."""
         lost = isinstance(outcome, Bad) and outcome.reason not in NO_LOSS
         self._seen += 1
         self._lost += lost
@@ -47,6 +48,7 @@ class Supply(Sequence[ImageRef]):
 
     @property
     def spent(self) -> bool:
+        """Whether too many photos are lost to go on."""
         if self._most is None:
             return False
         return self._in_a_row >= IN_A_ROW or (self._seen >= MIN_JUDGED and self._lost > self._most)

@@ -1,7 +1,7 @@
-"""The night, put together: each verb of the command line is one function here, over the stages it joins.
+"""The stages of a night, one function for each command.
 
-plan ─ index ─ build ─ audit ─ promote, in this order, each given the same run id. A stage that finds its work
-done says so and does nothing; a stage whose plan is no longer about what is live refuses (`PlanNotFound`).
+plan, index, build, audit and promote run in this order with the same run id. A stage whose work is done returns at
+once. A stage whose plan was made for another live release raises `PlanNotFound`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StageSeconds:
-    """`runs/<run>/seconds/<stage>.json`: how long a stage took, last time it ran."""
+    """`runs/<run>/seconds/<stage>.json`: how long the stage's last run took."""
 
     stage: str
     seconds: float
@@ -44,14 +44,16 @@ class StageSeconds:
 
 
 @dataclass(frozen=True, slots=True)
-class RolledBack:
+class Rollback:
+    """The log entry of a rollback, and what writing it took."""
+
     entry: LiveEntry
-    seconds: float  # from the start to the log entry being there
-    requests: int  # to the store, in that time
+    seconds: float
+    requests: int  # to the store
 
 
 def recipe_of(config: Config) -> Recipe:
-    """The recipe that the settings name. Reads the models' files, loads no model."""
+    """The recipe of the settings. Reads the models' files but loads no model."""
     return Recipe(
         detector=config.detector,
         detector_digest=digests.detector_digest(config.detector),
@@ -83,18 +85,22 @@ def plan_night(
     full: bool = False,
     allow_mass_change: bool = False,
 ) -> Planned:
-    """Compare the source with the live release. With a `run_id` the plan is stored, once: a second call returns it.
+    """Compare the source with the live release.
 
-    Raises MassChange when more than `config.max_change` of the live photos vanished, or of the live products are not
-    in the products file; RolledBack for a run with a release that was rolled back; UnsafeStore when the catalogue's
-    store ignores If-None-Match (probed before a first night only); ConfigError when a pattern, mapping or products file
-    was given and fits no photo, or the thresholds' file holds none.
+    With a `run_id` the plan is stored once; a second call returns the stored plan. Without one it is a dry run.
+
+    Raises:
+        MassChange: more than `config.max_change` of the live photos are gone, or of the live products are not in the
+            products file.
+        RolledBack: the run's release was rolled back.
+        UnsafeStore: the catalogue's store ignores If-None-Match (checked before the first night only).
+        ConfigError: a pattern, mapping or products file fits no photo, or the thresholds file is not one.
     """
     catalog = open_store(config.catalog)
     if run_id is not None:
         stored = runs.find_plan(catalog, run_id)
         if stored is not None and not stored.outdated:
-            return Planned(stored, held=held(catalog), again=True)
+            return Planned(stored, held=held(catalog), stored_before=True)
         candidates.check_run_not_undone(catalog, run_id)
         promote.follow(catalog)
     with timed(catalog, run_id, "plan"), lance_errors(catalog):
@@ -111,7 +117,7 @@ def plan_night(
             summary = runs.save_plan(catalog, comparison.plan.table, summary, inputs.kept)
     return Planned(
         summary,
-        ties=inputs.ties,
+        links=inputs.links,
         products=None if inputs.kept is None else inputs.kept.schema,
         postponed=comparison.plan.postponed,
         held=entry is not None and entry.hold,
@@ -122,23 +128,23 @@ def plan_night(
 
 
 def held(catalog: Store) -> bool:
-    """Does a rollback hold promotions?"""
+    """Whether a rollback holds promotions."""
     entry = promotion_log.current(catalog)
     return entry is not None and entry.hold
 
 
 def stored_plan(config: Config, run_id: str) -> PlanSummary:
-    """The run's plan against what is live now. Raises PlanNotFound."""
+    """The run's plan for the current live release. Raises PlanNotFound."""
     catalog = open_store(config.catalog)
     promote.follow(catalog)
     return runs.load_plan(catalog, run_id)
 
 
 def finished(config: Config, run_id: str) -> str:
-    """Why this run has nothing (more) to index, build, audit or promote; '' when it has.
+    """Why the run has nothing left to index, build, audit or promote; '' when it has.
 
-    The tags are brought up to the promotion log: a promotion that died before it set them is finished here. Raises
-    PlanNotFound when the run must be planned (again), RolledBack when a rollback undid its release.
+    Also updates the tags from the promotion log, in case a promotion died before it set them. Raises PlanNotFound when
+    the run must be planned (again), RolledBack when its release was rolled back.
     """
     catalog = open_store(config.catalog)
     promote.follow(catalog)
@@ -146,13 +152,15 @@ def finished(config: Config, run_id: str) -> str:
 
 
 def check_device(config: Config, *models: str) -> None:
-    """Raise DeviceUnavailable or ConfigError where the tasks of `index_night` would, before Spark starts and each task
-    is tried four times. On a cluster the workers' devices are not this machine's, and a model of the user's own code
-    (`python:…`) may know other names: nothing is checked there."""
+    """Check the device before Spark starts and tries each task four times. Raises DeviceUnavailable, ConfigError.
+
+    Nothing is checked on a cluster, whose workers have other devices, or for custom models (`python:…`), which may
+    support other device names.
+    """
     from lookdex.pipeline import spark
 
-    own = any(model.startswith("python:") for model in models) and not config.device.startswith("cuda")
-    if config.device != "cpu" and not own and spark.runs_here(config.master or None):
+    custom = any(model.startswith("python:") for model in models) and not config.device.startswith("cuda")
+    if config.device != "cpu" and not custom and spark.runs_here(config.master or None):
         from lookdex.models.device import open_device
 
         open_device(config.device)
@@ -165,11 +173,11 @@ def index_night(
     *,
     allow_mass_change: bool = False,
 ) -> Indexed:
-    """Index the plan's shards on Spark; in those that are done already, retry what failed.
+    """Index the plan's shards on Spark, and retry failed photos of finished shards.
 
-    `on_progress(photos, rejected, failed)` is called with totals so far. Raises MassChange as soon as more photos were
-    rejected or failed than `config.max_change` allows; ModelNotTrusted for a plan with models that the settings do not
-    name.
+    `on_progress(photos, rejected, failed)` is called with the totals so far. Raises MassChange as soon as more photos
+    were rejected or failed than `config.max_change` allows, ModelNotTrusted when the settings do not name the plan's
+    models.
     """
     from lookdex.pipeline import spark
 
@@ -192,7 +200,7 @@ def index_night(
 
 
 def build_night(config: Config, run_id: str, *, allow_mass_change: bool = False) -> Release:
-    """Write the run's shards into the tables as a candidate. Raises ShardsMissing, MassChange, CorruptData …"""
+    """Write the run's shards into the tables as a candidate. Raises MassChange and what `build_release` raises."""
     catalog = open_store(config.catalog)
     summary = runs.load_plan(catalog, run_id)
     table = runs.load_plan_table(catalog, summary)
@@ -208,7 +216,7 @@ def build_night(config: Config, run_id: str, *, allow_mass_change: bool = False)
 
 
 def on_spark(config: Config) -> build.RunFragments:
-    """Runs fragment tasks on Spark, started when there is one."""
+    """A function that runs fragment tasks on Spark. The session starts with the first task."""
 
     def run(tasks: list[fragments.FragmentTask]) -> Iterable[fragments.FragmentResult]:
         from lookdex.pipeline import spark
@@ -227,13 +235,13 @@ def on_spark(config: Config) -> build.RunFragments:
 
 
 def write_fragment(text: str) -> str:
-    """What a Spark task of `build` runs: a `FragmentTask` as JSON → its `FragmentResult` as JSON."""
+    """Run a `FragmentTask`, in and out as JSON: the function of a Spark task of `build`."""
     task = json_codec.from_json(fragments.FragmentTask, text.encode(), "a task")
     return json_codec.to_json(fragments.write_fragment(task)).decode()
 
 
 def audit_night(config: Config, run_id: str, *, allow_mass_change: bool = False) -> Release:
-    """Check the run's candidate and store it as a release. Raises AuditFailed with the offending rows."""
+    """Audit the run's candidate and store it as a release. Raises AuditFailed with the offending rows."""
     catalog = open_store(config.catalog)
     summary = runs.load_plan(catalog, run_id)
     candidate = build.load_candidate(catalog, summary)
@@ -250,28 +258,26 @@ def audit_night(config: Config, run_id: str, *, allow_mass_change: bool = False)
 
 
 def smoke_query(catalog: Store, release: Release, device: str, trusted: TrustedModels) -> str:
-    """Ask the candidate, through the query function, with a photo's picture out of its own table."""
+    """Search the candidate with one of its own photos, through the query library."""
     from lookdex.search.catalog import open_catalog
 
     items = tables.open_tables(catalog, release).items
     sample = items.to_table(columns=["image_key", "crop"], filter="scope = 'image'", limit=1).to_pylist()
     if not sample:
-        raise LookdexError("the candidate has no photo to ask with")
-    opened = open_catalog(
+        raise LookdexError("the candidate has no photo to search with")
+    candidate = open_catalog(
         catalog, release=release, store_seconds=None, device=device, trusted_models=trusted.names
     )
-    answer = opened.search(sample[0]["crop"], k=3)
+    answer = candidate.search(sample[0]["crop"], k=3)
     if answer.whole is None or not answer.whole.matches:
-        raise LookdexError(
-            f"asked with its own photo {sample[0]['image_key']}, the candidate answered nothing"
-        )
+        raise LookdexError(f"a search with its own photo {sample[0]['image_key']} found no match")
     return f"{sample[0]['image_key']}: {len(answer.objects)} objects, nearest {answer.whole.matches[0].image_key}"
 
 
 def promote_night(config: Config, run_id: str) -> LiveEntry:
-    """Make the run's release live, then remove what no kept release needs.
+    """Make the run's release live, then remove files that no kept release needs.
 
-    The release is live even if the cleanup fails: that is a warning.
+    A failed cleanup is only logged: the release is live by then.
     """
     catalog = open_store(config.catalog)
     with timed(catalog, run_id, "promote"), lance_errors(catalog):
@@ -283,28 +289,28 @@ def promote_night(config: Config, run_id: str) -> LiveEntry:
     return entry
 
 
-def rollback(config: Config, to: str | None, note: str) -> RolledBack:
-    """Make an older release live and hold promotions. The log entry comes first; tags follow it."""
+def rollback(config: Config, to: str | None, note: str) -> Rollback:
+    """Make an older release live and hold promotions. The log entry is written first, then the tags."""
     start, catalog = time.perf_counter(), open_store(config.catalog)
     entry = promote.log_rollback(catalog, to=to, note=note)
-    done = RolledBack(entry, time.perf_counter() - start, catalog.requests)
+    done = Rollback(entry, time.perf_counter() - start, catalog.requests)
     promote.follow(catalog)
     return done
 
 
 def resume(config: Config) -> tuple[LiveEntry, bool]:
-    """What is live, and whether promotions were held until now."""
+    """Lift the hold of a rollback. Returns the live entry, and whether there was a hold."""
     return promote.resume(open_store(config.catalog))
 
 
 def lance_errors(catalog: Store) -> AbstractContextManager[None]:
-    """Translate what Lance raises in a whole stage into lookdex's errors."""
+    """Translate Lance's errors into lookdex's for a whole stage."""
     return reading(f"a table of {catalog.uri}", lance_only=True)
 
 
 @contextmanager
 def timed(catalog: Store, run_id: str | None, stage: str) -> Iterator[None]:
-    """Keep how long the stage took beside the run's files; nothing for a dry run or a stage that failed."""
+    """Record how long the stage took, unless it is a dry run or fails."""
     start = time.perf_counter()
     yield
     if run_id is not None:
@@ -313,7 +319,7 @@ def timed(catalog: Store, run_id: str | None, stage: str) -> Iterator[None]:
 
 
 def stage_seconds(catalog: Store, run_id: str) -> dict[str, float]:
-    """Stage → seconds, for the stages that have run."""
+    """Seconds by stage, for the stages that have run."""
     found = (
         json_codec.from_json(StageSeconds, catalog.get(listed.key), listed.key)
         for listed in catalog.list(f"{runs.run_folder(run_id)}/seconds/")

@@ -1,6 +1,6 @@
-"""The steps of a night's plan: gather the inputs, compare them, guard against a mass change, summarise.
+"""The steps of planning: gather the inputs, compare them, guard against a mass change, summarise.
 
-`night.plan_night` runs them in this order. What decides about photos is in `planning`, without I/O.
+`night.plan_night` runs them in this order. The decisions about photos are in `planning`, without I/O.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lookdex.config import Config
 from lookdex.pipeline import thresholds
 from lookdex.planning import assortment, listing, plan, products
 from lookdex.planning.feed.datafile import Found
-from lookdex.planning.ties import Ties, check_known, check_ties, count_ties
+from lookdex.planning.links import Links, check_known, check_links, count_links
 from lookdex.records import (
     Change,
     ColumnChange,
@@ -35,25 +35,25 @@ NOT_STORED = StoredFile(key="", sha256="", rows=0, bytes=0)  # the plan of a dry
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, stored or (a dry run) not."""
+    """A plan and details to print. A dry run stores nothing."""
 
     summary: PlanSummary
-    ties: Ties | None = None  # None: the plan was stored before
-    products: pa.Schema | None = None  # of the products file: product_id and the columns kept
-    postponed: int = 0  # photos beyond the limit: for the next night
+    links: Links | None = None  # None: the plan was stored before
+    products: pa.Schema | None = None  # of the products file: product_id and the product columns
+    postponed: int = 0  # photos beyond the limit, left for the next night
     held: bool = False  # a rollback holds promotions
     unnamed: int = 0  # photos without an image suffix
     unnamed_examples: tuple[str, ...] = ()
     found: Found | None = None  # how the products file was read
-    again: bool = False  # the plan was stored before: what is given now changes nothing
+    stored_before: bool = False  # the plan is kept: settings given now have no effect
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a plan is made from.
+    """The inputs of a plan.
 
-    entry, release, ledger: what is live; None before the first promotion. file: the products file; kept: product_id and
-    the columns of it that are published. tied: the photos of `source` with their products (see `products.tie`).
+    entry, release, ledger: the live ones; None before the first promotion. file: the products file; kept: its
+    product_id and product columns. linked: the photos of `source` with their products (`products.link_products`).
     """
 
     config: Config
@@ -65,23 +65,23 @@ class Inputs:
     file: products.Products | None
     kept: pa.Table | None
     source: listing.Source
-    tied: pa.Table
-    ties: Ties
+    linked: pa.Table
+    links: Links
 
     @property
     def known(self) -> pa.ChunkedArray | None:
-        """The ids in the products file; None without one."""
+        """The product ids of the products file; None without one."""
         return None if self.file is None else self.file.table["product_id"]
 
     @property
     def sold(self) -> pa.ChunkedArray | None:
-        """The ids of the only products that may stay in the release; None: all may."""
+        """The ids of the products that may be in the release; None: all may."""
         return None if self.config.keep_unlisted else self.known
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What tonight changes. leaving, left_out, products_digest: as in PlanSummary."""
+    """The changes of the night. leaving, left_out, products_digest: as in PlanSummary."""
 
     plan: plan.Plan
     leaving: Unlisted
@@ -97,9 +97,9 @@ def gather(
     recipe: Recipe,
     given: Thresholds | None,
 ) -> Inputs:
-    """Read the products file, list the source, tie photos to products, read the live ledger.
+    """Read the products file, list the source, link photos to products and read the live ledger.
 
-    Raises ConfigError when a pattern, a mapping or a products file is unusable or fits no photo, CorruptData when the
+    Raises ConfigError when the pattern, mapping or products file is unusable or fits no photo, CorruptData when the
     ledger is damaged.
     """
     file = products.configured(config)
@@ -107,20 +107,20 @@ def gather(
     stock = file.table if file is not None else None
     source = listing.list_source(open_source(config), workers=config.fetch_workers)
     mapping = products.load_mapping(config.mapping) if config.mapping else None
-    tied = products.tie(source.photos, stock, pattern=config.pattern or None, mapping=mapping)
-    ties = count_ties(tied, stock)
-    check_ties(tied, ties, config.pattern, config.mapping)
+    linked = products.link_products(source.photos, stock, pattern=config.pattern or None, mapping=mapping)
+    links = count_links(linked, stock)
+    check_links(linked, links, config.pattern, config.mapping)
     if release is not None:
         integrity.require(catalog, release, integrity.of_ledger)
     ledger = tables.ledger(catalog, release) if release else None
-    return Inputs(config, entry, release, ledger, recipe, given, file, kept, source, tied, ties)
+    return Inputs(config, entry, release, ledger, recipe, given, file, kept, source, linked, links)
 
 
 def compare(inputs: Inputs, *, limit: int | None, full: bool) -> Comparison:
     """Compare the source with the live ledger. limit, full: as in `plan.make_plan`."""
-    photos, leaving, left_out = inputs.tied, Unlisted(), Unlisted()
+    photos, leaving, left_out = inputs.linked, Unlisted(), Unlisted()
     if inputs.sold is not None:
-        chosen = assortment.only_listed(inputs.tied, inputs.sold, inputs.ledger)
+        chosen = assortment.only_listed(inputs.linked, inputs.sold, inputs.ledger)
         photos, leaving, left_out = chosen.photos, chosen.leaving, chosen.left_out
     made = plan.make_plan(
         photos,
@@ -139,15 +139,15 @@ def compare(inputs: Inputs, *, limit: int | None, full: bool) -> Comparison:
 
 
 def guard(catalog: Store, inputs: Inputs, comparison: Comparison, allow_mass_change: bool) -> None:
-    """Raise MassChange when the release would lose too much, ConfigError when no photo shows a product of the file."""
+    """Raise MassChange when the release would lose too much, ConfigError when no photo shows a listed product."""
     losses = losses_of(catalog, inputs, comparison)
     plan.check_mass_change(losses, inputs.config.max_change, allow_mass_change)
     if inputs.file is not None and not allow_mass_change:
-        check_known(inputs.tied, inputs.ties, inputs.file.table, inputs.config.products)
+        check_known(inputs.linked, inputs.links, inputs.file.table, inputs.config.products)
 
 
 def losses_of(catalog: Store, inputs: Inputs, comparison: Comparison) -> plan.Losses:
-    """What the night would remove from the live release."""
+    """Count what the night would remove from the live release."""
     release, ledger, made = inputs.release, inputs.ledger, comparison.plan
     listed = inputs.source.photos.num_rows
     if release is None or ledger is None:
@@ -159,15 +159,15 @@ def losses_of(catalog: Store, inputs: Inputs, comparison: Comparison) -> plan.Lo
         unlinked=made.unlinked,
         products=len(pc.unique(pc.list_flatten(ledger["product_ids"]))),
         leaving=comparison.leaving,
-        unshown=inputs.ties.unshown,
-        case=inputs.ties.case,
+        without_photo=inputs.links.without_photo,
+        case=inputs.links.case,
     )
     products_changed = comparison.products_digest != release.products_digest
     if inputs.sold is not None or not (products_changed or made.changes[Change.CHANGED]):
         return losses
     described = tables.described_products(catalog, release)
     if inputs.known is not None:
-        rewritten, known = inputs.tied, inputs.known
+        rewritten, known = inputs.linked, inputs.known
     else:  # without a products file, only the rows of planned photos lose their columns
         rewritten = made.table.filter(pc.field("shard_id").is_valid())
         known = pa.array([], pa.string())
@@ -205,7 +205,7 @@ def summarise(catalog: Store, inputs: Inputs, comparison: Comparison, run_id: st
 def column_changes(
     catalog: Store, release: Release | None, kept: pa.Table | None
 ) -> tuple[ColumnChange, ...]:
-    """The product columns that differ from the live release's. Without a products file they stay as they are."""
+    """The product columns that differ from the live release's; none without a products file, which keeps them."""
     if release is None or kept is None:
         return ()
     schema = tables.open_items(catalog, release).schema
@@ -214,5 +214,5 @@ def column_changes(
 
 
 def open_source(config: Config) -> Store:
-    """The store of the shop's photos, read as the settings say."""
+    """The store of the source, opened with the settings."""
     return open_store(config.source, options=ReadOptions(Signing(config.source_access), config.fetch_seconds))

@@ -1,7 +1,6 @@
-"""Which thresholds a night's release keeps: those the settings name, the live release's, or the shipped models' own.
+"""Choose the thresholds of a release: those of the settings, the live release or the models shipped with lookdex.
 
-`lookdex evaluate end-to-end --thresholds` writes them. They hold for the models that they were measured with and for
-no others.
+`lookdex evaluate end-to-end --thresholds` writes them. They are valid only for the models they were measured with.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from lookdex.errors import ConfigError, NotFound
 from lookdex.records import Recipe, Release, Thresholds
 from lookdex.storage import open_store
 
-SHIPPED = resources.files("lookdex.models") / "tiny" / "thresholds.json"  # also in a zip
+SHIPPED = resources.files("lookdex.models") / "tiny" / "thresholds.json"
 FORMAT = Thresholds.FORMAT
 log = logging.getLogger(__name__)
 
 
 def load(uri: str) -> Thresholds:
-    """The thresholds of a file, local or s3://. Raises ConfigError."""
+    """Read a thresholds file, local or s3://. Raises ConfigError."""
     scheme, slashes, path = uri.rpartition("://")
     where = PurePosixPath(path)
     parent = f"{scheme}{slashes}{where.parent}" if slashes else str(where.parent)
@@ -33,7 +32,7 @@ def load(uri: str) -> Thresholds:
         ) from error
     except ValueError as error:
         raise ConfigError(
-            f"{uri} holds no thresholds as `lookdex evaluate end-to-end --thresholds` writes them: {error}"
+            f"{uri} is not a file of `lookdex evaluate end-to-end --thresholds`: {error}"
         ) from error
     if found.format > FORMAT:
         raise ConfigError(f"{uri} has format {found.format}; this lookdex reads up to {FORMAT}. Upgrade it.")
@@ -41,23 +40,23 @@ def load(uri: str) -> Thresholds:
 
 
 def shipped(recipe: Recipe) -> Thresholds | None:
-    """What was measured for the models that come with lookdex; None for any others."""
+    """The thresholds measured for the models shipped with lookdex; None for other models."""
     found = json_codec.from_json(Thresholds, SHIPPED.read_bytes(), str(SHIPPED))
     return found if found.fits(recipe) else None
 
 
 def chosen(given: Thresholds | None, live: Release | None, recipe: Recipe) -> Thresholds | None:
-    """The thresholds for tonight's recipe; None where nobody has measured any.
+    """The thresholds for tonight's recipe; None when none were measured for its models.
 
-    Given ones that were measured with other models are left out, with a warning: new models are published before
-    they can be measured.
+    Thresholds of the settings that were measured with other models are ignored with a warning, because new models are
+    published before they can be measured.
     """
     if given is not None and given.fits(recipe):
         return given
     if given is not None:
         log.warning(
-            "the thresholds of the settings were measured with %s and %s, not with tonight's models: they are left "
-            "out. Measure anew (`lookdex evaluate end-to-end --thresholds`) once this release is live.",
+            "the thresholds of the settings were measured with %s and %s, not with tonight's models, and are ignored. "
+            "Measure again (`lookdex evaluate end-to-end --thresholds`) once this release is live.",
             given.detector or "another detector",
             given.embedder,
         )

@@ -1,7 +1,7 @@
-"""What the products file changes: products that it no longer lists leave, columns come, go or change type. No I/O.
+"""What the products file changes: which products leave, and which columns are added, removed or change type. No I/O.
 
-With a products file, a photo is tied only to products that the file lists, and a photo of unlisted products alone is
-dropped. Each night decides this from the file alone, so that an incremental night ends in the same rows as a full one.
+With a products file, photos are linked only to products that it lists, and photos of unlisted products alone are
+dropped. Each night decides this from the file alone, so an incremental night gives the same rows as a full one.
 """
 
 from __future__ import annotations
@@ -44,26 +44,26 @@ select distinct product_id from shown semi join (from unsold where not live) usi
 
 @dataclass(frozen=True, slots=True)
 class Assortment:
-    """photos: those to keep, with the columns of `products.tie`. leaving, left_out: as in PlanSummary."""
+    """photos: the photos to keep, with the columns of `link_products`. leaving, left_out: as in PlanSummary."""
 
     photos: pa.Table
     leaving: Unlisted
     left_out: Unlisted
 
 
-def only_listed(tied: pa.Table, listed: pa.Array | pa.ChunkedArray, ledger: pa.Table | None) -> Assortment:
-    """Drop the photos of which the products file lists no product.
+def only_listed(linked: pa.Table, listed: pa.Array | pa.ChunkedArray, ledger: pa.Table | None) -> Assortment:
+    """Drop photos whose products are all missing from the products file.
 
-    tied: from `products.tie`. listed: the file's product ids (strings). ledger: the live one (IMAGES_SCHEMA). Photos
-    that belong to no product stay; the others keep only listed products in `product_ids`.
+    Photos without a product stay; the others keep only listed products in `product_ids`. linked: from
+    `products.link_products`. listed: product ids of the file (strings). ledger: the live ledger (IMAGES_SCHEMA).
     """
     with duckdb.connect() as database:
-        database.register("photos", tied)
+        database.register("photos", linked)
         database.register("listed", pa.table({"product_id": listed}))
         was = ledger if ledger is not None else IMAGES_SCHEMA.empty_table()
         database.register("ledger", was.select(["image_key", "product_ids"]))
         database.execute(_SHOWN)
-        photos = database.sql(_PHOTOS).to_arrow_table().select(tied.column_names).cast(tied.schema)
+        photos = database.sql(_PHOTOS).to_arrow_table().select(linked.column_names).cast(linked.schema)
         counted = dict(database.execute("select live, count(*) from unsold group by live").fetchall())
         leaving = _unlisted(database, _LEAVING, counted.get(True, 0))
         return Assortment(photos, leaving, _unlisted(database, _LEFT_OUT, counted.get(False, 0)))
@@ -75,17 +75,17 @@ def _unlisted(database: duckdb.DuckDBPyConnection, query: str, photos: int) -> U
 
 
 def column_changes(live: pa.Schema, planned: pa.Schema) -> tuple[ColumnChange, ...]:
-    """The product columns (except product_id) that tonight removes, adds or gives another type, sorted by name."""
+    """The product columns (except product_id) that tonight adds, removes or changes in type, sorted by name."""
     columns = [{field.name: field.type for field in schema} for schema in (live, planned)]
     return tuple(
-        ColumnChange(name, *_words(*(kinds.get(name) for kinds in columns)))
+        ColumnChange(name, *_type_names(*(kinds.get(name) for kinds in columns)))
         for name in sorted({*columns[0], *columns[1]} - {"product_id"})
         if columns[0].get(name) != columns[1].get(name)
     )
 
 
-def _words(live: pa.DataType | None, planned: pa.DataType | None) -> tuple[str, str]:
-    """Both types in plain words, with Arrow's names added where the words are the same."""
+def _type_names(live: pa.DataType | None, planned: pa.DataType | None) -> tuple[str, str]:
+    """Both types in plain words, with Arrow's names where the plain words are the same."""
     words = [kind_of(kind) if kind is not None else "" for kind in (live, planned)]
     if words[0] == words[1]:
         words = [f"{word} ({kind})" for word, kind in zip(words, (live, planned), strict=True)]

@@ -1,4 +1,4 @@
-"""What photos the source has: one paged, parallel walk of a bucket or a folder into an Arrow table."""
+"""List the source's photos: a paged, parallel walk of a bucket or folder into an Arrow table."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from lookdex.records import Skip, SkippedKeys
 from lookdex.storage import Listed, Store
 
 LISTING_SCHEMA = pa.schema([("image_key", pa.string()), ("etag", pa.string()), ("bytes", pa.int64())])
-# One request lists 1,000 keys, or one prefix: with more prefixes than this (a folder per product), walking
-# straight through their parent is cheaper than asking for each.
+# One request lists up to 1,000 keys below one prefix. With more prefixes than this (a folder per product), listing
+# their parent is cheaper than listing each.
 MAX_PREFIXES = 256
 MAX_DEPTH = 4
 EXAMPLES = 3
@@ -25,11 +25,11 @@ EXAMPLES = 3
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a source lists: each key is a photo or is skipped.
+    """The listing of a source. Each key is either a photo or skipped.
 
-    photos: LISTING_SCHEMA, sorted by key: all that is or may be a photo. archived: their keys that must be restored
-    before they can be read. skipped: the other keys, by reason. unnamed: how many photos have no image suffix, so that
-    only their content shows what they are; unnamed_examples: the first few.
+    photos: LISTING_SCHEMA, sorted by key: everything that is or may be a photo. archived: keys of photos that must be
+    restored before they can be read. skipped: the other keys, by reason. unnamed: how many photos have no image suffix
+    (their content decides); unnamed_examples: the first few.
     """
 
     photos: pa.Table
@@ -41,23 +41,23 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class _Split:
-    """Prefixes to walk side by side, and what was found above them on the way."""
+    """Prefixes to list in parallel, and the objects found above them."""
 
     prefixes: list[str]
     pages: list[list[Listed]]
 
 
 def list_source(store: Store, workers: int = 8) -> Source:
-    """List the photos below the store's root, and the keys that are skipped.
+    """List the photos and the skipped keys below the store's root.
 
-    Raises ConfigError for a folder that does not exist, for a file, and for a bucket that does not exist.
+    Raises ConfigError when the folder or bucket does not exist, or the path is a file.
     """
     split = _split(store, workers)
     with ThreadPoolExecutor(workers) as pool:
         parts = list(pool.map(lambda prefix: _collect(store.pages(prefix, markers=True)), split.prefixes))
     parts.append(_collect(iter(split.pages)))
     photos = pa.concat_tables(part.photos for part in parts)
-    skipped = _joined(part.skipped for part in parts)
+    skipped = _merge(part.skipped for part in parts)
     if (
         not photos.num_rows
         and not skipped
@@ -79,7 +79,7 @@ def list_source(store: Store, workers: int = 8) -> Source:
 
 
 def _split(store: Store, workers: int) -> _Split:
-    """Go down level by level until there are enough prefixes to keep the workers busy, or too many to ask for."""
+    """Descend until there are enough prefixes to keep the workers busy, or too many to list one by one."""
     prefixes, pages = [""], []
     for _ in range(MAX_DEPTH):
         if len(prefixes) >= workers:
@@ -102,7 +102,7 @@ def _split(store: Store, workers: int) -> _Split:
 
 @dataclass(slots=True)
 class _Keys:
-    """A count of keys, and the first few in order."""
+    """A number of keys and the first few in order."""
 
     count: int = 0
     first: tuple[str, ...] = ()
@@ -117,7 +117,7 @@ _ByReason = dict[Skip, _Keys]
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one walk found, unordered."""
+    """The result of one walk, unordered."""
 
     photos: pa.Table
     archived: list[str]
@@ -125,16 +125,16 @@ class _Part:
     unnamed: _Keys
 
 
-def _joined(parts: Iterable[_ByReason]) -> _ByReason:
-    joined: _ByReason = {}
+def _merge(parts: Iterable[_ByReason]) -> _ByReason:
+    merged: _ByReason = {}
     for part in parts:
         for reason, keys in part.items():
-            joined.setdefault(reason, _Keys()).add(keys.count, keys.first)
-    return joined
+            merged.setdefault(reason, _Keys()).add(keys.count, keys.first)
+    return merged
 
 
 def _collect(pages: Iterator[list[Listed]]) -> _Part:
-    """Page by page into columns: a million `Listed` at once would take some 300 MB."""
+    """Collect pages into columns one by one: a million `Listed` at once would take about 300 MB."""
     batches = []
     part = _Part(LISTING_SCHEMA.empty_table(), [], {}, _Keys())
     for page in pages:

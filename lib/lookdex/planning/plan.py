@@ -1,6 +1,6 @@
-"""What a night has to do: the listing joined with the live release's ledger, cut into shards. No I/O.
+"""Plan a night: join the listing with the live ledger and cut the changes into shards. No I/O.
 
-Everything stays in Arrow and DuckDB: a million photos are planned in seconds and never become Python objects.
+All data stays in Arrow and DuckDB, so a million photos are planned in seconds without becoming Python objects.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from lookdex.planning.feed.ids import CaseOnly, shown
 from lookdex.records import Change, Reason, Skip, SkippedKeys, Status, Unlisted
 from lookdex.runtime.wording import count_of
 
-# A photo that proved to be archived, though its listing does not say so, is fetched once in this many nights.
+# A photo that turned out to be archived, although its listing does not say so, is fetched once in this many nights.
 ARCHIVE_NIGHTS = 7
 EXAMPLES = 3
-# A failed photo is a retry whatever else changed, because its row says nothing certain about the file; but one that
-# breaks a model does so until it or the model changes. A full night plans unchanged photos as for another recipe.
-# Archived photos that the ledger does not know are left out; a known one is fetched when something changed, like any
-# other, and then not again until its listing says that it was restored. (Listings do not say so for the archive tiers
-# of Intelligent-Tiering, hence the turns.) A rejected photo that a later version may be able to read is retried once.
+# - A failed photo is always a retry: its row says nothing certain about the file. One that breaks a model is not
+#   retried until the photo or the model changes.
+# - A full night plans unchanged photos as `recipe`.
+# - Archived photos that are not in the ledger are left out. One that is in the ledger is fetched once when something
+#   changed, and then not again until its listing says that it was restored. Listings do not say so for the archive
+#   tiers of Intelligent-Tiering; these photos take turns over ARCHIVE_NIGHTS.
+# - A rejected photo that a later version may be able to read is retried once.
 _COMPARE = f"""
 create temp table compared as
 select coalesce(l.image_key, m.image_key) as image_key,
@@ -56,14 +58,14 @@ from listed m full outer join ledger l on l.image_key = m.image_key
      left join unsold on unsold.image_key = l.image_key
 where l.image_key is not null or a.image_key is null
 """
-# Live photos with rows of a product that is no longer sold. They are planned regardless of the limit: these rows may
-# not stay for another night.
+# Live photos with rows of a product that is no longer sold. They are planned regardless of the limit, because these
+# rows may not stay for another night.
 _UNSOLD = """
 create temp table unsold as
 select distinct image_key from (select image_key, unnest(product_ids) as product_id from ledger)
 anti join sold using (product_id)
 """
-# Each step is a table of its own: as one query DuckDB takes minutes for a million rows instead of seconds.
+# Each step has its own table: as one query, DuckDB takes minutes for a million rows instead of seconds.
 _NUMBER = f"""
 create temp table planned as
 select *, number // $size as shard from (
@@ -96,28 +98,28 @@ from archived anti join ledger using (image_key)
 """
 _LOST = """
 with was as (select image_key, unnest(product_ids) as product_id from ledger),
-     is_ as (select image_key, unnest(product_ids) as product_id from photos),
-     told as (select * from is_ semi join known using (product_id))
+     now_ as (select image_key, unnest(product_ids) as product_id from photos),
+     still_known as (select * from now_ semi join known using (product_id))
 select count(*) from (
     select product_id
     from was semi join described using (product_id)
              semi join photos using (image_key)
-             anti join told using (image_key)
+             anti join still_known using (image_key)
     except
-    select product_id from told
+    select product_id from still_known
 )
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A night's work. Apart from `postponed`, counts are those of the table and of the unchanged photos."""
+    """The work of one night. `changes` counts the table's photos and the unchanged ones, but not the postponed."""
 
     table: pa.Table  # PLAN_SCHEMA, sorted by shard and key, deleted photos last
     changes: dict[str, int]  # every Change → photos
-    postponed: int  # photos beyond `limit`: in no count, and planned by the next night
-    unlinked: int = 0  # listed photos that had products and have none any more
-    archived: SkippedKeys | None = None  # new photos, left out because they are archived
+    postponed: int  # photos beyond `limit`, left for the next night
+    unlinked: int = 0  # listed photos that had products and no longer have any
+    archived: SkippedKeys | None = None  # new photos that are left out because they are archived
 
     @property
     def shards(self) -> int:
@@ -136,15 +138,16 @@ def make_plan(
     turn: int = 0,
     sold: pa.Array | pa.ChunkedArray | None = None,
 ) -> Plan:
-    """Compare `listing` (products.tie's columns, unique keys, any order) with `ledger` (IMAGES_SCHEMA; None: nothing).
+    """Compare the listing with the live ledger.
 
-    Shards are `shard_images` planned photos each, in key order; a shard's id is a digest of the recipe and of its
-    members' keys, etags, products and categories. `full` plans every photo, `limit` at most so many (deletes are not
-    limited).
+    A shard holds `shard_images` planned photos, in key order. Its id is a digest of the recipe and of its photos' keys,
+    ETags, products and categories.
 
-    refusal_digest: `Recipe.refusal` (None: the recipe's digest). archived: keys of the listing that must be restored
-    before they can be read. turn: 0 … ARCHIVE_NIGHTS - 1, a new one each night. sold: ids of the only products that
-    may stay in the release (None: all may); live photos of others are planned regardless of the limit.
+    listing: the columns of `products.link_products`, unique keys, any order. ledger: IMAGES_SCHEMA; None: nothing is
+    live. full: plan every photo. limit: plan at most this many photos; deletions do not count. refusal_digest:
+    `Recipe.refusal` (default: the recipe's digest). archived: keys of the listing that must be restored before they can
+    be read. turn: 0 … ARCHIVE_NIGHTS - 1, another each night. sold: ids of the only products that may stay in the
+    release (None: all may); live photos of other products are planned regardless of the limit.
     """
     if shard_images < 1 or (limit is not None and limit < 0):
         raise ConfigError(f"shard_images ({shard_images}) must be positive and limit ({limit}) not negative")
@@ -159,7 +162,7 @@ def make_plan(
             counted = database.execute(f"select count(*), count(distinct image_key) from {name}").fetchall()
             keys, unique = counted[0]
             if keys != unique:
-                raise ConfigError(f"the {name} photos have {keys} keys, of which only {unique} are different")
+                raise ConfigError(f"the {name} photos have {keys} keys, but only {unique} different ones")
         if sold is not None:
             database.register("sold", pa.table({"product_id": sold}))
             database.execute(_UNSOLD)
@@ -172,7 +175,7 @@ def make_plan(
             "turn": turn,
         }
         database.execute(_COMPARE, values)
-        cold = database.execute(_ARCHIVED).fetchall()[0]
+        new_archived, examples = database.execute(_ARCHIVED).fetchall()[0]
         database.execute(_NUMBER, {"size": shard_images, "most": limit})
         database.execute(_NAME, {"recipe": recipe_digest})
         table = database.sql(_PLAN).to_arrow_table().cast(PLAN_SCHEMA).combine_chunks()
@@ -187,16 +190,18 @@ def make_plan(
         changes,
         postponed=sum(found.values()) - sum(changes.values()),
         unlinked=unlinked,
-        archived=SkippedKeys(Skip.ARCHIVED, cold[0], tuple(cold[1])) if cold[0] else None,
+        archived=SkippedKeys(Skip.ARCHIVED, new_archived, tuple(examples)) if new_archived else None,
     )
 
 
 def lost_products(photos: pa.Table, ledger: pa.Table, described: pa.Array, known: pa.Array) -> int:
-    """Of the products that are `described` live (product ids), those that would be described no more.
+    """How many live products with product columns would lose them tonight.
 
-    photos: image_key and product_ids as tonight ties them. ledger: IMAGES_SCHEMA. known: the products file's ids. A
-    product is lost when a photo of it is among `photos` and belongs to no known product, and no other photo does to
-    it; one whose photos are all gone is not counted, its photos are.
+    A product is lost when one of its photos is among `photos` and now belongs to no known product, and no other photo
+    links to the product. A product whose photos are all gone does not count here: its photos count as gone.
+
+    photos: image_key and product_ids as linked tonight. ledger: IMAGES_SCHEMA. described: ids of live products with
+    values in product columns. known: product ids of the products file.
     """
     with duckdb.connect() as database:
         for name, table in (("photos", photos), ("ledger", ledger)):
@@ -213,8 +218,8 @@ class Losses:
     listed: photos in the source. skipped: keys in the source that are not photos. photos, products: how many are live.
     gone: live photos that the source no longer has. unlinked: live photos that would no longer belong to a product.
     leaving: live products that the products file does not list, and the photos of these alone. described: live products
-    with a row in the products file. lost: those of them that would no longer have one. unshown: some of the file's
-    products without a photo. case: ids of photos that the file spells with other capitals.
+    with a row in the products file. lost: how many of them would lose it. without_photo: some products of the file
+    without a photo. case: product ids of photos that differ from the file's only in case.
     """
 
     listed: int
@@ -226,33 +231,37 @@ class Losses:
     leaving: Unlisted = field(default_factory=Unlisted)
     described: int = 0
     lost: int = 0
-    unshown: tuple[str, ...] = ()
+    without_photo: tuple[str, ...] = ()
     case: CaseOnly = field(default_factory=CaseOnly)
 
 
-def _other_ids(losses: Losses) -> str:
-    """A sentence with the ids of the file beside those that it lacks, each in quotes."""
+def _ids_of_file(losses: Losses) -> str:
+    """A sentence that quotes ids of the file, to compare with those that it does not list."""
     if losses.case.count:
         pairs = "; ".join(
             f"{photo!r} of a photo, {file!r} of the file" for photo, file in losses.case.examples
         )
         return f"Ids differ in upper and lower case only: {pairs}. "
-    return f"The file has, without a photo, {shown(list(losses.unshown))}. " if losses.unshown else ""
+    return (
+        f"The file has, without a photo, {shown(list(losses.without_photo))}. "
+        if losses.without_photo
+        else ""
+    )
 
 
 def check_mass_change(losses: Losses, max_share: float = 0.10, allow: bool = False) -> None:
-    """Raise MassChange when the source lists no photo, or the live release would lose more than `max_share` of its
-    photos, of its products, or of the links between photos, products and the products file."""
+    """Raise MassChange when the source lists no photo, or the release would lose more than `max_share` of its photos,
+    products, or links between photos, products and the products file."""
     if allow:
         return
     live, leaving = losses.photos, losses.leaving
     override = "If this is intended, pass --allow-mass-change."
-    limit = f"more than {max_share:.0%} stops a night"
+    limit = f"a night stops at more than {max_share:.0%}"
     if losses.listed == 0:
         raise MassChange(
             f"the source lists no photo at all{f', and {live:,} are live' if live else ''}"
-            f"{f' ({losses.skipped:,} other keys are there)' if losses.skipped else ''}. Check its URI, the names "
-            "of its files and the permission to list them." + (f" {override}" if live else "")
+            f"{f' ({losses.skipped:,} other keys are there)' if losses.skipped else ''}. Check the URI, the file "
+            "names and the permission to list them." + (f" {override}" if live else "")
         )
     if losses.gone > max_share * live:
         raise MassChange(
@@ -265,7 +274,7 @@ def check_mass_change(losses: Losses, max_share: float = 0.10, allow: bool = Fal
             f"({leaving.products / max(losses.products, 1):.1%}) are not in the products file, such as "
             f"{', '.join(map(repr, leaving.examples))}: they would leave the release, with "
             f"{leaving.photos:,} of {live:,} live photos ({leaving.photos / max(live, 1):.1%}); {limit}. "
-            f"{_other_ids(losses)}The file may be truncated, or its ids may not be those that --pattern or --mapping "
+            f"{_ids_of_file(losses)}The file may be truncated, or its ids may not be those that --pattern or --mapping "
             "give: check both. If these products are no longer sold, pass --allow-mass-change. To keep photos of "
             "products that the file does not list, set keep_unlisted (--keep-unlisted)."
         )
@@ -285,7 +294,7 @@ def check_mass_change(losses: Losses, max_share: float = 0.10, allow: bool = Fal
     if losses.lost > max_share * losses.described:
         raise MassChange(
             f"{losses.lost:,} of the {losses.described:,} live products with a row in the products file "
-            f"({losses.lost / losses.described:.1%}) would lose it, and with it title, price and what else it says; "
+            f"({losses.lost / losses.described:.1%}) would lose it, and with it their title, price and other columns; "
             f"{limit}. Check that the file is complete, and --products and --pattern: they must be given every "
             f"night. {override}"
         )

@@ -1,4 +1,4 @@
-"""Which products the photos show: the shop's products file, and the pattern or mapping that ties keys to it."""
+"""The shop's products file, and the pattern or mapping that links photos to products."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from lookdex.runtime.wording import count_of
 from lookdex.taxonomy.categories import normalise
 
 RESERVED = frozenset(items_schema(1).names) - {"product_id"}
-KNOWN = ("category", "price")  # the shop's columns that lookdex itself reads, in any case
-# The name of a CSV's unnamed column, and names with a meaning of their own in Lance.
+KNOWN = ("category", "price")  # product columns that lookdex itself reads, in any case
+# The name of an unnamed CSV column, and names that Lance reserves.
 UNFIT = ("", "*", "_rowid", "_rowaddr", "_rowoffset", "_distance", "_score")
 UNFIT_CHARACTERS = frozenset('."`\0')
 FIELDS = {
@@ -38,8 +38,11 @@ FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Products:
-    """The products file. table: product_id (unique strings, see `ids.clean`) first, then every column that the tables
-    can hold, each of a type of `column_types`. refused: its other columns. found: how the file was read."""
+    """The products file.
+
+    table: product_id (unique strings, see `ids.clean`) first, then every column that the tables can hold, each of a
+    type of `column_types`. refused: the other columns. found: how the file was read.
+    """
 
     table: pa.Table
     refused: tuple[Refused, ...]
@@ -47,10 +50,10 @@ class Products:
 
 
 def load_products(uri: str, reading: Reading | None = None) -> Products:
-    """The products file (see `datafile`): product_id and whatever columns it has.
+    """Read the products file (see `datafile`): product_id and all its columns.
 
-    A column with the name of one of lookdex's own (colour, label, score …), in any case, is called
-    product_<name> here. reading: what the settings say about the file.
+    A column named like one of lookdex's own (colour, label, score …), in any case, becomes product_<name>.
+    reading: what the settings say about the file.
 
     Raises ConfigError when the file or its column product_id does not exist, ids are missing or repeated, or two
     columns have the same name.
@@ -58,11 +61,11 @@ def load_products(uri: str, reading: Reading | None = None) -> Products:
     file = read_file(uri, ("product_id",), reading or Reading(flags=True))
     table = ids.clean_column(file.table, "product_id", uri)
     counts = table["product_id"].value_counts()
-    twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
-    if len(twice):
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    if len(repeated):
         raise ConfigError(
-            f"{uri} gives {count_of(len(twice), 'product id')} more than once, e.g. {ids.shown(twice, 5)}; "
-            "a product is one row"
+            f"{uri} gives {count_of(len(repeated), 'product id')} more than once, e.g. {ids.shown(repeated, 5)}; "
+            "each product must have one row"
         )
     names = [own_name(name) for name in table.column_names]
     refused = tuple(Refused(own_name(one.name), one.why) for one in file.refused)
@@ -75,7 +78,7 @@ def load_products(uri: str, reading: Reading | None = None) -> Products:
 
 
 def configured(config: Config) -> Products | None:
-    """The products file that the settings name, read as they say; None without one. Raises as `load_products`."""
+    """The products file of the settings; None when none is set. Raises what `load_products` raises."""
     if not config.products:
         return None
     reading = Reading.of(config.products_encoding, config.products_separator, config.products_types)
@@ -83,16 +86,17 @@ def configured(config: Config) -> Products | None:
 
 
 def own_name(name: str) -> str:
-    """The name of a file's column in the tables."""
+    """The name in the tables of a column of the products file."""
     if name.lower() in RESERVED:
         return f"product_{name}"
     return name.lower() if name.lower() in KNOWN else name
 
 
 def choose(products: Products, columns: Sequence[str] = ()) -> pa.Table:
-    """product_id and the named columns, as the file or as lookdex calls them, in any case (none named: all).
+    """Select product_id and the named columns (default: all).
 
-    Raises ConfigError when one does not exist, or has a type or a name that the table cannot hold.
+    columns: names in the file or in the tables, in any case. Raises ConfigError when a column does not exist, or has a
+    type or name that the table cannot hold.
     """
     table = products.table
     refused = {one.name: one.why for one in products.refused}
@@ -113,27 +117,27 @@ def choose(products: Products, columns: Sequence[str] = ()) -> pa.Table:
     for name in unfit:
         if name in refused:
             raise ConfigError(
-                f"the products file cannot be published: {refused[name]}, or leave it out: --product-columns "
+                f"the products file cannot be published: {refused[name]}, or leave the column out: --product-columns "
                 f"{rest or '…'}"
             )
     if unfit:
         raise ConfigError(
-            f"the products file's column {', '.join(map(repr, unfit))} has a name that the table cannot hold (an empty "
-            "one, one reserved by Lance, or one with a dot or a quote). Rename it in the products file, or leave it "
-            f"out: --product-columns {rest or '…'}"
+            f"the products file's column {', '.join(map(repr, unfit))} has a name that the table cannot hold (empty, "
+            "reserved by Lance, or with a dot or a quote). Rename it in the products file, or leave it out: "
+            f"--product-columns {rest or '…'}"
         )
     return table.select(["product_id", *names])
 
 
 def load_mapping(uri: str) -> pa.Table:
-    """The mapping file (see `datafile`): image_key, product_id, both strings. A photo may have several rows."""
+    """Read the mapping file (see `datafile`): image_key and product_id, both strings. A photo may have several rows."""
     table = read_file(uri, ("image_key", "product_id"), Reading()).table
     table = ids.clean_column(ids.clean_column(table, "image_key", uri), "product_id", uri)
     return table.select(["image_key", "product_id"])
 
 
 def digest(products: pa.Table) -> str:
-    """16 hex digits of names, types and values, whatever the order of the rows."""
+    """16 hex digits over names, types and values, independent of the order of rows."""
     ordered = products.sort_by("product_id").combine_chunks()
     sink = hashlib.sha256(str([(field.name, str(field.type)) for field in ordered.schema]).encode())
     buffer = io.BytesIO()
@@ -142,22 +146,24 @@ def digest(products: pa.Table) -> str:
     return sink.hexdigest()[:16]
 
 
-def tie(
+def link_products(
     listing: pa.Table,
     products: pa.Table | None = None,
     pattern: str | None = None,
     mapping: pa.Table | None = None,
 ) -> pa.Table:
-    """The listing with `product_ids` (list of strings, sorted, [] when none) and `category` (string or null).
+    """Add `product_ids` (list of strings, sorted, [] when none) and `category` (string or null) to the listing.
 
-    `pattern` is read over the whole key: {product_id} and {name} match without '/', {ext} letters and digits, {*}
-    anything; {product_id} and {*} take as few characters as they can. `mapping` has image_key and product_id. The
-    category is that of the first product that has one, in the detector's labels (see `categories.normalise`). A
-    product id that `products` lacks is kept. Ids, and keys named by the mapping, are compared after
-    `ids.clean`. Raises ConfigError for a pattern without {product_id}, or both ways at once.
+    The category is that of the first product that has one, as a label of the detector (see `categories.normalise`).
+    Product ids that `products` does not list are kept. Ids and mapped keys are compared after `ids.clean`.
+
+    pattern: must match the whole key. {product_id} and {name} match anything without '/', {ext} letters and digits,
+    {*} anything; {product_id} and {*} match as few characters as possible. mapping: image_key and product_id.
+
+    Raises ConfigError for a pattern without {product_id}, or when both a pattern and a mapping are given.
     """
     if pattern and mapping is not None:
-        raise ConfigError("give a pattern or a mapping file, not both: each says which product a photo shows")
+        raise ConfigError("give a pattern or a mapping file, not both")
     with duckdb.connect() as database:
         database.register("listing", listing)
         database.register("kinds", _categories(products))
@@ -179,14 +185,14 @@ def tie(
             named = database.sql("select '' as image_key, '' as product_id where false")
         found = named.to_arrow_table()
         clean = pa.table({"image_key": found["image_key"], "product_id": ids.clean(found["product_id"])})
-        database.register("ties", clean.filter(pc.not_equal(clean["product_id"], "")))
-        tied = database.sql(
+        database.register("links", clean.filter(pc.not_equal(clean["product_id"], "")))
+        linked = database.sql(
             """
             with grouped as (
                 select image_key,
                        list(product_id order by product_id) as product_ids,
                        first(category order by product_id) filter (category is not null) as category
-                from ties left join kinds using (product_id)
+                from links left join kinds using (product_id)
                 group by image_key
             )
             select image_key, etag, bytes,
@@ -195,7 +201,7 @@ def tie(
             order by image_key
             """
         ).to_arrow_table()
-    return tied.cast(
+    return linked.cast(
         pa.schema([*listing.schema, ("product_ids", pa.list_(pa.string())), ("category", pa.string())])
     )
 
@@ -205,10 +211,10 @@ def _expression(pattern: str) -> str:
     fields = re.findall(r"\{([^{}]*)\}", pattern)
     unknown = sorted(set(fields) - set(FIELDS))
     if unknown or fields.count("product_id") != 1:
-        wrong = f"knows no {{{unknown[0]}}}" if unknown else "needs {product_id} once"
+        wrong = f"has an unknown field {{{unknown[0]}}}" if unknown else "needs {product_id} exactly once"
         known = ", ".join(f"{{{field}}}" for field in FIELDS)
         raise ConfigError(
-            f"the pattern {pattern!r} {wrong}; its fields are {known}, e.g. '{{product_id}}/{{name}}.jpg'"
+            f"the pattern {pattern!r} {wrong}; the fields are {known}, e.g. '{{product_id}}/{{name}}.jpg'"
         )
     parts = re.split(r"\{([^{}]*)\}", pattern)
     whole = "".join(FIELDS[part] if i % 2 else re.escape(part) for i, part in enumerate(parts))
@@ -216,15 +222,15 @@ def _expression(pattern: str) -> str:
 
 
 def _categories(products: pa.Table | None) -> pa.Table:
-    """product_id, category: normalised once per distinct word of the shop."""
+    """product_id and category, normalised once per distinct value."""
     if products is None or "category" not in products.column_names:
         return pa.table({"product_id": pa.array([], pa.string()), "category": pa.array([], pa.string())})
     try:
         text = products["category"].cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ConfigError(
-            f"the products file's column category holds {held(products.schema.field('category').type)}: it tells what "
-            "a product is, in text; write one category for each product, or rename the column"
+            f"the products file's column category holds {held(products.schema.field('category').type)}, but must be "
+            "text; write one category for each product, or rename the column"
         ) from error
     words = text.combine_chunks().dictionary_encode()
     if isinstance(words, pa.ChunkedArray):
@@ -234,7 +240,7 @@ def _categories(products: pa.Table | None) -> pa.Table:
 
 
 def _flat(table: pa.Table) -> pa.Table:
-    """The table with each column as text, for a digest that does not depend on Arrow's layout."""
+    """The table with every column as text, so that the digest does not depend on Arrow's layout."""
     with duckdb.connect() as database:
         database.execute("set TimeZone = 'UTC'")
         database.register("t", table)

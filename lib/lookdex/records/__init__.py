@@ -1,8 +1,7 @@
-"""The one vocabulary in which the stages meet: frozen records. The tables that they write are in `catalog.schemas`.
+"""The frozen records that the stages share. Schemas of the tables are in `catalog.schemas`.
 
-Boxes are whole pixels of the upright photo (EXIF orientation applied), x1 and y1 exclusive.
-Vectors are float32 of unit length; similarity is the cosine.
-The ranges of fields are checked when a record is read (see `catalog.json_codec`).
+Boxes are in whole pixels of the upright photo (EXIF orientation applied), with x1 and y1 exclusive. Vectors are float32
+of unit length; similarity is the cosine. Ranges of fields are checked when a record is read (see `catalog.json_codec`).
 """
 
 from lookdex.records.photos import (

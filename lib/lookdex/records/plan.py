@@ -1,4 +1,4 @@
-"""What a night's plan says."""
+"""The summary of a plan."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from lookdex.records.thresholds import Thresholds
 
 @dataclass(frozen=True, slots=True)
 class Unlisted:
-    """Products that photos show and the products file does not list. examples: the first few ids, sorted."""
+    """Products of photos that the products file does not list. examples: the first few ids, sorted."""
 
     products: int = 0
-    photos: int = 0  # that show only such products
+    photos: int = 0  # with only such products
     examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnChange:
-    """A product column that differs from the live release's. Types in plain words; "" where there is no such column."""
+    """A product column that differs from the live release's. Types are in plain words; "": there is no such column."""
 
     name: str
     live: str
@@ -33,9 +33,10 @@ class ColumnChange:
 
 @dataclass(frozen=True, slots=True)
 class PlanSummary:
-    """`plan-<live>.json`: what a night will do, and against what it was compared. `live` is 0 on a first night.
+    """`plan-<live>.json`: what a night will do, and the live release that it was compared with.
 
-    thresholds: those that the release will keep; products: its product columns. Later stages read no setting of either.
+    live: entry of the promotion log; 0 on a first night. thresholds, products: those of the release to build; later
+    stages do not read these settings.
     """
 
     FORMAT: ClassVar[int] = 2  # 1: without the products or without the thresholds
@@ -45,35 +46,35 @@ class PlanSummary:
     release_id: str | None
     source: str
     recipe: Recipe
-    changes: dict[str, int]  # Change → images, unchanged among them
+    changes: dict[str, int]  # Change → photos, including unchanged ones
     shards: int
     created_at: datetime
     plan: StoredFile
-    products_digest: str = ""  # of the product columns that go into the table
-    products_changed: bool = False  # they are not the live ones: rows are refreshed without a model
+    products_digest: str = ""  # of the product columns
+    products_changed: bool = False  # they differ from the live ones: rows are updated without running models
     thresholds: Thresholds | None = None
-    thresholds_changed: bool = False  # the live release keeps others
+    thresholds_changed: bool = False  # they differ from those of the live release
     source_access: SourceAccess = "signed"
     skipped: tuple[SkippedKeys, ...] = ()
-    products: StoredFile | None = None  # those columns by product_id, as `items` will have them
-    keep_unlisted: bool = False  # photos of products that `products` does not list stay
-    leaving: Unlisted | None = None  # live products that leave, with photos that are still in the source
-    left_out: Unlisted | None = None  # products that are not live, with photos that are not indexed
+    products: StoredFile | None = None  # product_id and the product columns
+    keep_unlisted: bool = False  # keep photos of products that `products` does not list
+    leaving: Unlisted | None = None  # live products that will leave, with photos that are still in the source
+    left_out: Unlisted | None = None  # products that are not live, with photos that will not be indexed
     column_changes: tuple[ColumnChange, ...] = ()
     format: int = 1
 
     @property
     def outdated(self) -> bool:
-        """Stored by an older version: it lacks what the release is built from."""
+        """Whether an older version stored it, without all inputs of a release."""
         return self.format < self.FORMAT
 
     @property
     def planned(self) -> int:
-        """Images to index (deleted ones need no work but a delete)."""
+        """Photos to index; deleted ones do not count."""
         return sum(self.changes.get(c, 0) for c in (Change.NEW, Change.CHANGED, Change.RECIPE, Change.RETRY))
 
     @property
     def empty(self) -> bool:
-        """Nothing to index, to delete or to refresh. A night before anything is live is never empty."""
+        """Whether there is nothing to index, delete or update. A first night is never empty."""
         changed = self.products_changed or self.thresholds_changed or self.release_id is None
         return self.planned == 0 and self.changes.get(Change.DELETED, 0) == 0 and not changed

@@ -1,4 +1,4 @@
-"""The recipe: all that decides the rows."""
+"""The recipe: everything that determines the rows of a photo."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from dataclasses import asdict, dataclass
 
 from lookdex.records.ranges import Count, Share, Size
 
-# Raised when the code itself would give other rows, so that the next night indexes every photo again.
-# 2: colours are named from the object's own pixels, and a palette is kept.
+# Increased when the code itself would give other rows, so that the next night indexes every photo again.
+# 2: colours are named from the object's own pixels, and a palette is stored.
 RECIPE_FORMAT = 2
-# Raised when files that were rejected may now be read: the next night fetches those again, and no others.
-# 2: AVIF and HEIC are read, and a JPEG that lacks only its end marker.
+# Increased when rejected files may now be readable: the next night fetches only those again.
+# 2: AVIF, HEIC, and JPEGs without an end marker.
 DECODING = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that decides the rows. Its digest is in every `images` row, so a changed model is a change the plan sees."""
+    """Everything that determines the rows of a photo.
+
+    Its digest is in every row of `images`, so the plan detects a changed model.
+    """
 
     detector: str
     detector_digest: str
@@ -40,11 +43,11 @@ class Recipe:
 
     @property
     def refusal(self) -> str:
-        """16 hex digits, stored instead of `digest` with a rejected photo: all that the rejection depends on."""
+        """16 hex digits over everything that a rejection depends on. Rejected photos store it instead of `digest`."""
         return digest_of([asdict(self), DECODING])
 
 
 def digest_of(value: object) -> str:
-    """16 hex digits of SHA-256 over the value's canonical JSON."""
+    """16 hex digits of the SHA-256 of the value's canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Releases, and the log that says which one is live."""
+"""Releases, and entries of the promotion log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lookdex.records.thresholds import Thresholds
 
 @dataclass(frozen=True, slots=True)
 class IndexParameters:
-    """The vector index of a release and how to search it; kind 'exact' has no index."""
+    """The vector index of a release and how to search it. Kind 'exact': no index."""
 
     kind: Name  # exact | IVF_RQ | IVF_SQ …
     partitions: SmallCount = 0
@@ -33,12 +33,12 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """`releases/<release_id>.json`: immutable. `release_id` is the run's id, with a number where that was taken.
+    """`releases/<release_id>.json`, which never changes.
 
-    thresholds: from which similarity on a match may be shown; None where nobody has measured them for these models.
-    run_id: the run that built it; "" in a release of an older version (see `release.candidates`).
-    built_from: digest of all that the build read; a candidate with another digest is built again.
-    products: the product columns as the plan stored them; None when the night had no products file.
+    release_id: the run's id, with a number if that was taken. thresholds: the similarity from which a match is good;
+    None if they were not measured for these models. run_id: the run that built it; "" in a release of an older version
+    (see `release.candidates`). built_from: digest of all inputs of the build; a candidate with another digest is built
+    again. products: the product columns as the plan stored them; None without a products file.
     """
 
     release_id: Name
@@ -50,7 +50,7 @@ class Release:
     recipe: Recipe
     dim: SmallSize
     items: Count
-    images: dict[str, Count]  # Status → images
+    images: dict[str, Count]  # Status → photos
     index: IndexParameters
     product_columns: tuple[Name, ...]
     products_digest: str = ""
@@ -78,5 +78,5 @@ class LiveEntry:
 
     @property
     def since(self) -> int:
-        """The entry that made this release live: lifting a hold leaves it live."""
+        """The entry that made this release live. An entry that lifts a hold follows it."""
         return self.n - 1 if self.action == "resume" else self.n

@@ -1,4 +1,4 @@
-"""Shards of photos, and what a task reports of one."""
+"""Shards of photos, and the reports of their tasks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lookdex.records.ranges import Count
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What one task does. `shard_id` is a digest of the recipe and its members' keys, etags and products."""
+    """The photos of one task. shard_id: a digest of the recipe and of the photos' keys, ETags and products."""
 
     shard_id: str
     refs: tuple[ImageRef, ...]
@@ -18,7 +18,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file of the catalogue with the SHA-256 (hex) of its bytes; the key is relative to the catalogue's root."""
+    """A file of the catalogue. key: relative to the catalogue's root. sha256: of its bytes, hex."""
 
     key: str
     sha256: str
@@ -28,7 +28,7 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A photo that was rejected or failed, and the text of its error."""
+    """A photo that was rejected or failed, with its error message."""
 
     key: str
     reason: Reason
@@ -36,23 +36,23 @@ class Example:
 
     @property
     def words(self) -> str:
-        """Its key and why; most errors name the key themselves."""
+        """The key and the error. Most errors contain the key."""
         return self.error if self.key in self.error else f"{self.key}: {self.error or self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
 class ShardReport:
-    """The done-mark of a shard, put if absent, written last.
+    """Marks a shard as done: put if absent, and written last.
 
-    A later round retries what failed in the one before. Its report and files cover the whole shard; its bytes, requests
-    and seconds add up all rounds.
+    A later round retries what failed in earlier ones. Its report and files cover the whole shard; bytes, requests and
+    seconds are sums over all rounds.
     """
 
     shard_id: str
     objects: StoredFile
     images: StoredFile
-    counts: dict[str, int]  # Status → images
-    reasons: dict[str, int]  # Reason → images
+    counts: dict[str, int]  # Status → photos
+    reasons: dict[str, int]  # Reason → photos
     items: int
     bytes_fetched: int
     gets: int
@@ -64,13 +64,13 @@ class ShardReport:
 
     @property
     def to_retry(self) -> int:
-        """Photos that another round would retry."""
+        """How many photos another round would retry."""
         return self.counts.get(Status.FAILED, 0) - self.reasons.get(Reason.BREAKS_MODEL, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class ShardFailure:
-    """Why a shard cannot be indexed, where an immediate retry would end the same way. kind: the error's class."""
+    """Why a shard cannot be indexed, when an immediate retry would fail too. kind: the error's class."""
 
     shard_id: str
     kind: str

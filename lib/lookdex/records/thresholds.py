@@ -1,4 +1,4 @@
-"""Records of what was measured for a recipe's models: which matches are good, and which labels are right."""
+"""Thresholds measured for models: which matches are good, and which labels are right."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from lookdex.records.recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A match is good when its similarity is at least `similarity`.
+    """A match is good if its similarity is at least `similarity`.
 
-    kept: share of the category's right first matches that are. false_accepts: share of its wrong ones that are. Both
-    are None without a case. right, wrong: the cases counted. pooled: `similarity` is that of all categories together.
+    kept, false_accepts: share of the category's right and wrong first matches that are good; None without any. right,
+    wrong: their numbers. pooled: `similarity` was measured over all categories together.
     """
 
     similarity: Finite
@@ -27,9 +27,9 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """From which score on a detector's label is believed: it is right for at least `right` of those objects.
+    """The score from which a detector's label is believed: it is right for at least a share `right` of such objects.
 
-    all: for a label that was seen too seldom. A score above 1: the label is never believed.
+    all: for labels that were seen too rarely. A score above 1: the label is never believed.
     """
 
     right: Share
@@ -40,20 +40,20 @@ class Trust:
         return score >= self.by_label.get(label, self.all)
 
     def shown(self, label: str) -> str:
-        """That score, for a table."""
+        """The score for a label, formatted for a table."""
         score = self.by_label.get(label, self.all)
         return "never" if score > 1 else f"{score:.2f}"
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What `lookdex evaluate end-to-end --thresholds` writes and a release keeps.
+    """Thresholds as `lookdex evaluate end-to-end --thresholds` writes them and a release keeps them.
 
-    The models are those whose similarities and scores these are; of no use for others. A file of format 1 names no
-    detector and has no trust; one of `lookdex evaluate detection` names no embedder and has nothing but trust.
+    They are valid only for the named models. A file of format 1 names no detector and has no trust; one of `lookdex
+    evaluate detection` names no embedder and has only trust.
     """
 
-    FORMAT: ClassVar[int] = 2  # raised when a field changes its meaning or goes
+    FORMAT: ClassVar[int] = 2  # increased when a field is removed or changes its meaning
 
     keep: Share
     least: Count
@@ -67,11 +67,11 @@ class Thresholds:
     format: int = 1
 
     def fits(self, recipe: Recipe) -> bool:
-        """They were measured with the recipe's models."""
+        """Whether they were measured with the recipe's models."""
         embedder, detector = self.embedder_digest, self.detector_digest
         return embedder in ("", recipe.embedder_digest) and detector in ("", recipe.detector_digest)
 
     def similarity(self, category: str | None) -> float | None:
-        """From which similarity on a match is good, for an object of this category; None where it was not measured."""
+        """The similarity from which a match of this category is good; None if it was not measured."""
         found = self.by_category.get(category or "", self.all)
         return None if found is None else found.similarity

@@ -1,4 +1,4 @@
-"""Which vector index a release gets, and how it is searched.
+"""Choose, build and tune the vector index of a release.
 
 Measured on one core of a two-core machine with AVX2 (256-d, clusters of 50, half of the rows pass a filter):
 
@@ -10,9 +10,9 @@ Measured on one core of a two-core machine with AVX2 (256-d, clusters of 50, hal
      50,000      94 ms                33 ms                        6 ms, 0.989, built in 2 s
     200,000     422 ms                96 ms                        4 ms, 0.981, built in 13 s
 
-So a table below 20,000 rows is scanned: no index to build or to fall behind, recall 1. Above it, IVF_SQ: IVF_RQ
-builds slower (17 s), answers slower (7 ms) and finds a little more (0.990) at those settings. Without refine
-SQ loses a point or two.
+Tables below 20,000 rows are scanned: there is no index to build or to become stale, and recall is 1. Larger ones get
+IVF_SQ. At these settings IVF_RQ builds slower (17 s), answers slower (7 ms) and finds a little more (0.990). Without
+refine, SQ loses one or two points of recall.
 """
 
 from __future__ import annotations
@@ -28,14 +28,12 @@ from lookdex.records import IndexParameters, Role, Scope
 
 EXACT_BELOW = 20_000  # rows
 PARTITION_ROWS = 1024
-PROBED = (
-    0.02  # share of the partitions that a query reads, to begin with: `tune` raises it as the vectors need
-)
+PROBED = 0.02  # initial share of the partitions that a query reads; `tune` raises it as needed
 REFINE = 4  # candidates re-scored with their full vectors, as a multiple of k
-GOOD_RECALL = 0.97  # what `tune` looks for; the audit refuses below 0.95
-TUNED_TO = 16  # it stops when what is enough is known to a sixteenth
-MAX_SEGMENTS = 8  # nights whose new rows may stand as an index segment of their own
-SAMPLE = 100
+GOOD_RECALL = 0.97  # goal of `tune`; the audit refuses below 0.95
+TUNED_TO = 16  # `tune` stops when the number of partitions is known to a sixteenth
+MAX_SEGMENTS = 8  # index segments (one per night) before they are merged
+SAMPLE = 100  # vectors
 
 SCALAR_INDEXES = {
     "scope": "BITMAP",
@@ -43,7 +41,7 @@ SCALAR_INDEXES = {
     "label": "BITMAP",
     "product_id": "BTREE",
     "image_key": "BTREE",
-    "category": "BITMAP",  # of the shop, where it has one: queries for an object ask its category first
+    "category": "BITMAP",  # a product column, if there is one: queries for an object search its category first
 }
 
 LANES = {
@@ -54,7 +52,7 @@ LANES = {
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """recall@10 of one kind of query, over `queries` sampled vectors."""
+    """recall@10 of one kind of query over `queries` sampled vectors."""
 
     lane: str
     recall: float
@@ -62,7 +60,7 @@ class Recall:
 
 
 def choose(items: int, dim: int) -> IndexParameters:
-    """The index of a table of `items` rows. `dim` decides nothing in the range that was measured (64 to 1024)."""
+    """The index for a table of `items` rows. `dim` makes no difference in the measured range (64 to 1024)."""
     if items < EXACT_BELOW:
         return IndexParameters(kind="exact")
     partitions = items // PARTITION_ROWS
@@ -71,12 +69,12 @@ def choose(items: int, dim: int) -> IndexParameters:
 
 
 def update_index(items: lance.LanceDataset, live: IndexParameters | None, fresh: int) -> IndexParameters:
-    """Bring the indexes of `items` up to its rows; commits new versions of the table.
+    """Index all rows of `items`. Commits new versions of the table.
 
-    live: the parameters of the live release, whose index `items` may carry. fresh: rows added tonight.
+    The vector index is trained again when there is none, when half of the rows are new, or when the table doubled or
+    halved since. Otherwise the new rows are added to it.
 
-    The vector index is trained anew when there is none, when half of the rows are new, or when the table has
-    grown or shrunk twofold since; otherwise the new rows are added to it. No row is left unindexed.
+    live: the parameters of the live release, whose index `items` may have inherited. fresh: rows added tonight.
     """
     rows = items.count_rows()
     wanted = choose(rows, items.schema.field("vector").type.list_size)
@@ -107,9 +105,9 @@ def update_index(items: lance.LanceDataset, live: IndexParameters | None, fresh:
 
 
 def add_rows(items: lance.LanceDataset) -> None:
-    """Add the new rows to the vector index as a segment of their own; merge the segments when they are many.
+    """Add the new rows to the vector index as a new segment; merge the segments when there are MAX_SEGMENTS.
 
-    500 rows on 200,000 of 256-d: 0.05 s, a merge of three segments 0.2 s, where training anew takes 13 s.
+    For 500 new rows on 200,000 of 256-d this takes 0.05 s, and a merge of three segments 0.2 s; training takes 13 s.
     """
     segments = items.stats.index_stats(VECTOR_INDEX)["num_indices"]
     merge = segments if segments >= MAX_SEGMENTS else 0
@@ -121,13 +119,13 @@ def fits(before: IndexParameters, wanted: IndexParameters) -> bool:
 
 
 def unindexed_rows(items: lance.LanceDataset) -> dict[str, int]:
-    """Rows that each index does not cover. fast_search would never find them."""
+    """Rows that each index does not cover: fast_search would never find them."""
     names = [index.name for index in items.describe_indices()]
     return {name: items.stats.index_stats(name)["num_unindexed_rows"] for name in names}
 
 
 def tune(items: lance.LanceDataset, parameters: IndexParameters) -> IndexParameters:
-    """`parameters` with as few more partitions probed as reach GOOD_RECALL on sampled vectors (all, if none do)."""
+    """Raise nprobes to the smallest number that reaches GOOD_RECALL on sampled vectors (at most all partitions)."""
     truths = [truth for where in LANES.values() if len((truth := exact_neighbours(items, where)).queries)]
 
     def good(probes: int) -> bool:
@@ -145,16 +143,16 @@ def tune(items: lance.LanceDataset, parameters: IndexParameters) -> IndexParamet
 
 @dataclass(frozen=True)
 class Truth:
-    """Sampled queries (q, dim) float32 of one lane, and the similarity of each one's tenth neighbour (q,)."""
+    """Exact answers to sampled queries of one lane."""
 
     where: str
-    queries: np.ndarray
-    tenth: np.ndarray
-    count: np.ndarray  # neighbours there are, at most 10
+    queries: np.ndarray  # float32 (q, dim)
+    tenth: np.ndarray  # (q,) similarity of the tenth neighbour
+    count: np.ndarray  # (q,) number of neighbours, at most 10
 
 
 def exact_neighbours(items: lance.LanceDataset, where: str, sample: int = SAMPLE) -> Truth:
-    """Exact search in numpy over the rows of a lane, streamed: one pass to sample, one to score."""
+    """Exact search in numpy over the streamed rows of a lane: one pass to sample, one to score."""
     rows = items.count_rows(filter=where)
     dim = items.schema.field("vector").type.list_size
     queries = np.empty((0, dim), np.float32)
@@ -165,7 +163,7 @@ def exact_neighbours(items: lance.LanceDataset, where: str, sample: int = SAMPLE
         chunks.append(vectors[inside])
         start += len(vectors)
     queries = np.concatenate(chunks) if chunks else queries
-    # A stored vector finds itself whatever the index: move it, as another photo of the object would be.
+    # A stored vector always finds itself. Noise makes it like another photo of the object.
     noise = np.random.default_rng(1).standard_normal(queries.shape, dtype=np.float32)
     queries = queries + 0.2 / max(dim, 1) ** 0.5 * noise
     queries /= np.maximum(np.linalg.norm(queries, axis=1, keepdims=True), 1e-12)
@@ -187,7 +185,7 @@ def stream_vectors(items: lance.LanceDataset, where: str) -> Iterator[np.ndarray
 
 
 def recall(items: lance.LanceDataset, parameters: IndexParameters, truth: Truth) -> float:
-    """Share of the ten nearest that the index finds. Equal similarities count as found: duplicates are no loss."""
+    """Share of the ten nearest that the index finds. Equal similarities count as found, because of duplicates."""
     hits = 0
     for query, tenth, count in zip(truth.queries, truth.tenth, truth.count, strict=True):
         found = items.scanner(
@@ -205,7 +203,7 @@ def nearest(query: np.ndarray, k: int, parameters: IndexParameters) -> dict[str,
     plain = {"column": "vector", "q": query, "k": k, "metric": "cosine"}
     if parameters.kind == "exact":
         return {**plain, "use_index": False}
-    # As queries ask. With a minimum alone Lance reads every partition where there is a filter.
+    # As in queries. With only a minimum, Lance reads every partition when there is a filter.
     probes = max(1, parameters.nprobes)
     return {**plain, "minimum_nprobes": probes, "maximum_nprobes": probes, "refine_factor": parameters.refine}
 

@@ -1,23 +1,21 @@
-"""Build a candidate release: the live rows, less those of changed and gone photos, plus tonight's.
+"""Build a candidate release: the live rows, minus those of changed and removed photos, plus tonight's.
 
-Nothing here is live. `build_release` may be called again at any point of a night: it starts from the live version
-each time, so rows are never doubled, and an intact candidate is returned as it is.
+Nothing here is live. `build_release` may be called again at any point of a night: it starts from the live version each
+time, so rows are never duplicated, and returns an intact candidate as it is.
 """
 
 from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import lance
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from lance.fragment import FragmentMetadata
 
 from lookdex.catalog import integrity, promotion_log, runs, tables
 from lookdex.catalog.json_codec import sealed
@@ -31,15 +29,14 @@ from lookdex.errors import (
     ReleaseNotFound,
     ShardsMissing,
 )
-from lookdex.records import PlanSummary, Release, ShardReport, StoredFile, digest_of
+from lookdex.records import IndexParameters, PlanSummary, Release, ShardReport, digest_of
 from lookdex.release import ann, commits, files, ledger, leftovers, rows
 from lookdex.release.candidates import candidate_key, free_id, load_candidate
-from lookdex.release.fragments import FragmentResult, FragmentTask, read_parquet, row_ids, write_parquet
+from lookdex.release.fragments import FragmentResult, FragmentTask, read_parquet
+from lookdex.release.items import ItemsChange, commit_items, fragment_tasks, items_change
 from lookdex.storage import Store
 
 log = logging.getLogger(__name__)
-
-TASK_BYTES = 256_000_000  # of shard files in one task
 
 RunFragments = Callable[[list[FragmentTask]], Iterable[FragmentResult]]
 
@@ -48,8 +45,8 @@ RunFragments = Callable[[list[FragmentTask]], Iterable[FragmentResult]]
 class BuildReport:
     """`runs/<run>/build-<live>.json`: what the build did, for people.
 
-    rewritten: live items written anew, for new product columns or to merge small fragments. vanished: new or
-    rewritten items whose product is not in the products file (none, unless the night keeps them).
+    rewritten: live items written again, for new product columns or to merge small fragments. vanished: new or
+    rewritten items whose product is not in the products file (none, unless the settings keep them).
     """
 
     run_id: str
@@ -63,18 +60,32 @@ class BuildReport:
 
 
 @dataclass(frozen=True)
-class Work:
-    """What the night does to `items`. deleted and carried: row ids of the live version, uint64."""
+class Inputs:
+    """What a build reads.
 
-    schema: pa.Schema
-    base: (
-        lance.LanceDataset | None
-    )  # None: the table is written from nothing (first night, another shape of rows)
-    deleted: np.ndarray
-    carried: np.ndarray
-    refreshed: int
-    shards: tuple[StoredFile, ...]
-    rows: int  # of `items` afterwards
+    live: the live release; ledger: its ledger. Both are None on a first night. outcomes: tonight's rows of `images`.
+    products: the product columns as the plan stored them. new_space: tonight's vectors do not belong in one table with
+    the live ones.
+    """
+
+    plan: PlanSummary
+    plan_table: pa.Table
+    reports: Mapping[str, ShardReport]
+    digest: str
+    live: Release | None
+    ledger: pa.Table | None
+    outcomes: pa.Table
+    products: pa.Table | None
+    dim: int
+    new_space: bool
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a build does. unsold: image_key of failed photos whose live rows may not stay."""
+
+    items: ItemsChange
+    unsold: pa.Table
 
 
 def build_release(
@@ -84,111 +95,117 @@ def build_release(
     reports: Mapping[str, ShardReport],
     run_fragments: RunFragments,
 ) -> Release:
-    """The candidate of a night, stored as `runs/<run>/candidate-<live>.json`, ready for the audit.
+    """Build the candidate of a night and store it as `runs/<run>/candidate-<live>.json`, ready for the audit.
 
-    plan_table: PLAN_SCHEMA. reports: by shard id, all of the plan's. The product columns are those that the plan
-    stored; without them, the existing ones stay as they are. run_fragments: runs `write_fragment` over the tasks,
-    anywhere, in any order.
+    Returns the live release itself when the night changes nothing. The product columns are those that the plan stored;
+    without them, the existing ones stay as they are.
 
-    When the night changes nothing, the live release itself is returned. Raises ShardsMissing, CorruptData (a shard
-    file, the products, fragments of another schema, or counts that do not add up), EmptyBuild, ForeignTransaction,
-    MassChange (a new vector space without all images), PromotionConflict (something else is live than the plan was
-    made for).
+    plan_table: PLAN_SCHEMA. reports: by shard id, for all shards of the plan. run_fragments: runs `write_fragment` over
+    the tasks, anywhere, in any order.
+
+    Raises:
+        ShardsMissing: some shards have no report.
+        CorruptData: a damaged shard file or products file, fragments of another schema, or counts that do not add up.
+        EmptyBuild: no item would be left.
+        ForeignTransaction: another program wrote to a table.
+        MassChange: a new vector space needs all photos, and the plan does not have them.
+        PromotionConflict: another release is live than the plan was made for.
     """
     start = datetime.now(UTC)
-    before = live_for(catalog, plan)
-    if before is not None and plan.empty:
-        return before
+    live = live_for(catalog, plan)
+    if live is not None and plan.empty:
+        return live
     check_shards(plan, plan_table, reports)
-    built_from = inputs(plan, reports)
-    if (candidate := stored_candidate(catalog, plan, before, built_from)) is not None:
+    digest = input_digest(plan, reports)
+    if (candidate := stored_candidate(catalog, plan, live, digest)) is not None:
         return candidate
+    inputs = gather(catalog, plan, plan_table, reports, live, digest)
+    check_all_planned(inputs)
+    changes = compare(catalog, inputs)
+    guard(catalog, inputs, changes)
+    return store(catalog, inputs, changes, run_fragments, start)
+
+
+def gather(
+    catalog: Store,
+    plan: PlanSummary,
+    plan_table: pa.Table,
+    reports: Mapping[str, ShardReport],
+    live: Release | None,
+    digest: str,
+) -> Inputs:
+    """Read the inputs, with their digests verified. Removes damaged leftovers of earlier nights first."""
     for key in (tables.ITEMS, tables.IMAGES):
         leftovers.clear_newest(catalog, key)
-    if before is not None:
-        integrity.require(catalog, before, integrity.of_ledger)
-    stock = read_parquet(catalog, plan.products) if plan.products is not None else None
+    if live is not None:
+        integrity.require(catalog, live, integrity.of_ledger)
+    products = read_parquet(catalog, plan.products) if plan.products is not None else None
     outcomes = ledger.read_outcomes(catalog, plan_table, reports)
-    old = tables.ledger(catalog, before) if before else None
-    dim = vector_size(catalog, reports, before)
-    new_space = before is None or differs(before, plan, dim)
-    if before is not None and new_space:
-        check_all_planned(plan_table, old, before, plan)
+    live_ledger = tables.ledger(catalog, live) if live else None
+    dim = vector_size(catalog, reports, live)
+    new_space = live is None or not same_space(live, plan, dim)
+    return Inputs(plan, plan_table, reports, digest, live, live_ledger, outcomes, products, dim, new_space)
 
-    sold = stock["product_id"] if stock is not None and not plan.keep_unlisted else None
-    unsold = rows.unsold_failures(outcomes, old, sold)
-    keys = rows.replaced_keys(plan_table, outcomes, unsold)
-    # When no row stays, none is read: so a night of all photos repairs a damaged table.
-    replace_all = new_space or replaces_all(keys, old)
-    if before is not None:
-        integrity.require(catalog, before, integrity.is_manifest if replace_all else integrity.of_items)
-    work = items_work(catalog, before, replace_all, dim, keys, stock, reports)
-    if before is not None and len(work.carried):
-        read = files.data_files_of(
-            tables.open_table(catalog, tables.ITEMS, before.items_version), work.carried
-        )
-        integrity.require(catalog, before, lambda file: file.key in read)
-    if work.rows == 0:
+
+def compare(catalog: Store, inputs: Inputs) -> Changes:
+    """Compare tonight's outcomes with the live rows. Verifies the files of the live `items` before reading them."""
+    live, products = inputs.live, inputs.products
+    sold = products["product_id"] if products is not None and not inputs.plan.keep_unlisted else None
+    unsold = rows.unsold_failures(inputs.outcomes, inputs.ledger, sold)
+    replaced = rows.replaced_keys(inputs.plan_table, inputs.outcomes, unsold)
+    # When no live row stays, none is read, so a night of all photos repairs a damaged table.
+    replace_all = inputs.new_space or replaces_all(replaced, inputs.ledger)
+    if live is not None:
+        integrity.require(catalog, live, integrity.is_manifest if replace_all else integrity.of_items)
+    change = items_change(catalog, live, replace_all, inputs.dim, replaced, products, inputs.reports)
+    return Changes(change, unsold)
+
+
+def guard(catalog: Store, inputs: Inputs, changes: Changes) -> None:
+    """Raise CorruptData when a file with rows to rewrite is damaged, EmptyBuild when no row would be left."""
+    plan, live, change = inputs.plan, inputs.live, changes.items
+    if live is not None and len(change.carried):
+        table = tables.open_table(catalog, tables.ITEMS, live.items_version)
+        needed = files.data_files_of(table, change.carried)
+        integrity.require(catalog, live, lambda file: file.key in needed)
+    if change.rows == 0:
         raise EmptyBuild(
             f"the run {plan.run_id} leaves no item in {catalog.uri}: {plan.changes}. Nothing was built; "
-            "look at the reasons in the plan's images (`lookdex index` printed them), then run the night again."
+            "look at the reasons that `lookdex index` printed, then run the night again."
         )
-    results = list(run_fragments(tasks_of(catalog, plan, before, work, dim)))
-    items_version = commit_items(catalog, plan, before, work, results)
-    images_version, images_files = ledger.commit_images(
-        catalog, plan, plan_table, before, old, outcomes, keep_failed=not new_space, unsold=unsold
-    )
 
-    items = tables.open_table(catalog, tables.ITEMS, items_version)
-    fresh = sum(result.rows for result in results)
-    if before is not None and items_version == before.items_version:
-        index = before.index
-    else:
-        index = ann.update_index(items, before.index if before else None, fresh)
-    commits.check_chain(
-        catalog, tables.ITEMS, before.items_version if before else None, items.version, plan.run_id
+
+def store(
+    catalog: Store, inputs: Inputs, changes: Changes, run_fragments: RunFragments, start: datetime
+) -> Release:
+    """Write and commit both tables, index the items, and store the candidate with its digests and its report."""
+    plan, live, change = inputs.plan, inputs.live, changes.items
+    results = list(run_fragments(fragment_tasks(catalog, plan, live, change, inputs.dim)))
+    items_version = commit_items(catalog, plan, live, change, results)
+    images_version, images_files = ledger.commit_images(
+        catalog,
+        plan,
+        inputs.plan_table,
+        live,
+        inputs.ledger,
+        inputs.outcomes,
+        keep_failed=not inputs.new_space,
+        unsold=changes.unsold,
     )
-    commits.check_chain(
-        catalog, tables.IMAGES, before.images_version if before else None, images_version, plan.run_id
-    )
-    if items.count_rows() != work.rows:
-        raise CorruptData(
-            f"{tables.ITEMS} has {items.count_rows()} rows at version {items.version} where {work.rows} were "
-            "written. Nothing was published; start the night again under a new run id."
-        )
-    statuses = tables.open_table(catalog, tables.IMAGES, images_version).to_table(columns=["status"])
-    counted = pc.value_counts(statuses["status"]).to_pylist()
-    release = Release(
-        release_id=free_id(catalog, plan),
-        parent=plan.release_id,
-        created_at=datetime.now(UTC),
-        source=plan.source,
-        items_version=items.version,
-        images_version=images_version,
-        recipe=plan.recipe,
-        dim=dim,
-        items=work.rows,
-        images={entry["values"]: entry["counts"] for entry in counted},
-        index=index,
-        product_columns=tuple(work.schema.names[len(items_schema(dim)) :]),
-        products_digest=plan.products_digest,
-        thresholds=plan.thresholds,
-        source_access=plan.source_access,
-        run_id=plan.run_id,
-        built_from=built_from,
-        products=plan.products,
-        keep_unlisted=plan.keep_unlisted,
-    )
+    written = sum(result.rows for result in results)
+    items, index = index_items(catalog, live, items_version, written)
+    check_tables(catalog, inputs, changes, items, images_version)
+    release = candidate_of(catalog, inputs, changes, items, images_version, index)
     new_files = integrity.DataFiles(tuple(file for result in results for file in result.files), images_files)
-    files.save_files(catalog, release, before, new_files)
+    files.save_files(catalog, release, live, new_files)
     report = BuildReport(
         run_id=plan.run_id,
-        added=fresh - len(work.carried),
-        deleted=len(work.deleted) - len(work.carried) if work.base is not None else 0,
-        rewritten=len(work.carried),
-        refreshed=work.refreshed,
+        added=written - len(change.carried),
+        deleted=len(change.deleted) - len(change.carried) if change.base is not None else 0,
+        rewritten=len(change.carried),
+        refreshed=change.refreshed,
         vanished=sum(result.vanished for result in results),
-        new_space=new_space,
+        new_space=inputs.new_space,
         seconds=(datetime.now(UTC) - start).total_seconds(),
     )
     catalog.put(f"{runs.run_folder(plan.run_id)}/build-{plan.live}.json", sealed(report))
@@ -197,16 +214,74 @@ def build_release(
     return release
 
 
-def inputs(plan: PlanSummary, reports: Mapping[str, ShardReport]) -> str:
-    """A digest of all that a candidate is built from: the plan and its shards' files."""
+def index_items(
+    catalog: Store, live: Release | None, version: int, written: int
+) -> tuple[lance.LanceDataset, IndexParameters]:
+    """The table with its indexes up to date, and how to search it. written: rows that were added tonight."""
+    items = tables.open_table(catalog, tables.ITEMS, version)
+    if live is not None and version == live.items_version:
+        return items, live.index
+    return items, ann.update_index(items, live.index if live else None, written)
+
+
+def check_tables(
+    catalog: Store, inputs: Inputs, changes: Changes, items: lance.LanceDataset, images_version: int
+) -> None:
+    """Raise ForeignTransaction when another program wrote to a table, CorruptData when rows are missing."""
+    live, run_id = inputs.live, inputs.plan.run_id
+    commits.check_chain(catalog, tables.ITEMS, live.items_version if live else None, items.version, run_id)
+    commits.check_chain(catalog, tables.IMAGES, live.images_version if live else None, images_version, run_id)
+    if items.count_rows() != changes.items.rows:
+        raise CorruptData(
+            f"{tables.ITEMS} has {items.count_rows()} rows at version {items.version}, but {changes.items.rows} were "
+            "written. Nothing was published; start the night again under a new run id."
+        )
+
+
+def candidate_of(
+    catalog: Store,
+    inputs: Inputs,
+    changes: Changes,
+    items: lance.LanceDataset,
+    images_version: int,
+    index: IndexParameters,
+) -> Release:
+    """The record of the candidate."""
+    plan = inputs.plan
+    statuses = tables.open_table(catalog, tables.IMAGES, images_version).to_table(columns=["status"])
+    counted = pc.value_counts(statuses["status"]).to_pylist()
+    return Release(
+        release_id=free_id(catalog, plan),
+        parent=plan.release_id,
+        created_at=datetime.now(UTC),
+        source=plan.source,
+        items_version=items.version,
+        images_version=images_version,
+        recipe=plan.recipe,
+        dim=inputs.dim,
+        items=changes.items.rows,
+        images={entry["values"]: entry["counts"] for entry in counted},
+        index=index,
+        product_columns=tuple(changes.items.schema.names[len(items_schema(inputs.dim)) :]),
+        products_digest=plan.products_digest,
+        thresholds=plan.thresholds,
+        source_access=plan.source_access,
+        run_id=plan.run_id,
+        built_from=inputs.digest,
+        products=plan.products,
+        keep_unlisted=plan.keep_unlisted,
+    )
+
+
+def input_digest(plan: PlanSummary, reports: Mapping[str, ShardReport]) -> str:
+    """A digest of all that a candidate is built from: the plan and the files of its shards."""
     return digest_of([asdict(plan), runs.reports_digest(reports)])
 
 
 def stored_candidate(
-    catalog: Store, plan: PlanSummary, before: Release | None, built_from: str
+    catalog: Store, plan: PlanSummary, live: Release | None, built_from: str
 ) -> Release | None:
-    """The stored candidate, if it was built from the same inputs, can be read with its digests, and both of its table
-    versions are its own; else None, and it must be built again."""
+    """The stored candidate if it is intact and was built from the same inputs; else None: it must be built again."""
     try:
         candidate = load_candidate(catalog, plan)
         if candidate.built_from != built_from:
@@ -214,13 +289,13 @@ def stored_candidate(
         recorded = integrity.load_files(catalog, candidate)
         if recorded is None:
             return None
-        # The audit reads the data files too; these decide what Lance does when it opens the tables.
+        # The audit reads the data files too. The small files decide what Lance does when it opens the tables.
         small = (file for file in recorded if not file.rows)
         if damaged := integrity.changed(catalog, small):
             log.warning("%s: %s. The candidate is built again.", damaged[0].key, damaged[0].why)
             return None
-        opened = tables.open_tables(catalog, candidate)
-        live_version = before.items_version if before else None
+        candidate_tables = tables.open_tables(catalog, candidate)
+        live_version = live.items_version if live else None
         with reading(tables.name_of(catalog, tables.ITEMS, candidate.items_version)):
             commits.check_chain(catalog, tables.ITEMS, live_version, candidate.items_version, plan.run_id)
     except ReleaseNotFound:
@@ -228,23 +303,24 @@ def stored_candidate(
     except CorruptData as error:
         log.warning("%s The candidate is built again.", error)
         return None
-    intact = opened.items.count_rows() == candidate.items
-    return candidate if intact and opened.images.count_rows() == sum(candidate.images.values()) else None
+    counts = candidate_tables.items.count_rows(), candidate_tables.images.count_rows()
+    return candidate if counts == (candidate.items, sum(candidate.images.values())) else None
 
 
 def live_for(catalog: Store, plan: PlanSummary) -> Release | None:
-    """The release that the plan was compared with. Raises PromotionConflict when another one is live."""
+    """The live release that the plan was compared with. Raises PromotionConflict when another one is live."""
     current = promotion_log.live_release(catalog)
     number, release = (current[0].since, current[1]) if current else (0, None)
     if number != plan.live:
         raise PromotionConflict(
-            f"the plan of the run {plan.run_id} was made for entry {plan.live} of the promotion log and entry "
+            f"the plan of the run {plan.run_id} was made for entry {plan.live} of the promotion log, but entry "
             f"{number} is live in {catalog.uri}. Plan the night again (`lookdex plan`); finished shards are kept."
         )
     return release
 
 
 def check_shards(plan: PlanSummary, plan_table: pa.Table, reports: Mapping[str, ShardReport]) -> None:
+    """Raise ShardsMissing unless every shard of the plan has a report."""
     missing = [shard for shard in runs.shard_ids(plan_table) if shard not in reports]
     if missing:
         raise ShardsMissing(
@@ -253,145 +329,37 @@ def check_shards(plan: PlanSummary, plan_table: pa.Table, reports: Mapping[str, 
         )
 
 
-def vector_size(catalog: Store, reports: Mapping[str, ShardReport], before: Release | None) -> int:
-    """Dimensions of tonight's vectors, from a shard's schema; the live ones when nothing was indexed."""
-    files = sorted((report.objects for report in reports.values()), key=lambda file: (-file.rows, file.key))
-    if not files:
-        return before.dim if before else 0
-    schema = pq.read_schema(io.BytesIO(runs.read_stored(catalog, files[0])))
+def vector_size(catalog: Store, reports: Mapping[str, ShardReport], live: Release | None) -> int:
+    """Dimensions of tonight's vectors, from the schema of a shard; those of the live ones when nothing was indexed."""
+    shards = sorted((report.objects for report in reports.values()), key=lambda file: (-file.rows, file.key))
+    if not shards:
+        return live.dim if live else 0
+    schema = pq.read_schema(io.BytesIO(runs.read_stored(catalog, shards[0])))
     return int(schema.field("vector").type.list_size)
 
 
-def differs(before: Release, plan: PlanSummary, dim: int) -> bool:
-    """Whether tonight's vectors may not stand in one table with the live ones."""
-    return before.dim != dim or before.recipe.embedder_digest != plan.recipe.embedder_digest
+def same_space(live: Release, plan: PlanSummary, dim: int) -> bool:
+    """Whether tonight's vectors can be compared with the live ones."""
+    return live.dim == dim and live.recipe.embedder_digest == plan.recipe.embedder_digest
 
 
-def check_all_planned(plan_table: pa.Table, old: pa.Table, before: Release, plan: PlanSummary) -> None:
-    left = (
-        pc.sum(pc.invert(pc.is_in(old["image_key"], plan_table["image_key"].combine_chunks()))).as_py() or 0
-    )
-    if left:
+def check_all_planned(inputs: Inputs) -> None:
+    """Raise MassChange when the vector space is new and the plan does not cover every live photo."""
+    plan, live, known = inputs.plan, inputs.live, inputs.ledger
+    if live is None or known is None or not inputs.new_space:
+        return
+    planned = inputs.plan_table["image_key"].combine_chunks()
+    left_out = pc.sum(pc.invert(pc.is_in(known["image_key"], planned))).as_py() or 0
+    if left_out:
         raise MassChange(
-            f"the embedder {plan.recipe.embedder} is not the one of the live release ({before.recipe.embedder}), "
-            f"so all {old.num_rows} photos must be indexed again, and the plan leaves out {left}. "
+            f"the embedder {plan.recipe.embedder} is not that of the live release ({live.recipe.embedder}), so all "
+            f"{known.num_rows} photos must be indexed again, but the plan leaves out {left_out}. "
             "Plan the night without --limit."
         )
 
 
-def replaces_all(keys: pa.Table, old: pa.Table | None) -> bool:
-    """Are the items of every photo of the live ledger replaced (among `keys`)?"""
-    return old is not None and bool(
-        pc.all(pc.is_in(old["image_key"], keys["image_key"].combine_chunks())).as_py()
+def replaces_all(replaced: pa.Table, known: pa.Table | None) -> bool:
+    """Whether `replaced` names every photo of the live ledger, so that no live row stays."""
+    return known is not None and bool(
+        pc.all(pc.is_in(known["image_key"], replaced["image_key"].combine_chunks())).as_py()
     )
-
-
-def items_work(
-    catalog: Store,
-    before: Release | None,
-    replace_all: bool,
-    dim: int,
-    keys: pa.Table,
-    stock: pa.Table | None,
-    reports: Mapping[str, ShardReport],
-) -> Work:
-    """Which live rows go, which are rewritten, which shard files are added. replace_all: no live row stays."""
-    shards = tuple(report.objects for _, report in sorted(reports.items()) if report.objects.rows)
-    added = sum(shard.rows for shard in shards)
-    nothing = np.empty(0, np.uint64)
-    base = tables.open_items(catalog, before) if before else None
-    schema = wanted_schema(dim, stock, base.schema if base is not None else None)
-    if base is None or replace_all:
-        return Work(schema, None, nothing, nothing, 0, shards, added)
-
-    def scan(columns: list[str], **options: object) -> pa.RecordBatchReader:
-        return base.scanner(columns=columns, with_row_id=True, **options).to_reader()
-
-    gone = rows.rows_of(keys, scan(["image_key"]))
-    if not schema.equals(base.schema):
-        everything = np.sort(
-            base.to_table(columns=[], with_row_id=True)["_rowid"].to_numpy().astype(np.uint64)
-        )
-        carried = np.setdiff1d(everything, gone, assume_unique=True)
-        return Work(schema, None, nothing, carried, len(carried), shards, added + len(carried))
-    stale = rows.stale_rows(stock, scan(stock.column_names)) if stock is not None else nothing
-    stale = np.setdiff1d(stale, gone, assume_unique=True)
-    small = rows.small_fragments({f.fragment_id: f.count_rows() for f in base.get_fragments()})
-    merged = nothing
-    if small:
-        held = [base.get_fragment(number) for number in small]
-        merged = scan([], fragments=held).read_all()["_rowid"].to_numpy().astype(np.uint64)
-    carried = np.setdiff1d(np.union1d(stale, merged), gone, assume_unique=True)
-    total = base.count_rows() - len(gone) + added
-    return Work(schema, base, np.union1d(gone, carried), carried, len(stale), shards, total)
-
-
-def wanted_schema(dim: int, stock: pa.Table | None, live_schema: pa.Schema | None) -> pa.Schema:
-    """The columns of `items` tonight: those of the products file, or without one, those that are there."""
-    if stock is not None:
-        return items_schema(dim, pa.schema([field for field in stock.schema if field.name != "product_id"]))
-    plain = items_schema(dim)
-    extra = (
-        [live_schema.field(name) for name in live_schema.names if name not in plain.names]
-        if live_schema
-        else []
-    )
-    return items_schema(dim, pa.schema(extra))
-
-
-def tasks_of(
-    catalog: Store, plan: PlanSummary, before: Release | None, work: Work, dim: int
-) -> list[FragmentTask]:
-    """Tasks of about a full fragment each."""
-    folder = f"{runs.run_folder(plan.run_id)}/build-{plan.live}"
-    file = plan.products
-    extra = [field for field in work.schema if field.name not in items_schema(dim).names]
-    if file is None and work.base is None and extra:
-        # The columns that stay, all null: a task of a new table takes its schema from the products.
-        nothing = pa.schema([("product_id", pa.string()), *extra]).empty_table()
-        file = write_parquet(catalog, f"{folder}/products.parquet", nothing)
-    plain = FragmentTask(
-        catalog=catalog.uri,
-        dim=dim,
-        version=before.items_version if before and work.base is not None else None,
-        products=file,
-    )
-    tasks = [replace(plain, shards=group) for group in grouped(work.shards)]
-    if len(work.carried) and before is not None:
-        listed = write_parquet(catalog, f"{folder}/carried.parquet", row_ids(work.carried))
-        for start in range(0, len(work.carried), rows.FULL_FRAGMENT):
-            stop = min(start + rows.FULL_FRAGMENT, len(work.carried))
-            tasks.append(
-                replace(plain, carried=listed, carried_from=before.items_version, start=start, stop=stop)
-            )
-    return tasks
-
-
-def grouped(shards: Sequence[StoredFile]) -> Iterator[tuple[StoredFile, ...]]:
-    """Shard files in order, in groups of FULL_FRAGMENT rows or TASK_BYTES."""
-    group: list[StoredFile] = []
-    for shard in shards:
-        group.append(shard)
-        if sum(s.rows for s in group) >= rows.FULL_FRAGMENT or sum(s.bytes for s in group) >= TASK_BYTES:
-            yield tuple(group)
-            group = []
-    if group:
-        yield tuple(group)
-
-
-def commit_items(
-    catalog: Store, plan: PlanSummary, before: Release | None, work: Work, results: Sequence[FragmentResult]
-) -> int:
-    """Deletes and appends in one commit. Returns the version (the live one when nothing changes)."""
-    fragments = [
-        FragmentMetadata.from_json(text)
-        for result in sorted(results, key=lambda r: r.fragments)
-        for text in result.fragments
-    ]
-    if before is None or work.base is None:
-        schema = tables.with_format(work.schema, tables.ITEMS)
-        return commits.overwrite(catalog, tables.ITEMS, schema, fragments, plan.run_id)
-    if not fragments and not len(work.deleted):
-        return before.items_version
-    base = commits.start_from(catalog, tables.ITEMS, before.items_version, plan.run_id)
-    return commits.update(catalog, tables.ITEMS, base, work.deleted, fragments, plan.run_id)

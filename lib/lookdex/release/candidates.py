@@ -1,7 +1,7 @@
-"""What a run produced: its candidate, the releases it built, and whether anything is left for it to do.
+"""What a run produced: its candidate, its releases, and whether it has work left.
 
-A release records its run. Releases of older versions are attributed by their ids, and by the stored candidates of runs
-that were planned again: `sale-1` belongs to the run `sale-1` unless the run `sale` has a candidate of that name.
+A release records its run. Releases of older versions do not; they are attributed by id and by the stored candidates of
+runs that were planned again: `sale-1` belongs to the run `sale-1` unless the run `sale` has a candidate of that name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lookdex.errors import CorruptData, NotFound, ReleaseNotFound, RolledBack
 from lookdex.records import LiveEntry, PlanSummary, Release
 from lookdex.storage import Store
 
-# A run's further releases are called after the entry that it was planned on: <run>-<n>, or <run>-<n>-<k>.
+# Further releases of a run are named after the log entry that it was planned on: <run>-<n>, or <run>-<n>-<k>.
 _NUMBERED = (re.compile(r"(.+)-(\d+)"), re.compile(r"(.+)-(\d+)-\d+"))
 
 
@@ -28,8 +28,10 @@ def _key(run_id: str, live_number: int) -> str:
 
 
 def load_candidate(catalog: Store, plan: PlanSummary) -> Release:
-    """The candidate that `build_release` stored. Raises ReleaseNotFound, also for one that an earlier lookdex built:
-    neither what it was built from nor all of its files' digests are recorded."""
+    """The candidate that `build_release` stored.
+
+    Raises ReleaseNotFound, also for one of an earlier lookdex, which did not record its inputs and all file digests.
+    """
     key = candidate_key(plan)
     try:
         candidate = from_json(Release, catalog.get(key), f"{catalog.uri}/{key}")
@@ -46,9 +48,9 @@ def load_candidate(catalog: Store, plan: PlanSummary) -> Release:
 
 
 def release_of_run(catalog: Store, run_id: str) -> str:
-    """The id of the audited release that came of the run's plan against what is live.
+    """The id of the audited release built from the run's plan for the current live release.
 
-    Raises PlanNotFound, and ReleaseNotFound when it was not built, or did not pass the audit.
+    Raises PlanNotFound, and ReleaseNotFound when it was not built or did not pass the audit.
     """
     candidate = load_candidate(catalog, runs.load_plan(catalog, run_id))
     try:
@@ -58,12 +60,12 @@ def release_of_run(catalog: Store, run_id: str) -> str:
         pass
     raise ReleaseNotFound(
         f"{catalog.uri}: the candidate {candidate.release_id} of the run {run_id} has not passed the audit; "
-        f"`lookdex audit --run-id {run_id}` makes a release of it"
+        f"run `lookdex audit --run-id {run_id}`"
     )
 
 
 def same_build(candidate: Release, release: Release) -> bool:
-    """Is the release this candidate, after it passed the audit?"""
+    """Whether the release is this candidate after it passed the audit."""
     return replace(candidate, audit=()) == replace(release, audit=())
 
 
@@ -88,7 +90,7 @@ def releases_of_run(catalog: Store, run_id: str) -> list[Release]:
 
 
 def free_id(catalog: Store, plan: PlanSummary) -> str:
-    """The run's id, or, where that is taken (by a release of this run or of another), one with a number."""
+    """The run's id, or with a number when a release of this or another run has it already."""
     name, number = plan.run_id, 1
     while _taken(catalog, name, plan.run_id):
         name = f"{plan.run_id}-{plan.live}" + (f"-{number}" if number > 1 else "")
@@ -100,12 +102,12 @@ def _taken(catalog: Store, release_id: str, run_id: str) -> bool:
     if catalog.exists(promotion_log.release_key(release_id)):
         return True
     if release_id != run_id and any(catalog.list(f"{runs.run_folder(release_id)}/plan-")):
-        return True  # a run of that name will want it
+        return True  # reserved for the run of that name
     return any(other != run_id for other in _claims(catalog, release_id))
 
 
 def _claims(catalog: Store, release_id: str) -> dict[str, Release]:
-    """By run, the stored candidates that have this id although their runs have other names."""
+    """Stored candidates with this id whose runs have other names, by run."""
     found: dict[str, Release] = {}
     for match in (pattern.fullmatch(release_id) for pattern in _NUMBERED):
         if match is None:
@@ -113,7 +115,7 @@ def _claims(catalog: Store, release_id: str) -> dict[str, Release]:
         try:
             key = _key(match[1], int(match[2]))
             candidate = from_json(Release, catalog.get(key), f"{catalog.uri}/{key}")
-        except (NotFound, CorruptData):  # a damaged one proves nothing
+        except (NotFound, CorruptData):  # a damaged record proves nothing
             continue
         if candidate.release_id == release_id:
             found[match[1]] = candidate
@@ -121,9 +123,9 @@ def _claims(catalog: Store, release_id: str) -> dict[str, Release]:
 
 
 def finished(catalog: Store, run_id: str) -> str:
-    """Why this run has nothing (more) to index, build, audit or promote; '' when it has.
+    """Why the run has nothing left to index, build, audit or promote; '' when it has.
 
-    Raises PlanNotFound when it has to be planned (again), RolledBack when its release was live and was rolled back.
+    Raises PlanNotFound when it must be planned (again), RolledBack when its release was live and was rolled back.
     """
     entry = promotion_log.current(catalog)
     plan = runs.find_plan(catalog, run_id)
@@ -138,7 +140,7 @@ def finished(catalog: Store, run_id: str) -> str:
     if published := [logged for logged in log if logged.release_id in own]:
         last = published[-1]
         check_not_undone(catalog, log, last.release_id)
-        # A plan made after the release went live is another night under the same name, and is still to be done.
+        # A plan made after the release went live is another night under the same name, which is still to be done.
         went_live = next(logged for logged in log if logged.release_id == last.release_id)
         if max(runs.plan_numbers(catalog, run_id), default=0) < went_live.n:
             return (
@@ -150,7 +152,7 @@ def finished(catalog: Store, run_id: str) -> str:
 
 
 def check_run_not_undone(catalog: Store, run_id: str) -> None:
-    """Raise RolledBack when a release of the run was live, and a rollback undid it."""
+    """Raise RolledBack when a release of the run was live and was rolled back."""
     own = {release.release_id for release in releases_of_run(catalog, run_id)}
     log = promotion_log.read_log(catalog) if own else []
     if published := [logged for logged in log if logged.release_id in own]:
@@ -158,11 +160,11 @@ def check_run_not_undone(catalog: Store, run_id: str) -> None:
 
 
 def check_not_undone(catalog: Store, log: list[LiveEntry], release_id: str) -> None:
-    """Raise RolledBack when the release was live, and a rollback undid it."""
+    """Raise RolledBack when the release was live and was rolled back."""
     back = undone(log, release_id)
     if back is not None:
         raise RolledBack(
-            f"{catalog.uri}: release {release_id} was live until it was undone by the rollback to {back.release_id} at "
+            f"{catalog.uri}: release {release_id} was live and was undone by the rollback to {back.release_id} at "
             f"{back.at:%Y-%m-%d %H:%M} UTC{f' ({back.note})' if back.note else ''}. `lookdex rollback --to "
             f"{release_id}` makes it live again; to index the source again, start a new run "
             "(`lookdex reindex` without --run-id)."
@@ -170,7 +172,7 @@ def check_not_undone(catalog: Store, log: list[LiveEntry], release_id: str) -> N
 
 
 def undone(log: list[LiveEntry], release_id: str) -> LiveEntry | None:
-    """The rollback that undid a release which was live; None when there is none.
+    """The rollback that undid a release that was live; None when there is none.
 
     That is a rollback right after it, or a later one to a release that had gone live before it.
     """

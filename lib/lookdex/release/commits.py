@@ -1,8 +1,8 @@
-"""Lance transactions of a build: each carries the run's id, and none goes on top of somebody else's.
+"""Lance transactions of a build. Each carries the run's id, and none may follow another writer's.
 
-A build starts from the live version (Restore, or Overwrite when the rows have another shape), then makes one
-commit that deletes and adds. Both may be repeated: they start from the live version again, so a retried build
-gives the same rows. Only index commits (CreateIndex) cannot carry properties; they change no row.
+A build starts from the live version (Restore, or Overwrite when the schema changes), then deletes and adds rows in one
+commit. Both can be repeated: they start from the live version again, so a retried build gives the same rows. Index
+commits (CreateIndex) cannot carry properties, but they change no row.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from lookdex.catalog.lance_errors import reading
 from lookdex.errors import CorruptData, ForeignTransaction, StorageError
 from lookdex.storage import Store
 
-RUN = "lookdex_run"  # the transaction property
-COMMIT = "lookdex_commit"  # another: identifies one commit
+RUN = "lookdex_run"  # transaction property: the run's id
+COMMIT = "lookdex_commit"  # transaction property: a nonce that identifies one commit
 READERS = 8
 
 
 def start_from(catalog: Store, key: str, version: int, run_id: str) -> lance.LanceDataset:
-    """The table whose newest version has the content of `version`: restored, unless it is the newest already."""
+    """Make `version` the newest version of the table (by a Restore, unless it is) and return it."""
     newest = tables.open_table(catalog, key)
     if newest.version == version:
         return newest
-    # A Restore wins over whatever was committed in between; what matters is what follows it (see `check_chain`).
+    # A Restore succeeds whatever was committed in between; `check_chain` verifies what follows it.
     return commit(catalog, key, LanceOperation.Restore(version), newest.version, run_id)
 
 
 def overwrite(
     catalog: Store, key: str, schema: pa.Schema, fragments: Sequence[FragmentMetadata], run_id: str
 ) -> int:
-    """A new table, or a new version that shares no row with the older ones. Returns the version.
+    """Commit a new table, or a version that shares no row with earlier ones. Returns the version.
 
     Raises CorruptData when a fragment was written with another schema.
     """
@@ -59,13 +59,13 @@ def update(
     added: Sequence[FragmentMetadata],
     run_id: str,
 ) -> int:
-    """One commit that deletes rows by their ids (uint64, as Lance's `_rowid`) and adds fragments.
+    """Delete rows by id (uint64, Lance's `_rowid`) and add fragments in one commit. Returns the version.
 
-    By address, and not `dataset.delete(… IN …)`: of 200,000 rows, 100,000 keys are found in 0.24 s and deleted in
-    0.06 s (infra/bench_release.py); a predicate takes 1.3 s for 10,000, and would be a commit of its own.
+    Deletes by address instead of `dataset.delete(… IN …)`: of 200,000 rows, 100,000 keys are found in 0.24 s and
+    deleted in 0.06 s (infra/bench_release.py). A predicate takes 1.3 s for 10,000, and would be a separate commit.
 
-    Returns the version. Raises ForeignTransaction when somebody committed since `base`, CorruptData when a fragment
-    was written with another schema than the table's.
+    Raises ForeignTransaction when another writer committed since `base`, CorruptData when a fragment was written with
+    another schema than the table's.
     """
     check_schema(catalog, key, base.schema, added)
     changed, removed = [], []
@@ -82,9 +82,9 @@ def update(
 
 
 def check_schema(catalog: Store, key: str, schema: pa.Schema, fragments: Sequence[FragmentMetadata]) -> None:
-    """Raises CorruptData unless every fragment was written with the columns and types of `schema`, in its order.
+    """Raise CorruptData unless every fragment has the columns and types of `schema`, in its order.
 
-    Lance does not check this: it reads the bytes of such a fragment as the types that the table declares.
+    Lance does not check this: it would read the fragment's bytes as the types that the table declares.
     """
 
     def written(fragment: FragmentMetadata) -> pa.Schema:
@@ -97,13 +97,13 @@ def check_schema(catalog: Store, key: str, schema: pa.Schema, fragments: Sequenc
             if wrong := difference(schema, found):
                 raise CorruptData(
                     f"{catalog.uri}: {key}/data/{fragment.files[0].path} does not have the columns of the table: "
-                    f"{wrong}. Nothing was published; run `lookdex build` again, and if that ends the same way, "
-                    "start the night again under a new run id."
+                    f"{wrong}. Nothing was published; run `lookdex build` again. If it fails the same way, start the "
+                    "night again under a new run id."
                 )
 
 
 def difference(schema: pa.Schema, found: pa.Schema) -> str:
-    """The first column in which `found` differs from `schema`, with both types; '' when none does."""
+    """The first difference between two schemas, in words; '' when there is none."""
     if found.names != schema.names:
         missing = [name for name in schema.names if name not in found.names]
         more = [name for name in found.names if name not in schema.names]
@@ -121,10 +121,10 @@ def difference(schema: pa.Schema, found: pa.Schema) -> str:
 def commit(
     catalog: Store, key: str, operation: LanceOperation.BaseOperation, read: int, run_id: str
 ) -> lance.LanceDataset:
-    """One transaction on top of version `read`.
+    """Commit one transaction on top of version `read`.
 
-    Raises ForeignTransaction when somebody else committed in between, CorruptData, Unavailable. When the store's answer
-    is lost, what is in the table decides: the commit may have arrived.
+    When the store's answer is lost, the table tells whether the commit arrived. Raises ForeignTransaction when another
+    writer committed in between, CorruptData, Unavailable.
     """
     nonce = uuid.uuid4().hex
     try:
@@ -139,26 +139,26 @@ def commit(
             except CommitConflictError as error:
                 raise foreign(key, run_id, f"version {read} is no longer its newest") from error
     except (ForeignTransaction, StorageError):
-        # The first attempt may have arrived and only its answer got lost: then a retry conflicts with it.
+        # If only the answer of the first attempt was lost, the retry conflicts with it.
         arrived = tables.newest(catalog, key)
         if arrived is None or arrived.version <= read or not is_commit(arrived, nonce):
             raise
         done = arrived
-    # max_retries=0 still rebases over an Append; that the version follows the one read is what proves we are alone.
+    # max_retries=0 still rebases over an Append. Only consecutive versions prove that nobody else committed.
     if done.version != read + 1 and not isinstance(operation, LanceOperation.Restore):
-        raise foreign(key, run_id, f"versions between {read} and {done.version} are not ours")
+        raise foreign(key, run_id, f"versions between {read} and {done.version} are not of this run")
     return done
 
 
 def is_commit(table: lance.LanceDataset, nonce: str) -> bool:
-    """Did the commit with this nonce write the table's version?"""
+    """Whether the commit with this nonce wrote the table's version."""
     with reading(table.uri):
         transaction = table.read_transaction(table.version)
     return transaction is not None and (transaction.transaction_properties or {}).get(COMMIT) == nonce
 
 
 def check_chain(catalog: Store, key: str, live_version: int | None, version: int, run_id: str) -> None:
-    """Raises ForeignTransaction when a transaction between the live version and `version` is not the run's."""
+    """Raise ForeignTransaction when a transaction between the live version and `version` is not of this run."""
     table = tables.open_table(catalog, key, version)
     step = version
     while step != live_version:

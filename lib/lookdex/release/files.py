@@ -1,4 +1,4 @@
-"""What `build` records of a release's files (see `catalog.integrity`): digests, taken where the files are written."""
+"""Record the digests of a release's files (see `catalog.integrity`) where the files are written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def named_files(table: lance.LanceDataset, key: str) -> dict[str, int]:
-    """Every file that an opened version names (key in the catalogue → rows of a data file, else 0)."""
+    """Every file that a table version uses: key in the catalogue → rows of a data file, else 0."""
     rows = {
         f"{key}/{DATA}{file.path}": fragment.physical_rows
         for fragment in table.get_fragments()
@@ -34,7 +34,7 @@ def named_files(table: lance.LanceDataset, key: str) -> dict[str, int]:
 
 
 def data_files_of(items: lance.LanceDataset, rows: np.ndarray) -> set[str]:
-    """The data files that hold these rows of `items` (uint64, Lance's row ids)."""
+    """The data files with these rows of `items` (uint64, Lance's row ids)."""
     numbers = {int(number) for number in np.unique(rows >> np.uint64(32))}
     return {
         f"{tables.ITEMS}/{DATA}{file.path}"
@@ -45,20 +45,20 @@ def data_files_of(items: lance.LanceDataset, rows: np.ndarray) -> set[str]:
 
 
 def save_files(catalog: Store, release: Release, before: Release | None, new: DataFiles) -> DataFiles:
-    """Store the digests of every file of `release`.
+    """Store the digests of all files of `release`.
 
-    Those of `new` were taken where the files were written, and those of earlier nights are kept. Others are taken
-    now: of the files that the commits wrote, and of what an older lookdex did not record.
+    new: digests taken where the files were written. Digests of earlier nights are kept. All others are taken now: of
+    files that the commits wrote, and of files that an older lookdex did not record.
     """
-    opened = tables.open_tables(catalog, release)
+    release_tables = tables.open_tables(catalog, release)
     known = {file.key: file for file in [*(find_files(catalog, before) or ()), *new]}
 
-    def of(table: lance.LanceDataset, key: str) -> tuple[StoredFile, ...]:
+    def digests(table: lance.LanceDataset, key: str) -> tuple[StoredFile, ...]:
         names = named_files(table, key)
         missing = [name for name in names if name not in known]
         if lost := [name for name in missing if name.startswith(f"{key}/{DATA}")]:
             log.warning(
-                "%s: the digests of %d older data files are lost (first: %s); they are recorded as they are now",
+                "%s: the digests of %d older data files are lost (first: %s); the files are recorded as they are now",
                 catalog.uri,
                 len(lost),
                 lost[0],
@@ -68,6 +68,10 @@ def save_files(catalog: Store, release: Release, before: Release | None, new: Da
             known.update({name: StoredFile(name, d.sha256, names[name], d.bytes) for name, d in taken})
         return tuple(known[name] for name in names)
 
-    files = DataFiles(of(opened.items, tables.ITEMS), of(opened.images, tables.IMAGES), DataFiles.FORMAT)
+    files = DataFiles(
+        digests(release_tables.items, tables.ITEMS),
+        digests(release_tables.images, tables.IMAGES),
+        DataFiles.FORMAT,
+    )
     catalog.put(files_key(release), sealed(files))
     return files

@@ -1,8 +1,8 @@
-"""Writing Lance fragments away from the driver: a task reads some shard files, adds the product columns, writes.
+"""Write Lance fragments in tasks: each reads some shard files, adds the product columns and writes fragments.
 
-A task commits nothing. It returns the fragments' metadata, which the driver commits all at once; a task that ran
-twice leaves a file that no version names. Each data file is read back and its SHA-256 returned, because Lance
-itself does not notice changed bytes.
+A task commits nothing. It returns the metadata of its fragments, which the driver commits together. A task that ran
+twice leaves a file that no version uses. Each data file is read back and returned with its SHA-256, because Lance does
+not notice changed bytes.
 """
 
 from __future__ import annotations
@@ -32,12 +32,11 @@ READ_ROWS = 4096  # rows of the live table read at once
 
 @dataclass(frozen=True, slots=True)
 class FragmentTask:
-    """Some rows of the next `items` table: those of `shards`, and rows [start, stop) of the list `carried`.
+    """Rows of the next `items` table to write: those of `shards`, and rows [start, stop) of `carried`.
 
-    version: of the table that the fragments will join, None for a new vector space or new columns.
-    carried: a Parquet file of row ids (uint64) in the live version `carried_from`; those rows are written anew
-    with tonight's product columns. products: a Parquet file of product_id and the product columns; None keeps
-    the columns as they are.
+    version: of the table that the fragments will join; None for a new vector space or new columns. carried: Parquet
+    file of row ids (uint64) in the live version `carried_from`; these rows are written again with tonight's product
+    columns. products: Parquet file of product_id and the product columns; None keeps the columns as they are.
     """
 
     catalog: str
@@ -53,9 +52,10 @@ class FragmentTask:
 
 @dataclass(frozen=True, slots=True)
 class FragmentResult:
-    """What a task wrote: Lance's own JSON for each fragment, and each data file with its digest.
+    """What a task wrote.
 
-    vanished: rows whose product is not in the products file (its columns are null).
+    fragments: Lance's JSON of each. files: the data files with their digests. vanished: rows whose product is not in
+    the products file, so that their product columns are null.
     """
 
     fragments: tuple[str, ...]
@@ -65,9 +65,9 @@ class FragmentResult:
 
 
 def write_fragment(task: FragmentTask) -> FragmentResult:
-    """Run one task; a plain function, for Spark, a process or a loop. Raises CorruptData on a changed shard file.
+    """Run one task. Raises CorruptData on a changed shard file.
 
-    Memory: one shard file (or READ_ROWS live rows) and what Lance buffers, whatever the size of the task.
+    Memory does not grow with the task: it holds one shard file (or READ_ROWS live rows) and Lance's buffers.
     """
     catalog = open_store(task.catalog)
     products = read_parquet(catalog, task.products) if task.products else None
@@ -83,7 +83,7 @@ def write_fragment(task: FragmentTask) -> FragmentResult:
         for rows, keep in source_rows(catalog, task):
             columns = product_values(rows, products, names, keep, schema)
             if products is not None:
-                vanished += unknown(rows, products)
+                vanished += count_unknown(rows, products)
             table = pa.table(
                 [*(rows[name] for name in items_schema(task.dim).names), *columns], schema=schema
             )
@@ -103,7 +103,7 @@ def write_fragment(task: FragmentTask) -> FragmentResult:
 def write_rows(
     catalog: Store, key: str, joined: lance.LanceDataset | None, rows: pa.RecordBatchReader
 ) -> list[FragmentMetadata]:
-    """Fragments that nothing names yet: to join a version of the table, or (None) to replace its content."""
+    """Write uncommitted fragments that will join a version of the table, or (None) replace its content."""
     if joined is not None:
         return write_fragments(
             rows, joined, schema=rows.schema, mode="append", storage_options=catalog.lance_options
@@ -115,7 +115,7 @@ def write_rows(
 
 
 def source_rows(catalog: Store, task: FragmentTask) -> Iterator[tuple[pa.Table, bool]]:
-    """The task's rows, and whether they already carry product columns (rows of the live table do)."""
+    """The task's rows, and whether they already have product columns, as rows of the live table do."""
     plain = items_schema(task.dim)
     for shard in task.shards:
         table = read_parquet(catalog, shard)
@@ -123,7 +123,7 @@ def source_rows(catalog: Store, task: FragmentTask) -> Iterator[tuple[pa.Table, 
             table = table.select(plain.names).cast(plain)
         except (KeyError, pa.ArrowInvalid) as error:
             raise CorruptData(
-                f"{shard.key} does not hold items of {task.dim} dimensions: {error}. "
+                f"{shard.key} does not have items of {task.dim} dimensions: {error}. "
                 "Remove the run and plan the night again."
             ) from error
         if table.num_rows:
@@ -137,19 +137,19 @@ def source_rows(catalog: Store, task: FragmentTask) -> Iterator[tuple[pa.Table, 
         table = own_columns(source.to_table(filter=f"_rowid IN ({','.join(map(str, chunk))})"), plain)
         if table.num_rows != len(chunk):
             raise CorruptData(
-                f"{len(chunk)} rows were asked of version {task.carried_from} of {tables.ITEMS} and "
-                f"{table.num_rows} came; plan the night again."
+                f"version {task.carried_from} of {tables.ITEMS} returned {table.num_rows} of {len(chunk)} rows; plan "
+                "the night again."
             )
         yield table, True
 
 
 def own_columns(rows: pa.Table, plain: pa.Schema) -> pa.Table:
-    """`rows` with all columns of `plain`; one that the lookdex which wrote the rows did not keep is null."""
+    """`rows` with all columns of `plain`; columns that an older lookdex did not write are null."""
     for field in plain:
         at = rows.schema.get_field_index(field.name)
         if at >= 0 and rows.schema.field(at).type == field.type:
             continue
-        if at >= 0:  # the shop's own, from before lookdex had one of this name
+        if at >= 0:  # a product column, from before lookdex had a column of this name
             rows = rows.remove_column(at)
         rows = rows.append_column(field, pa.nulls(len(rows), field.type))
     return rows
@@ -158,7 +158,7 @@ def own_columns(rows: pa.Table, plain: pa.Schema) -> pa.Table:
 def product_values(
     rows: pa.Table, products: pa.Table | None, names: list[str], keep: bool, schema: pa.Schema
 ) -> list[pa.ChunkedArray]:
-    """The product columns `names` for each row, null where the product is unknown."""
+    """The product columns `names` of each row, null where the product is not in the products file."""
     if products is None:
         kept = keep and all(name in rows.column_names for name in names)
         return [
@@ -168,8 +168,8 @@ def product_values(
     return [products[name].take(found) for name in names]
 
 
-def unknown(rows: pa.Table, products: pa.Table) -> int:
-    """Rows that name a product which the products file does not have."""
+def count_unknown(rows: pa.Table, products: pa.Table) -> int:
+    """How many rows name a product that the products file does not list."""
     known = pc.is_in(rows["product_id"], products["product_id"].combine_chunks())
     return pc.sum(pc.and_(pc.is_valid(rows["product_id"]), pc.invert(known))).as_py() or 0
 
@@ -182,12 +182,12 @@ def task_schema(dim: int, products: pa.Table | None) -> pa.Schema:
 
 
 def read_parquet(catalog: Store, file: StoredFile) -> pa.Table:
-    """A Parquet file of the catalogue, its digest verified. Raises CorruptData."""
+    """Read a Parquet file of the catalogue, with its digest verified. Raises CorruptData."""
     return pq.read_table(io.BytesIO(runs.read_stored(catalog, file)))
 
 
 def write_parquet(catalog: Store, key: str, table: pa.Table) -> StoredFile:
-    """Store a table under a key that no reader knows yet."""
+    """Store a table as a Parquet file."""
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     data = buffer.getvalue()
@@ -196,7 +196,7 @@ def write_parquet(catalog: Store, key: str, table: pa.Table) -> StoredFile:
 
 
 def digest_files(catalog: Store, table: str, fragments: list[FragmentMetadata]) -> Iterator[StoredFile]:
-    """The data files of fragments just written, read back."""
+    """The data files of new fragments with their digests, read back from the store."""
     for fragment in fragments:
         for file in fragment.files:
             key = f"{table}/data/{file.path}"
@@ -205,5 +205,5 @@ def digest_files(catalog: Store, table: str, fragments: list[FragmentMetadata]) 
 
 
 def row_ids(rows: np.ndarray) -> pa.Table:
-    """Row ids as the table of one column `row` that `FragmentTask.carried` names."""
+    """Row ids as a table with one column `row`, for `FragmentTask.carried`."""
     return pa.table({"row": pa.array(rows, pa.uint64())})

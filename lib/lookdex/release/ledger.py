@@ -1,4 +1,4 @@
-"""Tonight's outcomes become rows of `images`: small rows, written and committed by the driver."""
+"""Write tonight's outcomes into the table `images`. The rows are small, so the driver writes them itself."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ READERS = 8
 
 
 def read_outcomes(catalog: Store, plan_table: pa.Table, reports: Mapping[str, ShardReport]) -> pa.Table:
-    """The `images` rows of the plan's shards, digests verified, one for each planned image."""
+    """Read the `images` rows of the plan's shards, with digests verified: one for each planned photo."""
     files = [reports[shard].images for shard in runs.shard_ids(plan_table)]
     with ThreadPoolExecutor(READERS) as pool:
         parts = pool.map(lambda file: read_parquet(catalog, file).select(IMAGES_SCHEMA.names), files)
@@ -43,7 +43,7 @@ def commit_images(
     keep_failed: bool,
     unsold: pa.Table,
 ) -> tuple[int, tuple[StoredFile, ...]]:
-    """The ledger's version with tonight's outcomes, and its new data files.
+    """Commit tonight's outcomes. Returns the ledger's version and its new data files.
 
     keep_failed, unsold: as in `rows.ledger_rows`.
     """
@@ -53,21 +53,21 @@ def commit_images(
     if not plan_table.num_rows:
         return before.images_version, ()
     base = tables.open_table(catalog, tables.IMAGES, before.images_version)
-    if lacking(base.schema) or any(not field.nullable for field in unknown(base.schema)):
+    if missing_columns(base.schema) or any(not field.nullable for field in unknown_columns(base.schema)):
         return extend(catalog, plan, plan_table, base, ledger)
     planned = plan_table.select(["image_key"])
     ids = base.scanner(columns=["image_key"], with_row_id=True).to_reader()
     deleted = rows.rows_of(planned, ids)
     if small := rows.small_fragments({f.fragment_id: f.count_rows() for f in base.get_fragments()}):
-        held = base.scanner(
+        kept = base.scanner(
             fragments=[base.get_fragment(number) for number in small], with_row_id=True
         ).to_table()
-        held = held.filter(pc.invert(pc.is_in(held["image_key"], planned["image_key"].combine_chunks())))
-        deleted = np.union1d(deleted, held["_rowid"].to_numpy().astype(np.uint64))
+        kept = kept.filter(pc.invert(pc.is_in(kept["image_key"], planned["image_key"].combine_chunks())))
+        deleted = np.union1d(deleted, kept["_rowid"].to_numpy().astype(np.uint64))
         ledger = pa.concat_tables(
-            [tables.conformed(ledger, base.schema), tables.conformed(held, base.schema)]
+            [tables.conformed(ledger, base.schema), tables.conformed(kept, base.schema)]
         )
-    # With the table's own columns: those that this version does not know are null in what it writes.
+    # Columns of the table that this version does not know are null in the new rows.
     ledger = tables.conformed(ledger, base.schema)
     fragments = write_rows(catalog, tables.IMAGES, base, ledger.to_reader()) if ledger.num_rows else []
     started = commits.start_from(catalog, tables.IMAGES, before.images_version, plan.run_id)
@@ -79,14 +79,14 @@ def commit_images(
     )
     if counted != expected or counted != base.count_rows() + added - gone:
         raise CorruptData(
-            f"{tables.IMAGES} has {counted} rows where the live {base.count_rows()}, {added} new and {gone} deleted "
-            "photos make another number. Nothing was published; start the night again under a new run id."
+            f"{tables.IMAGES} has {counted} rows, but {base.count_rows()} live, {added} new and {gone} deleted photos "
+            "give another number. Nothing was published; start the night again under a new run id."
         )
     return version, tuple(digest_files(catalog, tables.IMAGES, fragments))
 
 
-def lacking(schema: pa.Schema) -> list[str]:
-    """The columns of the ledger that a table's schema lacks, or has with another type."""
+def missing_columns(schema: pa.Schema) -> list[str]:
+    """The columns of the ledger that a table does not have, or has with another type."""
     return [
         field.name
         for field in IMAGES_SCHEMA
@@ -94,17 +94,20 @@ def lacking(schema: pa.Schema) -> list[str]:
     ]
 
 
-def unknown(schema: pa.Schema) -> list[pa.Field]:
-    """The columns of a table that this version of the ledger does not have."""
+def unknown_columns(schema: pa.Schema) -> list[pa.Field]:
+    """The columns of a table that this version of lookdex does not know."""
     return [field for field in schema if field.name not in IMAGES_SCHEMA.names]
 
 
 def extend(
     catalog: Store, plan: PlanSummary, plan_table: pa.Table, base: lance.LanceDataset, ledger: pa.Table
 ) -> tuple[int, tuple[StoredFile, ...]]:
-    """Write the whole ledger with the columns that an older lookdex did not have, null in its rows, and with those that
-    this one does not know, which may be null from now on."""
-    more = [field.with_nullable(True) for field in unknown(base.schema)]
+    """Write the whole ledger with added columns.
+
+    Columns that an older lookdex did not write are null in its rows. Columns that this one does not know are kept and
+    become nullable.
+    """
+    more = [field.with_nullable(True) for field in unknown_columns(base.schema)]
     schema = tables.with_format(pa.schema([*IMAGES_SCHEMA, *more]), tables.IMAGES)
     rest = base.to_table()
     rest = rest.filter(pc.invert(pc.is_in(rest["image_key"], plan_table["image_key"].combine_chunks())))
@@ -115,7 +118,7 @@ def extend(
 def write_whole(
     catalog: Store, plan: PlanSummary, schema: pa.Schema, ledger: pa.Table
 ) -> tuple[int, tuple[StoredFile, ...]]:
-    """A version of the ledger that shares no row with those before."""
+    """Commit a version of the ledger that shares no row with earlier ones."""
     ledger = ledger.replace_schema_metadata(schema.metadata)
     fragments = write_rows(catalog, tables.IMAGES, None, ledger.to_reader())
     version = commits.overwrite(catalog, tables.IMAGES, schema, fragments, plan.run_id)

@@ -1,4 +1,4 @@
-"""Table versions of nights that were refused or died: damaged ones must not block the next night."""
+"""Remove damaged table versions of failed nights, so that they do not block the next night."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ _LARGEST = (1 << 64) - 1  # Lance names version n's manifest _LARGEST - n, so th
 
 
 def clear_newest(catalog: Store, key: str) -> None:
-    """Make sure that the newest version of a table can be read, because every commit starts from it.
+    """Make sure that the newest version of a table can be read: every commit starts from it.
 
-    Damaged manifests of versions that no release names are removed, with a warning. Raises CorruptData when a release
-    does name one.
+    Removes damaged manifests that no release uses, with a warning. Raises CorruptData when a release uses one.
     """
     for version, file in sorted(manifests(catalog, key), reverse=True):
         try:
@@ -31,15 +30,15 @@ def clear_newest(catalog: Store, key: str) -> None:
             named = {versions(release)[key] for release in stored.readable}
             if version in named or stored.unreadable:
                 raise CorruptData(
-                    f"{error} No night can be written on top of it: restore {catalog.uri}/{file} from a backup. If "
-                    "there is none, roll back to another release, then delete the file."
+                    f"{error} No night can be written on top of it. Restore {catalog.uri}/{file} from a backup, or "
+                    "roll back to another release and then delete the file."
                 ) from error
-            log.warning("%s/%s is damaged and belongs to no release: it is removed", catalog.uri, file)
+            log.warning("%s/%s is damaged, belongs to no release and is removed", catalog.uri, file)
             catalog.delete(file)
 
 
 def manifests(catalog: Store, key: str) -> Iterator[tuple[int, str]]:
-    """(version, key of its manifest) of every version of a table."""
+    """Every version of a table, with the key of its manifest."""
     for listed in catalog.list(f"{key}/{MANIFESTS}"):
         name = listed.key.rpartition("/")[2].removesuffix(_SUFFIX)
         if listed.key.endswith(_SUFFIX) and name.isdigit():

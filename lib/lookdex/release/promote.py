@@ -1,4 +1,4 @@
-"""Which release is live: promote, roll back, resume. The promotion log decides, tags follow it."""
+"""Change what is live: promote, roll back, resume. The promotion log decides; tags follow it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ __all__ = ["follow", "promote", "repair_tags", "resume", "rollback"]
 
 
 def promote(catalog: Store, release_id: str) -> LiveEntry:
-    """Make an audited release live, if the release that it was built on still is. Returns its log entry.
+    """Make an audited release live if the release that it was built on still is. Returns its log entry.
 
-    Promoting what is live already changes nothing. Raises RolledBack for a release that was live before and was
-    undone, PromotionHeld while a rollback holds promotions, PromotionConflict when another release went live since the
-    build, ReleaseNotFound without a passed audit.
+    Promoting the live release changes nothing.
+
+    Raises:
+        RolledBack: the release was live before and was rolled back.
+        PromotionHeld: a rollback holds promotions.
+        PromotionConflict: another release went live since the build.
+        ReleaseNotFound: the release has not passed the audit.
     """
     current = promotion_log.current(catalog)
     if current is not None and current.release_id == release_id:
@@ -28,8 +32,8 @@ def promote(catalog: Store, release_id: str) -> LiveEntry:
         follow(catalog)
         raise PromotionHeld(
             f"{catalog.uri}: promotions are held since the {current.action} to {current.release_id} at "
-            f"{current.at:%Y-%m-%d %H:%M} UTC{f' ({current.note})' if current.note else ''}. Release {release_id} "
-            "is built and audited; `lookdex resume`, then `lookdex promote` with this night's --run-id publishes it."
+            f"{current.at:%Y-%m-%d %H:%M} UTC{f' ({current.note})' if current.note else ''}. Release {release_id} is "
+            "built and audited. To publish it, run `lookdex resume`, then `lookdex promote` with this night's --run-id."
         )
     release = promotion_log.load_release(catalog, release_id)
     parent = current.release_id if current else None
@@ -37,8 +41,8 @@ def promote(catalog: Store, release_id: str) -> LiveEntry:
         follow(catalog)
         raise PromotionConflict(
             f"{catalog.uri}: release {release_id} was built on {release.parent or 'an empty catalogue'} and "
-            f"{parent or 'nothing'} is live now. Publishing it would undo the other's changes: "
-            "run the night again (`lookdex reindex`), which plans against what is live."
+            f"{parent or 'nothing'} is live now. Publishing it would undo the other's changes. "
+            "Run the night again (`lookdex reindex`): it plans against the live release."
         )
     entry = promotion_log.append(catalog, release_id=release_id, action="promote", expected=current)
     follow(catalog)
@@ -46,10 +50,10 @@ def promote(catalog: Store, release_id: str) -> LiveEntry:
 
 
 def rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveEntry:
-    """Make an older release live (default: the one that the live one was built on) and hold promotions.
+    """Make an older release live (default: the parent of the live one) and hold promotions.
 
-    Nights go on building and auditing; `resume` lets them publish again. After reading what is live, one request
-    decides. Raises ReleaseNotFound when there is nothing to go back to.
+    Nights still build and audit; `resume` lets them publish again. Raises ReleaseNotFound when there is no release to
+    roll back to.
     """
     entry = log_rollback(catalog, to, note)
     follow(catalog)
@@ -57,13 +61,13 @@ def rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveEntry
 
 
 def log_rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveEntry:
-    """The part of `rollback` that readers wait for: the log entry, without the tags that follow it."""
+    """Write the log entry of a rollback, which readers follow at once; the tags are updated separately."""
     try:
         current = promotion_log.current(catalog)
     except CorruptData:
         if to is None:
             raise
-        # The damaged entry keeps its number, and this one follows it.
+        # The damaged entry keeps its number; this one follows it.
         target = promotion_log.load_release(catalog, to)
         return promotion_log.append(
             catalog,
@@ -79,8 +83,8 @@ def log_rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveE
         to = promotion_log.load_release(catalog, current.release_id).parent
         if to is None:
             raise ReleaseNotFound(
-                f"{catalog.uri}: release {current.release_id} is the first; there is none before it to go back to. "
-                "`lookdex releases` lists what there is."
+                f"{catalog.uri}: release {current.release_id} is the first, so there is no release to roll back to. "
+                "`lookdex releases` lists all releases."
             )
     target = promotion_log.load_release(catalog, to)
     return promotion_log.append(
@@ -89,9 +93,9 @@ def log_rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveE
 
 
 def resume(catalog: Store) -> tuple[LiveEntry, bool]:
-    """Let nights publish again after a rollback. What is live stays live; without a hold nothing changes.
+    """Lift the hold of a rollback, so that nights publish again. The live release stays live.
 
-    Returns what is live, and whether there was a hold.
+    Returns the live entry, and whether there was a hold.
     """
     current = promotion_log.current(catalog)
     if current is None:

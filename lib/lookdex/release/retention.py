@@ -1,8 +1,8 @@
-"""Remove what no kept release needs: old releases, their tags and versions, and the files of their nights.
+"""Remove old releases, their tags and table versions, and the files of their runs.
 
-Kept: the last N releases that were live, what is live, releases that wait for promotion, and every version that
-somebody else tagged. Everything younger than the grace period stays, so that a reader which still holds an old
-release, or a night that is running, finds its files.
+Kept are the live release, the last N releases that were live, releases that wait for promotion, and every version with
+another program's tag. Everything younger than the grace period is kept too, for readers that still use an old release
+and for nights in progress.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lookdex.release.tags import follow, is_ours, release_tag, tag_versions, ver
 from lookdex.storage import Store
 
 KEEP_RELEASES = 7
-GRACE = timedelta(days=2)  # longer than the longest reader and the longest night
+GRACE = timedelta(days=2)  # longer than any reader or night
 DELETERS = 8
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Cleanup:
-    """What a cleanup removes, or (applied False) would. versions: of both tables; bytes: of their files."""
+    """What a cleanup removed, or would remove if `applied` is False. versions, bytes: of both tables."""
 
     kept: tuple[str, ...]
     releases: tuple[str, ...]
@@ -45,11 +45,11 @@ class Cleanup:
 def clean_up(
     catalog: Store, keep_releases: int = KEEP_RELEASES, grace: timedelta = GRACE, apply: bool = False
 ) -> Cleanup:
-    """List what can go; remove it with `apply`. Interrupted, it is finished by the next call.
+    """List what can be removed; with `apply`, remove it. The next call finishes an interrupted one.
 
-    A release goes first from the list of releases, then loses its tags, its versions and its night's files: no
-    command finds a release whose rows are gone. What cannot be read stays, with a warning, and does not hold back
-    the rest. Raises CorruptData when the live entry cannot be read.
+    A release is first removed from the list of releases, then its tags, its versions and its run's files, so that no
+    command finds a release without rows. Unreadable records are kept with a warning. Raises CorruptData when the live
+    entry cannot be read.
     """
     cutoff = datetime.now(UTC) - grace
     promotion_log.current(catalog)
@@ -60,7 +60,7 @@ def clean_up(
         follow(catalog)
     tagged = foreign_versions(catalog)
     kept = kept_releases(log_entries, stored.readable, keep_releases, cutoff, tagged or {})
-    # Unless the tags of other programs can be read, nobody knows which releases they protect.
+    # If tags of other programs cannot be read, they may protect any release.
     dropped = [r for r in stored.readable if r not in kept] if tagged is not None else []
     names = {r.release_id for r in stored.readable if r not in dropped} | set(stored.unreadable)
     run_ids = {r.run_id for r in stored.readable if r not in dropped}
@@ -79,7 +79,7 @@ def clean_up(
         with ThreadPoolExecutor(DELETERS) as pool:
             for run in old_runs:
                 keys = [listed.key for listed in catalog.list(f"runs/{run}/")]
-                # The plan last: by it an interrupted cleanup finds the run again.
+                # The plan last: with it, the next cleanup finds the run again.
                 plans = [key for key in keys if key.startswith(f"runs/{run}/plan-")]
                 list(pool.map(catalog.delete, sorted(set(keys) - set(plans))))
                 list(pool.map(catalog.delete, plans))
@@ -95,11 +95,11 @@ def clean_up(
 
 
 def discard_unfinished(catalog: Store, cutoff: datetime) -> None:
-    """Remove temporary files and parts of uploads of writers that died before the cutoff."""
+    """Remove temporary files and incomplete uploads from before the cutoff."""
     try:
         if count := catalog.discard_unfinished(cutoff):
-            log.info("%s: removed %d files that were never finished", catalog.uri, count)
-    except LookdexError as error:  # some stores cannot list uploads, some users may not
+            log.info("%s: removed %d unfinished files", catalog.uri, count)
+    except LookdexError as error:  # some stores cannot list uploads, and some users may not
         log.warning("could not look for unfinished uploads: %s", error)
 
 
@@ -110,7 +110,7 @@ def kept_releases(
     cutoff: datetime,
     tagged: dict[str, set[int]],
 ) -> list[Release]:
-    """The releases that stay, oldest first. tagged: versions of each table that carry somebody else's tag."""
+    """The releases to keep, oldest first. tagged: versions of each table with another program's tag."""
     recent: list[str] = []
     for entry in reversed(log):
         if entry.release_id not in recent:
@@ -128,7 +128,7 @@ def kept_releases(
 
 
 def foreign_versions(catalog: Store) -> dict[str, set[int]] | None:
-    """Versions of each table under tags that are not lookdex's; None (and a warning) where they cannot be read."""
+    """Versions of each table with tags that are not lookdex's; None, with a warning, if tags cannot be read."""
     found: dict[str, set[int]] = {}
     for key in (tables.ITEMS, tables.IMAGES):
         try:
@@ -137,7 +137,7 @@ def foreign_versions(catalog: Store) -> dict[str, set[int]] | None:
                 tags = tag_versions(catalog, key, table)
                 found[key] = {version for name, version in tags.items() if not is_ours(name)}
         except LookdexError as error:
-            log.warning("no release and no version is removed: %s", error)
+            log.warning("no release or version is removed: %s", error)
             return None
     return found
 
@@ -145,10 +145,10 @@ def foreign_versions(catalog: Store) -> dict[str, set[int]] | None:
 def remove_versions(
     catalog: Store, key: str, needed: set[int], kept: set[str], cutoff: datetime, apply: bool
 ) -> tuple[tuple[int, ...], int]:
-    """Remove the versions of a table that nobody needs and the files that only they name.
+    """Remove the versions of a table that nothing needs, with the files that only they use.
 
-    needed: those of kept releases. kept: the ids of releases that stay. Returns the versions and their bytes; none, and
-    a warning, when a version's manifest is damaged: Lance reads them all to know which files are still named.
+    needed: versions of kept releases. kept: ids of kept releases. Returns the versions and their bytes. When a manifest
+    is damaged, removes nothing and warns: Lance reads all manifests to know which files are still used.
     """
     try:
         with reading(tables.name_of(catalog, key)):
@@ -158,7 +158,7 @@ def remove_versions(
             return old, _remove(table, tags, old, kept, apply)
     except LookdexError as error:
         log.warning(
-            "no version of %s is removed: %s A manifest that no release of `lookdex releases` needs may be deleted.",
+            "no version of %s is removed: %s You may delete a damaged manifest that no release uses.",
             key,
             error,
         )
@@ -172,15 +172,15 @@ def old_versions(
     kept_tags: set[str],
     cutoff: datetime,
 ) -> tuple[int, ...]:
-    """Versions before the cutoff that no kept release, no other tag and no writer (the newest) needs."""
+    """Versions before the cutoff, except the newest and those of kept releases and other tags."""
     protected = {
         tag["version"] for name, tag in tags.items() if not name.startswith("r-") or name in kept_tags
     }
-    stay = needed | protected | {table.version}
+    keep = needed | protected | {table.version}
     return tuple(
         entry["version"]
         for entry in table.versions()
-        if entry["version"] not in stay and entry["timestamp"].astimezone(UTC) < cutoff
+        if entry["version"] not in keep and entry["timestamp"].astimezone(UTC) < cutoff
     )
 
 
@@ -198,13 +198,13 @@ def _remove(
 
 
 def stale_runs(catalog: Store, kept: set[str], cutoff: datetime) -> list[str]:
-    """Runs of no kept release, planned before the cutoff: their releases were dropped, refused or never made."""
+    """Runs planned before the cutoff without a kept release: it was dropped, refused or never built."""
     folders = [prefix.rstrip("/").removeprefix("runs/") for prefix in catalog.prefixes("runs/")]
     return [run for run in folders if run not in kept and run_time(catalog, run) < cutoff]
 
 
 def run_time(catalog: Store, run: str) -> datetime:
-    """When a run was last planned; without a plan that can be read, when its youngest file was written."""
+    """When a run was last planned; without a readable plan, when its newest file was written."""
     times = []
     for listed in catalog.list(f"{runs.run_folder(run)}/plan-"):
         if listed.key.endswith(".json"):

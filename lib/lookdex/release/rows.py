@@ -1,4 +1,4 @@
-"""What a night does to the rows: pure functions over Arrow tables, joined by DuckDB. No I/O."""
+"""Which rows a night adds, keeps and removes: pure functions over Arrow tables, joined by DuckDB. No I/O."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from lookdex.catalog.schemas import IMAGES_SCHEMA
 from lookdex.errors import CorruptData
 from lookdex.records import Change, Reason, Status
 
-FULL_FRAGMENT = 16_384  # rows; a smaller fragment is one that a later night may merge
-MAX_SMALL = 16  # small fragments left alone: each costs a query some 50 µs, merging them rewrites their rows
+FULL_FRAGMENT = 16_384  # rows; a later night may merge smaller fragments
+MAX_SMALL = (
+    16  # small fragments to leave alone: each costs a query some 50 µs, but merging rewrites their rows
+)
 
-# For an outcome `o`: the photo is not at fault, and what is known of it may stay.
+# For an outcome `o`: the photo is not to blame, so its earlier rows may stay.
 _MAY_STAY = f"(o.status = '{Status.FAILED}' AND o.reason IS DISTINCT FROM '{Reason.BREAKS_MODEL}')"
 
 
 def check_outcomes(plan: pa.Table, outcomes: pa.Table) -> None:
-    """Images in = images out: every planned image has exactly one outcome. Raises CorruptData."""
+    """Raise CorruptData unless every planned photo has exactly one outcome."""
     rows = (
         _connect(plan=plan, outcomes=outcomes)
         .sql(f"""
@@ -33,15 +35,15 @@ def check_outcomes(plan: pa.Table, outcomes: pa.Table) -> None:
     if rows:
         key, wanted, got = rows[0]
         raise CorruptData(
-            f"{len(rows)} images are not in the plan and in the shards exactly once each, first {key!r} "
+            f"{len(rows)} photos are not exactly once in the plan and once in the shards, first {key!r} "
             f"(planned {wanted}, found {got}). Nothing was built; start the night again under a new run id."
         )
 
 
 def unsold_failures(outcomes: pa.Table, live: pa.Table | None, sold: pa.Array | None) -> pa.Table:
-    """image_key of the failed photos whose live rows name a product that is no longer sold: those rows may not stay.
+    """image_key of failed photos whose live rows may not stay, because they name a product that is no longer sold.
 
-    sold: ids of the only products that may be in the release; None: all may.
+    sold: ids of the products that may be in the release; None: all may.
     """
     if live is None or sold is None:
         return outcomes.select(["image_key"]).slice(0, 0)
@@ -60,11 +62,11 @@ def unsold_failures(outcomes: pa.Table, live: pa.Table | None, sold: pa.Array | 
 def ledger_rows(
     outcomes: pa.Table, live: pa.Table | None, keep_failed: bool, unsold: pa.Table | None = None
 ) -> pa.Table:
-    """The `images` rows that tonight's outcomes become. first_seen is carried over.
+    """The `images` rows for tonight's outcomes. first_seen is carried over.
 
-    A failed image that the ledger knew keeps what the ledger knew of it (its items are still in the table), with
-    tonight's status, reason, recipe and run. It does not with `keep_failed` False, when its old vectors cannot stay,
-    when it breaks a model, or when it is among `unsold` (from `unsold_failures`).
+    A failed photo that is in the ledger keeps its earlier values (its items are still in the table), with tonight's
+    status, reason, recipe and run. It does not keep them when it breaks a model, is among `unsold` (from
+    `unsold_failures`), or `keep_failed` is False because old vectors may not stay.
     """
     old = live if live is not None else IMAGES_SCHEMA.empty_table()
     gone = unsold if unsold is not None else old.select(["image_key"]).slice(0, 0)
@@ -86,8 +88,7 @@ def ledger_rows(
 
 
 def replaced_keys(plan: pa.Table, outcomes: pa.Table, unsold: pa.Table) -> pa.Table:
-    """image_key of the photos that lose their old items: deleted, indexed again (which a failed photo was not, unless
-    it breaks a model), or among `unsold`."""
+    """image_key of the photos that lose their live items: deleted, indexed again, breaking a model, or `unsold`."""
     return (
         _connect(plan=plan, outcomes=outcomes, unsold=unsold)
         .sql(f"""
@@ -102,7 +103,7 @@ def replaced_keys(plan: pa.Table, outcomes: pa.Table, unsold: pa.Table) -> pa.Ta
 
 
 def rows_of(keys: pa.Table, rows: pa.RecordBatchReader) -> np.ndarray:
-    """Row ids (uint64, sorted) of the `rows` (image_key, _rowid) whose image is among `keys`."""
+    """Row ids (uint64, sorted) of the `rows` (image_key, _rowid) whose photo is among `keys`."""
     return _ids(_connect(keys=keys, live=rows), "SELECT _rowid FROM live SEMI JOIN keys USING (image_key)")
 
 
@@ -117,7 +118,7 @@ def stale_rows(products: pa.Table, rows: pa.RecordBatchReader) -> np.ndarray:
 
 
 def small_fragments(sizes: dict[int, int]) -> list[int]:
-    """Fragments (id → rows) to merge: all the small ones, once there are more than MAX_SMALL."""
+    """Fragments to merge: all small ones, once there are more than MAX_SMALL. sizes: fragment id → rows."""
     small = [number for number, rows in sizes.items() if rows < FULL_FRAGMENT]
     return small if len(small) > MAX_SMALL else []
 

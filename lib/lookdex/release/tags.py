@@ -1,7 +1,7 @@
-"""Lance tags follow the promotion log: `live`, and `r-<id>` for each kept release, on both tables.
+"""Lance tags on both tables: `live`, and `r-<id>` for each kept release.
 
-They are for readers that know only LanceDB, and they protect the versions from cleanup. `tags.update` has no
-compare-and-swap, so they never decide anything.
+Tags are for readers that use only LanceDB, and protect versions from cleanup. They follow the promotion log and decide
+nothing, because `tags.update` has no compare-and-swap.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def versions(release: Release) -> dict[str, int]:
 
 
 def tag_key(key: str, name: str) -> str:
-    """Where Lance keeps a tag of a table."""
+    """The key of the file in which Lance keeps a tag."""
     return f"{key}/_refs/tags/{name}.json"
 
 
 def damaged_tags(catalog: Store, key: str, table: lance.LanceDataset) -> list[str]:
-    """The tags of a table that cannot be read; one is enough for Lance to list none."""
+    """The unreadable tags of a table. One is enough to make Lance list none."""
     folder = f"{key}/_refs/tags/"
     names = [listed.key.removeprefix(folder).removesuffix(".json") for listed in catalog.list(folder)]
     return [name for name in names if not is_whole(catalog, key, table, name)]
@@ -53,7 +53,7 @@ def is_whole(catalog: Store, key: str, table: lance.LanceDataset, name: str) -> 
 
 
 def version_of(catalog: Store, key: str, table: lance.LanceDataset, name: str) -> int | None:
-    """Where a tag points; None where there is no such tag. Raises CorruptData when its file is damaged."""
+    """The version of a tag; None when there is no such tag. Raises CorruptData when its file is damaged."""
     with reading(f"{catalog.uri}/{tag_key(key, name)}", "The next night rewrites it."):
         try:
             return int(table.tags.get_version(name))
@@ -64,20 +64,20 @@ def version_of(catalog: Store, key: str, table: lance.LanceDataset, name: str) -
 
 
 def tag_versions(catalog: Store, key: str, table: lance.LanceDataset) -> dict[str, int]:
-    """The tags of a table (name → version). Raises CorruptData, which names the damaged file."""
+    """The tags of a table (name → version). Raises CorruptData with the name of the damaged file."""
     try:
         with reading(tables.name_of(catalog, key)):
             return {name: tag["version"] for name, tag in table.tags.list().items()}
     except CorruptData as error:
         files = ", ".join(tag_key(key, name) for name in damaged_tags(catalog, key, table))
         raise CorruptData(
-            f"{catalog.uri}: {files or key}: the tag is damaged, so that Lance lists none of the table's tags. Create "
-            "it again with LanceDB, or remove the file."
+            f"{catalog.uri}: {files or key}: the tag is damaged, so Lance lists none of the table's tags. Create it "
+            "again with LanceDB, or remove the file."
         ) from error
 
 
 def set_tag(catalog: Store, release: Release, name: str | None = None) -> list[str]:
-    """Point a tag (default: `r-<id>`) of both tables at a release. Returns the tables where it did not already.
+    """Point a tag (default: `r-<id>`) of both tables at a release. Returns the changes.
 
     A damaged tag is rewritten.
     """
@@ -90,31 +90,31 @@ def set_tag(catalog: Store, release: Release, name: str | None = None) -> list[s
 
 
 def point(catalog: Store, key: str, table: lance.LanceDataset, name: str, version: int) -> bool:
-    """Point one tag at a version; False when it already did."""
+    """Point a tag at a version; False when it already points there."""
     try:
-        there = version_of(catalog, key, table, name)
+        present = version_of(catalog, key, table, name)
     except CorruptData as error:
         log.warning("the tag %s of %s is rewritten: %s", name, key, error)
         catalog.delete(tag_key(key, name))
-        there = None
-    if there == version:
+        present = None
+    if present == version:
         return False
     with reading(f"{catalog.uri}/{tag_key(key, name)}"):
-        if there is None:
+        if present is None:
             try:
                 table.tags.create(name, version)
                 return True
-            except (ValueError, OSError):  # another process made it in between
+            except (ValueError, OSError):  # another process created it in between
                 pass
         table.tags.update(name, version)
         return True
 
 
 def repair_tags(catalog: Store) -> list[str]:
-    """Make the tags say what the promotion log says. Returns what was changed; [] when all was right.
+    """Update the tags from the promotion log. Returns the changes; [] when all tags were right.
 
-    Every command of the night or about releases ends or begins with this (see `follow`): where a process
-    died between the log and the tags, the next one repairs them. If the log moves meanwhile, the tags follow again.
+    Every command of the night or about releases runs this (see `follow`): if a process died between the log and the
+    tags, the next one repairs them. If the log changes meanwhile, the tags are updated again.
     """
     moved = []
     entry = promotion_log.current(catalog)
@@ -130,7 +130,7 @@ def repair_tags(catalog: Store) -> list[str]:
 
 
 def rewrite_damaged(catalog: Store, release: Release) -> list[str]:
-    """Rewrite damaged tags of other releases from their records. Tags of other programs are only reported."""
+    """Rewrite damaged tags of other releases from their records. Damaged tags of other programs are only logged."""
     moved = []
     for key, version in versions(release).items():
         table = tables.open_table(catalog, key, version)
@@ -144,7 +144,7 @@ def rewrite_damaged(catalog: Store, release: Release) -> list[str]:
                 other = promotion_log.load_release(catalog, name.removeprefix("r-"))
             except ReleaseNotFound:
                 log.warning(
-                    "%s/%s is damaged and belongs to no release: it is removed",
+                    "%s/%s is damaged, belongs to no release and is removed",
                     catalog.uri,
                     tag_key(key, name),
                 )
@@ -156,9 +156,9 @@ def rewrite_damaged(catalog: Store, release: Release) -> list[str]:
 
 
 def follow(catalog: Store) -> None:
-    """`repair_tags`, with a warning if it fails: tags do not decide what is live."""
+    """Run `repair_tags`; failures are only logged, because tags do not decide what is live."""
     try:
         for moved in repair_tags(catalog):
             log.info("tag moved: %s", moved)
     except Exception as error:
-        log.warning("the tags of %s could not be brought up to the promotion log: %s", catalog.uri, error)
+        log.warning("the tags of %s could not be updated from the promotion log: %s", catalog.uri, error)

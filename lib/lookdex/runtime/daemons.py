@@ -1,7 +1,7 @@
-"""Threads that keep no process alive, for work that may never end, such as reading from a store that hangs.
+"""A pool of daemon threads, for work that may never end, such as reading from a store that hangs.
 
-The threads of `concurrent.futures` are joined when the interpreter exits, so that one that hangs keeps the process; and
-in a child that is forked its pools wait for threads that are not there.
+The threads of `concurrent.futures` are joined when the interpreter exits, so a hanging one keeps the process alive. In
+a forked child, its pools wait for threads that do not exist.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _IDLE = 16  # threads that wait for more work
 
 
 class DaemonPool(Executor):
-    """An executor of daemon threads. most: of them; None: one for each piece of work that has not ended.
+    """An executor with daemon threads. most: maximum number of threads; None: one for each pending call.
 
-    Work runs in the context variables of its submitter. A forked child starts with an empty pool.
+    Calls run in the context of their submitter. A forked child starts with an empty pool.
     """
 
     def __init__(self, name: str, most: int | None = None):
@@ -52,7 +52,7 @@ class DaemonPool(Executor):
         return future
 
     def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:
-        """Take no more work. Waits for nothing, whatever `wait` says: that is the point of these threads."""
+        """Accept no more work. Never waits, whatever `wait` says: threads may hang."""
         with self._some:
             self._closed = True
             while cancel_futures and self._queue:
@@ -71,18 +71,18 @@ class DaemonPool(Executor):
                     self._waiting -= 1
                 future, work = self._queue.popleft()
             _do(future, work)
-            del future, work  # an idle thread keeps no answer in memory
+            del future, work  # an idle thread must not keep a result in memory
 
 
 def _do(future: Future[Any], work: Callable[[], Any]) -> None:
     if not future.set_running_or_notify_cancel():
         return
     try:
-        found = work()
+        result = work()
     except BaseException as error:  # a Rust panic is not an Exception
         future.set_exception(error)
     else:
-        future.set_result(found)
+        future.set_result(result)
 
 
 _pools: WeakSet[DaemonPool] = WeakSet()

@@ -1,6 +1,6 @@
-"""Until when a question must be answered. Work on one that nobody waits for any more ends at the next check.
+"""The deadline of a question. Work on a question that is too late ends at the next check.
 
-The deadline belongs to the context: a thread that works on behalf of another gets it with `contextvars.copy_context`.
+The deadline is a context variable: a thread that works for another gets it with `contextvars.copy_context`.
 """
 
 from __future__ import annotations
@@ -10,16 +10,12 @@ from contextvars import ContextVar
 
 from lookdex.errors import TooSlow
 
-DEADLINE: ContextVar[float | None] = ContextVar(
-    "deadline", default=None
-)  # of time.monotonic(); None: there is none
+# In seconds of time.monotonic(); None: no deadline.
+DEADLINE: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 def left() -> float | None:
-    """Seconds until the deadline, more than 0; None without a deadline.
-
-    Raises TooSlow: it has passed.
-    """
+    """Seconds until the deadline, more than 0; None without a deadline. Raises TooSlow when it has passed."""
     deadline = DEADLINE.get()
     if deadline is None:
         return None
@@ -30,5 +26,5 @@ def left() -> float | None:
 
 
 def check() -> None:
-    """Raises TooSlow once the deadline has passed. To be called between stages and in long loops."""
+    """Raise TooSlow when the deadline has passed. To be called between stages and in long loops."""
     left()

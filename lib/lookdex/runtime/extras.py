@@ -1,4 +1,4 @@
-"""Packages that `pip install lookdex` alone does not bring, and an error that names the extra that does."""
+"""Packages of optional extras, and errors that name the extra to install."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from lookdex.errors import MissingExtra
 
-# By the names that they are imported by; setup.py lists them by the names that they are installed by.
+# By import names; setup.py lists them by distribution names.
 EXTRAS = {
     "models": ("torch", "torchvision", "timm", "open_clip", "transformers", "safetensors"),
     "serve": (
@@ -28,7 +28,7 @@ _NAMED = re.compile(r"No module named '([^']+)'")
 
 @contextmanager
 def extras() -> Iterator[None]:
-    """Raise MissingExtra where an import fails because a package of an extra is not installed. Decorates, too."""
+    """Raise MissingExtra when an import fails because an extra is not installed. Also works as a decorator."""
     try:
         yield
     except ImportError as error:
@@ -39,17 +39,17 @@ def extras() -> Iterator[None]:
 
 
 def missing(package: str) -> MissingExtra:
-    """The error for a package of an extra."""
+    """The error for a missing package of an extra."""
     return MissingExtra(
-        f"{package} is not installed here, and this needs it: pip install 'lookdex[{EXTRA_OF[package]}]'"
+        f"{package} is required but not installed: pip install 'lookdex[{EXTRA_OF[package]}]'"
     )
 
 
 def installed(package: str) -> bool:
-    """Can the package be imported? It is not."""
+    """Whether the package can be imported. Does not import it."""
     try:
         return importlib.util.find_spec(package) is not None
-    except (ImportError, ValueError):  # something keeps it from being imported
+    except (ImportError, ValueError):
         return False
 
 

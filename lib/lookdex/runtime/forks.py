@@ -1,8 +1,8 @@
-"""What is open in a process does not survive a fork of it.
+"""Refuse to use a catalogue across a fork.
 
-The threads of Lance, torch and OpenVINO are not there in a forked child, and locks that one of them held are never
-released. Lance makes its threads anew, but does not promise that this suffices; torch crashed in one of six children
-that loaded a model anew, and OpenVINO hung in all. So a child says at once that nothing can be opened in it.
+A forked child does not have the threads of Lance, torch and OpenVINO, and locks that they held are never released.
+Lance recreates its threads, but does not guarantee that this suffices. torch crashed in one of six children that loaded
+a model again, and OpenVINO hung in all of them. So opening a catalogue in such a child raises at once.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ _first: int | None = None  # the process, or the ancestor, in which a catalogue 
 
 
 def check_opening() -> None:
-    """Before a catalogue is opened: raise ForkedProcess where one was opened before this process was forked."""
+    """Raise ForkedProcess if a catalogue was opened before this process was forked."""
     global _first
     if _first is None:
         _first = os.getpid()
     elif _first != os.getpid():
         raise ForkedProcess(
-            f"no catalogue can be opened in process {os.getpid()}: it was forked from process {_first} after that had "
-            f"opened one, whose threads are missing here. {REMEDY}"
+            f"no catalogue can be opened in process {os.getpid()}: it was forked from process {_first}, which had "
+            f"opened one, and its threads are missing here. {REMEDY}"
         )
 
 
 class Owner:
-    """The process that something was opened in, and the only one that may use it."""
+    """Remembers the process in which an object was opened: no other may use it."""
 
     __slots__ = ("_process", "_what")
 

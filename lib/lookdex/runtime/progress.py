@@ -1,4 +1,4 @@
-"""Progress of long work: one line on a terminal, a line now and then in a log."""
+"""Progress of long work: one line on a terminal, occasional lines in a log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOG_SECONDS = 15.0  # between lines where the output is not a terminal
 
 
 class _Log:
-    """Lines of a log are not written over each other."""
+    """Prints each update as a line of its own."""
 
     def write(self, text: str) -> None:
         if line := text.strip():
@@ -25,14 +25,14 @@ class _Log:
 
 
 class _Line(tqdm):
-    """Tells each count once: tqdm says the last one again where it ends."""
+    """Shows each count once: tqdm repeats the last one when it closes."""
 
-    _told: float | None = None
+    _shown: float | None = None
 
     def display(self, msg: str | None = None, pos: int | None = None) -> bool | None:
-        if self._told == self.n:
+        if self._shown == self.n:
             return None
-        self._told = self.n
+        self._shown = self.n
         return super().display(msg, pos)
 
 
@@ -52,15 +52,15 @@ def _line(total: int, what: str, unit: str) -> tqdm:
 
 @contextmanager
 def bar(total: int, what: str, unit: str = " photos") -> Iterator[Callable[..., None]]:
-    """A line that is moved on by calling what this yields with the number done so far (a total is ignored)."""
+    """Show a progress line. Yields a function to call with the number done so far; further arguments are ignored."""
     with _line(total, what, unit) as line:
         yield lambda done, *_: line.update(done - line.n)
 
 
 class Progress:
-    """The line of the index stage: done/total, images/s, rejected, failed, time left. Call it with totals so far.
+    """The progress line of the index stage: done/total, images/s, rejected, failed, time left.
 
-    It begins with the first call, so that what Spark says while it starts is not in it; without images there is none.
+    Call it with the totals so far. It appears with the first call, after Spark's own output; without images, never.
     """
 
     def __init__(self, total: int) -> None:

@@ -1,4 +1,4 @@
-"""Where the time goes: busy seconds by step."""
+"""Measure busy seconds by step."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Stopwatch:
         self._after_lap()
 
     def skip(self) -> None:
-        """Leave out the time since the last lap."""
+        """Do not count the time since the last lap."""
         self._lap = time.perf_counter()
 
     def stop(self) -> dict[str, float]:
-        """The seconds of each step, and in `total` those since the start."""
+        """The seconds of each step, and `total` since the start."""
         return {
             step: round(value, 4)
             for step, value in sorted({**self.seconds, "total": time.perf_counter() - self._begin}.items())

@@ -1,9 +1,8 @@
 """Folders and S3 buckets behind one small interface.
 
-A store has a root URI; keys are relative to it, with `/` between their parts. Both kinds behave alike, down to
-their errors (`NotFound`, `Changed`, `AccessDenied`, `Archived`, `DamagedInTransit`, `Unavailable`, `TooLarge`, all of
-them `StorageError`).
-Endpoint and credentials come from boto3's own chain: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, profiles, roles.
+A store has a root URI, and keys relative to it with `/` between their parts. Both kinds behave alike and raise the same
+errors (`NotFound`, `Changed`, `AccessDenied`, `Archived`, `DamagedInTransit`, `Unavailable`, `TooLarge`, all of them
+`StorageError`). Endpoint and credentials come from boto3's chain: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, profiles, roles.
 """
 
 from __future__ import annotations
@@ -56,21 +55,21 @@ def open_store(
     access: S3Access | None = None,
     options: ReadOptions = ReadOptions(),  # noqa: B008  # frozen
 ) -> Store:
-    """The store at `s3://bucket/prefix` (`s3a://` too), `file:///folder` or a folder's path. Connects to nothing."""
+    """The store at `s3://bucket/prefix` (or `s3a://`), `file:///folder` or a folder's path. Does not connect."""
     text = str(uri)
     if not text:
-        raise ConfigError("an empty URI names no store; give s3://bucket/prefix or a folder")
+        raise ConfigError("the URI of the store is empty; give s3://bucket/prefix or a folder")
     try:
-        named = "\0" not in text and os.fsencode(text)
+        valid = "\0" not in text and os.fsencode(text)
     except UnicodeEncodeError:  # half of a surrogate pair
-        named = False
-    if not named:
-        raise ConfigError(f"{text!r} holds a character that no name may; give s3://bucket/prefix or a folder")
+        valid = False
+    if not valid:
+        raise ConfigError(f"{text!r} has an invalid character; give s3://bucket/prefix or a folder")
     scheme, separator, rest = text.partition("://")
     if not separator:
         try:
             return FolderStore(Path(text).expanduser().absolute())
-        except RuntimeError as error:  # ~name of nobody
+        except RuntimeError as error:  # ~name of an unknown user
             raise ConfigError(f"{text}: {error}") from error
     if scheme == "file":
         return FolderStore(Path(unquote(urlsplit(text).path)))
@@ -78,23 +77,23 @@ def open_store(
         bucket, _, prefix = rest.partition("/")
         return S3Store(bucket, prefix, access, options)
     raise ConfigError(
-        f"{text}: lookdex reads s3://bucket/prefix, file:///folder and plain paths, not {scheme}://"
+        f"{text}: lookdex supports s3://bucket/prefix, file:///folder and plain paths, not {scheme}://"
     )
 
 
 def create_bucket(uri: str, access: S3Access | None = None) -> None:
-    """Make the bucket of an s3:// URI; nothing happens when it is there and ours, or for a folder."""
+    """Create the bucket of an s3:// URI. Does nothing for a folder, or if it exists and is ours."""
     store = open_store(uri, access)
     if isinstance(store, S3Store):
         store.create_bucket()
 
 
 def probe_put_if_absent(store: Store) -> None:
-    """Raise UnsafeStore unless exactly one of several rivals can create a key, and the key keeps what it wrote.
+    """Raise UnsafeStore unless exactly one of several concurrent writers can create a key, and the key keeps its value.
 
-    Some eight requests; nothing is left behind. The promotion log stands on this property.
+    The promotion log depends on this. Takes about eight requests and leaves nothing behind.
     """
-    key = f"live/.probe-{secrets.token_hex(8)}"  # not a number: the log does not see it
+    key = f"live/.probe-{secrets.token_hex(8)}"  # not a number, so that the log ignores it
     rivals = [f"rival {i}".encode() for i in range(4)]
     try:
         with ThreadPoolExecutor(len(rivals)) as pool:

@@ -1,4 +1,4 @@
-"""What a store is, and what it lists."""
+"""The interface of a store, and the records it returns."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One object of a listing. The etag has no quotes; a folder's is made of the file's mtime and size.
+    """One object of a listing.
 
-    archived: its storage class has to restore it before it can be read. file: False for what a folder holds besides
-    files: a link to nothing, a pipe, a socket.
+    etag: without quotes; in a folder, made of the file's mtime and size. archived: must be restored from its storage
+    class before it can be read. file: False for broken links, pipes and sockets in a folder.
     """
 
     key: str
@@ -27,14 +27,14 @@ class Listed:
     file: bool = True
 
 
-# Named, because inside the stores `list` is the method.
+# Aliases, because `list` is a method inside the stores.
 Page = list[Listed]
 Names = list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What lies directly below a prefix; `complete` is False when the looking stopped at a page limit."""
+    """What is directly below a prefix. complete: False if the listing stopped at a page limit."""
 
     objects: list[Listed]
     prefixes: list[str]
@@ -43,7 +43,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """SHA-256 (hex) of an object's bytes, and their number."""
+    """SHA-256 (hex) and size of an object."""
 
     sha256: str
     bytes: int
@@ -51,7 +51,7 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class S3Access:
-    """An endpoint and its keys, for a server that we started ourselves; otherwise boto3's chain decides."""
+    """An endpoint and its keys, instead of those of boto3's chain."""
 
     endpoint: str
     access_key: str
@@ -62,15 +62,18 @@ class S3Access:
 class Signing(StrEnum):
     """How requests to a bucket are signed, and who pays for them."""
 
-    SIGNED = "signed"  # with the credentials that boto3 finds
+    SIGNED = "signed"  # with credentials of boto3's chain
     ANONYMOUS = "anonymous"  # a public bucket, without credentials
-    REQUESTER_PAYS = "requester-pays"  # with credentials, whose account pays for the requests
+    REQUESTER_PAYS = "requester-pays"  # with credentials; their account pays for the requests
 
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How a bucket is read. seconds: the limit of `get_limited`, over all attempts. hurry: somebody waits for what is
-    read, so that requests give up within seconds; a nightly job rather waits. Folders ignore all of them."""
+    """How to read a bucket; folders ignore it.
+
+    seconds: limit of `get_limited`, over all attempts. hurry: requests give up within seconds, because a user waits; a
+    nightly job waits longer.
+    """
 
     signing: Signing = Signing.SIGNED
     seconds: float = 60.0
@@ -78,7 +81,7 @@ class ReadOptions:
 
 
 class Requests:
-    """How often a store was asked, by operation; shared by a store and its children, safe among threads."""
+    """Counts requests by operation. Shared by a store and its children; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -97,13 +100,13 @@ class Requests:
 
 
 class Store(Protocol):
-    """Picklable; a copy in another process makes its own connections and counts its own requests."""
+    """A folder or bucket. Picklable: a copy in another process has its own connections and request counts."""
 
     @property
     def uri(self) -> str: ...
     @property
     def requests(self) -> int:
-        """Requests sent so far, retries among them (a folder's: calls)."""
+        """Requests sent so far, including retries; for a folder, calls."""
         ...
 
     @property
@@ -117,7 +120,7 @@ class Store(Protocol):
         ...
 
     def ping(self, key: str, seconds: float) -> None:
-        """Read a small object, in one attempt that ends within `seconds`. Any error but Unavailable is an answer.
+        """Read a small object in one attempt of at most `seconds`. Any error except Unavailable proves that it answers.
 
         Raises Unavailable, NotFound, AccessDenied.
         """
@@ -127,52 +130,51 @@ class Store(Protocol):
     def get_limited(
         self, key: str, max_bytes: int, etag: str | None = None, size: int | None = None
     ) -> bytes:
-        """The object's bytes if they are at most `max_bytes` (else TooLarge, unread), and, with an etag, if it
-        is still that object (else Changed).
+        """Read an object of at most `max_bytes`. etag, size: as listed.
 
-        size: as listed. Raises DamagedInTransit when the bytes have another size, or not the MD5 that a bucket gives;
-        Unavailable after the time of the `ReadOptions`.
+        Raises TooLarge without reading it, Changed when the etag differs, DamagedInTransit when the bytes have another
+        size or MD5 than the bucket gives, Unavailable after the seconds of `ReadOptions`.
         """
         ...
 
     def digest(self, key: str) -> Digest:
-        """Of the object's bytes, read piece by piece."""
+        """Read an object in chunks and return its digest."""
         ...
 
     def put(self, key: str, data: bytes) -> None: ...
     def put_file(self, key: str, path: str | Path) -> None: ...
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """False: an object of that name is there already. A retried request may meet its own first attempt."""
+        """Put an object unless the key exists; returns whether it did. A retry may be refused by its first attempt."""
         ...
 
     def delete(self, key: str) -> None:
-        """No error when there is nothing to delete."""
+        """Delete an object. No error if it does not exist."""
         ...
 
     def exists(self, key: str) -> bool: ...
     def list(self, prefix: str = "") -> Iterator[Listed]:
-        """All objects whose key starts with `prefix`, sorted by key. Held in memory: for many use `pages`."""
+        """All objects whose key starts with `prefix`, sorted by key. Kept in memory; use `pages` for many."""
         ...
 
     def pages(self, prefix: str = "", markers: bool = False) -> Iterator[Page]:
-        """The same in pages of up to 1,000, in the store's own order.
+        """The same in pages of up to 1,000, in the store's order.
 
-        markers: with what is no file: the keys that end in '/', the empty objects that consoles make as folders, and
-        in a folder, links to nothing, pipes and sockets.
+        markers: include what is not a file: keys that end in '/' (folders made by consoles), and in a folder broken
+        links, pipes and sockets.
         """
         ...
 
     def level(self, prefix: str = "", max_pages: int | None = None, markers: bool = False) -> Level:
-        """What lies directly below `prefix` ('' or ending in '/')."""
+        """List what is directly below `prefix` ('' or ending in '/')."""
         ...
 
     def prefixes(self, prefix: str = "", delimiter: str = "/") -> Names: ...
     def last_written(self, prefix: str) -> datetime | None:
-        """When the youngest object below a prefix was written; None where there is none."""
+        """When the newest object below a prefix was written; None if there is none."""
         ...
 
     def discard_unfinished(self, before: datetime) -> int:
-        """Remove what writers that died left: temporary files, parts of uploads. Returns how many there were."""
+        """Remove temporary files and incomplete uploads of writers that died. Returns how many."""
         ...
 
     def child(self, prefix: str) -> Store: ...

@@ -1,7 +1,7 @@
-"""ETags as stores give them: strong, weak, of several parts, or none at all.
+"""ETags: strong, weak, multipart or missing.
 
-lookdex keeps an ETag as text without its quotes. A weak one keeps its `W/`; where a listing has none, a substitute is
-made of the object's time and size, and begins with `modified-`.
+lookdex stores an ETag without its quotes. A weak one keeps its `W/`. If a listing has none, a substitute that begins
+with `modified-` is made of the object's time and size.
 """
 
 from __future__ import annotations
@@ -21,20 +21,17 @@ def plain(header: str) -> str:
 
 
 def dated(modified: datetime, size: int) -> str:
-    """What stands in for the ETag of an object of `size` bytes that was last modified then (to the second)."""
+    """The substitute for a missing ETag, of the time of modification (to the second) and the size."""
     return f"{_DATED}{modified.astimezone(UTC):%Y%m%dT%H%M%SZ}-{size}"
 
 
 def is_strong(etag: str) -> bool:
-    """May it be sent as If-Match? That compares strongly: a weak ETag never matches, even itself (RFC 9110, 13.1.1)."""
+    """Whether it can be sent as If-Match: a weak ETag never matches, even itself (RFC 9110, 13.1.1)."""
     return bool(etag) and not etag.startswith((_WEAK, _DATED))
 
 
 def same(etag: str, header: str | None, modified: datetime | None, size: int | None) -> bool:
-    """Is what the store now answers (its ETag header, its time, its size) still the object of `etag`?
-
-    What the answer leaves out is not compared.
-    """
+    """Whether a response (ETag header, time, size) is for the object of `etag`. Missing values are not compared."""
     if etag.startswith(_DATED):
         then, _, bytes_ = etag.removeprefix(_DATED).rpartition("-")
         now = dated(modified, 0).removeprefix(_DATED).rpartition("-")[0] if modified else then
@@ -43,5 +40,5 @@ def same(etag: str, header: str | None, modified: datetime | None, size: int | N
 
 
 def md5(etag: str) -> str | None:
-    """The MD5 (hex) that an ETag looks like; None for those of several parts, of other stores, weak or made here."""
+    """The MD5 (hex) in an ETag that looks like one; None for multipart, weak, substitute and other ETags."""
     return etag if _MD5.fullmatch(etag) else None

@@ -1,4 +1,4 @@
-"""A folder as a store: what `s3.S3Store` does for a bucket, with the same promises and errors."""
+"""A folder as a store, with the same guarantees and errors as `s3.S3Store`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from lookdex.storage.base import Digest, Level, Listed, Names, Page, Requests
 
 TEMPORARY = ".lookdex-tmp-"  # files being written; never listed
 PAGE = 1000
-_Place = tuple[int, int]  # device and inode
+_FolderId = tuple[int, int]  # device and inode
 
 
 class FolderStore:
@@ -76,9 +76,8 @@ class FolderStore:
         self, key: str, max_bytes: int, etag: str | None = None, size: int | None = None
     ) -> bytes:
         data = self._read(key, max_bytes, etag)
-        if (
-            size is not None and len(data) != size
-        ):  # the file's etag holds its size: a disk that lost some of it
+        # The etag contains the size, so the file itself did not change: the disk lost a part of it.
+        if size is not None and len(data) != size:
             raise DamagedInTransit(f"{self._path(key)}: {len(data):,} of {size:,} bytes were read")
         return data
 
@@ -108,11 +107,11 @@ class FolderStore:
         def write(file: BinaryIO) -> None:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())  # the promotion log must outlive a power cut
+            os.fsync(file.fileno())  # the promotion log must survive a power cut
 
         with self._writing(key, write) as (temporary, target):
             try:
-                os.link(temporary, target)  # unlike O_EXCL on the target, it appears with its content
+                os.link(temporary, target)  # unlike with O_EXCL, the target appears with its content
                 return True
             except FileExistsError:
                 return False
@@ -150,7 +149,7 @@ class FolderStore:
         self._requests.add("ListObjectsV2")
         folder, _, start = prefix.rpartition("/")
         folder = folder + "/" if folder else ""
-        if self._place(folder) in self._above(folder):
+        if self._folder_id(folder) in self._above(folder):
             return Level([], [])
         objects, folders = self._scan(folder, start)
         return Level([listed for listed in objects if listed.file or markers], folders)
@@ -182,7 +181,7 @@ class FolderStore:
         parts = PurePosixPath(key).parts
         if not parts or key.startswith("/") or ".." in parts or "\0" in key:
             raise StorageError(
-                f"{key!r} is not a key of {self.uri}: keys are relative and stay below the root"
+                f"{key!r} is not a valid key of {self.uri}: keys are relative and stay below the root"
             )
         return self._root.joinpath(*parts)
 
@@ -192,19 +191,19 @@ class FolderStore:
         with _typed_errors(path), _open(path) as file:
             found = os.fstat(file.fileno())
             if etag and etag != _etag(found):
-                raise Changed(f"{path} is not what it was when it was listed")
+                raise Changed(f"{path} changed since it was listed")
             if max_bytes is None:
                 return file.read()
             if found.st_size > max_bytes:
                 raise TooLarge(f"{path} has {found.st_size} bytes, more than {max_bytes}")
             data = file.read(max_bytes + 1)
-            if len(data) > max_bytes:  # it grew while we read
+            if len(data) > max_bytes:  # it grew while it was read
                 raise TooLarge(f"{path} has more than {max_bytes} bytes")
             return data
 
     @contextmanager
     def _writing(self, key: str, write: Callable[[BinaryIO], object]) -> Iterator[tuple[Path, Path]]:
-        """A temporary file filled by `write`, and the target; the temporary is gone afterwards."""
+        """A temporary file filled by `write`, and the target. The temporary file is removed afterwards."""
         target = self._path(key)
         temporary = target.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
         with _typed_errors(target):
@@ -217,8 +216,8 @@ class FolderStore:
                 temporary.unlink(missing_ok=True)
 
     def _walk(self, folder: str, start: str, above: tuple[tuple[int, int], ...]) -> Iterator[Listed]:
-        """Files below `folder` ('' or ending in '/'), in key order of each level; links into ourselves are cut."""
-        here = self._place(folder)
+        """Files below `folder` ('' or ending in '/'), in key order of each level. Cyclic links are not followed."""
+        here = self._folder_id(folder)
         if here is None or here in above:
             return
         objects, folders = self._scan(folder, start)
@@ -226,14 +225,14 @@ class FolderStore:
         for below in folders:
             yield from self._walk(below, "", (*above, here))
 
-    def _above(self, folder: str) -> tuple[_Place, ...]:
-        """The folders from the root down to `folder`, without itself."""
+    def _above(self, folder: str) -> tuple[_FolderId, ...]:
+        """The ids of the folders from the root to `folder`, without itself."""
         parts = folder.split("/")[:-1]
-        places = (self._place("/".join(parts[:depth])) for depth in range(len(parts)))
+        places = (self._folder_id("/".join(parts[:depth])) for depth in range(len(parts)))
         return tuple(place for place in places if place is not None)
 
-    def _place(self, folder: str) -> _Place | None:
-        """Which folder of the disk this is; None where there is none."""
+    def _folder_id(self, folder: str) -> _FolderId | None:
+        """The identity of a folder; None if it does not exist."""
         path = self._root / folder
         try:
             with _typed_errors(path):
@@ -244,7 +243,9 @@ class FolderStore:
 
     def _scan(self, folder: str, start: str) -> tuple[Page, Names]:
         if ".." in folder.split("/"):
-            raise StorageError(f"{folder!r} is not a prefix of {self.uri}: prefixes stay below the root")
+            raise StorageError(
+                f"{folder!r} is not a valid prefix of {self.uri}: prefixes stay below the root"
+            )
         objects: Page = []
         folders: Names = []
         path = self._root / folder
@@ -254,7 +255,7 @@ class FolderStore:
                     if not entry.name.startswith(start) or entry.name.startswith(TEMPORARY):
                         continue
                     found = _stat(entry)
-                    if found is None:  # deleted since; its neighbours are still there
+                    if found is None:  # deleted meanwhile
                         continue
                     if stat.S_ISDIR(found.st_mode):
                         folders.append(f"{folder}{entry.name}/")
@@ -262,23 +263,23 @@ class FolderStore:
                         regular = stat.S_ISREG(found.st_mode)
                         size = found.st_size if regular else 0
                         objects.append(Listed(folder + entry.name, _etag(found), size, file=regular))
-        except NotFound:  # as in a bucket, where a prefix without keys is an empty listing
+        except NotFound:  # an empty listing, as for a prefix without keys in a bucket
             pass
         return sorted(objects, key=lambda listed: listed.key), sorted(folders)
 
 
 def _open(path: Path) -> BufferedReader:
-    """A regular file, to be read. Raises NotAFile for anything else, unopened: to open a pipe may take for ever."""
+    """Open a regular file for reading. Raises NotAFile for anything else, unopened: opening a pipe may block."""
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode):
         raise NotAFile(
-            f"{path} is damaged: it is {_kind(mode)} and not a file. Remove it, and restore the file if there was one."
+            f"{path} is damaged: it is {_kind(mode)}, not a file. Remove it, and restore the file if there was one."
         )
     return open(path, "rb", opener=_without_waiting)
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Should it have become a pipe since."""
+    """Open without blocking, in case the file has become a pipe meanwhile."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
@@ -288,7 +289,7 @@ def _kind(mode: int) -> str:
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """Of what a link leads to; of the link itself where that is nothing, or a loop. None: deleted meanwhile."""
+    """The stat of a link's target, or of the link itself if it is broken or a loop. None: deleted meanwhile."""
     try:
         return entry.stat()
     except OSError as error:
@@ -311,9 +312,9 @@ def _typed_errors(path: Path) -> Iterator[None]:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFound(f"{path} does not exist") from error
     except IsADirectoryError as error:
-        raise NotAFile(f"{path} is a folder and not a file: remove it") from error
+        raise NotAFile(f"{path} is a folder, not a file: remove it") from error
     except UnicodeEncodeError as error:  # half of a surrogate pair
-        raise StorageError(f"{str(path)!r} holds a character that no name may") from error
+        raise StorageError(f"{str(path)!r} has an invalid character") from error
     except PermissionError as error:
         raise AccessDenied(
             f"{path}: {error.strerror}; change its permissions or the user that runs this"

@@ -22,12 +22,12 @@ R = TypeVar("R")
 
 READ_ATTEMPTS = 3
 CONFLICT_ATTEMPTS = 6
-ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")  # storage classes; what lies in GLACIER_IR can be read at once
+ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")  # storage classes; GLACIER_IR can be read at once
 CHUNK = 1 << 20
 
 
 class S3Store:
-    """A bucket, or what lies below a prefix of one."""
+    """A bucket, or a prefix of one."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class S3Store:
                 body.read()
 
     def get(self, key: str) -> bytes:
-        return self._whole(key, lambda body: bytes(body.read()))
+        return self._get_whole(key, lambda body: bytes(body.read()))
 
     def get_limited(
         self, key: str, max_bytes: int, etag: str | None = None, size: int | None = None
@@ -86,17 +86,17 @@ class S3Store:
         return self._reader.read(Wanted(self._bucket, self._prefix + key, max_bytes, etag, size))
 
     def digest(self, key: str) -> Digest:
-        def of(body: Any) -> Digest:
+        def digest_body(body: Any) -> Digest:
             digest, size = hashlib.sha256(), 0
             for chunk in body.iter_chunks(CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
             return Digest(digest.hexdigest(), size)
 
-        return self._whole(key, of)
+        return self._get_whole(key, digest_body)
 
-    def _whole(self, key: str, read: Callable[[Any], R]) -> R:
-        """What `read` returns for the object's body; restarted when the connection breaks."""
+    def _get_whole(self, key: str, read: Callable[[Any], R]) -> R:
+        """Call `read` with the object's body and return its result; repeat when the connection breaks."""
         for attempt in range(READ_ATTEMPTS):
             try:
                 with self._errors(key):
@@ -105,7 +105,7 @@ class S3Store:
                     )
                     with closing(answer["Body"]) as body:
                         return read(body)
-            except BrokenRead as error:  # botocore retries requests, but not the reading of their bodies
+            except BrokenRead as error:  # botocore retries requests, but not reading their bodies
                 if attempt == READ_ATTEMPTS - 1:
                     raise Unavailable(
                         f"{self.uri}/{key}: the connection broke while reading: {error}"
@@ -130,9 +130,9 @@ class S3Store:
                 return True
             except Changed:
                 return False
-            except Conflict:  # S3's 409: a rival is writing this key; ask again which of us it was
+            except Conflict:  # 409: another writer is writing this key; try again to see who won
                 time.sleep(0.05 * 2**attempt * (1 + random.random()))
-        raise Unavailable(f"{self.uri}/{key}: rivals kept writing this key; try again")
+        raise Unavailable(f"{self.uri}/{key}: other writers kept writing this key; try again")
 
     def delete(self, key: str) -> None:
         with self._errors(key):
@@ -147,7 +147,7 @@ class S3Store:
             return False
 
     def list(self, prefix: str = "") -> Iterator[Listed]:
-        # S3 lists in the order of the keys' bytes; SeaweedFS and S3 Express do not.
+        # S3 lists keys in byte order, but SeaweedFS and S3 Express do not.
         found = [listed for page in self.pages(prefix) for listed in page]
         return iter(sorted(found, key=lambda listed: listed.key))
 
@@ -192,7 +192,7 @@ class S3Store:
         return count
 
     def create_bucket(self) -> None:
-        """Nothing happens when the bucket is there and ours."""
+        """Create the bucket. Does nothing if it exists and is ours."""
         with suppress(BucketIsOurs), self._errors(""):
             self._client.create_bucket(Bucket=self._bucket)
 
@@ -223,19 +223,17 @@ class S3Store:
                 yield page
 
     def _check_page(self, page: dict[str, Any]) -> None:
-        """What is no listing, or only a part of one, must not pass for a bucket whose photos are gone."""
+        """Raise StorageError for an invalid or partial listing, which would look like removed photos."""
         if not page.keys() & {"Name", "KeyCount", "IsTruncated", "Contents", "CommonPrefixes"}:
-            raise StorageError(
-                f"{self.uri}: the store answers with something other than a listing; check the endpoint"
-            )
+            raise StorageError(f"{self.uri}: the store's answer is not a listing; check the endpoint")
         if page.get("IsTruncated") and not page.get("NextContinuationToken"):
             raise StorageError(
-                f"{self.uri}: the store cut its listing off without a token to go on; use one that lists as "
-                "ListObjectsV2 does"
+                f"{self.uri}: the store truncated its listing without a continuation token; use a store that "
+                "implements ListObjectsV2"
             )
         if not all({"Key", "Size"} <= item.keys() for item in page.get("Contents", ())):
             raise StorageError(
-                f"{self.uri}: the store lists objects without a key or a size; use one that lists as ListObjectsV2 does"
+                f"{self.uri}: the store lists objects without a key or size; use a store that implements ListObjectsV2"
             )
 
     def _listed(self, page: dict[str, Any], markers: bool = False) -> Page:
@@ -253,8 +251,8 @@ class S3Store:
         if modified := item.get("LastModified"):
             return etags.dated(modified, item["Size"])
         raise StorageError(
-            f"{self.uri}: the store lists {item['Key']!r} with neither an ETag nor a time, so that a photo that "
-            "changed cannot be told from one that did not; keep the photos in a store that lists either"
+            f"{self.uri}: the store lists {item['Key']!r} without an ETag or a time, so changed photos cannot be "
+            "detected; keep the photos in a store that lists one of them"
         )
 
 

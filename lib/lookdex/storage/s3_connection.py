@@ -1,4 +1,4 @@
-"""How one process talks to S3: its session, its clients, and the options for Lance."""
+"""The S3 session and clients of a process, and the same connection as options for Lance."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from lookdex.storage.base import ReadOptions, Requests, S3Access, Signing
 from lookdex.storage.s3_deadline import breakable
 from lookdex.storage.s3_errors import HOW_TO_GIVE_KEYS, typed_errors
 
-POOL_CONNECTIONS = 64  # at least as many as any caller has threads
+POOL_CONNECTIONS = 64  # at least the number of threads of any caller
 
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """Of requests. connect, read: seconds, the latter without a byte. attempts: of boto3. lance: options with which
-    Lance does alike."""
+    """Limits of requests.
+
+    connect: seconds to connect. read: seconds without a byte. attempts: of boto3. lance: the same limits as options of
+    Lance.
+    """
 
     connect: float
     read: float
@@ -27,8 +30,8 @@ class _Limits:
     lance: dict[str, str]
 
 
-_PATIENT = _Limits(5.0, 30.0, 5, {})  # Lance's own defaults are of this kind
-# Without the last two, Lance asks a store that is gone for some ten seconds.
+_PATIENT = _Limits(5.0, 30.0, 5, {})  # similar to Lance's defaults
+# Without the last two options, Lance retries for about ten seconds when the store does not answer.
 _HURRIED = _Limits(
     2.0,
     5.0,
@@ -48,8 +51,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
-    """What a process creates on first use. more: settings that all its clients share."""
+class _Session:
+    """The boto3 session of a process. more: settings that all its clients share."""
 
     process: int
     session: Any
@@ -58,7 +61,7 @@ class _Made:
 
 
 class Connection:
-    """One set of boto3 clients per process, made when first used; copies sent to other processes start without one."""
+    """The boto3 clients of a process, created on first use. Copies in other processes create their own."""
 
     def __init__(self, access: S3Access | None, options: ReadOptions):
         self.requests = Requests()
@@ -66,7 +69,7 @@ class Connection:
         self._limits = _HURRIED if options.hurry else _PATIENT
         self._access = access
         self._lock = threading.Lock()
-        self._made: _Made | None = None
+        self._session: _Session | None = None
         self._reader: tuple[int, Any] | None = None
         self._regions: dict[str, str] = {}
 
@@ -78,26 +81,26 @@ class Connection:
 
     def reader(self) -> Any:
         """A client that sends each request once and obeys `s3_deadline.until`, for callers that retry themselves."""
-        made, reader = self._of_process(), self._reader
-        if reader is None or reader[0] != made.process:
+        current, reader = self._of_process(), self._reader
+        if reader is None or reader[0] != current.process:
             with self._lock:
                 reader = self._reader
-                if reader is None or reader[0] != made.process:
+                if reader is None or reader[0] != current.process:
                     timeout = min(self._limits.read, self.options.seconds / 3)
-                    client = breakable(self._client_of(made.session, timeout, 1, **made.more))
-                    reader = self._reader = (made.process, client)
+                    client = breakable(self._client_of(current.session, timeout, 1, **current.more))
+                    reader = self._reader = (current.process, client)
         return reader[1]
 
-    def _of_process(self) -> _Made:
-        made = self._made
-        if made is None or made.process != os.getpid():
+    def _of_process(self) -> _Session:
+        current = self._session
+        if current is None or current.process != os.getpid():
             with self._lock:
-                made = self._made
-                if made is None or made.process != os.getpid():
-                    made = self._made = self._connect()
-        return made
+                current = self._session
+                if current is None or current.process != os.getpid():
+                    current = self._session = self._connect()
+        return current
 
-    def _connect(self) -> _Made:
+    def _connect(self) -> _Session:
         import boto3
 
         more: dict[str, Any] = {}
@@ -113,15 +116,15 @@ class Connection:
                 session = boto3.Session()
             client = self._client_of(session, limits.read, limits.attempts)
             if not is_amazon(client):
-                # Path-style, because a server on an address has no name per bucket; and no checksum trailers,
-                # which are newer than many S3-compatible servers.
+                # Path-style, because a server without a DNS name has no host name per bucket. No checksum trailers,
+                # because many S3-compatible servers do not support them.
                 more = {
                     "s3": {"addressing_style": "path"},
                     "request_checksum_calculation": "when_required",
                     "response_checksum_validation": "when_required",
                 }
                 client = self._client_of(session, limits.read, limits.attempts, **more)
-        return _Made(os.getpid(), session, client, more)
+        return _Session(os.getpid(), session, client, more)
 
     def _client_of(self, session: Any, timeout: float, attempts: int, **more: Any) -> Any:
         from botocore import UNSIGNED
@@ -150,8 +153,8 @@ class Connection:
         self.requests.add(event_name.rpartition(".")[2])
 
     def lance_options(self, bucket: str) -> dict[str, str]:
-        made = self._of_process()
-        client = made.client
+        current = self._of_process()
+        client = current.client
         endpoint = client.meta.endpoint_url
         if is_amazon(client):
             options = {"aws_region": self._region_of(bucket)}
@@ -165,7 +168,7 @@ class Connection:
                 options["allow_http"] = "true"
         options |= self._limits.lance
         with typed_errors("S3"):
-            credentials = made.session.get_credentials()
+            credentials = current.session.get_credentials()
             if credentials is None:
                 raise AccessDenied(f"no S3 credentials found for {endpoint}; {HOW_TO_GIVE_KEYS}")
             if credentials.method in SELF_REFRESHED:
@@ -177,7 +180,7 @@ class Connection:
         return options
 
     def _region_of(self, bucket: str) -> str:
-        """The bucket's own region, asked for once: unlike boto3, Lance follows no redirect to it."""
+        """The bucket's region, requested once: unlike boto3, Lance does not follow redirects to it."""
         if bucket not in self._regions:
             client = self.client()
             try:
@@ -185,9 +188,7 @@ class Connection:
                     answer = client.head_bucket(Bucket=bucket)
                 headers = answer["ResponseMetadata"]["HTTPHeaders"]
                 self._regions[bucket] = headers.get("x-amz-bucket-region") or client.meta.region_name
-            except (
-                StorageError
-            ) as error:  # without the right to ask, the configured region is all there is to go by
+            except StorageError as error:  # no permission to request it: use the configured region
                 log.info("%s: its region is taken from the settings", error)
                 return str(client.meta.region_name)
         return self._regions[bucket]

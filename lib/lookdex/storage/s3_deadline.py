@@ -1,6 +1,6 @@
-"""Breaks off the requests of a boto3 client at a deadline, whether headers or body are still to come.
+"""Abort the requests of a boto3 client at a deadline, whether they wait for headers or the body.
 
-A socket's timeout alone is no limit: it starts again with every byte.
+A socket timeout alone is not a limit, because it restarts with every byte.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 
 class _Watch:
-    """Shuts the connection in use down when the time is over, and any that is used after that."""
+    """Shuts down the connection in use when the time is over, and any used after that."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -25,7 +25,7 @@ class _Watch:
         self._over = False
 
     def use(self, connection: socket.socket) -> None:
-        # Its descriptor, twice: another thread can then shut it down, even in the middle of a TLS handshake.
+        # A duplicate of its descriptor, so that another thread can shut it down even during a TLS handshake.
         self._keep(socket.socket(fileno=os.dup(connection.fileno())))
 
     def release(self) -> None:
@@ -55,8 +55,10 @@ _watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
 
 @contextmanager
 def until(deadline: float) -> Iterator[None]:
-    """Requests of this thread, one after the other, fail once the deadline (of `time.monotonic`) has passed, as if
-    the store had closed the connection. Their clients must come from `breakable`."""
+    """Let requests of this thread fail after the deadline (of `time.monotonic`), as if the store closed the connection.
+
+    Requests must be sequential, and of clients from `breakable`.
+    """
     watch = _Watch()
     timer = threading.Timer(max(0.0, deadline - time.monotonic()), watch.end)
     timer.daemon = True
@@ -71,15 +73,15 @@ def until(deadline: float) -> Iterator[None]:
 
 
 def breakable(client: Any) -> Any:
-    """The same boto3 client, whose requests now obey `until`."""
-    # botocore has no setting for the class of its connections.
+    """Make the requests of a boto3 client obey `until`. Returns the client."""
+    # botocore has no setting for its connection class.
     client._endpoint.http_session._pool_classes_by_scheme.update(_pools())
     return client
 
 
 @cache
 def _pools() -> dict[str, type]:
-    """By scheme, urllib3 pools of connections that tell the watch of their thread when they are used."""
+    """urllib3 pools by scheme, whose connections report their use to the watch of their thread."""
     from botocore import awsrequest
 
     class Watched:
@@ -89,7 +91,7 @@ def _pools() -> dict[str, type]:
             return _used(super()._new_conn())  # type: ignore[misc]  # a mixin
 
         def getresponse(self) -> Any:
-            _used(self.sock)  # it may be open since an earlier request
+            _used(self.sock)  # it may have been opened by an earlier request
             return super().getresponse()  # type: ignore[misc]
 
     class Plain(Watched, awsrequest.AWSHTTPConnection): ...

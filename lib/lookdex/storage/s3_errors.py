@@ -1,4 +1,4 @@
-"""botocore's errors as lookdex's own."""
+"""Translate botocore's errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lookdex.errors import (
 HOW_TO_GIVE_KEYS = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or run with a role that has access"
 )
-# The store no longer knows these keys, or never did: no request can succeed.
+# The store does not know these keys (any more): no request can succeed.
 _KEYS_REFUSED = frozenset((
     "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken", "InvalidAccessKeyId",
     "SignatureDoesNotMatch",
@@ -39,7 +39,7 @@ class BrokenRead(Unavailable): ...
 
 @contextmanager
 def typed_errors(what: str) -> Iterator[None]:
-    """Turn botocore's errors about `what` into ours."""
+    """Raise botocore's errors as lookdex's. what: the URI, for the message."""
     from botocore import exceptions as boto
 
     try:
@@ -54,9 +54,7 @@ def typed_errors(what: str) -> Iterator[None]:
         raise AccessDenied(f"{what}: {error}; {HOW_TO_GIVE_KEYS}") from error
     except (boto.ProfileNotFound, boto.ConfigParseError, boto.ParamValidationError, ValueError) as error:
         raise ConfigError(f"{what}: {error}") from error
-    except (
-        boto.EndpointProviderError
-    ) as error:  # botocore's rules find no endpoint for this bucket and region
+    except boto.EndpointProviderError as error:  # no endpoint for this bucket and region
         raise ConfigError(
             f"{what}: {error}; correct the bucket's name, the region or the endpoint"
         ) from error
@@ -69,10 +67,9 @@ def typed_errors(what: str) -> Iterator[None]:
 
 
 def _elsewhere(what: str) -> ConfigError:
-    """botocore asks for the bucket's region, and is redirected until it runs out of stack, wherever it is by then."""
+    """The error for redirects without a region, which botocore follows until its stack overflows."""
     return ConfigError(
-        f"{what}: the store redirects elsewhere and does not say to which region; correct the endpoint (https?) or "
-        "the region"
+        f"{what}: the store redirects without naming a region; correct the endpoint (https?) or the region"
     )
 
 
@@ -85,7 +82,7 @@ def _from_answer(what: str, error: Any) -> LookdexError:
     if code == "InvalidBucketName":
         return ConfigError(f"{what}: {text}; correct the URI")
     if code == "InvalidObjectState":
-        return Archived(f"{what} is archived: restore it from its storage class to have it read")
+        return Archived(f"{what} is archived: restore it from its storage class")
     if code == "BucketAlreadyOwnedByYou":
         return BucketIsOurs(f"{what}: {text}")
     if code in ("ConditionalRequestConflict", "OperationAborted"):
@@ -93,7 +90,7 @@ def _from_answer(what: str, error: Any) -> LookdexError:
     if http == 404 or code in ("NoSuchKey", "NotFound"):
         return NotFound(f"{what} does not exist")
     if http == 412:
-        return Changed(f"{what} is not what it was when it was listed")
+        return Changed(f"{what} changed since it was listed")
     if code in _KEYS_REFUSED:
         return CredentialsRefused(f"{what}: {text} ({code}); renew the keys: {HOW_TO_GIVE_KEYS}")
     if 300 <= http < 400 and http != 304:

@@ -1,4 +1,4 @@
-"""Reads one object whole and as it was stored: with retries, a time limit, and checks of what arrived."""
+"""Read one object with retries, a time limit, and checks of size and MD5."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from lookdex.storage.s3_errors import BrokenRead, typed_errors
 ATTEMPTS = 5
 PAUSE = 0.2  # seconds after the first attempt; twice as long after each further one
 PIECE = 1 << 20  # bytes
-WITNESSES = 3  # other objects that are read to learn whether a store's ETags are MD5s
+WITNESSES = 3  # other objects to read, to find out whether a store's ETags are MD5s
 WITNESS_BYTES = 10_000_000
-# Under customer keys, ETags have 32 hex digits but are not MD5s.
+# With customer keys, ETags have 32 hex digits but are not MD5s.
 _PLAIN_ENCRYPTION = (None, "AES256")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """etag: None takes whatever is there. bytes: the size that was listed; None takes any."""
+    """An object to read. etag, bytes: as listed; None accepts any."""
 
     bucket: str
     key: str
@@ -42,7 +42,7 @@ class Wanted:
 
 
 class ObjectReader:
-    """Reads objects within `options.seconds` each, over all attempts. Safe among threads."""
+    """Reads objects within `options.seconds` each, over all attempts. Thread-safe."""
 
     def __init__(self, connection: Connection):
         self._connection = connection
@@ -53,8 +53,11 @@ class ObjectReader:
         return (ObjectReader, (self._connection,))
 
     def read(self, wanted: Wanted) -> bytes:
-        """Raises NotFound, Changed, AccessDenied, Archived, TooLarge; DamagedInTransit and Unavailable when that
-        persists until the last attempt or the end of the time."""
+        """Read an object.
+
+        Raises NotFound, Changed, AccessDenied, Archived, TooLarge; and after the last attempt or the time limit,
+        DamagedInTransit or Unavailable.
+        """
         seconds = self._connection.options.seconds
         deadline = time.monotonic() + seconds
         with s3_deadline.until(deadline):
@@ -92,11 +95,11 @@ class ObjectReader:
                 Bucket=wanted.bucket, Key=wanted.key, **match, **payer
             )
             with closing(answer["Body"]) as body:
-                size = answer.get("ContentLength")  # None: sent in chunks, as some gateways do
+                size = answer.get("ContentLength")  # None: chunked, as some gateways send
                 if wanted.etag and not etags.same(
                     wanted.etag, answer.get("ETag"), answer.get("LastModified"), size
                 ):
-                    raise Changed(f"{wanted.uri} is not what it was when it was listed")
+                    raise Changed(f"{wanted.uri} changed since it was listed")
                 if size is not None and size > wanted.max_bytes:
                     raise _too_many(wanted, size)
                 data = bytearray()
@@ -108,11 +111,10 @@ class ObjectReader:
         return bytes(data)
 
     def _check(self, wanted: Wanted, answer: dict[str, Any], data: bytearray) -> None:
-        """Raise DamagedInTransit when these are not the bytes that were stored."""
+        """Raise DamagedInTransit when the data are not the stored bytes."""
         expected = answer.get("ContentLength") if wanted.bytes is None else wanted.bytes
-        if (
-            expected is not None and len(data) != expected
-        ):  # the ETag is the listed one, so the object itself is not shorter
+        # The ETag is the listed one, so the object itself has not changed.
+        if expected is not None and len(data) != expected:
             raise DamagedInTransit(f"{wanted.uri}: {len(data):,} of {expected:,} bytes arrived")
         md5 = _md5_of(answer)
         if md5 is None or self._etags_are_md5 is False:
@@ -120,11 +122,13 @@ class ObjectReader:
         if _digest(data) == md5:
             self._etags_are_md5 = True
         elif self._known_to_be_md5(wanted):
-            raise DamagedInTransit(f"{wanted.uri}: what arrived does not have the MD5 that its ETag names")
+            raise DamagedInTransit(f"{wanted.uri}: the bytes that arrived do not have the MD5 of the ETag")
 
     def _known_to_be_md5(self, wanted: Wanted) -> bool:
-        """Are this store's ETags MD5s? Some stores use 32 other digits. Checked once a body does not match: where
-        nothing else can be read, the store is assumed to follow S3's rule."""
+        """Whether this store's ETags are MD5s; some stores use 32 other digits.
+
+        Checked when a body does not match. If no other object can be read, the store is assumed to follow S3's rule.
+        """
         with self._lock:
             if self._etags_are_md5 is None:
                 seen = [_digest(body) == md5 for md5, body in self._witnesses(wanted)]
@@ -132,7 +136,7 @@ class ObjectReader:
             return self._etags_are_md5
 
     def _witnesses(self, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
-        """(MD5 by its ETag, body) of some other objects beside it."""
+        """(MD5 of the ETag, body) of some other objects near it."""
         client, folder = self._connection.reader(), wanted.key.rpartition("/")[0].rpartition("/")[0]
         payer = (
             {"RequestPayer": "requester"}
@@ -157,18 +161,18 @@ class ObjectReader:
                     if found == WITNESSES:
                         return
         except StorageError:
-            return  # those that were read must do
+            return  # use those that were read
 
 
 def _too_many(wanted: Wanted, size: int) -> StorageError:
-    """An object whose listed size was no more than may be read did not become larger: its ETag is the listed one."""
+    """The error for too many bytes. An object of an allowed size did not grow, because its ETag is the listed one."""
     if wanted.bytes is not None and wanted.bytes <= wanted.max_bytes:
-        return DamagedInTransit(f"{wanted.uri}: {size:,} bytes came in place of {wanted.bytes:,}")
+        return DamagedInTransit(f"{wanted.uri}: {size:,} bytes arrived instead of {wanted.bytes:,}")
     return TooLarge(f"{wanted.uri} has {size} bytes, more than {wanted.max_bytes}")
 
 
 def _md5_of(answer: dict[str, Any]) -> str | None:
-    """The MD5 that the answer's ETag names, where it may be one."""
+    """The MD5 in the response's ETag, if it can be one."""
     own_keys = answer.get("ServerSideEncryption") not in _PLAIN_ENCRYPTION or answer.get(
         "SSECustomerAlgorithm"
     )

@@ -273,8 +273,8 @@ WORDS = {
     "IllegalArgumentException: basedir must be absolute: ?/.ivy2\n\tat org.apache.ivy.Checks(Checks.java:4)": (
         "the user id has no name"
     ),
-    "Unrecognized VM option 'UseZGCC'\nError: no Java Virtual Machine.": "It said: Unrecognized VM option",
-    "": "It said nothing",
+    "Unrecognized VM option 'UseZGCC'\nError: no Java Virtual Machine.": "Its output: Unrecognized VM option",
+    "": "It printed nothing",
 }
 
 

@@ -137,13 +137,13 @@ def test_a_flipped_bit_in_any_file_of_a_candidate_is_found(store: Store, folder:
     assert caught.value.offenders["files have the bytes that were written"][0]["file"] == key
 
 
-def test_a_file_that_is_gone_is_found_too(store: Store) -> None:
+def test_a_missing_file_is_found_too(store: Store) -> None:
     store.delete(file_of(store, candidate(store), "_indices"))
-    with pytest.raises(AuditFailed, match="it is gone"):
+    with pytest.raises(AuditFailed, match="it is missing"):
         audit_release(store, candidate(store))
 
 
-def test_old_files_are_read_again_in_turn_with_what_mends_them(store: Store) -> None:
+def test_old_files_are_verified_in_turn(store: Store) -> None:
     live_now = promotion_log.live_release(store)[1]
     shared = {f.key for f in integrity.load_files(store, candidate(store)).items}
     key = next(f.key for f in integrity.load_files(store, live_now).items if f.key in shared)
@@ -195,7 +195,7 @@ def test_a_night_is_not_built_on_damage(store: Store, folder: str) -> None:
     key = min(f.key for f in integrity.load_files(store, now).items if f"/{folder}/" in f.key)
     flip(store, key)
     dearer = products().set_column(1, "price", pa.array([n + 0.5 for n in range(60)]))
-    with pytest.raises(CorruptData, match=f"{key}, of release n2, is damaged.*Nothing was done with it"):
+    with pytest.raises(CorruptData, match=f"{key}, of release n2, is damaged.*It was not used"):
         nights.build(store, indexed(store, "n4", source(4), dearer))
 
 
@@ -203,7 +203,7 @@ def test_a_night_is_not_built_on_damage(store: Store, folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ["data", "_deletions", "_indices", "_versions"])
-def test_a_damaged_live_file_is_refused_and_rollback_mends_it(store: Store, folder: str) -> None:
+def test_a_damaged_live_file_is_refused_and_rollback_helps(store: Store, folder: str) -> None:
     """The newest release does not open; whoever has an older one open goes on with that."""
     promote.promote(store, audit_release(store, candidate(store)).release_id)
     third = promotion_log.live_release(store)[1]
@@ -225,7 +225,7 @@ def test_a_damaged_live_file_is_refused_and_rollback_mends_it(store: Store, fold
     assert ask(opened(store))
 
 
-def test_a_full_night_mends_a_damaged_table(store: Store) -> None:
+def test_a_full_night_repairs_a_damaged_table(store: Store) -> None:
     """Of the damaged file nothing is read: every row is written anew."""
     now = promotion_log.live_release(store)[1]
     old = {f.key for f in integrity.load_files(store, now).items}
@@ -338,7 +338,7 @@ def test_promoting_again_finishes_what_died_before_the_tags(store: Store) -> Non
 
 
 @pytest.mark.parametrize("command", ["releases", "index", "build", "resume"])
-def test_other_commands_mend_the_tags_as_well(store: Store, command: str) -> None:
+def test_other_commands_repair_the_tags_too(store: Store, command: str) -> None:
     now = promotion_log.live_release(store)[1]
     tables.open_table(store, tables.ITEMS).tags.update("live", 1)
     run = [] if command in ("releases", "resume") else ["--run-id", "n2"]
@@ -366,7 +366,7 @@ def test_the_tags_of_a_reader_who_may_not_write_are_a_warning(
     monkeypatch.setattr("lookdex.release.tags.point", refuse)
     told = CliRunner().invoke(main.main, ["releases", "--catalog", store.uri])
     assert told.exit_code == 0
-    assert "could not be brought up" in caplog.text
+    assert "could not be updated" in caplog.text
 
 
 def oldest_manifest(store: Store) -> str:
@@ -420,7 +420,7 @@ def test_runs_without_a_plan_and_unfinished_files_go_after_the_grace_period(stor
 @pytest.mark.parametrize(
     "error", [CommitConflictError("conflict"), OSError("error sending request: timeout")]
 )
-def test_a_lost_answer_at_a_commit_is_no_other_builder(
+def test_a_lost_answer_of_a_commit_is_not_a_foreign_transaction(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     store = open_store(str(tmp_path / "catalog"))

@@ -64,7 +64,7 @@ def test_entries_follow_one_another(store: Store) -> None:
     assert [listed.key for listed in store.list("live/")] == [f"live/0000000{n}.json" for n in (1, 2, 3)]
 
 
-def test_what_is_live_costs_two_requests_and_an_append_one(store: Store) -> None:
+def test_reading_the_live_entry_takes_two_requests_and_appending_one(store: Store) -> None:
     entry = promotion_log.append(store, release_id="r1", action="promote", expected=None)
     before = store.requests
     assert promotion_log.current(store) == entry

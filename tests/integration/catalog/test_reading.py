@@ -120,7 +120,7 @@ class Endless:
 WHOLE = SimpleNamespace(check=lambda: None)
 
 
-def test_a_read_that_never_ends_keeps_nobody() -> None:
+def test_a_hanging_read_blocks_nobody() -> None:
     dataset = Endless()
     table = ReadTable(dataset, "release n1: items", WHOLE, seconds=0.05)  # type: ignore[arg-type]
     started = time.monotonic()

@@ -61,7 +61,7 @@ def test_a_record_without_a_checksum_is_read(folder: Path, record: dict[str, Any
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
-        ("release_id", "night-2", "it says that it is 'night-2'"),
+        ("release_id", "night-2", "it has the id 'night-2'"),
         ("items_version", -1, "items_version: .*greater"),
         ("items_version", 2**64, "items_version: .*less"),
         ("images_version", 0, "images_version: .*greater"),
@@ -73,7 +73,7 @@ def test_a_record_without_a_checksum_is_read(folder: Path, record: dict[str, Any
         ("images", {"indexed": 2**63}, "images.indexed: .*less"),
         ("product_columns", ["nope"], "there is no column 'nope'"),
         ("product_columns", ["title", "title"], "'title' is named twice"),
-        ("product_columns", ["crop"], "'crop' is named as one of lookdex's own"),
+        ("product_columns", ["crop"], "'crop' has the name of one of lookdex's own"),
         ("created_at", "2026-11-30T00:00:00", "created_at: .*timezone"),
         ("created_at", "0001-01-01T00:00:00+14:00", "created_at: .*greater"),
         ("source_access", "everyone", "source_access: .*pattern"),

@@ -7,6 +7,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 from lookdex.catalog import promotion_log, runs
 from lookdex.catalog.schemas import PLAN_SCHEMA
 from lookdex.errors import CorruptData, PlanNotFound
+from lookdex.index import job
 from lookdex.records import Change, ImageRef, PlanSummary, Recipe, ShardReport, StoredFile
-from lookdex.storage import Store
+from lookdex.storage import Store, open_store
 
 RECIPE = Recipe("d", "1", "e", "2", 0.3, 0.6, 20, 0.1, 256, 1_000, 1_000)
 NOTHING = StoredFile("", "", 0, 0)
@@ -56,25 +58,25 @@ def test_a_plan_is_stored_and_found(store: Store) -> None:
     assert runs.shard_ids(TABLE) == ["aa", "bb"]
 
 
-@pytest.mark.parametrize("from_store", [True, False])
-def test_a_shard_out_of_a_plan(store: Store, from_store: bool) -> None:
+def test_a_shard_of_a_plan(store: Store) -> None:
     saved = runs.save_plan(store, TABLE, SUMMARY)
-    plan = store if from_store else TABLE
-    shard = runs.load_shard(plan, saved, "aa")
+    plan = runs.read_stored(store, saved.plan)
+    shard = runs.read_shard(plan, saved, "aa")
     assert shard.refs == (
         ImageRef("1.jpg", "e1", 5, ("p", "q"), "top"),
         ImageRef("2 é.jpg", "e2", 6, (), None),
     )
     with pytest.raises(PlanNotFound, match="no shard cc"):
-        runs.load_shard(plan, saved, "cc")
+        runs.read_shard(plan, saved, "cc")
 
 
-def test_the_plan_is_fetched_once_a_process(store: Store) -> None:
-    saved = runs.save_plan(store, TABLE.slice(0, 3), SUMMARY)
-    before = store.requests
-    runs.load_shard(store, saved, "aa")
-    runs.load_shard(store, saved, "bb")
-    assert store.requests - before == 1
+def test_the_plan_is_fetched_once_per_process(tmp_path: Path) -> None:
+    catalog = str(tmp_path)
+    saved = runs.save_plan(open_store(catalog), TABLE.slice(0, 3), SUMMARY)
+    assert job.plan_bytes(catalog, saved.plan) == runs.read_stored(open_store(catalog), saved.plan)
+    before = job.store_at(catalog).requests
+    job.plan_bytes(catalog, saved.plan)
+    assert job.store_at(catalog).requests == before
 
 
 def test_a_plan_never_changes(store: Store) -> None:
@@ -86,7 +88,7 @@ def test_a_plan_never_changes(store: Store) -> None:
 def test_another_live_release_needs_another_plan(store: Store) -> None:
     first = runs.save_plan(store, TABLE, SUMMARY)
     entry = promotion_log.append(store, release_id="other", action="promote", expected=None)
-    with pytest.raises(PlanNotFound, match="something else went live"):
+    with pytest.raises(PlanNotFound, match="another release went live"):
         runs.load_plan(store, "night-1")
     second = runs.save_plan(store, TABLE.slice(0, 1), replace(SUMMARY, live=entry.n, release_id="other"))
     assert runs.load_plan(store, "night-1") == second != first
@@ -113,7 +115,7 @@ def test_twins_agree_on_one_report(store: Store) -> None:
     assert len(won) == 1
 
 
-def test_bytes_are_held_against_their_digest(store: Store) -> None:
+def test_bytes_are_verified(store: Store) -> None:
     data = bytes(range(256)) * 10
     store.put("f", data)
     file = StoredFile("f", hashlib.sha256(data).hexdigest(), 1, len(data))

@@ -44,7 +44,7 @@ def test_a_category_takes_its_own_and_others_that_of_all() -> None:
     assert [measured().similarity(name) for name in ("top", "bag", None)] == [0.8, 0.7, 0.7]
 
 
-def test_given_ones_come_first_then_the_live_ones() -> None:
+def test_thresholds_of_the_settings_come_before_the_live_ones() -> None:
     given, kept = measured(0.5), measured(0.6)
     assert thresholds.chosen(given, release(kept), MADE) == given
     assert thresholds.chosen(None, release(kept), MADE) == kept
@@ -109,11 +109,11 @@ def test_a_file_of_the_first_format_is_read(tmp_path: Path) -> None:
         thresholds.load(str(file))
 
 
-def test_a_file_that_is_none_says_so(tmp_path: Path) -> None:
+def test_another_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.json does not exist; .*--thresholds` writes it"):
         thresholds.load(str(tmp_path / "none.json"))
     (tmp_path / "odd.json").write_text('{"keep": 0.95}')
-    with pytest.raises(ConfigError, match=r"odd\.json holds no thresholds") as caught:
+    with pytest.raises(ConfigError, match=r"odd\.json is not a file of") as caught:
         thresholds.load(str(tmp_path / "odd.json"))
     assert "run the night again" not in str(caught.value)
 

@@ -18,13 +18,13 @@ from lookdex.errors import ShardsMissing, Unavailable
 from lookdex.index import job
 from lookdex.index.analyse import Tools
 from lookdex.index.job import IndexOptions
-from lookdex.index.shard import index_shard
 from lookdex.pipeline import spark
 from lookdex.records import Reason, Release, Shard, Status
 from lookdex.storage import Store, open_store
 from tests import fakes
 from tests.support import photos
 from tests.support.nights import item_table
+from tests.support.shards import index_shard
 from tests.support.verbs import FAKES, run
 
 PATTERN = ("--pattern", "{product_id}/{name}.png")
@@ -345,12 +345,12 @@ def test_a_photo_to_which_a_model_answers_nonsense_breaks_it(tmp_path: Path) -> 
     for key, words in zip(
         sorted(broken),
         (
-            r"'top' has the box \(10, 10, 700, 60\), which does not lie in its 120 × 160 pixels, on p00000/a.png",
-            r"'top' has the box \(10, 10, 10, 60\), which does not lie in",
+            r"'top' has the box \(10, 10, 700, 60\), outside the photo of 120 × 160 pixels, on p00000/a.png",
+            r"'top' has the box \(10, 10, 10, 60\), outside the photo",
             r"'top' has the box \(10.5, 10, 20, 60\), which is not in whole pixels",
-            r"'top' has the score nan, which is not within 0 … 1",
+            r"'top' has the score nan, which is not between 0 and 1",
             r"an object has the label ''",
-            r"a crop gave a vector of length 0 instead of 1, on p00011/a.png",
+            r"returned a vector of length 0 instead of 1, on p00011/a.png",
         ),
         strict=True,
     ):

@@ -82,10 +82,10 @@ def test_every_option_of_a_question_has_its_flag() -> None:
 def test_the_help_is_in_groups() -> None:
     text = run("--help").output
     titles = [
-        "What to ask with",
-        "Which products answer",
-        "How they are ranked",
-        "What else is answered",
+        "Question",
+        "Products",
+        "Ranking",
+        "Additional results",
         "Output",
     ]
     places = [text.index(f"\n{title}:\n") for title in [*titles, "Options"]]
@@ -155,7 +155,7 @@ def test_what_goes_with_a_product(tmp_path: Path) -> None:
     answer = told("--product", "p1", "--goes-with", "--catalog", str(tmp_path))
     assert answer["goes_with"] == []  # nothing else is in its photo
     plain = run("--product", "p1", "--goes-with", "--catalog", str(tmp_path)).output
-    assert "nothing else was seen in the photos of p1" in plain
+    assert "no other objects were found in the photos of p1" in plain
 
 
 @pytest.mark.parametrize(

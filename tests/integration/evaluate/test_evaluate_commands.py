@@ -146,7 +146,7 @@ def test_models_names_a_pair_a_folder_or_one_model(tmp_path: Path) -> None:
     both, one = tmp_path / "both", tmp_path / "one"
     assert pair(str(both), own) == (f"torchvision:{both / 'detector'}", str(both / "embedder"))
     assert pair(str(one), own) == (f"transformers:{one}", "e")
-    with pytest.raises(ConfigError, match="holds no model"):
+    with pytest.raises(ConfigError, match="has no model"):
         pair(str(tmp_path), own)
 
 
@@ -215,9 +215,9 @@ def test_text_queries_count_where_enough_photos_answer(plain: Path) -> None:
     assert done.exit_code == 0, done.output
     assert json.loads((plain / "out.json").read_text())["by_query"][0]["right"] == 3
     for more, words in [
-        (("--from", "label", "-k", "5"), "the most is 4: take -k 4 or smaller"),
+        (("--from", "label", "-k", "5"), "the most is 4: use -k 4 or smaller"),
         (("--from", "label", "--text", "label"), "Give one of"),
-        (("--from", "label", "--language", "ko"), "make no query in 'ko'"),
+        (("--from", "label", "--language", "ko"), "give no query in 'ko'"),
     ]:
         done = run("text", "--images", plain / "images", "--items", plain / "items.csv", *more, *FAKES)
         assert done.exit_code == 2

@@ -85,7 +85,7 @@ def test_figures_pictures_and_thresholds(shop: Path) -> None:
     assert kept.by_category["top"].pooled
     assert (kept.all.kept, kept.all.right) == (1.0, 3)
     assert kept.all.false_accepts == 0.0
-    assert "rest on 3 right matches" in done.stderr
+    assert "based on 3 right matches" in done.stderr
     assert not (shop / "drawn/worst.png").exists()  # no wrong answer to draw
 
 

@@ -78,7 +78,7 @@ def test_odd_keys_are_listed_and_read(odd: OddS3) -> None:
     assert reasons(found) == [None] * len(ODD_KEYS)
 
 
-def test_what_only_its_content_can_tell_is_told_by_it(odd: OddS3) -> None:
+def test_photos_without_suffix_are_recognised_by_content(odd: OddS3) -> None:
     odd.put("photos/a", numbered(1))
     odd.put("photos/LICENSE", b"Apache License")
     odd.put("photos/x.jpg", b"Apache License")
@@ -89,7 +89,7 @@ def test_what_only_its_content_can_tell_is_told_by_it(odd: OddS3) -> None:
     ]  # fmt: skip
 
 
-def test_plan_says_what_is_left_out_and_why(
+def test_plan_lists_skipped_keys_with_reasons(
     odd: OddS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in odd.env.items():
@@ -106,9 +106,9 @@ def test_plan_says_what_is_left_out_and_why(
         "planned  5 photos in 1 shard (5 new); nothing is live yet",
         "left out: 2 folder markers ('/', 'a/')",
         "left out: 1 file of another type ('feed.csv')",
-        "left out: 2 pictures of unread formats ('a.tif', 'b.TIFF'); JPEG, PNG, WebP, GIF, AVIF and HEIC are read",
-        "left out: 5 archived photos ('cold-0.jpg', 'cold-1.jpg', 'cold-2.jpg', …); restore them to have them indexed",
-        "without an image suffix: 2 keys ('noext', 'x.jpg_large'); their content decides",
+        "left out: 2 pictures in unsupported formats ('a.tif', 'b.TIFF'); JPEG, PNG, WebP, GIF, AVIF and HEIC are",
+        "left out: 5 archived photos ('cold-0.jpg', 'cold-1.jpg', 'cold-2.jpg', …); restore the photos to index them",
+        "without an image suffix: 2 keys ('noext', 'x.jpg_large'); they are recognised by content",
     ):
         assert line in done.output
     listed = json.loads(CliRunner().invoke(main.main, [*told, "--json"], catch_exceptions=False).output)
@@ -121,7 +121,7 @@ def test_plan_says_what_is_left_out_and_why(
 # ── archives ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_archived_photos_are_told_by_the_listing_or_by_the_get(odd: OddS3) -> None:
+def test_archived_photos_are_detected_by_the_listing_or_the_get(odd: OddS3) -> None:
     odd.put("photos/cold.png", numbered(1), storage_class="GLACIER")
     odd.put("photos/coming.png", numbered(1), storage_class="GLACIER", restored=False)
     odd.put("photos/deep.png", numbered(2), storage_class="DEEP_ARCHIVE")
@@ -136,20 +136,20 @@ def test_archived_photos_are_told_by_the_listing_or_by_the_get(odd: OddS3) -> No
     assert reasons(fetched(store)) == [cold, cold, cold, None, None, cold]
 
 
-def test_archives_and_what_is_no_picture_do_not_count_as_lost(odd: OddS3) -> None:
+def test_archives_and_other_files_do_not_count_as_lost(odd: OddS3) -> None:
     fill(odd, 1)
     (ref,) = refs_of(odd.store())
     for reason, counts in ((Reason.ARCHIVED, False), (Reason.NO_PICTURE, False), (Reason.CORRUPT, True)):
         supply = Supply([ref] * 100, most_lost=10)
         for _ in range(MIN_JUDGED):
-            supply.see(Bad(ref, Status.FAILED, reason, Cost()))
+            supply.record(Bad(ref, Status.FAILED, reason, Cost()))
         assert supply.spent is counts
 
 
 # ── ETags ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_without_etags_size_and_time_tell_what_changed(odd: OddS3) -> None:
+def test_without_etags_changes_are_detected_by_size_and_time(odd: OddS3) -> None:
     odd.etags = False
     fill(odd, 2)
     store = odd.store()
@@ -165,10 +165,10 @@ def test_without_etags_size_and_time_tell_what_changed(odd: OddS3) -> None:
     assert reasons(fetched(store, refs)) == [None, (Status.FAILED, Reason.CHANGED)]
     odd.times = False
     odd.sizes = False
-    with pytest.raises(StorageError, match="without a key or a size"):
+    with pytest.raises(StorageError, match="without a key or size"):
         list_source(odd.store())
     odd.sizes = True
-    with pytest.raises(StorageError, match="neither an ETag nor a time"):
+    with pytest.raises(StorageError, match="without an ETag or a time"):
         list_source(store)
 
 
@@ -360,21 +360,21 @@ def test_a_length_that_is_not_the_listed_one_is_no_reason_to_reject(odd: OddS3) 
         b"<ListBucketResult><Name>shop</Name><IsTruncated>true</IsTruncated></ListBucketResult>",
     ],
 )
-def test_what_is_no_whole_listing_does_not_pass_for_one(odd: OddS3, listing: bytes) -> None:
+def test_partial_listings_are_refused(odd: OddS3, listing: bytes) -> None:
     odd.listing = listing
     with pytest.raises(StorageError, match=r"s3://shop/photos: .*listing"):
         list_source(odd.store())
 
 
 @pytest.mark.parametrize("all_of_it", [True, False])
-def test_a_redirect_without_a_region_is_a_wrong_setting(odd: OddS3, all_of_it: bool) -> None:
+def test_a_redirect_without_a_region_is_a_config_error(odd: OddS3, all_of_it: bool) -> None:
     odd.moved = all_of_it
     odd.answer = lambda asked: Answer(301, "PermanentRedirect")
-    with pytest.raises(ConfigError, match="redirects elsewhere"):
+    with pytest.raises(ConfigError, match="redirects without naming a region"):
         odd.store().get_limited("p000.png", 10**6)
 
 
-def test_a_hanging_photo_takes_no_longer_than_it_may(odd: OddS3) -> None:
+def test_a_hanging_photo_ends_at_the_time_limit(odd: OddS3) -> None:
     fill(odd, 3)
     store = odd.store(options=QUICK)
     refs = refs_of(store)
@@ -387,7 +387,7 @@ def test_a_hanging_photo_takes_no_longer_than_it_may(odd: OddS3) -> None:
 
 @pytest.mark.parametrize("length", [True, False])
 @pytest.mark.parametrize("headers", [True, False])
-def test_a_photo_that_drips_takes_no_longer_than_it_may(odd: OddS3, headers: bool, length: bool) -> None:
+def test_a_slow_photo_ends_at_the_time_limit(odd: OddS3, headers: bool, length: bool) -> None:
     """A byte now and then keeps a read timeout from ever passing."""
     fill(odd, 1)
     store = odd.store(options=QUICK)
@@ -409,7 +409,7 @@ def test_a_store_that_is_busy_is_asked_again(odd: OddS3) -> None:
         odd.store().get_limited("p000.png", 10**6)
 
 
-def test_a_missing_bucket_is_a_wrong_setting(odd: OddS3) -> None:
+def test_a_missing_bucket_is_a_config_error(odd: OddS3) -> None:
     for ask in (
         lambda store: list_source(store), lambda store: store.get_limited("k", 9), lambda store: store.get("k"),
     ):  # fmt: skip

@@ -23,13 +23,13 @@ from lookdex.imaging import codec as images
 from lookdex.index import fetch as fetching
 from lookdex.index.analyse import Tools, in_batches
 from lookdex.index.fetch import Bad, Cost, FetchOptions, Photo, PixelBudget, fetch
-from lookdex.index.shard import index_shard
 from lookdex.models.pixels import few_sizes
 from lookdex.records import Box, Detection, ImageRef, Reason, Shard, ShardReport, Status
 from lookdex.storage import Store, open_store
 from tests import fakes
 from tests.support.paths import GOLDEN
 from tests.support.photos import draw, encode, fill, images_of, items_of, numbered, refs_of
+from tests.support.shards import index_shard
 
 GOLDEN = GOLDEN / "shard.json"
 REGENERATE = (
@@ -214,7 +214,7 @@ class FaultyStore:
         return self.inner.requests
 
 
-def test_faults_of_the_world_are_failed_with_their_reason(tools: Tools, source: Store) -> None:
+def test_storage_errors_are_failed_with_their_reason(tools: Tools, source: Store) -> None:
     fill(source, 12)
     keys = [ref.key for ref in refs_of(source)]
     faults: dict[str, Exception | bytes] = {
@@ -421,9 +421,7 @@ def test_a_reader_that_stops_early_leaves_no_threads(source: Store) -> None:
     assert not [t for t in threading.enumerate() if t.name.startswith("lookdex-fetch")]
 
 
-def test_a_fault_of_the_program_is_not_taken_for_a_bad_photo(
-    source: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bug_is_not_taken_for_a_bad_photo(source: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(source, 3)
     monkeypatch.setattr(fetching.codec, "check", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):

@@ -45,7 +45,7 @@ LINES = "product_id{0}title{0}price\r\n1{0}가방{0}1.5\r\n2{0}원피스{0}2\r\n
         ("utf-16-be", "utf-16-be"), ("utf-32", "utf-32-le"), ("cp949", "cp949"), ("euc_kr", "cp949"),
     ],
 )  # fmt: skip
-def test_separators_and_encodings_are_found_out(
+def test_separators_and_encodings_are_detected(
     load, separator: str, name: str, encoding: str, found: str
 ) -> None:
     file = load("p.csv", LINES.format(separator).encode(encoding))
@@ -86,9 +86,7 @@ def test_western_text_is_read(load, text: str) -> None:
         ("ÄÖÜ", "cp1252"),
     ],
 )
-def test_an_encoding_that_cannot_be_told_is_refused_unless_it_is_named(
-    load, text: str, encoding: str
-) -> None:
+def test_an_undetectable_encoding_is_refused_unless_it_is_set(load, text: str, encoding: str) -> None:
     data = f"product_id,t\nP1,{text}\n".encode(encoding)
     with pytest.raises(ConfigError, match=r"encoding cannot be determined.* --products-encoding cp1252$"):
         load("p.csv", data)
@@ -97,7 +95,7 @@ def test_an_encoding_that_cannot_be_told_is_refused_unless_it_is_named(
 
 def test_damaged_utf_8_is_not_read_as_something_else(load) -> None:
     data = f"product_id,t\n1,{'가방 ' * 20}\n2,x\n".encode() + b"3,\xea\xb0\n"
-    with pytest.raises(ConfigError, match="is UTF-8, but for 1 place, first in line 4"):
+    with pytest.raises(ConfigError, match="is UTF-8 except in 1 place, first in line 4"):
         load("p.csv", data)
     with pytest.raises(ConfigError, match="is not valid utf-8: line 4 has an invalid byte 0xea"):
         load("p.csv", data, products_encoding="utf-8")
@@ -106,7 +104,7 @@ def test_damaged_utf_8_is_not_read_as_something_else(load) -> None:
 
 
 @pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"'])
-def test_a_line_that_names_the_separator_is_no_header(load, first: str) -> None:
+def test_a_line_that_names_the_separator_is_not_the_header(load, first: str) -> None:
     assert load("p.csv", f"{first}\r\nproduct_id;t\r\n1;a,b\r\n").table.to_pydict() == {
         "product_id": ["1"],
         "t": ["a,b"],
@@ -138,13 +136,13 @@ def test_quoted_values_may_have_lines_and_any_length(load) -> None:
     [
         (
             'product_id,t\n1,"two\nlines"\n2,a,b\n',
-            "line 4 has 3 fields where the header names 2 columns: '2,a,b'",
+            "line 4 has 3 fields, but the header names 2 columns: '2,a,b'",
         ),
-        ("sep=,\nproduct_id,t\n1,a\n2\n", "line 4 has 1 field where the header names 2 columns: '2'"),
+        ("sep=,\nproduct_id,t\n1,a\n2\n", "line 4 has 1 field, but the header names 2 columns: '2'"),
         ('product_id,t\n1,a\n2,"open\n3,b\n', "after line 2: a double quote is never closed"),
         (
             'product_id,t\n1,"5" wide"\n',
-            "after line 1: .* expected after '\"'. Within a quoted value, write each double",
+            "after line 1: .* expected after '\"'. Within a quoted value, double each",
         ),
         (
             "7,shirt\n8,dress\n",
@@ -153,7 +151,7 @@ def test_quoted_values_may_have_lines_and_any_length(load) -> None:
         ("\n\n", "has no header"),
     ],
 )
-def test_what_is_wrong_in_a_csv_is_said_with_its_line(load, rows: str, message: str) -> None:
+def test_csv_errors_name_the_line(load, rows: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load("p.csv", rows)
 
@@ -162,7 +160,7 @@ def test_separators_at_the_end_of_lines_make_no_column(load) -> None:
     assert load("p.csv", "product_id;t;;\n1;a;;\n").table.column_names == ["product_id", "t"]
 
 
-def test_words_for_nothing_are_words_and_only_the_empty_field_is_null(load) -> None:
+def test_only_the_empty_field_is_null(load) -> None:
     file = load("p.csv", 'product_id,country,brand,size\nP0,NA,null,\nP1,KR,N/A,XL\nNA,DE,None,""\n')
     assert file.table.to_pydict() == {
         "product_id": ["P0", "P1", "NA"], "country": ["NA", "KR", "DE"], "brand": ["null", "N/A", "None"],
@@ -183,14 +181,12 @@ def test_words_for_nothing_are_words_and_only_the_empty_field_is_null(load) -> N
         (",", ['"1,5"', "2"], ["1,5", "2"]),
     ],
 )
-def test_a_decimal_comma_is_one_where_it_cannot_be_another(
-    load, separator: str, written: list, read: list
-) -> None:
+def test_decimal_commas_are_read_if_unambiguous(load, separator: str, written: list, read: list) -> None:
     rows = "".join(f"{n}{separator}{value}\n" for n, value in enumerate(written))
     assert load("p.csv", f"product_id{separator}price\n{rows}").table["price"].to_pylist() == read
 
 
-def test_settings_say_what_a_column_is(load) -> None:
+def test_type_settings_override_detection(load) -> None:
     rows = "product_id;EAN;price;code;day;on\n1;12345678;1,500;007;2026-03-01;true\n"
     rows += "2;87654321;2,000;8;2026-03-02;false\n"
     wishes = ("ean=text", "price=number", "code=number", "day=text", "on=text")
@@ -243,7 +239,7 @@ def test_a_list_of_json_objects_is_read_and_text_stays_text(load) -> None:
         ('{"id": "1"}', "has no column 'product_id'; its columns: id"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_in_json_lines_is_said(load, data: str, message: str) -> None:
+def test_json_lines_errors(load, data: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load("p.jsonl", data)
 
@@ -260,7 +256,7 @@ CSV = "product_id,t\n1,a\n"
             "is a Parquet file, despite its name",
         ),
         ("p.parquet", CSV.encode(), "cannot be read as Parquet"),
-        ("p.csv.gz", gzip.compress(CSV.encode())[:-9], "cannot be unpacked: .* Is the file complete"),
+        ("p.csv.gz", gzip.compress(CSV.encode())[:-9], "cannot be decompressed: .* Is the file complete"),
         ("p.xlsx", b"PK\x03\x04....", "is a zip archive or an Excel file: export it as CSV"),
         ("p.csv.zst", b"\x28\xb5\x2f\xfd....", "is compressed with zstd"),
     ],
@@ -334,11 +330,11 @@ def test_folders_of_partitions_are_columns(load, tmp_path: Path) -> None:
             {"a.parquet": part(product_id=["1"], x=[0.5]), "b.parquet": part(product_id=["2"], x=[2**60 + 1])},
             "'x' holds floating-point numbers in",
         ),
-        ({"x=1/a.parquet": part(product_id=["1"], X=["a"])}, "has a column 'x' and lies in the folder 'x=1'"),
+        ({"x=1/a.parquet": part(product_id=["1"], X=["a"])}, "has a column 'x', but is also in the folder 'x=1'"),
         ({"a.txt": b"", "_SUCCESS": b""}, "is a folder without Parquet files, but with a.txt"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path, files: dict[str, bytes], message: str) -> None:
+def test_folder_errors(tmp_path: Path, files: dict[str, bytes], message: str) -> None:
     for name, data in files.items():
         (tmp_path / "p" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "p" / name).write_bytes(data)

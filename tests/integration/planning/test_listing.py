@@ -40,7 +40,7 @@ def test_every_photo_is_listed_once_in_order(store: Store, layout: str, workers:
     assert table["etag"].to_pylist() == [etags[key] for key in sorted(keys)]
 
 
-def test_more_folders_than_it_asks_for_one_by_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_folders_than_are_listed_one_by_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "MAX_PREFIXES", 5)
     keys = [f"shop/p{i:03d}/front.jpg" for i in range(20)] + ["shop/cover.jpg", "other/x.jpg"]
     for key in keys:
@@ -50,7 +50,7 @@ def test_more_folders_than_it_asks_for_one_by_one(store: Store, monkeypatch: pyt
     assert store.requests - before < 15
 
 
-def test_every_key_is_a_photo_or_counted_among_those_left_out(store: Store) -> None:
+def test_every_key_is_a_photo_or_skipped(store: Store) -> None:
     named = ["a.jpg", "b.JPEG", "c.Png", "d.webp", "e.gif", "f/g.jfif", "h.heic", "i.AVIF", "j.HIF"]
     unnamed = ["noext", "x.jpg_large", "a.jpeg?width=800", "trail.jpg ", "README", "v1.2/photo", "a.b.q"]
     others = {
@@ -79,7 +79,7 @@ def test_every_key_is_a_photo_or_counted_among_those_left_out(store: Store) -> N
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=30), st.integers(0, 3))
-def test_what_is_done_with_a_key_depends_on_nothing_but_its_letters(key: str, size: int) -> None:
+def test_a_key_is_treated_alike_in_every_listing(key: str, size: int) -> None:
     assert skip_of(key, size) is skip_of(key, size)
     if skip_of(key, 1) is None:
         assert skip_of(key, 0) in (None, Skip.EMPTY)
@@ -92,7 +92,7 @@ def test_an_empty_source_is_an_empty_table(store: Store) -> None:
     assert list_source(store).photos.equals(pa.table(LISTING_SCHEMA.empty_table()))
 
 
-def test_a_folder_that_is_not_there_is_a_wrong_setting(tmp_path: Path) -> None:
+def test_a_missing_folder_is_a_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing does not exist"):
         list_source(open_store(tmp_path / "nothing"))
     (tmp_path / "a.jpg").write_bytes(b"1")
@@ -100,7 +100,7 @@ def test_a_folder_that_is_not_there_is_a_wrong_setting(tmp_path: Path) -> None:
         list_source(open_store(tmp_path / "a.jpg"))
 
 
-def test_links_to_nothing_and_what_is_no_file_are_counted(tmp_path: Path) -> None:
+def test_broken_links_and_special_files_are_counted(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"1")
     (tmp_path / "good.jpg").symlink_to("a.jpg")
     (tmp_path / "gone.jpg").symlink_to("nowhere")

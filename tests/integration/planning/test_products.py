@@ -16,8 +16,8 @@ from lookdex.errors import ConfigError
 from lookdex.planning import products
 from lookdex.planning.feed.datafile import Found
 from lookdex.planning.feed.ids import CaseOnly
+from lookdex.planning.links import Links, check_known, check_links, count_links
 from lookdex.planning.listing import LISTING_SCHEMA
-from lookdex.planning.ties import Ties, check_known, check_ties, count_ties
 from lookdex.storage import open_store
 from lookdex.taxonomy.categories import CATEGORIES, normalise
 
@@ -112,12 +112,12 @@ def test_columns_with_lookdex_s_own_names_get_a_prefix(root_uri: str) -> None:
     assert products.choose(file, ["label"]).column_names == ["product_id", "product_Label"]
 
 
-def test_columns_that_mean_something_are_found_in_whatever_case(root_uri: str) -> None:
+def test_known_columns_are_found_in_any_case(root_uri: str) -> None:
     table = loaded(write(root_uri, "p.csv", b"Product_ID,Category,PRICE,Title\n1,Jeans,5,b\n"))
     assert table.column_names == ["product_id", "category", "price", "Title"]
-    assert products.tie(listed("1/a.jpg"), table, "{product_id}/{name}.jpg")["category"].to_pylist() == [
-        "pants"
-    ]
+    assert products.link_products(listed("1/a.jpg"), table, "{product_id}/{name}.jpg")[
+        "category"
+    ].to_pylist() == ["pants"]
 
 
 @pytest.mark.parametrize(
@@ -127,23 +127,21 @@ def test_columns_that_mean_something_are_found_in_whatever_case(root_uri: str) -
         (
             "p.csv",
             b"product_id,title\n1,a\n2,b\n1,c\n",
-            "gives 1 product id more than once, e.g. '1'; a product is one row",
+            "gives 1 product id more than once, e.g. '1'; each product must have one row",
         ),
         ("p.csv", b"product_id,title\n1,a\n,b\n", "1 row without a product_id"),
         ("p.csv", b"product_id,label,product_label\n1,a,b\n", "two columns for product_label; rename one"),
         ("p.csv", b"product_id,label,Product_Label\n1,a,b\n", "two columns for .*; rename one"),
-        ("p.csv", b"product_id,title,Title\n1,a,b\n", "two columns for 'Title', 'title'"),
+        ("p.csv", b"product_id,title,Title\n1,a,b\n", "two columns named 'Title', 'title'"),
         ("p.csv", b"product_id,title\n \xc2\xa01 ,a\n1,b\n", "gives 1 product id more than once"),
         ("p.csv", b"product_id,title\na\x07,b\n", r"'a\\x07' has a control character"),
-        ("p.csv", b"product_id,title\n1,a,b\n", "line 2 has 3 fields where the header names 2 columns"),
+        ("p.csv", b"product_id,title\n1,a,b\n", "line 2 has 3 fields, but the header names 2 columns"),
         ("p.parquet", b"no parquet", "cannot be read as Parquet"),
         ("p.xlsx", b"PK\x03\x04\x14", "is a zip archive or an Excel file: export it as CSV"),
         ("p.csv", b"", "is empty"),
     ],
 )
-def test_what_is_wrong_with_a_products_file_is_said(
-    root_uri: str, name: str, data: bytes, message: str
-) -> None:
+def test_products_file_errors(root_uri: str, name: str, data: bytes, message: str) -> None:
     uri = write(root_uri, name, data)
     with pytest.raises(ConfigError, match=message):
         products.load_products(uri)
@@ -170,23 +168,21 @@ def test_a_column_that_the_table_cannot_hold_is_refused_unless_it_is_left_out(
     assert products.choose(file, ["title"]).column_names == ["product_id", "title"]
 
 
-def test_categories_that_are_no_text_are_told() -> None:
+def test_categories_must_be_text() -> None:
     stock = pa.table({"product_id": ["7", "8"], "category": [["dress", "summer"], ["top"]]})
-    with pytest.raises(
-        ConfigError, match=r"category holds lists of text: it tells what a product is, in text"
-    ):
-        products.tie(listed("7/a.jpg"), stock, "{product_id}/{name}.jpg")
+    with pytest.raises(ConfigError, match=r"category holds lists of text, but must be text"):
+        products.link_products(listed("7/a.jpg"), stock, "{product_id}/{name}.jpg")
 
 
-def test_a_pattern_ties_by_key() -> None:
+def test_a_pattern_links_by_key() -> None:
     stock = pa.table({"product_id": ["007", "8"], "category": ["T-Shirts", None]})
-    tied = products.tie(
+    linked = products.link_products(
         listed("8/a.jpg", "007/front.jpg", "looks/1/x.jpg", "9/b.jpg"), stock, "{product_id}/{name}.jpg"
     )
-    assert tied["image_key"].to_pylist() == ["007/front.jpg", "8/a.jpg", "9/b.jpg", "looks/1/x.jpg"]
-    assert tied["product_ids"].to_pylist() == [["007"], ["8"], ["9"], []]
-    assert tied["category"].to_pylist() == ["top", None, None, None]
-    assert count_ties(tied, stock) == Ties(photos=4, tied=3, known=2, products=2)
+    assert linked["image_key"].to_pylist() == ["007/front.jpg", "8/a.jpg", "9/b.jpg", "looks/1/x.jpg"]
+    assert linked["product_ids"].to_pylist() == [["007"], ["8"], ["9"], []]
+    assert linked["category"].to_pylist() == ["top", None, None, None]
+    assert count_links(linked, stock) == Links(photos=4, linked=3, known=2, products=2)
 
 
 @pytest.mark.parametrize(
@@ -206,25 +202,25 @@ def test_a_pattern_ties_by_key() -> None:
     ],
 )
 def test_patterns(pattern: str, key: str, product: str | None) -> None:
-    (ids,) = products.tie(listed(key), None, pattern)["product_ids"].to_pylist()
+    (ids,) = products.link_products(listed(key), None, pattern)["product_ids"].to_pylist()
     assert ids == ([product] if product else [])
 
 
 @pytest.mark.parametrize("pattern", ["{name}.jpg", "{sku}/{name}.jpg", "{product_id}/{product_id}.jpg", "x"])
 def test_wrong_patterns_are_refused_with_the_fields_that_exist(pattern: str) -> None:
-    with pytest.raises(ConfigError, match=r"its fields are \{product_id\}, \{name\}, \{ext\}, \{\*\}"):
-        products.tie(listed("a.jpg"), None, pattern)
+    with pytest.raises(ConfigError, match=r"the fields are \{product_id\}, \{name\}, \{ext\}, \{\*\}"):
+        products.link_products(listed("a.jpg"), None, pattern)
 
 
-def test_a_mapping_ties_several_products_to_a_photo(root_uri: str) -> None:
+def test_a_mapping_links_several_products_to_a_photo(root_uri: str) -> None:
     mapping = products.load_mapping(
         write(root_uri, "m.csv", b"image_key,product_id\nlook.jpg,9\nlook.jpg,008\nlook.jpg,9\ngone.jpg,1\n")
     )
     stock = pa.table({"product_id": ["008", "9"], "category": [None, "Leather Boots"]})
-    tied = products.tie(listed("look.jpg", "x.jpg"), stock, mapping=mapping)
-    assert tied["product_ids"].to_pylist() == [["008", "9"], []]
-    assert tied["category"].to_pylist() == ["shoes", None]
-    assert count_ties(tied, stock) == Ties(photos=2, tied=1, known=1, products=2)
+    linked = products.link_products(listed("look.jpg", "x.jpg"), stock, mapping=mapping)
+    assert linked["product_ids"].to_pylist() == [["008", "9"], []]
+    assert linked["category"].to_pylist() == ["shoes", None]
+    assert count_links(linked, stock) == Links(photos=2, linked=1, known=1, products=2)
 
 
 def test_a_mapping_file_needs_its_columns(root_uri: str) -> None:
@@ -235,46 +231,48 @@ def test_a_mapping_file_needs_its_columns(root_uri: str) -> None:
 def test_pattern_and_mapping_together_are_refused() -> None:
     mapping = pa.table({"image_key": ["a"], "product_id": ["b"]})
     with pytest.raises(ConfigError, match="not both"):
-        products.tie(listed("a.jpg"), None, "{product_id}.jpg", mapping)
+        products.link_products(listed("a.jpg"), None, "{product_id}.jpg", mapping)
 
 
 def test_without_either_no_photo_has_a_product() -> None:
-    tied = products.tie(listed("a.jpg", "b.jpg"))
-    assert tied["product_ids"].to_pylist() == [[], []]
-    assert count_ties(tied, None) == Ties(photos=2, tied=0, known=0)
-    assert count_ties(products.tie(listed()), None) == Ties(0, 0, 0)
+    linked = products.link_products(listed("a.jpg", "b.jpg"))
+    assert linked["product_ids"].to_pylist() == [[], []]
+    assert count_links(linked, None) == Links(photos=2, linked=0, known=0)
+    assert count_links(products.link_products(listed()), None) == Links(0, 0, 0)
 
 
-def test_a_pattern_or_mapping_that_ties_nothing_is_refused() -> None:
+def test_a_pattern_or_mapping_that_links_nothing_is_refused() -> None:
     pattern = "{product_id}_{name}.jpg"
-    tied = products.tie(listed("p1/a.jpg", "p2/b.jpg"), None, pattern)
-    ties = count_ties(tied, None)
+    linked = products.link_products(listed("p1/a.jpg", "p2/b.jpg"), None, pattern)
+    links = count_links(linked, None)
     with pytest.raises(
         ConfigError, match=r"_\{name\}\.jpg' matches none of the 2 photos, such as p1/a\.jpg.*whole key"
     ):
-        check_ties(tied, ties, pattern, "")
+        check_links(linked, links, pattern, "")
     with pytest.raises(ConfigError, match=r"m\.csv names none of the 2 photos, such as p1/a\.jpg"):
-        check_ties(tied, ties, "", "m.csv")
-    check_ties(tied, ties, "", "")
-    some = products.tie(listed("p1/a.jpg", "p2_b.jpg"), None, pattern)
-    check_ties(some, count_ties(some, None), pattern, "")
-    nothing = products.tie(listed(), None, pattern)
-    check_ties(nothing, count_ties(nothing, None), pattern, "")
+        check_links(linked, links, "", "m.csv")
+    check_links(linked, links, "", "")
+    some = products.link_products(listed("p1/a.jpg", "p2_b.jpg"), None, pattern)
+    check_links(some, count_links(some, None), pattern, "")
+    nothing = products.link_products(listed(), None, pattern)
+    check_links(nothing, count_links(nothing, None), pattern, "")
 
 
-def test_a_products_file_of_no_photo_is_refused() -> None:
+def test_a_products_file_that_lists_no_photo_s_product_is_refused() -> None:
     stock = pa.table({"product_id": ["a1", "a2"]})
-    tied = products.tie(listed("p1/a.jpg", "p2/b.jpg"), stock, "{product_id}/{name}.jpg")
-    with pytest.raises(ConfigError, match=r"'p1' from 'p1/a\.jpg', 'p2' .* of the file 'a1', 'a2'\. Check"):
-        check_known(tied, count_ties(tied, stock), stock, "p.csv")
-    loose = products.tie(listed("p1/a.jpg"), stock)
+    linked = products.link_products(listed("p1/a.jpg", "p2/b.jpg"), stock, "{product_id}/{name}.jpg")
+    with pytest.raises(
+        ConfigError, match=r"'p1' from 'p1/a\.jpg', 'p2' .* from the file: 'a1', 'a2'\. Check"
+    ):
+        check_known(linked, count_links(linked, stock), stock, "p.csv")
+    loose = products.link_products(listed("p1/a.jpg"), stock)
     with pytest.raises(ConfigError, match=r"none of the 1 photo, such as p1/a\.jpg.*--pattern"):
-        check_known(loose, count_ties(loose, stock), stock, "p.csv")
+        check_known(loose, count_links(loose, stock), stock, "p.csv")
     one = pa.table({"product_id": ["p2"]})
-    check_known(tied, count_ties(tied, one), one, "p.csv")
+    check_known(linked, count_links(linked, one), one, "p.csv")
 
 
-def test_the_digest_is_of_values_not_of_rows_order() -> None:
+def test_the_digest_does_not_depend_on_the_order_of_rows() -> None:
     stock = pa.table({"product_id": ["a", "b"], "price": [1.0, 2.0]})
     assert products.digest(stock) == products.digest(stock.take([1, 0]))
     assert products.digest(stock) == products.digest(pa.concat_tables([stock.slice(0, 1), stock.slice(1)]))
@@ -303,15 +301,15 @@ def test_labels_stay_themselves(label: str, upper: bool) -> None:
 
 
 @given(st.text())
-def test_any_word_is_taken(text: str) -> None:
+def test_any_category_is_accepted(text: str) -> None:
     once = normalise(text)
     assert once is None or normalise(once) == once
 
 
 def test_products_without_a_photo_are_counted_and_named() -> None:
     stock = pa.table({"product_id": ["1", "2", "3", "4", "5"], "category": pa.array([None] * 5, pa.string())})
-    ties = count_ties(products.tie(listed("3/a.jpg"), stock, "{product_id}/{name}.jpg"), stock)
-    assert (ties.products, ties.unshown, ties.unshown_count) == (5, ("1", "2", "4"), 4)
+    links = count_links(products.link_products(listed("3/a.jpg"), stock, "{product_id}/{name}.jpg"), stock)
+    assert (links.products, links.without_photo, links.without_photo_count) == (5, ("1", "2", "4"), 4)
 
 
 def test_ids_are_compared_trimmed_and_composed(root_uri: str) -> None:
@@ -319,24 +317,26 @@ def test_ids_are_compared_trimmed_and_composed(root_uri: str) -> None:
     stock = loaded(write(root_uri, "p.csv", f"product_id,title\n {composed} ,a\nNA,b\n".encode()))
     assert stock["product_id"].to_pylist() == [composed, "NA"]
     keys = listed(f"{apart}/a.jpg", "NA /b.jpg", " /c.jpg")
-    tied = products.tie(keys, stock, "{product_id}/{name}.jpg")
-    assert dict(zip(tied["image_key"].to_pylist(), tied["product_ids"].to_pylist(), strict=True)) == {
+    linked = products.link_products(keys, stock, "{product_id}/{name}.jpg")
+    assert dict(zip(linked["image_key"].to_pylist(), linked["product_ids"].to_pylist(), strict=True)) == {
         f"{apart}/a.jpg": [composed], "NA /b.jpg": ["NA"], " /c.jpg": [],
     }  # fmt: skip
     mapping = products.load_mapping(
         write(root_uri, "m.csv", f"image_key;product_id\n{composed}/a.jpg;{apart}\n".encode())
     )
-    tied = products.tie(keys, stock, mapping=mapping)
-    assert [ids for ids in tied["product_ids"].to_pylist() if ids] == [[composed]]
+    linked = products.link_products(keys, stock, mapping=mapping)
+    assert [ids for ids in linked["product_ids"].to_pylist() if ids] == [[composed]]
 
 
-def test_ids_that_differ_in_case_only_are_told_in_quotes() -> None:
+def test_ids_that_differ_only_in_case_are_quoted() -> None:
     stock = pa.table({"product_id": ["ab1", "AB2", "c"]})
-    tied = products.tie(listed("AB1/a.jpg", "ab2/b.jpg", "c/d.jpg"), stock, "{product_id}/{name}.jpg")
-    assert count_ties(tied, stock).case == CaseOnly(2, (("AB1", "ab1"), ("ab2", "AB2")))
+    linked = products.link_products(
+        listed("AB1/a.jpg", "ab2/b.jpg", "c/d.jpg"), stock, "{product_id}/{name}.jpg"
+    )
+    assert count_links(linked, stock).case == CaseOnly(2, (("AB1", "ab1"), ("ab2", "AB2")))
     few = stock.slice(0, 2)
-    tied = products.tie(listed("AB1/a.jpg", "ab2/b.jpg"), few, "{product_id}/{name}.jpg")
+    linked = products.link_products(listed("AB1/a.jpg", "ab2/b.jpg"), few, "{product_id}/{name}.jpg")
     with pytest.raises(
         ConfigError, match=r"'AB1' from 'AB1/a.jpg'.*'ab1', 'AB2'; they differ in upper and lower case"
     ):
-        check_known(tied, count_ties(tied, few), few, "p.csv")
+        check_known(linked, count_links(linked, few), few, "p.csv")

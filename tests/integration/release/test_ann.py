@@ -148,7 +148,7 @@ def test_new_rows_join_the_index(copy: lance.LanceDataset) -> None:
     assert found["item_id"].to_pylist() == ["10-7"]
 
 
-def test_many_new_rows_train_it_anew(copy: lance.LanceDataset) -> None:
+def test_many_new_rows_train_the_index_again(copy: lance.LanceDataset) -> None:
     items = lance.write_dataset(rows(30_000, 2), copy.uri, mode="append")
     parameters = ann.update_index(items, ann.choose(ROWS, DIM), 30_000)
     assert parameters.partitions == ann.choose(ROWS + 30_000, DIM).partitions

@@ -117,7 +117,7 @@ def test_wrong_values_are_refused(store: Store) -> None:
     assert promotion_log.current(store) is None
 
 
-def test_a_check_that_cannot_be_run_does_not_hold() -> None:
+def test_a_check_that_cannot_be_run_fails() -> None:
     with duckdb.connect() as connection:
         found = run_check(connection, "x", "SELECT * FROM nowhere")
     assert not found.result.passed

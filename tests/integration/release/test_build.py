@@ -204,7 +204,7 @@ def test_a_release_without_rows_is_an_error(store: Store) -> None:
         nights.build(store, nights.index_night(store, "n2", []))
 
 
-def test_a_plan_for_something_else_than_live_is_refused(store: Store) -> None:
+def test_a_plan_for_another_live_release_is_refused(store: Store) -> None:
     nights.publish(store, "n1", nights.photos(2))
     night = nights.index_night(store, "n2", nights.photos(3))
     nights.publish(store, "n3", nights.photos(4))

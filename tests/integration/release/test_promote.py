@@ -183,7 +183,7 @@ def kill_between_log_and_tags(store: Store) -> None:
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()
 
 
-def test_death_between_log_and_tags_is_mended_by_the_next_command(anywhere: Store) -> None:
+def test_the_next_command_repairs_tags_after_a_crash(anywhere: Store) -> None:
     first = nights.publish(anywhere, "n1", nights.photos(2))
     second = audited(anywhere, "n2", 3)
     kill_between_log_and_tags(anywhere)
@@ -210,13 +210,15 @@ def test_nothing_is_live_yet(store: Store) -> None:
             command(store)
 
 
-def test_what_was_rolled_back_is_not_promoted_again(store: Store) -> None:
+def test_a_rolled_back_release_is_not_promoted_again(store: Store) -> None:
     """Though its parent is live: the rollback would be undone by a task that is tried again."""
     nights.publish(store, "n1", nights.photos(2))
     nights.publish(store, "n2", nights.photos(3))
     rollback(store, note="wrong labels")
     for _ in ("held", "resumed"):
-        with pytest.raises(RolledBack, match=r"n2 was live until .* to n1 .*wrong labels.*rollback --to n2"):
+        with pytest.raises(
+            RolledBack, match=r"n2 was live and was undone .* to n1 .*wrong labels.*rollback --to n2"
+        ):
             promote(store, "n2")
         resume(store)
     assert promotion_log.current(store).release_id == "n1"

@@ -38,7 +38,7 @@ def runs_left(store: Store) -> set[str]:
     return {listed.key.split("/")[1] for listed in store.list("runs/")}
 
 
-def test_it_lists_and_removes_nothing_unless_told(store: Store) -> None:
+def test_without_apply_nothing_is_removed(store: Store) -> None:
     publish(store, 4)
     listed = clean_up(store, keep_releases=2, grace=NOW)
     assert (listed.kept, listed.releases, listed.runs) == (("n3", "n4"), ("n1", "n2"), ("n1", "n2"))
@@ -67,7 +67,7 @@ def test_it_keeps_what_kept_releases_need(store: Store) -> None:
     assert readable(store) == {"n3": 6, "n4": 6, "n5": 4}
 
 
-def test_what_is_live_stays_however_old(store: Store) -> None:
+def test_the_live_release_is_kept_however_old(store: Store) -> None:
     publish(store, 3)
     rollback(store, to="n1")
     clean_up(store, keep_releases=1, grace=NOW, apply=True)

@@ -35,7 +35,7 @@ from tests.support.catalogs import (
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A catalogue on disk: twelve products in six colours, and three photos that are tied to no product."""
+    """A catalogue on disk: twelve products in six colours, and three photos that are linked to no product."""
     uri = str(tmp_path_factory.mktemp("shop"))
     loose = [Shown(None, "red", price=500.0, photo=n) for n in range(3)]
     publish(open_store(uri), "night-1", [*stock(), *loose])

@@ -45,7 +45,7 @@ class RawResponse(io.BytesIO):
 
 
 @pytest.mark.parametrize("key", ODD_KEYS)
-def test_what_was_put_is_got(store: Store, key: str) -> None:
+def test_put_and_get(store: Store, key: str) -> None:
     store.put(key, key.encode())
     assert store.get(key) == key.encode()
     assert store.exists(key)
@@ -104,7 +104,7 @@ def test_the_digest_of_an_object(store: Store) -> None:
         store.digest("none")
 
 
-def test_when_the_youngest_object_was_written(store: Store) -> None:
+def test_last_written(store: Store) -> None:
     assert store.last_written("runs/") is None
     store.put("runs/a", b"1")
     store.put("runs/b/c", b"2")
@@ -252,7 +252,7 @@ def test_what_is_no_file_is_refused_unread(tmp_path: Path, kind: str) -> None:
         lambda: store.ping("k", 1),
     ]
     for read in reads:
-        with pytest.raises(CorruptData, match=f"k is damaged: it is {kind} and not a file"):
+        with pytest.raises(CorruptData, match=f"k is damaged: it is {kind}, not a file"):
             read()
 
 

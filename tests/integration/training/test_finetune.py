@@ -285,7 +285,7 @@ def test_the_job_trains_from_a_table(small_model, tmp_path) -> None:
              "--text", "{title}", "--model", str(small_model), "--out", str(tmp_path / "mine")]  # fmt: skip
     done = CliRunner().invoke(main, [*asked, "--label", "kind", "--minutes", "0.03", "--pairs", "4"])
     assert done.exit_code == 0, done.output
-    assert "right product first, held-out products:" in done.output
+    assert "Recall@1 on held-out products:" in done.output
     load_embedder(str(tmp_path / "mine"))
 
     wrong = CliRunner().invoke(main, [*asked, "--label", "sort"])

@@ -21,7 +21,7 @@ from tests.support.verbs import run
 
 
 @pytest.mark.parametrize("name", sorted(main.main.commands))
-def test_every_verb_and_option_has_its_words(name: str) -> None:
+def test_every_command_and_option_has_a_help_text(name: str) -> None:
     verb = main.main.commands[name]
     assert verb.help
     for option in verb.params:
@@ -49,7 +49,7 @@ def test_every_verb_and_option_has_its_words(name: str) -> None:
         ("sample",),
     ],
 )
-def test_wrong_usage_ends_with_2_and_says_what(arguments: tuple[str, ...]) -> None:
+def test_wrong_usage_exits_with_2_and_a_message(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
     assert result.exit_code == 2
     assert "Error" in result.output
@@ -125,7 +125,7 @@ def test_a_setting_of_another_verb_is_valid_everywhere_but_its_flag_is_not(tmp_p
         result = run(*there, "--config", str(path), **environment)
         assert result.exit_code == 1
         assert "lookdex plan" in result.stderr  # there is no such run; nothing is said of the settings
-        assert "is no setting" not in result.stderr
+        assert "is not a setting" not in result.stderr
     for flag in (("--products", "p.csv"), ("--product-columns", "title"), ("--keep-unlisted",)):
         result = run(*there, *flag)
         assert result.exit_code == 2
@@ -147,13 +147,15 @@ def test_a_wrong_settings_file_is_named(tmp_path: Path, text: str) -> None:
         ("min_score = 3", "min_score: 3"),
         ('port = "x"', "port: 'x' is not a valid integer"),
         ('product_columns = ["a", 5]', "product_columns: ['a', 5] is not a list of names"),
-        ("keep_unlisted = 3", "keep_unlisted: 3 is neither true nor false"),
+        ("keep_unlisted = 3", "keep_unlisted: 3 is not true or false"),
         ('keep_unlisted = "maybe"', "keep_unlisted: 'maybe' is not a valid boolean"),
         ("product_columns = 5", "product_columns: 5 is not a list of names"),
         ('engine = "gpu"', "engine: 'gpu' is not one of"),
     ],
 )
-def test_a_wrong_value_in_a_settings_file_is_told_with_the_file(tmp_path: Path, text: str, told: str) -> None:
+def test_a_wrong_value_in_a_settings_file_is_reported_with_the_file(
+    tmp_path: Path, text: str, told: str
+) -> None:
     path = tmp_path / "lookdex.toml"
     path.write_text(text)
     result = run("plan", "--source", "s", "--catalog", "c", "--config", str(path))
@@ -161,7 +163,7 @@ def test_a_wrong_value_in_a_settings_file_is_told_with_the_file(tmp_path: Path, 
     assert f"the settings file {path}: {told}" in " ".join(result.output.split())
 
 
-def test_a_wrong_value_in_a_variable_is_told_with_its_name() -> None:
+def test_a_wrong_value_in_a_variable_is_reported_with_its_name() -> None:
     result = run("serve", "--catalog", "c", LOOKDEX_PORT="abc")
     assert result.exit_code == 2
     assert "'--port' (LOOKDEX_PORT in the environment): 'abc' is not" in " ".join(result.output.split())
@@ -170,14 +172,17 @@ def test_a_wrong_value_in_a_variable_is_told_with_its_name() -> None:
     assert "LOOKDEX_PORT" not in typed.output
 
 
-def test_variables_that_are_no_settings_are_warned_of_once(tmp_path: Path) -> None:
+def test_unknown_variables_cause_one_warning_each(tmp_path: Path) -> None:
     read = dict.fromkeys(("LOOKDEX_RETRIES", "LOOKDEX_JOBS_ENV", "LOOKDEX_PORT_8000_TCP_ADDR", "OTHER"), "1")
     empty = {"LOOKDEX_EMPTY": ""}
     result = run("releases", "--catalog", str(tmp_path), LOOKDEX_PROT="1", LOOKDEX_XYZ="1", **read, **empty)
-    warned = [line for line in result.stderr.splitlines() if "is no setting" in line]
+    warned = [line for line in result.stderr.splitlines() if "is not a setting" in line]
     assert warned == [
-        "lookdex: the variable LOOKDEX_PROT is no setting and is ignored; did you mean LOOKDEX_PORT?",
-        "lookdex: the variable LOOKDEX_XYZ is no setting and is ignored; `python -m lookdex.config` lists the settings",
+        "lookdex: the variable LOOKDEX_PROT is not a setting and is ignored; did you mean LOOKDEX_PORT?",
+        (
+            "lookdex: the variable LOOKDEX_XYZ is not a setting and is ignored; "
+            "`python -m lookdex.config` lists the settings"
+        ),
     ]
     assert not result.stdout
 

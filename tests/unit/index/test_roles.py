@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookdex.imaging.boxes import prominence
-from lookdex.index.roles import OTHER, Tie, tie
+from lookdex.index.roles import OTHER, Link, link_objects
 from lookdex.records import Box, Detection, Role
 from lookdex.taxonomy.categories import CATEGORIES
 
@@ -21,35 +21,35 @@ SHOES = found("shoes", 60, 270, 140, 298)
 TOP = found("top", 50, 10, 150, 60)
 
 
-def main(product: str | None) -> Tie:
-    return Tie(Role.MAIN, product)
+def main(product: str | None) -> Link:
+    return Link(Role.MAIN, product)
 
 
 def test_the_label_that_fits_the_category_is_the_product() -> None:
-    assert tie([PANTS, SHOES, TOP], ["p"], ["shoes"], W, H) == [OTHER, main("p"), OTHER]
+    assert link_objects([PANTS, SHOES, TOP], ["p"], ["shoes"], W, H) == [OTHER, main("p"), OTHER]
 
 
 def test_without_a_category_or_without_a_fit_the_most_prominent_is() -> None:
     for category in (None, "hat"):
-        assert tie([SHOES, PANTS, TOP], ["p"], [category], W, H) == [OTHER, main("p"), OTHER]
+        assert link_objects([SHOES, PANTS, TOP], ["p"], [category], W, H) == [OTHER, main("p"), OTHER]
 
 
 def test_a_photo_without_products_has_a_main_object_too() -> None:
-    assert tie([SHOES, PANTS], [], [None], W, H) == [OTHER, main(None)]
-    assert tie([], ["p"], ["top"], W, H) == []
+    assert link_objects([SHOES, PANTS], [], [None], W, H) == [OTHER, main(None)]
+    assert link_objects([], ["p"], ["top"], W, H) == []
 
 
 def test_each_product_gets_the_object_of_its_category() -> None:
-    ties = tie([PANTS, SHOES, TOP], ["t", "s", "p"], ["top", "shoes", "pants"], W, H)
-    assert ties == [main("p"), main("s"), main("t")]
+    links = link_objects([PANTS, SHOES, TOP], ["t", "s", "p"], ["top", "shoes", "pants"], W, H)
+    assert links == [main("p"), main("s"), main("t")]
     left, right = found("shoes", 20, 240, 90, 290), found("shoes", 110, 240, 150, 290)
-    assert tie([right, left], ["a", "b"], ["shoes", "shoes"], W, H) == [main("b"), main("a")]
+    assert link_objects([right, left], ["a", "b"], ["shoes", "shoes"], W, H) == [main("b"), main("a")]
 
 
-def test_one_product_left_over_takes_what_is_most_prominent_and_two_take_nothing() -> None:
-    assert tie([PANTS, SHOES, TOP], ["t", "x"], ["top", None], W, H) == [main("x"), OTHER, main("t")]
-    assert tie([PANTS, SHOES, TOP], ["t", "x", "y"], ["top"], W, H) == [OTHER, OTHER, main("t")]
-    assert tie([PANTS, SHOES], ["x", "y"], [], W, H) == [main("x"), OTHER]
+def test_a_single_product_left_gets_the_most_prominent_object() -> None:
+    assert link_objects([PANTS, SHOES, TOP], ["t", "x"], ["top", None], W, H) == [main("x"), OTHER, main("t")]
+    assert link_objects([PANTS, SHOES, TOP], ["t", "x", "y"], ["top"], W, H) == [OTHER, OTHER, main("t")]
+    assert link_objects([PANTS, SHOES], ["x", "y"], [], W, H) == [main("x"), OTHER]
 
 
 def test_prominence() -> None:
@@ -70,24 +70,26 @@ products = st.lists(st.tuples(st.uuids().map(str), st.none() | st.sampled_from(L
 
 
 @given(detections, products)
-def test_ties_hold_together(objects: list[Detection], wanted: list[tuple[str, str | None]]) -> None:
+def test_links_are_consistent(objects: list[Detection], wanted: list[tuple[str, str | None]]) -> None:
     ids, categories = [p for p, _ in wanted], [c for _, c in wanted]
-    ties = tie(objects, ids, categories, W, H)
-    assert len(ties) == len(objects)
-    mains = [t for t in ties if t.role is Role.MAIN]
+    links = link_objects(objects, ids, categories, W, H)
+    assert len(links) == len(objects)
+    mains = [t for t in links if t.role is Role.MAIN]
     named = [t.product_id for t in mains if t.product_id is not None]
     assert len(named) == len(set(named))  # no product twice
     assert set(named) <= set(ids)
-    assert all(t == OTHER for t in ties if t.role is Role.OTHER)
+    assert all(t == OTHER for t in links if t.role is Role.OTHER)
     assert bool(mains) == bool(objects)
     if ids:
         assert len(named) == len(mains)
     for (label, product), t in zip(
-        [(o.label, t.product_id) for o, t in zip(objects, ties, strict=True)], ties, strict=True
+        [(o.label, t.product_id) for o, t in zip(objects, links, strict=True)], links, strict=True
     ):
         category = dict(wanted).get(product) if product else None
         if (
             category and label != category
-        ):  # tied although it is named otherwise: then no object is left that fits
-            assert all(o.label != category or s.role is Role.MAIN for o, s in zip(objects, ties, strict=True))
+        ):  # linked although it is named otherwise: then no object is left that fits
+            assert all(
+                o.label != category or s.role is Role.MAIN for o, s in zip(objects, links, strict=True)
+            )
         assert t in (OTHER, *mains)

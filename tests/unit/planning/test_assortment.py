@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_plan import RECIPE, Photo, apply, changes_of, ledger, shops, tied
+from test_plan import RECIPE, Photo, apply, changes_of, ledger, linked, shops
 
 from lookdex.planning.assortment import column_changes, only_listed
 from lookdex.planning.plan import make_plan
@@ -23,7 +23,7 @@ def products_of(table: pa.Table) -> dict[str, list[str]]:
     return dict(zip(table["image_key"].to_pylist(), table["product_ids"].to_pylist(), strict=True))
 
 
-def test_photos_of_products_that_are_not_listed_are_left_out_and_named() -> None:
+def test_photos_of_unlisted_products_are_left_out_and_named() -> None:
     photos = {
         "loose": Photo(),
         "sold": Photo(product_ids=("p",)),
@@ -34,28 +34,28 @@ def test_photos_of_products_that_are_not_listed_are_left_out_and_named() -> None
     }
     live = {key: photos[key] for key in ("loose", "sold", "both", "leaves")}
     live["gone"] = Photo(product_ids=("w",))  # from the source, too: it counts among those
-    found = only_listed(tied(photos), ids("p", "unshown"), ledger(live))
+    found = only_listed(linked(photos), ids("p", "unshown"), ledger(live))
     assert products_of(found.photos) == {"both": ["p"], "loose": [], "sold": ["p"]}
-    assert found.photos.schema == tied({}).schema
+    assert found.photos.schema == linked({}).schema
     assert found.leaving == Unlisted(2, 1, ("x", "y"))
     assert found.left_out == Unlisted(2, 2, ("y", "z"))
-    first = only_listed(tied(photos), ids("p"), None)
+    first = only_listed(linked(photos), ids("p"), None)
     assert (first.leaving, first.left_out) == (Unlisted(), Unlisted(3, 3, ("x", "y", "z")))
 
 
-def test_a_few_are_named_of_many() -> None:
+def test_only_a_few_unlisted_products_are_named() -> None:
     photos = {f"{n}": Photo(product_ids=(f"p{n}",)) for n in range(9)}
-    assert only_listed(tied(photos), ids(), ledger(photos)).leaving == Unlisted(
+    assert only_listed(linked(photos), ids(), ledger(photos)).leaving == Unlisted(
         9, 9, ("p0", "p1", "p2", "p3", "p4")
     )
 
 
 @given(shops, shops, some_products)
 @settings(max_examples=15)
-def test_what_is_left_shows_only_listed_products(
+def test_kept_photos_have_only_listed_products(
     photos: dict[str, Photo], live: dict[str, Photo], listed: set[str]
 ) -> None:
-    found = only_listed(tied(photos), ids(*listed), ledger(live))
+    found = only_listed(linked(photos), ids(*listed), ledger(live))
     expected = {
         key: sorted(listed & set(photo.product_ids))
         for key, photo in photos.items()
@@ -81,19 +81,19 @@ def test_after_any_nights_the_ledger_knows_listed_products_only(
     """Whatever the limit, and whatever became of the photos; without a limit it is the ledger of a full night."""
     was = None
     for photos, listed, limit in told:
-        sold = only_listed(tied(photos), ids(*listed), was).photos
+        sold = only_listed(linked(photos), ids(*listed), was).photos
         plan = make_plan(sold, was, RECIPE, limit=limit, sold=ids(*listed))
         was = apply(plan, was, status)
         assert {p for products in was["product_ids"].to_pylist() for p in products} <= listed
         assert plan.changes[Change.NEW] <= (limit if limit is not None else len(photos))
         if limit is None:
-            full = make_plan(only_listed(tied(photos), ids(*listed), None).photos, None, RECIPE)
+            full = make_plan(only_listed(linked(photos), ids(*listed), None).photos, None, RECIPE)
             assert products_of(was) == products_of(apply(full, None))
 
 
 def test_a_photo_that_loses_one_of_its_products_is_planned_beyond_the_limit() -> None:
     live = {"a": Photo(product_ids=("p",), recipe="older"), "z": Photo(product_ids=("p", "x"))}
-    sold = only_listed(tied(live), ids("p"), ledger(live)).photos
+    sold = only_listed(linked(live), ids("p"), ledger(live)).photos
     for limit, planned in ((0, {"z"}), (1, {"z"}), (2, {"a", "z"})):
         plan = make_plan(sold, ledger(live), RECIPE, limit=limit, sold=ids("p"))
         assert set(changes_of(plan)) == planned
@@ -105,7 +105,7 @@ def test_an_archived_photo_does_not_keep_rows_of_a_product_that_is_not_listed() 
     live = {"a": Photo(product_ids=("p", "x"), status=Status.FAILED, reason=Reason.ARCHIVED)}
     was = ledger(live)
     for listed, change in ((("p", "x"), Change.UNCHANGED), (("p",), Change.RETRY)):
-        sold = only_listed(tied(live), ids(*listed), was).photos
+        sold = only_listed(linked(live), ids(*listed), was).photos
         plan = make_plan(sold, was, RECIPE, archived=pa.array(["a"]), sold=ids(*listed))
         assert plan.changes[change] == 1
 
@@ -121,7 +121,7 @@ def test_an_archived_photo_does_not_keep_rows_of_a_product_that_is_not_listed() 
         (pa.timestamp("us"), pa.date32(), ("date-time", "date")),
     ],
 )
-def test_columns_of_another_type_are_told_in_plain_words(
+def test_changed_column_types_are_described_in_plain_words(
     live: pa.DataType | None, planned: pa.DataType | None, told: tuple[str, str] | None
 ) -> None:
     schemas = [

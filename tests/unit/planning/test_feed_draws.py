@@ -202,7 +202,7 @@ def test_parquet_of_any_type_is_published_as_it_is_or_refused(drawn: list[pa.Tab
             file = products.load_products(f"{folder}/p.parquet")
             refused = {one.name for one in file.refused}
             for name in refused:
-                with pytest.raises(ConfigError, match="leave it out: --product-columns"):
+                with pytest.raises(ConfigError, match="leave the column out: --product-columns"):
                     products.choose(file, [name])
             names = [name for name in table.column_names[1:] if name not in refused]
             COUNTS["Parquet: files"] += 1

@@ -43,13 +43,13 @@ def load(tmp_path: Path):
         "n;product_id;t\n5;1;a, b\n6;2;c\n",
     ],
 )
-def test_blanks_between_a_separator_and_quotes_are_not_of_the_value(load, text: str) -> None:
+def test_spaces_between_separator_and_quotes_are_not_part_of_the_value(load, text: str) -> None:
     table = load("p.csv", text)
     assert [value.strip() for value in table["t"].to_pylist()] == ["a, b", "c"]
     assert (table["product_id"].to_pylist(), table["n"].to_pylist()) == (["1", "2"], [5, 6])
 
 
-def test_blanks_and_quotes_within_quotes_are_of_the_value(load) -> None:
+def test_spaces_and_quotes_within_quotes_are_part_of_the_value(load) -> None:
     rows = 'product_id,t,u\n1,"  ""Mac"" shirt", x\n2, "5" wide,y\n'
     with_both = load("p.csv", 'product_id,t,u\n1,"  ""Mac"" shirt", x\n')
     assert with_both.to_pydict() == {"product_id": ["1"], "t": ['  "Mac" shirt'], "u": [" x"]}
@@ -73,19 +73,19 @@ def test_a_header_that_cannot_be_read_says_why(load) -> None:
         "\ufeff\ufeffproduct_id,t\r\n1,a\r\n2,b\r\n",
     ],
 )
-def test_separators_and_lines_that_hold_nothing_are_left_out(load, text: str) -> None:
+def test_empty_columns_and_lines_are_skipped(load, text: str) -> None:
     assert load("p.csv", text).to_pydict() == {"product_id": ["1", "2"], "t": ["a", "b"]}
 
 
 @pytest.mark.parametrize("text", ["product_id,t\n1,a,b\n", "product_id,t,\n1\n", "product_id,,t\n1,\n"])
 def test_fields_that_are_missing_or_too_many_are_refused(load, text: str) -> None:
-    with pytest.raises(ConfigError, match=r"line 2 has . fields? where the header names . columns"):
+    with pytest.raises(ConfigError, match=r"line 2 has . fields?, but the header names . columns"):
         load("p.csv", text)
 
 
 def test_the_row_without_an_id_is_named(load) -> None:
     with pytest.raises(
-        ConfigError, match=r"2 rows without a product_id, first row 2 of 4 \(the header does not count\)"
+        ConfigError, match=r"2 rows without a product_id, first row 2 of 4 \(not counting the header\)"
     ):
         load("p.csv", "product_id,t\n1,a\n,b\n3,c\n ,d\n")
 
@@ -105,7 +105,7 @@ def test_an_instant_beyond_the_year_9999_stays_text(load) -> None:
         ("봄 옷", "cp949"), ("シャツ", "shift_jis"), ("ｶﾊﾞﾝ", "shift_jis"),
     ],
 )  # fmt: skip
-def test_what_another_encoding_could_be_is_read_rightly_or_refused(load, text: str, encoding: str) -> None:
+def test_ambiguous_encodings_are_read_correctly_or_refused(load, text: str, encoding: str) -> None:
     data = f"product_id;t\n1;dress\n2;{text}\n".encode(encoding)
     read = {"dress", text}
     with suppress(ConfigError):
@@ -122,19 +122,19 @@ def test_what_another_encoding_could_be_is_read_rightly_or_refused(load, text: s
         (["원피스"], "cp949"), (["V넥 티", "볼륨 셔링 블라우스"], "cp949"), (["꽃무늬 왕리본"], "cp949"),
     ],
 )  # fmt: skip
-def test_what_is_plain_is_read(load, texts: list[str], encoding: str) -> None:
+def test_plain_text_is_read(load, texts: list[str], encoding: str) -> None:
     rows = "".join(f"{at};{text}\n" for at, text in enumerate(texts))
     assert load("p.csv", f"product_id;t\n{rows}".encode(encoding))["t"].to_pylist() == texts
 
 
-def test_a_few_broken_bytes_of_utf_8_are_no_other_encoding(load) -> None:
+def test_damaged_utf_8_is_not_taken_for_another_encoding(load) -> None:
     for data in (b"1;caf\xc3\xa9\n2;caf\xc3\n", b"1;caf\xc3\n", b"1;\xed\xa0\x80\n"):
         with pytest.raises(ConfigError, match="UTF-8"):
             load("p.csv", b"product_id;t\n" + data)
 
 
 @pytest.mark.parametrize("name", ["undefined", "idna", "unicode_escape", "a\0b"])
-def test_what_is_no_encoding_of_files_is_said(load, name: str) -> None:
+def test_unsuitable_encodings_are_refused(load, name: str) -> None:
     with pytest.raises(
         ConfigError, match=r"--products-encoding: (there is no encoding|.* is not a text encoding)"
     ):
@@ -148,21 +148,21 @@ def test_what_is_no_encoding_of_files_is_said(load, name: str) -> None:
             '{"product_id": "1", "t": 1, "t": 2}\n',
             "line 1 is not JSON: it has the key 't' twice. Write one object",
         ),
-        (f'{{"product_id": "1", "t": {"[" * 50_000}{"]" * 50_000}}}', "line 1 .* within each other"),
-        (f'{{"product_id": "1", "t": {"[" * 30}{"]" * 30}}}', "'t' has more than 20 lists or objects within"),
+        (f'{{"product_id": "1", "t": {"[" * 50_000}{"]" * 50_000}}}', "line 1 .* nested lists"),
+        (f'{{"product_id": "1", "t": {"[" * 30}{"]" * 30}}}', "'t' has more than 20 nested lists"),
         (
             json.dumps({"product_id": "1"}, indent=1),
             "line 1 is not JSON: .*Write one object in each line, or one list",
         ),
-        ('{"product_id": "1", "t": "\\ud83d"}', "'t' holds '.ud83d', one half of a character"),
+        ('{"product_id": "1", "t": "\\ud83d"}', "'t' holds '.ud83d', with half of a surrogate pair"),
     ],
 )
-def test_json_that_would_lose_something_is_refused(load, text: str, message: str) -> None:
+def test_json_that_would_lose_data_is_refused(load, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load("p.jsonl", text)
 
 
-def test_json_numbers_of_many_digits_stand_beside_others(load) -> None:
+def test_json_numbers_of_many_digits_are_exact(load) -> None:
     rows = '{"product_id": 1, "x": 0.12345678901234567}\n{"product_id": 2, "x": 0.5}\n{"product_id": 3, "x": 7}\n'
     assert load("p.jsonl", rows)["x"].to_pylist() == [
         Decimal("0.12345678901234567"),
@@ -210,17 +210,17 @@ def test_the_text_of_a_folder_s_name_stays_when_a_setting_says_so(load) -> None:
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ("1.csv", "holds 1.csv beside its Parquet files, which would not be read"),
+        ("1.csv", "has other files beside its Parquet files, such as 1.csv, which"),
         ("_delta_log/0.json", "is a Delta table"),
         (".hoodie/x", "is a Hudi table"),
     ],
 )
-def test_a_folder_of_which_a_part_would_be_read_is_refused(load, other: str, message: str) -> None:
+def test_a_folder_with_other_files_is_refused(load, other: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load("p", {"0.parquet": part("1"), other: b"x"})
 
 
-def test_settings_of_types_mean_what_they_say(load) -> None:
+def test_type_settings_are_applied(load) -> None:
     with pytest.raises(ConfigError, match="product_id=number: the column 'product_id' is always text"):
         load("p.csv", "product_id\n1\n", products_types=("product_id=number",))
     eans = part("1", ean=pa.array([8801234567890.0]))

@@ -49,7 +49,7 @@ SOME: dict[str, tuple[pa.DataType, list[Any]]] = {
 }  # fmt: skip
 
 
-def test_every_type_of_the_list_is_read_alike_by_all(tmp_path: Path) -> None:
+def test_every_supported_type_is_the_same_for_all_readers(tmp_path: Path) -> None:
     rows = max(len(values) for _, values in SOME.values()) + 1
     columns = {name: [*values, *[None] * (rows - len(values))] for name, (_, values) in SOME.items()}
     assert all(fits(kind) for kind, _ in SOME.values())
@@ -72,7 +72,7 @@ def test_every_type_of_the_list_is_read_alike_by_all(tmp_path: Path) -> None:
     )
 
 
-def test_what_a_csv_can_say_is_read_alike_by_all(tmp_path: Path) -> None:
+def test_csv_values_are_the_same_for_all_readers(tmp_path: Path) -> None:
     rows = [
         ["product_id", "text", "ean", "whole", "price", "comma", "exact", "flag"],
         [
@@ -177,7 +177,7 @@ REFUSED = {
     ),
     "binary": (pa.array([b"\xff"]), r"holds binary.*e.g. b'\\xff': write it as text"),
     "fixed binary": (pa.array([b"x" * 16], pa.binary(16)), "holds fixed_size_binary"),
-    "map": (pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())), r"holds map<.*a column for each key"),
+    "map": (pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())), r"holds map<.*one column per key"),
     "nan": (
         pa.array([1.0, float("nan"), float("inf")]),
         "holds 2 of NaN or infinity.*e.g. nan: leave these values",
@@ -190,18 +190,18 @@ REFUSED = {
     "decimal256": (pa.array([Decimal("9" * 40)], pa.decimal256(50, 2)), "does not fit in precision 38"),
     "within a list": (pa.array([[b"x"]]), "holds binary"),
     "within a struct": (pa.array([{"a": {"b": timedelta(1)}}]), "holds duration"),
-    "fields of one name": (pa.array([{"a": 1, "A": 2}]), "a field called 'a'"),
+    "fields of one name": (pa.array([{"a": 1, "A": 2}]), "a field named 'a'"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_held_is_refused_with_an_example_and_a_remedy(tmp_path: Path, name: str) -> None:
+def test_unsupported_columns_are_refused_with_an_example_and_a_remedy(tmp_path: Path, name: str) -> None:
     values, message = REFUSED[name]
     table = pa.table({"product_id": feeds.ids(len(values)), "x": values, "title": ["t"] * len(values)})
     (tmp_path / "p.parquet").write_bytes(feeds.parquet(table))
     file = products.load_products(f"{tmp_path}/p.parquet")
     with pytest.raises(
-        ConfigError, match=f"the column 'x' .*{message}.*leave it out: --product-columns title$"
+        ConfigError, match=f"the column 'x' .*{message}.*leave the column out: --product-columns title$"
     ) as caught:
         products.choose(file)
     assert "\n" not in str(caught.value)

@@ -187,11 +187,11 @@ def entries(*told: tuple[str, str]) -> list[LiveEntry]:
         ([("promote", "1"), ("promote", "2"), ("rollback", "1"), ("rollback", "2"), ("promote", "3")], ["1"]),
     ],
 )
-def test_what_a_rollback_undid(log: list[tuple[str, str]], gone: list[str]) -> None:
+def test_undone_releases(log: list[tuple[str, str]], gone: list[str]) -> None:
     assert [name for name in "1234" if undone(entries(*log), name)] == gone
 
 
-def test_a_run_whose_namesake_is_live_is_not_finished(store: Store) -> None:
+def test_a_run_is_not_finished_by_another_run_s_release(store: Store) -> None:
     nights.publish(store, "sale", nights.photos(2))
     nights.publish(store, "sale", nights.photos(3))
     assert promotion_log.current(store).release_id == "sale-1"
@@ -275,7 +275,7 @@ def test_a_candidate_of_an_earlier_lookdex_is_built_again_before_it_is_audited_o
     assert release_of_run(store, "n2") == again.release_id == "n2-1"
 
 
-def test_two_builds_of_one_name_are_not_taken_for_one(store: Store) -> None:
+def test_two_builds_of_one_name_are_distinguished(store: Store) -> None:
     """Versions may be the same: a night that changes no row, such as one of new thresholds."""
     stock = pa.table({"product_id": ["p0000"], "price": [1.0]})
     nights.publish(store, "n1", nights.photos(1), products=stock)

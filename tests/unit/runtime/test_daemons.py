@@ -21,7 +21,7 @@ def test_it_gives_results_and_errors_in_their_order() -> None:
         pool.submit(int)
 
 
-def test_it_has_as_many_threads_as_it_may() -> None:
+def test_the_number_of_threads_is_limited() -> None:
     end, running = threading.Event(), threading.Semaphore(0)
 
     def work() -> None:
@@ -38,7 +38,7 @@ def test_it_has_as_many_threads_as_it_may() -> None:
             future.result(20)
 
 
-def test_work_knows_what_its_submitter_knows() -> None:
+def test_work_runs_in_the_context_of_its_submitter() -> None:
     known: ContextVar[int] = ContextVar("known", default=0)
     with DaemonPool("test", 1) as pool:
         assert pool.submit(known.get).result(20) == 0
@@ -46,7 +46,7 @@ def test_work_knows_what_its_submitter_knows() -> None:
         assert pool.submit(known.get).result(20) == 5
 
 
-def test_what_waits_can_be_cancelled() -> None:
+def test_waiting_work_can_be_cancelled() -> None:
     begun, end = threading.Event(), threading.Event()
 
     def work() -> bool:
@@ -62,7 +62,7 @@ def test_what_waits_can_be_cancelled() -> None:
     assert first.result(20)
 
 
-def test_a_process_ends_though_a_thread_hangs() -> None:
+def test_a_hanging_thread_does_not_keep_the_process() -> None:
     code = (
         "import threading; from lookdex.runtime.daemons import DaemonPool;"
         "DaemonPool('a').submit(threading.Event().wait)"

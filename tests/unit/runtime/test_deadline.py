@@ -43,7 +43,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     deadline.DEADLINE.reset(token)
 
 
-def test_a_deadline_is_of_the_context(now: list[float]):
+def test_a_deadline_belongs_to_the_context(now: list[float]):
     assert deadline.left() == 10.0
     assert copy_context().run(deadline.left) == 10.0
     found: list[float | None] = []
@@ -77,7 +77,7 @@ def table(dataset: Reads, seconds: float | None) -> ReadTable:
 
 
 @pytest.mark.parametrize("seconds", [30.0, None])
-def test_a_read_lasts_no_longer_than_is_left(now: list[float], seconds: float | None):
+def test_a_read_ends_at_the_deadline(now: list[float], seconds: float | None):
     now[0] = 1009.95
     dataset = Reads()
     with pytest.raises(TooSlow, match="deadline passed during a read"):

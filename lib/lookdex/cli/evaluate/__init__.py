@@ -1,4 +1,4 @@
-"""`lookdex evaluate …`: a module for each verb. Each prints Markdown tables and can write every figure as JSON."""
+"""`lookdex evaluate …`, one module per command. Each prints Markdown tables and can write all figures as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lookdex.cli.evaluate.zero_shot import zero_shot_command
 
 @click.group("evaluate", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def evaluate() -> None:
-    """Measure models and catalogues against known answers.
+    """Evaluate models and catalogues against known answers.
 
     \b
     lookdex evaluate retrieval  --images photos --items items.csv --label label --exclude-same sender_id
@@ -22,8 +22,8 @@ def evaluate() -> None:
     lookdex evaluate zero-shot  --images photos --items items.csv --label category
     lookdex evaluate text       --images photos --items items.csv --from colour,category --language ko
 
-    Each prints tables; --json writes every figure, --markdown the tables. The models run in this process, or with
-    --spark in the tasks of a Spark session, which must see the same paths (spark-submit: jobs/evaluate.py).
+    Each prints tables; --json writes all figures, --markdown the tables. The models run in this process, or with
+    --spark in the tasks of a Spark session, where the same paths must exist (spark-submit: jobs/evaluate.py).
     """
 
 

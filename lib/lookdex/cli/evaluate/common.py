@@ -1,4 +1,4 @@
-"""What the verbs share: their options, and which models they name."""
+"""Options that the commands share, and the models that they name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lookdex.evaluate.report import Report
     from lookdex.records import Recipe
 
-# Whole paths: a Spark worker's own folder is another one.
+# Absolute paths, because a Spark worker has another working directory.
 FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path)
 WORK = ("device", "batch", "shard_images", "master")  # settings of where the models run
@@ -26,16 +26,18 @@ SHOWN = 60  # rows of a printed table; the JSON has all
 
 models_option = click.option(
     "--models", metavar="DIR|NAME",
-    help="A pair: lookdex-tiny, or a folder with detector/ and embedder/. Or one model: its folder or its name.",
+    help="Both models: lookdex-tiny, or a folder with detector/ and embedder/. Or one model: a folder or name.",
 )  # fmt: skip
 crop_option = click.option(
     "--crop", type=click.Choice(["whole", "detected"]), default="whole", show_default=True,
-    help="Embed all of a photo (or the box that the data set gives), or the most prominent object found.",
+    help="Embed the whole photo (or the box of the data set), or the most prominent detected object.",
 )  # fmt: skip
-skip_option = click.option("--skip", multiple=True, metavar="LABEL", help="Leave out; may be given again.")
+skip_option = click.option(
+    "--skip", multiple=True, metavar="LABEL", help="Skip items with this label; repeatable."
+)
 spark_option = click.option(
     "--spark", is_flag=True,
-    help="Run the models in the tasks of a Spark session; the photos must lie where they see them.",
+    help="Run the models in the tasks of a Spark session, where the photos must have the same paths.",
 )  # fmt: skip
 json_option = click.option(
     "--json", "as_json", type=OutputFile(".json"), metavar="FILE", help="Write all figures."
@@ -48,31 +50,32 @@ markdown_option = click.option(
 )
 pictures_option = click.option(
     "--pictures", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-    help="Draw what went wrong, as PNG files in this folder.",
+    help="Write figures and the worst mistakes as PNG files into this folder.",
 )  # fmt: skip
 
 
 def outputs(function: Callable[..., Any]) -> Callable[..., Any]:
-    """--json and --markdown."""
+    """Add the options --json and --markdown."""
     return json_option(markdown_option(function))
 
 
-def tell(report: Report, as_json: Path | None, markdown: Path | None) -> None:
+def output(report: Report, as_json: Path | None, markdown: Path | None) -> None:
+    """Print the report and write its files."""
     report.write(as_json, markdown)
     click.echo(report.text)
 
 
 def folder(path: Path) -> Path:
-    """The folder, made where it is not there."""
+    """Create the folder if it does not exist, and return it."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"no folder can be made at {path}: {error.strerror}; name another one") from error
+        raise ConfigError(f"cannot create the folder {path}: {error.strerror}; give another one") from error
     return path
 
 
 def recipe_for(config: Config, models: str | None) -> Recipe:
-    """The recipe of the models that --models and the settings name."""
+    """The recipe with the models of --models and the settings."""
     from lookdex.pipeline.night import recipe_of
 
     detector, embedder = pair(models, config)
@@ -80,10 +83,9 @@ def recipe_for(config: Config, models: str | None) -> Recipe:
 
 
 def pair(models: str | None, config: Config) -> tuple[str, str]:
-    """(detector, embedder) that --models names; what it leaves open is the settings'.
+    """(detector, embedder) of --models; a model that it does not name is that of the settings.
 
-    Raises:
-        ConfigError: a folder that holds no model.
+    Raises ConfigError for a folder without a model.
     """
     if models is None:
         return config.detector, config.embedder
@@ -94,8 +96,8 @@ def pair(models: str | None, config: Config) -> tuple[str, str]:
         kind, named, _ = models.partition(":")
         if not named:
             raise ConfigError(
-                f"--models {models}: no such folder. Name a folder, or one model as the settings detector and "
-                "embedder do (transformers:…, torchvision:…, hf-hub:…, open_clip:…)"
+                f"--models {models}: no such folder. Give a folder, or one model as in the settings detector and "
+                "embedder (transformers:…, torchvision:…, hf-hub:…, open_clip:…)"
             )
         is_detector = kind in ("torchvision", "transformers")
         return (models, config.embedder) if is_detector else (config.detector, models)
@@ -109,8 +111,8 @@ def pair(models: str | None, config: Config) -> tuple[str, str]:
     )
     if found == (None, None):
         raise ConfigError(
-            f"{folder} holds no model: it needs detector/ and embedder/, or one model's own files "
-            "(config.json with model.safetensors, or open_clip_config.json with its weights)"
+            f"{folder} has no model: it needs detector/ and embedder/, or the files of one model (config.json with "
+            "model.safetensors, or open_clip_config.json with its weights)"
         )
     return found[0] or config.detector, found[1] or config.embedder
 

@@ -14,11 +14,11 @@ from lookdex.cli.evaluate.common import (
     WORK,
     folder,
     models_option,
+    output,
     outputs,
     pictures_option,
     recipe_for,
     spark_option,
-    tell,
 )
 from lookdex.cli.options import OutputFile, Verb, settings
 from lookdex.config import Config
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from lookdex.evaluate.report import Report
     from lookdex.records import Trust
 
-LOWEST_SCORE = 0.05  # boxes below it change no average precision worth having
+LOWEST_SCORE = 0.05  # boxes below it make no difference to a useful average precision
 
 
 @click.command("detection", cls=Verb)
-@click.option("--images", required=True, type=FOLDER, help="The folder of photos.")
-@click.option("--coco", required=True, type=FILE, help="Boxes in COCO's layout.")
+@click.option("--images", required=True, type=FOLDER, help="Folder of the photos.")
+@click.option("--coco", required=True, type=FILE, help="Boxes in COCO format.")
 @models_option
 @settings("detector", "min_score", "nms_iou", "max_objects", *WORK)
 @click.option("--trust", "trust_file", type=OutputFile(".json"), metavar="FILE",
-              help="Write from which score on each label is right, for the setting `thresholds`.")  # fmt: skip
+              help="Write the score from which each label is right, for the setting `thresholds`.")  # fmt: skip
 @spark_option
 @outputs
 @pictures_option
@@ -46,14 +46,14 @@ def detection_command(
     config: Config, images: Path, coco: Path, models: str | None, trust_file: Path | None, spark: bool,
     as_json: Path | None, markdown: Path | None, pictures: Path | None,
 ) -> None:  # fmt: skip
-    """Average precision by COCO's protocol, and what is found at the operating threshold.
+    """Average precision by COCO's protocol, and recall at the operating threshold.
 
-    COCO judges each category alone: for AP, boxes of different labels do not suppress each other. What is found, the
-    precision and the wrong boxes a photo are counted on what the product itself shows: boxes of at least --min-score,
-    one for one place whatever the labels (--nms-iou), at most --max-objects. Each photo is looked at twice for that.
+    COCO evaluates each category alone: for AP, boxes of different labels do not suppress each other. Recall, precision
+    and wrong boxes per photo are counted on the boxes that lookdex shows: with at least --min-score, without overlaps
+    whatever the labels (--nms-iou), at most --max-objects. So each photo is processed twice.
 
-    A label is right from some score on for 99 % of the objects that reach it and have a box; --trust keeps that score
-    of each label: a search asks for the products of the label's category first from there on.
+    For each label, --trust stores the score from which it is right for 99 % of the objects that have a box. From this
+    score on, a search tries products of the label's category first.
     """
     from lookdex.catalog import json_codec
     from lookdex.evaluate import datasets, detection, thresholds
@@ -76,7 +76,7 @@ def detection_command(
     believed = thresholds.of_labels(detection.named(kept, [o[1] for _, o in seen]), recipe)
     if trust_file:
         if believed is None:
-            raise ConfigError("no object was found: there is no label to believe")
+            raise ConfigError("no object was found, so there is no label to measure")
         trust_file.write_bytes(json_codec.to_json(believed))
     about = {
         "unreadable": [truths[n].image for n, objects in enumerate(found) if objects is None],
@@ -85,7 +85,7 @@ def detection_command(
         "detector": recipe.detector,
         "trust": asdict(believed.trust) if believed and believed.trust else None,
     }
-    tell(_report(score, believed.trust if believed else None, about), as_json, markdown)
+    output(_report(score, believed.trust if believed else None, about), as_json, markdown)
     if pictures:
         from lookdex.evaluate.figures import curves, worst_photos
 
@@ -125,7 +125,7 @@ def _report(score: DetectionScore, believed: Trust | None, about: dict[str, Any]
         ["AP", share(score.ap)], ["AP50", share(score.ap50)], ["AP75", share(score.ap75)],
         *([f"AP, {size}", share(value)] for size, value in score.ap_by_size.items()),
         [f"found at {score.min_score:g}", f"{score.found:.3f} of {score.objects:,}"],
-        ["wrong boxes a photo", f"{score.wrong:.2f}"],
+        ["wrong boxes per photo", f"{score.wrong:.2f}"],
         ["photos", f"{score.photos:,}"],
     ]  # fmt: skip
     categories = [

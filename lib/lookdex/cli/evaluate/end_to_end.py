@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookdex.cli.evaluate.common import FILE, FOLDER, folder, outputs, pictures_option, spark_option, tell
+from lookdex.cli.evaluate.common import FILE, FOLDER, folder, output, outputs, pictures_option, spark_option
 from lookdex.cli.options import TRUST, OutputFile, Verb, settings
 from lookdex.config import Config
 from lookdex.errors import ConfigError
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 @click.command("end-to-end", cls=Verb)
 @settings("catalog", *TRUST, "device", "shard_images", "master")
 @click.option("--queries", required=True, type=FILE, metavar="FILE",
-              help="CSV or Parquet: image, product_id, category, and x0, y0, x1, y1 where true boxes are known; or the "
+              help="CSV or Parquet: image, product_id, category, and x0, y0, x1, y1 if true boxes are known; or the "
               "truth.parquet of `lookdex sample`.")  # fmt: skip
-@click.option("--images", type=FOLDER, help="The folder that its photos are named from. [the table's own]")
-@click.option("-k", default=10, show_default=True, type=click.IntRange(5, 1000), help="Products a lane.")
-@click.option("--release", metavar="ID", help="Ask this release instead of the live one.")
+@click.option("--images", type=FOLDER, help="Folder of the photos. [that of the table]")
+@click.option("-k", default=10, show_default=True, type=click.IntRange(5, 1000), help="Products per lane.")
+@click.option("--release", metavar="ID", help="Search this release instead of the live one.")
 @click.option("--thresholds", type=OutputFile(".json"), metavar="FILE",
-              help="Write, for each category, from which similarity on a match is worth showing.")  # fmt: skip
+              help="Write the similarity from which a match of each category is good.")  # fmt: skip
 @click.option("--keep", default=0.95, show_default=True, type=click.FloatRange(0, 1, min_open=True),
-              help="Share of the right matches that a threshold must keep.")  # fmt: skip
+              help="Share of right matches that a threshold must keep.")  # fmt: skip
 @spark_option
 @outputs
 @pictures_option
@@ -42,15 +42,15 @@ def end_to_end_command(
     config: Config, queries: Path, images: Path | None, k: int, release: str | None, thresholds: Path | None,
     keep: float, spark: bool, as_json: Path | None, markdown: Path | None, pictures: Path | None,
 ) -> None:  # fmt: skip
-    """From photos to products, through the real query function: the right product first, among 5, among k.
+    """Search products by photos through the query library: Recall@1, 5 and k of the right product.
 
-    Each object is asked for in four lanes: the whole photo; the detected object of its category (and, where its true
-    box is known, with an IoU of at least 0.5); the best-scored object whatever it is; its true box. Every lane is
-    judged over all objects and over those that the detector found, which shows what detection costs.
+    Each object is searched in four lanes: the whole photo; the detected object of its category (with an IoU of at least
+    0.5 if its true box is known); the object with the highest score; its true box. Every lane is evaluated over all
+    objects and over those that the detector found, which shows the loss by detection.
 
-    Where true boxes are known, found objects are also asked for among the products of all categories and among those of
-    their own label, and the score is found from which a label is right for 99 % of the objects (--thresholds keeps it):
-    from there on the category is asked first.
+    If true boxes are known, detected objects are also searched among products of all categories and of their label, and
+    the score is measured from which a label is right for 99 % of the objects (--thresholds stores it). From this score
+    on, a search tries the category first.
     """
     from lookdex.catalog import json_codec
     from lookdex.evaluate import ask, lanes
@@ -72,9 +72,9 @@ def end_to_end_command(
     names = tuple(sorted(trusted.names))
     task = ask.AskTask(tuple(photos), catalog.uri, asked.release_id, k, config.device, names)
     results = engine_of(config, spark).run(task, ask.ask, ask.AskResult, "ask")
-    told = [one for result in results for one in result.outcomes]
+    outcomes = [one for result in results for one in result.outcomes]
     seen = [one for result in results for one in result.seen]
-    calibrated = _thresholds(told, seen, asked.recipe, keep)
+    calibrated = _thresholds(outcomes, seen, asked.recipe, keep)
     if thresholds:
         if calibrated is None:
             raise ConfigError(
@@ -90,36 +90,36 @@ def end_to_end_command(
         "detector": asked.recipe.detector,
         "embedder": asked.recipe.embedder,
     }
-    tell(_report(told, lanes.score(told), seen, k, calibrated, about), as_json, markdown)
+    output(_report(outcomes, lanes.score(outcomes), seen, k, calibrated, about), as_json, markdown)
     if pictures:
         from lookdex.evaluate.figures import worst_answers
 
-        opened = ask.catalog_at(catalog.uri, asked.release_id, config.device, names)
-        if sheet := worst_answers.draw_worst(told, opened):
+        open_release = ask.catalog_at(catalog.uri, asked.release_id, config.device, names)
+        if sheet := worst_answers.draw_worst(outcomes, open_release):
             sheet.save(folder(pictures) / "worst.png")
 
 
 def warn_of_few(calibrated: Thresholds) -> None:
-    """Say so where all categories together have fewer right matches than one should have."""
+    """Warn if all categories together have fewer right matches than one should have."""
     right = calibrated.all.right if calibrated.all else 0
     if right < calibrated.least:
         click.secho(
-            f"these thresholds rest on {count_of(right, 'right match', 'right matches')}, and one category should "
-            f"have {calibrated.least}: ask with more photos before nights keep them",
+            f"these thresholds are based on {count_of(right, 'right match', 'right matches')}, but one category alone "
+            f"should have {calibrated.least}: use more query photos before you publish them",
             fg="yellow",
             err=True,
         )
 
 
 def _thresholds(
-    told: Sequence[Outcome], seen: Sequence[RankedDetection], recipe: Recipe, keep: float
+    outcomes: Sequence[Outcome], seen: Sequence[RankedDetection], recipe: Recipe, keep: float
 ) -> Thresholds | None:
-    """Calibrated on what the detector found: it is what an answer's objects are."""
+    """Thresholds measured on detected objects, as in answers."""
     from lookdex.evaluate import trust
     from lookdex.evaluate.lanes import Lane
     from lookdex.evaluate.thresholds import Case, calibrate
 
-    found = [(one.asked.category, one.lanes[Lane.DETECTED]) for one in told if one.found]
+    found = [(one.asked.category, one.lanes[Lane.DETECTED]) for one in outcomes if one.found]
     cases = [
         Case(category, placed.right if placed.rank == 1 else None, placed.wrong) for category, placed in found
     ]
@@ -127,7 +127,7 @@ def _thresholds(
 
 
 def _report(
-    told: Sequence[Outcome], scores: dict[Any, Any], seen: Sequence[RankedDetection], k: int,
+    outcomes: Sequence[Outcome], scores: dict[Any, Any], seen: Sequence[RankedDetection], k: int,
     calibrated: Thresholds | None,
     about: dict[str, Any],
 ) -> Report:  # fmt: skip
@@ -135,14 +135,14 @@ def _report(
     from lookdex.evaluate.report import Report, share, table
 
     groups: dict[str, list[Outcome]] = defaultdict(list)
-    for one in told:
+    for one in outcomes:
         groups[one.asked.category].append(one)
     each = {category: lanes.score(own) for category, own in sorted(groups.items())}
     believed = calibrated.trust if calibrated else None
     policies = trust.compare(seen, believed) if believed else []
     figures = {
-        "objects": len(told),
-        "found": sum(one.found for one in told) / max(1, len(told)),
+        "objects": len(outcomes),
+        "found": sum(one.found for one in outcomes) / max(1, len(outcomes)),
         "k": k,
         "lanes": {lane: asdict(score) for lane, score in scores.items()},
         "by_category": {

@@ -16,12 +16,12 @@ from lookdex.cli.evaluate.common import (
     crop_option,
     folder,
     models_option,
+    output,
     outputs,
     pictures_option,
     recipe_for,
     skip_option,
     spark_option,
-    tell,
 )
 from lookdex.cli.options import Verb, settings
 from lookdex.config import Config
@@ -36,16 +36,16 @@ LAYOUTS = ("items", "folders", "in-shop", "deepfashion2", "online-products", "lo
 
 
 @click.command("retrieval", cls=Verb)
-@click.option("--images", required=True, type=FOLDER, help="The folder of photos, or of the data set.")
+@click.option("--images", required=True, type=FOLDER, help="Folder of the photos or the data set.")
 @click.option("--layout", type=click.Choice(LAYOUTS),
-              help="How the photos are laid out. [items with --items, else folders]")  # fmt: skip
-@click.option("--items", type=FILE, help="CSV or Parquet: a column image, and labels.")
-@click.option("--label", metavar="COLUMN", help="What must agree; several columns with commas. "
+              help="Layout of the data set. [items with --items, else folders]")  # fmt: skip
+@click.option("--items", type=FILE, help="CSV or Parquet: a column image, and columns with labels.")
+@click.option("--label", metavar="COLUMN", help="Columns that must match, separated by commas. "
               "[items: label; lookbench: item_ID]")  # fmt: skip
 @click.option("--image-column", default="image", show_default=True, metavar="COLUMN",
-              help="lookbench: where the photos' bytes are.")  # fmt: skip
-@click.option("--exclude-same", metavar="COLUMN", help="Never answer with an item that shares this value.")
-@click.option("--queries", type=FILE, help="Ask with these items instead, and for --items.")
+              help="lookbench: column with the photos' bytes.")  # fmt: skip
+@click.option("--exclude-same", metavar="COLUMN", help="Exclude results with the same value in this column.")
+@click.option("--queries", type=FILE, help="Items to search with; the results are --items.")
 @crop_option
 @skip_option
 @models_option
@@ -58,14 +58,14 @@ def retrieval_command(
     exclude_same: str | None, queries: Path | None, crop: str, skip: Sequence[str], models: str | None, spark: bool,
     as_json: Path | None, markdown: Path | None, pictures: Path | None,
 ) -> None:  # fmt: skip
-    """Ask with each photo for the others: Recall@1, 5, 10, mAP, and the nearest neighbour's label.
+    """Search with each photo for the others: Recall@1, 5, 10, mAP, and the label of the nearest neighbour.
 
     \b
     items            --items: a column image (a file below --images, with or without its suffix), and labels
-    folders          a folder for each class
-    in-shop          DeepFashion In-Shop: list_eval_partition.txt beside the photos
+    folders          one folder per class
+    in-shop          DeepFashion In-Shop: list_eval_partition.txt next to the photos
     deepfashion2     consumer to shop: the folders image and annos (of the validation half)
-    online-products  Stanford Online Products: Ebay_test.txt beside the photos
+    online-products  Stanford Online Products: Ebay_test.txt next to the photos
     lookbench        one subset of LookBench: query*.parquet and gallery*.parquet (and noise*.parquet); its columns
                      are image, item_ID, category, main_attribute, other_attributes
     """
@@ -102,7 +102,7 @@ def retrieval_command(
         "detector": recipe.detector if crop == "detected" else None,
         "embedder": recipe.embedder,
     }
-    tell(_report(score, about, chosen.label_column or "class"), as_json, markdown)
+    output(_report(score, about, chosen.label_column or "class"), as_json, markdown)
     if pictures:
         _draw(folder(pictures), score, sides, asked or held, held)
 

@@ -15,10 +15,10 @@ from lookdex.cli.evaluate.common import (
     WORK,
     crop_option,
     models_option,
+    output,
     outputs,
     recipe_for,
     spark_option,
-    tell,
 )
 from lookdex.cli.options import Columns, Verb, settings
 from lookdex.config import Config
@@ -33,17 +33,24 @@ if TYPE_CHECKING:
 
 
 @click.command("text", cls=Verb)
-@click.option("--images", required=True, type=FOLDER, help="The folder of photos.")
-@click.option("--items", required=True, type=FILE, help="CSV or Parquet: a column image, and what it shows.")
-@click.option("--text", "caption", metavar="COLUMN", help="Each item's caption: texts to photos and back.")
-@click.option("--queries", type=FILE, metavar="FILE",
-              help="CSV or Parquet: text, and columns of --items whose values must agree: precision@k.")  # fmt: skip
-@click.option("--from", "generate_queries", type=Columns(), metavar="COLUMNS",
-              help="Make the queries from these columns' values, e.g. colour,category: “red dress”.")  # fmt: skip
-@click.option("--language", type=click.Choice(["en", "ko"]), default="en", show_default=True,
-              help="--from: the queries' language; ko knows the columns colour and category.")  # fmt: skip
+@click.option("--images", required=True, type=FOLDER, help="Folder of the photos.")
 @click.option(
-    "-k", default=10, show_default=True, type=click.IntRange(1, 1000), help="Answers judged of a query."
+    "--items",
+    required=True,
+    type=FILE,
+    help="CSV or Parquet: a column image, and columns with what it shows.",
+)
+@click.option(
+    "--text", "caption", metavar="COLUMN", help="Column with captions: measures texts to photos and back."
+)
+@click.option("--queries", type=FILE, metavar="FILE",
+              help="CSV or Parquet: text, and columns of --items that must match: measures precision@k.")  # fmt: skip
+@click.option("--from", "generate_queries", type=Columns(), metavar="COLUMNS",
+              help="Make the queries from the values of these columns: colour,category gives “red dress”.")  # fmt: skip
+@click.option("--language", type=click.Choice(["en", "ko"]), default="en", show_default=True,
+              help="Language of the queries of --from; ko supports the columns colour and category.")  # fmt: skip
+@click.option(
+    "-k", default=10, show_default=True, type=click.IntRange(1, 1000), help="Results per query to judge."
 )
 @crop_option
 @models_option
@@ -55,12 +62,12 @@ def text_command(
     generate_queries: tuple[str, ...] | None, language: str, k: int, crop: str, models: str | None, spark: bool,
     as_json: Path | None, markdown: Path | None,
 ) -> None:  # fmt: skip
-    """Ask with words for photos.
+    """Search photos by text.
 
     \b
     --text COLUMN            Recall@1, 5, 10 from each caption to its photo, and from each photo to its caption
-    --queries FILE           precision@k: which of the first k photos have the values that the query names
-    --from colour,category   the same with queries made from those columns; those that fewer than k photos answer
+    --queries FILE           precision@k: the share of the first k photos that have the values of the query
+    --from colour,category   the same, with queries made from these columns; queries with fewer than k right photos
                              do not count
     """
     from lookdex.evaluate import datasets, texts
@@ -83,17 +90,17 @@ def text_command(
         asked, nameless = texts.generate_queries(rows, generate_queries, texts.Language(language))
         if not asked:
             raise ConfigError(
-                f"the columns {', '.join(generate_queries)} of {items} make no query in {language!r}"
+                f"the columns {', '.join(generate_queries)} of {items} give no query in {language!r}"
             )
     if caption:
         rows = [row for row in rows if row[caption]]
     if not rows:
-        raise ConfigError(f"{items} has no caption in its column {caption!r}")
+        raise ConfigError(f"{items} has no captions in its column {caption!r}")
     if asked and (most := texts.max_answers(asked, rows)) < k:
         raise ConfigError(
-            f"no query is answered by {k} photos of {items}, the most is {most}: take -k {most} or smaller"
+            f"no query has {k} right photos in {items}; the most is {most}: use -k {most} or smaller"
             if most
-            else f"no photo of {items} has the values that a query of {queries} names"
+            else f"no photo of {items} has the values of a query of {queries}"
         )
     find = datasets.Photos(images)
     read = [Item(find(row["image"]), str(number)) for number, row in enumerate(rows)]
@@ -113,24 +120,23 @@ def text_command(
         score = texts.precision_at(k, asked, in_words, [rows[n] for n in numbers], embedded.vectors)
         if not score.queries:
             raise ConfigError(
-                f"no query is answered by {k} photos that can be read ({len(embedded.unreadable)} cannot): take a "
-                "smaller -k"
+                f"no query has {k} right photos that can be read ({len(embedded.unreadable)} cannot): use a smaller -k"
             )
         report = _precision(
             score, about | {"nameless": nameless, "language": language if generate_queries else None}
         )
-    tell(report, as_json, markdown)
+    output(report, as_json, markdown)
 
 
 def _embedded(embedder: Embedder, texts: Sequence[str]) -> Any:
-    """float32 (n, dim), embedded in parts."""
+    """Embed texts in chunks: float32 (n, dim)."""
     import numpy as np
 
     return np.concatenate([embedder.embed_texts(texts[n : n + 256]) for n in range(0, len(texts), 256)])
 
 
 def _there_and_back(embedded: Embedded, texts: Any, captions: Sequence[str], about: dict[str, Any]) -> Report:
-    """Items with the same caption answer for each other."""
+    """Report retrieval in both directions. Items with the same caption are right answers for each other."""
     from lookdex.evaluate.report import Report, share, table
     from lookdex.evaluate.retrieval import LabelledVectors, retrieve
 

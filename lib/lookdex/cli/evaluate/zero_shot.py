@@ -17,12 +17,12 @@ from lookdex.cli.evaluate.common import (
     crop_option,
     folder,
     models_option,
+    output,
     outputs,
     pictures_option,
     recipe_for,
     skip_option,
     spark_option,
-    tell,
 )
 from lookdex.cli.options import Verb, settings
 from lookdex.config import Config
@@ -34,13 +34,15 @@ if TYPE_CHECKING:
 
 
 @click.command("zero-shot", cls=Verb)
-@click.option("--images", required=True, type=FOLDER, help="The folder of photos.")
+@click.option("--images", required=True, type=FOLDER, help="Folder of the photos.")
 @click.option("--items", required=True, type=FILE, help="CSV or Parquet: a column image, and classes.")
-@click.option("--label", default="label", show_default=True, metavar="COLUMN", help="The classes.")
+@click.option(
+    "--label", default="label", show_default=True, metavar="COLUMN", help="Column with the classes."
+)
 @click.option("--template", "templates", multiple=True, metavar="TEXT",
-              help="A text with {} for the class's name; may be given again. [a photo of a {}]")  # fmt: skip
+              help="A text with {} for the name of the class; repeatable. [a photo of a {}]")  # fmt: skip
 @click.option("--names", type=FILE, metavar="FILE",
-              help="CSV or Parquet: label, name; several rows are several names. [labels]")  # fmt: skip
+              help="CSV or Parquet: label, name; a label may have several rows. [labels]")  # fmt: skip
 @crop_option
 @skip_option
 @models_option
@@ -53,14 +55,14 @@ def zero_shot_command(
     skip: Sequence[str], models: str | None, spark: bool, as_json: Path | None, markdown: Path | None,
     pictures: Path | None,
 ) -> None:  # fmt: skip
-    """Tell the classes of photos by texts that name them: accuracy, by class, and what is taken for what."""
+    """Classify photos by texts that name the classes: accuracy, overall and by class, and confusions."""
     from lookdex.evaluate import datasets, zero_shot
     from lookdex.evaluate.engine import embed_items, engine_of
     from lookdex.evaluate.work import Crop, embedder_of
 
     read = datasets.read_items(items, images, label, skip=skip)
     if not read:
-        raise ConfigError(f"{items} has no row left with a {label}")
+        raise ConfigError(f"{items} has no rows with a {label}")
     classes = sorted({item.label for item in read})
     called = _names(names, classes)
     recipe = recipe_for(config, models)
@@ -77,7 +79,7 @@ def zero_shot_command(
         "crop": crop,
         "embedder": recipe.embedder,
     }
-    tell(_report(score, about, label), as_json, markdown)
+    output(_report(score, about, label), as_json, markdown)
     if pictures:
         from lookdex.evaluate.figures import confusion
 
@@ -87,7 +89,7 @@ def zero_shot_command(
 
 
 def _names(table: Path | None, classes: Sequence[str]) -> dict[str, list[str]]:
-    """What each class is called."""
+    """The names of each class."""
     from lookdex.evaluate.datasets import read_table
 
     if table is None:

@@ -1,8 +1,8 @@
-"""Spark as an engine: a session, a function over payloads one task each, and the index stage on top of both.
+"""Spark as an engine: sessions, one task per payload, and the index stage on top.
 
-The only package that imports pyspark. Images and tensors never cross the JVM: a task gets one short text and returns
-one. Everything goes through the DataFrame API (`mapInArrow`), so that it also runs over Spark Connect. Any task may
-run twice (retries, speculation); what is mapped here must tolerate that.
+The only package that imports pyspark. A task receives and returns one short string; images and tensors never cross the
+JVM. Everything uses the DataFrame API (`mapInArrow`), so it also runs over Spark Connect. Tasks may run twice (retries,
+speculation), so mapped functions must be idempotent.
 """
 
 from __future__ import annotations

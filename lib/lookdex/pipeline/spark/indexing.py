@@ -1,4 +1,4 @@
-"""The index stage on Spark: which shards are left, what failed and is tried again, and when the night stops early."""
+"""The index stage on Spark: run the missing shards, retry failures, and stop early when too much is lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What a task returns: a report, or a failure that a retry would not fix."""
+    """The result of a task: a report, or a failure that an immediate retry would not fix."""
 
     report: ShardReport | None = None
     failure: ShardFailure | None = None
@@ -39,13 +39,14 @@ def index_run(
     options: IndexOptions | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[ShardReport]:
-    """Index the plan's shards that have no report yet, and try again what failed in the others; returns the reports of
-    all shards, in the plan's order. What fails now is tried once more at the end.
+    """Index the shards that have no report yet, and retry failed photos of the others.
 
-    spark: a session, or what creates one (called only when there is something to do), or None for this process.
+    Photos that fail now are retried once at the end. Returns the reports of all shards, in the plan's order.
+
+    spark: a session, a function that creates one (called only when there is work), or None to run in this process.
 
     Raises:
-        ShardsMissing: shards failed for good. Those that are done stay done: run the stage again.
+        ShardsMissing: shards failed for good. Finished shards are kept: run the stage again.
         MassChange: more photos were rejected or failed than `options.most_lost`.
         ConfigError: a worker lacks a model or a device.
     """
@@ -58,7 +59,7 @@ def index_run(
 
 
 class _Run:
-    """One call of `index_run`: the reports so far, and the engine once it was needed."""
+    """State of one call of `index_run`: the reports so far, and the Spark session once it is needed."""
 
     def __init__(
         self,
@@ -76,28 +77,29 @@ class _Run:
             on_progress(*totals(self.reports.values()))
 
     def with_failures(self, shard_ids: Sequence[str]) -> list[str]:
-        """The shards with photos to retry."""
+        """Those of the shards that have photos to retry."""
         return [s for s in shard_ids if s in self.reports and self.reports[s].to_retry]
 
     def index(self, shard_ids: Sequence[str]) -> None:
-        """One more round of these shards."""
+        """Run one more round of these shards."""
         begun = runs.attempts(self._catalog, self._plan.run_id) if shard_ids else set()
         careful: set[str] = set()
         left = list(shard_ids)
         while left:
-            # Started before and never finished: its worker may have died of it.
+            # Begun but never finished: the shard may have killed its worker.
             careful = careful | {s for s in left if (s, self._round(s)) in begun}
             try:
                 self._map(left, careful)
                 return
             except TaskFailed as error:
                 failed = left[error.number] if error.number is not None else None
-                left = [s for s in left if s not in self._done_by_now(left)]
+                done = self._finished_meanwhile(left)
+                left = [s for s in left if s not in done]
                 begun = runs.attempts(self._catalog, self._plan.run_id)
                 suspects = {s for s in left if (s, self._round(s)) in begun}
                 if failed in careful or not suspects - careful:
                     raise shards_missing(self._plan, len(left), error.cause) from None
-                log.warning("%s; once more, photo by photo where a worker died", error)
+                log.warning("%s; retrying, photo by photo where a worker died", error)
 
     def _map(self, shard_ids: Sequence[str], careful: set[str]) -> None:
         job = secrets.token_hex(4)
@@ -106,7 +108,7 @@ class _Run:
             for s in shard_ids
         ]
         if callable(self._engine):
-            self._engine = self._engine()  # before any progress is shown: the JVM prints lines of its own
+            self._engine = self._engine()  # before the progress line: the JVM prints to stderr
         engine = self._engine
         watch = Watch(
             self._catalog,
@@ -118,9 +120,9 @@ class _Run:
             self._on_progress,
         )
 
-        def here(text: str) -> str:
+        def run_locally(text: str) -> str:
             result = index_payload(text)
-            watch.look()
+            watch.poll()
             watch.check()
             return result
 
@@ -128,19 +130,21 @@ class _Run:
         what = f"index {self._plan.run_id}"
         with watch.running(engine):
             try:
-                results = map_json(engine, texts, index_payload if engine is not None else here, what=what)
+                results = map_json(
+                    engine, texts, index_payload if engine is not None else run_locally, what=what
+                )
             except TaskFailed as error:
                 watch.check()
                 number = error.number
                 if number is not None and number < len(shard_ids):
                     shard = f"shard {shard_ids[number]}"
-                    said = error.cause if shard in error.cause else f"{shard}: {error.cause}"
-                    raise TaskFailed(said, number, said) from None
+                    message = error.cause if shard in error.cause else f"{shard}: {error.cause}"
+                    raise TaskFailed(message, number, message) from None
                 raise
         for text in results:
             result = json_codec.from_json(TaskResult, text.encode(), "a task's result")
             if result.failure is not None:
-                raise watch.failed(result.failure)
+                raise watch.error_of(result.failure)
             assert result.report is not None
             self.reports[result.report.shard_id] = result.report
         watch.done(self.reports)
@@ -149,8 +153,8 @@ class _Run:
         report = self.reports.get(shard_id)
         return 0 if report is None else report.round + 1
 
-    def _done_by_now(self, shard_ids: Sequence[str]) -> set[str]:
-        """Those whose round is done; their reports are kept."""
+    def _finished_meanwhile(self, shard_ids: Sequence[str]) -> set[str]:
+        """The shards whose round is done by now; records their reports."""
         rounds = {shard_id: self._round(shard_id) for shard_id in shard_ids}
         found = runs.load_reports(self._catalog, self._plan.run_id, shard_ids, known=self.reports)
         self.reports |= found
@@ -158,10 +162,10 @@ class _Run:
 
 
 def index_payload(text: str) -> str:
-    """What a worker runs: an `IndexTask` as JSON → a `TaskResult` as JSON.
+    """Run an `IndexTask` on a worker; returns a `TaskResult`. Both as JSON.
 
-    A failure that an immediate retry would not fix is a result, and the driver learns of it at once; any other raises,
-    and Spark retries: `careful`, because a worker that died cannot say why.
+    A failure that an immediate retry would not fix is returned, so that the driver learns of it at once. Any other
+    raises, and Spark retries the task with `careful` set, because the worker may have died without a trace.
     """
     task = json_codec.from_json(IndexTask, text.encode(), "a task")
     options = replace(task.options, device=task_device(task.options.device))
@@ -169,10 +173,10 @@ def index_payload(text: str) -> str:
         report = run_task(replace(task, options=options, careful=task.careful or _attempt() > 0))
         return json_codec.to_json(TaskResult(report)).decode()
     except Exception as error:
-        lasting = isinstance(error, LookdexError) and (
+        permanent = isinstance(error, LookdexError) and (
             not isinstance(error, StorageError) or isinstance(error, errors.AccessDenied)
         )
-        if not lasting:
+        if not permanent:
             raise TaskFailed(f"shard {task.shard_id}: {type(error).__name__}: {error}") from error
         failure = ShardFailure(task.shard_id, type(error).__name__, str(error))
         runs.save_failure(store_at(task.catalog), task.plan.run_id, task.job, failure)
@@ -180,7 +184,7 @@ def index_payload(text: str) -> str:
 
 
 def _attempt() -> int:
-    """How often Spark has tried this task before; 0 outside of Spark."""
+    """How many times Spark has tried this task before; 0 outside Spark."""
     from pyspark import TaskContext
 
     context = TaskContext.get()
@@ -188,13 +192,13 @@ def _attempt() -> int:
 
 
 def task_device(device: str) -> str:
-    """In a Spark task: 'cuda' as the GPU that Spark gave to this task, where it gave one; others as they are."""
+    """The device for this task: 'cuda' becomes the GPU that Spark assigned, if any; other devices stay as they are."""
     address = _gpu_address() if device == "cuda" else None
     return device if address is None else f"cuda:{address}"
 
 
 def _gpu_address() -> str | None:
-    """The GPU that Spark gave to this task (spark.task.resource.gpu.amount), if it gave one."""
+    """The GPU that Spark assigned to this task (spark.task.resource.gpu.amount), if any."""
     from pyspark import TaskContext
 
     context = TaskContext.get()

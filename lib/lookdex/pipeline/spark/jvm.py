@@ -1,7 +1,7 @@
-"""The JVM of a Spark driver that this process starts: its settings, its output, and its end.
+"""The JVM of a Spark driver that this process starts: settings, output, shutdown.
 
-Everything that it writes to disk lies in one temporary folder, which is removed with the process. Its output is held
-back until it has started, so that a failed start can be explained from it.
+All its files are in one temporary folder, which is removed with the process. Its output is held back until it has
+started, to explain a failed start.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _END_SECONDS = 10.0  # for a JVM to remove its files before it is killed
 _KEPT_LINES = 200
 _NOISE = ("WARNING: Using incubator modules", "Picked up JAVA_TOOL_OPTIONS", "Picked up _JAVA_OPTIONS")
 
-# The JVM's own log: errors only. Spark reads this before it knows of any log level; the gateway's own entry keeps
-# it from announcing (and setting) another one, as it does in interactive shells. A task's error reaches the driver,
-# which reports it in one line: the loggers that print each attempt with the JVM's stack are off.
+# Log errors only. Spark reads this before any log level is set. The gateway's entry keeps it from announcing (and
+# setting) another level, as it does in interactive shells. The driver reports a task's error in one line, so the
+# loggers that print each attempt with the JVM's stack are off.
 _LOG4J = """\
 rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = stderr
@@ -50,7 +50,7 @@ SILENT = (
 
 
 def start(settings: Mapping[str, str]) -> None:
-    """Start this process's JVM with Spark's settings, once per process. Raises ConfigError when it does not start."""
+    """Start the JVM with these Spark settings, once per process. Raises ConfigError when it does not start."""
     from pyspark import SparkConf, SparkContext
     from pyspark.errors import PySparkRuntimeError
     from pyspark.java_gateway import launch_gateway
@@ -64,34 +64,34 @@ def start(settings: Mapping[str, str]) -> None:
         "spark.driver.extraJavaOptions": " ".join(option for option in java if option),
         "spark.sql.warehouse.dir": str(folder.path / "warehouse"),
     }
-    words = _Words()
+    output = _Output()
     try:
         conf = SparkConf(False).setAll([*{**settings, **own}.items()])
-        # A session of its own: what ends this process ends the JVM, in order, by its closed input.
-        gateway = launch_gateway(conf, {"stderr": words.sink, "start_new_session": True})
+        # A session of its own: the JVM gets no signals of this process and ends when its input closes.
+        gateway = launch_gateway(conf, {"stderr": output.sink, "start_new_session": True})
     except PySparkRuntimeError as error:
         folder.remove()
         if error.getCondition() != "JAVA_GATEWAY_EXITED":
             raise
-        words.close()
-        raise ConfigError(why_not(words.lines)) from error
+        output.close()
+        raise ConfigError(why_not(output.lines)) from error
     except BaseException:
         folder.remove()
         raise
-    atexit.register(_end, gateway, words, folder, os.getpid())
-    words.pass_on()
+    atexit.register(_end, gateway, output, folder, os.getpid())
+    output.pass_on()
     SparkContext._ensure_initialized(gateway=gateway)
     log_in(gateway.jvm)
 
 
 def settle() -> None:
-    """What `start` does for this process's own JVM, in one that spark-submit started."""
+    """Apply what `start` sets to a JVM that spark-submit started."""
     from pyspark import SparkContext
 
     SparkContext._ensure_initialized()
     view = SparkContext._jvm
     log_in(view)
-    # Its log is set up by others; but nobody needs the stack of a failed task, or of a worker that ended early.
+    # Its log is configured elsewhere, but stacks of failed tasks and of workers that ended early only add noise.
     levels = view.org.apache.logging.log4j
     for name in SILENT:
         levels.core.config.Configurator.setLevel(name, levels.Level.OFF)
@@ -100,23 +100,23 @@ def settle() -> None:
 
 
 def _java_options(folder: Path) -> list[str]:
-    words = folder / "log4j2.properties"
+    log_config = folder / "log4j2.properties"
     silent = "".join(
         f"logger.silent{n}.name = {name}\nlogger.silent{n}.level = off\n" for n, name in enumerate(SILENT)
     )
-    words.write_text(_LOG4J + silent)
-    options = [f"-Djava.io.tmpdir={folder}", f"-Dlog4j2.configurationFile={words.as_uri()}"]
+    log_config.write_text(_LOG4J + silent)
+    options = [f"-Djava.io.tmpdir={folder}", f"-Dlog4j2.configurationFile={log_config.as_uri()}"]
     if nameless() or not _writable(Path("~").expanduser()):
         options += [f"-Duser.name={user_name()}", f"-Duser.home={os.environ.get('HOME') or folder}"]
-    # The JVM only hands out tasks: the quick compiler and one collector thread leave the cores to the models.
+    # The JVM only schedules tasks: the fast compiler and one collector thread leave the cores to the models.
     return ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *options]
 
 
-# ── who this is ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── the user's name ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def nameless() -> bool:
-    """The user id has no entry in the passwd database, as in containers that run under any id."""
+    """Whether the user id has no entry in the passwd database, as in containers that run under arbitrary ids."""
     try:
         pwd.getpwuid(os.getuid())
     except KeyError:
@@ -129,7 +129,7 @@ def user_name() -> str:
 
 
 def name_user(home: Path) -> None:
-    """Give a user without a passwd entry a name and, where it has none, a home, for the JVM and the workers."""
+    """Set the name and, if missing, the home of a user without a passwd entry, for the JVM and the workers."""
     if nameless():
         name = user_name()
         for variable in ("USER", "LOGNAME", "SPARK_USER", "HADOOP_USER_NAME"):
@@ -139,7 +139,7 @@ def name_user(home: Path) -> None:
 
 
 def log_in(jvm: Any) -> None:
-    """Hadoop asks the system for the user's name and fails without one: set it."""
+    """Set Hadoop's login user: it asks the system for the user's name and fails without one."""
     if nameless():
         users = jvm.org.apache.hadoop.security.UserGroupInformation
         users.setLoginUser(users.createRemoteUser(user_name()))
@@ -149,11 +149,11 @@ def _writable(folder: Path) -> bool:
     return folder.is_dir() and os.access(folder, os.W_OK)
 
 
-# ── what it says ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── output ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class _Words:
-    """What the JVM (and its Python workers) write to stderr: held back, then passed on line by line."""
+class _Output:
+    """The stderr of the JVM and its Python workers: held back at first, then passed on line by line."""
 
     def __init__(self) -> None:
         source, self.sink = os.pipe()
@@ -161,7 +161,7 @@ class _Words:
         self._source = os.fdopen(source, encoding="utf-8", errors="replace")
         self._passing = threading.Event()
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._read, name="lookdex-jvm-words", daemon=True)
+        self._thread = threading.Thread(target=self._read, name="lookdex-jvm-output", daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
@@ -169,30 +169,30 @@ class _Words:
             for line in self._source:
                 with self._lock:
                     if self._passing.is_set():
-                        _say(line)
+                        _print(line)
                     else:
                         self.lines.append(line.rstrip("\n"))
 
     def pass_on(self) -> None:
-        """From now on, to this process's stderr."""
+        """Print what was held back, and pass on all further output."""
         os.close(self.sink)
         with self._lock:
             for line in self.lines:
-                _say(line + "\n")
+                _print(line + "\n")
             self._passing.set()
 
     def ignore(self) -> None:
-        """The JVM is being shut down: drop what it prints about that."""
+        """Drop further output: the JVM is being shut down."""
         self._passing.clear()
 
     def close(self) -> None:
-        """The JVM is gone: nothing more will come."""
+        """Close the pipe after the JVM has ended."""
         os.close(self.sink)
         self._thread.join(timeout=5)
 
 
-def _say(line: str) -> None:
-    """Print a line, without the JVM's stack: the caller reports what failed."""
+def _print(line: str) -> None:
+    """Print a line unless it belongs to a JVM stack trace: the caller reports what failed."""
     if not line.startswith(("\tat ", "\t... ", *_NOISE)):
         with suppress(ValueError, OSError):  # stderr may be closed as the process ends
             sys.stderr.write(line)
@@ -200,10 +200,10 @@ def _say(line: str) -> None:
 
 
 _FULL_JAVA = "a full Java 17 or 21 (on Debian and Ubuntu: openjdk-17-jre-headless)"
-# The first match counts: output of the launcher, the JVM or Spark, in lower case, and its cause.
+# (Signs in the lower-cased output of the launcher, the JVM or Spark; cause.) The first match counts.
 _CAUSES = (
-    (("unsupportedclassversionerror",), f"the Java that it found is too old: install {_FULL_JAVA}"),
-    (("jdk.incubator.vector not found",), f"the Java that it found lacks modules: install {_FULL_JAVA}"),
+    (("unsupportedclassversionerror",), f"the Java found is too old: install {_FULL_JAVA}"),
+    (("jdk.incubator.vector not found",), f"the Java found lacks modules: install {_FULL_JAVA}"),
     (
         (
             "insufficient memory",
@@ -214,7 +214,7 @@ _CAUSES = (
         ),
         "there is not enough memory for the JVM: free some, or set spark.driver.memory",
     ),
-    (("no space left on device",), "the disk of temporary files is full: free some space, or set TMPDIR"),
+    (("no space left on device",), "the disk for temporary files is full: free some space, or set TMPDIR"),
     (
         ("invalid null input: name", "basedir must be absolute"),
         "the user id has no name: give it an entry in /etc/passwd, or set USER and HOME",
@@ -227,33 +227,33 @@ _CAUSES = (
 
 
 def why_not(lines: Sequence[str]) -> str:
-    """Why a JVM did not start, by what it said."""
-    words = [
+    """Explain from its output why a JVM did not start."""
+    output = [
         line.strip() for line in lines if line.strip() and not line.startswith(("\tat ", "\t... ", *_NOISE))
     ]
-    text = "\n".join(words).lower()
+    text = "\n".join(output).lower()
     java = os.environ.get("JAVA_HOME") or "not set"
-    said = f" It said: {' / '.join(words[-5:])}" if words else " It said nothing."
+    shown = f" Its output: {' / '.join(output[-5:])}" if output else " It printed nothing."
     for signs, cause in _CAUSES:
         if any(sign in text for sign in signs):
-            return f"Spark did not start (JAVA_HOME: {java}): {cause}.{said}"
+            return f"Spark did not start (JAVA_HOME: {java}): {cause}.{shown}"
     return (
-        f"Spark's JVM did not start (JAVA_HOME: {java}).{said} If that names no cause, check that "
+        f"Spark's JVM did not start (JAVA_HOME: {java}).{shown} If that does not help, check that "
         "`java -version` works and is 17 or 21"
     )
 
 
-# ── its files and its end ────────────────────────────────────────────────────────────────────────────────────
+# ── files and shutdown ───────────────────────────────────────────────────────────────────────────────────────
 
 
 class _Folder:
-    """A temporary folder that is locked while this process lives; those that nobody locks any more are removed."""
+    """A temporary folder, locked while this process lives. Creating one removes unlocked folders of dead processes."""
 
     def __init__(self) -> None:
         for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
             _remove_if_left(left)
         self.path = Path(tempfile.mkdtemp(prefix=_FOLDER))
-        # Locked before it has the name that others look for.
+        # Lock it before it gets the name that other processes look for.
         self._lock = os.open(self.path / "lock.new", os.O_CREAT | os.O_RDWR, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.rename(self.path / "lock.new", self.path / "lock")
@@ -266,7 +266,7 @@ class _Folder:
 def _remove_if_left(folder: Path) -> None:
     try:
         lock = os.open(folder / "lock", os.O_RDWR)
-    except OSError:  # another user's, or one that is being made or removed
+    except OSError:  # another user's folder, or one that is being created or removed
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -278,17 +278,17 @@ def _remove_if_left(folder: Path) -> None:
         os.close(lock)
 
 
-def _end(gateway: Any, words: _Words, folder: _Folder, pid: int) -> None:
-    """Let the JVM end by itself (its input closes), and its workers with it; then remove what it left."""
+def _end(gateway: Any, output: _Output, folder: _Folder, pid: int) -> None:
+    """Let the JVM and its workers end by closing its input, kill what is left, and remove the folder."""
     if os.getpid() != pid:
         return
     import psutil
     from pyspark import SparkContext
 
-    words.ignore()
+    output.ignore()
     context = SparkContext._active_spark_context
     if context is not None and context._accumulatorServer is not None:
-        context._accumulatorServer.shutdown()  # it would print a traceback when the JVM ends
+        context._accumulatorServer.shutdown()  # else it prints a traceback when the JVM ends
     process = gateway.proc
     family = []
     with suppress(psutil.Error):

@@ -1,4 +1,4 @@
-"""A function over payloads, one Spark task each, and what a failed job says in one line."""
+"""Map a function over payloads, one Spark task each, and report a failed job in one line."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ _SHUT_DOWN = (
 def map_json(
     spark: SparkSession | None, payloads: Sequence[str], function: Callable[[str], str], what: str = "tasks"
 ) -> list[str]:
-    """`function` over the payloads, one Spark task each, results in order; without a session, here and one by one.
+    """Map `function` over the payloads, one Spark task each; results in order.
 
-    function: importable by the workers (a module's own function), safe to run twice.
+    spark: None runs the payloads one by one in this process. function: a module-level function that the workers can
+    import, safe to run twice.
 
     Raises:
-        TaskFailed: a task failed as often as Spark lets it; the others may have been done.
-        Stopped: what submitted this process shut Spark down.
+        TaskFailed: a task failed as often as Spark allows; the others may have finished.
+        Stopped: Spark was shut down from outside.
         LookdexError: the JVM died.
     """
     if not payloads:
@@ -57,7 +58,7 @@ def map_json(
 
     try:
         with without_notices():
-            # A range of n in n partitions has one row in each, which no shuffle may undo.
+            # A range of n over n partitions has one row in each; there must be no shuffle after it.
             numbers = spark.range(0, len(texts), 1, len(texts))
             mapped = numbers.mapInArrow(apply, "id long, result string")
         rows = mapped.collect()
@@ -68,33 +69,33 @@ def map_json(
             spark.interruptAll()
         raise
     except Py4JError as error:
-        if isinstance(error.__context__, KeyboardInterrupt):  # and then pyspark's own cleanup failed
+        if isinstance(error.__context__, KeyboardInterrupt):  # pyspark's cleanup failed after it
             raise error.__context__ from None
         if isinstance(error, Py4JJavaError):
             raise _failed(what, str(error.java_exception)) from None
         raise LookdexError(
-            f"{what}: Spark's JVM is gone ({str(error).splitlines()[0]}), perhaps killed for lack of memory. What is "
-            "done is kept: run the same stage again"
+            f"{what}: Spark's JVM died ({str(error).splitlines()[0]}), perhaps killed for lack of memory. Finished "
+            "work is kept: run the same stage again"
         ) from None
     found = {row["id"]: row["result"] for row in rows}
     return [found[number] for number in range(len(texts))]
 
 
-def _failed(what: str, said: str) -> TaskFailed | Stopped:
-    if any(words in said for words in _SHUT_DOWN):
+def _failed(what: str, output: str) -> TaskFailed | Stopped:
+    if any(text in output for text in _SHUT_DOWN):
         return Stopped(f"{what}: Spark was shut down")
-    task = _TASK.search(said)
+    task = _TASK.search(output)
     number = int(task[1]) if task else None
-    return TaskFailed(f"{what}: a Spark task failed for good: {cause(said)}", number, cause(said))
+    return TaskFailed(f"{what}: a Spark task failed for good: {cause(output)}", number, cause(output))
 
 
-def cause(said: str) -> str:
-    """The line of a worker's traceback that names its exception, else the first line of Spark's words."""
-    lines = said.splitlines() or ["Spark gave no reason"]
+def cause(output: str) -> str:
+    """The line of a worker's traceback that names the exception, else the first line of Spark's message."""
+    lines = output.splitlines() or ["Spark gave no reason"]
     inside = [
         i for i, line in enumerate(lines) if line.lstrip().startswith("Traceback (most recent call last)")
     ]
-    if _DEATH in said:
+    if _DEATH in output:
         return "the Python worker died (killed, out of memory, or crashed in native code)"
     if inside:
         for line in lines[inside[-1] + 1 :]:

@@ -1,4 +1,4 @@
-"""The driver's view of a running job, from reports and failures in the catalogue: Spark itself reports nothing."""
+"""The driver's view of a running job, read from reports and failures in the catalogue: Spark reports no progress."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 2.0
-# Photos so far, of them rejected, of them failed.
+# (photos, rejected, failed) so far.
 OnProgress = Callable[[int, int, int], object]
 
 
 class Watch:
-    """Watches the reports come in, shows the progress, and stops the job when the night is lost.
+    """Polls for reports, shows progress, and stops the job when too many photos are lost.
 
-    reports: those there when the job begins. awaited: the shards of the job; what failed in an earlier round of them is
-    not judged until they are done. most_lost: of `IndexOptions`.
+    reports: the reports that exist when the job begins. awaited: the shards of the job; failures of their earlier
+    rounds do not count until the shard is done. most_lost: as in `IndexOptions`.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Watch:
         self._catalog, self._plan, self._job, self._most = catalog, plan, job, most_lost
         self._reports = dict(reports)
         self._rounds = {shard: reports[shard].round if shard in reports else -1 for shard in awaited}
-        self._tell = on_progress
+        self._on_progress = on_progress
         self._stop = threading.Event()
         self._error: LookdexError | None = None
 
@@ -54,16 +54,15 @@ class Watch:
     def running(self, engine: SparkSession | None) -> Iterator[None]:
         """Poll in a thread until the block ends."""
 
-        def poll() -> None:
+        def poll_until_stopped() -> None:
             while not self._stop.wait(POLL_SECONDS):
-                self.look()
+                self.poll()
                 if self._error is not None and engine is not None:
-                    with contextlib.suppress(
-                        Exception
-                    ):  # repeated at the next poll, should the job have only just begun
+                    # Repeated at the next poll, in case the job has only just begun.
+                    with contextlib.suppress(Exception):
                         engine.interruptAll()
 
-        thread = threading.Thread(target=poll, name="lookdex-watch", daemon=True)
+        thread = threading.Thread(target=poll_until_stopped, name="lookdex-watch", daemon=True)
         thread.start()
         try:
             yield
@@ -71,52 +70,55 @@ class Watch:
             self._stop.set()
             thread.join()
 
-    def look(self) -> None:
+    def poll(self) -> None:
+        """Read new reports and failures once."""
         left = [shard for shard in self._rounds if not self._is_done(shard)]
         try:
             new = runs.load_reports(self._catalog, self._plan.run_id, left, known=self._reports)
             failure = runs.load_failure(self._catalog, self._plan.run_id, self._job)
-        except LookdexError as error:  # only the progress stalls; whoever needs the store reports the error
+        except (
+            LookdexError
+        ) as error:  # only the progress stalls; the stage itself reports errors of the store
             log.debug("progress: %s", error)
             return
         if any(self._reports.get(shard) is not report for shard, report in new.items()):
             self._reports |= new
-            self._say()
+            self._show_progress()
             self._judge([shard for shard in left if not self._is_done(shard)])
         if failure is not None and self._error is None:
-            self._error = self.failed(failure)
+            self._error = self.error_of(failure)
 
     def done(self, reports: Mapping[str, ShardReport]) -> None:
-        """The job has ended with these reports. Raises MassChange."""
+        """Record the final reports of the job. Raises MassChange."""
         self._reports |= reports
-        self._say()
+        self._show_progress()
         self._judge(())
         self.check()
 
     def check(self) -> None:
-        """Raise why the job was stopped, if it was."""
+        """Raise the error that stopped the job, if there is one."""
         if self._error is not None:
             raise self._error
 
-    def failed(self, failure: ShardFailure) -> LookdexError:
-        """What a shard's lasting failure makes of the stage."""
-        said = f"shard {failure.shard_id}: {failure.message}"
+    def error_of(self, failure: ShardFailure) -> LookdexError:
+        """The error of the stage for a shard's permanent failure."""
+        cause = f"shard {failure.shard_id}: {failure.message}"
         kind = getattr(errors, failure.kind, LookdexError)
         if issubclass(kind, ConfigError):
-            wrong: LookdexError = kind(f"run {self._plan.run_id}: {said}")
-            return wrong
+            error: LookdexError = kind(f"run {self._plan.run_id}: {cause}")
+            return error
         left = sum(not self._is_done(shard) for shard in self._rounds)
-        return shards_missing(self._plan, left, said)
+        return shards_missing(self._plan, left, cause)
 
     def _is_done(self, shard: str) -> bool:
         return shard in self._reports and self._reports[shard].round > self._rounds[shard]
 
-    def _say(self) -> None:
-        if self._tell:
-            self._tell(*totals(self._reports.values()))
+    def _show_progress(self) -> None:
+        if self._on_progress:
+            self._on_progress(*totals(self._reports.values()))
 
     def _judge(self, pending: Collection[str]) -> None:
-        """Is the night lost? A pending shard is judged when it is done: what failed in it is being tried again."""
+        """Set the error if too many photos are lost. Pending shards do not count: their failures are being retried."""
         if self._most is None or self._error is not None:
             return
         judged = [report for shard, report in self._reports.items() if shard not in pending]
@@ -129,17 +131,17 @@ class Watch:
         if untried or (seen >= budget.MIN_JUDGED and lost > self._most):
             examples = [example for report in judged for example in report.examples]
             planned = self._plan.planned
-            words = budget.in_words(lost, seen, planned, reasons, examples)
+            summary = budget.in_words(lost, seen, planned, reasons, examples)
             self._error = MassChange(
-                f"run {self._plan.run_id} was stopped: {words}. A night of {planned:,} photos may lose {self._most:,}, "
-                "and a source that has stopped answering is not waited for. Check the source, then run the same stage "
-                "again with the same run id: it fetches only what is missing. If this is intended, pass "
+                f"run {self._plan.run_id} was stopped: {summary}. A night of {planned:,} photos may lose "
+                f"{self._most:,}, and stops early when the source no longer answers. Check the source, then run the "
+                "same stage again with the same run id: it fetches only what is missing. If this is intended, pass "
                 "--allow-mass-change"
             )
 
 
 def totals(reports: Iterable[ShardReport]) -> tuple[int, int, int]:
-    """Photos so far, of them rejected, of them failed."""
+    """(photos, rejected, failed) over the reports."""
     counts: Counter[str] = Counter()
     for report in reports:
         counts.update(report.counts)

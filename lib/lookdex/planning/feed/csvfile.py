@@ -1,9 +1,9 @@
-"""A CSV file as shops export it, as columns of text: the separator, the header and the records.
+"""Read a shop's CSV file as columns of text: separator, header and records.
 
-The separator is whichever of four yields a header with the id columns: exact where sniffers guess (DuckDB's
-`sniff_csv` gets 6 of 56 two-line files wrong, such as semicolons around titles with commas in them). Python's csv
-module splits the records: in strict mode it reports where a quote goes wrong, where pyarrow takes all that follows for
-one long value.
+The separator is the one of four that gives a header with the id columns. This is exact, where sniffers guess: DuckDB's
+`sniff_csv` gets 6 of 56 two-line files wrong, such as semicolons around titles with commas. Records are split by
+Python's csv module, which in strict mode reports an unbalanced quote; pyarrow would take the rest of the file for one
+long value.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from lookdex.errors import ConfigError
 from lookdex.runtime.wording import count_of
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
-_SEP_LINE = re.compile(r'\s*"?sep=(.)"?[^\S\r\n]*(\r\n|\r|\n|\Z)', re.IGNORECASE)  # Excel's own
+_SEP_LINE = re.compile(r'\s*"?sep=(.)"?[^\S\r\n]*(\r\n|\r|\n|\Z)', re.IGNORECASE)  # written by Excel
 _PADDED = re.compile(r'^ +"')
 _BATCH = 16_384  # rows
-_LONGEST = 2**31 - 1  # characters of a value; the module's own limit is 131,072
+_LONGEST = 2**31 - 1  # characters of a value; the csv module's default limit is 131,072
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +39,19 @@ class Columns:
 
 
 def read_csv(text: str, uri: str, ids: Sequence[str], separator: str = "", flag: str = "") -> Columns:
-    """The columns of a CSV file with a header that names the columns `ids`, in any case.
+    """Read a CSV file whose header names the columns `ids`, in any case.
 
     separator: a key of SEPARATORS; '' detects it. flag: the option that sets it, for error messages.
 
-    Raises ConfigError when the header lacks one of `ids`, when a record does not have as many fields as the header,
-    or when a quote is unbalanced; the message gives the line.
+    Raises ConfigError when the header lacks one of `ids`, a record has another number of fields than the header, or a
+    quote is unbalanced; the message gives the line.
     """
     if line := _SEP_LINE.match(text):
         text = text[line.end() :]
         named = next((name for name, sign in SEPARATORS.items() if sign == line[1]), "")
         if not named and not separator:
             raise ConfigError(
-                f"{uri} names the separator {line[1]!r} in its first line; lookdex reads these: "
+                f"{uri} names the separator {line[1]!r} in its first line; supported separators: "
                 f"{', '.join(SEPARATORS)}"
             )
         separator = separator or named
@@ -64,7 +64,7 @@ def read_csv(text: str, uri: str, ids: Sequence[str], separator: str = "", flag:
         at
         for at, name in enumerate(table.column_names)
         if not name and table.column(at).null_count == table.num_rows
-    ]  # from separators at line ends
+    ]  # of separators at the ends of lines
     kept = [at for at in range(table.num_columns) if at not in unnamed]
     return Columns(table.select(kept), separator)
 
@@ -72,7 +72,7 @@ def read_csv(text: str, uri: str, ids: Sequence[str], separator: str = "", flag:
 def _header(
     text: str, uri: str, ids: Sequence[str], separator: str, flag: str
 ) -> tuple[str, list[str], bool]:
-    """The separator's name, the header's names without blanks around them, and whether blanks precede its quotes."""
+    """The separator's name, the stripped column names, and whether spaces precede quotes in the header."""
     found: dict[str, list[str]] = {}
     wrong: dict[str, str] = {}
     for padded in (False, True):
@@ -93,12 +93,12 @@ def _header(
         first_line = text.lstrip().partition("\n")[0]
         name = max(wrong, key=lambda one: first_line.count(SEPARATORS[one]))
         raise ConfigError(
-            f"{uri}: the header cannot be read: {_why(wrong[name])}: {first_line[:80]!r}. Nothing may stand between a "
-            "closing double quote and the separator"
+            f"{uri}: the header cannot be read: {_why(wrong[name])}: {first_line[:80]!r}. A closing double quote must "
+            "be followed by the separator"
         )
     if not found:
         raise ConfigError(
-            f"{uri} has no header: its first line must name the columns, {', '.join(ids)} among them"
+            f"{uri} has no header: the first line must name the columns, including {', '.join(ids)}"
         )
     name, header = max(found.items(), key=lambda pair: len(pair[1]))
     missing = next((word for word in ids if word.lower() not in {field.lower() for field in header}), ids[0])
@@ -108,7 +108,7 @@ def _header(
 
 
 def _plain_or_padded(read: Callable[..., pa.Table]) -> pa.Table:
-    """The table, where blanks may precede the double quotes of a value (1, "a, b") or be a part of it (1, a)."""
+    """The table, when spaces may precede a quoted value (1, "a, b") or belong to a value (1, a)."""
     try:
         plain = read(padded=False)
     except ConfigError:
@@ -136,7 +136,7 @@ def _starts_padded(column: pa.ChunkedArray) -> bool:
 
 
 def _fields(text: str, separator: str, padded: bool) -> Iterator[tuple[int, list[str]]]:
-    """The records with the number of the line in which each begins, from 1; those without any value left out."""
+    """The records with the line number in which each begins, from 1. Records without any value are skipped."""
     reader = csv.reader(
         io.StringIO(text, newline=""),
         delimiter=SEPARATORS[separator],
@@ -153,7 +153,7 @@ def _fields(text: str, separator: str, padded: bool) -> Iterator[tuple[int, list
 def _records(
     text: str, header: list[str], uri: str, separator: str, skipped: int, padded: bool
 ) -> Iterator[list[str]]:
-    """The records, all of the header's length. skipped: lines before the text."""
+    """The records, each with as many fields as the header. skipped: lines before the text."""
     width, begins, fields = len(header), 0, [""]
     named = max((at + 1 for at, name in enumerate(header) if name), default=width)
     try:
@@ -166,15 +166,15 @@ def _records(
                     fields = [*fields, *[""] * (width - len(fields))]
                 else:
                     raise ConfigError(
-                        f"{uri}: line {begins + skipped} has {count_of(len(fields), 'field')} where the header names "
-                        f"{count_of(width, 'column')}: {SEPARATORS[separator].join(fields)[:80]!r}. Put values with "
-                        f"the separator ({separator}) in them in double quotes"
+                        f"{uri}: line {begins + skipped} has {count_of(len(fields), 'field')}, but the header names "
+                        f"{count_of(width, 'column')}: {SEPARATORS[separator].join(fields)[:80]!r}. Put values that "
+                        f"contain the separator ({separator}) in double quotes"
                     )
             yield fields
     except csv.Error as error:
         after = f" after line {begins + skipped}" if begins else ""
         raise ConfigError(
-            f"{uri} cannot be read{after}: {_why(str(error))}. Within a quoted value, write each double quote twice"
+            f"{uri} cannot be read{after}: {_why(str(error))}. Within a quoted value, double each double quote"
         ) from error
 
 
@@ -197,7 +197,7 @@ def _table(text: str, header: list[str], uri: str, separator: str, skipped: int,
 
 @contextmanager
 def _any_length() -> Iterator[None]:
-    """Let the csv module read values of any length; the limit is global to the process."""
+    """Let the csv module read values of any length. The limit is global to the process."""
     before = csv.field_size_limit(_LONGEST)
     try:
         yield

@@ -1,7 +1,7 @@
-"""Reads the shop's own tables (products, mapping): CSV, JSON lines, Parquet, or a folder of Parquet files.
+"""Read the shop's tables (products, mapping): CSV, JSON lines, Parquet, or a folder of Parquet files.
 
-The suffix gives the format, and so do the first bytes where they are unambiguous; gzip is recognised by its first
-bytes. The result is a table with the types of `column_types`, and what was detected about the file.
+The format is given by the suffix, or by the first bytes if they are unambiguous; gzip is recognised by its first bytes.
+The result is a table with types of `column_types`, and what was detected about the file.
 """
 
 from __future__ import annotations
@@ -41,15 +41,18 @@ _MAGIC = {
     b"BZh": "compressed with bzip2: compress it with gzip, or not at all",
     b"\xfd7zXZ": "compressed with xz: compress it with gzip, or not at all",
 }
-_MARKERS = ("/", "_$folder$")  # keys that stand for folders
+_MARKERS = ("/", "_$folder$")  # suffixes of keys that represent folders
 _TABLES = {"_delta_log": "Delta", ".hoodie": "Hudi"}
-_NOTHING = "__HIVE_DEFAULT_PARTITION__"  # how Spark writes the folder of rows without a value
+_NOTHING = "__HIVE_DEFAULT_PARTITION__"  # the folder in which Spark writes rows without a value
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How to read a file, where that is not to be detected. separator: a key of `csvfile.SEPARATORS`. types: column →
-    one of `typed.TYPES`. flags: whether messages may name the options (which exist for the products file only)."""
+    """How to read a file. Empty values are detected.
+
+    separator: a key of `csvfile.SEPARATORS`. types: column → one of `typed.TYPES`. flags: whether messages may name
+    command-line options, which exist for the products file only.
+    """
 
     encoding: str = ""
     separator: str = ""
@@ -58,7 +61,7 @@ class Reading:
 
     @classmethod
     def of(cls, encoding: str, separator: str, types: Iterable[str]) -> Reading:
-        """From the settings. types: `column=type`. Raises ConfigError for an unknown type."""
+        """Create from the settings. types: `column=type`. Raises ConfigError for an unknown type."""
         chosen = {}
         for text in types:
             name, sign, kind = text.rpartition("=")
@@ -72,8 +75,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was detected about a file. encoding and separator: '' where the format has none. guess: a line of text that
-    shows people whether a guessed encoding is right. gzip: whether it is compressed."""
+    """What was detected about a file.
+
+    encoding, separator: '' if the format has none. guess: a line of text that shows whether a guessed encoding is
+    right; '' if it was not guessed. gzip: whether the file is compressed.
+    """
 
     format: str
     rows: int
@@ -85,7 +91,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A column that the tables cannot hold, and why, as a sentence."""
+    """A column that the tables cannot hold, and the reason as a sentence."""
 
     name: str
     why: str
@@ -93,7 +99,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """table: the columns that can be held, each of a type of `column_types`, with names that are unique in any case."""
+    """A file as a table.
+
+    table: the columns that the tables can hold, of types of `column_types`, with names that differ in more than case.
+    """
 
     table: pa.Table
     refused: tuple[Refused, ...]
@@ -101,7 +110,7 @@ class DataFile:
 
 
 def read_file(uri: str, ids: Sequence[str], reading: Reading) -> DataFile:
-    """A file or a folder of Parquet files, local or s3://. ids: id columns that must exist, in any case.
+    """Read a file or a folder of Parquet files, local or s3://. ids: id columns that must exist, in any case.
 
     Raises ConfigError when it does not exist, cannot be read, lacks one of `ids`, or repeats a column name.
     """
@@ -112,7 +121,7 @@ def read_file(uri: str, ids: Sequence[str], reading: Reading) -> DataFile:
     except (NotFound, NotAFile) as error:
         parts = [one.key for one in store.list(f"{name}/")]
         if not parts:
-            what = "does not exist" if isinstance(error, NotFound) else "holds no files"
+            what = "does not exist" if isinstance(error, NotFound) else "is a folder without files"
             raise ConfigError(f"{uri} {what}") from error
         raw, found, partitions = _folder(store, name, parts, uri)
         return _finish(raw, found, uri, ids, reading, text=partitions)
@@ -140,7 +149,7 @@ def read_file(uri: str, ids: Sequence[str], reading: Reading) -> DataFile:
 
 
 def _kind(suffix: str, data: bytes, uri: str) -> str:
-    """“CSV”, “JSON lines” or “Parquet”."""
+    """The format: “CSV”, “JSON lines” or “Parquet”."""
     if not data:
         raise ConfigError(f"{uri} is empty")
     if data.startswith(b"PAR1") and suffix not in _PARQUET:
@@ -165,24 +174,24 @@ def _unpacked(data: bytes, uri: str) -> bytes:
     try:
         return gzip.decompress(data)
     except (EOFError, OSError, zlib.error) as error:
-        raise ConfigError(f"{uri} cannot be unpacked: {error}. Is the file complete?") from error
+        raise ConfigError(f"{uri} cannot be decompressed: {error}. Is the file complete?") from error
 
 
 def _parquet(data: bytes, uri: str) -> pa.Table:
     try:
-        # Spark's older timestamps: read as nanoseconds they would wrap around outside the years 1677 to 2262.
+        # Older timestamps of Spark: as nanoseconds they would overflow outside the years 1677 to 2262.
         return pq.ParquetFile(io.BytesIO(data), coerce_int96_timestamp_unit="us").read()
     except (pa.ArrowException, OSError) as error:
         raise ConfigError(f"{uri} cannot be read as Parquet: {error}") from error
 
 
 def _folder(store: Store, name: str, keys: list[str], uri: str) -> tuple[pa.Table, Found, list[str]]:
-    """The rows of all Parquet files below the folder, and which columns are text: those of a folder `column=value`."""
+    """The rows of all Parquet files below the folder, and the partition columns, from folders named `column=value`."""
     for folder, what in _TABLES.items():
         if any(key.startswith(f"{name}/{folder}/") for key in keys):
             raise ConfigError(
-                f"{uri} is a {what} table, of which only its log says what files are still a part: write its rows to "
-                "a plain folder of Parquet files"
+                f"{uri} is a {what} table, and only its log knows which files belong to it: export its rows to a plain "
+                "folder of Parquet files"
             )
     shown = [
         key
@@ -198,8 +207,8 @@ def _folder(store: Store, name: str, keys: list[str], uri: str) -> tuple[pa.Tabl
         raise ConfigError(f"{uri} is a folder without Parquet files, but with {such}; {_NEEDED}")
     if others:
         raise ConfigError(
-            f"{uri} holds {', '.join(others[:3])} beside its Parquet files, which would not be read: move "
-            "everything else out of the folder, or begin its name with an underscore"
+            f"{uri} has other files beside its Parquet files, such as {', '.join(others[:3])}, which would not be "
+            "read: move them out of the folder, or begin their names with an underscore"
         )
     tables = []
     partitions: dict[str, None] = {}
@@ -210,7 +219,9 @@ def _folder(store: Store, name: str, keys: list[str], uri: str) -> tuple[pa.Tabl
             if not sign:
                 continue
             if column.lower() in {one.lower() for one in table.column_names}:
-                raise ConfigError(f"{uri}: {key} has a column {column!r} and lies in the folder {folder!r}")
+                raise ConfigError(
+                    f"{uri}: {key} has a column {column!r}, but is also in the folder {folder!r}"
+                )
             text = None if value == _NOTHING else unquote(value)
             table = table.append_column(column, pa.array([text] * table.num_rows, pa.string()))
             partitions[column] = None
@@ -221,7 +232,7 @@ def _folder(store: Store, name: str, keys: list[str], uri: str) -> tuple[pa.Tabl
 
 
 def _joined(tables: list[pa.Table], parts: list[str], uri: str) -> pa.Table:
-    """One table. A column that some files lack is null there; its types in different files must be of one family."""
+    """Join tables. A column that a table lacks is null there; its types in all tables must be of one family."""
     kinds: dict[str, tuple[str, str]] = {}
     for table, part in zip(tables, parts, strict=True):
         for entry in table.schema:
@@ -232,7 +243,7 @@ def _joined(tables: list[pa.Table], parts: list[str], uri: str) -> pa.Table:
             if kind != other:
                 raise ConfigError(
                     f"{uri}: the column {entry.name!r} holds {other} in {first} and {kind} in {part}; write the "
-                    "same type in all of them"
+                    "same type in all files"
                 )
     try:
         return pa.concat_tables(map(_settled, tables), promote_options="permissive")
@@ -241,8 +252,10 @@ def _joined(tables: list[pa.Table], parts: list[str], uri: str) -> pa.Table:
 
 
 def _settled(table: pa.Table) -> pa.Table:
-    """The columns as `column_types.fit` has them, so that units, zones and ways to store them do not hinder a join;
-    those that do not fit as they are, for `_finish` to refuse."""
+    """Convert the columns with `column_types.fit`, so that units, zones and encodings do not prevent a join.
+
+    Columns that do not fit stay as they are; `_finish` refuses them.
+    """
     columns = []
     for chunks in table.columns:
         values = _one_array(chunks)
@@ -253,7 +266,7 @@ def _settled(table: pa.Table) -> pa.Table:
 
 
 def _family(kind: pa.DataType) -> str:
-    """Types of one family can be joined without loss."""
+    """The family of a type: types of one family can be joined without loss."""
     if pa.types.is_dictionary(kind):
         return _family(kind.value_type)
     if pa.types.is_integer(kind):
@@ -270,13 +283,12 @@ def _family(kind: pa.DataType) -> str:
 def _finish(
     raw: pa.Table, found: Found, uri: str, ids: Sequence[str], reading: Reading, text: Sequence[str] = ()
 ) -> DataFile:
-    """The raw columns as the types of the tables. text: those that are text, whose types show in the values."""
+    """Convert the raw columns to the types of the tables. text: text columns whose types are detected from values."""
     names = [_own_case(name, ids) for name in raw.column_names]
     folded = [name.lower() for name in names]
     if twice := sorted({name for name in names if folded.count(name.lower()) > 1}):
         raise ConfigError(
-            f"{uri} has two columns for {', '.join(map(repr, twice))} (upper and lower case are one here); rename "
-            "one of them"
+            f"{uri} has two columns named {', '.join(map(repr, twice))} (case is ignored); rename one of them"
         )
     for name in ids:
         if name not in names:
@@ -327,7 +339,7 @@ def _as_wished(values: pa.Array, wish: str, comma: bool) -> pa.Array:
     if pa.types.is_string(fitted.type):
         return as_type(fitted, wish, comma)
     if wish == "text" and not pa.types.is_nested(fitted.type):
-        if pa.types.is_floating(fitted.type):  # EANs that became numbers beside empty values
+        if pa.types.is_floating(fitted.type):  # such as EANs in a column with empty values
             with suppress(pa.ArrowInvalid):
                 return fitted.cast(pa.int64()).cast(pa.string())
         return fitted.cast(pa.string())
@@ -335,12 +347,12 @@ def _as_wished(values: pa.Array, wish: str, comma: bool) -> pa.Array:
         wish
     )
     if kind_of(fitted.type) != expected:
-        raise Unfit(f"holds {kind_of(fitted.type)}, and not {wish}", "leave it out of --products-types")
+        raise Unfit(f"holds {kind_of(fitted.type)}, not {wish}", "leave it out of --products-types")
     return fitted
 
 
 def _id_text(values: pa.Array) -> pa.Array:
-    """Ids as text: strings, whole numbers and UUIDs have exactly one spelling; other types are refused."""
+    """Ids as text. Only strings, whole numbers and UUIDs are allowed, because they have a single spelling."""
     fitted = fit(values)
     kind = fitted.type
     if pa.types.is_string(kind) and not pa.types.is_time(values.type):
@@ -348,5 +360,5 @@ def _id_text(values: pa.Array) -> pa.Array:
     if pa.types.is_int64(kind) or (pa.types.is_decimal(kind) and kind.scale == 0):
         return fitted.cast(pa.string())
     raise Unfit(
-        f"holds {values.type}, and ids are text or whole numbers", "write it as text", example_of(values)
+        f"holds {values.type}, but ids are text or whole numbers", "write it as text", example_of(values)
     )

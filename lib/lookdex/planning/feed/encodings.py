@@ -1,11 +1,11 @@
-"""The encoding of a text file: given by a byte order mark, proven by strict UTF-8, or guessed with care.
+"""Detect the encoding of a text file: by its byte order mark, by valid UTF-8, or by a careful guess.
 
-The guess is charset-normalizer's, between the two encodings in which shops export CSV files when it is not Unicode:
-CP949 (of which EUC-KR is a part) and CP1252. On two-line files it takes other encodings for one of these, so what it
-says is believed only where the text looks like it: mostly everyday Hangul, or accents that stand singly among plain
-letters. Elsewhere the file is refused, since a wrong guess would publish wrong words. Of 217 files of one to eight
-titles in these two encodings 210 were read and 7 refused, none was read wrongly; of 187 in Mac Roman and CP850, whose
-signs may stand in CP1252 too, 12 were, and of 54 in GB18030 8, all of one or two titles.
+The guess is made by charset-normalizer, between the two non-Unicode encodings in which shops export CSV files: CP949 (a
+superset of EUC-KR) and CP1252. For two-line files it mistakes other encodings for these, so a guess is accepted only if
+the text looks plausible: mostly common Hangul, or single accents among plain letters. Otherwise the file is refused,
+because a wrong guess would publish wrong text. Of 217 files of one to eight titles in these two encodings, 210 were
+read, 7 refused and none misread. Misread were 12 of 187 files in Mac Roman and CP850, whose characters also exist in
+CP1252, and 8 of 54 in GB18030, all of one or two titles.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lookdex.errors import ConfigError
 from lookdex.runtime.extras import extras
 from lookdex.runtime.wording import count_of
 
-_MARKS = (  # UTF-32's little-endian mark begins like that of UTF-16
+_MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -27,34 +27,34 @@ _MARKS = (  # UTF-32's little-endian mark begins like that of UTF-16
 )
 _NOT_OF_FILES = ("undefined", "idna", "punycode", "unicode_escape", "raw-unicode-escape", "unicode-escape")
 _HEAD = 65_536  # bytes in which a header is looked for
-_SAMPLE = 65_536  # bytes of lines with other than ASCII characters that the guess is made from
+_SAMPLE = 65_536  # bytes of non-ASCII lines to guess from
 _GUESSES = ["cp949", "cp1252"]
-_HANGUL = 0.7  # of the letters of Korean text, at least; of Chinese that is read as Korean it is some 0.4
+_HANGUL = 0.7  # minimum share of common letters in Korean text; for Chinese read as Korean it is about 0.4
 _HIGH = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ\xa0-¿"  # 0x80 to 0xBF as CP1252
-# What CP1252 text does not hold, but others read as it do.
+# Sequences that do not occur in CP1252 text, but in text of other encodings read as CP1252.
 _FOREIGN = re.compile(
     "|".join(
         (
-            "[^\x00-\x7f„“”‚‘’«»‹›…–—€£¥§®™©°²³¹½¼¾·•×±µ¿¡\xa0]{4,}",  # letters in a row that are not plain
-            "[¯¨¸¬¤¦ÐÝÞðýþŠšŽž]",  # in place of Turkish and Czech letters (at the price of Icelandic)
-            r"[¹³][^\W\d_]|[^\W\d_]¿",  # of Polish ones
-            r"õ(?!e)|Õ(?!E)|[yY]û|[^\W\ddmrDMR_]û\b",  # of Hungarian ones; Portuguese has õe, French dû
-            # Of the letters of Mac Roman and of the code pages 437 and 850: signs where none stands.
+            "[^\x00-\x7f„“”‚‘’«»‹›…–—€£¥§®™©°²³¹½¼¾·•×±µ¿¡\xa0]{4,}",  # runs of accented letters
+            "[¯¨¸¬¤¦ÐÝÞðýþŠšŽž]",  # in place of Turkish and Czech letters (this also refuses Icelandic)
+            r"[¹³][^\W\d_]|[^\W\d_]¿",  # in place of Polish letters
+            r"õ(?!e)|Õ(?!E)|[yY]û|[^\W\ddmrDMR_]û\b",  # of Hungarian letters; Portuguese has õe, French dû
+            # In place of letters of Mac Roman and the code pages 437 and 850: symbols where none belongs.
             r"[ƒˆ˜]|[^\W\d_][‚„†‡‰‹•“”›¢£¥§¡][^\W\d_]|[†‡][^\W\d_]|[^\W\d_][†‡]|€[a-zß-ÿ]|\d ?Û|\dæ|äes\b",
             "[a-zß-öø-ÿ](?:[–—][a-zß-öø-ÿ]|[À-ÖØ-ÞŸŒ])|Ÿ[a-zß-öø-ÿ]|œ(?![uidctsn])|Œ(?![UIDCTSNuidctsn])",
-            r"[¼½¾][^\W\d_]",  # of œ in Latin-9
+            r"[¼½¾][^\W\d_]",  # in place of œ in Latin-9
             f"(?:[ÂÃ]|í[\xa0-¿])[{_HIGH}]|â€",  # UTF-8
         )
     )
 )
-# Letters of Mac Roman and others read as quotes that open and never close.
+# Letters of Mac Roman and other encodings look like quotes that open but never close.
 _QUOTES = {"„": "“”", "‚": "‘’", "«": "»", "‹": "›"}
-# Romanian ă stands in the place of ã, but without these letters of Portuguese.
+# Romanian ă is read as ã, but without these letters of Portuguese.
 _TILDE = re.compile("ã(?![oei])")
 _PORTUGUESE = re.compile("[çáéóÇÁÉÓ]|ão|õe|ÃO|ÕE")
 _KOREAN_RUNS = re.compile(rb"[\x80-\xff]+([\x00-\x7f]|\Z)")
 _KOREAN_RUN = re.compile(rb"(?:[\xb0-\xc8][\xa1-\xfe])+")
-# Of the parts of a syllable, those that only rare syllables have, by their number in Unicode.
+# Parts of a Hangul syllable, by their Unicode index: vowels of rare syllables only, and common final consonants.
 _RARE_VOWELS = frozenset((2, 3, 7, 9, 10, 12, 14, 15, 16, 17))
 _NO_CONSONANT = 11  # 원 and 와 are frequent
 _COMMON_ENDS = frozenset((0, 1, 4, 8, 16, 17, 19, 21))
@@ -62,7 +62,7 @@ _COMMON_ENDS = frozenset((0, 1, 4, 8, 16, 17, 19, 21))
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """guess: a line of the text that shows people whether a guess is right; '' where it was not guessed."""
+    """A decoded file. guess: a line that shows whether a guessed encoding is right; '' if it was not guessed."""
 
     text: str
     encoding: str
@@ -70,10 +70,10 @@ class Decoded:
 
 
 def decode(data: bytes, uri: str, word: str, encoding: str = "", flag: str = "") -> Decoded:
-    """The text of a file, without its byte order mark.
+    """Decode a file, without its byte order mark.
 
-    word: an ASCII word that the first lines contain (it proves UTF-16 without a mark). encoding: Python's name of the
-    one to use; '' detects it. flag: the option that sets it, for error messages; '' where there is none.
+    word: an ASCII word in the first lines, which identifies UTF-16 without a mark. encoding: Python's name; '' detects
+    it. flag: the option that sets it, for error messages; '' if there is none.
 
     Raises ConfigError when the bytes are not valid in the encoding, or the encoding cannot be determined.
     """
@@ -122,7 +122,7 @@ def _known(encoding: str, flag: str) -> str:
 
 def _strict(data: bytes, uri: str, encoding: str, flag: str) -> str:
     try:
-        return data.decode(encoding).lstrip("\ufeff")  # some exports are marked twice
+        return data.decode(encoding).lstrip("\ufeff")  # some exports have two marks
     except UnicodeDecodeError as error:
         wrong = data[error.start : error.start + 1].hex()
         remedy = f"Save it as UTF-8, or name its encoding with {flag}" if flag else "Save it as UTF-8"
@@ -133,13 +133,13 @@ def _strict(data: bytes, uri: str, encoding: str, flag: str) -> str:
 
 
 def _check_no_broken_utf8(data: bytes, uri: str, error: UnicodeDecodeError, remedy: str) -> None:
-    """Raise when the bytes are UTF-8 but for a few damaged ones: in another encoding all the rest would be wrong."""
+    """Raise when the bytes are UTF-8 except for a few: in another encoding all the rest would be wrong."""
     text = data.decode("utf-8", "replace")
     broken = text.count("\ufffd")
     others = len(text) - len(text.encode("ascii", "ignore"))
     if others - broken > broken:
         raise ConfigError(
-            f"{uri} is UTF-8, but for {count_of(broken, 'place')}, first in line {_line_of(data, error.start)}. Save "
+            f"{uri} is UTF-8 except in {count_of(broken, 'place')}, first in line {_line_of(data, error.start)}. Save "
             f"it again as UTF-8, {remedy}"
         )
 
@@ -149,7 +149,7 @@ def _line_of(data: bytes, offset: int) -> int:
 
 
 def _telling_lines(data: bytes) -> bytes:
-    """All of a small file; of a large one, non-ASCII lines from all over it."""
+    """A small file as it is; of a large one, non-ASCII lines spread over the file."""
     if len(data) <= _SAMPLE:
         return data
     lines = [line for line in data.splitlines() if not line.isascii()]
@@ -171,14 +171,16 @@ def _looks_right(text: str, encoding: str, data: bytes) -> bool:
 
 
 def _may_be_korean(data: bytes) -> bool:
-    """Is all that is not ASCII a syllable of EUC-KR, somewhere at the end of a word? A few syllables look Western."""
+    """Whether all non-ASCII runs are syllables of EUC-KR, at least one at the end of a word. Some look Western."""
     runs = [(run[0].removesuffix(run[1]), run[1]) for run in _KOREAN_RUNS.finditer(data)]
     return all(_KOREAN_RUN.fullmatch(run) for run, _ in runs) and any(not end.isalpha() for _, end in runs)
 
 
 def _is_common(letter: str) -> bool:
-    """Of the 2,350 syllables of EUC-KR (others are spelt in 8 bytes), one whose vowel and end are frequent: some 97 %
-    of the letters of Korean text, and 62 % of what Chinese becomes."""
+    """Whether a letter is one of the 2,350 syllables of EUC-KR (others take 8 bytes) with a common vowel and final.
+
+    This holds for about 97 % of the letters of Korean text, and 62 % of those of Chinese read as Korean.
+    """
     if not "가" <= letter <= "힣" or len(letter.encode("euc_kr", "ignore")) != 2:
         return False
     first, rest = divmod(ord(letter) - ord("가"), 588)

@@ -1,6 +1,6 @@
-"""Product ids as they are compared: trimmed, and in Unicode's composed form (NFC).
+"""Normalise product ids for comparison: trimmed, in Unicode's composed form (NFC).
 
-macOS spells 가방 in keys as five letters, a spreadsheet as two syllables: both are one id here.
+macOS writes 가방 in keys as five letters, a spreadsheet as two syllables: both are the same id.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ EXAMPLES = 3
 
 @dataclass(frozen=True, slots=True)
 class CaseOnly:
-    """Photos' product ids that differ from the file's only in case. examples: (the photo's, the file's)."""
+    """Product ids of photos that differ from the file's only in case. examples: (id of a photo, id of the file)."""
 
     count: int = 0
     examples: tuple[tuple[str, str], ...] = ()
 
 
 def clean(ids: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Strings as ids; nulls stay null."""
+    """Normalise strings as ids. Nulls stay null."""
     return pc.utf8_normalize(pc.utf8_trim_whitespace(ids), form="NFC")
 
 
 def clean_column(table: pa.Table, column: str, uri: str) -> pa.Table:
-    """The table with a column (strings) as ids. Raises ConfigError where one is missing, empty or unprintable."""
+    """Normalise a column of ids (strings). Raises ConfigError when one is missing, empty or unprintable."""
     values = clean(table[column])
     empty = pc.equal(pc.fill_null(values, ""), "")
     if count := pc.sum(empty).as_py():
         first = pc.index(empty, True).as_py() + 1
         raise ConfigError(
-            f"{uri}: {count_of(count, 'row')} without a {column}, first row {first:,} of {len(values):,} (the header "
-            "does not count); fill it in or drop them"
+            f"{uri}: {count_of(count, 'row')} without a {column}, first row {first:,} of {len(values):,} (not counting "
+            "the header); fill it in, or remove these rows"
         )
     odd = values.filter(pc.match_substring_regex(values, r"\p{Cc}"))
     if len(odd):
@@ -47,12 +47,12 @@ def clean_column(table: pa.Table, column: str, uri: str) -> pa.Table:
 
 
 def shown(ids: pa.Array | pa.ChunkedArray | list[str], most: int = EXAMPLES) -> str:
-    """The first few, each in quotes, so that whitespace can be seen."""
+    """The first few ids, quoted so that whitespace is visible."""
     return ", ".join(map(repr, ids[:most] if isinstance(ids, list) else ids.slice(0, most).to_pylist()))
 
 
 def case_only(photos: pa.Array, file: pa.Array) -> CaseOnly:
-    """The photos' ids that match one of the file only once both are lower-cased. Both arrays: unique ids."""
+    """Ids of photos that match ids of the file only in lower case. Both arrays: unique ids."""
     with duckdb.connect() as database:
         database.register("photos", pa.table({"id": photos}))
         database.register("file", pa.table({"id": file}))

@@ -1,4 +1,4 @@
-"""JSON lines, or one list of objects, as a table: each value as it is written, or none."""
+"""Read JSON lines, or one list of objects, as a table, without changing any value."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pyarrow as pa
 
 from lookdex.errors import ConfigError
 
-_DEEPEST = 20  # lists and objects within each other
+_DEEPEST = 20  # levels of nested lists and objects
 _NEEDED = "Write one object in each line, or one list of objects"
 
 
 def json_lines(text: str, uri: str) -> pa.Table:
-    """A row for each line, or for each object of one list; a column for each key, in the order of their first use.
+    """Read one row per line, or per object of the list, and one column per key, in order of first use.
 
-    Raises ConfigError, with the line, for what is not JSON or not an object, names a key twice, or is nested too deep;
-    and, with the column, for values of several types.
+    Raises ConfigError with the line for invalid JSON, values that are not objects, repeated keys and too deep nesting,
+    and with the column for values of several types.
     """
     rows: list[Any] = []
     number = 0
@@ -33,11 +33,7 @@ def json_lines(text: str, uri: str) -> pa.Table:
                     rows.append(_DECODER.decode(line))
     except (ValueError, RecursionError) as error:
         where = f"line {number}" if number else "the list"
-        why = (
-            f"more than {_DEEPEST} lists or objects within each other"
-            if isinstance(error, RecursionError)
-            else error
-        )
+        why = f"more than {_DEEPEST} nested lists or objects" if isinstance(error, RecursionError) else error
         raise ConfigError(f"{uri}: {where} is not JSON: {why}. {_NEEDED}") from error
     odd = next((at for at, row in enumerate(rows) if not isinstance(row, dict)), None)
     if odd is not None:
@@ -63,7 +59,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _exact(text: str) -> float | Decimal:
-    """The number; as a Decimal where a float would lose one of its digits."""
+    """The number; as a Decimal if a float would lose digits."""
     number = float(text)
     return number if len(text) <= 16 or Decimal(repr(number)) == Decimal(text) else Decimal(text)
 
@@ -72,15 +68,18 @@ _DECODER = json.JSONDecoder(parse_constant=_no_number, parse_float=_exact, objec
 
 
 def _column(values: list[Any], name: str, uri: str) -> pa.Array:
-    """Whole numbers beyond 64 bits, and numbers of which a float would lose a digit, become decimals; whole numbers
-    among others stay exact or are refused."""
+    """Convert a column to Arrow.
+
+    Whole numbers beyond 64 bits, and numbers that a float would round, become decimals. Whole numbers mixed with floats
+    stay exact or are refused.
+    """
     kinds = {type(value) for value in values if value is not None}
     if (
         kinds & {dict, list}
         and (deep := next((one for one in values if _depth(one) > _DEEPEST), None)) is not None
     ):
         raise ConfigError(
-            f"{uri}: the column {name!r} has more than {_DEEPEST} lists or objects within each other: {str(deep)[:40]}"
+            f"{uri}: the column {name!r} has more than {_DEEPEST} nested lists or objects: {str(deep)[:40]}"
         )
     try:
         if kinds <= {int, float, Decimal} and Decimal in kinds:
@@ -90,8 +89,8 @@ def _column(values: list[Any], name: str, uri: str) -> pa.Array:
             inexact = next((one for one in values if isinstance(one, int) and int(float(one)) != one), None)
             if inexact is not None:
                 raise ConfigError(
-                    f"{uri}: the column {name!r} holds {inexact}, which no floating-point number is, beside others; "
-                    "write it as text"
+                    f"{uri}: the column {name!r} holds {inexact}, which a floating-point number cannot represent, "
+                    "beside floating-point numbers; write it as text"
                 )
             return pa.array([None if one is None else float(one) for one in values], pa.float64())
         if kinds == {int} and any(one is not None and not -(2**63) <= one < 2**63 for one in values):
@@ -100,8 +99,8 @@ def _column(values: list[Any], name: str, uri: str) -> pa.Array:
         return pa.array(values)
     except UnicodeEncodeError as error:
         raise ConfigError(
-            f"{uri}: the column {name!r} holds {error.object[:40]!r}, one half of a character that two escapes make: "
-            "write both, or the character itself"
+            f"{uri}: the column {name!r} holds {error.object[:40]!r}, with half of a surrogate pair: write both "
+            "escapes, or the character itself"
         ) from error
     except (pa.ArrowException, OverflowError, ValueError) as error:
         kinds_named = " and ".join(sorted(kind.__name__ for kind in kinds))
@@ -112,7 +111,7 @@ def _column(values: list[Any], name: str, uri: str) -> pa.Array:
 
 
 def _depth(value: Any) -> int:
-    """How many lists and objects lie within each other."""
+    """The depth of nested lists and objects."""
     depth, level = 0, [value]
     while level := [one for one in level if isinstance(one, dict | list)]:
         depth += 1

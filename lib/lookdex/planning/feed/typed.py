@@ -1,18 +1,19 @@
-"""Turns columns of text into numbers, dates and so on, where every value of a column fits and none loses anything.
+"""Convert text columns to numbers, dates and so on, if every value of a column fits without loss.
 
-| becomes      | where each value (blanks around it aside) is                                             |
+| type         | if every value, without surrounding spaces, is                                           |
 | ------------ | ---------------------------------------------------------------------------------------- |
 | boolean      | true or false, in whatever case                                                          |
 | whole number | a plain whole number of fewer than 12 digits: longer ones are EANs and other codes       |
 | number       | a plain decimal number; one of more digits than a float64 keeps makes it a decimal       |
-| date         | a day as 2026-03-01; 01/02/2026 could be two days, and stays text                        |
+| date         | a day as 2026-03-01; 01/02/2026 is ambiguous and stays text                              |
 | date-time    | a day and a time, as 2026-03-01 09:00 or 2026-03-01T09:00:00.5, all with or without zone |
 | text         | a clock time, written out: 10:30 becomes 10:30:00                                        |
-| text         | anything else, as it stands                                                              |
+| text         | anything else, unchanged                                                                 |
 
-A plain number has no leading zeros, no sign but a minus, no exponent and no blanks: 00012, +8210, 12E5 and 1e10 are
-codes, and keep their column text. Where the separator is not a comma, 1,5 is one and a half, if some value shows that
-its comma does not mean thousands: by other than three digits after it, or by a 0 or four digits before it.
+A plain number has no leading zeros, no sign but a minus, no exponent and no spaces: 00012, +8210, 12E5 and 1e10 are
+codes and keep their column text. If the separator is not a comma, 1,5 is one and a half, provided that some value shows
+that the comma is not a thousands separator: by more or fewer than three digits after it, or by a 0 or four digits
+before it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _INSTANT = f"{_DATE[:-1]}{_SECONDS}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$"
 
 
 def typed(text: pa.Array, comma: bool = False) -> pa.Array:
-    """The strings as the type that they all fit, else unchanged. comma: 1,5 may be a number."""
+    """Convert strings to the type that all of them fit, else return them unchanged. comma: 1,5 may be a number."""
     values = pc.utf8_trim_whitespace(text)
     given = values.drop_null()
     if not len(given):
@@ -69,9 +70,9 @@ def typed(text: pa.Array, comma: bool = False) -> pa.Array:
 
 
 def as_type(text: pa.Array, wish: str, comma: bool = False) -> pa.Array:
-    """The strings as one of TYPES, read leniently: 1e3 and 00012 are numbers too, and so is 1,5 where `comma`.
+    """Convert strings to one of TYPES leniently: 1e3 and 00012 are numbers too, and with `comma` also 1,5.
 
-    Raises Unfit with the first value that is not of the type.
+    Raises Unfit with the first value that does not have the type.
     """
     if wish == "text":
         return text
@@ -126,11 +127,11 @@ def _flags(values: pa.Array) -> pa.Array:
 
 
 def _number(values: pa.Array) -> pa.Array | None:
-    """int64 where all are whole, else float64 where that keeps each digit, else decimal128; None where none fits."""
+    """int64 if all are whole, else float64 if no digit is lost, else decimal128; None if none fits."""
     if _all(values.drop_null(), r"^[+-]?[0-9]{1,18}$"):
         return pc.replace_substring_regex(values, r"^\+", "").cast(pa.int64())
     floats = pc.replace_substring_regex(values, r"^\+", "").cast(pa.float64())
-    # 15 digits are always kept; longer values are checked one by one.
+    # A float64 keeps 15 digits; longer values are checked one by one.
     long = pc.match_substring_regex(values, r"^[+-]?0*\.?0*[1-9]([0-9.]{15,})|[eE]")
     kept: Callable[[str, float], bool] = lambda written, number: Decimal(written) == Decimal(repr(number))  # noqa: E731
     if all(
@@ -146,7 +147,7 @@ def _number(values: pa.Array) -> pa.Array | None:
 
 
 def _in_range(values: pa.Array) -> pa.Array:
-    """Raises ArrowInvalid outside the years 1 to 9999: Arrow reads 9999-12-31T23:00-09:00, and Python does not."""
+    """Raise ArrowInvalid outside the years 1 to 9999: Arrow reads 9999-12-31T23:00-09:00, but Python does not."""
     years = pc.year(values)
     if pc.any(pc.or_(pc.less(years, 1), pc.greater(years, 9999))).as_py():
         raise pa.ArrowInvalid("it is not in the years 1 to 9999")
@@ -154,7 +155,7 @@ def _in_range(values: pa.Array) -> pa.Array:
 
 
 def _clock(values: pa.Array) -> pa.Array:
-    """10:30 → 10:30:00, 10:30:00.5 → 10:30:00.500000: as Python's `time.isoformat`."""
+    """Format clock times as Python's `time.isoformat`: 10:30 → 10:30:00, 10:30:00.5 → 10:30:00.500000."""
     parts = pc.replace_substring_regex(values, r"^(.{5})$", r"\1:00")
     fraction = pc.match_substring(parts, ".")
     padded = pc.utf8_rpad(parts, width=15, padding="0")

@@ -45,7 +45,7 @@ class Match:
     `similarity` is the cosine of the row's vector and the lane's (-1 … 1), computed exactly whatever the index
     approximates; `distance` is 1 - similarity. `score` is what the ranks follow unless the answer is sorted by a
     column: the similarity, or with a colour
-    emphasis w, (1 - w) × similarity + w × colour similarity. `product_id` is None for a photo that is tied to no
+    emphasis w, (1 - w) × similarity + w × colour similarity. `product_id` is None for a photo that is linked to no
     product. `box` holds pixels of the photo `image_key`. `columns` are the product's (title, price, …). `palette` is
     what the row's object looks like in at most five colours, and `colour_similarity` (0 … 1) how alike that is to the
     lane's; () and None where a lane has no picture, or the release is of a lookdex that kept no palettes.

@@ -129,7 +129,7 @@ class MatchModel(Wire):
     rank: int = Field(
         ge=1, description="1 is the first of all pages: the best, or with `sort` the first in that order."
     )
-    product_id: str | None = Field(description="null for a photo that is tied to no product.")
+    product_id: str | None = Field(description="null for a photo that is linked to no product.")
     similarity: Cosine = Field(description="Cosine of the row's vector and the lane's.")
     distance: Rounded = Field(description="1 - similarity.")
     score: Rounded = Field(
