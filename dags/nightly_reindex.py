@@ -90,7 +90,7 @@ class LookdexCommand(BaseOperator):
 
     template_fields = ("arguments",)
 
-    def __init__(self, *, arguments: list[str], skip_when_refused: bool = False, **kwargs: Any):
+    def __init__(self, *, arguments: list[str], skip_when_refused: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.arguments = arguments
         self.skip_when_refused = skip_when_refused

@@ -95,7 +95,7 @@ def make_queries(count: int, recipe: Recipe, loader: Loader) -> list[Query]:
 class BareLoop:
     """The two models alone, called from several threads."""
 
-    def __init__(self, recipe: Recipe, loader: Loader, queries: Sequence[Query]):
+    def __init__(self, recipe: Recipe, loader: Loader, queries: Sequence[Query]) -> None:
         self._detector, self._embedder, self._asked = (
             loader.detector_of(recipe, "cpu"),
             loader.embedder_of(recipe, "cpu"),
@@ -177,7 +177,7 @@ def run(load: LoadResult, threads: list[threading.Thread]) -> None:
 class Client:
     """A client of the service with one connection per thread."""
 
-    def __init__(self, port: int, bodies: Sequence[bytes]):
+    def __init__(self, port: int, bodies: Sequence[bytes]) -> None:
         self._port, self._bodies, self._own = port, bodies, threading.local()
 
     def once(self, number: int) -> int:

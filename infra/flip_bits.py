@@ -216,7 +216,7 @@ def work(folder: str, right: str, pipe: Connection) -> None:
 class Worker:
     """The worker process, replaced after a hang or a crash."""
 
-    def __init__(self, folder: Path, right: str, seconds: float):
+    def __init__(self, folder: Path, right: str, seconds: float) -> None:
         self._folder, self._right, self._seconds = folder, right, seconds
         self._start()
 

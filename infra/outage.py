@@ -78,7 +78,7 @@ class FailingProxy(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, behind: str):
+    def __init__(self, behind: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.behind = behind
         self.outage: Outage | None = None

@@ -185,7 +185,7 @@ def serve(
 class Pulse:
     """Probe /healthz continuously. slowest: in seconds. failed: probes without an answer."""
 
-    def __init__(self, service: Service):
+    def __init__(self, service: Service) -> None:
         self.slowest, self.failed, self.looks = 0.0, 0, 0
         self._service, self._stop = service, threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)

@@ -55,7 +55,7 @@ def behind_a_proxy(folder: Path) -> Iterator[Place]:
 class Clients:
     """Ask continuously until closed. asked: (start, seconds taken, result)."""
 
-    def __init__(self, service: Service):
+    def __init__(self, service: Service) -> None:
         self.asked: list[tuple[float, float, str]] = []
         self._service, self._stop = service, threading.Event()
         self._threads = [threading.Thread(target=self._ask, args=(n,), daemon=True) for n in range(CLIENTS)]

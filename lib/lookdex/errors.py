@@ -109,7 +109,7 @@ class ModelFailed(LookdexError): ...
 class TaskFailed(LookdexError):
     """number: index of the failed payload, if the engine reports it. cause: the worker's message."""
 
-    def __init__(self, message: str, number: int | None = None, cause: str = ""):
+    def __init__(self, message: str, number: int | None = None, cause: str = "") -> None:
         super().__init__(message)
         self.number, self.cause = number, cause or message
 
@@ -141,7 +141,7 @@ class AuditFailed(LookdexError):
 
     exit_code = 3
 
-    def __init__(self, message: str, offenders: dict[str, list[dict[str, object]]] | None = None):
+    def __init__(self, message: str, offenders: dict[str, list[dict[str, object]]] | None = None) -> None:
         super().__init__(message)
         self.offenders = offenders or {}
 

@@ -222,7 +222,7 @@ class _Handler(BaseHTTPRequestHandler):
 class _Dripping:
     """A file wrapper that writes byte by byte."""
 
-    def __init__(self, file: Any, seconds: float, closing: threading.Event):
+    def __init__(self, file: Any, seconds: float, closing: threading.Event) -> None:
         self._file, self._seconds, self._closing = file, seconds, closing
 
     def write(self, data: bytes) -> None:

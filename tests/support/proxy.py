@@ -23,7 +23,7 @@ class Mode(Enum):
 class Proxy:
     """A proxy of one server on its own port. Changing `mode` breaks open connections, except to and from HANG."""
 
-    def __init__(self, host: str, port: int):
+    def __init__(self, host: str, port: int) -> None:
         self._server = host, port
         self._changed = threading.Condition()
         self._open: set[socket.socket] = set()

@@ -30,7 +30,7 @@ class BadImage(Exception):
     size: upright (width, height) if the header has it.
     """
 
-    def __init__(self, reason: Reason, detail: str = "", size: tuple[int, int] | None = None):
+    def __init__(self, reason: Reason, detail: str = "", size: tuple[int, int] | None = None) -> None:
         super().__init__(f"{reason}: {detail}" if detail else str(reason))
         self.reason, self.size = reason, size
 

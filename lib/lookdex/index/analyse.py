@@ -63,7 +63,7 @@ class Analysis(Protocol):
 class InProcess:
     """Runs the models in this process. A model's error raises `ModelFailed`; a crash ends the process."""
 
-    def __init__(self, tools: Tools):
+    def __init__(self, tools: Tools) -> None:
         self._tools, self._before = tools, tools.source.requests
 
     @property

@@ -48,7 +48,7 @@ class _Answer:
 class Isolated:
     """An `Analysis` of one shard in child processes. Raises ModelFailed when too many photos break a model."""
 
-    def __init__(self, task: IndexTask, shard: Shard):
+    def __init__(self, task: IndexTask, shard: Shard) -> None:
         self._task, self._shard = task, shard
         self._process: _Process | None = None
         self._gets = 0
@@ -124,7 +124,7 @@ def culprit(ref: ImageRef, error: str, photo: Fetched | None = None) -> Bad:
 class _Process:
     """A child process with its models loaded. Raises what loading them raised, or ModelFailed."""
 
-    def __init__(self, task: IndexTask, shard: Shard):
+    def __init__(self, task: IndexTask, shard: Shard) -> None:
         ours, theirs = Pipe()
         paths = [path or os.getcwd() for path in sys.path]
         self._connection = ours
@@ -190,7 +190,7 @@ class _Process:
 class _Requested(Sequence[ImageRef]):
     """The photos of a shard, one by one as the parent process asks for them."""
 
-    def __init__(self, shard: Shard, connection: Connection):
+    def __init__(self, shard: Shard, connection: Connection) -> None:
         self._shard, self._connection = shard, connection
         self.current: ImageRef | None = None
 

@@ -101,7 +101,7 @@ def _item(
 class ShardWriter:
     """Writes outcomes to the two files of a shard. Buffers at most one row group; `close` completes both files."""
 
-    def __init__(self, folder: Path, dim: int, recipe: Recipe, run_id: str, now: datetime):
+    def __init__(self, folder: Path, dim: int, recipe: Recipe, run_id: str, now: datetime) -> None:
         self.items_path, self.images_path = folder / "items.parquet", folder / "images.parquet"
         self.items = 0
         self._recipe, self._run_id, self._now = recipe, run_id, now

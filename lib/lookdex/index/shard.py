@@ -106,7 +106,7 @@ class _Tally:
 class _Earlier:
     """The previous round: the rows that are kept, and the photos to retry."""
 
-    def __init__(self, catalog: Store, report: ShardReport):
+    def __init__(self, catalog: Store, report: ShardReport) -> None:
         self.report = report
         self.items = pq.ParquetFile(pa.BufferReader(runs.read_stored(catalog, report.objects)))
         images = pq.read_table(pa.BufferReader(runs.read_stored(catalog, report.images)))

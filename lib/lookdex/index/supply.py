@@ -22,7 +22,7 @@ class Supply(Sequence[ImageRef]):
     known.
     """
 
-    def __init__(self, refs: Sequence[ImageRef], most_lost: int | None = None):
+    def __init__(self, refs: Sequence[ImageRef], most_lost: int | None = None) -> None:
         self._refs, self._most = refs, most_lost
         self._taken = self._seen = self._lost = self._in_a_row = 0
 

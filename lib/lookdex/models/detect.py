@@ -80,7 +80,7 @@ class TorchvisionDetector:
         config: dict[str, Any],
         device: torch.device,
         limits: DetectionLimits,
-    ):
+    ) -> None:
         self.name, self._device, self._limits = name, device, limits
         keep = bool(config.get("keep_unknown", True))
         self._labels = [own_label(label, keep) if label else None for label in config["labels"]]

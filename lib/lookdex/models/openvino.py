@@ -63,7 +63,7 @@ class Network:
         std: Sequence[float],
         threads: int,
         alone: bool = False,
-    ):
+    ) -> None:
         ov = _openvino()
         self._core, self._lock, self._running = ov.Core(), threading.Lock(), 0
         self._compiled: dict[tuple[Canvas, bool], Any] = {}

@@ -27,7 +27,7 @@ class DaemonPool(Executor):
     Calls run in the context of their submitter. A forked child starts with an empty pool.
     """
 
-    def __init__(self, name: str, most: int | None = None):
+    def __init__(self, name: str, most: int | None = None) -> None:
         self._name, self._most, self._closed = name, most, False
         self._start()
         _pools.add(self)

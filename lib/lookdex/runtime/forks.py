@@ -35,7 +35,7 @@ class Owner:
 
     __slots__ = ("_process", "_what")
 
-    def __init__(self, what: str):
+    def __init__(self, what: str) -> None:
         self._process, self._what = os.getpid(), what
 
     def check(self) -> None:

@@ -118,7 +118,7 @@ class Catalog:
     its first use, and follows what is live then, or stays pinned.
     """
 
-    def __init__(self, place: Place):
+    def __init__(self, place: Place) -> None:
         """Opens nothing."""
         self._place = place
         self._opening = threading.Lock()

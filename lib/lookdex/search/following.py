@@ -91,7 +91,7 @@ class Following:
     behind: why the live release could not be followed at the last check; None if it was.
     """
 
-    def __init__(self, place: Place):
+    def __init__(self, place: Place) -> None:
         self._place, self.watch = place, StoreWatch(place.store, place.opening.store_seconds)
         self._owner = Owner(f"the catalogue {place.store.uri}")
         self._checking = threading.Lock()

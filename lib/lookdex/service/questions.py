@@ -64,7 +64,7 @@ class QuestionHandler:
         deadline: float,
         client_share: float,
         pace: MinimumRate,
-    ):
+    ) -> None:
         self.catalog, self.gate = catalog, Gate(max_concurrency, queue)
         self._decoders, self._runner, self._metrics, self._deadline = decoders, runner, metrics, deadline
         self._reads = Gate(_READERS, _READERS_QUEUE)

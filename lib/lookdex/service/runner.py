@@ -58,7 +58,7 @@ class ModelRunner:
     ran: called after each model call with the model's name and the batch size.
     """
 
-    def __init__(self, threads: int, ran: Callable[[str, int], None] = lambda model, pictures: None):
+    def __init__(self, threads: int, ran: Callable[[str, int], None] = lambda model, pictures: None) -> None:
         self._ran = ran
         self._waiting: deque[tuple[_Call, int]] = deque()  # a call and the index of an input
         self._changed = threading.Condition()
@@ -156,7 +156,7 @@ class ModelRunner:
 class SharedDetector:
     """A detector that runs on the shared pool. batch: most photos in one call."""
 
-    def __init__(self, inner: Detector, runner: ModelRunner, batch: int = 1):
+    def __init__(self, inner: Detector, runner: ModelRunner, batch: int = 1) -> None:
         self.name, self._runner = inner.name, runner
         self._detect = ModelMethod("detector", inner.detect, batch)
 
@@ -167,7 +167,7 @@ class SharedDetector:
 class SharedEmbedder:
     """An embedder that runs on the shared pool. batch: most pictures or texts in one call."""
 
-    def __init__(self, inner: Embedder, runner: ModelRunner, batch: int = 1):
+    def __init__(self, inner: Embedder, runner: ModelRunner, batch: int = 1) -> None:
         self.name, self.dim, self._runner = inner.name, inner.dim, runner
         self._images = ModelMethod("embedder", inner.embed_images, batch)
         self._texts = ModelMethod("text", inner.embed_texts, batch)

@@ -81,7 +81,7 @@ class Server(uvicorn.Server):
         *,
         drain_seconds: float = 30.0,
         log_fields: Mapping[str, object] = MappingProxyType({}),
-    ):
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,

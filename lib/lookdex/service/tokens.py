@@ -44,7 +44,7 @@ class Tokens:
     Raises ConfigError: the file cannot be read, or a line is malformed.
     """
 
-    def __init__(self, source: str):
+    def __init__(self, source: str) -> None:
         lines = "sha256:" in source
         self._file = Path(source) if source and not lines else None
         self._lock = threading.Lock()

@@ -35,7 +35,7 @@ _FolderId = tuple[int, int]  # device and inode
 class FolderStore:
     """Files below a folder. Writes are atomic: a temporary file beside the target, then a rename or a link."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path) -> None:
         self._root = root
         self._requests = Requests()
 

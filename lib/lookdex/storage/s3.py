@@ -35,7 +35,7 @@ class S3Store:
         prefix: str = "",
         access: S3Access | None = None,
         options: ReadOptions = ReadOptions(),  # noqa: B008  # frozen
-    ):
+    ) -> None:
         if not bucket:
             raise ConfigError(f"s3:///{prefix} names no bucket; give s3://bucket/prefix")
         self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""

@@ -63,7 +63,7 @@ class _Session:
 class Connection:
     """The boto3 clients of a process, created on first use. Copies in other processes create their own."""
 
-    def __init__(self, access: S3Access | None, options: ReadOptions):
+    def __init__(self, access: S3Access | None, options: ReadOptions) -> None:
         self.requests = Requests()
         self.options = options
         self._limits = _HURRIED if options.hurry else _PATIENT

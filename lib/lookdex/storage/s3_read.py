@@ -44,7 +44,7 @@ class Wanted:
 class ObjectReader:
     """Reads objects within `options.seconds` each, over all attempts. Thread-safe."""
 
-    def __init__(self, connection: Connection):
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._lock = threading.Lock()
         self._etags_are_md5: bool | None = None  # None: no ETag has been compared with its body yet

@@ -56,7 +56,7 @@ def service(shop: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_photo_is_answered_by_the_contract(service: Service):
+def test_a_photo_is_answered_by_the_contract(service: Service) -> None:
     response = service.ask(LOOK, {"k": 3, "where": "price < 11", "crops": "objects"})
     assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
     answer = response.json()
@@ -71,7 +71,7 @@ def test_a_photo_is_answered_by_the_contract(service: Service):
     assert "embed;dur=" in response.headers["server-timing"]
 
 
-def test_text_is_compressed_for_clients_that_accept_it(service: Service):
+def test_text_is_compressed_for_clients_that_accept_it(service: Service) -> None:
     for path in ("/v1/text?q=red&k=9", "/page/js/lanes.js", "/"):
         plain, packed = (
             service.web.get(path, headers={"Accept-Encoding": way}) for way in ("identity", "gzip")
@@ -94,21 +94,21 @@ def test_text_is_compressed_for_clients_that_accept_it(service: Service):
 
 
 @pytest.mark.parametrize("way", ["gzip;q=0", "x-notgzip", "gzip;q=0, *", "identity, gzip;q=0.5", "", "br"])
-def test_text_is_not_compressed_for_other_clients(service: Service, way: str):
+def test_text_is_not_compressed_for_other_clients(service: Service, way: str) -> None:
     for path in ("/v1/text?q=red&k=9", "/page/js/lanes.js", "/openapi.json", "/metrics", "/v1/release"):
         response = service.web.get(path, headers={"Accept-Encoding": way})
         assert "content-encoding" not in response.headers
         assert response.headers["vary"] == "Accept-Encoding"
 
 
-def test_small_texts_are_compressed_if_identity_is_refused(service: Service):
+def test_small_texts_are_compressed_if_identity_is_refused(service: Service) -> None:
     for path in ("/healthz", "/nothing"):
         assert service.web.get(path, headers={"Accept-Encoding": "gzip, identity;q=0"}).headers[
             "content-encoding"
         ]
 
 
-def test_options_are_a_field_or_a_file_and_may_be_left_out(service: Service):
+def test_options_are_a_field_or_a_file_and_may_be_left_out(service: Service) -> None:
     plain = service.ask(RED).json()
     assert len(plain["objects"][0]["matches"]) == 5
     part = {"photo": ("a.jpg", RED), "options": ("options.json", b'{"k": 1}', "application/json")}
@@ -116,7 +116,7 @@ def test_options_are_a_field_or_a_file_and_may_be_left_out(service: Service):
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIC"])
-def test_every_format_is_answered_in_a_form_and_as_a_body(service: Service, format: str):
+def test_every_format_is_answered_in_a_form_and_as_a_body(service: Service, format: str) -> None:
     data = heif.TILES if format == "HEIC" else encode(picture("red", "blue"), format, quality=95)
     in_form = service.ask(data, {"k": 2})
     assert in_form.status_code == 200, in_form.text
@@ -126,7 +126,7 @@ def test_every_format_is_answered_in_a_form_and_as_a_body(service: Service, form
     assert_problem(service.ask(data[:-40]), ProblemKind.BAD_PHOTO, "corrupt")
 
 
-def test_a_part_without_a_filename_is_a_photo(service: Service):
+def test_a_part_without_a_filename_is_a_photo(service: Service) -> None:
     for name in ("", "; filename*=UTF-8''%EC%82%AC.jpg"):
         head = (
             f'--x\r\nContent-Disposition: form-data; name="photo"{name}\r\nContent-Type: image/jpeg\r\n\r\n'
@@ -142,7 +142,7 @@ def test_a_part_without_a_filename_is_a_photo(service: Service):
         )
 
 
-def test_a_compressed_body_is_refused(service: Service):
+def test_a_compressed_body_is_refused(service: Service) -> None:
     headers = {"Content-Type": "image/jpeg", "Content-Encoding": "gzip"}
     refused = service.web.post("/v1/search", content=gzip.compress(RED), headers=headers)
     assert_problem(refused, ProblemKind.UNKNOWN_FORMAT, "compressed (gzip)")
@@ -174,7 +174,7 @@ def test_a_compressed_body_is_refused(service: Service):
 )
 def test_errors_in_the_header_are_refused_before_100_continue(
     service: Service, request_: str, kind: ProblemKind
-):
+) -> None:
     line, *headers = request_.split("|")
     assert_uninvited(service, line, headers, kind)
 
@@ -191,7 +191,7 @@ def assert_uninvited(service: Service, line: str, headers: list[str], kind: Prob
     assert b"connection: close" in received.lower()
 
 
-def test_a_client_that_goes_away_is_no_error_in_the_log(service: Service):
+def test_a_client_that_goes_away_is_no_error_in_the_log(service: Service) -> None:
     host, port = service.url.removeprefix("http://").split(":")
     head = (
         "POST /v1/search HTTP/1.1\r\nHost: a\r\nX-Request-ID: gone-{}\r\nContent-Type: {}\r\n"
@@ -210,14 +210,14 @@ def test_a_client_that_goes_away_is_no_error_in_the_log(service: Service):
     assert not [line for line in service.lines() if line["level"] in ("error", "critical")]
 
 
-def test_a_text_is_answered(service: Service):
+def test_a_text_is_answered(service: Service) -> None:
     answer = service.web.get("/v1/text", params={"q": "cyan", "k": 2, "where": "price < 4"}).json()
     assert [match["product_id"] for match in answer["objects"][0]["matches"]][:1] == ["p003"]
     response = service.web.get("/v1/text", params={"q": "a colour that the fake does not know"})
     assert_problem(response, ProblemKind.BAD_QUESTION, "knows no colour")
 
 
-def test_products_like_one_of_the_catalogue(service: Service):
+def test_products_like_one_of_the_catalogue(service: Service) -> None:
     response = service.web.get("/v1/products/p000/similar", params={"k": 2})
     found = [match["product_id"] for match in response.json()["objects"][0]["matches"]]
     assert found[0] == "p006"
@@ -225,7 +225,7 @@ def test_products_like_one_of_the_catalogue(service: Service):
     assert_problem(service.web.get("/v1/products/nothing/similar"), ProblemKind.NOT_FOUND, "nothing")
 
 
-def test_a_product_id_may_contain_any_character(tmp_path: Path):
+def test_a_product_id_may_contain_any_character(tmp_path: Path) -> None:
     ids = ("a/b", "a/similar", "shoes/similar/2", "50% off?#", "가/나", "../c", "/", "' or true --")
     shown = [Shown(product_id, "red", photo=n) for n, product_id in enumerate(ids)]
     publish(open_store(str(tmp_path / "shop")), "night-1", shown, made=honest_recipe())
@@ -245,7 +245,7 @@ def test_a_product_id_may_contain_any_character(tmp_path: Path):
         assert routes == {"/v1/products/{product_id}/similar"}
 
 
-def test_the_release_and_its_columns(service: Service):
+def test_the_release_and_its_columns(service: Service) -> None:
     told = service.web.get("/v1/release").json()
     assert (told["release_id"], told["items"], told["behind"]) == ("night-1", 50, None)
     assert [column["name"] for column in told["filters"]] == told["columns"]
@@ -260,7 +260,7 @@ def test_the_release_and_its_columns(service: Service):
     assert_problem(beyond, ProblemKind.BAD_QUESTION)
 
 
-def test_crops_of_items_of_the_release_only(service: Service):
+def test_crops_of_items_of_the_release_only(service: Service) -> None:
     match = service.ask(RED, {"k": 1}).json()["objects"][0]["matches"][0]
     response = service.web.get(f"/v1/crops/{match['item_id']}")
     assert (response.headers["content-type"], response.content[:2]) == ("image/jpeg", b"\xff\xd8")
@@ -269,7 +269,7 @@ def test_crops_of_items_of_the_release_only(service: Service):
         assert service.web.get(f"/v1/crops/{wrong}").status_code in (404, 422)
 
 
-def test_pictures_are_cached_by_etag(service: Service):
+def test_pictures_are_cached_by_etag(service: Service) -> None:
     match = service.ask(RED, {"k": 1}).json()["objects"][0]["matches"][0]
     path = f"/v1/crops/{match['item_id']}"
     whole, head = service.web.get(path), service.web.head(path)
@@ -306,7 +306,7 @@ def test_pictures_are_cached_by_etag(service: Service):
     assert service.web.get("/v1/crops/nothing", headers={"If-None-Match": "*"}).status_code == 404
 
 
-def test_answers_are_cached_by_release_and_question(service: Service):
+def test_answers_are_cached_by_release_and_question(service: Service) -> None:
     get, path = service.web.get, "/v1/products/p000/similar?k=2&where=price%20%3C%209"
     first, head = get(path), service.web.head(path)
     tag = first.headers["etag"]
@@ -329,7 +329,7 @@ def test_answers_are_cached_by_release_and_question(service: Service):
     assert service.ask(RED).headers["cache-control"] == "no-store"
 
 
-def test_a_new_release_and_shared_caches(tmp_path: Path):
+def test_a_new_release_and_shared_caches(tmp_path: Path) -> None:
     store, origin = open_store(str(tmp_path / "shop")), "https://shop.example"
     publish(store, "night-1", stock(), made=honest_recipe())
     public = ("--caching", "public", "--cors", origin, "--facets", "title,colour")
@@ -373,7 +373,7 @@ def test_a_new_release_and_shared_caches(tmp_path: Path):
         assert_problem(service.ask(RED, further), ProblemKind.RELEASE_CHANGED, "'night-2' answers now")
 
 
-def test_pages_orders_and_facets_of_the_service(service: Service):
+def test_pages_orders_and_facets_of_the_service(service: Service) -> None:
     get = service.web.get
     query = {"q": "red", "k": 4, "sort": "-price", "pool": 9, "offset": 4, "facets": "true"}
     by_get = get("/v1/text", params=query)
@@ -405,7 +405,7 @@ def test_pages_orders_and_facets_of_the_service(service: Service):
     assert_problem(service.ask(RED, {"facets": ["url"]}), ProblemKind.BAD_QUESTION, "the facets are: price")
 
 
-def test_the_shipped_models_answer(tmp_path: Path):
+def test_the_shipped_models_answer(tmp_path: Path) -> None:
     store, made = open_store(str(tmp_path / "shop")), recipe_of(Config())
     publish(store, "night-1", stock(products=20), made=made, dim=256)
     outfit = [make_product(1, n, name) for n, name in enumerate(("top", "pants", "shoes"))]
@@ -438,7 +438,7 @@ def test_the_shipped_models_answer(tmp_path: Path):
         ({"look": False, "look_photos": 1}, "look_photos out"),
     ],
 )
-def test_a_question_that_cannot_be_answered_says_why(service: Service, options: Any, says: str):
+def test_a_question_that_cannot_be_answered_says_why(service: Service, options: Any, says: str) -> None:
     assert_problem(service.ask(RED, options), ProblemKind.BAD_QUESTION, says)
 
 
@@ -451,7 +451,7 @@ def test_a_question_that_cannot_be_answered_says_why(service: Service, options: 
         '{"a": 1, "a": 1}',
     ],
 )
-def test_a_repeated_option_is_refused(service: Service, options: str):
+def test_a_repeated_option_is_refused(service: Service, options: str) -> None:
     for refused in (
         service.web.post("/v1/search", files={"photo": RED}, data={"options": options}),
         service.web.post("/v1/search", params={"options": options}, content=RED),
@@ -462,7 +462,7 @@ def test_a_repeated_option_is_refused(service: Service, options: str):
 @pytest.mark.parametrize(
     "type_", ["image/svg+xml", "image/*", "image/tiff", "image/", "*/*", "text/plain", "jpeg", "a" * 999]
 )
-def test_a_body_of_another_type_is_refused(service: Service, type_: str):
+def test_a_body_of_another_type_is_refused(service: Service, type_: str) -> None:
     refused = service.web.post("/v1/search", content=RED, headers={"Content-Type": type_})
     assert_problem(refused, ProblemKind.UNKNOWN_FORMAT, "multipart/form-data, image/jpeg, image/png")
     assert refused.headers["accept"].startswith("multipart/form-data, image/jpeg, image/png, ")
@@ -471,12 +471,12 @@ def test_a_body_of_another_type_is_refused(service: Service, type_: str):
 @pytest.mark.parametrize(
     "type_", ["image/jpg", "IMAGE/JPEG; q=1", "application/octet-stream", "image/heif", None]
 )
-def test_a_body_of_a_photo_s_type_is_answered(service: Service, type_: str | None):
+def test_a_body_of_a_photo_s_type_is_answered(service: Service, type_: str | None) -> None:
     headers = {"Content-Type": type_} if type_ else {}
     assert service.web.post("/v1/search", content=RED, headers=headers).status_code == 200
 
 
-def test_invalid_requests_are_refused(service: Service):
+def test_invalid_requests_are_refused(service: Service) -> None:
     post = service.web.post
     assert_problem(post("/v1/search", content=b""), ProblemKind.BAD_QUESTION, "multipart/form-data")
     assert_problem(post("/v1/search?k=1", content=RED), ProblemKind.BAD_QUESTION, "known parameters: options")
@@ -511,7 +511,7 @@ def test_invalid_requests_are_refused(service: Service):
     assert_problem(service.ask(RED, json.loads('{"where": "' + "a" * 70_000 + '"}')), ProblemKind.MALFORMED)
 
 
-def test_uptime_checks_may_use_head(service: Service):
+def test_uptime_checks_may_use_head(service: Service) -> None:
     for path in ("/healthz", "/readyz", "/v1/release"):
         head = service.web.head(path)
         assert (head.status_code, head.content) == (200, b"")
@@ -519,7 +519,7 @@ def test_uptime_checks_may_use_head(service: Service):
     assert service.web.head("/v1/search").headers["allow"] == "POST"
 
 
-def test_unknown_paths_and_methods(service: Service):
+def test_unknown_paths_and_methods(service: Service) -> None:
     assert_problem(service.web.get("/v2/search"), ProblemKind.NOT_FOUND)
     refused = service.web.get("/v1/search")
     assert_problem(refused, ProblemKind.METHOD, "/v1/search does not allow GET: use POST")
@@ -555,7 +555,7 @@ def test_unknown_paths_and_methods(service: Service):
 )
 def test_a_client_that_sends_all_before_it_reads_is_answered(
     service: Service, line: str, kind: ProblemKind | None, close: bool
-):
+) -> None:
     host, port = service.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as client:
         head = f"{line} HTTP/1.1\r\nHost: {host}\r\nContent-Type: image/jpeg\r\nContent-Length: 12000000\r\n"
@@ -568,7 +568,7 @@ def test_a_client_that_sends_all_before_it_reads_is_answered(
     assert received.startswith(f"HTTP/1.1 {kind.status if kind else 200} ".encode())
 
 
-def test_an_upload_is_refused_while_it_arrives(service: Service):
+def test_an_upload_is_refused_while_it_arrives(service: Service) -> None:
     """The response to an upload of ten times the limit, declared or in endless chunks, comes long before its end."""
     assert_problem(service.ask(RED + bytes(4_000_000)), ProblemKind.TOO_LARGE, "481,")
 
@@ -591,7 +591,7 @@ def test_an_upload_is_refused_while_it_arrives(service: Service):
     assert service.ask(RED).status_code == 200
 
 
-def test_files_that_are_not_photos(service: Service):
+def test_files_that_are_not_photos(service: Service) -> None:
     assert_problem(service.ask(b"%PDF-1.7 no photo"), ProblemKind.UNKNOWN_FORMAT, "unknown_format")
     assert_problem(service.ask(RED[:200]), ProblemKind.BAD_PHOTO)
     assert_problem(service.ask(b""), ProblemKind.BAD_PHOTO, "empty")
@@ -600,7 +600,7 @@ def test_files_that_are_not_photos(service: Service):
     )
 
 
-def test_hostile_uploads_get_an_answer_or_a_problem(service: Service):
+def test_hostile_uploads_get_an_answer_or_a_problem(service: Service) -> None:
     """Every fifth of them; infra/hostile_uploads.py sends all."""
     for name, data in hostile.uploads()[::5]:
         response = service.ask(data)
@@ -613,7 +613,7 @@ def test_hostile_uploads_get_an_answer_or_a_problem(service: Service):
 # ── tokens, CORS, headers ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_tokens(shop: str, tmp_path: Path):
+def test_tokens(shop: str, tmp_path: Path) -> None:
     token, line = new_token("storefront")
     later, later_line = new_token("app")
     file = tmp_path / "tokens"
@@ -672,7 +672,7 @@ def test_tokens(shop: str, tmp_path: Path):
         assert later not in logged
 
 
-def test_cross_origin_requests_are_refused_by_default(service: Service):
+def test_cross_origin_requests_are_refused_by_default(service: Service) -> None:
     response = service.ask(RED, None, Origin="https://shop.example")
     assert not [name for name in response.headers if name.startswith("access-control")]
     preflight = service.web.options("/v1/search", headers={"Origin": "https://shop.example",
@@ -680,7 +680,7 @@ def test_cross_origin_requests_are_refused_by_default(service: Service):
     assert_problem(preflight, ProblemKind.METHOD)
 
 
-def test_the_page_has_a_strict_content_policy(service: Service):
+def test_the_page_has_a_strict_content_policy(service: Service) -> None:
     page = service.web.get("/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["content-security-policy"]
@@ -691,7 +691,7 @@ def test_the_page_has_a_strict_content_policy(service: Service):
         assert service.web.get(path).status_code == 404
 
 
-def test_request_ids_come_back_and_are_logged(service: Service):
+def test_request_ids_come_back_and_are_logged(service: Service) -> None:
     assert (
         service.ask(RED, None, **{"X-Request-ID": "from-the-shop-1"}).headers["x-request-id"]
         == "from-the-shop-1"
@@ -708,14 +708,14 @@ def test_request_ids_come_back_and_are_logged(service: Service):
     assert line["bytes"] == len(RED)
 
 
-def test_the_log_contains_no_question(service: Service):
+def test_the_log_contains_no_question(service: Service) -> None:
     service.web.get("/v1/text", params={"q": "magenta"})
     service.ask(RED, {"where": "title = 'a secret'"})
     assert "magenta" not in service.log.read_text()
     assert "secret" not in service.log.read_text()
 
 
-def test_the_metrics(service: Service):
+def test_the_metrics(service: Service) -> None:
     service.ask(LOOK)
     service.ask(b"nothing")
     families = {f.name: f for f in text_string_to_metric_families(service.web.get("/metrics").text)}
@@ -731,7 +731,7 @@ def test_the_metrics(service: Service):
     assert {"process_resident_memory_bytes", "lookdex_upload_bytes", "lookdex_refused"} <= families.keys()
 
 
-def test_openapi(service: Service):
+def test_openapi(service: Service) -> None:
     document = service.web.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {
@@ -747,7 +747,7 @@ def test_openapi(service: Service):
     assert PREFIX in json.dumps(document["components"]["schemas"]["Problem"])
 
 
-def test_the_service_conforms_to_its_openapi_document(shop: str, tmp_path: Path):
+def test_the_service_conforms_to_its_openapi_document(shop: str, tmp_path: Path) -> None:
     """All checks of schemathesis on a few cases of each operation, with a token."""
     token, line = new_token("schemathesis")
     with start(shop, tmp_path, "--tokens", line) as service:

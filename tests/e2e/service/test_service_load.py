@@ -48,7 +48,7 @@ def moving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Se
         yield store, service
 
 
-def test_an_upload_that_stalls_is_refused(narrow: Service):
+def test_an_upload_that_stalls_is_refused(narrow: Service) -> None:
     host, port = narrow.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=30) as slow:
         slow.sendall(
@@ -59,7 +59,7 @@ def test_an_upload_that_stalls_is_refused(narrow: Service):
     assert narrow.ask(RED).status_code == 200
 
 
-def test_concurrent_uploads_are_limited(narrow: Service):
+def test_concurrent_uploads_are_limited(narrow: Service) -> None:
     """Large uploads take memory. One client may have four, if one question runs and one waits."""
     host, port = narrow.url.removeprefix("http://").split(":")
     head = (
@@ -77,7 +77,7 @@ def test_concurrent_uploads_are_limited(narrow: Service):
     assert narrow.ask(RED).status_code == 200
 
 
-def test_overload_is_refused_with_retry_after(narrow: Service):
+def test_overload_is_refused_with_retry_after(narrow: Service) -> None:
     def ask(_: int) -> httpx2.Response:
         return httpx2.post(f"{narrow.url}/v1/search", files={"photo": LOOK}, timeout=60)
 
@@ -90,7 +90,7 @@ def test_overload_is_refused_with_retry_after(narrow: Service):
     assert narrow.ask(RED).status_code == 200
 
 
-def test_releases_change_without_failed_or_mixed_answers(moving: tuple[Store, Service]):
+def test_releases_change_without_failed_or_mixed_answers(moving: tuple[Store, Service]) -> None:
     """Every title contains its release."""
     store, service = moving
     stop, seen, wrong = threading.Event(), set(), []
@@ -129,7 +129,7 @@ def test_releases_change_without_failed_or_mixed_answers(moving: tuple[Store, Se
     assert {line["by"] for line in swaps} == {"promote"}
 
 
-def test_sigterm_finishes_open_requests(moving: tuple[Store, Service]):
+def test_sigterm_finishes_open_requests(moving: tuple[Store, Service]) -> None:
     _, service = moving
     with ThreadPoolExecutor(8) as clients:
         asked = [

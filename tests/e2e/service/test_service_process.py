@@ -32,7 +32,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
     return uri
 
 
-def test_it_refuses_connections_until_it_can_answer(shop: str, tmp_path: Path):
+def test_it_refuses_connections_until_it_can_answer(shop: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     command = [sys.executable, "-m", "lookdex.cli.main", "serve", "--catalog", shop, "--port", "0"]
     with log.open("wb") as out:
@@ -60,7 +60,7 @@ def test_it_refuses_connections_until_it_can_answer(shop: str, tmp_path: Path):
         process.wait()
 
 
-def test_the_log_has_the_url(shop: str, tmp_path: Path):
+def test_the_log_has_the_url(shop: str, tmp_path: Path) -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
@@ -70,7 +70,7 @@ def test_the_log_has_the_url(shop: str, tmp_path: Path):
         assert httpx2.get(f"{service.url}/healthz").text == "ok\n"
 
 
-def test_errors_at_startup_are_reported(tmp_path: Path):
+def test_errors_at_startup_are_reported(tmp_path: Path) -> None:
     with pytest.raises(ReleaseNotFound, match="nothing is live"):
         create_app(Config(catalog=str(tmp_path / "empty")))
     publish(open_store(str(tmp_path / "shop")), "night-1", stock(), made=honest_recipe())

@@ -139,7 +139,7 @@ def test_threads_race_as_well(root_uri: str) -> None:
 class LostAnswer:
     """A store whose put arrives, and whose answer does not: the retry is refused, or gives up."""
 
-    def __init__(self, store: Store, *, retried: bool, arrives: bool = True):
+    def __init__(self, store: Store, *, retried: bool, arrives: bool = True) -> None:
         self.store, self.retried, self.arrives = store, retried, arrives
 
     def __getattr__(self, name: str) -> object:

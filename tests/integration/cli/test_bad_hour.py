@@ -41,7 +41,7 @@ class Weather:
 
 
 class Source:
-    def __init__(self, inner: Store, weather: Weather):
+    def __init__(self, inner: Store, weather: Weather) -> None:
         self._inner, self._weather = inner, weather
 
     def __getattr__(self, name: str) -> object:

@@ -41,7 +41,7 @@ def pictures(looks: list[np.ndarray]) -> list[np.ndarray]:
     return [*products, *(np.ascontiguousarray(looks[n % 3][:h, :w]) for n, (h, w) in enumerate(shapes))]
 
 
-def test_vectors_are_torch_s(pictures: list[np.ndarray]):
+def test_vectors_are_torch_s(pictures: list[np.ndarray]) -> None:
     mine, theirs = OPENVINO.embedder_of(RECIPE, "cpu"), TORCH.embedder_of(RECIPE, "cpu")
     assert isinstance(mine, openvino.OpenvinoEmbedder)
     assert (mine.name, mine.dim) == (theirs.name, theirs.dim)
@@ -56,7 +56,7 @@ def test_vectors_are_torch_s(pictures: list[np.ndarray]):
     np.testing.assert_allclose(again, vectors, atol=1e-5)
 
 
-def test_boxes_are_torch_s(looks: list[np.ndarray]):
+def test_boxes_are_torch_s(looks: list[np.ndarray]) -> None:
     mine, theirs = OPENVINO.detector_of(RECIPE, "cpu"), TORCH.detector_of(RECIPE, "cpu")
     assert isinstance(mine, openvino.OpenvinoDetector)
     found = mine.detect(looks)
@@ -68,7 +68,7 @@ def test_boxes_are_torch_s(looks: list[np.ndarray]):
         assert [d[0] for d in callers.map(mine.detect, [[look] for look in looks])] == found
 
 
-def test_openvino_telemetry_is_off():
+def test_openvino_telemetry_is_off() -> None:
     OPENVINO.detector_of(RECIPE, "cpu")
     assert sys.modules["openvino_telemetry"] is None
     assert not [name for name in sys.modules if name.startswith("openvino_telemetry.")]
@@ -76,7 +76,7 @@ def test_openvino_telemetry_is_off():
 
 def test_differing_outputs_fall_back_to_torch(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     monkeypatch.setattr(openvino, "SAME_VECTOR", 1.1)
     with pytest.raises(ConfigError, match="set engine to torch"):
         OPENVINO.embedder_of(RECIPE, "cpu")
@@ -86,7 +86,7 @@ def test_differing_outputs_fall_back_to_torch(
     assert "falling back to torch" in caplog.text
 
 
-def test_custom_models_and_gpus_stay_with_torch():
+def test_custom_models_and_gpus_stay_with_torch() -> None:
     assert isinstance(OPENVINO.detector_of(recipe(), "cpu"), FakeDetector)
     with pytest.raises(ConfigError, match="cpu only"):
         OPENVINO.detector_of(RECIPE, "cuda")

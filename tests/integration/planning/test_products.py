@@ -78,7 +78,7 @@ LINES = st.lists(st.sampled_from(NUMBERS), max_size=5)
 @given(LINES, st.none() | st.sampled_from(CODES), LINES)
 def test_csv_keeps_codes_as_text_and_numbers_as_numbers(
     before: list[str], code: str | None, after: list[str]
-):
+) -> None:
     values = ["1", *before, *([] if code is None else [code]), *after]
     rows = "".join(f"p{n},{value},{n}\n" for n, value in enumerate(values))
     with TemporaryDirectory() as folder:

@@ -34,7 +34,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 # ── what of a photo is meant ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_one_object_of_the_photo(shop: Catalog):
+def test_one_object_of_the_photo(shop: Catalog) -> None:
     photo = picture("red", "blue")
     every = shop.search(photo, k=2)
     for number, found in enumerate(every.objects):
@@ -47,7 +47,7 @@ def test_one_object_of_the_photo(shop: Catalog):
         shop.search(np.full((40, 60, 3), 250, np.uint8), object=0)
 
 
-def test_a_box_needs_no_detector_and_its_label_is_asked_first(shop: Catalog, tmp_path: Path):
+def test_a_box_needs_no_detector_and_its_label_is_asked_first(shop: Catalog, tmp_path: Path) -> None:
     @dataclass(frozen=True)
     class Asleep(FakeDetector):
         def detect(self, images: Sequence[np.ndarray]) -> list:
@@ -61,7 +61,7 @@ def test_a_box_needs_no_detector_and_its_label_is_asked_first(shop: Catalog, tmp
     assert (unnamed.label, unnamed.within, unnamed.widened) == (None, None, None)
 
 
-def test_a_box_s_label_is_a_category_or_one_that_the_release_has(shop: Catalog, tmp_path: Path):
+def test_a_box_s_label_is_a_category_or_one_that_the_release_has(shop: Catalog, tmp_path: Path) -> None:
     photo, box = picture("red"), Box(8, 12, 80, 80)
     for pick in ({"box": box, "label": "tutu"}, {"picks": (Pick(box=box, label="tutu"),)}):
         with pytest.raises(BadQuery, match="has no 'tutu': label is one of top, outerwear, dress"):
@@ -72,7 +72,7 @@ def test_a_box_s_label_is_a_category_or_one_that_the_release_has(shop: Catalog, 
     assert (found.within, [match.other for match in found.matches]) == ("tutu", [None])
 
 
-def test_without_the_whole_photo(shop: Catalog):
+def test_without_the_whole_photo(shop: Catalog) -> None:
     answer = shop.search(picture("red"), whole=False)
     assert (answer.whole, len(answer.objects)) == (None, 1)
     nothing = shop.search(np.full((40, 60, 3), 250, np.uint8), whole=False)
@@ -80,7 +80,7 @@ def test_without_the_whole_photo(shop: Catalog):
     assert nothing.whole is not None  # it is all there is
 
 
-def test_crops_are_those_asked_for(shop: Catalog):
+def test_crops_are_those_asked_for(shop: Catalog) -> None:
     carried = {
         wish: [
             [lane.crop is not None for lane in answer.objects],
@@ -99,7 +99,7 @@ def test_crops_are_those_asked_for(shop: Catalog):
 # ── several photos, texts, products ──────────────────────────────────────────────────────────────────────────
 
 
-def test_several_photos_of_one_item_are_one_lane(shop: Catalog):
+def test_several_photos_of_one_item_are_one_lane(shop: Catalog) -> None:
     photos = [picture("red"), picture("red", "blue", shade=10), picture("red", shade=30)]
     answer = shop.search(photos, k=3, picks=(Pick(), Pick(object=0), Pick(box=Box(0, 0, SIZE, SIZE))))
     (found,) = answer.objects
@@ -118,14 +118,14 @@ def test_several_photos_of_one_item_are_one_lane(shop: Catalog):
     assert nothing.parts[0].box is None  # nothing was found in it: all of it is asked with
 
 
-def test_the_mean_of_several_photos_is_asked(shop: Catalog):
+def test_the_mean_of_several_photos_is_asked(shop: Catalog) -> None:
     """Half red and half yellow: both colours come before any other."""
     found = shop.search([picture("red"), picture("yellow")], k=8).objects[0]
     assert found.label is None
     assert labels(found) == {"top", "dress"}
 
 
-def test_text_beside_a_photo_moves_it(shop: Catalog):
+def test_text_beside_a_photo_moves_it(shop: Catalog) -> None:
     photo = picture("red")
     for weight, label in [(0.0, "top"), (1.0, "shoes")]:
         answer = shop.search(photo, k=1, text="blue", text_weight=weight, widen="always", whole=False)
@@ -140,7 +140,7 @@ def test_text_beside_a_photo_moves_it(shop: Catalog):
     assert shop.search(photo, k=1).objects[0].matches[0].text_similarity is None
 
 
-def test_text_that_names_a_category_asks_it_first(shop: Catalog):
+def test_text_that_names_a_category_asks_it_first(shop: Catalog) -> None:
     class Reading(FakeEmbedder):
         def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
             return super().embed_texts([text.split()[0] for text in texts])
@@ -153,7 +153,7 @@ def test_text_that_names_a_category_asks_it_first(shop: Catalog):
     assert (this.within, labels(this)) == ("shoes", {"shoes"})
 
 
-def test_an_embedder_is_told_korean_in_english(shop: Catalog):
+def test_an_embedder_is_told_korean_in_english(shop: Catalog) -> None:
     found = shop.search_text("파란색으로", k=3).objects[0]  # the fake knows no Korean
     assert (found.tint, found.understood) == ("blue", True)
     assert {match.colour for match in found.matches} == {"blue"}
@@ -164,7 +164,7 @@ def test_an_embedder_is_told_korean_in_english(shop: Catalog):
 @pytest.mark.parametrize(("weight", "within"), [(0.5, "top"), (1.0, None)])
 def test_beside_a_text_the_photo_keeps_its_category_unless_the_text_counts_alone(
     tmp_path: Path, weight: float, within: str | None
-):
+) -> None:
     catalog = shop_in(tmp_path, stock(), thresholds=thresholds(believed=1.1))  # no label is believed
     (found,) = catalog.search(picture("red"), k=2, text="green", text_weight=weight, whole=False).objects
     assert (found.within, found.tint) == (within, "green")
@@ -172,7 +172,7 @@ def test_beside_a_text_the_photo_keeps_its_category_unless_the_text_counts_alone
     assert found.widened == (Widened.TOO_FEW if within else Widened.ASKED)
 
 
-def test_a_colour_that_the_text_names_comes_first(tmp_path: Path):
+def test_a_colour_that_the_text_names_comes_first(tmp_path: Path) -> None:
     """The nearest tops are red; those that are sold as blue come first, though they look farther away."""
     shown = [*stock(products=12), *(Shown(f"q{n:03d}", "red", photo=20, category="navy") for n in range(3))]
     catalog = shop_in(tmp_path, shown, thresholds=thresholds())
@@ -198,7 +198,7 @@ def test_a_colour_that_the_text_names_comes_first(tmp_path: Path):
     assert (plain.tint, {match.colour for match in plain.matches}) == (None, {"red"})
 
 
-def test_more_like_a_product_is_not_the_product(shop: Catalog):
+def test_more_like_a_product_is_not_the_product(shop: Catalog) -> None:
     answer = shop.similar("p000", k=4, widen="always")
     (found,) = answer.objects
     assert (found.kind, found.product_id, found.label, answer.whole) == (Kind.PRODUCT, "p000", "top", None)
@@ -214,7 +214,7 @@ def test_more_like_a_product_is_not_the_product(shop: Catalog):
             shop.similar(wrong)
 
 
-def test_a_product_without_objects_is_asked_by_its_photo(tmp_path: Path):
+def test_a_product_without_objects_is_asked_by_its_photo(tmp_path: Path) -> None:
     catalog = shop_in(tmp_path, stock(products=6))
     items = catalog.opened.items.dataset
     items.delete("product_id = 'p000' AND scope = 'object'")
@@ -223,7 +223,7 @@ def test_a_product_without_objects_is_asked_by_its_photo(tmp_path: Path):
     assert opened(tmp_path, release="night-2").similar("p000", k=2).objects[0].matches
 
 
-def test_what_goes_with_a_product(tmp_path: Path):
+def test_what_goes_with_a_product(tmp_path: Path) -> None:
     """Red tops are worn with blue shoes and once with a magenta bag; the shop sells both."""
     shown = [
         *(s for s in stock(products=12, photos=1) if s.product_id != "p000"),
@@ -263,12 +263,14 @@ def test_what_goes_with_a_product(tmp_path: Path):
         (1, Options(where="prise < 5"), "names the column “prise”"),
     ],
 )
-def test_questions_that_contradict_themselves(shop: Catalog, photos: int, options: Options, says: str):
+def test_questions_that_contradict_themselves(
+    shop: Catalog, photos: int, options: Options, says: str
+) -> None:
     with pytest.raises(BadQuery, match=says):
         shop.ask(*[picture("red")] * photos, options=options)
 
 
-def test_an_unknown_option_is_told_with_those_that_exist(shop: Catalog):
+def test_an_unknown_option_is_told_with_those_that_exist(shop: Catalog) -> None:
     for ask in (
         lambda: shop.search(picture("red"), prise=5),
         lambda: shop.search_text("red", prise=5),
@@ -281,7 +283,7 @@ def test_an_unknown_option_is_told_with_those_that_exist(shop: Catalog):
 # ── steps ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_whole_photo_is_embedded_while_its_objects_are_looked_for(shop: Catalog):
+def test_the_whole_photo_is_embedded_while_its_objects_are_looked_for(shop: Catalog) -> None:
     calls: dict[str, list[int]] = {"detect": [], "embed": []}
     embedding = threading.Event()
 
@@ -308,7 +310,7 @@ def test_the_whole_photo_is_embedded_while_its_objects_are_looked_for(shop: Cata
     assert calls == {"detect": [1, 1, 2], "embed": [1, 2, 2, 3]}
 
 
-def test_a_loader_loads_what_each_release_needs(tmp_path: Path):
+def test_a_loader_loads_what_each_release_needs(tmp_path: Path) -> None:
     loaded: list[str] = []
 
     @dataclass
@@ -340,7 +342,7 @@ def test_a_loader_loads_what_each_release_needs(tmp_path: Path):
     assert len(loaded) == 4
 
 
-def test_products_of_other_kinds_say_so_and_follow(shop: Catalog):
+def test_products_of_other_kinds_say_so_and_follow(shop: Catalog) -> None:
     (found,) = shop.search(picture("red"), k=1000, whole=False).objects
     own = [match for match in found.matches if match.other is None]
     assert found.matches[: len(own)] == tuple(own)
@@ -355,7 +357,7 @@ def test_products_of_other_kinds_say_so_and_follow(shop: Catalog):
 
 
 @pytest.mark.parametrize("held", [False, True])
-def test_a_text_is_understood_by_a_word_that_products_have(shop: Catalog, held: bool):
+def test_a_text_is_understood_by_a_word_that_products_have(shop: Catalog, held: bool) -> None:
     class Anything(FakeEmbedder):
         def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
             return super().embed_texts(["red"] * len(texts))
@@ -375,7 +377,7 @@ def test_a_text_is_understood_by_a_word_that_products_have(shop: Catalog, held: 
     assert {lane.understood for lane in catalog.search(picture("red")).lanes} == {None}
 
 
-def test_rows_that_are_held_answer_the_same(shop: Catalog):
+def test_rows_that_are_held_answer_the_same(shop: Catalog) -> None:
     held = opened(shop._place.store.uri).load()
     assert held.opened.rows.held
     for options in (Options(k=9), Options(k=4, colour=0.3, crops=Crops.ALL), Options(look_photos=2)):
@@ -386,7 +388,7 @@ def test_rows_that_are_held_answer_the_same(shop: Catalog):
 
 
 @pytest.mark.parametrize("held", [False, True])
-def test_numbers_of_32_bits_are_told_as_they_were_written(tmp_path: Path, held: bool):
+def test_numbers_of_32_bits_are_told_as_they_were_written(tmp_path: Path, held: bool) -> None:
     narrow = PRODUCT_COLUMNS.set(1, pa.field("price", pa.float32()))
     catalog = shop_in(tmp_path, [Shown("p1", "red", 45.3)], columns=narrow)
     if held:
@@ -400,7 +402,7 @@ def test_numbers_of_32_bits_are_told_as_they_were_written(tmp_path: Path, held: 
     assert [number for number in written if len(number.partition(".")[2]) > 6] == []
 
 
-def test_real_answers_hold_to_the_schema(shop: Catalog):
+def test_real_answers_hold_to_the_schema(shop: Catalog) -> None:
     check = validator("answer-2.json")
     for answer in (
         shop.search(picture("red", "blue"), k=3, look_photos=2),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Never
 
 import numpy as np
 import pyarrow as pa
@@ -45,7 +46,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
 # ── what an answer holds ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_release_of_a_lookdex_without_palettes_answers(root_uri: str):
+def test_a_release_of_a_lookdex_without_palettes_answers(root_uri: str) -> None:
     store = open_store(root_uri)
     release = write_release(store, "night-1", stock())
     items = tables.open_table(store, tables.ITEMS, release.items_version)
@@ -57,7 +58,7 @@ def test_a_release_of_a_lookdex_without_palettes_answers(root_uri: str):
     assert [(match.palette, match.colour_similarity) for match in found.matches] == [((), None)]
 
 
-def test_every_object_is_answered_and_the_whole_photo(root_uri: str):
+def test_every_object_is_answered_and_the_whole_photo(root_uri: str) -> None:
     store = open_store(root_uri)
     publish(store, "night-1", stock())
     answer = opened(root_uri).search(picture("red", "blue"), k=2)
@@ -82,7 +83,7 @@ def test_every_object_is_answered_and_the_whole_photo(root_uri: str):
     assert set(answer.seconds) == {"decode", "detect", "crop", "embed", "nearest", "fetch"}
 
 
-def test_a_match_is_a_whole_record(shop: str):
+def test_a_match_is_a_whole_record(shop: str) -> None:
     match = opened(shop).search(picture("yellow"), k=1).objects[0].matches[0]
     assert match.product_id in ("p001", "p007")  # both yellow
     assert (match.rank, match.label, match.label_ko, match.colour) == (1, "dress", "원피스", "yellow")
@@ -96,14 +97,14 @@ def test_a_match_is_a_whole_record(shop: str):
     assert match.box.x1 > match.box.x0
 
 
-def test_ranks_follow_similarity(shop: str):
+def test_ranks_follow_similarity(shop: str) -> None:
     for lane in opened(shop).search(picture("red"), k=12).lanes:
         similarities = [m.similarity for m in lane.matches]
         assert similarities == sorted(similarities, reverse=True)
         assert [m.rank for m in lane.matches] == list(range(1, len(lane.matches) + 1))
 
 
-def test_products_are_distinct_and_exhausted_says_when_there_are_no_more(shop: str):
+def test_products_are_distinct_and_exhausted_says_when_there_are_no_more(shop: str) -> None:
     catalog = opened(shop)
     few, many = (catalog.search(picture("red"), k=k).objects[0] for k in (5, 40))
     assert (len(few.matches), few.exhausted) == (5, False)
@@ -113,7 +114,7 @@ def test_products_are_distinct_and_exhausted_says_when_there_are_no_more(shop: s
     assert sum(m.product_id is None for m in many.matches) == 3
 
 
-def test_fifty_crops_of_a_product_do_not_crowd_out_the_others(tmp_path: Path):
+def test_fifty_crops_of_a_product_do_not_crowd_out_the_others(tmp_path: Path) -> None:
     uri = str(tmp_path)
     publish(open_store(uri), "night-1", stock(products=8, photos=50))
     found = opened(uri).search(picture("red"), k=6, crops=False).objects[0]
@@ -122,14 +123,14 @@ def test_fifty_crops_of_a_product_do_not_crowd_out_the_others(tmp_path: Path):
     assert all(m.crop is None for m in found.matches)
 
 
-def test_a_photo_without_objects_is_answered_as_a_whole(shop: str):
+def test_a_photo_without_objects_is_answered_as_a_whole(shop: str) -> None:
     answer = opened(shop).search(np.full((40, 60, 3), 250, np.uint8), k=3)
     assert answer.no_object
     assert answer.whole is not None
     assert len(answer.whole.matches) == 3
 
 
-def test_a_drawn_box_is_the_one_object(shop: str):
+def test_a_drawn_box_is_the_one_object(shop: str) -> None:
     catalog = opened(shop)
     photo = picture("red", "blue")
     answer = catalog.search(photo, k=1, box=(48, 12, 82, 84))
@@ -150,7 +151,7 @@ def test_a_drawn_box_is_the_one_object(shop: str):
             catalog.search(photo, box=wrong)  # type: ignore[arg-type]
 
 
-def test_photos_come_as_path_bytes_pil_or_array(shop: str, tmp_path: Path):
+def test_photos_come_as_path_bytes_pil_or_array(shop: str, tmp_path: Path) -> None:
     catalog = opened(shop)
     pixels = picture("green", "magenta")
     data = encode_jpeg(pixels, SIZE, quality=98)
@@ -189,7 +190,7 @@ def test_photos_come_as_path_bytes_pil_or_array(shop: str, tmp_path: Path):
         (3.5, "photo is 3.5: give a path"),
     ],
 )
-def test_a_photo_that_cannot_be_used_says_why(shop: str, photo: object, says: str):
+def test_a_photo_that_cannot_be_used_says_why(shop: str, photo: object, says: str) -> None:
     with pytest.raises(BadQuery, match=says):
         opened(shop).search(photo)
 
@@ -197,7 +198,7 @@ def test_a_photo_that_cannot_be_used_says_why(shop: str, photo: object, says: st
 # ── filters ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_where_is_applied_before_the_nearest_are_taken(shop: str):
+def test_where_is_applied_before_the_nearest_are_taken(shop: str) -> None:
     catalog = opened(shop)
     found = catalog.search(picture("red"), k=3, where="price between 6 and 8").objects[0]
     assert found.matches[0].product_id == "p006"
@@ -216,7 +217,7 @@ def test_where_is_applied_before_the_nearest_are_taken(shop: str):
 
 
 @pytest.mark.parametrize("where", ["crop is null", "run_id = 'night-1'", "role = 'other'", "prise < 5"])
-def test_a_wrong_column_names_those_that_exist(shop: str, where: str):
+def test_a_wrong_column_names_those_that_exist(shop: str, where: str) -> None:
     catalog = opened(shop)
     with pytest.raises(BadQuery, match="title, price, url, product_id, label, colour, score, image_key"):
         catalog.search(picture("red"), where=where)
@@ -227,7 +228,7 @@ def test_a_wrong_column_names_those_that_exist(shop: str, where: str):
 @pytest.mark.parametrize(
     "where", ["price = 'cheap'", "title", "price < 5; drop table items", "true) or (true"]
 )
-def test_what_is_no_predicate_is_refused(shop: str, where: str):
+def test_what_is_no_predicate_is_refused(shop: str, where: str) -> None:
     with pytest.raises(BadQuery, match="filter"):
         opened(shop).search(picture("red"), where=where)
 
@@ -235,7 +236,9 @@ def test_what_is_no_predicate_is_refused(shop: str, where: str):
 @pytest.mark.parametrize(
     ("kind", "number"), [(pa.int64(), int), (pa.int32(), int), (pa.decimal128(10, 2), Decimal)]
 )
-def test_whole_and_decimal_prices_are_compared_with_any_number(tmp_path: Path, kind: pa.DataType, number):
+def test_whole_and_decimal_prices_are_compared_with_any_number(
+    tmp_path: Path, kind: pa.DataType, number
+) -> None:
     columns = PRODUCT_COLUMNS.set(1, pa.field("price", kind))
     shown = [replace(one, price=number(one.price)) for one in stock(12)]
     publish(open_store(str(tmp_path)), "night-1", shown, columns=columns)
@@ -250,10 +253,10 @@ def test_whole_and_decimal_prices_are_compared_with_any_number(tmp_path: Path, k
     assert {m.product_id for m in answer.objects[0].matches} == {f"p{n:03d}" for n in range(1, 10)}
 
 
-def test_a_wrong_filter_is_refused_before_a_model_runs(shop: str):
+def test_a_wrong_filter_is_refused_before_a_model_runs(shop: str) -> None:
     @dataclass(frozen=True)
     class Counting(FakeDetector):
-        def detect(self, images):
+        def detect(self, images) -> Never:
             raise AssertionError("the detector ran")
 
     with pytest.raises(BadQuery):
@@ -263,7 +266,7 @@ def test_a_wrong_filter_is_refused_before_a_model_runs(shop: str):
 # ── other questions ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_text_and_vectors(shop: str):
+def test_text_and_vectors(shop: str) -> None:
     catalog = opened(shop)
     answer = catalog.search_text("cyan", k=2)
     assert [m.product_id for m in answer.objects[0].matches] == ["p003", "p009"]
@@ -281,24 +284,24 @@ def test_text_and_vectors(shop: str):
 
 
 @pytest.mark.parametrize("k", [0, -1, 1001])
-def test_k_has_limits(shop: str, k: int):
+def test_k_has_limits(shop: str, k: int) -> None:
     with pytest.raises(BadQuery, match=f"k is {k}"):
         opened(shop).search(picture("red"), k=k)
 
 
-def test_crops_of_items(shop: str):
+def test_crops_of_items(shop: str) -> None:
     catalog = opened(shop)
     match = catalog.search(picture("red"), k=1).objects[0].matches[0]
     assert catalog.crops([match.item_id, "no such item", "' or true --"]) == {match.item_id: match.crop}
     assert catalog.crops([]) == {}
 
 
-def test_objects_answer_even_where_no_photo_has_a_main_one(tmp_path: Path):
+def test_objects_answer_even_where_no_photo_has_a_main_one(tmp_path: Path) -> None:
     publish(open_store(str(tmp_path)), "night-1", stock(), roles=Role.OTHER)
     assert len(opened(str(tmp_path)).search(picture("red"), k=3).objects[0].matches) == 3
 
 
-def test_other_objects_do_not_answer(tmp_path: Path):
+def test_other_objects_do_not_answer(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     publish(store, "night-1", stock())
     import lance
@@ -314,7 +317,7 @@ def test_other_objects_do_not_answer(tmp_path: Path):
     assert len(answer.objects[0].matches) == 11
 
 
-def test_a_scope_may_be_named(tmp_path: Path):
+def test_a_scope_may_be_named(tmp_path: Path) -> None:
     shown = [Shown("p000", "red", others=("blue",)), Shown("p001", "red", photo=3)]
     publish(open_store(str(tmp_path)), "night-1", shown)
     catalog = opened(str(tmp_path))
@@ -335,7 +338,7 @@ def test_a_scope_may_be_named(tmp_path: Path):
 # ── the index ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_index_answers_as_the_scan_does_also_behind_a_narrow_filter(tmp_path: Path):
+def test_an_index_answers_as_the_scan_does_also_behind_a_narrow_filter(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     exact = write_release(store, "exact", stock(products=300, photos=1))
     made = with_index(store, exact, "indexed", partitions=6, nprobes=6, refine=4)

@@ -14,14 +14,14 @@ from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support.catalogs import go_live, opened, picture, publish, stock, write_release
 
 
-def test_nothing_live_says_what_to_run(root_uri: str):
+def test_nothing_live_says_what_to_run(root_uri: str) -> None:
     with pytest.raises(ReleaseNotFound, match=r"lookdex reindex --source … --catalog"):
         opened(root_uri)
     with pytest.raises(ReleaseNotFound, match="no release night-9"):
         opened(root_uri, release="night-9")
 
 
-def test_it_follows_what_is_live_and_a_pinned_one_does_not(root_uri: str):
+def test_it_follows_what_is_live_and_a_pinned_one_does_not(root_uri: str) -> None:
     store = open_store(root_uri)
     publish(store, "night-1", stock())
     following, pinned = opened(root_uri), opened(root_uri, release="night-1")
@@ -39,7 +39,7 @@ def test_it_follows_what_is_live_and_a_pinned_one_does_not(root_uri: str):
     assert len(following.search(picture("red"), k=20).objects[0].matches) == 12
 
 
-def test_a_candidate_can_be_asked_before_it_is_live(tmp_path: Path):
+def test_a_candidate_can_be_asked_before_it_is_live(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     publish(store, "night-1", stock())
     candidate = write_release(store, "night-2", stock(products=3))
@@ -47,7 +47,9 @@ def test_a_candidate_can_be_asked_before_it_is_live(tmp_path: Path):
     assert opened(str(tmp_path)).release.release_id == "night-1"
 
 
-def test_polls_are_few_and_failures_do_not_stop_the_answers(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_polls_are_few_and_failures_do_not_stop_the_answers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     store = open_store(str(tmp_path))
     publish(store, "night-1", stock())
     following, pinned = opened(store, poll_seconds=3600.0), opened(store, release="night-1")
@@ -67,7 +69,7 @@ def test_polls_are_few_and_failures_do_not_stop_the_answers(tmp_path: Path, capl
     assert following.behind is None
 
 
-def test_a_catalogue_that_is_gone_is_reported_and_what_is_open_answers(root_uri: str):
+def test_a_catalogue_that_is_gone_is_reported_and_what_is_open_answers(root_uri: str) -> None:
     store = open_store(root_uri)
     publish(store, "night-1", stock())
     catalog = opened(root_uri).load()
@@ -82,7 +84,7 @@ def test_a_catalogue_that_is_gone_is_reported_and_what_is_open_answers(root_uri:
     assert catalog.behind is None
 
 
-def test_another_model_than_the_releases_is_refused(tmp_path: Path):
+def test_another_model_than_the_releases_is_refused(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     publish(store, "night-1", stock())
     uri = str(tmp_path)
@@ -104,7 +106,7 @@ def test_another_model_than_the_releases_is_refused(tmp_path: Path):
     assert opened(uri, embedder=Digested(digest="fake")).search(picture("red")).release_id == "night-1"
 
 
-def test_a_release_of_other_models_is_not_followed_with_models_that_were_given(tmp_path: Path):
+def test_a_release_of_other_models_is_not_followed_with_models_that_were_given(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     publish(store, "night-1", stock())
     catalog = opened(store)
@@ -120,7 +122,7 @@ def test_a_release_of_other_models_is_not_followed_with_models_that_were_given(t
     assert catalog.search(picture("red")).release_id == "night-4"
 
 
-def test_threads_get_whole_answers_while_releases_are_swapped(root_uri: str):
+def test_threads_get_whole_answers_while_releases_are_swapped(root_uri: str) -> None:
     """Every title names the release that wrote it: no answer mixes two, and none fails."""
     store = open_store(root_uri)
     publish(store, "night-1", stock())

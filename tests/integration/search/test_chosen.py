@@ -27,7 +27,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 # ── categories first ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_own_category_comes_first_and_others_follow_where_it_holds_too_few(shop: Catalog):
+def test_the_own_category_comes_first_and_others_follow_where_it_holds_too_few(shop: Catalog) -> None:
     few = shop.search(picture("red"), k=4).objects[0]
     assert (few.within, few.widened, labels(few)) == ("top", None, {"top"})
     many = shop.search(picture("red"), k=9).objects[0]
@@ -37,7 +37,7 @@ def test_the_own_category_comes_first_and_others_follow_where_it_holds_too_few(s
     assert [match.rank for match in many.matches] == list(range(1, 10))
 
 
-def test_widening_can_be_forbidden_and_asked_for(shop: Catalog):
+def test_widening_can_be_forbidden_and_asked_for(shop: Catalog) -> None:
     never = shop.search(picture("red"), k=9, widen="never").objects[0]
     assert (len(never.matches), never.exhausted, never.widened) == (4, True, None)
     always = shop.search(picture("red"), k=9, widen=Widen.ALWAYS).objects[0]
@@ -47,13 +47,13 @@ def test_widening_can_be_forbidden_and_asked_for(shop: Catalog):
 @pytest.mark.parametrize(("believed", "within"), [(0.2, "top"), (1.1, None)])
 def test_a_label_that_is_not_believed_asks_all_categories(
     tmp_path: Path, believed: float, within: str | None
-):
+) -> None:
     catalog = shop_in(tmp_path, stock(), thresholds=thresholds(believed=believed))
     found = catalog.search(picture("red"), k=2).objects[0]
     assert (found.within, found.widened) == (within, None if within else Widened.UNCERTAIN)
 
 
-def test_without_a_measured_release_no_label_is_believed(tmp_path: Path):
+def test_without_a_measured_release_no_label_is_believed(tmp_path: Path) -> None:
     found = shop_in(tmp_path, stock()).search(picture("red"), k=2).objects[0]
     assert (found.within, found.widened, found.threshold, found.no_good_match) == (
         None,
@@ -63,7 +63,7 @@ def test_without_a_measured_release_no_label_is_believed(tmp_path: Path):
     )
 
 
-def test_a_product_is_of_its_own_category_or_of_what_the_detector_saw(tmp_path: Path):
+def test_a_product_is_of_its_own_category_or_of_what_the_detector_saw(tmp_path: Path) -> None:
     """p000 to p002 are red, seen as tops: one is sold as a top, one as shoes; the shop knows nothing of the third. The
     blue one is seen as shoes and sold as a shirt."""
     shown = [
@@ -91,7 +91,7 @@ def test_a_product_is_of_its_own_category_or_of_what_the_detector_saw(tmp_path: 
 )
 def test_exactly_k_distinct_products_or_exhausted(
     crowded: Catalog, colours: list[str], k: int, widen: Widen, weight: float, where: str | None
-):
+) -> None:
     options = Options(k=k, widen=widen, colour=weight, where=where, crops=Crops.NONE)
     answer = crowded.ask(picture(*colours), options=options)
     fitting = {None: 10, "price < 4": 4, "price >= 1000": 0, "label <> 'top'": 8}[where]
@@ -121,7 +121,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 # ── near duplicates, colours, thresholds ─────────────────────────────────────────────────────────────────────
 
 
-def test_the_same_picture_is_shown_once(tmp_path: Path):
+def test_the_same_picture_is_shown_once(tmp_path: Path) -> None:
     """Of eight red products four share one photo; of three photos without a product two are the same."""
     shown = [Shown(f"p{n:03d}", "red", mark="one" if n % 2 else None) for n in range(8)]
     shown += [Shown(None, "red", photo=n, mark="loose" if n else None) for n in range(3)]
@@ -137,7 +137,7 @@ def test_the_same_picture_is_shown_once(tmp_path: Path):
     assert (len(every.matches), {match.folded for match in every.matches}) == (11, {0})
 
 
-def test_folding_leaves_no_place_empty(tmp_path: Path):
+def test_folding_leaves_no_place_empty(tmp_path: Path) -> None:
     """The sixty nearest products show one picture; the k that are shown come from behind them."""
     shown = [Shown(f"p{n:03d}", "red", mark="one") for n in range(60)]
     shown += [Shown(f"q{n:03d}", "red", photo=20) for n in range(6)]
@@ -147,13 +147,13 @@ def test_folding_leaves_no_place_empty(tmp_path: Path):
     assert all(match.product_id.startswith("q") for match in found.matches[1:])
 
 
-def test_pictures_of_another_colour_are_not_the_same(tmp_path: Path):
+def test_pictures_of_another_colour_are_not_the_same(tmp_path: Path) -> None:
     shown = [Shown("p000", "red", mark="one"), Shown("p001", "magenta", mark="one")]
     found = shop_in(tmp_path, shown).search(picture("red"), k=5, whole=False).objects[0]
     assert [match.folded for match in found.matches] == [0, 0]
 
 
-def test_colour_emphasis_ranks_by_likeness_of_colour(tmp_path: Path):
+def test_colour_emphasis_ranks_by_likeness_of_colour(tmp_path: Path) -> None:
     """The dark red is the nearest by its vector, as the photo is dark; the one that is not dark is redder."""
     shown = [Shown(f"p{n:03d}", NAMES[n % 6], photo=n // 6 * 12) for n in range(18)]
     catalog = shop_in(tmp_path, shown)
@@ -172,7 +172,7 @@ def test_colour_emphasis_ranks_by_likeness_of_colour(tmp_path: Path):
         assert match.colour_similarity == round(colour.similarity(plain.palette, match.palette), 4)
 
 
-def test_a_match_below_its_category_s_threshold_is_no_good_match(tmp_path: Path):
+def test_a_match_below_its_category_s_threshold_is_no_good_match(tmp_path: Path) -> None:
     catalog = shop_in(tmp_path, stock(), thresholds=thresholds(0.9, top=0.999, dress=1.01))
     top = catalog.search(picture("red"), k=3).objects[0]
     assert (top.threshold, top.no_good_match) == (0.999, False)
@@ -191,7 +191,7 @@ def test_a_match_below_its_category_s_threshold_is_no_good_match(tmp_path: Path)
 # ── the whole look ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_look_is_one_product_of_each_object(shop: Catalog):
+def test_the_look_is_one_product_of_each_object(shop: Catalog) -> None:
     answer = shop.search(picture("red", "blue", "magenta"), k=3)
     look = answer.look
     assert look is not None
@@ -210,7 +210,7 @@ def test_the_look_is_one_product_of_each_object(shop: Catalog):
     assert "the look: " in answer.to_table(width=120)
 
 
-def test_a_look_leaves_out_what_is_no_good_match(tmp_path: Path):
+def test_a_look_leaves_out_what_is_no_good_match(tmp_path: Path) -> None:
     catalog = shop_in(tmp_path, stock(), thresholds=thresholds(0.5, shoes=1.01))
     answer = catalog.search(picture("red", "blue"), k=3)
     look = answer.look
@@ -220,7 +220,7 @@ def test_a_look_leaves_out_what_is_no_good_match(tmp_path: Path):
     assert (look.missing, look.complete) == ((shoes,), False)
 
 
-def test_a_look_sells_nothing_of_another_kind(tmp_path: Path):
+def test_a_look_sells_nothing_of_another_kind(tmp_path: Path) -> None:
     """The shop has tops and one pair of shoes, but no bag: the nearest top is no bag."""
     shown = [*(Shown(f"t{n}", "red", float(n), n) for n in range(6)), Shown("s0", "blue", 30.0)]
     catalog = shop_in(tmp_path, shown, thresholds=thresholds(similarity=-1.0))
@@ -234,7 +234,7 @@ def test_a_look_sells_nothing_of_another_kind(tmp_path: Path):
     assert (look.missing, look.complete) == ((bag,), False)
 
 
-def test_catalogue_photos_of_such_an_outfit(tmp_path: Path):
+def test_catalogue_photos_of_such_an_outfit(tmp_path: Path) -> None:
     """Tops are worn with blue shoes, with a magenta bag, with both, or alone."""
     worn = [("blue",), ("magenta",), ("blue", "magenta"), ()]
     shown = [Shown(f"p{n:03d}", "red", float(n), others=others) for n, others in enumerate(worn * 3)]
@@ -256,7 +256,7 @@ def test_catalogue_photos_of_such_an_outfit(tmp_path: Path):
     assert catalog.search(picture("red", "blue"), k=1).look.photos == ()
 
 
-def test_the_photos_of_a_look_are_chosen_among_those_that_fit(tmp_path: Path):
+def test_the_photos_of_a_look_are_chosen_among_those_that_fit(tmp_path: Path) -> None:
     """The hundred that are most alike cost too much; those behind them are proposed none the less."""
     shown = [Shown(f"p{n:03d}", "red", 100.0, others=("blue",)) for n in range(100)]
     shown += [Shown(f"q{n:03d}", "red", float(n), photo=20, others=("blue",)) for n in range(3)]

@@ -366,7 +366,7 @@ PREDICATES = st.recursive(
 
 @settings(max_examples=120, deadline=None)
 @given(PREDICATES)
-def test_a_filter_finds_the_rows_that_python_finds(shop: Shop, meant: Meant):
+def test_a_filter_finds_the_rows_that_python_finds(shop: Shop, meant: Meant) -> None:
     kept = [row["n"] for row in ROWS if meant.holds(row)]
     for found in shop.rows(meant.text):
         assert found == kept
@@ -381,7 +381,7 @@ JUNK = st.lists(TOKENS | one_test().map(lambda one: one.text), max_size=12).map(
 
 @settings(max_examples=200, deadline=None)
 @given(JUNK)
-def test_what_is_compiled_never_fails_in_the_table(shop: Shop, where: str):
+def test_what_is_compiled_never_fails_in_the_table(shop: Shop, where: str) -> None:
     try:
         sql = compile_filter(where, FILTERABLE)
     except BadQuery:
@@ -390,12 +390,12 @@ def test_what_is_compiled_never_fails_in_the_table(shop: Shop, where: str):
 
 
 @pytest.mark.parametrize("column", offered(FILTERABLE), ids=lambda column: column.name)
-def test_each_column_s_example_is_a_filter(shop: Shop, column: FilterColumn):
+def test_each_column_s_example_is_a_filter(shop: Shop, column: FilterColumn) -> None:
     assert shop.rows(column.example)
     assert column.name.split(".")[0] in FILTERABLE.names
 
 
-def test_columns_and_fields_are_offered_with_what_they_hold():
+def test_columns_and_fields_are_offered_with_what_they_hold() -> None:
     known = {column.name: column for column in offered(FILTERABLE)}
     assert list(known)[:3] == ["product_id", "title", "stock"]
     assert (known["sizes"].type, known["sizes"].example) == ("list of text", "'red' in sizes")
@@ -451,7 +451,7 @@ def test_columns_and_fields_are_offered_with_what_they_hold():
         (f"title like '%{'x' * 12_000}%'", "a pattern of the filter has 12,002 characters, the most is 200"),
     ],
 )  # fmt: skip
-def test_what_does_not_go_together_is_told(where: str, told: str):
+def test_what_does_not_go_together_is_told(where: str, told: str) -> None:
     with pytest.raises(BadQuery, match=re.escape(told)):
         compile_filter(where, FILTERABLE)
 
@@ -462,17 +462,17 @@ def test_what_does_not_go_together_is_told(where: str, told: str):
 @pytest.mark.parametrize(
     "column", ["stock", "price", "rating", "cost", "attrs.weight", "length(title)", "stock + 1"]
 )
-def test_any_number_compares(shop: Shop, column: str, number: str):
+def test_any_number_compares(shop: Shop, column: str, number: str) -> None:
     for sign in ("=", "<", ">="):
         assert shop.rows(f"{column} {sign} {number}")
 
 
-def test_half_a_character_is_refused():
+def test_half_a_character_is_refused() -> None:
     with pytest.raises(BadQuery, match="surrogate"):
         compile_filter("title = '\ud800'", FILTERABLE)
 
 
-def test_dates_may_be_written_in_many_ways(shop: Shop):
+def test_dates_may_be_written_in_many_ways(shop: Shop) -> None:
     for where in (
         "launched = '2026-01-31'",
         "launched = date '2026-01-31'",
@@ -496,7 +496,7 @@ def test_dates_may_be_written_in_many_ways(shop: Shop):
     assert shop.rows('launched <= "added at"')[0] == kept
 
 
-def test_product_ids_are_compared_in_their_composed_form():
+def test_product_ids_are_compared_in_their_composed_form() -> None:
     decomposed, composed = (unicodedata.normalize(form, "가방") for form in ("NFD", "NFC"))
     assert decomposed != composed
     for test in ("= '{}'", "in ('{}')", "like '{}%'"):
@@ -506,7 +506,7 @@ def test_product_ids_are_compared_in_their_composed_form():
     assert decomposed in compile_filter(f"title = '{decomposed}'", FILTERABLE)
 
 
-def test_equalities_of_a_column_become_one_in(shop: Shop):
+def test_equalities_of_a_column_become_one_in(shop: Shop) -> None:
     for where, sql in (
         ("stock = 1 or stock = 2 or stock in (3, 1)", "(`stock` IN (1, 2, 3))"),
         ("stock <> 1 and not stock = 2", "(`stock` NOT IN (1, 2))"),

@@ -119,18 +119,18 @@ def assert_two_pages_are_one(catalog: Catalog, how: str, k: int, **options: obje
 )
 def test_two_pages_are_the_answer_of_twice_as_many(
     shop: Catalog, how: str, k: int, colour: float, widen: str, where: str | None
-):
+) -> None:
     assert_two_pages_are_one(shop, how, k, colour=colour, widen=widen, where=where, fold=False)
 
 
 @pytest.mark.parametrize(
     ("how", "k", "colour"), [("photo", 3, 0.0), ("text beside", 8, 0.3), ("product", 2, 0.0)]
 )
-def test_two_pages_fold_the_same_pictures_as_one(twins: Catalog, how: str, k: int, colour: float):
+def test_two_pages_fold_the_same_pictures_as_one(twins: Catalog, how: str, k: int, colour: float) -> None:
     assert_two_pages_are_one(twins, how, k, colour=colour, whole=False)
 
 
-def test_a_picture_is_on_one_page_only(twins: Catalog):
+def test_a_picture_is_on_one_page_only(twins: Catalog) -> None:
     found = [match for lane in walk(twins, "text", 7) for match in lane.matches]
     shown = [match.product_id for match in found]
     folded = [product for match in found for product in match.folded_products]
@@ -150,7 +150,7 @@ def walk(catalog: Catalog, how: str, k: int, **more: object) -> list[FoundObject
 
 
 @pytest.mark.parametrize("sort", [{}, {"sort": "-price", "pool": 60}])
-def test_pages_are_walked_to_the_end_of_the_catalogue(shop: Catalog, sort: dict[str, object]):
+def test_pages_are_walked_to_the_end_of_the_catalogue(shop: Catalog, sort: dict[str, object]) -> None:
     found = walk(shop, "text", 7, fold=False, **sort)
     keys = [match.product_id or match.image_key for lane in found for match in lane.matches]
     assert len(keys) == len(set(keys)) == (60 if sort else 133)
@@ -180,7 +180,7 @@ def approximate(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 )
 def test_a_page_of_an_approximate_index_is_a_part_of_the_longest_answer(
     approximate: Catalog, how: str, k: int, offset: int, **options: object
-):
+) -> None:
     """Few partitions are read at first, and all of them where a page needs more: neither moves what was shown."""
     page = ask(approximate, how, k=k, offset=offset, fold=False, **options)
     every = ask(approximate, how, k=240, fold=False, **options)
@@ -190,7 +190,7 @@ def test_a_page_of_an_approximate_index_is_a_part_of_the_longest_answer(
         assert len({m.product_id or m.image_key for m in whole.matches}) == len(whole.matches)
 
 
-def test_an_approximate_index_ranks_by_score_within_a_block(approximate: Catalog):
+def test_an_approximate_index_ranks_by_score_within_a_block(approximate: Catalog) -> None:
     for seed in range(12):
         found = approximate.search_vector(vector(seed), k=MAX_K, crops=False, fold=False).objects[0]
         ends = [0, *(block.end for block in pages.BLOCKS)]
@@ -199,7 +199,7 @@ def test_an_approximate_index_ranks_by_score_within_a_block(approximate: Catalog
             assert scores == sorted(scores, reverse=True)
 
 
-def test_equal_vectors_keep_their_order_whatever_is_asked(tmp_path: Path):
+def test_equal_vectors_keep_their_order_whatever_is_asked(tmp_path: Path) -> None:
     """More rows are equally near than one question reads at first."""
     catalog = shop_in(tmp_path, [Shown(f"p{n:03d}", "red") for n in range(150)])
     every = products(catalog.search_vector(vector(1), k=150, crops=False, fold=False).objects[0])
@@ -210,7 +210,7 @@ def test_equal_vectors_keep_their_order_whatever_is_asked(tmp_path: Path):
         )
 
 
-def test_a_further_page_has_no_look_and_counts_on(twins: Catalog):
+def test_a_further_page_has_no_look_and_counts_on(twins: Catalog) -> None:
     first = twins.search(picture("red", "blue"), k=3, look_photos=1)
     further = twins.search(picture("red", "blue"), k=3, offset=3, look_photos=1, crops=True)
     assert first.look is not None
@@ -220,7 +220,7 @@ def test_a_further_page_has_no_look_and_counts_on(twins: Catalog):
         assert all(match.crop for match in lane.matches)
 
 
-def test_a_page_of_another_release_is_refused(tmp_path: Path):
+def test_a_page_of_another_release_is_refused(tmp_path: Path) -> None:
     shown = [Shown(f"p{n:03d}", "red", photo=n) for n in range(9)]
     catalog = shop_in(tmp_path, shown)
     first = catalog.search_text("red", k=3)
@@ -237,7 +237,7 @@ def test_a_page_of_another_release_is_refused(tmp_path: Path):
     assert len(catalog.search_text("red", k=3, offset=3, release="night-2").objects[0].matches) == 3
 
 
-def test_pages_end_where_the_most_products_do():
+def test_pages_end_where_the_most_products_do() -> None:
     assert Options(k=500, offset=500).offset == 500
     lane = FoundObject(Kind.TEXT, (), False)
     assert pages.next_page([lane], Options(k=400, offset=200), "r") == Next(600, "r")
@@ -249,7 +249,7 @@ def test_pages_end_where_the_most_products_do():
 
 
 @given(st.integers(1, MAX_K), st.booleans(), st.data())
-def test_every_page_is_cut_from_the_same_blocks(k: int, by_price: bool, data: st.DataObject):
+def test_every_page_is_cut_from_the_same_blocks(k: int, by_price: bool, data: st.DataObject) -> None:
     offset = data.draw(st.integers(0, MAX_K - k))
     options = Options(k=k, offset=offset, **({"sort": "price", "pool": MAX_K} if by_price else {}))
     blocks = pages.blocks(options)
@@ -259,7 +259,7 @@ def test_every_page_is_cut_from_the_same_blocks(k: int, by_price: bool, data: st
         assert all(block.end < offset + k for block in blocks[:-1])
 
 
-def test_blocks_reach_the_last_page_and_are_taken_from_more_products_than_they_rank():
+def test_blocks_reach_the_last_page_and_are_taken_from_more_products_than_they_rank() -> None:
     assert pages.BLOCKS[-1].end == MAX_K
     for before, block in pairwise(pages.BLOCKS):
         assert before.end < block.end
@@ -281,7 +281,7 @@ def test_blocks_reach_the_last_page_and_are_taken_from_more_products_than_they_r
         ({"facets": [f"c{n}" for n in range(17)]}, "or a list of at most 16"),
     ],
 )
-def test_pages_and_orders_that_contradict_themselves(options: dict[str, object], says: str):
+def test_pages_and_orders_that_contradict_themselves(options: dict[str, object], says: str) -> None:
     with pytest.raises(BadQuery, match=says):
         Options(**options)  # type: ignore[arg-type]
 
@@ -289,7 +289,7 @@ def test_pages_and_orders_that_contradict_themselves(options: dict[str, object],
 # ── sorted by a column ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_answer_itself_is_sorted(shop: Catalog):
+def test_the_answer_itself_is_sorted(shop: Catalog) -> None:
     """The k nearest, those as asked first and the good ones of them before others."""
     for sort, sign in (("price", 1), ("-price", -1), ("-PRICE", -1)):
         plain = shop.search(picture("red"), k=30, crops=False, fold=False)
@@ -307,14 +307,14 @@ def test_the_answer_itself_is_sorted(shop: Catalog):
 @given(
     how=st.sampled_from(WAYS[:5]), k=st.integers(1, 20), sort=st.sampled_from(["price", "-price", "title"])
 )
-def test_pages_of_a_sorted_list_are_one_list(shop: Catalog, how: str, k: int, sort: str):
+def test_pages_of_a_sorted_list_are_one_list(shop: Catalog, how: str, k: int, sort: str) -> None:
     first, second = (ask(shop, how, k=k, sort=sort, pool=45, offset=offset, fold=False) for offset in (0, k))
     both = ask(shop, how, k=2 * k, sort=sort, pool=45, fold=False)
     for one, other, together in zip(lanes(first), lanes(second), lanes(both), strict=True):
         assert told(one) + told(other) == told(together)
 
 
-def test_the_look_is_of_the_most_similar_whatever_the_order(twins: Catalog):
+def test_the_look_is_of_the_most_similar_whatever_the_order(twins: Catalog) -> None:
     photo = picture("red", "blue")
     plain, cheap = (twins.search(photo, k=9, sort=sort).look for sort in (None, "price"))
     assert plain is not None
@@ -338,7 +338,7 @@ def candidate(n: int, value: object, tier: int = 0, similarity: float = 0.9) -> 
         ([1], True, False, False),
     ],
 )
-def test_every_kind_of_value_is_sorted_and_none_is_last(values: tuple[object, ...]):
+def test_every_kind_of_value_is_sorted_and_none_is_last(values: tuple[object, ...]) -> None:
     ranked = [candidate(n, value) for n, value in enumerate(values)]
     up, down = (
         [one.id for one in arranged(ranked, Order("x", descending), None)] for descending in (False, True)
@@ -347,14 +347,14 @@ def test_every_kind_of_value_is_sorted_and_none_is_last(values: tuple[object, ..
     assert down == ([1, 2, 3, 0] if values[2] == values[3] else [1, 3, 2, 0])
 
 
-def test_what_is_not_as_asked_or_not_good_follows():
+def test_what_is_not_as_asked_or_not_good_follows() -> None:
     ranked = [candidate(0, 9), candidate(1, 5, similarity=0.1), candidate(2, 1, tier=1), candidate(3, None)]
     assert [one.id for one in arranged(ranked, Order("x", False), 0.5)] == [0, 3, 1, 2]
     assert [one.id for one in arranged(ranked, Order("x", False), None)] == [1, 0, 3, 2]
     assert arranged(ranked, None, 0.5) == ranked
 
 
-def test_columns_that_it_cannot_be_sorted_by(tmp_path: Path):
+def test_columns_that_it_cannot_be_sorted_by(tmp_path: Path) -> None:
     columns = pa.schema([("title", pa.string()), ("price", pa.float64()), ("url", pa.list_(pa.string()))])
     catalog = shop_in(tmp_path, [Shown("p1", "red")], columns=columns)
     assert catalog.sortable == ("title", "price")

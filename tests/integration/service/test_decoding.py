@@ -70,7 +70,7 @@ def bomb(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF"])
-def test_the_pixels_are_those_of_the_index(decoders: DecoderPool, format: str):
+def test_the_pixels_are_those_of_the_index(decoders: DecoderPool, format: str) -> None:
     data = encode(picture("red", "blue"), format)
     wanted = codec.decode(data, LIMITS.max_bytes, LIMITS.max_pixels)
     pixels = decoders.decode(data)
@@ -96,7 +96,7 @@ def test_the_pixels_are_those_of_the_index(decoders: DecoderPool, format: str):
 )  # fmt: skip
 def test_unusable_photos_are_refused_with_a_reason(
     decoders: DecoderPool, data: bytes, kind: ProblemKind, says: str
-):
+) -> None:
     with pytest.raises(ProblemError, match=says) as refused:
         decoders.decode(data)
     assert refused.value.kind is kind
@@ -105,12 +105,12 @@ def test_unusable_photos_are_refused_with_a_reason(
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
-def test_short_animations_are_accepted(decoders: DecoderPool, format: str):
+def test_short_animations_are_accepted(decoders: DecoderPool, format: str) -> None:
     assert decoders.decode(animation(3, format)).shape == (96, 96, 3)
 
 
 @pytest.mark.parametrize(("format", "frames"), [("GIF", 7), ("WEBP", 7), ("PNG", 7), ("GIF", 1), ("JPEG", 1)])
-def test_frames_are_counted_without_decoding(format: str, frames: int):
+def test_frames_are_counted_without_decoding(format: str, frames: int) -> None:
     data = animation(frames, format) if format != "JPEG" else encode(picture("red"), "JPEG")
     header = codec.read_header(data)
     assert container.frames(data, header) == frames
@@ -134,7 +134,7 @@ LARGE = encode(np.zeros((6000, 6000, 3), np.uint8), compress_level=1)  # about 0
 ROOM = replace(LIMITS, max_pixels=40_000_000)
 
 
-def test_the_limit_is_on_cpu_time_not_wall_clock():
+def test_the_limit_is_on_cpu_time_not_wall_clock() -> None:
     """A decoder that is stopped for longer than the limit succeeds; one that computes for longer is ended."""
     lost: list[LossCause] = []
     before = set(processes())
@@ -161,7 +161,7 @@ def test_the_limit_is_on_cpu_time_not_wall_clock():
         decoders.close()
 
 
-def test_a_decoder_that_hangs_is_killed_at_the_deadline_and_replaced():
+def test_a_decoder_that_hangs_is_killed_at_the_deadline_and_replaced() -> None:
     lost: list[LossCause] = []
     before = set(processes())
     decoders = DecoderPool(1, LIMITS, lost.append)
@@ -183,7 +183,7 @@ def test_a_decoder_that_hangs_is_killed_at_the_deadline_and_replaced():
         decoders.close()
 
 
-def test_a_deadline_ends_the_wait_for_a_free_process(decoders: DecoderPool):
+def test_a_deadline_ends_the_wait_for_a_free_process(decoders: DecoderPool) -> None:
     taken = [decoders._take(time.monotonic() + 30) for _ in range(2)]
     with pytest.raises(ProblemError) as refused:
         decoders.decode(encode(picture("red")), time.monotonic() + 0.05)
@@ -193,7 +193,7 @@ def test_a_deadline_ends_the_wait_for_a_free_process(decoders: DecoderPool):
     assert decoders.decode(encode(picture("red")), time.monotonic() + 30).shape == (96, 96, 3)
 
 
-def test_photos_are_decoded_although_decoders_are_killed():
+def test_photos_are_decoded_although_decoders_are_killed() -> None:
     lost: list[LossCause] = []
     before = {process.pid for process in processes()}
     decoders = DecoderPool(2, ROOM, lost.append)
@@ -225,7 +225,7 @@ class ScriptedDecoder:
     script: ClassVar[list[Any]] = []
     starts: ClassVar[list[Any]] = []
 
-    def __init__(self, folder: str | None, limits: UploadLimits):
+    def __init__(self, folder: str | None, limits: UploadLimits) -> None:
         self.alive, self.started = True, False
 
     def await_start(self, deadline: float) -> None:
@@ -276,7 +276,7 @@ def test_a_photo_is_blamed_only_if_it_loses_two_processes(
     kind: ProblemKind | None,
     reason: str | None,
     lost: list[LossCause],
-):
+) -> None:
     monkeypatch.setattr(decoding, "DecoderProcess", ScriptedDecoder)
     monkeypatch.setattr(ScriptedDecoder, "script", [*script, PIXELS])
     found: list[LossCause] = []
@@ -294,7 +294,7 @@ def test_a_photo_is_blamed_only_if_it_loses_two_processes(
     assert len(decoders._free) == 2
 
 
-def test_a_process_killed_while_starting_is_replaced(monkeypatch: pytest.MonkeyPatch):
+def test_a_process_killed_while_starting_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "DecoderProcess", ScriptedDecoder)
     monkeypatch.setattr(ScriptedDecoder, "script", [KILLED, PIXELS, PIXELS])
     decoders = DecoderPool(1, LIMITS)
@@ -311,7 +311,7 @@ def test_a_process_killed_while_starting_is_replaced(monkeypatch: pytest.MonkeyP
     assert decoders.decode(b"") is PIXELS
 
 
-def test_the_photos_of_a_question_have_a_common_pixel_limit(decoders: DecoderPool):
+def test_the_photos_of_a_question_have_a_common_pixel_limit(decoders: DecoderPool) -> None:
     """All their pixels are in memory until the question is answered."""
     full = encode(np.zeros((2000, 1999, 3), np.uint8), compress_level=1)
     assert len(decoders.decode_all([full, full])) == 2
@@ -322,7 +322,7 @@ def test_the_photos_of_a_question_have_a_common_pixel_limit(decoders: DecoderPoo
     assert (refused.value.kind, refused.value.reason) == (ProblemKind.TOO_LARGE, Reason.TOO_MANY_PIXELS)
 
 
-def test_decoder_memory_is_limited():
+def test_decoder_memory_is_limited() -> None:
     """A large photo exceeds the memory limit, and the process survives."""
     code = (
         "import sys; from pathlib import Path; from lookdex.service.photos import decoder as d;"
@@ -339,7 +339,7 @@ def test_decoder_memory_is_limited():
 
 
 @pytest.mark.parametrize("roomy", [True, False])
-def test_no_files_are_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, roomy: bool):
+def test_no_files_are_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, roomy: bool) -> None:
     """Photos are in unnamed files: none is visible while decoding or after a kill."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     if roomy:
@@ -363,7 +363,7 @@ def test_no_files_are_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 @pytest.mark.parametrize(("photos", "roomy"), [(1.9, False), (2.1, True)])
 def test_memory_holds_the_largest_photos_of_all_processes_or_none(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, photos: float, roomy: bool
-):
+) -> None:
     free = int(photos * (3 * LIMITS.max_pixels + LIMITS.max_bytes))
     monkeypatch.setattr(decoding, "_MEMORY", tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=free))
@@ -376,7 +376,7 @@ def test_memory_holds_the_largest_photos_of_all_processes_or_none(
         decoders.close()
 
 
-def test_decoders_end_when_the_service_is_killed(tmp_path: Path):
+def test_decoders_end_when_the_service_is_killed(tmp_path: Path) -> None:
     code = (
         "import sys, time; from lookdex.service.photos.decoding import DecoderPool, UploadLimits;"
         "DecoderPool(1, UploadLimits(1 << 20, 1 << 20, 1, 9.0)).start(); print('started', flush=True); time.sleep(60)"
@@ -390,7 +390,7 @@ def test_decoders_end_when_the_service_is_killed(tmp_path: Path):
     assert (len(gone) >= 2, alive) == (True, [])
 
 
-def test_the_pool_survives_when_no_process_can_be_started():
+def test_the_pool_survives_when_no_process_can_be_started() -> None:
     decoders, small, before = DecoderPool(1, LIMITS), encode(picture("red")), set(processes())
     try:
         decoders.start()

@@ -43,7 +43,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     deadline.DEADLINE.reset(token)
 
 
-def test_a_deadline_belongs_to_the_context(now: list[float]):
+def test_a_deadline_belongs_to_the_context(now: list[float]) -> None:
     assert deadline.left() == 10.0
     assert copy_context().run(deadline.left) == 10.0
     found: list[float | None] = []
@@ -77,7 +77,7 @@ def table(dataset: Reads, seconds: float | None) -> ReadTable:
 
 
 @pytest.mark.parametrize("seconds", [30.0, None])
-def test_a_read_ends_at_the_deadline(now: list[float], seconds: float | None):
+def test_a_read_ends_at_the_deadline(now: list[float], seconds: float | None) -> None:
     now[0] = 1009.95
     dataset = Reads()
     with pytest.raises(TooSlow, match="deadline passed during a read"):
@@ -89,7 +89,7 @@ def test_a_read_ends_at_the_deadline(now: list[float], seconds: float | None):
     dataset.end.set()
 
 
-def test_no_thread_reads_for_a_question_that_is_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_no_thread_reads_for_a_question_that_is_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(open_store(str(tmp_path)), "night-1", stock())
     catalog = opened(str(tmp_path), poll_seconds=60.0)
     seen: list[float | None] = []
@@ -130,7 +130,7 @@ class Stubborn:
         return Answer("night-1", datetime.now(UTC), Models.of(recipe()), (lane,), None, {})
 
 
-def test_questions_that_take_too_long_block_nobody():
+def test_questions_that_take_too_long_block_nobody() -> None:
     catalog = Stubborn()
     metrics = Metrics()
     questions = QuestionHandler(

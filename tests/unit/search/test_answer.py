@@ -54,7 +54,7 @@ DRESS = FoundObject(
 )
 
 
-def test_json_holds_everything_but_the_crops():
+def test_json_holds_everything_but_the_crops() -> None:
     value = json.loads(answer(DRESS).to_json())
     assert (value["format"], value["release_id"], value["released_at"]) == (
         2,
@@ -99,7 +99,7 @@ def test_json_holds_everything_but_the_crops():
     assert [lane["crop"] for lane in (found, value["whole"])] == [None, None]
 
 
-def test_json_with_crops():
+def test_json_with_crops() -> None:
     value = answer(DRESS).as_dict(crops=True)
     assert base64.b64decode(value["objects"][0]["crop"]) == b"c"
     assert base64.b64decode(value["objects"][0]["matches"][0]["crop"]) == b"\xff"
@@ -117,12 +117,12 @@ def test_json_with_crops():
         (True, True),
     ],
 )
-def test_any_column_becomes_json(value: object, plain: object):
+def test_any_column_becomes_json(value: object, plain: object) -> None:
     found = FoundObject(Kind.VECTOR, (match(1, c=value),), False)
     assert json.loads(answer(found).to_json())["objects"][0]["matches"][0]["columns"]["c"] == plain
 
 
-def test_the_table_reads_like_one():
+def test_the_table_reads_like_one() -> None:
     lines = answer(DRESS).to_table(width=100).splitlines()
     assert lines[1].split() == ["object", "#", "product", "similarity", "title", "price", "added"]
     assert lines[3].split() == [
@@ -143,14 +143,14 @@ def test_the_table_reads_like_one():
     assert max(map(len, lines)) <= 100
 
 
-def test_the_table_shortens_no_price():
+def test_the_table_shortens_no_price() -> None:
     prices = (12345.67, 1_290_000.0, 0.1 + 0.2, 59.0)
     found = replace(DRESS, matches=tuple(match(n, price=price) for n, price in enumerate(prices, start=1)))
     lines = answer(found, whole=False).to_table(width=100).splitlines()
     assert [line.split()[-1] for line in lines[3:7]] == ["12,345.67", "1,290,000", "0.3", "59"]
 
 
-def test_the_table_says_where_other_kinds_begin_and_what_the_dash_means():
+def test_the_table_says_where_other_kinds_begin_and_what_the_dash_means() -> None:
     ranks = [
         replace(match(1), good=False),
         replace(match(2), other=Other.COLOUR),
@@ -165,12 +165,12 @@ def test_the_table_says_where_other_kinds_begin_and_what_the_dash_means():
     assert "– below" not in answer(DRESS).to_table(width=100)
 
 
-def test_the_table_says_that_a_text_was_not_understood():
+def test_the_table_says_that_a_text_was_not_understood() -> None:
     text = FoundObject(Kind.TEXT, (match(1),), False, text="asdfgh", understood=False)
     assert "“asdfgh”: no word of it tells of a product" in answer(text, whole=False).to_table(width=100)
 
 
-def test_the_table_says_what_is_missing():
+def test_the_table_says_what_is_missing() -> None:
     empty = FoundObject(Kind.TEXT, (), True, text="red dress")
     assert "no product fits" in answer(empty, whole=False).to_table(width=80)
     assert "“red dress”" in answer(empty, whole=False).to_table(width=80)
@@ -189,24 +189,24 @@ def test_the_table_says_what_is_missing():
         ("12,50 €", "12,50 €"),
     ],
 )
-def test_prices_have_the_decimals_of_the_shop_s_numbers(price: object, shown: str):
+def test_prices_have_the_decimals_of_the_shop_s_numbers(price: object, shown: str) -> None:
     found = FoundObject(Kind.TEXT, (match(1, price=price),), False, text="red dress")
     assert answer(found, whole=False).to_table(width=100).splitlines()[3].endswith(f" {shown}")
 
 
 @pytest.mark.parametrize(("total", "shown"), [(872000.0, "872,000"), (59.5, "59.5"), (1062.25, "1,062.25")])
-def test_a_look_s_total_has_no_other_decimals_than_its_prices(total: float, shown: str):
+def test_a_look_s_total_has_no_other_decimals_than_its_prices(total: float, shown: str) -> None:
     piece = Piece(0, "dress", "p1", "i1", 0.9, total, None)
     told = replace(answer(DRESS), look=Look((piece,), "price", total, 0, ())).to_table(width=100)
     assert f"the look: p1, {shown} in all\n" in told
 
 
-def test_markup_in_titles_is_text():
+def test_markup_in_titles_is_text() -> None:
     found = FoundObject(Kind.VECTOR, (match(1, title="[bold]x[/bold] [red]"),), False)
     assert "[bold]x[/bold] [red]" in answer(found).to_table(width=100)
 
 
-def test_markup_in_a_product_s_name_is_text():
+def test_markup_in_a_product_s_name_is_text() -> None:
     piece = Piece(0, "dress", "shoe[red]:star:[/x]", "i1", 0.9, None, None)
     shown = replace(answer(DRESS), look=Look((piece,), None, None, 1, ()))
     assert "the look: shoe[red]:star:[/x]" in shown.to_table(width=100)

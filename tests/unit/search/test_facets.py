@@ -35,7 +35,7 @@ def counts(found: Facet) -> list[tuple[object, int]]:
     return [(one.value, one.products) for one in found.values]
 
 
-def test_the_categories_and_prices_that_every_shop_has():
+def test_the_categories_and_prices_that_every_shop_has() -> None:
     rows = pa.table(
         {
             "product_id": ["a", "a", "b", "c", None],
@@ -58,14 +58,14 @@ def test_the_categories_and_prices_that_every_shop_has():
     assert later.price is None
 
 
-def test_prices_of_every_kind_of_number():
+def test_prices_of_every_kind_of_number() -> None:
     for kind in (pa.int64(), pa.float32(), pa.decimal128(23, 2)):
         found = facet(pa.array([3, None, 12]).cast(kind).to_pylist(), kind)
         assert (found.kind, found.least, found.most, found.missing) == (FacetKind.RANGE, 3, 12, 1)
     assert facet([45.3], pa.float32()).least == 45.3
 
 
-def test_values_of_every_other_kind():
+def test_values_of_every_other_kind() -> None:
     assert counts(facet(["b", "a", "", None, "b"])) == [("b", 2), ("a", 1)]
     assert facet(["b", "a", "", None, "b"]).missing == 2
     assert counts(facet([True, False, True, None])) == [(True, 2), (False, 1)]
@@ -76,20 +76,20 @@ def test_values_of_every_other_kind():
     assert counts(facet([[date(2026, 3, 1)]], pa.list_(pa.date32()))) == [(date(2026, 3, 1), 1)]
 
 
-def test_dates_are_a_range():
+def test_dates_are_a_range() -> None:
     moments = [datetime(2026, 3, day, tzinfo=UTC) for day in (3, 1, 2)]
     found = facet(moments, pa.timestamp("us", "UTC"))
     assert (found.least, found.most) == (moments[1], moments[0])
     assert facet([date(2026, 3, 1)]).buckets == (Bucket(date(2026, 3, 1), date(2026, 3, 1), 1),)
 
 
-def test_nothing_to_count():
+def test_nothing_to_count() -> None:
     for kind in (pa.float64(), pa.string(), pa.list_(pa.string()), pa.bool_(), pa.date32()):
         assert (facet([], kind).values, facet([], kind).least, facet([], kind).missing) == ((), None, 0)
         assert (facet([None], kind).buckets, facet([None], kind).missing) == ((), 1)
 
 
-def test_the_fields_of_records():
+def test_the_fields_of_records() -> None:
     attrs = pa.array([{"material": "wool", "sizes": ["S"]}, {"material": None, "sizes": ["S", "M"]}, None])
     rows = pa.table(
         {"product_id": ["a", "b", "c"], "attrs": attrs, "label": ["top"] * 3, "colour": ["red"] * 3}
@@ -101,7 +101,7 @@ def test_the_fields_of_records():
     assert counts(sizes) == [("S", 2), ("M", 1)]
 
 
-def test_the_most_frequent_are_listed_and_the_others_counted(monkeypatch: pytest.MonkeyPatch):
+def test_the_most_frequent_are_listed_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_VALUES", 2)
     found = facet(["d", "c", "b", "b", "a", "a", "a"])
     assert (counts(found), found.others) == ([("a", 3), ("b", 2)], 2)
@@ -118,7 +118,7 @@ def test_the_most_frequent_are_listed_and_the_others_counted(monkeypatch: pytest
         max_size=30,
     )
 )
-def test_counts_are_of_distinct_products(rows: list[tuple[str, str | None]]):
+def test_counts_are_of_distinct_products(rows: list[tuple[str, str | None]]) -> None:
     found = facet([c for _, c in rows], pa.string(), "".join(p for p, _ in rows))
     products = defaultdict(set)
     for product, category in rows:
@@ -130,7 +130,7 @@ def test_counts_are_of_distinct_products(rows: list[tuple[str, str | None]]):
 
 
 @given(st.lists(st.integers(-5, 20), max_size=60))
-def test_buckets_hold_every_value_once(values: list[int]):
+def test_buckets_hold_every_value_once(values: list[int]) -> None:
     found = facet(list(values), pa.int64())
     assert sum(bucket.products for bucket in found.buckets) == len(values)
     assert len(found.buckets) <= module.BUCKETS
@@ -142,7 +142,7 @@ def test_buckets_hold_every_value_once(values: list[int]):
         assert (found.least, found.most) == (min(values), max(values))
 
 
-def test_buckets_are_of_about_as_many_products_each():
+def test_buckets_are_of_about_as_many_products_each() -> None:
     sizes = [bucket.products for bucket in facet(list(range(1000)), pa.int64()).buckets]
     assert len(sizes) == module.BUCKETS
     assert max(sizes) - min(sizes) <= 1
@@ -151,7 +151,7 @@ def test_buckets_are_of_about_as_many_products_each():
 # ── of a release, and with an answer ─────────────────────────────────────────────────────────────────────────
 
 
-def test_an_answer_counts_what_its_filter_leaves(tmp_path: Path):
+def test_an_answer_counts_what_its_filter_leaves(tmp_path: Path) -> None:
     """Two photos of each product; one photo of none."""
     shown = [
         Shown(f"p{n}", "red", float(n), photo, category=("dress", "top", None)[n % 3])
@@ -191,7 +191,7 @@ def test_an_answer_counts_what_its_filter_leaves(tmp_path: Path):
         catalog.search_text("red", where="price = 'cheap'", facets=True)
 
 
-def test_the_shop_chooses_what_is_counted(tmp_path: Path):
+def test_the_shop_chooses_what_is_counted(tmp_path: Path) -> None:
     shop_in(tmp_path, [Shown("p1", "red", category="dress")], columns=WITH_CATEGORY)
     catalog = opened(tmp_path, facets=("colour", "Price"))
     assert [one.column for one in catalog.search_text("red", facets=True).facets.columns] == [
@@ -202,7 +202,7 @@ def test_the_shop_chooses_what_is_counted(tmp_path: Path):
     assert catalog.facets.categories == (Category("dress", 1),)
 
 
-def test_a_release_without_a_column_that_is_to_be_counted_is_not_opened(tmp_path: Path):
+def test_a_release_without_a_column_that_is_to_be_counted_is_not_opened(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     publish(store, "night-1", [Shown("p1", "red", category="dress")], columns=WITH_CATEGORY)
     for wrong in ("nope", "category.nope", "vector"):
@@ -222,7 +222,7 @@ def test_a_release_without_a_column_that_is_to_be_counted_is_not_opened(tmp_path
     assert (catalog.release.release_id, catalog.behind) == ("night-3", None)
 
 
-def test_a_filter_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_filter_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     catalog = shop_in(tmp_path, [Shown("p1", "red")])
     asked = []
     count = type(catalog.opened)._count

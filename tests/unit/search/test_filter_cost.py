@@ -47,7 +47,7 @@ def any_of(part: str, count: int, word: str = "or") -> str:
         "lower(title) like '%red_dress%' and price * 0.8 < 50 and length(sizes) > 0",
     ],
 )
-def test_what_shops_ask_works_with_a_million_rows(where: str):
+def test_what_shops_ask_works_with_a_million_rows(where: str) -> None:
     assert compiled(where, 1_000_000)
 
 
@@ -66,7 +66,7 @@ def test_what_shops_ask_works_with_a_million_rows(where: str):
         ),
     ],
 )
-def test_what_is_expensive_is_named(where: str, told: str):
+def test_what_is_expensive_is_named(where: str, told: str) -> None:
     with pytest.raises(BadQuery, match="too expensive: over the 1,000,000 rows") as refused:
         compiled(where, 1_000_000)
     assert told in str(refused.value)
@@ -76,7 +76,7 @@ def test_what_is_expensive_is_named(where: str, told: str):
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 5_000_000), st.integers(0, 5_000_000), st.integers(1, 400))
-def test_fewer_rows_never_allow_less(one: int, other: int, tests: int):
+def test_fewer_rows_never_allow_less(one: int, other: int, tests: int) -> None:
     where = any_of("title ilike '%x{n}%'", tests)
 
     def allowed(rows: int) -> bool:
@@ -88,7 +88,7 @@ def test_fewer_rows_never_allow_less(one: int, other: int, tests: int):
     assert allowed(min(one, other)) >= allowed(max(one, other))
 
 
-def test_a_longer_text_costs_more_and_a_pattern_by_what_is_in_it():
+def test_a_longer_text_costs_more_and_a_pattern_by_what_is_in_it() -> None:
     def seconds(pattern: str, width: float, any_case: bool = True) -> float:
         bill = Bill()
         bill.add_pattern(pattern, any_case, width)
@@ -101,7 +101,7 @@ def test_a_longer_text_costs_more_and_a_pattern_by_what_is_in_it():
     assert seconds(f"%a{'_' * 100}%", 400) > 10
 
 
-def test_widths_are_means_of_what_the_columns_hold():
+def test_widths_are_means_of_what_the_columns_hold() -> None:
     sample = pa.table(
         {
             "title": ["abc", None, "바"],

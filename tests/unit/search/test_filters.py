@@ -89,7 +89,7 @@ def compiled(where: str) -> str:
         ("price <= 10 AND category = 'dress' OR category = 'bag'", [1, 4]),
     ],
 )
-def test_predicates_that_are_meant_to_work(rows: lance.LanceDataset, where: str, kept: list[int]):
+def test_predicates_that_are_meant_to_work(rows: lance.LanceDataset, where: str, kept: list[int]) -> None:
     found = rows.to_table(columns=["secret"], filter=compiled(where))
     assert found["secret"].to_pylist() == kept
 
@@ -150,7 +150,7 @@ def test_predicates_that_are_meant_to_work(rows: lance.LanceDataset, where: str,
         "price + " * 50 + "1 > 2",
     ],
 )
-def test_anything_but_a_predicate_is_refused(where: str):
+def test_anything_but_a_predicate_is_refused(where: str) -> None:
     with pytest.raises(BadQuery):
         compiled(where)
 
@@ -158,12 +158,12 @@ def test_anything_but_a_predicate_is_refused(where: str):
 @pytest.mark.parametrize(
     "where", ["secret = 1", "size < 3", "_rowid = 1", "`secret` = 1", '"sec ret" = 1', "vector is null"]
 )
-def test_a_wrong_column_is_answered_with_those_that_exist(where: str):
+def test_a_wrong_column_is_answered_with_those_that_exist(where: str) -> None:
     with pytest.raises(BadQuery, match=r"title, category, price, Size EU, cost, stock, added, date, on_sale"):
         compiled(where)
 
 
-def test_the_message_says_where_and_what():
+def test_the_message_says_where_and_what() -> None:
     with pytest.raises(BadQuery, match=r"at character 12, before “limit 1”"):
         compiled("price < 50 limit 1")
     for cut_off in ("price <", "price < ", "price < 50 and\t"):
@@ -188,12 +188,12 @@ def test_the_message_says_where_and_what():
         ("\"Size EU\" like '4%'", "Size EU holds numbers"),
     ],
 )
-def test_types_that_do_not_compare_are_told_by_column(where: str, told: str):
+def test_types_that_do_not_compare_are_told_by_column(where: str, told: str) -> None:
     with pytest.raises(BadQuery, match=re.escape(f"cannot be applied: {told}.")):
         compiled(where)
 
 
-def test_a_division_by_zero_has_no_value(rows: lance.LanceDataset):
+def test_a_division_by_zero_has_no_value(rows: lance.LanceDataset) -> None:
     for where, kept in (
         ("100 / stock > 1", [2]),
         ("not 100 / stock > 1", [3, 4]),
@@ -208,7 +208,7 @@ def test_a_division_by_zero_has_no_value(rows: lance.LanceDataset):
             compiled(where)
 
 
-def test_numbers_are_written_in_the_column_s_own_type():
+def test_numbers_are_written_in_the_column_s_own_type() -> None:
     schema = pa.schema([("n", pa.int64()), ("d", pa.decimal128(5, 2)), ("f", pa.float64())])
     for where, sql in (
         ("n = 900719925474099311", "(`n` = 900719925474099311)"),
@@ -261,19 +261,19 @@ WIDE = pa.table(
         ("price < whole + 0.5", [0, 1]),
     ],
 )
-def test_neighbours_of_many_digits_are_told_apart(tmp_path: Path, where: str, kept: list[int]):
+def test_neighbours_of_many_digits_are_told_apart(tmp_path: Path, where: str, kept: list[int]) -> None:
     dataset = lance.write_dataset(WIDE.append_column("n", pa.array([0, 1, 2])), str(tmp_path / "wide.lance"))
     sql = compile_filter(where, WIDE.schema)
     assert dataset.to_table(columns=["n"], filter=sql)["n"].to_pylist() == kept
 
 
-def test_depth_within_the_limit_is_fine(rows: lance.LanceDataset):
+def test_depth_within_the_limit_is_fine(rows: lance.LanceDataset) -> None:
     where = "(" * MAX_DEPTH + "price < 50" + ")" * MAX_DEPTH
     assert rows.count_rows(compiled(where)) == 2
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_compiled_or_refused(where: str):
+def test_any_text_is_compiled_or_refused(where: str) -> None:
     with contextlib.suppress(BadQuery):
         compiled(where)
 
@@ -285,7 +285,7 @@ WORDS = st.sampled_from([*SIGNS, "/", "%", *KEYWORDS, *VALUES])
 
 
 @given(st.lists(WORDS, max_size=14).map(" ".join))
-def test_what_is_compiled_is_a_filter_to_lance_or_a_type_error(rows: lance.LanceDataset, where: str):
+def test_what_is_compiled_is_a_filter_to_lance_or_a_type_error(rows: lance.LanceDataset, where: str) -> None:
     try:
         sql = compiled(where)
     except BadQuery:
@@ -300,6 +300,6 @@ def test_what_is_compiled_is_a_filter_to_lance_or_a_type_error(rows: lance.Lance
 
 
 @given(st.text(max_size=30).filter(lambda t: "\x00" not in t))
-def test_text_values_arrive_as_they_are(value: str):
+def test_text_values_arrive_as_they_are(value: str) -> None:
     quoted = value.replace("'", "''")
     assert compiled(f"title = '{quoted}'") == f"(`title` = '{quoted}')"

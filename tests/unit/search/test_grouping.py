@@ -36,7 +36,7 @@ def table(products: Sequence[int | None]) -> list[Hit]:
 
 
 class Table:
-    def __init__(self, *lanes: list[Hit]):
+    def __init__(self, *lanes: list[Hit]) -> None:
         self.lanes, self.asked = lanes, [0] * len(lanes)
 
     def __call__(self, lanes: Sequence[int], limit: int) -> list[list[Hit]]:
@@ -66,13 +66,13 @@ def shuffled(seed: int, products: int, photos: int) -> list[int]:
     st.lists(st.lists(st.one_of(st.none(), st.integers(0, 30)), max_size=400), min_size=1, max_size=4),
     st.integers(1, 40),
 )
-def test_the_answer_is_that_of_a_scan_of_all_rows(lanes: list[list[int | None]], k: int):
+def test_the_answer_is_that_of_a_scan_of_all_rows(lanes: list[list[int | None]], k: int) -> None:
     rows = [table(products) for products in lanes]
     assert nearest_distinct(Table(*rows), len(rows), k) == tuple(expected(r, k) for r in rows)
 
 
 @given(st.integers(0), st.integers(1, 20))
-def test_fifty_photos_of_each_product(seed: int, k: int):
+def test_fifty_photos_of_each_product(seed: int, k: int) -> None:
     """The nearest products may hide behind 50 rows each; in any order of the rows there are exactly k, all distinct."""
     products = shuffled(seed, 24, 50)
     rows = table(products)
@@ -82,7 +82,7 @@ def test_fifty_photos_of_each_product(seed: int, k: int):
     assert found == expected(rows, k)
 
 
-def test_fifty_photos_of_each_product_one_after_the_other():
+def test_fifty_photos_of_each_product_one_after_the_other() -> None:
     rows = table([p for p in range(100) for _ in range(50)])
     asked = Table(rows)
     (found,) = nearest_distinct(asked, 1, 10)
@@ -90,7 +90,7 @@ def test_fifty_photos_of_each_product_one_after_the_other():
     assert asked.asked == [2]  # 40 rows hold one product, so that the next question goes for 500
 
 
-def test_exhausted_says_that_fewer_fit():
+def test_exhausted_says_that_fewer_fit() -> None:
     rows = table([1, 1, 2, 2])
     assert [d.exhausted for k in (1, 2, 3) for d in nearest_distinct(Table(rows), 1, k)] == [
         False,
@@ -100,7 +100,7 @@ def test_exhausted_says_that_fewer_fit():
     assert nearest_distinct(Table([]), 1, 3) == (Distinct((), True, ()),)
 
 
-def test_only_lanes_that_lack_products_are_asked_again():
+def test_only_lanes_that_lack_products_are_asked_again() -> None:
     asked = Table(table(list(range(200))), table([0] * 200))
     easy, hard = nearest_distinct(asked, 2, 5)
     assert (easy.exhausted, hard.exhausted, len(hard.hits)) == (False, True, 1)
@@ -110,7 +110,7 @@ def test_only_lanes_that_lack_products_are_asked_again():
 class Shelves:
     """The table as `gather` asks it."""
 
-    def __init__(self, lanes: Sequence[list[Hit]], tiers: Sequence[Sequence[Tier]]):
+    def __init__(self, lanes: Sequence[list[Hit]], tiers: Sequence[Sequence[Tier]]) -> None:
         self.lanes, self.tiers, self.asked = lanes, tiers, 0
 
     def __call__(self, lanes: Sequence[int], limit: int, tier: int | None) -> list[list[Hit]]:
@@ -151,7 +151,9 @@ some_tiers = st.lists(
 
 
 @given(rows_of_lanes, st.data(), st.integers(1, 40))
-def test_tiers_follow_each_other_as_a_scan_has_it(lanes: list[list[int | None]], data: st.DataObject, k: int):
+def test_tiers_follow_each_other_as_a_scan_has_it(
+    lanes: list[list[int | None]], data: st.DataObject, k: int
+) -> None:
     rows = [table(products) for products in lanes]
     tiers = data.draw(st.lists(some_tiers, min_size=len(rows), max_size=len(rows)))
     told = gather(Shelves(rows, tiers), tiers, k)
@@ -159,7 +161,7 @@ def test_tiers_follow_each_other_as_a_scan_has_it(lanes: list[list[int | None]],
 
 
 @given(st.integers(0), some_tiers, st.integers(1, 20))
-def test_fifty_crops_of_each_product_in_tiers(seed: int, tiers: list[Tier], k: int):
+def test_fifty_crops_of_each_product_in_tiers(seed: int, tiers: list[Tier], k: int) -> None:
     """Exactly k distinct products, or `exhausted`, however the rows lie and whatever is asked first."""
     rows = table(shuffled(seed, 24, 50))
     (found,) = gather(Shelves([rows], [tiers]), [tiers], k)
@@ -172,20 +174,22 @@ def test_fifty_crops_of_each_product_in_tiers(seed: int, tiers: list[Tier], k: i
     assert found == scanned(rows, tiers, k)
 
 
-def test_one_question_is_enough_where_the_nearest_are_of_the_category():
+def test_one_question_is_enough_where_the_nearest_are_of_the_category() -> None:
     tiers = [Tier("top"), ANYTHING]
     shelves = Shelves([table(range(0, 400, 4))], [tiers])  # all tops
     (found,) = gather(shelves, [tiers], 8)
     assert (found.tiers, found.exhausted, shelves.asked) == ((0,) * 8, False, 1)
 
 
-def test_photos_without_a_product_count_by_photo():
+def test_photos_without_a_product_count_by_photo() -> None:
     rows = table([None] * 10)
     assert [hit.image_key for hit in nearest_of_each(rows, FIRST_ROWS)] == [f"photo{n}.jpg" for n in range(5)]
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 60))
-def test_a_part_of_an_index_that_holds_enough_products_is_enough(least: int, spare: int, products: int):
+def test_a_part_of_an_index_that_holds_enough_products_is_enough(
+    least: int, spare: int, products: int
+) -> None:
     """Of a table's products a part is read at first: `ask` answers fewer rows than its limit."""
     rows = table(list(range(100)))
     part = rows[:products]

@@ -20,18 +20,18 @@ def validator(name: str) -> jsonschema_rs.Draft202012Validator:
 
 
 @pytest.mark.parametrize("name", schema.NAMES)
-def test_the_published_schema_is_that_of_the_types(name: str):
+def test_the_published_schema_is_that_of_the_types(name: str) -> None:
     assert schema.published(name) == schema.made(name), "write it anew: python -m lookdex.search.schema"
 
 
 @pytest.mark.parametrize("crops", [True, False])
-def test_an_answer_is_valid_and_read_back(crops: bool):
+def test_an_answer_is_valid_and_read_back(crops: bool) -> None:
     told = answer(DRESS).to_json(crops=crops)
     validator("answer-2.json").validate(json.loads(told))
     assert AnswerModel.model_validate_json(told).model_dump_json(indent=1) == told
 
 
-def test_the_schema_is_no_empty_promise():
+def test_the_schema_is_no_empty_promise() -> None:
     value = json.loads(answer(DRESS).to_json())
     check = validator("answer-2.json")
     assert not check.is_valid(value | {"format": 1})
@@ -59,7 +59,7 @@ def test_the_schema_is_no_empty_promise():
         ('{"facets": ["brand", "price"]}', Options(facets=("brand", "price"))),
     ],
 )
-def test_options_are_read_from_json(text: str, options: Options):
+def test_options_are_read_from_json(text: str, options: Options) -> None:
     assert read_options(text) == options == read_options(json.loads(text))
     validator("options-2.json").validate(json.loads(text))
 
@@ -89,7 +89,7 @@ def test_options_are_read_from_json(text: str, options: Options):
         ('{"picks": [{"colour": 1}]}', "options: picks.0.colour: .*those that exist: object, box, label$"),
     ],
 )
-def test_options_that_are_none_say_where(text: str, says: str):
+def test_options_that_are_none_say_where(text: str, says: str) -> None:
     with pytest.raises(BadQuery, match=says):
         read_options(text)
     try:
@@ -119,6 +119,6 @@ def test_options_that_are_none_say_where(text: str, says: str):
         ({"look_photos": 1, "look": False}, "leave look on"),
     ],
 )
-def test_options_that_contradict_themselves_are_refused(options: dict[str, object], says: str):
+def test_options_that_contradict_themselves_are_refused(options: dict[str, object], says: str) -> None:
     with pytest.raises(BadQuery, match=says):
         Options(**options)  # type: ignore[arg-type]

@@ -64,7 +64,7 @@ def has(sheet: Image.Image, colour: tuple[int, int, int]) -> bool:
 
 
 @pytest.mark.parametrize("objects", [0, 1, 3, 10])
-def test_every_object_has_a_row_in_its_colour(objects: int):
+def test_every_object_has_a_row_in_its_colour(objects: int) -> None:
     sheet = draw_answer(picture("red", "blue", size=200), answer(*map(found, range(objects))))
     assert [has(sheet, colour) for colour in LANE_COLOURS] == [n < objects for n in range(10)]
     assert sheet.getpixel((2, 2)) == PAPER
@@ -72,7 +72,7 @@ def test_every_object_has_a_row_in_its_colour(objects: int):
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (40, 3000), (3000, 40), (333, 500)])
-def test_photos_of_any_shape(shape: tuple[int, int]):
+def test_photos_of_any_shape(shape: tuple[int, int]) -> None:
     photo = np.full((*shape, 3), 90, np.uint8)
     lane = replace(found(1), box=Box(0, 0, shape[1], shape[0]))
     tiny = replace(found(2), box=Box(shape[1] - 1, shape[0] - 1, shape[1], shape[0]))
@@ -81,7 +81,7 @@ def test_photos_of_any_shape(shape: tuple[int, int]):
     assert sheet.height < 4000
 
 
-def test_without_a_photo_without_crops_without_matches():
+def test_without_a_photo_without_crops_without_matches() -> None:
     text = FoundObject(
         Kind.TEXT, tuple(replace(match(n), crop=None) for n in (1, 2)), False, text="red dress"
     )
@@ -94,7 +94,7 @@ def test_without_a_photo_without_crops_without_matches():
     )
 
 
-def test_rows_are_in_the_order_of_the_answer():
+def test_rows_are_in_the_order_of_the_answer() -> None:
     """As those of the table and the lanes of the JSON, wherever they are in the photo."""
     told = answer(found(1), found(5), found(3))
     rows = rows_of(told)
@@ -102,7 +102,7 @@ def test_rows_are_in_the_order_of_the_answer():
     assert [row.badge for row in rows] == ["0", "1", "2", ""]
 
 
-def test_what_is_of_another_kind_says_so():
+def test_what_is_of_another_kind_says_so() -> None:
     plain = found(1)
     other = replace(
         plain, matches=(*plain.matches[:2], replace(plain.matches[2], other=Other.KIND), *plain.matches[3:])
@@ -113,7 +113,7 @@ def test_what_is_of_another_kind_says_so():
     assert np.ptp(changed[0]) <= 32
 
 
-def test_the_same_answer_gives_the_same_picture():
+def test_the_same_answer_gives_the_same_picture() -> None:
     one, two = (draw_answer(picture("red", size=120), answer(found(1))) for _ in range(2))
     assert one.tobytes() == two.tobytes()
 
@@ -131,21 +131,21 @@ def test_the_same_answer_gives_the_same_picture():
         ({"title": "\U000f0000\U000f0001"}, ("p1", "9.5")),
     ],
 )
-def test_words_of_a_product(columns: dict[str, object], expected: tuple[str, str]):
+def test_words_of_a_product(columns: dict[str, object], expected: tuple[str, str]) -> None:
     assert words(match(1, **columns)) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["Robe d’été – 30 € × 2", "여름 원피스", "صندل", "a\nb\tc", "", "👗 dress", "W" * 300, "x " * 90]
 )
-def test_any_text_fits_its_room(text: str):
+def test_any_text_fits_its_room(text: str) -> None:
     assert lettering.width(lettering.shorten(text, 22, 150), 22) <= 150
     lines = lettering.wrap(text, 22, 150, 2)
     assert len(lines) <= 2
     assert all(lettering.width(line, 22) <= 150 for line in lines)
 
 
-def test_words_are_kept_whole_and_long_ones_broken():
+def test_words_are_kept_whole_and_long_ones_broken() -> None:
     assert lettering.wrap("Forest green leather biker jacket", 22, 180, 3) == [
         "Forest green",
         "leather biker",
@@ -156,7 +156,7 @@ def test_words_are_kept_whole_and_long_ones_broken():
     assert lettering.wrap("one two three four five six", 22, 100, 2)[-1].endswith("…")
 
 
-def test_a_fitted_picture_is_whole_and_fills_its_tile():
+def test_a_fitted_picture_is_whole_and_fills_its_tile() -> None:
     wide = Image.new("RGB", (200, 50), (200, 0, 0))
     tile = paint.fitted(wide, (80, 80))
     assert tile.size == (80, 80)
@@ -164,13 +164,13 @@ def test_a_fitted_picture_is_whole_and_fills_its_tile():
     assert tile.getpixel((40, 2)) != (255, 255, 255)
 
 
-def test_every_kind_of_lane_has_its_words():
+def test_every_kind_of_lane_has_its_words() -> None:
     for kind in Kind:
         heading, _ = captions(Row(replace(found(1), kind=kind), (0, 0, 0), "1"))
         assert heading
 
 
-def test_no_good_match_is_written_and_no_card_stands_out():
+def test_no_good_match_is_written_and_no_card_stands_out() -> None:
     poor = replace(found(1), threshold=0.99, matches=(replace(match(1), good=False),))
     fine = replace(poor, threshold=0.5, matches=(replace(match(1), good=True),))
     assert captions(Row(poor, (0, 0, 0), "1"))[1].endswith(" · no good match")

@@ -40,5 +40,5 @@ from lookdex.service.http.coding import AcceptedCodings, accepted
         (",, gzip,", True, True),
     ],
 )
-def test_accepted_codings(header: str, gzip: bool, identity: bool):
+def test_accepted_codings(header: str, gzip: bool, identity: bool) -> None:
     assert accepted(header) == AcceptedCodings(gzip, identity)

@@ -57,11 +57,11 @@ def echo() -> Iterator[Running]:
         (CHUNKED, b"1\r\na\r\n", ProblemKind.MALFORMED),
     ],
 )
-def test_endless_requests_are_cut_off(echo: Running, begin: bytes, piece: bytes, kind: ProblemKind):
+def test_endless_requests_are_cut_off(echo: Running, begin: bytes, piece: bytes, kind: ProblemKind) -> None:
     assert_problem(echo.say(begin, piece * (2 * HEADER_BYTES // len(piece))), kind)
 
 
-def test_many_headers_are_refused_and_long_ones_accepted(echo: Running):
+def test_many_headers_are_refused_and_long_ones_accepted(echo: Running) -> None:
     many = b"".join(b"X-%d: a\r\n" % n for n in range(200))
     assert_problem(echo.say(GET[:-2] + many + b"\r\n"), ProblemKind.HEADER_TOO_LARGE, "128 headers")
     long = b"X-A: " + b"a" * 40_000 + b"\r\nConnection: close\r\n\r\n"
@@ -85,13 +85,13 @@ def test_many_headers_are_refused_and_long_ones_accepted(echo: Running):
         CHUNKED + b"zz\r\n",
     ],
 )
-def test_malformed_requests_get_a_problem_document(echo: Running, request_: bytes):
+def test_malformed_requests_get_a_problem_document(echo: Running, request_: bytes) -> None:
     before = echo.ended(CloseReason.MALFORMED)
     assert_problem(echo.say(request_), ProblemKind.MALFORMED)
     assert echo.ended(CloseReason.MALFORMED) == before + 1
 
 
-def test_the_log_is_throttled(monkeypatch: pytest.MonkeyPatch):
+def test_the_log_is_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[dict[str, object]] = []
     log = connections._ThrottledLog(lines.append)
     for second in range(25):
@@ -104,7 +104,7 @@ def test_the_log_is_throttled(monkeypatch: pytest.MonkeyPatch):
     ]  # fmt: skip
 
 
-def test_pipelined_requests_are_answered_in_order(echo: Running):
+def test_pipelined_requests_are_answered_in_order(echo: Running) -> None:
     asked = [b"GET /%d HTTP/1.1\r\nHost: shop\r\n\r\n" % n for n in range(999)]
     last = (
         b"POST /last HTTP/1.1\r\nHost: shop\r\nConnection: close\r\nContent-Length: 90000\r\n\r\n"
@@ -115,7 +115,7 @@ def test_pipelined_requests_are_answered_in_order(echo: Running):
     assert len(str(told[-1]["body"])) == 90_000
 
 
-def test_answers_before_a_broken_request_come_first(echo: Running):
+def test_answers_before_a_broken_request_come_first(echo: Running) -> None:
     received = echo.say(GET * 3 + b"nonsense\r\n\r\n")
     assert received.count(b"HTTP/1.1 200 OK") == 3
     assert_problem(received[received.index(b"HTTP/1.1 400") :], ProblemKind.MALFORMED)
@@ -124,7 +124,7 @@ def test_answers_before_a_broken_request_come_first(echo: Running):
     assert_problem(received[received.index(b"HTTP/1.1 400") :], ProblemKind.MALFORMED)
 
 
-def test_trailers_do_not_become_headers(echo: Running):
+def test_trailers_do_not_become_headers(echo: Running) -> None:
     told = bodies(
         echo.say(
             CHUNKED
@@ -141,7 +141,7 @@ def test_trailers_do_not_become_headers(echo: Running):
     "framing",
     [b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"],
 )
-def test_a_body_is_read_despite_an_upgrade_offer(echo: Running, framing: bytes):
+def test_a_body_is_read_despite_an_upgrade_offer(echo: Running, framing: bytes) -> None:
     """Java's client offers an HTTP/2 upgrade with its first request."""
     offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
     for cut in (len(POST + offer + framing), len(POST + offer) + 24, 40):
@@ -152,7 +152,7 @@ def test_a_body_is_read_despite_an_upgrade_offer(echo: Running, framing: bytes):
     assert received.count(b"HTTP/1.1 200 OK") == 2
 
 
-def test_framing_is_counted_per_body(echo: Running):
+def test_framing_is_counted_per_body(echo: Running) -> None:
     first = POST + b"Content-Length: 100000\r\n\r\n" + b"a" * 100_000
     last = POST + b"Connection: close\r\nContent-Length: 9000\r\n\r\n" + b"b" * 9000
     assert [len(str(answer["body"])) for answer in bodies(echo.say(first, first, last))] == [
@@ -162,7 +162,7 @@ def test_framing_is_counted_per_body(echo: Running):
     ]
 
 
-def test_requests_may_arrive_in_any_pieces(echo: Running):
+def test_requests_may_arrive_in_any_pieces(echo: Running) -> None:
     chunked = (
         CHUNKED + b"".join(b"%x\r\n%b\r\n" % (n, b"c" * n) for n in (1, 300, 9000)) + b"0\r\nX-A: b\r\n\r\n"
     )
@@ -175,14 +175,14 @@ def test_requests_may_arrive_in_any_pieces(echo: Running):
         assert [len(str(answer["body"])) for answer in bodies(received)] == sizes
 
 
-def test_http_1_0_is_answered_and_closed(echo: Running):
+def test_http_1_0_is_answered_and_closed(echo: Running) -> None:
     assert bodies(echo.say(b"GET /old HTTP/1.0\r\n\r\n"))[0]["path"] == "/old"
 
 
 # ── how long, and how many ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_connections_time_out(echo: Running):
+def test_connections_time_out(echo: Running) -> None:
     echo.settle(0)
     with echo.connect() as idle, echo.connect(HALF) as half, echo.connect(GET) as kept:
         assert kept.recv(1 << 16)
@@ -204,7 +204,7 @@ def test_connections_time_out(echo: Running):
     )
 
 
-def test_a_request_in_progress_is_not_cut(echo: Running):
+def test_a_request_in_progress_is_not_cut(echo: Running) -> None:
     with echo.connect(b"GET /held HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") as busy:
         echo.settle(1, tasks=1)
         echo.later()
@@ -213,7 +213,7 @@ def test_a_request_in_progress_is_not_cut(echo: Running):
         assert b"200 OK" in everything(busy)
 
 
-def test_a_client_that_does_not_read_is_disconnected(echo: Running):
+def test_a_client_that_does_not_read_is_disconnected(echo: Running) -> None:
     with echo.connect(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" * 3) as lazy:
         assert lazy.recv(1)
         turn = 1
@@ -225,7 +225,7 @@ def test_a_client_that_does_not_read_is_disconnected(echo: Running):
     assert echo.ended(CloseReason.UNREAD) == 1
 
 
-def test_a_client_that_sends_on_after_its_response_is_disconnected(echo: Running):
+def test_a_client_that_sends_on_after_its_response_is_disconnected(echo: Running) -> None:
     before = echo.ended(CloseReason.UNUSED_BODY)
     head = b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n"
     with echo.connect(head) as connection:
@@ -237,7 +237,7 @@ def test_a_client_that_sends_on_after_its_response_is_disconnected(echo: Running
     assert echo.ended(CloseReason.UNUSED_BODY) == before + 1
 
 
-def test_the_longest_idle_connection_makes_room(echo: Running):
+def test_the_longest_idle_connection_makes_room(echo: Running) -> None:
     with running(ConnectionLimits(max_connections=4, share=3)) as small:
         first = small.connect(GET)
         assert first.recv(1 << 16)
@@ -253,7 +253,7 @@ def test_the_longest_idle_connection_makes_room(echo: Running):
             connection.close()
 
 
-def test_a_new_connection_is_refused_when_all_are_busy(echo: Running):
+def test_a_new_connection_is_refused_when_all_are_busy(echo: Running) -> None:
     held = b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n"
     with running(ConnectionLimits(max_connections=3, share=2)) as small:
         clients = [small.connect(held, source) for source in ("127.0.0.2", "127.0.0.2", "127.0.0.3")]
@@ -276,7 +276,7 @@ def test_a_new_connection_is_refused_when_all_are_busy(echo: Running):
             client.close()
 
 
-def test_only_trusted_proxies_may_name_the_client(echo: Running):
+def test_only_trusted_proxies_may_name_the_client(echo: Running) -> None:
     asked = GET[:-2] + b"X-Forwarded-For: 9.9.9.9, 203.0.113.7\r\nConnection: close\r\n\r\n"
     assert bodies(echo.say(asked))[0]["client"] == "127.0.0.1"
     with running(ConnectionLimits(max_connections=3, share=1), ("127.0.0.0/8",)) as behind:
@@ -290,7 +290,7 @@ def test_only_trusted_proxies_may_name_the_client(echo: Running):
             connection.close()
 
 
-def test_clients_behind_a_proxy_have_a_share():
+def test_clients_behind_a_proxy_have_a_share() -> None:
     async def run() -> None:
         echo, statuses = Echo(), []
         echo.hold = asyncio.Event()
@@ -322,7 +322,7 @@ def test_clients_behind_a_proxy_have_a_share():
     asyncio.run(run())
 
 
-def test_idle_connections_do_not_delay_shutdown(monkeypatch: pytest.MonkeyPatch):
+def test_idle_connections_do_not_delay_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "LAST_SECONDS", 0.0)
     with running() as server:
         idle = [server.connect(first) for first in (b"", GET) for _ in range(5)]
@@ -332,7 +332,7 @@ def test_idle_connections_do_not_delay_shutdown(monkeypatch: pytest.MonkeyPatch)
         connection.close()
 
 
-def test_a_connection_during_shutdown_does_not_delay_it():
+def test_a_connection_during_shutdown_does_not_delay_it() -> None:
     with running() as server:
         server.server.table.stopping = True
         with server.connect() as idle, server.connect(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n") as busy:
@@ -344,7 +344,7 @@ def test_a_connection_during_shutdown_does_not_delay_it():
             assert b"connection: close" in everything(busy)
 
 
-def test_the_connection_limit_fits_the_open_file_limit():
+def test_the_connection_limit_fits_the_open_file_limit() -> None:
     assert connection_limit(0, None) == 1000
     assert connection_limit(0, 1024) == 1024 - connections.RESERVED
     assert connection_limit(0, 256) == 256 - connections.RESERVED
@@ -355,7 +355,7 @@ def test_the_connection_limit_fits_the_open_file_limit():
     assert limits_of(Config(connections=10, client_share=0.01)).share == 1
 
 
-def test_client_keys():
+def test_client_keys() -> None:
     assert client_key("203.0.113.7") == "203.0.113.7"
     assert client_key("2001:db8::1") == client_key("2001:db8::2:3") != client_key("2001:db8:0:1::1")
     assert client_key("fe80::1%eth0") == "fe80::/64"
@@ -377,7 +377,7 @@ def test_client_keys():
 class Clock:
     """An event loop clock that the test advances."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch):
+    def __init__(self, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ahead, now = 0.0, loop.time
         monkeypatch.setattr(loop, "time", lambda: now() + self.ahead)
 
@@ -393,7 +393,7 @@ def piece(size: int, more: bool = True) -> Receive:
     return receive
 
 
-def test_a_trickling_upload_is_refused(monkeypatch: pytest.MonkeyPatch):
+def test_a_trickling_upload_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         clock = Clock(asyncio.get_running_loop(), monkeypatch)
         with UploadSlots(1, 1, MinimumRate(1000.0, grace=5.0)).upload("a") as upload:
@@ -413,7 +413,7 @@ def test_a_trickling_upload_is_refused(monkeypatch: pytest.MonkeyPatch):
     asyncio.run(run())
 
 
-def test_without_a_minimum_rate_uploads_may_be_slow():
+def test_without_a_minimum_rate_uploads_may_be_slow() -> None:
     with running(ConnectionLimits(pace=MinimumRate(0.0))) as server:
 
         async def run() -> int:
@@ -423,7 +423,7 @@ def test_without_a_minimum_rate_uploads_may_be_slow():
         assert asyncio.run_coroutine_threadsafe(run(), server.loop).result(20) == 7
 
 
-def test_slow_uploads_make_room_and_fast_ones_do_not(monkeypatch: pytest.MonkeyPatch):
+def test_slow_uploads_make_room_and_fast_ones_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         clock = Clock(asyncio.get_running_loop(), monkeypatch)
         arrivals, large = UploadSlots(3, 2, MinimumRate(2000.0)), SMALL + 1
@@ -450,7 +450,7 @@ def test_slow_uploads_make_room_and_fast_ones_do_not(monkeypatch: pytest.MonkeyP
     asyncio.run(run())
 
 
-def test_path_prefixes_are_checked():
+def test_path_prefixes_are_checked() -> None:
     assert [checked_prefix(path) for path in ("", "/", "/lookdex", "shop/lookdex/")] == [
         "",
         "",

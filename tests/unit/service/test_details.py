@@ -39,7 +39,7 @@ PLACES = [
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("around", ["cannot read {}: try again", "{}", "in '{}'", "({})", "at {}."])
-def test_locations_are_hidden(place: str, around: str):
+def test_locations_are_hidden(place: str, around: str) -> None:
     told = public(around.format(place))
     assert "…" in told
     for part in (
@@ -71,7 +71,7 @@ def test_locations_are_hidden(place: str, around: str):
         "the filter names “a b”; those that exist: price, attrs.material (a value stands in 'single quotes')",
     ],
 )
-def test_other_text_is_unchanged(detail: str):
+def test_other_text_is_unchanged(detail: str) -> None:
     assert public(detail) == detail
 
 
@@ -80,7 +80,7 @@ LONG = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=MAX_VALU
 
 @settings(max_examples=40)
 @given(LONG, st.sampled_from(["“{}”", "'{}'", '"{}"', "`{}`"]))
-def test_quoted_values_are_shortened(value: str, quotes: str):
+def test_quoted_values_are_shortened(value: str, quotes: str) -> None:
     plain = value.translate(dict.fromkeys(map(ord, "“”'\"`/\\:")))
     told = public(f"it holds {quotes.format(plain)}: write less")
     assert plain[: MAX_VALUE + 1] not in told
@@ -92,7 +92,7 @@ def test_quoted_values_are_shortened(value: str, quotes: str):
 
 @settings(max_examples=40)
 @given(LONG)
-def test_words_and_messages_are_shortened(text: str):
+def test_words_and_messages_are_shortened(text: str) -> None:
     told = public(text)
     assert len(told) <= MAX_DETAIL
     assert all(len(part) <= MAX_VALUE for part in re.split(r"[\s'\"`“”]", told))
@@ -130,7 +130,7 @@ def served(error: Exception) -> dict[str, Any]:
 )
 def test_a_problem_hides_locations_and_the_log_has_them(
     error: Exception, kind: ProblemKind, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     with caplog.at_level(logging.INFO):
         told = served(error)
     assert (told["type"], told["status"]) == (kind.type, kind.status)

@@ -40,7 +40,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def test_first_come_first_served_and_never_more_than_the_slots():
+def test_first_come_first_served_and_never_more_than_the_slots() -> None:
     async def scenario() -> None:
         gate, held = Gate(slots=2, queue=9), Held()
         tasks = [asyncio.create_task(gate.run(held.work(name), soon())) for name in "abcde"]
@@ -57,7 +57,7 @@ def test_first_come_first_served_and_never_more_than_the_slots():
     asyncio.run(scenario())
 
 
-def test_an_overflow_is_refused_and_closes_the_queue(monkeypatch: pytest.MonkeyPatch):
+def test_an_overflow_is_refused_and_closes_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         gate, held = Gate(slots=4, queue=6), Held()
         tasks = [asyncio.create_task(gate.run(held.work(name), soon())) for name in "abcdefghij"]
@@ -89,7 +89,7 @@ def test_an_overflow_is_refused_and_closes_the_queue(monkeypatch: pytest.MonkeyP
     asyncio.run(scenario())
 
 
-def test_a_deadline_ends_the_wait_and_frees_what_it_held():
+def test_a_deadline_ends_the_wait_and_frees_what_it_held() -> None:
     async def scenario() -> None:
         gate, held = Gate(slots=1, queue=5), Held()
         first = asyncio.create_task(gate.run(held.work("a"), soon()))
@@ -105,7 +105,7 @@ def test_a_deadline_ends_the_wait_and_frees_what_it_held():
     asyncio.run(scenario())
 
 
-def test_late_work_frees_its_slot_and_cannot_pile_up():
+def test_late_work_frees_its_slot_and_cannot_pile_up() -> None:
     async def scenario() -> None:
         gate, held = Gate(slots=2, queue=5), Held()
 
@@ -143,7 +143,7 @@ def test_late_work_frees_its_slot_and_cannot_pile_up():
     asyncio.run(scenario())
 
 
-def test_work_that_nobody_waits_for_is_late_at_once():
+def test_work_that_nobody_waits_for_is_late_at_once() -> None:
     async def scenario() -> None:
         gate, held = Gate(slots=1, queue=0), Held()
         task = asyncio.create_task(gate.run(held.work("a"), soon()))
@@ -158,7 +158,7 @@ def test_work_that_nobody_waits_for_is_late_at_once():
     asyncio.run(scenario())
 
 
-def test_one_that_gives_up_as_its_turn_comes_passes_the_slot_on():
+def test_one_that_gives_up_as_its_turn_comes_passes_the_slot_on() -> None:
     async def scenario() -> None:
         gate, held = Gate(slots=1, queue=5), Held()
         tasks = {name: asyncio.create_task(gate.run(held.work(name), soon())) for name in "abc"}
@@ -174,7 +174,7 @@ def test_one_that_gives_up_as_its_turn_comes_passes_the_slot_on():
     asyncio.run(scenario())
 
 
-def test_errors_come_through_and_free_the_slot():
+def test_errors_come_through_and_free_the_slot() -> None:
     async def broken() -> str:
         raise ValueError("broken")
 
@@ -188,7 +188,7 @@ def test_errors_come_through_and_free_the_slot():
     asyncio.run(scenario())
 
 
-def test_a_closed_gate_lets_those_in_who_wait():
+def test_a_closed_gate_lets_those_in_who_wait() -> None:
     async def scenario() -> None:
         gate, held = Gate(slots=1, queue=5), Held()
         tasks = [asyncio.create_task(gate.run(held.work(name), soon())) for name in "ab"]

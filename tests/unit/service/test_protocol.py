@@ -39,34 +39,34 @@ def echo() -> Iterator[Running]:
         (b"/echo?to=http://shop", "/echo"),
     ],
 )
-def test_a_target_may_be_a_whole_address(echo: Running, target: bytes, path: str):
+def test_a_target_may_be_a_whole_address(echo: Running, target: bytes, path: str) -> None:
     received = echo.say(b"GET " + target + b" HTTP/1.1\r\nHost: shop\r\n" + CLOSE + b"\r\n")
     assert bodies(received)[0]["path"] == path
 
 
 @pytest.mark.parametrize("host", [b"a:x", b"a:1:2", b"[::1", b"a b", b"a/b", b"::1"])
-def test_a_host_that_is_none_is_refused(echo: Running, host: bytes):
+def test_a_host_that_is_none_is_refused(echo: Running, host: bytes) -> None:
     assert_problem(echo.say(b"GET /echo HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"), ProblemKind.MALFORMED)
 
 
 @pytest.mark.parametrize("host", [b"a", b"a:80", b"a:", b"[::1]", b"[::1]:80", b"10.0.0.7:80", b""])
-def test_a_host_may_have_a_port(echo: Running, host: bytes):
+def test_a_host_may_have_a_port(echo: Running, host: bytes) -> None:
     received = echo.say(b"GET /echo HTTP/1.1\r\n" + CLOSE + b"Host: " + host + b"\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize("version", [b" HTTP/2.0", b" HTTP/0.9", b""])
-def test_another_version_is_refused(echo: Running, version: bytes):
+def test_another_version_is_refused(echo: Running, version: bytes) -> None:
     assert_problem(echo.say(b"GET /echo" + version + b"\r\nHost: a\r\n\r\n"), ProblemKind.MALFORMED)
 
 
-def test_a_tunnel_is_refused(echo: Running):
+def test_a_tunnel_is_refused(echo: Running) -> None:
     received = echo.say(b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n")
     assert_problem(received, ProblemKind.METHOD, "CONNECT")
     assert b"allow: GET, HEAD, POST" in received.lower().replace(b"get, head, post", b"GET, HEAD, POST")
 
 
-def test_a_refused_head_has_no_body(echo: Running):
+def test_a_refused_head_has_no_body(echo: Running) -> None:
     received = echo.say(b"HEAD /echo HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 417")
     assert received.endswith(b"\r\n\r\n")
@@ -75,7 +75,7 @@ def test_a_refused_head_has_no_body(echo: Running):
 # ── transfer codings ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_chunked_body_is_read(echo: Running):
+def test_a_chunked_body_is_read(echo: Running) -> None:
     for way in (b"chunked", b"Chunked", b"\tchunked "):
         received = echo.say(POST + CLOSE + b"Transfer-Encoding: " + way + b"\r\n" + END)
         assert bodies(received)[0]["body"] == "ab"
@@ -101,7 +101,9 @@ def test_a_chunked_body_is_read(echo: Running):
         ((b"",), ProblemKind.MALFORMED),
     ],
 )
-def test_another_transfer_coding_is_refused(echo: Running, codings: tuple[bytes, ...], kind: ProblemKind):
+def test_another_transfer_coding_is_refused(
+    echo: Running, codings: tuple[bytes, ...], kind: ProblemKind
+) -> None:
     header = b"".join(b"Transfer-Encoding: " + coding + b"\r\n" for coding in codings)
     assert_problem(echo.say(POST + header + END), kind)
 
@@ -117,7 +119,7 @@ def test_another_transfer_coding_is_refused(echo: Running, codings: tuple[bytes,
         POST + b"Content-Length: +2\r\n",
     ],
 )
-def test_a_body_with_an_ambiguous_end_is_refused(echo: Running, head: bytes):
+def test_a_body_with_an_ambiguous_end_is_refused(echo: Running, head: bytes) -> None:
     assert_problem(echo.say(head + END), ProblemKind.MALFORMED)
 
 
@@ -127,13 +129,13 @@ def test_a_body_with_an_ambiguous_end_is_refused(echo: Running, head: bytes):
 @pytest.mark.parametrize(
     "said", [b"200-ok", b"100-continue, tea", b"100-continue=1", b"a\r\nExpect: 100-continue"]
 )
-def test_an_unknown_expectation_is_refused(echo: Running, said: bytes):
+def test_an_unknown_expectation_is_refused(echo: Running, said: bytes) -> None:
     assert_problem(
         echo.say(POST + b"Content-Length: 2\r\nExpect: " + said + b"\r\n\r\n"), ProblemKind.EXPECTATION
     )
 
 
-def test_100_continue_is_sent_when_the_body_is_read(echo: Running):
+def test_100_continue_is_sent_when_the_body_is_read(echo: Running) -> None:
     head = CLOSE + b"Content-Length: 2\r\nExpect: 100-Continue\r\n\r\n"
     with echo.connect(POST + head) as client:
         assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -149,7 +151,7 @@ def test_100_continue_is_sent_when_the_body_is_read(echo: Running):
 
 
 @pytest.mark.parametrize("passes", [0, 3])
-def test_connected_clients_are_answered_on_shutdown(passes: int, monkeypatch: pytest.MonkeyPatch):
+def test_connected_clients_are_answered_on_shutdown(passes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """passes 0: the connections are still in the kernel's backlog when the listener is closed."""
     monkeypatch.setattr(servers, "_PASSES", passes)
     monkeypatch.setattr(protocol, "LAST_SECONDS", 20.0)
@@ -175,7 +177,7 @@ def test_connected_clients_are_answered_on_shutdown(passes: int, monkeypatch: py
             server.connect()
 
 
-def test_a_received_request_is_answered_on_shutdown():
+def test_a_received_request_is_answered_on_shutdown() -> None:
     with running() as server, server.connect(GET) as kept:
         first = b""
         while not first.endswith(b"}"):
@@ -192,7 +194,7 @@ def test_a_received_request_is_answered_on_shutdown():
         assert b"connection: close" in received
 
 
-def test_a_stopping_server_does_not_wait_for_idle_clients():
+def test_a_stopping_server_does_not_wait_for_idle_clients() -> None:
     with running() as server:
         server.server.table.stopping = True
         with server.connect() as silent, server.connect(HALF) as half:

@@ -65,7 +65,7 @@ def many(runner: ModelRunner, work: ModelMethod, asked: Sequence[Any], model: Sl
         return [f.exception() or f.result() for f in futures]
 
 
-def test_concurrent_calls_are_batched_in_order(runner, ran):
+def test_concurrent_calls_are_batched_in_order(runner, ran) -> None:
     model = Slow()
     answers = many(runner, ModelMethod("model", model.double, 4), [[1], [2, 3], [4], [5, 6, 7]], model)
     assert answers == [[2], [4, 6], [8], [10, 12, 14]]
@@ -73,7 +73,7 @@ def test_concurrent_calls_are_batched_in_order(runner, ran):
     assert ran == [("model", 1), ("model", 4), ("model", 2)]
 
 
-def test_a_batch_size_of_one(runner):
+def test_a_batch_size_of_one(runner) -> None:
     model = Slow()
     assert many(runner, ModelMethod("model", model.double, 1), [[1], [2, 3], [4]], model) == [
         [2],
@@ -83,7 +83,7 @@ def test_a_batch_size_of_one(runner):
     assert model.calls == [[1], [2], [3], [4]]
 
 
-def test_a_bad_input_does_not_fail_the_others(runner):
+def test_a_bad_input_does_not_fail_the_others(runner) -> None:
     model = Slow()
     first, good, bad, last = many(
         runner, ModelMethod("model", model.double, 8), [[1], [2], [3, 13], [4]], model
@@ -92,7 +92,7 @@ def test_a_bad_input_does_not_fail_the_others(runner):
     assert isinstance(bad, ValueError)
 
 
-def test_a_wrong_number_of_results_fails_only_the_call(runner):
+def test_a_wrong_number_of_results_fails_only_the_call(runner) -> None:
     def lose(numbers: list[int]) -> list[int]:
         return [2 * n for n in numbers if n != 13]
 
@@ -105,7 +105,7 @@ def test_a_wrong_number_of_results_fails_only_the_call(runner):
     assert copy_context().run(ask, [2]) == [4]
 
 
-def test_different_models_do_not_mix(runner):
+def test_different_models_do_not_mix(runner) -> None:
     slow, other = Slow(), Slow()
     other.go.set()
     one, two = ModelMethod("one", slow.double, 8), ModelMethod("two", other.double, 8)
@@ -118,7 +118,7 @@ def test_different_models_do_not_mix(runner):
     assert (slow.calls, other.calls) == ([[1], [3]], [[2]])
 
 
-def test_abandoned_calls_are_not_run(runner):
+def test_abandoned_calls_are_not_run(runner) -> None:
     model, work = Slow(), None
     work = ModelMethod("model", model.double, 1)
 
@@ -138,7 +138,7 @@ def test_abandoned_calls_are_not_run(runner):
     assert model.calls == [[1], [7]]
 
 
-def test_a_closed_runner_finishes_waiting_calls_and_refuses_new_ones():
+def test_a_closed_runner_finishes_waiting_calls_and_refuses_new_ones() -> None:
     runner, model = ModelRunner(1), Slow()
     runner.start()
     work = ModelMethod("model", model.double, 1)
@@ -153,7 +153,7 @@ def test_a_closed_runner_finishes_waiting_calls_and_refuses_new_ones():
         runner.run(work, [3])
 
 
-def test_shared_models_answer_as_the_models_do(runner, ran):
+def test_shared_models_answer_as_the_models_do(runner, ran) -> None:
     pictures = [picture("red"), picture("blue", "green"), picture("cyan", shade=9)]
     detector, embedder = SharedDetector(FakeDetector(), runner), SharedEmbedder(FakeEmbedder(), runner, 2)
     assert detector.detect(pictures) == FakeDetector().detect(pictures)

@@ -172,12 +172,12 @@ CLIENTS = {
 
 @pytest.mark.parametrize("pieces", [1, 64, 1 << 20])
 @pytest.mark.parametrize("client", CLIENTS)
-def test_every_client_s_form_is_read(client: str, pieces: int):
+def test_every_client_s_form_is_read(client: str, pieces: int) -> None:
     content_type, body = CLIENTS[client]
     assert ask(body, pieces=pieces, content_type=content_type) == ReceivedQuestion((PHOTO,), THREE)
 
 
-def test_charsets_of_text_fields():
+def test_charsets_of_text_fields() -> None:
     where = "title = '빨간 옷'"
     for named, codec in (("utf-8", "utf-8"), ("UTF-16", "utf-16"), ("euc-kr", "cp949"), ("", "utf-8")):
         kind = ["Content-Type: text/plain" + (named and f"; charset={named}")]
@@ -193,7 +193,7 @@ def test_charsets_of_text_fields():
 
 
 @pytest.mark.parametrize("left", [0, 1, 5, 30, 60, len(WHOLE) - 5])
-def test_truncated_forms(left: int):
+def test_truncated_forms(left: int) -> None:
     with pytest.raises(
         ProblemError, match=r"ends before its last boundary|does not contain the boundary"
     ) as refused:
@@ -222,14 +222,14 @@ def test_truncated_forms(left: int):
         ),
     ],
 )  # fmt: skip
-def test_malformed_forms(body: bytes, content_type: str, says: str):
+def test_malformed_forms(body: bytes, content_type: str, says: str) -> None:
     for pieces in (99, 1 << 20):
         with pytest.raises(ProblemError, match=says) as refused:
             ask(body, pieces=pieces, content_type=content_type)
         assert refused.value.kind is ProblemKind.MALFORMED
 
 
-def test_malformed_forms_are_read_to_the_end():
+def test_malformed_forms_are_read_to_the_end() -> None:
     """A client that is still sending would not read the response."""
     reader = FormReader(b"x", max_parts=1, max_bytes=lambda name: 10)
     for piece in (b"--x\r\nno header\r\n", b"\r\n", bytes(10_000)):
@@ -242,7 +242,7 @@ def test_malformed_forms_are_read_to_the_end():
     "content_type",
     ["image/jpeg", "image/jpg", "IMAGE/HEIC", "image/avif; a=b", "application/octet-stream", ""],
 )
-def test_a_photo_may_be_the_whole_body(content_type: str):
+def test_a_photo_may_be_the_whole_body(content_type: str) -> None:
     headers = {"content_type": content_type} if content_type else {}
     assert ask(PHOTO, **headers) == ReceivedQuestion((PHOTO,), Options())
     assert ask(PHOTO, options='{"k": 3}', **headers) == ReceivedQuestion((PHOTO,), THREE)
@@ -254,7 +254,7 @@ def test_a_photo_may_be_the_whole_body(content_type: str):
     assert refused.value.kind is ProblemKind.TOO_LARGE
 
 
-def test_options_are_given_once():
+def test_options_are_given_once() -> None:
     assert ask(form("x", photo(PLAIN)), options='{"k": 3}', content_type=BOUNDARY_X).options == THREE
     assert ask(form("x", photo(PLAIN)), options="", content_type=BOUNDARY_X).options == Options()
     with pytest.raises(ProblemError, match="more than once"):
@@ -276,14 +276,14 @@ def test_options_are_given_once():
         ({"content_type": BOUNDARY_X, "content_encoding": "zstd"}, r"compressed \(zstd\)"),
     ],
 )
-def test_unsupported_content_types(headers: dict[str, str], says: str):
+def test_unsupported_content_types(headers: dict[str, str], says: str) -> None:
     with pytest.raises(ProblemError, match=says) as refused:
         ask(WHOLE, **headers)
     assert refused.value.kind is ProblemKind.UNKNOWN_FORMAT
     assert ("content_encoding" in headers) == (refused.value.headers.get("Accept-Encoding") == "identity")
 
 
-def test_a_disconnect_is_not_a_malformed_request():
+def test_a_disconnect_is_not_a_malformed_request() -> None:
     for headers in ({"content_type": BOUNDARY_X}, {"content_type": "image/jpeg"}):
         with pytest.raises(ProblemError) as refused:
             ask(WHOLE[:50], cut=True, **headers)
@@ -306,7 +306,7 @@ def test_a_disconnect_is_not_a_malformed_request():
         (b"", ""),
     ],
 )
-def test_hints_for_other_content(data: bytes, says: str):
+def test_hints_for_other_content(data: bytes, says: str) -> None:
     hint = hint_of(data)
     assert says in hint
     assert bool(says) == bool(hint)

@@ -69,7 +69,7 @@ class _Run:
         shard_ids: Sequence[str],
         options: IndexOptions,
         on_progress: OnProgress | None,
-    ):
+    ) -> None:
         self._engine, self._catalog, self._plan, self._options = spark, catalog, plan, options
         self._shard_ids, self._on_progress = shard_ids, on_progress
         self.reports = runs.load_reports(catalog, plan.run_id, shard_ids)

@@ -42,7 +42,7 @@ class Watch:
         awaited: Sequence[str],
         most_lost: int | None,
         on_progress: OnProgress | None,
-    ):
+    ) -> None:
         self._catalog, self._plan, self._job, self._most = catalog, plan, job, most_lost
         self._reports = dict(reports)
         self._rounds = {shard: reports[shard].round if shard in reports else -1 for shard in awaited}

@@ -18,7 +18,7 @@ class Embedding:
     Not thread-safe.
     """
 
-    def __init__(self, encoders: Encoders):
+    def __init__(self, encoders: Encoders) -> None:
         self._encoders = encoders
         self._started: dict[int, tuple[np.ndarray, Future[np.ndarray], int]] = {}  # by the picture's id()
 

@@ -48,7 +48,7 @@ class Encoders:
         embedder: Embedder | None = None,
         loader: Loader | None = None,
         trusted: TrustedModels = ONLY_TINY,
-    ):
+    ) -> None:
         recipe = release.recipe
         named = {"detector": recipe.detector, "embedder": recipe.embedder}
         given = {"detector": detector, "embedder": embedder}

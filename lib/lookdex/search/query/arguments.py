@@ -40,7 +40,7 @@ def check_fields(record: Any) -> None:
 class Arguments:
     """Arguments of a function by their names, each with its type and pydantic's limits."""
 
-    def __init__(self, **kinds: Any):
+    def __init__(self, **kinds: Any) -> None:
         self._kinds = kinds
 
     def read(self, **given: object) -> dict[str, Any]:

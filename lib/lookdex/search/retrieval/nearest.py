@@ -97,7 +97,7 @@ class _Search:
         options: Options,
         where: str | None,
         stopwatch: Stopwatch,
-    ):
+    ) -> None:
         self._release, self._lanes, self._options = release, lanes, options
         self._where, self._stopwatch = where, stopwatch
         self._comparers = [duplicates.Comparer(release.rows.crops) for _ in lanes]
@@ -192,7 +192,7 @@ class _Reader:
         tiers: Sequence[Sequence[Tier]],
         rows: str,
         enough: int | None,
-    ):
+    ) -> None:
         self._release, self._lanes, self._tiers = release, lanes, tiers
         self._rows, self._enough = rows, enough
 

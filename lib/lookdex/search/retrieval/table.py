@@ -60,7 +60,7 @@ class ReadTable:
         verified: Verified,
         seconds: float | None = READ_SECONDS,
         watch: StoreWatch = UNWATCHED,
-    ):
+    ) -> None:
         self.dataset, self.verified = dataset, verified
         self.schema: pa.Schema = dataset.schema
         self._name, self._seconds, self._watch = name, seconds, watch

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 class Verified:
     """The verification of the `items` of one release. Thread-safe."""
 
-    def __init__(self, store: Store, release: Release, verify_bytes: int | None = VERIFY_BYTES):
+    def __init__(self, store: Store, release: Release, verify_bytes: int | None = VERIFY_BYTES) -> None:
         """verify_bytes: of data files to verify before the first question; None: all."""
         self._store, self._release = store, release
         self._damage: str | None = None

@@ -66,7 +66,7 @@ class _Read:
 
     __slots__ = ("after", "ended", "future", "work")
 
-    def __init__(self, work: Callable[[], Any]):
+    def __init__(self, work: Callable[[], Any]) -> None:
         self.work, self.future, self.ended = work, Future[Any](), False
         self.after: Callable[[], None] | None = None  # called when it ends after it was abandoned
 
@@ -88,7 +88,7 @@ class StoreWatch:
     seconds: for the store to answer a ping; None: reads wait as long as they take.
     """
 
-    def __init__(self, store: Store | None, seconds: float | None = STORE_SECONDS):
+    def __init__(self, store: Store | None, seconds: float | None = STORE_SECONDS) -> None:
         self._store, self._seconds = store, None if store is None else seconds
         self._lock = threading.Lock()
         self._waiting: set[_Read] = set()  # long ones

@@ -21,7 +21,7 @@ _SLOW = 10.0  # times the minimum rate: a slower upload may lose its slot
 class Upload:
     """An upload in progress. It takes one of `slots` once it is larger than SMALL."""
 
-    def __init__(self, client: str, slots: UploadSlots, pace: MinimumRate):
+    def __init__(self, client: str, slots: UploadSlots, pace: MinimumRate) -> None:
         self.client = client
         self._slots, self._pace = slots, pace
         self._begun, self._arrived = asyncio.get_running_loop().time(), 0
@@ -84,7 +84,7 @@ class UploadSlots:
         share: slots for one client.
     """
 
-    def __init__(self, slots: int, share: int, pace: MinimumRate):
+    def __init__(self, slots: int, share: int, pace: MinimumRate) -> None:
         self._slots, self._share, self._pace = slots, share, pace
         self._large: dict[Upload, None] = {}
 

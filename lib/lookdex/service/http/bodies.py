@@ -22,7 +22,7 @@ class RequestBody:
     uninvited: the client waits for `100 Continue` before it sends it. unread: some of it may still arrive.
     """
 
-    def __init__(self, receive: Receive, headers: Headers):
+    def __init__(self, receive: Receive, headers: Headers) -> None:
         self._receive = receive
         self.uninvited = "expect" in headers
         length = int(headers.get("content-length", "0"))  # the parser has checked that it is digits
@@ -59,7 +59,7 @@ class BodyTracker:
     another request, so the connection is closed (RFC 9110, 10.1.1).
     """
 
-    def __init__(self, app: ASGIApp):
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -42,7 +42,7 @@ class Compression:
     If the client accepts neither coding, the response is sent uncompressed, as RFC 9110 permits.
     """
 
-    def __init__(self, app: ASGIApp):
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

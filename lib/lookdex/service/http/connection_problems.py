@@ -13,7 +13,7 @@ class ConnectionProblem(Exception):
 
     def __init__(
         self, why: CloseReason, kind: ProblemKind, detail: str, headers: Mapping[str, str] | None = None
-    ):
+    ) -> None:
         super().__init__(detail)
         self.why, self.kind, self.detail, self.headers = why, kind, detail, dict(headers or {})
 

@@ -127,7 +127,7 @@ class ConnectionTable:
     progress. So there is always an idle connection to close for another client: the one idle longest.
     """
 
-    def __init__(self, limits: ConnectionLimits, metrics: Metrics):
+    def __init__(self, limits: ConnectionLimits, metrics: Metrics) -> None:
         self.limits, self.stopping = limits, False  # stopping: no new requests are awaited
         self._metrics = metrics
         self._open: dict[TrackedConnection, None] = {}

@@ -35,7 +35,7 @@ class _Stay:
 class Gate:
     """Admission control for one event loop. slots: requests that run at the same time. queue: most that wait."""
 
-    def __init__(self, slots: int, queue: int):
+    def __init__(self, slots: int, queue: int) -> None:
         self._slots, self._queue = slots, queue
         self._busy = 0
         self._late = 0

@@ -28,7 +28,7 @@ logger = logging.getLogger("lookdex.service")
 class RequestObserver:
     """Log and measure each request, and turn exceptions into problem documents."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics):
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,7 +98,7 @@ class Cors(CORSMiddleware):
 class RequireToken:
     """Require a token, if tokens are configured, before any of the body is stored."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens):
+    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
         self._app, self._tokens = app, tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,7 +122,7 @@ class RequireToken:
 class ClientShareLimit:
     """Limit each client's concurrent requests behind a proxy, whose connections carry many clients."""
 
-    def __init__(self, app: ASGIApp, share: int):
+    def __init__(self, app: ASGIApp, share: int) -> None:
         self._app, self._share = app, share
         self._in_progress: Counter[str] = Counter()
 

@@ -123,7 +123,7 @@ class Metrics:
 
 
 class _Snapshot(Collector):
-    def __init__(self, catalog: Catalog, gate: Gate):
+    def __init__(self, catalog: Catalog, gate: Gate) -> None:
         self._catalog, self._gate = catalog, gate
 
     def collect(self) -> Iterable[GaugeMetricFamily]:

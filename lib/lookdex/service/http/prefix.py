@@ -29,7 +29,7 @@ def checked_prefix(path: str) -> str:
 class PathPrefix:
     """Middleware that accepts paths with and without the prefix: some proxies strip it, others do not."""
 
-    def __init__(self, app: ASGIApp, prefix: str):
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
         self._app, self._prefix, self._below = app, prefix, prefix + "/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

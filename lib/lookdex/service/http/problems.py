@@ -49,7 +49,7 @@ class ProblemKind(Enum):
     STORE_UNAVAILABLE = ("store-unavailable", 503, "Catalogue store unavailable")
     STOPPING = ("stopping", 503, "Service stopping")
 
-    def __init__(self, slug: str, status: int, title: str):
+    def __init__(self, slug: str, status: int, title: str) -> None:
         self.slug, self.status, self.title = slug, status, title
 
     @property
@@ -82,7 +82,7 @@ class ProblemError(Exception):
         retry_after: int | None = None,
         headers: Mapping[str, str] | None = None,
         reason: str | None = None,
-    ):
+    ) -> None:
         super().__init__(detail)
         self.kind, self.detail, self.headers, self.reason = kind, detail, dict(headers or {}), reason
         if retry_after is not None:

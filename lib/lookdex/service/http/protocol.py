@@ -48,7 +48,9 @@ class BoundedProtocol(HttpToolsProtocol):
     uvicorn creates one per connection and passes the remaining arguments.
     """
 
-    def __init__(self, table: ConnectionTable, proxies: tuple[Network, ...], *args: Any, **kwargs: Any):
+    def __init__(
+        self, table: ConnectionTable, proxies: tuple[Network, ...], *args: Any, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.client_key, self.proxy = "", False
         self._table, self._proxies, self._limits = table, proxies, table.limits
@@ -348,7 +350,7 @@ class BoundedProtocol(HttpToolsProtocol):
 class _Body:
     """Callbacks of a parser that gets only a body."""
 
-    def __init__(self, connection: BoundedProtocol):
+    def __init__(self, connection: BoundedProtocol) -> None:
         self.on_body, self.on_message_complete = connection.on_body, connection.on_message_complete
 
 

@@ -74,7 +74,7 @@ class LossCause(StrEnum):
 class DecoderLost(Exception):
     """The process ended without a result. how: TOO_SLOW, KILLED or CRASHED."""
 
-    def __init__(self, exitcode: int | None):
+    def __init__(self, exitcode: int | None) -> None:
         how = {
             -signal.SIGPROF: LossCause.TOO_SLOW,
             -signal.SIGKILL: LossCause.KILLED,

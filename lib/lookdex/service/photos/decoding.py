@@ -50,7 +50,7 @@ class DecoderPool:
 
     def __init__(
         self, processes: int, limits: UploadLimits, lost: Callable[[LossCause], None] = lambda how: None
-    ):
+    ) -> None:
         self._processes, self._limits, self._lost, self._closed = processes, limits, lost, False
         self._free: collections.deque[_Worker] = collections.deque()  # the most recently used last
         self._available = threading.Condition()

@@ -48,7 +48,7 @@ class FormReader:
         max_bytes: most bytes of a part's content, by its name.
     """
 
-    def __init__(self, boundary: bytes, *, max_parts: int, max_bytes: Callable[[str], int]):
+    def __init__(self, boundary: bytes, *, max_parts: int, max_bytes: Callable[[str], int]) -> None:
         self._max_parts, self._max_bytes = max_parts, max_bytes
         self._parts: list[FormPart] = []
         self._error: FormError | None = None

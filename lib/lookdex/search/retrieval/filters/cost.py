@@ -40,7 +40,7 @@ class Work(Enum):
     SUM = ("signs of arithmetic", 4, 0)
     HELD = ("searches in lists", 20, 10)
 
-    def __init__(self, words: str, ns: float, ns_each: float):
+    def __init__(self, words: str, ns: float, ns_each: float) -> None:
         self.words, self.ns, self.ns_each = words, ns, ns_each
 
 

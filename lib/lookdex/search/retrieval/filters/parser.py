@@ -111,7 +111,7 @@ def _here(where: str, at: int) -> str:
 class _Parser:
     """Recursive descent; each method returns what it read."""
 
-    def __init__(self, where: str, schema: pa.Schema):
+    def __init__(self, where: str, schema: pa.Schema) -> None:
         self.where, self.schema = where, schema
         self.tokens = _tokens(where)
         self.next = 0

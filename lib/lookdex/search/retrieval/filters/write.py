@@ -66,7 +66,7 @@ class Written:
 class Writer:
     """Writes one filter, and adds up in `bill` what its parts cost."""
 
-    def __init__(self, widths: Mapping[str, float]):
+    def __init__(self, widths: Mapping[str, float]) -> None:
         self.bill = Bill()
         self._widths = widths
 
