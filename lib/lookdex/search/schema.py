@@ -11,12 +11,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from lookdex.search.answer import answer, wire
+from lookdex.search.answer import answer
 from lookdex.search.query import options
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _MADE: dict[str, tuple[int, Callable[[], dict[str, Any]]]] = {
-    "answer": (answer.FORMAT, wire.schema),
+    "answer": (answer.FORMAT, answer.schema),
     "options": (options.FORMAT, options.schema),
 }
 NAMES = tuple(f"{name}-{number}.json" for name, (number, _) in _MADE.items())
