@@ -266,7 +266,7 @@ def test_any_column_becomes_json(value: object, plain: object) -> None:
     assert json.loads(answer(found).to_json())["objects"][0]["matches"][0]["columns"]["c"] == plain
 
 
-def test_the_table_reads_like_one() -> None:
+def test_the_table() -> None:
     lines = answer(DRESS).to_table(width=100).splitlines()
     assert lines[1].split() == ["object", "#", "product", "similarity", "title", "price", "added"]
     assert lines[3].split() == [
@@ -305,8 +305,8 @@ def test_the_table_marks_other_categories_and_weak_matches() -> None:
     assert [words[0] for words in rows[3:9]] == ["1", "other", "2", "other", "3", "4"]
     assert (rows[4], rows[6]) == (["other", "colours:"], ["other", "categories:"])
     assert rows[3][3] == "–"
-    assert lines[-2].startswith("–: less similar")
-    assert "–: less similar" not in answer(DRESS).to_table(width=100)
+    assert lines[-2].startswith("–: below the similarity")
+    assert "–: below the similarity" not in answer(DRESS).to_table(width=100)
 
 
 def test_the_table_says_that_a_text_was_not_understood() -> None:
@@ -314,7 +314,7 @@ def test_the_table_says_that_a_text_was_not_understood() -> None:
     assert "“asdfgh”: no word of it describes a product" in answer(text, whole=False).to_table(width=100)
 
 
-def test_the_table_says_what_is_missing() -> None:
+def test_the_table_of_lanes_without_matches() -> None:
     empty = lane(LaneKind.TEXT, text="red dress")
     assert "no product fits" in answer(empty, whole=False).to_table(width=80)
     assert "“red dress”" in answer(empty, whole=False).to_table(width=80)
@@ -333,13 +333,13 @@ def test_the_table_says_what_is_missing() -> None:
         ("12,50 €", "12,50 €"),
     ],
 )
-def test_prices_have_the_decimals_of_the_shop_s_numbers(price: object, shown: str) -> None:
+def test_prices_keep_their_decimals(price: object, shown: str) -> None:
     found = lane(LaneKind.TEXT, match(1, price=price), text="red dress")
     assert answer(found, whole=False).to_table(width=100).splitlines()[3].endswith(f" {shown}")
 
 
 @pytest.mark.parametrize(("total", "shown"), [(872000.0, "872,000"), (59.5, "59.5"), (1062.25, "1,062.25")])
-def test_a_look_s_total_has_no_other_decimals_than_its_prices(total: float, shown: str) -> None:
+def test_the_total_of_a_look_has_the_decimals_of_its_prices(total: float, shown: str) -> None:
     piece = Piece(0, "dress", "p1", "i1", 0.9, total, None)
     table = replace(answer(DRESS), look=Look((piece,), "price", total, 0, ())).to_table(width=100)
     assert f"the look: p1, {shown} in total\n" in table
@@ -350,7 +350,7 @@ def test_markup_in_titles_is_text() -> None:
     assert "[bold]x[/bold] [red]" in answer(found).to_table(width=100)
 
 
-def test_markup_in_a_product_s_name_is_text() -> None:
+def test_markup_in_product_ids_is_text() -> None:
     piece = Piece(0, "dress", "shoe[red]:star:[/x]", "i1", 0.9, None, None)
     shown = replace(answer(DRESS), look=Look((piece,), None, None, 1, ()))
     assert "the look: shoe[red]:star:[/x]" in shown.to_table(width=100)

@@ -25,7 +25,7 @@ def validator(name: str) -> jsonschema_rs.Draft202012Validator:
 
 @pytest.mark.parametrize("name", schema.NAMES)
 def test_the_published_schema_is_that_of_the_types(name: str) -> None:
-    assert schema.published(name) == schema.made(name), "outdated: run python -m lookdex.search.schema"
+    assert schema.published(name) == schema.generated(name), "outdated: run python -m lookdex.search.schema"
 
 
 @pytest.mark.parametrize("crops", [True, False])

@@ -17,7 +17,7 @@ from lookdex.records import Recipe
 from lookdex.search.answer import text
 from lookdex.search.answer.facets import Facets
 from lookdex.search.answer.fields import Positive, Record, Rounded
-from lookdex.search.answer.json_schema import published
+from lookdex.search.answer.json_schema import public_form
 from lookdex.search.answer.lanes import FoundObject
 from lookdex.search.answer.look import Look
 
@@ -116,4 +116,4 @@ _JSON = TypeAdapter(Answer)
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of an answer."""
-    return published(_JSON.json_schema(mode="serialization"))
+    return public_form(_JSON.json_schema(mode="serialization"))

@@ -1,4 +1,4 @@
-"""The published form of JSON Schemas: definitions by their public names, described as output."""
+"""The public form of the JSON Schemas that pydantic makes of an answer's records."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ PUBLIC_NAMES = {
 _REFERENCE = re.compile(r'"(#/(?:\$defs|components/schemas)/)(\w+)"')
 
 
-def published(document: dict[str, Any]) -> dict[str, Any]:
-    """A JSON Schema or an OpenAPI document of output, in its published form."""
+def public_form(document: dict[str, Any]) -> dict[str, Any]:
+    """A JSON Schema or an OpenAPI document with the public names of its definitions, without unused ones."""
     text = json.dumps(document)
     used = {name for _, name in _REFERENCE.findall(text)}
     made: dict[str, Any] = json.loads(_REFERENCE.sub(lambda found: f'"{found[1]}{_public(found[2])}"', text))

@@ -18,10 +18,10 @@ from lookdex.search.answer.look import Look
 NO_OBJECT = "No object found: these are the matches of the whole photo."
 NO_MATCH = "no product fits"
 OTHER_NAMES = {Other.KIND: "other category", Other.COLOUR: "other colour"}
-OTHERS = {Other.KIND: "other categories:", Other.COLOUR: "other colours:"}
+_OTHER_HEADINGS = {Other.KIND: "other categories:", Other.COLOUR: "other colours:"}
 PRICE = "price"  # the product column
 MAX_LISTED = 12  # values of a facet
-WEAK = "–: less similar than matches of this category must be to be mostly right"
+WEAK = "–: below the similarity from which matches of the category are mostly right"
 
 
 def as_table(
@@ -66,7 +66,7 @@ def _rows(lane: FoundObject, columns: Sequence[str]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for other, matches in groupby(lane.matches, key=lambda match: match.other):
         if other is not None:
-            rows.append(("", OTHERS[other]))
+            rows.append(("", _OTHER_HEADINGS[other]))
         for match in matches:
             values = (_cell(name, match.columns.get(name)) for name in columns)
             rows.append((str(match.rank), match.product_id or match.image_key, _similarity(match), *values))

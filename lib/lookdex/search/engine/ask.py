@@ -255,8 +255,7 @@ def _completed(
     answer: Answer, release: OpenRelease, options: Options, columns: _TableOptions, stopwatch: Stopwatch
 ) -> Answer:
     """The answer with its next page, its facets, and the seconds of all steps."""
-    lanes = (*answer.lanes, *answer.goes_with)
-    answer = replace(answer, next=pages.next_page(lanes, options, answer.release_id))
+    answer = replace(answer, next=pages.next_page(answer.all_lanes, options, answer.release_id))
     if columns.facets is not None:
         answer = replace(answer, facets=release.counted(columns.where, columns.facets))
         stopwatch.lap("facets")
