@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 
 import click
 import pytest
 
 from lookdex.cli import main
 from lookdex.cli.evaluate import evaluate
+from lookdex.records import Change, Reason, Status
+from lookdex.service.http.connections import CloseReason
+from lookdex.service.http.observe import Metrics
+from lookdex.service.http.problems import ProblemKind
 from tests.support.documents import ALL, BLOCKS, PAGES, TEXTS, generated
 from tests.support.paths import ROOT
 
@@ -121,6 +126,28 @@ def test_modules_exist() -> None:
         folder, last = roots[0], parts[-1]
         in_module = folder.with_suffix(".py").exists() or (folder / "__init__.py").exists()
         assert in_module or (folder / last).exists() or (folder / f"{last}.py").exists(), name
+
+
+def missing(page: str, names: Iterable[str]) -> list[str]:
+    """The names that a page does not have in backticks."""
+    return [name for name in names if f"`{name}`" not in TEXTS[page]]
+
+
+def test_tables_has_every_status_and_reason() -> None:
+    assert missing("docs/tables.md", [*Status, *Reason]) == []
+    assert all(change in TEXTS["docs/tables.md"] for change in Change if change is not Change.UNCHANGED)
+
+
+def test_service_has_every_problem_and_metric() -> None:
+    problems = [kind.slug for kind in ProblemKind if kind is not ProblemKind.CLIENT_GONE]
+    assert missing("docs/service.md", problems) == []
+    exposed = Metrics().text().decode()
+    metrics = re.findall(r"^# TYPE (lookdex_\w+)", exposed, re.MULTILINE)
+    assert missing("docs/service.md", [name for name in metrics if not name.endswith("_created")]) == []
+
+
+def test_the_runbook_has_every_reason_of_a_closed_connection() -> None:
+    assert missing("docs/operating.md", CloseReason) == []
 
 
 def test_every_page_is_checked_and_linked_from_the_readme() -> None:
