@@ -27,6 +27,7 @@ from infra.s3_server import start_s3
 from lookdex.catalog import promotion_log
 from lookdex.catalog.tables import duckdb_connection
 from lookdex.cli.options import from_environment
+from lookdex.config import SharedSettings
 from lookdex.errors import LookdexError
 from lookdex.evaluate.answers import KnownObject, Tally, judge
 from lookdex.imaging.formats import AND_FORMATS
@@ -214,7 +215,7 @@ def measure_night(report: Report, catalog: Store) -> None:
 
 def open_demo_catalog(catalog_uri: str) -> Catalog:
     """Open the catalogue with the models named in the environment."""
-    trusted = TrustedModels.of_config(from_environment(catalog=catalog_uri))
+    trusted = TrustedModels.of_settings(from_environment(SharedSettings, catalog=catalog_uri))
     return lookdex.open_catalog(catalog_uri, trusted_models=trusted.names)
 
 

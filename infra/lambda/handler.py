@@ -16,6 +16,7 @@ from typing import Any
 from mangum import Mangum
 
 from lookdex.cli.options import from_environment
+from lookdex.config import ServiceSettings
 from lookdex.service import create_app
 
 # A Lambda answers one request at a time, with 6 MB of payload, in which a photo's bytes take a third more as base64.
@@ -24,7 +25,7 @@ TEXTS = ["text/", "application/json", "application/problem+json", "application/j
 
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)  # the one that Mangum runs each request on
-app = create_app(from_environment(**SETTINGS))
+app = create_app(from_environment(ServiceSettings, **SETTINGS))
 # Started once for all requests: models are loaded and the release is open before the first one comes.
 started = app.router.lifespan_context(app)
 loop.run_until_complete(started.__aenter__())

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookdex.cli.options import TRUST, GroupedVerb, OutputFile, option_of, settings
-from lookdex.config import Config
+from lookdex.cli.options import TRUST, GroupedVerb, OutputFile, option_of, with_settings
+from lookdex.config import SharedSettings
 
 if TYPE_CHECKING:
     from lookdex.search.answer.answer import Answer
@@ -113,10 +113,10 @@ class BoxType(click.ParamType):
     show_default=True,
     help="How to show pictures in the terminal. auto: the best way that it supports.",
 )
-@settings("catalog", *TRUST, "device")
+@with_settings(SharedSettings, "catalog", *TRUST, "device")
 def search(
-    config: Config, photos: tuple[str, ...], release: str | None, facets: str | None, as_json: bool, vectors: bool,
-    png: Path | None, thumbnails: str, **question: Any,
+    settings: SharedSettings, photos: tuple[str, ...], release: str | None, facets: str | None, as_json: bool,
+    vectors: bool, png: Path | None, thumbnails: str, **question: Any,
 ) -> None:  # fmt: skip
     """Find the objects in a photo and the most similar products for each.
 
@@ -147,10 +147,10 @@ def search(
     )
     # Do not poll for new releases: the vectors must be those of the release that answered.
     catalog = lookdex.open_catalog(
-        config.catalog,
+        settings.catalog,
         release=release,
-        device=config.device,
-        trusted_models=TrustedModels.of_config(config).names,
+        device=settings.device,
+        trusted_models=TrustedModels.of_settings(settings).names,
         poll_seconds=math.inf,
     )
     answer = catalog.ask(*photos, options=options)

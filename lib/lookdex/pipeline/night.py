@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from lookdex.catalog import json_codec, promotion_log, runs, tables
 from lookdex.catalog.lance_errors import reading
-from lookdex.config import Config
+from lookdex.config import NightSettings, SharedSettings
 from lookdex.errors import LookdexError
 from lookdex.index.indexed import Indexed, add_up, check_rejected, most_lost
 from lookdex.index.job import IndexOptions
@@ -52,33 +52,33 @@ class Rollback:
     requests: int  # to the store
 
 
-def recipe_of(config: Config) -> Recipe:
+def recipe_of(settings: NightSettings) -> Recipe:
     """The recipe of the settings. Reads the models' files but loads no model."""
     return Recipe(
-        detector=config.detector,
-        detector_digest=digests.detector_digest(config.detector),
-        embedder=config.embedder,
-        embedder_digest=digests.embedder_digest(config.embedder),
+        detector=settings.detector,
+        detector_digest=digests.detector_digest(settings.detector),
+        embedder=settings.embedder,
+        embedder_digest=digests.embedder_digest(settings.embedder),
         min_score=(
-            digests.detector_defaults(config.detector).min_score
-            if config.min_score is None
-            else config.min_score
+            digests.detector_defaults(settings.detector).min_score
+            if settings.min_score is None
+            else settings.min_score
         ),
-        nms_iou=config.nms_iou,
-        max_objects=config.max_objects,
+        nms_iou=settings.nms_iou,
+        max_objects=settings.max_objects,
         crop_margin=(
-            digests.embedder_defaults(config.embedder).crop_margin
-            if config.crop_margin is None
-            else config.crop_margin
+            digests.embedder_defaults(settings.embedder).crop_margin
+            if settings.crop_margin is None
+            else settings.crop_margin
         ),
-        crop_pixels=config.crop_pixels,
-        max_bytes=config.max_bytes,
-        max_pixels=config.max_pixels,
+        crop_pixels=settings.crop_pixels,
+        max_bytes=settings.max_bytes,
+        max_pixels=settings.max_pixels,
     )
 
 
 def plan_night(
-    config: Config,
+    settings: NightSettings,
     run_id: str | None,
     *,
     limit: int | None = None,
@@ -90,13 +90,13 @@ def plan_night(
     With a `run_id` the plan is stored once; a second call returns the stored plan. Without one it is a dry run.
 
     Raises:
-        MassChange: more than `config.max_change` of the live photos are gone, or of the live products are not in the
+        MassChange: more than `settings.max_change` of the live photos are gone, or of the live products are not in the
             products file.
         RolledBack: the run's release was rolled back.
         UnsafeStore: the catalogue's store ignores If-None-Match (checked before the first night only).
         ConfigError: a pattern, mapping or products file fits no photo, or the thresholds file is not one.
     """
-    catalog = open_store(config.catalog)
+    catalog = open_store(settings.catalog)
     if run_id is not None:
         stored = runs.find_plan(catalog, run_id)
         if stored is not None and not stored.outdated:
@@ -105,9 +105,9 @@ def plan_night(
         promote.follow(catalog)
     with timed(catalog, run_id, "plan"), lance_errors(catalog):
         entry, release = promotion_log.live_release(catalog) or (None, None)
-        recipe = recipe_of(config)
-        given = thresholds.load(config.thresholds) if config.thresholds else None
-        inputs = plan.gather(catalog, config, entry, release, recipe, given)
+        recipe = recipe_of(settings)
+        given = thresholds.load(settings.thresholds) if settings.thresholds else None
+        inputs = plan.gather(catalog, settings, entry, release, recipe, given)
         comparison = plan.compare(inputs, limit=limit, full=full)
         plan.guard(catalog, inputs, comparison, allow_mass_change)
         summary = plan.summarise(catalog, inputs, comparison, run_id or "")
@@ -133,25 +133,25 @@ def held(catalog: Store) -> bool:
     return entry is not None and entry.hold
 
 
-def stored_plan(config: Config, run_id: str) -> PlanSummary:
+def stored_plan(settings: NightSettings, run_id: str) -> PlanSummary:
     """The run's plan for the current live release. Raises PlanNotFound."""
-    catalog = open_store(config.catalog)
+    catalog = open_store(settings.catalog)
     promote.follow(catalog)
     return runs.load_plan(catalog, run_id)
 
 
-def finished(config: Config, run_id: str) -> str:
+def finished(settings: NightSettings, run_id: str) -> str:
     """Why the run has nothing left to index, build, audit or promote; '' when it has.
 
     Also updates the tags from the promotion log, in case a promotion died before it set them. Raises PlanNotFound when
     the run must be planned (again), RolledBack when its release was rolled back.
     """
-    catalog = open_store(config.catalog)
+    catalog = open_store(settings.catalog)
     promote.follow(catalog)
     return candidates.finished(catalog, run_id)
 
 
-def check_device(config: Config, *models: str) -> None:
+def check_device(settings: NightSettings, *models: str) -> None:
     """Check the device before Spark starts and tries each task four times. Raises DeviceUnavailable, ConfigError.
 
     Nothing is checked on a cluster, whose workers have other devices, or for custom models (`python:…`), which may
@@ -159,15 +159,15 @@ def check_device(config: Config, *models: str) -> None:
     """
     from lookdex.pipeline import spark
 
-    custom = any(model.startswith("python:") for model in models) and not config.device.startswith("cuda")
-    if config.device != "cpu" and not custom and spark.runs_here(config.master or None):
+    custom = any(model.startswith("python:") for model in models) and not settings.device.startswith("cuda")
+    if settings.device != "cpu" and not custom and spark.runs_here(settings.master or None):
         from lookdex.models.device import open_device
 
-        open_device(config.device)
+        open_device(settings.device)
 
 
 def index_night(
-    config: Config,
+    settings: NightSettings,
     run_id: str,
     on_progress: Callable[[int, int, int], object] | None = None,
     *,
@@ -176,46 +176,46 @@ def index_night(
     """Index the plan's shards on Spark, and retry failed photos of finished shards.
 
     `on_progress(photos, rejected, failed)` is called with the totals so far. Raises MassChange as soon as more photos
-    were rejected or failed than `config.max_change` allows, ModelNotTrusted when the settings do not name the plan's
+    were rejected or failed than `settings.max_change` allows, ModelNotTrusted when the settings do not name the plan's
     models.
     """
     from lookdex.pipeline import spark
 
-    catalog = open_store(config.catalog)
+    catalog = open_store(settings.catalog)
     summary = runs.load_plan(catalog, run_id)
-    TrustedModels.of_config(config).check_recipe(f"the plan of run {run_id}", summary.recipe)
-    check_device(config, summary.recipe.detector, summary.recipe.embedder)
+    TrustedModels.of_settings(settings).check_recipe(f"the plan of run {run_id}", summary.recipe)
+    check_device(settings, summary.recipe.detector, summary.recipe.embedder)
     options = IndexOptions(
-        device=config.device,
-        batch=config.batch,
-        fetch_workers=config.fetch_workers,
-        fetch_seconds=config.fetch_seconds,
-        most_lost=None if allow_mass_change else most_lost(summary, config.max_change),
+        device=settings.device,
+        batch=settings.batch,
+        fetch_workers=settings.fetch_workers,
+        fetch_seconds=settings.fetch_seconds,
+        most_lost=None if allow_mass_change else most_lost(summary, settings.max_change),
     )
     with timed(catalog, run_id, "index"):
         reports = spark.index_run(
-            lambda: spark.session(config.master or None), catalog, summary, options, on_progress
+            lambda: spark.session(settings.master or None), catalog, summary, options, on_progress
         )
     return add_up(reports)
 
 
-def build_night(config: Config, run_id: str, *, allow_mass_change: bool = False) -> Release:
+def build_night(settings: NightSettings, run_id: str, *, allow_mass_change: bool = False) -> Release:
     """Write the run's shards into the tables as a candidate. Raises MassChange and what `build_release` raises."""
-    catalog = open_store(config.catalog)
+    catalog = open_store(settings.catalog)
     summary = runs.load_plan(catalog, run_id)
     table = runs.load_plan_table(catalog, summary)
     with timed(catalog, run_id, "build"), lance_errors(catalog):
         reports = runs.load_reports(catalog, run_id, runs.shard_ids(table))
         check_rejected(
             add_up(reports.values()),
-            config.max_change,
+            settings.max_change,
             allow_mass_change,
             summary.changes.get(Change.RETRY, 0),
         )
-        return build.build_release(catalog, summary, table, reports, on_spark(config))
+        return build.build_release(catalog, summary, table, reports, on_spark(settings))
 
 
-def on_spark(config: Config) -> build.RunFragments:
+def on_spark(settings: NightSettings) -> build.RunFragments:
     """A function that runs fragment tasks on Spark. The session starts with the first task."""
 
     def run(tasks: list[fragments.FragmentTask]) -> Iterable[fragments.FragmentResult]:
@@ -224,7 +224,7 @@ def on_spark(config: Config) -> build.RunFragments:
         if not tasks:
             return []
         texts = [json_codec.to_json(task).decode() for task in tasks]
-        session: SparkSession = spark.session(config.master or None)
+        session: SparkSession = spark.session(settings.master or None)
         results = spark.map_json(session, texts, write_fragment, what="build")
         return [
             json_codec.from_json(fragments.FragmentResult, text.encode(), "a task's result")
@@ -240,19 +240,19 @@ def write_fragment(text: str) -> str:
     return json_codec.to_json(fragments.write_fragment(task)).decode()
 
 
-def audit_night(config: Config, run_id: str, *, allow_mass_change: bool = False) -> Release:
+def audit_night(settings: NightSettings, run_id: str, *, allow_mass_change: bool = False) -> Release:
     """Audit the run's candidate and store it as a release. Raises AuditFailed with the offending rows."""
-    catalog = open_store(config.catalog)
+    catalog = open_store(settings.catalog)
     summary = runs.load_plan(catalog, run_id)
     candidate = build.load_candidate(catalog, summary)
-    trusted = TrustedModels.of_config(config)
+    trusted = TrustedModels.of_settings(settings)
     trusted.check_recipe(f"the candidate {candidate.release_id}", candidate.recipe)
     with timed(catalog, run_id, "audit"), lance_errors(catalog):
         return audit.audit_release(
             catalog,
             candidate,
-            lambda release: smoke_query(catalog, release, config.device, trusted),
-            max_lost=config.max_change,
+            lambda release: smoke_query(catalog, release, settings.device, trusted),
+            max_lost=settings.max_change,
             allow_mass_change=allow_mass_change,
         )
 
@@ -274,33 +274,33 @@ def smoke_query(catalog: Store, release: Release, device: str, trusted: TrustedM
     return f"{sample[0]['image_key']}: {len(answer.objects)} objects, nearest {answer.whole.matches[0].image_key}"
 
 
-def promote_night(config: Config, run_id: str) -> LiveEntry:
+def promote_night(settings: NightSettings, run_id: str) -> LiveEntry:
     """Make the run's release live, then remove files that no kept release needs.
 
     A failed cleanup is only logged: the release is live by then.
     """
-    catalog = open_store(config.catalog)
+    catalog = open_store(settings.catalog)
     with timed(catalog, run_id, "promote"), lance_errors(catalog):
         entry = promote.promote(catalog, candidates.release_of_run(catalog, run_id))
         try:
-            retention.clean_up(catalog, config.keep_releases, apply=True)
+            retention.clean_up(catalog, settings.keep_releases, apply=True)
         except LookdexError as error:
             log.warning("release %s is live; old files were not removed: %s", entry.release_id, error)
     return entry
 
 
-def rollback(config: Config, to: str | None, note: str) -> Rollback:
+def rollback(settings: SharedSettings, to: str | None, note: str) -> Rollback:
     """Make an older release live and hold promotions. The log entry is written first, then the tags."""
-    start, catalog = time.perf_counter(), open_store(config.catalog)
+    start, catalog = time.perf_counter(), open_store(settings.catalog)
     entry = promote.log_rollback(catalog, to=to, note=note)
     done = Rollback(entry, time.perf_counter() - start, catalog.requests)
     promote.follow(catalog)
     return done
 
 
-def resume(config: Config) -> tuple[LiveEntry, bool]:
+def resume(settings: SharedSettings) -> tuple[LiveEntry, bool]:
     """Lift the hold of a rollback. Returns the live entry, and whether there was a hold."""
-    return promote.resume(open_store(config.catalog))
+    return promote.resume(open_store(settings.catalog))
 
 
 def lance_errors(catalog: Store) -> AbstractContextManager[None]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lookdex.catalog import integrity, tables
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.pipeline import thresholds
 from lookdex.planning import assortment, listing, plan, products
 from lookdex.planning.feed.datafile import Found
@@ -56,7 +56,7 @@ class Inputs:
     product_id and product columns. linked: the photos of `source` with their products (`products.link_products`).
     """
 
-    config: Config
+    settings: NightSettings
     entry: LiveEntry | None
     release: Release | None
     ledger: pa.Table | None
@@ -76,7 +76,7 @@ class Inputs:
     @property
     def sold(self) -> pa.ChunkedArray | None:
         """The ids of the products that may be in the release; None: all may."""
-        return None if self.config.keep_unlisted else self.known
+        return None if self.settings.keep_unlisted else self.known
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Comparison:
 
 def gather(
     catalog: Store,
-    config: Config,
+    settings: NightSettings,
     entry: LiveEntry | None,
     release: Release | None,
     recipe: Recipe,
@@ -102,18 +102,18 @@ def gather(
     Raises ConfigError when the pattern, mapping or products file is unusable or fits no photo, CorruptData when the
     ledger is damaged.
     """
-    file = products.configured(config)
-    kept = products.choose(file, config.product_columns) if file is not None else None
+    file = products.configured(settings)
+    kept = products.choose(file, settings.product_columns) if file is not None else None
     stock = file.table if file is not None else None
-    source = listing.list_source(open_source(config), workers=config.fetch_workers)
-    mapping = products.load_mapping(config.mapping) if config.mapping else None
-    linked = products.link_products(source.photos, stock, pattern=config.pattern or None, mapping=mapping)
+    source = listing.list_source(open_source(settings), workers=settings.fetch_workers)
+    mapping = products.load_mapping(settings.mapping) if settings.mapping else None
+    linked = products.link_products(source.photos, stock, pattern=settings.pattern or None, mapping=mapping)
     links = count_links(linked, stock)
-    check_links(linked, links, config.pattern, config.mapping)
+    check_links(linked, links, settings.pattern, settings.mapping)
     if release is not None:
         integrity.require(catalog, release, integrity.of_ledger)
     ledger = tables.ledger(catalog, release) if release else None
-    return Inputs(config, entry, release, ledger, recipe, given, file, kept, source, linked, links)
+    return Inputs(settings, entry, release, ledger, recipe, given, file, kept, source, linked, links)
 
 
 def compare(inputs: Inputs, *, limit: int | None, full: bool) -> Comparison:
@@ -126,7 +126,7 @@ def compare(inputs: Inputs, *, limit: int | None, full: bool) -> Comparison:
         photos,
         inputs.ledger,
         inputs.recipe.digest,
-        shard_images=inputs.config.shard_images,
+        shard_images=inputs.settings.shard_images,
         full=full,
         limit=limit,
         refusal_digest=inputs.recipe.refusal,
@@ -141,9 +141,9 @@ def compare(inputs: Inputs, *, limit: int | None, full: bool) -> Comparison:
 def guard(catalog: Store, inputs: Inputs, comparison: Comparison, allow_mass_change: bool) -> None:
     """Raise MassChange when the release would lose too much, ConfigError when no photo shows a listed product."""
     losses = losses_of(catalog, inputs, comparison)
-    plan.check_mass_change(losses, inputs.config.max_change, allow_mass_change)
+    plan.check_mass_change(losses, inputs.settings.max_change, allow_mass_change)
     if inputs.file is not None and not allow_mass_change:
-        check_known(inputs.linked, inputs.links, inputs.file.table, inputs.config.products)
+        check_known(inputs.linked, inputs.links, inputs.file.table, inputs.settings.products)
 
 
 def losses_of(catalog: Store, inputs: Inputs, comparison: Comparison) -> plan.Losses:
@@ -177,13 +177,13 @@ def losses_of(catalog: Store, inputs: Inputs, comparison: Comparison) -> plan.Lo
 
 def summarise(catalog: Store, inputs: Inputs, comparison: Comparison, run_id: str) -> PlanSummary:
     """The summary of a plan that is not stored yet. run_id: '' for a dry run."""
-    config, release, made = inputs.config, inputs.release, comparison.plan
+    settings, release, made = inputs.settings, inputs.release, comparison.plan
     kept = thresholds.chosen(inputs.thresholds, release, inputs.recipe)
     return PlanSummary(
         run_id=run_id,
         live=inputs.entry.since if inputs.entry else 0,
         release_id=release.release_id if release else None,
-        source=config.source,
+        source=settings.source,
         recipe=inputs.recipe,
         changes=made.changes,
         shards=made.shards,
@@ -193,11 +193,11 @@ def summarise(catalog: Store, inputs: Inputs, comparison: Comparison, run_id: st
         products_changed=release is not None and comparison.products_digest != release.products_digest,
         thresholds=kept,
         thresholds_changed=release is not None and kept != release.thresholds,
-        keep_unlisted=inputs.file is not None and config.keep_unlisted,
+        keep_unlisted=inputs.file is not None and settings.keep_unlisted,
         leaving=comparison.leaving,
         left_out=comparison.left_out,
         column_changes=column_changes(catalog, release, inputs.kept),
-        source_access=config.source_access,
+        source_access=settings.source_access,
         skipped=(*inputs.source.skipped, *filter(None, [made.archived])),
     )
 
@@ -213,6 +213,8 @@ def column_changes(
     return assortment.column_changes(columns, kept.schema)
 
 
-def open_source(config: Config) -> Store:
+def open_source(settings: NightSettings) -> Store:
     """The store of the source, opened with the settings."""
-    return open_store(config.source, options=ReadOptions(Signing(config.source_access), config.fetch_seconds))
+    return open_store(
+        settings.source, options=ReadOptions(Signing(settings.source_access), settings.fetch_seconds)
+    )

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
 from lookdex import __version__
-from lookdex.config import Config
+from lookdex.config import ServiceSettings
 from lookdex.models.loading import Engine, Loader
 from lookdex.models.trust import TrustedModels
 from lookdex.search.catalog import Catalog, open_catalog
@@ -38,41 +38,41 @@ from lookdex.service.tokens import Tokens
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
-    """Create the service for the catalogue that `config` names, or for an open one with its own models.
+def create_app(settings: ServiceSettings, catalog: Catalog | None = None) -> FastAPI:
+    """Create the service for the catalogue that `settings` names, or for an open one with its own models.
 
     Raises:
         ReleaseNotFound, ModelMismatch, ConfigError, StorageError: the catalogue cannot be served.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    prefix = checked_prefix(config.root_path)
-    metrics, tokens = Metrics(), Tokens(config.tokens)
+    prefix = checked_prefix(settings.root_path)
+    metrics, tokens = Metrics(), Tokens(settings.tokens)
     limits = UploadLimits(
-        config.upload_bytes, config.upload_pixels, config.upload_frames, config.decode_seconds
+        settings.upload_bytes, settings.upload_pixels, settings.upload_frames, settings.decode_seconds
     )
-    runner = ModelRunner(cores if config.device == "cpu" else 1, metrics.observe_batch)
-    loader = Loader(Engine(config.engine), threads=cores, batch=config.batch)
+    runner = ModelRunner(cores if settings.device == "cpu" else 1, metrics.observe_batch)
+    loader = Loader(Engine(settings.engine), threads=cores, batch=settings.batch)
     live_catalog = catalog or open_catalog(
-        config.catalog,
-        device=config.device,
+        settings.catalog,
+        device=settings.device,
         loader=SharedModels(loader, runner),
-        trusted_models=TrustedModels.of_config(config).names,
+        trusted_models=TrustedModels.of_settings(settings).names,
         poll_seconds=float("inf"),  # `following` polls instead
-        read_seconds=config.deadline_seconds,  # the longest a request waits
-        store_seconds=config.store_seconds,
-        facets=config.facets or None,
+        read_seconds=settings.deadline_seconds,  # the longest a request waits
+        store_seconds=settings.store_seconds,
+        facets=settings.facets or None,
     )
-    decoders = DecoderPool(config.decoders or cores, limits, metrics.count_lost_decoder)
+    decoders = DecoderPool(settings.decoders or cores, limits, metrics.count_lost_decoder)
     questions = QuestionHandler(
         live_catalog,
         decoders,
         runner,
         metrics,
-        max_concurrency=config.places or cores + 1,
-        queue=config.queue,
-        deadline=config.deadline_seconds,
-        client_share=config.client_share,
-        pace=MinimumRate(config.client_rate),
+        max_concurrency=settings.places or cores + 1,
+        queue=settings.queue,
+        deadline=settings.deadline_seconds,
+        client_share=settings.client_share,
+        pace=MinimumRate(settings.client_rate),
     )
 
     @asynccontextmanager
@@ -80,7 +80,7 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         await run_in_threadpool(live_catalog.load)
         runner.start()
         await run_in_threadpool(decoders.start)
-        with following(live_catalog, config.poll_seconds):
+        with following(live_catalog, settings.poll_seconds):
             app.state.ready = True
             yield
             app.state.ready = False
@@ -101,13 +101,13 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
     app.state.ready, app.state.catalog, app.state.metrics = False, live_catalog, metrics
     problems.install(app)
     app.add_middleware(RequireToken, tokens=tokens)
-    if config.trusted_proxies:
-        app.add_middleware(ClientShareLimit, share=limits_of(config).share)
+    if settings.trusted_proxies:
+        app.add_middleware(ClientShareLimit, share=limits_of(settings).share)
     app.add_middleware(Compression)
-    if config.cors:
+    if settings.cors:
         app.add_middleware(
             Cors,
-            allow_origins=config.cors,
+            allow_origins=settings.cors,
             allow_methods=["GET", "HEAD", "POST"],
             allow_headers=["Authorization", "If-None-Match", "X-Request-ID"],
             expose_headers=["ETag", "Retry-After", "Server-Timing", "X-Request-ID"],
@@ -158,8 +158,8 @@ def create_app(config: Config, catalog: Catalog | None = None) -> FastAPI:
         """Metrics in Prometheus' text format."""
         return Response(metrics.text(), media_type=METRICS_TYPE)
 
-    caching = CachePolicy(shared=config.caching == "public")
-    app.include_router(routes(questions, config.upload_bytes, config.receive_seconds, caching))
+    caching = CachePolicy(shared=settings.caching == "public")
+    app.include_router(routes(questions, settings.upload_bytes, settings.receive_seconds, caching))
     app.include_router(page_routes())
     openapi.describe(app, tokens=tokens.needed)
     return app

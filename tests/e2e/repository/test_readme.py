@@ -88,7 +88,7 @@ def test_the_settings_are_the_code_s() -> None:
     page = TEXTS["docs/configuration.md"]
     shown = re.search(r"<!-- settings.*?-->\n(.*?)\n<!-- /settings -->", page, re.DOTALL)
     assert shown
-    assert shown[1] == config.markdown_table(), "paste what `python -m lookdex.config` prints"
+    assert shown[1] == config.markdown(), "paste what `python -m lookdex.config` prints"
 
 
 def test_verbs_and_options_named_exist() -> None:

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.pipeline.night import recipe_of
 from lookdex.search import schema
 from lookdex.service.http.problems import PREFIX, ProblemKind
@@ -406,7 +406,7 @@ def test_pages_orders_and_facets_of_the_service(service: Service) -> None:
 
 
 def test_the_shipped_models_answer(tmp_path: Path) -> None:
-    store, made = open_store(str(tmp_path / "shop")), recipe_of(Config())
+    store, made = open_store(str(tmp_path / "shop")), recipe_of(NightSettings())
     publish(store, "night-1", stock(products=20), made=made, dim=256)
     outfit = [make_product(1, n, name) for n, name in enumerate(("top", "pants", "shoes"))]
     photo = encode(np.asarray(render_look(outfit, 1).image), "JPEG")

@@ -20,7 +20,7 @@ from lance.commit import CommitConflictError
 
 from lookdex.catalog import integrity, promotion_log, runs, tables
 from lookdex.cli import main
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.errors import (
     AccessDenied,
     AuditFailed,
@@ -390,7 +390,7 @@ def test_a_damaged_side_file_stops_no_promotion(
     key = damaged(store)
     store.put(key, b"\x80\x00 damaged")
     audit_release(store, candidate(store))
-    config = Config(catalog=store.uri, source="unused")
+    config = NightSettings(catalog=store.uri, source="unused")
     assert nightly.promote_night(config, "n3").release_id == "n3"
     retention.clean_up(store, keep_releases=1, grace=timedelta(0), apply=True)
     warned = [record for record in caplog.records if record.levelno >= logging.WARNING]

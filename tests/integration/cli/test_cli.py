@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from lookdex.catalog import json_codec, promotion_log, runs
 from lookdex.cli import main
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.errors import MassChange
 from lookdex.index import budget
 from lookdex.pipeline import night as nightly
@@ -466,7 +466,7 @@ def test_a_device_that_is_not_here_is_told_before_anything_starts(
         index = run("index", "--catalog", f"{tmp_path}/catalog", "--run-id", device, "--device", device)
         assert index.exit_code == 2
         assert words in index.output
-    config = Config(device="cuda:99", master="spark://host:7077")
+    config = NightSettings(device="cuda:99", master="spark://host:7077")
     nightly.check_device(config)  # the workers may have it
     nightly.check_device(replace(config, device="own", master=""), "python:mine:detector", "lookdex-tiny")
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
@@ -512,7 +512,7 @@ def test_jobs_are_the_same_commands() -> None:
 
 
 def test_recipe_follows_the_settings() -> None:
-    base = Config(detector=FAKES[1], embedder=FAKES[3])
+    base = NightSettings(detector=FAKES[1], embedder=FAKES[3])
     assert nightly.recipe_of(base) == nightly.recipe_of(replace(base, batch=3, device="cuda", shard_images=5))
     for change in (replace(base, min_score=0.9), replace(base, crop_margin=0.5), replace(base, max_pixels=5)):
         assert nightly.recipe_of(change).digest != nightly.recipe_of(base).digest
