@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lookdex.catalog import promotion_log
-from lookdex.errors import ReleaseNotFound, Unavailable
+from lookdex.errors import Unavailable
 from lookdex.models.trust import ONLY_TINY, TrustedModels
 from lookdex.records import LiveEntry, Recipe, Release
 from lookdex.runtime.forks import Owner
@@ -98,12 +98,7 @@ class Following:
         self.behind: str | None = None
         self.watch.require()
         if place.release is None:
-            entry = self.watch.read(lambda: promotion_log.current(place.store))
-            if entry is None:
-                raise ReleaseNotFound(
-                    f"nothing is live in {place.store.uri} yet: publish a first release with "
-                    f"`lookdex reindex --source … --catalog {place.store.uri}`"
-                )
+            entry: LiveEntry = self.watch.read(lambda: promotion_log.require_current(place.store))
             self.now = self._open(entry, self._load_release(entry.release_id), None)
         else:
             pinned = place.release
