@@ -28,7 +28,7 @@ from infra.attacks.frame import ROOT, Attack, Place, Service, report, serve
 from infra.synthetic import publish
 from lookdex.config import NightSettings
 from lookdex.models.loading import Loader
-from lookdex.pipeline.night import recipe_of
+from lookdex.pipeline.recipe import recipe_of
 
 ATTACKS: tuple[Attack, ...] = (
     *network.ATTACKS, *records.ATTACKS, *decoding.ATTACKS, *filters.ATTACKS, *store.ATTACKS,

@@ -38,7 +38,7 @@ from infra.synthetic import publish
 from lookdex.config import NightSettings
 from lookdex.imaging.codec import crop, encode_jpeg
 from lookdex.models.loading import Engine, Loader
-from lookdex.pipeline.night import recipe_of
+from lookdex.pipeline.recipe import recipe_of
 from lookdex.records import Recipe
 from lookdex_sample.photos import render_look
 from lookdex_sample.products import make_product

@@ -22,7 +22,7 @@ from infra.synthetic import publish
 from lookdex.catalog import promotion_log
 from lookdex.config import NightSettings
 from lookdex.models.loading import Engine, Loader
-from lookdex.pipeline.night import recipe_of
+from lookdex.pipeline.recipe import recipe_of
 from lookdex.storage import open_store
 
 

@@ -12,7 +12,7 @@ from infra.attacks.frame import Attack, Outcome, Place, Service
 from infra.synthetic import publish
 from lookdex.config import NightSettings
 from lookdex.models.loading import Loader
-from lookdex.pipeline.night import recipe_of
+from lookdex.pipeline.recipe import recipe_of
 from tests.support.catalogs import picture
 from tests.support.photos import encode
 

@@ -14,7 +14,7 @@ from infra.attacks.frame import Attack, Outcome, Place, Service
 from infra.synthetic import publish
 from lookdex.catalog import promotion_log
 from lookdex.config import NightSettings
-from lookdex.pipeline.night import recipe_of
+from lookdex.pipeline.recipe import recipe_of
 from lookdex.records import digest_of
 from lookdex.storage import open_store
 

@@ -22,7 +22,7 @@ from infra.s3_server import start_s3
 from infra.synthetic import publish
 from lookdex.config import NightSettings
 from lookdex.imaging.codec import encode_jpeg
-from lookdex.pipeline.night import recipe_of
+from lookdex.pipeline.recipe import recipe_of
 from lookdex.storage import create_bucket, open_store
 from tests.support.proxy import Mode, before
 

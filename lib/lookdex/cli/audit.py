@@ -20,12 +20,13 @@ from lookdex.config import NightSettings
 @resumable()
 def audit_command(settings: NightSettings, run_id: str, allow_mass_change: bool, as_json: bool) -> None:
     """Check the candidate. If a check fails, print the offending rows and exit with code 3."""
-    from lookdex.catalog import json_codec, runs
-    from lookdex.pipeline import night
+    from lookdex.catalog import json_codec
+    from lookdex.pipeline.audit import audit_night
+    from lookdex.pipeline.night import Night
 
-    run = runs.run_slug(run_id)
-    if why := night.finished(settings, run):
+    night = Night.open(settings, run_id, allow_mass_change=allow_mass_change)
+    if why := night.finished():
         click.echo(why)
         return
-    release = night.audit_night(settings, run, allow_mass_change=allow_mass_change)
+    release = audit_night(night)
     click.echo(json_codec.to_json(release).decode()) if as_json else print_audit(release)

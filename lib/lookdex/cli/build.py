@@ -19,12 +19,12 @@ from lookdex.config import NightSettings
 @resumable()
 def build_command(settings: NightSettings, run_id: str, allow_mass_change: bool) -> None:
     """Write the night's shards into the tables as a candidate, which is not live yet."""
-    from lookdex.catalog import runs
-    from lookdex.pipeline import night
+    from lookdex.pipeline.build import build_night
+    from lookdex.pipeline.night import Night
 
-    run = runs.run_slug(run_id)
-    if why := night.finished(settings, run):
+    night = Night.open(settings, run_id, allow_mass_change=allow_mass_change)
+    if why := night.finished():
         click.echo(why)
         return
-    release = night.build_night(settings, run, allow_mass_change=allow_mass_change)
+    release = build_night(night)
     click.echo(f"built {built(release)}")

@@ -24,18 +24,18 @@ from lookdex.config import NightSettings
 @resumable()
 def index_command(settings: NightSettings, run_id: str, allow_mass_change: bool) -> None:
     """Fetch, detect, crop and embed the planned photos on Spark, and retry failed photos of finished shards."""
-    from lookdex.catalog import runs
-    from lookdex.pipeline import night
+    from lookdex.pipeline.index import index_night
+    from lookdex.pipeline.night import Night
     from lookdex.runtime.progress import Progress
 
-    run = runs.run_slug(run_id)
-    if why := night.finished(settings, run):
+    night = Night.open(settings, run_id, allow_mass_change=allow_mass_change)
+    if why := night.finished():
         click.echo(why)
         return
-    summary = night.stored_plan(settings, run)
-    if not summary.planned:
+    planned = night.load_plan().planned
+    if not planned:
         click.echo("Nothing to index: no photo changed.")
         return
-    with Progress(summary.planned) as progress:
-        indexed = night.index_night(settings, run, on_progress=progress, allow_mass_change=allow_mass_change)
+    with Progress(planned) as progress:
+        indexed = index_night(night, progress)
     print_indexed(indexed)

@@ -40,17 +40,19 @@ def plan_command(
     as_json: bool,
 ) -> None:
     """List the source and print what a night would do. With --run-id, store the plan for the next stages."""
-    from lookdex.catalog import json_codec, runs
-    from lookdex.pipeline import night
+    from lookdex.catalog import json_codec
+    from lookdex.pipeline.night import Night
+    from lookdex.pipeline.plan import plan_night
 
-    run = runs.run_slug(run_id) if run_id else None
-    planned = night.plan_night(settings, run, limit=limit, full=full, allow_mass_change=allow_mass_change)
+    night = Night.open(settings, run_id or None, allow_mass_change=allow_mass_change)
+    planned = plan_night(night, limit=limit, full=full)
     if as_json:
         summary = json.loads(json_codec.to_json(planned.summary))
         found = planned.found and json.loads(json_codec.to_json(planned.found))
         click.echo(json.dumps(summary | {"products_file": found}, ensure_ascii=False))
         return
     print_plan(planned)
-    click.echo(
-        f"stored as run {run}" if run else "dry run: nothing was written (--run-id ID stores the plan)"
-    )
+    if night.run_id:
+        click.echo(f"stored as run {night.run_id}")
+    else:
+        click.echo("dry run: nothing was written (--run-id ID stores the plan)")

@@ -15,12 +15,12 @@ from lookdex.config import NightSettings
 @resumable()
 def promote_command(settings: NightSettings, run_id: str) -> None:
     """Make the audited release live. If two runs promote at the same time, one of them fails."""
-    from lookdex.catalog import runs
-    from lookdex.pipeline import night
+    from lookdex.pipeline.night import Night
+    from lookdex.pipeline.promote import promote_night
 
-    run = runs.run_slug(run_id)
-    if why := night.finished(settings, run):
+    night = Night.open(settings, run_id)
+    if why := night.finished():
         click.echo(why)
         return
-    entry = night.promote_night(settings, run)
+    entry = promote_night(night)
     click.echo(f"live: release {entry.release_id} (entry {entry.n} of the promotion log)")

@@ -26,26 +26,27 @@ def reindex_command(
 ) -> None:
     """Plan, index, build, audit and promote on local Spark, without Airflow."""
     from lookdex.catalog import runs
-    from lookdex.pipeline import night
+    from lookdex.pipeline.audit import audit_night
+    from lookdex.pipeline.build import build_night
+    from lookdex.pipeline.index import check_device, index_night
+    from lookdex.pipeline.night import Night
+    from lookdex.pipeline.plan import plan_night
+    from lookdex.pipeline.promote import promote_night
     from lookdex.runtime.progress import Progress
 
-    night.check_device(settings, settings.detector, settings.embedder)
-    run = runs.run_slug(run_id) if run_id else runs.new_run_id()
-    click.echo(f"run {run}")
-    with resumable(f"lookdex reindex with --run-id {run}"):
-        planned = night.plan_night(settings, run, limit=limit, full=full, allow_mass_change=allow_mass_change)
+    check_device(settings, settings.detector, settings.embedder)
+    night = Night.open(settings, run_id or runs.new_run_id(), allow_mass_change=allow_mass_change)
+    click.echo(f"run {night.run_id}")
+    with resumable(f"lookdex reindex with --run-id {night.run_id}"):
+        planned = plan_night(night, limit=limit, full=full)
         print_plan(planned)
         if planned.summary.empty:
             click.echo("Nothing changed since the live release: nothing to do.")
             return
         with Progress(planned.summary.planned) as progress:
-            indexed = night.index_night(
-                settings, run, on_progress=progress, allow_mass_change=allow_mass_change
-            )
+            indexed = index_night(night, progress)
         print_indexed(indexed)
-        release = night.build_night(settings, run, allow_mass_change=allow_mass_change)
-        click.echo(f"built    {built(release)}")
-        release = night.audit_night(settings, run, allow_mass_change=allow_mass_change)
-        print_audit(release)
-        entry = night.promote_night(settings, run)
+        click.echo(f"built    {built(build_night(night))}")
+        print_audit(audit_night(night))
+        entry = promote_night(night)
     click.echo(f"live     release {entry.release_id} (entry {entry.n} of the promotion log)")

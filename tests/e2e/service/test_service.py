@@ -22,7 +22,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lookdex.config import NightSettings
-from lookdex.pipeline.night import recipe_of
+from lookdex.pipeline.recipe import recipe_of
 from lookdex.search import schema
 from lookdex.service.http.problems import PREFIX, ProblemKind
 from lookdex.service.tokens import new_token

@@ -17,7 +17,7 @@ import pytest
 
 from lookdex.config import NightSettings, ServiceSettings
 from lookdex.errors import ConfigError, ReleaseNotFound
-from lookdex.pipeline.night import recipe_of
+from lookdex.pipeline.recipe import recipe_of
 from lookdex.service import create_app
 from lookdex.storage import open_store
 from tests.support.catalogs import publish, stock

@@ -15,7 +15,7 @@ from lookdex.catalog import json_codec, promotion_log
 from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 from lookdex.pipeline import thresholds
-from lookdex.pipeline.night import recipe_of
+from lookdex.pipeline.recipe import recipe_of
 from lookdex.records import IndexParameters, Recipe, Release, Threshold, Thresholds, Trust
 from lookdex.storage import open_store
 from lookdex.taxonomy.categories import CATEGORIES

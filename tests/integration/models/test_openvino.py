@@ -14,7 +14,7 @@ from lookdex.errors import ConfigError
 from lookdex.models import openvino
 from lookdex.models.embed import OpenClipEmbedder
 from lookdex.models.loading import Engine, Loader
-from lookdex.pipeline.night import recipe_of
+from lookdex.pipeline.recipe import recipe_of
 from lookdex_sample import make_product, render_look, render_product
 from tests.fakes import FakeDetector, recipe
 

@@ -76,7 +76,7 @@ def folder(path: Path) -> Path:
 
 def recipe_for(settings: NightSettings, models: str | None) -> Recipe:
     """The recipe with the models of --models and the settings."""
-    from lookdex.pipeline.night import recipe_of
+    from lookdex.pipeline.recipe import recipe_of
 
     detector, embedder = pair(models, settings)
     return recipe_of(replace(settings, detector=detector, embedder=embedder))
