@@ -232,3 +232,8 @@ def test_a_filter_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(asked) == 3
     json.dumps(catalog.search_text("red", facets=["price"]).as_dict())
     assert len(asked) == 3
+
+
+def test_negative_zero_is_counted_as_zero() -> None:
+    found = facet([[0.0], [-0.0], [1.0]], pa.list_(pa.float64()))
+    assert counts(found) == [(0.0, 2), (1.0, 1)]

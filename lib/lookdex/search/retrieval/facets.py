@@ -52,6 +52,8 @@ def _facet(name: str, column: pa.Array, owners: np.ndarray, products: int) -> Fa
 
 def _values(name: str, column: pa.Array, owners: np.ndarray, products: int) -> Facet:
     """column: without nulls. owners: each value's product, as a number below `products`."""
+    if pa.types.is_floating(column.type):
+        column = pc.add(column, pa.scalar(0, column.type))  # -0.0 becomes 0.0, so that they are one value
     coded = column.dictionary_encode()
     pairs = np.unique(coded.indices.to_numpy().astype(np.int64) * products + owners)
     values, owners = np.divmod(pairs, max(1, products))
