@@ -24,7 +24,7 @@ def serve(settings: ServiceSettings) -> None:
 @click.argument("name")
 def token(name: str) -> None:
     """Create a token for the client NAME. Prints it once, and the line for the file of `lookdex serve --tokens`."""
-    from lookdex.service.tokens import new_token
+    from lookdex.service.http.tokens import new_token
 
     secret, line = new_token(name)
     click.echo(f"token for {name} (not stored anywhere):\n  {secret}", err=True)

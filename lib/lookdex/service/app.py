@@ -27,13 +27,13 @@ from lookdex.service.http.middleware import ClientShareLimit, Cors, RequestObser
 from lookdex.service.http.observe import Metrics
 from lookdex.service.http.pace import MinimumRate
 from lookdex.service.http.prefix import PathPrefix, checked_prefix
+from lookdex.service.http.tokens import Tokens
 from lookdex.service.page import page_routes
 from lookdex.service.photos.decoder import UploadLimits
 from lookdex.service.photos.decoding import DecoderPool
 from lookdex.service.questions import QuestionHandler
 from lookdex.service.routes import routes
 from lookdex.service.runner import ModelRunner, SharedModels
-from lookdex.service.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from lookdex.config import NightSettings
 from lookdex.pipeline.recipe import recipe_of
 from lookdex.search import schema
 from lookdex.service.http.problems import PREFIX, ProblemKind
-from lookdex.service.tokens import new_token
+from lookdex.service.http.tokens import new_token
 from lookdex.storage import open_store
 from lookdex_sample import make_product, render_look
 from tests.support import heif, hostile
