@@ -105,18 +105,16 @@ def with_settings(
     need.
     """
     entries = settings_of(model)
-    names = names or tuple(sorted(entries, key=lambda name: name not in REQUIRED))
+    required = [name for name in REQUIRED if name in entries]
+    names = names or tuple(dict.fromkeys([*required, *entries]))
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @click.pass_context
         def call(context: click.Context, /, **values: Any) -> Any:
             own = {name: values.pop(name) for name in names}
-            needed = [name for name in REQUIRED if name not in optional]
-            missing = [f"--{name}" for name in needed if name in own and not own[name]]
-            if missing:
-                raise click.UsageError(
-                    f"Missing option {missing[0]} (or LOOKDEX_{missing[0][2:].upper()}).", context
-                )
+            needed = [name for name in REQUIRED if name in own and name not in optional]
+            if missing := [name for name in needed if not own[name]]:
+                raise click.UsageError(f"Missing option --{missing[0]} (or {variable(missing[0])}).", context)
             return function(settings=model(**own), **values)
 
         call.__name__, call.__doc__ = function.__name__, function.__doc__
