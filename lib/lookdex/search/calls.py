@@ -68,9 +68,7 @@ def question(kind: type, more: Mapping[str, Any], **own: Any) -> Options:
     """Options from a method's own arguments, and from `more`: the fields of the TypedDict `kind`. Raises BadQuery."""
     known = get_type_hints(kind)
     if unknown := [name for name in more if name not in known]:
-        raise BadQuery(
-            f"there is no option {shown(unknown[0])} here; those that exist: {', '.join((*own, *known))}"
-        )
+        raise BadQuery(f"there is no option {shown(unknown[0])} here; known: {', '.join((*own, *known))}")
     return options_of(**own, **more)
 
 

@@ -28,7 +28,8 @@ from lookdex.search.engine.photo import Photo
 from lookdex.search.engine.vectors import unit_of, vectors_of
 from lookdex.search.following import Current, Following, Loading, Opening, Place
 from lookdex.search.query.arguments import texts
-from lookdex.search.query.options import MoreOptions, Options, SearchOptions, SimilarOptions, TextOptions
+from lookdex.search.query.keywords import MoreOptions, SearchOptions, SimilarOptions, TextOptions
+from lookdex.search.query.options import Options
 from lookdex.search.retrieval.filters import FilterColumn, offered
 from lookdex.search.retrieval.frame import scope_of, to_frame
 from lookdex.search.retrieval.open_release import OpenRelease

@@ -276,7 +276,7 @@ def test_an_unknown_option_is_told_with_those_that_exist(shop: Catalog) -> None:
         lambda: shop.search_text("red", prise=5),
         lambda: shop.similar("p000", prise=5),
     ):
-        with pytest.raises(BadQuery, match="no option 'prise' here; those that exist: k, where, "):
+        with pytest.raises(BadQuery, match="no option 'prise' here; known: k, where, "):
             ask()
 
 
