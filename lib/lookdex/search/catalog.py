@@ -30,7 +30,7 @@ from lookdex.search.following import Current, Following, Loading, Opening, Place
 from lookdex.search.query.arguments import texts
 from lookdex.search.query.keywords import MoreOptions, SearchOptions, SimilarOptions, TextOptions
 from lookdex.search.query.options import Options
-from lookdex.search.retrieval.filters import FilterColumn, offered
+from lookdex.search.retrieval.filters import FilterColumn, filter_columns
 from lookdex.search.retrieval.frame import scope_of, to_frame
 from lookdex.search.retrieval.open_release import OpenRelease
 from lookdex.search.retrieval.table import READ_SECONDS
@@ -176,7 +176,7 @@ class Catalog:
 
         A `FilterColumn` has the name, the type in plain words, the operators, and a filter as an example.
         """
-        return offered(self.opened.filterable)
+        return filter_columns(self.opened.filterable)
 
     @property
     def sortable(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from lookdex.search.answer.wire import AnswerModel, CountedModel
 from lookdex.search.query.options import MAX_K, MAX_TEXT, Options
-from lookdex.search.retrieval.filters import offered
+from lookdex.search.retrieval.filters import filter_columns
 from lookdex.service import openapi
 from lookdex.service.http import caching, problems
 from lookdex.service.http.caching import CachePolicy
@@ -228,7 +228,7 @@ def routes(
             detector=live.recipe.detector,
             embedder=live.recipe.embedder,
             columns=opened.filterable.names,
-            filters=[FilterModel.model_validate(column) for column in offered(opened.filterable)],
+            filters=[FilterModel.model_validate(column) for column in filter_columns(opened.filterable)],
             sortable=list(opened.sortable),
             facets=FacetsModel.model_validate(await questions.facets(opened)),
             max_k=MAX_K,

@@ -425,7 +425,7 @@ def test_the_shipped_models_answer(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"where": "prise < 5"}, "those that exist: title, price"),
+        ({"where": "prise < 5"}, "known: title, price"),
         ({"where": "price < 5; drop table items"}, "filter"),
         ({"k": 0}, "k"),
         ({"k": "5"}, "k"),

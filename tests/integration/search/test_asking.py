@@ -260,7 +260,7 @@ def test_what_goes_with_a_product(tmp_path: Path) -> None:
         (2, Options(object=0), "for one photo, but 2 were given"),
         (9, Options(), "9 photos are given: at most 8"),
         (1, Options(box=Box(200, 0, 210, 10)), "is empty or outside the photo"),
-        (1, Options(where="prise < 5"), "names the column “prise”"),
+        (1, Options(where="prise < 5"), "unknown column “prise”"),
     ],
 )
 def test_questions_that_contradict_themselves(

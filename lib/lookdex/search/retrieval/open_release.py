@@ -290,7 +290,9 @@ def filter_error(error: LookdexError, sql: str, schema: pa.Schema) -> LookdexErr
     named = [name for name in named_columns(sql) if name in schema.names]
     kinds = "; ".join(f"{name} holds {held(schema.field(name).type)}" for name in named)
     if not kinds:
-        return BadQuery("the filter cannot be applied: it names no column, or compares what does not compare")
+        return BadQuery(
+            "the filter cannot be applied: it has no column, or compares values of different types"
+        )
     return BadQuery(
         f"the filter cannot be applied: {kinds}. Compare each column with values of its own type: a number, 'text', "
         "true, date '2026-11-22', timestamp '2026-11-22 09:30:00'"
