@@ -87,12 +87,11 @@ def search(
         click.echo(f"no other objects were found in the photos of {options.product}")
 
 
-def _drawing(wish: str) -> Any:
+def _drawing(mode: str) -> Any:
     """How to draw pictures on this terminal, or None for a text table."""
-    from lookdex.search.render.thumbnails import Wish, drawing, fits
+    from lookdex.search.render.thumbnails import ThumbnailMode, choose_renderer
 
-    how = drawing(Wish(wish))
-    return how if fits(how) else None
+    return choose_renderer(ThumbnailMode(mode))
 
 
 def _with_vectors(catalog: Catalog, answer: Answer, photos: tuple[str, ...], options: Options) -> str:
