@@ -169,6 +169,8 @@ def test_pages_orders_and_facets(shop: str) -> None:
     shown = run(*question, "--where", "price > 2", "--facets", "label,price").output
     assert "facets of 9 products\n  label: bag 2, pants 2, shoes 2, dress 1, skirt 1, top 1\n" in shown
     assert "  price: 3 to 11\n" in shown
+    configured = run(*question, "--where", "price > 2", "--facets", "true").output
+    assert "facets of 9 products\n  price: 3 to 11\n" in configured
     assert run(*question, "--facets", "vector").exit_code == 2
 
 

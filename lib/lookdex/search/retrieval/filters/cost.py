@@ -29,7 +29,7 @@ class Work(Enum):
     READ_LIST = ("lists to read", 20, 15)
     COMPARE = ("comparisons", 2, 0)
     CONVERT = ("comparisons of different types", 5, 0)
-    AMONG = ("in (…)", 5, 0)
+    IN = ("in (…)", 5, 0)
     NULL = ("is null", 2, 0)
     LIKE = ("like", 5, 0.05)
     ILIKE = ("ilike", 15, 0.2)
@@ -38,7 +38,7 @@ class Work(Enum):
     CASE = ("lower or upper", 10, 0.3)
     LENGTH = ("length", 40, 0.1)
     SUM = ("arithmetic operators", 4, 0)
-    HELD = ("searches in lists", 20, 10)
+    CONTAINS = ("searches in lists", 20, 10)
 
     def __init__(self, words: str, ns: float, ns_each: float) -> None:
         self.words, self.ns, self.ns_each = words, ns, ns_each

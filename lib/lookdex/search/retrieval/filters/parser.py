@@ -208,11 +208,11 @@ class _Parser:
         """Parse what follows IN: literals in parentheses, or a column of lists."""
         if self.take("(") is None:
             return Contains(self.named(), left, inverted)
-        among = [self.signed_literal()]
+        choices = [self.signed_literal()]
         while self.take(","):
-            among.append(self.signed_literal())
+            choices.append(self.signed_literal())
         self.need(")")
-        return In(left, tuple(among), inverted)
+        return In(left, tuple(choices), inverted)
 
     def pattern(self) -> str:
         pattern = self.text()

@@ -42,7 +42,7 @@ def rewritten(value: Value, inverted: bool = False) -> Value:
         case Compare(left, op, right):
             return _compared(left, op, right, inverted)
         case Contains(values, part):
-            return _among(_inside(values), part, value.inverted != inverted)
+            return _in(_inside(values), part, value.inverted != inverted)
         case In() | Like() | Is():
             return replace(value, value=_inside(value.value), inverted=value.inverted != inverted)
         case Constant(truth):
@@ -58,11 +58,11 @@ def _compared(left: Value, op: Operator, right: Value, inverted: bool) -> Value:
     if isinstance(right, AnyOf):
         if op is not Operator.EQUAL:
             raise BadQuery("the filter compares with any(…), which only works with =:  'M' = any(sizes)")
-        return _among(_inside(right.values), left, inverted)
+        return _in(_inside(right.values), left, inverted)
     return Compare(_inside(left), op.opposite if inverted else op, _inside(right))
 
 
-def _among(values: Value, value: Value, inverted: bool) -> Value:
+def _in(values: Value, value: Value, inverted: bool) -> Value:
     """A test whether a list contains a value."""
     if not isinstance(values, Column) or not pa.types.is_list(values.type):
         name = ", ".join(column.name for column in columns_of(values)) or "a value"
@@ -109,10 +109,10 @@ def _joined(every: bool, parts: list[Value]) -> Value:
     kept: dict[int, Value] = dict(enumerate(flat))
     for value, tests in together.items():
         if len(tests) > 1:
-            among = dict.fromkeys(literal for _, test in tests for literal in test.among)
+            choices = dict.fromkeys(literal for _, test in tests for literal in test.choices)
             for n, _ in tests[1:]:
                 del kept[n]
-            kept[tests[0][0]] = In(value, tuple(among), every)
+            kept[tests[0][0]] = In(value, tuple(choices), every)
     return next(iter(kept.values())) if len(kept) == 1 else kind(tuple(kept.values()))
 
 

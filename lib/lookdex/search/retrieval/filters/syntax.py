@@ -138,7 +138,7 @@ class In:
     """The value is one of the literals, or a list contains one of them."""
 
     value: Value
-    among: tuple[Literal, ...]
+    choices: tuple[Literal, ...]
     inverted: bool = False
 
 

@@ -55,7 +55,7 @@ _IDS = ("product_id",)  # the path of the column whose text is composed (NFC)
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class SqlValue:
     """SQL of a value. type: of a column; None if computed (numbers are then 64-bit floating point)."""
 
     sql: str
@@ -86,7 +86,7 @@ class Writer:
             case Compare():
                 return self._compared(value)
             case In():
-                return self._among(value)
+                return self._in(value)
             case Like():
                 return self._like(value)
             case Is():
@@ -128,7 +128,7 @@ class Writer:
                 one, two = f"CAST({one} AS {wide})", f"CAST({two} AS {wide})"
         return f"({one} {op.value} {two})"
 
-    def _with_literal(self, test: Compare, found: Written, op: Operator, literal: Literal) -> str:
+    def _with_literal(self, test: Compare, found: SqlValue, op: Operator, literal: Literal) -> str:
         ordered = op not in (Operator.EQUAL, Operator.UNEQUAL)
         if literal == Constant(None):
             return NULL
@@ -150,28 +150,28 @@ class Writer:
             else f"({found.sql} {op.value} {sql})"
         )
 
-    def _among(self, test: In) -> str:
+    def _in(self, test: In) -> str:
         if isinstance(test.value, LITERALS):
             return self.test(_each(test))
         found = self.value(test.value)
         if found.kind is ValueKind.LIST:
-            return self._held(test, found)
+            return self._contains(test, found)
         if found.kind in (ValueKind.RECORD, ValueKind.OTHER):
             no_value(test.value)
-        among = [literal for literal in test.among if literal != Constant(None)]
-        self.bill.add(Work.AMONG, literals=len(among))
-        sql = [own for own in self._literals(test, test.value, found, among) if own is not None]
+        choices = [literal for literal in test.choices if literal != Constant(None)]
+        self.bill.add(Work.IN, literals=len(choices))
+        sql = [own for own in self._literals(test, test.value, found, choices) if own is not None]
         if sql:
             one = f"{found.sql} {'<>' if test.inverted else '='} {sql[0]}"
             many = f"{found.sql} {'NOT ' if test.inverted else ''}IN ({', '.join(dict.fromkeys(sql))})"
             predicate = f"({one if len(sql) == 1 else many})"
         else:
             predicate = _constant_unless_null(found.sql, test.inverted)
-        if len(among) == len(test.among):
+        if len(choices) == len(test.choices):
             return predicate
         return f"({predicate} {'AND' if test.inverted else 'OR'} {NULL})"
 
-    def _held(self, test: In, found: Written) -> str:
+    def _contains(self, test: In, found: SqlValue) -> str:
         """SQL of whether a list contains one of the values. Nulls in it are ignored; of a null list it is null."""
         assert found.type is not None
         kind = found.type.value_type
@@ -180,12 +180,12 @@ class Writer:
                 f"the filter searches {described(test.value)}, a {in_words(found.type)}: only lists of plain values "
                 "can be searched; is null and length(…) work"
             )
-        among = [literal for literal in test.among if literal != Constant(None)]
-        item = Written("", kind_of(kind), kind)
-        values = [own for own in self._literals(test, test.value, item, among) if own is not None]
+        choices = [literal for literal in test.choices if literal != Constant(None)]
+        item = SqlValue("", kind_of(kind), kind)
+        values = [own for own in self._literals(test, test.value, item, choices) if own is not None]
         if not values:
             return _constant_unless_null(found.sql, test.inverted)
-        self.bill.add(Work.HELD, self._width(test.value), len(values))
+        self.bill.add(Work.CONTAINS, self._width(test.value), len(values))
         arguments = [_argument(own, kind) for own in dict.fromkeys(values)]
         if len(arguments) == 1:
             contains = f"array_has({found.sql}, {arguments[0]})"
@@ -194,16 +194,16 @@ class Writer:
         return f"(NOT {contains})" if test.inverted else contains
 
     def _literals(
-        self, test: Value, value: Value, found: Written, among: Sequence[Literal]
+        self, test: Value, value: Value, found: SqlValue, choices: Sequence[Literal]
     ) -> list[str | None]:
         """SQL of each literal in the type of the value; None if no value can equal it."""
         ids = any(column.path == _IDS for column in columns_of(value))
         try:
             if ids:
-                among = [Text(composed(one.value)) if isinstance(one, Text) else one for one in among]
+                choices = [Text(composed(one.value)) if isinstance(one, Text) else one for one in choices]
             if found.type is None:
-                return [_computed(literal, found.kind) for literal in among]
-            return [literals.sql_of(one, found.type, described(value)) for one in among]
+                return [_computed(literal, found.kind) for literal in choices]
+            return [literals.sql_of(one, found.type, described(value)) for one in choices]
         except Mismatch:
             mismatch(test)
 
@@ -239,29 +239,29 @@ class Writer:
 
     # ── values ──
 
-    def value(self, value: Value) -> Written:
+    def value(self, value: Value) -> SqlValue:
         match value:
             case Column(path, kind):
                 self.bill.add_read(path, self._width(value), listed=pa.types.is_list(kind))
-                return Written(_path(path), kind_of(kind), kind)
+                return SqlValue(_path(path), kind_of(kind), kind)
             case Number():
-                return Written(literals.number(value), ValueKind.NUMBER)
+                return SqlValue(literals.number(value), ValueKind.NUMBER)
             case Text(text):
-                return Written(quoted(text), ValueKind.TEXT)
+                return SqlValue(quoted(text), ValueKind.TEXT)
             case TypedText():
                 raise BadQuery("the filter computes with a date: compare a column with it instead")
             case Constant(None):
-                return Written("CAST(NULL AS DOUBLE)", ValueKind.NUMBER)
+                return SqlValue("CAST(NULL AS DOUBLE)", ValueKind.NUMBER)
             case Negative(part):
                 self.bill.add(Work.SUM)
-                return Written(f"(-{self._double(part, value)})", ValueKind.NUMBER)
+                return SqlValue(f"(-{self._double(part, value)})", ValueKind.NUMBER)
             case Arithmetic(first, rest):
                 return self._arithmetic(value, first, rest)
             case Call(function, argument):
                 return self._call(value, function, argument)
-        return Written(self.test(value), ValueKind.TRUTH)
+        return SqlValue(self.test(value), ValueKind.TRUTH)
 
-    def _arithmetic(self, whole: Value, first: Value, rest: Sequence[tuple[str, Value]]) -> Written:
+    def _arithmetic(self, whole: Value, first: Value, rest: Sequence[tuple[str, Value]]) -> SqlValue:
         sql = self._double(first, whole)
         for op, part in rest:
             self.bill.add(Work.SUM)
@@ -273,7 +273,7 @@ class Writer:
                     self.bill.add(Work.SUM)
                     other = f"nullif({other}, CAST(0 AS DOUBLE))"
             sql = f"({sql} {op} {other})"
-        return Written(sql, ValueKind.NUMBER)
+        return SqlValue(sql, ValueKind.NUMBER)
 
     def _double(self, value: Value, whole: Value) -> str:
         found = self.value(value)
@@ -286,21 +286,21 @@ class Writer:
         self.bill.add(Work.CONVERT)
         return f"CAST({found.sql} AS DOUBLE)"
 
-    def _call(self, whole: Value, function: str, argument: Value) -> Written:
+    def _call(self, whole: Value, function: str, argument: Value) -> SqlValue:
         if function == "abs":
             self.bill.add(Work.SUM)
-            return Written(f"abs({self._double(argument, whole)})", ValueKind.NUMBER)
+            return SqlValue(f"abs({self._double(argument, whole)})", ValueKind.NUMBER)
         found = self.value(argument)
         if function == "length" and found.kind is ValueKind.LIST:
             self.bill.add(Work.LENGTH, self._width(argument))
-            return Written(f"CAST(array_length({found.sql}) AS DOUBLE)", ValueKind.NUMBER)
+            return SqlValue(f"CAST(array_length({found.sql}) AS DOUBLE)", ValueKind.NUMBER)
         if found.kind is not ValueKind.TEXT:
             mismatch(whole)
         if function == "length":
             self.bill.add(Work.LENGTH, self._width(argument))
-            return Written(f"CAST(character_length({found.sql}) AS DOUBLE)", ValueKind.NUMBER)
+            return SqlValue(f"CAST(character_length({found.sql}) AS DOUBLE)", ValueKind.NUMBER)
         self.bill.add(Work.CASE, self._width(argument))
-        return Written(f"{function}({found.sql})", ValueKind.TEXT)
+        return SqlValue(f"{function}({found.sql})", ValueKind.TEXT)
 
     def _width(self, value: Value) -> float:
         """The mean bytes (of text) or number of values (of lists) of the columns in a value."""
@@ -314,7 +314,7 @@ def _path(path: Sequence[str]) -> str:
 def _each(test: In) -> Value:
     """`literal IN (literals)` as comparisons."""
     op = Operator.UNEQUAL if test.inverted else Operator.EQUAL
-    tests = tuple(Compare(test.value, op, literal) for literal in test.among)
+    tests = tuple(Compare(test.value, op, literal) for literal in test.choices)
     return And(tests) if test.inverted else Or(tests)
 
 
