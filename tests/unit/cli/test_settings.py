@@ -24,7 +24,7 @@ from tests.support.verbs import run
 def test_every_command_and_option_has_a_help_text(name: str) -> None:
     verb = main.main.commands[name]
     assert verb.help
-    for option in verb.params:
+    for option in verb.get_params(click.Context(verb)):
         if isinstance(option, click.Option) and option.name not in ("products", "looks", "seed", "help"):
             assert option.help, f"lookdex {name} {option.opts[0]} has no help"
     assert run(name, "--help").exit_code == 0
