@@ -54,7 +54,7 @@ DRESS = FoundObject(
 )
 
 
-def test_json_holds_everything_but_the_crops() -> None:
+def test_json_describes_the_release_and_the_models() -> None:
     value = json.loads(answer(DRESS).to_json())
     assert (value["format"], value["release_id"], value["released_at"]) == (
         2,
@@ -68,6 +68,10 @@ def test_json_holds_everything_but_the_crops() -> None:
         "embedder_digest": "ee",
     }
     assert (value["width"], value["height"], value["no_object"]) == (40, 30, False)
+
+
+def test_json_has_all_of_a_match_but_its_crop() -> None:
+    value = json.loads(answer(DRESS).to_json())
     (found,) = value["objects"]
     assert (found["kind"], found["label"], found["score"], found["main"]) == ("object", "dress", 0.875, True)
     assert (found["box"], found["exhausted"]) == ({"x0": 1, "y0": 2, "x1": 30, "y1": 28}, True)
@@ -99,7 +103,7 @@ def test_json_holds_everything_but_the_crops() -> None:
     assert [lane["crop"] for lane in (found, value["whole"])] == [None, None]
 
 
-def test_json_with_crops() -> None:
+def test_json_has_crops_on_request() -> None:
     value = answer(DRESS).as_dict(crops=True)
     assert base64.b64decode(value["objects"][0]["crop"]) == b"c"
     assert base64.b64decode(value["objects"][0]["matches"][0]["crop"]) == b"\xff"
@@ -107,7 +111,7 @@ def test_json_with_crops() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "plain"),
+    ("value", "written"),
     [
         (Decimal("1.50"), 1.5),
         (float("inf"), None),
@@ -117,12 +121,12 @@ def test_json_with_crops() -> None:
         (True, True),
     ],
 )
-def test_any_column_becomes_json(value: object, plain: object) -> None:
+def test_product_columns_of_any_type_are_written_as_json(value: object, written: object) -> None:
     found = FoundObject(Kind.VECTOR, (match(1, c=value),), False)
-    assert json.loads(answer(found).to_json())["objects"][0]["matches"][0]["columns"]["c"] == plain
+    assert json.loads(answer(found).to_json())["objects"][0]["matches"][0]["columns"]["c"] == written
 
 
-def test_the_table_reads_like_one() -> None:
+def test_the_table_has_a_header_a_line_per_match_and_a_footer() -> None:
     lines = answer(DRESS).to_table(width=100).splitlines()
     assert lines[1].split() == ["object", "#", "product", "similarity", "title", "price", "added"]
     assert lines[3].split() == [
@@ -143,24 +147,24 @@ def test_the_table_reads_like_one() -> None:
     assert max(map(len, lines)) <= 100
 
 
-def test_the_table_shortens_no_price() -> None:
+def test_the_table_does_not_shorten_prices() -> None:
     prices = (12345.67, 1_290_000.0, 0.1 + 0.2, 59.0)
     found = replace(DRESS, matches=tuple(match(n, price=price) for n, price in enumerate(prices, start=1)))
     lines = answer(found, whole=False).to_table(width=100).splitlines()
     assert [line.split()[-1] for line in lines[3:7]] == ["12,345.67", "1,290,000", "0.3", "59"]
 
 
-def test_the_table_says_where_other_kinds_begin_and_what_the_dash_means() -> None:
-    ranks = [
+def test_the_table_separates_other_colours_and_kinds_and_explains_the_dash() -> None:
+    matches = [
         replace(match(1), good=False),
         replace(match(2), other=Other.COLOUR),
         *(replace(match(n), other=Other.KIND) for n in (3, 4)),
     ]
-    lines = answer(replace(DRESS, matches=tuple(ranks)), whole=False).to_table(width=100).splitlines()
-    told = [line.replace("0 red dress 0.88", "").split() for line in lines]
-    assert [words[0] for words in told[3:9]] == ["1", "other", "2", "other", "3", "4"]
-    assert (told[4], told[6]) == (["other", "colours:"], ["other", "kinds:"])
-    assert told[3][3] == "–"
+    lines = answer(replace(DRESS, matches=tuple(matches)), whole=False).to_table(width=100).splitlines()
+    rows = [line.replace("0 red dress 0.88", "").split() for line in lines]
+    assert [words[0] for words in rows[3:9]] == ["1", "other", "2", "other", "3", "4"]
+    assert (rows[4], rows[6]) == (["other", "colours:"], ["other", "kinds:"])
+    assert rows[3][3] == "–"
     assert lines[-2].startswith("– below the similarity")
     assert "– below" not in answer(DRESS).to_table(width=100)
 
@@ -170,10 +174,13 @@ def test_the_table_says_that_a_text_was_not_understood() -> None:
     assert "“asdfgh”: no word of it tells of a product" in answer(text, whole=False).to_table(width=100)
 
 
-def test_the_table_says_what_is_missing() -> None:
+def test_the_table_says_that_no_product_fits() -> None:
     empty = FoundObject(Kind.TEXT, (), True, text="red dress")
     assert "no product fits" in answer(empty, whole=False).to_table(width=80)
     assert "“red dress”" in answer(empty, whole=False).to_table(width=80)
+
+
+def test_the_table_says_that_no_object_was_found() -> None:
     assert answer().to_table(width=80).startswith("No object found: the whole photo answers.")
 
 
@@ -189,24 +196,24 @@ def test_the_table_says_what_is_missing() -> None:
         ("12,50 €", "12,50 €"),
     ],
 )
-def test_prices_have_the_decimals_of_the_shop_s_numbers(price: object, shown: str) -> None:
+def test_prices_are_shown_with_the_decimals_they_have(price: object, shown: str) -> None:
     found = FoundObject(Kind.TEXT, (match(1, price=price),), False, text="red dress")
     assert answer(found, whole=False).to_table(width=100).splitlines()[3].endswith(f" {shown}")
 
 
 @pytest.mark.parametrize(("total", "shown"), [(872000.0, "872,000"), (59.5, "59.5"), (1062.25, "1,062.25")])
-def test_a_look_s_total_has_no_other_decimals_than_its_prices(total: float, shown: str) -> None:
+def test_a_looks_total_is_shown_like_a_price(total: float, shown: str) -> None:
     piece = Piece(0, "dress", "p1", "i1", 0.9, total, None)
-    told = replace(answer(DRESS), look=Look((piece,), "price", total, 0, ())).to_table(width=100)
-    assert f"the look: p1, {shown} in all\n" in told
+    table = replace(answer(DRESS), look=Look((piece,), "price", total, 0, ())).to_table(width=100)
+    assert f"the look: p1, {shown} in all\n" in table
 
 
-def test_markup_in_titles_is_text() -> None:
+def test_markup_in_a_title_is_shown_as_text() -> None:
     found = FoundObject(Kind.VECTOR, (match(1, title="[bold]x[/bold] [red]"),), False)
     assert "[bold]x[/bold] [red]" in answer(found).to_table(width=100)
 
 
-def test_markup_in_a_product_s_name_is_text() -> None:
+def test_markup_in_a_product_id_is_shown_as_text() -> None:
     piece = Piece(0, "dress", "shoe[red]:star:[/x]", "i1", 0.9, None, None)
     shown = replace(answer(DRESS), look=Look((piece,), None, None, 1, ()))
     assert "the look: shoe[red]:star:[/x]" in shown.to_table(width=100)

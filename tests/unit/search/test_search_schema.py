@@ -1,4 +1,4 @@
-"""The published schemas: equal to the types, and held by real answers."""
+"""The published JSON schemas match the types, and answers and options match the schemas."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def validator(name: str) -> jsonschema_rs.Draft202012Validator:
 
 
 @pytest.mark.parametrize("name", schema.NAMES)
-def test_the_published_schema_is_that_of_the_types(name: str) -> None:
-    assert schema.published(name) == schema.made(name), "write it anew: python -m lookdex.search.schema"
+def test_the_published_schema_matches_the_types(name: str) -> None:
+    assert schema.published(name) == schema.made(name), "update it: python -m lookdex.search.schema"
 
 
 @pytest.mark.parametrize("crops", [True, False])
-def test_an_answer_is_valid_and_read_back(crops: bool) -> None:
-    told = answer(DRESS).to_json(crops=crops)
-    validator("answer-2.json").validate(json.loads(told))
-    assert AnswerModel.model_validate_json(told).model_dump_json(indent=1) == told
+def test_an_answer_is_valid_and_can_be_read_back(crops: bool) -> None:
+    text = answer(DRESS).to_json(crops=crops)
+    validator("answer-2.json").validate(json.loads(text))
+    assert AnswerModel.model_validate_json(text).model_dump_json(indent=1) == text
 
 
-def test_the_schema_is_no_empty_promise() -> None:
+def test_another_format_or_a_missing_field_is_invalid() -> None:
     value = json.loads(answer(DRESS).to_json())
     check = validator("answer-2.json")
     assert not check.is_valid(value | {"format": 1})
@@ -65,7 +65,7 @@ def test_options_are_read_from_json(text: str, options: Options) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("[", "Invalid JSON"),
         ("[]", "options: the JSON"),
@@ -89,8 +89,8 @@ def test_options_are_read_from_json(text: str, options: Options) -> None:
         ('{"picks": [{"colour": 1}]}', "options: picks.0.colour: .*those that exist: object, box, label$"),
     ],
 )
-def test_options_that_are_none_say_where(text: str, says: str) -> None:
-    with pytest.raises(BadQuery, match=says):
+def test_the_error_of_invalid_options_names_the_field(text: str, message: str) -> None:
+    with pytest.raises(BadQuery, match=message):
         read_options(text)
     try:
         value = json.loads(text)
@@ -100,7 +100,7 @@ def test_options_that_are_none_say_where(text: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"k": 1001}, "k is 1001"),
         ({"object": 1, "box": Box(1, 2, 3, 4)}, "both an object and a box"),
@@ -119,6 +119,6 @@ def test_options_that_are_none_say_where(text: str, says: str) -> None:
         ({"look_photos": 1, "look": False}, "leave look on"),
     ],
 )
-def test_options_that_contradict_themselves_are_refused(options: dict[str, object], says: str) -> None:
-    with pytest.raises(BadQuery, match=says):
+def test_invalid_or_contradictory_options_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(BadQuery, match=message):
         Options(**options)  # type: ignore[arg-type]
