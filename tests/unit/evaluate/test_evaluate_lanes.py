@@ -8,36 +8,56 @@ from datetime import UTC, datetime
 from lookdex.catalog import json_codec
 from lookdex.evaluate.lanes import Lane, LaneResult, Outcome, QueryObject, outcomes, score
 from lookdex.records import Box
-from lookdex.search.answer.answer import Answer, FoundObject, Match, Models
-from lookdex.search.answer.kinds import Kind
+from lookdex.search.answer.answer import Answer, Models
+from lookdex.search.answer.kinds import LaneKind
+from lookdex.search.answer.lanes import FoundObject, Match
 
 TOP_BOX, SHOES_BOX = Box(0, 0, 100, 100), Box(0, 200, 100, 260)
 TOP = QueryObject("look.jpg", "A", "top", TOP_BOX)
 SHOES = QueryObject("look.jpg", "B", "shoes", SHOES_BOX)
 
 
-def lane(kind: Kind, label: str | None, box: Box, *products: str) -> FoundObject:
+def lane(kind: LaneKind, label: str | None, box: Box, *products: str) -> FoundObject:
     matches = tuple(
-        Match(rank, product, 1 - rank / 10, rank / 10, "i", "k", label, None, box)
+        Match(
+            rank=rank,
+            product_id=product,
+            similarity=1 - rank / 10,
+            distance=rank / 10,
+            item_id="i",
+            image_key="k",
+            label=label,
+            colour=None,
+            box=box,
+        )
         for rank, product in enumerate(products, start=1)
     )
-    return FoundObject(kind, matches, False, box=box, label=label, score=0.5)
+    return FoundObject(kind=kind, matches=matches, exhausted=False, box=box, label=label, score=0.5)
 
 
 def found(label: str, box: Box, *products: str) -> FoundObject:
-    return lane(Kind.OBJECT, label, box, *products)
+    return lane(LaneKind.OBJECT, label, box, *products)
 
 
 def answer(*objects: FoundObject, whole: tuple[str, ...] = ("C", "B")) -> Answer:
-    everything = lane(Kind.IMAGE, None, Box(0, 0, 100, 300), *whole)
+    everything = lane(LaneKind.IMAGE, None, Box(0, 0, 100, 300), *whole)
     models = Models("d", "0", "e", "0")
-    return Answer("r", datetime(2026, 1, 1, tzinfo=UTC), models, objects, everything, {})
+    return Answer(
+        release_id="r",
+        released_at=datetime(2026, 1, 1, tzinfo=UTC),
+        models=models,
+        objects=objects,
+        whole=everything,
+        seconds={},
+    )
 
 
 def test_each_lane_has_the_rank_and_similarity_of_the_right_product() -> None:
     result = answer(found("shoes", SHOES_BOX, "C", "D", "B"), found("top", Box(0, 0, 100, 40), "A"))
     top, shoes = outcomes(
-        [TOP, SHOES], result, [lane(Kind.BOX, None, TOP_BOX, "A", "C"), lane(Kind.BOX, None, SHOES_BOX, "C")]
+        [TOP, SHOES],
+        result,
+        [lane(LaneKind.BOX, None, TOP_BOX, "A", "C"), lane(LaneKind.BOX, None, SHOES_BOX, "C")],
     )
     assert set(top.lanes) == {Lane.WHOLE, Lane.BEST, Lane.TRUE}  # the box of the top does not overlap enough
     assert not top.found
@@ -50,7 +70,7 @@ def test_each_lane_has_the_rank_and_similarity_of_the_right_product() -> None:
 
 def test_scores_are_shares_of_all_objects_and_of_those_found() -> None:
     result = answer(found("shoes", SHOES_BOX, "C", "D", "B"), found("top", Box(0, 0, 100, 40), "A"))
-    true_boxes = [lane(Kind.BOX, None, TOP_BOX, "A", "C"), lane(Kind.BOX, None, SHOES_BOX, "C")]
+    true_boxes = [lane(LaneKind.BOX, None, TOP_BOX, "A", "C"), lane(LaneKind.BOX, None, SHOES_BOX, "C")]
     scores = score(outcomes([TOP, SHOES], result, true_boxes))
     detected = scores[Lane.DETECTED]
     assert (detected.answered, detected.of_all.objects, detected.of_found.objects) == (1, 2, 1)

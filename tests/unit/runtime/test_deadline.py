@@ -19,8 +19,9 @@ import pytest
 from lookdex.errors import TooSlow
 from lookdex.runtime import deadline
 from lookdex.runtime.stopwatch import Stopwatch
-from lookdex.search.answer.answer import Answer, FoundObject, Models
-from lookdex.search.answer.kinds import Kind
+from lookdex.search.answer.answer import Answer, Models
+from lookdex.search.answer.kinds import LaneKind
+from lookdex.search.answer.lanes import FoundObject
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import Options
 from lookdex.search.retrieval.table import ReadTable
@@ -153,8 +154,15 @@ class HeldCatalog:
         self.questions += 1
         if options.where is not None:
             self.end.wait(30)
-        lane = FoundObject(Kind.TEXT, (), False, text="red")
-        return Answer("night-1", datetime.now(UTC), Models.of(recipe()), (lane,), None, {})
+        lane = FoundObject(kind=LaneKind.TEXT, matches=(), exhausted=False, text="red")
+        return Answer(
+            release_id="night-1",
+            released_at=datetime.now(UTC),
+            models=Models.of(recipe()),
+            objects=(lane,),
+            whole=None,
+            seconds={},
+        )
 
 
 def test_late_questions_do_not_block_others() -> None:

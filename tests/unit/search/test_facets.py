@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lookdex.errors import BadQuery
 from lookdex.search.answer.answer import Answer
-from lookdex.search.answer.facets import BUCKETS, Bucket, Category, Facet, FacetKind, Facets, PriceRange
+from lookdex.search.answer.facets import MAX_BUCKETS, Bucket, Category, Facet, FacetKind, Facets, PriceRange
 from lookdex.search.catalog import Catalog
 from lookdex.search.retrieval import facets as facets_module
 from lookdex.search.retrieval.facets import facets_of
@@ -141,7 +141,7 @@ def test_fields_of_records_are_counted_like_columns() -> None:
 
 
 def test_the_most_frequent_values_are_listed_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facets_module, "MOST_VALUES", 2)
+    monkeypatch.setattr(facets_module, "MAX_VALUES", 2)
     found = facet(["d", "c", "b", "b", "a", "a", "a"])
     assert (counts(found), found.others) == ([("a", 3), ("b", 2)], 2)
     tied = facet(["d", "c", "b", "a"])
@@ -172,7 +172,7 @@ def test_each_product_is_counted_once_per_value(rows: list[tuple[str, str | None
 def test_every_value_is_in_exactly_one_bucket(values: list[int]) -> None:
     found = facet(list(values), pa.int64())
     assert sum(bucket.products for bucket in found.buckets) == len(values)
-    assert len(found.buckets) <= BUCKETS
+    assert len(found.buckets) <= MAX_BUCKETS
     for bucket in found.buckets:
         assert bucket.products == sum(bucket.least <= value <= bucket.most for value in values)
     ends = [end for bucket in found.buckets for end in (bucket.least, bucket.most)]
@@ -183,7 +183,7 @@ def test_every_value_is_in_exactly_one_bucket(values: list[int]) -> None:
 
 def test_buckets_have_about_as_many_products_each() -> None:
     sizes = [bucket.products for bucket in facet(list(range(1000)), pa.int64()).buckets]
-    assert len(sizes) == BUCKETS
+    assert len(sizes) == MAX_BUCKETS
     assert max(sizes) - min(sizes) <= 1
 
 
@@ -293,3 +293,8 @@ def test_the_facets_of_a_filter_are_counted_once(tmp_path: Path, monkeypatch: py
     for where in ("price < 5", "price < 50", "price<5", None, None):
         catalog.search_text("red", where=where, facets=["price"])
     assert len(counted) == 3
+
+
+def test_negative_zero_is_counted_as_zero() -> None:
+    found = facet([[0.0], [-0.0], [1.0]], pa.list_(pa.float64()))
+    assert counts(found) == [(0.0, 2), (1.0, 1)]

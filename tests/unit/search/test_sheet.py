@@ -11,42 +11,60 @@ from PIL import Image
 
 from lookdex.imaging.codec import encode_jpeg
 from lookdex.records import Box
-from lookdex.search.answer.answer import Answer, FoundObject, Match, Models
-from lookdex.search.answer.kinds import Kind, Other
-from lookdex.search.render.sheet import (
-    LANE_COLOURS,
-    PAPER,
-    Row,
-    captions,
-    draw_answer,
-    lettering,
-    paint,
-    rows_of,
-    words,
-)
+from lookdex.search.answer.answer import Answer, Models
+from lookdex.search.answer.kinds import LaneKind, Other
+from lookdex.search.answer.lanes import FoundObject, Match
+from lookdex.search.render import lettering, paint
+from lookdex.search.render.captions import lane_caption, product_caption
+from lookdex.search.render.sheet import draw_answer, rows_of
+from lookdex.search.render.theme import LANE_COLOURS, PAPER
 from tests.support.catalogs import picture
 
 CROP = encode_jpeg(picture("red"), 96)
 
 
 def match(rank: int, **columns: object) -> Match:
-    columns = {"title": f"Product {rank}", "price": 9.5 * rank} | columns
     return Match(
-        rank, f"p{rank}", 1 - rank / 9, rank / 9, f"i{rank}", "a/b.jpg", "top", "red", Box(0, 0, 9, 9), columns, CROP
-    )  # fmt: skip
+        rank=rank,
+        product_id=f"p{rank}",
+        similarity=1 - rank / 9,
+        distance=rank / 9,
+        item_id=f"i{rank}",
+        image_key="a/b.jpg",
+        box=Box(0, 0, 9, 9),
+        label="top",
+        colour="red",
+        columns={"title": f"Product {rank}", "price": 9.5 * rank} | columns,
+        crop=CROP,
+    )
 
 
 def found(n: int, matches: int = 5) -> FoundObject:
-    box = Box(10 * n, 120 - 10 * n, 10 * n + 40, 160 - 10 * n)
     return FoundObject(
-        Kind.OBJECT, tuple(map(match, range(1, matches + 1))), False, box, "top", 0.8, "red", crop=CROP
+        kind=LaneKind.OBJECT,
+        matches=tuple(map(match, range(1, matches + 1))),
+        exhausted=False,
+        box=Box(10 * n, 120 - 10 * n, 10 * n + 40, 160 - 10 * n),
+        label="top",
+        score=0.8,
+        colour="red",
+        crop=CROP,
     )
 
 
 def answer(*objects: FoundObject) -> Answer:
-    whole = FoundObject(Kind.IMAGE, (match(1),), False, Box(0, 0, 200, 200), crop=CROP)
-    at = datetime(2026, 11, 22, tzinfo=UTC)
-    return Answer("night-1", at, Models("d", "", "e", ""), objects, whole, {"detect": 0.1}, 200, 200)
+    return Answer(
+        release_id="night-1",
+        released_at=datetime(2026, 11, 22, tzinfo=UTC),
+        models=Models("d", "", "e", ""),
+        objects=objects,
+        whole=FoundObject(
+            kind=LaneKind.IMAGE, matches=(match(1),), exhausted=False, box=Box(0, 0, 200, 200), crop=CROP
+        ),
+        seconds={"detect": 0.1},
+        width=200,
+        height=200,
+    )
 
 
 def has(sheet: Image.Image, colour: tuple[int, int, int]) -> bool:
@@ -79,9 +97,13 @@ def difference(one: Image.Image, other: Image.Image) -> np.ndarray:
 
 def test_crops_that_the_answer_lacks_can_be_passed_in() -> None:
     text = FoundObject(
-        Kind.TEXT, tuple(replace(match(n), crop=None) for n in (1, 2)), False, text="red dress"
+        kind=LaneKind.TEXT,
+        matches=tuple(replace(match(n), crop=None) for n in (1, 2)),
+        exhausted=False,
+        text="red dress",
     )
-    plain = replace(answer(text, FoundObject(Kind.VECTOR, (), True)), whole=None)
+    vector = FoundObject(kind=LaneKind.VECTOR, matches=(), exhausted=True)
+    plain = replace(answer(text, vector), whole=None)
     without, passed = draw_answer(None, plain), draw_answer(None, plain, {"i1": CROP})
     assert without.size == passed.size
     assert difference(without, passed).max() > 100
@@ -94,14 +116,14 @@ def test_broken_crops_leave_their_tiles_empty() -> None:
 
 
 def test_rows_are_in_the_order_of_the_lanes() -> None:
-    """The same order as in the table and the JSON, wherever the objects are in the photo."""
-    mixed = answer(found(1), found(5), found(3))
-    rows = rows_of(mixed)
-    assert [row.lane for row in rows] == list(mixed.lanes)
+    """As in the table and the JSON, wherever the objects are in the photo."""
+    shown = answer(found(1), found(5), found(3))
+    rows = rows_of(shown)
+    assert [row.lane for row in rows] == list(shown.lanes)
     assert [row.badge for row in rows] == ["0", "1", "2", ""]
 
 
-def test_a_match_of_another_kind_is_marked() -> None:
+def test_a_match_of_another_category_is_marked() -> None:
     plain = found(1)
     other = replace(
         plain, matches=(*plain.matches[:2], replace(plain.matches[2], other=Other.KIND), *plain.matches[3:])
@@ -132,7 +154,7 @@ def test_the_same_answer_gives_the_same_picture() -> None:
 def test_a_product_is_captioned_by_title_and_price_or_id(
     columns: dict[str, object], expected: tuple[str, str]
 ) -> None:
-    assert words(match(1, **columns)) == expected
+    assert product_caption(match(1, **columns)) == expected
 
 
 @pytest.mark.parametrize(
@@ -164,16 +186,16 @@ def test_a_picture_is_fitted_whole_into_its_tile() -> None:
     assert tile.getpixel((40, 2)) != (255, 255, 255)
 
 
-@pytest.mark.parametrize("kind", [*Kind])
-def test_every_kind_of_lane_has_a_heading(kind: Kind) -> None:
-    heading, _ = captions(Row(replace(found(1), kind=kind), (0, 0, 0), "1"))
+@pytest.mark.parametrize("kind", [*LaneKind])
+def test_every_kind_of_lane_has_a_heading(kind: LaneKind) -> None:
+    heading, _ = lane_caption(replace(found(1), kind=kind))
     assert heading
 
 
 def test_a_lane_without_a_good_match_says_so_and_highlights_no_card() -> None:
     poor = replace(found(1), threshold=0.99, matches=(replace(match(1), good=False),))
     fine = replace(poor, threshold=0.5, matches=(replace(match(1), good=True),))
-    assert captions(Row(poor, (0, 0, 0), "1"))[1].endswith(" · no good match")
-    assert "no good match" not in captions(Row(fine, (0, 0, 0), "1"))[1]
+    assert lane_caption(poor)[1].endswith(" · no good match")
+    assert "no good match" not in lane_caption(fine)[1]
     one, two = (draw_answer(picture("red", size=120), answer(lane)) for lane in (poor, fine))
     assert difference(one, two).max() > 60
