@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -98,22 +99,24 @@ def embedder(*, device: str = "cpu") -> FakeEmbedder:
     return FakeEmbedder()
 
 
-def recipe(**changes: object) -> Recipe:
-    """The recipe of the fakes, with changes."""
-    values: dict[str, object] = {
-        "detector": FakeDetector.name,
-        "detector_digest": "fake",
-        "embedder": FakeEmbedder.name,
-        "embedder_digest": "fake",
-        "min_score": 0.2,
-        "nms_iou": 0.6,
-        "max_objects": 20,
-        "crop_margin": 0.05,
-        "crop_pixels": 96,
-        "max_bytes": 5_000_000,
-        "max_pixels": 4_000_000,
-    }
-    return Recipe(**{**values, **changes})  # type: ignore[arg-type]
+RECIPE = Recipe(
+    detector=FakeDetector.name,
+    detector_digest="fake",
+    embedder=FakeEmbedder.name,
+    embedder_digest="fake",
+    min_score=0.2,
+    nms_iou=0.6,
+    max_objects=20,
+    crop_margin=0.05,
+    crop_pixels=96,
+    max_bytes=5_000_000,
+    max_pixels=4_000_000,
+)
+
+
+def recipe(**changes: Any) -> Recipe:
+    """The recipe of the fakes, with changes (fields of a recipe)."""
+    return replace(RECIPE, **changes)
 
 
 # Misbehaving models.
@@ -171,7 +174,7 @@ def poisoned_detector(**settings: object) -> FakeDetector:
 WRONG = (
     Detection(Box(10, 10, 700, 60), "top", 0.5),
     Detection(Box(10, 10, 10, 60), "top", 0.5),
-    Detection(Box(10.5, 10, 20, 60), "top", 0.5),  # type: ignore[arg-type]
+    Detection(Box(10.5, 10, 20, 60), "top", 0.5),  # type: ignore[arg-type]  # on purpose
     Detection(Box(10, 10, 20, 60), "top", float("nan")),
     Detection(Box(10, 10, 20, 60), "", 0.5),
 )

@@ -52,9 +52,9 @@ def tiles_of(pixels: np.ndarray) -> np.ndarray:
 
 
 def exif(orientation: int) -> Image.Exif:
-    made = Image.Exif()
-    made[0x0112] = orientation
-    return made
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    return tags
 
 
 PLAIN = Image.fromarray(PHOTO)

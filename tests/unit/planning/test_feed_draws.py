@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 import hypothesis
 import numpy as np
@@ -31,8 +31,11 @@ from lookdex.errors import ConfigError
 from lookdex.planning import products
 from tests.support import feeds
 
+T = TypeVar("T")
 FILES = 5  # per example, published as one catalogue: building it takes most of the time
-EXAMPLES = settings.default.max_examples // FILES if settings.default.max_examples == 1_000 else 2  # type: ignore[union-attr]
+PROFILE = settings.default
+assert PROFILE is not None
+EXAMPLES = PROFILE.max_examples // FILES if PROFILE.max_examples == 1_000 else 2
 # Shrinking a failing example would take minutes.
 DRAWS = settings(
     max_examples=EXAMPLES,
@@ -49,7 +52,7 @@ class Loaded:
     """The columns of a file that may be published, and the values they should have."""
 
     table: pa.Table
-    expected: dict[str, list[Any]]
+    expected: dict[str, list[object]]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,7 +81,7 @@ WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampl
 )
 
 
-def column(count: int, values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+def column(count: int, values: st.SearchStrategy[T]) -> st.SearchStrategy[list[T | None]]:
     """`count` values, some of them null."""
     return st.lists(st.none() | values, min_size=count, max_size=count)
 
@@ -106,7 +109,7 @@ def leaves(draw: st.DrawFn, count: int) -> pa.Array:
         kind = draw(st.sampled_from([pa.float16(), pa.float32(), pa.float64()]))
         values = draw(column(count, floats(kind.bit_width)))
         if pa.types.is_float16(kind):
-            values = [None if value is None else np.float16(value) for value in values]
+            return pa.array([None if value is None else np.float16(value) for value in values], kind)
         return pa.array(values, kind)
     if group == "decimal":
         decimal_type, max_precision = draw(st.sampled_from(DECIMALS))
@@ -224,7 +227,7 @@ def test_parquet_columns_of_any_type_are_published_unchanged_or_refused(drawn: l
 
 def check_published(folder: Path, files: list[Loaded]) -> None:
     """Publish the columns of all files, prefixed by the file's number, and read them with every reader."""
-    columns: dict[str, Any] = {"product_id": feeds.ids(ROWS)}
+    columns: dict[str, object] = {"product_id": feeds.ids(ROWS)}
     expected = {}
     for number, file in enumerate(files):
         assert all(fits(kind) for kind in file.table.schema.types)
@@ -254,7 +257,7 @@ def letters(encoding: str) -> st.SearchStrategy[str]:
     return st.text(st.sampled_from(list(alphabet + "abcXYZ 019 ")), min_size=1, max_size=12)
 
 
-def cells(encoding: str) -> dict[str, tuple[st.SearchStrategy[str], Callable[[str], Any]]]:
+def cells(encoding: str) -> dict[str, tuple[st.SearchStrategy[str], Callable[[str], object]]]:
     """Kind of column → the texts of its cells, and a function from the text to the value."""
     day = st.dates(date(1, 1, 1), date(9999, 12, 31))
     moment = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30))
@@ -299,7 +302,7 @@ class CsvFile:
 
     name: str
     data: bytes
-    expected: dict[str, list[Any]]
+    expected: dict[str, list[object]]
 
 
 @st.composite
@@ -309,7 +312,7 @@ def csv_files(draw: st.DrawFn) -> CsvFile:
     names = draw(st.permutations([name for name in NAMES if encoding != "cp1252" or name != "가격"]))
     names = [name for name in names if encoding != "cp949" or name != "Größe"][: draw(st.integers(1, 5))]
     rows = [[product] for product in feeds.ids(ROWS)]
-    expected: dict[str, list[Any]] = {}
+    expected: dict[str, list[object]] = {}
     for name in names:
         kind = draw(st.sampled_from(list(kinds)))
         strategy, value_of = kinds[kind]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -19,7 +18,7 @@ from tests.support import feeds
 
 FIRST, LAST = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999)
 NINES = Decimal("9" * 38)
-SUPPORTED: dict[str, tuple[pa.DataType, list[Any]]] = {
+SUPPORTED: dict[str, tuple[pa.DataType, list[object]]] = {
     "text": (pa.string(), ["a", "", "it's", "가방", "𝒳\u2028 pad ", "NA", "null", "x" * 70_000]),
     "whole": (pa.int64(), [0, -(2**63), 2**63 - 1, 2**53 + 1, -1]),
     "number": (pa.float64(), [0.0, 1e308, 5e-324, 0.1, 1 / 3, -12.9]),
@@ -93,7 +92,7 @@ def test_values_of_a_csv_file_reach_all_readers(tmp_path: Path) -> None:
     rows[2] += ["0001-01-01", "9999-12-31T23:59:59.999999", "2026-03-01 00:00Z", "23:59:59.5", ""]
     (tmp_path / "p.csv").write_text("".join(f"{';'.join(row)}\n" for row in rows), encoding="utf-8")
     kept = products.choose(products.load_products(f"{tmp_path}/p.csv"))
-    expected: dict[str, tuple[pa.DataType, list[Any]]] = {
+    expected: dict[str, tuple[pa.DataType, list[object]]] = {
         "text": (pa.string(), ['two\nlines; and "quotes"', "NA"]),
         "ean": (pa.string(), ["8801234567890", "0012"]),
         "whole": (pa.int64(), [-5, 99_999_999_999]),

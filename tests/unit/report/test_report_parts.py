@@ -1,4 +1,4 @@
-"""Functions that the report is made with."""
+"""Calculations of the report: groups, nearest rows, equal pictures, glimpses, steps."""
 
 from __future__ import annotations
 

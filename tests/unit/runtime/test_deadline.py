@@ -79,7 +79,8 @@ class HeldDataset:
 
 
 def table_of(dataset: HeldDataset, seconds: float | None) -> ReadTable:
-    return ReadTable(dataset, "items", SimpleNamespace(check=lambda: None), seconds)  # type: ignore[arg-type]
+    release = SimpleNamespace(check=lambda: None)
+    return ReadTable(dataset, "items", release, seconds)  # type: ignore[arg-type]  # stand-ins
 
 
 @pytest.mark.parametrize("seconds", [30.0, None])
@@ -103,7 +104,7 @@ def catalog(tmp_path: Path) -> Catalog:
 
 @pytest.fixture
 def read_deadlines(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
-    """The deadlines of all reads of tables after the catalogue is opened, in whichever thread."""
+    """The deadlines of all reads of tables after the catalogue is opened, in all threads."""
     deadlines: list[float | None] = []
     read = ReadTable._read
 
@@ -169,7 +170,7 @@ def test_late_questions_do_not_block_others() -> None:
     catalog = HeldCatalog()
     metrics = Metrics()
     questions = QuestionHandler(
-        catalog, SimpleNamespace(decode_all=lambda *_: []), None, metrics,  # type: ignore[arg-type]
+        catalog, SimpleNamespace(decode_all=lambda *_: []), None, metrics,  # type: ignore[arg-type]  # stand-ins
         max_concurrency=2, queue=4, deadline=0.05, client_share=1.0, pace=MinimumRate(0),
     )  # fmt: skip
 

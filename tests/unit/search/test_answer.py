@@ -277,7 +277,19 @@ def test_product_columns_of_any_type_are_written_as_json(value: object, written:
 def test_the_table_has_a_header_a_line_per_match_and_a_footer() -> None:
     lines = answer(DRESS).to_table(width=100).splitlines()
     assert lines[1].split() == ["object", "#", "product", "similarity", "title", "price", "added"]
-    assert lines[3].split() == ["0", "red", "dress", "0.88", "1", "p1", "0.900", "Red", "dress", "49.5", "2026-01-02"]
+    assert lines[3].split() == [
+        "0",
+        "red",
+        "dress",
+        "0.88",
+        "1",
+        "p1",
+        "0.900",
+        "Red",
+        "dress",
+        "49.5",
+        "2026-01-02",
+    ]
     assert any(line.split()[:4] == ["whole", "photo", "1", "a/b.jpg"] for line in lines)
     assert lines[-1] == "release night-1 of 2026-11-22 02:14 · 24 ms"
     assert max(map(len, lines)) <= 100

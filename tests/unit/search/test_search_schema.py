@@ -131,6 +131,6 @@ def test_the_error_of_invalid_options_names_the_field(text: str, message: str) -
         ({"look_photos": 1, "look": False}, "leave look on"),
     ],
 )
-def test_invalid_or_contradictory_options_are_refused(options: dict[str, object], message: str) -> None:
+def test_invalid_or_contradictory_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(BadQuery, match=message):
-        Options(**options)  # type: ignore[arg-type]
+        Options(**options)

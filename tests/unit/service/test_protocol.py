@@ -163,7 +163,7 @@ def test_connected_clients_are_answered_on_shutdown(passes: int, monkeypatch: py
             stopping.set()
             return True
 
-        server.server.on_tick = stop  # type: ignore[method-assign]
+        monkeypatch.setattr(server.server, "on_tick", stop)
         assert stopping.wait(20)
         for client, rest in zip(clients, [b"", b"", b"\r\n", GET[5:], GET] * 4, strict=True):
             client.sendall(rest)
@@ -176,7 +176,7 @@ def test_connected_clients_are_answered_on_shutdown(passes: int, monkeypatch: py
             server.connect()
 
 
-def test_a_request_received_during_shutdown_is_answered() -> None:
+def test_a_request_received_during_shutdown_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     with running() as server, server.connect(GET) as kept:
         first = b""
         while not first.endswith(b"}"):
@@ -187,7 +187,7 @@ def test_a_request_received_during_shutdown_is_answered() -> None:
             kept.sendall(GET)
             return True
 
-        server.server.on_tick = stop  # type: ignore[method-assign]
+        monkeypatch.setattr(server.server, "on_tick", stop)
         received = everything(kept)
         assert received.startswith(b"HTTP/1.1 200 OK")
         assert b"connection: close" in received
