@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 from lookdex.planning import products
 from tests.support import feeds
@@ -36,12 +36,12 @@ class Loader:
             file = self.folder / name / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content.encode() if isinstance(content, str) else content)
-        config = Config(
+        settings = NightSettings(
             products=str(self.folder / name),
             products_encoding=products_encoding,
             products_types=products_types,
         )
-        found = products.configured(config)
+        found = products.configured(settings)
         assert found is not None
         return found.table
 

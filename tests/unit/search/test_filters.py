@@ -170,7 +170,7 @@ def test_the_error_of_a_filter_says_where_it_goes_wrong() -> None:
 
 @pytest.mark.parametrize("where", ["price <", "price < ", "price < 50 and\t"])
 def test_the_error_of_an_unfinished_filter_says_so(where: str) -> None:
-    with pytest.raises(BadQuery, match="not a predicate: it stops too early"):
+    with pytest.raises(BadQuery, match="not a predicate: it ends too early"):
         compiled(where)
 
 

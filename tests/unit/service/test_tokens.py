@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lookdex.errors import ConfigError
-from lookdex.service.tokens import Tokens, new_token
+from lookdex.service.http.tokens import Tokens, new_token
 
 SHOP, SHOP_LINE = new_token("storefront")
 APP, APP_LINE = new_token("app")
