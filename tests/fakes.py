@@ -74,7 +74,8 @@ class FakeEmbedder:
 
     def embed_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
         vectors = np.stack([self._embed(image) for image in images])
-        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+        unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return unit.astype(np.float32)
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Embeds texts that name one of `COLOURS`; others raise BadQuery."""

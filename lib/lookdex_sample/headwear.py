@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from lookdex_sample.details import dark
 from lookdex_sample.geometry import arc, curve, ellipse, points
-from lookdex_sample.paint import Material, Part
+from lookdex_sample.paint import Material, Part, dark
 from lookdex_sample.products import Product
 from lookdex_sample.textures import material
 

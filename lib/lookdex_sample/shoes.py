@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from lookdex_sample.geometry import arc, box, curve, ellipse, points
-from lookdex_sample.paint import GOLD, STEEL, Material, Part
+from lookdex_sample.paint import GOLD, STEEL, Material, Part, dark
 from lookdex_sample.products import Product
 from lookdex_sample.textures import material
 
@@ -20,7 +20,7 @@ def shoe_parts(product: Product) -> list[Part]:
     accent = Material(cut.accent)
     style = cut.style
     rise = 0.05 + 0.27 * cut.flare if style in ("pumps", "ankle boots", "knee boots", "sandals") else 0.0
-    heel = Material(tuple(int(c * 0.5) for c in product.fabric.palette[0]))  # type: ignore[arg-type]
+    heel = Material(dark(product.fabric.palette[0], 0.5))
     toe = 0.78 if style in ("pumps", "loafers") else 0.74
     floor, back = 0.30, -0.20
     parts: list[Part] = []

@@ -13,7 +13,6 @@ from lookdex_sample.details import (
     bodice_outline,
     button,
     closure_parts,
-    dark,
     neck_depth,
     neck_parts,
     patch_pocket,
@@ -25,7 +24,7 @@ from lookdex_sample.details import (
 )
 from lookdex_sample.figures import Figure
 from lookdex_sample.geometry import Points, box, curve, mirrored, points
-from lookdex_sample.paint import Material, Part
+from lookdex_sample.paint import Material, Part, dark
 from lookdex_sample.products import Product
 from lookdex_sample.textures import material
 
@@ -118,8 +117,8 @@ def _clip(body: Points, edge: Points, side: int) -> Points:
 def _ring(body: Points, keep: np.ndarray) -> Points:
     """The kept points of a closed outline, in order from the neck down to the hem."""
     n = len(body)
-    right = body[: n // 2][keep[: n // 2]]
-    left = body[n // 2 :][keep[n // 2 :]][::-1]
+    right: Points = body[: n // 2][keep[: n // 2]]
+    left: Points = body[n // 2 :][keep[n // 2 :]][::-1]
     return right if len(right) > len(left) else left
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from lookdex_sample.geometry import Points, arc, box, curve, ellipse, mirrored, points
-from lookdex_sample.paint import Material, Part
+from lookdex_sample.paint import Material, Part, dark
 from lookdex_sample.products import Product
 from lookdex_sample.textures import material
 
@@ -122,7 +122,7 @@ def jewelry_parts(product: Product) -> list[Part]:
     """A necklace in torso coordinates, earrings relative to the head, or a bangle relative to the wrist."""
     cut = product.cut
     metal = material(product.fabric)
-    stone = Material(tuple(int(c * 0.9) for c in product.cut.accent), gloss=1.0)  # type: ignore[arg-type]
+    stone = Material(dark(product.cut.accent, 0.9), gloss=1.0)
     if cut.style in ("pendant necklace", "bead necklace"):
         depth = -1.95 + 0.5 * cut.length
         chain = curve(

@@ -191,7 +191,7 @@ def with_index(store: Store, release: Release, release_id: str, **index: Any) ->
     return promotion_log.save_release(store, indexed)
 
 
-def opened(uri: str, **options: object) -> Catalog:
-    """Open with the fakes as models; the promotion log is checked for each query."""
-    options = {"detector": FakeDetector(), "embedder": FakeEmbedder(), "poll_seconds": 0.0} | options
-    return lookdex.open_catalog(uri, **options)
+def opened(uri: str, **options: Any) -> Catalog:
+    """Open with the fakes as models; the promotion log is checked for each query. options: of `open_catalog`."""
+    fakes: dict[str, Any] = {"detector": FakeDetector(), "embedder": FakeEmbedder(), "poll_seconds": 0.0}
+    return lookdex.open_catalog(uri, **(fakes | options))

@@ -133,7 +133,7 @@ def in_json(value: Any, written: Any) -> bool:
         case bool() | None | str():
             return type(written) is type(value) and written == value
         case date():
-            return written == value.isoformat()
+            return bool(written == value.isoformat())
         case Decimal():
             return isinstance(written, str | int | float) and Decimal(str(written)) == value
         case dict():

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import cv2
 import numpy as np
@@ -88,8 +89,8 @@ class Photo:
         return encode_jpeg(picture(self.look), SIDE) if self.look else b"jpeg"
 
 
-def photos(count: int, **kwargs: object) -> list[Photo]:
-    return [Photo(f"p{i:04d}/a.jpg", product=f"p{i:04d}", **kwargs) for i in range(count)]
+def photos(count: int, **fields: Any) -> list[Photo]:
+    return [Photo(f"p{i:04d}/a.jpg", product=f"p{i:04d}", **fields) for i in range(count)]
 
 
 def picture(look: str) -> np.ndarray:
@@ -103,7 +104,8 @@ def picture(look: str) -> np.ndarray:
 def vectors(seed: str, count: int, dim: int) -> np.ndarray:
     rng = np.random.default_rng(int(hashlib.sha256(seed.encode()).hexdigest()[:8], 16))
     found = rng.standard_normal((count, dim), dtype=np.float32)
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
+    unit: np.ndarray = found / np.linalg.norm(found, axis=1, keepdims=True)
+    return unit
 
 
 def item_rows(photo: Photo, run_id: str, dim: int) -> list[dict[str, object]]:
@@ -247,9 +249,9 @@ def build(
     return build_release(store, night.plan, night.table, night.reports, run)
 
 
-def publish(store: Store, run_id: str, source: Sequence[Photo], **kwargs: object) -> Release:
-    """A whole night."""
-    release = audit_release(store, build(store, index_night(store, run_id, source, **kwargs)))
+def publish(store: Store, run_id: str, source: Sequence[Photo], **options: Any) -> Release:
+    """A whole night. options: of `index_night`."""
+    release = audit_release(store, build(store, index_night(store, run_id, source, **options)))
     promote(store, release.release_id)
     return release
 
@@ -260,5 +262,5 @@ def item_table(store: Store, release: Release) -> pa.Table:
     return table.drop_columns(["run_id"]).sort_by("item_id")
 
 
-def renamed(night: Night, **changes: object) -> Night:
+def renamed(night: Night, **changes: Any) -> Night:
     return replace(night, plan=replace(night.plan, **changes))

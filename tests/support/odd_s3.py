@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from xml.sax.saxutils import escape
+
+from typing_extensions import Buffer
 
 from lookdex.storage import ReadOptions, S3Access, Store, open_store
 
@@ -63,8 +66,8 @@ class OddS3:
         self.closing = threading.Event()
         self.port = 0
 
-    def put(self, key: str, data: bytes, **more: object) -> None:
-        self.objects[key] = Stored(data, **more)  # type: ignore[arg-type]
+    def put(self, key: str, data: bytes, **fields: Any) -> None:
+        self.objects[key] = Stored(data, **fields)
 
     def etag(self, stored: Stored) -> str:
         text = stored.etag if stored.etag is not None else hashlib.md5(stored.data).hexdigest()
@@ -219,20 +222,19 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # the promised body does not come
 
 
-class _Dripping:
+class _Dripping(io.BufferedIOBase):
     """A file wrapper that writes byte by byte."""
 
-    def __init__(self, file: Any, seconds: float, closing: threading.Event) -> None:
+    def __init__(self, file: io.BufferedIOBase, seconds: float, closing: threading.Event) -> None:
         self._file, self._seconds, self._closing = file, seconds, closing
 
-    def write(self, data: bytes) -> None:
-        for at in range(len(data)):
-            self._file.write(data[at : at + 1])
+    def write(self, data: Buffer, /) -> int:
+        given = bytes(data)
+        for at in range(len(given)):
+            self._file.write(given[at : at + 1])
             if self._closing.wait(self._seconds):
-                return
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
+                break
+        return len(given)
 
 
 def _quoted(key: str) -> str:

@@ -76,7 +76,8 @@ def plan(
     ]  # fmt: skip
     summary = PlanSummary(
         run_id=run_id, live=0, release_id=None, source=source.uri, recipe=recipe or fakes.recipe(),
-        changes={"new": len(rows)}, shards=-(-len(rows) // shard_images), created_at=datetime.now(UTC), plan=None,
+        changes={"new": len(rows)}, shards=-(-len(rows) // shard_images), created_at=datetime.now(UTC),
+        plan=StoredFile("", "", len(rows), 0),
     )  # fmt: skip
     return runs.save_plan(catalog, pa.Table.from_pylist(rows, PLAN_SCHEMA), summary)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import lookdex
 from lookdex.records import Threshold, Thresholds, Trust
 from lookdex.search.answer.answer import FoundObject
 from lookdex.search.catalog import Catalog
 from lookdex.storage import open_store
-from tests.fakes import FakeDetector, FakeEmbedder, recipe
+from tests.fakes import recipe
+from tests.support import catalogs
 from tests.support.catalogs import Shown, publish, stock
 
 
@@ -26,12 +27,12 @@ def thresholds(similarity: float = 0.9, believed: float = 0.2, **by_category: fl
     )  # fmt: skip
 
 
-def opened(uri: str | Path, **options: object) -> Catalog:
-    options = {"detector": FakeDetector(), "embedder": FakeEmbedder(), "poll_seconds": 0.0} | options
-    return lookdex.open_catalog(str(uri), **options)
+def opened(uri: str | Path, **options: Any) -> Catalog:
+    """options: of `open_catalog`."""
+    return catalogs.opened(str(uri), **options)
 
 
-def shop_in(folder: Path, shown: Sequence[Shown], **changes: object) -> Catalog:
+def shop_in(folder: Path, shown: Sequence[Shown], **changes: Any) -> Catalog:
     publish(open_store(str(folder)), "night-1", shown, **changes)
     return opened(folder)
 

@@ -21,7 +21,7 @@ REQUIRED = ("source", "catalog")
 TRUST = ("detector", "embedder", "trusted_models")  # for commands that load models named by the catalogue
 
 
-class Columns(click.ParamType):
+class Columns(click.ParamType):  # type: ignore[type-arg]  # older clicks have no argument
     """A list of names: 'a,b' on the command line, a list in the TOML file."""
 
     name = "columns"

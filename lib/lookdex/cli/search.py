@@ -25,7 +25,7 @@ beside = option_of("Additional results")
 output = option_of("Output")
 
 
-class BoxType(click.ParamType):
+class BoxType(click.ParamType):  # type: ignore[type-arg]  # older clicks have no argument
     """x0,y0,x1,y1"""
 
     name = "box"

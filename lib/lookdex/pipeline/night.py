@@ -244,7 +244,7 @@ def audit_night(config: Config, run_id: str, *, allow_mass_change: bool = False)
     """Audit the run's candidate and store it as a release. Raises AuditFailed with the offending rows."""
     catalog = open_store(config.catalog)
     summary = runs.load_plan(catalog, run_id)
-    candidate = build.load_candidate(catalog, summary)
+    candidate = candidates.load_candidate(catalog, summary)
     trusted = TrustedModels.of_config(config)
     trusted.check_recipe(f"the candidate {candidate.release_id}", candidate.recipe)
     with timed(catalog, run_id, "audit"), lance_errors(catalog):

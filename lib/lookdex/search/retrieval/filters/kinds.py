@@ -41,4 +41,4 @@ def kind_of(kind: pa.DataType) -> Kind:
 
 def is_exact(kind: pa.DataType) -> bool:
     """Whole numbers and decimals, of which no digit may be lost."""
-    return pa.types.is_integer(kind) or pa.types.is_decimal(kind)
+    return bool(pa.types.is_integer(kind) or pa.types.is_decimal(kind))
