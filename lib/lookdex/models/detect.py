@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.models.detection import FCOS, SSD, RetinaNet
+from torchvision.models.detection import FCOS, RetinaNet
+from torchvision.models.detection.ssd import SSD
 
 from lookdex.errors import ConfigError, ModelNotFound
 from lookdex.models.device import open_device, precision
