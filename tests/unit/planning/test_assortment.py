@@ -51,7 +51,7 @@ def test_only_a_few_unlisted_products_are_named() -> None:
 
 
 @given(shops, shops, some_products)
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_kept_photos_have_only_listed_products(
     photos: dict[str, Photo], live: dict[str, Photo], listed: set[str]
 ) -> None:
@@ -74,7 +74,7 @@ nightly = st.lists(st.tuples(shops, some_products, st.none() | st.integers(0, 3)
 
 
 @given(nightly, st.sampled_from([Status.INDEXED, Status.FAILED]))
-@settings(max_examples=8)
+@settings(max_examples=4)
 def test_after_any_nights_the_ledger_knows_listed_products_only(
     told: list[tuple[dict[str, Photo], set[str], int | None]], status: Status
 ) -> None:

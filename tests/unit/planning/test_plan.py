@@ -136,7 +136,7 @@ def test_full_plans_every_listed_photo() -> None:
 
 
 @given(shops, shops)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=20)
 def test_photos_that_lose_their_products_are_counted(before: dict[str, Photo], now: dict[str, Photo]) -> None:
     lost = [key for key in before.keys() & now.keys() if before[key].product_ids and not now[key].product_ids]
     assert make_plan(linked(now), ledger(before), RECIPE).unlinked == len(lost)
@@ -157,7 +157,7 @@ def test_shard_ids_follow_recipe_and_members() -> None:
 
 
 @given(shops, shops, st.integers(1, 5))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15)
 def test_counts_add_up_and_after_the_night_nothing_is_left(
     listing: dict[str, Photo], live: dict[str, Photo], size: int
 ) -> None:
@@ -174,7 +174,7 @@ def test_counts_add_up_and_after_the_night_nothing_is_left(
 
 
 @given(shops, shops)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15)
 def test_exactly_the_changed_photos_are_planned(listing: dict[str, Photo], live: dict[str, Photo]) -> None:
     planned = changes_of(make_plan(linked(listing), ledger(live), RECIPE))
     for key in listing.keys() & live.keys():
@@ -191,7 +191,7 @@ def test_exactly_the_changed_photos_are_planned(listing: dict[str, Photo], live:
 
 
 @given(shops, shops, st.randoms(use_true_random=False))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10)
 def test_the_order_of_the_listing_does_not_matter(
     listing: dict[str, Photo], live: dict[str, Photo], random
 ) -> None:
@@ -205,7 +205,7 @@ def test_the_order_of_the_listing_does_not_matter(
 
 
 @given(shops, shops, st.integers(0, 6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10)
 def test_a_limit_postpones_photos_to_the_next_nights(
     listing: dict[str, Photo], live: dict[str, Photo], limit: int
 ) -> None:
@@ -280,7 +280,7 @@ some_products = st.sets(st.sampled_from(["p", "q", "r"]))
 
 
 @given(shops, shops, some_products, some_products)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=20)
 def test_products_that_lose_their_row_are_counted(
     before: dict[str, Photo], now: dict[str, Photo], described: set[str], known: set[str]
 ) -> None:

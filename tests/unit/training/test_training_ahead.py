@@ -13,11 +13,6 @@ def test_a_thread_draws_in_order() -> None:
         assert list(itertools.islice(drawn, 5)) == [0, 1, 2, 3, 4]
 
 
-def test_the_batches_of_workers_come_in_turn() -> None:
-    with prefetched(itertools.count, 2) as drawn:
-        assert list(itertools.islice(drawn, 6)) == [0, 1, 1, 2, 2, 3]
-
-
 def test_an_error_while_drawing_ends_the_training() -> None:
     def broken(worker: int):
         yield worker
