@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from tests.support import markers
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1_0
 
 from lookdex.storage import Store, create_bucket, open_store  # noqa: E402
 from tests.support.servers import S3Server, start_s3, start_unsafe_s3  # noqa: E402
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    markers.mark(items)
 
 
 @pytest.fixture(scope="session")
