@@ -115,7 +115,7 @@ def recipe(**changes: object) -> Recipe:
         "max_bytes": 5_000_000,
         "max_pixels": 4_000_000,
     }
-    return Recipe(**{**values, **changes})  # type: ignore[arg-type]
+    return Recipe(**{**values, **changes})  # type: ignore[arg-type]  # values of several types
 
 
 # Misbehaving detectors, for the tests of the engine.
@@ -172,7 +172,7 @@ def poisoned_detector(**settings: object) -> FakeDetector:
 WRONG = (
     Detection(Box(10, 10, 700, 60), "top", 0.5),
     Detection(Box(10, 10, 10, 60), "top", 0.5),
-    Detection(Box(10.5, 10, 20, 60), "top", 0.5),  # type: ignore[arg-type]
+    Detection(Box(10.5, 10, 20, 60), "top", 0.5),  # type: ignore[arg-type]  # not a whole number
     Detection(Box(10, 10, 20, 60), "top", float("nan")),
     Detection(Box(10, 10, 20, 60), "", 0.5),
 )

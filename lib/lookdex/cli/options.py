@@ -109,7 +109,7 @@ def settings(
             return function(config=Config(**own), **values)
 
         call.__name__, call.__doc__ = function.__name__, function.__doc__
-        call.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
+        call.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]  # as click
         for name in reversed(names):
             entry = SETTINGS[name]
             flag = name.replace("_", "-")
