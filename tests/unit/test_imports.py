@@ -15,8 +15,8 @@ from tests.support.paths import ROOT
 MODULES = sorted((ROOT / "lib").rglob("*.py"))
 HEAVY = (
     "PIL", "boto3", "botocore", "duckdb", "fastapi", "lance", "lancedb", "numpy", "open_clip", "openvino", "pandas",
-    "pi_heif", "prometheus_client", "pyarrow", "pyspark", "simplejpeg", "starlette", "timm", "torch", "torchvision",
-    "transformers", "uvicorn",
+    "pi_heif", "prometheus_client", "pyarrow", "pydantic", "pyspark", "simplejpeg", "starlette", "timm", "torch",
+    "torchvision", "transformers", "uvicorn",
 )  # fmt: skip
 
 

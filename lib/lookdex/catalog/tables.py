@@ -124,7 +124,7 @@ def _open(catalog: Store, key: str, version: int | None) -> lance.LanceDataset:
 
 def name_of(catalog: Store, key: str, version: int | None = None) -> str:
     """A table's name for messages."""
-    return f"{catalog.uri}/{key}" + ("" if version is None else f", version {version},")
+    return f"{catalog.uri}/{key}" + ("" if version is None else f" at version {version}")
 
 
 def format_of(schema: pa.Schema) -> int:
@@ -207,10 +207,7 @@ def duckdb_connection(uri: str, release: str | None = None) -> duckdb.DuckDBPyCo
     catalog = open_store(uri)
     if release is not None:
         return connect(open_tables(catalog, promotion_log.load_release(catalog, release)))
-    current = promotion_log.live_release(catalog)
-    if current is None:
-        raise ReleaseNotFound(f"nothing is live in {uri} yet; publish a night with `lookdex reindex`.")
-    return connect(open_tables(catalog, current[1]))
+    return connect(open_tables(catalog, promotion_log.require_live_release(catalog)))
 
 
 def connect(tables: Tables) -> duckdb.DuckDBPyConnection:

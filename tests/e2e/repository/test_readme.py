@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from lookdex import config
@@ -88,12 +89,12 @@ def test_the_settings_are_the_code_s() -> None:
     page = TEXTS["docs/configuration.md"]
     shown = re.search(r"<!-- settings.*?-->\n(.*?)\n<!-- /settings -->", page, re.DOTALL)
     assert shown
-    assert shown[1] == config.markdown_table(), "paste what `python -m lookdex.config` prints"
+    assert shown[1] == config.markdown(), "paste what `python -m lookdex.config` prints"
 
 
 def test_verbs_and_options_named_exist() -> None:
     verbs = [*main.main.commands.values(), *evaluate.commands.values()]
-    options = {option for verb in verbs for p in verb.params for option in p.opts}
+    options = {option for verb in verbs for p in verb.get_params(click.Context(verb)) for option in p.opts}
     named = set(re.findall(r"lookdex ([a-z]+) +(?:[a-z.]+ )?--", ALL)) | set(
         re.findall(r"`lookdex ([a-z]+)`", ALL)
     )

@@ -21,11 +21,11 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from lookdex.config import Config
-from lookdex.pipeline.night import recipe_of
+from lookdex.config import NightSettings
+from lookdex.pipeline.recipe import recipe_of
 from lookdex.search import schema
 from lookdex.service.http.problems import PREFIX, ProblemKind
-from lookdex.service.tokens import new_token
+from lookdex.service.http.tokens import new_token
 from lookdex.storage import open_store
 from lookdex_sample import make_product, render_look
 from tests.support import heif, hostile
@@ -397,7 +397,7 @@ def test_pages_orders_and_facets_of_the_service(service: Service) -> None:
         ({"offset": 999}, "pages end at 1000"),
         ({"offset": 1000}, "query.offset"),
         ({"pool": 5}, "give sort too"),
-        ({"sort": "price", "offset": 5}, "needs pool"),
+        ({"sort": "price", "offset": 5}, "need pool"),
         ({"release": ""}, "query.release"),
         ({"ofset": 5}, "known parameters: q, k, where, offset"),
     ):
@@ -406,7 +406,7 @@ def test_pages_orders_and_facets_of_the_service(service: Service) -> None:
 
 
 def test_the_shipped_models_answer(tmp_path: Path) -> None:
-    store, made = open_store(str(tmp_path / "shop")), recipe_of(Config())
+    store, made = open_store(str(tmp_path / "shop")), recipe_of(NightSettings())
     publish(store, "night-1", stock(products=20), made=made, dim=256)
     outfit = [make_product(1, n, name) for n, name in enumerate(("top", "pants", "shoes"))]
     photo = encode(np.asarray(render_look(outfit, 1).image), "JPEG")
@@ -425,7 +425,7 @@ def test_the_shipped_models_answer(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"where": "prise < 5"}, "those that exist: title, price"),
+        ({"where": "prise < 5"}, "known: title, price"),
         ({"where": "price < 5; drop table items"}, "filter"),
         ({"k": 0}, "k"),
         ({"k": "5"}, "k"),
@@ -456,7 +456,7 @@ def test_a_repeated_option_is_refused(service: Service, options: str) -> None:
         service.web.post("/v1/search", files={"photo": RED}, data={"options": options}),
         service.web.post("/v1/search", params={"options": options}, content=RED),
     ):
-        assert_problem(refused, ProblemKind.BAD_QUESTION, "is there more than once: give it once")
+        assert_problem(refused, ProblemKind.BAD_QUESTION, "is given more than once")
 
 
 @pytest.mark.parametrize(
@@ -743,8 +743,12 @@ def test_openapi(service: Service) -> None:
     assert {"image/jpeg", "image/heic", "application/octet-stream"} <= set(search["requestBody"]["content"])
     assert [parameter["name"] for parameter in search["parameters"]] == ["options"]
     assert {"200", "400", "401", "408", "413", "415", "422", "500", "503"} <= set(search["responses"])
-    assert {"Options", "AnswerModel", "Problem"} <= set(document["components"]["schemas"])
-    assert PREFIX in json.dumps(document["components"]["schemas"]["Problem"])
+    components = document["components"]["schemas"]
+    assert {"Options", "AnswerModel", "Problem"} <= set(components)
+    assert PREFIX in json.dumps(components["Problem"])
+    definitions = schema.published("answer-2.json").replace("#/$defs/", "#/components/schemas/")
+    for name, definition in json.loads(definitions)["$defs"].items():
+        assert components[name] == definition
 
 
 def test_the_service_conforms_to_its_openapi_document(shop: str, tmp_path: Path) -> None:

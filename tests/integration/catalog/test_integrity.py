@@ -20,7 +20,7 @@ from lance.commit import CommitConflictError
 
 from lookdex.catalog import integrity, promotion_log, runs, tables
 from lookdex.cli import main
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.errors import (
     AccessDenied,
     AuditFailed,
@@ -29,7 +29,8 @@ from lookdex.errors import (
     LookdexError,
     Unavailable,
 )
-from lookdex.pipeline import night as nightly
+from lookdex.pipeline.night import Night
+from lookdex.pipeline.promote import promote_night
 from lookdex.records import Release, StoredFile
 from lookdex.release import ann, promote, retention
 from lookdex.release.audit import audit_release
@@ -318,7 +319,7 @@ def test_a_damaged_entry_of_the_log_is_passed_over(store: Store) -> None:
     assert told.exit_code == 0
     assert "n1" in told.output
     assert "n2" in told.output
-    assert promote.rollback(store, to="n2").n == 3
+    assert promote.rollback(store, to="n2").entry.n == 3
     assert ask(opened(store))
 
 
@@ -390,8 +391,8 @@ def test_a_damaged_side_file_stops_no_promotion(
     key = damaged(store)
     store.put(key, b"\x80\x00 damaged")
     audit_release(store, candidate(store))
-    config = Config(catalog=store.uri, source="unused")
-    assert nightly.promote_night(config, "n3").release_id == "n3"
+    night = Night(store, "n3", NightSettings())
+    assert promote_night(night).release_id == "n3"
     retention.clean_up(store, keep_releases=1, grace=timedelta(0), apply=True)
     warned = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert any(key in record.getMessage() or Path(key).name in record.getMessage() for record in warned)

@@ -20,11 +20,13 @@ from hypothesis import strategies as st
 
 from lookdex.catalog import json_codec, promotion_log, runs
 from lookdex.cli import main
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.errors import MassChange
 from lookdex.index import budget
-from lookdex.pipeline import night as nightly
-from lookdex.pipeline.night import Indexed
+from lookdex.index.indexed import Indexed, check_rejected
+from lookdex.pipeline.index import check_device
+from lookdex.pipeline.night import Night, stage_seconds
+from lookdex.pipeline.recipe import recipe_of
 from lookdex.records import Reason, Status, Threshold, Thresholds
 from lookdex.storage import open_store
 from tests.support import nights, photos
@@ -125,7 +127,7 @@ def test_a_night_in_its_parts_each_of_which_can_be_repeated(shop_anywhere: tuple
     run_id = runs.run_slug(there[3])
     assert [r["release_id"] for r in listed["releases"]] == [run_id]
     assert listed["live"]["release_id"] == run_id
-    assert set(nightly.stage_seconds(open_store(catalog), run_id)) == {
+    assert set(stage_seconds(open_store(catalog), run_id)) == {
         "plan",
         "index",
         "build",
@@ -466,11 +468,11 @@ def test_a_device_that_is_not_here_is_told_before_anything_starts(
         index = run("index", "--catalog", f"{tmp_path}/catalog", "--run-id", device, "--device", device)
         assert index.exit_code == 2
         assert words in index.output
-    config = Config(device="cuda:99", master="spark://host:7077")
-    nightly.check_device(config)  # the workers may have it
-    nightly.check_device(replace(config, device="own", master=""), "python:mine:detector", "lookdex-tiny")
+    config = NightSettings(device="cuda:99", master="spark://host:7077")
+    check_device(config)  # the workers may have it
+    check_device(replace(config, device="own", master=""), "python:mine:detector", "lookdex-tiny")
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
-    nightly.check_device(replace(config, master=""))
+    check_device(replace(config, master=""))
 
 
 def test_an_unreachable_part_of_the_job_is_said_once(tmp_path: Path) -> None:
@@ -488,15 +490,15 @@ def test_a_night_that_rejects_too_much_stops(bad: int, good: int, share: float) 
     indexed = Indexed(
         bad + good, 0, {Status.REJECTED: bad, Status.INDEXED: good}, {Reason.CORRUPT: bad}, 0, 0, 0
     )
-    nightly.check_rejected(indexed, share, allow=True)
+    check_rejected(indexed, share, allow=True)
     if bad + good >= budget.MIN_JUDGED and bad > share * (bad + good):
         with pytest.raises(MassChange, match=f"{bad:,} of {bad + good:,}"):
-            nightly.check_rejected(indexed, share, allow=False)
+            check_rejected(indexed, share, allow=False)
     else:
-        nightly.check_rejected(indexed, share, allow=False)
+        check_rejected(indexed, share, allow=False)
     # What had been lost before, and what nobody called a picture, says nothing of tonight.
-    nightly.check_rejected(indexed, share, allow=False, retried=bad)
-    nightly.check_rejected(replace(indexed, reasons={Reason.NO_PICTURE: bad}), share, allow=False)
+    check_rejected(indexed, share, allow=False, retried=bad)
+    check_rejected(replace(indexed, reasons={Reason.NO_PICTURE: bad}), share, allow=False)
 
 
 def test_jobs_are_the_same_commands() -> None:
@@ -512,10 +514,10 @@ def test_jobs_are_the_same_commands() -> None:
 
 
 def test_recipe_follows_the_settings() -> None:
-    base = Config(detector=FAKES[1], embedder=FAKES[3])
-    assert nightly.recipe_of(base) == nightly.recipe_of(replace(base, batch=3, device="cuda", shard_images=5))
+    base = NightSettings(detector=FAKES[1], embedder=FAKES[3])
+    assert recipe_of(base) == recipe_of(replace(base, batch=3, device="cuda", shard_images=5))
     for change in (replace(base, min_score=0.9), replace(base, crop_margin=0.5), replace(base, max_pixels=5)):
-        assert nightly.recipe_of(change).digest != nightly.recipe_of(base).digest
+        assert recipe_of(change).digest != recipe_of(base).digest
 
 
 def test_sigterm_says_how_to_go_on_leaves_nothing_behind_and_the_night_goes_on(tmp_path: Path) -> None:
@@ -570,7 +572,7 @@ def test_a_stage_can_be_stopped_while_it_looks_what_there_is_to_do(
         raise KeyboardInterrupt
 
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(nightly, "finished", look)
+    monkeypatch.setattr(Night, "finished", look)
     stopped = run(verb, "--catalog", str(tmp_path), "--run-id", "n")
     assert (stopped.exit_code, stopped.output) == (
         130, "\nstopped: the live release is unchanged; the same command continues where this left off\n"

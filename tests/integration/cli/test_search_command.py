@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -36,6 +37,7 @@ MADE = recipe(
     detector_digest=digests.detector_digest(FakeDetector.name),
     embedder_digest=digests.embedder_digest(FakeEmbedder.name),
 )
+PARAMETERS = search.get_params(click.Context(search))
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +74,37 @@ def products(lane: dict) -> list[str]:
 
 
 def test_every_option_of_a_question_has_its_flag() -> None:
-    flags = {p.name for p in search.params}
+    flags = {option.name for option in PARAMETERS}
     # Photos that show one item are each taken for their main object; crops follow from where the answer goes.
     left_out = {"picks", "crops", "look"}
-    named = {"object": "number"}
-    assert {named.get(name, name) for name in Options.__slots__} - left_out <= flags
+    assert set(Options.__slots__) - left_out <= flags
+
+
+@pytest.mark.parametrize(
+    ("flag", "kind", "default"),
+    [
+        ("-k", click.IntRange(1, 1000), 5),
+        ("--offset", click.IntRange(0), 0),
+        ("--text-weight", click.FloatRange(0, 1), 0.6),
+        ("--widen", click.Choice(["auto", "never", "always"]), "auto"),
+        ("--text", click.STRING, None),
+        ("--goes-with", click.BOOL, False),
+        ("--no-fold", click.BOOL, True),
+    ],
+)
+def test_a_flag_has_the_limits_and_the_default_of_its_option(
+    flag: str, kind: click.ParamType, default: object
+) -> None:
+    (option,) = (one for one in PARAMETERS if flag in (*one.opts, *one.secondary_opts))
+    assert option.type.to_info_dict() == kind.to_info_dict()
+    assert option.default == default
+
+
+def test_the_help_names_other_options_by_their_flags() -> None:
+    described = {option.name: option.help for option in PARAMETERS if isinstance(option, click.Option)}
+    assert described["pool"].startswith("With --sort: ")
+    assert "(default: -k)" in described["pool"]
+    assert not [name for name, text in described.items() if "`" in text]
 
 
 def test_the_help_is_in_groups() -> None:
@@ -98,7 +126,7 @@ def test_the_help_is_in_groups() -> None:
         < places[2]
         < text.index("  --colour")
     )
-    for option in search.params:
+    for option in PARAMETERS:
         assert text.count(f" {option.opts[-1]}") >= 1, option.opts
 
 
@@ -141,6 +169,8 @@ def test_pages_orders_and_facets(shop: str) -> None:
     shown = run(*question, "--where", "price > 2", "--facets", "label,price").output
     assert "facets of 9 products\n  label: bag 2, pants 2, shoes 2, dress 1, skirt 1, top 1\n" in shown
     assert "  price: 3 to 11\n" in shown
+    configured = run(*question, "--where", "price > 2", "--facets", "true").output
+    assert "facets of 9 products\n  price: 3 to 11\n" in configured
     assert run(*question, "--facets", "vector").exit_code == 2
 
 

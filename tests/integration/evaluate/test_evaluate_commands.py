@@ -14,7 +14,7 @@ from PIL import Image
 from lookdex.cli import main
 from lookdex.cli.evaluate import evaluate
 from lookdex.cli.evaluate.common import pair
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 from lookdex.evaluate.report import table
 from tests.fakes import COLOURS
@@ -131,7 +131,7 @@ def test_detection(tmp_path: Path) -> None:
 
 
 def test_models_names_a_pair_a_folder_or_one_model(tmp_path: Path) -> None:
-    own = Config(detector="d", embedder="e")
+    own = NightSettings(detector="d", embedder="e")
     assert pair(None, own) == ("d", "e")
     assert pair("lookdex-tiny", own) == ("lookdex-tiny", "lookdex-tiny")
     assert pair("hf-hub:org/model", own) == ("d", "hf-hub:org/model")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 from lookdex.planning import products
 from lookdex.planning.feed.datafile import Found, Reading
@@ -25,7 +25,7 @@ def load(tmp_path: Path):
     def read(name: str, data: bytes | str, **settings: object) -> products.Products:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(data.encode() if isinstance(data, str) else data)
-        found = products.configured(Config(products=str(tmp_path / name), **settings))  # type: ignore[arg-type]
+        found = products.configured(NightSettings(products=str(tmp_path / name), **settings))  # type: ignore[arg-type]
         assert found is not None
         return found
 

@@ -63,7 +63,7 @@ def test_it_keeps_what_kept_releases_need(store: Store) -> None:
     }
     # The night after still builds on what is left, and back is still there.
     nights.publish(store, "n5", [nights.Photo("p0.jpg", etag="9"), nights.Photo("p1.jpg", etag="4")])
-    assert rollback(store).release_id == "n4"
+    assert rollback(store).entry.release_id == "n4"
     assert readable(store) == {"n3": 6, "n4": 6, "n5": 4}
 
 

@@ -16,7 +16,7 @@ import lookdex
 from lookdex.catalog import promotion_log
 from lookdex.errors import BadQuery, ProductNotFound
 from lookdex.records import Box
-from lookdex.search.answer.kinds import Kind, Other, Widened
+from lookdex.search.answer.kinds import LaneKind, Other, Widened
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import Crops, Options, Pick
 from lookdex.storage import open_store
@@ -55,7 +55,7 @@ def test_a_box_needs_no_detector_and_its_label_is_asked_first(shop: Catalog, tmp
 
     quiet = opened(shop._place.store.uri, detector=Asleep())
     (found,) = quiet.search(picture("red", "blue"), k=4, box=(48, 12, 82, 84), label="shoes").objects
-    assert (found.kind, found.label, found.label_ko, found.within) == (Kind.BOX, "shoes", "신발", "shoes")
+    assert (found.kind, found.label, found.label_ko, found.within) == (LaneKind.BOX, "shoes", "신발", "shoes")
     assert labels(found) == {"shoes"}
     (unnamed,) = quiet.search(picture("red", "blue"), k=4, box=(48, 12, 82, 84)).objects
     assert (unnamed.label, unnamed.within, unnamed.widened) == (None, None, None)
@@ -103,7 +103,7 @@ def test_several_photos_of_one_item_are_one_lane(shop: Catalog) -> None:
     photos = [picture("red"), picture("red", "blue", shade=10), picture("red", shade=30)]
     answer = shop.search(photos, k=3, picks=(Pick(), Pick(object=0), Pick(box=Box(0, 0, SIZE, SIZE))))
     (found,) = answer.objects
-    assert (found.kind, answer.whole, answer.width, found.main) == (Kind.PHOTOS, None, None, True)
+    assert (found.kind, answer.whole, answer.width, found.main) == (LaneKind.PHOTOS, None, None, True)
     assert [part.photo for part in found.parts] == [0, 1, 2]
     assert [part.label for part in found.parts] == ["top", "top", None]
     assert found.parts[2].box == Box(0, 0, SIZE, SIZE)
@@ -130,7 +130,7 @@ def test_text_beside_a_photo_moves_it(shop: Catalog) -> None:
     for weight, label in [(0.0, "top"), (1.0, "shoes")]:
         answer = shop.search(photo, k=1, text="blue", text_weight=weight, widen="always", whole=False)
         (found,) = answer.objects
-        assert (found.kind, found.text, found.threshold) == (Kind.OBJECT, "blue", None)
+        assert (found.kind, found.text, found.threshold) == (LaneKind.OBJECT, "blue", None)
         assert labels(found) == {label}
         (match,) = found.matches
         if weight:
@@ -147,7 +147,7 @@ def test_text_that_names_a_category_asks_it_first(shop: Catalog) -> None:
 
     reading = opened(shop._place.store.uri, embedder=Reading())
     found = reading.search_text("red shoes", k=4).objects[0]
-    assert (found.kind, found.within, labels(found)) == (Kind.TEXT, "shoes", {"shoes"})
+    assert (found.kind, found.within, labels(found)) == (LaneKind.TEXT, "shoes", {"shoes"})
     assert labels(reading.search_text("red shoes", k=1, widen="always").objects[0]) == {"top"}
     (this,) = reading.search(picture("red"), k=4, text="blue 신발", whole=False).objects
     assert (this.within, labels(this)) == ("shoes", {"shoes"})
@@ -201,7 +201,12 @@ def test_a_colour_that_the_text_names_comes_first(tmp_path: Path) -> None:
 def test_more_like_a_product_is_not_the_product(shop: Catalog) -> None:
     answer = shop.similar("p000", k=4, widen="always")
     (found,) = answer.objects
-    assert (found.kind, found.product_id, found.label, answer.whole) == (Kind.PRODUCT, "p000", "top", None)
+    assert (found.kind, found.product_id, found.label, answer.whole) == (
+        LaneKind.PRODUCT,
+        "p000",
+        "top",
+        None,
+    )
     assert found.crop is not None
     assert found.palette
     assert set(products(found)[:3]) == {"p006", "p012", "p018"}  # the other reds
@@ -233,7 +238,7 @@ def test_what_goes_with_a_product(tmp_path: Path) -> None:
     answer = shop_in(tmp_path, shown).goes_with("p000", k=2)
     worn = {found.label: found for found in answer.goes_with}
     assert set(worn) == {"shoes", "bag"}
-    assert {found.kind for found in answer.goes_with} == {Kind.WORN}
+    assert {found.kind for found in answer.goes_with} == {LaneKind.WORN}
     assert set(products(worn["shoes"])) == {"p004", "p010"}
     assert set(products(worn["bag"])) == {"p005", "p011"}
     assert answer.objects[0].product_id == "p000"
@@ -260,7 +265,7 @@ def test_what_goes_with_a_product(tmp_path: Path) -> None:
         (2, Options(object=0), "for one photo, but 2 were given"),
         (9, Options(), "9 photos are given: at most 8"),
         (1, Options(box=Box(200, 0, 210, 10)), "is empty or outside the photo"),
-        (1, Options(where="prise < 5"), "names the column “prise”"),
+        (1, Options(where="prise < 5"), "unknown column “prise”"),
     ],
 )
 def test_questions_that_contradict_themselves(
@@ -276,7 +281,7 @@ def test_an_unknown_option_is_told_with_those_that_exist(shop: Catalog) -> None:
         lambda: shop.search_text("red", prise=5),
         lambda: shop.similar("p000", prise=5),
     ):
-        with pytest.raises(BadQuery, match="no option 'prise' here; those that exist: k, where, "):
+        with pytest.raises(BadQuery, match="no option 'prise' here; known: k, where, "):
             ask()
 
 

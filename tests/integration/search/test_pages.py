@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from lookdex.catalog.promotion_log import load_release
 from lookdex.errors import BadQuery, ReleaseChanged
 from lookdex.records import Box
-from lookdex.search.answer.answer import Answer, FoundObject, Next
-from lookdex.search.answer.kinds import Kind
+from lookdex.search.answer.answer import Answer, Next
+from lookdex.search.answer.kinds import LaneKind
+from lookdex.search.answer.lanes import FoundObject
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import MAX_K, Options
 from lookdex.search.retrieval import pages
@@ -239,7 +240,7 @@ def test_a_page_of_another_release_is_refused(tmp_path: Path) -> None:
 
 def test_pages_end_where_the_most_products_do() -> None:
     assert Options(k=500, offset=500).offset == 500
-    lane = FoundObject(Kind.TEXT, (), False)
+    lane = FoundObject(kind=LaneKind.TEXT, matches=(), exhausted=False)
     assert pages.next_page([lane], Options(k=400, offset=200), "r") == Next(600, "r")
     assert pages.next_page([lane], Options(k=400, offset=201), "r") is None
     assert pages.next_page([replace(lane, exhausted=True), lane], Options(), "r") == Next(5, "r")
@@ -273,9 +274,9 @@ def test_blocks_reach_the_last_page_and_are_taken_from_more_products_than_they_r
         ({"offset": -1}, "offset is -1"),
         ({"k": 10, "offset": 991}, "offset [+] k is 1001: pages end at 1000"),
         ({"pool": 20}, "give sort too"),
-        ({"sort": "price", "pool": 4}, "pool is 4: it is at least k, which is 5"),
+        ({"sort": "price", "pool": 4}, "pool is 4: it must be at least k, which is 5"),
         ({"sort": "price", "pool": 1001}, "pool is 1001"),
-        ({"sort": "price", "offset": 5}, "needs pool"),
+        ({"sort": "price", "offset": 5}, "need pool"),
         ({"facets": "price"}, "facets is 'price': give True or False, or a list of at most 16"),
         ({"facets": [5]}, "facets is .5.: give"),
         ({"facets": [f"c{n}" for n in range(17)]}, "or a list of at most 16"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -204,3 +205,14 @@ def test_without_a_limit_nothing_is_asked(store: FakeStore) -> None:
     watch.require()
     assert watch.read(lambda: time.sleep(0.01) or 3) == 3
     assert store.pings == 0
+
+
+def test_its_idle_threads_end_with_it(store: FakeStore) -> None:
+    before = set(threading.enumerate())
+    watch = watching(store)
+    assert watch.read(lambda: 7) == 7
+    threads = set(threading.enumerate()) - before
+    assert threads
+    del watch
+    gc.collect()
+    until(lambda: not any(thread.is_alive() for thread in threads))

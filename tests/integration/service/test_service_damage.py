@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from lookdex.catalog import integrity, tables
-from lookdex.config import Config
+from lookdex.config import ServiceSettings
 from lookdex.search.catalog import Catalog, open_catalog
 from lookdex.service import create_app
 from lookdex.storage import Store, open_store
@@ -32,7 +32,7 @@ def opened(store: Store, **options: object) -> Catalog:
 
 
 def get(catalog: Catalog, store: Store, path: str) -> httpx2.Response:
-    app = create_app(Config(catalog=store.uri), catalog)
+    app = create_app(ServiceSettings(catalog=store.uri), catalog)
     app.state.ready = True
 
     async def ask() -> httpx2.Response:

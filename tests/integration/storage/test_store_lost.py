@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from lookdex.config import Config
+from lookdex.config import ServiceSettings
 from lookdex.errors import Unavailable
 from lookdex.search.catalog import Catalog
 from lookdex.search.retrieval.table import ReadKind
@@ -80,7 +80,7 @@ def test_what_needs_a_lost_store_is_unavailable_soon(store: Store, proxy: Proxy)
 
 
 def get(catalog: Catalog, store: Store, *paths: str) -> list[httpx2.Response]:
-    app = create_app(Config(catalog=store.uri), catalog)
+    app = create_app(ServiceSettings(catalog=store.uri), catalog)
     app.state.ready = True
 
     async def ask() -> list[httpx2.Response]:
@@ -142,7 +142,7 @@ def test_a_read_has_no_longer_than_its_question(store: Store, proxy: Proxy) -> N
     """Facets that nobody has read yet are read for one who asks, until the deadline."""
     catalog: Any = opened(store, store_seconds=None, poll_seconds=float("inf"))
     proxy.mode = Mode.HANG
-    app = create_app(Config(catalog=store.uri, deadline_seconds=0.2), catalog)
+    app = create_app(ServiceSettings(catalog=store.uri, deadline_seconds=0.2), catalog)
 
     async def ask() -> httpx2.Response:
         transport = httpx2.ASGITransport(app)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lookdex import config
 from lookdex.cli import main, options
-from lookdex.config import Config
+from lookdex.config import NightSettings, ServiceSettings
 from lookdex.errors import ConfigError
 from lookdex.storage import open_store
 from tests.support.paths import ROOT
@@ -24,7 +24,7 @@ from tests.support.verbs import run
 def test_every_command_and_option_has_a_help_text(name: str) -> None:
     verb = main.main.commands[name]
     assert verb.help
-    for option in verb.params:
+    for option in verb.get_params(click.Context(verb)):
         if isinstance(option, click.Option) and option.name not in ("products", "looks", "seed", "help"):
             assert option.help, f"lookdex {name} {option.opts[0]} has no help"
     assert run(name, "--help").exit_code == 0
@@ -56,13 +56,13 @@ def test_wrong_usage_exits_with_2_and_a_message(arguments: tuple[str, ...]) -> N
     assert "Traceback" not in result.output
 
 
-def resolved(arguments: list[str], environment: dict[str, str], path: Path) -> Config:
-    """The Config that a verb would get."""
-    seen: list[Config] = []
+def resolved(arguments: list[str], environment: dict[str, str], path: Path) -> NightSettings:
+    """The settings that a verb would get."""
+    seen: list[NightSettings] = []
 
-    @options.settings("batch", "product_columns", "min_score", "keep_unlisted")
-    def probe(config: Config) -> None:
-        seen.append(config)
+    @options.with_settings(NightSettings, "batch", "product_columns", "min_score", "keep_unlisted")
+    def probe(settings: NightSettings) -> None:
+        seen.append(settings)
 
     command = options.Verb("probe", callback=probe, params=list(reversed(probe.__click_params__)))
     result = CliRunner().invoke(
@@ -85,7 +85,7 @@ def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(
     path.write_text("" if file is None else f"batch = {file}\n")
     arguments = [] if flag is None else ["--batch", str(flag)]
     variables = {} if environment is None else {"LOOKDEX_BATCH": str(environment)}
-    expected = next(v for v in (flag, environment, file, Config().batch) if v is not None)
+    expected = next(v for v in (flag, environment, file, NightSettings().batch) if v is not None)
     assert resolved(arguments, variables, path).batch == expected
 
 
@@ -114,7 +114,29 @@ def test_switches_come_from_flags_variables_and_files(
         with pytest.MonkeyPatch.context() as environment:
             for name, value in variables.items():
                 environment.setenv(name, value)
-            assert options.from_environment(catalog="c").keep_unlisted is expected
+            assert options.from_environment(NightSettings, catalog="c").keep_unlisted is expected
+
+
+def test_one_file_configures_the_nightly_run_and_the_service(tmp_path: Path) -> None:
+    path = tmp_path / "lookdex.toml"
+    path.write_text('device = "cuda"\nshard_images = 5\nqueue = 3\n')
+    assert config.read_file(str(path)) == {"device": "cuda", "shard_images": 5, "queue": 3}
+    night, service = config.settings_of(NightSettings), config.settings_of(ServiceSettings)
+    assert set(night) & set(service) == set(config.settings_of(config.SharedSettings))
+    assert set(night) | set(service) == set(config.SETTINGS)
+    assert "queue" not in night
+    assert "shard_images" not in service
+
+
+def test_a_program_reads_the_variables_of_its_own_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOKDEX_CATALOG", "s3://shop/lookdex")
+    monkeypatch.setenv("LOOKDEX_SHARD_IMAGES", "none")
+    monkeypatch.setenv("LOOKDEX_QUEUE", "3")
+    assert options.from_environment(ServiceSettings, port=9) == ServiceSettings(
+        catalog="s3://shop/lookdex", queue=3, port=9
+    )
+    with pytest.raises(ConfigError, match="LOOKDEX_SHARD_IMAGES"):
+        options.from_environment(NightSettings)
 
 
 def test_a_setting_of_another_verb_is_valid_everywhere_but_its_flag_is_not(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 from lookdex.planning import products
 from tests.support import feeds
@@ -26,7 +26,7 @@ def load(tmp_path: Path):
             file = tmp_path / name / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content.encode() if isinstance(content, str) else content)
-        found = products.configured(Config(products=str(tmp_path / name), **settings))  # type: ignore[arg-type]
+        found = products.configured(NightSettings(products=str(tmp_path / name), **settings))  # type: ignore[arg-type]
         assert found is not None
         return found.table
 

@@ -167,7 +167,7 @@ def test_the_message_says_where_and_what() -> None:
     with pytest.raises(BadQuery, match=r"at character 12, before “limit 1”"):
         compiled("price < 50 limit 1")
     for cut_off in ("price <", "price < ", "price < 50 and\t"):
-        with pytest.raises(BadQuery, match="not a predicate: it stops too early"):
+        with pytest.raises(BadQuery, match="not a predicate: it ends too early"):
             compiled(cut_off)
     with pytest.raises(BadQuery, match="lower, upper, length, abs"):
         compiled("random() < 1")

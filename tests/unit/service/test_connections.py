@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 from starlette.types import Message, Receive
 
-from lookdex.config import Config
+from lookdex.config import ServiceSettings
 from lookdex.errors import ConfigError
 from lookdex.service.http import connections, protocol
 from lookdex.service.http.arrivals import SMALL, UploadSlots
@@ -352,7 +352,7 @@ def test_the_connection_limit_fits_the_open_file_limit() -> None:
     for wanted, files in ((0, 100), (500, 256)):
         with pytest.raises(ConfigError, match="ulimit -n"):
             connection_limit(wanted, files)
-    assert limits_of(Config(connections=10, client_share=0.01)).share == 1
+    assert limits_of(ServiceSettings(connections=10, client_share=0.01)).share == 1
 
 
 def test_client_keys() -> None:

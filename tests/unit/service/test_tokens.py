@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lookdex.errors import ConfigError
-from lookdex.service.tokens import Tokens, new_token
+from lookdex.service.http.tokens import Tokens, new_token
 
 
 def test_lines_of_a_file_and_of_the_setting(tmp_path: Path) -> None:
