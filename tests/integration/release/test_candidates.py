@@ -15,7 +15,7 @@ from lookdex.catalog import promotion_log, runs
 from lookdex.catalog.json_codec import to_json
 from lookdex.catalog.schemas import PLAN_SCHEMA
 from lookdex.errors import PlanNotFound, ReleaseNotFound, RolledBack
-from lookdex.records import Change, IndexParameters, LiveEntry, PlanSummary, Release, StoredFile
+from lookdex.records import Change, IndexParameters, LiveEntry, PlanSummary, Reason, Release, StoredFile
 from lookdex.release import candidates
 from lookdex.release.audit import audit_release
 from lookdex.release.candidates import finished, release_of_run, undone
@@ -194,7 +194,9 @@ def test_undone_releases(log: list[tuple[str, str]], gone: list[str]) -> None:
 def test_a_run_is_not_finished_by_another_run_s_release(store: Store) -> None:
     nights.publish(store, "sale", nights.photos(2))
     nights.publish(store, "sale", nights.photos(3))
-    assert promotion_log.current(store).release_id == "sale-1"
+    current = promotion_log.current(store)
+    assert current is not None
+    assert current.release_id == "sale-1"
     assert finished(store, "sale") == "release sale-1 is live already: nothing to do"
     with pytest.raises(PlanNotFound, match="lookdex plan"):
         finished(store, "sale-1")
@@ -243,7 +245,7 @@ def test_a_run_that_was_rolled_back_says_so_with_the_remedy(store: Store) -> Non
 def test_a_candidate_is_built_again_from_other_shards_or_products(store: Store) -> None:
     """A photo that failed was fetched after all, and the shard's files are others under the same plan."""
     nights.publish(store, "n1", nights.photos(2))
-    failing = [*nights.photos(2), nights.Photo("new.jpg", reason=nights.Reason.UNAVAILABLE)]
+    failing = [*nights.photos(2), nights.Photo("new.jpg", reason=Reason.UNAVAILABLE)]
     night = nights.index_night(store, "n2", failing)
     first = nights.build(store, night)
     assert first.images == {"indexed": 2, "failed": 1}
