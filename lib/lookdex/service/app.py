@@ -15,9 +15,10 @@ from lookdex.config import ServiceSettings
 from lookdex.models.loading import Engine, Loader
 from lookdex.models.trust import TrustedModels
 from lookdex.search.catalog import Catalog, open_catalog
-from lookdex.service import openapi
+from lookdex.service.api import openapi
+from lookdex.service.api.health import health_routes
+from lookdex.service.api.routes import routes
 from lookdex.service.follow import following
-from lookdex.service.health import health_routes
 from lookdex.service.http import problems
 from lookdex.service.http.bodies import BodyTracker
 from lookdex.service.http.caching import CachePolicy
@@ -32,7 +33,6 @@ from lookdex.service.page import page_routes
 from lookdex.service.photos.decoder import UploadLimits
 from lookdex.service.photos.decoding import DecoderPool
 from lookdex.service.questions import QuestionHandler
-from lookdex.service.routes import routes
 from lookdex.service.runner import ModelRunner, SharedModels
 
 

@@ -1,4 +1,4 @@
-"""What decoders print: nothing, whatever the file."""
+"""Decoders print nothing, whatever the file."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 
-def test_nothing_is_printed() -> None:
-    """In a process of its own: Pillow warns through the warnings module, the C libraries straight to stderr."""
+def test_decoding_broken_files_prints_nothing() -> None:
+    """Pillow prints through the warnings module, C libraries directly to stderr."""
     code = (
         "import sys, warnings\n"
         "from lookdex.imaging import codec as images\n"

@@ -7,6 +7,6 @@ import itertools
 from lookdex.training.ahead import prefetched
 
 
-def test_the_batches_of_workers_come_in_turn() -> None:
+def test_the_batches_of_workers_alternate() -> None:
     with prefetched(itertools.count, 2) as drawn:
         assert list(itertools.islice(drawn, 6)) == [0, 1, 1, 2, 2, 3]

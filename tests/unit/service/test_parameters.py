@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from lookdex.search.query import options
-from lookdex.service.parameters import MAX_WHERE, SimilarQuery
+from lookdex.service.api.parameters import MAX_WHERE, SimilarQuery
 
 app = FastAPI()
 

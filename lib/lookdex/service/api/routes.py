@@ -15,12 +15,12 @@ from lookdex.search.answer.answer import Answer
 from lookdex.search.answer.facets import Category, Facets, PriceRange
 from lookdex.search.query.options import MAX_K, MAX_TEXT, Options
 from lookdex.search.retrieval.filters import filter_columns
-from lookdex.service import openapi
+from lookdex.service.api import openapi
+from lookdex.service.api.parameters import MAX_OPTIONS, SimilarQuery, TextQuery, only_known_parameters
 from lookdex.service.http import caching, problems
 from lookdex.service.http.caching import CachePolicy
 from lookdex.service.http.clients import client_key
 from lookdex.service.http.problems import ProblemError, ProblemKind
-from lookdex.service.parameters import MAX_OPTIONS, SimilarQuery, TextQuery, only_known_parameters
 from lookdex.service.photos.uploads import receive
 from lookdex.service.questions import EncodedAnswer, QuestionHandler
 
