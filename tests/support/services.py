@@ -20,11 +20,8 @@ from typing import Any
 
 import httpx2
 
-from lookdex.models import digests
-from lookdex.records import Recipe
 from lookdex.service.http.problems import ProblemKind
 from lookdex.service.server import Server
-from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support.verbs import TRUSTED
 
 START_SECONDS = 90
@@ -56,18 +53,9 @@ class Service:
         return self.process.wait(60)
 
 
-def honest_recipe(**changes: object) -> Recipe:
-    """A recipe of the fakes with true digests, so that another process can load it by name."""
-    return recipe(
-        detector_digest=digests.detector_digest(FakeDetector.name),
-        embedder_digest=digests.embedder_digest(FakeEmbedder.name),
-        **changes,
-    )
-
-
 @contextmanager
 def start(catalog: str, folder: Path, *options: str, **environment: str) -> Iterator[Service]:
-    """Run `lookdex serve --catalog catalog options…` until ready. folder: for its log."""
+    """`lookdex serve --catalog catalog options…`, once it is ready. folder: where its log is written."""
     log = folder / f"serve-{time.monotonic_ns()}.log"
     command = [
         sys.executable,
@@ -83,7 +71,7 @@ def start(catalog: str, folder: Path, *options: str, **environment: str) -> Iter
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | TRUSTED | environment)
     try:
-        service = Service(url_told(process, log), process, log)
+        service = Service(logged_url(process, log), process, log)
         with service.web:
             assert service.web.get("/readyz", timeout=START_SECONDS).text == "ready\n"
             yield service
@@ -94,7 +82,7 @@ def start(catalog: str, folder: Path, *options: str, **environment: str) -> Iter
 
 @contextmanager
 def served(server: Server) -> Iterator[tuple[int, asyncio.AbstractEventLoop]]:
-    """Run a server in a thread of this process: yields its port and event loop."""
+    """Run a server in a thread of this process. Yields its port and event loop."""
     ready: Future[asyncio.AbstractEventLoop] = Future()
 
     class Started(type(server)):  # type: ignore[misc]
@@ -113,8 +101,8 @@ def served(server: Server) -> Iterator[tuple[int, asyncio.AbstractEventLoop]]:
             thread.join(20)
 
 
-def url_told(process: subprocess.Popen[bytes], log: Path, event: str = "ready") -> str:
-    """The service's URL, once its log has a line with that event."""
+def logged_url(process: subprocess.Popen[bytes], log: Path, event: str = "ready") -> str:
+    """Wait for a log line with this event, and return the URL that it names."""
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         for line in log.read_text().splitlines():
@@ -129,6 +117,6 @@ def assert_problem(response: httpx2.Response, kind: ProblemKind, says: str = "")
         kind.status,
         "application/problem+json",
     )
-    told = response.json()
-    assert (told["type"], told["title"], told["status"]) == (kind.type, kind.title, kind.status)
-    assert says in told["detail"]
+    problem = response.json()
+    assert (problem["type"], problem["title"], problem["status"]) == (kind.type, kind.title, kind.status)
+    assert says in problem["detail"]

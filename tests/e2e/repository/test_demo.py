@@ -1,4 +1,4 @@
-"""`make demo` after its set-up, on a tiny size: rendered photos, and a folder of one's own."""
+"""What `make demo` runs, small: with rendered photos, and with a folder of photos."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def demo(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @needs_airflow
-def test_rendered_and_own_photos(tmp_path: Path) -> None:
+def test_demo_with_rendered_photos_and_with_a_folder(tmp_path: Path) -> None:
     done = demo("--products", "14", "--looks", "2", "--out", tmp_path / "demo")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     report = json.loads((tmp_path / "demo/report.json").read_text())
@@ -67,7 +67,7 @@ def test_only_an_earlier_demo_is_removed(tmp_path: Path) -> None:
     assert (photos / "a.jpg").exists()
 
 
-def test_a_source_without_photos_is_told_before_anything_is_removed(tmp_path: Path) -> None:
+def test_missing_photos_are_reported_before_anything_is_removed(tmp_path: Path) -> None:
     out, empty = tmp_path / "demo", tmp_path / "empty"
     out.mkdir()
     empty.mkdir()

@@ -1,4 +1,4 @@
-"""The documents keep their word: their commands run, their reference is the code's, their links lead somewhere."""
+"""The documents are true: their commands run, their reference matches the code, their links resolve."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ BLOCKS = {name: (language, text) for name, language, text in BLOCK.findall(ALL)}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that looks like a checkout, so that what the commands write lies in it."""
-    made = tmp_path_factory.mktemp("readme")
+    """A folder with the layout of a checkout, for what the commands write."""
+    folder = tmp_path_factory.mktemp("readme")
     for name in (".venv", "dags", "infra", "jobs", "lib", "sql"):
-        (made / name).symlink_to(ROOT / name)
-    return made
+        (folder / name).symlink_to(ROOT / name)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +50,9 @@ def environment() -> dict[str, str]:
     return kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-# In this order: each block stands on what those before it made.
+# In this order: each block uses the results of those before it.
 @pytest.mark.parametrize("name", list(BLOCKS))
-def test_the_commands_run(name: str, folder: Path, environment: dict[str, str]) -> None:
+def test_commands_run(name: str, folder: Path, environment: dict[str, str]) -> None:
     language, text = BLOCKS[name]
     if name == "node":
         nodejs.install()
@@ -68,10 +68,10 @@ def test_the_commands_run(name: str, folder: Path, environment: dict[str, str]) 
     if name == "node":
         objects = json.loads(done.stdout)["objects"]
         assert objects
-        assert all(len({match["product_id"] for match in found["matches"]}) == 3 for found in objects)
+        assert all(len({match["product_id"] for match in lane["matches"]}) == 3 for lane in objects)
 
 
-def test_the_blocks_are_there() -> None:
+def test_all_command_blocks_are_found() -> None:
     assert list(BLOCKS) == [
         "walkthrough",
         "airflow",
@@ -84,14 +84,14 @@ def test_the_blocks_are_there() -> None:
     ]
 
 
-def test_the_settings_are_the_code_s() -> None:
+def test_settings_table_matches_the_code() -> None:
     page = TEXTS["docs/configuration.md"]
     shown = re.search(r"<!-- settings.*?-->\n(.*?)\n<!-- /settings -->", page, re.DOTALL)
     assert shown
     assert shown[1] == config.markdown_table(), "paste what `python -m lookdex.config` prints"
 
 
-def test_verbs_and_options_named_exist() -> None:
+def test_verbs_and_options_that_are_named_exist() -> None:
     verbs = [*main.main.commands.values(), *evaluate.commands.values()]
     options = {option for verb in verbs for p in verb.params for option in p.opts}
     named = set(re.findall(r"lookdex ([a-z]+) +(?:[a-z.]+ )?--", ALL)) | set(
@@ -112,13 +112,13 @@ def test_every_column_is_described() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_links_lead_to_files(page: str) -> None:
+def test_links_resolve(page: str) -> None:
     for link in re.findall(r"\]\(([^)\s#]+)", TEXTS[page]):
         if not link.startswith(("https:", "http:")):
             assert ((ROOT / page).parent / link).exists(), link
 
 
-def test_files_named_exist() -> None:
+def test_files_that_are_named_exist() -> None:
     for name in re.findall(r"`((?:infra|dags|jobs|sql|lib)/[\w./-]+)`", ALL):
         assert (ROOT / name).exists(), name
 

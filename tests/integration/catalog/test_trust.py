@@ -26,8 +26,7 @@ from lookdex.service import create_app
 from lookdex.storage import open_store
 from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support import nights
-from tests.support.catalogs import picture, publish, stock
-from tests.support.services import honest_recipe
+from tests.support.catalogs import picture, publish, recipe_with_digests, stock
 from tests.support.verbs import FAKES, run
 
 MODULE = """
@@ -75,7 +74,7 @@ def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trap:
 
 def named(trap: Trap, what: str, name: str) -> Recipe:
     """A recipe of the fakes but for one name, with a digest that anybody can work out beforehand."""
-    made = honest_recipe()
+    made = recipe_with_digests()
     source = (trap.folder / "trapped_models.py").read_bytes()
     digest = digest_of((name, hashlib.sha256(source).hexdigest()))
     return replace(made, **{what: name, f"{what}_digest": digest})
@@ -102,7 +101,7 @@ def test_no_release_makes_a_reader_load_what_its_settings_do_not_name(
     trap: Trap, tmp_path: Path, what: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = name.format(folder=trap.folder)
-    publish(open_store(tmp_path / "shop"), "night-1", stock(2), made=named(trap, what, name))
+    publish(open_store(tmp_path / "shop"), "night-1", stock(2), recipe=named(trap, what, name))
     for function in ("detector_digest", "embedder_digest"):  # the first that looks for a model's files
         monkeypatch.setattr(digests, function, lambda name: pytest.fail(f"looked for {name}"))
     other = {"embedder": FakeEmbedder()} if what == "detector" else {"detector": FakeDetector()}
@@ -115,21 +114,21 @@ def test_no_release_makes_a_reader_load_what_its_settings_do_not_name(
 
 def test_a_service_stays_on_its_release_when_the_next_names_other_code(trap: Trap, tmp_path: Path) -> None:
     store = open_store(tmp_path / "shop")
-    publish(store, "night-1", stock(2), made=honest_recipe())
+    publish(store, "night-1", stock(2), recipe=recipe_with_digests())
     catalog = lookdex.open_catalog(store, trusted_models=FAKES[1::2], poll_seconds=0.0).load()
-    publish(store, "night-2", stock(2), made=named(trap, "detector", trap.module))
+    publish(store, "night-2", stock(2), recipe=named(trap, "detector", trap.module))
     assert catalog.search(picture("red")).release_id == "night-1"
     assert "night-2 names the detector 'python:trapped_models:detector'" in (catalog.behind or "")
     assert "trusted_models" in (catalog.behind or "")
     assert not trap.mark.exists()
     with pytest.raises(ModelNotTrusted):
         catalog.refresh()
-    publish(store, "night-3", stock(2), made=honest_recipe())
+    publish(store, "night-3", stock(2), recipe=recipe_with_digests())
     assert (catalog.search(picture("red")).release_id, catalog.behind) == ("night-3", None)
 
 
 def test_what_the_settings_name_is_loaded_by_its_very_name(trap: Trap, tmp_path: Path) -> None:
-    publish(open_store(tmp_path / "shop"), "night-1", stock(2), made=named(trap, "detector", trap.module))
+    publish(open_store(tmp_path / "shop"), "night-1", stock(2), recipe=named(trap, "detector", trap.module))
     with pytest.raises(ModelNotTrusted):
         lookdex.open_catalog(tmp_path / "shop", trusted_models=[f"{trap.module}2", FAKES[3]])
     assert not trap.mark.exists()
@@ -139,7 +138,7 @@ def test_what_the_settings_name_is_loaded_by_its_very_name(trap: Trap, tmp_path:
 
 
 def test_given_models_need_no_names(tmp_path: Path) -> None:
-    publish(open_store(tmp_path), "night-1", stock(2), made=recipe(detector="my own", embedder="mine, too"))
+    publish(open_store(tmp_path), "night-1", stock(2), recipe=recipe(detector="my own", embedder="mine, too"))
     catalog = lookdex.open_catalog(
         tmp_path, detector=FakeDetector(name="my own"), embedder=FakeEmbedder(name="mine, too")
     )
@@ -169,7 +168,7 @@ def test_a_message_repeats_little_of_what_a_record_holds(tmp_path: Path) -> None
 def test_a_verb_that_reads_a_release_names_the_setting(
     trap: Trap, tmp_path: Path, verb: tuple[str, ...]
 ) -> None:
-    publish(open_store(tmp_path / "shop"), "night-1", stock(2), made=named(trap, "detector", trap.module))
+    publish(open_store(tmp_path / "shop"), "night-1", stock(2), recipe=named(trap, "detector", trap.module))
     (tmp_path / "queries.csv").write_text("image,product_id,category\nphoto.jpg,p000,top\n")
     (tmp_path / "photo.jpg").touch()
     arguments = [word.format(queries=tmp_path / "queries.csv") for word in verb]

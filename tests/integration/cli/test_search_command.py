@@ -22,27 +22,23 @@ import lookdex
 from lookdex.cli import main
 from lookdex.cli.search import search
 from lookdex.imaging.codec import encode_jpeg
-from lookdex.models import digests
 from lookdex.records import Role
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import Options
 from lookdex.storage import open_store
-from tests.fakes import FakeDetector, FakeEmbedder, recipe
-from tests.support.catalogs import Shown, picture, publish, stock
+from tests.fakes import FakeDetector, FakeEmbedder
+from tests.support.catalogs import Shown, picture, publish, recipe_with_digests, stock
 from tests.support.terminals import Terminal
 from tests.support.verbs import TRUSTED
 
-MADE = recipe(
-    detector_digest=digests.detector_digest(FakeDetector.name),
-    embedder_digest=digests.embedder_digest(FakeEmbedder.name),
-)
+RECIPE = recipe_with_digests()
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Twelve products in six colours, priced 0 … 11, two photos of each."""
     uri = str(tmp_path_factory.mktemp("shop"))
-    publish(open_store(uri), "night-1", stock(), made=MADE)
+    publish(open_store(uri), "night-1", stock(), recipe=RECIPE)
     return uri
 
 
@@ -151,7 +147,7 @@ def test_several_photos_show_one_item(shop: str, photo: str) -> None:
 
 
 def test_what_goes_with_a_product(tmp_path: Path) -> None:
-    publish(open_store(str(tmp_path)), "n", [Shown("p1", "red"), Shown("p2", "blue")], made=MADE)
+    publish(open_store(str(tmp_path)), "n", [Shown("p1", "red"), Shown("p2", "blue")], recipe=RECIPE)
     answer = told("--product", "p1", "--goes-with", "--catalog", str(tmp_path))
     assert answer["goes_with"] == []  # nothing else is in its photo
     plain = run("--product", "p1", "--goes-with", "--catalog", str(tmp_path)).output
@@ -386,12 +382,12 @@ def test_vectors_are_of_the_release_that_answered(
 ) -> None:
     """Another one goes live between the answer and its vectors."""
     store = open_store(str(tmp_path))
-    publish(store, "night-1", stock(), made=MADE)
+    publish(store, "night-1", stock(), recipe=RECIPE)
     released: list[str] = []
     vectors = Catalog.vectors
 
     def an_hour_later(catalog: Catalog, *photos: str, options: Options) -> np.ndarray:
-        publish(store, "night-2", stock(products=6), made=MADE)
+        publish(store, "night-2", stock(products=6), recipe=RECIPE)
         later = time.monotonic() + 3600
         monkeypatch.setattr(time, "monotonic", lambda: later)
         found = vectors(catalog, *photos, options=options)

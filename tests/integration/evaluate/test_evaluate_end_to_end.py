@@ -33,7 +33,7 @@ def shop(tmp_path: Path) -> Path:
         detector_digest=digests.detector_digest(FakeDetector.name),
         embedder_digest=digests.embedder_digest(FakeEmbedder.name),
     )
-    publish(open_store(tmp_path / "catalog"), "r1", stock(products=6, photos=1), made=made)
+    publish(open_store(tmp_path / "catalog"), "r1", stock(products=6, photos=1), recipe=made)
     rows = ["image,product_id,category,x0,y0,x1,y1"]
     for name, colours in {"both": ("red", "blue"), "one": ("red",)}.items():
         pixels = picture(*colours, shade=5)

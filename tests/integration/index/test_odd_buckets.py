@@ -30,7 +30,7 @@ from lookdex.planning.listing import list_source
 from lookdex.records import ImageRef, Reason, Skip, Status
 from lookdex.storage import ReadOptions, Signing, Store, open_store, s3_read
 from tests.support import odd_s3
-from tests.support.odd_s3 import Answer, Asked, OddS3
+from tests.support.odd_s3 import OddS3, Request, Response
 from tests.support.photos import numbered, refs_of
 
 QUICK = ReadOptions(seconds=1.0)
@@ -159,7 +159,7 @@ def test_without_etags_changes_are_detected_by_size_and_time(odd: OddS3) -> None
     ]
     refs = refs_of(store)
     assert reasons(fetched(store, refs)) == [None, None]
-    assert not any("if-match" in asked.headers for asked in odd.asked)
+    assert not any("if-match" in request.headers for request in odd.requests)
     odd.objects["photos/p000.png"].headers["Last-Modified"] = "Fri, 02 Jan 2026 03:04:05 GMT"
     odd.objects["photos/p001.png"].headers["Last-Modified"] = "Fri, 02 Jan 2026 03:04:06 GMT"
     assert reasons(fetched(store, refs)) == [None, (Status.FAILED, Reason.CHANGED)]
@@ -189,18 +189,18 @@ def test_a_weak_etag_is_compared_and_never_sent(odd: OddS3) -> None:
 
 def test_a_run_of_denials_ends_the_shard(odd: OddS3, caplog: pytest.LogCaptureFixture) -> None:
     fill(odd, 60)
-    served: list[str] = []
+    requested: list[str] = []
 
-    def until_twenty(asked: Asked) -> Answer | None:
-        served.append(asked.key)
-        return Answer(403, "AccessDenied") if len(served) > 20 else None
+    def deny_after_twenty(request: Request) -> Response | None:
+        requested.append(request.key)
+        return Response(403, "AccessDenied") if len(requested) > 20 else None
 
     store = odd.store()
     refs = refs_of(store)
-    odd.answer = until_twenty
+    odd.respond = deny_after_twenty
     with pytest.raises(AccessDenied, match=r"5 photos in a row.*p024\.png.*run the same run id again"):
         fetched(store, refs)
-    assert len(served) < 60
+    assert len(requested) < 60
     assert not caplog.records  # one message, not one for each photo
 
 
@@ -209,7 +209,7 @@ def test_a_few_private_photos_are_failed_and_the_rest_goes_on(odd: OddS3) -> Non
     private = [f"photos/p{n:03d}.png" for n in (*range(12), 20)]
     store = odd.store()
     refs = refs_of(store)
-    odd.answer = lambda asked: Answer(403, "AccessDenied") if asked.key in private else None
+    odd.respond = lambda request: Response(403, "AccessDenied") if request.key in private else None
     found = fetched(store, refs)
     assert reasons(found).count((Status.FAILED, Reason.DENIED)) == 13
     assert reasons(found).count(None) == 17
@@ -221,9 +221,9 @@ def test_a_shard_of_private_photos_alone_is_failed_and_does_not_end_the_night(od
     private = [f"photos/p{n:03d}.png" for n in range(12)]
     store = odd.store()
     refs = tuple(ref for ref in refs_of(store) if f"photos/{ref.key}" in private)
-    odd.answer = lambda asked: Answer(403, "AccessDenied") if asked.key in private else None
+    odd.respond = lambda request: Response(403, "AccessDenied") if request.key in private else None
     assert reasons(fetched(store, refs)) == [(Status.FAILED, Reason.DENIED)] * 12
-    odd.answer = lambda asked: Answer(403, "AccessDenied")
+    odd.respond = lambda request: Response(403, "AccessDenied")
     with pytest.raises(AccessDenied, match="5 photos in a row"):
         fetched(store, refs)
 
@@ -241,7 +241,7 @@ def test_keys_that_are_refused_end_the_shard_at_once(odd: OddS3, code: str, reme
     fill(odd, 30)
     store = odd.store()
     refs = refs_of(store)
-    odd.answer = lambda asked: Answer(400 if code == "ExpiredToken" else 403, code)
+    odd.respond = lambda request: Response(400 if code == "ExpiredToken" else 403, code)
     with pytest.raises(CredentialsRefused, match=f"{code}.*{remedy}"):
         fetched(store, refs)
     assert odd.gets() < 10
@@ -252,15 +252,15 @@ def test_public_buckets_are_read_without_a_signature_and_others_pay(odd: OddS3) 
     for signing, signed, payer in (
         (Signing.SIGNED, True, None), (Signing.ANONYMOUS, False, None), (Signing.REQUESTER_PAYS, True, "requester"),
     ):  # fmt: skip
-        odd.asked.clear()
+        odd.requests.clear()
         store = odd.store(options=ReadOptions(signing))
         (ref,) = refs_of(store)
         store.get_limited(ref.key, 10**6, ref.etag, ref.bytes)
         store.get(ref.key)
-        assert len(odd.asked) == 3
-        for asked in odd.asked:
-            assert ("authorization" in asked.headers) == signed
-            assert asked.headers.get("x-amz-request-payer") == payer
+        assert len(odd.requests) == 3
+        for request in odd.requests:
+            assert ("authorization" in request.headers) == signed
+            assert request.headers.get("x-amz-request-payer") == payer
 
 
 def test_an_anonymous_store_needs_no_keys(odd: OddS3, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,7 +283,7 @@ def test_a_body_that_was_damaged_once_is_read_again(odd: OddS3) -> None:
     data = numbered(1)
     odd.put("photos/a.png", data)
     bad = iter([flipped(data), data[:-7]])
-    odd.answer = lambda asked: Answer(200, body=body) if (body := next(bad, None)) is not None else None
+    odd.respond = lambda request: Response(200, body=body) if (body := next(bad, None)) is not None else None
     store = odd.store()
     assert store.get_limited("a.png", 10**6, size=len(data)) == data
     assert odd.gets("photos/a.png") == 3
@@ -299,7 +299,7 @@ def test_a_body_that_stays_damaged_is_failed_and_never_rejected(
     fill(odd, neighbours)
     store = odd.store()
     refs = refs_of(store)
-    odd.answer = lambda asked: Answer(200, body=damage(data)) if asked.key.endswith("a.png") else None  # type: ignore[operator]
+    odd.respond = lambda request: Response(200, body=damage(data)) if request.key.endswith("a.png") else None  # type: ignore[operator]
     found = fetched(store, refs)
     assert reasons(found) == [(Status.FAILED, Reason.DAMAGED_IN_TRANSIT), *[None] * neighbours]
     with pytest.raises(DamagedInTransit):
@@ -332,13 +332,13 @@ def test_a_store_whose_etags_are_never_md5s_is_found_out(odd: OddS3) -> None:
 def test_a_body_may_come_without_its_length(odd: OddS3) -> None:
     data = numbered(1)
     odd.put("photos/a.png", data)
-    odd.answer = lambda asked: Answer(200, body=data, length=False)
+    odd.respond = lambda request: Response(200, body=data, length=False)
     store = odd.store()
     (ref,) = refs_of(store)
     assert store.get_limited("a.png", 10**6, ref.etag, ref.bytes) == data
     with pytest.raises(TooLarge):
         store.get_limited("a.png", len(data) - 1)
-    odd.answer = lambda asked: Answer(200, body=data[:-7], length=False)
+    odd.respond = lambda request: Response(200, body=data[:-7], length=False)
     with pytest.raises(DamagedInTransit):
         store.get_limited("a.png", 10**6, ref.etag, ref.bytes)
 
@@ -348,7 +348,7 @@ def test_a_length_that_is_not_the_listed_one_is_no_reason_to_reject(odd: OddS3) 
     odd.put("photos/a.png", data)
     store = odd.store()
     refs = refs_of(store)
-    odd.answer = lambda asked: Answer(200, body=data + bytes(10**6))
+    odd.respond = lambda request: Response(200, body=data + bytes(10**6))
     assert reasons(fetched(store, refs)) == [(Status.FAILED, Reason.DAMAGED_IN_TRANSIT)]
 
 
@@ -369,7 +369,7 @@ def test_partial_listings_are_refused(odd: OddS3, listing: bytes) -> None:
 @pytest.mark.parametrize("all_of_it", [True, False])
 def test_a_redirect_without_a_region_is_a_config_error(odd: OddS3, all_of_it: bool) -> None:
     odd.moved = all_of_it
-    odd.answer = lambda asked: Answer(301, "PermanentRedirect")
+    odd.respond = lambda request: Response(301, "PermanentRedirect")
     with pytest.raises(ConfigError, match="redirects without naming a region"):
         odd.store().get_limited("p000.png", 10**6)
 
@@ -378,7 +378,7 @@ def test_a_hanging_photo_ends_at_the_time_limit(odd: OddS3) -> None:
     fill(odd, 3)
     store = odd.store(options=QUICK)
     refs = refs_of(store)
-    odd.answer = lambda asked: Answer(0) if asked.key.endswith("p001.png") else None
+    odd.respond = lambda request: Response(0) if request.key.endswith("p001.png") else None
     start = time.monotonic()
     assert reasons(fetched(store, refs)) == [None, (Status.FAILED, Reason.UNAVAILABLE), None]
     assert time.monotonic() - start < 8
@@ -391,7 +391,7 @@ def test_a_slow_photo_ends_at_the_time_limit(odd: OddS3, headers: bool, length: 
     """A byte now and then keeps a read timeout from ever passing."""
     fill(odd, 1)
     store = odd.store(options=QUICK)
-    odd.answer = lambda asked: Answer(200, body=numbered(0), drip=0.1, headers=headers, length=length)
+    odd.respond = lambda request: Response(200, body=numbered(0), drip=0.1, headers=headers, length=length)
     start = time.monotonic()
     with pytest.raises(Unavailable, match=r"did not arrive within 1 s"):
         store.get_limited("p000.png", 10**6)
@@ -401,10 +401,10 @@ def test_a_slow_photo_ends_at_the_time_limit(odd: OddS3, headers: bool, length: 
 def test_a_store_that_is_busy_is_asked_again(odd: OddS3) -> None:
     fill(odd, 1)
     busy = iter([503, 500, 429])
-    odd.answer = lambda asked: Answer(status, "SlowDown") if (status := next(busy, 0)) else None
+    odd.respond = lambda request: Response(status, "SlowDown") if (status := next(busy, 0)) else None
     assert odd.store().get_limited("p000.png", 10**6) == numbered(0)
     assert odd.gets() == 4
-    odd.answer = lambda asked: Answer(503, "SlowDown")
+    odd.respond = lambda request: Response(503, "SlowDown")
     with pytest.raises(Unavailable, match="in 5 attempts"):
         odd.store().get_limited("p000.png", 10**6)
 
@@ -413,7 +413,7 @@ def test_a_missing_bucket_is_a_config_error(odd: OddS3) -> None:
     for ask in (
         lambda store: list_source(store), lambda store: store.get_limited("k", 9), lambda store: store.get("k"),
     ):  # fmt: skip
-        odd.asked.clear()
+        odd.requests.clear()
         with pytest.raises(ConfigError, match=r"s3://none/.*no such bucket"):
             ask(odd.store("s3://none/photos"))
-        assert len(odd.asked) == 1
+        assert len(odd.requests) == 1

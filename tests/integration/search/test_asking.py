@@ -332,12 +332,12 @@ def test_a_loader_loads_what_each_release_needs(tmp_path: Path) -> None:
         embedder_digest=digests.embedder_digest(FakeEmbedder.name),
     )
     store = open_store(str(tmp_path))
-    publish(store, "night-1", stock(), made=made)
+    publish(store, "night-1", stock(), recipe=made)
     catalog = lookdex.open_catalog(
         store, loader=Loading(), trusted_models=(made.detector, made.embedder), poll_seconds=0.0
     ).load()
     assert [what.split()[0] for what in loaded] == ["detector", "embedder"]
-    publish(store, "night-2", stock(), made=replace(made, min_score=0.25))
+    publish(store, "night-2", stock(), recipe=replace(made, min_score=0.25))
     assert catalog.search(picture("red")).release_id == "night-2"
     assert len(loaded) == 4
 

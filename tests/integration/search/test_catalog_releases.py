@@ -110,10 +110,10 @@ def test_a_release_of_other_models_is_not_followed_with_models_that_were_given(t
     store = open_store(str(tmp_path))
     publish(store, "night-1", stock())
     catalog = opened(store)
-    publish(store, "night-2", stock(), made=recipe(embedder_digest="newer"))
+    publish(store, "night-2", stock(), recipe=recipe(embedder_digest="newer"))
     assert catalog.search(picture("red")).release_id == "night-1"
     assert "digest newer" in (catalog.behind or "")
-    publish(store, "night-3", stock(), made=recipe(embedder="a wider one"), dim=24)
+    publish(store, "night-3", stock(), recipe=recipe(embedder="a wider one"), dim=24)
     assert catalog.search(picture("red")).release_id == "night-1"
     assert "a wider one" in (catalog.behind or "")
     with pytest.raises(ModelMismatch):
