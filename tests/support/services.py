@@ -20,6 +20,9 @@ from typing import Any
 
 import httpx2
 
+from lookdex.config import Config
+from lookdex.search.catalog import Catalog
+from lookdex.service import create_app
 from lookdex.service.http.problems import ProblemKind
 from lookdex.service.server import Server
 from tests.support.verbs import TRUSTED
@@ -99,6 +102,19 @@ def served(server: Server) -> Iterator[tuple[int, asyncio.AbstractEventLoop]]:
         finally:
             server.should_exit = True
             thread.join(20)
+
+
+def responses(config: Config, catalog: Catalog, *paths: str) -> list[httpx2.Response]:
+    """GET these paths of the application, in this process, one after the other."""
+    app = create_app(config, catalog)
+    app.state.ready = True
+
+    async def get() -> list[httpx2.Response]:
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://service") as client:
+            return [await client.get(path) for path in paths]
+
+    return asyncio.run(get())
 
 
 def logged_url(process: subprocess.Popen[bytes], log: Path, event: str = "ready") -> str:

@@ -46,7 +46,7 @@ def test_tags_of_the_example_photo_are_not_covered(browser: Browser, page_servic
                 assert covered == [[]] * 5, (width, language)
 
 
-def test_an_upload_shows_its_items_with_products(desk: Visit) -> None:
+def test_upload_shows_its_items_with_products(desk: Visit) -> None:
     page = desk.page
     answer = search_photo(page)
     found = answer["objects"]
@@ -162,7 +162,7 @@ def test_boxes_of_a_photo_rotated_by_exif(desk: Visit) -> None:
     assert photo["width"] / photo["height"] == pytest.approx(160 / 240, abs=0.01)
 
 
-def test_a_large_photo_is_scaled_down_before_the_upload(desk: Visit) -> None:
+def test_large_photo_is_scaled_down_before_the_upload(desk: Visit) -> None:
     large = np.kron(picture("red", "blue", size=100)[:50], np.ones((30, 30, 1), np.uint8))
     answer = search_photo(desk.page, encode(large, "PNG"))
     assert (answer["width"], answer["height"]) == (2560, 1280)
@@ -238,7 +238,7 @@ def test_products_are_sorted_by_price(desk: Visit) -> None:
     assert "sort" not in response.value.url
 
 
-def test_a_shop_without_prices_has_no_sort_menu(browser: Browser, page_service: Service) -> None:
+def test_shop_without_prices_has_no_sort_menu(browser: Browser, page_service: Service) -> None:
     with visit(browser, page_service.url) as seen:
         seen.page.route(
             "**/v1/release", lambda route: route.fulfill(json=route.fetch().json() | {"sortable": ["title"]})
@@ -248,7 +248,7 @@ def test_a_shop_without_prices_has_no_sort_menu(browser: Browser, page_service: 
         expect(seen.page.locator(".sort")).to_have_count(0)
 
 
-def test_the_price_filter_shows_the_currency(desk: Visit) -> None:
+def test_price_filter_shows_the_currency(desk: Visit) -> None:
     page = desk.page
 
     def add_currency(route: Route) -> None:
@@ -312,7 +312,7 @@ def test_text_searches_have_a_url(desk: Visit) -> None:
     expect(page.get_by_label("Search by text")).to_have_value("cyan")
 
 
-def test_a_product_s_title_comes_from_the_catalogue(desk: Visit) -> None:
+def test_product_s_title_comes_from_the_catalogue(desk: Visit) -> None:
     page = desk.page
     match = search_photo(page)["objects"][0]["matches"][0]
     product = match["product_id"]
@@ -332,9 +332,7 @@ def test_a_product_s_title_comes_from_the_catalogue(desk: Visit) -> None:
 # ── Korean ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_language_follows_the_browser_and_can_be_switched(
-    browser: Browser, page_service: Service
-) -> None:
+def test_language_follows_the_browser_and_can_be_switched(browser: Browser, page_service: Service) -> None:
     with visit(browser, page_service.url, locale="ko-KR") as seen:
         page = seen.page
         expect(page.locator("html")).to_have_attribute("lang", "ko")

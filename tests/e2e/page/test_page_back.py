@@ -111,7 +111,7 @@ def test_answer_that_arrives_after_going_back_is_not_shown(desk: Visit) -> None:
     assert page.locator("body").get_attribute("data-view") == "photo"
 
 
-def test_a_photo_left_before_its_answer_is_searched_again(desk: Visit) -> None:
+def test_photo_left_before_its_answer_is_searched_again(desk: Visit) -> None:
     page = desk.page
     page.route("**/v1/search", lambda route: None, times=1)
     with page.expect_request("**/v1/search"):

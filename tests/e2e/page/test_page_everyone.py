@@ -47,7 +47,7 @@ def test_layout_on_a_phone(phone: Visit) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == 320
 
 
-def test_the_controls_fit_a_phone(phone: Visit) -> None:
+def test_controls_fit_a_phone(phone: Visit) -> None:
     page = phone.page
     search_photo(page)
     expect(page.locator(".words")).to_be_hidden()

@@ -14,7 +14,7 @@ pytestmark = needs_chromium
 SIMILAR = 49  # products whose colour is not opposite to blue
 
 
-def test_a_selected_item_is_shown_alone_with_more_products(desk: Visit) -> None:
+def test_selected_item_is_shown_alone_with_more_products(desk: Visit) -> None:
     page = desk.page
     search_photo(page)
     box = page.locator('.box[data-object="1"]')
@@ -144,7 +144,7 @@ def test_show_more_ends_at_max_k(desk: Visit) -> None:
     expect(page.get_by_role("button", name="Show more")).to_have_count(0)
 
 
-def test_a_drawn_box_is_searched(desk: Visit) -> None:
+def test_drawn_box_is_searched(desk: Visit) -> None:
     page = desk.page
     search_photo(page)
     with page.expect_response("**/v1/search") as response:
@@ -194,7 +194,7 @@ def test_items_are_selected_and_drawn_with_the_keyboard(desk: Visit) -> None:
     expect(page.locator(".card-face").first).to_be_focused()
 
 
-def test_a_row_is_one_tab_stop(desk: Visit) -> None:
+def test_row_is_one_tab_stop(desk: Visit) -> None:
     page = desk.page
     search_photo(page)
     first, second = (page.locator(".row").nth(n).locator(".card-face") for n in (0, 1))

@@ -80,7 +80,7 @@ def test_text_search_error_is_explained(desk: Visit) -> None:
         ("en-GB", "bad-photo", "empty", "Choose another file."),
     ],
 )
-def test_a_refused_photo_is_explained(
+def test_refused_photo_is_explained(
     browser: Browser, page_service: Service, locale: str, kind: str, reason: str, says: str
 ) -> None:
     status = {"bad-photo": 422, "unknown-format": 415, "too-large": 413}[kind]
@@ -114,7 +114,7 @@ def test_refused_file_replaces_the_earlier_photo(desk: Visit) -> None:
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-def test_a_busy_service_is_retried(desk: Visit) -> None:
+def test_busy_service_is_retried(desk: Visit) -> None:
     page = desk.page
 
     def busy(route: Route) -> None:
@@ -286,7 +286,7 @@ def test_text_that_was_not_understood_is_explained(desk: Visit) -> None:
     assert min(shown) >= 0
 
 
-def test_the_key_dialog_can_be_opened_again(browser: Browser, closed: Service) -> None:
+def test_key_dialog_can_be_opened_again(browser: Browser, closed: Service) -> None:
     with visit(browser, closed.url) as seen:
         seen.page.keyboard.press("Escape")
         expect(seen.page.get_by_role("alert")).to_contain_text("Access denied")

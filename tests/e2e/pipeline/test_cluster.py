@@ -71,4 +71,4 @@ def test_index_and_build_run_on_a_cluster(cluster: Cluster, s3: S3Server, shippe
     (candidate,) = (o.key for o in catalog.list("runs/night/candidate"))
     release = from_json(Release, catalog.get(candidate))
     assert release.items == items.num_rows
-    assert release.images == {"indexed": 40} | {k: v for k, v in release.images.items() if k != "indexed"}
+    assert release.images["indexed"] == 40

@@ -45,8 +45,8 @@ def test_demo_with_rendered_photos_and_with_a_folder(tmp_path: Path) -> None:
     assert any(line.startswith("index 0/") for line in shown)
     assert "Type next:" in done.stdout
 
-    own = demo("--source", tmp_path / "demo/looks", "--out", tmp_path / "own")
-    assert own.returncode == 0, own.stdout[-2000:] + own.stderr[-2000:]
+    from_folder = demo("--source", tmp_path / "demo/looks", "--out", tmp_path / "own")
+    assert from_folder.returncode == 0, from_folder.stdout[-2000:] + from_folder.stderr[-2000:]
     report = json.loads((tmp_path / "own/report.json").read_text())
     assert (report["images"], report["objects"]) == (2, None)
     assert (tmp_path / "own/answer.png").stat().st_size > 10_000

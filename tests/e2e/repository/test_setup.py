@@ -94,7 +94,7 @@ def test_unsupported_python_is_reported_with_the_supported_versions(
     assert "PYTHON=" in done.stderr
 
 
-def test_a_supported_python_on_the_path_is_used(checkout: Path, machine: Path) -> None:
+def test_supported_python_on_the_path_is_used(checkout: Path, machine: Path) -> None:
     program(machine, "python3", "echo 3.99")
     program(machine, "python3.12", 'case "$1" in -c) echo 3.12 ;; *) echo took "$@" ;; esac')
     done = set_up(checkout, machine, "jobs")

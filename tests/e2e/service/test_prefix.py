@@ -86,7 +86,7 @@ def test_probes_work_without_the_proxy(site: Site) -> None:
 
 @needs_chromium
 @pytest.mark.parametrize("site", [True], ids=["stripped"], indirect=True)  # a browser sees no difference
-def test_the_page_works_under_the_prefix(browser: Browser, site: Site) -> None:
+def test_page_works_under_the_prefix(browser: Browser, site: Site) -> None:
     with visit(browser, f"{site.url}/lookdex") as seen:
         answer = search_photo(seen.page, LOOK)
         assert answer["objects"]

@@ -145,7 +145,7 @@ def test_form_part_without_a_filename_is_a_photo(service: Service) -> None:
         )
 
 
-def test_a_compressed_body_is_refused(service: Service) -> None:
+def test_compressed_body_is_refused(service: Service) -> None:
     headers = {"Content-Type": "image/jpeg", "Content-Encoding": "gzip"}
     refused = service.web.post("/v1/search", content=gzip.compress(RED), headers=headers)
     assert_problem(refused, ProblemKind.UNKNOWN_FORMAT, "compressed (gzip)")
@@ -465,7 +465,7 @@ def test_invalid_options_are_explained(service: Service, options: Any, says: str
         '{"a": 1, "a": 1}',
     ],
 )
-def test_a_repeated_option_is_refused(service: Service, options: str) -> None:
+def test_repeated_option_is_refused(service: Service, options: str) -> None:
     for refused in (
         service.web.post("/v1/search", files={"photo": RED}, data={"options": options}),
         service.web.post("/v1/search", params={"options": options}, content=RED),
@@ -476,7 +476,7 @@ def test_a_repeated_option_is_refused(service: Service, options: str) -> None:
 @pytest.mark.parametrize(
     "type_", ["image/svg+xml", "image/*", "image/tiff", "image/", "*/*", "text/plain", "jpeg", "a" * 999]
 )
-def test_a_body_of_another_type_is_refused(service: Service, type_: str) -> None:
+def test_body_of_another_type_is_refused(service: Service, type_: str) -> None:
     refused = service.web.post("/v1/search", content=RED, headers={"Content-Type": type_})
     assert_problem(refused, ProblemKind.UNKNOWN_FORMAT, "multipart/form-data, image/jpeg, image/png")
     assert refused.headers["accept"].startswith("multipart/form-data, image/jpeg, image/png, ")
@@ -764,7 +764,7 @@ def test_openapi_document(service: Service) -> None:
     assert PREFIX in json.dumps(document["components"]["schemas"]["Problem"])
 
 
-def test_the_service_conforms_to_its_openapi_document(shop: str, tmp_path: Path) -> None:
+def test_service_conforms_to_its_openapi_document(shop: str, tmp_path: Path) -> None:
     """All checks of schemathesis on a few cases of each operation, with a token."""
     token, line = new_token("schemathesis")
     with start(shop, tmp_path, "--tokens", line) as service:
