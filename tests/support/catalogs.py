@@ -1,4 +1,4 @@
-"""Small published catalogues, written directly: the result of a run without running it."""
+"""Small published catalogues, written without a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small S3 server for sources with odd behaviour: archives, no ETags, broken bodies, expiring credentials."""
+"""A small S3 server with unusual behaviour: archives, no ETags, broken bodies, expiring credentials."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def served(server: Server) -> Iterator[tuple[int, asyncio.AbstractEventLoop]]:
     """Run a server in a thread of this process. Yields its port and event loop."""
     ready: Future[asyncio.AbstractEventLoop] = Future()
 
-    class Started(type(server)):  # type: ignore[misc]
+    class Started(type(server)):  # type: ignore[misc]  # the class is known only here
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             ready.set_result(asyncio.get_running_loop())

@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,8 @@ print("DESCRIBED", json.dumps({
 
 def describe(
     home: Path, params: dict[str, Any] | None = None, variables: dict[str, str] | None = None
-) -> Any:
+) -> dict[str, Any]:
+    """What DESCRIBE prints about the DAG, with these form values and Airflow Variables."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -84,7 +85,8 @@ def describe(
         env=environment, cwd=home, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
-    return json.loads(ran.stdout.partition("DESCRIBED ")[2])
+    description: dict[str, Any] = json.loads(ran.stdout.partition("DESCRIBED ")[2])
+    return description
 
 
 @pytest.fixture(scope="module")
@@ -93,41 +95,43 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def plain(home: Path) -> Any:
+def described(home: Path) -> dict[str, Any]:
     return describe(
         home, variables={"lookdex_source": "s3://shop/photos", "lookdex_catalog": "s3://shop/lookdex"}
     )
 
 
-def test_stages_follow_each_other(plain: Any) -> None:
-    assert plain["order"] == STAGES
-    assert plain["downstream"] == {stage: [later] for stage, later in itertools.pairwise(STAGES)} | {
+def test_stages_follow_each_other(described: dict[str, Any]) -> None:
+    assert described["order"] == STAGES
+    assert described["downstream"] == {stage: [later] for stage, later in itertools.pairwise(STAGES)} | {
         "promote": []
     }
 
 
-def test_schedule_retries_and_timeouts(plain: Any) -> None:
-    assert (plain["max_active_runs"], plain["catchup"]) == (1, False)
-    assert len(plain["schedule"].split()) == 5
-    assert all(tries >= 1 for tries in plain["retries"].values())
-    assert all(plain["backoff"])
-    assert all(seconds > 0 for seconds in plain["timeouts"])
+def test_schedule_retries_and_timeouts(described: dict[str, Any]) -> None:
+    assert (described["max_active_runs"], described["catchup"]) == (1, False)
+    assert len(described["schedule"].split()) == 5
+    assert all(tries >= 1 for tries in described["retries"].values())
+    assert all(described["backoff"])
+    assert all(seconds > 0 for seconds in described["timeouts"])
 
 
-def test_promote_announces_the_release(plain: Any) -> None:
-    assert plain["outlets"] == {stage: [] for stage in STAGES} | {"promote": ["lookdex_release"]}
+def test_promote_announces_the_release(described: dict[str, Any]) -> None:
+    assert described["outlets"] == {stage: [] for stage in STAGES} | {"promote": ["lookdex_release"]}
 
 
-def test_form_has_the_settings_and_the_doc_names_each_stage(plain: Any) -> None:
-    assert {"source", "catalog", "products", "limit", "full", "allow_mass_change"} <= plain["params"].keys()
+def test_form_has_the_settings_and_the_doc_names_each_stage(described: dict[str, Any]) -> None:
+    assert {"source", "catalog", "products", "limit", "full", "allow_mass_change"} <= described[
+        "params"
+    ].keys()
     for stage in STAGES:
-        assert f"| {stage} |" in plain["doc"]
-    assert "lookdex rollback" in plain["doc"]
-    assert "lookdex resume" in plain["doc"]
+        assert f"| {stage} |" in described["doc"]
+    assert "lookdex rollback" in described["doc"]
+    assert "lookdex resume" in described["doc"]
 
 
-def test_parsing_loads_no_heavy_package(plain: Any) -> None:
-    assert plain["loaded"] == []
+def test_parsing_loads_no_heavy_package(described: dict[str, Any]) -> None:
+    assert described["loaded"] == []
 
 
 def parse(command: list[str]) -> dict[str, Any]:
@@ -144,8 +148,8 @@ def parse(command: list[str]) -> dict[str, Any]:
     return values
 
 
-def test_settings_come_from_airflow_variables(plain: Any) -> None:
-    parsed = {stage: parse(command) for stage, command in plain["commands"].items()}
+def test_settings_come_from_airflow_variables(described: dict[str, Any]) -> None:
+    parsed = {stage: parse(command) for stage, command in described["commands"].items()}
     assert parsed["plan"]["source"] == "s3://shop/photos"
     assert {values["catalog"] for values in parsed.values()} == {"s3://shop/lookdex"}
     assert {values["run_id"] for values in parsed.values()} == {RUN_ID}
@@ -153,9 +157,9 @@ def test_settings_come_from_airflow_variables(plain: Any) -> None:
     assert not parsed["plan"]["full"]
 
 
-def test_spark_submit_uses_the_airflow_connection(plain: Any) -> None:
+def test_spark_submit_uses_the_airflow_connection(described: dict[str, Any]) -> None:
     for stage in ("plan", "index", "build"):
-        assert plain["commands"][stage][:3] == ["spark-submit", "--master", "local[2,4]"]
+        assert described["commands"][stage][:3] == ["spark-submit", "--master", "local[2,4]"]
 
 
 def test_form_overrides_variables_and_values_are_not_interpreted_by_a_shell(home: Path) -> None:
@@ -163,8 +167,8 @@ def test_form_overrides_variables_and_values_are_not_interpreted_by_a_shell(home
         "source": HOSTILE, "catalog": "--evil", "products": "s3://shop/products.parquet",
         "pattern": "{product_id}/{name}.jpg", "limit": 7, "full": True, "allow_mass_change": True, "device": "cuda:1",
     }  # fmt: skip
-    described = describe(home, form, {"lookdex_source": "s3://not/this"})
-    parsed = {stage: parse(command) for stage, command in described["commands"].items()}
+    dag = describe(home, form, {"lookdex_source": "s3://not/this"})
+    parsed = {stage: parse(command) for stage, command in dag["commands"].items()}
     assert parsed["plan"]["source"] == HOSTILE
     assert {values["catalog"] for values in parsed.values()} == {"--evil"}
     assert parsed["plan"]["pattern"] == form["pattern"]
@@ -239,13 +243,13 @@ def test_manual_run_publishes_and_scheduled_run_finds_nothing_to_do(
 
 
 @contextlib.contextmanager
-def standalone(environment: dict[str, str]) -> Iterator[Any]:
+def standalone(environment: dict[str, str]) -> Iterator[Callable[[], str]]:
     """Run `airflow standalone`. Yields a function that waits for its first run to end and returns the run's state."""
     log = Path(environment["AIRFLOW_HOME"]) / "standalone.log"
     base = f"http://127.0.0.1:{environment['AIRFLOW__API__PORT']}"
     deadline = time.monotonic() + 400
 
-    def ask(path: str, token: str | None = None) -> Any:
+    def get(path: str, token: str | None = None) -> Any:
         request = urllib.request.Request(
             base + path, headers={"Authorization": f"Bearer {token}"} if token else {}
         )
@@ -259,8 +263,8 @@ def standalone(environment: dict[str, str]) -> Iterator[Any]:
             while time.monotonic() < deadline:
                 assert server.poll() is None, log.read_text(errors="replace")[-4000:]
                 with contextlib.suppress(OSError, urllib.error.URLError, KeyError, IndexError):
-                    token = ask("/auth/token")["access_token"]
-                    found = ask("/api/v2/dags/nightly_reindex/dagRuns?run_type=scheduled", token)["dag_runs"]
+                    token = get("/auth/token")["access_token"]
+                    found = get("/api/v2/dags/nightly_reindex/dagRuns?run_type=scheduled", token)["dag_runs"]
                     if found[0]["state"] in ("success", "failed"):
                         return str(found[0]["state"])
                 time.sleep(1)

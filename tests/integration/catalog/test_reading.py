@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import duckdb
 import pyarrow as pa
@@ -115,12 +116,12 @@ class Endless:
         return self.schema.empty_table()
 
 
-UNDAMAGED = SimpleNamespace(check=lambda: None)
+UNDAMAGED: Any = SimpleNamespace(check=lambda: None)
 
 
 def test_hanging_reads_time_out_and_are_bounded() -> None:
     dataset = Endless()
-    table = ReadTable(dataset, "release n1: items", UNDAMAGED, seconds=0.05)  # type: ignore[arg-type]
+    table = ReadTable(cast(Any, dataset), "release n1: items", UNDAMAGED, seconds=0.05)
     for _ in range(MOST_STUCK):
         with pytest.raises(
             TooSlow, match=r"release n1: items: a read has not finished within 0\.05 s.*rollback"
@@ -147,7 +148,7 @@ def test_read_errors_reach_the_caller() -> None:
 
     dataset = SimpleNamespace(schema=Endless.schema, to_table=broken)
     with pytest.raises(CorruptData, match="failed to decode page"):
-        ReadTable(dataset, "items", UNDAMAGED, seconds=5).to_table()  # type: ignore[arg-type]
+        ReadTable(cast(Any, dataset), "items", UNDAMAGED, seconds=5).to_table()
 
 
 def test_errors_from_files_are_not_reported_as_bad_queries() -> None:

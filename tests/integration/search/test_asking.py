@@ -195,7 +195,7 @@ def test_colour_named_in_the_text_comes_first(tmp_path: Path) -> None:
 
     class Reading(FakeEmbedder):
         def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-            assert texts == ["navy"]  # without words of no meaning
+            assert texts == ["navy"]  # without stop words
             return super().embed_texts(["red"])
 
     again = opened(tmp_path, release="night-2", embedder=Reading())

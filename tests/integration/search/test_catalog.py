@@ -151,7 +151,7 @@ def test_box_is_the_only_object(shop: str) -> None:
         (1, 2, 3, float("nan")),
     ]:
         with pytest.raises(BadQuery, match="box"):
-            catalog.search(photo, box=wrong)  # type: ignore[arg-type]
+            catalog.search(photo, box=wrong)  # type: ignore[arg-type]  # invalid on purpose
 
 
 def first_products(answer: Answer) -> tuple[str | None, ...]:
@@ -280,7 +280,7 @@ def test_search_by_text_and_vector(shop: str) -> None:
         catalog.search_text("  ")
     for wrong in (np.ones(5), np.zeros(16), np.full(16, np.nan), np.ones((2, 16)), ["a"] * 16, None):
         with pytest.raises(BadQuery, match="vector"):
-            catalog.search_vector(wrong)  # type: ignore[arg-type]
+            catalog.search_vector(wrong)  # type: ignore[arg-type]  # invalid on purpose
 
 
 @pytest.mark.parametrize("k", [0, -1, 1001])

@@ -72,7 +72,7 @@ def test_products_match_by_listed_category_or_detected_label(tmp_path: Path) -> 
         Shown("p004", "yellow", category="Dress"),
     ]
     catalog = shop_in(tmp_path, shown, columns=WITH_CATEGORY, thresholds=thresholds())
-    for k in (4, 30):  # answered by the first query, and with a second one
+    for k in (4, 30):  # with one query of the table, and with two
         found = catalog.search(picture("red"), k=k, widen="never").objects[0]
         assert set(products(found)) == {"p000", "p001", "p002", "p003"}
     shoes = catalog.search(picture("red"), box=(8, 12, 82, 84), label="shoes", widen="never", k=9).objects[0]

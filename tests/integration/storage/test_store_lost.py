@@ -141,7 +141,7 @@ def test_hanging_refresh_does_not_block_shutdown() -> None:
         started.set()
         end.wait(20)
 
-    with following(SimpleNamespace(refresh=refresh), 0.01):  # type: ignore[arg-type]
+    with following(SimpleNamespace(refresh=refresh), 0.01):  # type: ignore[arg-type]  # refresh is all it needs
         assert started.wait(20)
     assert [thread.daemon for thread in threading.enumerate() if thread.name == "follow"] == [True]
     end.set()
