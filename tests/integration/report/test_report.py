@@ -393,12 +393,17 @@ def test_page_in_a_browser(page: str, tmp_path: Path) -> None:
     """On desktop and phone, light and dark: nothing is loaded, nothing overflows, axe finds nothing."""
     file = tmp_path / "report.html"
     file.write_text(page, encoding="utf-8")
+    requests: list[Request] = []
+
+    def record(request: Request) -> None:  # Playwright takes no bound method of a list
+        requests.append(request)
+
     with start_browser() as browser:
         for size, in_a_row in ((DESK, 6), (PHONE, 3)):
             for scheme in COLOUR_SCHEMES:
-                requests: list[Request] = []
+                requests.clear()
                 seen = browser.new_page(viewport=size, color_scheme=scheme)
-                seen.on("request", requests.append)
+                seen.on("request", record)
                 seen.goto(file.as_uri())
                 schemes = [request.url.partition(":")[0] for request in requests]
                 assert set(schemes) <= {"file", "data"}
