@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lookdex.records import Threshold, Thresholds, Trust
-from lookdex.search.answer.answer import FoundObject
+from lookdex.search.answer.lanes import FoundObject
 from lookdex.search.catalog import Catalog
 from lookdex.storage import open_store
 from tests.fakes import recipe

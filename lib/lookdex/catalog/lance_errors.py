@@ -14,6 +14,7 @@ from lookdex.errors import AccessDenied, CorruptData, LookdexError, NotFound, St
 
 _FILE = re.compile(r"(?:data|_versions|_indices|_deletions|_transactions|_refs)/[\w./=-]*\w")
 _SOURCE = re.compile(r",? ?(?:/[\w.-]+)*/[\w.-]+\.rs:\d+(?::\d+)?")  # locations in Lance's source
+_LAYERS = re.compile(r"(?:LanceError\(\w+\)|External error|Generic [\w/]+ error|Wrapped error): ")
 _DENIED = re.compile(
     r"access ?denied|permission denied|unauthori[sz]ed|forbidden|status:? (?:code:? )?40[13]|invalidaccesskey"
     r"|expiredtoken|signaturedoesnotmatch|credential",
@@ -79,6 +80,6 @@ def names_file(text: str) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """The error message in one line, without locations in Lance's source."""
-    text = " ".join(_SOURCE.sub("", str(error)).split()) or type(error).__name__
+    """The error message in one line, without locations in Lance's source and the names of its layers."""
+    text = " ".join(_LAYERS.sub("", _SOURCE.sub("", str(error))).split()) or type(error).__name__
     return text[:400].rstrip(". ")

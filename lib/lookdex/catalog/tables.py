@@ -124,7 +124,7 @@ def _open(catalog: Store, key: str, version: int | None) -> lance.LanceDataset:
 
 def name_of(catalog: Store, key: str, version: int | None = None) -> str:
     """A table's name for messages."""
-    return f"{catalog.uri}/{key}" + ("" if version is None else f", version {version},")
+    return f"{catalog.uri}/{key}" + ("" if version is None else f" at version {version}")
 
 
 def format_of(schema: pa.Schema) -> int:

@@ -176,12 +176,11 @@ def _box(corners: tuple[int, int, int, int] | None) -> Any:
     return None if corners is None else Box(*corners)
 
 
-def _drawing(wish: str) -> Any:
+def _drawing(mode: str) -> Any:
     """How to draw pictures on this terminal; None for a text table."""
-    from lookdex.search.render.thumbnails import Wish, drawing, fits
+    from lookdex.search.render.thumbnails import ThumbnailMode, choose_renderer
 
-    how = drawing(Wish(wish))
-    return how if fits(how) else None
+    return choose_renderer(ThumbnailMode(mode))
 
 
 def _with_vectors(catalog: Catalog, answer: Answer, photos: tuple[str, ...], options: Options) -> str:

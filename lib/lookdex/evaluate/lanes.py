@@ -13,7 +13,8 @@ from enum import StrEnum
 from lookdex.evaluate.answers import KnownObject, Recall, matched, recall_of
 from lookdex.evaluate.trust import RankedDetection
 from lookdex.records import Box
-from lookdex.search.answer.answer import Answer, FoundObject, Match
+from lookdex.search.answer.answer import Answer
+from lookdex.search.answer.lanes import FoundObject, Match
 
 
 class Lane(StrEnum):

@@ -1,6 +1,6 @@
-"""The published JSON Schemas: `schemas/answer-2.json` and `schemas/options-2.json`, made from the types.
+"""The published JSON Schemas, `schemas/answer-2.json` and `schemas/options-2.json`, generated from the types.
 
-`python -m lookdex.search.schema` writes them anew into the source; a test keeps them equal to the types.
+`python -m lookdex.search.schema` regenerates them in the source; a test compares them with the types.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from lookdex.search.answer import answer, wire
+from lookdex.search.answer import answer
 from lookdex.search.query import options
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_MADE: dict[str, tuple[int, Callable[[], dict[str, Any]]]] = {
-    "answer": (answer.FORMAT, wire.schema),
+_SCHEMAS: dict[str, tuple[int, Callable[[], dict[str, Any]]]] = {
+    "answer": (answer.FORMAT, answer.schema),
     "options": (options.FORMAT, options.schema),
 }
-NAMES = tuple(f"{name}-{number}.json" for name, (number, _) in _MADE.items())
+NAMES = tuple(f"{name}-{number}.json" for name, (number, _) in _SCHEMAS.items())
 
 
-def made(name: str) -> str:
-    """A schema of today's types as text. name: 'answer-2.json' or 'options-2.json'."""
-    plain, _, number = name.removesuffix(".json").rpartition("-")
-    head = {"$schema": DIALECT, "$id": f"urn:lookdex:{plain}:{number}"}
-    return json.dumps(head | _MADE[plain][1](), ensure_ascii=False, indent=1) + "\n"
+def generated(name: str) -> str:
+    """Generate a schema from the types, as text. name: one of NAMES."""
+    kind, _, number = name.removesuffix(".json").rpartition("-")
+    head = {"$schema": DIALECT, "$id": f"urn:lookdex:{kind}:{number}"}
+    return json.dumps(head | _SCHEMAS[kind][1](), ensure_ascii=False, indent=1) + "\n"
 
 
 def published(name: str) -> str:
-    """The schema as it is packaged."""
+    """Read the packaged schema. name: one of NAMES."""
     return resources.files(__package__).joinpath("schemas", name).read_text(encoding="utf-8")
 
 
@@ -38,7 +38,7 @@ def main() -> None:
     folder = Path(__file__).parent / "schemas"
     folder.mkdir(exist_ok=True)
     for name in NAMES:
-        (folder / name).write_text(made(name), encoding="utf-8")
+        (folder / name).write_text(generated(name), encoding="utf-8")
         print(folder / name)
 
 

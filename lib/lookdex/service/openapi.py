@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from lookdex.imaging.formats import MEDIA_TYPES
+from lookdex.search.answer.json_schema import public_form
 from lookdex.search.query import options
 from lookdex.service.http.problems import Problem
 from lookdex.service.photos.uploads import BYTES
@@ -91,7 +92,7 @@ def describe(app: FastAPI, *, tokens: bool) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = generate()
+            document = public_form(generate())
             schemas = document["components"]["schemas"]
             schemas["Problem"] = Problem.model_json_schema()
             schemas.update(_schemas_of("Options", options.schema()))

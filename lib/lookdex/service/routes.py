@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 from starlette.responses import Response
 
-from lookdex.search.answer.wire import AnswerModel, CountedModel
+from lookdex.search.answer.answer import Answer
+from lookdex.search.answer.facets import Category, Facets, PriceRange
 from lookdex.search.query import options as ask
 from lookdex.search.query.options import MAX_FACETS, MAX_K, MAX_TEXT, Crops, Options
 from lookdex.search.retrieval.filters import offered
@@ -100,27 +102,21 @@ async def listing(
 Listed = Annotated[ListParameters, Depends(listing)]
 
 
-class CategoryModel(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-    name: str
-    products: int
-
-
-class PriceModel(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-    least: float
-    most: float
-
-
-class FacetsModel(CountedModel):
+@dataclass(frozen=True)
+class FacetsModel(Facets):
     """Values for filters: the configured columns, category and price."""
 
-    categories: list[CategoryModel] = Field(
-        description="Values of the column `category`, most products first."
-    )
-    price: PriceModel | None = Field(description="Range of the column `price`.")
+    @computed_field
+    @property
+    def categories(self) -> tuple[Category, ...]:
+        """Values of the column `category`, most products first."""
+        return super().categories
+
+    @computed_field
+    @property
+    def price(self) -> PriceRange | None:
+        """Range of the column `price`."""
+        return super().price
 
 
 class FilterModel(BaseModel):
@@ -209,7 +205,7 @@ def routes(
         "/search",
         operation_id="search",
         openapi_extra=openapi.SEARCH,
-        response_model=AnswerModel,
+        response_model=Answer,
         responses=problems.responses(
             ProblemKind.MALFORMED,
             ProblemKind.SLOW_UPLOAD,
@@ -244,7 +240,7 @@ def routes(
     @router.get(
         "/text",
         operation_id="text",
-        response_model=AnswerModel,
+        response_model=Answer,
         responses=UNCHANGED | problems.responses(ProblemKind.RELEASE_CHANGED, *COMMON),
     )
     async def text(
@@ -267,7 +263,7 @@ def routes(
     @router.get(
         "/products/{product_id:path}/similar",  # product ids may contain slashes
         operation_id="similar",
-        response_model=AnswerModel,
+        response_model=Answer,
         responses=UNCHANGED | problems.responses(ProblemKind.NOT_FOUND, ProblemKind.RELEASE_CHANGED, *COMMON),
     )
     async def similar(
@@ -293,7 +289,7 @@ def routes(
     async def release(request: Request) -> Response:
         """Describe the release in use."""
         opened = catalog.opened
-        live = opened.record
+        live, facets = opened.record, await questions.facets(opened)
         description = ReleaseModel(
             release_id=live.release_id,
             released_at=live.created_at,
@@ -304,7 +300,7 @@ def routes(
             columns=opened.filterable.names,
             filters=[FilterModel.model_validate(column) for column in offered(opened.filterable)],
             sortable=list(opened.sortable),
-            facets=FacetsModel.model_validate(await questions.facets(opened)),
+            facets=FacetsModel(facets.products, facets.columns),
             max_k=MAX_K,
             behind=None if catalog.behind is None else BEHIND,
         )

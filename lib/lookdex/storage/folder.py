@@ -11,7 +11,6 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -26,6 +25,7 @@ from lookdex.errors import (
     Unavailable,
 )
 from lookdex.storage.base import Digest, Level, Listed, Names, Page, Requests
+from lookdex.storage.files import open_file
 
 TEMPORARY = ".lookdex-tmp-"  # files being written; never listed
 PAGE = 1000
@@ -84,7 +84,7 @@ class FolderStore:
     def digest(self, key: str) -> Digest:
         self._requests.add("GetObject")
         path = self._path(key)
-        with _typed_errors(path), _open(path) as file:
+        with _typed_errors(path), open_file(path) as file:
             digest = hashlib.file_digest(file, "sha256")
             return Digest(digest.hexdigest(), file.tell())
 
@@ -188,7 +188,7 @@ class FolderStore:
     def _read(self, key: str, max_bytes: int | None, etag: str | None) -> bytes:
         self._requests.add("GetObject")
         path = self._path(key)
-        with _typed_errors(path), _open(path) as file:
+        with _typed_errors(path), open_file(path) as file:
             found = os.fstat(file.fileno())
             if etag and etag != _etag(found):
                 raise Changed(f"{path} changed since it was listed")
@@ -266,26 +266,6 @@ class FolderStore:
         except NotFound:  # an empty listing, as for a prefix without keys in a bucket
             pass
         return sorted(objects, key=lambda listed: listed.key), sorted(folders)
-
-
-def _open(path: Path) -> BufferedReader:
-    """Open a regular file for reading. Raises NotAFile for anything else, unopened: opening a pipe may block."""
-    mode = os.stat(path).st_mode
-    if not stat.S_ISREG(mode):
-        raise NotAFile(
-            f"{path} is damaged: it is {_kind(mode)}, not a file. Remove it, and restore the file if there was one."
-        )
-    return open(path, "rb", opener=_without_waiting)
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Open without blocking, in case the file has become a pipe meanwhile."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def _kind(mode: int) -> str:
-    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-    return kinds.get(stat.S_IFMT(mode), "a device")
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:

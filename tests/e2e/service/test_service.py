@@ -760,8 +760,12 @@ def test_openapi_document(service: Service) -> None:
     assert {"image/jpeg", "image/heic", "application/octet-stream"} <= set(search["requestBody"]["content"])
     assert [parameter["name"] for parameter in search["parameters"]] == ["options"]
     assert {"200", "400", "401", "408", "413", "415", "422", "500", "503"} <= set(search["responses"])
-    assert {"Options", "AnswerModel", "Problem"} <= set(document["components"]["schemas"])
-    assert PREFIX in json.dumps(document["components"]["schemas"]["Problem"])
+    components = document["components"]["schemas"]
+    assert {"Options", "AnswerModel", "Problem"} <= set(components)
+    assert PREFIX in json.dumps(components["Problem"])
+    definitions = schema.published("answer-2.json").replace("#/$defs/", "#/components/schemas/")
+    for name, definition in json.loads(definitions)["$defs"].items():
+        assert components[name] == definition
 
 
 def test_service_conforms_to_its_openapi_document(shop: str, tmp_path: Path) -> None:

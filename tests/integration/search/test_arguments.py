@@ -78,7 +78,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
         (lambda shop: shop.search_vector([1] * 16, look_photos=1), "give the photo"),
         (lambda shop: shop.search_vector([1] * 16, text="red"), "no option 'text' here"),
         (lambda shop: shop.search_vector([1] * 16, text_weight=0.5), "give text too"),
-        (lambda shop: shop.search_vector([1e300] * 16), "finite numbers"),
+        (lambda shop: shop.search_vector([float("inf")] * 16), "finite numbers"),
         (lambda shop: shop.search_vector([10**400] * 16), "give 16 numbers"),
         (lambda shop: shop.similar(3), "product_id is 3: give text"),
         (lambda shop: shop.similar(None), "product_id is None"),

@@ -18,7 +18,7 @@ from lookdex.catalog import promotion_log
 from lookdex.errors import BadQuery, ProductNotFound
 from lookdex.records import Box, Detection, Recipe
 from lookdex.search.answer.answer import Answer
-from lookdex.search.answer.kinds import Kind, Other, Widened
+from lookdex.search.answer.kinds import LaneKind, Other, Widened
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import Crops, Options, Pick
 from lookdex.storage import open_store
@@ -66,7 +66,7 @@ def test_box_needs_no_detector_and_its_label_limits_the_category(shop: Catalog, 
 
     catalog = opened(shop._place.store.uri, detector=Unused())
     (found,) = catalog.search(picture("red", "blue"), k=4, box=(48, 12, 82, 84), label="shoes").objects
-    assert (found.kind, found.label, found.label_ko, found.within) == (Kind.BOX, "shoes", "신발", "shoes")
+    assert (found.kind, found.label, found.label_ko, found.within) == (LaneKind.BOX, "shoes", "신발", "shoes")
     assert labels(found) == {"shoes"}
     (unnamed,) = catalog.search(picture("red", "blue"), k=4, box=(48, 12, 82, 84)).objects
     assert (unnamed.label, unnamed.within, unnamed.widened) == (None, None, None)
@@ -114,7 +114,7 @@ def test_several_photos_of_one_item_are_one_lane(shop: Catalog) -> None:
     photos = [picture("red"), picture("red", "blue", shade=10), picture("red", shade=30)]
     answer = shop.search(photos, k=3, picks=(Pick(), Pick(object=0), Pick(box=Box(0, 0, SIZE, SIZE))))
     (found,) = answer.objects
-    assert (found.kind, answer.whole, answer.width, found.main) == (Kind.PHOTOS, None, None, True)
+    assert (found.kind, answer.whole, answer.width, found.main) == (LaneKind.PHOTOS, None, None, True)
     assert [part.photo for part in found.parts] == [0, 1, 2]
     assert [part.label for part in found.parts] == ["top", "top", None]
     assert found.parts[2].box == Box(0, 0, SIZE, SIZE)
@@ -141,7 +141,7 @@ def test_text_refines_a_photo(shop: Catalog) -> None:
     for weight, label in [(0.0, "top"), (1.0, "shoes")]:
         answer = shop.search(photo, k=1, text="blue", text_weight=weight, widen="always", whole=False)
         (found,) = answer.objects
-        assert (found.kind, found.text, found.threshold) == (Kind.OBJECT, "blue", None)
+        assert (found.kind, found.text, found.threshold) == (LaneKind.OBJECT, "blue", None)
         assert labels(found) == {label}
         (match,) = found.matches
         if weight:
@@ -158,7 +158,7 @@ def test_text_that_names_a_category_limits_the_search_to_it(shop: Catalog) -> No
 
     reading = opened(shop._place.store.uri, embedder=Reading())
     found = reading.search_text("red shoes", k=4).objects[0]
-    assert (found.kind, found.within, labels(found)) == (Kind.TEXT, "shoes", {"shoes"})
+    assert (found.kind, found.within, labels(found)) == (LaneKind.TEXT, "shoes", {"shoes"})
     assert labels(reading.search_text("red shoes", k=1, widen="always").objects[0]) == {"top"}
     (this,) = reading.search(picture("red"), k=4, text="blue 신발", whole=False).objects
     assert (this.within, labels(this)) == ("shoes", {"shoes"})
@@ -212,7 +212,12 @@ def test_colour_named_in_the_text_comes_first(tmp_path: Path) -> None:
 def test_similar_products_exclude_the_product(shop: Catalog) -> None:
     answer = shop.similar("p000", k=4, widen="always")
     (found,) = answer.objects
-    assert (found.kind, found.product_id, found.label, answer.whole) == (Kind.PRODUCT, "p000", "top", None)
+    assert (found.kind, found.product_id, found.label, answer.whole) == (
+        LaneKind.PRODUCT,
+        "p000",
+        "top",
+        None,
+    )
     assert found.crop is not None
     assert found.palette
     assert set(products(found)[:3]) == {"p006", "p012", "p018"}  # the other reds
@@ -244,7 +249,7 @@ def test_products_that_go_with_a_product(tmp_path: Path) -> None:
     answer = shop_in(tmp_path, shown).goes_with("p000", k=2)
     worn = {found.label: found for found in answer.goes_with}
     assert set(worn) == {"shoes", "bag"}
-    assert {found.kind for found in answer.goes_with} == {Kind.WORN}
+    assert {found.kind for found in answer.goes_with} == {LaneKind.WORN}
     assert set(products(worn["shoes"])) == {"p004", "p010"}
     assert set(products(worn["bag"])) == {"p005", "p011"}
     assert answer.objects[0].product_id == "p000"

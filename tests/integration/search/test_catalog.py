@@ -20,7 +20,7 @@ from lookdex.imaging import colour
 from lookdex.imaging.codec import encode_jpeg
 from lookdex.records import Box, Role, Scope
 from lookdex.search.answer.answer import Answer
-from lookdex.search.answer.kinds import Kind
+from lookdex.search.answer.kinds import LaneKind
 from lookdex.storage import open_store
 from tests.fakes import FakeDetector, FakeEmbedder
 from tests.support.catalogs import (
@@ -81,7 +81,7 @@ def test_answer_has_a_lane_for_each_object_and_the_whole_photo(root_uri: str) ->
     assert all((match.colour_similarity or 0) > 0.95 for found in (red, blue) for match in found.matches)
     assert colour.similarity(red.palette, blue.palette) < 0.2
     assert answer.whole is not None
-    assert (answer.whole.kind, answer.whole.box) == (Kind.IMAGE, Box(0, 0, SIZE, SIZE))
+    assert (answer.whole.kind, answer.whole.box) == (LaneKind.IMAGE, Box(0, 0, SIZE, SIZE))
     assert answer.lanes == (*answer.objects, answer.whole)
     assert set(answer.seconds) == {"decode", "detect", "crop", "embed", "nearest", "fetch"}
 
@@ -138,7 +138,7 @@ def test_box_is_the_only_object(shop: str) -> None:
     photo = picture("red", "blue")
     answer = catalog.search(photo, k=1, box=(48, 12, 82, 84))
     (found,) = answer.objects
-    assert (found.kind, found.box, found.label) == (Kind.BOX, Box(48, 12, 82, 84), None)
+    assert (found.kind, found.box, found.label) == (LaneKind.BOX, Box(48, 12, 82, 84), None)
     assert found.matches[0].product_id in ("p004", "p010")
     assert answer.whole is not None
     assert catalog.search(photo, box=(-9, -9, SIZE + 9, SIZE)).objects[0].box == Box(0, 0, SIZE, SIZE)
@@ -270,7 +270,7 @@ def test_search_by_text_and_vector(shop: str) -> None:
     catalog = opened(shop)
     answer = catalog.search_text("cyan", k=2)
     assert [m.product_id for m in answer.objects[0].matches] == ["p003", "p009"]
-    assert (answer.objects[0].kind, answer.whole, answer.width) == (Kind.TEXT, None, None)
+    assert (answer.objects[0].kind, answer.whole, answer.width) == (LaneKind.TEXT, None, None)
     vector = FakeEmbedder().embed_images([picture("blue")])[0]
     whole = catalog.search_vector(vector * 7, k=1, scope=Scope.IMAGE).objects[0]
     assert whole.matches[0].similarity == pytest.approx(1, abs=1e-4)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lookdex.imaging import colour
-from lookdex.search.answer.kinds import Kind, Other, Widened
+from lookdex.search.answer.kinds import LaneKind, Other, Widened
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import Crops, Options, Widen
 from tests.fakes import COLOURS
@@ -98,7 +98,7 @@ def test_k_distinct_products_or_exhausted(
         found = products(lane)
         assert len(set(found)) == len(found) == len(lane.matches)
         assert lane.exhausted == (len(found) < k)
-        if lane.kind is Kind.IMAGE:  # a whole photo has no label
+        if lane.kind is LaneKind.IMAGE:  # a whole photo has no label
             assert len(found) == min(k, 0 if where == "label <> 'top'" else fitting)
             continue
         if widen is Widen.NEVER:

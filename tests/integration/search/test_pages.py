@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from lookdex.catalog.promotion_log import load_release
 from lookdex.errors import BadQuery, ReleaseChanged
 from lookdex.records import Box
-from lookdex.search.answer.answer import Answer, FoundObject, Next
-from lookdex.search.answer.kinds import Kind
+from lookdex.search.answer.answer import Answer, Next
+from lookdex.search.answer.kinds import LaneKind
+from lookdex.search.answer.lanes import FoundObject
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import MAX_K, Options
 from lookdex.search.retrieval import pages
@@ -241,7 +242,7 @@ def test_page_of_another_release_is_refused(tmp_path: Path) -> None:
 
 def test_last_page_ends_at_max_k() -> None:
     assert Options(k=500, offset=500).offset == 500
-    lane = FoundObject(Kind.TEXT, (), False)
+    lane = FoundObject(kind=LaneKind.TEXT, matches=(), exhausted=False)
     assert pages.next_page([lane], Options(k=400, offset=200), "r") == Next(600, "r")
     assert pages.next_page([lane], Options(k=400, offset=201), "r") is None
     assert pages.next_page([replace(lane, exhausted=True), lane], Options(), "r") == Next(5, "r")

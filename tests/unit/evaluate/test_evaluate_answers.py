@@ -6,22 +6,42 @@ from datetime import UTC, datetime
 
 from lookdex.evaluate.answers import KnownObject, Tally, judge
 from lookdex.records import Box
-from lookdex.search.answer.answer import Answer, FoundObject, Match, Models
-from lookdex.search.answer.kinds import Kind
+from lookdex.search.answer.answer import Answer, Models
+from lookdex.search.answer.kinds import LaneKind
+from lookdex.search.answer.lanes import FoundObject, Match
 
 MODELS = Models("d", "0", "e", "0")
 
 
 def found(label: str, box: Box, *products: str) -> FoundObject:
     matches = tuple(
-        Match(rank, product, 0.9, 0.1, "i", "k", label, None, box)
+        Match(
+            rank=rank,
+            product_id=product,
+            similarity=0.9,
+            distance=0.1,
+            item_id="i",
+            image_key="k",
+            label=label,
+            colour=None,
+            box=box,
+        )
         for rank, product in enumerate(products, start=1)
     )
-    return FoundObject(Kind.OBJECT, matches, False, box=box, label=label, score=0.5)
+    return FoundObject(
+        kind=LaneKind.OBJECT, matches=matches, exhausted=False, box=box, label=label, score=0.5
+    )
 
 
 def answer(*objects: FoundObject) -> Answer:
-    return Answer("r", datetime(2026, 1, 1, tzinfo=UTC), MODELS, objects, None, {})
+    return Answer(
+        release_id="r",
+        released_at=datetime(2026, 1, 1, tzinfo=UTC),
+        models=MODELS,
+        objects=objects,
+        whole=None,
+        seconds={},
+    )
 
 
 TOP = KnownObject(Box(0, 0, 100, 100), "top", "A")

@@ -10,35 +10,55 @@ import pytest
 from lookdex.catalog import json_codec
 from lookdex.evaluate.lanes import Lane, LaneResult, Outcome, QueryObject, outcomes, score
 from lookdex.records import Box
-from lookdex.search.answer.answer import Answer, FoundObject, Match, Models
-from lookdex.search.answer.kinds import Kind
+from lookdex.search.answer.answer import Answer, Models
+from lookdex.search.answer.kinds import LaneKind
+from lookdex.search.answer.lanes import FoundObject, Match
 
 TOP = QueryObject("look.jpg", "A", "top", Box(0, 0, 100, 100))
 SHOES = QueryObject("look.jpg", "B", "shoes", Box(0, 200, 100, 260))
 
 
-def lane(kind: Kind, label: str | None, box: Box, *products: str) -> FoundObject:
+def lane(kind: LaneKind, label: str | None, box: Box, *products: str) -> FoundObject:
     matches = tuple(
-        Match(rank, product, 1 - rank / 10, rank / 10, "i", "k", label, None, box)
+        Match(
+            rank=rank,
+            product_id=product,
+            similarity=1 - rank / 10,
+            distance=rank / 10,
+            item_id="i",
+            image_key="k",
+            label=label,
+            colour=None,
+            box=box,
+        )
         for rank, product in enumerate(products, start=1)
     )
-    return FoundObject(kind, matches, False, box=box, label=label, score=0.5)
+    return FoundObject(kind=kind, matches=matches, exhausted=False, box=box, label=label, score=0.5)
 
 
 def found(label: str, box: Box, *products: str) -> FoundObject:
-    return lane(Kind.OBJECT, label, box, *products)
+    return lane(LaneKind.OBJECT, label, box, *products)
 
 
 def answer(*objects: FoundObject, whole: tuple[str, ...] = ("C", "B")) -> Answer:
-    everything = lane(Kind.IMAGE, None, Box(0, 0, 100, 300), *whole)
+    everything = lane(LaneKind.IMAGE, None, Box(0, 0, 100, 300), *whole)
     models = Models("d", "0", "e", "0")
-    return Answer("r", datetime(2026, 1, 1, tzinfo=UTC), models, objects, everything, {})
+    return Answer(
+        release_id="r",
+        released_at=datetime(2026, 1, 1, tzinfo=UTC),
+        models=models,
+        objects=objects,
+        whole=everything,
+        seconds={},
+    )
 
 
 def test_each_lane_by_hand() -> None:
     told = answer(found("shoes", SHOES.box, "C", "D", "B"), found("top", Box(0, 0, 100, 40), "A"))
     top, shoes = outcomes(
-        [TOP, SHOES], told, [lane(Kind.BOX, None, TOP.box, "A", "C"), lane(Kind.BOX, None, SHOES.box, "C")]
+        [TOP, SHOES],
+        told,
+        [lane(LaneKind.BOX, None, TOP.box, "A", "C"), lane(LaneKind.BOX, None, SHOES.box, "C")],
     )
     assert set(top.lanes) == {Lane.WHOLE, Lane.BEST, Lane.TRUE}  # the top's box lies wrong
     assert not top.found

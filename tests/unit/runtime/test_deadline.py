@@ -19,8 +19,9 @@ import pytest
 from lookdex.errors import TooSlow
 from lookdex.runtime import deadline
 from lookdex.runtime.stopwatch import Stopwatch
-from lookdex.search.answer.answer import Answer, FoundObject, Models
-from lookdex.search.answer.kinds import Kind
+from lookdex.search.answer.answer import Answer, Models
+from lookdex.search.answer.kinds import LaneKind
+from lookdex.search.answer.lanes import FoundObject
 from lookdex.search.query.options import Options
 from lookdex.search.retrieval.table import ReadTable
 from lookdex.service.http import problems
@@ -126,8 +127,15 @@ class Stubborn:
         self.asked += 1
         if options.where is not None:
             self.end.wait(30)
-        lane = FoundObject(Kind.TEXT, (), False, text="red")
-        return Answer("night-1", datetime.now(UTC), Models.of(recipe()), (lane,), None, {})
+        lane = FoundObject(kind=LaneKind.TEXT, matches=(), exhausted=False, text="red")
+        return Answer(
+            release_id="night-1",
+            released_at=datetime.now(UTC),
+            models=Models.of(recipe()),
+            objects=(lane,),
+            whole=None,
+            seconds={},
+        )
 
 
 def test_questions_that_take_too_long_block_nobody() -> None:

@@ -12,49 +12,122 @@ import numpy as np
 import pytest
 
 from lookdex.records import Box, Swatch
-from lookdex.search.answer.answer import Answer, FoundObject, Look, Match, Models, Piece
-from lookdex.search.answer.kinds import Kind, Other
+from lookdex.search.answer.answer import Answer, Models, Next
+from lookdex.search.answer.facets import Bucket, Facet, FacetKind, Facets, Value
+from lookdex.search.answer.kinds import LaneKind, Other
+from lookdex.search.answer.lanes import FoundObject, Match, Part
+from lookdex.search.answer.look import Look, LookPhoto, Piece, Worn
+
+BOX = Box(1, 2, 3, 4)
 
 
 def match(rank: int, product_id: str | None = "p1", **columns: object) -> Match:
-    palette = (Swatch(53.2, 80.1, 67.2, 1.0),)
     return Match(
-        rank, product_id, 0.9, 0.1, f"i{rank}", "a/b.jpg", "dress", "red", Box(1, 2, 3, 4), columns, b"\xff",
-        palette, 0.75, good=True, score=0.9,
-    )  # fmt: skip
+        rank=rank,
+        product_id=product_id,
+        similarity=0.9,
+        distance=0.1,
+        score=0.9,
+        colour_similarity=0.75,
+        good=True,
+        item_id=f"i{rank}",
+        image_key="a/b.jpg",
+        box=BOX,
+        label="dress",
+        colour="red",
+        palette=(Swatch(53.2, 80.1, 67.2, 1.0),),
+        columns=columns,
+        crop=b"\xff",
+    )
+
+
+def lane(kind: LaneKind, *matches: Match, text: str | None = None) -> FoundObject:
+    return FoundObject(kind=kind, matches=matches, exhausted=False, text=text)
 
 
 def answer(*objects: FoundObject, whole: bool = True) -> Answer:
-    lane = FoundObject(Kind.IMAGE, (match(1, None),), False, box=Box(0, 0, 40, 30), crop=b"w")
+    photo = replace(lane(LaneKind.IMAGE, match(1, None)), box=Box(0, 0, 40, 30), crop=b"w")
     return Answer(
-        "night-1",
-        datetime(2026, 11, 22, 2, 14, tzinfo=UTC),
-        Models("d", "dd", "e", "ee"),
-        objects,
-        lane if whole else None,
-        {"detect": 0.02, "nearest": 0.0041},
-        40,
-        30,
+        release_id="night-1",
+        released_at=datetime(2026, 11, 22, 2, 14, tzinfo=UTC),
+        models=Models("d", "dd", "e", "ee"),
+        objects=objects,
+        whole=photo if whole else None,
+        seconds={"detect": 0.02, "nearest": 0.0041},
+        width=40,
+        height=30,
     )
 
 
 DRESS = FoundObject(
-    Kind.OBJECT,
-    (
+    kind=LaneKind.OBJECT,
+    matches=(
         match(1, title="Red dress", price=49.5, added=date(2026, 1, 2)),
         match(2, "p2", title=None, price=float("nan")),
     ),
-    True,
-    Box(1, 2, 30, 28),
-    "dress",
-    0.875,
-    "red",
-    True,
+    exhausted=True,
+    box=Box(1, 2, 30, 28),
+    label="dress",
+    score=0.875,
+    colour="red",
+    main=True,
     crop=b"c",
+)
+LOOK = Look(
+    pieces=(Piece(0, "dress", "p1", "i1", 0.9, 49.5, good=True),),
+    price_column="price",
+    total=49.5,
+    unpriced=0,
+    missing=(1,),
+    photos=(
+        LookPhoto(
+            rank=1,
+            image_key="a/b.jpg",
+            item_id="i1",
+            product_id="p1",
+            score=0.8,
+            similarity=0.7,
+            worn=(Worn(0, "i2", "dress", BOX, 0.8),),
+            columns={"price": Decimal("49.50")},
+            crop=b"l",
+        ),
+    ),
+)
+FACETS = Facets(
+    products=2,
+    columns=(
+        Facet("brand", FacetKind.VALUES, missing=1, values=(Value("acme", 1),)),
+        Facet(
+            "added",
+            FacetKind.RANGE,
+            missing=0,
+            least=date(2026, 1, 2),
+            most=date(2026, 1, 3),
+            buckets=(Bucket(date(2026, 1, 2), date(2026, 1, 3), 2),),
+        ),
+    ),
+)
+# With a value in every field that may be empty.
+EVERYTHING = replace(
+    answer(
+        DRESS,
+        replace(
+            lane(LaneKind.PHOTOS, replace(match(1), other=Other.KIND, text_similarity=-0.25), text="빨간색"),
+            parts=(Part(0, BOX, "dress", 0.5, b"p"), Part(1, None)),
+            palette=(Swatch(53.2, 80.1, 67.2, 1.0),),
+            colour="red",
+            colour_share=1 / 3,
+            threshold=0.5,
+        ),
+    ),
+    look=LOOK,
+    goes_with=(lane(LaneKind.WORN, match(1)),),
+    next=Next(2, "night-1"),
+    facets=FACETS,
 )
 
 
-def test_json_holds_everything_but_the_crops() -> None:
+def test_json_without_crops() -> None:
     value = json.loads(answer(DRESS).to_json())
     assert (value["format"], value["release_id"], value["released_at"]) == (
         2,
@@ -68,6 +141,7 @@ def test_json_holds_everything_but_the_crops() -> None:
         "embedder_digest": "ee",
     }
     assert (value["width"], value["height"], value["no_object"]) == (40, 30, False)
+    assert value["seconds"] == {"detect": 0.02, "nearest": 0.0041}
     (found,) = value["objects"]
     assert (found["kind"], found["label"], found["score"], found["main"]) == ("object", "dress", 0.875, True)
     assert (found["box"], found["exhausted"]) == ({"x0": 1, "y0": 2, "x1": 30, "y1": 28}, True)
@@ -100,10 +174,80 @@ def test_json_holds_everything_but_the_crops() -> None:
 
 
 def test_json_with_crops() -> None:
-    value = answer(DRESS).as_dict(crops=True)
-    assert base64.b64decode(value["objects"][0]["crop"]) == b"c"
-    assert base64.b64decode(value["objects"][0]["matches"][0]["crop"]) == b"\xff"
-    assert base64.b64decode(value["whole"]["crop"]) == b"w"
+    value = EVERYTHING.as_dict(crops=True)
+    dress, photos = value["objects"]
+    crops = [
+        dress["crop"],
+        dress["matches"][0]["crop"],
+        photos["parts"][0]["crop"],
+        value["whole"]["crop"],
+        value["look"]["photos"][0]["crop"],
+    ]
+    assert [base64.b64decode(crop) for crop in crops] == [b"c", b"\xff", b"p", b"w", b"l"]
+
+
+def test_json_of_looks_and_facets() -> None:
+    value = EVERYTHING.as_dict()
+    assert value["look"] == {
+        "pieces": [
+            {
+                "object": 0,
+                "label": "dress",
+                "label_ko": "원피스",
+                "product_id": "p1",
+                "item_id": "i1",
+                "similarity": 0.9,
+                "price": 49.5,
+                "good": True,
+            }
+        ],
+        "price_column": "price",
+        "total": 49.5,
+        "unpriced": 0,
+        "missing": [1],
+        "complete": False,
+        "photos": [
+            {
+                "rank": 1,
+                "image_key": "a/b.jpg",
+                "item_id": "i1",
+                "product_id": "p1",
+                "score": 0.8,
+                "similarity": 0.7,
+                "worn": [
+                    {
+                        "object": 0,
+                        "item_id": "i2",
+                        "label": "dress",
+                        "box": {"x0": 1, "y0": 2, "x1": 3, "y1": 4},
+                        "similarity": 0.8,
+                    }
+                ],
+                "columns": {"price": 49.5},
+                "crop": None,
+            }
+        ],
+    }
+    added = value["facets"]["columns"][1]
+    assert (added["least"], added["most"]) == ("2026-01-02", "2026-01-03")
+    assert added["buckets"] == [{"least": "2026-01-02", "most": "2026-01-03", "products": 2}]
+    assert value["next"] == {"offset": 2, "release": "night-1"}
+
+
+def test_json_of_values_derived_from_others() -> None:
+    photos = EVERYTHING.as_dict()["objects"][1]
+    assert (photos["colour_ko"], photos["colour_hex"], photos["no_good_match"]) == (
+        "빨간색",
+        "#ff0000",
+        False,
+    )
+    assert photos["colour_share"] == 0.333333
+    assert [part["label_ko"] for part in photos["parts"]] == ["원피스", None]
+
+
+def test_to_json_and_as_dict_agree() -> None:
+    for crops in (True, False):
+        assert json.loads(EVERYTHING.to_json(crops=crops)) == EVERYTHING.as_dict(crops=crops)
 
 
 @pytest.mark.parametrize(
@@ -118,11 +262,11 @@ def test_json_with_crops() -> None:
     ],
 )
 def test_any_column_becomes_json(value: object, plain: object) -> None:
-    found = FoundObject(Kind.VECTOR, (match(1, c=value),), False)
+    found = lane(LaneKind.VECTOR, match(1, c=value))
     assert json.loads(answer(found).to_json())["objects"][0]["matches"][0]["columns"]["c"] == plain
 
 
-def test_the_table_reads_like_one() -> None:
+def test_the_table() -> None:
     lines = answer(DRESS).to_table(width=100).splitlines()
     assert lines[1].split() == ["object", "#", "product", "similarity", "title", "price", "added"]
     assert lines[3].split() == [
@@ -150,31 +294,31 @@ def test_the_table_shortens_no_price() -> None:
     assert [line.split()[-1] for line in lines[3:7]] == ["12,345.67", "1,290,000", "0.3", "59"]
 
 
-def test_the_table_says_where_other_kinds_begin_and_what_the_dash_means() -> None:
+def test_the_table_marks_other_categories_and_weak_matches() -> None:
     ranks = [
         replace(match(1), good=False),
         replace(match(2), other=Other.COLOUR),
         *(replace(match(n), other=Other.KIND) for n in (3, 4)),
     ]
     lines = answer(replace(DRESS, matches=tuple(ranks)), whole=False).to_table(width=100).splitlines()
-    told = [line.replace("0 red dress 0.88", "").split() for line in lines]
-    assert [words[0] for words in told[3:9]] == ["1", "other", "2", "other", "3", "4"]
-    assert (told[4], told[6]) == (["other", "colours:"], ["other", "kinds:"])
-    assert told[3][3] == "–"
-    assert lines[-2].startswith("– below the similarity")
-    assert "– below" not in answer(DRESS).to_table(width=100)
+    rows = [line.replace("0 red dress 0.88", "").split() for line in lines]
+    assert [words[0] for words in rows[3:9]] == ["1", "other", "2", "other", "3", "4"]
+    assert (rows[4], rows[6]) == (["other", "colours:"], ["other", "categories:"])
+    assert rows[3][3] == "–"
+    assert lines[-2].startswith("–: below the similarity")
+    assert "–: below the similarity" not in answer(DRESS).to_table(width=100)
 
 
 def test_the_table_says_that_a_text_was_not_understood() -> None:
-    text = FoundObject(Kind.TEXT, (match(1),), False, text="asdfgh", understood=False)
-    assert "“asdfgh”: no word of it tells of a product" in answer(text, whole=False).to_table(width=100)
+    text = replace(lane(LaneKind.TEXT, match(1), text="asdfgh"), understood=False)
+    assert "“asdfgh”: no word of it describes a product" in answer(text, whole=False).to_table(width=100)
 
 
-def test_the_table_says_what_is_missing() -> None:
-    empty = FoundObject(Kind.TEXT, (), True, text="red dress")
+def test_the_table_of_lanes_without_matches() -> None:
+    empty = lane(LaneKind.TEXT, text="red dress")
     assert "no product fits" in answer(empty, whole=False).to_table(width=80)
     assert "“red dress”" in answer(empty, whole=False).to_table(width=80)
-    assert answer().to_table(width=80).startswith("No object found: the whole photo answers.")
+    assert answer().to_table(width=80).startswith("No object found")
 
 
 @pytest.mark.parametrize(
@@ -189,24 +333,24 @@ def test_the_table_says_what_is_missing() -> None:
         ("12,50 €", "12,50 €"),
     ],
 )
-def test_prices_have_the_decimals_of_the_shop_s_numbers(price: object, shown: str) -> None:
-    found = FoundObject(Kind.TEXT, (match(1, price=price),), False, text="red dress")
+def test_prices_keep_their_decimals(price: object, shown: str) -> None:
+    found = lane(LaneKind.TEXT, match(1, price=price), text="red dress")
     assert answer(found, whole=False).to_table(width=100).splitlines()[3].endswith(f" {shown}")
 
 
 @pytest.mark.parametrize(("total", "shown"), [(872000.0, "872,000"), (59.5, "59.5"), (1062.25, "1,062.25")])
-def test_a_look_s_total_has_no_other_decimals_than_its_prices(total: float, shown: str) -> None:
+def test_the_total_of_a_look_has_the_decimals_of_its_prices(total: float, shown: str) -> None:
     piece = Piece(0, "dress", "p1", "i1", 0.9, total, None)
-    told = replace(answer(DRESS), look=Look((piece,), "price", total, 0, ())).to_table(width=100)
-    assert f"the look: p1, {shown} in all\n" in told
+    table = replace(answer(DRESS), look=Look((piece,), "price", total, 0, ())).to_table(width=100)
+    assert f"the look: p1, {shown} in total\n" in table
 
 
 def test_markup_in_titles_is_text() -> None:
-    found = FoundObject(Kind.VECTOR, (match(1, title="[bold]x[/bold] [red]"),), False)
+    found = lane(LaneKind.VECTOR, match(1, title="[bold]x[/bold] [red]"))
     assert "[bold]x[/bold] [red]" in answer(found).to_table(width=100)
 
 
-def test_markup_in_a_product_s_name_is_text() -> None:
+def test_markup_in_product_ids_is_text() -> None:
     piece = Piece(0, "dress", "shoe[red]:star:[/x]", "i1", 0.9, None, None)
     shown = replace(answer(DRESS), look=Look((piece,), None, None, 1, ()))
     assert "the look: shoe[red]:star:[/x]" in shown.to_table(width=100)

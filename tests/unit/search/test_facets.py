@@ -102,7 +102,7 @@ def test_the_fields_of_records() -> None:
 
 
 def test_the_most_frequent_are_listed_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_VALUES", 2)
+    monkeypatch.setattr(module, "MAX_VALUES", 2)
     found = facet(["d", "c", "b", "b", "a", "a", "a"])
     assert (counts(found), found.others) == ([("a", 3), ("b", 2)], 2)
     tied = facet(["d", "c", "b", "a"])
@@ -133,7 +133,7 @@ def test_counts_are_of_distinct_products(rows: list[tuple[str, str | None]]) -> 
 def test_buckets_hold_every_value_once(values: list[int]) -> None:
     found = facet(list(values), pa.int64())
     assert sum(bucket.products for bucket in found.buckets) == len(values)
-    assert len(found.buckets) <= module.BUCKETS
+    assert len(found.buckets) <= module.MAX_BUCKETS
     for bucket in found.buckets:
         assert bucket.products == sum(bucket.least <= value <= bucket.most for value in values)
     ends = [end for bucket in found.buckets for end in (bucket.least, bucket.most)]
@@ -144,7 +144,7 @@ def test_buckets_hold_every_value_once(values: list[int]) -> None:
 
 def test_buckets_are_of_about_as_many_products_each() -> None:
     sizes = [bucket.products for bucket in facet(list(range(1000)), pa.int64()).buckets]
-    assert len(sizes) == module.BUCKETS
+    assert len(sizes) == module.MAX_BUCKETS
     assert max(sizes) - min(sizes) <= 1
 
 
@@ -232,3 +232,8 @@ def test_a_filter_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(asked) == 3
     json.dumps(catalog.search_text("red", facets=["price"]).as_dict())
     assert len(asked) == 3
+
+
+def test_negative_zero_is_counted_as_zero() -> None:
+    found = facet([[0.0], [-0.0], [1.0]], pa.list_(pa.float64()))
+    assert counts(found) == [(0.0, 2), (1.0, 1)]

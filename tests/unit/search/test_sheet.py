@@ -1,4 +1,4 @@
-"""The picture of an answer holds together for any answer; what it looks like is for eyes."""
+"""An answer as a picture, for any answer. What it looks like is for eyes to judge."""
 
 from __future__ import annotations
 
@@ -11,52 +11,60 @@ from PIL import Image
 
 from lookdex.imaging.codec import encode_jpeg
 from lookdex.records import Box
-from lookdex.search.answer.answer import Answer, FoundObject, Match, Models
-from lookdex.search.answer.kinds import Kind, Other
-from lookdex.search.render.sheet import (
-    LANE_COLOURS,
-    PAPER,
-    Row,
-    captions,
-    draw_answer,
-    lettering,
-    paint,
-    rows_of,
-    words,
-)
+from lookdex.search.answer.answer import Answer, Models
+from lookdex.search.answer.kinds import LaneKind, Other
+from lookdex.search.answer.lanes import FoundObject, Match
+from lookdex.search.render import lettering, paint
+from lookdex.search.render.captions import lane_caption, product_caption
+from lookdex.search.render.sheet import draw_answer, rows_of
+from lookdex.search.render.theme import LANE_COLOURS, PAPER
 from tests.support.catalogs import picture
 
 CROP = encode_jpeg(picture("red"), 96)
 
 
 def match(rank: int, **columns: object) -> Match:
-    columns = {"title": f"Product {rank}", "price": 9.5 * rank} | columns
     return Match(
-        rank,
-        f"p{rank}",
-        1 - rank / 9,
-        rank / 9,
-        f"i{rank}",
-        "a/b.jpg",
-        "top",
-        "red",
-        Box(0, 0, 9, 9),
-        columns,
-        CROP,
+        rank=rank,
+        product_id=f"p{rank}",
+        similarity=1 - rank / 9,
+        distance=rank / 9,
+        item_id=f"i{rank}",
+        image_key="a/b.jpg",
+        box=Box(0, 0, 9, 9),
+        label="top",
+        colour="red",
+        columns={"title": f"Product {rank}", "price": 9.5 * rank} | columns,
+        crop=CROP,
     )
 
 
 def found(n: int, matches: int = 5) -> FoundObject:
-    box = Box(10 * n, 120 - 10 * n, 10 * n + 40, 160 - 10 * n)
     return FoundObject(
-        Kind.OBJECT, tuple(map(match, range(1, matches + 1))), False, box, "top", 0.8, "red", crop=CROP
+        kind=LaneKind.OBJECT,
+        matches=tuple(map(match, range(1, matches + 1))),
+        exhausted=False,
+        box=Box(10 * n, 120 - 10 * n, 10 * n + 40, 160 - 10 * n),
+        label="top",
+        score=0.8,
+        colour="red",
+        crop=CROP,
     )
 
 
 def answer(*objects: FoundObject) -> Answer:
-    whole = FoundObject(Kind.IMAGE, (match(1),), False, Box(0, 0, 200, 200), crop=CROP)
-    at = datetime(2026, 11, 22, tzinfo=UTC)
-    return Answer("night-1", at, Models("d", "", "e", ""), objects, whole, {"detect": 0.1}, 200, 200)
+    return Answer(
+        release_id="night-1",
+        released_at=datetime(2026, 11, 22, tzinfo=UTC),
+        models=Models("d", "", "e", ""),
+        objects=objects,
+        whole=FoundObject(
+            kind=LaneKind.IMAGE, matches=(match(1),), exhausted=False, box=Box(0, 0, 200, 200), crop=CROP
+        ),
+        seconds={"detect": 0.1},
+        width=200,
+        height=200,
+    )
 
 
 def has(sheet: Image.Image, colour: tuple[int, int, int]) -> bool:
@@ -83,9 +91,13 @@ def test_photos_of_any_shape(shape: tuple[int, int]) -> None:
 
 def test_without_a_photo_without_crops_without_matches() -> None:
     text = FoundObject(
-        Kind.TEXT, tuple(replace(match(n), crop=None) for n in (1, 2)), False, text="red dress"
+        kind=LaneKind.TEXT,
+        matches=tuple(replace(match(n), crop=None) for n in (1, 2)),
+        exhausted=False,
+        text="red dress",
     )
-    plain = replace(answer(text, FoundObject(Kind.VECTOR, (), True)), whole=None)
+    vector = FoundObject(kind=LaneKind.VECTOR, matches=(), exhausted=True)
+    plain = replace(answer(text, vector), whole=None)
     without, given = draw_answer(None, plain), draw_answer(None, plain, {"i1": CROP})
     assert without.size == given.size
     assert np.abs(np.asarray(without, int) - np.asarray(given, int)).max() > 100
@@ -95,20 +107,20 @@ def test_without_a_photo_without_crops_without_matches() -> None:
 
 
 def test_rows_are_in_the_order_of_the_answer() -> None:
-    """As those of the table and the lanes of the JSON, wherever they are in the photo."""
-    told = answer(found(1), found(5), found(3))
-    rows = rows_of(told)
-    assert [row.lane for row in rows] == list(told.lanes)
+    """As in the table and the JSON, wherever the objects are in the photo."""
+    shown = answer(found(1), found(5), found(3))
+    rows = rows_of(shown)
+    assert [row.lane for row in rows] == list(shown.lanes)
     assert [row.badge for row in rows] == ["0", "1", "2", ""]
 
 
-def test_what_is_of_another_kind_says_so() -> None:
+def test_a_match_of_another_category_is_flagged() -> None:
     plain = found(1)
     other = replace(
         plain, matches=(*plain.matches[:2], replace(plain.matches[2], other=Other.KIND), *plain.matches[3:])
     )
-    without, told = (np.asarray(draw_answer(None, answer(one)), int) for one in (plain, other))
-    changed = (np.abs(without - told).max(axis=2) > 0).nonzero()
+    without, flagged = (np.asarray(draw_answer(None, answer(one)), int) for one in (plain, other))
+    changed = (np.abs(without - flagged).max(axis=2) > 0).nonzero()
     assert 100 < np.ptp(changed[1]) < 196  # over the third picture alone
     assert np.ptp(changed[0]) <= 32
 
@@ -131,8 +143,8 @@ def test_the_same_answer_gives_the_same_picture() -> None:
         ({"title": "\U000f0000\U000f0001"}, ("p1", "9.5")),
     ],
 )
-def test_words_of_a_product(columns: dict[str, object], expected: tuple[str, str]) -> None:
-    assert words(match(1, **columns)) == expected
+def test_the_caption_of_a_product(columns: dict[str, object], expected: tuple[str, str]) -> None:
+    assert product_caption(match(1, **columns)) == expected
 
 
 @pytest.mark.parametrize(
@@ -164,16 +176,16 @@ def test_a_fitted_picture_is_whole_and_fills_its_tile() -> None:
     assert tile.getpixel((40, 2)) != (255, 255, 255)
 
 
-def test_every_kind_of_lane_has_its_words() -> None:
-    for kind in Kind:
-        heading, _ = captions(Row(replace(found(1), kind=kind), (0, 0, 0), "1"))
+def test_every_kind_of_lane_has_a_heading() -> None:
+    for kind in LaneKind:
+        heading, _ = lane_caption(replace(found(1), kind=kind))
         assert heading
 
 
 def test_no_good_match_is_written_and_no_card_stands_out() -> None:
     poor = replace(found(1), threshold=0.99, matches=(replace(match(1), good=False),))
     fine = replace(poor, threshold=0.5, matches=(replace(match(1), good=True),))
-    assert captions(Row(poor, (0, 0, 0), "1"))[1].endswith(" · no good match")
-    assert "no good match" not in captions(Row(fine, (0, 0, 0), "1"))[1]
+    assert lane_caption(poor)[1].endswith(" · no good match")
+    assert "no good match" not in lane_caption(fine)[1]
     one, two = (np.asarray(draw_answer(picture("red", size=120), answer(lane)), int) for lane in (poor, fine))
     assert np.abs(one - two).max() > 60

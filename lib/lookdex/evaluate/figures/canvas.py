@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lookdex.search.render.sheet import CARD, EDGE, INK, MUTED, PAPER, TRACK, lettering, paint
-
-RGB = tuple[int, int, int]
+from lookdex.search.render import lettering, paint
+from lookdex.search.render.theme import CARD, EDGE, INK, MUTED, PAPER, RGB, TRACK
 
 RIGHT: RGB = (38, 140, 88)
 WRONG: RGB = (214, 78, 48)

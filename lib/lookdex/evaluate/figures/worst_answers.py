@@ -17,7 +17,7 @@ from lookdex.imaging import boxes, codec
 from lookdex.records import Box
 
 if TYPE_CHECKING:
-    from lookdex.search.answer.answer import Match
+    from lookdex.search.answer.lanes import Match
     from lookdex.search.catalog import Catalog
 
 CASES, SHOWN = 10, 5

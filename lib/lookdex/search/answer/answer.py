@@ -1,32 +1,32 @@
-"""The answer to a query: typed, wholly from one release.
+"""The answer to a question: a record, and by the same declaration its JSON with the published schema.
 
-Its JSON is `wire` (with a published schema), its table for terminals is `text`.
+Each field's type says how it is written (`fields`), its docstring what it means. A field that changes its meaning or is
+removed makes another format; a new field does not, so readers must ignore fields that they do not know.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final, Literal
 
-import numpy as np
+from pydantic import ConfigDict, TypeAdapter, computed_field
 
-from lookdex.imaging import colour
-from lookdex.imaging.colour.names import vote
-from lookdex.records import Box, Recipe, Swatch
-from lookdex.search.answer.kinds import Kind, Other, Widened
-from lookdex.taxonomy import korean
+from lookdex.records import Recipe
+from lookdex.search.answer import text
+from lookdex.search.answer.facets import Facets
+from lookdex.search.answer.fields import Positive, Record, Rounded
+from lookdex.search.answer.json_schema import public_form
+from lookdex.search.answer.lanes import FoundObject
+from lookdex.search.answer.look import Look
 
-if TYPE_CHECKING:
-    from lookdex.search.answer.facets import Facets
-
-FORMAT = 2  # of the JSON; raised when a field changes its meaning or goes
+FORMAT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Models:
-    """What the release was built with, and the query answered with."""
+class Models(Record):
+    """The release's models, with the digests of their weights."""
 
     detector: str
     detector_digest: str
@@ -39,262 +39,47 @@ class Models:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """A product of the answer, by its best row.
+class Next(Record):
+    """The options of the next page; all others stay the same."""
 
-    `similarity` is the cosine of the row's vector and the lane's (-1 … 1), computed exactly whatever the index
-    approximates; `distance` is 1 - similarity. `score` is what the ranks follow unless the answer is sorted by a
-    column: the similarity, or with a colour
-    emphasis w, (1 - w) × similarity + w × colour similarity. `product_id` is None for a photo that is linked to no
-    product. `box` holds pixels of the photo `image_key`. `columns` are the product's (title, price, …). `palette` is
-    what the row's object looks like in at most five colours, and `colour_similarity` (0 … 1) how alike that is to the
-    lane's; () and None where a lane has no picture, or the release is of a lookdex that kept no palettes.
-    `text_similarity`: the cosine with the text alone, where photo and text were asked together. `good`: the similarity
-    reaches the lane's threshold; None where it has none. `folded`: rows that show nearly the same picture and were
-    left out for it; `folded_products`: whose they are, where it is another product. `other`: it is not of the category,
-    or the colour, that was asked first; ranks follow `score` among those that are, then among those that are not.
-    """
-
-    rank: int  # 1 is the best
-    product_id: str | None
-    similarity: float
-    distance: float
-    item_id: str
-    image_key: str
-    label: str | None
-    colour: str | None
-    box: Box
-    columns: Mapping[str, Any] = field(default_factory=dict)
-    crop: bytes | None = field(default=None, repr=False)  # JPEG, as the table keeps it
-    palette: tuple[Swatch, ...] = field(default=(), repr=False)
-    colour_similarity: float | None = None
-    text_similarity: float | None = None
-    good: bool | None = None
-    folded: int = 0
-    folded_products: tuple[str, ...] = ()
-    score: float = 0.0
-    other: Other | None = None
-
-    @property
-    def label_ko(self) -> str | None:
-        """`label` in Korean."""
-        return korean.category_shown(self.label)
-
-    @property
-    def colour_ko(self) -> str | None:
-        """`colour` in Korean."""
-        return korean.colour_shown(self.colour)
-
-    @property
-    def swatches(self) -> tuple[Shown, ...]:
-        return tuple(Shown.of(swatch) for swatch in self.palette)
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A colour of a palette with what a screen shows for it ('#rrggbb')."""
-
-    l: float  # noqa: E741
-    a: float
-    b: float
-    share: float
-    hex: str
-
-    @classmethod
-    def of(cls, swatch: Swatch) -> Shown:
-        return cls(swatch.l, swatch.a, swatch.b, swatch.share, colour.hex_of(swatch))
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What one of several photos of an item was asked with. photo: its number, from 0. box: None, the whole photo."""
-
-    photo: int
-    box: Box | None
-    label: str | None = None
-    score: float | None = None
-    crop: bytes | None = field(default=None, repr=False)
-
-    @property
-    def label_ko(self) -> str | None:
-        """`label` in Korean."""
-        return korean.category_shown(self.label)
-
-
-@dataclass(frozen=True, slots=True)
-class FoundObject:
-    """One lane of the query and its matches, each of another product.
-
-    `box` holds pixels of the upright query photo; None for several photos, products, texts and vectors. `exhausted`:
-    the page has fewer than k, as no more fit. `main`: the most prominent object of the photo.
-    `colour_share`: the share (0 … 1) of the object's own pixels that have its `colour`. `palette`: at most five
-    colours of those pixels, largest share first; () for the whole photo, texts and vectors. `within`: the category
-    whose products were asked for; None where all were. `tint`: the colour that the text names, asked first. `widened`:
-    why other products follow or mix in; None when they do not. `threshold`: from which similarity on a match is good,
-    calibrated with the release; None where it has none for this lane. `text`: what was asked with, alone or beside the
-    photo. `understood`: a word of that text names a category, a colour or a look, or stands in a product's columns (an
-    embedder finds something near any text). `product_id`: what was asked with, for a product; `parts`: for several
-    photos.
-    """
-
-    kind: Kind
-    matches: tuple[Match, ...]
-    exhausted: bool
-    box: Box | None = None
-    label: str | None = None
-    score: float | None = None
-    colour: str | None = None
-    main: bool = False
-    crop: bytes | None = field(default=None, repr=False)  # JPEG of what was embedded
-    text: str | None = None
-    palette: tuple[Swatch, ...] = field(default=(), repr=False)
-    colour_share: float | None = None
-    within: str | None = None
-    tint: str | None = None
-    widened: Widened | None = None
-    threshold: float | None = None
-    product_id: str | None = None
-    parts: tuple[Part, ...] = ()
-    understood: bool | None = None  # without a text
-
-    @property
-    def label_ko(self) -> str | None:
-        """`label` in Korean."""
-        return korean.category_shown(self.label)
-
-    @property
-    def colour_ko(self) -> str | None:
-        """`colour` in Korean."""
-        return korean.colour_shown(self.colour)
-
-    @property
-    def swatches(self) -> tuple[Shown, ...]:
-        return tuple(Shown.of(swatch) for swatch in self.palette)
-
-    @property
-    def colour_hex(self) -> str | None:
-        """What a screen shows for `colour` ('#rrggbb'): the largest of the palette's swatches that has the name.
-
-        The name is what most pixels are called; the largest swatch, a mean of many, may be called otherwise. None where
-        no swatch has the name.
-        """
-        one = np.ones(1)
-        called = (
-            (swatch, vote(np.array([[swatch.l, swatch.a, swatch.b]]), one)[0]) for swatch in self.palette
-        )
-        return next((colour.hex_of(swatch) for swatch, name in called if name == self.colour), None)
-
-    @property
-    def no_good_match(self) -> bool | None:
-        """No match reaches the threshold; None without a threshold."""
-        return None if self.threshold is None else not any(match.good for match in self.matches)
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """The product of a look for one object of the photo: object is its number among the answer's, from 0.
-
-    price: None where the product has none. good: as in its `Match`.
-    """
-
-    object: int
-    label: str | None
-    product_id: str
-    item_id: str
-    similarity: float
-    price: float | None
-    good: bool | None
-
-    @property
-    def label_ko(self) -> str | None:
-        """`label` in Korean."""
-        return korean.category_shown(self.label)
-
-
-@dataclass(frozen=True, slots=True)
-class Worn:
-    """An object of a catalogue photo that looks like object number `object` of the query."""
-
-    object: int
-    item_id: str
-    label: str | None
-    box: Box
-    similarity: float
-
-
-@dataclass(frozen=True, slots=True)
-class LookPhoto:
-    """A photo of the catalogue that shows an outfit like the query's.
-
-    score: the mean over the query's objects of the cosine with the most similar object of the photo of the same
-    label, 0 for an object without one. worn: those pairs. item_id: of the photo's whole-photo row, whose crop shows
-    it. similarity: of the two whole photos. product_id, columns: of the product whose photo it is.
-    """
-
-    rank: int
-    image_key: str
-    item_id: str
-    product_id: str | None
-    score: float
-    similarity: float
-    worn: tuple[Worn, ...]
-    columns: Mapping[str, Any] = field(default_factory=dict)
-    crop: bytes | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """The outfit: the best product of each object as one set, and catalogue photos that show one like it.
-
-    total: the sum of the prices that are known, in the unit of the column `price_column`; None without any.
-    unpriced: pieces without a price. missing: the numbers of the objects without a product of their own kind that is a
-    good match (where that is known) and stands for no other object. photos: only when they were asked for.
-    """
-
-    pieces: tuple[Piece, ...]
-    price_column: str | None
-    total: float | None
-    unpriced: int
-    missing: tuple[int, ...]
-    photos: tuple[LookPhoto, ...] = ()
-
-    @property
-    def complete(self) -> bool:
-        """Every object has a product that may be shown."""
-        return not self.missing
-
-
-@dataclass(frozen=True, slots=True)
-class Next:
-    """The options that ask for the following page, everything else of the question being the same."""
-
-    offset: int
+    offset: Positive
     release: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Every object found, best score first, and the whole photo as one more lane.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(Record):
+    """An answer of lookdex, wholly from one release. Fields that are not described here may be added."""
 
-    A query by text, product or vector has one object and no `whole`. `look`: for photos with two or more objects.
-    `goes_with`: what is worn with the product that was asked with, when that was asked for. `seconds` is the time of
-    each step. `next`: where the following page begins; None where no lane has more, or pages end. `facets`: of the
-    products that pass the filter, when they were asked for.
-    """
+    __pydantic_config__ = ConfigDict(**Record.__pydantic_config__, title="lookdex answer")
 
+    format: Literal[2] = FORMAT
     release_id: str
     released_at: datetime
+    """When the release was built."""
     models: Models
-    objects: tuple[FoundObject, ...]
-    whole: FoundObject | None
-    seconds: Mapping[str, float]
-    width: int | None = None  # of the upright query photo, pixels
+    width: int | None = None
+    """Of the upright photo, in pixels."""
     height: int | None = None
+    objects: tuple[FoundObject, ...]
+    """Every object, best score first; for a text, product or vector its only lane."""
+    whole: FoundObject | None
+    """The whole photo as one more lane."""
     look: Look | None = None
+    """For photos with two or more objects."""
     goes_with: tuple[FoundObject, ...] = ()
-    format: int = FORMAT
+    """What is worn with the product that was asked for, if requested."""
+    seconds: Mapping[str, Rounded]
+    """Time of each step."""
     next: Next | None = None
+    """The next page; null if no lane has more products, or the limit of pages is reached."""
     facets: Facets | None = None
+    """If requested."""
+
+    @computed_field
+    @property
+    def no_object(self) -> bool:
+        """No object was found in the photo: the only lane is the whole photo."""
+        return not self.objects
 
     @property
     def lanes(self) -> tuple[FoundObject, ...]:
@@ -302,24 +87,33 @@ class Answer:
         return self.objects if self.whole is None else (*self.objects, self.whole)
 
     @property
-    def no_object(self) -> bool:
-        """The detector found nothing: only the whole photo answers."""
-        return not self.objects
+    def all_lanes(self) -> tuple[FoundObject, ...]:
+        """The lanes, then those of what goes with the product."""
+        return (*self.lanes, *self.goes_with)
 
     def as_dict(self, *, crops: bool = False) -> dict[str, Any]:
-        """Plain values for JSON; with `crops`, the JPEGs as base64, else null."""
-        from lookdex.search.answer import wire
-
-        return wire.as_dict(self, crops=crops)
+        """The JSON of `to_json` as plain values."""
+        plain: dict[str, Any] = _JSON.dump_python(self, mode="json", context={"crops": crops})
+        return plain
 
     def to_json(self, *, crops: bool = False, indent: int | None = 1) -> str:
-        """The JSON that the schema `answer-2.json` describes; with `crops`, the JPEGs as base64, else null."""
-        from lookdex.search.answer import wire
-
-        return wire.to_json(self, crops=crops, indent=indent)
+        """JSON of the schema `answer-2.json`; with `crops`, the JPEGs as base64, else null."""
+        return _JSON.dump_json(self, indent=indent, context={"crops": crops}).decode()
 
     def to_table(self, *, width: int | None = None) -> str:
         """The answer as text for a terminal of `width` columns (default: this terminal's)."""
-        from lookdex.search.answer import text
+        above = [text.NO_OBJECT] if self.no_object else []
+        return text.as_table(self.all_lanes, above, self.notes(), width)
 
-        return text.as_table(self, width)
+    def notes(self) -> list[str]:
+        """Lines of text on the look, the facets and the release."""
+        release = text.release_line(self.release_id, self.released_at, self.seconds)
+        return [*text.notes(self.look, self.facets), release]
+
+
+_JSON = TypeAdapter(Answer)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of an answer."""
+    return public_form(_JSON.json_schema(mode="serialization"))

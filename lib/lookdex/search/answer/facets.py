@@ -1,62 +1,67 @@
-"""Columns of a release, counted in distinct products: what filters can offer."""
+"""Facets: columns of a release, counted in distinct products, for filters to offer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Any
+from typing import Annotated
 
-MOST_VALUES = 200  # a column with more is no list to choose from: the most frequent ones are listed
-BUCKETS = 8
+from pydantic import Field
+
+from lookdex.search.answer.fields import Count, Plain, Positive, Record
+
+MAX_VALUES = 200  # a longer list is no use to choose from
+MAX_BUCKETS = 8
 
 
 class FacetKind(StrEnum):
-    """How a column is told."""
+    """How a column is counted."""
 
-    VALUES = "values"  # text, true or false, and the elements of lists: value by value
-    RANGE = "range"  # numbers and dates: from the least to the most
+    VALUES = "values"  # text, booleans and list elements: by value
+    RANGE = "range"  # numbers and dates: from the least to the greatest
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class Value(Record):
     """A value of a column, and how many products have it."""
 
-    value: Any
-    products: int
+    value: Plain
+    products: Positive
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(Record):
     """How many products have a value from `least` to `most`, both included."""
 
-    least: Any
-    most: Any
-    products: int
+    least: Plain
+    most: Plain
+    products: Positive
 
 
 @dataclass(frozen=True, slots=True)
-class Facet:
-    """A column, counted in distinct products. missing: those without a value.
-
-    values: the most frequent first, at most MOST_VALUES; others: products that have a value that is not among them. Of
-    a list each element counts. least, most, buckets: of a range, the buckets of about as many products each, in order;
-    a value is in one bucket only.
-    """
+class Facet(Record):
+    """A column, counted in distinct products."""
 
     column: str
     kind: FacetKind
-    missing: int
-    values: tuple[Value, ...] = ()
-    others: int = 0
-    least: Any = None
-    most: Any = None
-    buckets: tuple[Bucket, ...] = ()
+    """values: text, booleans and list elements; range: numbers and dates."""
+    missing: Count
+    """Products without a value."""
+    values: Annotated[tuple[Value, ...], Field(max_length=MAX_VALUES)] = ()
+    """Most products first; of a list, each element counts. [] for a range."""
+    others: Count = 0
+    """Products with a value that is not listed."""
+    least: Plain = None
+    """Of a range; null if no product has a value."""
+    most: Plain = None
+    buckets: Annotated[tuple[Bucket, ...], Field(max_length=MAX_BUCKETS)] = ()
+    """Of a range: ascending, of about equal numbers of products, without overlap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A value of the shop's own category column, and how many products have it."""
+    """A value of the column `category`, and how many products have it."""
 
     name: str
     products: int
@@ -69,11 +74,11 @@ class PriceRange:
 
 
 @dataclass(frozen=True, slots=True)
-class Facets:
-    """products: distinct ones. columns: in the order in which they were asked for."""
+class Facets(Record):
+    """The products that pass `where` and have an object."""
 
-    products: int
-    columns: tuple[Facet, ...]
+    products: Annotated[Count, Field(description="Distinct products.")]
+    columns: Annotated[tuple[Facet, ...], Field(description="In the order in which they were asked for.")]
 
     def of(self, column: str) -> Facet | None:
         return next((facet for facet in self.columns if facet.column == column), None)
@@ -82,12 +87,12 @@ class Facets:
     def categories(self) -> tuple[Category, ...]:
         """The values of the column `category`, most products first; () without such a column of text."""
         facet = self.of("category")
-        return () if facet is None else tuple(Category(one.value, one.products) for one in facet.values
-                                              if isinstance(one.value, str))  # fmt: skip
+        values = () if facet is None else facet.values
+        return tuple(Category(one.value, one.products) for one in values if isinstance(one.value, str))
 
     @property
     def price(self) -> PriceRange | None:
-        """Of the column `price`, where it holds numbers."""
+        """Range of the column `price`; None if it holds no numbers."""
         facet = self.of("price")
         if facet is None or facet.least is None or isinstance(facet.least, date):
             return None

@@ -16,8 +16,10 @@ from lookdex.errors import BadQuery, ReleaseChanged
 from lookdex.records import Detection, Scope
 from lookdex.runtime import deadline
 from lookdex.runtime.stopwatch import Stopwatch
-from lookdex.search.answer.answer import Answer, FoundObject, Look, Models
-from lookdex.search.answer.kinds import Kind
+from lookdex.search.answer.answer import Answer, Models
+from lookdex.search.answer.kinds import LaneKind
+from lookdex.search.answer.lanes import FoundObject
+from lookdex.search.answer.look import Look
 from lookdex.search.engine import looks, question, vocabulary
 from lookdex.search.engine.embedding import Embedding
 from lookdex.search.engine.encoders import Encoders
@@ -71,17 +73,17 @@ def answer(
     columns = _TableOptions.of(release, options)
     embedding = Embedding(encoders)
     lanes, (width, height) = question_lanes(release, encoders, photos, options, stopwatch, embedding)
-    if lanes[0].kind is Kind.TEXT:
+    if lanes[0].kind is LaneKind.TEXT:
         lanes = [replace(lane, scope=scope) for lane in lanes]
     if options.text is not None:
         understood = vocabulary.understood(release.rows, options.text)
         lanes = [replace(lane, understood=understood) if lane.text else lane for lane in lanes]
     found, vectors = _search(release, embedding, lanes, options, columns, stopwatch)
-    objects = [lane for lane in found if lane.kind is not Kind.WORN]
+    objects = [lane for lane in found if lane.kind is not LaneKind.WORN]
     goes_with = tuple(found[len(objects) :])
-    whole = objects.pop() if objects[-1].kind is Kind.IMAGE else None
+    whole = objects.pop() if objects[-1].kind is LaneKind.IMAGE else None
     answer = replace(_answer(release, tuple(objects), whole), width=width, height=height, goes_with=goes_with)
-    several = sum(lane.kind is Kind.OBJECT for lane in objects) > 1
+    several = sum(lane.kind is LaneKind.OBJECT for lane in objects) > 1
     if options.look and several and not options.offset:  # the best products are on the first page
         answer = replace(answer, look=_look(release, objects, vectors, options, columns.where, stopwatch))
     return _completed(answer, release, options, columns, stopwatch)
@@ -134,7 +136,7 @@ def answer_vector(release: OpenRelease, vector: np.ndarray, scope: Scope, option
     _check_without_colour(options)
     stopwatch = Stopwatch(deadline.check)
     columns = _TableOptions.of(release, options)
-    lane = QuestionLane(Kind.VECTOR, scope)
+    lane = QuestionLane(LaneKind.VECTOR, scope)
     query = question.query_of(lane, vector, None, release.record.thresholds, options)
     (found,) = search_lanes(release, [query], options, columns.where, columns.order, stopwatch)
     answer = _answer(release, (question.answered(lane, query, found, options),), None)
@@ -253,8 +255,7 @@ def _completed(
     answer: Answer, release: OpenRelease, options: Options, columns: _TableOptions, stopwatch: Stopwatch
 ) -> Answer:
     """The answer with its next page, its facets, and the seconds of all steps."""
-    lanes = (*answer.lanes, *answer.goes_with)
-    answer = replace(answer, next=pages.next_page(lanes, options, answer.release_id))
+    answer = replace(answer, next=pages.next_page(answer.all_lanes, options, answer.release_id))
     if columns.facets is not None:
         answer = replace(answer, facets=release.counted(columns.where, columns.facets))
         stopwatch.lap("facets")

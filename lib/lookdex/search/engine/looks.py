@@ -12,8 +12,9 @@ import numpy as np
 
 from lookdex.catalog.sql import listed
 from lookdex.records import Scope
-from lookdex.search.answer.answer import FoundObject, Look, LookPhoto, Match, Piece, Worn
 from lookdex.search.answer.kinds import Other
+from lookdex.search.answer.lanes import FoundObject, Match
+from lookdex.search.answer.look import Look, LookPhoto, Piece, Worn
 from lookdex.search.query.options import Crops, Options
 from lookdex.search.retrieval.open_release import OpenRelease
 from lookdex.search.retrieval.rows import ItemRow

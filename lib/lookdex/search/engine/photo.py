@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 import numpy as np
 
-from lookdex.errors import BadQuery
+from lookdex.errors import BadQuery, NotAFile
 from lookdex.imaging import boxes
 from lookdex.imaging.codec import MIN_SIDE, BadImage, decode
 from lookdex.imaging.formats import AND_FORMATS, OR_FORMATS
 from lookdex.records import Box, Recipe
 from lookdex.search.query.arguments import shown
+from lookdex.storage.files import open_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -78,8 +79,10 @@ def _read(path: str | os.PathLike[str], max_bytes: int) -> tuple[str, bytes]:
     except Exception as error:  # an invalid path
         raise BadQuery(f"photo is {shown(path)}: it has no path ({error})") from error
     try:
-        with open(name, "rb") as file:
+        with open_file(name) as file:
             return name, _up_to(file, max_bytes + 1)
+    except NotAFile as error:
+        raise BadQuery(f"cannot read the photo {name}: it is not a file") from error
     except OSError as error:
         raise BadQuery(f"cannot read the photo {name}: {error.strerror}") from error
     except ValueError as error:  # a NUL, or half of a surrogate pair

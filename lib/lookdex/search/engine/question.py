@@ -17,8 +17,8 @@ from lookdex.errors import BadQuery, ProductNotFound
 from lookdex.imaging import boxes, codec, colour
 from lookdex.records import Box, Detection, Recipe, Role, Scope, Swatch, Thresholds
 from lookdex.runtime.wording import shortened
-from lookdex.search.answer.answer import FoundObject, Match, Part
-from lookdex.search.answer.kinds import Kind, Other, Widened
+from lookdex.search.answer.kinds import LaneKind, Other, Widened
+from lookdex.search.answer.lanes import FoundObject, Match, Part
 from lookdex.search.engine.photo import read_box
 from lookdex.search.query.options import ALL, TEXT_WEIGHT, Crops, Options, Pick, Widen
 from lookdex.search.retrieval.nearest import LaneMatches, LaneQuery
@@ -27,7 +27,11 @@ from lookdex.search.retrieval.rows import CATEGORY, category_of
 from lookdex.taxonomy import query_words
 from lookdex.taxonomy.query_words import Words
 
-_WITH_THRESHOLD = (Kind.OBJECT, Kind.BOX, Kind.PHOTOS)  # the kinds that thresholds are calibrated on
+_WITH_THRESHOLD = (
+    LaneKind.OBJECT,
+    LaneKind.BOX,
+    LaneKind.PHOTOS,
+)  # the kinds that thresholds are calibrated on
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class QuestionLane:
     both, mixed with that of `text`. scope: of the rows that may match. excluded_product: must not match.
     """
 
-    kind: Kind
+    kind: LaneKind
     scope: Scope = Scope.OBJECT
     pictures: tuple[np.ndarray, ...] = ()
     vectors: tuple[np.ndarray, ...] = ()
@@ -101,7 +105,7 @@ def of_photo(
     height, width = pixels.shape[:2]
     if pick.box is not None:
         box = read_box(pick.box, width, height)
-        objects = [QuestionLane(Kind.BOX, box=box, label=pick.label, main=True)]
+        objects = [QuestionLane(LaneKind.BOX, box=box, label=pick.label, main=True)]
     else:
         objects = _detected(detections, width, height)
         if pick.object is not None:
@@ -117,7 +121,7 @@ def of_photo(
     if whole_too:
         lanes.append(
             QuestionLane(
-                Kind.IMAGE,
+                LaneKind.IMAGE,
                 Scope.IMAGE,
                 (pixels,),
                 box=Box(0, 0, width, height),
@@ -140,13 +144,13 @@ def of_photos(
     for number, (pixels, pick, found) in enumerate(zip(photos, picks, detections, strict=True)):
         candidates = of_photo(pixels, pick, found, recipe, only_objects)
         lane = next((lane for lane in candidates if lane.main), candidates[0])
-        box = None if lane.kind is Kind.IMAGE else lane.box
+        box = None if lane.kind is LaneKind.IMAGE else lane.box
         parts.append(Part(number, box, lane.label, lane.score, lane.crop))
         lanes.append(lane)
     labels = {part.label for part in parts}
     first = lanes[0]
     return QuestionLane(
-        Kind.PHOTOS,
+        LaneKind.PHOTOS,
         pictures=tuple(picture for lane in lanes for picture in lane.pictures),
         label=labels.pop() if len(labels) == 1 else None,
         score=min((part.score for part in parts if part.score is not None), default=None),
@@ -161,7 +165,7 @@ def of_photos(
 
 
 def of_text(text: str) -> QuestionLane:
-    return QuestionLane(Kind.TEXT, text=text)
+    return QuestionLane(LaneKind.TEXT, text=text)
 
 
 def of_product(release: OpenRelease, options: Options) -> QuestionLane:
@@ -172,7 +176,7 @@ def of_product(release: OpenRelease, options: Options) -> QuestionLane:
     first = rows[ids[0]]
     labels = Counter(row.label for row in rows.values() if scope is Scope.OBJECT).most_common(1)
     return QuestionLane(
-        Kind.PRODUCT,
+        LaneKind.PRODUCT,
         vectors=tuple(vectors[i] for i in ids),
         excluded_product=product,
         label=category_of(first.columns.get(CATEGORY)) or (labels[0][0] if labels else None),
@@ -197,7 +201,7 @@ def of_worn(release: OpenRelease, options: Options) -> list[QuestionLane]:
     crops = release.rows.crops(list(best.values())) if options.crops is not Crops.NONE else {}
     return [
         QuestionLane(
-            Kind.WORN,
+            LaneKind.WORN,
             vectors=(vectors[i],),
             excluded_product=product,
             label=rows[i].label,
@@ -300,7 +304,7 @@ def _within(
         return lane.label
     if words is not None:
         return lane.label if options.text_weight < 1 else None
-    if lane.score is None or lane.kind is Kind.WORN:
+    if lane.score is None or lane.kind is LaneKind.WORN:
         return lane.label
     trust = None if thresholds is None else thresholds.trust
     return lane.label if trust is not None and trust.believes(lane.label, lane.score) else None
@@ -312,7 +316,7 @@ def _detected(detections: Sequence[Detection], width: int, height: int) -> list[
         range(len(detections)), key=lambda i: boxes.prominence(detections[i].box, width, height), default=None
     )
     return [
-        QuestionLane(Kind.OBJECT, box=d.box, label=d.label, score=d.score, main=i == main)
+        QuestionLane(LaneKind.OBJECT, box=d.box, label=d.label, score=d.score, main=i == main)
         for i, d in enumerate(detections)
     ]
 

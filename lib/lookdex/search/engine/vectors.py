@@ -41,11 +41,11 @@ def unit_of(vector: np.ndarray | Sequence[float], dim: int) -> np.ndarray:
     if masked or given.dtype.kind not in "iuf":
         raise BadQuery(f"vector is {shown(vector)}: give {dim} numbers")
     values = given.astype(np.float64)
-    with np.errstate(over="ignore"):  # an infinite length is refused below
-        length = float(np.linalg.norm(values)) if values.shape == (dim,) else 0.0
-    if not np.isfinite(length) or length == 0:
+    largest = float(np.abs(values).max()) if values.shape == (dim,) else 0.0
+    if not np.isfinite(largest) or largest == 0:
         raise BadQuery(
-            f"vector has the shape {values.shape} and the length {length:g}: the release's embedder gives "
+            f"vector has the shape {values.shape} and the largest value {largest:g}: the release's embedder gives "
             f"{dim} finite numbers, not all of them 0"
         )
-    return (values / length).astype(np.float32)
+    values /= largest  # squares of very large or small values would overflow or vanish
+    return (values / np.linalg.norm(values)).astype(np.float32)

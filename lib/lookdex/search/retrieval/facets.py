@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lookdex.search.answer.facets import BUCKETS, MOST_VALUES, Bucket, Facet, FacetKind, Facets, Value
+from lookdex.search.answer.facets import MAX_BUCKETS, MAX_VALUES, Bucket, Facet, FacetKind, Facets, Value
 from lookdex.search.retrieval.product_columns import is_ranged
 
 COLUMNS = ("category", "price")  # counted where none are configured
@@ -52,6 +52,8 @@ def _facet(name: str, column: pa.Array, owners: np.ndarray, products: int) -> Fa
 
 def _values(name: str, column: pa.Array, owners: np.ndarray, products: int) -> Facet:
     """column: without nulls. owners: each value's product, as a number below `products`."""
+    if pa.types.is_floating(column.type):
+        column = pc.add(column, pa.scalar(0, column.type))  # -0.0 becomes 0.0, so that they are one value
     coded = column.dictionary_encode()
     pairs = np.unique(coded.indices.to_numpy().astype(np.int64) * products + owners)
     values, owners = np.divmod(pairs, max(1, products))
@@ -74,7 +76,7 @@ def _values(name: str, column: pa.Array, owners: np.ndarray, products: int) -> F
 def _most_frequent(values: pa.Array, counts: np.ndarray) -> np.ndarray:
     """The positions of the most frequent values; of equally frequent ones the lesser first."""
     by_value = np.argsort(pc.rank(values, tiebreaker="first").to_numpy(), kind="stable")
-    return by_value[np.argsort(-counts[by_value], kind="stable")][:MOST_VALUES]
+    return by_value[np.argsort(-counts[by_value], kind="stable")][:MAX_VALUES]
 
 
 def _range(name: str, column: pa.Array, owners: np.ndarray, products: int) -> Facet:
@@ -101,7 +103,7 @@ def _range(name: str, column: pa.Array, owners: np.ndarray, products: int) -> Fa
 
 def _ends(last: np.ndarray) -> list[int]:
     """The ends of the buckets of sorted values. last: for each value, how many are no greater."""
-    cuts = np.arange(1, BUCKETS + 1) * len(last) // BUCKETS
+    cuts = np.arange(1, MAX_BUCKETS + 1) * len(last) // MAX_BUCKETS
     return sorted({int(last[cut - 1]) for cut in cuts if cut})
 
 

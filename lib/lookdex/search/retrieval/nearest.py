@@ -12,8 +12,8 @@ from lookdex.catalog.sql import quoted
 from lookdex.records import Role, Scope, Swatch
 from lookdex.runtime import deadline
 from lookdex.runtime.stopwatch import Stopwatch
-from lookdex.search.answer.answer import Match
 from lookdex.search.answer.kinds import Widened
+from lookdex.search.answer.lanes import Match
 from lookdex.search.query.options import Crops, Options
 from lookdex.search.retrieval import duplicates, pages, ranking
 from lookdex.search.retrieval.grouping import ANYTHING, Distinct, Hit, Tier, gather

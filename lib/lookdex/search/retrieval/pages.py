@@ -14,7 +14,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from lookdex.search.answer.answer import FoundObject, Next
+from lookdex.search.answer.answer import Next
+from lookdex.search.answer.lanes import FoundObject
 from lookdex.search.query.options import MAX_K, Options
 from lookdex.search.retrieval.product_columns import Order
 from lookdex.search.retrieval.ranking import Candidate

@@ -1,4 +1,4 @@
-"""Text on a picture: measured, cut to fit, and legible whatever its alphabet."""
+"""Text on a picture: measured, cut to fit, and legible in any alphabet."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from functools import cache, lru_cache
 
 from PIL import ImageDraw, ImageFont
 
-Font = ImageFont.FreeTypeFont
-RGB = tuple[int, int, int]
+from lookdex.search.render.theme import RGB
 
-# Pillow's own font has the letters of English only; for others a font of the machine is used where there is one.
-_OTHERS = (
+Font = ImageFont.FreeTypeFont
+
+# Pillow's own font has only the letters of English. Other letters need one of these fonts, if installed.
+_SYSTEM_FONTS = (
     "NotoSans-Regular.ttf", "DejaVuSans.ttf", "LiberationSans-Regular.ttf", "arial.ttf", "Arial.ttf",
     "NotoSansCJK-Regular.ttc", "NotoSansKR-Regular.otf", "NanumGothic.ttf", "malgun.ttf", "AppleSDGothicNeo.ttc",
     "PingFang.ttc", "msyh.ttc", "Arial Unicode.ttf",
@@ -24,7 +25,7 @@ _SPACES = str.maketrans({"\n": " ", "\r": " ", "\t": " ", "\u00a0": " "})
 
 @cache
 def font(size: int, name: str | None = None) -> Font:
-    """Pillow's own font, or the machine's font of that name (OSError when there is none)."""
+    """Pillow's own font, or the installed font of that name. Raises OSError if there is none."""
     found = ImageFont.load_default(size) if name is None else ImageFont.truetype(name, size)
     assert isinstance(found, ImageFont.FreeTypeFont)
     return found
@@ -32,9 +33,9 @@ def font(size: int, name: str | None = None) -> Font:
 
 @lru_cache(maxsize=4096)
 def setting(text: str, size: int) -> tuple[str, Font]:
-    """The text and a font that has all its letters; letters that no font has are left out or written plainer."""
+    """The text, and a font with all its letters. Letters that no font has become plainer ones or are dropped."""
     text = "".join(c for c in text.translate(_SPACES) if unicodedata.category(c)[0] != "C")
-    for name in (None, *_OTHERS):
+    for name in (None, *_SYSTEM_FONTS):
         try:
             candidate = font(size, name)
         except OSError:
@@ -47,7 +48,7 @@ def setting(text: str, size: int) -> tuple[str, Font]:
 
 @lru_cache(maxsize=8192)
 def _has(name: str | None, letter: str) -> bool:
-    """A font draws letters that it lacks as one and the same box."""
+    """Whether the font has the letter: it draws all that it lacks as the same box."""
     probe = font(20, name)
     return letter.isspace() or bytes(probe.getmask(letter)) != bytes(probe.getmask("\U0010ffff"))
 
@@ -58,7 +59,7 @@ def width(text: str, size: int) -> float:
 
 
 def shorten(text: str, size: int, room: float) -> str:
-    """As much of the text as fits, with an ellipsis where it was cut."""
+    """As much of the text as fits, with an ellipsis if it is cut."""
     if width(text, size) <= room:
         return text
     low, high = 0, len(text)
@@ -72,7 +73,7 @@ def shorten(text: str, size: int, room: float) -> str:
 
 
 def wrap(text: str, size: int, room: float, lines: int) -> list[str]:
-    """At most `lines` lines, broken between words (within one that is longer than a line); then an ellipsis."""
+    """At most `lines` lines, broken between words, or within a word longer than a line; then an ellipsis."""
     rest, done = text.split(), list[str]()
     while rest and len(done) < lines - 1:
         count = 1
@@ -96,6 +97,8 @@ def write(
     anchor: str = "ls",
     weight: float = 0.0,
 ) -> None:
-    """Draw one line; `at` is where `anchor` (Pillow's, 'ls': left end of the baseline) lies. weight: extra pixels."""
+    """Draw one line. anchor: which point of it is `at` (Pillow's: 'ls' is the left end of the baseline). weight: width
+    of an outline in pixels, for bold letters.
+    """
     text, face = setting(text, size)
     draw.text(at, text, font=face, fill=fill, anchor=anchor, stroke_width=weight, stroke_fill=fill)

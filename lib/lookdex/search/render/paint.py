@@ -1,4 +1,4 @@
-"""Smooth rounded shapes and fitted pictures, which Pillow does not draw by itself."""
+"""Smooth rounded shapes and fitted pictures, which Pillow does not draw itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, UnidentifiedImageError
 
-RGB = tuple[int, int, int]
+from lookdex.search.render.theme import RGB
+
 _FINE = 4  # shapes are drawn this much larger and scaled down, for smooth edges
 
 
@@ -23,7 +24,7 @@ def rounded(width: int, height: int, radius: int) -> Image.Image:
 
 @lru_cache(maxsize=256)
 def ring(width: int, height: int, radius: int, line: int) -> Image.Image:
-    """The outline of a rounded rectangle, `line` pixels wide and within it, as a mask."""
+    """The outline of a rounded rectangle, `line` pixels wide, inside it, as a mask."""
     mask = np.array(rounded(width, height, radius))
     if width > 2 * line and height > 2 * line:
         inner = rounded(width - 2 * line, height - 2 * line, max(0, radius - line))
@@ -42,7 +43,7 @@ def outline(
 
 
 def read(jpeg: bytes | None) -> Image.Image | None:
-    """A stored crop, or None where there is none that can be read."""
+    """Read a stored crop; None if there is none or it cannot be read."""
     if not jpeg:
         return None
     try:

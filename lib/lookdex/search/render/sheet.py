@@ -1,4 +1,4 @@
-"""The picture of an answer: the photo with its boxes at the left, a row of products per object at the right."""
+"""An answer as a picture: the photo with its boxes on the left, a row of products per lane on the right."""
 
 from __future__ import annotations
 
@@ -8,42 +8,41 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw
 
 from lookdex.records import Box
-from lookdex.search.answer.answer import Answer, FoundObject, Match
-from lookdex.search.answer.kinds import Kind
-from lookdex.search.answer.text import OTHERS, amount
+from lookdex.runtime.wording import count_of
+from lookdex.search.answer.answer import Answer
+from lookdex.search.answer.lanes import FoundObject, Match
+from lookdex.search.answer.text import NO_OBJECT, OTHER_NAMES
 from lookdex.search.engine.photo import Photo, read_photo
-from lookdex.search.render.sheet import lettering, paint
-
-RGB = tuple[int, int, int]
-
-# Of the objects in turn: far apart in hue, and dark enough for white letters.
-LANE_COLOURS: tuple[RGB, ...] = (
-    (214, 78, 48), (37, 121, 171), (38, 140, 88), (132, 84, 184), (188, 126, 14),
-    (204, 62, 122), (16, 130, 136), (64, 84, 196), (112, 122, 30), (130, 82, 56),
-)  # fmt: skip
-WHOLE_COLOUR: RGB = (92, 100, 112)
-PAPER: RGB = (246, 244, 240)
-CARD: RGB = (255, 255, 255)
-EDGE: RGB = (228, 224, 216)
-TRACK: RGB = (236, 233, 227)
-INK: RGB = (32, 33, 36)
-MUTED: RGB = (122, 120, 116)
+from lookdex.search.render import lettering, paint
+from lookdex.search.render.captions import lane_caption, product_caption
+from lookdex.search.render.theme import (
+    CARD,
+    EDGE,
+    INK,
+    LANE_COLOURS,
+    MUTED,
+    PAPER,
+    RGB,
+    SMALL,
+    TEXT,
+    TRACK,
+    WHOLE_COLOUR,
+)
 
 MARGIN = 48
 GAP = 18
 PHOTO_WIDTHS = (500, 640)  # beside few rows, beside many
 FEW_ROWS = 4
-TEXT = 24
-SMALL = 22
+MIN_COLUMNS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A lane with its colour and its name in the picture."""
+class LaneRow:
+    """A lane in the picture."""
 
     lane: FoundObject
     colour: RGB
-    badge: str  # the object's number in the answer, from 0; '' for a lane that is none
+    badge: str  # the object's number in the answer, from 0; '' for other lanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +68,16 @@ class Measures:
 def draw_answer(
     photo: Photo | None, answer: Answer, crops: Mapping[str, bytes] | None = None, *, columns: int = 5
 ) -> Image.Image:
-    """The answer as a picture (RGB, about 2,000 pixels wide; as high as it needs).
+    """Draw the answer (RGB, about 2,000 pixels wide, as high as needed).
 
-    photo: what was asked with (as for `Catalog.search`); None for a text or a vector. crops: JPEG by item id, for
-    answers that were asked for without their crops. columns: products shown per object, at most.
-    Raises BadQuery when the photo cannot be read.
+    photo: as for `Catalog.search`; None for a text or a vector. crops: JPEGs by item id, for an answer without crops.
+    columns: products per lane, at most. Raises BadQuery if the photo cannot be read.
     """
     rows = rows_of(answer)
     most = max((len(row.lane.matches) for row in rows), default=1)
-    measures = Measures(tile=196 if len(rows) <= FEW_ROWS else 164, columns=max(1, min(columns, most)))
-    measures = Measures(measures.tile, max(measures.columns, min(columns, 3)))
+    measures = Measures(
+        tile=196 if len(rows) <= FEW_ROWS else 164, columns=max(1, min(columns, max(most, MIN_COLUMNS)))
+    )
     rows_height = len(rows) * (measures.row + GAP) - GAP
     shown, photo_width = None, PHOTO_WIDTHS[len(rows) > FEW_ROWS]
     if photo is not None:
@@ -95,20 +94,20 @@ def draw_answer(
     return sheet
 
 
-def rows_of(answer: Answer) -> list[Row]:
-    """Objects in the order of the answer, then the whole photo."""
+def rows_of(answer: Answer) -> list[LaneRow]:
+    """The rows, in the order of the answer's lanes."""
     rows = [
-        Row(lane, LANE_COLOURS[n % len(LANE_COLOURS)], str(n) if lane.box else "")
+        LaneRow(lane, LANE_COLOURS[n % len(LANE_COLOURS)], str(n) if lane.box else "")
         for n, lane in enumerate(answer.objects)
     ]
-    return rows if answer.whole is None else [*rows, Row(answer.whole, WHOLE_COLOUR, "")]
+    return rows if answer.whole is None else [*rows, LaneRow(answer.whole, WHOLE_COLOUR, "")]
 
 
 # ── the photo ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def boxed_photo(photo: Image.Image, rows: list[Row], room: tuple[int, int]) -> Image.Image:
-    """The photo scaled into `room` (its full width, unless it is very tall), with each object's box and tag."""
+def boxed_photo(photo: Image.Image, rows: list[LaneRow], room: tuple[int, int]) -> Image.Image:
+    """Scale the photo into `room` (to its full width, unless it is very tall), and draw each object's box and tag."""
     scale = min(room[0] / photo.width, room[1] / photo.height)
     size = max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
     picture = Image.new("RGB", (max(size[0], 240), max(size[1], 120)), EDGE)
@@ -132,8 +131,8 @@ def _scaled(box: Box, scale: float, corner: tuple[int, int], size: tuple[int, in
     return Box(corner[0] + x0, corner[1] + y0, corner[0] + x1, corner[1] + y1)
 
 
-def _tag(picture: Image.Image, row: Row, box: Box, taken: list[Box]) -> Box:
-    """Write the object's number and label at a corner of its box where no other tag is; returns where."""
+def _tag(picture: Image.Image, row: LaneRow, box: Box, taken: list[Box]) -> Box:
+    """Draw the object's number and label at a corner of its box, clear of other tags. Returns the tag's box."""
     text = f"{row.badge}  {row.lane.label}" if row.lane.label else row.badge
     text = lettering.shorten(text, SMALL, picture.width - 40)
     wide, high = round(lettering.width(text, SMALL)) + 24, 36
@@ -161,9 +160,9 @@ def _touch(a: Box, b: Box) -> bool:
 
 
 def draw_row(
-    sheet: Image.Image, at: tuple[int, int], row: Row, measures: Measures, crops: Mapping[str, bytes]
+    sheet: Image.Image, at: tuple[int, int], row: LaneRow, measures: Measures, crops: Mapping[str, bytes]
 ) -> None:
-    """The crop that was searched with, then its products."""
+    """Draw the lane's crop, then its products."""
     x, y = at
     draw = ImageDraw.Draw(sheet)
     tile = measures.tile
@@ -171,7 +170,7 @@ def draw_row(
     left, top = x + GAP + 8, y + GAP // 2 + 10
     _picture(sheet, (left, top), tile, paint.read(row.lane.crop), (row.lane.text or "?")[0])
     paint.outline(sheet, (left - 4, top - 4), (tile + 8, tile + 8), 18, 5, row.colour)
-    heading, detail = captions(row)
+    heading, detail = lane_caption(row.lane)
     baseline = top + tile + 38
     if row.badge:
         paint.panel(sheet, (left, baseline - 24), (32, 32), 16, row.colour)
@@ -196,30 +195,11 @@ def draw_row(
         lettering.write(draw, (first, top + tile // 2 + 8), "No product fits.", TEXT, MUTED)
 
 
-def captions(row: Row) -> tuple[str, str]:
-    """What the lane is, and what is known of it."""
-    lane = row.lane
-    known = [lane.colour or "", "" if lane.score is None else f"{lane.score:.2f}", lane.text or ""]
-    if lane.no_good_match:
-        known.append("no good match")
-    if lane.understood is False:
-        known.append("no word of it tells of a product")
-    heading = {
-        Kind.OBJECT: lane.label or "object",
-        Kind.BOX: lane.label or "drawn box",
-        Kind.PHOTOS: lane.label or "item",
-        Kind.IMAGE: "whole photo",
-        Kind.PRODUCT: "more like it",
-        Kind.WORN: lane.label or "worn with it",
-    }.get(lane.kind, str(lane.kind))
-    return heading, " · ".join(filter(None, known))
-
-
 def _card(
     sheet: Image.Image,
     at: tuple[int, int],
     match: Match,
-    row: Row,
+    row: LaneRow,
     measures: Measures,
     crops: Mapping[str, bytes],
 ) -> None:
@@ -230,12 +210,12 @@ def _card(
     paint.panel(sheet, (x, y), (wide, high), 20, CARD)
     best = match.rank == 1 and match.good is not False
     paint.outline(sheet, (x, y), (wide, high), 20, 4 if best else 1, row.colour if best else EDGE)
-    title, price = words(match)
+    title, price = product_caption(match)
     _picture(
         sheet, (x + 10, y + 10), measures.tile, paint.read(match.crop or crops.get(match.item_id)), title[:1]
     )
     if match.other is not None:
-        _flag(sheet, (x + 10, y + 10), OTHERS[match.other].removesuffix("s:"))
+        _flag(sheet, (x + 10, y + 10), OTHER_NAMES[match.other])
     room, top = measures.tile - 8, y + measures.tile + 10
     for n, line in enumerate(lettering.wrap(title, SMALL, room, 2)):
         lettering.write(draw, (x + 14, top + 32 + 26 * n), line, SMALL, INK)
@@ -247,29 +227,16 @@ def _card(
 
 
 def _flag(sheet: Image.Image, at: tuple[int, int], text: str) -> None:
-    """A few words over the corner of a picture."""
+    """Draw a few words over the corner of a picture."""
     wide = round(lettering.width(text, SMALL)) + 20
     paint.panel(sheet, at, (wide, 32), 14, CARD)
     lettering.write(ImageDraw.Draw(sheet), (at[0] + 10, at[1] + 23), text, SMALL, INK)
 
 
-def words(match: Match) -> tuple[str, str]:
-    """Title and price as written; a product without a title shows its id, a photo without a product its name."""
-    name = match.product_id or match.image_key.rsplit("/", 1)[-1]
-    columns = {key.lower(): value for key, value in match.columns.items() if value is not None}
-    title = str(columns.get("title") or columns.get("name") or "").strip()
-    if not lettering.setting(title, SMALL)[0].strip("?…. "):
-        title = name
-    price = columns.get("price")
-    if price is None:
-        return title, "" if title == name else name
-    return title, " ".join(filter(None, (amount(price), str(columns.get("currency", "")))))
-
-
 def _picture(
     sheet: Image.Image, at: tuple[int, int], side: int, picture: Image.Image | None, letter: str
 ) -> None:
-    """A square picture with rounded corners; without one, a letter on a plain ground."""
+    """Draw a square picture with rounded corners, or a letter if there is none."""
     mask = paint.rounded(side, side, 14)
     if picture is not None:
         sheet.paste(paint.fitted(picture, (side, side)), at, mask)
@@ -281,10 +248,8 @@ def _picture(
 
 def _footer(sheet: Image.Image, answer: Answer) -> None:
     products = {(m.product_id or m.image_key) for lane in answer.lanes for m in lane.matches}
-    count = len(answer.objects)
-    left = f"{count} object{'' if count == 1 else 's'}, {len(products)} products, {sum(answer.seconds.values()):.2f} s"
-    if answer.no_object:
-        left = "No object found: the whole photo answers"
+    counts = f"{count_of(len(answer.objects), 'object')}, {count_of(len(products), 'product')}"
+    left = NO_OBJECT if answer.no_object else f"{counts}, {sum(answer.seconds.values()):.2f} s"
     right = f"release {answer.release_id} of {answer.released_at:%Y-%m-%d %H:%M}"
     draw, base = ImageDraw.Draw(sheet), sheet.height - 32
     lettering.write(draw, (MARGIN, base), left, SMALL, MUTED)
