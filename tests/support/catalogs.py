@@ -179,6 +179,13 @@ def go_live(store: Store, release_id: str) -> LiveEntry:
     )
 
 
+def live(store: Store) -> Release:
+    """The live release."""
+    current = promotion_log.live_release(store)
+    assert current is not None
+    return current[1]
+
+
 def with_index(store: Store, release: Release, release_id: str, **index: Any) -> Release:
     """A release of the same items with a vector index."""
     items = lance.dataset(

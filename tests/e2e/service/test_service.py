@@ -41,15 +41,6 @@ LIMITS = ("--upload-bytes", "400000", "--upload-pixels", "1000000", "--poll-seco
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
-    uri = str(tmp_path_factory.mktemp("shop"))
-    publish(
-        open_store(uri), "night-1", [*stock(), Shown(None, "red", price=500.0)], recipe=recipe_with_digests()
-    )
-    return uri
-
-
-@pytest.fixture(scope="module")
 def service(shop: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with start(shop, tmp_path_factory.mktemp("service"), *LIMITS) as service:
         yield service

@@ -14,21 +14,12 @@ import pytest
 
 from lookdex.service.http.problems import ProblemKind
 from lookdex.storage import Store, open_store
-from tests.support.catalogs import Shown, go_live, picture, publish, recipe_with_digests, stock, write_release
+from tests.support.catalogs import go_live, picture, publish, recipe_with_digests, stock, write_release
 from tests.support.photos import encode
 from tests.support.services import Service, assert_problem, start
 
 RED = encode(picture("red"), "JPEG")
 LOOK = encode(picture("red", "blue"), "JPEG")
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
-    uri = str(tmp_path_factory.mktemp("shop"))
-    publish(
-        open_store(uri), "night-1", [*stock(), Shown(None, "red", price=500.0)], recipe=recipe_with_digests()
-    )
-    return uri
 
 
 @pytest.fixture(scope="module")

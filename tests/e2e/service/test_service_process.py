@@ -25,13 +25,6 @@ from tests.support.services import logged_url, start
 from tests.support.verbs import TRUSTED
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
-    uri = str(tmp_path_factory.mktemp("shop"))
-    publish(open_store(uri), "night-1", stock(), recipe=recipe_with_digests())
-    return uri
-
-
 def test_connections_are_refused_until_the_service_is_ready(shop: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     command = [sys.executable, "-m", "lookdex.cli.main", "serve", "--catalog", shop, "--port", "0"]

@@ -43,7 +43,7 @@ from lookdex.storage import Store, open_store
 from lookdex.storage.folder import TEMPORARY
 from tests import fakes
 from tests.support import nights
-from tests.support.catalogs import opened
+from tests.support.catalogs import live, opened
 
 TABLES = (tables.ITEMS, tables.IMAGES)
 
@@ -91,12 +91,6 @@ def night(store: Store, run_id: str, photos: list[nights.Photo]) -> Release:
 
 def candidate(store: Store) -> Release:
     return load_candidate(store, runs.load_plan(store, "n3"))
-
-
-def live(store: Store) -> Release:
-    current = promotion_log.live_release(store)
-    assert current is not None
-    return current[1]
 
 
 def files_of(store: Store, release: Release) -> integrity.DataFiles:

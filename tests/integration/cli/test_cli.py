@@ -26,9 +26,10 @@ from lookdex.errors import MassChange
 from lookdex.index import budget
 from lookdex.index.indexed import Indexed, check_rejected
 from lookdex.pipeline import night as nightly
-from lookdex.records import Reason, Release, Status, Threshold, Thresholds
-from lookdex.storage import Store, open_store
+from lookdex.records import Reason, Status, Threshold, Thresholds
+from lookdex.storage import open_store
 from tests.support import nights, photos
+from tests.support.catalogs import live
 from tests.support.paths import ROOT
 from tests.support.servers import S3Server
 from tests.support.verbs import FAKES, run
@@ -52,12 +53,6 @@ def shop(tmp_path: Path) -> tuple[str, str, str]:
 def shop_anywhere(root_uri: str, tmp_path: Path) -> tuple[str, str, str]:
     """The same, in a folder and in a bucket."""
     return stocked(root_uri, tmp_path)
-
-
-def live(store: Store) -> Release:
-    current = promotion_log.live_release(store)
-    assert current is not None
-    return current[1]
 
 
 def stocked(root: str, folder: Path) -> tuple[str, str, str]:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 from click.testing import Result
 
-from lookdex.catalog import promotion_log, runs, tables
+from lookdex.catalog import runs, tables
 from lookdex.errors import ShardsMissing, Unavailable
 from lookdex.index import job
 from lookdex.index.analyse import Tools
@@ -24,6 +24,7 @@ from lookdex.records import Reason, Release, Shard, Status
 from lookdex.storage import Store, open_store
 from tests import fakes
 from tests.support import photos
+from tests.support.catalogs import live
 from tests.support.nights import item_table
 from tests.support.shards import index_shard
 from tests.support.verbs import FAKES, run
@@ -99,9 +100,7 @@ class Shop:
         for verb in ("build", "audit", "promote"):
             done = self.stage(verb, run_id)
             assert done.exit_code == 0, done.output
-        live = promotion_log.live_release(open_store(self.catalog))
-        assert live is not None
-        return live[1]
+        return live(open_store(self.catalog))
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from lookdex.release.retention import clean_up
 from lookdex.storage import Store, open_store
 from tests import fakes
 from tests.support import nights
+from tests.support.catalogs import live
 from tests.support.paths import GOLDEN
 
 PAST = sorted(GOLDEN.glob("catalog-*.tar.gz"))
@@ -56,12 +57,6 @@ def third_night(store: Store, maker: ModuleType) -> Release:
     source[5] = nights.Photo(source[5].key, etag="3", product=source[5].product)
     stock = maker.products(2).select(["product_id", "title", "price"])
     return nights.publish(store, "night3", source, recipe=fakes.recipe(), products=stock, keep_unlisted=True)
-
-
-def live(store: Store) -> Release:
-    current = promotion_log.live_release(store)
-    assert current is not None
-    return current[1]
 
 
 def rewrite_ledger(store: Store, column: str | None) -> None:

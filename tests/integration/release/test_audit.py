@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -24,11 +23,6 @@ from tests.support import nights
 from tests.support.nights import Photo
 
 SOURCE = [*nights.photos(3), Photo("plain.jpg", labels=()), Photo("bad.jpg", reason=Reason.CORRUPT)]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "catalog"))
 
 
 @pytest.fixture

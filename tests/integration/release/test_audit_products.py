@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -21,7 +20,7 @@ from lookdex.records import CheckResult, Release
 from lookdex.release.audit import LISTED, PRODUCT_CHECKS, audit_release, compare_products, run_check
 from lookdex.release.commits import difference
 from lookdex.release.fragments import FragmentResult, FragmentTask, write_fragment, write_parquet
-from lookdex.storage import Store, open_store
+from lookdex.storage import Store
 from tests.support import nights
 
 VALUES = "items say of their product what the products file says"
@@ -48,11 +47,6 @@ COLUMNS: dict[pa.DataType, tuple[object, object]] = {
     SWATCH: ({"name": "red", "share": NAN}, {"name": "red", "share": 0.5}),
     pa.list_(SWATCH): ([{"name": "red", "share": NAN}], []),
 }
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "catalog"))
 
 
 def stock(**columns: pa.Array) -> pa.Table:

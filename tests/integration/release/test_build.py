@@ -36,13 +36,9 @@ from lookdex.release.promote import promote
 from lookdex.storage import Store, open_store
 from lookdex.storage.folder import FolderStore
 from tests.support import nights
+from tests.support.catalogs import live
 from tests.support.nights import Photo
 from tests.support.servers import S3Server
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "catalog"))
 
 
 def expected_ids(source: list[Photo]) -> list[str]:
@@ -81,9 +77,7 @@ def test_second_build_replaces_only_changed_photos(store: Store) -> None:
     untouched = tables.open_tables(store, second).items.to_table(filter="image_key = 'p0005/a.jpg'")
     assert set(untouched["run_id"].to_pylist()) == {"n1"}
     # Readers still follow the first night.
-    current = promotion_log.current(store)
-    assert current is not None
-    assert current.release_id == "n1"
+    assert live(store).release_id == "n1"
     assert ids(store, first) == expected_ids(nights.photos(8))
 
 

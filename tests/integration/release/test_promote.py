@@ -20,11 +20,7 @@ from lookdex.release.promote import promote, repair_tags, resume, rollback
 from lookdex.release.tags import LIVE
 from lookdex.storage import Store, open_store
 from tests.support import nights
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "catalog"))
+from tests.support.catalogs import live
 
 
 @pytest.fixture
@@ -40,12 +36,6 @@ def audited(store: Store, run_id: str, count: int) -> Release:
 def tagged(store: Store, name: str = LIVE) -> tuple[int, int]:
     items, images = (tables.open_table(store, key) for key in (tables.ITEMS, tables.IMAGES))
     return items.tags.get_version(name), images.tags.get_version(name)
-
-
-def live_id(store: Store) -> str:
-    current = promotion_log.current(store)
-    assert current is not None
-    return current.release_id
 
 
 def versions(release: Release) -> tuple[int, int]:
@@ -109,7 +99,7 @@ def test_release_whose_parent_is_not_live_is_refused(store: Store) -> None:
     nights.publish(store, "n3", nights.photos(4))
     with pytest.raises(PromotionConflict, match=r"n2 was built on n1 and n3 is live.*lookdex reindex"):
         promote(store, "n2")
-    assert live_id(store) == "n3"
+    assert live(store).release_id == "n3"
 
 
 def test_candidates_that_were_not_audited_are_not_promoted(store: Store) -> None:
@@ -130,7 +120,7 @@ def test_rollback_holds_until_resume(store: Store) -> None:
     assert third.parent == "n1"
     with pytest.raises(PromotionHeld, match=r"wrong labels.*lookdex resume"):
         promote(store, "n3")
-    assert live_id(store) == "n1"
+    assert live(store).release_id == "n1"
     entry, was_held = resume(store)
     assert (entry.n, entry.hold, was_held) == (4, False, True)
     assert resume(store) == (entry, False)
@@ -192,7 +182,7 @@ def test_next_command_repairs_tags_after_a_crash(anywhere: Store) -> None:
     first = nights.publish(anywhere, "n1", nights.photos(2))
     second = audited(anywhere, "n2", 3)
     kill_between_log_and_tags(anywhere)
-    assert live_id(anywhere) == "n2"
+    assert live(anywhere).release_id == "n2"
     assert tagged(anywhere) == versions(first)
     promote(anywhere, "n2")
     assert tagged(anywhere) == versions(second)
@@ -226,6 +216,6 @@ def test_rolled_back_release_is_not_promoted_again(store: Store) -> None:
         ):
             promote(store, "n2")
         resume(store)
-    assert live_id(store) == "n1"
+    assert live(store).release_id == "n1"
     rollback(store, to="n2")
     assert promote(store, "n2").n == 5

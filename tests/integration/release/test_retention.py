@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import lance
 import pytest
@@ -18,11 +17,6 @@ from tests.support import nights
 from tests.support.servers import S3Server
 
 NO_GRACE = timedelta(0)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "catalog"))
 
 
 def publish(store: Store, count: int) -> None:

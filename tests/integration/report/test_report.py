@@ -30,6 +30,7 @@ from lookdex.report.render import render
 from lookdex.storage import Store, open_store
 from tests.support import nights
 from tests.support.browser import DESK, PHONE, needs_chromium, start_browser
+from tests.support.catalogs import live
 from tests.support.nights import Photo
 
 COLOUR_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -77,9 +78,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def source(catalog: str) -> Store:
-    current = promotion_log.live_release(open_store(catalog))
-    assert current is not None
-    return open_store(current[1].source)
+    return open_store(live(open_store(catalog)).source)
 
 
 @pytest.fixture(scope="module")
