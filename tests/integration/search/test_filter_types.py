@@ -221,6 +221,7 @@ LISTS = [
     column for column in ALL_COLUMNS if pa.types.is_list(column.kind) and column.kind.value_type in VALUES
 ]
 TRUTHS = [column for column in SCALARS if column.kind == pa.bool_()]
+ORDERED = [column for column in SCALARS if column.kind != pa.bool_()]
 TEXT = [column for column in SCALARS if column.kind == pa.string()]
 ODD_NUMBERS = [
     Decimal("0.5"),
@@ -251,91 +252,96 @@ def kleene(inner: Callable[[Any], bool]) -> Callable[[Any], Truth]:
     return lambda value: None if value is None else inner(value)
 
 
+def negated(negate: bool) -> str:
+    return "not " if negate else ""
+
+
+def listed(values: list[Any]) -> str:
+    return ", ".join(map(literal, values))
+
+
 @st.composite
-def one_test(draw: st.DrawFn) -> Predicate:
-    how = draw(
-        st.sampled_from(
-            ["sign", "sign", "in", "between", "null", "like", "list", "list in", "length", "truth"]
-        )
-    )
-    if how == "null":
-        column = draw(st.sampled_from(ALL_COLUMNS))
-        no = draw(st.booleans())
-        return Predicate(
-            f"{column.text} is {'not ' if no else ''}null", lambda row: (column.value(row) is None) != no
-        )
-    if how == "truth":
-        column = draw(st.sampled_from(TRUTHS))
-        if draw(st.booleans()):
-            return Predicate(column.text, column.value)
-        truth, no = draw(st.booleans()), draw(st.booleans())
-        return Predicate(
-            f"{column.text} is {'not ' if no else ''}{str(truth).lower()}",
-            lambda row: (column.value(row) is truth) != no,
-        )
-    if how in ("list", "list in", "length"):
-        column = draw(st.sampled_from(LISTS))
-        if how == "length":
-            wanted = draw(st.integers(0, 4))
-            return Predicate(
-                f"length({column.text}) >= {wanted}",
-                lambda row: kleene(lambda value: len(value) >= wanted)(column.value(row)),
-            )
-        among = draw(st.lists(values(column.kind.value_type), min_size=1, max_size=1 if how == "list" else 4))
-        no = draw(st.booleans())
-        inner = [in_type(value, column.kind.value_type) for value in among]
+def null_tests(draw: st.DrawFn) -> Predicate:
+    column, negate = draw(st.sampled_from(ALL_COLUMNS)), draw(st.booleans())
+    text = f"{column.text} is {negated(negate)}null"
+    return Predicate(text, lambda row: (column.value(row) is None) != negate)
 
-        def holds(row: Row) -> Truth:
-            return kleene(lambda value: any(item in value for item in inner) != no)(column.value(row))
 
-        if how == "list":
-            text = f"{literal(among[0])} {'not ' if no else ''}in {column.text}"
-            other = f"array_contains({column.text}, {literal(among[0])})"
-            plain = f"{literal(among[0])} = any({column.text})"
-            return Predicate(text if no else draw(st.sampled_from([text, other, plain])), holds)
-        return Predicate(f"{column.text} {'not ' if no else ''}in ({', '.join(map(literal, among))})", holds)
-    if how == "like":
-        column = draw(st.sampled_from(TEXT))
-        pattern = draw(st.text("%_ML'xa바", max_size=5))
-        any_case, no = draw(st.booleans()), draw(st.booleans())
-        regex = "".join({"%": ".*", "_": "."}.get(letter, re.escape(letter)) for letter in pattern)
-        found = re.compile(regex, re.DOTALL | (re.IGNORECASE if any_case else 0))
-        word = f"{'not ' if no else ''}{'ilike' if any_case else 'like'}"
-        return Predicate(
-            f"{column.text} {word} {literal(pattern)}",
-            lambda row: kleene(lambda value: (found.fullmatch(value) is not None) != no)(column.value(row)),
-        )
-    column = draw(st.sampled_from(SCALARS))
-    if how == "in":
-        among = draw(st.lists(values(column.kind), min_size=1, max_size=4))
-        no = draw(st.booleans())
-        inner = [in_type(value, column.kind) for value in among]
-        return Predicate(
-            f"{column.text} {'not ' if no else ''}in ({', '.join(map(literal, among))})",
-            lambda row: kleene(lambda value: (value in inner) != no)(column.value(row)),
-        )
-    if column.kind == pa.bool_():
-        sign = draw(st.sampled_from(["=", "<>"]))
-    elif how == "between":
-        low, high, no = draw(values(column.kind)), draw(values(column.kind)), draw(st.booleans())
-        least, most = in_type(low, column.kind), in_type(high, column.kind)
-        return Predicate(
-            f"{column.text} {'not ' if no else ''}between {literal(low)} and {literal(high)}",
-            lambda row: kleene(lambda value: (least <= value <= most) != no)(column.value(row)),
-        )
-    else:
-        sign = draw(st.sampled_from(list(SIGNS)))
-    value = draw(values(column.kind))
-    inner_value, compare = in_type(value, column.kind), SIGNS[sign]
-    if draw(st.booleans()):
-        return Predicate(
-            f"{column.text} {sign} {literal(value)}",
-            lambda row: kleene(lambda value: compare(value, inner_value))(column.value(row)),
-        )
+@st.composite
+def truth_tests(draw: st.DrawFn) -> Predicate:
+    column, truth, negate = draw(st.sampled_from(TRUTHS)), draw(st.booleans()), draw(st.booleans())
+    text = f"{column.text} is {negated(negate)}{str(truth).lower()}"
+    tested = Predicate(text, lambda row: (column.value(row) is truth) != negate)
+    return draw(st.sampled_from([tested, Predicate(column.text, column.value)]))
+
+
+@st.composite
+def length_tests(draw: st.DrawFn) -> Predicate:
+    column, least = draw(st.sampled_from(LISTS)), draw(st.integers(0, 4))
+    longer = kleene(lambda items: len(items) >= least)
+    return Predicate(f"length({column.text}) >= {least}", lambda row: longer(column.value(row)))
+
+
+@st.composite
+def list_tests(draw: st.DrawFn) -> Predicate:
+    """One value, or any of several, in a list."""
+    column, negate = draw(st.sampled_from(LISTS)), draw(st.booleans())
+    kind = column.kind.value_type
+    wanted = draw(st.lists(values(kind), min_size=1, max_size=4))
+    texts = [f"{column.text} {negated(negate)}in ({listed(wanted)})"]
+    if len(wanted) == 1:
+        texts.append(f"{literal(wanted[0])} {negated(negate)}in {column.text}")
+        if not negate:
+            texts.append(f"array_contains({column.text}, {literal(wanted[0])})")
+            texts.append(f"{literal(wanted[0])} = any({column.text})")
+    typed = [in_type(value, kind) for value in wanted]
+    contains = kleene(lambda items: any(value in items for value in typed) != negate)
+    return Predicate(draw(st.sampled_from(texts)), lambda row: contains(column.value(row)))
+
+
+@st.composite
+def like_tests(draw: st.DrawFn) -> Predicate:
+    column, pattern = draw(st.sampled_from(TEXT)), draw(st.text("%_ML'xa바", max_size=5))
+    any_case, negate = draw(st.booleans()), draw(st.booleans())
+    regex = "".join({"%": ".*", "_": "."}.get(letter, re.escape(letter)) for letter in pattern)
+    compiled = re.compile(regex, re.DOTALL | (re.IGNORECASE if any_case else 0))
+    matches = kleene(lambda value: (compiled.fullmatch(value) is not None) != negate)
+    text = f"{column.text} {negated(negate)}{'ilike' if any_case else 'like'} {literal(pattern)}"
+    return Predicate(text, lambda row: matches(column.value(row)))
+
+
+@st.composite
+def in_tests(draw: st.DrawFn) -> Predicate:
+    column, negate = draw(st.sampled_from(SCALARS)), draw(st.booleans())
+    wanted = draw(st.lists(values(column.kind), min_size=1, max_size=4))
+    typed = [in_type(value, column.kind) for value in wanted]
+    contained = kleene(lambda value: (value in typed) != negate)
     return Predicate(
-        f"{literal(value)} {sign} {column.text}",
-        lambda row: kleene(lambda value: compare(inner_value, value))(column.value(row)),
+        f"{column.text} {negated(negate)}in ({listed(wanted)})", lambda row: contained(column.value(row))
     )
+
+
+@st.composite
+def between_tests(draw: st.DrawFn) -> Predicate:
+    column, negate = draw(st.sampled_from(ORDERED)), draw(st.booleans())
+    low, high = draw(values(column.kind)), draw(values(column.kind))
+    least, most = in_type(low, column.kind), in_type(high, column.kind)
+    within = kleene(lambda value: (least <= value <= most) != negate)
+    text = f"{column.text} {negated(negate)}between {literal(low)} and {literal(high)}"
+    return Predicate(text, lambda row: within(column.value(row)))
+
+
+@st.composite
+def comparisons(draw: st.DrawFn) -> Predicate:
+    column = draw(st.sampled_from(SCALARS))
+    sign = draw(st.sampled_from(["=", "<>"] if column.kind == pa.bool_() else list(SIGNS)))
+    wanted, compare = draw(values(column.kind)), SIGNS[sign]
+    typed = in_type(wanted, column.kind)
+    if draw(st.booleans()):
+        forwards = kleene(lambda value: compare(value, typed))
+        return Predicate(f"{column.text} {sign} {literal(wanted)}", lambda row: forwards(column.value(row)))
+    backwards = kleene(lambda value: compare(typed, value))
+    return Predicate(f"{literal(wanted)} {sign} {column.text}", lambda row: backwards(column.value(row)))
 
 
 def joined(parts: list[Predicate], word: str) -> Predicate:
@@ -357,9 +363,12 @@ def is_truth(part: Predicate, word: str) -> Predicate:
     return Predicate(f"(({part.text}) is {word})", lambda row: part.holds(row) is truth)
 
 
-ALONE = one_test().filter(lambda test: "between" not in test.text)
+OTHERS = st.one_of(
+    comparisons(), in_tests(), null_tests(), like_tests(), list_tests(), length_tests(), truth_tests()
+)
+TESTS = OTHERS | between_tests()
 PREDICATES = st.recursive(
-    one_test() | st.builds(is_truth, ALONE, st.sampled_from(["null", "true", "false"])),
+    TESTS | st.builds(is_truth, OTHERS, st.sampled_from(["null", "true", "false"])),
     lambda inner: st.one_of(
         st.builds(joined, st.lists(inner, min_size=2, max_size=4), st.sampled_from(["and", "or"])),
         st.builds(inverted, inner),
@@ -380,7 +389,7 @@ WORDS = """and or not in like ilike is null true between any( array_contains( lo
     'M' '%_%' 5 0 2.5 1e999
     date'2026-01-31' timestamp'2026-01-31T09:30:00' '2026-01-31' '' ( ) = < > , . + - * / %"""
 TOKENS = st.sampled_from([*(column.text for column in ALL_COLUMNS), *WORDS.split()])
-JUNK = st.lists(TOKENS | one_test().map(lambda test: test.text), max_size=12).map(" ".join)
+JUNK = st.lists(TOKENS | TESTS.map(lambda test: test.text), max_size=12).map(" ".join)
 
 
 @settings(max_examples=200, deadline=None)
