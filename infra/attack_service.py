@@ -26,9 +26,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from infra.attacks import answers, decoding, filters, network, records, store
 from infra.attacks.frame import ROOT, Attack, Place, Service, report, serve
 from infra.synthetic import publish
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.models.loading import Loader
-from lookdex.pipeline.night import recipe_of
+from lookdex.pipeline.recipe import recipe_of
 
 ATTACKS: tuple[Attack, ...] = (
     *network.ATTACKS, *records.ATTACKS, *decoding.ATTACKS, *filters.ATTACKS, *store.ATTACKS,
@@ -40,7 +40,7 @@ ATTACKS: tuple[Attack, ...] = (
 def catalog(folder: Path, items: int) -> Iterator[Place]:
     """Publish a release of so many rows in `folder`, or reuse an existing one."""
     if not (folder / "live").exists():
-        recipe = recipe_of(Config())
+        recipe = recipe_of(NightSettings())
         publish(folder, recipe, items, Loader().embedder_of(recipe, "cpu").dim)
     yield Place(str(folder))
 

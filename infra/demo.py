@@ -27,11 +27,12 @@ from infra.s3_server import start_s3
 from lookdex.catalog import promotion_log
 from lookdex.catalog.tables import duckdb_connection
 from lookdex.cli.options import from_environment
+from lookdex.config import SharedSettings
 from lookdex.errors import LookdexError
 from lookdex.evaluate.answers import KnownObject, Tally, judge
 from lookdex.imaging.formats import AND_FORMATS
 from lookdex.models.trust import TrustedModels
-from lookdex.pipeline import night
+from lookdex.pipeline.night import stage_seconds
 from lookdex.planning.listing import list_source
 from lookdex.records import Box, Status
 from lookdex.runtime import progress
@@ -206,7 +207,7 @@ def measure_night(report: Report, catalog: Store) -> None:
     report.images = sum(release.images.values())
     report.items = release.items
     report.rejected = release.images.get(Status.REJECTED, 0)
-    for name, seconds in night.stage_seconds(catalog, release.release_id).items():
+    for name, seconds in stage_seconds(catalog, release.release_id).items():
         report.seconds[name] = round(seconds, 2)
     if report.seconds.get("index"):
         report.images_per_s = round(report.images / report.seconds["index"], 2)
@@ -214,7 +215,7 @@ def measure_night(report: Report, catalog: Store) -> None:
 
 def open_demo_catalog(catalog_uri: str) -> Catalog:
     """Open the catalogue with the models named in the environment."""
-    trusted = TrustedModels.of_config(from_environment(catalog=catalog_uri))
+    trusted = TrustedModels.of_settings(from_environment(SharedSettings, catalog=catalog_uri))
     return lookdex.open_catalog(catalog_uri, trusted_models=trusted.names)
 
 

@@ -36,8 +36,8 @@ import numpy as np
 import pyarrow as pa
 
 from lookdex.catalog import integrity, promotion_log, runs
+from lookdex.catalog.lance_errors import reading
 from lookdex.errors import AuditFailed, LookdexError
-from lookdex.pipeline import night as nightly
 from lookdex.records import Release, Scope
 from lookdex.release import ann, retention
 from lookdex.release.audit import audit_release
@@ -190,7 +190,7 @@ def attempt(folder: Path, flip: Flip, right: str) -> Outcome:
         store, stage = open_store(str(copy)), "publish"
         try:
             if flip.state != LIVE:
-                with nightly.lance_errors(store):
+                with reading(f"a table of {store.uri}", lance_only=True):
                     publish(store)
             stage = "ask"
             found = answers(store)

@@ -1,4 +1,4 @@
-"""Models without weights, whose outputs follow from the pixels and can be computed by hand.
+"""Models without weights, whose outputs can be computed by hand from the pixels.
 
 Spark workers import them as `python:tests.fakes:detector` and `python:tests.fakes:embedder`.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from lookdex.errors import BadQuery, DeviceUnavailable
 from lookdex.records import Box, Detection, Recipe
 
-# Saturated colours are objects of these categories.
+# The categories of objects in these saturated colours.
 LABELS = {
     "red": "top",
     "yellow": "dress",
@@ -26,7 +27,7 @@ LABELS = {
     "blue": "shoes",
     "magenta": "bag",
 }
-HUES = tuple(LABELS)  # of 60° each, red around 0°
+HUES = tuple(LABELS)  # sextants of 60°, red around 0°
 COLOURS = {
     "red": (220, 20, 20), "yellow": (220, 220, 20), "green": (20, 220, 20),
     "cyan": (20, 220, 220), "blue": (20, 20, 220), "magenta": (220, 20, 220),
@@ -35,9 +36,7 @@ COLOURS = {
 
 @dataclass(frozen=True)
 class FakeDetector:
-    """Detects the bounding box of all pixels of each saturated hue; the score is the share of the box that they
-    fill.
-    """
+    """Detects the bounding box of the pixels of each saturated hue. The score is the share of the box they fill."""
 
     min_score: float = 0.2
     max_objects: int = 20
@@ -50,11 +49,11 @@ class FakeDetector:
         assert image.dtype == np.uint8
         assert image.ndim == 3
         hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)  # hue in 0 … 179
-        strong = (hsv[:, :, 1] > 120) & (hsv[:, :, 2] > 60)
+        saturated = (hsv[:, :, 1] > 120) & (hsv[:, :, 2] > 60)
         sextant = ((hsv[:, :, 0].astype(int) * 2 + 30) // 60) % 6
         found = []
         for number, hue in enumerate(HUES):
-            mask = strong & (sextant == number)
+            mask = saturated & (sextant == number)
             rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
             if mask.mean() < 0.01:
                 continue
@@ -67,22 +66,23 @@ class FakeDetector:
 
 @dataclass(frozen=True)
 class FakeEmbedder:
-    """float32 of unit length: the mean colour, the mean colour of each quadrant, and a constant."""
+    """Unit vectors (float32) of the mean colour, the mean colour of each quadrant, and a constant."""
 
     name: str = "python:tests.fakes:embedder"
     dim: int = 16
 
     def embed_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
         vectors = np.stack([self._embed(image) for image in images])
-        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors.astype(np.float32)
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Embeds texts that name one of `COLOURS`; others raise BadQuery."""
+        """Embed texts that name one of `COLOURS`. Raises BadQuery for others."""
         try:
-            plain = [np.full((2, 2, 3), COLOURS[text], np.uint8) for text in texts]
+            pictures = [np.full((2, 2, 3), COLOURS[text], np.uint8) for text in texts]
         except KeyError as error:
             raise BadQuery(f"the fake knows no colour {error}; it knows {', '.join(COLOURS)}") from error
-        return self.embed_images(plain)
+        return self.embed_images(pictures)
 
     def _embed(self, image: np.ndarray) -> np.ndarray:
         quarters = cv2.resize(image, (2, 2), interpolation=cv2.INTER_AREA).astype(np.float64) / 255 - 0.5
@@ -99,29 +99,31 @@ def embedder(*, device: str = "cpu") -> FakeEmbedder:
     return FakeEmbedder()
 
 
-def recipe(**changes: object) -> Recipe:
-    """A recipe with the fakes."""
-    values: dict[str, object] = {
-        "detector": FakeDetector.name,
-        "detector_digest": "fake",
-        "embedder": FakeEmbedder.name,
-        "embedder_digest": "fake",
-        "min_score": 0.2,
-        "nms_iou": 0.6,
-        "max_objects": 20,
-        "crop_margin": 0.05,
-        "crop_pixels": 96,
-        "max_bytes": 5_000_000,
-        "max_pixels": 4_000_000,
-    }
-    return Recipe(**{**values, **changes})  # type: ignore[arg-type]
+RECIPE = Recipe(
+    detector=FakeDetector.name,
+    detector_digest="fake",
+    embedder=FakeEmbedder.name,
+    embedder_digest="fake",
+    min_score=0.2,
+    nms_iou=0.6,
+    max_objects=20,
+    crop_margin=0.05,
+    crop_pixels=96,
+    max_bytes=5_000_000,
+    max_pixels=4_000_000,
+)
 
 
-# Misbehaving detectors, for the tests of the engine.
+def recipe(**changes: Any) -> Recipe:
+    """The recipe of the fakes, with changes (fields of a recipe)."""
+    return replace(RECIPE, **changes)
+
+
+# Misbehaving models.
 
 
 def slow_detector(**settings: object) -> FakeDetector:
-    """With the device 'slow', each call takes a while."""
+    """On the device 'slow', each call takes 0.4 s."""
 
     class Slow(FakeDetector):
         def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
@@ -132,7 +134,7 @@ def slow_detector(**settings: object) -> FakeDetector:
 
 
 def fragile_detector(**settings: object) -> FakeDetector:
-    """With the device `poison:<folder>`, fails on batches of fewer than 8 photos while the folder exists."""
+    """On the device `poison:<folder>`, fails on batches of fewer than 8 photos while the folder exists."""
     folder = Path(str(settings.get("device")).removeprefix("poison:"))
 
     class Fragile(FakeDetector):
@@ -149,8 +151,9 @@ POISON = (1, 2, 3)  # `poisoned_detector` fails on photos whose first pixel has 
 
 
 def poisoned_detector(**settings: object) -> FakeDetector:
-    """Raises on a poisoned photo. With the device 'abort' its process dies, with 'broken' it raises on all photos; the
-    device 'absent' does not exist.
+    """Raises on a poisoned photo.
+
+    On the device 'abort' the process dies instead. On 'broken' all photos raise. There is no device 'absent'.
     """
     device = settings.get("device")
     if device == "absent":
@@ -167,24 +170,26 @@ def poisoned_detector(**settings: object) -> FakeDetector:
     return Poisoned()
 
 
-# Invalid detections: no row could hold them, or the audit would reject the run because of them.
+# Invalid detections: they do not fit into a row, or the audit would reject the run because of them.
 WRONG = (
     Detection(Box(10, 10, 700, 60), "top", 0.5),
     Detection(Box(10, 10, 10, 60), "top", 0.5),
-    Detection(Box(10.5, 10, 20, 60), "top", 0.5),  # type: ignore[arg-type]
+    Detection(Box(10.5, 10, 20, 60), "top", 0.5),  # type: ignore[arg-type]  # on purpose
     Detection(Box(10, 10, 20, 60), "top", float("nan")),
     Detection(Box(10, 10, 20, 60), "", 0.5),
 )
-ODD = (4, 5)  # a photo whose first pixel is (4, 5, n) gets WRONG[n] from `odd_detector`
+ODD = (4, 5)  # in photos whose first pixel is (4, 5, n), `odd_detector` also detects WRONG[n]
 
 
 def odd_detector(**settings: object) -> FakeDetector:
+    """Returns invalid detections for photos marked with ODD."""
+
     class Odd(FakeDetector):
         def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
             found = super().detect(images)
-            for own, image in zip(found, images, strict=True):
+            for detections, image in zip(found, images, strict=True):
                 if tuple(image[0, 0, :2]) == ODD:
-                    own.append(WRONG[image[0, 0, 2]])
+                    detections.append(WRONG[image[0, 0, 2]])
             return found
 
     return Odd()

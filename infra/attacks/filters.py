@@ -10,9 +10,9 @@ from pathlib import Path
 
 from infra.attacks.frame import Attack, Outcome, Place, Service
 from infra.synthetic import publish
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.models.loading import Loader
-from lookdex.pipeline.night import recipe_of
+from lookdex.pipeline.recipe import recipe_of
 from tests.support.catalogs import picture
 from tests.support.photos import encode
 
@@ -85,7 +85,7 @@ def large(folder: Path) -> Iterator[Place]:
     """Publish a release of so many rows."""
     catalog = folder / "large"
     if not catalog.exists():
-        recipe = recipe_of(Config())
+        recipe = recipe_of(NightSettings())
         publish(catalog, recipe, ROWS, Loader().embedder_of(recipe, "cpu").dim)
     yield Place(str(catalog))
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from infra.attacks.frame import Attack, Outcome, Place, Service
 from infra.synthetic import publish
 from lookdex.catalog import promotion_log
-from lookdex.config import Config
-from lookdex.pipeline.night import recipe_of
+from lookdex.config import NightSettings
+from lookdex.pipeline.recipe import recipe_of
 from lookdex.records import digest_of
 from lookdex.storage import open_store
 
@@ -27,7 +27,7 @@ SECONDS = 10.0  # for the service to notice a release
 @contextmanager
 def with_a_trap(folder: Path) -> Iterator[Place]:
     uri = folder / "trapped"
-    publish(uri, recipe_of(Config()), 500, 256)
+    publish(uri, recipe_of(NightSettings()), 500, 256)
     yield Place(str(uri), {"ATTACK_MARK": str(folder / "mark")}, folder / "mark")
 
 

@@ -1,6 +1,6 @@
-"""All settings of lookdex: types, defaults and help texts.
+"""All settings of lookdex: types, defaults and help texts, in one model for the nightly run and one for the service.
 
-The command line makes its options from this table. A value comes from the flag, the environment (`LOOKDEX_<NAME>`), the
+The command line makes its options from the models. A value comes from the flag, the environment (`LOOKDEX_<NAME>`), the
 TOML file (`--config`, `LOOKDEX_CONFIG`, or `lookdex.toml` in the working directory), or the default here, in this
 order. The library gets values as arguments and reads none of these.
 """
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -39,15 +39,34 @@ def setting(
     return field(default=default, metadata=metadata)
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class SharedSettings:
+    """Settings that the nightly run and the service share: the catalogue and its models."""
+
+    catalog: str = setting("", "Location of the catalogue: s3://bucket/prefix or a folder.", metavar="URI")
+    detector: str = setting("lookdex-tiny", "Detector: a name, a hub id or a folder.", metavar="MODEL")
+    embedder: str = setting("lookdex-tiny", "Embedder: a name, a hub id or a folder.", metavar="MODEL")
+    trusted_models: tuple[str, ...] = setting(
+        (),
+        "Models that a release may use, besides lookdex-tiny and those of the settings detector and embedder.",
+        metavar="MODEL,…",
+    )
+    device: str = setting(
+        "cpu", "Device for the models: cpu, cuda or cuda:N. There is no fallback.", metavar="DEVICE"
+    )
+    batch: int = setting(8, "Photos per call of a model.", least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NightSettings(SharedSettings):
+    """Settings of `lookdex reindex`, of its stages (`plan`, `index`, `build`, `audit`, `promote`) and of `evaluate`."""
+
     source: str = setting("", "Location of the photos: s3://bucket/prefix or a folder.", metavar="URI")
     source_access: str = setting(
         "signed",
         "Access to the source's bucket: signed (with boto3's credentials), anonymous, or requester-pays.",
         choices=("signed", "anonymous", "requester-pays"),
     )
-    catalog: str = setting("", "Location of the catalogue: s3://bucket/prefix or a folder.", metavar="URI")
     products: str = setting(
         "",
         "Products file with a column product_id: CSV or JSON lines (also .gz), Parquet, or a folder of Parquet.",
@@ -78,17 +97,6 @@ class Config:
     mapping: str = setting(
         "", "File with columns image_key and product_id, instead of a pattern.", metavar="URI"
     )
-
-    detector: str = setting("lookdex-tiny", "Detector: a name, a hub id or a folder.", metavar="MODEL")
-    embedder: str = setting("lookdex-tiny", "Embedder: a name, a hub id or a folder.", metavar="MODEL")
-    trusted_models: tuple[str, ...] = setting(
-        (),
-        "Models that a release may use, besides lookdex-tiny and those of the settings detector and embedder.",
-        metavar="MODEL,…",
-    )
-    device: str = setting(
-        "cpu", "Device for the models: cpu, cuda or cuda:N. There is no fallback.", metavar="DEVICE"
-    )
     min_score: float | None = setting(
         None, "Detections below this score are dropped (default: the detector's).", least=0, most=1
     )
@@ -107,8 +115,6 @@ class Config:
     max_pixels: int = setting(
         100_000_000, "Most pixels of a photo. Larger ones are rejected before decoding.", least=1
     )
-    batch: int = setting(8, "Photos per call of a model.", least=1)
-
     shard_images: int = setting(256, "Photos per shard, the unit of work and of resuming.", least=1)
     fetch_workers: int = setting(8, "Threads that fetch and decode photos, in each Spark worker.", least=1)
     fetch_seconds: float = setting(60.0, "Seconds to fetch a photo, over all attempts.", least=1)
@@ -127,6 +133,11 @@ class Config:
         metavar="URI",
     )
     keep_releases: int = setting(7, "Releases to keep for rollbacks.", least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSettings(SharedSettings):
+    """Settings of `lookdex serve` and of `lookdex.service.create_app`."""
 
     host: str = setting(
         "127.0.0.1", "Address that `lookdex serve` listens on. 0.0.0.0 listens on all interfaces."
@@ -217,7 +228,12 @@ class Config:
     drain_seconds: float = setting(30.0, "Seconds to finish open requests after SIGTERM.", least=0)
 
 
-SETTINGS = {f.name: f for f in fields(Config)}
+def settings_of(model: type[SharedSettings]) -> dict[str, Field[Any]]:
+    """The settings of a model, by name."""
+    return {entry.name: entry for entry in fields(model)}
+
+
+SETTINGS = settings_of(NightSettings) | settings_of(ServiceSettings)
 
 
 def read_file(path: str | None) -> dict[str, Any]:
@@ -254,16 +270,23 @@ def unknown_variables(names: Iterable[str]) -> dict[str, str]:
     return {PREFIX + name: PREFIX + near[0] if near else "" for name, near in nearest.items()}
 
 
-def markdown_table() -> str:
-    """The table of settings in docs/configuration.md."""
+def markdown() -> str:
+    """The tables of settings in docs/configuration.md."""
+    models = {"Nightly run": NightSettings, "Service": ServiceSettings}
+    return "\n\n".join(
+        f"## {title}\n\n{model.__doc__}\n\n{_table(settings_of(model))}" for title, model in models.items()
+    )
+
+
+def _table(settings: Mapping[str, Field[Any]]) -> str:
     rows = ["| setting | default | |", "| --- | --- | --- |"]
-    for name, entry in SETTINGS.items():
+    for name, entry in settings.items():
         value = str(entry.default).lower() if isinstance(entry.default, bool) else entry.default
         default = "" if value in ("", None, ()) else f"`{value}`"
-        words = entry.metadata["help"].replace("|", "\\|")
-        rows.append(f"| {name} | {default} | {words} |")
+        text = entry.metadata["help"].replace("|", "\\|")
+        rows.append(f"| {name} | {default} | {text} |")
     return "\n".join(rows)
 
 
 if __name__ == "__main__":
-    print(markdown_table())
+    print(markdown())

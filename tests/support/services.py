@@ -20,7 +20,7 @@ from typing import Any
 
 import httpx2
 
-from lookdex.config import Config
+from lookdex.config import ServiceSettings
 from lookdex.search.catalog import Catalog
 from lookdex.service import create_app
 from lookdex.service.http.problems import ProblemKind
@@ -104,9 +104,9 @@ def served(server: Server) -> Iterator[tuple[int, asyncio.AbstractEventLoop]]:
             thread.join(20)
 
 
-def responses(config: Config, catalog: Catalog, *paths: str) -> list[httpx2.Response]:
+def responses(settings: ServiceSettings, catalog: Catalog, *paths: str) -> list[httpx2.Response]:
     """GET these paths of the application, in this process, one after the other."""
-    app = create_app(config, catalog)
+    app = create_app(settings, catalog)
     app.state.ready = True
 
     async def get() -> list[httpx2.Response]:

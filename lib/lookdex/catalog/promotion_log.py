@@ -60,6 +60,17 @@ def current(store: Store) -> LiveEntry | None:
     return _listed(store, numbers[-1]) if numbers else None
 
 
+def require_current(store: Store) -> LiveEntry:
+    """The last entry. Raises ReleaseNotFound before the first promotion, CorruptData when it is damaged."""
+    entry = current(store)
+    if entry is None:
+        raise ReleaseNotFound(
+            f"nothing is live in {store.uri} yet; publish a first release with "
+            f"`lookdex reindex --source … --catalog {store.uri}`"
+        )
+    return entry
+
+
 def last_number(store: Store) -> int:
     """The number of the last entry, without reading it; 0 before the first."""
     return max(_numbers(store), default=0)
@@ -177,6 +188,11 @@ def live_release(store: Store) -> tuple[LiveEntry, Release] | None:
     """The live entry and release, which readers follow; None before the first promotion."""
     entry = current(store)
     return (entry, load_release(store, entry.release_id)) if entry else None
+
+
+def require_live_release(store: Store) -> Release:
+    """The live release. Raises ReleaseNotFound before the first promotion."""
+    return load_release(store, require_current(store).release_id)
 
 
 def _key(n: int) -> str:

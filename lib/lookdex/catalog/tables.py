@@ -207,10 +207,7 @@ def duckdb_connection(uri: str, release: str | None = None) -> duckdb.DuckDBPyCo
     catalog = open_store(uri)
     if release is not None:
         return connect(open_tables(catalog, promotion_log.load_release(catalog, release)))
-    current = promotion_log.live_release(catalog)
-    if current is None:
-        raise ReleaseNotFound(f"nothing is live in {uri} yet; publish a night with `lookdex reindex`.")
-    return connect(open_tables(catalog, current[1]))
+    return connect(open_tables(catalog, promotion_log.require_live_release(catalog)))
 
 
 def connect(tables: Tables) -> duckdb.DuckDBPyConnection:

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import click
 
-from lookdex.cli.options import SAME, TRUST, json_option, run_id_option, settings, verb
+from lookdex.cli.options import TRUST, json_option, run_id_option, verb, with_settings
 from lookdex.cli.output import print_audit
 from lookdex.cli.stopping import resumable
-from lookdex.config import Config
+from lookdex.config import NightSettings
 
 
 @verb("audit")
-@settings("catalog", *TRUST, "device", "max_change")
+@with_settings(NightSettings, "catalog", *TRUST, "device", "max_change")
 @run_id_option
 @click.option(
     "--allow-mass-change", is_flag=True, help="Accept that a large share of the photos lost their objects."
 )
 @json_option
-@resumable(SAME)
-def audit_command(config: Config, run_id: str, allow_mass_change: bool, as_json: bool) -> None:
+@resumable()
+def audit_command(settings: NightSettings, run_id: str, allow_mass_change: bool, as_json: bool) -> None:
     """Check the candidate. If a check fails, print the offending rows and exit with code 3."""
-    from lookdex.catalog import json_codec, runs
-    from lookdex.pipeline import night
+    from lookdex.catalog import json_codec
+    from lookdex.pipeline.audit import audit_night
+    from lookdex.pipeline.night import Night
 
-    run = runs.run_slug(run_id)
-    if why := night.finished(config, run):
+    night = Night.open(settings, run_id, allow_mass_change=allow_mass_change)
+    if why := night.finished():
         click.echo(why)
         return
-    release = night.audit_night(config, run, allow_mass_change=allow_mass_change)
+    release = audit_night(night)
     click.echo(json_codec.to_json(release).decode()) if as_json else print_audit(release)

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import click
 
-from lookdex.cli.options import SAME, run_id_option, settings, verb
+from lookdex.cli.options import run_id_option, verb, with_settings
 from lookdex.cli.output import built
 from lookdex.cli.stopping import resumable
-from lookdex.config import Config
+from lookdex.config import NightSettings
 
 
 @verb("build")
-@settings("catalog", "master", "max_change")
+@with_settings(NightSettings, "catalog", "master", "max_change")
 @run_id_option
 @click.option(
     "--allow-mass-change", is_flag=True, help="Build even if a large share of the photos was rejected."
 )
-@resumable(SAME)
-def build_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
+@resumable()
+def build_command(settings: NightSettings, run_id: str, allow_mass_change: bool) -> None:
     """Write the night's shards into the tables as a candidate, which is not live yet."""
-    from lookdex.catalog import runs
-    from lookdex.pipeline import night
+    from lookdex.pipeline.build import build_night
+    from lookdex.pipeline.night import Night
 
-    run = runs.run_slug(run_id)
-    if why := night.finished(config, run):
+    night = Night.open(settings, run_id, allow_mass_change=allow_mass_change)
+    if why := night.finished():
         click.echo(why)
         return
-    release = night.build_night(config, run, allow_mass_change=allow_mass_change)
+    release = build_night(night)
     click.echo(f"built {built(release)}")

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import click
 
-from lookdex.cli.options import SAME, TRUST, WORK, run_id_option, settings, verb
+from lookdex.cli.options import TRUST, run_id_option, verb, with_settings
 from lookdex.cli.output import print_indexed
 from lookdex.cli.stopping import resumable
-from lookdex.config import Config
+from lookdex.config import NightSettings
 
 
 @verb("index")
-@settings("catalog", *TRUST, "device", *WORK, "max_change")
+@with_settings(
+    NightSettings,
+    *("catalog", *TRUST, "device", "batch", "fetch_workers", "fetch_seconds", "master", "max_change"),
+)
 @run_id_option
 @click.option(
     "--allow-mass-change",
     is_flag=True,
     help="Continue even if a large share of the photos was rejected or failed.",
 )
-@resumable(SAME)
-def index_command(config: Config, run_id: str, allow_mass_change: bool) -> None:
+@resumable()
+def index_command(settings: NightSettings, run_id: str, allow_mass_change: bool) -> None:
     """Fetch, detect, crop and embed the planned photos on Spark, and retry failed photos of finished shards."""
-    from lookdex.catalog import runs
-    from lookdex.pipeline import night
+    from lookdex.pipeline.index import index_night
+    from lookdex.pipeline.night import Night
     from lookdex.runtime.progress import Progress
 
-    run = runs.run_slug(run_id)
-    if why := night.finished(config, run):
+    night = Night.open(settings, run_id, allow_mass_change=allow_mass_change)
+    if why := night.finished():
         click.echo(why)
         return
-    summary = night.stored_plan(config, run)
-    if not summary.planned:
+    planned = night.load_plan().planned
+    if not planned:
         click.echo("Nothing to index: no photo changed.")
         return
-    with Progress(summary.planned) as progress:
-        indexed = night.index_night(config, run, on_progress=progress, allow_mass_change=allow_mass_change)
+    with Progress(planned) as progress:
+        indexed = index_night(night, progress)
     print_indexed(indexed)

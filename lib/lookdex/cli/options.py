@@ -7,13 +7,21 @@ import os
 from collections.abc import Callable
 from dataclasses import Field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from lookdex.catalog.lance_errors import reading
-from lookdex.config import DEFAULT_FILE, SETTINGS, Config, read_file, unknown_variables, variable
+from lookdex.config import (
+    DEFAULT_FILE,
+    SETTINGS,
+    SharedSettings,
+    read_file,
+    settings_of,
+    unknown_variables,
+    variable,
+)
 from lookdex.errors import AuditFailed, ConfigError, LookdexError
 from lookdex.runtime.extras import extras
 
@@ -88,44 +96,49 @@ class SettingOption(click.Option):
         return f"{hint} ({self.envvar} in the environment)" if source is ParameterSource.ENVIRONMENT else hint
 
 
-def settings(
-    *names: str, optional: tuple[str, ...] = ()
+def with_settings(
+    model: type[SharedSettings], *names: str, optional: tuple[str, ...] = ()
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add options for the named settings, in this order. The function gets them as one `Config`, named `config`.
+    """Add options for the named settings of the model, in this order; without names, for all of them.
 
-    optional: those of `REQUIRED` that this command does not need.
+    The function gets them as one `model`, named `settings`. optional: those of `REQUIRED` that this command does not
+    need.
     """
+    entries = settings_of(model)
+    required = [name for name in REQUIRED if name in entries]
+    names = names or tuple(dict.fromkeys([*required, *entries]))
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @click.pass_context
         def call(context: click.Context, /, **values: Any) -> Any:
             own = {name: values.pop(name) for name in names}
-            needed = [name for name in REQUIRED if name not in optional]
-            missing = [f"--{name}" for name in needed if name in own and not own[name]]
-            if missing:
-                raise click.UsageError(
-                    f"Missing option {missing[0]} (or LOOKDEX_{missing[0][2:].upper()}).", context
-                )
-            return function(config=Config(**own), **values)
+            needed = [name for name in REQUIRED if name in own and name not in optional]
+            if missing := [name for name in needed if not own[name]]:
+                raise click.UsageError(f"Missing option --{missing[0]} (or {variable(missing[0])}).", context)
+            return function(settings=model(**own), **values)
 
         call.__name__, call.__doc__ = function.__name__, function.__doc__
         call.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
         for name in reversed(names):
-            entry = SETTINGS[name]
-            flag = name.replace("_", "-")
-            call = click.option(
-                f"--{flag}/--no-{flag}" if isinstance(entry.default, bool) else f"--{flag}",
-                cls=SettingOption,
-                type=type_of(entry),
-                default=entry.default,
-                envvar=variable(name),
-                metavar=entry.metadata["metavar"],
-                help=entry.metadata["help"],
-                show_default=entry.default not in ("", None, ()),
-            )(call)
+            call = _option(entries[name])(call)
         return call
 
     return decorate
+
+
+def _option(entry: Field[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option of a setting."""
+    flag = entry.name.replace("_", "-")
+    return click.option(
+        f"--{flag}/--no-{flag}" if isinstance(entry.default, bool) else f"--{flag}",
+        cls=SettingOption,
+        type=type_of(entry),
+        default=entry.default,
+        envvar=variable(entry.name),
+        metavar=entry.metadata["metavar"],
+        help=entry.metadata["help"],
+        show_default=entry.default not in ("", None, ()),
+    )
 
 
 def warn_of_unknown_variables() -> None:
@@ -135,14 +148,17 @@ def warn_of_unknown_variables() -> None:
         click.echo(f"lookdex: the variable {name} is not a setting and is ignored; {hint}", err=True)
 
 
-def from_environment(**defaults: Any) -> Config:
-    """The settings of the LOOKDEX_<NAME> variables, over `defaults`, for programs without a command line.
+Settings = TypeVar("Settings", bound=SharedSettings)
+
+
+def from_environment(model: type[Settings], **defaults: Any) -> Settings:
+    """The model's settings from LOOKDEX_<NAME> variables, over `defaults`, for programs without a command line.
 
     Raises ConfigError with the name of the variable.
     """
     warn_of_unknown_variables()
     values = dict(defaults)
-    for name, entry in SETTINGS.items():
+    for name, entry in settings_of(model).items():
         text = os.environ.get(variable(name))
         if not text:  # as on the command line, an empty variable counts as not set
             continue
@@ -152,7 +168,7 @@ def from_environment(**defaults: Any) -> Config:
             raise ConfigError(f"{variable(name)}: {error.message}") from error
     if not values.get("catalog"):
         raise ConfigError("LOOKDEX_CATALOG is not set; give s3://bucket/prefix or a folder")
-    return Config(**values)
+    return model(**values)
 
 
 class Verb(click.Command):
@@ -231,13 +247,6 @@ class GroupedVerb(Verb):
             with formatter.section(title):
                 formatter.write_dl(records)
 
-
-PRODUCTS = ("products", "products_encoding", "products_separator", "products_types", "product_columns")
-SOURCE = ("source", "source_access", *PRODUCTS, "keep_unlisted", "pattern", "mapping")
-MODELS = ("detector", "embedder", "device", "min_score", "nms_iou", "max_objects", "crop_margin")
-DECODING = ("crop_pixels", "max_bytes", "max_pixels")
-SAME = "the same command"
-WORK = ("batch", "fetch_workers", "fetch_seconds", "master")
 
 run_id_option = click.option(
     "--run-id",

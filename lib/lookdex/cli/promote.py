@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import click
 
-from lookdex.cli.options import SAME, run_id_option, settings, verb
+from lookdex.cli.options import run_id_option, verb, with_settings
 from lookdex.cli.stopping import resumable
-from lookdex.config import Config
+from lookdex.config import NightSettings
 
 
 @verb("promote")
-@settings("catalog", "keep_releases")
+@with_settings(NightSettings, "catalog", "keep_releases")
 @run_id_option
-@resumable(SAME)
-def promote_command(config: Config, run_id: str) -> None:
+@resumable()
+def promote_command(settings: NightSettings, run_id: str) -> None:
     """Make the audited release live. If two runs promote at the same time, one of them fails."""
-    from lookdex.catalog import runs
-    from lookdex.pipeline import night
+    from lookdex.pipeline.night import Night
+    from lookdex.pipeline.promote import promote_night
 
-    run = runs.run_slug(run_id)
-    if why := night.finished(config, run):
+    night = Night.open(settings, run_id)
+    if why := night.finished():
         click.echo(why)
         return
-    entry = night.promote_night(config, run)
+    entry = promote_night(night)
     click.echo(f"live: release {entry.release_id} (entry {entry.n} of the promotion log)")

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import click
 
-from lookdex.cli.options import DECODING, MODELS, SAME, SOURCE, WORK, settings, verb
+from lookdex.cli.options import verb, with_settings
 from lookdex.cli.output import built, print_audit, print_indexed, print_plan
 from lookdex.cli.stopping import resumable
-from lookdex.config import Config
+from lookdex.config import NightSettings
 
 
 @verb("reindex")
-@settings(
-    *SOURCE[:1],
-    "catalog",
-    *SOURCE[1:],
-    *MODELS,
-    "trusted_models",
-    *DECODING,
-    "shard_images",
-    *WORK,
-    "max_change",
-    "thresholds",
-    "keep_releases",
-)
+@with_settings(NightSettings)
 @click.option("--run-id", metavar="ID", help="Continue this night instead of starting a new one.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Index at most N photos tonight.")
 @click.option("--full", is_flag=True, help="Index every photo again, even unchanged ones.")
@@ -32,32 +20,33 @@ from lookdex.config import Config
     is_flag=True,
     help="Continue even if a large share of the catalogue vanished, is not in the products file or was rejected.",
 )
-@resumable(SAME)
+@resumable()
 def reindex_command(
-    config: Config, run_id: str | None, limit: int | None, full: bool, allow_mass_change: bool
+    settings: NightSettings, run_id: str | None, limit: int | None, full: bool, allow_mass_change: bool
 ) -> None:
     """Plan, index, build, audit and promote on local Spark, without Airflow."""
     from lookdex.catalog import runs
-    from lookdex.pipeline import night
+    from lookdex.pipeline.audit import audit_night
+    from lookdex.pipeline.build import build_night
+    from lookdex.pipeline.index import check_device, index_night
+    from lookdex.pipeline.night import Night
+    from lookdex.pipeline.plan import plan_night
+    from lookdex.pipeline.promote import promote_night
     from lookdex.runtime.progress import Progress
 
-    night.check_device(config, config.detector, config.embedder)
-    run = runs.run_slug(run_id) if run_id else runs.new_run_id()
-    click.echo(f"run {run}")
-    with resumable(f"lookdex reindex with --run-id {run}"):
-        planned = night.plan_night(config, run, limit=limit, full=full, allow_mass_change=allow_mass_change)
+    check_device(settings, settings.detector, settings.embedder)
+    night = Night.open(settings, run_id or runs.new_run_id(), allow_mass_change=allow_mass_change)
+    click.echo(f"run {night.run_id}")
+    with resumable(f"lookdex reindex with --run-id {night.run_id}"):
+        planned = plan_night(night, limit=limit, full=full)
         print_plan(planned)
         if planned.summary.empty:
             click.echo("Nothing changed since the live release: nothing to do.")
             return
         with Progress(planned.summary.planned) as progress:
-            indexed = night.index_night(
-                config, run, on_progress=progress, allow_mass_change=allow_mass_change
-            )
+            indexed = index_night(night, progress)
         print_indexed(indexed)
-        release = night.build_night(config, run, allow_mass_change=allow_mass_change)
-        click.echo(f"built    {built(release)}")
-        release = night.audit_night(config, run, allow_mass_change=allow_mass_change)
-        print_audit(release)
-        entry = night.promote_night(config, run)
+        click.echo(f"built    {built(build_night(night))}")
+        print_audit(audit_night(night))
+        entry = promote_night(night)
     click.echo(f"live     release {entry.release_id} (entry {entry.n} of the promotion log)")

@@ -6,21 +6,21 @@ import json
 
 import click
 
-from lookdex.cli.options import json_option, settings, verb
-from lookdex.config import Config
+from lookdex.cli.options import json_option, verb, with_settings
+from lookdex.config import SharedSettings
 
 
 @verb("releases")
-@settings("catalog")
+@with_settings(SharedSettings, "catalog")
 @json_option
-def releases_command(config: Config, as_json: bool) -> None:
+def releases_command(settings: SharedSettings, as_json: bool) -> None:
     """List the releases, newest first, and show which one is live."""
     from lookdex.catalog import json_codec, promotion_log
     from lookdex.errors import CorruptData, ReleaseNotFound
     from lookdex.release.promote import follow
     from lookdex.storage import open_store
 
-    catalog = open_store(config.catalog)
+    catalog = open_store(settings.catalog)
     listed = promotion_log.list_releases(catalog)[::-1]
     try:
         entry, unknown = promotion_log.current(catalog), ""
@@ -30,7 +30,7 @@ def releases_command(config: Config, as_json: bool) -> None:
     else:
         follow(catalog)
     if entry is None and not unknown and not listed and not any(catalog.pages("runs/")):
-        raise ReleaseNotFound(f"there is no catalogue in {config.catalog}; `lookdex reindex` creates one")
+        raise ReleaseNotFound(f"there is no catalogue in {settings.catalog}; `lookdex reindex` creates one")
     been_live = {logged.release_id for logged in promotion_log.read_log(catalog)}
     if as_json:
         click.echo(json.dumps({
@@ -39,7 +39,7 @@ def releases_command(config: Config, as_json: bool) -> None:
         }, ensure_ascii=False, indent=1))  # fmt: skip
         return
     if entry is None and not unknown:
-        click.echo(f"nothing is live in {config.catalog} yet")
+        click.echo(f"nothing is live in {settings.catalog} yet")
     for release in listed:
         here = entry is not None and entry.release_id == release.release_id
         photos = sum(release.images.values())

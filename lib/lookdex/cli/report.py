@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from lookdex.cli.options import OutputFile, settings, verb
-from lookdex.config import Config
+from lookdex.cli.options import OutputFile, verb, with_settings
+from lookdex.config import NightSettings
 
 
 @verb("report")
-@settings("catalog", "source", "source_access", optional=("source",))
+@with_settings(NightSettings, "catalog", "source", "source_access", optional=("source",))
 @click.option("--out", required=True, type=OutputFile(".html", ".htm"), help="HTML file to write.")
 @click.option("--release", metavar="ID", help="Report on this release instead of the live one.")
-def report_command(config: Config, out: Path, release: str | None) -> None:
+def report_command(settings: NightSettings, out: Path, release: str | None) -> None:
     """Write a report on a release as one self-contained HTML page: contents and anomalies.
 
     Photos that could not be indexed are shown if --source is given.
@@ -23,8 +23,8 @@ def report_command(config: Config, out: Path, release: str | None) -> None:
     from lookdex.report import make_report
     from lookdex.report.render import render
 
-    source = open_source(config) if config.source else None
-    report = make_report(config.catalog, release, source=source)
+    source = open_source(settings) if settings.source else None
+    report = make_report(settings.catalog, release, source=source)
     page = render(report)
     out.write_text(page, encoding="utf-8")
     for finding in report.findings:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import click
 
-from lookdex.cli.options import settings, verb
-from lookdex.config import Config
+from lookdex.cli.options import verb, with_settings
+from lookdex.config import SharedSettings
 
 
 @verb("resume")
-@settings("catalog")
-def resume_command(config: Config) -> None:
+@with_settings(SharedSettings, "catalog")
+def resume_command(settings: SharedSettings) -> None:
     """Lift the hold of a rollback: the next audited night may be promoted again."""
-    from lookdex.pipeline import night
+    from lookdex.release import promote
+    from lookdex.storage import open_store
 
-    entry, held = night.resume(config)
+    entry, held = promote.resume(open_store(settings.catalog))
     done = "resumed" if held else "promotions were not held"
     click.echo(f"{done}; live: release {entry.release_id} (entry {entry.n})")

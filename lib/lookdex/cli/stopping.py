@@ -24,7 +24,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def resumable(how: str) -> Iterator[None]:
+def resumable(how: str = "the same command") -> Iterator[None]:
     """When the block is stopped, print `how` to continue, and exit with 130 or 143."""
     here = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, _stop) if here else None

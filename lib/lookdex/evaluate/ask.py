@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from lookdex.catalog import promotion_log, tables
-from lookdex.errors import BadQuery, ConfigError, ReleaseNotFound
+from lookdex.errors import BadQuery, ConfigError
 from lookdex.evaluate.cached_models import CachingLoader
 from lookdex.evaluate.datasets import Photos, read_table
 from lookdex.evaluate.lanes import Outcome, QueryObject, outcomes, seen_in
@@ -160,10 +160,7 @@ def release_of(catalog: Store, release: str | None) -> Release:
     """Load a release by its id, or the live one. Raises ReleaseNotFound."""
     if release is not None:
         return promotion_log.load_release(catalog, release)
-    current = promotion_log.live_release(catalog)
-    if current is None:
-        raise ReleaseNotFound(f"{catalog.uri} has no live release yet; publish one with `lookdex reindex`.")
-    return current[1]
+    return promotion_log.require_live_release(catalog)
 
 
 def _box(row: Mapping[str, str], table: Path) -> Box | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 import numpy as np
 
 from lookdex.catalog import json_codec
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.evaluate.records import Item, Source
 from lookdex.evaluate.work import (
     Advance,
@@ -82,17 +82,19 @@ class Engine:
         return [task.part(n, n + self.photos) for n in range(0, max(1, len(task)), self.photos)]
 
 
-def engine_of(config: Config, on_spark: bool) -> Engine:
+def engine_of(settings: NightSettings, on_spark: bool) -> Engine:
     """Create the engine that the settings ask for. A Spark session lasts as long as the process.
 
     Raises:
         ConfigError: Spark finds no usable Java.
     """
     if not on_spark:
-        return Engine(config.device, config.batch)
+        return Engine(settings.device, settings.batch)
     from lookdex.pipeline import spark
 
-    return Engine(config.device, config.batch, spark.session(config.master or None), config.shard_images)
+    return Engine(
+        settings.device, settings.batch, spark.session(settings.master or None), settings.shard_images
+    )
 
 
 def call(kind: type[Any], function: Callable[[Any, Advance], Any], text: str) -> str:

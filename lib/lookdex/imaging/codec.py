@@ -84,7 +84,7 @@ def decode_checked(data: bytes, header: Header) -> np.ndarray:
         raise
     except (
         Exception
-    ) as error:  # decoders raise many types on broken input: see tests/unit/imaging/test_images.py
+    ) as error:  # decoders raise many types on broken input: see tests/unit/imaging/test_rejected_images.py
         raise BadImage(Reason.CORRUPT, f"{type(error).__name__}: {error}", upright_size(header)) from error
 
 

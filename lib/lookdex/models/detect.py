@@ -29,7 +29,8 @@ class Detector(Protocol):
     pixels, scores are at least `min_score`, there is one box per object (class-agnostic NMS) and at most `max_objects`.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]: ...
 

@@ -130,16 +130,17 @@ def open_clip_tag(name: str) -> tuple[str, str]:
 
 
 def folder_digest(folder: Path) -> str:
-    """16 hex digits over the names and bytes of a model folder's files, without model cards and dot files."""
+    """16 hex digits over the names and bytes of a model folder's files, without model cards, pictures, backups
+    (`name~`) and dot files.
+    """
     found = sorted(f for f in folder.rglob("*") if f.is_file() and _counts(f.relative_to(folder)))
     stats = tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in found)
     return _files_digest(str(folder), stats)
 
 
 def _counts(path: Path) -> bool:
-    return path.suffix.lower() not in (".md", ".txt~", ".png") and not any(
-        p.startswith(".") for p in path.parts
-    )
+    ignored = path.suffix.lower() in (".md", ".png") or path.name.endswith("~")
+    return not ignored and not any(part.startswith(".") for part in path.parts)
 
 
 @lru_cache(maxsize=64)

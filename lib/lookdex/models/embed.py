@@ -34,8 +34,11 @@ class Embedder(Protocol):
     embed_texts: the same for texts; raises BadQuery if the model has no text tower.
     """
 
-    name: str
-    dim: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dim(self) -> int: ...
 
     def embed_images(self, images: Sequence[np.ndarray]) -> np.ndarray: ...
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lookdex.config import Config
+from lookdex.config import SharedSettings
 from lookdex.errors import ModelNotTrusted
 from lookdex.models.digests import TINY
 from lookdex.records import Recipe
@@ -29,9 +29,9 @@ class TrustedModels:
         return cls(frozenset(names))
 
     @classmethod
-    def of_config(cls, config: Config) -> TrustedModels:
+    def of_settings(cls, settings: SharedSettings) -> TrustedModels:
         """The models of the settings detector, embedder and trusted_models."""
-        return cls.of((config.detector, config.embedder, *config.trusted_models))
+        return cls.of((settings.detector, settings.embedder, *settings.trusted_models))
 
     def check(self, record: str, **models: str) -> None:
         """Raise ModelNotTrusted for the first of `models` (detector=…, embedder=…) that is not trusted.

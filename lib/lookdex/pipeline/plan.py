@@ -1,6 +1,6 @@
-"""The steps of planning: gather the inputs, compare them, guard against a mass change, summarise.
+"""The stage `plan`: gather the inputs, compare them, guard against a mass change, store the plan.
 
-`night.plan_night` runs them in this order. The decisions about photos are in `planning`, without I/O.
+The decisions about photos are in `planning`, without I/O.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lookdex.catalog import integrity, tables
-from lookdex.config import Config
+from lookdex.catalog import integrity, promotion_log, runs, tables
+from lookdex.config import NightSettings
 from lookdex.pipeline import thresholds
+from lookdex.pipeline.night import Night
+from lookdex.pipeline.recipe import recipe_of
 from lookdex.planning import assortment, listing, plan, products
 from lookdex.planning.feed.datafile import Found
 from lookdex.planning.links import Links, check_known, check_links, count_links
@@ -28,7 +30,8 @@ from lookdex.records import (
     Thresholds,
     Unlisted,
 )
-from lookdex.storage import ReadOptions, Signing, Store, open_store
+from lookdex.release import candidates, promote
+from lookdex.storage import ReadOptions, Signing, Store, open_store, probe_put_if_absent
 
 NOT_STORED = StoredFile(key="", sha256="", rows=0, bytes=0)  # the plan of a dry run
 
@@ -56,7 +59,7 @@ class Inputs:
     product_id and product columns. linked: the photos of `source` with their products (`products.link_products`).
     """
 
-    config: Config
+    night: Night
     entry: LiveEntry | None
     release: Release | None
     ledger: pa.Table | None
@@ -76,7 +79,7 @@ class Inputs:
     @property
     def sold(self) -> pa.ChunkedArray | None:
         """The ids of the products that may be in the release; None: all may."""
-        return None if self.config.keep_unlisted else self.known
+        return None if self.night.settings.keep_unlisted else self.known
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,31 +92,69 @@ class Comparison:
     products_digest: str
 
 
-def gather(
-    catalog: Store,
-    config: Config,
-    entry: LiveEntry | None,
-    release: Release | None,
-    recipe: Recipe,
-    given: Thresholds | None,
-) -> Inputs:
+def plan_night(night: Night, *, limit: int | None = None, full: bool = False) -> Planned:
+    """Compare the source with the live release, and store the plan, unless it is a dry run.
+
+    A plan is stored once: a second call with the same run id returns it. limit, full: as in `make_plan`.
+
+    Raises:
+        MassChange: more than `settings.max_change` of the live photos are gone, or of the live products are not in the
+            products file.
+        RolledBack: the run's release was rolled back.
+        UnsafeStore: the catalogue's store ignores If-None-Match (checked before the first night only).
+        ConfigError: a pattern, mapping or products file fits no photo, or the thresholds file is not one.
+    """
+    if night.run_id:
+        stored = runs.find_plan(night.catalog, night.run_id)
+        if stored is not None and not stored.outdated:
+            return Planned(stored, held=promotions_held(night.catalog), stored_before=True)
+        candidates.check_run_not_undone(night.catalog, night.run_id)
+        promote.follow(night.catalog)
+    with night.stage("plan"):
+        inputs = gather(night)
+        comparison = compare(inputs, limit=limit, full=full)
+        guard(inputs, comparison)
+        summary = store(inputs, comparison)
+    return Planned(
+        summary,
+        links=inputs.links,
+        products=None if inputs.kept is None else inputs.kept.schema,
+        postponed=comparison.plan.postponed,
+        held=inputs.entry is not None and inputs.entry.hold,
+        unnamed=inputs.source.unnamed,
+        unnamed_examples=inputs.source.unnamed_examples,
+        found=None if inputs.file is None else inputs.file.found,
+    )
+
+
+def promotions_held(catalog: Store) -> bool:
+    """Whether a rollback holds promotions."""
+    entry = promotion_log.current(catalog)
+    return entry is not None and entry.hold
+
+
+def gather(night: Night) -> Inputs:
     """Read the products file, list the source, link photos to products and read the live ledger.
 
     Raises ConfigError when the pattern, mapping or products file is unusable or fits no photo, CorruptData when the
     ledger is damaged.
     """
-    file = products.configured(config)
-    kept = products.choose(file, config.product_columns) if file is not None else None
+    catalog, settings = night.catalog, night.settings
+    entry, release = promotion_log.live_release(catalog) or (None, None)
+    recipe = recipe_of(settings)
+    given = thresholds.load(settings.thresholds) if settings.thresholds else None
+    file = products.configured(settings)
+    kept = products.choose(file, settings.product_columns) if file is not None else None
     stock = file.table if file is not None else None
-    source = listing.list_source(open_source(config), workers=config.fetch_workers)
-    mapping = products.load_mapping(config.mapping) if config.mapping else None
-    linked = products.link_products(source.photos, stock, pattern=config.pattern or None, mapping=mapping)
+    source = listing.list_source(open_source(settings), workers=settings.fetch_workers)
+    mapping = products.load_mapping(settings.mapping) if settings.mapping else None
+    linked = products.link_products(source.photos, stock, pattern=settings.pattern or None, mapping=mapping)
     links = count_links(linked, stock)
-    check_links(linked, links, config.pattern, config.mapping)
+    check_links(linked, links, settings.pattern, settings.mapping)
     if release is not None:
         integrity.require(catalog, release, integrity.of_ledger)
     ledger = tables.ledger(catalog, release) if release else None
-    return Inputs(config, entry, release, ledger, recipe, given, file, kept, source, linked, links)
+    return Inputs(night, entry, release, ledger, recipe, given, file, kept, source, linked, links)
 
 
 def compare(inputs: Inputs, *, limit: int | None, full: bool) -> Comparison:
@@ -126,7 +167,7 @@ def compare(inputs: Inputs, *, limit: int | None, full: bool) -> Comparison:
         photos,
         inputs.ledger,
         inputs.recipe.digest,
-        shard_images=inputs.config.shard_images,
+        shard_images=inputs.night.settings.shard_images,
         full=full,
         limit=limit,
         refusal_digest=inputs.recipe.refusal,
@@ -138,15 +179,15 @@ def compare(inputs: Inputs, *, limit: int | None, full: bool) -> Comparison:
     return Comparison(made, leaving, left_out, digest)
 
 
-def guard(catalog: Store, inputs: Inputs, comparison: Comparison, allow_mass_change: bool) -> None:
+def guard(inputs: Inputs, comparison: Comparison) -> None:
     """Raise MassChange when the release would lose too much, ConfigError when no photo shows a listed product."""
-    losses = losses_of(catalog, inputs, comparison)
-    plan.check_mass_change(losses, inputs.config.max_change, allow_mass_change)
-    if inputs.file is not None and not allow_mass_change:
-        check_known(inputs.linked, inputs.links, inputs.file.table, inputs.config.products)
+    night = inputs.night
+    plan.check_mass_change(losses_of(inputs, comparison), night.settings.max_change, night.allow_mass_change)
+    if inputs.file is not None and not night.allow_mass_change:
+        check_known(inputs.linked, inputs.links, inputs.file.table, night.settings.products)
 
 
-def losses_of(catalog: Store, inputs: Inputs, comparison: Comparison) -> plan.Losses:
+def losses_of(inputs: Inputs, comparison: Comparison) -> plan.Losses:
     """Count what the night would remove from the live release."""
     release, ledger, made = inputs.release, inputs.ledger, comparison.plan
     listed = inputs.source.photos.num_rows
@@ -165,7 +206,7 @@ def losses_of(catalog: Store, inputs: Inputs, comparison: Comparison) -> plan.Lo
     products_changed = comparison.products_digest != release.products_digest
     if inputs.sold is not None or not (products_changed or made.changes[Change.CHANGED]):
         return losses
-    described = tables.described_products(catalog, release)
+    described = tables.described_products(inputs.night.catalog, release)
     if inputs.known is not None:
         rewritten, known = inputs.linked, inputs.known
     else:  # without a products file, only the rows of planned photos lose their columns
@@ -175,15 +216,26 @@ def losses_of(catalog: Store, inputs: Inputs, comparison: Comparison) -> plan.Lo
     return replace(losses, described=len(described), lost=lost)
 
 
-def summarise(catalog: Store, inputs: Inputs, comparison: Comparison, run_id: str) -> PlanSummary:
-    """The summary of a plan that is not stored yet. run_id: '' for a dry run."""
-    config, release, made = inputs.config, inputs.release, comparison.plan
+def store(inputs: Inputs, comparison: Comparison) -> PlanSummary:
+    """Store the plan and return its summary. A dry run stores nothing."""
+    night, summary = inputs.night, summarise(inputs, comparison)
+    if not night.run_id:
+        return summary
+    if inputs.entry is None:
+        probe_put_if_absent(night.catalog)
+    return runs.save_plan(night.catalog, comparison.plan.table, summary, inputs.kept)
+
+
+def summarise(inputs: Inputs, comparison: Comparison) -> PlanSummary:
+    """The summary of a plan that is not stored yet."""
+    night, release, made = inputs.night, inputs.release, comparison.plan
+    settings = night.settings
     kept = thresholds.chosen(inputs.thresholds, release, inputs.recipe)
     return PlanSummary(
-        run_id=run_id,
+        run_id=night.run_id,
         live=inputs.entry.since if inputs.entry else 0,
         release_id=release.release_id if release else None,
-        source=config.source,
+        source=settings.source,
         recipe=inputs.recipe,
         changes=made.changes,
         shards=made.shards,
@@ -193,11 +245,11 @@ def summarise(catalog: Store, inputs: Inputs, comparison: Comparison, run_id: st
         products_changed=release is not None and comparison.products_digest != release.products_digest,
         thresholds=kept,
         thresholds_changed=release is not None and kept != release.thresholds,
-        keep_unlisted=inputs.file is not None and config.keep_unlisted,
+        keep_unlisted=inputs.file is not None and settings.keep_unlisted,
         leaving=comparison.leaving,
         left_out=comparison.left_out,
-        column_changes=column_changes(catalog, release, inputs.kept),
-        source_access=config.source_access,
+        column_changes=column_changes(night.catalog, release, inputs.kept),
+        source_access=settings.source_access,
         skipped=(*inputs.source.skipped, *filter(None, [made.archived])),
     )
 
@@ -213,6 +265,8 @@ def column_changes(
     return assortment.column_changes(columns, kept.schema)
 
 
-def open_source(config: Config) -> Store:
+def open_source(settings: NightSettings) -> Store:
     """The store of the source, opened with the settings."""
-    return open_store(config.source, options=ReadOptions(Signing(config.source_access), config.fetch_seconds))
+    return open_store(
+        settings.source, options=ReadOptions(Signing(settings.source_access), settings.fetch_seconds)
+    )

@@ -152,46 +152,54 @@ def make_plan(
     if shard_images < 1 or (limit is not None and limit < 0):
         raise ConfigError(f"shard_images ({shard_images}) must be positive and limit ({limit}) not negative")
     with duckdb.connect() as database:
-        database.register("listed", listing)
-        database.register("ledger", ledger if ledger is not None else IMAGES_SCHEMA.empty_table())
-        database.register(
-            "archived",
-            pa.table({"image_key": archived if archived is not None else pa.array([], pa.string())}),
-        )
-        for name in ("listed", "ledger"):
-            counted = database.execute(f"select count(*), count(distinct image_key) from {name}").fetchall()
-            keys, unique = counted[0]
-            if keys != unique:
-                raise ConfigError(f"the {name} photos have {keys} keys, but only {unique} different ones")
-        if sold is not None:
-            database.register("sold", pa.table({"product_id": sold}))
-            database.execute(_UNSOLD)
-        else:
-            database.execute("create temp table unsold (image_key varchar)")
-        values = {
-            "recipe": recipe_digest,
-            "refusal": refusal_digest or recipe_digest,
-            "full": full,
-            "turn": turn,
-        }
-        database.execute(_COMPARE, values)
-        new_archived, examples = database.execute(_ARCHIVED).fetchall()[0]
+        _register(database, listing, ledger, archived, sold)
+        refusal = refusal_digest or recipe_digest
+        database.execute(_COMPARE, {"recipe": recipe_digest, "refusal": refusal, "full": full, "turn": turn})
         database.execute(_NUMBER, {"size": shard_images, "most": limit})
         database.execute(_NAME, {"recipe": recipe_digest})
         table = database.sql(_PLAN).to_arrow_table().cast(PLAN_SCHEMA).combine_chunks()
-        found = dict(database.execute("select change, count(*) from compared group by change").fetchall())
-        unlinked = database.execute("select count(*) from compared where unlinked").fetchall()[0][0]
         database.register("plan", table)
-        planned = dict(database.execute("select change, count(*) from plan group by change").fetchall())
-    planned[Change.UNCHANGED] = found.get(Change.UNCHANGED, 0)
-    changes = {str(change): int(planned.get(change, 0)) for change in Change}
+        compared, planned = _changes(database, "compared"), _changes(database, "plan")
+        unlinked = database.execute("select count(*) from compared where unlinked").fetchall()[0][0]
+        new_archived, examples = database.execute(_ARCHIVED).fetchall()[0]
+    planned[Change.UNCHANGED] = compared.get(Change.UNCHANGED, 0)
+    changes = {str(change): planned.get(change, 0) for change in Change}
     return Plan(
         table,
         changes,
-        postponed=sum(found.values()) - sum(changes.values()),
+        postponed=sum(compared.values()) - sum(changes.values()),
         unlinked=unlinked,
         archived=SkippedKeys(Skip.ARCHIVED, new_archived, tuple(examples)) if new_archived else None,
     )
+
+
+def _register(
+    database: duckdb.DuckDBPyConnection,
+    listing: pa.Table,
+    ledger: pa.Table | None,
+    archived: pa.Array | None,
+    sold: pa.Array | pa.ChunkedArray | None,
+) -> None:
+    """Register the inputs of `make_plan` as tables. Raises ConfigError when keys are not unique."""
+    database.register("listed", listing)
+    database.register("ledger", ledger if ledger is not None else IMAGES_SCHEMA.empty_table())
+    for name in ("listed", "ledger"):
+        counted = database.execute(f"select count(*), count(distinct image_key) from {name}").fetchall()
+        keys, unique = counted[0]
+        if keys != unique:
+            raise ConfigError(f"the {name} photos have {keys} keys, but only {unique} different ones")
+    no_ids = pa.array([], pa.string())
+    database.register("archived", pa.table({"image_key": no_ids if archived is None else archived}))
+    if sold is None:
+        database.execute("create temp table unsold (image_key varchar)")
+    else:
+        database.register("sold", pa.table({"product_id": sold}))
+        database.execute(_UNSOLD)
+
+
+def _changes(database: duckdb.DuckDBPyConnection, table: str) -> dict[str, int]:
+    """The number of photos of a table, by change."""
+    return dict(database.execute(f"select change, count(*) from {table} group by change").fetchall())
 
 
 def lost_products(photos: pa.Table, ledger: pa.Table, described: pa.Array, known: pa.Array) -> int:

@@ -16,7 +16,7 @@ import pyarrow.csv
 from lookdex.catalog.column_types import held
 from lookdex.catalog.schemas import items_schema
 from lookdex.catalog.sql import quoted
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 from lookdex.planning.feed import ids
 from lookdex.planning.feed.datafile import Found, Reading, Refused, read_file
@@ -77,12 +77,12 @@ def load_products(uri: str, reading: Reading | None = None) -> Products:
     return Products(ordered, refused, file.found)
 
 
-def configured(config: Config) -> Products | None:
+def configured(settings: NightSettings) -> Products | None:
     """The products file of the settings; None when none is set. Raises what `load_products` raises."""
-    if not config.products:
+    if not settings.products:
         return None
-    reading = Reading.of(config.products_encoding, config.products_separator, config.products_types)
-    return load_products(config.products, reading)
+    reading = Reading.of(settings.products_encoding, settings.products_separator, settings.products_types)
+    return load_products(settings.products, reading)
 
 
 def own_name(name: str) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from typing import Annotated
+
+from typing_extensions import Doc
 
 from lookdex.records.ranges import Count, Share, Size
 
@@ -23,18 +26,18 @@ class Recipe:
     Its digest is in every row of `images`, so the plan detects a changed model.
     """
 
-    detector: str
-    detector_digest: str
-    embedder: str
-    embedder_digest: str
-    min_score: Share
-    nms_iou: Share
-    max_objects: Size
-    crop_margin: Share  # share of the box's longer side added around it before embedding
-    crop_pixels: Size  # longer side of the stored crop
-    max_bytes: Size
-    max_pixels: Size
-    format: Count = RECIPE_FORMAT
+    detector: Annotated[str, Doc("The setting `detector`.")]
+    detector_digest: Annotated[str, Doc("Digest of the detector's files.")]
+    embedder: Annotated[str, Doc("The setting `embedder`.")]
+    embedder_digest: Annotated[str, Doc("Digest of the embedder's files.")]
+    min_score: Annotated[Share, Doc("Detections below this score are dropped.")]
+    nms_iou: Annotated[Share, Doc("Boxes with a larger IoU are one object.")]
+    max_objects: Annotated[Size, Doc("Most objects per photo.")]
+    crop_margin: Annotated[Share, Doc("Margin around a box before embedding, as a share of its longer side.")]
+    crop_pixels: Annotated[Size, Doc("Longer side of stored crops, in pixels.")]
+    max_bytes: Annotated[Size, Doc("Most bytes of a file. Larger ones are rejected.")]
+    max_pixels: Annotated[Size, Doc("Most pixels of a photo. Larger ones are rejected.")]
+    format: Annotated[Count, Doc("Raised when the code itself would give other rows.")] = RECIPE_FORMAT
 
     @property
     def digest(self) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from typing_extensions import Doc
 
 from lookdex.records.photos import ImageRef, Reason, Status
 from lookdex.records.ranges import Count
@@ -18,12 +21,12 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file of the catalogue. key: relative to the catalogue's root. sha256: of its bytes, hex."""
+    """A file of the catalogue."""
 
-    key: str
-    sha256: str
-    rows: Count
-    bytes: Count
+    key: Annotated[str, Doc("Key of the file, relative to the catalogue's root.")]
+    sha256: Annotated[str, Doc("SHA-256 of its bytes, 64 hex digits.")]
+    rows: Annotated[Count, Doc("Rows of the file.")]
+    bytes: Annotated[Count, Doc("Bytes of the file.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from typing_extensions import Doc
 
 from lookdex.records.ranges import Count, Finite, Share
 from lookdex.records.recipe import Recipe
@@ -11,30 +13,25 @@ from lookdex.records.recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A match is good if its similarity is at least `similarity`.
+    """From which similarity a match is good."""
 
-    kept, false_accepts: share of the category's right and wrong first matches that are good; None without any. right,
-    wrong: their numbers. pooled: `similarity` was measured over all categories together.
-    """
-
-    similarity: Finite
-    kept: Share | None
-    false_accepts: Share | None
-    right: Count
-    wrong: Count
-    pooled: bool
+    similarity: Annotated[Finite, Doc("A match is good if its similarity is at least this.")]
+    kept: Annotated[Share | None, Doc("Share of the right first matches that are good. Null without any.")]
+    false_accepts: Annotated[
+        Share | None, Doc("Share of the wrong first matches that are good. Null without any.")
+    ]
+    right: Annotated[Count, Doc("Right first matches that were measured.")]
+    wrong: Annotated[Count, Doc("Wrong first matches that were measured.")]
+    pooled: Annotated[bool, Doc("Whether `similarity` was measured over all categories together.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """The score from which a detector's label is believed: it is right for at least a share `right` of such objects.
+    """From which score a detector's label is believed. A score above 1: the label is never believed."""
 
-    all: for labels that were seen too rarely. A score above 1: the label is never believed.
-    """
-
-    right: Share
-    all: Finite
-    by_label: dict[str, Finite]
+    right: Annotated[Share, Doc("From these scores on, at least this share of the labels is right.")]
+    all: Annotated[Finite, Doc("The score for labels that were seen too rarely.")]
+    by_label: Annotated[dict[str, Finite], Doc("The score for each other label.")]
 
     def believes(self, label: str, score: float) -> bool:
         return score >= self.by_label.get(label, self.all)
@@ -55,16 +52,16 @@ class Thresholds:
 
     FORMAT: ClassVar[int] = 2  # increased when a field is removed or changes its meaning
 
-    keep: Share
-    least: Count
-    embedder: str
-    embedder_digest: str
-    all: Threshold | None
-    by_category: dict[str, Threshold]
-    detector: str = ""
-    detector_digest: str = ""
-    trust: Trust | None = None
-    format: int = 1
+    keep: Annotated[Share, Doc("Share of the right first matches that a threshold must keep.")]
+    least: Annotated[Count, Doc("Right matches that a category needs for a threshold of its own.")]
+    embedder: Annotated[str, Doc("The embedder that they were measured with.")]
+    embedder_digest: Annotated[str, Doc("Digest of its files. Empty: any embedder.")]
+    all: Annotated[Threshold | None, Doc("The threshold over all categories. Null if not measured.")]
+    by_category: Annotated[dict[str, Threshold], Doc("The threshold of each category.")]
+    detector: Annotated[str, Doc("The detector that `trust` was measured with.")] = ""
+    detector_digest: Annotated[str, Doc("Digest of its files. Empty: any detector.")] = ""
+    trust: Annotated[Trust | None, Doc("From which score a label is believed. Null if not measured.")] = None
+    format: Annotated[int, Doc("Format of this record.")] = 1
 
     def fits(self, recipe: Recipe) -> bool:
         """Whether they were measured with the recipe's models."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
+
 from lookdex.catalog import promotion_log
 from lookdex.errors import CorruptData, PromotionConflict, PromotionHeld, ReleaseNotFound
 from lookdex.records import LiveEntry
@@ -49,57 +52,62 @@ def promote(catalog: Store, release_id: str) -> LiveEntry:
     return entry
 
 
-def rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveEntry:
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """A rollback, and what it took until readers follow it: until its log entry was written."""
+
+    entry: LiveEntry
+    seconds: float
+    requests: int  # to the store
+
+
+def rollback(catalog: Store, to: str | None = None, note: str = "") -> Rollback:
     """Make an older release live (default: the parent of the live one) and hold promotions.
 
-    Nights still build and audit; `resume` lets them publish again. Raises ReleaseNotFound when there is no release to
-    roll back to.
+    The log entry is written first, then the tags. Nights still build and audit; `resume` lets them publish again.
+    Raises ReleaseNotFound when there is no release to roll back to.
     """
-    entry = log_rollback(catalog, to, note)
+    start, requests = time.perf_counter(), catalog.requests
+    entry = _log_rollback(catalog, to, note)
+    done = Rollback(entry, time.perf_counter() - start, catalog.requests - requests)
     follow(catalog)
-    return entry
+    return done
 
 
-def log_rollback(catalog: Store, to: str | None = None, note: str = "") -> LiveEntry:
-    """Write the log entry of a rollback, which readers follow at once; the tags are updated separately."""
+def _log_rollback(catalog: Store, to: str | None, note: str) -> LiveEntry:
+    """Write the log entry of a rollback."""
+    expected: LiveEntry | int
     try:
-        current = promotion_log.current(catalog)
+        expected = promotion_log.require_current(catalog)
     except CorruptData:
         if to is None:
             raise
-        # The damaged entry keeps its number; this one follows it.
-        target = promotion_log.load_release(catalog, to)
-        return promotion_log.append(
-            catalog,
-            release_id=target.release_id,
-            action="rollback",
-            expected=promotion_log.last_number(catalog),
-            hold=True,
-            note=note,
-        )
-    if current is None:
-        raise ReleaseNotFound(f"nothing is live in {catalog.uri} yet, so there is nothing to roll back")
-    if to is None:
-        to = promotion_log.load_release(catalog, current.release_id).parent
-        if to is None:
-            raise ReleaseNotFound(
-                f"{catalog.uri}: release {current.release_id} is the first, so there is no release to roll back to. "
-                "`lookdex releases` lists all releases."
-            )
+        expected = promotion_log.last_number(catalog)  # the damaged entry keeps its number
+    else:
+        to = to if to is not None else _parent(catalog, expected.release_id)
     target = promotion_log.load_release(catalog, to)
     return promotion_log.append(
-        catalog, release_id=target.release_id, action="rollback", expected=current, hold=True, note=note
+        catalog, release_id=target.release_id, action="rollback", expected=expected, hold=True, note=note
     )
+
+
+def _parent(catalog: Store, release_id: str) -> str:
+    """The id of a release's parent. Raises ReleaseNotFound when it is the first."""
+    parent = promotion_log.load_release(catalog, release_id).parent
+    if parent is None:
+        raise ReleaseNotFound(
+            f"{catalog.uri}: release {release_id} is the first, so there is no release to roll back to. "
+            "`lookdex releases` lists all releases."
+        )
+    return parent
 
 
 def resume(catalog: Store) -> tuple[LiveEntry, bool]:
     """Lift the hold of a rollback, so that nights publish again. The live release stays live.
 
-    Returns the live entry, and whether there was a hold.
+    Returns the live entry, and whether there was a hold. Raises ReleaseNotFound when nothing is live.
     """
-    current = promotion_log.current(catalog)
-    if current is None:
-        raise ReleaseNotFound(f"nothing is live in {catalog.uri} yet, so nothing is held")
+    current = promotion_log.require_current(catalog)
     if not current.hold:
         follow(catalog)
         return current, False

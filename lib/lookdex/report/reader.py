@@ -14,7 +14,6 @@ from lookdex.catalog import integrity, promotion_log, tables
 from lookdex.catalog.lance_errors import reading
 from lookdex.catalog.sql import listed
 from lookdex.catalog.tables import Tables
-from lookdex.errors import ReleaseNotFound
 from lookdex.records import Release
 from lookdex.report.records import Limits
 from lookdex.storage import Store, open_store
@@ -75,16 +74,14 @@ def open_reader(uri: str, release_id: str | None, limits: Limits) -> Iterator[Re
     Raises ReleaseNotFound, and CorruptData while reading.
     """
     store = open_store(uri)
-    current = promotion_log.live_release(store)
-    if release_id is not None:
-        release = promotion_log.load_release(store, release_id)
-    elif current is not None:
-        release = current[1]
+    if release_id is None:
+        release = promotion_log.require_live_release(store)
     else:
-        raise ReleaseNotFound(f"{store.uri} has no live release yet; publish one with `lookdex reindex`.")
+        release = promotion_log.load_release(store, release_id)
     integrity.require(store, release, integrity.all_but_data)
     opened = tables.open_tables(store, release)
-    is_live = current is not None and current[1].release_id == release.release_id
+    live = promotion_log.current(store)
+    is_live = live is not None and live.release_id == release.release_id
     queries = tables.sql_blocks(tables.sql_text("report/queries.sql"))
     with (
         reading(f"release {release.release_id} in {store.uri}", lance_only=True),

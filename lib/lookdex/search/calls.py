@@ -1,4 +1,4 @@
-"""The arguments of `open_catalog` and of the catalogue's methods, checked before anything is done with them."""
+"""Check the arguments of `open_catalog` and of the catalogue's methods before any work is done."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _RELEASE = Arguments(release=ReleaseId | None)
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """A call that does not fit the function's parameters is a BadQuery that names them, and no TypeError."""
+    """Decorator: a call that does not fit the parameters raises BadQuery with their names instead of TypeError."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -48,6 +48,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _misfit(function: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]) -> str:
+    """Why the arguments do not fit the function's parameters; "" if they do."""
     try:
         inspect.signature(function).bind(*args, **kwargs)
     except TypeError as error:
@@ -56,53 +57,55 @@ def _misfit(function: Callable[..., object], args: tuple[object, ...], kwargs: M
 
 
 def _parameters(function: Callable[..., object]) -> str:
-    kinds = inspect.Parameter
-    named = [one for one in inspect.signature(function).parameters.values() if one.name != "self"]
-    names = [one.name for one in named if one.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)]
-    more = [f"any number of {one.name}" for one in named if one.kind is kinds.VAR_POSITIONAL]
-    options = any(one.kind is kinds.VAR_KEYWORD for one in named)
-    return (", ".join([*more, *names]) or "nothing") + (", and further options" if options else "")
+    names, repeated, options = [], [], ""
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            repeated.append(f"any number of {parameter.name}")
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            options = ", and further options"
+        elif parameter.name != "self":
+            names.append(parameter.name)
+    return (", ".join([*repeated, *names]) or "nothing") + options
 
 
-def question(kind: type, more: Mapping[str, Any], **own: Any) -> Options:
-    """Options from a method's own arguments, and from `more`: the fields of the TypedDict `kind`. Raises BadQuery."""
-    known = get_type_hints(kind)
+def question(keywords: type, more: Mapping[str, Any], **own: Any) -> Options:
+    """Options from a method's own arguments and from `more`, whose names are in `keywords`. Raises BadQuery.
+
+    keywords: a TypedDict of `query.keywords`.
+    """
+    known = get_type_hints(keywords)
     if unknown := [name for name in more if name not in known]:
-        raise BadQuery(
-            f"there is no option {shown(unknown[0])} here; those that exist: {', '.join((*own, *known))}"
-        )
+        raise BadQuery(f"there is no option {shown(unknown[0])} here; known: {', '.join((*own, *known))}")
     return options_of(**own, **more)
 
 
 def store_of(uri: str | os.PathLike[str] | Store, options: ReadOptions) -> Store:
-    """The store at a URI or a folder, read by `options`, or the one that was given. Raises BadQuery, ConfigError."""
+    """The store at a URI or a folder, or the given store. Raises BadQuery, ConfigError."""
     if not isinstance(uri, str | os.PathLike):
-        check_has("uri", uri, "the URI or the folder of a catalogue, or a Store", "get", "lance_uri")
+        check_has("uri", uri, "the URI or folder of a catalogue, or a Store", "get", "lance_uri")
         return uri
     try:
         name = str.__str__(os.fsdecode(uri))
-    except Exception as error:  # a path that is none
-        raise BadQuery(f"uri is {shown(uri)}: give the URI or the folder of a catalogue") from error
+    except Exception as error:  # the path is the caller's, and may raise anything
+        raise BadQuery(f"uri is {shown(uri)}: give the URI or folder of a catalogue") from error
     return open_store(name, options=options)
 
 
 def release_of(release: object) -> str | Release | None:
-    """A release's id, or its record. Raises BadQuery."""
+    """Check a release: an id or a record. Raises BadQuery."""
     if isinstance(release, Release):
         try:
             return reread(release)
-        except Exception as error:  # of values that no record holds
-            raise BadQuery(
-                f"release: {error}: give the id of a release, or its record as it was read"
-            ) from error
+        except Exception as error:  # its fields may hold anything
+            raise BadQuery(f"release: {error}: give the id of a release, or its unchanged record") from error
     if release is not None and not isinstance(release, str):
         raise BadQuery(f"release is {shown(release)}: give the id of a release, or its record")
-    found: str | None = _RELEASE.read(release=release)["release"]
-    return found
+    release_id: str | None = _RELEASE.read(release=release)["release"]
+    return release_id
 
 
 def check_models(detector: object, embedder: object, loader: object) -> None:
-    """Raises BadQuery."""
+    """Check that models have the interfaces of `models` and `encoders`. Raises BadQuery."""
     if detector is not None:
         check_has("detector", detector, "a Detector", "name", "detect")
     if embedder is not None:
@@ -112,12 +115,12 @@ def check_models(detector: object, embedder: object, loader: object) -> None:
 
 
 def crops_of(wanted: bool) -> Crops:
-    """The pictures that an answer carries, by the flag of the methods. Raises BadQuery."""
+    """The option `crops` for the argument of the methods. Raises BadQuery."""
     return Crops.ALL if _CROPS.read(crops=wanted)["crops"] else Crops.OBJECTS
 
 
 def given_options(options: Options | None) -> Options:
-    """Those that were given, or the default ones. Raises BadQuery."""
+    """The given options, or the defaults. Raises BadQuery."""
     if options is None:
         return Options()
     if not isinstance(options, Options):

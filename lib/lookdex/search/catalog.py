@@ -28,8 +28,9 @@ from lookdex.search.engine.photo import Photo
 from lookdex.search.engine.vectors import unit_of, vectors_of
 from lookdex.search.following import Current, Following, Loading, Opening, Place
 from lookdex.search.query.arguments import texts
-from lookdex.search.query.options import MoreOptions, Options, SearchOptions, SimilarOptions, TextOptions
-from lookdex.search.retrieval.filters import FilterColumn, offered
+from lookdex.search.query.keywords import MoreOptions, SearchOptions, SimilarOptions, TextOptions
+from lookdex.search.query.options import Options
+from lookdex.search.retrieval.filters import FilterColumn, filter_columns
 from lookdex.search.retrieval.frame import scope_of, to_frame
 from lookdex.search.retrieval.open_release import OpenRelease
 from lookdex.search.retrieval.table import READ_SECONDS
@@ -62,31 +63,35 @@ def open_catalog(
     verify_bytes: int | None = VERIFY_BYTES,
     facets: Iterable[str] | None = None,
 ) -> Catalog:
-    """Open the live release of the catalogue at `uri` and follow it, or stay with `release` (an id, or a record).
+    """Open a catalogue: the live release, followed from then on, or a pinned one.
 
-    The models are those that the release names, loaded on `device` at the first query (`Catalog.load` does it
-    now); a given `detector` or `embedder` must be the release's. Others than lookdex-tiny are loaded only if
-    `trusted_models` has their names, as the release writes them: whoever may write to the catalogue must not choose
-    what code runs here. `loader` loads models in another way, for every release that needs others than the one before.
-    The promotion log is looked at when a query comes and `poll_seconds` have passed since the last look (math.inf: it
-    is never looked at again).
-
-    Before it answers, the release's index, manifest and deletion files, and up to `verify_bytes` of its data files
-    (None: all), are checked against their recorded digests; see `verified`. A read of the table that takes longer than
-    `read_seconds` (None: no limit) raises TooSlow. `facets` are the columns that `Catalog.facets` and questions with
-    facets=True count (None: category and price, where there are such); a release without one of them is not opened, and
-    a later one not followed.
-
-    A store that does not answer a small request within `store_seconds` is lost: what needs it raises Unavailable, at
-    once, until it answers again (see `watch`). None waits for it as long as its client does, as a nightly job would.
+    Args:
+        uri: the URI or folder of the catalogue, or its store.
+        release: the id or record of the release to pin; None: follow the live one.
+        device: for the models, which are loaded at the first question or by `Catalog.load`.
+        detector, embedder: loaded models to use; they must be those of the release.
+        loader: loads the models instead, whenever a release needs other ones.
+        trusted_models: names of models that may be loaded besides lookdex-tiny. A release names its models, and whoever
+            can write to the catalogue must not choose what code runs here.
+        poll_seconds: a question checks the promotion log if the last check is older; math.inf: never.
+        read_seconds: a longer read of the table raises TooSlow; None: no limit.
+        store_seconds: a store that does not answer a small request within this time is lost: reads raise Unavailable at
+            once until it answers again (see `watch`). None: wait as long as the store's client does, as in a nightly
+            job.
+        verify_bytes: bytes of data files to verify before the first answer; None: all. The manifest, the index and the
+            deletion files are always verified (see `verified`).
+        facets: the columns that `Catalog.facets` and questions with facets=True count; a release without one of them is
+            neither opened nor followed. None: category and price, if they exist.
 
     Raises:
-        BadQuery: an argument is wrong; ConfigError: `uri` names no store.
+        BadQuery: an argument is wrong.
+        ConfigError: `uri` is not a known kind of store.
         ReleaseNotFound: nothing is live yet, or there is no such release.
         Unavailable: the store does not answer.
         ForkedProcess: a catalogue was opened before this process was forked.
-        CorruptData: the release is damaged; the message names the file and the remedy.
-        ModelMismatch: a model here is not the one the release was built with; ModelNotTrusted: it may not be loaded.
+        CorruptData: the release is damaged; the message has the file and the remedy.
+        ModelMismatch: a model is not the one that the release was built with.
+        ModelNotTrusted: a model of the release may not be loaded.
     """
     given = calls.OPENING.read(
         device=device,
@@ -112,10 +117,10 @@ def open_catalog(
 
 
 class Catalog:
-    """Answers photos, texts and vectors from one release at a time. Thread-safe; created by `open_catalog`.
+    """Answers questions from one release at a time. Thread-safe; created by `open_catalog`.
 
-    In a fork of the process that opened it, all reads raise ForkedProcess. Unpickled, it opens the catalogue again at
-    its first use, and follows what is live then, or stays pinned.
+    In a fork of the process that opened it, all reads raise ForkedProcess. A pickled one opens the catalogue again when
+    it is first used.
     """
 
     def __init__(self, place: Place) -> None:
@@ -128,9 +133,9 @@ class Catalog:
         return Catalog, (self._place,)
 
     def _following(self) -> Following:
-        """OpenRelease at the first call. Raises what `open_catalog` does."""
+        """Open the catalogue at the first call. Raises what `open_catalog` does."""
         if self._opened is None:
-            check_opening()  # before the lock: a fork of this process may have left it taken
+            check_opening()  # before the lock, which may be held forever in a fork
             with self._opening:
                 if self._opened is None:
                     self._opened = Following(self._place)
@@ -140,12 +145,12 @@ class Catalog:
 
     @property
     def opened(self) -> OpenRelease:
-        """The open release that the next question is answered from."""
+        """The open release, from which the next question is answered."""
         return self._current().release
 
     @property
     def release(self) -> Release:
-        """The record of the release that the next question is answered from."""
+        """The record of the open release."""
         return self.opened.record
 
     @property
@@ -165,37 +170,32 @@ class Catalog:
 
     @property
     def searchable(self) -> bool:
-        """The store answers, or questions without a filter are answered from memory: a loaded release's rows, and what
-        Lance keeps of its index."""
+        """Whether questions can be answered: the store answers, or those without a filter are answered from memory, by
+        the rows of a loaded release and the index that Lance caches."""
         return self._following().searchable
 
     @property
     def columns(self) -> tuple[FilterColumn, ...]:
-        """What a `where` may name, and how: columns, each followed by the fields of its records.
-
-        A `FilterColumn` has the name, the type in plain words, the operators, and a filter as an example.
-        """
-        return offered(self.opened.filterable)
+        """The columns that `where` can use, each followed by the fields of its records."""
+        return filter_columns(self.opened.filterable)
 
     @property
     def sortable(self) -> tuple[str, ...]:
-        """The columns that a `sort` may name."""
+        """The columns that `sort` can use."""
         return self.opened.sortable
 
     @property
     def facets(self) -> Facets:
-        """What a `where` may choose among: the values and ranges of columns, counted in products."""
+        """The values and ranges of the facet columns, with their numbers of products."""
         return self.opened.facets
 
     @calls.checked
     def load(self) -> Catalog:
-        """Load the models, and what is small of the release's rows, now: no query waits for them.
+        """Load the models and the small columns of the rows now, so that no question waits for them.
 
-        Those of a release that goes live later are loaded by whoever looks: a thread that calls `refresh`, or the one
-        query that finds it.
-        The rows take some 200 bytes each in memory, and those of up to 256 MB of vectors these too; without this, each
-        answer reads its own from the table. Data files that were not verified when the release was opened are then
-        verified in the background.
+        The columns take about 200 bytes of memory per row, plus the vectors if they take up to 256 MB together;
+        otherwise each answer reads its rows from the table. The data files that are not verified yet are verified in
+        the background. A release that goes live later is loaded by the call that finds it: `refresh`, or a question.
         """
         now = self._current()
         now.encoders.load()
@@ -205,10 +205,10 @@ class Catalog:
 
     @calls.checked
     def refresh(self) -> Release:
-        """Check the promotion log now.
+        """Check the promotion log now, and open the live release if it is another one.
 
-        Raises what keeps the live release from being opened, and Unavailable where the catalogue is gone; `behind` says
-        so, too, and answers go on coming from what is open.
+        Raises why it cannot be opened (see `open_catalog`), and Unavailable if the catalogue is gone. `behind` then has
+        the reason, and the open release keeps answering.
         """
         return self._following().refresh()
 
@@ -219,11 +219,11 @@ class Catalog:
 
     @calls.checked
     def ask(self, *photos: Photo, options: Options | None = None) -> Answer:
-        """Answer a question: one photo, several of one item, or none, with what `options` say beside or instead.
+        """Answer a question of one photo, several photos of one item, or none, with options.
 
-        photos: paths, a file's bytes, PIL images, or uint8 (H, W, 3) RGB arrays.
+        photos: paths, bytes of files, PIL images, or uint8 (H, W, 3) RGB arrays.
 
-        Raises BadQuery: the photos or the options cannot be used, or do not go together; the message says why.
+        Raises BadQuery if the photos or the options are wrong, or contradict each other.
         """
         options = calls.given_options(options)
         now = self._current()
@@ -240,13 +240,18 @@ class Catalog:
         crops: bool = True,
         **more: Unpack[SearchOptions],
     ) -> Answer:
-        """The k most similar distinct products for each object in the photo, and for the whole photo.
+        """Find the k most similar products for each object in the photo, and for the whole photo.
 
-        photo: as in `ask`; a list or a tuple of photos shows one item. where: a predicate on product columns, e.g.
-        "price < 50 and category = 'dress'" (see `filters`). box: (x0, y0, x1, y1) in pixels of the upright photo;
-        then this is the one object that is searched. crops: fetch the JPEGs of the matches too (`Match.crop`).
-        more: any other of the `Options`: text="in red", colour=0.3, object=2, widen="never", offset=5, sort="-price" …
-        Raises BadQuery for one that does not exist, and ReleaseChanged where `release` names another than answers now.
+        Args:
+            photo: as in `ask`; a list or tuple of photos must show the same item.
+            where: a filter on product columns, such as "price < 50 and category = 'dress'" (see `filters`).
+            box: (x0, y0, x1, y1) in pixels of the upright photo: search only this box.
+            crops: fetch the JPEGs of the matches too (`Match.crop`).
+            more: other `Options`: text="in red", colour=0.3, object=2, widen="never", offset=5, sort="-price" …
+
+        Raises:
+            BadQuery: the photo or an option is wrong.
+            ReleaseChanged: `release` is given, and another release is live.
         """
         photos = photo if isinstance(photo, list | tuple) else (photo,)
         options = calls.question(SearchOptions, more, k=k, where=where, box=box, crops=calls.crops_of(crops))
@@ -263,7 +268,7 @@ class Catalog:
         crops: bool = True,
         **more: Unpack[TextOptions],
     ) -> Answer:
-        """The k products most similar to a text. Raises BadQuery when the release's embedder reads no text."""
+        """Find the k products most similar to a text. Raises BadQuery if the release's embedder cannot embed text."""
         words = calls.TEXT.read(text=text)["text"]
         options = calls.question(TextOptions, more, k=k, where=where, text=words, crops=calls.crops_of(crops))
         rows = scope_of(scope)
@@ -281,7 +286,7 @@ class Catalog:
         crops: bool = True,
         **more: Unpack[MoreOptions],
     ) -> Answer:
-        """The k products most similar to a vector (dim,) of the release's embedder; its length does not matter."""
+        """Find the k products most similar to a vector (dim,) of the release's embedder, of any norm."""
         options = calls.question(MoreOptions, more, k=k, where=where, crops=calls.crops_of(crops))
         rows = scope_of(scope)
         now = self._current()
@@ -298,9 +303,9 @@ class Catalog:
         crops: bool = True,
         **more: Unpack[SimilarOptions],
     ) -> Answer:
-        """More like a product of the catalogue, without itself. With goes_with=True also what is worn with it.
+        """Find products similar to a product of the catalogue, which is left out itself.
 
-        Raises ProductNotFound.
+        With goes_with=True, also find products like those worn with it. Raises ProductNotFound.
         """
         product = calls.PRODUCT.read(product_id=product_id)["product_id"]
         options = calls.question(
@@ -312,18 +317,17 @@ class Catalog:
     def goes_with(
         self, product_id: str, k: int = 5, where: str | None = None, *, crops: bool = True
     ) -> Answer:
-        """What is worn with a product in its own photos: `Answer.goes_with`, a lane for each thing.
+        """Find products like those worn with a product in its photos: `Answer.goes_with` has a lane for each.
 
-        For further options: `similar` with goes_with=True.
+        For further options use `similar` with goes_with=True.
         """
         return self.similar(product_id, k, where, crops=crops, goes_with=True)
 
     @calls.checked
     def vectors(self, *photos: Photo, options: Options | None = None) -> np.ndarray:
-        """What `ask` asks the table with: float32 (lanes, dim) of unit length, for readers that ask it themselves.
+        """The query vectors of `ask`, float32 (lanes, dim) of unit length, for programs that query the table.
 
-        In the order of the answer: its objects, the whole photo, then what goes with a product. The models run again.
-        Raises BadQuery.
+        In the order of the answer: objects, whole photo, goes_with. The models run again. Raises BadQuery.
         """
         options = calls.given_options(options)
         now = self._current()
@@ -333,7 +337,7 @@ class Catalog:
 
     @calls.checked
     def crops(self, item_ids: Iterable[str]) -> dict[str, bytes]:
-        """The stored crops (JPEG) of those of the items that the release has."""
+        """The stored crops (JPEG) by item id, of the items that the release has."""
         wanted = texts("item_ids", item_ids)
         return self._current().release.crops(wanted)
 
@@ -346,10 +350,16 @@ class Catalog:
         scope: Scope | str | None = Scope.OBJECT,
         limit: int | None = None,
     ) -> pd.DataFrame:
-        """Rows of the release as a pandas frame: the objects (scope "image": the whole photos; None: both).
+        """Rows of the release as a pandas frame, with the release in its `attrs`.
 
-        where: a predicate as in `search`, on any column but vector, crop and palette. columns: those to read; by
-        default all but vector and crop, which take kilobytes a row (np.stack(frame["vector"]) is then the matrix).
-        The frame's `attrs` name the release. Raises BadQuery, and MissingExtra where pandas is not installed.
+        Args:
+            where: a filter as in `search`, on any column except vector, crop and palette.
+            columns: default: all except vector and crop, which take kilobytes per row. np.stack(frame["vector"]) is the
+                matrix of the vectors.
+            scope: "object" or "image" (whole photos); None: both.
+
+        Raises:
+            BadQuery: an argument is wrong.
+            MissingExtra: pandas is not installed.
         """
         return to_frame(self._current().release, where, columns, scope=scope, limit=limit)

@@ -1,7 +1,7 @@
 """Follow the live release of a catalogue, or stay with a pinned one.
 
-A live release that cannot be opened is not followed: the one before keeps answering, and `behind` says why. Reasons are
-damage, models that are not trusted, and a missing column of `facets`.
+If a new live release cannot be opened, the one before keeps answering, and `behind` says why: it is damaged, its models
+are not trusted, or a column of `facets` is missing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lookdex.catalog import promotion_log
-from lookdex.errors import ReleaseNotFound, Unavailable
+from lookdex.errors import Unavailable
 from lookdex.models.trust import ONLY_TINY, TrustedModels
 from lookdex.records import LiveEntry, Recipe, Release
 from lookdex.runtime.forks import Owner
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """Where models come from: given, or loaded by name onto the device."""
+    """How models are loaded, unless they are given."""
 
     device: str = "cpu"
     detector: Detector | None = None
@@ -67,7 +67,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What to open and how; picklable. release: the pinned one; None: follow the live one."""
+    """What to open, and how. Picklable. release: the pinned one; None: follow the live one."""
 
     store: Store
     release: str | Release | None
@@ -78,7 +78,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """What one question uses from its first step to its last."""
+    """What a question uses from start to end, whatever goes live meanwhile."""
 
     entry: LiveEntry | None  # of the promotion log; None if pinned
     release: OpenRelease
@@ -98,12 +98,7 @@ class Following:
         self.behind: str | None = None
         self.watch.require()
         if place.release is None:
-            entry = self.watch.read(lambda: promotion_log.current(place.store))
-            if entry is None:
-                raise ReleaseNotFound(
-                    f"nothing is live in {place.store.uri} yet: publish a first release with "
-                    f"`lookdex reindex --source … --catalog {place.store.uri}`"
-                )
+            entry: LiveEntry = self.watch.read(lambda: promotion_log.require_current(place.store))
             self.now = self._open(entry, self._load_release(entry.release_id), None)
         else:
             pinned = place.release
@@ -134,14 +129,14 @@ class Following:
         return self.now.release.record
 
     def current(self) -> Current:
-        """What a question is answered from. Checks the promotion log first where it is time to."""
+        """The release and models for a question, after a check of the promotion log if it is due."""
         self._owner.check()
         if (
             self._place.release is None
             and time.monotonic() >= self._next_check
             and self._checking.acquire(blocking=False)
         ):
-            # One question checks; the others go on with the open release.
+            # Only one question checks; the others use the open release.
             try:
                 self._follow()
             except Exception as error:  # a bad release must never fail a question

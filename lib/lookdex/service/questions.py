@@ -98,9 +98,9 @@ class QuestionHandler:
             steps = {step: spent for step, spent in answer.seconds.items() if step != "decode"}
             return EncodedAnswer(body, answer.release_id, dict(watch.seconds) | steps)
 
-        spoken = await self._in_thread(self.gate, work, deadline)
-        self._metrics.observe_stages(spoken.seconds)
-        return spoken
+        encoded = await self._in_thread(self.gate, work, deadline)
+        self._metrics.observe_stages(encoded.seconds)
+        return encoded
 
     def _check_facets(self, options: Options) -> None:
         """Raise BadQuery for other columns than the configured: a column of long texts may take gigabytes to read."""

@@ -19,7 +19,7 @@ from typing import Any, cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from lookdex.config import Config
+from lookdex.config import ServiceSettings
 from lookdex.errors import ConfigError
 from lookdex.service.app import create_app
 from lookdex.service.http.clients import Network, trusted_networks
@@ -34,7 +34,7 @@ SWEEP_SECONDS = 0.5  # between checks for connections that timed out
 logger = logging.getLogger("lookdex.service")
 
 
-def serve(config: Config) -> None:
+def serve(settings: ServiceSettings) -> None:
     """Serve until SIGTERM or SIGINT, then finish open requests for at most `drain_seconds` and exit.
 
     Raises ConfigError if the port is not available, and what `create_app` and loading the models raise.
@@ -43,17 +43,17 @@ def serve(config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     log_lines()
-    limits, proxies = limits_of(config), trusted_networks(config.trusted_proxies)
-    port = _bind(config.host, config.port)
+    limits, proxies = limits_of(settings), trusted_networks(settings.trusted_proxies)
+    port = _bind(settings.host, settings.port)
     host, number = port.getsockname()[:2]
     url_host = f"[{host}]" if ":" in host else host
-    log_fields: dict[str, object] = {"url": f"http://{url_host}:{number}", "catalog": config.catalog}
+    log_fields: dict[str, object] = {"url": f"http://{url_host}:{number}", "catalog": settings.catalog}
     logger.info("loading", extra={"fields": log_fields})
-    app = create_app(config)
+    app = create_app(settings)
     app.state.catalog.load()  # outside uvicorn, errors and signals end it at once
     log_fields["connections"] = limits.max_connections
     table = ConnectionTable(limits, app.state.metrics)
-    server = _ProcessServer(app, table, proxies, drain_seconds=config.drain_seconds, log_fields=log_fields)
+    server = _ProcessServer(app, table, proxies, drain_seconds=settings.drain_seconds, log_fields=log_fields)
     with suppress(SystemExit):  # from the signal handler
         server.run([port])
     # Finalizing Python, torch and OpenVINO takes CPU seconds, and a hanging read can block Lance.

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Route, expect
 
 from lookdex.catalog import promotion_log
 from lookdex.records import Threshold, Thresholds
-from lookdex.service.tokens import new_token
+from lookdex.service.http.tokens import new_token
 from lookdex.storage import open_store
 from tests.support.browser import Visit, needs_chromium, visit
 from tests.support.catalogs import go_live, picture, recipe_with_digests, stock, write_release

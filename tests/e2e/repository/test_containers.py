@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from lookdex.cli import main
-from lookdex.config import SETTINGS, Config, unknown_variables
+from lookdex.config import SETTINGS, ServiceSettings, unknown_variables
 from tests.support.paths import ROOT
 from tests.support.services import Service
 
@@ -195,7 +195,10 @@ def test_pods_have_time_to_drain() -> None:
     drain = next(e["value"] for e in SERVICE["env"] if e["name"] == "LOOKDEX_DRAIN_SECONDS")
     sleep = SERVICE["lifecycle"]["preStop"]["exec"]["command"]
     assert DEPLOYMENT["terminationGracePeriodSeconds"] > float(drain) + float(sleep[1])
-    assert int(COMPOSE["services"]["service"]["stop_grace_period"].removesuffix("s")) > Config().drain_seconds
+    assert (
+        int(COMPOSE["services"]["service"]["stop_grace_period"].removesuffix("s"))
+        > ServiceSettings().drain_seconds
+    )
 
 
 @pytest.mark.parametrize("pod", [DEPLOYMENT, NIGHT], ids=["service", "night"])

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lookdex.cli.options import from_environment
+from lookdex.config import ServiceSettings
 from lookdex.errors import ConfigError
 from lookdex.imaging.codec import encode_jpeg
 from lookdex.storage import open_store
@@ -145,15 +146,15 @@ def test_new_release_is_followed(function: Function, catalog: str) -> None:
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOKDEX_CATALOG", "s3://shop/lookdex")
     monkeypatch.setenv("LOOKDEX_QUEUE", "3")
-    monkeypatch.setenv("LOOKDEX_PRODUCT_COLUMNS", "title,price")
+    monkeypatch.setenv("LOOKDEX_FACETS", "brand,price")
     monkeypatch.setenv("LOOKDEX_PLACES", "")  # the same as unset
-    config = from_environment(places=1, queue=9)
+    config = from_environment(ServiceSettings, places=1, queue=9)
     assert (config.catalog, config.queue, config.places) == ("s3://shop/lookdex", 3, 1)
-    assert config.product_columns == ("title", "price")
+    assert config.facets == ("brand", "price")
     monkeypatch.setenv("LOOKDEX_QUEUE", "many")
     with pytest.raises(ConfigError, match="LOOKDEX_QUEUE"):
-        from_environment()
+        from_environment(ServiceSettings)
     monkeypatch.delenv("LOOKDEX_QUEUE")
     monkeypatch.delenv("LOOKDEX_CATALOG")
     with pytest.raises(ConfigError, match="LOOKDEX_CATALOG"):
-        from_environment()
+        from_environment(ServiceSettings)

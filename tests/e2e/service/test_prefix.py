@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser
 
-from lookdex.config import Config
+from lookdex.config import ServiceSettings
 from lookdex.service import create_app
 from lookdex.service.http.clients import trusted_networks
 from lookdex.service.http.connections import ConnectionTable, limits_of
@@ -39,7 +39,7 @@ class Site:
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     uri = str(tmp_path_factory.mktemp("shop"))
     publish(open_store(uri), "night-1", stock(PRODUCTS))
-    config = Config(catalog=uri, root_path="lookdex/", trusted_proxies=("127.0.0.1",), decoders=1)
+    config = ServiceSettings(catalog=uri, root_path="lookdex/", trusted_proxies=("127.0.0.1",), decoders=1)
     app = create_app(config, opened(uri))
     proxies = trusted_networks(config.trusted_proxies)
     with served(Server(app, ConnectionTable(limits_of(config), app.state.metrics), proxies)) as (port, _):

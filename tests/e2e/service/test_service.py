@@ -21,11 +21,11 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from lookdex.config import Config
-from lookdex.pipeline.night import recipe_of
+from lookdex.config import NightSettings
+from lookdex.pipeline.recipe import recipe_of
 from lookdex.search import schema
 from lookdex.service.http.problems import PREFIX, ProblemKind
-from lookdex.service.tokens import new_token
+from lookdex.service.http.tokens import new_token
 from lookdex.storage import open_store
 from lookdex_sample import make_product, render_look
 from tests.support import heif, hostile
@@ -401,7 +401,7 @@ def test_pages_sorting_and_facets(service: Service) -> None:
         ({"offset": 999}, "pages end at 1000"),
         ({"offset": 1000}, "query.offset"),
         ({"pool": 5}, "give sort too"),
-        ({"sort": "price", "offset": 5}, "needs pool"),
+        ({"sort": "price", "offset": 5}, "need pool"),
         ({"release": ""}, "query.release"),
         ({"ofset": 5}, "known parameters: q, k, where, offset"),
     )
@@ -412,7 +412,7 @@ def test_pages_sorting_and_facets(service: Service) -> None:
 
 def test_search_with_the_shipped_models(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "shop"))
-    publish(store, "night-1", stock(products=20), recipe=recipe_of(Config()), dim=256)
+    publish(store, "night-1", stock(products=20), recipe=recipe_of(NightSettings()), dim=256)
     outfit = [make_product(1, n, name) for n, name in enumerate(("top", "pants", "shoes"))]
     photo = encode(np.asarray(render_look(outfit, 1).image), "JPEG")
     with start(str(tmp_path / "shop"), tmp_path, "--engine", "openvino") as service:
@@ -430,7 +430,7 @@ def test_search_with_the_shipped_models(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"where": "prise < 5"}, "those that exist: title, price"),
+        ({"where": "prise < 5"}, "known: title, price"),
         ({"where": "price < 5; drop table items"}, "filter"),
         ({"k": 0}, "k"),
         ({"k": "5"}, "k"),
@@ -461,7 +461,7 @@ def test_repeated_option_is_refused(service: Service, options: str) -> None:
         service.web.post("/v1/search", files={"photo": RED}, data={"options": options}),
         service.web.post("/v1/search", params={"options": options}, content=RED),
     ):
-        assert_problem(refused, ProblemKind.BAD_QUESTION, "is there more than once: give it once")
+        assert_problem(refused, ProblemKind.BAD_QUESTION, "is given more than once")
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ import httpx2
 import psutil
 import pytest
 
-from lookdex.config import Config
+from lookdex.config import NightSettings, ServiceSettings
 from lookdex.errors import ConfigError, ReleaseNotFound
-from lookdex.pipeline.night import recipe_of
+from lookdex.pipeline.recipe import recipe_of
 from lookdex.service import create_app
 from lookdex.storage import open_store
 from tests.support.catalogs import publish, recipe_with_digests, stock
@@ -65,11 +65,11 @@ def test_ipv6_url_is_logged(shop: str, tmp_path: Path) -> None:
 
 def test_startup_errors_are_reported(tmp_path: Path) -> None:
     with pytest.raises(ReleaseNotFound, match="nothing is live"):
-        create_app(Config(catalog=str(tmp_path / "empty")))
+        create_app(ServiceSettings(catalog=str(tmp_path / "empty")))
     publish(open_store(str(tmp_path / "shop")), "night-1", stock(), recipe=recipe_with_digests())
     for wrong in ("/nowhere", "storefront sha256:1234"):
         with pytest.raises(ConfigError, match="lookdex token"):
-            create_app(Config(catalog=str(tmp_path / "shop"), tokens=wrong))
+            create_app(ServiceSettings(catalog=str(tmp_path / "shop"), tokens=wrong))
 
 
 def test_ctrl_c_exits_quietly(shop: str, tmp_path: Path) -> None:
@@ -82,7 +82,9 @@ def test_ctrl_c_exits_quietly(shop: str, tmp_path: Path) -> None:
 
 
 def test_loading_errors_are_one_line(tmp_path: Path) -> None:
-    publish(open_store(str(tmp_path)), "night-1", stock(products=2), recipe=recipe_of(Config()), dim=256)
+    publish(
+        open_store(str(tmp_path)), "night-1", stock(products=2), recipe=recipe_of(NightSettings()), dim=256
+    )
     command = [sys.executable, "-m", "lookdex.cli.main", "serve", "--catalog", str(tmp_path), "--port", "0"]
     ended = subprocess.run([*command, "--device", "cuda:99"], capture_output=True, text=True, timeout=90)
     assert ended.returncode == 2

@@ -22,7 +22,7 @@ from lance.commit import CommitConflictError
 
 from lookdex.catalog import integrity, promotion_log, runs, tables
 from lookdex.cli import main
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.errors import (
     AccessDenied,
     AuditFailed,
@@ -31,7 +31,8 @@ from lookdex.errors import (
     LookdexError,
     Unavailable,
 )
-from lookdex.pipeline import night as nightly
+from lookdex.pipeline.night import Night
+from lookdex.pipeline.promote import promote_night
 from lookdex.records import Release, StoredFile
 from lookdex.release import ann, promote, retention
 from lookdex.release.audit import audit_release
@@ -315,7 +316,7 @@ def test_rollback_works_with_a_damaged_log_entry(store: Store) -> None:
     assert done.exit_code == 0
     assert "n1" in done.output
     assert "n2" in done.output
-    assert promote.rollback(store, to="n2").n == 3
+    assert promote.rollback(store, to="n2").entry.n == 3
     assert ask(opened(store))
 
 
@@ -386,8 +387,8 @@ def test_damaged_side_file_does_not_stop_a_promotion(
     key = damaged(store)
     store.put(key, b"\x80\x00 damaged")
     audit_release(store, candidate(store))
-    config = Config(catalog=store.uri, source="unused")
-    assert nightly.promote_night(config, "n3").release_id == "n3"
+    night = Night(store, "n3", NightSettings())
+    assert promote_night(night).release_id == "n3"
     retention.clean_up(store, keep_releases=1, grace=timedelta(0), apply=True)
     warned = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert any(key in record.getMessage() or Path(key).name in record.getMessage() for record in warned)

@@ -12,10 +12,10 @@ import pytest
 
 import lookdex_sample
 from lookdex.catalog import json_codec, promotion_log
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 from lookdex.pipeline import thresholds
-from lookdex.pipeline.night import recipe_of
+from lookdex.pipeline.recipe import recipe_of
 from lookdex.records import IndexParameters, Recipe, Release, Threshold, Thresholds, Trust
 from lookdex.storage import open_store
 from lookdex.taxonomy.categories import CATEGORIES
@@ -69,7 +69,7 @@ def test_settings_that_change_no_model_keep_the_thresholds() -> None:
 
 
 def test_shipped_models_have_thresholds() -> None:
-    tiny = recipe_of(Config())
+    tiny = recipe_of(NightSettings())
     found = thresholds.chosen(None, None, tiny)
     assert found is not None, (
         "the detector is another: lookdex evaluate detection --images … --coco street.json "
@@ -87,7 +87,7 @@ def test_shipped_models_have_thresholds() -> None:
 def test_sample_thresholds_fit_the_shipped_models() -> None:
     file = Path(lookdex_sample.__file__).with_name("thresholds.json")
     found = thresholds.load(str(file))
-    assert found.fits(recipe_of(Config())), (
+    assert found.fits(recipe_of(NightSettings())), (
         "the models are others: lookdex sample --out S --products 1000 --looks 400; lookdex reindex … ; "
         f"lookdex evaluate end-to-end --catalog C --queries S/truth.parquet --thresholds {file}"
     )

@@ -16,7 +16,7 @@ import pytest
 
 import lookdex
 from lookdex.catalog import promotion_log
-from lookdex.config import Config
+from lookdex.config import ServiceSettings, SharedSettings
 from lookdex.errors import ModelMismatch, ModelNotFound, ModelNotTrusted
 from lookdex.models import digests
 from lookdex.models.embed import open_model
@@ -110,7 +110,7 @@ def test_model_that_the_settings_do_not_name_is_not_loaded(
     with pytest.raises(ModelNotTrusted, match=f"names the {model} .*trusted_models"):
         lookdex.open_catalog(tmp_path / "shop", **other)
     with pytest.raises(ModelNotTrusted):
-        create_app(Config(catalog=str(tmp_path / "shop"), trusted_models=FAKES[1::2]))
+        create_app(ServiceSettings(catalog=str(tmp_path / "shop"), trusted_models=FAKES[1::2]))
     assert not trap.mark.exists()
 
 
@@ -158,7 +158,7 @@ def test_error_message_is_short_for_long_names(tmp_path: Path) -> None:
     with pytest.raises(ModelNotTrusted) as caught:
         TrustedModels().check("r" * 10_000, detector="x" * 10_000)
     assert len(str(caught.value)) < 1000
-    assert TrustedModels.of_config(Config(embedder="hf-hub:a/b", trusted_models=("c",))).names == {
+    assert TrustedModels.of_settings(SharedSettings(embedder="hf-hub:a/b", trusted_models=("c",))).names == {
         "lookdex-tiny", "hf-hub:a/b", "c",
     }  # fmt: skip
 

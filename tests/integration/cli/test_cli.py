@@ -21,11 +21,13 @@ from hypothesis import strategies as st
 from lookdex.catalog import json_codec, promotion_log, runs
 from lookdex.catalog.tables import duckdb_connection
 from lookdex.cli import main
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.errors import MassChange
 from lookdex.index import budget
 from lookdex.index.indexed import Indexed, check_rejected
-from lookdex.pipeline import night as nightly
+from lookdex.pipeline.index import check_device
+from lookdex.pipeline.night import Night, stage_seconds
+from lookdex.pipeline.recipe import recipe_of
 from lookdex.records import Reason, Status, Threshold, Thresholds
 from lookdex.storage import open_store
 from tests.support import nights, photos
@@ -125,7 +127,7 @@ def test_each_stage_of_a_night_can_be_repeated(shop_anywhere: tuple[str, str, st
     run_id = runs.run_slug(run_options[3])
     assert [r["release_id"] for r in listed["releases"]] == [run_id]
     assert listed["live"]["release_id"] == run_id
-    assert set(nightly.stage_seconds(open_store(catalog), run_id)) == {
+    assert set(stage_seconds(open_store(catalog), run_id)) == {
         "plan",
         "index",
         "build",
@@ -470,11 +472,11 @@ def test_missing_device_is_reported_before_anything_starts(
         index = run("index", "--catalog", f"{tmp_path}/catalog", "--run-id", device, "--device", device)
         assert index.exit_code == 2
         assert message in index.output
-    config = Config(device="cuda:99", master="spark://host:7077")
-    nightly.check_device(config)  # the workers may have the device
-    nightly.check_device(replace(config, device="own", master=""), "python:mine:detector", "lookdex-tiny")
+    config = NightSettings(device="cuda:99", master="spark://host:7077")
+    check_device(config)  # the workers may have the device
+    check_device(replace(config, device="own", master=""), "python:mine:detector", "lookdex-tiny")
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
-    nightly.check_device(replace(config, master=""))
+    check_device(replace(config, master=""))
 
 
 def test_missing_release_or_plan_names_the_command(tmp_path: Path) -> None:
@@ -516,10 +518,10 @@ def test_spark_jobs_have_the_options_of_their_verbs() -> None:
 
 
 def test_recipe_follows_the_settings() -> None:
-    base = Config(detector=FAKES[1], embedder=FAKES[3])
-    assert nightly.recipe_of(base) == nightly.recipe_of(replace(base, batch=3, device="cuda", shard_images=5))
+    base = NightSettings(detector=FAKES[1], embedder=FAKES[3])
+    assert recipe_of(base) == recipe_of(replace(base, batch=3, device="cuda", shard_images=5))
     for change in (replace(base, min_score=0.9), replace(base, crop_margin=0.5), replace(base, max_pixels=5)):
-        assert nightly.recipe_of(change).digest != nightly.recipe_of(base).digest
+        assert recipe_of(change).digest != recipe_of(base).digest
 
 
 def test_run_stopped_by_sigterm_leaves_nothing_behind_and_is_resumed(tmp_path: Path) -> None:
@@ -574,7 +576,7 @@ def test_stage_can_be_interrupted_while_it_reads_the_plan(
         raise KeyboardInterrupt
 
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(nightly, "finished", interrupted)
+    monkeypatch.setattr(Night, "finished", interrupted)
     stopped = run(verb, "--catalog", str(tmp_path), "--run-id", "n")
     assert (stopped.exit_code, stopped.output) == (
         130, "\nstopped: the live release is unchanged; the same command continues where this left off\n"

@@ -15,6 +15,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -34,6 +35,7 @@ from tests.support.terminals import Terminal
 from tests.support.verbs import TRUSTED
 
 RECIPE = recipe_with_digests()
+PARAMETERS = search.get_params(click.Context(search))
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +73,39 @@ def products(lane: dict[str, Any]) -> list[str]:
 
 
 def test_every_search_option_has_a_flag() -> None:
-    flags = {p.name for p in search.params}
+    flags = {option.name for option in PARAMETERS}
     # Several photos are each searched by their main object; the output decides about crops.
     without_flag = {"picks", "crops", "look"}
-    renamed = {"object": "number"}
-    assert {renamed.get(field.name, field.name) for field in fields(Options)} - without_flag <= flags
+    assert {field.name for field in fields(Options)} - without_flag <= flags
+
+
+@pytest.mark.parametrize(
+    ("flag", "kind", "default"),
+    [
+        ("-k", click.IntRange(1, 1000), 5),
+        ("--offset", click.IntRange(0), 0),
+        ("--text-weight", click.FloatRange(0, 1), 0.6),
+        ("--widen", click.Choice(["auto", "never", "always"]), "auto"),
+        ("--text", click.STRING, None),
+        ("--goes-with", click.BOOL, False),
+        ("--no-fold", click.BOOL, True),
+    ],
+)
+def test_flag_has_the_limits_and_the_default_of_its_option(
+    flag: str, kind: click.ParamType[Any], default: object
+) -> None:
+    (option,) = (
+        parameter for parameter in PARAMETERS if flag in (*parameter.opts, *parameter.secondary_opts)
+    )
+    assert option.type.to_info_dict() == kind.to_info_dict()
+    assert option.default == default
+
+
+def test_help_names_other_options_by_their_flags() -> None:
+    described = {option.name: option.help or "" for option in PARAMETERS if isinstance(option, click.Option)}
+    assert described["pool"].startswith("With --sort: ")
+    assert "(default: -k)" in described["pool"]
+    assert not [name for name, text in described.items() if "`" in text]
 
 
 def test_help_is_grouped() -> None:
@@ -97,7 +127,7 @@ def test_help_is_grouped() -> None:
         < positions[2]
         < text.index("  --colour")
     )
-    for option in search.params:
+    for option in PARAMETERS:
         assert text.count(f" {option.opts[-1]}") >= 1, option.opts
 
 
@@ -145,6 +175,8 @@ def test_pages_sorting_and_facets(shop: str) -> None:
     shown = run(*question, "--where", "price > 2", "--facets", "label,price").output
     assert "facets of 9 products\n  label: bag 2, pants 2, shoes 2, dress 1, skirt 1, top 1\n" in shown
     assert "  price: 3 to 11\n" in shown
+    configured = run(*question, "--where", "price > 2", "--facets", "true").output
+    assert "facets of 9 products\n  price: 3 to 11\n" in configured
     assert run(*question, "--facets", "vector").exit_code == 2
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from lookdex.cli.evaluate import evaluate
 from lookdex.cli.evaluate.common import pair
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 from lookdex.evaluate.report import table
 from tests.fakes import COLOURS
@@ -125,7 +125,7 @@ def test_detection_figures(tmp_path: Path) -> None:
 
 
 def test_models_option_names_a_pair_a_folder_or_one_model(tmp_path: Path) -> None:
-    config = Config(detector="d", embedder="e")
+    config = NightSettings(detector="d", embedder="e")
     assert pair(None, config) == ("d", "e")
     assert pair("lookdex-tiny", config) == ("lookdex-tiny", "lookdex-tiny")
     assert pair("hf-hub:org/model", config) == ("d", "hf-hub:org/model")

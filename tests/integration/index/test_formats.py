@@ -102,7 +102,7 @@ def test_catalogue_of_an_older_format_is_extended(archive: Path, tmp_path: Path,
     assert {file.key.split("/")[2] for file in recorded.items} == {
         "data", "_deletions", "_indices", "_transactions", "_versions",
     }  # fmt: skip
-    assert rollback(store).release_id == "night2"
+    assert rollback(store).entry.release_id == "night2"
     assert maker.answers(store, "night2") == answers["night2"]
     assert "night3" in clean_up(store, apply=True).kept
 

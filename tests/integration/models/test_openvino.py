@@ -9,16 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 from lookdex.models import openvino
 from lookdex.models.embed import OpenClipEmbedder
 from lookdex.models.loading import Engine, Loader
-from lookdex.pipeline.night import recipe_of
+from lookdex.pipeline.recipe import recipe_of
 from lookdex_sample import make_product, render_look, render_product
 from tests.fakes import FakeDetector, recipe
 
-RECIPE = recipe_of(Config())
+RECIPE = recipe_of(NightSettings())
 TORCH, OPENVINO = Loader(Engine.TORCH), Loader(Engine.OPENVINO, threads=2)
 
 

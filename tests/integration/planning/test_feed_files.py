@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 from lookdex.planning import products
 from lookdex.planning.feed.datafile import Found, Reading
@@ -32,7 +32,7 @@ def load(tmp_path: Path) -> Load:
     def read(name: str, data: bytes | str, **settings: Any) -> products.Products:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(data.encode() if isinstance(data, str) else data)
-        found = products.configured(Config(products=str(tmp_path / name), **settings))
+        found = products.configured(NightSettings(products=str(tmp_path / name), **settings))
         assert found is not None
         return found
 

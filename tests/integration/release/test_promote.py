@@ -111,7 +111,7 @@ def test_candidates_that_were_not_audited_are_not_promoted(store: Store) -> None
 def test_rollback_holds_until_resume(store: Store) -> None:
     first = nights.publish(store, "n1", nights.photos(2))
     nights.publish(store, "n2", nights.photos(3))
-    entry = rollback(store, note="wrong labels")
+    entry = rollback(store, note="wrong labels").entry
     assert (entry.n, entry.release_id, entry.hold) == (3, "n1", True)
     assert tagged(store) == versions(first)
 
@@ -131,11 +131,11 @@ def test_rollback_holds_until_resume(store: Store) -> None:
 def test_rollback_twice_goes_further_back(store: Store) -> None:
     for number in (1, 2, 3):
         nights.publish(store, f"n{number}", nights.photos(number + 1))
-    assert rollback(store).release_id == "n2"
-    assert rollback(store).release_id == "n1"
+    assert rollback(store).entry.release_id == "n2"
+    assert rollback(store).entry.release_id == "n1"
     with pytest.raises(ReleaseNotFound, match="is the first"):
         rollback(store)
-    assert rollback(store, to="n3").release_id == "n3"
+    assert rollback(store, to="n3").entry.release_id == "n3"
     with pytest.raises(ReleaseNotFound, match="lookdex releases"):
         rollback(store, to="n9")
 

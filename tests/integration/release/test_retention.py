@@ -58,7 +58,7 @@ def test_kept_releases_stay_readable(store: Store) -> None:
     }
     # The next night builds on what is left, and can be rolled back.
     nights.publish(store, "n5", [nights.Photo("p0.jpg", etag="9"), nights.Photo("p1.jpg", etag="4")])
-    assert rollback(store).release_id == "n4"
+    assert rollback(store).entry.release_id == "n4"
     assert readable(store) == {"n3": 6, "n4": 6, "n5": 4}
 
 

@@ -26,7 +26,8 @@ from lookdex.errors import BadQuery, ConfigError, LookdexError
 from lookdex.imaging.codec import encode_jpeg
 from lookdex.records import Box
 from lookdex.search.catalog import Catalog
-from lookdex.search.query.options import Options, Pick, SearchOptions, SimilarOptions, TextOptions, Widen
+from lookdex.search.query.keywords import SearchOptions, SimilarOptions, TextOptions
+from lookdex.search.query.options import Options, Pick, Widen
 from tests.fakes import FakeDetector, FakeEmbedder
 from tests.support.catalogs import picture, stock
 from tests.support.paths import ROOT
@@ -50,8 +51,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
         (lambda shop: shop.search(PHOTO, k=None), "k is None"),
         (lambda shop: shop.search(PHOTO, k=np.float64(5)), "k is "),
         (lambda shop: shop.search(PHOTO, where=5), "where is 5: give text, or None"),
-        (lambda shop: shop.search(PHOTO, box="a"), "box is 'a': four whole numbers"),
-        (lambda shop: shop.search(PHOTO, box=(1, 2, 3)), r"box is \(1, 2, 3\): four whole numbers"),
+        (lambda shop: shop.search(PHOTO, box="a"), "box is 'a': give four whole numbers"),
+        (lambda shop: shop.search(PHOTO, box=(1, 2, 3)), r"box is \(1, 2, 3\): give four whole numbers"),
         (lambda shop: shop.search(PHOTO, box=(1, 2, 3, "4")), "box is .*4.*integer"),
         (lambda shop: shop.search(PHOTO, crops=1), "crops is 1: give True or False"),
         (lambda shop: shop.search(PHOTO, crops="all"), "crops is 'all': give True or False"),
@@ -308,7 +309,7 @@ def test_any_value_gives_an_answer_or_a_lookdex_error(shop: Catalog, call: str, 
         (lambda shop: shop.goes_with("p001", offset=5), "goes_with: .*'offset'; it takes product_id, k, where, crops$"),
         (lambda shop: shop.search_text("x", text="y"), "search_text: multiple values .*'text'; it takes text, k, "),
         (lambda shop: shop.search(), "search: missing a required argument: 'photo'; it takes photo, k, .* options"),
-        (lambda shop: shop.similar("p001", product="p002"), "no option 'product' here; those that exist: k, where"),
+        (lambda shop: shop.similar("p001", product="p002"), "no option 'product' here; known: k, where"),
         (lambda shop: shop.search_text("red", object=1), "no option 'object' here"),
         (lambda shop: shop.ask(PHOTO, k=5), "ask: .*'k'; it takes any number of photos, options$"),
         (lambda shop: shop.load(5), "load: too many positional arguments; it takes nothing"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -210,3 +211,14 @@ def test_store_is_not_pinged_without_a_limit(store: FakeStore) -> None:
     watch.require()
     assert watch.read(lambda: 3) == 3
     assert store.pings == 0
+
+
+def test_idle_threads_end_with_the_watch(store: FakeStore) -> None:
+    before = set(threading.enumerate())
+    watch = watching(store)
+    assert watch.read(lambda: 7) == 7
+    threads = set(threading.enumerate()) - before
+    assert threads
+    del watch
+    gc.collect()
+    wait_until(lambda: not any(thread.is_alive() for thread in threads))

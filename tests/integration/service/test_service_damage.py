@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from lookdex.catalog import integrity, tables
-from lookdex.config import Config
+from lookdex.config import ServiceSettings
 from lookdex.search.catalog import Catalog
 from lookdex.storage import Store, open_store
 from tests import fakes
@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def get(catalog: Catalog, store: Store, path: str) -> httpx2.Response:
-    (response,) = responses(Config(catalog=store.uri), catalog, path)
+    (response,) = responses(ServiceSettings(catalog=store.uri), catalog, path)
     return response
 
 

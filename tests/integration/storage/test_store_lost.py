@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import httpx2
 import pytest
 
-from lookdex.config import Config
+from lookdex.config import ServiceSettings
 from lookdex.errors import Unavailable
 from lookdex.search.catalog import Catalog
 from lookdex.search.retrieval.table import ReadKind
@@ -74,7 +74,7 @@ def test_calls_that_need_a_lost_store_raise_unavailable(store: Store, proxy: Pro
 
 
 def get(catalog: Catalog, store: Store, *paths: str) -> list[httpx2.Response]:
-    return responses(Config(catalog=store.uri), catalog, *paths)
+    return responses(ServiceSettings(catalog=store.uri), catalog, *paths)
 
 
 def test_service_reports_a_lost_store(store: Store, proxy: Proxy) -> None:
@@ -130,7 +130,7 @@ def test_read_ends_at_the_deadline_of_its_request(store: Store, proxy: Proxy) ->
     """Facets are read on the first request, which ends at its deadline."""
     catalog = opened(store, store_seconds=None, poll_seconds=float("inf"))
     proxy.mode = Mode.HANG
-    (refused,) = responses(Config(catalog=store.uri, deadline_seconds=0.2), catalog, "/v1/release")
+    (refused,) = responses(ServiceSettings(catalog=store.uri, deadline_seconds=0.2), catalog, "/v1/release")
     assert_problem(refused, ProblemKind.TOO_LATE)
 
 

@@ -1,4 +1,4 @@
-"""Values in SQL predicates arrive as they are, in both engines that read them."""
+"""Values in SQL predicates are quoted for both engines that read them, DuckDB and Lance."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 
 @settings(deadline=None)
 @given(TEXTS | st.text("'\"\\-; ", max_size=8))
-def test_duckdb_reads_a_value_as_it_is(text: str) -> None:
+def test_duckdb_reads_a_quoted_value_unchanged(text: str) -> None:
     assert duckdb.sql(f"select {quoted(text)}").fetchall() == [(text,)]
 
 
-def test_lance_finds_what_is_listed(tmp_path: Path) -> None:
+def test_lance_finds_quoted_values(tmp_path: Path) -> None:
     names = ["plain", "women's", "''", "\\'", 'a"b', "x' OR true --", "바지"]
     uri = str(tmp_path / "names.lance")
     table = lance.write_dataset(pa.table({"name": [*names, "another"]}), uri)

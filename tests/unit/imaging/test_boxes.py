@@ -1,4 +1,8 @@
+"""Geometry of boxes."""
+
 from __future__ import annotations
+
+from random import Random
 
 import numpy as np
 from hypothesis import given
@@ -14,10 +18,10 @@ any_boxes = corners.map(lambda c: Box(c[0], c[1], c[0] + c[2], c[1] + c[3]))
 many = st.lists(any_boxes, min_size=1, max_size=12)
 
 
-def test_iou_by_hand() -> None:
+def test_iou_computed_by_hand() -> None:
     a = np.array([[0, 0, 10, 10], [0, 0, 0, 0]])
     b = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [10, 0, 20, 10], [2, 2, 4, 4]])
-    assert np.allclose(boxes.iou(a, b), [[1, 1 / 3, 0, 0.04], [0, 0, 0, 0]])
+    assert np.allclose(boxes.iou(a, b), np.array([[1, 1 / 3, 0, 0.04], [0, 0, 0, 0]]))
 
 
 @given(many, many)
@@ -30,36 +34,39 @@ def test_iou_is_symmetric_and_within_0_and_1(a: list[Box], b: list[Box]) -> None
 
 
 @given(many, st.floats(0, 1), st.floats(0, 1), st.randoms(use_true_random=False))
-def test_distinct_keeps_the_best_of_each_heap(
-    found: list[Box], max_iou: float, max_inside: float, random
+def test_distinct_drops_exactly_the_boxes_that_overlap_a_better_one(
+    found: list[Box], max_iou: float, max_inside: float, random: Random
 ) -> None:
     array, scores = boxes.as_array(found), np.array([random.random() for _ in found])
     labels = [random.choice("ab") for _ in found]
     kept = boxes.distinct(array, scores, labels, max_iou, max_inside)
-    overlap = boxes.iou(array, array)
+    iou = boxes.iou(array, array)
 
-    def clash(i: int, j: int) -> bool:
+    def overlap(i: int, j: int) -> bool:
         shared = boxes.intersections(array[[i]], array[[j]])[0, 0]
         part = shared / min(boxes.area(found[i]), boxes.area(found[j]))
-        return bool(overlap[i, j] > max_iou or (labels[i] == labels[j] and part > max_inside))
+        return bool(iou[i, j] > max_iou or (labels[i] == labels[j] and part > max_inside))
 
     assert kept == sorted(kept, key=lambda i: -scores[i])
     for n, i in enumerate(kept):
-        assert not any(clash(i, j) for j in kept[:n])
+        assert not any(overlap(i, j) for j in kept[:n])
     for i in set(range(len(found))) - set(kept):
-        assert any(clash(i, j) and scores[j] >= scores[i] for j in kept)
+        assert any(overlap(i, j) and scores[j] >= scores[i] for j in kept)
 
 
-def test_distinct_by_hand() -> None:
+def test_distinct_boxes_computed_by_hand() -> None:
     pair, shoe, trousers, twin = (0, 0, 20, 10), (0, 0, 9, 10), (0, 0, 10, 10), (0, 0, 20, 11)
     array = np.array([pair, shoe, trousers, twin])
     kept = boxes.distinct(array, np.array([0.9, 0.8, 0.7, 0.6]), ["shoes", "shoes", "pants", "bag"], 0.7, 0.6)
     assert kept == [0, 2]
+
+
+def test_without_boxes_none_are_distinct() -> None:
     assert boxes.distinct(np.zeros((0, 4)), np.zeros(0), [], 0.7, 0.6) == []
 
 
 @given(any_boxes, sizes, sizes)
-def test_clip_gives_at_least_a_pixel_inside(box: Box, width: int, height: int) -> None:
+def test_a_clipped_box_is_inside_and_has_at_least_one_pixel(box: Box, width: int, height: int) -> None:
     inside = boxes.clip(box, width, height)
     assert 0 <= inside.x0 < inside.x1 <= width
     assert 0 <= inside.y0 < inside.y1 <= height
@@ -67,13 +74,13 @@ def test_clip_gives_at_least_a_pixel_inside(box: Box, width: int, height: int) -
 
 
 @given(any_boxes, st.floats(0, 2), sizes, sizes)
-def test_expand_holds_the_clipped_box(box: Box, margin: float, width: int, height: int) -> None:
+def test_an_expanded_box_contains_the_clipped_one(box: Box, margin: float, width: int, height: int) -> None:
     inner, outer = boxes.clip(box, width, height), boxes.expand(box, margin, width, height)
     assert outer.x0 <= inner.x0 < inner.x1 <= outer.x1
     assert outer.y0 <= inner.y0 < inner.y1 <= outer.y1
 
 
-def test_area() -> None:
+def test_the_area_of_an_empty_or_inverted_box_is_zero() -> None:
     assert boxes.area(Box(2, 3, 12, 8)) == 50
     assert boxes.area(Box(5, 5, 5, 9)) == 0
     assert boxes.area(Box(9, 9, 5, 5)) == 0

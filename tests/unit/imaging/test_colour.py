@@ -1,4 +1,4 @@
-"""Object colours, on generated photos with known pixels, and properties of palettes."""
+"""Colours of objects, on generated photos with known pixels, and properties of palettes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ RED, WHITE, GREY, BLACK, SKIN = (190, 30, 40), (246, 246, 244), (132, 134, 138),
 BEIGE = (216, 202, 178)
 
 
-def scene(ground: tuple[int, int, int], *things: tuple[tuple[int, int, int], Box]) -> np.ndarray:
-    """uint8 (200, 160, 3): plain rectangles on a plain ground."""
-    pixels = np.full((200, 160, 3), ground, np.uint8)
-    for rgb, box in things:
+def scene(background: tuple[int, int, int], *objects: tuple[tuple[int, int, int], Box]) -> np.ndarray:
+    """uint8 (200, 160, 3): plain rectangles on a plain background."""
+    pixels = np.full((200, 160, 3), background, np.uint8)
+    for rgb, box in objects:
         pixels[box.y0 : box.y1, box.x0 : box.x1] = rgb
     return pixels
 
@@ -26,34 +26,39 @@ def scene(ground: tuple[int, int, int], *things: tuple[tuple[int, int, int], Box
 # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    ("rgb", "name"),
-    [
-        ((18, 18, 20), "black"),
-        ((250, 250, 250), "white"),
-        ((128, 128, 128), "grey"),
-        ((200, 30, 40), "red"),
-        ((110, 20, 45), "red"),
-        ((235, 215, 60), "yellow"),
-        ((45, 130, 60), "green"),
-        ((110, 110, 60), "green"),
-        ((30, 38, 80), "navy"),
-        ((60, 110, 190), "blue"),
-        ((150, 185, 220), "blue"),
-        ((235, 170, 185), "pink"),
-        ((100, 60, 130), "purple"),
-        ((95, 60, 40), "brown"),
-        (BEIGE, "beige"),
-        ((220, 110, 45), "orange"),
-        ((30, 125, 130), "teal"),
-    ],
-)
-@pytest.mark.parametrize("light", [0.85, 1.0])
-def test_colours_keep_their_names_in_less_light(rgb: tuple[int, int, int], name: str, light: float) -> None:
-    photo = np.full((50, 30, 3), np.array(rgb) * light, np.uint8)
-    if (name, light) not in (("white", 0.85), ("beige", 0.85)):  # which are other colours then
-        shown = colour.describe(photo, Box(0, 0, 30, 50))
-        assert (shown.name, shown.share) == (name, 1.0)
+NAMED = [
+    ((18, 18, 20), "black"),
+    ((250, 250, 250), "white"),
+    ((128, 128, 128), "grey"),
+    ((200, 30, 40), "red"),
+    ((110, 20, 45), "red"),
+    ((235, 215, 60), "yellow"),
+    ((45, 130, 60), "green"),
+    ((110, 110, 60), "green"),
+    ((30, 38, 80), "navy"),
+    ((60, 110, 190), "blue"),
+    ((150, 185, 220), "blue"),
+    ((235, 170, 185), "pink"),
+    ((100, 60, 130), "purple"),
+    ((95, 60, 40), "brown"),
+    (BEIGE, "beige"),
+    ((220, 110, 45), "orange"),
+    ((30, 125, 130), "teal"),
+]
+
+
+@pytest.mark.parametrize(("rgb", "name"), NAMED)
+def test_colours_are_named(rgb: tuple[int, int, int], name: str) -> None:
+    shown = colour.describe(np.full((50, 30, 3), rgb, np.uint8), Box(0, 0, 30, 50))
+    assert (shown.name, shown.share) == (name, 1.0)
+
+
+@pytest.mark.parametrize(("rgb", "name"), [case for case in NAMED if case[1] not in ("white", "beige")])
+def test_colours_but_white_and_beige_keep_their_names_in_less_light(
+    rgb: tuple[int, int, int], name: str
+) -> None:
+    shown = colour.describe(np.full((50, 30, 3), np.array(rgb) * 0.85, np.uint8), Box(0, 0, 30, 50))
+    assert (shown.name, shown.share) == (name, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +66,7 @@ def test_colours_keep_their_names_in_less_light(rgb: tuple[int, int, int], name:
     [(RED, "red"), ((214, 160, 46), "yellow"), ((34, 42, 84), "navy"), ((40, 110, 60), "green")],
 )
 def test_folds_do_not_change_the_colour(rgb: tuple[int, int, int], name: str) -> None:
-    folds = 0.75 + 0.3 * np.sin(np.linspace(0, 20, 100))  # of the stored values, so more of the light
+    folds = 0.75 + 0.3 * np.sin(np.linspace(0, 20, 100))  # on gamma-encoded values: more in linear light
     photo = np.clip(np.array(rgb) * np.broadcast_to(folds[None, :, None], (120, 100, 1)), 0, 255).astype(
         np.uint8
     )
@@ -70,46 +75,49 @@ def test_folds_do_not_change_the_colour(rgb: tuple[int, int, int], name: str) ->
     assert shown.share > 0.9
 
 
-def test_names_are_the_documented_ones() -> None:
+def test_there_are_14_colour_names_as_documented() -> None:
     assert len(colour.NAMES) == 14
 
 
 # ── the object's own pixels ──────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("ground", [WHITE, GREY, (60, 120, 70), BEIGE])
-def test_a_loose_box_shows_the_thing_and_not_the_wall(ground: tuple[int, int, int]) -> None:
-    photo = scene(ground, (RED, Box(60, 60, 100, 140)))  # half of the box
+@pytest.mark.parametrize("background", [WHITE, GREY, (60, 120, 70), BEIGE])
+def test_the_background_in_a_loose_box_does_not_count(background: tuple[int, int, int]) -> None:
+    photo = scene(background, (RED, Box(60, 60, 100, 140)))  # half of the box
     shown = colour.describe(photo, Box(50, 48, 110, 152), "dress")
     assert shown.name == "red"
     assert shown.share > 0.97
 
 
-def test_the_street_between_two_shoes_is_not_theirs() -> None:
+def test_the_background_between_two_shoes_does_not_count() -> None:
     photo = scene(GREY, (BLACK, Box(30, 120, 60, 150)), (BLACK, Box(100, 120, 130, 150)))
     shown = colour.describe(photo, Box(28, 118, 132, 152), "shoes")
     assert shown.name == "black"
     assert shown.share > 0.97
 
 
-def test_white_on_white_is_white() -> None:
+def test_a_white_object_on_white_is_white() -> None:
     shown = colour.describe(scene(WHITE, (WHITE, Box(60, 60, 100, 140))), Box(50, 50, 110, 150), "top")
     assert (shown.name, shown.share) == ("white", 1.0)
 
 
-def test_skin_is_not_the_top_but_a_beige_dress_is_beige() -> None:
-    body = (SKIN, Box(40, 20, 120, 190))
-    top = colour.describe(scene(WHITE, body, (RED, Box(60, 70, 100, 130))), Box(40, 60, 120, 132), "top")
-    assert top.name == "red"
-    dress = colour.describe(
-        scene(WHITE, body, (BEIGE, Box(55, 60, 105, 170))), Box(50, 55, 110, 172), "dress"
-    )
-    assert dress.name == "beige"
+BODY = (SKIN, Box(40, 20, 120, 190))
 
 
-def test_only_the_box_and_its_ring_are_looked_at() -> None:
+def test_skin_around_a_top_does_not_count() -> None:
+    photo = scene(WHITE, BODY, (RED, Box(60, 70, 100, 130)))
+    assert colour.describe(photo, Box(40, 60, 120, 132), "top").name == "red"
+
+
+def test_a_beige_dress_is_not_taken_for_skin() -> None:
+    photo = scene(WHITE, BODY, (BEIGE, Box(55, 60, 105, 170)))
+    assert colour.describe(photo, Box(50, 55, 110, 172), "dress").name == "beige"
+
+
+def test_only_the_box_and_the_ring_around_it_count() -> None:
     box = Box(60, 60, 100, 140)
-    near, far = (scene(ground, (WHITE, Box(45, 45, 115, 155)), (RED, box)) for ground in (GREY, BLACK))
+    near, far = (scene(shade, (WHITE, Box(45, 45, 115, 155)), (RED, box)) for shade in (GREY, BLACK))
     assert colour.describe(near, box) == colour.describe(far, box)
 
 
@@ -138,7 +146,7 @@ def test_tiny_and_thin_crops_have_a_colour(shape: tuple[int, int, int]) -> None:
 # ── palettes ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_palette_tells_the_parts() -> None:
+def test_a_palette_has_each_colour_with_its_share() -> None:
     stripes = [(WHITE, Box(x, 20, x + 5, 180)) for x in range(25, 140, 15)]
     photo = scene((60, 120, 70), (RED, Box(20, 20, 140, 180)), *stripes)
     palette = colour.describe(photo, Box(20, 20, 140, 180), "top").palette
@@ -146,7 +154,7 @@ def test_a_palette_tells_the_parts() -> None:
     assert [swatch.share for swatch in palette] == pytest.approx([2 / 3, 1 / 3], abs=0.05)
 
 
-def test_like_colours_are_one_and_traces_are_left_out() -> None:
+def test_similar_colours_are_merged_and_traces_left_out() -> None:
     lab = np.array([[50, 60, 30], [52, 61, 31], [90, 0, 0]], np.float32)
     palette = make_palette(lab, np.array([0.5, 0.48, 0.02]))
     assert palette == (Swatch(51.0, 60.5, 30.5, 1.0),)
@@ -158,7 +166,9 @@ PALETTES = st.lists(SWATCHES, min_size=1, max_size=MAX_COLOURS).map(tuple)
 
 @settings(deadline=None, max_examples=50)
 @given(PALETTES, PALETTES)
-def test_similarity_is_symmetric_within_0_and_1(one: tuple[Swatch, ...], other: tuple[Swatch, ...]) -> None:
+def test_similarity_is_symmetric_and_between_0_and_1(
+    one: tuple[Swatch, ...], other: tuple[Swatch, ...]
+) -> None:
     assert colour.similarity(one, one) == pytest.approx(1)
     assert 0 <= colour.similarity(one, other) <= 1
     assert colour.similarity(one, other) == pytest.approx(colour.similarity(other, one))
@@ -167,7 +177,7 @@ def test_similarity_is_symmetric_within_0_and_1(one: tuple[Swatch, ...], other: 
 
 @settings(deadline=None, max_examples=50)
 @given(PALETTES, st.lists(PALETTES, min_size=1, max_size=6))
-def test_palettes_of_any_length_are_compared_together_as_one_by_one(
+def test_palettes_compared_together_have_the_same_similarities_as_one_by_one(
     one: tuple[Swatch, ...], others: list[tuple[Swatch, ...]]
 ) -> None:
     alone = [colour.similarity(one, other) for other in others]
@@ -178,7 +188,8 @@ def test_palettes_of_any_length_are_compared_together_as_one_by_one(
 @given(SWATCHES, SWATCHES, st.floats(0, 1), st.floats(0, 1))
 def test_similarity_grows_as_colours_come_closer(a: Swatch, b: Swatch, one: float, other: float) -> None:
     def towards(share: float) -> tuple[Swatch]:
-        return (Swatch(*(x + share * (y - x) for x, y in ((a.l, b.l), (a.a, b.a), (a.b, b.b))), share=1.0),)
+        """A colour between a and b."""
+        return (Swatch(a.l + share * (b.l - a.l), a.a + share * (b.a - a.a), a.b + share * (b.b - a.b), 1.0),)
 
     nearer, farther = max(one, other), min(one, other)
     assert colour.similarity(towards(nearer), (b,)) >= colour.similarity(towards(farther), (b,)) - 1e-12
@@ -186,7 +197,9 @@ def test_similarity_grows_as_colours_come_closer(a: Swatch, b: Swatch, one: floa
 
 @settings(deadline=None, max_examples=50)
 @given(SWATCHES, SWATCHES, st.floats(0, 1), st.floats(0, 1))
-def test_similarity_grows_with_the_shared_part(a: Swatch, b: Swatch, one: float, other: float) -> None:
+def test_similarity_grows_with_the_share_of_a_common_colour(
+    a: Swatch, b: Swatch, one: float, other: float
+) -> None:
     def mixed(part: float) -> tuple[Swatch, ...]:
         return Swatch(a.l, a.a, a.b, part), Swatch(b.l, b.a, b.b, 1 - part)
 

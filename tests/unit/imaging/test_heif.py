@@ -1,4 +1,4 @@
-"""AVIF and HEIC: the same pixels, orientations, limits and reasons as every other format."""
+"""AVIF and HEIC: pixels, orientation, limits and reasons, as for the other formats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image
 
 from lookdex.imaging import codec, container, decoders, isobmff
 from lookdex.records import Reason
@@ -23,6 +23,7 @@ from tests.unit.imaging.test_images import (
     encode,
     exif,
     reason_of,
+    swapped_profile,
     tiles_of,
 )
 
@@ -37,22 +38,26 @@ FILES = {
 
 
 @pytest.mark.parametrize("kind", ["AVIF", "HEIC", "HEIC 10 bit"])
-def test_the_pixels_that_were_put_in(kind: str) -> None:
+def test_encoded_pixels_are_decoded(kind: str) -> None:
     data = FILES[kind]
     assert np.abs(tiles_of(decode(data)) - TILES).max() <= 12
     header = codec.read_header(data)
     assert (header.format, header.width, header.height) == (kind[:4], 64, 96)
     assert container.frames(data, header) == 1
-    assert np.array_equal(decode(data + b"more" * 50), decode(data))
 
 
-def test_grey_of_ten_bits_is_cut_to_eight() -> None:
+@pytest.mark.parametrize("kind", ["AVIF", "HEIC", "HEIC 10 bit"])
+def test_bytes_after_the_picture_are_ignored(kind: str) -> None:
+    assert np.array_equal(decode(FILES[kind] + b"more" * 50), decode(FILES[kind]))
+
+
+def test_10_bit_grey_is_reduced_to_8_bits() -> None:
     grey = np.array([[0, 51], [102, 153], [204, 255]])
     assert np.abs(tiles_of(decode(heif.TILES_GREY_10BIT)) - grey[:, :, None]).max() <= 1
 
 
 @pytest.mark.parametrize("kind", ["AVIF grid", "HEIC grid"])
-def test_a_grid_is_one_picture(kind: str) -> None:
+def test_the_tiles_of_a_grid_are_one_picture(kind: str) -> None:
     pixels = decode(FILES[kind])
     header = codec.read_header(FILES[kind])
     assert (header.format, header.width, header.height) == (kind[:4], pixels.shape[1], pixels.shape[0])
@@ -61,7 +66,7 @@ def test_a_grid_is_one_picture(kind: str) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_avif_is_turned_as_pillow_writes_it(orientation: int) -> None:
+def test_the_exif_orientation_of_an_avif_is_applied(orientation: int) -> None:
     data = encode(PLAIN, "AVIF", quality=95, subsampling="4:4:4", exif=exif(orientation))
     upright = decoders.apply_orientation(PHOTO, orientation)
     header = codec.read_header(data)
@@ -72,30 +77,29 @@ def test_avif_is_turned_as_pillow_writes_it(orientation: int) -> None:
 
 @pytest.mark.parametrize("quarters", range(4))
 @pytest.mark.parametrize("axis", [None, 0, 1])
-def test_avif_and_heic_are_turned_alike(quarters: int, axis: int | None) -> None:
-    """By the item's own properties: what EXIF says besides has been done with them."""
+def test_rotation_and_mirroring_are_applied_to_avif_and_heic(quarters: int, axis: int | None) -> None:
+    """The properties irot and imir of the item count."""
     turns = [heif.irot(quarters)] * (quarters > 0) + ([heif.imir(axis)] if axis is not None else [])
-    seen = []
+    decoded = []
     for data, brand in ((AVIF, b"avif"), (heif.TILES, b"heic")):
         turned = heif.single(heif.coded(data), 64, 96, *turns, brand=brand)
         pixels = decode(turned)
         assert codec.upright_size(codec.read_header(turned)) == (pixels.shape[1], pixels.shape[0])
-        seen.append(tiles_of(pixels))
-    assert np.abs(seen[0] - seen[1]).max() <= 12
-    wanted = np.rot90(TILES, quarters)
-    wanted = {None: wanted, 0: wanted[::-1], 1: wanted[:, ::-1]}[axis]
-    assert np.abs(seen[0] - wanted).max() <= 12
+        decoded.append(tiles_of(pixels))
+    assert np.abs(decoded[0] - decoded[1]).max() <= 12
+    rotated = np.rot90(TILES, quarters)
+    expected = {None: rotated, 0: rotated[::-1], 1: rotated[:, ::-1]}[axis]
+    assert np.abs(decoded[0] - expected).max() <= 12
 
 
-def test_exif_turns_neither_again() -> None:
-    """The turn is a property of the item; cameras say it in EXIF once more."""
-    made = exif(6)
-    turned = encode(PLAIN, "AVIF", quality=95, subsampling="4:4:4", exif=made)
+def test_an_exif_orientation_is_not_applied_on_top_of_irot() -> None:
+    """Cameras write the same turn into both."""
+    turned = encode(PLAIN, "AVIF", quality=95, subsampling="4:4:4", exif=exif(6))
     assert turned.count(b"irot\3") == 1
     assert np.abs(tiles_of(decode(turned.replace(b"irot\3", b"irot\0"))) - TILES).max() <= 12
 
 
-def test_alpha_lies_over_white() -> None:
+def test_transparency_becomes_white_in_avif_and_heic() -> None:
     rgba = np.dstack([PHOTO, np.full(PHOTO.shape[:2], 255, np.uint8)])
     rgba[:32, :32, 3] = 0
     for data in (encode(Image.fromarray(rgba), "AVIF", quality=95, subsampling="4:4:4"), heif.TILES_ALPHA):
@@ -104,22 +108,19 @@ def test_alpha_lies_over_white() -> None:
         assert np.abs(tiles_of(pixels)[1:] - TILES[1:]).max() <= 12
 
 
-def test_an_avifs_profile_is_applied() -> None:
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    swapped = profile.replace(b"rXYZ", b"xXYZ").replace(b"gXYZ", b"rXYZ").replace(b"xXYZ", b"gXYZ")
-    swapped = swapped.replace("sRGB".encode("utf-16-be"), "turn".encode("utf-16-be"))
-    data = encode(PLAIN, "AVIF", quality=98, subsampling="4:4:4", icc_profile=swapped)
+def test_the_colour_profile_of_an_avif_is_applied() -> None:
+    data = encode(PLAIN, "AVIF", quality=98, subsampling="4:4:4", icc_profile=swapped_profile())
     assert np.abs(tiles_of(decode(data)) - TILES[:, :, [1, 0, 2]]).max() <= 12
 
 
-def test_a_cut_out_is_what_remains() -> None:
+def test_a_clean_aperture_is_cut_out_of_a_heic() -> None:
     data = heif.single(heif.coded(heif.TILES), 64, 96, heif.clap(64, 32))
     assert decode(data).shape == (32, 64, 3)
     assert codec.upright_size(codec.read_header(data)) == (64, 32)
     assert reason_of(heif.single(heif.coded(heif.TILES), 64, 96, heif.clap(4, 4))) is Reason.TOO_SMALL
 
 
-def test_an_animation_gives_its_first_frame() -> None:
+def test_an_animated_avif_is_its_first_frame() -> None:
     later = [Image.new("RGB", PLAIN.size, c) for c in ("black", "white")]
     data = encode(
         PLAIN, "AVIF", save_all=True, append_images=later, duration=50, quality=95, subsampling="4:4:4"
@@ -128,37 +129,45 @@ def test_an_animation_gives_its_first_frame() -> None:
     assert container.frames(data, codec.read_header(data)) == 3
 
 
-def test_sizes_are_known_before_anything_is_decoded() -> None:
-    for kind in ("AVIF", "HEIC"):
-        part, brand = heif.coded(FILES[kind]), kind.lower().encode()
-        assert reason_of(heif.single(part, 20_000, 20_000, brand=brand)) is Reason.TOO_MANY_PIXELS
-        assert reason_of(heif.single(part, 15, 15, brand=brand)) is Reason.TOO_SMALL
-        # One that says less than its tiles hold.
-        many = heif.grid(part, (640, 640), 2, 2, (64, 64), brand=brand)
-        assert reason_of(many) is Reason.TOO_MANY_PIXELS
+@pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
+def test_too_large_and_too_small_pictures_are_refused_by_their_header(kind: str) -> None:
+    part, brand = heif.coded(FILES[kind]), kind.lower().encode()
+    assert reason_of(heif.single(part, 20_000, 20_000, brand=brand)) is Reason.TOO_MANY_PIXELS
+    assert reason_of(heif.single(part, 15, 15, brand=brand)) is Reason.TOO_SMALL
 
 
-def test_wrong_size_in_header_is_corrupt_or_ignored() -> None:
-    for size in ((32, 32), (640, 640)):
-        assert reason_of(heif.single(heif.coded(heif.TILES), *size)) is Reason.CORRUPT
-        # libavif scales the picture to the size that the file says, as it does with layers.
-        assert decode(heif.single(heif.coded(AVIF), *size, brand=b"avif")).shape == (size[1], size[0], 3)
+@pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
+def test_the_size_of_the_tiles_counts_when_the_header_states_less(kind: str) -> None:
+    grid = heif.grid(heif.coded(FILES[kind]), (640, 640), 2, 2, (64, 64), brand=kind.lower().encode())
+    assert reason_of(grid) is Reason.TOO_MANY_PIXELS
 
 
-def test_lookalike_formats_are_unknown_or_corrupt() -> None:
+@pytest.mark.parametrize("size", [(32, 32), (640, 640)])
+def test_a_wrong_size_in_the_header_is_corrupt_in_heic_and_scaled_to_in_avif(size: tuple[int, int]) -> None:
+    """libavif scales the picture to the stated size, as it does with layers."""
+    assert reason_of(heif.single(heif.coded(heif.TILES), *size)) is Reason.CORRUPT
+    assert decode(heif.single(heif.coded(AVIF), *size, brand=b"avif")).shape == (size[1], size[0], 3)
+
+
+def test_mp4_and_jpeg_2000_are_unknown_formats() -> None:
     film = bytes.fromhex("00000018667479706d70343200000000") + bytes(500)
     assert reason_of(film) is Reason.UNKNOWN_FORMAT
-    for brand in (b"heic", b"avif", b"mif1"):
-        assert reason_of(heif.box(b"ftyp", brand + bytes(12)) + bytes(500)) is Reason.CORRUPT
-    part = heif.coded(heif.TILES)
-    other = heif.write([heif.Item(b"j2k1", part.data, (heif.ispe(64, 96),))])
-    assert reason_of(other) is Reason.UNKNOWN_FORMAT
+    jpeg2000 = heif.write([heif.Item(b"j2k1", heif.coded(heif.TILES).data, (heif.ispe(64, 96),))])
+    assert reason_of(jpeg2000) is Reason.UNKNOWN_FORMAT
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"avif", b"mif1"])
+def test_a_file_without_boxes_is_corrupt(brand: bytes) -> None:
+    assert reason_of(heif.box(b"ftyp", brand + bytes(12)) + bytes(500)) is Reason.CORRUPT
+
+
+def test_a_file_of_endless_boxes_is_corrupt() -> None:
     endless = heif.box(b"ftyp", b"heic" + bytes(12)) + heif.box(b"free", b"") * 100_000
     assert reason_of(endless) is Reason.CORRUPT
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_every_truncation_is_pixels_or_a_reason(kind: str) -> None:
+def test_truncated_heif_files_have_pixels_or_a_reason(kind: str) -> None:
     data, reasons = FILES[kind], set()
     for end in range(1, len(data), max(1, len(data) // 60)):
         try:
@@ -176,7 +185,7 @@ def test_every_truncation_is_pixels_or_a_reason(kind: str) -> None:
         st.tuples(st.floats(0, 1), st.sampled_from([0, 1, 0xFFFF, 2**31, 2**32 - 1])), max_size=2
     ),
 )
-def test_damaged_files_are_pixels_or_a_reason(
+def test_damaged_heif_files_have_pixels_or_a_reason(
     kind: str, flips: list[tuple[float, int]], numbers: list[tuple[float, int]]
 ) -> None:
     data = bytearray(FILES[kind])
@@ -191,7 +200,11 @@ def test_damaged_files_are_pixels_or_a_reason(
 
 
 @given(st.binary(max_size=400))
-def test_any_boxes_have_a_header_or_a_reason(data: bytes) -> None:
+def test_random_boxes_have_a_header_or_a_reason(data: bytes) -> None:
     with contextlib.suppress(codec.BadImage):
         codec.read_header(heif.box(b"ftyp", b"heic" + bytes(12)) + heif.box(b"meta", bytes(4) + data))
-    assert not isobmff.is_heif(data[:4])
+
+
+@given(st.binary(max_size=11))
+def test_a_file_too_short_for_a_brand_is_no_heif(data: bytes) -> None:
+    assert not isobmff.is_heif(data)

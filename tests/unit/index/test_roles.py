@@ -1,5 +1,8 @@
+"""Which object of a photo shows which product."""
+
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,34 +28,40 @@ def main(product: str | None) -> Link:
     return Link(Role.MAIN, product)
 
 
-def test_the_label_that_fits_the_category_is_the_product() -> None:
+def test_the_object_of_the_products_category_is_the_product() -> None:
     assert link_objects([PANTS, SHOES, TOP], ["p"], ["shoes"], W, H) == [OTHER, main("p"), OTHER]
 
 
-def test_without_a_category_or_without_a_fit_the_most_prominent_is() -> None:
-    for category in (None, "hat"):
-        assert link_objects([SHOES, PANTS, TOP], ["p"], [category], W, H) == [OTHER, main("p"), OTHER]
+@pytest.mark.parametrize("category", [None, "hat"])
+def test_without_an_object_of_the_category_the_most_prominent_is_the_product(category: str | None) -> None:
+    assert link_objects([SHOES, PANTS, TOP], ["p"], [category], W, H) == [OTHER, main("p"), OTHER]
 
 
 def test_a_photo_without_products_has_a_main_object_too() -> None:
     assert link_objects([SHOES, PANTS], [], [None], W, H) == [OTHER, main(None)]
+
+
+def test_without_objects_there_are_no_links() -> None:
     assert link_objects([], ["p"], ["top"], W, H) == []
 
 
 def test_each_product_gets_the_object_of_its_category() -> None:
     links = link_objects([PANTS, SHOES, TOP], ["t", "s", "p"], ["top", "shoes", "pants"], W, H)
     assert links == [main("p"), main("s"), main("t")]
+
+
+def test_the_first_of_two_products_of_a_category_gets_the_more_prominent_object() -> None:
     left, right = found("shoes", 20, 240, 90, 290), found("shoes", 110, 240, 150, 290)
     assert link_objects([right, left], ["a", "b"], ["shoes", "shoes"], W, H) == [main("b"), main("a")]
 
 
-def test_a_single_product_left_gets_the_most_prominent_object() -> None:
+def test_a_single_remaining_product_gets_the_most_prominent_object() -> None:
     assert link_objects([PANTS, SHOES, TOP], ["t", "x"], ["top", None], W, H) == [main("x"), OTHER, main("t")]
     assert link_objects([PANTS, SHOES, TOP], ["t", "x", "y"], ["top"], W, H) == [OTHER, OTHER, main("t")]
     assert link_objects([PANTS, SHOES], ["x", "y"], [], W, H) == [main("x"), OTHER]
 
 
-def test_prominence() -> None:
+def test_prominence_is_size_and_closeness_to_the_centre() -> None:
     assert prominence(Box(0, 0, W, H), W, H) == 1.0
     assert prominence(Box(50, 75, 150, 225), W, H) == 0.25
     assert prominence(Box(0, 0, 100, 150), W, H) < 0.25
@@ -70,26 +79,30 @@ products = st.lists(st.tuples(st.uuids().map(str), st.none() | st.sampled_from(L
 
 
 @given(detections, products)
-def test_links_are_consistent(objects: list[Detection], wanted: list[tuple[str, str | None]]) -> None:
-    ids, categories = [p for p, _ in wanted], [c for _, c in wanted]
+def test_a_photo_with_objects_has_main_ones_each_of_another_product(
+    objects: list[Detection], products: list[tuple[str, str | None]]
+) -> None:
+    ids, categories = [p for p, _ in products], [c for _, c in products]
     links = link_objects(objects, ids, categories, W, H)
     assert len(links) == len(objects)
-    mains = [t for t in links if t.role is Role.MAIN]
-    named = [t.product_id for t in mains if t.product_id is not None]
-    assert len(named) == len(set(named))  # no product twice
-    assert set(named) <= set(ids)
-    assert all(t == OTHER for t in links if t.role is Role.OTHER)
+    mains = [link for link in links if link.role is Role.MAIN]
+    linked = [link.product_id for link in mains if link.product_id is not None]
+    assert len(linked) == len(set(linked))
+    assert set(linked) <= set(ids)
+    assert all(link == OTHER for link in links if link.role is Role.OTHER)
     assert bool(mains) == bool(objects)
     if ids:
-        assert len(named) == len(mains)
-    for (label, product), t in zip(
-        [(o.label, t.product_id) for o, t in zip(objects, links, strict=True)], links, strict=True
-    ):
-        category = dict(wanted).get(product) if product else None
-        if (
-            category and label != category
-        ):  # linked although it is named otherwise: then no object is left that fits
-            assert all(
-                o.label != category or s.role is Role.MAIN for o, s in zip(objects, links, strict=True)
-            )
-        assert t in (OTHER, *mains)
+        assert len(linked) == len(mains)
+
+
+@given(detections, products)
+def test_a_product_gets_an_object_of_another_category_only_if_none_of_its_own_is_left(
+    objects: list[Detection], products: list[tuple[str, str | None]]
+) -> None:
+    links = link_objects(objects, [p for p, _ in products], [c for _, c in products], W, H)
+    others = {o.label for o, link in zip(objects, links, strict=True) if link.role is Role.OTHER}
+    category_of = dict(products)
+    for detection, link in zip(objects, links, strict=True):
+        category = category_of[link.product_id] if link.product_id is not None else None
+        if category is not None and detection.label != category:
+            assert category not in others

@@ -1,10 +1,11 @@
-"""Look-alikes are drawn together."""
+"""Look-alikes: the nearest things to one, drawn at random."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ def names(count: int) -> list[str]:
 
 
 @given(st.integers(0, 1000), st.integers(1, 30), st.integers(1, 8), st.integers(1, 12))
-def test_those_beside_a_thing_are_its_nearest(seed: int, things: int, most: int, count: int) -> None:
+def test_look_alikes_are_drawn_from_the_nearest(seed: int, things: int, most: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     vectors = rng.standard_normal((things, 4))
     found = Lookalikes.of(names(things), vectors, most)
@@ -30,7 +31,7 @@ def test_those_beside_a_thing_are_its_nearest(seed: int, things: int, most: int,
         assert set(beside) <= {names(things)[o] for o in nearest[:most]}
 
 
-def test_nearer_ones_come_more_often() -> None:
+def test_nearer_look_alikes_are_drawn_more_often() -> None:
     angles = np.linspace(0, 1.5, 30)
     found = Lookalikes.of(names(30), np.stack([np.cos(angles), np.sin(angles)], axis=1), 20)
     rng = np.random.default_rng(0)
@@ -38,21 +39,27 @@ def test_nearer_ones_come_more_often() -> None:
     assert drawn.count("P0001") > 2 * drawn.count("P0020") > 0
 
 
-def test_blocks_change_nothing(monkeypatch) -> None:
+def test_look_alikes_do_not_depend_on_the_block_size(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = np.random.default_rng(0).standard_normal((40, 6))
-    whole = Lookalikes.of(names(40), vectors, 5)
+    in_one_block = Lookalikes.of(names(40), vectors, 5)
     monkeypatch.setattr(lookalikes, "_BLOCK", 7)
-    parts = Lookalikes.of(names(40), vectors, 5)
+    in_blocks = Lookalikes.of(names(40), vectors, 5)
     for name in names(40):
-        assert set(whole.beside(name, 5, np.random.default_rng(0))) == set(
-            parts.beside(name, 5, np.random.default_rng(0))
+        assert set(in_one_block.beside(name, 5, np.random.default_rng(0))) == set(
+            in_blocks.beside(name, 5, np.random.default_rng(0))
         )
 
 
-def test_they_are_kept_and_a_stranger_has_none(tmp_path: Path) -> None:
-    Lookalikes.of(names(9), np.random.default_rng(0).standard_normal((9, 3))).save(
-        tmp_path / "run" / "kept.npz"
-    )
-    kept = Lookalikes.load(tmp_path / "run" / "kept.npz")
-    assert len(kept.beside("P0003", 4, np.random.default_rng(0))) == 4
-    assert kept.beside("P9999", 4, np.random.default_rng(0)) == []
+def test_look_alikes_can_be_saved_and_loaded(tmp_path: Path) -> None:
+    found = Lookalikes.of(names(9), np.random.default_rng(0).standard_normal((9, 3)))
+    found.save(tmp_path / "run" / "saved.npz")
+    loaded = Lookalikes.load(tmp_path / "run" / "saved.npz")
+    for name in names(9):
+        assert loaded.beside(name, 4, np.random.default_rng(0)) == found.beside(
+            name, 4, np.random.default_rng(0)
+        )
+
+
+def test_an_unknown_thing_has_no_look_alikes() -> None:
+    found = Lookalikes.of(names(9), np.random.default_rng(0).standard_normal((9, 3)))
+    assert found.beside("P9999", 4, np.random.default_rng(0)) == []

@@ -1,4 +1,4 @@
-"""The closed-form projection, on generated features with known distinguishing directions; and its text tower."""
+"""The closed-form projection on generated features with known distinguishing directions, and the text tower."""
 
 from __future__ import annotations
 
@@ -13,31 +13,33 @@ from torch.nn import functional as F
 from lookdex_tiny.projection import Kind, projection
 from lookdex_tiny.refine import GARMENT, PRODUCT, STREET, CropFeatures, Row, finish, joined
 
-DIM, TOLD, NOISE = (
-    16,
-    12,
-    20,
-)  # of the projection; of the features that tell, and of those that only make noise
+DIM = 16  # of the projection
+SIGNAL, NOISE = 12, 20  # features that distinguish things, and features that do not
 THINGS = 120
 
 
-def made(seed: int, views: int, labels: int = 0, apart: float = 0.35) -> tuple[Kind, np.ndarray]:
-    """Crops of things: what tells them apart is as loud as what differs between their views."""
+def crops_of_things(seed: int, views: int, labels: int = 0, apart: float = 0.35) -> Kind:
+    """Crops of things. Things differ from each other about as much as views of a thing do.
+
+    labels: number of labels, 0 for none. apart: how much labels differ.
+    """
     rng = np.random.default_rng(seed)
     label = rng.integers(0, labels, THINGS) if labels else np.full(THINGS, -1)
-    centres = np.random.default_rng(99).normal(0, 1, (max(labels, 1), TOLD))
-    own = rng.normal(0, 0.7, (THINGS, TOLD)) + (apart * centres[label] if labels else 0)
+    centres = np.random.default_rng(99).normal(0, 1, (max(labels, 1), SIGNAL))
+    signal = rng.normal(0, 0.7, (THINGS, SIGNAL)) + (apart * centres[label] if labels else 0)
     thing = np.repeat(np.arange(THINGS), views)
-    quiet = own[thing] + rng.normal(0, 0.15, (len(thing), TOLD))
-    loud = rng.normal(0, 0.7, (len(thing), NOISE))
-    return Kind(np.hstack([quiet, loud]), thing, label[thing], thing % 3), own
+    view = signal[thing] + rng.normal(0, 0.15, (len(thing), SIGNAL))
+    noise = rng.normal(0, 0.7, (len(thing), NOISE))
+    return Kind(np.hstack([view, noise]), thing, label[thing], thing % 3)
 
 
-def start(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, 1, (DIM, TOLD + NOISE)) / np.sqrt(TOLD + NOISE)
+def random_projection(seed: int) -> np.ndarray:
+    weight: np.ndarray = np.random.default_rng(seed).normal(0, 1, (DIM, SIGNAL + NOISE))
+    weight /= np.sqrt(SIGNAL + NOISE)
+    return weight
 
 
-def known_again(weight: np.ndarray, crops: Kind) -> float:
+def recognised(weight: np.ndarray, crops: Kind) -> float:
     """The share of first views whose nearest second view is of the same thing."""
     vectors = crops.features @ weight.T
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -49,39 +51,47 @@ def known_again(weight: np.ndarray, crops: Kind) -> float:
 @settings(max_examples=10)
 @given(st.integers(0, 1000))
 def test_unseen_things_are_recognised(seed: int) -> None:
-    before = start(seed)
-    solved, turn = projection(before, made(seed, 3)[0], [made(seed + 1, 3, 5)[0], made(seed + 2, 2)[0]])
+    before = random_projection(seed)
+    solved, turn = projection(
+        before, crops_of_things(seed, 3), [crops_of_things(seed + 1, 3, 5), crops_of_things(seed + 2, 2)]
+    )
     assert solved.shape == before.shape
     assert turn.shape == (DIM, DIM)
-    others = made(seed + 3, 2)[0]
-    assert known_again(before, others) < 0.4 < 0.8 < known_again(solved, others)
+    others = crops_of_things(seed + 3, 2)
+    assert recognised(before, others) < 0.4 < 0.8 < recognised(solved, others)
 
 
-def test_labels_are_neighbours() -> None:
-    """On the mean of ten worlds: in one, the few labels of 120 things may hide it."""
+def test_nearest_neighbours_have_the_same_label_more_often_when_labels_are_known() -> None:
+    """On the mean of ten seeds, because a single one has few labels of 120 things."""
 
-    def right(weight: np.ndarray, asked: Kind) -> float:
-        vectors = asked.features @ weight.T
+    def same_label(weight: np.ndarray, crops: Kind) -> float:
+        vectors = crops.features @ weight.T
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         similar = vectors @ vectors.T
         np.fill_diagonal(similar, -2)
-        return float((asked.label[similar.argmax(axis=1)] == asked.label).mean())
+        return float((crops.label[similar.argmax(axis=1)] == crops.label).mean())
 
     shares = []
     for seed in range(10):
-        products, real, street = made(seed, 3)[0], made(seed + 1, 3, 5)[0], made(seed + 2, 2)[0]
+        products, real, street = (
+            crops_of_things(seed, 3),
+            crops_of_things(seed + 1, 3, 5),
+            crops_of_things(seed + 2, 2),
+        )
         without = Kind(real.features, real.thing, np.full_like(real.label, -1), real.category)
-        asked = made(seed + 3, 1, 5)[0]
-        solved = [projection(start(seed), products, [kind, street])[0] for kind in (real, without)]
-        shares.append([right(weight, asked) for weight in (*solved, start(seed))])
-    told, untold, before = np.mean(shares, axis=0)
-    assert told > untold > before + 0.05
+        unseen = crops_of_things(seed + 3, 1, 5)
+        solved = [
+            projection(random_projection(seed), products, [kind, street])[0] for kind in (real, without)
+        ]
+        shares.append([same_label(weight, unseen) for weight in (*solved, random_projection(seed))])
+    with_labels, without_labels, before = np.mean(shares, axis=0)
+    assert with_labels > without_labels > before + 0.05
 
 
-def test_texts_keep_their_cosines_in_the_old_space() -> None:
-    """Where only the old projection speaks, the turned text meets the new vectors as the text met the old ones."""
-    before = start(5)
-    products, real = made(5, 3)[0], made(6, 3)[0]
+def test_turned_texts_keep_their_cosines_to_pictures() -> None:
+    """The turned text is about as close to the new vectors as the text was to the old ones."""
+    before = random_projection(5)
+    products, real = crops_of_things(5, 3), crops_of_things(6, 3)
     solved, turn = projection(before, products, [real])
     text = np.random.default_rng(0).normal(0, 1, DIM)
     old, new = products.features @ before.T @ text, products.features @ solved.T @ (turn @ text)
@@ -89,23 +99,23 @@ def test_texts_keep_their_cosines_in_the_old_space() -> None:
 
 
 def test_the_same_crops_give_the_same_projection() -> None:
-    asked = (start(7), made(7, 3)[0], [made(8, 2, 4)[0]])
-    np.testing.assert_array_equal(projection(*asked)[0], projection(*asked)[0])
+    inputs = (random_projection(7), crops_of_things(7, 3), [crops_of_things(8, 2, 4)])
+    np.testing.assert_array_equal(projection(*inputs)[0], projection(*inputs)[0])
 
 
-def test_things_seen_once_say_nothing() -> None:
+def test_things_with_one_crop_each_are_an_error() -> None:
     with pytest.raises(ValueError, match="no thing has two crops"):
-        projection(start(0), made(0, 1)[0], [made(1, 2)[0]])
+        projection(random_projection(0), crops_of_things(0, 1), [crops_of_things(1, 2)])
 
 
-class Told(nn.Module):
-    """A model with open_clip's names: a projection of features, and a text tower of one table."""
+class TinyModel(nn.Module):  # type: ignore[misc]  # torch is untyped here
+    """A model with open_clip's names: a projection of features, and a text tower of one embedding table."""
 
     def __init__(self) -> None:
         super().__init__()
         self.visual, self.text = nn.Module(), nn.Module()
         self.visual.head = nn.Module()
-        self.visual.head.proj = nn.Linear(TOLD + NOISE, DIM, bias=False)
+        self.visual.head.proj = nn.Linear(SIGNAL + NOISE, DIM, bias=False)
         self.text.token_embedding = nn.Embedding(4, 8)
         self.text.own = nn.Parameter(torch.randn(4, 8))
         self.text.text_projection = nn.Parameter(torch.randn(8, DIM) * 0.1)
@@ -115,36 +125,37 @@ class Told(nn.Module):
         return (self.text.token_embedding(tokens) + self.text.own[tokens]) @ self.text.text_projection
 
 
-def test_texts_find_what_they_name_and_the_table_of_words_stays() -> None:
+def test_the_text_tower_learns_to_find_what_texts_name_with_its_token_embedding_frozen() -> None:
     torch.manual_seed(0)
     names = ["shirt", "boots", "bag", "hat"]
     parts = []
     for kind, crops in (
-        (PRODUCT, made(1, 3, 4, 1.0)[0]),
-        (GARMENT, made(2, 3, 4, 1.0)[0]),
-        (STREET, made(3, 2, 4, 1.0)[0]),
+        (PRODUCT, crops_of_things(1, 3, 4, 1.0)),
+        (GARMENT, crops_of_things(2, 3, 4, 1.0)),
+        (STREET, crops_of_things(3, 2, 4, 1.0)),
     ):
         labels = crops.label if kind == GARMENT else np.full_like(crops.label, -1)
         rows = [
-            Row(int(t), kind, int(told), int(c), [names[own]])
-            for t, told, c, own in zip(crops.thing, labels, crops.category, crops.label, strict=True)
+            Row(int(thing), kind, int(label), int(category), [names[named]])
+            for thing, label, category, named in zip(
+                crops.thing, labels, crops.category, crops.label, strict=True
+            )
         ]
         parts.append(CropFeatures(torch.from_numpy(crops.features).float(), rows))
-    model = Told()
+    model = TinyModel()
     table = model.text.token_embedding.weight.detach().clone()
-    seen = joined(parts)
     finish(
         model,
         lambda texts: torch.tensor([names.index(t) for t in texts]),
-        seen,
+        joined(parts),
         300,
         np.random.default_rng(0),
     )
     assert torch.equal(model.text.token_embedding.weight, table)
-    asked = made(9, 1, 4, 1.0)[0]
+    unseen = crops_of_things(9, 1, 4, 1.0)
     with torch.no_grad():
         vectors = F.normalize(
-            torch.from_numpy(asked.features).float() @ model.visual.head.proj.weight.T, dim=1
+            torch.from_numpy(unseen.features).float() @ model.visual.head.proj.weight.T, dim=1
         )
         texts = F.normalize(model.encode_text(torch.arange(4)), dim=1)
-    assert float(((vectors @ texts.T).argmax(dim=1).numpy() == asked.label).mean()) > 0.8
+    assert float(((vectors @ texts.T).argmax(dim=1).numpy() == unseen.label).mean()) > 0.8

@@ -1,6 +1,6 @@
-"""Products files drawn at random are published with equal values through every reader, or refused by `plan`.
+"""Random products files are published with equal values through every reader, or refused by `plan`.
 
-A few draws in the ordinary run. 1,000 of each kind, and what became of them:
+The usual run draws a few. For 1,000 of each kind, with statistics:
 
     pytest --hypothesis-profile thorough -n 0 -s tests/unit/planning/test_feed_draws.py
 """
@@ -12,11 +12,12 @@ import gzip
 import io
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Literal, TypeVar
 
 import hypothesis
 import numpy as np
@@ -30,9 +31,12 @@ from lookdex.errors import ConfigError
 from lookdex.planning import products
 from tests.support import feeds
 
-FILES = 5  # of one example, published as one catalogue: to build it is what takes the time
-EXAMPLES = settings.default.max_examples // FILES if settings.default.max_examples == 1_000 else 2  # type: ignore[union-attr]
-# To make a failing example smaller would take minutes.
+T = TypeVar("T")
+FILES = 5  # per example, published as one catalogue: building it takes most of the time
+PROFILE = settings.default
+assert PROFILE is not None
+EXAMPLES = PROFILE.max_examples // FILES if PROFILE.max_examples == 1_000 else 2
+# Shrinking a failing example would take minutes.
 DRAWS = settings(
     max_examples=EXAMPLES,
     phases=[phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.shrink],
@@ -41,13 +45,18 @@ DRAWS = settings(
 ROWS = 6
 NAMES = ("a", "select", "Größe", "가격", "two words", "UPPER", "it's", "a,b", "x=y", "price")
 COUNTS: Counter[str] = Counter()
-Drawn = tuple[
-    pa.Table, dict[str, list[Any]]
-]  # of one file: what may be published, and the values of its columns
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The columns of a file that may be published, and the values they should have."""
+
+    table: pa.Table
+    expected: dict[str, list[object]]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _counted() -> Iterator[None]:
+def _print_counts() -> Iterator[None]:
     yield
     print(f"\n{dict(COUNTS)}")
 
@@ -67,15 +76,20 @@ UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 TEXTS = (pa.string(), pa.large_string(), pa.string_view())
 BYTES = (pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(4))
 DECIMALS = ((pa.decimal32, 9), (pa.decimal64, 18), (pa.decimal128, 38), (pa.decimal256, 76))
-WORDS = st.text(st.characters(exclude_categories=("Cs",)), max_size=8) | st.sampled_from(
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
     ["", "NA", "x" * 5000, "a\0b"]
 )
 
-ArrayOf = Callable[[int], pa.Array]
 
-
-def sized(count: int, values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+def column(count: int, values: st.SearchStrategy[T]) -> st.SearchStrategy[list[T | None]]:
+    """`count` values, some of them null."""
     return st.lists(st.none() | values, min_size=count, max_size=count)
+
+
+def floats(width: Literal[16, 32, 64]) -> st.SearchStrategy[float]:
+    """Numbers of that many bits, rarely NaN or infinity."""
+    finite = st.floats(width=width, allow_nan=False, allow_infinity=False)
+    return st.one_of(finite, finite, finite, st.floats(width=width))
 
 
 @st.composite
@@ -87,38 +101,37 @@ def leaves(draw: st.DrawFn, count: int) -> pa.Array:
     if group == "null":
         return pa.nulls(count)
     if group == "bool":
-        return pa.array(draw(sized(count, st.booleans())), pa.bool_())
+        return pa.array(draw(column(count, st.booleans())), pa.bool_())
     if group == "int":
         kind, (low, high) = draw(st.sampled_from(list(INTEGERS.items())))
-        return pa.array(draw(sized(count, st.integers(low, high) | st.sampled_from([low, high]))), kind)
+        return pa.array(draw(column(count, st.integers(low, high) | st.sampled_from([low, high]))), kind)
     if group == "float":
-        width = draw(st.sampled_from([16, 32, 64]))
-        finite = st.floats(width=width, allow_nan=False, allow_infinity=False)
-        values = draw(sized(count, st.one_of(finite, finite, finite, st.floats(width=width))))
-        kind = {16: pa.float16(), 32: pa.float32(), 64: pa.float64()}[width]
-        made = [None if one is None else np.float16(one) for one in values] if width == 16 else values
-        return pa.array(made, kind)
+        kind = draw(st.sampled_from([pa.float16(), pa.float32(), pa.float64()]))
+        values = draw(column(count, floats(kind.bit_width)))
+        if pa.types.is_float16(kind):
+            return pa.array([None if value is None else np.float16(value) for value in values], kind)
+        return pa.array(values, kind)
     if group == "decimal":
-        make, most = draw(st.sampled_from(DECIMALS))
-        precision = draw(st.integers(1, most))
+        decimal_type, max_precision = draw(st.sampled_from(DECIMALS))
+        precision = draw(st.integers(1, max_precision))
         scale = draw(st.integers(0, precision))
         digits = st.integers(-(10**precision) + 1, 10**precision - 1)
-        scaled = digits.map(lambda one: Decimal((int(one < 0), tuple(map(int, str(abs(one)))), -scale)))
-        return pa.array(draw(sized(count, scaled)), make(precision, scale))
+        scaled = digits.map(lambda n: Decimal((int(n < 0), tuple(map(int, str(abs(n)))), -scale)))
+        return pa.array(draw(column(count, scaled)), decimal_type(precision, scale))
     if group == "text":
-        values = pa.array(draw(sized(count, WORDS)), draw(st.sampled_from(TEXTS)))
+        values = pa.array(draw(column(count, WORDS)), draw(st.sampled_from(TEXTS)))
         plain = pa.types.is_string(values.type) and draw(st.booleans())
         return values.dictionary_encode() if plain else values
     if group == "bytes":
         kind = draw(st.sampled_from(BYTES))
-        return pa.array(draw(sized(count, st.binary(min_size=4, max_size=4))), kind)
+        return pa.array(draw(column(count, st.binary(min_size=4, max_size=4))), kind)
     if group == "extension":
         raw = st.binary(min_size=16, max_size=16)
         return draw(
             st.one_of(
-                sized(count, raw).map(lambda values: pa.array(values, pa.uuid())),
-                sized(count, st.integers(-2, 2)).map(lambda values: pa.array(values, pa.bool8())),
-                sized(count, st.just('{"a": 1}')).map(
+                column(count, raw).map(lambda values: pa.array(values, pa.uuid())),
+                column(count, st.integers(-2, 2)).map(lambda values: pa.array(values, pa.bool8())),
+                column(count, st.just('{"a": 1}')).map(
                     lambda values: pa.array(values, pa.string()).cast(pa.json_())
                 ),
             )
@@ -128,22 +141,22 @@ def leaves(draw: st.DrawFn, count: int) -> pa.Array:
 
 @st.composite
 def temporal(draw: st.DrawFn, count: int) -> pa.Array:
-    """Dates, times and durations by the whole numbers that stand for them, mostly of our days, some beyond all."""
+    """Dates, times and durations by their integers, mostly in supported years, some beyond."""
     kind, bits = draw(st.sampled_from(list(TEMPORAL.items())))
     unit = UNITS.get(getattr(kind, "unit", ""), 1)
     if pa.types.is_date(kind):
         whole = 86_400_000 if pa.types.is_date64(kind) else 1
         near = st.integers(-719_162, 2_932_896).map(lambda days: days * whole)
     elif pa.types.is_time(kind):
-        step = max(1, unit // 10**6)  # Python's times, which say what is right here, have no nanoseconds
-        near = st.integers(0, 86_400 * unit // step - 1).map(lambda one: one * step)
+        step = max(1, unit // 10**6)  # the expected values are Python's times, which have no nanoseconds
+        near = st.integers(0, 86_400 * unit // step - 1).map(lambda n: n * step)
     else:
         near = st.integers(-2_000_000_000, 9_000_000_000).map(lambda seconds: seconds * unit)
         near |= st.integers(-(10**9), 10**9)
     least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-    usual = near.map(lambda one: max(least, min(one, most)))
+    usual = near.map(lambda n: max(least, min(n, most)))
     far = st.sampled_from([least, most, 0, -1, -719_163, 2_932_897])
-    values = draw(sized(count, usual if draw(st.integers(0, 9)) else usual | far))
+    values = draw(column(count, usual if draw(st.integers(0, 9)) else usual | far))
     return pa.array(values, pa.int32() if bits == 32 else pa.int64()).view(kind)
 
 
@@ -171,14 +184,12 @@ def arrays(draw: st.DrawFn, count: int, depth: int = 2) -> pa.Array:
         keys = pa.array([f"k{at}" for at in range(len(items))], pa.string())
         return pa.MapArray.from_arrays(pa.array(starts, pa.int32()), keys, items)
     if nested.endswith("view"):
-        of, width = (
-            (pa.LargeListViewArray, pa.int64())
-            if nested[0] == "l" and "large" in nested
-            else (pa.ListViewArray, pa.int32())
+        view, width = (
+            (pa.LargeListViewArray, pa.int64()) if "large" in nested else (pa.ListViewArray, pa.int32())
         )
-        return of.from_arrays(pa.array(starts[:-1], width), pa.array(lengths, width), items, mask=missing)
-    of, width = (pa.LargeListArray, pa.int64()) if nested == "large_list" else (pa.ListArray, pa.int32())
-    return of.from_arrays(pa.array(starts, width), items, mask=missing)
+        return view.from_arrays(pa.array(starts[:-1], width), pa.array(lengths, width), items, mask=missing)
+    layout, width = (pa.LargeListArray, pa.int64()) if nested == "large_list" else (pa.ListArray, pa.int32())
+    return layout.from_arrays(pa.array(starts, width), items, mask=missing)
 
 
 @st.composite
@@ -190,8 +201,8 @@ def tables(draw: st.DrawFn) -> pa.Table:
 
 @DRAWS
 @given(st.lists(tables(), min_size=FILES, max_size=FILES))
-def test_parquet_of_any_type_is_published_as_it_is_or_refused(drawn: list[pa.Table]) -> None:
-    files: list[Drawn] = []
+def test_parquet_columns_of_any_type_are_published_unchanged_or_refused(drawn: list[pa.Table]) -> None:
+    files: list[Loaded] = []
     with TemporaryDirectory() as folder:
         for table in drawn:
             try:
@@ -200,7 +211,7 @@ def test_parquet_of_any_type_is_published_as_it_is_or_refused(drawn: list[pa.Tab
                 COUNTS["Parquet: files that pyarrow does not write"] += 1
                 continue
             file = products.load_products(f"{folder}/p.parquet")
-            refused = {one.name for one in file.refused}
+            refused = {column.name for column in file.refused}
             for name in refused:
                 with pytest.raises(ConfigError, match="leave the column out: --product-columns"):
                     products.choose(file, [name])
@@ -209,19 +220,19 @@ def test_parquet_of_any_type_is_published_as_it_is_or_refused(drawn: list[pa.Tab
             COUNTS["Parquet: columns refused"] += len(refused)
             COUNTS["Parquet: columns published"] += len(names)
             if names:
-                told = {name: list(map(feeds.plain, table[name].to_pylist())) for name in names}
-                files.append((products.choose(file, names), told))
-        check(Path(folder), files)
+                expected = {name: list(map(feeds.plain, table[name].to_pylist())) for name in names}
+                files.append(Loaded(products.choose(file, names), expected))
+        check_published(Path(folder), files)
 
 
-def check(folder: Path, files: list[Drawn]) -> None:
-    """Publish the columns of all the files, each under the number of its file, and look at them with every reader."""
-    columns: dict[str, Any] = {"product_id": feeds.ids(ROWS)}
+def check_published(folder: Path, files: list[Loaded]) -> None:
+    """Publish the columns of all files, prefixed by the file's number, and read them with every reader."""
+    columns: dict[str, object] = {"product_id": feeds.ids(ROWS)}
     expected = {}
-    for number, (table, told) in enumerate(files):
-        assert all(fits(kind) for kind in table.schema.types)
-        for name, values in told.items():
-            columns[f"{number} {name}"] = table[name]
+    for number, file in enumerate(files):
+        assert all(fits(kind) for kind in file.table.schema.types)
+        for name, values in file.expected.items():
+            columns[f"{number} {name}"] = file.table[name]
             expected[f"{number} {name}"] = dict(zip(feeds.ids(ROWS), values, strict=True))
     if expected:
         feeds.check(feeds.publish(folder / "catalog", pa.table(columns)), expected)
@@ -246,19 +257,19 @@ def letters(encoding: str) -> st.SearchStrategy[str]:
     return st.text(st.sampled_from(list(alphabet + "abcXYZ 019 ")), min_size=1, max_size=12)
 
 
-def cells(encoding: str) -> dict[str, tuple[st.SearchStrategy[str], Callable[[str], Any]]]:
-    """Kind of column → its cells, and the value that a cell stands for."""
+def cells(encoding: str) -> dict[str, tuple[st.SearchStrategy[str], Callable[[str], object]]]:
+    """Kind of column → the texts of its cells, and a function from the text to the value."""
     day = st.dates(date(1, 1, 1), date(9999, 12, 31))
     moment = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30))
     zone = st.sampled_from([UTC, timezone(timedelta(hours=9)), timezone(-timedelta(hours=3, minutes=30))])
     words = letters(encoding).map(lambda text: f"word {text}")
     return {
         "text": (words, str),
-        "code": (st.sampled_from(CODES).map(lambda text: text) | words, str),
+        "code": (st.sampled_from(CODES) | words, str),
         "whole": (st.integers(-(10**11) + 1, 10**11 - 1).map(str), int),
         "number": (
             st.tuples(st.integers(-(10**9), 10**9), st.integers(1, 6)).map(
-                lambda one: f"{one[0] / 10 ** one[1]:.{one[1]}f}"
+                lambda drawn: f"{drawn[0] / 10 ** drawn[1]:.{drawn[1]}f}"
             ),
             float,
         ),
@@ -270,35 +281,43 @@ def cells(encoding: str) -> dict[str, tuple[st.SearchStrategy[str], Callable[[st
         ),
         "day": (day.map(date.isoformat), date.fromisoformat),
         "moment": (
-            st.tuples(moment, st.sampled_from(" T")).map(lambda one: one[0].isoformat(one[1])),
+            st.tuples(moment, st.sampled_from(" T")).map(lambda drawn: drawn[0].isoformat(drawn[1])),
             datetime.fromisoformat,
         ),
         "instant": (
-            st.tuples(moment, zone).map(lambda one: one[0].replace(tzinfo=one[1]).isoformat()),
+            st.tuples(moment, zone).map(lambda drawn: drawn[0].replace(tzinfo=drawn[1]).isoformat()),
             datetime.fromisoformat,
         ),
         "flag": (st.sampled_from(["true", "false", "True", "FALSE"]), lambda text: text.lower() == "true"),
         "clock": (
-            st.times().map(lambda one: one.isoformat()[:15]),
+            st.times().map(lambda drawn: drawn.isoformat()[:15]),
             lambda text: time.fromisoformat(text).isoformat(),
         ),
     }
 
 
+@dataclass(frozen=True)
+class CsvFile:
+    """A file's name and bytes, and the values of its columns."""
+
+    name: str
+    data: bytes
+    expected: dict[str, list[object]]
+
+
 @st.composite
-def csv_files(draw: st.DrawFn) -> tuple[str, bytes, dict[str, list[Any]]]:
-    """A file's name, its bytes, and its columns' values."""
+def csv_files(draw: st.DrawFn) -> CsvFile:
     encoding = draw(st.sampled_from(ENCODINGS))
     kinds = cells(encoding)
     names = draw(st.permutations([name for name in NAMES if encoding != "cp1252" or name != "가격"]))
     names = [name for name in names if encoding != "cp949" or name != "Größe"][: draw(st.integers(1, 5))]
-    rows = [[one] for one in feeds.ids(ROWS)]
-    expected: dict[str, list[Any]] = {}
+    rows = [[product] for product in feeds.ids(ROWS)]
+    expected: dict[str, list[object]] = {}
     for name in names:
         kind = draw(st.sampled_from(list(kinds)))
         strategy, value_of = kinds[kind]
         written = draw(st.lists(st.just("") | strategy, min_size=ROWS, max_size=ROWS))
-        if kind == "code":  # of other kinds each cell alone could be one
+        if kind == "code":  # one cell of text at least: the codes alone could be numbers or dates
             written[0] = draw(st.sampled_from(["x", "word", "NA", "00012"]))
         for row, cell in zip(rows, written, strict=True):
             row.append(cell)
@@ -318,26 +337,24 @@ def csv_files(draw: st.DrawFn) -> tuple[str, bytes, dict[str, list[Any]]]:
     data = buffer.getvalue().encode(encoding)
     packed = draw(st.booleans())
     suffix = draw(st.sampled_from([".csv", ".tsv", ".txt"])) + (".gz" if packed else "")
-    return f"p{suffix}", gzip.compress(data) if packed else data, expected
+    return CsvFile(f"p{suffix}", gzip.compress(data) if packed else data, expected)
 
 
 @DRAWS
 @given(st.lists(csv_files(), min_size=FILES, max_size=FILES))
-def test_a_csv_of_any_dialect_is_published_as_it_is_or_refused(
-    drawn: list[tuple[str, bytes, dict[str, list[Any]]]],
-) -> None:
-    files: list[Drawn] = []
+def test_csv_files_of_any_dialect_are_published_unchanged_or_refused(drawn: list[CsvFile]) -> None:
+    files: list[Loaded] = []
     with TemporaryDirectory() as folder:
-        for name, data, told in drawn:
+        for written in drawn:
             COUNTS["CSV: files"] += 1
-            (Path(folder) / name).write_bytes(data)
+            (Path(folder) / written.name).write_bytes(written.data)
             try:
-                file = products.load_products(f"{folder}/{name}")
+                file = products.load_products(f"{folder}/{written.name}")
             except ConfigError as error:
                 COUNTS["CSV: files refused, of unknown encoding"] += 1
                 if "encoding cannot be determined" in str(error):
                     continue
                 raise
             COUNTS["CSV: files published"] += 1
-            files.append((products.choose(file), told))
-        check(Path(folder), files)
+            files.append(Loaded(products.choose(file), written.expected))
+        check_published(Path(folder), files)

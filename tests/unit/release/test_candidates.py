@@ -1,4 +1,4 @@
-"""Whose a release is, and what a run still has to do: run ids that look like each other are never taken for another."""
+"""Which run a release belongs to, and what a run still has to do, even with similar run ids."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from lookdex.catalog import promotion_log, runs
 from lookdex.catalog.json_codec import to_json
 from lookdex.catalog.schemas import PLAN_SCHEMA
-from lookdex.errors import PlanNotFound, ReleaseNotFound, RolledBack
-from lookdex.records import Change, IndexParameters, LiveEntry, PlanSummary, Release, StoredFile
+from lookdex.errors import PlanNotFound, ReleaseNotFound, RolledBack, StorageError
+from lookdex.records import Change, IndexParameters, LiveEntry, PlanSummary, Reason, Release, StoredFile
 from lookdex.release import candidates
 from lookdex.release.audit import audit_release
 from lookdex.release.candidates import finished, release_of_run, undone
@@ -24,7 +24,7 @@ from lookdex.storage import Store, open_store
 from tests.support import nights
 
 NOTHING = StoredFile("", "", 0, 0)
-ALIKE = ("a", "a-1", "a-2", "a-1-1", "a-1-2")
+RUN_IDS = ("a", "a-1", "a-2", "a-1-1", "a-1-2")
 
 
 @pytest.fixture
@@ -34,13 +34,15 @@ def store(tmp_path: Path) -> Store:
 
 @dataclass
 class Shop:
-    """A catalogue of records alone, and what its test knows of them: which run each build is of."""
+    """A catalogue of records without tables, and the run of each build as the test knows it."""
 
     store: Store
     clock: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     built: dict[str, Release] = field(default_factory=dict)  # run → its candidate for what is live
-    made: dict[datetime, str] = field(default_factory=dict)  # created_at of a build → its run
-    planned: dict[str, int] = field(default_factory=dict)  # run → the entry that it was planned on last
+    runs: dict[datetime, str] = field(default_factory=dict)  # created_at of a build → its run
+    planned: dict[str, int] = field(
+        default_factory=dict
+    )  # run → the log entry that was live at its last plan
 
     def plan(self, run: str, old: bool) -> None:
         entry = promotion_log.current(self.store)
@@ -60,7 +62,7 @@ class Shop:
             return  # built and audited
         self.clock += timedelta(hours=1)
         name = candidates.free_id(self.store, plan)
-        if old:  # by the rule of a lookdex that did not record runs
+        if old:  # as named by versions that did not record the run
             taken = self.store.exists(promotion_log.release_key(run))
             name = f"{run}-{plan.live}" if taken else run
         candidate = Release(
@@ -69,29 +71,27 @@ class Shop:
         )  # fmt: skip
         self.store.put(candidates.candidate_key(plan), to_json(candidate))
         self.built[run] = candidate
-        self.made[candidate.created_at] = run
+        self.runs[candidate.created_at] = run
 
     def audit(self, run: str) -> None:
-        """As the audit: a release never changes."""
+        """Save the release, which never changes, as the audit does."""
         candidate = self.built.get(run)
         if candidate is None:
             return
         if not self.store.exists(promotion_log.release_key(candidate.release_id)):
             promotion_log.save_release(self.store, candidate)
         stored = promotion_log.load_release(self.store, candidate.release_id)
-        assert stored == candidate or not candidate.run_id, (
-            "of two builds of one id the second cannot be published"
-        )
+        assert stored == candidate or not candidate.run_id, "a second build with the same id is published"
 
     def promote(self, run: str) -> None:
-        """As the verb: what its run built, if that is audited, and nothing else."""
+        """Publish what the run built if it is audited, as `lookdex promote` does."""
         try:
             if finished(self.store, run):
                 return
             release_id = release_of_run(self.store, run)
         except (PlanNotFound, ReleaseNotFound, RolledBack):
             return
-        assert self.made[promotion_log.load_release(self.store, release_id).created_at] == run
+        assert self.runs[promotion_log.load_release(self.store, release_id).created_at] == run
         assert promotion_log.load_release(self.store, release_id) == self.built[run]
         log = promotion_log.read_log(self.store)
         assert release_id not in [entry.release_id for entry in log], "published twice"
@@ -107,21 +107,21 @@ class Shop:
 
     def rollback(self, run: str) -> None:
         log = promotion_log.read_log(self.store)
-        own = [entry.release_id for entry in log if self.run_of(entry.release_id) == run]
-        if own:
+        published = [entry.release_id for entry in log if self.run_of(entry.release_id) == run]
+        if published:
             promotion_log.append(
-                self.store, release_id=own[-1], action="rollback", expected=log[-1], hold=True
+                self.store, release_id=published[-1], action="rollback", expected=log[-1], hold=True
             )
             self.built.clear()
 
     def run_of(self, release_id: str) -> str:
-        return self.made[promotion_log.load_release(self.store, release_id).created_at]
+        return self.runs[promotion_log.load_release(self.store, release_id).created_at]
 
 
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["night", "night", "plan", "audit", "promote", "rollback"]),
-        st.sampled_from(ALIKE),
+        st.sampled_from(RUN_IDS),
         st.booleans(),
     ),
     min_size=5,
@@ -147,12 +147,12 @@ def test_a_run_is_finished_only_by_its_own_release(
         getattr(shop, step)(run, *([old] if step in ("night", "plan") else []))
     log = promotion_log.read_log(shop.store)
     for release in promotion_log.list_releases(shop.store):
-        assert candidates.owner(shop.store, release) == shop.made[release.created_at]
-    for name in ALIKE:
+        assert candidates.owner(shop.store, release) == shop.runs[release.created_at]
+    for name in RUN_IDS:
         published = [entry for entry in log if shop.run_of(entry.release_id) == name]
         now_live = bool(published) and published[-1] == log[-1]
         try:
-            why = finished(shop.store, name)
+            message = finished(shop.store, name)
         except RolledBack:
             assert published
             assert not now_live
@@ -160,22 +160,23 @@ def test_a_run_is_finished_only_by_its_own_release(
             assert name not in shop.built
             assert not now_live
         else:
-            if not why:
-                assert name in shop.built, "there is something to do"
-            elif "live already" in why:
+            if not message:
+                assert name in shop.built, "an unfinished run has nothing to do"
+            elif "live already" in message:
                 assert now_live
             else:
-                assert "followed it" in why
-                assert shop.planned[name] < published[-1].n, "it was planned again"
+                assert "followed it" in message
+                assert shop.planned[name] < published[-1].n, "a run that was planned again is finished"
 
 
-def entries(*told: tuple[str, str]) -> list[LiveEntry]:
+def entries(*log: tuple[str, str]) -> list[LiveEntry]:
+    """A promotion log of these actions and releases."""
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    return [LiveEntry(n, name, "", at, action) for n, (action, name) in enumerate(told, 1)]
+    return [LiveEntry(n, name, "", at, action) for n, (action, name) in enumerate(log, 1)]
 
 
 @pytest.mark.parametrize(
-    ("log", "gone"),
+    ("log", "rolled_back"),
     [
         ([("promote", "1"), ("promote", "2")], []),
         ([("promote", "1"), ("promote", "2"), ("rollback", "1")], ["2"]),
@@ -187,14 +188,18 @@ def entries(*told: tuple[str, str]) -> list[LiveEntry]:
         ([("promote", "1"), ("promote", "2"), ("rollback", "1"), ("rollback", "2"), ("promote", "3")], ["1"]),
     ],
 )
-def test_undone_releases(log: list[tuple[str, str]], gone: list[str]) -> None:
-    assert [name for name in "1234" if undone(entries(*log), name)] == gone
+def test_a_release_is_undone_by_a_rollback_to_another(
+    log: list[tuple[str, str]], rolled_back: list[str]
+) -> None:
+    assert [name for name in "1234" if undone(entries(*log), name)] == rolled_back
 
 
-def test_a_run_is_not_finished_by_another_run_s_release(store: Store) -> None:
+def test_a_run_is_not_finished_by_the_release_of_a_run_with_a_similar_id(store: Store) -> None:
     nights.publish(store, "sale", nights.photos(2))
     nights.publish(store, "sale", nights.photos(3))
-    assert promotion_log.current(store).release_id == "sale-1"
+    live = promotion_log.current(store)
+    assert live is not None
+    assert live.release_id == "sale-1"
     assert finished(store, "sale") == "release sale-1 is live already: nothing to do"
     with pytest.raises(PlanNotFound, match="lookdex plan"):
         finished(store, "sale-1")
@@ -226,29 +231,29 @@ def test_a_run_that_is_planned_again_is_not_finished_by_its_earlier_release(stor
     assert release_of_run(store, "n2") == "n2-2"
 
 
-def test_a_run_that_was_rolled_back_says_so_with_the_remedy(store: Store) -> None:
+def test_the_error_of_a_rolled_back_run_says_how_to_go_on(store: Store) -> None:
     nights.publish(store, "n1", nights.photos(2))
     nights.publish(store, "n2", nights.photos(3))
     rollback(store, note="odd boxes")
     for _ in ("held", "resumed"):
-        for look in (finished, candidates.check_run_not_undone):
+        for check in (finished, candidates.check_run_not_undone):
             with pytest.raises(RolledBack, match=r"odd boxes.*`lookdex rollback --to n2`.*without --run-id"):
-                look(store, "n2")
+                check(store, "n2")
         assert finished(store, "n1") == "release n1 is live already: nothing to do"
         resume(store)
     rollback(store, to="n2")
     assert finished(store, "n2") == "release n2 is live already: nothing to do"
 
 
-def test_a_candidate_is_built_again_from_other_shards_or_products(store: Store) -> None:
-    """A photo that failed was fetched after all, and the shard's files are others under the same plan."""
+def test_a_candidate_is_built_again_when_shards_or_products_changed(store: Store) -> None:
+    """A photo that failed was fetched after all, so a shard has other files under the same plan."""
     nights.publish(store, "n1", nights.photos(2))
-    failing = [*nights.photos(2), nights.Photo("new.jpg", reason=nights.Reason.UNAVAILABLE)]
+    failing = [*nights.photos(2), nights.Photo("new.jpg", reason=Reason.UNAVAILABLE)]
     night = nights.index_night(store, "n2", failing)
     first = nights.build(store, night)
     assert first.images == {"indexed": 2, "failed": 1}
-    mended = nights.index_night(store, "n2", [*failing[:2], replace(failing[2], reason=None)])
-    night = replace(night, reports={shard: next(iter(mended.reports.values())) for shard in night.reports})
+    fetched = nights.index_night(store, "n2", [*failing[:2], replace(failing[2], reason=None)])
+    night = replace(night, reports={shard: next(iter(fetched.reports.values())) for shard in night.reports})
     second = nights.build(store, night)
     assert second.images == {"indexed": 3}
     assert candidates.load_candidate(store, night.plan) == second
@@ -256,10 +261,8 @@ def test_a_candidate_is_built_again_from_other_shards_or_products(store: Store) 
     assert third.items_version > second.items_version
 
 
-def test_a_candidate_of_an_earlier_lookdex_is_built_again_before_it_is_audited_or_promoted(
-    store: Store,
-) -> None:
-    """Its audit knew fewer checks, and its files have fewer digests; the night goes on, under its own id."""
+def test_a_candidate_of_an_older_version_is_built_again_before_audit_and_promotion(store: Store) -> None:
+    """Its audit had fewer checks and its files have fewer digests. The run goes on with its own id."""
     nights.publish(store, "n1", nights.photos(2))
     night = nights.index_night(store, "n2", nights.photos(3))
     built = nights.build(store, night)
@@ -275,13 +278,13 @@ def test_a_candidate_of_an_earlier_lookdex_is_built_again_before_it_is_audited_o
     assert release_of_run(store, "n2") == again.release_id == "n2-1"
 
 
-def test_two_builds_of_one_name_are_distinguished(store: Store) -> None:
-    """Versions may be the same: a night that changes no row, such as one of new thresholds."""
+def test_a_second_build_with_the_id_of_a_release_is_refused(store: Store) -> None:
+    """Even when the table versions are equal because no row changed, as with new thresholds."""
     stock = pa.table({"product_id": ["p0000"], "price": [1.0]})
     nights.publish(store, "n1", nights.photos(1), products=stock)
     more = pa.table({"product_id": ["p0000", "p0009"], "price": [1.0, 2.0]})
     one = nights.build(store, nights.index_night(store, "n2", nights.photos(1), products=more))
     audit_release(store, one)
     other = replace(one, run_id="somebody", built_from="other")
-    with pytest.raises(Exception, match="already stored by the run n2"):
+    with pytest.raises(StorageError, match="already stored by the run n2"):
         audit_release(store, other)

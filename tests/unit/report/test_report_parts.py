@@ -1,4 +1,4 @@
-"""Pure functions of the report."""
+"""Calculations of the report: groups, nearest rows, equal pictures, glimpses, steps."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.support import nights
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12))))
-def test_connected_groups(links: list[tuple[int, int]]) -> None:
+def test_connected_names_are_in_one_group_and_no_others(links: list[tuple[int, int]]) -> None:
     groups = connected([(str(a), str(b)) for a, b in links])
-    of = {name: n for n, group in enumerate(groups) for name in group}
-    assert len(of) == sum(map(len, groups)) == len({x for link in links for x in link})
-    assert all(of[str(a)] == of[str(b)] for a, b in links)
-    # No smaller groups would do: within each, every name is reached from the first.
+    group_of = {name: n for n, group in enumerate(groups) for name in group}
+    assert len(group_of) == sum(map(len, groups)) == len({x for link in links for x in link})
+    assert all(group_of[str(a)] == group_of[str(b)] for a, b in links)
+    # Groups are minimal: every name can be reached from the first of its group.
     for group in groups:
         reached, size = {group[0]}, 0
         while len(reached) > size:
@@ -45,63 +45,97 @@ def test_connected_groups(links: list[tuple[int, int]]) -> None:
     st.integers(1, 12),
     st.integers(1, 4),
 )
-def test_nearest_is_that_of_all_rows_at_once(rows: np.ndarray, k: int, size: int, at_once: int) -> None:
+def test_the_nearest_rows_of_parts_are_those_of_all_rows(
+    rows: np.ndarray, k: int, size: int, at_once: int
+) -> None:
     queries = np.eye(4, dtype=np.float32)[:3]
     ids = np.arange(len(rows)) + 100
     parts = [(ids[i : i + size], rows[i : i + size]) for i in range(0, len(rows), size)]
     found = nearest(parts, queries, k, at_once)
-    everything = -np.sort(-(queries @ rows.T), axis=1)[:, :k]
-    there = everything.shape[1]
-    np.testing.assert_array_equal(found.cosines[:, :there], everything)
-    assert (found.rows[:, there:] == -1).all()
-    assert np.isneginf(found.cosines[:, there:]).all()
-    for query, own_rows, cosines in zip(queries, found.rows, found.cosines, strict=True):
-        kept = own_rows[own_rows >= 0]
+    expected = -np.sort(-(queries @ rows.T), axis=1)[:, :k]
+    count = expected.shape[1]
+    np.testing.assert_array_equal(found.cosines[:, :count], expected)
+    assert (found.rows[:, count:] == -1).all()
+    assert np.isneginf(found.cosines[:, count:]).all()
+    for query, nearest_rows, cosines in zip(queries, found.rows, found.cosines, strict=True):
+        kept = nearest_rows[nearest_rows >= 0]
         assert len(set(kept.tolist())) == len(kept)
         np.testing.assert_array_equal(rows[kept - 100] @ query, cosines[: len(kept)])
 
 
-def test_one_picture_saved_and_cut_anew() -> None:
-    photo = cv2.resize(nights.picture("a"), (400, 500))
-    cut = photo[10:490, 8:394]
-    anew = simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(np.ascontiguousarray(cut), quality=50))
-    assert same_picture(photo, photo)
-    assert same_picture(photo, anew)
-    assert same_picture(anew, photo)
-    brighter = np.clip(photo * 1.08, 0, 255).astype(np.uint8)
-    assert same_picture(photo, brighter)
-    assert not same_picture(photo, np.ascontiguousarray(photo[:, ::-1]))
-    assert not same_picture(photo, photo[:, :, ::-1])  # another colour
-    other = cv2.resize(nights.picture("b"), (400, 500))
-    assert not same_picture(photo, other)
-    assert not same_picture(photo, photo[:, :200])
+PHOTO = cv2.resize(nights.picture("a"), (400, 500))
+TRIMMED = np.ascontiguousarray(PHOTO[10:490, 8:394])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        PHOTO,
+        simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(TRIMMED, quality=50)),
+        np.clip(PHOTO * 1.08, 0, 255).astype(np.uint8),
+    ],
+    ids=["itself", "trimmed and saved again", "brighter"],
+)
+def test_slightly_changed_pictures_are_the_same(other: np.ndarray) -> None:
+    assert same_picture(PHOTO, other)
+    assert same_picture(other, PHOTO)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        np.ascontiguousarray(PHOTO[:, ::-1]),
+        PHOTO[:, :, ::-1],
+        cv2.resize(nights.picture("b"), (400, 500)),
+        PHOTO[:, :200],
+    ],
+    ids=["mirrored", "other colours", "other picture", "half"],
+)
+def test_different_pictures_are_not_the_same(other: np.ndarray) -> None:
+    assert not same_picture(PHOTO, other)
+
+
+def test_a_plain_picture_is_the_same_as_none() -> None:
     plain = np.full((100, 100, 3), 250, np.uint8)
-    assert not same_picture(plain, plain)  # nothing to tell it by
+    assert not same_picture(plain, plain)  # it has no features to compare
 
 
-def test_glimpse_of_rejected_files() -> None:
-    photo = cv2.resize(nights.picture("a"), (1200, 900))
-    jpeg = codec.encode_jpeg(photo, 1200)
+LARGE = cv2.resize(nights.picture("a"), (1200, 900))
+LARGE_JPEG = codec.encode_jpeg(LARGE, 1200)
+LARGE_PNG = cv2.imencode(".png", LARGE)[1].tobytes()
+
+
+def test_a_glimpse_shows_the_part_that_a_truncated_jpeg_has() -> None:
+    photo, jpeg = LARGE, LARGE_JPEG
     with pytest.raises(codec.BadImage):
         codec.decode(jpeg[: len(jpeg) // 2], 10**7, 10**7)
     upper = codec.decode(codec.glimpse(jpeg[: len(jpeg) // 2], 120, 10**7), 10**7, 10**7)
     assert max(upper.shape) == 120
     top = cv2.resize(photo, (upper.shape[1], upper.shape[0]), interpolation=cv2.INTER_AREA)[:20]
     assert np.abs(upper[:20].astype(int) - top).mean() < 12
-    assert codec.glimpse(jpeg, 120, max_pixels=10)  # a huge JPEG is decoded small
-    png = cv2.imencode(".png", photo)[1].tobytes()
+
+
+def test_a_glimpse_of_a_huge_picture_needs_a_jpeg_which_is_decoded_at_a_smaller_scale() -> None:
+    assert codec.glimpse(LARGE_JPEG, 120, max_pixels=10)
     with pytest.raises(codec.BadImage, match="pixels"):
-        codec.glimpse(png, 120, max_pixels=10)
-    for nothing in (b"", b"text", png[:60], jpeg[:40]):
-        with pytest.raises(codec.BadImage):
-            codec.glimpse(nothing, 120, 10**7)
+        codec.glimpse(LARGE_PNG, 120, max_pixels=10)
 
 
-def test_steps_show_changes() -> None:
-    def release(name: str, photos: int, day: int, **recipe: object) -> Release:
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"text", LARGE_PNG[:60], LARGE_JPEG[:40]],
+    ids=["empty", "text", "PNG header", "JPEG header"],
+)
+def test_there_is_no_glimpse_of_a_file_without_pixels(data: bytes) -> None:
+    with pytest.raises(codec.BadImage):
+        codec.glimpse(data, 120, 10**7)
+
+
+def test_steps_compare_each_release_with_the_one_before() -> None:
+    def release(name: str, photos: int, day: int, min_score: float = nights.RECIPE.min_score) -> Release:
         return Release(
             release_id=name, parent=None, created_at=datetime(2026, 1, day, tzinfo=UTC), source="s", items_version=1,
-            images_version=1, recipe=replace(nights.RECIPE, **recipe), dim=4, items=2 * photos,
+            images_version=1, recipe=replace(nights.RECIPE, min_score=min_score), dim=4, items=2 * photos,
             images={"indexed": photos}, index=IndexParameters("exact"), product_columns=(),
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A question past its deadline: its work ends soon, its place is free, and others are answered."""
+"""Deadlines: the work of a late question ends soon, and others are answered meanwhile."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from lookdex.runtime.stopwatch import Stopwatch
 from lookdex.search.answer.answer import Answer, Models
 from lookdex.search.answer.kinds import LaneKind
 from lookdex.search.answer.lanes import FoundObject
+from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import Options
 from lookdex.search.retrieval.table import ReadTable
 from lookdex.service.http import problems
@@ -36,7 +37,7 @@ from tests.support.catalogs import opened, picture, publish, stock
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """The time as `deadline` sees it, to be moved by hand."""
+    """The clock of `deadline`, advanced by hand. The deadline is 10 seconds ahead."""
     clock = [1000.0]
     monkeypatch.setattr(deadline, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     token = deadline.DEADLINE.set(1010.0)
@@ -52,6 +53,10 @@ def test_a_deadline_belongs_to_the_context(now: list[float]) -> None:
     thread.start()
     thread.join()
     assert found == [None]
+
+
+def test_checks_raise_once_the_deadline_has_passed(now: list[float]) -> None:
+    deadline.check()
     now[0] = 1010.0
     with pytest.raises(TooSlow, match="deadline has passed"):
         deadline.check()
@@ -59,72 +64,95 @@ def test_a_deadline_belongs_to_the_context(now: list[float]) -> None:
         Stopwatch(deadline.check).lap("embed")
 
 
-class Reads:
-    """A dataset that counts its reads, and ends none before it is told to."""
+class HeldDataset:
+    """A dataset that counts its reads, which last until `end` is set."""
 
     schema = pa.schema([("a", pa.int64())])
 
     def __init__(self) -> None:
-        self.begun, self.end = 0, threading.Event()
+        self.reads, self.end = 0, threading.Event()
 
     def to_table(self, **_: object) -> pa.Table:
-        self.begun += 1
+        self.reads += 1
         self.end.wait(30)
         return self.schema.empty_table()
 
 
-def table(dataset: Reads, seconds: float | None) -> ReadTable:
-    return ReadTable(dataset, "items", SimpleNamespace(check=lambda: None), seconds)  # type: ignore[arg-type]
+def table_of(dataset: HeldDataset, seconds: float | None) -> ReadTable:
+    release = SimpleNamespace(check=lambda: None)
+    return ReadTable(dataset, "items", release, seconds)  # type: ignore[arg-type]  # stand-ins
 
 
 @pytest.mark.parametrize("seconds", [30.0, None])
 def test_a_read_ends_at_the_deadline(now: list[float], seconds: float | None) -> None:
     now[0] = 1009.95
-    dataset = Reads()
+    dataset = HeldDataset()
     with pytest.raises(TooSlow, match="deadline passed during a read"):
-        table(dataset, seconds).to_table(patient=True)
+        table_of(dataset, seconds).to_table(patient=True)
     now[0] = 1011.0
     with pytest.raises(TooSlow, match="deadline has passed"):
-        table(dataset, seconds).to_table()
-    assert dataset.begun == 1
+        table_of(dataset, seconds).to_table()
+    assert dataset.reads == 1
     dataset.end.set()
 
 
-def test_no_thread_reads_for_a_question_that_is_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
     publish(open_store(str(tmp_path)), "night-1", stock())
-    catalog = opened(str(tmp_path), poll_seconds=60.0)
-    seen: list[float | None] = []
+    return opened(str(tmp_path), poll_seconds=60.0)
+
+
+@pytest.fixture
+def read_deadlines(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
+    """The deadlines of all reads of tables after the catalogue is opened, in all threads."""
+    deadlines: list[float | None] = []
     read = ReadTable._read
 
-    def watched(self: ReadTable, *arguments: Any) -> Any:
-        seen.append(deadline.DEADLINE.get())
+    def watched(self: ReadTable, *arguments: Any) -> Any:  # Any: passed on as they are
+        deadlines.append(deadline.DEADLINE.get())
         return read(self, *arguments)
 
     monkeypatch.setattr(ReadTable, "_read", watched)
-    ends = time.monotonic() + 60
+    return deadlines
 
-    def ask() -> Answer:
-        deadline.DEADLINE.set(ends)
+
+def search_by(catalog: Catalog, due: float) -> Answer:
+    """Search with a deadline."""
+
+    def search() -> Answer:
+        deadline.DEADLINE.set(due)
         return catalog.search(picture("red", "blue"), where="price < 90")
 
-    assert copy_context().run(ask).objects
-    assert set(seen) == {ends}  # the threads that read the whole photo's rows beside, too
-    ends, count = time.monotonic() - 1, len(seen)
+    return copy_context().run(search)
+
+
+def test_all_reads_of_a_question_have_its_deadline(
+    catalog: Catalog, read_deadlines: list[float | None]
+) -> None:
+    """Also those of the threads that read the rows of the whole photo."""
+    due = time.monotonic() + 60
+    assert search_by(catalog, due).objects
+    assert set(read_deadlines) == {due}
+
+
+def test_nothing_is_read_for_a_late_question(catalog: Catalog, read_deadlines: list[float | None]) -> None:
+    search_by(catalog, time.monotonic() + 60)
+    read_deadlines.clear()
     with pytest.raises(TooSlow):
-        copy_context().run(ask)
-    assert len(seen) == count  # the first step was the last
+        search_by(catalog, time.monotonic() - 1)
+    assert read_deadlines == []
 
 
-class Stubborn:
-    """A catalogue that answers at once, or with `where` when it is told to."""
+class HeldCatalog:
+    """A catalogue that answers at once, but questions with `where` only when `end` is set."""
 
     def __init__(self) -> None:
         self.end = threading.Event()
         self.release = SimpleNamespace(release_id="night-1")
-        self.asked = 0
+        self.questions = 0
 
     def ask(self, *photos: np.ndarray, options: Options) -> Answer:
-        self.asked += 1
+        self.questions += 1
         if options.where is not None:
             self.end.wait(30)
         lane = FoundObject(kind=LaneKind.TEXT, matches=(), exhausted=False, text="red")
@@ -138,11 +166,11 @@ class Stubborn:
         )
 
 
-def test_questions_that_take_too_long_block_nobody() -> None:
-    catalog = Stubborn()
+def test_late_questions_do_not_block_others() -> None:
+    catalog = HeldCatalog()
     metrics = Metrics()
     questions = QuestionHandler(
-        catalog, SimpleNamespace(decode_all=lambda *_: []), None, metrics,  # type: ignore[arg-type]
+        catalog, SimpleNamespace(decode_all=lambda *_: []), None, metrics,  # type: ignore[arg-type]  # stand-ins
         max_concurrency=2, queue=4, deadline=0.05, client_share=1.0, pace=MinimumRate(0),
     )  # fmt: skip
 
@@ -160,4 +188,4 @@ def test_questions_that_take_too_long_block_nobody() -> None:
 
     asyncio.run(asyncio.wait_for(scenario(), 30))
     questions.close()
-    assert catalog.asked == 3
+    assert catalog.questions == 3

@@ -127,7 +127,7 @@ EVERYTHING = replace(
 )
 
 
-def test_json_without_crops() -> None:
+def test_json_describes_the_release_and_the_models() -> None:
     value = json.loads(answer(DRESS).to_json())
     assert (value["format"], value["release_id"], value["released_at"]) == (
         2,
@@ -142,6 +142,10 @@ def test_json_without_crops() -> None:
     }
     assert (value["width"], value["height"], value["no_object"]) == (40, 30, False)
     assert value["seconds"] == {"detect": 0.02, "nearest": 0.0041}
+
+
+def test_json_has_all_of_a_match_but_its_crop() -> None:
+    value = json.loads(answer(DRESS).to_json())
     (found,) = value["objects"]
     assert (found["kind"], found["label"], found["score"], found["main"]) == ("object", "dress", 0.875, True)
     assert (found["box"], found["exhausted"]) == ({"x0": 1, "y0": 2, "x1": 30, "y1": 28}, True)
@@ -173,7 +177,7 @@ def test_json_without_crops() -> None:
     assert [lane["crop"] for lane in (found, value["whole"])] == [None, None]
 
 
-def test_json_with_crops() -> None:
+def test_json_has_crops_on_request() -> None:
     value = EVERYTHING.as_dict(crops=True)
     dress, photos = value["objects"]
     crops = [
@@ -186,7 +190,7 @@ def test_json_with_crops() -> None:
     assert [base64.b64decode(crop) for crop in crops] == [b"c", b"\xff", b"p", b"w", b"l"]
 
 
-def test_json_of_looks_and_facets() -> None:
+def test_json_has_the_look() -> None:
     value = EVERYTHING.as_dict()
     assert value["look"] == {
         "pieces": [
@@ -228,13 +232,17 @@ def test_json_of_looks_and_facets() -> None:
             }
         ],
     }
+
+
+def test_json_has_the_facets_and_the_next_page() -> None:
+    value = EVERYTHING.as_dict()
     added = value["facets"]["columns"][1]
     assert (added["least"], added["most"]) == ("2026-01-02", "2026-01-03")
     assert added["buckets"] == [{"least": "2026-01-02", "most": "2026-01-03", "products": 2}]
     assert value["next"] == {"offset": 2, "release": "night-1"}
 
 
-def test_json_of_values_derived_from_others() -> None:
+def test_json_has_values_derived_from_others() -> None:
     photos = EVERYTHING.as_dict()["objects"][1]
     assert (photos["colour_ko"], photos["colour_hex"], photos["no_good_match"]) == (
         "빨간색",
@@ -245,13 +253,13 @@ def test_json_of_values_derived_from_others() -> None:
     assert [part["label_ko"] for part in photos["parts"]] == ["원피스", None]
 
 
-def test_to_json_and_as_dict_agree() -> None:
-    for crops in (True, False):
-        assert json.loads(EVERYTHING.to_json(crops=crops)) == EVERYTHING.as_dict(crops=crops)
+@pytest.mark.parametrize("crops", [True, False])
+def test_to_json_and_as_dict_agree(crops: bool) -> None:
+    assert json.loads(EVERYTHING.to_json(crops=crops)) == EVERYTHING.as_dict(crops=crops)
 
 
 @pytest.mark.parametrize(
-    ("value", "plain"),
+    ("value", "written"),
     [
         (Decimal("1.50"), 1.5),
         (float("inf"), None),
@@ -261,12 +269,12 @@ def test_to_json_and_as_dict_agree() -> None:
         (True, True),
     ],
 )
-def test_any_column_becomes_json(value: object, plain: object) -> None:
+def test_product_columns_of_any_type_are_written_as_json(value: object, written: object) -> None:
     found = lane(LaneKind.VECTOR, match(1, c=value))
-    assert json.loads(answer(found).to_json())["objects"][0]["matches"][0]["columns"]["c"] == plain
+    assert json.loads(answer(found).to_json())["objects"][0]["matches"][0]["columns"]["c"] == written
 
 
-def test_the_table() -> None:
+def test_the_table_has_a_header_a_line_per_match_and_a_footer() -> None:
     lines = answer(DRESS).to_table(width=100).splitlines()
     assert lines[1].split() == ["object", "#", "product", "similarity", "title", "price", "added"]
     assert lines[3].split() == [
@@ -287,7 +295,7 @@ def test_the_table() -> None:
     assert max(map(len, lines)) <= 100
 
 
-def test_the_table_shortens_no_price() -> None:
+def test_the_table_does_not_shorten_prices() -> None:
     prices = (12345.67, 1_290_000.0, 0.1 + 0.2, 59.0)
     found = replace(DRESS, matches=tuple(match(n, price=price) for n, price in enumerate(prices, start=1)))
     lines = answer(found, whole=False).to_table(width=100).splitlines()
@@ -295,12 +303,12 @@ def test_the_table_shortens_no_price() -> None:
 
 
 def test_the_table_marks_other_categories_and_weak_matches() -> None:
-    ranks = [
+    matches = [
         replace(match(1), good=False),
         replace(match(2), other=Other.COLOUR),
         *(replace(match(n), other=Other.KIND) for n in (3, 4)),
     ]
-    lines = answer(replace(DRESS, matches=tuple(ranks)), whole=False).to_table(width=100).splitlines()
+    lines = answer(replace(DRESS, matches=tuple(matches)), whole=False).to_table(width=100).splitlines()
     rows = [line.replace("0 red dress 0.88", "").split() for line in lines]
     assert [words[0] for words in rows[3:9]] == ["1", "other", "2", "other", "3", "4"]
     assert (rows[4], rows[6]) == (["other", "colours:"], ["other", "categories:"])
@@ -345,12 +353,12 @@ def test_the_total_of_a_look_has_the_decimals_of_its_prices(total: float, shown:
     assert f"the look: p1, {shown} in total\n" in table
 
 
-def test_markup_in_titles_is_text() -> None:
+def test_markup_in_a_title_is_shown_as_text() -> None:
     found = lane(LaneKind.VECTOR, match(1, title="[bold]x[/bold] [red]"))
     assert "[bold]x[/bold] [red]" in answer(found).to_table(width=100)
 
 
-def test_markup_in_product_ids_is_text() -> None:
+def test_markup_in_a_product_id_is_shown_as_text() -> None:
     piece = Piece(0, "dress", "shoe[red]:star:[/x]", "i1", 0.9, None, None)
     shown = replace(answer(DRESS), look=Look((piece,), None, None, 1, ()))
     assert "the look: shoe[red]:star:[/x]" in shown.to_table(width=100)

@@ -1,4 +1,4 @@
-"""Nearly the same picture: saved anew, smaller, brighter; and what only resembles it."""
+"""Matches with nearly the same picture (saved again, smaller, brighter) are folded, similar ones are not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.catalogs import picture
 
 
 def candidate(number: int, pixels: np.ndarray, vector: Sequence[float] = (1.0, 0.0)) -> Candidate:
-    """A candidate whose row id is its number; the smaller, the better it ranks."""
+    """A candidate whose row id and rank are its number."""
     box = Box(0, 0, pixels.shape[1], pixels.shape[0])
     palette = colour.describe(pixels, box).palette
     row = ItemRow(f"i{number}", f"p{number}", f"{number}.jpg", "top", None, box, palette, {})
@@ -31,64 +31,81 @@ def candidate(number: int, pixels: np.ndarray, vector: Sequence[float] = (1.0, 0
     return Candidate(number, row, unit, 1.0 - number / 100, None, 1.0 - number / 100, 0)
 
 
-def folded(pictures: Sequence[np.ndarray], *vectors: Sequence[float]) -> list[int]:
-    """How many each kept picture took in, the pictures in the order of their ranks."""
+def fold_counts(pictures: Sequence[np.ndarray], *vectors: Sequence[float]) -> list[int]:
+    """Fold the pictures, best first. Returns how many are folded under each that is kept."""
     vectors = vectors or ((1.0, 0.0),) * len(pictures)
-    told = [candidate(n, p, v) for n, (p, v) in enumerate(zip(pictures, vectors, strict=True))]
+    candidates = [candidate(n, p, v) for n, (p, v) in enumerate(zip(pictures, vectors, strict=True))]
     crops = {n: encode_jpeg(p, 256) for n, p in enumerate(pictures)}
-    asked: list[int] = []
+    read: list[int] = []
 
-    def read(ids: Sequence[int]) -> dict[int, bytes]:
-        asked.extend(ids)
+    def read_crops(ids: Sequence[int]) -> dict[int, bytes]:
+        read.extend(ids)
         return {i: crops[i] for i in ids}
 
-    kept = ranking.fold(told, duplicates.Comparer(read).of(told), len(told))
-    assert len(asked) == len(set(asked))
+    kept = ranking.fold(candidates, duplicates.Comparer(read_crops).of(candidates), len(candidates))
+    assert len(read) == len(set(read)), "a crop is read twice"
     return [len(one.folded) for one in kept]
+
+
+def red_candidates(count: int) -> list[Candidate]:
+    """Candidates with equal vectors and palettes."""
+    return [candidate(n, picture("red")) for n in range(count)]
+
+
+def black_candidates(count: int) -> list[Candidate]:
+    return [candidate(n, np.zeros((4, 4, 3), np.uint8)) for n in range(count)]
+
+
+def shoes_in_ten_qualities() -> list[bytes]:
+    return [encode_jpeg(shoe(), 256, quality=quality) for quality in range(50, 90, 4)]
 
 
 def shoe(number: int = 3) -> np.ndarray:
     return np.asarray(render_product(make_product(7, number), 7).image)
 
 
-def test_a_picture_saved_anew_is_the_same() -> None:
-    own = shoe()
-    height, width = own.shape[:2]
-    small = cv2.resize(own, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    brighter = np.clip(own.astype(np.float32) * 1.08, 0, 255).astype(np.uint8)
-    cut = crop(own, Box(8, 8, width - 8, height - 8))
-    worse = decode(encode_jpeg(own, 4000, quality=50), 10**7, 10**7)
-    assert folded([own, small, brighter, cut, worse]) == [4]
+def test_a_picture_that_was_saved_again_is_folded() -> None:
+    original = shoe()
+    height, width = original.shape[:2]
+    small = cv2.resize(original, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    brighter = np.clip(original.astype(np.float32) * 1.08, 0, 255).astype(np.uint8)
+    trimmed = crop(original, Box(8, 8, width - 8, height - 8))
+    low_quality = decode(encode_jpeg(original, 4000, quality=50), 10**7, 10**7)
+    assert fold_counts([original, small, brighter, trimmed, low_quality]) == [4]
 
 
-def test_another_product_is_another_picture() -> None:
-    assert folded([shoe(3), shoe(9), shoe(12)]) == [0, 0, 0]
-    assert folded([shoe(), shoe()[:, ::-1]]) == [0, 0]  # mirrored
+def test_pictures_of_other_products_are_kept() -> None:
+    assert fold_counts([shoe(3), shoe(9), shoe(12)]) == [0, 0, 0]
 
 
-def test_vectors_that_differ_are_not_looked_at() -> None:
-    assert folded([shoe(), shoe()], (1.0, 0.0), (1.0, 0.35)) == [0, 0]
+def test_a_mirrored_picture_is_kept() -> None:
+    assert fold_counts([shoe(), shoe()[:, ::-1]]) == [0, 0]
 
 
-def test_another_colour_is_another_picture() -> None:
-    red = picture("red")
-    assert folded([red, picture("magenta")]) == [0, 0]
-    assert folded([red, picture("red", shade=4)]) == [1]
+def test_pictures_with_different_vectors_are_kept() -> None:
+    assert fold_counts([shoe(), shoe()], (1.0, 0.0), (1.0, 0.35)) == [0, 0]
 
 
-def test_a_crop_that_is_no_picture_is_like_nothing() -> None:
-    told = [candidate(n, picture("red")) for n in range(2)]
-    crops = {0: b"no picture", 1: encode_jpeg(picture("red"), 256)}
-    told_same = duplicates.Comparer(lambda ids: crops).of(told)
-    assert not told_same(told[0], told[1])
-    assert not duplicates.Comparer(lambda ids: dict.fromkeys(ids, b"")).of(told)(told[0], told[1])
+def test_a_picture_in_another_colour_is_kept_and_one_in_another_shade_folded() -> None:
+    assert fold_counts([picture("red"), picture("magenta")]) == [0, 0]
+    assert fold_counts([picture("red"), picture("red", shade=4)]) == [1]
+
+
+@pytest.mark.parametrize(
+    "crops",
+    [{0: b"no picture", 1: encode_jpeg(picture("red"), 256)}, {0: b"", 1: b""}],
+    ids=["broken", "empty"],
+)
+def test_a_crop_that_cannot_be_decoded_is_no_duplicate(crops: dict[int, bytes]) -> None:
+    first, second = red_candidates(2)
+    assert not duplicates.Comparer(lambda ids: crops).of([first, second])(first, second)
 
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 5), max_size=30))
 def test_folding_keeps_the_best_of_each_group_in_order(groups: list[int]) -> None:
-    told = [candidate(n, np.zeros((4, 4, 3), np.uint8)) for n in range(len(groups))]
-    kept = ranking.fold(told, lambda a, b: groups[a.id] == groups[b.id], len(told))
+    candidates = black_candidates(len(groups))
+    kept = ranking.fold(candidates, lambda a, b: groups[a.id] == groups[b.id], len(candidates))
     assert [groups[one.id] for one in kept] == list(dict.fromkeys(groups))
     assert [one.id for one in kept] == sorted(one.id for one in kept)
     assert sum(1 + len(one.folded) for one in kept) == len(groups)
@@ -97,29 +114,33 @@ def test_folding_keeps_the_best_of_each_group_in_order(groups: list[int]) -> Non
 
 
 @given(st.lists(st.integers(0, 5), max_size=30), st.integers(1, 8))
-def test_the_first_of_what_is_folded_are_those_of_all(groups: list[int], most: int) -> None:
-    told = [candidate(n, np.zeros((4, 4, 3), np.uint8)) for n in range(len(groups))]
-    alike = lambda a, b: groups[a.id] == groups[b.id]  # noqa: E731
-    assert ranking.fold(told, alike, most) == ranking.fold(told, alike, len(told))[:most]
+def test_a_limit_only_truncates_what_is_kept(groups: list[int], limit: int) -> None:
+    candidates = black_candidates(len(groups))
+
+    def alike(one: Candidate, other: Candidate) -> bool:
+        return groups[one.id] == groups[other.id]
+
+    kept = ranking.fold(candidates, alike, len(candidates))
+    assert ranking.fold(candidates, alike, limit) == kept[:limit]
 
 
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """The verdicts over pixels, as they are made."""
-    made: list[bool] = []
+@pytest.fixture
+def comparisons(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """The results of all comparisons of pixels."""
+    results: list[bool] = []
 
     def compared(one: Small, other: Small) -> bool:
-        made.append(same(one, other))
-        return made[-1]
+        results.append(same(one, other))
+        return results[-1]
 
     monkeypatch.setattr(duplicates, "same", compared)
-    return made
+    return results
 
 
-def test_work_grows_with_the_pictures_not_with_their_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forty of one picture in two files, and more of them in a second round: each is compared once, with the best."""
-    made = counted(monkeypatch)
+def test_each_picture_is_compared_once_with_the_best(comparisons: list[bool]) -> None:
+    """40 candidates with one picture, in two files by turns, then 60: work grows with their number, not their pairs."""
     jpegs = [encode_jpeg(shoe(), 256, quality=quality) for quality in (90, 60)]
-    told = [candidate(n, picture("red")) for n in range(60)]
+    candidates = red_candidates(60)
     read: list[int] = []
 
     def crops(ids: Sequence[int]) -> dict[int, bytes]:
@@ -128,45 +149,48 @@ def test_work_grows_with_the_pictures_not_with_their_pairs(monkeypatch: pytest.M
 
     comparer = duplicates.Comparer(crops)
     for count in (40, 60):
-        (kept,) = ranking.fold(told[:count], comparer.of(told[:count]), 5)
+        (kept,) = ranking.fold(candidates[:count], comparer.of(candidates[:count]), 5)
         assert len(kept.folded) == count - 1
-        assert len(made) == count // 2  # those of the other file
+        assert len(comparisons) == count // 2  # those in the other file
     assert read == list(range(60))
 
 
-def test_what_a_lane_may_spend_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = counted(monkeypatch)
+def test_comparisons_of_pixels_are_limited(comparisons: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duplicates, "MOST_COMPARED", 3)
-    jpegs = [encode_jpeg(shoe(), 256, quality=quality) for quality in range(50, 90, 4)]
-    told = [candidate(n, picture("red")) for n in range(10)]
+    jpegs, candidates = shoes_in_ten_qualities(), red_candidates(10)
     comparer = duplicates.Comparer(lambda ids: {i: jpegs[i] for i in ids})
-    kept = ranking.fold(told, comparer.of(told), 10)
-    assert (len(made), [len(one.folded) for one in kept]) == (3, [3, *[0] * 6])
+    kept = ranking.fold(candidates, comparer.of(candidates), 10)
+    assert (len(comparisons), [len(one.folded) for one in kept]) == (3, [3, *[0] * 6])
+
+
+def test_duplicates_per_match_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duplicates, "MOST_FOLDED", 4)
-    comparer = duplicates.Comparer(lambda ids: dict.fromkeys(ids, jpegs[0]))
-    kept = ranking.fold(told, comparer.of(told), 10)
+    candidates, jpeg = red_candidates(10), encode_jpeg(shoe(), 256)
+    comparer = duplicates.Comparer(lambda ids: dict.fromkeys(ids, jpeg))
+    kept = ranking.fold(candidates, comparer.of(candidates), 10)
     assert [len(one.folded) for one in kept] == [4, *[0] * 5]
 
 
-def test_palettes_are_compared_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thousand products with like vectors and other colours; what is one file is still known for it."""
+def test_comparisons_of_palettes_are_limited_and_equal_files_are_folded_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(duplicates, "MOST_COLOURED", 5)
-    asked: list[bool] = []
+    compared: list[tuple[object, object]] = []
 
     def alike(one: object, other: object) -> bool:
-        asked.append(False)
-        return asked[-1]
+        compared.append((one, other))
+        return False
 
     monkeypatch.setattr(duplicates, "_coloured_alike", alike)
-    jpegs = [encode_jpeg(shoe(), 256, quality=quality) for quality in range(50, 90, 4)]
-    told = [candidate(n, picture("red")) for n in range(20)]
+    jpegs, candidates = shoes_in_ten_qualities(), red_candidates(20)
     comparer = duplicates.Comparer(lambda ids: {i: jpegs[i % 10] for i in ids})
-    kept = ranking.fold(told, comparer.of(told), 20)
-    assert len(asked) == 5
+    kept = ranking.fold(candidates, comparer.of(candidates), 20)
+    assert len(compared) == 5
     assert [[other.id for other in one.folded] for one in kept] == [[n + 10] for n in range(10)]
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_nothing_to_compare(count: int) -> None:
-    told = [candidate(n, picture("red")) for n in range(count)]
-    assert ranking.fold(told, duplicates.Comparer(lambda ids: {}).of(told), 5) == told
+def test_up_to_one_candidate_is_kept_without_reading_crops(count: int) -> None:
+    candidates = red_candidates(count)
+    comparer = duplicates.Comparer(lambda ids: {})
+    assert ranking.fold(candidates, comparer.of(candidates), 5) == candidates

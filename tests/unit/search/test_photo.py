@@ -11,7 +11,7 @@ from lookdex.errors import BadQuery
 from lookdex.search.engine.photo import read_photo
 
 
-def test_a_path_that_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_pipe_or_a_folder_is_refused_without_reading(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path):
         with pytest.raises(BadQuery, match=f"cannot read the photo {path}: it is not a file"):

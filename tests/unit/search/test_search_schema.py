@@ -1,4 +1,4 @@
-"""The published schemas: equal to the types, and followed by answers."""
+"""The published JSON schemas match the types, and answers and options match the schemas."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from tests.unit.search.test_answer import DRESS, EVERYTHING, answer
 
 
 def schema_of(name: str) -> dict[str, Any]:
-    return json.loads(schema.published(name))
+    published: dict[str, Any] = json.loads(schema.published(name))
+    return published
 
 
 def validator(name: str) -> jsonschema_rs.Draft202012Validator:
@@ -24,16 +25,16 @@ def validator(name: str) -> jsonschema_rs.Draft202012Validator:
 
 
 @pytest.mark.parametrize("name", schema.NAMES)
-def test_the_published_schema_is_that_of_the_types(name: str) -> None:
+def test_the_published_schema_matches_the_types(name: str) -> None:
     assert schema.published(name) == schema.generated(name), "outdated: run python -m lookdex.search.schema"
 
 
 @pytest.mark.parametrize("crops", [True, False])
-def test_an_answer_conforms_to_the_schema(crops: bool) -> None:
+def test_an_answer_matches_the_schema(crops: bool) -> None:
     validator("answer-2.json").validate(EVERYTHING.as_dict(crops=crops))
 
 
-def test_the_schema_is_strict() -> None:
+def test_another_format_or_a_missing_field_does_not_match_the_schema() -> None:
     value = answer(DRESS).as_dict()
     check = validator("answer-2.json")
     assert check.is_valid(value)
@@ -43,8 +44,7 @@ def test_the_schema_is_strict() -> None:
     assert not check.is_valid(value)
 
 
-def test_output_has_no_defaults() -> None:
-    """Neither the defaults of the records, nor fields that may be missing because they have one."""
+def test_all_fields_of_an_answer_are_required_and_none_has_a_default() -> None:
     for definition in schema_of("answer-2.json")["$defs"].values():
         properties = definition.get("properties", {})
         assert definition.get("required", []) == list(properties)
@@ -77,32 +77,32 @@ def test_options_are_read_from_json(text: str, options: Options) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("[", "Invalid JSON"),
         ("[]", "options: the JSON"),
         ('{"k": 0}', "options: k: .* greater than or equal to 1"),
         ('{"k": "3"}', "options: k: .* integer"),
-        ('{"prise": 1}', "options: prise: .*those that exist: k, where, object"),
+        ('{"prise": 1}', "options: prise: .*known: k, where, object"),
         (
             '{"box": [1, 2, 3]}',
-            r"options: box: four whole numbers in pixels are a box: \[x0, y0, x1, y1\], or",
+            r"options: box: give four whole numbers in pixels: \[x0, y0, x1, y1\], or",
         ),
-        ('{"box": [1, 2, 3, 4, 5]}', r"options: box: four whole numbers .*\[x0, y0, x1, y1\]"),
-        ('{"box": "1,2,3,4"}', r"options: box: four whole numbers .*\[x0, y0, x1, y1\]"),
+        ('{"box": [1, 2, 3, 4, 5]}', r"options: box: give four whole numbers .*\[x0, y0, x1, y1\]"),
+        ('{"box": "1,2,3,4"}', r"options: box: give four whole numbers .*\[x0, y0, x1, y1\]"),
         ('{"box": [1, 2, 3, "4"]}', "options: box.y1: .*integer"),
         ('{"picks": [{"box": [1]}]}', r"options: picks.0.box: .*\[x0, y0, x1, y1\]"),
         ('{"offset": 1000}', "options: offset: .*less than 1000"),
-        ('{"facets": "price"}', "options: facets: true, or a list of at most 16"),
-        ('{"facets": [5]}', "options: facets: true, or a list of at most 16"),
+        ('{"facets": "price"}', "options: facets: give true, or a list of at most 16"),
+        ('{"facets": [5]}', "options: facets: give true, or a list of at most 16"),
         ('{"widen": "maybe"}', "options: widen: .*'auto', 'never' or 'always'"),
-        ('{"k": 1, "k": 1001}', "options: 'k' is there more than once"),
-        ('{"picks": [{"label": "a", "label": 1}]}', "options: 'label' is there more than once"),
-        ('{"picks": [{"colour": 1}]}', "options: picks.0.colour: .*those that exist: object, box, label$"),
+        ('{"k": 1, "k": 1001}', "options: 'k' is given more than once"),
+        ('{"picks": [{"label": "a", "label": 1}]}', "options: 'label' is given more than once"),
+        ('{"picks": [{"colour": 1}]}', "options: picks.0.colour: .*known: object, box, label$"),
     ],
 )
-def test_options_that_are_none_say_where(text: str, says: str) -> None:
-    with pytest.raises(BadQuery, match=says):
+def test_the_error_of_invalid_options_names_the_field(text: str, message: str) -> None:
+    with pytest.raises(BadQuery, match=message):
         read_options(text)
     try:
         value = json.loads(text)
@@ -112,7 +112,7 @@ def test_options_that_are_none_say_where(text: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"k": 1001}, "k is 1001"),
         ({"object": 1, "box": Box(1, 2, 3, 4)}, "both an object and a box"),
@@ -131,6 +131,6 @@ def test_options_that_are_none_say_where(text: str, says: str) -> None:
         ({"look_photos": 1, "look": False}, "leave look on"),
     ],
 )
-def test_options_that_contradict_themselves_are_refused(options: dict[str, object], says: str) -> None:
-    with pytest.raises(BadQuery, match=says):
-        Options(**options)  # type: ignore[arg-type]
+def test_invalid_or_contradictory_options_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadQuery, match=message):
+        Options(**options)

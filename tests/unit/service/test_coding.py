@@ -1,4 +1,4 @@
-"""Accept-Encoding."""
+"""The header Accept-Encoding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Error details for clients: no paths or hosts, and only short values."""
+"""Error details that clients see contain no paths or hosts, and only short values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lookdex.service.http.middleware import RequestObserver
 from lookdex.service.http.observe import Metrics
 from lookdex.service.http.problems import ProblemError, ProblemKind
 
-PLACES = [
+LOCATIONS = [
     "s3://shop-photos/lookdex/tables/items.lance",
     "http://10.1.2.3:9000/shop-photos",
     "https://minio.internal:9000",
@@ -35,26 +35,16 @@ PLACES = [
     "minio.internal:9000",
     "shop-photos.s3.eu-west-1.amazonaws.com",
 ]
+PARTS = ("shop", "lookdex", "minio", "10.1", "9000", "tmp", "lance", "manifest", "catalog", "localhost")
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("around", ["cannot read {}: try again", "{}", "in '{}'", "({})", "at {}."])
-def test_locations_are_hidden(place: str, around: str) -> None:
-    told = public(around.format(place))
-    assert "…" in told
-    for part in (
-        "shop",
-        "lookdex",
-        "minio",
-        "10.1",
-        "9000",
-        "tmp",
-        "lance",
-        "manifest",
-        "catalog",
-        "localhost",
-    ):
-        assert part not in told
+@pytest.mark.parametrize("location", LOCATIONS)
+@pytest.mark.parametrize("template", ["cannot read {}: try again", "{}", "in '{}'", "({})", "at {}."])
+def test_locations_are_hidden(location: str, template: str) -> None:
+    shown = public(template.format(location))
+    assert "…" in shown
+    for part in PARTS:
+        assert part not in shown
 
 
 @pytest.mark.parametrize(
@@ -71,7 +61,7 @@ def test_locations_are_hidden(place: str, around: str) -> None:
         "the filter names “a b”; those that exist: price, attrs.material (a value stands in 'single quotes')",
     ],
 )
-def test_other_text_is_unchanged(detail: str) -> None:
+def test_text_without_locations_is_unchanged(detail: str) -> None:
     assert public(detail) == detail
 
 
@@ -82,24 +72,24 @@ LONG = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=MAX_VALU
 @given(LONG, st.sampled_from(["“{}”", "'{}'", '"{}"', "`{}`"]))
 def test_quoted_values_are_shortened(value: str, quotes: str) -> None:
     plain = value.translate(dict.fromkeys(map(ord, "“”'\"`/\\:")))
-    told = public(f"it holds {quotes.format(plain)}: write less")
-    assert plain[: MAX_VALUE + 1] not in told
-    assert told.startswith("it holds ")
+    shown = public(f"it holds {quotes.format(plain)}: write less")
+    assert plain[: MAX_VALUE + 1] not in shown
+    assert shown.startswith("it holds ")
     if len(plain) > MAX_VALUE:
-        assert len(told) <= MAX_VALUE + 40
-        assert told.endswith(": write less")
+        assert len(shown) <= MAX_VALUE + 40
+        assert shown.endswith(": write less")
 
 
 @settings(max_examples=40)
 @given(LONG)
-def test_words_and_messages_are_shortened(text: str) -> None:
-    told = public(text)
-    assert len(told) <= MAX_DETAIL
-    assert all(len(part) <= MAX_VALUE for part in re.split(r"[\s'\"`“”]", told))
+def test_long_words_and_messages_are_shortened(text: str) -> None:
+    shown = public(text)
+    assert len(shown) <= MAX_DETAIL
+    assert all(len(part) <= MAX_VALUE for part in re.split(r"[\s'\"`“”]", shown))
 
 
-def served(error: Exception) -> dict[str, Any]:
-    """The problem document of a route that raises the error."""
+def problem_of(error: Exception) -> dict[str, Any]:
+    """The problem document (JSON) of a route that raises the error."""
     app = FastAPI()
     problems.install(app)
     app.add_middleware(RequestObserver, metrics=Metrics())
@@ -110,7 +100,8 @@ def served(error: Exception) -> dict[str, Any]:
 
     response = TestClient(app, raise_server_exceptions=False).get("/v1/broken")
     assert response.headers["content-type"] == problems.MEDIA_TYPE
-    return json.loads(response.text)
+    problem: dict[str, Any] = json.loads(response.text)
+    return problem
 
 
 @pytest.mark.parametrize(
@@ -128,14 +119,14 @@ def served(error: Exception) -> dict[str, Any]:
         (RuntimeError("/home/shop-photos/secret.py"), ProblemKind.INTERNAL),
     ],
 )
-def test_a_problem_hides_locations_and_the_log_has_them(
+def test_a_problem_hides_locations_and_only_server_errors_are_logged_with_them(
     error: Exception, kind: ProblemKind, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        told = served(error)
-    assert (told["type"], told["status"]) == (kind.type, kind.status)
+        problem = problem_of(error)
+    assert (problem["type"], problem["status"]) == (kind.type, kind.status)
     for part in ("shop-photos", "minio", "secret", "a" * (MAX_VALUE + 1)):
-        assert part not in told["detail"]
+        assert part not in problem["detail"]
     logged = [
         (record.getMessage(), record.exc_text or "", record.__dict__.get("fields"))
         for record in caplog.records

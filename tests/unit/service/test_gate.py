@@ -1,4 +1,4 @@
-"""The gate: which requests run, in which order, and which are refused."""
+"""Admission control: which requests run, in which order, and which are refused."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from lookdex.service.http.gate import Gate
 from lookdex.service.http.problems import ProblemError, ProblemKind
 
 
-def soon(seconds: float = 30) -> float:
+def within(seconds: float = 30) -> float:
+    """A deadline in that many seconds."""
     return time.monotonic() + seconds
 
 
-class Held:
-    """Work that runs until `end` is called."""
+class HeldWork:
+    """Named pieces of work, each of which runs until `end` is called with its name."""
 
     def __init__(self) -> None:
         self.started: list[str] = []
         self._ends: dict[str, asyncio.Event] = {}
 
-    def work(self, name: str) -> Callable[[], Awaitable[str]]:
+    def named(self, name: str) -> Callable[[], Awaitable[str]]:
         async def run() -> str:
             self.started.append(name)
             await self._ends.setdefault(name, asyncio.Event()).wait()
@@ -40,41 +41,41 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def test_first_come_first_served_and_never_more_than_the_slots() -> None:
+def test_requests_run_in_their_order_and_no_more_than_there_are_slots() -> None:
     async def scenario() -> None:
-        gate, held = Gate(slots=2, queue=9), Held()
-        tasks = [asyncio.create_task(gate.run(held.work(name), soon())) for name in "abcde"]
+        gate, work = Gate(slots=2, queue=9), HeldWork()
+        tasks = [asyncio.create_task(gate.run(work.named(name), within())) for name in "abcde"]
         await settle()
-        assert (held.started, gate.busy, gate.waiting) == (["a", "b"], 2, 3)
-        held.end("b")
+        assert (work.started, gate.busy, gate.waiting) == (["a", "b"], 2, 3)
+        work.end("b")
         await settle()
-        assert held.started == ["a", "b", "c"]
+        assert work.started == ["a", "b", "c"]
         for name in "acde":
-            held.end(name)
+            work.end(name)
         assert await asyncio.gather(*tasks) == list("abcde")
-        assert (held.started, gate.busy, gate.waiting) == (list("abcde"), 0, 0)
+        assert (work.started, gate.busy, gate.waiting) == (list("abcde"), 0, 0)
 
     asyncio.run(scenario())
 
 
-def test_an_overflow_is_refused_and_closes_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_overflow_closes_the_queue_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
-        gate, held = Gate(slots=4, queue=6), Held()
-        tasks = [asyncio.create_task(gate.run(held.work(name), soon())) for name in "abcdefghij"]
+        gate, work = Gate(slots=4, queue=6), HeldWork()
+        tasks = [asyncio.create_task(gate.run(work.named(name), within())) for name in "abcdefghij"]
         await settle()
         assert (gate.busy, gate.waiting, gate.strained) == (4, 6, False)
         with pytest.raises(ProblemError) as refused:
-            await gate.run(held.work("k"), soon())
+            await gate.run(work.named("k"), within())
         assert (refused.value.kind, int(refused.value.headers["Retry-After"])) == (ProblemKind.BUSY, 1)
         assert gate.strained
         for name in "abcde":
-            held.end(name)
+            work.end(name)
         await settle()
         assert (gate.busy, gate.waiting) == (4, 1)
-        with pytest.raises(ProblemError):  # six may wait when the queue is open; now none
+        with pytest.raises(ProblemError):  # the queue of six is closed, so none may wait
             gate.check()
         for name in "fg":
-            held.end(name)
+            work.end(name)
         await settle()
         assert (gate.busy, gate.waiting) == (3, 0)
         gate.check()  # a free slot is enough
@@ -83,98 +84,105 @@ def test_an_overflow_is_refused_and_closes_the_queue(monkeypatch: pytest.MonkeyP
         assert not gate.strained
         monkeypatch.undo()
         for name in "hij":
-            held.end(name)
+            work.end(name)
         await asyncio.gather(*tasks)
 
     asyncio.run(scenario())
 
 
-def test_a_deadline_ends_the_wait_and_frees_what_it_held() -> None:
+def test_a_request_past_its_deadline_leaves_the_queue() -> None:
     async def scenario() -> None:
-        gate, held = Gate(slots=1, queue=5), Held()
-        first = asyncio.create_task(gate.run(held.work("a"), soon()))
+        gate, work = Gate(slots=1, queue=5), HeldWork()
+        first = asyncio.create_task(gate.run(work.named("a"), within()))
         await settle()
         with pytest.raises(ProblemError) as late:
-            await gate.run(held.work("b"), soon(0.02))
+            await gate.run(work.named("b"), within(0.02))
         assert late.value.kind is ProblemKind.TOO_LATE
-        assert (gate.waiting, held.started) == (0, ["a"])
-        held.end("a")
+        assert (gate.waiting, work.started) == (0, ["a"])
+        work.end("a")
         assert await first == "a"
         assert (gate.busy, gate.waiting) == (0, 0)
 
     asyncio.run(scenario())
 
 
-def test_late_work_frees_its_slot_and_cannot_pile_up() -> None:
+def test_late_work_frees_its_slot_until_there_is_as_much_as_slots() -> None:
     async def scenario() -> None:
-        gate, held = Gate(slots=2, queue=5), Held()
+        gate, work = Gate(slots=2, queue=5), HeldWork()
 
         async def late(*names: str) -> None:
-            asked = [gate.run(held.work(name), soon(0.02)) for name in names]
-            for told in await asyncio.gather(*asked, return_exceptions=True):
-                assert isinstance(told, ProblemError)
-                assert told.kind is ProblemKind.TOO_LATE
+            requests = [gate.run(work.named(name), within(0.02)) for name in names]
+            for refused in await asyncio.gather(*requests, return_exceptions=True):
+                assert isinstance(refused, ProblemError)
+                assert refused.kind is ProblemKind.TOO_LATE
             await settle()
 
         await late("a", "b")
-        assert (held.started, gate.busy, gate.late) == (["a", "b"], 0, 2)
-        quick = asyncio.create_task(gate.run(held.work("quick"), soon()))
+        assert (work.started, gate.busy, gate.late) == (["a", "b"], 0, 2)
+        quick = asyncio.create_task(gate.run(work.named("quick"), within()))
         await settle()
-        held.end("quick")
-        assert await quick == "quick"  # though the late ones still run
+        work.end("quick")
+        assert await quick == "quick"  # although the late ones still run
 
-        await late("c", "d", "e")  # as many late requests as slots: from now on they keep theirs
-        assert held.started == ["a", "b", "quick", "c", "d"]
+        await late("c", "d", "e")  # as many late requests as slots: further ones keep their slots
+        assert work.started == ["a", "b", "quick", "c", "d"]
         assert (gate.busy, gate.late) == (2, 2)
-        last = asyncio.create_task(gate.run(held.work("last"), soon()))
+        last = asyncio.create_task(gate.run(work.named("last"), within()))
         await settle()
-        assert (gate.waiting, len(held.started)) == (1, 5)
-        held.end("a")  # one late request fewer: the next frees its slot
+        assert (gate.waiting, len(work.started)) == (1, 5)
+        work.end("a")  # one late request fewer: the next frees its slot
         await settle()
-        assert (held.started[-1], gate.busy, gate.late) == ("last", 2, 2)
+        assert (work.started[-1], gate.busy, gate.late) == ("last", 2, 2)
         for name in ("b", "c", "d", "last"):
-            held.end(name)
+            work.end(name)
         assert await last == "last"
         await settle()
         assert (gate.busy, gate.waiting, gate.late) == (0, 0, 0)
-        assert len(held.started) <= 6
+        assert len(work.started) <= 6
         assert gate.max_threads == 4
 
     asyncio.run(scenario())
 
 
-def test_work_that_nobody_waits_for_is_late_at_once() -> None:
+def test_cancelled_work_is_late_at_once() -> None:
     async def scenario() -> None:
-        gate, held = Gate(slots=1, queue=0), Held()
-        task = asyncio.create_task(gate.run(held.work("a"), soon()))
+        gate, work = Gate(slots=1, queue=0), HeldWork()
+        task = asyncio.create_task(gate.run(work.named("a"), within()))
         await settle()
         task.cancel()
         await settle()
         assert (gate.busy, gate.late) == (0, 1)
-        held.end("a")
+        work.end("a")
         await settle()
         assert (gate.busy, gate.late) == (0, 0)
 
     asyncio.run(scenario())
 
 
-def test_one_that_gives_up_as_its_turn_comes_passes_the_slot_on() -> None:
+@pytest.mark.parametrize("granted", [True, False])
+def test_a_request_cancelled_as_its_turn_comes_passes_the_slot_on(granted: bool) -> None:
+    """granted: the slot is handed over first, and the cancellation arrives before the request can run."""
+
     async def scenario() -> None:
-        gate, held = Gate(slots=1, queue=5), Held()
-        tasks = {name: asyncio.create_task(gate.run(held.work(name), soon())) for name in "abc"}
+        gate, work = Gate(slots=1, queue=5), HeldWork()
+        tasks = {name: asyncio.create_task(gate.run(work.named(name), within())) for name in "abc"}
         await settle()
-        held.end("a")
+        work.end("a")
+        if granted:
+            while gate.waiting == 2:  # the turn of b comes in the same pass of the loop
+                await asyncio.sleep(0)
         tasks["b"].cancel()
         await settle()
-        assert tasks["b"].cancelled()  # by nothing else, or its deadline would be no deadline
-        held.end("c")
+        assert tasks["b"].cancelled()
+        assert work.started == ["a", "c"]
+        work.end("c")
         assert await tasks["c"] == "c"
         assert (gate.busy, gate.waiting) == (0, 0)
 
     asyncio.run(scenario())
 
 
-def test_errors_come_through_and_free_the_slot() -> None:
+def test_failed_work_raises_its_error_and_frees_the_slot() -> None:
     async def broken() -> str:
         raise ValueError("broken")
 
@@ -182,23 +190,23 @@ def test_errors_come_through_and_free_the_slot() -> None:
         gate = Gate(slots=1, queue=0)
         for _ in range(3):
             with pytest.raises(ValueError, match="broken"):
-                await gate.run(broken, soon())
+                await gate.run(broken, within())
         assert gate.busy == 0
 
     asyncio.run(scenario())
 
 
-def test_a_closed_gate_lets_those_in_who_wait() -> None:
+def test_a_closed_gate_refuses_new_requests_and_runs_the_waiting_ones() -> None:
     async def scenario() -> None:
-        gate, held = Gate(slots=1, queue=5), Held()
-        tasks = [asyncio.create_task(gate.run(held.work(name), soon())) for name in "ab"]
+        gate, work = Gate(slots=1, queue=5), HeldWork()
+        tasks = [asyncio.create_task(gate.run(work.named(name), within())) for name in "ab"]
         await settle()
         gate.close()
         with pytest.raises(ProblemError) as refused:
-            await gate.run(held.work("c"), soon())
+            await gate.run(work.named("c"), within())
         assert refused.value.kind is ProblemKind.STOPPING
-        held.end("a")
-        held.end("b")
+        work.end("a")
+        work.end("b")
         assert await asyncio.gather(*tasks) == ["a", "b"]
 
     asyncio.run(scenario())

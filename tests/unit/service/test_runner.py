@@ -1,4 +1,4 @@
-"""The shared model runner: batches, order, errors, deadlines."""
+"""The model runner that concurrent requests share: batches, order, errors, deadlines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,8 +19,8 @@ from tests.fakes import FakeDetector, FakeEmbedder
 from tests.support.catalogs import picture
 
 
-class Slow:
-    """A model that doubles numbers once released, and fails on 13."""
+class HeldModel:
+    """A model that doubles numbers once `go` is set, and fails on 13."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -37,66 +36,66 @@ class Slow:
         return [2 * n for n in numbers]
 
 
+Batches = list[tuple[str, int]]
+
+
 @pytest.fixture
-def ran() -> list[tuple[str, int]]:
+def batches() -> Batches:
+    """The batches that `runner` ran: a model's name and the number of inputs."""
     return []
 
 
 @pytest.fixture
-def runner(ran: list[tuple[str, int]]) -> Iterator[ModelRunner]:
-    runner = ModelRunner(1, lambda name, inputs: ran.append((name, inputs)))
+def runner(batches: Batches) -> Iterator[ModelRunner]:
+    runner = ModelRunner(1, lambda name, inputs: batches.append((name, inputs)))
     runner.start()
     yield runner
     runner.close()
 
 
-def many(runner: ModelRunner, work: ModelMethod, asked: Sequence[Any], model: Slow) -> list[Any]:
-    """Run each input from its own thread while the model is busy with the first, then release it."""
-    with ThreadPoolExecutor(len(asked)) as callers:
+def run_concurrently(
+    runner: ModelRunner, model: HeldModel, batch: int, calls: Sequence[list[int]]
+) -> list[list[int] | BaseException]:
+    """Make each call from its own thread while the model is busy with the first, then release the model."""
+    work = ModelMethod("model", model.double, batch)
+    with ThreadPoolExecutor(len(calls)) as callers:
         futures = []
-        for n, inputs in enumerate(asked):
+        for n, inputs in enumerate(calls):
             futures.append(callers.submit(runner.run, work, inputs))
             if n == 0:
                 assert model.entered.wait(30)
             deadline = time.monotonic() + 30
-            while len(runner._waiting) < sum(map(len, asked[1 : n + 1])) and time.monotonic() < deadline:
+            while len(runner._waiting) < sum(map(len, calls[1 : n + 1])) and time.monotonic() < deadline:
                 time.sleep(0.001)
         model.go.set()
         return [f.exception() or f.result() for f in futures]
 
 
-def test_concurrent_calls_are_batched_in_order(runner, ran) -> None:
-    model = Slow()
-    answers = many(runner, ModelMethod("model", model.double, 4), [[1], [2, 3], [4], [5, 6, 7]], model)
+def test_concurrent_calls_are_batched_in_order(runner: ModelRunner, batches: Batches) -> None:
+    model = HeldModel()
+    answers = run_concurrently(runner, model, 4, [[1], [2, 3], [4], [5, 6, 7]])
     assert answers == [[2], [4, 6], [8], [10, 12, 14]]
     assert model.calls == [[1], [2, 3, 4, 5], [6, 7]]
-    assert ran == [("model", 1), ("model", 4), ("model", 2)]
+    assert batches == [("model", 1), ("model", 4), ("model", 2)]
 
 
-def test_a_batch_size_of_one(runner) -> None:
-    model = Slow()
-    assert many(runner, ModelMethod("model", model.double, 1), [[1], [2, 3], [4]], model) == [
-        [2],
-        [4, 6],
-        [8],
-    ]
+def test_with_a_batch_size_of_1_inputs_run_one_by_one(runner: ModelRunner) -> None:
+    model = HeldModel()
+    assert run_concurrently(runner, model, 1, [[1], [2, 3], [4]]) == [[2], [4, 6], [8]]
     assert model.calls == [[1], [2], [3], [4]]
 
 
-def test_a_bad_input_does_not_fail_the_others(runner) -> None:
-    model = Slow()
-    first, good, bad, last = many(
-        runner, ModelMethod("model", model.double, 8), [[1], [2], [3, 13], [4]], model
-    )
+def test_a_bad_input_fails_only_its_own_call(runner: ModelRunner) -> None:
+    first, good, bad, last = run_concurrently(runner, HeldModel(), 8, [[1], [2], [3, 13], [4]])
     assert (first, good, last) == ([2], [4], [8])
     assert isinstance(bad, ValueError)
 
 
-def test_a_wrong_number_of_results_fails_only_the_call(runner) -> None:
+def test_a_wrong_number_of_results_fails_only_its_call(runner: ModelRunner) -> None:
     def lose(numbers: list[int]) -> list[int]:
         return [2 * n for n in numbers if n != 13]
 
-    def ask(numbers: list[int]) -> list[int]:
+    def ask(numbers: list[int]) -> object:
         DEADLINE.set(time.monotonic() + 20)
         return runner.run(ModelMethod("model", lose, 8), numbers)
 
@@ -105,21 +104,21 @@ def test_a_wrong_number_of_results_fails_only_the_call(runner) -> None:
     assert copy_context().run(ask, [2]) == [4]
 
 
-def test_different_models_do_not_mix(runner) -> None:
-    slow, other = Slow(), Slow()
+def test_a_batch_holds_inputs_of_one_model(runner: ModelRunner) -> None:
+    held, other = HeldModel(), HeldModel()
     other.go.set()
-    one, two = ModelMethod("one", slow.double, 8), ModelMethod("two", other.double, 8)
+    one, two = ModelMethod("one", held.double, 8), ModelMethod("two", other.double, 8)
     with ThreadPoolExecutor(3) as callers:
         futures = [callers.submit(runner.run, one, [1])]
-        assert slow.entered.wait(30)
+        assert held.entered.wait(30)
         futures += [callers.submit(runner.run, two, [2]), callers.submit(runner.run, one, [3])]
-        slow.go.set()
+        held.go.set()
         assert [f.result(30) for f in futures] == [[2], [4], [6]]
-    assert (slow.calls, other.calls) == ([[1], [3]], [[2]])
+    assert (held.calls, other.calls) == ([[1], [3]], [[2]])
 
 
-def test_abandoned_calls_are_not_run(runner) -> None:
-    model, work = Slow(), None
+def test_calls_past_their_deadline_are_not_run(runner: ModelRunner) -> None:
+    model = HeldModel()
     work = ModelMethod("model", model.double, 1)
 
     def late() -> None:
@@ -139,7 +138,7 @@ def test_abandoned_calls_are_not_run(runner) -> None:
 
 
 def test_a_closed_runner_finishes_waiting_calls_and_refuses_new_ones() -> None:
-    runner, model = ModelRunner(1), Slow()
+    runner, model = ModelRunner(1), HeldModel()
     runner.start()
     work = ModelMethod("model", model.double, 1)
     with ThreadPoolExecutor(2) as callers:
@@ -153,7 +152,7 @@ def test_a_closed_runner_finishes_waiting_calls_and_refuses_new_ones() -> None:
         runner.run(work, [3])
 
 
-def test_shared_models_answer_as_the_models_do(runner, ran) -> None:
+def test_shared_models_answer_as_the_models_do(runner: ModelRunner, batches: Batches) -> None:
     pictures = [picture("red"), picture("blue", "green"), picture("cyan", shade=9)]
     detector, embedder = SharedDetector(FakeDetector(), runner), SharedEmbedder(FakeEmbedder(), runner, 2)
     assert detector.detect(pictures) == FakeDetector().detect(pictures)
@@ -162,4 +161,4 @@ def test_shared_models_answer_as_the_models_do(runner, ran) -> None:
     assert embedder.embed_texts(["red"]).shape == (1, FakeEmbedder.dim)
     with pytest.raises(BadQuery):
         embedder.embed_texts(["no colour"])
-    assert ran[:5] == [("detector", 1)] * 3 + [("embedder", 2), ("embedder", 1)]
+    assert batches[:5] == [("detector", 1)] * 3 + [("embedder", 2), ("embedder", 1)]

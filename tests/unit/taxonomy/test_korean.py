@@ -10,27 +10,27 @@ from lookdex.taxonomy.categories import CATEGORIES, category_of
 from lookdex.taxonomy.word_lists import korean_names
 
 
-def test_everything_has_a_name() -> None:
+def test_every_category_and_colour_has_a_name() -> None:
     assert tuple(korean_names().categories) == CATEGORIES
     assert tuple(korean_names().colours) == colour.NAMES
 
 
-def test_the_first_word_is_shown() -> None:
+def test_a_colour_is_shown_by_its_first_name() -> None:
     assert [korean.colour_shown(name) for name in ("red", "chartreuse", None)] == ["빨간색", None, None]
 
 
-def test_no_word_means_two_things() -> None:
+def test_no_name_is_ambiguous() -> None:
     words = [*chain(*korean_names().categories.values()), *chain(*korean_names().colours.values())]
     assert len(words) == len(set(words))
 
 
-def test_a_shop_s_korean_category_is_understood() -> None:
+def test_korean_names_of_categories_are_understood() -> None:
     for name, words in korean_names().categories.items():
         for word in words:
             assert category_of(f"여성 > {word}") == name
 
 
-def test_captions_fit_the_text_tower() -> None:
+def test_korean_captions_fit_the_context_of_the_text_tower() -> None:
     import open_clip
 
     from lookdex_tiny.embedder import CONTEXT
@@ -39,7 +39,10 @@ def test_captions_fit_the_text_tower() -> None:
     tokenizer = open_clip.get_tokenizer("ViT-B-32")
     assert "빨간 원피스" in in_korean("red", "dress")
     assert in_korean("gold", "jewelry") == []
-    said = [
-        text for name in korean_names().colours for thing in CATEGORIES for text in in_korean(name, thing)
+    captions = [
+        text
+        for colour_name in korean_names().colours
+        for category in CATEGORIES
+        for text in in_korean(colour_name, category)
     ]
-    assert max(len(tokenizer.encode(text)) for text in said) <= CONTEXT - 2
+    assert max(len(tokenizer.encode(text)) for text in captions) <= CONTEXT - 2

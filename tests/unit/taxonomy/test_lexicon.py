@@ -1,36 +1,38 @@
-"""Everyday fashion words in both languages, however they are spaced. The longest word wins."""
+"""Fashion words in English and Korean, in any case and spacing. The longest word wins."""
 
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookdex.imaging import colour
+from lookdex.imaging.colour import NAMES
 from lookdex.taxonomy import lexicon, query_words
 from lookdex.taxonomy.categories import CATEGORIES, category_of
 from lookdex.taxonomy.query_words import Words
 from lookdex.taxonomy.word_lists import UNCHANGED, fashion_words, korean_names
 
+# A word, its category or colour, and its English term.
 THINGS = [
-    (word, category, told)
-    for category, table in fashion_words().things.items()
-    for told, line in table.items()
-    for word in line
+    (word, category, english)
+    for category, terms in fashion_words().things.items()
+    for english, words in terms.items()
+    for word in words
 ]
-SHADES = [
-    (word, name, "" if told == UNCHANGED else told)
-    for name, table in fashion_words().colours.items()
-    for told, line in table.items()
-    for word in line
+COLOURS = [
+    (word, name, "" if english == UNCHANGED else english)
+    for name, terms in fashion_words().colours.items()
+    for english, words in terms.items()
+    for word in words
 ]
-LOOKS = [word for term, line in fashion_words().looks.items() if term != UNCHANGED for word in line]
+LOOKS = [word for term, words in fashion_words().looks.items() if term != UNCHANGED for word in words]
 
 
 @pytest.mark.parametrize(
-    ("text", "read"),
+    ("text", "words"),
     [
         ("후드티", Words("top", None, "hoodie")),
         ("스니커즈", Words("shoes", None, "sneakers")),
@@ -65,56 +67,54 @@ LOOKS = [word for term, line in fashion_words().looks.items() if term != UNCHANG
         ("maroon boots", Words("shoes", "red", "burgundy boots")),
         ("bag with a belt", Words("bag", None, "bag belt")),
         ("with sleeves, a dress", Words("dress", None, "sleeves dress")),
-        ("hood, part", Words(None, None, "hood part")),  # neither a hoody nor a party
+        ("hood, part", Words(None, None, "hood part")),  # not "hoody" and not "party"
         ("Bags > Belts", Words("belt", None, "Bags Belts")),
     ],
 )
-def test_what_shoppers_type(text: str, read: Words) -> None:
-    assert query_words.read(text) == read
+def test_the_category_colour_and_essence_of_what_shoppers_type(text: str, words: Words) -> None:
+    assert query_words.read(text) == words
 
 
 def test_word_lists_are_complete_and_unambiguous() -> None:
     assert tuple(fashion_words().categories) == tuple(fashion_words().things) == CATEGORIES
-    assert tuple(fashion_words().colours) == colour.NAMES
-    english = [word for line in fashion_words().categories.values() for word in line]
-    others = [word for line in fashion_words().others.values() for word in line]
-    known = [*english, *others, *LOOKS, *(word for word, *_ in (*THINGS, *SHADES))]
+    assert tuple(fashion_words().colours) == NAMES
+    english = [word for words in fashion_words().categories.values() for word in words]
+    others = [word for words in fashion_words().others.values() for word in words]
+    known = [*english, *others, *LOOKS, *(word for word, *_ in (*THINGS, *COLOURS))]
     assert [word for word, times in Counter(known).items() if times > 1] == []
 
 
 @given(st.sampled_from(THINGS), st.data())
 def test_a_thing_is_known_in_any_case_and_spacing(thing: tuple[str, str, str], data: st.DataObject) -> None:
-    word, category, told = thing
+    word, category, english = thing
     cut = data.draw(st.integers(1, len(word)))
     gap = data.draw(st.sampled_from([" ", "-", "  "])) if cut < len(word) else ""
     spaced = word[:cut] + gap + word[cut:]
     written = data.draw(st.sampled_from([str.upper, str.title, str.lower]))(spaced)
     assert category_of(written) == category
-    assert lexicon.in_english(written) == told
+    assert lexicon.in_english(written) == english
     assert query_words.is_telling(written)
 
 
-@given(st.sampled_from(SHADES), st.sampled_from(THINGS))
-def test_a_colour_and_a_thing_are_both_known(
-    shade: tuple[str, str, str], thing: tuple[str, str, str]
-) -> None:
-    text = f"{shade[0]} {thing[0]}"
+@given(st.sampled_from(COLOURS), st.sampled_from(THINGS))
+def test_a_colour_before_a_thing_is_known(colour: tuple[str, str, str], thing: tuple[str, str, str]) -> None:
+    text = f"{colour[0]} {thing[0]}"
     read = query_words.read(text)
-    assert (read.category, read.colour) == (thing[1], shade[1])
-    assert lexicon.in_english(text) == f"{shade[2] or shade[0]} {thing[2]}"
+    assert (read.category, read.colour) == (thing[1], colour[1])
+    assert lexicon.in_english(text) == f"{colour[2] or colour[0]} {thing[2]}"
 
 
-@given(st.sampled_from([*THINGS, *SHADES]))
-def test_english_term_keeps_the_meaning(row: tuple[str, str, str]) -> None:
-    word, _, told = row
-    assert lexicon.in_english(told) == told
-    assert (told == "") or query_words.read(told) == query_words.read(word)
+@given(st.sampled_from([*THINGS, *COLOURS]))
+def test_a_word_and_its_english_term_mean_the_same(entry: tuple[str, str, str]) -> None:
+    word, _, english = entry
+    assert lexicon.in_english(english) == english
+    assert english == "" or query_words.read(english) == query_words.read(word)
 
 
 @pytest.mark.parametrize("ending", ["", "색", "색으로", "의", "계열"])
-def test_a_colour_with_an_ending(ending: str) -> None:
-    for name, shown in korean_names().colours.items():
-        for word in shown:
+def test_a_korean_colour_is_known_with_any_ending(ending: str) -> None:
+    for name, words in korean_names().colours.items():
+        for word in words:
             if not (ending.startswith("색") and word.endswith("색")):
                 assert query_words.read(f"{word}{ending} 원피스").colour == name
 
@@ -122,10 +122,10 @@ def test_a_colour_with_an_ending(ending: str) -> None:
 @given(st.text(max_size=30) | st.text("빨간색검정하늘롱티 -aA", max_size=60))
 def test_found_words_are_ordered_and_disjoint(text: str) -> None:
     found = lexicon.find(text)
-    assert all(0 <= one.start < one.end <= len(text) for one in found)
-    assert [one.start for one in found] == sorted(one.start for one in found)
-    assert lexicon.in_english(text) == text or any(one.meaning.english for one in found)
+    assert all(0 <= word.start < word.end <= len(text) for word in found)
+    assert all(word.end <= following.start for word, following in pairwise(found))
+    assert lexicon.in_english(text) == text or any(word.meaning.english for word in found)
 
 
-def test_a_long_word_takes_no_time() -> None:
+def test_nothing_is_looked_for_in_a_very_long_word() -> None:
     assert lexicon.find("빨간" * 50_000) == []

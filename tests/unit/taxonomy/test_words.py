@@ -1,4 +1,4 @@
-"""Parsing of query texts, in English and Korean."""
+"""Parsing of query texts in English and Korean."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lookdex.taxonomy.word_lists import korean_names
 
 
 @pytest.mark.parametrize(
-    ("text", "named"),
+    ("text", "words"),
     [
         ("this, but in red", Words(None, "red", "red")),
         ("Gray coat, please!", Words("outerwear", "grey", "Gray coat")),
@@ -34,8 +34,8 @@ from lookdex.taxonomy.word_lists import korean_names
         ("redder", Words(None, None, "redder")),
     ],
 )
-def test_what_is_named(text: str, named: Words) -> None:
-    assert query_words.read(text) == named
+def test_the_category_colour_and_essence_of_a_text(text: str, words: Words) -> None:
+    assert query_words.read(text) == words
 
 
 def test_every_colour_is_known_in_both_languages() -> None:
@@ -45,7 +45,7 @@ def test_every_colour_is_known_in_both_languages() -> None:
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_read(text: str) -> None:
+def test_any_text_can_be_read(text: str) -> None:
     found = query_words.read(text)
     assert found.colour is None or found.colour in colour.NAMES
     assert found.essence or not text.strip()
@@ -65,7 +65,7 @@ def test_any_text_is_read(text: str) -> None:
         ("summer", True),
     ],
 )
-def test_descriptive_words(text: str, known: bool) -> None:
+def test_a_text_is_telling_if_it_has_a_known_word(text: str, known: bool) -> None:
     assert query_words.is_telling(text) == known
 
 
@@ -74,24 +74,29 @@ LETTERS = st.characters(codec="ascii") | st.sampled_from("가나빨간색으로�
 
 @settings(deadline=None)
 @given(st.text(LETTERS, max_size=40))
-def test_a_text_s_pattern_finds_the_text(text: str) -> None:
+def test_the_pattern_of_a_text_matches_the_text(text: str) -> None:
     pattern = vocabulary.pattern(text)
     assert bool(pattern) == bool(query_words.telling(text))
     if pattern:
-        assert pc.match_substring_regex(pa.array([text, ""]), pattern, ignore_case=True).to_pylist() == [
-            True,
-            False,
-        ]
+        matched = pc.match_substring_regex(pa.array([text, ""]), pattern, ignore_case=True)
+        assert matched.to_pylist() == [True, False]
 
 
 @pytest.mark.parametrize(
     ("text", "title", "found"),
     [
-        *(("watches", "Gold Watch", True), ("watch", "Watches", True), ("glasses", "a glass", True)),
-        *(("blouses", "Blouse", True), ("blouse", "Blouses", True), ("ties", "Tie", True), ("yes", "yep", False)),
-        *(("dress", "Dresses", True), ("watches", "wat", False), ("coats", "coated", False)),
+        ("watches", "Gold Watch", True),
+        ("watch", "Watches", True),
+        ("glasses", "a glass", True),
+        ("blouses", "Blouse", True),
+        ("blouse", "Blouses", True),
+        ("ties", "Tie", True),
+        ("dress", "Dresses", True),
+        ("yes", "yep", False),
+        ("watches", "wat", False),
+        ("coats", "coated", False),
     ],
-)  # fmt: skip
-def test_a_text_s_pattern_finds_either_number(text: str, title: str, found: bool) -> None:
+)
+def test_the_pattern_of_a_text_matches_singular_and_plural(text: str, title: str, found: bool) -> None:
     pattern = vocabulary.pattern(text)
     assert pc.match_substring_regex(pa.array([title]), pattern, ignore_case=True).to_pylist() == [found]

@@ -1,6 +1,9 @@
+"""Training batches that are drawn ahead, by a thread or by worker processes."""
+
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -8,18 +11,18 @@ import torch
 from lookdex.training.ahead import prefetched, workers_for
 
 
-def test_a_thread_draws_in_order() -> None:
+def test_without_workers_a_thread_draws_in_order() -> None:
     with prefetched(itertools.count, 0) as drawn:
         assert list(itertools.islice(drawn, 5)) == [0, 1, 2, 3, 4]
 
 
-def test_the_batches_of_workers_come_in_turn() -> None:
+def test_the_batches_of_workers_alternate() -> None:
     with prefetched(itertools.count, 2) as drawn:
         assert list(itertools.islice(drawn, 6)) == [0, 1, 1, 2, 2, 3]
 
 
 def test_an_error_while_drawing_ends_the_training() -> None:
-    def broken(worker: int):
+    def broken(worker: int) -> Iterator[int]:
         yield worker
         raise FileNotFoundError("photo 7 is missing")
 
@@ -27,7 +30,7 @@ def test_an_error_while_drawing_ends_the_training() -> None:
         list(itertools.islice(drawn, 3))
 
 
-def test_gpus_share_the_cores_and_a_cpu_draws_by_itself(monkeypatch) -> None:
+def test_processes_on_gpus_share_the_cores_and_a_cpu_has_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 16)
     assert workers_for(torch.device("cpu")) == 0
     assert workers_for(torch.device("cuda")) == 15

@@ -1,8 +1,9 @@
-"""Convolutions without cuDNN compute the same functions of the same weights."""
+"""Convolutions without cuDNN have the same outputs and gradients with the same weights."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import timm
@@ -12,14 +13,14 @@ from torch import nn
 from lookdex.training.convolutions import for_any_shape, without_cudnn
 
 
-class Doubling(nn.Conv2d):
+class Doubling(nn.Conv2d):  # type: ignore[misc]  # torch is untyped here
     """A convolution that does more than convolve, as weight-standardised ones do."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return 2 * super().forward(x)
 
 
-CONVOLUTIONS = {
+CONVOLUTIONS: dict[str, Callable[[], nn.Module]] = {
     "1x1": lambda: nn.Conv2d(8, 12, 1),
     "1x1 without a bias": lambda: nn.Conv2d(8, 12, 1, bias=False),
     "1x1, padded": lambda: nn.Conv2d(8, 12, 1, padding=1),
@@ -46,7 +47,7 @@ def run(model: nn.Module, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.T
 
 @pytest.mark.parametrize("kind", CONVOLUTIONS)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_outputs_and_gradients_are_those_of_the_convolution(kind: str, layout: torch.memory_format) -> None:
+def test_outputs_and_gradients_equal_those_of_the_convolution(kind: str, layout: torch.memory_format) -> None:
     torch.manual_seed(1)
     plain = CONVOLUTIONS[kind]().double()
     replaced = for_any_shape(copy.deepcopy(plain))
@@ -56,22 +57,22 @@ def test_outputs_and_gradients_are_those_of_the_convolution(kind: str, layout: t
     assert list(replaced.state_dict()) == list(plain.state_dict())
 
 
-def test_a_network_keeps_its_function_and_its_copy_has_weights_of_its_own() -> None:
+def test_a_copy_of_a_converted_network_has_the_same_outputs_and_its_own_weights() -> None:
     torch.manual_seed(1)
     plain = timm.create_model("tf_efficientnet_lite0", num_classes=5).eval()
-    replaced = for_any_shape(for_any_shape(copy.deepcopy(plain)))  # again changes nothing
+    replaced = for_any_shape(for_any_shape(copy.deepcopy(plain)))  # twice is the same as once
     pictures = torch.randn(2, 3, 64, 48)
-    wanted = plain(pictures)
-    torch.testing.assert_close(replaced(pictures), wanted)
+    expected = plain(pictures)
+    torch.testing.assert_close(replaced(pictures), expected)
     copied = copy.deepcopy(replaced)
     with torch.no_grad():
         for weight in replaced.parameters():
             weight.zero_()
-    torch.testing.assert_close(copied(pictures), wanted)
+    torch.testing.assert_close(copied(pictures), expected)
     assert not replaced(pictures).any()
 
 
-def test_cudnn_is_off_only_while_a_gpu_trains(monkeypatch) -> None:
+def test_cudnn_is_off_only_while_a_gpu_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "enabled", True)
     with without_cudnn(torch.device("cpu")):
         assert torch.backends.cudnn.enabled

@@ -1,4 +1,4 @@
-"""Training views: windows, mosaics, cut-outs. Boxes must match the picture, whatever the seed."""
+"""Augmented training photos: windows, mosaics, cut-outs. For any seed the boxes match the picture."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RED = (230, 10, 10)
 
 
 def photo(height: int = 120, width: int = 90, *, empty: bool = False) -> Photo:
-    """A red thing on grey, its box, and its mask: region 3 on the ground, 0."""
+    """A red object on grey, with its box and its mask: the object is region 3, the background 0."""
     pixels = np.full((height, width, 3), 127, np.uint8)
     mask = np.zeros((height, width), np.uint8)
     if empty:
@@ -32,13 +32,14 @@ def photo(height: int = 120, width: int = 90, *, empty: bool = False) -> Photo:
 
 
 def red(pixels: np.ndarray) -> np.ndarray:
+    """A mask of the red pixels."""
     shown: np.ndarray = (pixels[:, :, 0] > 170) & (pixels[:, :, 1] < 80)
     return shown
 
 
 @given(SEEDS)
 @settings(deadline=None)
-def test_a_window_s_box_and_mask_are_where_the_thing_is(seed: int) -> None:
+def test_the_box_and_mask_of_a_window_match_its_pixels(seed: int) -> None:
     view = window(photo(), (160, 128), 1.2, np.random.default_rng(seed))
     assert (view.pixels.shape, view.mask.shape) == ((160, 128, 3), (160, 128))
     assert (view.boxes >= 0).all()
@@ -47,13 +48,13 @@ def test_a_window_s_box_and_mask_are_where_the_thing_is(seed: int) -> None:
     if view.labels:
         assert view.labels == ("dress",)
         np.testing.assert_allclose(view.boxes[0], paste.box_of(view.mask == 3), atol=2.5)
-    assert (red(view.pixels) == (view.mask == 3)).mean() > 0.95  # all but the softened edge
-    assert set(np.unique(view.mask)) <= {0, 3, UNKNOWN}  # UNKNOWN beyond the photo's border
+    assert (red(view.pixels) == (view.mask == 3)).mean() > 0.95  # all but the soft edge
+    assert set(np.unique(view.mask)) <= {0, 3, UNKNOWN}  # UNKNOWN: outside the photo
 
 
 @given(SEEDS)
 @settings(deadline=None)
-def test_a_mosaic_s_boxes_and_mask_are_where_the_things_are(seed: int) -> None:
+def test_the_boxes_and_mask_of_a_mosaic_match_its_pixels(seed: int) -> None:
     parts = [photo(empty=True), photo(200, 200), photo(empty=True), photo(empty=True)]
     view = mosaic(parts, (160, 128), np.random.default_rng(seed))
     assert (view.pixels.shape, view.mask.shape) == ((160, 128, 3), (160, 128))
@@ -63,7 +64,7 @@ def test_a_mosaic_s_boxes_and_mask_are_where_the_things_are(seed: int) -> None:
         np.testing.assert_allclose(view.boxes[0], paste.box_of(red(view.pixels)), atol=2.5)
 
 
-def thing(height: int = 80, width: int = 50) -> paste.CutOut:
+def cut_out(height: int = 80, width: int = 50) -> paste.CutOut:
     pixels = np.zeros((height, width, 4), np.uint8)
     pixels[:, :, :3] = RED
     pixels[:, :, 3] = 255
@@ -72,8 +73,8 @@ def thing(height: int = 80, width: int = 50) -> paste.CutOut:
 
 @given(SEEDS)
 @settings(deadline=None)
-def test_box_and_mask_of_a_flat(seed: int) -> None:
-    view = paste.flat(thing(), 200, 150, 5, np.random.default_rng(seed))
+def test_the_box_and_mask_of_a_flat_lay_match_its_pixels(seed: int) -> None:
+    view = paste.flat(cut_out(), 200, 150, 5, np.random.default_rng(seed))
     assert (view.pixels.shape, view.boxes.shape, view.labels) == ((200, 150, 3), (1, 4), ("dress",))
     np.testing.assert_array_equal(view.boxes[0], paste.box_of(view.mask == 5))
     assert 0.05 < (view.mask == 5).mean() <= 1
@@ -84,35 +85,42 @@ def test_box_and_mask_of_a_flat(seed: int) -> None:
 
 @given(SEEDS)
 @settings(deadline=None)
-def test_covered_objects_are_dropped(seed: int) -> None:
+def test_objects_covered_by_a_pasted_one_are_dropped(seed: int) -> None:
     rng = np.random.default_rng(seed)
     pixels, mask = np.full((300, 200, 3), 127, np.uint8), np.full((300, 200), 8, np.uint8)
     small = [[i * 20, j * 20, i * 20 + 15, j * 20 + 15] for i in range(10) for j in range(15)]
     before = Photo(pixels, np.array(small, np.float32), ("bag",) * len(small), mask)
-    after = paste.onto(before, thing(), 3, rng)
+    after = paste.onto(before, cut_out(), 3, rng)
     assert (len(after.boxes), after.labels[-1]) == (len(after.labels), "dress")
     np.testing.assert_array_equal(after.boxes[-1], paste.box_of(after.mask == 3))
     for x0, y0, x1, y1 in after.boxes[:-1].astype(int):
         assert (after.mask[y0:y1, x0:x1] == 3).mean() <= paste.COVERED
-    assert pixels[0, 0, 1] == 127  # the photo itself is not drawn on
+    assert pixels[0, 0, 1] == 127  # the input is unchanged
     assert (mask == 8).all()
 
 
-def test_a_cut_out_is_trimmed_and_little_is_none() -> None:
-    image = np.zeros((200, 200, 3), np.uint8)
-    mask = np.zeros((200, 200), bool)
-    mask[30:130, 40:120] = True
-    found = paste.cut_out(image, mask, np.array([0, 0, 200, 200]), "top")
+IMAGE, MASK, WHOLE = np.zeros((200, 200, 3), np.uint8), np.zeros((200, 200), bool), np.array([0, 0, 200, 200])
+MASK[30:130, 40:120] = True
+RIM = MASK.copy()
+RIM[35:125, 45:115] = False
+
+
+def test_a_cut_out_is_trimmed_to_its_mask() -> None:
+    found = paste.cut_out(IMAGE, MASK, WHOLE, "top")
     assert found is not None
     assert found.pixels.shape == (100, 80, 4)
-    assert paste.cut_out(image, mask, np.array([0, 0, 70, 200]), "top") is None  # 30 pixels wide
-    assert paste.cut_out(image, np.zeros_like(mask), np.array([0, 0, 200, 200]), "top") is None
-    rim = mask.copy()
-    rim[35:125, 45:115] = False
-    assert paste.cut_out(image, rim, np.array([0, 0, 200, 200]), "top") is None
 
 
-def test_a_wardrobe_is_read_from_masks(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("mask", "box"),
+    [(MASK, np.array([0, 0, 70, 200])), (np.zeros_like(MASK), WHOLE), (RIM, WHOLE)],
+    ids=["30 pixels wide", "empty", "rim"],
+)
+def test_a_small_or_thin_mask_has_no_cut_out(mask: np.ndarray, box: np.ndarray) -> None:
+    assert paste.cut_out(IMAGE, mask, box, "top") is None
+
+
+def test_cut_outs_of_a_wardrobe_come_from_the_masks_of_training_photos(tmp_path: Path) -> None:
     for name in ("photos", "masks"):
         (tmp_path / name).mkdir()
     pixels = np.full((100, 100, 3), 255, np.uint8)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lookdex.cli.options import OutputFile
-from lookdex.config import Config
+from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,21 +74,21 @@ def folder(path: Path) -> Path:
     return path
 
 
-def recipe_for(config: Config, models: str | None) -> Recipe:
+def recipe_for(settings: NightSettings, models: str | None) -> Recipe:
     """The recipe with the models of --models and the settings."""
-    from lookdex.pipeline.night import recipe_of
+    from lookdex.pipeline.recipe import recipe_of
 
-    detector, embedder = pair(models, config)
-    return recipe_of(replace(config, detector=detector, embedder=embedder))
+    detector, embedder = pair(models, settings)
+    return recipe_of(replace(settings, detector=detector, embedder=embedder))
 
 
-def pair(models: str | None, config: Config) -> tuple[str, str]:
+def pair(models: str | None, settings: NightSettings) -> tuple[str, str]:
     """(detector, embedder) of --models; a model that it does not name is that of the settings.
 
     Raises ConfigError for a folder without a model.
     """
     if models is None:
-        return config.detector, config.embedder
+        return settings.detector, settings.embedder
     if models == "lookdex-tiny":
         return models, models
     folder = Path(models)
@@ -100,7 +100,7 @@ def pair(models: str | None, config: Config) -> tuple[str, str]:
                 "embedder (transformers:…, torchvision:…, hf-hub:…, open_clip:…)"
             )
         is_detector = kind in ("torchvision", "transformers")
-        return (models, config.embedder) if is_detector else (config.detector, models)
+        return (models, settings.embedder) if is_detector else (settings.detector, models)
     sides = [folder / "detector", folder / "embedder"]
     if not any(side.is_dir() for side in sides):
         sides = [folder, folder]
@@ -114,7 +114,7 @@ def pair(models: str | None, config: Config) -> tuple[str, str]:
             f"{folder} has no model: it needs detector/ and embedder/, or the files of one model (config.json with "
             "model.safetensors, or open_clip_config.json with its weights)"
         )
-    return found[0] or config.detector, found[1] or config.embedder
+    return found[0] or settings.detector, found[1] or settings.embedder
 
 
 def _detector_name(folder: Path) -> str | None:

@@ -20,8 +20,8 @@ from lookdex.cli.evaluate.common import (
     recipe_for,
     spark_option,
 )
-from lookdex.cli.options import OutputFile, Verb, settings
-from lookdex.config import Config
+from lookdex.cli.options import OutputFile, Verb, with_settings
+from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ LOWEST_SCORE = 0.05  # boxes below it make no difference to a useful average pre
 @click.option("--images", required=True, type=FOLDER, help="Folder of the photos.")
 @click.option("--coco", required=True, type=FILE, help="Boxes in COCO format.")
 @models_option
-@settings("detector", "min_score", "nms_iou", "max_objects", *WORK)
+@with_settings(NightSettings, "detector", "min_score", "nms_iou", "max_objects", *WORK)
 @click.option("--trust", "trust_file", type=OutputFile(".json"), metavar="FILE",
               help="Write the score from which each label is right, for the setting `thresholds`.")  # fmt: skip
 @spark_option
 @outputs
 @pictures_option
 def detection_command(
-    config: Config, images: Path, coco: Path, models: str | None, trust_file: Path | None, spark: bool,
+    settings: NightSettings, images: Path, coco: Path, models: str | None, trust_file: Path | None, spark: bool,
     as_json: Path | None, markdown: Path | None, pictures: Path | None,
 ) -> None:  # fmt: skip
     """Average precision by COCO's protocol, and recall at the operating threshold.
@@ -66,10 +66,10 @@ def detection_command(
         raise ConfigError(f"{coco} names no photos")
     find = datasets.Photos(images)
     paths = [find(truth.image) for truth in truths]
-    recipe = recipe_for(config, models)
+    recipe = recipe_for(settings, models)
     point = recipe.min_score
     alone = replace(recipe, min_score=min(LOWEST_SCORE, point), nms_iou=1.0, max_objects=MAX_DETECTIONS)
-    found = detect_objects(paths, (alone, recipe), engine_of(config, spark))
+    found = detect_objects(paths, (alone, recipe), engine_of(settings, spark))
     seen = [(n, objects) for n, objects in enumerate(found) if objects is not None]
     kept = [truths[n] for n, _ in seen]
     score = score_detections(kept, [o[0] for _, o in seen], point, shown=[o[1] for _, o in seen])

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lookdex.cli.evaluate.common import FILE, FOLDER, folder, output, outputs, pictures_option, spark_option
-from lookdex.cli.options import TRUST, OutputFile, Verb, settings
-from lookdex.config import Config
+from lookdex.cli.options import TRUST, OutputFile, Verb, with_settings
+from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 from lookdex.runtime.wording import count_of
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command("end-to-end", cls=Verb)
-@settings("catalog", *TRUST, "device", "shard_images", "master")
+@with_settings(NightSettings, "catalog", *TRUST, "device", "shard_images", "master")
 @click.option("--queries", required=True, type=FILE, metavar="FILE",
               help="CSV or Parquet: image, product_id, category, and x0, y0, x1, y1 if true boxes are known; or the "
               "truth.parquet of `lookdex sample`.")  # fmt: skip
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @outputs
 @pictures_option
 def end_to_end_command(
-    config: Config, queries: Path, images: Path | None, k: int, release: str | None, thresholds: Path | None,
+    settings: NightSettings, queries: Path, images: Path | None, k: int, release: str | None, thresholds: Path | None,
     keep: float, spark: bool, as_json: Path | None, markdown: Path | None, pictures: Path | None,
 ) -> None:  # fmt: skip
     """Search products by photos through the query library: Recall@1, 5 and k of the right product.
@@ -58,10 +58,10 @@ def end_to_end_command(
     from lookdex.models.trust import TrustedModels
     from lookdex.storage import open_store
 
-    catalog = open_store(config.catalog)
+    catalog = open_store(settings.catalog)
     photos = ask.read_queries(queries, images)
     asked = ask.release_of(catalog, release)
-    trusted = TrustedModels.of_config(config)
+    trusted = TrustedModels.of_settings(settings)
     trusted.check_recipe(f"release {asked.release_id}", asked.recipe)
     photos, strange = ask.known_only(photos, ask.products_of(catalog, asked))
     if not photos:
@@ -70,8 +70,8 @@ def end_to_end_command(
             "are these its ids?"
         )
     names = tuple(sorted(trusted.names))
-    task = ask.AskTask(tuple(photos), catalog.uri, asked.release_id, k, config.device, names)
-    results = engine_of(config, spark).run(task, ask.ask, ask.AskResult, "ask")
+    task = ask.AskTask(tuple(photos), catalog.uri, asked.release_id, k, settings.device, names)
+    results = engine_of(settings, spark).run(task, ask.ask, ask.AskResult, "ask")
     outcomes = [one for result in results for one in result.outcomes]
     seen = [one for result in results for one in result.seen]
     calibrated = _thresholds(outcomes, seen, asked.recipe, keep)
@@ -94,7 +94,7 @@ def end_to_end_command(
     if pictures:
         from lookdex.evaluate.figures import worst_answers
 
-        open_release = ask.catalog_at(catalog.uri, asked.release_id, config.device, names)
+        open_release = ask.catalog_at(catalog.uri, asked.release_id, settings.device, names)
         if sheet := worst_answers.draw_worst(outcomes, open_release):
             sheet.save(folder(pictures) / "worst.png")
 

@@ -23,8 +23,8 @@ from lookdex.cli.evaluate.common import (
     skip_option,
     spark_option,
 )
-from lookdex.cli.options import Verb, settings
-from lookdex.config import Config
+from lookdex.cli.options import Verb, with_settings
+from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,12 +49,12 @@ LAYOUTS = ("items", "folders", "in-shop", "deepfashion2", "online-products", "lo
 @crop_option
 @skip_option
 @models_option
-@settings("detector", "embedder", "min_score", "crop_margin", *WORK)
+@with_settings(NightSettings, "detector", "embedder", "min_score", "crop_margin", *WORK)
 @spark_option
 @outputs
 @pictures_option
 def retrieval_command(
-    config: Config, images: Path, layout: str | None, items: Path | None, label: str | None, image_column: str,
+    settings: NightSettings, images: Path, layout: str | None, items: Path | None, label: str | None, image_column: str,
     exclude_same: str | None, queries: Path | None, crop: str, skip: Sequence[str], models: str | None, spark: bool,
     as_json: Path | None, markdown: Path | None, pictures: Path | None,
 ) -> None:  # fmt: skip
@@ -79,8 +79,8 @@ def retrieval_command(
         tuple(skip),
     )  # fmt: skip
     asking, answering = layouts.load(chosen)
-    recipe = recipe_for(config, models)
-    engine = engine_of(config, spark)
+    recipe = recipe_for(settings, models)
+    engine = engine_of(settings, spark)
     held = embed_items(answering, recipe, Crop(crop), engine)
     asked = embed_items(asking, recipe, Crop(crop), engine) if asking else None
 

@@ -20,8 +20,8 @@ from lookdex.cli.evaluate.common import (
     recipe_for,
     spark_option,
 )
-from lookdex.cli.options import Columns, Verb, settings
-from lookdex.config import Config
+from lookdex.cli.options import Columns, Verb, with_settings
+from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ if TYPE_CHECKING:
 )
 @crop_option
 @models_option
-@settings("detector", "embedder", "min_score", "crop_margin", *WORK)
+@with_settings(NightSettings, "detector", "embedder", "min_score", "crop_margin", *WORK)
 @spark_option
 @outputs
 def text_command(
-    config: Config, images: Path, items: Path, caption: str | None, queries: Path | None,
+    settings: NightSettings, images: Path, items: Path, caption: str | None, queries: Path | None,
     generate_queries: tuple[str, ...] | None, language: str, k: int, crop: str, models: str | None, spark: bool,
     as_json: Path | None, markdown: Path | None,
 ) -> None:  # fmt: skip
@@ -104,10 +104,10 @@ def text_command(
         )
     find = datasets.Photos(images)
     read = [Item(find(row["image"]), str(number)) for number, row in enumerate(rows)]
-    recipe = recipe_for(config, models)
-    embedder = embedder_of(recipe, config.device)
+    recipe = recipe_for(settings, models)
+    embedder = embedder_of(recipe, settings.device)
     in_words = _embedded(embedder, [row[caption] for row in rows] if caption else [q.text for q in asked])
-    embedded = embed_items(read, recipe, Crop(crop), engine_of(config, spark))
+    embedded = embed_items(read, recipe, Crop(crop), engine_of(settings, spark))
     numbers = [int(item.label) for item in embedded.items]
     about = {
         "unreadable": sorted(map(str, embedded.unreadable)),

@@ -24,8 +24,8 @@ from lookdex.cli.evaluate.common import (
     skip_option,
     spark_option,
 )
-from lookdex.cli.options import Verb, settings
-from lookdex.config import Config
+from lookdex.cli.options import Verb, with_settings
+from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ if TYPE_CHECKING:
 @crop_option
 @skip_option
 @models_option
-@settings("detector", "embedder", "min_score", "crop_margin", *WORK)
+@with_settings(NightSettings, "detector", "embedder", "min_score", "crop_margin", *WORK)
 @spark_option
 @outputs
 @pictures_option
 def zero_shot_command(
-    config: Config, images: Path, items: Path, label: str, templates: Sequence[str], names: Path | None, crop: str,
-    skip: Sequence[str], models: str | None, spark: bool, as_json: Path | None, markdown: Path | None,
+    settings: NightSettings, images: Path, items: Path, label: str, templates: Sequence[str], names: Path | None,
+    crop: str, skip: Sequence[str], models: str | None, spark: bool, as_json: Path | None, markdown: Path | None,
     pictures: Path | None,
 ) -> None:  # fmt: skip
     """Classify photos by texts that name the classes: accuracy, overall and by class, and confusions."""
@@ -65,11 +65,11 @@ def zero_shot_command(
         raise ConfigError(f"{items} has no rows with a {label}")
     classes = sorted({item.label for item in read})
     called = _names(names, classes)
-    recipe = recipe_for(config, models)
+    recipe = recipe_for(settings, models)
     texts = zero_shot.class_vectors(
-        embedder_of(recipe, config.device), called, templates or zero_shot.TEMPLATES
+        embedder_of(recipe, settings.device), called, templates or zero_shot.TEMPLATES
     )
-    embedded = embed_items(read, recipe, Crop(crop), engine_of(config, spark))
+    embedded = embed_items(read, recipe, Crop(crop), engine_of(settings, spark))
     score = zero_shot.classify(embedded.vectors, [item.label for item in embedded.items], texts, classes)
     about = {
         "unreadable": sorted(map(str, embedded.unreadable)),

@@ -14,7 +14,7 @@ from lookdex.errors import LookdexError, StorageError, TaskFailed
 from lookdex.index.job import IndexOptions, IndexTask, store_at
 from lookdex.index.run import run_task
 from lookdex.pipeline.spark.tasks import map_json
-from lookdex.pipeline.spark.watch import OnProgress, Watch, shards_missing, totals
+from lookdex.pipeline.spark.watch import IndexRun, OnProgress, Watch, shards_missing, totals
 from lookdex.records import PlanSummary, ShardFailure, ShardReport
 from lookdex.storage import Store
 
@@ -51,30 +51,26 @@ def index_run(
         ConfigError: a worker lacks a model or a device.
     """
     shard_ids = runs.shard_ids(runs.load_plan_table(catalog, plan))
-    run = _Run(spark, catalog, plan, shard_ids, options or IndexOptions(), on_progress)
-    missing = [shard_id for shard_id in shard_ids if shard_id not in run.reports]
-    run.index([*run.with_failures(shard_ids), *missing])
-    run.index(run.with_failures(missing))
-    return [run.reports[shard_id] for shard_id in shard_ids]
+    indexer = _Indexer(spark, IndexRun(catalog, plan, options or IndexOptions(), on_progress), shard_ids)
+    missing = [shard_id for shard_id in shard_ids if shard_id not in indexer.reports]
+    indexer.index([*indexer.with_failures(shard_ids), *missing])
+    indexer.index(indexer.with_failures(missing))
+    return [indexer.reports[shard_id] for shard_id in shard_ids]
 
 
-class _Run:
-    """State of one call of `index_run`: the reports so far, and the Spark session once it is needed."""
+class _Indexer:
+    """Indexes shards in rounds. reports: those so far, by shard."""
 
     def __init__(
         self,
         spark: SparkSession | Callable[[], SparkSession] | None,
-        catalog: Store,
-        plan: PlanSummary,
+        run: IndexRun,
         shard_ids: Sequence[str],
-        options: IndexOptions,
-        on_progress: OnProgress | None,
     ) -> None:
-        self._engine, self._catalog, self._plan, self._options = spark, catalog, plan, options
-        self._shard_ids, self._on_progress = shard_ids, on_progress
-        self.reports = runs.load_reports(catalog, plan.run_id, shard_ids)
-        if on_progress:
-            on_progress(*totals(self.reports.values()))
+        self._spark, self._run = spark, run
+        self.reports = runs.load_reports(run.catalog, run.plan.run_id, shard_ids)
+        if run.on_progress:
+            run.on_progress(*totals(self.reports.values()))
 
     def with_failures(self, shard_ids: Sequence[str]) -> list[str]:
         """Those of the shards that have photos to retry."""
@@ -82,7 +78,7 @@ class _Run:
 
     def index(self, shard_ids: Sequence[str]) -> None:
         """Run one more round of these shards."""
-        begun = runs.attempts(self._catalog, self._plan.run_id) if shard_ids else set()
+        begun = runs.attempts(self._run.catalog, self._run.plan.run_id) if shard_ids else set()
         careful: set[str] = set()
         left = list(shard_ids)
         while left:
@@ -95,30 +91,18 @@ class _Run:
                 failed = left[error.number] if error.number is not None else None
                 done = self._finished_meanwhile(left)
                 left = [s for s in left if s not in done]
-                begun = runs.attempts(self._catalog, self._plan.run_id)
+                begun = runs.attempts(self._run.catalog, self._run.plan.run_id)
                 suspects = {s for s in left if (s, self._round(s)) in begun}
                 if failed in careful or not suspects - careful:
-                    raise shards_missing(self._plan, len(left), error.cause) from None
+                    raise shards_missing(self._run.plan, len(left), error.cause) from None
                 log.warning("%s; retrying, photo by photo where a worker died", error)
 
     def _map(self, shard_ids: Sequence[str], careful: set[str]) -> None:
-        job = secrets.token_hex(4)
-        tasks = [
-            IndexTask(self._catalog.uri, self._plan, s, self._options, self._round(s), s in careful, job)
-            for s in shard_ids
-        ]
-        if callable(self._engine):
-            self._engine = self._engine()  # before the progress line: the JVM prints to stderr
-        engine = self._engine
-        watch = Watch(
-            self._catalog,
-            self._plan,
-            job,
-            self.reports,
-            shard_ids,
-            self._options.most_lost,
-            self._on_progress,
-        )
+        """Run one task for each shard, and record the reports. Raises TaskFailed with the shard's number."""
+        if callable(self._spark):
+            self._spark = self._spark()  # before the progress line: the JVM prints to stderr
+        spark, run, job = self._spark, self._run, secrets.token_hex(4)
+        watch = Watch(run, job, shard_ids, self.reports)
 
         def run_locally(text: str) -> str:
             result = index_payload(text)
@@ -126,21 +110,18 @@ class _Run:
             watch.check()
             return result
 
+        tasks = (
+            IndexTask(run.catalog.uri, run.plan, s, run.options, self._round(s), s in careful, job)
+            for s in shard_ids
+        )
         texts = [json_codec.to_json(task).decode() for task in tasks]
-        what = f"index {self._plan.run_id}"
-        with watch.running(engine):
+        function = run_locally if spark is None else index_payload
+        with watch.running(spark):
             try:
-                results = map_json(
-                    engine, texts, index_payload if engine is not None else run_locally, what=what
-                )
+                results = map_json(spark, texts, function, what=f"index {run.plan.run_id}")
             except TaskFailed as error:
                 watch.check()
-                number = error.number
-                if number is not None and number < len(shard_ids):
-                    shard = f"shard {shard_ids[number]}"
-                    message = error.cause if shard in error.cause else f"{shard}: {error.cause}"
-                    raise TaskFailed(message, number, message) from None
-                raise
+                raise _with_shard(error, shard_ids) from None
         for text in results:
             result = json_codec.from_json(TaskResult, text.encode(), "a task's result")
             if result.failure is not None:
@@ -156,9 +137,19 @@ class _Run:
     def _finished_meanwhile(self, shard_ids: Sequence[str]) -> set[str]:
         """The shards whose round is done by now; records their reports."""
         rounds = {shard_id: self._round(shard_id) for shard_id in shard_ids}
-        found = runs.load_reports(self._catalog, self._plan.run_id, shard_ids, known=self.reports)
+        found = runs.load_reports(self._run.catalog, self._run.plan.run_id, shard_ids, known=self.reports)
         self.reports |= found
         return {shard_id for shard_id, report in found.items() if report.round >= rounds[shard_id]}
+
+
+def _with_shard(error: TaskFailed, shard_ids: Sequence[str]) -> TaskFailed:
+    """The error with the shard of its task in the message."""
+    number = error.number
+    if number is None or number >= len(shard_ids):
+        return error
+    shard = f"shard {shard_ids[number]}"
+    message = error.cause if shard in error.cause else f"{shard}: {error.cause}"
+    return TaskFailed(message, number, message)
 
 
 def index_payload(text: str) -> str:

@@ -46,14 +46,13 @@ def session(master: str | None = None, app: str = "lookdex", **settings: str) ->
     for name, value in chosen.items():
         if name != "spark.driver.extraJavaOptions":  # too late for a running JVM
             builder = builder.config(name, value)
+    logging.getLogger().addFilter(_not_py4j)  # first: a signal may interrupt the rest
     with without_notices(), _signals_deferred():
         if not submitted():
             jvm.start({**chosen, "spark.master": master or "local"})
         elif "PYSPARK_GATEWAY_PORT" in os.environ:
             jvm.settle()
-        created = builder.getOrCreate()
-    logging.getLogger().addFilter(_not_py4j)
-    return created
+        return builder.getOrCreate()
 
 
 def runs_here(master: str | None = None) -> bool:

@@ -7,12 +7,14 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lookdex import errors
 from lookdex.catalog import runs
 from lookdex.errors import ConfigError, LookdexError, MassChange, ShardsMissing
 from lookdex.index import budget
+from lookdex.index.job import IndexOptions
 from lookdex.records import NO_LOSS, PlanSummary, Reason, ShardFailure, ShardReport, Status
 from lookdex.storage import Store
 
@@ -26,27 +28,29 @@ POLL_SECONDS = 2.0
 OnProgress = Callable[[int, int, int], object]
 
 
+@dataclass(frozen=True, slots=True)
+class IndexRun:
+    """What one call of `index_run` indexes, and how."""
+
+    catalog: Store
+    plan: PlanSummary
+    options: IndexOptions
+    on_progress: OnProgress | None
+
+
 class Watch:
     """Polls for reports, shows progress, and stops the job when too many photos are lost.
 
-    reports: the reports that exist when the job begins. awaited: the shards of the job; failures of their earlier
-    rounds do not count until the shard is done. most_lost: as in `IndexOptions`.
+    job: the id under which its tasks report failures. awaited: the shards of the job; failures of their earlier rounds
+    do not count until the shard is done. reports: the reports that exist when the job begins.
     """
 
     def __init__(
-        self,
-        catalog: Store,
-        plan: PlanSummary,
-        job: str,
-        reports: Mapping[str, ShardReport],
-        awaited: Sequence[str],
-        most_lost: int | None,
-        on_progress: OnProgress | None,
+        self, run: IndexRun, job: str, awaited: Sequence[str], reports: Mapping[str, ShardReport]
     ) -> None:
-        self._catalog, self._plan, self._job, self._most = catalog, plan, job, most_lost
+        self._run, self._job = run, job
         self._reports = dict(reports)
         self._rounds = {shard: reports[shard].round if shard in reports else -1 for shard in awaited}
-        self._on_progress = on_progress
         self._stop = threading.Event()
         self._error: LookdexError | None = None
 
@@ -74,11 +78,10 @@ class Watch:
         """Read new reports and failures once."""
         left = [shard for shard in self._rounds if not self._is_done(shard)]
         try:
-            new = runs.load_reports(self._catalog, self._plan.run_id, left, known=self._reports)
-            failure = runs.load_failure(self._catalog, self._plan.run_id, self._job)
-        except (
-            LookdexError
-        ) as error:  # only the progress stalls; the stage itself reports errors of the store
+            new = runs.load_reports(self._run.catalog, self._run.plan.run_id, left, known=self._reports)
+            failure = runs.load_failure(self._run.catalog, self._run.plan.run_id, self._job)
+        except LookdexError as error:
+            # Only the progress stalls: the stage itself reports errors of the store.
             log.debug("progress: %s", error)
             return
         if any(self._reports.get(shard) is not report for shard, report in new.items()):
@@ -105,21 +108,22 @@ class Watch:
         cause = f"shard {failure.shard_id}: {failure.message}"
         kind = getattr(errors, failure.kind, LookdexError)
         if issubclass(kind, ConfigError):
-            error: LookdexError = kind(f"run {self._plan.run_id}: {cause}")
+            error: LookdexError = kind(f"run {self._run.plan.run_id}: {cause}")
             return error
         left = sum(not self._is_done(shard) for shard in self._rounds)
-        return shards_missing(self._plan, left, cause)
+        return shards_missing(self._run.plan, left, cause)
 
     def _is_done(self, shard: str) -> bool:
         return shard in self._reports and self._reports[shard].round > self._rounds[shard]
 
     def _show_progress(self) -> None:
-        if self._on_progress:
-            self._on_progress(*totals(self._reports.values()))
+        if self._run.on_progress:
+            self._run.on_progress(*totals(self._reports.values()))
 
     def _judge(self, pending: Collection[str]) -> None:
         """Set the error if too many photos are lost. Pending shards do not count: their failures are being retried."""
-        if self._most is None or self._error is not None:
+        most = self._run.options.most_lost
+        if most is None or self._error is not None:
             return
         judged = [report for shard, report in self._reports.items() if shard not in pending]
         reasons: Counter[str] = Counter()
@@ -128,13 +132,13 @@ class Watch:
         untried = reasons.pop(Reason.NOT_TRIED, 0)
         seen = totals(judged)[0] - untried
         lost = sum(n for reason, n in reasons.items() if reason not in NO_LOSS)
-        if untried or (seen >= budget.MIN_JUDGED and lost > self._most):
+        if untried or (seen >= budget.MIN_JUDGED and lost > most):
             examples = [example for report in judged for example in report.examples]
-            planned = self._plan.planned
+            planned = self._run.plan.planned
             summary = budget.in_words(lost, seen, planned, reasons, examples)
             self._error = MassChange(
-                f"run {self._plan.run_id} was stopped: {summary}. A night of {planned:,} photos may lose "
-                f"{self._most:,}, and stops early when the source no longer answers. Check the source, then run the "
+                f"run {self._run.plan.run_id} was stopped: {summary}. A night of {planned:,} photos may lose "
+                f"{most:,}, and stops early when the source no longer answers. Check the source, then run the "
                 "same stage again with the same run id: it fetches only what is missing. If this is intended, pass "
                 "--allow-mass-change"
             )

@@ -1,8 +1,8 @@
-"""What Python callers hand over, held to the same types as JSON: a wrong value is a BadQuery that names the argument.
+"""Arguments of Python callers, checked by type: a wrong value raises BadQuery, which names the argument.
 
-There is one mechanism, pydantic's strict reading of JSON, for the library, the service and the command line alike: "5"
-and 2.0 are no whole numbers, and True is no 1. numpy's numbers are numbers, and its small arrays are lists, but nothing
-that is masked is either. What is read is used, and not what was given: a subclass of str may do as it likes.
+The library, the service and the command line use the same check, pydantic's strict reading of JSON: "5" and 2.0 are not
+whole numbers, and True is not 1. Numbers of numpy count as numbers and its small arrays as lists, unless masked. The
+result is built from the JSON, not from the caller's objects: a subclass of str may override anything.
 """
 
 from __future__ import annotations
@@ -15,63 +15,63 @@ from typing import Any, get_type_hints
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
-from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
+from typing_extensions import TypedDict  # pydantic requires it before Python 3.12
 
 from lookdex.errors import BadQuery
 
 SHOWN = 80  # characters of a value in a message
-_OWN_WORDS = ("box",)  # kinds of errors that say themselves what is wanted
-_LONGEST = 1000  # numbers of an array that is read as a list
+_WITH_ADVICE = ("box",)  # types of errors whose message says what to give
+_MAX_ARRAY = 1000  # numbers of an array that is read as a list
 
 
 def check_fields(record: Any) -> None:
-    """Check the fields of a frozen dataclass by their annotations, in place: a list becomes a tuple, a word its enum.
+    """Check and convert the fields of a frozen dataclass by their annotations: a list to a tuple, text to an enum.
 
     Raises BadQuery.
     """
     cls: Any = type(record)
     values = ((field, getattr(record, field.name)) for field in fields(cls))
-    given = {field.name: value for field, value in values if value is not field.default}  # defaults are right
+    given = {field.name: value for field, value in values if value is not field.default}
     if given:
         for name, value in _read(_of_fields(cls), given).items():
             object.__setattr__(record, name, value)
 
 
 class Arguments:
-    """Arguments of a function by their names, each with its type and pydantic's limits."""
+    """The parameters of a function: names and types, with pydantic's limits."""
 
-    def __init__(self, **kinds: Any) -> None:
-        self._kinds = kinds
+    def __init__(self, **types: Any) -> None:
+        self._types = types
 
     def read(self, **given: object) -> dict[str, Any]:
-        """The values as plain ones of their types. Raises BadQuery for the first that is something else."""
+        """The values, converted to their types. Raises BadQuery for the first wrong one."""
         return _read(self._adapter, given)
 
     @cached_property
     def _adapter(self) -> TypeAdapter[dict[str, Any]]:
-        return _adapter_of(self._kinds)
+        return _adapter_of(self._types)
 
 
 def texts(name: str, values: object) -> list[str]:
-    """Several texts: a list, a tuple, a set, an array … of them, but no single text. Raises BadQuery."""
+    """The texts in a list or another iterable, but not in a single text. Raises BadQuery."""
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
         raise BadQuery(f"{name} is {shown(values)}: give a list of texts")
     try:
-        found = list(values)
+        items = list(values)
     except Exception as error:  # the iterator is the caller's, and may raise anything
         raise BadQuery(f"{name} cannot be read as a list of texts: {type(error).__name__}") from error
-    return [_text(name, value) for value in found]
+    return [_text(name, item) for item in items]
 
 
 def _text(name: str, value: object) -> str:
-    """As a plain str. Raises BadQuery."""
-    if isinstance(value, str) and _has_json(value):
+    """The text as a plain str. Raises BadQuery."""
+    if isinstance(value, str) and _is_json(value):
         return str.__str__(value)
     raise BadQuery(f"{name} holds {shown(value)}: give a list of texts")
 
 
 def check_has(name: str, value: object, what: str, *attributes: str) -> None:
-    """Check that an object is of a kind by what it has. what: the kind, for the message. Raises BadQuery."""
+    """Check that an object has these attributes. what: its type, for the message. Raises BadQuery."""
     for attribute in attributes:
         try:
             getattr(value, attribute)
@@ -80,7 +80,7 @@ def check_has(name: str, value: object, what: str, *attributes: str) -> None:
 
 
 def shown(value: object) -> str:
-    """A value in a message, cut short; of what has no text, its type."""
+    """A value for a message: shortened, or only its type if its repr fails."""
     try:
         text = repr(value)
     except Exception:  # the value is the caller's, and may raise anything
@@ -92,25 +92,24 @@ def _read(adapter: TypeAdapter[dict[str, Any]], given: dict[str, object]) -> dic
     try:
         text = _json(given)
     except Exception as error:  # the values are the caller's, and may raise anything
-        name = next((name for name, value in given.items() if not _has_json(value)), "a value")
-        raise BadQuery(f"{name} is {shown(given.get(name))}: {_wanted(adapter, name)}") from error
+        name = next((name for name, value in given.items() if not _is_json(value)), "a value")
+        raise BadQuery(f"{name} is {shown(given.get(name))}: {_expected(adapter, name)}") from error
     try:
         return adapter.validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        name, *below = map(str, first["loc"])
-        own = f"{name} is {shown(given.get(name))}"
-        if below:
-            raise BadQuery(f"{own}: {'.'.join(below)}: {first['msg']}") from error
-        words = first["msg"] if first["type"] in _OWN_WORDS else _wanted(adapter, name)
-        raise BadQuery(f"{own}: {words}") from error
+        name, *path = map(str, first["loc"])
+        advice = first["msg"] if first["type"] in _WITH_ADVICE else _expected(adapter, name)
+        if path:
+            advice = f"{'.'.join(path)}: {first['msg']}"
+        raise BadQuery(f"{name} is {shown(given.get(name))}: {advice}") from error
 
 
 def _plain(value: object) -> object:
-    """What JSON has no type for, as something that it has."""
-    if isinstance(value, np.ma.MaskedArray):  # whose tolist() is None where it is masked
+    """A value that JSON has no type for, as one that it has."""
+    if isinstance(value, np.ma.MaskedArray):  # tolist() would be None where it is masked
         raise TypeError
-    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.size <= _LONGEST):
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.size <= _MAX_ARRAY):
         return value.tolist()
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in fields(value)}
@@ -120,11 +119,11 @@ def _plain(value: object) -> object:
 
 
 def _json(value: object) -> bytes:
-    """Raises whatever the value raises, and UnicodeEncodeError for half of a surrogate pair, which no JSON holds."""
+    """The value as JSON. Raises whatever the value raises, and UnicodeEncodeError for a lone surrogate."""
     return json.dumps(value, default=_plain, ensure_ascii=False).encode()
 
 
-def _has_json(value: object) -> bool:
+def _is_json(value: object) -> bool:
     try:
         _json(value)
     except Exception:
@@ -138,24 +137,24 @@ def _of_fields(cls: type) -> TypeAdapter[dict[str, Any]]:
     return _adapter_of({field.name: hints[field.name] for field in fields(cls)})
 
 
-def _adapter_of(kinds: dict[str, Any]) -> TypeAdapter[dict[str, Any]]:
-    made: Any = TypedDict  # which mypy knows in its literal form only
-    record = made("record", kinds, total=False)
+def _adapter_of(types: dict[str, Any]) -> TypeAdapter[dict[str, Any]]:
+    create: Any = TypedDict  # mypy knows only calls with literals
+    record = create("record", types, total=False)
     record.__pydantic_config__ = {"strict": True}
     return TypeAdapter(record)
 
 
-def _wanted(adapter: TypeAdapter[dict[str, Any]], name: str) -> str:
-    """What a field may be, from its JSON schema."""
+def _expected(adapter: TypeAdapter[dict[str, Any]], name: str) -> str:
+    """What to give for a field, from its JSON schema."""
     schema = adapter.json_schema()
-    return f"give {_words(schema['properties'].get(name, {}), schema.get('$defs', {}))}"
+    return f"give {_described(schema['properties'].get(name, {}), schema.get('$defs', {}))}"
 
 
-def _words(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
+def _described(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
     if "$ref" in schema:
-        return _words(defs[schema["$ref"].rpartition("/")[2]], defs)
+        return _described(defs[schema["$ref"].rpartition("/")[2]], defs)
     if "anyOf" in schema:
-        return ", or ".join(dict.fromkeys(_words(one, defs) for one in schema["anyOf"]))
+        return ", or ".join(dict.fromkeys(_described(one, defs) for one in schema["anyOf"]))
     if "enum" in schema:
         return f"one of {', '.join(map(str, schema['enum']))}"
     kind = schema.get("type")
@@ -171,6 +170,7 @@ def _words(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
 
 
 def _range(schema: Mapping[str, Any], what: str, unit: str = "", before: str = " from") -> str:
+    """“ from 1 to 1000”, of the keywords min… and max… in a schema."""
     least, most = schema.get(f"min{what}"), schema.get(f"max{what}")
     if least is not None and most is not None:
         return f"{before} {_number(least)} to {_number(most)}{unit}"
@@ -180,5 +180,5 @@ def _range(schema: Mapping[str, Any], what: str, unit: str = "", before: str = "
 
 
 def _number(value: float) -> str:
-    """Whole ones with all of their digits."""
+    """A number for a message: whole ones with all digits."""
     return str(int(value)) if value == int(value) else f"{value:g}"

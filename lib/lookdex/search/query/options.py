@@ -1,24 +1,26 @@
-"""What can be asked: `Options`, the same for the library, the service and the command line.
+"""The options of a question: `Options`, their only declaration.
 
-A question is photos and options. `Options` says what of the photos is meant, what is asked beside or instead of
-them, and how the answer is ranked; its JSON is what the service's field `options` holds.
+The JSON Schema, the service's parameters and the flags of `lookdex search` are made from its fields. In a description,
+another option is written in backticks: the command line shows it as a flag.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, get_type_hints
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from lookdex.errors import BadQuery
 from lookdex.records import Box
+from lookdex.records.ranges import Share
 from lookdex.runtime.wording import shortened
 from lookdex.search.query.arguments import check_fields
 
@@ -27,142 +29,111 @@ MAX_K = 1000
 MAX_PHOTOS = 8  # of one item
 MAX_TEXT = 1000  # characters
 MAX_LOOK_PHOTOS = 100
-MAX_FACETS = 16  # columns that one question may count
+MAX_FACETS = 16
 MAX_NAME = 200  # characters of a column's or a release's name
 TEXT_WEIGHT = 0.6
-_STRICT = ConfigDict(extra="forbid", strict=True)  # a number in quotes is no number
+_STRICT = ConfigDict(extra="forbid", strict=True)  # "5" is not a number
 
 
 class Widen(StrEnum):
-    """Whether products of other categories than the object's may answer."""
+    """Whether products of other categories may match."""
 
-    AUTO = "auto"  # where the label is uncertain, or its category holds too few
+    AUTO = "auto"  # if the label is uncertain, or its category has too few products
     NEVER = "never"
     ALWAYS = "always"
 
 
 class Crops(StrEnum):
-    """Which JPEGs an answer carries."""
+    """Which JPEGs an answer contains."""
 
     NONE = "none"
-    OBJECTS = "objects"  # what was asked with
+    OBJECTS = "objects"  # those of the question
     ALL = "all"  # those of the matches too
+
+
+class Group(StrEnum):
+    """Headings of the options in the command line's help, in order."""
+
+    QUESTION = "Question"
+    PRODUCTS = "Products"
+    RANKING = "Ranking"
+    MORE = "Additional results"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Metadata of an option that is a flag of `lookdex search`. metavar: stands for its value in the help."""
+
+    group: Group
+    metavar: str | None = None
 
 
 _CORNERS = ("x0", "y0", "x1", "y1")
 
 
 def _box(value: object) -> object:
-    """[x0, y0, x1, y1] beside {"x0": …}."""
+    """Accept [x0, y0, x1, y1] besides {"x0": …}."""
     if isinstance(value, list | tuple) and len(value) == 4:
         return dict(zip(_CORNERS, value, strict=True))
     if isinstance(value, Mapping | Box):
         return value
     raise PydanticCustomError(
-        "box",
-        f"four whole numbers in pixels are a box: [{', '.join(_CORNERS)}], or an object with these names",
+        "box", f"give four whole numbers in pixels: [{', '.join(_CORNERS)}], or an object with these names"
     )
 
 
-AnyBox = Annotated[
-    Box,
-    BeforeValidator(_box, json_schema_input_type=Box | tuple[int, int, int, int]),
-    Field(description="Pixels of the upright photo, x1 and y1 exclusive: [x0, y0, x1, y1] or an object."),
-]
-
-
-K = Annotated[int, Field(ge=1, le=MAX_K, description="Distinct products for each object.")]
-Offset = Annotated[
-    int,
-    Field(
-        ge=0,
-        lt=MAX_K,
-        description="Products of each object to skip: those of the pages before. Keep everything else of the question "
-        f"the same, k too. offset + k is at most {MAX_K}.",
-    ),
-]
-ReleaseId = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=MAX_NAME,
-        description="Answer from this release only: the question is refused where another one answers by now. Give the "
-        "`release_id` of the first page with every further one.",
-    ),
-]
-Sort = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=MAX_NAME,
-        description="Order the matches by a product column, lowest first (price) or highest first (-price), empty "
-        "values last; score, the default: the most similar first. What is as asked stays before what is not, and good "
-        "matches before others.",
-    ),
-]
-Pool = Annotated[
-    int,
-    Field(
-        ge=1,
-        le=MAX_K,
-        description="With `sort`: how many of the nearest products are sorted (default: k). All pages of a sorted list "
-        "must name the same pool.",
-    ),
-]
-
-
-def _counted(value: object) -> object:
-    """Names as a tuple. Checked here, as pydantic's message on a choice of two types tells of the first one only."""
+def _columns(value: object) -> object:
+    """Check names of columns here: pydantic's message for a union is only about its first type."""
     if isinstance(value, bool):
         return value
     names = value if isinstance(value, list | tuple) else [None]
-    if len(names) <= MAX_FACETS and all(isinstance(one, str) and 0 < len(one) <= MAX_NAME for one in names):
+    if len(names) <= MAX_FACETS and all(
+        isinstance(name, str) and 0 < len(name) <= MAX_NAME for name in names
+    ):
         return tuple(names)
-    raise PydanticCustomError(
-        "facets", f"true, or a list of at most {MAX_FACETS} names of columns, counts columns"
-    )
+    raise PydanticCustomError("facets", f"give true, or a list of at most {MAX_FACETS} names of columns")
 
 
-_Columns = Annotated[
-    tuple[Annotated[str, Field(min_length=1, max_length=MAX_NAME)], ...], Field(max_length=MAX_FACETS)
+_AnyBox = Annotated[Box, BeforeValidator(_box, json_schema_input_type=Box | tuple[int, int, int, int])]
+_Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+_Columns = Annotated[tuple[_Name, ...], Field(max_length=MAX_FACETS)]
+ReleaseId = _Name
+
+_Object = Annotated[
+    int | None,
+    Field(ge=0, description="Search only this object of the photo: its number in the full answer, from 0."),
+    Flag(Group.QUESTION, "N"),
 ]
-CountedColumns = Annotated[
-    bool | _Columns,
-    BeforeValidator(_counted, json_schema_input_type=bool | _Columns),
+_PhotoBox = Annotated[
+    _AnyBox | None,
     Field(
-        description="Count the products that pass `where` by the values of these columns; true: of those that the shop "
-        "chose."
+        description="Search only this box of the photo, in pixels of the upright photo; x1 and y1 are exclusive."
     ),
+    Flag(Group.QUESTION, "X0,Y0,X1,Y1"),
 ]
-Number = Annotated[int, Field(ge=0, description="Number of an object in the answer's `objects`, from 0.")]
-Label = Annotated[
-    str, Field(description="What the box shows, such as a found object's label: its category is asked first.")
+_Label = Annotated[
+    str | None,
+    Field(description="Label of the box, such as dress: products of that category come first."),
+    Flag(Group.QUESTION, "NAME"),
 ]
-Text = Annotated[
-    str, Field(min_length=1, max_length=MAX_TEXT, description="Words, alone or beside a photo (“in red”).")
-]
-Where = Annotated[
-    str, Field(description="A predicate on the product columns: price < 50 and category = 'dress'.")
-]
-ProductId = Annotated[str, Field(description="More like this product of the catalogue, without itself.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """What of a photo is meant: an object by its number in the answer's `objects`, or a box (and its label)."""
+    """The part of a photo to search with: an object of the answer, or a box with an optional label."""
 
     __pydantic_config__ = _STRICT
 
-    object: Number | None = None
-    box: AnyBox | None = None
-    label: Label | None = None
+    object: _Object = None
+    box: _PhotoBox = None
+    label: _Label = None
 
     def __post_init__(self) -> None:
         check_fields(self)
         if self.object is not None and self.box is not None:
-            raise BadQuery("both an object and a box are chosen of one photo: give one of them")
+            raise BadQuery("both an object and a box of one photo are given: give one of them")
         if self.label is not None and self.box is None:
-            raise BadQuery("a label says what a box holds: give the box too")
+            raise BadQuery("a label is for a box: give the box too, or leave label out")
 
 
 ALL = Pick()  # every object of the photo
@@ -170,55 +141,138 @@ ALL = Pick()  # every object of the photo
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a question is asked and answered. What contradicts itself is a BadQuery, at once.
-
-    object, box, label: what of the photo is meant (see `Pick`); none of them: every object. picks: the same for
-    several photos of one item, one for each photo, in order; a photo without a pick stands for its main object.
-    offset, release: a further page of an answer (see `Answer.next`). sort, pool: in which order, and how many of the
-    nearest products are brought into it.
-    """
+    """How a question is asked and answered. Options that contradict each other are refused."""
 
     __pydantic_config__ = _STRICT
 
-    k: K = 5
-    where: Where | None = None
-    object: Number | None = None
-    box: AnyBox | None = None
-    label: Label | None = None
+    k: Annotated[int, Field(ge=1, le=MAX_K, description="Products per object."), Flag(Group.PRODUCTS)] = 5
+    where: Annotated[
+        str | None,
+        Field(
+            description="Filter on product columns: \"price < 50 and 'M' in sizes and launched >= '2026-01-01'\"."
+        ),
+        Flag(Group.PRODUCTS, "SQL"),
+    ] = None
+    object: _Object = None
+    box: _PhotoBox = None
+    label: _Label = None
     picks: Annotated[
         tuple[Pick, ...],
-        Field(max_length=MAX_PHOTOS, description="For several photos of one item: what of each is meant."),
+        Field(
+            max_length=MAX_PHOTOS,
+            description="With several photos of one item: the object or box of each, in order. An empty pick stands "
+            "for the photo's main object.",
+        ),
     ] = ()
-    text: Text | None = None
+    text: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=MAX_TEXT,
+            description="Text, alone or with a photo or product: “in red”, 빨간색 원피스.",
+        ),
+        Flag(Group.QUESTION, "WORDS"),
+    ] = None
     text_weight: Annotated[
-        float, Field(ge=0, le=1, description="What the text counts beside a photo: 0 nothing, 1 alone.")
+        Share,
+        Field(description="Weight of the text against the photo: 0 ignores the text, 1 the photo."),
+        Flag(Group.RANKING, "0-1"),
     ] = TEXT_WEIGHT
-    product: ProductId | None = None
+    product: Annotated[
+        str | None,
+        Field(description="Find products similar to the product with this id."),
+        Flag(Group.QUESTION, "ID"),
+    ] = None
     goes_with: Annotated[
-        bool, Field(description="With `product`: also what is worn with it in its own photos.")
+        bool,
+        Field(description="Also find products like the other objects in the product's photos."),
+        Flag(Group.MORE),
     ] = False
     colour: Annotated[
-        float, Field(ge=0, le=1, description="What likeness of colour counts: 0 nothing, 1 alone.")
+        Share,
+        Field(description="Weight of colour similarity: 0 ignores colour, 1 ranks by colour only."),
+        Flag(Group.RANKING, "0-1"),
     ] = 0.0
-    widen: Annotated[Widen, Field(description="Whether other categories than the object's answer.")] = (
-        Widen.AUTO
-    )
+    widen: Annotated[
+        Widen,
+        Field(
+            description="Allow other categories than the object's: never, always, or (auto) if its label is uncertain "
+            "or its category has too few products."
+        ),
+        Flag(Group.PRODUCTS),
+    ] = Widen.AUTO
     fold: Annotated[
-        bool, Field(description="Leave out rows that show nearly the same picture as a better one.")
+        bool,
+        Field(description="Hide matches with nearly the same picture as a better match."),
+        Flag(Group.PRODUCTS),
     ] = True
-    whole: Annotated[bool, Field(description="Answer for the whole photo too.")] = True
+    whole: Annotated[bool, Field(description="Search the whole photo too."), Flag(Group.MORE)] = True
     look: Annotated[
-        bool, Field(description="Put the best product of each object, of its own kind, together as a set.")
+        bool,
+        Field(description="Combine the best product of each object, of the same category, into an outfit."),
     ] = True
     look_photos: Annotated[
-        int, Field(ge=0, le=MAX_LOOK_PHOTOS, description="Catalogue photos of such an outfit to find.")
+        int,
+        Field(
+            ge=0,
+            le=MAX_LOOK_PHOTOS,
+            description="Number of catalogue photos to find that show such an outfit.",
+        ),
+        Flag(Group.MORE, "N"),
     ] = 0
-    crops: Annotated[Crops, Field(description="Which pictures the answer carries.")] = Crops.OBJECTS
-    offset: Offset = 0
-    release: ReleaseId | None = None
-    sort: Sort | None = None
-    pool: Pool | None = None
-    facets: CountedColumns = False
+    crops: Annotated[
+        Crops,
+        Field(
+            description="JPEGs to include in the answer (base64 in JSON): none, those of the question's objects, or "
+            "all, with those of the matches."
+        ),
+    ] = Crops.OBJECTS
+    offset: Annotated[
+        int,
+        Field(
+            ge=0,
+            lt=MAX_K,
+            description="Products per object to skip, for further pages of the same question, with the same `k`. "
+            f"Pages end at {MAX_K} products.",
+        ),
+        Flag(Group.PRODUCTS, "N"),
+    ] = 0
+    release: Annotated[
+        ReleaseId | None,
+        Field(
+            description="Answer only from this release: refuse the question if another one is live. For further pages, "
+            "give the `release_id` of the first."
+        ),
+    ] = None
+    sort: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=MAX_NAME,
+            description="Sort by a product column instead of by score: ascending (price) or descending (-price), empty "
+            "values last. Matches in the category and colour asked for come first, and good ones before others.",
+        ),
+        Flag(Group.RANKING, "COLUMN"),
+    ] = None
+    pool: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=MAX_K,
+            description="With `sort`: how many of the most similar products to sort (default: `k`), the same for all "
+            "pages.",
+        ),
+        Flag(Group.RANKING, "N"),
+    ] = None
+    facets: Annotated[
+        bool | _Columns,
+        BeforeValidator(_columns, json_schema_input_type=bool | _Columns),
+        Field(
+            description="Count the products that match `where` by the values of these columns, such as category and "
+            "price; true: of the configured ones."
+        ),
+        Flag(Group.MORE, "A,B,…"),
+    ] = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -230,11 +284,11 @@ class Options:
                 "object, box and label are for one photo, picks for several: give one or the other"
             )
         if self.goes_with and self.product is None:
-            raise BadQuery("goes_with tells what is worn with a product: give the product")
+            raise BadQuery("goes_with is for a product: give the product, or leave goes_with out")
         if self.text_weight != TEXT_WEIGHT and self.text is None:
-            raise BadQuery("text_weight is what a text counts beside a photo: give text too, or leave it out")
+            raise BadQuery("text_weight is the weight of a text: give text too, or leave text_weight out")
         if self.look_photos and not self.look:
-            raise BadQuery("look_photos finds photos of the look: leave look on, or look_photos out")
+            raise BadQuery("look_photos finds photos of the look: leave look on, or leave look_photos out")
 
     def _check_page(self) -> None:
         if self.offset + self.k > MAX_K:
@@ -242,66 +296,32 @@ class Options:
         if self.sort == "score":
             object.__setattr__(self, "sort", None)
         if self.pool is not None and self.sort is None:
-            raise BadQuery("pool is the number of products that are sorted: give sort too, or leave pool out")
+            raise BadQuery("pool is the number of products to sort: give sort too, or leave pool out")
         if self.pool is not None and self.pool < self.k:
-            raise BadQuery(f"pool is {self.pool}: it is at least k, which is {self.k}")
+            raise BadQuery(f"pool is {self.pool}: it must be at least k, which is {self.k}")
         if self.sort is not None and self.offset and self.pool is None:
-            raise BadQuery("a further page of a sorted list needs pool, the same for all of its pages")
+            raise BadQuery("further pages of a sorted list need pool: give the same pool for all pages")
 
     @property
     def pick(self) -> Pick:
-        """What of a single photo is meant."""
+        """The pick of a single photo."""
         return Pick(self.object, self.box, self.label)
 
 
-# What type checkers allow as further options of `Catalog.search` and its like: the fields of `Options` that are no
-# arguments of their own there. A test holds them to `Options`.
-
-
-class MoreOptions(TypedDict, total=False):
-    """Options of every question."""
-
-    text_weight: float
-    colour: float
-    widen: Widen | Literal["auto", "never", "always"]
-    fold: bool
-    whole: bool
-    look: bool
-    look_photos: int
-    offset: int
-    release: str | None
-    sort: str | None
-    pool: int | None
-    facets: bool | Sequence[str]
-
-
-class SearchOptions(MoreOptions, total=False):
-    """Those of `Catalog.search`."""
-
-    object: int | None
-    label: str | None
-    picks: Sequence[Pick]
-    text: str | None
-
-
-class TextOptions(MoreOptions, total=False):
-    """Those of `Catalog.search_text`."""
-
-    product: str | None
-    goes_with: bool
-
-
-class SimilarOptions(MoreOptions, total=False):
-    """Those of `Catalog.similar`."""
-
-    text: str | None
-    goes_with: bool
+def declarations() -> dict[str, FieldInfo]:
+    """The fields of `Options`: type, limits and `Flag` (in the metadata), description and default."""
+    hints = get_type_hints(Options, include_extras=True)
+    return {
+        field.name: FieldInfo.from_annotated_attribute(hints[field.name], field.default)
+        for field in fields(Options)
+    }
 
 
 def read_options(value: str | bytes | Mapping[str, Any]) -> Options:
-    """Options from JSON, or from its plain values. Raises BadQuery, which names the field and what it may be."""
+    """Read options from JSON, as text or decoded. Raises BadQuery with the field and what it may be."""
     text = value if isinstance(value, str | bytes) else json.dumps(value)
-    _check_names(text)
+    with suppress(ValueError, RecursionError):  # not JSON, as pydantic will say
+        json.loads(text, object_pairs_hook=_check_unique)
     try:
         return _adapter().validate_json(text)
     except ValidationError as error:
@@ -312,29 +332,29 @@ def read_options(value: str | bytes | Mapping[str, Any]) -> Options:
         raise BadQuery(f"options: {where}: {first['msg']}{known}") from error
 
 
-def _check_names(text: str | bytes) -> None:
-    """Raises BadQuery for a name that an object of the JSON has twice: pydantic takes the last one."""
-    with suppress(ValueError, RecursionError):  # it is no JSON, as pydantic will say
-        json.loads(text, object_pairs_hook=_once)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> None:
+def _check_unique(pairs: list[tuple[str, Any]]) -> None:
+    """Raise BadQuery if an object has a name twice: pydantic would take the last value."""
     seen: set[str] = set()
     for name, _ in pairs:
         if name in seen:
-            raise BadQuery(f"options: {shortened(name)!r} is there more than once: give it once")
+            raise BadQuery(f"options: {shortened(name)!r} is given more than once")
         seen.add(name)
 
 
+def read_facets(text: str) -> bool | tuple[str, ...]:
+    """Read `facets` from a URL or a flag: true, or names of columns separated by commas."""
+    return text == "true" or tuple(text.split(","))
+
+
 def options_of(**given: Any) -> Options:
-    """Options by their names, as Python callers give them. Raises BadQuery, which names those that exist."""
+    """Options from keyword arguments. Raises BadQuery for an unknown one, with the known ones."""
     if unknown := [name for name in given if name not in Options.__slots__]:
         raise BadQuery(f"there is no option {unknown[0]!r}{_known(Options)}")
     return Options(**given)
 
 
 def _known(record: type[Options] | type[Pick]) -> str:
-    return f"; those that exist: {', '.join(record.__slots__)}"
+    return f"; known: {', '.join(record.__slots__)}"
 
 
 def schema() -> dict[str, Any]:

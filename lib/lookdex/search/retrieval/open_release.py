@@ -35,7 +35,7 @@ from lookdex.search.retrieval.product_columns import (
 from lookdex.search.retrieval.rows import CATEGORY, Rows, category_of
 from lookdex.search.retrieval.table import READ_SECONDS, ReadTable
 from lookdex.search.retrieval.verified import VERIFY_BYTES, Verified
-from lookdex.search.retrieval.watch import UNWATCHED, StoreWatch
+from lookdex.search.retrieval.watch import StoreWatch
 from lookdex.storage import Store
 
 COUNTS_KEPT = 64  # filters whose facets are cached
@@ -228,7 +228,7 @@ def open_release(
     *,
     verify_bytes: int | None = VERIFY_BYTES,
     read_seconds: float | None = READ_SECONDS,
-    watch: StoreWatch = UNWATCHED,
+    watch: StoreWatch | None = None,
     facets: Sequence[str] | None = None,
 ) -> OpenRelease:
     """Verify the release's files (see `verified`), then open its `items` at its version.
@@ -243,6 +243,7 @@ def open_release(
         verified.check_first()
         return verified
 
+    watch = watch or StoreWatch()
     verified = watch.read(verify)
     dataset = watch.read(lambda: tables.open_items(store, release))
     name = f"release {release.release_id}: {tables.name_of(store, tables.ITEMS, release.items_version)}"
@@ -289,7 +290,9 @@ def filter_error(error: LookdexError, sql: str, schema: pa.Schema) -> LookdexErr
     named = [name for name in named_columns(sql) if name in schema.names]
     kinds = "; ".join(f"{name} holds {held(schema.field(name).type)}" for name in named)
     if not kinds:
-        return BadQuery("the filter cannot be applied: it names no column, or compares what does not compare")
+        return BadQuery(
+            "the filter cannot be applied: it has no column, or compares values of different types"
+        )
     return BadQuery(
         f"the filter cannot be applied: {kinds}. Compare each column with values of its own type: a number, 'text', "
         "true, date '2026-11-22', timestamp '2026-11-22 09:30:00'"

@@ -14,7 +14,7 @@ from lookdex.errors import TooSlow
 from lookdex.runtime import deadline
 from lookdex.runtime.forks import Owner
 from lookdex.search.retrieval.verified import Verified
-from lookdex.search.retrieval.watch import UNWATCHED, Late, StoreWatch
+from lookdex.search.retrieval.watch import Late, StoreWatch
 
 if TYPE_CHECKING:
     import lance
@@ -59,11 +59,11 @@ class ReadTable:
         name: str,
         verified: Verified,
         seconds: float | None = READ_SECONDS,
-        watch: StoreWatch = UNWATCHED,
+        watch: StoreWatch | None = None,
     ) -> None:
         self.dataset, self.verified = dataset, verified
         self.schema: pa.Schema = dataset.schema
-        self._name, self._seconds, self._watch = name, seconds, watch
+        self._name, self._seconds, self._watch = name, seconds, watch or StoreWatch()
         self._owner = Owner(name)
         self._stuck = 0
         self._lock = threading.Lock()

@@ -29,10 +29,9 @@ from lookdex.storage import Store
 
 T = TypeVar("T")
 STORE_SECONDS = 1.0
-MOST_LEFT = 256  # abandoned reads that are still running, from which on no other is started
+MOST_LEFT = 256  # abandoned reads still running; no other is started
 CONNECT_SECONDS = 10.0  # to load the client and find its credentials, before its first request
 _PAUSE = 1.0  # maximum seconds between two pings of a lost store
-_READERS = DaemonPool("reader")
 logger = logging.getLogger(__name__)
 
 
@@ -42,10 +41,10 @@ class Late(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoreHealth:
-    """The state of a store. problem: why it is lost; None: it is not.
+    """The state of a store.
 
-    quiet_seconds: since it last answered. left: abandoned reads that are still running. failed: the kinds of reads that
-    have failed since the store was lost.
+    problem: why it is lost; None if it is not. quiet_seconds: since it last answered. left: abandoned reads that are
+    still running. failed: the kinds of reads that have failed since the store was lost.
     """
 
     problem: str | None
@@ -83,13 +82,16 @@ class _Read:
 
 
 class StoreWatch:
-    """Watches one store, and runs the reads from it. Thread-safe.
+    """Watches one store and runs the reads from it. Thread-safe.
 
-    seconds: for the store to answer a ping; None: reads wait as long as they take.
+    store: None to run reads without watching. seconds: for the store to answer a ping; None: reads wait as long as they
+    take.
     """
 
-    def __init__(self, store: Store | None, seconds: float | None = STORE_SECONDS) -> None:
+    def __init__(self, store: Store | None = None, seconds: float | None = STORE_SECONDS) -> None:
         self._store, self._seconds = store, None if store is None else seconds
+        self._readers = DaemonPool("reader")
+        weakref.finalize(self, self._readers.shutdown).atexit = False  # ends its idle threads
         self._lock = threading.Lock()
         self._waiting: set[_Read] = set()  # long ones
         self._left = 0
@@ -120,11 +122,12 @@ class StoreWatch:
         after: Callable[[], None] | None = None,
         kind: Callable[[], Hashable] | None = None,
     ) -> T:
-        """Run `work`, which reads from the store: returns or raises what it does. limit: seconds; None: no limit.
+        """Run `work`, which reads from the store, and return its result.
 
-        kind: equal for reads that need the same files; None: the read certainly needs the store.
-        Raises Unavailable when the store is lost, before or meanwhile; Late after the limit, in which case `after` is
-        called when the work ends.
+        limit: seconds; None: no limit. after: called when the work ends after the limit. kind: equal for reads that
+        need the same files; None: the read certainly needs the store.
+
+        Raises what `work` raises, Unavailable if the store is or gets lost, and Late after the limit.
         """
         if self._seconds is None and limit is None:
             return work()
@@ -136,7 +139,7 @@ class StoreWatch:
         if self._left >= MOST_LEFT:
             raise Unavailable(f"{self._left} reads from the store have not finished: try again later")
         read = _Read(work)
-        _READERS.submit(self._run, read)
+        self._readers.submit(self._run, read)
         if not (read.wait(limit) if outage is not None else self._wait(read, limit)):
             if self._leave(read, None if outage is not None else after):
                 if outage is None:
@@ -261,7 +264,7 @@ class StoreWatch:
         store = self._store
         assert store is not None
         if self._ping_future is None or self._ping_future.done():
-            self._ping_future = _READERS.submit(store.ping, promotion_log.FIRST, seconds)
+            self._ping_future = self._readers.submit(store.ping, promotion_log.FIRST, seconds)
         try:
             error = self._ping_future.exception(seconds + more)
         except TimeoutError:  # a disk that hangs: the request cannot be cancelled, and no other is sent
@@ -283,6 +286,3 @@ def _ping_until_done(watch: weakref.ref[StoreWatch]) -> None:
         if pause is None:
             return
         time.sleep(pause)
-
-
-UNWATCHED = StoreWatch(None, None)

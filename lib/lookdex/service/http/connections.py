@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from lookdex.config import Config
+from lookdex.config import ServiceSettings
 from lookdex.errors import ConfigError
 from lookdex.service.http.observe import Metrics
 from lookdex.service.http.pace import MinimumRate
@@ -90,15 +90,15 @@ def open_files() -> int | None:
     return None if soft == resource.RLIM_INFINITY else soft
 
 
-def limits_of(config: Config) -> ConnectionLimits:
+def limits_of(settings: ServiceSettings) -> ConnectionLimits:
     """Limits from the settings and the open-file limit. Raises ConfigError."""
-    max_connections = connection_limit(config.connections, open_files())
+    max_connections = connection_limit(settings.connections, open_files())
     return ConnectionLimits(
         max_connections,
-        share_of(config.client_share, max_connections),
-        config.header_seconds,
-        config.keep_alive_seconds,
-        MinimumRate(config.client_rate),
+        share_of(settings.client_share, max_connections),
+        settings.header_seconds,
+        settings.keep_alive_seconds,
+        MinimumRate(settings.client_rate),
     )
 
 

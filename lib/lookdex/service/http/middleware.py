@@ -18,7 +18,7 @@ from lookdex.service.http.clients import client_key
 from lookdex.service.http.observe import Metrics
 from lookdex.service.http.prefix import path_within
 from lookdex.service.http.problems import ProblemError, ProblemKind
-from lookdex.service.tokens import Tokens
+from lookdex.service.http.tokens import Tokens
 
 OPEN = ("/", "/healthz", "/readyz", "/openapi.json")  # no token needed; the page's files need none either
 _REQUEST_ID = re.compile(r"[\w.:-]{1,64}")

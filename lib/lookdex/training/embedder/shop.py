@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lookdex.errors import ConfigError, ReleaseNotFound
+from lookdex.errors import ConfigError
 from lookdex.imaging import codec
 from lookdex.records import Role, Scope
 from lookdex.search.engine.photo import LIMITS
@@ -93,10 +93,7 @@ def of_release(catalog: str, texts: Sequence[str], label: str | None) -> list[Pi
     from lookdex.storage import open_store
 
     store = open_store(catalog)
-    current = promotion_log.live_release(store)
-    if current is None:
-        raise ReleaseNotFound(f"{catalog} has no live release yet; publish one with `lookdex reindex`")
-    items = tables.open_items(store, current[1])
+    items = tables.open_items(store, promotion_log.require_live_release(store))
     names = [name for name in items.schema.names if name != "vector"]
     check_columns(texts, label, set(names), f"the release in {catalog}")
     shown = (

@@ -1,8 +1,8 @@
-"""What a filter costs: processor time for each row, and how much of it a release of so many rows allows.
+"""The cost of a filter: processor time per row, and its limit.
 
-Every row of the release is tested, at most a few times for a question; that some tests are answered by an index counts
-for nothing here. The constants were measured by `python -m infra.bench_filters` on a core without AVX-512 of a busy
-machine, and rounded up.
+A question tests every row of the release, at most a few times. The estimate ignores that an index answers some tests.
+The constants were measured with `python -m infra.bench_filters` on a core without AVX-512 of a busy machine, and
+rounded up.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from lookdex.errors import BadQuery
 
 BUDGET_SECONDS = 0.5  # of one core, for one pass over the rows
 _NS = 1e-9
-_SHARE = 0.1  # of the whole, below which a message does not name a kind of work
+_MIN_SHARE = 0.1  # of the cost; messages leave out work with less
 
 
 class Work(Enum):
-    """A kind of work: how messages call it, nanoseconds for a row, and more of them for each byte or value in it."""
+    """A kind of work: its name in messages, nanoseconds per row, and nanoseconds per byte or value of a row."""
 
     READ = ("columns to read", 20, 0.4)
     READ_LIST = ("lists to read", 20, 15)
     COMPARE = ("comparisons", 2, 0)
     CONVERT = ("comparisons of different types", 5, 0)
-    AMONG = ("in (…)", 5, 0)
+    IN = ("in (…)", 5, 0)
     NULL = ("is null", 2, 0)
     LIKE = ("like", 5, 0.05)
     ILIKE = ("ilike", 15, 0.2)
@@ -37,46 +37,46 @@ class Work(Enum):
     WILD = ("patterns with many _ after a %", 25, 0)
     CASE = ("lower or upper", 10, 0.3)
     LENGTH = ("length", 40, 0.1)
-    SUM = ("signs of arithmetic", 4, 0)
-    HELD = ("searches in lists", 20, 10)
+    SUM = ("arithmetic operators", 4, 0)
+    CONTAINS = ("searches in lists", 20, 10)
 
     def __init__(self, words: str, ns: float, ns_each: float) -> None:
         self.words, self.ns, self.ns_each = words, ns, ns_each
 
 
-_A_LITERAL = 0.05  # ns for a row: of 1,000 in one IN
-_A_STATE = 2.5  # ns for a byte, and for each character of a pattern that no automaton holds
-_WILDCARDS = 5  # _ after a %, that an automaton may hold (some 60 over texts of 400 bytes: 0.05 ms a row)
-_PLANNED = 1e-4  # seconds, once for each test: to plan it
+_A_LITERAL = 0.05  # ns per row, measured with 1,000 in one IN
+_A_STATE = 2.5  # ns per byte and character of a pattern that is too large for an automaton
+_WILDCARDS = 5  # _ after a % that fit into an automaton (some 60 over texts of 400 bytes: 0.05 ms a row)
+_PLANNING = 1e-4  # seconds per test, once
 
 
 @dataclass(slots=True)
 class _Line:
     count: int = 0
-    seconds: float = 0.0  # for a row
+    seconds: float = 0.0  # per row
 
 
 class Bill:
-    """What the parts of a filter cost, for a row each, and once."""
+    """The cost of the parts of a filter: per row, and once."""
 
     def __init__(self) -> None:
         self._lines: dict[Work, _Line] = defaultdict(_Line)
         self._read: set[tuple[str, ...]] = set()
 
     def add(self, work: Work, width: float = 0.0, literals: int = 0) -> None:
-        """Work on a value. width: its bytes, or values in it. literals: it is compared with so many."""
+        """Add work on a value. width: its bytes, or the values in it. literals: how many it is compared with."""
         line = self._lines[work]
         line.count += 1
         line.seconds += (work.ns + work.ns_each * width + _A_LITERAL * literals) * _NS
 
     def add_read(self, path: tuple[str, ...], width: float, *, listed: bool) -> None:
-        """A column, once however often it is named."""
+        """Add the read of a column, only once."""
         if path not in self._read:
             self._read.add(path)
             self.add(Work.READ_LIST if listed else Work.READ, width)
 
     def add_pattern(self, pattern: str, any_case: bool, width: float) -> None:
-        """LIKE or ILIKE of a text of so many bytes."""
+        """Add LIKE or ILIKE. width: bytes of the text."""
         if pattern[pattern.find("%") :].count("_") > _WILDCARDS and "%" in pattern:
             self.add(Work.WILD)
             self._lines[Work.WILD].seconds += _A_STATE * len(pattern) * width * _NS
@@ -86,32 +86,32 @@ class Bill:
             self.add(Work.ILIKE if any_case else Work.LIKE, width)
 
     def seconds(self, rows: int) -> float:
-        """Of one pass over so many rows."""
-        return sum(line.count * _PLANNED + line.seconds * rows for line in self._lines.values())
+        """The cost of one pass over the rows."""
+        return sum(line.count * _PLANNING + line.seconds * rows for line in self._lines.values())
 
     def most_expensive(self, rows: int) -> str:
-        """“600 ilike (3.2 s), 4 patterns of several parts (1.1 s)”."""
-        spent = {work: line.count * _PLANNED + line.seconds * rows for work, line in self._lines.items()}
-        least = _SHARE * sum(spent.values())
+        """For messages: “600 ilike (3.2 s), 4 patterns of several parts (1.1 s)”."""
+        spent = {work: line.count * _PLANNING + line.seconds * rows for work, line in self._lines.items()}
+        least = _MIN_SHARE * sum(spent.values())
         named = sorted((work for work in spent if spent[work] >= least), key=lambda work: -spent[work])
         return ", ".join(f"{self._lines[work].count:,} {work.words} ({spent[work]:.2g} s)" for work in named)
 
 
 def check(bill: Bill, rows: int) -> None:
-    """Raises BadQuery, which says what is expensive: the filter costs more than one may over so many rows."""
+    """Raise BadQuery, with the expensive parts, if the filter costs more than `BUDGET_SECONDS`."""
     seconds = bill.seconds(rows)
     if seconds > BUDGET_SECONDS:
         raise BadQuery(
-            f"the filter is too expensive: over the {rows:,} rows of this release it would take some {seconds:.2g} s "
-            f"of processor time, and {BUDGET_SECONDS:g} s are allowed. It has {bill.most_expensive(rows)}. Write "
-            "fewer of these tests, in (…) for several whole values, 'text%' or '%text%' for patterns"
+            f"the filter is too expensive: over the {rows:,} rows of this release it would take about {seconds:.2g} s "
+            f"of processor time; {BUDGET_SECONDS:g} s are allowed. It has {bill.most_expensive(rows)}. Use fewer of "
+            "these tests, in (…) for several values, and 'text%' or '%text%' for patterns"
         )
 
 
 def widths_of(sample: pa.Table) -> dict[str, float]:
-    """The mean size of the values of each column, and of each field of a record (attrs.material), that has one.
+    """The mean size of the values of each column, and of each field of a record (attrs.material).
 
-    Of text its bytes; of a list its values, and of their texts as many more as they have 40 bytes.
+    Of text its bytes; of a list its values, plus one for every 40 bytes of text in them.
     """
     return {name: width for field in sample.schema for name, width in _widths(field.name, sample[field.name])}
 

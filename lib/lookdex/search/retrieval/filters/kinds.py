@@ -1,4 +1,4 @@
-"""What a value of a filter is, as far as comparing goes, and how that is called."""
+"""Kinds of values in filters: what can be compared with what."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from enum import Enum
 import pyarrow as pa
 
 
-class Kind(Enum):
-    """Values of one kind compare. The value: how a type error calls what a column of it holds."""
+class ValueKind(Enum):
+    """Values of the same kind can be compared. The value of the enum is what messages call the values."""
 
     NUMBER = "numbers"
     TEXT = "text"
@@ -18,27 +18,26 @@ class Kind(Enum):
     INSTANT = "date-times of a time zone"
     LIST = "lists"
     RECORD = "records"
-    NULL = "nothing"
-    OTHER = "values that no filter compares"
+    OTHER = "values that filters cannot compare"
 
 
-def kind_of(kind: pa.DataType) -> Kind:
+def kind_of(kind: pa.DataType) -> ValueKind:
     """The kind of a column's values."""
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return Kind.NUMBER
+        return ValueKind.NUMBER
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return Kind.TEXT
+        return ValueKind.TEXT
     if pa.types.is_boolean(kind):
-        return Kind.TRUTH
+        return ValueKind.TRUTH
     if pa.types.is_date(kind):
-        return Kind.DATE
+        return ValueKind.DATE
     if pa.types.is_timestamp(kind):
-        return Kind.DATE_TIME if kind.tz is None else Kind.INSTANT
+        return ValueKind.DATE_TIME if kind.tz is None else ValueKind.INSTANT
     if pa.types.is_list(kind):
-        return Kind.LIST
-    return Kind.RECORD if pa.types.is_struct(kind) else Kind.OTHER
+        return ValueKind.LIST
+    return ValueKind.RECORD if pa.types.is_struct(kind) else ValueKind.OTHER
 
 
 def is_exact(kind: pa.DataType) -> bool:
-    """Whole numbers and decimals, of which no digit may be lost."""
+    """Whether all digits count: whole numbers and decimals."""
     return pa.types.is_integer(kind) or pa.types.is_decimal(kind)

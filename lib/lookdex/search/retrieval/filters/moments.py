@@ -1,4 +1,4 @@
-"""Dates and date-times as filters write them, in text."""
+"""Parse the dates and date-times in filters."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _WRITTEN = re.compile(
 
 
 def read(text: str) -> date | datetime | None:
-    """'2026-11-22', '2026-11-22 09:30', '2026-11-22T09:30:00.5+09:00' …; None for anything else.
+    """Parse '2026-11-22', '2026-11-22 09:30', '2026-11-22T09:30:00.5+09:00' …; None for anything else.
 
-    A date-time with a zone is one in UTC.
+    A date-time with a zone is converted to UTC.
     """
     found = _WRITTEN.fullmatch(text.strip())
     if found is None:
@@ -24,12 +24,15 @@ def read(text: str) -> date | datetime | None:
             return date.fromisoformat(day)
         moment = datetime.fromisoformat(f"{day}T{clock}{(zone or '').upper()}")
         return moment if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):  # the 31st of February; a zone that leads out of the years 1 to 9999
+    except (
+        ValueError,
+        OverflowError,
+    ):  # the 31st of February; a zone that moves it out of the years 1 to 9999
         return None
 
 
 def as_date(moment: date | datetime) -> date | None:
-    """The day; None where there is a time of day or a zone, too."""
+    """The day; None if it has a time of day or a zone."""
     if not isinstance(moment, datetime):
         return moment
     midnight = moment.tzinfo is None and moment == datetime(moment.year, moment.month, moment.day)
@@ -37,5 +40,5 @@ def as_date(moment: date | datetime) -> date | None:
 
 
 def as_datetime(moment: date | datetime) -> datetime:
-    """A date is its midnight."""
+    """The date-time; of a date, its midnight."""
     return moment if isinstance(moment, datetime) else datetime(moment.year, moment.month, moment.day)

@@ -1,8 +1,8 @@
-"""Compares columns of whole numbers and of decimals so that no digit of either side is lost.
+"""Compare columns of whole numbers and decimals without losing digits.
 
-Lance refuses to compare such a column with 49.99 or with a number beyond 64 bits, and as float64 two neighbours of
-17 digits are one number. So a number is written in the column's own type. One that has no place there equals none of
-the column's values and lies between two of them, or beyond all.
+Lance refuses to compare such a column with 49.99 or with a number beyond 64 bits, and in float64 two neighbours of 17
+digits are equal. So a number is written in the column's type. One that the type cannot hold equals no value of the
+column: it lies between two of them, or beyond all.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from decimal import MAX_EMAX, MIN_EMIN, ROUND_FLOOR, Context, Decimal
 
 import pyarrow as pa
 
-from lookdex.search.retrieval.filters.syntax import Sign
+from lookdex.search.retrieval.filters.syntax import Operator
 
 _WIDEST = 38  # digits of a decimal
 _ENOUGH = Context(prec=2 * _WIDEST + 4, Emax=MAX_EMAX, Emin=MIN_EMIN)
@@ -20,37 +20,34 @@ _ENOUGH = Context(prec=2 * _WIDEST + 4, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A test of a column that holds for the same rows: `column sign sql`."""
+    """An equivalent comparison in the column's type: `column op sql`."""
 
-    sign: Sign
+    op: Operator
     sql: str
 
 
-def own(number: Decimal, kind: pa.DataType) -> str | None:
-    """SQL of the number in the type (whole numbers, decimals); None where the type has no place for it."""
+def exact(number: Decimal, kind: pa.DataType) -> str | None:
+    """SQL of the number in the type (whole numbers, decimals); None if the type cannot hold it."""
     if not _lowest(kind) <= number <= _highest(kind):
         return None
     floor = _floor(number, kind)
-    return _written(floor, kind) if floor == number else None
+    return _sql(floor, kind) if floor == number else None
 
 
-def bound(sign: Sign, number: Decimal, kind: pa.DataType) -> Bound | bool:
-    """What `column sign number` is, written in the column's own type; True or False: it holds for all values, or none.
-
-    kind: of the column, whole numbers or decimals.
-    """
-    if (exact := own(number, kind)) is not None:
-        return Bound(sign, exact)
-    if sign in (Sign.EQUAL, Sign.UNEQUAL):
-        return sign is Sign.UNEQUAL
-    below = sign in (Sign.LESS, Sign.AT_MOST)
+def bound(op: Operator, number: Decimal, kind: pa.DataType) -> Bound | bool:
+    """`column op number` in the column's type (whole numbers, decimals); True or False if all values or none match."""
+    if (sql := exact(number, kind)) is not None:
+        return Bound(op, sql)
+    if op in (Operator.EQUAL, Operator.UNEQUAL):
+        return op is Operator.UNEQUAL
+    below = op in (Operator.LESS, Operator.AT_MOST)
     if not _lowest(kind) <= number <= _highest(kind):
         return below == (number > 0)
-    return Bound(Sign.AT_MOST if below else Sign.MORE, _written(_floor(number, kind), kind))
+    return Bound(Operator.AT_MOST if below else Operator.MORE, _sql(_floor(number, kind), kind))
 
 
-def together(one: pa.DataType, other: pa.DataType) -> str:
-    """The SQL type in which columns of two types of numbers compare; "" where they do as they are."""
+def common_type(one: pa.DataType, other: pa.DataType) -> str:
+    """The SQL type to compare columns of two types of numbers in; "" if they need no cast."""
     if one == other or (pa.types.is_integer(one) and pa.types.is_integer(other)):
         return ""
     if pa.types.is_floating(one) or pa.types.is_floating(other):
@@ -60,15 +57,15 @@ def together(one: pa.DataType, other: pa.DataType) -> str:
     return f"DECIMAL({_WIDEST}, {places})" if places + whole <= _WIDEST else "DOUBLE"
 
 
-def _written(number: Decimal, kind: pa.DataType) -> str:
+def _sql(number: Decimal, kind: pa.DataType) -> str:
     if pa.types.is_decimal(kind):
         return f"CAST('{number:f}' AS DECIMAL({kind.precision}, {kind.scale}))"
-    # Lance reads -2^63 as the minus of a number that does not fit into 64 bits.
+    # Lance parses -2^63 as the negative of a number that does not fit into 64 bits.
     return f"CAST('{int(number)}' AS BIGINT)" if number == -(2**63) else f"{int(number)}"
 
 
 def _floor(number: Decimal, kind: pa.DataType) -> Decimal:
-    """The greatest value of the type that is not above the number, which lies in its range."""
+    """The largest value of the type that is at most the number. The number is in the type's range."""
     return number.quantize(Decimal(1).scaleb(-_scale(kind), _ENOUGH), ROUND_FLOOR, _ENOUGH)
 
 

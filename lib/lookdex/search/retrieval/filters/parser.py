@@ -1,4 +1,4 @@
-"""Reads a filter's text. What it does not know never gets any further.
+"""Parse a filter. Anything outside this grammar is refused.
 
 predicate  = and {OR and}          and = not {AND not}          not = [NOT] test
 test       = sum [= <> != < <= > >= sum | [NOT] IN (literal, …) | [NOT] IN list | [NOT] BETWEEN sum AND sum
@@ -11,7 +11,7 @@ literal    = 12.5 | 'text' | TRUE | FALSE | NULL | DATE '2026-11-22' | TIMESTAMP
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import NoReturn, TypeVar
@@ -21,8 +21,7 @@ import pyarrow as pa
 from lookdex.errors import BadQuery
 from lookdex.runtime.wording import shortened
 from lookdex.search.retrieval.filters.syntax import (
-    LITERALS,
-    All,
+    And,
     AnyOf,
     Arithmetic,
     Call,
@@ -37,10 +36,10 @@ from lookdex.search.retrieval.filters.syntax import (
     Negative,
     Not,
     Number,
-    Sign,
-    Some,
+    Operator,
+    Or,
     Text,
-    Typed,
+    TypedText,
     Value,
 )
 
@@ -49,11 +48,11 @@ FUNCTIONS = ("lower", "upper", "length", "abs")
 _CONTAINS = ("array_contains", "array_has", "list_contains")
 MAX_LENGTH = 20_000  # characters
 MAX_PATTERN = 200  # characters: DataFusion refuses to compile a pattern of some thousand
-MAX_DEPTH = 16  # parentheses, NOTs and minus signs inside each other: Lance's parser gives up at 50
-MAX_SUMS = 32  # signs of arithmetic: Lance plans a sum of 40 terms in 40 ms, of 300 in 3.6 s
+MAX_DEPTH = 16  # nested parentheses, NOTs and minus signs: Lance's parser gives up at 50
+MAX_SUMS = 32  # arithmetic operators: Lance plans a sum of 40 terms in 40 ms, one of 300 in 3.6 s
 HINT = (
-    "It may compare columns with values (= <> < <= > >=, in, between, like, ilike, is null), "
-    "joined by and, or, not; a value of text stands in 'single quotes'"
+    "Compare columns with values (= <> < <= > >=, in, between, like, ilike, is null), joined by and, or, not; put text "
+    "in 'single quotes'"
 )
 RESERVED = frozenset(("and", "or", "not", "in", "between", "like", "ilike", "is", "null", "true", "false"))
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -63,7 +62,7 @@ _TOKEN = re.compile(
     | (?P<text>'(?:[^'\x00]|'')*')
     | (?P<quoted>"[^"`\x00]+"|`[^"`\x00]+`)
     | (?P<word>[^\W\d]\w*)
-    | (?P<sign><=|>=|<>|!=|-(?!-)|/(?!\*)|\.(?!\.)|[=<>+*%(),])
+    | (?P<op><=|>=|<>|!=|-(?!-)|/(?!\*)|\.(?!\.)|[=<>+*%(),])
     )""",
     re.VERBOSE,
 )
@@ -71,22 +70,22 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    kind: str  # number | text | quoted | word | sign | end
+    kind: str  # number | text | quoted | word | op | end
     text: str
     at: int  # offset in the filter
 
 
 def parse(where: str, schema: pa.Schema) -> Value:
-    """The filter over the columns of a schema, which may be named in any case.
+    """Parse a filter over the columns of a schema. Names of columns match in any case.
 
-    Raises BadQuery, which says where it stopped to understand, or which columns there are.
+    Raises BadQuery with the place of the error, or with the known columns.
     """
     if not where.strip():
         raise BadQuery("the filter is empty: leave it out, or write a predicate such as  price < 50")
     if len(where) > MAX_LENGTH:
-        raise BadQuery(f"the filter has {len(where)} characters, the most is {MAX_LENGTH}")
+        raise BadQuery(f"the filter has {len(where)} characters; the most is {MAX_LENGTH}")
     if not where.isprintable() and _SURROGATE.search(where):
-        raise BadQuery("the filter is not text: it has half a character (a surrogate)")
+        raise BadQuery("the filter is not valid text: it has a lone surrogate")
     return _Parser(where, schema).parse()
 
 
@@ -105,11 +104,11 @@ def _tokens(where: str) -> list[_Token]:
 
 def _here(where: str, at: int) -> str:
     rest = where[at : at + 24].rstrip()
-    return f"at character {at + 1}, before “{rest}”" if rest else "it stops too early"
+    return f"at character {at + 1}, before “{rest}”" if rest else "it ends too early"
 
 
 class _Parser:
-    """Recursive descent; each method returns what it read."""
+    """Recursive descent; each method returns what it parsed."""
 
     def __init__(self, where: str, schema: pa.Schema) -> None:
         self.where, self.schema = where, schema
@@ -134,9 +133,9 @@ class _Parser:
         raise BadQuery(f"the filter is not a predicate: {_here(self.where, self.token.at)}. {HINT}")
 
     def take(self, *texts: str) -> str | None:
-        """The next word or sign in lower case if it is one of `texts`, and steps over it."""
+        """Consume the next word or operator if it is one of `texts`. Returns it in lower case, or None."""
         token = self.token
-        if token.kind in ("word", "sign") and token.text.lower() in texts:
+        if token.kind in ("word", "op") and token.text.lower() in texts:
             self.next += 1
             return token.text.lower()
         return None
@@ -166,11 +165,11 @@ class _Parser:
 
     def predicate(self) -> Value:
         parts = self.joined(self.all_of, "or")
-        return parts[0] if len(parts) == 1 else Some(tuple(parts))
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
     def all_of(self) -> Value:
         parts = self.joined(self.inverted, "and")
-        return parts[0] if len(parts) == 1 else All(tuple(parts))
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
 
     def joined(self, read: Callable[[], Value], word: str) -> list[Value]:
         parts = [read()]
@@ -185,8 +184,8 @@ class _Parser:
 
     def test(self) -> Value:
         left = self.sum()
-        if sign := self.take("=", "<>", "!=", "<", "<=", ">", ">="):
-            return Compare(left, Sign("<>" if sign == "!=" else sign), self.sum())
+        if op := self.take("=", "<>", "!=", "<", "<=", ">", ">="):
+            return Compare(left, Operator("<>" if op == "!=" else op), self.sum())
         if self.take("is"):
             inverted = self.take("not") is not None
             word = self.take("null", "true", "false") or self.fail()
@@ -197,7 +196,7 @@ class _Parser:
         if self.take("between"):
             low = self.sum()
             self.need("and")
-            inside = All((Compare(left, Sign.AT_LEAST, low), Compare(left, Sign.AT_MOST, self.sum())))
+            inside = And((Compare(left, Operator.AT_LEAST, low), Compare(left, Operator.AT_MOST, self.sum())))
             return Not(inside) if inverted else inside
         if like := self.take("like", "ilike"):
             return Like(left, self.pattern(), like == "ilike", inverted)
@@ -206,21 +205,21 @@ class _Parser:
         return left
 
     def membership(self, left: Value, inverted: bool) -> Value:
-        """What follows IN: literals in parentheses, or a list."""
+        """Parse what follows IN: literals in parentheses, or a column of lists."""
         if self.take("(") is None:
             return Contains(self.named(), left, inverted)
-        among = [self.signed_literal()]
+        choices = [self.signed_literal()]
         while self.take(","):
-            among.append(self.signed_literal())
+            choices.append(self.signed_literal())
         self.need(")")
-        return In(left, tuple(among), inverted)
+        return In(left, tuple(choices), inverted)
 
     def pattern(self) -> str:
         pattern = self.text()
         if len(pattern) > MAX_PATTERN:
             raise BadQuery(
-                f"a pattern of the filter has {len(pattern):,} characters, the most is {MAX_PATTERN}: look for a "
-                "part of the text, or compare all of it with ="
+                f"a pattern of the filter has {len(pattern):,} characters; the most is {MAX_PATTERN}: use a part "
+                "of the text, or compare all of it with ="
             )
         return pattern
 
@@ -232,13 +231,13 @@ class _Parser:
     def product(self) -> Value:
         return self.chain(self.value, "*", "/", "%")
 
-    def chain(self, read: Callable[[], Value], *signs: str) -> Value:
+    def chain(self, read: Callable[[], Value], *operators: str) -> Value:
         first, rest = read(), []
-        while sign := self.take(*signs):
+        while op := self.take(*operators):
             self.sums += 1
             if self.sums > MAX_SUMS:
-                raise BadQuery(f"the filter has more than {MAX_SUMS} signs of arithmetic; write it shorter")
-            rest.append((sign, read()))
+                raise BadQuery(f"the filter has more than {MAX_SUMS} arithmetic operators; write it shorter")
+            rest.append((op, read()))
         return Arithmetic(first, tuple(rest)) if rest else first
 
     def value(self) -> Value:
@@ -266,13 +265,13 @@ class _Parser:
         if word := self.take("true", "false", "null"):
             return Constant({"true": True, "false": False, "null": None}[word])
         typed = token.kind == "word" and token.text.lower() in ("date", "timestamp")
-        if typed and self.tokens[self.next + 1].kind == "text":  # else it is a column of that name
+        if typed and self.tokens[self.next + 1].kind == "text":  # otherwise it is a column of that name
             self.next += 1
-            return Typed(token.text.lower(), self.text())
+            return TypedText(token.text.lower(), self.text())
         return None
 
     def named(self) -> Value:
-        """A column, one of its fields, or a function's result."""
+        """Parse a column, a field of one, or a function call."""
         token = self.token
         if token.kind not in ("word", "quoted") or (token.kind == "word" and token.text.lower() in RESERVED):
             self.fail()
@@ -301,21 +300,20 @@ class _Parser:
             found = Contains(values, self.nested(self.sum))
         else:
             raise BadQuery(
-                f"the filter cannot use {shortened(token.text)}(…); the functions it may use: "
-                f"{', '.join(FUNCTIONS)}, any, array_contains. {HINT}"
+                f"the filter calls an unknown function {shortened(token.text)}(…); known: {', '.join(FUNCTIONS)}, any, "
+                f"array_contains. {HINT}"
             )
         self.need(")")
         return found
 
     def column(self, name: str) -> Column:
-        known = self.schema.names
-        alike = [name] if name in known else [own for own in known if own.lower() == name.lower()]
-        if len(alike) != 1:
+        found = _matching(name, self.schema.names)
+        if found is None:
             raise BadQuery(
-                f"the filter names the column “{shortened(name)}”; those that exist: {', '.join(known)} "
-                "(a value of text stands in 'single quotes')"
+                f"the filter has an unknown column “{shortened(name)}”; known: {', '.join(self.schema.names)} (put "
+                "text in 'single quotes')"
             )
-        return Column((alike[0],), self.schema.field(alike[0]).type)
+        return Column((found,), self.schema.field(found).type)
 
 
 def _plain(token: _Token) -> str:
@@ -323,18 +321,24 @@ def _plain(token: _Token) -> str:
 
 
 def _field(column: Column, name: str) -> Column:
-    """A field of a record. Raises BadQuery: the column holds none, or none of that name."""
+    """A field of a record. Raises BadQuery if the column holds no records, or they have no such field."""
     if not pa.types.is_struct(column.type):
-        raise BadQuery(
-            f"the filter names “{shortened(name)}” in {column.name}, which holds no record: only records have fields"
-        )
+        raise BadQuery(f"the filter has a field “{shortened(name)}” of {column.name}, which holds no records")
     known = [field.name for field in column.type.fields]
-    alike = [name] if name in known else [own for own in known if own.lower() == name.lower()]
-    if len(alike) != 1:
+    found = _matching(name, known)
+    if found is None:
         raise BadQuery(
-            f"the filter names the field “{shortened(name)}” of {column.name}; those that exist: {', '.join(known)}"
+            f"the filter has an unknown field “{shortened(name)}” of {column.name}; known: {', '.join(known)}"
         )
-    return Column((*column.path, alike[0]), column.type.field(alike[0]).type)
+    return Column((*column.path, found), column.type.field(found).type)
+
+
+def _matching(name: str, known: Sequence[str]) -> str | None:
+    """The known name that is this one, else the only one that differs in case alone."""
+    if name in known:
+        return name
+    found = [one for one in known if one.lower() == name.lower()]
+    return found[0] if len(found) == 1 else None
 
 
 def _number(written: str) -> Number:
@@ -347,7 +351,3 @@ def _number(written: str) -> Number:
 def _negated(number: Number) -> Number:
     written = number.written[1:] if number.written.startswith("-") else f"-{number.written}"
     return Number(written, None if number.value is None else -number.value)
-
-
-def is_literal(value: Value) -> bool:
-    return isinstance(value, LITERALS)

@@ -1,4 +1,4 @@
-"""What is said of a filter whose types do not go together."""
+"""Errors of filters that compare values of different types."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NoReturn
 from lookdex.catalog.column_types import held
 from lookdex.catalog.column_types import kind_of as in_words
 from lookdex.errors import BadQuery
-from lookdex.search.retrieval.filters.kinds import Kind, kind_of
+from lookdex.search.retrieval.filters.kinds import ValueKind, kind_of
 from lookdex.search.retrieval.filters.rewrite import columns_of
 from lookdex.search.retrieval.filters.syntax import Column, Value
 
@@ -23,15 +23,15 @@ def described(value: Value) -> str:
 
 
 def no_value(value: Value) -> NoReturn:
-    """A list, a record or something stranger is compared as if it were a value."""
+    """Refuse to compare a list, a record or another column that is not a plain value."""
     assert isinstance(value, Column)
     name, kind = value.name, kind_of(value.type)
-    if kind is Kind.LIST:
+    if kind is ValueKind.LIST:
         remedy = f"write  'M' in {name},  or  {name} in ('M', 'L')  for one of several"
-    elif kind is Kind.RECORD:
+    elif kind is ValueKind.RECORD:
         remedy = f"compare one of its fields, such as {name}.{value.type.field(0).name}"
     else:
-        remedy = "only is null and is not null work with it"
+        remedy = "only is null and is not null apply to it"
     raise BadQuery(f"the filter compares {name}, a {in_words(value.type)}: {remedy}")
 
 
@@ -39,5 +39,7 @@ def mismatch(value: Value) -> NoReturn:
     columns = columns_of(value)
     kinds = "; ".join(f"{column.name} holds {held(column.type)}" for column in columns)
     if not kinds:
-        raise BadQuery("the filter cannot be applied: it names no column, or compares what does not compare")
+        raise BadQuery(
+            "the filter cannot be applied: it has no column, or compares values of different types"
+        )
     raise BadQuery(f"the filter cannot be applied: {kinds}. {_VALUES}")

@@ -1,7 +1,7 @@
-"""A filter in a form that is cheap to plan and to apply, and that holds for the same rows.
+"""Rewrite a filter into an equivalent one that is cheap to plan and to apply.
 
-NOT stands only before single tests (Lance plans 20 nested ones in 9 ms, 40 in more than 20 s), and equalities of one
-column become one IN: 1,000 of them then cost a row about what three do. Both rules hold for nulls, too.
+NOT is moved to single tests (Lance plans 20 nested ones in 9 ms, 40 in more than 20 s), and equalities of one column
+become one IN: 1,000 of them then cost a row about as much as three. Both rules also hold for nulls.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pyarrow as pa
 from lookdex.errors import BadQuery
 from lookdex.search.retrieval.filters.syntax import (
     LITERALS,
-    All,
+    And,
     AnyOf,
     Arithmetic,
     Call,
@@ -26,26 +26,23 @@ from lookdex.search.retrieval.filters.syntax import (
     Like,
     Negative,
     Not,
-    Sign,
-    Some,
+    Operator,
+    Or,
     Value,
 )
 
 
 def rewritten(value: Value, inverted: bool = False) -> Value:
-    """The predicate, or with `inverted` what holds where it does not.
-
-    Raises BadQuery: ANY stands elsewhere than beside =.
-    """
+    """Rewrite the predicate, or its negation if `inverted`. Raises BadQuery if ANY does not follow =."""
     match value:
         case Not(part):
             return rewritten(part, not inverted)
-        case All(parts) | Some(parts):
-            return _joined(isinstance(value, All) != inverted, [rewritten(part, inverted) for part in parts])
-        case Compare(left, sign, right):
-            return _compared(left, sign, right, inverted)
+        case And(parts) | Or(parts):
+            return _joined(isinstance(value, And) != inverted, [rewritten(part, inverted) for part in parts])
+        case Compare(left, op, right):
+            return _compared(left, op, right, inverted)
         case Contains(values, part):
-            return _among(_inside(values), part, value.inverted != inverted)
+            return _in(_inside(values), part, value.inverted != inverted)
         case In() | Like() | Is():
             return replace(value, value=_inside(value.value), inverted=value.inverted != inverted)
         case Constant(truth):
@@ -54,48 +51,46 @@ def rewritten(value: Value, inverted: bool = False) -> Value:
             return Not(_inside(value)) if inverted else _inside(value)
 
 
-def _compared(left: Value, sign: Sign, right: Value, inverted: bool) -> Value:
-    """The test, with a literal, or ANY, on its right."""
+def _compared(left: Value, op: Operator, right: Value, inverted: bool) -> Value:
+    """Rewrite a comparison, with a literal or ANY moved to the right."""
     if isinstance(left, AnyOf) or (isinstance(left, LITERALS) and not isinstance(right, AnyOf)):
-        left, sign, right = right, sign.mirrored, left
+        left, op, right = right, op.mirrored, left
     if isinstance(right, AnyOf):
-        if sign is not Sign.EQUAL:
-            raise BadQuery("the filter compares with any(…): it may only follow =, such as  'M' = any(sizes)")
-        return _among(_inside(right.values), left, inverted)
-    return Compare(_inside(left), sign.opposite if inverted else sign, _inside(right))
+        if op is not Operator.EQUAL:
+            raise BadQuery("the filter compares with any(…), which only works with =:  'M' = any(sizes)")
+        return _in(_inside(right.values), left, inverted)
+    return Compare(_inside(left), op.opposite if inverted else op, _inside(right))
 
 
-def _among(values: Value, value: Value, inverted: bool) -> Value:
-    """A list has a value."""
+def _in(values: Value, value: Value, inverted: bool) -> Value:
+    """A test whether a list contains a value."""
     if not isinstance(values, Column) or not pa.types.is_list(values.type):
         name = ", ".join(column.name for column in columns_of(values)) or "a value"
         raise BadQuery(
-            f"the filter looks for something in {name}, which is not a list: write  'M' in sizes  with a column of "
-            "lists, or in ('M', 'L') with parentheses"
+            f"the filter uses in with {name}, which is not a list: write  'M' in sizes  with a column of lists, or "
+            "in ('M', 'L') with parentheses"
         )
     if not isinstance(value, LITERALS):
-        raise BadQuery(
-            "the filter looks in a list for something that is not a value: write text or a number there"
-        )
+        raise BadQuery("the filter searches a list for something that is not a literal: use text or a number")
     return In(values, (value,), inverted)
 
 
 def _inside(value: Value) -> Value:
-    """What is compared, whose own parts may be predicates in parentheses."""
+    """Rewrite a value that is compared; parts of it may be predicates in parentheses."""
     match value:
         case Negative(part):
             return Negative(_inside(part))
         case Arithmetic(first, rest):
-            return Arithmetic(_inside(first), tuple((sign, _inside(part)) for sign, part in rest))
+            return Arithmetic(_inside(first), tuple((op, _inside(part)) for op, part in rest))
         case Call(function, argument):
             return Call(function, _inside(argument))
         case AnyOf():
             raise BadQuery("the filter uses any(…) without =: write  'M' = any(sizes)  or  'M' in sizes")
-        case Compare() | In() | Contains() | Like() | Is() | Not() | All() | Some():
+        case Compare() | In() | Contains() | Like() | Is() | Not() | And() | Or():
             test = rewritten(value)
-            if isinstance(test, All | Some):  # DataFusion takes `a and not a` for false where a is null
+            if isinstance(test, And | Or):  # DataFusion treats `a and not a` as false if a is null
                 raise BadQuery(
-                    "the filter compares several tests (joined by and, or, between) as if they were one value: "
+                    "the filter compares several tests (joined by and, or, between) as one value: "
                     "compare each by itself"
                 )
             return test
@@ -104,8 +99,8 @@ def _inside(value: Value) -> Value:
 
 
 def _joined(every: bool, parts: list[Value]) -> Value:
-    """AND (or OR) of the parts, without one of its kind inside it, and with the equalities of a column put together."""
-    kind = All if every else Some
+    """AND (or OR) of the parts, flattened, with the equalities of a column merged into one IN."""
+    kind = And if every else Or
     flat = [own for part in parts for own in (part.parts if isinstance(part, kind) else (part,))]
     together: dict[Value, list[tuple[int, In]]] = {}
     for n, part in enumerate(flat):
@@ -114,27 +109,27 @@ def _joined(every: bool, parts: list[Value]) -> Value:
     kept: dict[int, Value] = dict(enumerate(flat))
     for value, tests in together.items():
         if len(tests) > 1:
-            among = dict.fromkeys(literal for _, test in tests for literal in test.among)
+            choices = dict.fromkeys(literal for _, test in tests for literal in test.choices)
             for n, _ in tests[1:]:
                 del kept[n]
-            kept[tests[0][0]] = In(value, tuple(among), every)
+            kept[tests[0][0]] = In(value, tuple(choices), every)
     return next(iter(kept.values())) if len(kept) == 1 else kind(tuple(kept.values()))
 
 
 def _equality(part: Value, inverted: bool) -> In | None:
-    """The test as [NOT] IN, where it is one."""
+    """The test as [NOT] IN; None if it is not an equality."""
     match part:
         case In(inverted=own) if own == inverted:
             return part
-        case Compare(left, sign, right) if sign is (Sign.UNEQUAL if inverted else Sign.EQUAL):
-            listed = isinstance(left, Column) and pa.types.is_list(left.type)  # is no value: refused later
+        case Compare(left, op, right) if op is (Operator.UNEQUAL if inverted else Operator.EQUAL):
+            listed = isinstance(left, Column) and pa.types.is_list(left.type)  # refused later
             if isinstance(right, LITERALS) and not isinstance(left, LITERALS) and not listed:
                 return In(left, (right,), inverted)
     return None
 
 
 def columns_of(value: Value) -> tuple[Column, ...]:
-    """The columns that it names, each once."""
+    """The columns in a value, each once."""
     found: dict[tuple[str, ...], Column] = {}
 
     def look(value: Value) -> None:
@@ -155,7 +150,7 @@ def columns_of(value: Value) -> tuple[Column, ...]:
             case Compare(left, _, right):
                 look(left)
                 look(right)
-            case All(parts) | Some(parts):
+            case And(parts) | Or(parts):
                 for part in parts:
                     look(part)
 

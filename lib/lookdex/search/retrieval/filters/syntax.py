@@ -1,6 +1,6 @@
-"""The parts of a filter, as records: what the parser makes of the text, and what is rewritten and then written as SQL.
+"""The syntax tree of a filter: parsed by `parser`, rewritten by `rewrite`, compiled to SQL by `write`.
 
-Every column in them is one that exists, spelt as the table spells it.
+Its columns exist, and are spelt as in the table.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column, or a field of a record in it. path: its names, outermost first."""
+    """A column, or a field of a record in it. path: their names, outermost first."""
 
     path: tuple[str, ...]
     type: pa.DataType
@@ -30,7 +30,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """written: as it stands in the filter, or with a minus before it. value: None where no decimal can hold it."""
+    """written: the text in the filter, perhaps negated. value: None if a decimal cannot hold it."""
 
     written: str
     value: Decimal | None
@@ -42,7 +42,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
+class TypedText:
     """DATE '2026-11-22' or TIMESTAMP '2026-11-22 09:30:00'. kind: "date" or "timestamp"."""
 
     kind: str
@@ -63,7 +63,7 @@ class Negative:
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """first, then each of `rest` (a sign and a value) in turn."""
+    """`first`, then the operators and values of `rest`, from left to right."""
 
     first: Value
     rest: tuple[tuple[str, Value], ...]
@@ -79,20 +79,20 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """ANY(list): some value in a list."""
+    """ANY(list): any value in a list."""
 
     values: Value
 
 
-Literal: TypeAlias = Number | Text | Typed | Constant
-LITERALS = (Number, Text, Typed, Constant)
+Literal: TypeAlias = Number | Text | TypedText | Constant
+LITERALS = (Number, Text, TypedText, Constant)
 
 
 # ── tests ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Sign(Enum):
-    """mirrored: with the sides exchanged. opposite: holds where this one does not."""
+class Operator(Enum):
+    """mirrored: with the sides exchanged. opposite: true where this one is false."""
 
     EQUAL = "="
     UNEQUAL = "<>"
@@ -102,49 +102,49 @@ class Sign(Enum):
     AT_LEAST = ">="
 
     @property
-    def mirrored(self) -> Sign:
+    def mirrored(self) -> Operator:
         return _MIRRORED.get(self, self)
 
     @property
-    def opposite(self) -> Sign:
+    def opposite(self) -> Operator:
         return _OPPOSITE[self]
 
 
 _MIRRORED = {
-    Sign.LESS: Sign.MORE,
-    Sign.MORE: Sign.LESS,
-    Sign.AT_MOST: Sign.AT_LEAST,
-    Sign.AT_LEAST: Sign.AT_MOST,
+    Operator.LESS: Operator.MORE,
+    Operator.MORE: Operator.LESS,
+    Operator.AT_MOST: Operator.AT_LEAST,
+    Operator.AT_LEAST: Operator.AT_MOST,
 }
 _OPPOSITE = {
-    Sign.EQUAL: Sign.UNEQUAL,
-    Sign.UNEQUAL: Sign.EQUAL,
-    Sign.LESS: Sign.AT_LEAST,
-    Sign.AT_LEAST: Sign.LESS,
-    Sign.MORE: Sign.AT_MOST,
-    Sign.AT_MOST: Sign.MORE,
+    Operator.EQUAL: Operator.UNEQUAL,
+    Operator.UNEQUAL: Operator.EQUAL,
+    Operator.LESS: Operator.AT_LEAST,
+    Operator.AT_LEAST: Operator.LESS,
+    Operator.MORE: Operator.AT_MOST,
+    Operator.AT_MOST: Operator.MORE,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Compare:
     left: Value
-    sign: Sign
+    op: Operator
     right: Value
 
 
 @dataclass(frozen=True, slots=True)
 class In:
-    """The value is one of the literals; a list has one of them."""
+    """The value is one of the literals, or a list contains one of them."""
 
     value: Value
-    among: tuple[Literal, ...]
+    choices: tuple[Literal, ...]
     inverted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Contains:
-    """A list has the value."""
+    """A list contains the value."""
 
     values: Value
     value: Value
@@ -174,16 +174,16 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
-class All:
+class And:
     parts: tuple[Value, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Some:
+class Or:
     parts: tuple[Value, ...]
 
 
 Value: TypeAlias = (
-    Column | Number | Text | Typed | Constant | Negative | Arithmetic | Call | AnyOf
-    | Compare | In | Contains | Like | Is | Not | All | Some
+    Column | Number | Text | TypedText | Constant | Negative | Arithmetic | Call | AnyOf
+    | Compare | In | Contains | Like | Is | Not | And | Or
 )  # fmt: skip

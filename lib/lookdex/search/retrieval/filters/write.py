@@ -1,6 +1,6 @@
-"""A filter as Lance SQL: every type is checked here, so that the table finds nothing to complain of.
+"""Compile a filter to SQL for Lance. All types are checked here, so that Lance accepts the result.
 
-Arithmetic is done in 64-bit floating point, where nothing overflows; a division by zero has no value (NULL).
+Arithmetic is in 64-bit floating point, which does not overflow; a division by zero is NULL.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from lookdex.catalog.sql import composed, quoted
 from lookdex.errors import BadQuery
 from lookdex.search.retrieval.filters import literals, numbers
 from lookdex.search.retrieval.filters.cost import Bill, Work
-from lookdex.search.retrieval.filters.kinds import Kind, is_exact, kind_of
+from lookdex.search.retrieval.filters.kinds import ValueKind, is_exact, kind_of
 from lookdex.search.retrieval.filters.literals import NULL, Mismatch
 from lookdex.search.retrieval.filters.refusals import described, mismatch, no_value
 from lookdex.search.retrieval.filters.rewrite import columns_of
 from lookdex.search.retrieval.filters.syntax import (
     LITERALS,
-    All,
+    And,
     Arithmetic,
     Call,
     Column,
@@ -36,35 +36,35 @@ from lookdex.search.retrieval.filters.syntax import (
     Negative,
     Not,
     Number,
-    Sign,
-    Some,
+    Operator,
+    Or,
     Text,
-    Typed,
+    TypedText,
     Value,
 )
 
-_HOLDS: dict[Sign, Callable[[Any, Any], bool]] = {
-    Sign.EQUAL: operator.eq,
-    Sign.UNEQUAL: operator.ne,
-    Sign.LESS: operator.lt,
-    Sign.AT_MOST: operator.le,
-    Sign.MORE: operator.gt,
-    Sign.AT_LEAST: operator.ge,
+_HOLDS: dict[Operator, Callable[[Any, Any], bool]] = {
+    Operator.EQUAL: operator.eq,
+    Operator.UNEQUAL: operator.ne,
+    Operator.LESS: operator.lt,
+    Operator.AT_MOST: operator.le,
+    Operator.MORE: operator.gt,
+    Operator.AT_LEAST: operator.ge,
 }
-_IDS = ("product_id",)  # the path of the column that holds composed text (NFC)
+_IDS = ("product_id",)  # the path of the column whose text is composed (NFC)
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """SQL of a value. type: of a column's values; None for what is computed, which if a number has 64 floating bits."""
+class SqlValue:
+    """SQL of a value. type: of a column; None if computed (numbers are then 64-bit floating point)."""
 
     sql: str
-    kind: Kind
+    kind: ValueKind
     type: pa.DataType | None = None
 
 
 class Writer:
-    """Writes one filter, and adds up in `bill` what its parts cost."""
+    """Compiles one filter, and adds up its cost in `bill`."""
 
     def __init__(self, widths: Mapping[str, float]) -> None:
         self.bill = Bill()
@@ -73,10 +73,10 @@ class Writer:
     # ── tests ──
 
     def test(self, value: Value) -> str:
-        """SQL that is true, false or null for a row. Raises BadQuery: it is no test, or types do not compare."""
+        """SQL of a predicate. Raises BadQuery if it is not one, or compares different types."""
         match value:
-            case All(parts) | Some(parts):
-                return f"({(' AND ' if isinstance(value, All) else ' OR ').join(map(self.test, parts))})"
+            case And(parts) | Or(parts):
+                return f"({(' AND ' if isinstance(value, And) else ' OR ').join(map(self.test, parts))})"
             case Not(part):
                 return f"(NOT {self.test(part)})"
             case Constant(None):
@@ -86,131 +86,132 @@ class Writer:
             case Compare():
                 return self._compared(value)
             case In():
-                return self._among(value)
+                return self._in(value)
             case Like():
                 return self._like(value)
             case Is():
                 return self._is(value)
-        if (found := self.value(value)).kind is Kind.TRUTH:
+        if (found := self.value(value)).kind is ValueKind.TRUTH:
             return found.sql
         raise BadQuery(
-            f"the filter is not a predicate: {described(value)} stands where something true or false is needed, such "
-            "as price < 50"
+            f"the filter is not a predicate: {described(value)} is not true or false; write a test such as price < 50"
         )
 
     def _compared(self, test: Compare) -> str:
-        left, sign, right = test.left, test.sign, test.right
+        left, op, right = test.left, test.op, test.right
         if isinstance(left, LITERALS) and isinstance(right, LITERALS):
-            return _constant(left, sign, right, test)
+            return _constant(left, op, right, test)
         found = self.value(left)
-        if found.kind in (Kind.LIST, Kind.RECORD, Kind.OTHER):
+        if found.kind in (ValueKind.LIST, ValueKind.RECORD, ValueKind.OTHER):
             no_value(left)
         self.bill.add(Work.COMPARE)
         if isinstance(right, LITERALS):
-            return self._with_literal(test, found, sign, right)
+            return self._with_literal(test, found, op, right)
         other = self.value(right)
-        if other.kind in (Kind.LIST, Kind.RECORD, Kind.OTHER):
+        if other.kind in (ValueKind.LIST, ValueKind.RECORD, ValueKind.OTHER):
             no_value(right)
         kinds = {found.kind, other.kind}
-        ordered = sign not in (Sign.EQUAL, Sign.UNEQUAL)
-        if kinds == {Kind.DATE, Kind.DATE_TIME}:
+        ordered = op not in (Operator.EQUAL, Operator.UNEQUAL)
+        if kinds == {ValueKind.DATE, ValueKind.DATE_TIME}:
             sides = [
-                f"CAST({side.sql} AS TIMESTAMP(6))" if side.kind is Kind.DATE else side.sql
+                f"CAST({side.sql} AS TIMESTAMP(6))" if side.kind is ValueKind.DATE else side.sql
                 for side in (found, other)
             ]
-            return f"({sides[0]} {sign.value} {sides[1]})"
-        if len(kinds) > 1 or (ordered and found.kind is Kind.TRUTH):
+            return f"({sides[0]} {op.value} {sides[1]})"
+        if len(kinds) > 1 or (ordered and found.kind is ValueKind.TRUTH):
             mismatch(test)
         one, two = found.sql, other.sql
-        if found.kind is Kind.NUMBER:
+        if found.kind is ValueKind.NUMBER:
             double = pa.float64()
-            if wide := numbers.together(found.type or double, other.type or double):
+            if wide := numbers.common_type(found.type or double, other.type or double):
                 self.bill.add(Work.CONVERT)
                 one, two = f"CAST({one} AS {wide})", f"CAST({two} AS {wide})"
-        return f"({one} {sign.value} {two})"
+        return f"({one} {op.value} {two})"
 
-    def _with_literal(self, test: Compare, found: Written, sign: Sign, literal: Literal) -> str:
-        ordered = sign not in (Sign.EQUAL, Sign.UNEQUAL)
+    def _with_literal(self, test: Compare, found: SqlValue, op: Operator, literal: Literal) -> str:
+        ordered = op not in (Operator.EQUAL, Operator.UNEQUAL)
         if literal == Constant(None):
             return NULL
-        if ordered and found.kind is Kind.TRUTH:
+        if ordered and found.kind is ValueKind.TRUTH:
             mismatch(test)
         if ordered and found.type is not None and is_exact(found.type):
             if not isinstance(literal, Number):
                 mismatch(test)
             if literal.value is None:
-                return f"(CAST({found.sql} AS DOUBLE) {sign.value} {literals.number(literal)})"
-            bound = numbers.bound(sign, literal.value, found.type)
+                return f"(CAST({found.sql} AS DOUBLE) {op.value} {literals.number(literal)})"
+            bound = numbers.bound(op, literal.value, found.type)
             if isinstance(bound, bool):
-                return _known(found.sql, bound)
-            return f"({found.sql} {bound.sign.value} {bound.sql})"
+                return _constant_unless_null(found.sql, bound)
+            return f"({found.sql} {bound.op.value} {bound.sql})"
         (sql,) = self._literals(test, test.left, found, (literal,))
-        return _known(found.sql, sign is Sign.UNEQUAL) if sql is None else f"({found.sql} {sign.value} {sql})"
+        return (
+            _constant_unless_null(found.sql, op is Operator.UNEQUAL)
+            if sql is None
+            else f"({found.sql} {op.value} {sql})"
+        )
 
-    def _among(self, test: In) -> str:
+    def _in(self, test: In) -> str:
         if isinstance(test.value, LITERALS):
             return self.test(_each(test))
         found = self.value(test.value)
-        if found.kind is Kind.LIST:
-            return self._held(test, found)
-        if found.kind in (Kind.RECORD, Kind.OTHER):
+        if found.kind is ValueKind.LIST:
+            return self._contains(test, found)
+        if found.kind in (ValueKind.RECORD, ValueKind.OTHER):
             no_value(test.value)
-        among = [literal for literal in test.among if literal != Constant(None)]
-        self.bill.add(Work.AMONG, literals=len(among))
-        sql = [own for own in self._literals(test, test.value, found, among) if own is not None]
+        choices = [literal for literal in test.choices if literal != Constant(None)]
+        self.bill.add(Work.IN, literals=len(choices))
+        sql = [own for own in self._literals(test, test.value, found, choices) if own is not None]
         if sql:
             one = f"{found.sql} {'<>' if test.inverted else '='} {sql[0]}"
             many = f"{found.sql} {'NOT ' if test.inverted else ''}IN ({', '.join(dict.fromkeys(sql))})"
-            told = f"({one if len(sql) == 1 else many})"
+            predicate = f"({one if len(sql) == 1 else many})"
         else:
-            told = _known(found.sql, test.inverted)
-        if len(among) == len(test.among):
-            return told
-        return f"({told} {'AND' if test.inverted else 'OR'} {NULL})"
+            predicate = _constant_unless_null(found.sql, test.inverted)
+        if len(choices) == len(test.choices):
+            return predicate
+        return f"({predicate} {'AND' if test.inverted else 'OR'} {NULL})"
 
-    def _held(self, test: In, found: Written) -> str:
-        """A list has one of the values. Nulls in it are no values; a list that is null makes the test null."""
+    def _contains(self, test: In, found: SqlValue) -> str:
+        """SQL of whether a list contains one of the values. Nulls in it are ignored; of a null list it is null."""
         assert found.type is not None
         kind = found.type.value_type
-        if kind_of(kind) in (Kind.LIST, Kind.RECORD, Kind.OTHER):
+        if kind_of(kind) in (ValueKind.LIST, ValueKind.RECORD, ValueKind.OTHER):
             raise BadQuery(
-                f"the filter looks into {described(test.value)}, a {in_words(found.type)}: only values in lists can "
-                "be looked for; is null and length(…) work"
+                f"the filter searches {described(test.value)}, a {in_words(found.type)}: only lists of plain values "
+                "can be searched; is null and length(…) work"
             )
-        among = [literal for literal in test.among if literal != Constant(None)]
-        item = Written("", kind_of(kind), kind)
-        values = [own for own in self._literals(test, test.value, item, among) if own is not None]
+        choices = [literal for literal in test.choices if literal != Constant(None)]
+        item = SqlValue("", kind_of(kind), kind)
+        values = [own for own in self._literals(test, test.value, item, choices) if own is not None]
         if not values:
-            return _known(found.sql, test.inverted)
-        self.bill.add(Work.HELD, self._width(test.value), len(values))
-        told = [_argument(own, kind) for own in dict.fromkeys(values)]
-        if len(told) == 1:
-            either = f"array_has({found.sql}, {told[0]})"
+            return _constant_unless_null(found.sql, test.inverted)
+        self.bill.add(Work.CONTAINS, self._width(test.value), len(values))
+        arguments = [_argument(own, kind) for own in dict.fromkeys(values)]
+        if len(arguments) == 1:
+            contains = f"array_has({found.sql}, {arguments[0]})"
         else:
-            either = f"array_has_any({found.sql}, make_array({', '.join(told)}))"
-        return f"(NOT {either})" if test.inverted else either
+            contains = f"array_has_any({found.sql}, make_array({', '.join(arguments)}))"
+        return f"(NOT {contains})" if test.inverted else contains
 
     def _literals(
-        self, test: Value, value: Value, found: Written, among: Sequence[Literal]
+        self, test: Value, value: Value, found: SqlValue, choices: Sequence[Literal]
     ) -> list[str | None]:
-        """SQL of each literal in the type of the value."""
+        """SQL of each literal in the type of the value; None if no value can equal it."""
         ids = any(column.path == _IDS for column in columns_of(value))
         try:
             if ids:
-                among = [Text(composed(one.value)) if isinstance(one, Text) else one for one in among]
+                choices = [Text(composed(one.value)) if isinstance(one, Text) else one for one in choices]
             if found.type is None:
-                return [_computed(literal, found.kind) for literal in among]
-            return [literals.sql_of(one, found.type, described(value)) for one in among]
+                return [_computed(literal, found.kind) for literal in choices]
+            return [literals.sql_of(one, found.type, described(value)) for one in choices]
         except Mismatch:
             mismatch(test)
 
     def _like(self, test: Like) -> str:
         if isinstance(test.value, LITERALS):
-            raise BadQuery(
-                "the filter looks for a pattern in a value that it writes itself: name a column there"
-            )
+            raise BadQuery("the filter applies a pattern to a literal: use a column")
         found = self.value(test.value)
-        if found.kind is not Kind.TEXT:
+        if found.kind is not ValueKind.TEXT:
             mismatch(test)
         pattern = test.pattern
         if any(column.path == _IDS for column in columns_of(test.value)):
@@ -232,51 +233,51 @@ class Writer:
         word = "TRUE" if test.what else "FALSE"
         if not isinstance(test.value, Column):
             return f"({self.test(test.value)} IS {inverted}{word})"
-        if kind_of(test.value.type) is not Kind.TRUTH:
+        if kind_of(test.value.type) is not ValueKind.TRUTH:
             mismatch(test)
         return f"({self.value(test.value).sql} IS {inverted}{word})"
 
     # ── values ──
 
-    def value(self, value: Value) -> Written:
+    def value(self, value: Value) -> SqlValue:
         match value:
             case Column(path, kind):
                 self.bill.add_read(path, self._width(value), listed=pa.types.is_list(kind))
-                return Written(_path(path), kind_of(kind), kind)
+                return SqlValue(_path(path), kind_of(kind), kind)
             case Number():
-                return Written(literals.number(value), Kind.NUMBER)
+                return SqlValue(literals.number(value), ValueKind.NUMBER)
             case Text(text):
-                return Written(quoted(text), Kind.TEXT)
-            case Typed():
-                raise BadQuery("the filter computes with a date: compare a column with it")
+                return SqlValue(quoted(text), ValueKind.TEXT)
+            case TypedText():
+                raise BadQuery("the filter computes with a date: compare a column with it instead")
             case Constant(None):
-                return Written("CAST(NULL AS DOUBLE)", Kind.NUMBER)
+                return SqlValue("CAST(NULL AS DOUBLE)", ValueKind.NUMBER)
             case Negative(part):
                 self.bill.add(Work.SUM)
-                return Written(f"(-{self._double(part, value)})", Kind.NUMBER)
+                return SqlValue(f"(-{self._double(part, value)})", ValueKind.NUMBER)
             case Arithmetic(first, rest):
                 return self._arithmetic(value, first, rest)
             case Call(function, argument):
                 return self._call(value, function, argument)
-        return Written(self.test(value), Kind.TRUTH)
+        return SqlValue(self.test(value), ValueKind.TRUTH)
 
-    def _arithmetic(self, whole: Value, first: Value, rest: Sequence[tuple[str, Value]]) -> Written:
+    def _arithmetic(self, whole: Value, first: Value, rest: Sequence[tuple[str, Value]]) -> SqlValue:
         sql = self._double(first, whole)
-        for sign, part in rest:
+        for op, part in rest:
             self.bill.add(Work.SUM)
             other = self._double(part, whole)
-            if sign in "/%":
+            if op in "/%":
                 if isinstance(part, Number) and float(part.written) == 0:
-                    raise BadQuery("the filter divides by 0, which has no value")
+                    raise BadQuery("the filter divides by 0")
                 if not isinstance(part, Number):
                     self.bill.add(Work.SUM)
                     other = f"nullif({other}, CAST(0 AS DOUBLE))"
-            sql = f"({sql} {sign} {other})"
-        return Written(sql, Kind.NUMBER)
+            sql = f"({sql} {op} {other})"
+        return SqlValue(sql, ValueKind.NUMBER)
 
     def _double(self, value: Value, whole: Value) -> str:
         found = self.value(value)
-        if found.kind is not Kind.NUMBER:
+        if found.kind is not ValueKind.NUMBER:
             mismatch(whole)
         if isinstance(value, Number):
             return f"CAST({found.sql} AS DOUBLE)"
@@ -285,24 +286,24 @@ class Writer:
         self.bill.add(Work.CONVERT)
         return f"CAST({found.sql} AS DOUBLE)"
 
-    def _call(self, whole: Value, function: str, argument: Value) -> Written:
+    def _call(self, whole: Value, function: str, argument: Value) -> SqlValue:
         if function == "abs":
             self.bill.add(Work.SUM)
-            return Written(f"abs({self._double(argument, whole)})", Kind.NUMBER)
+            return SqlValue(f"abs({self._double(argument, whole)})", ValueKind.NUMBER)
         found = self.value(argument)
-        if function == "length" and found.kind is Kind.LIST:
+        if function == "length" and found.kind is ValueKind.LIST:
             self.bill.add(Work.LENGTH, self._width(argument))
-            return Written(f"CAST(array_length({found.sql}) AS DOUBLE)", Kind.NUMBER)
-        if found.kind is not Kind.TEXT:
+            return SqlValue(f"CAST(array_length({found.sql}) AS DOUBLE)", ValueKind.NUMBER)
+        if found.kind is not ValueKind.TEXT:
             mismatch(whole)
         if function == "length":
             self.bill.add(Work.LENGTH, self._width(argument))
-            return Written(f"CAST(character_length({found.sql}) AS DOUBLE)", Kind.NUMBER)
+            return SqlValue(f"CAST(character_length({found.sql}) AS DOUBLE)", ValueKind.NUMBER)
         self.bill.add(Work.CASE, self._width(argument))
-        return Written(f"{function}({found.sql})", Kind.TEXT)
+        return SqlValue(f"{function}({found.sql})", ValueKind.TEXT)
 
     def _width(self, value: Value) -> float:
-        """Of the columns in it: the mean bytes of a text, or values of a list."""
+        """The mean bytes (of text) or number of values (of lists) of the columns in a value."""
         return sum(self._widths.get(column.name, 0.0) for column in columns_of(value))
 
 
@@ -311,38 +312,38 @@ def _path(path: Sequence[str]) -> str:
 
 
 def _each(test: In) -> Value:
-    """A literal among literals, as comparisons."""
-    sign = Sign.UNEQUAL if test.inverted else Sign.EQUAL
-    tests = tuple(Compare(test.value, sign, literal) for literal in test.among)
-    return All(tests) if test.inverted else Some(tests)
+    """`literal IN (literals)` as comparisons."""
+    op = Operator.UNEQUAL if test.inverted else Operator.EQUAL
+    tests = tuple(Compare(test.value, op, literal) for literal in test.choices)
+    return And(tests) if test.inverted else Or(tests)
 
 
 def _argument(sql: str, kind: pa.DataType) -> str:
-    """The SQL of a literal in a call, where DataFusion takes no type from the other side."""
+    """The SQL of a literal as an argument, where DataFusion does not infer its type."""
     if pa.types.is_float64(kind):
         return f"CAST({sql} AS DOUBLE)"
     return f"CAST({sql} AS BIGINT)" if pa.types.is_int64(kind) else sql
 
 
-def _known(sql: str, truth: bool) -> str:
-    """What holds for every value, or for none, and is null for null."""
+def _constant_unless_null(sql: str, truth: bool) -> str:
+    """SQL that has this truth for every value, and is null for null."""
     return f"({sql} IS NOT NULL OR {NULL})" if truth else f"({sql} IS NULL AND {NULL})"
 
 
-def _computed(literal: Literal, kind: Kind) -> str:
-    """A literal beside what is computed."""
+def _computed(literal: Literal, kind: ValueKind) -> str:
+    """SQL of a literal that is compared with a computed value."""
     match kind, literal:
-        case Kind.NUMBER, Number():
+        case ValueKind.NUMBER, Number():
             return literals.number(literal)
-        case Kind.TEXT, Text(text):
+        case ValueKind.TEXT, Text(text):
             return quoted(text)
-        case Kind.TRUTH, Constant(truth):
+        case ValueKind.TRUTH, Constant(truth):
             return "TRUE" if truth else "FALSE"
     raise Mismatch
 
 
-def _constant(left: Literal, sign: Sign, right: Literal, test: Value) -> str:
-    """Two literals, compared here."""
+def _constant(left: Literal, op: Operator, right: Literal, test: Value) -> str:
+    """The result of comparing two literals."""
     if Constant(None) in (left, right):
         return NULL
     one: Any
@@ -352,8 +353,8 @@ def _constant(left: Literal, sign: Sign, right: Literal, test: Value) -> str:
             one, two = (side.value or float(side.written) for side in (left, right))
         case Text(one), Text(two):
             pass
-        case Constant(one), Constant(two) if sign in (Sign.EQUAL, Sign.UNEQUAL):
+        case Constant(one), Constant(two) if op in (Operator.EQUAL, Operator.UNEQUAL):
             pass
         case _:
             mismatch(test)
-    return "TRUE" if _HOLDS[sign](one, two) else "FALSE"
+    return "TRUE" if _HOLDS[op](one, two) else "FALSE"

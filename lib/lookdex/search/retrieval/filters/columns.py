@@ -1,4 +1,4 @@
-"""What a filter may name, and how: for those who write one."""
+"""The columns that a filter can use, described for people who write filters."""
 
 from __future__ import annotations
 
@@ -9,37 +9,36 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from lookdex.catalog.column_types import kind_of as in_words
-from lookdex.search.retrieval.filters.kinds import Kind, kind_of
+from lookdex.search.retrieval.filters.kinds import ValueKind, kind_of
 from lookdex.search.retrieval.filters.parser import RESERVED
 
 _ORDER = ("=", "<>", "<", "<=", ">", ">=", "in", "between", "is null")
-_OPERATORS: dict[Kind, tuple[str, ...]] = {
-    Kind.NUMBER: _ORDER,
-    Kind.DATE: _ORDER,
-    Kind.DATE_TIME: _ORDER,
-    Kind.INSTANT: _ORDER,
-    Kind.TEXT: (*_ORDER, "like", "ilike"),
-    Kind.TRUTH: ("=", "<>", "in", "is true", "is false", "is null"),
-    Kind.LIST: ("in", "length", "is null"),
+_OPERATORS: dict[ValueKind, tuple[str, ...]] = {
+    ValueKind.NUMBER: _ORDER,
+    ValueKind.DATE: _ORDER,
+    ValueKind.DATE_TIME: _ORDER,
+    ValueKind.INSTANT: _ORDER,
+    ValueKind.TEXT: (*_ORDER, "like", "ilike"),
+    ValueKind.TRUTH: ("=", "<>", "in", "is true", "is false", "is null"),
+    ValueKind.LIST: ("in", "length", "is null"),
 }
-_VALUES: dict[Kind, str] = {
-    Kind.NUMBER: "50",
-    Kind.TEXT: "'red'",
-    Kind.TRUTH: "true",
-    Kind.DATE: "'2026-11-22'",
-    Kind.DATE_TIME: "'2026-11-22 09:30:00'",
-    Kind.INSTANT: "'2026-11-22 09:30:00Z'",
+_VALUES: dict[ValueKind, str] = {
+    ValueKind.NUMBER: "50",
+    ValueKind.TEXT: "'red'",
+    ValueKind.TRUTH: "true",
+    ValueKind.DATE: "'2026-11-22'",
+    ValueKind.DATE_TIME: "'2026-11-22 09:30:00'",
+    ValueKind.INSTANT: "'2026-11-22 09:30:00Z'",
 }
-_SIGNS = {Kind.NUMBER: "<", Kind.DATE: ">=", Kind.DATE_TIME: ">=", Kind.INSTANT: ">="}
+_SIGNS = {ValueKind.NUMBER: "<", ValueKind.DATE: ">=", ValueKind.DATE_TIME: ">=", ValueKind.INSTANT: ">="}
 _PLAIN = re.compile(r"[^\W\d]\w*")
 
 
 @dataclass(frozen=True, slots=True)
 class FilterColumn:
-    """A column, or a field of a record in one, that a filter may name.
+    """A column, or a field of a record, that a filter can use.
 
-    name: with the fields' names after dots. type: in plain words: “text”, “list of numbers” … operators: what may be
-    written beside it. example: a filter that names it.
+    name: of a field, with dots: attrs.material. type: in words: “text”, “list of numbers” … example: a filter.
     """
 
     name: str
@@ -48,27 +47,27 @@ class FilterColumn:
     example: str
 
 
-def offered(schema: pa.Schema) -> tuple[FilterColumn, ...]:
+def filter_columns(schema: pa.Schema) -> tuple[FilterColumn, ...]:
     """The columns of a schema, each followed by the fields of its records."""
     return tuple(one for field in schema for one in _columns((field.name,), field.type))
 
 
 def _columns(path: tuple[str, ...], kind: pa.DataType) -> Iterator[FilterColumn]:
-    name = ".".join(map(_written, path))
+    name = ".".join(map(_quoted, path))
     own = kind_of(kind)
     operators, example = _OPERATORS.get(own, ("is null",)), f"{name} is not null"
     if own in _VALUES:
         example = f"{name} {_SIGNS.get(own, '=')} {_VALUES[own]}"
-    elif own is Kind.LIST and kind_of(kind.value_type) in _VALUES:
+    elif own is ValueKind.LIST and kind_of(kind.value_type) in _VALUES:
         example = f"{_VALUES[kind_of(kind.value_type)]} in {name}"
-    elif own is Kind.LIST:
+    elif own is ValueKind.LIST:
         operators, example = ("length", "is null"), f"length({name}) > 0"
     yield FilterColumn(".".join(path), in_words(kind), operators, example)
-    if own is Kind.RECORD:
+    if own is ValueKind.RECORD:
         for field in kind.fields:
             yield from _columns((*path, field.name), field.type)
 
 
-def _written(name: str) -> str:
-    """As a filter names it."""
+def _quoted(name: str) -> str:
+    """The name as a filter has to write it."""
     return name if _PLAIN.fullmatch(name) and name.lower() not in RESERVED else f'"{name}"'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, computed_field
@@ -13,10 +13,10 @@ from starlette.responses import Response
 
 from lookdex.search.answer.answer import Answer
 from lookdex.search.answer.facets import Category, Facets, PriceRange
-from lookdex.search.query import options as ask
-from lookdex.search.query.options import MAX_FACETS, MAX_K, MAX_TEXT, Crops, Options
-from lookdex.search.retrieval.filters import offered
-from lookdex.service import openapi
+from lookdex.search.query.options import MAX_K, MAX_TEXT, Options
+from lookdex.search.retrieval.filters import filter_columns
+from lookdex.service.api import openapi
+from lookdex.service.api.parameters import MAX_OPTIONS, SimilarQuery, TextQuery, only_known_parameters
 from lookdex.service.http import caching, problems
 from lookdex.service.http.caching import CachePolicy
 from lookdex.service.http.clients import client_key
@@ -33,31 +33,6 @@ PICTURE: dict[int | str, dict[str, Any]] = {
 }
 
 SLASHES = "A product of the catalogue, percent-encoded: a/b is a%2Fb."
-MAX_WHERE = (
-    3000  # characters; percent-encoded, more would exceed URL limits. The form field options takes more
-)
-MAX_QUERY_OPTIONS = 4000  # characters, likewise
-Where = Annotated[
-    str | None,
-    Query(
-        min_length=1, max_length=MAX_WHERE, description="A predicate on the product columns, e.g. price < 50"
-    ),
-]
-Colour = Annotated[
-    float,
-    Query(ge=0, le=1, description="Weight of colour similarity: 0 ignores colour, 1 ranks by colour alone."),
-]
-WithCrops = Annotated[Crops, Query(description="Which pictures (JPEG, base64) to include in the answer.")]
-CountedColumns = Annotated[
-    str | None,
-    Query(
-        min_length=1,
-        max_length=MAX_FACETS * ask.MAX_NAME,
-        description="Columns, separated by commas, by whose values to count the products that match `where`. true: all "
-        "configured facets.",
-        examples=["true"],
-    ),
-]
 BEHIND = "a newer release is live but cannot be opened; see the service's log"
 COMMON = (
     ProblemKind.UNAUTHORIZED,
@@ -68,38 +43,6 @@ COMMON = (
     ProblemKind.STORE_UNAVAILABLE,
     ProblemKind.STOPPING,
 )
-
-
-class ListParameters(TypedDict):
-    """The `Options` that all GET questions share."""
-
-    k: int
-    where: str | None
-    offset: int
-    release: str | None
-    sort: str | None
-    pool: int | None
-    facets: bool | tuple[str, ...]
-    crops: Crops
-
-
-async def listing(
-    k: Annotated[ask.K, Query()] = 5,
-    where: Where = None,
-    offset: Annotated[ask.Offset, Query()] = 0,
-    release: Annotated[ask.ReleaseId | None, Query()] = None,
-    sort: Annotated[ask.Sort | None, Query()] = None,
-    pool: Annotated[ask.Pool | None, Query()] = None,
-    facets: CountedColumns = None,
-    crops: WithCrops = Crops.NONE,
-) -> ListParameters:
-    columns = False if facets is None else facets == "true" or tuple(facets.split(","))
-    return ListParameters(
-        k=k, where=where, offset=offset, release=release, sort=sort, pool=pool, facets=columns, crops=crops
-    )
-
-
-Listed = Annotated[ListParameters, Depends(listing)]
 
 
 @dataclass(frozen=True)
@@ -147,18 +90,6 @@ class ReleaseModel(BaseModel):
     facets: FacetsModel
     max_k: int = Field(description="Largest `k` of a question.")
     behind: str | None = Field(description="Set if a newer release is live but cannot be opened, else null.")
-
-
-async def only_known_parameters(request: Request) -> None:
-    """Refuse unknown and repeated parameters, which would otherwise be ignored silently."""
-    route = request.scope["route"].dependant
-    known = [field.alias for part in (route, *route.dependencies) for field in part.query_params]
-    unknown = [name for name in request.query_params if name not in known]
-    if unknown:
-        hint = f"known parameters: {', '.join(known)}" if known else "this path takes none"
-        raise ProblemError(ProblemKind.BAD_QUESTION, f"unknown parameter {unknown[0][:40]!r}; {hint}")
-    if repeated := [name for name in known if len(request.query_params.getlist(name)) > 1]:
-        raise ProblemError(ProblemKind.BAD_QUESTION, f"the parameter {repeated[0]} is given more than once")
 
 
 def client_of(request: Request) -> str:
@@ -218,7 +149,7 @@ def routes(
     )
     async def search(
         request: Request,
-        options: Annotated[str | None, Query(max_length=MAX_QUERY_OPTIONS, include_in_schema=False)] = None,
+        options: Annotated[str | None, Query(max_length=MAX_OPTIONS, include_in_schema=False)] = None,
     ) -> Response:
         """Find every object in a photo, and the most similar products of each.
 
@@ -254,10 +185,10 @@ def routes(
                 examples=["red dress"],
             ),
         ],
-        listed: Listed,
+        query: TextQuery,
     ) -> Response:
         """Find products that match a text."""
-        return await answer(request, Options(text=q, **listed))
+        return await answer(request, Options(text=q, **query))
 
     @router.head("/products/{product_id:path}/similar", include_in_schema=False)
     @router.get(
@@ -269,15 +200,10 @@ def routes(
     async def similar(
         request: Request,
         product_id: Annotated[str, Path(min_length=1, max_length=500, description=SLASHES)],
-        listed: Listed,
-        colour: Colour = 0.0,
-        goes_with: Annotated[
-            bool, Query(description="Also find products like those worn with it in its photos.")
-        ] = False,
+        query: SimilarQuery,
     ) -> Response:
         """Find products similar to a product of the catalogue, which is itself left out."""
-        options = Options(product=product_id, colour=colour, goes_with=goes_with, **listed)
-        return await answer(request, options)
+        return await answer(request, Options(product=product_id, **query))
 
     @router.head("/release", include_in_schema=False)
     @router.get(
@@ -298,7 +224,7 @@ def routes(
             detector=live.recipe.detector,
             embedder=live.recipe.embedder,
             columns=opened.filterable.names,
-            filters=[FilterModel.model_validate(column) for column in offered(opened.filterable)],
+            filters=[FilterModel.model_validate(column) for column in filter_columns(opened.filterable)],
             sortable=list(opened.sortable),
             facets=FacetsModel(facets.products, facets.columns),
             max_k=MAX_K,
