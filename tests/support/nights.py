@@ -48,10 +48,10 @@ SIDE = 100  # side of every photo, pixels
 
 @dataclass(frozen=True)
 class Photo:
-    """A source photo and its outcome in tonight's index. labels: one object each.
+    """A photo of the source and its outcome when it is indexed. labels: one object each.
 
-    look: photos of one look have the same picture and vectors; '' has an undecodable picture. file: photos of one file
-    have the same content; '' is unique.
+    look: photos with the same look have the same picture and vectors; with '' the picture cannot be decoded.
+    file: photos with the same file have the same content; with '' it is unique.
     """
 
     key: str
@@ -89,8 +89,8 @@ class Photo:
         return encode_jpeg(picture(self.look), SIDE) if self.look else b"jpeg"
 
 
-def photos(count: int, **fields: Any) -> list[Photo]:
-    return [Photo(f"p{i:04d}/a.jpg", product=f"p{i:04d}", **fields) for i in range(count)]
+def photos(count: int, **kwargs: Any) -> list[Photo]:
+    return [Photo(f"p{i:04d}/a.jpg", product=f"p{i:04d}", **kwargs) for i in range(count)]
 
 
 def picture(look: str) -> np.ndarray:
@@ -140,7 +140,7 @@ def image_row(photo: Photo, run_id: str, recipe: Recipe, now: datetime) -> dict[
     }  # fmt: skip
 
 
-def stored(store: Store, key: str, table: pa.Table) -> StoredFile:
+def write_table(store: Store, key: str, table: pa.Table) -> StoredFile:
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     store.put(key, buffer.getvalue())
@@ -149,7 +149,7 @@ def stored(store: Store, key: str, table: pa.Table) -> StoredFile:
     )
 
 
-def compared(source: Sequence[Photo], ledger: pa.Table | None, recipe: Recipe) -> dict[str, Change]:
+def changes_since(source: Sequence[Photo], ledger: pa.Table | None, recipe: Recipe) -> dict[str, Change]:
     old = {row["image_key"]: row for row in ledger.to_pylist()} if ledger is not None else {}
     changes: dict[str, Change] = {}
     for photo in source:
@@ -186,14 +186,14 @@ def index_night(
 ) -> Night:
     """Plan `source` against the live release and write the shards' files, as `plan` and `index` do.
 
-    products_changed: by default determined by their digests.
+    products_changed: by default their digests decide.
     """
     if products is not None and not keep_unlisted:
         listed = set(products["product_id"].to_pylist())
         source = [photo for photo in source if photo.product is None or photo.product in listed]
     current = promotion_log.live_release(store)
     entry, before = current or (None, None)
-    changes = compared(source, tables.ledger(store, before) if before else None, recipe)
+    changes = changes_since(source, tables.ledger(store, before) if before else None, recipe)
     now = datetime.now(UTC)
     todo = [photo for photo in source if photo.key in changes]
     plan_rows, reports = [], {}
@@ -205,10 +205,10 @@ def index_night(
         folder = f"{runs.run_folder(run_id)}"
         reports[shard] = ShardReport(
             shard_id=shard,
-            objects=stored(
+            objects=write_table(
                 store, f"{folder}/objects/{shard}.parquet", pa.Table.from_pylist(items, items_schema(dim))
             ),
-            images=stored(
+            images=write_table(
                 store, f"{folder}/images/{shard}.parquet", pa.Table.from_pylist(images, IMAGES_SCHEMA)
             ),
             counts={}, reasons={}, items=len(items), bytes_fetched=0, gets=0, seconds={}, peak_rss_bytes=0,
@@ -249,9 +249,9 @@ def build(
     return build_release(store, night.plan, night.table, night.reports, run)
 
 
-def publish(store: Store, run_id: str, source: Sequence[Photo], **options: Any) -> Release:
-    """A whole night. options: of `index_night`."""
-    release = audit_release(store, build(store, index_night(store, run_id, source, **options)))
+def publish(store: Store, run_id: str, source: Sequence[Photo], **kwargs: Any) -> Release:
+    """Run a whole night. kwargs: of `index_night`."""
+    release = audit_release(store, build(store, index_night(store, run_id, source, **kwargs)))
     promote(store, release.release_id)
     return release
 
