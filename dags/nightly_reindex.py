@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.providers.standard.hooks.subprocess import SubprocessHook
-from airflow.sdk import DAG, Asset, BaseOperator, Param
+from airflow.sdk import DAG, Asset, BaseOperator, Context, Param
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 JOBS = os.environ.get("LOOKDEX_JOBS") or str(Path(__file__).resolve().parent.parent / "jobs")
@@ -75,7 +75,7 @@ RUN = ["--run-id={{ run_id }}", *options("catalog")]
 class SparkJob(SparkSubmitOperator):
     """`spark-submit` of a job, without empty arguments. Errors that a retry cannot fix fail at once."""
 
-    def execute(self, context: Any) -> None:
+    def execute(self, context: Context) -> None:
         self.application_args = [argument for argument in self.application_args or () if argument]
         try:
             super().execute(context)
@@ -90,13 +90,19 @@ class LookdexCommand(BaseOperator):
 
     template_fields = ("arguments",)
 
-    def __init__(self, *, arguments: list[str], skip_when_refused: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        arguments: list[str],
+        skip_when_refused: bool = False,
+        **kwargs: Any,  # of BaseOperator
+    ) -> None:
         super().__init__(**kwargs)
         self.arguments = arguments
         self.skip_when_refused = skip_when_refused
         self.hook = SubprocessHook()
 
-    def execute(self, context: Any) -> None:
+    def execute(self, context: Context) -> None:
         command = ["lookdex", *(argument for argument in self.arguments if argument)]
         result = self.hook.run_command(command, cwd=os.getcwd())  # where spark-submit runs too
         if result.exit_code == REFUSED and self.skip_when_refused:

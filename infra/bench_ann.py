@@ -40,7 +40,8 @@ def clustered(rows: int, dim: int, rng: np.random.Generator) -> np.ndarray:
     centres = rng.standard_normal((max(1, rows // 50), dim), dtype=np.float32)
     spread = 0.65 * rng.standard_normal((rows, dim), dtype=np.float32)
     vectors = centres[rng.integers(0, len(centres), rows)] + spread
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
 
 
 def table(vectors: np.ndarray, rng: np.random.Generator) -> pa.Table:

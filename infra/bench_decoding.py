@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -34,7 +35,7 @@ def picture(side: int) -> Image.Image:
     return Image.fromarray(seed).resize((side, side), Image.Resampling.BICUBIC)
 
 
-def saved(format: str, mode: str = "RGB", **options: object) -> Callable[[int], bytes]:
+def saved(format: str, mode: str = "RGB", **options: Any) -> Callable[[int], bytes]:
     def make(side: int) -> bytes:
         image, out = picture(side), io.BytesIO()
         if mode == "I;16":
@@ -52,10 +53,10 @@ def saved(format: str, mode: str = "RGB", **options: object) -> Callable[[int], 
     return make
 
 
-def turned(make: Callable[..., bytes]) -> dict[str, object]:
+def turned() -> Image.Exif:
     exif = Image.Exif()
     exif[0x0112] = 6
-    return {"exif": exif}
+    return exif
 
 
 def heic_grid(source: bytes) -> Callable[[int], bytes]:
@@ -84,16 +85,15 @@ def animated(format: str) -> Callable[[int], bytes]:
     return make
 
 
-UPRIGHT = turned(lambda: b"")
 KINDS: dict[str, Callable[[int], bytes]] = {
     "JPEG": saved("JPEG", quality=60),
-    "JPEG, turned": saved("JPEG", quality=60, **UPRIGHT),
+    "JPEG, turned": saved("JPEG", quality=60, exif=turned()),
     "JPEG, progressive 4:2:0": saved("JPEG", quality=60, progressive=True),
     "JPEG, progressive 4:4:4": saved("JPEG", quality=60, progressive=True, subsampling=0),
     "JPEG, CMYK": saved("JPEG", "CMYK", quality=60),
     "JPEG, grey": saved("JPEG", "L", quality=60),
     "PNG": saved("PNG", compress_level=1),
-    "PNG, turned": saved("PNG", compress_level=1, **UPRIGHT),
+    "PNG, turned": saved("PNG", compress_level=1, exif=turned()),
     "PNG, alpha": saved("PNG", "RGBA", compress_level=1),
     "PNG, interlaced": saved("PNG", compress_level=1, interlace=1),
     "PNG, palette": saved("PNG", "P", compress_level=1),
@@ -107,7 +107,7 @@ KINDS: dict[str, Callable[[int], bytes]] = {
     "AVIF": saved("AVIF", quality=50, speed=10),
     "AVIF, 4:4:4": saved("AVIF", quality=50, speed=10, subsampling="4:4:4"),
     "AVIF, alpha": saved("AVIF", "RGBA", quality=50, speed=10),
-    "AVIF, turned": saved("AVIF", quality=50, speed=10, **UPRIGHT),
+    "AVIF, turned": saved("AVIF", quality=50, speed=10, exif=turned()),
     "HEIC, grid": heic_grid(heif.TILES),
     "HEIC, grid of 10 bits": heic_grid(heif.TILES_10BIT),
 }

@@ -139,21 +139,20 @@ WIDTHS = {"id": 8, "title": 40, "story": 400, "sizes": 5, "attrs.material": 6}
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("--rows", type=int, default=150_000)
-    options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--only", default="")
-    options = options.parse_args()
+    parser.add_argument("--rows", type=int, default=150_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         dataset = lance.write_dataset(table(options.rows), f"{folder}/shop.lance")
 
         def cost(sql: str) -> float:
             """ns a row"""
-            return (
-                min(cpu(lambda: dataset.count_rows(sql)) for _ in range(options.rounds)) / options.rows * 1e9
-            )
+            best = min(cpu(lambda: dataset.count_rows(sql)) for _ in range(options.rounds))
+            return best / float(options.rows) * 1e9
 
         print(f"{'filter':<60} {'measured':>9} {'model':>9}   ns a row")
         for column, filters in FILTERS.items():

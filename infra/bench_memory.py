@@ -25,7 +25,7 @@ from lookdex.catalog.schemas import PLAN_SCHEMA
 from lookdex.index.job import IndexOptions
 from lookdex.models import digests
 from lookdex.pipeline import spark
-from lookdex.records import PlanSummary, Recipe
+from lookdex.records import PlanSummary, Recipe, StoredFile
 from lookdex.storage import open_store
 from lookdex_sample import write_sample
 
@@ -65,7 +65,8 @@ def measure(rendered: Path, count: int, fakes: bool) -> None:
             )  # fmt: skip
         summary = PlanSummary(
             run_id="bench", live=0, release_id=None, source=str(source), recipe=recipe_of(fakes),
-            changes={"new": count}, shards=-(-count // SHARD_IMAGES), created_at=datetime.now(UTC), plan=None,
+            changes={"new": count}, shards=-(-count // SHARD_IMAGES), created_at=datetime.now(UTC),
+            plan=StoredFile("", "", count, 0),
         )  # fmt: skip
         plan = runs.save_plan(catalog, pa.Table.from_pylist(rows, PLAN_SCHEMA), summary)
         start = time.monotonic()

@@ -45,7 +45,7 @@ D_FINE_S = DFineConfig(
         stem_channels=[3, 16, 16], stage_in_channels=[16, 64, 256, 512], stage_mid_channels=[16, 32, 64, 128],
         stage_out_channels=[64, 256, 512, 1024], hidden_sizes=[128, 256, 512, 1024], stage_num_blocks=[1, 1, 2, 1],
         stage_numb_of_layers=[3, 3, 3, 3], use_learnable_affine_block=True,
-        out_features=["stage2", "stage3", "stage4"],
+        out_features=["stage2", "stage3", "stage4"],  # type: ignore[call-arg]  # taken through **kwargs
     ),
     decoder_layers=3, hidden_expansion=0.5, depth_mult=0.34, decoder_n_points=[3, 6, 3],
     encoder_in_channels=[256, 512, 1024],

@@ -74,7 +74,8 @@ def make_query(pixels: np.ndarray, parts: list[np.ndarray]) -> Query:
 
 def make_queries(count: int, recipe: Recipe, loader: Loader) -> list[Query]:
     """Photos of people wearing three things, in which the detector finds three."""
-    detector, found, number = loader.detector_of(recipe, "cpu"), [], 0
+    detector, number = loader.detector_of(recipe, "cpu"), 0
+    found: list[Query] = []
     while len(found) < count:
         number += 1
         outfit = [make_product(number, n, name) for n, name in enumerate(("top", "pants", "shoes"))]
@@ -223,7 +224,7 @@ def service(catalog: Path, engine: str, *more: str) -> Iterator[tuple[int, psuti
 
 def resident(process: psutil.Process) -> float:
     """Resident memory in MiB, including child processes."""
-    return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)]) / 2**20
+    return float(sum(p.memory_info().rss for p in [process, *process.children(recursive=True)])) / 2**20
 
 
 # ── what is measured ─────────────────────────────────────────────────────────────────────────────────────────

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -162,7 +162,7 @@ def timed(report: Report, stage: str) -> Iterator[None]:
     report.seconds[stage] = round(time.monotonic() - start, 2)
 
 
-def render(store: Store, options: argparse.Namespace, advance: object) -> None:
+def render(store: Store, options: argparse.Namespace, advance: Callable[[int, int], None]) -> None:
     write_sample(
         store, products=options.products, looks=options.looks, seed=options.seed, workers=os.cpu_count() or 1,
         progress=advance,
@@ -175,7 +175,8 @@ def run_dag(out: Path, conf: dict[str, object]) -> None:
     Prints each stage as it starts, and the progress of indexing.
     """
     log = out / "airflow.log"
-    command = [ROOT / "infra/airflow/run", "--home", out / "airflow", "dags", "test", "nightly_reindex"]
+    run = str(ROOT / "infra/airflow/run")
+    command = [run, "--home", str(out / "airflow"), "dags", "test", "nightly_reindex"]
     print(f"Airflow  nightly_reindex: plan >> index >> build >> audit >> promote (log: {log})")
     with log.open("w", errors="replace") as sink:
         child = subprocess.Popen(
@@ -225,10 +226,9 @@ def ask_looks(report: Report, catalog_uri: str, looks: int, out: Path) -> tuple[
     truth: dict[str, list[KnownObject]] = {}
     for row in pq.read_table(io.BytesIO(store.get("truth.parquet"))).to_pylist():
         if row["kind"] == "look":
-            known = KnownObject(
-                Box(row["x0"], row["y0"], row["x1"], row["y1"]), row["category"], row["product_id"]
-            )
-            truth.setdefault(row["image_key"], []).append(known)
+            box = Box(row["x0"], row["y0"], row["x1"], row["y1"])
+            worn = KnownObject(box, row["category"], row["product_id"])
+            truth.setdefault(row["image_key"], []).append(worn)
     catalog = open_demo_catalog(catalog_uri)
     (out / "looks").mkdir()
     total, best = Tally(), None

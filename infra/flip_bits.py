@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -41,8 +41,10 @@ from lookdex.errors import AuditFailed, LookdexError
 from lookdex.records import Release, Scope
 from lookdex.release import ann, retention
 from lookdex.release.audit import audit_release
-from lookdex.release.build import build_release, load_candidate
+from lookdex.release.build import build_release
+from lookdex.release.candidates import load_candidate
 from lookdex.release.promote import promote
+from lookdex.search.answer.lanes import Match
 from lookdex.search.catalog import Catalog, open_catalog
 from lookdex.storage import Store, open_store
 from tests import fakes
@@ -167,8 +169,8 @@ def answers(store: Store) -> str:
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
 
 
-def shown(match: object) -> list[object]:
-    values = {name: getattr(match, name) for name in match.__slots__}  # type: ignore[attr-defined]
+def shown(match: Match) -> list[object]:
+    values = {field.name: getattr(match, field.name) for field in fields(match)}
     crop = values.pop("crop")
     return [hashlib.sha256(crop or b"").hexdigest(), repr(values)]
 
@@ -279,10 +281,11 @@ def in_use(folder: Path, state: str) -> set[str]:
     store = open_store(str(folder / state))
     if state == BUILT:
         release = load_candidate(store, runs.load_plan(store, RUN))
+    elif current := promotion_log.live_release(store):
+        release = current[1]
     else:
-        _, release = promotion_log.live_release(store) or (None, None)
-    recorded = integrity.load_files(store, release) if release is not None else None
-    return {file.key for file in recorded or ()}
+        return set()
+    return {file.key for file in integrity.load_files(store, release) or ()}
 
 
 def draw(folder: Path, states: Iterable[str], count: int, seed: int) -> list[Flip]:

@@ -9,11 +9,11 @@ polyglots. Prints the statuses, the slowest requests, and the service's resident
 from __future__ import annotations
 
 import argparse
-import collections
 import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -35,7 +35,9 @@ def main() -> int:
     uploads = [(str(path), path.read_bytes()) for folder in options.files
                for path in sorted(folder.rglob("*")) if path.is_file()]  # fmt: skip
     uploads += hostile.uploads(large=True)
-    wrong, statuses, times = [], collections.Counter(), []
+    wrong: list[tuple[str, int, str]] = []
+    times: list[tuple[float, str, int]] = []
+    statuses = Counter[int]()
     with tempfile.TemporaryDirectory() as folder, start(options.catalog, Path(folder)) as service:
         process = psutil.Process(service.process.pid)
         good = hostile.photo()

@@ -166,7 +166,9 @@ def publish(catalog: str) -> tuple[Store, Release]:
     for verb in ("build", "audit", "promote"):
         assert lookdex(verb, "--catalog", catalog, "--run-id", "night").returncode == 0
     store = open_store(catalog)
-    return store, promotion_log.live_release(store)[1]
+    current = promotion_log.live_release(store)
+    assert current is not None
+    return store, current[1]
 
 
 def failed_photos(catalog: str) -> set[str]:
@@ -187,7 +189,7 @@ def same_rows(clean: tuple[Store, Release], mended: tuple[Store, Release]) -> bo
         tables.ledger(store, release).drop(["first_seen", "indexed_at"]).sort_by("image_key")
         for store, release in (clean, mended)
     ]
-    return item_table(*clean).equals(item_table(*mended)) and ledgers[0].equals(ledgers[1])
+    return bool(item_table(*clean).equals(item_table(*mended)) and ledgers[0].equals(ledgers[1]))
 
 
 def main() -> None:

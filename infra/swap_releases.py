@@ -8,13 +8,13 @@ Two releases of synthetic vectors, with the built-in models. Every title names i
 from __future__ import annotations
 
 import argparse
-import collections
 import http.client
 import json
 import os
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 from infra.bench_serve import CORES, TYPE, make_queries, service
@@ -37,7 +37,8 @@ def main() -> int:
     options = parser.parse_args()
     recipe, loader = recipe_of(NightSettings()), Loader(Engine.AUTO, threads=CORES)
     bodies = [query.body for query in make_queries(6, recipe, loader)]
-    statuses, seen, wrong = collections.Counter(), collections.Counter(), []
+    statuses, seen = Counter[int](), Counter[str | None]()
+    wrong: list[object] = []
     stop = threading.Event()
     with tempfile.TemporaryDirectory(prefix="lookdex-swaps-") as folder:
         dim = Loader().embedder_of(recipe, "cpu").dim

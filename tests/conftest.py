@@ -1,4 +1,4 @@
-"""What every test stands on: an environment without the user's own AWS settings, and servers on demand."""
+"""An environment without the user's AWS settings, and servers, browsers and services on demand."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from tests.support import markers
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tests.support.browser import Visit
     from tests.support.services import Service
 
-# Before anything reads them, and for the processes that tests start.
+# Set before anything reads them; processes that tests start inherit them.
 for name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_CA_BUNDLE"]:
     del os.environ[name]
 os.environ |= {
@@ -38,7 +39,7 @@ os.environ |= {
 for name in [name for name in os.environ if name.startswith("LOOKDEX_")]:
     del os.environ[name]
 
-# An example may take as long as a busy machine lets it.
+# No deadline per example: a busy machine may take long.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 # On demand: pytest --hypothesis-profile thorough -s tests/unit/planning/test_feed_draws.py
@@ -48,9 +49,13 @@ from lookdex.storage import Store, create_bucket, open_store  # noqa: E402
 from tests.support.servers import S3Server, start_s3, start_unsafe_s3  # noqa: E402
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    markers.mark(items)
+
+
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """SeaweedFS, with AWS_* set to it for the rest of the session. `s3()` is the URI of a fresh, empty prefix."""
+    """SeaweedFS; AWS_* point to it for the rest of the session. `s3()` is the URI of a new, empty prefix."""
     with (
         start_s3(tmp_path_factory.mktemp("seaweedfs")) as server,
         pytest.MonkeyPatch.context() as environment,
@@ -71,7 +76,7 @@ def unsafe_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture(params=["folder", "s3"])
 def root_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URI of an empty root, once a folder and once a bucket's prefix."""
+    """The URI of an empty root: a folder, then a prefix of a bucket."""
     if request.param == "folder":
         return str(tmp_path / "root")
     uri: str = request.getfixturevalue("s3")()
@@ -85,7 +90,7 @@ def store(root_uri: str) -> Store:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium without a window; for tests that are marked `needs_chromium`."""
+    """Headless Chromium, for tests marked `needs_chromium`."""
     from tests.support.browser import start_browser
 
     with start_browser() as found:
@@ -94,20 +99,20 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def page_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The service that the page's tests look at, with the fakes as models; they change nothing in its shop."""
-    from tests.support.catalogs import publish, stock
+    """The service that the tests of the page share, with the fakes as models. Its shop does not change."""
+    from tests.support.catalogs import publish, recipe_with_digests, stock
     from tests.support.pages import PRODUCTS
-    from tests.support.services import honest_recipe, start
+    from tests.support.services import start
 
     shop = str(tmp_path_factory.mktemp("shop"))
-    publish(open_store(shop), "night-1", stock(PRODUCTS), made=honest_recipe())
+    publish(open_store(shop), "night-1", stock(PRODUCTS), recipe=recipe_with_digests())
     with start(shop, tmp_path_factory.mktemp("service")) as service:
         yield service
 
 
 @pytest.fixture
 def desk(browser: Browser, page_service: Service) -> Iterator[Visit]:
-    """The page at a desk."""
+    """The page on a desktop computer."""
     from tests.support.browser import visit
 
     with visit(browser, page_service.url) as seen:

@@ -12,8 +12,8 @@ from tests.support.photos import encode
 
 PHOTO = encode(picture("red", "blue"), "JPEG")
 AT_ONCE, QUESTIONS = 12, 48
-DEEPEST = {"k": 1, "offset": 999}
-LARGEST = {"k": 1000, "sort": "-price", "pool": 1000, "colour": 0.5}
+DEEPEST: dict[str, object] = {"k": 1, "offset": 999}
+LARGEST: dict[str, object] = {"k": 1000, "sort": "-price", "pool": 1000, "colour": 0.5}
 
 
 def deep_pages(service: Service) -> Outcome:

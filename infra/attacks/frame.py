@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from tests.support.services import url_told
+from tests.support.services import logged_url
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EVERY, TIMEOUT = 0.05, 20.0  # seconds between probes of /healthz, and for one probe
@@ -172,7 +172,7 @@ def serve(
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | environment)
     try:
-        yield Service(url_told(process, log), process, log, place)
+        yield Service(logged_url(process, log), process, log, place)
     finally:
         process.terminate()
         try:

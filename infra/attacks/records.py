@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from infra.attacks.frame import Attack, Outcome, Place, Service
 from infra.synthetic import publish
@@ -44,7 +45,8 @@ def release_records(service: Service) -> Outcome:
         # An attacker can compute the digest, so the name itself must be refused.
         digest = digest_of((name, hashlib.sha256(MODULE.read_bytes()).hexdigest()))
         for what in ("detector", "embedder"):
-            made = replace(good.recipe, **{what: name, f"{what}_digest": digest})
+            changes: dict[str, Any] = {what: name, f"{what}_digest": digest}
+            made = replace(good.recipe, **changes)
             bad = replace(good, release_id=f"bad-{number}-{what}", recipe=made)
             promotion_log.save_release(store, bad)
             promotion_log.append(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from lookdex_sample.geometry import Points, box, curve, ellipse, points
-from lookdex_sample.paint import GOLD, STEEL, Material, Part
+from lookdex_sample.paint import GOLD, STEEL, Material, Part, dark
 from lookdex_sample.products import Product
 from lookdex_sample.textures import material
 
@@ -96,7 +96,7 @@ def rolled_belt_parts(product: Product) -> list[Part]:
     tail = spine[-1] + np.column_stack([np.linspace(0.05, 0.9, 6), np.linspace(-0.02, -0.25, 6)]) * (1, 1)
     line = np.vstack([spine, tail])
     cloth = replace(material(product.fabric), folds=0.15)
-    under = Material(tuple(int(c * 0.72) for c in product.fabric.palette[0]))  # type: ignore[arg-type]
+    under = Material(dark(product.fabric.palette[0], 0.72))
     parts = [
         Part(under, 25, lines=(line + (0.02, half * 0.5),), width=half * 2, lift=0.5),
         Part(cloth, 26, lines=(line,), width=half * 1.8, lift=0.25, volume=0.4),

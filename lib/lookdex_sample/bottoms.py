@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from lookdex_sample.details import Fit, button, dark, patch_pocket, seam
+from lookdex_sample.details import Fit, button, patch_pocket, seam
 from lookdex_sample.figures import Figure
 from lookdex_sample.geometry import Points, arc, box, curve, cut_path, ellipse, mirrored, points, tube
-from lookdex_sample.paint import Material, Part
+from lookdex_sample.paint import Material, Part, dark
 from lookdex_sample.products import Product
 from lookdex_sample.textures import material
 

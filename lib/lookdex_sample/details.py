@@ -9,7 +9,7 @@ import numpy as np
 
 from lookdex_sample.figures import Figure
 from lookdex_sample.geometry import Points, box, curve, cut_path, ellipse, mirrored, points, tube
-from lookdex_sample.paint import Colour, Material, Part
+from lookdex_sample.paint import Material, Part, dark
 from lookdex_sample.products import Product
 from lookdex_sample.textures import material
 
@@ -29,18 +29,15 @@ class Fit:
     empty: bool = False
 
 
-def dark(colour: Colour, share: float = 0.6) -> Colour:
-    """Return a colour darkened to `share` of its brightness."""
-    return tuple(int(c * share) for c in colour)  # type: ignore[return-value]
-
-
 def thread(product: Product) -> Material:
     """Seam colour: darker than light cloth, lighter than dark cloth."""
     ground = product.fabric.palette[0]
     if product.fabric.kind == "denim":
         return Material((206, 150, 84))
-    light = sum(ground) > 210
-    return Material(dark(ground, 0.62) if light else tuple(min(255, c + 46) for c in ground))  # type: ignore[arg-type]
+    if sum(ground) > 210:
+        return Material(dark(ground, 0.62))
+    red, green, blue = (min(255, c + 46) for c in ground)
+    return Material((red, green, blue))
 
 
 def neck_depth(neck: str) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lookdex_sample.geometry import Points, curve, ellipse, mirrored, placed, points, tube
-from lookdex_sample.paint import Colour, Material, Part
+from lookdex_sample.paint import Colour, Material, Part, dark
 
 SKINS: tuple[Colour, ...] = (
     (247, 218, 196), (236, 196, 168), (222, 174, 138), (198, 146, 108),
@@ -76,7 +76,8 @@ class Figure:
     @property
     def head(self) -> Points:
         """The centre of the head (2,)."""
-        return self.torso([(0, -3.12)])[0]
+        centre: Points = self.torso([(0, -3.12)])[0]
+        return centre
 
     def on_head(self, values: ArrayLike) -> Points:
         """Map points relative to the centre of the head into the pose."""
@@ -127,7 +128,7 @@ def random_figure(rng: np.random.Generator) -> Figure:
 def body_parts(figure: Figure, hands_over: bool) -> list[Part]:
     """Return the body with hair and face; `hands_over` draws hands again above a coat."""
     skin = Material(figure.skin)
-    dark = Material(tuple(int(c * 0.62) for c in figure.skin))  # type: ignore[arg-type]
+    shade = Material(dark(figure.skin, 0.62))
     b = figure.build
     parts = []
     for side in (-1, 1):
@@ -149,10 +150,10 @@ def body_parts(figure: Figure, hands_over: bool) -> list[Part]:
     parts.append(Part(skin, 3, fills=(figure.torso(curve(torso, 3)),), lift=0.1))
     neck = [(0.19, -2.85), (0.2, -2.5), (0.36, -2.38), (0.5, -2.26)]
     parts.append(Part(skin, 28, fills=(figure.torso(curve(mirrored(neck), 3)),), lift=0))
-    return parts + _head(figure, skin, dark)
+    return parts + _head(figure, skin, shade)
 
 
-def _head(figure: Figure, skin: Material, dark: Material) -> list[Part]:
+def _head(figure: Figure, skin: Material, shade: Material) -> list[Part]:
     on = figure.on_head
     face = curve(
         mirrored([(0.0, -0.5), (0.24, -0.45), (0.345, -0.2), (0.335, 0.08), (0.24, 0.36), (0.0, 0.5)])
@@ -163,11 +164,11 @@ def _head(figure: Figure, skin: Material, dark: Material) -> list[Part]:
         Part(skin, 50, fills=(on(face),), lift=0.45),
         Part(skin, 49.5, fills=(on(ellipse(-0.35, 0.02, 0.06, 0.11)), on(ellipse(0.35, 0.02, 0.06, 0.11)))),
         Part(lips, 51, fills=(on(curve([(-0.12, 0.28), (-0.04, 0.262), (0, 0.268), (0.04, 0.262), (0.12, 0.28), (0, 0.335)], 3)),), lift=0),
-        Part(dark, 51, lines=(on(curve([(0.03, -0.02), (0.05, 0.13), (-0.02, 0.155)], 3, closed=False)),), width=0.014, lift=0),
+        Part(shade, 51, lines=(on(curve([(0.03, -0.02), (0.05, 0.13), (-0.02, 0.155)], 3, closed=False)),), width=0.014, lift=0),
         Part(Material((226, 120, 104), opacity=0.10), 50.5, fills=(on(ellipse(0.2, 0.17, 0.1, 0.08)), on(ellipse(-0.2, 0.17, 0.1, 0.08))), lift=0),
     ]  # fmt: skip
     hair = Material(figure.hair, gloss=0.2)
-    brow = Material(tuple(int(c * 0.8) for c in figure.hair))  # type: ignore[arg-type]
+    brow = Material(dark(figure.hair, 0.8))
     for side in (-1, 1):
         eye = curve(
             [(side * 0.075, 0.0), (side * 0.15, -0.035), (side * 0.22, 0.0), (side * 0.15, 0.028)],

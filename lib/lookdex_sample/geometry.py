@@ -85,4 +85,5 @@ def placed(
     """Scale, mirror (`flip` below 0; also squeezes x), rotate by radians and move an outline."""
     local = points(values) * (scale * flip, scale)
     cos, sin = math.cos(turn), math.sin(turn)
-    return local @ np.array([[cos, sin], [-sin, cos]]) + np.asarray(at)
+    moved: Points = local @ np.array([[cos, sin], [-sin, cos]]) + np.asarray(at)
+    return moved

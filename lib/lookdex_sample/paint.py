@@ -15,6 +15,13 @@ from lookdex_sample.geometry import Points, placed
 Colour = tuple[int, int, int]
 Pixels = NDArray[np.floating[Any]]
 
+
+def dark(colour: Colour, share: float = 0.6) -> Colour:
+    """Return a colour darkened to `share` of its brightness."""
+    red, green, blue = (int(c * share) for c in colour)
+    return red, green, blue
+
+
 TEXELS = 128
 """Texels per head in a cloth tile at its own size."""
 
@@ -268,7 +275,8 @@ class Canvas:
         cos, sin = np.float32(np.cos(part.grain) * rate), np.float32(np.sin(part.grain) * rate)
         u = (x * cos + y * sin + bend * zoom).astype(np.int32) & (side - 1)
         v = (y * cos - x * sin + bend * (0.6 * zoom)).astype(np.int32) & (side - 1)
-        return tile.reshape(-1, 3)[v * side + u].astype(np.float32)
+        texels: Pixels = tile.reshape(-1, 3)[v * side + u].astype(np.float32)
+        return texels
 
 
 def fold_tile(rng: np.random.Generator) -> Pixels:

@@ -15,7 +15,7 @@ from lookdex_sample.details import Fit
 from lookdex_sample.figures import Figure, body_parts, random_figure, standing
 from lookdex_sample.geometry import arc, points
 from lookdex_sample.headwear import glasses_parts, hat_parts
-from lookdex_sample.paint import Canvas, Material, Part, extent
+from lookdex_sample.paint import Canvas, Light, Material, Part, extent
 from lookdex_sample.products import Product, make_product
 from lookdex_sample.shoes import pair_parts, shoe_parts
 from lookdex_sample.trinkets import jewelry_parts, on_torso, scarf_parts
@@ -268,7 +268,7 @@ def _person(
 
 def _posed(
     backdrop: scene.Backdrop, parts: list[Part], worn: list[Part], figure: Figure,
-    products: Sequence[Product], light: scene.Light, rng: np.random.Generator, vivid: bool,
+    products: Sequence[Product], light: Light, rng: np.random.Generator, vivid: bool,
 ) -> Canvas:  # fmt: skip
     """Frame a person: full length, or closer to the products."""
     height, width = backdrop.pixels.shape[:2]
@@ -297,7 +297,7 @@ def _posed(
 
 
 def _framed(
-    backdrop: scene.Backdrop, parts: Iterable[Part], fill: float, light: scene.Light,
+    backdrop: scene.Backdrop, parts: Iterable[Part], fill: float, light: Light,
     rng: np.random.Generator,
 ) -> Canvas:  # fmt: skip
     """Fit parts into the centre of a picture."""

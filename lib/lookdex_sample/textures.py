@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from lookdex_sample.paint import Colour, Material, Pixels, repeating_noise
+from lookdex_sample.paint import Colour, Material, Pixels, dark, repeating_noise
 
 SIDE = 256
 
@@ -68,7 +68,8 @@ def _weave(rng: np.random.Generator, depth: float = 0.05) -> Pixels:
 
 def _soft(wave: Pixels, edge: float = 0.04) -> Pixels:
     """A step at 0 with a soft edge."""
-    return np.clip(wave / edge + 0.5, 0, 1)
+    step: Pixels = np.clip(wave / edge + 0.5, 0, 1)
+    return step
 
 
 def _across(fabric: Fabric) -> Pixels:
@@ -131,7 +132,7 @@ def _knit(fabric: Fabric, rng: np.random.Generator) -> Pixels:
         out = _mix(fabric.palette[0], fabric.palette[1], wave)
     else:
         out = np.array(_flat(fabric.palette[0]))
-    relief = 0.76 + 0.34 * np.sin(np.pi * stitch) * (0.55 + arm)
+    relief: Pixels = 0.76 + 0.34 * np.sin(np.pi * stitch) * (0.55 + arm)
     return out * relief[..., None] * _weave(rng, 0.06)
 
 
@@ -141,7 +142,7 @@ def _cable(fabric: Fabric, rng: np.random.Generator) -> Pixels:
     turn = 0.17 * np.sin(2 * np.pi * y * 4)
     rope = np.exp(-((np.abs(phase) - np.abs(turn)) ** 2) / 0.006)
     ribs = 0.5 + 0.5 * np.cos(2 * np.pi * x * 32)
-    relief = 0.78 + 0.3 * rope + 0.1 * ribs * (np.abs(phase) > 0.3)
+    relief: Pixels = 0.78 + 0.3 * rope + 0.1 * ribs * (np.abs(phase) > 0.3)
     return _flat(fabric.palette[0]) * relief[..., None] * _weave(rng, 0.07)
 
 
@@ -155,7 +156,7 @@ def _denim(fabric: Fabric, rng: np.random.Generator) -> Pixels:
 
 def _corduroy(fabric: Fabric, rng: np.random.Generator) -> Pixels:
     x, y = _grid()
-    ribs = np.abs(np.sin(np.pi * x * max(fabric.repeats, 12) * 2)) + 0 * y
+    ribs: Pixels = np.abs(np.sin(np.pi * x * max(fabric.repeats, 12) * 2)) + 0 * y
     return _flat(fabric.palette[0]) * (0.72 + 0.38 * ribs)[..., None] * _weave(rng, 0.06)
 
 
@@ -200,10 +201,13 @@ def _abstract(fabric: Fabric, rng: np.random.Generator) -> Pixels:
 
 
 def _camouflage(fabric: Fabric, rng: np.random.Generator) -> Pixels:
-    dark = tuple(int(c * 0.45) for c in fabric.palette[0])
     out = np.array(_flat(fabric.palette[0]))
-    for colour, level in ((fabric.palette[1], 0.4), (dark, 0.5), (fabric.palette[2], 1.1)):
-        out = _mix(out, colour, _soft(repeating_noise(rng, 6, 4, SIDE) - level, 0.06))  # type: ignore[arg-type]
+    for colour, level in (
+        (fabric.palette[1], 0.4),
+        (dark(fabric.palette[0], 0.45), 0.5),
+        (fabric.palette[2], 1.1),
+    ):
+        out = _mix(out, colour, _soft(repeating_noise(rng, 6, 4, SIDE) - level, 0.06))
     return out * _weave(rng, 0.05)
 
 
@@ -215,19 +219,17 @@ def _leopard(fabric: Fabric, rng: np.random.Generator) -> Pixels:
     dx = (x * n + 0.5 * (row % 2)) % 1 - 0.5 + jitter
     dy = y * n % 1 - 0.5 + 0.8 * repeating_noise(rng, n, n, SIDE) * 0.12
     radius = np.hypot(dx, dy) + 0.09 * repeating_noise(rng, 3 * n, 3 * n, SIDE)
-    r, g, b = fabric.palette[0]
-    dark = (int(r * 0.22), int(g * 0.22), int(b * 0.22))
-    heart = (int(r * 0.7), int(g * 0.7), int(b * 0.7))
-    out = _mix(fabric.palette[0], heart, _soft(0.2 - radius))
+    out = _mix(fabric.palette[0], dark(fabric.palette[0], 0.7), _soft(0.2 - radius))
     ring = _soft(0.10 - np.abs(radius - 0.30), 0.05)
-    return _mix(out, dark, ring) * _weave(rng, 0.05)
+    return _mix(out, dark(fabric.palette[0], 0.22), ring) * _weave(rng, 0.05)
 
 
 def _flowers(fabric: Fabric, rng: np.random.Generator) -> Pixels:
     """Blossoms of five petals with leaves, drawn over the tile's edges."""
     picture = Image.new("RGB", (SIDE * 2, SIDE * 2), fabric.palette[0])
     draw = ImageDraw.Draw(picture)
-    leaf = tuple(int(0.5 * a + 0.5 * b) for a, b in zip((60, 104, 62), fabric.palette[0], strict=True))
+    red, green, blue = fabric.palette[0]
+    leaf = (int(0.5 * 60 + 0.5 * red), int(0.5 * 104 + 0.5 * green), int(0.5 * 62 + 0.5 * blue))
     count = 4 + 2 * fabric.repeats
     size = 2 * SIDE * 0.75 / np.sqrt(count) / 2
     for number in range(count):
@@ -239,7 +241,7 @@ def _flowers(fabric: Fabric, rng: np.random.Generator) -> Pixels:
             for dy in (-2 * SIDE, 0, 2 * SIDE):
                 if not (-r * 2 < x + dx < 2 * SIDE + r * 2 and -r * 2 < y + dy < 2 * SIDE + r * 2):
                     continue
-                _blossom(draw, (x + dx, y + dy), r, turn, petals, (colour, leaf, fabric.palette[2]))  # type: ignore[arg-type]
+                _blossom(draw, (x + dx, y + dy), r, turn, petals, (colour, leaf, fabric.palette[2]))
     small = picture.resize((SIDE, SIDE), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.float32) * _weave(rng, 0.03)
 
@@ -269,7 +271,7 @@ def _quilted(fabric: Fabric, rng: np.random.Generator) -> Pixels:
     x, y = _grid()
     n = max(3, fabric.repeats // 2)
     seam = np.minimum(np.abs((x + y) * n % 1 - 0.5), np.abs((x - y) * n % 1 - 0.5))
-    puff = 0.62 + 0.46 * np.clip(seam * 4, 0, 1) ** 0.5 + 0.08 * ((x + y) * n % 1 - 0.5)
+    puff: Pixels = 0.62 + 0.46 * np.clip(seam * 4, 0, 1) ** 0.5 + 0.08 * ((x + y) * n % 1 - 0.5)
     return _flat(fabric.palette[0]) * puff[..., None] * _weave(rng, 0.03)
 
 
@@ -277,15 +279,14 @@ def _straw(fabric: Fabric, rng: np.random.Generator) -> Pixels:
     x, y = _grid()
     n = 24
     over = np.where((np.floor(x * n) + np.floor(y * n)) % 2 == 0, y * n % 1, x * n % 1)
-    relief = 0.68 + 0.42 * np.sin(np.pi * over)
+    relief: Pixels = 0.68 + 0.42 * np.sin(np.pi * over)
     return _flat(fabric.palette[0]) * relief[..., None] * _weave(rng, 0.10)
 
 
 def _marble(fabric: Fabric, rng: np.random.Generator) -> Pixels:
     """Tortoiseshell and horn."""
     cloud = repeating_noise(rng, 9, 9, SIDE) + 0.6 * repeating_noise(rng, 20, 20, SIDE)
-    dark = tuple(int(c * 0.35) for c in fabric.palette[0])
-    return _mix(fabric.palette[0], dark, _soft(cloud, 0.5))  # type: ignore[arg-type]
+    return _mix(fabric.palette[0], dark(fabric.palette[0], 0.35), _soft(cloud, 0.5))
 
 
 def _metal(fabric: Fabric, rng: np.random.Generator) -> Pixels:

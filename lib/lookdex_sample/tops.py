@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lookdex_sample.bottoms import skirt_folds, skirt_outline, tiers
 from lookdex_sample.details import (
@@ -13,7 +15,6 @@ from lookdex_sample.details import (
     bodice_outline,
     button,
     closure_parts,
-    dark,
     neck_depth,
     neck_parts,
     patch_pocket,
@@ -25,8 +26,8 @@ from lookdex_sample.details import (
 )
 from lookdex_sample.figures import Figure
 from lookdex_sample.geometry import Points, box, curve, mirrored, points
-from lookdex_sample.paint import Material, Part
-from lookdex_sample.products import Product
+from lookdex_sample.paint import Material, Part, dark
+from lookdex_sample.products import Cut, Product
 from lookdex_sample.textures import material
 
 
@@ -77,31 +78,84 @@ def dress_parts(product: Product, figure: Figure, fit: Fit) -> list[Part]:
     return [replace(part, owner=fit.owner) for part in parts]
 
 
+@dataclass(frozen=True)
+class _Coat:
+    """A coat on a figure. z: of its body. hem: its y. gap: half the gap between its fronts, below 0 where they overlap."""
+
+    product: Product
+    figure: Figure
+    fit: Fit
+    z: float
+    hem: float
+    gap: float
+    ease: float
+
+    @property
+    def cut(self) -> Cut:
+        return self.product.cut
+
+    @property
+    def cloth(self) -> Material:
+        return material(self.product.fabric)
+
+    @property
+    def edge(self) -> float:
+        """x of the buttons."""
+        return max(self.gap, 0.0) + 0.05
+
+    @property
+    def width(self) -> float:
+        """Half the width at the waist."""
+        return float(self.figure.half_width(-0.8)) + self.ease + 0.02
+
+    def torso(self, values: ArrayLike) -> Points:
+        return self.figure.torso(values)
+
+
 def coat_parts(product: Product, figure: Figure, fit: Fit) -> list[Part]:
     """Return a jacket or coat, open over a top or closed."""
-    cut, cloth, z = product.cut, material(product.fabric), 40.0
+    cut, z = product.cut, 40.0
     hem = -0.25 + 2.6 * cut.length
     ease = 0.12 + 0.16 * cut.width
     gap = 0.34 if fit.open else -0.06
+    coat = _Coat(product, figure, fit, z, hem, gap, ease)
     body = bodice_outline(product, figure, hem, ease, 0.10 + 0.25 * cut.length * cut.flare, True)
-    spread = gap + (0.16 if fit.open else 0)
-    panels = []
-    for side in (-1, 1):
-        over = gap if side > 0 or fit.open else -gap  # closed: the right panel lies on top
-        edge = [(side * 0.3, -2.5), (side * max(over, 0.16 if cut.neck == "lapel" else 0.02), -1.9),
-                (side * over, -1.25), (side * (over if not fit.open else spread), hem + 0.3)]  # fmt: skip
-        panels.append(_clip(body, figure.torso(edge), side))
-    parts = [Part(cloth, z + 0.1 * i, fills=(panel,), lift=0.4) for i, panel in enumerate(panels)]
+    parts = [
+        Part(coat.cloth, z + 0.1 * i, fills=(_panel(coat, body, side),), lift=0.4)
+        for i, side in enumerate((-1, 1))
+    ]
     if fit.empty:
-        lining = Material(dark(product.fabric.palette[1 + cut.number % 2], 0.7), folds=0.8)
-        parts.append(Part(lining, 15, fills=(body,), tone=0.8))
-        if cut.neck in ("stand", "collar", "lapel"):  # the back of the collar
-            back = curve(mirrored([(0.0, -2.56), (0.27, -2.58), (0.34, -2.3), (0.0, -2.28)]), 3)
-            parts.append(Part(cloth, 16, fills=(figure.torso(back),), tone=0.7, lift=0.1))
+        parts += _inside(coat, body)
     parts += sleeve_parts(product, figure, z + 5, 0.13 + 0.12 * cut.width)
-    parts += _collar(product, figure, z, gap)
-    parts += _front(product, figure, z, hem, gap, ease, fit)
+    parts += [_collar(coat, side) for side in (-1, 1)]
+    parts += _zip(coat) if cut.closure == "zip" else _buttons(coat)
+    for side in (-1, 1):
+        parts += _coat_pocket(coat, side)
+        if cut.trim == "seams":
+            parts += _coat_seams(coat, side)
+    if cut.trim in _COAT_TRIMS:
+        parts += _COAT_TRIMS[cut.trim](coat)
     return [replace(part, owner=fit.owner) for part in parts]
+
+
+def _panel(coat: _Coat, body: Points, side: int) -> Points:
+    """One half of the front."""
+    open, gap = coat.fit.open, coat.gap
+    over = gap if side > 0 or open else -gap  # closed: the right panel lies on top
+    edge = [(side * 0.3, -2.5), (side * max(over, 0.16 if coat.cut.neck == "lapel" else 0.02), -1.9),
+            (side * over, -1.25), (side * (gap + 0.16 if open else over), coat.hem + 0.3)]  # fmt: skip
+    return _clip(body, coat.torso(edge), side)
+
+
+def _inside(coat: _Coat, body: Points) -> list[Part]:
+    """The lining and the back of the collar, which an empty coat shows."""
+    palette = coat.product.fabric.palette
+    lining = Material(dark(palette[1 + coat.cut.number % 2], 0.7), folds=0.8)
+    parts = [Part(lining, 15, fills=(body,), tone=0.8)]
+    if coat.cut.neck in ("stand", "collar", "lapel"):
+        back = curve(mirrored([(0.0, -2.56), (0.27, -2.58), (0.34, -2.3), (0.0, -2.28)]), 3)
+        parts.append(Part(coat.cloth, 16, fills=(coat.torso(back),), tone=0.7, lift=0.1))
+    return parts
 
 
 def _clip(body: Points, edge: Points, side: int) -> Points:
@@ -118,203 +172,119 @@ def _clip(body: Points, edge: Points, side: int) -> Points:
 def _ring(body: Points, keep: np.ndarray) -> Points:
     """The kept points of a closed outline, in order from the neck down to the hem."""
     n = len(body)
-    right = body[: n // 2][keep[: n // 2]]
-    left = body[n // 2 :][keep[n // 2 :]][::-1]
+    right: Points = body[: n // 2][keep[: n // 2]]
+    left: Points = body[n // 2 :][keep[n // 2 :]][::-1]
     return right if len(right) > len(left) else left
 
 
-def _collar(product: Product, figure: Figure, z: float, gap: float) -> list[Part]:
-    cut, cloth = product.cut, material(product.fabric)
-    parts = []
-    for side in (-1, 1):
-        lead = max(gap, 0.03)
-        if cut.neck == "lapel":
-            lapel = [
-                (side * 0.24, -2.52),
-                (side * 0.5, -2.28),
-                (side * 0.40, -2.12),
-                (side * 0.56, -1.98),
-                (side * lead, -1.2),
-                (side * 0.16, -1.95),
-            ]
-        elif cut.neck == "collar":
-            lapel = [
-                (side * 0.2, -2.55),
-                (side * 0.34, -2.52),
-                (side * 0.5, -2.26),
-                (side * 0.30, -1.98),
-                (side * 0.14, -2.2),
-            ]
-        elif cut.neck == "stand":
-            lapel = [
-                (side * 0.1, -2.58),
-                (side * 0.28, -2.60),
-                (side * 0.38, -2.3),
-                (side * max(gap, 0.04), -2.1),
-                (side * 0.05, -2.3),
-            ]
-        else:
-            lapel = [
-                (side * 0.22, -2.52),
-                (side * 0.32, -2.48),
-                (side * max(gap, 0.1), -1.9),
-                (side * (max(gap, 0.1) - 0.09), -1.95),
-            ]
-        rib = cut.neck == "rib"
-        look = Material(dark(product.fabric.palette[0], 0.7)) if rib else cloth
-        parts.append(Part(look, z + 6, fills=(figure.torso(lapel),), lift=0.5, grain=side * 0.5))
-    return parts
-
-
-def _front(
-    product: Product, figure: Figure, z: float, hem: float, gap: float, ease: float, fit: Fit
-) -> list[Part]:
-    """Buttons or zip along the front edge, pockets, seams, belt and ribbed hem."""
-    cut, cloth = product.cut, material(product.fabric)
-    parts: list[Part] = []
-    edge = max(gap, 0.0) + 0.05
-    start = -1.15 if cut.neck == "lapel" else -2.0
-    if cut.closure == "zip":
-        sides = (-1, 1) if fit.open else (1,)
-        lines = [
-            figure.torso(
-                [
-                    (s * (edge if fit.open else 0.06), start),
-                    (s * (edge + (0.12 if fit.open else 0)), hem),
-                ]
-            )
-            for s in sides
-        ]
-        parts.append(
-            Part(
-                Material((188, 188, 190), gloss=0.5),
-                z + 1,
-                lines=tuple(lines),
-                width=0.045,
-                lift=0.2,
-            )
-        )
+def _collar(coat: _Coat, side: int) -> Part:
+    lead, neck = max(coat.gap, 0.03), coat.cut.neck
+    if neck == "lapel":
+        half = [(0.24, -2.52), (0.5, -2.28), (0.40, -2.12), (0.56, -1.98), (lead, -1.2), (0.16, -1.95)]
+    elif neck == "collar":
+        half = [(0.2, -2.55), (0.34, -2.52), (0.5, -2.26), (0.30, -1.98), (0.14, -2.2)]
+    elif neck == "stand":
+        half = [(0.1, -2.58), (0.28, -2.60), (0.38, -2.3), (max(coat.gap, 0.04), -2.1), (0.05, -2.3)]
     else:
-        columns = (
-            (edge + 0.03,)
-            if cut.closure == "buttons"
-            else (edge + 0.04, -(edge + 0.30) if not fit.open else edge + 0.3)
+        lead = max(coat.gap, 0.1)
+        half = [(0.22, -2.52), (0.32, -2.48), (lead, -1.9), (lead - 0.09, -1.95)]
+    outline = [(side * x, y) for x, y in half]
+    look = Material(dark(coat.product.fabric.palette[0], 0.7)) if neck == "rib" else coat.cloth
+    return Part(look, coat.z + 6, fills=(coat.torso(outline),), lift=0.5, grain=side * 0.5)
+
+
+def _first_button(coat: _Coat) -> float:
+    return -1.15 if coat.cut.neck == "lapel" else -2.0
+
+
+def _zip(coat: _Coat) -> list[Part]:
+    start, edge = _first_button(coat), coat.edge
+    if coat.fit.open:
+        lines = [coat.torso([(s * edge, start), (s * (edge + 0.12), coat.hem)]) for s in (-1, 1)]
+    else:
+        lines = [coat.torso([(0.06, start), (edge, coat.hem)])]
+    return [Part(_ZIP, coat.z + 1, lines=tuple(lines), width=0.045, lift=0.2)]
+
+
+def _buttons(coat: _Coat) -> list[Part]:
+    """One column, or two of a double-breasted coat."""
+    edge, start, low = coat.edge, _first_button(coat), min(coat.hem - 0.15, 0.3)
+    if coat.cut.closure == "buttons":
+        columns = [edge + 0.03]
+    else:
+        columns = [edge + 0.04, edge + 0.3 if coat.fit.open else -(edge + 0.30)]
+    if coat.cut.neck == "lapel":
+        count = max(2, 2 + coat.cut.number % 3)
+    else:
+        count = max(3, int((low - start) / 0.32))
+    return [
+        button(coat.product, coat.torso([(x, y)])[0], coat.z + 1.2)
+        for x in columns
+        for y in np.linspace(start + 0.08, low - 0.1, count)
+    ]
+
+
+def _coat_pocket(coat: _Coat, side: int) -> list[Part]:
+    pocket, z, wide = coat.cut.pocket, coat.z + 1, coat.gap > 0
+    x, y = side * (0.42 + 0.1 * wide), min(coat.hem - 0.45, -0.2)
+    if pocket in ("flap", "patch"):
+        height = 0.13 if pocket == "flap" else 0.4
+        return [Part(coat.cloth, z, fills=(coat.torso(box(x - 0.2, y, x + 0.2, y + height)),), lift=0.45)]
+    if pocket in ("welt", "zips"):
+        tone = Material((188, 188, 190)) if pocket == "zips" else thread(coat.product)
+        line = coat.torso([(x - 0.1 * side, y - 0.2), (x + 0.1 * side, y + 0.15)])
+        return [Part(tone, z, lines=(line,), width=0.05, lift=0.3)]
+    if pocket == "two":
+        at = side * (0.4 + 0.06 * wide)
+        return [patch_pocket(coat.product, coat.figure, at, -1.6, 0.16, 0.36, z, flap=True)]
+    return []
+
+
+def _coat_seams(coat: _Coat, side: int) -> list[Part]:
+    edge = coat.edge
+    yoke = coat.torso([(side * (edge + 0.1), -1.85), (side * 0.72, -1.85)])
+    front = coat.torso([(side * (edge + 0.15), -1.2), (side * (edge + 0.25), coat.hem)])
+    return [seam(coat.product, line, coat.z + 1) for line in (yoke, front)]
+
+
+def _coat_belt(coat: _Coat) -> list[Part]:
+    width, inner = coat.width, max(coat.gap, 0.0)
+    left = points([(-width, -0.9), (-inner, -0.86), (-inner, -0.68), (-width, -0.72)])
+    parts = [
+        Part(coat.cloth, coat.z + 2, fills=(coat.torso(left * (side, 1)),), lift=0.45, grain=math.pi / 2)
+        for side in (1, -1)
+    ]
+    if not coat.fit.open:
+        buckle, hole = coat.torso(box(-0.14, -0.92, 0.14, -0.63)), coat.torso(box(-0.08, -0.86, 0.08, -0.69))
+        parts.append(
+            Part(Material((66, 48, 38), gloss=0.4), coat.z + 2.2, fills=(buckle,), holes=(hole,), lift=0.4)
         )
-        low = min(hem - 0.15, 0.3)
-        count = max(2, 2 + cut.number % 3) if cut.neck == "lapel" else max(3, int((low - start) / 0.32))
-        for x in columns:
-            for y in np.linspace(start + 0.08, low - 0.1, count):
-                parts.append(button(product, figure.torso([(x, y)])[0], z + 1.2))
-    y = min(hem - 0.45, -0.2)
-    for side in (-1, 1):
-        x = side * (0.42 + 0.1 * (gap > 0))
-        if cut.pocket in ("flap", "patch"):
-            height = 0.13 if cut.pocket == "flap" else 0.4
-            parts.append(
-                Part(
-                    cloth,
-                    z + 1,
-                    fills=(figure.torso(box(x - 0.2, y, x + 0.2, y + height)),),
-                    lift=0.45,
-                )
-            )
-        elif cut.pocket in ("welt", "zips"):
-            tone = Material((188, 188, 190)) if cut.pocket == "zips" else thread(product)
-            line = figure.torso([(x - 0.1 * side, y - 0.2), (x + 0.1 * side, y + 0.15)])
-            parts.append(Part(tone, z + 1, lines=(line,), width=0.05, lift=0.3))
-        elif cut.pocket == "two":
-            parts.append(
-                patch_pocket(
-                    product,
-                    figure,
-                    side * (0.4 + 0.06 * (gap > 0)),
-                    -1.6,
-                    0.16,
-                    0.36,
-                    z + 1,
-                    flap=True,
-                )
-            )
-        if cut.trim == "seams":
-            parts.append(
-                seam(
-                    product,
-                    figure.torso([(side * (edge + 0.1), -1.85), (side * 0.72, -1.85)]),
-                    z + 1,
-                )
-            )
-            parts.append(
-                seam(
-                    product,
-                    figure.torso([(side * (edge + 0.15), -1.2), (side * (edge + 0.25), hem)]),
-                    z + 1,
-                )
-            )
-    width = float(figure.half_width(-0.8)) + ease + 0.02
-    if cut.trim == "belt":
-        left = points([(-width, -0.9), (-max(gap, 0.0), -0.86), (-max(gap, 0.0), -0.68), (-width, -0.72)])
-        for side in (1, -1):
-            parts.append(
-                Part(
-                    cloth,
-                    z + 2,
-                    fills=(figure.torso(left * (side, 1)),),
-                    lift=0.45,
-                    grain=math.pi / 2,
-                )
-            )
-        if not fit.open:
-            buckle = box(-0.14, -0.92, 0.14, -0.63)
-            parts.append(
-                Part(
-                    Material((66, 48, 38), gloss=0.4),
-                    z + 2.2,
-                    fills=(figure.torso(buckle),),
-                    holes=(figure.torso(box(-0.08, -0.86, 0.08, -0.69)),),
-                    lift=0.4,
-                )
-            )
-    elif cut.trim == "rib":
-        for side in (-1, 1):
-            w = max(float(figure.half_width(hem)), float(figure.half_width(-1.35)) * 0.95) + ease
-            band = points(
-                [
-                    (side * (edge - 0.05 + 0.12 * fit.open), hem - 0.2),
-                    (side * (w + 0.02), hem - 0.2),
-                    (side * w * 0.93, hem + 0.05),
-                    (side * (edge - 0.05 + 0.12 * fit.open), hem + 0.06),
-                ]
-            )
-            parts.append(
-                Part(
-                    Material(dark(product.fabric.palette[0], 0.7), folds=0.3),
-                    z + 1.5,
-                    fills=(figure.torso(band),),
-                    lift=0.3,
-                )
-            )
-    elif cut.trim == "puff":
-        for y in np.arange(-1.75, hem - 0.1, 0.34):
-            parts.append(
-                Part(
-                    Material((16, 16, 20), opacity=0.28),
-                    z + 0.5,
-                    lines=tuple(
-                        figure.torso(
-                            curve(
-                                [
-                                    (s * edge, y),
-                                    (s * width * 0.6, y + 0.06),
-                                    (s * (width + 0.1), y),
-                                ],
-                                closed=False,
-                            )
-                        )
-                        for s in (-1, 1)
-                    ),
-                    width=0.06,
-                    lift=0,
-                    volume=0,
-                )
-            )
     return parts
+
+
+def _coat_rib(coat: _Coat) -> list[Part]:
+    figure, hem = coat.figure, coat.hem
+    inner = coat.edge - 0.05 + 0.12 * coat.fit.open
+    w = max(float(figure.half_width(hem)), float(figure.half_width(-1.35)) * 0.95) + coat.ease
+    band = points([(inner, hem - 0.2), (w + 0.02, hem - 0.2), (w * 0.93, hem + 0.05), (inner, hem + 0.06)])
+    look = Material(dark(coat.product.fabric.palette[0], 0.7), folds=0.3)
+    return [Part(look, coat.z + 1.5, fills=(coat.torso(band * (side, 1)),), lift=0.3) for side in (-1, 1)]
+
+
+def _coat_puff(coat: _Coat) -> list[Part]:
+    """The quilting of a puffer jacket."""
+    shade, width = Material((16, 16, 20), opacity=0.28), coat.width
+    parts = []
+    for y in np.arange(-1.75, coat.hem - 0.1, 0.34):
+        right = [(coat.edge, y), (width * 0.6, y + 0.06), (width + 0.1, y)]
+        lines = tuple(coat.torso(curve(points(right) * (s, 1), closed=False)) for s in (-1, 1))
+        parts.append(Part(shade, coat.z + 0.5, lines=lines, width=0.06, lift=0, volume=0))
+    return parts
+
+
+_ZIP = Material((188, 188, 190), gloss=0.5)
+_COAT_TRIMS: dict[str, Callable[[_Coat], list[Part]]] = {
+    "belt": _coat_belt,
+    "rib": _coat_rib,
+    "puff": _coat_puff,
+}

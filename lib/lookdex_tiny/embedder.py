@@ -178,14 +178,18 @@ def train(settings: Settings) -> None:
         open_clip.get_tokenizer(schema), [(trunk, 0.35), (new, 1.0)], words,
     )  # fmt: skip
 
-    def halfway(values: dict[str, Tensor]) -> None:
+    def save(values: dict[str, Tensor]) -> None:
+        assert trainee.words is not None  # given above; a resumed run has replaced them by its own
         export(values, trainee.words, settings.out)
+
+    def halfway(values: dict[str, Tensor]) -> None:
+        save(values)
         report(settings.out, settings.data, settings.held, run, MARGIN, looks=40, garments=200)
 
     workers = workers_for(device) if settings.workers is None else settings.workers
     with without_cudnn(device), source(settings, workers) as batches:
         values = settled(settings, fit(trainee, batches, run, settings.options, halfway))
-    export(values, trainee.words, settings.out)
+    save(values)
     report(settings.out, settings.data, settings.held, run, MARGIN, looks=1000, garments=400)
 
 

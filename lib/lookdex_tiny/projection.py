@@ -121,7 +121,8 @@ def _moment(values: np.ndarray) -> np.ndarray:
 
 
 def _share(matrix: np.ndarray) -> np.ndarray:
-    return matrix / np.trace(matrix)
+    share: np.ndarray = matrix / np.trace(matrix)
+    return share
 
 
 def _mean(matrices: list[np.ndarray]) -> np.ndarray:
@@ -130,7 +131,8 @@ def _mean(matrices: list[np.ndarray]) -> np.ndarray:
 
 
 def _with_ridge(matrix: np.ndarray, share: float) -> np.ndarray:
-    return matrix + share * np.trace(matrix) / len(matrix) * np.eye(len(matrix))
+    lifted: np.ndarray = matrix + share * np.trace(matrix) / len(matrix) * np.eye(len(matrix))
+    return lifted
 
 
 def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:

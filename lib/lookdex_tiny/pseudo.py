@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lookdex.imaging import boxes
 from lookdex.models.detect import Detector, load_detector
@@ -160,9 +161,9 @@ def find_boxes(
     return counts
 
 
-def as_coco(scenes: Sequence[Scene]) -> dict:
+def as_coco(scenes: Sequence[Scene]) -> dict[str, Any]:
     """COCO JSON of scenes, with their file names."""
-    annotations: list[dict] = []
+    annotations: list[dict[str, Any]] = []
     for image, scene in enumerate(scenes, 1):
         for (x0, y0, x1, y1), label in zip(scene.boxes.tolist(), scene.labels, strict=True):
             annotations.append({

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, ViewportSize, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 MACOS = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
@@ -31,7 +31,8 @@ REMEMBER = """
         return send(address, init);
     };
 """
-DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 @contextmanager
@@ -44,34 +45,34 @@ def start_browser() -> Iterator[Browser]:
 
 @dataclass
 class Visit:
-    """A visited page. wrong: console errors; requests: everything it sent."""
+    """A visited page, with its console errors and the requests that it sent."""
 
     page: Page
     url: str
-    wrong: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
 
-    def asked(self) -> list[dict[str, Any]]:
+    def sent_options(self) -> list[dict[str, Any]]:
         """The options of each photo sent since the page was loaded, in order."""
-        return [sent["options"] for sent in self.sent()]
+        return [upload["options"] for upload in self.sent()]
 
     def sent(self) -> list[dict[str, Any]]:
-        """The same, with the photo's `bytes`."""
-        found: list[dict[str, Any]] = self.page.evaluate("window.sent")
-        return found
+        """The `options` of each photo sent, and its size as `bytes`."""
+        uploads: list[dict[str, Any]] = self.page.evaluate("window.sent")
+        return uploads
 
 
 @contextmanager
 def visit(browser: Browser, url: str, **context: Any) -> Iterator[Visit]:
-    """A new visitor at `url`, on a desktop by default. Script errors end the test."""
+    """A new visitor at `url`, on a desktop by default. Script errors fail the test."""
     settings = {"viewport": DESK, "locale": "en-GB", "reduced_motion": "reduce"} | context
-    opened = browser.new_context(**settings)
-    opened.set_default_timeout(20_000)
-    opened.add_init_script(REMEMBER)
-    page = opened.new_page()
+    session = browser.new_context(**settings)
+    session.set_default_timeout(20_000)
+    session.add_init_script(REMEMBER)
+    page = session.new_page()
     seen = Visit(page, url)
-    page.on("pageerror", lambda error: seen.wrong.append(str(error)))
-    page.on("console", lambda said: seen.wrong.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: seen.errors.append(str(error)))
+    page.on("console", lambda line: seen.errors.append(line.text) if line.type == "error" else None)
     page.on("request", lambda request: seen.requests.append(request))
     try:
         page.goto(url)
@@ -79,7 +80,7 @@ def visit(browser: Browser, url: str, **context: Any) -> Iterator[Visit]:
         yield seen
         refused = re.compile(
             r"Failed to load resource"
-        )  # the browser's own message for a 4xx, which the page reports itself
-        assert [text for text in seen.wrong if not refused.match(text)] == []
+        )  # the browser's message for a 4xx; the page shows its own
+        assert [text for text in seen.errors if not refused.match(text)] == []
     finally:
-        opened.close()
+        session.close()

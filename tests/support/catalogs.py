@@ -1,4 +1,4 @@
-"""Small published catalogues, written directly: the result of a run without running it."""
+"""Small published catalogues, written without a run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import lance
@@ -17,6 +18,7 @@ from lookdex.catalog import promotion_log
 from lookdex.catalog.schemas import items_schema
 from lookdex.imaging import colour
 from lookdex.imaging.codec import crop, encode_jpeg
+from lookdex.models import digests
 from lookdex.records import (
     Box,
     Detection,
@@ -31,7 +33,8 @@ from lookdex.records import (
 )
 from lookdex.search.catalog import Catalog
 from lookdex.storage import Store
-from tests.fakes import COLOURS, LABELS, FakeDetector, FakeEmbedder, recipe
+from tests import fakes
+from tests.fakes import COLOURS, LABELS, FakeDetector, FakeEmbedder
 
 PRODUCT_COLUMNS = pa.schema([("title", pa.string()), ("price", pa.float64()), ("url", pa.string())])
 WITH_CATEGORY = PRODUCT_COLUMNS.append(pa.field("category", pa.string()))
@@ -76,21 +79,21 @@ def stock(products: int = 12, photos: int = 2) -> list[Shown]:
 
 
 def marked(pixels: np.ndarray, mark: str) -> np.ndarray:
-    """Invert columns of the picture as encoded by the mark: this changes the crop, but not its vector."""
-    columns = np.array_split(np.arange(pixels.shape[1]), 16)
-    turned = [own for n, own in enumerate(columns) if zlib.crc32(mark.encode()) >> n & 1]
-    shown = pixels.copy()
-    for own in turned:
-        shown[:, own] = 255 - shown[:, own]
-    return shown
+    """Invert strips of the picture, chosen by the mark: this changes the crop, but not its vector."""
+    strips = np.array_split(np.arange(pixels.shape[1]), 16)
+    copy = pixels.copy()
+    for n, strip in enumerate(strips):
+        if zlib.crc32(mark.encode()) >> n & 1:
+            copy[:, strip] = 255 - copy[:, strip]
+    return copy
 
 
-def rows_of(shown: Shown, run_id: str, made: Recipe) -> list[dict[str, Any]]:
+def rows_of(shown: Shown, run_id: str, recipe: Recipe) -> list[dict[str, Any]]:
     pixels = picture(shown.colour, *shown.others, shade=shown.photo % 40)
     detections = FakeDetector().detect([pixels])[0]
     whole = Detection(Box(0, 0, SIZE, SIZE), "", 1.0)
     found = [(Scope.IMAGE, whole, pixels)]
-    found += [(Scope.OBJECT, d, crop(pixels, d.box, made.crop_margin)) for d in detections]
+    found += [(Scope.OBJECT, d, crop(pixels, d.box, recipe.crop_margin)) for d in detections]
     vectors = FakeEmbedder().embed_images([part for _, _, part in found])
     other = {LABELS[name] for name in shown.others}
     rows = [
@@ -110,7 +113,9 @@ def rows_of(shown: Shown, run_id: str, made: Recipe) -> list[dict[str, Any]]:
             "colour_share": 1.0,
             "palette": [asdict(swatch) for swatch in colour.describe(pixels, d.box, d.label).palette],
             "vector": vector,
-            "crop": encode_jpeg(marked(part, shown.mark or shown.product_id or shown.key), made.crop_pixels),
+            "crop": encode_jpeg(
+                marked(part, shown.mark or shown.product_id or shown.key), recipe.crop_pixels
+            ),
             "run_id": run_id,
             "title": f"{shown.colour} thing of {run_id}",
             "price": shown.price,
@@ -128,15 +133,15 @@ def write_release(
     release_id: str,
     shown: Sequence[Shown],
     *,
-    made: Recipe | None = None,
+    recipe: Recipe | None = None,
     roles: Role | None = None,
     dim: int = FakeEmbedder.dim,
     columns: pa.Schema = PRODUCT_COLUMNS,
     thresholds: Thresholds | None = None,
 ) -> Release:
     """Write the items as a new table version, and the release's record. Nothing becomes live."""
-    made = made or recipe()
-    rows = [row for photo in shown for row in rows_of(photo, release_id, made)]
+    recipe = recipe or fakes.recipe()
+    rows = [row for photo in shown for row in rows_of(photo, release_id, recipe)]
     if roles is not None:
         rows = [row | {"role": str(roles)} for row in rows]
     if dim != FakeEmbedder.dim:
@@ -151,7 +156,7 @@ def write_release(
         source="memory",
         items_version=items.version,
         images_version=1,
-        recipe=made,
+        recipe=recipe,
         dim=dim,
         items=len(rows),
         images={"indexed": len(shown)},
@@ -163,7 +168,7 @@ def write_release(
 
 
 def publish(store: Store, release_id: str, shown: Sequence[Shown], **changes: Any) -> LiveEntry:
-    """Write a release and make it live."""
+    """Write a release and make it live. changes: keyword arguments of `write_release`."""
     write_release(store, release_id, shown, **changes)
     return go_live(store, release_id)
 
@@ -172,6 +177,13 @@ def go_live(store: Store, release_id: str) -> LiveEntry:
     return promotion_log.append(
         store, release_id=release_id, action="promote", expected=promotion_log.current(store)
     )
+
+
+def live(store: Store) -> Release:
+    """The live release."""
+    current = promotion_log.live_release(store)
+    assert current is not None
+    return current[1]
 
 
 def with_index(store: Store, release: Release, release_id: str, **index: Any) -> Release:
@@ -191,7 +203,16 @@ def with_index(store: Store, release: Release, release_id: str, **index: Any) ->
     return promotion_log.save_release(store, indexed)
 
 
-def opened(uri: str, **options: object) -> Catalog:
-    """Open with the fakes as models; the promotion log is checked for each query."""
-    options = {"detector": FakeDetector(), "embedder": FakeEmbedder(), "poll_seconds": 0.0} | options
-    return lookdex.open_catalog(uri, **options)
+def recipe_with_digests(**changes: object) -> Recipe:
+    """A recipe of the fakes with their true digests, so that another process can load them by name."""
+    return fakes.recipe(
+        detector_digest=digests.detector_digest(FakeDetector.name),
+        embedder_digest=digests.embedder_digest(FakeEmbedder.name),
+        **changes,
+    )
+
+
+def opened(uri: str | Path | Store, **options: Any) -> Catalog:
+    """Open with the fakes as models; the promotion log is checked for each query. options: of `open_catalog`."""
+    settings: dict[str, Any] = {"detector": FakeDetector(), "embedder": FakeEmbedder(), "poll_seconds": 0.0}
+    return lookdex.open_catalog(uri, **settings | options)

@@ -24,7 +24,7 @@ QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 @dataclass(frozen=True)
 class Cluster:
-    """A running cluster. environment: of its processes, and so of the jobs' Python workers."""
+    """A running cluster. environment: what its processes inherit, and so the jobs' Python workers."""
 
     master: str
     directory: Path
@@ -33,9 +33,7 @@ class Cluster:
     def submit(
         self, *arguments: str, driver_path: str = "", timeout_s: float = 240
     ) -> subprocess.CompletedProcess[str]:
-        """Run spark-submit on this cluster in client mode. driver_path: PYTHONPATH of the driver; the workers have
-        none.
-        """
+        """Run spark-submit in client mode. driver_path: PYTHONPATH of the driver; the workers have none."""
         settings = {
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
@@ -69,16 +67,23 @@ def start_cluster(directory: Path, workers: int = 2, deadline_s: float = 120) ->
     launcher = str(SPARK_HOME / "bin" / "spark-class")
     port, web = free_ports(2)
     master = f"spark://127.0.0.1:{port}"
-    place = ["--host", "127.0.0.1", "--port"]
+    address = ["--host", "127.0.0.1", "--port"]
     with ExitStack() as stack, _environment(environment):
         log = directory / "master.log"
         process = spawn(
-            [launcher, "org.apache.spark.deploy.master.Master", *place, str(port), "--webui-port", str(web)],
+            [
+                launcher,
+                "org.apache.spark.deploy.master.Master",
+                *address,
+                str(port),
+                "--webui-port",
+                str(web),
+            ],
             log,
         )
         stack.callback(end, process)
         for number in range(workers):
-            command = [launcher, "org.apache.spark.deploy.worker.Worker", *place, "0", "--webui-port", "0"]
+            command = [launcher, "org.apache.spark.deploy.worker.Worker", *address, "0", "--webui-port", "0"]
             command += [
                 "--cores",
                 "1",

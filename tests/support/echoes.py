@@ -49,9 +49,9 @@ class Echo:
         if scope["path"] == "/held":
             assert self.hold
             await self.hold.wait()
-        told = {"path": scope["path"], "client": scope["client"][0], "body": body.decode("latin-1"),
+        echo = {"path": scope["path"], "client": scope["client"][0], "body": body.decode("latin-1"),
                 "headers": [name.decode() for name, _ in scope["headers"]]}  # fmt: skip
-        answer = b"x" * (1 << 23) if scope["path"] == "/large" else json.dumps(told).encode()
+        answer = b"x" * (1 << 23) if scope["path"] == "/large" else json.dumps(echo).encode()
         length = (b"content-length", str(len(answer)).encode())
         await send({"type": "http.response.start", "status": 200, "headers": [length]})
         await send({"type": "http.response.body", "body": answer})
@@ -129,9 +129,9 @@ def assert_problem(received: bytes, kind: ProblemKind, says: str = "") -> None:
     assert header.startswith(b"HTTP/1.1 %d " % kind.status), received[:200]
     assert b"content-type: application/problem+json" in header
     assert b"connection: close" in header
-    told = json.loads(body)
-    assert (told["type"], told["status"]) == (kind.type, kind.status)
-    assert says in told["detail"]
+    problem = json.loads(body)
+    assert (problem["type"], problem["status"]) == (kind.type, kind.status)
+    assert says in problem["detail"]
 
 
 def bodies(received: bytes) -> list[dict[str, object]]:

@@ -40,7 +40,7 @@ def parquet(table: pa.Table) -> bytes:
 
 @dataclass(frozen=True)
 class Published:
-    """A catalogue with one photo per product. kinds: types of the product columns."""
+    """A catalogue with one photo per product. kinds: the types of its product columns."""
 
     uri: str
     kinds: dict[str, pa.DataType]
@@ -86,7 +86,9 @@ class Published:
 def publish(folder: Path, products: pa.Table) -> Published:
     """Run with these products (product_id and columns of the fixed list), build as usual, and make it live."""
     store = open_store(str(folder))
-    photos = [nights.Photo(f"{one}/a.jpg", product=one) for one in products["product_id"].to_pylist()]
+    photos = [
+        nights.Photo(f"{product}/a.jpg", product=product) for product in products["product_id"].to_pylist()
+    ]
     night = nights.index_night(
         store, "night-1", photos, recipe=fakes.recipe(), shard_images=1000, products=products
     )
@@ -120,9 +122,9 @@ def plain(value: Any) -> Any:
         case UUID():
             return str(value)
         case dict():
-            return {key: plain(one) for key, one in value.items()}
+            return {key: plain(field) for key, field in value.items()}
         case list() | tuple() | np.ndarray():
-            return [plain(one) for one in value]
+            return [plain(item) for item in value]
         case _:
             return value
 
@@ -133,21 +135,21 @@ def in_json(value: Any, written: Any) -> bool:
         case bool() | None | str():
             return type(written) is type(value) and written == value
         case date():
-            return written == value.isoformat()
+            return bool(written == value.isoformat())
         case Decimal():
             return isinstance(written, str | int | float) and Decimal(str(written)) == value
         case dict():
             return written.keys() == value.keys() and all(
-                in_json(one, written[key]) for key, one in value.items()
+                in_json(field, written[key]) for key, field in value.items()
             )
         case list():
             return len(written) == len(value) and all(map(in_json, value, written))
         case _:
-            return not isinstance(written, bool) and written == value
+            return not isinstance(written, bool) and bool(written == value)
 
 
 def same(value: Any, kind: pa.DataType, reader: str) -> Callable[[Any], bool]:
-    """A predicate: is a reader's value equal to the plain one?"""
+    """A predicate: whether a reader's value equals the plain one."""
     if pa.types.is_float32(kind) and value is not None:  # 45.3 is written as such, and is the same 32 bits
         return lambda read: read is not None and np.float32(read) == np.float32(value)
     if reader == "json":
@@ -158,9 +160,7 @@ def same(value: Any, kind: pa.DataType, reader: str) -> Callable[[Any], bool]:
 
 
 def check(published: Published, expected: Mapping[str, Values]) -> None:
-    """Check that each reader returns the products' values and that filters find them. expected: column → product id
-    → value.
-    """
+    """Each reader returns the values, and filters find them. expected: column → product id → value."""
     for reader, columns in published.values().items():
         for name, values in columns.items():
             wrong = {
@@ -173,10 +173,10 @@ def check(published: Published, expected: Mapping[str, Values]) -> None:
     for name, values in expected.items():
         empty = {product for product, value in values.items() if value is None}
         assert published.filtered(f'"{name}" is null') == empty, f"{name} is null"
-        told = [value for value in values.values() if value is not None]
-        if told and (literal := literal_of(told[0], published.kinds[name])):
-            alike = {product for product, value in values.items() if value is not None and value == told[0]}
-            assert published.filtered(f'"{name}" = {literal}') == alike, f"{name} = {literal}"
+        known = [value for value in values.values() if value is not None]
+        if known and (literal := literal_of(known[0], published.kinds[name])):
+            equal = {product for product, value in values.items() if value is not None and value == known[0]}
+            assert published.filtered(f'"{name}" = {literal}') == equal, f"{name} = {literal}"
 
 
 def literal_of(value: Any, kind: pa.DataType) -> str:

@@ -30,7 +30,7 @@ class Item:
     kind: bytes
     data: bytes
     properties: tuple[bytes, ...]
-    made_of: tuple[int, ...] = ()  # indexes of other items, from 1
+    tiles: tuple[int, ...] = ()  # the numbers of other items, from 1
 
 
 def box(kind: bytes, body: bytes) -> bytes:
@@ -64,10 +64,10 @@ def coded(data: bytes) -> Coded:
     assert meta is not None
     items = isobmff._items(data, meta)
     setup = next(b for b in items.properties[items.primary] if b.kind in (b"hvcC", b"av1C"))
-    place = isobmff._first(data, meta.start + 4, meta.end, b"iloc")
-    assert place is not None
-    version, base_size = data[place.start], data[place.start + 5] >> 4
-    at = place.start + 8 + (2 if version in (1, 2) else 0) + 4
+    locations = isobmff._first(data, meta.start + 4, meta.end, b"iloc")
+    assert locations is not None
+    version, base_size = data[locations.start], data[locations.start + 5] >> 4
+    at = locations.start + 8 + (2 if version in (1, 2) else 0) + 4
     base = int.from_bytes(data[at : at + base_size], "big")
     offset, length = struct.unpack_from(">II", data, at + base_size + 2)
     offset += base
@@ -81,30 +81,35 @@ def write(items: Sequence[Item], primary: int = 1, brand: bytes = b"heic") -> by
         full(b"infe", struct.pack(">HH4s", n, 0, item.kind) + b"\0", version=2)
         for n, item in enumerate(items, 1)
     )
-    held = [own for item in items for own in item.properties]
-    ties, seen = b"", 0
+    properties = [box for item in items for box in item.properties]
+    associations, seen = b"", 0
     for n, item in enumerate(items, 1):
         numbers = range(seen + 1, seen + 1 + len(item.properties))
-        ties += struct.pack(">HB", n, len(numbers)) + b"".join(struct.pack(">H", 0x8000 | k) for k in numbers)
+        associations += struct.pack(">HB", n, len(numbers)) + b"".join(
+            struct.pack(">H", 0x8000 | k) for k in numbers
+        )
         seen += len(numbers)
-    made = b"".join(
-        box(b"dimg", struct.pack(f">HH{len(item.made_of)}H", n, len(item.made_of), *item.made_of))
+    references = b"".join(
+        box(b"dimg", struct.pack(f">HH{len(item.tiles)}H", n, len(item.tiles), *item.tiles))
         for n, item in enumerate(items, 1)
-        if item.made_of
+        if item.tiles
     )
 
+    ipco = box(b"ipco", b"".join(properties))
+    ipma = full(b"ipma", struct.pack(">I", len(items)) + associations, flags=1)
+
     def meta(start: int) -> bytes:
-        places, at = b"", start
+        extents, at = b"", start
         for n, item in enumerate(items, 1):
-            places += struct.pack(">HHHII", n, 0, 1, at, len(item.data))
+            extents += struct.pack(">HHHII", n, 0, 1, at, len(item.data))
             at += len(item.data)
         return full(b"meta", b"".join((
             full(b"hdlr", struct.pack(">I4s12x", 0, b"pict") + b"\0"),
             full(b"pitm", struct.pack(">H", primary)),
             full(b"iinf", struct.pack(">H", len(items)) + kinds),
-            full(b"iref", made) if made else b"",
-            box(b"iprp", box(b"ipco", b"".join(held)) + full(b"ipma", struct.pack(">I", len(items)) + ties, flags=1)),
-            full(b"iloc", struct.pack(">HH", 0x4400, len(items)) + places),
+            full(b"iref", references) if references else b"",
+            box(b"iprp", ipco + ipma),
+            full(b"iloc", struct.pack(">HH", 0x4400, len(items)) + extents),
         )))  # fmt: skip
 
     head = box(b"ftyp", brand + bytes(4) + b"mif1" + brand)

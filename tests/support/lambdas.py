@@ -71,7 +71,7 @@ class _Interface(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *arguments: Any) -> None:
-        """The tests have their own."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -82,7 +82,7 @@ def running(folder: Path, handler: str, environment: Mapping[str, str], log: Pat
     server = ThreadingHTTPServer(("127.0.0.1", 0), interface)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    own = {
+    variables = {
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}", "LAMBDA_TASK_ROOT": str(folder),
         "AWS_LAMBDA_FUNCTION_NAME": "search", "AWS_LAMBDA_FUNCTION_VERSION": "1",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "3008", "_HANDLER": handler, "TZ": ":UTC",
@@ -90,7 +90,7 @@ def running(folder: Path, handler: str, environment: Mapping[str, str], log: Pat
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "awslambdaric", handler], cwd=folder, stdout=output, stderr=output,
-            env={**os.environ, **TRUSTED, **own, **environment},
+            env={**os.environ, **TRUSTED, **variables, **environment},
         )  # fmt: skip
         try:
             yield function

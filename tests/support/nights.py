@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import cv2
 import numpy as np
@@ -47,10 +48,10 @@ SIDE = 100  # side of every photo, pixels
 
 @dataclass(frozen=True)
 class Photo:
-    """A source photo and its outcome in tonight's index. labels: one object each.
+    """A photo of the source and its outcome when it is indexed. labels: one object each.
 
-    look: photos of one look have the same picture and vectors; '' has an undecodable picture. file: photos of one file
-    have the same content; '' is unique.
+    look: photos with the same look have the same picture and vectors; with '' the picture cannot be decoded.
+    file: photos with the same file have the same content; with '' it is unique.
     """
 
     key: str
@@ -88,7 +89,7 @@ class Photo:
         return encode_jpeg(picture(self.look), SIDE) if self.look else b"jpeg"
 
 
-def photos(count: int, **kwargs: object) -> list[Photo]:
+def photos(count: int, **kwargs: Any) -> list[Photo]:
     return [Photo(f"p{i:04d}/a.jpg", product=f"p{i:04d}", **kwargs) for i in range(count)]
 
 
@@ -103,7 +104,8 @@ def picture(look: str) -> np.ndarray:
 def vectors(seed: str, count: int, dim: int) -> np.ndarray:
     rng = np.random.default_rng(int(hashlib.sha256(seed.encode()).hexdigest()[:8], 16))
     found = rng.standard_normal((count, dim), dtype=np.float32)
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
+    unit: np.ndarray = found / np.linalg.norm(found, axis=1, keepdims=True)
+    return unit
 
 
 def item_rows(photo: Photo, run_id: str, dim: int) -> list[dict[str, object]]:
@@ -138,7 +140,7 @@ def image_row(photo: Photo, run_id: str, recipe: Recipe, now: datetime) -> dict[
     }  # fmt: skip
 
 
-def stored(store: Store, key: str, table: pa.Table) -> StoredFile:
+def write_table(store: Store, key: str, table: pa.Table) -> StoredFile:
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     store.put(key, buffer.getvalue())
@@ -147,7 +149,7 @@ def stored(store: Store, key: str, table: pa.Table) -> StoredFile:
     )
 
 
-def compared(source: Sequence[Photo], ledger: pa.Table | None, recipe: Recipe) -> dict[str, Change]:
+def changes_since(source: Sequence[Photo], ledger: pa.Table | None, recipe: Recipe) -> dict[str, Change]:
     old = {row["image_key"]: row for row in ledger.to_pylist()} if ledger is not None else {}
     changes: dict[str, Change] = {}
     for photo in source:
@@ -184,14 +186,14 @@ def index_night(
 ) -> Night:
     """Plan `source` against the live release and write the shards' files, as `plan` and `index` do.
 
-    products_changed: by default determined by their digests.
+    products_changed: by default their digests decide.
     """
     if products is not None and not keep_unlisted:
         listed = set(products["product_id"].to_pylist())
         source = [photo for photo in source if photo.product is None or photo.product in listed]
     current = promotion_log.live_release(store)
     entry, before = current or (None, None)
-    changes = compared(source, tables.ledger(store, before) if before else None, recipe)
+    changes = changes_since(source, tables.ledger(store, before) if before else None, recipe)
     now = datetime.now(UTC)
     todo = [photo for photo in source if photo.key in changes]
     plan_rows, reports = [], {}
@@ -203,10 +205,10 @@ def index_night(
         folder = f"{runs.run_folder(run_id)}"
         reports[shard] = ShardReport(
             shard_id=shard,
-            objects=stored(
+            objects=write_table(
                 store, f"{folder}/objects/{shard}.parquet", pa.Table.from_pylist(items, items_schema(dim))
             ),
-            images=stored(
+            images=write_table(
                 store, f"{folder}/images/{shard}.parquet", pa.Table.from_pylist(images, IMAGES_SCHEMA)
             ),
             counts={}, reasons={}, items=len(items), bytes_fetched=0, gets=0, seconds={}, peak_rss_bytes=0,
@@ -247,8 +249,8 @@ def build(
     return build_release(store, night.plan, night.table, night.reports, run)
 
 
-def publish(store: Store, run_id: str, source: Sequence[Photo], **kwargs: object) -> Release:
-    """A whole night."""
+def publish(store: Store, run_id: str, source: Sequence[Photo], **kwargs: Any) -> Release:
+    """Run a whole night. kwargs: of `index_night`."""
     release = audit_release(store, build(store, index_night(store, run_id, source, **kwargs)))
     promote(store, release.release_id)
     return release
@@ -260,5 +262,5 @@ def item_table(store: Store, release: Release) -> pa.Table:
     return table.drop_columns(["run_id"]).sort_by("item_id")
 
 
-def renamed(night: Night, **changes: object) -> Night:
+def renamed(night: Night, **changes: Any) -> Night:
     return replace(night, plan=replace(night.plan, **changes))

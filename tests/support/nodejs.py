@@ -20,12 +20,12 @@ _INSTALL = ("install", "--ignore-scripts", "--no-audit", "--no-fund", "--logleve
 
 def install() -> None:
     """`npm install`, unless it was done for this package.json."""
-    wanted, stamp = FOLDER / "package.json", FOLDER / "node_modules" / "package.json.installed"
-    if stamp.exists() and stamp.read_bytes() == wanted.read_bytes():
+    package, stamp = FOLDER / "package.json", FOLDER / "node_modules" / "package.json.installed"
+    if stamp.exists() and stamp.read_bytes() == package.read_bytes():
         return
     done = subprocess.run([NODE, _NPM, *_INSTALL], cwd=FOLDER, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    shutil.copy(wanted, stamp)
+    shutil.copy(package, stamp)
 
 
 def run(

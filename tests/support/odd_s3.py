@@ -1,4 +1,4 @@
-"""A small S3 server for sources with odd behaviour: archives, no ETags, broken bodies, expiring credentials."""
+"""A small S3 server with unusual behaviour: archives, no ETags, broken bodies, expiring credentials."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from io import BufferedIOBase
+from typing import Any, cast
 from xml.sax.saxutils import escape
 
 from lookdex.storage import ReadOptions, S3Access, Store, open_store
@@ -31,7 +32,7 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     method: str
     key: str  # '' for a listing
     headers: dict[str, str]
@@ -39,39 +40,40 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A response that replaces an object. status: 0 sends nothing and waits."""
+class Response:
+    """A response that replaces the object's. status: 0 sends nothing and waits."""
 
     status: int
     code: str = ""
     body: bytes | None = None  # None: the object's
     drip: float = 0.0  # seconds between bytes
-    headers: bool = False  # whether headers drip, too
+    headers: bool = False  # whether the headers drip, too
     length: bool = True  # False: chunked, without a Content-Length
 
 
 class OddS3:
-    """objects: by key, in the bucket `shop`. answers: called for each GET; returns a replacement or None."""
+    """objects: by key, in the bucket `shop`. respond: called for each GET; returns a replacement or None."""
 
     def __init__(self) -> None:
         self.objects: dict[str, Stored] = {}
         self.etags = self.times = self.sizes = True
         self.weak = self.moved = False  # moved: every request is redirected without a target
         self.listing: bytes | None = None  # replaces all listings
-        self.answer: Callable[[Asked], Answer | None] = lambda asked: None
-        self.asked: list[Asked] = []
+        self.respond: Callable[[Request], Response | None] = lambda request: None
+        self.requests: list[Request] = []
         self.closing = threading.Event()
         self.port = 0
 
-    def put(self, key: str, data: bytes, **more: object) -> None:
-        self.objects[key] = Stored(data, **more)  # type: ignore[arg-type]
+    def put(self, key: str, data: bytes, **more: Any) -> None:
+        """more: fields of `Stored`."""
+        self.objects[key] = Stored(data, **more)
 
     def etag(self, stored: Stored) -> str:
         text = stored.etag if stored.etag is not None else hashlib.md5(stored.data).hexdigest()
         return f'{"W/" if self.weak else ""}"{text}"'
 
     def gets(self, key: str | None = None) -> int:
-        return sum(asked.key == key if key else bool(asked.key) for asked in self.asked)
+        return sum(request.key == key if key else bool(request.key) for request in self.requests)
 
     @property
     def access(self) -> S3Access:
@@ -114,47 +116,48 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(parts.query, keep_blank_values=True))
         bucket, _, key = urllib.parse.unquote(parts.path[1:]).partition("/")
-        asked = Asked(self.command, key, {name.lower(): value for name, value in self.headers.items()}, query)
-        self.odd.asked.append(asked)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.command, key, headers, query)
+        self.odd.requests.append(request)
         if self.odd.moved:
             self._error(301, "PermanentRedirect")
         elif bucket != "shop":
             self._error(404, "NoSuchBucket")
         elif key:
-            self._object(asked)
+            self._object(request)
         else:
             self._listing(query)
 
     do_HEAD = do_GET
 
-    def _object(self, asked: Asked) -> None:
-        odd, answer = self.odd, self.odd.answer(asked)
-        stored = odd.objects.get(asked.key)
-        if answer is not None and answer.status == 0:
+    def _object(self, request: Request) -> None:
+        odd, response = self.odd, self.odd.respond(request)
+        stored = odd.objects.get(request.key)
+        if response is not None and response.status == 0:
             odd.closing.wait(30)
             self.close_connection = True
-        elif answer is not None and answer.body is None:
-            self._error(answer.status, answer.code)
+        elif response is not None and response.body is None:
+            self._error(response.status, response.code)
         elif stored is None:
             self._error(404, "NoSuchKey")
         elif (
             stored.storage_class in ("GLACIER", "DEEP_ARCHIVE") and not stored.restored
         ) or stored.archived_unseen:
             self._error(403, "InvalidObjectState")
-        elif asked.headers.get("if-match") not in (None, odd.etag(stored)) or "W/" in asked.headers.get(
+        elif request.headers.get("if-match") not in (None, odd.etag(stored)) or "W/" in request.headers.get(
             "if-match", ""
         ):
             self._error(412, "PreconditionFailed")
         else:
-            body = stored.data if answer is None or answer.body is None else answer.body
+            body = stored.data if response is None or response.body is None else response.body
             headers = {"ETag": odd.etag(stored), **stored.headers}
-            if answer is not None and not answer.length:
+            if response is not None and not response.length:
                 headers["Transfer-Encoding"] = "chunked"
                 body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-            if answer is not None and answer.headers:
-                self.wfile = _Dripping(self.wfile, answer.drip, odd.closing)
+            if response is not None and response.headers:
+                self.wfile = cast(BufferedIOBase, _Dripping(self.wfile, response.drip, odd.closing))
                 self.close_connection = True
-            self._send(200, body, headers, answer.drip if answer else 0)
+            self._send(200, body, headers, response.drip if response else 0)
 
     def _listing(self, query: dict[str, str]) -> None:
         if self.odd.listing is not None:
@@ -216,7 +219,7 @@ class _Handler(BaseHTTPRequestHandler):
                 if self.odd.closing.wait(drip):
                     return
         if int(headers.get("Content-Length", len(body))) != len(body):
-            self.close_connection = True  # the promised body does not come
+            self.close_connection = True  # the body is shorter than its Content-Length
 
 
 class _Dripping:

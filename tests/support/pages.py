@@ -1,4 +1,4 @@
-"""Shared by the page's tests: photos of two things, and a visitor's first steps."""
+"""What tests of the page share: a photo of two items, uploads, drawing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def upload(page: Page, photo: bytes = LOOK, name: str = "photo.jpg", kind: str =
     page.locator("input[type=file]").first.set_input_files({"name": name, "mimeType": kind, "buffer": photo})
 
 
-def answered(page: Page, photo: bytes = LOOK) -> dict[str, Any]:
+def search_photo(page: Page, photo: bytes = LOOK) -> dict[str, Any]:
     """Upload a photo and wait for its lanes."""
     with page.expect_response("**/v1/search") as response:
         upload(page, photo)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,7 +30,8 @@ def draw(objects: Mapping[str, Box], width: int = 120, height: int = 160) -> np.
     return pixels
 
 
-def encode(pixels: np.ndarray, format: str = "PNG", **options: object) -> bytes:
+def encode(pixels: np.ndarray, format: str = "PNG", **options: Any) -> bytes:
+    """options: of Pillow's encoder."""
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, format, **options)
     return out.getvalue()
@@ -65,7 +67,7 @@ def plan(
     shard_images: int = 8,
     recipe: Recipe | None = None,
 ) -> PlanSummary:
-    """Store a plan of all photos in `source`, as new, in shards of equal size."""
+    """Store a plan of all photos in `source` as new ones, in shards of equal size."""
     refs = refs_of(source)
     rows = [
         {
@@ -76,7 +78,8 @@ def plan(
     ]  # fmt: skip
     summary = PlanSummary(
         run_id=run_id, live=0, release_id=None, source=source.uri, recipe=recipe or fakes.recipe(),
-        changes={"new": len(rows)}, shards=-(-len(rows) // shard_images), created_at=datetime.now(UTC), plan=None,
+        changes={"new": len(rows)}, shards=-(-len(rows) // shard_images), created_at=datetime.now(UTC),
+        plan=StoredFile("", "", 0, 0),
     )  # fmt: skip
     return runs.save_plan(catalog, pa.Table.from_pylist(rows, PLAN_SCHEMA), summary)
 
@@ -97,7 +100,7 @@ def images_of(catalog: Store, reports: Sequence[ShardReport]) -> pa.Table:
 
 
 def smooth(*shapes: tuple[int, int], seed: int = 0) -> list[np.ndarray]:
-    """Smooth random pictures: models and resizing are not made for noise, fine or in blocks."""
+    """Smooth random pictures. Models and resizing give unstable results on noise."""
     rng = np.random.default_rng(seed)
     found = []
     for height, width in shapes:

@@ -49,9 +49,7 @@ http {{
 
 @contextmanager
 def start_nginx(folder: Path, behind: int, *, strips: bool) -> Iterator[str]:
-    """Yields the site's URL, below which /lookdex/ is the service at the port `behind`. strips: remove the path
-    prefix.
-    """
+    """Yield the site's URL; its /lookdex/ is the service at the port `behind`. strips: remove the path prefix."""
     folder.mkdir()
     (port,) = free_ports(1)
     settings = folder / "nginx.conf"

@@ -89,9 +89,9 @@ class Proxy:
                 with self._changed:
                     self._changed.wait_for(lambda: self._mode is not Mode.HANG)
                 target.sendall(data)
-        for one in (source, target):
+        for end in (source, target):
             with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                end.shutdown(socket.SHUT_RDWR)
 
     def _break(self) -> None:
         while self._open:

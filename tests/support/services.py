@@ -20,11 +20,11 @@ from typing import Any
 
 import httpx2
 
-from lookdex.models import digests
-from lookdex.records import Recipe
+from lookdex.config import ServiceSettings
+from lookdex.search.catalog import Catalog
+from lookdex.service import create_app
 from lookdex.service.http.problems import ProblemKind
 from lookdex.service.server import Server
-from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support.verbs import TRUSTED
 
 START_SECONDS = 90
@@ -56,18 +56,9 @@ class Service:
         return self.process.wait(60)
 
 
-def honest_recipe(**changes: object) -> Recipe:
-    """A recipe of the fakes with true digests, so that another process can load it by name."""
-    return recipe(
-        detector_digest=digests.detector_digest(FakeDetector.name),
-        embedder_digest=digests.embedder_digest(FakeEmbedder.name),
-        **changes,
-    )
-
-
 @contextmanager
 def start(catalog: str, folder: Path, *options: str, **environment: str) -> Iterator[Service]:
-    """Run `lookdex serve --catalog catalog options…` until ready. folder: for its log."""
+    """`lookdex serve --catalog catalog options…`, once it is ready. folder: where its log is written."""
     log = folder / f"serve-{time.monotonic_ns()}.log"
     command = [
         sys.executable,
@@ -83,7 +74,7 @@ def start(catalog: str, folder: Path, *options: str, **environment: str) -> Iter
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | TRUSTED | environment)
     try:
-        service = Service(url_told(process, log), process, log)
+        service = Service(logged_url(process, log), process, log)
         with service.web:
             assert service.web.get("/readyz", timeout=START_SECONDS).text == "ready\n"
             yield service
@@ -94,10 +85,10 @@ def start(catalog: str, folder: Path, *options: str, **environment: str) -> Iter
 
 @contextmanager
 def served(server: Server) -> Iterator[tuple[int, asyncio.AbstractEventLoop]]:
-    """Run a server in a thread of this process: yields its port and event loop."""
+    """Run a server in a thread of this process. Yields its port and event loop."""
     ready: Future[asyncio.AbstractEventLoop] = Future()
 
-    class Started(type(server)):  # type: ignore[misc]
+    class Started(type(server)):  # type: ignore[misc]  # the class is known only here
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             ready.set_result(asyncio.get_running_loop())
@@ -113,8 +104,21 @@ def served(server: Server) -> Iterator[tuple[int, asyncio.AbstractEventLoop]]:
             thread.join(20)
 
 
-def url_told(process: subprocess.Popen[bytes], log: Path, event: str = "ready") -> str:
-    """The service's URL, once its log has a line with that event."""
+def responses(settings: ServiceSettings, catalog: Catalog, *paths: str) -> list[httpx2.Response]:
+    """GET these paths of the application, in this process, one after the other."""
+    app = create_app(settings, catalog)
+    app.state.ready = True
+
+    async def get() -> list[httpx2.Response]:
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://service") as client:
+            return [await client.get(path) for path in paths]
+
+    return asyncio.run(get())
+
+
+def logged_url(process: subprocess.Popen[bytes], log: Path, event: str = "ready") -> str:
+    """Wait for a log line with this event, and return the URL that it names."""
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         for line in log.read_text().splitlines():
@@ -129,6 +133,6 @@ def assert_problem(response: httpx2.Response, kind: ProblemKind, says: str = "")
         kind.status,
         "application/problem+json",
     )
-    told = response.json()
-    assert (told["type"], told["title"], told["status"]) == (kind.type, kind.title, kind.status)
-    assert says in told["detail"]
+    problem = response.json()
+    assert (problem["type"], problem["title"], problem["status"]) == (kind.type, kind.title, kind.status)
+    assert says in problem["detail"]

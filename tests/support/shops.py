@@ -1,17 +1,19 @@
-"""Catalogues in the fakes' colours, opened with models whose outputs can be computed by hand."""
+"""Catalogues of products in the fakes' colours, opened with the fakes as models."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import lookdex
 from lookdex.records import Threshold, Thresholds, Trust
 from lookdex.search.answer.lanes import FoundObject
 from lookdex.search.catalog import Catalog
 from lookdex.storage import open_store
-from tests.fakes import FakeDetector, FakeEmbedder, recipe
-from tests.support.catalogs import Shown, publish, stock
+from tests.fakes import recipe
+from tests.support.catalogs import Shown, opened, publish, stock
+
+__all__ = ["labels", "opened", "products", "shop_in", "stocked", "thresholds"]
 
 
 def thresholds(similarity: float = 0.9, believed: float = 0.2, **by_category: float) -> Thresholds:
@@ -19,19 +21,15 @@ def thresholds(similarity: float = 0.9, believed: float = 0.2, **by_category: fl
         return Threshold(value, 1.0, 0.0, 20, 20, False)
 
     each = {category: at(value) for category, value in by_category.items()}
-    made = recipe()
+    fake = recipe()
     return Thresholds(
-        0.95, 20, made.embedder, made.embedder_digest, at(similarity), each, made.detector, made.detector_digest,
+        0.95, 20, fake.embedder, fake.embedder_digest, at(similarity), each, fake.detector, fake.detector_digest,
         Trust(0.99, believed, {}), 2,
     )  # fmt: skip
 
 
-def opened(uri: str | Path, **options: object) -> Catalog:
-    options = {"detector": FakeDetector(), "embedder": FakeEmbedder(), "poll_seconds": 0.0} | options
-    return lookdex.open_catalog(str(uri), **options)
-
-
-def shop_in(folder: Path, shown: Sequence[Shown], **changes: object) -> Catalog:
+def shop_in(folder: Path, shown: Sequence[Shown], **changes: Any) -> Catalog:
+    """Publish a release in the folder and open it. changes: keyword arguments of `write_release`."""
     publish(open_store(str(folder)), "night-1", shown, **changes)
     return opened(folder)
 

@@ -21,8 +21,7 @@ COLUMNS, ROWS, CELL = 120, 60, (10, 20)  # cell size in pixels
 class Terminal:
     """answers: its responses to queries, in order.
 
-    They are written before the first query, because programs wait only a tenth of a second, and a busy machine may take
-    longer.
+    They are written before the first query: programs wait only a tenth of a second, and a busy machine may take longer.
     """
 
     answers: Sequence[str] = ()

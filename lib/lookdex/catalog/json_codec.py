@@ -61,7 +61,7 @@ def given_json(cls: type[R], data: bytes) -> R:
 
 def reread(record: R) -> R:
     """Validate a record that a caller made, as if it were read. Raises ValueError for invalid values."""
-    adapter: TypeAdapter[R] = _adapter(record.__class__)  # type: ignore[arg-type]
+    adapter: TypeAdapter[R] = _adapter(record.__class__)  # type: ignore[arg-type]  # likewise
     content = asdict(record)  # type: ignore[call-overload]  # a dataclass, as all records
     return _valid(lambda: adapter.validate_python(content))
 

@@ -29,7 +29,7 @@ REQUIRED = ("source", "catalog")
 TRUST = ("detector", "embedder", "trusted_models")  # for commands that load models named by the catalogue
 
 
-class Columns(click.ParamType):
+class Columns(click.ParamType):  # type: ignore[type-arg]  # older clicks have no argument
     """A list of names: 'a,b' on the command line, a list in the TOML file."""
 
     name = "columns"
@@ -118,7 +118,7 @@ def with_settings(
             return function(settings=model(**own), **values)
 
         call.__name__, call.__doc__ = function.__name__, function.__doc__
-        call.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
+        call.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]  # as click
         for name in reversed(names):
             call = _option(entries[name])(call)
         return call

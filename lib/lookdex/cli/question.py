@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 
-class BoxType(click.ParamType):
+class BoxType(click.ParamType):  # type: ignore[type-arg]  # older clicks have no argument
     """x0,y0,x1,y1"""
 
     name = "box"
@@ -29,7 +29,7 @@ class BoxType(click.ParamType):
         return x0, y0, x1, y1
 
 
-class FacetsType(click.ParamType):
+class FacetsType(click.ParamType):  # type: ignore[type-arg]  # older clicks have no argument
     """a,b or true"""
 
     name = "facets"

@@ -6,6 +6,7 @@ import contextlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from lookdex.runtime.extras import extras
 MAX_DETECTIONS = 100  # per photo, as in COCO
 RECALLS = np.linspace(0, 1, 101)  # recall levels at which COCO samples precision
 _SIZES = ("all", "small", "medium", "large")  # COCO area ranges: below 32², below 96², above
+
+Row = dict[str, Any]  # of COCO's JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,8 @@ def average_precision(
     )
 
 
-def _annotations(truths: Sequence[Truth], number: dict[str, int]) -> list[dict]:
-    annotations: list[dict] = []
+def _annotations(truths: Sequence[Truth], number: dict[str, int]) -> list[Row]:
+    annotations: list[Row] = []
     for image, truth in enumerate(truths, 1):
         for i, (box, label) in enumerate(zip(truth.boxes.tolist(), truth.labels, strict=True)):
             w, h = box[2] - box[0], box[3] - box[1]
@@ -78,7 +81,7 @@ def _annotations(truths: Sequence[Truth], number: dict[str, int]) -> list[dict]:
     return annotations
 
 
-def _results(detected: Sequence[Sequence[Detection]], number: dict[str, int]) -> list[dict]:
+def _results(detected: Sequence[Sequence[Detection]], number: dict[str, int]) -> list[Row]:
     return [
         {
             "image_id": image,
@@ -93,11 +96,14 @@ def _results(detected: Sequence[Sequence[Detection]], number: dict[str, int]) ->
 
 
 def _evaluate(
-    truths: Sequence[Truth], number: dict[str, int], annotations: list[dict], results: list[dict]
+    truths: Sequence[Truth],
+    number: dict[str, int],
+    annotations: list[Row],
+    results: list[Row],
 ) -> np.ndarray:
     with extras():
-        from pycocotools.coco import COCO  # type: ignore[import-untyped]
-        from pycocotools.cocoeval import COCOeval  # type: ignore[import-untyped]
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
 
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
         coco = COCO()

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -142,7 +143,7 @@ def read_coco(path: Path) -> list[Truth]:
     try:
         data = json.loads(path.read_text())
         names = {c["id"]: normalise(c["name"]) or c["name"] for c in data["categories"]}
-        objects: dict[int, list[dict]] = {image["id"]: [] for image in data["images"]}
+        objects: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in data["images"]}
         for annotation in data["annotations"]:
             objects[annotation["image_id"]].append(annotation)
         return [

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,10 @@ from lookdex.records import Box, Detection, Recipe
 from lookdex.search.engine.photo import LIMITS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
     from lookdex.models.detect import Detector
     from lookdex.models.embed import Embedder
 
@@ -176,7 +180,7 @@ def _cell(photo: ParquetPhoto) -> bytes:
 
 
 @lru_cache(maxsize=2)
-def _cells(file: Any, group: int, column: str) -> Any:
+def _cells(file: Path, group: int, column: str) -> pa.ChunkedArray:
     """Read a row group's photos. Cached because photos of a batch are neighbours in the file."""
     import pyarrow.parquet as pq
 

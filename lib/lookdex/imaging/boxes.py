@@ -33,7 +33,8 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     a, b = np.asarray(a, np.float64).reshape(-1, 4), np.asarray(b, np.float64).reshape(-1, 4)
     shared = intersections(a, b)
     union = _areas(a)[:, None] + _areas(b)[None] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    shares: np.ndarray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return shares
 
 
 def _areas(boxes: np.ndarray) -> np.ndarray:

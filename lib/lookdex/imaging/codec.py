@@ -127,7 +127,8 @@ def decode_crop(jpeg: bytes | None) -> np.ndarray | None:
 def encode_jpeg(image: np.ndarray, longer_side: int, quality: int = 85) -> bytes:
     """Encode uint8 (H, W, 3) RGB as a JPEG (4:2:0) of at most `longer_side` pixels."""
     small = np.ascontiguousarray(shrink(image, longer_side))
-    return simplejpeg.encode_jpeg(small, quality=quality, colorspace="RGB", colorsubsampling="420")
+    jpeg: bytes = simplejpeg.encode_jpeg(small, quality=quality, colorspace="RGB", colorsubsampling="420")
+    return jpeg
 
 
 def glimpse(data: bytes, longer_side: int, max_pixels: int) -> bytes:

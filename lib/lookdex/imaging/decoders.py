@@ -110,7 +110,7 @@ def _jpeg(data: bytes, header: Header) -> np.ndarray:
 
 def _plain_jpeg(data: bytes, header: Header) -> np.ndarray:
     grey = header.components == 1
-    pixels = simplejpeg.decode_jpeg(data, "GRAY" if grey else "RGB")
+    pixels: np.ndarray = simplejpeg.decode_jpeg(data, "GRAY" if grey else "RGB")
     profile = jpeg.profile(data)
     if not profile:
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if grey else pixels

@@ -68,7 +68,8 @@ class Photo:
 
     @property
     def area(self) -> int:
-        return self.pixels.shape[0] * self.pixels.shape[1]
+        height, width = self.pixels.shape[:2]
+        return int(height * width)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ def factory_of(name: str) -> Callable[..., Any]:
     """Import the factory function. Raises ModelNotFound."""
     module, _, attribute = name.removeprefix(PREFIX).partition(":")
     try:
-        factory = getattr(import_module(module), attribute)
+        factory: Callable[..., Any] = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ModelNotFound(
             f"{name}: {error}. Name a function as python:<module>:<factory>, with the module on PYTHONPATH"

@@ -9,11 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torchvision.models.detection import FCOS, RetinaNet
+from torchvision.models.detection.ssd import SSD
 
 from lookdex.errors import ConfigError, ModelNotFound
 from lookdex.models.device import open_device, precision
 from lookdex.models.digests import TINY_DETECTOR, detector_defaults, detector_folder, settings_of
-from lookdex.models.fcos import LitePyramid, keep_size, lookdex_fcos
+from lookdex.models.fcos import keep_size, lookdex_fcos, pyramid_of
 from lookdex.models.fuse import fuse
 from lookdex.models.limits import DetectionLimits, own_label
 from lookdex.models.pixels import Placement, choose_canvas, fit
@@ -87,8 +89,8 @@ class TorchvisionDetector:
         self._labels = [own_label(label, keep) if label else None for label in config["labels"]]
         self._canvases = [(int(h), int(w)) for h, w in config.get("canvases", DEFAULT_CANVASES)]
         self._fill = int(config.get("fill", 114))
-        self._model = model.eval().to(device=device, memory_format=torch.channels_last)
-        if hasattr(model, "score_thresh"):
+        self._model = model.eval().to(device).to(memory_format=torch.channels_last)
+        if isinstance(model, FCOS | RetinaNet | SSD):
             model.score_thresh = min(limits.min_score, 0.05)
 
     @classmethod
@@ -114,8 +116,8 @@ class TorchvisionDetector:
                 f"{len(unexpected)} unexpected tensors (first: {[*missing_tensors, *unexpected][0]}); "
                 "config.json must give the builder and arguments of their training"
             )
-        if isinstance(getattr(model, "backbone", None), LitePyramid):
-            fuse(model.backbone.trunk.eval())
+        if (backbone := pyramid_of(model)) is not None:
+            fuse(backbone.trunk.eval())
         return cls(name, model, config, device, limits)
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
@@ -133,7 +135,8 @@ class TorchvisionDetector:
     def _forward(self, canvases: list[np.ndarray]) -> list[dict[str, Tensor]]:
         pixels = torch.from_numpy(np.stack(canvases)).to(self._device).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode(), precision(self._device):
-            return self._model(list(pixels))
+            found: list[dict[str, Tensor]] = self._model(list(pixels))
+        return found
 
     def _objects(
         self, output: dict[str, Tensor], placement: Placement, height: int, width: int
@@ -153,13 +156,14 @@ def build(config: dict[str, Any], folder: Path) -> nn.Module:
     builder = getattr(detection, name, None)
     try:
         if name == lookdex_fcos.__name__:
-            return lookdex_fcos(**arguments)
+            model: nn.Module = lookdex_fcos(**arguments)
+            return model
         if not callable(builder) or name.startswith("_"):
             raise ConfigError(
                 f"{folder}/config.json names the builder {name!r}: use a function of "
                 "torchvision.models.detection, such as fcos_resnet50_fpn"
             )
-        model: nn.Module = builder(weights=None, weights_backbone=None, **arguments)
+        model = builder(weights=None, weights_backbone=None, **arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"{folder}/config.json: the builder {name} rejects these arguments: {error}"

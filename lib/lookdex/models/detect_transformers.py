@@ -71,9 +71,10 @@ class TransformersDetector:
         )
         with torch.inference_mode(), precision(self._device):
             outputs = self._model(**inputs)
-        return self._processor.post_process_object_detection(
+        found: list[dict[str, torch.Tensor]] = self._processor.post_process_object_detection(
             outputs, threshold=self._limits.min_score, target_sizes=[image.shape[:2] for image in images]
         )
+        return found
 
 
 def _canvases(size: dict[str, int]) -> list[Canvas]:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from timm.models.efficientnet import EfficientNet
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from lookdex.errors import BadQuery, ModelNotFound
@@ -24,6 +24,9 @@ from lookdex.models.digests import embedder_folder, open_clip_tag, settings_of
 from lookdex.models.fuse import fuse
 from lookdex.models.pixels import Canvas, few_sizes
 from lookdex.models.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from open_clip import CLIP
 
 
 class Embedder(Protocol):
@@ -62,7 +65,7 @@ def load_embedder(name: str, *, device: str = "cpu", batch: int = 8) -> Embedder
 class OpenClipModel:
     """A loaded open_clip model. schema: open_clip's name for it. extra: lookdex's settings for it."""
 
-    model: nn.Module
+    model: CLIP
     schema: str
     preprocess: Preprocess
     extra: dict[str, Any]
@@ -159,7 +162,8 @@ class OpenClipEmbedder:
             return _unit(self._model.encode_text(self._tokenizer(prepared).to(self._device)))
 
     def _encode_image(self, pixels: Tensor) -> Tensor:
-        return self._model.encode_image(pixels.contiguous(memory_format=torch.channels_last))
+        vectors: Tensor = self._model.encode_image(pixels.contiguous(memory_format=torch.channels_last))
+        return vectors
 
 
 def _source(name: str) -> tuple[str, str | None, dict[str, Any]]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
+from typing import cast
 
+import numpy as np
 import timm
 import torch
+from timm.models.efficientnet import EfficientNetFeatures
 from torch import Tensor, nn
 from torchvision.models.detection import FCOS
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOSHead
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FeaturePyramidNetwork
 
 TRUNK = "tf_efficientnet_lite0"
@@ -22,13 +27,23 @@ class LitePyramid(nn.Module):
 
     def __init__(self, trunk: str, channels: int) -> None:
         super().__init__()
-        self.trunk = timm.create_model(trunk, features_only=True, out_indices=(2, 3, 4), pretrained=False)
+        model = timm.create_model(trunk, features_only=True, out_indices=(2, 3, 4), pretrained=False)
+        self.trunk = cast(EfficientNetFeatures, model)
         self.pyramid = FeaturePyramidNetwork(self.trunk.feature_info.channels(), channels)
         self.out_channels = channels
 
     def forward(self, pixels: Tensor) -> OrderedDict[str, Tensor]:
         features = self.trunk(pixels)
-        return self.pyramid(OrderedDict((str(i), f) for i, f in enumerate(features)))
+        levels: OrderedDict[str, Tensor] = self.pyramid(
+            OrderedDict((str(i), f) for i, f in enumerate(features))
+        )
+        return levels
+
+
+def pyramid_of(model: nn.Module) -> LitePyramid | None:
+    """The detector's backbone, if it is the built-in one."""
+    backbone = getattr(model, "backbone", None)
+    return backbone if isinstance(backbone, LitePyramid) else None
 
 
 def lookdex_fcos(
@@ -61,12 +76,11 @@ def keep_size(model: nn.Module) -> None:
     ) -> tuple[Tensor, dict[str, Tensor] | None]:
         return image, target
 
-    model.transform.resize = identity
+    transform: GeneralizedRCNNTransform = model.transform
+    transform.resize = identity
 
 
-def stack(images: list, device: torch.device | str = "cpu") -> Tensor:
+def stack(images: Sequence[np.ndarray], device: torch.device | str = "cpu") -> Tensor:
     """Stack uint8 (H, W, 3) photos of one shape into float32 (n, 3, H, W) in 0 … 1, in channels-last memory format."""
-    import numpy as np
-
     pixels = torch.from_numpy(np.stack(images)).to(device)
     return pixels.permute(0, 3, 1, 2).float().div_(255)

@@ -190,6 +190,7 @@ class OpenvinoDetector(TorchvisionDetector):
         """Compile the network. Raises OutputMismatch."""
         model = self._model
         assert isinstance(model, FCOS)
+        self._fcos = model
         raw = _Raw(model)
         mean, std = model.transform.image_mean, model.transform.image_std
         self._network = Network(raw, self._canvases, mean, std, threads, alone=True)
@@ -226,7 +227,8 @@ class OpenvinoDetector(TorchvisionDetector):
             for name, value in zip(names, self._network(picture), strict=True)
         }
         with torch.inference_mode():
-            return self._model.postprocess_detections(outputs, [anchors], [canvas])[0]
+            found: dict[str, Tensor] = self._fcos.postprocess_detections(outputs, [anchors], [canvas])[0]
+        return found
 
 
 def _sample(canvas: Canvas) -> np.ndarray:

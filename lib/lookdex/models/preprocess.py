@@ -72,4 +72,5 @@ class Preprocess:
             scale = max(canvas[0] / tensor.shape[1], canvas[1] / tensor.shape[2])
             whole = [max(s, round(n * scale)) for s, n in zip(canvas, tensor.shape[1:], strict=True)]
             tensor = tv.center_crop(tv.resize(tensor, whole, interpolation=how, antialias=True), list(canvas))
-        return tensor.permute(1, 2, 0).numpy()
+        pixels: np.ndarray = tensor.permute(1, 2, 0).numpy()
+        return pixels

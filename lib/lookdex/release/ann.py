@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import lance
 import numpy as np
@@ -35,7 +36,7 @@ TUNED_TO = 16  # `tune` stops when the number of partitions is known to a sixtee
 MAX_SEGMENTS = 8  # index segments (one per night) before they are merged
 SAMPLE = 100  # vectors
 
-SCALAR_INDEXES = {
+SCALAR_INDEXES: dict[str, Literal["BITMAP", "BTREE"]] = {
     "scope": "BITMAP",
     "role": "BITMAP",
     "label": "BITMAP",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import lance
 import numpy as np
 import pyarrow as pa
-from lance.fragment import FragmentMetadata
+from lance.fragment import FragmentMetadata, LanceFragment
 
 from lookdex.catalog import runs, tables
 from lookdex.catalog.schemas import items_schema
@@ -59,8 +59,8 @@ def items_change(
     if base is None or replace_all:
         return ItemsChange(schema, None, none, none, 0, shards, added)
 
-    def scan(columns: list[str], **options: object) -> pa.RecordBatchReader:
-        return base.scanner(columns=columns, with_row_id=True, **options).to_reader()
+    def scan(columns: list[str], fragments: list[LanceFragment] | None = None) -> pa.RecordBatchReader:
+        return base.scanner(columns=columns, with_row_id=True, fragments=fragments).to_reader()
 
     gone = rows.rows_of(replaced, scan(["image_key"]))
     if not schema.equals(base.schema):
@@ -74,8 +74,8 @@ def items_change(
     small = rows.small_fragments({f.fragment_id: f.count_rows() for f in base.get_fragments()})
     merged = none
     if small:
-        fragments = [base.get_fragment(number) for number in small]
-        merged = scan([], fragments=fragments).read_all()["_rowid"].to_numpy().astype(np.uint64)
+        fragments = [fragment for fragment in base.get_fragments() if fragment.fragment_id in small]
+        merged = scan([], fragments).read_all()["_rowid"].to_numpy().astype(np.uint64)
     carried = np.setdiff1d(np.union1d(stale, merged), gone, assume_unique=True)
     total = base.count_rows() - len(gone) + added
     return ItemsChange(schema, base, np.union1d(gone, carried), carried, len(stale), shards, total)

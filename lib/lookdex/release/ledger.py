@@ -60,7 +60,7 @@ def commit_images(
     deleted = rows.rows_of(planned, ids)
     if small := rows.small_fragments({f.fragment_id: f.count_rows() for f in base.get_fragments()}):
         kept = base.scanner(
-            fragments=[base.get_fragment(number) for number in small], with_row_id=True
+            fragments=[f for f in base.get_fragments() if f.fragment_id in small], with_row_id=True
         ).to_table()
         kept = kept.filter(pc.invert(pc.is_in(kept["image_key"], planned["image_key"].combine_chunks())))
         deleted = np.union1d(deleted, kept["_rowid"].to_numpy().astype(np.uint64))

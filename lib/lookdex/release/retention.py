@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import lance
+from lance.dataset import Version
 
 from lookdex.catalog import promotion_log, runs, tables
 from lookdex.catalog.json_codec import from_json
@@ -180,21 +181,31 @@ def old_versions(
     return tuple(
         entry["version"]
         for entry in table.versions()
-        if entry["version"] not in keep and entry["timestamp"].astimezone(UTC) < cutoff
+        if entry["version"] not in keep and _written(entry) < cutoff
     )
+
+
+def _written(version: Version) -> datetime:
+    time = version["timestamp"]
+    assert isinstance(time, datetime)  # Lance declares an int as well
+    return time.astimezone(UTC)
 
 
 def _remove(
     table: lance.LanceDataset, tags: dict[str, Any], old: tuple[int, ...], kept: set[str], apply: bool
 ) -> int:
-    options = {"versions": list(old), "error_if_tagged_old_versions": False}
+    if not old:
+        return 0
+    versions = list(old)
     if not apply:
-        return table.explain_cleanup_old_versions(**options).stats.bytes_removed if old else 0
+        return table.explain_cleanup_old_versions(
+            versions=versions, error_if_tagged_old_versions=False
+        ).stats.bytes_removed
     names = {release_tag(name) for name in kept}
     for name, tag in tags.items():
         if name.startswith("r-") and name not in names and tag["version"] in old:
             table.tags.delete(name)
-    return table.cleanup_old_versions(**options).bytes_removed if old else 0
+    return table.cleanup_old_versions(versions=versions, error_if_tagged_old_versions=False).bytes_removed
 
 
 def stale_runs(catalog: Store, kept: set[str], cutoff: datetime) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from lookdex.records import Scope
 from lookdex.report import vectors
 from lookdex.report.groups import connected
 from lookdex.report.pictures import ItemPictures, load_pictures
-from lookdex.report.reader import ReleaseReader
+from lookdex.report.reader import ReleaseReader, Row
 from lookdex.report.records import Cluster, Duplicates, Picture
 
 MIN_COSINE = 0.91  # photos of one picture, re-encoded or cropped, have at least this cosine
@@ -123,8 +122,8 @@ class _Group:
     def of(
         cls,
         items: Iterable[str],
-        rows: Mapping[str, Mapping[str, Any]],
-        same_files: Mapping[str, Mapping[str, Any]],
+        rows: Mapping[str, Row],
+        same_files: Mapping[str, Row],
     ) -> _Group:
         """Group photos that show one picture, together with the identical copies of each."""
         members = [rows[item] for item in items]
@@ -146,7 +145,7 @@ class _Group:
         )
 
     @classmethod
-    def of_file(cls, row: Mapping[str, Any]) -> _Group:
+    def of_file(cls, row: Row) -> _Group:
         examples = tuple(found["item_id"] for found in row["examples"])
         return cls(examples, row["photos"], row["products"], frozenset((row["content_hash"],)))
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from lookdex.records import Role, Scope
 from lookdex.report import vectors
 from lookdex.report.duplicates import sample_predicate
 from lookdex.report.pictures import ItemPictures, load_pictures
-from lookdex.report.reader import ReleaseReader
+from lookdex.report.reader import ReleaseReader, Row
 from lookdex.report.records import Nearest, Neighbours, Picture, Share
 
 MAIN = f"scope = '{Scope.OBJECT}' AND role = '{Role.MAIN}'"
@@ -27,20 +26,20 @@ _COLUMNS = ("item_id", "image_key", "product_id", "label")
 class Probe:
     """An object and its nearest rows with their cosines, nearest first, without itself."""
 
-    item: Mapping[str, Any]
-    near: tuple[tuple[Mapping[str, Any], float], ...]
+    item: Row
+    near: tuple[tuple[Row, float], ...]
 
     @property
-    def others(self) -> list[tuple[Mapping[str, Any], float]]:
+    def others(self) -> list[tuple[Row, float]]:
         """The nearest row of each other product."""
-        first: dict[str, tuple[Mapping[str, Any], float]] = {}
+        first: dict[str, tuple[Row, float]] = {}
         for row, cosine in self.near:
             if row["product_id"] is not None and row["product_id"] != self.item["product_id"]:
                 first.setdefault(row["product_id"], (row, cosine))
         return list(first.values())
 
     @property
-    def other_photos(self) -> list[Mapping[str, Any]]:
+    def other_photos(self) -> list[Row]:
         return [row for row, _ in self.near if row["image_key"] != self.item["image_key"]]
 
 
@@ -116,7 +115,7 @@ def several_photos(reader: ReleaseReader, products: Iterable[str]) -> set[str]:
 
 
 def _row(probe: Probe, shown: ItemPictures, limit: int) -> Neighbours:
-    def picture(row: Mapping[str, Any], note: str) -> Picture:
+    def picture(row: Row, note: str) -> Picture:
         odd = row["label"] != probe.item["label"]
         return shown.picture(row["item_id"], f"{note} {row['label']}" if odd else note, "odd" if odd else "")
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from lookdex.imaging import codec
-from lookdex.report.reader import ReleaseReader
+from lookdex.report.reader import ReleaseReader, Row
 from lookdex.report.records import Picture
 
 QUALITY = 72
@@ -24,7 +23,7 @@ def thumb(crop: bytes | None, side: int) -> str | None:
     return None if pixels is None else data_uri(codec.encode_jpeg(pixels, side, QUALITY))
 
 
-def title_of(row: Mapping[str, Any]) -> str:
+def title_of(row: Row) -> str:
     """The product's title, else its id, else the photo's key."""
     for name in ("title", "name"):
         if row.get(name):
@@ -36,7 +35,7 @@ def title_of(row: Mapping[str, Any]) -> str:
 class ItemPictures:
     """Thumbnails of a set of items, read in one go."""
 
-    rows: Mapping[str, Mapping[str, Any]]
+    rows: Mapping[str, Row]
     sources: Mapping[str, str | None]
 
     def picture(self, item_id: str, note: str = "", mark: str = "") -> Picture:

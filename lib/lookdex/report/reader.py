@@ -18,6 +18,8 @@ from lookdex.records import Release
 from lookdex.report.records import Limits
 from lookdex.storage import Store, open_store
 
+Row = dict[str, Any]  # of a table or a query, by column
+
 _ID_BATCH = 500  # ids per read
 
 
@@ -31,7 +33,7 @@ class ReleaseReader:
     queries: Mapping[str, str]
     limits: Limits
 
-    def query(self, name: str, pictures: int = 0) -> list[dict[str, Any]]:
+    def query(self, name: str, pictures: int = 0) -> list[Row]:
         """Run a query of sql/report and return its rows; `pictures` is the number of examples per row."""
         sql = self.queries[name]
         parameters = {"pictures": pictures} if "$pictures" in sql else {}
@@ -39,10 +41,10 @@ class ReleaseReader:
         columns = [column[0] for column in found.description]
         return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
 
-    def items(self, item_ids: Iterable[str], columns: Sequence[str]) -> dict[str, dict[str, Any]]:
+    def items(self, item_ids: Iterable[str], columns: Sequence[str]) -> dict[str, Row]:
         """Read columns of items, by item id. Unknown ids are left out."""
         wanted = sorted(set(item_ids))
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[str, Row] = {}
         names = list(dict.fromkeys(("item_id", *columns)))
         for start in range(0, len(wanted), _ID_BATCH):
             ids = listed(wanted[start : start + _ID_BATCH])
@@ -50,10 +52,10 @@ class ReleaseReader:
             found |= {row["item_id"]: row for row in table.to_pylist()}
         return found
 
-    def rows_by_id(self, rows: Iterable[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
+    def rows_by_id(self, rows: Iterable[int], columns: Sequence[str]) -> dict[int, Row]:
         """Read columns of items, by Lance row id."""
         wanted = sorted(set(rows))
-        found: dict[int, dict[str, Any]] = {}
+        found: dict[int, Row] = {}
         for start in range(0, len(wanted), _ID_BATCH):
             ids = ",".join(map(str, wanted[start : start + _ID_BATCH]))
             table = self.tables.items.to_table(

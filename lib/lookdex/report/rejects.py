@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from lookdex.errors import ConfigError, NotFound, StorageError, TooLarge
 from lookdex.imaging import codec
 from lookdex.imaging.formats import OR_FORMATS
 from lookdex.records import Reason, Status
 from lookdex.report.pictures import data_uri, load_pictures
-from lookdex.report.reader import ReleaseReader
+from lookdex.report.reader import ReleaseReader, Row
 from lookdex.report.records import Picture, Rejects
 from lookdex.storage import Store, open_store
 
@@ -70,7 +69,7 @@ def rejects(reader: ReleaseReader, source: Store | None) -> tuple[tuple[Rejects,
 def _note(
     recorded: str,
     source: Store | None,
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Row],
     thumbnails: Mapping[str, str | None],
 ) -> str:
     """Why the photos are not shown, or where they were read. recorded: the source named in the release."""
@@ -115,7 +114,7 @@ def _thumbnail(data: bytes | None, side: int) -> str | None:
         return None
 
 
-def _unreachable(source: Store, rows: Iterable[Mapping[str, Any]]) -> str:
+def _unreachable(source: Store, rows: Iterable[Row]) -> str:
     """The store's error when reading one of the files; '' if it responds or only lacks that file."""
     try:
         source.get_limited(next(iter(rows))["examples"][0]["key"], MAX_BYTES)
@@ -126,7 +125,7 @@ def _unreachable(source: Store, rows: Iterable[Mapping[str, Any]]) -> str:
     return ""
 
 
-def _picture(example: Mapping[str, Any], thumbnail: str | None) -> Picture:
+def _picture(example: Row, thumbnail: str | None) -> Picture:
     size = f"{example['width']} × {example['height']}" if example["width"] else ""
     size_text = "" if example["bytes"] is None else format_bytes(example["bytes"])
     return Picture(thumbnail, example["key"], " · ".join(filter(None, (size, size_text))))

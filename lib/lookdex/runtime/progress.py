@@ -33,7 +33,8 @@ class _Line(tqdm):
         if self._shown == self.n:
             return None
         self._shown = self.n
-        return super().display(msg, pos)
+        drawn: bool | None = super().display(msg, pos)
+        return drawn
 
 
 def _line(total: int, what: str, unit: str) -> tqdm:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from lookdex.errors import Changed, ConfigError, NotFound, StorageError, Unavailable
 from lookdex.storage import etags, s3_deadline
 from lookdex.storage.base import Digest, Level, Listed, Names, Page, ReadOptions, S3Access, Signing
-from lookdex.storage.s3_connection import Connection
+from lookdex.storage.s3_connection import Client, Connection, Response
 from lookdex.storage.s3_errors import BrokenRead, BucketIsOurs, Conflict, typed_errors
 from lookdex.storage.s3_read import ObjectReader, Wanted
 
@@ -197,7 +197,7 @@ class S3Store:
             self._client.create_bucket(Bucket=self._bucket)
 
     @property
-    def _client(self) -> Any:
+    def _client(self) -> Client:
         return self._connection.client()
 
     def _errors(self, key: str) -> AbstractContextManager[None]:
@@ -208,8 +208,8 @@ class S3Store:
         pays = self._connection.options.signing is Signing.REQUESTER_PAYS
         return {"RequestPayer": "requester"} if pays else {}
 
-    def _list_pages(self, prefix: str, delimiter: str | None) -> Iterator[dict[str, Any]]:
-        more: dict[str, Any] = {"Delimiter": delimiter} if delimiter else {}
+    def _list_pages(self, prefix: str, delimiter: str | None) -> Iterator[Response]:
+        more: dict[str, str] = {"Delimiter": delimiter} if delimiter else {}
         with self._errors(prefix):
             paginator = self._client.get_paginator("list_objects_v2")
             for page in paginator.paginate(
@@ -222,7 +222,7 @@ class S3Store:
                 self._check_page(page)
                 yield page
 
-    def _check_page(self, page: dict[str, Any]) -> None:
+    def _check_page(self, page: Response) -> None:
         """Raise StorageError for an invalid or partial listing, which would look like removed photos."""
         if not page.keys() & {"Name", "KeyCount", "IsTruncated", "Contents", "CommonPrefixes"}:
             raise StorageError(f"{self.uri}: the store's answer is not a listing; check the endpoint")
@@ -236,7 +236,7 @@ class S3Store:
                 f"{self.uri}: the store lists objects without a key or size; use a store that implements ListObjectsV2"
             )
 
-    def _listed(self, page: dict[str, Any], markers: bool = False) -> Page:
+    def _listed(self, page: Response, markers: bool = False) -> Page:
         return [
             Listed(
                 item["Key"].removeprefix(self._prefix), self._etag_of(item), item["Size"], _is_archived(item)
@@ -245,7 +245,7 @@ class S3Store:
             if markers or not item["Key"].endswith("/")
         ]
 
-    def _etag_of(self, item: dict[str, Any]) -> str:
+    def _etag_of(self, item: Response) -> str:
         if etag := item.get("ETag"):
             return etags.plain(etag)
         if modified := item.get("LastModified"):
@@ -256,7 +256,7 @@ class S3Store:
         )
 
 
-def _is_archived(item: dict[str, Any]) -> bool:
+def _is_archived(item: Response) -> bool:
     restored = item.get("RestoreStatus", {})
     readable = restored.get("RestoreExpiryDate") and not restored.get("IsRestoreInProgress")
     return item.get("StorageClass") in ARCHIVES and not readable

@@ -48,6 +48,8 @@ _HURRIED = _Limits(
 SELF_REFRESHED = ("iam-role", "container-role", "assume-role-with-web-identity")
 
 log = logging.getLogger(__name__)
+Client = Any  # boto3 publishes no types
+Response = dict[str, Any]  # of a client, or an entry of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,8 @@ class _Session:
     """The boto3 session of a process. more: settings that all its clients share."""
 
     process: int
-    session: Any
-    client: Any
+    session: Any  # boto3's
+    client: Client
     more: dict[str, Any]
 
 
@@ -70,16 +72,16 @@ class Connection:
         self._access = access
         self._lock = threading.Lock()
         self._session: _Session | None = None
-        self._reader: tuple[int, Any] | None = None
+        self._reader: tuple[int, Client] | None = None
         self._regions: dict[str, str] = {}
 
     def __reduce__(self) -> tuple[type[Connection], tuple[S3Access | None, ReadOptions]]:
         return (Connection, (self._access, self.options))
 
-    def client(self) -> Any:
+    def client(self) -> Client:
         return self._of_process().client
 
-    def reader(self) -> Any:
+    def reader(self) -> Client:
         """A client that sends each request once and obeys `s3_deadline.until`, for callers that retry themselves."""
         current, reader = self._of_process(), self._reader
         if reader is None or reader[0] != current.process:
@@ -126,7 +128,7 @@ class Connection:
                 client = self._client_of(session, limits.read, limits.attempts, **more)
         return _Session(os.getpid(), session, client, more)
 
-    def _client_of(self, session: Any, timeout: float, attempts: int, **more: Any) -> Any:
+    def _client_of(self, session: Any, timeout: float, attempts: int, **more: Any) -> Client:
         from botocore import UNSIGNED
         from botocore.config import Config
 
@@ -194,5 +196,5 @@ class Connection:
         return self._regions[bucket]
 
 
-def is_amazon(client: Any) -> bool:
+def is_amazon(client: Client) -> bool:
     return str(client.meta.endpoint_url).endswith((".amazonaws.com", ".amazonaws.com.cn"))

@@ -92,7 +92,7 @@ def _pools() -> dict[str, type]:
 
         def getresponse(self) -> Any:
             _used(self.sock)  # it may have been opened by an earlier request
-            return super().getresponse()  # type: ignore[misc]
+            return super().getresponse()  # type: ignore[misc]  # a mixin
 
     class Plain(Watched, awsrequest.AWSHTTPConnection): ...
 

@@ -9,12 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
 from lookdex.errors import Changed, DamagedInTransit, StorageError, TooLarge, Unavailable
 from lookdex.storage import etags, s3_deadline
 from lookdex.storage.base import Signing
-from lookdex.storage.s3_connection import Connection
+from lookdex.storage.s3_connection import Connection, Response
 from lookdex.storage.s3_errors import BrokenRead, typed_errors
 
 ATTEMPTS = 5
@@ -110,7 +109,7 @@ class ObjectReader:
         self._check(wanted, answer, data)
         return bytes(data)
 
-    def _check(self, wanted: Wanted, answer: dict[str, Any], data: bytearray) -> None:
+    def _check(self, wanted: Wanted, answer: Response, data: bytearray) -> None:
         """Raise DamagedInTransit when the data are not the stored bytes."""
         expected = answer.get("ContentLength") if wanted.bytes is None else wanted.bytes
         # The ETag is the listed one, so the object itself has not changed.
@@ -171,7 +170,7 @@ def _too_many(wanted: Wanted, size: int) -> StorageError:
     return TooLarge(f"{wanted.uri} has {size} bytes, more than {wanted.max_bytes}")
 
 
-def _md5_of(answer: dict[str, Any]) -> str | None:
+def _md5_of(answer: Response) -> str | None:
     """The MD5 in the response's ETag, if it can be one."""
     own_keys = answer.get("ServerSideEncryption") not in _PLAIN_ENCRYPTION or answer.get(
         "SSECustomerAlgorithm"

@@ -90,4 +90,5 @@ def mosaic(parts: Sequence[Photo], canvas: tuple[int, int], rng: np.random.Gener
 
 
 def _area(boxes: np.ndarray) -> np.ndarray:
-    return np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
+    areas: np.ndarray = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
+    return areas

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lookdex.errors import ConfigError
 from lookdex.models.detect import DEFAULT_CANVASES
+from lookdex.models.fcos import pyramid_of
 from lookdex.training.ahead import prefetched, workers_for
 from lookdex.training.card import Card, TrainingSummary, read_curve, write_card
 from lookdex.training.loop import Average, Run, one_cycle
@@ -24,7 +25,6 @@ from lookdex.training.network import (
     groups,
     half,
     has_statistics,
-    is_lite,
     mixed,
     numbers_of,
     open_network,
@@ -146,7 +146,7 @@ def start(settings: Settings, mixture: Mixture, device: torch.device) -> State:
     regions = None
     if masks:
         found = mixture.regions(tuple(numbers_of(settings.config)))
-        regions = RegionLoss(detector.backbone, rarity(found, masks))
+        regions = RegionLoss(detector.get_submodule("backbone"), rarity(found, masks))
     learner = Learner(detector, regions).to(device)
     optimizer = torch.optim.AdamW(groups(learner), lr=settings.rate, weight_decay=0.03)
     return State(learner, optimizer, Average(detector, AVERAGE))
@@ -233,7 +233,7 @@ def finish(settings: Settings, mixture: Mixture, device: torch.device, run: Run,
             "batch": settings.batch,
             "peak rate": settings.rate,
             "seed": settings.seed,
-            "start": settings.start or ("ImageNet" if is_lite(state.learner.detector) else "none"),
+            "start": settings.start or ("ImageNet" if pyramid_of(state.learner.detector) else "none"),
         },
     )
     write_card(settings.out, settings.card, summary, config, mixture, seen, read_curve(run.folder))

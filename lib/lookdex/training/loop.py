@@ -8,6 +8,7 @@ import math
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -171,12 +172,12 @@ class Run:
         torch.save(states, self.folder / "checkpoint.tmp")
         os.replace(self.folder / "checkpoint.tmp", self.folder / "checkpoint.pt")
 
-    def resume(self) -> dict | None:
+    def resume(self) -> dict[str, Any] | None:
         """Return the last checkpoint's states and set the clock to it; None if there is none."""
         path = self.folder / "checkpoint.pt"
         if not path.exists():
             return None
-        states = torch.load(path, map_location="cpu", weights_only=False)
+        states: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
         self.step, self.images, self._before = states["step"], states["images"], states["seconds"]
         self._start, self._said, self._saved = time.monotonic(), self._before, self._before
         return states

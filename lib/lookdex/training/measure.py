@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
-from lookdex.evaluate.detection import DetectionScore, Truth, score_detections
+from lookdex.evaluate.detection import DetectionScore, score_detections
+from lookdex.evaluate.records import Truth
 from lookdex.records import Detection
 from lookdex.training.records import Scene
+
+T = TypeVar("T")
 
 
 def score_scenes(
@@ -28,12 +32,12 @@ def right_nearest(
     return np.array([names[i] == answer for i, answer in zip(nearest, answers, strict=True)])
 
 
-def in_batches(items: Sequence, size: int) -> Iterable[Sequence]:
+def in_batches(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
 
-def evenly(items: Sequence, limit: int) -> list:
+def evenly(items: Sequence[T], limit: int) -> list[T]:
     """At most `limit` items, evenly spaced, in order."""
     return [items[n * len(items) // limit] for n in range(limit)] if len(items) > limit else list(items)
 

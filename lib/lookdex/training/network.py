@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lookdex.errors import ConfigError
 from lookdex.models.detect import build
-from lookdex.models.fcos import TRUNK, LitePyramid
+from lookdex.models.fcos import TRUNK, pyramid_of
 from lookdex.models.limits import own_label
 from lookdex.training.loop import freeze_early, freeze_statistics, imagenet_trunk, write
 
@@ -84,19 +84,15 @@ def open_network(config: dict[str, Any], start: Path | None, out: Path) -> nn.Mo
         ConfigError: unknown builder, or `start` has no matching layer.
     """
     model = build(config, out)
-    lite = is_lite(model)
+    pyramid = pyramid_of(model)
     if start:
         count = _take(model, start)
         print(f"{count} of {len(model.state_dict())} tensors start from {start}", flush=True)
-    elif lite:
-        imagenet_trunk(model.backbone.trunk, config.get("arguments", {}).get("trunk", TRUNK))
-    if lite:
-        freeze_early(model.backbone.trunk)
+    elif pyramid is not None:
+        imagenet_trunk(pyramid.trunk, config.get("arguments", {}).get("trunk", TRUNK))
+    if pyramid is not None:
+        freeze_early(pyramid.trunk)
     return model.to(memory_format=torch.channels_last)
-
-
-def is_lite(model: nn.Module) -> bool:
-    return isinstance(getattr(model, "backbone", None), LitePyramid)
 
 
 def _take(model: nn.Module, start: Path) -> int:
@@ -116,7 +112,7 @@ def _take(model: nn.Module, start: Path) -> int:
 
 def has_statistics(model: nn.Module, start: Path | None) -> bool:
     """Whether batch norm statistics are already trained; small batches of mixed sources would spoil them."""
-    return start is not None or is_lite(model)
+    return start is not None or pyramid_of(model) is not None
 
 
 def train_mode(model: nn.Module, frozen_statistics: bool) -> None:
@@ -134,7 +130,7 @@ def half(device: torch.device) -> torch.dtype | None:
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
-def mixed(device: torch.device, kind: torch.dtype | None) -> AbstractContextManager:
+def mixed(device: torch.device, kind: torch.dtype | None) -> AbstractContextManager[object]:
     return contextlib.nullcontext() if kind is None else torch.autocast(device.type, dtype=kind)
 
 

@@ -42,7 +42,8 @@ class Regions:
             raise FileNotFoundError(f"the mask {path} is missing or not an image")
         if grey.shape != (height, width):
             grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_NEAREST)
-        return self.table[grey]
+        regions: np.ndarray = self.table[grey]
+        return regions
 
 
 def regions(labels: Sequence[str], mask_names: Sequence[str], label_of: Mapping[str, str]) -> Regions:
@@ -81,13 +82,16 @@ class RegionLoss(nn.Module):
         ConfigError: another kind of backbone.
     """
 
+    weights: Tensor
+
     def __init__(self, backbone: nn.Module, weights: Tensor) -> None:
         super().__init__()
-        if not isinstance(getattr(backbone, "out_channels", None), int):
+        channels = getattr(backbone, "out_channels", None)
+        if not isinstance(channels, int):
             raise ConfigError(
                 "masks need a feature pyramid, which this detector does not have: train it without --masks"
             )
-        self.classify = nn.Conv2d(backbone.out_channels, len(weights), 1)
+        self.classify = nn.Conv2d(channels, len(weights), 1)
         # The features are large: from a random start this loss would dominate those of the boxes.
         for parameter in self.classify.parameters():
             nn.init.zeros_(parameter)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,7 +34,7 @@ def coco(boxes: Path, images: Path, masks: Path | None = None) -> list[Scene]:
     """
     data = json.loads(boxes.read_text())
     names = {c["id"]: c["name"] for c in data["categories"]}
-    objects: dict[int, list[dict]] = {image["id"]: [] for image in data["images"]}
+    objects: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in data["images"]}
     for annotation in data["annotations"]:
         if not annotation.get("iscrowd"):
             objects[annotation["image_id"]].append(annotation)
@@ -115,7 +116,8 @@ def plain_box(image: np.ndarray) -> np.ndarray | None:
     touches = sum((x <= 1, y <= 1, x + w >= small.shape[1] - 1, y + h >= small.shape[0] - 1))
     if touches > 1 or area < 0.1 * differs.size or area < 0.4 * w * h or w * h > 0.95 * differs.size:
         return None
-    return np.array([x, y, x + w, y + h], np.float32) / scale
+    box: np.ndarray = np.array([x, y, x + w, y + h], np.float32) / scale
+    return box
 
 
 def boxed_garments(found: list[Garment]) -> list[Scene]:

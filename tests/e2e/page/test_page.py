@@ -11,16 +11,16 @@ from playwright.sync_api import Browser, Route, expect
 
 from tests.support.browser import Visit, needs_chromium, visit
 from tests.support.catalogs import picture
-from tests.support.pages import LOOK, PRODUCTS, answered, drag, titles, upload
+from tests.support.pages import LOOK, PRODUCTS, drag, search_photo, titles, upload
 from tests.support.photos import encode
 from tests.support.services import Service
 
 pytestmark = needs_chromium
 GREY = encode(np.full((120, 90, 3), 128, np.uint8))
-# For each tag of the example photo, the elements that cover it along its middle lines; [] if none do.
+# For each tag of the example photo: the elements that cover it along its middle lines.
 OVER_TAGS = """
     () => Promise.all([...document.querySelectorAll(".hero-photo .box")].map((box) =>
-        Promise.all(box.getAnimations().map((one) => one.finished)))).then(() =>
+        Promise.all(box.getAnimations().map((animation) => animation.finished)))).then(() =>
             [...document.querySelectorAll(".hero-photo .tag")].map((tag) => {
                 const {x, y, width, height} = tag.getBoundingClientRect();
                 const steps = Array.from({length: 21}, (_, n) => n / 20);
@@ -35,7 +35,7 @@ OVER_TAGS = """
 # ── a photo ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_no_box_covers_a_tag(browser: Browser, page_service: Service) -> None:
+def test_tags_of_the_example_photo_are_not_covered(browser: Browser, page_service: Service) -> None:
     for width in (390, 768, 1440):
         for language in ("en", "ko"):
             size = {"width": width, "height": 900}
@@ -46,9 +46,9 @@ def test_no_box_covers_a_tag(browser: Browser, page_service: Service) -> None:
                 assert covered == [[]] * 5, (width, language)
 
 
-def test_an_upload_shows_its_items_with_products(desk: Visit) -> None:
+def test_upload_shows_its_items_with_products(desk: Visit) -> None:
     page = desk.page
-    answer = answered(page)
+    answer = search_photo(page)
     found = answer["objects"]
     assert {lane["label"] for lane in found} == {"top", "shoes"}
     for n, lane in enumerate(found):
@@ -62,13 +62,13 @@ def test_an_upload_shows_its_items_with_products(desk: Visit) -> None:
             (lane["box"]["x1"] - lane["box"]["x0"]) / 240, abs=0.02
         )
         row = f'.lane[data-lane="{n}"]'
-        alike = [match for match in lane["matches"] if match["similarity"] > 0]
-        assert titles(page, row) == [match["columns"]["title"] for match in alike]
+        similar = [match for match in lane["matches"] if match["similarity"] > 0]
+        assert titles(page, row) == [match["columns"]["title"] for match in similar]
         first = page.locator(f"{row} .card").first
         match = lane["matches"][0]
         expect(first.locator(".card-price")).to_have_text(f"{match['columns']['price']:g}")
-        likeness = [f"{match['similarity']:.2f}", f"{match['colour_similarity']:.2f}"]
-        assert first.locator(".meter-value").all_inner_texts() == likeness
+        meters = [f"{match['similarity']:.2f}", f"{match['colour_similarity']:.2f}"]
+        assert first.locator(".meter-value").all_inner_texts() == meters
         assert first.locator(".strip i").count() == len(match["palette"])
         page.wait_for_function("image => image.naturalWidth > 0", arg=first.locator("img").element_handle())
     assert page.locator(".look-total").inner_text() == f"{answer['look']['total']:g}"
@@ -77,11 +77,11 @@ def test_an_upload_shows_its_items_with_products(desk: Visit) -> None:
     expect(page.locator("#spoken")).to_have_text("2 items found.")
 
 
-def test_an_item_s_dot_has_the_named_colour(desk: Visit) -> None:
-    """Not the colour of the largest swatch, which may have another name."""
+def test_colour_dot_has_the_colour_that_is_named(desk: Visit) -> None:
+    """The colour of the largest swatch may have another name."""
     page = desk.page
 
-    def told(route: Route) -> None:
+    def change_palette(route: Route) -> None:
         answer = route.fetch().json()
         first, second = answer["objects"]
         first["palette"][0] |= {"hex": "#ee8800"}
@@ -89,7 +89,7 @@ def test_an_item_s_dot_has_the_named_colour(desk: Visit) -> None:
         second["colour_hex"] = None
         route.fulfill(json=answer)
 
-    page.route("**/v1/search", told)
+    page.route("**/v1/search", change_palette)
     upload(page)
     page.wait_for_selector(".card-face")
     dots = page.locator(".tag i").evaluate_all(
@@ -100,9 +100,9 @@ def test_an_item_s_dot_has_the_named_colour(desk: Visit) -> None:
     assert dots[0] != "rgb(238, 136, 0)"
 
 
-def test_the_look_counts_selected_items(desk: Visit) -> None:
+def test_look_total_counts_selected_items_only(desk: Visit) -> None:
     page = desk.page
-    prices = [piece["price"] for piece in answered(page)["look"]["pieces"]]
+    prices = [piece["price"] for piece in search_photo(page)["look"]["pieces"]]
     page.locator(".tile-keep input").first.uncheck()
     expect(page.locator(".look-total")).to_have_text(f"{prices[1]:g}")
     expect(page.locator(".look-count")).to_have_text("1 item")
@@ -114,7 +114,7 @@ def test_the_look_counts_selected_items(desk: Visit) -> None:
 
 
 def test_all_requests_are_same_origin(desk: Visit) -> None:
-    answered(desk.page)
+    search_photo(desk.page)
     assert {r.url.split("/")[2] for r in desk.requests if not r.url.startswith(("blob:", "data:"))} == {
         desk.url.split("/")[2]
     }
@@ -140,14 +140,14 @@ def test_photos_can_be_samples_dropped_or_pasted(desk: Visit) -> None:
         page.wait_for_selector('.box[data-object="1"]')
 
 
-def test_boxes_are_in_pixels_of_the_upright_photo(desk: Visit) -> None:
+def test_boxes_of_a_photo_rotated_by_exif(desk: Visit) -> None:
     """Rotated by EXIF: red is left of blue as stored, and above it as shown."""
     stored = Image.open(io.BytesIO(LOOK)).resize((240, 160))
     exif = Image.Exif()
     exif[0x0112] = 6
     file = io.BytesIO()
     stored.save(file, "JPEG", exif=exif)
-    answer = answered(desk.page, file.getvalue())
+    answer = search_photo(desk.page, file.getvalue())
     assert (answer["width"], answer["height"]) == (160, 240)
     red, blue = (desk.page.get_by_role("button", name=f"{name}, item") for name in ("Red top", "Blue shoes"))
     above, below, photo = (
@@ -162,18 +162,18 @@ def test_boxes_are_in_pixels_of_the_upright_photo(desk: Visit) -> None:
     assert photo["width"] / photo["height"] == pytest.approx(160 / 240, abs=0.01)
 
 
-def test_a_large_photo_is_scaled_down_before_the_upload(desk: Visit) -> None:
+def test_large_photo_is_scaled_down_before_the_upload(desk: Visit) -> None:
     large = np.kron(picture("red", "blue", size=100)[:50], np.ones((30, 30, 1), np.uint8))
-    answer = answered(desk.page, encode(large, "PNG"))
+    answer = search_photo(desk.page, encode(large, "PNG"))
     assert (answer["width"], answer["height"]) == (2560, 1280)
     assert desk.sent()[0]["bytes"] < 500_000
     box = next(lane["box"] for lane in answer["objects"] if lane["label"] == "top")
     assert box["x0"] == pytest.approx(8 / 100 * 2560, abs=8)
 
 
-def test_a_photo_without_items_is_searched_as_a_whole(desk: Visit) -> None:
+def test_photo_without_items_is_searched_as_a_whole(desk: Visit) -> None:
     page = desk.page
-    answered(page, GREY)
+    search_photo(page, GREY)
     expect(page.get_by_text("We couldn't find any items")).to_be_visible()
     assert len(titles(page, '.lane[data-lane="whole"]')) == 12
     page.locator(".notice .button").click()
@@ -186,7 +186,7 @@ def test_a_photo_without_items_is_searched_as_a_whole(desk: Visit) -> None:
 
 def test_filters_narrow_every_lane(desk: Visit) -> None:
     page = desk.page
-    answered(page)
+    search_photo(page)
     page.get_by_role("button", name="Filters").click()
     expect(page.get_by_label("Match the colour")).to_have_value("0")
     assert page.locator("dialog .ends span").all_inner_texts() == ["not important", "very important"]
@@ -195,34 +195,34 @@ def test_filters_narrow_every_lane(desk: Visit) -> None:
     page.get_by_role("button", name="Shoes", exact=True).click()
     with page.expect_response("**/v1/search"):
         page.get_by_role("button", name="Show products").click()
-    assert desk.asked()[-1]["where"] == "price <= 20.5 and label in ('shoes')"
+    assert desk.sent_options()[-1]["where"] == "price <= 20.5 and label in ('shoes')"
     expect(page.get_by_text("1 other item is hidden")).to_be_visible()
     expect(page.locator('.lane[data-lane="whole"]')).to_contain_text("No products found")
     with page.expect_response("**/v1/search"):
         page.get_by_role("button", name="Remove Shoes").click()
-    assert desk.asked()[-1]["where"] == "price <= 20.5"
+    assert desk.sent_options()[-1]["where"] == "price <= 20.5"
     page.wait_for_selector('.lane[data-lane="0"] .card-face')
     assert {float(text) for text in page.locator(".lane:not(.folded) .card-price").all_inner_texts()} <= set(
         range(21)
     )
     with page.expect_response("**/v1/search"):
         page.get_by_role("button", name="Remove up to 20.5").click()
-    assert "where" not in desk.asked()[-1]
+    assert "where" not in desk.sent_options()[-1]
 
 
 def test_products_are_sorted_by_price(desk: Visit) -> None:
     page = desk.page
-    answered(page)
+    search_photo(page)
     order, prices = page.get_by_label("Sort by"), page.locator('.lane[data-lane="0"] .card-price')
-    words = order.locator("option").all_inner_texts()
-    assert words == ["Most similar", "Price: low to high", "Price: high to low"]
+    choices = order.locator("option").all_inner_texts()
+    assert choices == ["Most similar", "Price: low to high", "Price: high to low"]
     for column, sign in (("-price", -1), ("price", 1)):
         order.focus()
         with page.expect_response("**/v1/search"):
             order.select_option(column)
         expect(order).to_be_focused()
         expect(page.locator(".stale")).to_have_count(0)
-        assert (desk.asked()[-1]["sort"], desk.asked()[-1]["k"]) == (column, 48)
+        assert (desk.sent_options()[-1]["sort"], desk.sent_options()[-1]["k"]) == (column, 48)
         shown = [sign * float(text) for text in prices.all_inner_texts()]
         assert len(shown) > 12
         assert shown == sorted(shown)
@@ -238,7 +238,7 @@ def test_products_are_sorted_by_price(desk: Visit) -> None:
     assert "sort" not in response.value.url
 
 
-def test_a_shop_without_prices_has_no_sort_menu(browser: Browser, page_service: Service) -> None:
+def test_shop_without_prices_has_no_sort_menu(browser: Browser, page_service: Service) -> None:
     with visit(browser, page_service.url) as seen:
         seen.page.route(
             "**/v1/release", lambda route: route.fulfill(json=route.fetch().json() | {"sortable": ["title"]})
@@ -248,18 +248,18 @@ def test_a_shop_without_prices_has_no_sort_menu(browser: Browser, page_service: 
         expect(seen.page.locator(".sort")).to_have_count(0)
 
 
-def test_the_price_filter_shows_the_currency(desk: Visit) -> None:
+def test_price_filter_shows_the_currency(desk: Visit) -> None:
     page = desk.page
 
-    def told(route: Route) -> None:
+    def add_currency(route: Route) -> None:
         answer = route.fetch().json()
         for lane in (*answer["objects"], answer["whole"]):
             for match in lane["matches"]:
                 match["columns"]["currency"] = "KRW"
         route.fulfill(json=answer)
 
-    page.route("**/v1/search", told)
-    answered(page)
+    page.route("**/v1/search", add_currency)
+    search_photo(page)
     page.get_by_role("button", name="Filters").click()
     expect(page.get_by_label("Maximum price")).to_have_attribute("placeholder", f"₩{PRODUCTS - 1}")
     page.get_by_label("Maximum price").fill("20")
@@ -270,25 +270,21 @@ def test_the_price_filter_shows_the_currency(desk: Visit) -> None:
 
 def test_colour_and_text_refine_the_photo(desk: Visit) -> None:
     page = desk.page
-    answered(page)
+    search_photo(page)
     page.get_by_role("button", name="Filters").click()
     page.get_by_label("Match the colour").fill("0.6")
     with page.expect_response("**/v1/search"):
         page.get_by_role("button", name="Show products").click()
-    assert desk.asked()[-1]["colour"] == 0.6
+    assert desk.sent_options()[-1]["colour"] == 0.6
     page.get_by_label("Refine the search").fill("blue")
     with page.expect_response("**/v1/search") as response:
         page.keyboard.press("Enter")
-    assert desk.asked()[-1]["text"] == "blue"
+    assert desk.sent_options()[-1]["text"] == "blue"
     matches = response.value.json()["objects"][0]["matches"]
-    likeness = next(
-        one["text_similarity"] for one in matches if one["similarity"] > 0
-    )  # the first that is shown
-    words = page.locator('.lane[data-lane="0"] .card').first.locator(".meter", has_text="Text match")
-    expect(words).to_have_text(f"Text match{max(0, likeness):.2f}")  # never -0.00
-    expect(
-        page.get_by_label("Refine the search")
-    ).to_be_focused()  # not on another button, for the next Enter
+    shown = next(match for match in matches if match["similarity"] > 0)
+    meter = page.locator('.lane[data-lane="0"] .card').first.locator(".meter", has_text="Text match")
+    expect(meter).to_have_text(f"Text match{max(0, shown['text_similarity']):.2f}")  # never -0.00
+    expect(page.get_by_label("Refine the search")).to_be_focused()  # so that another Enter searches again
     assert response.value.json()["objects"][0]["tint"] == "blue"
     expect(page.locator(".lane").first.get_by_text("Colour")).to_have_count(
         0
@@ -316,15 +312,15 @@ def test_text_searches_have_a_url(desk: Visit) -> None:
     expect(page.get_by_label("Search by text")).to_have_value("cyan")
 
 
-def test_a_product_s_title_comes_from_the_catalogue(desk: Visit) -> None:
+def test_product_s_title_comes_from_the_catalogue(desk: Visit) -> None:
     page = desk.page
-    match = answered(page)["objects"][0]["matches"][0]
+    match = search_photo(page)["objects"][0]["matches"][0]
     product = match["product_id"]
 
-    def told(route: Route) -> None:  # the fake embedder knows only colours
+    def search_red(route: Route) -> None:  # the fake embedder knows only colours
         route.fulfill(response=route.fetch(url=route.request.url.replace(f"q={product}", "q=red")))
 
-    page.route("**/v1/text?*", told)
+    page.route("**/v1/text?*", search_red)
     page.goto(f"{desk.url}/?like={product}&title=Another+name")
     expect(page.locator(".lane h1")).to_have_text(f"More like {match['columns']['title']}")
     page.unroute("**/v1/text?*")
@@ -336,14 +332,12 @@ def test_a_product_s_title_comes_from_the_catalogue(desk: Visit) -> None:
 # ── Korean ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_language_follows_the_browser_and_can_be_switched(
-    browser: Browser, page_service: Service
-) -> None:
+def test_language_follows_the_browser_and_can_be_switched(browser: Browser, page_service: Service) -> None:
     with visit(browser, page_service.url, locale="ko-KR") as seen:
         page = seen.page
         expect(page.locator("html")).to_have_attribute("lang", "ko")
         expect(page.locator("h1")).to_contain_text("찾으세요")
-        answered(page)
+        search_photo(page)
         expect(page.get_by_role("button", name="빨간색 상의, 아이템 2개 중")).to_be_visible()
         expect(page.get_by_role("heading", name="파란색 신발")).to_be_visible()
         expect(page.locator("#foot")).to_contain_text("릴리스 night-1")

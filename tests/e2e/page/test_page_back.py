@@ -5,14 +5,14 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.support.browser import Visit, needs_chromium
-from tests.support.pages import LOOK, answered, titles, upload
+from tests.support.pages import LOOK, search_photo, titles, upload
 
 pytestmark = needs_chromium
 
 
 def test_back_closes_a_product_then_a_lane_then_the_answer(phone: Visit) -> None:
     page = phone.page
-    answered(page)
+    search_photo(page)
     first = titles(page, '.lane[data-lane="0"]')
     page.get_by_role("button", name="See all").nth(1).click()
     expect(page.locator(".lane")).to_have_count(1)
@@ -33,12 +33,12 @@ def test_back_closes_a_product_then_a_lane_then_the_answer(phone: Visit) -> None
     for shown in (".lane", ".grid", "dialog"):
         page.go_forward()
         expect(page.locator(shown).first).to_be_visible()
-    assert len(phone.asked()) == 2
+    assert len(phone.sent_options()) == 2
 
 
-def test_closing_on_the_page_leaves_no_history_entries(desk: Visit) -> None:
+def test_close_buttons_leave_no_history_entries(desk: Visit) -> None:
     page = desk.page
-    answered(page)
+    search_photo(page)
     length = page.evaluate("history.length")
     page.locator('.box[data-object="1"]').click()
     page.locator('.box[data-object="0"]').click()  # another lane, in its place
@@ -56,7 +56,7 @@ def test_closing_on_the_page_leaves_no_history_entries(desk: Visit) -> None:
 
 def test_back_from_similar_products_shows_the_product(desk: Visit) -> None:
     page = desk.page
-    title = answered(page)["objects"][0]["matches"][2]["columns"]["title"]
+    title = search_photo(page)["objects"][0]["matches"][2]["columns"]["title"]
     page.locator('.lane[data-lane="0"] .card-face').nth(2).click()
     page.get_by_role("button", name="More like this").click()
     expect(page.locator("dialog")).to_have_count(0)
@@ -70,27 +70,27 @@ def test_back_from_similar_products_shows_the_product(desk: Visit) -> None:
     expect(page.locator(".hero")).to_be_visible()
 
 
-def test_entries_from_before_a_reload_are_skipped(desk: Visit) -> None:
+def test_history_from_before_a_reload_is_skipped(desk: Visit) -> None:
     page = desk.page
-    answered(page)
+    search_photo(page)
     page.locator('.box[data-object="1"]').click()
     page.reload()
     expect(page.locator(".hero")).to_be_visible()
-    answered(page)
+    search_photo(page)
     page.locator('.box[data-object="0"]').click()
     for _ in range(2):
         page.go_back()
     expect(page.locator(".hero")).to_be_visible()
-    page.go_back()  # the first photo, which is gone
+    page.go_back()  # to the first photo, which the reload discarded
     expect(page.locator(".hero")).to_be_visible()
     page.go_forward()
     page.go_forward()
     expect(page.locator(".lane")).to_have_count(3)
 
 
-def test_an_answer_after_going_back_is_not_shown(desk: Visit) -> None:
+def test_answer_that_arrives_after_going_back_is_not_shown(desk: Visit) -> None:
     page = desk.page
-    answered(page)
+    search_photo(page)
     page.evaluate(
         """() => {
             const send = window.fetch;
@@ -111,7 +111,7 @@ def test_an_answer_after_going_back_is_not_shown(desk: Visit) -> None:
     assert page.locator("body").get_attribute("data-view") == "photo"
 
 
-def test_a_photo_left_before_its_answer_is_searched_again(desk: Visit) -> None:
+def test_photo_left_before_its_answer_is_searched_again(desk: Visit) -> None:
     page = desk.page
     page.route("**/v1/search", lambda route: None, times=1)
     with page.expect_request("**/v1/search"):
@@ -122,10 +122,10 @@ def test_a_photo_left_before_its_answer_is_searched_again(desk: Visit) -> None:
     page.go_back()
     expect(page.locator('.box[data-object="1"]')).to_be_visible()
     expect(page.locator(".lane")).to_have_count(3)
-    assert len(desk.asked()) == 2
+    assert len(desk.sent_options()) == 2
 
 
-def test_the_first_of_two_photos_at_once_leaves_no_entry(desk: Visit) -> None:
+def test_two_photos_pasted_at_once_leave_one_history_entry(desk: Visit) -> None:
     page = desk.page
     before = page.evaluate("history.length")
     page.evaluate(

@@ -9,17 +9,17 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browser import PHONE, Visit, needs_chromium, visit
-from tests.support.pages import answered, upload
+from tests.support.pages import search_photo, upload
 from tests.support.services import Service
 
 pytestmark = needs_chromium
 
 
-def test_a_phone(phone: Visit) -> None:
+def test_layout_on_a_phone(phone: Visit) -> None:
     page = phone.page
     expect(page.get_by_role("button", name="Take a photo")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
-    answered(page)
+    search_photo(page)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     label, total = (
         page.locator(".look-sum > span").first.bounding_box(),
@@ -38,9 +38,7 @@ def test_a_phone(phone: Visit) -> None:
     shown = page.locator(".lane h2").bounding_box()
     assert shown
     assert page.viewport_size
-    assert (
-        0 < shown["y"] < page.viewport_size["height"] / 2
-    )  # its products, not only its name below the photo
+    assert 0 < shown["y"] < page.viewport_size["height"] / 2  # its products are visible, not only its name
     columns = page.evaluate(
         "getComputedStyle(document.querySelector('.grid')).gridTemplateColumns.split(' ').length"
     )
@@ -49,9 +47,9 @@ def test_a_phone(phone: Visit) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == 320
 
 
-def test_the_controls_fit_a_phone(phone: Visit) -> None:
+def test_controls_fit_a_phone(phone: Visit) -> None:
     page = phone.page
-    answered(page)
+    search_photo(page)
     expect(page.locator(".words")).to_be_hidden()
     page.get_by_role("button", name="Text search").tap()
     expect(page.get_by_label("Search by text")).to_be_focused()
@@ -77,7 +75,7 @@ def test_the_controls_fit_a_phone(phone: Visit) -> None:
 
 def test_touch_scrolls_unless_drawing(phone: Visit) -> None:
     page = phone.page
-    answered(page)
+    search_photo(page)
     shown = page.locator(".overlay").bounding_box()
     assert shown
     touches = page.context.new_cdp_session(page)
@@ -97,7 +95,7 @@ def test_touch_scrolls_unless_drawing(phone: Visit) -> None:
     with page.expect_response("**/v1/search"):
         swipe()
     page.wait_for_function("document.querySelector('.results').getBoundingClientRect().top < 100")
-    x0, y0, x1, y1 = phone.asked()[-1]["box"]
+    x0, y0, x1, y1 = phone.sent_options()[-1]["box"]
     assert (x0, y0) == pytest.approx((0.15 * 240, 0.3 * 240), abs=8)
     assert x1 - x0 == pytest.approx(120 / shown["width"] * 240, abs=8)
     assert y1 > y0
@@ -111,7 +109,7 @@ def test_axe_finds_no_violations(browser: Browser, page_service: Service, contex
     with visit(browser, page_service.url, **context) as seen:
         page = seen.page
         assert barriers(page) == []
-        answered(page)
+        search_photo(page)
         page.wait_for_selector(".picture.shown")
         assert barriers(page) == []
         page.locator(".filter-button").click()

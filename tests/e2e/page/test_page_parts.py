@@ -59,17 +59,17 @@ def test_both_languages_have_the_same_texts(page: Page) -> None:
 
 
 def test_relative_times(page: Page) -> None:
-    said = page.evaluate(
+    texts = page.evaluate(
         """async () => {
             const {ago, setLanguage, t} = await import("/page/js/i18n.js");
-            const told = (seconds) => t("published", {when: ago(new Date(Date.now() - 1000 * seconds))});
+            const published = (seconds) => t("published", {when: ago(new Date(Date.now() - 1000 * seconds))});
             return ["en", "ko"].map((language) => {
                 setLanguage(language);
-                return [5, 90, 3 * 3600 + 9, 2 * 86400 + 9].map(told);
+                return [5, 90, 3 * 3600 + 9, 2 * 86400 + 9].map(published);
             });
         }"""
     )
-    assert said == [
+    assert texts == [
         ["published just now", "published 1 minute ago", "published 3 hours ago", "published 2 days ago"],
         ["방금 업데이트", "1분 전 업데이트", "3시간 전 업데이트", "그저께 업데이트"],
     ]
@@ -80,26 +80,26 @@ def _values(text: str) -> list[str]:
 
 
 def test_tags_stay_on_the_photo_and_do_not_overlap(page: Page) -> None:
-    made = np.random.default_rng(3)
+    rng = np.random.default_rng(3)
     for _ in range(20):
-        corners = made.integers(0, 300, (6, 4))
+        corners = rng.integers(0, 300, (6, 4))
         boxes = [
             {"x0": int(min(a, c)), "y0": int(min(b, d)), "x1": int(max(a, c)) + 9, "y1": int(max(b, d)) + 9}
             for a, b, c, d in corners
         ]
-        places = page.evaluate(
+        positions = page.evaluate(
             """async (boxes) => (await import("/page/js/geometry.js")).placeTags(
                 boxes, boxes.map(() => ({width: 60, height: 20})), {width: 320, height: 320})""",
             boxes,
         )
-        for n, place in enumerate(places):
-            assert 0 <= place["x"] <= 260
-            assert 0 <= place["y"] <= 300
-            for other in places[:n]:
-                assert abs(place["x"] - other["x"]) >= 60 or abs(place["y"] - other["y"]) >= 20
+        for n, position in enumerate(positions):
+            assert 0 <= position["x"] <= 260
+            assert 0 <= position["y"] <= 300
+            for other in positions[:n]:
+                assert abs(position["x"] - other["x"]) >= 60 or abs(position["y"] - other["y"]) >= 20
 
 
-def test_photo_conversion(page: Page) -> None:
+def test_photos_are_converted_when_too_large_or_not_supported(page: Page) -> None:
     """(format, bytes, width, height) → the size to convert to, or None to send the file unchanged."""
     cases = [
         (("jpeg", 3_000_000, 2560, 1440), None),
@@ -149,9 +149,9 @@ def test_filter_values_are_quoted(page: Page) -> None:
     )
 
 
-def test_photos_and_pictures_are_released(page: Page) -> None:
-    """Photos of the last twenty history entries and the last thousand pictures are kept."""
-    gone, pictures = page.evaluate(
+def test_old_photos_and_pictures_are_released(page: Page) -> None:
+    """Photos of the last 20 history entries and the last 1,000 pictures are kept."""
+    photos, pictures = page.evaluate(
         """async () => {
             const [{createTrail}, {createStore, START}, {picture}] =
                 await Promise.all(["trail", "state", "api"].map((name) => import(`/page/js/${name}.js`)));
@@ -160,7 +160,7 @@ def test_photos_and_pictures_are_released(page: Page) -> None:
             const store = createStore(START), trail = createTrail(store);
             for (let n = 0; n < 30; n++) {
                 trail.visit(null);
-                if (n % 2 === 0) store.set({photo: {url: `photo ${n / 2}`}});  // each is seen at two places
+                if (n % 2 === 0) store.set({photo: {url: `photo ${n / 2}`}});  // two entries for each photo
             }
             const photos = gone.splice(0);
             sessionStorage.setItem("lookdex-key", "a key");
@@ -172,7 +172,7 @@ def test_photos_and_pictures_are_released(page: Page) -> None:
             return [photos, gone.map((url) => urls.indexOf(url))];
         }"""
     )
-    assert gone == [f"photo {n}" for n in range(4)]
+    assert photos == [f"photo {n}" for n in range(4)]
     assert pictures == [*range(10), 11]
 
 

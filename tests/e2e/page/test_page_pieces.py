@@ -1,4 +1,4 @@
-"""Items of a photo: selecting, drawing, keyboard use, and their products."""
+"""The items of a photo: selecting and drawing them, with mouse and keyboard, and their products."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.support.browser import Visit, needs_chromium
-from tests.support.pages import answered, drag, titles, upload
+from tests.support.pages import drag, search_photo, titles, upload
 from tests.support.photos import encode
 
 pytestmark = needs_chromium
-ALIKE = 49  # products whose colour is not opposite to blue
+SIMILAR = 49  # products whose colour is not opposite to blue
 
 
-def test_a_selected_item_is_shown_alone_with_more_products(desk: Visit) -> None:
+def test_selected_item_is_shown_alone_with_more_products(desk: Visit) -> None:
     page = desk.page
-    answered(page)
+    search_photo(page)
     box = page.locator('.box[data-object="1"]')
     box.click()
     expect(box).to_have_attribute("aria-pressed", "true")
@@ -24,26 +24,26 @@ def test_a_selected_item_is_shown_alone_with_more_products(desk: Visit) -> None:
     assert len(titles(page, ".grid")) == 12
     page.get_by_role("button", name="Show more").click()
     expect(page.locator(".grid .card")).to_have_count(36)
-    assert desk.asked()[-1] == {"k": 36, "object": 1, "whole": False, "look": False, "crops": "none"}
+    assert desk.sent_options()[-1] == {"k": 36, "object": 1, "whole": False, "look": False, "crops": "none"}
     page.get_by_role("button", name="Show more").click()
-    expect(page.get_by_text(f"You have seen all {ALIKE} products.")).to_be_visible()
+    expect(page.get_by_text(f"You have seen all {SIMILAR} products.")).to_be_visible()
     page.locator(".to-all").click()
     expect(page.locator(".lane")).to_have_count(3)
 
 
 def test_other_categories_have_a_heading(desk: Visit) -> None:
-    page, follows = desk.page, ["colour"]
+    page, differences = desk.page, ["colour"]
 
-    def told(route: Route) -> None:
+    def widen(route: Route) -> None:
         answer = route.fetch().json()
         for lane in answer["objects"]:
             lane["widened"] = "too_few"
             for n, match in enumerate(lane["matches"]):
-                match["other"] = None if n < 3 else follows[-1]
+                match["other"] = None if n < 3 else differences[-1]
         answer["objects"][1]["matches"][5]["other"] = "kind"
         route.fulfill(json=answer)
 
-    page.route("**/v1/search", told)
+    page.route("**/v1/search", widen)
     upload(page)
     page.wait_for_selector(".card-face:visible")
     row = page.locator('.lane[data-lane="0"] .row')
@@ -59,7 +59,7 @@ def test_other_categories_have_a_heading(desk: Visit) -> None:
         "Other categories",
         "Other colours",
     ]
-    follows.append("kind")
+    differences.append("kind")
     page.reload()
     upload(page)
     page.wait_for_selector(".card-face:visible")
@@ -70,7 +70,7 @@ def test_other_categories_have_a_heading(desk: Visit) -> None:
 def test_missing_categories_are_reported(desk: Visit) -> None:
     page = desk.page
 
-    def told(route: Route) -> None:
+    def widen(route: Route) -> None:
         answer = route.fetch().json()
         for lane, (within, widened) in zip(
             answer["objects"], [("glasses", "too_few"), (None, "uncertain")], strict=True
@@ -81,7 +81,7 @@ def test_missing_categories_are_reported(desk: Visit) -> None:
             lane["matches"][0]["similarity"] = 0.29
         route.fulfill(json=answer)
 
-    page.route("**/v1/search", told)
+    page.route("**/v1/search", widen)
     upload(page)
     lane = page.locator('.lane[data-lane="0"]')
     expect(lane.get_by_text("The shop has no glasses", exact=True)).to_be_visible()
@@ -96,16 +96,16 @@ def test_missing_categories_are_reported(desk: Visit) -> None:
     expect(page.locator(".lane-meta")).not_to_contain_text("first")
 
 
-def test_rows_are_as_wide_as_the_bar(desk: Visit) -> None:
+def test_rows_are_no_wider_than_the_bar(desk: Visit) -> None:
     page = desk.page
-    answered(page)
+    search_photo(page)
     bar = page.locator(".bar").bounding_box()
     assert bar
-    for passes in (".row", ".arrow.on", ".look"):
-        shown = page.locator(passes).first.bounding_box()
-        assert shown, passes
-        assert bar["x"] <= shown["x"], passes
-        assert shown["x"] + shown["width"] <= bar["x"] + bar["width"], passes
+    for selector in (".row", ".arrow.on", ".look"):
+        shown = page.locator(selector).first.bounding_box()
+        assert shown, selector
+        assert bar["x"] <= shown["x"], selector
+        assert shown["x"] + shown["width"] <= bar["x"] + bar["width"], selector
 
 
 def test_long_pictures_are_shown_whole(desk: Visit) -> None:
@@ -114,12 +114,12 @@ def test_long_pictures_are_shown_whole(desk: Visit) -> None:
         [encode(np.full((300, 60, 3), 90, np.uint8)), encode(np.full((60, 300, 3), 90, np.uint8))] * 99
     )
     page.route("**/v1/crops/*", lambda route: route.fulfill(body=next(long), content_type="image/png"))
-    answered(page)
+    search_photo(page)
     page.wait_for_selector(".lane .picture.tall")
     page.wait_for_selector(".lane .picture.wide")
     outside = page.evaluate(
         """() => [...document.querySelectorAll(".picture.shown")].filter((ground) => {
-            const [a, b] = [ground, ground.querySelector("img")].map((one) => one.getBoundingClientRect());
+            const [a, b] = [ground, ground.querySelector("img")].map((part) => part.getBoundingClientRect());
             return b.top < a.top - 1 || b.bottom > a.bottom + 1 || b.left < a.left - 1 || b.right > a.right + 1;
         }).length"""
     )
@@ -129,48 +129,48 @@ def test_long_pictures_are_shown_whole(desk: Visit) -> None:
 def test_show_more_ends_at_max_k(desk: Visit) -> None:
     page = desk.page
 
-    def told(route: Route) -> None:
+    def limit(route: Route) -> None:
         route.fulfill(json=route.fetch().json() | {"max_k": 30})
 
-    page.route("**/v1/release", told)
+    page.route("**/v1/release", limit)
     with page.expect_response("**/v1/release"):
         page.reload()
-    answered(page)
+    search_photo(page)
     page.locator('.box[data-object="1"]').click()
     page.get_by_role("button", name="Show more").click()
     expect(page.locator(".grid .card")).to_have_count(30)
-    assert desk.asked()[-1]["k"] == 30
+    assert desk.sent_options()[-1]["k"] == 30
     expect(page.get_by_text("These are the 30 most similar products.")).to_be_visible()
     expect(page.get_by_role("button", name="Show more")).to_have_count(0)
 
 
-def test_a_drawn_box_is_searched(desk: Visit) -> None:
+def test_drawn_box_is_searched(desk: Visit) -> None:
     page = desk.page
-    answered(page)
+    search_photo(page)
     with page.expect_response("**/v1/search") as response:
         drag(page, (0.55, 0.2), (0.9, 0.8))
-    box = desk.asked()[-1]["box"]
+    box = desk.sent_options()[-1]["box"]
     assert box == pytest.approx([132, 48, 216, 192], abs=3)
     assert response.value.json()["objects"][0]["kind"] == "box"
     expect(page.get_by_role("heading", name="Your selection")).to_be_visible()
     expect(page.locator(".grid .card").first).to_contain_text("blue thing")
     with page.expect_response("**/v1/search"):
-        drag(page, (0.9, 0.8), (1.0, 1.0))  # its corner
-    assert desk.asked()[-1]["box"] == pytest.approx([132, 48, 240, 240], abs=3)
-    assert desk.asked()[-1]["box"][2:] <= [240, 240]
+        drag(page, (0.9, 0.8), (1.0, 1.0))  # the corner of the box
+    assert desk.sent_options()[-1]["box"] == pytest.approx([132, 48, 240, 240], abs=3)
+    assert desk.sent_options()[-1]["box"][2:] <= [240, 240]
 
 
-def test_a_click_that_moves_draws_nothing(desk: Visit) -> None:
+def test_tiny_drag_is_a_click_and_draws_nothing(desk: Visit) -> None:
     page = desk.page
-    answered(page)
+    search_photo(page)
     drag(page, (0.05, 0.02), (0.06, 0.025))
     expect(page.locator(".marquee")).to_have_count(0)
-    assert len(desk.asked()) == 1
+    assert len(desk.sent_options()) == 1
 
 
-def test_keyboard_use(desk: Visit) -> None:
+def test_items_are_selected_and_drawn_with_the_keyboard(desk: Visit) -> None:
     page = desk.page
-    answered(page)
+    search_photo(page)
     first, second = page.locator(".box").all()
     first.focus()
     page.keyboard.press("Tab")
@@ -185,7 +185,7 @@ def test_keyboard_use(desk: Visit) -> None:
     with page.expect_response("**/v1/search"):
         page.keyboard.press("Enter")
     step = 0.02 * 240
-    assert desk.asked()[-1]["box"] == pytest.approx([72 - step, 72, 168 - step, 168 + step], abs=1.5)
+    assert desk.sent_options()[-1]["box"] == pytest.approx([72 - step, 72, 168 - step, 168 + step], abs=1.5)
     page.locator(".card-face").first.focus()
     page.keyboard.press("Enter")
     expect(page.locator("dialog")).to_be_visible()
@@ -194,9 +194,9 @@ def test_keyboard_use(desk: Visit) -> None:
     expect(page.locator(".card-face").first).to_be_focused()
 
 
-def test_a_row_is_one_tab_stop(desk: Visit) -> None:
+def test_row_is_one_tab_stop(desk: Visit) -> None:
     page = desk.page
-    answered(page)
+    search_photo(page)
     first, second = (page.locator(".row").nth(n).locator(".card-face") for n in (0, 1))
     first.first.focus()
     page.keyboard.press("ArrowRight")
@@ -216,18 +216,18 @@ def test_a_row_is_one_tab_stop(desk: Visit) -> None:
 
 def test_escape_cancels_drawing(desk: Visit) -> None:
     page = desk.page
-    answered(page)
+    search_photo(page)
     page.locator(".draw").focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")
     expect(page.locator(".marquee")).to_have_count(0)
     expect(page.locator(".draw")).to_be_focused()
-    assert len(desk.asked()) == 1
+    assert len(desk.sent_options()) == 1
 
 
-def test_a_product_dialog(desk: Visit) -> None:
+def test_product_dialog_shows_details_and_finds_similar_products(desk: Visit) -> None:
     page = desk.page
-    match = answered(page)["objects"][0]["matches"][0]
+    match = search_photo(page)["objects"][0]["matches"][0]
     page.locator('.lane[data-lane="0"] .card-face').first.click()
     dialog = page.locator("dialog")
     expect(dialog.get_by_role("heading", level=2)).to_have_text(match["columns"]["title"])

@@ -14,14 +14,14 @@ from lookdex.records import Threshold, Thresholds
 from lookdex.service.http.tokens import new_token
 from lookdex.storage import open_store
 from tests.support.browser import Visit, needs_chromium, visit
-from tests.support.catalogs import go_live, picture, stock, write_release
-from tests.support.pages import answered, upload
+from tests.support.catalogs import go_live, picture, recipe_with_digests, stock, write_release
+from tests.support.pages import search_photo, upload
 from tests.support.photos import encode
-from tests.support.services import Service, honest_recipe, start
+from tests.support.services import Service, start
 
 pytestmark = needs_chromium
 RED = encode(picture("red"), "JPEG")
-NEVER = Threshold(0.99999, None, None, 0, 0, True)  # no match is that good
+UNREACHABLE = Threshold(0.99999, None, None, 0, 0, True)  # no match is that good
 
 
 @pytest.fixture(scope="module")
@@ -34,17 +34,17 @@ def key() -> tuple[str, str]:
 def closed(tmp_path_factory: pytest.TempPathFactory, key: tuple[str, str]) -> Iterator[Service]:
     """A service that needs a key, with a catalogue without good matches."""
     shop = open_store(str(tmp_path_factory.mktemp("closed")))
-    made = honest_recipe()
-    written = write_release(shop, "night-1", stock(6), made=made)
-    known = Thresholds(0.95, 20, made.embedder, made.embedder_digest, NEVER, {})
-    promotion_log.save_release(shop, replace(written, release_id="night-2", thresholds=known))
+    recipe = recipe_with_digests()
+    release = write_release(shop, "night-1", stock(6), recipe=recipe)
+    thresholds = Thresholds(0.95, 20, recipe.embedder, recipe.embedder_digest, UNREACHABLE, {})
+    promotion_log.save_release(shop, replace(release, release_id="night-2", thresholds=thresholds))
     go_live(shop, "night-2")
-    # Its readiness is asked without a key; the page's own files are served without one too.
+    # Readiness probes and the page's own files need no key.
     with start(shop.uri, tmp_path_factory.mktemp("service"), "--tokens", key[1]) as service:
         yield service
 
 
-def test_a_file_that_is_not_a_photo(desk: Visit) -> None:
+def test_files_that_are_not_photos_are_explained(desk: Visit) -> None:
     page = desk.page
     upload(page, b"%PDF-1.7 ...", "a.pdf", "application/pdf")
     expect(page.get_by_role("alert")).to_contain_text("This file is not a supported photo")
@@ -52,12 +52,12 @@ def test_a_file_that_is_not_a_photo(desk: Visit) -> None:
     expect(page.get_by_role("alert")).to_contain_text("The file may be damaged")
     upload(page, b"", "empty.jpg")
     expect(page.get_by_role("alert")).to_contain_text("This file is empty")
-    answered(page)
+    search_photo(page)
     expect(page.get_by_role("alert")).to_have_count(0)
-    assert len(desk.asked()) == 1
+    assert len(desk.sent_options()) == 1
 
 
-def test_a_refused_question_is_explained(desk: Visit) -> None:
+def test_text_search_error_is_explained(desk: Visit) -> None:
     page = desk.page
     page.get_by_label("Search by text").fill("paisley")
     page.keyboard.press("Enter")
@@ -80,7 +80,7 @@ def test_a_refused_question_is_explained(desk: Visit) -> None:
         ("en-GB", "bad-photo", "empty", "Choose another file."),
     ],
 )
-def test_a_refused_photo_is_explained(
+def test_refused_photo_is_explained(
     browser: Browser, page_service: Service, locale: str, kind: str, reason: str, says: str
 ) -> None:
     status = {"bad-photo": 422, "unknown-format": 415, "too-large": 413}[kind]
@@ -96,16 +96,16 @@ def test_a_refused_photo_is_explained(
         upload(page)
         alert = page.get_by_role("alert")
         expect(alert).to_contain_text(says)
-        for never in ("ValueError", "A title"):
-            expect(alert).not_to_contain_text(never)
+        for technical in ("ValueError", "A title"):
+            expect(alert).not_to_contain_text(technical)
         expect(alert.locator(".primary")).to_have_count(0)  # a retry would fail again
         expect(page.locator(".draw")).to_have_count(0)
         expect(alert.locator("button")).to_have_count(1)  # another photo
 
 
-def test_a_file_that_is_not_a_photo_replaces_the_earlier_photo(desk: Visit) -> None:
+def test_refused_file_replaces_the_earlier_photo(desk: Visit) -> None:
     page = desk.page
-    answered(page)
+    search_photo(page)
     upload(page, b"no photo", "a.txt", "text/plain")
     expect(page.get_by_role("alert")).to_contain_text("This file is not a supported photo")
     expect(page.locator(".stage-photo")).to_have_count(0)
@@ -114,7 +114,7 @@ def test_a_file_that_is_not_a_photo_replaces_the_earlier_photo(desk: Visit) -> N
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-def test_a_busy_service_is_retried(desk: Visit) -> None:
+def test_busy_service_is_retried(desk: Visit) -> None:
     page = desk.page
 
     def busy(route: Route) -> None:
@@ -126,7 +126,7 @@ def test_a_busy_service_is_retried(desk: Visit) -> None:
     upload(page)
     expect(page.get_by_role("alert")).to_contain_text("Search is very busy right now")
     expect(page.locator('.box[data-object="1"]')).to_be_visible()
-    assert len(desk.asked()) == 2
+    assert len(desk.sent_options()) == 2
 
 
 def test_offline_the_photo_stays_and_can_be_retried(desk: Visit) -> None:
@@ -138,7 +138,7 @@ def test_offline_the_photo_stays_and_can_be_retried(desk: Visit) -> None:
     page.get_by_label("Search by text").fill("cyan")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("Check your network and try again.")
-    expect(page.get_by_role("alert").locator("p")).not_to_contain_text("photo")  # the question had no photo
+    expect(page.get_by_role("alert").locator("p")).not_to_contain_text("photo")  # a text search has no photo
     page.go_back()
     expect(page.get_by_role("alert")).to_contain_text("Your photo is still here.")
     page.context.set_offline(False)
@@ -146,7 +146,9 @@ def test_offline_the_photo_stays_and_can_be_retried(desk: Visit) -> None:
     expect(page.locator('.box[data-object="1"]')).to_be_visible()
 
 
-def test_access_key(browser: Browser, closed: Service, key: tuple[str, str]) -> None:
+def test_access_key_is_asked_for_and_kept_for_the_session(
+    browser: Browser, closed: Service, key: tuple[str, str]
+) -> None:
     with visit(browser, closed.url) as seen:
         page = seen.page
         dialog = page.get_by_role("dialog")
@@ -157,7 +159,7 @@ def test_access_key(browser: Browser, closed: Service, key: tuple[str, str]) -> 
         dialog.get_by_role("button", name="Continue").click()
         expect(dialog).to_have_count(0)
         expect(page.locator("#foot")).to_contain_text("Release night-2")
-        answered(page)
+        search_photo(page)
         page.locator(".folded summary").first.click()
         first = page.locator(".lane .card img").first
         page.wait_for_function("image => image.naturalWidth > 0", arg=first.element_handle())
@@ -189,12 +191,12 @@ def test_items_without_matches_are_collapsed(browser: Browser, closed: Service, 
 
         filtered: list[bool] = []
 
-        def told(route: Route) -> None:  # something is like the first piece, as long as nothing is filtered
+        def find_first_item(route: Route) -> None:  # unless a filter is set
             answer = route.fetch().json()
             answer["objects"][0]["no_good_match"] = bool(filtered)
             route.fulfill(json=answer)
 
-        page.route("**/v1/search", told)
+        page.route("**/v1/search", find_first_item)
         upload(page)
         expect(page.locator(".far-lanes strong")).to_have_text("Nothing similar in the shop for 1 item")
         page.locator(".filter-button").click()
@@ -207,10 +209,10 @@ def test_items_without_matches_are_collapsed(browser: Browser, closed: Service, 
         filtered.clear()
         page.locator(".far-lanes").get_by_role("button", name="Clear filters").click()
         expect(page.locator(".far-lanes strong")).to_have_text("Nothing similar in the shop for 1 item")
-        assert "where" not in seen.asked()[-1]
+        assert "where" not in seen.sent_options()[-1]
 
 
-def test_time_in_the_key_dialog_is_not_slowness(
+def test_time_in_the_key_dialog_does_not_count_as_slow(
     browser: Browser, closed: Service, key: tuple[str, str]
 ) -> None:
     with visit(browser, closed.url) as seen:
@@ -227,18 +229,23 @@ def test_time_in_the_key_dialog_is_not_slowness(
         expect(page.locator(".far-lanes")).to_be_visible()
 
 
-def test_a_removed_product(desk: Visit) -> None:
+def test_product_removed_from_the_shop_is_explained(desk: Visit) -> None:
     page = desk.page
-    gone = {"type": "urn:lookdex:problem:not-found", "title": "Not found", "status": 404, "detail": "no such"}
+    not_found = {
+        "type": "urn:lookdex:problem:not-found",
+        "title": "Not found",
+        "status": 404,
+        "detail": "no such",
+    }
 
-    def anew(route: Route) -> None:
+    def newer_release(route: Route) -> None:
         later = {"release_id": "night-2", "released_at": "2999-01-01T00:00:00Z"}
         route.fulfill(json=route.fetch().json() | later)
 
     for address in ("crops/*", "products/*/similar?*"):
-        page.route(f"**/v1/{address}", lambda route: route.fulfill(status=404, json=gone))
-    page.route("**/v1/release", anew)
-    answered(page)
+        page.route(f"**/v1/{address}", lambda route: route.fulfill(status=404, json=not_found))
+    page.route("**/v1/release", newer_release)
+    search_photo(page)
     expect(page.locator(".card .picture.missing .icon").first).to_be_visible()
     expect(page.locator("#foot")).to_contain_text("The catalogue was updated.")
     page.locator(".card-face").first.click()
@@ -261,16 +268,16 @@ def test_a_removed_product(desk: Visit) -> None:
     expect(page.locator(".hero")).to_be_visible()
 
 
-def test_text_without_product_words(desk: Visit) -> None:
+def test_text_that_was_not_understood_is_explained(desk: Visit) -> None:
     page = desk.page
 
-    def told(route: Route) -> None:
+    def understand_nothing(route: Route) -> None:
         answer = route.fetch(url=route.request.url.replace("qwerty", "red")).json()
-        assert answer["objects"][0].pop("understood")  # “red” is a word that is known
+        assert answer["objects"][0].pop("understood")  # "red" is a known word
         answer["objects"][0]["understood"] = False
         route.fulfill(json=answer)
 
-    page.route("**/v1/text?*", told)
+    page.route("**/v1/text?*", understand_nothing)
     page.get_by_label("Search by text").fill("qwerty")
     page.keyboard.press("Enter")
     expect(page.get_by_text("We didn't understand that search")).to_be_visible()
@@ -279,7 +286,7 @@ def test_text_without_product_words(desk: Visit) -> None:
     assert min(shown) >= 0
 
 
-def test_the_key_dialog_can_be_opened_again(browser: Browser, closed: Service) -> None:
+def test_key_dialog_can_be_opened_again(browser: Browser, closed: Service) -> None:
     with visit(browser, closed.url) as seen:
         seen.page.keyboard.press("Escape")
         expect(seen.page.get_by_role("alert")).to_contain_text("Access denied")

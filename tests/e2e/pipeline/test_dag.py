@@ -1,4 +1,4 @@
-"""The nightly DAG in Airflow's own environment: its shape, its commands through the jobs' own parsers, real runs."""
+"""The nightly DAG in Airflow's own environment: its structure, its commands, and real runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +31,20 @@ AIRFLOW = ROOT / ".venv" / "airflow" / "bin" / "python"
 RUN = ROOT / "infra" / "airflow" / "run"
 STAGES = ["plan", "index", "build", "audit", "promote"]
 RUN_ID = "scheduled__2026-11-22T02:00:00+00:00"
-NASTY = "s3://bucket/a b'\"; touch pwned $(reboot) `id` {{ 7 * 7 }} #"
+HOSTILE = "s3://bucket/a b'\"; touch pwned $(reboot) `id` {{ 7 * 7 }} #"
 
 pytestmark = pytest.mark.skipif(not AIRFLOW.exists(), reason="no .venv/airflow: infra/setup makes it")
 
-# Run by Airflow's python: everything about the DAG that the tests look at, as JSON. `commands` are what the
-# operators would start, made by their own code after their own templating.
+# Run by Airflow's Python. Prints what the tests check of the DAG, as JSON; `commands` are what its operators would
+# start, rendered by their own code.
 DESCRIBE = """
-import json, sys, time
+import json, sys
 from types import SimpleNamespace
 import airflow.sdk
 import airflow.providers.apache.spark.operators.spark_submit, airflow.providers.standard.hooks.subprocess
 sys.path.insert(0, sys.argv[1] + "/dags")
 given, variables = json.loads(sys.argv[2]), json.loads(sys.argv[3])
-started = time.process_time()
 import nightly_reindex
-seconds = time.process_time() - started
 dag = nightly_reindex.dag
 params = dag.params.dump() | given
 context = {"params": params, "run_id": "%s", "var": SimpleNamespace(value=variables)}
@@ -60,7 +58,6 @@ for task in dag.topological_sort():
         commands[task.task_id] = ["lookdex", *(argument for argument in task.arguments if argument)]
 print("DESCRIBED", json.dumps({
     "commands": commands,
-    "seconds": seconds,
     "order": [task.task_id for task in dag.topological_sort()],
     "downstream": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks},
     "retries": {task.task_id: task.retries for task in dag.tasks},
@@ -76,18 +73,20 @@ print("DESCRIBED", json.dumps({
 
 def describe(
     home: Path, params: dict[str, Any] | None = None, variables: dict[str, str] | None = None
-) -> Any:
+) -> dict[str, Any]:
+    """What DESCRIBE prints about the DAG, with these form values and Airflow Variables."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW_CONN_SPARK_DEFAULT": '{"conn_type": "spark", "host": "local[2,4]"}',
     }
-    told = subprocess.run(
+    ran = subprocess.run(
         [AIRFLOW, "-c", DESCRIBE, ROOT, json.dumps(params or {}), json.dumps(variables or {})],
         env=environment, cwd=home, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
-    assert told.returncode == 0, told.stderr
-    return json.loads(told.stdout.partition("DESCRIBED ")[2])
+    assert ran.returncode == 0, ran.stderr
+    description: dict[str, Any] = json.loads(ran.stdout.partition("DESCRIBED ")[2])
+    return description
 
 
 @pytest.fixture(scope="module")
@@ -96,60 +95,61 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def plain(home: Path) -> Any:
+def described(home: Path) -> dict[str, Any]:
     return describe(
         home, variables={"lookdex_source": "s3://shop/photos", "lookdex_catalog": "s3://shop/lookdex"}
     )
 
 
-def test_stages_follow_each_other(plain: Any) -> None:
-    assert plain["order"] == STAGES
-    assert plain["downstream"] == {stage: [later] for stage, later in itertools.pairwise(STAGES)} | {
+def test_stages_follow_each_other(described: dict[str, Any]) -> None:
+    assert described["order"] == STAGES
+    assert described["downstream"] == {stage: [later] for stage, later in itertools.pairwise(STAGES)} | {
         "promote": []
     }
 
 
-def test_runs_once_a_night_and_tries_again(plain: Any) -> None:
-    assert (plain["max_active_runs"], plain["catchup"]) == (1, False)
-    assert len(plain["schedule"].split()) == 5
-    assert all(tries >= 1 for tries in plain["retries"].values())
-    assert all(plain["backoff"])
-    assert all(seconds > 0 for seconds in plain["timeouts"])
+def test_schedule_retries_and_timeouts(described: dict[str, Any]) -> None:
+    assert (described["max_active_runs"], described["catchup"]) == (1, False)
+    assert len(described["schedule"].split()) == 5
+    assert all(tries >= 1 for tries in described["retries"].values())
+    assert all(described["backoff"])
+    assert all(seconds > 0 for seconds in described["timeouts"])
 
 
-def test_promote_announces_the_release(plain: Any) -> None:
-    assert plain["outlets"] == {stage: [] for stage in STAGES} | {"promote": ["lookdex_release"]}
+def test_promote_announces_the_release(described: dict[str, Any]) -> None:
+    assert described["outlets"] == {stage: [] for stage in STAGES} | {"promote": ["lookdex_release"]}
 
 
-def test_the_form_and_the_words_for_the_person_paged(plain: Any) -> None:
-    assert {"source", "catalog", "products", "limit", "full", "allow_mass_change"} <= plain["params"].keys()
+def test_form_has_the_settings_and_the_doc_names_each_stage(described: dict[str, Any]) -> None:
+    assert {"source", "catalog", "products", "limit", "full", "allow_mass_change"} <= described[
+        "params"
+    ].keys()
     for stage in STAGES:
-        assert f"| {stage} |" in plain["doc"]
-    assert "lookdex rollback" in plain["doc"]
-    assert "lookdex resume" in plain["doc"]
+        assert f"| {stage} |" in described["doc"]
+    assert "lookdex rollback" in described["doc"]
+    assert "lookdex resume" in described["doc"]
 
 
-def test_parses_in_well_under_a_second(plain: Any) -> None:
-    assert plain["seconds"] < 0.8  # of processor time, Airflow and its providers being loaded
-    assert plain["loaded"] == []
+def test_parsing_loads_no_heavy_package(described: dict[str, Any]) -> None:
+    assert described["loaded"] == []
 
 
 def parse(command: list[str]) -> dict[str, Any]:
-    """Feed a task's command to the parser that the job itself has; the values of its options."""
+    """Parse a task's command as the job itself does. Returns the values of its options."""
     if command[0] == "lookdex":
         name, arguments = command[1], command[2:]
         verb = lookdex.commands[name]
     else:
         job = next(i for i, word in enumerate(command) if word.endswith(".py"))
         name, arguments = Path(command[job]).name, command[job + 1 :]
-        found = runpy.run_path(command[job])
-        (verb,) = (value for value in found.values() if isinstance(value, click.Command))
+        names = runpy.run_path(command[job])
+        (verb,) = (value for value in names.values() if isinstance(value, click.Command))
     values: dict[str, Any] = verb.make_context(name, list(arguments)).params
     return values
 
 
-def test_settings_come_from_airflow_variables(plain: Any) -> None:
-    parsed = {stage: parse(command) for stage, command in plain["commands"].items()}
+def test_settings_come_from_airflow_variables(described: dict[str, Any]) -> None:
+    parsed = {stage: parse(command) for stage, command in described["commands"].items()}
     assert parsed["plan"]["source"] == "s3://shop/photos"
     assert {values["catalog"] for values in parsed.values()} == {"s3://shop/lookdex"}
     assert {values["run_id"] for values in parsed.values()} == {RUN_ID}
@@ -157,19 +157,19 @@ def test_settings_come_from_airflow_variables(plain: Any) -> None:
     assert not parsed["plan"]["full"]
 
 
-def test_spark_submit_gets_the_connection(plain: Any) -> None:
+def test_spark_submit_uses_the_airflow_connection(described: dict[str, Any]) -> None:
     for stage in ("plan", "index", "build"):
-        assert plain["commands"][stage][:3] == ["spark-submit", "--master", "local[2,4]"]
+        assert described["commands"][stage][:3] == ["spark-submit", "--master", "local[2,4]"]
 
 
-def test_the_form_wins_and_no_value_reaches_a_shell(home: Path) -> None:
+def test_form_overrides_variables_and_values_are_not_interpreted_by_a_shell(home: Path) -> None:
     form = {
-        "source": NASTY, "catalog": "--evil", "products": "s3://shop/products.parquet",
+        "source": HOSTILE, "catalog": "--evil", "products": "s3://shop/products.parquet",
         "pattern": "{product_id}/{name}.jpg", "limit": 7, "full": True, "allow_mass_change": True, "device": "cuda:1",
     }  # fmt: skip
-    described = describe(home, form, {"lookdex_source": "s3://not/this"})
-    parsed = {stage: parse(command) for stage, command in described["commands"].items()}
-    assert parsed["plan"]["source"] == NASTY
+    dag = describe(home, form, {"lookdex_source": "s3://not/this"})
+    parsed = {stage: parse(command) for stage, command in dag["commands"].items()}
+    assert parsed["plan"]["source"] == HOSTILE
     assert {values["catalog"] for values in parsed.values()} == {"--evil"}
     assert parsed["plan"]["pattern"] == form["pattern"]
     assert (parsed["plan"]["limit"], parsed["plan"]["full"]) == (7, True)
@@ -191,13 +191,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of `infra/airflow/run` in the tests: a home of its own, free ports, no retries to wait for."""
+    """The environment of `infra/airflow/run`: a new AIRFLOW_HOME, free ports, no retries."""
     ports = {}
-    with contextlib.ExitStack() as stack:  # held together, so that no two are the same
+    with contextlib.ExitStack() as stack:  # all open at once, so that no two are the same
         for name in ("API__PORT", "LOGGING__WORKER_LOG_SERVER_PORT", "LOGGING__TRIGGER_LOG_SERVER_PORT"):
-            taken = stack.enter_context(socket.socket())
-            taken.bind(("127.0.0.1", 0))
-            ports[f"AIRFLOW__{name}"] = str(taken.getsockname()[1])
+            port = stack.enter_context(socket.socket())
+            port.bind(("127.0.0.1", 0))
+            ports[f"AIRFLOW__{name}"] = str(port.getsockname()[1])
     return {
         **os.environ,
         **ports,
@@ -216,7 +216,9 @@ def dags_test(environment: dict[str, str], conf: dict[str, Any]) -> subprocess.C
     )  # fmt: skip
 
 
-def test_a_night_for_real_then_the_scheduler_finds_nothing_to_do(shop: Path, runner: dict[str, str]) -> None:
+def test_manual_run_publishes_and_scheduled_run_finds_nothing_to_do(
+    shop: Path, runner: dict[str, str]
+) -> None:
     catalog = str(shop / "catalog")
     settings = {
         "source": str(shop / "photos"),
@@ -230,24 +232,24 @@ def test_a_night_for_real_then_the_scheduler_finds_nothing_to_do(shop: Path, run
     assert entry is not None
     assert entry.release_id.startswith("manual__")
 
-    # The same under a running scheduler: it starts the night that is due, with the Variables' settings.
+    # A running scheduler starts the night that is due, with the settings of Airflow Variables.
     variables = {f"AIRFLOW_VAR_LOOKDEX_{name.upper()}": value for name, value in settings.items()}
     with standalone({**runner, **variables}) as state:
         assert state() == "success"
     assert promotion_log.current(open_store(catalog)) == entry, "nothing changed, so nothing was published"
-    runs_made = {Path(key).parts[1] for key in (item.key for item in open_store(catalog).list("runs/"))}
-    assert len(runs_made) == 2
-    assert any(name.startswith(runs.run_slug("scheduled__")[:11]) for name in runs_made)
+    run_folders = {Path(key).parts[1] for key in (item.key for item in open_store(catalog).list("runs/"))}
+    assert len(run_folders) == 2
+    assert any(name.startswith(runs.run_slug("scheduled__")[:11]) for name in run_folders)
 
 
 @contextlib.contextmanager
-def standalone(environment: dict[str, str]) -> Iterator[Any]:
-    """`airflow standalone`; gives a function that waits for the end of its first run and returns the run's state."""
+def standalone(environment: dict[str, str]) -> Iterator[Callable[[], str]]:
+    """Run `airflow standalone`. Yields a function that waits for its first run to end and returns the run's state."""
     log = Path(environment["AIRFLOW_HOME"]) / "standalone.log"
     base = f"http://127.0.0.1:{environment['AIRFLOW__API__PORT']}"
     deadline = time.monotonic() + 400
 
-    def ask(path: str, token: str | None = None) -> Any:
+    def get(path: str, token: str | None = None) -> Any:
         request = urllib.request.Request(
             base + path, headers={"Authorization": f"Bearer {token}"} if token else {}
         )
@@ -261,8 +263,8 @@ def standalone(environment: dict[str, str]) -> Iterator[Any]:
             while time.monotonic() < deadline:
                 assert server.poll() is None, log.read_text(errors="replace")[-4000:]
                 with contextlib.suppress(OSError, urllib.error.URLError, KeyError, IndexError):
-                    token = ask("/auth/token")["access_token"]
-                    found = ask("/api/v2/dags/nightly_reindex/dagRuns?run_type=scheduled", token)["dag_runs"]
+                    token = get("/auth/token")["access_token"]
+                    found = get("/api/v2/dags/nightly_reindex/dagRuns?run_type=scheduled", token)["dag_runs"]
                     if found[0]["state"] in ("success", "failed"):
                         return str(found[0]["state"])
                 time.sleep(1)
@@ -277,7 +279,7 @@ def standalone(environment: dict[str, str]) -> Iterator[Any]:
 
 
 def family(home: str) -> list[str]:
-    """Command lines of the processes whose environment names this AIRFLOW_HOME (Linux; elsewhere none)."""
+    """Command lines of the processes with this AIRFLOW_HOME in their environment (Linux only)."""
     mark, found = f"AIRFLOW_HOME={home}".encode(), []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -286,9 +288,9 @@ def family(home: str) -> list[str]:
     return found
 
 
-def test_a_wrong_setting_fails_at_once_and_publishes_nothing(shop: Path, runner: dict[str, str]) -> None:
+def test_invalid_setting_fails_without_retries(shop: Path, runner: dict[str, str]) -> None:
     ran = dags_test(
-        {**runner, "LOOKDEX_RETRIES": "2"},  # which exit code 2 must not use
+        {**runner, "LOOKDEX_RETRIES": "2"},  # exit code 2 is not retried
         {"source": str(shop / "photos"), "catalog": str(shop / "none"), "pattern": "{no_such_field}.jpg"},
     )
     assert ran.returncode == 1
@@ -297,8 +299,8 @@ def test_a_wrong_setting_fails_at_once_and_publishes_nothing(shop: Path, runner:
     assert not (shop / "none" / "live").exists()
 
 
-def test_ctrl_c_in_a_night_leaves_no_process(shop: Path, runner: dict[str, str], tmp_path: Path) -> None:
-    """Interrupted while Spark runs, as by a terminal's Ctrl-C, with retries left that must not be begun."""
+def test_ctrl_c_during_a_run_leaves_no_process(shop: Path, runner: dict[str, str], tmp_path: Path) -> None:
+    """SIGINT while Spark runs. Retries are left, and must not start."""
     jobs = tmp_path / "jobs"
     jobs.mkdir()
     mark = tmp_path / "started"
@@ -328,5 +330,5 @@ def test_ctrl_c_in_a_night_leaves_no_process(shop: Path, runner: dict[str, str],
     assert night.wait(timeout=60) == 130
     deadline = time.monotonic() + 20
     while family(runner["AIRFLOW_HOME"]) and time.monotonic() < deadline:
-        time.sleep(0.2)  # Spark's python workers end when they miss their JVM
+        time.sleep(0.2)  # Spark's Python workers end after their JVM
     assert family(runner["AIRFLOW_HOME"]) == []

@@ -1,49 +1,54 @@
-"""`lookdex evaluate --spark` on real local Spark: the same figures as in one process."""
+"""`lookdex evaluate --spark` on local Spark gives the same figures as in one process."""
 
 from __future__ import annotations
 
 import json
 import runpy
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
 from lookdex.cli.evaluate import evaluate
 from lookdex.pipeline import spark
-from tests.integration.evaluate.test_evaluate_commands import FAKES, plain, run, scene
+from tests.integration.evaluate.test_evaluate_commands import plain, run, scene
 from tests.integration.evaluate.test_evaluate_end_to_end import shop
 from tests.support.paths import ROOT
+from tests.support.verbs import FAKES
 
 __all__ = ["plain", "shop"]  # fixtures
 
 
 @pytest.fixture(scope="module", autouse=True)
-def session():
-    with spark.session() as made:
-        yield made
+def session() -> Iterator[SparkSession]:
+    with spark.session() as session:
+        yield session
 
 
-def figures(folder: Path, verb: str, *arguments: str | Path) -> tuple[dict, dict]:
-    """(in this process, on Spark)."""
-    told = []
+def figures(folder: Path, verb: str, *arguments: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The figures of this verb, computed in this process and on Spark."""
+    results: list[dict[str, Any]] = []
     for name, more in (("here", ()), ("spark", ("--spark", "--shard-images", "4"))):
         done = run(verb, *arguments, "--json", folder / f"{name}.json", *more)
         assert done.exit_code == 0, done.output
-        told.append(json.loads((folder / f"{name}.json").read_text()))
-    return told[0], told[1]
+        results.append(json.loads((folder / f"{name}.json").read_text()))
+    here, on_spark = results
+    return here, on_spark
 
 
-def test_retrieval(plain: Path) -> None:
+def test_retrieval_figures_are_the_same_on_spark(plain: Path) -> None:
     (plain / "images/1.png").write_bytes(b"not a photo")
-    here, there = figures(
+    here, on_spark = figures(
         plain, "retrieval", "--images", plain / "images", "--items", plain / "items.csv", "--crop", "detected", *FAKES
     )  # fmt: skip
-    assert here == there
+    assert here == on_spark
     assert here["gallery"] == 5
 
 
-def test_detection(tmp_path: Path) -> None:
+def test_detection_figures_are_the_same_on_spark(tmp_path: Path) -> None:
     boxes = []
     for n in range(6):
         scene(tmp_path / f"images/{n}.png", ("red", 10, 10, 50 + n, 50))
@@ -51,23 +56,23 @@ def test_detection(tmp_path: Path) -> None:
     photos = [{"id": n, "file_name": f"{n}.png", "width": 100, "height": 100} for n in range(6)]
     coco = {"images": photos, "categories": [{"id": 1, "name": "shirt"}], "annotations": boxes}
     (tmp_path / "boxes.json").write_text(json.dumps(coco))
-    here, there = figures(
+    here, on_spark = figures(
         tmp_path, "detection", "--images", tmp_path / "images", "--coco", tmp_path / "boxes.json", *FAKES[:2]
     )
-    assert here == there
+    assert here == on_spark
     assert here["found"] == 1.0
 
 
-def test_end_to_end(shop: Path) -> None:
-    here, there = figures(
+def test_end_to_end_figures_are_the_same_on_spark(shop: Path) -> None:
+    here, on_spark = figures(
         shop, "end-to-end", "--catalog", shop / "catalog", "--queries", shop / "queries.csv"
     )
-    assert here == there
+    assert here == on_spark
     assert here["objects"] == 4
 
 
-def test_the_job_runs_on_spark(
-    session, plain: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+def test_evaluate_job_runs_on_spark(
+    session: SparkSession, plain: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jobs = session.sparkContext.statusTracker().getJobIdsForGroup
     before = len(jobs())

@@ -1,4 +1,4 @@
-"""A few of the flips of `infra/flip_bits.py`: none answers differently, and none ends in an error that has no type."""
+"""Some of the bit flips of `infra/flip_bits.py`: each is harmless or ends in a typed error."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from lookdex.release import ann
 from lookdex.storage import open_store
 
 
-def test_a_flipped_bit_never_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flipped_bit_never_gives_a_wrong_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ann, "EXACT_BELOW", 40)
     monkeypatch.setattr(ann, "PARTITION_ROWS", 32)
     monkeypatch.setattr(flips, "PHOTOS", 24)
     flips.make_catalogs(tmp_path)
-    right = flips.answers(open_store(str(tmp_path / flips.LIVE)))
-    ends = [
-        (flip, flips.attempt(tmp_path, flip, right))
+    expected = flips.answers(open_store(str(tmp_path / flips.LIVE)))
+    outcomes = [
+        (flip, flips.attempt(tmp_path, flip, expected))
         for states, count in (((flips.INDEXED, flips.BUILT), 4), ((flips.LIVE,), 26))
         for flip in flips.draw(tmp_path, states, count, seed=5)
     ]
-    assert [(flip, end) for flip, end in ends if end.how in flips.BAD] == []
-    assert {end.how for _, end in ends} == {"harmless", "refused"}
+    assert [(flip, outcome) for flip, outcome in outcomes if outcome.how in flips.BAD] == []
+    assert {outcome.how for _, outcome in outcomes} == {"harmless", "refused"}

@@ -1,4 +1,4 @@
-"""The index stage on real local Spark, with fakes: twice the same rows, resuming, failing clearly."""
+"""The index stage on local Spark with the fakes: repeatable rows, resumed runs, clear errors."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pyspark.sql import SparkSession
 
 from lookdex.catalog import runs
 from lookdex.errors import MassChange, ShardsMissing, TaskFailed
@@ -28,21 +29,21 @@ from tests.support.photos import fill, images_of, items_of, plan
 
 
 @pytest.fixture(scope="module")
-def session() -> Iterator[object]:
-    with spark.session(spark_task_maxFailures="2") as made:
-        yield made
+def session() -> Iterator[SparkSession]:
+    with spark.session(spark_task_maxFailures="2") as session:
+        yield session
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Store:
-    made = open_store(tmp_path / "source")
-    fill(made, 30)
-    made.put("p00007/broken.jpg", b"\xff\xd8\xff and no more")
-    return made
+    store = open_store(tmp_path / "source")
+    fill(store, 30)
+    store.put("p00007/broken.jpg", b"\xff\xd8\xff and no more")
+    return store
 
 
 def describe(text: str) -> str:
-    """What a worker sees of itself."""
+    """The text, and the worker's process id, environment and Python."""
     return f"{text} {os.getpid()} {os.environ.get('OMP_NUM_THREADS')} {sys.executable}"
 
 
@@ -52,31 +53,34 @@ def fail_on_b(text: str) -> str:
     return text
 
 
-def test_map_json_keeps_the_order_and_gives_each_payload_a_task(session) -> None:
+def test_map_json_keeps_the_order_and_runs_each_payload_as_a_task(session: SparkSession) -> None:
     texts = [f"payload {n}" for n in range(9)]
     results = spark.map_json(session, texts, describe)
     assert [r.rsplit(" ", 3)[0] for r in results] == texts
     pids = {r.rsplit(" ", 3)[1] for r in results}
     assert str(os.getpid()) not in pids
-    assert len(pids) <= len(os.sched_getaffinity(0))  # workers are used again
+    assert len(pids) <= len(os.sched_getaffinity(0))  # workers are reused
     assert {r.rsplit(" ", 2)[1] for r in results} == {"1"}
     assert {r.rsplit(" ", 1)[1] for r in results} == {sys.executable}
     assert spark.map_json(session, [], describe) == []
     assert [r.rsplit(" ", 3)[0] for r in spark.map_json(None, texts, describe)] == texts
 
 
-def test_a_task_that_fails_for_good_names_the_cause(session) -> None:
+def test_task_failure_names_its_cause(session: SparkSession) -> None:
     with pytest.raises(TaskFailed, match=r"try: .*LookupError: b is the one that fails"):
         spark.map_json(session, ["a", "b"], fail_on_b, what="try")
 
 
-def test_twice_the_same_rows_and_progress(session, tmp_path: Path, source: Store) -> None:
+def test_two_runs_give_the_same_rows_and_progress_is_reported(
+    session: SparkSession, tmp_path: Path, source: Store
+) -> None:
     tables = []
     for name in ("first", "second"):
         catalog = open_store(tmp_path / name)
-        summary, told = plan(source, catalog), []
+        summary = plan(source, catalog)
+        counts: list[tuple[int, ...]] = []
         options = IndexOptions(batch=4)
-        reports = spark.index_run(session, catalog, summary, options, lambda *c: told.append(c))  # noqa: B023
+        reports = spark.index_run(session, catalog, summary, options, lambda *c: counts.append(c))  # noqa: B023
         assert [report.shard_id for report in reports] == [f"shard-{n:04d}" for n in range(4)]
         assert sum(sum(r.counts.values()) for r in reports) == 31
         tables.append((items_of(catalog, reports), images_of(catalog, reports)))
@@ -85,12 +89,12 @@ def test_twice_the_same_rows_and_progress(session, tmp_path: Path, source: Store
     clock = ["first_seen", "indexed_at"]
     assert images.drop(clock).equals(images_again.drop(clock))
     assert images["status"].to_pylist().count(Status.REJECTED) == 1
-    assert told[0] == (0, 0, 0)
-    assert told[-1] == (31, 1, 0)
-    assert all(a[0] <= b[0] for a, b in itertools.pairwise(told))
+    assert counts[0] == (0, 0, 0)
+    assert counts[-1] == (31, 1, 0)
+    assert all(a[0] <= b[0] for a, b in itertools.pairwise(counts))
 
 
-def test_a_run_without_spark_gives_the_same_rows(session, tmp_path: Path, source: Store) -> None:
+def test_run_without_spark_gives_the_same_rows(session: SparkSession, tmp_path: Path, source: Store) -> None:
     items = []
     for name, engine in (("spark", session), ("here", None)):
         catalog = open_store(tmp_path / name)
@@ -98,22 +102,24 @@ def test_a_run_without_spark_gives_the_same_rows(session, tmp_path: Path, source
     assert items[0].equals(items[1])
 
 
-def test_done_shards_are_not_done_again_and_no_session_is_made(tmp_path: Path, source: Store) -> None:
+def test_finished_shards_are_not_repeated_and_no_session_is_started(tmp_path: Path, source: Store) -> None:
     catalog = open_store(tmp_path / "catalog")
     summary = plan(source, catalog)
     reports = spark.index_run(None, catalog, summary)
     before = {o.key: o.etag for o in catalog.list()}
 
-    def never() -> None:
-        raise AssertionError("a session for nothing")
+    def never() -> SparkSession:
+        raise AssertionError("a session was started although nothing is left to do")
 
-    told: list[tuple[int, ...]] = []
-    assert spark.index_run(never, catalog, summary, None, lambda *c: told.append(c)) == reports
-    assert told == [(31, 1, 0)]
+    counts: list[tuple[int, ...]] = []
+    assert spark.index_run(never, catalog, summary, None, lambda *c: counts.append(c)) == reports
+    assert counts == [(31, 1, 0)]
     assert {o.key: o.etag for o in catalog.list()} == before
 
 
-def test_a_failed_shard_is_named_and_the_others_stay(session, tmp_path: Path, source: Store) -> None:
+def test_failed_shard_is_named_and_finished_ones_are_kept(
+    session: SparkSession, tmp_path: Path, source: Store
+) -> None:
     catalog = open_store(tmp_path / "catalog")
     broken = fakes.recipe(detector="python:tests.fakes:fragile_detector")
     summary = plan(source, catalog, recipe=broken)
@@ -130,10 +136,10 @@ def test_a_failed_shard_is_named_and_the_others_stay(session, tmp_path: Path, so
     assert done < {report.shard_id for report in reports}
 
 
-def test_a_night_that_loses_too_much_is_stopped_while_it_runs(
-    session, tmp_path: Path, source: Store, monkeypatch: pytest.MonkeyPatch
+def test_run_that_loses_too_many_photos_is_cancelled(
+    session: SparkSession, tmp_path: Path, source: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The driver adds up what the shards lost, and cancels the job."""
+    """The driver adds up the photos lost by each shard, and cancels the job."""
     monkeypatch.setattr("lookdex.pipeline.spark.watch.POLL_SECONDS", 0.1)
     monkeypatch.setattr("lookdex.index.budget.MIN_JUDGED", 4)
     catalog = open_store(tmp_path / "catalog")
@@ -167,8 +173,8 @@ with spark.session(app="killed") as session:
 """
 
 
-def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, source: Store) -> None:
-    """The driver is killed once some shards are done; its JVM and workers end by themselves, and the rest is done."""
+def test_killed_run_is_resumed(tmp_path: Path, source: Store) -> None:
+    """The driver is killed when some shards are done. Its JVM and workers end, and the next run does the rest."""
     catalog = open_store(tmp_path / "catalog")
     summary = plan(
         source,
@@ -187,11 +193,11 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, source: Store) -> Non
         assert driver.poll() is None, driver.stderr.read() if driver.stderr else ""
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    family = psutil.Process(driver.pid).children(recursive=True)
-    assert any("java" in process.name() for process in family)
+    processes = psutil.Process(driver.pid).children(recursive=True)
+    assert any("java" in process.name() for process in processes)
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
-    assert psutil.wait_procs(family, timeout=60)[1] == []
+    assert psutil.wait_procs(processes, timeout=60)[1] == []
     done = runs.load_reports(catalog, "night", [f"shard-{n:04d}" for n in range(16)])
     assert 2 <= len(done) < 16
     reports = spark.index_run(None, catalog, summary)
@@ -201,8 +207,8 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, source: Store) -> Non
     assert ledger.num_rows == len(set(ledger["image_key"].to_pylist())) == 31
 
 
-# Another user id, without an entry in the passwd database and without a home, as in a container that runs under any id.
-NAMELESS = (
+# A user id without a passwd entry and a home, as in containers that run under an arbitrary id.
+NAMELESS_USER = (
     "unshare",
     "--user",
     "--map-user=45678",
@@ -217,11 +223,12 @@ NAMELESS = (
 )
 
 
-def test_a_local_session_leaves_no_litter_whoever_starts_it(tmp_path: Path) -> None:
+def test_local_session_leaves_no_files_behind_for_any_user(tmp_path: Path) -> None:
     allowed = (
-        shutil.which(NAMELESS[0]) and not subprocess.run([*NAMELESS, "true"], capture_output=True).returncode
+        shutil.which(NAMELESS_USER[0])
+        and not subprocess.run([*NAMELESS_USER, "true"], capture_output=True).returncode
     )
-    who = NAMELESS if allowed else ()
+    prefix = NAMELESS_USER if allowed else ()
     code = (
         "from lookdex.pipeline import spark\n"
         "with spark.session() as session:\n"
@@ -230,7 +237,7 @@ def test_a_local_session_leaves_no_litter_whoever_starts_it(tmp_path: Path) -> N
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     done = subprocess.run(
-        [*who, sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=180,
+        [*prefix, sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=180,
         env={**os.environ, "TMPDIR": str(temporary)},
     )  # fmt: skip
     assert done.stdout == "['A', 'B']\n", done.stderr
@@ -238,7 +245,7 @@ def test_a_local_session_leaves_no_litter_whoever_starts_it(tmp_path: Path) -> N
     assert list(tmp_path.rglob("*")) == [temporary]
 
 
-def test_what_a_killed_session_left_is_removed_by_the_next_and_what_lives_stays(
+def test_folder_of_a_killed_session_is_removed_and_that_of_a_running_one_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -261,7 +268,7 @@ def test_what_a_killed_session_left_is_removed_by_the_next_and_what_lives_stays(
 
 
 NO_JAVA = "install a full Java 17 or 21"
-WORDS = {
+JVM_ERRORS = {
     "/nowhere/bin/java: No such file or directory": f"no Java was found: {NO_JAVA}",
     "JAVA_HOME is not set": "no Java was found",
     "Error: LinkageError occurred\n\tjava.lang.UnsupportedClassVersionError: class file version 61.0": (
@@ -278,15 +285,15 @@ WORDS = {
 }
 
 
-@pytest.mark.parametrize(("said", "why"), WORDS.items())
-def test_a_jvm_that_does_not_start_is_told_by_its_own_words(said: str, why: str) -> None:
-    told = jvm.why_not(said.splitlines())
-    assert why in told
-    assert (NO_JAVA in told) == ("Java" in why or "lacks" in why)
-    assert "\tat " not in told
+@pytest.mark.parametrize(("output", "cause"), JVM_ERRORS.items())
+def test_message_for_a_jvm_that_does_not_start(output: str, cause: str) -> None:
+    message = jvm.why_not(output.splitlines())
+    assert cause in message
+    assert (NO_JAVA in message) == ("Java" in cause or "lacks" in cause)
+    assert "\tat " not in message
 
 
-def test_without_java_the_error_says_what_to_do(tmp_path: Path) -> None:
+def test_missing_java_error_names_the_remedy(tmp_path: Path) -> None:
     code = (
         "from lookdex import errors; from lookdex.pipeline import spark\n"
         "try: spark.session()\n"

@@ -1,4 +1,4 @@
-"""The example for Node reads what is live, and only that, with the official LanceDB package."""
+"""The Node.js example follows the live release, with the official LanceDB package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-import lookdex
+from lookdex.catalog import tables
 from lookdex.errors import ReleaseNotFound
 from lookdex.records import IndexParameters
 from lookdex.release.promote import rollback
@@ -49,8 +49,8 @@ def photos(count: int, each: int = 1) -> list[Photo]:
 
 
 def rows(uri: str) -> dict[str, np.ndarray]:
-    """Product → the vector of one of its objects, from what is live."""
-    connection = lookdex.catalog.tables.duckdb_connection(uri)
+    """Product → the vector of one of its objects, in the live release."""
+    connection = tables.duckdb_connection(uri)
     found = connection.sql(
         "SELECT product_id, any_value(vector) FROM items WHERE scope = 'object' GROUP BY 1"
     )
@@ -64,8 +64,8 @@ def ask(uri: str, *questions: dict[str, Any]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_the_products_nearest_to_a_vector(store: Store) -> None:
-    """On disk and on S3: the same products in the same order as an exact search over the released rows."""
+def test_nearest_products_are_those_of_an_exact_search(store: Store) -> None:
+    """On disk and on S3, the products and their order are those of an exact search."""
     nights.publish(store, "n1", photos(12, each=3), products=STOCK)
     vectors = rows(store.uri)
     query = vectors["p0003"]
@@ -75,7 +75,7 @@ def test_the_products_nearest_to_a_vector(store: Store) -> None:
         {"vector": query.tolist(), "k": 20, "where": "price < 3 OR price = 9"},
     )
     assert (near["releaseId"], near["dimension"], near["productColumns"]) == ("n1", nights.DIM, ["price"])
-    frame = lookdex.catalog.tables.duckdb_connection(store.uri).sql(
+    frame = tables.duckdb_connection(store.uri).sql(
         "SELECT product_id, price, vector FROM items WHERE scope = 'object' AND role = 'main'"
     ).to_arrow_table().to_pylist()  # fmt: skip
     best: dict[str, float] = {}
@@ -90,12 +90,12 @@ def test_the_products_nearest_to_a_vector(store: Store) -> None:
     assert sorted(m["price"] for m in cheap["matches"]) == [0, 1, 2, 9]
 
 
-def test_candidates_are_not_seen_and_promotions_are(tmp_path: Path) -> None:
+def test_candidates_are_ignored_and_promotions_followed(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     nights.publish(store, "n1", photos(3), products=STOCK)
     nights.build(
         store, nights.index_night(store, "n2", photos(5), products=STOCK)
-    )  # newer versions, nobody's yet
+    )  # newer table versions, not live
     assert ask(store.uri, {})[0]["releaseId"] == "n1"
     nights.publish(store, "n3", photos(6), products=STOCK)
     third = ask(store.uri, {"vector": rows(store.uri)["p0005"].tolist(), "k": 50})[0]
@@ -105,8 +105,8 @@ def test_candidates_are_not_seen_and_promotions_are(tmp_path: Path) -> None:
     assert (back["releaseId"], len(back["matches"])) == ("n1", 3)
 
 
-def test_an_open_catalogue_follows(tmp_path: Path) -> None:
-    """One process, asked before and after a promotion."""
+def test_open_catalogue_follows_a_promotion(tmp_path: Path) -> None:
+    """One process asks before and after a promotion."""
     store = open_store(str(tmp_path))
     nights.publish(store, "n1", photos(3), products=STOCK)
     with subprocess.Popen(
@@ -116,26 +116,26 @@ def test_an_open_catalogue_follows(tmp_path: Path) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
 
-        def told() -> dict[str, Any]:
-            process.stdin.write("{}\n")
-            process.stdin.flush()
-            answer: dict[str, Any] = json.loads(process.stdout.readline())
-            return answer
+        stdin, stdout = process.stdin, process.stdout
 
-        assert [told()[name] for name in ("moved", "releaseId")] == [False, "n1"]
+        def refresh() -> dict[str, Any]:
+            stdin.write("{}\n")
+            stdin.flush()
+            state: dict[str, Any] = json.loads(stdout.readline())
+            return state
+
+        assert [refresh()[name] for name in ("moved", "releaseId")] == [False, "n1"]
         nights.publish(store, "n2", photos(4), products=STOCK)
-        assert [told()[name] for name in ("moved", "releaseId")] == [True, "n2"]
-        assert told()["moved"] is False
+        assert [refresh()[name] for name in ("moved", "releaseId")] == [True, "n2"]
+        assert refresh()["moved"] is False
 
 
-def test_the_index_of_a_release_is_used(tmp_path: Path) -> None:
+def test_vector_index_of_the_release_is_used(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     release = nights.publish(store, "n1", photos(300), products=None)
     assert release.index == IndexParameters("exact")
-    items = lookdex.catalog.tables.open_table(store, lookdex.catalog.tables.ITEMS, release.items_version)
-    items.create_index(
-        "vector", "IVF_RQ", metric="cosine", num_partitions=2, name=lookdex.catalog.tables.VECTOR_INDEX
-    )
+    items = tables.open_table(store, tables.ITEMS, release.items_version)
+    items.create_index("vector", "IVF_RQ", metric="cosine", num_partitions=2, name=tables.VECTOR_INDEX)
     for name in ("live", "r-n1"):
         items.tags.update(name, items.version)
     script = (
@@ -148,8 +148,8 @@ def test_the_index_of_a_release_is_used(tmp_path: Path) -> None:
     assert "ANNSubIndex" in done.stdout, done.stdout
 
 
-def test_whole_numbers_of_64_bits_are_written(tmp_path: Path) -> None:
-    """Arrow gives them as BigInt, which JSON does not know."""
+def test_large_integers_are_printed_as_text(tmp_path: Path) -> None:
+    """Arrow returns them as BigInt, which JSON cannot represent."""
     store, large = open_store(str(tmp_path)), 2**60 + 1
     stock = pa.table({"product_id": ["p0000", "p0001"], "sold": [7, large]})
     nights.publish(store, "n1", photos(2), products=stock)
@@ -162,7 +162,7 @@ def test_whole_numbers_of_64_bits_are_written(tmp_path: Path) -> None:
     assert [o["matches"][0]["sold"] for o in json.loads(done.stdout)["objects"]] == [7, str(large)]
 
 
-def test_what_cannot_be_asked_is_said(tmp_path: Path) -> None:
+def test_invalid_input_is_reported(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     nights.publish(store, "n1", photos(3), products=STOCK)
     usage = nodejs.run(["search.mjs"], dict(os.environ))
@@ -174,19 +174,19 @@ def test_what_cannot_be_asked_is_said(tmp_path: Path) -> None:
     assert "has 2 numbers, release n1 has 16" in wrong.stderr
     nothing = nodejs.run(["search.mjs", str(tmp_path / "none")], dict(os.environ), json.dumps(answer))
     assert nothing.returncode == 1
-    told = (
+    expected = (
         f"search.mjs: no live release could be opened at {tmp_path / 'none'}: Table 'items' was not found\n"
     )
-    assert nothing.stderr == told
-    for said, says in {
+    assert nothing.stderr == expected
+    for stdin, says in {
         "": "is no JSON",
         "{}": "is no answer",
         "null": "is no answer",
         '{"objects": [{"label": "top", "box": null}]}': "has no vectors: ask with `lookdex search … --json --vectors`",
     }.items():
-        refused = nodejs.run(["search.mjs", store.uri], dict(os.environ), said)
+        refused = nodejs.run(["search.mjs", store.uri], dict(os.environ), stdin)
         assert refused.returncode == 1
         assert says in refused.stderr
         assert refused.stderr.count("\n") == 1
     with pytest.raises(ReleaseNotFound):
-        lookdex.catalog.tables.duckdb_connection(str(tmp_path / "none"))
+        tables.duckdb_connection(str(tmp_path / "none"))

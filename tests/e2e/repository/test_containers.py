@@ -1,4 +1,4 @@
-"""Images and manifests: linted, valid, and of one mind with the code that they run. None of them is built here."""
+"""Container images and manifests are linted, valid, and fit the code that they run. No image is built here."""
 
 from __future__ import annotations
 
@@ -26,15 +26,13 @@ from tests.support.services import Service
 INFRA = ROOT / "infra"
 DOCKERFILES = ("docker/service.Dockerfile", "docker/jobs.Dockerfile", "lambda/Dockerfile")
 IMAGES = {"service": "docker/service.Dockerfile", "jobs": "docker/jobs.Dockerfile"}
-KUBERNETES = (
-    "1.33"  # the oldest that the manifests are checked against; the newest below is the validator's own
-)
+KUBERNETES = ("1.33", "1.37")  # the oldest supported version, and the newest that the validator knows
 NOT_DEPLOYED = "has not been built or deployed"
 
 
 @dataclass
 class Stage:
-    """A stage of a Dockerfile, as it ends: instructions by their names, and the environment."""
+    """A stage of a Dockerfile: its instructions, as pairs of name and value."""
 
     instructions: list[tuple[str, str]] = field(default_factory=list)
 
@@ -42,7 +40,7 @@ class Stage:
         return [value for instruction, value in self.instructions if instruction == name]
 
     def listed(self, name: str) -> list[str]:
-        """The last instruction of that name in its exec form."""
+        """The last instruction of that name, which is in exec form."""
         found: list[str] = json.loads(self.all(name)[-1])
         return found
 
@@ -78,17 +76,17 @@ NIGHT = MANIFESTS["night.yaml CronJob"]["spec"]["jobTemplate"]["spec"]["template
 (SERVICE,) = DEPLOYMENT["containers"]
 
 
-def parses(words: list[str], environment: Mapping[str, str] | None = None) -> None:
-    """`lookdex` takes the words, with these variables as settings."""
+def assert_parses(words: list[str], environment: Mapping[str, str] | None = None) -> None:
+    """Check that `lookdex` accepts these arguments, with these variables as settings."""
     verb, *rest = words
     command = main.main.commands[verb]
-    given = {name: value for name, value in (environment or {}).items() if name.startswith("LOOKDEX_")}
-    assert unknown_variables(given) == {}
+    settings = {name: value for name, value in (environment or {}).items() if name.startswith("LOOKDEX_")}
+    assert unknown_variables(settings) == {}
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in given.items():
+        for name, value in settings.items():
             patch.setenv(name, value)
         context = command.make_context(verb, rest, parent=click.Context(main.main))
-        for name in given:
+        for name in settings:
             assert name == "LOOKDEX_TOKENS" or name.removeprefix("LOOKDEX_").lower() in context.params
 
 
@@ -98,24 +96,28 @@ def parses(words: list[str], environment: Mapping[str, str] | None = None) -> No
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)
 def test_hadolint_finds_nothing(dockerfile: str) -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
-    told = subprocess.run([hadolint, "--no-color", INFRA / dockerfile], capture_output=True, text=True)
-    assert (told.stdout, told.returncode) == ("", 0)
+    done = subprocess.run([hadolint, "--no-color", INFRA / dockerfile], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("", 0)
 
 
 def ignored(path: str) -> bool:
-    """What .dockerignore says of a path: the last line that matches it or a folder above it wins."""
+    """Whether .dockerignore excludes the path: the last line that matches it or a folder above it decides."""
     parts = path.split("/")
     above = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
     out = False
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         pattern = line.removeprefix("!").removeprefix("**/")
-        if line and not line.startswith("#") and any(fnmatch.fnmatchcase(one, pattern) for one in above):
+        if (
+            line
+            and not line.startswith("#")
+            and any(fnmatch.fnmatchcase(parent, pattern) for parent in above)
+        ):
             out = not line.startswith("!")
     return out
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)
-def test_what_an_image_copies_is_there_and_little_else(dockerfile: str) -> None:
+def test_copied_files_exist_and_secrets_are_ignored(dockerfile: str) -> None:
     copied = [
         source
         for stage in stages(dockerfile)
@@ -127,12 +129,12 @@ def test_what_an_image_copies_is_there_and_little_else(dockerfile: str) -> None:
     for source in copied:
         assert (ROOT / source).exists(), source
         assert not ignored(source), f"{source} is in .dockerignore"
-    for secret in (".git", ".venv", "demo", "lookdex.toml", "infra/kubernetes", "tests", "dist"):
-        assert ignored(secret), secret
+    for path in (".git", ".venv", "demo", "lookdex.toml", "infra/kubernetes", "tests", "dist"):
+        assert ignored(path), path
 
 
 @pytest.mark.parametrize("image", IMAGES)
-def test_an_image_ends_small_and_without_rights(image: str) -> None:
+def test_image_runs_unprivileged_without_pip(image: str) -> None:
     build, last = stages(IMAGES[image])
     assert NOT_DEPLOYED in (INFRA / IMAGES[image]).read_text()
     assert last.all("USER") == ["10001:10001"]
@@ -146,36 +148,36 @@ def test_an_image_ends_small_and_without_rights(image: str) -> None:
     assert java == (image == "jobs")
 
 
-def test_the_images_run_verbs_of_lookdex() -> None:
+def test_image_commands_are_valid() -> None:
     service, jobs = stages(IMAGES["service"])[-1], stages(IMAGES["jobs"])[-1]
     assert service.listed("ENTRYPOINT") == ["lookdex"]
-    parses(service.listed("CMD"), service.environment | {"LOOKDEX_CATALOG": "shop"})
+    assert_parses(service.listed("CMD"), service.environment | {"LOOKDEX_CATALOG": "shop"})
     assert jobs.listed("ENTRYPOINT") == ["tini", "--"]
     assert jobs.listed("CMD") == ["lookdex", "--help"]
 
 
-def test_the_health_check_asks_a_service_and_notices_none(page_service: Service) -> None:
+def test_health_check_succeeds_only_while_the_service_runs(page_service: Service) -> None:
     (check,) = stages(IMAGES["service"])[-1].all("HEALTHCHECK")
     command = json.loads(check[check.index("CMD") + 3 :])
     assert command[0] == "python"
     port = SETTINGS["port"].default
-    for there, code in ((page_service.url.rsplit(":", 1)[1], 0), ("9", 1)):
-        words = [word.replace(f":{port}", f":{there}") for word in command[1:]]
+    for service_port, code in ((page_service.url.rsplit(":", 1)[1], 0), ("9", 1)):
+        words = [word.replace(f":{port}", f":{service_port}") for word in command[1:]]
         assert words != command[1:]
-        told = subprocess.run([sys.executable, "-S", *words], capture_output=True)
-        assert told.returncode == code
+        done = subprocess.run([sys.executable, "-S", *words], capture_output=True)
+        assert done.returncode == code
 
 
 # ── Kubernetes ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("version", [KUBERNETES, "1.37"])
+@pytest.mark.parametrize("version", KUBERNETES)
 @pytest.mark.parametrize("name", MANIFESTS)
-def test_a_manifest_is_valid(name: str, version: str) -> None:
+def test_manifest_is_valid(name: str, version: str) -> None:
     kubernetes_validate.validate(MANIFESTS[name], version, strict=True)
 
 
-def test_probes_ask_what_the_service_answers(page_service: Service) -> None:
+def test_probes_use_paths_and_port_of_the_service(page_service: Service) -> None:
     paths = {
         name: SERVICE[name]["httpGet"]["path"] for name in ("startupProbe", "readinessProbe", "livenessProbe")
     }
@@ -189,7 +191,7 @@ def test_probes_ask_what_the_service_answers(page_service: Service) -> None:
     assert startup["periodSeconds"] * startup["failureThreshold"] >= 120
 
 
-def test_a_pod_has_the_time_to_end() -> None:
+def test_pods_have_time_to_drain() -> None:
     drain = next(e["value"] for e in SERVICE["env"] if e["name"] == "LOOKDEX_DRAIN_SECONDS")
     sleep = SERVICE["lifecycle"]["preStop"]["exec"]["command"]
     assert DEPLOYMENT["terminationGracePeriodSeconds"] > float(drain) + float(sleep[1])
@@ -200,7 +202,7 @@ def test_a_pod_has_the_time_to_end() -> None:
 
 
 @pytest.mark.parametrize("pod", [DEPLOYMENT, NIGHT], ids=["service", "night"])
-def test_a_pod_has_no_rights_and_no_place_to_write_but_its_own(pod: dict[str, Any]) -> None:
+def test_pods_are_unprivileged_with_a_read_only_root(pod: dict[str, Any]) -> None:
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["automountServiceAccountToken"] is False
     assert pod["enableServiceLinks"] is False  # LOOKDEX_PORT=tcp://… beside a Service called lookdex
@@ -217,30 +219,30 @@ def test_a_pod_has_no_rights_and_no_place_to_write_but_its_own(pod: dict[str, An
         assert volumes[mounts["/dev/shm"]]["medium"] == "Memory"
 
 
-def test_pods_run_verbs_of_lookdex() -> None:
+def test_pod_commands_are_valid() -> None:
     secret = MANIFESTS["secret.yaml Secret"]["stringData"]
-    parses(
+    assert_parses(
         SERVICE["args"],
         {e["name"]: e["value"] for e in SERVICE["env"]} | {"LOOKDEX_TOKENS": secret["LOOKDEX_TOKENS"]},
     )
     (container,) = NIGHT["containers"]
     program, *words = container["args"]
     assert program == "lookdex"
-    parses(words, {e["name"]: e["value"] for e in container["env"]})
+    assert_parses(words, {e["name"]: e["value"] for e in container["env"]})
 
 
 # ── Compose ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_compose_file_is_valid() -> None:
+def test_compose_file_is_valid() -> None:
     command = ["--builtin-schema", "vendor.compose-spec", str(INFRA / "compose.yaml")]
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "check_jsonschema", *command], capture_output=True, text=True
     )
-    assert told.returncode == 0, told.stdout
+    assert done.returncode == 0, done.stdout
 
 
-def test_compose_runs_verbs_of_lookdex_in_the_images() -> None:
+def test_compose_commands_are_valid() -> None:
     for name, service in COMPOSE["services"].items():
         if "build" not in service:
             continue
@@ -248,7 +250,7 @@ def test_compose_runs_verbs_of_lookdex_in_the_images() -> None:
         command = service.get("command")
         words = shlex.split(command) if isinstance(command, str) else command or ["lookdex", "serve"]
         if words[0] == "lookdex":
-            parses(words[1:], service["environment"])
+            assert_parses(words[1:], service["environment"])
         else:
             assert words[:2] == ["python", "-c"], name
             compile(words[2], name, "exec")

@@ -1,4 +1,4 @@
-"""`make demo` after its set-up, on a tiny size: rendered photos, and a folder of one's own."""
+"""What `make demo` runs, small: with rendered photos, and with a folder of photos."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def demo(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @needs_airflow
-def test_rendered_and_own_photos(tmp_path: Path) -> None:
+def test_demo_with_rendered_photos_and_with_a_folder(tmp_path: Path) -> None:
     done = demo("--products", "14", "--looks", "2", "--out", tmp_path / "demo")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     report = json.loads((tmp_path / "demo/report.json").read_text())
@@ -45,8 +45,8 @@ def test_rendered_and_own_photos(tmp_path: Path) -> None:
     assert any(line.startswith("index 0/") for line in shown)
     assert "Type next:" in done.stdout
 
-    own = demo("--source", tmp_path / "demo/looks", "--out", tmp_path / "own")
-    assert own.returncode == 0, own.stdout[-2000:] + own.stderr[-2000:]
+    from_folder = demo("--source", tmp_path / "demo/looks", "--out", tmp_path / "own")
+    assert from_folder.returncode == 0, from_folder.stdout[-2000:] + from_folder.stderr[-2000:]
     report = json.loads((tmp_path / "own/report.json").read_text())
     assert (report["images"], report["objects"]) == (2, None)
     assert (tmp_path / "own/answer.png").stat().st_size > 10_000
@@ -67,7 +67,7 @@ def test_only_an_earlier_demo_is_removed(tmp_path: Path) -> None:
     assert (photos / "a.jpg").exists()
 
 
-def test_a_source_without_photos_is_told_before_anything_is_removed(tmp_path: Path) -> None:
+def test_missing_photos_are_reported_before_anything_is_removed(tmp_path: Path) -> None:
     out, empty = tmp_path / "demo", tmp_path / "empty"
     out.mkdir()
     empty.mkdir()

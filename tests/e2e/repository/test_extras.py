@@ -1,4 +1,4 @@
-"""On `pip install lookdex` alone every verb works, or names the extra that it needs."""
+"""Without extras, every verb works or names the extra that it needs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import ast
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from lookdex.runtime.extras import EXTRA_OF, EXTRAS
 from tests.support.paths import ROOT
 
-# Run by a Python that has none of the extras' packages: the verbs by their names, with the end and the words of each.
+# Run by a Python without the extras' packages. Prints the exit code and the output of each verb.
 PLAIN = """
 import importlib.abc, json, os, sys
 from pathlib import Path
@@ -42,7 +43,7 @@ folder = Path(sys.argv[2])
 os.chdir(folder)
 TINY = recipe(detector="lookdex-tiny", detector_digest=digests.detector_digest("lookdex-tiny"),
               embedder="lookdex-tiny", embedder_digest=digests.embedder_digest("lookdex-tiny"))
-publish(open_store("shop"), "night-1", stock(2), made=TINY)
+publish(open_store("shop"), "night-1", stock(2), recipe=TINY)
 Path("photos/a").mkdir(parents=True)
 photo = Path("photos/a/look.jpg")
 photo.write_bytes(encode_jpeg(picture("red"), 96))
@@ -70,9 +71,9 @@ def called(function):
         return [1, f"{type(error).__name__}: {error}"]
 
 catalog = lookdex.open_catalog("shop")
-given = {"detector": FakeDetector(name="lookdex-tiny"), "embedder": FakeEmbedder(name="lookdex-tiny")}
-fakes = lookdex.open_catalog("shop", **given)
-own = ("--images", "photos/a", "--items", "items.csv")
+models_given = {"detector": FakeDetector(name="lookdex-tiny"), "embedder": FakeEmbedder(name="lookdex-tiny")}
+fakes = lookdex.open_catalog("shop", **models_given)
+photos = ("--images", "photos/a", "--items", "items.csv")
 evaluate = ("--label", "label")
 SHOP = ("--catalog", "shop")
 print(json.dumps({
@@ -94,11 +95,11 @@ print(json.dumps({
     "search": cli_verb("search", str(photo), *SHOP),
     "search --text": cli_verb("search", "--text", "red", *SHOP),
     "search --product": cli_verb("search", "--product", "p000", *SHOP),
-    "evaluate retrieval": cli_verb("evaluate", "retrieval", *own, *evaluate),
+    "evaluate retrieval": cli_verb("evaluate", "retrieval", *photos, *evaluate),
     "evaluate detection": cli_verb("evaluate", "detection", "--images", "photos/a", "--coco", "boxes.json"),
-    "evaluate end-to-end": cli_verb("evaluate", "end-to-end", "--queries", "queries.csv", *own[:2], *SHOP),
-    "evaluate zero-shot": cli_verb("evaluate", "zero-shot", *own, *evaluate),
-    "evaluate text": cli_verb("evaluate", "text", *own, "--from", "label", "-k", "1"),
+    "evaluate end-to-end": cli_verb("evaluate", "end-to-end", "--queries", "queries.csv", *photos[:2], *SHOP),
+    "evaluate zero-shot": cli_verb("evaluate", "zero-shot", *photos, *evaluate),
+    "evaluate text": cli_verb("evaluate", "text", *photos, "--from", "label", "-k", "1"),
     "Catalog.load": called(catalog.load),
     "Catalog.search": called(lambda: catalog.search(photo)),
     "Catalog.search of given models": called(lambda: fakes.search(photo)),
@@ -124,40 +125,41 @@ NEEDS = {
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list]:
-    """Everything, called where no package of an extra can be imported: its exit code and its words."""
-    told = subprocess.run(
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Verb or function → its exit code and its output, where no package of an extra can be imported."""
+    done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", PLAIN, json.dumps(sorted(EXTRA_OF)), tmp_path_factory.mktemp("plain")],
         capture_output=True, text=True, cwd=ROOT,
     )  # fmt: skip
-    assert told.returncode == 0, told.stderr[-3000:]
-    found: dict[str, list] = json.loads(told.stdout.splitlines()[-1])
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
 @pytest.mark.parametrize("what", NEEDS)
-def test_without_the_extras_everything_works_or_names_its_extra(plain: dict[str, list], what: str) -> None:
-    code, words = plain[what]
-    assert "ModuleNotFoundError" not in words
-    assert "Traceback" not in words
+def test_without_extras_each_call_works_or_names_its_extra(outcomes: dict[str, Any], what: str) -> None:
+    code, output = outcomes[what]
+    assert "ModuleNotFoundError" not in output
+    assert "Traceback" not in output
     if NEEDS[what]:
-        assert f"pip install 'lookdex[{NEEDS[what]}]'" in words
+        assert f"pip install 'lookdex[{NEEDS[what]}]'" in output
         assert code == 2
     else:
-        assert "pip install" not in words
+        assert "pip install" not in output
         assert code in (0, 1, 3)
-        assert "Error: " not in words, words
+        assert "Error: " not in output, output
 
 
-def test_every_verb_was_tried(plain: dict[str, list]) -> None:
-    assert set(plain["verbs"]) <= set(NEEDS)
+def test_every_verb_is_covered(outcomes: dict[str, Any]) -> None:
+    assert set(outcomes["verbs"]) <= set(NEEDS)
 
 
-def test_extras_are_those_of_setup() -> None:
-    """By the names that their packages are imported by."""
+def test_extras_match_setup_py() -> None:
+    """`EXTRA_OF` has the import names of their packages."""
     tree = ast.parse((ROOT / "setup.py").read_text())
     lists = {
-        node.targets[0].id: [item.value for item in node.value.elts if isinstance(item, ast.Constant)]
+        node.targets[0].id: [item.value for item in node.value.elts
+                             if isinstance(item, ast.Constant) and isinstance(item.value, str)]
         for node in tree.body
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and isinstance(node.value, ast.List)
     }  # fmt: skip

@@ -37,7 +37,7 @@ def environment() -> dict[str, str]:
 
 # In this order: each block uses what earlier ones created.
 @pytest.mark.parametrize("name", list(BLOCKS))
-def test_the_block_runs(name: str, folder: Path, environment: dict[str, str]) -> None:
+def test_block_runs(name: str, folder: Path, environment: dict[str, str]) -> None:
     language, text = BLOCKS[name]
     if name == "node":
         nodejs.install()

@@ -1,4 +1,4 @@
-"""The serverless handler under AWS's runtime interface client: API Gateway events are answered like HTTP requests."""
+"""The Lambda handler under AWS's runtime client: API Gateway events get the responses of HTTP requests."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 
-from lookdex.cli import options
+from lookdex.cli.options import from_environment
 from lookdex.config import ServiceSettings
 from lookdex.errors import ConfigError
 from lookdex.imaging.codec import encode_jpeg
 from lookdex.storage import open_store
-from tests.integration.cli.test_search_command import MADE
-from tests.support.catalogs import picture, publish, stock
+from tests.support.catalogs import picture, publish, recipe_with_digests, stock
 from tests.support.lambdas import Function, running
 from tests.support.paths import ROOT
 
@@ -27,7 +26,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="AWS's runtime c
 
 def http(
     method: str, path: str, query: str = "", headers: dict[str, str] | None = None, body: bytes = b""
-) -> dict:
+) -> dict[str, Any]:
     """An event of an API Gateway HTTP API (payload format 2.0)."""
     return {
         "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query, "cookies": [],
@@ -43,7 +42,7 @@ def http(
     }  # fmt: skip
 
 
-def rest(method: str, path: str, query: dict[str, str]) -> dict:
+def rest(method: str, path: str, query: dict[str, str]) -> dict[str, Any]:
     """An event of an API Gateway REST API (payload format 1.0) without a body."""
     return {
         "resource": "/{proxy+}", "path": path, "httpMethod": method, "headers": {"Host": "abc"},
@@ -54,12 +53,12 @@ def rest(method: str, path: str, query: dict[str, str]) -> dict:
     }  # fmt: skip
 
 
-def upload(photo: bytes, **asked: Any) -> dict:
+def upload(photo: bytes, **options: Any) -> dict[str, Any]:
     parts = [
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n'
         "Content-Type: image/jpeg\r\n\r\n".encode()
         + photo,
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="options"\r\n\r\n{json.dumps(asked)}'.encode(),
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="options"\r\n\r\n{json.dumps(options)}'.encode(),
     ]
     body = b"\r\n".join([*parts, f"--{BOUNDARY}--\r\n".encode()])
     return http(
@@ -70,7 +69,7 @@ def upload(photo: bytes, **asked: Any) -> dict:
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> str:
     uri = str(tmp_path_factory.mktemp("shop"))
-    publish(open_store(uri), "night-1", stock(), made=MADE)
+    publish(open_store(uri), "night-1", stock(), recipe=recipe_with_digests())
     return uri
 
 
@@ -78,29 +77,31 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> str:
 def function(catalog: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
     log = tmp_path_factory.mktemp("lambda") / "log"
     environment = {"LOOKDEX_CATALOG": catalog, "LOOKDEX_POLL_SECONDS": "0.1"}
-    with running(ROOT / "infra" / "lambda", "handler.handler", environment, log) as started:
+    with running(ROOT / "infra" / "lambda", "handler.handler", environment, log) as function:
         try:
-            yield started
+            yield function
         finally:
             print(log.read_text(errors="replace")[-4000:])
 
 
-def test_a_photo(function: Function) -> None:
-    said = function(upload(encode_jpeg(picture("red", "blue", size=192), 192, 95), k=2, where="price < 9"))
-    assert said["statusCode"] == 200, said["body"]
-    assert said["headers"]["content-type"] == "application/json"
-    assert not said["isBase64Encoded"]
-    answer = json.loads(said["body"])
+def test_photo_search(function: Function) -> None:
+    response = function(
+        upload(encode_jpeg(picture("red", "blue", size=192), 192, 95), k=2, where="price < 9")
+    )
+    assert response["statusCode"] == 200, response["body"]
+    assert response["headers"]["content-type"] == "application/json"
+    assert not response["isBase64Encoded"]
+    answer = json.loads(response["body"])
     assert (answer["format"], answer["release_id"]) == (2, "night-1")
     found = {o["label"]: [m["product_id"] for m in o["matches"]] for o in answer["objects"]}
     assert found["top"][0] in ("p000", "p006")
     assert set(found) == {"top", "shoes"}
 
 
-def test_text_and_pictures_with_payload_1_0(function: Function) -> None:
-    said = function(rest("GET", "/v1/text", {"q": "green", "k": "2"}))
-    assert said["statusCode"] == 200, said["body"]
-    match = json.loads(said["body"])["objects"][0]["matches"][0]
+def test_text_search_and_crops_with_payload_1_0(function: Function) -> None:
+    response = function(rest("GET", "/v1/text", {"q": "green", "k": "2"}))
+    assert response["statusCode"] == 200, response["body"]
+    match = json.loads(response["body"])["objects"][0]["matches"][0]
     assert match["product_id"] in ("p002", "p008")
     crop = function(http("GET", f"/v1/crops/{match['item_id']}"))
     assert crop["headers"]["content-type"] == "image/jpeg"
@@ -115,10 +116,10 @@ def test_errors_are_problem_documents(function: Function) -> None:
         (http("GET", "/v1/nothing"), 404, "not-found"),
         (http("GET", "/v1/products/none/similar"), 404, "not-found"),
     ):
-        said = function(event)
-        assert said["statusCode"] == status, said["body"]
-        assert said["headers"]["content-type"] == "application/problem+json"
-        assert json.loads(said["body"])["type"].endswith(kind)
+        response = function(event)
+        assert response["statusCode"] == status, response["body"]
+        assert response["headers"]["content-type"] == "application/problem+json"
+        assert json.loads(response["body"])["type"].endswith(kind)
 
 
 SCHEDULED = {
@@ -129,13 +130,13 @@ SCHEDULED = {
 
 
 @pytest.mark.parametrize("event", [{}, SCHEDULED, {"warm": True}])
-def test_other_events_keep_the_function_warm(function: Function, event: dict) -> None:
+def test_other_events_keep_the_function_warm(function: Function, event: dict[str, Any]) -> None:
     assert function(event) == {"release_id": "night-1", "behind": None}
     assert function(http("GET", "/v1/release"))["statusCode"] == 200
 
 
-def test_a_new_release_is_followed(function: Function, catalog: str) -> None:
-    publish(open_store(catalog), "night-2", stock(), made=MADE)
+def test_new_release_is_followed(function: Function, catalog: str) -> None:
+    publish(open_store(catalog), "night-2", stock(), recipe=recipe_with_digests())
     deadline = time.monotonic() + 30
     while json.loads(function(http("GET", "/v1/release"))["body"])["release_id"] != "night-2":
         assert time.monotonic() < deadline, "the function stayed on the old release"
@@ -146,14 +147,14 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("LOOKDEX_CATALOG", "s3://shop/lookdex")
     monkeypatch.setenv("LOOKDEX_QUEUE", "3")
     monkeypatch.setenv("LOOKDEX_FACETS", "brand,price")
-    monkeypatch.setenv("LOOKDEX_PLACES", "")  # same as unset
-    config = options.from_environment(ServiceSettings, places=1, queue=9)
+    monkeypatch.setenv("LOOKDEX_PLACES", "")  # the same as unset
+    config = from_environment(ServiceSettings, places=1, queue=9)
     assert (config.catalog, config.queue, config.places) == ("s3://shop/lookdex", 3, 1)
     assert config.facets == ("brand", "price")
     monkeypatch.setenv("LOOKDEX_QUEUE", "many")
     with pytest.raises(ConfigError, match="LOOKDEX_QUEUE"):
-        options.from_environment(ServiceSettings)
+        from_environment(ServiceSettings)
     monkeypatch.delenv("LOOKDEX_QUEUE")
     monkeypatch.delenv("LOOKDEX_CATALOG")
     with pytest.raises(ConfigError, match="LOOKDEX_CATALOG"):
-        options.from_environment(ServiceSettings)
+        from_environment(ServiceSettings)

@@ -18,7 +18,7 @@ from lookdex.service.server import Server
 from lookdex.storage import open_store
 from tests.support.browser import needs_chromium, visit
 from tests.support.catalogs import opened, picture, publish, stock
-from tests.support.pages import LOOK, PRODUCTS, answered
+from tests.support.pages import LOOK, PRODUCTS, search_photo
 from tests.support.photos import encode
 from tests.support.proxies import needs_nginx, start_nginx
 from tests.support.services import assert_problem, served
@@ -29,7 +29,7 @@ RED = encode(picture("red"), "JPEG")
 
 @dataclass(frozen=True)
 class Site:
-    """url: through the proxy. direct: of the service itself."""
+    """url: through the proxy. direct: the service's own."""
 
     url: str
     direct: str
@@ -66,7 +66,7 @@ def test_everything_is_under_the_prefix(site: Site) -> None:
         assert_problem(web.get("/v1/search"), ProblemKind.METHOD, "use POST")
         assert (
             web.get("/v1/release/").status_code == 404
-        )  # no redirect to an address that the proxy does not serve
+        )  # no redirect to a URL that the proxy does not serve
 
 
 def test_openapi_names_the_prefix(site: Site) -> None:
@@ -77,7 +77,7 @@ def test_openapi_names_the_prefix(site: Site) -> None:
         assert httpx2.get(f"{site.url}{document['servers'][0]['url']}{path}").status_code == 200
 
 
-def test_the_service_answers_its_probes_without_the_proxy(site: Site) -> None:
+def test_probes_work_without_the_proxy(site: Site) -> None:
     for path in ("/healthz", "/lookdex/healthz", "/v1/release", "/lookdex/v1/release"):
         assert httpx2.get(site.direct + path).status_code == 200
     moved = httpx2.get(f"{site.direct}/lookdex?q=a")
@@ -85,11 +85,11 @@ def test_the_service_answers_its_probes_without_the_proxy(site: Site) -> None:
 
 
 @needs_chromium
-@pytest.mark.parametrize("site", [True], ids=["stripped"], indirect=True)  # the same for a browser
-def test_the_page_works_under_the_prefix(browser: Browser, site: Site) -> None:
+@pytest.mark.parametrize("site", [True], ids=["stripped"], indirect=True)  # a browser sees no difference
+def test_page_works_under_the_prefix(browser: Browser, site: Site) -> None:
     with visit(browser, f"{site.url}/lookdex") as seen:
-        answer = answered(seen.page, LOOK)
+        answer = search_photo(seen.page, LOOK)
         assert answer["objects"]
-        asked = [request.url for request in seen.requests if request.url.startswith("http")]
-        assert any(url.endswith("/lookdex/page/js/main.js") for url in asked)
-        assert all(url.startswith(f"{site.url}/lookdex") for url in asked)
+        urls = [request.url for request in seen.requests if request.url.startswith("http")]
+        assert any(url.endswith("/lookdex/page/js/main.js") for url in urls)
+        assert all(url.startswith(f"{site.url}/lookdex") for url in urls)

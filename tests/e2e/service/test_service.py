@@ -29,22 +29,15 @@ from lookdex.service.http.tokens import new_token
 from lookdex.storage import open_store
 from lookdex_sample import make_product, render_look
 from tests.support import heif, hostile
-from tests.support.catalogs import Shown, picture, publish, stock
+from tests.support.catalogs import Shown, picture, publish, recipe_with_digests, stock
 from tests.support.paths import ROOT
 from tests.support.photos import encode
-from tests.support.services import Service, assert_problem, honest_recipe, start
+from tests.support.services import Service, assert_problem, start
 
 CONTRACT = ROOT / "tests" / "contract"
 RED = encode(picture("red"), "JPEG")
 LOOK = encode(picture("red", "blue"), "JPEG")
 LIMITS = ("--upload-bytes", "400000", "--upload-pixels", "1000000", "--poll-seconds", "0.2")
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
-    uri = str(tmp_path_factory.mktemp("shop"))
-    publish(open_store(uri), "night-1", [*stock(), Shown(None, "red", price=500.0)], made=honest_recipe())
-    return uri
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +49,7 @@ def service(shop: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_photo_is_answered_by_the_contract(service: Service) -> None:
+def test_photo_search_follows_the_answer_schema(service: Service) -> None:
     response = service.ask(LOOK, {"k": 3, "where": "price < 11", "crops": "objects"})
     assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
     answer = response.json()
@@ -74,14 +67,14 @@ def test_a_photo_is_answered_by_the_contract(service: Service) -> None:
 def test_text_is_compressed_for_clients_that_accept_it(service: Service) -> None:
     for path in ("/v1/text?q=red&k=9", "/page/js/lanes.js", "/"):
         plain, packed = (
-            service.web.get(path, headers={"Accept-Encoding": way}) for way in ("identity", "gzip")
+            service.web.get(path, headers={"Accept-Encoding": coding}) for coding in ("identity", "gzip")
         )
         assert (plain.headers.get("content-encoding"), packed.headers["content-encoding"]) == (None, "gzip")
         assert int(packed.headers["content-length"]) < len(plain.content) / 2
         assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
         assert plain.headers["etag"].startswith("W/")  # one ETag for both codings
-        for way in ("identity", "gzip"):
-            known = {"Accept-Encoding": way, "If-None-Match": packed.headers["etag"]}
+        for coding in ("identity", "gzip"):
+            known = {"Accept-Encoding": coding, "If-None-Match": packed.headers["etag"]}
             same = service.web.get(path, headers=known)
             assert (same.status_code, same.content) == (304, b"")
             assert same.headers["vary"] == "Accept-Encoding"
@@ -93,10 +86,10 @@ def test_text_is_compressed_for_clients_that_accept_it(service: Service) -> None
         assert "content-encoding" not in service.web.get(path, headers={"Accept-Encoding": "gzip"}).headers
 
 
-@pytest.mark.parametrize("way", ["gzip;q=0", "x-notgzip", "gzip;q=0, *", "identity, gzip;q=0.5", "", "br"])
-def test_text_is_not_compressed_for_other_clients(service: Service, way: str) -> None:
+@pytest.mark.parametrize("coding", ["gzip;q=0", "x-notgzip", "gzip;q=0, *", "identity, gzip;q=0.5", "", "br"])
+def test_text_is_not_compressed_for_other_clients(service: Service, coding: str) -> None:
     for path in ("/v1/text?q=red&k=9", "/page/js/lanes.js", "/openapi.json", "/metrics", "/v1/release"):
-        response = service.web.get(path, headers={"Accept-Encoding": way})
+        response = service.web.get(path, headers={"Accept-Encoding": coding})
         assert "content-encoding" not in response.headers
         assert response.headers["vary"] == "Accept-Encoding"
 
@@ -108,15 +101,16 @@ def test_small_texts_are_compressed_if_identity_is_refused(service: Service) -> 
         ]
 
 
-def test_options_are_a_field_or_a_file_and_may_be_left_out(service: Service) -> None:
+def test_options_are_a_field_or_a_file_or_omitted(service: Service) -> None:
     plain = service.ask(RED).json()
     assert len(plain["objects"][0]["matches"]) == 5
-    part = {"photo": ("a.jpg", RED), "options": ("options.json", b'{"k": 1}', "application/json")}
-    assert len(service.web.post("/v1/search", files=part).json()["objects"][0]["matches"]) == 1
+    options = ("options.json", b'{"k": 1}', "application/json")
+    answer = service.web.post("/v1/search", files={"photo": ("a.jpg", RED), "options": options}).json()
+    assert len(answer["objects"][0]["matches"]) == 1
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIC"])
-def test_every_format_is_answered_in_a_form_and_as_a_body(service: Service, format: str) -> None:
+def test_every_format_is_accepted_in_a_form_and_as_a_body(service: Service, format: str) -> None:
     data = heif.TILES if format == "HEIC" else encode(picture("red", "blue"), format, quality=95)
     in_form = service.ask(data, {"k": 2})
     assert in_form.status_code == 200, in_form.text
@@ -126,7 +120,7 @@ def test_every_format_is_answered_in_a_form_and_as_a_body(service: Service, form
     assert_problem(service.ask(data[:-40]), ProblemKind.BAD_PHOTO, "corrupt")
 
 
-def test_a_part_without_a_filename_is_a_photo(service: Service) -> None:
+def test_form_part_without_a_filename_is_a_photo(service: Service) -> None:
     for name in ("", "; filename*=UTF-8''%EC%82%AC.jpg"):
         head = (
             f'--x\r\nContent-Disposition: form-data; name="photo"{name}\r\nContent-Type: image/jpeg\r\n\r\n'
@@ -142,7 +136,7 @@ def test_a_part_without_a_filename_is_a_photo(service: Service) -> None:
         )
 
 
-def test_a_compressed_body_is_refused(service: Service) -> None:
+def test_compressed_body_is_refused(service: Service) -> None:
     headers = {"Content-Type": "image/jpeg", "Content-Encoding": "gzip"}
     refused = service.web.post("/v1/search", content=gzip.compress(RED), headers=headers)
     assert_problem(refused, ProblemKind.UNKNOWN_FORMAT, "compressed (gzip)")
@@ -150,7 +144,7 @@ def test_a_compressed_body_is_refused(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "kind"),
+    ("head", "kind"),
     [
         ("POST /v1/search|Content-Type: image/jpeg|Content-Length: 9000000", ProblemKind.TOO_LARGE),
         (
@@ -173,13 +167,15 @@ def test_a_compressed_body_is_refused(service: Service) -> None:
     ],
 )
 def test_errors_in_the_header_are_refused_before_100_continue(
-    service: Service, request_: str, kind: ProblemKind
+    service: Service, head: str, kind: ProblemKind
 ) -> None:
-    line, *headers = request_.split("|")
-    assert_uninvited(service, line, headers, kind)
+    line, *headers = head.split("|")
+    assert_refused_before_the_body(service, line, headers, kind)
 
 
-def assert_uninvited(service: Service, line: str, headers: list[str], kind: ProblemKind) -> None:
+def assert_refused_before_the_body(
+    service: Service, line: str, headers: list[str], kind: ProblemKind
+) -> None:
     host, port = service.url.removeprefix("http://").split(":")
     head = "\r\n".join([f"{line} HTTP/1.1", "Host: a", "Expect: 100-continue", *headers, "", ""])
     with socket.create_connection((host, int(port)), timeout=20) as client:
@@ -191,7 +187,7 @@ def assert_uninvited(service: Service, line: str, headers: list[str], kind: Prob
     assert b"connection: close" in received.lower()
 
 
-def test_a_client_that_goes_away_is_no_error_in_the_log(service: Service) -> None:
+def test_disconnected_client_is_not_logged_as_an_error(service: Service) -> None:
     host, port = service.url.removeprefix("http://").split(":")
     head = (
         "POST /v1/search HTTP/1.1\r\nHost: a\r\nX-Request-ID: gone-{}\r\nContent-Type: {}\r\n"
@@ -210,14 +206,14 @@ def test_a_client_that_goes_away_is_no_error_in_the_log(service: Service) -> Non
     assert not [line for line in service.lines() if line["level"] in ("error", "critical")]
 
 
-def test_a_text_is_answered(service: Service) -> None:
+def test_text_search(service: Service) -> None:
     answer = service.web.get("/v1/text", params={"q": "cyan", "k": 2, "where": "price < 4"}).json()
     assert [match["product_id"] for match in answer["objects"][0]["matches"]][:1] == ["p003"]
     response = service.web.get("/v1/text", params={"q": "a colour that the fake does not know"})
     assert_problem(response, ProblemKind.BAD_QUESTION, "knows no colour")
 
 
-def test_products_like_one_of_the_catalogue(service: Service) -> None:
+def test_similar_products(service: Service) -> None:
     response = service.web.get("/v1/products/p000/similar", params={"k": 2})
     found = [match["product_id"] for match in response.json()["objects"][0]["matches"]]
     assert found[0] == "p006"
@@ -225,10 +221,10 @@ def test_products_like_one_of_the_catalogue(service: Service) -> None:
     assert_problem(service.web.get("/v1/products/nothing/similar"), ProblemKind.NOT_FOUND, "nothing")
 
 
-def test_a_product_id_may_contain_any_character(tmp_path: Path) -> None:
+def test_product_id_may_contain_any_character(tmp_path: Path) -> None:
     ids = ("a/b", "a/similar", "shoes/similar/2", "50% off?#", "가/나", "../c", "/", "' or true --")
     shown = [Shown(product_id, "red", photo=n) for n, product_id in enumerate(ids)]
-    publish(open_store(str(tmp_path / "shop")), "night-1", shown, made=honest_recipe())
+    publish(open_store(str(tmp_path / "shop")), "night-1", shown, recipe=recipe_with_digests())
     with start(str(tmp_path / "shop"), tmp_path) as service:
         for product_id in ids:
             response = service.web.get(f"/v1/products/{quote(product_id, safe='')}/similar?k=1")
@@ -245,22 +241,22 @@ def test_a_product_id_may_contain_any_character(tmp_path: Path) -> None:
         assert routes == {"/v1/products/{product_id}/similar"}
 
 
-def test_the_release_and_its_columns(service: Service) -> None:
-    told = service.web.get("/v1/release").json()
-    assert (told["release_id"], told["items"], told["behind"]) == ("night-1", 50, None)
-    assert [column["name"] for column in told["filters"]] == told["columns"]
-    for column in told["filters"]:
+def test_release_describes_its_columns_and_limits(service: Service) -> None:
+    release = service.web.get("/v1/release").json()
+    assert (release["release_id"], release["items"], release["behind"]) == ("night-1", 50, None)
+    assert [column["name"] for column in release["filters"]] == release["columns"]
+    for column in release["filters"]:
         answer = service.web.get("/v1/text", params={"q": "red", "where": column["example"]})
         assert answer.status_code == 200, (column, answer.text)
     long = service.ask(RED, {"where": f"title ilike '%{'x' * 12_000}%'"})
     assert_problem(long, ProblemKind.BAD_QUESTION, "the most is 200")
     assert len(long.content) < 500
-    assert service.web.get("/v1/text", params={"q": "red", "k": told["max_k"]}).status_code == 200
-    beyond = service.web.get("/v1/text", params={"q": "red", "k": told["max_k"] + 1})
+    assert service.web.get("/v1/text", params={"q": "red", "k": release["max_k"]}).status_code == 200
+    beyond = service.web.get("/v1/text", params={"q": "red", "k": release["max_k"] + 1})
     assert_problem(beyond, ProblemKind.BAD_QUESTION)
 
 
-def test_crops_of_items_of_the_release_only(service: Service) -> None:
+def test_only_items_of_the_release_have_crops(service: Service) -> None:
     match = service.ask(RED, {"k": 1}).json()["objects"][0]["matches"][0]
     response = service.web.get(f"/v1/crops/{match['item_id']}")
     assert (response.headers["content-type"], response.content[:2]) == ("image/jpeg", b"\xff\xd8")
@@ -269,7 +265,7 @@ def test_crops_of_items_of_the_release_only(service: Service) -> None:
         assert service.web.get(f"/v1/crops/{wrong}").status_code in (404, 422)
 
 
-def test_pictures_are_cached_by_etag(service: Service) -> None:
+def test_crops_are_cached_by_etag(service: Service) -> None:
     match = service.ask(RED, {"k": 1}).json()["objects"][0]["matches"][0]
     path = f"/v1/crops/{match['item_id']}"
     whole, head = service.web.get(path), service.web.head(path)
@@ -280,9 +276,9 @@ def test_pictures_are_cached_by_etag(service: Service) -> None:
     for name in ("etag", "content-length", "content-type", "cache-control"):
         assert head.headers[name] == whole.headers[name]
     assert int(whole.headers["content-length"]) == len(whole.content)
-    for asked in (tag, f"W/{tag}", f'"a,b", W/"", {tag}', "*"):
-        for ask in (service.web.get, service.web.head):
-            same = ask(path, headers={"If-None-Match": asked})
+    for condition in (tag, f"W/{tag}", f'"a,b", W/"", {tag}', "*"):
+        for request in (service.web.get, service.web.head):
+            same = request(path, headers={"If-None-Match": condition})
             assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
             assert same.headers["cache-control"] == whole.headers["cache-control"]
             assert "content-type" not in same.headers
@@ -297,16 +293,16 @@ def test_pictures_are_cached_by_etag(service: Service) -> None:
         f"{tag};",
         "**",
     )
-    for asked in ('"another"', tag.strip('"'), f"W/{tag[:-1]}", f'"{tag}"', "", *malformed):
-        assert service.web.get(path, headers={"If-None-Match": asked}).status_code == 200
-    for asked in (f",{tag}", f'"a" , ,\t{tag},'):  # list elements may be empty
-        assert service.web.get(path, headers={"If-None-Match": asked}).status_code == 304
+    for condition in ('"another"', tag.strip('"'), f"W/{tag[:-1]}", f'"{tag}"', "", *malformed):
+        assert service.web.get(path, headers={"If-None-Match": condition}).status_code == 200
+    for condition in (f",{tag}", f'"a" , ,\t{tag},'):  # list elements may be empty
+        assert service.web.get(path, headers={"If-None-Match": condition}).status_code == 304
     twice = [("If-None-Match", '"another"'), ("If-None-Match", tag)]
     assert service.web.get(path, headers=twice).status_code == 304
     assert service.web.get("/v1/crops/nothing", headers={"If-None-Match": "*"}).status_code == 404
 
 
-def test_answers_are_cached_by_release_and_question(service: Service) -> None:
+def test_etag_of_an_answer_depends_on_release_and_question(service: Service) -> None:
     get, path = service.web.get, "/v1/products/p000/similar?k=2&where=price%20%3C%209"
     first, head = get(path), service.web.head(path)
     tag = first.headers["etag"]
@@ -317,7 +313,7 @@ def test_answers_are_cached_by_release_and_question(service: Service) -> None:
     same = get(path, headers=again)
     assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
     assert same.headers["vary"] == first.headers["vary"] == "Accept-Encoding"
-    assert "server-timing" not in same.headers  # nothing was searched
+    assert "server-timing" not in same.headers  # no search ran
     queries = {"k=3", "k=2&where=price<8", "k=2&where=price%20%3C%209&colour=0.1", "k=2&sort=price"}
     others = {
         get(f"/v1/products/p000/similar?{query}", headers=again).headers["etag"] for query in queries
@@ -329,12 +325,13 @@ def test_answers_are_cached_by_release_and_question(service: Service) -> None:
     assert service.ask(RED).headers["cache-control"] == "no-store"
 
 
-def test_a_new_release_and_shared_caches(tmp_path: Path) -> None:
+def test_shared_caches_and_a_new_release(tmp_path: Path) -> None:
     store, origin = open_store(str(tmp_path / "shop")), "https://shop.example"
-    publish(store, "night-1", stock(), made=honest_recipe())
+    publish(store, "night-1", stock(), recipe=recipe_with_digests())
     public = ("--caching", "public", "--cors", origin, "--facets", "title,colour")
     with start(str(tmp_path / "shop"), tmp_path, *public, "--poll-seconds", "0.2") as service:
-        get, query = service.web.get, {"q": "red", "k": 2}
+        get = service.web.get
+        query: dict[str, str | int] = {"q": "red", "k": 2}
         answer, release = get("/v1/text", params=query), get("/v1/release")
         facets = [facet["column"] for facet in release.json()["facets"]["columns"]]
         assert facets == ["title", "colour", "price"]
@@ -344,22 +341,22 @@ def test_a_new_release_and_shared_caches(tmp_path: Path) -> None:
         assert answer.headers["cache-control"] == "public, no-cache"
         assert picture.headers["access-control-allow-origin"] == origin
         assert "ETag" in picture.headers["access-control-expose-headers"]
-        # A response cached for one origin must not be served to another, or to requests without one, or vice versa.
+        # A cache must not serve a response for one origin to another, or to requests without an origin.
         known = {"If-None-Match": picture.headers["etag"]}
-        for page in ({}, {"Origin": origin}, {"Origin": "https://evil.example"}):
-            for headers, status in ((page, 200), (page | known, 304)):
+        for sender in ({}, {"Origin": origin}, {"Origin": "https://evil.example"}):
+            for headers, status in ((sender, 200), (sender | known, 304)):
                 response = get(f"/v1/crops/{item}", headers=headers)
                 assert (response.status_code, response.headers["vary"]) == (status, "Origin")
-        asked = {"Origin": origin, "Access-Control-Request-Method": "HEAD",
+        preflight = {"Origin": origin, "Access-Control-Request-Method": "HEAD",
                  "Access-Control-Request-Headers": "authorization, if-none-match"}  # fmt: skip
-        assert service.web.options(f"/v1/crops/{item}", headers=asked).status_code == 200
+        assert service.web.options(f"/v1/crops/{item}", headers=preflight).status_code == 200
 
-        further = answer.json()["next"]
-        assert further == {"offset": 2, "release": "night-1"}
-        assert get("/v1/text", params=query | further).json()["objects"][0]["matches"][0]["rank"] == 3
+        next_page = answer.json()["next"]
+        assert next_page == {"offset": 2, "release": "night-1"}
+        assert get("/v1/text", params=query | next_page).json()["objects"][0]["matches"][0]["rank"] == 3
         known, tag = {"If-None-Match": release.headers["etag"]}, answer.headers["etag"]
         assert get("/v1/release", headers=known).status_code == 304
-        publish(store, "night-2", stock(), made=honest_recipe())
+        publish(store, "night-2", stock(), recipe=recipe_with_digests())
         deadline = time.monotonic() + 20
         while get("/v1/release", headers=known).status_code == 304:
             assert time.monotonic() < deadline
@@ -368,14 +365,21 @@ def test_a_new_release_and_shared_caches(tmp_path: Path) -> None:
         assert (later.status_code, later.json()["release_id"]) == (200, "night-2")
         assert later.headers["etag"] != tag
         assert_problem(
-            get("/v1/text", params=query | further), ProblemKind.RELEASE_CHANGED, "for the first page again"
+            get("/v1/text", params=query | next_page), ProblemKind.RELEASE_CHANGED, "for the first page again"
         )
-        assert_problem(service.ask(RED, further), ProblemKind.RELEASE_CHANGED, "'night-2' answers now")
+        assert_problem(service.ask(RED, next_page), ProblemKind.RELEASE_CHANGED, "'night-2' answers now")
 
 
-def test_pages_orders_and_facets_of_the_service(service: Service) -> None:
+def test_pages_sorting_and_facets(service: Service) -> None:
     get = service.web.get
-    query = {"q": "red", "k": 4, "sort": "-price", "pool": 9, "offset": 4, "facets": "true"}
+    query: dict[str, str | int] = {
+        "q": "red",
+        "k": 4,
+        "sort": "-price",
+        "pool": 9,
+        "offset": 4,
+        "facets": "true",
+    }
     by_get = get("/v1/text", params=query)
     answer = by_get.json()
     jsonschema_rs.validator_for(json.loads(schema.published("answer-2.json"))).validate(answer)
@@ -390,7 +394,7 @@ def test_pages_orders_and_facets_of_the_service(service: Service) -> None:
     photo = service.ask(RED, {"k": 2, "offset": 2, "facets": ["price"], "where": "price < 3"}).json()
     assert photo["facets"]["products"] == 3
     assert [match["rank"] for match in photo["objects"][0]["matches"]] == [3]
-    for wrong, says in (
+    wrong_queries: tuple[tuple[dict[str, str | int], str], ...] = (
         ({"sort": "prise"}, "score, title, price, url"),
         ({"facets": "title"}, "the facets are: price"),
         ({"facets": "price,label"}, "'label' is not a facet"),
@@ -400,14 +404,15 @@ def test_pages_orders_and_facets_of_the_service(service: Service) -> None:
         ({"sort": "price", "offset": 5}, "need pool"),
         ({"release": ""}, "query.release"),
         ({"ofset": 5}, "known parameters: q, k, where, offset"),
-    ):
-        assert_problem(get("/v1/text", params={"q": "red"} | wrong), ProblemKind.BAD_QUESTION, says)
+    )
+    for wrong, says in wrong_queries:
+        assert_problem(get("/v1/text", params={"q": "red", **wrong}), ProblemKind.BAD_QUESTION, says)
     assert_problem(service.ask(RED, {"facets": ["url"]}), ProblemKind.BAD_QUESTION, "the facets are: price")
 
 
-def test_the_shipped_models_answer(tmp_path: Path) -> None:
-    store, made = open_store(str(tmp_path / "shop")), recipe_of(NightSettings())
-    publish(store, "night-1", stock(products=20), made=made, dim=256)
+def test_search_with_the_shipped_models(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "shop"))
+    publish(store, "night-1", stock(products=20), recipe=recipe_of(NightSettings()), dim=256)
     outfit = [make_product(1, n, name) for n, name in enumerate(("top", "pants", "shoes"))]
     photo = encode(np.asarray(render_look(outfit, 1).image), "JPEG")
     with start(str(tmp_path / "shop"), tmp_path, "--engine", "openvino") as service:
@@ -415,8 +420,8 @@ def test_the_shipped_models_answer(tmp_path: Path) -> None:
         assert answer["models"]["detector"] == "lookdex-tiny"
         assert len(answer["objects"]) >= 2
         assert all(len(found["matches"]) == 2 for found in answer["objects"])
-        words = service.web.get("/v1/text", params={"q": "빨간 원피스", "k": 3}).json()
-        assert len(words["objects"][0]["matches"]) == 3
+        korean = service.web.get("/v1/text", params={"q": "빨간 원피스", "k": 3}).json()
+        assert len(korean["objects"][0]["matches"]) == 3
 
 
 # ── refusals ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -438,7 +443,7 @@ def test_the_shipped_models_answer(tmp_path: Path) -> None:
         ({"look": False, "look_photos": 1}, "look_photos out"),
     ],
 )
-def test_a_question_that_cannot_be_answered_says_why(service: Service, options: Any, says: str) -> None:
+def test_invalid_options_are_explained(service: Service, options: Any, says: str) -> None:
     assert_problem(service.ask(RED, options), ProblemKind.BAD_QUESTION, says)
 
 
@@ -451,7 +456,7 @@ def test_a_question_that_cannot_be_answered_says_why(service: Service, options: 
         '{"a": 1, "a": 1}',
     ],
 )
-def test_a_repeated_option_is_refused(service: Service, options: str) -> None:
+def test_repeated_option_is_refused(service: Service, options: str) -> None:
     for refused in (
         service.web.post("/v1/search", files={"photo": RED}, data={"options": options}),
         service.web.post("/v1/search", params={"options": options}, content=RED),
@@ -462,7 +467,7 @@ def test_a_repeated_option_is_refused(service: Service, options: str) -> None:
 @pytest.mark.parametrize(
     "type_", ["image/svg+xml", "image/*", "image/tiff", "image/", "*/*", "text/plain", "jpeg", "a" * 999]
 )
-def test_a_body_of_another_type_is_refused(service: Service, type_: str) -> None:
+def test_body_of_another_type_is_refused(service: Service, type_: str) -> None:
     refused = service.web.post("/v1/search", content=RED, headers={"Content-Type": type_})
     assert_problem(refused, ProblemKind.UNKNOWN_FORMAT, "multipart/form-data, image/jpeg, image/png")
     assert refused.headers["accept"].startswith("multipart/form-data, image/jpeg, image/png, ")
@@ -471,7 +476,7 @@ def test_a_body_of_another_type_is_refused(service: Service, type_: str) -> None
 @pytest.mark.parametrize(
     "type_", ["image/jpg", "IMAGE/JPEG; q=1", "application/octet-stream", "image/heif", None]
 )
-def test_a_body_of_a_photo_s_type_is_answered(service: Service, type_: str | None) -> None:
+def test_body_of_a_photo_type_is_accepted(service: Service, type_: str | None) -> None:
     headers = {"Content-Type": type_} if type_ else {}
     assert service.web.post("/v1/search", content=RED, headers=headers).status_code == 200
 
@@ -485,9 +490,9 @@ def test_invalid_requests_are_refused(service: Service) -> None:
         post("/v1/search", data={"photo": "http://127.0.0.1/a.jpg"}, files={"a": b""}),
         ProblemKind.BAD_QUESTION,
     )
-    words = {"options": (None, '{"text": "red dress"}')}
-    assert_problem(post("/v1/search", files=words), ProblemKind.BAD_QUESTION, "no photo: send one")
-    assert_problem(post("/v1/search", files=words), ProblemKind.BAD_QUESTION, "GET /v1/text")
+    text_only = {"options": (None, '{"text": "red dress"}')}
+    assert_problem(post("/v1/search", files=text_only), ProblemKind.BAD_QUESTION, "no photo: send one")
+    assert_problem(post("/v1/search", files=text_only), ProblemKind.BAD_QUESTION, "GET /v1/text")
     no_file = {"photo": (None, "http://127.0.0.1/a.jpg")}
     assert_problem(
         post("/v1/search", files=no_file),
@@ -553,7 +558,7 @@ def test_unknown_paths_and_methods(service: Service) -> None:
         ("POST /v1/search", ProblemKind.TOO_LARGE),
     ],
 )
-def test_a_client_that_sends_all_before_it_reads_is_answered(
+def test_client_that_sends_everything_before_reading_gets_the_response(
     service: Service, line: str, kind: ProblemKind | None, close: bool
 ) -> None:
     host, port = service.url.removeprefix("http://").split(":")
@@ -568,8 +573,8 @@ def test_a_client_that_sends_all_before_it_reads_is_answered(
     assert received.startswith(f"HTTP/1.1 {kind.status if kind else 200} ".encode())
 
 
-def test_an_upload_is_refused_while_it_arrives(service: Service) -> None:
-    """The response to an upload of ten times the limit, declared or in endless chunks, comes long before its end."""
+def test_oversized_upload_is_refused_while_it_arrives(service: Service) -> None:
+    """An upload of ten times the limit, declared or chunked, is refused long before it ends."""
     assert_problem(service.ask(RED + bytes(4_000_000)), ProblemKind.TOO_LARGE, "481,")
 
     sent = 0
@@ -591,7 +596,7 @@ def test_an_upload_is_refused_while_it_arrives(service: Service) -> None:
     assert service.ask(RED).status_code == 200
 
 
-def test_files_that_are_not_photos(service: Service) -> None:
+def test_files_that_are_not_photos_are_refused(service: Service) -> None:
     assert_problem(service.ask(b"%PDF-1.7 no photo"), ProblemKind.UNKNOWN_FORMAT, "unknown_format")
     assert_problem(service.ask(RED[:200]), ProblemKind.BAD_PHOTO)
     assert_problem(service.ask(b""), ProblemKind.BAD_PHOTO, "empty")
@@ -600,8 +605,8 @@ def test_files_that_are_not_photos(service: Service) -> None:
     )
 
 
-def test_hostile_uploads_get_an_answer_or_a_problem(service: Service) -> None:
-    """Every fifth of them; infra/hostile_uploads.py sends all."""
+def test_hostile_uploads_get_an_answer_or_a_problem_document(service: Service) -> None:
+    """Every fifth file; infra/hostile_uploads.py sends all of them."""
     for name, data in hostile.uploads()[::5]:
         response = service.ask(data)
         kind = "json" if response.status_code == 200 else "problem+json"
@@ -613,11 +618,11 @@ def test_hostile_uploads_get_an_answer_or_a_problem(service: Service) -> None:
 # ── tokens, CORS, headers ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_tokens(shop: str, tmp_path: Path) -> None:
+def test_tokens_and_cors(shop: str, tmp_path: Path) -> None:
     token, line = new_token("storefront")
     later, later_line = new_token("app")
     file = tmp_path / "tokens"
-    file.write_text(f"# who may ask\n{line}\n")
+    file.write_text(f"# clients\n{line}\n")
     origin = "https://shop.example"
     with start(shop, tmp_path, "--tokens", str(file), "--cors", origin) as service:
         for wrong in (
@@ -630,14 +635,16 @@ def test_tokens(shop: str, tmp_path: Path) -> None:
             assert_problem(refused, ProblemKind.UNAUTHORIZED)
             assert refused.headers["www-authenticate"].startswith("Bearer")
             assert service.web.get("/metrics", headers=wrong).status_code == 401
-        assert_uninvited(service, "POST /v1/search", ["Content-Length: 99"], ProblemKind.UNAUTHORIZED)
+        assert_refused_before_the_body(
+            service, "POST /v1/search", ["Content-Length: 99"], ProblemKind.UNAUTHORIZED
+        )
         assert [service.web.get(path).status_code for path in ("/", "/healthz", "/openapi.json")] == [200] * 3
-        mine = {"Authorization": f"Bearer {token}", "Origin": origin}
-        answer = service.ask(RED, None, **mine)
+        allowed = {"Authorization": f"Bearer {token}", "Origin": origin}
+        answer = service.ask(RED, None, **allowed)
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, origin)
-        asked = {"Origin": origin, "Access-Control-Request-Method": "POST",
+        preflight = {"Origin": origin, "Access-Control-Request-Method": "POST",
                  "Access-Control-Request-Headers": "authorization"}  # fmt: skip
-        assert service.web.options("/v1/search", headers=asked).status_code == 200
+        assert service.web.options("/v1/search", headers=preflight).status_code == 200
         for changed, says in (
             ({"Origin": "https://evil.example"}, "this origin is not allowed"),
             ({"Access-Control-Request-Method": "DELETE"}, "methods GET, HEAD, POST"),
@@ -647,12 +654,13 @@ def test_tokens(shop: str, tmp_path: Path) -> None:
             ),
         ):
             for path in ("/v1/search", "/healthz", "/nothing"):
-                refused = service.web.options(path, headers=asked | changed)
+                refused = service.web.options(path, headers=preflight | changed)
                 assert_problem(refused, ProblemKind.CROSS_ORIGIN, says)
                 assert "Origin" in refused.headers["vary"]
                 assert refused.headers["x-request-id"]
         assert (
-            'lookdex_refused_total{kind="cross-origin"} 9.0' in service.web.get("/metrics", headers=mine).text
+            'lookdex_refused_total{kind="cross-origin"} 9.0'
+            in service.web.get("/metrics", headers=allowed).text
         )
         assert service.web.get("/v1/release", headers={"Authorization": f"Bearer {later}"}).status_code == 401
         file.write_text(f"{line}\n{later_line}\n")
@@ -660,10 +668,10 @@ def test_tokens(shop: str, tmp_path: Path) -> None:
         while service.web.get("/v1/release", headers={"Authorization": f"Bearer {later}"}).status_code == 401:
             assert time.monotonic() < deadline
             time.sleep(0.2)
-        file.write_text("# everyone was taken out\n")
+        file.write_text("# no client left\n")
         deadline = time.monotonic() + 20
         while not any("contains no token" in entry["event"] for entry in service.lines()):
-            assert service.web.get("/v1/release", headers=mine).status_code == 200
+            assert service.web.get("/v1/release", headers=allowed).status_code == 200
             assert time.monotonic() < deadline
             time.sleep(0.2)
         assert "storefront" in {entry.get("client") for entry in service.lines()}
@@ -680,7 +688,7 @@ def test_cross_origin_requests_are_refused_by_default(service: Service) -> None:
     assert_problem(preflight, ProblemKind.METHOD)
 
 
-def test_the_page_has_a_strict_content_policy(service: Service) -> None:
+def test_page_has_a_strict_content_security_policy(service: Service) -> None:
     page = service.web.get("/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["content-security-policy"]
@@ -691,7 +699,7 @@ def test_the_page_has_a_strict_content_policy(service: Service) -> None:
         assert service.web.get(path).status_code == 404
 
 
-def test_request_ids_come_back_and_are_logged(service: Service) -> None:
+def test_request_ids_are_returned_and_logged(service: Service) -> None:
     assert (
         service.ask(RED, None, **{"X-Request-ID": "from-the-shop-1"}).headers["x-request-id"]
         == "from-the-shop-1"
@@ -708,21 +716,21 @@ def test_request_ids_come_back_and_are_logged(service: Service) -> None:
     assert line["bytes"] == len(RED)
 
 
-def test_the_log_contains_no_question(service: Service) -> None:
+def test_log_contains_no_search_texts_and_filters(service: Service) -> None:
     service.web.get("/v1/text", params={"q": "magenta"})
     service.ask(RED, {"where": "title = 'a secret'"})
     assert "magenta" not in service.log.read_text()
     assert "secret" not in service.log.read_text()
 
 
-def test_the_metrics(service: Service) -> None:
+def test_metrics(service: Service) -> None:
     service.ask(LOOK)
     service.ask(b"nothing")
     families = {f.name: f for f in text_string_to_metric_families(service.web.get("/metrics").text)}
-    asked = {(s.labels["route"], s.labels["status"]): s.value for s in families["lookdex_requests"].samples
+    requests = {(s.labels["route"], s.labels["status"]): s.value for s in families["lookdex_requests"].samples
              if s.name.endswith("_total")}  # fmt: skip
-    assert asked["/v1/search", "200"] >= 1
-    assert asked["/v1/search", "415"] >= 1
+    assert requests["/v1/search", "200"] >= 1
+    assert requests["/v1/search", "415"] >= 1
     stages = {s.labels["stage"] for s in families["lookdex_stage_seconds"].samples}
     assert {"queue", "decode", "detect", "embed", "encode"} <= stages
     assert {"detector", "embedder"} <= {s.labels["model"] for s in families["lookdex_batch_inputs"].samples}
@@ -731,7 +739,7 @@ def test_the_metrics(service: Service) -> None:
     assert {"process_resident_memory_bytes", "lookdex_upload_bytes", "lookdex_refused"} <= families.keys()
 
 
-def test_openapi(service: Service) -> None:
+def test_openapi_document(service: Service) -> None:
     document = service.web.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {
@@ -751,7 +759,7 @@ def test_openapi(service: Service) -> None:
         assert components[name] == definition
 
 
-def test_the_service_conforms_to_its_openapi_document(shop: str, tmp_path: Path) -> None:
+def test_service_conforms_to_its_openapi_document(shop: str, tmp_path: Path) -> None:
     """All checks of schemathesis on a few cases of each operation, with a token."""
     token, line = new_token("schemathesis")
     with start(shop, tmp_path, "--tokens", line) as service:

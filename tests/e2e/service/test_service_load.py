@@ -14,24 +14,17 @@ import pytest
 
 from lookdex.service.http.problems import ProblemKind
 from lookdex.storage import Store, open_store
-from tests.support.catalogs import Shown, go_live, picture, publish, stock, write_release
+from tests.support.catalogs import go_live, picture, publish, recipe_with_digests, stock, write_release
 from tests.support.photos import encode
-from tests.support.services import Service, assert_problem, honest_recipe, start
+from tests.support.services import Service, assert_problem, start
 
 RED = encode(picture("red"), "JPEG")
 LOOK = encode(picture("red", "blue"), "JPEG")
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
-    uri = str(tmp_path_factory.mktemp("shop"))
-    publish(open_store(uri), "night-1", [*stock(), Shown(None, "red", price=500.0)], made=honest_recipe())
-    return uri
-
-
-@pytest.fixture(scope="module")
 def narrow(shop: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that answers one question at a time and lets one wait."""
+    """A service that answers one question at a time, with a queue of one."""
     options = ("--places", "1", "--queue", "1", "--receive-seconds", "3", "--deadline-seconds", "30")
     with start(shop, tmp_path_factory.mktemp("narrow"), *options) as service:
         yield service
@@ -42,13 +35,13 @@ def moving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Se
     """A catalogue with two releases, and a service that polls often."""
     folder = tmp_path_factory.mktemp("moving")
     store = open_store(str(folder / "shop"))
-    publish(store, "night-1", stock(), made=honest_recipe())
-    write_release(store, "night-2", stock(products=9), made=honest_recipe())
+    publish(store, "night-1", stock(), recipe=recipe_with_digests())
+    write_release(store, "night-2", stock(products=9), recipe=recipe_with_digests())
     with start(str(folder / "shop"), folder, "--poll-seconds", "0.02") as service:
         yield store, service
 
 
-def test_an_upload_that_stalls_is_refused(narrow: Service) -> None:
+def test_stalled_upload_times_out(narrow: Service) -> None:
     host, port = narrow.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=30) as slow:
         slow.sendall(
@@ -60,7 +53,7 @@ def test_an_upload_that_stalls_is_refused(narrow: Service) -> None:
 
 
 def test_concurrent_uploads_are_limited(narrow: Service) -> None:
-    """Large uploads take memory. One client may have four, if one question runs and one waits."""
+    """Large uploads take memory. One client may have four while one question runs and one waits."""
     host, port = narrow.url.removeprefix("http://").split(":")
     head = (
         b"POST /v1/search HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\n"
@@ -90,10 +83,12 @@ def test_overload_is_refused_with_retry_after(narrow: Service) -> None:
     assert narrow.ask(RED).status_code == 200
 
 
-def test_releases_change_without_failed_or_mixed_answers(moving: tuple[Store, Service]) -> None:
-    """Every title contains its release."""
+def test_release_changes_cause_no_failed_or_mixed_answers(moving: tuple[Store, Service]) -> None:
+    """Every title names the release that it was written for."""
     store, service = moving
-    stop, seen, wrong = threading.Event(), set(), []
+    stop = threading.Event()
+    seen: set[str] = set()
+    wrong: list[tuple[object, ...]] = []
     products = {"night-1": 12, "night-2": 9}
 
     def ask() -> None:
@@ -106,9 +101,9 @@ def test_releases_change_without_failed_or_mixed_answers(moving: tuple[Store, Se
                 if response.status_code != 200 or titles != {answer["release_id"]}:
                     wrong.append((response.status_code, answer.get("release_id"), titles))
                 seen.add(answer.get("release_id"))
-                told = web.get("/v1/release").json()
-                if told["facets"]["products"] != products[told["release_id"]]:
-                    wrong.append((told["release_id"], told["facets"]["products"]))
+                release = web.get("/v1/release").json()
+                if release["facets"]["products"] != products[release["release_id"]]:
+                    wrong.append((release["release_id"], release["facets"]["products"]))
 
     clients = [threading.Thread(target=ask) for _ in range(4)]
     for client in clients:
@@ -132,15 +127,15 @@ def test_releases_change_without_failed_or_mixed_answers(moving: tuple[Store, Se
 def test_sigterm_finishes_open_requests(moving: tuple[Store, Service]) -> None:
     _, service = moving
     with ThreadPoolExecutor(8) as clients:
-        asked = [
+        requests = [
             clients.submit(httpx2.post, f"{service.url}/v1/search", files={"photo": LOOK}, timeout=60)
             for _ in range(8)
         ]
-        while not any(future.done() for future in asked):
+        while not any(future.done() for future in requests):
             time.sleep(0.002)
         assert service.stop() == 0
-        answered = [future.result().status_code for future in asked if future.exception() is None]
-    assert set(answered) == {200}
-    assert len(answered) >= 2
+        statuses = [future.result().status_code for future in requests if future.exception() is None]
+    assert set(statuses) == {200}
+    assert len(statuses) >= 2
     with pytest.raises(httpx2.TransportError):
         service.ask(RED)

@@ -20,37 +20,30 @@ from lookdex.errors import ConfigError, ReleaseNotFound
 from lookdex.pipeline.recipe import recipe_of
 from lookdex.service import create_app
 from lookdex.storage import open_store
-from tests.support.catalogs import publish, stock
-from tests.support.services import honest_recipe, start, url_told
+from tests.support.catalogs import publish, recipe_with_digests, stock
+from tests.support.services import logged_url, start
 from tests.support.verbs import TRUSTED
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
-    uri = str(tmp_path_factory.mktemp("shop"))
-    publish(open_store(uri), "night-1", stock(), made=honest_recipe())
-    return uri
-
-
-def test_it_refuses_connections_until_it_can_answer(shop: str, tmp_path: Path) -> None:
+def test_connections_are_refused_until_the_service_is_ready(shop: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     command = [sys.executable, "-m", "lookdex.cli.main", "serve", "--catalog", shop, "--port", "0"]
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | TRUSTED)
     try:
-        url = url_told(process, log, "loading")
+        url = logged_url(process, log, "loading")
         refused = 0
         while True:
             try:
-                told = httpx2.get(f"{url}/healthz", timeout=5)
+                health = httpx2.get(f"{url}/healthz", timeout=5)
                 break
             except httpx2.ConnectError:
                 refused += 1
                 time.sleep(0.05)
                 assert process.poll() is None
         assert refused
-        assert (told.text, httpx2.get(f"{url}/readyz").text) == ("ok\n", "ready\n")
-        assert url_told(process, log) == url
+        assert (health.text, httpx2.get(f"{url}/readyz").text) == ("ok\n", "ready\n")
+        assert logged_url(process, log) == url
         again = subprocess.run(
             [*command[:-1], url.rpartition(":")[2]], capture_output=True, text=True, timeout=60
         )
@@ -60,7 +53,7 @@ def test_it_refuses_connections_until_it_can_answer(shop: str, tmp_path: Path) -
         process.wait()
 
 
-def test_the_log_has_the_url(shop: str, tmp_path: Path) -> None:
+def test_ipv6_url_is_logged(shop: str, tmp_path: Path) -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
@@ -70,10 +63,10 @@ def test_the_log_has_the_url(shop: str, tmp_path: Path) -> None:
         assert httpx2.get(f"{service.url}/healthz").text == "ok\n"
 
 
-def test_errors_at_startup_are_reported(tmp_path: Path) -> None:
+def test_startup_errors_are_reported(tmp_path: Path) -> None:
     with pytest.raises(ReleaseNotFound, match="nothing is live"):
         create_app(ServiceSettings(catalog=str(tmp_path / "empty")))
-    publish(open_store(str(tmp_path / "shop")), "night-1", stock(), made=honest_recipe())
+    publish(open_store(str(tmp_path / "shop")), "night-1", stock(), recipe=recipe_with_digests())
     for wrong in ("/nowhere", "storefront sha256:1234"):
         with pytest.raises(ConfigError, match="lookdex token"):
             create_app(ServiceSettings(catalog=str(tmp_path / "shop"), tokens=wrong))
@@ -82,17 +75,19 @@ def test_errors_at_startup_are_reported(tmp_path: Path) -> None:
 def test_ctrl_c_exits_quietly(shop: str, tmp_path: Path) -> None:
     with start(shop, tmp_path) as service:
         process = psutil.Process(service.process.pid)
-        for one in (process, *process.children(recursive=True)):  # as a terminal does
-            one.send_signal(signal.SIGINT)
+        for member in (process, *process.children(recursive=True)):  # as a terminal does
+            member.send_signal(signal.SIGINT)
         assert service.process.wait(60) == 0
         assert all(line.startswith("{") for line in service.log.read_text().splitlines())
 
 
 def test_loading_errors_are_one_line(tmp_path: Path) -> None:
-    publish(open_store(str(tmp_path)), "night-1", stock(products=2), made=recipe_of(NightSettings()), dim=256)
-    command = [sys.executable, "-m", "lookdex.cli.main", "serve", "--catalog", tmp_path, "--port", "0"]
+    publish(
+        open_store(str(tmp_path)), "night-1", stock(products=2), recipe=recipe_of(NightSettings()), dim=256
+    )
+    command = [sys.executable, "-m", "lookdex.cli.main", "serve", "--catalog", str(tmp_path), "--port", "0"]
     ended = subprocess.run([*command, "--device", "cuda:99"], capture_output=True, text=True, timeout=90)
     assert ended.returncode == 2
-    loading, told = ended.stderr.splitlines()
+    loading, error = ended.stderr.splitlines()
     assert json.loads(loading)["event"] == "loading"
-    assert ": device cuda:99 is not available" in told
+    assert ": device cuda:99 is not available" in error

@@ -1,15 +1,15 @@
-"""The promotion log: one winner, whatever the network does."""
+"""The promotion log: exactly one of several promoters wins, even if responses are lost."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -46,14 +46,14 @@ RELEASE = Release(
 )
 
 
-def test_an_empty_log_has_nothing_live(store: Store) -> None:
+def test_empty_log_has_nothing_live(store: Store) -> None:
     assert promotion_log.current(store) is None
     assert promotion_log.read_log(store) == []
     assert promotion_log.live_release(store) is None
     assert promotion_log.list_releases(store) == []
 
 
-def test_entries_follow_one_another(store: Store) -> None:
+def test_entries_are_numbered_and_appended(store: Store) -> None:
     first = promotion_log.append(store, release_id="r1", action="promote", expected=None)
     second = promotion_log.append(store, release_id="r2", action="promote", expected=first, note="a — “note”")
     third = promotion_log.append(store, release_id="r1", action="rollback", expected=second, hold=True)
@@ -64,7 +64,7 @@ def test_entries_follow_one_another(store: Store) -> None:
     assert [listed.key for listed in store.list("live/")] == [f"live/0000000{n}.json" for n in (1, 2, 3)]
 
 
-def test_reading_the_live_entry_takes_two_requests_and_appending_one(store: Store) -> None:
+def test_requests_for_reading_and_appending(store: Store) -> None:
     entry = promotion_log.append(store, release_id="r1", action="promote", expected=None)
     before = store.requests
     assert promotion_log.current(store) == entry
@@ -74,7 +74,7 @@ def test_reading_the_live_entry_takes_two_requests_and_appending_one(store: Stor
     assert store.requests - before == 1
 
 
-def test_a_stale_promoter_is_told_who_was_first(store: Store) -> None:
+def test_stale_promoter_gets_the_entry_that_was_first(store: Store) -> None:
     first = promotion_log.append(store, release_id="r1", action="promote", expected=None)
     promotion_log.append(store, release_id="r2", action="promote", expected=first)
     with pytest.raises(PromotionConflict, match=r"r2 took entry 2 .* before promote of r3"):
@@ -84,15 +84,15 @@ def test_a_stale_promoter_is_told_who_was_first(store: Store) -> None:
     assert [entry.release_id for entry in promotion_log.read_log(store)] == ["r1", "r2"]
 
 
-def test_other_files_below_live_are_no_entries(store: Store) -> None:
+def test_other_files_in_the_log_folder_are_ignored(store: Store) -> None:
     for key in ("live/.probe-1", "live/00000009.json.bak", "live/old/00000009.json", "live/9.json"):
         store.put(key, b"{}")
     assert promotion_log.current(store) is None
     assert promotion_log.append(store, release_id="r1", action="promote", expected=None).n == 1
 
 
-def promote_rounds(uri: str, name: str, barrier: Barrier) -> list[str]:
-    """Race for every entry; what this promoter saw of each round."""
+def promote_rounds(uri: str, name: str, barrier: threading.Barrier) -> list[str]:
+    """Race for each entry. Returns this promoter's outcome of each round."""
     store = open_store(uri)
     outcomes = []
     for _ in range(ROUNDS):
@@ -107,7 +107,7 @@ def promote_rounds(uri: str, name: str, barrier: Barrier) -> list[str]:
     return outcomes
 
 
-def test_of_two_promoters_one_wins_every_round(root_uri: str) -> None:
+def test_one_of_two_processes_wins_every_entry(root_uri: str) -> None:
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:
         barrier = manager.Barrier(2)
@@ -121,7 +121,7 @@ def test_of_two_promoters_one_wins_every_round(root_uri: str) -> None:
     assert [entry.release_id for entry in log] == ["a" if outcome == "won" else "b" for outcome in a]
 
 
-def test_threads_race_as_well(root_uri: str) -> None:
+def test_one_of_eight_threads_wins(root_uri: str) -> None:
     def promote(name: str) -> bool:
         try:
             promotion_log.append(open_store(root_uri), release_id=name, action="promote", expected=None)
@@ -136,44 +136,43 @@ def test_threads_race_as_well(root_uri: str) -> None:
     assert entry.release_id == "abcdefgh"[won.index(True)]
 
 
-class LostAnswer:
-    """A store whose put arrives, and whose answer does not: the retry is refused, or gives up."""
+def lose_response(patch: pytest.MonkeyPatch, store: Store, *, retried: bool, arrives: bool = True) -> None:
+    """Let the next put lose its response. arrives: the data is written; retried: the request is sent again."""
+    put_if_absent = store.put_if_absent
 
-    def __init__(self, store: Store, *, retried: bool, arrives: bool = True) -> None:
-        self.store, self.retried, self.arrives = store, retried, arrives
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.store, name)
-
-    def put_if_absent(self, key: str, data: bytes) -> bool:
-        if self.arrives:
-            self.store.put_if_absent(key, data)
-        if self.retried:
-            return self.store.put_if_absent(key, data)
+    def lossy(key: str, data: bytes) -> bool:
+        if arrives:
+            put_if_absent(key, data)
+        if retried:
+            return put_if_absent(key, data)
         raise Unavailable(f"{key}: no answer")
+
+    patch.setattr(store, "put_if_absent", lossy)
 
 
 @pytest.mark.parametrize("retried", [True, False])
-def test_a_refusal_by_our_own_first_attempt_is_a_win(store: Store, retried: bool) -> None:
-    entry = promotion_log.append(
-        LostAnswer(store, retried=retried), release_id="r1", action="promote", expected=None
-    )  # type: ignore[arg-type]
+def test_append_whose_response_was_lost_is_a_win(
+    store: Store, retried: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_response(monkeypatch, store, retried=retried)
+    entry = promotion_log.append(store, release_id="r1", action="promote", expected=None)
     assert promotion_log.read_log(store) == [entry]
 
 
-def test_a_lost_answer_of_a_lost_race_is_not_a_win(store: Store) -> None:
+def test_append_after_another_promoter_with_a_lost_response_is_not_a_win(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     promotion_log.append(store, release_id="r1", action="promote", expected=None)
+    lose_response(monkeypatch, store, retried=False)
     with pytest.raises(Unavailable):
-        promotion_log.append(
-            LostAnswer(store, retried=False), release_id="r2", action="promote", expected=None
-        )  # type: ignore[arg-type]
+        promotion_log.append(store, release_id="r2", action="promote", expected=None)
     assert [entry.release_id for entry in promotion_log.read_log(store)] == ["r1"]
 
 
-def test_a_put_that_never_arrived_is_unavailable(store: Store) -> None:
-    lost = LostAnswer(store, retried=False, arrives=False)
+def test_append_that_never_arrived_is_unavailable(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    lose_response(monkeypatch, store, retried=False, arrives=False)
     with pytest.raises(Unavailable):
-        promotion_log.append(lost, release_id="r1", action="promote", expected=None)  # type: ignore[arg-type]
+        promotion_log.append(store, release_id="r1", action="promote", expected=None)
     assert promotion_log.current(store) is None
 
 
@@ -187,7 +186,7 @@ def test_releases_are_stored_once(store: Store) -> None:
     assert promotion_log.load_release(store, "r1") == RELEASE
 
 
-def test_releases_are_listed_by_age(store: Store) -> None:
+def test_releases_are_listed_oldest_first(store: Store) -> None:
     older = replace(RELEASE, release_id="z", created_at=datetime(2025, 1, 1, tzinfo=UTC))
     promotion_log.save_release(store, RELEASE)
     promotion_log.save_release(store, older)
@@ -198,9 +197,7 @@ def test_releases_are_listed_by_age(store: Store) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pipes in folders")
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
-def test_an_entry_or_a_release_that_is_no_file_is_damage(
-    tmp_path: Path, make: Callable[[Path], None]
-) -> None:
+def test_entry_or_release_that_is_not_a_file_is_damage(tmp_path: Path, make: Callable[[Path], None]) -> None:
     store = open_store(tmp_path)
     promotion_log.save_release(store, RELEASE)
     promotion_log.append(store, release_id="r1", action="promote", expected=None)
@@ -213,7 +210,7 @@ def test_an_entry_or_a_release_that_is_no_file_is_damage(
         promotion_log.load_release(store, "r1")
 
 
-def test_missing_newer_and_damaged_releases_are_named(store: Store) -> None:
+def test_missing_newer_and_damaged_releases_are_reported(store: Store) -> None:
     with pytest.raises(ReleaseNotFound, match="no release r1"):
         promotion_log.load_release(store, "r1")
     store.put("releases/new.json", to_json(replace(RELEASE, release_id="new", format=2)))
@@ -224,7 +221,7 @@ def test_missing_newer_and_damaged_releases_are_named(store: Store) -> None:
         promotion_log.load_release(store, "cut")
 
 
-def test_json_names_the_field_that_is_wrong_and_ignores_added_ones() -> None:
+def test_json_errors_name_the_field_and_unknown_fields_are_ignored() -> None:
     entry = LiveEntry(1, "r", "nonce", datetime(2026, 1, 1, tzinfo=UTC), "promote")
     data = to_json(entry)
     assert from_json(LiveEntry, data) == entry

@@ -1,4 +1,4 @@
-"""Errors of Lance become errors of lookdex, and a read that never ends blocks nobody."""
+"""Lance errors become lookdex errors, and a hanging read does not block other threads."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import duckdb
 import pyarrow as pa
@@ -31,7 +32,7 @@ from tests.support import nights
 
 
 class PanicException(BaseException):
-    """As Rust's."""
+    """What a panic in Rust raises."""
 
     __module__ = "pyo3_runtime"
 
@@ -40,7 +41,7 @@ AT = "/home/runner/lance/rust/lance-io/src/local.rs:273:40"
 
 
 @pytest.mark.parametrize(
-    ("error", "typed"),
+    ("error", "expected"),
     [
         (RuntimeError(f"LanceError(Arrow): EOF while parsing a string, {AT}"), CorruptData),
         (
@@ -61,17 +62,15 @@ AT = "/home/runner/lance/rust/lance-io/src/local.rs:273:40"
     ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )
 @pytest.mark.parametrize("lance_only", [False, True])
-def test_each_error_of_lance_has_its_type(
-    error: BaseException, typed: type[LookdexError], lance_only: bool
+def test_lance_errors_are_converted(
+    error: BaseException, expected: type[BaseException], lance_only: bool
 ) -> None:
+    from_lance = isinstance(error, PanicException) or "rs:" in str(error) or "Lance" in str(error)
     if (
-        lance_only
-        and "rs:" not in str(error)
-        and not isinstance(error, PanicException)
-        and "Lance" not in str(error)
-    ):
-        typed = type(error)  # in a whole stage, only what is evidently Lance's
-    with pytest.raises(typed) as caught, reading("tables/items.lance, version 7,", lance_only=lance_only):
+        lance_only and not from_lance
+    ):  # around a whole stage, only errors that are evidently Lance's are converted
+        expected = type(error)
+    with pytest.raises(expected) as caught, reading("tables/items.lance, version 7,", lance_only=lance_only):
         raise error
     if isinstance(caught.value, LookdexError):
         assert "tables/items.lance, version 7," in str(caught.value)
@@ -80,13 +79,13 @@ def test_each_error_of_lance_has_its_type(
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1), BadQuery("no"), TypeError("a bug")])
-def test_other_errors_pass_as_they_are(error: BaseException) -> None:
+def test_other_errors_pass_unchanged(error: BaseException) -> None:
     with pytest.raises(type(error)), reading("a table"):
         raise error
 
 
 @pytest.mark.parametrize("name", ["_versions", "data", "_deletions"])
-def test_no_damage_of_a_table_is_a_raw_error(tmp_path: Path, name: str) -> None:
+def test_damaged_tables_raise_corrupt_data(tmp_path: Path, name: str) -> None:
     store = open_store(str(tmp_path))
     nights.publish(store, "n1", nights.photos(6))
     release = nights.publish(store, "n2", nights.photos(7)[2:])
@@ -95,7 +94,7 @@ def test_no_damage_of_a_table_is_a_raw_error(tmp_path: Path, name: str) -> None:
             store.put(listed.key, store.get(listed.key)[: listed.bytes // 2])
     with pytest.raises(CorruptData, match=r"images\.lance"):
         tables.ledger(store, release)
-    # Only counted from: a night that mends the table must be planned all the same.
+    # Only counts come from it, so a run that repairs the table can be planned.
     assert len(tables.described_products(store, replace(release, product_columns=("label",)))) == 0
 
 
@@ -103,37 +102,35 @@ def test_no_damage_of_a_table_is_a_raw_error(tmp_path: Path, name: str) -> None:
 
 
 class Endless:
-    """A dataset whose reads end when they are told to."""
+    """A dataset whose reads last until `end` is set."""
 
     schema = pa.schema([("a", pa.int64())])
 
     def __init__(self) -> None:
         self.end = threading.Event()
-        self.begun = 0
+        self.reads = 0
 
     def to_table(self, **_: object) -> pa.Table:
-        self.begun += 1
+        self.reads += 1
         self.end.wait(30)
         return self.schema.empty_table()
 
 
-WHOLE = SimpleNamespace(check=lambda: None)
+UNDAMAGED: Any = SimpleNamespace(check=lambda: None)
 
 
-def test_a_hanging_read_blocks_nobody() -> None:
+def test_hanging_reads_time_out_and_are_bounded() -> None:
     dataset = Endless()
-    table = ReadTable(dataset, "release n1: items", WHOLE, seconds=0.05)  # type: ignore[arg-type]
-    started = time.monotonic()
+    table = ReadTable(cast(Any, dataset), "release n1: items", UNDAMAGED, seconds=0.05)
     for _ in range(MOST_STUCK):
         with pytest.raises(
             TooSlow, match=r"release n1: items: a read has not finished within 0\.05 s.*rollback"
         ):
             table.to_table()
-    # And from then on none is begun, so that threads do not pile up.
+    # No further read is started, so that threads do not pile up.
     with pytest.raises(TooSlow, match="4 reads have not finished"):
         table.to_table()
-    assert dataset.begun == MOST_STUCK
-    assert time.monotonic() - started < 5
+    assert dataset.reads == MOST_STUCK
     dataset.end.set()
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
@@ -145,23 +142,23 @@ def test_a_hanging_read_blocks_nobody() -> None:
     pytest.fail("reads that ended still count")
 
 
-def test_errors_of_a_read_reach_who_asked() -> None:
+def test_read_errors_reach_the_caller() -> None:
     def broken(**_: object) -> None:
         raise OSError(f"LanceError(IO): failed to decode page, {AT}")
 
     dataset = SimpleNamespace(schema=Endless.schema, to_table=broken)
     with pytest.raises(CorruptData, match="failed to decode page"):
-        ReadTable(dataset, "items", WHOLE, seconds=5).to_table()  # type: ignore[arg-type]
+        ReadTable(cast(Any, dataset), "items", UNDAMAGED, seconds=5).to_table()
 
 
-def test_what_a_file_says_is_no_fault_of_the_question() -> None:
+def test_errors_from_files_are_not_reported_as_bad_queries() -> None:
     schema = pa.schema([("price", pa.float64())])
 
-    def judged(text: str) -> LookdexError:
+    def converted(text: str) -> LookdexError:
         error = CorruptData("…")
         error.__cause__ = ValueError(text)
         return filter_error(error, "(`price` > 5)", schema)
 
-    assert isinstance(judged("Invalid user input: cannot compare"), BadQuery)
-    assert isinstance(judged(f"Invalid user input: _indices/ab-12/index.idx: overflow, {AT}"), CorruptData)
-    assert isinstance(judged("LanceError(Index): partition 7 not in range"), CorruptData)
+    assert isinstance(converted("Invalid user input: cannot compare"), BadQuery)
+    assert isinstance(converted(f"Invalid user input: _indices/ab-12/index.idx: overflow, {AT}"), CorruptData)
+    assert isinstance(converted("LanceError(Index): partition 7 not in range"), CorruptData)

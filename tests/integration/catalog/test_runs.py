@@ -1,4 +1,4 @@
-"""The files of a night: written once, found again, and checked against their digests."""
+"""The files of a run are written once, found again, and checked against their digests."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def report(shard_id: str, worker: str = "host:1") -> ShardReport:
     return ShardReport(shard_id, file, file, {"indexed": 2}, {}, 4, 11, 2, {"total": 0.5}, 1 << 20, worker)
 
 
-def test_a_plan_is_stored_and_found(store: Store) -> None:
+def test_plan_is_stored_and_loaded(store: Store) -> None:
     assert runs.find_plan(store, "night-1") is None
     saved = runs.save_plan(store, TABLE, SUMMARY)
     assert saved.shards == 2
@@ -58,7 +58,7 @@ def test_a_plan_is_stored_and_found(store: Store) -> None:
     assert runs.shard_ids(TABLE) == ["aa", "bb"]
 
 
-def test_a_shard_of_a_plan(store: Store) -> None:
+def test_shard_of_a_plan_is_read(store: Store) -> None:
     saved = runs.save_plan(store, TABLE, SUMMARY)
     plan = runs.read_stored(store, saved.plan)
     shard = runs.read_shard(plan, saved, "aa")
@@ -70,7 +70,7 @@ def test_a_shard_of_a_plan(store: Store) -> None:
         runs.read_shard(plan, saved, "cc")
 
 
-def test_the_plan_is_fetched_once_per_process(tmp_path: Path) -> None:
+def test_plan_is_fetched_once_per_process(tmp_path: Path) -> None:
     catalog = str(tmp_path)
     saved = runs.save_plan(open_store(catalog), TABLE.slice(0, 3), SUMMARY)
     assert job.plan_bytes(catalog, saved.plan) == runs.read_stored(open_store(catalog), saved.plan)
@@ -79,13 +79,13 @@ def test_the_plan_is_fetched_once_per_process(tmp_path: Path) -> None:
     assert job.store_at(catalog).requests == before
 
 
-def test_a_plan_never_changes(store: Store) -> None:
+def test_plan_is_not_overwritten(store: Store) -> None:
     saved = runs.save_plan(store, TABLE, SUMMARY)
     assert runs.save_plan(store, TABLE.slice(0, 1), SUMMARY) == saved
     assert runs.load_plan_table(store, runs.load_plan(store, "night-1")).equals(TABLE)
 
 
-def test_another_live_release_needs_another_plan(store: Store) -> None:
+def test_plan_is_refused_after_another_release_went_live(store: Store) -> None:
     first = runs.save_plan(store, TABLE, SUMMARY)
     entry = promotion_log.append(store, release_id="other", action="promote", expected=None)
     with pytest.raises(PlanNotFound, match="another release went live"):
@@ -94,12 +94,12 @@ def test_another_live_release_needs_another_plan(store: Store) -> None:
     assert runs.load_plan(store, "night-1") == second != first
 
 
-def test_a_run_without_a_plan_says_how_to_start(store: Store) -> None:
+def test_run_without_a_plan_names_the_command(store: Store) -> None:
     with pytest.raises(PlanNotFound, match="lookdex plan"):
         runs.load_plan(store, "night-1")
 
 
-def test_the_first_report_of_a_shard_counts(store: Store) -> None:
+def test_first_report_of_a_shard_is_kept(store: Store) -> None:
     first = runs.save_report(store, "night-1", report("aa"))
     assert first == report("aa")
     assert runs.save_report(store, "night-1", report("aa", worker="host:2")) == first
@@ -109,13 +109,13 @@ def test_the_first_report_of_a_shard_counts(store: Store) -> None:
     assert runs.load_reports(store, "night-2", ["aa"]) == {}
 
 
-def test_twins_agree_on_one_report(store: Store) -> None:
+def test_concurrent_reports_of_a_shard_agree_on_one(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
         won = set(pool.map(lambda i: runs.save_report(store, "n", report("aa", f"w:{i}")).worker, range(8)))
     assert len(won) == 1
 
 
-def test_bytes_are_verified(store: Store) -> None:
+def test_damaged_file_is_refused(store: Store) -> None:
     data = bytes(range(256)) * 10
     store.put("f", data)
     file = StoredFile("f", hashlib.sha256(data).hexdigest(), 1, len(data))
@@ -125,7 +125,7 @@ def test_bytes_are_verified(store: Store) -> None:
         runs.read_stored(store, file)
 
 
-def test_airflows_run_ids_become_names() -> None:
+def test_airflow_run_ids_become_valid_names() -> None:
     slug = runs.run_slug("scheduled__2026-11-22T00:00:00+00:00")
     assert slug.startswith("scheduled__2026-11-22T00-00-00-00-00-")
     assert slug != runs.run_slug("scheduled__2026-11-22T00:00:00-00:00")
@@ -133,14 +133,14 @@ def test_airflows_run_ids_become_names() -> None:
 
 
 @given(st.text(max_size=300) | st.text("ab-_:", min_size=90, max_size=120))
-def test_slugs_are_safe_and_stay(text: str) -> None:
+def test_slugs_are_valid_names_and_stable(text: str) -> None:
     slug = runs.run_slug(text)
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,107}", slug)
     assert runs.run_slug(slug) == slug
 
 
 @given(st.lists(st.text(max_size=120), unique=True, min_size=2, max_size=20))
-def test_different_runs_have_different_names(texts: list[str]) -> None:
+def test_different_run_ids_have_different_slugs(texts: list[str]) -> None:
     assert len({runs.run_slug(text) for text in texts}) == len(texts)
 
 

@@ -22,38 +22,40 @@ from lookdex.taxonomy.categories import CATEGORIES
 from tests.fakes import recipe
 from tests.support import nights
 
-MADE = recipe()
+RECIPE = recipe()
 
 
-def measured(similarity: float = 0.7, made: Recipe = MADE) -> Thresholds:
+def measured(similarity: float = 0.7, recipe: Recipe = RECIPE) -> Thresholds:
     limit = Threshold(similarity, 0.95, 0.1, 40, 40, False)
     return Thresholds(
-        0.95, 20, made.embedder, made.embedder_digest, limit, {"top": replace(limit, similarity=0.8)},
-        made.detector, made.detector_digest, Trust(0.99, 0.6, {"top": 0.4}), 2,
+        0.95, 20, recipe.embedder, recipe.embedder_digest, limit, {"top": replace(limit, similarity=0.8)},
+        recipe.detector, recipe.detector_digest, Trust(0.99, 0.6, {"top": 0.4}), 2,
     )  # fmt: skip
 
 
-def release(kept: Thresholds | None, made: Recipe = MADE) -> Release:
+def release(kept: Thresholds | None, recipe: Recipe = RECIPE) -> Release:
     return Release(
-        "r", None, datetime(2026, 1, 1, tzinfo=UTC), "s", 1, 1, made, 16, 1, {}, IndexParameters("exact"), (),
+        "r", None, datetime(2026, 1, 1, tzinfo=UTC), "s", 1, 1, recipe, 16, 1, {}, IndexParameters("exact"), (),
         thresholds=kept,
     )  # fmt: skip
 
 
-def test_a_category_takes_its_own_and_others_that_of_all() -> None:
+def test_categories_without_a_threshold_use_the_common_one() -> None:
     assert [measured().similarity(name) for name in ("top", "bag", None)] == [0.8, 0.7, 0.7]
 
 
 def test_thresholds_of_the_settings_come_before_the_live_ones() -> None:
     given, kept = measured(0.5), measured(0.6)
-    assert thresholds.chosen(given, release(kept), MADE) == given
-    assert thresholds.chosen(None, release(kept), MADE) == kept
-    assert thresholds.chosen(None, None, MADE) is None
-    assert thresholds.chosen(None, release(None), MADE) is None
+    assert thresholds.chosen(given, release(kept), RECIPE) == given
+    assert thresholds.chosen(None, release(kept), RECIPE) == kept
+    assert thresholds.chosen(None, None, RECIPE) is None
+    assert thresholds.chosen(None, release(None), RECIPE) is None
 
 
 @pytest.mark.parametrize("change", [{"embedder_digest": "newer"}, {"detector_digest": "newer"}])
-def test_those_of_other_models_are_dropped(change: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+def test_thresholds_of_other_models_are_dropped(
+    change: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
     newer = recipe(**change)
     assert thresholds.chosen(None, release(measured()), newer) is None
     with caplog.at_level(logging.WARNING):
@@ -62,11 +64,11 @@ def test_those_of_other_models_are_dropped(change: dict[str, str], caplog: pytes
     assert "lookdex evaluate end-to-end --thresholds" in caplog.text
 
 
-def test_a_new_setting_that_moves_no_model_keeps_them() -> None:
+def test_settings_that_change_no_model_keep_the_thresholds() -> None:
     assert thresholds.chosen(None, release(measured()), recipe(max_objects=3)) == measured()
 
 
-def test_the_shipped_models_bring_their_own() -> None:
+def test_shipped_models_have_thresholds() -> None:
     tiny = recipe_of(NightSettings())
     found = thresholds.chosen(None, None, tiny)
     assert found is not None, (
@@ -76,15 +78,13 @@ def test_the_shipped_models_bring_their_own() -> None:
     assert found.format == thresholds.FORMAT
     assert set(found.by_category) <= set(CATEGORIES)
     assert found.trust is not None
-    assert (
-        thresholds.shipped(replace(tiny, embedder_digest="another")) == found
-    )  # whatever embedder goes with it
+    assert thresholds.shipped(replace(tiny, embedder_digest="another")) == found  # with any embedder
     assert thresholds.shipped(replace(tiny, detector_digest="another")) is None
-    assert found.similarity("top") is None  # what is a good match, a shop measures itself
-    assert thresholds.chosen(measured(made=tiny), None, tiny) == measured(made=tiny)
+    assert found.similarity("top") is None  # each shop measures its own thresholds of good matches
+    assert thresholds.chosen(measured(recipe=tiny), None, tiny) == measured(recipe=tiny)
 
 
-def test_the_sample_s_own_fit_the_shipped_models() -> None:
+def test_sample_thresholds_fit_the_shipped_models() -> None:
     file = Path(lookdex_sample.__file__).with_name("thresholds.json")
     found = thresholds.load(str(file))
     assert found.fits(recipe_of(NightSettings())), (
@@ -95,7 +95,7 @@ def test_the_sample_s_own_fit_the_shipped_models() -> None:
     assert found.trust is not None
 
 
-def test_a_file_of_the_first_format_is_read(tmp_path: Path) -> None:
+def test_file_of_format_1_is_read(tmp_path: Path) -> None:
     value = json.loads(json_codec.to_json(measured()))
     for name in ("detector", "detector_digest", "trust"):
         del value[name]
@@ -109,7 +109,7 @@ def test_a_file_of_the_first_format_is_read(tmp_path: Path) -> None:
         thresholds.load(str(file))
 
 
-def test_another_file_is_refused(tmp_path: Path) -> None:
+def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.json does not exist; .*--thresholds` writes it"):
         thresholds.load(str(tmp_path / "none.json"))
     (tmp_path / "odd.json").write_text('{"keep": 0.95}')
@@ -118,13 +118,13 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     assert "run the night again" not in str(caught.value)
 
 
-def test_a_relative_path_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_path_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "thresholds.json").write_bytes(json_codec.to_json(measured()))
     monkeypatch.chdir(tmp_path)
     assert thresholds.load("thresholds.json") == measured()
 
 
-def test_an_older_release_opens_and_has_none(tmp_path: Path) -> None:
+def test_older_release_without_thresholds_is_read(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     value = json.loads(json_codec.to_json(release(measured())))
     del value["thresholds"]
@@ -134,7 +134,7 @@ def test_an_older_release_opens_and_has_none(tmp_path: Path) -> None:
     assert promotion_log.load_release(store, "s").thresholds == measured()
 
 
-def test_the_release_keeps_what_was_planned(tmp_path: Path) -> None:
+def test_release_keeps_the_thresholds_of_its_plan(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "catalog"))
     first = nights.publish(store, "n1", nights.photos(3))
     assert first.thresholds is None

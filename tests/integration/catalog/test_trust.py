@@ -1,4 +1,4 @@
-"""A record of the catalogue chooses no code: only models that the reader's own settings name are loaded."""
+"""A catalogue cannot choose what code runs: readers load only models that their own settings name."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ from lookdex.service import create_app
 from lookdex.storage import open_store
 from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support import nights
-from tests.support.catalogs import picture, publish, stock
-from tests.support.services import honest_recipe
+from tests.support.catalogs import picture, publish, recipe_with_digests, stock
 from tests.support.verbs import FAKES, run
 
 MODULE = """
@@ -52,7 +51,7 @@ class Trap:
         return "python:trapped_models:detector"
 
     def pickled(self) -> bytes:
-        return pickle.dumps(_Trapped(str(self.mark)), protocol=2)  # torch's
+        return pickle.dumps(_Trapped(str(self.mark)), protocol=2)  # the protocol of torch files
 
 
 class _Trapped:
@@ -65,20 +64,20 @@ class _Trapped:
 
 @pytest.fixture
 def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trap:
-    made = Trap(tmp_path / "trap")
-    made.folder.mkdir()
-    (made.folder / "trapped_models.py").write_text(MODULE.format(mark=str(made.mark)))
-    monkeypatch.syspath_prepend(str(made.folder))
+    trap = Trap(tmp_path / "trap")
+    trap.folder.mkdir()
+    (trap.folder / "trapped_models.py").write_text(MODULE.format(mark=str(trap.mark)))
+    monkeypatch.syspath_prepend(str(trap.folder))
     monkeypatch.delitem(sys.modules, "trapped_models", raising=False)
-    return made
+    return trap
 
 
-def named(trap: Trap, what: str, name: str) -> Recipe:
-    """A recipe of the fakes but for one name, with a digest that anybody can work out beforehand."""
-    made = honest_recipe()
+def recipe_naming(trap: Trap, model: str, name: str) -> Recipe:
+    """A recipe of the fakes with another detector or embedder, and the digest that an attacker would give it."""
     source = (trap.folder / "trapped_models.py").read_bytes()
     digest = digest_of((name, hashlib.sha256(source).hexdigest()))
-    return replace(made, **{what: name, f"{what}_digest": digest})
+    changes: dict[str, Any] = {model: name, f"{model}_digest": digest}
+    return replace(recipe_with_digests(), **changes)
 
 
 NAMES = (
@@ -96,40 +95,49 @@ NAMES = (
 )
 
 
-@pytest.mark.parametrize("what", ["detector", "embedder"])
+@pytest.mark.parametrize("model", ["detector", "embedder"])
 @pytest.mark.parametrize("name", NAMES)
-def test_no_release_makes_a_reader_load_what_its_settings_do_not_name(
-    trap: Trap, tmp_path: Path, what: str, name: str, monkeypatch: pytest.MonkeyPatch
+def test_model_that_the_settings_do_not_name_is_not_loaded(
+    trap: Trap, tmp_path: Path, model: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = name.format(folder=trap.folder)
-    publish(open_store(tmp_path / "shop"), "night-1", stock(2), made=named(trap, what, name))
-    for function in ("detector_digest", "embedder_digest"):  # the first that looks for a model's files
+    publish(open_store(tmp_path / "shop"), "night-1", stock(2), recipe=recipe_naming(trap, model, name))
+    for function in ("detector_digest", "embedder_digest"):  # they look for a model's files first
         monkeypatch.setattr(digests, function, lambda name: pytest.fail(f"looked for {name}"))
-    other = {"embedder": FakeEmbedder()} if what == "detector" else {"detector": FakeDetector()}
-    with pytest.raises(ModelNotTrusted, match=f"names the {what} .*trusted_models"):
+    other: dict[str, Any] = (
+        {"embedder": FakeEmbedder()} if model == "detector" else {"detector": FakeDetector()}
+    )
+    with pytest.raises(ModelNotTrusted, match=f"names the {model} .*trusted_models"):
         lookdex.open_catalog(tmp_path / "shop", **other)
     with pytest.raises(ModelNotTrusted):
         create_app(ServiceSettings(catalog=str(tmp_path / "shop"), trusted_models=FAKES[1::2]))
     assert not trap.mark.exists()
 
 
-def test_a_service_stays_on_its_release_when_the_next_names_other_code(trap: Trap, tmp_path: Path) -> None:
+def test_service_stays_on_its_release_if_the_next_names_an_untrusted_model(
+    trap: Trap, tmp_path: Path
+) -> None:
     store = open_store(tmp_path / "shop")
-    publish(store, "night-1", stock(2), made=honest_recipe())
+    publish(store, "night-1", stock(2), recipe=recipe_with_digests())
     catalog = lookdex.open_catalog(store, trusted_models=FAKES[1::2], poll_seconds=0.0).load()
-    publish(store, "night-2", stock(2), made=named(trap, "detector", trap.module))
+    publish(store, "night-2", stock(2), recipe=recipe_naming(trap, "detector", trap.module))
     assert catalog.search(picture("red")).release_id == "night-1"
     assert "night-2 names the detector 'python:trapped_models:detector'" in (catalog.behind or "")
     assert "trusted_models" in (catalog.behind or "")
     assert not trap.mark.exists()
     with pytest.raises(ModelNotTrusted):
         catalog.refresh()
-    publish(store, "night-3", stock(2), made=honest_recipe())
+    publish(store, "night-3", stock(2), recipe=recipe_with_digests())
     assert (catalog.search(picture("red")).release_id, catalog.behind) == ("night-3", None)
 
 
-def test_what_the_settings_name_is_loaded_by_its_very_name(trap: Trap, tmp_path: Path) -> None:
-    publish(open_store(tmp_path / "shop"), "night-1", stock(2), made=named(trap, "detector", trap.module))
+def test_trusted_models_match_exact_names_only(trap: Trap, tmp_path: Path) -> None:
+    publish(
+        open_store(tmp_path / "shop"),
+        "night-1",
+        stock(2),
+        recipe=recipe_naming(trap, "detector", trap.module),
+    )
     with pytest.raises(ModelNotTrusted):
         lookdex.open_catalog(tmp_path / "shop", trusted_models=[f"{trap.module}2", FAKES[3]])
     assert not trap.mark.exists()
@@ -138,15 +146,15 @@ def test_what_the_settings_name_is_loaded_by_its_very_name(trap: Trap, tmp_path:
     assert trap.mark.exists()
 
 
-def test_given_models_need_no_names(tmp_path: Path) -> None:
-    publish(open_store(tmp_path), "night-1", stock(2), made=recipe(detector="my own", embedder="mine, too"))
+def test_models_passed_as_objects_need_no_trust(tmp_path: Path) -> None:
+    publish(open_store(tmp_path), "night-1", stock(2), recipe=recipe(detector="my own", embedder="mine, too"))
     catalog = lookdex.open_catalog(
         tmp_path, detector=FakeDetector(name="my own"), embedder=FakeEmbedder(name="mine, too")
     )
     assert catalog.search(picture("red")).objects
 
 
-def test_a_message_repeats_little_of_what_a_record_holds(tmp_path: Path) -> None:
+def test_error_message_is_short_for_long_names(tmp_path: Path) -> None:
     with pytest.raises(ModelNotTrusted) as caught:
         TrustedModels().check("r" * 10_000, detector="x" * 10_000)
     assert len(str(caught.value)) < 1000
@@ -166,10 +174,15 @@ def test_a_message_repeats_little_of_what_a_record_holds(tmp_path: Path) -> None
     ],
     ids=lambda verb: verb[0],
 )
-def test_a_verb_that_reads_a_release_names_the_setting(
+def test_verbs_that_read_a_release_name_the_setting(
     trap: Trap, tmp_path: Path, verb: tuple[str, ...]
 ) -> None:
-    publish(open_store(tmp_path / "shop"), "night-1", stock(2), made=named(trap, "detector", trap.module))
+    publish(
+        open_store(tmp_path / "shop"),
+        "night-1",
+        stock(2),
+        recipe=recipe_naming(trap, "detector", trap.module),
+    )
     (tmp_path / "queries.csv").write_text("image,product_id,category\nphoto.jpg,p000,top\n")
     (tmp_path / "photo.jpg").touch()
     arguments = [word.format(queries=tmp_path / "queries.csv") for word in verb]
@@ -178,12 +191,12 @@ def test_a_verb_that_reads_a_release_names_the_setting(
     assert "trusted_models" in done.output
 
 
-def test_index_and_audit_load_only_what_their_own_settings_name(trap: Trap, tmp_path: Path) -> None:
+def test_index_and_audit_load_trusted_models_only(trap: Trap, tmp_path: Path) -> None:
     store = open_store(tmp_path / "shop")
-    made = replace(nights.RECIPE, detector=trap.module)
-    night = nights.index_night(store, "night", nights.photos(3), recipe=made)
+    trapped = replace(nights.RECIPE, detector=trap.module)
+    night = nights.index_night(store, "night", nights.photos(3), recipe=trapped)
     shop = ("--catalog", str(tmp_path / "shop"), "--run-id", "night")
-    settings = {"LOOKDEX_TRUSTED_MODELS": made.embedder}
+    settings = {"LOOKDEX_TRUSTED_MODELS": trapped.embedder}
     refused = run("index", *shop, **settings)
     assert refused.exit_code == 2, refused.output
     assert "the plan of run night names the detector" in refused.output
@@ -198,7 +211,7 @@ def test_index_and_audit_load_only_what_their_own_settings_name(trap: Trap, tmp_
 # ── weights ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_pickle_of_weights_runs_nothing_even_where_it_is_named(trap: Trap) -> None:
+def test_pickled_weights_run_no_code_even_if_trusted(trap: Trap) -> None:
     tower = {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8}
     text = {"context_length": 12, "vocab_size": 100, "width": 16, "heads": 2, "layers": 1}
     config = {

@@ -1,4 +1,4 @@
-"""Whole nights as people and schedulers run them on the command line, with the fakes: what they say, and exit codes."""
+"""Whole nights on the command line, with the fakes: output and exit codes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lookdex.catalog import json_codec, promotion_log, runs
+from lookdex.catalog.tables import duckdb_connection
 from lookdex.cli import main
 from lookdex.config import NightSettings
 from lookdex.errors import MassChange
@@ -30,6 +31,7 @@ from lookdex.pipeline.recipe import recipe_of
 from lookdex.records import Reason, Status, Threshold, Thresholds
 from lookdex.storage import open_store
 from tests.support import nights, photos
+from tests.support.catalogs import live
 from tests.support.paths import ROOT
 from tests.support.servers import S3Server
 from tests.support.verbs import FAKES, run
@@ -40,18 +42,18 @@ LOCAL = ("--master", "local[2,1]")
 
 @pytest.fixture(scope="module", autouse=True)
 def keys_for_workers(s3: S3Server) -> None:
-    """Spark's workers have the environment that the JVM was started in: the server's keys must be there by then."""
+    """Spark workers inherit the environment of the JVM, so the server's keys must be set before it starts."""
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> tuple[str, str, str]:
-    """Twelve photos, their products file, and where the catalogue goes."""
+    """URIs of twelve photos, of an empty catalogue, and of a products file."""
     return stocked(str(tmp_path / "root"), tmp_path)
 
 
 @pytest.fixture
 def shop_anywhere(root_uri: str, tmp_path: Path) -> tuple[str, str, str]:
-    """The same, once in a folder and once in a bucket."""
+    """The same, in a folder and in a bucket."""
     return stocked(root_uri, tmp_path)
 
 
@@ -64,13 +66,11 @@ def stocked(root: str, folder: Path) -> tuple[str, str, str]:
 
 
 def reindex(source: str, catalog: str, products: str, *more: str) -> Result:
-    where = ("--source", source, "--catalog", catalog, "--products", products)
-    return run("reindex", *where, *PATTERN, *FAKES, *LOCAL, *more)
+    shop = ("--source", source, "--catalog", catalog, "--products", products)
+    return run("reindex", *shop, *PATTERN, *FAKES, *LOCAL, *more)
 
 
-def test_a_first_night_a_second_one_and_an_answer(
-    shop_anywhere: tuple[str, str, str], tmp_path: Path
-) -> None:
+def test_two_nights_and_a_search(shop_anywhere: tuple[str, str, str], tmp_path: Path) -> None:
     file = Path(shop_anywhere[2])
     head, *rows = file.read_text().splitlines()
     eans = [f"{row},040123456789{n % 10}" for n, row in enumerate(rows)]
@@ -88,19 +88,19 @@ def test_a_first_night_a_second_one_and_an_answer(
     photo = tmp_path / "query.png"
     photo.write_bytes(photos.numbered(3))
     png = tmp_path / "answer.png"
-    asked = run("search", str(photo), "--catalog", shop_anywhere[1], "-k", "2", "--where", "price < 20", "--json",
+    searched = run("search", str(photo), "--catalog", shop_anywhere[1], "-k", "2", "--where", "price < 20", "--json",
                 "--png", str(png))  # fmt: skip
-    assert asked.exit_code == 0, asked.output
-    answer = json.loads(asked.output)
+    assert searched.exit_code == 0, searched.output
+    answer = json.loads(searched.output)
     assert answer["objects"]
     assert answer["objects"][0]["matches"][0]["product_id"] == "p00003"
     assert all(m["columns"]["price"] < 20 for o in answer["objects"] for m in o["matches"])
     assert png.read_bytes().startswith(b"\x89PNG")
 
-    coded = run(
+    by_code = run(
         "search", str(photo), "--catalog", shop_anywhere[1], "--where", "ean = '0401234567890'", "--json"
     )
-    found = {m["product_id"] for o in json.loads(coded.output)["objects"] for m in o["matches"]}
+    found = {m["product_id"] for o in json.loads(by_code.output)["objects"] for m in o["matches"]}
     assert found == {"p00000", "p00010"}
 
     wrong = run("search", str(photo), "--catalog", shop_anywhere[1], "--where", "prize < 20")
@@ -109,22 +109,22 @@ def test_a_first_night_a_second_one_and_an_answer(
     assert "p00003" in run("search", str(photo), "--catalog", shop_anywhere[1], "-k", "2").output
 
 
-def test_a_night_in_its_parts_each_of_which_can_be_repeated(shop_anywhere: tuple[str, str, str]) -> None:
+def test_each_stage_of_a_night_can_be_repeated(shop_anywhere: tuple[str, str, str]) -> None:
     source, catalog, products = shop_anywhere
-    there = ("--catalog", catalog, "--run-id", "scheduled__2026-11-22T02:00:00+00:00")
+    run_options = ("--catalog", catalog, "--run-id", "scheduled__2026-11-22T02:00:00+00:00")
     stages: list[Callable[[], Result]] = [
-        lambda: run("plan", "--source", source, "--products", products, *PATTERN, *FAKES, *there),
-        lambda: run("index", *LOCAL, *there),
-        lambda: run("build", *LOCAL, *there),
-        lambda: run("audit", *there),
-        lambda: run("promote", *there),
+        lambda: run("plan", "--source", source, "--products", products, *PATTERN, *FAKES, *run_options),
+        lambda: run("index", *LOCAL, *run_options),
+        lambda: run("build", *LOCAL, *run_options),
+        lambda: run("audit", *run_options),
+        lambda: run("promote", *run_options),
     ]
     for stage in stages:
         for _ in range(2):
             result = stage()
             assert result.exit_code == 0, result.output
     listed = json.loads(run("releases", "--catalog", catalog, "--json").output)
-    run_id = runs.run_slug(there[3])
+    run_id = runs.run_slug(run_options[3])
     assert [r["release_id"] for r in listed["releases"]] == [run_id]
     assert listed["live"]["release_id"] == run_id
     assert set(stage_seconds(open_store(catalog), run_id)) == {
@@ -136,7 +136,7 @@ def test_a_night_in_its_parts_each_of_which_can_be_repeated(shop_anywhere: tuple
     }
 
 
-def test_new_changed_and_deleted_photos_the_next_night(shop: tuple[str, str, str]) -> None:
+def test_new_changed_and_deleted_photos(shop: tuple[str, str, str]) -> None:
     source, catalog, _ = shop
     assert reindex(*shop).exit_code == 0
     store = open_store(source)
@@ -150,7 +150,7 @@ def test_new_changed_and_deleted_photos_the_next_night(shop: tuple[str, str, str
     assert [sum(r.images.values()) for r in releases] == [12, 12]
 
 
-def test_new_prices_reach_the_table_without_a_model(shop: tuple[str, str, str]) -> None:
+def test_changed_prices_are_published_without_running_a_model(shop: tuple[str, str, str]) -> None:
     _, catalog, products = shop
     assert reindex(*shop).exit_code == 0
     file = Path(products)
@@ -160,27 +160,27 @@ def test_new_prices_reach_the_table_without_a_model(shop: tuple[str, str, str]) 
     assert "planned  0 photos" in result.output
     assert "the products file changed" in result.output
     assert "indexed  0 photos, 0 items" in result.output
-    assert "0/0" not in result.output  # no line of progress where there is none
-    from lookdex.catalog.tables import duckdb_connection
-
+    assert "0/0" not in result.output  # no progress line
     with duckdb_connection(catalog) as connection:
         rows = connection.sql("SELECT DISTINCT price FROM items WHERE product_id = 'p00003'").fetchall()
     assert rows == [(1300,)]
 
 
-def test_thresholds_are_kept_with_the_release_and_inherited(
+def test_thresholds_are_stored_with_the_release_and_inherited(
     shop: tuple[str, str, str], tmp_path: Path
 ) -> None:
-    """A file of thresholds alone makes a release, without a model; later nights keep them."""
+    """A file of thresholds alone makes a new release, without running a model; later runs keep them."""
     _, catalog, _ = shop
     store = open_store(catalog)
     assert reindex(*shop).exit_code == 0
-    first = promotion_log.live_release(store)[1]
+    first = live(store)
     assert first.thresholds is None
     file = tmp_path / "thresholds.json"
     limit = Threshold(0.7, 0.95, 0.1, 40, 40, False)
-    made = Thresholds(0.95, 20, first.recipe.embedder, first.recipe.embedder_digest, limit, {"top": limit})
-    file.write_bytes(json_codec.to_json(made))
+    measured = Thresholds(
+        0.95, 20, first.recipe.embedder, first.recipe.embedder_digest, limit, {"top": limit}
+    )
+    file.write_bytes(json_codec.to_json(measured))
     planned = run("plan", "--source", shop[0], "--catalog", catalog, "--products", shop[2], *PATTERN, *FAKES,
                   "--thresholds", str(file), "--run-id", "new-thresholds")  # fmt: skip
     assert "the thresholds changed" in planned.output
@@ -189,19 +189,19 @@ def test_thresholds_are_kept_with_the_release_and_inherited(
     result = reindex(*shop, "--run-id", "new-thresholds")
     assert result.exit_code == 0, result.output
     file.write_bytes(written)
-    second = promotion_log.live_release(store)[1]
-    assert (second.parent, second.thresholds) == (first.release_id, made)
+    second = live(store)
+    assert (second.parent, second.thresholds) == (first.release_id, measured)
     assert (second.items_version, second.images_version) == (first.items_version, first.images_version)
     assert "nothing to do" in reindex(*shop, "--thresholds", str(file)).output
     assert "nothing to do" in reindex(*shop).output
     photos.fill(open_store(shop[0]), 13)
     assert reindex(*shop).exit_code == 0
-    assert promotion_log.live_release(store)[1].thresholds == made
+    assert live(store).thresholds == measured
     file.write_text("{}")
     assert reindex(*shop, "--thresholds", str(file)).exit_code == 2
 
 
-def test_an_emptied_bucket_stops_the_night_with_1(shop: tuple[str, str, str]) -> None:
+def test_emptied_bucket_stops_the_run(shop: tuple[str, str, str]) -> None:
     source, catalog, _ = shop
     assert reindex(*shop).exit_code == 0
     store = open_store(source)
@@ -213,7 +213,7 @@ def test_an_emptied_bucket_stops_the_night_with_1(shop: tuple[str, str, str]) ->
     assert len(promotion_log.read_log(open_store(catalog))) == 1
 
 
-def test_a_rollback_holds_promotions_until_resume(shop_anywhere: tuple[str, str, str]) -> None:
+def test_rollback_holds_promotions_until_resume(shop_anywhere: tuple[str, str, str]) -> None:
     source, catalog, _ = shop_anywhere
     assert reindex(*shop_anywhere).exit_code == 0
     open_store(source).put("p00001/a.png", photos.numbered(50))
@@ -244,10 +244,10 @@ def test_a_rollback_holds_promotions_until_resume(shop_anywhere: tuple[str, str,
     assert "Nothing changed" in reindex(*shop_anywhere).output
 
 
-def test_a_forgotten_pattern_stops_the_night(shop: tuple[str, str, str]) -> None:
+def test_missing_pattern_stops_the_run(shop: tuple[str, str, str]) -> None:
     source, catalog, products = shop
     assert reindex(*shop).exit_code == 0
-    forgotten = (
+    without_pattern = (
         "reindex",
         "--source",
         source,
@@ -258,16 +258,14 @@ def test_a_forgotten_pattern_stops_the_night(shop: tuple[str, str, str]) -> None
         *FAKES,
         *LOCAL[:2],
     )
-    stopped = run(*forgotten)
+    stopped = run(*without_pattern)
     assert stopped.exit_code == 1
     assert "would belong to none" in stopped.output
     assert "--pattern" in stopped.output
-    assert run(*forgotten, "--allow-mass-change").exit_code == 0
+    assert run(*without_pattern, "--allow-mass-change").exit_code == 0
 
 
-def test_thresholds_that_are_none_are_refused_before_anything_is_built(
-    shop: tuple[str, str, str], tmp_path: Path
-) -> None:
+def test_invalid_thresholds_file_is_refused_by_plan(shop: tuple[str, str, str], tmp_path: Path) -> None:
     source, catalog, products = shop
     (tmp_path / "odd.csv").write_text("product_id,price\n1,2\n")
     wrong = run("plan", "--source", source, "--catalog", catalog, "--products", products,
@@ -276,65 +274,72 @@ def test_thresholds_that_are_none_are_refused_before_anything_is_built(
     assert "odd.csv is not a file of `lookdex evaluate end-to-end --thresholds`" in wrong.output
 
 
-def test_a_pattern_that_fits_no_photo_is_refused_before_anything_is_built(
+def test_pattern_that_matches_no_photo_is_refused_by_plan(
     shop: tuple[str, str, str],
 ) -> None:
     source, catalog, products = shop
-    there = ("--source", source, "--catalog", catalog, *FAKES)
+    shop_options = ("--source", source, "--catalog", catalog, *FAKES)
     for verb in ("plan", "reindex"):
-        wrong = run(verb, *there, "--pattern", "{product_id}_{name}.png")
+        wrong = run(verb, *shop_options, "--pattern", "{product_id}_{name}.png")
         assert wrong.exit_code == 2
         assert "matches none of the 12 photos, such as p00000/a.png" in wrong.output
-        other = run(verb, *there, "--pattern", "{*}/{product_id}.png", "--products", products)
+        other = run(verb, *shop_options, "--pattern", "{*}/{product_id}.png", "--products", products)
         assert other.exit_code == 2
         assert "'a' from 'p00000/a.png'" in other.output
-        assert "--pattern '{product_id}/" in run(verb, *there, "--products", products).output
+        assert "--pattern '{product_id}/" in run(verb, *shop_options, "--products", products).output
     assert not list(open_store(catalog).list())
 
 
-def test_a_plan_says_how_many_photos_have_a_product_and_which_columns_products_have(
+def test_plan_reports_linked_photos_and_product_columns(
     shop: tuple[str, str, str],
 ) -> None:
     source, catalog, products = shop
-    there = ("--source", source, "--catalog", catalog, *FAKES)
-    assert "0 of 12 photos are linked to a product" in run("plan", *there).output
-    whole = run("plan", *there, *PATTERN, "--products", products).output
+    shop_options = ("--source", source, "--catalog", catalog, *FAKES)
+    assert "0 of 12 photos are linked to a product" in run("plan", *shop_options).output
+    whole = run("plan", *shop_options, *PATTERN, "--products", products).output
     assert "12 of 12 photos are linked to a product\n" in whole
     assert "the products file: CSV, utf-8, separator comma, 12 rows (see --products-encoding, " in whole
     assert "product columns: title (text), category (text), price (number)\n" in whole
     assert "not numbers" not in whole
-    told = json.loads(run("plan", *there, *PATTERN, "--products", products, "--json").output)
-    assert (told["changes"]["new"], told["products_file"]["separator"]) == (12, "comma")
+    report = json.loads(run("plan", *shop_options, *PATTERN, "--products", products, "--json").output)
+    assert (report["changes"]["new"], report["products_file"]["separator"]) == (12, "comma")
     file = Path(products)
     file.write_text(
         "".join(f"{line},€5.50\n" for line in file.read_text().replace(",price", "").splitlines()[:6])
     )
     file.write_text("product_id,title,category,cost,price\n" + file.read_text().partition("\n")[2])
-    part = run("plan", *there, *PATTERN, "--products", products).output
+    part = run("plan", *shop_options, *PATTERN, "--products", products).output
     assert "a guess" not in part
     assert "12 of 12 photos are linked to a product, 5 of them to one in the products file" in part
     assert "price (text)" in part
     assert "the column price holds text, not numbers" in part
 
 
-def test_a_plan_shows_what_it_guessed_and_ids_that_differ_in_case_only(tmp_path: Path) -> None:
-    source, apart = open_store(str(tmp_path / "photos")), "\u1100\u1161\u1107\u1161\u11bc"
-    for key in (f"{apart}/a.png", "AB1/a.png"):
+def test_plan_reports_detected_encoding_and_ids_that_differ_in_case(tmp_path: Path) -> None:
+    source, decomposed = open_store(str(tmp_path / "photos")), "\u1100\u1161\u1107\u1161\u11bc"
+    for key in (f"{decomposed}/a.png", "AB1/a.png"):
         source.put(key, photos.numbered(1))
     products = tmp_path / "products.txt"
     products.write_bytes("product_id;상품명;가격\n가방;원피스;1,5\nab1;치마;2\n".encode("cp949"))
-    there = ("--source", str(tmp_path / "photos"), "--catalog", str(tmp_path / "catalog"), *FAKES, *PATTERN)
-    said = run("plan", *there, "--products", str(products)).output
-    assert "2 of 2 photos are linked to a product, 1 of them to one in the products file" in said
-    assert "the products file: CSV, cp949, separator semicolon, 2 rows" in said
+    shop_options = (
+        "--source",
+        str(tmp_path / "photos"),
+        "--catalog",
+        str(tmp_path / "catalog"),
+        *FAKES,
+        *PATTERN,
+    )
+    output = run("plan", *shop_options, "--products", str(products)).output
+    assert "2 of 2 photos are linked to a product, 1 of them to one in the products file" in output
+    assert "the products file: CSV, cp949, separator semicolon, 2 rows" in output
     assert (
         "its encoding is a guess; if this line is garbled, set --products-encoding: product_id;상품명;가격"
-        in said
+        in output
     )
-    assert "product columns: 상품명 (text), 가격 (number)" in said
-    assert "1 product id of photos and file differ only in case" in said
-    assert "are not linked: 'AB1' and 'ab1'" in said
-    named = (
+    assert "product columns: 상품명 (text), 가격 (number)" in output
+    assert "1 product id of photos and file differ only in case" in output
+    assert "are not linked: 'AB1' and 'ab1'" in output
+    settings_given = (
         "--products-encoding",
         "euc_kr",
         "--products-separator",
@@ -342,16 +347,16 @@ def test_a_plan_shows_what_it_guessed_and_ids_that_differ_in_case_only(tmp_path:
         "--products-types",
         "가격=text",
     )
-    said = run("plan", *there, "--products", str(products), *named).output
-    assert "CSV, euc_kr, separator semicolon" in said
-    assert "a guess" not in said
-    assert "가격 (text)" in said
-    refused = run("plan", *there, "--products", str(products), "--products-types", "가격=date")
+    output = run("plan", *shop_options, "--products", str(products), *settings_given).output
+    assert "CSV, euc_kr, separator semicolon" in output
+    assert "a guess" not in output
+    assert "가격 (text)" in output
+    refused = run("plan", *shop_options, "--products", str(products), "--products-types", "가격=date")
     assert refused.exit_code == 2
     assert "the column '가격' holds a value that is not a date, e.g. '1,5': correct it" in refused.output
 
 
-def test_a_truncated_products_file_stops_the_night(shop: tuple[str, str, str]) -> None:
+def test_truncated_products_file_stops_the_run(shop: tuple[str, str, str]) -> None:
     source, catalog, products = shop
     assert reindex(*shop).exit_code == 0
     file = Path(products)
@@ -373,12 +378,12 @@ def test_a_truncated_products_file_stops_the_night(shop: tuple[str, str, str]) -
     without = run(*plan)
     assert without.exit_code == 1
     assert "12 of the 12 live products" in without.output
-    meant = run(*plan, "--products", products, "--allow-mass-change").output
-    assert "planned  0 photos in 0 shards (3 unchanged, 9 no longer sold)" in meant
-    assert "9 live products not in the products file leave the release, with 9 photos: 'p00003', " in meant
+    allowed = run(*plan, "--products", products, "--allow-mass-change").output
+    assert "planned  0 photos in 0 shards (3 unchanged, 9 no longer sold)" in allowed
+    assert "9 live products not in the products file leave the release, with 9 photos: 'p00003', " in allowed
 
 
-def test_products_leave_with_the_file_which_only_plan_reads(tmp_path: Path) -> None:
+def test_products_removed_from_the_file_leave_the_release(tmp_path: Path) -> None:
     source, catalog, file = f"{tmp_path}/photos", f"{tmp_path}/catalog", tmp_path / "products.csv"
     store = open_store(source)
     photos.fill(store, 6)
@@ -390,63 +395,62 @@ def test_products_leave_with_the_file_which_only_plan_reads(tmp_path: Path) -> N
     first = reindex(source, catalog, str(file))
     assert first.exit_code == 0, first.output
     assert "2 photos of 1 product not in the products file are not indexed: 'p00099'" in first.output
-    assert sold(catalog) == {None, *(f"p{n:05d}" for n in range(6))}
+    assert product_ids(catalog) == {None, *(f"p{n:05d}" for n in range(6))}
 
     file.write_text(whole.replace("p00005,Thing 5,15\n", "").replace("Thing 4", "Ding 4"))
     store.delete("p00003/a.png")
-    there = ("--catalog", catalog, "--run-id", "n2")
+    run_options = ("--catalog", catalog, "--run-id", "n2")
     plan = ("plan", "--source", source, "--products", str(file), *PATTERN, *FAKES)
-    planned = run(*plan, *there, "--max-change", "0.5")
+    planned = run(*plan, *run_options, "--max-change", "0.5")
     assert planned.exit_code == 0, planned.output
     assert "1 deleted, 5 unchanged, 1 no longer sold" in planned.output
     assert (
         "1 live product not in the products file leaves the release, with 1 photo: 'p00005'" in planned.output
     )
-    again = run(*plan[:3], *FAKES, *there)
+    again = run(*plan[:3], *FAKES, *run_options)
     assert "'p00005'" in again.output
     assert "this run was planned before" in again.output
     file.unlink()
     for stage in (("build", *LOCAL), ("audit",), ("promote",)):
-        done = run(*stage, *there)
+        done = run(*stage, *run_options)
         assert done.exit_code == 0, done.output
-    assert sold(catalog) == {None, "p00000", "p00001", "p00002", "p00004"}
+    assert product_ids(catalog) == {None, "p00000", "p00001", "p00002", "p00004"}
 
     file.write_text(whole.replace("price", "cost"))
     back = run(*plan, "--catalog", catalog)
     assert "1 new, 5 unchanged" in back.output
     assert "this column changed, which breaks filters on it: price (number, now gone)" in back.output
     assert "new columns: cost (number)" in back.output
-    told = json.loads(run(*plan, "--catalog", catalog, "--json").output)
-    assert {"name": "price", "live": "number", "planned": ""} in told["column_changes"]
+    report = json.loads(run(*plan, "--catalog", catalog, "--json").output)
+    assert {"name": "price", "live": "number", "planned": ""} in report["column_changes"]
 
 
-def sold(catalog: str) -> set[str | None]:
-    from lookdex.catalog.tables import duckdb_connection
-
+def product_ids(catalog: str) -> set[str | None]:
+    """The products of the live release."""
     with duckdb_connection(catalog) as connection:
         return {row[0] for row in connection.sql("SELECT DISTINCT product_id FROM items").fetchall()}
 
 
-def test_a_run_without_work_says_why_and_is_not_taken_for_a_namesake(tmp_path: Path) -> None:
+def test_stages_of_finished_runs_report_their_state(tmp_path: Path) -> None:
     catalog = str(tmp_path / "catalog")
     store = open_store(catalog)
     for count, name in enumerate(("sale", "sale", "other"), 2):
         nights.publish(store, name, nights.photos(count))
     stages = ("index", "build", "audit", "promote")
 
-    def told(stage: str, run_id: str, code: int) -> str:
+    def output(stage: str, run_id: str, code: int) -> str:
         result = run(stage, "--catalog", catalog, "--run-id", run_id)
         assert result.exit_code == code, result.output
         return result.output
 
     for stage in stages:
-        assert "run sale-1 has no plan" in told(stage, "sale-1", 1)
-        assert "release other is live already" in told(stage, "other", 0)
-        assert "other has followed it" in told(stage, "sale", 0)
+        assert "run sale-1 has no plan" in output(stage, "sale-1", 1)
+        assert "release other is live already" in output(stage, "other", 0)
+        assert "other has followed it" in output(stage, "sale", 0)
     assert run("rollback", "--catalog", catalog, "--note", "odd").exit_code == 0
     for stage in stages:
-        assert "`lookdex rollback --to other` makes it live again" in told(stage, "other", 1)
-        assert "release sale-1 is live already" in told(stage, "sale", 0)
+        assert "`lookdex rollback --to other` makes it live again" in output(stage, "other", 1)
+        assert "release sale-1 is live already" in output(stage, "sale", 0)
     photos.fill(open_store(f"{tmp_path}/photos"), 1)
     plan = run("plan", "--source", f"{tmp_path}/photos", "--catalog", catalog, "--run-id", "other", *FAKES)
     assert plan.exit_code == 1
@@ -454,28 +458,28 @@ def test_a_run_without_work_says_why_and_is_not_taken_for_a_namesake(tmp_path: P
     assert "(odd)" in plan.output
 
 
-def test_a_device_that_is_not_here_is_told_before_anything_starts(
+def test_missing_device_is_reported_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos.fill(open_store(f"{tmp_path}/photos"), 2)
-    there = ("--source", f"{tmp_path}/photos", "--catalog", f"{tmp_path}/catalog")
-    for device, models, words in (("cuda:99", FAKES, "sees"), ("gpu", (), "use cpu, cuda or cuda:N")):
-        missing = run("reindex", *there, *models, "--device", device)
+    shop_options = ("--source", f"{tmp_path}/photos", "--catalog", f"{tmp_path}/catalog")
+    for device, models, message in (("cuda:99", FAKES, "sees"), ("gpu", (), "use cpu, cuda or cuda:N")):
+        missing = run("reindex", *shop_options, *models, "--device", device)
         assert missing.exit_code == 2
-        assert words in missing.output
+        assert message in missing.output
         assert "planned" not in missing.output
-        assert run("plan", *there, *models, "--run-id", device).exit_code == 0
+        assert run("plan", *shop_options, *models, "--run-id", device).exit_code == 0
         index = run("index", "--catalog", f"{tmp_path}/catalog", "--run-id", device, "--device", device)
         assert index.exit_code == 2
-        assert words in index.output
+        assert message in index.output
     config = NightSettings(device="cuda:99", master="spark://host:7077")
-    check_device(config)  # the workers may have it
+    check_device(config)  # the workers may have the device
     check_device(replace(config, device="own", master=""), "python:mine:detector", "lookdex-tiny")
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
     check_device(replace(config, master=""))
 
 
-def test_an_unreachable_part_of_the_job_is_said_once(tmp_path: Path) -> None:
+def test_missing_release_or_plan_names_the_command(tmp_path: Path) -> None:
     nothing = run("search", "--text", "red", "--catalog", str(tmp_path))
     assert nothing.exit_code == 1
     assert "lookdex reindex" in nothing.output
@@ -486,7 +490,7 @@ def test_an_unreachable_part_of_the_job_is_said_once(tmp_path: Path) -> None:
 
 @settings(deadline=None)
 @given(bad=st.integers(0, 200), good=st.integers(0, 200), share=st.floats(0, 1))
-def test_a_night_that_rejects_too_much_stops(bad: int, good: int, share: float) -> None:
+def test_run_that_rejects_too_many_photos_stops(bad: int, good: int, share: float) -> None:
     indexed = Indexed(
         bad + good, 0, {Status.REJECTED: bad, Status.INDEXED: good}, {Reason.CORRUPT: bad}, 0, 0, 0
     )
@@ -496,12 +500,12 @@ def test_a_night_that_rejects_too_much_stops(bad: int, good: int, share: float) 
             check_rejected(indexed, share, allow=False)
     else:
         check_rejected(indexed, share, allow=False)
-    # What had been lost before, and what nobody called a picture, says nothing of tonight.
+    # Photos that failed in earlier runs, and files that are not pictures, do not count.
     check_rejected(indexed, share, allow=False, retried=bad)
     check_rejected(replace(indexed, reasons={Reason.NO_PICTURE: bad}), share, allow=False)
 
 
-def test_jobs_are_the_same_commands() -> None:
+def test_spark_jobs_have_the_options_of_their_verbs() -> None:
     """`spark-submit jobs/x.py` parses what the verb parses."""
     for job, verb in (("plan_changes", "plan"), ("index_images", "index"), ("build_release", "build")):
         path = ROOT / "jobs" / f"{job}.py"
@@ -520,11 +524,11 @@ def test_recipe_follows_the_settings() -> None:
         assert recipe_of(change).digest != recipe_of(base).digest
 
 
-def test_sigterm_says_how_to_go_on_leaves_nothing_behind_and_the_night_goes_on(tmp_path: Path) -> None:
+def test_run_stopped_by_sigterm_leaves_nothing_behind_and_is_resumed(tmp_path: Path) -> None:
     source, catalog, temporary = tmp_path / "photos", tmp_path / "catalog", tmp_path / "tmp"
     temporary.mkdir()
     photos.fill(open_store(str(source)), 12)
-    command = [sys.executable, "-m", "lookdex.cli.main", "reindex", "--source", source, "--catalog", catalog,
+    command = [sys.executable, "-m", "lookdex.cli.main", "reindex", "--source", str(source), "--catalog", str(catalog),
                "--detector", "python:tests.fakes:slow_detector", *FAKES[2:], "--device", "slow",
                "--shard-images", "2",
                *LOCAL]  # fmt: skip
@@ -539,13 +543,13 @@ def test_sigterm_says_how_to_go_on_leaves_nothing_behind_and_the_night_goes_on(t
         assert night.poll() is None, night.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    family = psutil.Process(night.pid).children(recursive=True)
+    processes = psutil.Process(night.pid).children(recursive=True)
     night.send_signal(signal.SIGTERM)
-    told, errors = night.communicate(timeout=60)
+    output, errors = night.communicate(timeout=60)
     assert night.returncode == 143
-    assert not any(process.is_running() for process in family)
+    assert not any(process.is_running() for process in processes)
     assert list(temporary.iterdir()) == []
-    run_id = told.splitlines()[0].removeprefix("run ")
+    run_id = output.splitlines()[0].removeprefix("run ")
     lines = [line for line in errors.splitlines() if line and not line.startswith("index ")]
     assert lines == [
         f"stopped: the live release is unchanged; lookdex reindex with --run-id {run_id} continues where this left off"
@@ -561,18 +565,18 @@ def test_sigterm_says_how_to_go_on_leaves_nothing_behind_and_the_night_goes_on(t
 
 
 @pytest.mark.parametrize("verb", ["index", "build", "audit", "promote"])
-def test_a_stage_can_be_stopped_while_it_looks_what_there_is_to_do(
+def test_stage_can_be_interrupted_while_it_reads_the_plan(
     verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That reads the log and the plan, which takes its time on a slow store."""
-    handlers = []
+    """Reading the log and the plan may take long on a slow store."""
+    handlers: list[object] = []
 
-    def look(*_: object) -> str:
+    def interrupted(*_: object) -> str:
         handlers.append(signal.getsignal(signal.SIGTERM))
         raise KeyboardInterrupt
 
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(Night, "finished", look)
+    monkeypatch.setattr(Night, "finished", interrupted)
     stopped = run(verb, "--catalog", str(tmp_path), "--run-id", "n")
     assert (stopped.exit_code, stopped.output) == (
         130, "\nstopped: the live release is unchanged; the same command continues where this left off\n"
@@ -581,10 +585,10 @@ def test_a_stage_can_be_stopped_while_it_looks_what_there_is_to_do(
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_a_photo_that_kills_its_process_is_named_and_the_night_published(
+def test_photo_that_kills_its_process_is_named_and_the_rest_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even where Spark gives each task one attempt."""
+    """Even if Spark gives each task only one attempt."""
     source, catalog = f"{tmp_path}/photos", f"{tmp_path}/catalog"
     photos.fill(open_store(source), 200)
     open_store(source).put("p00123/a.png", photos.poisoned())
@@ -595,14 +599,15 @@ def test_a_photo_that_kills_its_process_is_named_and_the_night_published(
     assert done.exit_code == 0, done.output
     assert "200 photos (199 indexed, 1 failed)" in done.output
     assert "breaks a model: p00123/a.png: the process that handled it was ended by SIGABRT" in done.output
-    assert promotion_log.live_release(open_store(catalog))[1].images == {"indexed": 199, "failed": 1}
+    assert live(open_store(catalog)).images == {"indexed": 199, "failed": 1}
 
 
-def test_ctrl_c_while_spark_starts_leaves_no_process(tmp_path: Path) -> None:
+def test_ctrl_c_while_spark_starts_leaves_no_process_running(tmp_path: Path) -> None:
     source, catalog = tmp_path / "photos", tmp_path / "catalog"
     photos.fill(open_store(str(source)), 2)
     command = [
-        sys.executable, "-m", "lookdex.cli.main", "reindex", "--source", source, "--catalog", catalog, *FAKES, *LOCAL
+        sys.executable, "-m", "lookdex.cli.main", "reindex", "--source", str(source), "--catalog", str(catalog),
+        *FAKES, *LOCAL,
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'lib'}{os.pathsep}{ROOT}"}
     night = subprocess.Popen(
@@ -615,7 +620,7 @@ def test_ctrl_c_while_spark_starts_leaves_no_process(tmp_path: Path) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     os.killpg(night.pid, signal.SIGINT)  # as a terminal does
-    _, errors = night.communicate(timeout=60)  # the pipes end with the last process that holds them
+    _, errors = night.communicate(timeout=60)  # returns when the last process has closed the pipes
     assert night.returncode == 130
     assert "continues where this left off" in errors
     assert "Exception" not in errors

@@ -1,4 +1,4 @@
-"""`lookdex search`: its flags are the question's options; pictures appear on terminals that show them, nowhere else."""
+"""`lookdex search`: its flags, its JSON, pictures on terminals that can show them, and `Catalog.to_pandas`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -23,20 +25,16 @@ import lookdex
 from lookdex.cli import main
 from lookdex.cli.search import search
 from lookdex.imaging.codec import encode_jpeg
-from lookdex.models import digests
 from lookdex.records import Role
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import Options
 from lookdex.storage import open_store
-from tests.fakes import FakeDetector, FakeEmbedder, recipe
-from tests.support.catalogs import Shown, picture, publish, stock
+from tests.fakes import FakeDetector, FakeEmbedder
+from tests.support.catalogs import Shown, picture, publish, recipe_with_digests, stock
 from tests.support.terminals import Terminal
 from tests.support.verbs import TRUSTED
 
-MADE = recipe(
-    detector_digest=digests.detector_digest(FakeDetector.name),
-    embedder_digest=digests.embedder_digest(FakeEmbedder.name),
-)
+RECIPE = recipe_with_digests()
 PARAMETERS = search.get_params(click.Context(search))
 
 
@@ -44,7 +42,7 @@ PARAMETERS = search.get_params(click.Context(search))
 def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Twelve products in six colours, priced 0 … 11, two photos of each."""
     uri = str(tmp_path_factory.mktemp("shop"))
-    publish(open_store(uri), "night-1", stock(), made=MADE)
+    publish(open_store(uri), "night-1", stock(), recipe=RECIPE)
     return uri
 
 
@@ -59,25 +57,26 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(main.main, ["search", *arguments], env=TRUSTED)
 
 
-def told(*arguments: str) -> dict:
+def answer_of(*arguments: str) -> dict[str, Any]:
+    """The answer as JSON."""
     result = run(*arguments, "--json")
     assert result.exit_code == 0, result.output
-    answer: dict = json.loads(result.output)
+    answer: dict[str, Any] = json.loads(result.output)
     return answer
 
 
-def products(lane: dict) -> list[str]:
+def products(lane: dict[str, Any]) -> list[str]:
     return [match["product_id"] for match in lane["matches"]]
 
 
-# ── what is asked ────────────────────────────────────────────────────────────────────────────────────────────
+# ── questions ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_option_of_a_question_has_its_flag() -> None:
+def test_every_search_option_has_a_flag() -> None:
     flags = {option.name for option in PARAMETERS}
-    # Photos that show one item are each taken for their main object; crops follow from where the answer goes.
-    left_out = {"picks", "crops", "look"}
-    assert set(Options.__slots__) - left_out <= flags
+    # Several photos are each searched by their main object; the output decides about crops.
+    without_flag = {"picks", "crops", "look"}
+    assert {field.name for field in fields(Options)} - without_flag <= flags
 
 
 @pytest.mark.parametrize(
@@ -92,22 +91,24 @@ def test_every_option_of_a_question_has_its_flag() -> None:
         ("--no-fold", click.BOOL, True),
     ],
 )
-def test_a_flag_has_the_limits_and_the_default_of_its_option(
-    flag: str, kind: click.ParamType, default: object
+def test_flag_has_the_limits_and_the_default_of_its_option(
+    flag: str, kind: click.ParamType[Any], default: object
 ) -> None:
-    (option,) = (one for one in PARAMETERS if flag in (*one.opts, *one.secondary_opts))
+    (option,) = (
+        parameter for parameter in PARAMETERS if flag in (*parameter.opts, *parameter.secondary_opts)
+    )
     assert option.type.to_info_dict() == kind.to_info_dict()
     assert option.default == default
 
 
-def test_the_help_names_other_options_by_their_flags() -> None:
-    described = {option.name: option.help for option in PARAMETERS if isinstance(option, click.Option)}
+def test_help_names_other_options_by_their_flags() -> None:
+    described = {option.name: option.help or "" for option in PARAMETERS if isinstance(option, click.Option)}
     assert described["pool"].startswith("With --sort: ")
     assert "(default: -k)" in described["pool"]
     assert not [name for name, text in described.items() if "`" in text]
 
 
-def test_the_help_is_in_groups() -> None:
+def test_help_is_grouped() -> None:
     text = run("--help").output
     titles = [
         "Question",
@@ -116,56 +117,61 @@ def test_the_help_is_in_groups() -> None:
         "Additional results",
         "Output",
     ]
-    places = [text.index(f"\n{title}:\n") for title in [*titles, "Options"]]
-    assert places == sorted(places)
+    positions = [text.index(f"\n{title}:\n") for title in [*titles, "Options"]]
+    assert positions == sorted(positions)
     assert (
-        places[0]
+        positions[0]
         < text.index("  --text W")
-        < places[1]
+        < positions[1]
         < text.index("  --widen")
-        < places[2]
+        < positions[2]
         < text.index("  --colour")
     )
     for option in PARAMETERS:
         assert text.count(f" {option.opts[-1]}") >= 1, option.opts
 
 
-def test_one_object_a_box_and_a_label(shop: str, photo: str) -> None:
-    every = told(photo, "--catalog", shop, "-k", "1")
+def test_search_by_object_box_and_label(shop: str, photo: str) -> None:
+    every = answer_of(photo, "--catalog", shop, "-k", "1")
     assert sorted(o["label"] for o in every["objects"]) == ["shoes", "top"]
-    one = told(photo, "--catalog", shop, "-k", "1", "--object", "1", "--no-whole")
-    assert [o["label"] for o in one["objects"]] == [every["objects"][1]["label"]]
-    assert one["whole"] is None
+    second = answer_of(photo, "--catalog", shop, "-k", "1", "--object", "1", "--no-whole")
+    assert [o["label"] for o in second["objects"]] == [every["objects"][1]["label"]]
+    assert second["whole"] is None
     box = every["objects"][0]["box"]
     corners = ",".join(str(box[name]) for name in ("x0", "y0", "x1", "y1"))
-    drawn = told(photo, "--catalog", shop, "--box", corners, "--label", "shoes")
+    drawn = answer_of(photo, "--catalog", shop, "--box", corners, "--label", "shoes")
     assert drawn["objects"][0]["kind"] == "box"
     assert drawn["objects"][0]["label"] == drawn["objects"][0]["within"] == "shoes"
 
 
-def test_words_colour_products_and_filters(shop: str, photo: str) -> None:
-    assert products(told("--text", "green", "--catalog", shop, "-k", "2")["objects"][0]) == ["p002", "p008"]
+def test_search_by_text_colour_product_and_filter(shop: str, photo: str) -> None:
+    assert products(answer_of("--text", "green", "--catalog", shop, "-k", "2")["objects"][0]) == [
+        "p002",
+        "p008",
+    ]
     in_green = (photo, "--catalog", shop, "--object", "0", "--text", "green", "--widen", "always", "-k", "1")
     for weight, colour in (("0", "red"), ("1", "green")):
-        answer = told(*in_green, "--text-weight", weight)
+        answer = answer_of(*in_green, "--text-weight", weight)
         assert answer["objects"][0]["matches"][0]["colour"] == colour
-    like = told("--product", "p000", "--catalog", shop, "-k", "1", "--where", "price > 3")
+    like = answer_of("--product", "p000", "--catalog", shop, "-k", "1", "--where", "price > 3")
     assert like["objects"][0]["kind"] == "product"
     assert products(like["objects"][0]) == ["p006"]
-    far = told(photo, "--catalog", shop, "--object", "0", "--widen", "always", "--colour", "1", "-k", "9")
+    far = answer_of(
+        photo, "--catalog", shop, "--object", "0", "--widen", "always", "--colour", "1", "-k", "9"
+    )
     scores = [match["score"] for match in far["objects"][0]["matches"]]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] == far["objects"][0]["matches"][0]["colour_similarity"]
 
 
-def test_pages_orders_and_facets(shop: str) -> None:
+def test_pages_sorting_and_facets(shop: str) -> None:
     question = ("--text", "red", "--catalog", shop, "-k", "4", "--sort", "-price", "--pool", "8")
-    first, second = told(*question), told(*question, "--offset", "4")
+    first, second = answer_of(*question), answer_of(*question, "--offset", "4")
     assert first["next"] == {"offset": 4, "release": "night-1"}
     matches = [match for page in (first, second) for match in page["objects"][0]["matches"]]
     order = [(match["other"] is not None, -match["columns"]["price"]) for match in matches]
     assert len(order) == 8
-    assert order == sorted(order)  # what is red as asked is first
+    assert order == sorted(order)  # exact matches come first
     shown = run(*question, "--where", "price > 2", "--facets", "label,price").output
     assert "facets of 9 products\n  label: bag 2, pants 2, shoes 2, dress 1, skirt 1, top 1\n" in shown
     assert "  price: 3 to 11\n" in shown
@@ -174,16 +180,16 @@ def test_pages_orders_and_facets(shop: str) -> None:
     assert run(*question, "--facets", "vector").exit_code == 2
 
 
-def test_several_photos_show_one_item(shop: str, photo: str) -> None:
-    answer = told(photo, photo, "--catalog", shop)
+def test_search_with_several_photos_of_one_item(shop: str, photo: str) -> None:
+    answer = answer_of(photo, photo, "--catalog", shop)
     assert [o["kind"] for o in answer["objects"]] == ["photos"]
     assert len(answer["objects"][0]["parts"]) == 2
 
 
-def test_what_goes_with_a_product(tmp_path: Path) -> None:
-    publish(open_store(str(tmp_path)), "n", [Shown("p1", "red"), Shown("p2", "blue")], made=MADE)
-    answer = told("--product", "p1", "--goes-with", "--catalog", str(tmp_path))
-    assert answer["goes_with"] == []  # nothing else is in its photo
+def test_goes_with_without_other_objects(tmp_path: Path) -> None:
+    publish(open_store(str(tmp_path)), "n", [Shown("p1", "red"), Shown("p2", "blue")], recipe=RECIPE)
+    answer = answer_of("--product", "p1", "--goes-with", "--catalog", str(tmp_path))
+    assert answer["goes_with"] == []  # its photo shows no other item
     plain = run("--product", "p1", "--goes-with", "--catalog", str(tmp_path)).output
     assert "no other objects were found in the photos of p1" in plain
 
@@ -208,7 +214,7 @@ def test_what_goes_with_a_product(tmp_path: Path) -> None:
         ("{photo}", "--where", "prize < 2"),
     ],
 )
-def test_wrong_questions_end_with_2(arguments: tuple[str, ...], shop: str, photo: str) -> None:
+def test_invalid_questions_exit_with_2(arguments: tuple[str, ...], shop: str, photo: str) -> None:
     result = run(*(a.format(photo=photo) for a in arguments), "--catalog", shop)
     assert result.exit_code == 2, result.output
     assert "Traceback" not in result.output
@@ -219,10 +225,10 @@ def test_wrong_questions_end_with_2(arguments: tuple[str, ...], shop: str, photo
 
 @pytest.mark.parametrize("question", [("{photo}",), ("{photo}", "--text", "green"), ("--text", "red"),
                                       ("--product", "p000"), ("{photo}", "{photo}")])  # fmt: skip
-def test_vectors_are_those_that_were_asked_with(question: tuple[str, ...], shop: str, photo: str) -> None:
-    """Asking the table with the vector alone gives the similarities that the answer has."""
+def test_vectors_are_those_of_the_question(question: tuple[str, ...], shop: str, photo: str) -> None:
+    """Their products with the stored vectors are the similarities of the answer."""
     filled = [part.format(photo=photo) for part in question]
-    answer = told(*filled, "--catalog", shop, "-k", "3", "--widen", "always", "--no-fold", "--vectors")
+    answer = answer_of(*filled, "--catalog", shop, "-k", "3", "--widen", "always", "--no-fold", "--vectors")
     catalog = lookdex.open_catalog(shop, detector=FakeDetector(), embedder=FakeEmbedder())
     frame = catalog.to_pandas(columns=["item_id", "vector"], scope=None).set_index("item_id")
     lanes = [*answer["objects"], *filter(None, [answer["whole"]])]
@@ -237,14 +243,14 @@ def test_vectors_are_those_that_were_asked_with(question: tuple[str, ...], shop:
 
 # ── pictures in the terminal ─────────────────────────────────────────────────────────────────────────────────
 
-ATTRIBUTES, VERSION, KITTY_QUERY = "\x1b[c", "\x1b[>q", "a=q"  # the questions, in the order: 1, 3, 2
+ATTRIBUTES, VERSION, KITTY_QUERY = "\x1b[c", "\x1b[>q", "a=q"  # terminal queries
 KITTY = ("\x1b[?62;c", "\x1b_Gi=31;OK\x1b\\", "\x1bP>|kitty(0.42.1)\x1b\\")
 OLD_KITTY = (*KITTY[:2], "\x1bP>|kitty(0.26.5)\x1b\\")
 SIXEL = ("\x1b[?62;4;6c",)
 PLAIN = ("\x1b[?62;22c",)
 SIXEL_PICTURE = re.compile(r'\x1bP0;0;0q"1;1;(\d+);(\d+)')
 KITTY_PICTURE = re.compile(r"\x1b_Gi=(\d+),m=([01]),f=100,q=2;([A-Za-z0-9+/=]*)\x1b\\")
-TABLE = "similarity"  # a heading that only the table has
+TABLE = "similarity"  # a heading of the table
 
 
 @pytest.fixture(scope="module")
@@ -283,14 +289,14 @@ def on(
     return written
 
 
-def test_sixel(shop: str, environment: dict[str, str]) -> None:
+def test_sixel_pictures(shop: str, environment: dict[str, str]) -> None:
     written = on(Terminal(SIXEL), environment, shop)
     assert SIXEL_PICTURE.findall(written) == [("160", "160")] * 3  # 16 × 8 cells of 10 × 20 pixels
     assert "red thing of" in written
     assert TABLE not in written
 
 
-def test_kitty(shop: str, environment: dict[str, str]) -> None:
+def test_kitty_pictures(shop: str, environment: dict[str, str]) -> None:
     written = on(Terminal(KITTY), environment, shop)
     pictures: dict[str, str] = {}
     for number, _, part in KITTY_PICTURE.findall(written):
@@ -304,22 +310,26 @@ def test_kitty(shop: str, environment: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("answers", [OLD_KITTY, PLAIN, ()], ids=["old-kitty", "plain", "silent"])
-def test_half_blocks(answers: tuple[str, ...], shop: str, environment: dict[str, str]) -> None:
+def test_half_blocks_on_other_terminals(
+    answers: tuple[str, ...], shop: str, environment: dict[str, str]
+) -> None:
     written = on(Terminal(answers), environment, shop)
     assert written.count("▀") == 3 * 24 * 12
     assert not SIXEL_PICTURE.search(written)
     assert not KITTY_PICTURE.search(written)
 
 
-@pytest.mark.parametrize("wish", ["auto", "blocks"])
-def test_half_blocks_where_nothing_is_answered(wish: str, shop: str, environment: dict[str, str]) -> None:
-    """Neither what the terminal can, nor how many pixels a cell has."""
-    written = on(Terminal(cell=(0, 0)), environment, shop, "--thumbnails", wish)
+@pytest.mark.parametrize("mode", ["auto", "blocks"])
+def test_half_blocks_on_terminals_that_do_not_respond(
+    mode: str, shop: str, environment: dict[str, str]
+) -> None:
+    """Without responses to queries about pictures and the size of a cell."""
+    written = on(Terminal(cell=(0, 0)), environment, shop, "--thumbnails", mode)
     assert written.count("▀") == 3 * 24 * 12
     assert "Traceback" not in written
 
 
-def test_a_table_where_pictures_make_no_sense(shop: str, environment: dict[str, str]) -> None:
+def test_no_pictures_on_unsuitable_terminals(shop: str, environment: dict[str, str]) -> None:
     for terminal, changed, more in (
         (Terminal(SIXEL), {"TERM": "dumb"}, ()),
         (Terminal(SIXEL), {"NO_COLOR": "1"}, ()),
@@ -337,9 +347,7 @@ def test_a_table_where_pictures_make_no_sense(shop: str, environment: dict[str, 
     ["del t.capture_terminal_response", "t.capture_terminal_response = lambda: None"],
     ids=["gone", "other"],
 )
-def test_a_table_where_kitty_s_version_cannot_be_asked(
-    change: str, shop: str, environment: dict[str, str]
-) -> None:
+def test_table_if_the_kitty_version_is_unknown(change: str, shop: str, environment: dict[str, str]) -> None:
     later = f"import textual_image.renderable, textual_image._terminal as t; {change}"
     program = ("-c", f"{later}; from lookdex.cli.main import main; main()")
     written = on(Terminal(KITTY), environment, shop, program=program)
@@ -349,11 +357,13 @@ def test_a_table_where_kitty_s_version_cannot_be_asked(
     assert "▀" not in written
 
 
-@pytest.mark.parametrize("wish", ["auto", "kitty", "sixel", "blocks"])
-def test_never_where_the_output_is_no_terminal(wish: str, shop: str, environment: dict[str, str]) -> None:
+@pytest.mark.parametrize("mode", ["auto", "kitty", "sixel", "blocks"])
+def test_no_pictures_if_the_output_is_not_a_terminal(
+    mode: str, shop: str, environment: dict[str, str]
+) -> None:
     command = [sys.executable, "-m", "lookdex.cli.main", "search", "--text", "red", "--catalog", shop]
     done = subprocess.run(
-        [*command, "--thumbnails", wish],
+        [*command, "--thumbnails", mode],
         env=environment,
         capture_output=True,
         text=True,
@@ -373,7 +383,7 @@ def catalog(shop: str) -> lookdex.Catalog:
     return lookdex.open_catalog(shop, detector=FakeDetector(), embedder=FakeEmbedder())
 
 
-def test_a_frame_of_objects(catalog: lookdex.Catalog) -> None:
+def test_frame_of_objects(catalog: lookdex.Catalog) -> None:
     frame = catalog.to_pandas()
     assert len(frame) == 24
     assert set(frame["scope"]) == {"object"}
@@ -384,7 +394,7 @@ def test_a_frame_of_objects(catalog: lookdex.Catalog) -> None:
     assert prices["p007"] == 7.0
 
 
-def test_a_frame_of_what_was_asked_for(catalog: lookdex.Catalog) -> None:
+def test_frame_with_filter_columns_scope_and_limit(catalog: lookdex.Catalog) -> None:
     frame = catalog.to_pandas("price < 3 and colour = 'red'", ["product_id", "vector", "crop"])
     assert list(frame.columns) == ["product_id", "vector", "crop"]
     assert list(catalog.to_pandas(columns=["price", "title", "price"]).columns) == ["price", "title"]
@@ -406,28 +416,28 @@ def test_a_frame_of_what_was_asked_for(catalog: lookdex.Catalog) -> None:
         ({"limit": -1}, "limit"),
     ],
 )
-def test_a_frame_that_cannot_be_made(catalog: lookdex.Catalog, arguments: dict, says: str) -> None:
+def test_invalid_frame_arguments(catalog: lookdex.Catalog, arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(lookdex.errors.BadQuery, match=says):
         catalog.to_pandas(**arguments)
 
 
-def test_vectors_are_of_the_release_that_answered(
+def test_vectors_come_from_the_release_that_answered(
     tmp_path: Path, photo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another one goes live between the answer and its vectors."""
+    """Another release goes live between the search and the reading of vectors."""
     store = open_store(str(tmp_path))
-    publish(store, "night-1", stock(), made=MADE)
+    publish(store, "night-1", stock(), recipe=RECIPE)
     released: list[str] = []
     vectors = Catalog.vectors
 
-    def an_hour_later(catalog: Catalog, *photos: str, options: Options) -> np.ndarray:
-        publish(store, "night-2", stock(products=6), made=MADE)
+    def vectors_an_hour_later(catalog: Catalog, *photos: str, options: Options) -> np.ndarray:
+        publish(store, "night-2", stock(products=6), recipe=RECIPE)
         later = time.monotonic() + 3600
         monkeypatch.setattr(time, "monotonic", lambda: later)
         found = vectors(catalog, *photos, options=options)
         released.append(catalog.release.release_id)
         return found
 
-    monkeypatch.setattr(Catalog, "vectors", an_hour_later)
-    assert told(photo, "--catalog", str(tmp_path), "--vectors")["release_id"] == "night-1"
+    monkeypatch.setattr(Catalog, "vectors", vectors_an_hour_later)
+    assert answer_of(photo, "--catalog", str(tmp_path), "--vectors")["release_id"] == "night-1"
     assert released == ["night-1"]

@@ -1,36 +1,38 @@
-"""`lookdex evaluate` from photos to figures, with models whose outputs follow from the pixels."""
+"""`lookdex evaluate`, from photos to figures, with the fakes as models."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from PIL import Image
 
-from lookdex.cli import main
 from lookdex.cli.evaluate import evaluate
 from lookdex.cli.evaluate.common import pair
 from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 from lookdex.evaluate.report import table
 from tests.fakes import COLOURS
-from tests.support.verbs import TRUSTED
-
-FAKES = (
-    "--detector",
-    "python:tests.fakes:detector",
-    "--embedder",
-    "python:tests.fakes:embedder",
-)
+from tests.support import verbs
+from tests.support.verbs import FAKES
 
 
 def run(*arguments: str | Path) -> Result:
-    verb = ["evaluate", *map(str, arguments)]
-    return CliRunner().invoke(main.main, verb, env=TRUSTED, catch_exceptions=False)
+    return verbs.run("evaluate", *map(str, arguments))
+
+
+def figures_of(folder: Path, verb: str, *options: str | Path) -> dict[str, Any]:
+    """Evaluate the photos of a folder with the fakes."""
+    photos = ("--images", folder / "images", "--items", folder / "items.csv")
+    done = run(verb, *photos, "--json", folder / "out.json", *FAKES, *options)
+    assert done.exit_code == 0, done.output
+    figures: dict[str, Any] = json.loads((folder / "out.json").read_text())
+    return figures
 
 
 def scene(path: Path, *things: tuple[str, int, int, int, int]) -> None:
@@ -43,7 +45,7 @@ def scene(path: Path, *things: tuple[str, int, int, int, int]) -> None:
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Path:
-    """Four red and two blue photos; the reds of sender 1 and 2 differ by where the colour lies."""
+    """Four red and two blue photos. The red of sender 1 is in another place than that of sender 2."""
     rows = ["image,label,sender"]
     for number, (colour, sender, at) in enumerate(
         [("red", 1, 10), ("red", 1, 10), ("red", 2, 40), ("red", 2, 40), ("blue", 1, 10), ("blue", 2, 10)]
@@ -54,12 +56,12 @@ def plain(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_retrieval(plain: Path) -> None:
+def test_retrieval_figures(plain: Path) -> None:
     done = run("retrieval", "--images", plain / "images", "--items", plain / "items.csv", "--exclude-same", "sender",
                "--json", plain / "out.json", *FAKES)  # fmt: skip
     assert done.exit_code == 0, done.output
     figures = json.loads((plain / "out.json").read_text())
-    # From another sender, a red that lies elsewhere is still nearer than a blue, and the blues find each other.
+    # The red of another sender is nearer than blue, and the two blue photos find each other.
     assert (figures["queries"], figures["gallery"], figures["unanswerable"]) == (6, 6, 0)
     assert figures["by_label"]["blue"] == {"recall@1": 1.0, "queries": 2}
     assert figures["recall@5"] == figures["recall@10"] == 1.0
@@ -70,28 +72,20 @@ def test_retrieval(plain: Path) -> None:
 
 
 def test_detected_crops_do_not_depend_on_position(plain: Path) -> None:
-    done = run("retrieval", "--images", plain / "images", "--items", plain / "items.csv", "--exclude-same", "sender",
-               "--crop", "detected", "--json", plain / "out.json", *FAKES)  # fmt: skip
-    assert done.exit_code == 0, done.output
-    assert json.loads((plain / "out.json").read_text())["recall@1"] == 1.0
+    figures = figures_of(plain, "retrieval", "--exclude-same", "sender", "--crop", "detected")
+    assert figures["recall@1"] == 1.0
 
 
-def test_queries_of_their_own(plain: Path) -> None:
+def test_retrieval_with_a_file_of_queries(plain: Path) -> None:
     (plain / "queries.csv").write_text("image,label\n2,red\n4,blue\n5,green\n")
-    done = run("retrieval", "--images", plain / "images", "--items", plain / "items.csv", "--queries",
-               plain / "queries.csv", "--json", plain / "out.json", *FAKES)  # fmt: skip
-    assert done.exit_code == 0, done.output
-    figures = json.loads((plain / "out.json").read_text())
+    figures = figures_of(plain, "retrieval", "--queries", plain / "queries.csv")
     assert (figures["queries"], figures["unanswerable"]) == (2, 1)
     assert figures["recall@1"] == 1.0
 
 
-def test_a_broken_photo_is_left_out_and_named(plain: Path) -> None:
+def test_unreadable_photo_is_skipped_and_reported(plain: Path) -> None:
     (plain / "images/1.png").write_bytes(b"not a photo")
-    done = run("retrieval", "--images", plain / "images", "--items", plain / "items.csv",
-               "--json", plain / "out.json", *FAKES)  # fmt: skip
-    assert done.exit_code == 0, done.output
-    figures = json.loads((plain / "out.json").read_text())
+    figures = figures_of(plain, "retrieval")
     assert figures["unreadable"] == [str(plain / "images/1.png")]
     assert figures["gallery"] == 5
 
@@ -104,7 +98,7 @@ def test_labels_without_pairs_are_an_error(plain: Path) -> None:
     assert "no query has an answer" in done.output
 
 
-def test_detection(tmp_path: Path) -> None:
+def test_detection_figures(tmp_path: Path) -> None:
     scene(tmp_path / "images/a.png", ("red", 10, 10, 50, 50), ("blue", 60, 60, 90, 90))
     scene(tmp_path / "images/b.png", ("magenta", 5, 5, 60, 60))
     coco = {
@@ -130,33 +124,33 @@ def test_detection(tmp_path: Path) -> None:
     assert (figures["photos"], figures["objects"]) == (2, 3)
 
 
-def test_models_names_a_pair_a_folder_or_one_model(tmp_path: Path) -> None:
-    own = NightSettings(detector="d", embedder="e")
-    assert pair(None, own) == ("d", "e")
-    assert pair("lookdex-tiny", own) == ("lookdex-tiny", "lookdex-tiny")
-    assert pair("hf-hub:org/model", own) == ("d", "hf-hub:org/model")
-    assert pair("transformers:org/model", own) == ("transformers:org/model", "e")
-    for name, text in {
+def test_models_option_names_a_pair_a_folder_or_one_model(tmp_path: Path) -> None:
+    config = NightSettings(detector="d", embedder="e")
+    assert pair(None, config) == ("d", "e")
+    assert pair("lookdex-tiny", config) == ("lookdex-tiny", "lookdex-tiny")
+    assert pair("hf-hub:org/model", config) == ("d", "hf-hub:org/model")
+    assert pair("transformers:org/model", config) == ("transformers:org/model", "e")
+    for name, content in {
         "both/detector/config.json": '{"builder": "x"}',
         "both/embedder/open_clip_config.json": "{}",
         "one/config.json": '{"architectures": []}',
     }.items():
         (tmp_path / name).parent.mkdir(parents=True)
-        (tmp_path / name).write_text(text)
+        (tmp_path / name).write_text(content)
     both, one = tmp_path / "both", tmp_path / "one"
-    assert pair(str(both), own) == (f"torchvision:{both / 'detector'}", str(both / "embedder"))
-    assert pair(str(one), own) == (f"transformers:{one}", "e")
+    assert pair(str(both), config) == (f"torchvision:{both / 'detector'}", str(both / "embedder"))
+    assert pair(str(one), config) == (f"transformers:{one}", "e")
     with pytest.raises(ConfigError, match="has no model"):
-        pair(str(tmp_path), own)
+        pair(str(tmp_path), config)
 
 
-def test_tables_are_markdown() -> None:
+def test_tables_are_printed_as_markdown() -> None:
     assert table(["a", "bb"], [["long", "1"]]) == "| a    | bb |\n| ---- | -: |\n| long |  1 |"
 
 
-def test_retrieval_draws_its_mistakes(plain: Path) -> None:
+def test_retrieval_draws_confusions_and_worst_cases(plain: Path) -> None:
     text = (plain / "items.csv").read_text()
-    (plain / "items.csv").write_text(text.replace("0,red", "0,blue"))  # a red photo that is said to be blue
+    (plain / "items.csv").write_text(text.replace("0,red", "0,blue"))  # a red photo labelled as blue
     done = run("retrieval", "--images", plain / "images", "--items", plain / "items.csv", "--pictures",
                plain / "drawn", "--markdown", plain / "out.md", *FAKES)  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -166,21 +160,15 @@ def test_retrieval_draws_its_mistakes(plain: Path) -> None:
             assert min(sheet.size) > 200
 
 
-def test_zero_shot(plain: Path) -> None:
-    done = run("zero-shot", "--images", plain / "images", "--items", plain / "items.csv", "--template", "{}",
-               "--json", plain / "out.json", "--pictures", plain / "drawn", "--crop", "detected", *FAKES)  # fmt: skip
-    assert done.exit_code == 0, done.output
-    figures = json.loads((plain / "out.json").read_text())
+def test_zero_shot_figures(plain: Path) -> None:
+    options = ("--template", "{}", "--pictures", plain / "drawn", "--crop", "detected")
+    figures = figures_of(plain, "zero-shot", *options)
     assert (figures["accuracy"], figures["photos"], figures["confused"]) == (1.0, 6, [])
     assert figures["by_class"]["red"] == {"recall": 1.0, "precision": 1.0, "photos": 4}
     assert (plain / "drawn/confusion.png").stat().st_size > 1000
-    (plain / "names.csv").write_text("label,name\nred,blue\nblue,red\n")  # named the wrong way round
-    done = run("zero-shot", "--images", plain / "images", "--items", plain / "items.csv", "--template", "{}",
-               "--names", plain / "names.csv", "--json", plain / "out.json", *FAKES)  # fmt: skip
-    assert json.loads((plain / "out.json").read_text())["confused"] == [
-        ["red", "blue", 4],
-        ["blue", "red", 2],
-    ]
+    (plain / "names.csv").write_text("label,name\nred,blue\nblue,red\n")  # swapped names
+    swapped = figures_of(plain, "zero-shot", "--template", "{}", "--names", plain / "names.csv")
+    assert swapped["confused"] == [["red", "blue", 4], ["blue", "red", 2]]
     (plain / "names.csv").write_text("label,name\nred,blue\n")
     done = run("zero-shot", "--images", plain / "images", "--items", plain / "items.csv",
                "--names", plain / "names.csv", *FAKES)  # fmt: skip
@@ -188,21 +176,15 @@ def test_zero_shot(plain: Path) -> None:
     assert "names no 'blue'" in done.output
 
 
-def test_text_retrieval_both_ways(plain: Path) -> None:
-    done = run("text", "--images", plain / "images", "--items", plain / "items.csv", "--text", "label",
-               "--json", plain / "out.json", *FAKES)  # fmt: skip
-    assert done.exit_code == 0, done.output
-    figures = json.loads((plain / "out.json").read_text())
+def test_text_retrieval_in_both_directions(plain: Path) -> None:
+    figures = figures_of(plain, "text", "--text", "label")
     assert (figures["texts"], figures["images"]) == (2, 6)
     assert figures["text_to_image"]["recall@1"] == 1.0
     assert figures["image_to_text"]["queries"] == 6
 
 
-def test_text_queries_count_where_enough_photos_answer(plain: Path) -> None:
-    done = run("text", "--images", plain / "images", "--items", plain / "items.csv", "--from", "label", "-k", "3",
-               "--json", plain / "out.json", *FAKES)  # fmt: skip
-    assert done.exit_code == 0, done.output
-    figures = json.loads((plain / "out.json").read_text())
+def test_text_queries_need_enough_matching_photos(plain: Path) -> None:
+    figures = figures_of(plain, "text", "--from", "label", "-k", "3")
     assert (figures["precision@3"], figures["queries"], figures["too_few_answers"]) == (1.0, 1, 1)
     (plain / "queries.csv").write_text("text,sender\nred,nobody\n")
     done = run("text", "--images", plain / "images", "--items", plain / "items.csv", "--queries",
@@ -210,22 +192,20 @@ def test_text_queries_count_where_enough_photos_answer(plain: Path) -> None:
     assert done.exit_code == 2  # before any model is loaded
     assert "no photo of" in done.output
     (plain / "queries.csv").write_text("text,sender\nred,1\n")
-    done = run("text", "--images", plain / "images", "--items", plain / "items.csv", "--queries",
-               plain / "queries.csv", "-k", "2", "--json", plain / "out.json", *FAKES)  # fmt: skip
-    assert done.exit_code == 0, done.output
-    assert json.loads((plain / "out.json").read_text())["by_query"][0]["right"] == 3
-    for more, words in [
+    by_sender = figures_of(plain, "text", "--queries", plain / "queries.csv", "-k", "2")
+    assert by_sender["by_query"][0]["right"] == 3
+    for options, message in [
         (("--from", "label", "-k", "5"), "the most is 4: use -k 4 or smaller"),
         (("--from", "label", "--text", "label"), "Give one of"),
         (("--from", "label", "--language", "ko"), "give no query in 'ko'"),
     ]:
-        done = run("text", "--images", plain / "images", "--items", plain / "items.csv", *more, *FAKES)
+        done = run("text", "--images", plain / "images", "--items", plain / "items.csv", *options, *FAKES)
         assert done.exit_code == 2
-        assert words in done.output
+        assert message in done.output
 
 
 @pytest.mark.parametrize("name", list(evaluate.commands))
-def test_every_verb_and_option_is_explained(name: str) -> None:
+def test_every_verb_and_option_has_help(name: str) -> None:
     verb = evaluate.commands[name]
     assert verb.help
     for option in verb.params:

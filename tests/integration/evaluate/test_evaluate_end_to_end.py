@@ -1,4 +1,4 @@
-"""`lookdex evaluate end-to-end` on a published catalogue, with query photos whose answers follow from their colours."""
+"""`lookdex evaluate end-to-end` on a published catalogue, with the fakes as models."""
 
 from __future__ import annotations
 
@@ -8,32 +8,27 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from PIL import Image
 
 from lookdex.catalog import json_codec
-from lookdex.cli import main
 from lookdex.errors import ConfigError
 from lookdex.evaluate import ask
 from lookdex.evaluate.lanes import QueryObject
-from lookdex.models import digests
 from lookdex.records import Box, Thresholds
 from lookdex.storage import open_store
-from tests.fakes import FakeDetector, FakeEmbedder, recipe
-from tests.support.catalogs import picture, publish, stock
-from tests.support.verbs import TRUSTED
+from tests.fakes import FakeDetector, FakeEmbedder
+from tests.support import verbs
+from tests.support.catalogs import picture, publish, recipe_with_digests, stock
 
-RED_TOP, BLUE_SHOES = "p000", "p004"  # the stock's products have the fakes' six colours in turn
+RED_TOP, BLUE_SHOES = "p000", "p004"  # by their colours
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
-    """A catalogue of six products, and two looks: a top with shoes, and a top alone."""
-    made = recipe(
-        detector_digest=digests.detector_digest(FakeDetector.name),
-        embedder_digest=digests.embedder_digest(FakeEmbedder.name),
-    )
-    publish(open_store(tmp_path / "catalog"), "r1", stock(products=6, photos=1), made=made)
+    """A catalogue of six products, and two query photos: a top with shoes, and a top alone."""
+    store = open_store(tmp_path / "catalog")
+    publish(store, "r1", stock(products=6, photos=1), recipe=recipe_with_digests())
     rows = ["image,product_id,category,x0,y0,x1,y1"]
     for name, colours in {"both": ("red", "blue"), "one": ("red",)}.items():
         pixels = picture(*colours, shade=5)
@@ -49,7 +44,7 @@ def shop(tmp_path: Path) -> Path:
 
 
 def run(shop: Path, *arguments: str | Path) -> Result:
-    verb = [
+    verb = (
         "evaluate",
         "end-to-end",
         "--catalog",
@@ -58,9 +53,8 @@ def run(shop: Path, *arguments: str | Path) -> Result:
         shop / "queries.csv",
         "-k",
         "5",
-    ]
-    typed = [*map(str, verb), *map(str, arguments)]
-    return CliRunner().invoke(main.main, typed, env=TRUSTED, catch_exceptions=False)
+    )
+    return verbs.run(*map(str, verb), *map(str, arguments))
 
 
 def test_figures_pictures_and_thresholds(shop: Path) -> None:
@@ -68,14 +62,14 @@ def test_figures_pictures_and_thresholds(shop: Path) -> None:
                "--thresholds", shop / "thresholds.json")  # fmt: skip
     assert done.exit_code == 0, done.output
     figures = json.loads((shop / "out.json").read_text())
-    # Of four objects that the catalogue has, the detector finds all but the hat, and their products come first.
+    # Of the four objects with products in the catalogue, the detector finds all but the hat.
     assert (figures["photos"], figures["objects"], figures["found"]) == (2, 4, 0.75)
     assert figures["not_in_catalogue"] == ["sold-out"]
     detected = figures["lanes"]["detected object"]
     assert detected["answered"] == 3
     assert detected["of_all"] == {"objects": 4, "first": 0.75, "among_5": 0.75, "among_k": 0.75}
     assert detected["of_found"] == {"objects": 3, "first": 1.0, "among_5": 1.0, "among_k": 1.0}
-    # Answering for the best box alone serves the two tops only: red comes before blue at the same score.
+    # The best-scored object is the top in both photos: red comes before blue at the same score.
     assert figures["lanes"]["best-scored object"]["of_all"]["first"] == 0.5
     assert figures["lanes"]["true box"]["answered"] == 4
     assert figures["by_category"]["hat"]["detected object"]["answered"] == 0
@@ -83,17 +77,16 @@ def test_figures_pictures_and_thresholds(shop: Path) -> None:
     kept = json_codec.from_json(Thresholds, (shop / "thresholds.json").read_bytes())
     assert kept.embedder == FakeEmbedder.name
     assert kept.by_category["top"].pooled
+    assert kept.all is not None
     assert (kept.all.kept, kept.all.right) == (1.0, 3)
     assert kept.all.false_accepts == 0.0
     assert "based on 3 right matches" in done.stderr
     assert not (shop / "drawn/worst.png").exists()  # no wrong answer to draw
 
 
-def test_the_worst_cases_are_drawn(shop: Path) -> None:
+def test_worst_cases_are_drawn(shop: Path) -> None:
     text = (shop / "queries.csv").read_text()
-    (shop / "queries.csv").write_text(
-        text.replace(RED_TOP, "p002")
-    )  # the red tops are said to be a green skirt
+    (shop / "queries.csv").write_text(text.replace(RED_TOP, "p002"))  # the true product is a green skirt
     done = run(shop, "--pictures", shop / "drawn")
     assert done.exit_code == 0, done.output
     with Image.open(shop / "drawn/worst.png") as sheet:
@@ -101,7 +94,7 @@ def test_the_worst_cases_are_drawn(shop: Path) -> None:
         assert sheet.height > 500
 
 
-def test_ids_of_another_shop_are_an_error(shop: Path) -> None:
+def test_queries_without_products_of_the_catalogue_are_an_error(shop: Path) -> None:
     (shop / "queries.csv").write_text("image,product_id,category\nlooks/one,x,top\n")
     done = run(shop)
     assert done.exit_code == 2
@@ -112,20 +105,20 @@ def test_ids_of_another_shop_are_an_error(shop: Path) -> None:
     assert "nothing to calibrate on" in done.output
 
 
-def test_the_truth_of_a_sample_is_read_as_it_is(shop: Path) -> None:
+def test_truth_file_of_a_sample_is_read(shop: Path) -> None:
     box = {"x0": 1, "y0": 2, "x1": 30, "y1": 40, "width": 96, "height": 96}
     rows = [
         {"image_key": "looks/both.png", "kind": "look", "category": "handbag", "product_id": "A", **box},
         {"image_key": "photos/A/front.jpg", "kind": "product", "category": "bag", "product_id": "A", **box},
     ]
     pq.write_table(pa.Table.from_pylist(rows), shop / "truth.parquet")
-    asked = ask.read_queries(shop / "truth.parquet")
+    queries = ask.read_queries(shop / "truth.parquet")
     path = shop / "looks/both.png"
-    assert asked == [ask.QueryPhoto(path, (QueryObject(str(path), "A", "bag", Box(1, 2, 30, 40)),))]
+    assert queries == [ask.QueryPhoto(path, (QueryObject(str(path), "A", "bag", Box(1, 2, 30, 40)),))]
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("image,product_id\nlooks/one,A\n", "no column 'category'"),
         ("image,product_id,category\nlooks/one,,top\n", "has no image, product_id or category"),
@@ -134,7 +127,7 @@ def test_the_truth_of_a_sample_is_read_as_it_is(shop: Path) -> None:
         ("image,product_id,category\nlooks/none,A,top\n", "has no photo 'looks/none'"),
     ],
 )
-def test_invalid_table_is_reported(text: str, words: str, shop: Path) -> None:
+def test_invalid_query_table_is_reported(text: str, message: str, shop: Path) -> None:
     (shop / "queries.csv").write_text(text)
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises(ConfigError, match=message):
         ask.read_queries(shop / "queries.csv")

@@ -1,4 +1,4 @@
-"""Catalogues of past formats are read, extended, promoted and rolled back; those of later ones ask for an upgrade."""
+"""Catalogues of older formats are read, extended and rolled back; those of newer formats ask for an upgrade."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import lance
 import pyarrow as pa
@@ -26,6 +27,7 @@ from lookdex.release.retention import clean_up
 from lookdex.storage import Store, open_store
 from tests import fakes
 from tests.support import nights
+from tests.support.catalogs import live
 from tests.support.paths import GOLDEN
 
 PAST = sorted(GOLDEN.glob("catalog-*.tar.gz"))
@@ -33,7 +35,7 @@ PAST = sorted(GOLDEN.glob("catalog-*.tar.gz"))
 
 @pytest.fixture(scope="module")
 def maker() -> ModuleType:
-    """What wrote the catalogues, and asks them."""
+    """The module that wrote the catalogues and searches them."""
     spec = importlib.util.spec_from_file_location("make_catalog", GOLDEN / "make_catalog.py")
     assert spec
     assert spec.loader
@@ -42,24 +44,24 @@ def maker() -> ModuleType:
     return module
 
 
-def unpacked(archive: Path, folder: Path) -> tuple[Store, dict]:
+def unpack(archive: Path, folder: Path) -> tuple[Store, dict[str, Any]]:
+    """The catalogue in the archive, and its answers when it was written."""
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")
     return open_store(str(folder / "catalog")), json.loads((folder / "answers.json").read_text())
 
 
 def third_night(store: Store, maker: ModuleType) -> Release:
-    """Two more photos, one less, one changed; the prices stay."""
+    """Publish a night with two new photos, one removed and one changed. The prices stay."""
     source = [*maker.source(2)[1:], *nights.photos(70)[64:66]]
     source[5] = nights.Photo(source[5].key, etag="3", product=source[5].product)
     stock = maker.products(2).select(["product_id", "title", "price"])
     return nights.publish(store, "night3", source, recipe=fakes.recipe(), products=stock, keep_unlisted=True)
 
 
-def rewritten(store: Store, column: str | None) -> None:
-    """The live ledger as another lookdex keeps it: with a column more (`retired_at`: it may not be null), or (None)
-    without the last."""
-    release = promotion_log.live_release(store)[1]
+def rewrite_ledger(store: Store, column: str | None) -> None:
+    """Change the columns of the live ledger: add `column` (`retired_at` is required), or with None remove the last."""
+    release = live(store)
     ledger = tables.open_table(store, tables.IMAGES, release.images_version).to_table()
     if column is None:
         ledger = ledger.drop_columns([IMAGES_SCHEMA.names[-1]])
@@ -78,22 +80,24 @@ def rewritten(store: Store, column: str | None) -> None:
 
 
 @pytest.fixture
-def indexed(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Build an index for few rows."""
     monkeypatch.setattr(ann, "EXACT_BELOW", 40)
     monkeypatch.setattr(ann, "PARTITION_ROWS", 32)
 
 
 @pytest.mark.parametrize("archive", PAST, ids=lambda path: path.name)
-@pytest.mark.usefixtures("indexed")
-def test_a_catalogue_of_a_past_format_goes_on(archive: Path, tmp_path: Path, maker: ModuleType) -> None:
-    store, answers = unpacked(archive, tmp_path)
+@pytest.mark.usefixtures("small_index")
+def test_catalogue_of_an_older_format_is_extended(archive: Path, tmp_path: Path, maker: ModuleType) -> None:
+    store, answers = unpack(archive, tmp_path)
     assert {name: maker.answers(store, name) for name in answers} == answers
     third = third_night(store, maker)
-    assert promotion_log.current(store).release_id == "night3"
+    assert live(store).release_id == "night3"
     assert third.index.kind == "IVF_SQ"
     assert third.parent == "night2"
-    # Every file has a digest now, also those that the older lookdex recorded none of.
+    # Every file has a digest now, including those without one in the older format.
     recorded = load_files(store, third)
+    assert recorded is not None
     assert recorded.format == 2
     assert {file.key.split("/")[2] for file in recorded.items} == {
         "data", "_deletions", "_indices", "_transactions", "_versions",
@@ -104,15 +108,15 @@ def test_a_catalogue_of_a_past_format_goes_on(archive: Path, tmp_path: Path, mak
 
 
 @pytest.mark.parametrize(
-    "column", ["note", "retired_at", None], ids=["a column more", "a required column more", "a column less"]
+    "column", ["note", "retired_at", None], ids=["extra column", "extra required column", "missing column"]
 )
-@pytest.mark.usefixtures("indexed")
-def test_a_ledger_of_other_columns_is_read_and_extended(
+@pytest.mark.usefixtures("small_index")
+def test_ledger_with_other_columns_is_read_and_extended(
     column: str | None, tmp_path: Path, maker: ModuleType
 ) -> None:
-    store, answers = unpacked(PAST[-1], tmp_path)
-    rewritten(store, column)
-    before = tables.ledger(store, promotion_log.live_release(store)[1])
+    store, answers = unpack(PAST[-1], tmp_path)
+    rewrite_ledger(store, column)
+    before = tables.ledger(store, live(store))
     assert before.schema == IMAGES_SCHEMA
     assert before["indexed_at"].null_count == (0 if column else before.num_rows)
     release = third_night(store, maker)
@@ -127,23 +131,23 @@ def test_a_ledger_of_other_columns_is_read_and_extended(
         assert rows["p0030/a.jpg"]["indexed_at"] is None
     assert tables.ledger(store, release).num_rows == len(rows) == sum(release.images.values())
     assert maker.answers(store, "night2") == answers["night2"]
-    # And the night after that.
+    # A further night builds on it.
     nights.publish(store, "night4", nights.photos(66)[20:], recipe=fakes.recipe())
-    assert promotion_log.current(store).release_id == "night4"
+    assert live(store).release_id == "night4"
 
 
-def test_stored_records_carry_their_format_and_a_checksum() -> None:
+def test_stored_records_have_a_format_and_a_checksum() -> None:
     entry = live_entry()
     data = sealed(entry)
     content = json.loads(data)
     assert content["format"] == 1
     assert from_json(LiveEntry, data) == entry
-    # However it was indented since; and without a checksum, as older versions wrote it.
+    # Reformatted; and without a checksum, as older versions wrote it.
     assert from_json(LiveEntry, json.dumps(content).encode()) == entry
     assert from_json(LiveEntry, to_json(entry)) == entry
 
 
-def test_no_flipped_bit_in_a_record_reads_as_another_record() -> None:
+def test_flipped_bit_in_a_record_is_detected() -> None:
     entry = live_entry()
     data = sealed(entry)
     for bit in range(8 * len(data)):
@@ -153,13 +157,13 @@ def test_no_flipped_bit_in_a_record_reads_as_another_record() -> None:
             assert from_json(LiveEntry, bytes(flipped)) == entry
 
 
-def test_a_record_of_a_later_format_asks_for_an_upgrade() -> None:
+def test_record_of_a_newer_format_asks_for_an_upgrade() -> None:
     later = {**json.loads(to_json(live_entry())), "format": 2, "release_id": ["other", "type"]}
     with pytest.raises(NewerFormat, match=r"live/1\.json was written by a newer lookdex.*Upgrade"):
         from_json(LiveEntry, json.dumps(later).encode(), "live/1.json")
 
 
-def test_a_table_of_a_later_format_asks_for_an_upgrade(tmp_path: Path) -> None:
+def test_table_of_a_newer_format_asks_for_an_upgrade(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     first = nights.publish(store, "n1", nights.photos(2))
     opened = tables.open_tables(store, first)

@@ -1,4 +1,4 @@
-"""One shard with fakes: exact rows, hostile neighbours, a faulty store, a bounded queue."""
+"""Indexing one shard with the fakes: its rows, bad photos, storage errors, failing models, the fetch queue."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,8 +21,7 @@ from hypothesis import strategies as st
 from lookdex.catalog import runs
 from lookdex.catalog.schemas import IMAGES_SCHEMA, items_schema
 from lookdex.errors import AccessDenied, Changed, ModelFailed, NotFound, StorageError, Unavailable
-from lookdex.imaging import codec as images
-from lookdex.index import fetch as fetching
+from lookdex.imaging import codec, container
 from lookdex.index.analyse import Tools, in_batches
 from lookdex.index.fetch import Bad, Cost, FetchOptions, Photo, PixelBudget, fetch
 from lookdex.models.pixels import few_sizes
@@ -31,9 +32,9 @@ from tests.support.paths import GOLDEN
 from tests.support.photos import draw, encode, fill, images_of, items_of, numbered, refs_of
 from tests.support.shards import index_shard
 
-GOLDEN = GOLDEN / "shard.json"
+GOLDEN_ROWS = GOLDEN / "shard.json"
 REGENERATE = (
-    "REGENERATE_GOLDEN"  # set it to write the golden rows anew, and read the difference before you commit
+    "REGENERATE_GOLDEN"  # set it to write the golden rows again, and check the difference before you commit
 )
 
 
@@ -49,11 +50,13 @@ def tools(tmp_path: Path, source: Store) -> Tools:
     )
 
 
-def whole(source: Store, **options: object) -> Shard:
-    return Shard("shard-1", refs_of(source, **options))  # type: ignore[arg-type]
+def whole(source: Store) -> Shard:
+    """All photos of the source as one shard."""
+    return Shard("shard-1", refs_of(source))
 
 
-def rows_of(tools: Tools, report: ShardReport) -> tuple[list[dict], dict[str, dict]]:
+def rows_of(tools: Tools, report: ShardReport) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The items, and the ledger by key."""
     items, ledger = items_of(tools.catalog, [report]), images_of(tools.catalog, [report])
     assert items.schema.equals(items_schema(tools.embedder.dim))
     assert ledger.schema.equals(IMAGES_SCHEMA)
@@ -64,42 +67,42 @@ def rows_of(tools: Tools, report: ShardReport) -> tuple[list[dict], dict[str, di
 
 
 def golden_shard(source: Store) -> Shard:
-    """Photos in stored (level 0) PNG: the rows hang on no JPEG decoder's and no compressor's version."""
+    """Photos in uncompressed PNG, so that the rows depend on no version of a decoder or compressor."""
     look = draw({"red": Box(30, 20, 90, 80), "cyan": Box(35, 85, 85, 150), "blue": Box(5, 140, 25, 158)})
     source.put("a/look.png", encode(look, compress_level=0))
     source.put("b/plain.png", encode(draw({"magenta": Box(20, 40, 100, 140)}), compress_level=0))
     source.put("c/nothing.png", encode(draw({}), compress_level=0))
     source.put("d/broken.png", encode(draw({}), compress_level=0)[:200])
-    products = {"a/look.png": (("pants-1", "top-1"), "pants"), "b/plain.png": (("bag-1",), None)}
+    products: dict[str, tuple[tuple[str, ...], str | None]] = {
+        "a/look.png": (("pants-1", "top-1"), "pants"),
+        "b/plain.png": (("bag-1",), None),
+    }
     return Shard(
         "golden",
-        tuple(
-            ImageRef(o.key, o.etag, o.bytes, *products.get(o.key, ((), None)))  # type: ignore[arg-type]
-            for o in source.list()
-        ),
+        tuple(ImageRef(o.key, o.etag, o.bytes, *products.get(o.key, ((), None))) for o in source.list()),
     )
 
 
-def test_golden_rows(tools: Tools, source: Store) -> None:
+def test_rows_match_the_golden_file(tools: Tools, source: Store) -> None:
     report = index_shard(golden_shard(source), tools)
     items, ledger = rows_of(tools, report)
     for row in items:
-        row["crop"] = images.decode(row["crop"], 10**6, 10**6, 1).shape[:2]
+        row["crop"] = codec.decode(row["crop"], 10**6, 10**6, 1).shape[:2]
         row["vector"] = [round(v, 3) for v in row["vector"]]
         row["score"], row["colour_share"] = round(row["score"], 3), round(row["colour_share"], 3)
         row["palette"] = [{name: round(value, 2) for name, value in s.items()} for s in row["palette"]]
     for row in ledger.values():
         assert row.pop("first_seen") == row.pop("indexed_at")
-        del row["etag"]  # a folder's is made of the clock
+        del row["etag"]  # in a folder it depends on the clock
     counted = {"counts": report.counts, "reasons": report.reasons, "items": report.items}
-    made = json.dumps({**counted, "images": list(ledger.values()), "objects": items}, indent=1) + "\n"
+    document = json.dumps({**counted, "images": list(ledger.values()), "objects": items}, indent=1) + "\n"
     if os.environ.get(REGENERATE):
-        GOLDEN.parent.mkdir(exist_ok=True)
-        GOLDEN.write_text(made)
-    assert json.loads(made) == json.loads(GOLDEN.read_text())
+        GOLDEN_ROWS.parent.mkdir(exist_ok=True)
+        GOLDEN_ROWS.write_text(document)
+    assert json.loads(document) == json.loads(GOLDEN_ROWS.read_text())
 
 
-def test_the_same_shard_twice_gives_the_same_rows(tools: Tools, source: Store) -> None:
+def test_indexing_a_shard_again_gives_the_same_rows(tools: Tools, source: Store) -> None:
     fill(source, 30)
     first = index_shard(whole(source), tools)
     again = index_shard(whole(source), replace(tools, run_id="again", fetch_workers=1, batch=16))
@@ -108,7 +111,7 @@ def test_the_same_shard_twice_gives_the_same_rows(tools: Tools, source: Store) -
     assert a.drop(["run_id"]).equals(b.drop(["run_id"]))
 
 
-def test_batches_do_not_change_what_is_found(tools: Tools, source: Store) -> None:
+def test_batch_size_does_not_change_the_rows(tools: Tools, source: Store) -> None:
     fill(source, 20)
     a, b = (
         items_of(tools.catalog, [index_shard(whole(source), replace(tools, run_id=f"b{n}", batch=n))])
@@ -118,18 +121,21 @@ def test_batches_do_not_change_what_is_found(tools: Tools, source: Store) -> Non
 
 
 @dataclass(frozen=True)
-class Twice(fakes.FakeDetector):
-    """Finds everything once more, less surely: as DETR may where nms_iou is 1."""
+class DoubleDetector(fakes.FakeDetector):
+    """Finds everything twice, the second time with half the score, as DETR may with nms_iou 1."""
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
-        return [[*own, *(replace(d, score=d.score / 2) for d in own)] for own in super().detect(images)]
+        return [
+            [*objects, *(replace(d, score=d.score / 2) for d in objects)]
+            for objects in super().detect(images)
+        ]
 
 
-def test_what_is_found_twice_in_the_same_pixels_is_one_item(tools: Tools, source: Store) -> None:
+def test_objects_detected_twice_are_one_item(tools: Tools, source: Store) -> None:
     fill(source, 5)
     items, ledger = rows_of(tools, index_shard(whole(source), tools))
     again, counted = rows_of(
-        tools, index_shard(whole(source), replace(tools, run_id="twice", detector=Twice()))
+        tools, index_shard(whole(source), replace(tools, run_id="twice", detector=DoubleDetector()))
     )
     assert [(row["item_id"], row["score"]) for row in again] == [
         (row["item_id"], row["score"]) for row in items
@@ -137,26 +143,24 @@ def test_what_is_found_twice_in_the_same_pixels_is_one_item(tools: Tools, source
     assert [row["items"] for row in counted.values()] == [row["items"] for row in ledger.values()]
 
 
-def test_crops_are_jpegs_of_the_recipes_size(tools: Tools, source: Store) -> None:
+def test_crops_are_jpegs_of_the_size_in_the_recipe(tools: Tools, source: Store) -> None:
     source.put("a.png", encode(draw({"red": Box(0, 0, 400, 500)}, 600, 800)))
     items, _ = rows_of(tools, index_shard(whole(source), tools))
-    sides = {row["scope"]: max(images.decode(row["crop"], 10**6, 10**6).shape) for row in items}
+    sides = {row["scope"]: max(codec.decode(row["crop"], 10**6, 10**6).shape) for row in items}
     assert sides == {"image": 72, "object": 96}
 
 
-def test_row_groups_are_bounded(tools: Tools, source: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_of_row_groups_is_bounded(tools: Tools, source: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lookdex.index.rows.GROUP_BYTES", 20_000)
     fill(source, 40)
     report = index_shard(whole(source), tools)
-    import pyarrow.parquet as pq
-
     file = pq.ParquetFile(pa.BufferReader(tools.catalog.get(report.objects.key)))
     sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
     assert len(sizes) > 3
     assert max(sizes) <= 20
 
 
-# ── what a bad photo costs: itself ───────────────────────────────────────────────────────────────────────────
+# ── bad photos ───────────────────────────────────────────────────────────────────────────
 
 HOSTILE = {
     "empty.jpg": (b"", Reason.EMPTY),
@@ -169,7 +173,7 @@ HOSTILE = {
 }
 
 
-def test_hostile_neighbours_cost_nothing(tools: Tools, source: Store) -> None:
+def test_bad_photos_do_not_affect_others(tools: Tools, source: Store) -> None:
     fill(source, 12)
     alone = items_of(tools.catalog, [index_shard(whole(source), replace(tools, run_id="alone"))])
     for name, (data, _) in HOSTILE.items():
@@ -186,17 +190,17 @@ def test_hostile_neighbours_cost_nothing(tools: Tools, source: Store) -> None:
     assert (ledger["p00004/huge.png"]["width"], ledger["p00004/huge.png"]["height"]) == (3000, 2000)
 
 
-def test_a_shard_of_bad_photos_only_asks_no_model(tools: Tools, source: Store) -> None:
+def test_shard_of_bad_photos_runs_no_model(tools: Tools, source: Store) -> None:
     for name, (data, _) in HOSTILE.items():
         source.put(name, data)
-    report = index_shard(whole(source), replace(tools, detector=None, embedder=fakes.embedder()))
+    report = index_shard(whole(source), replace(tools, detector=Broken(), embedder=Broken()))
     assert (report.items, report.counts["rejected"]) == (0, 7)
     assert items_of(tools.catalog, [report]).num_rows == 0
 
 
 @dataclass(frozen=True)
 class FaultyStore:
-    """A folder where some keys fail, as S3 does when its own retries are spent."""
+    """A folder in which some keys fail, as in S3 after the last retry."""
 
     inner: Store
     faults: dict[str, Exception | bytes]
@@ -214,7 +218,7 @@ class FaultyStore:
         return self.inner.requests
 
 
-def test_storage_errors_are_failed_with_their_reason(tools: Tools, source: Store) -> None:
+def test_storage_errors_are_recorded_with_their_reason(tools: Tools, source: Store) -> None:
     fill(source, 12)
     keys = [ref.key for ref in refs_of(source)]
     faults: dict[str, Exception | bytes] = {
@@ -224,9 +228,9 @@ def test_storage_errors_are_failed_with_their_reason(tools: Tools, source: Store
         keys[5]: Changed("412"),
         keys[7]: StorageError("something new"),
         keys[8]: MemoryError(),
-        keys[9]: source.get(keys[9])[:-7],  # the connection ended early and nobody noticed
+        keys[9]: source.get(keys[9])[:-7],  # the connection ended early, unnoticed
     }
-    report = index_shard(whole(source), replace(tools, source=FaultyStore(source, faults)))
+    report = index_shard(whole(source), replace(tools, source=cast(Store, FaultyStore(source, faults))))
     _, ledger = rows_of(tools, report)
     assert report.counts == {"indexed": 5, "no_object": 0, "rejected": 0, "failed": 7}
     assert [ledger[keys[n]]["reason"] for n in (1, 3, 4, 5, 7, 8, 9)] == [
@@ -235,7 +239,7 @@ def test_storage_errors_are_failed_with_their_reason(tools: Tools, source: Store
     assert all(ledger[key]["content_hash"] is None for key in faults)
 
 
-def test_a_photo_replaced_since_the_plan_is_changed(tools: Tools, source: Store) -> None:
+def test_photo_replaced_after_the_plan_is_recorded_as_changed(tools: Tools, source: Store) -> None:
     fill(source, 3)
     shard = whole(source)
     source.put(shard.refs[1].key, numbered(17))
@@ -244,37 +248,42 @@ def test_a_photo_replaced_since_the_plan_is_changed(tools: Tools, source: Store)
     assert [row["reason"] for row in ledger.values()] == [None, "changed", "gone"]
 
 
-def test_no_memory_for_one_photo_is_that_photos_row(
+def test_running_out_of_memory_fails_only_that_photo(
     tools: Tools, source: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(source, 4)
-    decode = images.decode_checked
+    decode = codec.decode_checked
 
-    def hungry(data: bytes, header: images.Header) -> np.ndarray:
-        if images.content_hash(data) == images.content_hash(numbered(2)):
+    def hungry(data: bytes, header: container.Header) -> np.ndarray:
+        if codec.content_hash(data) == codec.content_hash(numbered(2)):
             raise MemoryError
         return decode(data, header)
 
-    monkeypatch.setattr(images, "decode_checked", hungry)
+    monkeypatch.setattr(codec, "decode_checked", hungry)
     report = index_shard(whole(source), tools)
     assert report.counts == {"indexed": 3, "no_object": 0, "rejected": 0, "failed": 1}
     assert report.reasons == {"out_of_memory": 1}
 
 
-# ── what fails the shard ─────────────────────────────────────────────────────────────────────────────────────
+# ── failing models ─────────────────────────────────────────────────────────────────────────────────────
 
 
 class Broken:
+    """A detector that raises, and an embedder that returns NaN."""
+
     name, dim = "broken", 16
 
-    def detect(self, photos: Sequence[np.ndarray]) -> list[list]:
+    def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
         raise RuntimeError("the model fell over")
 
-    def embed_images(self, photos: Sequence[np.ndarray]) -> np.ndarray:
-        return np.full((len(photos), 16), np.nan, np.float32)
+    def embed_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        return np.full((len(images), 16), np.nan, np.float32)
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        raise NotImplementedError
 
 
-def test_a_model_that_raises_fails_the_shard_and_leaves_nothing(tools: Tools, source: Store) -> None:
+def test_failing_model_fails_the_shard_and_writes_nothing(tools: Tools, source: Store) -> None:
     fill(source, 40)
     with pytest.raises(ModelFailed, match="fell over, in the batch from"):
         index_shard(whole(source), replace(tools, detector=Broken()))
@@ -284,7 +293,7 @@ def test_a_model_that_raises_fails_the_shard_and_leaves_nothing(tools: Tools, so
     assert not [t for t in threading.enumerate() if t.name.startswith("lookdex-fetch")]
 
 
-def test_a_second_attempt_returns_the_first_report_and_fetches_nothing(tools: Tools, source: Store) -> None:
+def test_second_attempt_returns_the_first_report_without_fetching(tools: Tools, source: Store) -> None:
     fill(source, 5)
     shard = whole(source)
     report = index_shard(shard, tools)
@@ -293,19 +302,19 @@ def test_a_second_attempt_returns_the_first_report_and_fetches_nothing(tools: To
     assert source.requests == before
 
 
-def test_of_two_attempts_at_once_one_stands_and_no_orphans_stay(tools: Tools, source: Store) -> None:
+def test_concurrent_attempts_keep_one_result_and_no_orphan_files(tools: Tools, source: Store) -> None:
     fill(source, 6)
     shard = whole(source)
 
     class Slow(fakes.FakeDetector):
-        def detect(self, photos: Sequence[np.ndarray]) -> list:
-            index_shard(shard, tools)  # the twin is done while this one is at work
-            return super().detect(photos)
+        def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+            index_shard(shard, tools)  # the other attempt finishes meanwhile
+            return super().detect(images)
 
     report = index_shard(shard, replace(tools, detector=Slow()))
     assert runs.load_reports(tools.catalog, "night", ["shard-1"]) == {"shard-1": report}
-    named = {report.objects.key, report.images.key, runs.report_key("night", "shard-1")}
-    assert {o.key for o in tools.catalog.list()} == named
+    referenced = {report.objects.key, report.images.key, runs.report_key("night", "shard-1")}
+    assert {o.key for o in tools.catalog.list()} == referenced
 
 
 # ── the queue ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -315,15 +324,15 @@ def options(**changes: int) -> FetchOptions:
     return FetchOptions(**{"max_bytes": 10**6, "max_pixels": 10**6, "workers": 4, **changes})
 
 
-def test_no_more_than_the_bounded_number_is_fetched_ahead(source: Store) -> None:
+def test_number_of_photos_fetched_ahead_is_bounded(source: Store) -> None:
     fill(source, 30)
     refs = refs_of(source)
-    with_few = fetch(refs, source, options(ahead_images=5))
+    photos = fetch(refs, source, options(ahead_images=5))
     before = source.requests
-    assert next(with_few).ref == refs[0]
+    assert next(photos).ref == refs[0]
     time.sleep(0.3)
     assert source.requests - before <= 6
-    assert [photo.ref for photo in with_few] == list(refs[1:])
+    assert [photo.ref for photo in photos] == list(refs[1:])
 
 
 @settings(max_examples=25, deadline=None)
@@ -333,10 +342,10 @@ def test_no_more_than_the_bounded_number_is_fetched_ahead(source: Store) -> None
     workers=st.integers(1, 6),
     ahead=st.integers(1, 8),
 )
-def test_decoded_pixels_ahead_are_bounded_and_nothing_locks(
+def test_pixels_decoded_ahead_are_bounded_without_deadlock(
     sizes: list[int], limit: int, workers: int, ahead: int
 ) -> None:
-    """Sizes may exceed the limit: at most one such photo is let in over it, when it is the one awaited."""
+    """A photo may be larger than the limit: it is admitted when it is the one awaited."""
     side, lock = 16, threading.Lock()
     held = peak = 0
 
@@ -344,10 +353,10 @@ def test_decoded_pixels_ahead_are_bounded_and_nothing_locks(
         def get_limited(self, key: str, *_: object) -> bytes:
             return key.encode()
 
-    def header_of(data: bytes, *_: int) -> images.Header:
-        return images.Header("PNG", side, sizes[int(data)])
+    def header_of(data: bytes, *_: int) -> container.Header:
+        return container.Header("PNG", side, sizes[int(data)])
 
-    def decoded(data: bytes, header: images.Header) -> np.ndarray:
+    def decoded(data: bytes, header: container.Header) -> np.ndarray:
         nonlocal held, peak
         with lock:
             held += header.height
@@ -356,23 +365,23 @@ def test_decoded_pixels_ahead_are_bounded_and_nothing_locks(
 
     refs = [ImageRef(str(n), "", len(str(n))) for n in range(len(sizes))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fetching.codec, "check", header_of)
-        patch.setattr(fetching.codec, "decode_checked", decoded)
+        patch.setattr(codec, "check", header_of)
+        patch.setattr(codec, "decode_checked", decoded)
         bounds = options(ahead_images=ahead, workers=workers, ahead_pixels=limit * side)
-        seen = []
-        for photo in fetch(refs, Sizes(), bounds):  # type: ignore[arg-type]
+        seen: list[str] = []
+        for photo in fetch(refs, cast(Store, Sizes()), bounds):
             assert isinstance(photo, Photo)
             with lock:
                 held -= photo.pixels.shape[0]
             seen.append(photo.ref.key)
     assert seen == [ref.key for ref in refs]
-    # One photo more may be let in between the budget's giving back and this test's own count.
+    # The budget may admit one more photo before this test has counted the last one.
     assert peak <= limit + 2 * max(sizes)
 
 
-def test_the_budget_by_hand() -> None:
+def test_pixel_budget_admits_waits_and_closes() -> None:
     budget = PixelBudget(100)
-    assert budget.take(0, 500)  # the awaited turn passes
+    assert budget.take(0, 500)  # the awaited photo is always admitted
     waiting = threading.Thread(target=budget.take, args=(2, 60))
     waiting.start()
     budget.await_turn(1)
@@ -388,7 +397,7 @@ def test_the_budget_by_hand() -> None:
 
 
 @given(st.lists(st.integers(0, 50), max_size=60), st.integers(1, 8), st.integers(10, 120))
-def test_batches_are_bounded_and_keep_the_order(areas: list[int], size: int, pixels: int) -> None:
+def test_batches_are_bounded_and_keep_the_order_of_photos(areas: list[int], size: int, pixels: int) -> None:
     """An area of 0 stands for a bad photo."""
     ref, cost = ImageRef("k", "", 1), Cost()
     photos = [
@@ -406,14 +415,14 @@ def test_batches_are_bounded_and_keep_the_order(areas: list[int], size: int, pix
 
 
 @given(st.integers(0, 400), st.integers(1, 64))
-def test_batches_of_crops_have_few_sizes(count: int, size: int) -> None:
+def test_batches_of_crops_have_few_different_sizes(count: int, size: int) -> None:
     sizes = few_sizes(count, size)
     assert sum(sizes) == count
     assert sizes == sorted(sizes, reverse=True)
     assert all(s == size or s & (s - 1) == 0 for s in sizes)
 
 
-def test_a_reader_that_stops_early_leaves_no_threads(source: Store) -> None:
+def test_stopping_early_leaves_no_threads(source: Store) -> None:
     fill(source, 20)
     photos = fetch(refs_of(source), source, options(ahead_pixels=1))
     next(photos)
@@ -421,8 +430,10 @@ def test_a_reader_that_stops_early_leaves_no_threads(source: Store) -> None:
     assert not [t for t in threading.enumerate() if t.name.startswith("lookdex-fetch")]
 
 
-def test_a_bug_is_not_taken_for_a_bad_photo(source: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programming_error_is_not_recorded_as_a_bad_photo(
+    source: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(source, 3)
-    monkeypatch.setattr(fetching.codec, "check", lambda *_: 1 / 0)
+    monkeypatch.setattr(codec, "check", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         list(fetch(refs_of(source), source, options()))

@@ -1,4 +1,4 @@
-"""The sample catalogue: deterministic, with correct boxes, and not separable by colour."""
+"""The rendered sample shop is deterministic, has correct boxes, and cannot be solved by colour alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,12 @@ from lookdex_sample import (
     PRODUCTS_SCHEMA,
     TRUTH_SCHEMA,
     Photo,
+    Product,
     make_product,
     pick_outfit,
     render_look,
     render_product,
+    scene,
     write_sample,
 )
 from tests.support.paths import ROOT
@@ -35,7 +38,7 @@ SMALL = (160, 240)
 
 
 class Folder:
-    """A target of one method over a folder."""
+    """A folder with the one method of a store that `write_sample` needs."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -53,7 +56,7 @@ def digests(root: Path) -> dict[str, str]:
     }
 
 
-def wardrobe(seed: int, each: int) -> dict[str, list]:
+def wardrobe(seed: int, each: int) -> dict[str, list[Product]]:
     return {name: [make_product(seed, 50 + i, name) for i in range(each)] for name in CATEGORIES}
 
 
@@ -64,7 +67,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_same_arguments_give_the_same_bytes_in_another_process(sample: Path, tmp_path: Path) -> None:
+def test_same_arguments_give_the_same_files_in_another_process(sample: Path, tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from tests.integration.lookdex_sample.test_sample import Folder\n"
         "from lookdex_sample import write_sample\n"
@@ -77,7 +80,7 @@ def test_same_arguments_give_the_same_bytes_in_another_process(sample: Path, tmp
     assert digests(tmp_path) == digests(sample)
 
 
-def test_tables_agree_with_the_photos(sample: Path) -> None:
+def test_tables_match_the_photos(sample: Path) -> None:
     products = pq.read_table(sample / "products.parquet")
     truth = pq.read_table(sample / "truth.parquet")
     assert products.schema.equals(PRODUCTS_SCHEMA)
@@ -90,7 +93,7 @@ def test_tables_agree_with_the_photos(sample: Path) -> None:
         assert 0 <= row["x0"] < row["x1"] <= row["width"]
         assert 0 <= row["y0"] < row["y1"] <= row["height"]
         assert row["product_id"] in known | {""}
-        assert row["kind"] == "product" or row["product_id"], "a look wears only what is for sale"
+        assert row["kind"] == "product" or row["product_id"], "looks show only products of the shop"
     photos = {str(p.relative_to(sample)) for p in sample.rglob("*.jpg")}
     assert set(truth["image_key"].to_pylist()) == photos
 
@@ -115,8 +118,8 @@ def test_earlier_sample_is_replaced_only_with_force(root_uri: str) -> None:
     assert "is not empty" in refused.output
     assert "--force" in refused.output
     assert {listed.key: listed.etag for listed in store.list()} == before
-    own = ("mine/P000001.jpg", "photos/P000001/mine.jpg", "products.csv")
-    for key in own:
+    other_files = ("mine/P000001.jpg", "photos/P000001/mine.jpg", "products.csv")
+    for key in other_files:
         store.put(key, b"mine")
     done = sample(1, "--force")
     assert done.exit_code == 0
@@ -126,21 +129,21 @@ def test_earlier_sample_is_replaced_only_with_force(root_uri: str) -> None:
     photos = {key for key in before if key.startswith("photos/P000000/")}
     assert photos
     assert left == {
-        *own, *photos, "looks/look-00000.jpg", "products.parquet", "truth.parquet", "thresholds.json"
+        *other_files, *photos, "looks/look-00000.jpg", "products.parquet", "truth.parquet", "thresholds.json"
     }  # fmt: skip
     if "://" not in root_uri:
         assert sorted(folder.name for folder in Path(root_uri, "photos").iterdir()) == ["P000000", "P000001"]
 
 
 @pytest.mark.parametrize(("products", "looks"), [(0, 1), (1, -1)])
-def test_refuses_an_empty_catalogue(tmp_path: Path, products: int, looks: int) -> None:
+def test_sample_without_products_is_refused(tmp_path: Path, products: int, looks: int) -> None:
     with pytest.raises(ValueError, match="at least one product"):
         write_sample(Folder(tmp_path), products, looks, seed=1)
 
 
 @given(st.integers(0, 2**31), st.integers(0, 100_000))
 @settings(max_examples=60, deadline=None)
-def test_product_is_what_its_title_says(seed: int, index: int) -> None:
+def test_product_matches_its_title_and_is_reproducible(seed: int, index: int) -> None:
     product = make_product(seed, index)
     assert product == make_product(seed, index)
     assert product.product_id == f"P{index:06d}"
@@ -152,7 +155,7 @@ def test_product_is_what_its_title_says(seed: int, index: int) -> None:
 
 @given(st.integers(0, 10_000), st.sampled_from(CATEGORIES), st.integers(0, 1))
 @settings(max_examples=40, deadline=None)
-def test_product_is_listed_inside_its_photo(index: int, category: str, view: int) -> None:
+def test_box_of_a_product_lies_inside_its_photo(index: int, category: str, view: int) -> None:
     product = make_product(5, index, category)
     photo = render_product(product, 5, view, SMALL)
     assert photo.image.size == SMALL
@@ -177,67 +180,68 @@ def test_nearly_every_product_photo_lists_its_product() -> None:
 
 def test_boxes_are_tight(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repainting one product in another colour changes pixels up to every side of its box."""
-    from dataclasses import replace
 
-    from lookdex_sample import scene
-
-    def plain(pixels, light, rng, vivid):  # no blur, no noise: the paint alone
+    def plain(pixels: np.ndarray, *_: object) -> Image.Image:  # no blur, no noise
         return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
     monkeypatch.setattr(scene, "develop", plain)
     outfit = [make_product(4, 20 + i, c) for i, c in enumerate(("top", "skirt", "shoes", "hat"))]
     before = render_look(outfit, 11, (320, 480))
     for number in (0, 1):
-        kind = outfit[number]
-        ground = tuple(255 - c for c in kind.fabric.palette[0])
-        fabric = replace(kind.fabric, kind="plain", palette=(ground, *kind.fabric.palette[1:]))
-        changed = [replace(p, fabric=fabric) if p is kind else p for p in outfit]
+        product = outfit[number]
+        red, green, blue = product.fabric.palette[0]
+        inverse = (255 - red, 255 - green, 255 - blue)
+        fabric = replace(product.fabric, kind="plain", palette=(inverse, *product.fabric.palette[1:]))
+        changed = [replace(p, fabric=fabric) if p is product else p for p in outfit]
         after = render_look(changed, 11, (320, 480))
         moved = np.abs(np.asarray(before.image, int) - np.asarray(after.image, int)).max(axis=2)
         rows, columns = np.flatnonzero((moved > 12).any(1)), np.flatnonzero((moved > 12).any(0))
-        box = next(t.box for t in before.objects if t.category == kind.category)
+        box = next(t.box for t in before.objects if t.category == product.category)
         found = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
         assert np.abs(np.subtract(found, box)).max() <= 4
 
 
-def test_most_of_an_outfit_is_seen_and_every_category_is_worn() -> None:
+def test_most_of_an_outfit_is_visible_and_every_category_occurs() -> None:
     stock, rng = wardrobe(2, 6), np.random.default_rng(9)
-    worn, seen, kinds = 0, 0, set()
+    worn, seen = 0, 0
+    categories: set[str] = set()
     for number in range(40):
         outfit = pick_outfit(stock, rng)
         photo = render_look(outfit, number, (320, 480))
         worn, seen = worn + len(outfit), seen + len(photo.objects)
-        kinds |= {thing.category for thing in photo.objects}
+        categories |= {thing.category for thing in photo.objects}
     assert seen >= 0.85 * worn
-    assert kinds == set(CATEGORIES)
+    assert categories == set(CATEGORIES)
 
 
-def test_mean_colour_does_not_tell_products_apart() -> None:
+def test_mean_colour_does_not_identify_products() -> None:
     def mean(photo: Photo, product_id: str) -> np.ndarray | None:
         for thing in photo.objects:
             if thing.product_id == product_id:
-                return np.asarray(photo.image.crop(thing.box), dtype=float).mean(axis=(0, 1))
+                colour: np.ndarray = np.asarray(photo.image.crop(thing.box), dtype=float).mean(axis=(0, 1))
+                return colour
         return None
 
     tops = [make_product(6, 400 + i, "top") for i in range(40)]
     legs = make_product(6, 900, "pants")
-    shelf, asked = [], []
+    catalogue: list[np.ndarray] = []
+    queries: list[np.ndarray] = []
     for product in tops:
-        one = mean(render_product(product, 6, size=SMALL), product.product_id)
-        two = mean(render_look([product, legs], 6, SMALL), product.product_id)
-        if one is not None and two is not None:
-            shelf.append(one)
-            asked.append(two)
-    gaps = np.linalg.norm(np.array(asked)[:, None] - np.array(shelf)[None], axis=2)
-    right = float((gaps.argmin(axis=1) == np.arange(len(shelf))).mean())
-    assert len(shelf) > 30
+        in_shop = mean(render_product(product, 6, size=SMALL), product.product_id)
+        in_look = mean(render_look([product, legs], 6, SMALL), product.product_id)
+        if in_shop is not None and in_look is not None:
+            catalogue.append(in_shop)
+            queries.append(in_look)
+    gaps = np.linalg.norm(np.array(queries)[:, None] - np.array(catalogue)[None], axis=2)
+    right = float((gaps.argmin(axis=1) == np.arange(len(catalogue))).mean())
+    assert len(catalogue) > 30
     assert right < 0.35
 
 
 @given(st.integers(0, 2**31))
 @settings(max_examples=10, deadline=None)
 def test_products_can_be_told_apart(seed: int) -> None:
-    """Of a shop's 500, next to none are alike in style, fabric, colourway and trim at once."""
+    """Of 500 products, almost none have the same style, fabric, colours and trim."""
     products = [make_product(seed, i) for i in range(500)]
     looks = {(p.cut.style, p.fabric.kind, frozenset(p.fabric.palette), p.cut.trim) for p in products}
     assert len(looks) >= 490

@@ -1,4 +1,4 @@
-"""The command that trains lookdex-tiny's embedder, on a handful of photos for a few seconds."""
+"""The command that trains lookdex-tiny's embedder, on a few photos for a few seconds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,9 +46,9 @@ LABELS = ("T-Shirt", "Pants", "Dress", "Shoes")
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    """clothing/ and ccp/ as the real ones lie, drawn by the sample's renderer."""
-    folder = tmp_path_factory.mktemp("data")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rendered photos in the layout of the real data sets, clothing/ and ccp/."""
+    folder: Path = tmp_path_factory.mktemp("data")
     photos = [render_product(make_product(5, n), 5, 0) for n in range(16)]
     (folder / "clothing" / "images").mkdir(parents=True)
     with (folder / "clothing" / "items.csv").open("w", newline="") as lines:
@@ -64,7 +65,8 @@ def data(tmp_path_factory) -> Path:
         photo.image.save(folder / "ccp" / "photos" / f"{n}.jpg")
         mask = Image.new("L", photo.image.size)
         for thing in photo.objects:
-            mask.paste(1, tuple(int(v) for v in thing.box))
+            x0, y0, x1, y1 = (int(v) for v in thing.box)
+            mask.paste(1, (x0, y0, x1, y1))
         mask.save(folder / "ccp" / "masks" / f"{n}.png")
         width, height = photo.image.size
         images.append({"id": n, "file_name": f"{n}.jpg", "width": width, "height": height})
@@ -73,7 +75,7 @@ def data(tmp_path_factory) -> Path:
             boxes.append(
                 {"image_id": n, "category_id": 1, "bbox": [x0, y0, x1 - x0, y1 - y0], "tag": "blouse"}
             )
-    # Like real ones, street photos that have tags alone: of eight, the first is left for queries.
+    # Street photos that have only tags; the first of eight is held out for queries.
     (folder / "ccp" / "unboxed" / "photos").mkdir(parents=True)
     for n, photo in enumerate(photos[8:16], start=11):
         photo.image.save(folder / "ccp" / "unboxed" / "photos" / f"{n}.jpg")
@@ -84,35 +86,37 @@ def data(tmp_path_factory) -> Path:
     return folder
 
 
-def test_one_command_makes_the_embedder(data, tmp_path) -> None:
-    asked = ["--data", str(data), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out"), "--start",
+def test_command_trains_an_embedder(data: Path, tmp_path: Path) -> None:
+    command = ["--data", str(data), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out"), "--start",
              str(TINY_EMBEDDER), "--products", "28", "--looks", "10", "--held-products", "14", "--held-looks", "2",
              "--minutes", "0.1", "--text-steps", "10"]  # fmt: skip
-    done = CliRunner().invoke(main, asked, catch_exceptions=False)
+    done = CliRunner().invoke(main, command, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     embedder = load_embedder(str(tmp_path / "out"))
     shipped = load_embedder("lookdex-tiny")
     picture = np.asarray(Image.open(data / "ccp" / "photos" / "1.jpg"))
-    own, told = embedder.embed_images([picture])[0], embedder.embed_texts(["red dress"])[0]
-    assert np.linalg.norm(own) == pytest.approx(1, abs=1e-5)
-    assert np.linalg.norm(told) == pytest.approx(1, abs=1e-5)
-    assert own.shape == told.shape == (shipped.dim,)
-    assert abs(float(own @ shipped.embed_images([picture])[0])) < 0.99
+    image, text = embedder.embed_images([picture])[0], embedder.embed_texts(["red dress"])[0]
+    assert np.linalg.norm(image) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.norm(text) == pytest.approx(1, abs=1e-5)
+    assert image.shape == text.shape == (shipped.dim,)
+    assert abs(float(image @ shipped.embed_images([picture])[0])) < 0.99
     curve = [
         json.loads(line) for line in (tmp_path / "work" / "embedder" / "curve.jsonl").read_text().splitlines()
     ]
     held = [line for line in curve if line["kind"] == "held"]
     assert 0 <= held[-1]["right_product_top1"] <= 1
     assert held[-1]["products"] == 14
-    told = int(done.output.split(" street photos have boxes by their tags")[0].split()[-1])
-    assert told == len(json.loads((tmp_path / "work" / "tagged.json").read_text())["images"]) > 0
-    stale = CliRunner().invoke(main, [*asked, "--only", "refine"])
-    assert "no features of the embedder" in str(stale.exception)  # what is finished is another model
-    again = CliRunner().invoke(main, [*asked, "--only", "render"], catch_exceptions=False)
-    assert "0 photos rendered" in again.output  # what is there is not rendered again
+    boxed = int(done.output.split(" street photos have boxes by their tags")[0].split()[-1])
+    assert boxed == len(json.loads((tmp_path / "work" / "tagged.json").read_text())["images"]) > 0
+    stale = CliRunner().invoke(main, [*command, "--only", "refine"])
+    assert "no features of the embedder" in str(
+        stale.exception
+    )  # the existing model was trained without them
+    again = CliRunner().invoke(main, [*command, "--only", "render"], catch_exceptions=False)
+    assert "0 photos rendered" in again.output  # existing photos are not rendered again
 
 
-def test_processes_draw_the_batches_of_a_training(data, tmp_path) -> None:
+def test_batches_are_drawn_by_worker_processes(data: Path, tmp_path: Path) -> None:
     render(tmp_path / "rendered", HELD_SEED, 28, 6)
     settings = Settings(
         tmp_path / "out", tmp_path / "run", data, tmp_path / "rendered", HELD_SEED, tmp_path / "held"
@@ -125,7 +129,7 @@ def test_processes_draw_the_batches_of_a_training(data, tmp_path) -> None:
     assert list((tmp_path / "run" / "crops").glob("*.npz"))
 
 
-def test_photos_with_generated_boxes_are_used(data, tmp_path) -> None:
+def test_photos_with_generated_boxes_are_used(data: Path, tmp_path: Path) -> None:
     render(tmp_path / "rendered", HELD_SEED, 28, 6)
     street = data / "ccp" / "unboxed" / "photos"
     found = [
@@ -140,7 +144,7 @@ def test_photos_with_generated_boxes_are_used(data, tmp_path) -> None:
         crops = Crops(0.05, ((64, 64),), rng)
         return Pairs(data, tmp_path / "rendered", HELD_SEED, crops, Mix(street=99), rng, tagged)
 
-    without = pairs(tmp_path / "tagged.json").real_things()  # the file is not there yet
+    without = pairs(tmp_path / "tagged.json").real_things()  # the file does not exist yet
     pseudo.write(tmp_path / "tagged.json", found)
     both = pairs(tmp_path / "tagged.json")
     new = both.real_things()[len(without) :]
@@ -155,7 +159,7 @@ def test_photos_with_generated_boxes_are_used(data, tmp_path) -> None:
     assert {thing for _, thing, *_ in new} <= set(both.batch().thing.tolist())
 
 
-def test_rendered_products_of_a_batch_look_alike(data, tmp_path) -> None:
+def test_rendered_products_of_a_batch_are_lookalikes(data: Path, tmp_path: Path) -> None:
     render(tmp_path / "rendered", HELD_SEED, 28, 6)
     settings = Settings(
         tmp_path / "out", tmp_path / "run", data, tmp_path / "rendered", HELD_SEED, tmp_path / "held",
@@ -165,7 +169,9 @@ def test_rendered_products_of_a_batch_look_alike(data, tmp_path) -> None:
     rng = np.random.default_rng(0)
     products = pairs_of(settings, Crops(MARGIN, CANVASES, rng), rng).product_ids()
     found = Lookalikes.load(settings.run / LOOKALIKES)
-    assert {*found.beside(products[0], 40, rng), products[0]} == set(products)  # all are known, and not many
+    assert {*found.beside(products[0], 40, rng), products[0]} == set(
+        products
+    )  # all products, since there are few
 
     few = Lookalikes.of(products, rng.standard_normal((len(products), 3)), 4)
     few.save(settings.run / LOOKALIKES)
@@ -174,17 +180,25 @@ def test_rendered_products_of_a_batch_look_alike(data, tmp_path) -> None:
             batch = drawn.batch(0.9)
             rendered = [f"P{n:06d}" for n in batch.thing[: len(batch.thing) // 2] if n < 10_000_000]
             assert len(rendered) == 5
-            assert any(set(rendered) == {one, *few.beside(one, 4, rng)} for one in rendered)
+            assert any(set(rendered) == {product, *few.beside(product, 4, rng)} for product in rendered)
 
 
-def test_lookalikes_come_from_a_model(data, tmp_path) -> None:
-    asked = ["--data", str(data), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out"), "--alike"]
-    told = CliRunner().invoke(main, asked)
-    assert (told.exit_code, "--alike needs --start" in told.output) == (2, True)
+def test_alike_option_needs_a_start_model(data: Path, tmp_path: Path) -> None:
+    command = [
+        "--data",
+        str(data),
+        "--work",
+        str(tmp_path / "work"),
+        "--out",
+        str(tmp_path / "out"),
+        "--alike",
+    ]
+    done = CliRunner().invoke(main, command)
+    assert (done.exit_code, "--alike needs --start" in done.output) == (2, True)
 
 
 @given(st.integers(8, 4000))
-def test_a_batch_of_another_size_has_the_same_shares(pictures: int) -> None:
+def test_mix_keeps_its_proportions_at_other_batch_sizes(pictures: int) -> None:
     for mix in (CPU.mix, GPU.mix):
         sized = mix.sized(pictures)
         assert abs(sized.pictures - pictures) <= 4
@@ -194,9 +208,7 @@ def test_a_batch_of_another_size_has_the_same_shares(pictures: int) -> None:
             assert sized.street / sized.garments == pytest.approx(mix.street / mix.garments, rel=0.15)
 
 
-def test_a_gpu_takes_larger_steps_on_growing_canvases() -> None:
-    import torch
-
+def test_gpu_pace_has_larger_batches_and_growing_canvases() -> None:
     assert pace_for(torch.device("cpu")) is CPU
     assert pace_for(torch.device("cuda", 1)) is GPU
     assert GPU.mix.pictures > 7 * CPU.mix.pictures
@@ -206,9 +218,7 @@ def test_a_gpu_takes_larger_steps_on_growing_canvases() -> None:
         assert grown[0] < grown[-1] <= 1
 
 
-def test_a_blend_lies_between_where_training_started_and_ended() -> None:
-    import torch
-
+def test_blend_interpolates_start_and_end_weights() -> None:
     before = {"weight": torch.tensor([0.0, 2.0], dtype=torch.float16), "steps": torch.tensor(1)}
     after = {"weight": torch.tensor([1.0, 4.0]), "steps": torch.tensor(9)}
     mixed = blend(before, after, 0.25)
@@ -217,11 +227,11 @@ def test_a_blend_lies_between_where_training_started_and_ended() -> None:
     assert blend(before, after, 0.0)["weight"].tolist() == [1.0, 4.0]
 
 
-def test_splits_are_the_held_out_data(data, tmp_path) -> None:
+def test_splits_contain_only_held_out_data(data: Path, tmp_path: Path) -> None:
     render(tmp_path / "held", HELD_SEED, products=6, looks=1)
     counts = write_splits(data, tmp_path / "held", tmp_path / "exam")
     assert counts["clothing.csv"] == 4  # of the senders 0 … 9, two are held out: 0 and 5
-    assert counts["street.json"] == 2  # of eight photos, the first and the seventh
+    assert counts["street.json"] == 2  # the first and the seventh of eight photos
     with (tmp_path / "exam" / "clothing.csv").open() as lines:
         assert {row["sender_id"] for row in csv.DictReader(lines)} == {"0", "5"}
     assert len(read_coco(tmp_path / "exam" / "street.json")) == 2

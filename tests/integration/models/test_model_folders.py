@@ -1,9 +1,12 @@
-"""Loading of model folders in the hub's layout (random weights)."""
+"""Loading model folders in the layout of the Hugging Face hub, with random weights."""
 
 from __future__ import annotations
 
+import importlib
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +22,7 @@ from tests.support.photos import smooth
 
 
 @pytest.fixture(scope="session")
-def torchvision_folder(tmp_path_factory: pytest.TempPathFactory):
+def torchvision_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from safetensors.torch import save_model
     from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
@@ -37,7 +40,7 @@ def torchvision_folder(tmp_path_factory: pytest.TempPathFactory):
     return folder
 
 
-def test_a_torchvision_folder(torchvision_folder) -> None:
+def test_torchvision_folder(torchvision_folder: Path) -> None:
     detector = load_detector(f"torchvision:{torchvision_folder}", min_score=0.0, max_objects=7)
     images = smooth((300, 200), (64, 640))
     found = detector.detect(images)
@@ -51,7 +54,7 @@ def test_a_torchvision_folder(torchvision_folder) -> None:
     assert detector.detect([]) == []
 
 
-def test_weights_of_another_model_are_refused(torchvision_folder, tmp_path) -> None:
+def test_weights_that_do_not_fit_the_config_are_refused(torchvision_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").symlink_to(torchvision_folder / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({"builder": "lookdex_fcos", "labels": ["bag"]}))
     with pytest.raises(ModelNotFound, match="do not fit lookdex_fcos"):
@@ -61,69 +64,70 @@ def test_weights_of_another_model_are_refused(torchvision_folder, tmp_path) -> N
         load_detector(f"torchvision:{tmp_path}")
 
 
-def _yolos(folder) -> None:
-    from transformers import YolosConfig, YolosForObjectDetection, YolosImageProcessor
+def untyped_transformers() -> Any:
+    """The package transformers. Its configurations take more arguments than their types say."""
+    return importlib.import_module("transformers")
 
-    config = YolosConfig(
+
+def _yolos(folder: Path) -> None:
+    transformers = untyped_transformers()
+    config = transformers.YolosConfig(
         hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, image_size=[64, 96],
         patch_size=16, num_detection_tokens=8, id2label={0: "handbag", 1: "necktie"},
     )  # fmt: skip
-    YolosForObjectDetection(config).save_pretrained(folder)
-    YolosImageProcessor(size={"shortest_edge": 64, "longest_edge": 128}).save_pretrained(folder)
+    transformers.YolosForObjectDetection(config).save_pretrained(folder)
+    transformers.YolosImageProcessor(size={"shortest_edge": 64, "longest_edge": 128}).save_pretrained(folder)
 
 
-def _rt_detr(folder) -> None:
-    from transformers import RTDetrConfig, RTDetrForObjectDetection, RTDetrImageProcessor, RTDetrResNetConfig
-
-    backbone = RTDetrResNetConfig(
+def _rt_detr(folder: Path) -> None:
+    transformers = untyped_transformers()
+    backbone = transformers.RTDetrResNetConfig(
         embedding_size=8, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1], layer_type="basic",
         out_features=["stage2", "stage3", "stage4"],
     )  # fmt: skip
-    config = RTDetrConfig(
+    config = transformers.RTDetrConfig(
         backbone_config=backbone, encoder_in_channels=[8, 16, 16], encoder_hidden_dim=16, encoder_ffn_dim=16,
         encoder_attention_heads=2, d_model=16, num_queries=8, decoder_in_channels=[16, 16, 16],
         decoder_ffn_dim=16, decoder_layers=1, decoder_attention_heads=2, num_denoising=0,
         id2label={0: "handbag", 1: "necktie"},
     )  # fmt: skip
-    RTDetrForObjectDetection(config).save_pretrained(folder)
-    RTDetrImageProcessor(size={"height": 64, "width": 64}).save_pretrained(folder)
+    transformers.RTDetrForObjectDetection(config).save_pretrained(folder)
+    transformers.RTDetrImageProcessor(size={"height": 64, "width": 64}).save_pretrained(folder)
 
 
-def _d_fine(folder) -> None:
-    from transformers import DFineConfig, DFineForObjectDetection, HGNetV2Config, RTDetrImageProcessor
-
-    backbone = HGNetV2Config(
+def _d_fine(folder: Path) -> None:
+    transformers = untyped_transformers()
+    backbone = transformers.HGNetV2Config(
         stem_channels=[3, 8, 8], stage_in_channels=[8, 16, 16, 16], stage_mid_channels=[8] * 4,
         stage_out_channels=[16] * 4, hidden_sizes=[16] * 4, stage_num_blocks=[1] * 4, stage_numb_of_layers=[1] * 4,
         out_features=["stage2", "stage3", "stage4"],
     )  # fmt: skip
-    config = DFineConfig(
+    config = transformers.DFineConfig(
         backbone_config=backbone, encoder_in_channels=[16] * 3, encoder_hidden_dim=16, encoder_ffn_dim=16,
         encoder_attention_heads=2, d_model=16, num_queries=8, decoder_in_channels=[16] * 3, decoder_ffn_dim=16,
         decoder_layers=2, decoder_attention_heads=2, decoder_n_points=[2, 2, 2], num_denoising=0,
         id2label={0: "handbag", 1: "necktie"},
     )  # fmt: skip
-    DFineForObjectDetection(config).save_pretrained(folder)
-    RTDetrImageProcessor(size={"height": 64, "width": 64}).save_pretrained(folder)
+    transformers.DFineForObjectDetection(config).save_pretrained(folder)
+    transformers.RTDetrImageProcessor(size={"height": 64, "width": 64}).save_pretrained(folder)
 
 
-def _detr(folder) -> None:
-    from transformers import DetrConfig, DetrForObjectDetection, DetrImageProcessor, ResNetConfig
-
-    backbone = ResNetConfig(
+def _detr(folder: Path) -> None:
+    transformers = untyped_transformers()
+    backbone = transformers.ResNetConfig(
         embedding_size=8, hidden_sizes=[8] * 4, depths=[1] * 4, layer_type="basic", out_features=["stage4"]
     )
-    config = DetrConfig(
+    config = transformers.DetrConfig(
         backbone_config=backbone, use_timm_backbone=False, d_model=16, num_queries=8, encoder_layers=1,
         decoder_layers=1, encoder_ffn_dim=16, decoder_ffn_dim=16, encoder_attention_heads=2,
         decoder_attention_heads=2, id2label={0: "handbag", 1: "necktie"},
     )  # fmt: skip
-    DetrForObjectDetection(config).save_pretrained(folder)
-    DetrImageProcessor(size={"shortest_edge": 64, "longest_edge": 128}).save_pretrained(folder)
+    transformers.DetrForObjectDetection(config).save_pretrained(folder)
+    transformers.DetrImageProcessor(size={"shortest_edge": 64, "longest_edge": 128}).save_pretrained(folder)
 
 
 @pytest.mark.parametrize("make", [_yolos, _rt_detr, _d_fine, _detr])
-def test_a_transformers_folder(make, tmp_path) -> None:
+def test_transformers_folder(make: Callable[[Path], None], tmp_path: Path) -> None:
     torch.manual_seed(1)
     make(tmp_path)
     detector = load_detector(f"transformers:{tmp_path}", min_score=0.0, nms_iou=0.9)
@@ -133,9 +137,8 @@ def test_a_transformers_folder(make, tmp_path) -> None:
     for image, objects, same in zip(images, together, alone, strict=True):
         assert {o.label for o in objects} <= {"bag", "scarf"}
         assert all(o.box.x1 <= image.shape[1] and o.box.y1 <= image.shape[0] for o in objects)
-        assert [(o.label, o.score) for o in objects] == [
-            (o.label, pytest.approx(o.score, abs=1e-3)) for o in same
-        ]
+        assert [o.label for o in objects] == [o.label for o in same]
+        assert [o.score for o in objects] == pytest.approx([o.score for o in same], abs=1e-3)
     assert len(digests.detector_digest(f"transformers:{tmp_path}")) == 16
 
 
@@ -143,7 +146,7 @@ def test_a_transformers_folder(make, tmp_path) -> None:
 
 
 @pytest.fixture(scope="session", params=["longest", "shortest", "squash"])
-def open_clip_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+def open_clip_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     import open_clip
     from safetensors.torch import save_file
 
@@ -171,7 +174,7 @@ def open_clip_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
     return folder
 
 
-def test_an_open_clip_folder_embeds_as_open_clip_itself_does(open_clip_folder) -> None:
+def test_open_clip_folder_gives_the_vectors_of_open_clip(open_clip_folder: Path) -> None:
     import open_clip
     from PIL import Image
 
@@ -185,24 +188,24 @@ def test_an_open_clip_folder_embeds_as_open_clip_itself_does(open_clip_folder) -
         words = model.encode_text(
             open_clip.get_tokenizer(f"local-dir:{open_clip_folder}")(["a red hat"]), normalize=True
         )
-    got = embedder.embed_images(images)
-    assert got.shape == (2, embedder.dim) == (2, 16)
-    assert got.dtype == np.float32
-    assert (got * expected.numpy()).sum(axis=1).min() > 0.98  # their resize, not ours
+    vectors = embedder.embed_images(images)
+    assert vectors.shape == (2, embedder.dim) == (2, 16)
+    assert vectors.dtype == np.float32
+    assert (vectors * expected.numpy()).sum(axis=1).min() > 0.98  # open_clip resizes differently
     np.testing.assert_allclose(embedder.embed_texts(["a red hat"]), words.numpy(), atol=1e-5)
 
 
-def test_a_siglip_folder_with_its_own_tokenizer(tmp_path) -> None:
-    """Laid out like Marqo-FashionSigLIP: a timm tower that pools by attention, a text tower, a tokenizer's files."""
+def test_siglip_folder_with_its_own_tokenizer(tmp_path: Path) -> None:
+    """The layout of Marqo-FashionSigLIP: a timm tower with attention pooling, a text tower, tokenizer files."""
     import open_clip
     from safetensors.torch import save_file
     from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
 
+    transformers = untyped_transformers()
     words = ["<pad>", "</s>", "<unk>", "a", "red", "blue", "hat"]
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(
+    transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     ).save_pretrained(tmp_path)
     config = {
@@ -239,13 +242,13 @@ def test_a_siglip_folder_with_its_own_tokenizer(tmp_path) -> None:
     assert np.abs(red - blue).max() > 1e-3
 
 
-def test_a_folder_without_weights_is_refused(open_clip_folder, tmp_path) -> None:
+def test_folder_without_weights_is_refused(open_clip_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "open_clip_config.json").write_text((open_clip_folder / "open_clip_config.json").read_text())
     with pytest.raises(ModelNotFound, match="no weights"):
         load_embedder(str(tmp_path))
 
 
-def test_a_model_without_text_tower(open_clip_folder, tmp_path) -> None:
+def test_model_without_a_text_tower_embeds_no_texts(open_clip_folder: Path, tmp_path: Path) -> None:
     config = json.loads((open_clip_folder / "open_clip_config.json").read_text())
     (tmp_path / "open_clip_config.json").write_text(
         json.dumps(config | {"lookdex_cfg": {"text": False, "crop_margin": 0.2}})
@@ -258,7 +261,7 @@ def test_a_model_without_text_tower(open_clip_folder, tmp_path) -> None:
 
 
 def with_canvases(folder: Path, out: Path, *canvases: tuple[int, int]) -> Path:
-    """The same model with canvases."""
+    """Write a copy of the model with canvases to `out`."""
     config = json.loads((folder / "open_clip_config.json").read_text())
     config["lookdex_cfg"] = {**config.get("lookdex_cfg", {}), "canvases": canvases}
     (out / "open_clip_config.json").write_text(json.dumps(config))
@@ -266,7 +269,7 @@ def with_canvases(folder: Path, out: Path, *canvases: tuple[int, int]) -> Path:
     return out
 
 
-def test_canvas_depends_on_shape_and_vector_not_on_batch(tmp_path) -> None:
+def test_canvas_depends_on_the_shape_and_vectors_do_not_depend_on_the_batch(tmp_path: Path) -> None:
     shapes = [(224, 224), (160, 320), (320, 160)]
     embedder = load_embedder(str(with_canvases(digests.TINY_EMBEDDER, tmp_path, *shapes)), batch=2)
     pictures = smooth((300, 300), (100, 200), (90, 180), (400, 200), (80, 160), (64, 64))
@@ -274,13 +277,13 @@ def test_canvas_depends_on_shape_and_vector_not_on_batch(tmp_path) -> None:
     alone = np.concatenate([embedder.embed_images([picture]) for picture in pictures])
     assert together.shape == (6, embedder.dim)
     assert (together * alone).sum(axis=1).min() > 0.9999
-    # A picture of a canvas's own shape fills it: white beside it would be seen.
+    # A picture with the shape of a canvas fills it: padding would change its vector.
     framed = np.full((200, 200, 3), 255, np.uint8)
     framed[50:150] = pictures[1]
     assert float(together[1] @ embedder.embed_images([framed])[0]) < 0.999
 
 
-def test_cropping_models_cannot_have_canvases(open_clip_folder, tmp_path) -> None:
+def test_cropping_models_cannot_have_canvases(open_clip_folder: Path, tmp_path: Path) -> None:
     folder = with_canvases(open_clip_folder, tmp_path, (32, 32))
     mode = json.loads((folder / "open_clip_config.json").read_text())["preprocess_cfg"]["resize_mode"]
     if mode == "longest":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,14 +28,14 @@ from lookdex.taxonomy.categories import CATEGORIES
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000))
-def test_a_photo_lies_whole_on_the_canvas_that_draws_it_largest(height: int, width: int) -> None:
+def test_canvas_is_the_one_that_shows_the_whole_photo_largest(height: int, width: int) -> None:
     canvases = [(416, 288), (288, 416), (352, 352)]
     chosen = choose_canvas((height, width), canvases)
     scales = [min(h / height, w / width) for h, w in canvases]
     assert min(chosen[0] / height, chosen[1] / width) == pytest.approx(max(scales))
 
 
-def test_fit_keeps_the_shape_and_fills_the_rest() -> None:
+def test_fit_keeps_the_aspect_ratio_and_pads() -> None:
     image = np.full((100, 50, 3), 10, np.uint8)
     out, place = fit(image, (200, 200), 255, centred=True)
     assert out.shape == (200, 200, 3)
@@ -48,7 +49,7 @@ def test_fit_keeps_the_shape_and_fills_the_rest() -> None:
 # ---------------------------------------------------------------- names, labels, devices, digests
 
 
-def test_other_models_labels_become_categories() -> None:
+def test_labels_of_other_models_are_mapped_to_categories() -> None:
     assert [own_label(x) for x in ("handbag", "Tie", "tights, stockings", "long sleeve top", "Sunglasses")] == [
         "bag", "scarf", "legwear", "top", "glasses",
     ]  # fmt: skip
@@ -80,7 +81,7 @@ def test_missing_gpu_is_an_error_without_fallback(name: str, monkeypatch: pytest
     "name",
     ["nothing", "torchvision:/no/such/folder", "transformers:/no/such/folder", "transformers:no/such-model"],
 )
-def test_a_missing_detector_says_what_to_do(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_detector_error_names_the_remedy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelNotFound, match=r"use lookdex-tiny|needs config\.json|hf download"):
         load_detector(name)
@@ -89,13 +90,15 @@ def test_a_missing_detector_says_what_to_do(name: str, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     "name", ["nothing", "open_clip:ViT-B-32/no_such_tag", "open_clip:ViT-B-32", "hf-hub:no/such-model"]
 )
-def test_a_missing_embedder_says_what_to_do(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_embedder_error_names_the_remedy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelNotFound, match=r"use lookdex-tiny|it has|use open_clip"):
         load_embedder(name)
 
 
-def test_a_hub_model_that_was_never_fetched_has_no_digest(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+def test_hub_model_that_was_not_downloaded_has_no_digest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ModelNotFound, match="hf download"):
         digests.detector_digest("transformers:org/model")
@@ -107,7 +110,7 @@ def test_a_hub_model_that_was_never_fetched_has_no_digest(monkeypatch: pytest.Mo
     assert digests.detector_digest("transformers:org/model") != first
 
 
-def test_a_digest_follows_the_bytes_and_the_names_but_not_the_card(tmp_path) -> None:
+def test_digest_depends_on_weights_and_config_but_not_on_the_readme(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     name = f"torchvision:{tmp_path}"
@@ -123,7 +126,7 @@ def test_a_digest_follows_the_bytes_and_the_names_but_not_the_card(tmp_path) -> 
     assert digests.detector_defaults(name).min_score == 0.5
 
 
-def test_digests_load_no_torch() -> None:
+def test_digests_do_not_import_torch() -> None:
     code = (
         "import sys; from lookdex.models import digests as d; "
         "print(d.detector_digest('lookdex-tiny'), d.embedder_digest('lookdex-tiny'), "
@@ -137,7 +140,7 @@ def test_digests_load_no_torch() -> None:
     ]
 
 
-def test_custom_model_digest_is_of_its_module(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_custom_model_digest_is_of_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "own_models.py").write_text("def detector(**settings):\n    return None\n")
     first = digests.detector_digest("python:own_models:detector")
@@ -148,10 +151,10 @@ def test_custom_model_digest_is_of_its_module(tmp_path, monkeypatch: pytest.Monk
         digests.embedder_digest("python:own_models:embedder")
 
 
-# ---------------------------------------------------------------- what is kept of raw boxes
+# ---------------------------------------------------------------- filtering of detected boxes
 
 
-def test_one_object_gets_one_label_and_whole_pixels_inside_the_photo() -> None:
+def test_overlapping_weak_and_unlabelled_boxes_are_dropped() -> None:
     limits = DetectionLimits(min_score=0.3, nms_iou=0.6, max_objects=2)
     boxes = torch.tensor(
         [[-3.2, 1.4, 50, 60], [0, 0, 51, 61], [60, 0, 70, 9.6], [5, 5, 5.2, 9], [0, 0, 9, 9], [80, 0, 90, 9]]
@@ -165,11 +168,13 @@ def test_one_object_gets_one_label_and_whole_pixels_inside_the_photo() -> None:
 # ---------------------------------------------------------------- networks
 
 
-def test_folding_batch_norms_changes_nothing_but_the_speed() -> None:
+def test_fused_batch_norms_give_the_same_features() -> None:
     torch.manual_seed(0)
     model = lookdex_fcos(3).eval()
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 2)
     pixels = torch.rand(2, 3, 64, 96)
@@ -181,6 +186,6 @@ def test_folding_batch_norms_changes_nothing_but_the_speed() -> None:
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
 
 
-def test_picture_without_features_has_a_vector() -> None:
+def test_zero_features_give_a_unit_vector() -> None:
     vectors = _unit(torch.tensor([[0.0, 0.0, 0.0, 0.0], [3.0, 0.0, 4.0, 0.0]]))
     np.testing.assert_allclose(vectors, [[0.5] * 4, [0.6, 0, 0.8, 0]], atol=1e-6)

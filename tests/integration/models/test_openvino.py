@@ -1,4 +1,4 @@
-"""OpenVINO runs the built-in models like torch; unsupported or differing models stay with torch."""
+"""OpenVINO gives the results of torch; models that it does not support, or computes differently, use torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TORCH, OPENVINO = Loader(Engine.TORCH), Loader(Engine.OPENVINO, threads=2)
 
 @pytest.fixture(scope="module")
 def looks() -> list[np.ndarray]:
-    """People in three things each, upright, lying and square, so that every canvas of the detector is used."""
+    """Rendered outfits in portrait, landscape and square, so that every canvas of the detector is used."""
     outfits = [
         [make_product(n, m, name) for m, name in enumerate(("top", "pants", "shoes"))] for n in range(3)
     ]
@@ -35,37 +35,42 @@ def looks() -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def pictures(looks: list[np.ndarray]) -> list[np.ndarray]:
-    """Of every shape that has a canvas of its own, flat and rendered."""
+    """Pictures of every shape that has its own canvas."""
     shapes = [(200, 200), (260, 190), (190, 260), (400, 190), (190, 400), (600, 190), (190, 600), (30, 20)]
     products = [np.asarray(render_product(make_product(5, n), 5).image) for n in range(3)]
     return [*products, *(np.ascontiguousarray(looks[n % 3][:h, :w]) for n, (h, w) in enumerate(shapes))]
 
 
-def test_vectors_are_torch_s(pictures: list[np.ndarray]) -> None:
-    mine, theirs = OPENVINO.embedder_of(RECIPE, "cpu"), TORCH.embedder_of(RECIPE, "cpu")
-    assert isinstance(mine, openvino.OpenvinoEmbedder)
-    assert (mine.name, mine.dim) == (theirs.name, theirs.dim)
-    vectors = mine.embed_images(pictures)
-    assert (vectors.dtype, vectors.shape) == (np.float32, (len(pictures), mine.dim))
+def test_vectors_match_those_of_torch(pictures: list[np.ndarray]) -> None:
+    openvino_embedder, torch_embedder = OPENVINO.embedder_of(RECIPE, "cpu"), TORCH.embedder_of(RECIPE, "cpu")
+    assert isinstance(openvino_embedder, openvino.OpenvinoEmbedder)
+    assert (openvino_embedder.name, openvino_embedder.dim) == (torch_embedder.name, torch_embedder.dim)
+    vectors = openvino_embedder.embed_images(pictures)
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (len(pictures), openvino_embedder.dim)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    assert (vectors * theirs.embed_images(pictures)).sum(axis=1).min() >= openvino.SAME_VECTOR
+    assert (vectors * torch_embedder.embed_images(pictures)).sum(axis=1).min() >= openvino.SAME_VECTOR
     texts = ["red dress", "빨간 원피스"]
-    np.testing.assert_allclose(mine.embed_texts(texts), theirs.embed_texts(texts), atol=1e-5)
-    with ThreadPoolExecutor(4) as callers:  # a request of its own for each call that runs
-        again = list(callers.map(lambda n: mine.embed_images([pictures[n]])[0], range(len(pictures))))
+    np.testing.assert_allclose(
+        openvino_embedder.embed_texts(texts), torch_embedder.embed_texts(texts), atol=1e-5
+    )
+    with ThreadPoolExecutor(4) as callers:  # each concurrent call has its own inference request
+        again = list(
+            callers.map(lambda n: openvino_embedder.embed_images([pictures[n]])[0], range(len(pictures)))
+        )
     np.testing.assert_allclose(again, vectors, atol=1e-5)
 
 
-def test_boxes_are_torch_s(looks: list[np.ndarray]) -> None:
-    mine, theirs = OPENVINO.detector_of(RECIPE, "cpu"), TORCH.detector_of(RECIPE, "cpu")
-    assert isinstance(mine, openvino.OpenvinoDetector)
-    found = mine.detect(looks)
+def test_boxes_match_those_of_torch(looks: list[np.ndarray]) -> None:
+    openvino_detector, torch_detector = OPENVINO.detector_of(RECIPE, "cpu"), TORCH.detector_of(RECIPE, "cpu")
+    assert isinstance(openvino_detector, openvino.OpenvinoDetector)
+    found = openvino_detector.detect(looks)
     assert sum(map(len, found)) >= 6
-    for own, other in zip(found, theirs.detect(looks), strict=True):
-        assert [(d.box, d.label) for d in own] == [(d.box, d.label) for d in other]
-        assert [d.score for d in own] == pytest.approx([d.score for d in other], abs=2e-3)
+    for objects, expected in zip(found, torch_detector.detect(looks), strict=True):
+        assert [(d.box, d.label) for d in objects] == [(d.box, d.label) for d in expected]
+        assert [d.score for d in objects] == pytest.approx([d.score for d in expected], abs=2e-3)
     with ThreadPoolExecutor(4) as callers:
-        assert [d[0] for d in callers.map(mine.detect, [[look] for look in looks])] == found
+        assert [d[0] for d in callers.map(openvino_detector.detect, [[look] for look in looks])] == found
 
 
 def test_openvino_telemetry_is_off() -> None:
@@ -86,7 +91,7 @@ def test_differing_outputs_fall_back_to_torch(
     assert "falling back to torch" in caplog.text
 
 
-def test_custom_models_and_gpus_stay_with_torch() -> None:
+def test_custom_models_and_gpus_use_torch() -> None:
     assert isinstance(OPENVINO.detector_of(recipe(), "cpu"), FakeDetector)
     with pytest.raises(ConfigError, match="cpu only"):
         OPENVINO.detector_of(RECIPE, "cuda")

@@ -1,4 +1,4 @@
-"""Package contents of setup.py; and the package in a zip, as with --py-files, finds its weights."""
+"""The files that setup.py packages; and the package finds its weights in a zip, as with --py-files."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_data_files_are_packaged(tmp_path: Path) -> None:
     tracked = subprocess.run(
         ["git", "ls-files", "lib/lookdex", "sql"], cwd=LIB.parent, check=True, capture_output=True, text=True
     ).stdout.splitlines()
-    wanted = {
+    expected = {
         "lookdex/sql/" + name.removeprefix("sql/") if name.startswith("sql/") else name.removeprefix("lib/")
         for name in tracked
     }
@@ -54,7 +54,7 @@ def test_data_files_are_packaged(tmp_path: Path) -> None:
         for file in (tmp_path / "lib").rglob("*")
         if file.is_file()
     }
-    kinds = ("lookdex/py.typed", "lookdex/sql/items/checks.sql", "lookdex/search/schemas/answer-2.json")
-    assert packed.issuperset(kinds)
+    examples = ("lookdex/py.typed", "lookdex/sql/items/checks.sql", "lookdex/search/schemas/answer-2.json")
+    assert packed.issuperset(examples)
     assert any(name.startswith("lookdex/service/page/") for name in packed)
-    assert wanted - packed == set()
+    assert expected - packed == set()

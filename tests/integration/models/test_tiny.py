@@ -1,44 +1,50 @@
-"""The built-in models: their weights, and what they distinguish."""
+"""The built-in models: their weights and their quality on rendered photos."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from lookdex.imaging.boxes import as_array, expand, iou
 from lookdex.models import digests
-from lookdex.models.detect import load_detector
-from lookdex.models.embed import load_embedder
+from lookdex.models.detect import Detector, load_detector
+from lookdex.models.embed import Embedder, load_embedder
 from lookdex.records import Box
-from lookdex_sample import make_product, render_look, render_product
+from lookdex_sample import Photo, Product, make_product, render_look, render_product
 from tests.support.paths import GOLDEN
 from tests.support.photos import smooth
 
 
+@dataclass(frozen=True)
+class Wardrobe:
+    """Products, two photos of each, and a photo of a person who wears them."""
+
+    products: list[Product]
+    photos: list[list[Photo]]
+    look: Photo
+
+
 @pytest.fixture(scope="session")
-def tiny_embedder():
+def tiny_embedder() -> Embedder:
     return load_embedder("lookdex-tiny")
 
 
 @pytest.fixture(scope="session")
-def tiny_detector():
+def tiny_detector() -> Detector:
     return load_detector("lookdex-tiny")
 
 
 @pytest.fixture(scope="session")
-def wardrobe():
-    """Three products, each in two catalogue photos, and a person wearing two of them."""
+def wardrobe() -> Wardrobe:
     products = [make_product(77, i) for i in (2, 6, 7)]  # a dress, shoes, a bag
-    return (
-        products,
-        [[render_product(p, 77, view) for view in (0, 1)] for p in products],
-        render_look(products, 78),
-    )
+    photos = [[render_product(p, 77, view) for view in (0, 1)] for p in products]
+    return Wardrobe(products, photos, render_look(products, 78))
 
 
-def test_vectors_have_unit_length_and_do_not_depend_on_batch(tiny_embedder) -> None:
+def test_vectors_have_unit_length_and_do_not_depend_on_batch(tiny_embedder: Embedder) -> None:
     images = smooth((300, 200), (64, 500), (33, 35), (192, 192), (800, 600))
     together = tiny_embedder.embed_images(images)
     alone = np.concatenate([tiny_embedder.embed_images([image]) for image in images])
@@ -49,17 +55,17 @@ def test_vectors_have_unit_length_and_do_not_depend_on_batch(tiny_embedder) -> N
     assert tiny_embedder.embed_images([]).shape == (0, tiny_embedder.dim)
 
 
-def test_texts_live_in_the_same_space(tiny_embedder, wardrobe) -> None:
-    texts = tiny_embedder.embed_texts([product.title for product in wardrobe[0]])
+def test_titles_match_their_photos(tiny_embedder: Embedder, wardrobe: Wardrobe) -> None:
+    texts = tiny_embedder.embed_texts([product.title for product in wardrobe.products])
     np.testing.assert_allclose(np.linalg.norm(texts, axis=1), 1, atol=1e-5)
-    pictures = tiny_embedder.embed_images([np.asarray(views[0].image) for views in wardrobe[1]])
+    pictures = tiny_embedder.embed_images([np.asarray(views[0].image) for views in wardrobe.photos])
     assert (texts @ pictures.T).argmax(axis=1).tolist() == [0, 1, 2]
     assert tiny_embedder.embed_texts([]).shape == (0, tiny_embedder.dim)
 
 
-def test_two_photos_of_one_product_are_neighbours(tiny_embedder, wardrobe) -> None:
+def test_photos_of_a_product_are_nearest_neighbours(tiny_embedder: Embedder, wardrobe: Wardrobe) -> None:
     pictures = []
-    for views in wardrobe[1]:
+    for views in wardrobe.photos:
         for view in views:
             image, box = np.asarray(view.image), Box(*view.objects[0].box)
             near = expand(
@@ -71,8 +77,8 @@ def test_two_photos_of_one_product_are_neighbours(tiny_embedder, wardrobe) -> No
     assert similar.argmax(axis=1).tolist() == [1, 0, 3, 2, 5, 4]
 
 
-def test_the_shipped_detector_finds_what_is_worn(tiny_detector, wardrobe) -> None:
-    look = wardrobe[2]
+def test_detector_finds_all_worn_products(tiny_detector: Detector, wardrobe: Wardrobe) -> None:
+    look = wardrobe.look
     found = tiny_detector.detect([np.asarray(look.image)])[0]
     right = 0
     for true in look.objects:
@@ -81,9 +87,9 @@ def test_the_shipped_detector_finds_what_is_worn(tiny_detector, wardrobe) -> Non
     assert right == len(look.objects)
 
 
-def test_detections_do_not_depend_on_batch(tiny_detector, wardrobe) -> None:
-    images = [np.asarray(view.image) for views in wardrobe[1] for view in views] + [
-        np.asarray(wardrobe[2].image)
+def test_detections_do_not_depend_on_batch(tiny_detector: Detector, wardrobe: Wardrobe) -> None:
+    images = [np.asarray(view.image) for views in wardrobe.photos for view in views] + [
+        np.asarray(wardrobe.look.image)
     ]
     together = tiny_detector.detect(images)
     for image, objects in zip(images, together, strict=True):
@@ -91,8 +97,8 @@ def test_detections_do_not_depend_on_batch(tiny_detector, wardrobe) -> None:
         assert [(o.label, o.box) for o in alone] == [(o.label, o.box) for o in objects]
 
 
-def test_golden_vectors_of_the_shipped_embedder(tiny_embedder) -> None:
-    """Regenerated by GOLDEN=write pytest tests/integration/models/test_tiny.py after the weights were to change."""
+def test_vectors_match_the_golden_file(tiny_embedder: Embedder) -> None:
+    """After new weights: GOLDEN=write pytest tests/integration/models/test_tiny.py"""
     path = GOLDEN / "tiny_vectors.npz"
     images, texts = smooth((300, 200), (64, 500), seed=5), ["navy striped shirt", "red bag"]
     vectors = np.concatenate([tiny_embedder.embed_images(images), tiny_embedder.embed_texts(texts)])
@@ -101,10 +107,10 @@ def test_golden_vectors_of_the_shipped_embedder(tiny_embedder) -> None:
         np.savez_compressed(path, vectors=vectors.astype(np.float16))
     golden = np.load(path)["vectors"].astype(np.float32)
     assert (vectors * golden).sum(axis=1).min() > 0.999
-    assert vectors[0] @ vectors[1] < 0.95  # the pictures wake the network
+    assert vectors[0] @ vectors[1] < 0.95  # different pictures have different vectors
 
 
-def test_the_shipped_weights_stay_small() -> None:
+def test_weights_are_smaller_than_25_mb() -> None:
     folder = digests.TINY_DETECTOR.parent
     assert sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) < 25_000_000
     assert {f.parent.name for f in folder.rglob("README.md")} == {"detector", "embedder"}

@@ -1,4 +1,4 @@
-"""The files that shops export: formats, encodings, separators, folders, and the words for what cannot be read."""
+"""Products files as shops export them: formats, encodings, separators, folders, and errors."""
 
 from __future__ import annotations
 
@@ -7,25 +7,32 @@ import json
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 from lookdex.planning import products
 from lookdex.planning.feed.datafile import Found, Reading
+from lookdex.storage import open_store
 from tests.support import feeds
 
 
-@pytest.fixture
-def load(tmp_path: Path):
-    """Write a file of that name and read it; `settings` are those of the products file."""
+class Load(Protocol):
+    def __call__(self, name: str, data: bytes | str, **settings: Any) -> products.Products: ...
 
-    def read(name: str, data: bytes | str, **settings: object) -> products.Products:
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """A function that writes a file and reads it as the products file, with these settings."""
+
+    def read(name: str, data: bytes | str, **settings: Any) -> products.Products:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(data.encode() if isinstance(data, str) else data)
-        found = products.configured(NightSettings(products=str(tmp_path / name), **settings))  # type: ignore[arg-type]
+        found = products.configured(NightSettings(products=str(tmp_path / name), **settings))
         assert found is not None
         return found
 
@@ -46,7 +53,7 @@ LINES = "product_id{0}title{0}price\r\n1{0}가방{0}1.5\r\n2{0}원피스{0}2\r\n
     ],
 )  # fmt: skip
 def test_separators_and_encodings_are_detected(
-    load, separator: str, name: str, encoding: str, found: str
+    load: Load, separator: str, name: str, encoding: str, found: str
 ) -> None:
     file = load("p.csv", LINES.format(separator).encode(encoding))
     assert file.table.to_pydict() == {
@@ -69,7 +76,7 @@ def test_separators_and_encodings_are_detected(
         "t\nP1;30°C ½ µm",
     ],
 )
-def test_western_text_is_read(load, text: str) -> None:
+def test_windows_1252_is_detected(load: Load, text: str) -> None:
     column, value = text.split("\nP1;")
     file = load("p.csv", f"product_id;{text}\n".encode("cp1252"))
     assert file.table.to_pydict() == {"product_id": ["P1"], column: [value]}
@@ -86,14 +93,14 @@ def test_western_text_is_read(load, text: str) -> None:
         ("ÄÖÜ", "cp1252"),
     ],
 )
-def test_an_undetectable_encoding_is_refused_unless_it_is_set(load, text: str, encoding: str) -> None:
+def test_undetectable_encoding_is_refused_unless_it_is_set(load: Load, text: str, encoding: str) -> None:
     data = f"product_id,t\nP1,{text}\n".encode(encoding)
     with pytest.raises(ConfigError, match=r"encoding cannot be determined.* --products-encoding cp1252$"):
         load("p.csv", data)
     assert load("p.csv", data, products_encoding=encoding).table["t"].to_pylist() == [text]
 
 
-def test_damaged_utf_8_is_not_read_as_something_else(load) -> None:
+def test_damaged_utf_8_is_an_error(load: Load) -> None:
     data = f"product_id,t\n1,{'가방 ' * 20}\n2,x\n".encode() + b"3,\xea\xb0\n"
     with pytest.raises(ConfigError, match="is UTF-8 except in 1 place, first in line 4"):
         load("p.csv", data)
@@ -104,7 +111,7 @@ def test_damaged_utf_8_is_not_read_as_something_else(load) -> None:
 
 
 @pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"'])
-def test_a_line_that_names_the_separator_is_not_the_header(load, first: str) -> None:
+def test_sep_line_names_the_separator(load: Load, first: str) -> None:
     assert load("p.csv", f"{first}\r\nproduct_id;t\r\n1;a,b\r\n").table.to_pydict() == {
         "product_id": ["1"],
         "t": ["a,b"],
@@ -115,7 +122,7 @@ def test_a_line_that_names_the_separator_is_not_the_header(load, first: str) -> 
         load("p.csv", "sep=:\nproduct_id:t\n")
 
 
-def test_other_separators_within_values_do_not_mislead(load) -> None:
+def test_other_separators_within_values_are_kept(load: Load) -> None:
     rows = 'product_id\ttitle\tcategory\n1\tshirt, blue; long\tWomen|Tops\n2\t"tab\there"\tWomen|Shoes\n'
     assert load("p.txt", rows).table["title"].to_pylist() == ["shirt, blue; long", "tab\there"]
     with pytest.raises(
@@ -125,7 +132,7 @@ def test_other_separators_within_values_do_not_mislead(load) -> None:
         load("p.txt", rows, products_separator="comma")
 
 
-def test_quoted_values_may_have_lines_and_any_length(load) -> None:
+def test_quoted_values_may_be_long_and_have_line_breaks(load: Load) -> None:
     long = "line of it\n" * 200_000
     file = load("p.csv", f'product_id,t\n1,"{long}"\n2,"a ""quoted"" word"\n3,5" wide\n')
     assert file.table["t"].to_pylist() == [long, 'a "quoted" word', '5" wide']
@@ -151,16 +158,16 @@ def test_quoted_values_may_have_lines_and_any_length(load) -> None:
         ("\n\n", "has no header"),
     ],
 )
-def test_csv_errors_name_the_line(load, rows: str, message: str) -> None:
+def test_csv_errors_name_the_line(load: Load, rows: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load("p.csv", rows)
 
 
-def test_separators_at_the_end_of_lines_make_no_column(load) -> None:
+def test_trailing_separators_make_no_column(load: Load) -> None:
     assert load("p.csv", "product_id;t;;\n1;a;;\n").table.column_names == ["product_id", "t"]
 
 
-def test_only_the_empty_field_is_null(load) -> None:
+def test_only_empty_fields_are_null(load: Load) -> None:
     file = load("p.csv", 'product_id,country,brand,size\nP0,NA,null,\nP1,KR,N/A,XL\nNA,DE,None,""\n')
     assert file.table.to_pydict() == {
         "product_id": ["P0", "P1", "NA"], "country": ["NA", "KR", "DE"], "brand": ["null", "N/A", "None"],
@@ -181,16 +188,18 @@ def test_only_the_empty_field_is_null(load) -> None:
         (",", ['"1,5"', "2"], ["1,5", "2"]),
     ],
 )
-def test_decimal_commas_are_read_if_unambiguous(load, separator: str, written: list, read: list) -> None:
+def test_decimal_commas_are_read_if_unambiguous(
+    load: Load, separator: str, written: list[str], read: list[float | str | None]
+) -> None:
     rows = "".join(f"{n}{separator}{value}\n" for n, value in enumerate(written))
     assert load("p.csv", f"product_id{separator}price\n{rows}").table["price"].to_pylist() == read
 
 
-def test_type_settings_override_detection(load) -> None:
+def test_type_settings_override_detection(load: Load) -> None:
     rows = "product_id;EAN;price;code;day;on\n1;12345678;1,500;007;2026-03-01;true\n"
     rows += "2;87654321;2,000;8;2026-03-02;false\n"
-    wishes = ("ean=text", "price=number", "code=number", "day=text", "on=text")
-    assert load("p.csv", rows, products_types=wishes).table.to_pydict() == {
+    types = ("ean=text", "price=number", "code=number", "day=text", "on=text")
+    assert load("p.csv", rows, products_types=types).table.to_pydict() == {
         "product_id": ["1", "2"], "EAN": ["12345678", "87654321"], "price": [1.5, 2.0], "code": [7, 8],
         "day": ["2026-03-01", "2026-03-02"], "on": ["true", "false"],
     }  # fmt: skip
@@ -213,7 +222,7 @@ JSON = '{"product_id": 7, "price": 1, "tags": ["a"]}\n\n{"price": 2.5, "product_
 
 
 @pytest.mark.parametrize("name", ["p.jsonl", "p.ndjson", "p.json", "p.jsonl.gz", "feed"])
-def test_json_lines_are_read(load, name: str) -> None:
+def test_json_lines_are_read(load: Load, name: str) -> None:
     file = load(name, gzip.compress(JSON.encode()) if name.endswith(".gz") else JSON)
     assert file.table.to_pydict() == {
         "product_id": ["7", "8"], "price": [1.0, 2.5], "tags": [["a"], None], "n": [None, 2**64 - 1]
@@ -221,7 +230,7 @@ def test_json_lines_are_read(load, name: str) -> None:
     assert file.found == Found("JSON lines", 2, "utf-8", gzip=name.endswith(".gz"))
 
 
-def test_a_list_of_json_objects_is_read_and_text_stays_text(load) -> None:
+def test_json_list_is_read_with_exact_values(load: Load) -> None:
     rows = [{"product_id": "1", "day": "2026-03-01", "code": "007"}]
     assert load("p.json", json.dumps(rows)).table.to_pylist() == rows
     exact = load("p.json", '[{"product_id": "1", "share": 0.1234567890123456789}]').table
@@ -239,7 +248,7 @@ def test_a_list_of_json_objects_is_read_and_text_stays_text(load) -> None:
         ('{"id": "1"}', "has no column 'product_id'; its columns: id"),
     ],
 )  # fmt: skip
-def test_json_lines_errors(load, data: str, message: str) -> None:
+def test_json_errors_name_the_line(load: Load, data: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load("p.jsonl", data)
 
@@ -261,7 +270,7 @@ CSV = "product_id,t\n1,a\n"
         ("p.csv.zst", b"\x28\xb5\x2f\xfd....", "is compressed with zstd"),
     ],
 )
-def test_a_file_of_another_kind_is_named(load, name: str, data: bytes, message: str) -> None:
+def test_files_of_other_formats_are_refused(load: Load, name: str, data: bytes, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load(name, data)
 
@@ -277,7 +286,7 @@ def test_a_file_of_another_kind_is_named(load, name: str, data: bytes, message: 
         ("p.parquet", feeds.parquet(pa.table({"product_id": ["1"], "t": ["a"]}))),
     ],
 )
-def test_suffix_and_content_together_tell_the_format(load, name: str, data: bytes) -> None:
+def test_format_is_detected_by_suffix_and_content(load: Load, name: str, data: bytes) -> None:
     assert load(name, data).table.to_pydict() == {"product_id": ["1"], "t": ["a"]}
 
 
@@ -285,9 +294,7 @@ def part(**columns: object) -> bytes:
     return feeds.parquet(pa.table(columns))
 
 
-def test_a_folder_of_parquet_files_is_one_table(root_uri: str) -> None:
-    from lookdex.storage import open_store
-
+def test_folder_of_parquet_files_is_one_table(root_uri: str) -> None:
     store = open_store(root_uri)
     store.put("p.parquet/_SUCCESS", b"")
     store.put("p.parquet/_temporary/part-9.parquet", b"half")
@@ -307,7 +314,7 @@ def test_a_folder_of_parquet_files_is_one_table(root_uri: str) -> None:
     assert products.load_mapping(f"{root_uri}/m.parquet").num_rows == 1
 
 
-def test_folders_of_partitions_are_columns(load, tmp_path: Path) -> None:
+def test_partition_folders_become_columns(load: Load, tmp_path: Path) -> None:
     (tmp_path / "p/season=2026/country=NA").mkdir(parents=True)
     (tmp_path / "p/season=2026/country=NA/part-0.parquet").write_bytes(part(product_id=["1"]))
     (tmp_path / "p/season=2025/country=__HIVE_DEFAULT_PARTITION__").mkdir(parents=True)
@@ -334,7 +341,7 @@ def test_folders_of_partitions_are_columns(load, tmp_path: Path) -> None:
         ({"a.txt": b"", "_SUCCESS": b""}, "is a folder without Parquet files, but with a.txt"),
     ],
 )  # fmt: skip
-def test_folder_errors(tmp_path: Path, files: dict[str, bytes], message: str) -> None:
+def test_folder_errors_name_the_files(tmp_path: Path, files: dict[str, bytes], message: str) -> None:
     for name, data in files.items():
         (tmp_path / "p" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "p" / name).write_bytes(data)
@@ -343,15 +350,13 @@ def test_folder_errors(tmp_path: Path, files: dict[str, bytes], message: str) ->
 
 
 def test_timestamps_of_older_spark_keep_their_years(tmp_path: Path) -> None:
-    import pyarrow.parquet as pq
-
     values = [datetime(9999, 12, 31), datetime(1000, 1, 1)]
     table = pa.table({"product_id": ["1", "2"], "until": pa.array(values, pa.timestamp("us"))})
     pq.write_table(table, tmp_path / "p.parquet", use_deprecated_int96_timestamps=True)
     assert products.load_products(f"{tmp_path}/p.parquet").table["until"].to_pylist() == values
 
 
-def test_readings_come_from_settings() -> None:
+def test_reading_is_built_from_settings() -> None:
     assert Reading.of("", "auto", ()) == Reading(flags=True)
     assert Reading.of("cp949", "tab", ["a=b=text", "n = number"]) == Reading(
         "cp949", "tab", {"a=b": "text", "n": "number"}, flags=True

@@ -1,4 +1,4 @@
-"""Products files, categories, and the ways to tie a photo to its products."""
+"""Products files, categories, and links between photos and products."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def file_of(table: pa.Table) -> products.Products:
 def parquet(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
-    return sink.getvalue().to_pybytes()
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
 
 
 def test_csv_keeps_ids_as_text(root_uri: str) -> None:
@@ -89,7 +90,7 @@ def test_csv_keeps_codes_as_text_and_numbers_as_numbers(
     assert table["price"].to_pylist() == list(range(len(values)))
 
 
-def test_a_code_far_down_in_a_csv_is_kept_too(root_uri: str) -> None:
+def test_code_far_down_in_a_csv_makes_the_column_text(root_uri: str) -> None:
     rows = "".join(f"{n},{n + 10},{n}\n" for n in range(150_000))
     table = loaded(write(root_uri, "p.csv", f"product_id,sku,n\n{rows}x,007,1\n".encode()))
     assert table["sku"].to_pylist()[:2] == ["10", "11"]
@@ -97,7 +98,7 @@ def test_a_code_far_down_in_a_csv_is_kept_too(root_uri: str) -> None:
     assert table["n"].type == pa.int64()
 
 
-def test_parquet_with_number_ids(root_uri: str) -> None:
+def test_numeric_product_ids_become_text(root_uri: str) -> None:
     uri = write(root_uri, "p.parquet", parquet(pa.table({"price": [1.5, 2.5], "product_id": [7, 8]})))
     table = loaded(uri)
     assert table.to_pydict() == {"product_id": ["7", "8"], "price": [1.5, 2.5]}
@@ -106,7 +107,7 @@ def test_parquet_with_number_ids(root_uri: str) -> None:
     assert products.choose(file_of(both)).equals(both)
 
 
-def test_columns_with_lookdex_s_own_names_get_a_prefix(root_uri: str) -> None:
+def test_columns_named_like_lookdex_columns_get_a_prefix(root_uri: str) -> None:
     file = products.load_products(write(root_uri, "p.csv", b"Label,product_id,title\na,1,b\n"))
     assert file.table.column_names == ["product_id", "product_Label", "title"]
     assert products.choose(file, ["label"]).column_names == ["product_id", "product_Label"]
@@ -156,9 +157,7 @@ def test_missing_files_and_columns(root_uri: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "price.eur", 'size "EU"', "_rowid", "_RowId", "*"])
-def test_a_column_that_the_table_cannot_hold_is_refused_unless_it_is_left_out(
-    root_uri: str, name: str
-) -> None:
+def test_invalid_column_name_is_refused_unless_the_column_is_left_out(root_uri: str, name: str) -> None:
     heading = name.replace('"', '""')
     file = products.load_products(write(root_uri, "p.csv", f'"{heading}",product_id,title\n0,7,a\n'.encode()))
     with pytest.raises(
@@ -174,7 +173,7 @@ def test_categories_must_be_text() -> None:
         products.link_products(listed("7/a.jpg"), stock, "{product_id}/{name}.jpg")
 
 
-def test_a_pattern_links_by_key() -> None:
+def test_pattern_links_photos_by_key() -> None:
     stock = pa.table({"product_id": ["007", "8"], "category": ["T-Shirts", None]})
     linked = products.link_products(
         listed("8/a.jpg", "007/front.jpg", "looks/1/x.jpg", "9/b.jpg"), stock, "{product_id}/{name}.jpg"
@@ -201,18 +200,18 @@ def test_a_pattern_links_by_key() -> None:
         ("{product_id}/{name}.jpg", "日本/x.jpg", "日本"),
     ],
 )
-def test_patterns(pattern: str, key: str, product: str | None) -> None:
+def test_pattern_matching(pattern: str, key: str, product: str | None) -> None:
     (ids,) = products.link_products(listed(key), None, pattern)["product_ids"].to_pylist()
     assert ids == ([product] if product else [])
 
 
 @pytest.mark.parametrize("pattern", ["{name}.jpg", "{sku}/{name}.jpg", "{product_id}/{product_id}.jpg", "x"])
-def test_wrong_patterns_are_refused_with_the_fields_that_exist(pattern: str) -> None:
+def test_invalid_patterns_are_refused_with_the_known_fields(pattern: str) -> None:
     with pytest.raises(ConfigError, match=r"the fields are \{product_id\}, \{name\}, \{ext\}, \{\*\}"):
         products.link_products(listed("a.jpg"), None, pattern)
 
 
-def test_a_mapping_links_several_products_to_a_photo(root_uri: str) -> None:
+def test_mapping_links_several_products_to_a_photo(root_uri: str) -> None:
     mapping = products.load_mapping(
         write(root_uri, "m.csv", b"image_key,product_id\nlook.jpg,9\nlook.jpg,008\nlook.jpg,9\ngone.jpg,1\n")
     )
@@ -223,7 +222,7 @@ def test_a_mapping_links_several_products_to_a_photo(root_uri: str) -> None:
     assert count_links(linked, stock) == Links(photos=2, linked=1, known=1, products=2)
 
 
-def test_a_mapping_file_needs_its_columns(root_uri: str) -> None:
+def test_mapping_file_needs_its_columns(root_uri: str) -> None:
     with pytest.raises(ConfigError, match="no column 'image_key'; its columns: key, product_id"):
         products.load_mapping(write(root_uri, "m.csv", b"key,product_id\na,1\n"))
 
@@ -234,14 +233,14 @@ def test_pattern_and_mapping_together_are_refused() -> None:
         products.link_products(listed("a.jpg"), None, "{product_id}.jpg", mapping)
 
 
-def test_without_either_no_photo_has_a_product() -> None:
+def test_without_pattern_or_mapping_no_photo_has_a_product() -> None:
     linked = products.link_products(listed("a.jpg", "b.jpg"))
     assert linked["product_ids"].to_pylist() == [[], []]
     assert count_links(linked, None) == Links(photos=2, linked=0, known=0)
     assert count_links(products.link_products(listed()), None) == Links(0, 0, 0)
 
 
-def test_a_pattern_or_mapping_that_links_nothing_is_refused() -> None:
+def test_pattern_or_mapping_without_matches_is_refused() -> None:
     pattern = "{product_id}_{name}.jpg"
     linked = products.link_products(listed("p1/a.jpg", "p2/b.jpg"), None, pattern)
     links = count_links(linked, None)
@@ -258,7 +257,7 @@ def test_a_pattern_or_mapping_that_links_nothing_is_refused() -> None:
     check_links(nothing, count_links(nothing, None), pattern, "")
 
 
-def test_a_products_file_that_lists_no_photo_s_product_is_refused() -> None:
+def test_products_file_without_products_of_any_photo_is_refused() -> None:
     stock = pa.table({"product_id": ["a1", "a2"]})
     linked = products.link_products(listed("p1/a.jpg", "p2/b.jpg"), stock, "{product_id}/{name}.jpg")
     with pytest.raises(
@@ -268,11 +267,11 @@ def test_a_products_file_that_lists_no_photo_s_product_is_refused() -> None:
     loose = products.link_products(listed("p1/a.jpg"), stock)
     with pytest.raises(ConfigError, match=r"none of the 1 photo, such as p1/a\.jpg.*--pattern"):
         check_known(loose, count_links(loose, stock), stock, "p.csv")
-    one = pa.table({"product_id": ["p2"]})
-    check_known(linked, count_links(linked, one), one, "p.csv")
+    overlapping = pa.table({"product_id": ["p2"]})
+    check_known(linked, count_links(linked, overlapping), overlapping, "p.csv")
 
 
-def test_the_digest_does_not_depend_on_the_order_of_rows() -> None:
+def test_digest_does_not_depend_on_the_order_of_rows() -> None:
     stock = pa.table({"product_id": ["a", "b"], "price": [1.0, 2.0]})
     assert products.digest(stock) == products.digest(stock.take([1, 0]))
     assert products.digest(stock) == products.digest(pa.concat_tables([stock.slice(0, 1), stock.slice(1)]))
@@ -291,52 +290,52 @@ def test_the_digest_does_not_depend_on_the_order_of_rows() -> None:
         ("Hoodies & Sweatshirts", "top"), ("Trench coats", "outerwear"), ("Sofa", "sofa"), ("  ", None), (None, None),
     ],
 )  # fmt: skip
-def test_shops_words_become_labels(text: str | None, label: str | None) -> None:
+def test_category_texts_of_shops_are_normalised(text: str | None, label: str | None) -> None:
     assert normalise(text) == label
 
 
 @given(st.sampled_from(CATEGORIES), st.booleans())
-def test_labels_stay_themselves(label: str, upper: bool) -> None:
+def test_normalising_a_category_keeps_it(label: str, upper: bool) -> None:
     assert normalise(label.upper() if upper else label) == label
 
 
 @given(st.text())
-def test_any_category_is_accepted(text: str) -> None:
+def test_normalising_any_text_is_idempotent(text: str) -> None:
     once = normalise(text)
     assert once is None or normalise(once) == once
 
 
-def test_products_without_a_photo_are_counted_and_named() -> None:
+def test_products_without_photos_are_counted() -> None:
     stock = pa.table({"product_id": ["1", "2", "3", "4", "5"], "category": pa.array([None] * 5, pa.string())})
     links = count_links(products.link_products(listed("3/a.jpg"), stock, "{product_id}/{name}.jpg"), stock)
     assert (links.products, links.without_photo, links.without_photo_count) == (5, ("1", "2", "4"), 4)
 
 
-def test_ids_are_compared_trimmed_and_composed(root_uri: str) -> None:
-    composed, apart = "가방", "\u1100\u1161\u1107\u1161\u11bc"
+def test_product_ids_are_compared_trimmed_and_in_composed_form(root_uri: str) -> None:
+    composed, decomposed = "가방", "\u1100\u1161\u1107\u1161\u11bc"
     stock = loaded(write(root_uri, "p.csv", f"product_id,title\n {composed} ,a\nNA,b\n".encode()))
     assert stock["product_id"].to_pylist() == [composed, "NA"]
-    keys = listed(f"{apart}/a.jpg", "NA /b.jpg", " /c.jpg")
+    keys = listed(f"{decomposed}/a.jpg", "NA /b.jpg", " /c.jpg")
     linked = products.link_products(keys, stock, "{product_id}/{name}.jpg")
     assert dict(zip(linked["image_key"].to_pylist(), linked["product_ids"].to_pylist(), strict=True)) == {
-        f"{apart}/a.jpg": [composed], "NA /b.jpg": ["NA"], " /c.jpg": [],
+        f"{decomposed}/a.jpg": [composed], "NA /b.jpg": ["NA"], " /c.jpg": [],
     }  # fmt: skip
     mapping = products.load_mapping(
-        write(root_uri, "m.csv", f"image_key;product_id\n{composed}/a.jpg;{apart}\n".encode())
+        write(root_uri, "m.csv", f"image_key;product_id\n{composed}/a.jpg;{decomposed}\n".encode())
     )
     linked = products.link_products(keys, stock, mapping=mapping)
     assert [ids for ids in linked["product_ids"].to_pylist() if ids] == [[composed]]
 
 
-def test_ids_that_differ_only_in_case_are_quoted() -> None:
+def test_ids_that_differ_only_in_case_are_reported() -> None:
     stock = pa.table({"product_id": ["ab1", "AB2", "c"]})
     linked = products.link_products(
         listed("AB1/a.jpg", "ab2/b.jpg", "c/d.jpg"), stock, "{product_id}/{name}.jpg"
     )
     assert count_links(linked, stock).case == CaseOnly(2, (("AB1", "ab1"), ("ab2", "AB2")))
-    few = stock.slice(0, 2)
-    linked = products.link_products(listed("AB1/a.jpg", "ab2/b.jpg"), few, "{product_id}/{name}.jpg")
+    small_stock = stock.slice(0, 2)
+    linked = products.link_products(listed("AB1/a.jpg", "ab2/b.jpg"), small_stock, "{product_id}/{name}.jpg")
     with pytest.raises(
         ConfigError, match=r"'AB1' from 'AB1/a.jpg'.*'ab1', 'AB2'; they differ in upper and lower case"
     ):
-        check_known(linked, count_links(linked, few), few, "p.csv")
+        check_known(linked, count_links(linked, small_stock), small_stock, "p.csv")

@@ -1,4 +1,4 @@
-"""A wrong value of a product column is refused: by the commit where its type is another, else by the audit."""
+"""Wrong values of product columns are refused by the audit, and wrong types by the commit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -20,14 +20,14 @@ from lookdex.records import CheckResult, Release
 from lookdex.release.audit import LISTED, PRODUCT_CHECKS, audit_release, compare_products, run_check
 from lookdex.release.commits import difference
 from lookdex.release.fragments import FragmentResult, FragmentTask, write_fragment, write_parquet
-from lookdex.storage import Store, open_store
+from lookdex.storage import Store
 from tests.support import nights
 
 VALUES = "items say of their product what the products file says"
 TYPES = "product columns have the types of the products file"
 NAN = float("nan")
 SWATCH = pa.struct([("name", pa.string()), ("share", pa.float32())])
-# Of each type, two values that differ; a third product has none.
+# Two different values of each type; a third product has no value.
 COLUMNS: dict[pa.DataType, tuple[object, object]] = {
     pa.string(): ("NA", ""),
     pa.bool_(): (True, False),
@@ -49,18 +49,15 @@ COLUMNS: dict[pa.DataType, tuple[object, object]] = {
 }
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "catalog"))
-
-
 def stock(**columns: pa.Array) -> pa.Table:
     count = len(next(iter(columns.values())))
     return pa.table({"product_id": [f"p{n:04d}" for n in range(count)], **columns})
 
 
-def wrong(store: Store, products: pa.Table) -> Callable[[list[FragmentTask]], Iterable[FragmentResult]]:
-    """Tasks that take the product columns from another table than the plan's."""
+def with_products(
+    store: Store, products: pa.Table
+) -> Callable[[list[FragmentTask]], Iterable[FragmentResult]]:
+    """Tasks that take the product columns from this table instead of the plan's."""
 
     def run(tasks: list[FragmentTask]) -> Iterable[FragmentResult]:
         file = write_parquet(store, "wrong.parquet", products)
@@ -69,9 +66,9 @@ def wrong(store: Store, products: pa.Table) -> Callable[[list[FragmentTask]], It
     return run
 
 
-def build(store: Store, products: pa.Table, written: pa.Table, **more: object) -> Release:
+def build(store: Store, products: pa.Table, written: pa.Table, **more: Any) -> Release:
     night = nights.index_night(store, "n1", nights.photos(len(written)), products=products, **more)
-    return nights.build(store, night, run=wrong(store, written))
+    return nights.build(store, night, run=with_products(store, written))
 
 
 def check(release: Release, name: str) -> CheckResult:
@@ -88,8 +85,8 @@ def test_equal_values_of_every_type_pass(store: Store) -> None:
 
 
 @pytest.mark.parametrize("kind", COLUMNS, ids=str)
-def test_a_wrong_value_of_any_type_is_found(kind: pa.DataType) -> None:
-    """Another value, none where there is one, and one where there is none."""
+def test_wrong_values_of_every_type_are_found(kind: pa.DataType) -> None:
+    """Another value, a missing value, and a value that should be missing."""
     right, other = COLUMNS[kind]
     products = stock(it=pa.array([right, other, None, right, None], kind))
     items = stock(it=pa.array([right, right, other, None, None], kind))
@@ -104,7 +101,7 @@ def test_a_wrong_value_of_any_type_is_found(kind: pa.DataType) -> None:
     assert {row["product_id"] for row in found.rows} == {"p0001", "p0002", "p0003"}
 
 
-def test_wrong_values_are_refused(store: Store) -> None:
+def test_candidate_with_wrong_values_is_refused(store: Store) -> None:
     right = [pa.array([*pair, None], kind) for kind, pair in COLUMNS.items()]
     products, written = (
         stock(**{f"c{n}": values.take(pa.array(order)) for n, values in enumerate(right)})
@@ -117,14 +114,14 @@ def test_wrong_values_are_refused(store: Store) -> None:
     assert promotion_log.current(store) is None
 
 
-def test_a_check_that_cannot_be_run_fails() -> None:
+def test_check_that_cannot_run_fails() -> None:
     with duckdb.connect() as connection:
         found = run_check(connection, "x", "SELECT * FROM nowhere")
     assert not found.result.passed
     assert "nowhere" in found.result.detail
 
 
-def test_a_value_for_a_product_that_is_not_listed_is_refused(store: Store) -> None:
+def test_value_for_an_unlisted_product_is_refused(store: Store) -> None:
     prices = stock(price=pa.array([1.0, 2.0, 3.0]))
     candidate = build(store, prices.slice(0, 2), prices, keep_unlisted=True)
     with pytest.raises(AuditFailed) as caught:
@@ -133,7 +130,7 @@ def test_a_value_for_a_product_that_is_not_listed_is_refused(store: Store) -> No
     assert {row["product_id"] for row in caught.value.offenders[VALUES]} == {"p0002"}
 
 
-def test_a_product_that_is_not_listed_is_refused_unless_it_is_kept(store: Store) -> None:
+def test_unlisted_product_is_refused_unless_kept(store: Store) -> None:
     prices = stock(price=pa.array([1.0, 2.0, 3.0])).slice(0, 2)
     night = nights.index_night(store, "n1", nights.photos(3), products=prices, keep_unlisted=True)
     candidate = nights.build(store, night)
@@ -145,7 +142,7 @@ def test_a_product_that_is_not_listed_is_refused_unless_it_is_kept(store: Store)
     assert check(audit_release(store, candidate), LISTED).detail.startswith("3 rows of other products")
 
 
-def test_a_night_without_a_products_file_says_that_nothing_was_checked(store: Store) -> None:
+def test_without_a_products_file_the_checks_are_skipped(store: Store) -> None:
     nights.publish(store, "n1", nights.photos(2), products=stock(price=pa.array([1.0, 2.0])))
     release = nights.publish(store, "n2", nights.photos(3))
     names = [TYPES, *tables.sql_blocks(tables.sql_text(PRODUCT_CHECKS))]
@@ -153,14 +150,14 @@ def test_a_night_without_a_products_file_says_that_nothing_was_checked(store: St
     assert {check(release, name).detail for name in names} == {"not checked: a night without a products file"}
 
 
-def test_a_candidate_that_does_not_name_its_products_is_refused(store: Store) -> None:
+def test_candidate_without_its_products_file_is_refused(store: Store) -> None:
     products = stock(price=pa.array([1.0, 2.0]))
     candidate = nights.build(store, nights.index_night(store, "n1", nights.photos(2), products=products))
     with pytest.raises(AuditFailed, match=r"earlier lookdex.*build the night again"):
         audit_release(store, replace(candidate, products=None))
 
 
-def test_a_file_of_ids_alone_is_compared_too(store: Store) -> None:
+def test_products_file_of_ids_only_is_checked(store: Store) -> None:
     release = nights.publish(
         store, "n1", nights.photos(2), products=stock(x=pa.nulls(3)).select(["product_id"])
     )
@@ -168,13 +165,13 @@ def test_a_file_of_ids_alone_is_compared_too(store: Store) -> None:
     assert release.product_columns == ()
 
 
-def test_an_odd_column_name_is_compared_too(store: Store) -> None:
+def test_unusual_column_name_is_checked(store: Store) -> None:
     name = 'it\'s "so" {much}'
     products = stock(**{name: pa.array(["a", "b"])})
     assert check(nights.publish(store, "n1", nights.photos(2), products=products), VALUES).passed
 
 
-def test_changed_products_in_the_catalogue_are_not_compared_with(store: Store) -> None:
+def test_damaged_products_file_is_refused(store: Store) -> None:
     night = nights.index_night(store, "n1", nights.photos(2), products=stock(price=pa.array([1.0, 2.0])))
     candidate = nights.build(store, night)
     assert candidate.products is not None
@@ -184,7 +181,7 @@ def test_changed_products_in_the_catalogue_are_not_compared_with(store: Store) -
 
 
 class TestCommits:
-    """Fragments of another schema than the table's never become a version."""
+    """Fragments with another schema than the table's are not committed."""
 
     OTHER = (
         ("price is double in the table and float in the file", {"price": pa.array([1.0, 2.0], pa.float32())}),
@@ -195,14 +192,16 @@ class TestCommits:
         ),
     )
 
-    @pytest.mark.parametrize(("told", "columns"), OTHER)
-    def test_of_a_new_table(self, store: Store, told: str, columns: dict[str, pa.Array]) -> None:
-        with pytest.raises(CorruptData, match=rf"items\.lance/data/.*\.lance .*{told}"):
+    @pytest.mark.parametrize(("message", "columns"), OTHER)
+    def test_wrong_schema_of_a_new_table(
+        self, store: Store, message: str, columns: dict[str, pa.Array]
+    ) -> None:
+        with pytest.raises(CorruptData, match=rf"items\.lance/data/.*\.lance .*{message}"):
             build(store, stock(price=pa.array([1.0, 2.0])), stock(**columns))
         assert tables.newest(store, tables.ITEMS) is None
 
-    def test_of_a_table_that_is_added_to(self, store: Store) -> None:
-        """The task takes a table of another schema for the live one."""
+    def test_wrong_schema_of_an_existing_table(self, store: Store) -> None:
+        """The task writes another schema than that of the live table."""
         prices = stock(price=pa.array([1.0, 2.0, 3.0]))
         nights.publish(store, "n1", nights.photos(2), products=prices)
         version = tables.open_table(store, tables.ITEMS).version
@@ -215,20 +214,17 @@ class TestCommits:
 
         with pytest.raises(CorruptData, match="price is double in the table and float in the file"):
             nights.build(store, night, run=run)
-        assert (
-            tables.open_table(store, tables.ITEMS)
-            .to_table()
-            .equals(tables.open_table(store, tables.ITEMS, version).to_table())
-        )
+        newest = tables.open_table(store, tables.ITEMS).to_table()
+        assert newest.equals(tables.open_table(store, tables.ITEMS, version).to_table())
 
-    def test_the_first_difference_is_named(self) -> None:
+    def test_difference_names_the_column_or_the_order(self) -> None:
         both = pa.schema([("a", pa.int64()), ("b", pa.string())])
         assert difference(both, both) == ""
         assert difference(both, pa.schema([both.field("b"), both.field("a")])) == "they are in another order"
 
 
-def test_a_plan_of_an_earlier_lookdex_asks_for_planning_again(store: Store) -> None:
-    """It lacks the products or the thresholds. Shards that are finished are kept, since their ids are the same."""
+def test_plan_of_an_older_version_must_be_planned_again(store: Store) -> None:
+    """It lacks products or thresholds. Finished shards keep their ids and are not repeated."""
     products = stock(price=pa.array([1.0, 2.0]))
     night = nights.index_night(store, "n1", nights.photos(2), products=products)
     old = replace(night.plan, products=None, format=1)

@@ -1,4 +1,4 @@
-"""A night's shards become one candidate: the right rows, once, however often the build is repeated."""
+"""Building a candidate from the shards of a run: correct rows, even if the build is repeated."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lance
 import pyarrow as pa
@@ -25,21 +26,19 @@ from lookdex.errors import (
     PromotionConflict,
     ShardsMissing,
 )
-from lookdex.records import Reason, Release, Scope, Status
+from lookdex.records import Change, Reason, Release, Scope, Status
 from lookdex.release import commits, rows
 from lookdex.release.audit import audit_release
-from lookdex.release.build import build_release, candidate_key, load_candidate
-from lookdex.release.fragments import write_fragment
+from lookdex.release.build import build_release
+from lookdex.release.candidates import candidate_key, load_candidate
+from lookdex.release.fragments import FragmentResult, FragmentTask, write_fragment
 from lookdex.release.promote import promote
 from lookdex.storage import Store, open_store
 from lookdex.storage.folder import FolderStore
 from tests.support import nights
+from tests.support.catalogs import live
 from tests.support.nights import Photo
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "catalog"))
+from tests.support.servers import S3Server
 
 
 def expected_ids(source: list[Photo]) -> list[str]:
@@ -47,16 +46,17 @@ def expected_ids(source: list[Photo]) -> list[str]:
 
 
 def ids(store: Store, release: Release) -> list[str]:
-    return nights.item_table(store, release)["item_id"].to_pylist()
+    found: list[str] = nights.item_table(store, release)["item_id"].to_pylist()
+    return found
 
 
-def row(store: Store, release: Release, key: str) -> dict:
-    found = [row for row in tables.ledger(store, release).to_pylist() if row["image_key"] == key]
-    assert len(found) == 1
-    return found[0]
+def ledger_row(store: Store, release: Release, key: str) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = tables.ledger(store, release).to_pylist()
+    (found,) = [row for row in rows if row["image_key"] == key]
+    return found
 
 
-def test_first_night_holds_every_row(store: Store) -> None:
+def test_first_build_has_the_rows_of_all_photos(store: Store) -> None:
     source = [*nights.photos(5), Photo("plain.jpg", labels=()), Photo("bad.jpg", reason=Reason.CORRUPT)]
     release = nights.build(store, nights.index_night(store, "n1", source))
     assert (release.parent, release.items, release.dim) == (None, 11, nights.DIM)
@@ -65,7 +65,7 @@ def test_first_night_holds_every_row(store: Store) -> None:
     assert promotion_log.current(store) is None
 
 
-def test_second_night_replaces_only_what_changed(store: Store) -> None:
+def test_second_build_replaces_only_changed_photos(store: Store) -> None:
     first = nights.publish(store, "n1", nights.photos(8))
     source = nights.photos(8)[1:]
     source[0] = replace(source[0], etag="2", labels=("bag", "hat"))
@@ -76,29 +76,29 @@ def test_second_night_replaces_only_what_changed(store: Store) -> None:
     assert ids(store, second) == expected_ids(source)
     untouched = tables.open_tables(store, second).items.to_table(filter="image_key = 'p0005/a.jpg'")
     assert set(untouched["run_id"].to_pylist()) == {"n1"}
-    # What readers follow is as it was.
-    assert promotion_log.current(store).release_id == "n1"
+    # Readers still follow the first night.
+    assert live(store).release_id == "n1"
     assert ids(store, first) == expected_ids(nights.photos(8))
 
 
-def test_first_seen_is_carried_over(store: Store) -> None:
+def test_first_seen_is_kept_for_changed_photos(store: Store) -> None:
     first = nights.publish(store, "n1", nights.photos(2))
     source = [replace(photo, etag="2") for photo in nights.photos(2)]
     second = nights.build(store, nights.index_night(store, "n2", source))
-    before, after = row(store, first, "p0000/a.jpg"), row(store, second, "p0000/a.jpg")
+    before, after = ledger_row(store, first, "p0000/a.jpg"), ledger_row(store, second, "p0000/a.jpg")
     assert after["first_seen"] == before["first_seen"]
     assert after["indexed_at"] > before["indexed_at"]
 
 
-def test_a_failed_photo_keeps_its_items_and_is_tried_again(store: Store) -> None:
+def test_failed_photo_keeps_its_items_and_is_retried(store: Store) -> None:
     nights.publish(store, "n1", nights.photos(3))
     source = nights.photos(3)
     source[0] = replace(source[0], etag="2", reason=Reason.UNAVAILABLE)
     source.append(Photo("never.jpg", reason=Reason.GONE))
     second = nights.publish(store, "n2", source)
-    kept = row(store, second, "p0000/a.jpg")
+    kept = ledger_row(store, second, "p0000/a.jpg")
     assert (kept["status"], kept["reason"], kept["etag"], kept["items"]) == ("failed", "unavailable", "1", 2)
-    assert row(store, second, "never.jpg")["items"] == 0
+    assert ledger_row(store, second, "never.jpg")["items"] == 0
     assert ids(store, second) == expected_ids(nights.photos(3))
 
     source = [replace(photo, reason=None) for photo in source]
@@ -109,7 +109,7 @@ def test_a_failed_photo_keeps_its_items_and_is_tried_again(store: Store) -> None
     assert ids(store, third) == expected_ids(source)
 
 
-def test_a_rejected_photo_loses_its_items(store: Store) -> None:
+def test_rejected_photo_loses_its_items(store: Store) -> None:
     nights.publish(store, "n1", nights.photos(3))
     source = nights.photos(3)
     source[0] = replace(source[0], etag="2", reason=Reason.CORRUPT)
@@ -118,7 +118,7 @@ def test_a_rejected_photo_loses_its_items(store: Store) -> None:
     assert ids(store, second) == expected_ids(source[1:])
 
 
-def test_building_again_returns_the_candidate_or_the_same_rows(store: Store) -> None:
+def test_repeated_build_returns_the_same_candidate(store: Store) -> None:
     nights.publish(store, "n1", nights.photos(4))
     source = [*nights.photos(3), Photo("new.jpg")]
     night = nights.index_night(store, "n2", source)
@@ -134,7 +134,7 @@ def test_building_again_returns_the_candidate_or_the_same_rows(store: Store) -> 
 
 
 class Dying(FolderStore):
-    """A store whose process dies at the write of a candidate: after both tables were committed."""
+    """A store whose process dies when it writes a candidate, after both tables were committed."""
 
     def put(self, key: str, data: bytes) -> None:
         if "candidate" in key:
@@ -142,7 +142,7 @@ class Dying(FolderStore):
         super().put(key, data)
 
 
-def test_a_build_that_died_after_its_commits_starts_over(store: Store) -> None:
+def test_build_that_died_after_its_commits_is_repeated(store: Store) -> None:
     nights.publish(store, "n1", nights.photos(4))
     source = [*nights.photos(4), Photo("new.jpg")]
     night = nights.index_night(store, "n2", source)
@@ -153,14 +153,14 @@ def test_a_build_that_died_after_its_commits_starts_over(store: Store) -> None:
     assert release.images == {"indexed": 5}
 
 
-def test_a_first_night_that_died_starts_over(store: Store) -> None:
+def test_first_build_that_died_is_repeated(store: Store) -> None:
     night = nights.index_night(store, "n1", nights.photos(4))
     with pytest.raises(SystemExit):
         nights.build(Dying(Path(store.uri)), night)
     assert ids(store, nights.build(store, night)) == expected_ids(nights.photos(4))
 
 
-def test_an_empty_plan_returns_the_live_release(store: Store) -> None:
+def test_empty_plan_returns_the_live_release(store: Store) -> None:
     first = nights.publish(store, "n1", nights.photos(2))
     night = nights.index_night(store, "n2", nights.photos(2))
     assert night.plan.empty
@@ -168,7 +168,7 @@ def test_an_empty_plan_returns_the_live_release(store: Store) -> None:
     assert audit_release(store, nights.build(store, night)).release_id == first.release_id
 
 
-def test_missing_shards_are_named(store: Store) -> None:
+def test_missing_shards_are_reported(store: Store) -> None:
     night = nights.index_night(store, "n1", nights.photos(9))
     missing = min(night.reports)
     del night.reports[missing]
@@ -177,7 +177,7 @@ def test_missing_shards_are_named(store: Store) -> None:
 
 
 @pytest.mark.parametrize("part", ["objects", "images"])
-def test_changed_shard_bytes_stop_the_build(store: Store, part: str) -> None:
+def test_damaged_shard_file_stops_the_build(store: Store, part: str) -> None:
     night = nights.index_night(store, "n1", nights.photos(3))
     file = getattr(next(iter(night.reports.values())), part)
     data = bytearray(store.get(file.key))
@@ -188,15 +188,15 @@ def test_changed_shard_bytes_stop_the_build(store: Store, part: str) -> None:
     assert promotion_log.current(store) is None
 
 
-def test_an_image_without_an_outcome_stops_the_build(store: Store) -> None:
+def test_planned_photo_without_an_outcome_stops_the_build(store: Store) -> None:
     night = nights.index_night(store, "n1", nights.photos(3))
-    extra = nights.plan_row(Photo("lost.jpg"), min(night.reports), nights.Change.NEW)
+    extra = nights.plan_row(Photo("lost.jpg"), min(night.reports), Change.NEW)
     table = pa.concat_tables([night.table, pa.Table.from_pylist([extra], night.table.schema)])
     with pytest.raises(CorruptData, match=r"lost\.jpg.*planned 1, found 0"):
         build_release(store, night.plan, table, night.reports, nights.in_a_loop)
 
 
-def test_a_release_without_rows_is_an_error(store: Store) -> None:
+def test_release_without_rows_is_an_error(store: Store) -> None:
     with pytest.raises(EmptyBuild):
         nights.build(store, nights.index_night(store, "n1", [Photo("bad.jpg", reason=Reason.CORRUPT)]))
     nights.publish(store, "n1", nights.photos(2))
@@ -204,7 +204,7 @@ def test_a_release_without_rows_is_an_error(store: Store) -> None:
         nights.build(store, nights.index_night(store, "n2", []))
 
 
-def test_a_plan_for_another_live_release_is_refused(store: Store) -> None:
+def test_plan_for_another_live_release_is_refused(store: Store) -> None:
     nights.publish(store, "n1", nights.photos(2))
     night = nights.index_night(store, "n2", nights.photos(3))
     nights.publish(store, "n3", nights.photos(4))
@@ -212,7 +212,7 @@ def test_a_plan_for_another_live_release_is_refused(store: Store) -> None:
         nights.build(store, night)
 
 
-def test_a_run_planned_again_gets_an_id_of_its_own(store: Store) -> None:
+def test_run_planned_again_gets_a_new_release_id(store: Store) -> None:
     nights.publish(store, "n1", nights.photos(2))
     nights.publish(store, "n2", nights.photos(3))
     release = nights.build(store, nights.index_night(store, "n2", nights.photos(4)))
@@ -231,21 +231,21 @@ class TestForeignTransactions:
         table = tables.open_table(store, tables.ITEMS)
         lance.write_dataset(table.to_table().slice(0, 1), table.uri, mode="append")
 
-    def test_before_the_build_they_are_left_behind(self, store: Store, night: nights.Night) -> None:
+    def test_rows_appended_before_the_build_are_discarded(self, store: Store, night: nights.Night) -> None:
         self.append(store)
         release = nights.build(store, night)
         assert ids(store, release) == expected_ids(nights.photos(5))
 
-    def test_while_the_tasks_run_they_are_left_behind_too(self, store: Store, night: nights.Night) -> None:
-        def meddle(tasks: list) -> list:
-            found = [write_fragment(task) for task in tasks]
+    def test_rows_appended_while_tasks_run_are_discarded(self, store: Store, night: nights.Night) -> None:
+        def meddle(tasks: list[FragmentTask]) -> list[FragmentResult]:
+            results = [write_fragment(task) for task in tasks]
             self.append(store)
-            return found
+            return results
 
-        # Written before our first commit: the Restore leaves it behind, whoever wrote it.
+        # The first commit of the build restores the released version, without the foreign rows.
         assert ids(store, nights.build(store, night, run=meddle)) == expected_ids(nights.photos(5))
 
-    def test_on_top_of_the_restored_version_they_are_refused(self, store: Store, night: nights.Night) -> None:
+    def test_commit_after_the_restored_version_is_refused(self, store: Store, night: nights.Night) -> None:
         released = promotion_log.load_release(store, "n1")
         base = commits.start_from(store, tables.ITEMS, released.items_version, "n2")
         self.append(store)
@@ -253,7 +253,7 @@ class TestForeignTransactions:
         with pytest.raises(ForeignTransaction, match=r"items\.lance during the run n2"):
             commits.update(store, tables.ITEMS, base, empty, [], "n2")
 
-    def test_in_the_chain_of_a_candidate_they_are_refused(self, store: Store, night: nights.Night) -> None:
+    def test_commit_between_those_of_the_build_is_refused(self, store: Store, night: nights.Night) -> None:
         release = nights.build(store, night)
         self.append(store)
         before = promotion_log.load_release(store, "n1")
@@ -271,7 +271,7 @@ class TestProducts:
         ]
         return pa.Table.from_pylist(rows)
 
-    def values(self, store: Store, release: Release) -> dict[str, tuple]:
+    def values(self, store: Store, release: Release) -> dict[str | None, tuple[str | None, float | None]]:
         table = tables.open_tables(store, release).items.to_table(filter=f"scope = '{Scope.OBJECT}'")
         return {row["product_id"]: (row["title"], row["price"]) for row in table.to_pylist()}
 
@@ -283,7 +283,7 @@ class TestProducts:
         assert found["p0001"] == ("Title 1", 11.0)
         assert found["p0002"] == found[None] == (None, None)
 
-    def test_a_new_price_needs_no_model(self, store: Store) -> None:
+    def test_changed_price_updates_the_rows_without_indexing(self, store: Store) -> None:
         first = nights.publish(store, "n1", nights.photos(4), products=self.stock(4))
         stock = self.stock(4).to_pylist()
         stock[1]["price"] = 99.0
@@ -299,9 +299,7 @@ class TestProducts:
         audit_release(store, second)
 
     @pytest.mark.parametrize("kept", [False, True])
-    def test_a_product_that_is_no_longer_listed_leaves_unless_it_is_kept(
-        self, store: Store, kept: bool
-    ) -> None:
+    def test_unlisted_product_is_removed_unless_kept(self, store: Store, kept: bool) -> None:
         source = [*nights.photos(4), Photo("x.jpg")]
         first = nights.publish(store, "n1", source, products=self.stock(4))
         night = nights.index_night(store, "n2", source, products=self.stock(3), keep_unlisted=kept)
@@ -315,24 +313,22 @@ class TestProducts:
         assert ids(store, first) == expected_ids(source)
         audit_release(store, second, allow_mass_change=True)
 
-    def test_rows_of_a_photo_that_failed_do_not_keep_a_product_that_is_no_longer_listed(
-        self, store: Store
-    ) -> None:
-        """It shows another product, too, so that it is planned; the rows that it had are the other's."""
+    def test_failed_photo_does_not_keep_an_unlisted_product(self, store: Store) -> None:
+        """The photo now shows another product, so it is planned; its old rows belong to the unlisted one."""
         nights.publish(store, "n1", nights.photos(3), products=self.stock(3))
         source = nights.photos(3)
         source[0] = replace(source[0], etag="2", product="p0001", reason=Reason.UNAVAILABLE)
         stock = self.stock(3).slice(1)
         second = nights.publish(store, "n2", source, products=stock, keep_unlisted=False)
         assert set(self.values(store, second)) == {"p0001", "p0002"}
-        failed = row(store, second, "p0000/a.jpg")
+        failed = ledger_row(store, second, "p0000/a.jpg")
         assert (failed["status"], failed["items"], failed["product_ids"]) == ("failed", 0, ["p0001"])
 
         source[0] = replace(source[0], reason=None)
         third = nights.publish(store, "n3", source, products=stock)
         assert ids(store, third) == expected_ids(source)
 
-    def test_products_that_no_photo_shows_change_nothing_but_the_digest(self, store: Store) -> None:
+    def test_products_without_photos_change_no_rows(self, store: Store) -> None:
         first = nights.publish(store, "n1", nights.photos(2), products=self.stock(2))
         night = nights.index_night(store, "n2", nights.photos(2), products=self.stock(5))
         second = nights.build(store, night)
@@ -342,10 +338,10 @@ class TestProducts:
     @given(
         st.lists(st.dictionaries(st.integers(0, 4), st.integers(0, 2), min_size=1), min_size=2, max_size=3)
     )
-    def test_any_sequence_of_products_files_ends_in_the_rows_of_one_night(
+    def test_any_sequence_of_products_files_gives_the_rows_of_the_last(
         self, tmp_path_factory: pytest.TempPathFactory, files: list[dict[int, int]]
     ) -> None:
-        """files: product → price."""
+        """files: for each night, product → price."""
         source = [*nights.photos(5), Photo("x.jpg")]
         several, once = (open_store(str(tmp_path_factory.mktemp("catalog"))) for _ in range(2))
         for number, prices in enumerate(files):
@@ -357,8 +353,8 @@ class TestProducts:
         full = nights.publish(once, "n1", source, products=stock)
         assert nights.item_table(several, release).equals(nights.item_table(once, full))
         ledgers = [
-            tables.ledger(store, made).select(["image_key", "product_ids", "status", "items"])
-            for store, made in ((several, release), (once, full))
+            tables.ledger(store, published).select(["image_key", "product_ids", "status", "items"])
+            for store, published in ((several, release), (once, full))
         ]
         assert ledgers[0].sort_by("image_key").equals(ledgers[1].sort_by("image_key"))
 
@@ -373,7 +369,7 @@ class TestProducts:
         assert nights.item_table(store, first)["price"].null_count == 0
         audit_release(store, second, allow_mass_change=True)
 
-    def test_the_shops_file_is_not_read_again_and_other_bytes_are_refused(self, store: Store) -> None:
+    def test_products_file_is_copied_and_a_damaged_copy_is_refused(self, store: Store) -> None:
         night = nights.index_night(store, "n1", nights.photos(3), products=self.stock(3))
         assert night.plan.products is not None
         assert re.fullmatch(r"runs/n1/products-[0-9a-f]{12}\.parquet", night.plan.products.key)
@@ -381,13 +377,13 @@ class TestProducts:
         with pytest.raises(CorruptData, match="SHA-256"):
             nights.build(store, night)
 
-    @pytest.mark.parametrize("shops_own", [False, True])
-    def test_rows_of_a_lookdex_without_palettes_stay(self, store: Store, shops_own: bool) -> None:
-        """A photo that fails in the night that brings the column keeps its rows, with no palette."""
+    @pytest.mark.parametrize("shop_column", [False, True])
+    def test_rows_of_versions_without_palettes_are_kept(self, store: Store, shop_column: bool) -> None:
+        """A photo that fails in the first night with palettes keeps its rows, without a palette."""
         first = nights.publish(store, "n1", nights.photos(3))
         items = tables.open_tables(store, first).items
         items.drop_columns(["palette"])
-        if shops_own:
+        if shop_column:
             items.add_columns({"palette": "'warm'"})
         older = replace(first, release_id="older", items_version=items.version)
         promotion_log.save_release(store, older)
@@ -403,7 +399,7 @@ class TestProducts:
         assert ids(store, second) == expected_ids(nights.photos(3))
         assert tables.open_tables(store, second).items.schema.names == items_schema(nights.DIM).names
 
-    def test_without_a_products_file_the_columns_stay(self, store: Store) -> None:
+    def test_without_a_products_file_the_product_columns_are_kept(self, store: Store) -> None:
         nights.publish(store, "n1", nights.photos(2), products=self.stock(2))
         second = nights.build(store, nights.index_night(store, "n2", nights.photos(3)))
         assert self.values(store, second)["p0001"] == ("Title 1", 11.0)
@@ -413,26 +409,26 @@ class TestProducts:
 class TestNewVectorSpace:
     recipe = replace(nights.RECIPE, embedder="other", embedder_digest="f")
 
-    def test_the_table_is_overwritten_and_the_old_release_stays(self, store: Store) -> None:
+    def test_table_is_overwritten_and_the_old_release_stays_readable(self, store: Store) -> None:
         first = nights.publish(store, "n1", nights.photos(4))
         second = nights.publish(store, "n2", nights.photos(4), recipe=self.recipe, dim=8)
         assert (second.dim, second.items) == (8, first.items)
         assert ids(store, second) == ids(store, first)
         assert tables.open_tables(store, first).items.schema.field("vector").type.list_size == nights.DIM
-        # And back: a night on top of the older release.
+        # A further night with the first recipe.
         third = nights.publish(store, "n3", nights.photos(5))
         assert (third.dim, third.items) == (nights.DIM, 10)
 
-    def test_a_failed_photo_cannot_keep_its_vectors(self, store: Store) -> None:
+    def test_failed_photo_loses_its_items(self, store: Store) -> None:
         nights.publish(store, "n1", nights.photos(4))
         source = nights.photos(4)
         source[0] = replace(source[0], reason=Reason.UNAVAILABLE)
         second = nights.build(store, nights.index_night(store, "n2", source, recipe=self.recipe))
-        failed = row(store, second, "p0000/a.jpg")
+        failed = ledger_row(store, second, "p0000/a.jpg")
         assert (failed["status"], failed["items"]) == (Status.FAILED, 0)
         audit_release(store, second, allow_mass_change=True)
 
-    def test_it_needs_every_photo(self, store: Store) -> None:
+    def test_plan_of_some_photos_only_is_refused(self, store: Store) -> None:
         nights.publish(store, "n1", nights.photos(4))
         night = nights.index_night(store, "n2", nights.photos(4), recipe=self.recipe, shard_images=2)
         half = sorted(night.reports)[:1]
@@ -458,17 +454,18 @@ def test_fragments_written_by_other_processes(store: Store) -> None:
         release = nights.build(
             store,
             nights.index_night(store, "n2", nights.photos(6)),
-            run=lambda tasks: pool.map(write_fragment, [*tasks, *tasks][: len(tasks)]),
+            run=lambda tasks: pool.map(write_fragment, tasks),
         )
     assert ids(store, release) == expected_ids(nights.photos(6))
 
 
-def test_a_task_that_ran_twice_leaves_no_row(store: Store) -> None:
-    def twice(tasks: list) -> list:
-        [write_fragment(task) for task in tasks]
+def test_task_that_ran_twice_adds_no_rows(store: Store) -> None:
+    def run_twice(tasks: list[FragmentTask]) -> list[FragmentResult]:
+        for task in tasks:
+            write_fragment(task)
         return [write_fragment(task) for task in tasks]
 
-    release = nights.build(store, nights.index_night(store, "n1", nights.photos(3)), run=twice)
+    release = nights.build(store, nights.index_night(store, "n1", nights.photos(3)), run=run_twice)
     assert ids(store, release) == expected_ids(nights.photos(3))
 
 
@@ -483,7 +480,7 @@ PHOTO = st.builds(
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(PHOTO, min_size=1, unique_by=lambda photo: photo.key), min_size=2, max_size=4))
-def test_any_sequence_of_nights_ends_with_the_rows_of_its_photos(
+def test_any_sequence_of_nights_gives_the_rows_of_the_last_photos(
     tmp_path_factory: pytest.TempPathFactory, nightly: list[list[Photo]]
 ) -> None:
     store = open_store(str(tmp_path_factory.mktemp("catalog")))
@@ -506,7 +503,7 @@ def test_any_sequence_of_nights_ends_with_the_rows_of_its_photos(
         promote(store, release.release_id)
 
 
-def test_two_nights_on_s3(s3) -> None:
+def test_two_nights_on_s3(s3: S3Server) -> None:
     store = open_store(s3())
     nights.publish(store, "n1", nights.photos(4))
     source = [*nights.photos(3), Photo("new.jpg")]

@@ -1,4 +1,4 @@
-"""One of two promoters wins, a rollback holds, and tags follow the log even after a death in between."""
+"""Promotion and rollback: one promoter wins, a rollback holds, tags follow the log even after a crash."""
 
 from __future__ import annotations
 
@@ -20,16 +20,12 @@ from lookdex.release.promote import promote, repair_tags, resume, rollback
 from lookdex.release.tags import LIVE
 from lookdex.storage import Store, open_store
 from tests.support import nights
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "catalog"))
+from tests.support.catalogs import live
 
 
 @pytest.fixture
 def anywhere(root_uri: str) -> Store:
-    """A folder, and a bucket."""
+    """The catalogue in a folder and in a bucket."""
     return open_store(root_uri)
 
 
@@ -38,22 +34,21 @@ def audited(store: Store, run_id: str, count: int) -> Release:
 
 
 def tagged(store: Store, name: str = LIVE) -> tuple[int, int]:
-    return tuple(
-        tables.open_table(store, key).tags.get_version(name) for key in (tables.ITEMS, tables.IMAGES)
-    )
+    items, images = (tables.open_table(store, key) for key in (tables.ITEMS, tables.IMAGES))
+    return items.tags.get_version(name), images.tags.get_version(name)
 
 
 def versions(release: Release) -> tuple[int, int]:
     return release.items_version, release.images_version
 
 
-def test_promoting_moves_the_log_and_the_tags(store: Store) -> None:
+def test_promotion_updates_the_log_and_the_tags(store: Store) -> None:
     first = audited(store, "n1", 2)
     assert promotion_log.current(store) is None
     entry = promote(store, "n1")
     assert (entry.n, entry.release_id, entry.action) == (1, "n1", "promote")
     assert tagged(store) == tagged(store, "r-n1") == versions(first)
-    # Again changes nothing.
+    # A second promotion changes nothing.
     assert promote(store, "n1") == entry
     second = audited(store, "n2", 3)
     assert tagged(store) == versions(first)
@@ -63,7 +58,7 @@ def test_promoting_moves_the_log_and_the_tags(store: Store) -> None:
     assert repair_tags(store) == []
 
 
-def test_readers_that_know_only_lancedb_follow_the_tag(anywhere: Store) -> None:
+def test_lancedb_readers_follow_the_live_tag(anywhere: Store) -> None:
     nights.publish(anywhere, "n1", nights.photos(3))
     audited(anywhere, "n2", 5)
     folder, name = anywhere.lance_uri(tables.ITEMS).rsplit("/", 1)
@@ -75,10 +70,10 @@ def test_readers_that_know_only_lancedb_follow_the_tag(anywhere: Store) -> None:
     assert table.count_rows() == 6
 
 
-def test_two_promoters_one_winner(anywhere: Store) -> None:
+def test_one_of_two_concurrent_promotions_wins(anywhere: Store) -> None:
     nights.publish(anywhere, "n1", nights.photos(2))
     audited(anywhere, "n2", 3)
-    # Built on the same parent: the second build restores it and goes its own way.
+    # Built on the same parent as n2.
     third = audited(anywhere, "n3", 4)
 
     def attempt(release_id: str) -> str | None:
@@ -98,16 +93,16 @@ def test_two_promoters_one_winner(anywhere: Store) -> None:
     assert third.parent == "n1"
 
 
-def test_a_release_whose_parent_is_not_live_is_refused(store: Store) -> None:
+def test_release_whose_parent_is_not_live_is_refused(store: Store) -> None:
     nights.publish(store, "n1", nights.photos(2))
     audited(store, "n2", 3)
     nights.publish(store, "n3", nights.photos(4))
     with pytest.raises(PromotionConflict, match=r"n2 was built on n1 and n3 is live.*lookdex reindex"):
         promote(store, "n2")
-    assert promotion_log.current(store).release_id == "n3"
+    assert live(store).release_id == "n3"
 
 
-def test_only_audited_releases_are_promoted(store: Store) -> None:
+def test_candidates_that_were_not_audited_are_not_promoted(store: Store) -> None:
     nights.build(store, nights.index_night(store, "n1", nights.photos(2)))
     with pytest.raises(ReleaseNotFound):
         promote(store, "n1")
@@ -120,12 +115,12 @@ def test_rollback_holds_until_resume(store: Store) -> None:
     assert (entry.n, entry.release_id, entry.hold) == (3, "n1", True)
     assert tagged(store) == versions(first)
 
-    # Nights go on, on top of what is live now, and are not published.
+    # Later nights build on the live release, and are not published.
     third = audited(store, "n3", 4)
     assert third.parent == "n1"
     with pytest.raises(PromotionHeld, match=r"wrong labels.*lookdex resume"):
         promote(store, "n3")
-    assert promotion_log.current(store).release_id == "n1"
+    assert live(store).release_id == "n1"
     entry, was_held = resume(store)
     assert (entry.n, entry.hold, was_held) == (4, False, True)
     assert resume(store) == (entry, False)
@@ -145,14 +140,14 @@ def test_rollback_twice_goes_further_back(store: Store) -> None:
         rollback(store, to="n9")
 
 
-def test_rollback_is_decided_by_one_write(anywhere: Store) -> None:
+def test_rollback_takes_one_write(anywhere: Store) -> None:
     nights.publish(anywhere, "n1", nights.photos(2))
     nights.publish(anywhere, "n2", nights.photos(3))
     before = anywhere.request_counts
     rollback(anywhere)
     spent = {name: count - before.get(name, 0) for name, count in anywhere.request_counts.items()}
     assert spent["PutObject"] == 1
-    # Reading: what is live, its release, its parent (and again for the tags), and a listing of each table's tags.
+    # It reads the log, the release, its parent, both again for the tags, and the tags of each table.
     assert sum(spent.values()) <= 12
 
 
@@ -183,17 +178,17 @@ def kill_between_log_and_tags(store: Store) -> None:
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()
 
 
-def test_the_next_command_repairs_tags_after_a_crash(anywhere: Store) -> None:
+def test_next_command_repairs_tags_after_a_crash(anywhere: Store) -> None:
     first = nights.publish(anywhere, "n1", nights.photos(2))
     second = audited(anywhere, "n2", 3)
     kill_between_log_and_tags(anywhere)
-    assert promotion_log.current(anywhere).release_id == "n2"
+    assert live(anywhere).release_id == "n2"
     assert tagged(anywhere) == versions(first)
     promote(anywhere, "n2")
     assert tagged(anywhere) == versions(second)
 
 
-def test_a_dead_promoter_does_not_stop_the_next_night(tmp_path: Path) -> None:
+def test_crashed_promotion_does_not_stop_the_next_night(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "catalog"))
     nights.publish(store, "n1", nights.photos(2))
     audited(store, "n2", 3)
@@ -203,24 +198,24 @@ def test_a_dead_promoter_does_not_stop_the_next_night(tmp_path: Path) -> None:
     assert tagged(store) == versions(third)
 
 
-def test_nothing_is_live_yet(store: Store) -> None:
+def test_rollback_and_resume_without_a_live_release(store: Store) -> None:
     assert repair_tags(store) == []
     for command in (rollback, resume):
         with pytest.raises(ReleaseNotFound, match="nothing is live"):
             command(store)
 
 
-def test_a_rolled_back_release_is_not_promoted_again(store: Store) -> None:
-    """Though its parent is live: the rollback would be undone by a task that is tried again."""
+def test_rolled_back_release_is_not_promoted_again(store: Store) -> None:
+    """Although its parent is live: a retried task would undo the rollback."""
     nights.publish(store, "n1", nights.photos(2))
     nights.publish(store, "n2", nights.photos(3))
     rollback(store, note="wrong labels")
-    for _ in ("held", "resumed"):
+    for _ in ("while held", "after resume"):
         with pytest.raises(
             RolledBack, match=r"n2 was live and was undone .* to n1 .*wrong labels.*rollback --to n2"
         ):
             promote(store, "n2")
         resume(store)
-    assert promotion_log.current(store).release_id == "n1"
+    assert live(store).release_id == "n1"
     rollback(store, to="n2")
     assert promote(store, "n2").n == 5

@@ -1,9 +1,8 @@
-"""Cleanup removes what no kept release needs, and nothing that one does."""
+"""Cleanup removes what no kept release needs, and nothing else."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import lance
 import pytest
@@ -15,13 +14,9 @@ from lookdex.release.promote import rollback
 from lookdex.release.retention import clean_up
 from lookdex.storage import Store, open_store
 from tests.support import nights
+from tests.support.servers import S3Server
 
-NOW = timedelta(0)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "catalog"))
+NO_GRACE = timedelta(0)
 
 
 def publish(store: Store, count: int) -> None:
@@ -40,15 +35,15 @@ def runs_left(store: Store) -> set[str]:
 
 def test_without_apply_nothing_is_removed(store: Store) -> None:
     publish(store, 4)
-    listed = clean_up(store, keep_releases=2, grace=NOW)
+    listed = clean_up(store, keep_releases=2, grace=NO_GRACE)
     assert (listed.kept, listed.releases, listed.runs) == (("n3", "n4"), ("n1", "n2"), ("n1", "n2"))
     assert not listed.applied
     assert readable(store) == {f"n{number}": 6 for number in (1, 2, 3, 4)}
 
 
-def test_it_keeps_what_kept_releases_need(store: Store) -> None:
+def test_kept_releases_stay_readable(store: Store) -> None:
     publish(store, 4)
-    done = clean_up(store, keep_releases=2, grace=NOW, apply=True)
+    done = clean_up(store, keep_releases=2, grace=NO_GRACE, apply=True)
     assert done.applied
     assert done.bytes > 0
     assert readable(store) == {"n3": 6, "n4": 6}
@@ -57,68 +52,68 @@ def test_it_keeps_what_kept_releases_need(store: Store) -> None:
     assert set(items.tags.list()) == {"live", "r-n3", "r-n4"}
     with pytest.raises(ReleaseNotFound):
         promotion_log.load_release(store, "n1")
-    assert clean_up(store, keep_releases=2, grace=NOW, apply=True).versions == {
+    assert clean_up(store, keep_releases=2, grace=NO_GRACE, apply=True).versions == {
         tables.ITEMS: (),
         tables.IMAGES: (),
     }
-    # The night after still builds on what is left, and back is still there.
+    # The next night builds on what is left, and can be rolled back.
     nights.publish(store, "n5", [nights.Photo("p0.jpg", etag="9"), nights.Photo("p1.jpg", etag="4")])
     assert rollback(store).entry.release_id == "n4"
     assert readable(store) == {"n3": 6, "n4": 6, "n5": 4}
 
 
-def test_the_live_release_is_kept_however_old(store: Store) -> None:
+def test_live_release_is_kept_even_if_old(store: Store) -> None:
     publish(store, 3)
     rollback(store, to="n1")
-    clean_up(store, keep_releases=1, grace=NOW, apply=True)
+    clean_up(store, keep_releases=1, grace=NO_GRACE, apply=True)
     assert set(readable(store)) == {"n1"}
 
 
-def test_the_grace_period_keeps_everything(store: Store) -> None:
+def test_everything_is_kept_during_the_grace_period(store: Store) -> None:
     publish(store, 3)
     assert clean_up(store, keep_releases=1, apply=True).releases == ()
     assert set(readable(store)) == {"n1", "n2", "n3"}
 
 
-def test_a_release_that_waits_for_promotion_stays(store: Store) -> None:
+def test_release_waiting_for_promotion_is_kept(store: Store) -> None:
     publish(store, 2)
     waiting = nights.build(store, nights.index_night(store, "n3", nights.photos(4)))
     audit_release(store, waiting, allow_mass_change=True)
-    clean_up(store, keep_releases=1, grace=NOW, apply=True)
+    clean_up(store, keep_releases=1, grace=NO_GRACE, apply=True)
     assert readable(store) == {"n2": 6, "n3": 8}
 
 
-def test_refused_candidates_go_and_tagged_versions_stay(store: Store) -> None:
+def test_refused_candidates_are_removed_and_tagged_versions_kept(store: Store) -> None:
     publish(store, 3)
     refused = nights.build(store, nights.index_night(store, "bad", nights.photos(4)))
     first = promotion_log.load_release(store, "n1")
     items = tables.open_table(store, tables.ITEMS)
     items.tags.create("campaign", first.items_version)
     nights.publish(store, "n4", nights.photos(5))
-    done = clean_up(store, keep_releases=1, grace=NOW, apply=True)
+    done = clean_up(store, keep_releases=1, grace=NO_GRACE, apply=True)
     assert "bad" in done.runs
     assert refused.items_version in done.versions[tables.ITEMS]
     assert set(readable(store)) == {"n1", "n4"}
     assert lance.dataset(store.lance_uri(tables.ITEMS), version="campaign").count_rows() == 6
 
 
-def test_an_interrupted_cleanup_is_finished_by_the_next(store: Store) -> None:
+def test_interrupted_cleanup_is_completed_by_the_next(store: Store) -> None:
     publish(store, 3)
     store.delete(promotion_log.release_key("n1"))
     store.delete(promotion_log.release_key("n2"))
-    done = clean_up(store, keep_releases=1, grace=NOW, apply=True)
+    done = clean_up(store, keep_releases=1, grace=NO_GRACE, apply=True)
     assert set(tables.open_table(store, tables.ITEMS).tags.list()) == {"live", "r-n3"}
     assert done.runs == ("n1", "n2")
     assert readable(store) == {"n3": 6}
 
 
-def test_an_empty_catalogue_has_nothing_to_clean(store: Store) -> None:
+def test_empty_catalogue_has_nothing_to_clean(store: Store) -> None:
     assert clean_up(store, apply=True).versions == {}
 
 
-def test_on_s3(s3) -> None:
+def test_cleanup_on_s3(s3: S3Server) -> None:
     store = open_store(s3())
     publish(store, 2)
-    clean_up(store, keep_releases=1, grace=NOW, apply=True)
+    clean_up(store, keep_releases=1, grace=NO_GRACE, apply=True)
     assert readable(store) == {"n2": 6}
     assert runs_left(store) == {"n2"}

@@ -1,4 +1,4 @@
-"""The report: correct figures and pictures, and a page that loads nothing and escapes a shop's texts."""
+"""The report: correct figures and pictures, on a page that loads nothing and escapes the shop's texts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any, Literal
 
 import pyarrow as pa
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from click.testing import CliRunner
+from playwright.sync_api import Request
 
 from lookdex.catalog import promotion_log
 from lookdex.cli import main
@@ -28,8 +30,10 @@ from lookdex.report.render import render
 from lookdex.storage import Store, open_store
 from tests.support import nights
 from tests.support.browser import DESK, PHONE, needs_chromium, start_browser
+from tests.support.catalogs import live
 from tests.support.nights import Photo
 
+COLOUR_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 EVIL = "<script>alert(1)</script>"
 STOCK = pa.table({
     "product_id": [f"p{i:04d}" for i in range(12)],
@@ -39,7 +43,7 @@ STOCK = pa.table({
 
 
 def shop() -> list[Photo]:
-    """12 products: tops, of which two share a file and two a picture; two photos for p0000; one bag filed as a hat."""
+    """12 products, mostly tops: two share a file, two a picture, p0000 has two photos, and a bag is listed as a hat."""
     tops = [
         Photo(f"p{i:04d}/a.jpg", product=f"p{i:04d}", look=f"look {i}", score=0.5 + i / 100)
         for i in range(10)
@@ -74,7 +78,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def source(catalog: str) -> Store:
-    return open_store(promotion_log.live_release(open_store(catalog))[1].source)
+    return open_store(live(open_store(catalog)).source)
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +91,10 @@ def page(report: Report) -> str:
     return render(report)
 
 
-# ── what it counts ───────────────────────────────────────────────────────────────────────────────────────────
+# ── figures ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_totals(report: Report) -> None:
+def test_totals_of_photos_products_and_objects(report: Report) -> None:
     totals = report.totals
     assert totals.photos == {"indexed": 13, "no_object": 1, "rejected": 2, "failed": 1}
     assert (totals.products, totals.seen_products, totals.loose_photos, totals.objects) == (12, 11, 1, 14)
@@ -99,12 +103,12 @@ def test_totals(report: Report) -> None:
     assert {bar.name: bar.count for bar in totals.objects_per_photo} == {"0": 1, "1": 12, "2": 1}
 
 
-def test_categories(report: Report) -> None:
+def test_categories_with_colours_and_pictures(report: Report) -> None:
     found = {c.label: (c.products, c.objects, sum(bar.count for bar in c.colours)) for c in report.categories}
-    # The loose bag belongs to no product: in the bar it counts for itself.
+    # The bag without a product counts as one in the bar of colours.
     assert found == {"top": (10, 11, 10), "bag": (1, 2, 2), "shoes": (0, 1, 1), "hat": (0, 0, 0)}
     hat = report.categories[-1]
-    assert (hat.label, hat.seen) == ("hat", Share(0, 1))  # only the shop knows it
+    assert (hat.label, hat.seen) == ("hat", Share(0, 1))  # never detected
     top = report.categories[0]
     assert top.seen is not None
     assert (top.seen.count, top.seen.total) == (2, 2)
@@ -112,14 +116,11 @@ def test_categories(report: Report) -> None:
     assert all(picture.src for picture in top.pictures)
 
 
-def test_what_the_shop_says_and_the_detector_sees(report: Report, page: str) -> None:
-    filed = report.disagreements
-    assert (filed.products, filed.of, filed.pairs_found) == (
-        1,
-        3,
-        1,
-    )  # p0001 and p0002 are the tops that they are
-    (pair,) = filed.pairs
+def test_disagreements_between_shop_and_detector(report: Report, page: str) -> None:
+    disagreements = report.disagreements
+    # p0001 and p0002 are listed and detected as tops.
+    assert (disagreements.products, disagreements.of, disagreements.pairs_found) == (1, 3, 1)
+    (pair,) = disagreements.pairs
     assert (pair.category, pair.label, pair.products) == ("hat", "bag", 1)
     assert [(p.title, p.note) for p in pair.pictures] == [("Thing 10", "p0010")]
     assert pair.pictures[0].src
@@ -130,7 +131,7 @@ def test_what_the_shop_says_and_the_detector_sees(report: Report, page: str) -> 
     assert "Nothing stands out" not in page
 
 
-def test_one_photo_with_the_right_label_is_enough(tmp_path: Path) -> None:
+def test_one_photo_with_the_listed_label_is_no_disagreement(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     shoes = Photo("a/1.jpg", product="a", labels=("shoes",), category="shoes", look="1")
     as_bags = [
@@ -147,9 +148,9 @@ def test_one_photo_with_the_right_label_is_enough(tmp_path: Path) -> None:
     as_hat = Photo("b/9.jpg", product="b", labels=("hat",), category="shoes", look="9", score=0.9)
     nights.publish(store, "n1", [shoes, *as_bags, as_hat])
     report = make_report(store.uri, limits=Limits(disagreements=1))
-    filed = report.disagreements
-    assert (filed.products, filed.of, filed.pairs_found) == (2, 3, 2)
-    assert [(pair.label, pair.products) for pair in filed.pairs] == [("bag", 1)]
+    disagreements = report.disagreements
+    assert (disagreements.products, disagreements.of, disagreements.pairs_found) == (2, 3, 2)
+    assert [(pair.label, pair.products) for pair in disagreements.pairs] == [("bag", 1)]
     assert "The first 1 of 2 pairs are shown." in render(report)
 
 
@@ -175,7 +176,7 @@ def test_products_missing_from_the_file_are_a_finding(tmp_path: Path) -> None:
     assert "the products file has no column category" in render(whole)
 
 
-def test_a_product_whose_photo_failed_tonight_is_not_lost(tmp_path: Path) -> None:
+def test_product_whose_photo_failed_is_not_lost(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     known, new = (Photo(f"{name}/a.jpg", product=name, look=name) for name in ("known", "new"))
     nights.publish(store, "n1", [known])
@@ -185,7 +186,7 @@ def test_a_product_whose_photo_failed_tonight_is_not_lost(tmp_path: Path) -> Non
     assert (totals.photos["failed"], totals.products, totals.lost_products) == (2, 1, 1)
 
 
-def test_rejects_are_looked_at_in_the_source(report: Report) -> None:
+def test_rejected_photos_are_shown_from_the_source(report: Report) -> None:
     corrupt = next(r for r in report.rejects if r.reason == "corrupt")
     assert (corrupt.status, corrupt.photos) == ("rejected", 2)
     seen = {picture.title: picture.src for picture in corrupt.pictures}
@@ -197,34 +198,37 @@ def test_rejects_are_looked_at_in_the_source(report: Report) -> None:
     assert nothing.pictures[0].src
 
 
-def test_only_the_source_that_the_caller_names_is_read(
+def test_only_a_source_given_by_the_caller_is_read(
     catalog: str, source: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "gone.jpg").write_bytes(codec.encode_jpeg(nights.picture("gone"), 100))
     mirror = open_store(tmp_path)
     read: list[str] = []
-    whole = type(source).get_limited
-    monkeypatch.setattr(
-        type(source), "get_limited", lambda own, *of, **more: read.append(own.uri) or whole(own, *of, **more)
-    )
+    get_limited = type(source).get_limited
 
-    def seen(report: Report) -> set[str]:
+    def recorded(store: Store, *arguments: Any, **keywords: Any) -> bytes:
+        read.append(store.uri)
+        return get_limited(store, *arguments, **keywords)
+
+    monkeypatch.setattr(type(source), "get_limited", recorded)
+
+    def shown(report: Report) -> set[str]:
         corrupt = next(r for r in report.rejects if r.reason == "corrupt")
         return {picture.title for picture in corrupt.pictures if picture.src}
 
     unread = make_report(catalog)
-    assert (seen(unread), read) == (set(), [])
+    assert (shown(unread), read) == (set(), [])
     assert unread.source_note in render(unread)
     assert unread.source_note.startswith("Pass --source to see them")
     other = make_report(catalog, source=mirror)
-    assert (seen(other), set(read)) == ({"gone.jpg"}, {str(tmp_path)})
+    assert (shown(other), set(read)) == ({"gone.jpg"}, {str(tmp_path)})
     assert (
         other.source_note == f"They were read from {tmp_path}, but the release was built from {source.uri}."
     )
     assert make_report(catalog, source=source).source_note == ""
 
 
-def test_confidence(report: Report) -> None:
+def test_confidence_histogram(report: Report) -> None:
     top = next(c for c in report.confidence if c.label == "top")
     assert sum(top.bins) == top.objects == 11
     assert top.bins[19] == 1  # 0.95
@@ -232,10 +236,10 @@ def test_confidence(report: Report) -> None:
     assert top.sure[0].note == "0.95"
 
 
-def test_duplicates(report: Report) -> None:
+def test_duplicate_pictures(report: Report) -> None:
     duplicates = report.duplicates
     kinds = Counter((c.photos, c.products, c.same_file) for c in duplicates.clusters)
-    # One file of two products; one picture of two products; p0000's two photos.
+    # One file of two products, one picture of two products, and the two photos of p0000.
     assert kinds == {(2, 2, True): 1, (2, 2, False): 1, (2, 1, False): 1}
     assert (duplicates.found, duplicates.photos, duplicates.across) == (3, 6, 2)
     assert duplicates.compared == duplicates.of == 14
@@ -244,14 +248,14 @@ def test_duplicates(report: Report) -> None:
     assert titles == {("p0001", "p0002"), ("p0003", "p0004"), ("p0000", "p0000")}
 
 
-def test_a_large_catalogue_is_sampled_and_says_so(catalog: str) -> None:
+def test_large_catalogue_is_sampled(catalog: str) -> None:
     sampled = make_report(catalog, limits=Limits(compared=4, sampled=6, candidates=1))
     assert 0 < sampled.duplicates.compared < sampled.duplicates.of == 14
-    assert sum(c.same_file for c in sampled.duplicates.clusters) == 1  # found in the whole catalogue, always
+    assert sum(c.same_file for c in sampled.duplicates.clusters) == 1  # same files are always found
     assert f"a sample of {sampled.duplicates.compared} photos with all 14" in render(sampled)
 
 
-def test_neighbours(report: Report) -> None:
+def test_nearest_neighbours(report: Report) -> None:
     rows = {row.label: row for row in report.nearest.rows}
     assert set(rows) == {"top", "bag"}  # the shoes belong to no product
     for row in rows.values():
@@ -259,11 +263,11 @@ def test_neighbours(report: Report) -> None:
         cosines = [float(p.note.split()[0]) for p in row.nearest]
         assert cosines == sorted(cosines, reverse=True)
     assert all(p.mark == "odd" for p in rows["bag"].nearest)  # all other products are tops
-    # p0000's two photos have the same vector: each finds the other.
+    # The two photos of p0000 have the same vector, so each finds the other.
     assert (report.nearest.own_first.count, report.nearest.own_first.total) == (2, 2)
 
 
-def test_growth(report: Report) -> None:
+def test_growth_over_releases(report: Report) -> None:
     steps = report.growth.steps
     assert [(s.release.release_id, s.photos, s.more_photos, s.live) for s in steps] == [
         ("n1", 5, None, False), ("n2", 17, 12, True),
@@ -280,7 +284,7 @@ def test_findings_point_to_sections(report: Report, page: str) -> None:
         assert f'<section id="{finding.section}"' in page
 
 
-def test_dominant_reason_is_named_alone(report: Report) -> None:
+def test_finding_names_the_dominant_reason_only(report: Report) -> None:
     def reasons_in(*counts: tuple[Reason, int]) -> str:
         rejects = tuple(Rejects(Status.REJECTED, reason, "", n, 0, ()) for reason, n in counts)
         return findings(replace(report, rejects=rejects))[0].text.partition(" replaces them")[2]
@@ -289,14 +293,14 @@ def test_dominant_reason_is_named_alone(report: Report) -> None:
     assert reasons_in((Reason.CORRUPT, 1), (Reason.UNKNOWN_FORMAT, 3)) == "; most: unknown format (3)."
 
 
-def test_an_older_release(catalog: str) -> None:
+def test_report_of_an_older_release(catalog: str) -> None:
     older = make_report(catalog, "n1")
     assert not older.is_live
     assert older.totals.source_photos == 5
     assert "not live" in render(older)
 
 
-def test_nothing_live(tmp_path: Path) -> None:
+def test_report_without_a_live_release_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ReleaseNotFound, match="lookdex reindex"):
         make_report(str(tmp_path))
 
@@ -304,8 +308,8 @@ def test_nothing_live(tmp_path: Path) -> None:
 # ── the page ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Seen(HTMLParser):
-    """Tags, addresses, ids and whether every tag is closed."""
+class Parsed(HTMLParser):
+    """The tags, URLs and ids of a page, and the tags that are not closed."""
 
     VOID = ("meta", "img", "br", "wbr")
 
@@ -315,15 +319,15 @@ class Seen(HTMLParser):
         self.addresses: list[str] = []
         self.ids: list[str] = []
         self.open: list[str] = []
-        self.unnamed = 0
+        self.without_alt = 0
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
+        attributes = dict(attrs)
         self.tags[tag] += 1
         self.addresses += [str(v) for n, v in attrs if n in ("src", "href", "srcset", "action", "data")]
-        self.ids += [str(given["id"])] if "id" in given else []
-        self.unnamed += tag == "img" and not given.get("alt")
+        self.ids += [str(attributes["id"])] if "id" in attributes else []
+        self.without_alt += tag == "img" and not attributes.get("alt")
         if tag not in self.VOID:
             self.open.append(tag)
 
@@ -331,10 +335,10 @@ class Seen(HTMLParser):
         assert self.open.pop() == tag, tag
 
 
-def test_the_page_is_whole_and_loads_nothing(page: str) -> None:
-    seen = Seen(page)
+def test_page_is_well_formed_and_loads_nothing(page: str) -> None:
+    seen = Parsed(page)
     assert seen.open == []
-    assert not seen.unnamed
+    assert not seen.without_alt
     assert not seen.tags["script"]
     assert not seen.tags["link"]
     assert seen.tags["img"] > 30
@@ -345,12 +349,12 @@ def test_the_page_is_whole_and_loads_nothing(page: str) -> None:
     assert "default-src 'none'; img-src data:" in page
 
 
-def test_a_shop_s_texts_are_text(page: str) -> None:
+def test_texts_of_the_shop_are_escaped(page: str) -> None:
     assert EVIL not in page
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_zero_has_no_bar(report: Report) -> None:
+def test_bar_of_zero_is_not_drawn(report: Report) -> None:
     counted = (Bar("0", 0), Bar("1", 1), Bar("2", 500))
     page = render(replace(report, totals=replace(report.totals, objects_per_photo=counted)))
     bars = re.findall(r"<dt>(.)</dt><dd>(<i .*?></i>)?<b>", page.partition("Objects per photo")[2])
@@ -363,16 +367,16 @@ def test_photo_without_product_is_shown_by_key(tmp_path: Path) -> None:
     odd = Photo("P000005/<b>.jpg", reason=Reason.CORRUPT)
     nights.publish(store, "n1", [*(Photo(key, look=f"same {n // 2}") for n, key in enumerate(keys)), odd])
     report = make_report(store.uri)
-    told = [(p.title, p.note) for cluster in report.duplicates.clusters for p in cluster.pictures]
-    assert sorted(told) == [(key, key) for key in keys]
+    captions = [(p.title, p.note) for cluster in report.duplicates.clusters for p in cluster.pictures]
+    assert sorted(captions) == [(key, key) for key in keys]
     page = render(report)
     assert 'alt="P000003/front.jpg"' in page
     assert '<span class="n">P000003/<wbr>front.jpg</span>' in page
-    assert '<span class="t">P000003' not in page.partition('id="duplicates"')[2]  # said once
+    assert '<span class="t">P000003' not in page.partition('id="duplicates"')[2]  # not repeated
     assert '<span class="t">P000005/<wbr>&lt;b&gt;.jpg</span>' in page
 
 
-def test_a_catalogue_without_objects(tmp_path: Path) -> None:
+def test_report_of_a_catalogue_without_objects(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     night = nights.index_night(store, "n1", [Photo("a.jpg", labels=()), Photo("b.jpg", labels=())])
     release = promotion_log.save_release(store, nights.build(store, night))  # never audited
@@ -380,23 +384,29 @@ def test_a_catalogue_without_objects(tmp_path: Path) -> None:
     page = render(report)
     assert "No object was detected in any photo." in page
     assert "never audited" in page
-    assert Seen(page).open == []
+    assert Parsed(page).open == []
 
 
 @needs_chromium
-def test_the_page_in_a_browser(page: str, tmp_path: Path) -> None:
-    """At a desk and on a phone, light and dark: nothing is loaded, nothing overflows, nothing keeps people out."""
+def test_page_in_a_browser(page: str, tmp_path: Path) -> None:
+    """On desktop and phone, light and dark: nothing is loaded, nothing overflows, axe finds nothing."""
     file = tmp_path / "report.html"
     file.write_text(page, encoding="utf-8")
+    requests: list[Request] = []
+
+    def record(request: Request) -> None:  # Playwright takes no bound method of a list
+        requests.append(request)
+
     with start_browser() as browser:
         for size, in_a_row in ((DESK, 6), (PHONE, 3)):
-            for scheme in ("light", "dark"):
-                sent: list[str] = []
+            for scheme in COLOUR_SCHEMES:
+                requests.clear()
                 seen = browser.new_page(viewport=size, color_scheme=scheme)
-                seen.on("request", lambda request, sent=sent: sent.append(request.url.partition(":")[0]))
+                seen.on("request", record)
                 seen.goto(file.as_uri())
-                assert set(sent) <= {"file", "data"}
-                assert sent.count("file") == 1
+                schemes = [request.url.partition(":")[0] for request in requests]
+                assert set(schemes) <= {"file", "data"}
+                assert schemes.count("file") == 1
                 assert seen.evaluate("document.documentElement.scrollWidth") == size["width"]
                 assert seen.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
                 columns = seen.evaluate(
@@ -404,11 +414,11 @@ def test_the_page_in_a_browser(page: str, tmp_path: Path) -> None:
                 )
                 assert len(columns.split()) == in_a_row
                 found = Axe().run(seen).response["violations"]
-                assert not found, [(one["id"], one["nodes"][0]["html"][:200]) for one in found]
+                assert not found, [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found]
                 seen.close()
 
 
-def test_the_command(catalog: str, tmp_path: Path) -> None:
+def test_report_command(catalog: str, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     done = CliRunner().invoke(main.main, ["report", "--catalog", catalog, "--out", str(out)])
     assert done.exit_code == 0, done.output
@@ -421,5 +431,5 @@ def test_the_command(catalog: str, tmp_path: Path) -> None:
     assert "lookdex releases" in missing.output
 
 
-def test_every_colour_has_a_fill() -> None:
+def test_every_colour_name_has_a_fill() -> None:
     assert set(FILLS) == set(colour.NAMES)

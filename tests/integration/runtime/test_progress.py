@@ -1,4 +1,4 @@
-"""The lines of long work: one on a terminal, whole ones in a log, each count once."""
+"""Progress output: one updated line on a terminal, complete lines in a log."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from tests.support.verbs import FAKES
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT / 'lib'}{os.pathsep}{ROOT}"}
 
 
-def test_a_log_has_whole_lines_and_each_count_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_has_complete_lines_without_repeated_counts(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress(12) as progress:
         for done in (0, 6, 12, 12):
             progress(done, done // 6, 0)
     with bar(3, "render") as advance:
         for done in range(4):
             advance(done, 3)
-    told = capsys.readouterr().err
-    assert "\r" not in told
-    counts = [re.match(r"(index|render) +(\d+)/(\d+) (images|photos)", line) for line in told.splitlines()]
-    assert all(counts), told
+    log = capsys.readouterr().err
+    assert "\r" not in log
+    counts = [re.match(r"(index|render) +(\d+)/(\d+) (images|photos)", line) for line in log.splitlines()]
+    assert all(counts), log
     assert [found.groups()[:3] for found in counts if found] == [
         ("index", "0", "12"), ("index", "12", "12"), ("render", "0", "3"), ("render", "3", "3"),
     ]  # fmt: skip
-    assert "failed=0, rejected=2, 00:00 left\n" in told
+    assert "failed=0, rejected=2, 00:00 left\n" in log
 
 
-def test_without_images_there_is_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_printed_without_photos(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress(0) as progress:
         progress(0, 0, 0)
     with Progress(5):
@@ -44,16 +44,16 @@ def test_without_images_there_is_no_line(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err == ""
 
 
-def test_a_night_on_a_terminal(tmp_path: Path) -> None:
-    """What the JVM says when it starts is not in the line, and the last count is there once."""
+def test_progress_of_a_night_on_a_terminal(tmp_path: Path) -> None:
+    """Messages of the starting JVM are not mixed in, and the last count appears once."""
     photos.fill(open_store(str(tmp_path / "photos")), 4)
     command = [
         sys.executable, "-m", "lookdex.cli.main", "reindex", "--source", str(tmp_path / "photos"),
         "--catalog", str(tmp_path / "shop"), *FAKES, "--master", "local[1,1]",
     ]  # fmt: skip
-    code, told = Terminal().run(command, ENVIRONMENT, 600)
-    assert code == 0, told
-    (line,) = [line for line in told.split("\n") if "images/s" in line]
+    code, output = Terminal().run(command, ENVIRONMENT, 600)
+    assert code == 0, output
+    (line,) = [line for line in output.split("\n") if "images/s" in line]
     shown = [part for part in line.split("\r") if part]
     assert all(re.fullmatch(r"index [04]/4 images, .* left *", part) for part in shown), line
     assert [part.startswith("index 4/4") for part in shown] == [False, True]

@@ -1,4 +1,4 @@
-"""Any Python value for any argument gives an answer or one of lookdex's errors, which names the argument."""
+"""Any value for any argument gives an answer, or a lookdex error that names the argument."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ from tests.support.paths import ROOT
 from tests.support.shops import shop_in
 
 PHOTO = picture("red", "blue")
+open_catalog: Any = lookdex.open_catalog  # called with arguments that type checkers refuse
 
 
 @pytest.fixture(scope="module")
@@ -90,18 +91,18 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
         (lambda shop: shop.to_pandas(limit=-1), "limit is -1"),
         (lambda shop: shop.to_pandas(columns="price"), "columns is 'price': give a list of texts"),
         (lambda shop: shop.to_pandas(columns=[1]), "columns holds 1"),
-        (lambda shop: lookdex.open_catalog(5), "uri is 5"),
-        (lambda shop: lookdex.open_catalog("x", release=5), "release is 5"),
-        (lambda shop: lookdex.open_catalog("x", device=5), "device is 5: give text"),
-        (lambda shop: lookdex.open_catalog("x", detector=5), "detector is 5: give a Detector"),
-        (lambda shop: lookdex.open_catalog("x", embedder="lookdex-tiny"), "embedder is 'lookdex-tiny': give an Emb"),
-        (lambda shop: lookdex.open_catalog("x", loader=5), "loader is 5"),
-        (lambda shop: lookdex.open_catalog("x", poll_seconds="5"), "poll_seconds is '5': give a number of 0 or more"),
-        (lambda shop: lookdex.open_catalog("x", verify_bytes=2.5), "verify_bytes is 2.5"),
-        (lambda shop: lookdex.open_catalog("x", trusted_models="a"), "trusted_models is 'a': give a list of texts"),
+        (lambda shop: open_catalog(5), "uri is 5"),
+        (lambda shop: open_catalog("x", release=5), "release is 5"),
+        (lambda shop: open_catalog("x", device=5), "device is 5: give text"),
+        (lambda shop: open_catalog("x", detector=5), "detector is 5: give a Detector"),
+        (lambda shop: open_catalog("x", embedder="lookdex-tiny"), "embedder is 'lookdex-tiny': give an Emb"),
+        (lambda shop: open_catalog("x", loader=5), "loader is 5"),
+        (lambda shop: open_catalog("x", poll_seconds="5"), "poll_seconds is '5': give a number of 0 or more"),
+        (lambda shop: open_catalog("x", verify_bytes=2.5), "verify_bytes is 2.5"),
+        (lambda shop: open_catalog("x", trusted_models="a"), "trusted_models is 'a': give a list of texts"),
     ],
 )  # fmt: skip
-def test_a_wrong_argument_is_named_with_what_it_may_be(
+def test_invalid_argument_is_named_with_valid_values(
     shop: Catalog, ask: Callable[[Catalog], object], says: str
 ) -> None:
     with pytest.raises(BadQuery, match=says) as caught:
@@ -109,17 +110,20 @@ def test_a_wrong_argument_is_named_with_what_it_may_be(
     assert len(str(caught.value)) < 400
 
 
-def test_numbers_and_arrays_of_numpy_are_numbers_and_lists(shop: Catalog) -> None:
-    asked = {"where": "price >= 0", "crops": False, "colour": np.float32(0.5), "widen": Widen.NEVER}
-    found = shop.search(PHOTO, k=np.int64(2), box=np.array([0, 0, 50, 96]), **asked).objects[0]
+def test_numpy_numbers_and_arrays_are_accepted(shop: Catalog) -> None:
+    options: dict[str, Any] = {"where": "price >= 0", "crops": False, "colour": np.float32(0.5)}
+    typed: Any = shop  # type checkers refuse numpy's numbers for int
+    found = typed.search(
+        PHOTO, k=np.int64(2), box=np.array([0, 0, 50, 96]), widen=Widen.NEVER, **options
+    ).objects[0]
     assert (len(found.matches), found.box) == (2, Box(0, 0, 50, 96))
-    same = shop.search(PHOTO, k=2, box=[0, 0, 50, 96], **asked | {"widen": "never"}).objects[0]
+    same = shop.search(PHOTO, k=2, box=[0, 0, 50, 96], widen="never", **options).objects[0]
     assert [match.item_id for match in same.matches] == [match.item_id for match in found.matches]
-    assert len(shop.to_pandas(limit=np.int32(3))) == 3
-    assert shop.search_vector([1] * 16, np.uint8(1)).objects[0].matches
+    assert len(typed.to_pandas(limit=np.int32(3))) == 3
+    assert typed.search_vector([1] * 16, np.uint8(1)).objects[0].matches
 
 
-def test_a_pil_image_that_cannot_be_decoded_is_a_bad_photo(shop: Catalog, tmp_path: Path) -> None:
+def test_truncated_pil_image_is_a_bad_photo(shop: Catalog, tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes(encode_jpeg(PHOTO, 96)[:700])
     with (
         Image.open(tmp_path / "cut.jpg") as image,
@@ -133,7 +137,7 @@ def test_a_pil_image_that_cannot_be_decoded_is_a_bad_photo(shop: Catalog, tmp_pa
 
 
 class Odd:
-    """Raises whatever is asked of it."""
+    """Every use of it raises."""
 
     def __repr__(self) -> str:
         raise RuntimeError("odd")
@@ -154,23 +158,23 @@ class OddPath:
 
 
 def circular() -> list[Any]:
-    made: list[Any] = []
-    made.append(made)
-    return made
+    value: list[Any] = []
+    value.append(value)
+    return value
 
 
 def deep() -> list[Any]:
-    made: list[Any] = []
+    value: list[Any] = []
     for _ in range(20_000):
-        made = [made]
-    return made
+        value = [value]
+    return value
 
 
-NEVER = (
+INVALID: tuple[Any, ...] = (
     float("inf"), float("-inf"), float("nan"), 1e308, 2**63, 2**64, -(2**63) - 1, 10**400, np.float64("inf"),
-    np.uint64(2**64 - 1), np.ma.masked, np.ma.array([0, 0, 50, 96], mask=[0, 1, 0, 0]), np.ma.array([1.0] * 16),
-    np.ma.array(PHOTO, mask=PHOTO > 100), [np.ma.masked], "\ud800", "price < 5 \ud800", ["\ud800"], ["price", "\udfff"],
-    Path("\ud800"),
+    np.uint64(2**64 - 1), np.ma.masked, np.ma.array([0, 0, 50, 96], mask=[False, True, False, False]),
+    np.ma.array([1.0] * 16), np.ma.array(PHOTO, mask=PHOTO > 100), [np.ma.masked], "\ud800", "price < 5 \ud800",
+    ["\ud800"], ["price", "\udfff"], Path("\ud800"),
 )  # fmt: skip
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers() | st.text() | st.binary()
@@ -188,7 +192,7 @@ VALUES = (
     | st.builds(Odd)
     | st.builds(OddPath)
     | st.builds(lambda: 10**5000)
-    | st.sampled_from(NEVER)
+    | st.sampled_from(INVALID)
     | st.builds(circular)
     | st.builds(deep)
     | st.builds(lambda: (n for n in "ab"))
@@ -198,9 +202,9 @@ VALUES = (
     | st.builds(lambda: np.full((40, 40, 3), 7, np.uint8))
     | st.builds(lambda: Image.new("F", (40, 40)))
 )  # fmt: skip
-GIVEN = {"detector": FakeDetector(), "embedder": FakeEmbedder()}
+MODELS: dict[str, Any] = {"detector": FakeDetector(), "embedder": FakeEmbedder()}
 FIELDS = [field.name for field in fields(Options)]
-NEEDED = {
+REQUIRED: dict[str, dict[str, Any]] = {
     "search": {"photo": PHOTO}, "search_text": {"text": "red"}, "search_vector": {"vector": [1.0] * 16},
     "similar": {"product_id": "p001"}, "goes_with": {"product_id": "p001"}, "crops": {"item_ids": ["a"]},
 }  # fmt: skip
@@ -212,65 +216,73 @@ def calls_of(method: str) -> dict[str, Call]:
     """A call for each argument of a public method, and for each of its options."""
     found: dict[str, Call] = {}
     parameters = inspect.signature(getattr(Catalog, method)).parameters.values()
-    names = [one.name for one in parameters if one.name != "self" and one.kind is not one.VAR_POSITIONAL]
+    names = [p.name for p in parameters if p.name != "self" and p.kind is not p.VAR_POSITIONAL]
     if "more" in names:
         names += [*FIELDS, "other"]
     for name in names:
 
         def call(shop: Catalog, value: Any, name: str = name) -> object:
-            return getattr(shop, method)(**NEEDED.get(method, {}) | {name: value})
+            return getattr(shop, method)(**REQUIRED.get(method, {}) | {name: value})
 
         found[f"{method}({name})"] = call
-    if any(one.kind is one.VAR_POSITIONAL for one in parameters):
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
         found[f"{method}(*)"] = lambda shop, value: getattr(shop, method)(value)
     return found
 
 
+def option(name: str) -> Call:
+    return lambda shop, value: shop.ask(PHOTO, options=Options(**{name: value}))
+
+
+def pick(name: str) -> Call:
+    return lambda shop, value: shop.search(PHOTO, picks=[Pick(**{name: value})])
+
+
+def opening(name: str) -> Call:
+    return lambda shop, value: lookdex.open_catalog(**{"uri": shop._place.store.uri, **MODELS, name: value})
+
+
 CALLS: dict[str, Call] = {
-    **{f"Options({name})": lambda shop, value, name=name: shop.ask(PHOTO, options=Options(**{name: value}))
-       for name in FIELDS},
-    **{f"Pick({name})": lambda shop, value, name=name: shop.search(PHOTO, picks=[Pick(**{name: value})])
-       for name in ("object", "box", "label")},
+    **{f"Options({name})": option(name) for name in FIELDS},
+    **{f"Pick({name})": pick(name) for name in ("object", "box", "label")},
     **{name: call for method in METHODS for name, call in calls_of(method).items()},
-    **{f"open_catalog({name})": lambda shop, value, name=name:
-       lookdex.open_catalog(**{"uri": shop._place.store.uri, **GIVEN, name: value})
-       for name in inspect.signature(lookdex.open_catalog).parameters},
-}  # fmt: skip
+    **{f"open_catalog({name})": opening(name) for name in inspect.signature(lookdex.open_catalog).parameters},
+}
 
 
-def test_all_that_is_public_is_called() -> None:
+def test_every_public_argument_is_tested() -> None:
     assert {call.partition("(")[0] for call in CALLS} == {
         "Options", "Pick", "open_catalog", *METHODS,
-    } - {"load", "refresh"}  # which take nothing  # fmt: skip
+    } - {"load", "refresh"}  # without arguments  # fmt: skip
     assert {"search(where)", "search_text(scope)", "to_pandas(limit)", "crops(item_ids)", "ask(*)"} < set(
         CALLS
     )
 
 
 @pytest.mark.parametrize("call", sorted(CALLS))
-def test_what_no_argument_may_be_is_refused(shop: Catalog, call: str) -> None:
-    for value in NEVER:
-        if call == "open_catalog(poll_seconds)" and isinstance(value, numbers.Real) and value > 0:
-            assert CALLS[call](shop, value)  # it is never time for another look
+def test_values_that_no_argument_accepts_are_refused(shop: Catalog, call: str) -> None:
+    for value in INVALID:
+        is_number = isinstance(value, numbers.Real)
+        if call == "open_catalog(poll_seconds)" and is_number and value > 0:
+            assert CALLS[call](shop, value)  # the log is never checked again
             continue
         with pytest.raises((BadQuery, ConfigError)):
             CALLS[call](shop, value)
 
 
-class OddText(str):
-    """Raises whatever is asked of it, though it is text."""
+def _raise(*_: object) -> Any:
+    raise RuntimeError("odd")
 
-    def _raise(self, *_: object) -> Any:
-        raise RuntimeError("odd")
 
-    __eq__ = __ne__ = __lt__ = __hash__ = __len__ = __str__ = __repr__ = __contains__ = __iter__ = (
-        __getitem__
-    ) = _raise  # type: ignore[assignment]
-    encode = strip = partition = startswith = removeprefix = casefold = _raise  # type: ignore[assignment]
+TEXT_METHODS = (
+    "__eq__", "__ne__", "__lt__", "__hash__", "__len__", "__str__", "__repr__", "__contains__", "__iter__",
+    "__getitem__", "encode", "strip", "partition", "startswith", "removeprefix", "casefold",
+)  # fmt: skip
+OddText: Any = type("OddText", (str,), dict.fromkeys(TEXT_METHODS, _raise))  # text whose methods raise
 
 
 @pytest.mark.parametrize("call", sorted(CALLS))
-def test_text_that_raises_is_the_text_that_it_is(shop: Catalog, call: str) -> None:
+def test_str_subclass_with_raising_methods_is_text(shop: Catalog, call: str) -> None:
     for text in ("price", "price < 5", "object", "red", "p001", "night-1"):
         for value in (OddText(text), [OddText(text)]):
             with contextlib.suppress(LookdexError):
@@ -281,12 +293,12 @@ def test_text_that_raises_is_the_text_that_it_is(shop: Catalog, call: str) -> No
     assert (
         shop.search_text(OddText("red"), sort=OddText("-price"), facets=[OddText("price")]).facets is not None
     )
-    assert lookdex.open_catalog(shop._place.store.uri, release=OddText("night-1"), **GIVEN).release.items
+    assert lookdex.open_catalog(shop._place.store.uri, release=OddText("night-1"), **MODELS).release.items
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(sorted(CALLS)), VALUES)
-def test_any_value_gives_an_answer_or_an_error_of_lookdex(shop: Catalog, call: str, value: Any) -> None:
+def test_any_value_gives_an_answer_or_a_lookdex_error(shop: Catalog, call: str, value: Any) -> None:
     with contextlib.suppress(LookdexError):
         CALLS[call](shop, value)
 
@@ -301,36 +313,36 @@ def test_any_value_gives_an_answer_or_an_error_of_lookdex(shop: Catalog, call: s
         (lambda shop: shop.search_text("red", object=1), "no option 'object' here"),
         (lambda shop: shop.ask(PHOTO, k=5), "ask: .*'k'; it takes any number of photos, options$"),
         (lambda shop: shop.load(5), "load: too many positional arguments; it takes nothing"),
-        (lambda shop: lookdex.open_catalog(), "open_catalog: missing a required argument: 'uri'; it takes uri"),
-        (lambda shop: lookdex.open_catalog("x", relase="y"), "open_catalog: .*'relase'; it takes uri, release"),
-        (lambda shop: lookdex.open_catalog("x", store_seconds=1e308), "store_seconds is 1e[+]308: give a number from"),
-        (lambda shop: lookdex.open_catalog("x", release="a" * 201), "release is 'aaa.*: give text of 1 to 200 char"),
+        (lambda shop: open_catalog(), "open_catalog: missing a required argument: 'uri'; it takes uri"),
+        (lambda shop: open_catalog("x", relase="y"), "open_catalog: .*'relase'; it takes uri, release"),
+        (lambda shop: open_catalog("x", store_seconds=1e308), "store_seconds is 1e[+]308: give a number from"),
+        (lambda shop: open_catalog("x", release="a" * 201), "release is 'aaa.*: give text of 1 to 200 char"),
     ],
 )  # fmt: skip
-def test_a_call_that_does_not_fit_says_what_does(
+def test_wrong_signature_names_the_parameters(
     shop: Catalog, ask: Callable[[Catalog], object], says: str
 ) -> None:
     with pytest.raises(BadQuery, match=says):
         ask(shop)
 
 
-def test_an_error_of_a_model_stays_its_own(shop: Catalog) -> None:
+def test_error_of_a_model_is_not_converted(shop: Catalog) -> None:
     class Broken(FakeDetector):
         def detect(self, images: Any) -> Any:
             raise TypeError("a fault within")
 
     with pytest.raises(TypeError, match="a fault within"):
-        lookdex.open_catalog(shop._place.store.uri, **GIVEN | {"detector": Broken()}).search(PHOTO)
+        lookdex.open_catalog(shop._place.store.uri, **MODELS | {"detector": Broken()}).search(PHOTO)
 
 
 # ── types ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_options_that_type_checkers_know_are_the_options() -> None:
-    own = {"k", "where", "box", "crops"}  # arguments of their own
+def test_typed_dicts_have_all_options() -> None:
+    parameters = {"k", "where", "box", "crops"}  # declared as separate parameters
     known = [set(kind.__annotations__) for kind in (SearchOptions, TextOptions, SimilarOptions)]
-    assert own.isdisjoint(set().union(*known))
-    assert own.union(*known) == {field.name for field in fields(Options)}
+    assert parameters.isdisjoint(set().union(*known))
+    assert parameters.union(*known) == {field.name for field in fields(Options)}
 
 
 SNIPPET = """
@@ -352,12 +364,12 @@ answer.objects[0].matchs  # 16
 """
 
 
-def test_type_checkers_find_misspelt_options(tmp_path: Path) -> None:
+def test_mypy_finds_misspelt_options(tmp_path: Path) -> None:
     (tmp_path / "caller.py").write_text(SNIPPET)
     command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", str(tmp_path / "caller.py")]
-    told = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    lines = [line.split("caller.py:")[1] for line in told.stdout.splitlines() if "caller.py:" in line]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    lines = [line.split("caller.py:")[1] for line in done.stdout.splitlines() if "caller.py:" in line]
     wrong = {int(line.split(":")[0]): line for line in lines if " error: " in line}
-    assert sorted(wrong) == [11, 12, 13, 14, 15, 16], told.stdout
+    assert sorted(wrong) == [11, 12, 13, 14, 15, 16], done.stdout
     assert 'Unexpected keyword argument "colur"' in wrong[11]
     assert any("Revealed type" in line and "-> lookdex.search.catalog.Catalog" in line for line in lines)

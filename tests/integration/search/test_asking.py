@@ -1,12 +1,13 @@
-"""Every way to ask, against a real table, with models that can be worked out by hand."""
+"""Every kind of question against a real table, with the fakes as models."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Never
 
 import numpy as np
 import pyarrow as pa
@@ -15,13 +16,23 @@ import pytest
 import lookdex
 from lookdex.catalog import promotion_log
 from lookdex.errors import BadQuery, ProductNotFound
-from lookdex.records import Box
+from lookdex.records import Box, Detection, Recipe
+from lookdex.search.answer.answer import Answer
 from lookdex.search.answer.kinds import LaneKind, Other, Widened
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import Crops, Options, Pick
 from lookdex.storage import open_store
-from tests.fakes import FakeDetector, FakeEmbedder, recipe
-from tests.support.catalogs import PRODUCT_COLUMNS, SIZE, WITH_CATEGORY, Shown, picture, publish, stock
+from tests.fakes import FakeDetector, FakeEmbedder
+from tests.support.catalogs import (
+    PRODUCT_COLUMNS,
+    SIZE,
+    WITH_CATEGORY,
+    Shown,
+    picture,
+    publish,
+    recipe_with_digests,
+    stock,
+)
 from tests.support.shops import labels, opened, products, shop_in, stocked, thresholds
 from tests.unit.search.test_search_schema import validator
 
@@ -31,10 +42,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     return stocked(tmp_path_factory.mktemp("shop"))
 
 
-# ── what of a photo is meant ─────────────────────────────────────────────────────────────────────────────────
+# ── parts of a photo ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_one_object_of_the_photo(shop: Catalog) -> None:
+def test_search_by_one_object_of_the_photo(shop: Catalog) -> None:
     photo = picture("red", "blue")
     every = shop.search(photo, k=2)
     for number, found in enumerate(every.objects):
@@ -47,47 +58,47 @@ def test_one_object_of_the_photo(shop: Catalog) -> None:
         shop.search(np.full((40, 60, 3), 250, np.uint8), object=0)
 
 
-def test_a_box_needs_no_detector_and_its_label_is_asked_first(shop: Catalog, tmp_path: Path) -> None:
+def test_box_needs_no_detector_and_its_label_limits_the_category(shop: Catalog, tmp_path: Path) -> None:
     @dataclass(frozen=True)
-    class Asleep(FakeDetector):
-        def detect(self, images: Sequence[np.ndarray]) -> list:
+    class Unused(FakeDetector):
+        def detect(self, images: Sequence[np.ndarray]) -> Never:
             raise AssertionError("the detector ran")
 
-    quiet = opened(shop._place.store.uri, detector=Asleep())
-    (found,) = quiet.search(picture("red", "blue"), k=4, box=(48, 12, 82, 84), label="shoes").objects
+    catalog = opened(shop._place.store.uri, detector=Unused())
+    (found,) = catalog.search(picture("red", "blue"), k=4, box=(48, 12, 82, 84), label="shoes").objects
     assert (found.kind, found.label, found.label_ko, found.within) == (LaneKind.BOX, "shoes", "신발", "shoes")
     assert labels(found) == {"shoes"}
-    (unnamed,) = quiet.search(picture("red", "blue"), k=4, box=(48, 12, 82, 84)).objects
+    (unnamed,) = catalog.search(picture("red", "blue"), k=4, box=(48, 12, 82, 84)).objects
     assert (unnamed.label, unnamed.within, unnamed.widened) == (None, None, None)
 
 
-def test_a_box_s_label_is_a_category_or_one_that_the_release_has(shop: Catalog, tmp_path: Path) -> None:
+def test_label_of_a_box_must_be_known(shop: Catalog, tmp_path: Path) -> None:
     photo, box = picture("red"), Box(8, 12, 80, 80)
-    for pick in ({"box": box, "label": "tutu"}, {"picks": (Pick(box=box, label="tutu"),)}):
+    for options in (Options(box=box, label="tutu"), Options(picks=(Pick(box=box, label="tutu"),))):
         with pytest.raises(BadQuery, match="has no 'tutu': label is one of top, outerwear, dress"):
-            shop.ask(photo, options=Options(**pick))
+            shop.ask(photo, options=options)
     assert shop.search(photo, box=box, label="legwear").objects[0].widened is Widened.TOO_FEW
-    sold = shop_in(tmp_path, [Shown("p1", "red", category="tutu")], columns=WITH_CATEGORY)
-    found = sold.search(photo, box=box, label="tutu").objects[0]
+    catalog = shop_in(tmp_path, [Shown("p1", "red", category="tutu")], columns=WITH_CATEGORY)
+    found = catalog.search(photo, box=box, label="tutu").objects[0]
     assert (found.within, [match.other for match in found.matches]) == ("tutu", [None])
 
 
-def test_without_the_whole_photo(shop: Catalog) -> None:
+def test_search_without_the_whole_photo(shop: Catalog) -> None:
     answer = shop.search(picture("red"), whole=False)
     assert (answer.whole, len(answer.objects)) == (None, 1)
     nothing = shop.search(np.full((40, 60, 3), 250, np.uint8), whole=False)
     assert nothing.no_object
-    assert nothing.whole is not None  # it is all there is
+    assert nothing.whole is not None  # there is nothing else to search with
 
 
-def test_crops_are_those_asked_for(shop: Catalog) -> None:
+def test_answer_has_the_requested_crops(shop: Catalog) -> None:
     carried = {
-        wish: [
+        crops: [
             [lane.crop is not None for lane in answer.objects],
             [match.crop is not None for lane in answer.lanes for match in lane.matches],
         ]
-        for wish in Crops
-        for answer in [shop.ask(picture("red"), options=Options(k=1, crops=wish))]
+        for crops in Crops
+        for answer in [shop.ask(picture("red"), options=Options(k=1, crops=crops))]
     }
     assert carried == {
         Crops.NONE: [[False], [False, False]],
@@ -115,17 +126,17 @@ def test_several_photos_of_one_item_are_one_lane(shop: Catalog) -> None:
     )
     assert (same.label, same.within) == ("top", "top")
     nothing = shop.search([np.full((40, 60, 3), 250, np.uint8), photos[0]], k=1).objects[0]
-    assert nothing.parts[0].box is None  # nothing was found in it: all of it is asked with
+    assert nothing.parts[0].box is None  # no object was found, so the whole photo counts
 
 
-def test_the_mean_of_several_photos_is_asked(shop: Catalog) -> None:
-    """Half red and half yellow: both colours come before any other."""
+def test_several_photos_are_searched_by_their_mean(shop: Catalog) -> None:
+    """The mean of red and yellow: both come before any other colour."""
     found = shop.search([picture("red"), picture("yellow")], k=8).objects[0]
     assert found.label is None
     assert labels(found) == {"top", "dress"}
 
 
-def test_text_beside_a_photo_moves_it(shop: Catalog) -> None:
+def test_text_refines_a_photo(shop: Catalog) -> None:
     photo = picture("red")
     for weight, label in [(0.0, "top"), (1.0, "shoes")]:
         answer = shop.search(photo, k=1, text="blue", text_weight=weight, widen="always", whole=False)
@@ -140,7 +151,7 @@ def test_text_beside_a_photo_moves_it(shop: Catalog) -> None:
     assert shop.search(photo, k=1).objects[0].matches[0].text_similarity is None
 
 
-def test_text_that_names_a_category_asks_it_first(shop: Catalog) -> None:
+def test_text_that_names_a_category_limits_the_search_to_it(shop: Catalog) -> None:
     class Reading(FakeEmbedder):
         def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
             return super().embed_texts([text.split()[0] for text in texts])
@@ -153,27 +164,27 @@ def test_text_that_names_a_category_asks_it_first(shop: Catalog) -> None:
     assert (this.within, labels(this)) == ("shoes", {"shoes"})
 
 
-def test_an_embedder_is_told_korean_in_english(shop: Catalog) -> None:
-    found = shop.search_text("파란색으로", k=3).objects[0]  # the fake knows no Korean
+def test_korean_colours_are_translated_for_the_embedder(shop: Catalog) -> None:
+    found = shop.search_text("파란색으로", k=3).objects[0]  # the fake embedder knows English colours only
     assert (found.tint, found.understood) == ("blue", True)
     assert {match.colour for match in found.matches} == {"blue"}
-    asked = shop.search(picture("red"), k=3, text="이거 파란색으로", whole=False).objects[0]
-    assert asked.tint == "blue"
+    with_photo = shop.search(picture("red"), k=3, text="이거 파란색으로", whole=False).objects[0]
+    assert with_photo.tint == "blue"
 
 
 @pytest.mark.parametrize(("weight", "within"), [(0.5, "top"), (1.0, None)])
-def test_beside_a_text_the_photo_keeps_its_category_unless_the_text_counts_alone(
+def test_photo_keeps_its_category_unless_the_text_has_all_the_weight(
     tmp_path: Path, weight: float, within: str | None
 ) -> None:
-    catalog = shop_in(tmp_path, stock(), thresholds=thresholds(believed=1.1))  # no label is believed
+    catalog = shop_in(tmp_path, stock(), thresholds=thresholds(believed=1.1))  # no label is trusted
     (found,) = catalog.search(picture("red"), k=2, text="green", text_weight=weight, whole=False).objects
     assert (found.within, found.tint) == (within, "green")
     assert labels(found) == {"top" if within else "skirt"}
     assert found.widened == (Widened.TOO_FEW if within else Widened.ASKED)
 
 
-def test_a_colour_that_the_text_names_comes_first(tmp_path: Path) -> None:
-    """The nearest tops are red; those that are sold as blue come first, though they look farther away."""
+def test_colour_named_in_the_text_comes_first(tmp_path: Path) -> None:
+    """The nearest tops are red. Those listed as navy come first, although they are less similar."""
     shown = [*stock(products=12), *(Shown(f"q{n:03d}", "red", photo=20, category="navy") for n in range(3))]
     catalog = shop_in(tmp_path, shown, thresholds=thresholds())
     items = catalog.opened.items.dataset
@@ -184,7 +195,7 @@ def test_a_colour_that_the_text_names_comes_first(tmp_path: Path) -> None:
 
     class Reading(FakeEmbedder):
         def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-            assert texts == ["navy"]  # without the words that say nothing
+            assert texts == ["navy"]  # without stop words
             return super().embed_texts(["red"])
 
     again = opened(tmp_path, release="night-2", embedder=Reading())
@@ -198,7 +209,7 @@ def test_a_colour_that_the_text_names_comes_first(tmp_path: Path) -> None:
     assert (plain.tint, {match.colour for match in plain.matches}) == (None, {"red"})
 
 
-def test_more_like_a_product_is_not_the_product(shop: Catalog) -> None:
+def test_similar_products_exclude_the_product(shop: Catalog) -> None:
     answer = shop.similar("p000", k=4, widen="always")
     (found,) = answer.objects
     assert (found.kind, found.product_id, found.label, answer.whole) == (
@@ -219,7 +230,7 @@ def test_more_like_a_product_is_not_the_product(shop: Catalog) -> None:
             shop.similar(wrong)
 
 
-def test_a_product_without_objects_is_asked_by_its_photo(tmp_path: Path) -> None:
+def test_product_without_objects_is_searched_by_its_photo(tmp_path: Path) -> None:
     catalog = shop_in(tmp_path, stock(products=6))
     items = catalog.opened.items.dataset
     items.delete("product_id = 'p000' AND scope = 'object'")
@@ -228,7 +239,7 @@ def test_a_product_without_objects_is_asked_by_its_photo(tmp_path: Path) -> None
     assert opened(tmp_path, release="night-2").similar("p000", k=2).objects[0].matches
 
 
-def test_what_goes_with_a_product(tmp_path: Path) -> None:
+def test_products_that_go_with_a_product(tmp_path: Path) -> None:
     """Red tops are worn with blue shoes and once with a magenta bag; the shop sells both."""
     shown = [
         *(s for s in stock(products=12, photos=1) if s.product_id != "p000"),
@@ -268,32 +279,32 @@ def test_what_goes_with_a_product(tmp_path: Path) -> None:
         (1, Options(where="prise < 5"), "unknown column “prise”"),
     ],
 )
-def test_questions_that_contradict_themselves(
-    shop: Catalog, photos: int, options: Options, says: str
-) -> None:
+def test_contradictory_options_are_refused(shop: Catalog, photos: int, options: Options, says: str) -> None:
     with pytest.raises(BadQuery, match=says):
         shop.ask(*[picture("red")] * photos, options=options)
 
 
-def test_an_unknown_option_is_told_with_those_that_exist(shop: Catalog) -> None:
-    for ask in (
-        lambda: shop.search(picture("red"), prise=5),
-        lambda: shop.search_text("red", prise=5),
-        lambda: shop.similar("p000", prise=5),
-    ):
+def test_unknown_option_is_reported_with_the_known_ones(shop: Catalog) -> None:
+    untyped: Any = shop  # type checkers refuse the option
+    searches: tuple[Callable[[], Answer], ...] = (
+        lambda: untyped.search(picture("red"), prise=5),
+        lambda: untyped.search_text("red", prise=5),
+        lambda: untyped.similar("p000", prise=5),
+    )
+    for search in searches:
         with pytest.raises(BadQuery, match="no option 'prise' here; known: k, where, "):
-            ask()
+            search()
 
 
 # ── steps ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_whole_photo_is_embedded_while_its_objects_are_looked_for(shop: Catalog) -> None:
+def test_whole_photo_is_embedded_during_detection(shop: Catalog) -> None:
     calls: dict[str, list[int]] = {"detect": [], "embed": []}
     embedding = threading.Event()
 
     class Detector(FakeDetector):
-        def detect(self, images: Sequence[np.ndarray]) -> list:
+        def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
             calls["detect"].append(len(images))
             assert embedding.wait(60)
             return super().detect(images)
@@ -315,54 +326,46 @@ def test_the_whole_photo_is_embedded_while_its_objects_are_looked_for(shop: Cata
     assert calls == {"detect": [1, 1, 2], "embed": [1, 2, 2, 3]}
 
 
-def test_a_loader_loads_what_each_release_needs(tmp_path: Path) -> None:
+def test_loader_loads_the_models_of_each_release(tmp_path: Path) -> None:
     loaded: list[str] = []
 
-    @dataclass
-    class Loading:
-        made: list[str] = field(default_factory=list)
-
-        def detector_of(self, made, device: str) -> FakeDetector:
-            loaded.append(f"detector {made.detector_digest} on {device}")
+    class RecordingLoader:
+        def detector_of(self, recipe: Recipe, device: str) -> FakeDetector:
+            loaded.append("detector")
             return FakeDetector()
 
-        def embedder_of(self, made, device: str) -> FakeEmbedder:
-            loaded.append(f"embedder {made.embedder_digest} on {device}")
+        def embedder_of(self, recipe: Recipe, device: str) -> FakeEmbedder:
+            loaded.append("embedder")
             return FakeEmbedder()
 
-    from lookdex.models import digests
-
-    made = recipe(
-        detector_digest=digests.detector_digest(FakeDetector.name),
-        embedder_digest=digests.embedder_digest(FakeEmbedder.name),
-    )
+    recipe = recipe_with_digests()
     store = open_store(str(tmp_path))
-    publish(store, "night-1", stock(), made=made)
+    publish(store, "night-1", stock(), recipe=recipe)
     catalog = lookdex.open_catalog(
-        store, loader=Loading(), trusted_models=(made.detector, made.embedder), poll_seconds=0.0
+        store, loader=RecordingLoader(), trusted_models=(recipe.detector, recipe.embedder), poll_seconds=0.0
     ).load()
-    assert [what.split()[0] for what in loaded] == ["detector", "embedder"]
-    publish(store, "night-2", stock(), made=replace(made, min_score=0.25))
+    assert loaded == ["detector", "embedder"]
+    publish(store, "night-2", stock(), recipe=replace(recipe, min_score=0.25))
     assert catalog.search(picture("red")).release_id == "night-2"
     assert len(loaded) == 4
 
 
-def test_products_of_other_kinds_say_so_and_follow(shop: Catalog) -> None:
+def test_products_of_other_categories_follow_and_are_marked(shop: Catalog) -> None:
     (found,) = shop.search(picture("red"), k=1000, whole=False).objects
-    own = [match for match in found.matches if match.other is None]
-    assert found.matches[: len(own)] == tuple(own)
-    assert {match.label for match in own} == {"top"} == {found.within}
-    assert {(match.label == "top", match.other) for match in found.matches[len(own) :]} == {
+    same = [match for match in found.matches if match.other is None]
+    assert found.matches[: len(same)] == tuple(same)
+    assert {match.label for match in same} == {"top"} == {found.within}
+    assert {(match.label == "top", match.other) for match in found.matches[len(same) :]} == {
         (False, Other.KIND)
     }
-    for ranks in (own, found.matches[len(own) :]):
+    for ranks in (same, found.matches[len(same) :]):
         assert [match.score for match in ranks] == sorted((match.score for match in ranks), reverse=True)
     (found,) = shop.search(picture("red"), k=1000, whole=False, widen="always").objects
     assert {match.other for match in found.matches} == {None}
 
 
 @pytest.mark.parametrize("held", [False, True])
-def test_a_text_is_understood_by_a_word_that_products_have(shop: Catalog, held: bool) -> None:
+def test_text_with_a_word_of_the_products_is_understood(shop: Catalog, held: bool) -> None:
     class Anything(FakeEmbedder):
         def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
             return super().embed_texts(["red"] * len(texts))
@@ -382,18 +385,18 @@ def test_a_text_is_understood_by_a_word_that_products_have(shop: Catalog, held: 
     assert {lane.understood for lane in catalog.search(picture("red")).lanes} == {None}
 
 
-def test_rows_that_are_held_answer_the_same(shop: Catalog) -> None:
+def test_rows_held_in_memory_give_the_same_answers(shop: Catalog) -> None:
     held = opened(shop._place.store.uri).load()
     assert held.opened.rows.held
     for options in (Options(k=9), Options(k=4, colour=0.3, crops=Crops.ALL), Options(look_photos=2)):
-        told = [c.ask(picture("red", "blue"), options=options) for c in (shop, held)]
-        left, right = (replace(one, seconds={}) for one in told)
+        answers = [c.ask(picture("red", "blue"), options=options) for c in (shop, held)]
+        left, right = (replace(answer, seconds={}) for answer in answers)
         assert left == right
     assert held.similar("p000", goes_with=True).objects == shop.similar("p000", goes_with=True).objects
 
 
 @pytest.mark.parametrize("held", [False, True])
-def test_numbers_of_32_bits_are_told_as_they_were_written(tmp_path: Path, held: bool) -> None:
+def test_numbers_of_32_bits_are_printed_without_extra_digits(tmp_path: Path, held: bool) -> None:
     narrow = PRODUCT_COLUMNS.set(1, pa.field("price", pa.float32()))
     catalog = shop_in(tmp_path, [Shown("p1", "red", 45.3)], columns=narrow)
     if held:
@@ -407,7 +410,7 @@ def test_numbers_of_32_bits_are_told_as_they_were_written(tmp_path: Path, held: 
     assert [number for number in written if len(number.partition(".")[2]) > 6] == []
 
 
-def test_real_answers_hold_to_the_schema(shop: Catalog) -> None:
+def test_answers_follow_the_json_schema(shop: Catalog) -> None:
     check = validator("answer-2.json")
     for answer in (
         shop.search(picture("red", "blue"), k=3, look_photos=2),

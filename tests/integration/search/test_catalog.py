@@ -1,12 +1,14 @@
-"""The query function against real tables on disk and on S3, with models that can be worked out by hand."""
+"""`Catalog.search` against real tables on disk and on S3, with the fakes as models."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Never
+from typing import Any, Never
 
+import lance
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -17,6 +19,7 @@ from lookdex.errors import BadQuery
 from lookdex.imaging import colour
 from lookdex.imaging.codec import encode_jpeg
 from lookdex.records import Box, Role, Scope
+from lookdex.search.answer.answer import Answer
 from lookdex.search.answer.kinds import LaneKind
 from lookdex.storage import open_store
 from tests.fakes import FakeDetector, FakeEmbedder
@@ -36,17 +39,17 @@ from tests.support.catalogs import (
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A catalogue on disk: twelve products in six colours, and three photos that are linked to no product."""
+    """A catalogue on disk: twelve products in six colours, and three photos without a product."""
     uri = str(tmp_path_factory.mktemp("shop"))
     loose = [Shown(None, "red", price=500.0, photo=n) for n in range(3)]
     publish(open_store(uri), "night-1", [*stock(), *loose])
     return uri
 
 
-# ── what an answer holds ─────────────────────────────────────────────────────────────────────────────────────
+# ── answers ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_release_of_a_lookdex_without_palettes_answers(root_uri: str) -> None:
+def test_release_without_palettes_is_searched(root_uri: str) -> None:
     store = open_store(root_uri)
     release = write_release(store, "night-1", stock())
     items = tables.open_table(store, tables.ITEMS, release.items_version)
@@ -58,7 +61,7 @@ def test_a_release_of_a_lookdex_without_palettes_answers(root_uri: str) -> None:
     assert [(match.palette, match.colour_similarity) for match in found.matches] == [((), None)]
 
 
-def test_every_object_is_answered_and_the_whole_photo(root_uri: str) -> None:
+def test_answer_has_a_lane_for_each_object_and_the_whole_photo(root_uri: str) -> None:
     store = open_store(root_uri)
     publish(store, "night-1", stock())
     answer = opened(root_uri).search(picture("red", "blue"), k=2)
@@ -75,7 +78,7 @@ def test_every_object_is_answered_and_the_whole_photo(root_uri: str) -> None:
     assert sum(found.main for found in answer.objects) == 1
     red, blue = by_label["top"], by_label["shoes"]
     assert (red.colour, red.colour_ko, blue.colour) == ("red", "빨간색", "blue")
-    assert all(match.colour_similarity > 0.95 for found in (red, blue) for match in found.matches)
+    assert all((match.colour_similarity or 0) > 0.95 for found in (red, blue) for match in found.matches)
     assert colour.similarity(red.palette, blue.palette) < 0.2
     assert answer.whole is not None
     assert (answer.whole.kind, answer.whole.box) == (LaneKind.IMAGE, Box(0, 0, SIZE, SIZE))
@@ -83,7 +86,7 @@ def test_every_object_is_answered_and_the_whole_photo(root_uri: str) -> None:
     assert set(answer.seconds) == {"decode", "detect", "crop", "embed", "nearest", "fetch"}
 
 
-def test_a_match_is_a_whole_record(shop: str) -> None:
+def test_match_has_all_fields(shop: str) -> None:
     match = opened(shop).search(picture("yellow"), k=1).objects[0].matches[0]
     assert match.product_id in ("p001", "p007")  # both yellow
     assert (match.rank, match.label, match.label_ko, match.colour) == (1, "dress", "원피스", "yellow")
@@ -97,24 +100,24 @@ def test_a_match_is_a_whole_record(shop: str) -> None:
     assert match.box.x1 > match.box.x0
 
 
-def test_ranks_follow_similarity(shop: str) -> None:
+def test_matches_are_ranked_by_similarity(shop: str) -> None:
     for lane in opened(shop).search(picture("red"), k=12).lanes:
         similarities = [m.similarity for m in lane.matches]
         assert similarities == sorted(similarities, reverse=True)
         assert [m.rank for m in lane.matches] == list(range(1, len(lane.matches) + 1))
 
 
-def test_products_are_distinct_and_exhausted_says_when_there_are_no_more(shop: str) -> None:
+def test_products_are_distinct_and_exhausted_marks_the_end(shop: str) -> None:
     catalog = opened(shop)
     few, many = (catalog.search(picture("red"), k=k).objects[0] for k in (5, 40))
     assert (len(few.matches), few.exhausted) == (5, False)
-    # 12 products, and 3 photos without a product, each of which counts for itself.
+    # 12 products, and 3 photos without a product, each counted as one.
     assert (len(many.matches), many.exhausted) == (15, True)
     assert len({(m.product_id, m.product_id or m.image_key) for m in many.matches}) == 15
     assert sum(m.product_id is None for m in many.matches) == 3
 
 
-def test_fifty_crops_of_a_product_do_not_crowd_out_the_others(tmp_path: Path) -> None:
+def test_product_with_many_photos_counts_once(tmp_path: Path) -> None:
     uri = str(tmp_path)
     publish(open_store(uri), "night-1", stock(products=8, photos=50))
     found = opened(uri).search(picture("red"), k=6, crops=False).objects[0]
@@ -123,14 +126,14 @@ def test_fifty_crops_of_a_product_do_not_crowd_out_the_others(tmp_path: Path) ->
     assert all(m.crop is None for m in found.matches)
 
 
-def test_a_photo_without_objects_is_answered_as_a_whole(shop: str) -> None:
+def test_photo_without_objects_is_searched_as_a_whole(shop: str) -> None:
     answer = opened(shop).search(np.full((40, 60, 3), 250, np.uint8), k=3)
     assert answer.no_object
     assert answer.whole is not None
     assert len(answer.whole.matches) == 3
 
 
-def test_a_drawn_box_is_the_one_object(shop: str) -> None:
+def test_box_is_the_only_object(shop: str) -> None:
     catalog = opened(shop)
     photo = picture("red", "blue")
     answer = catalog.search(photo, k=1, box=(48, 12, 82, 84))
@@ -148,18 +151,24 @@ def test_a_drawn_box_is_the_one_object(shop: str) -> None:
         (1, 2, 3, float("nan")),
     ]:
         with pytest.raises(BadQuery, match="box"):
-            catalog.search(photo, box=wrong)  # type: ignore[arg-type]
+            catalog.search(photo, box=wrong)  # type: ignore[arg-type]  # invalid on purpose
 
 
-def test_photos_come_as_path_bytes_pil_or_array(shop: str, tmp_path: Path) -> None:
+def first_products(answer: Answer) -> tuple[str | None, ...]:
+    """The best product of each object, from left to right."""
+    boxes = {found.box.x0: found for found in answer.objects if found.box is not None}
+    return tuple(boxes[x0].matches[0].product_id for x0 in sorted(boxes))
+
+
+def test_photos_may_be_paths_bytes_pil_images_or_arrays(shop: str, tmp_path: Path) -> None:
     catalog = opened(shop)
     pixels = picture("green", "magenta")
     data = encode_jpeg(pixels, SIZE, quality=98)
     (tmp_path / "photo.jpg").write_bytes(data)
-    turned = Image.fromarray(pixels).rotate(90, expand=True)  # stored lying, with the tag that says so
+    turned = Image.fromarray(pixels).rotate(90, expand=True)  # stored rotated, with the EXIF orientation
     turned.getexif()[0x0112] = 6
     clear = Image.fromarray(pixels).convert("RGBA")
-    photos = [
+    photos: list[Any] = [
         pixels,
         data,
         tmp_path / "photo.jpg",
@@ -169,9 +178,7 @@ def test_photos_come_as_path_bytes_pil_or_array(shop: str, tmp_path: Path) -> No
         clear,
     ]
     answers = [catalog.search(photo, k=1) for photo in photos]
-    assert {
-        tuple(f.matches[0].product_id for f in sorted(a.objects, key=lambda f: f.box.x0)) for a in answers
-    } == {tuple(f.matches[0].product_id for f in sorted(answers[0].objects, key=lambda f: f.box.x0))}
+    assert len({first_products(answer) for answer in answers}) == 1
     assert {f.label for f in answers[0].objects} == {"skirt", "bag"}
 
 
@@ -190,7 +197,7 @@ def test_photos_come_as_path_bytes_pil_or_array(shop: str, tmp_path: Path) -> No
         (3.5, "photo is 3.5: give a path"),
     ],
 )
-def test_a_photo_that_cannot_be_used_says_why(shop: str, photo: object, says: str) -> None:
+def test_unusable_photo_is_explained(shop: str, photo: Any, says: str) -> None:
     with pytest.raises(BadQuery, match=says):
         opened(shop).search(photo)
 
@@ -198,26 +205,20 @@ def test_a_photo_that_cannot_be_used_says_why(shop: str, photo: object, says: st
 # ── filters ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_where_is_applied_before_the_nearest_are_taken(shop: str) -> None:
+def test_filter_is_applied_before_the_nearest_are_taken(shop: str) -> None:
     catalog = opened(shop)
     found = catalog.search(picture("red"), k=3, where="price between 6 and 8").objects[0]
     assert found.matches[0].product_id == "p006"
     assert {m.product_id for m in found.matches} == {"p006", "p007", "p008"}
     nothing = catalog.search(picture("red"), k=3, where="price > 1000").objects[0]
     assert (nothing.matches, nothing.exhausted) == ((), True)
-    assert (
-        len(
-            catalog.search(picture("red"), k=9, where="title like 'red%' and label = 'top'")
-            .objects[0]
-            .matches
-        )
-        == 5
-    )
+    red_tops = catalog.search(picture("red"), k=9, where="title like 'red%' and label = 'top'").objects[0]
+    assert len(red_tops.matches) == 5
     assert catalog.search_vector(np.ones(16), k=9, where="product_id is null").objects[0].exhausted
 
 
 @pytest.mark.parametrize("where", ["crop is null", "run_id = 'night-1'", "role = 'other'", "prise < 5"])
-def test_a_wrong_column_names_those_that_exist(shop: str, where: str) -> None:
+def test_unknown_column_is_reported_with_the_known_ones(shop: str, where: str) -> None:
     catalog = opened(shop)
     with pytest.raises(BadQuery, match="title, price, url, product_id, label, colour, score, image_key"):
         catalog.search(picture("red"), where=where)
@@ -228,7 +229,7 @@ def test_a_wrong_column_names_those_that_exist(shop: str, where: str) -> None:
 @pytest.mark.parametrize(
     "where", ["price = 'cheap'", "title", "price < 5; drop table items", "true) or (true"]
 )
-def test_what_is_no_predicate_is_refused(shop: str, where: str) -> None:
+def test_invalid_filter_is_refused(shop: str, where: str) -> None:
     with pytest.raises(BadQuery, match="filter"):
         opened(shop).search(picture("red"), where=where)
 
@@ -236,37 +237,36 @@ def test_what_is_no_predicate_is_refused(shop: str, where: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "number"), [(pa.int64(), int), (pa.int32(), int), (pa.decimal128(10, 2), Decimal)]
 )
-def test_whole_and_decimal_prices_are_compared_with_any_number(
-    tmp_path: Path, kind: pa.DataType, number
+def test_integer_and_decimal_prices_are_compared_with_any_number(
+    tmp_path: Path, kind: pa.DataType, number: Callable[[float], Any]
 ) -> None:
     columns = PRODUCT_COLUMNS.set(1, pa.field("price", kind))
-    shown = [replace(one, price=number(one.price)) for one in stock(12)]
+    shown = [replace(photo, price=number(photo.price)) for photo in stock(12)]
     publish(open_store(str(tmp_path)), "night-1", shown, columns=columns)
-    asked = opened(str(tmp_path))
+    catalog = opened(str(tmp_path))
     for where in ("price < 4.99", "price <= 4.0", "price between -0.5 and 4.5"):
-        answer = asked.search(picture("red"), k=12, where=where)
+        answer = catalog.search(picture("red"), k=12, where=where)
         assert {m.product_id for m in answer.objects[0].matches} == {f"p{n:03d}" for n in range(5)}
-        assert len(asked.to_pandas(where)) == 10
-    answer = asked.search(
-        picture("red"), k=12, where="100 / price > 10"
-    )  # one is free: no value, and no error
+        assert len(catalog.to_pandas(where)) == 10
+    # One price is 0: dividing by it gives no value, and no error.
+    answer = catalog.search(picture("red"), k=12, where="100 / price > 10")
     assert {m.product_id for m in answer.objects[0].matches} == {f"p{n:03d}" for n in range(1, 10)}
 
 
-def test_a_wrong_filter_is_refused_before_a_model_runs(shop: str) -> None:
+def test_invalid_filter_is_refused_before_a_model_runs(shop: str) -> None:
     @dataclass(frozen=True)
-    class Counting(FakeDetector):
-        def detect(self, images) -> Never:
+    class Unused(FakeDetector):
+        def detect(self, images: Sequence[np.ndarray]) -> Never:
             raise AssertionError("the detector ran")
 
     with pytest.raises(BadQuery):
-        opened(shop, detector=Counting()).search(picture("red"), where="prise < 5")
+        opened(shop, detector=Unused()).search(picture("red"), where="prise < 5")
 
 
 # ── other questions ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_text_and_vectors(shop: str) -> None:
+def test_search_by_text_and_vector(shop: str) -> None:
     catalog = opened(shop)
     answer = catalog.search_text("cyan", k=2)
     assert [m.product_id for m in answer.objects[0].matches] == ["p003", "p009"]
@@ -280,7 +280,7 @@ def test_text_and_vectors(shop: str) -> None:
         catalog.search_text("  ")
     for wrong in (np.ones(5), np.zeros(16), np.full(16, np.nan), np.ones((2, 16)), ["a"] * 16, None):
         with pytest.raises(BadQuery, match="vector"):
-            catalog.search_vector(wrong)  # type: ignore[arg-type]
+            catalog.search_vector(wrong)  # type: ignore[arg-type]  # invalid on purpose
 
 
 @pytest.mark.parametrize("k", [0, -1, 1001])
@@ -296,16 +296,14 @@ def test_crops_of_items(shop: str) -> None:
     assert catalog.crops([]) == {}
 
 
-def test_objects_answer_even_where_no_photo_has_a_main_one(tmp_path: Path) -> None:
+def test_other_objects_match_if_no_photo_has_a_main_one(tmp_path: Path) -> None:
     publish(open_store(str(tmp_path)), "night-1", stock(), roles=Role.OTHER)
     assert len(opened(str(tmp_path)).search(picture("red"), k=3).objects[0].matches) == 3
 
 
-def test_other_objects_do_not_answer(tmp_path: Path) -> None:
+def test_other_objects_do_not_match(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     publish(store, "night-1", stock())
-    import lance
-
     items = lance.dataset(store.lance_uri("tables/items.lance"))
     items.update({"role": "'other'"}, where="product_id = 'p000'")
     release = replace(
@@ -317,33 +315,37 @@ def test_other_objects_do_not_answer(tmp_path: Path) -> None:
     assert len(answer.objects[0].matches) == 11
 
 
-def test_a_scope_may_be_named(tmp_path: Path) -> None:
+def test_scope_limits_matches_to_objects_or_photos(tmp_path: Path) -> None:
     shown = [Shown("p000", "red", others=("blue",)), Shown("p001", "red", photo=3)]
     publish(open_store(str(tmp_path)), "night-1", shown)
     catalog = opened(str(tmp_path))
     blue = FakeEmbedder().embed_images([picture("blue")])[0]
-    for named in Scope:
+    for scope in Scope:
         for found in (
-            catalog.search_vector(blue, scope=str(named)),
-            catalog.search_text("blue", scope=str(named)),
+            catalog.search_vector(blue, scope=str(scope)),
+            catalog.search_text("blue", scope=str(scope)),
         ):
             (lane,) = found.objects
-            assert {m.product_id for m in lane.matches} == {"p000", "p001"}  # not the blue thing itself
-            assert {m.label for m in lane.matches} == ({"top"} if named is Scope.OBJECT else {None})
-    for ask, what in ((catalog.search_vector, blue), (catalog.search_text, "blue")):
-        with pytest.raises(BadQuery, match="scope is 'photo'"):
-            ask(what, scope="photo")
+            assert {m.product_id for m in lane.matches} == {
+                "p000",
+                "p001",
+            }  # main objects only, not the blue one
+            assert {m.label for m in lane.matches} == ({"top"} if scope is Scope.OBJECT else {None})
+    with pytest.raises(BadQuery, match="scope is 'photo'"):
+        catalog.search_vector(blue, scope="photo")
+    with pytest.raises(BadQuery, match="scope is 'photo'"):
+        catalog.search_text("blue", scope="photo")
 
 
 # ── the index ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_index_answers_as_the_scan_does_also_behind_a_narrow_filter(tmp_path: Path) -> None:
+def test_vector_index_gives_the_answers_of_a_full_scan(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     exact = write_release(store, "exact", stock(products=300, photos=1))
-    made = with_index(store, exact, "indexed", partitions=6, nprobes=6, refine=4)
+    indexed = with_index(store, exact, "indexed", partitions=6, nprobes=6, refine=4)
     promotion_log.save_release(
-        store, replace(made, release_id="narrow", index=replace(made.index, nprobes=1))
+        store, replace(indexed, release_id="narrow", index=replace(indexed.index, nprobes=1))
     )
     scan, index, narrow = (opened(str(tmp_path), release=name) for name in ("exact", "indexed", "narrow"))
     plan = index.opened.items.dataset.scanner(
@@ -352,9 +354,9 @@ def test_an_index_answers_as_the_scan_does_also_behind_a_narrow_filter(tmp_path:
     assert "ANNSubIndex" in plan
     for where in (None, "price = 299", "price between 7 and 9", "price < 100 and title like 'blue%'"):
         for colours in (("red",), ("yellow", "blue")):
-            # A filter makes it read on in the index, however little is read of it without one.
-            asked = (scan, index if where is None else narrow)
-            answers = [c.search(picture(*colours), k=3, where=where) for c in asked]
+            # With a filter, more partitions are read than `nprobes`.
+            catalogs = (scan, index if where is None else narrow)
+            answers = [c.search(picture(*colours), k=3, where=where) for c in catalogs]
             similarities = [[[m.similarity for m in lane.matches] for lane in a.lanes] for a in answers]
             for left, right in zip(*similarities, strict=True):
                 assert left == pytest.approx(right, abs=1e-4)

@@ -1,4 +1,4 @@
-"""Which release the query function answers from, and with which models, while nights go by."""
+"""Which release a catalogue answers from, and with which models, as releases are published."""
 
 from __future__ import annotations
 
@@ -14,24 +14,22 @@ from tests.fakes import FakeDetector, FakeEmbedder, recipe
 from tests.support.catalogs import go_live, opened, picture, publish, stock, write_release
 
 
-def test_nothing_live_says_what_to_run(root_uri: str) -> None:
+def test_missing_release_names_the_command(root_uri: str) -> None:
     with pytest.raises(ReleaseNotFound, match=r"lookdex reindex --source … --catalog"):
         opened(root_uri)
     with pytest.raises(ReleaseNotFound, match="no release night-9"):
         opened(root_uri, release="night-9")
 
 
-def test_it_follows_what_is_live_and_a_pinned_one_does_not(root_uri: str) -> None:
+def test_catalogue_follows_the_live_release_unless_pinned(root_uri: str) -> None:
     store = open_store(root_uri)
     publish(store, "night-1", stock())
     following, pinned = opened(root_uri), opened(root_uri, release="night-1")
     lazy = opened(root_uri, poll_seconds=3600.0)
     publish(store, "night-2", stock(products=6))
-    asked = {
-        name: c.search(picture("red"), k=20) for name, c in [("following", following), ("pinned", pinned)]
-    }
-    assert (asked["following"].release_id, len(asked["following"].objects[0].matches)) == ("night-2", 6)
-    assert (asked["pinned"].release_id, len(asked["pinned"].objects[0].matches)) == ("night-1", 12)
+    for catalog, release, matches in ((following, "night-2", 6), (pinned, "night-1", 12)):
+        answer = catalog.search(picture("red"), k=20)
+        assert (answer.release_id, len(answer.objects[0].matches)) == (release, matches)
     assert lazy.release.release_id == "night-1"  # within its poll_seconds
     assert lazy.refresh().release_id == "night-2"
     go_live(store, "night-1")  # a rollback
@@ -39,7 +37,7 @@ def test_it_follows_what_is_live_and_a_pinned_one_does_not(root_uri: str) -> Non
     assert len(following.search(picture("red"), k=20).objects[0].matches) == 12
 
 
-def test_a_candidate_can_be_asked_before_it_is_live(tmp_path: Path) -> None:
+def test_release_can_be_searched_before_it_is_live(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     publish(store, "night-1", stock())
     candidate = write_release(store, "night-2", stock(products=3))
@@ -47,7 +45,7 @@ def test_a_candidate_can_be_asked_before_it_is_live(tmp_path: Path) -> None:
     assert opened(str(tmp_path)).release.release_id == "night-1"
 
 
-def test_polls_are_few_and_failures_do_not_stop_the_answers(
+def test_log_is_polled_rarely_and_failed_polls_do_not_stop_answers(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = open_store(str(tmp_path))
@@ -69,7 +67,7 @@ def test_polls_are_few_and_failures_do_not_stop_the_answers(
     assert following.behind is None
 
 
-def test_a_catalogue_that_is_gone_is_reported_and_what_is_open_answers(root_uri: str) -> None:
+def test_removed_catalogue_is_reported_and_the_open_release_answers(root_uri: str) -> None:
     store = open_store(root_uri)
     publish(store, "night-1", stock())
     catalog = opened(root_uri).load()
@@ -84,7 +82,7 @@ def test_a_catalogue_that_is_gone_is_reported_and_what_is_open_answers(root_uri:
     assert catalog.behind is None
 
 
-def test_another_model_than_the_releases_is_refused(tmp_path: Path) -> None:
+def test_models_that_differ_from_those_of_the_release_are_refused(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     publish(store, "night-1", stock())
     uri = str(tmp_path)
@@ -106,14 +104,14 @@ def test_another_model_than_the_releases_is_refused(tmp_path: Path) -> None:
     assert opened(uri, embedder=Digested(digest="fake")).search(picture("red")).release_id == "night-1"
 
 
-def test_a_release_of_other_models_is_not_followed_with_models_that_were_given(tmp_path: Path) -> None:
+def test_release_of_other_models_is_not_followed_with_given_models(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     publish(store, "night-1", stock())
     catalog = opened(store)
-    publish(store, "night-2", stock(), made=recipe(embedder_digest="newer"))
+    publish(store, "night-2", stock(), recipe=recipe(embedder_digest="newer"))
     assert catalog.search(picture("red")).release_id == "night-1"
     assert "digest newer" in (catalog.behind or "")
-    publish(store, "night-3", stock(), made=recipe(embedder="a wider one"), dim=24)
+    publish(store, "night-3", stock(), recipe=recipe(embedder="a wider one"), dim=24)
     assert catalog.search(picture("red")).release_id == "night-1"
     assert "a wider one" in (catalog.behind or "")
     with pytest.raises(ModelMismatch):
@@ -122,8 +120,8 @@ def test_a_release_of_other_models_is_not_followed_with_models_that_were_given(t
     assert catalog.search(picture("red")).release_id == "night-4"
 
 
-def test_threads_get_whole_answers_while_releases_are_swapped(root_uri: str) -> None:
-    """Every title names the release that wrote it: no answer mixes two, and none fails."""
+def test_concurrent_searches_are_consistent_while_releases_change(root_uri: str) -> None:
+    """Every title names its release: no answer mixes two releases, and none fails."""
     store = open_store(root_uri)
     publish(store, "night-1", stock())
     write_release(store, "night-2", stock(products=9))

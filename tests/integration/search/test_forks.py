@@ -1,4 +1,4 @@
-"""A catalogue in other processes: forked ones raise an error with the remedy, a pickled one opens again."""
+"""Catalogues in other processes: forked ones raise an error with the remedy, pickled ones open again."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import pytest
 
 from lookdex import errors
 from lookdex.errors import ReleaseNotFound
+from lookdex.search.catalog import Catalog
 from lookdex.storage import open_store
 from tests.support.catalogs import opened, picture, publish, stock
 
 if sys.platform == "win32":
-    pytest.skip("nothing is forked there", allow_module_level=True)
+    pytest.skip("no fork on Windows", allow_module_level=True)
 
-# Children of a process whose threads are in the middle of questions, and one child of each of them.
+# Forks a process while its threads search, and each child once more.
 FORKING = """
 import os, sys, threading, traceback, warnings
 warnings.simplefilter("ignore")  # Lance warns of each fork
@@ -67,8 +68,8 @@ print([fork(child) for _ in range(children)])
 print(catalog.search(picture("red")).release_id, flush=True)
 os._exit(0)
 """
-# The parent has imported all, and opened nothing.
-AFTER = """
+# Forks a process that has imported everything, but opened no catalogue.
+OPENED_IN_CHILD = """
 import os, sys, warnings
 warnings.simplefilter("ignore")
 import lance
@@ -80,7 +81,7 @@ if os.fork() == 0:
 os.wait()
 """
 
-# A pool whose workers are forked: from a process with an open catalogue, and from one that has opened none.
+# A pool with forked workers, of a process without and with an open catalogue.
 POOL = """
 import multiprocessing, pickle, sys, warnings
 warnings.simplefilter("ignore")
@@ -95,8 +96,8 @@ def mapped(catalog):
         return pool.map_async(released, [catalog]).get(30)[0]
 
 with multiprocessing.get_context("spawn").Pool(1) as pool:
-    made = pool.apply_async(opened, (sys.argv[1],)).get(60)
-first = mapped(made)
+    pickled = pool.apply_async(opened, (sys.argv[1],)).get(60)
+first = mapped(pickled)
 catalog = opened(sys.argv[1])
 try:
     mapped(catalog)
@@ -114,33 +115,33 @@ def shop(tmp_path: Path) -> str:
 
 
 def run(code: str, *arguments: str) -> list[str]:
-    ended = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60
     )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
-def test_forked_children_are_told_what_to_do(shop: str) -> None:
+def test_forked_children_get_an_error_with_the_remedy(shop: str) -> None:
     assert run(FORKING, shop, "5") == [str([0] * 5), "night-1"]
 
 
-def test_a_child_opens_a_catalogue_where_its_parent_has_none(shop: str) -> None:
-    assert run(AFTER, shop) == ["night-1"]
+def test_child_may_open_a_catalogue_if_its_parent_has_none(shop: str) -> None:
+    assert run(OPENED_IN_CHILD, shop) == ["night-1"]
 
 
-def test_a_pickled_catalogue_opens_anew(shop: str) -> None:
+def test_pickled_catalogue_opens_again(shop: str) -> None:
     following, pinned = opened(shop), opened(shop, release="night-1")
     publish(open_store(shop), "night-2", stock(products=3))
     copies = [pickle.loads(pickle.dumps(catalog)) for catalog in (following, pinned)]
     assert [copy.search(picture("red")).release_id for copy in copies] == ["night-2", "night-1"]
 
 
-def test_a_forked_pool_hands_the_error_back(shop: str) -> None:
+def test_error_in_a_forked_pool_reaches_the_parent(shop: str) -> None:
     assert run(POOL, shop) == ["ForkedProcess", "night-1", "night-1"]
 
 
-def test_a_pickled_catalogue_opens_nothing_until_it_is_used(tmp_path: Path) -> None:
+def test_pickled_catalogue_opens_on_first_use(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     publish(store, "night-1", stock())
     pickled = pickle.dumps(opened(str(tmp_path)))
@@ -156,15 +157,15 @@ def test_a_pickled_catalogue_opens_nothing_until_it_is_used(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "kind", [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
 )
-def test_errors_travel_between_processes(kind: type[Exception]) -> None:
+def test_errors_can_be_pickled(kind: type[Exception]) -> None:
     copy = pickle.loads(pickle.dumps(kind("words")))
     assert (type(copy), str(copy)) == (kind, "words")
 
 
-def test_a_spawned_process_gets_one_as_an_argument(shop: str) -> None:
+def test_catalogue_is_passed_to_a_spawned_process(shop: str) -> None:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply_async(released, (opened(shop),)).get(60) == "night-1"
 
 
-def released(catalog: object) -> str:
-    return catalog.search(picture("red")).release_id  # type: ignore[attr-defined,no-any-return]
+def released(catalog: Catalog) -> str:
+    return catalog.search(picture("red")).release_id

@@ -1,4 +1,4 @@
-"""Decoding of uploads in isolated processes, and the limits checked before."""
+"""Decoding uploads in isolated processes, and the limits that are checked first."""
 
 from __future__ import annotations
 
@@ -70,12 +70,13 @@ def bomb(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF"])
-def test_the_pixels_are_those_of_the_index(decoders: DecoderPool, format: str) -> None:
+def test_pixels_are_those_of_the_index(decoders: DecoderPool, format: str) -> None:
     data = encode(picture("red", "blue"), format)
-    wanted = codec.decode(data, LIMITS.max_bytes, LIMITS.max_pixels)
+    expected = codec.decode(data, LIMITS.max_bytes, LIMITS.max_pixels)
     pixels = decoders.decode(data)
-    np.testing.assert_array_equal(pixels, wanted)
-    assert (pixels.dtype, pixels.flags.c_contiguous) == (np.uint8, True)
+    np.testing.assert_array_equal(pixels, expected)
+    assert pixels.dtype == np.uint8
+    assert pixels.flags.c_contiguous
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_frames_are_counted_without_decoding(format: str, frames: int) -> None:
     data = animation(frames, format) if format != "JPEG" else encode(picture("red"), "JPEG")
     header = codec.read_header(data)
     assert container.frames(data, header) == frames
-    for end in range(len(data) // 3, len(data), 97):  # truncated: no error, and no additional frames
+    for end in range(len(data) // 3, len(data), 97):  # truncated: no error and no extra frames
         assert 1 <= container.frames(data[:end], header) <= frames
 
 
@@ -134,8 +135,8 @@ LARGE = encode(np.zeros((6000, 6000, 3), np.uint8), compress_level=1)  # about 0
 ROOM = replace(LIMITS, max_pixels=40_000_000)
 
 
-def test_the_limit_is_on_cpu_time_not_wall_clock() -> None:
-    """A decoder that is stopped for longer than the limit succeeds; one that computes for longer is ended."""
+def test_limit_is_on_cpu_time_not_wall_clock_time() -> None:
+    """A decoder that is suspended for longer than the limit succeeds; one that computes for longer is killed."""
     lost: list[LossCause] = []
     before = set(processes())
     decoders = DecoderPool(1, replace(ROOM, seconds=0.15), lost.append)
@@ -161,7 +162,7 @@ def test_the_limit_is_on_cpu_time_not_wall_clock() -> None:
         decoders.close()
 
 
-def test_a_decoder_that_hangs_is_killed_at_the_deadline_and_replaced() -> None:
+def test_hanging_decoder_is_killed_at_the_deadline_and_replaced() -> None:
     lost: list[LossCause] = []
     before = set(processes())
     decoders = DecoderPool(1, LIMITS, lost.append)
@@ -183,17 +184,17 @@ def test_a_decoder_that_hangs_is_killed_at_the_deadline_and_replaced() -> None:
         decoders.close()
 
 
-def test_a_deadline_ends_the_wait_for_a_free_process(decoders: DecoderPool) -> None:
-    taken = [decoders._take(time.monotonic() + 30) for _ in range(2)]
+def test_waiting_for_a_decoder_ends_at_the_deadline(decoders: DecoderPool) -> None:
+    slots = [decoders._take(time.monotonic() + 30) for _ in range(2)]
     with pytest.raises(ProblemError) as refused:
         decoders.decode(encode(picture("red")), time.monotonic() + 0.05)
     assert refused.value.kind is ProblemKind.TOO_LATE
-    for place in taken:
-        decoders._give_back(place)
+    for slot in slots:
+        decoders._give_back(slot)
     assert decoders.decode(encode(picture("red")), time.monotonic() + 30).shape == (96, 96, 3)
 
 
-def test_photos_are_decoded_although_decoders_are_killed() -> None:
+def test_photos_are_decoded_even_if_decoders_are_killed() -> None:
     lost: list[LossCause] = []
     before = {process.pid for process in processes()}
     decoders = DecoderPool(2, ROOM, lost.append)
@@ -201,11 +202,11 @@ def test_photos_are_decoded_although_decoders_are_killed() -> None:
         decoders.start()
         mine = [process for process in processes() if process.pid not in before]
         with ThreadPoolExecutor(2) as callers:
-            asked = callers.submit(decoders.decode, LARGE)
+            decoded = callers.submit(decoders.decode, LARGE)
             while max(busy := [process.cpu_percent(0.01) for process in mine]) < 50:
                 pass
             mine[busy.index(max(busy))].kill()
-            assert asked.result(30).shape == (6000, 6000, 3)
+            assert decoded.result(30).shape == (6000, 6000, 3)
         assert lost == [LossCause.KILLED]
         for process in [p for p in processes() if p.pid not in before]:
             process.kill()  # idle ones
@@ -254,7 +255,7 @@ CRASHED, KILLED = DecoderLost(-signal.SIGSEGV), DecoderLost(-signal.SIGKILL)
     [
         ([PIXELS], None, None, []),
         ([KILLED, PIXELS], None, None, [LossCause.KILLED]),
-        ([CRASHED, PIXELS], None, None, [LossCause.CRASHED]),  # an earlier photo may have broken the process
+        ([CRASHED, PIXELS], None, None, [LossCause.CRASHED]),  # an earlier photo may have damaged the process
         ([CRASHED, CRASHED], ProblemKind.BAD_PHOTO, Reason.CORRUPT, [LossCause.CRASHED] * 2),
         ([DecoderLost(1), DecoderLost(1)], ProblemKind.BAD_PHOTO, Reason.CORRUPT, [LossCause.CRASHED] * 2),
         ([KILLED, KILLED], ProblemKind.BUSY, None, [LossCause.KILLED] * 2),
@@ -270,7 +271,7 @@ CRASHED, KILLED = DecoderLost(-signal.SIGSEGV), DecoderLost(-signal.SIGKILL)
         ([DecodeFailure(Reason.TOO_SMALL, "")], ProblemKind.BAD_PHOTO, Reason.TOO_SMALL, []),
     ],
 )
-def test_a_photo_is_blamed_only_if_it_loses_two_processes(
+def test_photo_is_blamed_only_if_it_loses_two_processes(
     monkeypatch: pytest.MonkeyPatch,
     script: list[Any],
     kind: ProblemKind | None,
@@ -294,7 +295,7 @@ def test_a_photo_is_blamed_only_if_it_loses_two_processes(
     assert len(decoders._free) == 2
 
 
-def test_a_process_killed_while_starting_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_killed_while_starting_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "DecoderProcess", ScriptedDecoder)
     monkeypatch.setattr(ScriptedDecoder, "script", [KILLED, PIXELS, PIXELS])
     decoders = DecoderPool(1, LIMITS)
@@ -302,8 +303,8 @@ def test_a_process_killed_while_starting_is_replaced(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ScriptedDecoder, "starts", [KILLED, KILLED, None])
     assert decoders.decode(b"") is PIXELS
     monkeypatch.setattr(ScriptedDecoder, "starts", [KILLED] * 9)
-    for place in decoders._free:
-        place.process.kill()
+    for slot in decoders._free:
+        slot.process.kill()
     with pytest.raises(ProblemError) as refused:
         decoders.decode(b"")
     assert refused.value.kind is ProblemKind.TOO_LATE
@@ -311,8 +312,8 @@ def test_a_process_killed_while_starting_is_replaced(monkeypatch: pytest.MonkeyP
     assert decoders.decode(b"") is PIXELS
 
 
-def test_the_photos_of_a_question_have_a_common_pixel_limit(decoders: DecoderPool) -> None:
-    """All their pixels are in memory until the question is answered."""
+def test_photos_of_a_question_share_a_pixel_limit(decoders: DecoderPool) -> None:
+    """The pixels of all photos stay in memory until the question is answered."""
     full = encode(np.zeros((2000, 1999, 3), np.uint8), compress_level=1)
     assert len(decoders.decode_all([full, full])) == 2
     with pytest.raises(
@@ -361,7 +362,7 @@ def test_no_files_are_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("photos", "roomy"), [(1.9, False), (2.1, True)])
-def test_memory_holds_the_largest_photos_of_all_processes_or_none(
+def test_shared_memory_is_used_only_if_it_can_hold_the_largest_photos(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, photos: float, roomy: bool
 ) -> None:
     free = int(photos * (3 * LIMITS.max_pixels + LIMITS.max_bytes))
@@ -370,7 +371,7 @@ def test_memory_holds_the_largest_photos_of_all_processes_or_none(
     decoders, before = DecoderPool(1, LIMITS), set(processes())
     try:
         decoders.start()
-        assert len(set(processes()) - before) == 2  # one and the spare
+        assert len(set(processes()) - before) == 2  # one decoder and a spare
         assert decoders._folder == (str(tmp_path) if roomy else None)
     finally:
         decoders.close()
@@ -390,7 +391,7 @@ def test_decoders_end_when_the_service_is_killed(tmp_path: Path) -> None:
     assert (len(gone) >= 2, alive) == (True, [])
 
 
-def test_the_pool_survives_when_no_process_can_be_started() -> None:
+def test_pool_survives_if_no_process_can_be_started() -> None:
     decoders, small, before = DecoderPool(1, LIMITS), encode(picture("red")), set(processes())
     try:
         decoders.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from pathlib import Path
 
@@ -11,11 +10,12 @@ import pytest
 
 from lookdex.catalog import integrity, tables
 from lookdex.config import ServiceSettings
-from lookdex.search.catalog import Catalog, open_catalog
-from lookdex.service import create_app
+from lookdex.search.catalog import Catalog
 from lookdex.storage import Store, open_store
 from tests import fakes
 from tests.support import nights
+from tests.support.catalogs import opened
+from tests.support.services import responses
 
 
 @pytest.fixture
@@ -25,25 +25,12 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def opened(store: Store, **options: object) -> Catalog:
-    return open_catalog(
-        store, detector=fakes.FakeDetector(), embedder=fakes.FakeEmbedder(), **options  # type: ignore[arg-type]
-    )  # fmt: skip
-
-
 def get(catalog: Catalog, store: Store, path: str) -> httpx2.Response:
-    app = create_app(ServiceSettings(catalog=store.uri), catalog)
-    app.state.ready = True
-
-    async def ask() -> httpx2.Response:
-        transport = httpx2.ASGITransport(app)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://service") as client:
-            return await client.get(path)
-
-    return asyncio.run(ask())
+    (response,) = responses(ServiceSettings(catalog=store.uri), catalog, path)
+    return response
 
 
-def test_a_damaged_release_is_not_ready_and_not_searched(
+def test_damaged_release_is_neither_ready_nor_searched(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     catalog = opened(store, verify_bytes=0)
@@ -63,11 +50,11 @@ def test_a_damaged_release_is_not_ready_and_not_searched(
     assert key not in answer.text
 
 
-def test_a_hanging_read_exceeds_the_deadline(store: Store) -> None:
+def test_hanging_read_exceeds_the_deadline(store: Store) -> None:
     catalog = opened(store, read_seconds=0.05)
     end = threading.Event()
     items = catalog.opened.items
-    items.dataset = type("Endless", (), {"to_table": lambda self, **_: end.wait(20)})()  # type: ignore[assignment]
+    items.dataset = type("Endless", (), {"to_table": lambda self, **_: end.wait(20)})()
     answer = get(catalog, store, "/v1/products/p0001/similar")
     end.set()
     assert answer.status_code == 503

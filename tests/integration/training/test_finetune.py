@@ -1,4 +1,4 @@
-"""Fine-tuning an open_clip model on a shop, end to end on small generated products."""
+"""Fine-tuning an open_clip model on a shop's products, end to end with generated pictures."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import open_clip
 import pytest
 import torch
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors.torch import save_file
 
 from lookdex.cli.train_embedder import main
 from lookdex.errors import ConfigError
@@ -32,12 +34,13 @@ from tests.support.catalogs import publish, stock
 
 
 def thing(number: int, view: int = 0) -> np.ndarray:
-    """A product's picture: two of the strong colours, by its number, on white."""
+    """A picture of a product: two colours, chosen by its number, on white."""
     names = list(COLOURS)
     pixels = np.full((60, 48, 3), 250, np.uint8)
     pixels[6:30, 6:42] = COLOURS[names[number % 6]]
     pixels[30:54, 6:42] = COLOURS[names[number // 6 % 6]]
-    return np.clip(pixels.astype(int) - 12 * view, 0, 255).astype(np.uint8)
+    darker: np.ndarray = np.clip(pixels.astype(int) - 12 * view, 0, 255)
+    return darker.astype(np.uint8)
 
 
 def as_file(pixels: np.ndarray) -> bytes:
@@ -57,11 +60,8 @@ def pictures(products: int = 24, views: int = 2) -> list[Picture]:
 
 
 @pytest.fixture(scope="module")
-def small_model(tmp_path_factory) -> Path:
-    """An open_clip folder with random weights: a ViT of 32 pixels."""
-    import open_clip
-    from safetensors.torch import save_file
-
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An open_clip folder with random weights: a ViT for 32 × 32 pixels."""
     folder = tmp_path_factory.mktemp("model")
     config = {
         "model_cfg": {
@@ -89,9 +89,11 @@ def small_model(tmp_path_factory) -> Path:
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 4))
-def test_a_batch_shows_each_product_twice(seed: int, views: int, categories: int) -> None:
-    made = Shop(pictures(24, views), lambda picture, rng: picture, np.random.default_rng(seed), 6, categories)
-    batch = made.batch(0.5)
+def test_batch_has_two_pictures_of_each_product(seed: int, views: int, categories: int) -> None:
+    generated = Shop(
+        pictures(24, views), lambda picture, rng: picture, np.random.default_rng(seed), 6, categories
+    )
+    batch = generated.batch(0.5)
     n = len(batch.pictures) // 2
     assert n == 6
     np.testing.assert_array_equal(batch.thing[:n], batch.thing[n:])
@@ -100,13 +102,13 @@ def test_a_batch_shows_each_product_twice(seed: int, views: int, categories: int
     for half in range(2):
         for i in range(n):
             number = int(batch.thing[i])
-            assert made.labels[batch.label[i + half * n]] == list(COLOURS)[number % 6]
-            assert made.categories[batch.category[i]] == ("even" if number % 2 == 0 else "odd")
-    if views > 1:  # of two pictures of a product, both are shown
+            assert generated.labels[batch.label[i + half * n]] == list(COLOURS)[number % 6]
+            assert generated.categories[batch.category[i]] == ("even" if number % 2 == 0 else "odd")
+    if views > 1:  # with several pictures of a product, two different ones
         (stack,) = batch.pictures.stacks
         shown = stack[batch.pictures.order]
         assert all((shown[i] != shown[i + n]).any() for i in range(n))
-    if categories == 1:  # neighbours of one category are each other's negatives
+    if categories == 1:  # negatives are of the same category
         assert len(set(batch.category.tolist())) == 1
 
 
@@ -117,43 +119,43 @@ def test_too_few_products_are_refused() -> None:
 
 @given(st.integers(2, 300), st.floats(0, 0.9))
 def test_held_out_products_are_never_trained_on(products: int, held: float) -> None:
-    made = [Picture(f"p{n}", b"") for n in range(products) for _ in range(2)]
-    learn, judge = split(made, held)
+    all_pictures = [Picture(f"p{n}", b"") for n in range(products) for _ in range(2)]
+    learn, judge = split(all_pictures, held)
     assert {p.product_id for p in learn}.isdisjoint(p.product_id for p in judge)
-    assert len(learn) + len(judge) == len(made)
+    assert len(learn) + len(judge) == len(all_pictures)
     assert len(judge) == 2 * round(held * products)
 
 
-def test_a_release_s_crops_are_its_products_pictures(tmp_path) -> None:
+def test_pictures_are_read_from_the_crops_of_a_release(tmp_path: Path) -> None:
     store = open_store(tmp_path / "catalog")
     publish(store, "r1", stock())
     found = shop.of_release(str(tmp_path / "catalog"), ["{title} for {price}", "{label}"], "colour")
     assert len({p.product_id for p in found}) == 12
-    one = found[0]
-    assert one.load().ndim == 3
-    assert len(one.texts) == 2
-    assert " for " in one.texts[0]
-    assert one.label
+    first = found[0]
+    assert first.load().ndim == 3
+    assert len(first.texts) == 2
+    assert " for " in first.texts[0]
+    assert first.label
     assert {bool(p.category) for p in found} == {
         True,
         False,
-    }  # objects say what they are, whole photos do not
+    }  # crops of objects have one, whole photos have none
     with pytest.raises(ConfigError, match=r"no column 'nmae'; it has .*title"):
         shop.of_release(str(tmp_path / "catalog"), ["{nmae}"], None)
 
 
-def test_pictures_in_one_file_are_the_same_pictures(tmp_path) -> None:
+def test_pictures_moved_to_one_file_are_unchanged(tmp_path: Path) -> None:
     alone = tmp_path / "alone.png"
     alone.write_bytes(as_file(thing(5)))
-    made = [*pictures(3), Picture("p9", alone, label="red")]
-    moved = in_one_file(made, tmp_path / "run" / "pictures.bin")
+    originals = [*pictures(3), Picture("p9", alone, label="red")]
+    moved = in_one_file(originals, tmp_path / "run" / "pictures.bin")
     assert [type(p.file) for p in moved] == [Part] * 6 + [type(alone)]
-    for before, after in zip(made, moved, strict=True):
+    for before, after in zip(originals, moved, strict=True):
         np.testing.assert_array_equal(after.load(), before.load())
         assert replace(after, file=before.file) == before
 
 
-def test_processes_draw_the_same_batches_again(small_model, tmp_path) -> None:
+def test_batches_of_worker_processes_are_reproducible(small_model: Path, tmp_path: Path) -> None:
     chosen = Settings(str(small_model), tmp_path / "mine", tmp_path / "run", pairs=4)
     stored = in_one_file(pictures(), tmp_path / "pictures.bin")
     make = partial(shop_of, stored, open_model(str(small_model)).preprocess, chosen)
@@ -162,15 +164,15 @@ def test_processes_draw_the_same_batches_again(small_model, tmp_path) -> None:
         with drawing(make, 2) as source:
             return [source.batch(0.5) for _ in range(4)]
 
-    def same(one: Batch, other: Batch) -> bool:
-        (seen,), (again,) = one.pictures.stacks, other.pictures.stacks
-        return one.captions == other.captions and torch.equal(seen, again)
+    def same(left: Batch, right: Batch) -> bool:
+        (left_pixels,), (right_pixels,) = left.pictures.stacks, right.pictures.stacks
+        return left.captions == right.captions and torch.equal(left_pixels, right_pixels)
 
     first, second = drawn(), drawn()
     assert all(same(*both) for both in zip(first, second, strict=True))
-    assert not same(first[0], first[1])  # each process has a chance of its own
-    own = make(0)  # the first process's, in this one
-    assert [same(own.batch(0.5), batch) for batch in first[::2]] == [True, True]
+    assert not same(first[0], first[1])  # each process has its own random state
+    local = make(0)  # the batches of the first process, drawn here
+    assert [same(local.batch(0.5), batch) for batch in first[::2]] == [True, True]
 
 
 # ---------------------------------------------------------------- losses
@@ -180,42 +182,42 @@ def unit(rows: list[list[float]]) -> torch.Tensor:
     return torch.nn.functional.normalize(torch.tensor(rows).float(), dim=1)
 
 
-def test_pairs_that_agree_cost_less_than_pairs_that_do_not() -> None:
+def test_loss_of_matching_pairs_is_small() -> None:
     thing_numbers, none = torch.tensor([0, 1, 0, 1]), -torch.ones(4, dtype=torch.int64)
     weight, memory = torch.ones(4), Memory(2)
     good = unit([[1, 0], [0, 1], [1, 0.1], [0.1, 1]])
     bad = unit([[1, 0], [0, 1], [0.1, 1], [1, 0.1]])
     assert pair_loss(good, thing_numbers, none, weight, memory) < 0.01
     assert pair_loss(bad, thing_numbers, none, weight, memory) > 5
-    one_label = torch.zeros(4, dtype=torch.int64)  # neighbours then, not rivals: only the partner is left
+    one_label = torch.zeros(4, dtype=torch.int64)  # pictures with the same label are not negatives
     assert pair_loss(bad, thing_numbers, one_label, weight, memory) == pytest.approx(0)
 
 
-def test_the_memory_adds_negatives_but_never_the_thing_itself() -> None:
+def test_memory_adds_negatives_but_not_the_product_itself() -> None:
     z, numbers, weight = unit([[1, 0], [0, 1], [1, 0.2], [0.2, 1]]), torch.tensor([0, 1, 0, 1]), torch.ones(4)
     none, free = -torch.ones(4, dtype=torch.int64), -torch.ones(1, dtype=torch.int64)
     alone = pair_loss(z, numbers, none, weight, Memory(2))
-    own, other = Memory(2), Memory(2)
-    own.add(unit([[1, 0.05]]), torch.tensor([0]), free)
-    other.add(unit([[1, 0.05]]), torch.tensor([7]), free)
-    # The same thing seen before is masked for its own two views and a far negative for the others.
-    assert pair_loss(z, numbers, none, weight, own) == pytest.approx(float(alone), abs=1e-3)
-    assert pair_loss(z, numbers, none, weight, other) > alone + 0.3
+    same_product, other_product = Memory(2), Memory(2)
+    same_product.add(unit([[1, 0.05]]), torch.tensor([0]), free)
+    other_product.add(unit([[1, 0.05]]), torch.tensor([7]), free)
+    # A product in the memory is ignored for its own pictures, and a distant negative for the others.
+    assert pair_loss(z, numbers, none, weight, same_product) == pytest.approx(float(alone), abs=1e-3)
+    assert pair_loss(z, numbers, none, weight, other_product) > alone + 0.3
 
 
-def test_a_caption_that_several_pictures_share_pulls_them_all() -> None:
+def test_caption_loss_with_shared_captions() -> None:
     z, texts = unit([[1, 0], [1, 0.1], [0, 1]]), unit([[1, 0], [0, 1]])
     right = caption_loss(z, texts, torch.tensor([0, 0, 1]), torch.tensor(20.0))
     wrong = caption_loss(z, texts, torch.tensor([1, 1, 0]), torch.tensor(20.0))
     assert right < 0.5 < 5 < wrong
 
 
-def test_pictures_without_a_label_add_nothing_to_the_classes() -> None:
+def test_pictures_without_a_label_do_not_count_in_the_class_loss() -> None:
     torch.manual_seed(0)
     heads, z, none = Heads(3, 2, 2), unit([[1, 0], [0, 1]]), torch.tensor([-1, -1])
     assert float(heads.classes(z, none, none).detach()) == 0
-    one = heads.classes(z, torch.tensor([2, -1]), none)
-    assert float(one.detach()) == pytest.approx(
+    labelled = heads.classes(z, torch.tensor([2, -1]), none)
+    assert float(labelled.detach()) == pytest.approx(
         float(heads.classes(z[:1], torch.tensor([2]), none[:1]).detach())
     )
 
@@ -223,9 +225,7 @@ def test_pictures_without_a_label_add_nothing_to_the_classes() -> None:
 # ---------------------------------------------------------------- end to end
 
 
-def test_a_model_learns_the_shop_and_is_written_as_the_hub_lays_it_out(small_model, tmp_path, capsys) -> None:
-    import open_clip
-
+def test_finetuned_model_is_written_in_hub_layout_and_resumed(small_model: Path, tmp_path: Path) -> None:
     chosen = Settings(
         str(small_model), tmp_path / "mine", tmp_path / "run", held=0.25, pairs=6, licence="CC0-1.0",
         data="made products", options=Options(minutes=0.08, rate=3e-3, export_every=2),
@@ -236,7 +236,7 @@ def test_a_model_learns_the_shop_and_is_written_as_the_hub_lays_it_out(small_mod
     embedder = load_embedder(str(tmp_path / "mine"))
     assert embedder.dim == 16
     before = load_embedder(str(small_model)).embed_images([thing(3)])
-    assert (embedder.embed_images([thing(3)]) * before).sum() < 0.9999  # it did learn something
+    assert (embedder.embed_images([thing(3)]) * before).sum() < 0.9999  # the weights have changed
     model, prepare = open_clip.create_model_from_pretrained(f"local-dir:{tmp_path / 'mine'}")
     assert model.encode_text(open_clip.get_tokenizer(f"local-dir:{tmp_path / 'mine'}")(["red"])).shape == (
         1,
@@ -259,7 +259,7 @@ def test_a_model_learns_the_shop_and_is_written_as_the_hub_lays_it_out(small_mod
     assert int((tmp_path / "mine" / "README.md").read_text().split(" steps")[0].split()[-1]) > steps
 
 
-def test_processes_draw_for_a_training(small_model, tmp_path) -> None:
+def test_finetuning_with_worker_processes(small_model: Path, tmp_path: Path) -> None:
     chosen = Settings(
         str(small_model), tmp_path / "mine", tmp_path / "run", held=0.25, pairs=6, workers=2,
         options=Options(minutes=0.03, rate=3e-3),
@@ -271,7 +271,7 @@ def test_processes_draw_for_a_training(small_model, tmp_path) -> None:
     assert (tmp_path / "run" / "pictures.bin").stat().st_size > 0
 
 
-def test_the_job_trains_from_a_table(small_model, tmp_path) -> None:
+def test_train_embedder_command_trains_from_a_table(small_model: Path, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     with (tmp_path / "items.csv").open("w", newline="") as lines:
@@ -281,18 +281,18 @@ def test_the_job_trains_from_a_table(small_model, tmp_path) -> None:
             for view in range(2):
                 Image.fromarray(thing(n, view)).save(photos / f"{n}-{view}.jpg")
                 table.writerow([f"{n}-{view}", f"s{n}", f"Thing {n}", f"kind {n % 2}"])
-    asked = ["--images", str(photos), "--items", str(tmp_path / "items.csv"), "--product", "sku",
+    command = ["--images", str(photos), "--items", str(tmp_path / "items.csv"), "--product", "sku",
              "--text", "{title}", "--model", str(small_model), "--out", str(tmp_path / "mine")]  # fmt: skip
-    done = CliRunner().invoke(main, [*asked, "--label", "kind", "--minutes", "0.03", "--pairs", "4"])
+    done = CliRunner().invoke(main, [*command, "--label", "kind", "--minutes", "0.03", "--pairs", "4"])
     assert done.exit_code == 0, done.output
     assert "Recall@1 on held-out products:" in done.output
     load_embedder(str(tmp_path / "mine"))
 
-    wrong = CliRunner().invoke(main, [*asked, "--label", "sort"])
+    wrong = CliRunner().invoke(main, [*command, "--label", "sort"])
     assert wrong.exit_code == 2
     assert "no column 'sort'; it has image, kind, sku, title" in wrong.output
     assert CliRunner().invoke(main, ["--out", str(tmp_path / "x")]).exit_code == 2
-    gpu = CliRunner().invoke(main, [*asked, "--device", "cuda"])
+    gpu = CliRunner().invoke(main, [*command, "--device", "cuda"])
     if not torch.cuda.is_available():
         assert gpu.exit_code == 2
         assert "device cuda is not available" in gpu.output

@@ -1,4 +1,4 @@
-"""Training a detector, from COCO files to a folder that lookdex loads, on rendered photos and a few steps."""
+"""Training a detector from COCO files to a model folder, with a few steps on rendered photos."""
 
 from __future__ import annotations
 
@@ -40,22 +40,24 @@ JOB = ROOT / "jobs" / "train_detector.py"
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Rendered photos as a shop would hand them in: COCO with names of its own, masks of some."""
+    """Rendered photos like those of a shop: COCO boxes with its own category names, and masks of some photos."""
     root = tmp_path_factory.mktemp("shop")
     rendered.render(root / "photos", rendered.FIRST_SEED, products=4, looks=3)
     catalogue, looks = rendered.load(root / "photos")
     scenes = [*catalogue, *looks]
     (root / "masks").mkdir()
     for scene in looks:
-        height, width = cv2.imread(str(scene.path)).shape[:2]
+        pixels = cv2.imread(str(scene.path))
+        assert pixels is not None
+        height, width = pixels.shape[:2]
         mask = np.zeros((height, width), np.uint8)
         for (x0, y0, x1, y1), label in zip(scene.boxes.astype(int), scene.labels, strict=True):
             mask[y0:y1, x0:x1] = 1 + CATEGORIES.index(label)
         cv2.imwrite(str(root / "masks" / f"{scene.path.stem}.png"), mask)
     (root / "names.json").write_text(json.dumps(["null", *CATEGORIES]))
     coco = as_coco(scenes)
-    own = {"bag": "Handbag", "shoes": "Sneakers"}
-    coco["categories"] = [c | {"name": own.get(c["name"], c["name"])} for c in coco["categories"]]
+    shop_names = {"bag": "Handbag", "shoes": "Sneakers"}
+    coco["categories"] = [c | {"name": shop_names.get(c["name"], c["name"])} for c in coco["categories"]]
     coco["categories"].append({"id": 99, "name": "lamp"})
     coco["annotations"] += [
         {"id": 990 + n, "image_id": n, "category_id": 99, "bbox": [5, 5, 40, 60], "area": 2400, "iscrowd": 0}
@@ -66,23 +68,23 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(shop: Path, out: Path, **more: object) -> list[str]:
-    given = {
+    options = {
         "coco": shop / "boxes.json", "images": shop / "photos", "masks": shop / "masks",
         "mask-names": shop / "names.json", "held": 0.25, "out": out / "model", "run": out / "run",
         "minutes": 0.05, "batch": 2, "measure-every": 0, "licence": "CC0", "name": "shop-tiny",
     } | more  # fmt: skip
-    return [f"--{name}={value}" for name, value in given.items()]
+    return [f"--{name}={value}" for name, value in options.items()]
 
 
-def run_job(given: list[str]) -> Result:
-    return CliRunner().invoke(main, given)
+def run_job(command: list[str]) -> Result:
+    return CliRunner().invoke(main, command)
 
 
-def test_a_few_steps_end_in_a_folder_that_lookdex_loads_and_goes_on_from(shop: Path, tmp_path: Path) -> None:
+def test_trained_model_folder_can_be_loaded_and_training_resumed(shop: Path, tmp_path: Path) -> None:
     config = tiny_config(("bag", "shoes", "top", "lamp")) | {"canvases": [[160, 128]]}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    given = arguments(shop, tmp_path, network=tmp_path / "config.json")
-    done = run_job(given)
+    command = arguments(shop, tmp_path, network=tmp_path / "config.json")
+    done = run_job(command)
     assert done.exit_code == 0, done.output
     model = tmp_path / "model"
     written = json.loads((model / "config.json").read_text())
@@ -101,13 +103,13 @@ def test_a_few_steps_end_in_a_folder_that_lookdex_loads_and_goes_on_from(shop: P
     first = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=False)
     assert first["images"] == 2 * first["step"] > 0
     assert all(value.isfinite().all() for value in first["average"].values())
-    assert run_job([*given, "--resume", f"--minutes={first['seconds'] / 60 + 0.02}"]).exit_code == 0
+    assert run_job([*command, "--resume", f"--minutes={first['seconds'] / 60 + 0.02}"]).exit_code == 0
     second = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=False)
     assert second["step"] > first["step"]
     assert second["seconds"] > first["seconds"]
 
 
-def test_two_processes_train_one_model(shop: Path, tmp_path: Path) -> None:
+def test_distributed_training_with_two_processes(shop: Path, tmp_path: Path) -> None:
     config = tiny_config(("top", "lamp")) | {"canvases": [[160, 128]]}
     (tmp_path / "config.json").write_text(json.dumps(config))
     done = subprocess.run(
@@ -121,8 +123,8 @@ def test_two_processes_train_one_model(shop: Path, tmp_path: Path) -> None:
     assert done.stdout.count("use it with --detector torchvision:") == 1
 
 
-def test_one_command_makes_the_shipped_kind(shop: Path, tmp_path: Path) -> None:
-    """ccp/ and clothing/ as the real ones lie, of the shop's rendered photos."""
+def test_command_trains_a_detector_like_the_shipped_one(shop: Path, tmp_path: Path) -> None:
+    """With the shop's rendered photos in the layout of the real data sets, ccp/ and clothing/."""
     data, names = tmp_path / "data", sorted(path.name for path in (shop / "photos").glob("*.jpg"))
     (data / "ccp").mkdir(parents=True)
     coco = as_coco([s for scenes in rendered.load(shop / "photos") for s in scenes])
@@ -134,12 +136,12 @@ def test_one_command_makes_the_shipped_kind(shop: Path, tmp_path: Path) -> None:
     (data / "clothing" / "images").symlink_to(shop / "photos")
     rows = [f"{name.removesuffix('.jpg')},{n},T-Shirt,top" for n, name in enumerate(names[:4])]
     (data / "clothing" / "items.csv").write_text("\n".join(["image,sender_id,label,category", *rows]))
-    given = {"data": data, "work": tmp_path / "work", "out": tmp_path / "out", "minutes": 0.02, "products": 3,
+    options = {"data": data, "work": tmp_path / "work", "out": tmp_path / "out", "minutes": 0.02, "products": 3,
              "looks": 2, "held-products": 3, "held-looks": 2, "start": TINY_DETECTOR}  # fmt: skip
-    done = CliRunner().invoke(tiny, ["detector", *(f"--{name}={value}" for name, value in given.items())])
+    done = CliRunner().invoke(tiny, ["detector", *(f"--{name}={value}" for name, value in options.items())])
     assert done.exit_code == 0, (done.output, done.exception)
     found = json.loads((tmp_path / "work" / "garments.json").read_text())
-    assert {a["category_id"] for a in found["annotations"]} == {1}  # the label says what it is
+    assert {a["category_id"] for a in found["annotations"]} == {1}  # the category of the label
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["labels"] == list(CATEGORIES)
     assert config["min_score"] == MIN_SCORE
@@ -161,7 +163,7 @@ def test_invalid_arguments_are_reported(shop: Path, tmp_path: Path) -> None:
     assert (done.exit_code, "is not a COCO file" in done.output) == (2, True)
 
 
-def test_the_photos_of_files(shop: Path) -> None:
+def test_mixture_is_read_from_coco_files(shop: Path) -> None:
     files = Files(
         (shop / "boxes.json",), (shop / "photos",), shop / "masks", shop / "names.json", held_share=0.25
     )
@@ -180,22 +182,22 @@ def test_the_photos_of_files(shop: Path) -> None:
         read_mixture(Files((shop / "boxes.json",), ()))
 
 
-def test_labels_of_a_config(tmp_path: Path) -> None:
+def test_labels_of_a_config_become_categories(tmp_path: Path) -> None:
     assert numbers_of({"labels": ["", "Handbag", "lamp", "Boots", "Sneakers"]}) == {
         "bag": 1,
         "lamp": 2,
         "shoes": 3,
     }
-    made = config_of(None, None, ("bag", "lamp"))
-    assert (made["labels"], made["arguments"]["num_classes"]) == (["bag", "lamp"], 2)
+    new = config_of(None, None, ("bag", "lamp"))
+    assert (new["labels"], new["arguments"]["num_classes"]) == (["bag", "lamp"], 2)
     faster = {
         "builder": "fasterrcnn_mobilenet_v3_large_fpn",
         "labels": ["", "top"],
         "arguments": {"num_classes": 2},
     }
     (tmp_path / "config.json").write_text(json.dumps(faster))
-    own = config_of(None, tmp_path, ("bag", "lamp"))
-    assert (own["labels"], own["arguments"]["num_classes"]) == (["", "bag", "lamp"], 3)
+    extended = config_of(None, tmp_path, ("bag", "lamp"))
+    assert (extended["labels"], extended["arguments"]["num_classes"]) == (["", "bag", "lamp"], 3)
     assert config_of(tmp_path / "config.json", None, ("bag", "lamp"))["labels"] == ["", "top"]
     with pytest.raises(ConfigError, match=r"nowhere\.json"):
         config_of(tmp_path / "nowhere.json", None, ("bag",))
@@ -205,7 +207,7 @@ def scene(labels: tuple[str, ...]) -> Scene:
     return Scene(Path("x.jpg"), np.zeros((len(labels), 4), np.float32), labels)
 
 
-def test_photos_with_rare_labels_come_more_often() -> None:
+def test_photos_with_rare_labels_are_drawn_more_often() -> None:
     scenes = [scene(("top",))] * 96 + [scene(("top", "belt"))] * 3 + [scene(())]
     chances = np.diff(repeats(scenes), prepend=0)
     assert chances.sum() == pytest.approx(1)
@@ -213,7 +215,7 @@ def test_photos_with_rare_labels_come_more_often() -> None:
     assert chances[99] == pytest.approx(chances[0])
 
 
-def test_windows_are_smaller_than_their_canvases() -> None:
+def test_training_windows_are_smaller_than_their_canvases() -> None:
     assert [window_of(c) for c in ((416, 288), (288, 416), (352, 352))] == [
         (384, 256),
         (256, 384),
@@ -222,7 +224,7 @@ def test_windows_are_smaller_than_their_canvases() -> None:
     assert window_of((32, 32)) == (32, 32)
 
 
-def test_regions_of_a_mask_file(tmp_path: Path) -> None:
+def test_regions_are_read_from_a_mask_file(tmp_path: Path) -> None:
     found = regions(
         ("top", "bag"), ("null", "blouse", "purse", "skin", "gloves"), {"blouse": "top", "purse": "bag"}
     )
@@ -250,7 +252,7 @@ class Pyramid(nn.Module):
         return {"0": hot[:, :, 4::8, 4::8], "1": 0 * hot[:, :, 8::16, 8::16]}
 
 
-def test_the_region_loss_learns_what_the_pyramid_shows() -> None:
+def test_region_loss_decreases_with_training() -> None:
     backbone = Pyramid()
     loss = RegionLoss(backbone, torch.ones(3))
     masks = torch.arange(3, dtype=torch.uint8).repeat_interleave(32)[None, None].repeat(2, 96, 1)
@@ -271,7 +273,7 @@ def found(label: str, score: float, box: tuple[int, int, int, int] = (0, 0, 50, 
     return Detection(Box(*box), label, score)
 
 
-def test_boxes_for_photos_with_labels_only() -> None:
+def test_boxes_are_chosen_for_photos_with_labels_only() -> None:
     objects = [found("top", 0.8), found("bag", 0.6), found("bag", 0.5), found("bag", 0.2), found("hat", 0.05)]
     assert tagged_boxes(("top", "bag", "hat"), objects) == [objects[0], objects[1]]
     assert tagged_boxes(("bag", "bag", "bag"), objects) == [objects[1], objects[2]]  # the third is too weak
@@ -282,7 +284,7 @@ def test_boxes_for_photos_with_labels_only() -> None:
     assert lone_box("top", [small], 100, 100) is None
 
 
-def test_the_operating_point_is_where_f1_is_best() -> None:
+def test_operating_point_has_the_best_f1() -> None:
     truth = Scene(Path("x.jpg"), np.array([[0, 0, 50, 50], [60, 60, 90, 90]], np.float32), ("top", "bag"))
     objects = [found("top", 0.9), found("bag", 0.55, (60, 60, 90, 90)), found("bag", 0.4, (0, 60, 30, 90))]
     seen = Detected([truth], [objects])
@@ -293,7 +295,7 @@ def test_the_operating_point_is_where_f1_is_best() -> None:
     assert kept(twice, 0.1) == twice[:1]  # one object, one box
 
 
-def test_training_needs_a_pyramid_for_masks(shop: Path, tmp_path: Path) -> None:
+def test_training_with_masks_needs_a_feature_pyramid(shop: Path, tmp_path: Path) -> None:
     files = Files((shop / "boxes.json",), (shop / "photos",), shop / "masks", shop / "names.json")
     config = {
         "builder": "ssdlite320_mobilenet_v3_large",

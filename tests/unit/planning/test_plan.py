@@ -138,7 +138,7 @@ def test_full_plans_every_listed_photo() -> None:
 
 
 @given(shops, shops)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=20)
 def test_photos_that_lose_their_products_are_counted(before: dict[str, Photo], now: dict[str, Photo]) -> None:
     lost = [key for key in before.keys() & now.keys() if before[key].product_ids and not now[key].product_ids]
     assert make_plan(linked(now), ledger(before), RECIPE).unlinked == len(lost)
@@ -159,7 +159,7 @@ def test_a_shard_id_depends_on_the_recipe_and_the_photos() -> None:
 
 
 @given(shops, shops, st.integers(1, 5))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15)
 def test_counts_add_up_and_the_next_plan_is_empty(
     listing: dict[str, Photo], live: dict[str, Photo], size: int
 ) -> None:
@@ -176,7 +176,7 @@ def test_counts_add_up_and_the_next_plan_is_empty(
 
 
 @given(shops, shops)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15)
 def test_exactly_the_changed_photos_are_planned(listing: dict[str, Photo], live: dict[str, Photo]) -> None:
     planned = changes_of(make_plan(linked(listing), ledger(live), RECIPE))
     for key in listing.keys() & live.keys():
@@ -191,7 +191,7 @@ def test_exactly_the_changed_photos_are_planned(listing: dict[str, Photo], live:
 
 
 @given(shops, shops, st.randoms(use_true_random=False))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10)
 def test_the_order_of_the_listing_does_not_matter(
     listing: dict[str, Photo], live: dict[str, Photo], random: Random
 ) -> None:
@@ -205,7 +205,7 @@ def test_the_order_of_the_listing_does_not_matter(
 
 
 @given(shops, shops, st.integers(0, 6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10)
 def test_a_limit_postpones_photos_to_later_nights(
     listing: dict[str, Photo], live: dict[str, Photo], limit: int
 ) -> None:
@@ -243,7 +243,7 @@ product_sets = st.sets(st.sampled_from(["p", "q", "r"]))
 
 
 @given(shops, shops, product_sets, product_sets)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=20)
 def test_products_that_lose_their_row_of_the_products_file_are_counted(
     before: dict[str, Photo], now: dict[str, Photo], described: set[str], known: set[str]
 ) -> None:

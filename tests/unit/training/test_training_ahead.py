@@ -1,4 +1,4 @@
-"""Training batches that are drawn ahead, by a thread or by worker processes."""
+"""Training batches that a thread draws ahead."""
 
 from __future__ import annotations
 
@@ -14,11 +14,6 @@ from lookdex.training.ahead import prefetched, workers_for
 def test_without_workers_a_thread_draws_in_order() -> None:
     with prefetched(itertools.count, 0) as drawn:
         assert list(itertools.islice(drawn, 5)) == [0, 1, 2, 3, 4]
-
-
-def test_the_batches_of_workers_alternate() -> None:
-    with prefetched(itertools.count, 2) as drawn:
-        assert list(itertools.islice(drawn, 6)) == [0, 1, 1, 2, 2, 3]
 
 
 def test_an_error_while_drawing_ends_the_training() -> None:

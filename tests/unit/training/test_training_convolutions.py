@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from types import MethodType
 
 import pytest
 import timm
@@ -13,7 +14,7 @@ from torch import nn
 from lookdex.training.convolutions import for_any_shape, without_cudnn
 
 
-class Doubling(nn.Conv2d):  # type: ignore[misc]  # torch is untyped here
+class Doubling(nn.Conv2d):
     """A convolution that does more than convolve, as weight-standardised ones do."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -51,6 +52,7 @@ def test_outputs_and_gradients_equal_those_of_the_convolution(kind: str, layout:
     torch.manual_seed(1)
     plain = CONVOLUTIONS[kind]().double()
     replaced = for_any_shape(copy.deepcopy(plain))
+    assert isinstance(replaced.forward, MethodType)
     assert replaced.forward.__func__ is not type(plain).forward
     pictures = torch.randn(3, 8, 16, 20, dtype=torch.float64).contiguous(memory_format=layout)
     torch.testing.assert_close(run(replaced, pictures), run(plain, pictures))

@@ -17,7 +17,7 @@ from lookdex.errors import ConfigError
 from lookdex.runtime.wording import count_of
 
 if TYPE_CHECKING:
-    from lookdex.evaluate.lanes import Outcome
+    from lookdex.evaluate.lanes import Lane, LaneScore, Outcome
     from lookdex.evaluate.report import Report
     from lookdex.evaluate.trust import RankedDetection
     from lookdex.records import Recipe, Thresholds
@@ -127,7 +127,7 @@ def _thresholds(
 
 
 def _report(
-    outcomes: Sequence[Outcome], scores: dict[Any, Any], seen: Sequence[RankedDetection], k: int,
+    outcomes: Sequence[Outcome], scores: dict[Lane, LaneScore], seen: Sequence[RankedDetection], k: int,
     calibrated: Thresholds | None,
     about: dict[str, Any],
 ) -> Report:  # fmt: skip

@@ -25,6 +25,8 @@ from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from lookdex.evaluate.engine import Embedded
     from lookdex.evaluate.report import Report
     from lookdex.evaluate.retrieval import Retrieval
@@ -128,14 +130,16 @@ def text_command(
     output(report, as_json, markdown)
 
 
-def _embedded(embedder: Embedder, texts: Sequence[str]) -> Any:
+def _embedded(embedder: Embedder, texts: Sequence[str]) -> np.ndarray:
     """Embed texts in chunks: float32 (n, dim)."""
     import numpy as np
 
     return np.concatenate([embedder.embed_texts(texts[n : n + 256]) for n in range(0, len(texts), 256)])
 
 
-def _there_and_back(embedded: Embedded, texts: Any, captions: Sequence[str], about: dict[str, Any]) -> Report:
+def _there_and_back(
+    embedded: Embedded, texts: np.ndarray, captions: Sequence[str], about: dict[str, Any]
+) -> Report:
     """Report retrieval in both directions. Items with the same caption are right answers for each other."""
     from lookdex.evaluate.report import Report, share, table
     from lookdex.evaluate.retrieval import LabelledVectors, retrieve

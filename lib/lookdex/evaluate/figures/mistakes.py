@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from lookdex.evaluate.figures import canvas
@@ -25,9 +25,9 @@ QUERY: RGB = (64, 84, 196)
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """picture: a PIL image, uint8 (H, W, 3), or None. name, detail: the lines below it."""
+    """picture: an array is uint8 (H, W, 3). name, detail: the lines below it."""
 
-    picture: Any
+    picture: Image.Image | np.ndarray | None
     name: str
     detail: str
     right: bool = False
@@ -95,7 +95,7 @@ def _tile(image: Image.Image, at: tuple[int, int], tile: Tile, colour: RGB) -> N
     lettering.write(pen, (x + 2, y + SIDE + 54), detail, canvas.SMALL, canvas.MUTED)
 
 
-def _picture(item: Item) -> Any:
+def _picture(item: Item) -> np.ndarray | None:
     """The part of the item that was embedded, if the item has a box."""
     pixels = read(item.path)
     if pixels is None or item.box is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -75,5 +75,5 @@ def _tile(match: Match, right_product: str) -> mistakes.Tile:
     )
 
 
-def _decode(jpeg: bytes | None) -> Any:
+def _decode(jpeg: bytes | None) -> Image.Image | None:
     return Image.open(io.BytesIO(jpeg)).convert("RGB") if jpeg else None

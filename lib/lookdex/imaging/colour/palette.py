@@ -65,7 +65,8 @@ def similarities(one: Sequence[Swatch], others: Sequence[Sequence[Swatch]]) -> n
     first = places[:1], shares[:1]
     own = _product(places, shares, places, shares)
     found: np.ndarray = _product(*first, places[1:], shares[1:]) / np.sqrt(own[0] * own[1:])
-    return np.minimum(found, 1.0)
+    shared: np.ndarray = np.minimum(found, 1.0)
+    return shared
 
 
 @lru_cache(maxsize=1 << 16)

@@ -13,12 +13,13 @@ _ROUNDS = 3
 
 def to_lab(rgb: np.ndarray) -> np.ndarray:
     """uint8 (n, 3) sRGB → Lab (n, 3)."""
-    return cv2.cvtColor((rgb.reshape(1, -1, 3) / 255).astype(np.float32), cv2.COLOR_RGB2LAB)[0]
+    lab: np.ndarray = cv2.cvtColor((rgb.reshape(1, -1, 3) / 255).astype(np.float32), cv2.COLOR_RGB2LAB)[0]
+    return lab
 
 
 def to_rgb(lab: np.ndarray) -> np.ndarray:
     """Lab (n, 3) → uint8 (n, 3) sRGB, clipped to what sRGB can show."""
-    rgb = cv2.cvtColor(lab.reshape(1, -1, 3).astype(np.float32), cv2.COLOR_LAB2RGB)[0]
+    rgb: np.ndarray = cv2.cvtColor(lab.reshape(1, -1, 3).astype(np.float32), cv2.COLOR_LAB2RGB)[0]
     return (rgb.clip(0, 1) * 255).round().astype(np.uint8)
 
 

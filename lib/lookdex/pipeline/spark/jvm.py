@@ -89,7 +89,7 @@ def settle() -> None:
     from pyspark import SparkContext
 
     SparkContext._ensure_initialized()
-    view = SparkContext._jvm
+    view: Any = SparkContext._jvm
     log_in(view)
     # Its log is configured elsewhere, but stacks of failed tasks and of workers that ended early only add noise.
     levels = view.org.apache.logging.log4j

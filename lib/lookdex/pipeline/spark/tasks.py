@@ -43,7 +43,7 @@ def map_json(
     if spark is None:
         return [function(payload) for payload in payloads]
     with extras():
-        from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
+        from py4j.protocol import Py4JError, Py4JJavaError
         from pyspark.errors import PySparkException
 
     texts = list(payloads)

@@ -9,7 +9,7 @@ import numpy as np
 
 from lookdex.search.engine.encoders import Encoders
 from lookdex.search.engine.question import QuestionLane
-from lookdex.taxonomy import query_words
+from lookdex.taxonomy import lexicon, query_words
 
 
 class Embedding:
@@ -41,7 +41,7 @@ class Embedding:
         if with_text:
             words = with_text[0].text or ""
             text = self._encoders.embedder().embed_texts(
-                [query_words.in_english(words) if beside is None else query_words.read(beside).essence]
+                [lexicon.in_english(words) if beside is None else query_words.read(beside).essence]
             )[0]
         vectors = []
         for lane in lanes:

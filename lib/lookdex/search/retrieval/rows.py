@@ -238,7 +238,8 @@ def _objects(texts: pa.ChunkedArray) -> np.ndarray:
     if not pa.types.is_dictionary(texts.type):
         texts = texts.dictionary_encode()
     values = np.array([*texts.dictionary.to_pylist(), None], object)
-    return values[texts.indices.fill_null(len(values) - 1).to_numpy()]
+    named: np.ndarray = values[texts.indices.fill_null(len(values) - 1).to_numpy()]
+    return named
 
 
 def _any_match(texts: pa.ChunkedArray, pattern: str) -> bool:

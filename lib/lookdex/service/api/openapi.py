@@ -107,7 +107,7 @@ def describe(app: FastAPI, *, tokens: bool) -> None:
             app.openapi_schema = document
         return app.openapi_schema
 
-    app.openapi = openapi  # type: ignore[method-assign]
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's way to extend it
 
 
 def _schemas_of(name: str, schema: dict[str, Any]) -> dict[str, Any]:

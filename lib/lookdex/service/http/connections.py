@@ -18,7 +18,7 @@ from lookdex.service.http.pace import MinimumRate
 try:
     import resource
 except ImportError:  # Windows has no such limit
-    resource = None  # type: ignore[assignment]
+    resource = None  # type: ignore[assignment]  # it is a module elsewhere
 
 MAX_CONNECTIONS = 1000  # default limit
 LINGERING = 32  # refused connections still read from, so that the client gets the response

@@ -179,7 +179,7 @@ def install(app: FastAPI) -> None:
         (RequestValidationError, invalid),
         (HTTPException, http),
     ):
-        app.add_exception_handler(kind, handler)  # type: ignore[arg-type]
+        app.add_exception_handler(kind, handler)  # type: ignore[arg-type]  # each takes its own kind of error only
 
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

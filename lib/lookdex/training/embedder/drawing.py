@@ -34,7 +34,7 @@ def drawing(make: Callable[[int], Source], workers: int) -> Iterator[Source]:
 class _Drawn:
     """Batches from the workers. progress: shared with them."""
 
-    def __init__(self, batches: Iterator[Batch], progress: Synchronized) -> None:
+    def __init__(self, batches: Iterator[Batch], progress: Synchronized[float]) -> None:
         self._batches, self._progress = batches, progress
 
     def batch(self, progress: float) -> Batch:
@@ -45,7 +45,7 @@ class _Drawn:
         """Nothing to do: the workers refresh their own sources."""
 
 
-def _batches(make: Callable[[int], Source], progress: Synchronized, worker: int) -> Iterator[Batch]:
+def _batches(make: Callable[[int], Source], progress: Synchronized[float], worker: int) -> Iterator[Batch]:
     source = make(worker)
     looked = time.monotonic()
     while True:

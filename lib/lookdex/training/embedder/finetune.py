@@ -135,15 +135,13 @@ def _trainee(opened: OpenClipModel, shop: Shop, settings: Settings, device: torc
     model, look = opened.model, opened.preprocess
     model.to(device=device, memory_format=torch.channels_last)
     trunk = getattr(model.visual, "trunk", None)
-    light = isinstance(trunk, EfficientNet) and settings.unlock is None
-    if light:
+    if isinstance(trunk, EfficientNet) and settings.unlock is None:
         freeze_early(trunk, FROZEN)
-    elif settings.unlock is not None:
-        model.lock_image_tower(unlocked_groups=settings.unlock)
-    tower = (
-        EfficientNetTower(model, look.mean, look.std, device, FROZEN) if light
-        else Tower(model, look.mean, look.std, device)
-    )  # fmt: skip
+        tower: Tower = EfficientNetTower(model, look.mean, look.std, device, FROZEN)
+    else:
+        if settings.unlock is not None:
+            model.lock_image_tower(unlocked_groups=settings.unlock)
+        tower = Tower(model, look.mean, look.std, device)
     with torch.inference_mode():
         dim = tower(Pictures.of([np.zeros((*look.canvases[0], 3), np.uint8)])).shape[1]
     heads = Heads(max(1, len(shop.labels)), max(1, len(shop.categories)), dim).to(device)

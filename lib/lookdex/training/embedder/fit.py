@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from lookdex.training.embedder.losses import TEMPERATURE, Heads, Memory, caption
 from lookdex.training.embedder.tower import Pictures, Tower
 from lookdex.training.loop import Average, Run, freeze_statistics, one_cycle
 from lookdex.training.network import half, mixed
+
+if TYPE_CHECKING:
+    from open_clip import CLIP
 
 STILL = 60  # steps before the memory is used; earlier vectors change too fast
 
@@ -69,7 +72,7 @@ class Trainee:
     words: bool (vocabulary,) or None; marks tokens that occurred in captions.
     """
 
-    model: nn.Module
+    model: CLIP
     tower: Tower
     heads: Heads
     tokenizer: Callable[[list[str]], Tensor] | None

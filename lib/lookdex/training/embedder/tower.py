@@ -6,6 +6,7 @@ import copy
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from torch.nn import functional as F
 
 from lookdex.models.fuse import fuse
 from lookdex.training.convolutions import for_any_shape
+
+if TYPE_CHECKING:
+    from open_clip import CLIP
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Tower:
     """
 
     def __init__(
-        self, model: nn.Module, mean: Sequence[float], std: Sequence[float], device: torch.device
+        self, model: CLIP, mean: Sequence[float], std: Sequence[float], device: torch.device
     ) -> None:
         self._model, self._device = model, device
         if device.type == "cuda":
@@ -76,7 +80,7 @@ class EfficientNetTower(Tower):
     """
 
     def __init__(
-        self, model: nn.Module, mean: Sequence[float], std: Sequence[float], device: torch.device, frozen: int
+        self, model: CLIP, mean: Sequence[float], std: Sequence[float], device: torch.device, frozen: int
     ) -> None:
         super().__init__(model, mean, std, device)
         early = copy.deepcopy(model.visual.trunk).eval()

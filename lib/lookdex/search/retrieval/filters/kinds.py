@@ -40,4 +40,4 @@ def kind_of(kind: pa.DataType) -> ValueKind:
 
 def is_exact(kind: pa.DataType) -> bool:
     """Whether all digits count: whole numbers and decimals."""
-    return pa.types.is_integer(kind) or pa.types.is_decimal(kind)
+    return bool(pa.types.is_integer(kind) or pa.types.is_decimal(kind))
