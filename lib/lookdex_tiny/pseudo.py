@@ -131,7 +131,7 @@ def box_garments(detector: Detector, photos: Sequence[Tagged]) -> list[Scene]:
 
 
 def scene_of(path: Path, found: Sequence[Detection]) -> Scene:
-    return Scene(path, boxes.as_array([o.box for o in found]), tuple(o.label for o in found))
+    return Scene(path, boxes.to_array([o.box for o in found]), tuple(o.label for o in found))
 
 
 def boxes_file(work: Path, kind: str) -> Path:

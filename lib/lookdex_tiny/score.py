@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lookdex.imaging.boxes import as_array, iou
+from lookdex.imaging.boxes import iou, to_array
 from lookdex.models.detect import Detector, load_detector
 from lookdex.models.digests import detector_defaults, embedder_defaults
 from lookdex.models.embed import load_embedder
@@ -77,7 +77,7 @@ def print_products(
     for scene, objects in zip(looks, found, strict=True):
         image = sources.read(scene.path)
         objects = kept(objects, point)
-        boxes = as_array([o.box for o in objects])
+        boxes = to_array([o.box for o in objects])
         for box, product, label in zip(scene.boxes, scene.product_ids, scene.labels, strict=True):
             if product not in names:
                 continue

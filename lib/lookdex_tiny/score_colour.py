@@ -112,7 +112,7 @@ def tile(case: Case) -> np.ndarray:
     out[: crop.shape[0], : crop.shape[1]] = crop
     ends = np.cumsum([0.0, *(swatch.share for swatch in shown.palette)]) * TILE
     for swatch, left, right in zip(shown.palette, ends[:-1], ends[1:], strict=True):
-        out[TILE : TILE + 20, round(left) : round(right)] = list(bytes.fromhex(colour.hex_of(swatch)[1:]))
+        out[TILE : TILE + 20, round(left) : round(right)] = list(bytes.fromhex(colour.to_hex(swatch)[1:]))
     for line, text in enumerate((f"{shown.name} {shown.share:.2f}", f"{case.label}: {case.truth[0]}")):
         cv2.putText(out, text, (2, TILE + 36 + 17 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1)
     return out

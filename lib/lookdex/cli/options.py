@@ -17,10 +17,10 @@ from lookdex.config import (
     DEFAULT_FILE,
     SETTINGS,
     SharedSettings,
+    find_unknown_variables,
     read_file,
-    settings_of,
-    unknown_variables,
-    variable,
+    settings_by_name,
+    variable_name,
 )
 from lookdex.errors import AuditFailed, ConfigError, LookdexError
 from lookdex.runtime.extras import extras
@@ -75,12 +75,12 @@ def type_of(entry: Field[Any]) -> Any:
     """click's type for a setting, with its limits or choices."""
     if entry.metadata["choices"]:
         return click.Choice(entry.metadata["choices"])
-    least, most = entry.metadata["least"], entry.metadata["most"]
+    limits = entry.metadata["minimum"], entry.metadata["maximum"]
     kinds = {
         "str": str,
-        "int": click.IntRange(least, most),
-        "float": click.FloatRange(least, most),
-        "float | None": click.FloatRange(least, most),
+        "int": click.IntRange(*limits),
+        "float": click.FloatRange(*limits),
+        "float | None": click.FloatRange(*limits),
         "tuple[str, ...]": Columns(),
         "bool": Switch(),
     }
@@ -104,7 +104,7 @@ def with_settings(
     The function gets them as one `model`, named `settings`. optional: those of `REQUIRED` that this command does not
     need.
     """
-    entries = settings_of(model)
+    entries = settings_by_name(model)
     required = [name for name in REQUIRED if name in entries]
     names = names or tuple(dict.fromkeys([*required, *entries]))
 
@@ -114,7 +114,9 @@ def with_settings(
             own = {name: values.pop(name) for name in names}
             needed = [name for name in REQUIRED if name in own and name not in optional]
             if missing := [name for name in needed if not own[name]]:
-                raise click.UsageError(f"Missing option --{missing[0]} (or {variable(missing[0])}).", context)
+                raise click.UsageError(
+                    f"Missing option --{missing[0]} (or {variable_name(missing[0])}).", context
+                )
             return function(settings=model(**own), **values)
 
         call.__name__, call.__doc__ = function.__name__, function.__doc__
@@ -134,7 +136,7 @@ def _option(entry: Field[Any]) -> Callable[[Callable[..., Any]], Callable[..., A
         cls=SettingOption,
         type=type_of(entry),
         default=entry.default,
-        envvar=variable(entry.name),
+        envvar=variable_name(entry.name),
         metavar=entry.metadata["metavar"],
         help=entry.metadata["help"],
         show_default=entry.default not in ("", None, ()),
@@ -143,7 +145,7 @@ def _option(entry: Field[Any]) -> Callable[[Callable[..., Any]], Callable[..., A
 
 def warn_of_unknown_variables() -> None:
     """Warn on stderr of LOOKDEX_… variables that are not settings, such as misspelt ones."""
-    for name, near in unknown_variables(name for name, value in os.environ.items() if value).items():
+    for name, near in find_unknown_variables(name for name, value in os.environ.items() if value).items():
         hint = f"did you mean {near}?" if near else "`python -m lookdex.config` lists the settings"
         click.echo(f"lookdex: the variable {name} is not a setting and is ignored; {hint}", err=True)
 
@@ -158,14 +160,14 @@ def from_environment(model: type[Settings], **defaults: Any) -> Settings:
     """
     warn_of_unknown_variables()
     values = dict(defaults)
-    for name, entry in settings_of(model).items():
-        text = os.environ.get(variable(name))
+    for name, entry in settings_by_name(model).items():
+        text = os.environ.get(variable_name(name))
         if not text:  # as on the command line, an empty variable counts as not set
             continue
         try:
             values[name] = click.types.convert_type(type_of(entry))(text)
         except click.BadParameter as error:
-            raise ConfigError(f"{variable(name)}: {error.message}") from error
+            raise ConfigError(f"{variable_name(name)}: {error.message}") from error
     if not values.get("catalog"):
         raise ConfigError("LOOKDEX_CATALOG is not set; give s3://bucket/prefix or a folder")
     return model(**values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lookdex.cli.options import verb
-from lookdex.runtime.wording import count_of
+from lookdex.runtime.wording import pluralize
 
 
 @verb("sample")
@@ -28,7 +28,7 @@ def sample_command(out: str, products: int, looks: int, seed: int, workers: int,
 
     store = open_store(out)
     if removed := make_room(store, force):
-        click.echo(f"removed {count_of(removed, 'file')} of an earlier sample")
+        click.echo(f"removed {pluralize(removed, 'file')} of an earlier sample")
     with bar(products + looks, "render") as advance:
         write_sample(store, products=products, looks=looks, seed=seed, workers=workers, progress=advance)
-    click.echo(f"{count_of(products, 'product')} and {count_of(looks, 'look')} in {out}")
+    click.echo(f"{pluralize(products, 'product')} and {pluralize(looks, 'look')} in {out}")

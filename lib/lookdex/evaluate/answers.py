@@ -87,8 +87,8 @@ def matched(
     """
     placed = [f for f, found in enumerate(answer.objects) if found.box]
     overlaps = boxes.iou(
-        boxes.as_array([truth.box for truth in known]),
-        boxes.as_array([found.box for found in answer.objects if found.box]),
+        boxes.to_array([truth.box for truth in known]),
+        boxes.to_array([found.box for found in answer.objects if found.box]),
     )
     pairs = sorted(
         (

@@ -1,10 +1,10 @@
 """Detection quality: average precision by the COCO protocol, and recall at the production recipe's operating point.
 
 COCO scores each category alone: a coat over a shirt is two true boxes that nearly coincide. The product shows one
-object per place (`boxes.distinct`), which suits shoppers but lowers AP: by some 3 points of AP50 on street photos. So
-AP uses detections made with `nms_iou` 1, where only boxes of one label suppress each other. The share of found objects
-and the number of wrong boxes are counted on what the production recipe shows. One cannot be derived from the other: a
-box that survives the first may have suppressed a box that survives the second.
+object per place (`boxes.select_distinct`), which suits shoppers but lowers AP: by some 3 points of AP50 on street
+photos. So AP uses detections made with `nms_iou` 1, where only boxes of one label suppress each other. The share of
+found objects and the number of wrong boxes are counted on what the production recipe shows. One cannot be derived from
+the other: a box that survives the first may have suppressed a box that survives the second.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _judge(truth: Truth, shown: tuple[Detection, ...]) -> PhotoScore:
     """Which boxes are objects'; best scores choose first, each the object of its label that it overlaps most."""
     real = _real(truth)
     heaps = [i for i in range(len(truth.labels)) if i not in real]
-    corners = boxes.as_array([o.box for o in shown]).astype(np.float64)
+    corners = boxes.to_array([o.box for o in shown]).astype(np.float64)
     overlap = boxes.iou(corners, truth.boxes)
     shared = boxes.intersections(corners, np.asarray(truth.boxes, np.float64))
     free, right = set(real), []
@@ -147,7 +147,7 @@ def named(truths: Sequence[Truth], shown: Sequence[Sequence[Detection]]) -> list
     matches = []
     for truth, objects in zip(truths, shown, strict=True):
         real = _real(truth)
-        overlap = boxes.iou(truth.boxes, boxes.as_array([o.box for o in objects]))
+        overlap = boxes.iou(truth.boxes, boxes.to_array([o.box for o in objects]))
         pairs = sorted(
             ((float(overlap[t, d]), t, d) for t in real for d in range(len(objects))), reverse=True
         )

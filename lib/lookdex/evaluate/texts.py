@@ -11,7 +11,7 @@ import numpy as np
 
 from lookdex.errors import ConfigError
 from lookdex.taxonomy import korean
-from lookdex.taxonomy.categories import category_of
+from lookdex.taxonomy.categories import find_category
 
 COLOUR, CATEGORY = "colour", "category"  # columns whose values have Korean names
 
@@ -78,8 +78,8 @@ def generate_queries(
 def korean_word(column: str, value: str) -> str | None:
     """Translate a value: '빨간색' for the colour 'red', '원피스' for the category 'dress'; None if unknown."""
     if column == COLOUR:
-        return korean.colour_shown(value.lower())
-    return korean.category_shown(category_of(value))
+        return korean.colour_name(value.lower())
+    return korean.category_name(find_category(value))
 
 
 def read_queries(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> list[TextQuery]:

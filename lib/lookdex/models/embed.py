@@ -20,9 +20,9 @@ from torch.nn import functional as F
 
 from lookdex.errors import BadQuery, ModelNotFound
 from lookdex.models.device import open_device, precision
-from lookdex.models.digests import embedder_folder, open_clip_tag, settings_of
+from lookdex.models.digests import embedder_folder, open_clip_tag, read_settings
 from lookdex.models.fuse import fuse
-from lookdex.models.pixels import Canvas, few_sizes
+from lookdex.models.pixels import Canvas, split_batch
 from lookdex.models.preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class OpenClipEmbedder:
             groups.setdefault(self._preprocess.canvas(image), []).append(i)
         vectors = np.empty((len(images), self.dim), np.float32)
         for members in groups.values():
-            for size in few_sizes(len(members), self.batch):
+            for size in split_batch(len(members), self.batch):
                 batch_indexes, members = members[:size], members[size:]
                 vectors[batch_indexes] = self._forward(
                     np.stack([self._preprocess(images[i]) for i in batch_indexes])
@@ -179,7 +179,7 @@ def _source(name: str) -> tuple[str, str | None, dict[str, Any]]:
         raise ModelNotFound(
             f"the model folder {folder} has no weights: open_clip_model.safetensors is missing"
         )
-    return f"local-dir:{folder}", None, settings_of(folder / "open_clip_config.json").get("lookdex_cfg", {})
+    return f"local-dir:{folder}", None, read_settings(folder / "open_clip_config.json").get("lookdex_cfg", {})
 
 
 def _check_tag(architecture: str, tag: str) -> None:

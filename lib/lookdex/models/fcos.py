@@ -40,7 +40,7 @@ class LitePyramid(nn.Module):
         return levels
 
 
-def pyramid_of(model: nn.Module) -> LitePyramid | None:
+def find_pyramid(model: nn.Module) -> LitePyramid | None:
     """The detector's backbone, if it is the built-in one."""
     backbone = getattr(model, "backbone", None)
     return backbone if isinstance(backbone, LitePyramid) else None

@@ -34,7 +34,7 @@ SAME_VECTOR = 0.9999  # minimum cosine between the two engines' vectors; below i
 SAME_BOXES = 0.01  # maximum difference of a detector's raw outputs
 
 
-class OutputMismatch(ConfigError):
+class OutputMismatchError(ConfigError):
     """OpenVINO's outputs differ from torch's."""
 
 
@@ -69,7 +69,7 @@ class Network:
         self._compiled: dict[tuple[Canvas, bool], Any] = {}
         self._free: dict[tuple[Canvas, bool], list[Any]] = {}
         self._alone = alone and threads > 1
-        traced = _converted(module, canvases[0])
+        traced = _convert(module, canvases[0])
         for height, width in canvases:
             model = traced.clone()
             model.reshape([1, 3, height, width])
@@ -120,7 +120,7 @@ def _openvino() -> Any:
     return openvino
 
 
-def _converted(module: nn.Module, canvas: Canvas) -> Any:
+def _convert(module: nn.Module, canvas: Canvas) -> Any:
     """Convert a torch module to an OpenVINO model with dynamic image size.
 
     Uses the frontend directly: `openvino.convert_model` does the same in twice the time.
@@ -157,7 +157,7 @@ class OpenvinoEmbedder(OpenClipEmbedder):
             picture = _sample(canvas)[None]
             cosine = float((super()._forward(picture) * self._forward(picture)).sum())
             if cosine < SAME_VECTOR:
-                raise OutputMismatch(
+                raise OutputMismatchError(
                     f"OpenVINO's vectors of {name} differ from torch's (cosine {cosine:.5f} on a canvas of "
                     f"{canvas[0]} × {canvas[1]}): set engine to torch"
                 )
@@ -210,7 +210,7 @@ class OpenvinoDetector(TorchvisionDetector):
                 for got, want in zip(self._network(picture), expected, strict=True)
             )
             if difference > SAME_BOXES:
-                raise OutputMismatch(
+                raise OutputMismatchError(
                     f"OpenVINO's raw boxes of {self.name} differ from torch's by {difference:.3f}: set engine to torch"
                 )
         return self

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookdex.imaging import codec
-from lookdex.imaging.same_picture import same_picture
+from lookdex.imaging.same_picture import is_same_picture
 from lookdex.records import Scope
 from lookdex.report import vectors
 from lookdex.report.groups import connected
@@ -104,7 +104,7 @@ def confirm(reader: ReleaseReader, pairs: list[Pair]) -> list[Pair]:
         pixels = {item: codec.decode_crop(row["crop"]) for item, row in crops.items()}
         for pair in batch:
             a, b = pixels.get(pair.a), pixels.get(pair.b)
-            if a is not None and b is not None and same_picture(a, b):
+            if a is not None and b is not None and is_same_picture(a, b):
                 confirmed.append(pair)
     return confirmed
 

@@ -109,7 +109,7 @@ def _thumbnail(data: bytes | None, side: int) -> str | None:
     if not data:
         return None
     try:
-        return data_uri(codec.glimpse(data, side, MAX_PIXELS))
+        return data_uri(codec.encode_preview(data, side, MAX_PIXELS))
     except codec.BadImage:
         return None
 

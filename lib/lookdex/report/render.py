@@ -15,7 +15,7 @@ from lookdex.report import charts
 from lookdex.report.counts import BINS, FILLS
 from lookdex.report.records import Bar, Report, Share
 from lookdex.report.rejects import format_bytes
-from lookdex.runtime.wording import count_of
+from lookdex.runtime.wording import pluralize
 
 SECTIONS = (
     ("overview", "Overview"),
@@ -44,7 +44,7 @@ def render(report: Report) -> str:
     )
     environment.filters |= {
         "many": lambda number: f"{number:,}",
-        "count_of": count_of,
+        "pluralize": pluralize,
         "percent": _percent,
         "when": _when,
         "words": lambda name: str(name).replace("_", " "),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lookdex.errors import ConfigError
 from lookdex.models.detect import DEFAULT_CANVASES
-from lookdex.models.fcos import pyramid_of
+from lookdex.models.fcos import find_pyramid
 from lookdex.training.ahead import prefetched, workers_for
 from lookdex.training.card import Card, TrainingSummary, read_curve, write_card
 from lookdex.training.loop import Average, Run, one_cycle
@@ -233,7 +233,7 @@ def finish(settings: Settings, mixture: Mixture, device: torch.device, run: Run,
             "batch": settings.batch,
             "peak rate": settings.rate,
             "seed": settings.seed,
-            "start": settings.start or ("ImageNet" if pyramid_of(state.learner.detector) else "none"),
+            "start": settings.start or ("ImageNet" if find_pyramid(state.learner.detector) else "none"),
         },
     )
     write_card(settings.out, settings.card, summary, config, mixture, seen, read_curve(run.folder))

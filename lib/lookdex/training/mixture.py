@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lookdex.errors import ConfigError
-from lookdex.models.limits import own_label
+from lookdex.models.limits import map_label
 from lookdex.training import rendered, sources
 from lookdex.training.paste import Wardrobe
 from lookdex.training.records import Scene
@@ -117,7 +117,7 @@ def _coco(boxes: Path, images: Path, masks: Path | None) -> list[Scene]:
         ) from error
     for scene in scenes:
         _there(scene.path)
-    return [replace(s, labels=tuple(own_label(name) or name for name in s.labels)) for s in scenes]
+    return [replace(s, labels=tuple(map_label(name) or name for name in s.labels)) for s in scenes]
 
 
 def _there(path: Path) -> Path:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from lookdex.errors import ConfigError
 from lookdex.models.detect import build
-from lookdex.models.fcos import TRUNK, pyramid_of
-from lookdex.models.limits import own_label
+from lookdex.models.fcos import TRUNK, find_pyramid
+from lookdex.models.limits import map_label
 from lookdex.training.loop import freeze_early, freeze_statistics, imagenet_trunk, write
 
 CANVASES = ((416, 288), (288, 416), (352, 352))  # height, width
@@ -68,7 +68,7 @@ def numbers_of(config: Mapping[str, Any]) -> dict[str, int]:
     """The model's label numbers by lookdex label ("handbag" is "bag")."""
     numbers: dict[str, int] = {}
     for number, name in enumerate(config["labels"]):
-        label = own_label(name) if name else None
+        label = map_label(name) if name else None
         if label:
             numbers.setdefault(label, number)
     return numbers
@@ -84,7 +84,7 @@ def open_network(config: dict[str, Any], start: Path | None, out: Path) -> nn.Mo
         ConfigError: unknown builder, or `start` has no matching layer.
     """
     model = build(config, out)
-    pyramid = pyramid_of(model)
+    pyramid = find_pyramid(model)
     if start:
         count = _take(model, start)
         print(f"{count} of {len(model.state_dict())} tensors start from {start}", flush=True)
@@ -112,7 +112,7 @@ def _take(model: nn.Module, start: Path) -> int:
 
 def has_statistics(model: nn.Module, start: Path | None) -> bool:
     """Whether batch norm statistics are already trained; small batches of mixed sources would spoil them."""
-    return start is not None or pyramid_of(model) is not None
+    return start is not None or find_pyramid(model) is not None
 
 
 def train_mode(model: nn.Module, frozen_statistics: bool) -> None:

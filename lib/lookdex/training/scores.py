@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from lookdex.evaluate.detection import DetectionScore
-from lookdex.imaging.boxes import as_array, distinct
+from lookdex.imaging.boxes import select_distinct, to_array
 from lookdex.models.detect import TorchvisionDetector
 from lookdex.models.limits import MAX_INSIDE, DetectionLimits
 from lookdex.records import Detection
@@ -51,8 +51,8 @@ def detect_scenes(folder: Path, scenes: Sequence[Scene], device: torch.device) -
 def kept(objects: Sequence[Detection], min_score: float) -> list[Detection]:
     """Filter all boxes as in production: minimum score, one box per object."""
     strong = [o for o in objects if o.score >= min_score]
-    order = distinct(
-        as_array([o.box for o in strong]),
+    order = select_distinct(
+        to_array([o.box for o in strong]),
         np.array([o.score for o in strong]),
         [o.label for o in strong],
         NMS_IOU,

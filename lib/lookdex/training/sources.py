@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lookdex.taxonomy.categories import category_of
+from lookdex.taxonomy.categories import find_category
 from lookdex.training.records import Garment, Scene
 
 NOT_LABELS = ("Not sure", "Other", "Skip")
@@ -73,7 +73,7 @@ def garments(root: Path) -> tuple[list[Garment], list[Garment]]:
     held: list[Garment] = []
     with (root / "items.csv").open() as lines:
         for row in csv.DictReader(lines):
-            category = LABEL_CATEGORY.get(row["label"]) or category_of(row["label"])
+            category = LABEL_CATEGORY.get(row["label"]) or find_category(row["label"])
             if category is None or row["label"] in NOT_LABELS:
                 continue
             path = root / "images" / f"{row['image']}.jpg"

@@ -121,8 +121,8 @@ def test_one_file_configures_the_nightly_run_and_the_service(tmp_path: Path) -> 
     path = tmp_path / "lookdex.toml"
     path.write_text('device = "cuda"\nshard_images = 5\nqueue = 3\n')
     assert config.read_file(str(path)) == {"device": "cuda", "shard_images": 5, "queue": 3}
-    night, service = config.settings_of(NightSettings), config.settings_of(ServiceSettings)
-    assert set(night) & set(service) == set(config.settings_of(config.SharedSettings))
+    night, service = config.settings_by_name(NightSettings), config.settings_by_name(ServiceSettings)
+    assert set(night) & set(service) == set(config.settings_by_name(config.SharedSettings))
     assert set(night) | set(service) == set(config.SETTINGS)
     assert "queue" not in night
     assert "shard_images" not in service
@@ -226,7 +226,7 @@ def test_variables_of_the_dags_jobs_and_scripts_are_known() -> None:
         name for path in files for name in re.findall(r"\bLOOKDEX_[A-Z_]+\b", path.read_text(errors="ignore"))
     }
     assert {"LOOKDEX_SCHEDULE", "LOOKDEX_AIRFLOW_ENV"} <= named
-    assert config.unknown_variables(named) == {}
+    assert config.find_unknown_variables(named) == {}
 
 
 @pytest.mark.parametrize("arguments", [(), ("--json",)], ids=str)

@@ -6,7 +6,7 @@ from itertools import chain
 
 from lookdex.imaging import colour
 from lookdex.taxonomy import korean
-from lookdex.taxonomy.categories import CATEGORIES, category_of
+from lookdex.taxonomy.categories import CATEGORIES, find_category
 from lookdex.taxonomy.word_lists import korean_names
 
 
@@ -16,7 +16,7 @@ def test_every_category_and_colour_has_a_name() -> None:
 
 
 def test_a_colour_is_shown_by_its_first_name() -> None:
-    assert [korean.colour_shown(name) for name in ("red", "chartreuse", None)] == ["빨간색", None, None]
+    assert [korean.colour_name(name) for name in ("red", "chartreuse", None)] == ["빨간색", None, None]
 
 
 def test_no_name_is_ambiguous() -> None:
@@ -27,7 +27,7 @@ def test_no_name_is_ambiguous() -> None:
 def test_korean_names_of_categories_are_understood() -> None:
     for name, words in korean_names().categories.items():
         for word in words:
-            assert category_of(f"여성 > {word}") == name
+            assert find_category(f"여성 > {word}") == name
 
 
 def test_korean_captions_fit_the_context_of_the_text_tower() -> None:

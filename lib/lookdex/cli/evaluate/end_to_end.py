@@ -14,7 +14,7 @@ from lookdex.cli.evaluate.common import FILE, FOLDER, folder, output, outputs, p
 from lookdex.cli.options import TRUST, OutputFile, Verb, with_settings
 from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
-from lookdex.runtime.wording import count_of
+from lookdex.runtime.wording import pluralize
 
 if TYPE_CHECKING:
     from lookdex.evaluate.lanes import Lane, LaneScore, Outcome
@@ -104,7 +104,7 @@ def warn_of_few(calibrated: Thresholds) -> None:
     right = calibrated.all.right if calibrated.all else 0
     if right < calibrated.least:
         click.secho(
-            f"these thresholds are based on {count_of(right, 'right match', 'right matches')}, but one category alone "
+            f"these thresholds are based on {pluralize(right, 'right match', 'right matches')}, but one category alone "
             f"should have {calibrated.least}: use more query photos before you publish them",
             fg="yellow",
             err=True,
