@@ -112,7 +112,7 @@ def check_venv() -> None:
         ) from error
 
 
-def stamp_of(name: str) -> str:
+def make_stamp(name: str) -> str:
     """Contents of the environment's stamp. The project is installed editable, so its code is not part of it."""
     digest = hashlib.sha256()
     for lock in ENVIRONMENTS[name]:
@@ -127,7 +127,7 @@ def is_ready(name: str) -> bool:
         stamped = (VENVS / name / STAMP).read_text()
     except OSError:
         return False
-    return stamped == stamp_of(name) and (VENVS / name / "bin" / "python").exists()
+    return stamped == make_stamp(name) and (VENVS / name / "bin" / "python").exists()
 
 
 def with_lock(wanted: list[str]) -> None:
@@ -166,7 +166,7 @@ def install(name: str) -> None:
     if name == "jobs":
         run([*pip, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], quiet=True)
     run([*pip, "check"], quiet=True)
-    (home / f"{STAMP}.tmp").write_text(stamp_of(name))
+    (home / f"{STAMP}.tmp").write_text(make_stamp(name))
     os.replace(home / f"{STAMP}.tmp", home / STAMP)
     print(f"installed {home.relative_to(ROOT)} in {time.monotonic() - started:.0f} s", flush=True)
 

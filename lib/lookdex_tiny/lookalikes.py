@@ -16,7 +16,12 @@ _BLOCK = 1024  # things compared per block
 
 
 class Lookalikes:
-    """The nearest neighbours of each thing. ids: distinct. near: int32 (n, m), indexes in `ids`, nearest first."""
+    """The nearest neighbours of each thing.
+
+    Args:
+        ids: distinct.
+        near: int32 (n, m), indexes in `ids`, nearest first.
+    """
 
     def __init__(self, ids: Sequence[str], near: np.ndarray) -> None:
         self._ids, self._near = list(ids), near

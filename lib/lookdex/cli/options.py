@@ -71,7 +71,7 @@ class OutputFile(click.Path):
         return path
 
 
-def type_of(entry: Field[Any]) -> Any:
+def click_type(entry: Field[Any]) -> Any:
     """click's type for a setting, with its limits or choices."""
     if entry.metadata["choices"]:
         return click.Choice(entry.metadata["choices"])
@@ -101,8 +101,10 @@ def with_settings(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add options for the named settings of the model, in this order; without names, for all of them.
 
-    The function gets them as one `model`, named `settings`. optional: those of `REQUIRED` that this command does not
-    need.
+    The function gets them as one `model`, named `settings`.
+
+    Args:
+        optional: those of `REQUIRED` that this command does not need.
     """
     entries = settings_by_name(model)
     required = [name for name in REQUIRED if name in entries]
@@ -134,7 +136,7 @@ def _option(entry: Field[Any]) -> Callable[[Callable[..., Any]], Callable[..., A
     return click.option(
         f"--{flag}/--no-{flag}" if isinstance(entry.default, bool) else f"--{flag}",
         cls=SettingOption,
-        type=type_of(entry),
+        type=click_type(entry),
         default=entry.default,
         envvar=variable_name(entry.name),
         metavar=entry.metadata["metavar"],
@@ -153,7 +155,7 @@ def warn_of_unknown_variables() -> None:
 Settings = TypeVar("Settings", bound=SharedSettings)
 
 
-def from_environment(model: type[Settings], **defaults: Any) -> Settings:
+def read_environment(model: type[Settings], **defaults: Any) -> Settings:
     """The model's settings from LOOKDEX_<NAME> variables, over `defaults`, for programs without a command line.
 
     Raises ConfigError with the name of the variable.
@@ -165,7 +167,7 @@ def from_environment(model: type[Settings], **defaults: Any) -> Settings:
         if not text:  # as on the command line, an empty variable counts as not set
             continue
         try:
-            values[name] = click.types.convert_type(type_of(entry))(text)
+            values[name] = click.types.convert_type(click_type(entry))(text)
         except click.BadParameter as error:
             raise ConfigError(f"{variable_name(name)}: {error.message}") from error
     if not values.get("catalog"):
@@ -173,7 +175,7 @@ def from_environment(model: type[Settings], **defaults: Any) -> Settings:
     return model(**values)
 
 
-class Verb(click.Command):
+class Command(click.Command):
     """A command that exits with the documented codes, standalone (a job) or as a subcommand of `lookdex`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -211,7 +213,7 @@ def load_settings(context: click.Context, parameter: click.Parameter, value: str
         raise click.UsageError(str(error), context) from error
     for name, setting in found.items():
         try:
-            click.types.convert_type(type_of(SETTINGS[name]))(setting)
+            click.types.convert_type(click_type(SETTINGS[name]))(setting)
         except click.BadParameter as error:
             file = value or DEFAULT_FILE
             raise click.UsageError(f"the settings file {file}: {name}: {error.message}", context) from error
@@ -226,7 +228,7 @@ class GroupedOption(click.Option):
         self.group = group
 
 
-def option_of(group: str) -> Callable[..., Callable[..., Any]]:
+def grouped_option(group: str) -> Callable[..., Callable[..., Any]]:
     """Like `click.option`, for options of a group."""
 
     def option(*names: str, **attributes: Any) -> Callable[..., Any]:
@@ -235,7 +237,7 @@ def option_of(group: str) -> Callable[..., Callable[..., Any]]:
     return option
 
 
-class GroupedVerb(Verb):
+class GroupedCommand(Command):
     """A command whose help lists its options by group, those without a group last."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -259,6 +261,6 @@ run_id_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
-def verb(name: str) -> Callable[[Callable[..., Any]], click.Command]:
+def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
     """Decorator: make the function a subcommand of `lookdex`."""
-    return click.command(name, cls=Verb)
+    return click.command(name, cls=Command)

@@ -38,7 +38,7 @@ def print_plan(planned: Planned) -> None:
     if planned.unnamed:
         keys = pluralize(planned.unnamed, "key")
         click.echo(
-            f"{INDENT}without an image suffix: {keys} ({such_as(planned.unnamed, planned.unnamed_examples)}); "
+            f"{INDENT}without an image suffix: {keys} ({list_examples(planned.unnamed, planned.unnamed_examples)}); "
             "they are recognised by content"
         )
     if planned.links is not None:
@@ -87,11 +87,11 @@ def print_skipped(skipped: Sequence[SkippedKeys]) -> None:
     }  # fmt: skip
     for keys in skipped:
         one, many, remedy = words[keys.reason]
-        said = f"{INDENT}left out: {pluralize(keys.count, one, many)} ({such_as(keys.count, keys.examples)})"
+        said = f"{INDENT}left out: {pluralize(keys.count, one, many)} ({list_examples(keys.count, keys.examples)})"
         click.echo(f"{said}; {remedy}" if remedy else said)
 
 
-def such_as(count: int, examples: Sequence[str]) -> str:
+def list_examples(count: int, examples: Sequence[str]) -> str:
     """The first few of `count` keys, quoted because they may contain spaces and line breaks."""
     return ", ".join(map(repr, examples)) + (", …" if count > len(examples) else "")
 
@@ -106,7 +106,7 @@ def print_links(links: Links, with_products: bool) -> None:
         have = "has" if links.without_photo_count == 1 else "have"
         click.echo(
             f"{INDENT}{links.without_photo_count:,} of {pluralize(links.products, 'product')} in the products file "
-            f"{have} no photo: {such_as(links.without_photo_count, links.without_photo)}"
+            f"{have} no photo: {list_examples(links.without_photo_count, links.without_photo)}"
         )
     if links.case.count:
         examples = "; ".join(f"{photo!r} and {file!r}" for photo, file in links.case.examples)
@@ -141,13 +141,13 @@ def print_unlisted(summary: PlanSummary) -> None:
         leave = "leaves" if leaving.products == 1 else "leave"
         click.echo(
             f"{INDENT}{pluralize(leaving.products, 'live product')} not in the products file {leave} the release, with "
-            f"{pluralize(leaving.photos, 'photo')}: {such_as(leaving.products, leaving.examples)}"
+            f"{pluralize(leaving.photos, 'photo')}: {list_examples(leaving.products, leaving.examples)}"
         )
     if left_out is not None and left_out.photos:
         are = "is" if left_out.photos == 1 else "are"
         click.echo(
             f"{INDENT}{pluralize(left_out.photos, 'photo')} of {pluralize(left_out.products, 'product')} not in the "
-            f"products file {are} not indexed: {such_as(left_out.products, left_out.examples)}"
+            f"products file {are} not indexed: {list_examples(left_out.products, left_out.examples)}"
         )
     if any(found is not None and found.products for found in (leaving, left_out)):
         click.echo(f"{INDENT}(--keep-unlisted keeps photos of products that the file does not list)")
@@ -209,7 +209,7 @@ def print_audit(release: Release) -> None:
     click.echo(f"audited  {pluralize(len(release.audit), 'check')} passed")
 
 
-def built(release: Release) -> str:
+def describe_release(release: Release) -> str:
     """A release's size and index in a few words."""
     photos = pluralize(sum(release.images.values()), "photo")
     return f"{pluralize(release.items, 'item')} of {photos}, index {release.index.kind}"

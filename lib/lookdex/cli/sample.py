@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from lookdex.cli.options import verb
+from lookdex.cli.options import command
 from lookdex.runtime.wording import pluralize
 
 
-@verb("sample")
+@command("sample")
 @click.option("--out", required=True, metavar="URI", help="Folder or s3://bucket/prefix to write to.")
 @click.option("--products", default=500, show_default=True, type=click.IntRange(1, 1_000_000), metavar="N")
 @click.option("--looks", default=60, show_default=True, type=click.IntRange(0, 1_000_000), metavar="M")

@@ -50,7 +50,9 @@ def select_distinct(
     A box is dropped if its IoU with a better one is over `max_iou`, whatever their labels, or if it shares more than
     `max_inside` of the smaller of the two with a better box of its own label (one shoe of a pair, a sleeve of a coat).
 
-    boxes: (n, 4). scores: (n,).
+    Args:
+        boxes: (n, 4).
+        scores: (n,).
     """
     corners = np.asarray(boxes, np.float64).reshape(-1, 4)
     areas = _areas(corners)

@@ -47,8 +47,9 @@ def load_detector(
 ) -> Detector:
     """Load a detector: 'lookdex-tiny', 'torchvision:<folder>' or 'transformers:<hub id or folder>'.
 
-    min_score: None uses the model's own operating point (`digests.detector_defaults`). nms_iou: 1 keeps every box that
-    the model itself keeps.
+    Args:
+        min_score: None uses the model's own operating point (`digests.detector_defaults`).
+        nms_iou: 1 keeps every box that the model itself keeps.
 
     Raises:
         ModelNotFound, DeviceUnavailable, ConfigError.

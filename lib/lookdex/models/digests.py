@@ -29,16 +29,18 @@ _CROP_MARGIN = 0.05
 
 @dataclass(frozen=True, slots=True)
 class DetectorDefaults:
-    """min_score: operating point, 0 … 1."""
+    """Defaults that come with a detector."""
 
     min_score: float
+    """Operating point, 0 … 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbedderDefaults:
-    """crop_margin: share of the box's longer side to add on each side, as in the embedder's training."""
+    """Defaults that come with an embedder."""
 
     crop_margin: float
+    """Share of the box's longer side to add on each side, as in the embedder's training."""
 
 
 def detector_digest(name: str) -> str:

@@ -51,9 +51,10 @@ class Embedder(Protocol):
 def load_embedder(name: str, *, device: str = "cpu", batch: int = 8) -> Embedder:
     """Load an embedder.
 
-    name: 'lookdex-tiny' (built in), 'hf-hub:<org>/<model>', 'open_clip:<architecture>/<pretrained tag>', or a folder
-    in the layout of open_clip's hub (`open_clip_config.json`, `open_clip_model.safetensors`). batch: maximum images
-    per model call.
+    Args:
+        name: 'lookdex-tiny' (built in), 'hf-hub:<org>/<model>', 'open_clip:<architecture>/<pretrained tag>', or a
+            folder in the layout of open_clip's hub (`open_clip_config.json`, `open_clip_model.safetensors`).
+        batch: maximum images per model call.
 
     Raises:
         ModelNotFound, DeviceUnavailable, ConfigError.
@@ -63,12 +64,14 @@ def load_embedder(name: str, *, device: str = "cpu", batch: int = 8) -> Embedder
 
 @dataclass(frozen=True, slots=True)
 class OpenClipModel:
-    """A loaded open_clip model. schema: open_clip's name for it. extra: lookdex's settings for it."""
+    """A loaded open_clip model."""
 
     model: CLIP
     schema: str
+    """open_clip's name for it."""
     preprocess: Preprocess
     extra: dict[str, Any]
+    """lookdex's settings for it."""
 
 
 def open_model(name: str) -> OpenClipModel:
@@ -105,7 +108,11 @@ def open_model(name: str) -> OpenClipModel:
 
 
 class OpenClipEmbedder:
-    """An open_clip model with its preprocessing (size, mean, std, resize mode). batch: maximum images per call."""
+    """An open_clip model with its preprocessing (size, mean, std, resize mode).
+
+    Args:
+        batch: maximum images per call.
+    """
 
     def __init__(self, name: str, device: torch.device, batch: int = 8) -> None:
         opened = open_model(name)

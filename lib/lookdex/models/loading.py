@@ -30,14 +30,16 @@ class Engine(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """Loads a recipe's models for an engine. threads: concurrent model calls. batch: as in `embedder_of`.
+    """Loads a recipe's models for an engine.
 
     OpenVINO runs the networks it supports (`models.openvino`). Other networks, and texts, run with torch.
     """
 
     engine: Engine = Engine.TORCH
     threads: int = 1
+    """Concurrent model calls."""
     batch: int = 8
+    """As in `embedder_of`."""
 
     @extras()
     def detector_of(self, recipe: Recipe, device: str) -> Detector:
@@ -110,7 +112,10 @@ def detector_of(recipe: Recipe, device: str = "cpu") -> Detector:
 
 @extras()
 def embedder_of(recipe: Recipe, device: str = "cpu", batch: int = 8) -> Embedder:
-    """batch: images per model call; custom models choose their own.
+    """Load the embedder of a recipe.
+
+    Args:
+        batch: images per model call; custom models choose their own.
 
     Raises:
         ModelNotFound, DeviceUnavailable, MissingExtra, ConfigError.

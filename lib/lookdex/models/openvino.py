@@ -50,9 +50,12 @@ def load_detector(recipe: Recipe, threads: int) -> Detector | None:
 class Network:
     """A torch image module, compiled for each canvas. Thread-safe.
 
-    module: float32 (1, 3, h, w), normalised → a tensor or a tuple of tensors. mean, std: of pixels in 0 … 1. threads:
-    concurrent calls that share all cores. alone: also compile a version that uses all cores when no other call runs; it
-    doubles the memory, for networks that run once per query.
+    Args:
+        module: float32 (1, 3, h, w), normalised → a tensor or a tuple of tensors.
+        mean, std: of pixels in 0 … 1.
+        threads: concurrent calls that share all cores.
+        alone: also compile a version that uses all cores when no other call runs; it doubles the memory, for networks
+            that run once per query.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from lookdex.imaging import codec
 from lookdex.imaging.same_picture import is_same_picture
 from lookdex.records import Scope
 from lookdex.report import vectors
-from lookdex.report.groups import connected
+from lookdex.report.groups import find_components
 from lookdex.report.pictures import ItemPictures, load_pictures
 from lookdex.report.reader import ReleaseReader, Row
 from lookdex.report.records import Cluster, Duplicates, Picture
@@ -41,7 +41,7 @@ def duplicates(reader: ReleaseReader) -> Duplicates:
     same_files = reader.query("same_file", limits.strip)
     pairs, compared = close_pairs(reader)
     candidates = pairs[: limits.candidates]
-    groups = connected((pair.a, pair.b) for pair in confirm(reader, candidates))
+    groups = find_components((pair.a, pair.b) for pair in confirm(reader, candidates))
     named = {item for group in groups for item in group}
     rows = reader.items(named, ["image_key", "product_id", "content_hash"])
     known = {row["content_hash"]: row for row in same_files}
@@ -151,11 +151,11 @@ class _Group:
 
     def cluster(self, shown: ItemPictures, limit: int) -> Cluster:
         return Cluster(
-            self.photos, self.products, len(self.digests) == 1, _captioned(shown, self.examples[:limit])
+            self.photos, self.products, len(self.digests) == 1, _add_captions(shown, self.examples[:limit])
         )
 
 
-def _captioned(shown: ItemPictures, items: Iterable[str]) -> tuple[Picture, ...]:
+def _add_captions(shown: ItemPictures, items: Iterable[str]) -> tuple[Picture, ...]:
     return tuple(
         shown.picture(item, str(shown.rows[item]["product_id"] or shown.rows[item]["image_key"]))
         for item in items

@@ -63,7 +63,11 @@ def _rejects(rejects: tuple[Rejects, ...], totals: Totals) -> Iterator[Finding]:
 
 
 def _why(reasons: list[Rejects]) -> str:
-    """The most common of several reasons, or all of them if none is. reasons: most photos first."""
+    """The most common of several reasons, or all of them if none is.
+
+    Args:
+        reasons: most photos first.
+    """
     named = [f"{(r.reason or '').replace('_', ' ')} ({r.photos:,})" for r in reasons]
     if len(reasons) > 1 and reasons[0].photos > reasons[1].photos:
         return f"; most: {named[0]}"

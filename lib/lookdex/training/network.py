@@ -35,7 +35,7 @@ def tiny_config(labels: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def config_of(path: Path | None, start: Path | None, labels: tuple[str, ...]) -> dict[str, Any]:
+def load_config(path: Path | None, start: Path | None, labels: tuple[str, ...]) -> dict[str, Any]:
     """The config.json to train with: the given file, else the start model's with the photos' labels, else the built-in
     one.
 
@@ -64,7 +64,7 @@ def config_of(path: Path | None, start: Path | None, labels: tuple[str, ...]) ->
     return config
 
 
-def numbers_of(config: Mapping[str, Any]) -> dict[str, int]:
+def label_numbers(config: Mapping[str, Any]) -> dict[str, int]:
     """The model's label numbers by lookdex label ("handbag" is "bag")."""
     numbers: dict[str, int] = {}
     for number, name in enumerate(config["labels"]):
@@ -77,8 +77,9 @@ def numbers_of(config: Mapping[str, Any]) -> dict[str, int]:
 def open_network(config: dict[str, Any], start: Path | None, out: Path) -> nn.Module:
     """Build the detector of a config.json with its initial weights.
 
-    start: folder of a trained model; layers of another shape (other labels) stay untrained. Without it, the built-in
-    network starts from ImageNet weights, others from scratch.
+    Args:
+        start: folder of a trained model; layers of another shape (other labels) stay untrained. Without it, the
+            built-in network starts from ImageNet weights, others from scratch.
 
     Raises:
         ConfigError: unknown builder, or `start` has no matching layer.
@@ -121,7 +122,7 @@ def train_mode(model: nn.Module, frozen_statistics: bool) -> None:
         freeze_statistics(model)
 
 
-def half(device: torch.device) -> torch.dtype | None:
+def to_half(device: torch.device) -> torch.dtype | None:
     """The 16-bit type to train in: bfloat16 if the GPU supports it, else float16; None on a CPU, which stays at
     float32.
     """
@@ -130,7 +131,7 @@ def half(device: torch.device) -> torch.dtype | None:
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
-def mixed(device: torch.device, kind: torch.dtype | None) -> AbstractContextManager[object]:
+def mixed_precision(device: torch.device, kind: torch.dtype | None) -> AbstractContextManager[object]:
     return contextlib.nullcontext() if kind is None else torch.autocast(device.type, dtype=kind)
 
 

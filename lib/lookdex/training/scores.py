@@ -14,7 +14,7 @@ from lookdex.imaging.boxes import select_distinct, to_array
 from lookdex.models.detect import TorchvisionDetector
 from lookdex.models.limits import MAX_INSIDE, DetectionLimits
 from lookdex.records import Detection
-from lookdex.training.measure import in_batches, score_scenes
+from lookdex.training.measure import score_scenes, split_batches
 from lookdex.training.records import Scene
 from lookdex.training.sources import read
 
@@ -36,19 +36,21 @@ class Detected:
 
     def at(self, min_score: float) -> DetectionScore:
         """Recall and false positives at an operating point. Its AP covers the remaining boxes only."""
-        return score_scenes(self.scenes, [kept(objects, min_score) for objects in self.found], min_score)
+        return score_scenes(
+            self.scenes, [filter_boxes(objects, min_score) for objects in self.found], min_score
+        )
 
 
 def detect_scenes(folder: Path, scenes: Sequence[Scene], device: torch.device) -> Detected:
     """Run a detector's folder on photos."""
     detector = TorchvisionDetector.load(f"torchvision:{folder}", device, ALL)
     found: list[list[Detection]] = []
-    for batch in in_batches(scenes, 8):
+    for batch in split_batches(scenes, 8):
         found += detector.detect([read(scene.path) for scene in batch])
     return Detected(scenes, found)
 
 
-def kept(objects: Sequence[Detection], min_score: float) -> list[Detection]:
+def filter_boxes(objects: Sequence[Detection], min_score: float) -> list[Detection]:
     """Filter all boxes as in production: minimum score, one box per object."""
     strong = [o for o in objects if o.score >= min_score]
     order = select_distinct(

@@ -28,9 +28,12 @@ LABEL_CATEGORY = {
 
 
 def coco(boxes: Path, images: Path, masks: Path | None = None) -> list[Scene]:
-    """Read photos with boxes from a COCO file. masks: a folder with <photo name>.png for some or all of them.
+    """Read photos with boxes from a COCO file.
 
     An annotation's optional `tag` is its finer name. Crowd annotations (`iscrowd`) are skipped.
+
+    Args:
+        masks: a folder with <photo name>.png for some or all of them.
     """
     data = json.loads(boxes.read_text())
     names = {c["id"]: c["name"] for c in data["categories"]}

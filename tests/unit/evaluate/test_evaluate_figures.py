@@ -47,4 +47,4 @@ def test_the_worst_answers_are_those_with_the_widest_gap_to_the_right_product() 
         outcome("close", 2, 0.8, 0.81), outcome("right", 1, 0.9, 0.8), outcome("far", 3, 0.2, 0.9),
         outcome("absent", None, None, 0.5), Outcome(QueryObject("unseen", "p", "bag"), {}),
     ]  # fmt: skip
-    assert [one.asked.image for one in worst_answers.worst(outcomes)] == ["absent", "far", "close"]
+    assert [one.asked.image for one in worst_answers.find_worst(outcomes)] == ["absent", "far", "close"]

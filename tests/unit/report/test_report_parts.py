@@ -16,8 +16,8 @@ from hypothesis.extra import numpy as arrays
 from lookdex.imaging import codec
 from lookdex.imaging.same_picture import is_same_picture
 from lookdex.records import IndexParameters, LiveEntry, Release
-from lookdex.report.counts import steps_of
-from lookdex.report.groups import connected
+from lookdex.report.counts import compare_releases
+from lookdex.report.groups import find_components
 from lookdex.report.vectors import nearest
 from tests.support import nights
 
@@ -25,7 +25,7 @@ from tests.support import nights
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12))))
 def test_connected_names_are_in_one_group_and_no_others(links: list[tuple[int, int]]) -> None:
-    groups = connected([(str(a), str(b)) for a, b in links])
+    groups = find_components([(str(a), str(b)) for a, b in links])
     group_of = {name: n for n, group in enumerate(groups) for name in group}
     assert len(group_of) == sum(map(len, groups)) == len({x for link in links for x in link})
     assert all(group_of[str(a)] == group_of[str(b)] for a, b in links)
@@ -143,7 +143,7 @@ def test_steps_compare_each_release_with_the_one_before() -> None:
     now = datetime(2026, 1, 4, tzinfo=UTC)
     log = [LiveEntry(n, name, "x", now, action) for n, (name, action) in enumerate(
         [("old", "promote"), ("a", "promote"), ("b", "promote"), ("a", "rollback")], 1)]  # fmt: skip
-    growth = steps_of(releases, log, limit=2)
+    growth = compare_releases(releases, log, limit=2)
     assert [(s.release.release_id, s.more_photos, s.live, s.been_live, s.new_models) for s in growth.steps] == [
         ("b", -2, False, True, False), ("c", 4, False, False, True),
     ]  # fmt: skip

@@ -43,7 +43,7 @@ def test_generated_parts_are_up_to_date(page: str, name: str, module: str) -> No
     assert generated(page, name) == made.stdout.rstrip("\n"), f"paste the output of `python -m {module}`"
 
 
-def test_verbs_and_options_exist() -> None:
+def test_commands_and_options_exist() -> None:
     verbs = [*main.main.commands.values(), *evaluate.commands.values()]
     options = {
         option

@@ -34,15 +34,15 @@ def test_korean_captions_fit_the_context_of_the_text_tower() -> None:
     import open_clip
 
     from lookdex_tiny.embedder import CONTEXT
-    from lookdex_tiny.pairs import in_korean
+    from lookdex_tiny.pairs import caption_in_korean
 
     tokenizer = open_clip.get_tokenizer("ViT-B-32")
-    assert "빨간 원피스" in in_korean("red", "dress")
-    assert in_korean("gold", "jewelry") == []
+    assert "빨간 원피스" in caption_in_korean("red", "dress")
+    assert caption_in_korean("gold", "jewelry") == []
     captions = [
         text
         for colour_name in korean_names().colours
         for category in CATEGORIES
-        for text in in_korean(colour_name, category)
+        for text in caption_in_korean(colour_name, category)
     ]
     assert max(len(tokenizer.encode(text)) for text in captions) <= CONTEXT - 2

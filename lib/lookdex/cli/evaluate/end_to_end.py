@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lookdex.cli.evaluate.common import FILE, FOLDER, folder, output, outputs, pictures_option, spark_option
-from lookdex.cli.options import TRUST, OutputFile, Verb, with_settings
+from lookdex.cli.options import TRUST, Command, OutputFile, with_settings
 from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 from lookdex.runtime.wording import pluralize
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lookdex.records import Recipe, Thresholds
 
 
-@click.command("end-to-end", cls=Verb)
+@click.command("end-to-end", cls=Command)
 @with_settings(NightSettings, "catalog", *TRUST, "device", "shard_images", "master")
 @click.option("--queries", required=True, type=FILE, metavar="FILE",
               help="CSV or Parquet: image, product_id, category, and x0, y0, x1, y1 if true boxes are known; or the "
@@ -54,16 +54,16 @@ def end_to_end_command(
     """
     from lookdex.catalog import json_codec
     from lookdex.evaluate import ask, lanes
-    from lookdex.evaluate.engine import engine_of
+    from lookdex.evaluate.engine import create_engine
     from lookdex.models.trust import TrustedModels
     from lookdex.storage import open_store
 
     catalog = open_store(settings.catalog)
     photos = ask.read_queries(queries, images)
-    asked = ask.release_of(catalog, release)
+    asked = ask.load_release(catalog, release)
     trusted = TrustedModels.of_settings(settings)
     trusted.check_recipe(f"release {asked.release_id}", asked.recipe)
-    photos, strange = ask.known_only(photos, ask.products_of(catalog, asked))
+    photos, strange = ask.drop_unknown(photos, ask.list_products(catalog, asked))
     if not photos:
         raise ConfigError(
             f"release {asked.release_id} has none of the products in {queries}, such as {strange[0]!r}: "
@@ -71,7 +71,7 @@ def end_to_end_command(
         )
     names = tuple(sorted(trusted.names))
     task = ask.AskTask(tuple(photos), catalog.uri, asked.release_id, k, settings.device, names)
-    results = engine_of(settings, spark).run(task, ask.ask, ask.AskResult, "ask")
+    results = create_engine(settings, spark).run(task, ask.ask, ask.AskResult, "ask")
     outcomes = [one for result in results for one in result.outcomes]
     seen = [one for result in results for one in result.seen]
     calibrated = _thresholds(outcomes, seen, asked.recipe, keep)
@@ -81,7 +81,7 @@ def end_to_end_command(
                 "no detected object got its right product first: there is nothing to calibrate on"
             )
         thresholds.write_bytes(json_codec.to_json(calibrated))
-        warn_of_few(calibrated)
+        warn_if_few(calibrated)
     about = {
         "release": asked.release_id,
         "photos": len(photos),
@@ -94,12 +94,12 @@ def end_to_end_command(
     if pictures:
         from lookdex.evaluate.figures import worst_answers
 
-        open_release = ask.catalog_at(catalog.uri, asked.release_id, settings.device, names)
+        open_release = ask.open_catalog_once(catalog.uri, asked.release_id, settings.device, names)
         if sheet := worst_answers.draw_worst(outcomes, open_release):
             sheet.save(folder(pictures) / "worst.png")
 
 
-def warn_of_few(calibrated: Thresholds) -> None:
+def warn_if_few(calibrated: Thresholds) -> None:
     """Warn if all categories together have fewer right matches than one should have."""
     right = calibrated.all.right if calibrated.all else 0
     if right < calibrated.least:

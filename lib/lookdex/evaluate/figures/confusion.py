@@ -24,12 +24,12 @@ NAME_ROOM = 260  # pixels of a class's name
 Confused = tuple[str, str, int]  # (class, predicted class, count)
 
 
-def of_nearest(score: Retrieval) -> list[Confused]:
+def count_nearest(score: Retrieval) -> list[Confused]:
     """Count each query's label against that of its nearest item."""
     return [*((label, label, n) for label, n in score.agreed.items() if n), *score.confused]
 
 
-def of_classes(score: ZeroShot) -> list[Confused]:
+def count_classes(score: ZeroShot) -> list[Confused]:
     """Count each photo's class against the predicted one."""
     right = zip(score.classes, score.counts.diagonal().tolist(), strict=True)
     return [*((name, name, n) for name, n in right if n), *score.confused]

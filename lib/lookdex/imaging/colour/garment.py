@@ -52,7 +52,12 @@ class Pixels:
 
 
 def sample_object(photo: np.ndarray, box: Box, label: str | None) -> Pixels:
-    """Sample and weight about 1,000 pixels of the box. photo: uint8 (H, W, 3) RGB. box: within the photo."""
+    """Sample and weight about 1,000 pixels of the box.
+
+    Args:
+        photo: uint8 (H, W, 3) RGB.
+        box: within the photo.
+    """
     rows, columns = _lines(photo, box)
     inner_rows, inner_columns = (rows >= box.y0) & (rows < box.y1), (columns >= box.x0) & (columns < box.x1)
     inside = (inner_rows[:, None] & inner_columns).ravel()
@@ -95,7 +100,13 @@ def _cells(tenths: str) -> np.ndarray:
 
 
 def _posterior(prior: np.ndarray, inside: np.ndarray, centres: np.ndarray, member: np.ndarray) -> np.ndarray:
-    """Probability that each pixel is the object's, (n,). prior, inside: (n,). centres: (k, 3). member: (n,)."""
+    """Probability that each pixel is the object's, (n,).
+
+    Args:
+        prior, inside: (n,).
+        centres: (k, 3).
+        member: (n,).
+    """
     gaps = (((centres[:, None] - centres) * EVEN) ** 2).sum(axis=2)
     near = np.exp(-gaps / (2 * _NEAR**2))
     doubt = np.where(inside, _INSIDE, 1.0)

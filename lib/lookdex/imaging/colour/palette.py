@@ -18,7 +18,12 @@ _KERNEL_WIDTH = 20.0  # weighted Lab distance at which the similarity of two col
 
 
 def make_palette(lab: np.ndarray, weight: np.ndarray) -> tuple[Swatch, ...]:
-    """Build one to five colours with shares that sum to 1, largest first. lab: float32 (n, 3); weight: (n,)."""
+    """Build one to five colours with shares that sum to 1, largest first.
+
+    Args:
+        lab: float32 (n, 3).
+        weight: (n,).
+    """
     centres, member = group(lab, weight, _GROUPS)
     shares = np.bincount(member, weight, len(centres))
     centres, shares = _merge(centres[shares > 0], shares[shares > 0])
@@ -86,7 +91,12 @@ def _to_arrays(palettes: Sequence[Sequence[Swatch]]) -> tuple[np.ndarray, np.nda
 
 
 def _product(p: np.ndarray, weight: np.ndarray, q: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Σ pᵢqⱼk(i,j) of each pair of palettes, (n,). p, q: (n, m, 3); weight, other: their shares (n, m)."""
+    """Σ pᵢqⱼk(i,j) of each pair of palettes, (n,).
+
+    Args:
+        p, q: (n, m, 3).
+        weight, other: their shares (n, m).
+    """
     gaps = ((p[:, :, None] - q[:, None]) ** 2).sum(axis=3)
     summed: np.ndarray = (np.exp(-gaps / (2 * _KERNEL_WIDTH**2)) * weight[:, :, None] * other[:, None]).sum(
         axis=(1, 2)

@@ -13,10 +13,13 @@ MASKED_SIDE = 128  # longer side at which the object is segmented, pixels
 LEAST, MOST = 0.12, 0.92  # plausible share of a photo that an object covers; other masks are wrong
 
 
-def thing_mask(image: np.ndarray) -> np.ndarray | None:
+def segment(image: np.ndarray) -> np.ndarray | None:
     """Segment the object of a photo: bool (H, W), or None if that fails.
 
-    GrabCut (Rother et al., 2004) from a frame of 4 % of the sides. image: uint8 (H, W, 3).
+    GrabCut (Rother et al., 2004) from a frame of 4 % of the sides.
+
+    Args:
+        image: uint8 (H, W, 3).
     """
     height, width = image.shape[:2]
     scale = min(1.0, MASKED_SIDE / max(height, width))
@@ -46,7 +49,7 @@ def thing_mask(image: np.ndarray) -> np.ndarray | None:
     return found
 
 
-def swap_ground(image: np.ndarray, mask: np.ndarray, under: np.ndarray) -> np.ndarray:
+def swap_background(image: np.ndarray, mask: np.ndarray, under: np.ndarray) -> np.ndarray:
     """Move the object in `mask` (bool (H, W)) to another background (uint8, any size), with blended edges."""
     height, width = image.shape[:2]
     under = cv2.resize(under, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -54,7 +57,7 @@ def swap_ground(image: np.ndarray, mask: np.ndarray, under: np.ndarray) -> np.nd
     return (image * alpha + under * (1 - alpha)).astype(np.uint8)
 
 
-def plain_ground(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def draw_background(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A plain or shaded background of the image's size."""
     return ground(image.shape[0], image.shape[1], rng)
 
@@ -91,6 +94,6 @@ def erase_part(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return image
 
 
-def poor_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+def degrade_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
     data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return cv2.cvtColor(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB)
