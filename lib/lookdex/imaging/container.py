@@ -54,7 +54,7 @@ def read_header(data: bytes) -> Header | None:
     """Read the header of a picture file; None for an unsupported format.
 
     Raises:
-        Malformed: a known format, but its size is unreadable or zero.
+        MalformedError: a known format, but its size is unreadable or zero.
     """
     try:
         header = _read(data)
@@ -85,7 +85,7 @@ def strip_metadata(data: bytes, header: Header) -> bytes:
     """Strip everything that does not affect the first frame's pixels; returns a file of the same format.
 
     Raises:
-        Malformed: a progressive JPEG with more than `jpeg.MAX_SCANS` scans.
+        MalformedError: a progressive JPEG with more than `jpeg.MAX_SCANS` scans.
     """
     if header.format == "JPEG":
         try:

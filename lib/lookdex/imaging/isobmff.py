@@ -80,7 +80,7 @@ def read(data: bytes) -> Picture | None:
     """Read the primary picture; None if its codec is unsupported.
 
     Raises:
-        Broken; struct.error, IndexError: the file is truncated.
+        BrokenError; struct.error, IndexError: the file is truncated.
     """
     meta = _first(data, 0, len(data), b"meta")
     if meta is None:

@@ -57,7 +57,7 @@ def segments(data: bytes, at: int = 2) -> Iterator[tuple[int, int, int]]:
 
 
 def read(data: bytes) -> Frame:
-    """Read the frame header. Raises Broken; struct.error or IndexError if the file is truncated."""
+    """Read the frame header. Raises BrokenError; struct.error or IndexError if the file is truncated."""
     orientation, transform, frame, parts = 1, -1, None, 1
     progressive, samples = False, 1.0
     for marker, start, end in segments(data):
@@ -97,7 +97,7 @@ def read_profile(data: bytes) -> bytes:
 
 
 def strip_metadata(data: bytes) -> bytes:
-    """Keep only what affects the pixels. Raises Broken for more than `MAX_SCANS` scans."""
+    """Keep only what affects the pixels. Raises BrokenError for more than `MAX_SCANS` scans."""
     kept, end = [data[:2]], 2
     for marker, start, end in segments(data):
         # APP0 (JFIF), APP2 with ICC and APP14 (Adobe) affect colours; other APPs and comments do not.

@@ -39,7 +39,7 @@ class OutputMismatchError(ConfigError):
 
 
 def load_detector(recipe: Recipe, threads: int) -> Detector | None:
-    """Load the recipe's detector; None if its network is not supported here. Raises OutputMismatch."""
+    """Load the recipe's detector; None if its network is not supported here. Raises OutputMismatchError."""
     if recipe.detector.startswith("transformers:"):
         return None
     limits = DetectionLimits(recipe.min_score, recipe.nms_iou, recipe.max_objects)
@@ -190,7 +190,7 @@ class OpenvinoDetector(TorchvisionDetector):
         return isinstance(self._model, FCOS)
 
     def start(self, threads: int) -> OpenvinoDetector:
-        """Compile the network. Raises OutputMismatch."""
+        """Compile the network. Raises OutputMismatchError."""
         model = self._model
         assert isinstance(model, FCOS)
         self._fcos = model

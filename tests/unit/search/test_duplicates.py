@@ -133,7 +133,7 @@ def comparisons(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         results.append(is_same(one, other))
         return results[-1]
 
-    monkeypatch.setattr(duplicates, "same", compared)
+    monkeypatch.setattr(duplicates, "is_same", compared)
     return results
 
 
