@@ -113,12 +113,12 @@ KINDS: dict[str, Callable[[int], bytes]] = {
 }
 
 
-def find_largest(make: Callable[[int], bytes], most: int) -> int:
+def find_largest(make: Callable[[int], bytes], limit: int) -> int:
     """Side of the largest accepted square, extrapolated from a small one's header."""
     header = codec.read_header(make(384))
     # Files of 0.3 bytes per pixel, held twice; those that compress less have less room.
     room = codec.MEMORY / (header.working + 0.6)
-    return int(math.sqrt(min(most, room, 16_383**2)))
+    return int(math.sqrt(min(limit, room, 16_383**2)))
 
 
 def decode(path: str) -> None:

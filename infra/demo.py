@@ -219,7 +219,7 @@ def measure_night(report: Report, catalog: Store) -> None:
 
 def open_demo_catalog(catalog_uri: str) -> Catalog:
     """Open the catalogue with the models named in the environment."""
-    trusted = TrustedModels.of_settings(read_environment(SharedSettings, catalog=catalog_uri))
+    trusted = TrustedModels.from_settings(read_environment(SharedSettings, catalog=catalog_uri))
     return lookdex.open_catalog(catalog_uri, trusted_models=trusted.names)
 
 

@@ -104,7 +104,7 @@ class NightSettings(SharedSettings):
         0.7, "Boxes with a larger IoU are one object, whatever their labels.", minimum=0, maximum=1
     )
     max_objects: int = setting(
-        20, "Most objects per photo; those with the highest scores are kept.", minimum=1
+        20, "Maximum objects per photo; those with the highest scores are kept.", minimum=1
     )
     crop_margin: float | None = setting(
         None,
@@ -113,9 +113,9 @@ class NightSettings(SharedSettings):
         maximum=1,
     )
     crop_pixels: int = setting(256, "Longer side of stored crops, in pixels.", minimum=1)
-    max_bytes: int = setting(50_000_000, "Most bytes of a file. Larger ones are rejected.", minimum=1)
+    max_bytes: int = setting(50_000_000, "Maximum bytes of a file. Larger ones are rejected.", minimum=1)
     max_pixels: int = setting(
-        100_000_000, "Most pixels of a photo. Larger ones are rejected before decoding.", minimum=1
+        100_000_000, "Maximum pixels of a photo. Larger ones are rejected before decoding.", minimum=1
     )
     shard_images: int = setting(256, "Photos per shard, the unit of work and of resuming.", minimum=1)
     fetch_workers: int = setting(8, "Threads that fetch and decode photos, in each Spark worker.", minimum=1)
@@ -125,7 +125,7 @@ class NightSettings(SharedSettings):
     )
     max_change: float = setting(
         0.10,
-        "Largest share of the catalogue that may vanish, lose its products or be rejected in one night.",
+        "Largest share of the catalogue that may vanish, lose its products or be rejected in one run.",
         minimum=0,
         maximum=1,
     )
@@ -182,7 +182,7 @@ class ServiceSettings(SharedSettings):
         metavar="ADDRESS,…",
     )
     connections: int = setting(
-        0, "Most open connections. 0: as many as the open-file limit allows, up to 1,000.", minimum=0
+        0, "Maximum open connections. 0: as many as the open-file limit allows, up to 1,000.", minimum=0
     )
     client_share: float = setting(
         0.5,
@@ -205,13 +205,15 @@ class ServiceSettings(SharedSettings):
         20_000_000, "Largest upload in bytes. Larger ones are refused while they arrive.", minimum=1
     )
     upload_pixels: int = setting(
-        50_000_000, "Most pixels of an upload. Larger ones are refused before decoding.", minimum=1
+        50_000_000, "Maximum pixels of an upload. Larger ones are refused before decoding.", minimum=1
     )
-    upload_frames: int = setting(100, "Most frames of an animation. The first frame is searched.", minimum=1)
+    upload_frames: int = setting(
+        100, "Maximum frames of an animation. The first frame is searched.", minimum=1
+    )
     receive_seconds: float = setting(30.0, "Seconds for an upload to arrive.", minimum=0.1)
     decode_seconds: float = setting(
         8.0,
-        "Most CPU seconds for decoding one photo. A photo that takes longer is refused.",
+        "Maximum CPU seconds for decoding one photo. A photo that takes longer is refused.",
         minimum=0.1,
     )
     decoders: int = setting(0, "Decoder processes. 0: one per core.", minimum=0)

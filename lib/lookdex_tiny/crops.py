@@ -34,7 +34,7 @@ class Place:
     box: tuple[float, float, float, float] | None = None
 
     @classmethod
-    def of(cls, path: Path, box: np.ndarray) -> Place:
+    def create(cls, path: Path, box: np.ndarray) -> Place:
         x0, y0, x1, y1 = (float(v) for v in box)
         return cls(path, (x0, y0, x1, y1))
 
@@ -123,7 +123,7 @@ class Crops:
 
     def _region(self, place: Place) -> tuple[np.ndarray, Box]:
         if place not in self._kept:
-            self._kept[place] = _get_region(place, self._store) if self._store else _Region.of(place)
+            self._kept[place] = _get_region(place, self._store) if self._store else _Region.create(place)
         region = self._kept[place]
         image = cv2.cvtColor(np.asarray(cv2.imdecode(region.data, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB)
         return image, region.box
@@ -139,7 +139,7 @@ class _Region:
     """The object's, in its pixels."""
 
     @classmethod
-    def of(cls, place: Place) -> _Region:
+    def create(cls, place: Place) -> _Region:
         image = read(place.path)
         height, width = image.shape[:2]
         box = Box(0, 0, width, height) if place.box is None else Box(*(round(float(v)) for v in place.box))
@@ -164,7 +164,7 @@ def _get_region(place: Place, store: Store) -> _Region:
         with np.load(BytesIO(store.get(key))) as kept:
             return _Region(kept["data"], Box(*(int(v) for v in kept["box"])))
     except NotFound:
-        region, out = _Region.of(place), BytesIO()
+        region, out = _Region.create(place), BytesIO()
         np.savez(
             out, data=region.data, box=np.array([region.box.x0, region.box.y0, region.box.x1, region.box.y1])
         )

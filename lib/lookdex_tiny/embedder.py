@@ -150,7 +150,7 @@ def find_lookalikes(settings: Settings) -> None:
         places = [pairs.product(one)[3] or pairs.product(one)[4] for one in ids_batch]
         vectors.append(embedder.embed_images([crops.plain(first) for first, *_ in places]))
         ids += ids_batch
-    Lookalikes.of(ids, np.concatenate(vectors)).save(settings.run / LOOKALIKES)
+    Lookalikes.compute(ids, np.concatenate(vectors)).save(settings.run / LOOKALIKES)
 
 
 def train(settings: Settings) -> None:

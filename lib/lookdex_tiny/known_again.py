@@ -24,7 +24,7 @@ from lookdex.training import sources
 from lookdex.training.augment import recolour
 from lookdex.training.embedder import views
 from lookdex.training.measure import split_batches
-from lookdex.training.records import Garment, Scene
+from lookdex.training.scenes import Garment, Scene
 from lookdex_tiny.crops import crop_box
 
 SMALLEST = 48  # pixels

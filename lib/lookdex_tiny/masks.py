@@ -23,7 +23,7 @@ class Masks:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, root: Path) -> Masks:
+    def load(cls, root: Path) -> Masks:
         """Load the masks of `root` (masks/, mask_labels.json)."""
         return cls(root / "masks", tuple(json.loads((root / "mask_labels.json").read_text())))
 

@@ -10,7 +10,7 @@ from lookdex.models.embed import Embedder, load_embedder
 from lookdex.training import rendered, sources
 from lookdex.training.loop import Run
 from lookdex.training.measure import compute_shares, is_nearest_right, split_batches
-from lookdex.training.records import Garment, Scene
+from lookdex.training.scenes import Garment, Scene
 from lookdex_tiny.crops import crop_box
 
 

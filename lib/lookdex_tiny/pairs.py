@@ -16,7 +16,7 @@ from lookdex.taxonomy.word_lists import korean_names
 from lookdex.training import rendered, sources
 from lookdex.training.embedder.fit import Batch
 from lookdex.training.embedder.tower import Pictures
-from lookdex.training.records import Scene
+from lookdex.training.scenes import Scene
 from lookdex_sample import Product, make_product
 from lookdex_tiny.crops import Crops, Place
 from lookdex_tiny.lookalikes import Lookalikes
@@ -77,7 +77,7 @@ class Pairs:
             [counts[g.label] ** -0.5 for g in self._garments]
         )  # oversample rare labels, but not to equality
         self._garment_odds = odds / odds.sum()
-        self._masks = Masks.of(data / "ccp")
+        self._masks = Masks.load(data / "ccp")
         self._street = _things(sources.street(data / "ccp")[0])
         self._tags = {
             place: tag for place, _, tag in self._street
@@ -95,7 +95,7 @@ class Pairs:
             for scene in scenes:
                 for box, product in zip(scene.boxes, scene.product_ids, strict=True):
                     if product:
-                        places[product][side].append(Place.of(scene.path, box))
+                        places[product][side].append(Place.create(scene.path, box))
         self._places = places
         self._by_category: dict[str, list[str]] = defaultdict(list)
         for product_id, (catalogue_places, worn) in places.items():
@@ -142,7 +142,7 @@ class Pairs:
             weight.append(0.6)
             captions.append(self._real_caption(place, name, tag))
         return Batch(
-            Pictures.of([*first, *second]),
+            Pictures.stack([*first, *second]),
             np.array(thing * 2),
             np.array(label * 2),
             np.array(category * 2),
@@ -246,7 +246,7 @@ class Pairs:
 def _things(scenes: Sequence[Scene]) -> list[tuple[Place, str, str]]:
     """(place, category, tag) of every object."""
     return [
-        (Place.of(scene.path, box), category, tag)
+        (Place.create(scene.path, box), category, tag)
         for scene in scenes
         for box, category, tag in zip(scene.boxes, scene.labels, scene.tags, strict=True)
     ]

@@ -24,7 +24,7 @@ from lookdex.records import Box, Detection
 from lookdex.taxonomy.categories import CATEGORIES
 from lookdex.training import sources
 from lookdex.training.measure import sample_evenly, split_batches
-from lookdex.training.records import Scene
+from lookdex.training.scenes import Scene
 from lookdex_tiny.sheets import contact_sheet
 
 # Minimum score of a box whose label is among the photo's tags. On the held-out street photos nine of ten such boxes
@@ -100,10 +100,12 @@ def unboxed_street(root: Path) -> list[Tagged]:
     ]
 
 
-def find_lone_garments(root: Path, most: int | None = None) -> list[Tagged]:
-    """Photos of one garment in `root` by the training senders; at most `most`, evenly spaced."""
+def find_lone_garments(root: Path, limit: int | None = None) -> list[Tagged]:
+    """Photos of one garment in `root` by the training senders; at most `limit`, evenly spaced."""
     train, _ = sources.garments(root)
-    return [Tagged(garment.path, (garment.category,)) for garment in sample_evenly(train, most or len(train))]
+    return [
+        Tagged(garment.path, (garment.category,)) for garment in sample_evenly(train, limit or len(train))
+    ]
 
 
 def box_street(detector: Detector, photos: Sequence[Tagged]) -> list[Scene]:

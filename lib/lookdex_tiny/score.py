@@ -22,7 +22,7 @@ from lookdex.models.embed import load_embedder
 from lookdex.records import Detection
 from lookdex.training import rendered, sources
 from lookdex.training.measure import sample_evenly, split_batches
-from lookdex.training.records import Scene
+from lookdex.training.scenes import Scene
 from lookdex.training.scores import ALL, Detected, filter_boxes
 from lookdex_tiny.crops import crop_box
 from lookdex_tiny.detector import EXAM

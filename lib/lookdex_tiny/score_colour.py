@@ -21,7 +21,7 @@ import numpy as np
 from lookdex.imaging import boxes, codec, colour
 from lookdex.records import Box
 from lookdex.training import rendered, sources
-from lookdex.training.records import Scene
+from lookdex.training.scenes import Scene
 from lookdex_sample import make_product
 from lookdex_tiny.masks import Masks, name_colour
 
@@ -59,7 +59,7 @@ def middle(case: Case) -> str:
 
 def street(root: Path) -> Iterator[Case]:
     """The held-out street photos of `sources.street`: the priors of `colour.garment` come from the others."""
-    masks = Masks.of(root)
+    masks = Masks.load(root)
     for scene in sources.street(root)[1]:
         photo = sources.read(scene.path)
         for box, label, tag in zip(_boxes(scene, photo), scene.labels, scene.tags, strict=True):

@@ -256,7 +256,7 @@ run_id_option = click.option(
     "--run-id",
     required=True,
     metavar="ID",
-    help="Id of the night. A retry with the same id continues where the last attempt stopped.",
+    help="Id of the run. A retry with the same id continues where the last attempt stopped.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 

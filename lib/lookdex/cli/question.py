@@ -89,6 +89,6 @@ def _click_type(name: str, field: FieldInfo) -> Any:
     (kind,) = (one for one in kinds if one is not NoneType)
     if issubclass(kind, Enum):
         return click.Choice([one.value for one in kind])
-    least, most = (next((getattr(data, limit) for data in field.metadata if hasattr(data, limit)), None)
+    minimum, maximum = (next((getattr(data, limit) for data in field.metadata if hasattr(data, limit)), None)
                    for limit in ("ge", "le"))  # fmt: skip
-    return {int: click.IntRange(least, most), float: click.FloatRange(least, most)}.get(kind, kind)
+    return {int: click.IntRange(minimum, maximum), float: click.FloatRange(minimum, maximum)}.get(kind, kind)

@@ -12,7 +12,7 @@ from lookdex.config import NightSettings
 
 @command("reindex")
 @with_settings(NightSettings)
-@click.option("--run-id", metavar="ID", help="Continue this night instead of starting a new one.")
+@click.option("--run-id", metavar="ID", help="Continue this run instead of starting a new one.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Index at most N photos tonight.")
 @click.option("--full", is_flag=True, help="Index every photo again, even unchanged ones.")
 @click.option(

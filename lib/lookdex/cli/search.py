@@ -67,7 +67,7 @@ def search(
         settings.catalog,
         release=release,
         device=settings.device,
-        trusted_models=TrustedModels.of_settings(settings).names,
+        trusted_models=TrustedModels.from_settings(settings).names,
         poll_seconds=math.inf,
     )
     answer = catalog.ask(*photos, options=options)

@@ -13,8 +13,8 @@ from lookdex.catalog import promotion_log, tables
 from lookdex.errors import BadQuery, ConfigError
 from lookdex.evaluate.cached_models import CachingLoader
 from lookdex.evaluate.datasets import Photos, read_table
+from lookdex.evaluate.label_trust import RankedDetection
 from lookdex.evaluate.lanes import Outcome, QueryObject, rank_detections, score_answer
-from lookdex.evaluate.trust import RankedDetection
 from lookdex.evaluate.work import Advance
 from lookdex.records import Box, Release
 from lookdex.search.engine.photo import PhotoLimits, read_photo

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lookdex.evaluate.records import Truth
+from lookdex.evaluate.labelled_photos import Truth
 from lookdex.records import Detection
 from lookdex.runtime.extras import extras
 

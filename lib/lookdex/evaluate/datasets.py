@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lookdex.errors import ConfigError
-from lookdex.evaluate.records import Item, ParquetPhoto, Truth
+from lookdex.evaluate.labelled_photos import Item, ParquetPhoto, Truth
 from lookdex.imaging.formats import PICTURES
 from lookdex.taxonomy.categories import normalise
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookdex.evaluate.coco import average_precision
-from lookdex.evaluate.records import Truth
-from lookdex.evaluate.trust import LabelledDetection
+from lookdex.evaluate.label_trust import LabelledDetection
+from lookdex.evaluate.labelled_photos import Truth
 from lookdex.imaging import boxes
 from lookdex.records import Detection
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from lookdex.catalog import json_codec
 from lookdex.config import NightSettings
-from lookdex.evaluate.records import Item, Source
+from lookdex.evaluate.labelled_photos import Item, Source
 from lookdex.evaluate.work import (
     Advance,
     Crop,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lookdex.evaluate.answers import KnownObject, Recall, compute_recall, match_objects
-from lookdex.evaluate.trust import RankedDetection
+from lookdex.evaluate.label_trust import RankedDetection
 from lookdex.records import Box
 from lookdex.search.answer.answer import Answer
 from lookdex.search.answer.lanes import FoundObject, Match

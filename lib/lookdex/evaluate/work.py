@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 
-from lookdex.evaluate.records import Item, ParquetPhoto, Source
+from lookdex.evaluate.labelled_photos import Item, ParquetPhoto, Source
 from lookdex.imaging import boxes, codec
 from lookdex.models import loading
 from lookdex.records import Box, Detection, Recipe
@@ -69,7 +69,7 @@ class EmbedResult:
     base64: str
 
     @classmethod
-    def of(cls, numbers: Sequence[int], vectors: np.ndarray) -> EmbedResult:
+    def from_vectors(cls, numbers: Sequence[int], vectors: np.ndarray) -> EmbedResult:
         data = np.ascontiguousarray(vectors, np.float32).tobytes()
         return cls(tuple(numbers), vectors.shape[1], base64.b64encode(data).decode("ascii"))
 
@@ -117,7 +117,7 @@ def embed(task: EmbedTask, advance: Advance = lambda done: None) -> EmbedResult:
             vectors.append(embedder.embed_images(crops))
         numbers += [number for number, _, _ in good]
         advance(done := done + len(group))
-    return EmbedResult.of(numbers, np.concatenate(vectors))
+    return EmbedResult.from_vectors(numbers, np.concatenate(vectors))
 
 
 def crop_items(

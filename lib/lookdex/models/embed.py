@@ -104,7 +104,7 @@ def open_model(name: str) -> OpenClipModel:
     finally:
         root_logger.setLevel(level)
     settings = open_clip.get_model_preprocess_cfg(model)
-    return OpenClipModel(model, schema, Preprocess.of(settings, extra.get("canvases")), extra)
+    return OpenClipModel(model, schema, Preprocess.from_settings(settings, extra.get("canvases")), extra)
 
 
 class OpenClipEmbedder:

@@ -31,7 +31,9 @@ class Preprocess:
     fill: int
 
     @classmethod
-    def of(cls, settings: dict[str, Any], canvases: Sequence[Sequence[int]] | None = None) -> Preprocess:
+    def from_settings(
+        cls, settings: dict[str, Any], canvases: Sequence[Sequence[int]] | None = None
+    ) -> Preprocess:
         """Create from open_clip's preprocess_cfg and the canvases of lookdex_cfg.
 
         Raises:

@@ -27,13 +27,13 @@ class TrustedModels:
     """As in settings and recipes, compared exactly."""
 
     @classmethod
-    def of(cls, names: Iterable[str]) -> TrustedModels:
+    def from_names(cls, names: Iterable[str]) -> TrustedModels:
         return cls(frozenset(names))
 
     @classmethod
-    def of_settings(cls, settings: SharedSettings) -> TrustedModels:
+    def from_settings(cls, settings: SharedSettings) -> TrustedModels:
         """The models of the settings detector, embedder and trusted_models."""
-        return cls.of((settings.detector, settings.embedder, *settings.trusted_models))
+        return cls.from_names((settings.detector, settings.embedder, *settings.trusted_models))
 
     def check(self, record: str, **models: str) -> None:
         """Raise ModelNotTrusted for the first model that is not trusted. Nothing is resolved, imported or read.

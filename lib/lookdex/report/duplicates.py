@@ -45,9 +45,9 @@ def duplicates(reader: ReleaseReader) -> Duplicates:
     named = {item for group in groups for item in group}
     rows = reader.items(named, ["image_key", "product_id", "content_hash"])
     known = {row["content_hash"]: row for row in same_files}
-    merged = [_Group.of(group, rows, known) for group in groups]
+    merged = [_Group.from_photos(group, rows, known) for group in groups]
     seen = {digest for group in merged for digest in group.digests}
-    merged += [_Group.of_file(row) for row in same_files if row["content_hash"] not in seen]
+    merged += [_Group.from_file(row) for row in same_files if row["content_hash"] not in seen]
     merged.sort(key=lambda group: (-group.products, -group.photos, group.examples))
     shown = load_pictures(reader, (item for group in merged[: limits.clusters] for item in group.examples))
     return Duplicates(
@@ -119,7 +119,7 @@ class _Group:
     digests: frozenset[str]  # content hashes of its files
 
     @classmethod
-    def of(
+    def from_photos(
         cls,
         items: Iterable[str],
         rows: Mapping[str, Row],
@@ -145,7 +145,7 @@ class _Group:
         )
 
     @classmethod
-    def of_file(cls, row: Row) -> _Group:
+    def from_file(cls, row: Row) -> _Group:
         examples = tuple(found["item_id"] for found in row["examples"])
         return cls(examples, row["photos"], row["products"], frozenset((row["content_hash"],)))
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from lookdex.training.records import Photo
 from lookdex.training.regions import UNKNOWN
+from lookdex.training.scenes import Photo
 
 ZOOM = (0.7, 1.55)  # relative to the scale at inference
 SEEN = 0.35  # minimum visible share of an object in a view

@@ -9,9 +9,9 @@ from typing import TypeVar
 import numpy as np
 
 from lookdex.evaluate.detection import DetectionScore, score_detections
-from lookdex.evaluate.records import Truth
+from lookdex.evaluate.labelled_photos import Truth
 from lookdex.records import Detection
-from lookdex.training.records import Scene
+from lookdex.training.scenes import Scene
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from lookdex.errors import ConfigError
 from lookdex.models.limits import map_label
 from lookdex.training import rendered, sources
 from lookdex.training.paste import Wardrobe
-from lookdex.training.records import Scene
 from lookdex.training.regions import Regions, regions
+from lookdex.training.scenes import Scene
 
 FLATS = "flats"  # cut-outs on plain backgrounds
 # Sampling odds of each source that is present. Real photos weigh most, because they are closest to a shop's.

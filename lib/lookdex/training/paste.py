@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lookdex.training.records import Photo, Scene
+from lookdex.training.scenes import Photo, Scene
 from lookdex.training.sources import read
 
 LEAST_SIDE = 40  # pixels; smaller cut-outs would be enlarged

@@ -15,7 +15,7 @@ from lookdex.models.detect import TorchvisionDetector
 from lookdex.models.limits import MAX_INSIDE, DetectionLimits
 from lookdex.records import Detection
 from lookdex.training.measure import score_scenes, split_batches
-from lookdex.training.records import Scene
+from lookdex.training.scenes import Scene
 from lookdex.training.sources import read
 
 ALL = DetectionLimits(min_score=0.02, nms_iou=1.0, max_objects=100)  # all boxes, as COCO's AP requires

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from lookdex.taxonomy.categories import find_category
-from lookdex.training.records import Garment, Scene
+from lookdex.training.scenes import Garment, Scene
 
 NOT_LABELS = ("Not sure", "Other", "Skip")
 HELD_PHOTOS = 6  # every sixth street photo is held out

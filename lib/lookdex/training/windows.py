@@ -13,7 +13,7 @@ from lookdex.models.pixels import choose_canvas
 from lookdex.training.augment import mosaic, recolour, window
 from lookdex.training.mixture import FLATS, ODDS, Mixture
 from lookdex.training.paste import flat, onto
-from lookdex.training.records import Photo, Scene
+from lookdex.training.scenes import Photo, Scene
 from lookdex.training.sources import read
 
 # Training windows are drawn at a slightly larger scale than at inference (`augment.ZOOM`), so that small objects

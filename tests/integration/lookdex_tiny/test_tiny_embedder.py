@@ -21,8 +21,8 @@ from lookdex.models.digests import TINY_EMBEDDER
 from lookdex.models.embed import load_embedder
 from lookdex.records import Box
 from lookdex.taxonomy.categories import CATEGORIES
-from lookdex.training.records import Scene
 from lookdex.training.rendered import render
+from lookdex.training.scenes import Scene
 from lookdex_sample import make_product, render_product
 from lookdex_tiny import pseudo
 from lookdex_tiny.crops import Crops
@@ -173,7 +173,7 @@ def test_rendered_products_of_a_batch_are_lookalikes(data: Path, tmp_path: Path)
         products
     )  # all products, since there are few
 
-    few = Lookalikes.of(products, rng.standard_normal((len(products), 3)), 4)
+    few = Lookalikes.compute(products, rng.standard_normal((len(products), 3)), 4)
     few.save(settings.run / LOOKALIKES)
     with source(settings, workers=0) as drawn:
         for _ in range(6):

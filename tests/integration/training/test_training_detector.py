@@ -26,8 +26,8 @@ from lookdex.training import rendered, sources
 from lookdex.training.detector import Settings, train
 from lookdex.training.mixture import FLATS, Files, read_mixture
 from lookdex.training.network import label_numbers, load_config, tiny_config
-from lookdex.training.records import Scene
 from lookdex.training.regions import UNKNOWN, RegionLoss, rarity, regions
+from lookdex.training.scenes import Scene
 from lookdex.training.scores import Detected, filter_boxes, operating_point
 from lookdex.training.windows import repeats, training_window
 from lookdex_tiny.__main__ import main as tiny

@@ -6,8 +6,8 @@ import numpy as np
 
 from lookdex.evaluate.detection import PhotoScore
 from lookdex.evaluate.figures import canvas, confusion, worst_answers, worst_photos
+from lookdex.evaluate.labelled_photos import Truth
 from lookdex.evaluate.lanes import Lane, LaneResult, Outcome, QueryObject
-from lookdex.evaluate.records import Truth
 from lookdex.records import Box, Detection
 
 CONFUSED = [("a", "a", 5), ("a", "b", 2), ("c", "c", 9), ("d", "c", 1)]  # label, predicted label, photos

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookdex.catalog import json_codec
-from lookdex.evaluate.thresholds import Case, calibrate, find_highest
+from lookdex.evaluate.calibration import Case, calibrate, find_highest
 from lookdex.records import Thresholds
 from tests.fakes import recipe
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookdex.evaluate.trust import NEVER, RankedDetection, calibrate, compare, find_lowest
+from lookdex.evaluate.label_trust import NEVER, RankedDetection, calibrate, compare, find_lowest
 from lookdex.records import Trust
 
 scores = st.integers(0, 20).map(lambda n: n / 20)  # coarse: ties are common

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from lookdex.training import paste, sources
 from lookdex.training.augment import mosaic, window
-from lookdex.training.records import Photo
 from lookdex.training.regions import UNKNOWN
+from lookdex.training.scenes import Photo
 
 SEEDS = st.integers(0, 2**32 - 1)
 RED = (230, 10, 10)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lookdex.training.embedder import views
-from lookdex.training.records import Garment
+from lookdex.training.scenes import Garment
 from lookdex_tiny.crops import Crops, Place
 from lookdex_tiny.known_again import measure_known_again, strong_view
 

@@ -56,7 +56,7 @@ def detection_command(
     score on, a search tries products of the label's category first.
     """
     from lookdex.catalog import json_codec
-    from lookdex.evaluate import datasets, detection, thresholds
+    from lookdex.evaluate import calibration, datasets, detection
     from lookdex.evaluate.coco import MAX_DETECTIONS
     from lookdex.evaluate.detection import score_detections
     from lookdex.evaluate.engine import create_engine, detect_objects
@@ -73,7 +73,7 @@ def detection_command(
     seen = [(n, objects) for n, objects in enumerate(found) if objects is not None]
     kept = [truths[n] for n, _ in seen]
     score = score_detections(kept, [o[0] for _, o in seen], point, shown=[o[1] for _, o in seen])
-    believed = thresholds.calibrate_labels(detection.find_labelled(kept, [o[1] for _, o in seen]), recipe)
+    believed = calibration.calibrate_labels(detection.find_labelled(kept, [o[1] for _, o in seen]), recipe)
     if trust_file:
         if believed is None:
             raise ConfigError("no object was found, so there is no label to measure")

@@ -17,9 +17,9 @@ from lookdex.errors import ConfigError
 from lookdex.runtime.wording import pluralize
 
 if TYPE_CHECKING:
+    from lookdex.evaluate.label_trust import RankedDetection
     from lookdex.evaluate.lanes import Lane, LaneScore, Outcome
     from lookdex.evaluate.report import Report
-    from lookdex.evaluate.trust import RankedDetection
     from lookdex.records import Recipe, Thresholds
 
 
@@ -61,7 +61,7 @@ def end_to_end_command(
     catalog = open_store(settings.catalog)
     photos = ask.read_queries(queries, images)
     asked = ask.load_release(catalog, release)
-    trusted = TrustedModels.of_settings(settings)
+    trusted = TrustedModels.from_settings(settings)
     trusted.check_recipe(f"release {asked.release_id}", asked.recipe)
     photos, strange = ask.drop_unknown(photos, ask.list_products(catalog, asked))
     if not photos:
@@ -115,15 +115,15 @@ def _thresholds(
     outcomes: Sequence[Outcome], seen: Sequence[RankedDetection], recipe: Recipe, keep: float
 ) -> Thresholds | None:
     """Thresholds measured on detected objects, as in answers."""
-    from lookdex.evaluate import trust
+    from lookdex.evaluate import label_trust
+    from lookdex.evaluate.calibration import Case, calibrate
     from lookdex.evaluate.lanes import Lane
-    from lookdex.evaluate.thresholds import Case, calibrate
 
     found = [(one.asked.category, one.lanes[Lane.DETECTED]) for one in outcomes if one.found]
     cases = [
         Case(category, placed.right if placed.rank == 1 else None, placed.wrong) for category, placed in found
     ]
-    return calibrate(cases, recipe, trust.calibrate(seen), keep)
+    return calibrate(cases, recipe, label_trust.calibrate(seen), keep)
 
 
 def _report(
@@ -131,7 +131,7 @@ def _report(
     calibrated: Thresholds | None,
     about: dict[str, Any],
 ) -> Report:  # fmt: skip
-    from lookdex.evaluate import lanes, trust
+    from lookdex.evaluate import label_trust, lanes
     from lookdex.evaluate.report import Report, share, table
 
     groups: dict[str, list[Outcome]] = defaultdict(list)
@@ -139,7 +139,7 @@ def _report(
         groups[one.asked.category].append(one)
     each = {category: lanes.score(own) for category, own in sorted(groups.items())}
     believed = calibrated.trust if calibrated else None
-    policies = trust.compare(seen, believed) if believed else []
+    policies = label_trust.compare(seen, believed) if believed else []
     figures = {
         "objects": len(outcomes),
         "found": sum(one.found for one in outcomes) / max(1, len(outcomes)),

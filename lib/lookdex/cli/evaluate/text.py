@@ -74,7 +74,7 @@ def text_command(
     """
     from lookdex.evaluate import datasets, texts
     from lookdex.evaluate.engine import create_engine, embed_items
-    from lookdex.evaluate.records import Item
+    from lookdex.evaluate.labelled_photos import Item
     from lookdex.evaluate.work import Crop, embedder_of
 
     if sum(1 for way in (caption, queries, generate_queries) if way) != 1:

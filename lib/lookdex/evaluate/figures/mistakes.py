@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from lookdex.evaluate.figures import canvas
 from lookdex.evaluate.figures.canvas import RGB, lettering, paint
-from lookdex.evaluate.records import Item
+from lookdex.evaluate.labelled_photos import Item
 from lookdex.evaluate.retrieval import Mistake
 from lookdex.evaluate.work import read
 from lookdex.imaging import boxes, codec

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from lookdex.evaluate.detection import PhotoScore
 from lookdex.evaluate.figures import canvas
 from lookdex.evaluate.figures.canvas import RGB, lettering, paint
-from lookdex.evaluate.records import Truth
+from lookdex.evaluate.labelled_photos import Truth
 from lookdex.evaluate.work import read
 from lookdex.imaging import boxes
 from lookdex.records import Box

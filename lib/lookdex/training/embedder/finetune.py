@@ -147,7 +147,7 @@ def _trainee(opened: OpenClipModel, shop: Shop, settings: Settings, device: torc
             model.lock_image_tower(unlocked_groups=settings.unlock)
         tower = Tower(model, look.mean, look.std, device)
     with torch.inference_mode():
-        dim = tower(Pictures.of([np.zeros((*look.canvases[0], 3), np.uint8)])).shape[1]
+        dim = tower(Pictures.stack([np.zeros((*look.canvases[0], 3), np.uint8)])).shape[1]
     heads = Heads(max(1, len(shop.labels)), max(1, len(shop.categories)), dim).to(device)
     knows_text = hasattr(model, "encode_text") and opened.extra.get("text") is not False
     tokenizer = open_clip.get_tokenizer(opened.schema) if knows_text else None

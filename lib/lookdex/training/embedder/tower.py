@@ -30,7 +30,7 @@ class Pictures:
     """Position of each picture, int64 (n,)."""
 
     @classmethod
-    def of(cls, pictures: Sequence[np.ndarray]) -> Pictures:
+    def stack(cls, pictures: Sequence[np.ndarray]) -> Pictures:
         """uint8 (height, width, 3) pictures."""
         groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for i, picture in enumerate(pictures):

@@ -10,7 +10,7 @@ import numpy as np
 from lookdex.training.paste import ground
 
 MASKED_SIDE = 128  # longer side at which the object is segmented, pixels
-LEAST, MOST = 0.12, 0.92  # plausible share of a photo that an object covers; other masks are wrong
+MIN_SHARE, MAX_SHARE = 0.12, 0.92  # plausible share of a photo that an object covers; other masks are wrong
 
 
 def segment(image: np.ndarray) -> np.ndarray | None:
@@ -42,7 +42,7 @@ def segment(image: np.ndarray) -> np.ndarray | None:
     kept = cv2.morphologyEx(
         ((mask == 1) | (mask == 3)).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)
     )
-    if not LEAST <= kept.mean() <= MOST:
+    if not MIN_SHARE <= kept.mean() <= MAX_SHARE:
         return None
     smooth = cv2.resize(kept.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     found: np.ndarray = smooth > 0.5
@@ -73,10 +73,12 @@ def change_viewpoint(image: np.ndarray, rng: np.random.Generator, strength: floa
     )
 
 
-def random_part(image: np.ndarray, rng: np.random.Generator, least: float, most: float = 1.0) -> np.ndarray:
-    """Crop a part of `least` … `most` of the photo's area, with nearly its aspect ratio (within a fifth)."""
+def random_part(
+    image: np.ndarray, rng: np.random.Generator, min_share: float, max_share: float = 1.0
+) -> np.ndarray:
+    """Crop a part of `min_share` … `max_share` of the photo's area, with nearly its aspect ratio (within a fifth)."""
     height, width = image.shape[:2]
-    share = rng.uniform(least, most)
+    share = rng.uniform(min_share, max_share)
     ratio = float(np.exp(rng.uniform(-0.2, 0.2)))
     h = min(height, max(1, round(height * np.sqrt(share * ratio))))
     w = min(width, max(1, round(width * np.sqrt(share / ratio))))

@@ -16,7 +16,7 @@ from lookdex.evaluate.answers import Recall, compute_recall
 from lookdex.records import Trust
 
 RIGHT = 0.99
-LEAST = 20  # objects of a label; below that a share is too coarse
+MIN_OBJECTS = 20  # objects of a label; below that a share is too coarse
 NEVER = 2.0  # above every score
 
 
@@ -60,7 +60,7 @@ class Policy:
     recall: Recall
 
 
-def calibrate(seen: Sequence[HasLabel], right: float = RIGHT, least: int = LEAST) -> Trust | None:
+def calibrate(seen: Sequence[HasLabel], right: float = RIGHT, least: int = MIN_OBJECTS) -> Trust | None:
     """Return the lowest score per label from which at least `right` of its objects are labelled correctly; None if
     empty.
 

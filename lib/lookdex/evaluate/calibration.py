@@ -12,13 +12,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lookdex.evaluate import trust
-from lookdex.evaluate.trust import HasLabel
+from lookdex.evaluate import label_trust
+from lookdex.evaluate.label_trust import HasLabel
 from lookdex.pipeline.thresholds import FORMAT
 from lookdex.records import Recipe, Threshold, Thresholds, Trust
 
 KEEP = 0.95
-LEAST = 20  # right matches; below that a quantile is too coarse (at 20, one match is 5 %)
+MIN_MATCHES = 20  # right matches; below that a quantile is too coarse (at 20, one match is 5 %)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def calibrate(
     recipe: Recipe,
     believed: Trust | None = None,
     keep: float = KEEP,
-    least: int = LEAST,
+    least: int = MIN_MATCHES,
 ) -> Thresholds | None:
     """Calibrate thresholds; None if no right product came first.
 
@@ -63,9 +63,11 @@ def calibrate(
     )  # fmt: skip
 
 
-def calibrate_labels(named: Sequence[HasLabel], recipe: Recipe, least: int = LEAST) -> Thresholds | None:
+def calibrate_labels(
+    named: Sequence[HasLabel], recipe: Recipe, least: int = MIN_MATCHES
+) -> Thresholds | None:
     """Calibrate trust in a detector's labels alone, for any embedder; None without objects."""
-    believed = trust.calibrate(named, least=least)
+    believed = label_trust.calibrate(named, least=least)
     if believed is None:
         return None
     return Thresholds(
