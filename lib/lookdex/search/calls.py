@@ -13,7 +13,7 @@ from pydantic import Field
 from lookdex.catalog.json_codec import reread
 from lookdex.errors import BadQuery
 from lookdex.records import Release
-from lookdex.records.ranges import Count, Seconds
+from lookdex.records.ranges import Count, PositiveSeconds
 from lookdex.search.query.arguments import Arguments, check_has, shown
 from lookdex.search.query.options import Crops, Options, ReleaseId, options_of
 from lookdex.storage import ReadOptions, Store, open_store
@@ -24,8 +24,8 @@ TEXT, PRODUCT = Arguments(text=str), Arguments(product_id=str)
 OPENING = Arguments(
     device=str,
     poll_seconds=Annotated[float, Field(ge=0)],  # infinity: never
-    read_seconds=Seconds | None,
-    store_seconds=Seconds | None,
+    read_seconds=PositiveSeconds | None,
+    store_seconds=PositiveSeconds | None,
     verify_bytes=Count | None,
 )
 _CROPS = Arguments(crops=bool)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
+from lookdex.errors import BadQuery
 from lookdex.models.trust import TrustedModels
 from lookdex.records import Box, Release, Scope
 from lookdex.runtime.forks import check_opening
@@ -254,6 +255,8 @@ class Catalog:
             ReleaseChanged: `release` is given, and another release is live.
         """
         photos = photo if isinstance(photo, list | tuple) else (photo,)
+        if not photos:
+            raise BadQuery("photo is an empty list: give a photo, or call search_text")
         options = calls.question(SearchOptions, more, k=k, where=where, box=box, crops=calls.crops_of(crops))
         return self.ask(*photos, options=options)
 

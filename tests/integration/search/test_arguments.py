@@ -27,7 +27,7 @@ from lookdex.imaging.codec import encode_jpeg
 from lookdex.records import Box
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.keywords import SearchOptions, SimilarOptions, TextOptions
-from lookdex.search.query.options import Options, Pick, Widen
+from lookdex.search.query.options import Options, Pick, Widen, read_options
 from tests.fakes import FakeDetector, FakeEmbedder
 from tests.support.catalogs import picture, stock
 from tests.support.paths import ROOT
@@ -40,6 +40,10 @@ open_catalog: Any = lookdex.open_catalog  # called with arguments that type chec
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     return shop_in(tmp_path_factory.mktemp("shop"), stock(6))
+
+
+CIRCLE: dict[str, object] = {}
+CIRCLE["where"] = CIRCLE
 
 
 @pytest.mark.parametrize(
@@ -68,6 +72,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
         (lambda shop: shop.search(None), "photo is None"),
         (lambda shop: shop.search("a\0b"), "cannot read the photo"),
         (lambda shop: shop.search([PHOTO, 3]), "photo is 3"),
+        (lambda shop: shop.search([], text="red"), "photo is an empty list"),
+        (lambda shop: shop.search("x" * 3000), "cannot read the photo x+…: File name too long"),
+        (lambda shop: shop.search(PHOTO, sort="-score"), "cannot be reversed"),
+        (lambda shop: shop.search(PHOTO, offset=10**30), "give a whole number from 0 to below 1000"),
+        (lambda shop: read_options({"k": bytearray(b"5")}), "options is .*bytearray.*: give JSON"),
+        (lambda shop: read_options(CIRCLE), "options is .*: give JSON"),
+        (lambda shop: lookdex.open_catalog("x", read_seconds=0), "read_seconds is 0: give a number above 0"),
+        (lambda shop: lookdex.open_catalog("x", store_seconds=0), "store_seconds is 0: give a number above 0"),
         (lambda shop: shop.ask(PHOTO, options={"k": 5}), "options is {'k': 5}: give .*Options"),
         (lambda shop: shop.search_text(b"red"), "text is b'red'"),
         (lambda shop: shop.search_text(None), "text is None: give text"),
@@ -315,7 +327,7 @@ def test_any_value_gives_an_answer_or_a_lookdex_error(shop: Catalog, call: str, 
         (lambda shop: shop.load(5), "load: too many positional arguments; it takes nothing"),
         (lambda shop: open_catalog(), "open_catalog: missing a required argument: 'uri'; it takes uri"),
         (lambda shop: open_catalog("x", relase="y"), "open_catalog: .*'relase'; it takes uri, release"),
-        (lambda shop: open_catalog("x", store_seconds=1e308), "store_seconds is 1e[+]308: give a number from"),
+        (lambda shop: open_catalog("x", store_seconds=1e308), "store_seconds is 1e[+]308: give a number above 0"),
         (lambda shop: open_catalog("x", release="a" * 201), "release is 'aaa.*: give text of 1 to 200 char"),
     ],
 )  # fmt: skip

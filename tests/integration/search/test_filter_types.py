@@ -43,6 +43,7 @@ SCHEMA = pa.schema(
         ("price", pa.float64()),
         ("rating", pa.float32()),
         ("cost", pa.decimal128(10, 2)),
+        ("exact", pa.decimal128(38, 20)),
         ("on_sale", pa.bool_()),
         ("launched", pa.date32()),
         ("Added At", column_types.DATE_TIME),
@@ -64,7 +65,10 @@ BIG = 2**53 + 1
 TEXTS = ("M", "L", "xl", "it's", "50%", "a_b", "바지", "")
 WHOLES = (0, 1, -7, BIG, BIG + 1, 2**63 - 1, -(2**63))
 CENTS = tuple(map(Decimal, ("0.00", "19.99", "-3.50", "99999999.99")))
-REALS = (0.0, 19.99, -2.5, 1e300)
+LONG = tuple(
+    map(Decimal, ("0.00000000000000000001", "-123456789012.12345678901234567891", "123456789012345678.5"))
+)
+REALS = (0.0, -0.0, 19.99, -2.5, 1e300)
 DAYS = (date(1, 1, 1), date(1999, 12, 31), date(2026, 1, 31), date(9999, 12, 31))
 TIMES = (
     datetime(1, 1, 1),
@@ -77,12 +81,13 @@ VALUES: dict[Any, tuple[Any, ...]] = {
     pa.string(): TEXTS,
     pa.int64(): WHOLES,
     pa.float64(): REALS,
-    pa.float32(): tuple(map(float, np.array([0.0, 45.3, -2.5, 3e38], np.float32))),
+    pa.float32(): tuple(map(float, np.array([0.0, -0.0, 45.3, -2.5, 3e38], np.float32))),
     pa.bool_(): (True, False),
     pa.date32(): DAYS,
     column_types.DATE_TIME: TIMES,
     column_types.INSTANT: INSTANTS,
     pa.decimal128(10, 2): CENTS,
+    pa.decimal128(38, 20): LONG,
     pa.decimal128(7, 3): tuple(map(Decimal, ("0.125", "12.000", "-0.001"))),
 }
 
@@ -470,7 +475,16 @@ def test_type_errors_are_explained(where: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "number", ["9" * 19_000, f"0.{'1' * 19_000}", "1e-999999999", "0e99999999999999999999", "-1e999"]
+    "number",
+    [
+        "9" * 19_000,
+        f"0.{'1' * 19_000}",
+        "1e-999999999",
+        "0e99999999999999999999",
+        "-1e999",
+        "-1e1000000",
+        "1e39",
+    ],
 )
 @pytest.mark.parametrize(
     "column", ["stock", "price", "rating", "cost", "attrs.weight", "length(title)", "stock + 1"]

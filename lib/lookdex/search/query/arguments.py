@@ -172,6 +172,13 @@ def _described(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
 def _range(schema: Mapping[str, Any], what: str, unit: str = "", before: str = " from") -> str:
     """“ from 1 to 1000”, of the keywords min… and max… in a schema."""
     least, most = schema.get(f"min{what}"), schema.get(f"max{what}")
+    above, below = schema.get(f"exclusiveMin{what}"), schema.get(f"exclusiveMax{what}")
+    if above is not None:
+        return f" above {_number(above)}{unit}" + (f", at most {_number(most)}" if most is not None else "")
+    if below is not None and least is not None:
+        return f" from {_number(least)} to below {_number(below)}{unit}"
+    if least is not None and least == most:
+        return f"{before} {_number(least)}{unit}"
     if least is not None and most is not None:
         return f"{before} {_number(least)} to {_number(most)}{unit}"
     if least is not None:

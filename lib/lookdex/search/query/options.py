@@ -22,7 +22,7 @@ from lookdex.errors import BadQuery
 from lookdex.records import Box
 from lookdex.records.ranges import Share
 from lookdex.runtime.wording import shorten
-from lookdex.search.query.arguments import check_fields
+from lookdex.search.query.arguments import check_fields, shown
 
 FORMAT = 2  # of the JSON, as the answer's
 MAX_K = 1000
@@ -293,6 +293,10 @@ class Options:
     def _check_page(self) -> None:
         if self.offset + self.k > MAX_K:
             raise BadQuery(f"offset + k is {self.offset + self.k}: pages end at {MAX_K} products")
+        if self.sort == "-score":
+            raise BadQuery(
+                "score sorts the most similar first and cannot be reversed: give score, or a column"
+            )
         if self.sort == "score":
             object.__setattr__(self, "sort", None)
         if self.pool is not None and self.sort is None:
@@ -319,7 +323,10 @@ def declarations() -> dict[str, FieldInfo]:
 
 def read_options(value: str | bytes | Mapping[str, Any]) -> Options:
     """Read options from JSON, as text or decoded. Raises BadQuery with the field and what it may be."""
-    text = value if isinstance(value, str | bytes) else json.dumps(value)
+    try:
+        text = value if isinstance(value, str | bytes) else json.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadQuery(f"options is {shown(value)}: give JSON, or a dictionary of JSON values") from error
     with suppress(ValueError, RecursionError):  # not JSON, as pydantic will say
         json.loads(text, object_pairs_hook=_check_unique)
     try:

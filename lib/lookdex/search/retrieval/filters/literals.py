@@ -15,6 +15,7 @@ from lookdex.search.retrieval.filters.kinds import ValueKind, is_exact, kind_of
 from lookdex.search.retrieval.filters.syntax import Constant, Literal, Number, Text, TypedText
 
 NULL = "CAST(NULL AS BOOLEAN)"
+_MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 class Mismatch(Exception):
@@ -46,7 +47,7 @@ def sql_of(literal: Literal, kind: pa.DataType, name: str) -> str | None:
 def number(literal: Number, kind: pa.DataType | None = None) -> str:
     """SQL of a floating-point number: of 32 bits if the type is, else of 64."""
     value = float(literal.written)
-    if kind is not None and pa.types.is_float32(kind) and abs(value) <= np.finfo(np.float32).max:
+    if kind is not None and pa.types.is_float32(kind) and abs(value) <= _MAX_FLOAT32:
         return f"CAST({value!r} AS FLOAT)"
     return f"{value!r}" if np.isfinite(value) else f"{'-' if value < 0 else ''}1E400"
 

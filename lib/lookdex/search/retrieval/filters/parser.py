@@ -350,4 +350,4 @@ def _number(written: str) -> Number:
 
 def _negated(number: Number) -> Number:
     written = number.written[1:] if number.written.startswith("-") else f"-{number.written}"
-    return Number(written, None if number.value is None else -number.value)
+    return Number(written, None if number.value is None else number.value.copy_negate())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -51,6 +52,7 @@ _HOLDS: dict[Operator, Callable[[Any, Any], bool]] = {
     Operator.MORE: operator.gt,
     Operator.AT_LEAST: operator.ge,
 }
+_ZEROS = [Number("0.0", Decimal(0)), Number("-0.0", Decimal(0))]
 _IDS = ("product_id",)  # the path of the column whose text is composed (NFC)
 
 
@@ -181,6 +183,8 @@ class Writer:
                 "can be searched; is null and length(…) work"
             )
         choices = [literal for literal in test.choices if literal != Constant(None)]
+        if pa.types.is_floating(kind) and any(isinstance(one, Number) and one.value == 0 for one in choices):
+            choices += _ZEROS  # array_has tells them apart
         item = SqlValue("", kind_of(kind), kind)
         values = [own for own in self._literals(test, test.value, item, choices) if own is not None]
         if not values:
