@@ -28,13 +28,16 @@ _KEYS_REFUSED = frozenset((
 ))  # fmt: skip
 
 
-class ConflictError(StorageError): ...
+class ConflictError(StorageError):
+    """Another writer is writing the same key (409)."""
 
 
-class BucketIsOursError(StorageError): ...
+class BucketIsOursError(StorageError):
+    """The bucket to create exists, and is ours."""
 
 
-class BrokenReadError(Unavailable): ...
+class BrokenReadError(Unavailable):
+    """The connection broke while a body was read. botocore does not retry that."""
 
 
 @contextmanager
