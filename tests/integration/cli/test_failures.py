@@ -68,12 +68,12 @@ def outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Outage:
     """Outages of tmp_path/photos; there is none until `down` is set. Tasks run in this process."""
     outage, open_normally = Outage(), task.open_cached_store
 
-    def store_at(uri: str, *more: Any) -> Store:
+    def open_unless_down(uri: str, *more: Any) -> Store:
         store = open_normally(uri, *more)
         # FailingSource forwards all but one method.
         return cast(Store, FailingSource(store, outage)) if uri.endswith("/photos") else store
 
-    monkeypatch.setattr(task, "store_at", store_at)
+    monkeypatch.setattr(task, "open_cached_store", open_unless_down)
     monkeypatch.setattr(spark, "session", lambda *_, **__: None)
     return outage
 
