@@ -72,10 +72,14 @@ def test_an_overflow_closes_the_queue_for_a_while(monkeypatch: pytest.MonkeyPatc
             work.end(name)
         await settle()
         assert (gate.busy, gate.waiting) == (4, 1)
-        with pytest.raises(ProblemError):  # the queue of six is closed, so none may wait
+        with pytest.raises(ProblemError):  # the queue of six is closed
             gate.check()
-        for name in "fg":
-            work.end(name)
+        work.end("f")
+        await settle()
+        assert (gate.busy, gate.waiting) == (4, 0)
+        with pytest.raises(ProblemError):  # although none waits
+            gate.check()
+        work.end("g")
         await settle()
         assert (gate.busy, gate.waiting) == (3, 0)
         gate.check()  # a free slot is enough
