@@ -28,7 +28,7 @@ def test_iou_computed_by_hand() -> None:
 def test_two_empty_boxes_share_nothing() -> None:
     empty = np.array([[5, 5, 5, 5], [5, 5, 5, 5]])
     assert boxes.iou(empty, empty).tolist() == [[0, 0], [0, 0]]
-    assert boxes.distinct(empty, np.array([0.9, 0.8]), ["bag", "bag"], 0.7, 0.6) == [0, 1]
+    assert boxes.select_distinct(empty, np.array([0.9, 0.8]), ["bag", "bag"], 0.7, 0.6) == [0, 1]
 
 
 def test_boxes_smaller_than_a_pixel_overlap_by_their_own_areas() -> None:

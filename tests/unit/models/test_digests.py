@@ -22,7 +22,7 @@ from lookdex.models.digests import (
     embedder_digest,
     embedder_folder,
     folder_digest,
-    settings_of,
+    read_settings,
 )
 
 
@@ -53,6 +53,7 @@ def test_model_cards_pictures_dot_files_and_backups_do_not_change_the_digest(fol
 
 def test_the_name_of_a_file_counts(folder: Path) -> None:
     before = folder_digest(folder)
+    assert re.fullmatch("[0-9a-f]{16}", before)
     (folder / "model.safetensors").rename(folder / "renamed.safetensors")
     assert folder_digest(folder) != before
 
@@ -199,7 +200,7 @@ def test_settings_that_are_no_json_object_are_refused(tmp_path: Path, text: str 
     if text is not None:
         (tmp_path / "config.json").write_text(text)
     with pytest.raises(ModelNotFound, match=message):
-        settings_of(tmp_path / "config.json")
+        read_settings(tmp_path / "config.json")
 
 
 def test_lookdex_tiny_is_complete() -> None:

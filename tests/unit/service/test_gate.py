@@ -149,44 +149,6 @@ def test_late_work_frees_its_slot_until_there_is_as_much_as_slots() -> None:
     asyncio.run(scenario())
 
 
-def test_overdue_work_that_ends_in_its_slot_frees_it_once() -> None:
-    async def scenario() -> None:
-        gate, work = Gate(slots=1, queue=5), HeldWork()
-        for name in "ab":
-            with pytest.raises(ProblemError):
-                await gate.run(work.named(name), within(0.02))
-        assert (gate.busy, gate.late) == (1, 1)  # b is overdue, but a is late already
-        work.end("b")
-        await settle()
-        assert (gate.busy, gate.late) == (0, 1)
-        work.end("a")
-        await settle()
-        assert (gate.busy, gate.late) == (0, 0)
-
-    asyncio.run(scenario())
-
-
-def test_late_work_that_fails_is_not_reported_as_an_unhandled_error() -> None:
-    async def scenario() -> list[dict[str, object]]:
-        reported: list[dict[str, object]] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
-        gate, go_on = Gate(slots=1, queue=5), asyncio.Event()
-
-        async def broken() -> None:
-            await go_on.wait()
-            raise ValueError("broken")
-
-        with pytest.raises(ProblemError):
-            await gate.run(broken, within(0.02))
-        go_on.set()
-        await settle()
-        gc.collect()
-        assert gate.late == 0
-        return reported
-
-    assert asyncio.run(scenario()) == []
-
-
 def test_a_request_that_comes_after_its_deadline_is_refused_at_once() -> None:
     async def scenario() -> None:
         gate, work = Gate(slots=1, queue=5), HeldWork()
@@ -198,37 +160,6 @@ def test_a_request_that_comes_after_its_deadline_is_refused_at_once() -> None:
         assert late.value.kind is ProblemKind.TOO_LATE
         work.end("a")
         await settle()
-
-    asyncio.run(scenario())
-
-
-def test_a_refused_request_comes_back_when_those_admitted_are_answered(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now = 1000.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
-
-    async def taking(seconds: float) -> None:
-        nonlocal now
-        now += seconds
-
-    async def scenario() -> None:
-        gate, work = Gate(slots=2, queue=1), HeldWork()
-
-        async def retry_after() -> int:
-            tasks = [asyncio.create_task(gate.run(work.named(name), now + 900)) for name in "abc"]
-            await settle()
-            assert (gate.busy, gate.waiting) == (2, 1)
-            with pytest.raises(ProblemError) as refused:
-                gate.check()
-            for name in "abc":
-                work.end(name)
-            await asyncio.gather(*tasks)
-            return int(refused.value.headers["Retry-After"])
-
-        await gate.run(lambda: taking(10), now + 900)
-        await gate.run(lambda: taking(20), now + 900)
-        assert await retry_after() == 17  # 3 requests of 11 s (10, and a tenth of the way to 20) in 2 slots
 
     asyncio.run(scenario())
 
