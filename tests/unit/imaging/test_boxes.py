@@ -31,6 +31,16 @@ def test_two_empty_boxes_share_nothing() -> None:
     assert boxes.select_distinct(empty, np.array([0.9, 0.8]), ["bag", "bag"], 0.7, 0.6) == [0, 1]
 
 
+def test_boxes_that_overlap_by_exactly_the_limits_are_kept() -> None:
+    pair = np.array([[0, 0, 10, 10], [0, 0, 10, 5]])  # IoU 0.5, the smaller one is all inside
+    scores, bags = np.array([0.9, 0.8]), ["bag", "bag"]
+    assert boxes.select_distinct(pair, scores, bags, 0.5, 1.0) == [0, 1]
+    assert boxes.select_distinct(pair, scores, bags, 0.49, 1.0) == [0]
+    assert boxes.select_distinct(pair, scores, bags, 0.5, 0.99) == [0]
+    assert boxes.select_distinct(pair / 20, scores, bags, 0.5, 0.99) == [0]
+    assert boxes.select_distinct(pair, scores, ["bag", "hat"], 0.5, 0.99) == [0, 1]
+
+
 def test_boxes_smaller_than_a_pixel_overlap_by_their_own_areas() -> None:
     assert boxes.iou(np.array([[0, 0, 0.5, 0.5]]), np.array([[0, 0, 0.5, 1]])).tolist() == [[0.5]]
 

@@ -70,7 +70,8 @@ def test_a_single_remaining_product_gets_the_most_prominent_object() -> None:
 def test_prominence_is_size_and_closeness_to_the_centre() -> None:
     assert prominence(Box(0, 0, W, H), W, H) == 1.0
     assert prominence(Box(50, 75, 150, 225), W, H) == 0.25
-    assert prominence(Box(0, 0, 100, 150), W, H) < 0.25
+    assert prominence(Box(0, 0, 100, 150), W, H) == pytest.approx(0.125)  # halfway to the corner
+    assert prominence(Box(100, 0, 200, 150), W, H) == pytest.approx(0.125)
 
 
 detections = st.lists(
